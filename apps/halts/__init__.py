@@ -1,0 +1,1 @@
+"""Floor 4: kill switches. A halt that has committed lets no new effect start."""
