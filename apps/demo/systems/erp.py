@@ -230,7 +230,7 @@ def refund(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
     }
     if there := _same(storage, "refund", reference, wanted):
         return HTTPStatus.OK, there
-    made = {"number": storage.next_number("refund", "REF"), **wanted, "at": now()}
+    made: Document = {"number": storage.next_number("refund", "REF"), **wanted, "at": now()}
     return HTTPStatus.CREATED, storage.put("refund", made["number"], made, natural_key=reference)
 
 
@@ -238,7 +238,7 @@ def _pay(storage: Storage, what: str, payee: str, call: Call) -> Document:
     """One payment per thing to be paid: the second time, the first payment is the answer."""
     if there := storage.find("payment", what):
         return there
-    made = {
+    made: Document = {
         "number": storage.next_number("payment", "PAY"),
         "for": what,
         "payee": payee,
