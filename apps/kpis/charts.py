@@ -1,0 +1,196 @@
+"""Charts as plain dictionaries: traces of the basic bundle, colours as token names, at most 400 points a trace.
+
+The browser resolves the tokens for its theme; nothing here imports plotly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from apps.kpis.rules import MAX_BUCKETS
+
+SERIES = ("--series-1", "--series-2", "--series-3", "--series-4")
+"""At most four series; lines differ by dash too, stacks by order and name."""
+BAND = "--series-band"
+BASELINE = "--series-4"
+SPARK_POINTS = 30
+MAX_TICKS = 9
+
+type Chart = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One row of values over the buckets; None leaves a gap. ``links`` lead to what is behind each point."""
+
+    name: str
+    values: Sequence[float | None]
+    token: str = SERIES[0]
+    dash: str = "solid"
+    links: Sequence[str] = ()
+
+
+def line(labels: Sequence[str], series: Sequence[Series], *, y_title: str, baseline: Series | None = None) -> Chart:
+    """Lines over time; the baseline is dashed and spans the whole range."""
+    _check(labels)
+    traces = [_line(labels, one) for one in series]
+    return _figure([*traces, *_baseline(labels, baseline)], labels, y_title)
+
+
+def band(
+    labels: Sequence[str],
+    middle: Series,
+    *,
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    band_name: str,
+    y_title: str,
+    baseline: Series | None = None,
+) -> Chart:
+    """A line within a band: an interval, or the distance from median to 90th percentile.
+
+    Where either edge is missing the band is closed onto the line, so that a gap is never painted as certainty.
+    """
+    _check(labels)
+    closed = [_edges(*row) for row in zip(middle.values, low, high, strict=True)]
+    lower = _edge(labels, [row[0] for row in closed], band_name)
+    upper = {**_edge(labels, [row[1] for row in closed], band_name), "fill": "tonexty", "fillcolor": BAND}
+    upper["showlegend"] = True
+    return _figure([lower, upper, _line(labels, middle), *_baseline(labels, baseline)], labels, y_title)
+
+
+def bars(labels: Sequence[str], series: Series, *, y_title: str, mean: Series | None = None) -> Chart:
+    """One bar a bucket, with a running mean where given."""
+    _check(labels)
+    return _figure([_bar(labels, series), *([_line(labels, mean)] if mean else [])], labels, y_title)
+
+
+def stacked(
+    labels: Sequence[str], series: Sequence[Series], *, y_title: str, share: bool = False, mean: Series | None = None
+) -> Chart:
+    """Bars on top of each other; with ``share`` each bucket adds up to 100 %."""
+    _check(labels)
+    rows = _as_shares(series) if share else list(series)
+    chart = _figure([_bar(labels, one) for one in rows] + ([_line(labels, mean)] if mean else []), labels, y_title)
+    chart["layout"]["barmode"] = "stack"
+    if share:
+        chart["layout"]["yaxis"]["range"] = [0, 100]
+    return chart
+
+
+def spark_points(values: Sequence[float | None], baseline: float | None = None) -> dict[str, str] | None:
+    """Points of a 100 x 36 sparkline: the line, the area below it, the baseline; None of fewer than two values.
+
+    At most 30 points; a missing value is left out, the line joins its neighbours.
+    """
+    known = [(index, value) for index, value in enumerate(values) if value is not None]
+    if len(known) <= 1:
+        return None
+    known = known[:: -(-len(known) // SPARK_POINTS)]
+    heights = [value for _, value in known] + ([baseline] if baseline is not None else [])
+    low, high = min(0.0, *heights), max(heights)
+    spread = (high - low) or 1.0
+    first, last = known[0][0], known[-1][0]
+
+    def place(index: int, value: float) -> str:
+        return f"{(index - first) / ((last - first) or 1) * 100:.1f},{34 - (value - low) / spread * 32:.1f}"
+
+    points = " ".join(place(index, value) for index, value in known)
+    dashed = "" if baseline is None else " ".join(place(index, baseline) for index in (first, last))
+    return {"line": points, "area": f"0.0,36 {points} 100.0,36", "baseline": dashed}
+
+
+def running_mean(values: Sequence[float | None], width: int) -> list[float | None]:
+    """The mean of each value and the ones before it; None until ``width`` are there."""
+    means: list[float | None] = []
+    for index in range(len(values)):
+        window = [value for value in values[max(0, index + 1 - width) : index + 1] if value is not None]
+        means.append(sum(window) / width if len(window) == width else None)
+    return means
+
+
+def _check(labels: Sequence[str]) -> None:
+    if len(labels) > MAX_BUCKETS:
+        raise ValueError(f"{len(labels)} points; a chart holds at most {MAX_BUCKETS}.")
+
+
+def _line(labels: Sequence[str], series: Series) -> Chart:
+    trace: Chart = {
+        "type": "scatter",
+        "mode": "lines" if sum(value is not None for value in series.values) > 1 else "markers",
+        "name": series.name,
+        "x": list(labels),
+        "y": list(series.values),
+        "line": {"color": series.token, "width": 2.25, "dash": series.dash},
+    }
+    if trace["mode"] == "markers":
+        trace["marker"] = {"color": series.token}
+    return _linked(trace, series)
+
+
+def _bar(labels: Sequence[str], series: Series) -> Chart:
+    trace: Chart = {
+        "type": "bar",
+        "name": series.name,
+        "x": list(labels),
+        "y": list(series.values),
+        "marker": {"color": series.token},
+    }
+    return _linked(trace, series)
+
+
+def _edge(labels: Sequence[str], values: list[float | None], name: str) -> Chart:
+    edge: Chart = {"type": "scatter", "mode": "lines", "name": name, "x": list(labels), "y": values}
+    return {**edge, "line": {"color": BAND, "width": 0}, "hoverinfo": "skip", "showlegend": False}
+
+
+def _edges(middle: float | None, low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    if low is None or high is None:
+        return middle, middle
+    return low, high
+
+
+def _baseline(labels: Sequence[str], baseline: Series | None) -> list[Chart]:
+    known = [value for value in baseline.values if value is not None] if baseline else []
+    if baseline is None or not known or not labels:
+        return []
+    ends = [labels[0], labels[-1]]
+    trace: Chart = {"type": "scatter", "mode": "lines", "name": baseline.name, "x": ends, "y": [known[0], known[-1]]}
+    return [{**trace, "line": {"color": BASELINE, "width": 1.5, "dash": "dash"}}]
+
+
+def _linked(trace: Chart, series: Series) -> Chart:
+    return {**trace, "customdata": list(series.links)} if series.links else trace
+
+
+def _figure(traces: list[Chart], labels: Sequence[str], y_title: str) -> Chart:
+    return {"data": traces, "layout": {"xaxis": _axis(labels), "yaxis": {"title": {"text": y_title}}}}
+
+
+def _axis(labels: Sequence[str]) -> Chart:
+    """Days and months lie on a date axis; weeks and hours are categories, or the two hours of October would be one."""
+    if labels and "W" not in labels[0] and "T" not in labels[0]:
+        return {"type": "date"}
+    shown = labels[:: max(1, -(-len(labels) // MAX_TICKS))]
+    return {"type": "category", "tickvals": list(shown), "ticktext": [_short(label) for label in shown]}
+
+
+def _short(label: str) -> str:
+    return label.partition("T")[2][:5] if "T" in label else label.partition("-")[2]
+
+
+def _as_shares(series: Sequence[Series]) -> list[Series]:
+    totals = [sum(value or 0 for value in row) for row in zip(*(one.values for one in series), strict=True)]
+    return [
+        Series(
+            one.name,
+            [
+                value / total * 100 if total and value is not None else None
+                for value, total in zip(one.values, totals, strict=True)
+            ],
+            one.token,
+            one.dash,
+            one.links,
+        )
+        for one in series
+    ]

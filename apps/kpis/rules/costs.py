@@ -1,0 +1,70 @@
+"""What work costs, in millionths of the currency's unit."""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+
+HUMAN_CAP_S = 15 * 60
+"""An open item costs at most this much of a person's time: waiting in an inbox costs nothing."""
+
+
+class CostKind(StrEnum):
+    """Who was paid."""
+
+    LLM = "llm"
+    HUMAN = "human"
+    CONNECTOR = "connector"
+    AGENT = "agent"
+
+
+class PricedBy(StrEnum):
+    """Where an amount comes from; ``unpriced`` means that nobody knows it yet."""
+
+    BOOK = "book"
+    REPORTED = "reported"
+    ESTIMATED = "estimated"
+    FEE = "fee"
+    UNPRICED = "unpriced"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """Prices of one model, in millionths of the unit per token; they may be fractions."""
+
+    input_micro: Decimal
+    output_micro: Decimal
+    cache_read_micro: Decimal
+    cache_write_micro: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What one call used; ``input`` counts cached tokens too, ``output`` the reasoning."""
+
+    input: int
+    output: int
+    cache_read: int = 0
+    cache_write: int = 0
+
+
+def llm_cost_micro(tokens: Tokens, price: TokenPrice) -> int:
+    """(input − cache read − cache write)·p + read·p + write·p + output·p, rounded half up."""
+    fresh = max(0, tokens.input - tokens.cache_read - tokens.cache_write)
+    amount = (
+        fresh * price.input_micro
+        + tokens.cache_read * price.cache_read_micro
+        + tokens.cache_write * price.cache_write_micro
+        + tokens.output * price.output_micro
+    )
+    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def human_time_ms(open_ms: int) -> int:
+    """Estimated active time of a decision: from open to decided, at most 15 minutes, never negative."""
+    return max(0, min(open_ms, HUMAN_CAP_S * 1000))
+
+
+def human_cost_micro(active_ms: int, hourly_micro: int) -> int:
+    """Active time at an hourly rate, half up."""
+    amount = Decimal(active_ms) * hourly_micro / Decimal(3_600_000)
+    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))

@@ -1,0 +1,137 @@
+"""What the fact writer takes: one shape for what the ledger tells and for simulated history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from uuid import UUID
+
+DECIDED = ("approved", "rejected", "changes_requested", "answered")
+"""Outcomes that a person gave; expired, cancelled and superseded are none."""
+ESCALATING_KINDS = ("action", "question", "exception", "unknown")
+"""Kinds that are nobody's plan; an approval or a form is a planned touch."""
+CLOSED = ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSeen:
+    """A run as one entry shows it; ``finished_at`` is None while it is open."""
+
+    run_id: UUID
+    workflow: str
+    unit_id: UUID | None
+    created_at: datetime
+    started_at: datetime
+    finished_at: datetime | None = None
+    state: str = "running"
+    version: int = 0
+    key: str = ""
+    outcome: str = ""
+    error_class: str = ""
+    sla_ms: int | None = None
+    paused_ms: int = 0
+    rerun_of: UUID | None = None
+    entry_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSeen:
+    """A step's round when it ended. ``rework``: done again for its content; ``human``: done by a person's hand."""
+
+    step_id: UUID
+    run_id: UUID
+    workflow: str
+    unit_id: UUID | None
+    name: str
+    kind: str
+    state: str
+    round: int = 1
+    outcome: str = ""
+    agent: str = ""
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime
+    attempts: int = 1
+    failed_attempts: int = 0
+    rework: bool = False
+    human: bool = False
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionSeen:
+    """An escalation when it ended, by a person's decision or not."""
+
+    escalation_id: UUID
+    run_id: UUID | None
+    workflow: str
+    unit_id: UUID | None
+    kind: str
+    outcome: str
+    requested_at: datetime
+    decided_at: datetime
+    edited: bool = False
+    overdue: bool = False
+    agent: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostSeen:
+    """One cost; ``(kind, source_id)`` is its identity, so that telling it twice costs once."""
+
+    kind: str
+    source_id: UUID
+    run_id: UUID | None
+    workflow: str
+    unit_id: UUID | None
+    incurred_at: datetime
+    amount_micro: int
+    quantity: int = 1
+    priced_by: str = "book"
+    model: str = ""
+    agent: str = ""
+
+
+@dataclass(slots=True)
+class Facts:
+    """A batch for the fact writer."""
+
+    runs: list[RunSeen] = field(default_factory=list)
+    steps: list[StepSeen] = field(default_factory=list)
+    decisions: list[DecisionSeen] = field(default_factory=list)
+    costs: list[CostSeen] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.runs) + len(self.steps) + len(self.decisions) + len(self.costs)
+
+
+def duration_ms(start: datetime, end: datetime) -> int:
+    """Milliseconds between two instants; a clock that runs backwards gives 0, never less."""
+    return max(0, round((end - start) / timedelta(milliseconds=1)))
+
+
+def runs_backwards(*instants: datetime) -> bool:
+    """Whether instants that should follow each other do not."""
+    return any(later < earlier for earlier, later in pairwise(instants))
+
+
+def sla_met_of(run: RunSeen) -> bool | None:
+    """Whether the run met its target: the boundary counts as met, a failed run never does, none without a target."""
+    if run.sla_ms is None or run.finished_at is None or run.state not in ("succeeded", "failed"):
+        return None
+    return run.state == "succeeded" and duration_ms(run.started_at, run.finished_at) - run.paused_ms <= run.sla_ms
+
+
+def is_overridden(decision: DecisionSeen) -> bool:
+    """Whether a person did not take what was proposed."""
+    return decision.edited or decision.outcome == "rejected"
+
+
+def newest_by_id(runs: Sequence[RunSeen]) -> list[RunSeen]:
+    """The last word on each run in this batch."""
+    found: dict[UUID, RunSeen] = {}
+    for run in runs:
+        if run.run_id not in found or found[run.run_id].entry_id <= run.entry_id:
+            found[run.run_id] = run
+    return list(found.values())

@@ -1,0 +1,161 @@
+"""From measures to figures: value, sample, interval, comparison, status."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from apps.kpis.rules.definitions import Definition, Direction, Kind, Measures, Unit, percentile_name
+from apps.kpis.rules.formats import count_text, duration_text, micro_per_minor, money_text, percent_text, signed
+from apps.kpis.rules.statistics import has_sample, percentile_has_sample, wilson_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One KPI's value. ``None`` where there is nothing to divide by, or too little for a percentile."""
+
+    definition: Definition
+    value: float | None
+    n: int
+    currency: str
+    numerator: float | None = None
+    denominator: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Whether the sample allows a colour and a comparison."""
+        return self.value is not None and (not self.definition.sampled or has_sample(self.n))
+
+    @property
+    def text(self) -> str:
+        """The value as people read it."""
+        return value_text(self.definition, self.value, self.currency)
+
+
+class Status(StrEnum):
+    """How a figure stands to its target; ``unknown`` while the sample is too small."""
+
+    GOOD = "good"
+    STRADDLES = "straddles"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+class Trend(StrEnum):
+    """What a change means for this KPI."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A figure against what it was: an arrow for the direction, a word for what that means."""
+
+    text: str
+    rises: bool
+    trend: Trend
+
+
+def figure_of(definition: Definition, measures: Measures, currency: str) -> Figure:
+    """Compute one KPI from the measures of its period; nothing else computes one."""
+    match definition.kind:
+        case Kind.PERCENTILE:
+            return _percentile(definition, measures, currency)
+        case Kind.SHARE:
+            return _share(definition, measures, currency)
+        case Kind.QUOTIENT:
+            return _quotient(definition, measures, currency)
+        case _:
+            return _plain(definition, measures, currency)
+
+
+def _plain(definition: Definition, measures: Measures, currency: str) -> Figure:
+    value, n = measures.get(definition.numerator), int(measures.get(definition.denominator) or 0)
+    if definition.unit == Unit.MINOR and value is not None:
+        value = round(value / micro_per_minor(currency), 4)
+    return Figure(definition, value, n, currency)
+
+
+def _share(definition: Definition, measures: Measures, currency: str) -> Figure:
+    top, bottom = int(measures.get(definition.numerator) or 0), int(measures.get(definition.denominator) or 0)
+    low, high = wilson_interval(top, bottom) or (None, None)
+    value = top / bottom if bottom else None
+    return Figure(definition, value, bottom, currency, numerator=top, denominator=bottom, low=low, high=high)
+
+
+def _quotient(definition: Definition, measures: Measures, currency: str) -> Figure:
+    top, bottom = measures.get(definition.numerator) or 0, int(measures.get(definition.denominator) or 0)
+    scale = micro_per_minor(currency) if definition.unit == Unit.MINOR else 1000
+    value = round(top / scale / bottom, 4) if bottom else None
+    return Figure(definition, value, bottom, currency, numerator=round(top / scale, 4), denominator=bottom)
+
+
+def _percentile(definition: Definition, measures: Measures, currency: str) -> Figure:
+    fraction = definition.fraction or 0.5
+    n = int(measures.get(definition.denominator) or 0)
+    found = measures.get(percentile_name(definition.numerator, fraction))
+    shown = found is not None and percentile_has_sample(fraction, n)
+    return Figure(definition, round(found / 1000, 3) if shown and found is not None else None, n, currency)
+
+
+def value_text(definition: Definition, value: float | None, currency: str) -> str:
+    """A value of this KPI as people read it."""
+    match definition.unit:
+        case Unit.SECONDS:
+            return duration_text(value)
+        case Unit.RATIO:
+            return percent_text(value)
+        case Unit.MINOR:
+            return money_text(value, currency)
+        case _:
+            return count_text(value)
+
+
+def comparable(definition: Definition, value: float, days: float) -> float:
+    """What is compared with a baseline or a target: counts and sums by the day, all else as it is."""
+    return value / days if definition.per_day else value
+
+
+def delta_of(definition: Definition, now: float | None, was: float | None, currency: str) -> Delta | None:
+    """The change since ``was``: points for shares, money for money, per cent for all else; None without either."""
+    if now is None or was is None:
+        return None
+    change = now - was
+    return Delta(_change_text(definition, change, was, currency), change > 0, trend_of(definition.direction, change))
+
+
+def _change_text(definition: Definition, change: float, was: float, currency: str) -> str:
+    if definition.unit == Unit.RATIO:
+        return signed(percent_text(change).replace("%", " pp"), change)
+    if definition.unit == Unit.MINOR:
+        return signed(money_text(change, currency), change)
+    if not was:
+        return signed(value_text(definition, change, currency), change)
+    return signed(percent_text(change / abs(was)), change)
+
+
+def trend_of(direction: Direction, change: float) -> Trend:
+    """Whether a change is good for a KPI with this direction."""
+    if change == 0:
+        return Trend.SAME
+    if direction == Direction.NONE:
+        return Trend.CHANGED
+    return Trend.BETTER if (change > 0) == (direction == Direction.UP) else Trend.WORSE
+
+
+def status_of(figure: Figure, value: float | None, target: float, direction: Direction) -> Status:
+    """Good if the whole interval is on the good side of the target, bad if none of it is, else straddling."""
+    if value is None or not figure.enough:
+        return Status.UNKNOWN
+    low, high = (figure.low, figure.high) if figure.low is not None and figure.high is not None else (value, value)
+    worst, best = (high, low) if direction == Direction.DOWN else (low, high)
+    if _meets(worst, target, direction):
+        return Status.GOOD
+    return Status.STRADDLES if _meets(best, target, direction) else Status.BAD
+
+
+def _meets(value: float, target: float, direction: Direction) -> bool:
+    return value <= target if direction == Direction.DOWN else value >= target

@@ -1,0 +1,88 @@
+"""Numbers as people read them: a missing value is a dash, a minus is a real minus, never 0 for nothing."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+DASH = "—"
+MINUS = "−"
+EXPONENTS = {"JPY": 0, "KRW": 0, "ISK": 0, "CLP": 0, "VND": 0, "HUF": 2, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+"""ISO 4217 minor units where they are not two, and the ones people get wrong."""
+
+
+TENTHS_BELOW_S = 9.95
+"""Shorter durations keep a decimal."""
+LARGE = 1000
+"""From here on a fraction says nothing."""
+
+
+def exponent_of(currency: str) -> int:
+    """How many decimals the currency's minor unit has."""
+    return EXPONENTS.get(currency, 2)
+
+
+def micro_per_minor(currency: str) -> int:
+    """Millionths of the unit in one minor unit: 10,000 for cents."""
+    return int(10 ** (6 - exponent_of(currency)))
+
+
+def duration_text(seconds: float | None) -> str:
+    """``42 s``, ``3 h 12 m``, ``2 d 4 h``: the two largest units, rounded to the smaller one."""
+    if seconds is None:
+        return DASH
+    sign, left = (MINUS, -seconds) if seconds < 0 else ("", seconds)
+    if left < TENTHS_BELOW_S:
+        return f"{sign}{left:.1f}".rstrip("0").rstrip(".") + " s"
+    for ceiling, unit_s, large, small in ((60, 1, "s", ""), (3600, 1, "m", "s"), (86400, 60, "h", "m")):
+        whole = _rounded(left / unit_s) * unit_s
+        if whole < ceiling:
+            return sign + _two_units(whole, large, small)
+    return sign + _two_units(_rounded(left / 3600) * 3600, "d", "h")
+
+
+def _two_units(whole_s: int, large: str, small: str) -> str:
+    sizes = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+    first, rest = divmod(whole_s, sizes[large])
+    second = rest // sizes[small] if small else 0
+    return f"{first:,} {large} {second} {small}" if second else f"{first:,} {large}"
+
+
+def _rounded(value: float) -> int:
+    return int(Decimal(str(value)).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def count_text(value: float | None) -> str:
+    """``1,284``; a fraction keeps one decimal."""
+    if value is None:
+        return DASH
+    text = f"{abs(value):,.0f}" if float(value).is_integer() or abs(value) >= LARGE else f"{abs(value):,.1f}"
+    return f"{MINUS}{text}" if value < 0 and text.strip("0.,") else text
+
+
+def compact_text(value: float) -> str:
+    """``12.4 k`` for axes."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.1f}".replace("-", MINUS) + f" {letter}"
+    return count_text(value)
+
+
+def percent_text(share: float | None) -> str:
+    """``96.4%`` of a share 0..1."""
+    if share is None:
+        return DASH
+    return f"{share * 100:.1f}%".replace("-", MINUS)
+
+
+def money_text(minor: float | None, currency: str) -> str:
+    """``12.40 EUR``, ``38,400 EUR``: minor units only where they matter."""
+    if minor is None:
+        return DASH
+    exponent = exponent_of(currency)
+    units = minor / 10**exponent
+    digits = 0 if abs(units) >= LARGE else exponent
+    text = f"{abs(units):,.{digits}f}"
+    return f"{MINUS if minor < 0 and text.strip('0.,') else ''}{text} {currency}"
+
+
+def signed(text: str, value: float) -> str:
+    """``text`` with a plus if ``value`` is above nothing; a minus it already has."""
+    return f"+{text}" if value > 0 else text

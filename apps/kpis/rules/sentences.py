@@ -1,0 +1,268 @@
+"""What the numbers say, in words. English text for the catalogue with its values; whoever shows it translates it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from apps.kpis.rules.definitions import Definition, Unit, gettext_noop
+from apps.kpis.rules.figures import Figure, Trend, trend_of, value_text
+from apps.kpis.rules.formats import count_text, exponent_of, money_text, percent_text
+from apps.kpis.rules.statistics import has_sample
+
+FLAT = 0.01
+"""A relative change below this is called none."""
+WORTH_SAYING = 0.1
+"""A relative worsening below this is not worth a sentence."""
+CROWDED = 0.5
+"""One person with this share of the decisions is worth a sentence."""
+STOP_ERRORS, FIX_ERRORS, SCALE_ERRORS, ON_TIME = 0.1, 0.05, 0.03, 0.9
+"""The criteria of a workflow's verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """English text with named places, and what stands in them. ``kpi`` is where its link leads."""
+
+    text: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    kpi: str = ""
+    workflow: str = ""
+
+
+class Verdict(StrEnum):
+    """What the numbers of one workflow suggest; a suggestion, never an act."""
+
+    SCALE = "scale"
+    KEEP = "keep"
+    FIX = "fix"
+    STOP = "stop"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskCounts:
+    """What the plane refused, lost sight of and stopped in the period."""
+
+    denied: int = 0
+    unknown: int = 0
+    halts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One KPI of one workflow against the period before it."""
+
+    workflow: str
+    name: str
+    now: Figure
+    was: Figure
+
+
+def value_sentence(finished: Figure, no_touch: Figure, savings: Figure, saved_s: float | None) -> Sentence:
+    """The first sentence: what agents finished and what that saved."""
+    if not finished.value:
+        return Sentence(gettext_noop("No run finished in this period."), kpi="throughput")
+    values = {"runs": count_text(finished.value), "share": percent_text(no_touch.value)}
+    if savings.value is None:
+        text = gettext_noop(
+            "Agents finished %(runs)s runs; %(share)s without a person. No baseline yet, so no savings."
+        )
+        return Sentence(text, values, kpi="no_touch_rate")
+    values |= {"money": money_text(abs(savings.value), savings.currency)}
+    if savings.value < 0:
+        text = gettext_noop(
+            "Agents finished %(runs)s runs; %(share)s without a person. They cost %(money)s more than the baseline."
+        )
+        return Sentence(text, values, kpi="savings_minor")
+    if saved_s is None or saved_s <= 0:
+        text = gettext_noop(
+            "Agents finished %(runs)s runs; %(share)s without a person. They saved %(money)s against the baseline, "
+            "after all costs."
+        )
+        return Sentence(text, values, kpi="savings_minor")
+    values |= {"hours": count_text(round(saved_s / 3600))}
+    text = gettext_noop(
+        "Agents finished %(runs)s runs; %(share)s without a person. They saved %(money)s and %(hours)s hours of "
+        "people's work against the baseline, after all costs."
+    )
+    return Sentence(text, values, kpi="savings_minor")
+
+
+def risk_sentence(error: Figure, counts: RiskCounts) -> Sentence:
+    """The second sentence: failures with their interval, refusals, lost effects, halts."""
+    values = {
+        "failed": count_text(error.numerator or 0),
+        "denied": count_text(counts.denied),
+        "unknown": count_text(counts.unknown),
+        "halts": count_text(counts.halts),
+    }
+    if error.value is None or error.low is None or error.high is None:
+        text = gettext_noop(
+            "No run ended, so there is no error rate; policy denied %(denied)s actions; %(unknown)s effects have an "
+            "unknown outcome; halts engaged: %(halts)s."
+        )
+        return Sentence(text, values, kpi="error_rate")
+    values |= {
+        "rate": percent_text(error.value),
+        "interval": f"{percent_text(error.low)}–{percent_text(error.high)}",
+    }
+    text = gettext_noop(
+        "%(rate)s of runs failed (%(failed)s; 95 %% interval %(interval)s); policy denied %(denied)s actions; "
+        "%(unknown)s effects have an unknown outcome; halts engaged: %(halts)s."
+    )
+    return Sentence(text, values, kpi="error_rate")
+
+
+def attention_sentence(compared: Sequence[Compared], busiest_share: float | None, decided: int) -> Sentence:
+    """The third sentence: what worsened most against the period before, and whether one person carries it all."""
+    worst = max((row for row in compared if _worsening(row) >= WORTH_SAYING), key=_worsening, default=None)
+    crowded = busiest_share is not None and busiest_share >= CROWDED and has_sample(decided)
+    if worst is None and not crowded:
+        return Sentence(gettext_noop("Nothing got clearly worse than in the period before."))
+    share = {"share": percent_text(busiest_share)}
+    if worst is None:
+        return Sentence(
+            gettext_noop("One person took %(share)s of all decisions."), share, kpi="approval_latency_p50_s"
+        )
+    values = {
+        "workflow": worst.name,
+        "kpi": worst.now.definition.label,
+        "now": worst.now.text,
+        "was": worst.was.text,
+    } | share
+    text = gettext_noop("%(workflow)s: %(kpi)s is %(now)s, was %(was)s in the period before.")
+    if crowded:
+        text = gettext_noop(
+            "%(workflow)s: %(kpi)s is %(now)s, was %(was)s in the period before; one person took %(share)s of all "
+            "decisions."
+        )
+    return Sentence(text, values, kpi=worst.now.definition.key, workflow=worst.workflow)
+
+
+def _worsening(row: Compared) -> float:
+    """How much worse, as a share of what it was; 0 when better, equal or too few to say."""
+    now, was = row.now.value, row.was.value
+    if now is None or was is None or not (row.now.enough and row.was.enough):
+        return 0.0
+    if trend_of(row.now.definition.direction, now - was) != Trend.WORSE:
+        return 0.0
+    return abs(now - was) / max(abs(was), 0.01)
+
+
+def finding_of(first: Figure, second: Figure, baseline: float | None) -> Sentence:
+    """One sentence for a chart: the first half of the period against the second, and the baseline."""
+    definition = first.definition
+    if not (first.enough and second.enough) or first.value is None or second.value is None:
+        text = gettext_noop("Too few to compare the halves of this period: n = %(first)s and %(second)s.")
+        return Sentence(text, {"first": count_text(first.n), "second": count_text(second.n)}, kpi=definition.key)
+    values = {
+        "first": first.text,
+        "second": second.text,
+        "baseline": value_text(definition, baseline, first.currency),
+    }
+    return Sentence(_finding_text(first.value, second.value, baseline is not None), values, kpi=definition.key)
+
+
+def _finding_text(first: float, second: float, compared: bool) -> str:
+    change = (second - first) / abs(first) if first else second
+    if abs(change) < FLAT:
+        if compared:
+            return gettext_noop(
+                "Held at %(second)s over both halves of the period, against a baseline of %(baseline)s."
+            )
+        return gettext_noop("Held at %(second)s over both halves of the period.")
+    if change < 0:
+        if compared:
+            return gettext_noop(
+                "Fell from %(first)s in the first half of the period to %(second)s in the second, against a baseline "
+                "of %(baseline)s."
+            )
+        return gettext_noop("Fell from %(first)s in the first half of the period to %(second)s in the second.")
+    if compared:
+        return gettext_noop(
+            "Rose from %(first)s in the first half of the period to %(second)s in the second, against a baseline of "
+            "%(baseline)s."
+        )
+    return gettext_noop("Rose from %(first)s in the first half of the period to %(second)s in the second.")
+
+
+def throughput_finding(succeeded: float, failed: float, cancelled: float, days: float) -> Sentence:
+    """How many ended, and how."""
+    if not succeeded + failed + cancelled:
+        return Sentence(gettext_noop("No run ended in this period."), kpi="throughput")
+    text = gettext_noop(
+        "%(succeeded)s runs succeeded, %(daily)s a day; %(failed)s failed and %(cancelled)s were cancelled."
+    )
+    values = {
+        "succeeded": count_text(succeeded),
+        "daily": count_text(round(succeeded / days, 1)),
+        "failed": count_text(failed),
+        "cancelled": count_text(cancelled),
+    }
+    return Sentence(text, values, kpi="throughput")
+
+
+def cost_finding(human_micro: float, llm_micro: float, total_micro: float, estimated: bool) -> Sentence:
+    """What most of the money went to."""
+    if not total_micro:
+        return Sentence(gettext_noop("No cost was recorded for the runs of this period."), kpi="cost_per_success_minor")
+    values = {"human": percent_text(human_micro / total_micro), "llm": percent_text(llm_micro / total_micro)}
+    text = (
+        gettext_noop("People's time is %(human)s of the cost (estimated), models are %(llm)s.")
+        if estimated
+        else gettext_noop("People's time is %(human)s of the cost, models are %(llm)s.")
+    )
+    return Sentence(text, values, kpi="cost_per_success_minor")
+
+
+def autonomy_finding(no_touch: Figure) -> Sentence:
+    """How many runs needed nobody."""
+    if no_touch.value is None:
+        return Sentence(gettext_noop("No run finished in this period."), kpi="no_touch_rate")
+    text = gettext_noop("%(alone)s of %(all)s finished runs needed nobody: %(share)s.")
+    values = {
+        "alone": count_text(no_touch.numerator),
+        "all": count_text(no_touch.denominator),
+        "share": percent_text(no_touch.value),
+    }
+    return Sentence(text, values, kpi="no_touch_rate")
+
+
+def verdict_of(figures: Mapping[str, Figure]) -> tuple[Verdict, Sentence]:
+    """A workflow's verdict with the criteria that gave it: failures, targets met, savings."""
+    error, sla, savings = figures["error_rate"], figures["sla_adherence"], figures["savings_minor"]
+    values = {"error": error.text, "sla": sla.text, "savings": savings.text, "n": count_text(error.n)}
+    if not error.enough or error.value is None:
+        return Verdict.WAIT, Sentence(gettext_noop("only %(n)s runs ended"), values)
+    loses = savings.value is not None and savings.value < 0
+    late = sla.value is not None and sla.value < ON_TIME
+    text = gettext_noop("%(error)s failed, %(sla)s on time, savings %(savings)s")
+    if error.value > STOP_ERRORS and loses:
+        return Verdict.STOP, Sentence(text, values)
+    if error.value > FIX_ERRORS or late or loses:
+        return Verdict.FIX, Sentence(text, values)
+    if error.value <= SCALE_ERRORS and savings.value is not None:
+        return Verdict.SCALE, Sentence(text, values)
+    return Verdict.KEEP, Sentence(text, values)
+
+
+def interval_text(figure: Figure) -> str:
+    """The 95 % interval as people read it; empty where there is none."""
+    if figure.low is None or figure.high is None:
+        return ""
+    low, high = (value_text(figure.definition, end, figure.currency) for end in (figure.low, figure.high))
+    return f"{low}–{high}"
+
+
+def axis_of(definition: Definition, largest: float, currency: str) -> tuple[float, str]:
+    """What values are divided by for an axis, and what the axis is called."""
+    if definition.unit == Unit.RATIO:
+        return 0.01, "%"
+    if definition.unit == Unit.MINOR:
+        return float(10 ** exponent_of(currency)), currency
+    if definition.unit != Unit.SECONDS:
+        return 1.0, str(definition.unit)
+    for size, name in ((172_800, "days"), (7_200, "hours"), (120, "minutes")):
+        if largest >= size:
+            return size / 2, name
+    return 1.0, "seconds"

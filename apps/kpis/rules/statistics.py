@@ -1,0 +1,74 @@
+"""Intervals and percentiles: the few formulas on which every figure rests."""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+Z95 = NormalDist().inv_cdf(0.975)
+"""The 97.5 % point of the normal distribution: both sides together leave 5 %."""
+
+SMALL_N = 30
+"""Below this a figure is shown grey and compared with nothing."""
+
+COVERAGE = (0.025, 0.975)
+"""What lies below the lower and below the upper end of a 95 % interval."""
+
+PERCENTILE_N = {0.9: 10, 0.95: 20}
+"""A percentile of fewer values says nothing about the tail."""
+
+
+def wilson_interval(numerator: int, denominator: int) -> tuple[float, float] | None:
+    """The 95 % Wilson score interval of a share, 0..1; None over nothing. Wilson 1927."""
+    if denominator <= 0:
+        return None
+    share, z2 = numerator / denominator, Z95 * Z95
+    centre = share + z2 / (2 * denominator)
+    spread = Z95 * math.sqrt(share * (1 - share) / denominator + z2 / (4 * denominator * denominator))
+    scale = 1 + z2 / denominator
+    low = 0.0 if numerator == 0 else max(0.0, (centre - spread) / scale)
+    high = 1.0 if numerator == denominator else min(1.0, (centre + spread) / scale)
+    return min(low, share), max(high, share)
+
+
+def percentile(values: Sequence[float], fraction: float) -> float | None:
+    """The exact percentile by linear interpolation (Hyndman and Fan, type 7), as ``percentile_cont`` has it."""
+    if not values:
+        return None
+    ranked = sorted(values)
+    position = fraction * (len(ranked) - 1)
+    below = math.floor(position)
+    above = min(below + 1, len(ranked) - 1)
+    return ranked[below] + (ranked[above] - ranked[below]) * (position - below)
+
+
+def percentile_has_sample(fraction: float, n: int) -> bool:
+    """Whether ``n`` values are enough to show this percentile at all."""
+    return n >= PERCENTILE_N.get(fraction, 1)
+
+
+def has_sample(n: int) -> bool:
+    """Whether ``n`` is enough to colour a figure and to compare it."""
+    return n >= SMALL_N
+
+
+def order_ranks(n: int, fraction: float) -> tuple[int | None, int | None]:
+    """Ranks (1..n) whose values enclose the percentile with 95 %; None where no such rank exists.
+
+    By the binomial distribution of how many of ``n`` values lie below it: for p90 there is no upper rank below n = 36.
+    """
+    if n < 1:
+        return None, None
+    cumulative, low, high = 0.0, None, None
+    for below in range(n):
+        cumulative += _binomial(n, below, fraction)
+        if cumulative <= COVERAGE[0]:
+            low = below + 1
+        if high is None and cumulative >= COVERAGE[1]:
+            high = below + 1
+            break
+    return low, high
+
+
+def _binomial(n: int, k: int, p: float) -> float:
+    log = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+    return math.exp(log)
