@@ -1,0 +1,1 @@
+"""What touches the world outside: the envelope's cryptography and the HTTP call. Called by services, never by doors."""

@@ -1,0 +1,228 @@
+"""One HTTP call to a system of record, through the egress guard.
+
+The name is resolved once, every address is checked, and the connection goes to a checked address under the original
+name. No redirects, no proxies, no cookies, no compression; one deadline over everything; a cap on the answer.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import certifi
+import httpcore
+
+from apps.connectors.rules import (
+    ERRORS,
+    FINE,
+    RESPONSE_BYTES_MAX,
+    CallEnd,
+    CallResult,
+    Origin,
+    answer_of,
+    redacted,
+    refusal_of,
+    retry_after_s,
+    shown,
+)
+from apps.core.rules import ValueProblem
+
+NOT_BEGUN = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.LocalProtocolError)
+SILENCE = (httpcore.TimeoutException, httpcore.ReadError, httpcore.WriteError)
+_resolvers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Call:
+    """Everything one call needs. Never shown: its headers hold the secret; ``masks`` are the secret's spellings."""
+
+    method: str
+    origin: Origin
+    target: str
+    timeout_s: float
+    allow_internal: bool = False
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes | None = None
+    masks: Sequence[str] = field(default=())
+
+
+class EgressRefusedError(Exception):
+    """The address is not one that this connector may reach."""
+
+
+def send(call: Call) -> CallResult:
+    """Make the call. Never raises for what the network or the other side does: that is what the result says."""
+    begun = time.monotonic()
+    deadline = begun + call.timeout_s
+
+    def ended(end: CallEnd, error: str = "", **more: Any) -> CallResult:
+        return CallResult(end, error=error, duration_ms=round((time.monotonic() - begun) * 1000), **more)
+
+    try:
+        addresses = _checked_addresses(call, deadline)
+        status, headers, raw = _exchange(call, addresses, deadline)
+    except EgressRefusedError as error:
+        return ended(CallEnd.REFUSED, str(error))
+    except _TooLarge:
+        return ended(CallEnd.BROKEN, f"The answer is larger than {RESPONSE_BYTES_MAX} bytes.")
+    except NOT_BEGUN as error:
+        return ended(CallEnd.UNREACHABLE, f"{call.origin.authority} cannot be reached ({type(error).__name__}).")
+    except SILENCE as error:
+        return ended(CallEnd.SILENT, f"{call.origin.authority} gave no answer ({type(error).__name__}).")
+    except httpcore.ProtocolError:
+        return ended(CallEnd.BROKEN, f"{call.origin.authority} did not speak HTTP.")
+    return _read(call, status, headers, raw, ended)
+
+
+def _read(call: Call, status: int, headers: dict[str, str], raw: bytes, ended: Any) -> CallResult:
+    """What the answer says; its words are kept only masked and cut."""
+    later = retry_after_s(headers.get("retry-after"))
+    if status in FINE:
+        if headers.get("content-encoding", "identity") != "identity":
+            return ended(CallEnd.BROKEN, "The answer is compressed, which was not asked for.", status=status)
+        try:
+            found = answer_of(raw)
+        except ValueProblem as problem:
+            why = redacted(str(problem), call.masks)
+            return ended(CallEnd.BROKEN, f"The answer cannot be read: {why}", status=status)
+        return ended(CallEnd.ANSWERED, status=status, result=redacted(found, call.masks))
+    if status in ERRORS:
+        return ended(CallEnd.ANSWERED, shown(raw, call.masks), status=status, retry_after_s=later)
+    return ended(CallEnd.BROKEN, f"The answer is a {status}; redirects are not followed.", status=status)
+
+
+def _checked_addresses(call: Call, deadline: float) -> list[str]:
+    """All addresses of the name, if every one of them may be reached."""
+    host, port = call.origin.host, call.origin.port
+    try:
+        found = _resolvers.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM).result(_left(deadline))
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for address in addresses:
+        if refusal := refusal_of(address, allow_internal=call.allow_internal):
+            raise EgressRefusedError(f"{host} leads to {refusal}.")
+    if not addresses:
+        raise httpcore.ConnectError
+    return addresses
+
+
+class _TooLarge(Exception):  # noqa: N818 - never leaves this file
+    pass
+
+
+def _exchange(call: Call, addresses: list[str], deadline: float) -> tuple[int, dict[str, str], bytes]:
+    headers = [
+        (b"Host", call.origin.authority.encode()),
+        (b"Accept", b"application/json"),
+        (b"Accept-Encoding", b"identity"),
+        (b"User-Agent", b"autonomy-control-plane"),
+        *((name.encode("ascii"), value.encode("ascii")) for name, value in call.headers),
+    ]
+    if call.body is not None:
+        headers += [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(call.body)).encode())]
+    url = httpcore.URL(
+        scheme=call.origin.scheme.encode(),
+        host=call.origin.host.encode(),
+        port=call.origin.port,
+        target=call.target.encode("ascii"),
+    )
+    with (
+        httpcore.ConnectionPool(
+            ssl_context=_tls(),
+            max_connections=1,
+            max_keepalive_connections=0,
+            network_backend=_Guarded(addresses, deadline),
+        ) as pool,
+        pool.stream(call.method, url, headers=headers, content=call.body) as response,
+    ):
+        raw = bytearray()
+        for chunk in response.iter_stream():
+            raw += chunk
+            if len(raw) > RESPONSE_BYTES_MAX:
+                raise _TooLarge
+        named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return response.status, named, bytes(raw)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """The system's authorities and the usual ones; made once, because reading them takes 20 ms."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout
+    return left
+
+
+class _Guarded(httpcore.NetworkBackend):
+    """Connects to checked addresses whatever name is asked for, one after the other, within one deadline."""
+
+    def __init__(self, addresses: list[str], deadline: float) -> None:
+        self._addresses, self._deadline = addresses, deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """A connection to the first checked address that takes one."""
+        failed: Exception = httpcore.ConnectError()
+        for address in self._addresses:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise httpcore.ConnectTimeout
+            try:
+                stream = httpcore.SyncBackend().connect_tcp(address, port, timeout=left)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+            else:
+                return _Timed(stream, self._deadline)
+        raise failed
+
+
+class _Timed(httpcore.NetworkStream):
+    """A stream whose every step ends at one deadline: a drip of bytes does not extend it."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream, self._deadline = stream, deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """At most ``max_bytes``, before the deadline."""
+        return self._stream.read(max_bytes, _left(self._deadline))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """All of ``buffer``, each part before the deadline."""
+        self._stream.write(buffer, _left(self._deadline))
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """The same stream encrypted; a handshake that fails is a connection that never was."""
+        try:
+            left = _left(self._deadline)
+        except httpcore.ReadTimeout as error:
+            raise httpcore.ConnectTimeout from error
+        return _Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the socket knows of itself."""
+        return self._stream.get_extra_info(info)

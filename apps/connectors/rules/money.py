@@ -1,0 +1,86 @@
+"""Amounts: minor units with an ISO 4217 currency; never a float, never a string."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from apps.core.rules import MAX_INTEGER, ValueProblem
+
+
+def _codes(text: str) -> list[str]:
+    return text.split()
+
+
+EXPONENTS: Mapping[str, int] = {
+    **dict.fromkeys(_codes("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"), 0),
+    **dict.fromkeys(_codes("BHD IQD JOD KWD LYD OMR TND"), 3),
+    **dict.fromkeys(_codes("CLF UYW"), 4),
+    **dict.fromkeys(
+        _codes(
+            "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF"
+            " CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL"
+            " HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU"
+            " MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR"
+            " SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES"
+            " WST XAD XCD XCG YER ZAR ZMW ZWG"
+        ),
+        2,
+    ),
+}
+"""Digits after the point of every currency of ISO 4217 that has a minor unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units."""
+
+    minor: int
+    currency: str
+
+    def __str__(self) -> str:
+        return money_text(self.minor, self.currency)
+
+
+def money_text(minor: int, currency: str) -> str:
+    """``12,400.00 EUR``: grouped, with the digits that the currency has, and a real minus sign."""
+    digits = EXPONENTS.get(currency, 2)
+    whole, part = divmod(abs(minor), 10**digits)
+    text = f"{whole:,}" + (f".{part:0{digits}d}" if digits else "")
+    return f"{'−' if minor < 0 else ''}{text} {currency}"
+
+
+def value_at(parameters: object, path: str) -> Any:
+    """The value at a dotted path; None where there is none."""
+    for name in path.split("."):
+        if not isinstance(parameters, Mapping):
+            return None
+        parameters = parameters.get(name)
+    return parameters
+
+
+def money_of(parameters: Mapping[str, Any], amount: Mapping[str, str] | None) -> Money | None:
+    """The amount of an action by its operation's ``amount: {path, currency_path | currency}``; None if none is given.
+
+    Raises ValueProblem, with its path, for what is no amount: text, fractions, booleans, negatives, unknown currencies.
+    """
+    if not amount:
+        return None
+    path = amount["path"]
+    minor = value_at(parameters, path)
+    if minor is None:
+        return None
+    if isinstance(minor, bool) or not isinstance(minor, int):
+        raise ValueProblem("An amount is an integer number of minor units.", path)
+    if not 0 <= minor <= MAX_INTEGER:
+        raise ValueProblem("An amount is neither negative nor beyond 2^53 - 1.", path)
+    currency_path = amount.get("currency_path", "")
+    currency = value_at(parameters, currency_path) if currency_path else amount.get("currency")
+    if not isinstance(currency, str) or currency not in EXPONENTS:
+        raise ValueProblem("An amount needs a currency of ISO 4217.", currency_path or path)
+    return Money(minor, currency)
+
+
+def target_of(parameters: Mapping[str, Any], path: str) -> str:
+    """Whom or what an action is aimed at, as text of at most 200 characters; empty where nothing says so."""
+    found = value_at(parameters, path) if path else None
+    return str(found)[:200] if isinstance(found, str | int) and not isinstance(found, bool) else ""

@@ -1,0 +1,154 @@
+"""The lives of connectors, operations and effects, and what an outcome of a call means."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from apps.core.rules import Moves
+
+
+class EffectClass(StrEnum):
+    """What an operation does to its system; mildest first."""
+
+    READ = "read"
+    WRITE = "write"
+    IRREVERSIBLE = "irreversible"
+
+
+class Execution(StrEnum):
+    """Who carries an approved action out: the plane, the agent with its grant, or either."""
+
+    PLANE = "plane"
+    AGENT = "agent"
+    BOTH = "both"
+
+
+class Idempotency(StrEnum):
+    """Why repeating a call is harmless: it is not, a key header says so, or its own parameters do."""
+
+    NONE = "none"
+    HEADER = "header"
+    NATURAL = "natural"
+
+
+class ConnectorState(StrEnum):
+    """Whether a system, or one operation of it, may be used."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    RETIRED = "retired"
+
+
+CONNECTOR_MOVES: Moves = {
+    ConnectorState.ACTIVE: frozenset({ConnectorState.DISABLED, ConnectorState.RETIRED}),
+    ConnectorState.DISABLED: frozenset({ConnectorState.ACTIVE, ConnectorState.RETIRED}),
+    ConnectorState.RETIRED: frozenset({ConnectorState.ACTIVE}),
+}
+
+
+class EffectState(StrEnum):
+    """Where one effect is. ``dispatched``: the request may have left; ``unknown``: nobody can say what it did."""
+
+    PREPARED = "prepared"
+    CLAIMED = "claimed"
+    DISPATCHED = "dispatched"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    COMPENSATED = "compensated"
+
+
+EFFECT_MOVES: Moves = {
+    EffectState.PREPARED: frozenset({EffectState.CLAIMED, EffectState.FAILED}),
+    # Back to prepared: the worker died before it sent anything.
+    EffectState.CLAIMED: frozenset({EffectState.DISPATCHED, EffectState.PREPARED, EffectState.FAILED}),
+    # Back to prepared: the system said "later" before it began.
+    EffectState.DISPATCHED: frozenset(
+        {EffectState.SUCCEEDED, EffectState.FAILED, EffectState.UNKNOWN, EffectState.PREPARED}
+    ),
+    # Claimed again: a repeat under the same key. Succeeded or failed: a person found out.
+    EffectState.UNKNOWN: frozenset({EffectState.CLAIMED, EffectState.SUCCEEDED, EffectState.FAILED}),
+    EffectState.SUCCEEDED: frozenset({EffectState.COMPENSATED}),
+    EffectState.FAILED: frozenset(),
+    EffectState.COMPENSATED: frozenset(),
+}
+
+FINE, CLIENT_ERRORS, ERRORS = range(200, 300), range(400, 500), range(400, 600)
+LATER = frozenset({429, 503})
+
+REPEAT_AFTER_S = (30, 300, 1800)
+"""When an unknown effect that is safe to repeat is tried again (governance.md 4)."""
+
+DEFERRALS_MAX = 10
+DEFERRAL_S_MAX = 3600
+
+
+class CallEnd(StrEnum):
+    """How a call ended, seen from the wire."""
+
+    ANSWERED = "answered"
+    BROKEN = "broken"
+    SILENT = "silent"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What came back of one call, redacted. ``result`` counts only when ``end`` is ``answered`` and the status 2xx."""
+
+    end: CallEnd
+    status: int | None = None
+    result: Any = None
+    retry_after_s: int | None = None
+    error: str = ""
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The state an effect moves to, why in a stable code, and after how many seconds it is tried again, if at all."""
+
+    state: EffectState
+    code: str = ""
+    retry_in_s: int | None = None
+
+
+def outcome_of(call: CallResult, *, effect: str, idempotency: str, repeats: int, deferrals: int) -> Outcome:
+    """Classify a call (governance.md 4).
+
+    4xx failed; silence, a broken answer or 5xx: a write is unknown at once, a read failed; 429 and 503 with
+    Retry-After: tried again, not begun. ``repeats`` and ``deferrals`` count what was already tried for each reason.
+    """
+    if call.end in {CallEnd.UNREACHABLE, CallEnd.REFUSED}:
+        return Outcome(EffectState.FAILED, "unreachable" if call.end == CallEnd.UNREACHABLE else "egress_refused")
+    if call.end == CallEnd.ANSWERED and call.status is not None:
+        if call.status in FINE:
+            return Outcome(EffectState.SUCCEEDED)
+        if call.status in LATER and call.retry_after_s is not None:
+            return _deferred(call.retry_after_s, deferrals)
+        if call.status in CLIENT_ERRORS:
+            return Outcome(EffectState.FAILED, "refused_by_system")
+    return _doubtful(_CODE_OF_END[call.end], effect=effect, idempotency=idempotency, repeats=repeats)
+
+
+_CODE_OF_END = {
+    CallEnd.ANSWERED: "system_error",
+    CallEnd.BROKEN: "broken_answer",
+    CallEnd.SILENT: "no_answer",
+    CallEnd.LOST: "worker_lost",
+}
+
+
+def _deferred(retry_after_s: int, deferrals: int) -> Outcome:
+    if deferrals >= DEFERRALS_MAX:
+        return Outcome(EffectState.FAILED, "busy")
+    return Outcome(EffectState.PREPARED, "busy", max(1, min(retry_after_s, DEFERRAL_S_MAX)))
+
+
+def _doubtful(code: str, *, effect: str, idempotency: str, repeats: int) -> Outcome:
+    if effect == EffectClass.READ:
+        return Outcome(EffectState.FAILED, code)
+    repeatable = idempotency in {Idempotency.HEADER, Idempotency.NATURAL} and repeats < len(REPEAT_AFTER_S)
+    return Outcome(EffectState.UNKNOWN, code, REPEAT_AFTER_S[repeats] if repeatable else None)
