@@ -42,9 +42,9 @@ def _url() -> int:
     if known is None:
         print(f"Nothing was ever started in {embedded.default_data_dir()}.", file=sys.stderr)
         return 1
-    print(
-        f"DATABASE_URL='{known.database_url}'\nDATABASE_OWNER_URL='{known.owner_url or ''}'\nREDIS_URL='{known.redis_url}'"
-    )
+    print(f"DATABASE_URL='{known.database_url}'")
+    print(f"DATABASE_OWNER_URL='{known.owner_url or ''}'")
+    print(f"REDIS_URL='{known.redis_url}'")
     return 0
 
 

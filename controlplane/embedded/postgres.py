@@ -9,7 +9,7 @@ from pathlib import Path
 
 from controlplane.embedded import processes
 from controlplane.embedded.places import EmbeddedError, Layout
-from controlplane.embedded.programs import programs_of
+from controlplane.embedded.programs import servant_programs, wheel_programs
 
 SETTINGS = {
     "listen_addresses": "",
@@ -39,7 +39,7 @@ def new_passwords() -> dict[str, str]:
 
 
 def url_of(layout: Layout, passwords: dict[str, str], role: str) -> str:
-    """libpq's form of an address behind a socket."""
+    """The form libpq knows of an address behind a socket."""
     return f"postgresql://{role}:{passwords[role]}@/acp?host={layout.sockets}"
 
 
@@ -47,12 +47,12 @@ def answers(layout: Layout) -> bool:
     """Whether it takes connections (not merely starts up)."""
     if not layout.postgres_socket.exists():
         return False
-    command = [programs_of(layout)[0] / "pg_isready", "-q", "-t", "2", "-h", layout.sockets, "-p", "5432", "-d", "acp"]
+    command = [str(wheel_programs()[0] / "pg_isready"), "-q", "-t", "2", "-h", str(layout.sockets), "-d", "acp"]
     return subprocess.run(command, check=False, env=processes.ENVIRONMENT).returncode == 0
 
 
 def start(layout: Layout, passwords: dict[str, str], *, rekey: bool) -> None:
-    """Start it, making the cluster at need. `rekey` gives an existing cluster these passwords: the old ones are lost."""
+    """Start it, making the cluster at need. `rekey` sets these passwords where the old are lost."""
     pid_file, log_file = layout.cluster / "postmaster.pid", layout.home / "postgres.log"
     if rekey:
         stop(layout)
@@ -66,7 +66,7 @@ def start(layout: Layout, passwords: dict[str, str], *, rekey: bool) -> None:
         _single_user(layout, layout.cluster, _roles_sql("ALTER", passwords))
     _disown(pid_file)
     settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    server = programs_of(layout)[0] / "postgres"
+    server = servant_programs(layout)[0] / "postgres"
     processes.spawn(layout, server, "-D", layout.cluster, "-k", layout.sockets, *settings, log_file=log_file)
     processes.await_answer(lambda: answers(layout), log_file)
 
@@ -86,7 +86,7 @@ def _make_cluster(layout: Layout, passwords: dict[str, str]) -> None:
     pwfile.touch(mode=0o600)
     pwfile.write_text(secrets.token_urlsafe(24))  # forgotten at once: single-user mode is the superuser's only door
     os.chown(pwfile, layout.servant.uid, layout.servant.gid)
-    options = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", pwfile, "-E", "UTF8", "--no-instructions"]
+    options = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", str(pwfile), "-E", "UTF8", "--no-instructions"]
     locale = ["--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
     _run(layout, "initdb", "-D", fresh, *options, *locale)
     pwfile.unlink()
@@ -108,7 +108,7 @@ def _single_user(layout: Layout, cluster: Path, sql: str) -> None:
 
 def _run(layout: Layout, program: str, *options: str | Path, text: str = "") -> None:
     done = subprocess.run(
-        [programs_of(layout)[0] / program, *options],
+        [servant_programs(layout)[0] / program, *options],
         input=text,
         capture_output=True,
         text=True,

