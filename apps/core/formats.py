@@ -1,0 +1,144 @@
+"""How values look to people: money, durations, shares, ids, and text that may hide something."""
+
+import json
+import re
+import unicodedata
+from datetime import datetime
+from uuid import UUID
+
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+MINUS = "\u2212"
+MISSING = "\u2014"
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+DEFAULT_EXPONENT = 2
+EXPONENTS = dict.fromkeys(
+    ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"], 0
+) | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
+"""ISO 4217 minor-unit digits where they are not two."""
+
+BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
+"""Characters of letter or mark classes that draw nothing."""
+VARIATIONS = frozenset(range(0xFE00, 0xFE10)) | frozenset(range(0xE0100, 0xE01F0))
+MAX_JSON_CHARS = 20_000
+JSON_TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
+
+
+def exponent_of(currency: str) -> int:
+    """Digits after the decimal point of a currency."""
+    return EXPONENTS.get(currency.upper(), DEFAULT_EXPONENT)
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A number with separators and a real minus sign; None is a dash, never a zero."""
+    if value is None:
+        return MISSING
+    return f"{value:,.{digits}f}".replace("-", MINUS)
+
+
+def money(amount_minor: float | None, currency: str | None = "") -> str:
+    """Minor units as an amount with its ISO currency: ``1240000, "EUR"`` is ``12,400.00 EUR``."""
+    if amount_minor is None:
+        return MISSING
+    digits = exponent_of(currency or "")
+    return f"{number(amount_minor / 10**digits, digits)} {currency or ''}".strip()
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share 0..1 as per cent."""
+    return MISSING if share is None else f"{number(share * 100, digits)}%"
+
+
+def signed(value: float | None, digits: int = 1) -> str:
+    """A difference with its sign."""
+    if value is None:
+        return MISSING
+    return f"+{number(value, digits)}" if value > 0 else number(value, digits)
+
+
+def points(share: float | None) -> str:
+    """A difference of two shares, in percentage points."""
+    return MISSING if share is None else _("%(points)s pp") % {"points": signed(share * 100)}
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its two largest units: ``42 s``, ``12 min``, ``3 h 12 m``, ``2 d 4 h``."""
+    if seconds is None:
+        return MISSING
+    sign, whole = (MINUS if seconds < 0 else ""), round(abs(seconds))
+    if whole < MINUTE_S:
+        text = _("%(n)s s") % {"n": whole}
+    elif whole < HOUR_S:
+        text = _("%(n)s min") % {"n": whole // MINUTE_S}
+    elif whole < DAY_S:
+        hours, minutes = divmod(whole // MINUTE_S, 60)
+        text = _("%(h)s h %(m)s m") % {"h": hours, "m": minutes} if minutes else _("%(h)s h") % {"h": hours}
+    else:
+        days, hours = divmod(whole // HOUR_S, 24)
+        text = _("%(d)s d %(h)s h") % {"d": days, "h": hours} if hours else _("%(d)s d") % {"d": days}
+    return sign + text
+
+
+def time_tag(moment: datetime, text: str, **attributes: str) -> SafeString:
+    """A ``<time>`` with the instant in UTC on hover."""
+    extra = format_html_join("", ' {}="{}"', ((name.replace("_", "-"), value) for name, value in attributes.items()))
+    return format_html(
+        '<time datetime="{}" title="{} UTC"{}>{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", extra, text
+    )
+
+
+def short_id(value: UUID | str | None) -> str:
+    """The last eight characters: time-ordered ids differ at their end."""
+    return MISSING if value is None else str(value)[-8:]
+
+
+def short_digest(value: str | None) -> str:
+    """Twelve hexadecimal digits of a digest, without its algorithm."""
+    return MISSING if not value else value.rpartition(":")[2][:12]
+
+
+def is_hidden(char: str, before: str = "") -> bool:
+    """Whether a reader would not see ``char``, or see it as something else: controls, bidi, zero width, odd blanks."""
+    if char in "\n\t ":
+        return False
+    if ord(char) in VARIATIONS:
+        return char != "\ufe0f" or unicodedata.category(before or " ") not in {"So", "Po", "Nd", "Sm"}
+    return char in BLANKS or unicodedata.category(char) in {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"}
+
+
+def token(char: str) -> SafeString:
+    """The visible stand-in for a character that nobody would see."""
+    return format_html(
+        '<span class="token" title="{}">U+{}</span>', unicodedata.name(char, "unnamed character"), f"{ord(char):04X}"
+    )
+
+
+def reveal(text: object) -> SafeString:
+    """Escaped text in which invisible and bidirectional characters stand as tokens."""
+    source = str(text)
+    parts, plain = [], []
+    for before, char in zip(f" {source}", source, strict=False):
+        if is_hidden(char, before):
+            parts += [escape("".join(plain)), token(char)]
+            plain = []
+        else:
+            plain.append(char)
+    return mark_safe("".join([*parts, escape("".join(plain))]))  # noqa: S308 - every part is escaped
+
+
+def pretty_json(value: object) -> SafeString:
+    """JSON as people read it: indented, coloured, nothing hidden; cut at 20,000 characters, and saying so."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    cut = text[:MAX_JSON_CHARS]
+    parts, end = [], 0
+    for match in JSON_TOKEN.finditer(cut):
+        parts.append(reveal(cut[end : match.start()]))
+        kind = "str" if match[1] and not match[2] else "key" if match[1] else "lit"
+        parts.append(format_html('<span class="{}">{}</span>{}', kind, reveal(match[1] or match[0]), match[2] or ""))
+        end = match.end()
+    parts.append(reveal(cut[end:]))
+    if len(text) > len(cut):
+        parts.append(_("… %(n)s more characters") % {"n": len(text) - len(cut)})
+    return mark_safe("".join(parts))  # noqa: S308 - every part is escaped

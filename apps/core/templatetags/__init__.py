@@ -1,0 +1,1 @@
+"""Small leaves of templates: an icon, a badge, an amount."""

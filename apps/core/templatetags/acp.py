@@ -1,0 +1,224 @@
+"""Tags and filters of every template: ``{% load acp %}``. Thin: what they say is decided in ``core.formats``."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django import forms, template
+from django.contrib.staticfiles import finders
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from lucide.templatetags.lucide import lucide
+
+from apps.core import formats
+from apps.core.agent_text import inert
+from apps.core.differences import differences as compare
+from apps.core.finders import FULL, SMALL
+
+register = template.Library()
+
+RISKS = {
+    "low": ("info", gettext_lazy("Low"), gettext_lazy("Low risk")),
+    "medium": ("warn", gettext_lazy("Medium"), gettext_lazy("Medium risk")),
+    "high": ("bad", gettext_lazy("High"), gettext_lazy("High risk")),
+    "critical": ("solid", gettext_lazy("Critical"), gettext_lazy("Critical risk")),
+}
+TONES = {
+    "ok": """approved answered succeeded active done live released verified completed allow allowed healthy published
+        enforced ready""",
+    "warn": """pending pending_approval held changes_requested waiting paused require_approval compensating pilot
+        blocked unknown draining stale""",
+    "bad": """rejected denied deny failed halted suspended compensation_failed mismatch revoked down error invalidated
+        engaged""",
+    "info": "running executing claimed proposed offered queued flag started",
+    "": "expired cancelled superseded retired skipped consumed lifted draft closed compensated",
+}
+TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
+WORDS = {
+    "pending_approval": gettext_lazy("Waits for approval"),
+    "changes_requested": gettext_lazy("Changes requested"),
+    "require_approval": gettext_lazy("Asks a person"),
+    "compensation_failed": gettext_lazy("Compensation failed"),
+    "allow": gettext_lazy("Allowed"),
+    "deny": gettext_lazy("Denied"),
+}
+SOON_SHARE_S = 1800
+
+
+@register.simple_tag
+@lru_cache(maxsize=512)
+def icon(name: str, label: str = "", css: str = "") -> SafeString:
+    """An inline icon, hidden from assistive technology unless it has a label."""
+    named = {"role": "img", "aria-label": str(label)} if label else {"aria-hidden": "true"}
+    return mark_safe(str(lucide(name, size=None, **{"class": f"icon {css}".strip(), **named})))  # noqa: S308 - the package's own drawing
+
+
+@register.simple_tag
+def risk_badge(risk: str, long: bool = False) -> SafeString:
+    """A risk tier in word, colour and shape."""
+    tone, short, full = RISKS.get(str(risk), ("", str(risk), str(risk)))
+    return format_html('<span class="badge {}">{}</span>', tone, full if long else short)
+
+
+@register.simple_tag
+def state_badge(state: str, label: str = "") -> SafeString:
+    """A state in word, colour and shape: a diamond moves on, a ring is over without result."""
+    state = str(state)
+    tone = TONE_OF.get(state, "")
+    shape = "ring" if not tone else "sq" if tone in {"info", "warn"} else ""
+    return format_html(
+        '<span class="{}">{}</span>', " ".join(filter(None, ["badge", tone, shape])), label or state_word(state)
+    )
+
+
+@register.filter
+def state_word(state: object) -> str:
+    """A state as people say it."""
+    return str(WORDS.get(str(state)) or str(state).replace("_", " ").capitalize())
+
+
+@register.filter
+def money(amount_minor: float | None, currency: str | None = "") -> str:
+    """Minor units as an amount: ``{{ row.amount_minor|money:row.currency }}``."""
+    return formats.money(amount_minor, currency)
+
+
+register.filter("duration", formats.duration)
+register.filter("percent", formats.percent)
+register.filter("points", formats.points)
+register.filter("number", formats.number)
+register.filter("signed", formats.signed)
+register.filter("short_id", formats.short_id)
+register.filter("short_digest", formats.short_digest)
+register.filter("reveal", formats.reveal)
+register.filter("pretty_json", formats.pretty_json)
+
+
+@register.filter
+def initials(person: object) -> str:
+    """Two letters that stand for a name."""
+    words = str(person).replace(".", " ").split()
+    letters = [word[0] for word in (words if len(words) < 2 else [words[0], words[-1]])]  # noqa: PLR2004 - first and last
+    return "".join(letters).upper()
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString | str:
+    """How long ago, with the instant on hover: for lists."""
+    if moment is None:
+        return formats.MISSING
+    passed_s = (timezone.now() - moment).total_seconds()
+    text = (
+        _("just now") if 0 <= passed_s < formats.MINUTE_S else _("%(time)s ago") % {"time": formats.duration(passed_s)}
+    )
+    return formats.time_tag(moment, text if passed_s >= 0 else _("in %(time)s") % {"time": formats.duration(-passed_s)})
+
+
+@register.simple_tag
+def moment(when: datetime | None, seconds: bool = False) -> SafeString | str:
+    """An absolute time in the viewer's zone: for evidence."""
+    if when is None:
+        return formats.MISSING
+    local = timezone.localtime(when)
+    return formats.time_tag(when, date_format(local, "Y-m-d H:i:s" if seconds else "j M Y, H:i"))
+
+
+@register.simple_tag
+def clock(when: datetime | None) -> SafeString | str:
+    """The time of day, with its date unless it is today."""
+    if when is None:
+        return formats.MISSING
+    local = timezone.localtime(when)
+    today = local.date() == timezone.localdate()
+    return formats.time_tag(when, date_format(local, "H:i" if today else "j M, H:i"))
+
+
+@register.simple_tag
+def left(when: datetime | None) -> SafeString | str:
+    """Time to a deadline, counted on in the browser from the server's clock; negative when it has passed."""
+    if when is None:
+        return formats.MISSING
+    seconds = (when - timezone.now()).total_seconds()
+    return formats.time_tag(when, formats.duration(abs(seconds)), data_left="1" if seconds > 0 else "-1")
+
+
+@register.filter
+def is_past(when: datetime | None) -> bool:
+    """Whether a deadline has passed."""
+    return when is not None and when <= timezone.now()
+
+
+@register.filter
+def is_soon(when: datetime | None) -> bool:
+    """Whether a deadline is less than half an hour away."""
+    return when is not None and 0 < (when - timezone.now()).total_seconds() < SOON_SHARE_S
+
+
+@register.inclusion_tag("core/_differences.html")
+def differences(
+    before: object, after: object, before_label: str = "", after_label: str = "", notes: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A table of what differs between two JSON values; ``before`` None shows the values alone."""
+    rows = compare(before, after, notes=notes)
+    changed = [row for row in rows if row.kind != "same"]
+    return {
+        "rows": rows if before is None else changed,
+        "same": [] if before is None else [row for row in rows if row.kind == "same"],
+        "plain": before is None,
+        "before_label": before_label,
+        "after_label": after_label,
+    }
+
+
+@register.simple_tag
+def agent_text(value: object) -> SafeString:
+    """An agent's words, inert. Stand them in ``.agent-words`` with their label."""
+    return inert(str(value or ""))
+
+
+@register.simple_tag
+def plotly_url() -> str:
+    """The chart library: the small bundle where it was fetched, else the one in the installed package."""
+    return static(SMALL if _has_small_bundle() else FULL)
+
+
+@lru_cache(maxsize=1)
+def _has_small_bundle() -> bool:
+    return finders.find(SMALL) is not None
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: object) -> str:
+    """The page's query string with changes: ``{% query risk="high" after=None %}``. None and "" remove."""
+    request: HttpRequest = context["request"]
+    params = request.GET.copy()
+    for name, value in changes.items():
+        params.pop(name, None)
+        if value not in (None, ""):
+            params[name] = str(value)
+    encoded = params.urlencode()
+    return f"?{encoded}" if encoded else "?"
+
+
+@register.inclusion_tag("core/_field.html")
+def field(bound: forms.BoundField, hint: str = "") -> dict[str, Any]:
+    """A form field with label, help and errors tied to it."""
+    checkbox = isinstance(bound.field.widget, forms.CheckboxInput)
+    group = isinstance(bound.field.widget, forms.RadioSelect | forms.CheckboxSelectMultiple)
+    return {"field": bound, "hint": hint or bound.help_text, "checkbox": checkbox, "group": group}
+
+
+@register.filter
+def item(mapping: Mapping[str, Any] | Sequence[Any], key: Any) -> Any:
+    """``mapping[key]``, or None."""
+    try:
+        return mapping[key]
+    except (KeyError, IndexError, TypeError):
+        return None

@@ -1,0 +1,175 @@
+// Theme, keys, panels, confirmed states, drafts, toasts. No framework, no eval, no inline handlers.
+// Everything here is comfort: each form and link also works without it.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const visible = (element) => element.checkVisibility() && !element.closest("[inert], [aria-busy=true]");
+  const remember = (name, value) => {
+    document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax${location.protocol === "https:" ? ";secure" : ""}`;
+  };
+
+  // Theme: the server reads the cookie and writes data-theme, so no page flashes.
+  const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  addEventListener("click", (event) => {
+    if (!event.target.closest("[data-theme-set]")) return;
+    event.preventDefault();
+    root.dataset.theme = dark() ? "light" : "dark";
+    remember("acp_theme", root.dataset.theme);
+    dispatchEvent(new Event("acp:theme"));
+  });
+
+  // Dialogs and decision panels.
+  const openPanel = (name, scope) => {
+    const decision = scope.closest(".decision");
+    $$("[data-panel-of]", decision).forEach((panel) => { panel.hidden = panel.dataset.panelOf !== name; });
+    const shown = $(`[data-panel-of="${CSS.escape(name)}"]`, decision);
+    (name === "acts" ? $(`[data-panel="${CSS.escape(decision.dataset.last || "")}"]`, decision) || $("button", shown)
+      : $("[autofocus], input:not([type=hidden]), textarea, select", shown))?.focus();
+    decision.dataset.last = name;
+  };
+  addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-panel], [data-dialog], [data-dismiss], [data-toggle]");
+    if (!opener) return;
+    if (opener.dataset.panel) { event.preventDefault(); openPanel(opener.dataset.panel, opener); }
+    if (opener.dataset.dialog) { event.preventDefault(); document.getElementById(opener.dataset.dialog)?.showModal(); }
+    if ("dismiss" in opener.dataset) opener.closest(".toast")?.remove();
+    if (opener.dataset.toggle) {
+      const region = document.getElementById(opener.dataset.toggle);
+      region.hidden = !region.hidden;
+      opener.setAttribute("aria-expanded", String(!region.hidden));
+    }
+  });
+  addEventListener("keydown", (event) => {
+    const panel = event.key === "Escape" && event.target.closest?.("[data-panel-of]:not([data-panel-of=acts])");
+    if (panel) { event.preventDefault(); openPanel("acts", panel); }
+  });
+
+  // Keys: one letter each, only outside fields and dialogs; every key presses a button that is there to be seen.
+  const rows = () => $$(".item > a").filter((row) => row.checkVisibility());
+  const here = () => rows().findIndex((row) => row.getAttribute("aria-current") === "true");
+  const select = (index) => {
+    const all = rows(), row = all[Math.max(0, Math.min(all.length - 1, index))];
+    if (!row) return;
+    row.focus({preventScroll: true});
+    row.scrollIntoView({block: "nearest"});
+    if (row.getAttribute("aria-current") !== "true") row.click();
+  };
+  const press = (key) => {
+    const target = $$(`[data-key="${CSS.escape(key)}"]`).find(visible);
+    if (!target) return false;
+    if (target.matches("input, textarea, select") && !target.matches("[type=radio], [type=checkbox]")) target.focus(); else target.click();
+    return true;
+  };
+  const moves = {
+    j: () => select(here() + 1), k: () => select(Math.max(0, here() - 1)),
+    o: () => $("#detail h2, #detail h1")?.focus(), u: () => rows()[Math.max(0, here())]?.focus(),
+    "?": () => $("#keys")?.showModal(),
+  };
+  let leader = 0;
+  addEventListener("keydown", (event) => {
+    const from = event.target instanceof Element ? event.target : document.body;
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { if (press("ctrl+k")) event.preventDefault(); return; }
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(event.key)) return;
+    if (root.dataset.keys === "off" || from.closest("input:not([type=checkbox], [type=radio]), textarea, select, dialog[open], [contenteditable]")) return;
+    const led = Date.now() - leader < 1200;
+    leader = event.key === "g" ? Date.now() : 0;
+    if (led ? press(`g ${event.key}`) : press(event.key)) { event.preventDefault(); return; }
+    if (moves[event.key] && !led) { event.preventDefault(); moves[event.key](); }
+  });
+  addEventListener("change", (event) => {
+    if (!event.target.matches("[data-keys-set]")) return;
+    root.dataset.keys = event.target.checked ? "on" : "off";
+    remember("acp_keys", root.dataset.keys);
+  });
+  addEventListener("change", (event) => { if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit(); });
+
+  // Confirmed states: a button says "Recording…" until the server has answered, and cannot be pressed twice.
+  const calm = (within = document) => $$("button[data-said]", within).forEach((button) => {
+    button.removeAttribute("aria-busy");
+    button.disabled = false;
+    $(".label", button).textContent = button.dataset.said;
+    delete button.dataset.said;
+  });
+  addEventListener("submit", (event) => {
+    const button = event.submitter, form = event.target;
+    if (!button || form.method === "get" || form.method === "dialog") return;
+    if (button.getAttribute("aria-busy") === "true") { event.preventDefault(); event.stopImmediatePropagation(); return; }
+    const label = $(".label", button);
+    if (!label || !button.dataset.busy) return;
+    button.dataset.said = label.textContent;
+    label.textContent = button.dataset.busy;
+    button.setAttribute("aria-busy", "true");
+    setTimeout(() => { button.disabled = true; }); // after the form has been read with its submitter
+  }, true);
+  addEventListener("pageshow", () => calm());
+
+  // Drafts: what was typed survives a lost connection, a conflict and a session that ended.
+  const draft = (field) => `draft:${field.dataset.draft}`;
+  addEventListener("input", (event) => {
+    if (event.target.dataset?.draft) try { sessionStorage.setItem(draft(event.target), event.target.value); } catch { /* full or forbidden: comfort only */ }
+  });
+  const restore = (within) => $$("[data-draft]", within).forEach((field) => {
+    const kept = sessionStorage.getItem(draft(field));
+    if (kept && !field.value) field.value = kept;
+  });
+
+  // Messages: good news leaves by itself (not while read), bad news stays.
+  const say = (text, tone = "bad") => {
+    const template = $("#toast-template"), region = $(".toasts");
+    if (!template || !region) return;
+    const toast = template.content.firstElementChild.cloneNode(true);
+    toast.classList.add(tone);
+    $(".text", toast).textContent = text;
+    region.append(toast);
+  };
+  setInterval(() => $$(".toast:not(.bad)").forEach((toast) => {
+    if (toast.matches(":hover, :focus-within")) return;
+    toast.dataset.age = Number(toast.dataset.age || 0) + 1;
+    if (Number(toast.dataset.age) >= 8) toast.remove();
+  }), 1000);
+
+  // htmx: busy regions cannot be decided on; failures say what was not done.
+  const said = (name) => document.body.dataset[name] || "";
+  addEventListener("htmx:beforeRequest", (event) => {
+    const target = event.detail.target;
+    if (target?.id !== "detail") return;
+    target.setAttribute("aria-busy", "true");
+    const row = event.detail.elt.closest?.(".item > a");
+    if (row) rows().forEach((other) => { if (other === row) other.setAttribute("aria-current", "true"); else other.removeAttribute("aria-current"); });
+  });
+  addEventListener("htmx:afterRequest", (event) => {
+    event.detail.target?.removeAttribute?.("aria-busy");
+    calm();
+    if (event.detail.successful && event.detail.requestConfig?.verb === "post") $$("[data-draft]", event.detail.elt).forEach((field) => sessionStorage.removeItem(draft(field)));
+  });
+  addEventListener("htmx:responseError", (event) => {
+    const id = event.detail.xhr.getResponseHeader("X-Request-Id");
+    say(`${said("failed")} (${event.detail.xhr.status}${id ? `, ${id}` : ""})`);
+  });
+  addEventListener("htmx:sendError", () => say(said("unreachable")));
+  addEventListener("htmx:afterSettle", (event) => {
+    restore(event.detail.elt);
+    const first = $("[data-focus]", event.detail.elt);
+    first?.focus({preventScroll: true});
+  });
+  addEventListener("htmx:oobAfterSwap", (event) => restore(event.detail.target || document));
+
+  // Deadlines count down from the server's clock, not from this machine's.
+  const skew = Date.parse(document.body?.dataset.now || "") - Date.now() || 0;
+  const left = (seconds) => {
+    const s = Math.abs(Math.round(seconds)), m = Math.floor(s / 60), h = Math.floor(m / 60), d = Math.floor(h / 24);
+    return s < 60 ? `${s} s` : m < 60 ? `${m} min` : h < 24 ? `${h} h${m % 60 ? ` ${m % 60} min` : ""}` : `${d} d${h % 24 ? ` ${h % 24} h` : ""}`;
+  };
+  setInterval(() => $$("time[data-left]").forEach((time) => {
+    const seconds = (Date.parse(time.dateTime) - Date.now() - skew) / 1000;
+    if (Number.isFinite(seconds) && Math.sign(seconds) === Number(time.dataset.left)) time.textContent = left(seconds);
+  }), 5000);
+
+  addEventListener("DOMContentLoaded", () => {
+    restore(document);
+    $$("[data-theme-set], [data-dialog], .needs-script").forEach((element) => { element.hidden = false; });
+    $("#detail [data-focus], .summary")?.focus({preventScroll: true});
+  });
+})();

@@ -1,0 +1,81 @@
+// Charts: the library is fetched once, when the first figure comes near the window; colours are the tokens of the sheet.
+(() => {
+  "use strict";
+  const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const pixel = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+
+  // The sheet speaks oklch and light-dark(); the library wants rgba. A pixel translates.
+  const colour = (token) => {
+    const probe = document.createElement("i");
+    probe.hidden = true;
+    document.body.append(probe);
+    probe.style.color = `var(${token})`;
+    pixel.clearRect(0, 0, 1, 1);
+    pixel.fillStyle = getComputedStyle(probe).color;
+    probe.remove();
+    pixel.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = pixel.getImageData(0, 0, 1, 1).data;
+    return `rgba(${r},${g},${b},${(a / 255).toFixed(3)})`;
+  };
+  const paint = (value) => {
+    if (typeof value === "string") return value.startsWith("--") ? colour(value) : value;
+    if (Array.isArray(value)) return value.length && (typeof value[0] === "object" || String(value[0]).startsWith("--")) ? value.map(paint) : value;
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, paint(inner)]));
+    return value;
+  };
+
+  let library;
+  const plotly = () => library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = document.body.dataset.plotly;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = reject;
+    document.head.append(script);
+  });
+
+  const theme = () => {
+    const text = colour("--text"), muted = colour("--muted"), line = colour("--line-soft");
+    const axis = {gridcolor: line, linecolor: line, zerolinecolor: line, tickfont: {color: muted, size: 11}, title: {font: {color: muted, size: 11}}, automargin: true, ticks: "", fixedrange: true};
+    return {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", bargap: 0.35, hovermode: "x unified", margin: {l: 36, r: 8, t: 8, b: 28},
+      font: {family: getComputedStyle(document.body).fontFamily, size: 12, color: text},
+      hoverlabel: {bgcolor: colour("--raised"), bordercolor: line, font: {color: text, size: 12}},
+      legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: {color: muted, size: 12}}, xaxis: {...axis, showgrid: false}, yaxis: {...axis, rangemode: "tozero"},
+    };
+  };
+
+  const figureOf = async (plot) => {
+    if (plot.dataset.src) return (await fetch(plot.dataset.src, {headers: {Accept: "application/json"}})).json();
+    return JSON.parse(plot.parentElement.querySelector("script[type='application/json']").textContent);
+  };
+  const draw = async (plot) => {
+    try {
+      const figure = plot.figure ??= await figureOf(plot), Plotly = await plotly(), base = theme(), own = paint(figure.layout || {});
+      const layout = {...base, ...own, xaxis: {...base.xaxis, ...own.xaxis}, yaxis: {...base.yaxis, ...own.yaxis}};
+      plot.querySelector(".skel")?.remove();
+      await Plotly.react(plot, paint(figure.data), layout, {displayModeBar: false, responsive: true, showSendToCloud: false});
+      if (!plot.dataset.done) plot.on("plotly_click", (event) => { const url = event.points[0]?.customdata; if (typeof url === "string" && url.startsWith("/")) location.assign(url); });
+      plot.dataset.done = "1";
+    } catch {
+      plot.removeAttribute("aria-busy");
+      plot.dataset.failed = "1";
+      const table = document.getElementById(plot.dataset.table || "");
+      if (table) table.hidden = false; // the numbers stay readable when the drawing fails
+    }
+  };
+
+  const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => {
+    if (entry.isIntersecting) { watcher.unobserve(entry.target); draw(entry.target); }
+  }), {rootMargin: "200px"});
+  const watch = (within) => $$(".plot:not([data-done])", within).forEach((plot) => watcher.observe(plot));
+  const redraw = () => $$(".plot[data-done]").forEach(draw);
+
+  addEventListener("DOMContentLoaded", () => watch(document));
+  addEventListener("htmx:afterSettle", (event) => watch(event.detail.elt));
+  addEventListener("acp:theme", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-png]");
+    if (button) (await plotly()).downloadImage(document.getElementById(button.dataset.png), {format: "png", scale: 2, filename: button.dataset.png});
+  });
+})();

@@ -1,0 +1,52 @@
+// Live pages: a doorbell only. An event names a topic and a version; the page then asks its own address again,
+// so permissions are applied where they always are. Hidden tabs let go; three failures fall back to polling.
+(() => {
+  "use strict";
+  const topics = document.body?.dataset.topics;
+  if (!topics) return;
+  const status = document.querySelector(".live");
+  const show = (state) => {
+    if (!status || status.dataset.state === state) return;
+    status.dataset.state = state;
+    status.querySelector(".word").textContent = status.dataset[`${state}Word`];
+  };
+  const versions = new Map();
+  const ring = (topic, version, first = false) => {
+    const known = versions.get(topic);
+    versions.set(topic, version);
+    if (!first && known !== version) document.body.dispatchEvent(new CustomEvent(`acp:${topic}`, {detail: {version}}));
+  };
+
+  let source, timer, failures = 0, etag = "";
+  const query = `topics=${encodeURIComponent(topics)}`;
+  const poll = async () => {
+    try {
+      const answer = await fetch(`/live/versions?${query}`, {headers: etag ? {"If-None-Match": etag} : {}, cache: "no-store"});
+      if (answer.status === 200) {
+        etag = answer.headers.get("ETag") || "";
+        const found = await answer.json();
+        for (const [topic, version] of Object.entries(found)) ring(topic, version, !versions.has(topic));
+      } else if (answer.status !== 304) throw new Error(String(answer.status));
+      show("polling");
+    } catch { show("offline"); }
+    timer = setTimeout(poll, 15000);
+  };
+  const stop = () => { source?.close(); source = undefined; clearTimeout(timer); timer = undefined; };
+  const start = () => {
+    if (source || timer || document.hidden) return;
+    if (failures >= 3 || !window.EventSource) { poll(); return; }
+    source = new EventSource(`/live/?${query}`);
+    source.onopen = () => { failures = 0; show("live"); };
+    source.onmessage = (event) => { const {topic, version} = JSON.parse(event.data); ring(topic, version); };
+    source.onerror = () => {
+      failures += 1;
+      if (source?.readyState === EventSource.CLOSED || failures >= 3) { stop(); timer = setTimeout(() => { timer = undefined; start(); }, failures >= 3 ? 0 : 3000 + Math.random() * 2000); }
+    };
+  };
+  document.addEventListener("visibilitychange", () => document.hidden ? stop() : start());
+  addEventListener("pagehide", stop);
+  addEventListener("pageshow", (event) => { if (event.persisted) start(); });
+  addEventListener("offline", () => { stop(); show("offline"); });
+  addEventListener("online", start);
+  start();
+})();
