@@ -1,0 +1,105 @@
+"""Units, roles, grants of roles, queues and people's tokens."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from apps.core.models import ClockTimestamp, Record, User
+
+
+class BusinessUnit(Record):
+    """An organisational unit. Units form a tree; what is granted in a unit holds below it."""
+
+    UNIT = ""
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=120)
+    parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
+    timezone = models.CharField(max_length=60, default="UTC")
+    currency = models.CharField(max_length=3, default="EUR")
+    calendar = models.CharField(max_length=63, blank=True)
+    hourly_rate_minor = models.PositiveIntegerField(default=6000)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(parent=F("id")), name="unit_not_its_own_parent")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(Record):
+    """A named set of permissions."""
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=120)
+    permissions = models.JSONField(default=list)
+
+    class Meta:
+        permissions = [("manage_access", "May manage units, people, roles and queues")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RoleGrant(Record):
+    """A role held by a user: within a unit and below, or everywhere (no unit), possibly until a time."""
+
+    UNIT = "unit"
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="role_grants")
+    role = models.ForeignKey(Role, models.PROTECT, related_name="grants")
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, null=True, blank=True, related_name="role_grants")
+    until = models.DateTimeField(null=True, blank=True)
+    granted_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "role", "unit"],
+                condition=Q(revoked_at=None),
+                name="role_grant_once",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["user"], name="role_grant_live", condition=Q(revoked_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role}"
+
+
+class Queue(Record):
+    """Where items wait: the people who hold ``role`` in the queue's unit serve it."""
+
+    UNIT = "unit"
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=120)
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, related_name="queues")
+    role = models.ForeignKey(Role, models.PROTECT, related_name="queues")
+    sla_s = models.PositiveIntegerField(default=3600)
+    expires_s = models.PositiveIntegerField(default=86400)
+    escalation = models.JSONField(default=list)
+    calendar = models.CharField(max_length=63, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PersonalToken(Record):
+    """A person's token for scripts. Only its digest is kept."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=80, blank=True)
+    key_id = models.CharField(max_length=8, unique=True)
+    digest = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"token {self.key_id} of {self.user}"
+
+    @staticmethod
+    def live() -> Q:
+        """Not revoked, not expired, by the database's clock."""
+        return Q(revoked_at=None, expires_at__gt=ClockTimestamp())

@@ -1,0 +1,33 @@
+"""The names of permissions, and what each lets its holder do. A contract: adding is fine, renaming is not."""
+
+from collections.abc import Mapping
+
+PERMISSIONS: Mapping[str, str] = {
+    "oversight.view_escalation": "See the items that wait for people.",
+    "oversight.decide_escalation": "Decide the items that wait for people.",
+    "agents.view_agent": "See agents, their versions, permissions and actions.",
+    "agents.manage_agent": "Create, change, suspend and retire agents; make and revoke their credentials and permissions.",
+    "connectors.use_operation": "Ask for an operation of a system of record.",
+    "connectors.manage_connector": "Set up systems of record, their operations and secrets.",
+    "workflows.view_run": "See workflows and runs.",
+    "workflows.start_run": "Start runs.",
+    "workflows.operate_run": "Pause, resume, cancel and mend runs.",
+    "workflows.work_workflow": "Take the tasks of a workflow.",
+    "workflows.publish_workflow": "Publish versions of workflows.",
+    "policies.view_policy": "See policies and their releases.",
+    "policies.publish_policy": "Change and publish policies.",
+    "halts.engage_halt": "Stop agents, workflows, operations or everything.",
+    "halts.lift_halt": "Lift a halt that somebody else engaged.",
+    "audit.view_entry": "Read the ledger.",
+    "kpis.view_kpi": "See dashboards and KPIs.",
+    "access.manage_access": "Manage units, people, roles and queues.",
+}
+
+ADMINISTRATOR = "administrator"
+ADMINISTRATOR_PERMISSIONS = tuple(name for name in PERMISSIONS if name != "oversight.decide_escalation")
+"""Administrators run the plane; they do not decide its items. A person needs an approver's role for that."""
+
+
+def is_permission(name: str) -> bool:
+    """Whether ``name`` is one of the contract."""
+    return name in PERMISSIONS

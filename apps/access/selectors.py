@@ -1,0 +1,98 @@
+"""Who may what, where; and who serves a queue."""
+
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from apps.access.models import BusinessUnit, Queue, RoleGrant
+from apps.core.errors import NotFoundError
+from apps.core.gate import NOWHERE, Scope, visible
+from apps.core.models import ClockTimestamp, User
+
+SCOPE = """
+WITH RECURSIVE held AS (
+    SELECT g.unit_id FROM access_rolegrant g JOIN access_role r ON r.id = g.role_id
+    WHERE g.user_id = %s AND g.revoked_at IS NULL AND (g.until IS NULL OR g.until > clock_timestamp())
+      AND r.permissions ? %s
+), tree AS (
+    SELECT unit_id AS id FROM held
+    UNION
+    SELECT b.id FROM access_businessunit b JOIN tree t ON b.parent_id = t.id
+)
+SELECT id FROM tree
+"""
+
+
+def unit_scopes_for(actor: User, perm: str) -> Scope:
+    """Where ``actor`` holds ``perm`` by role: one query, children included. The gate's hook."""
+    with connection.cursor() as cursor:
+        cursor.execute(SCOPE, [actor.pk, perm])
+        units = [row[0] for row in cursor.fetchall()]
+    if not units:
+        return NOWHERE
+    return Scope(everywhere=None in units, units=frozenset(unit for unit in units if unit is not None))
+
+
+def live_grants() -> Q:
+    """Role grants that hold now, by the database's clock."""
+    return Q(revoked_at=None) & (Q(until=None) | Q(until__gt=ClockTimestamp()))
+
+
+def units_for(actor: User) -> QuerySet[BusinessUnit]:
+    """Units in which ``actor`` manages access."""
+    return visible(actor, "access.manage_access", BusinessUnit.objects.select_related("parent")).order_by("slug")
+
+
+def unit_for(actor: User, slug: str, *, perm: str = "access.manage_access") -> BusinessUnit:
+    """One unit on which ``actor`` holds ``perm``. Raises NotFoundError."""
+    if found := visible(actor, perm, BusinessUnit.objects.filter(slug=slug)).first():
+        return found
+    raise NotFoundError
+
+
+def ancestors_for(actor: User | None, unit_id: UUID) -> list[UUID]:
+    """The unit and everything above it, nearest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE up AS (SELECT id, parent_id, 0 AS n FROM access_businessunit WHERE id = %s"
+            " UNION ALL SELECT b.id, b.parent_id, up.n + 1 FROM access_businessunit b JOIN up ON b.id = up.parent_id)"
+            " SELECT id FROM up ORDER BY n",
+            [unit_id],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def queues_served_by(actor: User) -> QuerySet[Queue]:
+    """Queues whose role ``actor`` holds in the queue's unit, above it, or everywhere."""
+    with connection.cursor() as cursor:
+        cursor.execute(SERVED, [actor.pk])
+        ids = [row[0] for row in cursor.fetchall()]
+    return Queue.objects.filter(pk__in=ids if actor.is_active else [])
+
+
+SERVED = """
+WITH RECURSIVE held AS (
+    SELECT g.unit_id, g.role_id FROM access_rolegrant g
+    WHERE g.user_id = %s AND g.revoked_at IS NULL AND (g.until IS NULL OR g.until > clock_timestamp())
+), tree AS (
+    SELECT unit_id AS id, role_id FROM held WHERE unit_id IS NOT NULL
+    UNION
+    SELECT b.id, t.role_id FROM access_businessunit b JOIN tree t ON b.parent_id = t.id
+)
+SELECT q.id FROM access_queue q
+WHERE EXISTS (SELECT 1 FROM held h WHERE h.unit_id IS NULL AND h.role_id = q.role_id)
+   OR EXISTS (SELECT 1 FROM tree t WHERE t.id = q.unit_id AND t.role_id = q.role_id)
+"""
+
+
+def may_serve_queue(actor: User, queue: Queue) -> bool:
+    """Whether ``actor`` is a person who serves ``queue`` now."""
+    return actor.is_human and queues_served_by(actor).filter(pk=queue.pk).exists()
+
+
+def members_of_queue_for(actor: User | None, queue: Queue) -> QuerySet[User]:
+    """The active people who serve ``queue`` now."""
+    units = ancestors_for(actor, queue.unit_id)
+    grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=units), role=queue.role_id)
+    return User.objects.filter(pk__in=grants.values("user"), is_active=True, kind="human").order_by("username")

@@ -1,0 +1,20 @@
+"""Commands on units, roles, people, queues and tokens."""
+
+from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
+from apps.access.services.people import create_token, find_token_holder, revoke_token, save_person
+from apps.access.services.units import require_manager, save_queue, save_role, save_unit
+
+__all__ = [
+    "create_token",
+    "end_person",
+    "find_token_holder",
+    "grant_role",
+    "require_manager",
+    "revoke_role",
+    "revoke_token",
+    "save_person",
+    "save_queue",
+    "save_role",
+    "save_unit",
+    "set_roles",
+]

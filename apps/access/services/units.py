@@ -1,0 +1,121 @@
+"""Commands on units, roles and queues."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit, Queue, Role
+from apps.access.rules import is_permission
+from apps.access.selectors import ancestors_for
+from apps.audit.services import record
+from apps.core.errors import InvalidError, NotAllowedError
+from apps.core.gate import refuse_agents, scope_for
+from apps.core.models import Record, User
+
+CONSOLE = "console"
+
+
+def require_manager(actor: User, unit: BusinessUnit | None, perm: str = "access.manage_access") -> None:
+    """Raise NotAllowedError unless ``actor`` holds ``perm`` in ``unit`` (everywhere, if there is none).
+
+    The system user ``console`` (``manage.py``) may: whoever runs it owns the machine. Agents never.
+    """
+    refuse_agents(actor)
+    if actor.username == CONSOLE and not actor.is_human:
+        return
+    scope = scope_for(actor, perm)
+    if not (scope.everywhere or (unit is not None and unit.pk in scope.units)):
+        raise NotAllowedError
+
+
+def write_if_changed(actor: User, row: Record, *, is_new: bool, values: dict[str, Any]) -> str:
+    """Save ``values`` on ``row`` where they differ and record it: ``created``, ``changed`` or ``unchanged``."""
+    changed = {name: value for name, value in values.items() if is_new or getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    if is_new:
+        row.save(force_insert=True)
+        record(actor, row, "created", payload=_plain(changed))
+        return "created"
+    if not changed:
+        return "unchanged"
+    row.save(update_fields=list(changed))
+    record(actor, row, "changed", payload=_plain(changed))
+    return "changed"
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Record | User) else value for name, value in values.items()}
+
+
+@transaction.atomic
+def save_unit(  # noqa: D417
+    actor: User,
+    *,
+    slug: str,
+    name: str,
+    parent: BusinessUnit | None = None,
+    timezone: str = "UTC",
+    currency: str = "EUR",
+    calendar: str = "",
+    hourly_rate_minor: int = 6000,
+) -> tuple[BusinessUnit, str]:
+    """Make or change a unit; the unit and what happened to it. Refuses a parent below itself."""
+    found = BusinessUnit.objects.select_for_update(of=("self",)).filter(slug=slug).first()
+    require_manager(actor, found or parent)
+    if found and parent and found.pk in ancestors_for(actor, parent.pk):
+        raise InvalidError(errors={"parent": [_("A unit cannot be below itself.")]})
+    unit = found or BusinessUnit(slug=slug)
+    values = {
+        "name": name,
+        "parent": parent,
+        "timezone": timezone,
+        "currency": currency,
+        "calendar": calendar,
+        "hourly_rate_minor": hourly_rate_minor,
+    }
+    return unit, write_if_changed(actor, unit, is_new=found is None, values=values)
+
+
+@transaction.atomic
+def save_role(actor: User, *, slug: str, name: str, permissions: list[str]) -> tuple[Role, str]:
+    """Make or change a role. Roles hold everywhere they are granted, so only an admin of everything may."""
+    require_manager(actor, None)
+    if unknown := [perm for perm in permissions if not is_permission(perm)]:
+        raise InvalidError(errors={"permissions": [_("There is no permission %s.") % perm for perm in unknown]})
+    found = Role.objects.select_for_update().filter(slug=slug).first()
+    role = found or Role(slug=slug)
+    values = {"name": name, "permissions": sorted(set(permissions))}
+    return role, write_if_changed(actor, role, is_new=found is None, values=values)
+
+
+@transaction.atomic
+def save_queue(
+    actor: User,
+    *,
+    slug: str,
+    unit: BusinessUnit,
+    role: Role,
+    name: str = "",
+    sla_s: int = 3600,
+    expires_s: int = 86400,
+    escalation: list[dict[str, Any]] | None = None,
+    calendar: str = "",
+) -> tuple[Queue, str]:
+    """Make or change a queue."""
+    require_manager(actor, unit)
+    if sla_s < 1 or expires_s < 1:
+        raise InvalidError(errors={"sla_s": [_("Durations are whole seconds from 1.")]})
+    found = Queue.objects.select_for_update(of=("self",)).filter(slug=slug).first()
+    queue = found or Queue(slug=slug)
+    values = {
+        "name": name or slug.replace("-", " ").capitalize(),
+        "unit": unit,
+        "role": role,
+        "sla_s": sla_s,
+        "expires_s": expires_s,
+        "escalation": escalation or [],
+        "calendar": calendar,
+    }
+    return queue, write_if_changed(actor, queue, is_new=found is None, values=values)

@@ -1,0 +1,29 @@
+"""Agents' keys at the API's door."""
+
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+
+from apps.agents.models import AgentCredential
+from apps.agents.services import authenticate_agent
+from apps.agents.services.credentials import PREFIX
+from apps.core.authentication import bearer_of
+from apps.core.models import User
+
+
+class AgentKeyAuthentication(BaseAuthentication):
+    """``Authorization: Bearer acp_agt_...``: an agent. The agent is ``request.user.agent``."""
+
+    def authenticate(self, request: Any) -> tuple[User, AgentCredential] | None:
+        """The agent's principal, with the credential. Whether the agent may act is the pipeline's question."""
+        token = bearer_of(request)
+        if token is None or not token.startswith(f"{PREFIX}_"):
+            return None
+        credential = authenticate_agent(token)
+        user = credential.agent.user
+        user.agent = credential.agent  # the row that the key found: no second query for it
+        return user, credential
+
+    def authenticate_header(self, request: Any) -> str:
+        """So that a missing credential is 401, not 403."""
+        return "Bearer"

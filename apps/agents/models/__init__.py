@@ -1,0 +1,6 @@
+"""Agents, their versions and credentials, and the actions they ask for."""
+
+from apps.agents.models.actions import Action
+from apps.agents.models.agents import Agent, AgentCredential, AgentVersion
+
+__all__ = ["Action", "Agent", "AgentCredential", "AgentVersion"]

@@ -1,0 +1,82 @@
+"""Action: one thing an agent asks to do. The spine of the house."""
+
+from typing import override
+from uuid import UUID
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+
+from apps.access.models import BusinessUnit
+from apps.agents.models.agents import Agent, AgentVersion
+from apps.agents.rules import ACTION_MOVES, ActionState, EffectClass, Execution
+from apps.core.models import Stateful, User, choices_of
+
+
+class Action(Stateful):
+    """What was asked, by whom, what policy said, and what came of it. Higher floors are named by plain values."""
+
+    MOVES = ACTION_MOVES
+    UNIT = "unit"
+
+    principal = models.ForeignKey(User, models.PROTECT, related_name="+")
+    agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="actions")
+    version = models.ForeignKey(AgentVersion, models.PROTECT, null=True, related_name="+")
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, related_name="+")
+    on_behalf_of = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=20, choices=choices_of(ActionState), default=ActionState.PROPOSED)
+
+    operation = models.CharField(max_length=120)
+    connector = models.CharField(max_length=63)
+    effect = models.CharField(max_length=12, choices=choices_of(EffectClass))
+    execution = models.CharField(max_length=5, choices=choices_of(Execution), default=Execution.PLANE)
+    parameters = models.JSONField(default=dict)
+    digest = models.CharField(max_length=71)
+    amount_minor = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    target = models.CharField(max_length=300, blank=True)
+    consequence = models.TextField(blank=True)
+    reference = models.CharField(max_length=200, blank=True)
+
+    goal = models.TextField(blank=True)
+    reasoning = models.TextField(blank=True)
+    alternatives = models.JSONField(default=list)
+    confidence = models.FloatField(null=True)
+    sources = models.JSONField(default=list)
+    evidence = models.JSONField(default=list)
+
+    verdict = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    release_number = models.PositiveIntegerField(null=True)
+    result = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    error = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    refusal = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    attempts = models.PositiveIntegerField(default=1)
+    finished_at = models.DateTimeField(null=True)
+
+    workflow = models.CharField(max_length=63, blank=True)
+    run_id = models.UUIDField(null=True)
+    step = models.CharField(max_length=63, blank=True)
+    round = models.PositiveIntegerField(null=True)
+    item = models.IntegerField(null=True)
+    task_id = models.UUIDField(null=True)
+    purpose = models.CharField(max_length=12, choices=[("act", "Act"), ("compensate", "Compensate")], default="act")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["agent", "-id"], name="action_by_agent"),
+            models.Index(fields=["operation", "-id"], name="action_by_operation"),
+            models.Index(fields=["run_id"], name="action_by_run", condition=~Q(run_id=None)),
+            models.Index(
+                fields=["agent", "operation", "reference"], name="action_by_reference", condition=~Q(reference="")
+            ),
+            models.Index(fields=["state", "-id"], name="action_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} by {self.agent or self.principal}"
+
+    @property
+    @override
+    def trail(self) -> UUID:
+        """The run, or the action itself where there is none."""
+        return self.run_id or self.id

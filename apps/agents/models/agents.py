@@ -1,0 +1,92 @@
+"""An agent, one immutable configuration of it, one way it authenticates."""
+
+from django.db import models
+from django.db.models import Q
+
+from apps.access.models import BusinessUnit
+from apps.agents.rules import AGENT_MOVES, VERSION_MOVES, AgentState, VersionState
+from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
+from apps.core.rules import Risk
+
+
+class Agent(Stateful):
+    """The digital worker: a principal like an employee, with an owner, a unit and a life."""
+
+    MOVES = AGENT_MOVES
+    UNIT = "unit"
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=120)
+    purpose = models.CharField(max_length=500, blank=True)
+    known_limits = models.CharField(max_length=500, blank=True)
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, related_name="agents")
+    owner = models.ForeignKey(User, models.PROTECT, related_name="owned_agents")
+    risk = models.CharField(max_length=8, choices=choices_of(Risk), default=Risk.MEDIUM)
+    state = models.CharField(max_length=12, choices=choices_of(AgentState), default=AgentState.DRAFT)
+    capabilities = models.JSONField(default=list)
+    limits = models.JSONField(default=dict)
+    epoch = models.PositiveIntegerField(default=1)
+    user = models.OneToOneField(User, models.PROTECT, related_name="agent")
+    version = models.ForeignKey("AgentVersion", models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        permissions = [("manage_agent", "May manage an agent")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def max_concurrent(self) -> int:
+        """How many tasks it may hold at once."""
+        return int(self.limits.get("max_concurrent", 10))
+
+
+class AgentVersion(Stateful):
+    """One immutable configuration of an agent; only its state moves."""
+
+    MOVES = VERSION_MOVES
+    UNIT = "agent__unit"
+
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, choices=choices_of(VersionState), default=VersionState.DRAFT)
+    model = models.CharField(max_length=120, blank=True)
+    provider = models.CharField(max_length=120, blank=True)
+    instructions = models.TextField(blank=True)
+    config = models.JSONField(default=dict)
+    digest = models.CharField(max_length=71)
+    changelog = models.CharField(max_length=500, blank=True)
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["agent", "number"], name="agent_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.agent} v{self.number}"
+
+
+class AgentCredential(Record):
+    """One key of an agent. Only its digest is kept; it was shown once."""
+
+    UNIT = "agent__unit"
+
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="credentials")
+    version = models.ForeignKey(AgentVersion, models.PROTECT, null=True, related_name="+")
+    key_id = models.CharField(max_length=8, unique=True)
+    digest = models.CharField(max_length=64)
+    environment = models.CharField(max_length=4, choices=[("live", "Live"), ("test", "Test")], default="live")
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+
+    class Meta:
+        indexes = [models.Index(fields=["agent"], name="credential_live", condition=Q(revoked_at=None))]
+
+    def __str__(self) -> str:
+        return f"key {self.key_id} of {self.agent}"
+
+    @staticmethod
+    def live() -> Q:
+        """Not revoked, not expired, by the database's clock."""
+        return Q(revoked_at=None, expires_at__gt=ClockTimestamp())

@@ -1,0 +1,6 @@
+"""Which agents and actions an actor may see."""
+
+from apps.agents.selectors.actions import action_for, actions_for
+from apps.agents.selectors.agents import agent_for, agents_for, credentials_for
+
+__all__ = ["action_for", "actions_for", "agent_for", "agents_for", "credentials_for"]

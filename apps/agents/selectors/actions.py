@@ -1,0 +1,25 @@
+"""Actions."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.agents.models import Action
+from apps.core.errors import NotFoundError
+from apps.core.gate import visible
+from apps.core.models import User
+
+
+def actions_for(actor: User) -> QuerySet[Action]:
+    """Actions that ``actor`` may see, newest first; an agent sees its own."""
+    rows = Action.objects.select_related("agent", "unit", "principal", "on_behalf_of", "version").order_by("-id")
+    if actor.is_agent:
+        return rows.filter(principal=actor)
+    return visible(actor, "agents.view_agent", rows)
+
+
+def action_for(actor: User, action_id: UUID) -> Action:
+    """One action that ``actor`` may see. Raises NotFoundError."""
+    if found := actions_for(actor).filter(pk=action_id).first():
+        return found
+    raise NotFoundError

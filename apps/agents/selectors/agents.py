@@ -1,0 +1,29 @@
+"""Agents and their keys."""
+
+from django.db.models import QuerySet
+
+from apps.agents.models import Agent, AgentCredential
+from apps.core.errors import NotFoundError
+from apps.core.gate import visible
+from apps.core.models import User
+
+
+def agents_for(actor: User) -> QuerySet[Agent]:
+    """Agents that ``actor`` may see; an agent sees itself."""
+    rows = Agent.objects.select_related("unit", "owner", "version", "user").order_by("slug")
+    if actor.is_agent:
+        return rows.filter(user=actor)
+    return visible(actor, "agents.view_agent", rows)
+
+
+def agent_for(actor: User, slug: str, *, perm: str = "agents.view_agent") -> Agent:
+    """One agent on which ``actor`` holds ``perm``. Raises NotFoundError."""
+    rows = Agent.objects.select_related("unit", "owner", "version", "user").filter(slug=slug)
+    if found := visible(actor, perm, rows).first():
+        return found
+    raise NotFoundError
+
+
+def credentials_for(actor: User, agent: Agent) -> QuerySet[AgentCredential]:
+    """An agent's keys, newest first, for those who manage it."""
+    return visible(actor, "agents.manage_agent", AgentCredential.objects.filter(agent=agent)).order_by("-id")

@@ -1,0 +1,17 @@
+"""Commands on agents, their versions and credentials, and on actions."""
+
+from apps.agents.services.actions import cancel_action, propose_action
+from apps.agents.services.agents import bump_epoch, change_state, save_agent, save_version
+from apps.agents.services.credentials import authenticate_agent, create_credential, revoke_credential
+
+__all__ = [
+    "authenticate_agent",
+    "bump_epoch",
+    "cancel_action",
+    "change_state",
+    "create_credential",
+    "propose_action",
+    "revoke_credential",
+    "save_agent",
+    "save_version",
+]

@@ -1,0 +1,86 @@
+"""The ledger: what happened, who still has to hear about it, and how far each projection has read."""
+
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+
+from apps.core.models import ClockTimestamp, User
+
+
+class Xid(models.Field[int, int]):
+    """PostgreSQL's ``xid8``: the writing transaction's number; projections order by it."""
+
+    def db_type(self, connection: Any) -> str:
+        """The column's type."""
+        return "xid8"
+
+    def from_db_value(self, value: Any, expression: object, connection: object) -> int | None:
+        """Drivers answer text."""
+        return None if value is None else int(value)
+
+
+class Entry(models.Model):
+    """One line of the ledger. Inserted and read, never changed: PostgreSQL itself refuses (migration 0002)."""
+
+    UNIT = "unit"
+
+    id = models.BigAutoField(primary_key=True)
+    xid = Xid(editable=False, db_default=models.Func(function="pg_current_xact_id"))
+    occurred_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    name = models.CharField(max_length=80)
+    actor = models.ForeignKey(User, models.PROTECT, related_name="+", db_constraint=False)
+    actor_label = models.CharField(max_length=160)
+    on_behalf_of = models.ForeignKey(User, models.PROTECT, related_name="+", null=True, db_constraint=False)
+    subject_kind = models.CharField(max_length=40)
+    subject_id = models.UUIDField()
+    subject_label = models.CharField(max_length=200)
+    trail_id = models.UUIDField()
+    unit = models.UUIDField(null=True)
+    payload = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("view_entry", "May read the ledger")]
+        indexes = [
+            models.Index(fields=["trail_id", "id"], name="entry_by_trail"),
+            models.Index(fields=["subject_id", "id"], name="entry_by_subject"),
+            models.Index(fields=["actor", "id"], name="entry_by_actor"),
+            models.Index(fields=["name", "id"], name="entry_by_name"),
+            models.Index(fields=["xid", "id"], name="entry_by_xid"),
+            models.Index(fields=["occurred_at"], name="entry_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.subject_label}"
+
+
+class Delivery(models.Model):
+    """One reaction that one entry rings: written with the entry, done in the transaction of its handler."""
+
+    id = models.BigAutoField(primary_key=True)
+    entry = models.ForeignKey(Entry, models.PROTECT, related_name="deliveries")
+    reaction = models.CharField(max_length=120)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    not_before = models.DateTimeField(db_default=ClockTimestamp())
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entry", "reaction"], name="delivery_once")]
+        indexes = [models.Index(fields=["not_before"], name="delivery_due", condition=Q(done_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.reaction} of {self.entry_id}"
+
+
+class Cursor(models.Model):
+    """How far a projection has read: everything up to (xid, id)."""
+
+    projection = models.CharField(primary_key=True, max_length=60)
+    xid = Xid(db_default=models.Value("0"))
+    entry_id = models.BigIntegerField(default=0)
+    read_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    def __str__(self) -> str:
+        return self.projection

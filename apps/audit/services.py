@@ -1,0 +1,179 @@
+"""Writing to the ledger, moving rows along their life, and delivering what follows."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Model, Q
+from django.utils.module_loading import import_string
+
+from apps.audit.models import Cursor, Delivery, Entry
+from apps.core.errors import ConflictError
+from apps.core.models import ClockTimestamp, Record, Stateful, User
+from apps.core.queue import publish, ring
+
+CLAIM_DELIVERY = """
+UPDATE audit_delivery SET attempts = attempts + 1,
+       not_before = clock_timestamp() + least(power(2, attempts), 300) * interval '1 second'
+WHERE id = (SELECT id FROM audit_delivery WHERE done_at IS NULL AND not_before <= clock_timestamp()
+            ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+def unit_of(row: Model) -> UUID | None:
+    """The id of the business unit that ``row`` belongs to, along its ``UNIT`` path; None where it has none."""
+    path = getattr(row, "UNIT", None)
+    if path is None:
+        return None
+    if path == "":
+        return UUID(str(row.pk))
+    *steps, last = path.split("__")
+    for step in steps:
+        row = getattr(row, step)
+        if row is None:
+            return None
+    found = getattr(row, f"{last}_id", None)
+    return UUID(str(found)) if found else None
+
+
+def record(
+    actor: User,
+    subject: Record,
+    name: str,
+    *,
+    trail: UUID | None = None,
+    unit: UUID | None = None,
+    on_behalf_of: User | None = None,
+    payload: dict[str, Any] | None = None,
+) -> Entry:
+    """Write one entry and the deliveries it rings. Call inside the transaction of the change.
+
+    ``name`` is a state (the entry is then ``<model>.<state>``) or a whole name with a dot. A reaction that does not
+    exist fails here, inside the transaction, not later in a worker.
+    """
+    assert transaction.get_connection().in_atomic_block, "An entry is written with the change it records."
+    kind = str(subject._meta.model_name)
+    entry = Entry.objects.create(
+        name=name if "." in name else f"{kind}.{name}",
+        actor=actor,
+        actor_label=f"{actor.kind}:{actor.username}"[:160],
+        on_behalf_of=on_behalf_of,
+        subject_kind=kind,
+        subject_id=subject.pk,
+        subject_label=str(subject)[:200],
+        trail_id=trail or subject.trail,
+        unit=unit or unit_of(subject),
+        payload=payload or {},
+    )
+    if reactions := settings.REACTIONS.get(entry.name, ()):
+        for reaction in reactions:
+            import_string(reaction)
+        Delivery.objects.bulk_create(Delivery(entry=entry, reaction=reaction) for reaction in reactions)
+        ring("reactions")
+    for topic in settings.LIVE_TOPICS.get(kind, ()):
+        publish(topic.format(subject=subject.pk, trail=entry.trail_id))
+    ring("projections")
+    return entry
+
+
+def advance[R: Stateful](
+    actor: User,
+    row: R,
+    to: str,
+    *,
+    where: Q | None = None,
+    trail: UUID | None = None,
+    on_behalf_of: User | None = None,
+    payload: dict[str, Any] | None = None,
+    **changes: Any,
+) -> R:
+    """Move ``row`` to state ``to`` in one conditional UPDATE (state and ``where``), and record it.
+
+    Raises ConflictError ``invalid_state`` if ``row.MOVES`` has no such move or another transaction moved the row.
+    """
+    before = str(row.state)
+    if to not in row.MOVES.get(before, frozenset()):
+        raise ConflictError(f"It is {before}; that does not lead to {to}.", state=before)
+    rows = type(row)._base_manager.filter(pk=row.pk, state=before)
+    if where is not None:
+        rows = rows.filter(where)
+    if rows.update(state=to, **changes) != 1:
+        raise ConflictError(state=before)
+    row.refresh_from_db(fields=["state", *changes])
+    record(
+        actor,
+        row,
+        to,
+        trail=trail,
+        on_behalf_of=on_behalf_of,
+        payload={"from": before, "to": str(to), **(payload or {})},
+    )
+    return row
+
+
+@transaction.atomic
+def claim_delivery() -> int | None:
+    """Take one due delivery and postpone its next try (1, 2, 4 ... 300 s); its id, or None when nothing is due.
+
+    Claiming postpones first, so that a handler that fails, or kills its process, holds up nothing but itself.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM_DELIVERY)
+        found = cursor.fetchone()
+    return int(found[0]) if found else None
+
+
+@transaction.atomic
+def deliver(*, delivery_id: int) -> bool:
+    """Run the handler of a delivery and mark it done in one transaction; False when it was done already."""
+    if not Delivery.objects.filter(pk=delivery_id, done_at=None).update(done_at=ClockTimestamp()):
+        return False
+    delivery = Delivery.objects.select_related("entry__actor", "entry__on_behalf_of").get(pk=delivery_id)
+    import_string(delivery.reaction)(delivery.entry)
+    return True
+
+
+READ_ON = """
+SELECT e.id FROM audit_entry e
+WHERE (e.xid, e.id) > (%s::xid8, %s) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY e.xid, e.id LIMIT %s
+"""
+
+
+@transaction.atomic
+def read_on(*, projection: str, limit: int = 1000) -> int:
+    """Fold the next batch of entries, in order; how many. Cursor and fold commit together; one reader at a time.
+
+    Only entries whose transactions are all finished are read (``pg_snapshot_xmin``): a plain "last id seen" would lose
+    rows, because transactions commit in another order than they draw ids.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"projection:{projection}"])
+        if not cursor.fetchone()[0]:
+            return 0
+        seen, _ = Cursor.objects.get_or_create(projection=projection)
+        cursor.execute(READ_ON, [str(seen.xid), seen.entry_id, limit])
+        ids = [row[0] for row in cursor.fetchall()]
+    if not ids:
+        Cursor.objects.filter(pk=projection).update(read_at=ClockTimestamp())
+        return 0
+    entries = sorted(
+        Entry.objects.filter(id__in=ids).select_related("actor"), key=lambda entry: (entry.xid or 0, entry.id)
+    )
+    import_string(settings.PROJECTIONS[projection])(entries)
+    last = entries[-1]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE audit_cursor SET xid = %s::xid8, entry_id = %s, read_at = clock_timestamp() WHERE projection = %s",
+            [str(last.xid), last.id, projection],
+        )
+    return len(entries)
+
+
+@transaction.atomic
+def record_refusal(actor: User, *, code: str, status: int, method: str, path: str, request_id: str) -> None:
+    """Somebody tried something and was refused: who, what door, why; never what they sent."""
+    payload = {"code": code, "status": status, "method": method, "path": path[:200], "request_id": request_id}
+    record(actor, actor, "request.refused", trail=actor.pk, payload=payload)  # type: ignore[arg-type] # User has a key and a label

@@ -1,0 +1,32 @@
+"""The two readers of the ledger: reactions, once per entry, and projections, in order behind the horizon."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from apps.audit import services
+from apps.audit.models import Entry
+
+
+def reaction(handle: Callable[[Entry], None]) -> Callable[[Entry], None]:
+    """Mark a handler as a reaction: called once per entry, in one transaction with the mark that it was done."""
+    handle.is_reaction = True  # type: ignore[attr-defined] # tests/test_house.py asks for it
+    return handle
+
+
+def deliver_reactions(limit: int = 500) -> int:
+    """Deliver what is due, one transaction each; how many. An error ends this round; the next one goes on behind it."""
+    done = 0
+    while done < limit and (delivery_id := services.claim_delivery()) is not None:
+        services.deliver(delivery_id=delivery_id)
+        done += 1
+    return done
+
+
+def fold_projections() -> int:
+    """Let every projection read on to the horizon; how many entries were folded."""
+    done = 0
+    for name in settings.PROJECTIONS:
+        while count := services.read_on(projection=name):
+            done += count
+    return done

@@ -1,0 +1,280 @@
+"""What every endpoint shares: strict JSON in, problem details out, keyset pages, answers given once."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, ClassVar, cast
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.db.models import Model, Q, QuerySet
+from django.http import Http404, JsonResponse
+from django.utils.module_loading import import_string
+from rest_framework import exceptions, serializers, status
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.core import errors
+from apps.core.models import User
+from apps.core.rules import digest_of
+from apps.core.services import answer_once
+
+MAX_KEY = 200
+DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+PROBLEM = "application/problem+json"
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know: a misspelt limit must not pass as no limit."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The validated values."""
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            raise serializers.ValidationError({str(name): ["Unknown field."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class StrictInteger(serializers.IntegerField):
+    """An integer, not text that looks like one, nor 1.0, nor true."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """The integer."""
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Text(serializers.CharField):
+    """Text, not a number that could be printed."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class AnyJson(serializers.JSONField):
+    """Any JSON value as it came."""
+
+
+class JsonObject(serializers.JSONField):
+    """A JSON object."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"object": "An object is wanted."}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """The object."""
+        if not isinstance(data, dict):
+            self.fail("object")
+        return data
+
+
+class PlaneView(APIView):
+    """An endpoint: authenticated, strict, and thin. It reads through selectors and writes through services."""
+
+    permission_classes = [IsAuthenticated]
+
+    @cached_property
+    def actor(self) -> User:
+        """Who asks."""
+        return cast("User", self.request.user)
+
+    def body(self, serializer: type[serializers.Serializer[Any]], **context: Any) -> dict[str, Any]:
+        """The validated body. Raises InvalidError with the fields' paths."""
+        form = serializer(data=self.request.data, context={"view": self, **context})
+        if not form.is_valid():
+            raise errors.InvalidError(errors=flatten(form.errors))
+        return cast("dict[str, Any]", form.validated_data)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer with problem details; a refused write leaves a line in the ledger."""
+        response = super().handle_exception(exc)
+        found = domain_error_of(exc)
+        user = getattr(self.request, "_user", None)
+        unsafe = self.request.method not in {"GET", "HEAD", "OPTIONS"}
+        if found is not None and unsafe and isinstance(user, User) and not isinstance(found, errors.UnavailableError):
+            note = import_string(settings.ON_REFUSAL)
+            note(
+                user,
+                code=found.code,
+                status=found.status,
+                method=str(self.request.method),
+                path=self.request.path,
+                request_id=getattr(self.request, "request_id", ""),
+            )
+        return response
+
+    def once(self, answer: Callable[[], tuple[int, Any]], *, required: bool = False) -> Response:
+        """Answer a write; with ``Idempotency-Key`` the same key and body get the stored answer."""
+        key = self.request.headers.get("Idempotency-Key", "")
+        if not key:
+            if required:
+                raise errors.MalformedError("Send an Idempotency-Key header.", code="idempotency_key_required")
+            code, content = answer()
+            return Response(content, status=code)
+        if len(key) > MAX_KEY or not key.isprintable():
+            raise errors.InvalidError(errors={"Idempotency-Key": [f"At most {MAX_KEY} printable characters."]})
+        code, content, replayed = answer_once(
+            self.actor,
+            scope=f"{self.request.method} {self.request.path}"[:MAX_KEY],
+            key=key,
+            digest=digest_of(self.request.data),
+            answer=answer,
+        )
+        return Response(content, status=code, headers={"Idempotency-Replayed": "true"} if replayed else None)
+
+
+def page_of[M: Model](
+    request: Request, rows: QuerySet[M], serialize: Callable[[M], Any], *, order: tuple[str, ...] = ("-id",)
+) -> Response:
+    """One keyset page ``{results, next}`` of ``rows`` in ``order`` (unique as a whole). Cursors are signed."""
+    limit = _limit(request)
+    rows = rows.order_by(*order)
+    if cursor := request.query_params.get("cursor"):
+        rows = rows.filter(after(order, _open(cursor, len(order))))
+    found = list(rows[: limit + 1])
+    following = None
+    if len(found) > limit:
+        last = found[limit - 1]
+        values = [_plain(getattr(last, name.lstrip("-"))) for name in order]
+        query = {**request.query_params.dict(), "cursor": signing.dumps(values, salt="cursor", compress=True)}
+        following = request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+    return Response({"results": [serialize(row) for row in found[:limit]], "next": following})
+
+
+def after(order: tuple[str, ...], values: list[Any]) -> Q:
+    """The rows behind the one with these values, in this order."""
+    condition = Q(pk__in=[])
+    for index, name in enumerate(order):
+        same = Q(**{field.lstrip("-"): value for field, value in zip(order[:index], values, strict=False)})
+        beyond = Q(**{f"{name.lstrip('-')}__{'lt' if name.startswith('-') else 'gt'}": values[index]})
+        condition |= same & beyond
+    return condition
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value) if isinstance(value, UUID) else value
+
+
+def _open(cursor: str, length: int) -> list[Any]:
+    try:
+        values = signing.loads(cursor, salt="cursor")
+    except signing.BadSignature as error:
+        raise errors.InvalidError(errors={"cursor": ["This is not a cursor of ours."]}) from error
+    if len(values) != length:
+        raise errors.InvalidError(errors={"cursor": ["This cursor belongs to another list."]})
+    return cast("list[Any]", values)
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
+        raise errors.InvalidError(errors={"limit": [f"A number from 1 to {MAX_LIMIT}."]})
+    return int(text)
+
+
+def uuid_param(request: Request, name: str) -> UUID | None:
+    """The query parameter as a UUID, None when absent. Raises InvalidError."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise errors.InvalidError(errors={name: ["This is not an id."]}) from error
+
+
+def known_params(request: Request, *names: str) -> None:
+    """Refuse query parameters that the endpoint does not know."""
+    known = {*names, "cursor", "limit", "format"}
+    if unknown := sorted(set(request.query_params) - known):
+        raise errors.InvalidError(errors={name: ["Unknown parameter."] for name in unknown})
+
+
+def flatten(found: Any, path: str = "") -> dict[str, list[str]]:
+    """DRF's nested errors as ``{path: [message]}``."""
+    if isinstance(found, dict):
+        flat: dict[str, list[str]] = {}
+        for name, inner in found.items():
+            at = path if name == "non_field_errors" else f"{path}.{name}".lstrip(".")
+            flat |= flatten(inner, at)
+        return flat
+    if isinstance(found, list) and any(isinstance(inner, dict) for inner in found):
+        return {
+            at: messages
+            for index, inner in enumerate(found)
+            for at, messages in flatten(inner, f"{path}.{index}".lstrip(".")).items()
+        }
+    return {path or "body": [str(message) for message in (found if isinstance(found, list) else [found])]}
+
+
+def problem_of(error: errors.DomainError, request_id: str = "") -> dict[str, Any]:
+    """The RFC 9457 document of an error."""
+    document: dict[str, Any] = {
+        "type": f"/help/problems/#{error.code}",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": error.status,
+        "detail": str(error.message),
+        "code": error.code,
+    }
+    if error.errors:
+        document["errors"] = error.errors
+    return {**document, **error.members, "request_id": request_id}
+
+
+TRANSLATED: dict[type[Exception], Callable[[Any], errors.DomainError]] = {
+    exceptions.NotAuthenticated: lambda e: errors.NotAuthenticatedError(),
+    exceptions.AuthenticationFailed: lambda e: errors.NotAuthenticatedError(str(e.detail)),
+    exceptions.PermissionDenied: lambda e: errors.NotAllowedError(str(e.detail)),
+    PermissionDenied: lambda e: errors.NotAllowedError(),
+    exceptions.NotFound: lambda e: errors.NotFoundError(),
+    Http404: lambda e: errors.NotFoundError(),
+    exceptions.ParseError: lambda e: errors.MalformedError(str(e.detail)),
+    exceptions.ValidationError: lambda e: errors.InvalidError(errors=flatten(e.detail)),
+    exceptions.Throttled: lambda e: errors.RateLimitedError(),
+    OperationalError: lambda e: errors.UnavailableError(),
+    InterfaceError: lambda e: errors.UnavailableError(),
+}
+
+
+def domain_error_of(error: Exception) -> errors.DomainError | None:
+    """Our error for what Django, DRF or the database raised; None for what is a bug."""
+    if isinstance(error, errors.DomainError):
+        return error
+    for kind, translate in TRANSLATED.items():
+        if isinstance(error, kind):
+            return translate(error)
+    if isinstance(error, exceptions.APIException):
+        code = {405: "method_not_allowed", 406: "not_acceptable", 415: "unsupported_media_type"}.get(error.status_code)
+        found = errors.DomainError(str(error.detail), code=code or "refused")
+        found.status = error.status_code
+        return found
+    return None
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: problem details for refusals, Django's 500 for bugs."""
+    found = domain_error_of(error)
+    if found is None:
+        return None
+    request = context.get("request")
+    response = Response(
+        problem_of(found, getattr(request, "request_id", "")), status=found.status, content_type=PROBLEM
+    )
+    if found.status == status.HTTP_401_UNAUTHORIZED:
+        response["WWW-Authenticate"] = "Bearer"
+    if found.status in {status.HTTP_429_TOO_MANY_REQUESTS, status.HTTP_503_SERVICE_UNAVAILABLE}:
+        response["Retry-After"] = str(found.members.get("retry_after_s", 1))
+    response.exception = True
+    return response
+
+
+def problem_json(error: errors.DomainError, request_id: str = "") -> JsonResponse:
+    """The same outside DRF: for handlers that answer below ``/api/``."""
+    return JsonResponse(problem_of(error, request_id), status=error.status, content_type=PROBLEM)

@@ -1,0 +1,50 @@
+"""How a request is read and a session believed. DRF loads these while it loads itself: no views here."""
+
+from typing import Any
+
+from rest_framework import exceptions
+from rest_framework.authentication import SessionAuthentication as DrfSession
+from rest_framework.parsers import BaseParser
+
+from apps.core import errors
+from apps.core.rules import ValueProblem, check_values, strict_json
+
+MAX_BODY = 1024 * 1024
+
+
+class StrictJSONParser(BaseParser):
+    """JSON as agents must send it; what parses and does not fit is 422, what cannot be read is 400."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """The parsed body. Raises MalformedError, InvalidError or TooLargeError."""
+        raw = stream.read(MAX_BODY + 1)
+        if len(raw) > MAX_BODY:
+            raise errors.TooLargeError
+        try:
+            value = strict_json(raw)
+        except ValueProblem as problem:
+            raise errors.MalformedError(str(problem)) from problem
+        try:
+            check_values(value)
+        except ValueProblem as problem:
+            raise errors.InvalidError(errors={problem.path or "body": [str(problem)]}) from problem
+        return value
+
+
+class SessionAuthentication(DrfSession):
+    """A person's session, with a CSRF token on every write."""
+
+    def enforce_csrf(self, request: Any) -> None:
+        """Name the reason as the interface does."""
+        try:
+            super().enforce_csrf(request)
+        except exceptions.PermissionDenied as error:
+            raise errors.NotAllowedError(str(error.detail), code="csrf_failed") from error
+
+
+def bearer_of(request: Any) -> str | None:
+    """The bearer token of a request; None when it carries none."""
+    kind, _space, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None

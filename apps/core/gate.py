@@ -1,0 +1,92 @@
+"""The only questions about permission: what may this actor see, and may they do this.
+
+Three sources: role grants within a unit (resolved down the tree by ``settings.GATE_SCOPES``), direct grants on one
+object (guardian), and nothing else. Inactive actors hold nothing; nobody is a superuser.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Model, Q, QuerySet
+from django.utils.module_loading import import_string
+from guardian.utils import get_user_obj_perms_model
+
+from apps.core.errors import NotAllowedError
+from apps.core.models import ClockTimestamp, User
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where an actor holds a permission: everywhere, or in these units (children already included)."""
+
+    everywhere: bool
+    units: frozenset[UUID]
+
+
+NOWHERE = Scope(everywhere=False, units=frozenset())
+
+
+def scope_for(actor: User, perm: str) -> Scope:
+    """The units in which ``actor`` holds ``perm`` by role."""
+    if not actor.is_active:
+        return NOWHERE
+    ask = cast("Callable[[User, str], Scope]", import_string(settings.GATE_SCOPES))
+    return ask(actor, perm)
+
+
+def visible[M: Model](actor: User, perm: str, rows: QuerySet[M]) -> QuerySet[M]:
+    """Keep the rows on which ``actor`` holds ``perm``: by role in the row's unit, or on the object itself."""
+    scope = scope_for(actor, perm)
+    if scope.everywhere:
+        return rows
+    if not actor.is_active:
+        return rows.none()
+    unit = getattr(rows.model, "UNIT", None)
+    allowed = Q(pk__in=_granted(actor, perm, rows.model))
+    if unit is not None and scope.units:
+        path = "pk" if unit == "" else unit
+        allowed |= Q(**{f"{path}__in": scope.units})
+    return rows.filter(allowed)
+
+
+def _granted(actor: User, perm: str, model: type[Model]) -> "QuerySet[Model] | list[UUID]":
+    """Keys of the objects granted directly and in time. Typed grant tables only: they join without casts."""
+    grants = get_user_obj_perms_model(model)
+    if grants.objects.is_generic():
+        return []
+    app, codename = perm.split(".", 1)
+    return cast(
+        "QuerySet[Model]",
+        grants.objects.filter(user=actor, permission__content_type__app_label=app, permission__codename=codename)
+        .filter(Q(until=None) | Q(until__gt=ClockTimestamp()))
+        .values("content_object_id"),
+    )
+
+
+def holds(actor: User, perm: str, row: Model | None = None) -> bool:
+    """Whether ``actor`` holds ``perm``: on ``row``, or anywhere at all when no row is given."""
+    if row is None:
+        scope = scope_for(actor, perm)
+        return scope.everywhere or bool(scope.units)
+    return visible(actor, perm, type(row)._default_manager.filter(pk=row.pk)).exists()
+
+
+def require(actor: User, perm: str, row: Model | None = None) -> None:
+    """Raise NotAllowedError unless ``actor`` holds ``perm`` on ``row`` (anywhere, when no row is given)."""
+    if not holds(actor, perm, row):
+        raise NotAllowedError
+
+
+def require_human(actor: User) -> None:
+    """Raise NotAllowedError for agents and systems: some acts are people's alone, whatever was granted."""
+    if not (actor.is_human and actor.is_active):
+        raise NotAllowedError
+
+
+def refuse_agents(actor: User) -> None:
+    """Raise NotAllowedError for agents: no agent commands governance, whatever it was granted."""
+    if actor.is_agent or not actor.is_active:
+        raise NotAllowedError

@@ -1,0 +1,7 @@
+"""What every request passes through."""
+
+from apps.core.middleware.policy import ContentSecurityPolicyMiddleware
+from apps.core.middleware.refusals import DomainErrorMiddleware
+from apps.core.middleware.requests import RequestIdMiddleware
+
+__all__ = ["ContentSecurityPolicyMiddleware", "DomainErrorMiddleware", "RequestIdMiddleware"]

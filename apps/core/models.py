@@ -1,0 +1,131 @@
+"""The user, and what every row has."""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractUser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from guardian.models import UserObjectPermissionBase
+from uuid_utils.compat import uuid7
+
+from apps.core.rules import Moves, UserKind
+
+
+class ClockTimestamp(models.Func):
+    """PostgreSQL's ``clock_timestamp()``: the time now, not the transaction's. Deadlines compare with it."""
+
+    function = "clock_timestamp"
+    template = "%(function)s()"
+    output_field = models.DateTimeField()
+
+
+def choices_of(states: type[StrEnum]) -> list[tuple[str, str]]:
+    """``(value, label)`` pairs for a model field."""
+    return [(state.value, state.name.replace("_", " ").capitalize()) for state in states]
+
+
+class User(AbstractUser):
+    """Any principal that signs in or calls: a person, an agent, or a system such as the plane itself."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=8, choices=choices_of(UserKind), default=UserKind.HUMAN)
+    name = models.CharField(_("name"), max_length=120, blank=True)
+    first_name = None  # type: ignore[assignment] # one name; people's names do not split in two
+    last_name = None  # type: ignore[assignment] # as above
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(is_superuser=False), name="user_never_superuser"),
+            models.CheckConstraint(condition=Q(is_staff=False) | Q(kind="human"), name="user_staff_is_human"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.username
+
+    @property
+    def is_human(self) -> bool:
+        """Only people vote, decide and lift halts."""
+        return self.kind == UserKind.HUMAN
+
+    @property
+    def is_agent(self) -> bool:
+        """Agents command nothing of governance, whatever they were granted."""
+        return self.kind == UserKind.AGENT
+
+
+class Record(models.Model):
+    """A row with a time-ordered key and a birth time from the database's clock."""
+
+    UNIT: ClassVar[str | None] = None
+    """Lookup path from the row to its business unit; the gate filters by it. None: belongs to no unit."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def trail(self) -> UUID:
+        """The thread an auditor pulls: the run, or the action where there is no run."""
+        return self.id
+
+
+class Stateful(Record):
+    """A row that lives through states. ``MOVES`` is its whole life; ``audit.services.advance`` its only way on."""
+
+    MOVES: ClassVar[Moves]
+    state: "models.CharField[Any, Any]"
+
+    class Meta:
+        abstract = True
+
+
+class ObjectGrant(UserObjectPermissionBase):
+    """A direct grant on one object, until a time, by somebody, for a reason. The subclass names ``content_object``."""
+
+    until = models.DateTimeField(null=True, blank=True)
+    granted_by = models.ForeignKey(User, models.PROTECT, related_name="+", null=True)
+    granted_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta(UserObjectPermissionBase.Meta):
+        abstract = True
+
+
+class IdempotencyKey(models.Model):
+    """The answer that a principal's write with this key was given; kept 48 hours."""
+
+    principal = models.ForeignKey(User, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200)
+    scope = models.CharField(max_length=200)
+    digest = models.CharField(max_length=71)
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["principal", "scope", "key"], name="idempotency_key_once")]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Heartbeat(models.Model):
+    """When a process of the plane was last alive; `/readyz` reads it."""
+
+    kind = models.CharField(max_length=20)
+    name = models.CharField(max_length=120)
+    at = models.DateTimeField(db_default=ClockTimestamp())
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "name"], name="heartbeat_once_per_process")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"

@@ -1,0 +1,86 @@
+"""The doorbell: wakes workers and live pages after commit. Any ring may be lost; a poll each second stands behind."""
+
+import time
+from functools import lru_cache
+from threading import Lock
+
+import redis
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+log = structlog.get_logger(__name__)
+
+LIVE_CHANNEL = "acp:live"
+QUIET_S = 1.0
+_lock = Lock()
+_silent_until = 0.0
+
+
+@lru_cache(maxsize=1)
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=0.05, socket_connect_timeout=0.05, retry=None, retry_on_error=[]
+    )
+
+
+def wake_key(lane: str) -> str:
+    """The key that says "a wake for this lane is under way"."""
+    return f"acp:wake:{lane}"
+
+
+def ring(lane: str) -> None:
+    """Wake a worker for ``lane`` once the transaction has committed. Many rings in flight become one message."""
+    _after_commit(("ring", lane))
+
+
+def publish(topic: str) -> None:
+    """Tell open pages and waiting requests that ``topic`` changed, after commit."""
+    _after_commit(("publish", topic))
+
+
+def _after_commit(bell: tuple[str, str]) -> None:
+    connection = transaction.get_connection()
+    # One hook per transaction and bell: a transaction of a thousand rows rings once.
+    pending = {getattr(hook[1], "bell", None) for hook in connection.run_on_commit}
+    if bell in pending:
+        return
+
+    def strike() -> None:  # not functools.partial: Django logs robust failures by __qualname__
+        _strike(*bell)
+
+    strike.bell = bell  # type: ignore[attr-defined] # how the check above finds it
+    transaction.on_commit(strike, robust=True)
+
+
+def _strike(kind: str, name: str) -> None:
+    global _silent_until  # noqa: PLW0603 - one breaker per process is the point
+    if time.monotonic() < _silent_until:
+        return
+    try:
+        if kind == "publish":
+            _client().publish(LIVE_CHANNEL, name)
+        elif _client().set(wake_key(name), "1", nx=True, px=1000):
+            _send(name)
+    except (redis.RedisError, OSError) as error:
+        with _lock:
+            _silent_until = time.monotonic() + QUIET_S
+        log.warning("doorbell_silent", bell=name, error=type(error).__name__)
+
+
+def _send(lane: str) -> None:
+    from celery import current_app
+    from kombu.exceptions import OperationalError
+
+    try:
+        current_app.send_task("core.drain", args=(lane,), retry=False, ignore_result=True)
+    except OperationalError as error:
+        raise redis.ConnectionError(str(error)) from error
+
+
+def answer_ring(lane: str) -> None:
+    """Forget that a wake is under way; what comes from now on rings again. Called before draining."""
+    try:
+        _client().delete(wake_key(lane))
+    except (redis.RedisError, OSError):
+        log.warning("doorbell_silent", bell=lane)

@@ -1,0 +1,134 @@
+"""Shapes and pure functions that every app shares."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NoReturn
+
+import rfc8785
+
+type Moves = Mapping[str, frozenset[str]]
+"""From each state, the states a row may move to."""
+
+MAX_DEPTH = 64
+MAX_INTEGER = 2**53 - 1
+
+
+class UserKind(StrEnum):
+    """What kind of principal a user is."""
+
+    HUMAN = "human"
+    AGENT = "agent"
+    SYSTEM = "system"
+
+
+class Risk(StrEnum):
+    """Risk tiers, mildest first."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+def highest_risk(*risks: str | None) -> Risk:
+    """The gravest of the given tiers; ``low`` when none is given."""
+    order = list(Risk)
+    return max((Risk(risk) for risk in risks if risk), key=order.index, default=Risk.LOW)
+
+
+class ValueProblem(ValueError):  # noqa: N818 - a finding about somebody's value, translated at the doors
+    """A value that the plane refuses; ``path`` says where, in dots."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def canonical_json(value: object) -> bytes:
+    """RFC 8785 bytes of ``value``: the one form over which digests are made. Raises ValueProblem."""
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type] # the library refuses what is not JSON itself
+    except (rfc8785.CanonicalizationError, ValueError, RecursionError) as error:
+        raise ValueProblem(str(error)) from error
+
+
+def digest_of(value: object) -> str:
+    """``sha256:<hex>`` over the canonical JSON of ``value``."""
+    return f"sha256:{hashlib.sha256(canonical_json(value)).hexdigest()}"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueProblem(f"The key {key!r} is given twice.")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueProblem(f"{name} is not JSON.")
+
+
+def depth_of(text: str) -> int:
+    """How deeply brackets nest outside strings. Counted before parsing: a parser would recurse."""
+    depth = deepest = 0
+    in_string = escaped = False
+    for char in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif char == "\\":
+                escaped = True
+            elif char == '"':
+                in_string = False
+        elif char == '"':
+            in_string = True
+        elif char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest
+
+
+def strict_json(raw: bytes) -> object:
+    """Parse JSON as an agent must send it: UTF-8, no duplicate keys, no NaN, at most 64 levels. Raises ValueProblem."""
+    try:
+        text = raw.decode("utf-8")
+        if (text.count("[") + text.count("{")) > MAX_DEPTH and depth_of(text) > MAX_DEPTH:
+            raise ValueProblem(f"More than {MAX_DEPTH} levels of nesting.")
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except ValueProblem:
+        raise
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ValueProblem(f"This is not JSON: {error}.") from error
+
+
+def check_values(value: object, path: str = "") -> None:
+    """Refuse what JSON allows and systems of record do not survive: huge integers, U+0000, lone surrogates."""
+    match value:
+        case bool() | None:
+            return
+        case int() if abs(value) > MAX_INTEGER:
+            raise ValueProblem("An integer beyond +-(2^53 - 1).", path)
+        case float() if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+            raise ValueProblem("Not a finite number.", path)
+        case str():
+            _check_text(value, path)
+        case dict():
+            for key, item in value.items():
+                _check_text(key, path)
+                check_values(item, f"{path}.{key}".lstrip("."))
+        case list():
+            for index, item in enumerate(value):
+                check_values(item, f"{path}.{index}".lstrip("."))
+
+
+def _check_text(text: str, path: str) -> None:
+    if "\x00" in text:
+        raise ValueProblem("The character U+0000.", path)
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueProblem("Half of a surrogate pair.", path)

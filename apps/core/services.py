@@ -1,0 +1,64 @@
+"""Commands that every floor uses: system users, idempotent answers, signs of life."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from apps.core.errors import ConflictError
+from apps.core.models import ClockTimestamp, Heartbeat, IdempotencyKey, User
+from apps.core.rules import UserKind
+
+
+def system_user(name: str) -> User:
+    """The system user of this name (``plane``, ``console``, ``workflow:<slug>``); made when first needed."""
+    found = User.objects.filter(username=name).first()
+    if found is None:
+        found, _ = User.objects.get_or_create(
+            username=name, defaults={"kind": UserKind.SYSTEM, "name": name, "password": "!"}
+        )
+    if found.kind != UserKind.SYSTEM:
+        raise ConflictError(f"{name} is the name of somebody else.")
+    return found
+
+
+@transaction.atomic
+def answer_once(
+    actor: User, *, scope: str, key: str, digest: str, answer: Callable[[], tuple[int, Any]]
+) -> tuple[int, Any, bool]:
+    """Run ``answer`` once per (principal, scope, key) and keep what it said: ``(status, body, replayed)``.
+
+    The row is inserted first, so that a second request with the same key waits for the first one's commit.
+    Raises ConflictError ``idempotency_conflict`` when the same key comes with another body. An error leaves no row.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO core_idempotencykey (principal_id, scope, key, digest) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT ON CONSTRAINT idempotency_key_once DO NOTHING RETURNING id",
+            [actor.pk, scope, key, digest],
+        )
+        mine = cursor.fetchone()
+    if mine is None:
+        kept = IdempotencyKey.objects.get(principal=actor, scope=scope, key=key)
+        if kept.digest != digest:
+            raise ConflictError("This Idempotency-Key was used with another body.", code="idempotency_conflict")
+        return kept.status or 200, kept.answer, True
+    status, body = answer()
+    IdempotencyKey.objects.filter(pk=mine[0]).update(status=status, answer=body)
+    return status, body, False
+
+
+def beat(*, kind: str, name: str, details: dict[str, Any] | None = None) -> None:
+    """Say that this process lives."""
+    Heartbeat.objects.update_or_create(
+        kind=kind, name=name, defaults={"at": ClockTimestamp(), "details": details or {}}
+    )
+
+
+@transaction.atomic
+def forget_answers() -> int:
+    """Delete the answers to idempotency keys older than 48 hours, and signs of life older than a day; how many."""
+    kept, _ = IdempotencyKey.objects.filter(created_at__lt=ClockTimestamp() - timedelta(hours=48)).delete()
+    Heartbeat.objects.filter(at__lt=ClockTimestamp() - timedelta(days=1)).delete()
+    return kept

@@ -1,0 +1,78 @@
+"""Which halts are engaged, and whether one stops a piece of work."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from apps.core.errors import HaltedError, NotFoundError
+from apps.core.gate import holds
+from apps.core.models import User
+from apps.halts.models import Halt
+
+FENCE = 7_231_001  # the advisory lock that engaging takes alone and every claim shares
+
+
+def engaged_for(actor: User) -> QuerySet[Halt]:
+    """Engaged halts, newest first. Everyone who signs in sees them: a stopped plane is nobody's secret."""
+    return (
+        Halt.objects.filter(lifted_at=None).select_related("engaged_by").order_by("-id")
+        if actor.is_active
+        else Halt.objects.none()
+    )
+
+
+def halts_for(actor: User) -> QuerySet[Halt]:
+    """All halts ever, newest first, for people who may engage or lift."""
+    if holds(actor, "halts.engage_halt") or holds(actor, "halts.lift_halt"):
+        return Halt.objects.select_related("engaged_by", "lifted_by").order_by("-id")
+    return engaged_for(actor)
+
+
+def halt_for(actor: User, halt_id: UUID) -> Halt:
+    """One halt. Raises NotFoundError."""
+    if found := halts_for(actor).filter(pk=halt_id).first():
+        return found
+    raise NotFoundError
+
+
+def take_fence() -> None:
+    """Share the fence until this transaction ends. Every claim of an effect, grant or task does.
+
+    Engaging takes it alone; without it a claim that looked before could still commit after the halt.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [FENCE])
+
+
+STOPPED = """
+WITH RECURSIVE up AS (
+    SELECT id, slug, parent_id FROM access_businessunit WHERE id = ANY(%s)
+    UNION SELECT b.id, b.slug, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
+)
+SELECT scope, target, reason, id FROM halts_halt
+WHERE lifted_at IS NULL AND (scope = 'everything' OR (scope, target) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+      OR (scope = 'unit' AND target IN (SELECT slug FROM up)))
+ORDER BY id LIMIT 1
+"""
+
+
+def require_running(
+    *,
+    units: Iterable[UUID] = (),
+    workflow: str = "",
+    agent: str = "",
+    version: str = "",
+    connector: str = "",
+    operation: str = "",
+) -> None:
+    """Raise HaltedError (scope, target, reason) if an engaged halt covers any of what is named. One query."""
+    named = {"workflow": workflow, "agent": agent, "version": version, "connector": connector, "operation": operation}
+    pairs = [(scope, target) for scope, target in named.items() if target]
+    with connection.cursor() as cursor:
+        cursor.execute(STOPPED, [list(units), [scope for scope, _ in pairs], [target for _, target in pairs]])
+        found = cursor.fetchone()
+    if found:
+        scope, target, reason, halt_id = found
+        raise HaltedError(scope=scope, target=target, reason=reason, halt=str(halt_id))

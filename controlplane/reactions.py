@@ -1,0 +1,21 @@
+"""The bell board: everything that follows from a change, on one page.
+
+REACTIONS: the name of an entry -> the handlers that must follow it, once, by import path. PROJECTIONS: readers of the
+whole ledger, in order. LIVE_TOPICS: what open pages and waiting requests are told when a subject changes.
+"""
+
+from collections.abc import Mapping
+
+REACTIONS: Mapping[str, tuple[str, ...]] = {}
+
+PROJECTIONS: Mapping[str, str] = {}
+
+LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
+    "action": ("action:{subject}", "actions"),
+    "escalation": ("inbox", "escalation:{subject}"),
+    "vote": ("inbox",),
+    "run": ("run:{subject}", "runs"),
+    "step": ("run:{trail}",),
+    "task": ("tasks",),
+    "halt": ("halts",),
+}

@@ -1,0 +1,16 @@
+"""What runs by the clock, and what each lane drains. The scheduler needs no broker: its second is the lanes' poll."""
+
+from collections.abc import Mapping
+
+LANES: Mapping[str, str] = {
+    "reactions": "apps.audit.tasks.deliver_reactions",
+    "projections": "apps.audit.tasks.fold_projections",
+}
+"""Lane -> the function that does what waits in it and says how much it did."""
+
+JOBS: Mapping[str, tuple[float, str]] = {
+    "reactions": (1, "apps.audit.tasks.deliver_reactions"),
+    "projections": (1, "apps.audit.tasks.fold_projections"),
+    "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
+}
+"""Job -> (every how many seconds, function)."""

@@ -1,0 +1,266 @@
+"""All settings, one file. Everything that differs between machines comes from the environment (docs/settings.md)."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import django_stubs_ext
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+from controlplane import embedded
+from controlplane.reactions import LIVE_TOPICS, PROJECTIONS, REACTIONS
+from controlplane.schedule import JOBS, LANES
+
+django_stubs_ext.monkeypatch()  # Django's generics can be named in annotations at run time
+
+__all__ = ["JOBS", "LANES", "LIVE_TOPICS", "PROJECTIONS", "REACTIONS"]
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ACP_DATA_DIR = Path(os.environ.get("ACP_DATA_DIR") or BASE_DIR / ".data").resolve()
+ACP_ENVIRONMENT = os.environ.get("ACP_ENVIRONMENT", "development")
+IN_PRODUCTION = ACP_ENVIRONMENT == "production"
+ACP_DEMO = os.environ.get("ACP_DEMO", "") == "1"
+if ACP_ENVIRONMENT not in {"development", "production"}:
+    raise ImproperlyConfigured("ACP_ENVIRONMENT is development or production.")
+
+
+def _secret(name: str, development: str) -> str:
+    if value := os.environ.get(name):
+        return value
+    if IN_PRODUCTION:
+        raise ImproperlyConfigured(f"Set {name}: production does not start on a default secret.")
+    return development
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's dictionary for a ``postgresql://`` URL; a socket folder comes as ``?host=``."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must begin with postgresql://.")
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    host = options.pop("host", None) or unquote(parts.hostname or "")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": str(options.pop("port", None) or parts.port or ""),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {**options, "pool": {"min_size": 0, "max_size": 20, "timeout": 10}},
+    }
+
+
+_found = None if os.environ.get("DATABASE_URL") else embedded.addresses(ACP_DATA_DIR)
+DATABASE_URL = os.environ.get("DATABASE_URL") or (_found.database_url if _found else "")
+DATABASE_OWNER_URL = os.environ.get("DATABASE_OWNER_URL") or (_found.owner_url if _found else "")
+REDIS_URL = os.environ.get("REDIS_URL") or (_found.redis_url if _found else "redis://127.0.0.1:6379/0")
+OWNER_COMMANDS = {"migrate", "sqlmigrate"}
+"""Commands that run as the owner of the tables; everything else runs as the application's own role."""
+AS_OWNER = len(sys.argv) > 1 and sys.argv[1] in OWNER_COMMANDS
+LEDGER_IS_PROTECTED = bool(DATABASE_OWNER_URL) and DATABASE_OWNER_URL != DATABASE_URL
+if IN_PRODUCTION and not (DATABASE_URL and LEDGER_IS_PROTECTED):
+    raise ImproperlyConfigured(
+        "Set DATABASE_URL (the application's role) and DATABASE_OWNER_URL (the owner's): otherwise the ledger is not"
+        " protected from the application itself."
+    )
+
+DATABASES = {
+    "default": _database((DATABASE_OWNER_URL if AS_OWNER else DATABASE_URL) or "postgresql://nobody@127.0.0.1:1/none")
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "core_cache"}}
+
+SECRET_KEY = _secret("SECRET_KEY", "development-only-" + "0" * 50)
+DEBUG = False
+ALLOWED_HOSTS = [host for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host] or (
+    [] if IN_PRODUCTION else ["*"]
+)
+CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.admin",
+    "guardian",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "apps.core",
+    "apps.audit",
+    "apps.access",
+    "apps.halts",
+    "apps.agents",
+    "apps.policies",
+    "apps.connectors",
+    "apps.oversight",
+    "apps.workflows",
+    "apps.telemetry",
+    "apps.kpis",
+    "apps.configuration",
+    "apps.console",
+    "apps.demo",
+]
+INSTALLED_APPS = [
+    app
+    for app in INSTALLED_APPS
+    if not app.startswith("apps.") or (BASE_DIR / app.replace(".", "/") / "__init__.py").exists()
+]
+
+MIDDLEWARE = [
+    "apps.core.middleware.RequestIdMiddleware",
+    "apps.core.middleware.ContentSecurityPolicyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "apps.core.middleware.DomainErrorMiddleware",
+]
+ROOT_URLCONF = "controlplane.urls"
+WSGI_APPLICATION = "controlplane.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "apps.core.context.navigation",
+            ],
+        },
+    }
+]
+
+AUTH_USER_MODEL = "core.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = False
+SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # object grants are asked for by the gate, not by has_perm
+GATE_SCOPES = "apps.access.selectors.unit_scopes_for"
+ON_REFUSAL = "apps.audit.services.record_refusal"
+NAVIGATION_HALTS = "apps.halts.selectors.engaged_for"
+NAVIGATION_COUNTS: dict[str, str] = {}
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "apps.access.accounts.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Autonomy Control Plane"
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_SAVE_EVERY_REQUEST = False
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IN_PRODUCTION
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IN_PRODUCTION else None
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+ACP_REPORTING_TZ = os.environ.get("ACP_REPORTING_TZ", "UTC")
+
+STATIC_URL = "/static/"
+STATIC_ROOT = ACP_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "apps.core.finders.PlotlyFinder",
+]
+WHITENOISE_USE_FINDERS = not IN_PRODUCTION
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.agents.authentication.AgentKeyAuthentication",
+        "apps.access.authentication.PersonalTokenAuthentication",
+        "apps.core.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["apps.core.authentication.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "apps.core.api.problem_response",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Autonomy Control Plane",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 1}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(message)s"}, "named": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "handlers": {
+        "line": {"class": "logging.StreamHandler", "formatter": "line"},
+        "named": {"class": "logging.StreamHandler", "formatter": "named"},
+    },
+    "loggers": {
+        "apps": {"handlers": ["line"], "level": "INFO", "propagate": True},
+        "django": {"handlers": ["named"], "level": "WARNING", "propagate": True},
+        "celery": {"handlers": ["named"], "level": "WARNING", "propagate": True},
+    },
+}

@@ -1,0 +1,29 @@
+"""Every address of the house. Each app names its own pages (from the root) and endpoints (below /api/v1/)."""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from controlplane import probes
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", login_not_required(probes.healthz), name="healthz"),
+    path("readyz", login_not_required(probes.readyz), name="readyz"),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),
+    path("api/docs/", login_not_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
+]
+for app in settings.INSTALLED_APPS:
+    if app.startswith("apps.") and find_spec(f"{app}.urls"):
+        urls = import_module(f"{app}.urls")
+        label = app.removeprefix("apps.")
+        urlpatterns += [
+            path("", include((getattr(urls, "pages", []), label))),
+            path("api/v1/", include((getattr(urls, "endpoints", []), f"{label}-api"))),
+        ]

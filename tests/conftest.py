@@ -1,0 +1,126 @@
+"""Tests run on real PostgreSQL as the application's role, on a copy of a migrated template."""
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connections
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def url_of(url: str, database: str) -> str:
+    """The same server and role, another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def _run_as_owner(*statements: sql.Composable) -> None:
+    with psycopg.connect(url_of(settings.DATABASE_OWNER_URL, "postgres"), autocommit=True) as owner:
+        for statement in statements:
+            owner.execute(statement)
+
+
+def _exists(name: str) -> bool:
+    with psycopg.connect(url_of(settings.DATABASE_OWNER_URL, "postgres"), autocommit=True) as owner:
+        return owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
+
+def drop_database(name: str) -> None:
+    """Drop a test's database, whoever is still connected."""
+    _run_as_owner(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def copy_database(template: str, name: str) -> None:
+    """A copy of ``template``, owned by the owner, as the application's role sees it."""
+    drop_database(name)
+    _run_as_owner(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+
+
+def _template_name() -> str:
+    files = sorted([*ROOT.glob("apps/*/migrations/*.py"), *ROOT.glob("apps/*/models*"), ROOT / "apps/access/rules.py"])
+    text = b"".join(f"{path}".encode() + (path.read_bytes() if path.is_file() else b"") for path in files)
+    return f"acp_template_{hashlib.sha256(text).hexdigest()[:12]}"
+
+
+@pytest.fixture(scope="session")
+def template_database() -> str:
+    """A migrated, empty database, made once per state of the migrations."""
+    name = _template_name()
+    with psycopg.connect(url_of(settings.DATABASE_OWNER_URL, "postgres"), autocommit=True) as lock:
+        lock.execute("SELECT pg_advisory_lock(7231)")
+        if not _exists(name):
+            draft = f"{name}_draft"
+            drop_database(draft)
+            _run_as_owner(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
+            environment = {
+                **os.environ,
+                "DATABASE_URL": url_of(settings.DATABASE_URL, draft),
+                "DATABASE_OWNER_URL": url_of(settings.DATABASE_OWNER_URL, draft),
+                "REDIS_URL": settings.REDIS_URL,
+            }
+            done = subprocess.run(
+                [sys.executable, "manage.py", "migrate", "-v0"],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            _run_as_owner(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name)))
+    return name
+
+
+def use_database(name: str) -> None:
+    """Point this process's connection at ``name``."""
+    connection = connections["default"]
+    connection.close()
+    if connection.pool:
+        connection.close_pool()
+    connection.settings_dict["NAME"] = name
+    settings.DATABASES["default"]["NAME"] = name
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(template_database: str, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """The database of ordinary tests: each runs in a transaction that is rolled back."""
+    name = f"acp_test_{os.getpid()}"
+    copy_database(template_database, name)
+    with django_db_blocker.unblock():
+        use_database(name)
+    yield
+    with django_db_blocker.unblock():
+        connections["default"].close()
+        if connections["default"].pool:
+            connections["default"].close_pool()
+    drop_database(name)
+
+
+@pytest.fixture
+def real_db(template_database: str, django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of its own with real commits, for threads and other processes; yields the application's URL."""
+    before = str(connections["default"].settings_dict["NAME"])
+    name = f"acp_real_{os.getpid()}_{os.urandom(4).hex()}"
+    copy_database(template_database, name)
+    with django_db_blocker.unblock():
+        use_database(name)
+        yield url_of(settings.DATABASE_URL, name)
+        use_database(before)
+    drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def no_error_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A logged ERROR fails the test that caused it; robust callbacks would hide it otherwise."""
+    yield
+    errors = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert not errors, [record.getMessage() for record in errors]

@@ -1,0 +1,1 @@
+"""One ``make_<noun>(**fields)`` per noun, one file per app."""
