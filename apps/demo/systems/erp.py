@@ -170,9 +170,11 @@ def dispute_invoice(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
 @erp.on("POST", "/invoices/{number}/pay")
 def pay_invoice(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
     """Pay an invoice, exactly its amount, exactly to its vendor's account."""
-    call.only("amount_minor", "currency", "iban")
+    call.only("vendor", "iban", "amount_minor", "currency")
     found = the("invoice", storage, call.path["number"])
-    if call.amount() != found["amount_minor"] or call.text("iban") != found["iban"]:
+    if found["status"] == "disputed":
+        raise conflict("invalid_state", f"{found['number']} is disputed.")
+    if any(call.body.get(name) != found[name] for name in ("iban", "amount_minor", "currency")):
         raise conflict("invoice_differs", "Amount or account are not those of the invoice.")
     paid = _pay(storage, f"invoice {found['number']}", found["name"], call)
     storage.put("invoice", found["number"], {**found, "status": "paid"}, natural_key=found["number"])
@@ -204,13 +206,22 @@ def declaration(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
     return HTTPStatus.OK, the("declaration", storage, call.path["id"])
 
 
+@erp.on("POST", "/declarations/{id}/withdraw")
+def withdraw_declaration(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
+    """Take a declaration back, as long as it is not paid; it may be registered again."""
+    found = the("declaration", storage, call.path["id"])
+    if found["status"] == "paid":
+        raise conflict("invalid_state", f"{found['id']} is paid.")
+    return HTTPStatus.OK, storage.put("declaration", found["id"], {**found, "status": "withdrawn"})
+
+
 @erp.on("POST", "/declarations/{id}/pay")
 def pay_declaration(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
     """Pay a declaration to the employee, once."""
     call.only("amount_minor", "currency")
     found = the("declaration", storage, call.path["id"])
-    if call.amount() != found["amount_minor"]:
-        raise conflict("amount_differs", "The amount is not that of the declaration.")
+    if found["status"] == "withdrawn" or call.amount() != found["amount_minor"]:
+        raise conflict("declaration_differs", "It is withdrawn, or has another amount.")
     paid = _pay(storage, f"declaration {found['id']}", "employee", call)
     storage.put("declaration", found["id"], {**found, "status": "paid"}, natural_key=found["id"])
     return HTTPStatus.CREATED, paid
