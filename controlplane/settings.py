@@ -75,6 +75,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "core_cache"}}
 
 SECRET_KEY = _secret("SECRET_KEY", "development-only-" + "0" * 50)
+ACP_ENCRYPTION_KEY = os.environ.get("ACP_ENCRYPTION_KEY", "")
+ACP_ENCRYPTION_KEY_FILE = os.environ.get("ACP_ENCRYPTION_KEY_FILE", "")
+if IN_PRODUCTION and not (ACP_ENCRYPTION_KEY or ACP_ENCRYPTION_KEY_FILE):
+    raise ImproperlyConfigured("Set ACP_ENCRYPTION_KEY or ACP_ENCRYPTION_KEY_FILE: it seals the connectors' secrets.")
 DEBUG = False
 ALLOWED_HOSTS = [host for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host] or (
     [] if IN_PRODUCTION else ["*"]
