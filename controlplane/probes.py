@@ -3,7 +3,7 @@
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from apps.core.models import ClockTimestamp, Heartbeat
 
@@ -53,3 +53,8 @@ def _heard(kind: str, silent_s: float) -> str:
     if newest is None:
         return "missing"
     return "ok" if (newest["now"] - newest["at"]).total_seconds() < silent_s else "late"
+
+
+def session(request: HttpRequest) -> HttpResponse:
+    """204 and who, for the live stream: it cannot ask the session itself. Strangers were redirected before."""
+    return HttpResponse(status=204, headers={"X-Person": str(request.user.pk)})

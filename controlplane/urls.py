@@ -14,6 +14,7 @@ from controlplane import probes
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", login_not_required(probes.healthz), name="healthz"),
     path("readyz", login_not_required(probes.readyz), name="readyz"),
+    path("live/session", probes.session, name="live-session"),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),

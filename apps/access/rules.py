@@ -6,7 +6,7 @@ PERMISSIONS: Mapping[str, str] = {
     "oversight.view_escalation": "See the items that wait for people.",
     "oversight.decide_escalation": "Decide the items that wait for people.",
     "agents.view_agent": "See agents, their versions, permissions and actions.",
-    "agents.manage_agent": "Create, change, suspend and retire agents; make and revoke their credentials and permissions.",
+    "agents.manage_agent": "Create, change, suspend and retire agents; make and revoke their keys and permissions.",
     "connectors.use_operation": "Ask for an operation of a system of record.",
     "connectors.manage_connector": "Set up systems of record, their operations and secrets.",
     "workflows.view_run": "See workflows and runs.",

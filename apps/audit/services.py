@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 from apps.audit.models import Cursor, Delivery, Entry
 from apps.core.errors import ConflictError
-from apps.core.models import ClockTimestamp, Record, Stateful, User
+from apps.core.models import ClockTimestamp, Stateful, User
 from apps.core.queue import publish, ring
 
 CLAIM_DELIVERY = """
@@ -40,7 +40,7 @@ def unit_of(row: Model) -> UUID | None:
 
 def record(
     actor: User,
-    subject: Record,
+    subject: Model,
     name: str,
     *,
     trail: UUID | None = None,
@@ -63,7 +63,7 @@ def record(
         subject_kind=kind,
         subject_id=subject.pk,
         subject_label=str(subject)[:200],
-        trail_id=trail or subject.trail,
+        trail_id=trail or getattr(subject, "trail", subject.pk),
         unit=unit or unit_of(subject),
         payload=payload or {},
     )
@@ -176,4 +176,4 @@ def read_on(*, projection: str, limit: int = 1000) -> int:
 def record_refusal(actor: User, *, code: str, status: int, method: str, path: str, request_id: str) -> None:
     """Somebody tried something and was refused: who, what door, why; never what they sent."""
     payload = {"code": code, "status": status, "method": method, "path": path[:200], "request_id": request_id}
-    record(actor, actor, "request.refused", trail=actor.pk, payload=payload)  # type: ignore[arg-type] # User has a key and a label
+    record(actor, actor, "request.refused", trail=actor.pk, payload=payload)

@@ -9,7 +9,7 @@ from apps.core.models import User
 class Request(HttpRequest):
     """A request that passed sign-in and HtmxMiddleware."""
 
-    user: User  # type: ignore[assignment] # anonymous visitors are turned away by the middleware before a view runs
+    user: User  # anonymous visitors are turned away before a view runs
     htmx: HtmxDetails
 
 

@@ -54,7 +54,7 @@ def _after_commit(bell: tuple[str, str]) -> None:
 
 
 def _strike(kind: str, name: str) -> None:
-    global _silent_until  # noqa: PLW0603 - one breaker per process is the point
+    global _silent_until
     if time.monotonic() < _silent_until:
         return
     try:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -72,21 +74,14 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueProblem(f"{name} is not JSON.")
 
 
+_OUTSIDE_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"?')
+
+
 def depth_of(text: str) -> int:
     """How deeply brackets nest outside strings. Counted before parsing: a parser would recurse."""
     depth = deepest = 0
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
+    for char in _OUTSIDE_TEXT.sub("", text):
+        if char in "[{":
             depth += 1
             deepest = max(deepest, depth)
         elif char in "]}":
@@ -98,33 +93,33 @@ def strict_json(raw: bytes) -> object:
     """Parse JSON as an agent must send it: UTF-8, no duplicate keys, no NaN, at most 64 levels. Raises ValueProblem."""
     try:
         text = raw.decode("utf-8")
-        if (text.count("[") + text.count("{")) > MAX_DEPTH and depth_of(text) > MAX_DEPTH:
-            raise ValueProblem(f"More than {MAX_DEPTH} levels of nesting.")
+    except UnicodeDecodeError as error:
+        raise ValueProblem("This is not UTF-8.") from error
+    if (text.count("[") + text.count("{")) > MAX_DEPTH and depth_of(text) > MAX_DEPTH:
+        raise ValueProblem(f"More than {MAX_DEPTH} levels of nesting.")
+    try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except ValueProblem:
         raise
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueProblem(f"This is not JSON: {error}.") from error
 
 
 def check_values(value: object, path: str = "") -> None:
     """Refuse what JSON allows and systems of record do not survive: huge integers, U+0000, lone surrogates."""
-    match value:
-        case bool() | None:
-            return
-        case int() if abs(value) > MAX_INTEGER:
-            raise ValueProblem("An integer beyond +-(2^53 - 1).", path)
-        case float() if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
-            raise ValueProblem("Not a finite number.", path)
-        case str():
-            _check_text(value, path)
-        case dict():
-            for key, item in value.items():
-                _check_text(key, path)
-                check_values(item, f"{path}.{key}".lstrip("."))
-        case list():
-            for index, item in enumerate(value):
-                check_values(item, f"{path}.{index}".lstrip("."))
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key, path)
+            check_values(item, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            check_values(item, f"{path}.{index}".lstrip("."))
+    elif isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise ValueProblem("An integer beyond +-(2^53 - 1).", path)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueProblem("Not a finite number.", path)
 
 
 def _check_text(text: str, path: str) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Queue, Role
@@ -11,7 +12,7 @@ from apps.access.selectors import ancestors_for
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.gate import refuse_agents, scope_for
-from apps.core.models import Record, User
+from apps.core.models import User
 
 CONSOLE = "console"
 
@@ -29,7 +30,7 @@ def require_manager(actor: User, unit: BusinessUnit | None, perm: str = "access.
         raise NotAllowedError
 
 
-def write_if_changed(actor: User, row: Record, *, is_new: bool, values: dict[str, Any]) -> str:
+def write_if_changed(actor: User, row: Model, *, is_new: bool, values: dict[str, Any]) -> str:
     """Save ``values`` on ``row`` where they differ and record it: ``created``, ``changed`` or ``unchanged``."""
     changed = {name: value for name, value in values.items() if is_new or getattr(row, name) != value}
     for name, value in changed.items():
@@ -46,11 +47,11 @@ def write_if_changed(actor: User, row: Record, *, is_new: bool, values: dict[str
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Record | User) else value for name, value in values.items()}
+    return {name: str(value) if isinstance(value, Model) else value for name, value in values.items()}
 
 
 @transaction.atomic
-def save_unit(  # noqa: D417
+def save_unit(
     actor: User,
     *,
     slug: str,

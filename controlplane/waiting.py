@@ -1,0 +1,330 @@
+"""Waiting without a thread: one listener per process follows the tail of the ledger for all who wait.
+
+The doorbell (Valkey) says "look now"; a look each second stands behind it. Versions are ids of entries, so that every
+process tells the same ones. Whoever wakes asks the ordinary view again, which applies permissions.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import redis
+import redis.asyncio
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection
+
+from apps.core.queue import LIVE_CHANNEL
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 1.0
+HEARTBEAT_S = 20.0
+STREAM_S = 15 * 60
+MAX_WAIT_S = 30.0
+MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
+MAX_TOPICS, REMEMBERED = 20, 20_000
+TAIL = """
+SELECT id, subject_kind, subject_id, trail_id FROM audit_entry
+WHERE occurred_at > clock_timestamp() - interval '5 seconds' ORDER BY id DESC LIMIT 5000
+"""
+
+
+class Listener:
+    """What changed last, by topic, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.versions: OrderedDict[str, int] = OrderedDict()
+        self.waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.streams: defaultdict[str, int] = defaultdict(int)
+        self._look = asyncio.Event()
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-tail")
+        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def lifespan(self, receive: Any, send: Any) -> None:
+        """Start and stop with the server."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._hear())]
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                for task in self._tasks:
+                    task.cancel()
+                self._reader.shutdown(wait=False, cancel_futures=True)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _hear(self) -> None:
+        """Let the doorbell hasten the next look."""
+        while True:
+            client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+            try:
+                async with client.pubsub() as bell:
+                    await bell.subscribe(LIVE_CHANNEL)
+                    async for message in bell.listen():
+                        if message["type"] == "message" and self.waiting:
+                            self._look.set()
+            except (redis.RedisError, OSError):
+                await asyncio.sleep(POLL_S)
+            finally:
+                with contextlib.suppress(redis.RedisError, OSError):
+                    await client.aclose()
+
+    async def _follow(self) -> None:
+        """Look at the tail of the ledger when the bell rings, and each second while somebody waits."""
+        loop = asyncio.get_running_loop()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), POLL_S)
+            self._look.clear()
+            if not self.waiting:
+                continue
+            try:
+                self._tell(await loop.run_in_executor(self._reader, read_tail))
+            except DatabaseError as error:
+                log.warning("ledger_tail_failed", error=type(error).__name__)
+
+    def _tell(self, rows: Iterable[tuple[int, str, Any, Any]]) -> None:
+        for entry, kind, subject, trail in rows:
+            if entry in self._seen:
+                continue
+            self._seen[entry] = None
+            for pattern in settings.LIVE_TOPICS.get(kind, ()):
+                self._bump(pattern.format(subject=subject, trail=trail), entry)
+        while len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _bump(self, topic: str, entry: int) -> None:
+        self.versions[topic] = max(entry, self.versions.get(topic, 0))
+        self.versions.move_to_end(topic)
+        while len(self.versions) > REMEMBERED:
+            self.versions.popitem(last=False)
+        for event in self.waiting.get(topic, ()):
+            event.set()
+
+    @contextlib.asynccontextmanager
+    async def interest(self, topics: Iterable[str]) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever one of ``topics`` changes."""
+        event, names = asyncio.Event(), list(topics)
+        for name in names:
+            self.waiting[name].add(event)
+        try:
+            yield event
+        finally:
+            for name in names:
+                self.waiting[name].discard(event)
+                if not self.waiting[name]:
+                    del self.waiting[name]
+
+
+def read_tail() -> list[tuple[int, str, Any, Any]]:
+    """The entries of the last seconds, oldest first."""
+    close_old_connections()
+    with connection.cursor() as cursor:
+        cursor.execute(TAIL)
+        rows = cast("list[tuple[int, str, Any, Any]]", cursor.fetchall())
+    connection.close()
+    return rows[::-1]
+
+
+class Answer:
+    """What the ordinary application answered to a request that we asked on somebody's behalf."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+
+    def header(self, name: bytes) -> str:
+        """One header's text."""
+        return dict(self.headers).get(name, b"").decode("latin-1")
+
+    def json(self) -> dict[str, Any]:
+        """The body as an object; empty when it is none."""
+        with contextlib.suppress(ValueError):
+            found = json.loads(self.body)
+            return found if isinstance(found, dict) else {}
+        return {}
+
+    async def pass_on(self, send: Any) -> None:
+        """Give the answer to the client."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+async def ask(pages: Any, scope: dict[str, Any], *, body: bytes = b"", **changes: Any) -> Answer:
+    """Ask the ordinary application, as the same client, with ``changes`` to the scope."""
+    answer, sent = Answer(), False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent
+        if sent:
+            await asyncio.sleep(3600)
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            answer.status, answer.headers = message["status"], list(message["headers"])
+        else:
+            answer.body += message.get("body", b"")
+
+    await pages({**scope, **changes}, receive, send)
+    return answer
+
+
+SUBJECT = re.compile(r"^/api/v1/(action|run|escalation|task)s/([0-9a-f-]{36})/$")
+
+
+async def hold(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any, query: dict[str, list[str]]) -> None:
+    """``GET ...?wait=S&state=X``: answer when the state is no longer X, is final, or S seconds are over."""
+    found = SUBJECT.match(scope["path"])
+    seconds = _seconds(query.get("wait", [""])[0])
+    if found is None or seconds is None:
+        await pages(scope, receive, send)  # an ordinary answer, or the ordinary refusal of a bad parameter
+        return
+    kept = "&".join(
+        part for part in scope["query_string"].decode("latin-1").split("&") if not part.startswith(("wait=", "state="))
+    )
+    ends = time.monotonic() + seconds
+    topic = f"{found[1]}:{found[2]}"
+    async with listener.interest([topic]) as changed:
+        answer = await ask(pages, scope, query_string=kept.encode())
+        state = query.get("state", [answer.json().get("state")])[0]
+        while answer.status == 200 and answer.json().get("state") == state and not answer.json().get("final"):
+            left = ends - time.monotonic()
+            if left <= 0 or not await _woken(changed, left, receive):
+                break
+            changed.clear()
+            answer = await ask(pages, scope, query_string=kept.encode())
+    await answer.pass_on(send)
+
+
+async def claim(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any) -> None:
+    """``POST /tasks/claim/`` with ``wait``: ask again when there are tasks, until some are ours or time is up."""
+    body = await _body_of(receive)
+    wanted = _claim_wait(body)
+    ends = time.monotonic() + wanted
+    async with listener.interest(["tasks"]) as changed:
+        answer = await ask(pages, scope, body=body)
+        while answer.status == 200 and answer.json().get("tasks") == []:
+            left = ends - time.monotonic()
+            if left <= 0 or not await _woken(changed, left, receive):
+                break
+            changed.clear()
+            answer = await ask(pages, scope, body=body)
+    await answer.pass_on(send)
+
+
+async def _body_of(receive: Any) -> bytes:
+    body, more = b"", True
+    while more and len(body) <= 2 * 1024 * 1024:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def _claim_wait(body: bytes) -> float:
+    with contextlib.suppress(ValueError, RecursionError):
+        found = json.loads(body)
+        wanted = found.get("wait", 0) if isinstance(found, dict) else 0
+        if isinstance(wanted, int) and not isinstance(wanted, bool):
+            return float(max(0, min(wanted, MAX_WAIT_S)))
+    return 0.0
+
+
+def _seconds(text: str) -> float | None:
+    return min(float(text), MAX_WAIT_S) if text.isascii() and text.isdigit() and len(text) <= 3 else None
+
+
+async def _woken(changed: asyncio.Event, left: float, receive: Any) -> bool:
+    """Wait for a change or the end of the time; False when there is nobody left to answer."""
+    gone = asyncio.create_task(_gone(receive))
+    woken = asyncio.create_task(changed.wait())
+    try:
+        await asyncio.wait({gone, woken}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return not gone.done()
+    finally:
+        gone.cancel()
+        woken.cancel()
+
+
+async def _gone(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _topics(scope: Any) -> list[str]:
+    found = re.search(r"(?:^|&)topics=([A-Za-z0-9:,%_-]*)", scope["query_string"].decode("latin-1"))
+    names = (found[1] if found else "").replace("%3A", ":").replace("%2C", ",").split(",")
+    return [name for name in names if name][:MAX_TOPICS]
+
+
+async def _person(pages: Any, scope: Any) -> Answer:
+    """Who is signed in, by the ordinary session: 204 with a header, or the ordinary redirect."""
+    return await ask(pages, scope, path="/live/session", raw_path=b"/live/session", query_string=b"", method="GET")
+
+
+async def stream(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any) -> None:
+    """``/live/?topics=a,b``: server-sent events that carry topic and version, nothing else."""
+    who = await _person(pages, scope)
+    if who.status != 204:
+        await who.pass_on(send)
+        return
+    person, topics = who.header(b"x-person"), _topics(scope)
+    if listener.streams[person] >= MAX_STREAMS_EACH or sum(listener.streams.values()) >= MAX_STREAMS:
+        await send({"type": "http.response.start", "status": 429, "headers": [(b"retry-after", b"15")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    listener.streams[person] += 1
+    try:
+        async with listener.interest(topics) as changed:
+            await _send_events(listener, topics, changed, receive, send)
+    finally:
+        listener.streams[person] -= 1
+        if not listener.streams[person]:
+            del listener.streams[person]
+
+
+async def _send_events(listener: Listener, topics: list[str], changed: Any, receive: Any, send: Any) -> None:
+    told = {topic: listener.versions.get(topic, 0) for topic in topics}
+    text, ends = "retry: 3000\n\n", time.monotonic() + STREAM_S
+    while time.monotonic() < ends:
+        await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+        if not await _woken(changed, HEARTBEAT_S, receive):
+            return
+        changed.clear()
+        news = {topic: listener.versions[topic] for topic in topics if listener.versions.get(topic, 0) > told[topic]}
+        told |= news
+        text = "".join(
+            f"data: {json.dumps({'topic': topic, 'version': version})}\n\n" for topic, version in news.items()
+        )
+        text = text or ": alive\n\n"
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def versions(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any) -> None:
+    """``/live/versions?topics=a,b``: the same for browsers that cannot keep a stream; 304 while nothing changed."""
+    who = await _person(pages, scope)
+    if who.status != 204:
+        await who.pass_on(send)
+        return
+    loop = asyncio.get_running_loop()
+    listener._tell(await loop.run_in_executor(listener._reader, read_tail))
+    body = json.dumps({topic: listener.versions.get(topic, 0) for topic in _topics(scope)}).encode()
+    tag = b'"%x"' % (hash(body) & 0xFFFFFFFFFFFF)
+    same = dict(scope["headers"]).get(b"if-none-match") == tag
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-cache"), (b"etag", tag)]
+    await send({"type": "http.response.start", "status": 304 if same else 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if same else body})
