@@ -97,11 +97,11 @@ def master_keys() -> tuple[MasterKey, ...]:
     From ``ACP_ENCRYPTION_KEY``, else the file that ``ACP_ENCRYPTION_KEY_FILE`` names; in development, else one that was
     made in the data folder. Raises UnavailableError where there is none.
     """
-    text = settings.ENCRYPTION_KEY
-    if not text and settings.ENCRYPTION_KEY_FILE:
-        text = Path(settings.ENCRYPTION_KEY_FILE).read_text(encoding="ascii")
-    if not text and settings.ENVIRONMENT == "development":
-        text = _made_key(Path(settings.DATA_DIR) / "encryption.key")
+    text = settings.ACP_ENCRYPTION_KEY
+    if not text and settings.ACP_ENCRYPTION_KEY_FILE:
+        text = Path(settings.ACP_ENCRYPTION_KEY_FILE).read_text(encoding="ascii")
+    if not text and settings.ACP_ENVIRONMENT == "development":
+        text = _made_key(Path(settings.ACP_DATA_DIR) / "encryption.key")
     if not text:
         raise UnavailableError("There is no ACP_ENCRYPTION_KEY: secrets can neither be kept nor used.")
     return _parsed(text)

@@ -4,18 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from apps.agents.rules import EffectClass
 from apps.core.rules import Moves
 
 
-class EffectClass(StrEnum):
-    """What an operation does to its system; mildest first."""
-
-    READ = "read"
-    WRITE = "write"
-    IRREVERSIBLE = "irreversible"
-
-
-class Execution(StrEnum):
+class ExecutedBy(StrEnum):
     """Who carries an approved action out: the plane, the agent with its grant, or either."""
 
     PLANE = "plane"
@@ -74,6 +67,7 @@ EFFECT_MOVES: Moves = {
 }
 
 FINE, CLIENT_ERRORS, ERRORS = range(200, 300), range(400, 500), range(400, 600)
+UNWELCOME = frozenset({401, 403, 407})
 LATER = frozenset({429, 503})
 
 REPEAT_AFTER_S = (30, 300, 1800)
@@ -91,6 +85,7 @@ class CallEnd(StrEnum):
     SILENT = "silent"
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
+    UNPREPARED = "unprepared"
     LOST = "lost"
 
 
@@ -121,8 +116,8 @@ def outcome_of(call: CallResult, *, effect: str, idempotency: str, repeats: int,
     4xx failed; silence, a broken answer or 5xx: a write is unknown at once, a read failed; 429 and 503 with
     Retry-After: tried again, not begun. ``repeats`` and ``deferrals`` count what was already tried for each reason.
     """
-    if call.end in {CallEnd.UNREACHABLE, CallEnd.REFUSED}:
-        return Outcome(EffectState.FAILED, "unreachable" if call.end == CallEnd.UNREACHABLE else "egress_refused")
+    if code := NEVER_LEFT.get(call.end):
+        return Outcome(EffectState.FAILED, code)
     if call.end == CallEnd.ANSWERED and call.status is not None:
         if call.status in FINE:
             return Outcome(EffectState.SUCCEEDED)
@@ -133,12 +128,25 @@ def outcome_of(call: CallResult, *, effect: str, idempotency: str, repeats: int,
     return _doubtful(_CODE_OF_END[call.end], effect=effect, idempotency=idempotency, repeats=repeats)
 
 
+NEVER_LEFT = {
+    CallEnd.UNREACHABLE: "unreachable",
+    CallEnd.REFUSED: "egress_refused",
+    CallEnd.UNPREPARED: "not_configured",
+}
+
 _CODE_OF_END = {
     CallEnd.ANSWERED: "system_error",
     CallEnd.BROKEN: "broken_answer",
     CallEnd.SILENT: "no_answer",
     CallEnd.LOST: "worker_lost",
 }
+
+
+def in_trouble(call: CallResult, outcome: Outcome) -> bool:
+    """Whether a call says something bad of the connector itself: a 4xx but 401 and 403 is about the request."""
+    if outcome.state == EffectState.SUCCEEDED:
+        return False
+    return outcome.code != "refused_by_system" or call.status in UNWELCOME
 
 
 def _deferred(retry_after_s: int, deferrals: int) -> Outcome:

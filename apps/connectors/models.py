@@ -1,0 +1,166 @@
+"""Outside systems, what can be done in them, who may, and every effect on them."""
+
+from typing import Any, override
+from uuid import UUID
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+
+from apps.access.models import BusinessUnit
+from apps.agents.models import Action
+from apps.agents.rules import EffectClass
+from apps.connectors.rules import (
+    CONNECTOR_MOVES,
+    EFFECT_MOVES,
+    METHODS,
+    ConnectorState,
+    EffectState,
+    ExecutedBy,
+    Idempotency,
+)
+from apps.core.models import ClockTimestamp, ObjectGrant, Record, Stateful, User, choices_of
+
+
+class Connector(Stateful):
+    """An outside system. Scheme, host and port of ``base_url`` are all that its calls may reach."""
+
+    MOVES = CONNECTOR_MOVES
+    UNIT = "unit"
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=120)
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, null=True, blank=True, related_name="connectors")
+    adapter = models.CharField(max_length=8, default="http")
+    base_url = models.CharField(max_length=500)
+    allow_internal = models.BooleanField(default=False)
+    auth = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)
+
+    class Meta:
+        permissions = [("manage_connector", "May set up systems of record, their operations and secrets")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ConnectorSecret(Record):
+    """One version of one credential of a connector, sealed. A version that was replaced keeps its fingerprint only."""
+
+    UNIT = "connector__unit"
+
+    connector = models.ForeignKey(Connector, models.CASCADE, related_name="secrets")
+    credential = models.CharField(max_length=40, default="main")
+    version = models.PositiveIntegerField()
+    sealed = models.BinaryField()
+    key_id = models.CharField(max_length=12)
+    fingerprint = models.CharField(max_length=12)
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    replaced_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connector", "credential", "version"], name="secret_version_once"),
+            models.UniqueConstraint(
+                fields=["connector", "credential"], condition=Q(replaced_at=None), name="secret_one_in_use"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"secret {self.fingerprint} of {self.connector}"
+
+
+class Operation(Stateful):
+    """One thing that can be done in a system. ``version`` grows with every change of what it means."""
+
+    MOVES = CONNECTOR_MOVES
+    UNIT = "connector__unit"
+
+    connector = models.ForeignKey(Connector, models.PROTECT, related_name="operations")
+    slug = models.CharField(max_length=120, unique=True)
+    name = models.CharField(max_length=160)
+    version = models.PositiveIntegerField(default=1)
+    method = models.CharField(max_length=6, choices=[(method, method) for method in METHODS])
+    path = models.CharField(max_length=500)
+    parameters = models.JSONField(default=dict)
+    effect = models.CharField(max_length=12, choices=choices_of(EffectClass))
+    execution = models.CharField(max_length=5, choices=choices_of(ExecutedBy), default=ExecutedBy.PLANE)
+    amount = models.JSONField(null=True, blank=True)
+    target = models.CharField(max_length=200, blank=True)
+    consequence = models.CharField(max_length=500, blank=True)
+    idempotency = models.CharField(max_length=7, choices=choices_of(Idempotency), default=Idempotency.NONE)
+    timeout_s = models.PositiveSmallIntegerField(default=10)
+    compensation = models.JSONField(null=True, blank=True)
+    dry_run = models.JSONField(null=True, blank=True)
+    fee_minor = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)
+
+    class Meta:
+        permissions = [("use_operation", "May ask for an operation of a system of record")]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class OperationPermission(ObjectGrant):
+    """That a principal may use an operation: all of it or only some parameters, possibly until a time."""
+
+    content_object = models.ForeignKey(Operation, models.CASCADE, related_name="permissions")
+    fields = models.JSONField(null=True, blank=True)
+
+    class Meta(ObjectGrant.Meta):
+        pass
+
+    @staticmethod
+    def live() -> Q:
+        """Not ended, by the database's clock."""
+        return Q(until=None) | Q(until__gt=ClockTimestamp())
+
+
+class Effect(Stateful):
+    """What carrying out one action did to the system of record. ``retry_at``: when it is due again, if ever."""
+
+    MOVES = EFFECT_MOVES
+    UNIT = "action__unit"
+
+    action = models.OneToOneField(Action, models.PROTECT, related_name="carried_out")
+    operation = models.ForeignKey(Operation, models.PROTECT, related_name="effects")
+    connector = models.ForeignKey(Connector, models.PROTECT, related_name="effects")
+    state = models.CharField(max_length=12, choices=choices_of(EffectState), default=EffectState.PREPARED)
+    idempotency_key = models.CharField(max_length=200, unique=True)
+    attempt = models.PositiveIntegerField(default=0)
+    repeats = models.PositiveSmallIntegerField(default=0)
+    deferrals = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    retry_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    duration_ms = models.PositiveIntegerField(null=True)
+    in_trouble = models.BooleanField(default=False)
+    request: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
+    response = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    error = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(
+                fields=["retry_at"],
+                name="effect_due",
+                condition=Q(state__in=[EffectState.PREPARED, EffectState.UNKNOWN]),
+            ),
+            models.Index(
+                fields=["lease_until"],
+                name="effect_leased",
+                condition=Q(state__in=[EffectState.CLAIMED, EffectState.DISPATCHED]),
+            ),
+            models.Index(fields=["connector", "-settled_at"], name="effect_by_connector"),
+        ]
+
+    def __str__(self) -> str:
+        return f"effect of {self.operation_id and self.operation.slug}"
+
+    @property
+    @override
+    def trail(self) -> UUID:
+        """The trail of its action."""
+        return self.action.trail
