@@ -1,5 +1,6 @@
 """Tags and filters of every template: ``{% load acp %}``. Thin: what they say is decided in ``core.formats``."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -49,7 +50,8 @@ WORDS = {
     "allow": gettext_lazy("Allowed"),
     "deny": gettext_lazy("Denied"),
 }
-SOON_SHARE_S = 1800
+SOON_S = 1800
+FIXED_SIZE = re.compile(r' (?:width|height)="24"')
 
 
 @register.simple_tag
@@ -57,7 +59,8 @@ SOON_SHARE_S = 1800
 def icon(name: str, label: str = "", css: str = "") -> SafeString:
     """An inline icon, hidden from assistive technology unless it has a label."""
     named = {"role": "img", "aria-label": str(label)} if label else {"aria-hidden": "true"}
-    return mark_safe(str(lucide(name, size=None, **{"class": f"icon {css}".strip(), **named})))  # noqa: S308 - the package's own drawing
+    drawn = str(lucide(name, size=None, **{"class": f"icon {css}".strip(), **named}))
+    return mark_safe(" ".join(FIXED_SIZE.sub("", drawn).split()))  # noqa: S308 - the package's own drawing
 
 
 @register.simple_tag
@@ -158,7 +161,7 @@ def is_past(when: datetime | None) -> bool:
 @register.filter
 def is_soon(when: datetime | None) -> bool:
     """Whether a deadline is less than half an hour away."""
-    return when is not None and 0 < (when - timezone.now()).total_seconds() < SOON_SHARE_S
+    return when is not None and 0 < (when - timezone.now()).total_seconds() < SOON_S
 
 
 @register.inclusion_tag("core/_differences.html")
