@@ -1,0 +1,70 @@
+"""Rules as data: how they are written, what they may know, what they demand, and how they are judged."""
+
+from apps.policies.rules.checks import Known, check_rules
+from apps.policies.rules.clauses import Clause, Comparison, Condition, Every, Not, Opaque, Some, condition_of
+from apps.policies.rules.documents import (
+    POLICY_MOVES,
+    Effect,
+    Finding,
+    PolicyState,
+    Rule,
+    Scope,
+    read_rule,
+    read_rules,
+)
+from apps.policies.rules.facts import WORLD, AgentFacts, Facts, RunFacts
+from apps.policies.rules.obligations import DocumentError, Exclusion, Obligations, Quorum, merge
+from apps.policies.rules.verdicts import (
+    Group,
+    Judged,
+    Matched,
+    Outcome,
+    Reason,
+    RuleInForce,
+    Verdict,
+    compile_rule,
+    is_stricter,
+    judge,
+    verdict_of,
+)
+
+__all__ = [
+    "POLICY_MOVES",
+    "WORLD",
+    "AgentFacts",
+    "Clause",
+    "Comparison",
+    "Condition",
+    "DocumentError",
+    "Effect",
+    "Every",
+    "Exclusion",
+    "Facts",
+    "Finding",
+    "Group",
+    "Judged",
+    "Known",
+    "Matched",
+    "Not",
+    "Obligations",
+    "Opaque",
+    "Outcome",
+    "PolicyState",
+    "Quorum",
+    "Reason",
+    "Rule",
+    "RuleInForce",
+    "RunFacts",
+    "Scope",
+    "Some",
+    "Verdict",
+    "check_rules",
+    "compile_rule",
+    "condition_of",
+    "is_stricter",
+    "judge",
+    "merge",
+    "read_rule",
+    "read_rules",
+    "verdict_of",
+]

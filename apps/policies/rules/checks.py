@@ -1,0 +1,143 @@
+"""What can be told of rules before they are in force: what does not compile, what names nothing, what will err."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from apps.core.expressions import (
+    Declarations,
+    ExpressionError,
+    Kind,
+    Program,
+    check_expression,
+    path_of,
+    walk,
+)
+from apps.core.expressions.syntax import Literal, Node, Select
+from apps.policies.rules.documents import Effect, Finding, Rule
+from apps.policies.rules.facts import VARIABLES
+from apps.policies.rules.verdicts import compile_rule
+
+_HAS_PARAMETER = re.compile(r"has\(\s*action\.parameters(?:\.\w+)+\s*\)")
+_SCALARS = {"integer": Kind.INT, "string": Kind.STRING, "boolean": Kind.BOOL}
+_DEPTH = 3
+"""action . parameters . <name>"""
+
+type Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What rules may refer to; None where it is not known, and then not checked."""
+
+    queues: Collection[str] | None = None
+    roles: Collection[str] | None = None
+    agents: Collection[str] | None = None
+    units: Collection[str] | None = None
+    operations: Mapping[str, Schema] | None = None
+
+
+def check_rules(rules: Sequence[Rule], known: Known) -> tuple[Finding, ...]:
+    """Everything wrong with the rules, and warnings, in their order."""
+    return tuple(finding for place, rule in enumerate(rules) for finding in _check(f"rules.{place}", rule, known))
+
+
+def _check(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
+    yield from _references(at, rule, known)
+    try:
+        program = compile_rule(rule).program
+    except ExpressionError as error:
+        for problem in error.problems:
+            yield Finding(f"{at}.when", problem.message, rule.slug, problem.line, problem.column)
+        return
+    schemas = _schemas(rule, known)
+    yield from _typed(at, rule, schemas)
+    yield from _parameters(at, rule, program, schemas)
+    yield from _lint(at, rule, program)
+
+
+def _references(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
+    def missing(field: str, word: str, names: Collection[str], found: Collection[str] | None) -> Iterator[Finding]:
+        for name in sorted(names):
+            if found is not None and name and name not in found:
+                yield Finding(f"{at}.{field}", f"There is no {word} {name!r}.", rule.slug)
+
+    yield from missing("queue", "queue", {rule.queue}, known.queues)
+    yield from missing("obligations.quorum", "role", {quorum.role for quorum in rule.quorums}, known.roles)
+    yield from missing("scope.operations", "operation", rule.scope.operations, known.operations)
+    yield from missing("scope.agents", "agent", rule.scope.agents, known.agents)
+    yield from missing("scope.units", "unit", rule.scope.units, known.units)
+
+
+def _schemas(rule: Rule, known: Known) -> dict[str, Schema]:
+    """The parameter schemas of the operations that the rule names; without names nothing is asserted of any."""
+    return {
+        slug: known.operations[slug] for slug in rule.scope.operations if known.operations and slug in known.operations
+    }
+
+
+def _typed(at: str, rule: Rule, schemas: Mapping[str, Schema]) -> Iterator[Finding]:
+    """Types of parameters: the same source compiled with them declared, ``has(...)`` read as true."""
+    source = _HAS_PARAMETER.sub(lambda found: "true".ljust(len(found[0])), rule.when)
+    for slug, schema in sorted(schemas.items()):
+        kinds = tuple(
+            (f"action.parameters.{name}", _SCALARS[part["type"]])
+            for name, part in sorted(_properties(schema).items())
+            if isinstance(part, dict) and isinstance(part.get("type"), str) and part["type"] in _SCALARS
+        )
+        for problem in check_expression(source, _world(kinds), returns=Kind.BOOL):
+            message = f"{problem.message} (with the parameters of {slug})"
+            yield Finding(f"{at}.when", message, rule.slug, problem.line, problem.column)
+
+
+@lru_cache(maxsize=64)
+def _world(kinds: tuple[tuple[str, Kind], ...]) -> Declarations:
+    named = {name: kind for name, kind in kinds if re.fullmatch(r"[\w.]+", name)}
+    return Declarations({**VARIABLES, **named})
+
+
+def _properties(schema: Schema) -> Mapping[str, Any]:
+    found = schema.get("properties", {})
+    return found if isinstance(found, dict) else {}
+
+
+def _parameters(at: str, rule: Rule, program: Program, schemas: Mapping[str, Schema]) -> Iterator[Finding]:
+    tested = {name for node in walk(program.tree) if (name := _parameter(node)) and _is_test(node)}
+    for name, node in _parameters_read(program.tree):
+        for slug, schema in sorted(schemas.items()):
+            place = (node.at.line, node.at.column)
+            if name not in _properties(schema) and schema.get("additionalProperties") is False:
+                yield Finding(f"{at}.when", f"{slug} has no parameter {name!r}.", rule.slug, *place)
+            elif name not in schema.get("required", ()) and name not in tested:
+                counts = "does not match" if rule.effect is Effect.ALLOW else "matches"
+                message = f"{name!r} is optional in {slug}: without it, and without has(), this rule {counts}."
+                yield Finding(f"{at}.when", message, rule.slug, *place, is_warning=True)
+
+
+def _parameters_read(tree: Node) -> list[tuple[str, Node]]:
+    found: dict[str, Node] = {}
+    for node in walk(tree):
+        name = _parameter(node)
+        if name:
+            found.setdefault(name, node)
+    return list(found.items())
+
+
+def _parameter(node: Node) -> str:
+    path = path_of(node)
+    return path[2] if path and len(path) == _DEPTH and path[:2] == ("action", "parameters") else ""
+
+
+def _is_test(node: Node) -> bool:
+    return isinstance(node, Select) and node.test
+
+
+def _lint(at: str, rule: Rule, program: Program) -> Iterator[Finding]:
+    names = {".".join(path) for path in map(path_of, walk(program.tree)) if path}
+    if rule.effect is Effect.ALLOW and "action.confidence" in names:
+        message = "An agent's confidence may only tighten: an allow rule does not read it."
+        yield Finding(f"{at}.when", message, rule.slug)
+    if isinstance(program.tree, Literal) and program.tree.value is False:
+        yield Finding(f"{at}.when", "This is never true.", rule.slug, is_warning=True)

@@ -1,0 +1,154 @@
+"""What rules may know of an action, under the names of the public interface."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from apps.core.expressions import Activation, Declarations, FunctionCall, Kind
+from apps.core.rules import digest_of
+from apps.policies.rules.documents import Scope
+
+VARIABLES: Mapping[str, Kind] = {
+    "action.operation": Kind.STRING,
+    "action.effect": Kind.STRING,
+    "action.amount_minor": Kind.INT,
+    "action.currency": Kind.STRING,
+    "action.target": Kind.STRING,
+    "action.parameters": Kind.MAP,
+    "action.reference": Kind.STRING,
+    "action.environment": Kind.STRING,
+    "action.confidence": Kind.DOUBLE,
+    "agent.slug": Kind.STRING,
+    "agent.unit": Kind.STRING,
+    "agent.risk": Kind.STRING,
+    "agent.state": Kind.STRING,
+    "agent.version": Kind.INT,
+    "agent.owner": Kind.STRING,
+    "agent.capabilities": Kind.STRINGS,
+    "run.workflow": Kind.STRING,
+    "run.step": Kind.STRING,
+    "run.started_by": Kind.STRING,
+    "run.key": Kind.STRING,
+    "on_behalf_of": Kind.STRING,
+    "now": Kind.TIMESTAMP,
+}
+WORLD = Declarations(VARIABLES)
+"""What the condition of a rule may name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFacts:
+    """Who asks. For a workflow's own step ``slug`` is empty, ``risk`` and ``owner`` are the workflow's."""
+
+    slug: str = ""
+    unit: str = ""
+    risk: str = "medium"
+    state: str = ""
+    version: int = 0
+    owner: str = ""
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """In which run; everything empty outside one."""
+
+    workflow: str = ""
+    step: str = ""
+    started_by: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One action as rules see it.
+
+    ``amount_minor`` and ``confidence`` are None where there is none: rules that name them then err, which counts as a
+    match for deny and require_approval and as none for allow. ``unit_id`` is the action's unit; ``units`` are the
+    slugs of that unit and all above it, and with ``now`` are filled in by ``evaluate_action`` where absent.
+    """
+
+    operation: str
+    effect: str
+    connector: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters_digest: str = ""
+    amount_minor: int | None = None
+    currency: str = ""
+    target: str = ""
+    reference: str = ""
+    environment: str = "live"
+    confidence: float | None = None
+    is_compensable: bool = False
+    agent: AgentFacts = AgentFacts()
+    run: RunFacts = RunFacts()
+    on_behalf_of: str = ""
+    unit_id: UUID | None = None
+    units: frozenset[str] | None = None
+    now: datetime | None = None
+    history: Mapping[FunctionCall, int] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Any]:
+        """The variables that have a value, by their qualified names."""
+        values: dict[str, Any] = {
+            "action.operation": self.operation,
+            "action.effect": self.effect,
+            "action.amount_minor": self.amount_minor,
+            "action.currency": self.currency,
+            "action.target": self.target,
+            "action.parameters": self.parameters,
+            "action.reference": self.reference,
+            "action.environment": self.environment,
+            "action.confidence": self.confidence,
+            "agent.slug": self.agent.slug,
+            "agent.unit": self.agent.unit,
+            "agent.risk": self.agent.risk,
+            "agent.state": self.agent.state,
+            "agent.version": self.agent.version,
+            "agent.owner": self.agent.owner,
+            "agent.capabilities": list(self.agent.capabilities),
+            "run.workflow": self.run.workflow,
+            "run.step": self.run.step,
+            "run.started_by": self.run.started_by,
+            "run.key": self.run.key,
+            "on_behalf_of": self.on_behalf_of,
+            "now": self.now,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def activation(self) -> Activation:
+        """The context for any number of rules. Raises ContextError."""
+        return WORLD.activation(self.values(), self.history)
+
+    def as_json(self) -> dict[str, Any]:
+        """What is kept with the verdict: everything but the parameters, which the action itself keeps."""
+        kept = {name: value for name, value in self.values().items() if name not in {"action.parameters", "now"}}
+        kept["now"] = self.now.isoformat() if self.now else None
+        kept["units"] = sorted(self.units or ())
+        return kept
+
+    def digest(self) -> str:
+        """The hash of everything that the rules saw; parameters by their digest where the action has it already."""
+        calls = {f"{call.name}{call.arguments}": value for call, value in self.history.items()}
+        seen = self.parameters_digest or digest_of(self.parameters)
+        return digest_of({**self.as_json(), "parameters": seen, "history": calls})
+
+
+def covers(scope: Scope, facts: Facts) -> bool:
+    """Whether a rule with this scope applies to the action at all."""
+    return (
+        _in(scope.operations, facts.operation)
+        and _in(scope.connectors, facts.connector)
+        and _in(scope.agents, facts.agent.slug)
+        and _in(scope.versions, f"{facts.agent.slug}@{facts.agent.version}")
+        and _in(scope.workflows, facts.run.workflow)
+        and _in(scope.steps, facts.run.step)
+        and _in(scope.environments, facts.environment)
+        and (not scope.units or not scope.units.isdisjoint(facts.units or ()))
+    )
+
+
+def _in(wanted: frozenset[str], found: str) -> bool:
+    return not wanted or found in wanted

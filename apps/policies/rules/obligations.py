@@ -1,0 +1,198 @@
+"""What a matched rule demands besides its effect, and how demands of several rules become one.
+
+Every demand merges by a lattice, so that the order of rules never matters and a further rule never loosens:
+limits and expiry take the smaller, quorum, hold and step-up the larger, exclusions, redactions and notices the union.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import reduce
+from typing import Any
+
+_DURATION = re.compile(r"^([1-9]\d{0,6})([smhdw])$")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+MAX_QUORUM = 20
+
+
+class Exclusion(StrEnum):
+    """Who may not decide, in a rule's words."""
+
+    REQUESTER = "requester"
+    AGENT_OWNER = "agent_owner"
+    RUN_STARTER = "run_starter"
+    POLICY_AUTHOR = "policy_author"
+
+
+class DocumentError(ValueError):
+    """A part of a rule that does not fit; ``field`` says which."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field, self.message = field, message
+        super().__init__(f"{field}: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """``n`` people of a role (the queue's, if ``role`` is empty), from different units if ``distinct_units``."""
+
+    n: int = 1
+    role: str = ""
+    distinct_units: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Obligations:
+    """Demands, of one rule or merged. None and empty mean: nothing demanded."""
+
+    exclude: frozenset[Exclusion] = frozenset()
+    expires_in_s: int | None = None
+    hold_s: int | None = None
+    limit_minor: int | None = None
+    step_up: bool = False
+    dry_run_first: bool = False
+    compensable: bool = False
+    redact: frozenset[str] = frozenset()
+    notify: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Obligations") -> "Obligations":
+        """The demands of both."""
+        return Obligations(
+            exclude=self.exclude | other.exclude,
+            expires_in_s=_least(self.expires_in_s, other.expires_in_s),
+            hold_s=_most(self.hold_s, other.hold_s),
+            limit_minor=_least(self.limit_minor, other.limit_minor),
+            step_up=self.step_up or other.step_up,
+            dry_run_first=self.dry_run_first or other.dry_run_first,
+            compensable=self.compensable or other.compensable,
+            redact=self.redact | other.redact,
+            notify=self.notify | other.notify,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """What is demanded, by name; nothing where nothing is (a limit of 0 is something)."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: sorted(value) if isinstance(value, frozenset) else value
+            for name, value in found.items()
+            if value is not None and value is not False and value != frozenset()
+        }
+
+
+NONE = Obligations()
+
+
+def merge(demands: Iterable[Obligations]) -> Obligations:
+    """The demands of all, whatever their order."""
+    return reduce(lambda one, other: one | other, demands, NONE)
+
+
+def obligations_of(stored: dict[str, Any]) -> Obligations:
+    """The demands that ``as_json`` wrote down."""
+    return Obligations(
+        exclude=frozenset(map(Exclusion, stored.get("exclude", ()))),
+        expires_in_s=stored.get("expires_in_s"),
+        hold_s=stored.get("hold_s"),
+        limit_minor=stored.get("limit_minor"),
+        step_up=stored.get("step_up", False),
+        dry_run_first=stored.get("dry_run_first", False),
+        compensable=stored.get("compensable", False),
+        redact=frozenset(stored.get("redact", ())),
+        notify=frozenset(stored.get("notify", ())),
+    )
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((value for value in (one, other) if value is not None), default=None)
+
+
+def _most(one: int | None, other: int | None) -> int | None:
+    return max((value for value in (one, other) if value is not None), default=None)
+
+
+def read_obligations(raw: object) -> tuple[Obligations, tuple[Quorum, ...]]:
+    """The demands that a document states under ``obligations``. Raises DocumentError."""
+    if not isinstance(raw, dict):
+        raise DocumentError("obligations", "An object is wanted.")
+    if unknown := sorted(set(map(str, raw)) - set(_READERS) - {"quorum"}):
+        raise DocumentError(f"obligations.{unknown[0]}", "There is no such obligation.")
+    quorums = _quorums(raw["quorum"]) if "quorum" in raw else ()
+    found: dict[str, Any] = {}
+    for name, (field, read) in _READERS.items():
+        if name in raw:
+            found[field] = read(f"obligations.{name}", raw[name])
+    return Obligations(**found), quorums
+
+
+def seconds_of(field: str, raw: object) -> int:
+    """Seconds of a duration such as ``4h``. Raises DocumentError."""
+    match = _DURATION.match(raw) if isinstance(raw, str) else None
+    if match is None:
+        raise DocumentError(field, "A duration is wanted, such as 30m, 4h or 2d.")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _quorums(raw: object) -> tuple[Quorum, ...]:
+    parts = raw if isinstance(raw, list) else [raw]
+    if not parts:
+        raise DocumentError("obligations.quorum", "At least one quorum is wanted.")
+    return tuple(_quorum(part) for part in parts)
+
+
+def _quorum(raw: object) -> Quorum:
+    where = "obligations.quorum"
+    if isinstance(raw, dict):
+        if unknown := sorted(set(map(str, raw)) - {"n", "role", "distinct_units"}):
+            raise DocumentError(f"{where}.{unknown[0]}", "Unknown key.")
+        role = raw.get("role", "")
+        if not isinstance(role, str):
+            raise DocumentError(f"{where}.role", "The slug of a role is wanted.")
+        return Quorum(_count(raw.get("n", 1)), role, _flag(f"{where}.distinct_units", raw.get("distinct_units", False)))
+    return Quorum(_count(raw))
+
+
+def _count(raw: object) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int) or not 1 <= raw <= MAX_QUORUM:
+        raise DocumentError("obligations.quorum", f"A number from 1 to {MAX_QUORUM} is wanted.")
+    return raw
+
+
+def _flag(field: str, raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise DocumentError(field, "true or false is wanted.")
+    return raw
+
+
+def _exclusions(field: str, raw: object) -> frozenset[Exclusion]:
+    words = _texts(field, raw)
+    if wrong := sorted(words - set(Exclusion)):
+        raise DocumentError(field, f"{wrong[0]!r} is none of {', '.join(Exclusion)}.")
+    return frozenset(map(Exclusion, words))
+
+
+def _texts(field: str, raw: object) -> frozenset[str]:
+    if not isinstance(raw, list) or not all(isinstance(item, str) and item for item in raw):
+        raise DocumentError(field, "A list of texts is wanted.")
+    return frozenset(raw)
+
+
+def _limit(field: str, raw: object) -> int:
+    amount = raw.get("amount_minor") if isinstance(raw, dict) and set(raw) == {"amount_minor"} else None
+    if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
+        raise DocumentError(field, "{amount_minor: n} is wanted, a whole number of minor units.")
+    return amount
+
+
+_READERS: dict[str, tuple[str, Any]] = {
+    "exclude": ("exclude", _exclusions),
+    "expires_in": ("expires_in_s", seconds_of),
+    "hold": ("hold_s", seconds_of),
+    "step_up": ("step_up", _flag),
+    "limit": ("limit_minor", _limit),
+    "redact": ("redact", _texts),
+    "notify": ("notify", _texts),
+    "dry_run_first": ("dry_run_first", _flag),
+    "compensable": ("compensable", _flag),
+}
+"""An obligation's name in a document, where it is kept, and how it is read."""

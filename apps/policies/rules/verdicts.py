@@ -1,0 +1,315 @@
+"""The judge. Pure: compiled rules and facts in, a verdict out."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from apps.core.expressions import Activation, EvaluationError, Kind, Program, compile_expression
+from apps.core.rules import Risk, highest_risk
+from apps.policies.rules.clauses import clauses_of, condition_of
+from apps.policies.rules.documents import STRICTNESS, Effect, Rule
+from apps.policies.rules.facts import WORLD, Facts, covers
+from apps.policies.rules.obligations import NONE, Obligations, merge, obligations_of
+
+MAX_ERROR = 200
+
+
+class Outcome(StrEnum):
+    """What became of a rule's condition."""
+
+    TRUE = "true"
+    FALSE = "false"
+    ERROR = "error"
+
+
+class Reason(StrEnum):
+    """Why an action is denied where no deny rule says so."""
+
+    NO_MATCHING_ALLOW = "no_matching_allow"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    NOT_COMPENSABLE = "not_compensable"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInForce:
+    """A rule of the release, compiled, with the policy that brought it."""
+
+    policy: str
+    version: int
+    author: str
+    unit: str
+    rule: Rule
+    program: Program
+
+    def covers(self, facts: Facts) -> bool:
+        """Whether the policy's unit and the rule's scope take in the action."""
+        return (not self.unit or self.unit in (facts.units or ())) and covers(self.rule.scope, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A matched rule as agents and people are told of it; ``error`` says why it counts although it has no value."""
+
+    policy: str
+    version: int
+    rule: str
+    effect: Effect
+    message: str = ""
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The rule for the API."""
+        error = {"error": self.error} if self.error else {}
+        return {
+            "policy": self.policy,
+            "version": self.version,
+            "rule": self.rule,
+            "effect": self.effect.value,
+            "message": self.message,
+            **error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """People who must agree: ``needed`` of the queue (of ``role``, where one is named)."""
+
+    queue: str
+    needed: int
+    role: str = ""
+    distinct_units: bool = False
+    rules: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The group for the API."""
+        return {
+            "queue": self.queue,
+            "needed": self.needed,
+            "role": self.role,
+            "distinct_units": self.distinct_units,
+            "rules": list(self.rules),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One rule in scope and what became of it."""
+
+    policy: str
+    rule: str
+    effect: Effect
+    outcome: Outcome
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The line of the trace."""
+        error = {"error": self.error} if self.error else {}
+        return {
+            "policy": self.policy,
+            "rule": self.rule,
+            "effect": self.effect.value,
+            "outcome": self.outcome.value,
+            **error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What policy says of an action. ``effect`` is allow, require_approval or deny, never flag."""
+
+    effect: Effect
+    rules: tuple[Matched, ...] = ()
+    obligations: Obligations = NONE
+    groups: tuple[Group, ...] = ()
+    risk: Risk | None = None
+    reason: str = ""
+    release: int = 0
+    authors: tuple[str, ...] = ()
+    trace: tuple[Judged, ...] = ()
+    allowed_when: tuple[dict[str, Any], ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    facts_hash: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict as it is stored; ``public_json`` is what the agent gets."""
+        return {
+            **self.public_json(),
+            "groups": [group.as_json() for group in self.groups],
+            "risk": self.risk.value if self.risk else None,
+            "authors": list(self.authors),
+            "trace": [line.as_json() for line in self.trace],
+            "facts": self.facts,
+            "facts_hash": self.facts_hash,
+        }
+
+    def public_json(self) -> dict[str, Any]:
+        """Effect, rules, obligations, release, and what would be allowed: what an agent is told."""
+        quorum = {"quorum": max(group.needed for group in self.groups)} if self.groups else {}
+        return {
+            "effect": self.effect.value,
+            "reason": self.reason,
+            "rules": [rule.as_json() for rule in self.rules],
+            "obligations": {**self.obligations.as_json(), **quorum},
+            "release": self.release,
+            "allowed_when": list(self.allowed_when),
+        }
+
+
+def verdict_of(stored: dict[str, Any]) -> Verdict:
+    """The verdict that ``as_json`` wrote down. Raises KeyError or ValueError if something else is stored."""
+    return Verdict(
+        effect=Effect(stored["effect"]),
+        rules=tuple(
+            Matched(
+                rule["policy"],
+                rule["version"],
+                rule["rule"],
+                Effect(rule["effect"]),
+                rule["message"],
+                rule.get("error", ""),
+            )
+            for rule in stored["rules"]
+        ),
+        obligations=obligations_of(stored["obligations"]),
+        groups=tuple(
+            Group(group["queue"], group["needed"], group["role"], group["distinct_units"], tuple(group["rules"]))
+            for group in stored["groups"]
+        ),
+        risk=Risk(stored["risk"]) if stored["risk"] else None,
+        reason=stored["reason"],
+        release=stored["release"],
+        authors=tuple(stored["authors"]),
+        trace=tuple(
+            Judged(
+                line["policy"], line["rule"], Effect(line["effect"]), Outcome(line["outcome"]), line.get("error", "")
+            )
+            for line in stored["trace"]
+        ),
+        allowed_when=tuple(stored["allowed_when"]),
+        facts=stored["facts"],
+        facts_hash=stored["facts_hash"],
+    )
+
+
+def compile_rule(rule: Rule, *, policy: str = "", version: int = 0, author: str = "", unit: str = "") -> RuleInForce:
+    """The rule ready to be judged by. Raises ExpressionError."""
+    program = compile_expression(rule.when, WORLD, returns=Kind.BOOL)
+    return RuleInForce(policy, version, author, unit, rule, program)
+
+
+def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Verdict:
+    """The verdict of ``rules`` on ``facts``. Raises ContextError where the facts are not ones rules may see.
+
+    A condition without a value counts as a match in deny, require_approval and flag, as none in allow.
+    """
+    scoped = [rule for rule in rules if rule.covers(facts)]
+    activation = facts.activation() if scoped else None
+    judged = [(rule, *_outcome(rule, activation)) for rule in scoped if activation is not None]
+    matched = [(rule, error) for rule, outcome, error in judged if _matches(rule, outcome)]
+    obligations = merge(rule.rule.obligations for rule, _ in matched)
+    effect, reason = _effect([rule for rule, _ in matched], obligations, facts)
+    return Verdict(
+        effect=effect,
+        rules=tuple(sorted((_told(rule, error) for rule, error in matched), key=_strictest_first)),
+        obligations=obligations,
+        groups=_groups([rule for rule, _ in matched]) if effect is Effect.REQUIRE_APPROVAL else (),
+        risk=_risk([rule for rule, _ in matched]),
+        reason=reason,
+        release=release,
+        authors=tuple(sorted({rule.author for rule, _ in matched if rule.author})),
+        trace=tuple(
+            Judged(rule.policy, rule.rule.slug, rule.rule.effect, outcome, error) for rule, outcome, error in judged
+        ),
+        allowed_when=() if effect is Effect.ALLOW else _allowed_when(judged),
+        facts=facts.as_json(),
+        facts_hash=facts.digest(),
+    )
+
+
+def is_stricter(after: Verdict, before: Verdict) -> bool:
+    """Whether ``after`` demands anything that ``before`` did not: what was approved under one may not run under it."""
+    if after.effect is not before.effect:
+        return STRICTNESS[after.effect] > STRICTNESS[before.effect]
+    if (before.obligations | after.obligations) != before.obligations:
+        return True
+    if highest_risk(after.risk, before.risk) != highest_risk(before.risk):
+        return True
+    return not all(any(_suffices(old, new) for old in before.groups) for new in after.groups)
+
+
+def _suffices(old: Group, new: Group) -> bool:
+    return (
+        (old.queue, old.role) == (new.queue, new.role)
+        and old.needed >= new.needed
+        and old.distinct_units >= new.distinct_units
+    )
+
+
+def _outcome(rule: RuleInForce, activation: Activation) -> tuple[Outcome, str]:
+    value = rule.program.test(activation)
+    if isinstance(value, EvaluationError):
+        return Outcome.ERROR, value.message[:MAX_ERROR]
+    return (Outcome.TRUE if value else Outcome.FALSE), ""
+
+
+def _matches(rule: RuleInForce, outcome: Outcome) -> bool:
+    return outcome is Outcome.TRUE or (outcome is Outcome.ERROR and rule.rule.effect is not Effect.ALLOW)
+
+
+def _effect(matched: Sequence[RuleInForce], obligations: Obligations, facts: Facts) -> tuple[Effect, str]:
+    effects = {rule.rule.effect for rule in matched}
+    if Effect.DENY in effects:
+        return Effect.DENY, ""
+    if not effects & {Effect.ALLOW, Effect.REQUIRE_APPROVAL}:
+        return Effect.DENY, Reason.NO_MATCHING_ALLOW
+    limit = obligations.limit_minor
+    if limit is not None and (facts.amount_minor is None or facts.amount_minor > limit):
+        return Effect.DENY, Reason.LIMIT_EXCEEDED
+    if obligations.compensable and not facts.is_compensable:
+        return Effect.DENY, Reason.NOT_COMPENSABLE
+    return (Effect.REQUIRE_APPROVAL if Effect.REQUIRE_APPROVAL in effects else Effect.ALLOW), ""
+
+
+def _groups(matched: Sequence[RuleInForce]) -> tuple[Group, ...]:
+    """One group for each queue and role, with the largest quorum that any rule wants of it."""
+    found: dict[tuple[str, str], Group] = {}
+    for rule in matched:
+        for quorum in rule.rule.quorums:
+            name = f"{rule.policy}/{rule.rule.slug}"
+            key = (rule.rule.queue, quorum.role)
+            old = found.get(key) or Group(*(key[0], 0, key[1]))
+            found[key] = Group(
+                key[0],
+                max(old.needed, quorum.n),
+                key[1],
+                old.distinct_units or quorum.distinct_units,
+                tuple(sorted({*old.rules, name})),
+            )
+    return tuple(found[key] for key in sorted(found))
+
+
+def _risk(matched: Sequence[RuleInForce]) -> Risk | None:
+    risks = [rule.rule.risk for rule in matched if rule.rule.risk]
+    return highest_risk(*risks) if risks else None
+
+
+def _told(rule: RuleInForce, error: str) -> Matched:
+    return Matched(rule.policy, rule.version, rule.rule.slug, rule.rule.effect, rule.rule.message, error)
+
+
+def _strictest_first(rule: Matched) -> tuple[int, str, str]:
+    return -STRICTNESS[rule.effect], rule.policy, rule.rule
+
+
+def _allowed_when(judged: Sequence[tuple[RuleInForce, Outcome, str]]) -> tuple[dict[str, Any], ...]:
+    """The conditions of allow rules in scope that did not hold, where they are plain and not confidential."""
+    found = []
+    for rule, outcome, _ in judged:
+        if rule.rule.effect is not Effect.ALLOW or outcome is Outcome.TRUE or rule.rule.confidential:
+            continue
+        clauses = clauses_of(condition_of(rule.program.tree))
+        if clauses:
+            conditions = [clause.as_json() for clause in clauses]
+            found.append({"policy": rule.policy, "rule": rule.rule.slug, "conditions": conditions})
+    return tuple(found)
