@@ -4,10 +4,10 @@ from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
-from itertools import permutations
+from itertools import permutations, product
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.rules import Risk
@@ -59,7 +59,7 @@ json_values = st.recursive(
 
 
 def approvals(found):
-    return {ballot.voter: ballot.queues for ballot in found if ballot.verdict == VoteVerdict.APPROVE}
+    return {ballot.voter: ballot.serves for ballot in found if ballot.verdict == VoteVerdict.APPROVE}
 
 
 def patched(document, operations):
@@ -93,7 +93,7 @@ def test_nobody_counts_twice_nor_in_a_queue_they_do_not_serve(wanted, found):
 @given(groups, ballots)
 def test_approved_means_every_group_is_met_and_nobody_refused(wanted, found):
     outcome = tally(wanted, found).outcome
-    heard = [ballot.verdict for ballot in found if ballot.queues]
+    heard = [ballot.verdict for ballot in found if ballot.serves]
     if outcome == EscalationState.APPROVED:
         assert VoteVerdict.REJECT not in heard
         assert len(approvals(found)) >= sum(group.needed for group in wanted)
@@ -128,18 +128,37 @@ def test_a_vote_of_somebody_who_serves_no_queue_counts_nowhere(wanted, found):
     assert tally(wanted, lost).outcome is None
 
 
-@given(groups, ballots)
-def test_the_count_finds_a_seat_for_everybody_if_there_is_one(wanted, found):
-    """Against brute force: some order of people fills all seats greedily exactly when the matching does."""
-    people = approvals(found)
-    assume(len(people) <= 5)
-    seats = [group.queue for group in wanted for _ in range(group.needed)]
-    brute = len(people) >= len(seats) and any(
-        all(queue in people[person] for queue, person in zip(seats, order, strict=False))
+@given(
+    st.lists(
+        st.builds(Group, queues, st.integers(1, 2), st.booleans()), min_size=1, max_size=2, unique_by=lambda g: g.key
+    ),
+    st.lists(
+        st.builds(
+            Ballot,
+            st.sampled_from("abcde"),
+            st.just(VoteVerdict.APPROVE),
+            st.frozensets(queues, min_size=1),
+            st.frozensets(st.sampled_from(["north", "south"]), min_size=1),
+        ),
+        max_size=5,
+        unique_by=lambda ballot: ballot.voter,
+    ),
+)
+def test_the_count_finds_a_seat_for_everybody_if_there_is_one(wanted, people):
+    """Against brute force: some order of people, each from some unit of theirs, fills all seats."""
+    seats = [group for group in wanted for _ in range(group.needed)]
+    brute = any(
+        all(group.key in person.serves for group, person in zip(seats, order, strict=True))
+        and any(_units_fit(seats, units) for units in product(*(person.units for person in order)))
         for order in permutations(people, len(seats))
     )
     assert can_reach(wanted, people) == brute
-    assert (tally(wanted, [b for b in found if b.voter in people]).outcome == EscalationState.APPROVED) == brute
+    assert (tally(wanted, people).outcome == EscalationState.APPROVED) == brute
+
+
+def _units_fit(seats, units):
+    taken = [(group.key, unit) for group, unit in zip(seats, units, strict=True) if group.distinct_units]
+    return len(taken) == len(set(taken))
 
 
 @given(groups, st.integers(0, 3), st.integers(2, 3))
@@ -167,7 +186,7 @@ def test_a_decided_item_never_moves():
 
 
 def person(**fields):
-    fine = Person("ada", is_human=True, is_active=True, has_permission=True, queues=frozenset({"finance"}))
+    fine = Person("ada", is_human=True, is_active=True, has_permission=True, serves=frozenset({"finance"}))
     return replace(fine, **fields)
 
 
@@ -177,7 +196,7 @@ def person(**fields):
         ({"is_human": False}, "not_human"),
         ({"is_active": False}, "inactive"),
         ({"has_permission": False}, "no_permission"),
-        ({"queues": frozenset()}, "not_in_queue"),
+        ({"serves": frozenset()}, "not_in_queue"),
         ({}, None),
     ],
 )

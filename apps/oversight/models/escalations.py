@@ -1,0 +1,230 @@
+"""The item in the inbox, the queues it stands in, people's votes and their words."""
+
+from typing import override
+from uuid import UUID
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+
+from apps.access.models import BusinessUnit, Queue, Role
+from apps.agents.models import Action, Agent
+from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
+from apps.core.rules import Risk
+from apps.oversight.rules import DECIDED, ESCALATION_MOVES, EscalationState, Group, Kind, VoteVerdict
+
+OPEN = (EscalationState.PENDING, EscalationState.HELD)
+BY_PEOPLE = (EscalationState.HELD, *sorted(DECIDED))
+
+
+class Escalation(Stateful):
+    """One thing that waits for people. Steps and runs are named by plain values: they live on a higher floor.
+
+    ``version`` grows when what is to be decided changes, not with votes, comments and claims. Once decided the row
+    never changes again: PostgreSQL itself refuses (migration 0002).
+    """
+
+    MOVES = ESCALATION_MOVES
+    UNIT = "unit"
+
+    kind = models.CharField(max_length=10, choices=choices_of(Kind))
+    state = models.CharField(max_length=20, choices=choices_of(EscalationState), default=EscalationState.PENDING)
+    version = models.PositiveIntegerField(default=1)
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, related_name="+")
+    agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
+    action = models.ForeignKey(Action, models.PROTECT, null=True, related_name="escalations")
+    workflow = models.CharField(max_length=63, blank=True)
+    run_id = models.UUIDField(null=True)
+    step = models.CharField(max_length=63, blank=True)
+    round = models.PositiveIntegerField(null=True)
+    item = models.IntegerField(null=True)
+    task_id = models.UUIDField(null=True)
+    run_starter = models.CharField(max_length=150, blank=True)
+
+    title = models.CharField(max_length=300)
+    consequence = models.TextField(blank=True)
+    subject = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    schema = models.JSONField(null=True)
+    options = models.JSONField(default=list)
+    verdict = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    digest = models.CharField(max_length=71, blank=True)
+    asked = models.JSONField(null=True)
+    patch = models.JSONField(default=list)
+    risk = models.CharField(max_length=8, choices=choices_of(Risk), default=Risk.MEDIUM)
+    priority = models.PositiveSmallIntegerField(default=2)
+    exclude = models.JSONField(default=list)
+    editors = models.JSONField(default=list)
+    step_up = models.BooleanField(default=False)
+    deny_needed = models.PositiveSmallIntegerField(default=1)
+
+    due_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    frozen_at = models.DateTimeField(null=True)
+    overdue_at = models.DateTimeField(null=True)
+    escalate_to = models.ForeignKey(Queue, models.PROTECT, null=True, related_name="+")
+    attempts = models.PositiveIntegerField(default=1)
+    supersedes = models.ForeignKey("self", models.PROTECT, null=True, related_name="successors")
+    claimed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    claimed_until = models.DateTimeField(null=True)
+
+    decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    ended_at = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True)
+    reason_code = models.CharField(max_length=40, blank=True)
+    retry = models.CharField(max_length=60, blank=True)
+    answer = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    edited = models.BooleanField(default=False)
+    hold_s = models.PositiveIntegerField(default=0)
+    releases_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        permissions = [("decide_escalation", "May decide an escalation")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["action", "kind"], condition=Q(state__in=OPEN), name="escalation_pending_once_per_action"
+            ),
+            models.UniqueConstraint(
+                fields=["run_id", "step", "round", "item", "kind"],
+                condition=Q(state__in=OPEN, action=None) & ~Q(run_id=None),
+                name="escalation_pending_once_per_step",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=BY_PEOPLE, decided_by__isnull=False)
+                | (~Q(state__in=BY_PEOPLE) & Q(decided_by=None)),
+                name="escalation_decided_by_a_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=OPEN, ended_at=None) | (~Q(state__in=OPEN) & Q(ended_at__isnull=False)),
+                name="escalation_ended_when_final",
+            ),
+            models.CheckConstraint(condition=Q(version__gte=1), name="escalation_version_from_one"),
+            models.CheckConstraint(
+                condition=~Q(kind=Kind.ACTION) | (Q(action__isnull=False) & ~Q(digest="")),
+                name="escalation_of_action_is_bound",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="escalation_inbox", condition=Q(state__in=OPEN)),
+            models.Index(fields=["expires_at"], name="escalation_expiry", condition=Q(state="pending")),
+            models.Index(fields=["releases_at"], name="escalation_held", condition=Q(state="held")),
+            models.Index(fields=["run_id"], name="escalation_by_run", condition=~Q(run_id=None)),
+            models.Index(fields=["task_id"], name="escalation_by_task", condition=~Q(task_id=None)),
+            models.Index(fields=["agent", "-id"], name="escalation_by_agent"),
+            models.Index(fields=["state", "-id"], name="escalation_by_state"),
+            models.Index(
+                fields=["decided_by", "-ended_at"], name="escalation_by_decider", condition=~Q(decided_by=None)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    @override
+    def trail(self) -> UUID:
+        """The run, else the action, else the item itself."""
+        return self.run_id or self.action_id or self.id
+
+    @staticmethod
+    def unexpired() -> Q:
+        """Still in time, by the database's clock."""
+        return Q(expires_at=None) | Q(expires_at__gt=ClockTimestamp())
+
+
+class EscalationGroup(models.Model):
+    """``needed`` people of one queue must approve, of ``role`` where one is named, from different units if so said.
+
+    ``is_open`` follows the item: it keeps the inbox's index small.
+    """
+
+    escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="groups")
+    queue = models.ForeignKey(Queue, models.PROTECT, related_name="+")
+    role = models.ForeignKey(Role, models.PROTECT, null=True, related_name="+")
+    needed = models.PositiveSmallIntegerField(default=1)
+    distinct_units = models.BooleanField(default=False)
+    position = models.PositiveSmallIntegerField(default=0)
+    is_open = models.BooleanField(default=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["escalation", "queue", "role"], name="escalation_group_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(condition=Q(needed__gte=1), name="escalation_group_needs_somebody"),
+        ]
+        indexes = [models.Index(fields=["queue", "escalation"], name="group_by_queue", condition=Q(is_open=True))]
+
+    def __str__(self) -> str:
+        return f"{self.needed} of {self.queue}"
+
+    @property
+    def key(self) -> str:
+        """How the count names this group."""
+        return f"{self.queue.slug}/{self.role.slug}" if self.role else self.queue.slug
+
+    def as_rule(self) -> Group:
+        """The group as the count sees it."""
+        return Group(self.key, self.needed, self.distinct_units)
+
+
+class Vote(Record):
+    """One person's say. Void votes stay: they were said."""
+
+    UNIT = "escalation__unit"
+
+    escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="votes")
+    voter = models.ForeignKey(User, models.PROTECT, related_name="+")
+    verdict = models.CharField(max_length=16, choices=choices_of(VoteVerdict))
+    version = models.PositiveIntegerField()
+    digest = models.CharField(max_length=71, blank=True)
+    view_hash = models.CharField(max_length=71, blank=True)
+    reason = models.TextField(blank=True)
+    reason_code = models.CharField(max_length=40, blank=True)
+    restated = models.BooleanField(default=False)
+    voided_at = models.DateTimeField(null=True)
+    void_why = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["escalation", "voter"], condition=Q(voided_at=None), name="vote_once_per_person"
+            )
+        ]
+        indexes = [models.Index(fields=["voter", "-id"], name="vote_by_voter")]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} by {self.voter}"
+
+    @property
+    @override
+    def trail(self) -> UUID:
+        """The trail of the item."""
+        return self.escalation.trail
+
+
+class Comment(Record):
+    """What somebody wrote below an item; an agent's words are shown as such."""
+
+    UNIT = "escalation__unit"
+
+    escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="comments")
+    author = models.ForeignKey(User, models.PROTECT, related_name="+")
+    text = models.TextField()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["escalation", "id"], name="comment_by_escalation")]
+
+    def __str__(self) -> str:
+        return f"comment on {self.escalation_id}"
+
+    @property
+    @override
+    def trail(self) -> UUID:
+        """The trail of the item."""
+        return self.escalation.trail

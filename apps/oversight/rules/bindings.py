@@ -1,0 +1,52 @@
+"""What a decision is tied to: digests, what was shown, what an edit changed; and the clocks of an item."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apps.core.rules import canonical_json, digest_of
+
+
+def same_json(left: Any, right: Any) -> bool:
+    """Equal as canonical JSON says: key order is nothing, 1.0 is 1, True is not 1."""
+    return canonical_json(left) == canonical_json(right)
+
+
+def patch_between(before: Any, after: Any, path: str = "") -> list[dict[str, Any]]:
+    """The JSON Patch (RFC 6902) that makes ``after`` of ``before``; empty when they are the same. Types are kept."""
+    if same_json(before, after):
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        operations: list[dict[str, Any]] = []
+        for key in sorted({*before, *after}):
+            here = f"{path}/{_escaped(key)}"
+            if key not in after:
+                operations.append({"op": "remove", "path": here})
+            elif key not in before:
+                operations.append({"op": "add", "path": here, "value": after[key]})
+            else:
+                operations.extend(patch_between(before[key], after[key], here))
+        return operations
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return [step for index, (left, right) in pairs for step in patch_between(left, right, f"{path}/{index}")]
+    return [{"op": "replace", "path": path, "value": after}]
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def action_digest(operation: str, parameters: Mapping[str, Any]) -> str:
+    """What an approval is bound to: the operation and its parameters in canonical form."""
+    return digest_of({"operation": operation, "parameters": parameters})
+
+
+def view_hash(shown: Mapping[str, Any]) -> str:
+    """The digest of what the page showed; a decision carries it and the record keeps it."""
+    return digest_of(shown)
+
+
+def clocks(*, sla_s: Sequence[int], expires_s: Sequence[int], expires_in_s: int | None = None) -> tuple[int, int]:
+    """Seconds to (due, expiry): the strictest of the queues; a rule's ``expires_in`` wins if shorter."""
+    expiry = min([*expires_s, *([expires_in_s] if expires_in_s else [])])
+    return min([*sla_s, expiry]), expiry

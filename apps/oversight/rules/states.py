@@ -1,0 +1,116 @@
+"""What waits, where it can be, what can be said to it, and the numbers of this floor."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from apps.core.rules import Moves
+
+CLAIM_S = 300
+GRANT_TTL_S = 3600
+REMEMBER_REJECTION_S = 86_400
+COUNT_CAP = 10_000
+CRITICAL_QUORUM = 2
+MAX_REASON = 2_000
+MAX_COMMENT = 4_000
+
+
+class Kind(StrEnum):
+    """What waits."""
+
+    ACTION = "action"
+    APPROVAL = "approval"
+    FORM = "form"
+    QUESTION = "question"
+    EXCEPTION = "exception"
+    UNKNOWN = "unknown"
+    REVIEW = "review"
+
+
+class EscalationState(StrEnum):
+    """Where an escalation is. From everything but ``pending`` and ``held`` there is no way on."""
+
+    PENDING = "pending"
+    HELD = "held"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    CHANGES_REQUESTED = "changes_requested"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    INVALIDATED = "invalidated"
+
+
+class VoteVerdict(StrEnum):
+    """What one person says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    REQUEST_CHANGES = "request_changes"
+    ANSWER = "answer"
+
+
+class GrantState(StrEnum):
+    """Where the single-use permission of an approval is."""
+
+    LIVE = "live"
+    CONSUMED = "consumed"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+DECIDED = frozenset(
+    {
+        EscalationState.APPROVED,
+        EscalationState.REJECTED,
+        EscalationState.CHANGES_REQUESTED,
+        EscalationState.ANSWERED,
+    }
+)
+"""Ends that only a person brings about."""
+
+ENDED_BY_NOBODY = frozenset(
+    {
+        EscalationState.EXPIRED,
+        EscalationState.CANCELLED,
+        EscalationState.SUPERSEDED,
+        EscalationState.INVALIDATED,
+    }
+)
+"""Ends that are nobody's decision: ``decided_by`` stays empty."""
+
+FINAL = DECIDED | ENDED_BY_NOBODY
+
+ESCALATION_MOVES: Moves = {
+    EscalationState.PENDING: frozenset({EscalationState.HELD}) | FINAL,
+    EscalationState.HELD: frozenset({EscalationState.PENDING}) | FINAL,
+    **{state: frozenset() for state in FINAL},
+}
+
+GRANT_MOVES: Moves = {
+    GrantState.LIVE: frozenset({GrantState.CONSUMED, GrantState.EXPIRED, GrantState.REVOKED}),
+    GrantState.CONSUMED: frozenset(),
+    GrantState.EXPIRED: frozenset(),
+    GrantState.REVOKED: frozenset(),
+}
+
+OUTCOME: Mapping[VoteVerdict, EscalationState] = {
+    VoteVerdict.APPROVE: EscalationState.APPROVED,
+    VoteVerdict.REJECT: EscalationState.REJECTED,
+    VoteVerdict.REQUEST_CHANGES: EscalationState.CHANGES_REQUESTED,
+    VoteVerdict.ANSWER: EscalationState.ANSWERED,
+}
+"""Where an item goes when a verdict has won."""
+
+VERDICTS: Mapping[Kind, tuple[VoteVerdict, ...]] = {
+    Kind.ACTION: (VoteVerdict.APPROVE, VoteVerdict.REJECT, VoteVerdict.REQUEST_CHANGES),
+    Kind.APPROVAL: (VoteVerdict.APPROVE, VoteVerdict.REJECT),
+    Kind.FORM: (VoteVerdict.ANSWER,),
+    Kind.QUESTION: (VoteVerdict.ANSWER,),
+    Kind.EXCEPTION: (VoteVerdict.ANSWER,),
+    Kind.UNKNOWN: (VoteVerdict.ANSWER,),
+    Kind.REVIEW: (VoteVerdict.ANSWER,),
+}
+"""What people can say to each kind."""
+
+REASON_NEEDED = frozenset({VoteVerdict.REJECT, VoteVerdict.REQUEST_CHANGES})
