@@ -157,7 +157,7 @@ class Effect(Stateful):
         ]
 
     def __str__(self) -> str:
-        return f"effect of {self.operation_id and self.operation.slug}"
+        return f"effect of {self.operation.slug}"
 
     @property
     @override

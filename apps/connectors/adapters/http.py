@@ -7,7 +7,7 @@ name. No redirects, no proxies, no cookies, no compression; one deadline over ev
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -78,7 +78,7 @@ def send(call: Call) -> CallResult:
     return _read(call, status, headers, raw, ended)
 
 
-def _read(call: Call, status: int, headers: dict[str, str], raw: bytes, ended: Any) -> CallResult:
+def _read(call: Call, status: int, headers: dict[str, str], raw: bytes, ended: Callable[..., CallResult]) -> CallResult:
     """What the answer says; its words are kept only masked and cut."""
     later = retry_after_s(headers.get("retry-after"))
     if status in FINE:

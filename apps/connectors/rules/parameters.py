@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from referencing import Registry
 
+from apps.connectors.rules.egress import climbs
 from apps.core.rules import ValueProblem
 
 IN_PATH = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -38,6 +39,8 @@ def split_parameters(method: str, path: str, parameters: Mapping[str, Any]) -> S
     """Fill the path; of the rest make the JSON body (POST, PUT, PATCH) or the query. Raises ValueProblem."""
     named = path_names(path)
     filled = IN_PATH.sub(lambda match: _segment(match.group(1), parameters.get(match.group(1))), path)
+    if climbs(filled):
+        raise ValueProblem("The address made of the parameters leads elsewhere.", named[0] if named else "")
     rest = {name: value for name, value in parameters.items() if name not in named}
     if method in WITH_BODY:
         return Split(filled, body=rest)

@@ -1,7 +1,9 @@
 """The lives of connectors, operations and effects, and what an outcome of a call means."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from apps.agents.rules import EffectClass
@@ -69,6 +71,29 @@ EFFECT_MOVES: Moves = {
 FINE, CLIENT_ERRORS, ERRORS = range(200, 300), range(400, 500), range(400, 600)
 UNWELCOME = frozenset({401, 403, 407})
 LATER = frozenset({429, 503})
+
+NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({"type": "object", "additionalProperties": False})
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSpec:
+    """How an operation is described; the defaults are those of its document."""
+
+    name: str
+    method: str
+    path: str
+    effect: str
+    parameters: dict[str, Any] = field(default_factory=lambda: dict(NO_PARAMETERS))
+    execution: str = ExecutedBy.PLANE
+    amount: dict[str, str] | None = None
+    target: str = ""
+    consequence: str = ""
+    idempotency: str = Idempotency.NONE
+    timeout_s: int = 10
+    compensation: dict[str, Any] | None = None
+    dry_run: dict[str, str] | None = None
+    fee_minor: int = 0
+
 
 REPEAT_AFTER_S = (30, 300, 1800)
 """When an unknown effect that is safe to repeat is tried again (governance.md 4)."""

@@ -1,0 +1,240 @@
+"""Which systems and operations an actor may see, which a principal may use, and how the systems do."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Max, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from apps.agents.models import Action, Agent
+from apps.agents.rules import AgentState
+from apps.agents.selectors import agents_for
+from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation, OperationPermission
+from apps.connectors.rules import (
+    ConnectorState,
+    EffectState,
+    Money,
+    consequence_of,
+    money_of,
+    narrowed_schema,
+    parameter_errors,
+    refused_paths,
+    split_parameters,
+    target_of,
+    uncallable,
+)
+from apps.core.errors import NotFoundError
+from apps.core.gate import scope_for, visible
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import ValueProblem
+
+MANAGE, USE = "connectors.manage_connector", "connectors.use_operation"
+RECENT_CALLS = 50
+RECENT_DAYS = 30
+NOT_GRANTED = _("Your permission does not cover this parameter.")
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """An operation that a principal may use now. ``fields`` None: with all its parameters."""
+
+    operation: Operation
+    fields: list[str] | None
+    until: datetime | None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The parameter schema, narrowed to the permitted fields."""
+        return narrowed_schema(self.operation.parameters, self.fields, self.operation.path)
+
+    def errors(self, parameters: dict[str, Any]) -> dict[str, list[str]]:
+        """What does not fit, by dotted path: the schema, the permitted fields, the address, the amount."""
+        operation = self.operation
+        found = {path: [str(NOT_GRANTED)] for path in refused_paths(parameters, self.fields, operation.path)}
+        for path, messages in parameter_errors(operation.parameters, parameters).items():
+            found.setdefault(path, messages)
+        if not found:
+            for check in (self.money, lambda given: split_parameters(operation.method, operation.path, given)):
+                try:
+                    check(parameters)
+                except ValueProblem as problem:
+                    found.setdefault(problem.path, []).append(str(problem))
+        return found
+
+    def money(self, parameters: dict[str, Any]) -> Money | None:
+        """The amount of an action; None where the operation has none. Raises ValueProblem."""
+        return money_of(parameters, self.operation.amount)
+
+    def target(self, parameters: dict[str, Any]) -> str:
+        """Whom or what the action is aimed at."""
+        return target_of(parameters, self.operation.target)
+
+    def consequence(self, parameters: dict[str, Any]) -> str:
+        """The sentence that says what will happen; empty where the operation has no template."""
+        return consequence_of(self.operation.consequence, parameters, self.money(parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class MayUse:
+    """One line of "this agent may": what was granted, by whom and why, and what was made of it in 30 days."""
+
+    permission: OperationPermission
+    operation: Operation
+    is_live: bool
+    used: int
+    last_used_at: datetime | None
+    most_minor: int | None
+    missing: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a connector did: its last call, and the share of its last 50 that went wrong; None without any."""
+
+    last_call_at: datetime | None
+    calls: int
+    error_share: float | None
+    codes: dict[str, int]
+    waiting: int
+
+
+def permitted_operation_for(actor: User, slug: str) -> Permitted:
+    """The operation if ``actor`` may use it now, with the permitted fields; one query. Raises NotFoundError."""
+    found = _usable(actor).filter(content_object__slug=slug).select_related("content_object__connector__unit").first()
+    if found is None:
+        raise NotFoundError
+    return Permitted(found.content_object, found.fields, found.until)
+
+
+def operations_for(actor: User) -> list[Permitted]:
+    """What ``actor`` may use now, by slug."""
+    rows = _usable(actor).select_related("content_object__connector__unit").order_by("content_object__slug")
+    return [Permitted(row.content_object, row.fields, row.until) for row in rows]
+
+
+def _usable(actor: User) -> "QuerySet[OperationPermission]":
+    return OperationPermission.objects.filter(
+        OperationPermission.live(),
+        user=actor,
+        user__is_active=True,
+        content_object__state=ConnectorState.ACTIVE,
+        content_object__connector__state=ConnectorState.ACTIVE,
+    )
+
+
+def connectors_for(actor: User) -> QuerySet[Connector]:
+    """Systems that ``actor`` manages or may use, by slug. One without a unit is seen by all who see any."""
+    rows = Connector.objects.select_related("unit").order_by("slug")
+    seen = Q(pk__in=visible(actor, MANAGE, Connector.objects.all())) | Q(
+        pk__in=visible(actor, USE, Operation.objects.all()).values("connector")
+    )
+    if _holds_somewhere(actor):
+        seen |= Q(unit=None)
+    return rows.filter(seen)
+
+
+def _holds_somewhere(actor: User) -> bool:
+    return any(scope.everywhere or scope.units for scope in (scope_for(actor, MANAGE), scope_for(actor, USE)))
+
+
+def connector_for(actor: User, slug: str) -> Connector:
+    """One system that ``actor`` may see. Raises NotFoundError."""
+    if found := connectors_for(actor).filter(slug=slug).first():
+        return found
+    raise NotFoundError
+
+
+def all_operations_for(actor: User) -> QuerySet[Operation]:
+    """Operations that ``actor`` may see, by slug: those of the systems it sees."""
+    return (
+        Operation.objects.select_related("connector__unit").filter(connector__in=connectors_for(actor)).order_by("slug")
+    )
+
+
+def operation_for(actor: User, slug: str) -> Operation:
+    """One operation that ``actor`` may see. Raises NotFoundError."""
+    if found := all_operations_for(actor).filter(slug=slug).first():
+        return found
+    raise NotFoundError
+
+
+def secrets_for(actor: User, connector: Connector) -> QuerySet[ConnectorSecret]:
+    """The secrets in use, for those who manage the connector; what is sealed stays in the database."""
+    rows = ConnectorSecret.objects.filter(connector=connector, replaced_at=None).defer("sealed")
+    return visible(actor, MANAGE, rows).select_related("made_by").order_by("credential")
+
+
+def health_for(actor: User, connector: Connector) -> Health:
+    """How the last 50 calls of a connector that ``actor`` may see went."""
+    rows = Effect.objects.filter(connector__in=connectors_for(actor), connector=connector)
+    last = list(
+        rows.filter(settled_at__isnull=False)
+        .order_by("-settled_at")
+        .values_list("settled_at", "in_trouble", "error__code")[:RECENT_CALLS]
+    )
+    troubled = [row for row in last if row[1]]
+    return Health(
+        last_call_at=last[0][0] if last else None,
+        calls=len(last),
+        error_share=len(troubled) / len(last) if last else None,
+        codes=dict(Counter(str(row[2]) for row in troubled).most_common()),
+        waiting=rows.exclude(state__in=[EffectState.SUCCEEDED, EffectState.FAILED, EffectState.COMPENSATED]).count(),
+    )
+
+
+def what_agent_may_for(actor: User, agent: Agent) -> list[MayUse]:
+    """What an agent was granted, ended grants too, and its use in 30 days. Empty if ``actor`` may not see the agent."""
+    if not agents_for(actor).filter(pk=agent.pk).exists():
+        return []
+    rows = list(
+        OperationPermission.objects.filter(user=agent.user_id)
+        .annotate(is_live=OperationPermission.live())
+        .select_related("content_object__connector", "granted_by")
+        .order_by("content_object__slug")
+    )
+    used: dict[str, dict[str, Any]] = {
+        str(row["operation"]): dict(row)
+        for row in Action.objects.filter(
+            agent=agent,
+            operation__in=[row.content_object.slug for row in rows],
+            created_at__gt=ClockTimestamp() - timedelta(days=RECENT_DAYS),
+        )
+        .values("operation")
+        .annotate(times=Count("id"), last=Max("created_at"), most=Max("amount_minor"))
+    }
+    return [_may_use(row, used.get(row.content_object.slug, {})) for row in rows]
+
+
+def _may_use(row: Any, used: dict[str, Any]) -> MayUse:
+    operation: Operation = row.content_object
+    usable = operation.state == ConnectorState.ACTIVE and operation.connector.state == ConnectorState.ACTIVE
+    return MayUse(
+        permission=row,
+        operation=operation,
+        is_live=bool(row.is_live) and usable,
+        used=used.get("times", 0),
+        last_used_at=used.get("last"),
+        most_minor=used.get("most"),
+        missing=uncallable(row.fields, operation.parameters, operation.path),
+    )
+
+
+def who_may_use_for(actor: User, connector: Connector) -> list[OperationPermission]:
+    """Live permissions on a connector's operations, of agents that ``actor`` may see, and of workflows."""
+    seen = agents_for(actor).exclude(state=AgentState.RETIRED).values("user")
+    return list(
+        OperationPermission.objects.filter(
+            OperationPermission.live(), Q(user__in=seen) | Q(user__kind="system"), content_object__connector=connector
+        )
+        .filter(content_object__in=all_operations_for(actor))
+        .select_related("content_object", "user__agent", "granted_by")
+        .order_by("content_object__slug", "user__username")
+    )
+
+
+def effect_for(actor: User, action: Action) -> Effect | None:
+    """The effect of an action that the caller fetched through ``action_for``; None before there is one."""
+    assert actor.is_active
+    return Effect.objects.select_related("operation", "connector").filter(action=action).first()

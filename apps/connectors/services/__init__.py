@@ -1,0 +1,39 @@
+"""Commands on systems, secrets, operations, permissions and effects."""
+
+from apps.connectors.services.connectors import change_connector_state, drop_secret, save_connector, set_secret
+from apps.connectors.services.effects import (
+    Due,
+    DueEffect,
+    claim_effect,
+    dispatch_effect,
+    due_effects,
+    mark_compensated,
+    prepare_effect,
+    reconcile_effect,
+    recover_effect,
+    settle_effect,
+)
+from apps.connectors.services.operations import change_operation_state, save_operation
+from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
+
+__all__ = [
+    "Due",
+    "DueEffect",
+    "change_connector_state",
+    "change_operation_state",
+    "claim_effect",
+    "dispatch_effect",
+    "drop_secret",
+    "due_effects",
+    "grant_operation",
+    "mark_compensated",
+    "narrow_operation",
+    "prepare_effect",
+    "reconcile_effect",
+    "recover_effect",
+    "revoke_operation",
+    "save_connector",
+    "save_operation",
+    "set_secret",
+    "settle_effect",
+]

@@ -1,0 +1,183 @@
+"""Commands on systems and their secrets."""
+
+import re
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit
+from apps.access.services import require_manager
+from apps.access.services.units import write_if_changed
+from apps.audit.services import advance, record
+from apps.connectors.adapters import envelope
+from apps.connectors.models import Connector, ConnectorSecret
+from apps.connectors.rules import ConnectorState, origin_of
+from apps.connectors.selectors import MANAGE
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.models import ClockTimestamp, User
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+FORBIDDEN_HEADERS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "cookie"}
+)
+AUTH_KEYS = {"none": set(), "bearer": set(), "basic": {"username"}, "header": {"name"}}
+ADAPTERS = ("http",)
+SECRET_MAX = 4096
+MAIN = "main"
+
+
+@transaction.atomic
+def save_connector(
+    actor: User, *, slug: str, name: str, base_url: str, adapter: str = "http", allow_internal: bool = False,
+    auth: dict[str, Any] | None = None, unit: BusinessUnit | None = None, keep_secret: bool = True,
+) -> tuple[Connector, str]:  # fmt: skip
+    """Make or change a system; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back.
+
+    With ``keep_secret`` False a stored secret is dropped when scheme, host or port change: whoever may only write a
+    secret must not be able to have it sent elsewhere.
+    """
+    require_manager(actor, unit, MANAGE)
+    auth = auth or {"type": "none"}
+    _check_connector(slug=slug, name=name, base_url=base_url, adapter=adapter, auth=auth)
+    found = Connector.objects.select_for_update(of=("self",)).filter(slug=slug).first()
+    if found:
+        require_manager(actor, found.unit, MANAGE)
+    connector = found or Connector(slug=slug)
+    moved = found is not None and _origin(found.base_url) != _origin(base_url)
+    values = {
+        "name": name, "base_url": base_url, "adapter": adapter, "allow_internal": allow_internal, "auth": auth,
+        "unit": unit,
+    }  # fmt: skip
+    outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
+    if moved and not keep_secret:
+        _drop_secret(actor, connector, MAIN)
+    if connector.state != ConnectorState.ACTIVE and connector.state == ConnectorState.RETIRED:
+        advance(actor, connector, ConnectorState.ACTIVE)
+        outcome = "changed"
+    return connector, outcome
+
+
+def _origin(base_url: str) -> tuple[str, str, int]:
+    origin = origin_of(base_url)
+    return origin.scheme, origin.host, origin.port
+
+
+def _check_connector(*, slug: str, name: str, base_url: str, adapter: str, auth: dict[str, Any]) -> None:
+    errors: dict[str, list[str]] = {}
+    if not SLUG.fullmatch(slug):
+        errors["slug"] = [_("Small letters, digits, “-” and “_”, at most 63.")]
+    if not 1 <= len(name.strip()) <= 120:  # noqa: PLR2004 - the column
+        errors["name"] = [_("From 1 to 120 characters.")]
+    if adapter not in ADAPTERS:
+        errors["adapter"] = [_("Only http is supported so far.")]
+    try:
+        origin_of(base_url)
+    except ValueError as problem:
+        errors["base_url"] = [str(problem)]
+    if len(base_url) > 500:  # noqa: PLR2004 - the column
+        errors["base_url"] = [_("At most 500 characters.")]
+    errors |= _auth_errors(auth)
+    if errors:
+        raise InvalidError(errors=errors)
+
+
+def _auth_errors(auth: dict[str, Any]) -> dict[str, list[str]]:
+    kind = auth.get("type")
+    if kind not in AUTH_KEYS:
+        return {"auth.type": [_("One of: %s.") % ", ".join(AUTH_KEYS)]}
+    if unknown := sorted(set(auth) - {"type"} - AUTH_KEYS[kind]):
+        return {f"auth.{key}": [_("Unknown field.")] for key in unknown}
+    name = auth.get("name", "")
+    if kind == "header" and not (isinstance(name, str) and HEADER.fullmatch(name)):
+        return {"auth.name": [_("The name of a header.")]}
+    if kind == "header" and name.lower() in FORBIDDEN_HEADERS:
+        return {"auth.name": [_("This header belongs to the plane.")]}
+    username = auth.get("username", "")
+    if kind == "basic" and not (isinstance(username, str) and ":" not in username and username.isprintable()):
+        return {"auth.username": [_("Printable characters without a colon.")]}
+    return {}
+
+
+@transaction.atomic
+def change_connector_state(actor: User, *, connector: Connector, to: str, reason: str = "") -> Connector:
+    """Use, disable or retire a system; it acts on the next request."""
+    require_manager(actor, connector.unit, MANAGE)
+    if connector.state == to:
+        return connector
+    if to not in list(ConnectorState):
+        raise InvalidError(errors={"state": [_("One of: %s.") % ", ".join(ConnectorState)]})
+    if to != ConnectorState.ACTIVE and not reason.strip() and actor.is_human:
+        raise InvalidError(errors={"reason": [_("Say why.")]})
+    advance(actor, connector, to, payload={"reason": reason.strip()})
+    return connector
+
+
+@transaction.atomic
+def set_secret(
+    actor: User, *, connector: Connector, secret: str, credential: str = MAIN
+) -> tuple[ConnectorSecret, str]:
+    """Seal a secret in the place of the one in use; it and ``created``, ``changed`` (rotated) or ``unchanged``.
+
+    The ledger gets fingerprint and version. What was replaced is gone for good.
+    """
+    require_manager(actor, connector.unit, MANAGE)
+    _check_secret(connector, secret)
+    Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
+    masters = envelope.master_keys()
+    versions = ConnectorSecret.objects.filter(connector=connector, credential=credential)
+    current = versions.filter(replaced_at=None).first()
+    if current and current.fingerprint in {master.fingerprint(secret) for master in masters}:
+        return current, "unchanged"
+    if current:
+        ConnectorSecret.objects.filter(pk=current.pk).update(replaced_at=ClockTimestamp(), sealed=b"")
+    newest = versions.order_by("-version").first()
+    made = ConnectorSecret(
+        connector=connector,
+        credential=credential,
+        version=newest.version + 1 if newest else 1,
+        key_id=masters[0].key_id,
+        fingerprint=masters[0].fingerprint(secret),
+        made_by=actor,
+    )
+    made.sealed = envelope.seal(masters[0], secret, envelope.place_of(connector.pk, made.pk, made.version))
+    made.save(force_insert=True)
+    record(
+        actor, made, "rotated" if current else "created",
+        payload={"connector": connector.slug, "version": made.version, "fingerprint": made.fingerprint},
+    )  # fmt: skip
+    return made, "changed" if current else "created"
+
+
+def _check_secret(connector: Connector, secret: str) -> None:
+    problem = ""
+    if not 1 <= len(secret) <= SECRET_MAX or not secret.strip():
+        problem = _("From 1 to 4,096 characters.")
+    elif not secret.isprintable() or (connector.auth.get("type") != "basic" and not secret.isascii()):
+        problem = _("Printable characters only; it travels in a header.")
+    elif connector.auth.get("type") == "none":
+        problem = _("This connector's auth is “none”: it has no use for a secret.")
+    if problem:
+        raise InvalidError(errors={"secret": [problem]})
+
+
+@transaction.atomic
+def drop_secret(actor: User, *, connector: Connector, credential: str = MAIN) -> None:
+    """Destroy the secret in use. Raises NotFoundError where there is none."""
+    require_manager(actor, connector.unit, MANAGE)
+    if not _drop_secret(actor, connector, credential):
+        raise NotFoundError
+
+
+def _drop_secret(actor: User, connector: Connector, credential: str) -> bool:
+    found = ConnectorSecret.objects.filter(connector=connector, credential=credential, replaced_at=None).first()
+    if found is None:
+        return False
+    if (
+        ConnectorSecret.objects.filter(pk=found.pk, replaced_at=None).update(replaced_at=ClockTimestamp(), sealed=b"")
+        != 1
+    ):
+        raise ConflictError
+    record(actor, found, "dropped", payload={"connector": connector.slug, "fingerprint": found.fingerprint})
+    return True

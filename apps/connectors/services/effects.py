@@ -1,0 +1,254 @@
+"""Effects: prepared, claimed, dispatched, settled. ``workflows.perform_action`` composes these pieces.
+
+Claim and commit, call without a transaction, record the outcome: whatever dies in between leaves a row that says how
+far it came, and ``due_effects`` finds it.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action
+from apps.audit.services import advance, record
+from apps.connectors.adapters.http import send
+from apps.connectors.models import Effect, Operation
+from apps.connectors.rules import (
+    CallEnd,
+    CallResult,
+    EffectState,
+    in_trouble,
+    outcome_of,
+    refused_paths,
+    split_parameters,
+)
+from apps.connectors.selectors import permitted_operation_for
+from apps.connectors.services.calls import NotConfiguredError, call_of, target_of_call
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.gate import require_human
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import ValueProblem, digest_of
+
+LEASE_MARGIN_S = 30
+"""How long beyond its own timeout a call may be under way before it counts as lost."""
+
+DUE = """
+SELECT e.id, e.action_id, e.state FROM connectors_effect e JOIN agents_action a ON a.id = e.action_id
+WHERE (e.state = 'prepared' AND (e.retry_at IS NULL OR e.retry_at <= clock_timestamp())
+       AND a.state IN ('approved', 'executing'))
+   OR (e.state = 'unknown' AND e.retry_at <= clock_timestamp())
+   OR (e.state IN ('claimed', 'dispatched') AND e.lease_until <= clock_timestamp())
+ORDER BY coalesce(e.retry_at, e.lease_until, e.created_at), e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED
+"""
+
+
+class Due(StrEnum):
+    """Why an effect is due: to begin, to repeat under its key, or because whoever claimed it is gone."""
+
+    BEGIN = "begin"
+    REPEAT = "repeat"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class DueEffect:
+    """One effect that somebody should see to."""
+
+    effect_id: UUID
+    action_id: UUID
+    due: Due
+
+
+@transaction.atomic
+def prepare_effect(actor: User, *, action: Action, idempotency_key: str = "") -> Effect:
+    """Write down what is going to be done; the same effect again when it was prepared before.
+
+    ``idempotency_key`` defaults to the action's id; a step gives ``run:step:round:item``. Raises NotFoundError when the
+    operation is gone, InvalidError when the parameters make no request.
+    """
+    if found := _effects().filter(action=action).first():
+        return found
+    operation = Operation.objects.select_related("connector").filter(slug=action.operation).first()
+    if operation is None:
+        raise NotFoundError(_("The operation is gone."))
+    try:
+        split = split_parameters(operation.method, operation.path, action.parameters)
+    except ValueProblem as problem:
+        raise InvalidError(errors={f"parameters.{problem.path}": [str(problem)]}) from problem
+    effect = Effect.objects.create(
+        action=action,
+        operation=operation,
+        connector=operation.connector,
+        idempotency_key=idempotency_key or str(action.pk),
+        request={
+            "method": operation.method,
+            "target": target_of_call("", split),
+            "body_digest": None if split.body is None else digest_of(split.body),
+            "operation_version": operation.version,
+        },
+    )
+    record(actor, effect, EffectState.PREPARED, payload={"operation": operation.slug, "key": effect.idempotency_key})
+    return effect
+
+
+@transaction.atomic
+def claim_effect(actor: User, *, action: Action) -> Effect:
+    """Take the prepared (or repeatable and due) effect of an action under a lease. Call inside the claim's transaction.
+
+    Raises NotAllowedError when the principal may no longer use the operation with these parameters, ConflictError when
+    somebody else has it or it is not due.
+    """
+    effect = _effects().filter(action=action).first()
+    if effect is None:
+        raise NotFoundError
+    _require_permission(action)
+    is_repeat = effect.state == EffectState.UNKNOWN
+    is_due = Q(retry_at__lte=ClockTimestamp())
+    return advance(
+        actor,
+        effect,
+        EffectState.CLAIMED,
+        where=is_due if is_repeat else is_due | Q(retry_at=None),
+        payload={"attempt": effect.attempt + 1, "operation": effect.operation.slug},
+        lease_until=ClockTimestamp() + timedelta(seconds=effect.operation.timeout_s + LEASE_MARGIN_S),
+        attempt=F("attempt") + 1,
+        repeats=F("repeats") + int(is_repeat),
+        retry_at=None,
+    )
+
+
+def _require_permission(action: Action) -> None:
+    try:
+        permitted = permitted_operation_for(action.principal, action.operation)
+    except NotFoundError as error:
+        raise NotAllowedError(_("The permission to use this operation is gone."), why="permission") from error
+    if refused_paths(action.parameters, permitted.fields, permitted.operation.path):
+        raise NotAllowedError(_("The permission no longer covers these parameters."), why="fields")
+
+
+def dispatch_effect(actor: User, *, effect: Effect) -> CallResult:
+    """Make the call of a claimed effect. Never inside a transaction: what it did cannot be rolled back.
+
+    Raises ConflictError when the lease was lost. What the network or the system does is in the result.
+    """
+    try:
+        call = call_of(effect)
+    except NotConfiguredError as problem:
+        return CallResult(CallEnd.UNPREPARED, error=str(problem.message))
+    except ValueProblem as problem:
+        return CallResult(CallEnd.UNPREPARED, error=f"{problem.path}: {problem}")
+    with transaction.atomic():
+        advance(
+            actor,
+            effect,
+            EffectState.DISPATCHED,
+            where=Q(attempt=effect.attempt, lease_until__gt=ClockTimestamp()),
+            payload={"attempt": effect.attempt, "key": effect.idempotency_key},
+        )
+    return send(call)
+
+
+@transaction.atomic
+def settle_effect(actor: User, *, effect: Effect, call: CallResult) -> Effect:
+    """Record how a call ended: ``succeeded``, ``failed``, ``unknown``, or ``prepared`` again because it never began.
+
+    ``retry_at`` says when it is due again; an ``unknown`` effect without one needs a person. An answer that arrives
+    after the lease was given up still settles an unknown effect, never a settled one. Raises ConflictError then.
+    """
+    fresh = _effects().select_for_update(of=("self",)).get(pk=effect.pk)
+    if fresh.attempt != effect.attempt:
+        raise ConflictError(_("Another attempt is under way."), state=fresh.state)
+    outcome = outcome_of(
+        call,
+        effect=fresh.operation.effect,
+        idempotency=fresh.operation.idempotency,
+        repeats=fresh.repeats,
+        deferrals=fresh.deferrals,
+    )
+    deferred = outcome.state == EffectState.PREPARED
+    failed = outcome.state != EffectState.SUCCEEDED
+    error = {"code": outcome.code, "message": call.error, "status": call.status} if failed else None
+    return advance(
+        actor,
+        fresh,
+        outcome.state,
+        where=Q(attempt=effect.attempt),
+        payload={
+            "operation": fresh.operation.slug,
+            "attempt": fresh.attempt,
+            "status": call.status,
+            "code": outcome.code,
+            "retry_in_s": outcome.retry_in_s,
+            "duration_ms": call.duration_ms,
+        },
+        response={"status": call.status, "body": call.result} if not failed else None,
+        error=error,
+        in_trouble=in_trouble(call, outcome),
+        duration_ms=call.duration_ms,
+        deferrals=F("deferrals") + int(deferred),
+        lease_until=None,
+        settled_at=ClockTimestamp(),
+        retry_at=None if outcome.retry_in_s is None else ClockTimestamp() + timedelta(seconds=outcome.retry_in_s),
+    )
+
+
+@transaction.atomic
+def recover_effect(actor: User, *, effect_id: UUID) -> Effect:
+    """See to an effect whose claimer is gone: nothing was sent, so it is prepared again; or nobody knows, so unknown.
+
+    Raises ConflictError when it is not abandoned.
+    """
+    effect = _effects().select_for_update(of=("self",)).filter(pk=effect_id).first()
+    if effect is None:
+        raise NotFoundError
+    abandoned = Q(lease_until__lte=ClockTimestamp())
+    if effect.state == EffectState.CLAIMED:
+        payload = {"attempt": effect.attempt, "code": "worker_lost"}
+        return advance(actor, effect, EffectState.PREPARED, where=abandoned, payload=payload, lease_until=None)
+    if effect.state != EffectState.DISPATCHED or not Effect.objects.filter(abandoned, pk=effect.pk).exists():
+        raise ConflictError(state=effect.state)
+    lost = CallResult(CallEnd.LOST, error=str(_("The worker was gone before the answer came.")))
+    return settle_effect(actor, effect=effect, call=lost)
+
+
+@transaction.atomic
+def reconcile_effect(
+    actor: User, *, effect: Effect, succeeded: bool, reason: str, result: dict[str, Any] | None = None
+) -> Effect:
+    """What a person found out about an unknown effect. Raises ConflictError when it is not unknown any more."""
+    require_human(actor)
+    if not reason.strip():
+        raise InvalidError(errors={"reason": [_("Say how you know.")]})
+    return advance(
+        actor,
+        effect,
+        EffectState.SUCCEEDED if succeeded else EffectState.FAILED,
+        payload={"reason": reason.strip(), "reconciled": True},
+        retry_at=None,
+        response={"status": None, "body": result} if succeeded else None,
+        error=None if succeeded else {"code": "reconciled", "message": reason.strip(), "status": None},
+    )
+
+
+@transaction.atomic
+def mark_compensated(actor: User, *, effect: Effect, by: Action) -> Effect:
+    """Note that another action undid this effect."""
+    return advance(actor, effect, EffectState.COMPENSATED, payload={"by": str(by.pk)})
+
+
+@transaction.atomic
+def due_effects(limit: int = 50) -> list[DueEffect]:
+    """What should be begun, repeated or recovered now, longest due first. Claiming decides who does it."""
+    reasons = {"prepared": Due.BEGIN, "unknown": Due.REPEAT}
+    with connection.cursor() as cursor:
+        cursor.execute(DUE, [limit])
+        return [DueEffect(row[0], row[1], reasons.get(row[2], Due.ABANDONED)) for row in cursor.fetchall()]
+
+
+def _effects() -> QuerySet[Effect]:
+    return Effect.objects.select_related("action__principal", "action__unit", "operation__connector__unit", "connector")

@@ -1,0 +1,174 @@
+"""Commands on operations: what can be done in a system, described so that the plane can govern it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from apps.access.services import require_manager
+from apps.access.services.units import write_if_changed
+from apps.agents.rules import EffectClass
+from apps.audit.services import advance
+from apps.connectors.models import Connector, Operation
+from apps.connectors.rules import (
+    METHODS,
+    ConnectorState,
+    ExecutedBy,
+    Idempotency,
+    OperationSpec,
+    path_names,
+    path_problem,
+    schema_problem,
+    template_problem,
+)
+from apps.connectors.selectors import MANAGE
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.expressions import Declarations, ExpressionError, Kind, compile_expression
+from apps.core.models import User
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*")
+DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+TIMEOUT_S_MAX = 120
+SLUG_MAX, NAME_MAX, PATH_MAX, TEMPLATE_MAX = 120, 160, 500, 500
+EXPRESSIONS = Declarations({"request": Kind.MAP, "response": Kind.DYN})
+"""What the parameters of a compensation are made of."""
+
+
+@transaction.atomic
+def save_operation(actor: User, *, slug: str, connector: Connector, spec: OperationSpec) -> tuple[Operation, str]:
+    """Make or change an operation; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back."""
+    require_manager(actor, connector.unit, MANAGE)
+    values: dict[str, Any] = {"connector": connector, **asdict(spec)}
+    if errors := _errors(slug, values):
+        raise InvalidError(errors=errors)
+    found = Operation.objects.select_for_update(of=("self",)).select_related("connector").filter(slug=slug).first()
+    if found and found.connector_id != connector.pk:
+        raise ConflictError(_("An operation stays with its connector; this slug belongs to another."))
+    operation = found or Operation(slug=slug)
+    outcome = write_if_changed(actor, operation, is_new=found is None, values=values)
+    if outcome == "changed":
+        Operation.objects.filter(pk=operation.pk).update(version=F("version") + 1)
+        operation.refresh_from_db(fields=["version"])
+    if operation.state == ConnectorState.RETIRED:
+        advance(actor, operation, ConnectorState.ACTIVE)
+        outcome = "changed"
+    return operation, outcome
+
+
+@transaction.atomic
+def change_operation_state(actor: User, *, operation: Operation, to: str, reason: str = "") -> Operation:
+    """Use, disable or retire an operation; it acts on the next request."""
+    require_manager(actor, operation.connector.unit, MANAGE)
+    if operation.state == to:
+        return operation
+    if to not in list(ConnectorState):
+        raise InvalidError(errors={"state": [_("One of: %s.") % ", ".join(ConnectorState)]})
+    if to != ConnectorState.ACTIVE and not reason.strip() and actor.is_human:
+        raise InvalidError(errors={"reason": [_("Say why.")]})
+    advance(actor, operation, to, payload={"reason": reason.strip()})
+    return operation
+
+
+def _errors(slug: str, values: dict[str, Any]) -> dict[str, list[str]]:
+    """Everything that does not fit, by field."""
+    schema = values["parameters"]
+    checks = {
+        "slug": ""
+        if SLUG.fullmatch(slug) and len(slug) <= SLUG_MAX
+        else _("Small letters, digits, “-”, “_” and dots."),
+        "name": "" if 1 <= len(values["name"].strip()) <= NAME_MAX else _("From 1 to 160 characters."),
+        "method": _one_of(values["method"], METHODS),
+        "effect": _one_of(values["effect"], EffectClass),
+        "execution": _one_of(values["execution"], ExecutedBy),
+        "idempotency": _one_of(values["idempotency"], Idempotency),
+        "path": path_problem(values["path"]) or _too_long(values["path"], PATH_MAX),
+        "parameters": schema_problem(schema),
+        "timeout_s": "" if 1 <= values["timeout_s"] <= TIMEOUT_S_MAX else _("From 1 to 120 seconds."),
+        "fee_minor": "" if values["fee_minor"] >= 0 else _("Not negative."),
+        "target": "" if not values["target"] or DOTTED.fullmatch(values["target"]) else _("The path of a parameter."),
+        "consequence": _too_long(values["consequence"], TEMPLATE_MAX),
+    }
+    found = {name: [problem] for name, problem in checks.items() if problem}
+    if not found:
+        found |= _fitting_errors(schema, values)
+    return found
+
+
+def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[str, list[str]]:
+    """What does not fit together: path, amount and sentence with the parameters; effect with the method."""
+    amount = values["amount"]
+    found = _amount_errors(amount, schema) | _compensation_errors(values["compensation"])
+    missing = [name for name in path_names(values["path"]) if name not in schema.get("required", [])]
+    if missing:
+        found["path"] = [_("Every parameter in the path must be required: %s.") % ", ".join(missing)]
+    if values["target"] and not has_parameter(schema, values["target"]):
+        found["target"] = [_("The operation has no such parameter.")]
+    if problem := template_problem(values["consequence"], schema=schema, has_amount=amount is not None):
+        found["consequence"] = [problem]
+    if values["dry_run"] is not None and _plan_problem(values["dry_run"]):
+        found["dry_run"] = [_plan_problem(values["dry_run"])]
+    if values["effect"] == EffectClass.READ and values["method"] == "DELETE":
+        found["effect"] = [_("A DELETE does not only read.")]
+    return found
+
+
+def _plan_problem(plan: Any) -> str:
+    if not isinstance(plan, dict) or set(plan) != {"method", "path"}:
+        return str(_("An object with method and path."))
+    return _one_of(plan["method"], METHODS) or path_problem(str(plan["path"]))
+
+
+def _amount_errors(amount: Any, schema: Mapping[str, Any]) -> dict[str, list[str]]:
+    if amount is None:
+        return {}
+    if not isinstance(amount, dict) or set(amount) not in ({"path", "currency_path"}, {"path", "currency"}):
+        return {"amount": [_("An object with path, and either currency_path or currency.")]}
+    return {
+        f"amount.{key}": [_("The operation has no such parameter.")]
+        for key in ("path", "currency_path")
+        if key in amount and not has_parameter(schema, str(amount[key]))
+    }
+
+
+def has_parameter(schema: Mapping[str, Any], path: str) -> bool:
+    """Whether the schema can have a value at the dotted path."""
+    here: Any = schema
+    for name in path.split("."):
+        properties = here.get("properties") if isinstance(here, Mapping) else None
+        if not isinstance(properties, Mapping):
+            return isinstance(here, Mapping) and here.get("additionalProperties") is not False
+        if name not in properties:
+            return False
+        here = properties[name]
+    return True
+
+
+def _compensation_errors(compensation: Any) -> dict[str, list[str]]:
+    if compensation is None:
+        return {}
+    if not isinstance(compensation, dict) or set(compensation) - {"operation", "parameters"}:
+        return {"compensation": [_("An object with operation and parameters.")]}
+    if not isinstance(compensation.get("operation"), str) or not SLUG.fullmatch(compensation["operation"]):
+        return {"compensation.operation": [_("The slug of an operation.")]}
+    sources = compensation.get("parameters", {})
+    if not isinstance(sources, dict):
+        return {"compensation.parameters": [_("An object of expressions.")]}
+    found: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        try:
+            compile_expression(str(source), EXPRESSIONS)
+        except ExpressionError as error:
+            found[f"compensation.parameters.{name}"] = [str(error)]
+    return found
+
+
+def _one_of(value: str, allowed: Any) -> str:
+    return "" if value in list(allowed) else str(_("One of: %s.") % ", ".join(allowed))
+
+
+def _too_long(text: str, most: int) -> str:
+    return str(_("At most %d characters.") % most) if len(text) > most else ""
