@@ -81,7 +81,7 @@ class Environment:
         """Make the environment if it is missing; the command that installs into it. Debian's Python may lack pip."""
         if has_module(sys.executable, "ensurepip") or has_module(self.python, "pip"):
             self._make("-m", "venv", self.venv)
-            return [str(self.python), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+            return [str(self.python), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
         if uv := shutil.which("uv"):
             self._make("-m", "venv", "--without-pip", self.venv)
             return [uv, "pip", "install", "--quiet", "--python", str(self.python)]

@@ -1,0 +1,1 @@
+"""What stands behind `bin/demo` and `bin/test`: processes started, watched and ended; checks run one after another."""
