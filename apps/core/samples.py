@@ -2,10 +2,14 @@
 
 from typing import Any
 
-STATES = """pending held approved rejected changes_requested answered expired cancelled superseded running waiting
-succeeded failed unknown paused draft active suspended retired""".split()
-TOKENS = """--bg --surface --raised --sunken --line --line-strong --text --muted --accent --accent-soft --ok --ok-soft
---warn --warn-soft --bad --bad-soft --info --info-soft""".split()
+STATES = [
+    "pending", "held", "approved", "rejected", "changes_requested", "answered", "expired", "cancelled", "superseded",
+    "running", "waiting", "succeeded", "failed", "unknown", "paused", "draft", "active", "suspended", "retired",
+]  # fmt: skip
+TOKENS = [
+    "--bg", "--surface", "--raised", "--sunken", "--line", "--line-strong", "--text", "--muted", "--accent",
+    "--accent-soft", "--ok", "--ok-soft", "--warn", "--warn-soft", "--bad", "--bad-soft", "--info", "--info-soft",
+]  # fmt: skip
 BEFORE: dict[str, Any] = {
     "amount_minor": 148000,
     "currency": "EUR",
@@ -34,7 +38,8 @@ FIGURE: dict[str, Any] = {
     "data": [
         {
             "type": "scatter", "mode": "lines", "name": "Median", "x": _WEEKS,
-            "y": [5.4, 5.1, 5.2, 4.8, 4.6, 4.7, 4.2, 4.0, 3.9, 3.6, 3.4, 3.2], "line": {"color": "--series-1", "width": 2},
+            "y": [5.4, 5.1, 5.2, 4.8, 4.6, 4.7, 4.2, 4.0, 3.9, 3.6, 3.4, 3.2],
+            "line": {"color": "--series-1", "width": 2},
         },
         {
             "type": "scatter", "mode": "lines", "name": "Baseline", "x": _WEEKS, "y": [5.43] * 12,

@@ -1,0 +1,54 @@
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.core.differences import ABSENT, MASKED, differences, flattened, shown
+
+leaf = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
+values = st.dictionaries(
+    st.text(alphabet="abc", min_size=1),
+    st.recursive(leaf, lambda x: st.lists(x) | st.dictionaries(st.text(alphabet="xyz", min_size=1), x)),
+)
+
+
+@given(values)
+def test_a_value_does_not_differ_from_itself(value: dict[str, Any]) -> None:
+    assert all(row.kind == "same" for row in differences(value, value))
+
+
+@given(values, values)
+def test_every_path_of_both_values_is_told(before: dict[str, Any], after: dict[str, Any]) -> None:
+    paths = [row.path for row in differences(before, after)]
+    assert set(paths) == (set(flattened(before)) | set(flattened(after))) - {""}
+    assert len(paths) == len(set(paths))
+
+
+def test_added_removed_changed_and_turned_types_are_told_apart() -> None:
+    rows = differences({"a": 1, "b": "2", "c": True, "d": 5}, {"a": 2, "b": 2, "e": [], "d": 5})
+    assert {row.path: row.kind for row in rows} == {
+        "a": "changed",
+        "b": "type",
+        "c": "removed",
+        "d": "same",
+        "e": "added",
+    }
+    assert next(row for row in rows if row.path == "a").note == "2×"
+
+
+def test_a_text_that_looks_like_another_type_is_quoted() -> None:
+    assert [shown(value) for value in ("12", "true", "", " x", "plain", 12, True, None, ABSENT)] == [
+        '"12"', '"true"', '""', '" x"', "plain", "12", "true", "null", "",
+    ]  # fmt: skip
+
+
+def test_secrets_are_masked_on_both_sides_and_still_differ() -> None:
+    row = differences({"api_key": "abc"}, {"api_key": "def"})[0]
+    assert (row.kind, row.was, row.now) == ("changed", MASKED, MASKED)
+    assert all(r.now == MASKED for r in differences(None, {"login": {"password": "p"}, "private-key": "k"}))
+
+
+def test_long_texts_differ_word_by_word() -> None:
+    before = "word " * 60 + "old end"
+    row = differences({"t": before}, {"t": before.replace("old", "new")})[0]
+    assert [kind for kind, _ in row.pieces] == ["same", "gone", "new", "same"]

@@ -1,0 +1,106 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.core.formats import (
+    duration,
+    money,
+    percent,
+    points,
+    pretty_json,
+    reveal,
+    short_digest,
+    short_id,
+    signed,
+    time_tag,
+)
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [
+        (1240000, "EUR", "12,400.00 EUR"),
+        (-5, "USD", "−0.05 USD"),
+        (1240000, "JPY", "1,240,000 JPY"),
+        (1240000, "KWD", "1,240.000 KWD"),
+        (0, "EUR", "0.00 EUR"),
+        (None, "EUR", "—"),
+    ],
+)
+def test_money_knows_the_exponent_of_its_currency(minor: int | None, currency: str, text: str) -> None:
+    assert money(minor, currency) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (42, "42 s"),
+        (720, "12 min"),
+        (11520, "3 h 12 m"),
+        (3600, "1 h"),
+        (187200, "2 d 4 h"),
+        (None, "—"),
+        (-90, "−1 min"),
+    ],
+)
+def test_a_duration_has_at_most_two_units(seconds: int | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_missing_values_are_a_dash_and_never_a_zero() -> None:
+    assert {percent(None), points(None), signed(None), short_id(None), short_digest("")} == {"—"}
+    assert percent(0.0) == "0.0%"
+
+
+def test_differences_of_shares_are_percentage_points() -> None:
+    assert points(-0.024) == "−2.4 pp"
+    assert points(0.006) == "+0.6 pp"
+
+
+def test_a_time_tells_the_instant_in_utc_and_escapes_its_text() -> None:
+    tag = time_tag(datetime(2026, 11, 21, 14, 2, tzinfo=UTC), "<now>", data_left="1")
+    assert tag == (
+        '<time datetime="2026-11-21T14:02:00+00:00" title="2026-11-21 14:02:00 UTC" data-left="1">&lt;now&gt;</time>'
+    )
+
+
+HIDDEN = (
+    "\u202e\u202d\u2066\u200b\u200d\u2060\ufeff\u00ad\u00a0\u3000\u2028"
+    "\u115f\u2800\x00\x1b\x7f\U000e0041\ufe01\U000e0101"
+)
+
+
+@pytest.mark.parametrize("char", HIDDEN)
+def test_every_invisible_or_turning_character_becomes_a_token(char: str) -> None:
+    shown = reveal(f"a{char}b")
+    assert char not in shown
+    assert f"U+{ord(char):04X}" in shown
+
+
+def test_an_emoji_keeps_its_variation_and_ordinary_text_is_untouched() -> None:
+    assert reveal("Größe ☂\ufe0f 東京\n\tok") == "Größe ☂\ufe0f 東京\n\tok"
+    assert "U+FE0F" in reveal("pay\ufe0f")
+
+
+@given(st.text())
+def test_revealed_text_opens_no_tag_of_its_own(text: str) -> None:
+    shown = reveal(text)
+    assert shown.count("<") == shown.count("<span") + shown.count("</span>")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_pretty_json_opens_no_tag_but_spans(value: object) -> None:
+    shown = pretty_json(value)
+    assert shown.count("<") == shown.count("<span") + shown.count("</span>")
+
+
+def test_long_json_says_that_it_is_cut() -> None:
+    assert "more characters" in pretty_json("x" * 30_000)
