@@ -336,7 +336,7 @@ RUN_COUNTS = (
     "first_pass",
 )
 """Counts over finished runs; ``finished`` is succeeded + failed, ``closed`` with the cancelled."""
-RUN_SUMS = ("cost_micro", "human_ms", "llm_micro", "human_micro", "connector_micro", "agent_micro")
+RUN_SUMS = ("cost_micro", "human_ms", "llm_micro", "human_micro", "connector_micro", "agent_micro", "unpriced")
 DECISION_COUNTS = ("decided", "approved", "edited", "overridden", "expired")
 COST_SUMS = ("spend_micro", "cost_items")
 ADDITIVE = (*RUN_COUNTS, *RUN_SUMS, "arrivals", *DECISION_COUNTS, *COST_SUMS)

@@ -36,7 +36,7 @@ class RunSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSeen:
-    """A step's round when it ended. ``rework``: done again for its content; ``human``: done by a person's hand."""
+    """A step's round when it ended. ``rework``: done again for its content; ``by_hand``: mended by an operator."""
 
     step_id: UUID
     run_id: UUID
@@ -54,7 +54,7 @@ class StepSeen:
     attempts: int = 1
     failed_attempts: int = 0
     rework: bool = False
-    human: bool = False
+    by_hand: bool = False
     overdue: bool = False
 
 
@@ -74,6 +74,7 @@ class DecisionSeen:
     overdue: bool = False
     agent: str = ""
     rule: str = ""
+    decided_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

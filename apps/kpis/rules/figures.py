@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from apps.kpis.rules.definitions import Definition, Direction, Kind, Measures, Unit, percentile_name
 from apps.kpis.rules.formats import count_text, duration_text, micro_per_minor, money_text, percent_text, signed
+from apps.kpis.rules.goals import TargetSeen
 from apps.kpis.rules.statistics import has_sample, percentile_has_sample, wilson_interval
 
 
@@ -146,16 +147,21 @@ def trend_of(direction: Direction, change: float) -> Trend:
     return Trend.BETTER if (change > 0) == (direction == Direction.UP) else Trend.WORSE
 
 
-def status_of(figure: Figure, value: float | None, target: float, direction: Direction) -> Status:
-    """Good if the whole interval is on the good side of the target, bad if none of it is, else straddling."""
+def status_of(figure: Figure, value: float | None, target: TargetSeen) -> Status:
+    """Good if the whole interval is on the good side of the target, bad if none of it is, else straddling.
+
+    ``value`` is the comparable value (``comparable``); the tolerance widens the good side.
+    """
     if value is None or not figure.enough:
         return Status.UNKNOWN
     low, high = (figure.low, figure.high) if figure.low is not None and figure.high is not None else (value, value)
-    worst, best = (high, low) if direction == Direction.DOWN else (low, high)
-    if _meets(worst, target, direction):
+    down = target.direction == Direction.DOWN
+    worst, best = (high, low) if down else (low, high)
+    bound = target.value + (target.tolerance if down else -target.tolerance)
+    if _meets(worst, bound, down):
         return Status.GOOD
-    return Status.STRADDLES if _meets(best, target, direction) else Status.BAD
+    return Status.STRADDLES if _meets(best, bound, down) else Status.BAD
 
 
-def _meets(value: float, target: float, direction: Direction) -> bool:
-    return value <= target if direction == Direction.DOWN else value >= target
+def _meets(value: float, bound: float, down: bool) -> bool:
+    return value <= bound if down else value >= bound

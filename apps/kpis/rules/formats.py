@@ -4,12 +4,16 @@ from decimal import ROUND_HALF_UP, Decimal
 
 DASH = "—"
 MINUS = "−"
-EXPONENTS = {"JPY": 0, "KRW": 0, "ISK": 0, "CLP": 0, "VND": 0, "HUF": 2, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3}
-"""ISO 4217 minor units where they are not two, and the ones people get wrong."""
+WHOLE = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+THOUSANDTHS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+EXPONENTS = dict.fromkeys(WHOLE, 0) | dict.fromkeys(THOUSANDTHS, 3)
+"""ISO 4217 minor units where they are not two."""
 
 
 TENTHS_BELOW_S = 9.95
 """Shorter durations keep a decimal."""
+STEPS = ((60, 1, "s", ""), (600, 1, "min", "s"), (3600, 60, "min", ""), (86400, 60, "h", "m"))
+"""Below how many seconds a duration is rounded to what, and shown in which units."""
 LARGE = 1000
 """From here on a fraction says nothing."""
 
@@ -31,7 +35,7 @@ def duration_text(seconds: float | None) -> str:
     sign, left = (MINUS, -seconds) if seconds < 0 else ("", seconds)
     if left < TENTHS_BELOW_S:
         return f"{sign}{left:.1f}".rstrip("0").rstrip(".") + " s"
-    for ceiling, unit_s, large, small in ((60, 1, "s", ""), (3600, 1, "m", "s"), (86400, 60, "h", "m")):
+    for ceiling, unit_s, large, small in STEPS:
         whole = _rounded(left / unit_s) * unit_s
         if whole < ceiling:
             return sign + _two_units(whole, large, small)
@@ -39,7 +43,7 @@ def duration_text(seconds: float | None) -> str:
 
 
 def _two_units(whole_s: int, large: str, small: str) -> str:
-    sizes = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+    sizes = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
     first, rest = divmod(whole_s, sizes[large])
     second = rest // sizes[small] if small else 0
     return f"{first:,} {large} {second} {small}" if second else f"{first:,} {large}"

@@ -281,7 +281,6 @@ def _tell_steps(
                     attempts=3 if broken else 1,
                     failed_attempts=3 if broken else 0,
                     rework=number > 1,
-                    human=person,
                 )
             )
         clock = end

@@ -1,0 +1,8 @@
+"""Facts, rollups of facts, what things cost, and what they are compared with."""
+
+from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFact
+from apps.kpis.models.goals import Baseline, Target
+from apps.kpis.models.prices import PriceBook
+from apps.kpis.models.rollups import RollupDay
+
+__all__ = ["ApprovalFact", "Baseline", "CostItem", "Fact", "PriceBook", "RollupDay", "RunFact", "StepFact", "Target"]

@@ -1,0 +1,172 @@
+"""One row per run, step, decision and cost. Keyed by what they tell of, so that telling it twice changes nothing.
+
+Units, runs and agents are plain values: a fact outlives what it tells of, and simulated ones never had it.
+"""
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+
+
+class Fact(models.Model):
+    """What every fact has: where it belongs, and whether it was invented."""
+
+    UNIT: ClassVar[str] = "unit"
+
+    workflow = models.CharField(max_length=63, blank=True)
+    unit = models.UUIDField(null=True)
+    simulated = models.BooleanField(default=False)
+
+    class Meta:
+        abstract = True
+
+
+class RunFact(Fact):
+    """A run. Open ones have no ``finished_at``; the counts and costs are sums of the facts below it."""
+
+    run_id = models.UUIDField(primary_key=True)
+    version = models.PositiveIntegerField(default=0)
+    key = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=24)
+    outcome = models.CharField(max_length=63, blank=True)
+    error_class = models.CharField(max_length=80, blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    cycle_ms = models.BigIntegerField(null=True)
+    lead_ms = models.BigIntegerField(null=True)
+    paused_ms = models.BigIntegerField(default=0)
+    clock_clamped = models.BooleanField(default=False)
+    sla_ms = models.BigIntegerField(null=True)
+    sla_met = models.BooleanField(null=True)
+    agents = ArrayField(models.CharField(max_length=63), default=list)
+    touches = models.PositiveIntegerField(default=0)
+    escalated = models.BooleanField(default=False)
+    reworked = models.BooleanField(default=False)
+    failed_attempts = models.PositiveIntegerField(default=0)
+    llm_micro = models.BigIntegerField(default=0)
+    human_micro = models.BigIntegerField(default=0)
+    connector_micro = models.BigIntegerField(default=0)
+    agent_micro = models.BigIntegerField(default=0)
+    cost_micro = models.BigIntegerField(default=0)
+    human_ms = models.BigIntegerField(default=0)
+    unpriced = models.PositiveIntegerField(default=0)
+    superseded = models.BooleanField(default=False)
+    rerun_of = models.UUIDField(null=True)
+    entry_id = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("view_kpi", "May see dashboards and KPIs"), ("manage_target", "May set baselines and targets")]
+        indexes = [
+            models.Index(fields=["workflow", "finished_at"], name="run_fact_by_workflow"),
+            models.Index(fields=["finished_at"], name="run_fact_by_end"),
+            models.Index(fields=["started_at"], name="run_fact_by_start"),
+            models.Index(fields=["started_at"], name="run_fact_open", condition=Q(finished_at=None)),
+            GinIndex(fields=["agents"], name="run_fact_by_agent"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(finished_at=None) | Q(state__in=["succeeded", "failed", "cancelled"]),
+                name="run_fact_ends_in_final_state",
+            ),
+            models.CheckConstraint(
+                condition=Q(cycle_ms=None) | Q(cycle_ms__gte=0, lead_ms__gte=0), name="run_fact_never_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} {str(self.run_id)[-8:]}"
+
+
+class StepFact(Fact):
+    """One round of a step that ended."""
+
+    step_id = models.UUIDField(primary_key=True)
+    run_id = models.UUIDField()
+    name = models.CharField(max_length=63)
+    round = models.PositiveIntegerField(default=1)
+    kind = models.CharField(max_length=20)
+    state = models.CharField(max_length=24)
+    outcome = models.CharField(max_length=63, blank=True)
+    agent = models.CharField(max_length=63, blank=True)
+    queued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=1)
+    failed_attempts = models.PositiveIntegerField(default=0)
+    rework = models.BooleanField(default=False)
+    by_hand = models.BooleanField(default=False)
+    overdue = models.BooleanField(default=False)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["run_id"], name="step_fact_by_run"),
+            models.Index(fields=["workflow", "name", "finished_at"], name="step_fact_by_step"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.round}"
+
+
+class ApprovalFact(Fact):
+    """An escalation that ended: decided by a person, or expired, cancelled, superseded."""
+
+    escalation_id = models.UUIDField(primary_key=True)
+    run_id = models.UUIDField(null=True)
+    kind = models.CharField(max_length=20)
+    outcome = models.CharField(max_length=24)
+    requested_at = models.DateTimeField()
+    decided_at = models.DateTimeField()
+    latency_ms = models.BigIntegerField()
+    by_person = models.BooleanField(default=False)
+    overridden = models.BooleanField(default=False)
+    edited = models.BooleanField(default=False)
+    overdue = models.BooleanField(default=False)
+    decided_by = models.CharField(max_length=160, blank=True)
+    agent = models.CharField(max_length=63, blank=True)
+    rule = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["decided_at"], name="approval_fact_by_time"),
+            models.Index(fields=["workflow", "decided_at"], name="approval_fact_by_workflow"),
+            models.Index(fields=["run_id"], name="approval_fact_by_run"),
+        ]
+        constraints = [models.CheckConstraint(condition=Q(latency_ms__gte=0), name="approval_fact_never_negative")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.outcome}"
+
+
+class CostItem(Fact):
+    """One cost. ``quantity`` counts tokens, milliseconds or calls; ``unpriced`` waits for a price and is no zero."""
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=12)
+    source_id = models.UUIDField()
+    run_id = models.UUIDField(null=True)
+    agent = models.CharField(max_length=63, blank=True)
+    model = models.CharField(max_length=120, blank=True)
+    quantity = models.BigIntegerField(default=1)
+    amount_micro = models.BigIntegerField(default=0)
+    incurred_at = models.DateTimeField()
+    priced_by = models.CharField(max_length=12)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["run_id"], name="cost_item_by_run"),
+            models.Index(fields=["incurred_at"], name="cost_item_by_time"),
+            models.Index(fields=["workflow", "incurred_at"], name="cost_item_by_workflow"),
+            models.Index(fields=["model"], name="cost_item_unpriced", condition=Q(priced_by="unpriced")),
+        ]
+        constraints = [models.UniqueConstraint(fields=["kind", "source_id"], name="cost_item_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount_micro}"

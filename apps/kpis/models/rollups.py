@@ -1,0 +1,56 @@
+"""Sums of facts by local day of the reporting zone: always recomputed, never incremented."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class RollupDay(models.Model):
+    """One day of one workflow, version and unit. Only measures that may be added; a percentile may not."""
+
+    UNIT: ClassVar[str] = "unit"
+
+    day = models.DateField()
+    workflow = models.CharField(max_length=63, blank=True)
+    version = models.PositiveIntegerField(default=0)
+    unit = models.UUIDField(null=True)
+    simulated = models.BooleanField(default=False)
+
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+    sla_due = models.PositiveIntegerField(default=0)
+    sla_met = models.PositiveIntegerField(default=0)
+    no_touch = models.PositiveIntegerField(default=0)
+    escalated = models.PositiveIntegerField(default=0)
+    reworked = models.PositiveIntegerField(default=0)
+    first_pass = models.PositiveIntegerField(default=0)
+    cost_micro = models.BigIntegerField(default=0)
+    human_ms = models.BigIntegerField(default=0)
+    llm_micro = models.BigIntegerField(default=0)
+    human_micro = models.BigIntegerField(default=0)
+    connector_micro = models.BigIntegerField(default=0)
+    agent_micro = models.BigIntegerField(default=0)
+    unpriced = models.PositiveIntegerField(default=0)
+    arrivals = models.PositiveIntegerField(default=0)
+    decided = models.PositiveIntegerField(default=0)
+    approved = models.PositiveIntegerField(default=0)
+    edited = models.PositiveIntegerField(default=0)
+    overridden = models.PositiveIntegerField(default=0)
+    expired = models.PositiveIntegerField(default=0)
+    spend_micro = models.BigIntegerField(default=0)
+    cost_items = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "workflow", "version", "unit", "simulated"],
+                name="rollup_day_once",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["workflow", "day"], name="rollup_day_by_workflow")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.workflow} {self.version}"

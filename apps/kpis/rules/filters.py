@@ -1,0 +1,181 @@
+"""What a question about KPIs is limited to, and how it is said in a query string."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from apps.kpis.rules.buckets import (
+    BucketSize,
+    Period,
+    RangeName,
+    fits,
+    is_whole_days,
+    local_day,
+    local_midnight,
+    named_period,
+    size_for,
+)
+
+MAX_YEARS = 20
+
+
+class Compare(StrEnum):
+    """What figures are held against."""
+
+    BASELINE = "baseline"
+    PREVIOUS = "previous"
+    NONE = "none"
+
+
+class FilterProblem(ValueError):  # noqa: N818 - a finding about a query, translated at the doors
+    """A part of the query that does not fit; ``field`` names it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KpiFilter:
+    """One question: which runs, from when until when, in which zone and buckets."""
+
+    period: Period
+    zone: ZoneInfo
+    size: BucketSize
+    workflow: str = ""
+    unit: str = ""
+    agent: str = ""
+    version: int | None = None
+    compare: Compare = Compare.BASELINE
+    simulated: bool = False
+
+    def within(self, period: Period) -> "KpiFilter":
+        """The same question about another period."""
+        return replace(self, period=period)
+
+    def of_workflow(self, workflow: str) -> "KpiFilter":
+        """The same question about one workflow."""
+        return replace(self, workflow=workflow)
+
+    @property
+    def described(self) -> dict[str, str | int | bool]:
+        """The filter as the API prints it: only what limits."""
+        named = {"workflow": self.workflow, "unit": self.unit, "agent": self.agent, "version": self.version}
+        limits: dict[str, str | int | bool] = {name: value for name, value in named.items() if value}
+        ends: dict[str, str | int | bool] = {"from": self.period.start.isoformat(), "to": self.period.end.isoformat()}
+        rest: dict[str, str | int | bool] = {
+            "bucket": str(self.size),
+            "compare": str(self.compare),
+            "simulated": self.simulated,
+        }
+        return {**limits, **ends, **rest}
+
+    @property
+    def query(self) -> str:
+        """A query string that asks exactly this question; local dates where the ends are local midnights."""
+        asked = {name: _plain(value) for name, value in self.described.items()}
+        if is_whole_days(self.period, self.zone):
+            asked["from"] = local_day(self.period.start, self.zone).isoformat()
+            asked["to"] = local_day(self.period.end, self.zone).isoformat()
+        return urlencode({**asked, "tz": self.zone.key})
+
+
+def _plain(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def filter_of(
+    query: Mapping[str, str],
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+    simulated: bool = False,
+    days: RangeName = RangeName.DAYS_30,
+) -> KpiFilter:
+    """The question that a query string asks. Raises FilterProblem.
+
+    ``from`` is included, ``to`` is not; both may be dates (local midnights) or RFC 3339 instants. ``range`` names a
+    period that ends today.
+    """
+    zone = _zone(query["tz"]) if query.get("tz") else zone
+    period = _period(query, now, zone, days)
+    size = _choice(query, "bucket", BucketSize) if query.get("bucket") else size_for(period)
+    if not fits(period, size):
+        raise FilterProblem("bucket", "More than 400 points: ask for a larger bucket or a shorter period.")
+    return KpiFilter(
+        period=period,
+        zone=zone,
+        size=size,
+        workflow=query.get("workflow", ""),
+        unit=query.get("unit", ""),
+        agent=query.get("agent", ""),
+        version=_number(query, "version"),
+        compare=_choice(query, "compare", Compare) if query.get("compare") else Compare.BASELINE,
+        simulated=_flag(query, "simulated", simulated),
+    )
+
+
+def _period(query: Mapping[str, str], now: datetime, zone: ZoneInfo, days: RangeName) -> Period:
+    if not (query.get("from") or query.get("to")):
+        name = _choice(query, "range", RangeName) if query.get("range") else days
+        return named_period(name if name != RangeName.CUSTOM else days, now, zone)
+    fallback = named_period(days, now, zone)
+    end = _instant(query["to"], "to", zone) if query.get("to") else fallback.end
+    start = _instant(query["from"], "from", zone) if query.get("from") else end - fallback.length
+    if not query.get("from") and len(query["to"]) == len("2026-01-01"):
+        start = local_midnight(local_day(start, zone), zone)
+    if start >= end:
+        raise FilterProblem("to", "The end lies before the start.")
+    if (end - start).days > 366 * MAX_YEARS:
+        raise FilterProblem("from", f"At most {MAX_YEARS} years.")
+    return Period(start, end)
+
+
+def _instant(text: str, field: str, zone: ZoneInfo) -> datetime:
+    try:
+        if len(text) == len("2026-01-01"):
+            return local_midnight(_sane(date.fromisoformat(text)), zone)
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+        _sane(found.date())
+    except (ValueError, OverflowError) as error:
+        raise FilterProblem(field, "A date such as 2026-01-31, or an instant such as 2026-01-31T12:00:00Z.") from error
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _sane(day: date) -> date:
+    if not date(1970, 1, 2) <= day <= date(9000, 1, 1):
+        raise ValueError(day)
+    return day
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise FilterProblem("tz", "A zone such as Europe/Berlin.") from error
+
+
+def _choice[E: StrEnum](query: Mapping[str, str], field: str, choices: type[E]) -> E:
+    try:
+        return choices(query[field])
+    except ValueError as error:
+        raise FilterProblem(field, f"One of {', '.join(choices)}.") from error
+
+
+def _number(query: Mapping[str, str], field: str) -> int | None:
+    text = query.get(field, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) < 2**31):
+        raise FilterProblem(field, "A version's number.")
+    return int(text[:10])
+
+
+def _flag(query: Mapping[str, str], field: str, default: bool) -> bool:
+    text = query.get(field, "")
+    if text not in {"", "true", "false"}:
+        raise FilterProblem(field, "true or false.")
+    return text == "true" if text else default

@@ -1,0 +1,72 @@
+"""Which baseline is in force, and what it says of a mix of workflows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from apps.kpis.rules.definitions import Definition, Kind
+
+COVERED = 0.9
+"""A mix has a baseline when at least this share of its runs has one."""
+MEDIAN = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineSeen:
+    """A KPI before automation; an empty ``workflow`` means all of them."""
+
+    workflow: str
+    kpi: str
+    value: float
+    valid_from: date
+    source: str = ""
+    period: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSeen:
+    """A KPI as it should be."""
+
+    workflow: str
+    kpi: str
+    value: float
+    direction: str
+    tolerance: float = 0.0
+
+
+def baseline_in_force(baselines: Sequence[BaselineSeen], workflow: str, kpi: str, day: date) -> BaselineSeen | None:
+    """The newest baseline of this workflow and KPI on ``day``; one for all workflows where it has none of its own."""
+    found = [one for one in baselines if one.kpi == kpi and one.workflow in {workflow, ""} and one.valid_from <= day]
+    return max(found, key=lambda one: (one.workflow == workflow, one.valid_from), default=None)
+
+
+def target_in_force(targets: Sequence[TargetSeen], workflow: str, kpi: str) -> TargetSeen | None:
+    """The target of this workflow and KPI, or the one for all workflows."""
+    found = [one for one in targets if one.kpi == kpi and one.workflow in {workflow, ""}]
+    return max(found, key=lambda one: one.workflow == workflow, default=None)
+
+
+def mixed_baseline(definition: Definition, values: Mapping[str, float | None], runs: Mapping[str, int]) -> float | None:
+    """The baseline of several workflows together, as if each of these runs had been its workflow's baseline.
+
+    Counts add up; shares and costs are weighted by runs; a median is the median over the runs of their workflow's
+    baseline. Other percentiles cannot be mixed, and a mix that its baselines hardly cover has none.
+    """
+    known = {name: value for name, value in values.items() if value is not None and runs.get(name, 0) > 0}
+    all_runs, covered = sum(runs.values()), sum(runs[name] for name in known)
+    if not covered or covered < COVERED * all_runs:
+        return None
+    if definition.per_day:
+        return sum(known.values())
+    if definition.kind in {Kind.SHARE, Kind.QUOTIENT}:
+        return sum(value * runs[name] for name, value in known.items()) / covered
+    return _weighted_median(known, runs, covered) if definition.fraction == MEDIAN else None
+
+
+def _weighted_median(values: Mapping[str, float], runs: Mapping[str, int], all_runs: int) -> float | None:
+    passed = 0
+    for name in sorted(values, key=lambda one: values[one]):
+        passed += runs[name]
+        if passed >= all_runs / 2:
+            return values[name]
+    return None

@@ -1,0 +1,232 @@
+"""The answer to a question about KPIs: what the API prints, the pages draw and the CSV lists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Q, QuerySet
+
+from apps.audit.models import Cursor, Entry
+from apps.core.errors import NotFoundError
+from apps.core.gate import require
+from apps.core.models import User
+from apps.kpis.models import ApprovalFact, CostItem, RunFact
+from apps.kpis.rules.buckets import Bucket, Period, buckets_of, previous_period
+from apps.kpis.rules.definitions import DEFINITIONS, Behind, Definition, Kind
+from apps.kpis.rules.figures import Figure, Status, comparable, figure_of, status_of
+from apps.kpis.rules.filters import Compare, KpiFilter
+from apps.kpis.rules.goals import BaselineSeen, TargetSeen
+from apps.kpis.selectors.goals import Goals, goals_for
+from apps.kpis.selectors.measures import MEMBERS
+from apps.kpis.selectors.reading import (
+    VIEW,
+    Row,
+    costs_for,
+    decisions_for,
+    measures_for,
+    runs_for,
+    within,
+)
+from apps.kpis.selectors.zones import database_now, reporting_currency
+
+PROJECTION = "kpis"
+
+type Figures = dict[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One KPI of the whole period, with what it is held against."""
+
+    figure: Figure
+    daily: float | None
+    baseline: BaselineSeen | None
+    target: TargetSeen | None
+    status: Status
+    previous: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The KPIs of one bucket. ``partial``: it is not over yet."""
+
+    bucket: Bucket
+    figures: Figures
+    measures: Row
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everything about one question."""
+
+    asked: KpiFilter
+    as_of: datetime
+    lag_s: float
+    totals: dict[str, Total]
+    series: list[Point]
+    measures: Row
+    goals: Goals
+    mix: dict[str, int]
+
+
+def kpis_for(actor: User, asked: KpiFilter) -> Answer:
+    """Totals and series of every KPI. Raises NotAllowedError for who may see none anywhere."""
+    require(actor, VIEW)
+    goals, now = goals_for(actor), database_now()
+    buckets = buckets_of(asked.period, asked.size, asked.zone)
+    rows = measures_for(actor, asked, buckets, goals.costs())
+    (whole,) = measures_for(actor, asked, [asked.period], goals.costs())
+    opened = _open_at(actor, asked, asked.period.start)
+    _fill_backlog(rows, buckets, opened, now)
+    whole["backlog"] = next((row["backlog"] for row in reversed(rows) if row["backlog"] is not None), opened)
+    mix = mix_for(actor, asked)
+    before = _before(actor, asked, goals) if asked.compare == Compare.PREVIOUS else {}
+    return Answer(
+        asked=asked,
+        as_of=now,
+        lag_s=lag_s(now),
+        totals={key: _total(one, asked, whole, goals, mix, now, before.get(key)) for key, one in DEFINITIONS.items()},
+        series=[
+            Point(bucket, figures_of(row), row, partial=bucket.start <= now < bucket.end)
+            for bucket, row in zip(buckets, rows, strict=True)
+        ],
+        measures=whole,
+        goals=goals,
+        mix=mix,
+    )
+
+
+def figures_of(measures: Row) -> Figures:
+    """Every KPI of these measures."""
+    currency = reporting_currency()
+    return {key: figure_of(definition, measures, currency) for key, definition in DEFINITIONS.items()}
+
+
+def _total(
+    definition: Definition,
+    asked: KpiFilter,
+    measures: Row,
+    goals: Goals,
+    mix: dict[str, int],
+    now: datetime,
+    previous: Figure | None,
+) -> Total:
+    figure = figure_of(definition, measures, reporting_currency())
+    value = None if figure.value is None else comparable(definition, figure.value, asked.period.days_until(now))
+    target = goals.target_of(definition, asked)
+    status = Status.UNKNOWN if target is None else status_of(figure, value, target)
+    return Total(figure, value, goals.baseline_of(definition, asked, mix), target, status, previous)
+
+
+def _before(actor: User, asked: KpiFilter, goals: Goals) -> Figures:
+    earlier = previous_period(asked.period, asked.zone)
+    (row,) = measures_for(actor, asked.within(earlier), [earlier], goals.costs())
+    return {key: one for key, one in figures_of(row).items() if one.definition.kind != Kind.STOCK}
+
+
+def period_figures_for(actor: User, asked: KpiFilter, periods: list[Period]) -> list[Figures]:
+    """The KPIs of each of these adjoining periods."""
+    costs = goals_for(actor).costs()
+    return [figures_of(row) for row in measures_for(actor, asked, periods, costs)]
+
+
+def mix_for(actor: User, asked: KpiFilter) -> dict[str, int]:
+    """Finished runs by workflow in the period: what a baseline of several workflows is weighted with."""
+    rows = runs_for(actor, asked).filter(within("finished_at", asked.period)).filter(MEMBERS["finished"])
+    return dict(rows.order_by().values_list("workflow").annotate(n=Count("run_id")).order_by("workflow"))
+
+
+def _open_at(actor: User, asked: KpiFilter, moment: datetime) -> int:
+    """Runs that had started before ``moment`` and finished at it or later, or not at all."""
+    started = runs_for(actor, asked).filter(started_at__lt=moment)
+    return started.filter(finished_at=None).count() + started.filter(finished_at__gte=moment).count()
+
+
+def _fill_backlog(rows: list[Row], buckets: list[Bucket], opened: int, now: datetime) -> None:
+    """Starts less ends, added up; nothing for buckets that have not begun."""
+    backlog: float = opened
+    for row, bucket in zip(rows, buckets, strict=True):
+        backlog += (row["arrivals"] or 0) - (row["closed"] or 0)
+        row["backlog"] = backlog if bucket.start <= now else None
+
+
+def lag_s(now: datetime) -> float:
+    """Seconds since the oldest entry that the projection has not folded; 0 when it is up to date."""
+    cursor = Cursor.objects.filter(projection=PROJECTION).first()
+    unread = Entry.objects.order_by("xid", "id")
+    if cursor is not None:
+        unread = Entry.objects.filter(xid__gte=cursor.xid).exclude(xid=cursor.xid, id__lte=cursor.entry_id)
+        unread = unread.order_by("xid", "id")
+    oldest = unread.values_list("occurred_at", flat=True).first()
+    return 0.0 if oldest is None else max(0.0, round((now - oldest).total_seconds(), 3))
+
+
+def definition_for(actor: User, key: str) -> Definition:
+    """The KPI of this name, for who may see KPIs. Raises NotFoundError."""
+    require(actor, VIEW)
+    found = DEFINITIONS.get(key)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+type Rows = QuerySet[RunFact] | QuerySet[ApprovalFact] | QuerySet[CostItem]
+
+ORDERS: Mapping[str, tuple[str, ...]] = {
+    "cycle": ("-cycle_ms", "-run_id"),
+    "lead": ("-lead_ms", "-run_id"),
+    "cost_micro": ("-cost_micro", "-run_id"),
+    "human_ms": ("-human_ms", "-run_id"),
+    "latency": ("-latency_ms", "-escalation_id"),
+}
+
+
+def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:
+    """The rows behind a number, and the order that shows the most telling first. Runs, decisions or costs."""
+    members = MEMBERS[definition.members]
+    match definition.behind:
+        case Behind.DECISIONS:
+            found = decisions_for(actor, asked).filter(within("decided_at", asked.period)).filter(members)
+            return found, ORDERS.get(definition.numerator, ("-decided_at", "-escalation_id"))
+        case Behind.COSTS:
+            return costs_for(actor, asked).filter(within("incurred_at", asked.period)), ("-incurred_at", "-id")
+        case Behind.STARTED:
+            return runs_for(actor, asked).filter(within("started_at", asked.period)), ("-started_at", "-run_id")
+        case Behind.OPEN:
+            open_runs = _open_rows(actor, asked)
+            return open_runs, ("started_at", "run_id")
+    runs = runs_for(actor, asked).filter(within("finished_at", asked.period)).filter(members)
+    return runs, ORDERS.get(definition.numerator, ("-finished_at", "-run_id"))
+
+
+def _open_rows(actor: User, asked: KpiFilter) -> QuerySet[RunFact]:
+    moment = min(asked.period.end, database_now())
+    return runs_for(actor, asked).filter(started_at__lt=moment).filter(Q(finished_at=None) | Q(finished_at__gte=moment))
+
+
+def unpriced_for(actor: User, asked: KpiFilter) -> int:
+    """Costs of the period that nobody could price: they are in no sum."""
+    rows = costs_for(actor, asked).filter(within("incurred_at", asked.period), priced_by="unpriced")
+    return rows.count()
+
+
+def busiest_share_for(actor: User, asked: KpiFilter) -> tuple[float | None, int]:
+    """The share of all decisions of the period that one person took, and how many there were; no name."""
+    rows = decisions_for(actor, asked).filter(within("decided_at", asked.period)).filter(MEMBERS["decided"])
+    counts = list(
+        rows.exclude(decided_by="")
+        .order_by()
+        .values_list("decided_by")
+        .annotate(n=Count("escalation_id"))
+        .order_by("-n")
+    )
+    total = sum(n for _, n in counts)
+    return (counts[0][1] / total if total else None), total
+
+
+def simulated_in(actor: User, asked: KpiFilter) -> bool:
+    """Whether invented runs are among the ones counted."""
+    if not asked.simulated:
+        return False
+    return runs_for(actor, asked).filter(within("finished_at", asked.period), simulated=True).exists()

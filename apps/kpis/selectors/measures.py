@@ -1,0 +1,103 @@
+"""The measures, once in SQL: the same expressions make rollups, read facts, and choose the rows behind a number."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import (
+    Aggregate,
+    BigIntegerField,
+    Count,
+    DateTimeField,
+    F,
+    FloatField,
+    Func,
+    IntegerField,
+    Q,
+    Sum,
+    Value,
+)
+from django.db.models.functions import Coalesce
+
+FINISHED = Q(state__in=["succeeded", "failed"])
+
+MEMBERS: Mapping[str, Q] = {
+    "succeeded": Q(state="succeeded"),
+    "failed": Q(state="failed"),
+    "cancelled": Q(state="cancelled"),
+    "finished": FINISHED,
+    "closed": Q(finished_at__isnull=False),
+    "sla_due": FINISHED & Q(sla_met__isnull=False),
+    "sla_met": FINISHED & Q(sla_met=True),
+    "no_touch": Q(state="succeeded", touches=0),
+    "escalated": FINISHED & Q(escalated=True),
+    "reworked": FINISHED & Q(reworked=True),
+    "first_pass": FINISHED & Q(failed_attempts=0),
+    "arrivals": Q(),
+    "backlog": Q(),
+    "cost_items": Q(),
+    "decided": Q(by_person=True),
+    "approved": Q(by_person=True, outcome="approved"),
+    "edited": Q(by_person=True, edited=True),
+    "overridden": Q(by_person=True, overridden=True),
+    "expired": Q(outcome="expired"),
+}
+"""Which rows a measure counts. The drill-down lists exactly these."""
+
+ON_RUNS = ("succeeded", "failed", "cancelled", "sla_due", "sla_met", "no_touch", "escalated", "reworked", "first_pass")
+SUMS_ON_RUNS = ("cost_micro", "human_ms", "llm_micro", "human_micro", "connector_micro", "agent_micro", "unpriced")
+ON_DECISIONS = ("decided", "approved", "edited", "overridden", "expired")
+
+
+class PercentileCont(Aggregate):
+    """PostgreSQL's exact percentiles (type 7), several at once: an array of floats."""
+
+    function = "percentile_cont"
+    name = "PercentileCont"
+    template = "%(function)s(%(fractions)s) WITHIN GROUP (ORDER BY %(expressions)s)"
+    allow_distinct = False
+    output_field = ArrayField(FloatField())
+
+    def __init__(self, expression: str, *, fractions: Sequence[float], filter: Q | None = None) -> None:  # noqa: A002
+        listed = ",".join(f"{float(fraction)!r}" for fraction in fractions)
+        super().__init__(F(expression), filter=filter, fractions=f"ARRAY[{listed}]::float8[]")
+
+
+class BucketIndex(Func):
+    """Which of the periods that begin at these instants a moment falls into: 0 for the first."""
+
+    function = "width_bucket"
+    template = "%(function)s(%(expressions)s) - 1"
+    output_field = IntegerField()
+
+    def __init__(self, field: str, starts: Sequence[datetime]) -> None:
+        super().__init__(F(field), Value(list(starts), output_field=ArrayField(DateTimeField())))
+
+
+def _sum(field: str) -> Any:
+    return Coalesce(Sum(field), 0, output_field=BigIntegerField())
+
+
+RUN_MEASURES: Mapping[str, Any] = {
+    **{name: Count("run_id", filter=MEMBERS[name]) for name in ON_RUNS},
+    **{name: _sum(name) for name in SUMS_ON_RUNS},
+}
+"""Over runs by the time at which they finished."""
+
+ARRIVAL_MEASURES: Mapping[str, Any] = {"arrivals": Count("run_id")}
+"""Over runs by the time at which they started."""
+
+DECISION_MEASURES: Mapping[str, Any] = {name: Count("escalation_id", filter=MEMBERS[name]) for name in ON_DECISIONS}
+"""Over decisions by the time of the decision."""
+
+COST_MEASURES: Mapping[str, Any] = {"spend_micro": _sum("amount_micro"), "cost_items": Count("id")}
+"""Over costs by the time at which they were incurred."""
+
+RUN_PERCENTILES: Mapping[str, Any] = {
+    "cycle": PercentileCont("cycle_ms", fractions=(0.5, 0.9, 0.95), filter=MEMBERS["succeeded"]),
+    "lead": PercentileCont("lead_ms", fractions=(0.5,), filter=MEMBERS["succeeded"]),
+}
+DECISION_PERCENTILES: Mapping[str, Any] = {
+    "latency": PercentileCont("latency_ms", fractions=(0.5, 0.9), filter=MEMBERS["decided"]),
+}

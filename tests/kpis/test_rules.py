@@ -1,0 +1,432 @@
+"""Formulas, buckets, formats and sentences."""
+
+import math
+import statistics
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.kpis.rules import DEFINITIONS, BucketSize, Direction, Period
+from apps.kpis.rules.buckets import (
+    RangeName,
+    buckets_of,
+    day_period,
+    fits,
+    is_whole_days,
+    local_day,
+    local_midnight,
+    named_period,
+    next_period,
+    previous_period,
+    size_for,
+)
+from apps.kpis.rules.costs import TokenPrice, Tokens, human_cost_micro, human_time_ms, llm_cost_micro
+from apps.kpis.rules.definitions import ADDITIVE, CARDS, Kind, percentile_name, with_totals
+from apps.kpis.rules.facts import RunSeen, duration_ms, newest_by_id, sla_met_of
+from apps.kpis.rules.figures import Status, Trend, delta_of, figure_of, status_of, trend_of
+from apps.kpis.rules.filters import FilterProblem, filter_of
+from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
+from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline
+from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.rules.sentences import attention_sentence, finding_of, value_sentence, verdict_of
+from apps.kpis.rules.statistics import order_ranks, percentile, wilson_interval
+
+BERLIN = ZoneInfo("Europe/Berlin")
+ZONES = [
+    ZoneInfo(name)
+    for name in ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Africa/Cairo", "Asia/Beirut")
+]
+NOW = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
+
+
+@given(st.integers(0, 5000), st.integers(1, 5000))
+def test_a_wilson_interval_holds_the_share_and_stays_within_0_and_1(numerator: int, extra: int) -> None:
+    denominator = numerator + extra
+    low, high = wilson_interval(numerator, denominator) or (math.nan, math.nan)
+    assert 0 <= low <= numerator / denominator <= high <= 1
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "low", "high"), [(0, 5, 0, 0.43), (1, 20, 0.009, 0.236), (2, 50, 0.011, 0.135)]
+)
+def test_wilson_intervals_agree_with_measured_examples(
+    numerator: int, denominator: int, low: float, high: float
+) -> None:
+    found = wilson_interval(numerator, denominator)
+    assert found is not None
+    assert found == pytest.approx((low, high), abs=0.005)
+
+
+def test_a_share_of_nothing_has_no_interval() -> None:
+    assert wilson_interval(0, 0) is None
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=60))
+def test_percentiles_are_type_7(values: list[int]) -> None:
+    quartiles = statistics.quantiles(values, n=20, method="inclusive")
+    assert percentile(values, 0.5) == pytest.approx(statistics.median(values))
+    assert percentile(values, 0.9) == pytest.approx(quartiles[17])
+    assert percentile(values, 0.95) == pytest.approx(quartiles[18])
+
+
+def test_an_upper_limit_of_p90_does_not_exist_below_36() -> None:
+    assert order_ranks(29, 0.9)[1] is None
+    assert order_ranks(36, 0.9)[1] == 36
+    assert order_ranks(100, 0.9) == (84, 96)
+
+
+moments = st.integers(1_450_000_000, 2_000_000_000).map(lambda at: datetime.fromtimestamp(at, UTC))
+days = st.dates(date(2015, 1, 1), date(2035, 1, 1))
+sizes = st.sampled_from([BucketSize.DAY, BucketSize.WEEK, BucketSize.MONTH])
+
+
+@given(days, st.integers(0, 380), sizes, st.sampled_from(ZONES))
+def test_buckets_cover_their_period_without_gap_or_overlap(
+    first: date, more: int, size: BucketSize, zone: ZoneInfo
+) -> None:
+    period = day_period(first, first + timedelta(days=more), zone)
+    buckets = buckets_of(period, size, zone)
+    assert (buckets[0].start, buckets[-1].end) == (period.start, period.end)
+    assert all(before.end == after.start for before, after in pairwise(buckets))
+    assert len({bucket.label for bucket in buckets}) == len(buckets)
+
+
+@given(days, st.integers(0, 60), st.integers(0, 24 * 3600 * 60), sizes, st.sampled_from(ZONES))
+def test_an_instant_lies_in_the_bucket_of_its_local_day(
+    first: date, more: int, offset_s: int, size: BucketSize, zone: ZoneInfo
+) -> None:
+    period = day_period(first, first + timedelta(days=more), zone)
+    instant = period.start + timedelta(seconds=offset_s % int(period.length.total_seconds()))
+    (bucket,) = [one for one in buckets_of(period, size, zone) if one.start <= instant < one.end]
+    day = local_day(instant, zone)
+    year, week, _ = day.isocalendar()
+    wanted = {
+        BucketSize.DAY: day.isoformat(),
+        BucketSize.WEEK: f"{year}-W{week:02}",
+        BucketSize.MONTH: f"{day:%Y-%m}",
+    }
+    assert bucket.label == wanted[size]
+
+
+def test_the_days_of_the_change_of_clocks_have_23_and_25_hours() -> None:
+    assert day_period(date(2026, 3, 29), date(2026, 3, 29), BERLIN).length == timedelta(hours=23)
+    assert day_period(date(2026, 10, 25), date(2026, 10, 25), BERLIN).length == timedelta(hours=25)
+
+
+def test_the_two_hours_at_two_in_october_stay_apart() -> None:
+    day = day_period(date(2026, 10, 25), date(2026, 10, 25), BERLIN)
+    labels = [bucket.label for bucket in buckets_of(day, BucketSize.HOUR, BERLIN)]
+    assert len(labels) == 25
+    assert "2026-10-25T02:00+02:00" in labels
+    assert "2026-10-25T02:00+01:00" in labels
+
+
+@given(moments, st.sampled_from(ZONES))
+def test_every_named_range_ends_with_now_and_fits_a_chart(now: datetime, zone: ZoneInfo) -> None:
+    for name in RangeName:
+        period = named_period(name, now, zone)
+        assert period.start < now < period.end
+        assert fits(period, size_for(period))
+        assert len(buckets_of(period, size_for(period), zone)) <= 400
+
+
+@given(days, st.integers(1, 200), st.sampled_from(ZONES))
+def test_the_period_before_is_as_many_local_days_and_adjoins(first: date, length: int, zone: ZoneInfo) -> None:
+    period = day_period(first, first + timedelta(days=length - 1), zone)
+    before = previous_period(period, zone)
+    assert before.end == period.start
+    assert is_whole_days(before, zone)
+    assert local_day(before.end, zone) - local_day(before.start, zone) == timedelta(days=length)
+    assert next_period(before, zone) == period
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "—"),
+        (0, "0 s"),
+        (4.24, "4.2 s"),
+        (42, "42 s"),
+        (59.7, "1 min"),
+        (200, "3 min 20 s"),
+        (725, "12 min"),
+        (11520, "3 h 12 m"),
+        (3599.8, "1 h"),
+        (86399, "1 d"),
+        (187_200, "2 d 4 h"),
+        (-60, "−1 min"),
+    ],
+)
+def test_durations_read_in_two_units(seconds: float | None, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+@given(st.floats(0, 4e7))
+def test_a_duration_is_rounded_and_never_off_by_more_than_half_its_smaller_unit(seconds: float) -> None:
+    sizes = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
+    parts = duration_text(seconds).replace(",", "").split(" ")
+    read = sum(float(number) * sizes[unit] for number, unit in zip(parts[::2], parts[1::2], strict=True))
+    assert abs(read - seconds) <= (30 if 600 <= seconds < 86400 else 1800 if seconds >= 86400 else 0.5) + 1e-6
+
+
+def test_numbers_read_as_people_write_them() -> None:
+    assert count_text(1284) == "1,284"
+    assert count_text(14.25) == "14.2"
+    assert percent_text(0.9644) == "96.4%"
+    assert percent_text(None) == "—"
+    assert money_text(74, "EUR") == "0.74 EUR"
+    assert money_text(-3_840_000, "EUR") == "−38,400 EUR"
+    assert money_text(500, "JPY") == "500 JPY"
+    assert money_text(-0.2, "EUR") == "0.00 EUR"
+
+
+def test_every_kpi_of_the_interface_is_defined_once() -> None:
+    named = ["throughput", "arrivals", "cycle_time_p50_s", "cycle_time_p90_s", "cycle_time_p95_s", "lead_time_p50_s", "error_rate", "sla_adherence", "cost_per_success_minor", "spend_minor", "savings_minor", "escalation_rate", "no_touch_rate", "rework_rate", "approval_latency_p50_s", "approval_latency_p90_s", "override_rate", "first_pass_yield", "backlog"]
+    assert set(named) <= set(DEFINITIONS)
+    assert set(CARDS) <= set(DEFINITIONS)
+    assert len(CARDS) == 7
+    assert all(key == one.key and one.label and one.formula for key, one in DEFINITIONS.items())
+
+
+def test_over_nothing_a_rate_is_none_and_a_sum_is_zero() -> None:
+    nothing = with_totals(dict.fromkeys(ADDITIVE, 0))
+    for key, definition in DEFINITIONS.items():
+        value = figure_of(definition, nothing, "EUR").value
+        if definition.kind == Kind.COUNT or key == "spend_minor":
+            assert value == 0, key
+        else:
+            assert value is None, key
+
+
+counts = st.integers(0, 500)
+
+
+@given(succeeded=counts, failed=counts, cancelled=counts, cost=st.integers(0, 10**12))
+def test_shares_and_costs_follow_their_formulas(succeeded: int, failed: int, cancelled: int, cost: int) -> None:
+    measures = with_totals(
+        dict.fromkeys(ADDITIVE, 0)
+        | {"succeeded": succeeded, "failed": failed, "cancelled": cancelled, "cost_micro": cost}
+    )
+    error = figure_of(DEFINITIONS["error_rate"], measures, "EUR")
+    assert error.n == succeeded + failed
+    assert error.value == (failed / (succeeded + failed) if succeeded + failed else None)
+    each = figure_of(DEFINITIONS["cost_per_success_minor"], measures, "EUR")
+    assert each.value == (round(cost / 10_000 / succeeded, 4) if succeeded else None)
+
+
+def test_a_percentile_of_few_values_is_not_shown() -> None:
+    few = {"succeeded": 9, percentile_name("cycle", 0.9): 5000.0, percentile_name("cycle", 0.5): 1000.0}
+    assert figure_of(DEFINITIONS["cycle_time_p90_s"], few, "EUR").value is None
+    assert figure_of(DEFINITIONS["cycle_time_p90_s"], {**few, "succeeded": 10}, "EUR").value == 5.0
+    median = figure_of(DEFINITIONS["cycle_time_p50_s"], few, "EUR")
+    assert median.value == 1.0
+    assert not median.enough
+
+
+def test_colour_follows_good_and_bad_not_up_and_down() -> None:
+    assert trend_of(Direction.DOWN, -1) == Trend.BETTER
+    assert trend_of(Direction.UP, -1) == Trend.WORSE
+    assert trend_of(Direction.NONE, -1) == Trend.CHANGED
+    assert trend_of(Direction.UP, 0) == Trend.SAME
+
+
+def test_changes_are_in_points_money_or_per_cent() -> None:
+    assert delta_of(DEFINITIONS["error_rate"], 0.018, 0.042, "EUR").text == "−2.4 pp"  # type: ignore[union-attr]
+    assert delta_of(DEFINITIONS["cost_per_success_minor"], 74, 186, "EUR").text == "−1.12 EUR"  # type: ignore[union-attr]
+    assert delta_of(DEFINITIONS["throughput"], 1284, 792, "EUR").text == "+62.1%"  # type: ignore[union-attr]
+    assert delta_of(DEFINITIONS["throughput"], None, 792, "EUR") is None
+
+
+def share(numerator: int, denominator: int, key: str = "error_rate"):
+    definition = DEFINITIONS[key]
+    measures = {definition.numerator: numerator, definition.denominator: denominator}
+    return figure_of(definition, measures, "EUR")
+
+
+def test_a_status_is_good_only_if_the_whole_interval_is() -> None:
+    target = TargetSeen(workflow="", kpi="error_rate", value=0.05, direction="down")
+    assert status_of(share(1, 400), 0.0025, target) == Status.GOOD
+    assert status_of(share(2, 60), 2 / 60, target) == Status.STRADDLES
+    assert status_of(share(200, 400), 0.5, target) == Status.BAD
+    assert status_of(share(0, 5), 0.0, target) == Status.UNKNOWN
+
+
+def test_a_run_meets_its_target_at_the_boundary_and_a_failed_run_never_does() -> None:
+    start = NOW
+    run = RunSeen(
+        run_id=uuid4(),
+        workflow="w",
+        unit_id=None,
+        created_at=start,
+        started_at=start,
+        finished_at=start + timedelta(seconds=60),
+        state="succeeded",
+        sla_ms=60_000,
+    )
+    assert sla_met_of(run) is True
+    from dataclasses import replace
+
+    assert sla_met_of(replace(run, finished_at=start + timedelta(seconds=60, milliseconds=1))) is False
+    assert sla_met_of(replace(run, finished_at=start + timedelta(seconds=90), paused_ms=30_000)) is True
+    assert sla_met_of(replace(run, state="failed")) is False
+    assert sla_met_of(replace(run, state="cancelled")) is None
+    assert sla_met_of(replace(run, sla_ms=None)) is None
+    assert newest_by_id([run, replace(run, entry_id=2), replace(run, entry_id=1)])[0].entry_id == 2
+
+
+def test_a_clock_that_runs_backwards_gives_no_negative_time() -> None:
+    assert duration_ms(NOW, NOW - timedelta(seconds=5)) == 0
+
+
+def test_tokens_are_priced_once_and_cached_ones_cheaper() -> None:
+    price = TokenPrice(Decimal("3"), Decimal("15"), Decimal("0.3"), Decimal("3.75"))
+    assert llm_cost_micro(Tokens(input=1000, output=100), price) == 4500
+    assert (
+        llm_cost_micro(Tokens(input=1000, output=100, cache_read=800, cache_write=100), price) == 300 + 240 + 375 + 1500
+    )
+    assert llm_cost_micro(Tokens(input=1, output=0), TokenPrice(*[Decimal("0.5")] * 4)) == 1
+
+
+def test_waiting_in_an_inbox_costs_nothing() -> None:
+    assert human_time_ms(60_000) == 60_000
+    assert human_time_ms(10**9) == 15 * 60_000
+    assert human_time_ms(-5) == 0
+    assert human_cost_micro(15 * 60_000, 60_000_000) == 15_000_000
+
+
+def baseline(workflow: str, value: float, day: date, kpi: str = "cycle_time_p50_s") -> BaselineSeen:
+    return BaselineSeen(workflow=workflow, kpi=kpi, value=value, valid_from=day)
+
+
+def test_a_workflows_own_newest_baseline_is_in_force() -> None:
+    rows = [
+        baseline("", 1, date(2026, 6, 1)),
+        baseline("a", 2, date(2026, 1, 1)),
+        baseline("a", 3, date(2026, 5, 1)),
+        baseline("a", 4, date(2026, 9, 1)),
+    ]
+    assert baseline_in_force(rows, "a", "cycle_time_p50_s", date(2026, 6, 2)) == rows[2]
+    assert baseline_in_force(rows, "b", "cycle_time_p50_s", date(2026, 6, 2)) == rows[0]
+    assert baseline_in_force(rows, "b", "error_rate", date(2026, 6, 2)) is None
+    assert baseline_in_force(rows, "a", "cycle_time_p50_s", date(2025, 6, 2)) is None
+
+
+def test_a_mix_of_workflows_has_a_baseline_only_where_its_workflows_have_one() -> None:
+    runs = {"a": 60, "b": 40}
+    assert mixed_baseline(DEFINITIONS["cycle_time_p50_s"], {"a": 10, "b": 90}, runs) == 10
+    assert mixed_baseline(DEFINITIONS["cost_per_success_minor"], {"a": 10, "b": 20}, runs) == 14
+    assert mixed_baseline(DEFINITIONS["throughput"], {"a": 10, "b": 20}, runs) == 30
+    assert mixed_baseline(DEFINITIONS["cycle_time_p90_s"], {"a": 10, "b": 20}, runs) is None
+    assert mixed_baseline(DEFINITIONS["error_rate"], {"a": 0.1, "b": None}, runs) is None
+
+
+def test_a_query_asks_for_the_last_30_days_unless_it_says_otherwise() -> None:
+    asked = filter_of({}, now=NOW, zone=BERLIN)
+    assert asked.period == day_period(date(2026, 10, 23), date(2026, 11, 21), BERLIN)
+    assert asked.simulated is False
+    assert asked.size == BucketSize.DAY
+
+
+def test_a_filter_says_itself_in_a_query_and_back() -> None:
+    query = {
+        "workflow": "w",
+        "from": "2026-03-01",
+        "to": "2026-04-01",
+        "bucket": "week",
+        "tz": "Europe/Berlin",
+        "version": "2",
+    }
+    asked = filter_of(query, now=NOW, zone=ZoneInfo("UTC"))
+    from urllib.parse import parse_qsl
+
+    assert filter_of(dict(parse_qsl(asked.query)), now=NOW, zone=ZoneInfo("UTC")) == asked
+    assert asked.period.start == local_midnight(date(2026, 3, 1), BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"from": "yesterday"}, "from"),
+        ({"to": "2026-01-01", "from": "2026-02-01"}, "to"),
+        ({"tz": "Mars/Olympus"}, "tz"),
+        ({"tz": "../../etc/passwd"}, "tz"),
+        ({"bucket": "minute"}, "bucket"),
+        ({"bucket": "hour", "from": "2025-01-01", "to": "2026-01-01"}, "bucket"),
+        ({"compare": "dreams"}, "compare"),
+        ({"version": "two"}, "version"),
+        ({"version": "99999999999999"}, "version"),
+        ({"simulated": "yes"}, "simulated"),
+        ({"range": "forever"}, "range"),
+        ({"from": "0001-01-01"}, "from"),
+        ({"from": "1980-01-01", "to": "2026-01-01"}, "from"),
+    ],
+)
+def test_a_query_that_does_not_fit_names_its_field(query: dict[str, str], field: str) -> None:
+    with pytest.raises(FilterProblem) as caught:
+        filter_of(query, now=NOW, zone=BERLIN)
+    assert caught.value.field == field
+
+
+def test_sentences_never_claim_what_few_runs_cannot_carry() -> None:
+    few = share(1, 12)
+    assert "Too few" in finding_of(few, few, 0.1).text
+    assert "Fell" in finding_of(share(40, 400), share(20, 400), None).text
+    assert "Rose" in finding_of(share(20, 400), share(40, 400), None).text
+    assert "Held" in finding_of(share(40, 400), share(40, 400), 0.2).text
+    assert "Nothing got clearly worse" in attention_sentence([], None, 0).text
+
+
+def test_every_sentence_can_be_said_with_its_values() -> None:
+    nothing = with_totals(dict.fromkeys(ADDITIVE, 0))
+    figures = {key: figure_of(one, nothing, "EUR") for key, one in DEFINITIONS.items()}
+    _, why = verdict_of(figures)
+    opening = value_sentence(figures["throughput"], figures["no_touch_rate"], figures["savings_minor"], None)
+    for sentence in (why, opening, finding_of(share(1, 400), share(300, 400), 0.5)):
+        assert sentence.text % sentence.values
+
+
+def test_the_same_seed_invents_the_same_history() -> None:
+    traits = sample_traits(None, None)[1]
+    told = [history_of(traits, seed=3, until=NOW, days=14, zone=BERLIN) for _ in range(2)]
+    assert told[0].runs == told[1].runs
+    assert told[0].costs == told[1].costs
+
+
+def test_an_invented_quarter_looks_like_the_calibration() -> None:
+    traits = sample_traits(None, None)[1]
+    facts = history_of(traits, seed=7, until=NOW, days=91, zone=BERLIN)
+    touched = {decision.run_id for decision in facts.decisions}
+    weekdays: dict[date, int] = {}
+    for run in facts.runs:
+        assert run.finished_at is not None
+        assert run.created_at <= run.started_at <= run.finished_at < NOW
+        weekdays[run.started_at.date()] = weekdays.get(run.started_at.date(), 0) + 1
+    assert sum(1 for run in facts.runs if run.started_at.astimezone(BERLIN).weekday() < 5) > 0.95 * len(facts.runs)
+    busy = [n for day, n in weekdays.items() if day.weekday() < 5]
+    assert statistics.variance(busy) / statistics.mean(busy) > 2
+    medians, alone = [], []
+    for version in (1, 2, 3):
+        rows = [run for run in facts.runs if run.version == version and run.state == "succeeded"]
+        medians.append(percentile([duration_ms(run.started_at, run.finished_at or NOW) for run in rows], 0.5))
+        alone.append(sum(run.run_id not in touched for run in rows) / len(rows))
+    assert medians == sorted(medians, reverse=True)  # type: ignore[type-var]
+    assert alone == sorted(alone)
+
+
+def test_every_invented_fact_belongs_to_an_invented_run() -> None:
+    traits = sample_traits(None, None)[0]
+    facts = history_of(traits, seed=1, until=NOW, days=30, zone=BERLIN)
+    runs = {run.run_id for run in facts.runs}
+    assert {row.run_id for row in (*facts.steps, *facts.decisions, *facts.costs)} <= runs
+    assert len({step.step_id for step in facts.steps}) == len(facts.steps)
+    assert len({(cost.kind, cost.source_id) for cost in facts.costs}) == len(facts.costs)
+
+
+def test_periods_of_an_hour_are_not_whole_days() -> None:
+    assert not is_whole_days(Period(NOW, NOW + timedelta(hours=1)), BERLIN)
