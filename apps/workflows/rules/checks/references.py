@@ -1,0 +1,74 @@
+"""What a document refers to: queues, capabilities, operations and their parameters."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apps.workflows.rules.checks.catalogue import Catalogue, OperationFacts
+from apps.workflows.rules.definition import StepDef
+from apps.workflows.rules.source import Path, Problem, Source
+from apps.workflows.rules.states import Kind
+
+
+def reference_problems(source: Source, steps: Mapping[str, StepDef], catalogue: Catalogue) -> Iterator[Problem]:
+    """Queues, people, capabilities and operations that do not exist; parameters that do not fit."""
+    document = source.value
+    yield from _exists(source, ("unit",), document["unit"], catalogue.units, "business unit")
+    yield from _exists(source, ("owner",), document.get("owner"), catalogue.people, "person")
+    yield from _exists(source, ("sla", "to"), document.get("sla", {}).get("to"), catalogue.queues, "queue")
+    for name, step in steps.items():
+        path: Path = ("steps", name)
+        yield from _exists(source, (*path, "queue"), step.queue, catalogue.queues, "queue")
+        if step.due:
+            yield from _exists(source, (*path, "due", "to"), step.due.to, catalogue.queues, "queue")
+        yield from _error_target(source, step, catalogue)
+        if step.kind is Kind.AGENT:
+            yield from _exists(
+                source, (*path, "agent"), step.target, catalogue.capabilities, "agent with the capability"
+            )
+        if catalogue.operations is not None:
+            yield from _operations(source, step, catalogue.operations)
+
+
+def _exists(source: Source, path: Path, slug: str | None, known: frozenset[str] | None, what: str) -> Iterator[Problem]:
+    if slug is not None and known is not None and slug not in known:
+        yield source.problem(path, f"There is no {what} {slug!r}.")
+
+
+def _error_target(source: Source, step: StepDef, catalogue: Catalogue) -> Iterator[Problem]:
+    if step.on_error.to is None or catalogue.queues is None or catalogue.capabilities is None:
+        return
+    known = catalogue.queues | (catalogue.capabilities if step.on_error.then == "reroute" else frozenset())
+    what = "queue or agent with the capability" if step.on_error.then == "reroute" else "queue"
+    yield from _exists(source, ("steps", step.name, "on_error", "to"), step.on_error.to, known, what)
+
+
+def _operations(source: Source, step: StepDef, operations: Mapping[str, OperationFacts]) -> Iterator[Problem]:
+    path: Path = ("steps", step.name)
+    if step.kind is Kind.OPERATION:
+        facts = operations.get(step.target)
+        if facts is None:
+            yield source.problem((*path, "operation"), f"There is no operation {step.target!r}.")
+        else:
+            if facts.effect == "write" and step.compensate is None:
+                message = f"{step.target} writes: say how to “compensate” it, or declare the operation irreversible."
+                yield source.problem(path, message)
+            yield from _parameters(source, (*path, "with"), step.inputs, facts)
+    if step.compensate:
+        facts = operations.get(step.compensate.operation)
+        if facts is None:
+            yield source.problem(
+                (*path, "compensate", "operation"), f"There is no operation {step.compensate.operation!r}."
+            )
+        else:
+            yield from _parameters(source, (*path, "compensate", "with"), step.compensate.inputs, facts)
+
+
+def _parameters(source: Source, path: Path, given: Any, facts: OperationFacts) -> Iterator[Problem]:
+    schema = facts.parameters
+    for name in schema.get("required", ()):
+        if name not in given:
+            yield source.problem(path, f"The operation needs the parameter {name!r}.")
+    if schema.get("additionalProperties", True) is False:
+        for name in given:
+            if name not in schema.get("properties", {}):
+                yield source.problem((*path, name), f"The operation has no parameter {name!r}.")
