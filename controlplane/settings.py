@@ -169,6 +169,7 @@ GATE_SCOPES = "apps.access.selectors.unit_scopes_for"
 ON_REFUSAL = "apps.audit.services.record_refusal"
 NAVIGATION_HALTS = "apps.halts.selectors.engaged_for"
 NAVIGATION_COUNTS: dict[str, str] = {}
+DEMO_PEOPLE = "apps.demo.selectors.people_for"
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "apps.access.accounts.AccountAdapter"
