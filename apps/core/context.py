@@ -76,7 +76,7 @@ def _is_served(url: str) -> bool:
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
     """Lazy values: a fragment that shows no menu asks for none. Settings name what floors above supply."""
-    actor = cast("User", request.user) if hasattr(request, "user") and request.user.is_authenticated else None
+    actor = request.user if hasattr(request, "user") and request.user.is_authenticated else None
     return {
         "menu": cache(lambda: _menu(request, actor)),
         "menu_foot": cache(lambda: [_entry(request, place, {}) for place in FOOT if _is_served(place.url)]),

@@ -14,9 +14,32 @@ MINUS = "\u2212"
 MISSING = "\u2014"
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 DEFAULT_EXPONENT = 2
-EXPONENTS = dict.fromkeys(
-    ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"], 0
-) | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
+EXPONENTS = (
+    dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    )
+    | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
+    | dict.fromkeys(["CLF", "UYW"], 4)
+)
 """ISO 4217 minor-unit digits where they are not two."""
 
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
@@ -118,7 +141,8 @@ def token(char: str) -> SafeString:
 def reveal(text: object) -> SafeString:
     """Escaped text in which invisible and bidirectional characters stand as tokens."""
     source = str(text)
-    parts, plain = [], []
+    parts: list[str] = []
+    plain: list[str] = []
     for before, char in zip(f" {source}", source, strict=False):
         if is_hidden(char, before):
             parts += [escape("".join(plain)), token(char)]
@@ -132,7 +156,8 @@ def pretty_json(value: object) -> SafeString:
     """JSON as people read it: indented, coloured, nothing hidden; cut at 20,000 characters, and saying so."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     cut = text[:MAX_JSON_CHARS]
-    parts, end = [], 0
+    parts: list[str] = []
+    end = 0
     for match in JSON_TOKEN.finditer(cut):
         parts.append(reveal(cut[end : match.start()]))
         kind = "str" if match[1] and not match[2] else "key" if match[1] else "lit"

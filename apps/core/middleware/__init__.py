@@ -3,5 +3,6 @@
 from apps.core.middleware.policy import ContentSecurityPolicyMiddleware
 from apps.core.middleware.refusals import DomainErrorMiddleware
 from apps.core.middleware.requests import RequestIdMiddleware
+from apps.core.middleware.sessions import SessionEndedMiddleware
 
-__all__ = ["ContentSecurityPolicyMiddleware", "DomainErrorMiddleware", "RequestIdMiddleware"]
+__all__ = ["ContentSecurityPolicyMiddleware", "DomainErrorMiddleware", "RequestIdMiddleware", "SessionEndedMiddleware"]

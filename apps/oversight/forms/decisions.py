@@ -1,0 +1,51 @@
+"""A decision, a comment."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.oversight.rules import MAX_COMMENT, MAX_REASON, REASON_NEEDED, VoteVerdict
+
+REASONS: tuple[tuple[str, Any], ...] = (
+    ("wrong_amount", _("Wrong amount")),
+    ("wrong_target", _("Wrong counterparty or record")),
+    ("missing_evidence", _("Not enough evidence")),
+    ("against_policy", _("Against policy")),
+    ("duplicate", _("Already done, or a duplicate")),
+    ("bad_timing", _("Not now")),
+    ("other", _("Another reason")),
+)
+"""Presets ``1`` to ``7``. The agent gets the code and the text."""
+
+RETRY = (
+    ("after_change", _("Yes, if it changes something")),
+    ("never", _("No, never this")),
+)
+
+
+class DecisionForm(forms.Form):
+    """What a person says of an item. ``version`` and ``view_hash`` tell which state of it they saw."""
+
+    verdict = forms.ChoiceField(choices=[(verdict.value, verdict.name) for verdict in VoteVerdict])
+    version = forms.IntegerField(min_value=1)
+    view_hash = forms.CharField(max_length=71, required=False)
+    reason = forms.CharField(max_length=MAX_REASON, required=False, label=_("Reason"))
+    reason_code = forms.ChoiceField(choices=REASONS, required=False, label=_("Why"))
+    retry = forms.ChoiceField(choices=RETRY, required=False, label=_("May it try again?"))
+    restated = forms.CharField(max_length=300, required=False, label=_("Repeat the value"))
+    edit = forms.BooleanField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """A rejection or a request for changes says why, in words or by a preset."""
+        cleaned = super().clean() or {}
+        told = cleaned.get("reason", "").strip() or cleaned.get("reason_code", "") not in {"", "other"}
+        if cleaned.get("verdict") in REASON_NEEDED and not told:
+            self.add_error("reason", _("Give a reason: the agent learns from it."))
+        return cleaned
+
+
+class CommentForm(forms.Form):
+    """A word below an item."""
+
+    text = forms.CharField(max_length=MAX_COMMENT, label=_("Comment"), widget=forms.Textarea(attrs={"rows": 2}))
