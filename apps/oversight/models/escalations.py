@@ -11,7 +11,15 @@ from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Action, Agent
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.core.rules import Risk
-from apps.oversight.rules import DECIDED, ESCALATION_MOVES, EscalationState, Group, Kind, VoteVerdict
+from apps.oversight.rules import (
+    DECIDED,
+    ESCALATION_MOVES,
+    EscalationState,
+    Group,
+    Kind,
+    Separation,
+    VoteVerdict,
+)
 
 OPEN = (EscalationState.PENDING, EscalationState.HELD)
 BY_PEOPLE = (EscalationState.HELD, *sorted(DECIDED))
@@ -68,6 +76,7 @@ class Escalation(Stateful):
     claimed_until = models.DateTimeField(null=True)
 
     decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     reason = models.TextField(blank=True)
     reason_code = models.CharField(max_length=40, blank=True)
@@ -91,8 +100,8 @@ class Escalation(Stateful):
                 nulls_distinct=False,
             ),
             models.CheckConstraint(
-                condition=Q(state__in=BY_PEOPLE, decided_by__isnull=False)
-                | (~Q(state__in=BY_PEOPLE) & Q(decided_by=None)),
+                condition=Q(state__in=BY_PEOPLE, decided_by__isnull=False, decided_at__isnull=False)
+                | (~Q(state__in=BY_PEOPLE) & Q(decided_by=None, decided_at=None)),
                 name="escalation_decided_by_a_person",
             ),
             models.CheckConstraint(
@@ -114,7 +123,7 @@ class Escalation(Stateful):
             models.Index(fields=["agent", "-id"], name="escalation_by_agent"),
             models.Index(fields=["state", "-id"], name="escalation_by_state"),
             models.Index(
-                fields=["decided_by", "-ended_at"], name="escalation_by_decider", condition=~Q(decided_by=None)
+                fields=["decided_by", "-decided_at"], name="escalation_by_decider", condition=~Q(decided_by=None)
             ),
         ]
 
@@ -131,6 +140,32 @@ class Escalation(Stateful):
     def unexpired() -> Q:
         """Still in time, by the database's clock."""
         return Q(expires_at=None) | Q(expires_at__gt=ClockTimestamp())
+
+    def group_list(self) -> "list[EscalationGroup]":
+        """The groups in their order, with queues and roles; from the prefetch where there is one."""
+        if "groups" in getattr(self, "_prefetched_objects_cache", {}):
+            return list(self.groups.all())
+        return list(self.groups.select_related("queue", "role"))
+
+    def separation(self) -> Separation:
+        """Who may not decide this item, with the four words resolved to the people they mean now."""
+        return Separation(
+            exclude=frozenset(self.exclude),
+            people={
+                "requester": self._requesters(),
+                "agent_owner": frozenset([self.agent.owner.username] if self.agent else []),
+                "run_starter": frozenset([self.run_starter] if self.run_starter else []),
+                "policy_author": frozenset(self.verdict.get("authors", ())),
+            },
+            editors=frozenset(self.editors),
+        )
+
+    def _requesters(self) -> frozenset[str]:
+        """Who asked: the action's principal and whom it acts for; for a step, who started the run."""
+        if self.action is None:
+            return frozenset([self.run_starter] if self.run_starter else [])
+        behalf = self.action.on_behalf_of
+        return frozenset([self.action.principal.username, *([behalf.username] if behalf else [])])
 
 
 class EscalationGroup(models.Model):

@@ -1,8 +1,11 @@
 """What oversight knows without asking anybody: states, counting, eligibility, friction, bindings."""
 
 from apps.oversight.rules.bindings import (
+    RETRY_WORDS,
     action_digest,
     clocks,
+    forbids_again,
+    is_retry,
     patch_between,
     same_json,
     view_hash,
@@ -46,6 +49,7 @@ from apps.oversight.rules.states import (
     VERDICTS,
     EscalationState,
     GrantState,
+    InboxView,
     Kind,
     VoteVerdict,
 )
@@ -66,11 +70,13 @@ __all__ = [
     "OUTCOME",
     "REASON_NEEDED",
     "REMEMBER_REJECTION_S",
+    "RETRY_WORDS",
     "VERDICTS",
     "Ballot",
     "EscalationState",
     "GrantState",
     "Group",
+    "InboxView",
     "Kind",
     "Person",
     "Separation",
@@ -80,7 +86,9 @@ __all__ = [
     "allowed_verdicts",
     "can_reach",
     "clocks",
+    "forbids_again",
     "is_restated",
+    "is_retry",
     "patch_between",
     "quorum_floor",
     "restate_field",

@@ -1,6 +1,7 @@
 """What a decision is tied to: digests, what was shown, what an edit changed; and the clocks of an item."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from apps.core.rules import canonical_json, digest_of
@@ -50,3 +51,37 @@ def clocks(*, sla_s: Sequence[int], expires_s: Sequence[int], expires_in_s: int 
     """Seconds to (due, expiry): the strictest of the queues; a rule's ``expires_in`` wins if shorter."""
     expiry = min([*expires_s, *([expires_in_s] if expires_in_s else [])])
     return min([*sla_s, expiry]), expiry
+
+
+RETRY_WORDS = ("never", "after_change")
+AFTER = "after:"
+
+
+def retry_time(retry: str) -> datetime | None:
+    """The instant of ``after:<RFC 3339 time with offset>``; None for the two words and for nothing."""
+    if not retry.startswith(AFTER):
+        return None
+    found = datetime.fromisoformat(retry.removeprefix(AFTER))
+    if found.tzinfo is None:
+        raise ValueError("A time needs its offset from UTC.")
+    return found
+
+
+def is_retry(retry: str) -> bool:
+    """Whether this is a hint that an agent can follow: ``never``, ``after_change`` or ``after:<time>``."""
+    if retry in RETRY_WORDS:
+        return True
+    try:
+        return retry_time(retry) is not None
+    except ValueError:
+        return False
+
+
+def forbids_again(retry: str, *, is_same: bool, is_recent: bool, now: datetime) -> bool:
+    """Whether a rejection still stands in the way. ``is_same``: the same digest; ``is_recent``: within 24 hours."""
+    if retry == "never":
+        return True
+    if retry == "after_change":
+        return is_same
+    until = retry_time(retry)
+    return now < until if until else is_recent

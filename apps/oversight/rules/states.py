@@ -50,6 +50,15 @@ class VoteVerdict(StrEnum):
     ANSWER = "answer"
 
 
+class InboxView(StrEnum):
+    """Which part of what waits: mine to decide, all I may see, what I claimed, what I voted on."""
+
+    MINE = "mine"
+    TEAM = "team"
+    CLAIMED = "claimed"
+    DECIDED = "decided"
+
+
 class GrantState(StrEnum):
     """Where the single-use permission of an approval is."""
 

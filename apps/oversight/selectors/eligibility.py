@@ -1,0 +1,106 @@
+"""Who may decide an item: read fresh each time, at the vote and again at the count."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from apps.access.models import RoleGrant
+from apps.access.selectors import ancestors_for, live_grants, members_of_queue_for, queues_served_by
+from apps.core.gate import Scope, scope_for
+from apps.core.models import User
+from apps.oversight.models import Escalation, EscalationGroup
+from apps.oversight.rules import Ballot, Group, Person, VoteVerdict, can_reach, why_not_eligible
+
+DECIDE = "oversight.decide_escalation"
+VIEW = "oversight.view_escalation"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one person brings to any item: where they may decide, and which queues they serve."""
+
+    user: User
+    scope: Scope
+    queues: frozenset[UUID]
+
+    def may_decide_in(self, unit: UUID) -> bool:
+        """Whether they hold the permission to decide in this unit."""
+        return self.scope.everywhere or unit in self.scope.units
+
+    def ballot(self, groups: Sequence[EscalationGroup], verdict: str = VoteVerdict.APPROVE) -> Ballot:
+        """Their vote, with the groups of an item in which they count now, and from which units."""
+        serves: set[str] = set()
+        units: set[str] = set()
+        for group in groups:
+            if group.queue_id not in self.queues:
+                continue
+            if group.role_id and not _held_units(self.user, group, group.role_id):
+                continue
+            serves.add(group.key)
+            if group.distinct_units:
+                units |= _held_units(self.user, group, group.role_id or group.queue.role_id)
+        return Ballot(self.user.username, VoteVerdict(verdict), frozenset(serves), frozenset(units or {""}))
+
+    def why_not(self, item: Escalation) -> str | None:
+        """Why they may not decide ``item``, as a stable word; None if they may."""
+        person = Person(
+            username=self.user.username,
+            is_human=self.user.is_human,
+            is_active=self.user.is_active,
+            has_permission=self.may_decide_in(item.unit_id),
+            serves=self.ballot(item.group_list()).serves,
+        )
+        return why_not_eligible(person, item.separation())
+
+
+def standing_for(actor: User) -> Standing:
+    """What ``actor`` brings. Three queries, whatever the number of items it is then compared with."""
+    served = queues_served_by(actor).values_list("pk", flat=True)
+    return Standing(actor, scope_for(actor, DECIDE), frozenset(served))
+
+
+def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
+    """Who could still decide ``item``, by group: members of the queue who may decide in its unit and are not barred."""
+    separation = item.separation()
+    deciders = _holders(DECIDE, item.unit_id)
+    voted = item.votes.filter(voided_at=None).values("voter")
+    found: dict[str, list[User]] = {}
+    for group in item.group_list():
+        members = members_of_queue_for(actor, group.queue).filter(pk__in=deciders).exclude(pk__in=voted)
+        if group.role_id:
+            members = members.filter(pk__in=_grants(group, group.role_id).values("user"))
+        found[group.key] = [member for member in members if separation.bars(member.username) is None]
+    return found
+
+
+def is_reachable_for(actor: User, item: Escalation) -> bool:
+    """Whether those who approved and those who still could are enough for the quorum (units are not compared)."""
+    groups = item.group_list()
+    serves: dict[str, set[str]] = {}
+    for key, members in eligible_for(actor, item).items():
+        for member in members:
+            serves.setdefault(member.username, set()).add(key)
+    people = [Ballot(name, VoteVerdict.APPROVE, frozenset(keys)) for name, keys in serves.items()]
+    votes = item.votes.filter(voided_at=None, verdict=VoteVerdict.APPROVE).select_related("voter")
+    people += [standing_for(vote.voter).ballot(groups) for vote in votes]
+    return can_reach([Group(group.key, group.needed) for group in groups], people)
+
+
+def _held_units(user: User, group: EscalationGroup, role_id: UUID) -> set[str]:
+    """The units through which ``user`` holds a role for the group's queue; ``everywhere`` for a grant without unit."""
+    units = _grants(group, role_id).filter(user=user).values_list("unit_id", flat=True)
+    return {str(unit) if unit else "everywhere" for unit in units}
+
+
+def _grants(group: EscalationGroup, role_id: UUID) -> QuerySet[RoleGrant]:
+    above = ancestors_for(None, group.queue.unit_id)
+    return RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above), role=role_id)
+
+
+def _holders(perm: str, unit: UUID) -> "QuerySet[RoleGrant, dict[str, object]]":
+    """Who holds ``perm`` in ``unit`` by role: the gate's question asked of everybody at once."""
+    above = ancestors_for(None, unit)
+    grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above))
+    return grants.filter(role__permissions__contains=[perm]).values("user")

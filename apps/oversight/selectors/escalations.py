@@ -1,0 +1,229 @@
+"""The inbox, one item, what was decided, what was decided before."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+
+from apps.core.errors import NotFoundError
+from apps.core.gate import refuse_agents, visible
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import Risk
+from apps.oversight.models import Escalation, EscalationGroup, Vote
+from apps.oversight.rules import (
+    COUNT_CAP,
+    DECIDED,
+    OUTCOME,
+    REMEMBER_REJECTION_S,
+    EscalationState,
+    InboxView,
+    Kind,
+    forbids_again,
+    patch_between,
+)
+from apps.oversight.selectors.eligibility import DECIDE, VIEW, standing_for
+
+PENDING = EscalationState.PENDING
+INBOX_ORDER = ("due_at", "id")
+PRECEDENTS = 20
+REJECTIONS_LOOKED_AT = 10
+
+
+def escalations_for(actor: User) -> QuerySet[Escalation]:
+    """All items ``actor`` may see, newest first, with what their rows show. Agents see none: NotAllowedError."""
+    refuse_agents(actor)
+    return _with_parts(visible(actor, VIEW, Escalation.objects.all())).order_by("-id")
+
+
+def escalation_for(actor: User, escalation_id: UUID) -> Escalation:
+    """One item ``actor`` may see, with everything its page shows. Raises NotFoundError."""
+    if found := escalations_for(actor).filter(pk=escalation_id).first():
+        return found
+    raise NotFoundError
+
+
+def _with_parts(rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+    groups = EscalationGroup.objects.select_related("queue", "role")
+    votes = Vote.objects.filter(voided_at=None).select_related("voter").order_by("id")
+    return rows.select_related(
+        "unit",
+        "agent__owner",
+        "agent__version",
+        "action__principal",
+        "action__on_behalf_of",
+        "decided_by",
+        "claimed_by",
+    ).prefetch_related(Prefetch("groups", groups), Prefetch("votes", votes, to_attr="live_votes"))
+
+
+def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> QuerySet[Escalation]:
+    """What waits, by due date, then id. ``filters``: see ``filtered``.
+
+    ``mine``: what ``actor`` may decide now and has not voted on. ``team``: everything pending that ``actor`` may see.
+    ``claimed``: what ``actor`` holds. ``decided``: what ``actor`` voted on, newest first.
+    """
+    rows = escalations_for(actor)
+    match view:
+        case InboxView.DECIDED:
+            return filtered(actor, decided_for(actor), **filters)
+        case InboxView.CLAIMED:
+            rows = rows.filter(state=PENDING, claimed_by=actor, claimed_until__gt=ClockTimestamp())
+        case InboxView.TEAM:
+            rows = rows.filter(state=PENDING)
+        case _:
+            rows = _mine(actor, rows)
+    return filtered(actor, rows, **filters).order_by(*INBOX_ORDER)
+
+
+def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+    """The same conditions as ``why_not_eligible``, in SQL (tests compare them). A narrowed role is left to the vote."""
+    if not actor.is_human:
+        return rows.none()
+    served = standing_for(actor).queues
+    groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=served)
+    voted = Vote.objects.filter(escalation=OuterRef("pk"), voter=actor, voided_at=None)
+    barred = (
+        Q(editors__contains=actor.username)
+        | Q(exclude__contains=actor.username)
+        | Q(exclude__contains="agent_owner", agent__owner=actor)
+        | Q(exclude__contains="requester", action__on_behalf_of=actor)
+        | Q(exclude__contains="requester", action=None, run_starter=actor.username)
+        | Q(exclude__contains="run_starter", run_starter=actor.username)
+        | Q(exclude__contains="policy_author", verdict__contains={"authors": [actor.username]})
+    )
+    return visible(actor, DECIDE, rows).filter(Exists(groups), ~Exists(voted), ~barred, state=PENDING)
+
+
+def filtered(actor: User, rows: QuerySet[Escalation], **filters: str) -> QuerySet[Escalation]:
+    """Narrow ``rows`` by state, queue, risk, agent, kind, operation, workflow (slugs and words), run (id), q (text)."""
+    assert actor.is_active
+    paths = {
+        "state": "state",
+        "risk": "risk",
+        "kind": "kind",
+        "agent": "agent__slug",
+        "operation": "action__operation",
+        "workflow": "workflow",
+        "run": "run_id",
+    }
+    rows = rows.filter(**{path: filters[name] for name, path in paths.items() if filters.get(name)})
+    if queue := filters.get("queue"):
+        rows = rows.filter(Exists(EscalationGroup.objects.filter(escalation=OuterRef("pk"), queue__slug=queue)))
+    if text := filters.get("q", "").strip():
+        rows = rows.filter(Q(title__icontains=text) | Q(consequence__icontains=text) | Q(digest__endswith=text))
+    return rows
+
+
+def decided_for(actor: User) -> QuerySet[Escalation]:
+    """What ``actor`` voted on, newest first: "your decisions", with what became of each."""
+    voted = Vote.objects.filter(escalation=OuterRef("pk"), voter=actor, voided_at=None)
+    return escalations_for(actor).filter(Exists(voted))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much waits; ``is_capped``: at least so many."""
+
+    mine: int
+    grave: int
+    is_capped: bool
+
+    def __str__(self) -> str:
+        return f"{self.mine:,}+" if self.is_capped else f"{self.mine:,}"
+
+
+def counts_for(actor: User, *, cap: int = COUNT_CAP) -> Counts:
+    """How many items ``actor`` may decide now, and how many of them are of a high tier; stops counting at ``cap``."""
+    if actor.is_agent:
+        return Counts(0, 0, is_capped=False)
+    rows = _mine(actor, visible(actor, VIEW, Escalation.objects.all()))
+    risks = list(rows.order_by().values_list("risk", flat=True)[: cap + 1])
+    found = risks[:cap]
+    return Counts(len(found), sum(risk in {Risk.HIGH, Risk.CRITICAL} for risk in found), is_capped=len(risks) > cap)
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """What was decided on the same agent and operation before; ``differs`` is the patch from the last approved one."""
+
+    approved: int = 0
+    edited: int = 0
+    rejected: int = 0
+    changes_requested: int = 0
+    last: list[Escalation] = field(default_factory=list)
+    differs: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """How many were looked at."""
+        return self.approved + self.rejected + self.changes_requested
+
+
+def precedent_for(actor: User, item: Escalation) -> Precedent:
+    """The last twenty decisions on actions like this one that ``actor`` may see. One query."""
+    if item.action is None:
+        return Precedent()
+    rows = visible(actor, VIEW, Escalation.objects.select_related("action", "decided_by")).filter(
+        kind=Kind.ACTION, agent=item.agent_id, action__operation=item.action.operation, state__in=sorted(DECIDED)
+    )
+    last = list(rows.exclude(pk=item.pk).order_by("-id")[:PRECEDENTS])
+    states = [row.state for row in last]
+    approved = next((row for row in last if row.state == EscalationState.APPROVED and row.action), None)
+    return Precedent(
+        approved=states.count(EscalationState.APPROVED),
+        edited=sum(row.edited for row in last),
+        rejected=states.count(EscalationState.REJECTED),
+        changes_requested=states.count(EscalationState.CHANGES_REQUESTED),
+        last=last[:5],
+        differs=patch_between(approved.action.parameters, item.action.parameters)
+        if approved and approved.action
+        else [],
+    )
+
+
+def pending_action_item_for(actor: User, *, action_id: UUID) -> Escalation | None:
+    """The item that waits for this action, for whoever may already see the action; None if none waits."""
+    assert actor.is_active
+    rows = Escalation.objects.filter(action=action_id, kind=Kind.ACTION, state__in=[PENDING, EscalationState.HELD])
+    return rows.prefetch_related(Prefetch("groups", EscalationGroup.objects.select_related("queue", "role"))).first()
+
+
+def rejection_for(actor: User, *, operation: str, reference: str, digest: str) -> Escalation | None:
+    """The rejection that still forbids ``actor`` (the principal who asks) to ask this again; None if none does.
+
+    A rejection is remembered as its ``retry`` says, else 24 hours, for the same reference or the same digest.
+    """
+    same = Q(digest=digest) | Q(asked__digest=digest)
+    if reference:
+        same |= Q(action__reference=reference)
+    rows = (
+        Escalation.objects.filter(same, action__principal=actor, action__operation=operation, kind=Kind.ACTION)
+        .filter(state=EscalationState.REJECTED)
+        .annotate(
+            clock=ClockTimestamp(),
+            is_recent=Q(ended_at__gt=ClockTimestamp() - timedelta(seconds=REMEMBER_REJECTION_S)),
+        )
+        .order_by("-ended_at")
+    )
+    for row in rows[:REJECTIONS_LOOKED_AT]:
+        is_same = digest in {row.digest, (row.asked or {}).get("digest")}
+        if forbids_again(row.retry, is_same=is_same, is_recent=row.is_recent, now=row.clock):
+            return row
+    return None
+
+
+def winner_for(actor: User, item: Escalation) -> dict[str, Any] | None:
+    """Who decided an item, how and when: what the loser is told; None while nobody has."""
+    assert actor.is_active
+    if item.decided_by is None:
+        return None
+    decided = item.outcome or item.state
+    verdict = next((verdict for verdict, state in OUTCOME.items() if state == decided), decided)
+    return {
+        "by": item.decided_by.username,
+        "name": str(item.decided_by),
+        "verdict": str(verdict),
+        "at": item.decided_at.isoformat() if item.decided_at else None,
+    }
