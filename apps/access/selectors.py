@@ -5,9 +5,9 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.access.models import BusinessUnit, Queue, RoleGrant
+from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
 from apps.core.errors import NotFoundError
-from apps.core.gate import NOWHERE, Scope, visible
+from apps.core.gate import NOWHERE, Scope, holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
 
 SCOPE = """
@@ -49,6 +49,28 @@ def unit_for(actor: User, slug: str, *, perm: str = "access.manage_access") -> B
     if found := visible(actor, perm, BusinessUnit.objects.filter(slug=slug)).first():
         return found
     raise NotFoundError
+
+
+def roles_for(actor: User) -> QuerySet[Role]:
+    """All roles, for those who manage access anywhere."""
+    rows = Role.objects.order_by("slug")
+    return rows if holds(actor, "access.manage_access") else rows.none()
+
+
+def people_for(actor: User) -> QuerySet[User]:
+    """People: all of them for those who manage access everywhere, else those who hold a role in the actor's units."""
+    rows = User.objects.filter(kind="human").order_by("username")
+    scope = scope_for(actor, "access.manage_access")
+    if scope.everywhere:
+        return rows
+    return rows.filter(pk__in=RoleGrant.objects.filter(live_grants(), unit__in=scope.units).values("user"))
+
+
+def queues_for(actor: User) -> QuerySet[Queue]:
+    """Queues of the units in which ``actor`` manages access, and those that it serves."""
+    rows = Queue.objects.select_related("unit", "role").order_by("slug")
+    managed = visible(actor, "access.manage_access", Queue.objects.all()).values("pk")
+    return rows.filter(Q(pk__in=managed) | Q(pk__in=queues_served_by(actor).values("pk")))
 
 
 def ancestors_for(actor: User | None, unit_id: UUID) -> list[UUID]:

@@ -97,6 +97,7 @@ ACTION_MOVES: Moves = {
             ActionState.EXPIRED,
             ActionState.FAILED,
             ActionState.PENDING_APPROVAL,
+            ActionState.DENIED,
         }
     ),
     ActionState.EXECUTING: frozenset(

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
+from apps.access.models import BusinessUnit
+from apps.access.selectors import ancestors_for
 from apps.core.errors import HaltedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.models import User
@@ -35,6 +37,15 @@ def halt_for(actor: User, halt_id: UUID) -> Halt:
     if found := halts_for(actor).filter(pk=halt_id).first():
         return found
     raise NotFoundError
+
+
+def affecting_for(actor: User, agent: str, unit_id: UUID | None) -> QuerySet[Halt]:
+    """Engaged halts that stop this agent: everything, the agent itself, its unit or one above."""
+    named = Q(scope="everything") | Q(scope="agent", target=agent)
+    if unit_id is not None:
+        above = BusinessUnit.objects.filter(pk__in=ancestors_for(actor, unit_id)).values("slug")
+        named |= Q(scope="unit", target__in=above)
+    return engaged_for(actor).filter(named)
 
 
 def take_fence() -> None:

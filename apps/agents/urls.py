@@ -1,0 +1,21 @@
+"""Addresses of agents."""
+
+from django.urls import URLPattern, path
+
+from apps.agents import api
+
+pages: list[URLPattern] = []
+
+endpoints = [
+    path("me/", api.Me.as_view(), name="me"),
+    path("agents/", api.Agents.as_view(), name="agents"),
+    path("agents/<slug:slug>/", api.AgentDetail.as_view(), name="agent"),
+    path("agents/<slug:slug>/state/", api.AgentStateView.as_view(), name="agent-state"),
+    path("agents/<slug:slug>/versions/", api.AgentVersions.as_view(), name="agent-versions"),
+    path("agents/<slug:slug>/credentials/", api.AgentCredentials.as_view(), name="agent-credentials"),
+    path(
+        "agents/<slug:slug>/credentials/<uuid:credential_id>/",
+        api.AgentCredentialDetail.as_view(),
+        name="agent-credential",
+    ),
+]

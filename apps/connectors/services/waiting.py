@@ -1,0 +1,33 @@
+"""Effects that may not begin now, or never will."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from apps.agents.models import Action
+from apps.audit.services import advance
+from apps.connectors.models import Effect
+from apps.connectors.rules import EffectState
+from apps.core.models import ClockTimestamp, User
+
+
+@transaction.atomic
+def postpone_effect(*, effect_id: UUID, seconds: int) -> None:
+    """Look at a prepared or repeatable effect again later: a halt stands in its way. Nothing of it changes."""
+    Effect.objects.filter(
+        Q(state=EffectState.PREPARED) | Q(state=EffectState.UNKNOWN, retry_at__isnull=False), pk=effect_id
+    ).update(retry_at=ClockTimestamp() + timedelta(seconds=seconds))
+
+
+@transaction.atomic
+def drop_effect(actor: User, *, action: Action, code: str, message: str) -> Effect | None:
+    """End a prepared effect that must not begin any more; None when there is none. Nothing was ever sent."""
+    effect = Effect.objects.select_related("operation", "action").filter(action=action).first()
+    if effect is None or effect.state != EffectState.PREPARED:
+        return None
+    error = {"code": code, "message": message, "status": None}
+    return advance(
+        actor, effect, EffectState.FAILED, payload={"code": code}, error=error, settled_at=ClockTimestamp(), retry_at=None
+    )

@@ -1,0 +1,44 @@
+"""How the OpenAPI schema names what every endpoint shares."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
+
+from apps.core.api import PROBLEM
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """A problem document (RFC 9457); further members depend on the code."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    request_id = serializers.CharField()
+
+
+REFUSALS = {
+    400: "malformed, idempotency_key_required",
+    401: "not_authenticated, credential_expired, credential_revoked",
+    403: "not_allowed, not_eligible, agent_inactive, csrf_failed",
+    404: "not_found",
+    409: "a conflict; the code says which",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    423: "halted",
+    429: "rate_limited",
+    503: "unavailable",
+}
+PROBLEMS: dict[Any, Any] = {
+    (status, PROBLEM): OpenApiResponse(ProblemSerializer, description=text) for status, text in REFUSALS.items()
+}
+"""Every documented refusal, for ``extend_schema(responses=...)``."""
+
+WAIT = [
+    OpenApiParameter("wait", int, description="Hold the answer for up to this many seconds (at most 30)."),
+    OpenApiParameter("state", str, description="While the state is this one; without it, the one found on arrival."),
+]

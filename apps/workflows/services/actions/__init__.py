@@ -1,0 +1,23 @@
+"""Actions from request to outcome: agents ask, policy answers, the plane carries out."""
+
+from apps.workflows.services.actions.asking import check_action, submit_action
+from apps.workflows.services.actions.carrying_out import (
+    consume_action,
+    perform_action,
+    perform_due,
+    prepare_action,
+    report_outcome,
+)
+from apps.workflows.services.actions.pipeline import Ask, Place
+
+__all__ = [
+    "Ask",
+    "Place",
+    "check_action",
+    "consume_action",
+    "perform_action",
+    "perform_due",
+    "prepare_action",
+    "report_outcome",
+    "submit_action",
+]

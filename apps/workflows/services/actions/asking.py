@@ -1,0 +1,207 @@
+"""Asking: one transaction stores the action, its verdict, its escalation if any, and the entries of it all."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action, Agent
+from apps.agents.rules import ActionState, Execution
+from apps.agents.services import cancel_action, propose_action
+from apps.audit.services import advance, record
+from apps.connectors.services import prepare_effect
+from apps.core.errors import ConflictError
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import highest_risk
+from apps.halts.selectors import take_fence
+from apps.oversight.services import attempt_again, open_action_escalation, release_grant, supersede_escalation
+from apps.policies.rules import Effect, Verdict
+from apps.policies.services import evaluate_action
+from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, weigh
+
+REMEMBERED_S = 24 * 3600
+SAME = frozenset(
+    {
+        ActionState.PROPOSED,
+        ActionState.PENDING_APPROVAL,
+        ActionState.APPROVED,
+        ActionState.EXECUTING,
+        ActionState.UNKNOWN,
+        ActionState.SUCCEEDED,
+        ActionState.COMPENSATED,
+    }
+)
+"""States in which asking again for the same thing is a retry, not a new request."""
+WAITING = frozenset({ActionState.PENDING_APPROVAL})
+
+
+@transaction.atomic
+def check_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> tuple[Weighed, Verdict]:
+    """The verdict that this request would get. Nothing runs, nobody is asked; one line in the ledger."""
+    weighed = weigh(actor, ask, place)
+    verdict = evaluate_action(actor, facts=weighed.facts)
+    subject = weighed.agent or weighed.unit
+    record(
+        actor,
+        subject,
+        "action.checked",
+        unit=weighed.unit.pk,
+        payload={"operation": ask.operation, "digest": weighed.digest, "effect": verdict.effect.value},
+    )
+    return weighed, verdict
+
+
+@transaction.atomic
+def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
+    """Take a request past halts, permission and policy. Returns the action in the state that follows.
+
+    The same ``reference`` with the same parameters is the same action (``attempts`` + 1); with others it is a
+    successor that supersedes what still waits. Raises ConflictError ``previously_rejected`` within the time that a
+    rejection is remembered, and whatever ``weigh`` raises.
+    """
+    take_fence()
+    weighed = weigh(actor, ask, place)
+    before: Action | None = None
+    if weighed.agent and place.purpose == "act":
+        _one_at_a_time(weighed.agent, ask)
+        _refuse_rejected(weighed.agent, ask, weighed.digest)
+        before = _referred(weighed.agent, ask)
+    if before is not None and before.digest == weighed.digest and before.state in SAME:
+        return _again(actor, before)
+    action = _propose(actor, ask, place, weighed)
+    if before is not None and before.state in WAITING:
+        supersede_escalation(actor, action=before, successor=action)
+        before = cancel_action(actor, action=before, reason="superseded")
+    return _judge(actor, action, weighed, place, predecessor=before)
+
+
+def _one_at_a_time(agent: Agent, ask: Ask) -> None:
+    """Requests of one agent for one thing take turns, so that ten retries at once are one action."""
+    if ask.reference:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [f"{agent.pk}:{ask.operation}:{ask.reference}"]
+            )
+
+
+def _referred(agent: Agent, ask: Ask) -> Action | None:
+    if not ask.reference:
+        return None
+    rows = Action.objects.select_for_update(of=("self",)).filter(
+        agent=agent, operation=ask.operation, reference=ask.reference
+    )
+    return rows.order_by("-id").first()
+
+
+def _rejected(agent: Agent, ask: Ask, digest: str) -> "QuerySet[Action]":
+    same = Q(digest=digest)
+    if ask.reference:
+        same |= Q(reference=ask.reference)
+    return Action.objects.filter(same, agent=agent, operation=ask.operation, state=ActionState.REJECTED).annotate(
+        age_s=ClockTimestamp() - F("finished_at")
+    )
+
+
+def _refuse_rejected(agent: Agent, ask: Ask, digest: str) -> None:
+    """Raise ``previously_rejected`` while a person's no is remembered: by its retry hint, else for 24 hours."""
+    last = _rejected(agent, ask, digest).order_by("-id").first()
+    if last is None or last.refusal is None:
+        return
+    retry = str(last.refusal.get("retry") or "")
+    if retry == "after_change":
+        remembered = last.digest == digest
+    elif retry == "never":
+        remembered = True
+    elif retry.startswith("after:"):
+        remembered = not _is_past(retry.removeprefix("after:"))
+    else:
+        remembered = last.age_s.total_seconds() < REMEMBERED_S
+    if remembered:
+        raise ConflictError(
+            _("A person rejected this."),
+            code="previously_rejected",
+            reason=last.refusal.get("reason", ""),
+            retry=retry or None,
+            action=str(last.pk),
+        )
+
+
+def _is_past(text: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s < clock_timestamp()", [datetime.fromisoformat(text)])
+        return bool(cursor.fetchone()[0])
+
+
+def _again(actor: User, action: Action) -> Action:
+    Action.objects.filter(pk=action.pk).update(attempts=F("attempts") + 1)
+    action.refresh_from_db(fields=["attempts"])
+    record(actor, action, "action.asked_again", payload={"attempts": action.attempts})
+    if action.state in WAITING:
+        attempt_again(actor, action=action)
+    return action
+
+
+def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed) -> Action:
+    operation = weighed.permitted.operation
+    words: dict[str, Any] = {
+        name: getattr(ask, name)
+        for name in ("goal", "reasoning", "alternatives", "confidence", "sources", "evidence", "reference", "execution")
+    }
+    spot: dict[str, Any] = {
+        name: getattr(place, name) for name in ("workflow", "run_id", "step", "round", "item", "task_id", "purpose")
+    }
+    return propose_action(
+        actor,
+        agent=weighed.agent,
+        unit=weighed.unit,
+        on_behalf_of=weighed.on_behalf_of,
+        operation=operation.slug,
+        connector=operation.connector.slug,
+        effect=operation.effect,
+        parameters=ask.parameters,
+        digest=weighed.digest,
+        amount_minor=weighed.money.minor if weighed.money else None,
+        currency=weighed.money.currency if weighed.money else "",
+        target=weighed.target,
+        consequence=weighed.consequence,
+        **words,
+        **spot,
+    )
+
+
+def _judge(actor: User, action: Action, weighed: Weighed, place: Place, *, predecessor: Action | None) -> Action:
+    verdict = evaluate_action(actor, facts=weighed.facts)
+    stored = {"verdict": verdict.as_json(), "release_number": verdict.release}
+    told = {
+        "effect": verdict.effect.value,
+        "release": verdict.release,
+        "rules": [rule.as_json() for rule in verdict.rules],
+    }
+    if verdict.effect is Effect.DENY:
+        return advance(
+            actor,
+            action,
+            ActionState.DENIED,
+            payload={**told, "reason": verdict.reason},
+            finished_at=ClockTimestamp(),
+            **stored,
+        )
+    if verdict.effect is Effect.REQUIRE_APPROVAL:
+        advance(actor, action, ActionState.PENDING_APPROVAL, payload=told, **stored)
+        open_action_escalation(
+            actor,
+            action=action,
+            verdict=verdict,
+            risk=highest_risk(weighed.facts.agent.risk, verdict.risk),
+            run_starter=place.started_by,
+            supersedes=predecessor,
+        )
+        return action
+    advance(actor, action, ActionState.APPROVED, payload=told, **stored)
+    if action.execution == Execution.AGENT:
+        release_grant(actor, action=action)
+    else:
+        prepare_effect(actor, action=action)
+    return action

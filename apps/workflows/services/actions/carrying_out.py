@@ -1,0 +1,230 @@
+"""Carrying out: claim and commit, call, record the outcome. What runs is exactly what was allowed, once."""
+
+from typing import Any
+from uuid import UUID
+
+from apps.workflows.models import Run
+from apps.workflows.services.engine import complete_operation_step
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action
+from apps.agents.rules import WORKING, ActionState, Execution
+from apps.audit.services import advance
+from apps.connectors.models import Effect
+from apps.connectors.rules import EffectState
+from apps.connectors.services import (
+    claim_effect,
+    dispatch_effect,
+    drop_effect,
+    due_effects,
+    postpone_effect,
+    prepare_effect,
+    recover_effect,
+    settle_effect,
+)
+from apps.connectors.services.effects import Due, DueEffect
+from apps.core.errors import ConflictError, HaltedError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.models import ClockTimestamp, User
+from apps.core.queue import ring
+from apps.core.services import system_user
+from apps.halts.selectors import require_running, take_fence
+from apps.oversight.rules import action_digest
+from apps.oversight.services import consume_grant, open_unknown_escalation
+from apps.workflows.services.actions.reweighing import return_if_stricter
+
+HALTED_AGAIN_S = 3
+RUNNABLE = frozenset({ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNKNOWN})
+ENDED = {EffectState.SUCCEEDED: ActionState.SUCCEEDED, EffectState.FAILED: ActionState.FAILED}
+
+
+def perform_due() -> int:
+    """Do one effect that is due; 1 when one was done. Rings for the others, so that workers share them."""
+    plane = system_user("plane")
+    found = due_effects(20)
+    if len(found) > 1:
+        with transaction.atomic():
+            ring("effects")
+    return int(any(_see_to(plane, due) for due in found))
+
+
+def _see_to(plane: User, due: DueEffect) -> bool:
+    try:
+        if due.due is Due.ABANDONED:
+            _recover(plane, due)
+        else:
+            perform_action(plane, action_id=due.action_id)
+    except HaltedError:
+        postpone_effect(effect_id=due.effect_id, seconds=HALTED_AGAIN_S)
+        return False
+    except ConflictError:
+        return False  # somebody else has it
+    return True
+
+
+@transaction.atomic
+def _recover(plane: User, due: DueEffect) -> None:
+    action = _locked(due.action_id)
+    effect = recover_effect(plane, effect_id=due.effect_id)
+    _finish(plane, action, effect)
+
+
+def perform_action(plane: User, *, action_id: UUID) -> None:
+    """Carry out one action: claim, call, record. Raises HaltedError or ConflictError before anything was sent."""
+    effect = _claim(plane, action_id)
+    if effect is None:
+        return
+    call = dispatch_effect(plane, effect=effect)
+    with transaction.atomic():
+        action = _locked(action_id)
+        _finish(plane, action, settle_effect(plane, effect=effect, call=call))
+
+
+@transaction.atomic
+def _claim(plane: User, action_id: UUID) -> Effect | None:
+    """The claimed effect, or None when the action ended or went back to the rules instead."""
+    take_fence()
+    action = _locked(action_id)
+    if action.state not in RUNNABLE:
+        raise ConflictError(state=action.state)
+    _require_running(action)
+    try:
+        with transaction.atomic():
+            _require_life(action)
+            if action.state == ActionState.APPROVED:
+                if return_if_stricter(plane, action=action):
+                    return None
+                _use_approval(plane, action)
+            effect = claim_effect(plane, action=action)
+    except (NotAllowedError, NotFoundError, InvalidError) as error:
+        _fail(plane, action, code=str(error.members.get("why") or error.code), message=str(error.message))
+        return None
+    if action.state != ActionState.EXECUTING:
+        advance(plane, action, ActionState.EXECUTING, payload={"attempt": effect.attempt})
+    return effect
+
+
+def _locked(action_id: UUID) -> Action:
+    """The action, locked after its run: whoever locks both takes the run first."""
+    run_id = Action.objects.values_list("run_id", flat=True).get(pk=action_id)
+    if run_id is not None:
+        Run.objects.select_for_update(of=("self",)).filter(pk=run_id).first()
+    return (
+        Action.objects.select_for_update(of=("self",))
+        .select_related("agent__user", "agent__unit", "agent__owner", "agent__version", "principal", "unit")
+        .get(pk=action_id)
+    )
+
+
+def _require_running(action: Action) -> None:
+    version = f"{action.agent.slug}@{action.version.number}" if action.agent and action.version else ""
+    require_running(
+        units=[action.unit_id],
+        workflow=action.workflow,
+        agent=action.agent.slug if action.agent else "",
+        version=version,
+        connector=action.connector,
+        operation=action.operation,
+    )
+
+
+def _require_life(action: Action) -> None:
+    if action.agent and action.agent.state not in WORKING:
+        raise NotAllowedError(_("The agent is %s.") % action.agent.state, why="agent_inactive")
+
+
+def _use_approval(plane: User, action: Action) -> None:
+    """What a person approved needs the grant, unused, in time, and bound to exactly these parameters."""
+    if action_digest(action.operation, action.parameters) != action.digest:
+        raise NotAllowedError(_("The parameters are not the ones that were judged."), why="binding_mismatch")
+    if action.verdict.get("effect") != "allow":
+        try:
+            consume_grant(plane, action=action, digest=action.digest)
+        except ConflictError as error:
+            raise NotAllowedError(str(error.message), why=error.code) from error
+
+
+def _fail(plane: User, action: Action, *, code: str, message: str) -> None:
+    drop_effect(plane, action=action, code=code, message=message)
+    advance(
+        plane,
+        action,
+        ActionState.FAILED,
+        payload={"code": code},
+        error={"code": code, "message": message},
+        finished_at=ClockTimestamp(),
+    )
+    _tell_run(plane, action)
+
+
+def _finish(plane: User, action: Action, effect: Effect) -> None:
+    """Carry a settled effect over to its action, and to the run that waits for it, in the same transaction."""
+    if to := ENDED.get(EffectState(effect.state)):
+        body = (effect.response or {}).get("body")
+        advance(
+            plane,
+            action,
+            to,
+            payload={"fee_minor": effect.operation.fee_minor, "code": (effect.error or {}).get("code", "")},
+            result=body,
+            error=effect.error,
+            finished_at=ClockTimestamp(),
+        )
+        _tell_run(plane, action)
+    elif effect.state == EffectState.UNKNOWN:
+        if action.state == ActionState.EXECUTING:
+            advance(plane, action, ActionState.UNKNOWN, payload={"retry_at": effect.retry_at}, error=effect.error)
+        if effect.retry_at is None:
+            open_unknown_escalation(plane, action=action, effect_error=effect.error or {})
+
+
+def _tell_run(plane: User, action: Action) -> None:
+    if action.run_id is not None:
+        complete_operation_step(plane, action=action)
+
+
+@transaction.atomic
+def prepare_action(actor: User, *, action_id: UUID) -> None:
+    """A person approved: what the plane carries out is prepared. What the agent carries out waits for its grant."""
+    action = _locked(action_id)
+    if action.state == ActionState.APPROVED and action.execution == Execution.PLANE:
+        prepare_effect(actor, action=action)
+        ring("effects")
+
+
+@transaction.atomic
+def consume_action(actor: User, *, action: Action, digest: str) -> Action:
+    """The agent claims its grant and carries out itself.
+
+    Raises HaltedError or ConflictError: ``already_consumed``, ``binding_mismatch``, ``expired``, ``invalid_state``.
+    """
+    take_fence()
+    action = _locked(action.pk)
+    _require_running(action)
+    _require_life(action)
+    if action.execution != Execution.AGENT:
+        raise ConflictError(_("The plane carries this action out."), state=action.state)
+    consume_grant(actor, action=action, digest=digest)
+    return advance(actor, action, ActionState.EXECUTING, payload={"by": "agent"})
+
+
+@transaction.atomic
+def report_outcome(
+    actor: User, *, action: Action, succeeded: bool, result: Any = None, error: Any = None,
+    cost_minor: int | None = None, currency: str = "",
+) -> Action:  # fmt: skip
+    """What came of an action that the agent carried out itself. Once; again the same is refused as a conflict."""
+    action = _locked(action.pk)
+    if action.execution != Execution.AGENT:
+        raise ConflictError(_("The plane carries this action out and knows its outcome."), state=action.state)
+    advance(
+        actor,
+        action,
+        ActionState.SUCCEEDED if succeeded else ActionState.FAILED,
+        payload={"reported_by": "agent", "cost_minor": cost_minor, "currency": currency},
+        result=result if succeeded else None,
+        error=None if succeeded else (error or {"code": "reported", "message": ""}),
+        finished_at=ClockTimestamp(),
+    )
+    _tell_run(actor, action)
+    return action

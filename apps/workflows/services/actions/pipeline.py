@@ -1,0 +1,175 @@
+"""What stands between a request and the rules: halts, life, permission, schema. Each stage can only refuse."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit
+from apps.agents.models import Agent
+from apps.agents.rules import WORKING, Execution
+from apps.connectors.rules import Money, consequence_of, money_of, parameter_errors, target_of
+from apps.connectors.selectors import Permitted, permitted_operation_for
+from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
+from apps.core.gate import holds
+from apps.core.models import User
+from apps.core.rules import ValueProblem
+from apps.halts.selectors import require_running
+from apps.oversight.rules import action_digest
+from apps.policies.rules import AgentFacts, Facts, RunFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a principal asks to do, in its own words and values."""
+
+    operation: str
+    parameters: dict[str, Any]
+    goal: str = ""
+    reasoning: str = ""
+    alternatives: list[Any] = field(default_factory=list)
+    confidence: float | None = None
+    sources: list[Any] = field(default_factory=list)
+    evidence: list[Any] = field(default_factory=list)
+    reference: str = ""
+    on_behalf_of: str = ""
+    execution: str = Execution.PLANE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in a run an action belongs; everything empty outside one.
+
+    ``unit``, ``risk`` and ``owner`` are the workflow's: they stand in for the agent's where the workflow itself asks.
+    """
+
+    run_id: UUID | None = None
+    workflow: str = ""
+    step: str = ""
+    round: int | None = None
+    item: int | None = None
+    task_id: UUID | None = None
+    key: str = ""
+    started_by: str = ""
+    unit: BusinessUnit | None = None
+    risk: str = "medium"
+    owner: str = ""
+    purpose: str = "act"
+
+
+OUTSIDE = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A request that may be judged: everything rules and people need to know of it, rendered by the plane."""
+
+    agent: Agent | None
+    unit: BusinessUnit
+    permitted: Permitted
+    digest: str
+    money: Money | None
+    target: str
+    consequence: str
+    on_behalf_of: User | None
+    facts: Facts
+
+
+def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
+    """Take a request through every stage before the rules. Raises what the first failing stage says.
+
+    HaltedError, NotAllowedError (``agent_inactive``, ``not_allowed``), NotFoundError (no such operation, or not
+    permitted), InvalidError (parameters that miss the schema).
+    """
+    agent: Agent | None = actor.agent if actor.is_agent else None
+    unit = agent.unit if agent else place.unit
+    assert unit is not None, "A workflow's own action names the workflow's unit."
+    try:
+        permitted = permitted_operation_for(actor, ask.operation)
+    except NotFoundError:
+        _require_life(agent, unit, place, ask.operation, connector="")
+        raise
+    operation = permitted.operation
+    _require_life(agent, unit, place, operation.slug, connector=operation.connector.slug)
+    person = _person(ask.on_behalf_of, permitted)
+    _require_fields(permitted, ask.parameters)
+    _require_execution(operation.execution, ask.execution)
+    try:
+        money = money_of(ask.parameters, operation.amount)
+        target = target_of(ask.parameters, operation.target)
+        digest = action_digest(operation.slug, ask.parameters)
+    except ValueProblem as problem:
+        raise InvalidError(errors={f"parameters.{problem.path}".rstrip("."): [str(problem)]}) from problem
+    facts = Facts(
+        operation=operation.slug,
+        effect=operation.effect,
+        connector=operation.connector.slug,
+        parameters=ask.parameters,
+        amount_minor=money.minor if money else None,
+        currency=money.currency if money else "",
+        target=target,
+        reference=ask.reference,
+        confidence=ask.confidence,
+        is_compensable=operation.compensation is not None,
+        agent=_agent_facts(agent, place),
+        run=RunFacts(workflow=place.workflow, step=place.step, started_by=place.started_by, key=place.key),
+        on_behalf_of=person.username if person else "",
+        unit_id=unit.pk,
+    )
+    consequence = consequence_of(operation.consequence, ask.parameters, money) if operation.consequence else ""
+    return Weighed(agent, unit, permitted, digest, money, target, consequence, person, facts)
+
+
+def _require_life(agent: Agent | None, unit: BusinessUnit, place: Place, operation: str, *, connector: str) -> None:
+    require_running(
+        units=[unit.pk],
+        workflow=place.workflow,
+        agent=agent.slug if agent else "",
+        version=f"{agent.slug}@{agent.version.number}" if agent and agent.version else "",
+        connector=connector,
+        operation=operation,
+    )
+    if agent and agent.state not in WORKING:
+        raise NotAllowedError(
+            _("This agent is %s; only pilot and active agents act.") % agent.state, code="agent_inactive"
+        )
+
+
+def _person(username: str, permitted: Permitted) -> User | None:
+    """The person on whose behalf is asked; permission is the intersection of both."""
+    if not username:
+        return None
+    person = User.objects.filter(username=username, kind="human", is_active=True).first()
+    if person is None:
+        raise InvalidError(errors={"on_behalf_of": [_("There is no such person, or they have left.")]})
+    if not holds(person, "connectors.use_operation", permitted.operation):
+        raise NotAllowedError(_("%s may not use this operation, so nobody may for them.") % person.username)
+    return person
+
+
+def _require_fields(permitted: Permitted, parameters: dict[str, Any]) -> None:
+    if outside := permitted.refused(parameters):
+        errors = {f"parameters.{path}": [_("Your permission does not include this parameter.")] for path in outside}
+        raise NotAllowedError(_("Your permission covers only some parameters of this operation."), errors=errors)
+    if found := parameter_errors(permitted.operation.parameters, parameters):
+        raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
+
+
+def _require_execution(offered: str, wanted: str) -> None:
+    if offered not in {"both", wanted}:
+        raise InvalidError(errors={"execution": [_("This operation is carried out by the %s.") % offered]})
+
+
+def _agent_facts(agent: Agent | None, place: Place) -> AgentFacts:
+    if agent is None:
+        return AgentFacts(risk=place.risk, owner=place.owner, unit=place.unit.slug if place.unit else "")
+    return AgentFacts(
+        slug=agent.slug,
+        unit=agent.unit.slug,
+        risk=agent.risk,
+        state=agent.state,
+        version=agent.version.number if agent.version else 0,
+        owner=agent.owner.username,
+        capabilities=tuple(agent.capabilities),
+    )

@@ -1,0 +1,53 @@
+"""Rules may have changed between verdict and claim: what became stricter goes back, what became milder stays."""
+
+from apps.workflows.selectors import place_of_action
+from django.db import transaction
+
+from apps.agents.models import Action
+from apps.agents.rules import ActionState
+from apps.audit.services import advance
+from apps.connectors.services import drop_effect
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import highest_risk
+from apps.oversight.services import open_action_escalation, revoke_grants
+from apps.policies.rules import Effect, is_stricter, verdict_of
+from apps.policies.selectors import release_number
+from apps.policies.services import evaluate_action
+from apps.workflows.services.actions.pipeline import Ask, weigh
+
+
+@transaction.atomic
+def return_if_stricter(actor: User, *, action: Action) -> bool:
+    """Whether the rules in force demand more than the action's verdict did; it is then denied or asked again.
+
+    Call inside the claim, with the action locked. A milder release changes nothing: what was approved is what runs.
+    """
+    if release_number() == action.release_number:
+        return False
+    weighed = weigh(
+        action.principal,
+        Ask(
+            operation=action.operation,
+            parameters=action.parameters,
+            reference=action.reference,
+            confidence=action.confidence,
+            on_behalf_of=action.on_behalf_of.username if action.on_behalf_of else "",
+            execution=action.execution,
+        ),
+        place_of_action(actor, action),
+    )
+    verdict = evaluate_action(actor, facts=weighed.facts)
+    if not is_stricter(verdict, verdict_of(action.verdict)):
+        return False
+    revoke_grants(actor, action=action, why="policy")
+    stored = {"verdict": verdict.as_json(), "release_number": verdict.release}
+    told = {"effect": verdict.effect.value, "release": verdict.release, "why": "stricter"}
+    if verdict.effect is Effect.DENY:
+        drop_effect(actor, action=action, code="stricter_policy", message="")
+        advance(actor, action, ActionState.DENIED, payload=told, finished_at=ClockTimestamp(), **stored)
+        return True
+    advance(actor, action, ActionState.PENDING_APPROVAL, payload=told, **stored)
+    open_action_escalation(
+        actor, action=action, verdict=verdict, risk=highest_risk(weighed.facts.agent.risk, verdict.risk), run_starter=""
+    )
+    return True
