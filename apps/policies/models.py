@@ -1,0 +1,72 @@
+"""Policies, their versions, and the releases that judge."""
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+
+from apps.access.models import BusinessUnit
+from apps.core.models import Record, Stateful, User, choices_of
+from apps.policies.rules import POLICY_MOVES, PolicyState
+
+
+class Policy(Stateful):
+    """A named set of rules. It covers its unit and below; without a unit, everything."""
+
+    MOVES = POLICY_MOVES
+    UNIT = "unit"
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=120)
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, null=True, blank=True, related_name="policies")
+    state = models.CharField(max_length=12, choices=choices_of(PolicyState), default=PolicyState.DRAFT)
+    latest = models.ForeignKey("PolicyVersion", models.PROTECT, null=True, related_name="+")
+    in_force = models.ForeignKey("PolicyVersion", models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "policies"
+        permissions = [("publish_policy", "May change and publish policies")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the latest version is not the one in force."""
+        return self.latest_id is not None and self.latest_id != self.in_force_id
+
+
+class PolicyVersion(Record):
+    """The rules of a policy at one time, and the unit that they cover ("" for everything).
+
+    Immutable: PostgreSQL itself refuses a change (migration 0002).
+    """
+
+    UNIT = "policy__unit"
+
+    policy = models.ForeignKey(Policy, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    unit = models.CharField(max_length=63, blank=True)
+    rules = models.JSONField(encoder=DjangoJSONEncoder)
+    digest = models.CharField(max_length=71)
+    author = models.ForeignKey(User, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["policy", "number"], name="policy_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.policy} v{self.number}"
+
+
+class Release(Record):
+    """The ordered set of policies in force from its publication to the next. Immutable, like its versions.
+
+    ``policies``: ``[{policy, version, unit, author, digest, rules}]``, by slug; what judges reads nothing else.
+    """
+
+    number = models.PositiveIntegerField(unique=True)
+    policies = models.JSONField(encoder=DjangoJSONEncoder)
+    digest = models.CharField(max_length=71)
+    published_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    note = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"Release {self.number}"

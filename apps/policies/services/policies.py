@@ -1,0 +1,183 @@
+"""Writing, checking, publishing and retiring policies."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit, Queue, Role
+from apps.access.services import require_manager
+from apps.access.services.units import write_if_changed
+from apps.agents.models import Agent
+from apps.audit.services import advance, record
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.models import User
+from apps.core.rules import digest_of
+from apps.policies.models import Policy, PolicyVersion, Release
+from apps.policies.rules import Finding, Known, PolicyState, check_rules, read_rules
+
+PUBLISH = "policies.publish_policy"
+
+type Schemas = Mapping[str, Mapping[str, Any]]
+"""Parameter schemas of operations by slug; None where the caller does not know them."""
+
+
+def check_policy(actor: User, *, rules: object, operations: Schemas | None = None) -> tuple[Finding, ...]:
+    """Everything wrong with ``rules`` as a document has them, and warnings. Writes nothing."""
+    read, findings = read_rules(rules)
+    return findings + check_rules(read, _known(operations))
+
+
+def _known(operations: Schemas | None) -> Known:
+    return Known(
+        queues=set(Queue.objects.values_list("slug", flat=True)),
+        roles=set(Role.objects.values_list("slug", flat=True)),
+        agents=set(Agent.objects.values_list("slug", flat=True)),
+        units=set(BusinessUnit.objects.values_list("slug", flat=True)),
+        operations=operations,
+    )
+
+
+def _require_sound(actor: User, rules: object, operations: Schemas | None) -> None:
+    errors: dict[str, list[str]] = {}
+    for finding in check_policy(actor, rules=rules, operations=operations):
+        if not finding.is_warning:
+            errors.setdefault(finding.field, []).append(str(finding))
+    if errors:
+        raise InvalidError(_("The rules do not fit."), errors=errors)
+
+
+@transaction.atomic
+def save_policy(
+    actor: User,
+    *,
+    slug: str,
+    name: str,
+    rules: list[dict[str, Any]],
+    unit: BusinessUnit | None = None,
+    operations: Schemas | None = None,
+) -> tuple[Policy, str]:
+    """Write a policy's next version, not yet in force; the policy and ``created``, ``changed`` or ``unchanged``.
+
+    Without a unit it covers everything. Raises InvalidError with line and column for rules that do not compile or
+    name nothing.
+    """
+    require_manager(actor, unit, PUBLISH)
+    found = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest").filter(slug=slug).first()
+    if found:
+        require_manager(actor, found.unit, PUBLISH)
+    _require_sound(actor, rules, operations)
+    policy = found or Policy(slug=slug)
+    outcome = write_if_changed(actor, policy, is_new=found is None, values={"name": name or slug, "unit": unit})
+    covered = unit.slug if unit else ""
+    digest = digest_of({"unit": covered, "rules": rules})
+    if policy.latest and policy.latest.digest == digest:
+        return policy, outcome
+    _write_version(actor, policy, covered=covered, rules=rules, digest=digest)
+    return policy, "changed" if outcome == "unchanged" else outcome
+
+
+def _write_version(actor: User, policy: Policy, *, covered: str, rules: list[dict[str, Any]], digest: str) -> None:
+    number = policy.latest.number + 1 if policy.latest else 1
+    version = PolicyVersion.objects.create(
+        policy=policy, number=number, unit=covered, rules=rules, digest=digest, author=actor
+    )
+    Policy.objects.filter(pk=policy.pk).update(latest=version)
+    policy.latest = version
+    record(actor, version, "created", payload={"policy": policy.slug, "number": number, "digest": digest})
+
+
+@transaction.atomic
+def publish_policy(
+    actor: User, *, policy: Policy, version: int | None = None, operations: Schemas | None = None
+) -> Release:
+    """Put a version in force (the latest, or an earlier one by number): a new release, acting on the next request.
+
+    Raises ConflictError if that version is in force already, InvalidError if its rules no longer fit.
+    """
+    require_manager(actor, policy.unit, PUBLISH)
+    _take_turn()
+    policy = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest").get(pk=policy.pk)
+    chosen = policy.latest if version is None else policy.versions.filter(number=version).first()
+    if chosen is None:
+        raise NotFoundError(_("There is no such version."))
+    if policy.state == PolicyState.IN_FORCE and policy.in_force_id == chosen.pk:
+        raise ConflictError(_("This version is in force already."))
+    _require_sound(actor, chosen.rules, operations)
+    advance(
+        actor,
+        policy,
+        PolicyState.IN_FORCE,
+        payload={"number": chosen.number, "digest": chosen.digest},
+        in_force=chosen,
+    )
+    return _write_release(actor, note=f"{policy.slug} v{chosen.number}")
+
+
+@transaction.atomic
+def retire_policy(actor: User, *, policy: Policy, reason: str = "") -> Release | None:
+    """Take a policy out of force; the new release, or None if it never was in force. Its versions stay."""
+    require_manager(actor, policy.unit, PUBLISH)
+    _take_turn()
+    policy = Policy.objects.select_for_update(of=("self",)).select_related("unit").get(pk=policy.pk)
+    was_in_force = policy.in_force_id is not None
+    advance(actor, policy, PolicyState.RETIRED, payload={"reason": reason}, in_force=None)
+    return _write_release(actor, note=f"{policy.slug} retired") if was_in_force else None
+
+
+@transaction.atomic
+def apply_policy(
+    actor: User,
+    *,
+    slug: str,
+    name: str,
+    rules: list[dict[str, Any]],
+    unit: BusinessUnit | None = None,
+    operations: Schemas | None = None,
+) -> tuple[Policy, str]:
+    """Write a policy and put it in force at once, as documents do; the policy and what happened to it."""
+    policy, outcome = save_policy(actor, slug=slug, name=name, rules=rules, unit=unit, operations=operations)
+    if policy.state != PolicyState.IN_FORCE or policy.is_ahead:
+        publish_policy(actor, policy=policy, operations=operations)
+        policy.refresh_from_db()
+        outcome = "changed" if outcome == "unchanged" else outcome
+    return policy, outcome
+
+
+def _take_turn() -> None:
+    """One publication at a time: each release is the whole set, so two at once would lose one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('policies.release', 0))")
+
+
+def _write_release(actor: User, *, note: str) -> Release:
+    in_force = Policy.objects.filter(state=PolicyState.IN_FORCE).select_related("in_force__author").order_by("slug")
+    policies = [
+        {
+            "policy": policy.slug,
+            "version": policy.in_force.number,
+            "unit": policy.in_force.unit,
+            "author": policy.in_force.author.username,
+            "digest": policy.in_force.digest,
+            "rules": policy.in_force.rules,
+        }
+        for policy in in_force
+        if policy.in_force
+    ]
+    last = Release.objects.order_by("-number").values_list("number", flat=True).first()
+    release = Release.objects.create(
+        number=(last or 0) + 1, policies=policies, digest=digest_of(policies), published_by=actor, note=note
+    )
+    record(
+        actor,
+        release,
+        "published",
+        payload={
+            "number": release.number,
+            "digest": release.digest,
+            "note": note,
+            "policies": {policy["policy"]: policy["version"] for policy in policies},
+        },
+    )
+    return release
