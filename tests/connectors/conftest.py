@@ -1,5 +1,6 @@
 """A system of record that behaves as badly as it is told to."""
 
+import json
 import socket
 import threading
 import time
@@ -22,9 +23,17 @@ class System(ThreadingHTTPServer):
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def will(self, status=200, body=b"{}", headers=(), before_s=0.0, raw=None, drip_s=None):
+    def will(self, status=200, body=b"{}", headers=(), before_s=0.0, raw=None, drip_s=None, echo=False):
         self.answers.append(
-            {"status": status, "body": body, "headers": headers, "before_s": before_s, "raw": raw, "drip_s": drip_s}
+            {
+                "status": status,
+                "body": body,
+                "headers": headers,
+                "before_s": before_s,
+                "raw": raw,
+                "drip_s": drip_s,
+                "echo": echo,
+            }
         )
 
     def handle_error(self, request, client_address):
@@ -39,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         self.server.asked.append((self.command, self.path, dict(self.headers), body))
         say = self.server.answers.pop(0) if self.server.answers else {"status": 200, "body": b"{}"}
+        if say.get("echo"):
+            say["body"] = json.dumps({"you sent": dict(self.headers), "body": body.decode()}).encode()
         time.sleep(say.get("before_s") or 0)
         self.close_connection = True
         if say.get("raw") is not None:
