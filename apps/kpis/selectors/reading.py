@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, Case, DateField, F, Func, Q, QuerySet, Sum, Value, When
+from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerField, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from apps.access.models import BusinessUnit
@@ -132,7 +132,13 @@ def _from_rollups(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> d
         limits["unit__in"] = unit_ids_below(asked.unit)
     rows: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(day__gte=first, day__lt=last, **limits))
     starts = Value([local_day(period.start, zone) for period in periods], output_field=ArrayField(DateField()))
-    index = Func(F("day"), starts, function="width_bucket", template="%(function)s(%(expressions)s) - 1")
+    index = Func(
+        F("day"),
+        starts,
+        function="width_bucket",
+        template="%(function)s(%(expressions)s) - 1",
+        output_field=IntegerField(),
+    )
     sums = {name: Sum(name) for name in ADDITIVE}
     found = rows.order_by().values(at=index).annotate(**{f"sum_{name}": one for name, one in sums.items()})
     return {row["at"]: {name: int(row[f"sum_{name}"] or 0) for name in ADDITIVE} for row in found}

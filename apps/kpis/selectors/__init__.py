@@ -1,0 +1,18 @@
+"""Questions about KPIs, baselines, targets, and the rows behind a number."""
+
+from apps.kpis.selectors.goals import baseline_for, baselines_for, goals_for, target_for, targets_for
+from apps.kpis.selectors.kpis import Answer, Point, Total, behind_for, definition_for, kpis_for
+
+__all__ = [
+    "Answer",
+    "Point",
+    "Total",
+    "baseline_for",
+    "baselines_for",
+    "behind_for",
+    "definition_for",
+    "goals_for",
+    "kpis_for",
+    "target_for",
+    "targets_for",
+]
