@@ -19,6 +19,8 @@ class ItemDone:
     round: int
     item: int
     output: Any
+    agent: str = ""
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class ItemFailed:
     failures: int = 1
     jitter: float = 1.0
     capability: str = ""
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

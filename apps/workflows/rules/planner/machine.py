@@ -71,6 +71,7 @@ def _take_named(plan: Plan, event: on.StepEvent) -> None:
 
 
 def _take_step(plan: Plan, step: StepDef, view: StepView, event: on.StepEvent) -> None:
+    _count(view, event)
     if isinstance(event, on.OperationsStopped):
         stopped(plan, view, event.in_flight)
     elif view.stopping:
@@ -83,6 +84,17 @@ def _take_step(plan: Plan, step: StepDef, view: StepView, event: on.StepEvent) -
         _resolved(plan, step, view, event)
     elif view.total is None:
         view.with_people, view.changed = event.with_people, True
+
+
+def _count(view: StepView, event: on.StepEvent) -> None:
+    match event:
+        case on.ItemDone():
+            view.tries, view.agent, view.by_hand = view.tries + 1, event.agent, view.by_hand or event.by_hand
+        case on.ItemFailed():
+            view.tries, view.failures, view.agent = view.tries + 1, view.failures + 1, event.agent
+        case on.ExceptionResolved():
+            view.by_hand = True
+    view.changed = True
 
 
 def _take_stopping(plan: Plan, view: StepView, event: on.StepEvent) -> None:
@@ -205,6 +217,7 @@ def _step_timer(plan: Plan, step: StepDef, view: StepView, event: on.TimerFired)
             else:
                 plan.fail(step, view, "join_late", f"Only {view.done} of {need} items were done in time.")
         case TimerKind.DUE if step.due:
+            view.overdue = view.changed = True
             match step.due.then:
                 case "fail":
                     plan.fail_for_good(step, view, "due", "Nobody answered in time.")

@@ -28,6 +28,14 @@ class Plan:
     def emit(self, command: do.Command) -> None:
         """Ask for one thing more."""
         self.commands.append(command)
+        if isinstance(command, do.SetTimer | do.AskPeople | do.RaiseException) and (
+            view := self.run.steps.get(command.step)
+        ):
+            view.changed = True
+            if isinstance(command, do.SetTimer):
+                view.timed = True
+            else:
+                view.asked = True
 
     def current(self, name: str, round_: int) -> StepView | None:
         """The step if this is its current round and it is open."""

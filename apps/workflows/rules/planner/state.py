@@ -19,8 +19,9 @@ class StepView:
     """The current round of one step. ``total`` is None for a step without for_each (it then has the one item 0).
 
     ``pending`` counts items that have not ended, ``offered`` items handed out, ``dropped`` items given up.
-    ``place`` is when it ended among the run's steps. ``changed`` asks the engine to save it, ``output`` and ``items``
-    only when they were set.
+    ``place`` is when it ended among the run's steps. ``asked`` and ``timed`` say that inbox items and timers were made.
+    ``tries``, ``failures``, ``agent``, ``by_hand`` and ``overdue`` are for those who look. ``changed`` asks the engine
+    to save it, ``output`` and ``items`` only when they were set.
     """
 
     name: str
@@ -35,6 +36,13 @@ class StepView:
     place: int = 0
     with_people: bool = False
     stopping: bool = False
+    asked: bool = False
+    timed: bool = False
+    overdue: bool = False
+    by_hand: bool = False
+    tries: int = 0
+    failures: int = 0
+    agent: str = ""
     error: dict[str, str] | None = None
     output: Any = UNSET
     items: Any = UNSET

@@ -1,0 +1,18 @@
+"""What workflows keep: definitions, runs and their steps, the hot queue, and what is bound to a time or a key."""
+
+from apps.workflows.models.definitions import Workflow, WorkflowPermission, WorkflowVersion
+from apps.workflows.models.runs import Compensation, Exclusive, Run, Step, Timer
+from apps.workflows.models.tasks import Attempt, Task
+
+__all__ = [
+    "Attempt",
+    "Compensation",
+    "Exclusive",
+    "Run",
+    "Step",
+    "Task",
+    "Timer",
+    "Workflow",
+    "WorkflowPermission",
+    "WorkflowVersion",
+]
