@@ -20,6 +20,7 @@ PERMISSIONS: Mapping[str, str] = {
     "halts.lift_halt": "Lift a halt that somebody else engaged.",
     "audit.view_entry": "Read the ledger.",
     "kpis.view_kpi": "See dashboards and KPIs.",
+    "kpis.manage_target": "Set baselines, targets and prices.",
     "access.manage_access": "Manage units, people, roles and queues.",
 }
 
