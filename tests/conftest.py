@@ -68,7 +68,7 @@ def template_database() -> str:
                 "REDIS_URL": settings.REDIS_URL,
             }
             done = subprocess.run(
-                [sys.executable, "manage.py", "migrate", "-v0"],
+                [sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"],
                 cwd=ROOT,
                 env=environment,
                 capture_output=True,

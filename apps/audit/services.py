@@ -1,5 +1,7 @@
 """Writing to the ledger, moving rows along their life, and delivering what follows."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -53,29 +55,62 @@ def record(
     ``name`` is a state (the entry is then ``<model>.<state>``) or a whole name with a dot. A reaction that does not
     exist fails here, inside the transaction, not later in a worker.
     """
+    change = Change(subject, name, payload or {})
+    return record_many(actor, [change], trail=trail, unit=unit, on_behalf_of=on_behalf_of)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One of many changes that are recorded together; ``name`` as in ``record``."""
+
+    subject: Model
+    name: str
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+def record_many(
+    actor: User,
+    changes: Sequence[Change],
+    *,
+    trail: UUID | None = None,
+    unit: UUID | None = None,
+    on_behalf_of: User | None = None,
+) -> list[Entry]:
+    """Write the entries of many changes by one actor with one INSERT; otherwise as ``record``."""
     assert transaction.get_connection().in_atomic_block, "An entry is written with the change it records."
-    kind = str(subject._meta.model_name)
-    entry = Entry.objects.create(
-        name=name if "." in name else f"{kind}.{name}",
-        actor=actor,
-        actor_label=f"{actor.kind}:{actor.username}"[:160],
-        on_behalf_of=on_behalf_of,
-        subject_kind=kind,
-        subject_id=subject.pk,
-        subject_label=str(subject)[:200],
-        trail_id=trail or getattr(subject, "trail", subject.pk),
-        unit=unit or unit_of(subject),
-        payload=payload or {},
+    entries = Entry.objects.bulk_create(
+        Entry(
+            name=change.name if "." in change.name else f"{change.subject._meta.model_name}.{change.name}",
+            actor=actor,
+            actor_label=f"{actor.kind}:{actor.username}"[:160],
+            on_behalf_of=on_behalf_of,
+            subject_kind=str(change.subject._meta.model_name),
+            subject_id=change.subject.pk,
+            subject_label=str(change.subject)[:200],
+            trail_id=trail or getattr(change.subject, "trail", change.subject.pk),
+            unit=unit or unit_of(change.subject),
+            payload=change.payload,
+        )
+        for change in changes
     )
-    if reactions := settings.REACTIONS.get(entry.name, ()):
-        for reaction in reactions:
+    _ring_for(entries)
+    return entries
+
+
+def _ring_for(entries: Sequence[Entry]) -> None:
+    """Write the deliveries that entries ring, and tell those who wait."""
+    deliveries: list[Delivery] = []
+    for entry in entries:
+        for reaction in settings.REACTIONS.get(entry.name, ()):
             import_string(reaction)
-        Delivery.objects.bulk_create(Delivery(entry=entry, reaction=reaction) for reaction in reactions)
+            deliveries.append(Delivery(entry=entry, reaction=reaction))
+        for topic in settings.LIVE_TOPICS.get(entry.subject_kind, ()):
+            publish(topic.format(subject=entry.subject_id, trail=entry.trail_id))
+    if deliveries:
+        Delivery.objects.bulk_create(deliveries)
         ring("reactions")
-    for topic in settings.LIVE_TOPICS.get(kind, ()):
-        publish(topic.format(subject=subject.pk, trail=entry.trail_id))
-    ring("projections")
-    return entry
+    if entries:
+        ring("projections")
 
 
 def advance[R: Stateful](
