@@ -1,0 +1,38 @@
+"""Policies, rules in words, the release in force, and what rules did."""
+
+from apps.policies.selectors.numbers import RuleNumbers, rule_numbers_for
+from apps.policies.selectors.policies import (
+    RuleCard,
+    matched_rules_for,
+    policies_for,
+    policy_for,
+    rules_about_for,
+    rules_for,
+    versions_for,
+)
+from apps.policies.selectors.releases import (
+    Ground,
+    RulesInForce,
+    ground_for,
+    release_in_force_for,
+    release_number,
+    rules_for_release,
+)
+
+__all__ = [
+    "Ground",
+    "RuleCard",
+    "RuleNumbers",
+    "RulesInForce",
+    "ground_for",
+    "matched_rules_for",
+    "policies_for",
+    "policy_for",
+    "release_in_force_for",
+    "release_number",
+    "rule_numbers_for",
+    "rules_about_for",
+    "rules_for",
+    "rules_for_release",
+    "versions_for",
+]

@@ -1,0 +1,160 @@
+"""Which policies an actor may see, and each rule as people read it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.access.models import Queue
+from apps.core.errors import NotFoundError
+from apps.core.expressions import ExpressionError
+from apps.core.gate import visible
+from apps.core.models import User
+from apps.policies.models import Policy, PolicyVersion
+from apps.policies.rules import (
+    AgentFacts,
+    Effect,
+    Facts,
+    Opaque,
+    RuleInForce,
+    RunFacts,
+    compile_rule,
+    condition_of,
+    read_rules,
+)
+from apps.policies.selectors.releases import ground_for, rules_for_release
+from apps.policies.selectors.sentences import demands_of, scope_of, sentence_of
+
+VIEW = "policies.view_policy"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCard:
+    """A rule for people: the sentence first, the expression behind it. ``queue`` is the queue's name."""
+
+    policy: str
+    version: int
+    slug: str
+    effect: str
+    sentence: str
+    when: str
+    is_opaque: bool
+    queue: str = ""
+    queue_slug: str = ""
+    demands: list[str] = field(default_factory=list)
+    scope: list[tuple[str, list[str]]] = field(default_factory=list)
+    message: str = ""
+    risk: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The card for the API."""
+        return {
+            "policy": self.policy,
+            "version": self.version,
+            "rule": self.slug,
+            "effect": self.effect,
+            "sentence": self.sentence,
+            "message": self.message,
+        }
+
+
+def policies_for(actor: User) -> QuerySet[Policy]:
+    """Policies that ``actor`` may see, by slug."""
+    rows = Policy.objects.select_related("unit", "latest__author", "in_force__author").order_by("slug")
+    return visible(actor, VIEW, rows)
+
+
+def policy_for(actor: User, slug: str, *, perm: str = VIEW) -> Policy:
+    """One policy on which ``actor`` holds ``perm``. Raises NotFoundError."""
+    rows = Policy.objects.select_related("unit", "latest__author", "in_force__author").filter(slug=slug)
+    if found := visible(actor, perm, rows).first():
+        return found
+    raise NotFoundError
+
+
+def versions_for(actor: User, policy: Policy) -> QuerySet[PolicyVersion]:
+    """The versions of a policy that was fetched for ``actor``, newest first."""
+    return policy.versions.select_related("author").order_by("-number")
+
+
+def rules_for(actor: User, version: PolicyVersion | None) -> list[RuleCard]:
+    """The rules of a version as cards, in their order; none for no version."""
+    return _cards(_compiled_version(version)) if version else []
+
+
+def _compiled_version(version: PolicyVersion) -> list[RuleInForce]:
+    """What of a stored version still compiles: it was checked when written, and the language may have moved on."""
+    rules, _ = read_rules(version.rules)
+    found = []
+    for rule in rules:
+        try:
+            found.append(compile_rule(rule, policy=version.policy.slug, version=version.number, unit=version.unit))
+        except ExpressionError:
+            continue
+    return found
+
+
+def matched_rules_for(actor: User, verdict: Mapping[str, Any]) -> list[RuleCard]:
+    """The matched rules of a stored verdict as cards, strictest first.
+
+    Whoever may see the action may see why: no permission on the policy is asked. A rule that cannot be found any more
+    is left out.
+    """
+    matched = [(rule["policy"], rule.get("version", 0), rule["rule"]) for rule in verdict.get("rules", ())]
+    slugs = {policy for policy, _, _ in matched}
+    versions = PolicyVersion.objects.filter(policy__slug__in=slugs).filter(
+        number__in={number for _, number, _ in matched}
+    )
+    rules = {
+        (rule.policy, rule.version, rule.rule.slug): rule
+        for version in versions.select_related("policy")
+        for rule in _compiled_version(version)
+    }
+    return _cards(rules[key] for key in matched if key in rules)
+
+
+def rules_about_for(
+    actor: User, *, operation: str, connector: str = "", agent: str = "", version: int = 0, unit_id: UUID | None = None
+) -> list[RuleCard]:
+    """The rules in force whose scope takes in an agent's use of an operation, strictest first.
+
+    What an agent's page needs for may, must ask and may never: conditions are not evaluated.
+    """
+    ground = ground_for(actor, unit_id)
+    facts = Facts(
+        operation=operation,
+        effect="",
+        connector=connector,
+        agent=AgentFacts(slug=agent, version=version),
+        run=RunFacts(),
+        units=ground.units,
+    )
+    rules = [rule for rule in rules_for_release(actor, ground.release_id).about(operation) if rule.covers(facts)]
+    order = list(Effect)
+    return _cards(sorted(rules, key=lambda rule: -order.index(rule.rule.effect)))
+
+
+def _cards(rules: Iterable[RuleInForce]) -> list[RuleCard]:
+    found = list(rules)
+    names = dict(Queue.objects.filter(slug__in={rule.rule.queue for rule in found}).values_list("slug", "name"))
+    return [_card(rule, names.get(rule.rule.queue, rule.rule.queue)) for rule in found]
+
+
+def _card(rule: RuleInForce, queue: str) -> RuleCard:
+    return RuleCard(
+        policy=rule.policy,
+        version=rule.version,
+        slug=rule.rule.slug,
+        effect=rule.rule.effect.value,
+        sentence=sentence_of(rule, queue=queue),
+        when=rule.rule.when,
+        is_opaque=isinstance(condition_of(rule.program.tree), Opaque),
+        queue=queue,
+        queue_slug=rule.rule.queue,
+        demands=demands_of(rule.rule.obligations, rule.rule.quorums),
+        scope=scope_of(rule.rule.scope),
+        message=rule.rule.message,
+        risk=rule.rule.risk.value if rule.rule.risk else "",
+    )

@@ -1,0 +1,101 @@
+"""The release in force, compiled, and the ground on which an action is judged."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from apps.core.errors import UnavailableError
+from apps.core.models import User
+from apps.policies.models import Release
+from apps.policies.rules import RuleInForce, compile_rule, read_rules
+
+GROUND = """
+SELECT r.id, r.number, clock_timestamp(), ARRAY(
+    WITH RECURSIVE up AS (
+        SELECT slug, parent_id FROM access_businessunit WHERE id = %s
+        UNION SELECT b.slug, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
+    ) SELECT slug FROM up)
+FROM (SELECT 1) AS one LEFT JOIN LATERAL (
+    SELECT id, number FROM policies_release ORDER BY number DESC LIMIT 1
+) AS r ON true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What judging reads of the database, in one row: the release in force (0 without any), the time, the units."""
+
+    release_id: UUID | None
+    number: int
+    now: datetime
+    units: frozenset[str]
+
+
+class RulesInForce:
+    """The compiled rules of one release, found by operation."""
+
+    def __init__(self, rules: tuple[RuleInForce, ...]) -> None:
+        self.rules = rules
+        named = {operation for rule in rules for operation in rule.rule.scope.operations}
+        self._general = tuple(rule for rule in rules if not rule.rule.scope.operations)
+        self._named = {operation: self._about(operation) for operation in named}
+
+    def about(self, operation: str) -> tuple[RuleInForce, ...]:
+        """The rules whose scope does not leave out the operation, in the order of the release."""
+        return self._named.get(operation, self._general)
+
+    def _about(self, operation: str) -> tuple[RuleInForce, ...]:
+        return tuple(
+            rule for rule in self.rules if not rule.rule.scope.operations or operation in rule.rule.scope.operations
+        )
+
+
+NO_RULES = RulesInForce(())
+
+
+def ground_for(actor: User, unit_id: UUID | None) -> Ground:
+    """The ground for an action in this unit: one query, each time, so that a publication acts on the next request."""
+    with connection.cursor() as cursor:
+        cursor.execute(GROUND, [unit_id])
+        release_id, number, now, units = cursor.fetchone()
+    return Ground(release_id, number or 0, now, frozenset(units))
+
+
+def rules_for_release(actor: User, release_id: UUID | None) -> RulesInForce:
+    """The compiled rules of a release, kept per process: a release never changes. Raises UnavailableError."""
+    return NO_RULES if release_id is None else _rules_of(release_id)
+
+
+@lru_cache(maxsize=8)
+def _rules_of(release_id: UUID) -> RulesInForce:
+    release = Release.objects.get(pk=release_id)
+    try:
+        return RulesInForce(tuple(rule for policy in release.policies for rule in _compiled(policy)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnavailableError("The policies in force cannot be read.") from error
+
+
+def _compiled(policy: dict[str, Any]) -> list[RuleInForce]:
+    rules, findings = read_rules(policy["rules"])
+    if findings:
+        raise ValueError(str(findings[0]))
+    return [
+        compile_rule(
+            rule, policy=policy["policy"], version=policy["version"], author=policy["author"], unit=policy["unit"]
+        )
+        for rule in rules
+    ]
+
+
+def release_number(actor: User | None = None) -> int:
+    """The number of the release in force; 0 without any."""
+    return Release.objects.order_by("-number").values_list("number", flat=True).first() or 0
+
+
+def release_in_force_for(actor: User) -> Release | None:
+    """The release in force; None before the first publication."""
+    return Release.objects.select_related("published_by").order_by("-number").first()

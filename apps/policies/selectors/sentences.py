@@ -1,0 +1,218 @@
+"""Conditions, scopes and demands in words, in the reader's language."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.core.formats import duration, money, number
+from apps.policies.rules import (
+    Clause,
+    Comparison,
+    Condition,
+    Effect,
+    Every,
+    Exclusion,
+    Not,
+    Obligations,
+    Quorum,
+    Rule,
+    RuleInForce,
+    Scope,
+    Some,
+    condition_of,
+)
+
+
+def _facts() -> dict[str, str]:
+    return {
+        "action.operation": _("the operation"),
+        "action.effect": _("the effect"),
+        "action.amount_minor": _("the amount"),
+        "action.currency": _("the currency"),
+        "action.target": _("the target"),
+        "action.reference": _("the reference"),
+        "action.environment": _("the environment"),
+        "action.confidence": _("the agent's confidence"),
+        "agent.slug": _("the agent"),
+        "agent.unit": _("the agent's unit"),
+        "agent.risk": _("the agent's risk"),
+        "agent.state": _("the agent's state"),
+        "agent.version": _("the agent's version"),
+        "agent.owner": _("the agent's owner"),
+        "agent.capabilities": _("what the agent can do"),
+        "run.workflow": _("the workflow"),
+        "run.step": _("the step"),
+        "run.started_by": _("who started the run"),
+        "run.key": _("the run's key"),
+        "on_behalf_of": _("on whose behalf it is asked"),
+        "now": _("the time"),
+    }
+
+
+def _comparisons() -> dict[Comparison, str]:
+    return {
+        Comparison.OVER: _("%(fact)s is over %(value)s"),
+        Comparison.AT_LEAST: _("%(fact)s is at least %(value)s"),
+        Comparison.UNDER: _("%(fact)s is under %(value)s"),
+        Comparison.AT_MOST: _("%(fact)s is at most %(value)s"),
+        Comparison.IS: _("%(fact)s is %(value)s"),
+        Comparison.IS_NOT: _("%(fact)s is not %(value)s"),
+        Comparison.ONE_OF: _("%(fact)s is %(value)s"),
+        Comparison.HAS: _("%(fact)s includes %(value)s"),
+        Comparison.STARTS_WITH: _("%(fact)s starts with %(value)s"),
+        Comparison.ENDS_WITH: _("%(fact)s ends with %(value)s"),
+        Comparison.CONTAINS: _("%(fact)s contains %(value)s"),
+        Comparison.GIVEN: _("%(fact)s is given"),
+        Comparison.NOT_GIVEN: _("%(fact)s is not given"),
+    }
+
+
+def sentence_of(rule: RuleInForce, *, queue: str = "") -> str:
+    """The rule as one sentence; where its condition is too much for words, with the expression itself.
+
+    ``queue`` is the queue's name for readers, its slug if left out.
+    """
+    tree = condition_of(rule.program.tree)
+    condition = _condition(tree)
+    words = {
+        "condition": rule.rule.when.strip() if condition is None else condition,
+        "queue": queue or rule.rule.queue,
+        "people": _people(rule.rule),
+    }
+    if tree == Every():
+        return _always(rule.rule.effect) % words
+    return _when(rule.rule.effect) % words
+
+
+def _when(effect: Effect) -> str:
+    return {
+        Effect.ALLOW: _("Allowed when %(condition)s."),
+        Effect.REQUIRE_APPROVAL: _("%(people)s of %(queue)s must approve when %(condition)s."),
+        Effect.DENY: _("Denied when %(condition)s."),
+        Effect.FLAG: _("Flagged when %(condition)s."),
+    }[effect]
+
+
+def _always(effect: Effect) -> str:
+    return {
+        Effect.ALLOW: _("Always allowed."),
+        Effect.REQUIRE_APPROVAL: _("%(people)s of %(queue)s must always approve."),
+        Effect.DENY: _("Always denied."),
+        Effect.FLAG: _("Always flagged."),
+    }[effect]
+
+
+def _people(rule: Rule) -> str:
+    needed = sum(quorum.n for quorum in rule.quorums)
+    return ngettext("One person", "%(n)s people", needed) % {"n": number(needed)}
+
+
+def _condition(condition: Condition) -> str | None:
+    """The condition in words; None where it has parts that words do not carry."""
+    match condition:
+        case Clause():
+            text: str | None = _clause(condition)
+        case Every(parts=parts):
+            text = _joined(_(" and "), parts) if parts else _("in every case")
+        case Some(parts=parts):
+            text = _joined(_(" or "), parts) if parts else _("in no case")
+        case Not(part=part):
+            inner = _condition(part)
+            text = inner and _("it is not so that %(condition)s") % {"condition": inner}
+        case _:
+            text = None
+    return text
+
+
+def _joined(word: str, parts: tuple[Condition, ...]) -> str | None:
+    found = []
+    for part in parts:
+        text = _condition(part)
+        if text is None:
+            return None
+        is_mixed = isinstance(part, Every | Some | Not) and len(parts) > 1
+        found.append(f"({text})" if is_mixed else text)
+    return word.join(found)
+
+
+def _clause(clause: Clause) -> str:
+    fact = _facts().get(clause.fact) or _parameter(clause.fact)
+    if clause.value == "" and clause.comparison in {Comparison.IS, Comparison.IS_NOT}:
+        text = _("%(fact)s is empty") if clause.comparison is Comparison.IS else _("%(fact)s is not empty")
+        return text % {"fact": fact}
+    return _comparisons()[clause.comparison] % {"fact": fact, "value": _value(clause.fact, clause.value)}
+
+
+def _parameter(fact: str) -> str:
+    name = fact.removeprefix("action.parameters.").removesuffix("_minor")
+    return name.replace("_", " ").replace(".", " › ")
+
+
+def _value(fact: str, value: Any) -> str:
+    if isinstance(value, list):
+        return _(" or ").join(_value(fact, item) for item in value)
+    if isinstance(value, bool):
+        return _("true") if value else _("false")
+    if value is None:
+        return _("nothing")
+    if isinstance(value, int | float):
+        return money(value) if fact.endswith("_minor") else str(value)
+    return f"“{value}”"
+
+
+def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = ()) -> list[str]:
+    """Each demand in a few words."""
+    words = [_quorum(quorum) for quorum in quorums if quorum != Quorum()]
+    words += [_exclusions()[exclusion] for exclusion in sorted(demands.exclude)]
+    if demands.expires_in_s is not None:
+        words.append(_("expires after %s") % duration(demands.expires_in_s))
+    if demands.hold_s is not None:
+        words.append(_("held for %s before it runs") % duration(demands.hold_s))
+    if demands.limit_minor is not None:
+        words.append(_("at most %s") % money(demands.limit_minor))
+    if demands.redact:
+        words.append(_("hides %s") % ", ".join(sorted(demands.redact)))
+    if demands.notify:
+        words.append(_("tells %s") % ", ".join(sorted(demands.notify)))
+    return words + _flags(demands)
+
+
+def _flags(demands: Obligations) -> list[str]:
+    found = (
+        (demands.step_up, _("the approver confirms who they are")),
+        (demands.dry_run_first, _("tried without effect first")),
+        (demands.compensable, _("only if it can be undone")),
+    )
+    return [words for wanted, words in found if wanted]
+
+
+def _quorum(quorum: Quorum) -> str:
+    people = ngettext("one person", "%(n)s people", quorum.n) % {"n": number(quorum.n)}
+    if quorum.role:
+        people = _("%(people)s with the role %(role)s") % {"people": people, "role": quorum.role}
+    return _("%s of different units") % people if quorum.distinct_units else people
+
+
+def _exclusions() -> dict[Exclusion, str]:
+    return {
+        Exclusion.REQUESTER: _("not the person on whose behalf it is asked"),
+        Exclusion.AGENT_OWNER: _("not the agent's owner"),
+        Exclusion.RUN_STARTER: _("not the person who started the run"),
+        Exclusion.POLICY_AUTHOR: _("not the policy's author"),
+    }
+
+
+def scope_of(scope: Scope) -> list[tuple[str, list[str]]]:
+    """What a rule is limited to: a word and the slugs, for each kind that is limited."""
+    words = {
+        "operations": _("operations"),
+        "connectors": _("connectors"),
+        "agents": _("agents"),
+        "versions": _("versions"),
+        "workflows": _("workflows"),
+        "steps": _("steps"),
+        "units": _("units"),
+        "environments": _("environments"),
+    }
+    return [(words[name], slugs) for name, slugs in scope.as_json().items()]
