@@ -56,6 +56,7 @@ def start(layout: Layout, passwords: dict[str, str], *, rekey: bool) -> None:
     pid_file, log_file = layout.cluster / "postmaster.pid", layout.home / "postgres.log"
     if rekey:
         stop(layout)
+    processes.reap()
     processes.clear_the_way(layout.postgres_socket, pid_file, str(layout.cluster), lambda: answers(layout))
     if answers(layout):
         return
@@ -65,6 +66,7 @@ def start(layout: Layout, passwords: dict[str, str], *, rekey: bool) -> None:
         _disown(pid_file)
         _single_user(layout, layout.cluster, _roles_sql("ALTER", passwords))
     _disown(pid_file)
+    layout.postgres_socket.with_name(f"{layout.postgres_socket.name}.lock").unlink(missing_ok=True)
     settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
     server = servant_programs(layout)[0] / "postgres"
     processes.spawn(layout, server, "-D", layout.cluster, "-k", layout.sockets, *settings, log_file=log_file)

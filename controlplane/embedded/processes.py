@@ -43,11 +43,16 @@ def spawn(layout: Layout, *command: str | Path, log_file: Path) -> None:
     _children.append(child)
 
 
+def reap() -> None:
+    """Let go of what we started and what has ended: a zombie's pid still counts as alive to others."""
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
 def await_answer(answers: Callable[[], bool], log_file: Path) -> None:
     """Return when the server spawned last answers; say why when it ends or stays silent."""
-    deadline = time.monotonic() + START_TIMEOUT_S
+    deadline, child = time.monotonic() + START_TIMEOUT_S, _children[-1]
     while not answers():
-        if _children[-1].poll() is not None or time.monotonic() > deadline:
+        if child.poll() is not None or time.monotonic() > deadline:
             lines = log_file.read_text(errors="replace").splitlines()[-5:]
             raise EmbeddedError(f"{log_file.stem} did not start; the end of {log_file}:\n" + "\n".join(lines))
         time.sleep(0.02)
@@ -77,8 +82,6 @@ def pid_named(pid_file: Path, marker: str) -> int | None:
 
 def _command_line(pid: int) -> str:
     """Empty for what has ended, zombies included."""
-    for child in _children:
-        child.poll()
     if Path("/proc/self/cmdline").exists():
         with contextlib.suppress(OSError):
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -104,6 +107,7 @@ def clear_the_way(socket_path: Path, pid_file: Path, marker: str, answers: Calla
 
 def end(pid: int | None, marker: str, *signals: signal.Signals) -> None:
     """Ask with each signal in turn until the process is gone, at last with SIGKILL."""
+    reap()
     if pid is None:
         return
     for number in (*signals, signal.SIGKILL):
@@ -111,6 +115,7 @@ def end(pid: int | None, marker: str, *signals: signal.Signals) -> None:
             os.kill(pid, number)
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while time.monotonic() < deadline:
+            reap()
             if marker not in _command_line(pid):
                 return
             time.sleep(0.02)
