@@ -10,15 +10,15 @@ import pytest
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.models import User
 from apps.kpis.models import ApprovalFact, RunFact
+from apps.kpis.models.measures import MEMBERS
 from apps.kpis.rules import DEFINITIONS, BucketSize, Kind
 from apps.kpis.rules.buckets import buckets_of, day_period
 from apps.kpis.rules.definitions import ADDITIVE, MEMBER
 from apps.kpis.rules.facts import Facts, duration_ms
-from apps.kpis.rules.filters import Compare, KpiFilter, filter_of
+from apps.kpis.rules.filters import Compare, KpiFilter, answered_by_rollups, filter_of
 from apps.kpis.rules.history import history_of, sample_traits
 from apps.kpis.rules.statistics import percentile
 from apps.kpis.selectors import behind_for, definition_for, kpis_for, reading
-from apps.kpis.selectors.measures import MEMBERS
 from apps.kpis.services import write_facts
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.kpis import NOON, make_baseline, make_cost, make_decision, make_run, make_target
@@ -47,18 +47,18 @@ def test_rollups_say_what_the_facts_say(
     write_facts(facts=batch(120, seed=5))
     asked = ask(zone=ZoneInfo(zone), size=size)
     periods = buckets_of(asked.period, size, asked.zone)
-    assert reading.uses_rollups(asked, periods)
+    assert answered_by_rollups(asked, periods, asked.zone)
     rolled = reading.measures_for(viewer, asked, periods, [])
-    monkeypatch.setattr(reading, "uses_rollups", lambda *_: False)
+    monkeypatch.setattr(reading, "answered_by_rollups", lambda *_: False)
     assert rolled == reading.measures_for(viewer, asked, periods, [])
     assert sum(row["closed"] or 0 for row in rolled) > 50
 
 
 def test_another_zone_an_agent_or_a_version_is_answered_from_facts(viewer: User) -> None:
     asked = ask()
-    assert reading.uses_rollups(asked, [asked.period])
+    assert answered_by_rollups(asked, [asked.period], UTC_ZONE)
     for other in (replace(asked, agent="x"), replace(asked, version=2), ask(zone=ZoneInfo("Asia/Kathmandu"))):
-        assert not reading.uses_rollups(other, [other.period])
+        assert not answered_by_rollups(other, [other.period], UTC_ZONE)
 
 
 def test_percentiles_in_postgresql_are_those_of_the_pure_function(viewer: User) -> None:

@@ -2,7 +2,19 @@
 
 from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFact
 from apps.kpis.models.goals import Baseline, Target
+from apps.kpis.models.history import HistoryImport
 from apps.kpis.models.prices import PriceBook
 from apps.kpis.models.rollups import RollupDay
 
-__all__ = ["ApprovalFact", "Baseline", "CostItem", "Fact", "PriceBook", "RollupDay", "RunFact", "StepFact", "Target"]
+__all__ = [
+    "ApprovalFact",
+    "Baseline",
+    "CostItem",
+    "Fact",
+    "HistoryImport",
+    "PriceBook",
+    "RollupDay",
+    "RunFact",
+    "StepFact",
+    "Target",
+]

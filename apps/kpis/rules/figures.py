@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from apps.kpis.rules.definitions import Definition, Direction, Kind, Measures, Unit, percentile_name
+from apps.kpis.rules.definitions import DEFINITIONS, Definition, Direction, Kind, Measures, Unit, percentile_name
 from apps.kpis.rules.formats import count_text, duration_text, micro_per_minor, money_text, percent_text, signed
 from apps.kpis.rules.goals import TargetSeen
 from apps.kpis.rules.statistics import has_sample, percentile_has_sample, wilson_interval
@@ -58,6 +58,14 @@ class Delta:
     text: str
     rises: bool
     trend: Trend
+
+
+type Figures = dict[str, Figure]
+
+
+def figures_of(measures: Measures, currency: str) -> Figures:
+    """Every KPI of these measures."""
+    return {key: figure_of(definition, measures, currency) for key, definition in DEFINITIONS.items()}
 
 
 def figure_of(definition: Definition, measures: Measures, currency: str) -> Figure:

@@ -1,6 +1,6 @@
 """What a question about KPIs is limited to, and how it is said in a query string."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -179,3 +179,8 @@ def _flag(query: Mapping[str, str], field: str, default: bool) -> bool:
     if text not in {"", "true", "false"}:
         raise FilterProblem(field, "true or false.")
     return text == "true" if text else default
+
+
+def answered_by_rollups(asked: KpiFilter, periods: Sequence[Period], reporting: ZoneInfo) -> bool:
+    """Whether rollups can answer: whole days of the reporting zone, and no agent or version asked for."""
+    return not asked.agent and asked.version is None and all(is_whole_days(one, reporting) for one in periods)

@@ -10,12 +10,12 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require
 from apps.core.models import User
 from apps.kpis.models import Baseline, Target
+from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import local_day, local_midnight
 from apps.kpis.rules.definitions import Definition
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline, target_in_force
-from apps.kpis.selectors.zones import reporting_currency, reporting_zone
 
 VIEW = "kpis.view_kpi"
 COST_KPI = "cost_per_success_minor"

@@ -11,27 +11,17 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require
 from apps.core.models import User
 from apps.kpis.models import ApprovalFact, CostItem, RunFact
+from apps.kpis.models.clock import database_now, reporting_currency
+from apps.kpis.models.measures import MEMBERS, within
 from apps.kpis.rules.buckets import Bucket, Period, buckets_of, previous_period
 from apps.kpis.rules.definitions import DEFINITIONS, Behind, Definition, Kind
-from apps.kpis.rules.figures import Figure, Status, comparable, figure_of, status_of
+from apps.kpis.rules.figures import Figure, Figures, Status, comparable, figure_of, figures_of, status_of
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.goals import Goals, goals_for
-from apps.kpis.selectors.measures import MEMBERS
-from apps.kpis.selectors.reading import (
-    VIEW,
-    Row,
-    costs_for,
-    decisions_for,
-    measures_for,
-    runs_for,
-    within,
-)
-from apps.kpis.selectors.zones import database_now, reporting_currency
+from apps.kpis.selectors.reading import VIEW, Row, costs_for, decisions_for, measures_for, runs_for
 
 PROJECTION = "kpis"
-
-type Figures = dict[str, Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +75,16 @@ def kpis_for(actor: User, asked: KpiFilter) -> Answer:
     return Answer(
         asked=asked,
         as_of=now,
-        lag_s=lag_s(now),
+        lag_s=lag_s_for(actor, now),
         totals={key: _total(one, asked, whole, goals, mix, now, before.get(key)) for key, one in DEFINITIONS.items()},
         series=[
-            Point(bucket, figures_of(row), row, partial=bucket.start <= now < bucket.end)
+            Point(bucket, figures_of(row, reporting_currency()), row, partial=bucket.start <= now < bucket.end)
             for bucket, row in zip(buckets, rows, strict=True)
         ],
         measures=whole,
         goals=goals,
         mix=mix,
     )
-
-
-def figures_of(measures: Row) -> Figures:
-    """Every KPI of these measures."""
-    currency = reporting_currency()
-    return {key: figure_of(definition, measures, currency) for key, definition in DEFINITIONS.items()}
 
 
 def _total(
@@ -122,13 +106,13 @@ def _total(
 def _before(actor: User, asked: KpiFilter, goals: Goals) -> Figures:
     earlier = previous_period(asked.period, asked.zone)
     (row,) = measures_for(actor, asked.within(earlier), [earlier], goals.costs())
-    return {key: one for key, one in figures_of(row).items() if one.definition.kind != Kind.STOCK}
+    return {key: one for key, one in figures_of(row, reporting_currency()).items() if one.definition.kind != Kind.STOCK}
 
 
 def period_figures_for(actor: User, asked: KpiFilter, periods: list[Period]) -> list[Figures]:
     """The KPIs of each of these adjoining periods."""
     costs = goals_for(actor).costs()
-    return [figures_of(row) for row in measures_for(actor, asked, periods, costs)]
+    return [figures_of(row, reporting_currency()) for row in measures_for(actor, asked, periods, costs)]
 
 
 def mix_for(actor: User, asked: KpiFilter) -> dict[str, int]:
@@ -151,8 +135,9 @@ def _fill_backlog(rows: list[Row], buckets: list[Bucket], opened: int, now: date
         row["backlog"] = backlog if bucket.start <= now else None
 
 
-def lag_s(now: datetime) -> float:
+def lag_s_for(actor: User, now: datetime) -> float:
     """Seconds since the oldest entry that the projection has not folded; 0 when it is up to date."""
+    require(actor, VIEW)
     cursor = Cursor.objects.filter(projection=PROJECTION).first()
     unread = Entry.objects.order_by("xid", "id")
     if cursor is not None:
@@ -225,7 +210,7 @@ def busiest_share_for(actor: User, asked: KpiFilter) -> tuple[float | None, int]
     return (counts[0][1] / total if total else None), total
 
 
-def simulated_in(actor: User, asked: KpiFilter) -> bool:
+def holds_simulated_for(actor: User, asked: KpiFilter) -> bool:
     """Whether invented runs are among the ones counted."""
     if not asked.simulated:
         return False

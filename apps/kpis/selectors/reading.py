@@ -11,20 +11,20 @@ from apps.access.models import BusinessUnit
 from apps.core.gate import visible
 from apps.core.models import User
 from apps.kpis.models import ApprovalFact, CostItem, Fact, RollupDay, RunFact
-from apps.kpis.rules.buckets import Period, is_whole_days, local_day
-from apps.kpis.rules.definitions import ADDITIVE, percentile_name, with_totals
-from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.selectors.goals import BaselineCost
-from apps.kpis.selectors.measures import (
+from apps.kpis.models.clock import reporting_zone
+from apps.kpis.models.measures import (
     ARRIVAL_MEASURES,
     COST_MEASURES,
     DECISION_MEASURES,
     DECISION_PERCENTILES,
     RUN_MEASURES,
     RUN_PERCENTILES,
-    BucketIndex,
+    by_period,
 )
-from apps.kpis.selectors.zones import reporting_zone
+from apps.kpis.rules.buckets import Period, local_day
+from apps.kpis.rules.definitions import ADDITIVE, percentile_name, with_totals
+from apps.kpis.rules.filters import KpiFilter, answered_by_rollups
+from apps.kpis.selectors.goals import BaselineCost
 
 VIEW = "kpis.view_kpi"
 PERCENTILES_OF = {"cycle": (0.5, 0.9, 0.95), "lead": (0.5,), "latency": (0.5, 0.9)}
@@ -55,7 +55,7 @@ def _limited[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
     if asked.workflow:
         limits["workflow"] = asked.workflow
     if asked.unit:
-        limits["unit__in"] = unit_ids_below(asked.unit)
+        limits["unit__in"] = _unit_ids_below(asked.unit)
     return rows.filter(**limits)
 
 
@@ -67,7 +67,7 @@ def _of_runs[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
     return rows.filter(run_id__in=RunFact.objects.filter(version=asked.version).values("run_id"))
 
 
-def unit_ids_below(slug: str) -> list[Any]:
+def _unit_ids_below(slug: str) -> list[Any]:
     """The unit of this slug and every unit below it; empty if there is none."""
     children: dict[Any, list[Any]] = {}
     found: list[Any] = []
@@ -78,11 +78,6 @@ def unit_ids_below(slug: str) -> list[Any]:
     for pk in found:  # grows while it is walked: breadth first
         found.extend(children.get(pk, []))
     return found
-
-
-def within(field: str, period: Period) -> Q:
-    """The rows whose ``field`` lies in the period."""
-    return Q(**{f"{field}__gte": period.start, f"{field}__lt": period.end})
 
 
 def measures_for(actor: User, asked: KpiFilter, periods: Sequence[Period], costs: Sequence[BaselineCost]) -> list[Row]:
@@ -101,7 +96,7 @@ def _fill(rows: list[Row], found: Mapping[int, Mapping[str, Any]]) -> None:
 
 
 def _additive(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> dict[int, dict[str, Any]]:
-    if uses_rollups(asked, periods):
+    if answered_by_rollups(asked, periods, reporting_zone()):
         return _from_rollups(actor, asked, periods)
     found: dict[int, dict[str, Any]] = {}
     runs = runs_for(actor, asked)
@@ -116,12 +111,6 @@ def _additive(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> dict[
     return found
 
 
-def uses_rollups(asked: KpiFilter, periods: Sequence[Period]) -> bool:
-    """Whether rollups can answer: whole days of the reporting zone, and no agent or version asked for."""
-    zone = reporting_zone()
-    return not asked.agent and asked.version is None and all(is_whole_days(period, zone) for period in periods)
-
-
 def _from_rollups(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> dict[int, dict[str, Any]]:
     zone = reporting_zone()
     first, last = local_day(periods[0].start, zone), local_day(periods[-1].end, zone)
@@ -129,7 +118,7 @@ def _from_rollups(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> d
     if asked.workflow:
         limits["workflow"] = asked.workflow
     if asked.unit:
-        limits["unit__in"] = unit_ids_below(asked.unit)
+        limits["unit__in"] = _unit_ids_below(asked.unit)
     rows: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(day__gte=first, day__lt=last, **limits))
     starts = Value([local_day(period.start, zone) for period in periods], output_field=ArrayField(DateField()))
     index = Func(
@@ -142,22 +131,6 @@ def _from_rollups(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> d
     sums = {name: Sum(name) for name in ADDITIVE}
     found = rows.order_by().values(at=index).annotate(**{f"sum_{name}": one for name, one in sums.items()})
     return {row["at"]: {name: int(row[f"sum_{name}"] or 0) for name in ADDITIVE} for row in found}
-
-
-def by_period(
-    rows: QuerySet[Any], field: str, periods: Sequence[Period], measures: Mapping[str, Any]
-) -> dict[int, dict[str, Any]]:
-    """The measures of the rows in each of these adjoining periods, by its index."""
-    whole = Period(periods[0].start, periods[-1].end)
-    index = BucketIndex(field, [period.start for period in periods])
-    found = (
-        rows.filter(within(field, whole))
-        .order_by()
-        .annotate(at=index)
-        .values("at")
-        .annotate(**{f"m_{name}": one for name, one in measures.items()})
-    )
-    return {row["at"]: {name: row[f"m_{name}"] for name in measures} for row in found}
 
 
 def _percentiles(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> dict[int, dict[str, Any]]:

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Model
 
 from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
+from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.facts import (
     DECIDED,
@@ -24,7 +25,6 @@ from apps.kpis.rules.facts import (
     runs_backwards,
     sla_met_of,
 )
-from apps.kpis.selectors.zones import reporting_zone
 from apps.kpis.services.rollups import Touched, recompute_rollups
 
 BATCH = 2000

@@ -6,15 +6,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import TruncDate
 
 from apps.kpis.models import ApprovalFact, CostItem, RollupDay, RunFact
+from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.models.measures import ARRIVAL_MEASURES, COST_MEASURES, DECISION_MEASURES, RUN_MEASURES
 from apps.kpis.rules.buckets import day_period
 from apps.kpis.rules.definitions import ADDITIVE
-from apps.kpis.selectors.measures import ARRIVAL_MEASURES, COST_MEASURES, DECISION_MEASURES, RUN_MEASURES
-from apps.kpis.selectors.zones import database_now, reporting_zone
+from apps.kpis.services.locks import hold_projection
 
 log = structlog.get_logger(__name__)
 
@@ -91,8 +92,7 @@ def _upsert(rows: list[RollupDay]) -> None:
 @transaction.atomic
 def reconcile_rollups(*, now: datetime | None = None, days: int = RECONCILED_DAYS) -> int:
     """Compare the rollups of the last days with the facts, mend what differs, and say so; how many buckets differed."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('projection:kpis'))")
+    hold_projection()
     zone = reporting_zone()
     last = (now or database_now()).astimezone(zone).date()
     dates = [last - timedelta(days=back) for back in range(days - 1, -1, -1)]

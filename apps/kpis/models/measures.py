@@ -15,10 +15,13 @@ from django.db.models import (
     Func,
     IntegerField,
     Q,
+    QuerySet,
     Sum,
     Value,
 )
 from django.db.models.functions import Coalesce
+
+from apps.kpis.rules.buckets import Period
 
 FINISHED = Q(state__in=["succeeded", "failed"])
 
@@ -101,3 +104,24 @@ RUN_PERCENTILES: Mapping[str, Any] = {
 DECISION_PERCENTILES: Mapping[str, Any] = {
     "latency": PercentileCont("latency_ms", fractions=(0.5, 0.9), filter=MEMBERS["decided"]),
 }
+
+
+def within(field: str, period: Period) -> Q:
+    """The rows whose ``field`` lies in the period."""
+    return Q(**{f"{field}__gte": period.start, f"{field}__lt": period.end})
+
+
+def by_period(
+    rows: QuerySet[Any], field: str, periods: Sequence[Period], measures: Mapping[str, Any]
+) -> dict[int, dict[str, Any]]:
+    """The measures of the rows in each of these adjoining periods, by its index."""
+    whole = Period(periods[0].start, periods[-1].end)
+    index = BucketIndex(field, [period.start for period in periods])
+    found = (
+        rows.filter(within(field, whole))
+        .order_by()
+        .annotate(at=index)
+        .values("at")
+        .annotate(**{f"m_{name}": one for name, one in measures.items()})
+    )
+    return {row["at"]: {name: row[f"m_{name}"] for name in measures} for row in found}

@@ -1,0 +1,51 @@
+"""Invented history, through the same fact writer as the ledger's."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from apps.access.services.units import require_manager
+from apps.audit.services import record
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.models import User
+from apps.kpis.models import HistoryImport, RunFact
+from apps.kpis.models.clock import database_now
+from apps.kpis.rules.facts import Facts
+from apps.kpis.services.facts import write_facts
+from apps.kpis.services.locks import hold_projection
+
+MANAGE = "kpis.manage_target"
+
+
+@transaction.atomic
+def import_history(actor: User, *, facts: Facts) -> int:
+    """Write simulated facts with their own timestamps, marked as such; one entry ``history.imported``; how many runs.
+
+    Every run must have ended in the past, and none may be a real one. A repeat writes nothing and records nothing.
+    """
+    require_manager(actor, None, MANAGE)
+    hold_projection()
+    ids = [run.run_id for run in facts.runs]
+    _check(facts, database_now())
+    if RunFact.objects.filter(run_id__in=ids, simulated=False).exists():
+        raise ConflictError("A run of this history is a real one.")
+    known = RunFact.objects.filter(run_id__in=ids).count()
+    if not ids or known == len(set(ids)):
+        return 0
+    write_facts(facts=facts, simulated=True)
+    ends = sorted(run.finished_at for run in facts.runs if run.finished_at is not None)
+    imported = HistoryImport.objects.create(
+        runs=len(ids), workflows=sorted({run.workflow for run in facts.runs}), first=ends[0], last=ends[-1]
+    )
+    said = {"runs": len(ids), "decisions": len(facts.decisions), "costs": len(facts.costs), "simulated": True}
+    span = {"workflows": imported.workflows, "first": imported.first, "last": imported.last}
+    record(actor, imported, "history.imported", payload=said | span)
+    return len(ids)
+
+
+def _check(facts: Facts, now: datetime) -> None:
+    ids = {run.run_id for run in facts.runs}
+    if any(run.finished_at is None or run.finished_at > now for run in facts.runs):
+        raise InvalidError("A run of this history has not ended yet.")
+    if any(row.run_id not in ids for row in (*facts.steps, *facts.decisions, *facts.costs)):
+        raise InvalidError("A fact of this history belongs to no run of it.")

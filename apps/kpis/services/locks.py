@@ -1,0 +1,11 @@
+"""One writer of facts at a time."""
+
+from django.db import connection
+
+PROJECTION_LOCK = "projection:kpis"
+
+
+def hold_projection() -> None:
+    """Wait for, then hold until the transaction ends, the lock under which facts are written."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [PROJECTION_LOCK])
