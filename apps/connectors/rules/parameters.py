@@ -192,6 +192,16 @@ def _known(names: list[str], schema: Any) -> bool:
     return True
 
 
+def schema_paths(schema: Mapping[str, Any], prefix: str = "", depth: int = 4) -> list[str]:
+    """The dotted paths of the parameters that a schema names, objects before what is inside them."""
+    found: list[str] = []
+    for name, part in schema.get("properties", {}).items():
+        found.append(f"{prefix}{name}")
+        if depth > 1 and isinstance(part, Mapping):
+            found += schema_paths(part, f"{prefix}{name}.", depth - 1)
+    return found
+
+
 def uncallable(fields: Sequence[str] | None, schema: Mapping[str, Any], path: str) -> list[str]:
     """Required parameters that the fields leave out: with them left out every call is refused."""
     if fields is None:

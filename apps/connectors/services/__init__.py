@@ -15,6 +15,7 @@ from apps.connectors.services.effects import (
 )
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
+from apps.connectors.services.waiting import drop_effect, postpone_effect
 
 __all__ = [
     "Due",
@@ -23,11 +24,13 @@ __all__ = [
     "change_operation_state",
     "claim_effect",
     "dispatch_effect",
+    "drop_effect",
     "drop_secret",
     "due_effects",
     "grant_operation",
     "mark_compensated",
     "narrow_operation",
+    "postpone_effect",
     "prepare_effect",
     "reconcile_effect",
     "recover_effect",

@@ -45,7 +45,8 @@ def grant_operation(
     if found and (found.fields, found.until) == (narrowed, until):
         return found, "unchanged"
     if found:
-        return _change(actor, found, agent, "granted", fields=narrowed, until=until, reason=reason), "changed"
+        name = "granted" if _widening(found, narrowed, until) else "narrowed"
+        return _change(actor, found, agent, name, fields=narrowed, until=until, reason=reason), "changed"
     made = OperationPermission.objects.create(
         user=holder, content_object=operation, permission=_use_operation(), fields=narrowed, until=until,
         granted_by=actor, reason=reason.strip(),
@@ -66,15 +67,8 @@ def narrow_operation(
     if found is None:
         raise NotFoundError
     narrowed = _fields(fields, operation)
-    errors: dict[str, list[str]] = {}
-    if found.fields is not None and (
-        narrowed is None or refused_paths(dict.fromkeys(narrowed), found.fields, operation.path)
-    ):
-        errors["fields"] = [_("That would be more than it has: grant it instead.")]
-    if found.until is not None and (until is None or until > found.until):
-        errors["until"] = [_("That would be longer than it has: grant it instead.")]
-    if errors:
-        raise InvalidError(errors=errors)
+    if wider := _widening(found, narrowed, until):
+        raise InvalidError(errors={name: [_("That would be more than it has: grant it instead.")] for name in wider})
     if (found.fields, found.until) == (narrowed, until):
         return found
     return _change(actor, found, agent, "narrowed", fields=narrowed, until=until, reason=reason)
@@ -92,6 +86,16 @@ def revoke_operation(
         raise NotFoundError
     _tell(actor, found, agent, "revoked", reason)
     found.delete()
+
+
+def _widening(found: OperationPermission, fields: list[str] | None, until: datetime | None) -> list[str]:
+    """Which parts would be more than what is held."""
+    wider = []
+    if found.fields is not None and (fields is None or refused_paths(dict.fromkeys(fields), found.fields, "")):
+        wider.append("fields")
+    if found.until is not None and (until is None or until > found.until):
+        wider.append("until")
+    return wider
 
 
 def _authorise(actor: User, holder: User, unit: BusinessUnit | None) -> Agent | None:

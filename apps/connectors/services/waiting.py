@@ -29,5 +29,11 @@ def drop_effect(actor: User, *, action: Action, code: str, message: str) -> Effe
         return None
     error = {"code": code, "message": message, "status": None}
     return advance(
-        actor, effect, EffectState.FAILED, payload={"code": code}, error=error, settled_at=ClockTimestamp(), retry_at=None
+        actor,
+        effect,
+        EffectState.FAILED,
+        payload={"code": code},
+        error=error,
+        settled_at=ClockTimestamp(),
+        retry_at=None,
     )

@@ -1,0 +1,22 @@
+"""Addresses of systems, operations and permissions."""
+
+from django.urls import URLPattern, path
+
+from apps.connectors.api import connectors, operations, permissions
+
+pages: list[URLPattern] = []
+
+endpoints = [
+    path("connectors/", connectors.Connectors.as_view(), name="connectors"),
+    path("connectors/<slug:slug>/", connectors.ConnectorDetail.as_view(), name="connector"),
+    path("connectors/<slug:slug>/state/", connectors.ConnectorStateView.as_view(), name="connector-state"),
+    path("connectors/<slug:slug>/secret/", connectors.ConnectorSecretView.as_view(), name="connector-secret"),
+    path("me/operations/", operations.MyOperationsView.as_view(), name="my-operations"),
+    path("operations/", operations.Operations.as_view(), name="operations"),
+    path("operations/<str:slug>/", operations.OperationDetail.as_view(), name="operation"),
+    path("operations/<str:slug>/state/", operations.OperationStateView.as_view(), name="operation-state"),
+    path("agents/<slug:slug>/operations/", permissions.AgentOperations.as_view(), name="agent-operations"),
+    path(
+        "agents/<slug:slug>/operations/<str:operation>/", permissions.AgentOperation.as_view(), name="agent-operation"
+    ),
+]
