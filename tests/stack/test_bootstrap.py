@@ -79,7 +79,7 @@ def test_an_interrupted_installation_is_begun_afresh(
 
 def test_a_failed_installation_is_said_and_not_stamped(clone: Path, environment: object) -> None:
     (clone / "requirements.lock").write_text("no-such-file @ file:///nowhere --hash=sha256:00\n")
-    with pytest.raises(bootstrap.BootstrapError, match="Installing requirements.lock failed"):
+    with pytest.raises(bootstrap.BootstrapError, match=r"Installing requirements\.lock failed"):
         environment.make_ready("requirements.lock")  # type: ignore[attr-defined]
     assert not (clone / ".venv/installed.json").exists()
 

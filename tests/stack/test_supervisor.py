@@ -22,7 +22,7 @@ DEAF = (
 PARENT = (
     sys.executable,
     "-c",
-    "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); print('up', child.pid, flush=True); child.wait()",
+    "import subprocess; child = subprocess.Popen(['sleep', '60']); print('up', child.pid, flush=True); child.wait()",
 )
 
 
