@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.demo.conftest import ROOT, Systems, start_systems
+from tests.demo.systems import ROOT, Systems, start_systems
 
 ORDER = {"vendor": "V-100", "amount_minor": 124_000, "currency": "EUR", "item": "chairs", "reference": "po:1"}
 
