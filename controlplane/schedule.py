@@ -5,12 +5,14 @@ from collections.abc import Mapping
 LANES: Mapping[str, str] = {
     "reactions": "apps.audit.tasks.deliver_reactions",
     "projections": "apps.audit.tasks.fold_projections",
+    "effects": "apps.workflows.tasks.actions.perform_due_effects",
 }
 """Lane -> the function that does what waits in it and says how much it did."""
 
 JOBS: Mapping[str, tuple[float, str]] = {
     "reactions": (1, "apps.audit.tasks.deliver_reactions"),
     "projections": (1, "apps.audit.tasks.fold_projections"),
+    "effects": (1, "apps.workflows.tasks.actions.perform_due_effects"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
 }
 """Job -> (every how many seconds, function)."""

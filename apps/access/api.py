@@ -238,7 +238,7 @@ class People(PlaneView):
         responses={200: PersonSerializer, 201: PersonSerializer, **PROBLEMS},
     )
     def post(self, request: Request) -> Response:
-        """Make a person, or make the one with this username as the body says. Passwords are set by people themselves."""
+        """Make a person, or make the one with this username as the body says; people set their own passwords."""
         body = self.body(PersonBody)
 
         def answer() -> tuple[int, Any]:

@@ -66,6 +66,26 @@ def people_for(actor: User) -> QuerySet[User]:
     return rows.filter(pk__in=RoleGrant.objects.filter(live_grants(), unit__in=scope.units).values("user"))
 
 
+def person_for(actor: User, username: str) -> User:
+    """One person whose access ``actor`` manages. Raises NotFoundError."""
+    if found := people_for(actor).filter(username=username).first():
+        return found
+    raise NotFoundError
+
+
+def grants_for(actor: User) -> QuerySet[RoleGrant]:
+    """Roles held now in the units in which ``actor`` manages access."""
+    rows = RoleGrant.objects.filter(live_grants()).select_related("user", "role", "unit", "granted_by")
+    return visible(actor, "access.manage_access", rows).order_by("user__username", "role__slug")
+
+
+def grant_for(actor: User, grant_id: UUID) -> RoleGrant:
+    """One role that is held now. Raises NotFoundError."""
+    if found := grants_for(actor).filter(pk=grant_id).first():
+        return found
+    raise NotFoundError
+
+
 def queues_for(actor: User) -> QuerySet[Queue]:
     """Queues of the units in which ``actor`` manages access, and those that it serves."""
     rows = Queue.objects.select_related("unit", "role").order_by("slug")

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from apps.workflows.selectors import place_of_task
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,10 +13,12 @@ from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Exec
 from apps.agents.selectors import action_for, actions_for
 from apps.agents.services import cancel_action
 from apps.core.api import JsonObject, PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
-from apps.core.errors import NotAllowedError
+from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import grant_of_action, waiting_item_of_action
+from apps.oversight.services import answer_comment
+from apps.workflows.selectors import place_of_task
 from apps.workflows.services.actions import (
     Ask,
     Place,
@@ -317,5 +318,38 @@ class ActionOutcome(PlaneView):
 
         def answer() -> tuple[int, Any]:
             return 200, action_json(self.actor, report_outcome(self.actor, action=action, **body))
+
+        return self.once(answer)
+
+
+class CommentBody(StrictSerializer):
+    """The agent's words in the thread."""
+
+    text = Text(max_length=10_000)
+
+
+class CommentSerializer(serializers.Serializer[Any]):
+    """One comment."""
+
+    id = serializers.UUIDField()
+    text = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class ActionComments(PlaneView):
+    """``/actions/{id}/comments/``."""
+
+    @extend_schema(operation_id="comment_action", request=CommentBody, responses={201: CommentSerializer, **PROBLEMS})
+    def post(self, request: Request, action_id: UUID) -> Response:
+        """Answer a question in the thread of the item that waits for people."""
+        require_agent(self.actor)
+        action = action_for(self.actor, action_id)
+        text = self.body(CommentBody)["text"]
+
+        def answer() -> tuple[int, Any]:
+            comment = answer_comment(self.actor, action=action, text=text)
+            if comment is None:
+                raise ConflictError("Nobody was asked about this action, so there is no thread.", state=action.state)
+            return 201, {"id": comment.pk, "text": comment.text, "created_at": comment.created_at}
 
         return self.once(answer)

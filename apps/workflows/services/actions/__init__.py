@@ -6,6 +6,7 @@ from apps.workflows.services.actions.carrying_out import (
     perform_action,
     perform_due,
     prepare_action,
+    reconcile_action,
     report_outcome,
 )
 from apps.workflows.services.actions.pipeline import Ask, Place
@@ -18,6 +19,7 @@ __all__ = [
     "perform_action",
     "perform_due",
     "prepare_action",
+    "reconcile_action",
     "report_outcome",
     "submit_action",
 ]

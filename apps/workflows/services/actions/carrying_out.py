@@ -3,8 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from apps.workflows.models import Run
-from apps.workflows.services.engine import complete_operation_step
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -16,14 +14,14 @@ from apps.connectors.rules import EffectState
 from apps.connectors.services import (
     claim_effect,
     dispatch_effect,
-    drop_effect,
     due_effects,
-    postpone_effect,
     prepare_effect,
+    reconcile_effect,
     recover_effect,
     settle_effect,
 )
 from apps.connectors.services.effects import Due, DueEffect
+from apps.connectors.services.waiting import drop_effect, postpone_effect
 from apps.core.errors import ConflictError, HaltedError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
@@ -31,7 +29,10 @@ from apps.core.services import system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.rules import action_digest
 from apps.oversight.services import consume_grant, open_unknown_escalation
+from apps.oversight.services.items import HAPPENED
+from apps.workflows.models import Run
 from apps.workflows.services.actions.reweighing import return_if_stricter
+from apps.workflows.services.engine import complete_operation_step
 
 HALTED_AGAIN_S = 3
 RUNNABLE = frozenset({ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNKNOWN})
@@ -190,6 +191,19 @@ def prepare_action(actor: User, *, action_id: UUID) -> None:
     if action.state == ActionState.APPROVED and action.execution == Execution.PLANE:
         prepare_effect(actor, action=action)
         ring("effects")
+
+
+@transaction.atomic
+def reconcile_action(actor: User, *, action_id: UUID, answer: str, reason: str) -> None:
+    """What a person found out about an action whose effect was unknown: ``succeeded`` or anything else, failed."""
+    action = _locked(action_id)
+    effect = Effect.objects.select_related("operation", "action__principal", "action__unit").get(action=action)
+    if action.state != ActionState.UNKNOWN:
+        return  # the system answered after all
+    succeeded = answer == HAPPENED
+    _finish(
+        actor, action, reconcile_effect(actor, effect=effect, succeeded=succeeded, reason=reason or answer or "reconciled")
+    )
 
 
 @transaction.atomic

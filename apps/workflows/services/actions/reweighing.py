@@ -1,18 +1,18 @@
 """Rules may have changed between verdict and claim: what became stricter goes back, what became milder stays."""
 
-from apps.workflows.selectors import place_of_action
 from django.db import transaction
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import advance
-from apps.connectors.services import drop_effect
+from apps.connectors.services.waiting import drop_effect
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import highest_risk
 from apps.oversight.services import open_action_escalation, revoke_grants
 from apps.policies.rules import Effect, is_stricter, verdict_of
 from apps.policies.selectors import release_number
 from apps.policies.services import evaluate_action
+from apps.workflows.selectors import place_of_action
 from apps.workflows.services.actions.pipeline import Ask, weigh
 
 

@@ -1,0 +1,1 @@
+"""Endpoints composed of several apps."""

@@ -1,0 +1,18 @@
+"""What a person may type on the console's pages."""
+
+from apps.console.forms.access import GrantRoleForm, RevokeRoleForm
+from apps.console.forms.agents import CredentialForm, PermissionForm, ReasonForm, StateForm
+from apps.console.forms.audit import AuditFilterForm
+from apps.console.forms.halts import EngageForm, LiftForm
+
+__all__ = [
+    "AuditFilterForm",
+    "CredentialForm",
+    "EngageForm",
+    "GrantRoleForm",
+    "LiftForm",
+    "PermissionForm",
+    "ReasonForm",
+    "RevokeRoleForm",
+    "StateForm",
+]

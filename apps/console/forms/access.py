@@ -1,0 +1,45 @@
+"""Giving and taking roles."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.access.models import BusinessUnit, Role
+
+
+class GrantRoleForm(forms.Form):
+    """A role for a person, in a unit, until a day."""
+
+    role = forms.ModelChoiceField(Role.objects.none(), label=_("Role"), to_field_name="slug")
+    unit = forms.ModelChoiceField(
+        BusinessUnit.objects.none(), label=_("Unit"), to_field_name="slug", required=False, empty_label=_("Everywhere")
+    )
+    until = forms.DateField(
+        label=_("Until"),
+        required=False,
+        help_text=_("The last day. Empty: without end."),
+        widget=forms.DateInput({"type": "date"}),
+    )
+
+    def __init__(self, *args: Any, roles: Any, units: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"].queryset = roles  # type: ignore[attr-defined] # a model choice field
+        self.fields["unit"].queryset = units  # type: ignore[attr-defined] # as above
+
+    def clean_until(self) -> datetime | None:
+        """The end of that day, as an instant; a past one is refused."""
+        day = self.cleaned_data.get("until")
+        if day is None:
+            return None
+        end = datetime.combine(day, time.min, tzinfo=UTC) + timedelta(days=1)
+        if end <= datetime.now(UTC):
+            raise forms.ValidationError(_("This day is over."))
+        return end
+
+
+class RevokeRoleForm(forms.Form):
+    """Why a role is taken away."""
+
+    reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})

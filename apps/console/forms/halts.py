@@ -1,0 +1,20 @@
+"""Stopping and letting go on."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.halts.rules import HaltScope
+
+
+class EngageForm(forms.Form):
+    """What to stop, and why."""
+
+    scope = forms.ChoiceField(label=_("What"), choices=[(scope.value, scope.value) for scope in HaltScope])
+    target = forms.CharField(label=_("Target"), max_length=120, required=False)
+    reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})
+
+
+class LiftForm(forms.Form):
+    """Why it may go on."""
+
+    reason = forms.CharField(label=_("Why may it go on?"), max_length=500, error_messages={"required": _("Say why.")})

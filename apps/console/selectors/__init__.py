@@ -1,0 +1,20 @@
+"""What pages composed of several apps show."""
+
+from apps.console.selectors.access import rights_of
+from apps.console.selectors.agents import not_permitted_for, words_for
+from apps.console.selectors.halts import halt_target_for, stoppable_for
+from apps.console.selectors.home import health_for, home_of, inbox_count_for, permissions_held_by
+from apps.console.selectors.search import found_for
+
+__all__ = [
+    "found_for",
+    "halt_target_for",
+    "health_for",
+    "home_of",
+    "inbox_count_for",
+    "not_permitted_for",
+    "permissions_held_by",
+    "rights_of",
+    "stoppable_for",
+    "words_for",
+]

@@ -1,0 +1,45 @@
+"""Who holds what, where, until when, given by whom: every effective right with its reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.access.models import RoleGrant
+from apps.access.rules import PERMISSIONS
+from apps.access.selectors import live_grants
+from apps.core.gate import scope_for
+from apps.core.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One permission that somebody holds, and why."""
+
+    permission: str
+    sentence: str
+    role: str
+    unit: str
+    granted_by: str
+    granted_at: datetime
+    until: datetime | None
+
+
+def rights_of(actor: User, person: User) -> list[Right]:
+    """What ``person`` may do and why, by permission; only grants in units where ``actor`` manages access."""
+    scope = scope_for(actor, "access.manage_access")
+    rows = RoleGrant.objects.filter(live_grants(), user=person).select_related("role", "unit", "granted_by")
+    if not scope.everywhere:
+        rows = rows.filter(unit__in=scope.units)
+    found = [
+        Right(
+            permission=permission,
+            sentence=PERMISSIONS.get(permission, ""),
+            role=grant.role.name,
+            unit=grant.unit.name if grant.unit else "",
+            granted_by=str(grant.granted_by),
+            granted_at=grant.created_at,
+            until=grant.until,
+        )
+        for grant in rows
+        for permission in grant.role.permissions
+    ]
+    return sorted(found, key=lambda right: (right.permission, right.unit))

@@ -1,0 +1,99 @@
+"""What can be stopped, by whom, and what stopping it would touch."""
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit
+from apps.agents.models import Action, Agent
+from apps.agents.rules import WORKING, ActionState
+from apps.connectors.models import Connector, Operation
+from apps.core.errors import NotFoundError
+from apps.core.gate import scope_for
+from apps.core.models import User
+from apps.halts.rules import HaltScope
+from apps.workflows.models import Run, Workflow
+from apps.workflows.rules.states import RUN_OPEN
+
+ENGAGE = "halts.engage_halt"
+IN_FLIGHT = (ActionState.APPROVED, ActionState.EXECUTING)
+
+
+@dataclass(frozen=True, slots=True)
+class Stoppable:
+    """One thing that a halt can stop, and how much is in flight there now."""
+
+    scope: str
+    target: str
+    label: str
+    unit: BusinessUnit | None
+    runs: int = 0
+    actions: int = 0
+    agents: int = 0
+
+
+def halt_target_for(actor: User, scope: str, target: str) -> BusinessUnit | None:
+    """The unit that a halt of ``target`` belongs to; None where it belongs to all. Raises NotFoundError.
+
+    ``target`` is a slug; a version is ``agent@number``. What the actor may do there is asked by ``engage_halt``.
+    """
+    if scope == HaltScope.EVERYTHING:
+        return None
+    if scope == HaltScope.UNIT:
+        return _found(BusinessUnit.objects.filter(slug=target).first())
+    if scope == HaltScope.WORKFLOW:
+        return _found(Workflow.objects.select_related("unit").filter(slug=target).first()).unit
+    if scope == HaltScope.AGENT:
+        return _found(Agent.objects.select_related("unit").filter(slug=target).first()).unit
+    if scope == HaltScope.VERSION:
+        slug, _at, number = target.partition("@")
+        found = Agent.objects.select_related("unit").filter(
+            slug=slug, versions__number=number if number.isdigit() else 0
+        )
+        return _found(found.first()).unit
+    if scope == HaltScope.CONNECTOR:
+        return _found(Connector.objects.select_related("unit").filter(slug=target).first()).unit
+    if scope == HaltScope.OPERATION:
+        return _found(Operation.objects.select_related("connector__unit").filter(slug=target).first()).connector.unit
+    raise NotFoundError
+
+
+def _found[T](row: T | None) -> T:
+    if row is None:
+        raise NotFoundError
+    return row
+
+
+def stoppable_for(actor: User) -> list[Stoppable]:
+    """Everything that ``actor`` may stop, from everything down to single operations, with what is in flight."""
+    scope = scope_for(actor, ENGAGE)
+    found: list[Stoppable] = []
+    if scope.everywhere:
+        found.append(
+            Stoppable(
+                HaltScope.EVERYTHING,
+                "",
+                _("Everything"),
+                None,
+                runs=Run.objects.filter(state__in=RUN_OPEN).count(),
+                actions=Action.objects.filter(state__in=IN_FLIGHT).count(),
+                agents=Agent.objects.filter(state__in=WORKING).count(),
+            )
+        )
+    mine = Q() if scope.everywhere else Q(unit__in=scope.units)
+    for workflow in Workflow.objects.filter(mine).select_related("unit").order_by("slug"):
+        runs = Run.objects.filter(version__workflow=workflow, state__in=RUN_OPEN).count()
+        found.append(Stoppable(HaltScope.WORKFLOW, workflow.slug, workflow.name, workflow.unit, runs=runs))
+    for agent in Agent.objects.filter(mine, state__in=WORKING).select_related("unit").order_by("slug"):
+        actions = Action.objects.filter(agent=agent, state__in=IN_FLIGHT).count()
+        found.append(Stoppable(HaltScope.AGENT, agent.slug, agent.name, agent.unit, actions=actions))
+    for connector in Connector.objects.filter(mine).select_related("unit").order_by("slug"):
+        actions = Action.objects.filter(connector=connector.slug, state__in=IN_FLIGHT).count()
+        found.append(Stoppable(HaltScope.CONNECTOR, connector.slug, connector.name, connector.unit, actions=actions))
+    theirs = Q() if scope.everywhere else Q(connector__unit__in=scope.units)
+    for operation in (
+        Operation.objects.filter(theirs, state="active").select_related("connector__unit").order_by("slug")
+    ):
+        found.append(Stoppable(HaltScope.OPERATION, operation.slug, operation.name, operation.connector.unit))
+    return found

@@ -1,0 +1,173 @@
+"""Where each role begins, and what an admin should look at first."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.agents.models import AgentCredential
+from apps.agents.rules import WORKING, ActionState
+from apps.agents.selectors import actions_for, agents_for
+from apps.audit.selectors import lag_s_for, overdue_deliveries_for
+from apps.connectors.selectors import connectors_for
+from apps.connectors.selectors import health_for as connector_health_for
+from apps.core.models import ClockTimestamp, User
+from apps.halts.selectors import engaged_for
+from apps.oversight.selectors import waiting_count_for
+
+TROUBLED_SHARE = 0.2
+LAG_S = 30
+EXPIRING_DAYS = 14
+
+HELD = """
+SELECT DISTINCT permission FROM access_rolegrant g JOIN access_role r ON r.id = g.role_id,
+       jsonb_array_elements_text(r.permissions) AS permission
+WHERE g.user_id = %s AND g.revoked_at IS NULL AND (g.until IS NULL OR g.until > clock_timestamp())
+"""
+
+HOMES = (
+    ("oversight.decide_escalation", "/inbox/?view=mine"),
+    ("access.manage_access", "/control/"),
+    ("workflows.operate_run", "/runs/?state=attention"),
+    ("kpis.view_kpi", "/dashboards/overview/"),
+    ("audit.view_entry", "/audit/"),
+)
+"""Whoever holds the permission begins there; the first that fits."""
+
+
+def permissions_held_by(actor: User) -> frozenset[str]:
+    """Every permission that ``actor`` holds anywhere by role; one query. The menu shows what it admits."""
+    if not actor.is_active:
+        return frozenset()
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, [actor.pk])
+        return frozenset(row[0] for row in cursor.fetchall())
+
+
+def home_of(actor: User) -> str:
+    """The address at which ``actor`` begins."""
+    held = permissions_held_by(actor)
+    return next((url for permission, url in HOMES if permission in held), "/help/")
+
+
+def inbox_count_for(actor: User) -> int:
+    """How many items wait for ``actor``, for the menu."""
+    return waiting_count_for(actor)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the health list. ``tone``: ok, warn or bad."""
+
+    tone: str
+    title: str
+    detail: str
+    url: str
+
+
+def health_for(actor: User) -> list[Finding]:
+    """What needs an admin's attention now, gravest first; a line that says so where nothing does."""
+    found = [
+        *_halts(actor),
+        *_connectors(actor),
+        *_deliveries(actor),
+        *_lag(actor),
+        *_keys(actor),
+        *_owners(actor),
+        *_denials(actor),
+        *_unknown(actor),
+    ]
+    order = {"bad": 0, "warn": 1, "ok": 2}
+    return sorted(found, key=lambda finding: order[finding.tone])
+
+
+def _halts(actor: User) -> list[Finding]:
+    return [
+        Finding("bad", _("%s is halted") % (halt.target or _("Everything")), halt.reason, "/halts/")
+        for halt in engaged_for(actor)
+    ]
+
+
+def _connectors(actor: User) -> list[Finding]:
+    found = []
+    for connector in connectors_for(actor):
+        health = connector_health_for(actor, connector)
+        if health.error_share is not None and health.error_share >= TROUBLED_SHARE:
+            share = round(health.error_share * 100)
+            detail = _("%(share)d %% of its last %(n)d calls went wrong.") % {"share": share, "n": health.calls}
+            found.append(
+                Finding("bad", _("%s is in trouble") % connector.name, detail, f"/connectors/{connector.slug}/")
+            )
+    return found
+
+
+def _deliveries(actor: User) -> list[Finding]:
+    if not (count := overdue_deliveries_for(actor)[:100].count()):
+        return []
+    title = ngettext("%d reaction keeps failing", "%d reactions keep failing", count) % count
+    return [Finding("bad", title, _("Something that should have followed did not. The log says why."), "/audit/")]
+
+
+def _lag(actor: User) -> list[Finding]:
+    lag_s = lag_s_for(actor, "kpis")
+    if lag_s < LAG_S:
+        return []
+    return [Finding("warn", _("Dashboards are %d s behind") % lag_s, _("The scheduler may be down."), "/dashboards/")]
+
+
+def _keys(actor: User) -> list[Finding]:
+    agents = agents_for(actor).filter(state__in=WORKING)
+    soon = (
+        AgentCredential.objects.filter(
+            AgentCredential.live(), agent__in=agents, expires_at__lt=ClockTimestamp() + timedelta(days=EXPIRING_DAYS)
+        )
+        .select_related("agent")
+        .order_by("expires_at")
+    )
+    found = [
+        Finding(
+            "warn",
+            _("A key of %s expires soon") % key.agent.name,
+            _("Make a new one; both work until then."),
+            f"/agents/{key.agent.slug}/",
+        )
+        for key in soon
+    ]
+    keyless = agents.exclude(pk__in=AgentCredential.objects.filter(AgentCredential.live()).values("agent"))
+    return found + [
+        Finding("warn", _("%s has no key") % agent.name, _("It cannot ask for anything."), f"/agents/{agent.slug}/")
+        for agent in keyless
+    ]
+
+
+def _owners(actor: User) -> list[Finding]:
+    left = agents_for(actor).filter(Q(owner__is_active=False), state__in=WORKING)
+    return [
+        Finding("bad", _("%s has no owner") % agent.name, _("%s has left.") % agent.owner, f"/agents/{agent.slug}/")
+        for agent in left
+    ]
+
+
+def _denials(actor: User) -> list[Finding]:
+    day = actions_for(actor).filter(state=ActionState.DENIED, created_at__gt=ClockTimestamp() - timedelta(days=1))
+    if not (count := day.count()):
+        return []
+    title = ngettext("%d action was denied today", "%d actions were denied today", count) % count
+    return [
+        Finding(
+            "warn",
+            title,
+            _("Look whether agents try what they should not, or rules say too little."),
+            "/actions/?state=denied",
+        )
+    ]
+
+
+def _unknown(actor: User) -> list[Finding]:
+    if not (count := actions_for(actor).filter(state=ActionState.UNKNOWN).count()):
+        return []
+    title = ngettext("The outcome of %d action is unknown", "The outcomes of %d actions are unknown", count) % count
+    return [Finding("bad", title, _("A person must find out what the system did."), "/actions/?state=unknown")]

@@ -1,0 +1,39 @@
+"""Addresses composed of several apps."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from apps.console.api import halts as halts_api
+from apps.console.views import access, actions, agents, audit, halts, home
+
+pages = [
+    path("", home.home, name="home"),
+    path("control/", home.control, name="control"),
+    path("help/", home.help_page, name="help"),
+    path("settings/", home.settings_page, name="settings"),
+    path("search/", home.search, name="search"),
+    path("actions/", actions.actions, name="actions"),
+    path("actions/<uuid:action_id>/", actions.action, name="action"),
+    path("agents/", agents.agents, name="agents"),
+    path("agents/<slug:slug>/", agents.agent, name="agent"),
+    path("agents/<slug:slug>/permissions/", agents.permit, name="permit"),
+    path("agents/<slug:slug>/permissions/<str:operation>/revoke/", agents.forbid, name="forbid"),
+    path("agents/<slug:slug>/keys/", agents.make_key, name="make-key"),
+    path("agents/<slug:slug>/keys/<uuid:credential_id>/revoke/", agents.end_key, name="end-key"),
+    path("agents/<slug:slug>/state/", agents.move, name="move"),
+    path("access/", access.access, name="access"),
+    path("access/people/<str:username>/", access.person, name="person"),
+    path("access/people/<str:username>/roles/", access.give, name="give"),
+    path("access/grants/<uuid:grant_id>/revoke/", access.take, name="take"),
+    path("halts/", halts.halts, name="halts"),
+    path("halts/engage/", halts.engage, name="engage"),
+    path("halts/<uuid:halt_id>/lift/", halts.lift, name="lift"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/<int:entry_id>/", audit.entry, name="entry"),
+    path("favicon.ico", RedirectView.as_view(url="/static/mark.svg", permanent=True), name="favicon"),
+]
+
+endpoints = [
+    path("halts/", halts_api.Halts.as_view(), name="halts"),
+    path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),
+]

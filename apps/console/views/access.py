@@ -1,0 +1,80 @@
+"""Who holds what and why; giving and taking roles."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.access.selectors import grant_for, grants_for, people_for, person_for, queues_for, roles_for, units_for
+from apps.access.services import grant_role, revoke_role
+from apps.console import selectors
+from apps.console.forms import GrantRoleForm, RevokeRoleForm
+from apps.core.errors import NotAllowedError
+from apps.core.gate import holds
+from apps.core.http import Request
+
+PERM = "access.manage_access"
+
+
+@require_GET
+def access(request: Request) -> HttpResponse:
+    """People, roles, units and queues."""
+    if not holds(request.user, PERM):
+        raise NotAllowedError
+    context = {
+        "grants": grants_for(request.user),
+        "people": people_for(request.user),
+        "roles": roles_for(request.user),
+        "units": units_for(request.user),
+        "queues": queues_for(request.user).filter(pk__isnull=False),
+    }
+    return render(request, "console/access.html", context)
+
+
+def _person(request: Request, username: str, *, form: GrantRoleForm | None = None, status: int = 200) -> HttpResponse:
+    person = person_for(request.user, username)
+    context = {
+        "person": person,
+        "grants": grants_for(request.user).filter(user=person),
+        "rights": selectors.rights_of(request.user, person),
+        "form": form or _form(request),
+    }
+    return render(request, "console/person.html", context, status=status)
+
+
+def _form(request: Request, *bound: object) -> GrantRoleForm:
+    return GrantRoleForm(*bound, roles=roles_for(request.user), units=units_for(request.user))
+
+
+@require_GET
+def person(request: Request, username: str) -> HttpResponse:
+    """One person: what they hold, and why each right is theirs."""
+    return _person(request, username)
+
+
+@require_POST
+def give(request: Request, username: str) -> HttpResponse:
+    """Give a role."""
+    holder = person_for(request.user, username)
+    form = _form(request, request.POST)
+    if not form.is_valid():
+        return _person(request, username, form=form, status=422)
+    asked = form.cleaned_data
+    grant_role(request.user, user=holder, role=asked["role"], unit=asked["unit"], until=asked["until"])
+    messages.success(request, _("Granted. It holds from their next request on."))
+    return redirect("console:person", username=username)
+
+
+@require_POST
+def take(request: Request, grant_id: UUID) -> HttpResponse:
+    """Take a role away."""
+    grant = grant_for(request.user, grant_id)
+    form = RevokeRoleForm(request.POST)
+    if not form.is_valid():
+        return _person(request, grant.user.username, status=422)
+    revoke_role(request.user, grant=grant, reason=form.cleaned_data["reason"])
+    messages.success(request, _("Revoked. It is gone from their next request on."))
+    return redirect("console:person", username=grant.user.username)

@@ -1,0 +1,68 @@
+"""Everything that agents attempted, and one attempt from request to outcome."""
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from apps.agents.rules import ActionState
+from apps.agents.selectors import action_for, actions_for
+from apps.audit.selectors import trail_for
+from apps.connectors.selectors import effect_for
+from apps.core.api import after
+from apps.core.errors import NotAllowedError
+from apps.core.gate import holds
+from apps.core.http import Request, wants_fragment
+from apps.oversight.selectors import grant_of_action, items_of_action
+from apps.policies.selectors import matched_rules_for
+
+PAGE = 50
+FILTERS = {"state": "state", "agent": "agent__slug", "operation": "operation", "workflow": "workflow"}
+
+
+@require_GET
+def actions(request: Request) -> HttpResponse:
+    """Actions, newest first; filters are in the address."""
+    if not holds(request.user, "agents.view_agent"):
+        raise NotAllowedError
+    asked = {name: request.GET.get(name, "").strip() for name in FILTERS}
+    rows = actions_for(request.user)
+    for name, value in asked.items():
+        if value:
+            rows = rows.filter(**{FILTERS[name]: value})
+    if before := _uuid(request.GET.get("before", "")):
+        rows = rows.filter(after(("-id",), [before]))
+    found = list(rows[: PAGE + 1])
+    context = {
+        "actions": found[:PAGE],
+        "following": found[PAGE - 1].pk if len(found) > PAGE else None,
+        "states": list(ActionState),
+        "asked": asked,
+        "filtered": any(asked.values()),
+    }
+    template = "console/_actions.html" if wants_fragment(request) else "console/actions.html"
+    return render(request, template, context)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@require_GET
+def action(request: Request, action_id: UUID) -> HttpResponse:
+    """One action: what was asked, what policy said, who decided, what came of it, and the ledger's lines about it."""
+    found = action_for(request.user, action_id)
+    context = {
+        "action": found,
+        "rules": matched_rules_for(request.user, found.verdict),
+        "items": items_of_action(request.user, found),
+        "grant": grant_of_action(request.user, found),
+        "effect": effect_for(request.user, found),
+        "trail": trail_for(request.user, found.trail),
+    }
+    template = "console/_action.html" if wants_fragment(request) else "console/action.html"
+    return render(request, template, context)

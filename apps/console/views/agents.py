@@ -1,0 +1,152 @@
+"""The inventory, and one agent with everything that concerns it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.agents.models import Agent
+from apps.agents.rules import AGENT_MOVES, AgentState
+from apps.agents.selectors import actions_for, agent_for, agents_for, credentials_for
+from apps.agents.services import change_state, create_credential, revoke_credential
+from apps.connectors.selectors import all_operations_for, operation_for
+from apps.connectors.services import grant_operation, revoke_operation
+from apps.console import selectors
+from apps.console.forms import CredentialForm, PermissionForm, ReasonForm, StateForm
+from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
+from apps.core.gate import holds
+from apps.core.http import Request
+from apps.halts.selectors import affecting_for
+
+MANAGE = "agents.manage_agent"
+
+
+@require_GET
+def agents(request: Request) -> HttpResponse:
+    """The inventory; filters are in the address."""
+    if not holds(request.user, "agents.view_agent"):
+        raise NotAllowedError
+    rows = agents_for(request.user)
+    state, text = request.GET.get("state", ""), request.GET.get("q", "").strip()
+    if state in list(AgentState):
+        rows = rows.filter(state=state)
+    if text:
+        rows = rows.filter(name__icontains=text)
+    context = {"agents": rows, "states": list(AgentState), "state": state, "q": text, "filtered": bool(state or text)}
+    return render(request, "console/agents.html", context)
+
+
+def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) -> HttpResponse:
+    may_manage = holds(request.user, MANAGE, found)
+    operations = all_operations_for(request.user).filter(state="active")
+    narrowing = request.GET.get("narrow", "")
+    context = {
+        "agent": found,
+        "words": selectors.words_for(request.user, found),
+        "not_permitted": selectors.not_permitted_for(request.user, found),
+        "credentials": credentials_for(request.user, found) if may_manage else [],
+        "versions": found.versions.order_by("-number"),
+        "actions": actions_for(request.user).filter(agent=found)[:8],
+        "halts": affecting_for(request.user, found.slug, found.unit_id),
+        "may_manage": may_manage,
+        "moves": sorted(AGENT_MOVES[AgentState(found.state)]),
+        "narrowing": narrowing,
+        "permission_form": PermissionForm(operations=operations, initial={"operation": narrowing}),
+        "credential_form": CredentialForm(),
+        "state_form": StateForm(),
+        **forms,
+    }
+    return render(request, "console/agent.html", context, status=status)
+
+
+@require_GET
+@never_cache
+def agent(request: Request, slug: str) -> HttpResponse:
+    """One agent: what it may, must ask, may never and has used; keys, versions, state."""
+    return _page(request, agent_for(request.user, slug))
+
+
+@require_POST
+def permit(request: Request, slug: str) -> HttpResponse:
+    """Grant an operation, or change what was granted: parameters and end."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    form = PermissionForm(request.POST, operations=all_operations_for(request.user).filter(state="active"))
+    if not form.is_valid():
+        return _page(request, found, status=422, permission_form=form, open_form="permission")
+    asked = form.cleaned_data
+    try:
+        grant_operation(
+            request.user,
+            holder=found.user,
+            operation=asked["operation"],
+            fields=asked["fields_text"],
+            until=asked["until"],
+            reason=asked["reason"],
+        )
+    except InvalidError as error:
+        for path, problems in error.errors.items():
+            field = "until" if path == "until" else "fields_text" if path.startswith("fields") else None
+            form.add_error(field, [f"{path}: {problem}" if field == "fields_text" else problem for problem in problems])
+        return _page(request, found, status=422, permission_form=form, open_form="permission")
+    messages.success(request, _("Saved. It acts on the agent's next request."))
+    return redirect("console:agent", slug=slug)
+
+
+@require_POST
+def forbid(request: Request, slug: str, operation: str) -> HttpResponse:
+    """Take an operation away."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Nothing was revoked: say why."))
+        return _page(request, found, status=422)
+    revoke_operation(
+        request.user,
+        holder=found.user,
+        operation=operation_for(request.user, operation),
+        reason=form.cleaned_data["reason"],
+    )
+    messages.success(request, _("Revoked. The agent's next request for it is refused."))
+    return redirect("console:agent", slug=slug)
+
+
+@require_POST
+@never_cache
+def make_key(request: Request, slug: str) -> HttpResponse:
+    """Make a key and show it, once: in this answer, nowhere else."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    form = CredentialForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, status=422, credential_form=form, open_form="key")
+    issued = create_credential(request.user, agent=found, days=form.cleaned_data["days"])
+    return _page(request, found, issued=issued)
+
+
+@require_POST
+def end_key(request: Request, slug: str, credential_id: UUID) -> HttpResponse:
+    """Revoke a key."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    rows = credentials_for(request.user, found).select_related("agent__unit")
+    credential = rows.filter(pk=credential_id).first()
+    if credential is None:
+        raise NotFoundError
+    revoke_credential(request.user, credential=credential)
+    messages.success(request, _("Revoked. Whoever uses it from now on is refused and recorded."))
+    return redirect("console:agent", slug=slug)
+
+
+@require_POST
+def move(request: Request, slug: str) -> HttpResponse:
+    """Move an agent along its life."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    form = StateForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, status=422, state_form=form, open_form="state")
+    change_state(request.user, agent=found, to=form.cleaned_data["state"], reason=form.cleaned_data["reason"])
+    messages.success(request, _("Changed. It acts on the agent's next request."))
+    return redirect("console:agent", slug=slug)

@@ -1,0 +1,48 @@
+"""Searching the ledger, and one entry with its whole trail."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from apps.audit.selectors import entries_for, entry_for, trail_for
+from apps.console.forms import AuditFilterForm
+from apps.core.errors import NotAllowedError
+from apps.core.gate import holds
+from apps.core.http import Request, wants_fragment
+
+PAGE = 50
+
+
+@require_GET
+def audit(request: Request) -> HttpResponse:
+    """Entries, newest first; all filters are in the address."""
+    if not holds(request.user, "audit.view_entry"):
+        raise NotAllowedError
+    form = AuditFilterForm(request.GET or None)
+    asked = form.cleaned_data if form.is_bound and form.is_valid() else {}
+    rows = entries_for(
+        request.user,
+        trail=asked.get("trail"),
+        actor_name=asked.get("actor", ""),
+        subject=asked.get("subject", ""),
+        name=asked.get("name", ""),
+        since=asked.get("since"),
+        until=asked.get("until"),
+    )
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit():
+        rows = rows.filter(pk__lt=int(before[:18]))
+    found = list(rows[: PAGE + 1])
+    entries = found[:PAGE]
+    following = entries[-1].pk if len(found) > PAGE else None
+    context = {"form": form, "entries": entries, "following": following, "filtered": any(asked.values())}
+    status = 422 if form.is_bound and form.errors else 200
+    template = "console/_entries.html" if wants_fragment(request) else "console/audit.html"
+    return render(request, template, context, status=status)
+
+
+@require_GET
+def entry(request: Request, entry_id: int) -> HttpResponse:
+    """One entry, and everything that happened on its trail."""
+    found = entry_for(request.user, entry_id)
+    return render(request, "console/entry.html", {"entry": found, "trail": trail_for(request.user, found.trail_id)})

@@ -1,0 +1,59 @@
+"""Kill switches: two actions at most, without JavaScript."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.console import selectors
+from apps.console.forms import EngageForm, LiftForm
+from apps.core.gate import holds
+from apps.core.http import Request
+from apps.halts.selectors import engaged_for, halts_for
+from apps.halts.services import engage_halt, lift_halt
+
+
+def _page(request: Request, *, status: int = 200, form: EngageForm | None = None, lift: object = None) -> HttpResponse:
+    may_engage = holds(request.user, "halts.engage_halt")
+    context = {
+        "engaged": engaged_for(request.user),
+        "past": halts_for(request.user).filter(lifted_at__isnull=False)[:20],
+        "stoppable": selectors.stoppable_for(request.user) if may_engage else [],
+        "may_engage": may_engage,
+        "form": form or EngageForm(),
+        "lift": lift,
+    }
+    return render(request, "console/halts.html", context, status=status)
+
+
+@require_GET
+def halts(request: Request) -> HttpResponse:
+    """What is stopped, what can be stopped, what was."""
+    return _page(request)
+
+
+@require_POST
+def engage(request: Request) -> HttpResponse:
+    """Stop something."""
+    form = EngageForm(request.POST)
+    if not form.is_valid():
+        return _page(request, status=422, form=form)
+    asked = form.cleaned_data
+    unit = selectors.halt_target_for(request.user, asked["scope"], asked["target"])
+    engage_halt(request.user, scope=asked["scope"], target=asked["target"], unit=unit, reason=asked["reason"])
+    messages.success(request, _("Stopped. Nothing new starts there until somebody else lifts it."))
+    return redirect("console:halts")
+
+
+@require_POST
+def lift(request: Request, halt_id: UUID) -> HttpResponse:
+    """Let something go on."""
+    form = LiftForm(request.POST)
+    if not form.is_valid():
+        return _page(request, status=422, lift={"id": halt_id, "form": form})
+    lift_halt(request.user, halt_id=halt_id, reason=form.cleaned_data["reason"])
+    messages.success(request, _("Lifted."))
+    return redirect("console:halts")

@@ -1,0 +1,57 @@
+"""Where everybody begins, what an admin looks at first, help, settings, search."""
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET
+
+from apps.access.rules import PERMISSIONS
+from apps.console import selectors
+from apps.core.errors import NotAllowedError
+from apps.core.gate import holds
+from apps.core.http import Request, wants_fragment
+
+
+@require_GET
+def home(request: Request) -> HttpResponse:
+    """Send everybody to where their work begins."""
+    return redirect(selectors.home_of(request.user))
+
+
+@require_GET
+def control(request: Request) -> HttpResponse:
+    """The health list: what needs an admin's attention now."""
+    if not any(holds(request.user, perm) for perm in ("access.manage_access", "agents.manage_agent")):
+        raise NotAllowedError
+    template = "console/_health.html" if wants_fragment(request) else "console/control.html"
+    return render(request, template, {"findings": selectors.health_for(request.user)})
+
+
+@require_GET
+def help_page(request: Request) -> HttpResponse:
+    """How to work here: the keys, the words, the problem codes."""
+    held = selectors.permissions_held_by(request.user)
+    rights = [(name, PERMISSIONS[name]) for name in sorted(held) if name in PERMISSIONS]
+    return render(request, "console/help.html", {"rights": rights})
+
+
+@require_GET
+def settings_page(request: Request) -> HttpResponse:
+    """A person's own account, and how pages behave for them."""
+    return render(request, "console/settings.html")
+
+
+@require_GET
+def search(request: Request) -> HttpResponse:
+    """Jump to what a text names: an id, an agent, a workflow, an operation."""
+    text = request.GET.get("q", "").strip()[:200]
+    try:
+        wanted = UUID(text)
+    except ValueError:
+        wanted = None
+    found = selectors.found_for(request.user, text, wanted)
+    if len(found) == 1 and not wants_fragment(request):
+        return redirect(found[0].url)
+    template = "console/_found.html" if wants_fragment(request) else "console/search.html"
+    return render(request, template, {"q": text, "found": found})

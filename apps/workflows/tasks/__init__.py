@@ -1,0 +1,1 @@
+"""What follows in workflows from decisions, and what runs by the clock."""

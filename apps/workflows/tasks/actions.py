@@ -1,0 +1,31 @@
+"""Actions: what follows from decisions about them, and the effects that are due."""
+
+from uuid import UUID
+
+from apps.audit.models import Entry
+from apps.audit.tasks import reaction
+from apps.workflows.services import actions
+
+
+@reaction
+def carry_out_approved(entry: Entry) -> None:
+    """A person approved an action: the plane prepares to carry it out."""
+    if entry.payload.get("kind") == "action" and entry.payload.get("action"):
+        actions.prepare_action(entry.actor, action_id=UUID(str(entry.payload["action"])))
+
+
+@reaction
+def reconcile_unknown(entry: Entry) -> None:
+    """A person found out what the system did with an action whose outcome was unknown."""
+    if entry.payload.get("kind") == "unknown" and entry.payload.get("action"):
+        actions.reconcile_action(
+            entry.actor,
+            action_id=UUID(str(entry.payload["action"])),
+            answer=str(entry.payload.get("answer") or ""),
+            reason=str(entry.payload.get("reason") or ""),
+        )
+
+
+def perform_due_effects() -> int:
+    """Carry out what is due; how much was done."""
+    return actions.perform_due()
