@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, distributions, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUNTIME = PROJECT["project"]["dependencies"]
 DEVELOPMENT = PROJECT["dependency-groups"]["dev"]
+EXTRAS = {"kombu", "playwright"}  # Celery's transport, for its errors; the browser's, in a development command
 DUAL = {"text-unidecode"}  # Artistic License or GPL, at our choice
 
 
 def name_of(requirement: str) -> str:
-    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower()
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-")
 
 
 def documented(heading: str) -> list[str]:
@@ -34,6 +35,15 @@ def licence_of(distribution: Distribution) -> str:
 @pytest.mark.parametrize(("heading", "wanted"), [("To run", RUNTIME), ("To test", DEVELOPMENT)])
 def test_every_direct_dependency_is_justified_in_one_line(heading: str, wanted: list[str]) -> None:
     assert sorted(documented(heading)) == sorted(map(name_of, wanted))
+
+
+def test_every_import_is_of_a_direct_dependency() -> None:
+    files = [path for folder in ("apps", "controlplane") for path in (ROOT / folder).rglob("*.py")]
+    lines = re.compile(r"^\s*(?:from|import) ([a-zA-Z_]\w*)", re.MULTILINE)
+    imported = {name for path in files for name in lines.findall(path.read_text())}
+    owners = packages_distributions()
+    needed = {name_of(owners[name][0]) for name in imported if name in owners}
+    assert needed - EXTRAS <= {name_of(each) for each in RUNTIME}
 
 
 def test_nothing_installed_is_under_the_gpl_alone() -> None:
