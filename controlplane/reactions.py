@@ -6,10 +6,7 @@ whole ledger, in order. LIVE_TOPICS: what open pages and waiting requests are to
 
 from collections.abc import Mapping
 
-REACTIONS: Mapping[str, tuple[str, ...]] = {
-    "escalation.approved": ("apps.workflows.tasks.actions.carry_out_approved",),
-    "escalation.answered": ("apps.workflows.tasks.actions.reconcile_unknown",),
-}
+REACTIONS: Mapping[str, tuple[str, ...]] = {}
 
 PROJECTIONS: Mapping[str, str] = {}
 

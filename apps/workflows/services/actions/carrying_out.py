@@ -201,9 +201,8 @@ def reconcile_action(actor: User, *, action_id: UUID, answer: str, reason: str) 
     if action.state != ActionState.UNKNOWN:
         return  # the system answered after all
     succeeded = answer == HAPPENED
-    _finish(
-        actor, action, reconcile_effect(actor, effect=effect, succeeded=succeeded, reason=reason or answer or "reconciled")
-    )
+    found_out = reason or answer or "reconciled"
+    _finish(actor, action, reconcile_effect(actor, effect=effect, succeeded=succeeded, reason=found_out))
 
 
 @transaction.atomic
