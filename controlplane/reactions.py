@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 REACTIONS: Mapping[str, tuple[str, ...]] = {}
 
-PROJECTIONS: Mapping[str, str] = {}
+PROJECTIONS: Mapping[str, str] = {"kpis": "apps.kpis.tasks.fold_entries"}
 
 LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "action": ("action:{subject}", "actions"),

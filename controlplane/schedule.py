@@ -13,6 +13,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "reactions": (1, "apps.audit.tasks.deliver_reactions"),
     "projections": (1, "apps.audit.tasks.fold_projections"),
     "effects": (1, "apps.workflows.tasks.actions.perform_due_effects"),
+    "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
 }
 """Job -> (every how many seconds, function)."""

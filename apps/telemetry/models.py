@@ -25,7 +25,6 @@ class UsageRecord(Record):
     cache_read_tokens = models.PositiveBigIntegerField(default=0)
     cache_write_tokens = models.PositiveBigIntegerField(default=0)
     cost_minor = models.PositiveBigIntegerField(null=True)
-    currency = models.CharField(max_length=3, blank=True)
     workflow = models.CharField(max_length=63, blank=True)
     run_id = models.UUIDField(null=True)
     task_id = models.UUIDField(null=True)

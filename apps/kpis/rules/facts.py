@@ -136,3 +136,14 @@ def newest_by_id(runs: Sequence[RunSeen]) -> list[RunSeen]:
         if run.run_id not in found or found[run.run_id].entry_id <= run.entry_id:
             found[run.run_id] = run
     return list(found.values())
+
+
+def run_ids_of(facts: Facts) -> list[UUID]:
+    """The runs that a batch tells of, each once, in a steady order."""
+    rows: list[RunSeen | StepSeen | DecisionSeen | CostSeen] = [
+        *facts.runs,
+        *facts.steps,
+        *facts.decisions,
+        *facts.costs,
+    ]
+    return sorted({row.run_id for row in rows if row.run_id is not None})

@@ -1,6 +1,19 @@
 """What can happen to facts, rollups, prices, baselines and targets."""
 
 from apps.kpis.services.facts import write_facts
+from apps.kpis.services.folding import fold_entries
+from apps.kpis.services.goals import delete_goal, save_baseline, save_price, save_target
+from apps.kpis.services.history import import_history
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
 
-__all__ = ["recompute_rollups", "reconcile_rollups", "write_facts"]
+__all__ = [
+    "delete_goal",
+    "fold_entries",
+    "import_history",
+    "recompute_rollups",
+    "reconcile_rollups",
+    "save_baseline",
+    "save_price",
+    "save_target",
+    "write_facts",
+]

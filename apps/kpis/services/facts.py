@@ -22,6 +22,7 @@ from apps.kpis.rules.facts import (
     duration_ms,
     is_overridden,
     newest_by_id,
+    run_ids_of,
     runs_backwards,
     sla_met_of,
 )
@@ -72,7 +73,7 @@ def write_facts(*, facts: Facts, simulated: bool = False) -> int:
     """
     touched: Touched = set()
     runs = _news(newest_by_id(facts.runs))
-    run_ids = _run_ids(facts)
+    run_ids = run_ids_of(facts)
     sources = [cost.source_id for cost in facts.costs]
     decisions = [decision.escalation_id for decision in facts.decisions]
     touched |= _days_of(run_ids, decisions, sources)
@@ -93,16 +94,6 @@ def _news(runs: list[RunSeen]) -> list[RunSeen]:
     """Without what the table knows from a newer entry."""
     known = dict(RunFact.objects.filter(run_id__in=[run.run_id for run in runs]).values_list("run_id", "entry_id"))
     return [run for run in runs if known.get(run.run_id, -1) <= run.entry_id]
-
-
-def _run_ids(facts: Facts) -> list[UUID]:
-    rows: list[RunSeen | StepSeen | DecisionSeen | CostSeen] = [
-        *facts.runs,
-        *facts.steps,
-        *facts.decisions,
-        *facts.costs,
-    ]
-    return sorted({row.run_id for row in rows if row.run_id is not None})
 
 
 def _days_of(run_ids: Sequence[UUID], decisions: Sequence[UUID], sources: Sequence[UUID]) -> Touched:

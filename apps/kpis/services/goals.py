@@ -33,8 +33,8 @@ def save_baseline(
     n: int | None = None,
     period: str = "",
     owner: User | None = None,
-) -> str:
-    """Say how a KPI was before automation; ``created``, ``changed`` or ``unchanged``. Every change is in the ledger.
+) -> tuple[Baseline, str]:
+    """Say how a KPI was before automation; with ``created``, ``changed`` or ``unchanged``.
 
     ``value`` is in the KPI's own unit, counts and sums per day; no ``workflow`` means all of them.
     """
@@ -57,7 +57,8 @@ def save_baseline(
         "period": period,
         "owner": owner,
     }
-    return _save(actor, found or Baseline(slug=slug), is_new=found is None, values=values)
+    row = found or Baseline(slug=slug)
+    return row, _save(actor, row, is_new=found is None, values=values)
 
 
 @transaction.atomic
@@ -70,8 +71,8 @@ def save_target(
     workflow: str = "",
     direction: str = "",
     tolerance: Decimal | float = 0,
-) -> str:
-    """Say how a KPI should be; ``created``, ``changed`` or ``unchanged``. Direction: the KPI's own by default."""
+) -> tuple[Target, str]:
+    """Say how a KPI should be; with ``created``, ``changed`` or ``unchanged``. Direction: the KPI's own by default."""
     unit = _unit_of(workflow)
     require_manager(actor, unit, MANAGE)
     definition = _check_kpi(kpi, valued=value)
@@ -92,7 +93,8 @@ def save_target(
         "direction": direction or str(definition),
         "tolerance": _exact(tolerance),
     }
-    return _save(actor, found or Target(slug=slug), is_new=found is None, values=values)
+    row = found or Target(slug=slug)
+    return row, _save(actor, row, is_new=found is None, values=values)
 
 
 @transaction.atomic

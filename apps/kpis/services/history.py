@@ -10,7 +10,7 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import User
 from apps.kpis.models import HistoryImport, RunFact
 from apps.kpis.models.clock import database_now
-from apps.kpis.rules.facts import Facts
+from apps.kpis.rules.facts import Facts, run_ids_of
 from apps.kpis.services.facts import write_facts
 from apps.kpis.services.locks import hold_projection
 
@@ -44,8 +44,7 @@ def import_history(actor: User, *, facts: Facts) -> int:
 
 
 def _check(facts: Facts, now: datetime) -> None:
-    ids = {run.run_id for run in facts.runs}
     if any(run.finished_at is None or run.finished_at > now for run in facts.runs):
         raise InvalidError("A run of this history has not ended yet.")
-    if any(row.run_id not in ids for row in (*facts.steps, *facts.decisions, *facts.costs)):
+    if not set(run_ids_of(facts)) <= {run.run_id for run in facts.runs}:
         raise InvalidError("A fact of this history belongs to no run of it.")

@@ -1,0 +1,84 @@
+"""Folding the ledger into facts."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.audit.models import Entry
+from apps.kpis.models import PriceBook, RunFact
+from apps.kpis.rules.facts import Facts, run_ids_of
+from apps.kpis.services.facts import write_facts
+from apps.kpis.services.locks import hold_projection
+from apps.kpis.services.seen import (
+    action_costs_seen,
+    decisions_seen,
+    human_costs_seen,
+    repriced_costs_seen,
+    run_seen,
+    step_seen,
+    usage_costs_seen,
+)
+
+ESCALATION_ENDS = frozenset(
+    f"escalation.{state}"
+    for state in (
+        "approved",
+        "rejected",
+        "changes_requested",
+        "answered",
+        "expired",
+        "cancelled",
+        "superseded",
+        "invalidated",
+    )
+)
+ACTION_ENDS = frozenset({"action.succeeded", "action.failed"})
+
+
+@transaction.atomic
+def fold_entries(*, entries: Sequence[Entry]) -> int:
+    """Write the facts that these entries tell; how many. The same entries again change nothing."""
+    hold_projection()
+    facts = facts_in(entries)
+    if not len(facts):
+        return 0
+    invented = _simulated_runs(entries, facts)
+    for simulated in (False, True):
+        write_facts(facts=_part(facts, invented, simulated), simulated=simulated)
+    return len(facts)
+
+
+def facts_in(entries: Sequence[Entry]) -> Facts:
+    """The facts of these entries, in their order."""
+    runs = [run for entry in entries if entry.subject_kind == "run" and (run := run_seen(entry))]
+    steps = [step for entry in entries if entry.subject_kind == "step" and (step := step_seen(entry))]
+    decisions = decisions_seen({entry.subject_id for entry in entries if entry.name in ESCALATION_ENDS})
+    costs = human_costs_seen(decisions)
+    costs += action_costs_seen([entry for entry in entries if entry.name in ACTION_ENDS])
+    costs += usage_costs_seen([entry for entry in entries if entry.name == "usage.recorded"])
+    if changed := _models_in(entries):
+        costs += repriced_costs_seen(changed)
+    return Facts(runs, steps, decisions, costs)
+
+
+def _models_in(entries: Sequence[Entry]) -> set[str]:
+    ids = [entry.subject_id for entry in entries if entry.subject_kind == "pricebook"]
+    return set(PriceBook.objects.filter(pk__in=ids).values_list("model", flat=True)) if ids else set()
+
+
+def _simulated_runs(entries: Sequence[Entry], facts: Facts) -> set[UUID]:
+    """Runs of tests and rehearsals: they say so in their entries, and their facts said so before."""
+    told = {entry.subject_id for entry in entries if entry.subject_kind == "run" and entry.payload.get("simulated")}
+    others = set(run_ids_of(facts)) - told
+    known = RunFact.objects.filter(run_id__in=others, simulated=True).values_list("run_id", flat=True)
+    return told | set(known)
+
+
+def _part(facts: Facts, invented: set[UUID], simulated: bool) -> Facts:
+    return Facts(
+        [row for row in facts.runs if (row.run_id in invented) == simulated],
+        [row for row in facts.steps if (row.run_id in invented) == simulated],
+        [row for row in facts.decisions if (row.run_id in invented) == simulated],
+        [row for row in facts.costs if (row.run_id in invented) == simulated],
+    )

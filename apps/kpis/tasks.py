@@ -1,0 +1,14 @@
+"""What runs by the ledger and by the clock."""
+
+from apps.audit.models import Entry
+from apps.kpis import services
+
+
+def fold_entries(entries: list[Entry]) -> None:
+    """The projection ``kpis``: entries in order, in the transaction that moves its cursor."""
+    services.fold_entries(entries=entries)
+
+
+def reconcile_rollups() -> int:
+    """Each night: hold the rollups of the last weeks against the facts and mend them; how many buckets differed."""
+    return services.reconcile_rollups()

@@ -1,0 +1,71 @@
+"""Taking in what agents report."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.audit.services import record
+from apps.core.errors import InvalidError, NotAllowedError
+from apps.core.models import User
+from apps.telemetry.models import UsageRecord
+from apps.telemetry.selectors import work_for
+
+
+@transaction.atomic
+def record_usage(
+    actor: User,
+    *,
+    model: str,
+    input_tokens: int,
+    output_tokens: int,
+    cache_read_tokens: int = 0,
+    cache_write_tokens: int = 0,
+    cost_minor: int | None = None,
+    run_id: UUID | None = None,
+    task_id: UUID | None = None,
+    action_id: UUID | None = None,
+) -> UsageRecord:
+    """Keep what an agent says that one piece of its own work used. The entry carries what a price needs.
+
+    Raises NotAllowedError for anybody but an agent, NotFoundError for work that is not its own.
+    """
+    if not (actor.is_agent and actor.is_active):
+        raise NotAllowedError("Only an agent reports its usage.")
+    if sum(one is not None for one in (run_id, task_id, action_id)) != 1:
+        raise InvalidError(errors={"run": ["Name exactly one of run, task and action."]})
+    if cache_read_tokens + cache_write_tokens > input_tokens:
+        raise InvalidError(errors={"cache_read_tokens": ["More than input_tokens, which counts cached tokens too."]})
+    work = work_for(actor, run_id=run_id, task_id=task_id, action_id=action_id)
+    usage = UsageRecord.objects.create(
+        agent=actor.agent,
+        model=model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=cache_read_tokens,
+        cache_write_tokens=cache_write_tokens,
+        cost_minor=cost_minor,
+        workflow=work.workflow,
+        run_id=work.run_id,
+        task_id=work.task_id,
+        action_id=work.action_id,
+    )
+    record(
+        actor,
+        usage,
+        "usage.recorded",
+        unit=work.unit_id,
+        payload={
+            "model": model,
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "cache_read_tokens": cache_read_tokens,
+            "cache_write_tokens": cache_write_tokens,
+            "cost_minor": cost_minor,
+            "agent": actor.agent.slug,
+            "workflow": work.workflow,
+            "run": work.run_id,
+            "task": work.task_id,
+            "action": work.action_id,
+        },
+    )
+    return usage
