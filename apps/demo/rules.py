@@ -5,6 +5,37 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 CASE, AMOUNT = "case_id", "case_amount"
+SAMPLE_RUNS: tuple[tuple[str, dict[str, object]], ...] = (
+    ("expense-declaration", {"declaration_id": "D-1", "amount_minor": 4250, "currency": "EUR", "purpose": "taxi"}),
+    ("expense-declaration", {"declaration_id": "D-2", "amount_minor": 31840, "currency": "EUR", "purpose": "hotel"}),
+    ("expense-declaration", {"declaration_id": "D-3", "amount_minor": 78900, "currency": "EUR", "purpose": "flight"}),
+    ("expense-declaration", {"declaration_id": "D-4", "amount_minor": 9600, "currency": "EUR", "purpose": "dinner"}),
+    (
+        "purchase-order",
+        {
+            "request_id": "R-1",
+            "vendor_id": "V-104",
+            "suppliers": ["V-104", "V-100", "V-106"],
+            "requester": "olga@meridian.example",
+            "cost_center": "it",
+            "item": "projectors",
+            "quantity": 40,
+        },
+    ),
+    (
+        "purchase-order",
+        {
+            "request_id": "R-2",
+            "vendor_id": "V-107",
+            "suppliers": ["V-107", "V-105"],
+            "requester": "olga@meridian.example",
+            "cost_center": "office",
+            "item": "shelving",
+            "quantity": 5,
+        },
+    ),
+)
+"""What goes on when the demo starts for the first time: workflow and input."""
 
 
 class LogError(ValueError):

@@ -1,0 +1,57 @@
+"""Load the sample company; run again, it changes nothing that is there."""
+
+import json
+import os
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from apps.core.services import system_user
+from apps.demo.services import load_administrator, load_company, load_history, load_prices, make_keys, start_samples
+
+KEYS = "agent-keys.json"
+
+
+class Command(BaseCommand):
+    """``manage.py load_sample``: documents, prices, keys of the agents, history, first runs."""
+
+    help = "Load the sample company. Running it again changes nothing that is there."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """``--empty`` loads the user ``admin`` alone; ``--no-history`` and ``--no-runs`` leave those out."""
+        parser.add_argument("--empty", action="store_true")
+        parser.add_argument("--no-history", action="store_true")
+        parser.add_argument("--no-runs", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Say what came in, a line each."""
+        console = system_user("console")
+        if options["empty"]:
+            load_administrator(console)
+            return
+        self.stdout.write(f"documents: {len(load_company(console))} created or changed")
+        load_prices(console)
+        _write_keys(settings.ACP_DATA_DIR / KEYS, make_keys(console, known=_read_keys(settings.ACP_DATA_DIR / KEYS)))
+        if not options["no_history"]:
+            self.stdout.write(f"history: {load_history(console)} simulated runs")
+        if not options["no_runs"]:
+            self.stdout.write(f"runs: {start_samples(console)} started")
+
+
+def _read_keys(path: Path) -> dict[str, str]:
+    try:
+        keys: dict[str, str] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return keys
+
+
+def _write_keys(path: Path, keys: dict[str, str]) -> None:
+    """Whole or not at all, and for the owner's eyes."""
+    draft = path.with_suffix(".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(keys, file, indent=1)
+    draft.replace(path)

@@ -1,0 +1,49 @@
+"""Run the expense declaration workflow on real cases of an event log."""
+
+import csv
+import gzip
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.core.models import User
+from apps.core.services import system_user
+from apps.demo.rules import Declaration, LogError, declarations_in
+from apps.demo.services import submit_declarations
+
+
+class Command(BaseCommand):
+    """``manage.py submit_declarations FILE --cases N``: the number started stands alone on the last line."""
+
+    help = "Start one expense declaration run per real case of an event log (CSV, also .gz)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The file, how many of its cases, and who submits them."""
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--cases", type=int, required=True)
+        parser.add_argument("--as", dest="username", default="", help="a person; without it, the console")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Read, start, count."""
+        if options["cases"] < 1:
+            raise CommandError("--cases is a number above zero.")
+        declarations = _read(options["file"], options["cases"])
+        actor = system_user("console") if not options["username"] else _person(options["username"])
+        self.stdout.write(str(submit_declarations(actor, declarations=declarations)))
+
+
+def _read(path: Path, limit: int) -> list[Declaration]:
+    try:
+        with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
+            return declarations_in(csv.DictReader(file), limit=limit)
+    except (OSError, UnicodeDecodeError, EOFError, csv.Error, LogError) as error:
+        raise CommandError(f"{path}: {error}") from error
+
+
+def _person(username: str) -> User:
+    found = User.objects.filter(username=username, kind="human", is_active=True).first()
+    if found is None:
+        raise CommandError(f"There is no person {username}.")
+    return found

@@ -1,0 +1,131 @@
+"""Bringing the sample company to life: its documents, its prices, its past, its keys, its first runs."""
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from apps.access.models import BusinessUnit, Role
+from apps.access.rules import ADMINISTRATOR
+from apps.access.services import grant_role, save_person
+from apps.agents.models import Agent, AgentCredential
+from apps.agents.rules import AgentState
+from apps.agents.services import create_credential, revoke_credential
+from apps.agents.services.credentials import MAX_LIVE
+from apps.configuration.services import apply_documents
+from apps.core.keys import read_key
+from apps.core.models import ClockTimestamp, User
+from apps.demo.rules import SAMPLE_RUNS, Declaration
+from apps.demo.selectors import PASSWORD
+from apps.demo.systems.keys import keys_in
+from apps.kpis.models import HistoryImport
+from apps.kpis.models.clock import database_now
+from apps.kpis.rules.facts import Facts
+from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.selectors.zones import reporting_zone
+from apps.kpis.services.goals import save_price
+from apps.kpis.services.history import import_history
+from apps.workflows.models import Run
+from apps.workflows.services import start_run
+
+COMPANY = Path(__file__).parent / "company"
+SYSTEMS_URL = "http://127.0.0.1:8099"
+PRICES_MICRO = {"demo-small": ("0.25", "1.25"), "demo-large": ("3", "15")}
+FRESH = timedelta(days=14)
+HISTORY_DAYS, HISTORY_SEED = 91, 7
+
+
+def load_company(actor: User, *, only: str = "*.yaml") -> list[str]:
+    """Apply the documents; a line per object that was created or changed.
+
+    The systems' tokens and the people's password go into this process's environment, where ``apply`` looks for them.
+    """
+    os.environ.update(keys_in(settings.ACP_DATA_DIR))
+    os.environ.setdefault("ACP_DEMO_PASSWORD", PASSWORD)
+    address = os.environ.get("ACP_SYSTEMS_URL", SYSTEMS_URL)
+    texts = {path.name: path.read_text().replace(SYSTEMS_URL, address) for path in sorted(COMPANY.glob(only))}
+    return apply_documents(actor, texts=texts)
+
+
+@transaction.atomic
+def load_prices(actor: User) -> None:
+    """What the sample agents' models cost per token."""
+    since = datetime(2020, 1, 1, tzinfo=UTC)
+    for model, (input_micro, output_micro) in PRICES_MICRO.items():
+        save_price(
+            actor,
+            model=model,
+            valid_from=since,
+            input_micro=Decimal(input_micro),
+            output_micro=Decimal(output_micro),
+        )
+
+
+def load_history(actor: User) -> int:
+    """A quarter of simulated runs, once, through the fact writer; how many."""
+    if HistoryImport.objects.exists():
+        return 0
+    unit = BusinessUnit.objects.in_bulk(field_name="slug")
+    facts = Facts()
+    for traits in sample_traits(unit["procurement"].pk, unit["finance"].pk):
+        zone, until = reporting_zone(), database_now()
+        told = history_of(traits, seed=HISTORY_SEED, until=until, days=HISTORY_DAYS, zone=zone)
+        for name in ("runs", "steps", "decisions", "costs"):
+            getattr(facts, name).extend(getattr(told, name))
+    return import_history(actor, facts=facts)
+
+
+@transaction.atomic
+def load_administrator(actor: User) -> None:
+    """The one user of a demo without a sample company."""
+    password = os.environ.get("ACP_DEMO_PASSWORD") or PASSWORD
+    user, _ = save_person(actor, username="admin", name="Administrator", email="admin@example.com", password=password)
+    grant_role(actor, user=user, role=Role.objects.get(slug=ADMINISTRATOR), unit=None)
+
+
+@transaction.atomic
+def make_keys(actor: User, *, known: Mapping[str, str]) -> dict[str, str]:
+    """A key for each working agent that has none in ``known`` which still lives for a while; all keys by slug."""
+    keys: dict[str, str] = {}
+    for agent in Agent.objects.exclude(state=AgentState.RETIRED).exclude(slug="newcomer").select_related("unit"):
+        key = known.get(agent.slug, "")
+        keys[agent.slug] = key if _lives(agent, key) else _new_key(actor, agent)
+    return keys
+
+
+def _lives(agent: Agent, text: str) -> bool:
+    key = read_key(text, "acp_agt")
+    fresh = AgentCredential.objects.filter(revoked_at=None, expires_at__gt=ClockTimestamp() + FRESH, agent=agent)
+    return key is not None and fresh.filter(digest=key.digest).exists()
+
+
+def _new_key(actor: User, agent: Agent) -> str:
+    """A new key; the oldest goes where two live already, since nobody has kept it."""
+    live = agent.credentials.filter(AgentCredential.live()).order_by("id")
+    if len(live) >= MAX_LIVE:
+        revoke_credential(actor, credential=live[0], reason="The sample company's file of keys was lost.")
+    return create_credential(actor, agent=agent).text
+
+
+def start_samples(actor: User) -> int:
+    """A few runs, so that something goes on before the first agent looks; none when there ever were any."""
+    if Run.objects.exists():
+        return 0
+    for workflow, given in SAMPLE_RUNS:
+        start_run(actor, workflow=workflow, input=dict(given))
+    return len(SAMPLE_RUNS)
+
+
+def submit_declarations(actor: User, *, declarations: Iterable[Declaration]) -> int:
+    """Start one *expense declaration* run per declaration that never had one; how many were started."""
+    wanted = {declaration.key: declaration for declaration in declarations}
+    runs = Run.objects.filter(workflow__slug="expense-declaration", key__in=wanted)
+    there = set(runs.values_list("key", flat=True))
+    for key, declaration in wanted.items():
+        if key not in there:
+            start_run(actor, workflow="expense-declaration", input=declaration.input)
+    return len(wanted.keys() - there)
