@@ -32,6 +32,7 @@ from apps.core.rules import ValueProblem
 
 MANAGE, USE = "connectors.manage_connector", "connectors.use_operation"
 RECENT_CALLS = 50
+TROUBLES = 10
 RECENT_DAYS = 30
 NOT_GRANTED = _("Your permission does not cover this parameter.")
 
@@ -182,6 +183,19 @@ def health_for(actor: User, connector: Connector) -> Health:
         codes=dict(Counter(str(row[2]) for row in troubled).most_common()),
         waiting=rows.exclude(state__in=[EffectState.SUCCEEDED, EffectState.FAILED, EffectState.COMPENSATED]).count(),
     )
+
+
+def troubles_for(actor: User, connector: Connector) -> QuerySet[Effect]:
+    """The last ten calls that went wrong, newest first."""
+    rows = Effect.objects.filter(connector__in=connectors_for(actor), connector=connector, in_trouble=True)
+    return rows.select_related("operation").order_by("-settled_at")[:TROUBLES]
+
+
+def operations_of_for(actor: User, connector: Connector) -> QuerySet[Operation]:
+    """A system's operations that are not retired, each with how many may use it now (``holders``)."""
+    holders = Count("permissions", filter=Q(permissions__until=None) | Q(permissions__until__gt=ClockTimestamp()))
+    rows = all_operations_for(actor).filter(connector=connector).exclude(state=ConnectorState.RETIRED)
+    return rows.annotate(holders=holders)
 
 
 def what_agent_may_for(actor: User, agent: Agent) -> list[MayUse]:

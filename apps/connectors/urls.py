@@ -1,10 +1,18 @@
 """Addresses of systems, operations and permissions."""
 
-from django.urls import URLPattern, path
+from django.urls import path
 
+from apps.connectors import views
 from apps.connectors.api import connectors, operations, permissions
 
-pages: list[URLPattern] = []
+pages = [
+    path("connectors/", views.connectors, name="connectors"),
+    path("connectors/<slug:slug>/", views.connector, name="connector"),
+    path("connectors/<slug:slug>/secret/", views.rotate, name="rotate"),
+    path("connectors/<slug:slug>/state/", views.move, name="move"),
+    path("connectors/<slug:slug>/probe/", views.probe, name="probe"),
+    path("connectors/<slug:slug>/operations/<str:operation>/state/", views.move_operation, name="move-operation"),
+]
 
 endpoints = [
     path("connectors/", connectors.Connectors.as_view(), name="connectors"),

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -56,43 +56,64 @@ class EgressRefusedError(Exception):
 
 def send(call: Call) -> CallResult:
     """Make the call. Never raises for what the network or the other side does: that is what the result says."""
+    return _timed(call, lambda deadline: _asked(call, deadline))
+
+
+def probe(origin: Origin, *, allow_internal: bool, timeout_s: float) -> CallResult:
+    """Connect and hang up; ``answered`` when that worked. Nothing is sent but a TLS handshake."""
+    call = Call("HEAD", origin, "/", timeout_s, allow_internal)
+    return _timed(call, lambda deadline: _greeted(call, deadline))
+
+
+def _timed(call: Call, attempt: Callable[[float], CallResult]) -> CallResult:
+    """What the attempt says, or what stopped it, with the time it took."""
     begun = time.monotonic()
-    deadline = begun + call.timeout_s
-
-    def ended(end: CallEnd, error: str = "", **more: Any) -> CallResult:
-        return CallResult(end, error=error, duration_ms=round((time.monotonic() - begun) * 1000), **more)
-
+    place = call.origin.authority
     try:
-        addresses = _checked_addresses(call, deadline)
-        status, headers, raw = _exchange(call, addresses, deadline)
+        result = attempt(begun + call.timeout_s)
     except EgressRefusedError as error:
-        return ended(CallEnd.REFUSED, str(error))
+        result = CallResult(CallEnd.REFUSED, error=str(error))
     except _TooLarge:
-        return ended(CallEnd.BROKEN, f"The answer is larger than {RESPONSE_BYTES_MAX} bytes.")
+        result = CallResult(CallEnd.BROKEN, error=f"The answer is larger than {RESPONSE_BYTES_MAX} bytes.")
     except NOT_BEGUN as error:
-        return ended(CallEnd.UNREACHABLE, f"{call.origin.authority} cannot be reached ({type(error).__name__}).")
+        result = CallResult(CallEnd.UNREACHABLE, error=f"{place} cannot be reached ({type(error).__name__}).")
     except SILENCE as error:
-        return ended(CallEnd.SILENT, f"{call.origin.authority} gave no answer ({type(error).__name__}).")
+        result = CallResult(CallEnd.SILENT, error=f"{place} gave no answer ({type(error).__name__}).")
     except httpcore.ProtocolError:
-        return ended(CallEnd.BROKEN, f"{call.origin.authority} did not speak HTTP.")
-    return _read(call, status, headers, raw, ended)
+        result = CallResult(CallEnd.BROKEN, error=f"{place} did not speak HTTP.")
+    return replace(result, duration_ms=round((time.monotonic() - begun) * 1000))
 
 
-def _read(call: Call, status: int, headers: dict[str, str], raw: bytes, ended: Callable[..., CallResult]) -> CallResult:
+def _asked(call: Call, deadline: float) -> CallResult:
+    status, headers, raw = _exchange(call, _checked_addresses(call, deadline), deadline)
+    return _read(call, status, headers, raw)
+
+
+def _greeted(call: Call, deadline: float) -> CallResult:
+    stream = _Guarded(_checked_addresses(call, deadline), deadline).connect_tcp(call.origin.host, call.origin.port)
+    try:
+        if call.origin.scheme == "https":
+            stream = stream.start_tls(_tls(), call.origin.host)
+    finally:
+        stream.close()
+    return CallResult(CallEnd.ANSWERED)
+
+
+def _read(call: Call, status: int, headers: dict[str, str], raw: bytes) -> CallResult:
     """What the answer says; its words are kept only masked and cut."""
-    later = retry_after_s(headers.get("retry-after"))
     if status in FINE:
         if headers.get("content-encoding", "identity") != "identity":
-            return ended(CallEnd.BROKEN, "The answer is compressed, which was not asked for.", status=status)
+            return CallResult(CallEnd.BROKEN, status, error="The answer is compressed, which was not asked for.")
         try:
             found = answer_of(raw)
         except ValueProblem as problem:
             why = redacted(str(problem), call.masks)
-            return ended(CallEnd.BROKEN, f"The answer cannot be read: {why}", status=status)
-        return ended(CallEnd.ANSWERED, status=status, result=redacted(found, call.masks))
+            return CallResult(CallEnd.BROKEN, status, error=f"The answer cannot be read: {why}")
+        return CallResult(CallEnd.ANSWERED, status, result=redacted(found, call.masks))
     if status in ERRORS:
-        return ended(CallEnd.ANSWERED, shown(raw, call.masks), status=status, retry_after_s=later)
-    return ended(CallEnd.BROKEN, f"The answer is a {status}; redirects are not followed.", status=status)
+        later = retry_after_s(headers.get("retry-after"))
+        return CallResult(CallEnd.ANSWERED, status, retry_after_s=later, error=shown(raw, call.masks))
+    return CallResult(CallEnd.BROKEN, status, error=f"The answer is a {status}; redirects are not followed.")
 
 
 def _checked_addresses(call: Call, deadline: float) -> list[str]:

@@ -1,6 +1,12 @@
 """Commands on systems, secrets, operations, permissions and effects."""
 
-from apps.connectors.services.connectors import change_connector_state, drop_secret, save_connector, set_secret
+from apps.connectors.services.connectors import (
+    change_connector_state,
+    drop_secret,
+    probe_connector,
+    save_connector,
+    set_secret,
+)
 from apps.connectors.services.effects import (
     Due,
     DueEffect,
@@ -32,6 +38,7 @@ __all__ = [
     "narrow_operation",
     "postpone_effect",
     "prepare_effect",
+    "probe_connector",
     "reconcile_effect",
     "recover_effect",
     "revoke_operation",

@@ -11,10 +11,11 @@ from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.audit.services import advance, record
 from apps.connectors.adapters import envelope
+from apps.connectors.adapters.http import probe
 from apps.connectors.models import Connector, ConnectorSecret
-from apps.connectors.rules import ConnectorState, origin_of
+from apps.connectors.rules import CallEnd, ConnectorState, origin_of
 from apps.connectors.selectors import MANAGE
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from apps.core.models import ClockTimestamp, User
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -26,6 +27,7 @@ AUTH_KEYS = {"none": set(), "bearer": set(), "basic": {"username"}, "header": {"
 ADAPTERS = ("http",)
 SECRET_MAX = 4096
 MAIN = "main"
+PROBE_S = 5
 
 
 @transaction.atomic
@@ -112,6 +114,22 @@ def change_connector_state(actor: User, *, connector: Connector, to: str, reason
         raise InvalidError(errors={"reason": [_("Say why.")]})
     advance(actor, connector, to, payload={"reason": reason.strip()})
     return connector
+
+
+def probe_connector(actor: User, *, connector: Connector) -> int:
+    """Resolve, check and connect (TLS too), sending nothing; the milliseconds it took. Raises UnavailableError.
+
+    Never inside a transaction: it waits for the network, at most five seconds.
+    """
+    require_manager(actor, connector.unit, MANAGE)
+    result = probe(origin_of(connector.base_url), allow_internal=connector.allow_internal, timeout_s=PROBE_S)
+    reached = result.end == CallEnd.ANSWERED
+    with transaction.atomic():
+        payload = {"reached": reached, "error": result.error, "duration_ms": result.duration_ms}
+        record(actor, connector, "probed", payload=payload)
+    if not reached:
+        raise UnavailableError(result.error)
+    return result.duration_ms
 
 
 @transaction.atomic

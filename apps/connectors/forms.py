@@ -1,0 +1,30 @@
+"""What a person may type: a secret, a state, a reason."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.connectors.rules import ConnectorState
+
+STATES = (
+    (ConnectorState.ACTIVE, _("In use")),
+    (ConnectorState.DISABLED, _("Disabled: refuse every call until it is used again")),
+    (ConnectorState.RETIRED, _("Retired: gone for good")),
+)
+
+
+class SecretForm(forms.Form):
+    """A new secret. It is never shown again, not even when the form comes back with an error."""
+
+    secret = forms.CharField(
+        label=_("New secret"),
+        max_length=4096,
+        strip=False,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
+class StateForm(forms.Form):
+    """Whether the system may be used, and why not."""
+
+    state = forms.ChoiceField(choices=STATES, label=_("State"))
+    reason = forms.CharField(max_length=500, required=False, label=_("Reason"))

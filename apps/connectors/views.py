@@ -1,0 +1,141 @@
+"""The pages of systems: how they do, what can be done in them, who may, and their secrets (never shown)."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.connectors import services
+from apps.connectors.forms import SecretForm, StateForm
+from apps.connectors.models import Connector
+from apps.connectors.selectors import (
+    MANAGE,
+    USE,
+    connector_for,
+    connectors_for,
+    health_for,
+    operation_for,
+    operations_of_for,
+    secrets_for,
+    troubles_for,
+    who_may_use_for,
+)
+from apps.core.errors import DomainError, InvalidError, NotAllowedError
+from apps.core.gate import holds
+from apps.core.http import Request, wants_fragment
+
+UNFIT = 422
+
+
+@require_GET
+def connectors(request: Request) -> HttpResponse:
+    """The systems, with how each does."""
+    if not (holds(request.user, MANAGE) or holds(request.user, USE)):
+        raise NotAllowedError
+    rows = [
+        {
+            "connector": found,
+            "health": health_for(request.user, found),
+            "secret": secrets_for(request.user, found).first(),
+            "operations": found.operations.exclude(state="retired").count(),
+        }
+        for found in connectors_for(request.user)
+    ]
+    template = "connectors/_list.html" if wants_fragment(request) else "connectors/connectors.html"
+    return render(request, template, {"rows": rows})
+
+
+def _page(request: Request, found: Connector, *, status: int = 200, **forms: Any) -> HttpResponse:
+    context = {
+        "connector": found,
+        "health": health_for(request.user, found),
+        "troubles": troubles_for(request.user, found),
+        "operations": operations_of_for(request.user, found),
+        "permissions": who_may_use_for(request.user, found),
+        "secret": secrets_for(request.user, found).first(),
+        "needs_secret": found.auth.get("type", "none") != "none",
+        "may_manage": holds(request.user, MANAGE, found),
+        "secret_form": SecretForm(),
+        "state_form": StateForm(initial={"state": found.state}),
+        **forms,
+    }
+    return render(request, "connectors/connector.html", context, status=status)
+
+
+@require_GET
+def connector(request: Request, slug: str) -> HttpResponse:
+    """One system."""
+    return _page(request, connector_for(request.user, slug))
+
+
+@require_POST
+def rotate(request: Request, slug: str) -> HttpResponse:
+    """Set or rotate the secret; the old one is destroyed."""
+    found = connector_for(request.user, slug)
+    form = SecretForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, status=UNFIT, secret_form=form)
+    try:
+        made, outcome = services.set_secret(request.user, connector=found, secret=form.cleaned_data["secret"])
+    except InvalidError as error:
+        form.add_error("secret", error.errors.get("secret", [str(error.message)]))
+        return _page(request, found, status=UNFIT, secret_form=form)
+    if outcome == "unchanged":
+        messages.info(request, _("This is the secret that was in use already."))
+    else:
+        messages.success(request, _("Sealed. Fingerprint %s; calls use it from now on.") % made.fingerprint)
+    return redirect("connectors:connector", slug=slug)
+
+
+@require_POST
+def move(request: Request, slug: str) -> HttpResponse:
+    """Use, disable or retire a system."""
+    found = connector_for(request.user, slug)
+    form = StateForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, status=UNFIT, state_form=form)
+    try:
+        services.change_connector_state(
+            request.user, connector=found, to=form.cleaned_data["state"], reason=form.cleaned_data["reason"]
+        )
+    except InvalidError as error:
+        form.add_error("reason", error.errors.get("reason", [str(error.message)]))
+        return _page(request, found, status=UNFIT, state_form=form)
+    messages.success(request, _("Changed. It acts on the next request."))
+    return redirect("connectors:connector", slug=slug)
+
+
+@require_POST
+def move_operation(request: Request, slug: str, operation: str) -> HttpResponse:
+    """Use or disable one operation."""
+    found = connector_for(request.user, slug)
+    try:
+        services.change_operation_state(
+            request.user,
+            operation=operation_for(request.user, operation),
+            to=request.POST.get("state", ""),
+            reason=request.POST.get("reason", ""),
+        )
+    except InvalidError as error:
+        messages.error(request, " ".join(problem for problems in error.errors.values() for problem in problems))
+        return _page(request, found, status=UNFIT)
+    messages.success(request, _("Changed. It acts on the next request."))
+    return redirect("connectors:connector", slug=slug)
+
+
+@require_POST
+def probe(request: Request, slug: str) -> HttpResponse:
+    """See whether the system can be reached; no secret is sent."""
+    found = connector_for(request.user, slug)
+    try:
+        services.probe_connector(request.user, connector=found)
+    except DomainError as error:
+        if isinstance(error, NotAllowedError):
+            raise
+        messages.error(request, str(error.message))
+    else:
+        messages.success(request, _("Reached. Nothing was asked of it."))
+    return redirect("connectors:connector", slug=slug)
