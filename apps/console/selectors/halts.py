@@ -83,7 +83,7 @@ def stoppable_for(actor: User) -> list[Stoppable]:
         )
     mine = Q() if scope.everywhere else Q(unit__in=scope.units)
     for workflow in Workflow.objects.filter(mine).select_related("unit").order_by("slug"):
-        runs = Run.objects.filter(version__workflow=workflow, state__in=RUN_OPEN).count()
+        runs = Run.objects.filter(workflow=workflow, state__in=RUN_OPEN).count()
         found.append(Stoppable(HaltScope.WORKFLOW, workflow.slug, workflow.name, workflow.unit, runs=runs))
     for agent in Agent.objects.filter(mine, state__in=WORKING).select_related("unit").order_by("slug"):
         actions = Action.objects.filter(agent=agent, state__in=IN_FLIGHT).count()

@@ -1,0 +1,130 @@
+"""Commands on units, roles, people, queues and tokens."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from apps.access.models import BusinessUnit, PersonalToken, RoleGrant
+from apps.access.services import (
+    create_token,
+    end_person,
+    find_token_holder,
+    grant_role,
+    revoke_role,
+    save_role,
+    save_unit,
+    set_roles,
+)
+from apps.audit.models import Entry
+from apps.core.errors import InvalidError, NotAllowedError, NotAuthenticatedError
+from apps.core.gate import holds
+from apps.core.models import ClockTimestamp
+from apps.core.services import system_user
+from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
+from tests.factories.agents import make_agent
+
+pytestmark = pytest.mark.django_db
+MANAGE = "access.manage_access"
+
+
+def test_a_role_is_given_recorded_and_holds_at_once():
+    admin, person, role, unit = make_admin(), make_user(), make_role("kpis.view_kpi"), make_unit()
+    grant_role(admin, user=person, role=role, unit=unit)
+    assert holds(person, "kpis.view_kpi")
+    assert Entry.objects.get(name="rolegrant.granted").payload["user"] == person.username
+
+
+@pytest.mark.parametrize("who", ["stranger", "elsewhere", "agent"])
+def test_nobody_gives_a_role_where_they_do_not_manage(who):
+    unit, person, role = make_unit(), make_user(), make_role("kpis.view_kpi")
+    actor = {
+        "stranger": make_user,
+        "elsewhere": lambda: make_holder(MANAGE, unit=make_unit()),
+        "agent": lambda: make_agent().user,
+    }[who]()
+    if who == "agent":
+        grant(actor, make_role(MANAGE))
+    with pytest.raises(NotAllowedError):
+        grant_role(actor, user=person, role=role, unit=unit)
+    assert not RoleGrant.objects.filter(user=person).exists()
+    assert not Entry.objects.exists()
+
+
+def test_a_unit_admin_cannot_give_a_role_everywhere():
+    with pytest.raises(NotAllowedError):
+        grant_role(make_holder(MANAGE, unit=make_unit()), user=make_user(), role=make_role("kpis.view_kpi"), unit=None)
+
+
+def test_an_agent_is_never_given_a_role():
+    with pytest.raises(NotAllowedError):
+        grant_role(make_admin(), user=make_agent().user, role=make_role("kpis.view_kpi"))
+
+
+def test_roles_are_made_to_match_a_whole_list():
+    console, person, unit = system_user("console"), make_user(), make_unit()
+    first, second = make_role("kpis.view_kpi"), make_role("audit.view_entry")
+    assert set_roles(console, user=person, wanted=[(first, unit, None)])
+    assert not set_roles(console, user=person, wanted=[(first, unit, None)])
+    assert set_roles(console, user=person, wanted=[(second, None, None)])
+    assert not holds(person, "kpis.view_kpi")
+    assert holds(person, "audit.view_entry")
+
+
+def test_a_role_is_revoked_once():
+    admin, person, role = make_admin(), make_user(), make_role("kpis.view_kpi")
+    held = grant_role(admin, user=person, role=role)
+    revoke_role(admin, grant=held, reason="over")
+    assert not holds(person, "kpis.view_kpi")
+
+
+def test_a_role_with_an_unknown_permission_is_refused():
+    with pytest.raises(InvalidError) as refusal:
+        save_role(make_admin(), slug="r", name="R", permissions=["kpis.view_kpi", "kpis.fly"])
+    assert "kpis.fly" in str(refusal.value.errors)
+
+
+def test_a_unit_cannot_be_below_itself():
+    admin, top = make_admin(), make_unit(slug="top")
+    below = make_unit(parent=top)
+    with pytest.raises(InvalidError):
+        save_unit(admin, slug="top", name="Top", parent=below)
+    assert BusinessUnit.objects.get(slug="top").parent is None
+
+
+def test_saving_the_same_again_changes_nothing_and_records_nothing():
+    admin = make_admin()
+    assert save_unit(admin, slug="finance", name="Finance")[1] == "created"
+    entries = Entry.objects.count()
+    assert save_unit(admin, slug="finance", name="Finance")[1] == "unchanged"
+    assert Entry.objects.count() == entries
+    assert save_unit(admin, slug="finance", name="Money")[1] == "changed"
+
+
+def test_a_token_is_its_holders_until_it_ends():
+    person = make_user()
+    text = create_token(person, user=person)
+    assert find_token_holder(text) == person
+    PersonalToken.objects.update(expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    with pytest.raises(NotAuthenticatedError) as refusal:
+        find_token_holder(text)
+    assert refusal.value.code == "credential_expired"
+    PersonalToken.objects.update(revoked_at=ClockTimestamp())
+    with pytest.raises(NotAuthenticatedError) as refusal:
+        find_token_holder(text)
+    assert refusal.value.code == "credential_revoked"
+
+
+def test_nobody_makes_a_token_for_somebody_else():
+    with pytest.raises(NotAllowedError):
+        create_token(make_user(), user=make_user())
+    assert not PersonalToken.objects.exists()
+
+
+def test_a_person_who_left_holds_nothing_and_their_token_is_dead():
+    person = make_holder("kpis.view_kpi")
+    text = create_token(person, user=person)
+    end_person(make_admin(), user=person, reason="left")
+    person.refresh_from_db()
+    assert not holds(person, "kpis.view_kpi")
+    with pytest.raises(NotAuthenticatedError):
+        find_token_holder(text)
