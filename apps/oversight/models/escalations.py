@@ -1,6 +1,6 @@
 """The item in the inbox, the queues it stands in, people's votes and their words."""
 
-from typing import override
+from typing import Any, override
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Action, Agent
+from apps.core.formats import exponent_of
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.core.rules import Risk
 from apps.oversight.rules import (
@@ -19,6 +20,8 @@ from apps.oversight.rules import (
     Kind,
     Separation,
     VoteVerdict,
+    value_at,
+    view_hash,
 )
 
 OPEN = (EscalationState.PENDING, EscalationState.HELD)
@@ -63,6 +66,7 @@ class Escalation(Stateful):
     exclude = models.JSONField(default=list)
     editors = models.JSONField(default=list)
     step_up = models.BooleanField(default=False)
+    restate = models.CharField(max_length=200, blank=True)
     deny_needed = models.PositiveSmallIntegerField(default=1)
 
     due_at = models.DateTimeField()
@@ -146,6 +150,59 @@ class Escalation(Stateful):
         if "groups" in getattr(self, "_prefetched_objects_cache", {}):
             return list(self.groups.all())
         return list(self.groups.select_related("queue", "role"))
+
+    @property
+    def tier(self) -> Risk:
+        """The risk as the rules' enumeration."""
+        return Risk(self.risk)
+
+    @property
+    def quorum_needed(self) -> int:
+        """How many people must approve, over all groups."""
+        return sum(group.needed for group in self.group_list())
+
+    def values(self) -> dict[str, Any]:
+        """What is to be decided: an action's parameters, else the subject."""
+        return dict(self.action.parameters if self.action else self.subject)
+
+    def restated(self, values: dict[str, Any] | None = None) -> tuple[Any, int | None]:
+        """The value to be retyped, and its decimals where it is money in minor units."""
+        values = self.values() if values is None else values
+        names = {"title": self.title, "operation": self.action.operation if self.action else ""}
+        value = value_at(values, self.restate)
+        if value is None:
+            value = names.get(self.restate)
+        currency = (self.action.currency if self.action else "") or str(values.get("currency", ""))
+        is_money = self.restate.endswith("_minor") or (self.action and value == self.action.amount_minor)
+        return value, exponent_of(currency) if is_money else None
+
+    def shown(self) -> dict[str, Any]:
+        """What the page renders of stored data, canonically: what a decision's ``view_hash`` is made of."""
+        verdict = {name: self.verdict.get(name) for name in ("effect", "rules", "obligations", "release")}
+        return {
+            "id": str(self.pk),
+            "version": self.version,
+            "kind": self.kind,
+            "title": self.title,
+            "consequence": self.consequence,
+            "values": self.values(),
+            "digest": self.digest,
+            "verdict": verdict,
+            "risk": self.risk,
+            "schema": self.schema,
+            "options": self.options,
+            "groups": [[group.key, group.needed] for group in self.group_list()],
+        }
+
+    def view_hash(self) -> str:
+        """The digest of what the page shows now."""
+        return view_hash(self.shown())
+
+    def live_votes(self) -> "list[Vote]":
+        """The votes that count, oldest first; from the prefetch where there is one."""
+        if (found := getattr(self, "prefetched_votes", None)) is not None:
+            return list(found)
+        return list(self.votes.filter(voided_at=None).select_related("voter").order_by("id"))
 
     def separation(self) -> Separation:
         """Who may not decide this item, with the four words resolved to the people they mean now."""

@@ -1,5 +1,9 @@
 """What oversight knows without asking anybody: states, counting, eligibility, friction, bindings."""
 
+from apps.oversight.rules.answers import (
+    answer_errors,
+    schema_problem,
+)
 from apps.oversight.rules.bindings import (
     RETRY_WORDS,
     action_digest,
@@ -18,6 +22,7 @@ from apps.oversight.rules.eligibility import (
 )
 from apps.oversight.rules.friction import (
     allowed_verdicts,
+    is_grave,
     is_restated,
     restate_field,
     value_at,
@@ -40,8 +45,10 @@ from apps.oversight.rules.states import (
     ESCALATION_MOVES,
     FINAL,
     GRANT_MOVES,
+    GRANT_TTL_PLANE_S,
     GRANT_TTL_S,
     MAX_COMMENT,
+    MAX_HOLD_S,
     MAX_REASON,
     OUTCOME,
     REASON_NEEDED,
@@ -64,8 +71,10 @@ __all__ = [
     "EXCLUDE_WORDS",
     "FINAL",
     "GRANT_MOVES",
+    "GRANT_TTL_PLANE_S",
     "GRANT_TTL_S",
     "MAX_COMMENT",
+    "MAX_HOLD_S",
     "MAX_REASON",
     "OUTCOME",
     "REASON_NEEDED",
@@ -84,15 +93,18 @@ __all__ = [
     "VoteVerdict",
     "action_digest",
     "allowed_verdicts",
+    "answer_errors",
     "can_reach",
     "clocks",
     "forbids_again",
+    "is_grave",
     "is_restated",
     "is_retry",
     "patch_between",
     "quorum_floor",
     "restate_field",
     "same_json",
+    "schema_problem",
     "seated",
     "tally",
     "value_at",

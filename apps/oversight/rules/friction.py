@@ -10,6 +10,11 @@ from apps.oversight.rules.states import VERDICTS, Kind, VoteVerdict
 GRAVE = frozenset({Risk.HIGH, Risk.CRITICAL})
 
 
+def is_grave(risk: Risk) -> bool:
+    """Whether the tier asks for a restated value and hides others' votes until one has voted."""
+    return risk in GRAVE
+
+
 def allowed_verdicts(
     kind: Kind, risk: Risk, *, restate: str | None, step_up: bool = False
 ) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,9 @@ from enum import StrEnum
 from apps.core.rules import Moves
 
 CLAIM_S = 300
-GRANT_TTL_S = 3600
+MAX_HOLD_S = 60
+GRANT_TTL_S = 3_600
+GRANT_TTL_PLANE_S = 86_400
 REMEMBER_REJECTION_S = 86_400
 COUNT_CAP = 10_000
 CRITICAL_QUORUM = 2

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from apps.access.models import RoleGrant
+from apps.access.models import BusinessUnit, RoleGrant
 from apps.access.selectors import ancestors_for, live_grants, members_of_queue_for, queues_served_by
 from apps.core.gate import Scope, scope_for
 from apps.core.models import User
@@ -104,3 +104,12 @@ def _holders(perm: str, unit: UUID) -> "QuerySet[RoleGrant, dict[str, object]]":
     above = ancestors_for(None, unit)
     grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above))
     return grants.filter(role__permissions__contains=[perm]).values("user")
+
+
+def units_below(slug: str) -> list[UUID]:
+    """A unit and everything below it."""
+    found, level = [], list(BusinessUnit.objects.filter(slug=slug).values_list("pk", flat=True))
+    while level:
+        found += level
+        level = list(BusinessUnit.objects.filter(parent__in=level).values_list("pk", flat=True))
+    return found

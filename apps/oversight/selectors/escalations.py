@@ -27,6 +27,7 @@ from apps.oversight.selectors.eligibility import DECIDE, VIEW, standing_for
 
 PENDING = EscalationState.PENDING
 INBOX_ORDER = ("due_at", "id")
+MENU_CAP = 100
 PRECEDENTS = 20
 REJECTIONS_LOOKED_AT = 10
 
@@ -55,7 +56,7 @@ def _with_parts(rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
         "action__on_behalf_of",
         "decided_by",
         "claimed_by",
-    ).prefetch_related(Prefetch("groups", groups), Prefetch("votes", votes, to_attr="live_votes"))
+    ).prefetch_related(Prefetch("groups", groups), Prefetch("votes", votes, to_attr="prefetched_votes"))
 
 
 def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> QuerySet[Escalation]:
@@ -161,6 +162,11 @@ class Precedent:
         return self.approved + self.rejected + self.changes_requested
 
 
+def waiting_count_for(actor: User) -> int:
+    """How many items ``actor`` may decide now, for the menu; stops counting at 100."""
+    return counts_for(actor, cap=MENU_CAP).mine
+
+
 def precedent_for(actor: User, item: Escalation) -> Precedent:
     """The last twenty decisions on actions like this one that ``actor`` may see. One query."""
     if item.action is None:
@@ -181,13 +187,6 @@ def precedent_for(actor: User, item: Escalation) -> Precedent:
         if approved and approved.action
         else [],
     )
-
-
-def pending_action_item_for(actor: User, *, action_id: UUID) -> Escalation | None:
-    """The item that waits for this action, for whoever may already see the action; None if none waits."""
-    assert actor.is_active
-    rows = Escalation.objects.filter(action=action_id, kind=Kind.ACTION, state__in=[PENDING, EscalationState.HELD])
-    return rows.prefetch_related(Prefetch("groups", EscalationGroup.objects.select_related("queue", "role"))).first()
 
 
 def rejection_for(actor: User, *, operation: str, reference: str, digest: str) -> Escalation | None:

@@ -1,0 +1,234 @@
+"""One item as the page and the API show it."""
+
+from typing import Any
+
+from apps.agents.models import Action
+from apps.audit.models import Entry
+from apps.core.differences import MASKED, is_secret
+from apps.core.models import User
+from apps.oversight.models import Comment, Escalation, EscalationGroup, Grant
+from apps.oversight.rules import EscalationState, GrantState, Kind, allowed_verdicts, is_grave
+from apps.oversight.selectors.eligibility import Standing, standing_for
+from apps.oversight.selectors.escalations import winner_for
+
+TIMELINE_MAX = 200
+VOTES_OF_OTHERS = frozenset({"vote.cast", "vote.withdrawn", "vote.voided"})
+
+
+def allowed_for(actor: User, item: Escalation, standing: Standing | None = None) -> dict[str, Any]:
+    """``{approve: {restate, step_up}, ...}`` for what ``actor`` may say now; empty where they may say nothing.
+
+    ``why_not_for`` has the reason. ``standing``: theirs, where the caller compares many items.
+    """
+    if why_not_for(actor, item, standing) is not None:
+        return {}
+    return allowed_verdicts(Kind(item.kind), item.tier, restate=item.restate, step_up=item.step_up)
+
+
+def why_not_for(actor: User, item: Escalation, standing: Standing | None = None) -> str | None:
+    """Why ``actor`` may say nothing: ``ended``, ``held``, ``already_voted`` or a word of ``why_not_eligible``."""
+    if item.state == EscalationState.HELD:
+        return "held"
+    if item.state != EscalationState.PENDING:
+        return "ended"
+    if why := (standing or standing_for(actor)).why_not(item):
+        return why
+    return "already_voted" if _has_voted(actor, item) else None
+
+
+def _has_voted(actor: User, item: Escalation) -> bool:
+    return any(vote.voter_id == actor.pk for vote in item.live_votes())
+
+
+def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> dict[str, Any]:
+    """A list's line: the detail without parameters, verdict, timeline. ``item`` as ``escalations_for`` fetches it."""
+    groups = item.group_list()
+    action = item.action
+    hides = hides_votes_for(actor, item)
+    votes = [] if hides else [_vote(vote) for vote in item.live_votes()]
+    return {
+        "id": item.pk,
+        "kind": item.kind,
+        "state": item.state,
+        "version": item.version,
+        "title": item.title,
+        "queue": groups[0].queue.slug if groups else None,
+        "groups": [_group(group) for group in groups],
+        "unit": item.unit.slug,
+        "risk": item.risk,
+        "priority": item.priority,
+        "agent": item.agent.slug if item.agent else None,
+        "workflow": item.workflow or None,
+        "run": item.run_id,
+        "step": item.step or None,
+        "round": item.round,
+        "task": item.task_id,
+        "action": item.action_id,
+        "operation": action.operation if action else None,
+        "amount_minor": action.amount_minor if action else None,
+        "currency": (action.currency or None) if action else None,
+        "target": (action.target or None) if action else None,
+        "question": item.title if item.kind == Kind.QUESTION else None,
+        "consequence": item.consequence,
+        "quorum": {"needed": sum(group.needed for group in groups), "votes": votes, "hidden": hides},
+        "allowed": allowed_for(actor, item, standing),
+        "why_not": why_not_for(actor, item, standing),
+        "attempts": item.attempts,
+        "edited": item.edited,
+        "supersedes": item.supersedes_id,
+        "claimed_by": item.claimed_by.username if item.claimed_by else None,
+        "claimed_until": item.claimed_until,
+        "created_at": item.created_at,
+        "due_at": item.due_at,
+        "expires_at": item.expires_at,
+        "releases_at": item.releases_at,
+        "decided_by": item.decided_by.username if item.decided_by else None,
+        "decided_at": item.decided_at,
+        "ended_at": item.ended_at,
+        "reason": item.reason,
+        "reason_code": item.reason_code or None,
+        "retry": item.retry or None,
+        "answer": item.answer,
+    }
+
+
+def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
+    """Everything of one item, as the public interface names it. ``item`` as ``escalation_for`` fetches it."""
+    verdict = {name: item.verdict[name] for name in TOLD_OF_VERDICT if name in item.verdict}
+    return {
+        **row_for(actor, item),
+        "parameters": masked(item.values()) if item.action else None,
+        "subject": None if item.action else masked(item.subject),
+        "asked": masked(item.asked["parameters"]) if item.asked else None,
+        "patch": item.patch,
+        "verdict": verdict or None,
+        "schema": item.schema,
+        "options": item.options,
+        "digest": item.digest or None,
+        "view_hash": item.view_hash(),
+        "winner": winner_for(actor, item),
+        "agent_says": _agent_says(actor, item),
+        "thread": thread_for(actor, item),
+        "timeline": timeline_for(actor, item),
+    }
+
+
+TOLD_OF_VERDICT = ("effect", "reason", "rules", "obligations", "groups", "risk", "release", "facts", "trace")
+
+
+def hides_votes_for(actor: User, item: Escalation) -> bool:
+    """Whether others' votes and the agent's confidence stay hidden: grave tiers, until one has voted or it ended."""
+    return item.state == EscalationState.PENDING and is_grave(item.tier) and not _has_voted(actor, item)
+
+
+def _agent_says(actor: User, item: Escalation) -> dict[str, Any] | None:
+    """The agent's own words: unverified, apart, never mixed into what the plane renders."""
+    action = item.action
+    if action is None:
+        return None
+    return {
+        "goal": action.goal,
+        "reasoning": action.reasoning,
+        "alternatives": action.alternatives,
+        "confidence": None if hides_votes_for(actor, item) else action.confidence,
+        "sources": action.sources,
+        "evidence": action.evidence,
+    }
+
+
+def _group(group: EscalationGroup) -> dict[str, Any]:
+    return {
+        "queue": group.queue.slug,
+        "role": group.role.slug if group.role else None,
+        "needed": group.needed,
+        "distinct_units": group.distinct_units,
+    }
+
+
+def _vote(vote: Any) -> dict[str, Any]:
+    return {"by": vote.voter.username, "verdict": vote.verdict, "at": vote.created_at}
+
+
+def masked(value: Any, path: str = "") -> Any:
+    """``value`` with secrets masked, by the names of their paths."""
+    if isinstance(value, dict):
+        return {key: masked(inner, f"{path}.{key}".lstrip(".")) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [masked(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
+    return MASKED if is_secret(path) else value
+
+
+def timeline_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
+    """What happened to the item and its action, oldest first, from the ledger; retries are one line."""
+    subjects = [item.pk, *([item.action_id] if item.action_id else [])]
+    entries = list(Entry.objects.filter(subject_id__in=subjects).select_related("actor").order_by("id")[:TIMELINE_MAX])
+    hides = hides_votes_for(actor, item)
+    attempts = [entry.pk for entry in entries if entry.name == "escalation.attempted"]
+    return [
+        _line(entry)
+        for entry in entries
+        if not (hides and entry.name in VOTES_OF_OTHERS and entry.actor_id != actor.pk)
+        and not (entry.name == "escalation.attempted" and entry.pk != attempts[-1])
+    ]
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    told = {name: entry.payload[name] for name in TOLD_OF_ENTRY if entry.payload.get(name) not in (None, "", [])}
+    if isinstance(told.get("verdict"), dict):
+        del told["verdict"]
+    return {
+        "id": entry.pk,
+        "at": entry.occurred_at,
+        "name": entry.name,
+        "by": entry.actor.username,
+        "kind": entry.actor.kind,
+        **told,
+    }
+
+
+TOLD_OF_ENTRY = (
+    "verdict",
+    "reason",
+    "reason_code",
+    "retry",
+    "why",
+    "text",
+    "attempts",
+    "until",
+    "taken_from",
+    "voters",
+    "patch",
+    "stricter",
+    "version",
+    "decided_by",
+)
+"""What the timeline shows of an entry's payload; ``verdict`` only where it is a vote's word."""
+
+
+def thread_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
+    """The comments below an item, oldest first; ``kind`` tells people from agents."""
+    assert actor.is_active
+    rows = Comment.objects.filter(escalation=item).select_related("author").order_by("id")[:TIMELINE_MAX]
+    return [
+        {"by": row.author.username, "kind": row.author.kind, "at": row.created_at, "text": row.text} for row in rows
+    ]
+
+
+def waiting_item_of_action(actor: User, action: Action) -> Escalation | None:
+    """What waits for people because of an action that the caller may see; None if nothing does."""
+    assert actor.is_active
+    rows = Escalation.objects.filter(action=action, state__in=[EscalationState.PENDING, EscalationState.HELD])
+    return rows.prefetch_related("groups__queue", "groups__role").first()
+
+
+def items_of_action(actor: User, action: Action) -> list[Escalation]:
+    """Everything people were asked because of an action that the caller may see, oldest first."""
+    assert actor.is_active
+    rows = Escalation.objects.filter(action=action).select_related("unit", "decided_by").order_by("id")
+    return list(rows.prefetch_related("groups__queue", "groups__role"))
+
+
+def grant_of_action(actor: User, action: Action) -> Grant | None:
+    """The live grant of an action that the caller may see; None if there is none."""
+    assert actor.is_active
+    return Grant.objects.filter(Grant.unexpired(), action=action, state=GrantState.LIVE).first()

@@ -1,0 +1,54 @@
+"""Commands on what waits for people."""
+
+from apps.oversight.services.attention import (
+    answer_comment,
+    claim_escalation,
+    comment_escalation,
+    release_escalation,
+)
+from apps.oversight.services.decisions import release_held, undo_decision
+from apps.oversight.services.endings import (
+    cancel_escalations,
+    expire_escalations,
+    freeze_clocks,
+    reassign_open,
+    supersede_escalation,
+    thaw_clocks,
+    void_votes_of,
+)
+from apps.oversight.services.grants import consume_grant, expire_grants, release_grant, revoke_grants
+from apps.oversight.services.items import (
+    Wanted,
+    attempt_again,
+    open_action_escalation,
+    open_escalation,
+    open_unknown_escalation,
+)
+from apps.oversight.services.votes import cast_vote, withdraw_vote
+
+__all__ = [
+    "Wanted",
+    "answer_comment",
+    "attempt_again",
+    "cancel_escalations",
+    "cast_vote",
+    "claim_escalation",
+    "comment_escalation",
+    "consume_grant",
+    "expire_escalations",
+    "expire_grants",
+    "freeze_clocks",
+    "open_action_escalation",
+    "open_escalation",
+    "open_unknown_escalation",
+    "reassign_open",
+    "release_escalation",
+    "release_grant",
+    "release_held",
+    "revoke_grants",
+    "supersede_escalation",
+    "thaw_clocks",
+    "undo_decision",
+    "void_votes_of",
+    "withdraw_vote",
+]

@@ -1,0 +1,84 @@
+"""Who looks at an item now, and what people and agents write below it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action
+from apps.audit.services import record
+from apps.core.errors import InvalidError, NotAllowedError
+from apps.core.gate import require_human
+from apps.core.models import ClockTimestamp, User
+from apps.oversight.models import Comment, Escalation
+from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
+from apps.oversight.selectors import escalation_for, standing_for
+from apps.oversight.services.decisions import lock_item, refuse_ended
+
+
+@transaction.atomic
+def claim_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
+    """Say that one looks at it: a soft lease of five minutes. Whoever may decide may take it over, and that is seen."""
+    item = _pending(actor, escalation_id)
+    before = item.claimed_by if item.claimed_by_id != actor.pk else None
+    lease = {"claimed_by": actor, "claimed_until": ClockTimestamp() + timedelta(seconds=CLAIM_S)}
+    Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(**lease)
+    item.refresh_from_db(fields=["claimed_by", "claimed_until"])
+    taken = before.username if before else None
+    record(actor, item, "escalation.claimed", payload={"until": item.claimed_until, "taken_from": taken})
+    return item
+
+
+@transaction.atomic
+def release_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
+    """Let go of one's claim. Without one nothing happens."""
+    item = _pending(actor, escalation_id)
+    held = Escalation.objects.filter(pk=item.pk, claimed_by=actor, state=EscalationState.PENDING)
+    if held.update(claimed_by=None, claimed_until=None):
+        item.refresh_from_db(fields=["claimed_by", "claimed_until"])
+        record(actor, item, "escalation.released")
+    return item
+
+
+def _pending(actor: User, escalation_id: UUID) -> Escalation:
+    require_human(actor)
+    escalation_for(actor, escalation_id)
+    item = lock_item(escalation_id)
+    refuse_ended(actor, item)
+    if why := standing_for(actor).why_not(item):
+        raise NotAllowedError(_("You may not decide this item."), code="not_eligible", why=why)
+    return item
+
+
+@transaction.atomic
+def comment_escalation(actor: User, *, escalation_id: UUID, text: str) -> Comment:
+    """Write below an item that one may see, ended or not. One's claim is renewed by it."""
+    require_human(actor)
+    item = escalation_for(actor, escalation_id)
+    comment = _write(actor, item, text)
+    Escalation.objects.filter(pk=item.pk, claimed_by=actor, state=EscalationState.PENDING).update(
+        claimed_until=ClockTimestamp() + timedelta(seconds=CLAIM_S)
+    )
+    return comment
+
+
+@transaction.atomic
+def answer_comment(actor: User, *, action: Action, text: str) -> Comment | None:
+    """The agent's words in the thread of its own action's item; None where there is no item.
+
+    ``action`` was fetched by the caller through ``action_for(actor)``.
+    """
+    if not actor.is_agent or action.principal_id != actor.pk:
+        raise NotAllowedError
+    item = Escalation.objects.filter(action=action, kind=Kind.ACTION).order_by("-id").first()
+    return _write(actor, item, text) if item else None
+
+
+def _write(actor: User, item: Escalation, text: str) -> Comment:
+    text = text.strip()
+    if not text or len(text) > MAX_COMMENT:
+        raise InvalidError(errors={"text": [_("From 1 to %d characters.") % MAX_COMMENT]})
+    comment = Comment.objects.create(escalation=item, author=actor, text=text)
+    record(actor, item, "escalation.commented", payload={"comment": comment.pk, "text": text})
+    return comment

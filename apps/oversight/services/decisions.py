@@ -1,0 +1,253 @@
+"""From the count to what follows: hold, release, and the end of an item with its action in one transaction."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action
+from apps.agents.rules import ActionState
+from apps.audit.services import advance, record
+from apps.core.errors import ConflictError, HaltedError, NotAllowedError
+from apps.core.gate import require_human
+from apps.core.models import ClockTimestamp, User
+from apps.core.services import system_user
+from apps.halts.selectors import require_running, take_fence
+from apps.oversight.models import Escalation, EscalationGroup
+from apps.oversight.rules import EscalationState, Kind
+from apps.oversight.selectors import escalation_for, winner_for
+from apps.oversight.services.grants import release_grant
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided: by whom (everybody who counts), why, and with what."""
+
+    outcome: EscalationState
+    names: list[str]
+    reason: str = ""
+    reason_code: str = ""
+    retry: str = ""
+    answer: Any = None
+    hold_s: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def lock_item(escalation_id: UUID) -> Escalation:
+    """The item, locked after its action: everybody who locks both takes the action first."""
+    rows = Escalation.objects.select_for_update(of=("self",))
+    action_id = Escalation.objects.values_list("action_id", flat=True).get(pk=escalation_id)
+    action = None
+    if action_id is not None:
+        parts = ("principal", "on_behalf_of", "agent__owner", "agent__version", "version", "unit")
+        action = Action.objects.select_for_update(of=("self",)).select_related(*parts).get(pk=action_id)
+    item = rows.select_related("unit", "agent__owner", "agent__version", "decided_by").get(pk=escalation_id)
+    item.action = action
+    return item
+
+
+def refuse_ended(actor: User, item: Escalation) -> None:
+    """Raise the conflict that says how an item ended, in its own code, before anything else is said of it."""
+    match item.state:
+        case EscalationState.PENDING if Escalation.objects.filter(Escalation.unexpired(), pk=item.pk).exists():
+            return
+        case EscalationState.PENDING | EscalationState.EXPIRED:
+            raise ConflictError(_("It has expired; nothing will run."), code="expired")
+        case EscalationState.SUPERSEDED:
+            by = item.successors.order_by("-id").values_list("pk", flat=True).first()
+            raise ConflictError(
+                _("A newer request has taken its place."), code="superseded", by=str(by) if by else None
+            )
+        case EscalationState.CANCELLED:
+            raise ConflictError(_("It was cancelled."), code="cancelled")
+        case EscalationState.INVALIDATED:
+            raise ConflictError(_("It no longer holds."), code="invalidated", why=item.reason)
+    winner = winner_for(actor, item)
+    name = winner["name"] if winner else ""
+    raise ConflictError(_("%s decided it first.") % name, code="already_decided", winner=winner)
+
+
+def require_item_running(item: Escalation) -> None:
+    """Raise HaltedError while a halt covers the item: its unit, workflow, agent, version, connector or operation."""
+    agent, action = item.agent, item.action
+    version = action.version if action else agent.version if agent else None
+    require_running(
+        units=[item.unit_id],
+        workflow=item.workflow,
+        agent=agent.slug if agent else "",
+        version=f"{agent.slug}@{version.number}" if agent and version else "",
+        connector=action.connector if action else "",
+        operation=action.operation if action else "",
+    )
+
+
+def decide(actor: User, item: Escalation, decision: Decision) -> None:
+    """End a locked item as decided, or hold it first. Raises ConflictError ``expired`` from its own UPDATE."""
+    columns: dict[str, Any] = {
+        "decided_by": actor,
+        "decided_at": ClockTimestamp(),
+        "reason": decision.reason,
+        "reason_code": decision.reason_code,
+        "retry": decision.retry,
+        "answer": decision.answer,
+        "outcome": decision.outcome,
+        "claimed_by": None,
+        "claimed_until": None,
+    }
+    payload = {**decision_payload(item, decision), **decision.extra}
+    try:
+        if decision.hold_s:
+            columns["releases_at"] = ClockTimestamp() + timedelta(seconds=decision.hold_s)
+            where = Escalation.unexpired()
+            advance(actor, item, EscalationState.HELD, where=where, payload=payload, **columns)
+        else:
+            _finish(actor, item, decision.outcome, payload, where=Escalation.unexpired(), **columns)
+    except ConflictError as error:
+        if error.code == "invalid_state" and item.state == EscalationState.PENDING:
+            raise ConflictError(_("It has expired; nothing will run."), code="expired") from error
+        raise
+
+
+def decision_payload(item: Escalation, decision: Decision) -> dict[str, Any]:
+    """What follows needs of a decision: where the run goes on, what was said, by whom."""
+    return {
+        **ending_payload(item, decision.outcome),
+        "reason": decision.reason,
+        "reason_code": decision.reason_code,
+        "retry": decision.retry,
+        "answer": decision.answer,
+        "decided_by": decision.names,
+        "edited": item.edited,
+        "patch": item.patch,
+        "digest": item.digest,
+        "version": item.version,
+        "held_s": decision.hold_s,
+    }
+
+
+def ending_payload(item: Escalation, outcome: str) -> dict[str, Any]:
+    """What every end of an item says: what it was, where it belongs, since when it waited."""
+    rules = item.verdict.get("rules") or [{}]
+    return {
+        "kind": item.kind,
+        "outcome": str(outcome),
+        "run_id": item.run_id,
+        "step": item.step,
+        "round": item.round,
+        "item": item.item,
+        "task_id": item.task_id,
+        "action": item.action_id,
+        "workflow": item.workflow,
+        "agent": item.agent.slug if item.agent else "",
+        "risk": item.risk,
+        "queues": [group.queue.slug for group in item.group_list()],
+        "rule": f"{rules[0].get('policy', '')}/{rules[0].get('rule', '')}".strip("/"),
+        "requested_at": item.created_at,
+        "due_at": item.due_at,
+        "attempts": item.attempts,
+        "decided_by": [],
+    }
+
+
+def _finish(
+    actor: User, item: Escalation, outcome: str, payload: dict[str, Any], *, where: Any = None, **columns: Any
+) -> None:
+    """The final move of an item, and of its action with it."""
+    advance(actor, item, outcome, where=where, payload=payload, ended_at=ClockTimestamp(), **columns)
+    close_groups(item)
+    if item.kind == Kind.ACTION and item.action is not None:
+        _end_action(actor, item, item.action)
+
+
+def close_groups(item: Escalation) -> None:
+    """Take an ended item out of the queues' index."""
+    EscalationGroup.objects.filter(escalation=item).update(is_open=False)
+
+
+def _end_action(actor: User, item: Escalation, action: Action) -> None:
+    """Approved: released, and a grant with it. Rejected or sent back: final for this action, with reason and hint."""
+    told = {"escalation": item.pk, "edited": item.edited}
+    if item.state == EscalationState.APPROVED:
+        advance(actor, action, ActionState.APPROVED, payload=told)
+        release_grant(actor, action=action, escalation=item)
+        return
+    to = {
+        EscalationState.REJECTED: ActionState.REJECTED,
+        EscalationState.CHANGES_REQUESTED: ActionState.CHANGES_REQUESTED,
+    }[EscalationState(item.state)]
+    refusal = {
+        "code": item.reason_code,
+        "reason": item.reason,
+        "retry": item.retry or None,
+        "by": item.decided_by.username if item.decided_by else None,
+        "escalation": str(item.pk),
+    }
+    advance(actor, action, to, payload={**told, **refusal}, refusal=refusal, finished_at=ClockTimestamp())
+
+
+@transaction.atomic
+def undo_decision(actor: User, *, escalation_id: UUID) -> Escalation:
+    """Withdraw one's own decision while it is held: the item is pending again, one's vote is void.
+
+    Raises ConflictError with the item's own code when it was released meanwhile.
+    """
+    require_human(actor)
+    escalation_for(actor, escalation_id)
+    item = lock_item(escalation_id)
+    if item.state != EscalationState.HELD:
+        refuse_ended(actor, item)
+        raise ConflictError(_("Nothing is held."), state=item.state)
+    if item.decided_by_id != actor.pk:
+        raise NotAllowedError(_("Only who decided can undo it."), code="not_eligible", why="not_the_decider")
+    held = dict.fromkeys(("decided_by", "decided_at", "releases_at", "answer"))
+    blank = dict.fromkeys(("reason", "reason_code", "retry", "outcome"), "")
+    void_votes(actor, item, why="undone", voter=actor)
+    return advance(actor, item, EscalationState.PENDING, payload={"undone": True}, **held, **blank)
+
+
+def void_votes(actor: User, item: Escalation, *, why: str, voter: User | None = None) -> int:
+    """Make live votes void (everybody's, or one person's); how many. They stay as what was said."""
+    votes = item.votes.filter(voided_at=None)
+    if voter is not None:
+        votes = votes.filter(voter=voter)
+    names = list(votes.values_list("voter__username", flat=True))
+    if names:
+        votes.update(voided_at=ClockTimestamp(), void_why=why)
+        record(actor, item, "vote.voided", payload={"voters": names, "why": why})
+    return len(names)
+
+
+def release_held() -> int:
+    """Let held decisions take effect whose time has come and that no halt covers; how many."""
+    plane = system_user("plane")
+    due = Escalation.objects.filter(state=EscalationState.HELD, releases_at__lte=ClockTimestamp())
+    return sum(_release(plane, pk) for pk in due.order_by("releases_at").values_list("pk", flat=True)[:BATCH])
+
+
+@transaction.atomic
+def _release(plane: User, escalation_id: UUID) -> int:
+    take_fence()
+    item = lock_item(escalation_id)
+    if item.state != EscalationState.HELD:
+        return 0
+    try:
+        require_item_running(item)
+    except HaltedError:
+        return 0
+    names = item.votes.filter(voided_at=None).order_by("id").values_list("voter__username", flat=True)
+    decision = Decision(
+        outcome=EscalationState(item.outcome),
+        names=list(names),
+        reason=item.reason,
+        reason_code=item.reason_code,
+        retry=item.retry,
+        answer=item.answer,
+        hold_s=item.hold_s,
+    )
+    _finish(plane, item, item.outcome, decision_payload(item, decision))
+    return 1

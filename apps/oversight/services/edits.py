@@ -1,0 +1,246 @@
+"""Edit and approve: the rules judge the edited parameters, and what that means for the item."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+from django.db.models.functions import Least
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action
+from apps.agents.rules import ActionState
+from apps.audit.services import record
+from apps.connectors.rules import Money
+from apps.connectors.selectors import Permitted, permitted_operation_for
+from apps.core.differences import MASKED, is_secret
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import ValueProblem, highest_risk
+from apps.oversight.models import Escalation, EscalationGroup
+from apps.oversight.rules import EscalationState, action_digest, patch_between
+from apps.oversight.services.decisions import void_votes
+from apps.oversight.services.items import Wanted, title_of, wanted_of
+from apps.policies.rules import AgentFacts, Effect, Facts, RunFacts, Verdict, is_stricter, verdict_of
+from apps.policies.services import evaluate_action
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Edited parameters, judged. ``is_stricter``: the rules now demand what they did not before."""
+
+    parameters: dict[str, Any]
+    digest: str
+    patch: list[dict[str, Any]]
+    verdict: Verdict
+    is_stricter: bool
+    money: Money | None
+    target: str
+    consequence: str
+    permitted: Permitted
+
+
+def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edit | None:
+    """The edit if there is one (None: nothing differs). Writes nothing.
+
+    Raises InvalidError where the parameters miss the operation's schema or the agent's permission, or where the rules
+    deny them.
+    """
+    action = item.action
+    if action is None:
+        raise InvalidError(errors={"parameters": [_("Only an action's parameters can be edited.")]})
+    parameters = _unmasked(parameters, action.parameters)
+    try:
+        permitted = permitted_operation_for(action.principal, action.operation)
+        digest = action_digest(action.operation, parameters)
+    except NotFoundError as error:
+        raise InvalidError(errors={"parameters": [_("The agent may no longer use this operation.")]}) from error
+    except ValueProblem as problem:
+        raise InvalidError(errors={f"parameters.{problem.path}".rstrip("."): [str(problem)]}) from problem
+    if digest == item.digest:
+        return None
+    if found := permitted.errors(parameters):
+        raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
+    money, target = permitted.money(parameters), permitted.target(parameters)
+    verdict = evaluate_action(actor, facts=_facts(item, action, permitted, parameters, money, target))
+    if verdict.effect is Effect.DENY:
+        raise InvalidError(_("The rules deny this."), errors={"parameters": _denials(verdict)})
+    return Edit(
+        parameters=parameters,
+        digest=digest,
+        patch=patch_between((item.asked or {}).get("parameters", action.parameters), parameters),
+        verdict=verdict,
+        is_stricter=is_stricter(verdict, verdict_of(item.verdict)),
+        money=money,
+        target=target,
+        consequence=permitted.consequence(parameters),
+        permitted=permitted,
+    )
+
+
+def _unmasked(given: Any, stored: Any, path: str = "") -> Any:
+    """``given`` with the secrets back in place that the page showed masked."""
+    if isinstance(given, dict):
+        stored = stored if isinstance(stored, dict) else {}
+        return {key: _unmasked(value, stored.get(key), f"{path}.{key}".lstrip(".")) for key, value in given.items()}
+    return stored if given == MASKED and is_secret(path) and stored is not None else given
+
+
+def _denials(verdict: Verdict) -> list[str]:
+    said = [rule.message or f"{rule.policy}/{rule.rule}" for rule in verdict.rules if rule.effect is Effect.DENY]
+    return said or [verdict.reason or _("No rule allows it.")]
+
+
+def _facts(
+    item: Escalation,
+    action: Action,
+    permitted: Permitted,
+    parameters: dict[str, Any],
+    money: Money | None,
+    target: str,
+) -> Facts:
+    """What the rules know: the edited values, the agent as it is now, the run as it was when asked."""
+    told = item.verdict.get("facts", {})
+    agent, operation = action.agent, permitted.operation
+    asks = AgentFacts(risk=str(told.get("agent.risk", "medium")), owner=str(told.get("agent.owner", "")))
+    if agent is not None:
+        asks = AgentFacts(
+            slug=agent.slug,
+            unit=action.unit.slug,
+            risk=agent.risk,
+            state=agent.state,
+            version=action.version.number if action.version else 0,
+            owner=agent.owner.username,
+            capabilities=tuple(agent.capabilities),
+        )
+    return Facts(
+        operation=operation.slug,
+        effect=operation.effect,
+        connector=action.connector,
+        parameters=parameters,
+        amount_minor=money.minor if money else None,
+        currency=money.currency if money else "",
+        target=target,
+        reference=action.reference,
+        environment=str(told.get("action.environment", "live")),
+        confidence=action.confidence,
+        is_compensable=operation.compensation is not None,
+        agent=asks,
+        run=RunFacts(
+            workflow=item.workflow,
+            step=item.step,
+            started_by=item.run_starter,
+            key=str(told.get("run.key", "")),
+        ),
+        on_behalf_of=action.on_behalf_of.username if action.on_behalf_of else "",
+        unit_id=action.unit_id,
+    )
+
+
+def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
+    """Put the edited parameters into the locked item and its action: version + 1, all votes void.
+
+    Stricter: the new verdict stands, its demands join the old ones, and the editor may not vote. Else the verdict and
+    its quorum stay as they were: an edit never talks the plane out of asking.
+    """
+    assert item.action is not None
+    void_votes(actor, item, why="edited")
+    columns: dict[str, Any] = {
+        "digest": edit.digest,
+        "patch": edit.patch,
+        "asked": item.asked or {"parameters": item.action.parameters, "digest": item.digest},
+        "edited": True,
+        "consequence": edit.consequence,
+    }
+    _amend_action(actor, item.action, edit)
+    columns["title"] = title_of(item.action, edit.permitted.operation)
+    if edit.is_stricter:
+        columns |= _stricter(actor, item, edit)
+    was = item.digest
+    changed = Escalation.objects.filter(
+        Escalation.unexpired(), pk=item.pk, state=EscalationState.PENDING, version=item.version
+    ).update(version=F("version") + 1, **columns)
+    if changed != 1:
+        raise ConflictError(_("It has expired; nothing will run."), code="expired")
+    item.refresh_from_db(fields=["version", "expires_at", *columns])
+    record(
+        actor,
+        item,
+        "escalation.edited",
+        payload={
+            "patch": edit.patch,
+            "from": was,
+            "digest": edit.digest,
+            "stricter": edit.is_stricter,
+            "version": item.version,
+            "verdict": edit.verdict.as_json(),
+        },
+    )
+
+
+def _stricter(actor: User, item: Escalation, edit: Edit) -> dict[str, Any]:
+    """The columns of an item whose edit the rules judge stricter: demands join, the editor is out."""
+    demands = edit.verdict.obligations
+    for wanted in wanted_of(edit.verdict):
+        _join_group(item, wanted)
+    columns: dict[str, Any] = {
+        "verdict": edit.verdict.as_json(),
+        "editors": sorted({*item.editors, actor.username}),
+        "exclude": sorted({*item.exclude, *(str(word) for word in demands.exclude)}),
+        "step_up": item.step_up or demands.step_up,
+        "hold_s": max(item.hold_s, demands.hold_s or 0),
+        "risk": highest_risk(item.risk, edit.verdict.risk),
+        "claimed_by": None,
+        "claimed_until": None,
+    }
+    if demands.expires_in_s:
+        # PostgreSQL's least() skips NULL: an item without an expiry gets this one.
+        columns["expires_at"] = Least(F("expires_at"), ClockTimestamp() + timedelta(seconds=demands.expires_in_s))
+    return columns
+
+
+def _join_group(item: Escalation, wanted: Wanted) -> None:
+    """The larger quorum of a queue that is asked already, or a further queue."""
+    found = next(
+        (
+            group
+            for group in item.group_list()
+            if group.queue_id == wanted.queue.pk and group.role_id == (wanted.role.pk if wanted.role else None)
+        ),
+        None,
+    )
+    if found is None:
+        EscalationGroup.objects.create(
+            escalation=item,
+            queue=wanted.queue,
+            role=wanted.role,
+            needed=wanted.needed,
+            distinct_units=wanted.distinct_units,
+            position=len(item.group_list()),
+        )
+    else:
+        EscalationGroup.objects.filter(pk=found.pk).update(
+            needed=max(found.needed, wanted.needed), distinct_units=found.distinct_units or wanted.distinct_units
+        )
+
+
+def _amend_action(actor: User, action: Action, edit: Edit) -> None:
+    """The action asks for the edited parameters from now on; what was asked first stays in the item and the ledger."""
+    columns: dict[str, Any] = {
+        "parameters": edit.parameters,
+        "digest": edit.digest,
+        "amount_minor": edit.money.minor if edit.money else None,
+        "currency": edit.money.currency if edit.money else "",
+        "target": edit.target,
+        "consequence": edit.consequence,
+        "release_number": edit.verdict.release,
+    }
+    if edit.is_stricter:
+        columns["verdict"] = edit.verdict.as_json()
+    same = Action.objects.filter(pk=action.pk, state=ActionState.PENDING_APPROVAL, digest=action.digest)
+    if same.update(**columns) != 1:
+        raise ConflictError(state=action.state)
+    was = action.digest
+    for name, value in columns.items():
+        setattr(action, name, value)
+    record(actor, action, "action.edited", payload={"from": was, "digest": edit.digest, "patch": edit.patch})

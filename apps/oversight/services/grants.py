@@ -1,0 +1,103 @@
+"""Commands on grants: released by an approval, bound to a digest, consumed once."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action
+from apps.agents.rules import ActionState, Execution
+from apps.audit.services import advance, record
+from apps.core.errors import ConflictError
+from apps.core.models import ClockTimestamp, User
+from apps.core.services import system_user
+from apps.oversight.models import Escalation, Grant
+from apps.oversight.rules import GRANT_TTL_PLANE_S, GRANT_TTL_S, GrantState
+
+BATCH = 500
+
+
+@transaction.atomic
+def release_grant(
+    actor: User, *, action: Action, escalation: Escalation | None = None, ttl_s: int | None = None
+) -> Grant:
+    """Permission to run ``action`` once, as its digest says. ``ttl_s`` None: an hour for an agent, else a day."""
+    if ttl_s is None:
+        ttl_s = GRANT_TTL_S if action.execution == Execution.AGENT else GRANT_TTL_PLANE_S
+    grant = Grant.objects.create(
+        action=action,
+        escalation=escalation,
+        digest=action.digest,
+        expires_at=ClockTimestamp() + timedelta(seconds=ttl_s),
+    )
+    grant.refresh_from_db(fields=["expires_at"])
+    record(actor, grant, GrantState.LIVE, payload={"action": action.pk, "digest": grant.digest, "ttl_s": ttl_s})
+    return grant
+
+
+@transaction.atomic
+def consume_grant(actor: User, *, action: Action, digest: str) -> Grant:
+    """Use the action's grant: one conditional UPDATE on digest, state and time. Halts are the caller's to ask.
+
+    Raises ConflictError ``already_consumed``, ``binding_mismatch``, ``expired``, or ``invalid_state`` where there is
+    none or it was revoked.
+    """
+    grant = Grant.objects.select_related("action").filter(action=action).order_by("-id").first()
+    if grant is None:
+        raise ConflictError(_("Nobody released this action."), state=action.state)
+    if grant.state == GrantState.LIVE:
+        fits = Q(digest=digest) & Grant.unexpired()
+        try:
+            return advance(
+                actor,
+                grant,
+                GrantState.CONSUMED,
+                where=fits,
+                payload={"action": action.pk, "digest": digest},
+                consumed_at=ClockTimestamp(),
+            )
+        except ConflictError:
+            grant.refresh_from_db(fields=["state"])
+    raise _refusal(grant, digest)
+
+
+def _refusal(grant: Grant, digest: str) -> ConflictError:
+    match grant.state:
+        case GrantState.CONSUMED:
+            return ConflictError(_("It was used already."), code="already_consumed")
+        case GrantState.REVOKED:
+            return ConflictError(_("It was revoked."), state=grant.state)
+        case GrantState.LIVE if grant.digest != digest:
+            return ConflictError(_("It was released for other parameters."), code="binding_mismatch")
+    return ConflictError(_("It has expired."), code="expired")
+
+
+@transaction.atomic
+def revoke_grants(actor: User, *, action: Action, why: str) -> int:
+    """Take back what was released for ``action`` and not used yet; how many."""
+    grants = Grant.objects.select_for_update(of=("self",)).select_related("action").filter(action=action)
+    live = list(grants.filter(state=GrantState.LIVE))
+    for grant in live:
+        advance(actor, grant, GrantState.REVOKED, payload={"action": action.pk, "why": why})
+    return len(live)
+
+
+def expire_grants() -> int:
+    """End grants whose time is over, and the actions that agents did not carry out in time; how many."""
+    plane = system_user("plane")
+    ids = Grant.objects.filter(~Grant.unexpired(), state=GrantState.LIVE).order_by("expires_at")
+    return sum(_expire(plane, grant_id) for grant_id in ids.values_list("pk", flat=True)[:BATCH])
+
+
+@transaction.atomic
+def _expire(plane: User, grant_id: object) -> int:
+    action = Action.objects.select_for_update(of=("self",)).filter(grants=grant_id).first()
+    grant = Grant.objects.select_for_update(of=("self",)).filter(~Grant.unexpired(), pk=grant_id).first()
+    if action is None or grant is None or grant.state != GrantState.LIVE:
+        return 0
+    grant.action = action
+    advance(plane, grant, GrantState.EXPIRED, payload={"action": action.pk})
+    if action.execution == Execution.AGENT and action.state == ActionState.APPROVED:
+        advance(plane, action, ActionState.EXPIRED, payload={"why": "grant_expired"}, finished_at=ClockTimestamp())
+    return 1

@@ -1,0 +1,361 @@
+"""Commands that put items into the inbox."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypedDict, Unpack
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit, Queue, Role
+from apps.access.selectors import ancestors_for
+from apps.agents.models import Action, Agent
+from apps.audit.services import record
+from apps.connectors.models import Operation
+from apps.core.errors import InvalidError, UnavailableError
+from apps.core.formats import money
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import Risk
+from apps.oversight.models import Escalation, EscalationGroup
+from apps.oversight.rules import (
+    VERDICTS,
+    EscalationState,
+    Group,
+    Kind,
+    VoteVerdict,
+    clocks,
+    quorum_floor,
+    restate_field,
+    schema_problem,
+)
+from apps.policies.rules import Verdict
+
+TITLE_MAX = 300
+PRIORITY = {Risk.CRITICAL: 0, Risk.HIGH: 1, Risk.MEDIUM: 2, Risk.LOW: 3}
+EXPIRING = frozenset({Kind.ACTION, Kind.QUESTION})
+"""Kinds that use the queue's expiry; what a run waits for ends with the run unless the step says otherwise."""
+
+
+class Wanted(NamedTuple):
+    """A group of people who must agree: ``(queue, needed)`` or more."""
+
+    queue: Queue
+    needed: int = 1
+    role: Role | None = None
+    distinct_units: bool = False
+
+
+class About(TypedDict, total=False):
+    """What an item can say besides its kind, unit, groups and title."""
+
+    action: Action | None
+    agent: Agent | None
+    workflow: str
+    run_id: UUID | None
+    step: str
+    round: int | None
+    item: int | None
+    task_id: UUID | None
+    run_starter: str
+    consequence: str
+    subject: dict[str, Any]
+    schema: dict[str, Any] | None
+    options: list[Any]
+    verdict: dict[str, Any]
+    risk: str
+    exclude: Iterable[str]
+    step_up: bool
+    hold_s: int
+    restate: str
+    deny_needed: int
+    supersedes: Escalation | None
+    escalate_to: Queue | None
+    due_at: datetime | None
+    due_s: int | None
+    expires_at: datetime | None
+    expires_s: int | None
+    expires_in_s: int | None
+
+
+@transaction.atomic
+def open_escalation(
+    actor: User,
+    *,
+    kind: str,
+    unit: BusinessUnit,
+    groups: Sequence[tuple[Any, ...]],
+    title: str,
+    **about: Unpack[About],
+) -> Escalation:
+    """Put something before people. The same subject again while it waits: the same item, ``attempts`` + 1.
+
+    ``groups``: ``(queue, needed)`` or ``Wanted``. ``due_s`` and ``expires_s`` count from now and replace the queue's
+    clocks (``due_at``, ``expires_at``: instants); only actions and questions expire by the queue's clock, everything
+    else only when told. ``exclude``: the four words of the rules, or usernames. ``escalate_to``: where it goes when
+    overdue. ``schema`` or ``options`` say what an answer may be. Raises InvalidError for a schema nobody can answer.
+    """
+    if found := _same(kind, about):
+        return _attempted(actor, found)
+    wanted = _merged([Wanted(*group) for group in groups], Kind(kind), Risk(about.get("risk", Risk.MEDIUM)))
+    item = Escalation.objects.create(kind=kind, unit=unit, title=title[:TITLE_MAX], **_columns(kind, wanted, about))
+    EscalationGroup.objects.bulk_create(
+        EscalationGroup(
+            escalation=item,
+            queue=group.queue,
+            role=group.role,
+            needed=group.needed,
+            distinct_units=group.distinct_units,
+            position=position,
+        )
+        for position, group in enumerate(wanted)
+    )
+    item.refresh_from_db(fields=["due_at", "expires_at", "created_at"])
+    record(actor, item, EscalationState.PENDING, payload=opened_payload(item, wanted))
+    return item
+
+
+def _columns(kind: str, wanted: Sequence[Wanted], about: About) -> dict[str, Any]:
+    action = about.get("action")
+    columns: dict[str, Any] = {
+        name: about[name]  # type: ignore[literal-required] # names of About only
+        for name in COPIED
+        if name in about
+    }
+    if action is not None:
+        columns |= {"agent": action.agent, "digest": action.digest}
+    risk = Risk(about.get("risk", Risk.MEDIUM))
+    schema = _schema(kind, about)
+    subject = about.get("subject", {})
+    due, expiry = _clocks(kind, wanted, about)
+    return {
+        **columns,
+        "risk": risk,
+        "priority": PRIORITY[risk],
+        "subject": subject,
+        "schema": schema,
+        "exclude": sorted(set(about.get("exclude", ()))),
+        "restate": about.get("restate") or restate_field(subject, preferred=["amount_minor"]) or "title",
+        "due_at": due,
+        "expires_at": expiry,
+    }
+
+
+COPIED = (
+    "action",
+    "agent",
+    "workflow",
+    "run_id",
+    "step",
+    "round",
+    "item",
+    "task_id",
+    "run_starter",
+    "consequence",
+    "options",
+    "verdict",
+    "step_up",
+    "hold_s",
+    "deny_needed",
+    "supersedes",
+    "escalate_to",
+)
+
+
+def _clocks(kind: str, wanted: Sequence[Wanted], about: About) -> tuple[Any, Any]:
+    """``(due, expiry)`` as instants or as expressions over the database's clock."""
+    queues = [group.queue for group in wanted]
+    due_s, expires_s = clocks(
+        sla_s=[about.get("due_s") or min(queue.sla_s for queue in queues)],
+        expires_s=[about.get("expires_s") or min(queue.expires_s for queue in queues)],
+        expires_in_s=about.get("expires_in_s"),
+    )
+    expires = about.get("expires_at") or ClockTimestamp() + timedelta(seconds=expires_s)
+    if kind not in EXPIRING and not any(about.get(name) for name in ("expires_at", "expires_s", "expires_in_s")):
+        expires = None
+        due_s = about.get("due_s") or min(queue.sla_s for queue in queues)
+    return about.get("due_at") or ClockTimestamp() + timedelta(seconds=due_s), expires
+
+
+def _schema(kind: str, about: About) -> dict[str, Any] | None:
+    """What an answer must fit: the schema given, else one of the options, else a text."""
+    if VoteVerdict.ANSWER not in VERDICTS[Kind(kind)]:
+        return None
+    schema = about.get("schema")
+    if schema is None:
+        options = about.get("options")
+        return {"enum": options} if options else {"type": "string", "minLength": 1, "maxLength": 4000}
+    if problem := schema_problem(schema, is_trusted=kind != Kind.QUESTION):
+        raise InvalidError(errors={"schema": [problem]})
+    return schema
+
+
+def _merged(groups: Sequence[Wanted], kind: Kind, risk: Risk) -> list[Wanted]:
+    """The same queue and role twice is one group with the larger quorum; a critical tier takes two people."""
+    found: dict[tuple[UUID, UUID | None], Wanted] = {}
+    for group in groups:
+        key = (group.queue.pk, group.role.pk if group.role else None)
+        old = found.get(key, group)
+        found[key] = group._replace(
+            needed=max(old.needed, group.needed), distinct_units=old.distinct_units or group.distinct_units
+        )
+    if not found:
+        raise InvalidError(errors={"queue": [_("Name the queue that is asked.")]})
+    floor = quorum_floor(kind, risk, [Group(str(number), group.needed) for number, group in enumerate(found.values())])
+    return [group._replace(needed=raised.needed) for group, raised in zip(found.values(), floor, strict=True)]
+
+
+def _same(kind: str, about: About) -> Escalation | None:
+    """The item that waits for the same subject already, locked."""
+    rows = Escalation.objects.select_for_update(of=("self",)).filter(kind=kind, state=EscalationState.PENDING)
+    action, run_id, task_id = about.get("action"), about.get("run_id"), about.get("task_id")
+    if action is not None:
+        return rows.filter(action=action).first()
+    if run_id is not None:
+        place = {name: about.get(name) for name in ("round", "item")}
+        return rows.filter(run_id=run_id, step=about.get("step", ""), action=None, **place).first()
+    return rows.filter(task_id=task_id).first() if task_id else None
+
+
+def _attempted(actor: User, item: Escalation) -> Escalation:
+    Escalation.objects.filter(pk=item.pk).update(attempts=F("attempts") + 1)
+    item.refresh_from_db(fields=["attempts"])
+    record(actor, item, "escalation.attempted", payload={"attempts": item.attempts})
+    return item
+
+
+def opened_payload(item: Escalation, wanted: Sequence[Wanted]) -> dict[str, Any]:
+    """What those who are told of a new item need to know; no parameters, no secrets."""
+    return {
+        "kind": item.kind,
+        "risk": item.risk,
+        "title": item.title,
+        "queues": [group.queue.slug for group in wanted],
+        "needed": sum(group.needed for group in wanted),
+        "workflow": item.workflow,
+        "run_id": item.run_id,
+        "step": item.step,
+        "round": item.round,
+        "item": item.item,
+        "task_id": item.task_id,
+        "action": item.action_id,
+        "agent": item.agent.slug if item.agent else "",
+        "due_at": item.due_at,
+        "expires_at": item.expires_at,
+        "supersedes": item.supersedes_id,
+    }
+
+
+@transaction.atomic
+def open_action_escalation(
+    actor: User,
+    *,
+    action: Action,
+    verdict: Verdict,
+    risk: str,
+    run_starter: str = "",
+    supersedes: Action | None = None,
+) -> Escalation:
+    """Put an action before the people whom its verdict names. ``supersedes``: the action that this one replaces."""
+    operation = Operation.objects.filter(slug=action.operation).first()
+    demands = verdict.obligations
+    before = supersedes and Escalation.objects.filter(action=supersedes, kind=Kind.ACTION).order_by("-id").first()
+    return open_escalation(
+        actor,
+        kind=Kind.ACTION,
+        unit=action.unit,
+        groups=wanted_of(verdict),
+        title=title_of(action, operation),
+        action=action,
+        consequence=action.consequence,
+        verdict=verdict.as_json(),
+        risk=risk,
+        workflow=action.workflow,
+        run_id=action.run_id,
+        step=action.step,
+        round=action.round,
+        item=action.item,
+        task_id=action.task_id,
+        run_starter=run_starter,
+        exclude=[str(word) for word in demands.exclude],
+        step_up=demands.step_up,
+        hold_s=demands.hold_s or 0,
+        restate=_restate(action, operation),
+        expires_in_s=demands.expires_in_s,
+        supersedes=before or None,
+    )
+
+
+def title_of(action: Action, operation: Operation | None) -> str:
+    """One line that tells items apart: what, how much, to whom."""
+    amount = money(action.amount_minor, action.currency) if action.amount_minor is not None else ""
+    name = operation.name if operation and operation.name else action.operation
+    return " · ".join(part for part in (name, amount, action.target) if part)[:TITLE_MAX]
+
+
+def _restate(action: Action, operation: Operation | None) -> str:
+    amount = (operation.amount or {}).get("path") if operation else None
+    preferred = [path for path in (amount, operation.target if operation else None) if path]
+    return restate_field(action.parameters, preferred=preferred) or "operation"
+
+
+def wanted_of(verdict: Verdict) -> list[Wanted]:
+    """The groups of a verdict with their queues. Raises UnavailableError where one is gone: nobody could be asked."""
+    queues = {queue.slug: queue for queue in Queue.objects.filter(slug__in=[group.queue for group in verdict.groups])}
+    roles = {role.slug: role for role in Role.objects.filter(slug__in=[g.role for g in verdict.groups if g.role])}
+    found = []
+    for group in verdict.groups:
+        if group.queue not in queues or (group.role and group.role not in roles):
+            raise UnavailableError(_("The queue %s of the rule does not exist.") % group.queue)
+        role = roles[group.role] if group.role else None
+        found.append(Wanted(queues[group.queue], group.needed, role, group.distinct_units))
+    return found
+
+
+HAPPENED, DID_NOT_HAPPEN = "succeeded", "failed"
+
+
+@transaction.atomic
+def open_unknown_escalation(actor: User, *, action: Action, effect_error: dict[str, Any]) -> Escalation | None:
+    """Ask people what became of an action whose effect is unknown: ``succeeded`` or ``failed``.
+
+    In the queue that decided the action, else in the nearest queue of its unit; None where nobody can be asked.
+    """
+    queue = _queue_of(action)
+    if queue is None:
+        return None
+    operation = Operation.objects.filter(slug=action.operation).first()
+    return open_escalation(
+        actor,
+        kind=Kind.UNKNOWN,
+        unit=action.unit,
+        groups=[Wanted(queue)],
+        title=_("What happened? %s") % title_of(action, operation),
+        action=action,
+        consequence=_("The system did not say whether it was done. Look there, then say what happened."),
+        subject={"error": effect_error},
+        options=[HAPPENED, DID_NOT_HAPPEN],
+        risk=action.agent.risk if action.agent else Risk.MEDIUM,
+        workflow=action.workflow,
+        run_id=action.run_id,
+        step=action.step,
+        round=action.round,
+        item=action.item,
+    )
+
+
+def _queue_of(action: Action) -> Queue | None:
+    last = EscalationGroup.objects.filter(escalation__action=action).order_by("-id").select_related("queue").first()
+    if last:
+        return last.queue
+    above = ancestors_for(None, action.unit_id)
+    near = Queue.objects.filter(unit__in=above, role__permissions__contains=["oversight.decide_escalation"])
+    return min(near, key=lambda queue: (above.index(queue.unit_id), queue.slug), default=None)
+
+
+@transaction.atomic
+def attempt_again(actor: User, *, action: Action) -> Escalation | None:
+    """The agent asked the same again: the item that waits counts it; nobody is told anew. None if none waits."""
+    found = _same(Kind.ACTION, {"action": action})
+    return _attempted(actor, found) if found else None

@@ -1,0 +1,252 @@
+"""The vote: one person's say, checked at the vote and at the count."""
+
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.audit.services import record
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.gate import require_human
+from apps.core.models import ClockTimestamp, User
+from apps.halts.selectors import take_fence
+from apps.oversight.models import Escalation, Vote
+from apps.oversight.rules import (
+    MAX_HOLD_S,
+    MAX_REASON,
+    OUTCOME,
+    REASON_NEEDED,
+    VERDICTS,
+    Ballot,
+    EscalationState,
+    Kind,
+    Tally,
+    VoteVerdict,
+    allowed_verdicts,
+    answer_errors,
+    is_restated,
+    is_retry,
+    tally,
+)
+from apps.oversight.selectors import Standing, escalation_for, standing_for
+from apps.oversight.services.decisions import Decision, decide, lock_item, refuse_ended, require_item_running
+from apps.oversight.services.edits import Edit, apply_edit, weigh_edit
+
+REASON_CODE_MAX = 40
+UNSAID: Any = object()
+"""No answer was given; null would be one."""
+
+
+class Words(TypedDict, total=False):
+    """What a decision may say besides its verdict."""
+
+    reason: str
+    reason_code: str
+    retry: str
+    parameters: dict[str, Any] | None
+    answer: Any
+    view_hash: str
+    restated: Any
+    stepped_up: bool
+    hold_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The same, complete."""
+
+    verdict: VoteVerdict
+    reason: str = ""
+    reason_code: str = ""
+    retry: str = ""
+    parameters: dict[str, Any] | None = None
+    answer: Any = UNSAID
+    view_hash: str = ""
+    restated: Any = None
+    stepped_up: bool = False
+    hold_s: int = 0
+
+
+@transaction.atomic
+def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, **words: Unpack[Words]) -> Escalation:
+    """Take one person's say; the item as it is then: decided, held, or pending with the vote counted.
+
+    ``version``: what the person saw. ``parameters``: edit and approve. ``stepped_up``: they signed in again just now.
+    Raises NotFoundError, NotAllowedError (``not_eligible`` with ``why``), HaltedError, InvalidError, or ConflictError:
+    ``already_decided`` with ``winner``, ``already_voted``, ``expired``, ``superseded``, ``cancelled``,
+    ``invalidated``, ``stale`` with ``version``. Nothing is changed by what is refused.
+    """
+    require_human(actor)
+    escalation_for(actor, escalation_id)
+    take_fence()
+    item = lock_item(escalation_id)
+    refuse_ended(actor, item)
+    require_item_running(item)
+    standing = standing_for(actor)
+    _require_eligible(standing, item)
+    if item.votes.filter(voter=actor, voided_at=None).exists():
+        raise ConflictError(_("You have voted; the item waits for others."), code="already_voted")
+    said = _said(item, verdict, words)
+    _refuse_stale(item, version, said)
+    edit = weigh_edit(actor, item, said.parameters) if said.parameters is not None else None
+    _require_friction(item, said, edit)
+    if edit is not None:
+        apply_edit(actor, item, edit)
+        if edit.is_stricter:
+            return item
+    _write_vote(actor, item, said)
+    _count(actor, standing, item, said)
+    return item
+
+
+def _require_eligible(standing: Standing, item: Escalation) -> None:
+    if why := standing.why_not(item):
+        raise NotAllowedError(_("You may not decide this item."), code="not_eligible", why=why)
+
+
+def _said(item: Escalation, verdict: str, words: Words) -> Said:
+    """The words checked against what can be said to this kind of item. Raises InvalidError."""
+    errors: dict[str, list[str]] = {}
+    allowed = VERDICTS[Kind(item.kind)]
+    if verdict not in allowed:
+        raise InvalidError(errors={"verdict": [_("One of: %s.") % ", ".join(allowed)]})
+    said = Said(verdict=VoteVerdict(verdict), **words)
+    errors |= _reason_errors(said)
+    if said.parameters is not None and said.verdict != VoteVerdict.APPROVE:
+        errors["parameters"] = [_("Edited parameters come with an approval.")]
+    if not 0 <= said.hold_s <= MAX_HOLD_S:
+        errors["hold_s"] = [_("From 0 to %d seconds.") % MAX_HOLD_S]
+    errors |= _answer_errors(item, said)
+    if errors:
+        raise InvalidError(errors=errors)
+    return said
+
+
+def _reason_errors(said: Said) -> dict[str, list[str]]:
+    errors: dict[str, list[str]] = {}
+    if said.verdict in REASON_NEEDED and not (said.reason.strip() or said.reason_code):
+        errors["reason"] = [_("Say why.")]
+    if len(said.reason) > MAX_REASON:
+        errors["reason"] = [_("At most %d characters.") % MAX_REASON]
+    if len(said.reason_code) > REASON_CODE_MAX:
+        errors["reason_code"] = [_("At most %d characters.") % REASON_CODE_MAX]
+    if said.retry and (said.verdict != VoteVerdict.REJECT or not is_retry(said.retry)):
+        errors["retry"] = [_("With a rejection: never, after_change or after:<time with offset>.")]
+    return errors
+
+
+def _answer_errors(item: Escalation, said: Said) -> dict[str, list[str]]:
+    if said.verdict != VoteVerdict.ANSWER:
+        return {} if said.answer is UNSAID or said.answer is None else {"answer": [_("Only a question takes one.")]}
+    if said.answer is UNSAID:
+        return {"answer": [_("Give an answer.")]}
+    try:
+        return answer_errors(item.schema or {}, said.answer)
+    except RecursionError:
+        return {"answer": [_("This answer cannot be checked.")]}
+
+
+def _refuse_stale(item: Escalation, version: int, said: Said) -> None:
+    """What the person saw must be what is decided: the version, and the page's hash where one is sent."""
+    if version != item.version or (said.view_hash and said.view_hash != item.view_hash()):
+        raise ConflictError(_("It has changed since you read it."), code="stale", version=item.version)
+
+
+def _require_friction(item: Escalation, said: Said, edit: Edit | None) -> None:
+    """What the tier asks for: a value said again, a fresh sign-in. The same table as ``allowed`` on the page."""
+    asks = allowed_verdicts(Kind(item.kind), item.tier, restate=item.restate, step_up=item.step_up)[said.verdict]
+    if asks["step_up"] and not said.stepped_up:
+        raise NotAllowedError(_("Confirm that it is you first."), code="not_eligible", why="step_up")
+    if asks["restate"]:
+        expected, exponent = item.restated(edit.parameters if edit else None)
+        if not is_restated(expected, said.restated, exponent=exponent):
+            raise InvalidError(errors={"restated": [_("This is not the value of %s.") % asks["restate"]]})
+
+
+def _write_vote(actor: User, item: Escalation, said: Said) -> None:
+    asks = allowed_verdicts(Kind(item.kind), item.tier, restate=item.restate, step_up=item.step_up)[said.verdict]
+    vote = Vote.objects.create(
+        escalation=item,
+        voter=actor,
+        verdict=said.verdict,
+        version=item.version,
+        digest=item.digest,
+        view_hash=said.view_hash,
+        reason=said.reason.strip(),
+        reason_code=said.reason_code,
+        restated=bool(asks["restate"]),
+    )
+    record(
+        actor,
+        item,
+        "vote.cast",
+        payload={
+            "vote": vote.pk,
+            "verdict": said.verdict,
+            "version": item.version,
+            "digest": item.digest,
+            "view_hash": said.view_hash,
+            "reason": vote.reason,
+            "reason_code": said.reason_code,
+            "restated": vote.restated,
+            "stepped_up": said.stepped_up,
+        },
+    )
+
+
+def _count(actor: User, standing: Standing, item: Escalation, said: Said) -> None:
+    """Count the live votes; everybody's eligibility is read again, and a vote that lost it is void."""
+    groups = item.group_list()
+    ballots: list[Ballot] = []
+    for vote in item.votes.filter(voided_at=None).select_related("voter").order_by("id"):
+        voter = standing if vote.voter_id == actor.pk else standing_for(vote.voter)
+        if why := voter.why_not(item):
+            _void(actor, item, vote, why)
+        else:
+            ballots.append(voter.ballot(groups, vote.verdict))
+    result = tally([group.as_rule() for group in groups], ballots, deny_needed=item.deny_needed)
+    if result.outcome is None:
+        return
+    decide(
+        actor,
+        item,
+        Decision(
+            outcome=result.outcome,
+            names=_names(result, ballots),
+            reason=said.reason.strip(),
+            reason_code=said.reason_code,
+            retry=said.retry,
+            answer=None if said.answer is UNSAID else said.answer,
+            hold_s=max(said.hold_s, item.hold_s if result.outcome == EscalationState.APPROVED else 0),
+        ),
+    )
+
+
+def _names(result: Tally, ballots: list[Ballot]) -> list[str]:
+    """The people whose votes made the outcome, by name."""
+    if result.outcome == EscalationState.APPROVED:
+        return sorted({name for names in result.counted.values() for name in names})
+    wanted = next(verdict for verdict, state in OUTCOME.items() if state == result.outcome)
+    return sorted(ballot.voter for ballot in ballots if ballot.verdict == wanted)
+
+
+def _void(actor: User, item: Escalation, vote: Vote, why: str) -> None:
+    Vote.objects.filter(pk=vote.pk).update(voided_at=ClockTimestamp(), void_why=why[:20])
+    record(actor, item, "vote.voided", payload={"voters": [vote.voter.username], "why": why})
+
+
+@transaction.atomic
+def withdraw_vote(actor: User, *, escalation_id: UUID) -> Escalation:
+    """Take one's own vote back while the item is pending. Raises ConflictError with the item's own code otherwise."""
+    require_human(actor)
+    escalation_for(actor, escalation_id)
+    item = lock_item(escalation_id)
+    refuse_ended(actor, item)
+    vote = item.votes.filter(voter=actor, voided_at=None).first()
+    if vote is None:
+        raise ConflictError(_("You have not voted."), state=item.state)
+    Vote.objects.filter(pk=vote.pk).update(voided_at=ClockTimestamp(), void_why="withdrawn")
+    record(actor, item, "vote.withdrawn", payload={"vote": vote.pk, "verdict": vote.verdict})
+    return item
