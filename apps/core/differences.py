@@ -91,6 +91,17 @@ def is_secret(path: str) -> bool:
     return bool(SECRET.search(path))
 
 
+def masked(value: object, path: str = "") -> object:
+    """The same JSON with every secret masked, for forms and exports."""
+    if path and is_secret(path) and not isinstance(value, Mapping | list):
+        return MASKED
+    if isinstance(value, Mapping):
+        return {key: masked(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    return value
+
+
 def differences(before: object, after: object, *, notes: Mapping[str, str] | None = None) -> list[Difference]:
     """Every path of both values in the order of ``after``; secrets are masked: a change shows, no value does."""
     was = {} if before is None else flattened(before)

@@ -87,6 +87,23 @@ def state_word(state: object) -> str:
     return str(WORDS.get(str(state)) or str(state).replace("_", " ").capitalize())
 
 
+ENTRY_WORDS = {
+    "escalation.pending": gettext_lazy("Put before people"),
+    "escalation.attempted": gettext_lazy("Asked again"),
+    "escalation.commented": gettext_lazy("Commented"),
+    "escalation.claimed": gettext_lazy("Being looked at"),
+    "vote.cast": gettext_lazy("Voted"),
+    "action.pending_approval": gettext_lazy("Waits for approval"),
+}
+
+
+@register.filter
+def entry_word(name: object) -> str:
+    """A ledger entry's name as people say it: ``action.approved`` is "Action approved"."""
+    known = ENTRY_WORDS.get(str(name))
+    return str(known) if known else str(name).replace(".", " ").replace("_", " ").capitalize()
+
+
 @register.filter
 def money(amount_minor: float | None, currency: str | None = "") -> str:
     """Minor units as an amount: ``{{ row.amount_minor|money:row.currency }}``."""

@@ -5,12 +5,13 @@ JSON types survive the round trip: a field that was not touched gives back the v
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.core.differences import masked
 from apps.core.rules import ValueProblem, check_values, strict_json
 
 ABSENT = object()
@@ -131,7 +132,11 @@ class ValueForm(forms.Form):
 
 
 def parameters_form(schema: Mapping[str, Any] | None, parameters: Mapping[str, Any], data: Any = None) -> ValueForm:
-    """A form for an action's parameters: what its operation's schema knows, and whatever else it carries."""
+    """A form for an action's parameters: what its operation's schema knows, and whatever else it carries.
+
+    Secrets stand masked in it; the service puts back what was left masked.
+    """
+    parameters = cast("dict[str, Any]", masked(parameters))
     properties = (schema or {}).get("properties", {})
     required = set((schema or {}).get("required", ()))
     names = [*parameters, *(name for name in properties if name not in parameters)]

@@ -1,0 +1,191 @@
+"""Everything that the decision page shows of one item, gathered from stored facts. The agent's words stay apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Max, Q, QuerySet
+
+from apps.agents.models import Action
+from apps.agents.rules import ActionState, EffectClass
+from apps.connectors.models import Operation
+from apps.connectors.rules import money_text
+from apps.core.models import User
+from apps.oversight.models import Escalation, EscalationGroup, Vote
+from apps.oversight.rules import EscalationState, VoteVerdict
+from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
+from apps.oversight.selectors.eligibility import Standing, eligible_for, standing_for
+from apps.oversight.selectors.escalations import Precedent, precedent_for
+
+LOOKED_AT = 500
+NAMES_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One group's quorum: who approved, how many it takes, who still could."""
+
+    group: EscalationGroup
+    approved: list[Vote]
+    could: list[User]
+
+    @property
+    def steps(self) -> list[bool]:
+        """One per needed approval: whether it is there."""
+        return [index < len(self.approved) for index in range(self.group.needed)]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the same agent did with the same operation among its last 500 actions."""
+
+    total: int = 0
+    same_target: int = 0
+    most_minor: int | None = None
+
+    def times_the_most(self, amount_minor: int | None) -> float | None:
+        """How many times the largest amount so far; None without amounts."""
+        return amount_minor / self.most_minor if amount_minor and self.most_minor else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One item, ready to be shown to one person. ``allowed`` as in the API; ``why_not`` says why it is empty."""
+
+    item: Escalation
+    operation: Operation | None
+    allowed: dict[str, Any]
+    why_not: str | None
+    own_vote: Vote | None
+    hides_votes: bool
+    progress: list[Progress]
+    precedent: Precedent
+    history: History
+    story: list[dict[str, Any]]
+    comments: list[dict[str, Any]]
+    before: Any = None
+    before_label: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> Any:
+        """What is to be decided on: the action's parameters, or what the step was given."""
+        return self.item.values()
+
+    @property
+    def may_decide(self) -> bool:
+        """Whether buttons are shown."""
+        return bool(self.allowed)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a decision is still possible."""
+        return self.item.state == EscalationState.PENDING
+
+    @property
+    def is_irreversible(self) -> bool:
+        """Whether nothing leads back."""
+        return bool(self.item.action and self.item.action.effect == EffectClass.IRREVERSIBLE)
+
+    @property
+    def asking_rules(self) -> list[dict[str, Any]]:
+        """The matched rules that ask for a person, in words."""
+        return [rule for rule in self.item.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
+
+    @property
+    def other_rules(self) -> list[dict[str, Any]]:
+        """The other matches."""
+        return [rule for rule in self.item.verdict.get("rules", []) if rule.get("effect") != "require_approval"]
+
+    @property
+    def times_the_most(self) -> float | None:
+        """How many times the agent's largest amount so far this one is."""
+        return self.history.times_the_most(self.item.action.amount_minor) if self.item.action else None
+
+    @property
+    def is_first_for_target(self) -> bool:
+        """Whether the agent never did this to this target."""
+        return bool(self.item.action and self.item.action.target and not self.history.same_target)
+
+
+def sheet_for(actor: User, item: Escalation) -> Sheet:
+    """The sheet of an item that ``actor`` fetched through ``escalation_for``."""
+    standing = standing_for(actor)
+    operation = _operation(item)
+    before, label = _before(item)
+    hides = hides_votes_for(actor, item)
+    return Sheet(
+        item=item,
+        operation=operation,
+        allowed=allowed_for(actor, item, standing),
+        why_not=why_not_for(actor, item, standing),
+        own_vote=next((vote for vote in item.live_votes() if vote.voter_id == actor.pk), None),
+        hides_votes=hides,
+        progress=_progress(actor, item, [] if hides else item.live_votes()),
+        precedent=precedent_for(actor, item),
+        history=_history(item),
+        story=timeline_for(actor, item),
+        comments=thread_for(actor, item),
+        before=before,
+        before_label=label,
+        notes=_notes(item, operation),
+    )
+
+
+def _operation(item: Escalation) -> Operation | None:
+    """The operation that would run, shown whatever else of its system the viewer may see."""
+    if item.action is None:
+        return None
+    return Operation.objects.select_related("connector").filter(slug=item.action.operation).first()
+
+
+def _before(item: Escalation) -> tuple[Any, str]:
+    """What the parameters are compared with: the agent's own, if a person edited them; else the item it replaces."""
+    if item.asked and item.action:
+        return item.asked.get("parameters"), "asked"
+    if item.supersedes_id and item.action:
+        older = Escalation.objects.select_related("action").filter(pk=item.supersedes_id).first()
+        if older and older.action:
+            return older.action.parameters, "superseded"
+    return None, ""
+
+
+def _notes(item: Escalation, operation: Operation | None) -> dict[str, str]:
+    """Amounts as people read them, by path."""
+    action = item.action
+    if action is None or action.amount_minor is None or operation is None or not operation.amount:
+        return {}
+    return {str(operation.amount.get("path", "")): f"= {money_text(action.amount_minor, action.currency)}"}
+
+
+def _progress(actor: User, item: Escalation, votes: list[Vote]) -> list[Progress]:
+    approvals = [vote for vote in votes if vote.verdict == VoteVerdict.APPROVE]
+    could = eligible_for(actor, item) if item.state == EscalationState.PENDING else {}
+    groups = item.group_list()
+    standings = {vote.pk: standing_for(vote.voter) for vote in approvals} if len(groups) > 1 else {}
+    return [
+        Progress(group, _of_group(group, approvals, standings)[: group.needed], could.get(group.key, [])[:NAMES_SHOWN])
+        for group in groups
+    ]
+
+
+def _of_group(group: EscalationGroup, approvals: list[Vote], standings: Mapping[Any, Standing]) -> list[Vote]:
+    """The approvals that count in a group; with one group, all of them."""
+    return [vote for vote in approvals if not standings or group.queue_id in standings[vote.pk].queues]
+
+
+def _history(item: Escalation) -> History:
+    action = item.action
+    if action is None or action.agent_id is None:
+        return History()
+    last: QuerySet[Action] = (
+        Action.objects.filter(agent=action.agent_id, operation=action.operation, state=ActionState.SUCCEEDED)
+        .exclude(pk=action.pk)
+        .order_by("-id")
+    )
+    found = Action.objects.filter(pk__in=last.values("pk")[:LOOKED_AT]).aggregate(
+        total=Count("pk"),
+        same_target=Count("pk", filter=Q(target=action.target)),
+        most_minor=Max("amount_minor", filter=Q(currency=action.currency)),
+    )
+    return History(**found)

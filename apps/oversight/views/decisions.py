@@ -1,0 +1,224 @@
+"""What a person does with an item: decide, comment. Views translate; the services decide what happens."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from allauth.account.authentication import get_authentication_records
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from apps.core.errors import ConflictError, DomainError, HaltedError, InvalidError, NotAllowedError
+from apps.core.http import Request, wants_fragment
+from apps.core.models import User
+from apps.oversight import services
+from apps.oversight.forms import CommentForm, DecisionForm, InboxFilter, ValueForm, answer_form, parameters_form
+from apps.oversight.models import Escalation
+from apps.oversight.rules import EscalationState, VoteVerdict
+from apps.oversight.selectors import allowed_for, counts_for, escalation_for, inbox_for, winner_for
+from apps.oversight.selectors.sheets import sheet_for
+from apps.oversight.views.detail import WHY_NOT, detail_context, query_of, schema_of
+from apps.oversight.views.inbox import item_page
+
+SAID = {
+    EscalationState.APPROVED: gettext_lazy("Approved."),
+    EscalationState.REJECTED: gettext_lazy("Rejected. The agent gets your reason."),
+    EscalationState.CHANGES_REQUESTED: gettext_lazy("Sent back with your words."),
+    EscalationState.ANSWERED: gettext_lazy("Answered."),
+}
+STEP_UP_S = 300
+LOOKED_AHEAD = 50
+CONFLICT, UNFIT = 409, 422
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong, in words, above the item."""
+
+    title: str
+    text: str = ""
+    tone: str = "bad"
+
+
+@require_POST
+def decide(request: Request, escalation_id: UUID) -> HttpResponse:
+    """Record one decision; the answer is the next item, the decided row and the new count."""
+    item = escalation_for(request.user, escalation_id)
+    form = DecisionForm(request.POST)
+    values = _values(request, item, form)
+    valid = form.is_valid()
+    if not valid or (values is not None and not values.is_valid()):
+        return _refused(request, item, form, values, status=UNFIT)
+    asks = allowed_for(request.user, item).get(form.cleaned_data["verdict"], {})
+    if asks.get("step_up") and not signed_in_recently(request):
+        return _ask_again(request, item, form)
+    following = _following(request, item)
+    try:
+        decided = _cast(request, item, form, values)
+    except InvalidError as error:
+        _place(error, form, values)
+        return _refused(request, item, form, values, status=UNFIT)
+    except (ConflictError, HaltedError, NotAllowedError) as error:
+        now = escalation_for(request.user, escalation_id)
+        return _refused(request, now, form, values, status=CONFLICT, problem=_problem(request.user, now, error))
+    return _after(request, decided, following)
+
+
+def signed_in_recently(request: Request) -> bool:
+    """Whether this session gave a password or a code within the last five minutes."""
+    moments = [record["at"] for record in get_authentication_records(request)]
+    return time.time() - max(moments, default=0) < STEP_UP_S
+
+
+def _ask_again(request: Request, item: Escalation, form: DecisionForm) -> HttpResponse:
+    """To the password, and back to the same panel."""
+    panel = "edit" if form.cleaned_data["edit"] else form.cleaned_data["verdict"]
+    query = query_of(request)
+    back = f"{reverse('oversight:item', args=[item.pk])}{query}{'&' if query else '?'}decide={panel}"
+    url = f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}"
+    return HttpResponse(headers={"HX-Redirect": url}) if wants_fragment(request) else redirect(url)
+
+
+def _values(request: Request, item: Escalation, form: DecisionForm) -> ValueForm | None:
+    """The form of edited parameters or of an answer, where the decision carries one."""
+    if request.POST.get("verdict") == VoteVerdict.ANSWER:
+        return answer_form(item.schema, item.options, request.POST)
+    if request.POST.get("edit") and item.action:
+        sheet = sheet_for(request.user, item)
+        return parameters_form(schema_of(sheet), item.action.parameters, request.POST)
+    return None
+
+
+def _cast(request: Request, item: Escalation, form: DecisionForm, values: ValueForm | None) -> Escalation:
+    said = form.cleaned_data
+    is_answer = said["verdict"] == VoteVerdict.ANSWER
+    words = {"parameters": values.value} if values is not None and not is_answer else {}
+    if values is not None and is_answer:
+        words = {"answer": values.value}
+    return services.cast_vote(
+        request.user,
+        escalation_id=item.pk,
+        verdict=said["verdict"],
+        version=said["version"],
+        reason=said["reason"],
+        reason_code=said["reason_code"],
+        retry=said["retry"],
+        restated=said["restated"] or None,
+        view_hash=said["view_hash"],
+        stepped_up=signed_in_recently(request),
+        **words,
+    )
+
+
+def _place(error: InvalidError, form: DecisionForm, values: ValueForm | None) -> None:
+    """Put a service's findings where the person typed."""
+    own = {path: texts for path, texts in error.errors.items() if path in form.fields}
+    rest = {path: texts for path, texts in error.errors.items() if path not in own}
+    for path, texts in own.items():
+        for text in texts:
+            form.add_error(path, text)
+    if values is not None:
+        values.add_problems(rest)
+    elif rest or not own:
+        for text in [text for texts in rest.values() for text in texts] or [str(error.message)]:
+            form.add_error(None, text)
+
+
+def _problem(actor: User, item: Escalation, error: DomainError) -> Problem:
+    """A refusal as a sentence; a conflict names the winner."""
+    winner = winner_for(actor, item)
+    if winner and winner["by"] == actor.username:
+        return Problem(_("You decided this already."), tone="quiet")
+    if winner:
+        said = item.get_state_display().lower()
+        return Problem(
+            _("%(name)s was quicker: %(said)s.") % {"name": winner["name"], "said": said}, _("Yours was not recorded.")
+        )
+    if error.code == "stale":
+        return Problem(
+            _("It changed while you looked."), _("Read what it says now; nothing of yours was recorded."), "warn"
+        )
+    if isinstance(error, HaltedError):
+        return Problem(_("A halt is engaged, so nothing is decided."), str(error.members.get("reason", "")))
+    if isinstance(error, NotAllowedError):
+        why = str(error.members.get("why", ""))
+        return Problem(_("You may not decide this."), str(WHY_NOT.get(why, error.message)))
+    return Problem(str(error.message), _("Nothing of yours was recorded."))
+
+
+def _refused(
+    request: Request,
+    item: Escalation,
+    form: DecisionForm,
+    values: ValueForm | None,
+    *,
+    status: int,
+    problem: Problem | None = None,
+) -> HttpResponse:
+    """The item again, with what was typed still there."""
+    verdict = str(form.data.get("verdict", ""))
+    panel = "edit" if form.data.get("edit") else verdict
+    typed = {name: value for name, value in form.data.items() if name != "csrfmiddlewaretoken"}
+    extra: dict[str, Any] = {"decision": form, "typed": typed, "panel": panel, "problem": problem}
+    if values is not None:
+        extra["answer_form" if verdict == VoteVerdict.ANSWER else "edit_form"] = values
+    return item_page(request, item, status=status, **extra)
+
+
+def _following(request: Request, item: Escalation) -> Escalation | None:
+    """The item behind this one in the person's own list, else the first of the others."""
+    wanted = dict(InboxFilter(request.GET).wanted)
+    rows = inbox_for(request.user, view="mine", **{name: value for name, value in wanted.items() if name != "view"})
+    others = list(rows.exclude(pk=item.pk)[:LOOKED_AHEAD])
+    behind = [row for row in others if (row.due_at, row.pk) > (item.due_at, item.pk)]
+    return next(iter(behind or others), None)
+
+
+def _after(request: Request, decided: Escalation, following: Escalation | None) -> HttpResponse:
+    """What follows a recorded decision: a stricter edit stays open, all else goes on to the next item."""
+    now = escalation_for(request.user, decided.pk)
+    query = query_of(request)
+    path = reverse("oversight:item", args=[following.pk]) if following else reverse("oversight:inbox")
+    if not wants_fragment(request):
+        messages.success(request, _said(now))
+        return redirect(f"{path}{query}")
+    chosen = escalation_for(request.user, following.pk) if following else None
+    context = {
+        **(detail_context(request, chosen) if chosen else {"item": None, "sheet": None, "list_query": query}),
+        "decided": now,
+        "said": _said(now),
+        "counts": counts_for(request.user),
+        "filters": InboxFilter(request.GET),
+        "focus_title": True,
+    }
+    response = render(request, "oversight/_after.html", context)
+    response["HX-Push-Url"] = f"{path}{query}"
+    return response
+
+
+def _said(item: Escalation) -> str:
+    if item.state == EscalationState.PENDING:
+        approvals = sum(vote.verdict == VoteVerdict.APPROVE for vote in item.live_votes())
+        needed = item.quorum_needed
+        return _("Recorded. %(n)s of %(needed)s approvals.") % {"n": approvals, "needed": needed}
+    return str(SAID.get(EscalationState(item.outcome or item.state), item.get_state_display()))
+
+
+@require_POST
+def comment(request: Request, escalation_id: UUID) -> HttpResponse:
+    """A word below an item."""
+    item = escalation_for(request.user, escalation_id)
+    form = CommentForm(request.POST)
+    if form.is_valid():
+        services.comment_escalation(request.user, escalation_id=item.pk, text=form.cleaned_data["text"])
+        if not wants_fragment(request):
+            return redirect(f"{reverse('oversight:item', args=[item.pk])}#thread")
+        return item_page(request, escalation_for(request.user, escalation_id), show_thread=True)
+    return item_page(request, item, status=UNFIT, comment_form=form, show_thread=True)

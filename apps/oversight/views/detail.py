@@ -1,0 +1,71 @@
+"""What the detail's template gets, for a first look and after every decision."""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.formats import number
+from apps.core.http import Request
+from apps.oversight.forms import REASONS, RETRY, CommentForm, answer_form, parameters_form
+from apps.oversight.models import Escalation
+from apps.oversight.selectors.sheets import Sheet, sheet_for
+
+PANELS = {"approve", "reject", "request_changes", "edit", "answer"}
+WHY_NOT = {
+    "not_human": _("Only people decide."),
+    "inactive": _("Your account is not active."),
+    "no_permission": _("You may see this and not decide it: your roles in this unit do not include deciding."),
+    "not_in_queue": _("It waits for people of another queue."),
+    "requester": _("You asked for this yourself, or somebody asked for you. Somebody else decides."),
+    "agent_owner": _("You own this agent, and the rule wants somebody else to decide."),
+    "run_starter": _("You started this run, and the rule wants somebody else to decide."),
+    "policy_author": _("You wrote the rule that asks, and it wants somebody else to decide."),
+    "editor": _("You edited this and the edit needs a stricter look, so somebody else decides."),
+    "step_up": _("Confirm first that it is you."),
+    "excluded": _("You are excluded from deciding this item."),
+}
+
+
+def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str, Any]:
+    """The context of ``_detail.html``. ``extra``: ``decision`` (the form as typed), ``problem``, ``panel``, forms."""
+    sheet = sheet_for(request.user, item)
+    panel = extra.get("panel") or request.GET.get("decide", "")
+    value, exponent = item.restated()
+    context: dict[str, Any] = {
+        "sheet": sheet,
+        "item": item,
+        "view_hash": item.view_hash(),
+        "allowed": _with_edit(sheet.allowed),
+        "restate_label": item.restate,
+        "restate_value": value if exponent is None else number(value / 10**exponent, exponent),
+        "why_not": WHY_NOT.get(sheet.why_not or "", sheet.why_not),
+        "reasons": REASONS,
+        "retries": RETRY,
+        "comment_form": CommentForm(),
+        "list_query": query_of(request),
+        **extra,
+        "panel": panel if panel in PANELS else "",
+    }
+    if sheet.may_decide and "edit" in context["allowed"] and "edit_form" not in context:
+        context["edit_form"] = parameters_form(schema_of(sheet), sheet.parameters)
+    if sheet.may_decide and "answer" in context["allowed"] and "answer_form" not in context:
+        context["answer_form"] = answer_form(item.schema, item.options)
+    return context
+
+
+def query_of(request: Request) -> str:
+    """The list's state (view, filters) as the links of an item carry it on."""
+    params = request.GET.copy()
+    for name in ("after", "selected", "shown", "decide"):
+        params.pop(name, None)
+    return f"?{params.urlencode()}" if params else ""
+
+
+def _with_edit(allowed: dict[str, Any]) -> dict[str, Any]:
+    """``edit`` beside the verdicts where approving may go with an edit: a button of its own."""
+    return {**allowed, "edit": allowed["approve"]} if allowed.get("approve", {}).get("edit") else allowed
+
+
+def schema_of(sheet: Sheet) -> dict[str, Any] | None:
+    """The parameter schema of the operation that would run."""
+    return sheet.operation.parameters if sheet.operation else None

@@ -1,0 +1,136 @@
+"""The list and the item beside it. Each fragment lives at the address of its page."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_GET
+
+from apps.core.http import Request, wants_fragment
+from apps.core.models import User
+from apps.core.pages import Page, page_of
+from apps.oversight.forms import InboxFilter
+from apps.oversight.models import Escalation
+from apps.oversight.rules import EscalationState, InboxView
+from apps.oversight.selectors import counts_for, escalation_for, escalations_for, inbox_for
+from apps.oversight.views.detail import detail_context, query_of
+
+NEWEST_FIRST = ("-id",)
+BY_DUE_DATE = ("due_at", "id")
+MAX_SHOWN = 200
+
+
+@require_GET
+def inbox(request: Request) -> HttpResponse:
+    """What waits; the most urgent item stands open beside it."""
+    filters = InboxFilter(request.GET)
+    if wants_fragment(request):
+        return _fragment(request, filters)
+    page = _page(request, filters)
+    first = escalation_for(request.user, page.rows[0].pk) if page.rows else None
+    context = {**list_context(request, filters, page), **_open_one(request, first), "is_open": False}
+    return _vary(render(request, "oversight/inbox.html", context))
+
+
+@require_GET
+def item(request: Request, escalation_id: UUID) -> HttpResponse:
+    """One item: the detail alone for htmx, else the page with its list."""
+    return item_page(request, escalation_for(request.user, escalation_id))
+
+
+def item_page(request: Request, found: Escalation, *, status: int = 200, **extra: Any) -> HttpResponse:
+    """The item as fragment or as page, with what a decision left to say."""
+    filters = InboxFilter(request.GET)
+    context = {**_open_one(request, found, **extra), "filters": filters, "is_open": True}
+    if wants_fragment(request):
+        return _vary(render(request, "oversight/_detail.html", context, status=status))
+    page = _page(request, filters, path=reverse("oversight:inbox"))
+    return _vary(
+        render(request, "oversight/inbox.html", {**list_context(request, filters, page), **context}, status=status)
+    )
+
+
+def _open_one(request: Request, chosen: Escalation | None, **extra: Any) -> dict[str, Any]:
+    if chosen is None:
+        return {"sheet": None, "item": None, "selected": None}
+    return {**detail_context(request, chosen, **extra), "selected": chosen.pk}
+
+
+def _fragment(request: Request, filters: InboxFilter) -> HttpResponse:
+    """What htmx asked for, by its target: what changed since, further rows, or the list anew."""
+    if request.htmx.target == "arrivals":
+        return _vary(render(request, "oversight/_arrivals.html", _changes(request, filters)))
+    context = list_context(request, filters, _page(request, filters))
+    if request.htmx.target == "more":
+        return _vary(render(request, "oversight/_rows.html", context))
+    return _vary(render(request, "oversight/_list.html", {**context, "selected": _uuid(request.GET.get("selected"))}))
+
+
+def list_context(request: Request, filters: InboxFilter, page: Page[Escalation]) -> dict[str, Any]:
+    """What the list shows, and the state of the page that its links carry on."""
+    for row in page.rows:
+        row.why = why_of(row)  # type: ignore[attr-defined] # what the row's second line says
+    return {
+        "filters": filters,
+        "wanted": filters.wanted,
+        "page": page,
+        "counts": counts_for(request.user),
+        "list_query": query_of(request),
+    }
+
+
+def why_of(row: Escalation) -> str:
+    """Why a person is asked, in the rule's words; for steps and questions, what it is about."""
+    asking = [rule for rule in row.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
+    return str(asking[0].get("message") or row.consequence) if asking else row.consequence
+
+
+def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escalation]:
+    page = page_of(request, _rows(request.user, filters), order=_order(filters))
+    if path and page.next_url:
+        return Page(page.rows, f"{path}?{page.next_url.partition('?')[2]}", page.is_first)
+    return page
+
+
+def _order(filters: InboxFilter) -> tuple[str, ...]:
+    return NEWEST_FIRST if filters.wanted["view"] == InboxView.DECIDED else BY_DUE_DATE
+
+
+def _rows(actor: User, filters: InboxFilter) -> Any:
+    wanted = dict(filters.wanted)
+    return inbox_for(actor, view=wanted.pop("view"), **wanted)
+
+
+def _changes(request: Request, filters: InboxFilter) -> dict[str, Any]:
+    """What is new behind the rows on the screen, and which of them ended meanwhile. Nothing on the screen moves."""
+    shown = [key for key in map(_uuid, request.GET.getlist("shown")[:MAX_SHOWN]) if key]
+    fresh = _rows(request.user, filters).exclude(pk__in=shown).filter(pk__gt=max(shown, default=UUID(int=0)))
+    arrived = list(fresh.values_list("risk", flat=True)[:100]) if filters.wanted["view"] != InboxView.DECIDED else []
+    selected = _uuid(request.GET.get("selected"))
+    seen = [*shown, *([selected] if selected else [])]
+    ended = list(escalations_for(request.user).filter(pk__in=seen).exclude(state=EscalationState.PENDING))
+    open_one = next((row for row in ended if row.pk == selected), None)
+    return {
+        **list_context(request, filters, Page([], None, is_first=True)),
+        "arrived": len(arrived),
+        "grave": sum(risk in {"high", "critical"} for risk in arrived),
+        "ended": [row for row in ended if row.pk in set(shown)],
+        "oob": True,
+        **_open_one(request, open_one),
+        "selected": selected,
+    }
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _vary(response: HttpResponse) -> HttpResponse:
+    patch_vary_headers(response, ["HX-Request", "HX-Target"])
+    return response
