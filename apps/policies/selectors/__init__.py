@@ -1,6 +1,6 @@
 """Policies, rules in words, the release in force, and what rules did."""
 
-from apps.policies.selectors.numbers import RuleNumbers, rule_numbers_for
+from apps.policies.selectors.numbers import RuleNumbers, policy_numbers_for, rule_numbers_for
 from apps.policies.selectors.policies import (
     RuleCard,
     matched_rules_for,
@@ -28,6 +28,7 @@ __all__ = [
     "matched_rules_for",
     "policies_for",
     "policy_for",
+    "policy_numbers_for",
     "release_in_force_for",
     "release_number",
     "rule_numbers_for",

@@ -16,6 +16,14 @@ FROM agents_action a CROSS JOIN LATERAL jsonb_array_elements(a.verdict->'rules')
 WHERE a.id >= %s AND a.created_at >= clock_timestamp() - make_interval(days => %s) AND matched->>'policy' = %s
 GROUP BY 1, 2, 3
 """
+COUNT_POLICIES = """
+SELECT policy, count(*), count(*) FILTER (WHERE effect = 'allow'), count(*) FILTER (WHERE effect = 'require_approval'),
+       count(*) FILTER (WHERE effect = 'deny')
+FROM (SELECT DISTINCT a.id, a.verdict->>'effect' AS effect, matched->>'policy' AS policy
+      FROM agents_action a CROSS JOIN LATERAL jsonb_array_elements(a.verdict->'rules') AS matched
+      WHERE a.id >= %s AND a.created_at >= clock_timestamp() - make_interval(days => %s)) AS told
+GROUP BY policy
+"""
 _DAY_MS = 86_400_000
 _RAN = frozenset({"approved", "executing", "succeeded", "failed", "unknown", "compensated"})
 
@@ -71,6 +79,16 @@ def rule_numbers_for(actor: User, policy: Policy, *, window_days: int = 30) -> d
         for rule, effect, state, count in cursor.fetchall():
             found.setdefault(rule, RuleNumbers()).add(effect, state, count)
     return found
+
+
+def policy_numbers_for(actor: User, *, window_days: int = 30) -> dict[str, RuleNumbers]:
+    """Numbers of the last days by policy slug: each action once, however many of its rules matched."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_POLICIES, [_oldest_id(window_days + 1), window_days])
+        return {
+            policy: RuleNumbers(matched=matched, allowed=allowed, asked=asked, denied=denied)
+            for policy, matched, allowed, asked, denied in cursor.fetchall()
+        }
 
 
 def _oldest_id(days: int) -> UUID:

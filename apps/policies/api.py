@@ -1,0 +1,260 @@
+"""Endpoints of policies: for people and their scripts. No agent changes a policy, whatever it was granted."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.access.models import BusinessUnit
+from apps.access.selectors import unit_for
+from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.models import User
+from apps.core.schema import PROBLEMS
+from apps.policies.models import Policy, PolicyVersion
+from apps.policies.selectors import policies_for, policy_for, rules_for, versions_for
+from apps.policies.services import check_policy, publish_policy, retire_policy, save_policy
+
+PUBLISH = "policies.publish_policy"
+
+
+class RulesField(serializers.JSONField):
+    """A list of rules; the service says what does not fit, with line and column."""
+
+
+class PolicyBody(StrictSerializer):
+    """A policy as documents have it: the whole of it, so what is left out means its default."""
+
+    name = Text(max_length=120, required=False, allow_blank=True)
+    unit = Text(max_length=63, required=False, allow_null=True)
+    rules = RulesField()
+
+
+class NewPolicyBody(PolicyBody):
+    """A new policy."""
+
+    slug = serializers.SlugField(max_length=63)
+
+
+class CheckBody(StrictSerializer):
+    """Rules to check; without them, the latest version."""
+
+    rules = RulesField(required=False)
+
+
+class PublishBody(StrictSerializer):
+    """Which version; without it, the latest."""
+
+    version = StrictInteger(min_value=1, required=False)
+
+
+class PolicyLine(serializers.Serializer[Any]):
+    """A policy in a list. ``in_force`` and ``latest`` are numbers of versions."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    unit = serializers.CharField(allow_null=True)
+    state = serializers.ChoiceField(["draft", "in_force", "retired"])
+    in_force = serializers.IntegerField(allow_null=True)
+    latest = serializers.IntegerField(allow_null=True)
+
+
+class PolicyDetailSerializer(PolicyLine):
+    """A policy with the rules of its latest version, and each in words."""
+
+    rules = serializers.JSONField()
+    sentences = serializers.JSONField()
+
+
+class PolicyPage(serializers.Serializer[Any]):
+    """A page of policies."""
+
+    results = PolicyLine(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class VersionLine(serializers.Serializer[Any]):
+    """One version of a policy."""
+
+    number = serializers.IntegerField()
+    unit = serializers.CharField()
+    digest = serializers.CharField()
+    author = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    rules = serializers.JSONField()
+
+
+class VersionPage(serializers.Serializer[Any]):
+    """A page of versions."""
+
+    results = VersionLine(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class FindingSerializer(serializers.Serializer[Any]):
+    """What a check found. Warnings refuse nothing."""
+
+    field = serializers.CharField()
+    rule = serializers.CharField()
+    severity = serializers.ChoiceField(["error", "warning"])
+    message = serializers.CharField()
+    line = serializers.IntegerField(required=False)
+    column = serializers.IntegerField(required=False)
+
+
+class CheckAnswer(serializers.Serializer[Any]):
+    """Whether the rules could be published, and all that was found."""
+
+    ok = serializers.BooleanField()
+    findings = FindingSerializer(many=True)
+
+
+class Published(serializers.Serializer[Any]):
+    """The release that judges from now on."""
+
+    slug = serializers.CharField()
+    version = serializers.IntegerField(allow_null=True)
+    release = serializers.IntegerField()
+
+
+def policy_line(policy: Policy) -> dict[str, Any]:
+    """The policy as ``PolicyLine`` describes it."""
+    return {
+        "slug": policy.slug,
+        "name": policy.name,
+        "unit": policy.unit.slug if policy.unit else None,
+        "state": policy.state,
+        "in_force": policy.in_force.number if policy.in_force else None,
+        "latest": policy.latest.number if policy.latest else None,
+    }
+
+
+def policy_json(actor: User, policy: Policy) -> dict[str, Any]:
+    """The policy as ``PolicyDetailSerializer`` describes it."""
+    return {
+        **policy_line(policy),
+        "rules": policy.latest.rules if policy.latest else [],
+        "sentences": [card.as_json() for card in rules_for(actor, policy.latest)],
+    }
+
+
+def version_json(version: PolicyVersion) -> dict[str, Any]:
+    """The version as ``VersionLine`` describes it."""
+    names = ("number", "unit", "digest", "created_at", "rules")
+    return {**{name: getattr(version, name) for name in names}, "author": version.author.username}
+
+
+def unit_of(actor: User, slug: str | None) -> BusinessUnit | None:
+    """The unit that a body names. Raises InvalidError."""
+    if slug is None:
+        return None
+    try:
+        return unit_for(actor, slug, perm=PUBLISH)
+    except NotFoundError as error:
+        raise InvalidError(errors={"unit": ["There is no such unit, or you publish no policies there."]}) from error
+
+
+class Policies(PlaneView):
+    """``/policies/``."""
+
+    @extend_schema(operation_id="list_policies", responses={200: PolicyPage, **PROBLEMS})
+    def get(self, request: Request) -> Response:
+        """Policies that you may see, by slug; filters ``state``, ``unit``, ``q``."""
+        known_params(request, "state", "unit", "q")
+        rows = policies_for(self.actor)
+        for name, path in (("state", "state"), ("unit", "unit__slug"), ("q", "name__icontains")):
+            if value := request.query_params.get(name):
+                rows = rows.filter(**{path: value})
+        return page_of(request, rows, policy_line, order=("slug",))
+
+    @extend_schema(
+        operation_id="create_policy", request=NewPolicyBody, responses={201: PolicyDetailSerializer, **PROBLEMS}
+    )
+    def post(self, request: Request) -> Response:
+        """Write a policy; it judges nothing until it is published."""
+        body = self.body(NewPolicyBody)
+        unit = unit_of(self.actor, body.get("unit"))
+
+        def answer() -> tuple[int, Any]:
+            if Policy.objects.filter(slug=body["slug"]).exists():
+                raise ConflictError("A policy with this slug exists.")
+            policy, _outcome = save_policy(
+                self.actor, slug=body["slug"], name=body.get("name", ""), rules=body["rules"], unit=unit
+            )
+            return 201, policy_json(self.actor, policy)
+
+        return self.once(answer)
+
+
+class PolicyDetail(PlaneView):
+    """``/policies/{slug}/``."""
+
+    @extend_schema(operation_id="get_policy", responses={200: PolicyDetailSerializer, **PROBLEMS})
+    def get(self, request: Request, slug: str) -> Response:
+        """One policy with the rules of its latest version."""
+        return Response(policy_json(self.actor, policy_for(self.actor, slug)))
+
+    @extend_schema(
+        operation_id="replace_policy", request=PolicyBody, responses={200: PolicyDetailSerializer, **PROBLEMS}
+    )
+    def put(self, request: Request, slug: str) -> Response:
+        """Write the next version, unless it says the same; what is in force stays in force until published."""
+        policy = policy_for(self.actor, slug, perm=PUBLISH)
+        body = self.body(PolicyBody)
+        unit = unit_of(self.actor, body.get("unit"))
+
+        def answer() -> tuple[int, Any]:
+            changed, _outcome = save_policy(
+                self.actor, slug=policy.slug, name=body.get("name", ""), rules=body["rules"], unit=unit
+            )
+            return 200, policy_json(self.actor, changed)
+
+        return self.once(answer)
+
+    @extend_schema(operation_id="retire_policy", responses={204: None, **PROBLEMS})
+    def delete(self, request: Request, slug: str) -> Response:
+        """Take it out of force; its versions and the verdicts that named it stay."""
+        retire_policy(self.actor, policy=policy_for(self.actor, slug, perm=PUBLISH))
+        return Response(status=204)
+
+
+class PolicyVersions(PlaneView):
+    """``/policies/{slug}/versions/``."""
+
+    @extend_schema(operation_id="list_policy_versions", responses={200: VersionPage, **PROBLEMS})
+    def get(self, request: Request, slug: str) -> Response:
+        """Versions, newest first."""
+        policy = policy_for(self.actor, slug)
+        return page_of(request, versions_for(self.actor, policy), version_json, order=("-number",))
+
+
+class PolicyCheck(PlaneView):
+    """``/policies/{slug}/check/``."""
+
+    @extend_schema(operation_id="check_policy", request=CheckBody, responses={200: CheckAnswer, **PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """Compile every rule and look up what it names; nothing changes."""
+        policy = policy_for(self.actor, slug)
+        stored = policy.latest.rules if policy.latest else []
+        found = check_policy(self.actor, rules=self.body(CheckBody).get("rules", stored))
+        ok = all(finding.is_warning for finding in found)
+        return Response({"ok": ok, "findings": [finding.as_json() for finding in found]})
+
+
+class PolicyPublish(PlaneView):
+    """``/policies/{slug}/publish/``."""
+
+    @extend_schema(operation_id="publish_policy", request=PublishBody, responses={200: Published, **PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """Put a version in force: a new release, which judges the next request."""
+        policy = policy_for(self.actor, slug, perm=PUBLISH)
+        version = self.body(PublishBody).get("version")
+
+        def answer() -> tuple[int, Any]:
+            release = publish_policy(self.actor, policy=policy, version=version)
+            numbers = {line["policy"]: line["version"] for line in release.policies}
+            return 200, {"slug": slug, "version": numbers.get(slug), "release": release.number}
+
+        return self.once(answer)

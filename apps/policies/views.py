@@ -1,0 +1,98 @@
+"""Pages of policies: what the rules say, and what they did."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.core.errors import InvalidError, NotFoundError
+from apps.core.gate import holds, require
+from apps.core.http import Request
+from apps.core.models import User
+from apps.policies.forms import PublishForm, RetireForm, VersionForm
+from apps.policies.models import Policy, PolicyVersion
+from apps.policies.selectors import (
+    RuleNumbers,
+    policies_for,
+    policy_for,
+    policy_numbers_for,
+    release_in_force_for,
+    rule_numbers_for,
+    rules_for,
+    versions_for,
+)
+from apps.policies.services import publish_policy, retire_policy
+
+VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
+
+
+@require_GET
+def policies(request: Request) -> HttpResponse:
+    """Every policy with what it did in the last 30 days."""
+    require(request.user, VIEW)
+    numbers = policy_numbers_for(request.user)
+    rows = [(policy, numbers.get(policy.slug, RuleNumbers())) for policy in policies_for(request.user)]
+    release = release_in_force_for(request.user)
+    return render(request, "policies/policies.html", {"rows": rows, "release": release})
+
+
+@require_GET
+def policy(request: Request, slug: str) -> HttpResponse:
+    """One policy: each rule as a sentence with its last 30 days, and the versions."""
+    found = policy_for(request.user, slug)
+    return render(request, "policies/policy.html", _shown(request, found, RetireForm()))
+
+
+def _shown(request: Request, found: Policy, retire_form: RetireForm) -> dict[str, Any]:
+    actor = request.user
+    version = _version(actor, found, request.GET.get("version"))
+    numbers = rule_numbers_for(actor, found)
+    return {
+        "policy": found,
+        "version": version,
+        "rules": [(card, numbers.get(card.slug, RuleNumbers())) for card in rules_for(actor, version)],
+        "versions": versions_for(actor, found)[:50],
+        "may_publish": not actor.is_agent and holds(actor, PUBLISH, found),
+        "retire_form": retire_form,
+    }
+
+
+def _version(actor: User, found: Policy, text: str | None) -> PolicyVersion | None:
+    """The version that the address names; else the one in force, else the latest. Raises NotFoundError."""
+    form = VersionForm({"version": text or ""})
+    if not form.is_valid():
+        raise NotFoundError
+    number = form.cleaned_data["version"]
+    if number is None:
+        return found.in_force or found.latest
+    version = versions_for(actor, found).filter(number=number).first()
+    if version is None:
+        raise NotFoundError
+    return version
+
+
+@require_POST
+def publish(request: Request, slug: str) -> HttpResponse:
+    """Put the version that the person saw in force."""
+    found = policy_for(request.user, slug, perm=PUBLISH)
+    form = PublishForm(request.POST)
+    if not form.is_valid():
+        raise InvalidError(errors={"version": [_("Say which version.")]})
+    release = publish_policy(request.user, policy=found, version=form.cleaned_data["version"])
+    messages.success(request, _("In force as release %s: it judges from now on.") % release.number)
+    return redirect("policies:policy", slug=slug)
+
+
+@require_POST
+def retire(request: Request, slug: str) -> HttpResponse:
+    """Take a policy out of force, with the reason."""
+    found = policy_for(request.user, slug, perm=PUBLISH)
+    form = RetireForm(request.POST)
+    if not form.is_valid():
+        return render(request, "policies/policy.html", _shown(request, found, form), status=422)
+    retire_policy(request.user, policy=found, reason=form.cleaned_data["reason"])
+    messages.success(request, _("Retired: its rules judge no more."))
+    return redirect("policies:policy", slug=slug)
