@@ -6,7 +6,10 @@ whole ledger, in order. LIVE_TOPICS: what open pages and waiting requests are to
 
 from collections.abc import Mapping
 
-REACTIONS: Mapping[str, tuple[str, ...]] = {}
+REACTIONS: Mapping[str, tuple[str, ...]] = {
+    "escalation.approved": ("apps.workflows.tasks.actions.carry_out_approved",),
+    "escalation.answered": ("apps.workflows.tasks.actions.reconcile_unknown",),
+}
 
 PROJECTIONS: Mapping[str, str] = {"kpis": "apps.kpis.tasks.fold_entries"}
 

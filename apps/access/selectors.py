@@ -9,6 +9,9 @@ from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
 from apps.core.errors import NotFoundError
 from apps.core.gate import NOWHERE, Scope, holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
+from apps.core.rules import UserKind
+
+CONSOLE = "console"
 
 SCOPE = """
 WITH RECURSIVE held AS (
@@ -25,7 +28,12 @@ SELECT id FROM tree
 
 
 def unit_scopes_for(actor: User, perm: str) -> Scope:
-    """Where ``actor`` holds ``perm`` by role: one query, children included. The gate's hook."""
+    """Where ``actor`` holds ``perm`` by role: one query, children included. The gate's hook.
+
+    The system user ``console`` (``manage.py``) holds everything but deciding: whoever runs it owns the machine.
+    """
+    if actor.kind == UserKind.SYSTEM and actor.username == CONSOLE:
+        return Scope(everywhere=perm != "oversight.decide_escalation", units=frozenset())
     with connection.cursor() as cursor:
         cursor.execute(SCOPE, [actor.pk, perm])
         units = [row[0] for row in cursor.fetchall()]

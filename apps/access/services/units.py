@@ -14,17 +14,13 @@ from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.gate import refuse_agents, scope_for
 from apps.core.models import User
 
-CONSOLE = "console"
-
 
 def require_manager(actor: User, unit: BusinessUnit | None, perm: str = "access.manage_access") -> None:
     """Raise NotAllowedError unless ``actor`` holds ``perm`` in ``unit`` (everywhere, if there is none).
 
-    The system user ``console`` (``manage.py``) may: whoever runs it owns the machine. Agents never.
+    Agents never, whatever they were granted.
     """
     refuse_agents(actor)
-    if actor.username == CONSOLE and not actor.is_human:
-        return
     scope = scope_for(actor, perm)
     if not (scope.everywhere or (unit is not None and unit.pk in scope.units)):
         raise NotAllowedError

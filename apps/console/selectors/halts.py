@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
@@ -68,32 +68,48 @@ def _found[T](row: T | None) -> T:
 def stoppable_for(actor: User) -> list[Stoppable]:
     """Everything that ``actor`` may stop, from everything down to single operations, with what is in flight."""
     scope = scope_for(actor, ENGAGE)
-    found: list[Stoppable] = []
-    if scope.everywhere:
-        found.append(
-            Stoppable(
-                HaltScope.EVERYTHING,
-                "",
-                _("Everything"),
-                None,
-                runs=Run.objects.filter(state__in=RUN_OPEN).count(),
-                actions=Action.objects.filter(state__in=IN_FLIGHT).count(),
-                agents=Agent.objects.filter(state__in=WORKING).count(),
-            )
-        )
     mine = Q() if scope.everywhere else Q(unit__in=scope.units)
-    for workflow in Workflow.objects.filter(mine).select_related("unit").order_by("slug"):
-        runs = Run.objects.filter(workflow=workflow, state__in=RUN_OPEN).count()
-        found.append(Stoppable(HaltScope.WORKFLOW, workflow.slug, workflow.name, workflow.unit, runs=runs))
-    for agent in Agent.objects.filter(mine, state__in=WORKING).select_related("unit").order_by("slug"):
-        actions = Action.objects.filter(agent=agent, state__in=IN_FLIGHT).count()
-        found.append(Stoppable(HaltScope.AGENT, agent.slug, agent.name, agent.unit, actions=actions))
-    for connector in Connector.objects.filter(mine).select_related("unit").order_by("slug"):
-        actions = Action.objects.filter(connector=connector.slug, state__in=IN_FLIGHT).count()
-        found.append(Stoppable(HaltScope.CONNECTOR, connector.slug, connector.name, connector.unit, actions=actions))
     theirs = Q() if scope.everywhere else Q(connector__unit__in=scope.units)
-    for operation in (
-        Operation.objects.filter(theirs, state="active").select_related("connector__unit").order_by("slug")
-    ):
-        found.append(Stoppable(HaltScope.OPERATION, operation.slug, operation.name, operation.connector.unit))
-    return found
+    return [
+        *([_everything()] if scope.everywhere else []),
+        *(
+            Stoppable(HaltScope.WORKFLOW, row.slug, row.name, row.unit, runs=row.open_runs)
+            for row in Workflow.objects.filter(mine)
+            .annotate(open_runs=Count("runs", filter=Q(runs__state__in=RUN_OPEN)))
+            .select_related("unit")
+            .order_by("slug")
+        ),
+        *(
+            Stoppable(HaltScope.AGENT, row.slug, row.name, row.unit, actions=row.in_flight)
+            for row in Agent.objects.filter(mine, state__in=WORKING)
+            .annotate(in_flight=Count("actions", filter=Q(actions__state__in=IN_FLIGHT)))
+            .select_related("unit")
+            .order_by("slug")
+        ),
+        *(
+            Stoppable(HaltScope.CONNECTOR, row.slug, row.name, row.unit, actions=_in_flight(connector=row.slug))
+            for row in Connector.objects.filter(mine).select_related("unit").order_by("slug")
+        ),
+        *(
+            Stoppable(HaltScope.OPERATION, row.slug, row.name, row.connector.unit)
+            for row in Operation.objects.filter(theirs, state="active")
+            .select_related("connector__unit")
+            .order_by("slug")
+        ),
+    ]
+
+
+def _everything() -> Stoppable:
+    return Stoppable(
+        HaltScope.EVERYTHING,
+        "",
+        _("Everything"),
+        None,
+        runs=Run.objects.filter(state__in=RUN_OPEN).count(),
+        actions=_in_flight(),
+        agents=Agent.objects.filter(state__in=WORKING).count(),
+    )
+
+
+def _in_flight(**where: str) -> int:
+    return Action.objects.filter(state__in=IN_FLIGHT, **where).count()

@@ -32,12 +32,11 @@ def found_for(actor: User, text: str, wanted: UUID | None) -> list[Found]:
 
 
 def _by_id(actor: User, wanted: UUID) -> list[Found]:
-    found = [
+    return [
         *(Found(_("Item"), str(row), f"/inbox/{row.pk}/") for row in escalations_for(actor).filter(pk=wanted)),
         *(Found(_("Action"), str(row), f"/actions/{row.pk}/") for row in actions_for(actor).filter(pk=wanted)),
         *(Found(_("Run"), str(row), f"/runs/{row.pk}/") for row in runs_for(actor).filter(pk=wanted)),
     ]
-    return found
 
 
 def _by_name(actor: User, text: str) -> list[Found]:

@@ -18,7 +18,7 @@ from apps.core.models import User
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import grant_of_action, waiting_item_of_action
 from apps.oversight.services import answer_comment
-from apps.workflows.selectors import place_of_task
+from apps.workflows.selectors.places import place_of_task
 from apps.workflows.services.actions import (
     Ask,
     Place,

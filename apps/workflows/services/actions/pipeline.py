@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -18,6 +17,9 @@ from apps.core.rules import ValueProblem
 from apps.halts.selectors import require_running
 from apps.oversight.rules import action_digest
 from apps.policies.rules import AgentFacts, Facts, RunFacts
+from apps.workflows.selectors.places import OUTSIDE, Place
+
+__all__ = ["OUTSIDE", "Ask", "Place", "Weighed", "weigh"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,30 +37,6 @@ class Ask:
     reference: str = ""
     on_behalf_of: str = ""
     execution: str = Execution.PLANE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where in a run an action belongs; everything empty outside one.
-
-    ``unit``, ``risk`` and ``owner`` are the workflow's: they stand in for the agent's where the workflow itself asks.
-    """
-
-    run_id: UUID | None = None
-    workflow: str = ""
-    step: str = ""
-    round: int | None = None
-    item: int | None = None
-    task_id: UUID | None = None
-    key: str = ""
-    started_by: str = ""
-    unit: BusinessUnit | None = None
-    risk: str = "medium"
-    owner: str = ""
-    purpose: str = "act"
-
-
-OUTSIDE = Place()
 
 
 @dataclass(frozen=True, slots=True)

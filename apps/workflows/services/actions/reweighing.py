@@ -12,7 +12,7 @@ from apps.oversight.services import open_action_escalation, revoke_grants
 from apps.policies.rules import Effect, is_stricter, verdict_of
 from apps.policies.selectors import release_number
 from apps.policies.services import evaluate_action
-from apps.workflows.selectors import place_of_action
+from apps.workflows.selectors.places import place_of_action
 from apps.workflows.services.actions.pipeline import Ask, weigh
 
 
@@ -24,6 +24,7 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
     """
     if release_number() == action.release_number:
         return False
+    place = place_of_action(actor, action)
     weighed = weigh(
         action.principal,
         Ask(
@@ -34,7 +35,7 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
             on_behalf_of=action.on_behalf_of.username if action.on_behalf_of else "",
             execution=action.execution,
         ),
-        place_of_action(actor, action),
+        place,
     )
     verdict = evaluate_action(actor, facts=weighed.facts)
     if not is_stricter(verdict, verdict_of(action.verdict)):
@@ -47,7 +48,6 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
         advance(actor, action, ActionState.DENIED, payload=told, finished_at=ClockTimestamp(), **stored)
         return True
     advance(actor, action, ActionState.PENDING_APPROVAL, payload=told, **stored)
-    open_action_escalation(
-        actor, action=action, verdict=verdict, risk=highest_risk(weighed.facts.agent.risk, verdict.risk), run_starter=""
-    )
+    risk = highest_risk(weighed.facts.agent.risk, verdict.risk)
+    open_action_escalation(actor, action=action, verdict=verdict, risk=risk, run_starter=place.started_by)
     return True

@@ -1,0 +1,184 @@
+"""The house keeps its own rules."""
+
+import ast
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.module_loading import import_string
+
+from apps.access.rules import PERMISSIONS
+from apps.core.models import Stateful
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = {
+    "__init__", "admin", "api", "forms", "management", "migrations", "models", "rules", "selectors", "services",
+    "tasks", "urls", "views",
+}  # fmt: skip
+EXTRA = {
+    "access": {"accounts", "authentication"},
+    "agents": {"authentication"},
+    "connectors": {"adapters"},
+    "core": {
+        "agent_text", "authentication", "context", "differences", "errors", "expressions", "finders", "formats", "gate",
+        "http", "keys", "middleware", "queue", "schema", "templatetags",
+    },
+    "demo": {"agents", "company", "context", "systems"},
+    "kpis": {"charts"},
+    "workflows": {"engine"},
+}  # fmt: skip
+"""Rooms that one app truly needs."""
+FILES = sorted(path for path in ROOT.glob("apps/**/*.py") if "migrations" not in path.parts)
+WRITES = {
+    "save", "create", "bulk_create", "get_or_create", "update_or_create", "bulk_update", "delete", "force_insert",
+}  # fmt: skip
+OPEN_TO_ANYONE = re.compile(
+    r"^(healthz|readyz|accounts/.*|api/v1/schema/|api/docs/|favicon\.ico|csp-report/?|styleguide/)$"
+)
+NO_SCRIPT = re.compile(
+    r"<script(?![^>]*\b(src|type=\"application/json\"))[^>]*>|<style|\sstyle=|\son[a-z]+=|hx-on|\bjs:"
+)
+FILTERED_TRIGGER = re.compile(r"hx-trigger=\"[^\"]*\[")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / "apps").parts[1].removesuffix(".py")
+
+
+def app_of(path: Path) -> str:
+    return path.relative_to(ROOT / "apps").parts[0]
+
+
+APP_FILES = [path for path in FILES if len(path.relative_to(ROOT / "apps").parts) > 1]
+
+
+def functions_in(room):
+    for path in APP_FILES:
+        if room_of(path) != room:
+            continue
+        module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__ and not name.startswith("_"):
+                yield pytest.param(function, id=f"{path.relative_to(ROOT / 'apps')}:{name}")
+
+
+@pytest.mark.parametrize("path", APP_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_is_a_known_room_and_fits_on_one_reading(path):
+    assert room_of(path) in ROOMS | EXTRA.get(app_of(path), set())
+    assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("app", sorted({app_of(path) for path in APP_FILES}))
+def test_every_app_says_what_it_is_for(app):
+    assert import_module(f"apps.{app}").__doc__
+
+
+WITHOUT_ACTOR = {"take_fence", "require_running", "live_grants"}
+"""Questions that the house asks itself, about nobody in particular."""
+
+
+@pytest.mark.parametrize("selector", list(functions_in("selectors")))
+def test_every_selector_of_rows_asks_who_is_looking(selector):
+    if not selector.__name__.endswith("_for") or selector.__name__ in WITHOUT_ACTOR:
+        return
+    assert next(iter(inspect.signature(selector).parameters)) == "actor"
+
+
+DOORS = [path for path in APP_FILES if room_of(path) in {"views", "api", "selectors", "forms", "tasks"}]
+
+
+@pytest.mark.parametrize("path", DOORS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_services_write(path):
+    calls = {
+        node.func.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert not calls & WRITES
+
+
+def test_every_reaction_names_a_real_handler_and_a_state_that_something_reaches():
+    reachable = {
+        f"{model._meta.model_name}.{state}"
+        for model in apps.get_models()
+        if issubclass(model, Stateful)
+        for moves in model.MOVES.values()
+        for state in moves
+    }
+    for name, handlers in settings.REACTIONS.items():
+        assert name in reachable | {"escalation.pending"}, name
+        for handler in handlers:
+            assert import_string(handler).is_reaction, handler
+
+
+def test_every_job_lane_and_projection_names_a_real_function():
+    for path in [*settings.LANES.values(), *(job[1] for job in settings.JOBS.values()), *settings.PROJECTIONS.values()]:
+        assert callable(import_string(path)), path
+
+
+def test_every_state_has_its_moves():
+    for model in apps.get_models():
+        if issubclass(model, Stateful):
+            states = {value for value, _ in model._meta.get_field("state").choices}
+            assert set(model.MOVES) == states, model
+            assert all(set(moves) <= states for moves in model.MOVES.values()), model
+
+
+def every_address(resolver=None, prefix=""):
+    for pattern in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from every_address(pattern, route)
+        elif isinstance(pattern, URLPattern):
+            yield route
+
+
+SAMPLES = {"uuid": "01890000-0000-7000-8000-000000000000", "slug": "some", "int": "1", "str": "some", "path": "some"}
+
+
+def example_of(route: str) -> str:
+    route = re.sub(r"<(\w+):\w+>", lambda match: SAMPLES[match[1]], route)
+    return re.sub(r"<\w+>", "some", route).replace("^", "").replace("$", "").replace("\\Z", "")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", sorted({route for route in every_address() if "(?P" not in route}))
+def test_every_address_turns_an_anonymous_visitor_away(route, client):
+    if OPEN_TO_ANYONE.match(route):
+        return
+    for method in ("get", "post"):
+        answer = getattr(client, method)(f"/{example_of(route)}")
+        if route.startswith("api/"):
+            assert answer.status_code in {401, 405}, (method, answer.status_code)
+            if answer.status_code == 401:
+                assert answer["WWW-Authenticate"] == "Bearer"
+                assert answer.json()["code"] == "not_authenticated"
+        else:
+            assert answer.status_code in {302, 405}, (method, answer.status_code)
+            if answer.status_code == 302:
+                assert "/login/" in answer["Location"]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("templates/**/*.html")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_template_holds_script_style_or_what_needs_eval(path):
+    text = path.read_text()
+    assert not NO_SCRIPT.search(text)
+    assert not FILTERED_TRIGGER.search(text)
+    assert len(text.splitlines()) <= 120
+
+
+def test_every_permission_that_code_names_is_in_the_contract():
+    named = set()
+    for path in FILES:
+        named |= set(
+            re.findall(
+                r"\"((?:oversight|agents|connectors|workflows|policies|halts|audit|kpis|access)\.(?:view|decide|manage|use|start|operate|work|publish|engage|lift)_[a-z]+)\"",
+                path.read_text(),
+            )
+        )
+    assert named <= set(PERMISSIONS)
