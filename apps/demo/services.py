@@ -83,8 +83,11 @@ def load_history(actor: User) -> int:
 def load_administrator(actor: User) -> None:
     """The one user of a demo without a sample company."""
     password = os.environ.get("ACP_DEMO_PASSWORD") or PASSWORD
-    user, _ = save_person(actor, username="admin", name="Administrator", email="admin@example.com", password=password)
-    grant_role(actor, user=user, role=Role.objects.get(slug=ADMINISTRATOR), unit=None)
+    user, _ = save_person(
+        actor, username="admin", name="Administrator", email="admin@example.com", password=password, is_staff=True
+    )
+    if not user.role_grants.filter(role__slug=ADMINISTRATOR, revoked_at=None).exists():
+        grant_role(actor, user=user, role=Role.objects.get(slug=ADMINISTRATOR))
 
 
 @transaction.atomic

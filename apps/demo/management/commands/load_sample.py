@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from apps.core.errors import DomainError
+from apps.core.models import User
 from apps.core.services import system_user
 from apps.demo.services import load_administrator, load_company, load_history, load_prices, make_keys, start_samples
 
@@ -28,7 +30,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Say what came in, a line each."""
-        console = system_user("console")
+        try:
+            self._load(system_user("console"), options)
+        except DomainError as error:
+            raise CommandError(f"{error.message} {error.errors or ''}".strip()) from error
+
+    def _load(self, console: User, options: dict[str, Any]) -> None:
         if options["empty"]:
             load_administrator(console)
             return

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.core.models import User
-from apps.core.services import system_user
+from apps.access.services.acting import acting_user
+from apps.core.errors import DomainError
 from apps.demo.rules import Declaration, LogError, declarations_in
 from apps.demo.services import submit_declarations
 
@@ -30,8 +30,11 @@ class Command(BaseCommand):
         if options["cases"] < 1:
             raise CommandError("--cases is a number above zero.")
         declarations = _read(options["file"], options["cases"])
-        actor = system_user("console") if not options["username"] else _person(options["username"])
-        self.stdout.write(str(submit_declarations(actor, declarations=declarations)))
+        try:
+            started = submit_declarations(acting_user(options["username"]), declarations=declarations)
+        except DomainError as error:
+            raise CommandError(f"{error.message} {error.errors or ''}".strip()) from error
+        self.stdout.write(str(started))
 
 
 def _read(path: Path, limit: int) -> list[Declaration]:
@@ -40,10 +43,3 @@ def _read(path: Path, limit: int) -> list[Declaration]:
             return declarations_in(csv.DictReader(file), limit=limit)
     except (OSError, UnicodeDecodeError, EOFError, csv.Error, LogError) as error:
         raise CommandError(f"{path}: {error}") from error
-
-
-def _person(username: str) -> User:
-    found = User.objects.filter(username=username, kind="human", is_active=True).first()
-    if found is None:
-        raise CommandError(f"There is no person {username}.")
-    return found
