@@ -1,11 +1,12 @@
 """From the count to what follows: hold, release, and the end of an item with its action in one transaction."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
@@ -35,7 +36,6 @@ class Decision:
     retry: str = ""
     answer: Any = None
     hold_s: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def lock_item(escalation_id: UUID) -> Escalation:
@@ -99,14 +99,14 @@ def decide(actor: User, item: Escalation, decision: Decision) -> None:
         "claimed_by": None,
         "claimed_until": None,
     }
-    payload = {**decision_payload(item, decision), **decision.extra}
+    payload = decision_payload(item, decision)
     try:
         if decision.hold_s:
             columns["releases_at"] = ClockTimestamp() + timedelta(seconds=decision.hold_s)
             where = Escalation.unexpired()
             advance(actor, item, EscalationState.HELD, where=where, payload=payload, **columns)
         else:
-            _finish(actor, item, decision.outcome, payload, where=Escalation.unexpired(), **columns)
+            _finish(actor, item, decision.outcome, payload, where=Escalation.unexpired(), columns=columns)
     except ConflictError as error:
         if error.code == "invalid_state" and item.state == EscalationState.PENDING:
             raise ConflictError(_("It has expired; nothing will run."), code="expired") from error
@@ -155,10 +155,16 @@ def ending_payload(item: Escalation, outcome: str) -> dict[str, Any]:
 
 
 def _finish(
-    actor: User, item: Escalation, outcome: str, payload: dict[str, Any], *, where: Any = None, **columns: Any
+    actor: User,
+    item: Escalation,
+    outcome: str,
+    payload: dict[str, Any],
+    *,
+    where: Q | None = None,
+    columns: dict[str, Any] | None = None,
 ) -> None:
     """The final move of an item, and of its action with it."""
-    advance(actor, item, outcome, where=where, payload=payload, ended_at=ClockTimestamp(), **columns)
+    advance(actor, item, outcome, where=where, payload=payload, ended_at=ClockTimestamp(), **(columns or {}))
     close_groups(item)
     if item.kind == Kind.ACTION and item.action is not None:
         _end_action(actor, item, item.action)
@@ -204,10 +210,12 @@ def undo_decision(actor: User, *, escalation_id: UUID) -> Escalation:
         raise ConflictError(_("Nothing is held."), state=item.state)
     if item.decided_by_id != actor.pk:
         raise NotAllowedError(_("Only who decided can undo it."), code="not_eligible", why="not_the_decider")
-    held = dict.fromkeys(("decided_by", "decided_at", "releases_at", "answer"))
-    blank = dict.fromkeys(("reason", "reason_code", "retry", "outcome"), "")
     void_votes(actor, item, why="undone", voter=actor)
-    return advance(actor, item, EscalationState.PENDING, payload={"undone": True}, **held, **blank)
+    unsaid: dict[str, Any] = {
+        **dict.fromkeys(("decided_by", "decided_at", "releases_at", "answer")),
+        **dict.fromkeys(("reason", "reason_code", "retry", "outcome"), ""),
+    }
+    return advance(actor, item, EscalationState.PENDING, payload={"undone": True}, **unsaid)
 
 
 def void_votes(actor: User, item: Escalation, *, why: str, voter: User | None = None) -> int:

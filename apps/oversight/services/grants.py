@@ -1,6 +1,7 @@
 """Commands on grants: released by an approval, bound to a digest, consumed once."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
@@ -91,7 +92,7 @@ def expire_grants() -> int:
 
 
 @transaction.atomic
-def _expire(plane: User, grant_id: object) -> int:
+def _expire(plane: User, grant_id: UUID) -> int:
     action = Action.objects.select_for_update(of=("self",)).filter(grants=grant_id).first()
     grant = Grant.objects.select_for_update(of=("self",)).filter(~Grant.unexpired(), pk=grant_id).first()
     if action is None or grant is None or grant.state != GrantState.LIVE:

@@ -171,7 +171,7 @@ def _clocks(kind: str, wanted: Sequence[Wanted], about: About) -> tuple[Any, Any
         expires_s=[about.get("expires_s") or min(queue.expires_s for queue in queues)],
         expires_in_s=about.get("expires_in_s"),
     )
-    expires = about.get("expires_at") or ClockTimestamp() + timedelta(seconds=expires_s)
+    expires: Any = about.get("expires_at") or ClockTimestamp() + timedelta(seconds=expires_s)
     if kind not in EXPIRING and not any(about.get(name) for name in ("expires_at", "expires_s", "expires_in_s")):
         expires = None
         due_s = about.get("due_s") or min(queue.sla_s for queue in queues)
