@@ -10,6 +10,9 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.formats import micro_per_minor
+
 
 class Fact(models.Model):
     """What every fact has: where it belongs, and whether it was invented."""
@@ -80,6 +83,11 @@ class RunFact(Fact):
 
     def __str__(self) -> str:
         return f"{self.workflow} {str(self.run_id)[-8:]}"
+
+    @property
+    def cost_minor(self) -> float:
+        """What the run cost, in minor units with up to four decimals."""
+        return round(self.cost_micro / micro_per_minor(reporting_currency()), 4)
 
 
 class StepFact(Fact):
@@ -170,3 +178,8 @@ class CostItem(Fact):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount_micro}"
+
+    @property
+    def amount_minor(self) -> float:
+        """The amount in minor units with up to four decimals."""
+        return round(self.amount_micro / micro_per_minor(reporting_currency()), 4)

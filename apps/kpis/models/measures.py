@@ -111,17 +111,12 @@ def within(field: str, period: Period) -> Q:
     return Q(**{f"{field}__gte": period.start, f"{field}__lt": period.end})
 
 
-def by_period(
-    rows: QuerySet[Any], field: str, periods: Sequence[Period], measures: Mapping[str, Any]
-) -> dict[int, dict[str, Any]]:
-    """The measures of the rows in each of these adjoining periods, by its index."""
+def grouped(
+    rows: QuerySet[Any], field: str, periods: Sequence[Period], measures: Mapping[str, Any], by: tuple[str, ...] = ()
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The measures of the rows in each of these adjoining periods: keys are (index of the period, *by)."""
     whole = Period(periods[0].start, periods[-1].end)
     index = BucketIndex(field, [period.start for period in periods])
-    found = (
-        rows.filter(within(field, whole))
-        .order_by()
-        .annotate(at=index)
-        .values("at")
-        .annotate(**{f"m_{name}": one for name, one in measures.items()})
-    )
-    return {row["at"]: {name: row[f"m_{name}"] for name in measures} for row in found}
+    named = {f"m_{name}": one for name, one in measures.items()}
+    found = rows.filter(within(field, whole)).order_by().annotate(at=index).values("at", *by).annotate(**named)
+    return {(row["at"], *(row[name] for name in by)): {name: row[f"m_{name}"] for name in measures} for row in found}

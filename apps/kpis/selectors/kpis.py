@@ -19,7 +19,7 @@ from apps.kpis.rules.figures import Figure, Figures, Status, comparable, figure_
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.goals import Goals, goals_for
-from apps.kpis.selectors.reading import VIEW, Row, costs_for, decisions_for, measures_for, runs_for
+from apps.kpis.selectors.reading import VIEW, Reader, Row, costs_for, decisions_for, runs_for
 
 PROJECTION = "kpis"
 
@@ -48,7 +48,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Everything about one question."""
+    """Everything about one question. ``workflows``: measures of the period before and of this one, by workflow."""
 
     asked: KpiFilter
     as_of: datetime
@@ -57,21 +57,24 @@ class Answer:
     series: list[Point]
     measures: Row
     goals: Goals
-    mix: dict[str, int]
+    workflows: dict[str, list[Row]]
+    halves: tuple[Figures, Figures]
 
 
 def kpis_for(actor: User, asked: KpiFilter) -> Answer:
     """Totals and series of every KPI. Raises NotAllowedError for who may see none anywhere."""
     require(actor, VIEW)
     goals, now = goals_for(actor), database_now()
+    reader = Reader(actor, asked, goals.costs())
     buckets = buckets_of(asked.period, asked.size, asked.zone)
-    rows = measures_for(actor, asked, buckets, goals.costs())
-    (whole,) = measures_for(actor, asked, [asked.period], goals.costs())
-    opened = _open_at(actor, asked, asked.period.start)
+    rows = reader.measures(buckets)
+    opened = _open_at(reader, asked.period.start)
     _fill_backlog(rows, buckets, opened, now)
+    (whole,) = reader.wholes([(asked.period, rows)])
     whole["backlog"] = next((row["backlog"] for row in reversed(rows) if row["backlog"] is not None), opened)
-    mix = mix_for(actor, asked)
-    before = _before(actor, asked, goals) if asked.compare == Compare.PREVIOUS else {}
+    workflows = reader.by_workflow([previous_period(asked.period, asked.zone), asked.period])
+    mix = {name: int(parts[1]["finished"] or 0) for name, parts in workflows.items()}
+    before = _before(reader) if asked.compare == Compare.PREVIOUS else {}
     return Answer(
         asked=asked,
         as_of=now,
@@ -83,8 +86,20 @@ def kpis_for(actor: User, asked: KpiFilter) -> Answer:
         ],
         measures=whole,
         goals=goals,
-        mix=mix,
+        workflows=workflows,
+        halves=_halves(reader, buckets, rows),
     )
+
+
+def _halves(reader: Reader, buckets: list[Bucket], rows: list[Row]) -> tuple[Figures, Figures]:
+    """The two halves of the period, cut at a bucket's edge; twice the whole where there is only one bucket."""
+    cut = len(buckets) // 2
+    if not cut:
+        (row,) = reader.wholes([(Period(buckets[0].start, buckets[-1].end), rows)])
+        return figures_of(row, reporting_currency()), figures_of(row, reporting_currency())
+    first, second = (Period(part[0].start, part[-1].end) for part in (buckets[:cut], buckets[cut:]))
+    found = reader.wholes([(first, rows[:cut]), (second, rows[cut:])])
+    return figures_of(found[0], reporting_currency()), figures_of(found[1], reporting_currency())
 
 
 def _total(
@@ -103,28 +118,17 @@ def _total(
     return Total(figure, value, goals.baseline_of(definition, asked, mix), target, status, previous)
 
 
-def _before(actor: User, asked: KpiFilter, goals: Goals) -> Figures:
-    earlier = previous_period(asked.period, asked.zone)
-    (row,) = measures_for(actor, asked.within(earlier), [earlier], goals.costs())
-    return {key: one for key, one in figures_of(row, reporting_currency()).items() if one.definition.kind != Kind.STOCK}
+def _before(reader: Reader) -> Figures:
+    earlier = previous_period(reader.asked.period, reader.asked.zone)
+    (row,) = reader.measures([earlier])
+    found = figures_of(row, reporting_currency())
+    return {key: one for key, one in found.items() if one.definition.kind != Kind.STOCK}
 
 
-def period_figures_for(actor: User, asked: KpiFilter, periods: list[Period]) -> list[Figures]:
-    """The KPIs of each of these adjoining periods."""
-    costs = goals_for(actor).costs()
-    return [figures_of(row, reporting_currency()) for row in measures_for(actor, asked, periods, costs)]
-
-
-def mix_for(actor: User, asked: KpiFilter) -> dict[str, int]:
-    """Finished runs by workflow in the period: what a baseline of several workflows is weighted with."""
-    rows = runs_for(actor, asked).filter(within("finished_at", asked.period)).filter(MEMBERS["finished"])
-    return dict(rows.order_by().values_list("workflow").annotate(n=Count("run_id")).order_by("workflow"))
-
-
-def _open_at(actor: User, asked: KpiFilter, moment: datetime) -> int:
+def _open_at(reader: Reader, moment: datetime) -> int:
     """Runs that had started before ``moment`` and finished at it or later, or not at all."""
-    started = runs_for(actor, asked).filter(started_at__lt=moment)
-    return started.filter(finished_at=None).count() + started.filter(finished_at__gte=moment).count()
+    started = reader.runs.filter(started_at__lt=moment)
+    return started.filter(Q(finished_at=None) | Q(finished_at__gte=moment)).count()
 
 
 def _fill_backlog(rows: list[Row], buckets: list[Bucket], opened: int, now: datetime) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerField, Q, QuerySet, Sum, Value, When
-from django.db.models.functions import Coalesce
 
 from apps.access.models import BusinessUnit
 from apps.core.gate import visible
@@ -19,17 +18,19 @@ from apps.kpis.models.measures import (
     DECISION_PERCENTILES,
     RUN_MEASURES,
     RUN_PERCENTILES,
-    by_period,
+    grouped,
 )
 from apps.kpis.rules.buckets import Period, local_day
-from apps.kpis.rules.definitions import ADDITIVE, percentile_name, with_totals
+from apps.kpis.rules.definitions import ADDITIVE, PERCENTILES, percentile_name, with_totals
 from apps.kpis.rules.filters import KpiFilter, answered_by_rollups
 from apps.kpis.selectors.goals import BaselineCost
 
 VIEW = "kpis.view_kpi"
-PERCENTILES_OF = {"cycle": (0.5, 0.9, 0.95), "lead": (0.5,), "latency": (0.5, 0.9)}
 
 type Row = dict[str, float | None]
+type Found = Mapping[tuple[Any, ...], Mapping[str, Any]]
+
+SAVINGS = ("saved_micro", "compared")
 
 
 def runs_for(actor: User, asked: KpiFilter) -> QuerySet[RunFact]:
@@ -50,13 +51,17 @@ def costs_for(actor: User, asked: KpiFilter) -> QuerySet[CostItem]:
     return _of_runs(_limited(visible(actor, VIEW, CostItem.objects.all()), asked), asked)
 
 
-def _limited[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
+def _limits(asked: KpiFilter) -> dict[str, Any]:
     limits: dict[str, Any] = {} if asked.simulated else {"simulated": False}
     if asked.workflow:
         limits["workflow"] = asked.workflow
     if asked.unit:
         limits["unit__in"] = _unit_ids_below(asked.unit)
-    return rows.filter(**limits)
+    return limits
+
+
+def _limited[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
+    return rows.filter(**_limits(asked))
 
 
 def _of_runs[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
@@ -80,94 +85,123 @@ def _unit_ids_below(slug: str) -> list[Any]:
     return found
 
 
+class Reader:
+    """One actor's view of one filter. Permission and filter are applied once; every figure reads through it."""
+
+    def __init__(self, actor: User, asked: KpiFilter, costs: Sequence[BaselineCost]) -> None:
+        self.asked, self.baseline_costs = asked, costs
+        self.runs = runs_for(actor, asked)
+        self.decisions = decisions_for(actor, asked)
+        self.costs = costs_for(actor, asked)
+        self.rollups: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(**_limits(asked)))
+
+    def measures(self, periods: Sequence[Period]) -> list[Row]:
+        """The measures of each of these adjoining periods."""
+        rows = [_blank() for _ in periods]
+        for found in (self._additive(periods), self._savings(periods), self._percentiles(periods)):
+            for (at,), measures in found.items():
+                rows[at].update(measures)
+        return [with_totals(row) for row in rows]
+
+    def wholes(self, parts: Sequence[tuple[Period, Sequence[Row]]]) -> list[Row]:
+        """The measures of adjoining periods whose parts are known: sums are added, percentiles computed anew."""
+        rows = [_added(known) for _, known in parts]
+        for (at,), measures in self._percentiles([period for period, _ in parts]).items():
+            rows[at].update(measures)
+        return [with_totals(row) for row in rows]
+
+    def by_workflow(self, periods: Sequence[Period]) -> dict[str, list[Row]]:
+        """The measures of each of these adjoining periods, workflow by workflow."""
+        by = ("workflow",)
+        rows: dict[str, list[Row]] = {}
+        for found in (self._additive(periods, by), self._savings(periods, by), self._percentiles(periods, by)):
+            for (at, workflow), measures in found.items():
+                rows.setdefault(workflow, [_blank() for _ in periods])[at].update(measures)
+        return {workflow: [with_totals(row) for row in parts] for workflow, parts in sorted(rows.items())}
+
+    def _additive(self, periods: Sequence[Period], by: tuple[str, ...] = ()) -> Found:
+        if answered_by_rollups(self.asked, periods, reporting_zone()):
+            return self._from_rollups(periods, by)
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any]], ...] = (
+            (self.runs, "finished_at", RUN_MEASURES),
+            (self.runs, "started_at", ARRIVAL_MEASURES),
+            (self.decisions, "decided_at", DECISION_MEASURES),
+            (self.costs, "incurred_at", COST_MEASURES),
+        )
+        for rows, field, measures in sources:
+            for key, row in grouped(rows, field, periods, measures, by).items():
+                found.setdefault(key, {}).update(row)
+        return found
+
+    def _from_rollups(self, periods: Sequence[Period], by: tuple[str, ...]) -> Found:
+        zone = reporting_zone()
+        days = [local_day(period.start, zone) for period in periods]
+        rows = self.rollups.filter(day__gte=days[0], day__lt=local_day(periods[-1].end, zone))
+        index = Func(
+            F("day"),
+            Value(days, output_field=ArrayField(DateField())),
+            function="width_bucket",
+            template="%(function)s(%(expressions)s) - 1",
+            output_field=IntegerField(),
+        )
+        sums = {f"sum_{name}": Sum(name) for name in ADDITIVE}
+        found = rows.order_by().values(*by, at=index).annotate(**sums)
+        return {
+            (row["at"], *(row[name] for name in by)): {name: int(row[f"sum_{name}"] or 0) for name in ADDITIVE}
+            for row in found
+        }
+
+    def _percentiles(self, periods: Sequence[Period], by: tuple[str, ...] = ()) -> Found:
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any]], ...] = (
+            (self.runs, "finished_at", RUN_PERCENTILES),
+            (self.decisions, "decided_at", DECISION_PERCENTILES),
+        )
+        for rows, field, measures in sources:
+            for key, row in grouped(rows, field, periods, measures, by).items():
+                found.setdefault(key, {}).update(_named(row))
+        return found
+
+    def _savings(self, periods: Sequence[Period], by: tuple[str, ...] = ()) -> Found:
+        """Baseline cost of each success less the cost of every run, where a baseline was in force at its start."""
+        if not self.baseline_costs:
+            return {}
+        covered = [_valid(cost) for cost in self.baseline_costs]
+        saved = Case(
+            *(When(valid, then=_saved_by(cost)) for cost, valid in zip(self.baseline_costs, covered, strict=True)),
+            output_field=BigIntegerField(),
+        )
+        any_valid = covered[0]
+        for valid in covered[1:]:
+            any_valid |= valid
+        runs = self.runs.filter(any_valid).annotate(saved=saved)
+        return grouped(runs, "finished_at", periods, {"saved_micro": Sum("saved"), "compared": Sum(Value(1))}, by)
+
+
 def measures_for(actor: User, asked: KpiFilter, periods: Sequence[Period], costs: Sequence[BaselineCost]) -> list[Row]:
     """The measures of each of these adjoining periods. ``costs``: the baselines against which savings are counted."""
-    rows: list[Row] = [dict.fromkeys(ADDITIVE, 0) for _ in periods]
-    _fill(rows, _additive(actor, asked, periods))
-    _fill(rows, _percentiles(actor, asked, periods))
-    if costs:
-        _fill(rows, _savings(actor, asked, periods, costs))
-    return [with_totals(row) for row in rows]
+    return Reader(actor, asked, costs).measures(periods)
 
 
-def _fill(rows: list[Row], found: Mapping[int, Mapping[str, Any]]) -> None:
-    for index, measures in found.items():
-        rows[index].update(measures)
+def _blank() -> Row:
+    return dict.fromkeys(ADDITIVE, 0)
 
 
-def _additive(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> dict[int, dict[str, Any]]:
-    if answered_by_rollups(asked, periods, reporting_zone()):
-        return _from_rollups(actor, asked, periods)
-    found: dict[int, dict[str, Any]] = {}
-    runs = runs_for(actor, asked)
-    for rows, field, measures in (
-        (runs, "finished_at", RUN_MEASURES),
-        (runs, "started_at", ARRIVAL_MEASURES),
-        (decisions_for(actor, asked), "decided_at", DECISION_MEASURES),
-        (costs_for(actor, asked), "incurred_at", COST_MEASURES),
-    ):
-        for index, row in by_period(rows, field, periods, measures).items():
-            found.setdefault(index, {}).update(row)
-    return found
-
-
-def _from_rollups(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> dict[int, dict[str, Any]]:
-    zone = reporting_zone()
-    first, last = local_day(periods[0].start, zone), local_day(periods[-1].end, zone)
-    limits: dict[str, Any] = {} if asked.simulated else {"simulated": False}
-    if asked.workflow:
-        limits["workflow"] = asked.workflow
-    if asked.unit:
-        limits["unit__in"] = _unit_ids_below(asked.unit)
-    rows: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(day__gte=first, day__lt=last, **limits))
-    starts = Value([local_day(period.start, zone) for period in periods], output_field=ArrayField(DateField()))
-    index = Func(
-        F("day"),
-        starts,
-        function="width_bucket",
-        template="%(function)s(%(expressions)s) - 1",
-        output_field=IntegerField(),
-    )
-    sums = {name: Sum(name) for name in ADDITIVE}
-    found = rows.order_by().values(at=index).annotate(**{f"sum_{name}": one for name, one in sums.items()})
-    return {row["at"]: {name: int(row[f"sum_{name}"] or 0) for name in ADDITIVE} for row in found}
-
-
-def _percentiles(actor: User, asked: KpiFilter, periods: Sequence[Period]) -> dict[int, dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {}
-    for rows, field, measures in (
-        (runs_for(actor, asked), "finished_at", RUN_PERCENTILES),
-        (decisions_for(actor, asked), "decided_at", DECISION_PERCENTILES),
-    ):
-        for index, row in by_period(rows, field, periods, measures).items():
-            found.setdefault(index, {}).update(_named(row))
-    return found
+def _added(parts: Sequence[Row]) -> Row:
+    row = _blank()
+    for name in (*ADDITIVE, *SAVINGS):
+        if known := [part[name] or 0 for part in parts if part.get(name) is not None]:
+            row[name] = sum(known)
+    return row
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, float]:
     return {
         percentile_name(of, fraction): value
         for of, values in row.items()
-        for fraction, value in zip(PERCENTILES_OF[of], values or (), strict=False)
+        for fraction, value in zip(PERCENTILES[of], values or (), strict=False)
     }
-
-
-def _savings(
-    actor: User, asked: KpiFilter, periods: Sequence[Period], costs: Sequence[BaselineCost]
-) -> dict[int, dict[str, Any]]:
-    """Baseline cost of each success less the cost of every run, where a baseline was in force when the run started."""
-    covered = [_valid(cost) for cost in costs]
-    saved = Case(
-        *(When(valid, then=_saved_by(cost)) for cost, valid in zip(costs, covered, strict=True)),
-        output_field=BigIntegerField(),
-    )
-    any_valid = covered[0]
-    for valid in covered[1:]:
-        any_valid |= valid
-    runs = runs_for(actor, asked).filter(any_valid).annotate(saved=saved)
-    measures = {"saved_micro": Sum("saved"), "compared": Sum(Value(1))}
-    found = by_period(runs, "finished_at", periods, measures)
-    return {index: {name: row[name] for name in measures} for index, row in found.items()}
 
 
 def _valid(cost: BaselineCost) -> Q:
@@ -176,4 +210,4 @@ def _valid(cost: BaselineCost) -> Q:
 
 
 def _saved_by(cost: BaselineCost) -> Any:
-    return Case(When(state="succeeded", then=Value(cost.micro)), default=Value(0)) - Coalesce(F("cost_micro"), 0)
+    return Case(When(state="succeeded", then=Value(cost.micro)), default=Value(0)) - F("cost_micro")

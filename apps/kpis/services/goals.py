@@ -9,7 +9,7 @@ from django.db import transaction
 from apps.access.models import BusinessUnit
 from apps.access.services.units import require_manager, write_if_changed
 from apps.audit.services import record
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import ClockTimestamp, User
 from apps.kpis.models import Baseline, PriceBook, Target
 from apps.kpis.models.clock import reporting_currency
@@ -40,7 +40,7 @@ def save_baseline(
     """
     unit = _unit_of(workflow)
     require_manager(actor, unit, MANAGE)
-    _check_kpi(kpi, valued=value)
+    _direction_of(kpi)
     found = Baseline.objects.select_for_update().filter(slug=slug).first()
     _require_old(actor, found)
     clash = Baseline.objects.filter(workflow=workflow, kpi=kpi, valid_from=valid_from).exclude(slug=slug)
@@ -75,12 +75,12 @@ def save_target(
     """Say how a KPI should be; with ``created``, ``changed`` or ``unchanged``. Direction: the KPI's own by default."""
     unit = _unit_of(workflow)
     require_manager(actor, unit, MANAGE)
-    definition = _check_kpi(kpi, valued=value)
+    natural = _direction_of(kpi)
     if direction not in {"", Direction.UP, Direction.DOWN}:
         raise InvalidError(errors={"direction": ["up or down."]})
-    if not direction and definition == Direction.NONE:
+    if not direction and natural == Direction.NONE:
         raise InvalidError(errors={"direction": ["This KPI has no better side of its own: say up or down."]})
-    if not 0 <= _exact(tolerance) < LARGEST:
+    if _exact(tolerance, "tolerance") < 0:
         raise InvalidError(errors={"tolerance": ["Not negative."]})
     found = Target.objects.select_for_update().filter(slug=slug).first()
     _require_old(actor, found)
@@ -90,7 +90,7 @@ def save_target(
         "workflow": workflow,
         "kpi": kpi,
         "value": _exact(value),
-        "direction": direction or str(definition),
+        "direction": direction or str(natural),
         "tolerance": _exact(tolerance),
     }
     row = found or Target(slug=slug)
@@ -150,21 +150,19 @@ def _unit_of(workflow: str, *, known: bool = True) -> BusinessUnit | None:
         return None
     found = Workflow.objects.filter(slug=workflow).select_related("unit").first()
     if found is None and known:
-        raise NotFoundError(f"There is no workflow {workflow}.")
+        raise InvalidError(errors={"workflow": ["There is no such workflow."]})
     return found.unit if found else None
 
 
-def _check_kpi(kpi: str, *, valued: Decimal | float) -> Direction:
+def _direction_of(kpi: str) -> Direction:
     definition = DEFINITIONS.get(kpi)
     if definition is None:
         raise InvalidError(errors={"kpi": [f"One of {', '.join(sorted(DEFINITIONS))}."]})
-    if abs(_exact(valued)) >= LARGEST:
-        raise InvalidError(errors={"value": ["Too large."]})
     return definition.direction
 
 
-def _exact(value: Decimal | float) -> Decimal:
+def _exact(value: Decimal | float, field: str = "value") -> Decimal:
     found = Decimal(str(value))
-    if not found.is_finite():
-        raise InvalidError(errors={"value": ["A finite number."]})
+    if not found.is_finite() or abs(found) >= LARGEST:
+        raise InvalidError(errors={field: ["A finite number below 10^13."]})
     return found.quantize(Decimal("0.0001"))

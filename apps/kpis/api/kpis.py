@@ -1,0 +1,179 @@
+"""The endpoints that answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.core.api import PlaneView, known_params, page_of
+from apps.core.errors import InvalidError
+from apps.core.schema import PROBLEMS
+from apps.kpis.models import ApprovalFact, CostItem, RunFact
+from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.rules import DEFINITIONS, BucketSize, Unit
+from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
+from apps.kpis.selectors import Answer, Point, Total, behind_for, definition_for, kpis_for
+
+PARAMS = ("workflow", "unit", "agent", "version", "from", "to", "tz", "bucket", "compare", "simulated", "range")
+FILTERS = [
+    OpenApiParameter("workflow", str, description="A workflow's slug."),
+    OpenApiParameter("unit", str, description="A unit's slug; the units below it are included."),
+    OpenApiParameter("agent", str, description="An agent's slug: runs in which it took part."),
+    OpenApiParameter("version", int, description="A workflow version's number."),
+    OpenApiParameter("from", str, description="Included: a date (local midnight) or an instant. Default: 30 days."),
+    OpenApiParameter("to", str, description="Not included: a date or an instant."),
+    OpenApiParameter("tz", str, description="The zone of days, weeks and months; the reporting zone by default."),
+    OpenApiParameter("bucket", str, enum=[size.value for size in BucketSize], description="How wide a point is."),
+    OpenApiParameter("compare", str, enum=[one.value for one in Compare], description="What totals are held against."),
+    OpenApiParameter("simulated", bool, description="Whether simulated history counts; false unless asked."),
+    OpenApiParameter("range", str, description="24h, 7d, 30d, 12w or quarter, instead of from and to."),
+]
+
+
+class TotalSerializer(serializers.Serializer[Any]):
+    """One KPI of the whole period; null where there is nothing to divide by."""
+
+    value = serializers.FloatField(allow_null=True)
+    unit = serializers.CharField()
+    currency = serializers.CharField(required=False)
+    n = serializers.IntegerField()
+    numerator = serializers.FloatField(required=False)
+    denominator = serializers.FloatField(required=False)
+    low = serializers.FloatField(required=False)
+    high = serializers.FloatField(required=False)
+    baseline = serializers.FloatField(required=False, help_text="Counts and sums: per day.")
+    target = serializers.FloatField(required=False, help_text="Counts and sums: per day.")
+    status = serializers.CharField(required=False)
+    previous = serializers.FloatField(required=False, allow_null=True)
+
+
+class KpisSerializer(serializers.Serializer[Any]):
+    """The answer to a question about KPIs."""
+
+    filter = serializers.JSONField()
+    tz = serializers.CharField()
+    as_of = serializers.DateTimeField()
+    lag_s = serializers.FloatField()
+    totals = serializers.DictField(child=TotalSerializer())
+    series = serializers.ListField(child=serializers.JSONField())
+    definitions = serializers.DictField(child=serializers.CharField())
+
+
+class BehindSerializer(serializers.Serializer[Any]):
+    """A run behind a number; for decisions and costs, the one of them that counts."""
+
+    run = serializers.UUIDField(allow_null=True)
+    workflow = serializers.CharField()
+    version = serializers.IntegerField(required=False)
+    key = serializers.CharField(required=False)
+    state = serializers.CharField(required=False)
+    outcome = serializers.CharField(required=False)
+    started_at = serializers.DateTimeField(required=False)
+    finished_at = serializers.DateTimeField(required=False, allow_null=True)
+    cycle_time_s = serializers.FloatField(required=False, allow_null=True)
+    cost_minor = serializers.FloatField(required=False)
+    touches = serializers.IntegerField(required=False)
+    escalation = serializers.UUIDField(required=False)
+    kind = serializers.CharField(required=False)
+    requested_at = serializers.DateTimeField(required=False)
+    decided_at = serializers.DateTimeField(required=False)
+    latency_s = serializers.FloatField(required=False)
+    edited = serializers.BooleanField(required=False)
+    amount_minor = serializers.FloatField(required=False)
+    incurred_at = serializers.DateTimeField(required=False)
+    priced_by = serializers.CharField(required=False)
+    simulated = serializers.BooleanField()
+
+
+class BehindPage(serializers.Serializer[Any]):
+    """A page of what is behind a number."""
+
+    results = BehindSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+def asked_in(query: Mapping[str, str]) -> KpiFilter:
+    """The filter of a query string. Raises InvalidError with the parameter that does not fit."""
+    try:
+        return filter_of(query, now=database_now(), zone=reporting_zone())
+    except FilterProblem as problem:
+        raise InvalidError(errors={problem.field: [str(problem)]}) from problem
+
+
+def total_json(total: Total) -> dict[str, Any]:
+    """The total as ``TotalSerializer`` describes it."""
+    figure = total.figure
+    found: dict[str, Any] = {"value": figure.value, "unit": str(figure.definition.unit), "n": figure.n}
+    if figure.definition.unit == Unit.MINOR:
+        found["currency"] = figure.currency
+    for name in ("numerator", "denominator", "low", "high"):
+        if (value := getattr(figure, name)) is not None:
+            found[name] = value
+    if total.baseline is not None:
+        found["baseline"] = round(total.baseline.value, 4)
+    if total.target is not None:
+        found |= {"target": total.target.value, "status": str(total.status)}
+    if total.previous is not None:
+        found["previous"] = total.previous.value
+    return found
+
+
+def point_json(point: Point) -> dict[str, Any]:
+    """One bucket with every KPI."""
+    ends = {"bucket": point.bucket.label, "start": point.bucket.start, "end": point.bucket.end}
+    return {**ends, "partial": point.partial, **{key: figure.value for key, figure in point.figures.items()}}
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """The answer as ``KpisSerializer`` describes it."""
+    return {
+        "filter": answer.asked.described,
+        "tz": answer.asked.zone.key,
+        "as_of": answer.as_of,
+        "lag_s": answer.lag_s,
+        "totals": {key: total_json(total) for key, total in answer.totals.items()},
+        "series": [point_json(point) for point in answer.series],
+        "definitions": {key: _(one.formula) for key, one in DEFINITIONS.items()},
+    }
+
+
+def behind_json(row: Any) -> dict[str, Any]:
+    """What is behind a number, as ``BehindSerializer`` describes it."""
+    found = {"run": row.run_id, "workflow": row.workflow, "simulated": row.simulated}
+    if isinstance(row, RunFact):
+        plain = {name: getattr(row, name) for name in ("version", "key", "state", "outcome", "touches")}
+        times = {"started_at": row.started_at, "finished_at": row.finished_at}
+        cycle = None if row.cycle_ms is None else row.cycle_ms / 1000
+        return {**found, **plain, **times, "cycle_time_s": cycle, "cost_minor": row.cost_minor}
+    if isinstance(row, ApprovalFact):
+        named = {name: getattr(row, name) for name in ("kind", "outcome", "requested_at", "decided_at", "edited")}
+        return {**found, "escalation": row.escalation_id, **named, "latency_s": row.latency_ms / 1000}
+    assert isinstance(row, CostItem)
+    named = {name: getattr(row, name) for name in ("kind", "incurred_at", "priced_by")}
+    return {**found, **named, "amount_minor": row.amount_minor}
+
+
+class Kpis(PlaneView):
+    """``/kpis/``."""
+
+    @extend_schema(operation_id="get_kpis", parameters=FILTERS, responses={200: KpisSerializer, **PROBLEMS})
+    def get(self, request: Request) -> Response:
+        """Totals and series of every KPI, with definitions, as-of and lag."""
+        known_params(request, *PARAMS)
+        return Response(answer_json(kpis_for(self.actor, asked_in(request.query_params.dict()))))
+
+
+class KpiRuns(PlaneView):
+    """``/kpis/{kpi}/runs/``."""
+
+    @extend_schema(operation_id="list_kpi_runs", parameters=FILTERS, responses={200: BehindPage, **PROBLEMS})
+    def get(self, request: Request, kpi: str) -> Response:
+        """The runs, decisions or costs behind a number, the most telling first."""
+        known_params(request, *PARAMS)
+        definition = definition_for(self.actor, kpi)
+        rows, order = behind_for(self.actor, definition, asked_in(request.query_params.dict()))
+        return page_of(request, rows, behind_json, order=order)
