@@ -48,13 +48,13 @@ def test_an_agent_asks_a_person_approves_and_the_erp_has_it_once(plane: LivePlan
         waiting = eventually(
             lambda: [
                 one
-                for one in listed(agent, "/actions/?state=pending_approval")
+                for one in listed(agent, "/actions/?state=pending_approval&operation=erp.pay_invoice")
                 if one["parameters"]["number"] == "INV-1003"
             ],
             what="a payment that waits",
         )[0]
         small = eventually(
-            lambda: [one for one in listed(agent, "/actions/?state=succeeded&operation=erp.pay_invoice")],
+            lambda: listed(agent, "/actions/?state=succeeded&operation=erp.pay_invoice"),
             what="the small payment",
         )[0]
     assert small["parameters"]["number"] == "INV-1001"
