@@ -7,8 +7,18 @@ whole ledger, in order. LIVE_TOPICS: what open pages and waiting requests are to
 from collections.abc import Mapping
 
 REACTIONS: Mapping[str, tuple[str, ...]] = {
-    "escalation.approved": ("apps.workflows.tasks.actions.carry_out_approved",),
-    "escalation.answered": ("apps.workflows.tasks.actions.reconcile_unknown",),
+    "escalation.approved": ("apps.workflows.tasks.actions.carry_out_approved", "apps.workflows.tasks.runs.resume_step"),
+    "escalation.answered": ("apps.workflows.tasks.actions.reconcile_unknown", "apps.workflows.tasks.runs.resume_step"),
+    "escalation.rejected": ("apps.workflows.tasks.runs.resume_step",),
+    "escalation.changes_requested": ("apps.workflows.tasks.runs.resume_step",),
+    "escalation.expired": ("apps.workflows.tasks.runs.resume_step",),
+    "escalation.invalidated": ("apps.workflows.tasks.runs.resume_step",),
+    "action.rejected": ("apps.workflows.tasks.runs.resume_operation_step",),
+    "action.changes_requested": ("apps.workflows.tasks.runs.resume_operation_step",),
+    "action.expired": ("apps.workflows.tasks.runs.resume_operation_step",),
+    "action.cancelled": ("apps.workflows.tasks.runs.resume_operation_step",),
+    "action.denied": ("apps.workflows.tasks.runs.resume_operation_step",),
+    "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }
 
 PROJECTIONS: Mapping[str, str] = {"kpis": "apps.kpis.tasks.fold_entries"}

@@ -13,6 +13,8 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "reactions": (1, "apps.audit.tasks.deliver_reactions"),
     "projections": (1, "apps.audit.tasks.fold_projections"),
     "effects": (1, "apps.workflows.tasks.actions.perform_due_effects"),
+    "tasks": (1, "apps.workflows.tasks.runs.sweep_tasks"),
+    "runs": (1, "apps.workflows.tasks.runs.sweep_runs"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
 }

@@ -26,6 +26,7 @@ class Run(Stateful):
     """One execution of one version. ``seq`` counts how often it was advanced: a second guard behind the row's lock.
 
     ``unwinding`` and ``taken`` are the planner's notes: what is being taken back, how often work was sent back.
+    ``kept`` are inbox items that were decided while the run was paused.
     """
 
     MOVES = RUN_MOVES
@@ -52,6 +53,7 @@ class Run(Stateful):
     paused_s = models.PositiveIntegerField(default=0)
     unwinding = models.JSONField(default=list)
     taken = models.JSONField(default=list)
+    kept = models.JSONField(default=list)
     simulated = models.BooleanField(default=False)
 
     class Meta:

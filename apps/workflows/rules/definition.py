@@ -55,7 +55,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When people must have answered. ``then`` is escalate, reassign, fail or outcome."""
+    """When people must have answered. ``then`` is escalate (the inbox does it), fail or outcome (the planner does)."""
 
     after_s: int
     then: str = "escalate"

@@ -47,6 +47,7 @@ NOT_YET = {
     "tests": "“tests” stored with a document are not executed yet.",
     "output": "“output” of a workflow is not executed yet.",
     "table": "Decision tables are not executed yet.",
+    "reassign": "“reassign” is not executed yet; use escalate.",
 }
 """Keys of the format that the plane refuses until it executes them, wherever they are not taken."""
 
@@ -112,7 +113,7 @@ DEFINITIONS: dict[str, Any] = {
             "after": DURATION,
             "then": {
                 "type": "string",
-                "pattern": r"^(escalate|reassign|fail|outcome:[a-z][a-z0-9_]{0,62})$",
+                "pattern": r"^(escalate|fail|outcome:[a-z][a-z0-9_]{0,62})$",
             },
             "to": SLUG_SCHEMA,
             "expires": DURATION,

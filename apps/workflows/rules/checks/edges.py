@@ -60,8 +60,6 @@ def _join_and_due(source: Source, step: StepDef) -> Iterator[Problem]:
         yield source.problem((*path, "on_error"), "“reroute” says where: “to” a queue or a capability.")
     if step.on_error.then == "reroute" and step.kind is not Kind.AGENT:
         yield source.problem((*path, "on_error", "then"), "Only an agent's work is rerouted; use escalate.")
-    if step.due and step.due.then == "reassign" and not step.due.to:
-        yield source.problem((*path, "due"), "“reassign” says to which queue: “to”.")
     if step.due and step.due.expires_s is not None and step.due.expires_s < step.due.after_s:
         yield source.problem((*path, "due", "expires"), "It cannot expire before it is due.")
     if raw.get("join") == {}:

@@ -47,6 +47,8 @@ def _not_yet(source: Source) -> Iterator[Problem]:
         yield from (
             source.problem(("steps", name, key), NOT_YET[key]) for key in step if key in NOT_YET and key not in taken
         )
+        if isinstance(due := step.get("due"), dict) and due.get("then") == "reassign":
+            yield source.problem(("steps", name, "due", "then"), NOT_YET["reassign"])
         rule = step.get("rule")
         if isinstance(rule, dict) and "table" in rule:
             yield source.problem(("steps", name, "rule", "table"), NOT_YET["table"])

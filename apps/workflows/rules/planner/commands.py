@@ -62,16 +62,6 @@ class AskPeople:
 
 
 @dataclass(frozen=True, slots=True)
-class EscalatePeople:
-    """Bring the open item of a step to another queue as well, or (``reassign``) instead; None: the queue's own way."""
-
-    step: str
-    round: int
-    to: str | None
-    reassign: bool
-
-
-@dataclass(frozen=True, slots=True)
 class RaiseException:
     """Ask people how to go on. ``item`` None: the step as a whole; ``position``: a compensation; no step: the run."""
 
@@ -141,7 +131,6 @@ type Command = (
     | RetryTask
     | SubmitOperation
     | AskPeople
-    | EscalatePeople
     | RaiseException
     | SetTimer
     | StopStep

@@ -111,7 +111,7 @@ def _ask(plan: Plan, step: StepDef, view: StepView, evaluator: Evaluator) -> Non
     exclude = _names([evaluator.value(text) for text in step.exclude])
     view.with_people = True
     plan.emit(do.AskPeople(step.name, view.round, subject, context, quorum, exclude))
-    if step.due:
+    if step.due and step.due.then != "escalate":
         plan.emit(do.SetTimer(TimerKind.DUE, step.due.after_s, step.name, view.round))
 
 

@@ -67,6 +67,7 @@ class PeopleAnswered:
     round: int
     outcome: str
     output: Any
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

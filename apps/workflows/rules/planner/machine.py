@@ -1,7 +1,5 @@
 """The planner's door: one event in, commands out, the state changed in memory."""
 
-from typing import Any
-
 from apps.workflows.rules.definition import Definition, StepDef
 from apps.workflows.rules.expressions import StepError
 from apps.workflows.rules.planner import commands as do
@@ -94,6 +92,8 @@ def _count(view: StepView, event: on.StepEvent) -> None:
             view.tries, view.failures, view.agent = view.tries + 1, view.failures + 1, event.agent
         case on.ExceptionResolved():
             view.by_hand = True
+        case on.PeopleAnswered():
+            view.overdue = view.overdue or event.overdue
     view.changed = True
 
 
@@ -218,14 +218,11 @@ def _step_timer(plan: Plan, step: StepDef, view: StepView, event: on.TimerFired)
                 plan.fail(step, view, "join_late", f"Only {view.done} of {need} items were done in time.")
         case TimerKind.DUE if step.due:
             view.overdue = view.changed = True
-            match step.due.then:
-                case "fail":
-                    plan.fail_for_good(step, view, "due", "Nobody answered in time.")
-                case "outcome":
-                    answer: Any = {"outcome": step.due.outcome, "reason": "", "decided_by": [], "decided_at": None}
-                    plan.close(step, view, StepState.DONE, step.due.outcome, answer)
-                case then:
-                    plan.emit(do.EscalatePeople(step.name, view.round, step.due.to, then == "reassign"))
+            if step.due.then == "fail":
+                plan.fail_for_good(step, view, "due", "Nobody answered in time.")
+            else:
+                answer = {"outcome": step.due.outcome, "reason": "", "decided_by": [], "decided_at": None}
+                plan.close(step, view, StepState.DONE, step.due.outcome, answer)
 
 
 def _rest(plan: Plan) -> None:

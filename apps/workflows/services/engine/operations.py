@@ -1,0 +1,91 @@
+"""Operations that a workflow asks for in its own name: the same pipeline, policy, inbox and ledger as an agent's."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+
+from apps.agents.models import Action
+from apps.agents.rules import ActionState
+from apps.core.errors import DomainError, HaltedError
+from apps.core.rules import highest_risk
+from apps.workflows.models import Compensation
+from apps.workflows.rules.planner import commands as do
+from apps.workflows.rules.planner import events as on
+from apps.workflows.rules.states import TimerKind
+from apps.workflows.services.engine.place import Spot
+from apps.workflows.services.engine.timing import set_timer
+
+HALTED_AGAIN_S = 5
+"""How long an operation that a halt stopped waits before it is asked for again. It counts as no try."""
+
+
+def submit_operation(spot: Spot, command: do.SubmitOperation) -> Iterable[on.Event]:
+    """Ask for the operation of a step's item; what policy says at once is an event."""
+    step = spot.step(command.step)
+    place = {"step": command.step, "round": command.round, "item": command.item}
+    try:
+        action = _submit(spot, command.operation, command.parameters, purpose="act", risk=step.risk, **place)
+    except HaltedError:
+        set_timer(spot, do.SetTimer(TimerKind.RETRY, HALTED_AGAIN_S, **place))
+        return
+    except DomainError as error:
+        yield on.ItemFailed(command.step, command.round, command.item, error.code, words_of(error))
+        return
+    if action.state == ActionState.DENIED:
+        yield on.ItemFailed(command.step, command.round, command.item, "denied", reason_of(action))
+    elif action.state == ActionState.PENDING_APPROVAL:
+        yield on.ItemWaits(command.step, command.round, with_people=True)
+
+
+def compensate(spot: Spot, command: do.Compensate) -> Iterable[on.Event]:
+    """Ask for the operation that takes an effect back."""
+    wanted = next(c for c in spot.view.compensations if c.position == command.position)
+    place: dict[str, Any] = {"step": wanted.step, "round": wanted.round, "item": wanted.item}
+    try:
+        action = _submit(spot, wanted.operation, wanted.parameters, purpose="compensate", risk=None, **place)
+    except HaltedError:
+        set_timer(spot, do.SetTimer(TimerKind.COMPENSATE, HALTED_AGAIN_S, item=command.position))
+        return
+    except DomainError as error:
+        yield on.CompensationEnded(command.position, succeeded=False, code=error.code, message=words_of(error))
+        return
+    Compensation.objects.filter(run=spot.run, position=command.position).update(action_id=action.pk)
+    if action.state == ActionState.DENIED:
+        yield on.CompensationEnded(command.position, succeeded=False, code="denied", message=reason_of(action))
+
+
+def _submit(spot: Spot, operation: str, parameters: Any, *, purpose: str, risk: str | None, **place: Any) -> Action:
+    from apps.workflows.services.actions.asking import submit_action  # actions carry out and tell the engine
+    from apps.workflows.services.actions.pipeline import Ask, Place
+
+    run = spot.run
+    with transaction.atomic():
+        return submit_action(
+            spot.principal,
+            ask=Ask(operation=operation, parameters=parameters),
+            place=Place(
+                run_id=run.pk,
+                workflow=run.workflow.slug,
+                key=run.key or "",
+                started_by=run.started_by.username,
+                unit=run.workflow.unit if run.workflow.unit_id != run.unit_id else run.unit,
+                risk=highest_risk(spot.definition.risk, risk),
+                owner=spot.definition.owner,
+                purpose=purpose,
+                **place,
+            ),
+        )
+
+
+def words_of(error: DomainError) -> str:
+    """What is wrong, with the fields where it names some."""
+    fields = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in error.errors.items())
+    return f"{error.message} {fields}".strip()[:1000]
+
+
+def reason_of(action: Action) -> str:
+    """Why policy denied, in the rules' own words."""
+    rules = action.verdict.get("rules") or []
+    said = [str(rule.get("message")) for rule in rules if isinstance(rule, dict) and rule.get("message")]
+    return " ".join(said) or str(action.verdict.get("reason") or "No rule allows it.")

@@ -1,0 +1,19 @@
+"""The router: agents take tasks under a lease, and say what came of them."""
+
+from apps.workflows.services.tasks.claims import claim_tasks, heartbeat_task, release_task
+from apps.workflows.services.tasks.outcomes import complete_task, fail_task
+from apps.workflows.services.tasks.questions import ask_about_task, take_answer
+from apps.workflows.services.tasks.sweeps import expire_leases, fire_timers, offer_scheduled
+
+__all__ = [
+    "ask_about_task",
+    "claim_tasks",
+    "complete_task",
+    "expire_leases",
+    "fail_task",
+    "fire_timers",
+    "heartbeat_task",
+    "offer_scheduled",
+    "release_task",
+    "take_answer",
+]
