@@ -161,6 +161,11 @@ def operation_for(actor: User, slug: str) -> Operation:
     raise NotFoundError
 
 
+def operation_schemas() -> dict[str, dict[str, Any]]:
+    """The parameter schema of every operation by slug: what rules may name (``settings.POLICY_OPERATIONS``)."""
+    return dict(Operation.objects.values_list("slug", "parameters"))
+
+
 def secrets_for(actor: User, connector: Connector) -> QuerySet[ConnectorSecret]:
     """The secrets in use, for those who manage the connector; what is sealed stays in the database."""
     rows = ConnectorSecret.objects.filter(connector=connector, replaced_at=None).defer("sealed")
