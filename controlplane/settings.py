@@ -207,6 +207,7 @@ ACP_REPORTING_TZ = os.environ.get("ACP_REPORTING_TZ", "UTC")
 
 STATIC_URL = "/static/"
 STATIC_ROOT = ACP_DATA_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # empty until collected; WhiteNoise warns when it is missing
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",

@@ -1,5 +1,6 @@
 """What every endpoint shares: strict JSON in, problem details out, keyset pages, answers given once."""
 
+import json
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar, cast
@@ -17,6 +18,7 @@ from rest_framework import exceptions, serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from apps.core import errors
@@ -125,9 +127,14 @@ class PlaneView(APIView):
             scope=f"{self.request.method} {self.request.path}"[:MAX_KEY],
             key=key,
             digest=digest_of(self.request.data),
-            answer=answer,
+            answer=lambda: _as_sent(*answer()),
         )
         return Response(content, status=code, headers={"Idempotency-Replayed": "true"} if replayed else None)
+
+
+def _as_sent(code: int, content: Any) -> tuple[int, Any]:
+    """The answer as it goes over the wire, so that what is kept for a repeat is the same to the last digit."""
+    return code, json.loads(json.dumps(content, cls=JSONEncoder))
 
 
 def page_of[M: Model](

@@ -152,6 +152,11 @@ def reveal(text: object) -> SafeString:
     return mark_safe("".join([*parts, escape("".join(plain))]))  # noqa: S308 - every part is escaped
 
 
+def breakable(path: object) -> SafeString:
+    """A dotted path that may break after its joints, and nowhere else."""
+    return mark_safe(re.sub(r"([_.\]])(?=.)", r"\1<wbr>", reveal(path)))  # noqa: S308 - revealed, and nothing but <wbr> added
+
+
 def pretty_json(value: object) -> SafeString:
     """JSON as people read it: indented, coloured, nothing hidden; cut at 20,000 characters, and saying so."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)

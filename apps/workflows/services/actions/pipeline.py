@@ -8,12 +8,11 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
 from apps.agents.rules import WORKING, Execution
-from apps.connectors.rules import Money, consequence_of, money_of, parameter_errors, target_of
+from apps.connectors.rules import Money, refused_paths
 from apps.connectors.selectors import Permitted, permitted_operation_for
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.models import User
-from apps.core.rules import ValueProblem
 from apps.halts.selectors import require_running
 from apps.oversight.rules import action_digest
 from apps.policies.rules import AgentFacts, Facts, RunFacts
@@ -73,12 +72,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
     person = _person(ask.on_behalf_of, permitted)
     _require_fields(permitted, ask.parameters)
     _require_execution(operation.execution, ask.execution)
-    try:
-        money = money_of(ask.parameters, operation.amount)
-        target = target_of(ask.parameters, operation.target)
-        digest = action_digest(operation.slug, ask.parameters)
-    except ValueProblem as problem:
-        raise InvalidError(errors={f"parameters.{problem.path}".rstrip("."): [str(problem)]}) from problem
+    money, target = permitted.money(ask.parameters), permitted.target(ask.parameters)
     facts = Facts(
         operation=operation.slug,
         effect=operation.effect,
@@ -95,7 +89,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
         on_behalf_of=person.username if person else "",
         unit_id=unit.pk,
     )
-    consequence = consequence_of(operation.consequence, ask.parameters, money) if operation.consequence else ""
+    digest, consequence = action_digest(operation.slug, ask.parameters), permitted.consequence(ask.parameters)
     return Weighed(agent, unit, permitted, digest, money, target, consequence, person, facts)
 
 
@@ -127,10 +121,10 @@ def _person(username: str, permitted: Permitted) -> User | None:
 
 
 def _require_fields(permitted: Permitted, parameters: dict[str, Any]) -> None:
-    if outside := permitted.refused(parameters):
+    if outside := refused_paths(parameters, permitted.fields, permitted.operation.path):
         errors = {f"parameters.{path}": [_("Your permission does not include this parameter.")] for path in outside}
         raise NotAllowedError(_("Your permission covers only some parameters of this operation."), errors=errors)
-    if found := parameter_errors(permitted.operation.parameters, parameters):
+    if found := permitted.errors(parameters):
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
 
 
