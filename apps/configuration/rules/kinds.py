@@ -1,0 +1,255 @@
+"""The kinds of documents and their keys (interface.md 6). Policies and workflows look into their own bodies."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apps.agents.rules import AgentState, EffectClass
+from apps.configuration.rules.shapes import (
+    Day,
+    Either,
+    Finding,
+    Keys,
+    ListOf,
+    Maybe,
+    Misfit,
+    Moment,
+    Number,
+    Object,
+    OneOf,
+    Path,
+    Ref,
+    Reference,
+    Shape,
+    Text,
+    Truth,
+    Whole,
+)
+from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempotency
+from apps.core.rules import Risk
+
+ABSENT = "absent"
+SLUG = Text(63, 1, r"[a-z0-9][a-z0-9_-]*", "A slug (small letters, digits, - and _)")
+OPERATION_SLUG = Text(
+    120, 1, r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*", "A slug (small letters, digits, -, _ and dots)"
+)
+USERNAME = Text(150, 1, r"[A-Za-z0-9][A-Za-z0-9@.+_-]*", "A user name (letters, digits and @.+-_)")
+VARIABLE = Text(120, 1, r"[A-Za-z_][A-Za-z0-9_]*", "The name of an environment variable")
+NAME = Text(120, 1)
+GONE = OneOf((ABSENT,))
+USED = OneOf((ConnectorState.ACTIVE, ConnectorState.DISABLED, ABSENT))
+SECONDS = Whole(1, 10**8)
+
+HELD_ROLE = Keys({"role": Ref("Role")}, {"unit": Maybe(Ref("BusinessUnit")), "until": Maybe(Moment())})
+LEVEL = Keys({"after_s": SECONDS, "to": Ref("Queue")})
+USABLE = Either(
+    Ref("Operation"),
+    Keys({"operation": Ref("Operation")}, {"fields": Maybe(ListOf(Text(200, 1))), "until": Maybe(Moment())}),
+)
+VERSION = Keys(
+    {},
+    {
+        "model": Text(120),
+        "provider": Text(120),
+        "instructions": Text(100_000),
+        "config": Object(),
+        "changelog": Text(500),
+    },
+)
+
+SHAPES: Mapping[str, Keys] = {
+    "BusinessUnit": Keys(
+        {"slug": SLUG},
+        {
+            "name": NAME,
+            "parent": Maybe(Ref("BusinessUnit")),
+            "calendar": Text(63),
+            "currency": Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217"),
+            "timezone": Text(60, 1),
+            "hourly_rate_minor": Whole(),
+        },
+    ),
+    "Role": Keys({"slug": SLUG, "permissions": ListOf(Text(80, 1))}, {"name": NAME}),
+    "User": Keys(
+        {"username": USERNAME},
+        {
+            "name": NAME,
+            "email": Text(254, 3, r"[^@\s]+@[^@\s]+", "An e-mail address"),
+            "roles": ListOf(HELD_ROLE),
+            "password_env": VARIABLE,
+        },
+    ),
+    "Queue": Keys(
+        {"slug": SLUG, "unit": Ref("BusinessUnit"), "role": Ref("Role")},
+        {"name": NAME, "sla_s": SECONDS, "expires_s": SECONDS, "escalation": ListOf(LEVEL), "calendar": Text(63)},
+    ),
+    "Connector": Keys(
+        {"slug": SLUG, "base_url": Text(500, 1)},
+        {
+            "name": NAME,
+            "adapter": Text(8, 1),
+            "allow_internal": Truth(),
+            "auth": Object(),
+            "secret_env": VARIABLE,
+            "unit": Maybe(Ref("BusinessUnit")),
+        },
+    ),
+    "Operation": Keys(
+        {
+            "slug": OPERATION_SLUG,
+            "connector": Ref("Connector"),
+            "method": OneOf(METHODS),
+            "path": Text(500, 1),
+            "effect": OneOf(tuple(EffectClass)),
+        },
+        {
+            "name": Text(160, 1),
+            "parameters": Object(),
+            "execution": OneOf(tuple(ExecutedBy)),
+            "amount": Maybe(Object()),
+            "target": Text(200),
+            "consequence": Text(500),
+            "idempotency": OneOf(tuple(Idempotency)),
+            "timeout_s": Whole(1, 120),
+            "compensation": Maybe(Keys({"operation": Ref("Operation")}, {"parameters": Object()})),
+            "dry_run": Maybe(Object()),
+            "fee_minor": Whole(),
+        },
+    ),
+    "Agent": Keys(
+        {"slug": SLUG, "unit": Ref("BusinessUnit"), "owner": Ref("User")},
+        {
+            "name": NAME,
+            "purpose": Text(500),
+            "known_limits": Text(500),
+            "risk": OneOf(tuple(Risk)),
+            "capabilities": ListOf(Text(120, 1)),
+            "version": VERSION,
+            "operations": ListOf(USABLE),
+            "workflows": ListOf(Ref("Workflow")),
+            "limits": Keys({}, {"max_concurrent": Whole(1), "rate_per_minute": Whole(1)}),
+        },
+    ),
+    "Policy": Keys({"slug": SLUG, "rules": ListOf(Object(), 200)}, {"name": NAME, "unit": Maybe(Ref("BusinessUnit"))}),
+    "Target": Keys(
+        {"kpi": Text(40, 1), "value": Number()},
+        {
+            "slug": Text(120, 1),
+            "workflow": Maybe(Ref("Workflow")),
+            "direction": OneOf(("up", "down")),
+            "tolerance": Number(),
+        },
+    ),
+    "Baseline": Keys(
+        {"kpi": Text(40, 1), "value": Number(), "from": Day()},
+        {
+            "slug": Text(120, 1),
+            "workflow": Maybe(Ref("Workflow")),
+            "source": Text(300),
+            "n": Maybe(Whole()),
+            "period": Text(80),
+            "owner": Maybe(Ref("User")),
+        },
+    ),
+}
+"""Keys besides ``kind`` and ``state``."""
+
+STATES: Mapping[str, Shape] = {
+    "Connector": USED,
+    "Operation": USED,
+    "Agent": OneOf((*AgentState, ABSENT)),
+}
+LATER: Mapping[str, str] = {"Budget": "Budgets are not supported yet; remove this document."}
+
+ORDER = (
+    "BusinessUnit", "Role", "User", "Queue", "Connector", "Operation", "Agent", "Workflow", "AgentWorkflows", "Policy",
+    "Target", "Baseline",
+)  # fmt: skip
+"""What is made before what. The workflows of agents come after both."""
+
+KINDS = tuple(kind for kind in ORDER if kind != "AgentWorkflows")
+
+
+def name_key(kind: str) -> str:
+    """The key that names an object."""
+    return "username" if kind == "User" else "slug"
+
+
+def slug_of(kind: str, value: Mapping[str, Any]) -> str:
+    """How the object is called; targets and baselines may leave it to what they are about. Empty if it has no name."""
+    found = value.get(name_key(kind))
+    if isinstance(found, str) and found:
+        return found
+    if kind in {"Target", "Baseline"}:
+        parts = [value.get("workflow") or "all", value.get("kpi"), value.get("from") if kind == "Baseline" else None]
+        return ".".join(str(part) for part in parts if part)
+    return ""
+
+
+def look(kind: str, value: dict[str, Any]) -> Iterator[Finding]:
+    """Everything that does not fit in a document of a known kind, and everything that it refers to."""
+    if value.get("state") == ABSENT:
+        yield from _look_absent(kind, value)
+        return
+    if kind == "Workflow":
+        yield from _references_of_workflow(value)
+        return
+    shape = SHAPES[kind]
+    optional = {**shape.optional, "kind": Text(), "state": STATES.get(kind, GONE)}
+    yield from Keys(shape.required, optional).look(value, ())
+    if kind == "Policy":
+        yield from _references_of_policy(value)
+
+
+def _look_absent(kind: str, value: dict[str, Any]) -> Iterator[Finding]:
+    """Of what goes only the name counts; its other keys may stay, but must be known."""
+    if not slug_of(kind, value):
+        yield Misfit((), f"The key {name_key(kind)!r} is missing.")
+    if kind == "Workflow":
+        return
+    shape = SHAPES[kind]
+    known = {*shape.required, *shape.optional, "kind", "state"}
+    for name in value:
+        if name not in known:
+            yield Misfit((name,), f"Unknown key {name!r}.")
+
+
+def _references_of_policy(value: Mapping[str, Any]) -> Iterator[Finding]:
+    rules = value.get("rules")
+    for place, rule in enumerate(rules if isinstance(rules, list) else []):
+        if not isinstance(rule, Mapping):
+            continue
+        queue, scope = rule.get("queue"), rule.get("scope")
+        if isinstance(queue, str) and queue:
+            yield Reference(("rules", place, "queue"), "Queue", queue)
+        yield from _references_of_scope(scope, ("rules", place, "scope"))
+
+
+SCOPED = {
+    "operations": "Operation",
+    "connectors": "Connector",
+    "agents": "Agent",
+    "workflows": "Workflow",
+    "units": "BusinessUnit",
+}
+
+
+def _references_of_scope(scope: Any, path: Path) -> Iterator[Finding]:
+    for key, kind in SCOPED.items():
+        named = scope.get(key) if isinstance(scope, Mapping) else None
+        for place, slug in enumerate(named if isinstance(named, list) else []):
+            if isinstance(slug, str):
+                yield Reference((*path, key, place), kind, slug)
+
+
+def _references_of_workflow(value: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is certain to be a reference; the workflow's own checks say the rest."""
+    if not slug_of("Workflow", value):
+        yield Misfit((), "The key 'slug' is missing.")
+    for key, kind in (("unit", "BusinessUnit"), ("owner", "User")):
+        if isinstance(value.get(key), str):
+            yield Reference((key,), kind, value[key])
+    steps = value.get("steps")
+    for name, step in (steps if isinstance(steps, Mapping) else {}).items():
+        operation = step.get("operation") if isinstance(step, Mapping) else None
+        if isinstance(operation, str):
+            yield Reference(("steps", name, "operation"), "Operation", operation)

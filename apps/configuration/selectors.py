@@ -1,0 +1,281 @@
+"""The present configuration as documents that, applied, change nothing."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import yaml
+
+from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
+from apps.access.rules import ADMINISTRATOR
+from apps.access.selectors import live_grants
+from apps.agents.models import Agent
+from apps.agents.rules import AgentState
+from apps.configuration.rules import KINDS
+from apps.connectors.models import Connector, ConnectorSecret, Operation, OperationPermission
+from apps.connectors.rules import ConnectorState, OperationSpec
+from apps.core.gate import refuse_agents, require
+from apps.core.models import User
+from apps.kpis.models import Baseline, Target
+from apps.policies.models import Policy
+from apps.policies.rules import PolicyState
+from apps.workflows.models import Workflow
+
+DEFAULTS = OperationSpec(name="", method="", path="", effect="")
+
+
+def export_for(actor: User, *, kinds: Sequence[str] = KINDS) -> str:
+    """All objects of these kinds as YAML. For ``manage.py``, and for whoever manages access everywhere."""
+    refuse_agents(actor)
+    if actor.is_human:
+        require(actor, "access.manage_access")
+    return "---\n".join(text for kind in KINDS if kind in kinds for text in EXPORT[kind]())
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever a reader of our YAML would take for a number, not only what others would."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$"),
+    list("-0123456789"),
+)
+
+
+def _yaml(document: Mapping[str, Any], comment: str = "") -> str:
+    written = {name: value for name, value in document.items() if value not in (None, "", [], {})}
+    return f"{comment}{_dumped(written)}" if written else comment
+
+
+def _dumped(value: dict[str, Any]) -> str:
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+    return str(text)
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
+
+
+def _slug(row: Any) -> str | None:
+    return row.slug if row else None
+
+
+def _units() -> Iterator[str]:
+    for unit in BusinessUnit.objects.select_related("parent").order_by("created_at", "slug"):
+        yield _yaml(
+            {
+                "kind": "BusinessUnit",
+                "slug": unit.slug,
+                "name": unit.name,
+                "parent": _slug(unit.parent),
+                "currency": unit.currency,
+                "timezone": unit.timezone,
+                "calendar": unit.calendar,
+                "hourly_rate_minor": unit.hourly_rate_minor,
+            }
+        )
+
+
+def _roles() -> Iterator[str]:
+    for role in Role.objects.exclude(slug=ADMINISTRATOR).order_by("slug"):
+        head = {"kind": "Role", "slug": role.slug, "name": role.name}
+        yield _yaml(head) + _yaml_list("permissions", role.permissions)
+
+
+def _yaml_list(name: str, items: list[Any]) -> str:
+    """A list that is written even when it is empty."""
+    return _dumped({name: items})
+
+
+def _users() -> Iterator[str]:
+    held: dict[Any, list[dict[str, Any]]] = {}
+    for grant in RoleGrant.objects.filter(live_grants()).select_related("role", "unit").order_by("role__slug", "id"):
+        line = {"role": grant.role.slug, "unit": _slug(grant.unit), "until": _time(grant.until)}
+        held.setdefault(grant.user_id, []).append({name: value for name, value in line.items() if value})
+    for user in User.objects.filter(kind="human", is_active=True).order_by("username"):
+        yield _yaml(
+            {
+                "kind": "User",
+                "username": user.username,
+                "name": user.name,
+                "email": user.email,
+                "roles": held.get(user.pk),
+            }
+        )
+
+
+def _queues() -> Iterator[str]:
+    for queue in Queue.objects.select_related("unit", "role").order_by("slug"):
+        yield _yaml(
+            {
+                "kind": "Queue",
+                "slug": queue.slug,
+                "name": queue.name,
+                "unit": queue.unit.slug,
+                "role": queue.role.slug,
+                "sla_s": queue.sla_s,
+                "expires_s": queue.expires_s,
+                "escalation": queue.escalation,
+                "calendar": queue.calendar,
+            }
+        )
+
+
+def _connectors() -> Iterator[str]:
+    sealed = dict(
+        ConnectorSecret.objects.filter(replaced_at=None).values_list("connector_id", "fingerprint").order_by("id")
+    )
+    for connector in Connector.objects.exclude(state=ConnectorState.RETIRED).select_related("unit").order_by("slug"):
+        fingerprint = sealed.get(connector.pk)
+        comment = f"# its secret {fingerprint} is not exported; secret_env names where apply finds one\n"
+        yield _yaml(
+            {
+                "kind": "Connector",
+                "slug": connector.slug,
+                "name": connector.name,
+                "adapter": connector.adapter,
+                "base_url": connector.base_url,
+                "allow_internal": connector.allow_internal or None,
+                "auth": connector.auth,
+                "unit": _slug(connector.unit),
+                "state": None if connector.state == ConnectorState.ACTIVE else connector.state,
+            },
+            comment if fingerprint else "",
+        )
+
+
+def _operations() -> Iterator[str]:
+    for operation in (
+        Operation.objects.exclude(state=ConnectorState.RETIRED).select_related("connector").order_by("slug")
+    ):
+        described = {name: getattr(operation, name) for name in OperationSpec.__dataclass_fields__}
+        more = {name: value for name, value in described.items() if value != getattr(DEFAULTS, name)}
+        yield _yaml(
+            {
+                "kind": "Operation",
+                "slug": operation.slug,
+                "connector": operation.connector.slug,
+                **more,
+                "state": None if operation.state == ConnectorState.ACTIVE else operation.state,
+            }
+        )
+
+
+def _agents() -> Iterator[str]:
+    for agent in (
+        Agent.objects.exclude(state=AgentState.RETIRED)
+        .select_related("unit", "owner", "version", "user")
+        .order_by("slug")
+    ):
+        version = agent.version
+        described = version and {
+            name: getattr(version, name) for name in ("model", "provider", "instructions", "config", "changelog")
+        }
+        workflows = Workflow.objects.filter(permissions__user=agent.user, retired_at=None).distinct()
+        yield _yaml(
+            {
+                "kind": "Agent",
+                "slug": agent.slug,
+                "name": agent.name,
+                "purpose": agent.purpose,
+                "known_limits": agent.known_limits,
+                "unit": agent.unit.slug,
+                "owner": agent.owner.username,
+                "risk": agent.risk,
+                "state": agent.state,
+                "capabilities": agent.capabilities,
+                "version": described and {name: value for name, value in described.items() if value},
+                "operations": [_permission(held) for held in _held(agent)],
+                "workflows": sorted(workflow.slug for workflow in workflows),
+                "limits": agent.limits,
+            }
+        )
+
+
+def _held(agent: Agent) -> Iterator[OperationPermission]:
+    rows = OperationPermission.objects.filter(OperationPermission.live(), user=agent.user)
+    rows = rows.exclude(content_object__state=ConnectorState.RETIRED)
+    yield from rows.select_related("content_object").order_by("content_object__slug")
+
+
+def _permission(held: OperationPermission) -> Any:
+    if held.fields is None and held.until is None:
+        return held.content_object.slug
+    line: dict[str, Any] = {"operation": held.content_object.slug}
+    if held.fields is not None:
+        line["fields"] = held.fields
+    if held.until is not None:
+        line["until"] = _time(held.until)
+    return line
+
+
+def _policies() -> Iterator[str]:
+    rows = Policy.objects.filter(state=PolicyState.IN_FORCE).select_related("unit", "in_force")
+    for policy in rows.order_by("slug"):
+        version = policy.in_force
+        assert version is not None, "a policy in force has a version in force"
+        head = {"kind": "Policy", "slug": policy.slug, "name": policy.name, "unit": _slug(policy.unit)}
+        yield _yaml(head) + _yaml_list("rules", version.rules)
+
+
+def _workflows() -> Iterator[str]:
+    rows = Workflow.objects.filter(retired_at=None).exclude(active=None).select_related("active")
+    for workflow in rows.order_by("slug"):
+        assert workflow.active is not None, "filtered above"
+        yield f"{workflow.active.source.strip()}\n"
+
+
+def _targets() -> Iterator[str]:
+    for target in Target.objects.order_by("slug"):
+        yield (
+            _yaml(
+                {
+                    "kind": "Target",
+                    "slug": target.slug,
+                    "workflow": target.workflow,
+                    "kpi": target.kpi,
+                }
+            )
+            + _yaml_number("value", target.value)
+            + _yaml({"direction": target.direction})
+            + _yaml_number("tolerance", target.tolerance)
+        )
+
+
+def _baselines() -> Iterator[str]:
+    for baseline in Baseline.objects.select_related("owner").order_by("slug"):
+        yield (
+            _yaml({"kind": "Baseline", "slug": baseline.slug, "workflow": baseline.workflow, "kpi": baseline.kpi})
+            + _yaml_number("value", baseline.value)
+            + _yaml(
+                {
+                    "from": baseline.valid_from.isoformat(),
+                    "source": baseline.source,
+                    "n": baseline.n,
+                    "period": baseline.period,
+                    "owner": baseline.owner.username if baseline.owner else None,
+                }
+            )
+        )
+
+
+def _yaml_number(name: str, value: Any) -> str:
+    """Every digit of a decimal, zero too."""
+    return f"{name}: {value.normalize():f}\n"
+
+
+EXPORT: Mapping[str, Callable[[], Iterator[str]]] = {
+    "BusinessUnit": _units,
+    "Role": _roles,
+    "User": _users,
+    "Queue": _queues,
+    "Connector": _connectors,
+    "Operation": _operations,
+    "Agent": _agents,
+    "Workflow": _workflows,
+    "Policy": _policies,
+    "Target": _targets,
+    "Baseline": _baselines,
+}

@@ -1,0 +1,288 @@
+"""How each kind of document is brought about: through the commands of the app that owns it, never around them."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit, Role
+from apps.access.services import save_person, save_queue, save_role, save_unit, set_roles
+from apps.agents.models import Agent
+from apps.agents.services import change_state, save_agent, save_version
+from apps.configuration.rules import day_of, moment_of
+from apps.configuration.services.reading import Document
+from apps.connectors.models import Connector, Operation, OperationPermission
+from apps.connectors.rules import OperationSpec
+from apps.connectors.services import (
+    change_connector_state,
+    change_operation_state,
+    grant_operation,
+    revoke_operation,
+    save_connector,
+    save_operation,
+    set_secret,
+)
+from apps.core.errors import InvalidError
+from apps.core.models import User
+from apps.kpis.models import Baseline, Target
+from apps.kpis.models.clock import database_now
+from apps.kpis.services.goals import save_baseline, save_target
+from apps.policies.services import apply_policy
+from apps.workflows.models import Workflow
+from apps.workflows.services.definitions import publish_document
+from apps.workflows.services.permissions import set_agent_workflows
+
+CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
+DAY_ONE = "2000-01-01"
+SPEC = tuple(OperationSpec.__dataclass_fields__)
+
+
+def together(*outcomes: str) -> str:
+    """What happened to an object that several commands made: the first says whether it is new."""
+    if outcomes[0] == CREATED:
+        return CREATED
+    return UNCHANGED if all(outcome == UNCHANGED for outcome in outcomes) else CHANGED
+
+
+def _name(document: Document) -> str:
+    words = document.slug.replace("-", " ").replace("_", " ").replace(".", " ")
+    return str(document.source.value.get("name") or words.capitalize())
+
+
+def _chosen(document: Document, *names: str) -> dict[str, Any]:
+    """The optional keys that were given; the rest is the command's own default."""
+    value = document.source.value
+    return {name: value[name] for name in names if value.get(name) is not None}
+
+
+def _unit(document: Document, key: str = "unit") -> BusinessUnit | None:
+    slug = document.source.value.get(key)
+    return BusinessUnit.objects.get(slug=slug) if slug else None
+
+
+def _given(document: Document, key: str) -> str:
+    """The value of the environment variable that the key names; empty where it is unset or not named."""
+    return os.environ.get(str(document.source.value.get(key) or ""), "")
+
+
+def reason_of(document: Document) -> str:
+    """Why, for the ledger."""
+    return _("Applied from %s.") % document.file
+
+
+def apply_unit(actor: User, document: Document) -> str:
+    """A business unit."""
+    more = _chosen(document, "calendar", "currency", "timezone", "hourly_rate_minor")
+    parent = _unit(document, "parent")
+    return save_unit(actor, slug=document.slug, name=_name(document), parent=parent, **more)[1]
+
+
+def apply_role(actor: User, document: Document) -> str:
+    """A role."""
+    permissions = document.source.value["permissions"]
+    return save_role(actor, slug=document.slug, name=_name(document), permissions=permissions)[1]
+
+
+def apply_user(actor: User, document: Document) -> str:
+    """A person, and the whole of the roles that they hold."""
+    value = document.source.value
+    found = User.objects.filter(username=document.slug).first()
+    user, outcome = save_person(
+        actor,
+        username=document.slug,
+        name=str(value.get("name") or document.slug),
+        email=value.get("email", ""),
+        password=_given(document, "password_env") or None,
+        is_staff=bool(found and found.is_staff),
+    )
+    wanted = []
+    for held in value.get("roles", []):
+        unit = BusinessUnit.objects.get(slug=held["unit"]) if held.get("unit") else None
+        until = moment_of(held["until"]) if held.get("until") else None
+        if until is None or _is_ahead(until):
+            wanted.append((Role.objects.get(slug=held["role"]), unit, until))
+    return together(outcome, CHANGED if set_roles(actor, user=user, wanted=wanted) else UNCHANGED)
+
+
+def _is_ahead(until: datetime) -> bool:
+    """By the database's clock; what has ended is not granted again."""
+    return until > database_now()
+
+
+def apply_queue(actor: User, document: Document) -> str:
+    """A queue."""
+    value = document.source.value
+    unit, role = BusinessUnit.objects.get(slug=value["unit"]), Role.objects.get(slug=value["role"])
+    more = _chosen(document, "name", "sla_s", "expires_s", "escalation", "calendar")
+    return save_queue(actor, slug=document.slug, unit=unit, role=role, **more)[1]
+
+
+def apply_connector(actor: User, document: Document) -> str:
+    """A system and its secret; without the variable that ``secret_env`` names the present secret stays."""
+    value = document.source.value
+    connector, outcome = save_connector(
+        actor,
+        slug=document.slug,
+        name=_name(document),
+        base_url=value["base_url"],
+        unit=_unit(document),
+        **_chosen(document, "adapter", "allow_internal", "auth"),
+    )
+    sealed = UNCHANGED
+    if secret := _given(document, "secret_env"):
+        try:
+            sealed = set_secret(actor, connector=connector, secret=secret)[1]
+        except InvalidError as error:
+            raise InvalidError(errors={"secret_env": error.errors.get("secret", [str(error)])}) from error
+    return together(outcome, sealed, _move_connector(actor, connector, value.get("state", "active"), document))
+
+
+def _move_connector(actor: User, connector: Connector, state: str, document: Document) -> str:
+    if connector.state == state:
+        return UNCHANGED
+    change_connector_state(actor, connector=connector, to=state, reason=reason_of(document))
+    return CHANGED
+
+
+def apply_operation(actor: User, document: Document) -> str:
+    """An operation."""
+    value = document.source.value
+    spec = OperationSpec(**{"name": _name(document), **_chosen(document, *SPEC)})
+    connector = Connector.objects.select_related("unit").get(slug=value["connector"])
+    operation, outcome = save_operation(actor, slug=document.slug, connector=connector, spec=spec)
+    state = value.get("state", "active")
+    if operation.state == state:
+        return outcome
+    change_operation_state(actor, operation=operation, to=state, reason=reason_of(document))
+    return together(outcome, CHANGED)
+
+
+def apply_agent(actor: User, document: Document) -> str:
+    """An agent, its version, what it may use, its state. Without ``state`` it stays in the one it has."""
+    value = document.source.value
+    agent, outcome = save_agent(
+        actor,
+        slug=document.slug,
+        name=_name(document),
+        unit=BusinessUnit.objects.get(slug=value["unit"]),
+        owner=User.objects.get(username=value["owner"]),
+        **_chosen(document, "risk", "purpose", "known_limits", "capabilities", "limits"),
+    )
+    versioned = UNCHANGED
+    if "version" in value or agent.version_id is None:
+        versioned = save_version(actor, agent=agent, **value.get("version", {}))[1]
+    permitted = _set_operations(actor, agent, document)
+    state = value.get("state", agent.state)
+    moved = UNCHANGED if agent.state == state else CHANGED
+    change_state(actor, agent=agent, to=state, reason=reason_of(document))
+    return together(outcome, versioned, permitted, moved)
+
+
+def _set_operations(actor: User, agent: Agent, document: Document) -> str:
+    """Make the document's list the whole of what the agent may use."""
+    reason = reason_of(document)
+    outcomes = [UNCHANGED]
+    wanted: set[str] = set()
+    for place, item in enumerate(document.source.value.get("operations", [])):
+        asked = {"operation": item} if isinstance(item, str) else item
+        until = moment_of(asked["until"]) if asked.get("until") else None
+        if until is not None and not _is_ahead(until):
+            continue
+        operation = Operation.objects.select_related("connector__unit").get(slug=asked["operation"])
+        wanted.add(operation.slug)
+        try:
+            _, outcome = grant_operation(
+                actor,
+                holder=agent.user,
+                operation=operation,
+                fields=asked.get("fields"),
+                until=until,
+                reason=reason,
+            )
+        except InvalidError as error:
+            inside = {f"operations.{place}.{path}": messages for path, messages in error.errors.items()}
+            raise InvalidError(errors=inside) from error
+        outcomes.append(outcome)
+    surplus = OperationPermission.objects.filter(user=agent.user).exclude(content_object__slug__in=wanted)
+    for held in surplus.select_related("content_object__connector"):
+        revoke_operation(actor, holder=agent.user, operation=held.content_object, reason=reason)
+        outcomes.append(CHANGED)
+    return UNCHANGED if set(outcomes) == {UNCHANGED} else CHANGED
+
+
+def apply_agent_workflows(actor: User, document: Document) -> str:
+    """The whole of the workflows that an agent works in; applied when both are there."""
+    agent = Agent.objects.select_related("unit", "user").get(slug=document.slug)
+    slugs = document.source.value.get("workflows", [])
+    workflows = list(Workflow.objects.filter(slug__in=slugs))
+    return set_agent_workflows(actor, agent=agent, workflows=workflows, reason=reason_of(document))
+
+
+def apply_workflow(actor: User, document: Document) -> str:
+    """A workflow: checked, made a version, published."""
+    return publish_document(actor, source=document.source, reason=reason_of(document))[1]
+
+
+def apply_policy_document(actor: User, document: Document) -> str:
+    """A policy, in force at once. Its rules are checked against the schemas of all operations."""
+    return apply_policy(
+        actor,
+        slug=document.slug,
+        name=_name(document),
+        rules=document.source.value["rules"],
+        unit=_unit(document),
+        operations=dict(Operation.objects.exclude(state="retired").values_list("slug", "parameters")),
+    )[1]
+
+
+def apply_target(actor: User, document: Document) -> str:
+    """A target; without a slug it is the one of its workflow and KPI."""
+    value = document.source.value
+    workflow = value.get("workflow") or ""
+    same = Target.objects.filter(workflow=workflow, kpi=value["kpi"]).first() if "slug" not in value else None
+    return save_target(
+        actor,
+        slug=same.slug if same else document.slug,
+        kpi=value["kpi"],
+        value=Decimal(str(value["value"])),
+        workflow=workflow,
+        **_chosen(document, "direction", "tolerance"),
+    )[1]
+
+
+def apply_baseline(actor: User, document: Document) -> str:
+    """A baseline; without a slug it is the one of its workflow, KPI and day."""
+    value = document.source.value
+    workflow, since = value.get("workflow") or "", day_of(value.get("from", DAY_ONE))
+    rows = Baseline.objects.filter(workflow=workflow, kpi=value["kpi"], valid_from=since)
+    same = rows.first() if "slug" not in value else None
+    return save_baseline(
+        actor,
+        slug=same.slug if same else document.slug,
+        kpi=value["kpi"],
+        value=Decimal(str(value["value"])),
+        valid_from=since,
+        source=value.get("source", ""),
+        workflow=workflow,
+        owner=User.objects.get(username=value["owner"]) if value.get("owner") else None,
+        **_chosen(document, "n", "period"),
+    )[1]
+
+
+APPLY: Mapping[str, Callable[[User, Document], str]] = {
+    "BusinessUnit": apply_unit,
+    "Role": apply_role,
+    "User": apply_user,
+    "Queue": apply_queue,
+    "Connector": apply_connector,
+    "Operation": apply_operation,
+    "Agent": apply_agent,
+    "Workflow": apply_workflow,
+    "AgentWorkflows": apply_agent_workflows,
+    "Policy": apply_policy_document,
+    "Target": apply_target,
+    "Baseline": apply_baseline,
+}

@@ -1,0 +1,116 @@
+"""How an object goes: retired where its past refers to it, removed where nothing does."""
+
+from collections.abc import Callable, Mapping
+
+from apps.access.models import BusinessUnit, Queue, Role
+from apps.access.services import end_person
+from apps.access.services.removals import remove_queue, remove_role, remove_unit
+from apps.agents.models import Agent
+from apps.agents.rules import AgentState
+from apps.agents.services import change_state
+from apps.configuration.services.kinds import UNCHANGED, reason_of
+from apps.configuration.services.reading import Document
+from apps.connectors.models import Connector, Operation
+from apps.connectors.rules import ConnectorState
+from apps.connectors.services import change_connector_state, change_operation_state
+from apps.core.models import User
+from apps.kpis.models import Baseline, Target
+from apps.kpis.services.goals import delete_goal
+from apps.policies.models import Policy
+from apps.policies.rules import PolicyState
+from apps.policies.services import retire_policy
+from apps.workflows.models import Workflow
+from apps.workflows.services.definitions import retire_workflow
+
+REMOVED = "removed"
+
+
+def _unit(actor: User, document: Document) -> str:
+    found = BusinessUnit.objects.filter(slug=document.slug).first()
+    return _done(found and remove_unit(actor, unit=found))
+
+
+def _role(actor: User, document: Document) -> str:
+    found = Role.objects.filter(slug=document.slug).first()
+    return _done(found and remove_role(actor, role=found))
+
+
+def _queue(actor: User, document: Document) -> str:
+    found = Queue.objects.filter(slug=document.slug).select_related("unit").first()
+    return _done(found and remove_queue(actor, queue=found))
+
+
+def _user(actor: User, document: Document) -> str:
+    found = User.objects.filter(username=document.slug, kind="human", is_active=True).first()
+    if found:
+        end_person(actor, user=found, reason=reason_of(document))
+    return _done(found)
+
+
+def _connector(actor: User, document: Document) -> str:
+    found = Connector.objects.filter(slug=document.slug).exclude(state=ConnectorState.RETIRED).first()
+    to = ConnectorState.RETIRED
+    return _done(found and change_connector_state(actor, connector=found, to=to, reason=reason_of(document)))
+
+
+def _operation(actor: User, document: Document) -> str:
+    rows = Operation.objects.select_related("connector__unit").exclude(state=ConnectorState.RETIRED)
+    found = rows.filter(slug=document.slug).first()
+    to = ConnectorState.RETIRED
+    return _done(found and change_operation_state(actor, operation=found, to=to, reason=reason_of(document)))
+
+
+def _agent(actor: User, document: Document) -> str:
+    rows = Agent.objects.select_related("unit").exclude(state=AgentState.RETIRED)
+    found = rows.filter(slug=document.slug).first()
+    return _done(found and change_state(actor, agent=found, to=AgentState.RETIRED, reason=reason_of(document)))
+
+
+def _workflow(actor: User, document: Document) -> str:
+    found = Workflow.objects.select_related("unit").filter(slug=document.slug, retired_at=None).first()
+    return _done(found and retire_workflow(actor, workflow=found, reason=reason_of(document)))
+
+
+def _policy(actor: User, document: Document) -> str:
+    rows = Policy.objects.select_related("unit").exclude(state=PolicyState.RETIRED)
+    found = rows.filter(slug=document.slug).first()
+    if found:
+        retire_policy(actor, policy=found, reason=reason_of(document))
+    return _done(found)
+
+
+def _target(actor: User, document: Document) -> str:
+    value = document.source.value
+    about = {"workflow": value.get("workflow") or "", "kpi": value.get("kpi", "")}
+    found = Target.objects.filter(**({"slug": value["slug"]} if "slug" in value else about)).first()
+    if found:
+        delete_goal(actor, goal=found)
+    return _done(found)
+
+
+def _baseline(actor: User, document: Document) -> str:
+    value = document.source.value
+    about = {"workflow": value.get("workflow") or "", "kpi": value.get("kpi", ""), "valid_from": value.get("from")}
+    found = Baseline.objects.filter(**({"slug": value["slug"]} if "slug" in value else about)).first()
+    if found:
+        delete_goal(actor, goal=found)
+    return _done(found)
+
+
+def _done(found: object) -> str:
+    return REMOVED if found else UNCHANGED
+
+
+REMOVE: Mapping[str, Callable[[User, Document], str]] = {
+    "BusinessUnit": _unit,
+    "Role": _role,
+    "User": _user,
+    "Queue": _queue,
+    "Connector": _connector,
+    "Operation": _operation,
+    "Agent": _agent,
+    "Workflow": _workflow,
+    "Policy": _policy,
+    "Target": _target,
+    "Baseline": _baseline,
+}
