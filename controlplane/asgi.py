@@ -16,7 +16,7 @@ from controlplane.waiting import Listener, claim, hold, stream, versions  # noqa
 from controlplane.wsgi import application as wsgi  # noqa: E402 - as above
 
 THREADS = 16
-pages: Any = WSGIMiddleware(wsgi, workers=THREADS)
+pages: Any = WSGIMiddleware(wsgi, workers=THREADS)  # type: ignore[arg-type] # WSGI by its protocol, not its types
 listener = Listener()
 
 

@@ -18,7 +18,7 @@ app.conf.imports = ("apps.core.tasks",)
 @worker_ready.connect
 def start_beating(**_: Any) -> None:
     """Say every few seconds that this worker lives, for /readyz."""
-    from apps.core.tasks import beat_until
+    from apps.core.clockwork import beat_until
 
     name = f"{socket.gethostname()}:{os.getpid()}"
     pulse = {"kind": "worker", "name": name, "every_s": 2.0}

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from controlplane import probes
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", login_not_required(probes.readyz), name="readyz"),
     path("live/session", probes.session, name="live-session"),
     path("accounts/", include("allauth.urls")),
+    path("admin/login/", RedirectView.as_view(url="/accounts/login/?next=/admin/"), name="admin-login"),
     path("admin/", admin.site.urls),
     path("api/v1/schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", login_not_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),

@@ -184,7 +184,9 @@ async def ask(pages: Any, scope: dict[str, Any], *, body: bytes = b"", **changes
 SUBJECT = re.compile(r"^/api/v1/(action|run|escalation|task)s/([0-9a-f-]{36})/$")
 
 
-async def hold(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any, query: dict[str, list[str]]) -> None:
+async def hold(
+    listener: Listener, pages: Any, scope: Any, receive: Any, send: Any, query: dict[str, list[str]]
+) -> None:
     """``GET ...?wait=S&state=X``: answer when the state is no longer X, is final, or S seconds are over."""
     found = SUBJECT.match(scope["path"])
     seconds = _seconds(query.get("wait", [""])[0])

@@ -34,7 +34,9 @@ class UnitBody(StrictSerializer):
 
     slug = serializers.SlugField(max_length=63)
     name = Text(max_length=120)
-    parent = Text(max_length=63, required=False, allow_null=True)
+    parent = Text(  # type: ignore[assignment] # the unit above it; DRF uses the word for nesting
+        max_length=63, required=False, allow_null=True
+    )
     timezone = Text(max_length=60, required=False)
     currency = Text(max_length=3, min_length=3, required=False)
 

@@ -180,7 +180,8 @@ def agent_json(agent: Agent) -> dict[str, Any]:
 
 def version_json(version: AgentVersion) -> dict[str, Any]:
     """The version as ``VersionSerializer`` describes it."""
-    return {name: getattr(version, name) for name in VersionSerializer().fields}
+    names = ("number", "state", "model", "provider", "digest", "changelog", "created_at")
+    return {name: getattr(version, name) for name in names}
 
 
 def credential_json(credential: AgentCredential, key: str = "") -> dict[str, Any]:

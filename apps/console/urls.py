@@ -4,6 +4,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from apps.console.api import halts as halts_api
+from apps.console.api import policies as policies_api
 from apps.console.views import access, actions, agents, audit, halts, home
 
 pages = [
@@ -36,4 +37,5 @@ pages = [
 endpoints = [
     path("halts/", halts_api.Halts.as_view(), name="halts"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),
+    path("policies/evaluate/", policies_api.PolicyEvaluation.as_view(), name="evaluate"),
 ]

@@ -16,7 +16,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.CharField()
-    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    errors = serializers.DictField(  # type: ignore[assignment] # the member is called so in the RFC
+        child=serializers.ListField(child=serializers.CharField()), required=False
+    )
     request_id = serializers.CharField()
 
 

@@ -1,25 +1,11 @@
-"""The clockwork: lanes that workers drain, jobs that the scheduler runs, signs of life."""
+"""The Celery door: one task, which drains one lane."""
 
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
-from typing import cast
-
-import structlog
 from celery import shared_task
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
-from django.utils.module_loading import import_string
 
 from apps.core import services
+from apps.core.clockwork import function_at
 from apps.core.queue import answer_ring
-
-log = structlog.get_logger(__name__)
-
-
-def _function(path: str) -> Callable[[], int]:
-    return cast("Callable[[], int]", import_string(path))
 
 
 @shared_task(name="core.drain", ignore_result=True)
@@ -27,7 +13,7 @@ def drain(lane: str) -> int:
     """Do what waits in ``lane`` until nothing does; how much. Forgets the wake first: what comes now rings again."""
     answer_ring(lane)
     done = 0
-    while count := _function(settings.LANES[lane])():
+    while count := function_at(settings.LANES[lane])():
         done += count
     return done
 
@@ -35,46 +21,3 @@ def drain(lane: str) -> int:
 def sweep_idempotency_keys() -> int:
     """Forget answers older than 48 hours."""
     return services.forget_answers()
-
-
-def run_job(name: str) -> int:
-    """Run one job once, and give its connection back."""
-    close_old_connections()
-    done = _function(settings.JOBS[name][1])()
-    connection.close()
-    return done
-
-
-def run_jobs_until(stop: Event) -> None:
-    """The scheduler: start each job when it is due and not still running. A failing job stops nothing but itself."""
-    due = dict.fromkeys(settings.JOBS, 0.0)
-    running: dict[str, Future[int]] = {}
-    with ThreadPoolExecutor(max_workers=max(4, len(due))) as pool:
-        while not stop.is_set():
-            now = time.monotonic()
-            for name, (every_s, _path) in settings.JOBS.items():
-                if now >= due[name] and (name not in running or running[name].done()):
-                    due[name] = now + every_s
-                    running[name] = pool.submit(run_job, name)
-                    running[name].add_done_callback(_reporter(name))
-            stop.wait(0.2)
-
-
-def _reporter(name: str) -> Callable[[Future[int]], None]:
-    def report(future: Future[int]) -> None:
-        if error := future.exception():
-            log.error("job_failed", job=name, exc_info=error)
-
-    return report
-
-
-def beat_until(stop: Event, *, kind: str, name: str, every_s: float) -> None:
-    """Write a sign of life every ``every_s`` seconds until ``stop``; a database that is away is waited for."""
-    while not stop.is_set():
-        try:
-            close_old_connections()
-            services.beat(kind=kind, name=name)
-            connection.close()
-        except DatabaseError as error:
-            log.warning("heartbeat_failed", kind=kind, error=type(error).__name__)
-        stop.wait(every_s)

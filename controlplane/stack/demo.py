@@ -84,6 +84,7 @@ class Demo:
     def run(self) -> None:
         """Start everything, watch it, end everything whatever happens."""
         self.supervisor.end_leftovers()
+        self._check_ports()
         try:
             self._prepare()
             self.supervisor.start(self._programs())
@@ -93,7 +94,6 @@ class Demo:
             embedded.stop(self.data_dir)
 
     def _prepare(self) -> None:
-        self._check_ports()
         if self.options.reset:
             self._reset()
         with _told("PostgreSQL and Valkey"):

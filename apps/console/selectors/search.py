@@ -57,5 +57,5 @@ def _by_name(actor: User, text: str) -> list[Found]:
             Found(_("Connector"), row.name, f"/connectors/{row.slug}/")
             for row in connectors_for(actor).filter(name__icontains=text)[:EACH]
         ),
-        *(Found(_("Run"), row.key, f"/runs/{row.pk}/") for row in runs_for(actor).filter(key=text)[:EACH]),
+        *(Found(_("Run"), str(row), f"/runs/{row.pk}/") for row in runs_for(actor).filter(key=text)[:EACH]),
     ]

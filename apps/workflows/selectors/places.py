@@ -57,7 +57,8 @@ def place_of_task(actor: User, task_id: UUID) -> Place:
 
 def place_of_action(actor: User, action: Action) -> Place:
     """The place that an action has had since it was asked for; ``actor`` is whoever holds it locked."""
-    run = Run.objects.select_related("workflow__owner", "started_by").filter(pk=action.run_id).first()
+    rows = Run.objects.select_related("workflow__owner", "started_by")
+    run = rows.filter(pk=action.run_id).first() if action.run_id else None
     if run is None:
         return Place(unit=action.unit)
     return Place(

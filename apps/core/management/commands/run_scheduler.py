@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.core.tasks import beat_until, run_jobs_until
+from apps.core.clockwork import beat_until, run_jobs_until
 
 
 class Command(BaseCommand):

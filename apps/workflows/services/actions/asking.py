@@ -1,10 +1,10 @@
 """Asking: one transaction stores the action, its verdict, its escalation if any, and the entries of it all."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action, Agent
@@ -21,7 +21,7 @@ from apps.policies.rules import Effect, Verdict
 from apps.policies.services import evaluate_action
 from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, weigh
 
-REMEMBERED_S = 24 * 3600
+REMEMBERED = timedelta(hours=24)
 SAME = frozenset(
     {
         ActionState.PROPOSED,
@@ -95,18 +95,17 @@ def _referred(agent: Agent, ask: Ask) -> Action | None:
     return rows.order_by("-id").first()
 
 
-def _rejected(agent: Agent, ask: Ask, digest: str) -> "QuerySet[Action]":
+def _rejected(agent: Agent, ask: Ask, digest: str) -> Action | None:
     same = Q(digest=digest)
     if ask.reference:
         same |= Q(reference=ask.reference)
-    return Action.objects.filter(same, agent=agent, operation=ask.operation, state=ActionState.REJECTED).annotate(
-        age_s=ClockTimestamp() - F("finished_at")
-    )
+    rows = Action.objects.filter(same, agent=agent, operation=ask.operation, state=ActionState.REJECTED)
+    return rows.order_by("-id").first()
 
 
 def _refuse_rejected(agent: Agent, ask: Ask, digest: str) -> None:
     """Raise ``previously_rejected`` while a person's no is remembered: by its retry hint, else for 24 hours."""
-    last = _rejected(agent, ask, digest).order_by("-id").first()
+    last = _rejected(agent, ask, digest)
     if last is None or last.refusal is None:
         return
     retry = str(last.refusal.get("retry") or "")
@@ -117,7 +116,8 @@ def _refuse_rejected(agent: Agent, ask: Ask, digest: str) -> None:
     elif retry.startswith("after:"):
         remembered = not _is_past(retry.removeprefix("after:"))
     else:
-        remembered = last.age_s.total_seconds() < REMEMBERED_S
+        recent = Q(finished_at__gt=ClockTimestamp() - REMEMBERED)
+        remembered = Action.objects.filter(recent, pk=last.pk).exists()
     if remembered:
         raise ConflictError(
             _("A person rejected this."),
@@ -173,7 +173,7 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed) -> Action:
 
 def _judge(actor: User, action: Action, weighed: Weighed, place: Place, *, predecessor: Action | None) -> Action:
     verdict = evaluate_action(actor, facts=weighed.facts)
-    stored = {"verdict": verdict.as_json(), "release_number": verdict.release}
+    stored: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release}
     told = {
         "effect": verdict.effect.value,
         "release": verdict.release,

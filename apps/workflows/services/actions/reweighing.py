@@ -1,5 +1,7 @@
 """Rules may have changed between verdict and claim: what became stricter goes back, what became milder stays."""
 
+from typing import Any
+
 from django.db import transaction
 
 from apps.agents.models import Action
@@ -41,7 +43,7 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
     if not is_stricter(verdict, verdict_of(action.verdict)):
         return False
     revoke_grants(actor, action=action, why="policy")
-    stored = {"verdict": verdict.as_json(), "release_number": verdict.release}
+    stored: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release}
     told = {"effect": verdict.effect.value, "release": verdict.release, "why": "stricter"}
     if verdict.effect is Effect.DENY:
         drop_effect(actor, action=action, code="stricter_policy", message="")
