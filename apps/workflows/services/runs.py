@@ -26,8 +26,9 @@ from apps.workflows.rules.states import RUN_FINAL, RunState, TaskState, Unwindin
 from apps.workflows.selectors import run_for, workflow_for
 from apps.workflows.services.engine import advance_run, definition_for, locked_run
 from apps.workflows.services.engine.ending import take_key
+from apps.workflows.services.engine.ends import event_of
 from apps.workflows.services.engine.loading import facts_of
-from apps.workflows.services.engine.resuming import decision_event, event_of
+from apps.workflows.services.engine.resuming import decision_event
 from apps.workflows.services.engine.saving import run_payload
 
 MAX_INPUT_BYTES = 64 * 1024
@@ -224,7 +225,8 @@ def _unpause(run: Run) -> None:
 
 def _seconds_since(run: Run) -> int:
     found = Run.objects.filter(pk=run.pk).annotate(now=ClockTimestamp()).values_list("now", "paused_at").get()
-    return max(0, round((found[0] - found[1]).total_seconds()))
+    now, since = found
+    return max(0, round((now - since).total_seconds())) if since else 0
 
 
 def _wait_in_line(run: Run) -> Run:

@@ -1,5 +1,7 @@
 """The planner's door: one event in, commands out, the state changed in memory."""
 
+from typing import Any
+
 from apps.workflows.rules.definition import Definition, StepDef
 from apps.workflows.rules.expressions import StepError
 from apps.workflows.rules.planner import commands as do
@@ -221,7 +223,7 @@ def _step_timer(plan: Plan, step: StepDef, view: StepView, event: on.TimerFired)
             if step.due.then == "fail":
                 plan.fail_for_good(step, view, "due", "Nobody answered in time.")
             else:
-                answer = {"outcome": step.due.outcome, "reason": "", "decided_by": [], "decided_at": None}
+                answer: Any = {"outcome": step.due.outcome, "reason": "", "decided_by": [], "decided_at": None}
                 plan.close(step, view, StepState.DONE, step.due.outcome, answer)
 
 

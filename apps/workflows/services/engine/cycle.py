@@ -1,7 +1,8 @@
 """One advance of one run: events through the planner, its commands done, until nothing more follows at once."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.db import transaction
 
@@ -16,7 +17,7 @@ from apps.workflows.services.engine.loading import definition_for, view_of
 from apps.workflows.services.engine.place import Spot
 from apps.workflows.services.engine.saving import Rows
 
-DOERS = {
+DOERS: dict[type[Any], Callable[[Spot, Any], Iterable[Event]]] = {
     do.OfferTasks: offering.offer_tasks,
     do.OfferMore: offering.offer_more,
     do.RetryTask: offering.retry_task,

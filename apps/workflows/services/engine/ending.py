@@ -15,6 +15,7 @@ from apps.workflows.models import Attempt, Exclusive, Run, Task, Timer
 from apps.workflows.rules.planner import commands as do
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import AttemptState, TaskState
+from apps.workflows.services.engine.ends import keep_attempt
 from apps.workflows.services.engine.place import Spot
 
 
@@ -57,7 +58,7 @@ def end_run(spot: Spot, command: do.EndRun) -> Iterable[on.Event]:
     """The run is over: whatever is left of it goes."""
     _drop_tasks(spot, Q())
     Timer.objects.filter(run=spot.run).delete()
-    cancel_escalations(spot.principal, run_id=spot.run.pk, why="run_over")
+    cancel_escalations(spot.principal, run_id=spot.run.pk, reason="run_over")
     spot.released = True
     return ()
 
@@ -100,7 +101,7 @@ def _drop_items(spot: Spot, step: str, round_: int) -> None:
     definition = spot.step(step)
     kinds = [definition.kind.value] if definition.is_human else []
     for kind in (*kinds, "exception", "question"):
-        cancel_escalations(spot.principal, run_id=spot.run.pk, step=step, round=round_, kind=kind, why="step_over")
+        cancel_escalations(spot.principal, run_id=spot.run.pk, step=step, round=round_, kind=kind, reason="step_over")
 
 
 def _cancel_actions(spot: Spot, step: str, round_: int) -> int:
@@ -115,7 +116,8 @@ def _cancel_actions(spot: Spot, step: str, round_: int) -> int:
         except ConflictError:
             in_flight += 1
         else:
-            cancel_escalations(spot.principal, action_id=action.pk, why="step_over")
+            keep_attempt(spot.run, action)
+            cancel_escalations(spot.principal, action_id=action.pk, reason="step_over")
     return in_flight
 
 

@@ -89,7 +89,7 @@ class Later[V](MutableMapping[str, V]):
 def view_of(run: Run) -> tuple[RunView, dict[tuple[str, int], Step], Any]:
     """The planner's state, the rows behind it by (name, round), and the database's time, all under the run's lock."""
     rows = list(Step.objects.filter(run=run).defer(*LATER).annotate(now=ClockTimestamp()))
-    view = RunView(facts_of(run), run.input, RunState(run.state))
+    view = RunView(facts_of(run), run.input, RunState(run.state), error=run.error)
     view.unwinding = [_unwind(note) for note in run.unwinding]
     view.taken = {(name, outcome): times for name, outcome, times in run.taken}
     outputs: dict[str, UUID] = {}

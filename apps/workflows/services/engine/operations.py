@@ -13,6 +13,8 @@ from apps.workflows.models import Compensation
 from apps.workflows.rules.planner import commands as do
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import TimerKind
+from apps.workflows.selectors.places import Place
+from apps.workflows.services.engine.ends import event_of, reason_of
 from apps.workflows.services.engine.place import Spot
 from apps.workflows.services.engine.timing import set_timer
 
@@ -23,7 +25,7 @@ HALTED_AGAIN_S = 5
 def submit_operation(spot: Spot, command: do.SubmitOperation) -> Iterable[on.Event]:
     """Ask for the operation of a step's item; what policy says at once is an event."""
     step = spot.step(command.step)
-    place = {"step": command.step, "round": command.round, "item": command.item}
+    place: dict[str, Any] = {"step": command.step, "round": command.round, "item": command.item}
     try:
         action = _submit(spot, command.operation, command.parameters, purpose="act", risk=step.risk, **place)
     except HaltedError:
@@ -33,7 +35,8 @@ def submit_operation(spot: Spot, command: do.SubmitOperation) -> Iterable[on.Eve
         yield on.ItemFailed(command.step, command.round, command.item, error.code, words_of(error))
         return
     if action.state == ActionState.DENIED:
-        yield on.ItemFailed(command.step, command.round, command.item, "denied", reason_of(action))
+        if event := event_of(spot.run, action):
+            yield event
     elif action.state == ActionState.PENDING_APPROVAL:
         yield on.ItemWaits(command.step, command.round, with_people=True)
 
@@ -57,7 +60,7 @@ def compensate(spot: Spot, command: do.Compensate) -> Iterable[on.Event]:
 
 def _submit(spot: Spot, operation: str, parameters: Any, *, purpose: str, risk: str | None, **place: Any) -> Action:
     from apps.workflows.services.actions.asking import submit_action  # actions carry out and tell the engine
-    from apps.workflows.services.actions.pipeline import Ask, Place
+    from apps.workflows.services.actions.pipeline import Ask
 
     run = spot.run
     with transaction.atomic():
@@ -69,7 +72,7 @@ def _submit(spot: Spot, operation: str, parameters: Any, *, purpose: str, risk: 
                 workflow=run.workflow.slug,
                 key=run.key or "",
                 started_by=run.started_by.username,
-                unit=run.workflow.unit if run.workflow.unit_id != run.unit_id else run.unit,
+                unit=run.workflow.unit,
                 risk=highest_risk(spot.definition.risk, risk),
                 owner=spot.definition.owner,
                 purpose=purpose,
@@ -82,10 +85,3 @@ def words_of(error: DomainError) -> str:
     """What is wrong, with the fields where it names some."""
     fields = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in error.errors.items())
     return f"{error.message} {fields}".strip()[:1000]
-
-
-def reason_of(action: Action) -> str:
-    """Why policy denied, in the rules' own words."""
-    rules = action.verdict.get("rules") or []
-    said = [str(rule.get("message")) for rule in rules if isinstance(rule, dict) and rule.get("message")]
-    return " ".join(said) or str(action.verdict.get("reason") or "No rule allows it.")

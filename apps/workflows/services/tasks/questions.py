@@ -20,8 +20,8 @@ from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import LANE_BONUS_S, AttemptState, Lane, RunState, TaskState
 from apps.workflows.services.engine import advance_run, definition_for, locked_run
 from apps.workflows.services.engine.ending import attempt_of
+from apps.workflows.services.engine.ends import answer_of
 from apps.workflows.services.engine.people import nearest_queue
-from apps.workflows.services.engine.resuming import answer_of
 from apps.workflows.services.tasks.leases import agent_of, held_task
 
 MAX_QUESTION = 4000

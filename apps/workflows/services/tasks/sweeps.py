@@ -1,10 +1,10 @@
 """What the clock brings: leases that ran out, waits that are over, timers that are due. Safe anywhere, at any time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from apps.audit.services import Change, record_many
 from apps.core.models import ClockTimestamp, User
@@ -57,8 +57,8 @@ def _give_back(plane: User) -> int:
     return len(tasks)
 
 
-def _each_run(rows: "Iterable[Task] | object", take: Callable[[UUID], int]) -> int:
-    ids = list(rows.values_list("run_id", flat=True).order_by("run_id").distinct()[:BATCH])  # type: ignore[attr-defined] # a query set of Task or Timer
+def _each_run(rows: "QuerySet[Task] | QuerySet[Timer]", take: Callable[[UUID], int]) -> int:
+    ids = list(rows.values_list("run_id", flat=True).order_by("run_id").distinct()[:BATCH])
     return sum(take(run_id) for run_id in ids)
 
 
@@ -67,9 +67,9 @@ def _end_late(plane: User, run_id: UUID) -> int:
     """Tries beyond their time, tasks whose holders vanished too often, and holders that vanished in a paused run."""
     run = locked_run(run_id)
     done = 0
-    while task := _late_task(run):
+    while late := _late_task(run):
         done += 1
-        timed_out = task.timeout_at is not None and task.timeout_at <= task.now
+        task, timed_out = late
         if timed_out or task.losses >= MAX_LOSSES:
             code = "timeout" if timed_out else "lease_lost"
             message = f"No answer within {task.timeout_s} s." if timed_out else "Its holders vanished too often."
@@ -86,13 +86,17 @@ def _end_late(plane: User, run_id: UUID) -> int:
     return done
 
 
-def _late_task(run: Run) -> Task | None:
+def _late_task(run: Run) -> tuple[Task, bool] | None:
+    """The next task of the run whose try is over, and whether its time is."""
     if run.is_over:
         return None
     late = Q(lease_until__lte=ClockTimestamp())
     needs_run = Q(timeout_at__lte=ClockTimestamp()) | Q(losses__gte=MAX_LOSSES) | Q(run__state=RunState.PAUSED)
     rows = Task.objects.select_for_update(of=("self",)).filter(late, needs_run, run=run, state=TaskState.CLAIMED)
-    return rows.select_related("agent", "workflow").annotate(now=ClockTimestamp()).order_by("id").first()
+    task = rows.select_related("agent", "workflow").order_by("id").first()
+    if task is None:
+        return None
+    return task, Task.objects.filter(pk=task.pk, timeout_at__lte=ClockTimestamp()).exists()
 
 
 def _put_aside(task: Task) -> None:
