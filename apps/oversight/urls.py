@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from apps.oversight import views
+from apps.oversight import api, views
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
@@ -10,4 +10,13 @@ pages: list[URLPattern] = [
     path("inbox/<uuid:escalation_id>/decision/", views.decide, name="decide"),
     path("inbox/<uuid:escalation_id>/comment/", views.comment, name="comment"),
 ]
-endpoints: list[URLPattern] = []
+endpoints: list[URLPattern] = [
+    path("escalations/", api.Escalations.as_view(), name="escalations"),
+    path("escalations/<uuid:escalation_id>/", api.EscalationDetail.as_view(), name="escalation"),
+    path("escalations/<uuid:escalation_id>/decision/", api.Decision.as_view(), name="decision"),
+    path("escalations/<uuid:escalation_id>/claim/", api.Claim.as_view(), name="claim"),
+    path("escalations/<uuid:escalation_id>/release/", api.Release.as_view(), name="release"),
+    path("escalations/<uuid:escalation_id>/comment/", api.Comments.as_view(), name="comment"),
+    path("escalations/<uuid:escalation_id>/undo/", api.Undo.as_view(), name="undo"),
+    path("escalations/<uuid:escalation_id>/withdraw/", api.Withdraw.as_view(), name="withdraw"),
+]

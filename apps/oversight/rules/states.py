@@ -7,6 +7,7 @@ from apps.core.rules import Moves
 
 CLAIM_S = 300
 MAX_HOLD_S = 60
+STEP_UP_S = 300
 GRANT_TTL_S = 3_600
 GRANT_TTL_PLANE_S = 86_400
 REMEMBER_REJECTION_S = 86_400

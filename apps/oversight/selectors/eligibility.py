@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -90,8 +91,8 @@ def is_reachable_for(actor: User, item: Escalation) -> bool:
 
 def _held_units(user: User, group: EscalationGroup, role_id: UUID) -> set[str]:
     """The units through which ``user`` holds a role for the group's queue; ``everywhere`` for a grant without unit."""
-    units = _grants(group, role_id).filter(user=user).values_list("unit_id", flat=True)
-    return {str(unit) if unit else "everywhere" for unit in units}
+    grants = _grants(group, role_id).filter(user=user)
+    return {str(grant.unit_id) if grant.unit_id else "everywhere" for grant in grants}
 
 
 def _grants(group: EscalationGroup, role_id: UUID) -> QuerySet[RoleGrant]:
@@ -99,7 +100,7 @@ def _grants(group: EscalationGroup, role_id: UUID) -> QuerySet[RoleGrant]:
     return RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above), role=role_id)
 
 
-def _holders(perm: str, unit: UUID) -> "QuerySet[RoleGrant, dict[str, object]]":
+def _holders(perm: str, unit: UUID) -> "QuerySet[RoleGrant, Any]":
     """Who holds ``perm`` in ``unit`` by role: the gate's question asked of everybody at once."""
     above = ancestors_for(None, unit)
     grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above))
