@@ -23,10 +23,9 @@ from apps.demo.rules import SAMPLE_RUNS, Declaration
 from apps.demo.selectors import PASSWORD
 from apps.demo.systems.keys import keys_in
 from apps.kpis.models import HistoryImport
-from apps.kpis.models.clock import database_now
+from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.history import history_of, sample_traits
-from apps.kpis.selectors.zones import reporting_zone
 from apps.kpis.services.goals import save_price
 from apps.kpis.services.history import import_history
 from apps.workflows.models import Run
