@@ -1,10 +1,15 @@
 """Addresses of KPIs."""
 
-from django.urls import URLPattern, path
+from django.urls import path
 
-from apps.kpis import api
+from apps.kpis import api, views
 
-pages: list[URLPattern] = []
+pages = [
+    path("dashboards/", views.dashboards, name="dashboards"),
+    path("dashboards/<slug:slug>/", views.dashboard, name="dashboard"),
+    path("dashboards/<slug:slug>/<slug:figure>.csv", views.export, name="csv"),
+    path("dashboards/<slug:slug>/<slug:kpi>/", views.behind, name="behind"),
+]
 
 endpoints = [
     path("kpis/", api.Kpis.as_view(), name="kpis"),

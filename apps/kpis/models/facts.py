@@ -85,6 +85,16 @@ class RunFact(Fact):
         return f"{self.workflow} {str(self.run_id)[-8:]}"
 
     @property
+    def currency(self) -> str:
+        """The currency of every cost."""
+        return reporting_currency()
+
+    @property
+    def cycle_s(self) -> float | None:
+        """From the first step's start to the end."""
+        return None if self.cycle_ms is None else self.cycle_ms / 1000
+
+    @property
     def cost_minor(self) -> float:
         """What the run cost, in minor units with up to four decimals."""
         return round(self.cost_micro / micro_per_minor(reporting_currency()), 4)
@@ -151,6 +161,11 @@ class ApprovalFact(Fact):
     def __str__(self) -> str:
         return f"{self.kind} {self.outcome}"
 
+    @property
+    def latency_s(self) -> float:
+        """How long it waited for its end."""
+        return self.latency_ms / 1000
+
 
 class CostItem(Fact):
     """One cost. ``quantity`` counts tokens, milliseconds or calls; ``unpriced`` waits for a price and is no zero."""
@@ -178,6 +193,11 @@ class CostItem(Fact):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount_micro}"
+
+    @property
+    def currency(self) -> str:
+        """The currency of every cost."""
+        return reporting_currency()
 
     @property
     def amount_minor(self) -> float:

@@ -1,0 +1,282 @@
+"""A dashboard: three sentences, seven cards, six charts, one line per workflow. All from one answer."""
+
+from dataclasses import dataclass, field, replace
+
+from django.urls import reverse
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit
+from apps.agents.models import Action
+from apps.core.errors import NotFoundError
+from apps.core.gate import require, visible
+from apps.core.models import User
+from apps.halts.selectors import engaged_for
+from apps.kpis import charts
+from apps.kpis.models import RunFact
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.buckets import next_period, previous_period
+from apps.kpis.rules.definitions import CARDS, DEFINITIONS
+from apps.kpis.rules.figures import Delta, Figures, Status, comparable, delta_of, figures_of, value_text
+from apps.kpis.rules.filters import Compare, KpiFilter
+from apps.kpis.rules.formats import count_text
+from apps.kpis.rules.sentences import (
+    Compared,
+    RiskCounts,
+    Sentence,
+    Verdict,
+    attention_sentence,
+    interval_text,
+    risk_sentence,
+    value_sentence,
+    verdict_of,
+)
+from apps.kpis.rules.statistics import SMALL_N
+from apps.kpis.selectors.drawings import OVERVIEW, Drawing, drawings_for, page_of_kpi, said
+from apps.kpis.selectors.kpis import Answer, Total, busiest_share_for, holds_simulated_for, kpis_for, unpriced_for
+from apps.kpis.selectors.reading import VIEW
+from apps.workflows.models import Workflow
+
+WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adherence", "escalation_rate")
+"""What the third sentence looks at, workflow by workflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One KPI at a glance."""
+
+    key: str
+    label: str
+    formula: str
+    text: str
+    note: str
+    n: str
+    missing: str
+    delta: Delta | None
+    was: str
+    was_source: str
+    interval: str
+    target: str
+    status: Status
+    spark: dict[str, str] | None
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One of the three opening sentences."""
+
+    name: str
+    text: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One workflow with its verdict and what it rests on."""
+
+    name: str
+    verdict: Verdict
+    why: str
+    figures: list[tuple[str, str]]
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Everything on the page."""
+
+    slug: str
+    title: str
+    answer: Answer
+    sentences: list[Opening]
+    cards: list[Card]
+    drawings: list[Drawing]
+    lines: list[Line]
+    places: list[tuple[str, str, bool]]
+    units: list[tuple[str, str]]
+    earlier: str
+    later: str
+    simulated: bool
+    unpriced: int
+    baselined: bool
+    links: dict[str, str] = field(default_factory=dict)
+
+
+def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
+    """The overview, or one workflow's page. Raises NotFoundError for a workflow of which ``actor`` sees no run."""
+    names = workflows_for(actor)
+    if slug != OVERVIEW:
+        if slug not in names:
+            raise NotFoundError
+        asked = asked.of_workflow(slug)
+    answer = kpis_for(actor, asked)
+    here = reverse("kpis:dashboard", args=[slug])
+    return Dashboard(
+        slug=slug,
+        title=_("Overview") if slug == OVERVIEW else names[slug],
+        answer=answer,
+        sentences=_sentences(actor, answer, names),
+        cards=[_card(answer, key) for key in CARDS],
+        drawings=drawings_for(actor, answer),
+        lines=[] if slug != OVERVIEW else _lines(answer, names),
+        places=_places(slug, names, asked),
+        units=_units(actor),
+        earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
+        later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if _is_past(answer) else "",
+        simulated=holds_simulated_for(actor, asked),
+        unpriced=unpriced_for(actor, asked),
+        baselined=any(total.baseline for total in answer.totals.values()),
+        links={
+            "csv": f"{reverse('kpis:csv', args=[slug, 'kpis'])}?{asked.query}",
+            "api": f"{reverse('kpis-api:kpis')}?{asked.query}",
+        },
+    )
+
+
+def workflows_for(actor: User) -> dict[str, str]:
+    """Slug and name of every workflow of which ``actor`` may count runs, or which is there in their units."""
+    require(actor, VIEW)
+    slugs = set(visible(actor, VIEW, RunFact.objects.all()).order_by().values_list("workflow", flat=True).distinct())
+    kept = dict(visible(actor, VIEW, Workflow.objects.all()).values_list("slug", "name"))
+    elsewhere = dict(Workflow.objects.filter(slug__in=slugs - kept.keys()).values_list("slug", "name"))
+    found = {slug: kept.get(slug) or elsewhere.get(slug) or _said_slug(slug) for slug in slugs | kept.keys() if slug}
+    return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+def _said_slug(slug: str) -> str:
+    return capfirst(slug.replace("-", " "))
+
+
+def _units(actor: User) -> list[tuple[str, str]]:
+    return list(visible(actor, VIEW, BusinessUnit.objects.all()).order_by("name").values_list("slug", "name"))
+
+
+def _places(slug: str, names: dict[str, str], asked: KpiFilter) -> list[tuple[str, str, bool]]:
+    """The dashboards: address, name, whether it is this one. The filter is kept."""
+    query = asked.of_workflow("").query
+    known = {OVERVIEW: _("Overview"), **names}
+    return [(f"{reverse('kpis:dashboard', args=[one])}?{query}", name, one == slug) for one, name in known.items()]
+
+
+def _is_past(answer: Answer) -> bool:
+    return answer.asked.period.end <= answer.as_of
+
+
+def _card(answer: Answer, key: str) -> Card:
+    total = answer.totals[key]
+    definition, figure = total.figure.definition, total.figure
+    now, was = _pair(total, answer)
+    series = [None if point.partial else point.figures[key].value for point in answer.series]
+    held = None if total.baseline is None or definition.per_day else total.baseline.value
+    return Card(
+        key=key,
+        label=_(definition.label),
+        formula=_(definition.formula),
+        text=figure.text,
+        note=_("%(n)s a day") % {"n": count_text(round(total.daily, 1))} if definition.per_day and total.daily else "",
+        n=count_text(figure.n),
+        missing="" if figure.enough else _missing(figure.n),
+        delta=delta_of(definition, now, was, figure.currency) if figure.enough else None,
+        was="" if was is None else _was_text(total, was, answer),
+        was_source=total.baseline.source if total.baseline and answer.asked.compare == Compare.BASELINE else "",
+        interval=interval_text(figure),
+        target="" if total.target is None else value_text(definition, total.target.value, figure.currency),
+        status=total.status,
+        spark=charts.spark_points(series, held),
+        href=page_of_kpi(answer.asked, key),
+    )
+
+
+def _missing(n: int) -> str:
+    if not n:
+        return _("No finished runs")
+    return _("Not enough data (%(n)s of %(needed)s)") % {"n": n, "needed": SMALL_N}
+
+
+def _pair(total: Total, answer: Answer) -> tuple[float | None, float | None]:
+    """The value and what it is held against, in comparable units."""
+    match answer.asked.compare:
+        case Compare.BASELINE:
+            return total.daily, None if total.baseline is None else total.baseline.value
+        case Compare.PREVIOUS if total.previous is not None and total.previous.enough:
+            earlier = previous_period(answer.asked.period, answer.asked.zone)
+            was = total.previous.value
+            days = earlier.days_until(answer.as_of)
+            return total.daily, None if was is None else comparable(total.figure.definition, was, days)
+    return total.daily, None
+
+
+def _was_text(total: Total, was: float, answer: Answer) -> str:
+    definition = total.figure.definition
+    text = value_text(definition, round(was, 1) if definition.per_day else was, total.figure.currency)
+    return _("%(value)s a day") % {"value": text} if definition.per_day else text
+
+
+def _sentences(actor: User, answer: Answer, names: dict[str, str]) -> list[Opening]:
+    figures = {key: total.figure for key, total in answer.totals.items()}
+    value = value_sentence(figures["throughput"], figures["no_touch_rate"], figures["savings_minor"], _saved_s(answer))
+    risk = risk_sentence(figures["error_rate"], _risks(actor, answer.asked))
+    share, decided = busiest_share_for(actor, answer.asked)
+    attention = attention_sentence(_compared(answer, names), share, decided)
+    named = ((_("Value"), value), (_("Risk"), risk), (_("Attention"), attention))
+    return [Opening(name, said(sentence), _href(answer.asked, sentence)) for name, sentence in named]
+
+
+def _href(asked: KpiFilter, sentence: Sentence) -> str:
+    if not sentence.kpi:
+        return ""
+    return page_of_kpi(asked.of_workflow(sentence.workflow) if sentence.workflow else asked, sentence.kpi)
+
+
+def _saved_s(answer: Answer) -> float | None:
+    """Hours of people's work saved, in seconds: only where a baseline says how much a run took before."""
+    baseline, figure = answer.totals["human_time_s"].baseline, answer.totals["human_time_s"].figure
+    if baseline is None or figure.value is None:
+        return None
+    return baseline.value * (answer.measures["succeeded"] or 0) - (answer.measures["human_ms"] or 0) / 1000
+
+
+def _risks(actor: User, asked: KpiFilter) -> RiskCounts:
+    actions = visible(actor, VIEW, Action.objects.all())
+    if asked.workflow:
+        actions = actions.filter(workflow=asked.workflow)
+    if asked.agent:
+        actions = actions.filter(agent__slug=asked.agent)
+    within = actions.filter(created_at__gte=asked.period.start, created_at__lt=asked.period.end)
+    return RiskCounts(
+        denied=within.filter(state="denied").count(),
+        unknown=actions.filter(state="unknown").count(),
+        halts=engaged_for(actor).count(),
+    )
+
+
+def _compared(answer: Answer, names: dict[str, str]) -> list[Compared]:
+    found = []
+    for slug, (before, now) in answer.workflows.items():
+        was, this = (figures_of(row, reporting_currency()) for row in (before, now))
+        found += [
+            Compared(workflow=slug, name=names.get(slug, _said_slug(slug)), now=this[key], was=was[key])
+            for key in WATCHED
+            if slug
+        ]
+    return found
+
+
+def _lines(answer: Answer, names: dict[str, str]) -> list[Line]:
+    lines = []
+    for slug, (_before, now) in answer.workflows.items():
+        figures: Figures = figures_of(now, reporting_currency())
+        if not slug or not (now["closed"] or now["arrivals"]):
+            continue
+        verdict, why = verdict_of(figures)
+        href = f"{reverse('kpis:dashboard', args=[slug])}?{replace(answer.asked, workflow='').query}"
+        shown = [(key, figures[key].text) for key in ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")]
+        lines.append(Line(names.get(slug, _said_slug(slug)), verdict, said(why), shown, href))
+    return lines
+
+
+def line_heads_for(actor: User) -> list[str]:
+    """The names of the columns of ``Line.figures``."""
+    keys: tuple[str, ...] = ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")
+    return [_(DEFINITIONS[key].label) for key in keys] if actor.is_active else []

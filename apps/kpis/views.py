@@ -1,0 +1,129 @@
+"""Dashboards, their exports, and the rows behind every number."""
+
+import csv
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from apps.core.errors import InvalidError, NotFoundError
+from apps.core.http import Request
+from apps.core.pages import page_of
+from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.rules import RangeName
+from apps.kpis.rules.buckets import local_day, named_period
+from apps.kpis.rules.definitions import Behind
+from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
+from apps.kpis.selectors import behind_for, definition_for
+from apps.kpis.selectors.dashboards import dashboard_for, line_heads_for, workflows_for
+from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for
+
+PAGE = 50
+
+
+def _asked(request: Request, slug: str) -> KpiFilter:
+    """The filter of the page's query string. Raises InvalidError with the field that does not fit."""
+    query = {name: str(value) for name, value in request.GET.items() if value}
+    if query.get("range", RangeName.CUSTOM) != RangeName.CUSTOM:
+        query.pop("from", None)
+        query.pop("to", None)
+    try:
+        asked = filter_of(
+            query, now=database_now(), zone=reporting_zone(), simulated=settings.ACP_DEMO, days=RangeName.WEEKS_12
+        )
+    except FilterProblem as problem:
+        raise InvalidError(f"{problem.field}: {problem}", errors={problem.field: [str(problem)]}) from problem
+    return asked if slug == OVERVIEW else asked.of_workflow(slug)
+
+
+def _ranges() -> list[tuple[str, Any]]:
+    return [
+        (RangeName.HOURS_24, _("Last 24 hours")),
+        (RangeName.DAYS_7, _("Last 7 days")),
+        (RangeName.DAYS_30, _("Last 30 days")),
+        (RangeName.WEEKS_12, _("Last 12 weeks")),
+        (RangeName.QUARTER, _("Last quarter")),
+        (RangeName.CUSTOM, _("From – before")),
+    ]
+
+
+def _range_of(asked: KpiFilter) -> RangeName:
+    """The name of the asked range, if it has one today."""
+    now = database_now()
+    names = (name for name in RangeName if name != RangeName.CUSTOM)
+    return next((name for name in names if named_period(name, now, asked.zone) == asked.period), RangeName.CUSTOM)
+
+
+def _controls(asked: KpiFilter) -> dict[str, Any]:
+    return {
+        "ranges": _ranges(),
+        "range": _range_of(asked),
+        "first": local_day(asked.period.start, asked.zone).isoformat(),
+        "before": local_day(asked.period.end, asked.zone).isoformat(),
+        "compares": [
+            (Compare.BASELINE, _("Against the baseline")),
+            (Compare.PREVIOUS, _("Against the period before")),
+            (Compare.NONE, _("Against nothing")),
+        ],
+    }
+
+
+@require_GET
+def dashboards(request: Request) -> HttpResponse:
+    """There is always an overview."""
+    query = request.GET.urlencode()
+    answer = redirect("kpis:dashboard", slug=OVERVIEW)
+    answer["Location"] += f"?{query}" if query else ""
+    return answer
+
+
+@require_GET
+def dashboard(request: Request, slug: str) -> HttpResponse:
+    """The overview, or one workflow's page."""
+    asked = _asked(request, slug)
+    page = dashboard_for(request.user, slug, asked)
+    heads = line_heads_for(request.user)
+    return render(request, "kpis/dashboard.html", {"page": page, "asked": asked, "heads": heads, **_controls(asked)})
+
+
+@require_GET
+def export(request: Request, slug: str, figure: str) -> HttpResponse:
+    """A chart's table as CSV, or with ``kpis`` every KPI by bucket."""
+    page = dashboard_for(request.user, slug, _asked(request, slug))
+    drawing = next((one for one in page.drawings if one.slug == figure), None)
+    if drawing is None and figure != "kpis":
+        raise NotFoundError
+    answer = HttpResponse(content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{slug}-{figure}.csv"'
+    csv.writer(answer).writerows(csv_rows_for(request.user, page.answer, drawing))
+    return answer
+
+
+@require_GET
+def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
+    """The runs, decisions or costs behind a number."""
+    names = workflows_for(request.user)
+    if slug != OVERVIEW and slug not in names:
+        raise NotFoundError
+    asked = _asked(request, slug)
+    definition = definition_for(request.user, kpi)
+    found, order = behind_for(request.user, definition, asked)
+    rows: QuerySet[Any] = found
+    shown = page_of(request, rows, order=order, size=PAGE)
+    context = {
+        "slug": slug,
+        "title": _("Overview") if slug == OVERVIEW else names[slug],
+        "asked": asked,
+        "definition": definition,
+        "label": _(definition.label),
+        "formula": _(definition.formula),
+        "kind": {Behind.DECISIONS: "decisions", Behind.COSTS: "costs"}.get(definition.behind, "runs"),
+        "rows": shown.rows,
+        "names": names,
+        "next": shown.next_url,
+    }
+    return render(request, "kpis/behind.html", context)

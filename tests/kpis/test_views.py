@@ -1,0 +1,202 @@
+"""Pages: what an executive sees, what a stranger does not, and that page, CSV and API say the same."""
+
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from apps.access.services import create_token
+from apps.core.models import User
+from apps.kpis.models.clock import reporting_zone
+from apps.kpis.rules import DEFINITIONS
+from apps.kpis.rules.facts import Facts
+from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.services import write_facts
+from tests.factories.access import make_holder, make_unit, make_user
+from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run, make_target
+
+pytestmark = pytest.mark.django_db
+PERIOD = "from=2026-11-01&to=2026-12-01"
+
+
+@pytest.fixture
+def executive() -> User:
+    return make_holder("kpis.view_kpi")
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def some_runs(n: int = 60) -> None:
+    runs = [make_run(state="failed" if i % 20 == 0 else "succeeded", sla_ms=7_200_000) for i in range(n)]
+    decisions = [make_decision(run) for run in runs[:10]]
+    write_facts(facts=Facts(runs=runs, decisions=decisions, costs=[make_cost(run) for run in runs]))
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_the_address_of_all_dashboards_leads_to_the_overview(executive: User) -> None:
+    answer = signed_in(executive).get("/dashboards/?range=7d")
+    assert answer.status_code == 302
+    assert answer["Location"] == "/dashboards/overview/?range=7d"
+
+
+def test_the_overview_says_value_risk_and_attention_and_shows_seven_cards(executive: User) -> None:
+    make_baseline(kpi="cost_per_success_minor", value=300, source="Estimate of May")
+    make_baseline(kpi="error_rate", value=0.2)
+    make_target(value=0.02)
+    some_runs()
+    html = signed_in(executive).get(f"/dashboards/overview/?{PERIOD}").content.decode()
+    text = text_of(html)
+    assert "Agents finished 57 runs; 80.0% without a person. They saved 141.00 EUR against the baseline" in text
+    assert "5.0% of runs failed (3; 95 % interval" in text
+    assert "Nothing got clearly worse" in text
+    assert html.count('class="card kpi"') == 7
+    assert "was 20.0%" in text
+    assert "better" in text
+    assert html.count('class="plot"') == 6
+    assert html.count("application/json") == 6
+    assert "Estimate of May" in text
+
+
+def test_a_workflow_has_a_page_of_its_own(executive: User) -> None:
+    some_runs()
+    write_facts(facts=Facts(runs=[make_run(workflow="other") for _ in range(40)]))
+    client = signed_in(executive)
+    html = client.get(f"/dashboards/w/?{PERIOD}").content.decode()
+    assert "57 " in text_of(html)
+    assert "97 " not in text_of(html)
+    assert client.get("/dashboards/nowhere/").status_code == 404
+
+
+def test_few_runs_are_grey_and_compared_with_nothing(executive: User) -> None:
+    make_baseline(kpi="error_rate", value=0.2)
+    some_runs(12)
+    text = text_of(signed_in(executive).get(f"/dashboards/overview/?{PERIOD}").content.decode())
+    assert "Not enough data (12 of 30)" in text
+    assert "was 20.0%" not in text
+
+
+def test_an_empty_dashboard_says_so_and_shows_no_zero_rates(executive: User) -> None:
+    text = text_of(signed_in(executive).get("/dashboards/overview/").content.decode())
+    assert "No run finished in this period." in text
+    assert "0.0%" not in text
+    assert "No baseline yet" in text
+
+
+def test_page_csv_and_api_say_the_same(executive: User) -> None:
+    some_runs()
+    client = signed_in(executive)
+    query = f"{PERIOD}&simulated=false"
+    token = create_token(executive, user=executive, days=1)
+    answer = Client().get(f"/api/v1/kpis/?{query}", headers={"Authorization": f"Bearer {token}"}).json()
+    raw = client.get(f"/dashboards/overview/kpis.csv?{query}").content.decode()
+    rows = list(csv.reader(io.StringIO(raw)))
+    table = [row for row in rows if not row[0].startswith("#")]
+    total = dict(zip(table[0], table[1], strict=True))
+    page = text_of(client.get(f"/dashboards/overview/?{query}").content.decode())
+    for key in DEFINITIONS:
+        value = answer["totals"][key]["value"]
+        assert total[key] == ("" if value is None else str(value)), key
+        assert len(table) - 2 == len(answer["series"])
+    for at, point in enumerate(answer["series"]):
+        found = dict(zip(table[0], table[at + 2], strict=True))
+        assert found["throughput"] == str(point["throughput"])
+    assert f"{answer['totals']['error_rate']['value']:.1%}" in page
+    assert any("# as of" in row[0] for row in rows)
+
+
+def test_each_chart_has_a_table_with_the_same_values_and_a_csv(executive: User) -> None:
+    some_runs()
+    client = signed_in(executive)
+    html = client.get(f"/dashboards/overview/?{PERIOD}").content.decode()
+    figures = [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', html)]
+    assert all(trace["type"] in {"scatter", "bar"} for figure in figures for trace in figure["data"])
+    assert all(len(trace["x"]) <= 400 for figure in figures for trace in figure["data"])
+    for slug in ("cycle-time", "throughput", "error-rate", "sla", "cost", "autonomy"):
+        answer = client.get(f"/dashboards/overview/{slug}.csv?{PERIOD}")
+        assert answer["Content-Type"].startswith("text/csv")
+        assert len(answer.content.decode().splitlines()) == 36
+    assert client.get(f"/dashboards/overview/nothing.csv?{PERIOD}").status_code == 404
+
+
+def test_a_number_leads_to_the_runs_behind_it(executive: User) -> None:
+    some_runs()
+    client = signed_in(executive)
+    html = client.get(f"/dashboards/overview/?{PERIOD}").content.decode()
+    (url,) = re.findall(r'<p class="v"><a href="([^"]*/error_rate/[^"]*)"', html)
+    page = client.get(url.replace("&amp;", "&")).content.decode()
+    assert page.count("/runs/") == 3
+    first = client.get(f"/dashboards/overview/throughput/?{PERIOD}").content.decode()
+    (following,) = re.findall(r'href="([^"]*after=[^"]*)"', first)
+    second = client.get(following.replace("&amp;", "&")).content.decode()
+    seen = re.findall(r'href="/runs/([^"]*)/"', first + second)
+    assert len(set(seen)) == len(seen) == 57
+
+
+@pytest.mark.parametrize("kpi", sorted(DEFINITIONS))
+def test_every_kpi_has_a_page_behind_it(executive: User, kpi: str) -> None:
+    some_runs(3)
+    assert signed_in(executive).get(f"/dashboards/overview/{kpi}/?{PERIOD}").status_code == 200
+
+
+def test_invented_history_is_badged_and_can_be_left_out(executive: User, settings: Any) -> None:
+    write_facts(facts=Facts(runs=[make_run() for _ in range(40)]), simulated=True)
+    client = signed_in(executive)
+    badge = "Includes simulated history"
+    assert badge not in client.get(f"/dashboards/overview/?{PERIOD}").content.decode()
+    settings.ACP_DEMO = True
+    assert badge in client.get(f"/dashboards/overview/?{PERIOD}").content.decode()
+    assert badge not in client.get(f"/dashboards/overview/?{PERIOD}&simulated=false").content.decode()
+
+
+def test_who_holds_nothing_is_refused_and_a_unit_sees_its_own() -> None:
+    mine, other = make_unit(), make_unit()
+    write_facts(facts=Facts(runs=[make_run(unit_id=mine.id), make_run(unit_id=other.id, workflow="secret")]))
+    stranger = signed_in(make_user())
+    approver = signed_in(make_holder("oversight.decide_escalation"))
+    for path in ("overview/", "w/", "overview/kpis.csv", "overview/throughput/"):
+        assert stranger.get(f"/dashboards/{path}").status_code == 403, path
+        assert approver.get(f"/dashboards/{path}").status_code == 403, path
+        assert Client().get(f"/dashboards/{path}").status_code == 302, path
+    holder = signed_in(make_holder("kpis.view_kpi", unit=mine))
+    assert "secret" not in holder.get(f"/dashboards/overview/?{PERIOD}").content.decode().lower()
+    assert holder.get(f"/dashboards/secret/?{PERIOD}").status_code == 404
+    assert holder.get(f"/dashboards/overview/throughput/?{PERIOD}").content.decode().count("/runs/") == 1
+
+
+def test_a_question_that_does_not_fit_is_refused_with_its_field(executive: User) -> None:
+    answer = signed_in(executive).get("/dashboards/overview/?tz=Nowhere")
+    assert answer.status_code == 422
+    assert "tz" in answer.content.decode()
+
+
+def test_a_quarter_takes_a_fixed_number_of_queries(executive: User) -> None:
+    now = datetime.now(UTC)
+    client = signed_in(executive)
+    client.get("/dashboards/overview/?range=quarter&simulated=true")
+    counts = []
+    for traits in sample_traits(None, None):
+        write_facts(
+            facts=history_of(traits, seed=1, until=now - timedelta(hours=1), days=30, zone=reporting_zone()),
+            simulated=True,
+        )
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert client.get("/dashboards/overview/?range=quarter&simulated=true").status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    assert counts[0] <= 60, [query["sql"][:120] for query in queries.captured_queries]
