@@ -149,15 +149,19 @@ class Demo:
         return programs
 
     def _watch(self) -> None:
-        """Until somebody stops it. Says once when everything is ready, or what is missing after a while."""
-        told, began, servers_at = False, time.monotonic(), time.monotonic()
+        """Until somebody stops it. Says when everything is ready, and what is missing after a while."""
+        began, servers_at, ready, warned = time.monotonic(), time.monotonic(), False, False
         while not self.stopping.wait(LOOK_EVERY_S):
             self.supervisor.watch()
-            if not told:
+            passed_s = time.monotonic() - began
+            if not ready:
                 parts = self._readiness()
-                told = parts.get("status") == "ready" or time.monotonic() - began > READY_TIMEOUT_S
-                if told:
-                    self._tell(parts, time.monotonic() - began)
+                ready = parts.get("status") == "ready"
+                if ready:
+                    self._tell_sign_ins()
+                elif passed_s > READY_TIMEOUT_S and not warned:
+                    warned = True
+                    self._tell_missing(parts, passed_s)
             if time.monotonic() - servers_at > LOOK_AT_SERVERS_EVERY_S:
                 servers_at = time.monotonic()
                 self._revive_servers()
@@ -181,12 +185,12 @@ class Demo:
             pass
         return {}
 
-    def _tell(self, parts: dict[str, Any], seconds: float) -> None:
-        if parts.get("status") != "ready":
-            missing = [f"{part} {state}" for part, state in parts.items() if part != "status" and state != "ok"]
-            say(f"Not ready after {seconds:.0f} s: {', '.join(missing) or 'web does not answer'}.")
-            say(f"Logs: {self.supervisor.logs}")
-            return
+    def _tell_missing(self, parts: dict[str, Any], seconds: float) -> None:
+        missing = [f"{part} {state}" for part, state in parts.items() if part != "status" and state != "ok"]
+        say(f"Not ready after {seconds:.0f} s: {', '.join(missing) or 'web does not answer'}.")
+        say(f"Logs: {self.supervisor.logs}")
+
+    def _tell_sign_ins(self) -> None:
         signs = EMPTY_SIGN_IN if self.options.empty else SIGN_INS
         say(f"\nReady: {self.url}/\n{signs.format(password=self.environment['ACP_DEMO_PASSWORD'])}")
         if self.options.host not in LOOPBACK:

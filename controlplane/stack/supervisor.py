@@ -16,7 +16,7 @@ from pathlib import Path
 
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 30.0  # who ran this long starts its pauses anew
-END_STAGE_S = 3.0
+END_STAGE_S = 2.5
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,7 @@ class Supervisor:
         how = f"status {child.process.returncode}"
         if child.process.returncode < 0:
             how = signal.Signals(-child.process.returncode).name
-        self.say(
-            f"{child.program.name} ended ({how}); starting it again in {child.pause_s:.0f} s. See {child.log_file}."
-        )
+        self.say(f"{child.program.name} ended ({how}); starting it again in {child.pause_s:g} s. See {child.log_file}.")
         with contextlib.suppress(ProcessLookupError, PermissionError):  # what it started itself ends with it
             os.killpg(child.process.pid, signal.SIGKILL)
         child.process, child.due_at = None, now + child.pause_s
