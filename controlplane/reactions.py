@@ -18,6 +18,14 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "action.expired": ("apps.workflows.tasks.runs.resume_operation_step",),
     "action.cancelled": ("apps.workflows.tasks.runs.resume_operation_step",),
     "action.denied": ("apps.workflows.tasks.runs.resume_operation_step",),
+    "escalation.pending": ("apps.oversight.tasks.move_unreachable",),
+    "escalation.edited": ("apps.oversight.tasks.move_unreachable",),
+    "vote.voided": ("apps.oversight.tasks.move_unreachable",),
+    "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent",),
+    "rolegrant.revoked": ("apps.oversight.tasks.void_votes_of_person",),
+    "user.ended": ("apps.oversight.tasks.void_votes_of_person",),
+    "halt.engaged": ("apps.oversight.tasks.stop_clocks",),
+    "halt.lifted": ("apps.oversight.tasks.start_clocks",),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }
 

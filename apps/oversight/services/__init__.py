@@ -6,16 +6,17 @@ from apps.oversight.services.attention import (
     comment_escalation,
     release_escalation,
 )
-from apps.oversight.services.decisions import release_held, undo_decision
-from apps.oversight.services.endings import (
-    cancel_escalations,
+from apps.oversight.services.clocks import (
+    escalate_overdue,
+    escalate_unreachable,
     expire_escalations,
     freeze_clocks,
+    mark_overdue,
     reassign_open,
-    supersede_escalation,
     thaw_clocks,
-    void_votes_of,
 )
+from apps.oversight.services.decisions import release_held, undo_decision
+from apps.oversight.services.endings import cancel_escalations, supersede_escalation, void_votes_of
 from apps.oversight.services.grants import consume_grant, expire_grants, release_grant, revoke_grants
 from apps.oversight.services.items import (
     Wanted,
@@ -35,9 +36,12 @@ __all__ = [
     "claim_escalation",
     "comment_escalation",
     "consume_grant",
+    "escalate_overdue",
+    "escalate_unreachable",
     "expire_escalations",
     "expire_grants",
     "freeze_clocks",
+    "mark_overdue",
     "open_action_escalation",
     "open_escalation",
     "open_unknown_escalation",

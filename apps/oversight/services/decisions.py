@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
-from apps.agents.rules import ActionState
+from apps.agents.rules import ActionState, AgentState
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, HaltedError, NotAllowedError
 from apps.core.gate import require_human
@@ -23,6 +23,7 @@ from apps.oversight.selectors import escalation_for, winner_for
 from apps.oversight.services.grants import release_grant
 
 BATCH = 500
+RETIRED = AgentState.RETIRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,13 @@ def lock_item(escalation_id: UUID) -> Escalation:
 def refuse_ended(actor: User, item: Escalation) -> None:
     """Raise the conflict that says how an item ended, in its own code, before anything else is said of it."""
     match item.state:
-        case EscalationState.PENDING if Escalation.objects.filter(Escalation.unexpired(), pk=item.pk).exists():
+        case EscalationState.PENDING if not Escalation.objects.filter(Escalation.unexpired(), pk=item.pk).exists():
+            raise ConflictError(_("It has expired; nothing will run."), code="expired")
+        case EscalationState.PENDING if item.kind == Kind.ACTION and item.agent and item.agent.state == RETIRED:
+            raise ConflictError(_("The agent is retired; nothing will run."), code="cancelled")
+        case EscalationState.PENDING:
             return
-        case EscalationState.PENDING | EscalationState.EXPIRED:
+        case EscalationState.EXPIRED:
             raise ConflictError(_("It has expired; nothing will run."), code="expired")
         case EscalationState.SUPERSEDED:
             by = item.successors.order_by("-id").values_list("pk", flat=True).first()

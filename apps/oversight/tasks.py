@@ -1,0 +1,58 @@
+"""What follows for items from what happened elsewhere, and what runs by the clock."""
+
+from uuid import UUID
+
+from apps.agents.models import Agent
+from apps.audit.models import Entry
+from apps.audit.tasks import reaction
+from apps.core.models import User
+from apps.core.services import system_user
+from apps.halts.models import Halt
+from apps.oversight import services
+
+
+def sweep_escalations() -> int:
+    """Each second: release what was held, end what expired, note and move on what is late; how many."""
+    return (
+        services.release_held()
+        + services.expire_escalations()
+        + services.expire_grants()
+        + services.mark_overdue()
+        + services.escalate_overdue()
+    )
+
+
+@reaction
+def cancel_items_of_agent(entry: Entry) -> None:
+    """A retired agent asks for nothing any more."""
+    if Agent.objects.filter(pk=entry.subject_id).exists():
+        services.cancel_escalations(entry.actor, reason="agent_retired", agent_id=entry.subject_id)
+
+
+@reaction
+def void_votes_of_person(entry: Entry) -> None:
+    """A role was taken away, or a person left: votes that rested on it are void."""
+    username = entry.payload.get("user")
+    person = User.objects.filter(username=username) if username else User.objects.filter(pk=entry.subject_id)
+    if user := person.first():
+        services.void_votes_of(system_user("plane"), user=user, why=entry.name)
+
+
+@reaction
+def stop_clocks(entry: Entry) -> None:
+    """A halt freezes the clocks of what it covers."""
+    if halt := Halt.objects.filter(pk=entry.subject_id, lifted_at=None).first():
+        services.freeze_clocks(system_user("plane"), halt=halt)
+
+
+@reaction
+def start_clocks(entry: Entry) -> None:
+    """A lifted halt gives the time back."""
+    if halt := Halt.objects.filter(pk=entry.subject_id, lifted_at__isnull=False).first():
+        services.thaw_clocks(system_user("plane"), halt=halt)
+
+
+@reaction
+def move_unreachable(entry: Entry) -> None:
+    """Where nobody could reach the quorum any more, the item goes to the next level at once."""
+    services.escalate_unreachable(system_user("plane"), escalation_id=UUID(str(entry.subject_id)))
