@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from apps.workflows.api import actions
+from apps.workflows.api import actions, definitions, runs, tasks
 
 pages: list[URLPattern] = []
 
@@ -14,4 +14,21 @@ endpoints = [
     path("actions/<uuid:action_id>/comments/", actions.ActionComments.as_view(), name="action-comments"),
     path("actions/<uuid:action_id>/consume/", actions.ActionConsume.as_view(), name="action-consume"),
     path("actions/<uuid:action_id>/outcome/", actions.ActionOutcome.as_view(), name="action-outcome"),
+    path("runs/", runs.Runs.as_view(), name="runs"),
+    path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
+    path("runs/<uuid:run_id>/cancel/", runs.RunCancel.as_view(), name="run-cancel"),
+    path("runs/<uuid:run_id>/pause/", runs.RunPause.as_view(), name="run-pause"),
+    path("runs/<uuid:run_id>/resume/", runs.RunResume.as_view(), name="run-resume"),
+    path("tasks/claim/", tasks.TaskClaim.as_view(), name="task-claim"),
+    path("tasks/<uuid:task_id>/", tasks.TaskDetail.as_view(), name="task"),
+    path("tasks/<uuid:task_id>/heartbeat/", tasks.TaskHeartbeat.as_view(), name="task-heartbeat"),
+    path("tasks/<uuid:task_id>/complete/", tasks.TaskComplete.as_view(), name="task-complete"),
+    path("tasks/<uuid:task_id>/fail/", tasks.TaskFail.as_view(), name="task-fail"),
+    path("tasks/<uuid:task_id>/release/", tasks.TaskRelease.as_view(), name="task-release"),
+    path("tasks/<uuid:task_id>/ask/", tasks.TaskAsk.as_view(), name="task-ask"),
+    path("workflows/", definitions.Workflows.as_view(), name="workflows"),
+    path("workflows/<slug:slug>/", definitions.WorkflowDetail.as_view(), name="workflow"),
+    path("workflows/<slug:slug>/check/", definitions.WorkflowCheck.as_view(), name="workflow-check"),
+    path("workflows/<slug:slug>/publish/", definitions.WorkflowPublish.as_view(), name="workflow-publish"),
+    path("workflows/<slug:slug>/rollback/", definitions.WorkflowRollback.as_view(), name="workflow-rollback"),
 ]

@@ -102,7 +102,7 @@ def waiting_action(run: Run, step: str) -> Action:
 
 
 def carry_out(action: Action, result: Any = None, *, code: str = "", status: int | None = None) -> Run | None:
-    """Let the system of record answer: ``result``, or the error ``code``; what the plane does when an effect settled."""
+    """Let the system of record answer: ``result``, or the error ``code``, as the plane does when an effect settled."""
     plane = system_user("plane")
     action = Action.objects.select_related("unit").get(pk=action.pk)
     assert Effect.objects.filter(action=action).exists()

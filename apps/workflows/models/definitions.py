@@ -1,11 +1,15 @@
 """A process, its immutable versions, and which agents may work in it."""
 
+from functools import lru_cache
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 
 from apps.access.models import BusinessUnit
 from apps.core.models import ObjectGrant, Record, User, choices_of
 from apps.core.rules import Risk
+from apps.workflows.rules.definition import Definition, definition_of
 from apps.workflows.rules.states import VersionState
 
 
@@ -58,6 +62,18 @@ class WorkflowVersion(Record):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.number}"
+
+
+@lru_cache(maxsize=512)
+def definition_of_version(version_id: UUID) -> Definition:
+    """The definition of a version; kept, because versions never change."""
+    return definition_of(WorkflowVersion.objects.values_list("compiled", flat=True).get(pk=version_id))
+
+
+@lru_cache(maxsize=4096)
+def number_of_version(version_id: UUID) -> int:
+    """The number of a version; kept as well."""
+    return WorkflowVersion.objects.values_list("number", flat=True).get(pk=version_id)
 
 
 class WorkflowPermission(ObjectGrant):

@@ -23,13 +23,6 @@ def runs_for(actor: User) -> QuerySet[Run]:
 
 def run_for(actor: User, run_id: UUID) -> Run:
     """One run that ``actor`` may see, whole. Raises NotFoundError."""
-    if (
-        found := runs_for(actor)
-        .defer(None)
-        .select_related("version")
-        .defer("version__source")
-        .filter(pk=run_id)
-        .first()
-    ):
+    if found := runs_for(actor).defer(None).filter(pk=run_id).first():
         return found
     raise NotFoundError

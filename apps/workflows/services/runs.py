@@ -18,13 +18,14 @@ from apps.core.services import system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.models import Escalation
 from apps.workflows.models import Exclusive, Run, Task, Workflow
+from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.answers import output_errors
 from apps.workflows.rules.definition import Definition
 from apps.workflows.rules.expressions import Evaluator, StepError, View
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import RUN_FINAL, RunState, TaskState, Unwinding
 from apps.workflows.selectors import run_for, workflow_for
-from apps.workflows.services.engine import advance_run, definition_for, locked_run
+from apps.workflows.services.engine import advance_run, locked_run
 from apps.workflows.services.engine.ending import take_key
 from apps.workflows.services.engine.ends import event_of
 from apps.workflows.services.engine.loading import facts_of
@@ -54,7 +55,7 @@ def start_run(
     row = workflow_for(actor, workflow, perm="workflows.start_run")
     if row.active_id is None or row.retired_at is not None:
         raise ConflictError(_("The workflow has no active version."), code="invalid_state")
-    definition = definition_for(row.active_id)
+    definition = definition_of_version(row.active_id)
     unit = _unit(actor, row, business_unit)
     take_fence()
     require_running(units={row.unit_id, unit.pk}, workflow=row.slug, agent=actor.agent.slug if actor.is_agent else "")
@@ -190,7 +191,7 @@ def pause_run(actor: User, *, run_id: UUID, reason: str) -> Run:
     run.state = RunState.PAUSED
     for state in (TaskState.READY, TaskState.SCHEDULED):
         Task.objects.filter(run=run, state=state).update(state=TaskState.BLOCKED, paused_from=state)
-    payload = run_payload(run, definition_for(run.version_id)) | {"reason": reason}
+    payload = run_payload(run, definition_of_version(run.version_id)) | {"reason": reason}
     record(actor, run, "paused", payload=payload)
     return run
 
@@ -202,7 +203,7 @@ def resume_run(actor: User, *, run_id: UUID, reason: str = "") -> Run:
     if run.state != RunState.PAUSED:
         raise ConflictError(_("It is not paused."), state=run.state)
     _unpause(run)
-    payload = run_payload(run, definition_for(run.version_id)) | {"reason": reason}
+    payload = run_payload(run, definition_of_version(run.version_id)) | {"reason": reason}
     record(actor, run, "run.resumed", payload=payload)
     for state in (TaskState.READY, TaskState.SCHEDULED):
         rows = Task.objects.filter(run=run, state=TaskState.BLOCKED, paused_from=state)

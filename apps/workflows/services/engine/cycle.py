@@ -8,12 +8,13 @@ from django.db import transaction
 
 from apps.core.models import User
 from apps.workflows.models import Run, Task
+from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.planner import Planner
 from apps.workflows.rules.planner import commands as do
 from apps.workflows.rules.planner.events import Event
 from apps.workflows.rules.states import RunState
 from apps.workflows.services.engine import ending, offering, operations, people, timing
-from apps.workflows.services.engine.loading import definition_for, view_of
+from apps.workflows.services.engine.loading import view_of
 from apps.workflows.services.engine.place import Spot
 from apps.workflows.services.engine.saving import Rows
 
@@ -44,7 +45,7 @@ def advance_run(actor: User, *, run: Run, events: Iterable[Event], tried: Task |
     if run.is_over:
         return run
     assert run.state != RunState.PAUSED, "A paused run takes no events."
-    definition = definition_for(run.version_id)
+    definition = definition_of_version(run.version_id)
     view, steps, now = view_of(run)
     rows = Rows(actor, run, definition, steps, now)
     planner = Planner(definition, view)

@@ -1,7 +1,6 @@
 """A run as the planner sees it, read from its rows. What may be large is read when an expression asks for it."""
 
 from collections.abc import Iterator, MutableMapping
-from functools import lru_cache
 from typing import Any, override
 from uuid import UUID
 
@@ -10,8 +9,7 @@ from django.db.models import QuerySet
 
 from apps.core.errors import NotFoundError
 from apps.core.models import ClockTimestamp
-from apps.workflows.models import Attempt, Compensation, Run, Step, WorkflowVersion
-from apps.workflows.rules.definition import Definition, definition_of
+from apps.workflows.models import Attempt, Compensation, Run, Step
 from apps.workflows.rules.planner.state import CompensationView, RunView, StepView, Unwind
 from apps.workflows.rules.states import AttemptState, CompensationState, RunState, StepState, Unwinding
 
@@ -21,18 +19,6 @@ COUNTERS = (
     "overdue", "by_hand", "tries", "failures", "agent", "error",
 )  # fmt: skip
 """Columns of a step that the planner reads and writes under the same names."""
-
-
-@lru_cache(maxsize=512)
-def definition_for(version_id: UUID) -> Definition:
-    """The definition of a version; kept, because versions never change."""
-    return definition_of(WorkflowVersion.objects.values_list("compiled", flat=True).get(pk=version_id))
-
-
-@lru_cache(maxsize=4096)
-def number_of(version_id: UUID) -> int:
-    """The number of a version."""
-    return WorkflowVersion.objects.values_list("number", flat=True).get(pk=version_id)
 
 
 def locked_run(run_id: UUID) -> Run:

@@ -8,10 +8,11 @@ from apps.audit.services import Change, record_many
 from apps.core.errors import ConflictError
 from apps.core.models import User
 from apps.workflows.models import Attempt, Compensation, Run, Step
+from apps.workflows.models.definitions import number_of_version
 from apps.workflows.rules.definition import Definition
 from apps.workflows.rules.planner.state import UNSET, RunView, StepView
 from apps.workflows.rules.states import RUN_FINAL, Kind, RunState, StepState
-from apps.workflows.services.engine.loading import COUNTERS, notes_of, number_of
+from apps.workflows.services.engine.loading import COUNTERS, notes_of
 
 HISTORY = {StepState.OPEN: StepState.CANCELLED, StepState.CANCELLED: StepState.CANCELLED}
 """What a round becomes when the next one may start; all others are superseded."""
@@ -146,7 +147,7 @@ def run_payload(run: Run, definition: Definition) -> dict[str, Any]:
     """What the fact of a run needs."""
     return {
         "workflow": run.workflow.slug,
-        "version": number_of(run.version_id),
+        "version": number_of_version(run.version_id),
         "unit_id": run.unit_id,
         "key": run.key or "",
         "state": str(run.state),

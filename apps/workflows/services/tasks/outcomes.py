@@ -13,10 +13,11 @@ from apps.core.errors import ConflictError, InvalidError, NotFoundError, TooLarg
 from apps.core.models import User
 from apps.core.rules import ValueProblem, canonical_json, check_values, digest_of
 from apps.workflows.models import Attempt, Run, Task
+from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.answers import output_errors
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import AttemptState, RunState, TaskState
-from apps.workflows.services.engine import advance_run, definition_for
+from apps.workflows.services.engine import advance_run
 from apps.workflows.services.engine.chance import jitter
 from apps.workflows.services.engine.ending import attempt_of
 from apps.workflows.services.tasks.leases import agent_of, ended_lease, fence_of, held_task
@@ -101,7 +102,7 @@ def _answered(agent: Agent, task_id: UUID, lease: str, digest: str) -> Run | Non
 
 
 def _check_schema(run: Run, task: Task, output: Any) -> None:
-    schema = definition_for(run.version_id).steps[task.step].schema
+    schema = definition_of_version(run.version_id).steps[task.step].schema
     if schema is not None and (errors := output_errors(schema, output, "output")):
         raise InvalidError(_("The output does not fit the step's schema."), errors=errors)
 

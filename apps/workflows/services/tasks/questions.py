@@ -16,9 +16,10 @@ from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState
 from apps.oversight.services import open_escalation
 from apps.workflows.models import Run, Step, Task
+from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import LANE_BONUS_S, AttemptState, Lane, RunState, TaskState
-from apps.workflows.services.engine import advance_run, definition_for, locked_run
+from apps.workflows.services.engine import advance_run, locked_run
 from apps.workflows.services.engine.ending import attempt_of
 from apps.workflows.services.engine.ends import answer_of
 from apps.workflows.services.engine.people import nearest_queue
@@ -48,7 +49,7 @@ def ask_about_task(
     run, task = held_task(agent, task_id, lease)
     if len(task.answers) >= MAX_QUESTIONS:
         raise InvalidError(errors={"question": [_("At most %d questions per task.") % MAX_QUESTIONS]})
-    definition = definition_for(run.version_id)
+    definition = definition_of_version(run.version_id)
     step = definition.steps[task.step]
     queue = nearest_queue(definition, step, run.unit_id)
     if queue is None:

@@ -1,0 +1,1 @@
+"""Where agents and people knock: actions, runs, tasks, workflows."""

@@ -1,0 +1,62 @@
+"""A run as it is shown: every step of its definition with what is known of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from apps.core.models import User
+from apps.workflows.models import Run, Step
+from apps.workflows.models.definitions import definition_of_version
+from apps.workflows.rules.states import StepState
+from apps.workflows.selectors.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class StepShown:
+    """One round of one step; a step that has no row is pending."""
+
+    name: str
+    label: str
+    kind: str
+    round: int
+    state: str
+    current: bool
+    outcome: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    agent: str
+    attempts: int
+    items: str
+    error: Any
+    output: Any
+    waiting_for: list[Waiting]
+
+
+def steps_of(actor: User, run: Run, waits: list[Waiting]) -> list[StepShown]:
+    """Every round that ran, in the order of the document, and the steps that have not begun."""
+    assert actor.is_active
+    definition = definition_of_version(run.version_id)
+    rows: dict[str, list[Step]] = {}
+    for row in Step.objects.filter(run=run).defer("items").order_by("round"):
+        rows.setdefault(row.name, []).append(row)
+    shown: list[StepShown] = []
+    for name, step in definition.steps.items():
+        mine = [waiting for waiting in waits if waiting.step == name]
+        shown += [_shown(row, step.label, mine if row.state == StepState.OPEN else []) for row in rows.get(name, [])]
+        if not any(row.current for row in rows.get(name, [])):
+            following = len(rows.get(name, [])) + 1
+            shown.append(_pending(name, step.label, step.kind.value, following))
+    return shown
+
+
+def _shown(row: Step, label: str, waits: list[Waiting]) -> StepShown:
+    items = f"{row.done} / {row.total}" if row.total is not None else ""
+    return StepShown(
+        row.name, label, row.kind, row.round, row.state, row.current, row.outcome, row.opened_at, row.finished_at,
+        row.agent, row.tries, items, row.error, row.output, waits,
+    )  # fmt: skip
+
+
+def _pending(name: str, label: str, kind: str, round_: int) -> StepShown:
+    state = StepState.PENDING.value
+    return StepShown(name, label, kind, round_, state, True, None, None, None, "", 0, "", None, None, [])
