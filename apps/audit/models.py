@@ -16,6 +16,11 @@ class Xid(models.Field[int, int]):
         """The column's type."""
         return "xid8"
 
+    def get_prep_value(self, value: Any) -> Any:
+        """Text: PostgreSQL compares an xid8 with a literal, not with an integer."""
+        value = super().get_prep_value(value)
+        return str(value) if isinstance(value, int) else value
+
     def from_db_value(self, value: Any, expression: object, connection: object) -> int | None:
         """Drivers answer text."""
         return None if value is None else int(value)
