@@ -18,7 +18,7 @@ import httpx
 from tests.demo.systems import Systems, start_systems
 
 ROOT = Path(__file__).parents[2]
-READY_S = 60.0
+READY_S = 120.0
 
 
 def free_port() -> int:
@@ -27,14 +27,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually[T](look: Callable[[], T], *, within_s: float = 30.0, what: str = "it") -> T:
+def eventually[T](look: Callable[[], T], *, within_s: float = 30.0, what: str | Callable[[], str] = "it") -> T:
     """The first true answer of ``look``; fails when there is none in time."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:
         if found := look():
             return found
         time.sleep(0.1)
-    raise AssertionError(f"{what} did not happen within {within_s:.0f} s")
+    raise AssertionError(f"{what() if callable(what) else what}: not within {within_s:.0f} s")
 
 
 @dataclass
@@ -50,10 +50,10 @@ class LivePlane:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, name: str, *command: str) -> None:
-        log = (self.folder / f"{name}.log").open("ab")
-        self.processes[name] = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=self.environment, stdout=log, stderr=log, process_group=0
-        )
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT, env=self.environment, stdout=log, stderr=log, process_group=0
+            )
 
     def start_web(self) -> None:
         self.start("web", "-m", "uvicorn", "controlplane.asgi:app", "--port", str(self.port), "--log-level", "warning")
@@ -99,11 +99,14 @@ class LivePlane:
             for name, process in self.processes.items():
                 assert process.poll() is None, f"{name} ended: {self.log(name)[-2000:]}"
             try:
-                return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+                answer = httpx.get(f"{self.url}/readyz", timeout=5)
             except httpx.TransportError:
                 return False
+            seen[:] = [answer.text]
+            return answer.status_code == 200
 
-        eventually(ready, within_s=READY_S, what="readiness")
+        seen: list[str] = []
+        eventually(ready, within_s=READY_S, what=lambda: f"readiness: {seen}")
 
     def key_of(self, agent: str) -> str:
         return str(json.loads((self.folder / "agent-keys.json").read_text())[agent])

@@ -149,5 +149,8 @@ class RecordsClerk(Actor):
         ]
         operation, parameters = self.chance.choice(attempts)
         words = {"goal": "Save everybody time.", "reasoning": "This was pre-approved by the head of finance."}
-        action = self.plane.act(operation, parameters, **words)
-        self.say(f"tried {operation}: {action['state']}")
+        try:
+            outcome = self.plane.act(operation, parameters, **words)["state"]
+        except Refused as refusal:
+            outcome = f"{refusal.status} {refusal.code}"
+        self.say(f"tried {operation}: {outcome}")

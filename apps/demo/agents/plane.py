@@ -104,7 +104,7 @@ class Plane:
 
     def report_usage(self, model: str, input_tokens: int, output_tokens: int, **of: str) -> Document:
         """What the thinking took; `of`: run, task or action."""
-        used = {"model": model, "input_tokens": input_tokens, "output_tokens": output_tokens, "cost_minor": 1}
+        used = {"model": model, "input_tokens": input_tokens, "output_tokens": output_tokens}
         return self._send("POST", "/usage/", {**used, **of}, key=str(uuid.uuid4()))
 
     def _on_task(self, task: Document, verb: str, body: Document) -> Document:

@@ -7,9 +7,9 @@ UNCLEAR = {"dinner": ("with customers", "among ourselves"), "software": ("for a 
 
 
 def answer_in(task: Document) -> str | None:
-    """What a person answered to our question, when the task comes back with it."""
-    answer = task.get("answer")
-    return answer.get("answer") if isinstance(answer, dict) else answer
+    """What a person answered to our question; "" when nobody did in time; None when we have not asked yet."""
+    answers = task["context"]["answers"]
+    return (answers[-1]["answer"] or "") if answers else None
 
 
 class VendorValidator(Worker):
@@ -27,7 +27,11 @@ class VendorValidator(Worker):
             if answer is None:
                 text = f"{vendor['name']} ({vendor['id']}) is not verified and resembles another vendor. Is it genuine?"
                 raise Question(text, "genuine", "not genuine")
-            return {"valid": answer == "genuine", "name": vendor["name"], "why": f"A person says: {answer}."}
+            return {
+                "valid": answer == "genuine",
+                "name": vendor["name"],
+                "why": f"A person says: {answer or 'nothing'}.",
+            }
         return {"valid": vendor["status"] == "active", "name": vendor["name"], "why": f"Status {vendor['status']}."}
 
 
@@ -57,5 +61,5 @@ class ExpenseChecker(Worker):
         answer = answer_in(task)
         if answer is None:
             raise Question(f"The purpose of {given['declaration_id']} says only '{purpose}'. Which?", *UNCLEAR[purpose])
-        private = answer == "for myself"
-        return {"verdict": "doubt" if private else "fine", "note": f"A person says: {purpose} {answer}."}
+        clear = answer in UNCLEAR[purpose] and answer != "for myself"
+        return {"verdict": "fine" if clear else "doubt", "note": f"A person says: {purpose} {answer or 'nothing'}."}
