@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from io import StringIO
 from typing import Any
 
 import yaml
@@ -34,7 +35,11 @@ def export_for(actor: User, *, kinds: Sequence[str] = KINDS) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever a reader of our YAML would take for a number, not only what others would."""
+    """Quotes whatever a reader of our YAML would take for a number, not only what others would; knows no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """What occurs twice is written twice."""
+        return True
 
 
 _Dumper.add_implicit_resolver(
@@ -50,8 +55,11 @@ def _yaml(document: Mapping[str, Any], comment: str = "") -> str:
 
 
 def _dumped(value: dict[str, Any]) -> str:
-    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
-    return str(text)
+    """A key per line; what is inside stays on its line where it is flat."""
+    node = _Dumper(StringIO(), sort_keys=False, default_flow_style=None).represent_data(value)
+    assert isinstance(node, yaml.MappingNode), "a mapping was given"
+    node.flow_style = False
+    return str(yaml.serialize(node, Dumper=_Dumper, allow_unicode=True, width=110))
 
 
 def _time(moment: datetime | None) -> str | None:

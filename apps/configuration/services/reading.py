@@ -91,6 +91,7 @@ def read_documents(texts: Mapping[str, str]) -> Reading:
             _unfit(reading, document, (), message)
         _look_into(document, reading)
     _check_references(reading)
+    _check_circles(reading)
     return reading
 
 
@@ -136,6 +137,18 @@ def _look_into(document: Document, reading: Reading) -> None:
 def _unfit(reading: Reading, document: Document, path: Path, message: str) -> None:
     reading.troubles.append(document.trouble(path, message))
     reading.unfit.add(document.key)
+
+
+def _check_circles(reading: Reading) -> None:
+    """No unit is above itself. What the database already says of parents is checked when a unit is saved."""
+    units = {document.slug: document for document in reading.documents if document.kind == "BusinessUnit"}
+    for document in units.values():
+        seen, above = {document.slug}, document.source.value.get("parent")
+        while isinstance(above, str) and above in units and above not in seen:
+            seen.add(above)
+            above = units[above].source.value.get("parent")
+        if above == document.slug:
+            _unfit(reading, document, ("parent",), _("A unit cannot be below itself."))
 
 
 KNOWN: Mapping[str, Callable[[list[str]], set[str]]] = {
