@@ -189,7 +189,7 @@ class CostItem(Fact):
             models.Index(fields=["workflow", "incurred_at"], name="cost_item_by_workflow"),
             models.Index(fields=["model"], name="cost_item_unpriced", condition=Q(priced_by="unpriced")),
         ]
-        constraints = [models.UniqueConstraint(fields=["kind", "source_id"], name="cost_item_once")]
+        constraints = [models.UniqueConstraint(fields=["source_id", "kind"], name="cost_item_once")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount_micro}"

@@ -1,7 +1,7 @@
 """The fact writer: facts in, touched buckets recomputed, in one transaction. The only door to the tables of facts."""
 
+import json
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,6 @@ from django.db.models import Model
 
 from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
 from apps.kpis.models.clock import reporting_zone
-from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.facts import (
     DECIDED,
     ESCALATING_KINDS,
@@ -30,6 +29,8 @@ from apps.kpis.services.rollups import Touched, recompute_rollups
 
 BATCH = 2000
 
+type Row = dict[str, Any]
+
 DERIVE = """
 UPDATE kpis_runfact AS run SET
   touches = coalesce(decision.touches, 0) + coalesce(step.touches, 0),
@@ -46,11 +47,11 @@ FROM unnest(%(ids)s::uuid[]) AS wanted (run_id)
 LEFT JOIN (
   SELECT run_id, count(*) FILTER (WHERE by_person) AS touches, bool_or(kind = ANY(%(kinds)s) OR overdue) AS escalated,
          array_agg(DISTINCT agent) AS agents
-  FROM kpis_approvalfact WHERE run_id = ANY(%(ids)s) GROUP BY run_id) AS decision USING (run_id)
+  FROM kpis_approvalfact WHERE run_id = ANY(%(ids)s::uuid[]) GROUP BY run_id) AS decision USING (run_id)
 LEFT JOIN (
   SELECT run_id, count(*) FILTER (WHERE by_hand) AS touches, bool_or(overdue) AS overdue, bool_or(rework) AS reworked,
          sum(failed_attempts) AS failed_attempts, array_agg(DISTINCT agent) AS agents
-  FROM kpis_stepfact WHERE run_id = ANY(%(ids)s) GROUP BY run_id) AS step USING (run_id)
+  FROM kpis_stepfact WHERE run_id = ANY(%(ids)s::uuid[]) GROUP BY run_id) AS step USING (run_id)
 LEFT JOIN (
   SELECT run_id, sum(amount_micro) AS total, sum(amount_micro) FILTER (WHERE kind = 'llm') AS llm,
          sum(amount_micro) FILTER (WHERE kind = 'human') AS human,
@@ -58,10 +59,22 @@ LEFT JOIN (
          sum(amount_micro) FILTER (WHERE kind = 'connector') AS connector,
          sum(amount_micro) FILTER (WHERE kind = 'agent') AS agent,
          count(*) FILTER (WHERE priced_by = 'unpriced') AS unpriced, array_agg(DISTINCT agent) AS agents
-  FROM kpis_costitem WHERE run_id = ANY(%(ids)s) GROUP BY run_id) AS cost USING (run_id)
+  FROM kpis_costitem WHERE run_id = ANY(%(ids)s::uuid[]) GROUP BY run_id) AS cost USING (run_id)
 WHERE run.run_id = wanted.run_id
 """
 """What a run's fact says of the facts below it. Recomputed whole, so that a late cost or correction mends it."""
+
+
+DAYS = """
+SELECT workflow, (started_at AT TIME ZONE %(zone)s)::date FROM kpis_runfact WHERE run_id = ANY(%(runs)s::uuid[])
+UNION SELECT workflow, (finished_at AT TIME ZONE %(zone)s)::date FROM kpis_runfact
+  WHERE run_id = ANY(%(runs)s::uuid[]) AND finished_at IS NOT NULL
+UNION SELECT workflow, (decided_at AT TIME ZONE %(zone)s)::date FROM kpis_approvalfact
+  WHERE escalation_id = ANY(%(decisions)s::uuid[])
+UNION SELECT workflow, (incurred_at AT TIME ZONE %(zone)s)::date FROM kpis_costitem
+  WHERE source_id = ANY(%(sources)s::uuid[])
+"""
+"""The buckets, (workflow, local day), in which facts lie."""
 
 
 @transaction.atomic
@@ -71,86 +84,87 @@ def write_facts(*, facts: Facts, simulated: bool = False) -> int:
     A fact that is already there with the same content changes nothing; an older entry never overwrites a newer one.
     Callers hold the projection's lock: there is one writer at a time.
     """
-    touched: Touched = set()
+    touched = _days_of(facts)
     runs = _news(newest_by_id(facts.runs))
-    run_ids = run_ids_of(facts)
-    sources = [cost.source_id for cost in facts.costs]
-    decisions = [decision.escalation_id for decision in facts.decisions]
-    touched |= _days_of(run_ids, decisions, sources)
-    _upsert(RunFact, [_run_row(run, simulated) for run in runs], ["run_id"])
-    _upsert(StepFact, [_step_row(step, simulated) for step in _last(facts.steps, "step_id")], ["step_id"])
+    _upsert(RunFact, [_run_row(run, simulated) for run in runs], "run_id")
+    _upsert(StepFact, [_step_row(step, simulated) for step in _last(facts.steps, "step_id")], "step_id")
     approvals = [_approval_row(one, simulated) for one in _last(facts.decisions, "escalation_id")]
-    _upsert(ApprovalFact, approvals, ["escalation_id"])
-    _upsert(CostItem, [_cost_row(cost, simulated) for cost in _last_costs(facts.costs)], ["kind", "source_id"])
-    for chunk in _chunks(run_ids, BATCH):
-        with connection.cursor() as cursor:
-            cursor.execute(DERIVE, {"ids": list(chunk), "kinds": list(ESCALATING_KINDS)})
-    touched |= _days_of(run_ids, decisions, sources)
+    _upsert(ApprovalFact, approvals, "escalation_id")
+    _upsert(CostItem, [_cost_row(cost, simulated) for cost in _last_costs(facts.costs)], "source_id, kind")
+    with connection.cursor() as cursor:
+        cursor.execute(DERIVE, {"ids": _array(run_ids_of(facts)), "kinds": list(ESCALATING_KINDS)})
+    touched |= _days_of(facts)
     recompute_rollups(touched=touched)
     return len(facts)
 
 
 def _news(runs: list[RunSeen]) -> list[RunSeen]:
     """Without what the table knows from a newer entry."""
-    known = dict(RunFact.objects.filter(run_id__in=[run.run_id for run in runs]).values_list("run_id", "entry_id"))
+    with connection.cursor() as cursor:
+        ids = _array(run.run_id for run in runs)
+        cursor.execute("SELECT run_id, entry_id FROM kpis_runfact WHERE run_id = ANY(%s::uuid[])", [ids])
+        known = dict(cursor.fetchall())
     return [run for run in runs if known.get(run.run_id, -1) <= run.entry_id]
 
 
-def _days_of(run_ids: Sequence[UUID], decisions: Sequence[UUID], sources: Sequence[UUID]) -> Touched:
+def _days_of(facts: Facts) -> Touched:
     """The buckets in which these facts lie now."""
-    zone, days = reporting_zone(), set[tuple[str, date]]()
-    for chunk in _chunks(run_ids, BATCH):
-        for workflow, *moments in RunFact.objects.filter(run_id__in=chunk).values_list(
-            "workflow", "started_at", "finished_at"
-        ):
-            days |= {(workflow, local_day(moment, zone)) for moment in moments if moment is not None}
-    moments_of: Iterable[tuple[str, datetime]] = [
-        *_moments(ApprovalFact, "escalation_id", decisions, "decided_at"),
-        *_moments(CostItem, "source_id", sources, "incurred_at"),
-    ]
-    return days | {(workflow, local_day(moment, zone)) for workflow, moment in moments_of}
+    ids = {
+        "zone": reporting_zone().key,
+        "runs": _array(run_ids_of(facts)),
+        "decisions": _array(one.escalation_id for one in facts.decisions),
+        "sources": _array(one.source_id for one in facts.costs),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(DAYS, ids)
+        return set(cursor.fetchall())
 
 
-def _moments(model: type[Model], key: str, ids: Sequence[UUID], field: str) -> Iterable[tuple[str, datetime]]:
-    for chunk in _chunks(ids, BATCH):
-        yield from model._default_manager.filter(**{f"{key}__in": chunk}).values_list("workflow", field)
+def _array(ids: Iterable[UUID]) -> str:
+    """The ids as PostgreSQL writes an array: one parameter instead of thousands."""
+    return "{" + ",".join(map(str, ids)) + "}"
 
 
-def _upsert(model: type[Model], rows: list[Any], unique: list[str]) -> None:
+def _upsert(model: type[Model], rows: list[Row], unique: str) -> None:
+    """Insert or overwrite rows by ``unique`` columns, as one JSON document per statement: a tenth of the ORM's time."""
     if not rows:
         return
-    derived = DERIVED if model is RunFact else set()
-    fields = [
-        field.name
-        for field in model._meta.concrete_fields
-        if not field.primary_key and field.name not in derived and field.name not in unique
-    ]
-    model._default_manager.bulk_create(
-        rows, batch_size=BATCH, update_conflicts=True, unique_fields=unique, update_fields=fields
+    columns = [field for field in model._meta.concrete_fields if field.column in rows[0]]
+    names = ", ".join(str(field.column) for field in columns)
+    typed = ", ".join(f"{field.column} {field.db_type(connection)}" for field in columns)
+    kept = {*unique.split(", "), *(DERIVED if model is RunFact else ())}
+    changed = ", ".join(f"{one.column} = EXCLUDED.{one.column}" for one in columns if one.column not in kept)
+    statement = (
+        f"INSERT INTO {model._meta.db_table} ({names})"  # noqa: S608 - names of our own tables and columns
+        f" SELECT {names} FROM jsonb_to_recordset(%s::jsonb) AS seen ({typed})"
+        f" ON CONFLICT ({unique}) DO UPDATE SET {changed}"
     )
+    with connection.cursor() as cursor:
+        for chunk in _chunks(rows, BATCH):
+            cursor.execute(statement, [json.dumps(chunk, default=str)])
 
 
-DERIVED = {
-    "touches",
-    "escalated",
-    "reworked",
-    "failed_attempts",
-    "agents",
-    "llm_micro",
-    "human_micro",
-    "connector_micro",
-    "agent_micro",
-    "cost_micro",
-    "human_ms",
-    "unpriced",
-    "superseded",
+DERIVED: Row = {
+    "touches": 0,
+    "escalated": False,
+    "reworked": False,
+    "failed_attempts": 0,
+    "agents": [],
+    "llm_micro": 0,
+    "human_micro": 0,
+    "connector_micro": 0,
+    "agent_micro": 0,
+    "cost_micro": 0,
+    "human_ms": 0,
+    "unpriced": 0,
+    "superseded": False,
 }
-"""Columns of a run's fact that are sums of other facts; no entry writes them."""
+"""Columns of a run's fact that are sums of other facts, as they begin; no entry writes them."""
 
 
-def _run_row(run: RunSeen, simulated: bool) -> RunFact:
+def _run_row(run: RunSeen, simulated: bool) -> Row:
     end = run.finished_at
-    return RunFact(
+    return dict(
         run_id=run.run_id,
         workflow=run.workflow,
         unit=run.unit_id,
@@ -171,11 +185,12 @@ def _run_row(run: RunSeen, simulated: bool) -> RunFact:
         sla_met=sla_met_of(run),
         rerun_of=run.rerun_of,
         entry_id=run.entry_id,
+        **DERIVED,
     )
 
 
-def _step_row(step: StepSeen, simulated: bool) -> StepFact:
-    return StepFact(
+def _step_row(step: StepSeen, simulated: bool) -> Row:
+    return dict(  # noqa: C408 - columns read better without quotes
         step_id=step.step_id,
         run_id=step.run_id,
         workflow=step.workflow,
@@ -198,8 +213,8 @@ def _step_row(step: StepSeen, simulated: bool) -> StepFact:
     )
 
 
-def _approval_row(decision: DecisionSeen, simulated: bool) -> ApprovalFact:
-    return ApprovalFact(
+def _approval_row(decision: DecisionSeen, simulated: bool) -> Row:
+    return dict(  # noqa: C408 - columns read better without quotes
         escalation_id=decision.escalation_id,
         run_id=decision.run_id,
         workflow=decision.workflow,
@@ -220,8 +235,8 @@ def _approval_row(decision: DecisionSeen, simulated: bool) -> ApprovalFact:
     )
 
 
-def _cost_row(cost: CostSeen, simulated: bool) -> CostItem:
-    return CostItem(
+def _cost_row(cost: CostSeen, simulated: bool) -> Row:
+    return dict(  # noqa: C408 - columns read better without quotes
         kind=cost.kind,
         source_id=cost.source_id,
         run_id=cost.run_id,
