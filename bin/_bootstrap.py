@@ -20,7 +20,7 @@ PROGRAMS = {
     "demo": (RUNTIME, "controlplane.stack.demo"),
     "test": (DEVELOPMENT, "controlplane.stack.checks"),
     "bench": (DEVELOPMENT, "bench"),
-    "shots": (DEVELOPMENT, "tests.browser.shots"),
+    "shots": (DEVELOPMENT, "controlplane.stack.shots"),
 }
 
 

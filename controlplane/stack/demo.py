@@ -176,7 +176,7 @@ class Demo:
     def _readiness(self) -> dict[str, Any]:
         """What /readyz says; empty while nobody answers."""
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=1) as answer:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as refusal:
             with contextlib.suppress(ValueError):
