@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from django.db import transaction
 from uuid_utils.compat import uuid7
 
 from apps.access.models import BusinessUnit, Queue
@@ -59,6 +60,7 @@ class Payment:
         return Action.objects.get(pk=self.action.pk)
 
 
+@transaction.atomic
 def make_payment(
     *rules: dict[str, Any],
     parameters: dict[str, Any] | None = None,
@@ -160,6 +162,7 @@ def escalate(action: Action, operation: Operation, **more: Any) -> Escalation:
     return open_action_escalation(agent.user, action=action, verdict=verdict, risk=risk, **more)
 
 
+@transaction.atomic
 def make_escalation(**fields: Any) -> Escalation:
     """An approval step of a run, unless ``kind`` says otherwise."""
     queue = fields.pop("queue", None) or make_queue()

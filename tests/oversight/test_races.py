@@ -1,0 +1,157 @@
+"""Many at once, with real threads, connections and commits."""
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connections
+from django.test import Client
+
+from apps.access.services import create_token
+from apps.agents.rules import ActionState
+from apps.audit.models import Entry
+from apps.core.errors import DomainError
+from apps.core.models import ClockTimestamp
+from apps.core.services import system_user
+from apps.oversight.models import Escalation, Grant, Vote
+from apps.oversight.services import (
+    cancel_escalations,
+    cast_vote,
+    consume_grant,
+    expire_escalations,
+    open_action_escalation,
+)
+from apps.policies.rules import verdict_of
+from tests.factories.oversight import make_payment, say
+
+pytestmark = pytest.mark.usefixtures("real_db")
+
+
+def at_once(*jobs):
+    """Run every job in a thread of its own, all starting together; what each returned or was refused with."""
+    start = Barrier(len(jobs))
+
+    def run(job):
+        try:
+            start.wait(timeout=30)
+            return job()
+        except DomainError as error:
+            return error
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(run, jobs))
+
+
+def codes(results):
+    return Counter(result.code if isinstance(result, DomainError) else "done" for result in results)
+
+
+def test_twenty_decide_at_once_over_http_and_one_wins():
+    payment = make_payment()
+    people = [payment.ada, payment.ben, *(payment.approver() for _ in range(18))]
+    callers = [Client(headers={"Authorization": f"Bearer {create_token(person, user=person)}"}) for person in people]
+    body = json.dumps({"verdict": "approve", "version": 1})
+    path = f"/api/v1/escalations/{payment.item.pk}/decision/"
+    jobs = [lambda client=client: client.post(path, body, content_type="application/json") for client in callers]
+    answers = at_once(*jobs)
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
+    winner = payment.now().decided_by.username
+    lost = [answer.json() for answer in answers if answer.status_code == 409]
+    assert {(problem["code"], problem["winner"]["by"]) for problem in lost} == {("already_decided", winner)}
+    assert Vote.objects.count() == Grant.objects.count() == 1
+    assert Entry.objects.filter(name="escalation.approved").count() == 1
+    assert Entry.objects.filter(name="request.refused").count() == 19
+
+
+def test_a_quorum_of_three_takes_three_of_twenty():
+    payment = make_payment(quorum=3)
+    people = [payment.ada, payment.ben, *(payment.approver() for _ in range(18))]
+    results = at_once(*(lambda person=person: say(person, payment.item) for person in people))
+    assert codes(results) == {"done": 3, "already_decided": 17}
+    assert payment.now().state == "approved"
+    assert (Vote.objects.count(), Grant.objects.count()) == (3, 1)
+
+
+def test_one_person_with_ten_windows_has_one_vote():
+    payment = make_payment(quorum=2)
+    results = at_once(*(lambda: say(payment.ada, payment.item) for _ in range(10)))
+    assert codes(results) == {"done": 1, "already_voted": 9}
+    assert Vote.objects.count() == 1
+    assert payment.now().state == "pending"
+
+
+def test_approving_and_rejecting_at_once_end_in_one_of_them():
+    payment = make_payment()
+    results = at_once(
+        lambda: say(payment.ada, payment.item), lambda: say(payment.ben, payment.item, "reject", reason="no")
+    )
+    assert codes(results) == {"done": 1, "already_decided": 1}
+    approved = payment.now().state == "approved"
+    assert payment.action_now().state == (ActionState.APPROVED if approved else ActionState.REJECTED)
+    assert Grant.objects.count() == (1 if approved else 0)
+
+
+def test_editing_and_approving_at_once_never_approve_what_nobody_saw():
+    payment = make_payment(quorum=2)
+    results = at_once(
+        lambda: say(payment.ada, payment.item, parameters={**payment.action.parameters, "amount_minor": 240_000}),
+        lambda: cast_vote(payment.ben, escalation_id=payment.item.pk, verdict="approve", version=1),
+    )
+    item = payment.now()
+    assert item.state == "pending"
+    assert item.version == 2
+    live = Vote.objects.filter(voided_at=None)
+    assert [vote.version for vote in live] == [2]
+    assert codes(results)["done"] >= 1
+    assert set(codes(results)) <= {"done", "stale"}
+
+
+def test_cancelling_and_approving_at_once_end_in_one_of_them():
+    payment = make_payment()
+    plane = system_user("plane")
+    at_once(
+        lambda: say(payment.ada, payment.item),
+        lambda: cancel_escalations(plane, action_id=payment.action.pk),
+    )
+    state = payment.now().state
+    assert state in {"approved", "cancelled"}
+    assert payment.action_now().state == state
+    assert Grant.objects.count() == (1 if state == "approved" else 0)
+
+
+def test_expiring_and_approving_at_once_end_in_one_of_them():
+    payment = make_payment()
+    Escalation.objects.filter(pk=payment.item.pk).update(expires_at=ClockTimestamp())
+    results = at_once(lambda: say(payment.ada, payment.item), expire_escalations, expire_escalations)
+    assert codes(results[:1]) == {"expired": 1}
+    assert sum(results[1:]) == 1
+    assert payment.now().decided_by is None
+    assert payment.action_now().state == ActionState.EXPIRED
+
+
+def test_twenty_consume_one_grant_and_one_gets_it():
+    payment = make_payment()
+    say(payment.ada, payment.item)
+    action = payment.action_now()
+    agent = payment.agent.user
+    results = at_once(*(lambda: consume_grant(agent, action=action, digest=action.digest) for _ in range(20)))
+    assert codes(results) == {"done": 1, "already_consumed": 19}
+    assert Entry.objects.filter(name="grant.consumed").count() == 1
+
+
+def test_ten_retries_of_one_action_are_one_item():
+    payment = make_payment()
+    verdict = verdict_of(payment.action.verdict)
+    agent = payment.agent.user
+
+    def retry():
+        return open_action_escalation(agent, action=payment.action, verdict=verdict, risk="medium")
+
+    results = at_once(*([retry] * 10))
+    assert {item.pk for item in results} == {payment.item.pk}
+    assert payment.now().attempts == 11
+    assert Entry.objects.filter(name="escalation.pending").count() == 1
