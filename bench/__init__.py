@@ -1,0 +1,1 @@
+"""Benchmarks. They measure; tests prove."""

@@ -1,0 +1,52 @@
+"""``bin/bench [SUITE ...]``: medians and ratios of one run on this machine; a table on the screen, JSON in a file.
+
+Every suite works on a database of its own on the embedded PostgreSQL, with real processes where HTTP is measured. These
+numbers are for comparing within one run: ``pg4`` (insert+update transactions per second on four plain connections) says
+how fast the machine was while they were taken.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import stage
+
+SUITES = ("pg4", "decision", "steps", "resume", "inbox", "dashboard")
+
+
+def main() -> int:
+    """Run the suites that were named, or all."""
+    parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; default: all")
+    parser.add_argument("--json", type=Path, default=stage.DATA_DIR / "bench.json")
+    asked = parser.parse_args()
+    if unknown := set(asked.suites) - set(SUITES):
+        parser.error(f"there is no suite {', '.join(sorted(unknown))}")
+    with stage.prepared() as scene:
+        from bench import suites  # Django is set up now
+
+        figures = {}
+        for name in [suite for suite in SUITES if suite in asked.suites or not asked.suites or suite == "pg4"]:
+            print(f"{name} ...", flush=True)
+            figures[name] = getattr(suites, f"measure_{name}")(scene, figures)
+    report = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"python": platform.python_version(), "system": platform.platform(), "cores": stage.CORES},
+        "figures": figures,
+    }
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    asked.json.write_text(json.dumps(report, indent=2))
+    print(f"\nPython {platform.python_version()}, {stage.CORES} cores\n")
+    for suite, rows in figures.items():
+        for row in rows:
+            aim = f"   aim {row['aim']}" if row.get("aim") else ""
+            print(f"{suite:<10} {row['what']:<58} {row['value']:>10,.1f} {row['unit']}{aim}")
+    print(f"\n{asked.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

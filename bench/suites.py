@@ -1,0 +1,257 @@
+"""What is measured. Each suite returns rows of ``{what, value, unit, aim?}``."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import psycopg
+from django.db import connection, transaction
+from uuid_utils.compat import uuid7
+
+from apps.access.services import create_token
+from apps.audit.models import Entry
+from apps.core.services import system_user
+from apps.oversight.models import Escalation, EscalationGroup
+from apps.workflows.models import Run, Step
+from apps.workflows.services.runs import start_run
+from bench.stage import Scene
+from tests.factories.access import grant, make_admin, make_approver, make_queue, make_unit
+from tests.factories.agents import make_agent, make_key_for
+from tests.factories.connectors import make_operation, permit
+from tests.factories.policies import make_policy, make_rule
+from tests.factories.workflows import make_worker, make_workflow
+
+type Rows = list[dict[str, Any]]
+REQUESTS, CLIENTS = 400, 4
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Type 7, as PostgreSQL's percentile_cont."""
+    return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]
+
+
+def row(what: str, value: float, unit: str, aim: str = "") -> dict[str, Any]:
+    return {"what": what, "value": round(value, 2), "unit": unit, "aim": aim}
+
+
+def timed(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
+def pg4_of(figures: dict[str, Rows]) -> float:
+    return float(figures["pg4"][0]["value"])
+
+
+def measure_pg4(scene: Scene, figures: dict[str, Rows], seconds: float = 4.0) -> Rows:
+    """The machine's own speed: insert + update, one transaction, four connections."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE probe (id int)")  # the application's role may not make lasting tables
+    counts = [0] * 4
+    ends = time.monotonic() + seconds
+
+    def hammer(number: int) -> None:
+        with psycopg.connect(scene.database_url) as session:
+            while time.monotonic() < ends:
+                with session.transaction():
+                    made = session.execute(
+                        "INSERT INTO core_heartbeat (kind, name, details) VALUES ('bench', %s, '{}') RETURNING id",
+                        [f"{number}-{counts[number]}"],
+                    ).fetchone()
+                    session.execute("UPDATE core_heartbeat SET at = clock_timestamp() WHERE id = %s", made)
+                counts[number] += 1
+
+    threads = [threading.Thread(target=hammer, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM core_heartbeat WHERE kind = 'bench'")
+    return [row("insert+update transactions, 4 connections (PG4)", sum(counts) / seconds, "per s")]
+
+
+def measure_decision(scene: Scene, figures: dict[str, Rows]) -> Rows:
+    """What an agent waits for: POST /actions/ with eight permissions, fifty rules, verdict and ledger, durable."""
+    unit = make_unit()
+    agent = make_agent(unit=unit)
+    operations = [make_operation(execution="both") for _ in range(8)]
+    for operation in operations:
+        permit(agent.user, operation)
+    slug = operations[0].slug
+    make_policy(
+        make_rule(when="action.amount_minor <= 100000", scope={"operations": [slug]}),
+        *(
+            make_rule(when=f"action.amount_minor > {n}00000 && agent.risk == 'high'", effect="deny")
+            for n in range(2, 51)
+        ),
+        unit=unit,
+    )
+    key = make_key_for(agent)
+    scene.start_plane()
+    body = {"operation": slug, "parameters": {"amount_minor": 5000, "currency": "EUR", "iban": "DE00"}, "execution": "agent"}
+
+    def ask(client: httpx.Client, number: int) -> float:
+        headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": f"{number}-{uuid7()}"}
+
+        def post() -> None:
+            assert client.post("/api/v1/actions/", json=body, headers=headers).status_code == 202
+
+        return timed(post)
+
+    def client_of(number: int, count: int) -> list[float]:
+        with httpx.Client(base_url=scene.url, timeout=30) as client:
+            return [ask(client, number) for _ in range(count)]
+
+    client_of(0, 50)
+    alone = client_of(0, REQUESTS)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        together = [value for part in pool.map(lambda n: client_of(n, REQUESTS // 2), range(CLIENTS)) for value in part]
+    rate = len(together) / (time.perf_counter() - began)
+    return [
+        row("POST /actions/ to a verdict, 1 client, p50", statistics.median(alone), "ms", "<= 15"),
+        row("POST /actions/ to a verdict, 1 client, p99", percentile(alone, 0.99), "ms"),
+        row(f"POST /actions/ to a verdict, {CLIENTS} clients, p50", statistics.median(together), "ms"),
+        row(f"POST /actions/ to a verdict, {CLIENTS} clients, p99", percentile(together, 0.99), "ms"),
+        row(f"decisions, {CLIENTS} clients", rate, "per s"),
+    ]
+
+
+CHAIN = {
+    "name": "Chain",
+    "input": {"type": "object", "properties": {"n": {"type": "integer"}}},
+    "steps": {
+        f"s{n}": {"rule": {"value": "input.n + 1"}, **({"needs": [f"s{n - 1}"]} if n else {})} for n in range(20)
+    },
+}
+
+
+def measure_steps(scene: Scene, figures: dict[str, Rows]) -> Rows:
+    """Internal steps: planner, rows, ledger and permission, in one process. Runs of twenty rule steps each."""
+    unit = make_unit()
+    workflow = make_workflow({**CHAIN, "slug": "bench-chain", "unit": unit.slug})
+    console = system_user("console")
+    for number in range(3):
+        start_run(console, workflow=workflow.slug, input={"n": number})
+    before, began = Step.objects.count(), time.perf_counter()
+    while time.perf_counter() - began < 6:
+        start_run(console, workflow=workflow.slug, input={"n": 1})
+    rate = (Step.objects.count() - before) / (time.perf_counter() - began)
+    return [
+        row("internal steps, one process", rate, "per s"),
+        row("internal steps / PG4", rate / pg4_of(figures), "x", ">= 0.1"),
+    ]
+
+
+GATE = {
+    "name": "Gate",
+    "steps": {
+        "ask": {"approval": {"subject": "'x'"}, "queue": "bench-queue", "due": {"after": "1d"}},
+        "then": {"agent": "bench.work", "needs": ["ask"]},
+    },
+}
+
+
+def measure_resume(scene: Scene, figures: dict[str, Rows], count: int = 120) -> Rows:
+    """From the decision's commit to the next step on offer, through the worker, by the ledger's own clock."""
+    unit = make_unit()
+    queue = make_queue(unit=unit, slug="bench-queue")
+    workflow = make_workflow({**GATE, "slug": "bench-gate", "unit": unit.slug})
+    make_worker(workflow, "bench.work")
+    approver = make_approver(queue)
+    token = create_token(approver, user=approver)
+    console = system_user("console")
+    runs = [start_run(console, workflow=workflow.slug, input={}) for _ in range(count)]
+    scene.start_plane()
+    answers = []
+    with httpx.Client(base_url=scene.url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        for run in runs:
+            item = Escalation.objects.get(run_id=run.pk)
+            body = {"verdict": "approve", "version": item.version}
+            url = f"/api/v1/escalations/{item.pk}/decision/"
+            answers.append(timed(lambda url=url, body=body: client.post(url, json=body).raise_for_status()))
+            time.sleep(0.02)
+    ends = time.monotonic() + 30
+    open_steps = Step.objects.filter(run__in=runs, name="then", state="open")
+    while open_steps.count() < count and time.monotonic() < ends:
+        time.sleep(0.2)
+    waits = []
+    for run in runs:
+        times = dict(
+            Entry.objects.filter(trail_id=run.pk, name__in=["escalation.approved", "step.open"])
+            .order_by("id")
+            .values_list("name", "occurred_at")
+        )
+        waits.append((times["step.open"] - times["escalation.approved"]).total_seconds() * 1000)
+    return [
+        row("decision to next step, p50", statistics.median(waits), "ms"),
+        row("decision to next step, p99", percentile(waits, 0.99), "ms", "<= 200"),
+        row("decision POST over HTTP, p50", statistics.median(answers), "ms"),
+        row("decision POST over HTTP, p99", percentile(answers, 0.99), "ms"),
+    ]
+
+
+def measure_inbox(scene: Scene, figures: dict[str, Rows], pending: int = 10_000) -> Rows:
+    """The inbox page with ten thousand items that wait for one approver."""
+    unit = make_unit()
+    queue = make_queue(unit=unit)
+    approver = make_approver(queue, password="bench bench bench")
+    run_of = [uuid7() for _ in range(pending)]
+    from apps.core.models import ClockTimestamp
+
+    with transaction.atomic():
+        items = Escalation.objects.bulk_create(
+            [
+                Escalation(
+                    kind="approval",
+                    unit=unit,
+                    title=f"Approve order {number}",
+                    run_id=run,
+                    step="approve",
+                    round=1,
+                    item=0,
+                    workflow="bench",
+                    due_at=ClockTimestamp() + timedelta(seconds=3600 + number),
+                )
+                for number, run in enumerate(run_of)
+            ],
+            batch_size=1000,
+        )
+        EscalationGroup.objects.bulk_create(
+            [EscalationGroup(escalation=item, queue=queue, needed=1) for item in items], batch_size=2000
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return _page(scene, approver, "/inbox/?view=mine", f"inbox page, {pending:,} pending", "<= 200")
+
+
+def _page(scene: Scene, person: Any, url: str, what: str, aim: str) -> Rows:
+    """How long a signed-in person waits for a page of HTML."""
+    scene.start_plane()
+    with httpx.Client(base_url=scene.url, timeout=60, follow_redirects=True) as client:
+        form = client.get("/accounts/login/")
+        token = form.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+        client.post(
+            "/accounts/login/",
+            data={"login": person.username, "password": "bench bench bench", "csrfmiddlewaretoken": token},
+            headers={"Referer": scene.url},
+        )
+        client.get(url).raise_for_status()
+        times = [timed(lambda: client.get(url).raise_for_status()) for _ in range(30)]
+    return [row(f"{what}, p50", statistics.median(times), "ms", aim), row(f"{what}, p95", percentile(times, 0.95), "ms")]
+
+
+def measure_dashboard(scene: Scene, figures: dict[str, Rows], runs: int = 100_000) -> Rows:
+    """The executives' overview with a hundred thousand finished runs."""
+    from bench.history import make_history
+
+    make_history(runs)
+    person = make_admin(password="bench bench bench")
+    return _page(scene, person, "/dashboards/overview/?simulated=true", f"dashboard, {runs:,} runs", "<= 400")
