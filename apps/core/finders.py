@@ -29,11 +29,11 @@ class PlotlyFinder(BaseFinder):
         return []
 
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
-        """The file's place on disk, or nothing."""
+        """The file's place on disk, or an empty list."""
         folder = plotly_folder()
         found = folder / "plotly.min.js" if folder and path == FULL else None
         if found is None or not found.exists():
-            return [] if find_all else None
+            return []  # Django takes any other answer for a find
         return [str(found)] if find_all else str(found)
 
     def list(self, ignore_patterns: Any) -> Iterator[tuple[str, Storage]]:
