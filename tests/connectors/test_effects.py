@@ -35,6 +35,11 @@ def bank(system):
     return connector
 
 
+def unknown(action):
+    """What ``workflows`` makes of an action whose effect is unknown."""
+    type(action).objects.filter(pk=action.pk).update(state="unknown")
+
+
 def approved(bank, agent=None, parameters=None, **fields):
     """An approved action on an operation of the bank that its agent may use."""
     agent = agent or make_agent()
@@ -147,6 +152,7 @@ class TestRepeats:
             system.will(500, b"")
             effect = perform(plane, action)
             assert effect.state == "unknown"
+            unknown(action)
             entry = Entry.objects.filter(name="effect.unknown").latest("id")
             assert entry.payload["retry_in_s"] == wait_s
             assert due() == []
@@ -182,6 +188,19 @@ class TestRepeats:
         assert due() == [(effect.pk, "begin")]
         system.will(200, b"{}")
         assert perform(plane, action).state == "succeeded"
+
+    def test_a_repeat_that_is_no_longer_wanted_is_left_to_a_person(self, plane, bank, system):
+        system.will(500, b"")
+        action = approved(bank)
+        effect = perform(plane, action)
+        past(effect, retry_at=1)
+        assert due() == []  # its action was ended by somebody
+        unknown(action)
+        assert due() == [(effect.pk, "repeat")]
+        found = services.give_up_repeating(plane, action=action, code="permission", message="It is gone.")
+        assert (found.state, found.retry_at) == ("unknown", None)
+        assert due() == []
+        assert services.give_up_repeating(plane, action=action, code="permission", message="Again") is None
 
 
 class TestPermissionAtTheClaim:

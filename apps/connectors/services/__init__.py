@@ -21,7 +21,7 @@ from apps.connectors.services.effects import (
 )
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
-from apps.connectors.services.waiting import drop_effect, postpone_effect
+from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 
 __all__ = [
     "Due",
@@ -33,6 +33,7 @@ __all__ = [
     "drop_effect",
     "drop_secret",
     "due_effects",
+    "give_up_repeating",
     "grant_operation",
     "mark_compensated",
     "narrow_operation",

@@ -41,7 +41,7 @@ DUE = """
 SELECT e.id, e.action_id, e.state FROM connectors_effect e JOIN agents_action a ON a.id = e.action_id
 WHERE (e.state = 'prepared' AND (e.retry_at IS NULL OR e.retry_at <= clock_timestamp())
        AND a.state IN ('approved', 'executing'))
-   OR (e.state = 'unknown' AND e.retry_at <= clock_timestamp())
+   OR (e.state = 'unknown' AND e.retry_at <= clock_timestamp() AND a.state IN ('unknown', 'executing'))
    OR (e.state IN ('claimed', 'dispatched') AND e.lease_until <= clock_timestamp())
 ORDER BY coalesce(e.retry_at, e.lease_until, e.created_at), e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED
 """

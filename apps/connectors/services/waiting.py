@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from apps.agents.models import Action
-from apps.audit.services import advance
+from apps.audit.services import advance, record
 from apps.connectors.models import Effect
 from apps.connectors.rules import EffectState
 from apps.core.models import ClockTimestamp, User
@@ -19,6 +19,23 @@ def postpone_effect(*, effect_id: UUID, seconds: int) -> None:
     Effect.objects.filter(
         Q(state=EffectState.PREPARED) | Q(state=EffectState.UNKNOWN, retry_at__isnull=False), pk=effect_id
     ).update(retry_at=ClockTimestamp() + timedelta(seconds=seconds))
+
+
+@transaction.atomic
+def give_up_repeating(actor: User, *, action: Action, code: str, message: str) -> Effect | None:
+    """An unknown effect that may not be repeated any more: it stays unknown, and a person must find out.
+
+    None when there is nothing to give up. The entry is ``effect.given_up``; what it did is still not known.
+    """
+    effect = Effect.objects.select_related("operation", "action").filter(action=action).first()
+    if effect is None:
+        return None
+    given_up = Effect.objects.filter(pk=effect.pk, state=EffectState.UNKNOWN, retry_at__isnull=False)
+    if given_up.update(retry_at=None) != 1:
+        return None
+    effect.refresh_from_db()
+    record(actor, effect, "effect.given_up", payload={"code": code, "message": message})
+    return effect
 
 
 @transaction.atomic
