@@ -26,6 +26,7 @@ from apps.core.expressions import (
     path_of,
     walk,
 )
+from apps.core.expressions.trial import slow_expressions, worst_contexts
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 COUNT = Function("history.count", (Kind.STRING, Kind.STRING, Kind.STRING))
@@ -358,3 +359,33 @@ def test_paths_name_the_variables_read() -> None:
     program = compile_expression("steps.select.vendor == input['x-y'] && has(steps.late.at) && [1][0] == 1", WORLD)
     paths = {path for path in map(path_of, walk(program.tree)) if path}
     assert {("steps", "select", "vendor"), ("input", "x-y"), ("steps", "late", "at")} <= paths
+
+
+class TestTrial:
+    """What is slow at its worst is found before it is used, in a process that is killed."""
+
+    SLOW = "input.l.all(a, input.l.all(b, !input.text.contains(input.word)))"
+
+    def tried(self, *sources: str) -> list[str]:
+        programs = [compile_expression(source, WORLD) for source in sources]
+        return [program.source for program in slow_expressions(programs, WORLD)]
+
+    def test_finds_the_slow_ones_among_others(self) -> None:
+        quick = "input.lines.all(l, l.qty > 0 && l.name != 'x')"
+        assert self.tried(quick, self.SLOW, "input.a > 1", quick) == [self.SLOW]
+
+    def test_leaves_alone_what_has_no_loop(self) -> None:
+        assert self.tried("input.text.contains(input.word)", "history.count('a', '1d', 'b') > 1") == []
+
+    @pytest.mark.parametrize(
+        "source",
+        [SLOW, "input.lines.all(l, l.qty > 0)", "agent.exists(c, c == 'x')", "input.l.all(a, input == input)"],
+    )
+    def test_tries_contexts_within_the_limits(self, source: str) -> None:
+        world = Declarations({"input": Kind.MAP, "agent": Kind.STRINGS})
+        program = compile_expression(source, world)
+        contexts = list(worst_contexts(program, world))
+        assert len(contexts) == 3
+        for context in contexts:
+            assert context
+            world.activation(context)

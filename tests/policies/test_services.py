@@ -226,6 +226,19 @@ class TestPublishing:
         assert policy.state == "draft"
         assert not Release.objects.exists()
 
+    def test_a_rule_that_would_hold_up_every_agent_is_refused(self) -> None:
+        slow = (
+            "action.parameters.l.all(a, action.parameters.l.all(b, "
+            "!action.parameters.text.contains(action.parameters.word)))"
+        )
+        quick = make_rule(when="action.parameters.lines.all(l, l.qty > 0 && l.price < 100)")
+        policy = make_policy(quick, make_rule(when=slow), quick | {"slug": "again"}, in_force=False)
+        with pytest.raises(InvalidError) as refusal:
+            publish_policy(make_admin(), policy=policy)
+        assert list(refusal.value.errors) == ["rules.1.when"]
+        assert not Release.objects.exists()
+        publish_policy(make_admin(), policy=make_policy(quick, in_force=False))
+
     def test_a_draft_beside_it_does_not_enter_a_release(self) -> None:
         make_policy(allow(), in_force=False, slug="draft")
         make_policy(allow(), slug="live")

@@ -209,4 +209,4 @@ def _scope(raw: object) -> Scope:
         # An empty list would read as "nothing" to its author and as "everything" to the filter.
         if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
             raise DocumentError(f"scope.{name}", "A list of at least one slug is wanted.")
-    return Scope(**{name: frozenset(words) for name, words in raw.items()})
+    return Scope(**{name: frozenset(words) for name, words in raw.items()}) if raw else EVERYWHERE

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from apps.core.expressions import Activation, Declarations, FunctionCall, Kind
 from apps.core.rules import digest_of
-from apps.policies.rules.documents import Scope
+from apps.policies.rules.documents import EVERYWHERE, Scope
 
 VARIABLES: Mapping[str, Kind] = {
     "action.operation": Kind.STRING,
@@ -129,16 +129,16 @@ class Facts:
         kept["units"] = sorted(self.units or ())
         return kept
 
-    def digest(self) -> str:
-        """The hash of everything that the rules saw; parameters by their digest where the action has it already."""
+    def digest(self, kept: dict[str, Any]) -> str:
+        """The hash of everything that the rules saw: of ``kept``, which ``as_json`` gave, and of the parameters."""
         calls = {f"{call.name}{call.arguments}": value for call, value in self.history.items()}
         seen = self.parameters_digest or digest_of(self.parameters)
-        return digest_of({**self.as_json(), "parameters": seen, "history": calls})
+        return digest_of({**kept, "parameters": seen, "history": calls})
 
 
 def covers(scope: Scope, facts: Facts) -> bool:
     """Whether a rule with this scope applies to the action at all."""
-    return (
+    return scope is EVERYWHERE or (
         _in(scope.operations, facts.operation)
         and _in(scope.connectors, facts.connector)
         and _in(scope.agents, facts.agent.slug)

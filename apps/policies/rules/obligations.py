@@ -85,7 +85,7 @@ NONE = Obligations()
 
 def merge(demands: Iterable[Obligations]) -> Obligations:
     """The demands of all, whatever their order."""
-    return reduce(lambda one, other: one | other, demands, NONE)
+    return reduce(lambda one, other: one | other, (demand for demand in demands if demand is not NONE), NONE)
 
 
 def obligations_of(stored: dict[str, Any]) -> Obligations:

@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.core.expressions import Activation, EvaluationError, Kind, Program, compile_expression
 from apps.core.rules import Risk, highest_risk
-from apps.policies.rules.clauses import clauses_of, condition_of
+from apps.policies.rules.clauses import Clause, clauses_of, condition_of
 from apps.policies.rules.documents import STRICTNESS, Effect, Rule
 from apps.policies.rules.facts import WORLD, Facts, covers
 from apps.policies.rules.obligations import NONE, Obligations, merge, obligations_of
@@ -33,7 +33,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleInForce:
-    """A rule of the release, compiled, with the policy that brought it."""
+    """A rule of the release, compiled, with the policy that brought it.
+
+    ``clauses`` is the condition where it is plain enough to be told to an agent, else empty.
+    """
 
     policy: str
     version: int
@@ -41,6 +44,7 @@ class RuleInForce:
     unit: str
     rule: Rule
     program: Program
+    clauses: tuple[Clause, ...] = ()
 
     def covers(self, facts: Facts) -> bool:
         """Whether the policy's unit and the rule's scope take in the action."""
@@ -195,7 +199,8 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
 def compile_rule(rule: Rule, *, policy: str = "", version: int = 0, author: str = "", unit: str = "") -> RuleInForce:
     """The rule ready to be judged by. Raises ExpressionError."""
     program = compile_expression(rule.when, WORLD, returns=Kind.BOOL)
-    return RuleInForce(policy, version, author, unit, rule, program)
+    clauses = clauses_of(condition_of(program.tree)) or ()
+    return RuleInForce(policy, version, author, unit, rule, program, clauses)
 
 
 def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Verdict:
@@ -209,6 +214,7 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
     matched = [(rule, error) for rule, outcome, error in judged if _matches(rule, outcome)]
     obligations = merge(rule.rule.obligations for rule, _ in matched)
     effect, reason = _effect([rule for rule, _ in matched], obligations, facts)
+    kept = facts.as_json()
     return Verdict(
         effect=effect,
         rules=tuple(sorted((_told(rule, error) for rule, error in matched), key=_strictest_first)),
@@ -222,8 +228,8 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
             Judged(rule.policy, rule.rule.slug, rule.rule.effect, outcome, error) for rule, outcome, error in judged
         ),
         allowed_when=() if effect is Effect.ALLOW else _allowed_when(judged),
-        facts=facts.as_json(),
-        facts_hash=facts.digest(),
+        facts=kept,
+        facts_hash=facts.digest(kept),
     )
 
 
@@ -308,8 +314,7 @@ def _allowed_when(judged: Sequence[tuple[RuleInForce, Outcome, str]]) -> tuple[d
     for rule, outcome, _ in judged:
         if rule.rule.effect is not Effect.ALLOW or outcome is Outcome.TRUE or rule.rule.confidential:
             continue
-        clauses = clauses_of(condition_of(rule.program.tree))
-        if clauses:
-            conditions = [clause.as_json() for clause in clauses]
+        if rule.clauses:
+            conditions = [clause.as_json() for clause in rule.clauses]
             found.append({"policy": rule.policy, "rule": rule.rule.slug, "conditions": conditions})
     return tuple(found)

@@ -14,10 +14,11 @@ from apps.access.services.units import write_if_changed
 from apps.agents.models import Agent
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.expressions.trial import slow_expressions
 from apps.core.models import User
 from apps.core.rules import digest_of
 from apps.policies.models import Policy, PolicyVersion, Release
-from apps.policies.rules import Finding, Known, PolicyState, check_rules, read_rules
+from apps.policies.rules import WORLD, Finding, Known, PolicyState, check_rules, compile_rule, read_rules
 
 PUBLISH = "policies.publish_policy"
 
@@ -52,6 +53,17 @@ def _require_sound(actor: User, rules: object, operations: Schemas | None) -> No
             errors.setdefault(finding.field, []).append(str(finding))
     if errors:
         raise InvalidError(_("The rules do not fit."), errors=errors)
+
+
+def _require_quick(rules: list[dict[str, Any]]) -> None:
+    """Raise InvalidError for rules that are too slow at their worst: every agent would wait for them."""
+    programs = [compile_rule(rule).program for rule in read_rules(rules)[0]]
+    places = {id(program): place for place, program in enumerate(programs)}
+    if slow := slow_expressions(programs, WORLD):
+        words = _("This takes more than a second on facts as large as they may be.")
+        raise InvalidError(
+            _("The rules do not fit."), errors={f"rules.{places[id(program)]}.when": [words] for program in slow}
+        )
 
 
 @transaction.atomic
@@ -111,6 +123,7 @@ def publish_policy(
     if policy.state == PolicyState.IN_FORCE and policy.in_force_id == chosen.pk:
         raise ConflictError(_("This version is in force already."))
     _require_sound(actor, chosen.rules, operations)
+    _require_quick(chosen.rules)
     advance(
         actor,
         policy,
