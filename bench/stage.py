@@ -18,7 +18,7 @@ from psycopg import sql
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("ACP_DATA_DIR") or ROOT / ".data").resolve()
 CORES = os.cpu_count() or 1
-READY_S = 90
+READY_S = 240
 
 
 def _with_database(url: str, name: str) -> str:
