@@ -5,7 +5,8 @@ from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 
 from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Action, Agent
@@ -142,8 +143,8 @@ class Escalation(Stateful):
 
     @staticmethod
     def unexpired() -> Q:
-        """Still in time, by the database's clock."""
-        return Q(expires_at=None) | Q(expires_at__gt=ClockTimestamp())
+        """Still in time, by the database's clock; for a frozen item, by the time at which its clocks stopped."""
+        return Q(expires_at=None) | Q(expires_at__gt=Coalesce(F("frozen_at"), ClockTimestamp()))
 
     def group_list(self) -> "list[EscalationGroup]":
         """The groups in their order, with queues and roles; from the prefetch where there is one."""

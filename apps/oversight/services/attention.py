@@ -14,7 +14,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
 from apps.oversight.selectors import escalation_for, standing_for
-from apps.oversight.services.decisions import lock_item, refuse_ended
+from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late
 
 
 @transaction.atomic
@@ -46,6 +46,7 @@ def _pending(actor: User, escalation_id: UUID) -> Escalation:
     escalation_for(actor, escalation_id)
     item = lock_item(escalation_id)
     refuse_ended(actor, item)
+    refuse_late(item)
     if why := standing_for(actor).why_not(item):
         raise NotAllowedError(_("You may not decide this item."), code="not_eligible", why=why)
     return item

@@ -5,7 +5,8 @@ from typing import Unpack
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Greatest
 
 from apps.access.models import Queue
 from apps.agents.rules import ActionState
@@ -126,7 +127,7 @@ def escalate_unreachable(actor: User, *, escalation_id: UUID) -> bool:
 def freeze_clocks(actor: User, *, halt: Halt) -> int:
     """Stop the clocks of what waits within a halt; how many. Decisions and the sweep refuse by the halt itself."""
     rows = Escalation.objects.filter(_within(halt), state__in=OPEN, frozen_at=None)
-    done = rows.update(frozen_at=ClockTimestamp())
+    done = rows.update(frozen_at=Greatest(F("created_at"), Value(halt.created_at)))
     record(actor, halt, "halt.clocks_frozen", unit=halt.unit_id, payload={"items": done})
     return done
 

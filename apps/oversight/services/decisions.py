@@ -23,7 +23,6 @@ from apps.oversight.selectors import escalation_for, winner_for
 from apps.oversight.services.grants import release_grant
 
 BATCH = 500
-RETIRED = AgentState.RETIRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +54,6 @@ def lock_item(escalation_id: UUID) -> Escalation:
 def refuse_ended(actor: User, item: Escalation) -> None:
     """Raise the conflict that says how an item ended, in its own code, before anything else is said of it."""
     match item.state:
-        case EscalationState.PENDING if not Escalation.objects.filter(Escalation.unexpired(), pk=item.pk).exists():
-            raise ConflictError(_("It has expired; nothing will run."), code="expired")
-        case EscalationState.PENDING if item.kind == Kind.ACTION and item.agent and item.agent.state == RETIRED:
-            raise ConflictError(_("The agent is retired; nothing will run."), code="cancelled")
         case EscalationState.PENDING:
             return
         case EscalationState.EXPIRED:
@@ -75,6 +70,14 @@ def refuse_ended(actor: User, item: Escalation) -> None:
     winner = winner_for(actor, item)
     name = winner["name"] if winner else ""
     raise ConflictError(_("%s decided it first.") % name, code="already_decided", winner=winner)
+
+
+def refuse_late(item: Escalation) -> None:
+    """Raise ConflictError for a pending item whose end is only not written down yet: expired, or its agent retired."""
+    if not Escalation.objects.filter(Escalation.unexpired(), pk=item.pk).exists():
+        raise ConflictError(_("It has expired; nothing will run."), code="expired")
+    if item.kind == Kind.ACTION and item.agent and item.agent.state == AgentState.RETIRED:
+        raise ConflictError(_("The agent is retired; nothing will run."), code="cancelled")
 
 
 def require_item_running(item: Escalation) -> None:

@@ -31,7 +31,14 @@ from apps.oversight.rules import (
     tally,
 )
 from apps.oversight.selectors import Standing, escalation_for, standing_for
-from apps.oversight.services.decisions import Decision, decide, lock_item, refuse_ended, require_item_running
+from apps.oversight.services.decisions import (
+    Decision,
+    decide,
+    lock_item,
+    refuse_ended,
+    refuse_late,
+    require_item_running,
+)
 from apps.oversight.services.edits import Edit, apply_edit, weigh_edit
 
 REASON_CODE_MAX = 40
@@ -84,6 +91,7 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     item = lock_item(escalation_id)
     refuse_ended(actor, item)
     require_item_running(item)
+    refuse_late(item)
     standing = standing_for(actor)
     _require_eligible(standing, item)
     if item.votes.filter(voter=actor, voided_at=None).exists():
@@ -244,6 +252,7 @@ def withdraw_vote(actor: User, *, escalation_id: UUID) -> Escalation:
     escalation_for(actor, escalation_id)
     item = lock_item(escalation_id)
     refuse_ended(actor, item)
+    refuse_late(item)
     vote = item.votes.filter(voter=actor, voided_at=None).first()
     if vote is None:
         raise ConflictError(_("You have not voted."), state=item.state)
