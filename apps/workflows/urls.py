@@ -3,8 +3,19 @@
 from django.urls import URLPattern, path
 
 from apps.workflows.api import actions, definitions, runs, tasks
+from apps.workflows.views import definitions as workflow_pages
+from apps.workflows.views import runs as run_pages
 
-pages: list[URLPattern] = []
+pages: list[URLPattern] = [
+    path("runs/", run_pages.runs, name="runs"),
+    path("runs/<uuid:run_id>/", run_pages.run, name="run"),
+    path("runs/<uuid:run_id>/pause/", run_pages.pause, name="run-pause"),
+    path("runs/<uuid:run_id>/resume/", run_pages.resume, name="run-resume"),
+    path("runs/<uuid:run_id>/cancel/", run_pages.cancel, name="run-cancel"),
+    path("workflows/", workflow_pages.workflows, name="workflows"),
+    path("workflows/<slug:slug>/", workflow_pages.workflow, name="workflow"),
+    path("workflows/<slug:slug>/rollback/", workflow_pages.rollback, name="workflow-rollback"),
+]
 
 endpoints = [
     path("actions/", actions.Actions.as_view(), name="actions"),

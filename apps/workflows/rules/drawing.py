@@ -10,7 +10,7 @@ from itertools import pairwise
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 164, 60, 44, 24, 12
 DUMMY_HEIGHT = 12
-SWEEPS, PLACINGS = 12, 8
+SWEEPS, PLACINGS = 12, 9
 MAX_NODES = 150
 
 type Point = tuple[float, float]
@@ -229,7 +229,7 @@ def _place(layers: list[list[Cell]], neighbours: Neighbours) -> dict[Cell, float
     both = {cell: up[cell] + down[cell] for cell in up}
     for placing in range(PLACINGS):
         forwards = placing % 2 == 0
-        towards = both if placing >= PLACINGS - 2 else up if forwards else down
+        towards = both if placing in (PLACINGS - 3, PLACINGS - 2) else up if forwards else down
         for layer in layers if forwards else layers[::-1]:
             _settle(layer, y, towards)
     return y

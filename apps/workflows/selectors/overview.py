@@ -1,0 +1,91 @@
+"""Runs in a list: what each waits for in a few words, and how many there are of a workflow."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+
+from apps.audit.models import Entry
+from apps.core.models import ClockTimestamp, User
+from apps.workflows.models import Run, Step, Workflow, WorkflowPermission
+from apps.workflows.rules.states import RUN_OPEN, RunState, StepState
+from apps.workflows.selectors.definitions import workflows_for
+from apps.workflows.selectors.drawings import kind_word
+
+ATTENTION = "attention"
+RECENT_DAYS = 30
+STORY_LINES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowLine:
+    """A workflow with the numbers of its runs."""
+
+    workflow: Workflow
+    open: int
+    waiting: int
+    late: int
+    recent: int
+
+
+def filtered(rows: QuerySet[Run], state: str, workflow: str, text: str) -> QuerySet[Run]:
+    """``rows`` of one state (``attention``: waiting, failing or late), one workflow, and with a key like ``text``."""
+    if state == ATTENTION:
+        troubled = [RunState.WAITING, RunState.PAUSED, RunState.COMPENSATION_FAILED]
+        rows = rows.filter(Q(state__in=troubled) | Q(state__in=sorted(RUN_OPEN), overdue_at__isnull=False))
+    elif state == "open":
+        rows = rows.filter(state__in=sorted(RUN_OPEN))
+    elif state:
+        rows = rows.filter(state=state)
+    if workflow:
+        rows = rows.filter(workflow__slug=workflow)
+    return rows.filter(key__startswith=text) if text else rows
+
+
+def open_steps_of(actor: User, runs: list[Run]) -> dict[UUID, list[tuple[str, str, bool]]]:
+    """For each open run its open steps as (label, who does it, whether people are waited for); one query."""
+    assert actor.is_active
+    found: dict[UUID, list[tuple[str, str, bool]]] = {}
+    rows = Step.objects.filter(run__in=[run.pk for run in runs if not run.is_over], current=True, state=StepState.OPEN)
+    for run_id, name, kind, with_people in rows.order_by("id").values_list("run_id", "name", "kind", "with_people"):
+        label = name.replace("_", " ").capitalize()
+        found.setdefault(run_id, []).append((label, kind_word(kind), with_people))
+    return found
+
+
+def workflow_lines_for(actor: User) -> list[WorkflowLine]:
+    """Workflows that ``actor`` may see, with the numbers of their runs; two queries."""
+    rows = list(workflows_for(actor).select_related("active").defer("active__source", "active__compiled"))
+    numbers = {
+        line["workflow"]: line
+        for line in Run.objects.filter(workflow__in=rows)
+        .filter(Q(state__in=sorted(RUN_OPEN)) | Q(finished_at__gt=ClockTimestamp() - timedelta(days=RECENT_DAYS)))
+        .values("workflow")
+        .annotate(
+            open=Count("id", filter=Q(state__in=sorted(RUN_OPEN))),
+            waiting=Count("id", filter=Q(state=RunState.WAITING)),
+            late=Count("id", filter=Q(state__in=sorted(RUN_OPEN), overdue_at__isnull=False)),
+            recent=Count("id", filter=Q(finished_at__isnull=False)),
+        )
+    }
+    nothing = {"open": 0, "waiting": 0, "late": 0, "recent": 0}
+    return [
+        WorkflowLine(row, *(numbers.get(row.pk, nothing)[name] for name in ("open", "waiting", "late", "recent")))
+        for row in rows
+    ]
+
+
+def story_of(actor: User, run: Run) -> list[Entry]:
+    """What happened in a run (fetched through ``run_for``), oldest first; claims and offers of tasks left out."""
+    assert actor.is_active
+    rows = Entry.objects.filter(trail_id=run.pk).exclude(name__in=["task.ready", "effect.prepared", "effect.claimed"])
+    return list(rows.select_related("actor").order_by("id")[:STORY_LINES])
+
+
+def agents_of(actor: User, workflow: Workflow) -> QuerySet[WorkflowPermission]:
+    """Who may take the tasks of a workflow (fetched through ``workflow_for``)."""
+    assert actor.is_active
+    live = Q(until=None) | Q(until__gt=ClockTimestamp())
+    rows = WorkflowPermission.objects.filter(live, content_object=workflow, permission__codename="work_workflow")
+    return rows.select_related("user__agent").order_by("user__username")

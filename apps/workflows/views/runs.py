@@ -1,0 +1,191 @@
+"""Runs: finding one, understanding one, intervening in one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.core.api import after
+from apps.core.errors import NotFoundError
+from apps.core.gate import holds
+from apps.core.http import Request, wants_fragment
+from apps.workflows import services
+from apps.workflows.forms import CancelForm, ReasonForm
+from apps.workflows.models import Run
+from apps.workflows.models.definitions import definition_of_version, number_of_version
+from apps.workflows.rules.states import RUN_OPEN, Kind, RunState, StepState
+from apps.workflows.selectors import run_for, runs_for, workflows_for
+from apps.workflows.selectors.drawings import kind_word, picture_for
+from apps.workflows.selectors.overview import ATTENTION, filtered, open_steps_of, story_of
+from apps.workflows.selectors.reading import StepShown, steps_of
+from apps.workflows.selectors.waiting import waiting_for
+
+PAGE = 50
+TABS = ("graph", "timeline", "data", "story")
+STATES = (ATTENTION, "open", *RunState)
+
+
+@require_GET
+def runs(request: Request) -> HttpResponse:
+    """Runs, newest first; filters are in the address."""
+    asked = {name: request.GET.get(name, "").strip() for name in ("state", "workflow", "q")}
+    if asked["state"] not in STATES:
+        asked["state"] = ""
+    rows = filtered(runs_for(request.user), asked["state"], asked["workflow"], asked["q"])
+    if before := _uuid(request.GET.get("before", "")):
+        rows = rows.filter(after(("-id",), [before]))
+    found = list(rows[: PAGE + 1])
+    shown, following = found[:PAGE], found[PAGE - 1].pk if len(found) > PAGE else None
+    steps = open_steps_of(request.user, shown)
+    context = {
+        "lines": [(run, steps.get(run.pk, [])) for run in shown],
+        "following": following,
+        "asked": asked,
+        "filtered": any(asked.values()),
+        "states": _state_links(asked["state"]),
+        "workflows": workflows_for(request.user).only("slug", "name"),
+        "now": timezone.now(),
+    }
+    return render(request, "workflows/_runs.html" if wants_fragment(request) else "workflows/runs.html", context)
+
+
+def _state_links(chosen: str) -> list[tuple[str, str, bool]]:
+    words = {
+        "": _("All"),
+        ATTENTION: _("Needs attention"),
+        "open": _("Open"),
+        RunState.RUNNING: _("Running"),
+        RunState.WAITING: _("Waiting"),
+        RunState.SUCCEEDED: _("Succeeded"),
+        RunState.FAILED: _("Failed"),
+        RunState.CANCELLED: _("Cancelled"),
+    }
+    return [(value, word, value == chosen) for value, word in words.items()]
+
+
+@require_GET
+def run(request: Request, run_id: UUID) -> HttpResponse:
+    """One run: what it waits for, its drawing, its time, its data, its story."""
+    try:
+        row = run_for(request.user, run_id)
+    except NotFoundError:
+        # A floor above may know a run that never passed through the engine: simulated history.
+        if elsewhere := getattr(settings, "RUN_ELSEWHERE", ""):
+            answer: HttpResponse = import_string(elsewhere)(request, run_id)
+            return answer
+        raise
+    return _page(request, row)
+
+
+def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> HttpResponse:
+    tab = request.GET.get("tab", "graph")
+    tab = tab if tab in TABS else "graph"
+    waits = waiting_for(request.user, row)
+    steps = steps_of(request.user, row, waits)
+    definition = definition_of_version(row.version_id)
+    chosen = next((step for step in steps if step.name == request.GET.get("step") and step.current), None)
+    context = {
+        "run": row,
+        "version": number_of_version(row.version_id),
+        "waits": [(waiting, _label(waiting.step)) for waiting in waits],
+        "steps": steps,
+        "chosen": chosen,
+        "tab": tab,
+        "tabs": [("graph", _("Drawing")), ("timeline", _("Timeline")), ("data", _("Data")), ("story", _("Story"))],
+        "picture": picture_for(request.user, definition, steps, chosen.name if chosen else ""),
+        "bars": _bars(row, steps) if tab == "timeline" else [],
+        "story": story_of(request.user, row) if tab == "story" else [],
+        "may_operate": not row.is_over and holds(request.user, "workflows.operate_run", row),
+        "is_open": row.state in RUN_OPEN,
+        "elapsed_s": _elapsed(row),
+        "form": ReasonForm(),
+        "cancel_form": CancelForm(),
+        **forms,
+    }
+    template = "workflows/_run.html" if wants_fragment(request) else "workflows/run.html"
+    return render(request, template, context, status=status)
+
+
+def _label(step: str) -> str:
+    return step.replace("_", " ").capitalize()
+
+
+def _elapsed(row: Run) -> float:
+    return ((row.finished_at or timezone.now()) - (row.started_at or row.created_at)).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One round of a step on the run's line of time, in percent of it."""
+
+    step: StepShown
+    who: str
+    left: float
+    width: float
+    css: str
+    seconds: float
+
+
+def _bars(row: Run, steps: list[StepShown]) -> list[Bar]:
+    start, end = row.started_at or row.created_at, row.finished_at or timezone.now()
+    whole = max((end - start).total_seconds(), 0.001)
+    return [_bar(step, start, end, whole) for step in steps if step.started_at]
+
+
+def _bar(step: StepShown, start: datetime, end: datetime, whole: float) -> Bar:
+    assert step.started_at is not None
+    seconds = max(0.0, ((step.finished_at or end) - step.started_at).total_seconds())
+    left = max(0.0, (step.started_at - start).total_seconds() / whole * 100)
+    css = "bad" if step.state == StepState.FAILED else "human" if step.kind in (Kind.APPROVAL, Kind.FORM) else ""
+    return Bar(step, kind_word(step.kind), round(left, 2), round(max(seconds / whole * 100, 0.6), 2), css, seconds)
+
+
+@require_POST
+def pause(request: Request, run_id: UUID) -> HttpResponse:
+    """Let a run rest."""
+    return _intervene(request, run_id, services.pause_run, _("Paused. Nothing of it is offered until it is resumed."))
+
+
+@require_POST
+def resume(request: Request, run_id: UUID) -> HttpResponse:
+    """Let a paused run go on."""
+    return _intervene(request, run_id, services.resume_run, _("It goes on."))
+
+
+def _intervene(request: Request, run_id: UUID, act: Callable[..., Run], said: str) -> HttpResponse:
+    row = run_for(request.user, run_id)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return _page(request, row, status=422, form=form)
+    act(request.user, run_id=run_id, reason=form.cleaned_data["reason"])
+    messages.success(request, said)
+    return redirect("workflows:run", run_id=run_id)
+
+
+@require_POST
+def cancel(request: Request, run_id: UUID) -> HttpResponse:
+    """End a run."""
+    row = run_for(request.user, run_id)
+    form = CancelForm(request.POST)
+    if not form.is_valid():
+        return _page(request, row, status=422, cancel_form=form)
+    services.cancel_run(request.user, run_id=run_id, **form.cleaned_data)
+    messages.success(request, _("Cancelled. What was done is being taken back where that was asked for."))
+    return redirect("workflows:run", run_id=run_id)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
