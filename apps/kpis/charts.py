@@ -15,6 +15,9 @@ BAND = "--series-band"
 BASELINE = "--series-4"
 SPARK_POINTS = 30
 MAX_TICKS = 9
+MARGIN = 10
+FAR = 3
+"""A baseline this many times above everything else would flatten the chart; it is told in words instead."""
 
 type Chart = dict[str, Any]
 
@@ -30,11 +33,24 @@ class Series:
     links: Sequence[str] = ()
 
 
-def line(labels: Sequence[str], series: Sequence[Series], *, y_title: str, baseline: Series | None = None) -> Chart:
-    """Lines over time; the baseline is dashed and spans the whole range."""
+def line(
+    labels: Sequence[str],
+    series: Sequence[Series],
+    *,
+    y_title: str,
+    baseline: Series | None = None,
+    ceiling: float | None = None,
+) -> Chart:
+    """Lines over time; the baseline is dashed and spans the whole range.
+
+    With a ``ceiling`` (100 per cent) the axis begins a little below the lowest value instead of at nothing.
+    """
     _check(labels)
-    traces = [_line(labels, one) for one in series]
-    return _figure([*traces, *_baseline(labels, baseline)], labels, y_title)
+    chart = _figure([*(_line(labels, one) for one in series), *_baseline(labels, baseline)], labels, y_title)
+    known = [value for one in series for value in one.values if value is not None]
+    if ceiling is not None and known:
+        chart["layout"]["yaxis"]["range"] = [max(0, (min(known) - MARGIN) // MARGIN * MARGIN), ceiling + MARGIN / 10]
+    return chart
 
 
 def band(
@@ -49,12 +65,14 @@ def band(
 ) -> Chart:
     """A line within a band: an interval, or the distance from median to 90th percentile.
 
-    Where either edge is missing the band is closed onto the line, so that a gap is never painted as certainty.
+    Where either edge is missing the band is closed onto the line; where the line is, the band goes straight across.
     """
     _check(labels)
-    closed = [_edges(*row) for row in zip(middle.values, low, high, strict=True)]
-    lower = _edge(labels, [row[0] for row in closed], band_name)
-    upper = {**_edge(labels, [row[1] for row in closed], band_name), "fill": "tonexty", "fillcolor": BAND}
+    rows = zip(labels, middle.values, low, high, strict=True)
+    closed = [(label, *_edges(value, under, over)) for label, value, under, over in rows if value is not None]
+    known = [label for label, _under, _over in closed]
+    lower = _edge(known, [under for _label, under, _over in closed], band_name)
+    upper = {**_edge(known, [over for _label, _under, over in closed], band_name), "fill": "tonexty", "fillcolor": BAND}
     upper["showlegend"] = True
     return _figure([lower, upper, _line(labels, middle), *_baseline(labels, baseline)], labels, y_title)
 
@@ -88,6 +106,8 @@ def spark_points(values: Sequence[float | None], baseline: float | None = None) 
         return None
     known = known[:: -(-len(known) // SPARK_POINTS)]
     heights = [value for _, value in known] + ([baseline] if baseline is not None else [])
+    if baseline is not None and baseline > FAR * max(value for _, value in known):
+        baseline, heights = None, heights[:-1]
     low, high = min(0.0, *heights), max(heights)
     spread = (high - low) or 1.0
     first, last = known[0][0], known[-1][0]
@@ -139,15 +159,13 @@ def _bar(labels: Sequence[str], series: Series) -> Chart:
     return _linked(trace, series)
 
 
-def _edge(labels: Sequence[str], values: list[float | None], name: str) -> Chart:
+def _edge(labels: Sequence[str], values: list[float], name: str) -> Chart:
     edge: Chart = {"type": "scatter", "mode": "lines", "name": name, "x": list(labels), "y": values}
     return {**edge, "line": {"color": BAND, "width": 0}, "hoverinfo": "skip", "showlegend": False}
 
 
-def _edges(middle: float | None, low: float | None, high: float | None) -> tuple[float | None, float | None]:
-    if low is None or high is None:
-        return middle, middle
-    return low, high
+def _edges(middle: float, low: float | None, high: float | None) -> tuple[float, float]:
+    return (middle, middle) if low is None or high is None else (low, high)
 
 
 def _baseline(labels: Sequence[str], baseline: Series | None) -> list[Chart]:

@@ -35,7 +35,7 @@ class RangeName(StrEnum):
 RANGE_DAYS = {RangeName.DAYS_7: 7, RangeName.DAYS_30: 30, RangeName.WEEKS_12: 84, RangeName.QUARTER: 91}
 """Whole local days, today included."""
 
-LONGEST_DAYS = {BucketSize.HOUR: 2, BucketSize.DAY: 100, BucketSize.WEEK: 800}
+LONGEST_DAYS = {BucketSize.HOUR: 2, BucketSize.DAY: 45, BucketSize.WEEK: 800}
 """Up to how many days a period is shown in buckets of this size, unless somebody asks otherwise."""
 
 

@@ -151,9 +151,13 @@ def _scaled(answer: Answer, kpi: str, scale: float) -> list[float | None]:
     ]
 
 
-def _was(answer: Answer, kpi: str, scale: float) -> Series | None:
+def _was(answer: Answer, kpi: str, scale: float, *others: str) -> Series | None:
+    """The baseline as a series; None where it would flatten everything else. The finding says it in any case."""
     baseline = answer.totals[kpi].baseline
-    return None if baseline is None else Series(_baseline_name(baseline), [baseline.value / scale])
+    known = [value for one in (kpi, *others) for point in answer.series if (value := point.figures[one].value)]
+    if baseline is None or baseline.value > charts.FAR * max(known, default=baseline.value):
+        return None
+    return Series(_baseline_name(baseline), [baseline.value / scale])
 
 
 def _baseline_name(baseline: BaselineSeen) -> str:
@@ -163,7 +167,6 @@ def _baseline_name(baseline: BaselineSeen) -> str:
 def _scale(answer: Answer, *kpis: str) -> tuple[float, str]:
     """What the values of these KPIs are divided by on a common axis, and what that axis is called."""
     known = [value for kpi in kpis for point in answer.series if (value := point.figures[kpi].value) is not None]
-    known += [one.value for kpi in kpis if (one := answer.totals[kpi].baseline) is not None]
     figure = answer.totals[kpis[0]].figure
     scale, name = axis_of(figure.definition, max(known, default=0.0), figure.currency)
     return scale, _(name)
@@ -185,7 +188,7 @@ def _cycle_time(answer: Answer) -> Drawing:
         high=_scaled(answer, tail, scale),
         band_name=_("up to the 90th percentile"),
         y_title=axis,
-        baseline=_was(answer, median, scale),
+        baseline=_was(answer, median, scale, tail),
     )
     columns = [
         _value(answer, median, _("Median")),
@@ -245,7 +248,7 @@ def _sla(answer: Answer) -> Drawing:
     lines = [Series(_("SLA adherence"), _scaled(answer, kpi, scale), links=_links(answer, kpi))]
     if target := answer.totals[kpi].target:
         lines.append(Series(_("Target"), [target.value / scale for _point in answer.series], SERIES[1], "dot"))
-    chart = charts.line(_labels(answer), lines, y_title="%", baseline=_was(answer, kpi, scale))
+    chart = charts.line(_labels(answer), lines, y_title="%", baseline=_was(answer, kpi, scale), ceiling=100)
     columns = [
         _value(answer, kpi),
         _interval(kpi),
