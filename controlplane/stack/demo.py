@@ -124,19 +124,19 @@ class Demo:
         while process.poll() is None and not self.stopping.wait(0.05):
             pass
         if self.stopping.is_set():
-            end_groups([process.pid], reap=process.poll)
+            end_groups([process.pid], grace_s=2.0, reap=process.poll)
             raise Stopped
         if process.returncode:
             raise DemoError(f"manage.py {arguments[0]} failed; the lines above say why.")
 
     def _programs(self) -> list[Program]:
-        """The higher the stage, the earlier its end."""
+        """The higher the stage, the earlier its end. The worker has longest: it may be waiting for an outside system."""
         python, host, port = sys.executable, self.options.host, str(self.options.port)
         uvicorn = ("--host", host, "--port", port, "--log-level", "warning", "--timeout-graceful-shutdown", "1")
         celery = ("--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING", "--without-gossip")
         programs = [
             Program("web", (python, "-m", "uvicorn", "controlplane.asgi:app", *uvicorn), stage=1),
-            Program("worker", (python, "-m", "celery", "-A", "controlplane", "worker", *celery), stage=2),
+            Program("worker", (python, "-m", "celery", "-A", "controlplane", "worker", *celery), stage=2, grace_s=4),
             Program("scheduler", (python, "manage.py", "run_scheduler"), stage=2),
         ]
         if not self.options.empty:
@@ -145,7 +145,7 @@ class Demo:
         if not (self.options.empty or self.options.no_agents):
             keys, speed = str(self.data_dir / "agent-keys.json"), str(self.options.speed)
             agents = ("--url", self.url, "--keys", keys, "--speed", speed)
-            programs.append(Program("agents", (python, "-m", "apps.demo.agents", *agents), stage=3))
+            programs.append(Program("agents", (python, "-m", "apps.demo.agents", *agents), stage=3, grace_s=1))
         return programs
 
     def _watch(self) -> None:

@@ -16,16 +16,17 @@ from pathlib import Path
 
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 30.0  # who ran this long starts its pauses anew
-END_STAGE_S = 2.5
+LOG_MAX_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
 class Program:
-    """Something to keep running. Programs of one `stage` are ended together, higher stages first."""
+    """Something to keep running. Programs of one `stage` end together, higher stages first, each within `grace_s`."""
 
     name: str
     command: tuple[str, ...]
     stage: int = 0
+    grace_s: float = 2.0
 
 
 @dataclass
@@ -71,8 +72,9 @@ class Supervisor:
     def end(self) -> None:
         """End all, stage by stage: a request first, by force where it is not met in time."""
         for stage in sorted({child.program.stage for child in self.children}, reverse=True):
-            pids = [each.process.pid for each in self.children if each.process and each.program.stage == stage]
-            end_groups(pids, reap=self._reap)
+            ending = [each for each in self.children if each.process and each.program.stage == stage]
+            grace_s = max((each.program.grace_s for each in ending), default=0)
+            end_groups([each.process.pid for each in ending if each.process], grace_s=grace_s, reap=self._reap)
         self.children.clear()
         self.written.unlink(missing_ok=True)
 
@@ -85,10 +87,12 @@ class Supervisor:
         left = [each for each in written if identity_of(int(each["pid"])) == each["identity"]]
         if left:
             self.say(f"Ending what an earlier start left running: {', '.join(str(each['name']) for each in left)}.")
-            end_groups([int(each["pid"]) for each in left])
+            end_groups([int(each["pid"]) for each in left], grace_s=2.0)
         self.written.unlink(missing_ok=True)
 
     def _start(self, child: Child, now: float) -> None:
+        if child.log_file.exists() and child.log_file.stat().st_size > LOG_MAX_BYTES:
+            child.log_file.replace(child.log_file.with_suffix(".old.log"))
         with child.log_file.open("ab") as log:
             child.process = subprocess.Popen(
                 child.program.command,
@@ -137,13 +141,13 @@ def identity_of(pid: int) -> str:
     return listing.stdout.strip()
 
 
-def end_groups(pids: list[int], *, reap: Callable[[], object] = lambda: None) -> None:
-    """End the process groups these processes lead; returns when no process of them is left."""
+def end_groups(pids: list[int], *, grace_s: float, reap: Callable[[], object] = lambda: None) -> None:
+    """End the process groups these processes lead, after `grace_s` by force; returns when none of them is left."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, number)
-        deadline = time.monotonic() + END_STAGE_S
+        deadline = time.monotonic() + grace_s
         while time.monotonic() < deadline:
             reap()
             if not any(_group_lives(pid) for pid in pids):
