@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.core.expressions import ContextError
+from apps.core.expressions import ContextError, FunctionCall
 from apps.policies.rules import (
     AgentFacts,
     Clause,
@@ -580,6 +580,39 @@ class TestChecks:
 
     def test_a_good_rule_has_no_finding(self) -> None:
         assert self.findings(when="action.parameters.lines.all(l, l.qty > 0)", scope={"connectors": ["bank"]}) == []
+
+
+class TestHistory:
+    CALL = FunctionCall("history.count", ("bank.pay", "30d", "agent"))
+    RULE = rule(effect="deny", when="history.count('bank.pay', '30d', 'agent') >= 3")
+
+    @pytest.mark.parametrize(("value", "effect"), [(2, Effect.ALLOW), (3, Effect.DENY)])
+    def test_is_bound_before_rules_are_judged(self, value: int, effect: Effect) -> None:
+        found = verdict(rule(), self.RULE, facts=replace(PAY, history={self.CALL: value}))
+        assert found.effect is effect
+        assert found.facts["history"] == {"history.count('bank.pay', '30d', 'agent')": value}
+
+    def test_that_nobody_looked_up_counts_against_the_action(self) -> None:
+        assert verdict(rule(), self.RULE).effect is Effect.DENY
+
+    def test_is_part_of_what_is_hashed(self) -> None:
+        hashes = {verdict(rule(), facts=replace(PAY, history={self.CALL: n})).facts_hash for n in (1, 2)}
+        assert len(hashes) == 2
+
+    @pytest.mark.parametrize(
+        ("call", "word"),
+        [
+            ("history.count('bank.pay', '30 days', 'agent')", "duration"),
+            ("history.count('bank.pay', '30d', 'planet')", "scope"),
+            ("history.sum_minor('bank.pray', '30d', 'agent')", "bank.pray"),
+            ("history.count(action.operation, '30d', 'agent')", "literals"),
+        ],
+    )
+    def test_asks_only_what_can_be_answered(self, call: str, word: str) -> None:
+        rules, _ = read_rules([rule(when=f"{call} > 1")])
+        found = check_rules(rules, Known(operations={"bank.pay": {}}))
+        assert len(found) == 1
+        assert word in found[0].message
 
 
 class TestClauses:

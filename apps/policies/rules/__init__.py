@@ -12,7 +12,7 @@ from apps.policies.rules.documents import (
     read_rule,
     read_rules,
 )
-from apps.policies.rules.facts import WORLD, AgentFacts, Facts, RunFacts
+from apps.policies.rules.facts import WORLD, AgentFacts, Facts, HistoryScope, Past, RunFacts, past_of
 from apps.policies.rules.obligations import DocumentError, Exclusion, Obligations, Quorum, merge
 from apps.policies.rules.verdicts import (
     Group,
@@ -42,6 +42,7 @@ __all__ = [
     "Facts",
     "Finding",
     "Group",
+    "HistoryScope",
     "Judged",
     "Known",
     "Matched",
@@ -49,6 +50,7 @@ __all__ = [
     "Obligations",
     "Opaque",
     "Outcome",
+    "Past",
     "PolicyState",
     "Quorum",
     "Reason",
@@ -64,6 +66,7 @@ __all__ = [
     "is_stricter",
     "judge",
     "merge",
+    "past_of",
     "read_rule",
     "read_rules",
     "verdict_of",

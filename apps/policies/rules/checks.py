@@ -17,7 +17,8 @@ from apps.core.expressions import (
 )
 from apps.core.expressions.syntax import Literal, Node, Select
 from apps.policies.rules.documents import Effect, Finding, Rule
-from apps.policies.rules.facts import VARIABLES
+from apps.policies.rules.facts import HISTORY, VARIABLES, past_of
+from apps.policies.rules.obligations import DocumentError
 from apps.policies.rules.verdicts import compile_rule
 
 _HAS_PARAMETER = re.compile(r"has\(\s*action\.parameters(?:\.\w+)+\s*\)")
@@ -52,6 +53,7 @@ def _check(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
         for problem in error.problems:
             yield Finding(f"{at}.when", problem.message, rule.slug, problem.line, problem.column)
         return
+    yield from _history(at, rule, program, known)
     schemas = _schemas(rule, known)
     yield from _typed(at, rule, schemas)
     yield from _parameters(at, rule, program, schemas)
@@ -69,6 +71,17 @@ def _references(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
     yield from missing("scope.operations", "operation", rule.scope.operations, known.operations)
     yield from missing("scope.agents", "agent", rule.scope.agents, known.agents)
     yield from missing("scope.units", "unit", rule.scope.units, known.units)
+
+
+def _history(at: str, rule: Rule, program: Program, known: Known) -> Iterator[Finding]:
+    for call in program.calls:
+        try:
+            past = past_of(call)
+        except DocumentError as error:
+            yield Finding(f"{at}.when", f"{call.name}(): {error.message}", rule.slug)
+            continue
+        if known.operations is not None and past.operation not in known.operations:
+            yield Finding(f"{at}.when", f"{call.name}(): there is no operation {past.operation!r}.", rule.slug)
 
 
 def _schemas(rule: Rule, known: Known) -> dict[str, Schema]:
@@ -95,7 +108,7 @@ def _typed(at: str, rule: Rule, schemas: Mapping[str, Schema]) -> Iterator[Findi
 @lru_cache(maxsize=64)
 def _world(kinds: tuple[tuple[str, Kind], ...]) -> Declarations:
     named = {name: kind for name, kind in kinds if re.fullmatch(r"[\w.]+", name)}
-    return Declarations({**VARIABLES, **named})
+    return Declarations({**VARIABLES, **named}, HISTORY)
 
 
 def _properties(schema: Schema) -> Mapping[str, Any]:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from apps.core.expressions import Activation, Declarations, FunctionCall, Kind
+from apps.core.expressions import Activation, Declarations, Function, FunctionCall, Kind
 from apps.core.rules import digest_of
 from apps.policies.rules.documents import EVERYWHERE, Scope
+from apps.policies.rules.obligations import DocumentError, seconds_of
 
 VARIABLES: Mapping[str, Kind] = {
     "action.operation": Kind.STRING,
@@ -34,8 +36,37 @@ VARIABLES: Mapping[str, Kind] = {
     "on_behalf_of": Kind.STRING,
     "now": Kind.TIMESTAMP,
 }
-WORLD = Declarations(VARIABLES)
+_WORDS = (Kind.STRING, Kind.STRING, Kind.STRING)
+HISTORY = (Function("history.count", _WORDS), Function("history.sum_minor", _WORDS))
+"""``(operation, window, scope)``: what was asked before over all runs and agents, computed before rules are judged."""
+WORLD = Declarations(VARIABLES, HISTORY)
 """What the condition of a rule may name."""
+
+
+class HistoryScope(StrEnum):
+    """Whose history: the same agent's, unit's or target's, or everybody's."""
+
+    AGENT = "agent"
+    UNIT = "unit"
+    TARGET = "target"
+    EVERYWHERE = "everywhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One question to the past. ``operation`` is a slug; the window ends now."""
+
+    operation: str
+    window_s: int
+    scope: HistoryScope
+
+
+def past_of(call: FunctionCall) -> Past:
+    """What a call asks. Raises DocumentError."""
+    operation, window, scope = map(str, call.arguments)
+    if scope not in set(HistoryScope):
+        raise DocumentError(call.name, f"The scope is one of {', '.join(HistoryScope)}.")
+    return Past(operation, seconds_of(call.name, window), HistoryScope(scope))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +98,8 @@ class Facts:
 
     ``amount_minor`` and ``confidence`` are None where there is none: rules that name them then err, which counts as a
     match for deny and require_approval and as none for allow. ``unit_id`` is the action's unit; ``units`` are the
-    slugs of that unit and all above it, and with ``now`` are filled in by ``evaluate_action`` where absent.
+    slugs of that unit and all above it, and with ``now`` and ``history`` are filled in by ``evaluate_action`` where
+    absent. ``action_id`` is the action's own, so that it is no part of its own history when it is judged again.
     """
 
     operation: str
@@ -86,6 +118,7 @@ class Facts:
     run: RunFacts = RunFacts()
     on_behalf_of: str = ""
     unit_id: UUID | None = None
+    action_id: UUID | None = None
     units: frozenset[str] | None = None
     now: datetime | None = None
     history: Mapping[FunctionCall, int] = field(default_factory=dict)
@@ -127,13 +160,17 @@ class Facts:
         kept = {name: value for name, value in self.values().items() if name not in {"action.parameters", "now"}}
         kept["now"] = self.now.isoformat() if self.now else None
         kept["units"] = sorted(self.units or ())
+        if self.history:
+            kept["history"] = {_written(call): value for call, value in self.history.items()}
         return kept
 
     def digest(self, kept: dict[str, Any]) -> str:
         """The hash of everything that the rules saw: of ``kept``, which ``as_json`` gave, and of the parameters."""
-        calls = {f"{call.name}{call.arguments}": value for call, value in self.history.items()}
-        seen = self.parameters_digest or digest_of(self.parameters)
-        return digest_of({**kept, "parameters": seen, "history": calls})
+        return digest_of({**kept, "parameters": self.parameters_digest or digest_of(self.parameters)})
+
+
+def _written(call: FunctionCall) -> str:
+    return f"{call.name}({', '.join(map(repr, call.arguments))})"
 
 
 def covers(scope: Scope, facts: Facts) -> bool:

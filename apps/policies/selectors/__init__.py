@@ -1,5 +1,6 @@
 """Policies, rules in words, the release in force, and what rules did."""
 
+from apps.policies.selectors.history import history_for
 from apps.policies.selectors.numbers import RuleNumbers, policy_numbers_for, rule_numbers_for
 from apps.policies.selectors.policies import (
     RuleCard,
@@ -25,6 +26,7 @@ __all__ = [
     "RuleNumbers",
     "RulesInForce",
     "ground_for",
+    "history_for",
     "matched_rules_for",
     "policies_for",
     "policy_for",

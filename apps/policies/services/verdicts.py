@@ -8,18 +8,22 @@ from apps.core.errors import InvalidError
 from apps.core.expressions import ContextError
 from apps.core.models import User
 from apps.policies.rules import Facts, Verdict, judge
-from apps.policies.selectors import ground_for, rules_for_release
+from apps.policies.selectors import ground_for, history_for, rules_for_release
 
 
 def evaluate_action(actor: User, *, facts: Facts) -> Verdict:
-    """What the release in force says of ``facts``. Writes nothing; one query once the release is known.
+    """What the release in force says of ``facts``. Writes nothing.
 
-    Raises InvalidError for values that rules may not see, UnavailableError if the release cannot be read.
+    One query once the release is known, and one for each fact of history that a rule in scope asks for. Raises
+    InvalidError for values that rules may not see, UnavailableError if the release cannot be read.
     """
     ground = ground_for(actor, facts.unit_id)
     units = ground.units if facts.units is None else facts.units
     seen = replace(facts, now=facts.now or ground.now, units=units)
     rules = rules_for_release(actor, ground.release_id).about(facts.operation)
+    calls = {call for rule in rules for call in rule.program.calls if rule.covers(seen)}
+    if calls and not facts.history:
+        seen = replace(seen, history=history_for(actor, facts=seen, calls=calls))
     try:
         return judge(rules, seen, release=ground.number)
     except ContextError as error:
