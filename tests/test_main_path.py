@@ -63,9 +63,8 @@ def test_an_agent_asks_a_person_approves_and_the_erp_has_it_once(plane: LivePlan
     assert payments(plane, "/INV-1003/pay") == []
 
     # B: a person sees the consequence in the plane's words
-    ada = plane.browser("ada")
-    item = f"/inbox/{waiting['escalation']['id']}/"
-    page = ada.get(item)
+    with plane.browser("ada") as ada:
+        page = ada.get(waiting["escalation"]["url"])
     assert page.status_code == 200
     assert "Will pay 12,400.00 EUR to V-104" in page.text
 

@@ -135,6 +135,12 @@ class Browser:
         answer = self.http.post("/accounts/login/", data=fields, headers={"Referer": url})
         assert answer.url.path != "/accounts/login/", "signing in failed"
 
+    def __enter__(self) -> "Browser":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
     def get(self, path: str) -> httpx.Response:
         return self.http.get(path)
 
