@@ -130,7 +130,7 @@ class Demo:
             raise DemoError(f"manage.py {arguments[0]} failed; the lines above say why.")
 
     def _programs(self) -> list[Program]:
-        """The higher the stage, the earlier its end. The worker has longest: it may be waiting for an outside system."""
+        """The higher the stage, the earlier its end. The worker has longest: it may wait for an outside system."""
         python, host, port = sys.executable, self.options.host, str(self.options.port)
         uvicorn = ("--host", host, "--port", port, "--log-level", "warning", "--timeout-graceful-shutdown", "1")
         celery = ("--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING", "--without-gossip")
