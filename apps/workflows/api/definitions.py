@@ -41,7 +41,7 @@ class SourceBody(StrictSerializer):
         return attrs
 
 
-class PublishBody(StrictSerializer):
+class PublishWorkflowBody(StrictSerializer):
     """Which version (the newest draft, if none is named), and why."""
 
     version = StrictInteger(min_value=1, required=False)
@@ -70,7 +70,7 @@ class CheckedSerializer(serializers.Serializer[Any]):
     problems = ProblemLine(many=True)
 
 
-class VersionSerializer(serializers.Serializer[Any]):
+class WorkflowVersionSerializer(serializers.Serializer[Any]):
     """One version."""
 
     number = serializers.IntegerField()
@@ -97,7 +97,7 @@ class WorkflowLine(serializers.Serializer[Any]):
 class WorkflowSerializer(WorkflowLine):
     """A workflow with its versions and the text in force."""
 
-    versions = VersionSerializer(many=True)
+    versions = WorkflowVersionSerializer(many=True)
     source = serializers.CharField(allow_null=True)  # type: ignore[assignment] # the interface's word
 
 
@@ -123,7 +123,7 @@ def line_json(row: Workflow) -> dict[str, Any]:
 
 
 def version_json(version: WorkflowVersion) -> dict[str, Any]:
-    """The version as ``VersionSerializer`` describes it."""
+    """The version as ``WorkflowVersionSerializer`` describes it."""
     return {
         "number": version.number,
         "state": version.state,
@@ -227,12 +227,12 @@ class WorkflowPublish(PlaneView):
     """``/workflows/{slug}/publish/``."""
 
     @extend_schema(
-        operation_id="publish_workflow", request=PublishBody, responses={200: WorkflowSerializer, **PROBLEMS}
+        operation_id="publish_workflow", request=PublishWorkflowBody, responses={200: WorkflowSerializer, **PROBLEMS}
     )
     def post(self, request: Request, slug: str) -> Response:
         """Put a version in force: new runs take it, open runs keep theirs."""
         row = workflow_for(self.actor, slug)
-        body = self.body(PublishBody)
+        body = self.body(PublishWorkflowBody)
         newest = versions_for(self.actor, row).values_list("number", flat=True).first() or 0
         version = version_for(self.actor, row, body.get("version", newest))
 

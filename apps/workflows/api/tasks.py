@@ -69,7 +69,7 @@ class FailSerializer(LeaseSerializer):
     retryable = serializers.BooleanField()
 
 
-class AskSerializer(LeaseSerializer):
+class QuestionSerializer(LeaseSerializer):
     """A question to people; ``schema`` or ``options`` say what an answer may be."""
 
     question = Text(max_length=4000)
@@ -233,10 +233,10 @@ class TaskRelease(PlaneView):
 class TaskAsk(PlaneView):
     """``/tasks/{id}/ask/``."""
 
-    @extend_schema(operation_id="ask_about_task", request=AskSerializer, responses={201: AskedSerializer, **PROBLEMS})
+    @extend_schema(operation_id="ask_about_task", request=QuestionSerializer, responses={201: AskedSerializer, **PROBLEMS})
     def post(self, request: Request, task_id: UUID) -> Response:
         """Ask people instead of guessing: the task rests, and comes back with the answer."""
-        item = ask_about_task(self.actor, task_id=task_id, **self.body(AskSerializer))
+        item = ask_about_task(self.actor, task_id=task_id, **self.body(QuestionSerializer))
         shown = {
             "id": item.pk,
             "url": f"/inbox/{item.pk}/",
