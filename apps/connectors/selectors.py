@@ -100,6 +100,11 @@ class Health:
     codes: dict[str, int]
     waiting: int
 
+    @property
+    def troubled(self) -> int:
+        """How many of the calls went wrong."""
+        return sum(self.codes.values())
+
 
 def permitted_operation_for(actor: User, slug: str) -> Permitted:
     """The operation if ``actor`` may use it now, with the permitted fields; one query. Raises NotFoundError."""

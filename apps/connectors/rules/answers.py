@@ -11,6 +11,7 @@ from apps.core.rules import MAX_INTEGER, ValueProblem, strict_json
 
 RESPONSE_BYTES_MAX = 1024 * 1024
 SHOWN_MAX = 500
+LONG = 8
 SECONDS = re.compile(r"[0-9]{1,8}")
 MASK = "•••"
 
@@ -69,7 +70,7 @@ def redacted(value: Any, forms: Sequence[str]) -> Any:
     match value:
         case str():
             for form in forms:
-                value = value.replace(form, MASK)
+                value = _masked(value, form)
             return value
         case list():
             return [redacted(item, forms) for item in value]
@@ -77,6 +78,13 @@ def redacted(value: Any, forms: Sequence[str]) -> Any:
             return {redacted(key, forms): redacted(item, forms) for key, item in value.items()}
         case _:
             return value
+
+
+def _masked(text: str, form: str) -> str:
+    """A long secret goes wherever it stands; a short one only as a word, or half of the answer would go with it."""
+    if len(form) >= LONG:
+        return text.replace(form, MASK)
+    return re.sub(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])", MASK, text)
 
 
 def shown(raw: bytes, forms: Sequence[str]) -> str:
