@@ -30,7 +30,6 @@ class World:
     compensating: list[int] = field(default_factory=list)
     retries: list[do.RetryTask] = field(default_factory=list)
     more: list[do.OfferMore] = field(default_factory=list)
-    escalated: list[do.EscalatePeople] = field(default_factory=list)
     in_flight: dict[str, int] = field(default_factory=dict)
     done_items: dict[tuple[str, int], dict[int, Any]] = field(default_factory=dict)
 
@@ -55,9 +54,10 @@ class World:
         return self
 
     def _note(self, before: dict[str, tuple[int, str]]) -> None:
-        for name, view in self.run.steps.items():
+        for name, view in [*((view.name, view) for view in self.run.past), *self.run.steps.items()]:
             if before.get(name) != (view.round, view.state):
                 self.trace.append(f"{name} {view.state}" + (f" {view.outcome}" if view.outcome else ""))
+        self.run.past.clear()
         if self.run.is_over:
             self.trace.append(f"run {self.run.state} {self.run.outcome}")
 
@@ -83,7 +83,6 @@ class World:
             do.RaiseException: self.exceptions,
             do.SetTimer: self.timers,
             do.OfferMore: self.more,
-            do.EscalatePeople: self.escalated,
         }
         if type(command) in lists:
             lists[type(command)].append(command)

@@ -24,7 +24,7 @@ def graph_problems(source: Source) -> Iterator[Problem]:
     definition = definition_of(compile_document(source.value))
     for name, compiled in definition.steps.items():
         yield from _edges(source, compiled, definition.steps)
-        yield from _back(source, compiled, graph, definition.used_edges)
+        yield from _back(source, compiled, graph)
         yield from _join_and_due(source, compiled)
         decided = [outcome for outcome, _ in compiled.decide]
         if len(set(decided)) < len(decided):
@@ -33,7 +33,9 @@ def graph_problems(source: Source) -> Iterator[Problem]:
 
 def _edges(source: Source, step: StepDef, steps: Mapping[str, StepDef]) -> Iterator[Problem]:
     for place, edge in enumerate(step.needs):
-        before = steps[edge.source]
+        before = steps.get(edge.source)
+        if before is None:
+            continue  # said already
         if edge.outcome and edge.outcome not in before.outcomes:
             message = f"{edge.source} never ends with {edge.outcome!r}; it ends with {', '.join(before.outcomes)}."
             yield source.problem(("steps", step.name, "needs", place), message)
@@ -42,7 +44,7 @@ def _edges(source: Source, step: StepDef, steps: Mapping[str, StepDef]) -> Itera
             yield source.problem(("steps", step.name, "needs", place), message)
 
 
-def _back(source: Source, step: StepDef, graph: Graph, used: frozenset[tuple[str, str]]) -> Iterator[Problem]:
+def _back(source: Source, step: StepDef, graph: Graph) -> Iterator[Problem]:
     for outcome, back in step.back.items():
         path: Path = ("steps", step.name, "outcomes", outcome)
         if outcome not in step.outcomes:
