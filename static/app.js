@@ -149,6 +149,12 @@
     say(`${said("failed")} (${event.detail.xhr.status}${id ? `, ${id}` : ""})`);
   });
   addEventListener("htmx:sendError", () => say(said("unreachable")));
+  addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target?.id !== "detail") return;
+    $("#inbox")?.classList.add("open"); // on a phone the item takes the place of the list
+    $("#detail").scrollTop = 0;
+    if (matchMedia("(width < 900px)").matches) scrollTo(0, 0);
+  });
   addEventListener("htmx:afterSettle", (event) => {
     restore(event.detail.elt);
     const first = $("[data-focus]", event.detail.elt);

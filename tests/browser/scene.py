@@ -112,7 +112,8 @@ def set_the_scene(*, quorum: int = 1, **agent: Any) -> Scene:
     unit = make_unit(name="Finance")
     queue = make_queue(unit=unit, name="Finance approvals")
     ada, ben = (
-        make_approver(queue, name=name, username=f"{name.lower()}{number}", password=PASSWORD) for name in ("Ada", "Ben")
+        make_approver(queue, name=name, username=f"{name.lower()}{number}", password=PASSWORD)
+        for name in ("Ada", "Ben")
     )
     uma = make_user(name="Uma Example")
     payer = make_agent(name="Payer", unit=unit, owner=uma, purpose="Pays invoices that are due.", **agent)

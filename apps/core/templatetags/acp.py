@@ -212,7 +212,7 @@ def plotly_url() -> str:
 
 @lru_cache(maxsize=1)
 def _has_small_bundle() -> bool:
-    return finders.find(SMALL) is not None
+    return bool(finders.find(SMALL))
 
 
 @register.simple_tag(takes_context=True)

@@ -65,11 +65,14 @@ class JsonNumber(forms.CharField):
 class JsonChoice(forms.ChoiceField):
     """One of the values that a schema lists, whatever their type."""
 
-    def __init__(self, *, values: list[Any], labels: list[str] | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, values: list[Any], labels: list[str] | None = None, blank: bool = False, **options: Any
+    ) -> None:
+        """``blank``: nothing is chosen beforehand, so that nobody sends a first choice unread."""
         self.values = values
         shown = labels or [value if isinstance(value, str) else json.dumps(value) for value in values]
-        blank = [] if options.get("required", True) else [("", "—")]
-        super().__init__(choices=[*blank, *((str(index), label) for index, label in enumerate(shown))], **options)
+        empty = [("", "—")] if blank or not options.get("required", True) else []
+        super().__init__(choices=[*empty, *((str(index), label) for index, label in enumerate(shown))], **options)
 
     def prepare_value(self, value: Any) -> Any:
         """The position of the value."""
@@ -189,13 +192,13 @@ def _form(
 def _field(schema: Mapping[str, Any], value: Any, *, label: str, required: bool) -> forms.Field:
     common: dict[str, Any] = {"label": label, "required": required, "help_text": schema.get("description", "")}
     if isinstance(schema.get("enum"), list):
-        return _choice(schema["enum"], common)
+        return _choice(schema["enum"], common, blank=value is ABSENT)
     kind = schema.get("type") or _type_of(value)
     match kind:
         case "integer" | "number":
             return JsonNumber(whole=kind == "integer", **common)
         case "boolean":
-            return _choice([True, False], common, [_("Yes"), _("No")])
+            return _choice([True, False], common, [_("Yes"), _("No")], blank=value is ABSENT)
         case "string":
             return forms.CharField(
                 strip=False,
@@ -208,8 +211,10 @@ def _field(schema: Mapping[str, Any], value: Any, *, label: str, required: bool)
             return JsonText(**common)
 
 
-def _choice(values: list[Any], common: dict[str, Any], labels: list[str] | None = None) -> forms.Field:
-    return JsonChoice(values=values, labels=labels, widget=forms.Select, **common)
+def _choice(
+    values: list[Any], common: dict[str, Any], labels: list[str] | None = None, *, blank: bool = False
+) -> forms.Field:
+    return JsonChoice(values=values, labels=labels, blank=blank, widget=forms.Select, **common)
 
 
 def _text_widget(schema: Mapping[str, Any], value: Any) -> forms.Widget:

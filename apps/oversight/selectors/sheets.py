@@ -10,6 +10,7 @@ from apps.agents.models import Action
 from apps.agents.rules import ActionState, EffectClass
 from apps.connectors.models import Operation
 from apps.connectors.rules import money_text
+from apps.core.differences import flattened
 from apps.core.models import User
 from apps.oversight.models import Escalation, EscalationGroup, Vote
 from apps.oversight.rules import EscalationState, VoteVerdict
@@ -70,7 +71,7 @@ class Sheet:
     @property
     def parameters(self) -> Any:
         """What is to be decided on: the action's parameters, or what the step was given."""
-        return self.item.values()
+        return ordered(self.item.values(), self.operation)
 
     @property
     def may_decide(self) -> bool:
@@ -104,8 +105,19 @@ class Sheet:
 
     @property
     def is_first_for_target(self) -> bool:
-        """Whether the agent never did this to this target."""
-        return bool(self.item.action and self.item.action.target and not self.history.same_target)
+        """Whether the agent did this before, and never to this target."""
+        return bool(
+            self.item.action and self.item.action.target and self.history.total and not self.history.same_target
+        )
+
+
+def ordered(values: Mapping[str, Any], operation: Operation | None) -> dict[str, Any]:
+    """What matters first: amount, currency, target, then what the schema requires. The database keeps no order."""
+    schema = operation.parameters if operation else {}
+    amount = (operation.amount or {}) if operation else {}
+    first = [amount.get("path"), amount.get("currency_path"), operation.target if operation else ""]
+    names = [*first, *schema.get("required", ()), *sorted(schema.get("properties", ())), *sorted(values)]
+    return {name: values[name] for name in dict.fromkeys(names) if name in values}
 
 
 def sheet_for(actor: User, item: Escalation) -> Sheet:
@@ -128,7 +140,7 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         comments=thread_for(actor, item),
         before=before,
         before_label=label,
-        notes=_notes(item, operation),
+        notes=_notes(item),
     )
 
 
@@ -150,12 +162,18 @@ def _before(item: Escalation) -> tuple[Any, str]:
     return None, ""
 
 
-def _notes(item: Escalation, operation: Operation | None) -> dict[str, str]:
-    """Amounts as people read them, by path."""
-    action = item.action
-    if action is None or action.amount_minor is None or operation is None or not operation.amount:
-        return {}
-    return {str(operation.amount.get("path", "")): f"= {money_text(action.amount_minor, action.currency)}"}
+def _notes(item: Escalation) -> dict[str, str]:
+    """Amounts as people read them, by path: integers in minor units with a currency beside or above them."""
+    leaves = flattened(item.values())
+    found = {}
+    for path, value in leaves.items():
+        if not path.endswith("_minor") or isinstance(value, bool) or not isinstance(value, int):
+            continue
+        above = path.rpartition(".")[0]
+        currency = leaves.get(f"{above}.currency".lstrip(".")) or leaves.get("currency")
+        if isinstance(currency, str):
+            found[path] = f"= {money_text(value, currency)}"
+    return found
 
 
 def _progress(actor: User, item: Escalation, votes: list[Vote]) -> list[Progress]:

@@ -24,7 +24,7 @@ from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors import allowed_for, counts_for, escalation_for, inbox_for, winner_for
 from apps.oversight.selectors.sheets import sheet_for
-from apps.oversight.views.detail import WHY_NOT, detail_context, query_of, schema_of
+from apps.oversight.views.detail import WHY_NOT, detail_context, query_of, schema_of, why_of
 from apps.oversight.views.inbox import item_page
 
 SAID = {
@@ -73,7 +73,7 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
 
 def signed_in_recently(request: Request) -> bool:
     """Whether this session gave a password or a code within the last five minutes."""
-    moments = [record["at"] for record in get_authentication_records(request)]
+    moments = [record["at"] for record in get_authentication_records(request, request.user)]
     return time.time() - max(moments, default=0) < STEP_UP_S
 
 
@@ -92,7 +92,7 @@ def _values(request: Request, item: Escalation, form: DecisionForm) -> ValueForm
         return answer_form(item.schema, item.options, request.POST)
     if request.POST.get("edit") and item.action:
         sheet = sheet_for(request.user, item)
-        return parameters_form(schema_of(sheet), item.action.parameters, request.POST)
+        return parameters_form(schema_of(sheet), sheet.parameters, request.POST)
     return None
 
 
@@ -192,7 +192,7 @@ def _after(request: Request, decided: Escalation, following: Escalation | None) 
     chosen = escalation_for(request.user, following.pk) if following else None
     context = {
         **(detail_context(request, chosen) if chosen else {"item": None, "sheet": None, "list_query": query}),
-        "decided": now,
+        "rows": _rows_on_screen(request, now, chosen),
         "said": _said(now),
         "counts": counts_for(request.user),
         "filters": InboxFilter(request.GET),
@@ -201,6 +201,13 @@ def _after(request: Request, decided: Escalation, following: Escalation | None) 
     response = render(request, "oversight/_after.html", context)
     response["HX-Push-Url"] = f"{path}{query}"
     return response
+
+
+def _rows_on_screen(request: Request, decided: Escalation, chosen: Escalation | None) -> list[Escalation]:
+    """The two rows that changed, as far as the list shows them."""
+    decided.why = why_of(decided)  # type: ignore[attr-defined] # what the row's second line says
+    shown = set(request.POST.getlist("shown"))
+    return [row for row in (decided, chosen) if row is not None and str(row.pk) in shown]
 
 
 def _said(item: Escalation) -> str:

@@ -30,6 +30,7 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
     """The context of ``_detail.html``. ``extra``: ``decision`` (the form as typed), ``problem``, ``panel``, forms."""
     sheet = sheet_for(request.user, item)
     panel = extra.get("panel") or request.GET.get("decide", "")
+    item.why = why_of(item)  # type: ignore[attr-defined] # what its row's second line says
     value, exponent = item.restated()
     context: dict[str, Any] = {
         "sheet": sheet,
@@ -53,10 +54,16 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
     return context
 
 
+def why_of(row: Escalation) -> str:
+    """Why a person is asked, in the rule's words; for steps and questions, what it is about."""
+    asking = [rule for rule in row.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
+    return str(asking[0].get("message") or row.consequence) if asking else row.consequence
+
+
 def query_of(request: Request) -> str:
     """The list's state (view, filters) as the links of an item carry it on."""
     params = request.GET.copy()
-    for name in ("after", "selected", "shown", "decide"):
+    for name in ("after", "selected", "shown", "since", "decide"):
         params.pop(name, None)
     return f"?{params.urlencode()}" if params else ""
 

@@ -1,5 +1,6 @@
 """The list and the item beside it. Each fragment lives at the address of its page."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
 from apps.core.http import Request, wants_fragment
@@ -16,11 +18,13 @@ from apps.oversight.forms import InboxFilter
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
 from apps.oversight.selectors import counts_for, escalation_for, escalations_for, inbox_for
-from apps.oversight.views.detail import detail_context, query_of
+from apps.oversight.views.detail import detail_context, query_of, why_of
 
 NEWEST_FIRST = ("-id",)
 BY_DUE_DATE = ("due_at", "id")
 MAX_SHOWN = 200
+MAX_ARRIVED = 99
+LATE_COMMIT = timedelta(seconds=3)
 
 
 @require_GET
@@ -82,12 +86,6 @@ def list_context(request: Request, filters: InboxFilter, page: Page[Escalation])
     }
 
 
-def why_of(row: Escalation) -> str:
-    """Why a person is asked, in the rule's words; for steps and questions, what it is about."""
-    asking = [rule for rule in row.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
-    return str(asking[0].get("message") or row.consequence) if asking else row.consequence
-
-
 def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escalation]:
     page = page_of(request, _rows(request.user, filters), order=_order(filters))
     if path and page.next_url:
@@ -107,11 +105,12 @@ def _rows(actor: User, filters: InboxFilter) -> Any:
 def _changes(request: Request, filters: InboxFilter) -> dict[str, Any]:
     """What is new behind the rows on the screen, and which of them ended meanwhile. Nothing on the screen moves."""
     shown = [key for key in map(_uuid, request.GET.getlist("shown")[:MAX_SHOWN]) if key]
-    fresh = _rows(request.user, filters).exclude(pk__in=shown).filter(pk__gt=max(shown, default=UUID(int=0)))
-    arrived = list(fresh.values_list("risk", flat=True)[:100]) if filters.wanted["view"] != InboxView.DECIDED else []
+    arrived = _arrived(request, filters, shown)
     selected = _uuid(request.GET.get("selected"))
     seen = [*shown, *([selected] if selected else [])]
     ended = list(escalations_for(request.user).filter(pk__in=seen).exclude(state=EscalationState.PENDING))
+    for row in ended:
+        row.why = why_of(row)  # type: ignore[attr-defined] # as above
     open_one = next((row for row in ended if row.pk == selected), None)
     return {
         **list_context(request, filters, Page([], None, is_first=True)),
@@ -122,6 +121,15 @@ def _changes(request: Request, filters: InboxFilter) -> dict[str, Any]:
         **_open_one(request, open_one),
         "selected": selected,
     }
+
+
+def _arrived(request: Request, filters: InboxFilter, shown: list[UUID]) -> list[str]:
+    """The risks of what came since the list was drawn; a transaction may commit a little after its row was born."""
+    since = parse_datetime(request.GET.get("since", ""))
+    if since is None or filters.wanted["view"] == InboxView.DECIDED:
+        return []
+    rows = _rows(request.user, filters).filter(created_at__gt=since - LATE_COMMIT).exclude(pk__in=shown)
+    return list(rows.values_list("risk", flat=True)[:MAX_ARRIVED])
 
 
 def _uuid(text: str | None) -> UUID | None:
