@@ -202,6 +202,8 @@ def known_params(request: Request, *names: str) -> None:
     known = {*names, "cursor", "limit", "format"}
     if unknown := sorted(set(request.query_params) - known):
         raise errors.InvalidError(errors={name: ["Unknown parameter."] for name in unknown})
+    if cut := [name for name, value in request.query_params.items() if "\x00" in value]:
+        raise errors.InvalidError(errors={name: ["The character U+0000."] for name in cut})
 
 
 def flatten(found: Any, path: str = "") -> dict[str, list[str]]:
