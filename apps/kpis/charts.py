@@ -16,6 +16,8 @@ BASELINE = "--series-4"
 SPARK_POINTS = 30
 MAX_TICKS = 9
 MARGIN = 10
+CALM = 0.25
+"""A sparkline spans at least this share of its highest value, so that small changes look small."""
 FAR = 3
 """A baseline this many times above everything else would flatten the chart; it is told in words instead."""
 
@@ -62,10 +64,12 @@ def band(
     band_name: str,
     y_title: str,
     baseline: Series | None = None,
+    top: float | None = None,
 ) -> Chart:
     """A line within a band: an interval, or the distance from median to 90th percentile.
 
-    Where either edge is missing the band is closed onto the line; where the line is, the band goes straight across.
+    Where either edge is missing the band is closed onto the line; where the line has a gap, both go straight across.
+    With ``top`` the axis ends there, and a band that few values make endless is cut off.
     """
     _check(labels)
     rows = zip(labels, middle.values, low, high, strict=True)
@@ -74,7 +78,10 @@ def band(
     lower = _edge(known, [under for _label, under, _over in closed], band_name)
     upper = {**_edge(known, [over for _label, _under, over in closed], band_name), "fill": "tonexty", "fillcolor": BAND}
     upper["showlegend"] = True
-    return _figure([lower, upper, _line(labels, middle), *_baseline(labels, baseline)], labels, y_title)
+    chart = _figure([lower, upper, _line(labels, middle), *_baseline(labels, baseline)], labels, y_title)
+    if top is not None:
+        chart["layout"]["yaxis"]["range"] = [0, top]
+    return chart
 
 
 def bars(labels: Sequence[str], series: Series, *, y_title: str, mean: Series | None = None) -> Chart:
@@ -108,8 +115,9 @@ def spark_points(values: Sequence[float | None], baseline: float | None = None) 
     heights = [value for _, value in known] + ([baseline] if baseline is not None else [])
     if baseline is not None and baseline > FAR * max(value for _, value in known):
         baseline, heights = None, heights[:-1]
-    low, high = min(0.0, *heights), max(heights)
-    spread = (high - low) or 1.0
+    high = max(heights)
+    spread = max(high - min(heights), abs(high) * CALM) or 1.0
+    low = max(min(0.0, *heights), high - spread)
     first, last = known[0][0], known[-1][0]
 
     def place(index: int, value: float) -> str:
@@ -142,6 +150,7 @@ def _line(labels: Sequence[str], series: Series) -> Chart:
         "x": list(labels),
         "y": list(series.values),
         "line": {"color": series.token, "width": 2.25, "dash": series.dash},
+        "connectgaps": True,
     }
     if trace["mode"] == "markers":
         trace["marker"] = {"color": series.token}

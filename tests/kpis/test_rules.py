@@ -29,7 +29,17 @@ from apps.kpis.rules.buckets import (
 from apps.kpis.rules.costs import TokenPrice, Tokens, human_cost_micro, human_time_ms, llm_cost_micro
 from apps.kpis.rules.definitions import ADDITIVE, CARDS, Kind, percentile_name, with_totals
 from apps.kpis.rules.facts import RunSeen, duration_ms, newest_by_id, sla_met_of
-from apps.kpis.rules.figures import Status, Trend, delta_of, figure_of, status_of, trend_of
+from apps.kpis.rules.figures import (
+    Figure,
+    Status,
+    Trend,
+    delta_of,
+    differs,
+    differs_from,
+    figure_of,
+    status_of,
+    trend_of,
+)
 from apps.kpis.rules.filters import FilterProblem, filter_of
 from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline
@@ -241,11 +251,32 @@ def test_colour_follows_good_and_bad_not_up_and_down() -> None:
     assert trend_of(Direction.UP, 0) == Trend.SAME
 
 
+def value(key: str, number: float | None, n: int = 100):
+    return Figure(DEFINITIONS[key], number, n, "EUR")
+
+
 def test_changes_are_in_points_money_or_per_cent() -> None:
-    assert delta_of(DEFINITIONS["error_rate"], 0.018, 0.042, "EUR").text == "−2.4 pp"  # type: ignore[union-attr]
-    assert delta_of(DEFINITIONS["cost_per_success_minor"], 74, 186, "EUR").text == "−1.12 EUR"  # type: ignore[union-attr]
-    assert delta_of(DEFINITIONS["throughput"], 1284, 792, "EUR").text == "+62.1%"  # type: ignore[union-attr]
-    assert delta_of(DEFINITIONS["throughput"], None, 792, "EUR") is None
+    for key, now, was, text in (
+        ("error_rate", 0.018, 0.042, "−2.4 pp"),
+        ("cost_per_success_minor", 74, 186, "−1.12 EUR"),
+        ("throughput", 1284, 792, "+62.1%"),
+    ):
+        delta = delta_of(value(key, now), now, was)
+        assert delta is not None
+        assert delta.text == text
+    assert delta_of(value("throughput", None), None, 792) is None
+
+
+def test_a_change_that_may_be_chance_is_neither_better_nor_worse() -> None:
+    assert differs(share(40, 1000), share(80, 1000))
+    assert not differs(share(4, 100), share(6, 100))
+    assert not differs(value("throughput", 100), value("throughput", 110))
+    assert differs(value("throughput", 100), value("throughput", 200))
+    assert not differs_from(value("throughput", 300), was=10.5, days=30)
+    assert differs_from(share(4, 1000), was=0.05, days=30)
+    unclear = delta_of(share(4, 100), 0.04, 0.06, clear=False)
+    assert unclear is not None
+    assert unclear.trend == Trend.UNCLEAR
 
 
 def share(numerator: int, denominator: int, key: str = "error_rate"):

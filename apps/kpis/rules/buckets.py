@@ -32,8 +32,11 @@ class RangeName(StrEnum):
     CUSTOM = "custom"
 
 
-RANGE_DAYS = {RangeName.DAYS_7: 7, RangeName.DAYS_30: 30, RangeName.WEEKS_12: 84, RangeName.QUARTER: 91}
+RANGE_DAYS = {RangeName.DAYS_7: 7, RangeName.DAYS_30: 30}
 """Whole local days, today included."""
+
+RANGE_WEEKS = {RangeName.WEEKS_12: 12, RangeName.QUARTER: 13}
+"""Whole ISO weeks, this one included: half a week at the edge would look like a fall."""
 
 LONGEST_DAYS = {BucketSize.HOUR: 2, BucketSize.DAY: 45, BucketSize.WEEK: 800}
 """Up to how many days a period is shown in buckets of this size, unless somebody asks otherwise."""
@@ -84,6 +87,8 @@ def named_period(name: RangeName, now: datetime, zone: ZoneInfo) -> Period:
         end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + HOUR
         return Period(end - DAY, end)
     today = local_day(now, zone)
+    if name in RANGE_WEEKS:
+        return day_period(first_day(today, BucketSize.WEEK) - DAY * 7 * (RANGE_WEEKS[name] - 1), today, zone)
     return day_period(today - DAY * (RANGE_DAYS.get(name, 30) - 1), today, zone)
 
 

@@ -1,12 +1,16 @@
 """From measures to figures: value, sample, interval, comparison, status."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 from apps.kpis.rules.definitions import DEFINITIONS, Definition, Direction, Kind, Measures, Unit, percentile_name
 from apps.kpis.rules.formats import count_text, duration_text, micro_per_minor, money_text, percent_text, signed
 from apps.kpis.rules.goals import TargetSeen
-from apps.kpis.rules.statistics import has_sample, percentile_has_sample, wilson_interval
+from apps.kpis.rules.statistics import Z95, has_sample, percentile_has_sample, wilson_interval
+
+CLEARLY = 0.25
+"""A relative change of a median or a cost below this may be chance: no interval says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,9 @@ class Status(StrEnum):
 
 
 class Trend(StrEnum):
-    """What a change means for this KPI."""
+    """What a change means for this KPI; ``unclear`` may be chance."""
 
+    UNCLEAR = "unclear"
     BETTER = "better"
     WORSE = "worse"
     SAME = "same"
@@ -128,12 +133,46 @@ def comparable(definition: Definition, value: float, days: float) -> float:
     return value / days if definition.per_day else value
 
 
-def delta_of(definition: Definition, now: float | None, was: float | None, currency: str) -> Delta | None:
-    """The change since ``was``: points for shares, money for money, per cent for all else; None without either."""
+def delta_of(figure: Figure, now: float | None, was: float | None, *, clear: bool = True) -> Delta | None:
+    """The change since ``was``: points for shares, money for money, per cent for all else; None without either.
+
+    A change that may be chance (``clear`` false) is neither better nor worse.
+    """
     if now is None or was is None:
         return None
     change = now - was
-    return Delta(_change_text(definition, change, was, currency), change > 0, trend_of(definition.direction, change))
+    trend = trend_of(figure.definition.direction, change)
+    if not clear and trend in {Trend.BETTER, Trend.WORSE}:
+        trend = Trend.UNCLEAR
+    return Delta(_change_text(figure.definition, change, was, figure.currency), change > 0, trend)
+
+
+def differs(now: Figure, was: Figure) -> bool:
+    """Whether two figures differ beyond chance.
+
+    Shares by Newcombe's interval of their difference (1998, method 10), counts as Poisson's, all else by a quarter.
+    """
+    if now.value is None or was.value is None:
+        return False
+    change = now.value - was.value
+    if now.definition.kind == Kind.COUNT:
+        return abs(change) > Z95 * math.sqrt(max(now.value + was.value, 1))
+    if now.low is None or now.high is None or was.low is None or was.high is None:
+        return abs(change) >= CLEARLY * max(abs(was.value), 1e-9)
+    under = math.hypot(now.value - now.low, was.high - was.value)
+    over = math.hypot(now.high - now.value, was.value - was.low)
+    return change - under > 0 or change + over < 0
+
+
+def differs_from(figure: Figure, was: float, days: float) -> bool:
+    """Whether a figure differs from a fixed value, such as a baseline, beyond chance. Counts are held per day."""
+    if figure.value is None:
+        return False
+    if figure.definition.kind == Kind.COUNT:
+        return abs(figure.value - was * days) > Z95 * math.sqrt(max(figure.value, 1))
+    if figure.low is None or figure.high is None:
+        return abs(comparable(figure.definition, figure.value, days) - was) >= CLEARLY * max(abs(was), 1e-9)
+    return not figure.low <= was <= figure.high
 
 
 def _change_text(definition: Definition, change: float, was: float, currency: str) -> str:

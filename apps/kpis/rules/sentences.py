@@ -1,12 +1,11 @@
 """What the numbers say, in words. English text for the catalogue with its values; whoever shows it translates it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from apps.kpis.rules.definitions import Definition, Unit, gettext_noop
-from apps.kpis.rules.figures import Figure, Trend, trend_of, value_text
+from apps.kpis.rules.figures import Figure, Trend, differs, trend_of, value_text
 from apps.kpis.rules.formats import count_text, exponent_of, money_text, percent_text
 from apps.kpis.rules.statistics import has_sample
 
@@ -14,8 +13,6 @@ FLAT = 0.01
 """A relative change below this is called none."""
 WORTH_SAYING = 0.1
 """A relative worsening below this is not worth a sentence."""
-CLEARLY = 0.25
-"""A relative change of a median below this may be chance: no interval says otherwise."""
 CROWDED = 0.5
 """One person with this share of the decisions is worth a sentence."""
 STOP_ERRORS, FIX_ERRORS, SCALE_ERRORS, ON_TIME = 0.1, 0.05, 0.03, 0.9
@@ -150,21 +147,6 @@ def _worsening(row: Compared) -> float:
     if trend_of(row.now.definition.direction, now - was) != Trend.WORSE or not differs(row.now, row.was):
         return 0.0
     return abs(now - was) / max(abs(was), 0.01)
-
-
-def differs(now: Figure, was: Figure) -> bool:
-    """Whether two figures differ beyond chance: shares by Newcombe's interval, all else by a quarter.
-
-    The interval is built from both Wilson intervals (Newcombe 1998, method 10).
-    """
-    if now.value is None or was.value is None:
-        return False
-    change = now.value - was.value
-    if now.low is None or now.high is None or was.low is None or was.high is None:
-        return abs(change) >= CLEARLY * max(abs(was.value), 1e-9)
-    under = math.hypot(now.value - now.low, was.high - was.value)
-    over = math.hypot(now.high - now.value, was.value - was.low)
-    return change - under > 0 or change + over < 0
 
 
 def finding_of(first: Figure, second: Figure, baseline: float | None) -> Sentence:

@@ -17,7 +17,17 @@ from apps.kpis.models import RunFact
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
-from apps.kpis.rules.figures import Delta, Figures, Status, comparable, delta_of, figures_of, value_text
+from apps.kpis.rules.figures import (
+    Delta,
+    Figures,
+    Status,
+    comparable,
+    delta_of,
+    differs,
+    differs_from,
+    figures_of,
+    value_text,
+)
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.formats import count_text
 from apps.kpis.rules.sentences import (
@@ -177,7 +187,7 @@ def _card(answer: Answer, key: str) -> Card:
         note=_("%(n)s a day") % {"n": count_text(round(total.daily, 1))} if definition.per_day and total.daily else "",
         n=count_text(figure.n),
         missing="" if figure.enough else _missing(figure.n),
-        delta=delta_of(definition, now, was, figure.currency) if figure.enough else None,
+        delta=delta_of(figure, now, was, clear=_is_clear(total, was, answer)) if figure.enough else None,
         was="" if was is None else _was_text(total, was, answer),
         was_source=total.baseline.source if total.baseline and answer.asked.compare == Compare.BASELINE else "",
         interval=interval_text(figure),
@@ -205,6 +215,14 @@ def _pair(total: Total, answer: Answer) -> tuple[float | None, float | None]:
             days = earlier.days_until(answer.as_of)
             return total.daily, None if was is None else comparable(total.figure.definition, was, days)
     return total.daily, None
+
+
+def _is_clear(total: Total, was: float | None, answer: Answer) -> bool:
+    if was is None:
+        return False
+    if answer.asked.compare == Compare.PREVIOUS and total.previous is not None:
+        return differs(total.figure, total.previous)
+    return differs_from(total.figure, was, answer.asked.period.days_until(answer.as_of))
 
 
 def _was_text(total: Total, was: float, answer: Answer) -> str:

@@ -28,6 +28,8 @@ from apps.kpis.selectors.kpis import Answer, Point
 
 OVERVIEW = "overview"
 WEEK_DAYS = 7
+FEW = 10
+"""The interval of fewer runs than this does not stretch the axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,8 @@ def _error_rate(answer: Answer) -> Drawing:
     kpi, scale = "error_rate", 0.01
     figures = [point.figures[kpi] for point in answer.series]
     shown = [not point.partial for point in answer.series]
+    was = _was(answer, kpi, scale)
+    tops = [max(one.value or 0, one.high if one.n >= FEW and one.high else 0) / scale for one in figures]
     chart = charts.band(
         _labels(answer),
         Series(_("Error rate"), _scaled(answer, kpi, scale), links=_links(answer, kpi)),
@@ -231,7 +235,8 @@ def _error_rate(answer: Answer) -> Drawing:
         ],
         band_name=_("95 % interval"),
         y_title="%",
-        baseline=_was(answer, kpi, scale),
+        baseline=was,
+        top=max([*tops, *(value or 0 for value in (was.values if was else ()))], default=0) * 1.1 or None,
     )
     columns = [
         _value(answer, kpi),
