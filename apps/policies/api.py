@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -38,13 +38,13 @@ class NewPolicyBody(PolicyBody):
     slug = serializers.SlugField(max_length=63)
 
 
-class CheckBody(StrictSerializer):
+class CheckPolicyBody(StrictSerializer):
     """Rules to check; without them, the latest version."""
 
     rules = RulesField(required=False)
 
 
-class PublishBody(StrictSerializer):
+class PublishPolicyBody(StrictSerializer):
     """Which version; without it, the latest."""
 
     version = StrictInteger(min_value=1, required=False)
@@ -75,7 +75,7 @@ class PolicyPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
-class VersionLine(serializers.Serializer[Any]):
+class PolicyVersionLine(serializers.Serializer[Any]):
     """One version of a policy."""
 
     number = serializers.IntegerField()
@@ -86,14 +86,14 @@ class VersionLine(serializers.Serializer[Any]):
     rules = serializers.JSONField()
 
 
-class VersionPage(serializers.Serializer[Any]):
+class PolicyVersionPage(serializers.Serializer[Any]):
     """A page of versions."""
 
-    results = VersionLine(many=True)
+    results = PolicyVersionLine(many=True)
     next = serializers.CharField(allow_null=True)
 
 
-class FindingSerializer(serializers.Serializer[Any]):
+class PolicyFindingSerializer(serializers.Serializer[Any]):
     """What a check found. Warnings refuse nothing."""
 
     field = serializers.CharField()
@@ -104,14 +104,14 @@ class FindingSerializer(serializers.Serializer[Any]):
     column = serializers.IntegerField(required=False)
 
 
-class CheckAnswer(serializers.Serializer[Any]):
+class PolicyCheckAnswer(serializers.Serializer[Any]):
     """Whether the rules could be published, and all that was found."""
 
     ok = serializers.BooleanField()
-    findings = FindingSerializer(many=True)
+    findings = PolicyFindingSerializer(many=True)
 
 
-class Published(serializers.Serializer[Any]):
+class PublishedPolicy(serializers.Serializer[Any]):
     """The release that judges from now on."""
 
     slug = serializers.CharField()
@@ -141,7 +141,7 @@ def policy_json(actor: User, policy: Policy) -> dict[str, Any]:
 
 
 def version_json(version: PolicyVersion) -> dict[str, Any]:
-    """The version as ``VersionLine`` describes it."""
+    """The version as ``PolicyVersionLine`` describes it."""
     names = ("number", "unit", "digest", "created_at", "rules")
     return {**{name: getattr(version, name) for name in names}, "author": version.author.username}
 
@@ -159,7 +159,11 @@ def unit_of(actor: User, slug: str | None) -> BusinessUnit | None:
 class Policies(PlaneView):
     """``/policies/``."""
 
-    @extend_schema(operation_id="list_policies", responses={200: PolicyPage, **PROBLEMS})
+    @extend_schema(
+        operation_id="list_policies",
+        responses={200: PolicyPage, **PROBLEMS},
+        parameters=[OpenApiParameter(name, str) for name in ("state", "unit", "q", "cursor", "limit")],
+    )
     def get(self, request: Request) -> Response:
         """Policies that you may see, by slug; filters ``state``, ``unit``, ``q``."""
         known_params(request, "state", "unit", "q")
@@ -223,7 +227,11 @@ class PolicyDetail(PlaneView):
 class PolicyVersions(PlaneView):
     """``/policies/{slug}/versions/``."""
 
-    @extend_schema(operation_id="list_policy_versions", responses={200: VersionPage, **PROBLEMS})
+    @extend_schema(
+        operation_id="list_policy_versions",
+        responses={200: PolicyVersionPage, **PROBLEMS},
+        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+    )
     def get(self, request: Request, slug: str) -> Response:
         """Versions, newest first."""
         policy = policy_for(self.actor, slug)
@@ -233,12 +241,12 @@ class PolicyVersions(PlaneView):
 class PolicyCheck(PlaneView):
     """``/policies/{slug}/check/``."""
 
-    @extend_schema(operation_id="check_policy", request=CheckBody, responses={200: CheckAnswer, **PROBLEMS})
+    @extend_schema(operation_id="check_policy", request=CheckPolicyBody, responses={200: PolicyCheckAnswer, **PROBLEMS})
     def post(self, request: Request, slug: str) -> Response:
         """Compile every rule and look up what it names; nothing changes."""
         policy = policy_for(self.actor, slug)
         stored = policy.latest.rules if policy.latest else []
-        found = check_policy(self.actor, rules=self.body(CheckBody).get("rules", stored))
+        found = check_policy(self.actor, rules=self.body(CheckPolicyBody).get("rules", stored))
         ok = all(finding.is_warning for finding in found)
         return Response({"ok": ok, "findings": [finding.as_json() for finding in found]})
 
@@ -246,11 +254,13 @@ class PolicyCheck(PlaneView):
 class PolicyPublish(PlaneView):
     """``/policies/{slug}/publish/``."""
 
-    @extend_schema(operation_id="publish_policy", request=PublishBody, responses={200: Published, **PROBLEMS})
+    @extend_schema(
+        operation_id="publish_policy", request=PublishPolicyBody, responses={200: PublishedPolicy, **PROBLEMS}
+    )
     def post(self, request: Request, slug: str) -> Response:
         """Put a version in force: a new release, which judges the next request."""
         policy = policy_for(self.actor, slug, perm=PUBLISH)
-        version = self.body(PublishBody).get("version")
+        version = self.body(PublishPolicyBody).get("version")
 
         def answer() -> tuple[int, Any]:
             release = publish_policy(self.actor, policy=policy, version=version)

@@ -478,6 +478,7 @@ class TestDocuments:
             (rule(obligations={"expires_in": 3600}), "rules.0.obligations.expires_in"),
             (rule(obligations={"expires_in": "4 hours"}), "rules.0.obligations.expires_in"),
             (rule(obligations={"expires_in": "0h"}), "rules.0.obligations.expires_in"),
+            (rule(obligations={"hold": "9999999w"}), "rules.0.obligations.hold"),
             (rule(obligations={"step_up": 1}), "rules.0.obligations.step_up"),
             (rule(obligations={"limit": 5}), "rules.0.obligations.limit"),
             (rule(obligations={"limit": {"amount_minor": -1}}), "rules.0.obligations.limit"),

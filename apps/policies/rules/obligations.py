@@ -14,6 +14,7 @@ from typing import Any
 _DURATION = re.compile(r"^([1-9]\d{0,6})([smhdw])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 MAX_QUORUM = 20
+MAX_SECONDS = 366 * 86_400
 
 
 class Exclusion(StrEnum):
@@ -130,7 +131,10 @@ def seconds_of(field: str, raw: object) -> int:
     match = _DURATION.match(raw) if isinstance(raw, str) else None
     if match is None:
         raise DocumentError(field, "A duration is wanted, such as 30m, 4h or 2d.")
-    return int(match[1]) * _SECONDS[match[2]]
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if seconds > MAX_SECONDS:
+        raise DocumentError(field, "At most 366d.")
+    return seconds
 
 
 def _quorums(raw: object) -> tuple[Quorum, ...]:
