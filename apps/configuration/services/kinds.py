@@ -36,7 +36,6 @@ from apps.workflows.services.definitions import publish_document
 from apps.workflows.services.permissions import set_agent_workflows
 
 CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
-DAY_ONE = "2000-01-01"
 SPEC = tuple(OperationSpec.__dataclass_fields__)
 
 
@@ -256,7 +255,7 @@ def apply_target(actor: User, document: Document) -> str:
 def apply_baseline(actor: User, document: Document) -> str:
     """A baseline; without a slug it is the one of its workflow, KPI and day."""
     value = document.source.value
-    workflow, since = value.get("workflow") or "", day_of(value.get("from", DAY_ONE))
+    workflow, since = value.get("workflow") or "", day_of(value["from"])
     rows = Baseline.objects.filter(workflow=workflow, kpi=value["kpi"], valid_from=since)
     same = rows.first() if "slug" not in value else None
     return save_baseline(
