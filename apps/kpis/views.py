@@ -19,7 +19,7 @@ from apps.kpis.rules.buckets import local_day, named_period
 from apps.kpis.rules.definitions import Behind
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import behind_for, definition_for
-from apps.kpis.selectors.dashboards import dashboard_for, line_heads_for, workflows_for
+from apps.kpis.selectors.dashboards import dashboard_for, line_heads_for, version_heads_for, workflows_for
 from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for
 
 PAGE = 50
@@ -86,8 +86,14 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
     """The overview, or one workflow's page."""
     asked = _asked(request, slug)
     page = dashboard_for(request.user, slug, asked)
-    heads = line_heads_for(request.user)
-    return render(request, "kpis/dashboard.html", {"page": page, "asked": asked, "heads": heads, **_controls(asked)})
+    context = {
+        "page": page,
+        "asked": asked,
+        "heads": line_heads_for(request.user),
+        "version_heads": version_heads_for(request.user),
+        **_controls(asked),
+    }
+    return render(request, "kpis/dashboard.html", context)
 
 
 @require_GET

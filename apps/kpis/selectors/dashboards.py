@@ -1,7 +1,9 @@
 """A dashboard: three sentences, seven cards, six charts, one line per workflow. All from one answer."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
+from django.db.models import Min
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -15,6 +17,7 @@ from apps.halts.selectors import engaged_for
 from apps.kpis import charts
 from apps.kpis.models import RunFact
 from apps.kpis.models.clock import reporting_currency
+from apps.kpis.models.measures import within
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
 from apps.kpis.rules.figures import (
@@ -29,7 +32,7 @@ from apps.kpis.rules.figures import (
     value_text,
 )
 from apps.kpis.rules.filters import Compare, KpiFilter
-from apps.kpis.rules.formats import count_text
+from apps.kpis.rules.formats import DASH, count_text
 from apps.kpis.rules.sentences import (
     Compared,
     RiskCounts,
@@ -44,7 +47,7 @@ from apps.kpis.rules.sentences import (
 from apps.kpis.rules.statistics import SMALL_N
 from apps.kpis.selectors.drawings import OVERVIEW, Drawing, drawings_for, page_of_kpi, said
 from apps.kpis.selectors.kpis import Answer, Total, busiest_share_for, holds_simulated_for, kpis_for, unpriced_for
-from apps.kpis.selectors.reading import VIEW
+from apps.kpis.selectors.reading import VIEW, Reader
 from apps.workflows.models import Workflow
 
 WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adherence", "escalation_rate")
@@ -93,6 +96,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a workflow: since when its runs end, and how they do."""
+
+    number: int
+    since: datetime
+    figures: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Dashboard:
     """Everything on the page."""
 
@@ -103,6 +115,7 @@ class Dashboard:
     cards: list[Card]
     drawings: list[Drawing]
     lines: list[Line]
+    versions: list[Version]
     places: list[tuple[str, str, bool]]
     units: list[tuple[str, str]]
     earlier: str
@@ -130,6 +143,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         cards=[_card(answer, key) for key in CARDS],
         drawings=drawings_for(actor, answer),
         lines=[] if slug != OVERVIEW else _lines(answer, names),
+        versions=[] if slug == OVERVIEW else _versions(actor, answer),
         places=_places(slug, names, asked),
         units=_units(actor),
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
@@ -292,6 +306,34 @@ def _lines(answer: Answer, names: dict[str, str]) -> list[Line]:
         shown = [(key, figures[key].text) for key in ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")]
         lines.append(Line(names.get(slug, _said_slug(slug)), verdict, said(why), shown, href))
     return lines
+
+
+VERSIONED = ("throughput", "cycle_time_p50_s", "error_rate", "no_touch_rate", "rework_rate", "cost_per_success_minor")
+
+
+def _versions(actor: User, answer: Answer) -> list[Version]:
+    """The workflow's versions side by side: value, interval and sample of each figure."""
+    reader = Reader(actor, answer.asked, [])
+    ended = reader.runs.filter(within("finished_at", answer.asked.period)).order_by()
+    since = dict(ended.values_list("version").annotate(first=Min("finished_at")))
+    found = []
+    for number, row in reader.by_version(answer.asked.period).items():
+        figures = figures_of(row, reporting_currency())
+        shown = [
+            (
+                figures[key].text if figures[key].enough else DASH,
+                interval_text(figures[key]),
+                count_text(figures[key].n),
+            )
+            for key in VERSIONED
+        ]
+        found.append(Version(number, since[number], shown))
+    return found
+
+
+def version_heads_for(actor: User) -> list[str]:
+    """The names of the columns of ``Version.figures``."""
+    return [_(DEFINITIONS[key].label) for key in VERSIONED] if actor.is_active else []
 
 
 def line_heads_for(actor: User) -> list[str]:

@@ -119,6 +119,15 @@ class Reader:
                 rows.setdefault(workflow, [_blank() for _ in periods])[at].update(measures)
         return {workflow: [with_totals(row) for row in parts] for workflow, parts in sorted(rows.items())}
 
+    def by_version(self, period: Period) -> dict[int, Row]:
+        """The measures of runs of each version in ``period``, newest first. Decisions and spend have no version."""
+        rows: dict[int, Row] = {}
+        for measures in (RUN_MEASURES, RUN_PERCENTILES):
+            for (_at, version), row in grouped(self.runs, "finished_at", [period], measures, ("version",)).items():
+                named = row if measures is RUN_MEASURES else _named(row)
+                rows.setdefault(version, _blank()).update(named)
+        return {version: with_totals(row) for version, row in sorted(rows.items(), reverse=True)}
+
     def _additive(self, periods: Sequence[Period], by: tuple[str, ...] = ()) -> Found:
         if answered_by_rollups(self.asked, periods, reporting_zone()):
             return self._from_rollups(periods, by)
