@@ -48,13 +48,13 @@ def test_an_agent_asks_a_person_approves_and_the_erp_has_it_once(plane: LivePlan
         waiting = eventually(
             lambda: [
                 one
-                for one in listed(agent, "/actions/?state=pending_approval&operation=erp.pay_invoice")
+                for one in listed(agent, "/api/v1/actions/?state=pending_approval&operation=erp.pay_invoice")
                 if one["parameters"]["number"] == "INV-1003"
             ],
             what="a payment that waits",
         )[0]
         small = eventually(
-            lambda: listed(agent, "/actions/?state=succeeded&operation=erp.pay_invoice"),
+            lambda: listed(agent, "/api/v1/actions/?state=succeeded&operation=erp.pay_invoice"),
             what="the small payment",
         )[0]
     assert small["parameters"]["number"] == "INV-1001"
@@ -63,16 +63,16 @@ def test_an_agent_asks_a_person_approves_and_the_erp_has_it_once(plane: LivePlan
     assert payments(plane, "/INV-1003/pay") == []
 
     # B: a person sees the consequence in the plane's words
-    with plane.browser("ada") as ada:
+    with plane.person("ada") as ada:
         page = ada.get(waiting["escalation"]["url"])
     assert page.status_code == 200
     assert "Will pay 12,400.00 EUR to V-104" in page.text
 
     # C: she approves; a colleague who comes second hears who was first
     with plane.person("ada") as first, plane.person("ben") as second:
-        detail = first.get(f"/escalations/{waiting['escalation']['id']}/").json()
+        detail = first.get(f"/api/v1/escalations/{waiting['escalation']['id']}/").json()
         decision = {"verdict": "approve", "version": detail["version"], "view_hash": detail["view_hash"]}
-        path = f"/escalations/{detail['id']}/decision/"
+        path = f"/api/v1/escalations/{detail['id']}/decision/"
         assert first.post(path, json=decision).status_code == 200
         late = second.post(path, json=decision)
     assert late.status_code == 409
@@ -80,9 +80,9 @@ def test_an_agent_asks_a_person_approves_and_the_erp_has_it_once(plane: LivePlan
 
     # D: the work resumes; the ERP has it, once
     with plane.agent("payables") as agent:
-        done = agent.get(f"/actions/{waiting['id']}/?wait=20&state=pending_approval").json()
+        done = agent.get(f"/api/v1/actions/{waiting['id']}/?wait=20&state=pending_approval").json()
         done = eventually(
-            lambda: (found := agent.get(f"/actions/{waiting['id']}/").json())["state"] == "succeeded" and found,
+            lambda: (found := agent.get(f"/api/v1/actions/{waiting['id']}/").json())["state"] == "succeeded" and found,
             what="the payment",
         )
     assert done["result"]["for"] == "invoice INV-1003"
@@ -92,7 +92,7 @@ def test_an_agent_asks_a_person_approves_and_the_erp_has_it_once(plane: LivePlan
 
     # The ledger tells it as one story
     with plane.person("aud") as auditor:
-        names = [entry["name"] for entry in listed(auditor, f"/audit/entries/?trail={waiting['id']}&limit=100")]
+        names = [entry["name"] for entry in listed(auditor, f"/api/v1/audit/entries/?trail={waiting['id']}&limit=100")]
     assert {"action.proposed", "escalation.pending", "vote.cast", "escalation.approved", "action.succeeded"} <= set(
         names
     )
@@ -101,13 +101,13 @@ def test_an_agent_asks_a_person_approves_and_the_erp_has_it_once(plane: LivePlan
 def test_a_declaration_runs_from_its_start_to_the_figures(plane: LivePlane) -> None:
     with plane.agent("front-desk") as desk:
         started = desk.post(
-            "/runs/",
+            "/api/v1/runs/",
             json={"workflow": "expense-declaration", "input": DECLARATION},
             headers={"Idempotency-Key": "declaration-77"},
         )
         assert started.status_code == 201, started.text
         again = desk.post(
-            "/runs/",
+            "/api/v1/runs/",
             json={"workflow": "expense-declaration", "input": DECLARATION},
             headers={"Idempotency-Key": "declaration-77-again"},
         )
@@ -117,16 +117,16 @@ def test_a_declaration_runs_from_its_start_to_the_figures(plane: LivePlane) -> N
 
     with plane.person("ada") as ada:
         item = eventually(
-            lambda: [one for one in listed(ada, "/escalations/?state=pending") if one["run"] == run_id],
+            lambda: [one for one in listed(ada, "/api/v1/escalations/?state=pending") if one["run"] == run_id],
             what="the approval",
         )[0]
         decided = ada.post(
-            f"/escalations/{item['id']}/decision/", json={"verdict": "approve", "version": item["version"]}
+            f"/api/v1/escalations/{item['id']}/decision/", json={"verdict": "approve", "version": item["version"]}
         )
         assert decided.status_code == 200, decided.text
     with plane.person("olga") as olga:
         run = eventually(
-            lambda: (found := olga.get(f"/runs/{run_id}/").json())["state"] == "succeeded" and found,
+            lambda: (found := olga.get(f"/api/v1/runs/{run_id}/").json())["state"] == "succeeded" and found,
             what="the run's end",
         )
     assert {step["name"]: step["state"] for step in run["steps"]} == {
@@ -142,7 +142,8 @@ def test_a_declaration_runs_from_its_start_to_the_figures(plane: LivePlane) -> N
     with plane.person("eve") as eve:
         figures = eventually(
             lambda: (
-                (found := eve.get("/kpis/?workflow=expense-declaration").json()["totals"])["throughput"]["value"] == 1
+                (found := eve.get("/api/v1/kpis/?workflow=expense-declaration").json()["totals"])["throughput"]["value"]
+                == 1
                 and found
             ),
             what="the figures",

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -111,43 +110,20 @@ class LivePlane:
     def key_of(self, agent: str) -> str:
         return str(json.loads((self.folder / "agent-keys.json").read_text())[agent])
 
-    def api(self, key: str) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=40)
-
     def agent(self, slug: str) -> httpx.Client:
-        return self.api(self.key_of(slug))
+        headers = {"Authorization": f"Bearer {self.key_of(slug)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=40)
 
-    def person(self, username: str) -> httpx.Client:
-        return self.api(self.manage("create_token", username).strip())
-
-    def browser(self, username: str, password: str = "demo-demo") -> "Browser":
-        return Browser(self.url, username, password)
-
-
-class Browser:
-    """A person's session, as a browser without JavaScript has it."""
-
-    def __init__(self, url: str, username: str, password: str) -> None:
-        self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=40)
-        page = self.http.get("/accounts/login/")
-        fields = {"login": username, "password": password, "csrfmiddlewaretoken": _token(page.text)}
-        answer = self.http.post("/accounts/login/", data=fields, headers={"Referer": url})
-        assert answer.url.path != "/accounts/login/", "signing in failed"
-
-    def __enter__(self) -> "Browser":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.close()
-
-    def get(self, path: str) -> httpx.Response:
-        return self.http.get(path)
-
-    def post(self, path: str, **fields: Any) -> httpx.Response:
-        """Send a form with the session's token, as the page would."""
-        sent = {**fields, "csrfmiddlewaretoken": self.http.cookies["csrftoken"]}
-        return self.http.post(path, data=sent, headers={"Referer": str(self.http.base_url)})
+    @contextmanager
+    def person(self, username: str, password: str = "demo-demo") -> Iterator[httpx.Client]:
+        """A person's signed-in session, good for pages and, with its token, for the API."""
+        with httpx.Client(base_url=self.url, follow_redirects=True, timeout=40) as client:
+            page = client.get("/accounts/login/")
+            fields = {"login": username, "password": password, "csrfmiddlewaretoken": _token(page.text)}
+            answer = client.post("/accounts/login/", data=fields)
+            assert answer.url.path != "/accounts/login/", "signing in failed"
+            client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
+            yield client
 
 
 def _token(page: str) -> str:
