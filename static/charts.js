@@ -26,10 +26,13 @@
 
   let library;
   const plotly = () => library ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
+    const script = document.createElement("script"), append = document.head.appendChild;
+    // The full bundle adds a sheet for maps, which we have none of and the policy of pages refuses: spare it the try.
+    document.head.appendChild = (node) => node.tagName === "STYLE" ? node : append.call(document.head, node);
+    const restore = () => { delete document.head.appendChild; };
     script.src = document.body.dataset.plotly;
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = reject;
+    script.onload = () => { restore(); resolve(window.Plotly); };
+    script.onerror = (event) => { restore(); reject(event); };
     document.head.append(script);
   });
 
