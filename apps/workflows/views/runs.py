@@ -53,7 +53,7 @@ def runs(request: Request) -> HttpResponse:
         "asked": asked,
         "filtered": any(asked.values()),
         "states": _state_links(asked["state"]),
-        "workflows": workflows_for(request.user).only("slug", "name"),
+        "workflows": workflows_for(request.user),
         "now": timezone.now(),
     }
     return render(request, "workflows/_runs.html" if wants_fragment(request) else "workflows/runs.html", context)
