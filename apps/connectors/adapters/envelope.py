@@ -98,13 +98,19 @@ def master_keys() -> tuple[MasterKey, ...]:
     made in the data folder. Raises UnavailableError where there is none.
     """
     text = settings.ACP_ENCRYPTION_KEY
-    if not text and settings.ACP_ENCRYPTION_KEY_FILE:
-        text = Path(settings.ACP_ENCRYPTION_KEY_FILE).read_text(encoding="ascii")
-    if not text and settings.ACP_ENVIRONMENT == "development":
-        text = _made_key(Path(settings.ACP_DATA_DIR) / "encryption.key")
-    if not text:
+    try:
+        if not text and settings.ACP_ENCRYPTION_KEY_FILE:
+            text = Path(settings.ACP_ENCRYPTION_KEY_FILE).read_text(encoding="ascii")
+        if not text and settings.ACP_ENVIRONMENT == "development":
+            text = _made_key(Path(settings.ACP_DATA_DIR) / "encryption.key")
+        found = _parsed(text)
+    except OSError as error:
+        raise UnavailableError(f"The encryption key's file cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UnavailableError("The encryption key is not 32 bytes in base 64 or hex.") from error
+    if not found:
         raise UnavailableError("There is no ACP_ENCRYPTION_KEY: secrets can neither be kept nor used.")
-    return _parsed(text)
+    return found
 
 
 def _made_key(path: Path) -> str:
