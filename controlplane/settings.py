@@ -10,6 +10,10 @@ import django_stubs_ext
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.agents.rules import ActionState, AgentState, Execution
+from apps.connectors.rules import ConnectorState, ExecutedBy
+from apps.oversight.rules import EscalationState, Kind
+from apps.workflows.rules.states import RunState
 from controlplane import embedded
 from controlplane.celery import app as celery_app  # whoever has the settings can wake the workers
 from controlplane.reactions import LIVE_TOPICS, PROJECTIONS, REACTIONS
@@ -238,6 +242,16 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ActionStateEnum": [state.value for state in ActionState],
+        "AgentStateEnum": [state.value for state in AgentState],
+        "EscalationStateEnum": [state.value for state in EscalationState],
+        "EscalationKindEnum": [kind.value for kind in Kind],
+        "RunStateEnum": [state.value for state in RunState],
+        "ExecutionEnum": [execution.value for execution in Execution],
+        "ExecutedByEnum": [execution.value for execution in ExecutedBy],
+        "ConnectorStateEnum": [state.value for state in ConnectorState],
+    },
 }
 
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)

@@ -8,8 +8,9 @@ from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 
+from apps.console.views.docs import docs
 from controlplane import probes
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -20,7 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", RedirectView.as_view(url="/accounts/login/?next=/admin/"), name="admin-login"),
     path("admin/", admin.site.urls),
     path("api/v1/schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),
-    path("api/docs/", login_not_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
+    path("api/docs/", docs, name="docs"),
 ]
 for app in settings.INSTALLED_APPS:
     if app.startswith("apps.") and find_spec(f"{app}.urls"):

@@ -81,7 +81,7 @@ def test_actions_are_filtered_by_the_address(client):
 def test_an_agents_page_says_what_it_may_must_ask_and_may_never(client):
     desk, other = make_desk(), make_operation()
     page = sign_in(client, make_admin()).get(f"/agents/{desk.agent.slug}/").content.decode()
-    for words in ("May, within limits", "1,000.00", "100,000.00", other.slug):
+    for words in ("May, and must ask above its limits", "1,000.00", "100,000.00", other.slug):
         assert words in page
 
 

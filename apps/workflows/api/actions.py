@@ -147,7 +147,7 @@ class OutcomeSerializer(StrictSerializer):
     currency = Text(max_length=3, required=False)
 
 
-class ReasonSerializer(StrictSerializer):
+class CancelBody(StrictSerializer):
     """Why."""
 
     reason = Text(max_length=2000, required=False, allow_blank=True)
@@ -272,13 +272,13 @@ class ActionCancel(PlaneView):
     """``/actions/{id}/cancel/``."""
 
     @extend_schema(
-        operation_id="cancel_action", request=ReasonSerializer, responses={200: ActionSerializer, **PROBLEMS}
+        operation_id="cancel_action", request=CancelBody, responses={200: ActionSerializer, **PROBLEMS}
     )
     def post(self, request: Request, action_id: UUID) -> Response:
         """Take an action back before it runs."""
         require_agent(self.actor)
         action = action_for(self.actor, action_id)
-        reason = self.body(ReasonSerializer).get("reason", "")
+        reason = self.body(CancelBody).get("reason", "")
 
         def answer() -> tuple[int, Any]:
             return 200, action_json(self.actor, cancel_action(self.actor, action=action, reason=reason))
@@ -322,13 +322,13 @@ class ActionOutcome(PlaneView):
         return self.once(answer)
 
 
-class CommentBody(StrictSerializer):
+class ActionCommentBody(StrictSerializer):
     """The agent's words in the thread."""
 
     text = Text(max_length=10_000)
 
 
-class CommentSerializer(serializers.Serializer[Any]):
+class ActionCommentSerializer(serializers.Serializer[Any]):
     """One comment."""
 
     id = serializers.UUIDField()
@@ -339,12 +339,12 @@ class CommentSerializer(serializers.Serializer[Any]):
 class ActionComments(PlaneView):
     """``/actions/{id}/comments/``."""
 
-    @extend_schema(operation_id="comment_action", request=CommentBody, responses={201: CommentSerializer, **PROBLEMS})
+    @extend_schema(operation_id="comment_action", request=ActionCommentBody, responses={201: ActionCommentSerializer, **PROBLEMS})
     def post(self, request: Request, action_id: UUID) -> Response:
         """Answer a question in the thread of the item that waits for people."""
         require_agent(self.actor)
         action = action_for(self.actor, action_id)
-        text = self.body(CommentBody)["text"]
+        text = self.body(ActionCommentBody)["text"]
 
         def answer() -> tuple[int, Any]:
             comment = answer_comment(self.actor, action=action, text=text)
