@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from apps.agents.rules import ActionState, AgentState, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
 from apps.oversight.rules import EscalationState, Kind
+from apps.policies.rules import PolicyState
 from apps.workflows.rules.states import RunState
 from controlplane import embedded
 from controlplane.celery import app as celery_app  # whoever has the settings can wake the workers
@@ -247,6 +248,7 @@ SPECTACULAR_SETTINGS = {
         "AgentStateEnum": [state.value for state in AgentState],
         "EscalationStateEnum": [state.value for state in EscalationState],
         "EscalationKindEnum": [kind.value for kind in Kind],
+        "PolicyStateEnum": [state.value for state in PolicyState],
         "RunStateEnum": [state.value for state in RunState],
         "ExecutionEnum": [execution.value for execution in Execution],
         "ExecutedByEnum": [execution.value for execution in ExecutedBy],
