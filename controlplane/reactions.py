@@ -29,7 +29,10 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }
 
-PROJECTIONS: Mapping[str, str] = {"kpis": "apps.kpis.tasks.fold_entries"}
+PROJECTIONS: Mapping[str, str] = {
+    "kpis": "apps.kpis.tasks.fold_entries",
+    "policies": "apps.policies.tasks.fold_entries",
+}
 
 LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "action": ("action:{subject}", "actions"),

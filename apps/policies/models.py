@@ -70,3 +70,28 @@ class Release(Record):
 
     def __str__(self) -> str:
         return f"Release {self.number}"
+
+
+class RuleDay(models.Model):
+    """What one rule did on one day (UTC), folded from the ledger; with an empty ``rule``, what its whole policy did.
+
+    A policy's line counts each action once, however many of its rules matched.
+    """
+
+    policy = models.CharField(max_length=63)
+    rule = models.CharField(max_length=63, blank=True)
+    day = models.DateField()
+    allowed = models.PositiveIntegerField(default=0)
+    asked = models.PositiveIntegerField(default=0)
+    denied = models.PositiveIntegerField(default=0)
+    approved = models.PositiveIntegerField(default=0)
+    rejected = models.PositiveIntegerField(default=0)
+    changes_requested = models.PositiveIntegerField(default=0)
+    expired = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["policy", "rule", "day"], name="rule_day_once")]
+        indexes = [models.Index(fields=["day"], name="rule_day_by_day")]
+
+    def __str__(self) -> str:
+        return f"{self.policy}/{self.rule} {self.day}"

@@ -1,14 +1,22 @@
 """Who sees which policy, rules in words, and what rules did."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import transaction
+from django.utils import timezone
 
+from apps.agents.models import Action
+from apps.audit.models import Entry
+from apps.audit.services import advance, record
 from apps.core.errors import NotFoundError
+from apps.policies.models import RuleDay
 from apps.policies.rules import read_rules
 from apps.policies.rules.verdicts import compile_rule
 from apps.policies.selectors import (
+    RuleNumbers,
     matched_rules_for,
     policies_for,
     policy_for,
@@ -18,7 +26,7 @@ from apps.policies.selectors import (
     rules_about_for,
 )
 from apps.policies.selectors.sentences import sentence_of
-from apps.policies.services import evaluate_action, retire_policy
+from apps.policies.services import count_entries, evaluate_action, retire_policy
 from tests.factories.access import make_admin, make_holder, make_queue, make_unit, make_user
 from tests.factories.agents import make_action, make_agent
 from tests.factories.policies import make_facts, make_policy, make_rule
@@ -136,50 +144,72 @@ class TestRulesInWords:
         assert release_number() == 2
 
 
+def told() -> int:
+    """Fold the whole ledger, as the projection does from its beginning."""
+    return count_entries(entries=list(Entry.objects.order_by("id")))
+
+
 @pytest.mark.django_db
 class TestNumbers:
-    def verdict(self, effect: str, *rules: str) -> dict[str, Any]:
-        return {"effect": effect, "rules": [{"policy": "payments", "rule": rule} for rule in rules]}
+    def lived(self, *states: str, rules: Sequence[str] = ("large",), policy: str = "payments") -> Action:
+        """An action that went through ``states``, judged by ``rules``."""
+        verdict = {"effect": "", "rules": [{"policy": policy, "rule": rule} for rule in rules]}
+        action = make_action(verdict=verdict)
+        for state in states:
+            with transaction.atomic():
+                advance(action.principal, action, state)
+        return action
 
     def test_are_counted_by_rule_and_by_what_became_of_the_action(self) -> None:
         policy = make_policy(slug="payments")
-        for effect, state, rules in (
-            ("allow", "succeeded", ("small",)),
-            ("allow", "failed", ("small", "flagged")),
-            ("deny", "denied", ("huge", "large")),
-            ("require_approval", "succeeded", ("large",)),
-            ("require_approval", "executing", ("large",)),
-            ("require_approval", "rejected", ("large",)),
-            ("require_approval", "changes_requested", ("large",)),
-            ("require_approval", "expired", ("large",)),
-            ("require_approval", "cancelled", ("large",)),
-            ("require_approval", "pending_approval", ("large",)),
-        ):
-            make_action(state=state, verdict=self.verdict(effect, *rules))
-        make_action(verdict={})
-        make_action(state="denied", verdict={"effect": "deny", "rules": [{"policy": "other", "rule": "small"}]})
+        self.lived("approved", "executing", "succeeded", rules=["small"])
+        self.lived("approved", "executing", "failed", rules=["small", "flagged"])
+        self.lived("denied", rules=["huge", "large"])
+        self.lived("pending_approval", "approved", "executing", "succeeded")
+        self.lived("pending_approval", "approved", "cancelled")
+        for end in ("rejected", "changes_requested", "expired", "cancelled", "denied"):
+            self.lived("pending_approval", end)
+        self.lived("pending_approval")
+        self.lived()
+        self.lived("denied", rules=["small"], policy="other")
+        told()
         numbers = rule_numbers_for(make_user(), policy)
-        assert (numbers["small"].matched, numbers["small"].allowed) == (2, 2)
-        assert (numbers["flagged"].allowed, numbers["huge"].denied) == (1, 1)
+        assert numbers["small"] == RuleNumbers(allowed=2)
+        assert (numbers["flagged"], numbers["huge"]) == (RuleNumbers(allowed=1), RuleNumbers(denied=1))
         large = numbers["large"]
-        assert (large.matched, large.denied, large.asked, large.approved) == (8, 1, 7, 2)
-        assert (large.rejected, large.changes_requested, large.expired, large.waiting) == (1, 1, 1, 1)
-        assert large.approval_share == 0.5
+        assert large == RuleNumbers(denied=1, asked=8, approved=2, rejected=1, changes_requested=1, expired=1)
+        assert (large.matched, large.approval_share) == (9, 0.5)
         assert numbers["huge"].approval_share is None
 
     def test_count_each_action_once_for_a_policy(self) -> None:
-        make_policy(slug="payments")
-        make_action(state="denied", verdict=self.verdict("deny", "a", "b"))
-        make_action(state="approved", verdict=self.verdict("allow", "a"))
-        numbers = policy_numbers_for(make_user())
-        assert (numbers["payments"].matched, numbers["payments"].denied, numbers["payments"].allowed) == (2, 1, 1)
+        self.lived("denied", rules=["a", "b"])
+        self.lived("approved", rules=["a"])
+        told()
+        assert policy_numbers_for(make_user()) == {"payments": RuleNumbers(denied=1, allowed=1)}
+
+    def test_add_up_over_batches_and_days(self) -> None:
+        policy = make_policy(slug="payments")
+        for _ in range(2):
+            self.lived("denied")
+            count_entries(entries=list(Entry.objects.filter(name="action.denied").order_by("-id")[:1]))
+        RuleDay.objects.create(
+            policy="payments", rule="large", day=timezone.now().date() - timedelta(days=5), denied=40
+        )
+        assert rule_numbers_for(make_user(), policy)["large"].denied == 42
 
     def test_leave_out_what_is_older(self) -> None:
         policy = make_policy(slug="payments")
-        action = make_action(state="denied", verdict=self.verdict("deny", "a"))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE agents_action SET created_at = created_at - interval '31 days' WHERE id = %s", [action.pk]
-            )
+        RuleDay.objects.create(
+            policy="payments", rule="large", day=timezone.now().date() - timedelta(days=31), denied=1
+        )
+        RuleDay.objects.create(policy="payments", rule="", day=timezone.now().date() - timedelta(days=31), denied=1)
         assert rule_numbers_for(make_user(), policy) == {}
         assert policy_numbers_for(make_user()) == {}
+
+    def test_survive_entries_that_say_nothing(self) -> None:
+        action = make_action()
+        with transaction.atomic():
+            record(action.principal, action, "denied", payload={"odd": True})
+            advance(action.principal, action, "denied")
+        assert told() == 0
+        assert not RuleDay.objects.exists()

@@ -1,41 +1,25 @@
-"""What each rule did lately: counted from the verdicts that actions keep."""
+"""What rules did lately: read from the days' counts that the ledger was folded into."""
 
-import time
-from dataclasses import dataclass, fields
-from uuid import UUID
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from django.db import connection
+from django.db.models import F, QuerySet, Sum
+from django.db.models.functions import TruncDate
 
-from apps.core.models import User
-from apps.policies.models import Policy
-from apps.policies.rules import Effect
-
-COUNT = """
-SELECT matched->>'rule', a.verdict->>'effect', a.state, count(*)
-FROM agents_action a CROSS JOIN LATERAL jsonb_array_elements(a.verdict->'rules') AS matched
-WHERE a.id >= %s AND a.created_at >= clock_timestamp() - make_interval(days => %s) AND matched->>'policy' = %s
-GROUP BY 1, 2, 3
-"""
-COUNT_POLICIES = """
-SELECT policy, count(*), count(*) FILTER (WHERE effect = 'allow'), count(*) FILTER (WHERE effect = 'require_approval'),
-       count(*) FILTER (WHERE effect = 'deny')
-FROM (SELECT DISTINCT a.id, a.verdict->>'effect' AS effect, matched->>'policy' AS policy
-      FROM agents_action a CROSS JOIN LATERAL jsonb_array_elements(a.verdict->'rules') AS matched
-      WHERE a.id >= %s AND a.created_at >= clock_timestamp() - make_interval(days => %s)) AS told
-GROUP BY policy
-"""
-_DAY_MS = 86_400_000
-_RAN = frozenset({"approved", "executing", "succeeded", "failed", "unknown", "compensated"})
+from apps.core.models import ClockTimestamp, User
+from apps.policies.models import Policy, RuleDay
+from apps.policies.rules.numbers import COLUMNS
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RuleNumbers:
-    """Actions that a rule matched, by what became of them.
+    """Actions that a rule matched, by what became of them on the days of the window.
 
-    ``allowed`` + ``asked`` + ``denied`` is ``matched``; the others are parts of ``asked``, where people had their say.
+    ``allowed`` + ``asked`` + ``denied`` is ``matched``; the others are what people, or nobody, made of those asked,
+    also of such as were asked before the window.
     """
 
-    matched: int = 0
     allowed: int = 0
     asked: int = 0
     denied: int = 0
@@ -43,23 +27,11 @@ class RuleNumbers:
     rejected: int = 0
     changes_requested: int = 0
     expired: int = 0
-    waiting: int = 0
 
-    def add(self, effect: str, state: str, count: int) -> None:
-        """Count ``count`` actions with this verdict in this state."""
-        self.matched += count
-        if effect == Effect.DENY:
-            self.denied += count
-        elif effect == Effect.ALLOW:
-            self.allowed += count
-        else:
-            self.asked += count
-            self._decide(state, count)
-
-    def _decide(self, state: str, count: int) -> None:
-        name = "approved" if state in _RAN else "waiting" if state == "pending_approval" else state
-        if name in _PARTS:
-            setattr(self, name, getattr(self, name) + count)
+    @property
+    def matched(self) -> int:
+        """How often the rule had its say."""
+        return self.allowed + self.asked + self.denied
 
     @property
     def approval_share(self) -> float | None:
@@ -68,29 +40,24 @@ class RuleNumbers:
         return self.approved / decided if decided else None
 
 
-_PARTS = frozenset(part.name for part in fields(RuleNumbers)) - {"matched", "allowed", "asked", "denied"}
-
-
 def rule_numbers_for(actor: User, policy: Policy, *, window_days: int = 30) -> dict[str, RuleNumbers]:
     """Numbers of the last days by rule slug, over all versions; rules that matched nothing are absent."""
-    found: dict[str, RuleNumbers] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(COUNT, [_oldest_id(window_days + 1), window_days, policy.slug])
-        for rule, effect, state, count in cursor.fetchall():
-            found.setdefault(rule, RuleNumbers()).add(effect, state, count)
-    return found
+    rows = _window(window_days).filter(policy=policy.slug).exclude(rule="")
+    return _sums(rows, "rule")
 
 
 def policy_numbers_for(actor: User, *, window_days: int = 30) -> dict[str, RuleNumbers]:
     """Numbers of the last days by policy slug: each action once, however many of its rules matched."""
-    with connection.cursor() as cursor:
-        cursor.execute(COUNT_POLICIES, [_oldest_id(window_days + 1), window_days])
-        return {
-            policy: RuleNumbers(matched=matched, allowed=allowed, asked=asked, denied=denied)
-            for policy, matched, allowed, asked, denied in cursor.fetchall()
-        }
+    return _sums(_window(window_days).filter(rule=""), "policy")
 
 
-def _oldest_id(days: int) -> UUID:
-    """A lower bound for the ids of that many days: ids begin with their time, so the primary key finds them."""
-    return UUID(int=(int(time.time() * 1000) - days * _DAY_MS) << 80)
+def _window(days: int) -> QuerySet[RuleDay]:
+    return RuleDay.objects.filter(day__gt=TruncDate(ClockTimestamp() - timedelta(days=days)))
+
+
+def _sums(rows: QuerySet[RuleDay], name: str) -> dict[str, RuleNumbers]:
+    sums: dict[str, Any] = {f"{column}_sum": Sum(F(column)) for column in COLUMNS}
+    return {
+        row[name]: RuleNumbers(**{column: row[f"{column}_sum"] for column in COLUMNS})
+        for row in rows.values(name).annotate(**sums)
+    }

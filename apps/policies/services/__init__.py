@@ -1,6 +1,15 @@
 """Commands on policies, and the judgement of actions."""
 
+from apps.policies.services.numbers import count_entries
 from apps.policies.services.policies import apply_policy, check_policy, publish_policy, retire_policy, save_policy
 from apps.policies.services.verdicts import evaluate_action
 
-__all__ = ["apply_policy", "check_policy", "evaluate_action", "publish_policy", "retire_policy", "save_policy"]
+__all__ = [
+    "apply_policy",
+    "check_policy",
+    "count_entries",
+    "evaluate_action",
+    "publish_policy",
+    "retire_policy",
+    "save_policy",
+]

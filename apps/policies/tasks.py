@@ -1,0 +1,9 @@
+"""What policies follow in the ledger."""
+
+from apps.audit.models import Entry
+from apps.policies.services import count_entries
+
+
+def fold_entries(entries: list[Entry]) -> None:
+    """The projection ``policies``: entries in order, in the transaction that moves its cursor."""
+    count_entries(entries=entries)
