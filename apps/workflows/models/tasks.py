@@ -68,7 +68,7 @@ class Task(Record):
         ]
 
     def __str__(self) -> str:
-        return f"{self.step} of {self.run_id}"
+        return f"{self.step} ({self.item})" if self.item else self.step
 
     @property
     @override

@@ -11,7 +11,7 @@ from apps.workflows.rules.drawing import HEIGHT, MAX_NODES, WIDTH, Arrow, Drawin
 from apps.workflows.rules.states import Kind, StepState
 from apps.workflows.selectors.reading import StepShown
 
-LABEL_CHARS = 23
+LABEL_CHARS = 20
 CSS = {
     StepState.DONE: "ok",
     StepState.FAILED: "bad",
@@ -140,11 +140,13 @@ def _line(arrow: Arrow, edge: Edge | None, definition: Definition, now: Mapping[
     css = "edge back" if arrow.is_back else "edge"
     if edge is not None and _taken(edge, definition, now.get(edge.source)):
         css += " taken"
-    x, y = arrow.points[-1]
+    (_, before_y), (x, y) = arrow.points[-2:]
     towards = -1 if arrow.is_back else 1
     head = f"M{x:.1f} {y:.1f}l{-7 * towards} -3.5v7z"
     label = edge.outcome or "" if edge else ""
-    return Line(arrow.path, head, css, label.replace("_", " "), round(x - 10, 1), round(y - 6, 1))
+    return Line(
+        arrow.path, head, css, label.replace("_", " "), round(x - 8, 1), round(y + (15 if before_y < y else -7), 1)
+    )
 
 
 def _taken(edge: Edge, definition: Definition, source: StepShown | None) -> bool:

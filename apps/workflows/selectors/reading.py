@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from apps.core.models import User
 from apps.workflows.models import Run, Step
 from apps.workflows.models.definitions import definition_of_version
@@ -30,6 +32,19 @@ class StepShown:
     error: Any
     output: Any
     waiting_for: list[Waiting]
+
+    @property
+    def look(self) -> str:
+        """The state whose look its badge has: what waits for people looks like waiting."""
+        if self.state == StepState.OPEN:
+            return "waiting" if any(waiting.kind == "people" for waiting in self.waiting_for) else "running"
+        return "skipped" if self.state == StepState.PENDING else self.state
+
+    @property
+    def word(self) -> str:
+        """Its state in a word."""
+        words = {StepState.PENDING: _("Not yet"), StepState.OPEN: _("Now"), StepState.DEAD: _("Not taken")}
+        return words.get(StepState(self.state), "")
 
 
 def steps_of(actor: User, run: Run, waits: list[Waiting]) -> list[StepShown]:

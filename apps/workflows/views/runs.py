@@ -101,7 +101,7 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
         "steps": steps,
         "chosen": chosen,
         "tab": tab,
-        "tabs": [("graph", _("Drawing")), ("timeline", _("Timeline")), ("data", _("Data")), ("story", _("Story"))],
+        "tabs": [("graph", _("Steps")), ("timeline", _("Timeline")), ("data", _("Data")), ("story", _("Story"))],
         "picture": picture_for(request.user, definition, steps, chosen.name if chosen else ""),
         "bars": _bars(row, steps) if tab == "timeline" else [],
         "story": story_of(request.user, row) if tab == "story" else [],

@@ -54,6 +54,7 @@ def advance_run(actor: User, *, run: Run, events: Iterable[Event], tried: Task |
     while todo:
         commands = planner.on(todo.popleft())
         rows.save(view)
+        rows.tell()
         for command in commands:
             todo.extend(DOERS[type(command)](spot, command))
     rows.close(view)

@@ -139,7 +139,12 @@ class Rows:
             setattr(run, name, value)
         if view.state != before:
             self.changes.append(Change(run, str(view.state), run_payload(run, self.definition)))
-        record_many(self.actor, self.changes, trail=run.pk, unit=run.unit_id)
+        self.tell()
+
+    def tell(self) -> None:
+        """Write the entries of what has moved so far, before what follows from it writes its own."""
+        if self.changes:
+            record_many(self.actor, self.changes, trail=self.run.pk, unit=self.run.unit_id)
         self.changes = []
 
 
