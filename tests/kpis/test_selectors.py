@@ -7,9 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from apps.audit.models import Cursor, Entry
+from apps.audit.services import record
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.models import User
+from apps.core.services import system_user
 from apps.kpis.models import ApprovalFact, RunFact
+from apps.kpis.models.clock import database_now
 from apps.kpis.models.measures import MEMBERS
 from apps.kpis.rules import DEFINITIONS, BucketSize, Kind
 from apps.kpis.rules.buckets import buckets_of, day_period
@@ -19,6 +23,7 @@ from apps.kpis.rules.filters import Compare, KpiFilter, answered_by_rollups, fil
 from apps.kpis.rules.history import history_of, sample_traits
 from apps.kpis.rules.statistics import percentile
 from apps.kpis.selectors import behind_for, definition_for, kpis_for, reading
+from apps.kpis.selectors.kpis import lag_s_for
 from apps.kpis.services import write_facts
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.kpis import NOON, make_baseline, make_cost, make_decision, make_run, make_target
@@ -241,3 +246,13 @@ def test_an_imported_quarter_can_be_asked_about_in_one_answer(viewer: User) -> N
     whole = {name: sum(point.measures[name] or 0 for point in answer.series) for name in ADDITIVE}
     assert whole == {name: answer.measures[name] for name in ADDITIVE}
     assert ApprovalFact.objects.filter(simulated=False).count() == 0
+
+
+def test_the_lag_is_the_age_of_the_oldest_entry_not_yet_folded(viewer: User) -> None:
+    first, second = (record(system_user("plane"), make_unit(), "created") for _ in range(2))
+    now = database_now() + timedelta(seconds=30)
+    assert lag_s_for(viewer, now) >= 30
+    cursor = Cursor.objects.create(projection="kpis", xid=Entry.objects.get(pk=first.pk).xid, entry_id=first.pk)
+    assert 29 < lag_s_for(viewer, now) < 40
+    Cursor.objects.filter(pk=cursor.pk).update(entry_id=second.pk)
+    assert lag_s_for(viewer, now) == 0
