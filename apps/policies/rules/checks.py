@@ -152,5 +152,12 @@ def _lint(at: str, rule: Rule, program: Program) -> Iterator[Finding]:
     if rule.effect is Effect.ALLOW and "action.confidence" in names:
         message = "An agent's confidence may only tighten: an allow rule does not read it."
         yield Finding(f"{at}.when", message, rule.slug)
+    for name in ("dry_run_first", "notify", "redact"):
+        if getattr(rule.obligations, name):
+            message = "This is kept with the verdict; nothing carries it out yet."
+            yield Finding(f"{at}.obligations.{name}", message, rule.slug, is_warning=True)
+    if rule.effect is Effect.ALLOW and rule.obligations.hold_s:
+        message = "Only what a person approved is held; what is allowed runs at once."
+        yield Finding(f"{at}.obligations.hold", message, rule.slug, is_warning=True)
     if isinstance(program.tree, Literal) and program.tree.value is False:
         yield Finding(f"{at}.when", "This is never true.", rule.slug, is_warning=True)

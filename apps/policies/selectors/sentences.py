@@ -172,16 +172,16 @@ def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = ()) -> list[s
     if demands.limit_minor is not None:
         words.append(_("at most %s") % money(demands.limit_minor))
     if demands.redact:
-        words.append(_("hides %s") % ", ".join(sorted(demands.redact)))
+        words.append(_("hides %s (kept on record only)") % ", ".join(sorted(demands.redact)))
     if demands.notify:
-        words.append(_("tells %s") % ", ".join(sorted(demands.notify)))
+        words.append(_("tells %s (kept on record only)") % ", ".join(sorted(demands.notify)))
     return words + _flags(demands)
 
 
 def _flags(demands: Obligations) -> list[str]:
     found = (
         (demands.step_up, _("the approver confirms who they are")),
-        (demands.dry_run_first, _("tried without effect first")),
+        (demands.dry_run_first, _("tried without effect first (kept on record only)")),
         (demands.compensable, _("only if it can be undone")),
     )
     return [words for wanted, words in found if wanted]
