@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
+from apps.agents.models import Action, Agent
 from apps.core.errors import NotFoundError
 from apps.core.gate import refuse_agents, visible
 from apps.core.models import ClockTimestamp, User
@@ -32,31 +33,42 @@ PRECEDENTS = 20
 REJECTIONS_LOOKED_AT = 10
 
 
+PARTS = (
+    "unit",
+    "agent__owner",
+    "agent__version",
+    "action__principal",
+    "action__on_behalf_of",
+    "decided_by",
+    "claimed_by",
+)
+
+
 def escalations_for(actor: User) -> QuerySet[Escalation]:
-    """All items ``actor`` may see, newest first, with what their rows show. Agents see none: NotAllowedError."""
-    refuse_agents(actor)
-    return _with_parts(visible(actor, VIEW, Escalation.objects.all())).order_by("-id")
+    """All items ``actor`` may see, newest first, with what their rows show. Agents see none: NotAllowedError.
+
+    The parts come by queries of their own, not by joins: with ten tables in one query PostgreSQL no longer finds the
+    plan that reads the first page along the index and stops.
+    """
+    return _votes_and_groups(_visible(actor).prefetch_related(*PARTS)).order_by("-id")
 
 
 def escalation_for(actor: User, escalation_id: UUID) -> Escalation:
     """One item ``actor`` may see, with everything its page shows. Raises NotFoundError."""
-    if found := escalations_for(actor).filter(pk=escalation_id).first():
+    if found := _votes_and_groups(_visible(actor).select_related(*PARTS)).filter(pk=escalation_id).first():
         return found
     raise NotFoundError
 
 
-def _with_parts(rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+def _visible(actor: User) -> QuerySet[Escalation]:
+    refuse_agents(actor)
+    return visible(actor, VIEW, Escalation.objects.all())
+
+
+def _votes_and_groups(rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
     groups = EscalationGroup.objects.select_related("queue", "role")
     votes = Vote.objects.filter(voided_at=None).select_related("voter").order_by("id")
-    return rows.select_related(
-        "unit",
-        "agent__owner",
-        "agent__version",
-        "action__principal",
-        "action__on_behalf_of",
-        "decided_by",
-        "claimed_by",
-    ).prefetch_related(Prefetch("groups", groups), Prefetch("votes", votes, to_attr="prefetched_votes"))
+    return rows.prefetch_related(Prefetch("groups", groups), Prefetch("votes", votes, to_attr="prefetched_votes"))
 
 
 def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> QuerySet[Escalation]:
@@ -85,11 +97,14 @@ def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
     served = standing_for(actor).queues
     groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=served)
     voted = Vote.objects.filter(escalation=OuterRef("pk"), voter=actor, voided_at=None)
+    # Subqueries, not joins: they run only where the word stands, and leave the planner its index over due dates.
+    owned = Agent.objects.filter(pk=OuterRef("agent"), owner=actor)
+    asked = Action.objects.filter(pk=OuterRef("action"), on_behalf_of=actor)
     barred = (
         Q(editors__contains=actor.username)
         | Q(exclude__contains=actor.username)
-        | Q(exclude__contains="agent_owner", agent__owner=actor)
-        | Q(exclude__contains="requester", action__on_behalf_of=actor)
+        | Q(Exists(owned), exclude__contains="agent_owner")
+        | Q(Exists(asked), exclude__contains="requester")
         | Q(exclude__contains="requester", action=None, run_starter=actor.username)
         | Q(exclude__contains="run_starter", run_starter=actor.username)
         | Q(exclude__contains="policy_author", verdict__contains={"authors": [actor.username]})
