@@ -2,6 +2,7 @@
 
 import csv
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -19,8 +20,15 @@ from apps.kpis.rules.buckets import local_day, named_period
 from apps.kpis.rules.definitions import Behind
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import behind_for, definition_for
-from apps.kpis.selectors.dashboards import dashboard_for, line_heads_for, version_heads_for, workflows_for
+from apps.kpis.selectors.dashboards import (
+    dashboard_for,
+    line_heads_for,
+    version_heads_for,
+    workflow_name_for,
+    workflows_for,
+)
 from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for
+from apps.kpis.selectors.runs import simulated_run_for
 
 PAGE = 50
 
@@ -133,3 +141,11 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "next": shown.next_url,
     }
     return render(request, "kpis/behind.html", context)
+
+
+@require_GET
+def simulated_run(request: Request, run_id: UUID) -> HttpResponse:
+    """A run of imported history: it never ran, and its page says so first. ``settings.RUN_ELSEWHERE`` names it."""
+    story = simulated_run_for(request.user, run_id)
+    name = workflow_name_for(request.user, story.run.workflow)
+    return render(request, "kpis/simulated_run.html", {"story": story, "run": story.run, "name": name})

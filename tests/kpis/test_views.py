@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -200,3 +201,23 @@ def test_a_quarter_takes_a_fixed_number_of_queries(executive: User) -> None:
         counts.append(len(queries))
     assert counts[0] == counts[1]
     assert counts[0] <= 60, [query["sql"][:120] for query in queries.captured_queries]
+
+
+def test_a_simulated_run_has_a_page_that_says_so(executive: User) -> None:
+    unit = make_unit()
+    traits = replace(sample_traits(unit.id, unit.id)[1], weekly=40.0)
+    facts = history_of(traits, seed=1, until=datetime.now(UTC) - timedelta(hours=1), days=7, zone=reporting_zone())
+    write_facts(facts=facts, simulated=True)
+    run_id = facts.decisions[0].run_id
+    html = signed_in(executive).get(f"/runs/{run_id}/").content.decode()
+    assert "This run never ran" in html
+    assert "Expense declaration" in html
+    assert signed_in(make_user()).get(f"/runs/{run_id}/").status_code == 404
+    elsewhere = make_holder("kpis.view_kpi", unit=make_unit())
+    assert signed_in(elsewhere).get(f"/runs/{run_id}/").status_code == 404
+
+
+def test_a_real_run_is_not_shown_by_its_facts_alone(executive: User) -> None:
+    run = make_run()
+    write_facts(facts=Facts(runs=[run]))
+    assert signed_in(executive).get(f"/runs/{run.run_id}/").status_code == 404

@@ -130,6 +130,11 @@ class StepFact(Fact):
     def __str__(self) -> str:
         return f"{self.name} {self.round}"
 
+    @property
+    def took_s(self) -> float | None:
+        """From its start to its end."""
+        return (self.finished_at - self.started_at).total_seconds() if self.started_at else None
+
 
 class ApprovalFact(Fact):
     """An escalation that ended: decided by a person, or expired, cancelled, superseded."""

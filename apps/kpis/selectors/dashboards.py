@@ -168,6 +168,12 @@ def workflows_for(actor: User) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda one: one[1]))
 
 
+def workflow_name_for(actor: User, slug: str) -> str:
+    """What a workflow of which ``actor`` sees a run is called."""
+    found = Workflow.objects.filter(slug=slug).values_list("name", flat=True).first() if actor.is_active else None
+    return found or _said_slug(slug)
+
+
 def _said_slug(slug: str) -> str:
     return capfirst(slug.replace("-", " "))
 
