@@ -1,4 +1,4 @@
-"""The broker is a doorbell: killed in the middle of the work it delays nothing by more than the poll, and loses nothing."""
+"""The broker is a doorbell: killed in the middle of the work it delays by a poll at most, and loses nothing."""
 
 import os
 import signal

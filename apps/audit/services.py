@@ -109,8 +109,6 @@ def _ring_for(entries: Sequence[Entry]) -> None:
     if deliveries:
         Delivery.objects.bulk_create(deliveries)
         ring("reactions")
-    if entries:
-        ring("projections")
 
 
 def advance[R: Stateful](

@@ -265,6 +265,21 @@ def test_silence_after_a_write_is_unknown_and_a_person_finds_out(system):
     assert len(system.asked) == 1
 
 
+def test_an_unknown_effect_that_may_not_be_repeated_any_more_stays_unknown_and_goes_to_a_person(system):
+    desk = make_desk(system.url)
+    system.will(status=500)
+    desk.ask()
+    work()
+    assert the_action().state == "unknown"
+    assert not Escalation.objects.exists()
+    revoke_operation(make_admin(), holder=desk.agent.user, operation=desk.operation, reason="unused")
+    Effect.objects.update(retry_at="2026-01-01T00:00:00Z")
+    work()
+    assert the_action().state == "unknown"
+    assert the_item().kind == "unknown"
+    assert len(system.asked) == 1
+
+
 def test_an_agent_carries_out_itself_with_its_grant_once():
     desk = make_desk(execution="agent")
     found = desk.ask(execution="agent").json()

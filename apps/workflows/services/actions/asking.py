@@ -14,6 +14,7 @@ from apps.audit.services import advance, record
 from apps.connectors.services import prepare_effect
 from apps.core.errors import ConflictError
 from apps.core.models import ClockTimestamp, User
+from apps.core.queue import ring
 from apps.core.rules import highest_risk
 from apps.halts.selectors import take_fence
 from apps.oversight.services import attempt_again, open_action_escalation, release_grant, supersede_escalation
@@ -204,4 +205,5 @@ def _judge(actor: User, action: Action, weighed: Weighed, place: Place, *, prede
         release_grant(actor, action=action)
     else:
         prepare_effect(actor, action=action)
+        ring("effects")
     return action

@@ -21,7 +21,7 @@ from apps.connectors.services import (
     settle_effect,
 )
 from apps.connectors.services.effects import Due, DueEffect
-from apps.connectors.services.waiting import drop_effect, postpone_effect
+from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 from apps.core.errors import ConflictError, HaltedError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
@@ -98,7 +98,7 @@ def _claim(plane: User, action_id: UUID) -> Effect | None:
                 _use_approval(plane, action)
             effect = claim_effect(plane, action=action)
     except (NotAllowedError, NotFoundError, InvalidError) as error:
-        _fail(plane, action, code=str(error.members.get("why") or error.code), message=str(error.message))
+        _refuse(plane, action, code=str(error.members.get("why") or error.code), message=str(error.message))
         return None
     if action.state != ActionState.EXECUTING:
         advance(plane, action, ActionState.EXECUTING, payload={"attempt": effect.attempt})
@@ -143,6 +143,15 @@ def _use_approval(plane: User, action: Action) -> None:
             consume_grant(plane, action=action, digest=action.digest)
         except ConflictError as error:
             raise NotAllowedError(str(error.message), why=error.code) from error
+
+
+def _refuse(plane: User, action: Action, *, code: str, message: str) -> None:
+    """What may not be claimed any more: it never began and has failed, or nobody knows and a person must find out."""
+    if action.state != ActionState.UNKNOWN:
+        _fail(plane, action, code=code, message=message)
+        return
+    give_up_repeating(plane, action=action, code=code, message=message)
+    open_unknown_escalation(plane, action=action, effect_error={"code": code, "message": message})
 
 
 def _fail(plane: User, action: Action, *, code: str, message: str) -> None:
