@@ -1,0 +1,89 @@
+"""Charts: plain traces of the basic bundle, tokens instead of colours, never more than 400 points."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.kpis.charts import Series, band, line, running_mean, spark_points, stacked
+
+LABELS = ["2026-01-01", "2026-01-02", "2026-01-03"]
+numbers = st.one_of(st.none(), st.floats(0, 1e9))
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [found for inner in value.values() for found in strings(inner)]
+    if isinstance(value, list):
+        return [found for inner in value for found in strings(inner)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_a_chart_holds_tokens_and_no_colours() -> None:
+    charts = [
+        line(LABELS, [Series("a", [1, 2, 3])], y_title="h", baseline=Series("was", [4])),
+        band(LABELS, Series("a", [1, 2, 3]), low=[0, 1, 2], high=[2, 3, 4], band_name="b", y_title="h"),
+        stacked(LABELS, [Series("a", [1, 2, 3]), Series("b", [1, 2, 3], "--series-2")], y_title="n", share=True),
+    ]
+    for chart in charts:
+        assert {trace["type"] for trace in chart["data"]} <= {"scatter", "bar"}
+        assert not [text for text in strings(chart) if text.startswith(("#", "rgb", "oklch"))]
+
+
+def test_more_than_400_points_are_refused() -> None:
+    with pytest.raises(ValueError, match="at most 400"):
+        line([str(n) for n in range(401)], [Series("a", [0] * 401)], y_title="n")
+
+
+@given(st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=40))
+def test_a_band_never_has_a_hole_and_never_lies_off_the_line_without_edges(rows: list[Any]) -> None:
+    labels = [f"2026-01-{n:02}" for n in range(len(rows))]
+    middle, low, high = zip(*rows, strict=True)
+    chart = band(labels, Series("a", middle), low=low, high=high, band_name="b", y_title="n")
+    lower, upper = chart["data"][0], chart["data"][1]
+    assert lower["x"] == upper["x"] == [label for label, value in zip(labels, middle, strict=True) if value is not None]
+    assert None not in lower["y"] + upper["y"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=40))
+def test_shares_of_a_bucket_add_up_to_100(rows: list[tuple[int, int]]) -> None:
+    labels = [f"2026-01-{n:02}" for n in range(len(rows))]
+    first, second = zip(*rows, strict=True)
+    chart = stacked(labels, [Series("a", first), Series("b", second)], y_title="%", share=True)
+    for one, other in zip(chart["data"][0]["y"], chart["data"][1]["y"], strict=True):
+        assert (one is None and other is None) or one + other == pytest.approx(100)
+
+
+def test_weeks_and_hours_are_categories_with_few_ticks() -> None:
+    weeks = [f"2026-W{n:02}" for n in range(1, 53)]
+    axis = line(weeks, [Series("a", [1.0] * 52)], y_title="n")["layout"]["xaxis"]
+    assert axis["type"] == "category"
+    assert len(axis["tickvals"]) == len(axis["ticktext"]) <= 9
+    hours = ["2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00"]
+    assert line(hours, [Series("a", [1, 2])], y_title="n")["layout"]["xaxis"]["ticktext"] == ["02:00", "02:00"]
+    assert line(LABELS, [Series("a", [1, 2, 3])], y_title="n")["layout"]["xaxis"]["type"] == "date"
+
+
+@given(st.lists(numbers, max_size=120), st.one_of(st.none(), st.floats(0, 1e9)))
+def test_a_sparkline_stays_in_its_box_with_at_most_30_points(
+    values: list[float | None], baseline: float | None
+) -> None:
+    points = spark_points(values, baseline)
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        assert points is None
+        return
+    assert points is not None
+    pairs = [tuple(map(float, pair.split(","))) for pair in points["line"].split(" ")]
+    assert 2 <= len(pairs) <= 30 or len(known) < 30
+    assert all(0 <= x <= 100 and 0 <= y <= 36 for x, y in pairs)
+
+
+def test_a_baseline_far_above_does_not_flatten_a_sparkline() -> None:
+    assert spark_points([1, 2, 3], 500) == spark_points([1, 2, 3])
+    assert spark_points([1, 2, 3], 4)["baseline"] != ""  # type: ignore[index]
+
+
+def test_a_running_mean_waits_for_its_width() -> None:
+    assert running_mean([1, 2, None, 3, 4, 5], 3) == [None, None, None, None, None, 4]
