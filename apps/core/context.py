@@ -106,7 +106,9 @@ def _called(setting: str, actor: User | None) -> Any:
 def _menu(request: HttpRequest, actor: User | None) -> list[dict[str, Any]]:
     if actor is None:
         return []
-    counts = {key: import_string(path)(actor) for key, path in getattr(settings, "NAVIGATION_COUNTS", {}).items()}
+    known: dict[str, Any] = getattr(request, "navigation_counts", {})
+    wanted: dict[str, str] = getattr(settings, "NAVIGATION_COUNTS", {})
+    counts = {key: known[key] if key in known else import_string(path)(actor) for key, path in wanted.items()}
     held = _called("NAVIGATION_PERMISSIONS", actor)
     may = held.__contains__ if held is not None else cache(lambda perm: holds(actor, perm))
     groups = [

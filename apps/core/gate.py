@@ -34,7 +34,25 @@ def scope_for(actor: User, perm: str) -> Scope:
     if not actor.is_active:
         return NOWHERE
     ask = cast("Callable[[User, str], Scope]", import_string(settings.GATE_SCOPES))
-    return ask(actor, perm)
+    return recall(actor, perm, lambda: ask(actor, perm))
+
+
+def remember(actor: User) -> None:
+    """Ask for each of ``actor``'s rights once from now on.
+
+    Only for a request that reads: a right lost meanwhile shows at the next one; what writes always asks anew.
+    """
+    actor.rights_remembered = {}  # type: ignore[attr-defined] # an instance lives as long as its request
+
+
+def recall[T](actor: User, right: str, ask: Callable[[], T]) -> T:
+    """The answer of ``ask``, given once per request where ``actor`` is remembered."""
+    known: dict[str, T] | None = getattr(actor, "rights_remembered", None)
+    if known is None:
+        return ask()
+    if right not in known:
+        known[right] = ask()
+    return known[right]
 
 
 def visible[M: Model](actor: User, perm: str, rows: QuerySet[M]) -> QuerySet[M]:

@@ -9,6 +9,7 @@ pages: list[URLPattern] = [
     path("inbox/<uuid:escalation_id>/", views.item, name="item"),
     path("inbox/<uuid:escalation_id>/decision/", views.decide, name="decide"),
     path("inbox/<uuid:escalation_id>/comment/", views.comment, name="comment"),
+    *(path(f"inbox/<uuid:escalation_id>/{name}/", views.act, {"name": name}, name=name) for name in views.ACTS),
 ]
 endpoints: list[URLPattern] = [
     path("escalations/", api.Escalations.as_view(), name="escalations"),

@@ -24,8 +24,15 @@ class JsonText(forms.CharField):
 
     widget = forms.Textarea(attrs={"rows": NESTED_ROWS, "spellcheck": "false", "class": "mono"})
 
+    def __init__(self, *, is_absent: bool, **options: Any) -> None:
+        """``is_absent``: there is no value yet, which is not null."""
+        self.is_absent = is_absent
+        super().__init__(**options)
+
     def prepare_value(self, value: Any) -> Any:
         """JSON for a first look, the typed text after an error."""
+        if value is None and self.is_absent:
+            return ""
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
 
     def to_python(self, value: Any) -> Any:
@@ -208,7 +215,7 @@ def _field(schema: Mapping[str, Any], value: Any, *, label: str, required: bool)
                 **common,
             )
         case _:
-            return JsonText(**common)
+            return JsonText(is_absent=value is ABSENT, **common)
 
 
 def _choice(

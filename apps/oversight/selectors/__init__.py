@@ -32,6 +32,7 @@ from apps.oversight.selectors.escalations import (
     inbox_for,
     precedent_for,
     rejection_for,
+    require_visible,
     waiting_count_for,
     winner_for,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "masked",
     "precedent_for",
     "rejection_for",
+    "require_visible",
     "row_for",
     "standing_for",
     "thread_for",

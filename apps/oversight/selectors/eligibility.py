@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from apps.access.models import BusinessUnit, RoleGrant
 from apps.access.selectors import ancestors_for, live_grants, members_of_queue_for, queues_served_by
-from apps.core.gate import Scope, scope_for
+from apps.core.gate import Scope, recall, scope_for
 from apps.core.models import User
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Ballot, Group, Person, VoteVerdict, can_reach, why_not_eligible
@@ -58,6 +58,10 @@ class Standing:
 
 def standing_for(actor: User) -> Standing:
     """What ``actor`` brings. Three queries, whatever the number of items it is then compared with."""
+    return recall(actor, "oversight.standing", lambda: _standing(actor))
+
+
+def _standing(actor: User) -> Standing:
     served = queues_served_by(actor).values_list("pk", flat=True)
     return Standing(actor, scope_for(actor, DECIDE), frozenset(served))
 

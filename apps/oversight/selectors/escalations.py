@@ -60,6 +60,12 @@ def escalation_for(actor: User, escalation_id: UUID) -> Escalation:
     raise NotFoundError
 
 
+def require_visible(actor: User, escalation_id: UUID) -> None:
+    """Raise NotFoundError unless ``actor`` may see the item."""
+    if not _visible(actor).filter(pk=escalation_id).exists():
+        raise NotFoundError
+
+
 def _visible(actor: User) -> QuerySet[Escalation]:
     refuse_agents(actor)
     return visible(actor, VIEW, Escalation.objects.all())

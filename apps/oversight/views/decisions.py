@@ -1,6 +1,7 @@
 """What a person does with an item: decide, comment. Views translate; the services decide what happens."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -216,6 +217,29 @@ def _said(item: Escalation) -> str:
         needed = item.quorum_needed
         return _("Recorded. %(n)s of %(needed)s approvals.") % {"n": approvals, "needed": needed}
     return str(SAID.get(EscalationState(item.outcome or item.state), item.get_state_display()))
+
+
+ACTS: dict[str, tuple[Callable[..., Escalation], Any]] = {
+    "undo": (services.undo_decision, gettext_lazy("Taken back. It waits again.")),
+    "claim": (services.claim_escalation, gettext_lazy("Others see that you look at it.")),
+    "release": (services.release_escalation, gettext_lazy("Others see that you let go of it.")),
+}
+
+
+@require_POST
+def act(request: Request, escalation_id: UUID, name: str) -> HttpResponse:
+    """Take back a held decision, claim an item, let go of it: the item in its new state."""
+    service, said = ACTS[name]
+    item = escalation_for(request.user, escalation_id)
+    try:
+        service(request.user, escalation_id=item.pk)
+    except (ConflictError, HaltedError, NotAllowedError) as error:
+        now = escalation_for(request.user, escalation_id)
+        return item_page(request, now, status=CONFLICT, problem=_problem(request.user, now, error))
+    if not wants_fragment(request):
+        messages.success(request, said)
+        return redirect(f"{reverse('oversight:item', args=[item.pk])}{query_of(request)}")
+    return item_page(request, escalation_for(request.user, escalation_id))
 
 
 @require_POST

@@ -11,15 +11,17 @@ from django.utils.cache import patch_vary_headers
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
+from apps.core.gate import require
 from apps.core.http import Request, wants_fragment
 from apps.core.models import User
 from apps.core.pages import Page, page_of
 from apps.oversight.forms import InboxFilter
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
-from apps.oversight.selectors import counts_for, escalation_for, escalations_for, inbox_for
+from apps.oversight.selectors import Counts, counts_for, escalation_for, escalations_for, inbox_for
 from apps.oversight.views.detail import detail_context, query_of, why_of
 
+VIEW = "oversight.view_escalation"
 NEWEST_FIRST = ("-id",)
 BY_DUE_DATE = ("due_at", "id")
 MAX_SHOWN = 200
@@ -30,11 +32,12 @@ LATE_COMMIT = timedelta(seconds=3)
 @require_GET
 def inbox(request: Request) -> HttpResponse:
     """What waits; the most urgent item stands open beside it."""
+    require(request.user, VIEW)
     filters = InboxFilter(request.GET)
     if wants_fragment(request):
         return _fragment(request, filters)
     page = _page(request, filters)
-    first = escalation_for(request.user, page.rows[0].pk) if page.rows else None
+    first = page.rows[0] if page.rows else None
     context = {**list_context(request, filters, page), **_open_one(request, first), "is_open": False}
     return _vary(render(request, "oversight/inbox.html", context))
 
@@ -81,9 +84,16 @@ def list_context(request: Request, filters: InboxFilter, page: Page[Escalation])
         "filters": filters,
         "wanted": filters.wanted,
         "page": page,
-        "counts": counts_for(request.user),
+        "counts": counts_on(request),
         "list_query": query_of(request),
     }
+
+
+def counts_on(request: Request) -> Counts:
+    """What waits for the person, counted once: the menu beside the list shows the same."""
+    counts = counts_for(request.user)
+    request.navigation_counts = {"inbox": counts}  # type: ignore[attr-defined] # read by core.context
+    return counts
 
 
 def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escalation]:
