@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ask for one action with curl, then see what became of it:  ACP_KEY=acp_agt_... sh examples/first_action.sh
+# Ask for one action with curl and follow it to its end:  ACP_KEY=acp_agt_... sh examples/first_action.sh
 set -eu
 plane="${ACP_URL:-http://127.0.0.1:8000}/api/v1"
 reference="refund-$(date +%s)-$$"
@@ -11,7 +11,9 @@ answer=$(curl --silent --show-error --fail-with-body --request POST "$plane/acti
   --data '{"operation": "erp.refund", "reference": "'"$reference"'", "goal": "Make it good with the customer.",
            "parameters": {"customer": "C-200", "amount_minor": 1250, "currency": "EUR",
                           "reason": "Broken on arrival", "reference": "'"$reference"'"}}')
-echo "$answer"
+id=$(echo "$answer" | sed 's/^{"id": *"\([^"]*\)".*/\1/')
 
-id=$(echo "$answer" | sed 's/.*"id": *"\([0-9a-f-]\{36\}\)", *"state".*/\1/')
-curl --silent --show-error --fail-with-body "$plane/actions/$id/?wait=10" --header "Authorization: Bearer $ACP_KEY"
+until echo "$answer" | grep -q '"final": *true'; do # each answer is held until the state changes, for at most 10 s
+  answer=$(curl --silent --show-error --fail-with-body "$plane/actions/$id/?wait=10" --header "Authorization: Bearer $ACP_KEY")
+done
+echo "$answer"

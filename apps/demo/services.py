@@ -93,7 +93,7 @@ def load_administrator(actor: User) -> None:
 def make_keys(actor: User, *, known: Mapping[str, str]) -> dict[str, str]:
     """A key for each working agent that has none in ``known`` which still lives for a while; all keys by slug."""
     keys: dict[str, str] = {}
-    for agent in Agent.objects.exclude(state=AgentState.RETIRED).exclude(slug="newcomer").select_related("unit"):
+    for agent in Agent.objects.exclude(state=AgentState.RETIRED).exclude(slug="newcomer").order_by("slug"):
         key = known.get(agent.slug, "")
         keys[agent.slug] = key if _lives(agent, key) else _new_key(actor, agent)
     return keys

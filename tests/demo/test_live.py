@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def finished(plane: LivePlane, run_id: str, *, within_s: float = 60) -> dict[str
 
 def orders(plane: LivePlane, reference: str) -> list[dict[str, Any]]:
     """The orders that the ERP holds for a reference, as its own storage has them."""
-    with sqlite3.connect(f"file:{plane.folder}/systems.sqlite3?mode=ro", uri=True) as erp:
+    with closing(sqlite3.connect(f"file:{plane.folder}/systems.sqlite3?mode=ro", uri=True)) as erp:
         rows = erp.execute(
             "SELECT body FROM document WHERE kind = 'order' AND body ->> 'reference' = ?", [reference]
         ).fetchall()
@@ -146,7 +147,9 @@ def test_an_agent_asks_instead_of_guessing(plane: LivePlane, workers: None) -> N
     with plane.person("ada") as ada:
         item = the_item(ada, run_id)
         assert item["kind"] == "question"
-        assert "says only 'dinner'" in item["question"]
+        whole = ada.get(f"/api/v1/escalations/{item['id']}/").json()
+        assert whole["subject"]["question"] == "The purpose of D-dinner says only 'dinner'. Which?"
+        assert whole["options"] == ["with customers", "among ourselves"]
         decide(ada, item, "answer", answer="with customers")
     run = finished(plane, run_id)
     check = next(step for step in run["steps"] if step["name"] == "check")
@@ -261,8 +264,8 @@ def test_a_narrowed_permission_is_refused_on_the_next_request(plane: LivePlane) 
         )
         assert narrowed.status_code == 200, narrowed.text
         refused = clerk.post("/api/v1/actions/", json=change, headers={"Idempotency-Key": "n2"})
-        assert refused.status_code == 422
-        assert "parameters.phone" in refused.json()["errors"]
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+        assert "phone" in refused.text
     with plane.systems.client("crm") as crm:
         assert len([1 for call in plane.systems.calls("crm") if call["method"] == "PATCH"]) <= 1
         assert crm.get("/customers/C-201").json()["phone"] in ("+49 30 5550 1", "+49 30 5550 0101")
