@@ -15,6 +15,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "effects": (1, "apps.workflows.tasks.actions.perform_due_effects"),
     "tasks": (1, "apps.workflows.tasks.runs.sweep_tasks"),
     "runs": (1, "apps.workflows.tasks.runs.sweep_runs"),
+    "forgotten": (15, "apps.workflows.tasks.runs.raise_forgotten"),
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),

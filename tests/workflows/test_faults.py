@@ -8,6 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -16,11 +17,13 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from apps.access.models import Queue
 from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.core.errors import ConflictError, DomainError
 from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
+from apps.oversight.models import Escalation
 from apps.oversight.services import cast_vote
 from apps.workflows.models import Attempt, Exclusive, Run, Step, Task, Timer
 from apps.workflows.services import (
@@ -29,10 +32,21 @@ from apps.workflows.services import (
     complete_task,
     expire_leases,
     fire_timers,
+    pause_run,
+    raise_forgotten,
+    resume_run,
     start_run,
 )
 from tests.factories.access import make_approver, make_holder
-from tests.factories.workflows import deliver_all, make_run, make_worker, make_workflow, open_item, permit_workflow
+from tests.factories.workflows import (
+    decide,
+    deliver_all,
+    make_run,
+    make_worker,
+    make_workflow,
+    open_item,
+    permit_workflow,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOK = """
@@ -346,3 +360,83 @@ def test_a_version_and_an_attempt_cannot_be_changed() -> None:
         with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
     assert system_user("plane")
+
+
+@pytest.mark.django_db
+def test_work_that_nobody_takes_is_told_once_and_a_claim_closes_it() -> None:
+    workflow = make_workflow(f"{LOOK}sla: {{after: 1d, to: clerks}}\nsteps:\n  a: {{agent: lab.do}}\n")
+    for _ in range(3):
+        make_run(workflow, {})
+    assert raise_forgotten() == 0  # not late yet
+    Task.objects.update(order_at=ClockTimestamp() - timedelta(seconds=670))
+    assert raise_forgotten() == 1
+    assert raise_forgotten() == 0
+    item = Escalation.objects.get(kind="exception")
+    assert (item.subject["capability"], item.subject["waiting"], item.state) == ("lab.do", 3, "pending")
+    agent = make_worker(workflow, "lab.do")
+    assert len(claim_tasks(agent.user)) == 1
+    assert raise_forgotten() == 1
+    item.refresh_from_db()
+    assert item.state == "cancelled"
+
+
+@pytest.mark.django_db
+def test_cancelling_a_paused_run_with_work_handed_in_keeps_one_attempt() -> None:
+    workflow = make_workflow(ONE)
+    agent = make_worker(workflow, "lab.do")
+    run = make_run(workflow, {"n": 1})
+    (task,) = claim_tasks(agent.user)
+    pause_run(run.started_by, run_id=run.pk, reason="Look.")
+    complete_task(agent.user, task_id=task.pk, lease="1", output=1)
+    cancel_run(run.started_by, run_id=run.pk, reason="No.")
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+    assert list(Attempt.objects.values_list("state", flat=True)) == ["done"]
+
+
+@pytest.mark.django_db
+def test_a_decision_made_while_a_run_is_paused_counts_once_it_is_resumed() -> None:
+    workflow = make_workflow(f"{LOOK}steps:\n  a: {{approval: {{subject: '1'}}, queue: clerks, due: {{after: 1h}}}}\n")
+    run = make_run(workflow, {})
+    item = open_item(run, "a")
+    clerk = make_approver(item.groups.get().queue)
+    pause_run(run.started_by, run_id=run.pk, reason="Look.")
+    cast_vote(clerk, escalation_id=item.pk, verdict="approve", version=1)
+    deliver_all()
+    run.refresh_from_db()
+    assert run.state == "paused"
+    assert resume_run(run.started_by, run_id=run.pk).state == "succeeded"
+
+
+@pytest.mark.django_db
+def test_an_expression_that_fails_asks_people_who_may_start_the_step_over() -> None:
+    workflow = make_workflow(
+        f"{LOOK}steps:\n  a: {{agent: lab.do}}\n"
+        "  b: {needs: [a], approval: {subject: steps.a.missing}, queue: clerks, due: {after: 1h}}\n"
+    )
+    agent = make_worker(workflow, "lab.do")
+    run = make_run(workflow, {})
+    (task,) = claim_tasks(agent.user)
+    complete_task(agent.user, task_id=task.pk, lease="1", output={})
+    item = open_item(run, "b")
+    clerk = make_approver(item.groups.get().queue)
+    decide(item, clerk, "answer", answer={"resolution": "retry"})
+    step = Step.objects.get(run=run, name="b", current=True)
+    assert (step.round, step.state) == (2, "open")
+    decide(open_item(run, "b"), clerk, "answer", answer={"resolution": "skip", "note": "Not needed."})
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+
+
+@pytest.mark.django_db
+def test_a_queue_that_is_gone_fails_the_step_not_the_agent_s_completion() -> None:
+    workflow = make_workflow(
+        f"{LOOK}steps:\n  a: {{agent: lab.do}}\n"
+        "  b: {needs: [a], approval: {subject: '1'}, queue: clerks, due: {after: 1h}}\n"
+    )
+    agent = make_worker(workflow, "lab.do")
+    run = make_run(workflow, {})
+    Queue.objects.filter(slug="clerks").update(slug="renamed")
+    (task,) = claim_tasks(agent.user)
+    assert complete_task(agent.user, task_id=task.pk, lease="1", output=1).state == "waiting"
+    assert open_item(run, "b").kind == "exception"

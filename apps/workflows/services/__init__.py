@@ -21,6 +21,7 @@ from apps.workflows.services.tasks import (
     fire_timers,
     heartbeat_task,
     offer_scheduled,
+    raise_forgotten,
     release_task,
     take_answer,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "pause_run",
     "publish_document",
     "publish_version",
+    "raise_forgotten",
     "release_task",
     "resume_operation_step",
     "resume_run",

@@ -37,6 +37,11 @@ def sweep_tasks() -> int:
     return services.expire_leases() + services.offer_scheduled()
 
 
+def raise_forgotten() -> int:
+    """Tell people of work that nobody takes; how much."""
+    return services.raise_forgotten()
+
+
 def sweep_runs() -> int:
     """Let due timers fire, begin what got its key; how much."""
     return services.fire_timers() + services.begin_promoted()

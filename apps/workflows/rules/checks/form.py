@@ -6,6 +6,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 
+from apps.oversight.rules import schema_problem
 from apps.workflows.rules.durations import seconds_of
 from apps.workflows.rules.schema import CEL_WORDS, COMMON, DOCUMENT, KEYS, NOT_YET, STEP_PROPERTIES
 from apps.workflows.rules.source import Path, Problem, Source
@@ -163,7 +164,10 @@ def inner_schema_problems(source: Source) -> Iterator[Problem]:
         places += [("steps", name, "output"), ("steps", name, "form", "schema")]
     for path in places:
         if (schema := _at(source.value, path)) is not None:
-            yield from (source.problem(where, message) for where, message in schema_problems(schema, path))
+            found = list(schema_problems(schema, path))
+            if not found and path[-1] == "schema" and (problem := schema_problem(schema, is_trusted=True)):
+                found = [(path, problem)]
+            yield from (source.problem(where, message) for where, message in found)
 
 
 def schema_problems(schema: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

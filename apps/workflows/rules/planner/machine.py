@@ -154,7 +154,7 @@ def _resolved(plan: Plan, step: StepDef, view: StepView, event: on.ExceptionReso
     view.with_people, view.changed = False, True
     if event.resolution == "fail":
         plan.fail_for_good(step, view, "failed_by_person", event.note or "A person let it fail.")
-    elif event.item is not None:
+    elif event.item is not None and not step.is_human:
         _resolved_item(plan, step, view, event.item, event)
     elif event.resolution == "retry":
         _start_over(plan, view)

@@ -70,7 +70,7 @@ def _drop_timers(spot: Spot, step: str, round_: int) -> None:
 def _drop_tasks(spot: Spot, which: Q) -> None:
     """Withdraw tasks; those under a lease leave an attempt, so that a late answer is known for what it is."""
     rows = list(Task.objects.select_for_update(of=("self",)).filter(which, run=spot.run))
-    held = [task for task in rows if task.state in (TaskState.CLAIMED, TaskState.HELD)]
+    held = [task for task in rows if task.state == TaskState.CLAIMED]  # what is held has its attempt already
     Attempt.objects.bulk_create(attempt_of(task, AttemptState.CANCELLED) for task in held)
     Task.objects.filter(pk__in=[task.pk for task in rows]).delete()
     changes = [Change(task, "cancelled", {"step": task.step, "item": task.item}) for task in rows]

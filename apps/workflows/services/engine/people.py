@@ -1,13 +1,17 @@
 """What a run puts before people: approvals, forms, exceptions."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.access.models import Queue
 from apps.access.selectors import ancestors_for
+from apps.core.errors import DomainError, InvalidError
+from apps.oversight.models import Escalation
 from apps.oversight.services import open_escalation
 from apps.workflows.rules.definition import Definition, StepDef
 from apps.workflows.rules.expressions import StepError
@@ -15,6 +19,7 @@ from apps.workflows.rules.planner import commands as do
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.planner.plan import Plan
 from apps.workflows.rules.states import Kind
+from apps.workflows.services.engine.operations import words_of
 from apps.workflows.services.engine.place import Spot
 
 RESOLUTION = "resolution"
@@ -24,11 +29,19 @@ def ask_people(spot: Spot, command: do.AskPeople) -> Iterable[on.Event]:
     """Open the inbox item of an approval or form step. Without its queue nobody could answer: the step fails."""
     step = spot.step(command.step)
     queue = queue_of(step.queue)
-    if queue is None:
-        yield _nobody(command, step.queue or "")
-        return
+    try:
+        if queue is None:
+            raise InvalidError(_("There is no queue “%s”: nobody could be asked.") % step.queue)
+        with transaction.atomic():
+            _open_item(spot, step, command, queue)
+    except DomainError as error:
+        yield on.ItemFailed(command.step, command.round, 0, error.code, words_of(error))
+
+
+def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, queue: Queue) -> None:
     assert step.due is not None, "Checked when the version was published."
     escalates = step.due.then == "escalate"
+    before = Escalation.objects.filter(run_id=spot.run.pk, step=step.name, kind=step.kind.value).order_by("-id").first()
     open_escalation(
         spot.principal,
         kind=step.kind.value,
@@ -43,13 +56,9 @@ def ask_people(spot: Spot, command: do.AskPeople) -> Iterable[on.Event]:
         due_s=step.due.after_s,
         expires_s=step.due.expires_s,
         escalate_to=queue_of(step.due.to) if escalates else None,
+        supersedes=before,
         **_place(spot, command.step, command.round, None),
     )
-
-
-def _nobody(command: do.AskPeople, queue: str) -> on.Event:
-    message = _("There is no queue “%s”: nobody could be asked.") % queue
-    return on.ExceptionResolved(command.step, command.round, None, "fail", note=message)
 
 
 def _place(spot: Spot, step: str, round_: int, item: int | None) -> dict[str, Any]:
@@ -94,18 +103,22 @@ def raise_exception(spot: Spot, command: do.RaiseException) -> Iterable[on.Event
             note = f"{command.message} {_('There is no queue that could be asked.')}"
             yield on.ExceptionResolved(command.step, command.round, command.item, "fail", note=note)
         return
-    open_escalation(
-        spot.principal,
-        kind="exception",
-        unit=spot.run.unit,
-        groups=[(queue, 1)],
-        title=title_of(spot, step, _title_prefix(command)),
-        consequence=_what_happened(command),
-        subject=_exception_subject(spot, command),
-        schema=_schema(command),
-        risk=(step.risk if step else None) or spot.definition.risk,
+    about: dict[str, Any] = {
+        "kind": "exception",
+        "unit": spot.run.unit,
+        "groups": [(queue, 1)],
+        "title": title_of(spot, step, _title_prefix(command)),
+        "consequence": _what_happened(command),
+        "subject": _exception_subject(spot, command),
+        "risk": (step.risk if step else None) or spot.definition.risk,
         **_place(spot, command.step, command.round, command.item),
-    )
+    }
+    try:
+        with transaction.atomic():
+            open_escalation(spot.principal, schema=_schema(command), **about)
+    except InvalidError:  # an output's schema that no form can show: people say how to go on instead
+        choices = tuple(choice for choice in command.resolutions if choice != "complete")
+        open_escalation(spot.principal, schema=_schema(replace(command, resolutions=choices)), **about)
 
 
 def _title_prefix(command: do.RaiseException) -> str:

@@ -27,40 +27,47 @@ class Rows:
 
     def save(self, view: RunView) -> None:
         """Write every step and compensation that changed, and note what the ledger will say."""
-        for past in view.past:
-            self._save_step(past, current=False)
+        changed = [(past, False) for past in view.past]
+        changed += [(step, True) for step in view.steps.values() if step.changed]
         view.past.clear()
-        fresh = [step for step in view.steps.values() if step.changed]
-        for step in fresh:
-            self._save_step(step, current=True)
+        made: list[Step] = []
+        for step, current in changed:  # what became history comes first: a step has one current round
+            self._save_step(step, current=current, made=made)
+        if made:
+            Step.objects.bulk_create(made)
         for compensation in view.compensations:
             if compensation.changed:
                 self._save_compensation(compensation)
 
-    def _save_step(self, view: StepView, *, current: bool) -> None:
+    def _save_step(self, view: StepView, *, current: bool, made: list[Step]) -> None:
         row = self.steps.get((view.name, view.round))
         before = StepState(row.state) if row else StepState.PENDING
         after = view.state if current else HISTORY.get(view.state, StepState.SUPERSEDED)
-        values: dict[str, Any] = {name: getattr(view, name) for name in COUNTERS}
+        values = self._values(view, row)
         values |= {"state": after, "current": current}
-        if view.output is not UNSET:
-            values["output"], view.output = view.output, UNSET
-        if view.items is not UNSET:
-            values["items"], view.items = view.items, UNSET
-        if before == StepState.PENDING and view.state not in (StepState.SKIPPED, StepState.DEAD):
-            values["opened_at"] = self.now
-        if view.state not in (StepState.OPEN, StepState.PENDING) and (row is None or row.finished_at is None):
-            values["finished_at"] = self.now
         if row is None:
             kind = self.definition.steps[view.name].kind
-            row = Step.objects.create(run=self.run, name=view.name, round=view.round, kind=kind, **values)
+            row = Step(run=self.run, name=view.name, round=view.round, kind=kind, **values)
             self.steps[view.name, view.round] = row
+            made.append(row)
         else:
             Step.objects.filter(pk=row.pk).update(**values)
             for name, value in values.items():
                 setattr(row, name, value)
         view.changed = False
         self._note(row, before, [view.state, after] if view.state not in (before, StepState.OPEN) else [after])
+
+    def _values(self, view: StepView, row: Step | None) -> dict[str, Any]:
+        values: dict[str, Any] = {name: getattr(view, name) for name in COUNTERS}
+        if view.output is not UNSET:
+            values["output"], view.output = view.output, UNSET
+        if view.items is not UNSET:
+            values["items"], view.items = view.items, UNSET
+        if row is None and view.state not in (StepState.SKIPPED, StepState.DEAD):
+            values["opened_at"] = self.now
+        if view.state not in (StepState.OPEN, StepState.PENDING) and (row is None or row.finished_at is None):
+            values["finished_at"] = self.now
+        return values
 
     def _note(self, row: Step, before: StepState, states: list[StepState]) -> None:
         for state in dict.fromkeys(states):

@@ -1,6 +1,7 @@
 """The router: agents take tasks under a lease, and say what came of them."""
 
 from apps.workflows.services.tasks.claims import claim_tasks, heartbeat_task, release_task
+from apps.workflows.services.tasks.forgotten import raise_forgotten
 from apps.workflows.services.tasks.outcomes import complete_task, fail_task
 from apps.workflows.services.tasks.questions import ask_about_task, take_answer
 from apps.workflows.services.tasks.sweeps import expire_leases, fire_timers, offer_scheduled
@@ -14,6 +15,7 @@ __all__ = [
     "fire_timers",
     "heartbeat_task",
     "offer_scheduled",
+    "raise_forgotten",
     "release_task",
     "take_answer",
 ]
