@@ -111,6 +111,15 @@ def _ring_for(entries: Sequence[Entry]) -> None:
         ring("reactions")
 
 
+def _take_over(row: Model, changes: dict[str, Any]) -> None:
+    """Let ``row`` say what the UPDATE wrote; only what the database computed is read back."""
+    computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
+    for name in changes.keys() - computed:
+        setattr(row, name, changes[name])
+    if computed:
+        row.refresh_from_db(fields=computed)
+
+
 def advance[R: Stateful](
     actor: User,
     row: R,
@@ -134,7 +143,7 @@ def advance[R: Stateful](
         rows = rows.filter(where)
     if rows.update(state=to, **changes) != 1:
         raise ConflictError(state=before)
-    row.refresh_from_db(fields=["state", *changes])
+    _take_over(row, {"state": to, **changes})
     record(
         actor,
         row,

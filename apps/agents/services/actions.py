@@ -11,7 +11,7 @@ from apps.audit.services import advance, record
 from apps.core.models import ClockTimestamp, User
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def propose_action(actor: User, *, agent: Agent | None, unit: BusinessUnit, **facts: Any) -> Action:
     """Write down what is asked, before anybody judges it. ``facts`` are columns of Action."""
     action = Action.objects.create(

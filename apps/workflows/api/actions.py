@@ -11,7 +11,6 @@ from rest_framework.response import Response
 from apps.agents.models import Action
 from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Execution
 from apps.agents.selectors import action_for, actions_for
-from apps.agents.services import cancel_action
 from apps.core.api import JsonObject, PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import User
@@ -26,6 +25,7 @@ from apps.workflows.services.actions import (
     consume_action,
     report_outcome,
     submit_action,
+    take_back_action,
 )
 
 WORDS_MAX = 20_000
@@ -158,8 +158,9 @@ PUBLIC_VERDICT = ("effect", "reason", "rules", "obligations", "release", "allowe
 
 def action_json(actor: User, action: Action) -> dict[str, Any]:
     """The action as ``ActionSerializer`` describes it."""
-    item = waiting_item_of_action(actor, action)
-    grant = grant_of_action(actor, action)
+    was_asked = action.verdict.get("effect") == "require_approval"
+    item = waiting_item_of_action(actor, action) if was_asked or action.state == ActionState.UNKNOWN else None
+    grant = grant_of_action(actor, action) if was_asked or action.execution == Execution.AGENT else None
     return {
         "id": action.pk,
         "state": action.state,
@@ -281,7 +282,7 @@ class ActionCancel(PlaneView):
         reason = self.body(CancelBody).get("reason", "")
 
         def answer() -> tuple[int, Any]:
-            return 200, action_json(self.actor, cancel_action(self.actor, action=action, reason=reason))
+            return 200, action_json(self.actor, take_back_action(self.actor, action=action, reason=reason))
 
         return self.once(answer)
 

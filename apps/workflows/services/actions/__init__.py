@@ -8,6 +8,7 @@ from apps.workflows.services.actions.carrying_out import (
     prepare_action,
     reconcile_action,
     report_outcome,
+    take_back_action,
 )
 from apps.workflows.services.actions.pipeline import Ask, Place
 
@@ -22,4 +23,5 @@ __all__ = [
     "reconcile_action",
     "report_outcome",
     "submit_action",
+    "take_back_action",
 ]

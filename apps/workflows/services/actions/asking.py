@@ -1,5 +1,6 @@
 """Asking: one transaction stores the action, its verdict, its escalation if any, and the entries of it all."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,7 +55,7 @@ def check_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> tuple[Weig
     return weighed, verdict
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
     """Take a request past halts, permission and policy. Returns the action in the state that follows.
 
@@ -101,7 +102,7 @@ def _rejected(agent: Agent, ask: Ask, digest: str) -> Action | None:
     if ask.reference:
         same |= Q(reference=ask.reference)
     rows = Action.objects.filter(same, agent=agent, operation=ask.operation, state=ActionState.REJECTED)
-    return rows.order_by("-id").first()
+    return rows.only("digest", "refusal").order_by("-id").first()
 
 
 def _refuse_rejected(agent: Agent, ask: Ask, digest: str) -> None:
@@ -173,7 +174,7 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed) -> Action:
 
 
 def _judge(actor: User, action: Action, weighed: Weighed, place: Place, *, predecessor: Action | None) -> Action:
-    verdict = evaluate_action(actor, facts=weighed.facts)
+    verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action.pk))
     stored: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release}
     told = {
         "effect": verdict.effect.value,

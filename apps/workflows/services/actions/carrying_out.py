@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
 from apps.agents.rules import WORKING, ActionState, Execution
+from apps.agents.services import cancel_action
 from apps.audit.services import advance
 from apps.connectors.models import Effect
 from apps.connectors.rules import EffectState
@@ -28,7 +29,7 @@ from apps.core.queue import ring
 from apps.core.services import system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.rules import action_digest
-from apps.oversight.services import consume_grant, open_unknown_escalation
+from apps.oversight.services import cancel_escalations, consume_grant, open_unknown_escalation, revoke_grants
 from apps.oversight.services.items import HAPPENED
 from apps.workflows.models import Run
 from apps.workflows.services.actions.reweighing import return_if_stricter
@@ -212,6 +213,20 @@ def reconcile_action(actor: User, *, action_id: UUID, answer: str, reason: str) 
     succeeded = answer == HAPPENED
     found_out = reason or answer or "reconciled"
     _finish(actor, action, reconcile_effect(actor, effect=effect, succeeded=succeeded, reason=found_out))
+
+
+@transaction.atomic
+def take_back_action(actor: User, *, action: Action, reason: str = "") -> Action:
+    """Cancel an action that has not begun, and what waits for it: its item, its grant, its effect.
+
+    Raises ConflictError when it is too late.
+    """
+    action = _locked(action.pk)
+    cancel_action(actor, action=action, reason=reason)
+    cancel_escalations(actor, action_id=action.pk, reason="action_cancelled")
+    revoke_grants(actor, action=action, why="cancelled")
+    drop_effect(actor, action=action, code="cancelled", message="")
+    return action
 
 
 @transaction.atomic

@@ -73,6 +73,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
     _require_fields(permitted, ask.parameters)
     _require_execution(operation.execution, ask.execution)
     money, target = permitted.money(ask.parameters), permitted.target(ask.parameters)
+    digest = action_digest(operation.slug, ask.parameters)
     facts = Facts(
         operation=operation.slug,
         effect=operation.effect,
@@ -89,7 +90,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
         on_behalf_of=person.username if person else "",
         unit_id=unit.pk,
     )
-    digest, consequence = action_digest(operation.slug, ask.parameters), permitted.consequence(ask.parameters)
+    consequence = permitted.consequence(ask.parameters)
     return Weighed(agent, unit, permitted, digest, money, target, consequence, person, facts)
 
 

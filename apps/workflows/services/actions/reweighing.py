@@ -1,5 +1,6 @@
 """Rules may have changed between verdict and claim: what became stricter goes back, what became milder stays."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -39,7 +40,7 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
         ),
         place,
     )
-    verdict = evaluate_action(actor, facts=weighed.facts)
+    verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action.pk))
     if not is_stricter(verdict, verdict_of(action.verdict)):
         return False
     revoke_grants(actor, action=action, why="policy")
