@@ -272,9 +272,7 @@ class ActionCheck(AskingView):
 class ActionCancel(PlaneView):
     """``/actions/{id}/cancel/``."""
 
-    @extend_schema(
-        operation_id="cancel_action", request=CancelBody, responses={200: ActionSerializer, **PROBLEMS}
-    )
+    @extend_schema(operation_id="cancel_action", request=CancelBody, responses={200: ActionSerializer, **PROBLEMS})
     def post(self, request: Request, action_id: UUID) -> Response:
         """Take an action back before it runs."""
         require_agent(self.actor)
@@ -340,7 +338,9 @@ class ActionCommentSerializer(serializers.Serializer[Any]):
 class ActionComments(PlaneView):
     """``/actions/{id}/comments/``."""
 
-    @extend_schema(operation_id="comment_action", request=ActionCommentBody, responses={201: ActionCommentSerializer, **PROBLEMS})
+    @extend_schema(
+        operation_id="comment_action", request=ActionCommentBody, responses={201: ActionCommentSerializer, **PROBLEMS}
+    )
     def post(self, request: Request, action_id: UUID) -> Response:
         """Answer a question in the thread of the item that waits for people."""
         require_agent(self.actor)

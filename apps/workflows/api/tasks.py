@@ -233,7 +233,9 @@ class TaskRelease(PlaneView):
 class TaskAsk(PlaneView):
     """``/tasks/{id}/ask/``."""
 
-    @extend_schema(operation_id="ask_about_task", request=QuestionSerializer, responses={201: AskedSerializer, **PROBLEMS})
+    @extend_schema(
+        operation_id="ask_about_task", request=QuestionSerializer, responses={201: AskedSerializer, **PROBLEMS}
+    )
     def post(self, request: Request, task_id: UUID) -> Response:
         """Ask people instead of guessing: the task rests, and comes back with the answer."""
         item = ask_about_task(self.actor, task_id=task_id, **self.body(QuestionSerializer))
