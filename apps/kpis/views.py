@@ -19,7 +19,7 @@ from apps.kpis.rules import RangeName
 from apps.kpis.rules.buckets import local_day, named_period
 from apps.kpis.rules.definitions import Behind
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
-from apps.kpis.selectors import behind_for, definition_for
+from apps.kpis.selectors import behind_for, definition_for, kpis_for
 from apps.kpis.selectors.dashboards import (
     dashboard_for,
     line_heads_for,
@@ -27,7 +27,7 @@ from apps.kpis.selectors.dashboards import (
     workflow_name_for,
     workflows_for,
 )
-from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for
+from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for, drawings_for
 from apps.kpis.selectors.runs import simulated_run_for
 
 PAGE = 50
@@ -107,13 +107,15 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
 @require_GET
 def export(request: Request, slug: str, figure: str) -> HttpResponse:
     """A chart's table as CSV, or with ``kpis`` every KPI by bucket."""
-    page = dashboard_for(request.user, slug, _asked(request, slug))
-    drawing = next((one for one in page.drawings if one.slug == figure), None)
+    if slug != OVERVIEW and slug not in workflows_for(request.user):
+        raise NotFoundError
+    found = kpis_for(request.user, _asked(request, slug))
+    drawing = next((one for one in drawings_for(request.user, found) if one.slug == figure), None)
     if drawing is None and figure != "kpis":
         raise NotFoundError
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{slug}-{figure}.csv"'
-    csv.writer(answer).writerows(csv_rows_for(request.user, page.answer, drawing))
+    csv.writer(answer).writerows(csv_rows_for(request.user, found, drawing))
     return answer
 
 

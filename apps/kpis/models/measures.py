@@ -1,10 +1,13 @@
 """The measures, once in SQL: the same expressions make rollups, read facts, and choose the rows behind a number."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import (
     Aggregate,
     BigIntegerField,
@@ -22,6 +25,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from apps.kpis.rules.buckets import Period
+from apps.kpis.rules.definitions import PERCENTILES, percentile_name
 
 FINISHED = Q(state__in=["succeeded", "failed"])
 
@@ -97,13 +101,25 @@ DECISION_MEASURES: Mapping[str, Any] = {name: Count("escalation_id", filter=MEMB
 COST_MEASURES: Mapping[str, Any] = {"spend_micro": _sum("amount_micro"), "cost_items": Count("id")}
 """Over costs by the time at which they were incurred."""
 
-RUN_PERCENTILES: Mapping[str, Any] = {
-    "cycle": PercentileCont("cycle_ms", fractions=(0.5, 0.9, 0.95), filter=MEMBERS["succeeded"]),
-    "lead": PercentileCont("lead_ms", fractions=(0.5,), filter=MEMBERS["succeeded"]),
-}
-DECISION_PERCENTILES: Mapping[str, Any] = {
-    "latency": PercentileCont("latency_ms", fractions=(0.5, 0.9), filter=MEMBERS["decided"]),
-}
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A measured duration: its column, whose rows count, the fractions that are shown."""
+
+    name: str
+    column: str
+    members: Q
+    fractions: tuple[float, ...]
+
+    @property
+    def aggregate(self) -> PercentileCont:
+        """Its percentiles, in milliseconds."""
+        return PercentileCont(self.column, fractions=self.fractions)
+
+
+CYCLE = Duration("cycle", "cycle_ms", MEMBERS["succeeded"], PERCENTILES["cycle"])
+LEAD = Duration("lead", "lead_ms", MEMBERS["succeeded"], PERCENTILES["lead"])
+LATENCY = Duration("latency", "latency_ms", MEMBERS["decided"], PERCENTILES["latency"])
 
 
 def within(field: str, period: Period) -> Q:
@@ -120,3 +136,64 @@ def grouped(
     named = {f"m_{name}": one for name, one in measures.items()}
     found = rows.filter(within(field, whole)).order_by().annotate(at=index).values("at", *by).annotate(**named)
     return {(row["at"], *(row[name] for name in by)): {name: row[f"m_{name}"] for name in measures} for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Percentiles of adjoining periods: of each, of the two halves, and of all together."""
+
+    parts: dict[int, dict[str, float]]
+    halves: dict[bool, dict[str, float]]
+    whole: dict[str, float]
+
+
+ROLLUP = """
+SELECT GROUPING(half, at), half, at, {aggregates}
+FROM (SELECT seen.*, at >= %s AS half FROM ({rows}) AS seen) AS halved GROUP BY ROLLUP (half, at)
+"""
+
+
+def percentiles_of(
+    rows: QuerySet[Any], field: str, periods: Sequence[Period], durations: Sequence[Duration], cut: int
+) -> Percentiles:
+    """Exact percentiles in one pass: of each period, of those before ``cut`` and from it on, and of all.
+
+    ``durations`` share their members and their table.
+    """
+    found = Percentiles({}, {}, {})
+    if not durations:
+        return found
+    whole = Period(periods[0].start, periods[-1].end)
+    index = BucketIndex(field, [period.start for period in periods])
+    columns = [one.column for one in durations]
+    narrow = rows.filter(within(field, whole)).filter(durations[0].members).order_by().annotate(at=index)
+    try:
+        sql, params = narrow.values("at", *columns).query.sql_with_params()
+    except EmptyResultSet:
+        return found
+    aggregates = ", ".join(
+        f"percentile_cont(ARRAY{list(one.fractions)}::float8[]) WITHIN GROUP (ORDER BY {one.column})"
+        for one in durations
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(ROLLUP.format(aggregates=aggregates, rows=sql), [cut, *params])
+        for level, half, at, *values in cursor.fetchall():
+            named = {
+                name: value for one, row in zip(durations, values, strict=True) for name, value in named_of(one, row)
+            }
+            (
+                found.parts.setdefault(at, {})
+                if level == 0
+                else found.halves.setdefault(half, {})
+                if level == 1
+                else found.whole
+            ).update(named)
+    return found
+
+
+def named_of(duration: Duration, values: Sequence[float] | None) -> list[tuple[str, float]]:
+    """``cycle_p90``: the value of each fraction by the name of its measure."""
+    return [
+        (percentile_name(duration.name, fraction), value)
+        for fraction, value in zip(duration.fractions, values or (), strict=False)
+    ]

@@ -15,9 +15,9 @@ from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.halts.selectors import engaged_for
 from apps.kpis import charts
-from apps.kpis.models import RunFact
+from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.models.measures import within
+from apps.kpis.models.measures import CYCLE, LATENCY, within
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
 from apps.kpis.rules.figures import (
@@ -46,9 +46,19 @@ from apps.kpis.rules.sentences import (
 )
 from apps.kpis.rules.statistics import SMALL_N
 from apps.kpis.selectors.drawings import OVERVIEW, Drawing, drawings_for, page_of_kpi, said
-from apps.kpis.selectors.kpis import Answer, Total, busiest_share_for, holds_simulated_for, kpis_for, unpriced_for
-from apps.kpis.selectors.reading import VIEW, Reader
+from apps.kpis.selectors.kpis import (
+    Answer,
+    Total,
+    busiest_share_for,
+    holds_simulated_for,
+    kpis_for,
+    unpriced_for,
+    workflow_rows_for,
+)
+from apps.kpis.selectors.reading import VIEW, Reader, Row
 from apps.workflows.models import Workflow
+
+type ByWorkflow = dict[str, tuple[Row, Row]]
 
 WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adherence", "escalation_rate")
 """What the third sentence looks at, workflow by workflow."""
@@ -133,16 +143,17 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         if slug not in names:
             raise NotFoundError
         asked = asked.of_workflow(slug)
-    answer = kpis_for(actor, asked)
+    answer = kpis_for(actor, asked, durations=(CYCLE, LATENCY))
+    workflows = workflow_rows_for(actor, answer)
     here = reverse("kpis:dashboard", args=[slug])
     return Dashboard(
         slug=slug,
         title=_("Overview") if slug == OVERVIEW else names[slug],
         answer=answer,
-        sentences=_sentences(actor, answer, names),
+        sentences=_sentences(actor, answer, workflows, names),
         cards=[_card(answer, key) for key in CARDS],
         drawings=drawings_for(actor, answer),
-        lines=[] if slug != OVERVIEW else _lines(answer, names),
+        lines=[] if slug != OVERVIEW else _lines(answer, workflows, names),
         versions=[] if slug == OVERVIEW else _versions(actor, answer),
         places=_places(slug, names, asked),
         units=_units(actor),
@@ -161,7 +172,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
 def workflows_for(actor: User) -> dict[str, str]:
     """Slug and name of every workflow of which ``actor`` may count runs, or which is there in their units."""
     require(actor, VIEW)
-    slugs = set(visible(actor, VIEW, RunFact.objects.all()).order_by().values_list("workflow", flat=True).distinct())
+    slugs = set(visible(actor, VIEW, RollupDay.objects.all()).order_by().values_list("workflow", flat=True).distinct())
     kept = dict(visible(actor, VIEW, Workflow.objects.all()).values_list("slug", "name"))
     elsewhere = dict(Workflow.objects.filter(slug__in=slugs - kept.keys()).values_list("slug", "name"))
     found = {slug: kept.get(slug) or elsewhere.get(slug) or _said_slug(slug) for slug in slugs | kept.keys() if slug}
@@ -251,12 +262,12 @@ def _was_text(total: Total, was: float, answer: Answer) -> str:
     return _("%(value)s a day") % {"value": text} if definition.per_day else text
 
 
-def _sentences(actor: User, answer: Answer, names: dict[str, str]) -> list[Opening]:
+def _sentences(actor: User, answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Opening]:
     figures = {key: total.figure for key, total in answer.totals.items()}
     value = value_sentence(figures["throughput"], figures["no_touch_rate"], figures["savings_minor"], _saved_s(answer))
     risk = risk_sentence(figures["error_rate"], _risks(actor, answer.asked))
     share, decided = busiest_share_for(actor, answer.asked)
-    attention = attention_sentence(_compared(answer, names), share, decided)
+    attention = attention_sentence(_compared(workflows, names), share, decided)
     named = ((_("Value"), value), (_("Risk"), risk), (_("Attention"), attention))
     return [Opening(name, said(sentence), _href(answer.asked, sentence)) for name, sentence in named]
 
@@ -289,9 +300,9 @@ def _risks(actor: User, asked: KpiFilter) -> RiskCounts:
     )
 
 
-def _compared(answer: Answer, names: dict[str, str]) -> list[Compared]:
+def _compared(workflows: ByWorkflow, names: dict[str, str]) -> list[Compared]:
     found = []
-    for slug, (before, now) in answer.workflows.items():
+    for slug, (before, now) in workflows.items():
         was, this = (figures_of(row, reporting_currency()) for row in (before, now))
         found += [
             Compared(workflow=slug, name=names.get(slug, _said_slug(slug)), now=this[key], was=was[key])
@@ -301,9 +312,9 @@ def _compared(answer: Answer, names: dict[str, str]) -> list[Compared]:
     return found
 
 
-def _lines(answer: Answer, names: dict[str, str]) -> list[Line]:
+def _lines(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Line]:
     lines = []
-    for slug, (_before, now) in answer.workflows.items():
+    for slug, (_before, now) in workflows.items():
         figures: Figures = figures_of(now, reporting_currency())
         if not slug or not (now["closed"] or now["arrivals"]):
             continue

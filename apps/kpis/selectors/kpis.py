@@ -1,6 +1,6 @@
 """The answer to a question about KPIs: what the API prints, the pages draw and the CSV lists."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,8 +12,8 @@ from apps.core.gate import require
 from apps.core.models import User
 from apps.kpis.models import ApprovalFact, CostItem, RunFact
 from apps.kpis.models.clock import database_now, reporting_currency
-from apps.kpis.models.measures import MEMBERS, within
-from apps.kpis.rules.buckets import Bucket, Period, buckets_of, previous_period
+from apps.kpis.models.measures import CYCLE, LATENCY, LEAD, MEMBERS, Duration, within
+from apps.kpis.rules.buckets import Bucket, buckets_of, previous_period
 from apps.kpis.rules.definitions import DEFINITIONS, Behind, Definition, Kind
 from apps.kpis.rules.figures import Figure, Figures, Status, comparable, figure_of, figures_of, status_of
 from apps.kpis.rules.filters import Compare, KpiFilter
@@ -48,7 +48,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Everything about one question. ``workflows``: measures of the period before and of this one, by workflow."""
+    """Everything about one question."""
 
     asked: KpiFilter
     as_of: datetime
@@ -57,49 +57,42 @@ class Answer:
     series: list[Point]
     measures: Row
     goals: Goals
-    workflows: dict[str, list[Row]]
     halves: tuple[Figures, Figures]
 
 
-def kpis_for(actor: User, asked: KpiFilter) -> Answer:
+def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = (CYCLE, LEAD, LATENCY)) -> Answer:
     """Totals and series of every KPI. Raises NotAllowedError for who may see none anywhere."""
     require(actor, VIEW)
-    goals, now = goals_for(actor), database_now()
+    goals, now, currency = goals_for(actor), database_now(), reporting_currency()
     reader = Reader(actor, asked, goals.costs())
     buckets = buckets_of(asked.period, asked.size, asked.zone)
-    rows = reader.measures(buckets)
+    found = reader.read(buckets, durations)
     opened = _open_at(reader, asked.period.start)
-    _fill_backlog(rows, buckets, opened, now)
-    (whole,) = reader.wholes([(asked.period, rows)])
-    whole["backlog"] = next((row["backlog"] for row in reversed(rows) if row["backlog"] is not None), opened)
-    workflows = reader.by_workflow([previous_period(asked.period, asked.zone), asked.period])
-    mix = {name: int(parts[1]["finished"] or 0) for name, parts in workflows.items()}
-    before = _before(reader) if asked.compare == Compare.PREVIOUS else {}
+    _fill_backlog(found.parts, buckets, opened, now)
+    whole = found.whole
+    whole["backlog"] = next((row["backlog"] for row in reversed(found.parts) if row["backlog"] is not None), opened)
+    mix = {name: int(row["finished"] or 0) for name, row in found.workflows.items()}
+    before = _before(reader, durations) if asked.compare == Compare.PREVIOUS else {}
     return Answer(
         asked=asked,
         as_of=now,
         lag_s=lag_s_for(actor, now),
         totals={key: _total(one, asked, whole, goals, mix, now, before.get(key)) for key, one in DEFINITIONS.items()},
         series=[
-            Point(bucket, figures_of(row, reporting_currency()), row, partial=bucket.start <= now < bucket.end)
-            for bucket, row in zip(buckets, rows, strict=True)
+            Point(bucket, figures_of(row, currency), row, partial=bucket.start <= now < bucket.end)
+            for bucket, row in zip(buckets, found.parts, strict=True)
         ],
         measures=whole,
         goals=goals,
-        workflows=workflows,
-        halves=_halves(reader, buckets, rows),
+        halves=(figures_of(found.halves[0], currency), figures_of(found.halves[1], currency)),
     )
 
 
-def _halves(reader: Reader, buckets: list[Bucket], rows: list[Row]) -> tuple[Figures, Figures]:
-    """The two halves of the period, cut at a bucket's edge; twice the whole where there is only one bucket."""
-    cut = len(buckets) // 2
-    if not cut:
-        (row,) = reader.wholes([(Period(buckets[0].start, buckets[-1].end), rows)])
-        return figures_of(row, reporting_currency()), figures_of(row, reporting_currency())
-    first, second = (Period(part[0].start, part[-1].end) for part in (buckets[:cut], buckets[cut:]))
-    found = reader.wholes([(first, rows[:cut]), (second, rows[cut:])])
-    return figures_of(found[0], reporting_currency()), figures_of(found[1], reporting_currency())
+def workflow_rows_for(actor: User, answer: Answer) -> dict[str, tuple[Row, Row]]:
+    """The measures of the period before and of this one, workflow by workflow."""
+    reader = Reader(actor, answer.asked, answer.goals.costs())
+    periods = [previous_period(answer.asked.period, answer.asked.zone), answer.asked.period]
+    return {name: (rows[0], rows[1]) for name, rows in reader.by_workflow(periods).items()}
 
 
 def _total(
@@ -118,10 +111,9 @@ def _total(
     return Total(figure, value, goals.baseline_of(definition, asked, mix), target, status, previous)
 
 
-def _before(reader: Reader) -> Figures:
+def _before(reader: Reader, durations: Sequence[Duration]) -> Figures:
     earlier = previous_period(reader.asked.period, reader.asked.zone)
-    (row,) = reader.measures([earlier])
-    found = figures_of(row, reporting_currency())
+    found = figures_of(reader.read([earlier], durations).whole, reporting_currency())
     return {key: one for key, one in found.items() if one.definition.kind != Kind.STOCK}
 
 

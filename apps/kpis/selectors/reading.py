@@ -1,6 +1,7 @@
 """Measures of a filter, bucket by bucket: from rollups where they hold, from facts where only facts tell."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -14,14 +15,19 @@ from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.measures import (
     ARRIVAL_MEASURES,
     COST_MEASURES,
+    CYCLE,
     DECISION_MEASURES,
-    DECISION_PERCENTILES,
+    LATENCY,
+    LEAD,
     RUN_MEASURES,
-    RUN_PERCENTILES,
+    Duration,
+    Percentiles,
     grouped,
+    named_of,
+    percentiles_of,
 )
 from apps.kpis.rules.buckets import Period, local_day
-from apps.kpis.rules.definitions import ADDITIVE, PERCENTILES, percentile_name, with_totals
+from apps.kpis.rules.definitions import ADDITIVE, with_totals
 from apps.kpis.rules.filters import KpiFilter, answered_by_rollups
 from apps.kpis.selectors.goals import BaselineCost
 
@@ -85,6 +91,16 @@ def _unit_ids_below(slug: str) -> list[Any]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The measures of adjoining periods: of each, of the two halves, of all, and of each workflow over all."""
+
+    parts: list[Row]
+    halves: tuple[Row, Row]
+    whole: Row
+    workflows: dict[str, Row]
+
+
 class Reader:
     """One actor's view of one filter. Permission and filter are applied once; every figure reads through it."""
 
@@ -95,55 +111,70 @@ class Reader:
         self.costs = costs_for(actor, asked)
         self.rollups: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(**_limits(asked)))
 
-    def measures(self, periods: Sequence[Period]) -> list[Row]:
-        """The measures of each of these adjoining periods."""
-        rows = [_blank() for _ in periods]
-        for found in (self._additive(periods), self._savings(periods), self._percentiles(periods)):
-            for (at,), measures in found.items():
-                rows[at].update(measures)
-        return [with_totals(row) for row in rows]
-
-    def wholes(self, parts: Sequence[tuple[Period, Sequence[Row]]]) -> list[Row]:
-        """The measures of adjoining periods whose parts are known: sums are added, percentiles computed anew."""
-        rows = [_added(known) for _, known in parts]
-        for (at,), measures in self._percentiles([period for period, _ in parts]).items():
-            rows[at].update(measures)
-        return [with_totals(row) for row in rows]
+    def read(self, periods: Sequence[Period], durations: Sequence[Duration] = (CYCLE, LEAD, LATENCY)) -> Reading:
+        """Everything about these periods: sums once by workflow and period, percentiles in one pass a table."""
+        found = self._additive(periods)
+        cut = len(periods) // 2
+        parts = [_added([row for (at, _), row in found.items() if at == index]) for index in range(len(periods))]
+        names = sorted({name for _, name in found})
+        workflows = {name: _added([row for (_, one), row in found.items() if one == name]) for name in names}
+        halves, whole = (_added(parts[:cut] if cut else parts), _added(parts[cut:])), _added(parts)
+        for percentiles in self._percentiles(periods, durations, cut):
+            for at, measures in percentiles.parts.items():
+                parts[at].update(measures)
+            whole.update(percentiles.whole)
+            for half, row in zip((False, True), halves, strict=True):
+                row.update(percentiles.halves.get(half if cut else True, {}))
+        first, second = (with_totals(row) for row in halves)
+        return Reading(
+            [with_totals(row) for row in parts],
+            (first, second),
+            with_totals(whole),
+            {name: with_totals(row) for name, row in workflows.items()},
+        )
 
     def by_workflow(self, periods: Sequence[Period]) -> dict[str, list[Row]]:
         """The measures of each of these adjoining periods, workflow by workflow."""
-        by = ("workflow",)
         rows: dict[str, list[Row]] = {}
-        for found in (self._additive(periods, by), self._savings(periods, by), self._percentiles(periods, by)):
-            for (at, workflow), measures in found.items():
-                rows.setdefault(workflow, [_blank() for _ in periods])[at].update(measures)
+        for (at, workflow), measures in self._additive(periods).items():
+            rows.setdefault(workflow, [_blank() for _ in periods])[at].update(measures)
+        for table, field, one in ((self.runs, "finished_at", CYCLE), (self.decisions, "decided_at", LATENCY)):
+            narrow, aggregates = table.filter(one.members), {one.name: one.aggregate}
+            for (at, workflow), measures in grouped(narrow, field, periods, aggregates, ("workflow",)).items():
+                named = dict(named_of(one, measures[one.name]))
+                rows.setdefault(workflow, [_blank() for _ in periods])[at].update(named)
         return {workflow: [with_totals(row) for row in parts] for workflow, parts in sorted(rows.items())}
 
     def by_version(self, period: Period) -> dict[int, Row]:
         """The measures of runs of each version in ``period``, newest first. Decisions and spend have no version."""
         rows: dict[int, Row] = {}
-        for measures in (RUN_MEASURES, RUN_PERCENTILES):
-            for (_at, version), row in grouped(self.runs, "finished_at", [period], measures, ("version",)).items():
-                named = row if measures is RUN_MEASURES else _named(row)
-                rows.setdefault(version, _blank()).update(named)
+        for (_at, version), row in grouped(self.runs, "finished_at", [period], RUN_MEASURES, ("version",)).items():
+            rows[version] = _blank() | row
+        narrow, aggregates = self.runs.filter(CYCLE.members), {CYCLE.name: CYCLE.aggregate}
+        for (_at, version), row in grouped(narrow, "finished_at", [period], aggregates, ("version",)).items():
+            rows[version].update(named_of(CYCLE, row[CYCLE.name]))
         return {version: with_totals(row) for version, row in sorted(rows.items(), reverse=True)}
 
-    def _additive(self, periods: Sequence[Period], by: tuple[str, ...] = ()) -> Found:
+    def _additive(self, periods: Sequence[Period]) -> Found:
+        """Sums by (period, workflow), savings among them."""
+        found: dict[tuple[int, str], dict[str, Any]] = {}
         if answered_by_rollups(self.asked, periods, reporting_zone()):
-            return self._from_rollups(periods, by)
-        found: dict[tuple[Any, ...], dict[str, Any]] = {}
-        sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any]], ...] = (
-            (self.runs, "finished_at", RUN_MEASURES),
-            (self.runs, "started_at", ARRIVAL_MEASURES),
-            (self.decisions, "decided_at", DECISION_MEASURES),
-            (self.costs, "incurred_at", COST_MEASURES),
-        )
-        for rows, field, measures in sources:
-            for key, row in grouped(rows, field, periods, measures, by).items():
-                found.setdefault(key, {}).update(row)
+            found |= self._from_rollups(periods)
+        else:
+            sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any]], ...] = (
+                (self.runs, "finished_at", RUN_MEASURES),
+                (self.runs, "started_at", ARRIVAL_MEASURES),
+                (self.decisions, "decided_at", DECISION_MEASURES),
+                (self.costs, "incurred_at", COST_MEASURES),
+            )
+            for rows, field, measures in sources:
+                for (at, name), row in grouped(rows, field, periods, measures, ("workflow",)).items():
+                    found.setdefault((at, name), {}).update(row)
+        for (at, name), savings in self._savings(periods, found).items():
+            found.setdefault((at, name), {}).update(savings)
         return found
 
-    def _from_rollups(self, periods: Sequence[Period], by: tuple[str, ...]) -> Found:
+    def _from_rollups(self, periods: Sequence[Period]) -> dict[tuple[int, str], dict[str, Any]]:
         zone = reporting_zone()
         days = [local_day(period.start, zone) for period in periods]
         rows = self.rollups.filter(day__gte=days[0], day__lt=local_day(periods[-1].end, zone))
@@ -155,27 +186,34 @@ class Reader:
             output_field=IntegerField(),
         )
         sums = {f"sum_{name}": Sum(name) for name in ADDITIVE}
-        found = rows.order_by().values(*by, at=index).annotate(**sums)
         return {
-            (row["at"], *(row[name] for name in by)): {name: int(row[f"sum_{name}"] or 0) for name in ADDITIVE}
-            for row in found
+            (row["at"], row["workflow"]): {name: int(row[f"sum_{name}"] or 0) for name in ADDITIVE}
+            for row in rows.order_by().values("workflow", at=index).annotate(**sums)
         }
 
-    def _percentiles(self, periods: Sequence[Period], by: tuple[str, ...] = ()) -> Found:
-        found: dict[tuple[Any, ...], dict[str, Any]] = {}
-        sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any]], ...] = (
-            (self.runs, "finished_at", RUN_PERCENTILES),
-            (self.decisions, "decided_at", DECISION_PERCENTILES),
+    def _percentiles(
+        self, periods: Sequence[Period], durations: Sequence[Duration], cut: int
+    ) -> tuple[Percentiles, Percentiles]:
+        of_runs = [one for one in durations if one is not LATENCY]
+        of_decisions = [one for one in durations if one is LATENCY]
+        return (
+            percentiles_of(self.runs, "finished_at", periods, of_runs, cut),
+            percentiles_of(self.decisions, "decided_at", periods, of_decisions, cut),
         )
-        for rows, field, measures in sources:
-            for key, row in grouped(rows, field, periods, measures, by).items():
-                found.setdefault(key, {}).update(_named(row))
-        return found
 
-    def _savings(self, periods: Sequence[Period], by: tuple[str, ...] = ()) -> Found:
-        """Baseline cost of each success less the cost of every run, where a baseline was in force at its start."""
+    def _savings(self, periods: Sequence[Period], sums: Found) -> Found:
+        """Baseline cost of each success less the cost of every run, where a baseline was in force at its start.
+
+        Where one baseline a workflow has been in force since before its first run, the sums say it already.
+        """
         if not self.baseline_costs:
             return {}
+        if (constant := self._constant_costs({name for _, name in sums})) is not None:
+            return {
+                (at, name): _saved_in(row, constant[name])
+                for (at, name), row in sums.items()
+                if constant.get(name) is not None
+            }
         covered = [_valid(cost) for cost in self.baseline_costs]
         saved = Case(
             *(When(valid, then=_saved_by(cost)) for cost, valid in zip(self.baseline_costs, covered, strict=True)),
@@ -185,32 +223,45 @@ class Reader:
         for valid in covered[1:]:
             any_valid |= valid
         runs = self.runs.filter(any_valid).annotate(saved=saved)
-        return grouped(runs, "finished_at", periods, {"saved_micro": Sum("saved"), "compared": Sum(Value(1))}, by)
+        measures = {"saved_micro": Sum("saved"), "compared": Sum(Value(1))}
+        return grouped(runs, "finished_at", periods, measures, ("workflow",))
+
+    def _constant_costs(self, workflows: set[str]) -> dict[str, int | None] | None:
+        """Each workflow's one baseline cost; None if any changed after the first run had started."""
+        first = RunFact.objects.order_by("started_at").values_list("started_at", flat=True).first()
+        found: dict[str, int | None] = {}
+        for name in workflows:
+            own = [cost for cost in self.baseline_costs if cost.workflow == name] or [
+                cost for cost in self.baseline_costs if not cost.workflow
+            ]
+            if len(own) > 1 or (own and first is not None and own[0].since > first):
+                return None
+            found[name] = own[0].micro if own else None
+        return found
 
 
 def measures_for(actor: User, asked: KpiFilter, periods: Sequence[Period], costs: Sequence[BaselineCost]) -> list[Row]:
     """The measures of each of these adjoining periods. ``costs``: the baselines against which savings are counted."""
-    return Reader(actor, asked, costs).measures(periods)
+    return Reader(actor, asked, costs).read(periods).parts
 
 
 def _blank() -> Row:
     return dict.fromkeys(ADDITIVE, 0)
 
 
-def _added(parts: Sequence[Row]) -> Row:
+def _added(parts: Sequence[Mapping[str, Any]]) -> Row:
     row = _blank()
     for name in (*ADDITIVE, *SAVINGS):
-        if known := [part[name] or 0 for part in parts if part.get(name) is not None]:
+        if known := [part[name] for part in parts if part.get(name) is not None]:
             row[name] = sum(known)
     return row
 
 
-def _named(row: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        percentile_name(of, fraction): value
-        for of, values in row.items()
-        for fraction, value in zip(PERCENTILES[of], values or (), strict=False)
-    }
+def _saved_in(row: Mapping[str, Any], cost_micro: int | None) -> dict[str, Any]:
+    closed = sum(row.get(name) or 0 for name in ("succeeded", "failed", "cancelled"))
+    if cost_micro is None or not closed:
+        return {}
+    return {"saved_micro": cost_micro * (row["succeeded"] or 0) - (row["cost_micro"] or 0), "compared": closed}
 
 
 def _valid(cost: BaselineCost) -> Q:
