@@ -1,5 +1,6 @@
 """The item in the inbox, the queues it stands in, people's votes and their words."""
 
+from collections.abc import Callable, Iterable
 from typing import Any, override
 from uuid import UUID
 
@@ -38,6 +39,7 @@ class Escalation(Stateful):
 
     MOVES = ESCALATION_MOVES
     UNIT = "unit"
+    _groups: "list[EscalationGroup] | None" = None
 
     kind = models.CharField(max_length=10, choices=choices_of(Kind))
     state = models.CharField(max_length=20, choices=choices_of(EscalationState), default=EscalationState.PENDING)
@@ -147,10 +149,16 @@ class Escalation(Stateful):
         return Q(expires_at=None) | Q(expires_at__gt=Coalesce(F("frozen_at"), ClockTimestamp()))
 
     def group_list(self) -> "list[EscalationGroup]":
-        """The groups in their order, with queues and roles; from the prefetch where there is one."""
-        if "groups" in getattr(self, "_prefetched_objects_cache", {}):
-            return list(self.groups.all())
-        return list(self.groups.select_related("queue", "role"))
+        """The groups in their order, with queues and roles; read once. ``forget_groups`` after changing them."""
+        if self._groups is None:
+            is_here = "groups" in getattr(self, "_prefetched_objects_cache", {})
+            self._groups = list(self.groups.all() if is_here else self.groups.select_related("queue", "role"))
+        return self._groups
+
+    def forget_groups(self) -> None:
+        """Read them again when next asked."""
+        self._groups = None
+        getattr(self, "_prefetched_objects_cache", {}).pop("groups", None)
 
     @property
     def tier(self) -> Risk:
@@ -206,24 +214,22 @@ class Escalation(Stateful):
         return list(self.votes.filter(voided_at=None).select_related("voter").order_by("id"))
 
     def separation(self) -> Separation:
-        """Who may not decide this item, with the four words resolved to the people they mean now."""
-        return Separation(
-            exclude=frozenset(self.exclude),
-            people={
-                "requester": self._requesters(),
-                "agent_owner": frozenset([self.agent.owner.username] if self.agent else []),
-                "run_starter": frozenset([self.run_starter] if self.run_starter else []),
-                "policy_author": frozenset(self.verdict.get("authors", ())),
-            },
-            editors=frozenset(self.editors),
-        )
+        """Who may not decide this item, with the words it uses resolved to the people they mean now."""
+        meanings: dict[str, Callable[[], Iterable[str]]] = {
+            "requester": self._requesters,
+            "agent_owner": lambda: [self.agent.owner.username] if self.agent else [],
+            "run_starter": lambda: [self.run_starter] if self.run_starter else [],
+            "policy_author": lambda: self.verdict.get("authors", ()),
+        }
+        people = {word: frozenset(names()) for word, names in meanings.items() if word in self.exclude}
+        return Separation(exclude=frozenset(self.exclude), people=people, editors=frozenset(self.editors))
 
-    def _requesters(self) -> frozenset[str]:
+    def _requesters(self) -> list[str]:
         """Who asked: the action's principal and whom it acts for; for a step, who started the run."""
         if self.action is None:
-            return frozenset([self.run_starter] if self.run_starter else [])
+            return [self.run_starter] if self.run_starter else []
         behalf = self.action.on_behalf_of
-        return frozenset([self.action.principal.username, *([behalf.username] if behalf else [])])
+        return [self.action.principal.username, *([behalf.username] if behalf else [])]
 
 
 class EscalationGroup(models.Model):

@@ -13,7 +13,7 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
-from apps.oversight.selectors import escalation_for, standing_for
+from apps.oversight.selectors import escalation_for, require_visible, standing_for
 from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late
 
 
@@ -43,7 +43,7 @@ def release_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
 
 def _pending(actor: User, escalation_id: UUID) -> Escalation:
     require_human(actor)
-    escalation_for(actor, escalation_id)
+    require_visible(actor, escalation_id)
     item = lock_item(escalation_id)
     refuse_ended(actor, item)
     refuse_late(item)

@@ -13,7 +13,7 @@ from apps.agents.rules import ActionState
 from apps.audit.services import record
 from apps.core.errors import HaltedError
 from apps.core.models import ClockTimestamp, User
-from apps.core.services import system_user
+from apps.core.services import one_by_one, system_user
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
 from apps.oversight.models import Escalation, EscalationGroup
@@ -31,7 +31,8 @@ def expire_escalations() -> int:
     """End what waits beyond its expiry, its actions with it; how many. What a halt covers keeps its time."""
     plane = system_user("plane")
     late = Escalation.objects.filter(~Escalation.unexpired(), state=EscalationState.PENDING, frozen_at=None)
-    return sum(_expire(plane, pk) for pk in late.order_by("expires_at").values_list("pk", flat=True)[:BATCH])
+    ids = late.order_by("expires_at").values_list("pk", flat=True)[:BATCH]
+    return one_by_one(lambda pk: _expire(plane, pk), ids)
 
 
 @transaction.atomic

@@ -15,11 +15,11 @@ from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, HaltedError, NotAllowedError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
-from apps.core.services import system_user
+from apps.core.services import one_by_one, system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import EscalationState, Kind
-from apps.oversight.selectors import escalation_for, winner_for
+from apps.oversight.selectors import require_visible, winner_for
 from apps.oversight.services.grants import release_grant
 
 BATCH = 500
@@ -40,14 +40,14 @@ class Decision:
 
 def lock_item(escalation_id: UUID) -> Escalation:
     """The item, locked after its action: everybody who locks both takes the action first."""
-    rows = Escalation.objects.select_for_update(of=("self",))
     action_id = Escalation.objects.values_list("action_id", flat=True).get(pk=escalation_id)
     action = None
     if action_id is not None:
-        parts = ("principal", "on_behalf_of", "agent__owner", "agent__version", "version", "unit")
-        action = Action.objects.select_for_update(of=("self",)).select_related(*parts).get(pk=action_id)
-    item = rows.select_related("unit", "agent__owner", "agent__version", "decided_by").get(pk=escalation_id)
-    item.action = action
+        rows = Action.objects.select_for_update(of=("self",)).select_related("agent", "version")
+        action = rows.get(pk=action_id)
+    item = Escalation.objects.select_for_update(of=("self",)).get(pk=escalation_id)
+    if action is not None:
+        item.action, item.agent = action, action.agent
     return item
 
 
@@ -211,7 +211,7 @@ def undo_decision(actor: User, *, escalation_id: UUID) -> Escalation:
     Raises ConflictError with the item's own code when it was released meanwhile.
     """
     require_human(actor)
-    escalation_for(actor, escalation_id)
+    require_visible(actor, escalation_id)
     item = lock_item(escalation_id)
     if item.state != EscalationState.HELD:
         refuse_ended(actor, item)
@@ -242,7 +242,8 @@ def release_held() -> int:
     """Let held decisions take effect whose time has come and that no halt covers; how many."""
     plane = system_user("plane")
     due = Escalation.objects.filter(state=EscalationState.HELD, releases_at__lte=ClockTimestamp())
-    return sum(_release(plane, pk) for pk in due.order_by("releases_at").values_list("pk", flat=True)[:BATCH])
+    ids = due.order_by("releases_at").values_list("pk", flat=True)[:BATCH]
+    return one_by_one(lambda pk: _release(plane, pk), ids)
 
 
 @transaction.atomic

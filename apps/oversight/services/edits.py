@@ -222,6 +222,7 @@ def _join_group(item: Escalation, wanted: Wanted) -> None:
         EscalationGroup.objects.filter(pk=found.pk).update(
             needed=max(found.needed, wanted.needed), distinct_units=found.distinct_units or wanted.distinct_units
         )
+    item.forget_groups()
 
 
 def _amend_action(actor: User, action: Action, edit: Edit) -> None:

@@ -12,7 +12,7 @@ from apps.agents.rules import ActionState, Execution
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError
 from apps.core.models import ClockTimestamp, User
-from apps.core.services import system_user
+from apps.core.services import one_by_one, system_user
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.rules import GRANT_TTL_PLANE_S, GRANT_TTL_S, GrantState
 
@@ -88,7 +88,7 @@ def expire_grants() -> int:
     """End grants whose time is over, and the actions that agents did not carry out in time; how many."""
     plane = system_user("plane")
     ids = Grant.objects.filter(~Grant.unexpired(), state=GrantState.LIVE).order_by("expires_at")
-    return sum(_expire(plane, grant_id) for grant_id in ids.values_list("pk", flat=True)[:BATCH])
+    return one_by_one(lambda grant_id: _expire(plane, grant_id), ids.values_list("pk", flat=True)[:BATCH])
 
 
 @transaction.atomic

@@ -30,7 +30,7 @@ from apps.oversight.rules import (
     is_retry,
     tally,
 )
-from apps.oversight.selectors import Standing, escalation_for, standing_for
+from apps.oversight.selectors import Standing, require_visible, standing_for
 from apps.oversight.services.decisions import (
     Decision,
     decide,
@@ -86,7 +86,7 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     ``invalidated``, ``stale`` with ``version``. Nothing is changed by what is refused.
     """
     require_human(actor)
-    escalation_for(actor, escalation_id)
+    require_visible(actor, escalation_id)
     take_fence()
     item = lock_item(escalation_id)
     refuse_ended(actor, item)
@@ -94,7 +94,8 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     refuse_late(item)
     standing = standing_for(actor)
     _require_eligible(standing, item)
-    if item.votes.filter(voter=actor, voided_at=None).exists():
+    earlier = item.live_votes()
+    if any(vote.voter_id == actor.pk for vote in earlier):
         raise ConflictError(_("You have voted; the item waits for others."), code="already_voted")
     said = _said(item, verdict, words)
     _refuse_stale(item, version, said)
@@ -104,8 +105,9 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
         apply_edit(actor, item, edit)
         if edit.is_stricter:
             return item
-    _write_vote(actor, item, said)
-    _count(actor, standing, item, said)
+        earlier = []
+    vote = _write_vote(actor, item, said)
+    _count(actor, standing, item, said, [*earlier, vote])
     return item
 
 
@@ -173,7 +175,7 @@ def _require_friction(item: Escalation, said: Said, edit: Edit | None) -> None:
             raise InvalidError(errors={"restated": [_("This is not the value of %s.") % asks["restate"]]})
 
 
-def _write_vote(actor: User, item: Escalation, said: Said) -> None:
+def _write_vote(actor: User, item: Escalation, said: Said) -> Vote:
     asks = allowed_verdicts(Kind(item.kind), item.tier, restate=item.restate, step_up=item.step_up)[said.verdict]
     vote = Vote.objects.create(
         escalation=item,
@@ -202,13 +204,14 @@ def _write_vote(actor: User, item: Escalation, said: Said) -> None:
             "stepped_up": said.stepped_up,
         },
     )
+    return vote
 
 
-def _count(actor: User, standing: Standing, item: Escalation, said: Said) -> None:
+def _count(actor: User, standing: Standing, item: Escalation, said: Said, votes: list[Vote]) -> None:
     """Count the live votes; everybody's eligibility is read again, and a vote that lost it is void."""
     groups = item.group_list()
     ballots: list[Ballot] = []
-    for vote in item.votes.filter(voided_at=None).select_related("voter").order_by("id"):
+    for vote in votes:
         voter = standing if vote.voter_id == actor.pk else standing_for(vote.voter)
         if why := voter.why_not(item):
             _void(actor, item, vote, why)
@@ -249,7 +252,7 @@ def _void(actor: User, item: Escalation, vote: Vote, why: str) -> None:
 def withdraw_vote(actor: User, *, escalation_id: UUID) -> Escalation:
     """Take one's own vote back while the item is pending. Raises ConflictError with the item's own code otherwise."""
     require_human(actor)
-    escalation_for(actor, escalation_id)
+    require_visible(actor, escalation_id)
     item = lock_item(escalation_id)
     refuse_ended(actor, item)
     refuse_late(item)
