@@ -1,14 +1,18 @@
 """Commands that every floor uses: system users, idempotent answers, signs of life."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+import structlog
 from django.db import connection, transaction
 
-from apps.core.errors import ConflictError
+from apps.core.errors import ConflictError, DomainError
 from apps.core.models import ClockTimestamp, Heartbeat, IdempotencyKey, User
 from apps.core.rules import UserKind
+
+log = structlog.get_logger(__name__)
 
 
 def system_user(name: str) -> User:
@@ -54,6 +58,17 @@ def beat(*, kind: str, name: str, details: dict[str, Any] | None = None) -> None
     Heartbeat.objects.update_or_create(
         kind=kind, name=name, defaults={"at": ClockTimestamp(), "details": details or {}}
     )
+
+
+def one_by_one(take: Callable[[UUID], int], ids: Iterable[UUID]) -> int:
+    """Sum what ``take`` does, each in its own transaction: one that is refused is logged and holds up no other."""
+    done = 0
+    for found in ids:
+        try:
+            done += take(found)
+        except DomainError as error:
+            log.warning("passed_over", id=str(found), code=error.code, take=getattr(take, "__name__", ""))
+    return done
 
 
 @transaction.atomic
