@@ -249,6 +249,18 @@ def test_new_items_wait_in_a_pill_and_move_nothing(page: Page, scene: Scene) -> 
     expect(row).to_have_attribute("aria-current", "true")
 
 
+def test_without_event_streams_the_page_asks_every_fifteen_seconds(page: Page, scene: Scene) -> None:
+    scene.payment(150_000)
+    page.add_init_script("delete window.EventSource")
+    page.clock.install()
+    sign_in(page, scene.ada.username)
+    expect(page.get_by_text("Polling")).to_be_visible()
+    page.wait_for_timeout(3500)
+    scene.payment(160_000)
+    page.clock.fast_forward(16_000)
+    expect(page.get_by_role("link", name=re.compile("1 new"))).to_be_visible()
+
+
 def test_an_item_decided_elsewhere_loses_its_buttons_at_once(page: Page, scene: Scene) -> None:
     item = scene.payment()
     sign_in(page, scene.ada.username)

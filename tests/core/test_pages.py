@@ -1,0 +1,71 @@
+"""What surrounds every page: the policy of its answers, the menu, the door, the one foreign file."""
+
+import re
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+
+from apps.core.middleware.policy import POLICY
+from tests.factories.access import make_admin, make_holder, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def signed_in(person) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def test_every_answer_carries_a_policy_without_exceptions() -> None:
+    for url in ("/accounts/login/", "/nowhere/", "/healthz"):
+        answer = Client().get(url)
+        assert answer["Content-Security-Policy"] == POLICY
+    assert "unsafe" not in POLICY
+    assert "nonce" not in POLICY
+    assert "http" not in POLICY
+
+
+def test_pages_are_kept_by_no_cache() -> None:
+    assert signed_in(make_holder("oversight.view_escalation")).get("/inbox/")["Cache-Control"] == "no-store"
+
+
+def places(client: Client, url: str = "/help/") -> set[str]:
+    rail = client.get(url).content.decode().split('id="rail"')[1].split("</nav>")[0]
+    return set(re.findall(r'href="(/[a-z]+/)"', rail)) - {"/help/", "/settings/"}
+
+
+def test_the_menu_has_no_entry_that_its_reader_may_not_open() -> None:
+    assert places(signed_in(make_user())) == set()
+    assert places(signed_in(make_holder("kpis.view_kpi"))) == {"/dashboards/"}
+    assert {"/inbox/", "/access/", "/connectors/", "/policies/", "/halts/"} <= places(signed_in(make_admin()))
+
+
+def test_the_page_that_is_open_is_marked_in_the_menu() -> None:
+    html = signed_in(make_holder("oversight.view_escalation")).get("/inbox/").content.decode()
+    assert re.search(r'<a href="/inbox/" aria-current="page"', html)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_theme_is_written_by_the_server_so_that_nothing_flashes(theme: str) -> None:
+    client = Client()
+    client.cookies["acp_theme"] = theme
+    assert f'data-theme="{theme}"' in client.get("/accounts/login/").content.decode()
+    client.cookies["acp_theme"] = '"><script>'
+    assert "data-theme" not in client.get("/accounts/login/").content.decode().split("<head>")[0]
+
+
+def test_what_a_browser_complains_of_is_logged_and_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    answer = Client().post("/csp-report/", b"x" * 50_000, content_type="application/csp-report")
+    assert answer.status_code == 204
+    assert Client().get("/csp-report/").status_code == 405
+
+
+def test_the_chart_library_comes_from_its_installed_package_and_nothing_else_does() -> None:
+    found = finders.find("plotly/plotly.min.js")
+    assert str(found).endswith("package_data/plotly.min.js")
+    assert not finders.find("plotly/other.js")
+    assert not finders.find("vendor/nothing.js")
+    listed = [path for finder in finders.get_finders() for path, _ in finder.list([]) if "plotly" in path]
+    assert "plotly.min.js" in listed
