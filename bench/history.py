@@ -1,9 +1,9 @@
 """A year of simulated runs, as many as wanted."""
 
 from apps.core.services import system_user
+from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.history import history_of, sample_traits
-from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.services.history import import_history
 from tests.factories.access import make_unit
 

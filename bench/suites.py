@@ -17,10 +17,10 @@ from apps.access.services import create_token
 from apps.audit.models import Entry
 from apps.core.services import system_user
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.workflows.models import Run, Step
+from apps.workflows.models import Step
 from apps.workflows.services.runs import start_run
 from bench.stage import Scene
-from tests.factories.access import grant, make_admin, make_approver, make_queue, make_unit
+from tests.factories.access import make_admin, make_approver, make_queue, make_unit
 from tests.factories.agents import make_agent, make_key_for
 from tests.factories.connectors import make_operation, permit
 from tests.factories.policies import make_policy, make_rule
@@ -95,7 +95,8 @@ def measure_decision(scene: Scene, figures: dict[str, Rows]) -> Rows:
     )
     key = make_key_for(agent)
     scene.start_plane()
-    body = {"operation": slug, "parameters": {"amount_minor": 5000, "currency": "EUR", "iban": "DE00"}, "execution": "agent"}
+    parameters = {"amount_minor": 5000, "currency": "EUR", "iban": "DE00"}
+    body = {"operation": slug, "parameters": parameters, "execution": "agent"}
 
     def ask(client: httpx.Client, number: int) -> float:
         headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": f"{number}-{uuid7()}"}
@@ -245,7 +246,10 @@ def _page(scene: Scene, person: Any, url: str, what: str, aim: str) -> Rows:
         )
         client.get(url).raise_for_status()
         times = [timed(lambda: client.get(url).raise_for_status()) for _ in range(30)]
-    return [row(f"{what}, p50", statistics.median(times), "ms", aim), row(f"{what}, p95", percentile(times, 0.95), "ms")]
+    return [
+        row(f"{what}, p50", statistics.median(times), "ms", aim),
+        row(f"{what}, p95", percentile(times, 0.95), "ms"),
+    ]
 
 
 def measure_dashboard(scene: Scene, figures: dict[str, Rows], runs: int = 100_000) -> Rows:

@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 
-from a2wsgi import WSGIMiddleware  # noqa: E402 - settings first
+from a2wsgi import WSGIMiddleware
 
-from controlplane.waiting import Listener, claim, hold, stream, versions  # noqa: E402 - as above
-from controlplane.wsgi import application as wsgi  # noqa: E402 - as above
+from controlplane.waiting import Listener, claim, hold, stream, versions
+from controlplane.wsgi import application as wsgi
 
 THREADS = 16
 pages: Any = WSGIMiddleware(wsgi, workers=THREADS)  # type: ignore[arg-type] # WSGI by its protocol, not its types

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any, cast
 
 import redis
@@ -28,6 +29,7 @@ POLL_S = 1.0
 HEARTBEAT_S = 20.0
 STREAM_S = 15 * 60
 MAX_WAIT_S = 30.0
+SECONDS_DIGITS = 3
 MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
 MAX_TOPICS, REMEMBERED = 20, 20_000
 TAIL = """
@@ -201,7 +203,7 @@ async def hold(
     async with listener.interest([topic]) as changed:
         answer = await ask(pages, scope, query_string=kept.encode())
         state = query.get("state", [answer.json().get("state")])[0]
-        while answer.status == 200 and answer.json().get("state") == state and not answer.json().get("final"):
+        while answer.status == HTTPStatus.OK and answer.json().get("state") == state and not answer.json().get("final"):
             left = ends - time.monotonic()
             if left <= 0 or not await _woken(changed, left, receive):
                 break
@@ -217,7 +219,7 @@ async def claim(listener: Listener, pages: Any, scope: Any, receive: Any, send: 
     ends = time.monotonic() + wanted
     async with listener.interest(["tasks"]) as changed:
         answer = await ask(pages, scope, body=body)
-        while answer.status == 200 and answer.json().get("tasks") == []:
+        while answer.status == HTTPStatus.OK and answer.json().get("tasks") == []:
             left = ends - time.monotonic()
             if left <= 0 or not await _woken(changed, left, receive):
                 break
@@ -245,7 +247,7 @@ def _claim_wait(body: bytes) -> float:
 
 
 def _seconds(text: str) -> float | None:
-    return min(float(text), MAX_WAIT_S) if text.isascii() and text.isdigit() and len(text) <= 3 else None
+    return min(float(text), MAX_WAIT_S) if text.isascii() and text.isdigit() and len(text) <= SECONDS_DIGITS else None
 
 
 async def _woken(changed: asyncio.Event, left: float, receive: Any) -> bool:
@@ -279,7 +281,7 @@ async def _person(pages: Any, scope: Any) -> Answer:
 async def stream(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any) -> None:
     """``/live/?topics=a,b``: server-sent events that carry topic and version, nothing else."""
     who = await _person(pages, scope)
-    if who.status != 204:
+    if who.status != HTTPStatus.NO_CONTENT:
         await who.pass_on(send)
         return
     person, topics = who.header(b"x-person"), _topics(scope)
@@ -319,7 +321,7 @@ async def _send_events(listener: Listener, topics: list[str], changed: Any, rece
 async def versions(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any) -> None:
     """``/live/versions?topics=a,b``: the same for browsers that cannot keep a stream; 304 while nothing changed."""
     who = await _person(pages, scope)
-    if who.status != 204:
+    if who.status != HTTPStatus.NO_CONTENT:
         await who.pass_on(send)
         return
     loop = asyncio.get_running_loop()

@@ -25,8 +25,8 @@ EXTRA = {
     "agents": {"authentication"},
     "connectors": {"adapters"},
     "core": {
-        "agent_text", "authentication", "clockwork", "context", "differences", "errors", "expressions", "finders", "formats",
-        "gate", "http", "keys", "middleware", "pages", "queue", "samples", "schema", "templatetags",
+        "agent_text", "authentication", "clockwork", "context", "differences", "errors", "expressions", "finders",
+        "formats", "gate", "http", "keys", "middleware", "pages", "queue", "samples", "schema", "templatetags",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},
