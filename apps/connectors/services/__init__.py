@@ -17,6 +17,7 @@ from apps.connectors.services.effects import (
     prepare_effect,
     reconcile_effect,
     recover_effect,
+    require_permission,
     settle_effect,
 )
 from apps.connectors.services.operations import change_operation_state, save_operation
@@ -42,6 +43,7 @@ __all__ = [
     "probe_connector",
     "reconcile_effect",
     "recover_effect",
+    "require_permission",
     "revoke_operation",
     "save_connector",
     "save_operation",

@@ -30,7 +30,7 @@ from apps.connectors.rules import (
 from apps.connectors.selectors import permitted_operation_for
 from apps.connectors.services.calls import NotConfiguredError, call_of, target_of_call
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
-from apps.core.gate import require_human
+from apps.core.gate import holds
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import ValueProblem, digest_of
 
@@ -106,7 +106,7 @@ def claim_effect(actor: User, *, action: Action) -> Effect:
     effect = _effects().filter(action=action).first()
     if effect is None:
         raise NotFoundError
-    _require_permission(action)
+    require_permission(action)
     is_repeat = effect.state == EffectState.UNKNOWN
     is_due = Q(retry_at__lte=ClockTimestamp())
     return advance(
@@ -122,13 +122,17 @@ def claim_effect(actor: User, *, action: Action) -> Effect:
     )
 
 
-def _require_permission(action: Action) -> None:
+def require_permission(action: Action) -> None:
+    """Raise NotAllowedError unless the action's principal, and the person it acts for, may use the operation now."""
     try:
         permitted = permitted_operation_for(action.principal, action.operation)
     except NotFoundError as error:
         raise NotAllowedError(_("The permission to use this operation is gone."), why="permission") from error
     if refused_paths(action.parameters, permitted.fields, permitted.operation.path):
         raise NotAllowedError(_("The permission no longer covers these parameters."), why="fields")
+    person = action.on_behalf_of
+    if person is not None and not holds(person, "connectors.use_operation", permitted.operation):
+        raise NotAllowedError(_("%s may no longer use this operation.") % person.username, why="permission")
 
 
 def dispatch_effect(actor: User, *, effect: Effect) -> CallResult:
@@ -221,7 +225,8 @@ def reconcile_effect(
     actor: User, *, effect: Effect, succeeded: bool, reason: str, result: dict[str, Any] | None = None
 ) -> Effect:
     """What a person found out about an unknown effect. Raises ConflictError when it is not unknown any more."""
-    require_human(actor)
+    if not actor.is_human:  # who left since has found it out all the same
+        raise NotAllowedError
     if not reason.strip():
         raise InvalidError(errors={"reason": [_("Say how you know.")]})
     return advance(

@@ -11,7 +11,16 @@ from rest_framework.response import Response
 from apps.agents.models import Action
 from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Execution
 from apps.agents.selectors import action_for, actions_for
-from apps.core.api import JsonObject, PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.api import (
+    JsonObject,
+    PlaneView,
+    StrictInteger,
+    StrictSerializer,
+    Text,
+    known_params,
+    page_of,
+    problem_of,
+)
 from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS, WAIT
@@ -298,7 +307,11 @@ class ActionConsume(PlaneView):
         digest = self.body(DigestSerializer)["digest"]
 
         def answer() -> tuple[int, Any]:
-            return 200, action_json(self.actor, consume_action(self.actor, action=action, digest=digest))
+            taken = consume_action(self.actor, action=action, digest=digest)
+            if taken.state == ActionState.EXECUTING:
+                return 200, action_json(self.actor, taken)
+            stricter = ConflictError("The rules became stricter; it may not run as it was allowed.", state=taken.state)
+            return stricter.status, problem_of(stricter, getattr(request, "request_id", ""))
 
         return self.once(answer)
 

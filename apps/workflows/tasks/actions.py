@@ -4,6 +4,7 @@ from uuid import UUID
 
 from apps.audit.models import Entry
 from apps.audit.tasks import reaction
+from apps.oversight.models import Escalation
 from apps.workflows.services import actions
 
 
@@ -18,8 +19,9 @@ def carry_out_approved(entry: Entry) -> None:
 def reconcile_unknown(entry: Entry) -> None:
     """A person found out what the system did with an action whose outcome was unknown."""
     if entry.payload.get("kind") == "unknown" and entry.payload.get("action"):
+        item = Escalation.objects.select_related("decided_by").get(pk=entry.subject_id)
         actions.reconcile_action(
-            entry.actor,
+            item.decided_by or entry.actor,  # a decision that was held is released by the plane
             action_id=UUID(str(entry.payload["action"])),
             answer=str(entry.payload.get("answer") or ""),
             reason=str(entry.payload.get("reason") or ""),

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -19,11 +20,12 @@ from apps.connectors.services import (
     prepare_effect,
     reconcile_effect,
     recover_effect,
+    require_permission,
     settle_effect,
 )
 from apps.connectors.services.effects import Due, DueEffect
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
-from apps.core.errors import ConflictError, HaltedError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.errors import ConflictError, DomainError, HaltedError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
 from apps.core.services import system_user
@@ -36,6 +38,8 @@ from apps.workflows.services.actions.reweighing import return_if_stricter
 from apps.workflows.services.engine import complete_operation_step
 
 HALTED_AGAIN_S = 3
+REFUSED_AGAIN_S = 30
+log = structlog.get_logger(__name__)
 RUNNABLE = frozenset({ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNKNOWN})
 ENDED = {EffectState.SUCCEEDED: ActionState.SUCCEEDED, EffectState.FAILED: ActionState.FAILED}
 
@@ -61,6 +65,10 @@ def _see_to(plane: User, due: DueEffect) -> bool:
         return False
     except ConflictError:
         return False  # somebody else has it
+    except DomainError as error:
+        log.warning("effect_not_begun", action=str(due.action_id), code=error.code)
+        postpone_effect(effect_id=due.effect_id, seconds=REFUSED_AGAIN_S)
+        return False
     return True
 
 
@@ -231,9 +239,11 @@ def take_back_action(actor: User, *, action: Action, reason: str = "") -> Action
 
 @transaction.atomic
 def consume_action(actor: User, *, action: Action, digest: str) -> Action:
-    """The agent claims its grant and carries out itself.
+    """The agent claims its grant and carries out itself; the same is asked as before an effect of the plane.
 
-    Raises HaltedError or ConflictError: ``already_consumed``, ``binding_mismatch``, ``expired``, ``invalid_state``.
+    The action is ``executing`` then. Where the rules became stricter it went back to them instead: look at its state.
+    Raises HaltedError, NotAllowedError, or ConflictError: ``already_consumed``, ``binding_mismatch``, ``expired``,
+    ``invalid_state``.
     """
     take_fence()
     action = _locked(action.pk)
@@ -241,6 +251,9 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     _require_life(action)
     if action.execution != Execution.AGENT:
         raise ConflictError(_("The plane carries this action out."), state=action.state)
+    require_permission(action)
+    if action.state == ActionState.APPROVED and return_if_stricter(actor, action=action):
+        return action
     consume_grant(actor, action=action, digest=digest)
     return advance(actor, action, ActionState.EXECUTING, payload={"by": "agent"})
 
