@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -18,12 +19,15 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
 from apps.core.rules import highest_risk
 from apps.halts.selectors import take_fence
+from apps.oversight.models import Escalation
+from apps.oversight.rules import EscalationState
 from apps.oversight.services import attempt_again, open_action_escalation, release_grant, supersede_escalation
 from apps.policies.rules import Effect, Verdict
 from apps.policies.services import evaluate_action
 from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, weigh
 
 REMEMBERED = timedelta(hours=24)
+LOOKED_AT = 10
 SAME = frozenset(
     {
         ActionState.PROPOSED,
@@ -97,37 +101,45 @@ def _referred(agent: Agent, ask: Ask) -> Action | None:
     return rows.order_by("-id").first()
 
 
-def _rejected(agent: Agent, ask: Ask, digest: str) -> Action | None:
-    same = Q(digest=digest)
+def _rejections(agent: Agent, ask: Ask, digest: str) -> tuple[list[Action], set[UUID]]:
+    """What was rejected for this reference or these parameters: a "never" first, then the latest.
+
+    And which of them a person had edited from exactly these parameters.
+    """
+    edited = Escalation.objects.filter(
+        agent=agent, state=EscalationState.REJECTED, edited=True, asked__digest=digest, action__operation=ask.operation
+    )
+    asked = set(edited.values_list("action_id", flat=True))
+    same = Q(digest=digest) | Q(pk__in=asked)
     if ask.reference:
         same |= Q(reference=ask.reference)
     rows = Action.objects.filter(same, agent=agent, operation=ask.operation, state=ActionState.REJECTED)
-    return rows.only("digest", "refusal").order_by("-id").first()
+    rows = rows.only("digest", "refusal", "finished_at").order_by("-id")
+    return [*rows.filter(refusal__retry="never")[:1], *rows[:LOOKED_AT]], asked
 
 
 def _refuse_rejected(agent: Agent, ask: Ask, digest: str) -> None:
     """Raise ``previously_rejected`` while a person's no is remembered: by its retry hint, else for 24 hours."""
-    last = _rejected(agent, ask, digest)
-    if last is None or last.refusal is None:
-        return
-    retry = str(last.refusal.get("retry") or "")
-    if retry == "after_change":
-        remembered = last.digest == digest
-    elif retry == "never":
-        remembered = True
-    elif retry.startswith("after:"):
-        remembered = not _is_past(retry.removeprefix("after:"))
-    else:
-        recent = Q(finished_at__gt=ClockTimestamp() - REMEMBERED)
-        remembered = Action.objects.filter(recent, pk=last.pk).exists()
-    if remembered:
-        raise ConflictError(
-            _("A person rejected this."),
-            code="previously_rejected",
-            reason=last.refusal.get("reason", ""),
-            retry=retry or None,
-            action=str(last.pk),
-        )
+    found, asked = _rejections(agent, ask, digest)
+    for last in found:
+        if last.refusal is not None and _is_remembered(last, is_same=last.digest == digest or last.pk in asked):
+            raise ConflictError(
+                _("A person rejected this."),
+                code="previously_rejected",
+                reason=last.refusal.get("reason", ""),
+                retry=last.refusal.get("retry") or None,
+                action=str(last.pk),
+            )
+
+
+def _is_remembered(last: Action, *, is_same: bool) -> bool:
+    retry = str((last.refusal or {}).get("retry") or "")
+    if retry in {"never", "after_change"}:
+        return retry == "never" or is_same
+    if retry.startswith("after:"):
+        return not _is_past(retry.removeprefix("after:"))
+    recent = Q(finished_at__gt=ClockTimestamp() - REMEMBERED)
+    return Action.objects.filter(recent, pk=last.pk).exists()
 
 
 def _is_past(text: str) -> bool:
