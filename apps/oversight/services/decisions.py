@@ -18,8 +18,8 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.services import one_by_one, system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.oversight.rules import EscalationState, Kind
-from apps.oversight.selectors import require_visible, winner_for
+from apps.oversight.rules import Ballot, EscalationState, Kind, tally
+from apps.oversight.selectors import require_visible, standing_for, winner_for
 from apps.oversight.services.grants import release_grant
 
 BATCH = 500
@@ -219,11 +219,28 @@ def undo_decision(actor: User, *, escalation_id: UUID) -> Escalation:
     if item.decided_by_id != actor.pk:
         raise NotAllowedError(_("Only who decided can undo it."), code="not_eligible", why="not_the_decider")
     void_votes(actor, item, why="undone", voter=actor)
+    return _reopen(actor, item, why="undone")
+
+
+def _reopen(actor: User, item: Escalation, *, why: str) -> Escalation:
+    """A held decision did not come to pass: the item waits again, as if nothing had been decided."""
     unsaid: dict[str, Any] = {
         **dict.fromkeys(("decided_by", "decided_at", "releases_at", "answer")),
         **dict.fromkeys(("reason", "reason_code", "retry", "outcome"), ""),
     }
-    return advance(actor, item, EscalationState.PENDING, payload={"undone": True}, **unsaid)
+    return advance(actor, item, EscalationState.PENDING, payload={"undone": True, "why": why}, **unsaid)
+
+
+def count_live(actor: User, item: Escalation) -> list[Ballot]:
+    """The votes that count now; those of people who may not decide any more are made void."""
+    groups, ballots = item.group_list(), []
+    for vote in item.votes.filter(voided_at=None).select_related("voter").order_by("id"):
+        standing = standing_for(vote.voter)
+        if why := standing.why_not(item):
+            void_votes(actor, item, why=why, voter=vote.voter)
+        else:
+            ballots.append(standing.ballot(groups, vote.verdict))
+    return ballots
 
 
 def void_votes(actor: User, item: Escalation, *, why: str, voter: User | None = None) -> int:
@@ -256,10 +273,14 @@ def _release(plane: User, escalation_id: UUID) -> int:
         require_item_running(item)
     except HaltedError:
         return 0
-    names = item.votes.filter(voided_at=None).order_by("id").values_list("voter__username", flat=True)
+    ballots = count_live(plane, item)
+    groups = [group.as_rule() for group in item.group_list()]
+    if tally(groups, ballots, deny_needed=item.deny_needed).outcome != item.outcome:
+        _reopen(plane, item, why="not_eligible")
+        return 1
     decision = Decision(
         outcome=EscalationState(item.outcome),
-        names=list(names),
+        names=[ballot.voter for ballot in ballots],
         reason=item.reason,
         reason_code=item.reason_code,
         retry=item.retry,
