@@ -41,7 +41,7 @@ def engage_halt(actor: User, *, scope: str, target: str = "", unit: BusinessUnit
     record(
         actor,
         halt,
-        "engaged",
+        "halt.engaged",
         unit=unit.pk if unit else None,
         payload={"scope": scope, "target": target, "reason": halt.reason},
     )
@@ -65,6 +65,6 @@ def lift_halt(actor: User, *, halt_id: UUID, reason: str) -> Halt:
     if lifted != 1:
         raise ConflictError(_("It was lifted already."))
     halt.refresh_from_db()
-    record(actor, halt, "lifted", payload={"scope": halt.scope, "target": halt.target, "reason": reason.strip()})
+    record(actor, halt, "halt.lifted", payload={"scope": halt.scope, "target": halt.target, "reason": reason.strip()})
     publish("halts")
     return halt

@@ -50,7 +50,7 @@ def revoke_role(actor: User, *, grant: RoleGrant, reason: str = "") -> None:
     record(
         actor,
         grant,
-        "revoked",
+        "rolegrant.revoked",
         payload={
             "user": grant.user.username,
             "role": grant.role.slug,
