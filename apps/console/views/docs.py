@@ -48,7 +48,8 @@ def docs(request: HttpRequest) -> HttpResponse:
 @cache
 def _groups() -> list[tuple[str, list[Endpoint]]]:
     """Endpoints by their first word; the schema does not change while the process lives."""
-    schema = SchemaGenerator().get_schema(request=None, public=True)
+    generator: Any = SchemaGenerator  # drf-spectacular is untyped
+    schema = generator().get_schema(request=None, public=True)
     groups: dict[str, list[Endpoint]] = {}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
@@ -58,13 +59,11 @@ def _groups() -> list[tuple[str, list[Endpoint]]]:
 
 
 def _endpoint(schema: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Endpoint:
-    content = operation.get("requestBody", {}).get("content", {})
-    body = next(iter(content.values()), {}).get("schema", {})
+    body = _content(operation.get("requestBody", {}))
     answers, refusals = [], []
     for status, answer in operation["responses"].items():
         if status.startswith("2"):
-            found = next(iter(answer.get("content", {}).values()), {}).get("schema", {})
-            answers.append((status, list(_fields(schema, found))))
+            answers.append((status, list(_fields(schema, _content(answer)))))
         else:
             refusals.append((status, str(answer.get("description", ""))))
     return Endpoint(
@@ -85,6 +84,12 @@ def _endpoint(schema: Mapping[str, Any], path: str, method: str, operation: Mapp
         answers=answers,
         refusals=refusals,
     )
+
+
+def _content(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of a body in its first media type; empty without a body."""
+    kinds: list[Mapping[str, Any]] = list(part.get("content", {}).values())
+    return dict(kinds[0].get("schema", {})) if kinds else {}
 
 
 def _resolved(schema: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
