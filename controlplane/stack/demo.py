@@ -24,6 +24,7 @@ from controlplane.stack.supervisor import Program, Supervisor, end_groups
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEMS_PORT_OFFSET = 99  # the sample systems of record answer on 8099 where the control plane answers on 8000
+HIGHEST_PORT = 65535
 READY_TIMEOUT_S = 90
 LOOK_EVERY_S = 0.2
 LOOK_AT_SERVERS_EVERY_S = 2.0
@@ -227,6 +228,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=1.0, help="how busy the agents are; 2 is twice as busy")
     parser.add_argument("--reset", action="store_true", help="forget everything the demo kept, and begin anew")
     options = parser.parse_args()
+    if not 0 < options.port <= HIGHEST_PORT - SYSTEMS_PORT_OFFSET:
+        parser.error(f"--port must lie between 1 and {HIGHEST_PORT - SYSTEMS_PORT_OFFSET}")
     options.data_dir = options.data_dir.resolve()
     return options
 
