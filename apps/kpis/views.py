@@ -1,6 +1,7 @@
 """Dashboards, their exports, and the rows behind every number."""
 
 import csv
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -59,17 +60,16 @@ def _ranges() -> list[tuple[str, Any]]:
     ]
 
 
-def _range_of(asked: KpiFilter) -> RangeName:
+def _range_of(asked: KpiFilter, now: datetime) -> RangeName:
     """The name of the asked range, if it has one today."""
-    now = database_now()
     names = (name for name in RangeName if name != RangeName.CUSTOM)
     return next((name for name in names if named_period(name, now, asked.zone) == asked.period), RangeName.CUSTOM)
 
 
-def _controls(asked: KpiFilter) -> dict[str, Any]:
+def _controls(asked: KpiFilter, now: datetime) -> dict[str, Any]:
     return {
         "ranges": _ranges(),
-        "range": _range_of(asked),
+        "range": _range_of(asked, now),
         "first": local_day(asked.period.start, asked.zone).isoformat(),
         "before": local_day(asked.period.end, asked.zone).isoformat(),
         "compares": [
@@ -99,7 +99,7 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
         "asked": asked,
         "heads": line_heads_for(request.user),
         "version_heads": version_heads_for(request.user),
-        **_controls(asked),
+        **_controls(asked, page.answer.as_of),
     }
     return render(request, "kpis/dashboard.html", context)
 

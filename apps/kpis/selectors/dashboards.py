@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import Min
+from django.db.models import Count, Min, Q
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -55,7 +55,7 @@ from apps.kpis.selectors.kpis import (
     unpriced_for,
     workflow_rows_for,
 )
-from apps.kpis.selectors.reading import VIEW, Reader, Row
+from apps.kpis.selectors.reading import VIEW, Row
 from apps.workflows.models import Workflow
 
 type ByWorkflow = dict[str, tuple[Row, Row]]
@@ -154,13 +154,13 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         cards=[_card(answer, key) for key in CARDS],
         drawings=drawings_for(actor, answer),
         lines=[] if slug != OVERVIEW else _lines(answer, workflows, names),
-        versions=[] if slug == OVERVIEW else _versions(actor, answer),
+        versions=[] if slug == OVERVIEW else _versions(answer),
         places=_places(slug, names, asked),
         units=_units(actor),
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if _is_past(answer) else "",
-        simulated=holds_simulated_for(actor, asked),
-        unpriced=unpriced_for(actor, asked),
+        simulated=holds_simulated_for(actor, answer),
+        unpriced=unpriced_for(actor, answer),
         baselined=any(total.baseline for total in answer.totals.values()),
         links={
             "csv": f"{reverse('kpis:csv', args=[slug, 'kpis'])}?{asked.query}",
@@ -173,9 +173,9 @@ def workflows_for(actor: User) -> dict[str, str]:
     """Slug and name of every workflow of which ``actor`` may count runs, or which is there in their units."""
     require(actor, VIEW)
     slugs = set(visible(actor, VIEW, RollupDay.objects.all()).order_by().values_list("workflow", flat=True).distinct())
-    kept = dict(visible(actor, VIEW, Workflow.objects.all()).values_list("slug", "name"))
-    elsewhere = dict(Workflow.objects.filter(slug__in=slugs - kept.keys()).values_list("slug", "name"))
-    found = {slug: kept.get(slug) or elsewhere.get(slug) or _said_slug(slug) for slug in slugs | kept.keys() if slug}
+    kept = visible(actor, VIEW, Workflow.objects.all()).values("pk")
+    named = dict(Workflow.objects.filter(Q(slug__in=slugs) | Q(pk__in=kept)).values_list("slug", "name"))
+    found = {slug: named.get(slug) or _said_slug(slug) for slug in slugs | named.keys() if slug}
     return dict(sorted(found.items(), key=lambda one: one[1]))
 
 
@@ -266,7 +266,7 @@ def _sentences(actor: User, answer: Answer, workflows: ByWorkflow, names: dict[s
     figures = {key: total.figure for key, total in answer.totals.items()}
     value = value_sentence(figures["throughput"], figures["no_touch_rate"], figures["savings_minor"], _saved_s(answer))
     risk = risk_sentence(figures["error_rate"], _risks(actor, answer.asked))
-    share, decided = busiest_share_for(actor, answer.asked)
+    share, decided = busiest_share_for(actor, answer)
     attention = attention_sentence(_compared(workflows, names), share, decided)
     named = ((_("Value"), value), (_("Risk"), risk), (_("Attention"), attention))
     return [Opening(name, said(sentence), _href(answer.asked, sentence)) for name, sentence in named]
@@ -292,12 +292,11 @@ def _risks(actor: User, asked: KpiFilter) -> RiskCounts:
         actions = actions.filter(workflow=asked.workflow)
     if asked.agent:
         actions = actions.filter(agent__slug=asked.agent)
-    within = actions.filter(created_at__gte=asked.period.start, created_at__lt=asked.period.end)
-    return RiskCounts(
-        denied=within.filter(state="denied").count(),
-        unknown=actions.filter(state="unknown").count(),
-        halts=engaged_for(actor).count(),
+    denied = Q(state="denied", created_at__gte=asked.period.start, created_at__lt=asked.period.end)
+    counts = actions.filter(state__in=["denied", "unknown"]).aggregate(
+        denied=Count("pk", filter=denied), unknown=Count("pk", filter=Q(state="unknown"))
     )
+    return RiskCounts(**counts, halts=engaged_for(actor).count())
 
 
 def _compared(workflows: ByWorkflow, names: dict[str, str]) -> list[Compared]:
@@ -328,9 +327,9 @@ def _lines(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list
 VERSIONED = ("throughput", "cycle_time_p50_s", "error_rate", "no_touch_rate", "rework_rate", "cost_per_success_minor")
 
 
-def _versions(actor: User, answer: Answer) -> list[Version]:
+def _versions(answer: Answer) -> list[Version]:
     """The workflow's versions side by side: value, interval and sample of each figure."""
-    reader = Reader(actor, answer.asked, [])
+    reader = answer.reader
     ended = reader.runs.filter(within("finished_at", answer.asked.period)).order_by()
     since = dict(ended.values_list("version").annotate(first=Min("finished_at")))
     found = []

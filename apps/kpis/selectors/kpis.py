@@ -48,8 +48,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Everything about one question."""
+    """Everything about one question. ``reader`` is how it was read: permission and filter applied."""
 
+    reader: Reader
     asked: KpiFilter
     as_of: datetime
     lag_s: float
@@ -62,21 +63,21 @@ class Answer:
 
 def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = (CYCLE, LEAD, LATENCY)) -> Answer:
     """Totals and series of every KPI. Raises NotAllowedError for who may see none anywhere."""
-    require(actor, VIEW)
     goals, now, currency = goals_for(actor), database_now(), reporting_currency()
     reader = Reader(actor, asked, goals.costs())
     buckets = buckets_of(asked.period, asked.size, asked.zone)
     found = reader.read(buckets, durations)
-    opened = _open_at(reader, asked.period.start)
+    opened = reader.open_at(asked.period.start)
     _fill_backlog(found.parts, buckets, opened, now)
     whole = found.whole
     whole["backlog"] = next((row["backlog"] for row in reversed(found.parts) if row["backlog"] is not None), opened)
     mix = {name: int(row["finished"] or 0) for name, row in found.workflows.items()}
     before = _before(reader, durations) if asked.compare == Compare.PREVIOUS else {}
     return Answer(
+        reader=reader,
         asked=asked,
         as_of=now,
-        lag_s=lag_s_for(actor, now),
+        lag_s=_lag_s(now),
         totals={key: _total(one, asked, whole, goals, mix, now, before.get(key)) for key, one in DEFINITIONS.items()},
         series=[
             Point(bucket, figures_of(row, currency), row, partial=bucket.start <= now < bucket.end)
@@ -90,9 +91,10 @@ def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = (
 
 def workflow_rows_for(actor: User, answer: Answer) -> dict[str, tuple[Row, Row]]:
     """The measures of the period before and of this one, workflow by workflow."""
-    reader = Reader(actor, answer.asked, answer.goals.costs())
+    if not actor.is_active:
+        return {}
     periods = [previous_period(answer.asked.period, answer.asked.zone), answer.asked.period]
-    return {name: (rows[0], rows[1]) for name, rows in reader.by_workflow(periods).items()}
+    return {name: (rows[0], rows[1]) for name, rows in answer.reader.by_workflow(periods).items()}
 
 
 def _total(
@@ -117,12 +119,6 @@ def _before(reader: Reader, durations: Sequence[Duration]) -> Figures:
     return {key: one for key, one in found.items() if one.definition.kind != Kind.STOCK}
 
 
-def _open_at(reader: Reader, moment: datetime) -> int:
-    """Runs that had started before ``moment`` and finished at it or later, or not at all."""
-    started = reader.runs.filter(started_at__lt=moment)
-    return started.filter(Q(finished_at=None) | Q(finished_at__gte=moment)).count()
-
-
 def _fill_backlog(rows: list[Row], buckets: list[Bucket], opened: int, now: datetime) -> None:
     """Starts less ends, added up; nothing for buckets that have not begun."""
     backlog: float = opened
@@ -134,6 +130,10 @@ def _fill_backlog(rows: list[Row], buckets: list[Bucket], opened: int, now: date
 def lag_s_for(actor: User, now: datetime) -> float:
     """Seconds since the oldest entry that the projection has not folded; 0 when it is up to date."""
     require(actor, VIEW)
+    return _lag_s(now)
+
+
+def _lag_s(now: datetime) -> float:
     cursor = Cursor.objects.filter(projection=PROJECTION).first()
     unread = Entry.objects.order_by("xid", "id")
     if cursor is not None:
@@ -186,15 +186,17 @@ def _open_rows(actor: User, asked: KpiFilter) -> QuerySet[RunFact]:
     return runs_for(actor, asked).filter(started_at__lt=moment).filter(Q(finished_at=None) | Q(finished_at__gte=moment))
 
 
-def unpriced_for(actor: User, asked: KpiFilter) -> int:
+def unpriced_for(actor: User, answer: Answer) -> int:
     """Costs of the period that nobody could price: they are in no sum."""
-    rows = costs_for(actor, asked).filter(within("incurred_at", asked.period), priced_by="unpriced")
-    return rows.count()
+    rows = answer.reader.costs.filter(within("incurred_at", answer.asked.period), priced_by="unpriced")
+    return rows.count() if actor.is_active else 0
 
 
-def busiest_share_for(actor: User, asked: KpiFilter) -> tuple[float | None, int]:
+def busiest_share_for(actor: User, answer: Answer) -> tuple[float | None, int]:
     """The share of all decisions of the period that one person took, and how many there were; no name."""
-    rows = decisions_for(actor, asked).filter(within("decided_at", asked.period)).filter(MEMBERS["decided"])
+    rows = answer.reader.decisions.filter(within("decided_at", answer.asked.period)).filter(MEMBERS["decided"])
+    if not actor.is_active:
+        return None, 0
     counts = list(
         rows.exclude(decided_by="")
         .order_by()
@@ -206,8 +208,7 @@ def busiest_share_for(actor: User, asked: KpiFilter) -> tuple[float | None, int]
     return (counts[0][1] / total if total else None), total
 
 
-def holds_simulated_for(actor: User, asked: KpiFilter) -> bool:
+def holds_simulated_for(actor: User, answer: Answer) -> bool:
     """Whether invented runs are among the ones counted."""
-    if not asked.simulated:
-        return False
-    return runs_for(actor, asked).filter(within("finished_at", asked.period), simulated=True).exists()
+    rows = answer.reader.runs.filter(within("finished_at", answer.asked.period), simulated=True)
+    return actor.is_active and answer.asked.simulated and rows.exists()

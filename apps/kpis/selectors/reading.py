@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -111,6 +113,11 @@ class Reader:
         self.costs = costs_for(actor, asked)
         self.rollups: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(**_limits(asked)))
 
+    @cached_property
+    def first_start(self) -> datetime | None:
+        """When the first run of all started."""
+        return RunFact.objects.order_by("started_at").values_list("started_at", flat=True).first()
+
     def read(self, periods: Sequence[Period], durations: Sequence[Duration] = (CYCLE, LEAD, LATENCY)) -> Reading:
         """Everything about these periods: sums once by workflow and period, percentiles in one pass a table."""
         found = self._additive(periods)
@@ -132,6 +139,17 @@ class Reader:
             with_totals(whole),
             {name: with_totals(row) for name, row in workflows.items()},
         )
+
+    def open_at(self, moment: datetime) -> int:
+        """Runs that had started before ``moment`` and finished at it or later, or not at all."""
+        zone = reporting_zone()
+        day = local_day(moment, zone)
+        if answered_by_rollups(self.asked, [Period(moment, moment)], zone):
+            ends = ("succeeded", "failed", "cancelled")
+            sums = self.rollups.filter(day__lt=day).aggregate(**{name: Sum(name) for name in ("arrivals", *ends)})
+            return int((sums["arrivals"] or 0) - sum(sums[name] or 0 for name in ends))
+        started = self.runs.filter(started_at__lt=moment)
+        return started.filter(Q(finished_at=None) | Q(finished_at__gte=moment)).count()
 
     def by_workflow(self, periods: Sequence[Period]) -> dict[str, list[Row]]:
         """The measures of each of these adjoining periods, workflow by workflow."""
@@ -228,7 +246,7 @@ class Reader:
 
     def _constant_costs(self, workflows: set[str]) -> dict[str, int | None] | None:
         """Each workflow's one baseline cost; None if any changed after the first run had started."""
-        first = RunFact.objects.order_by("started_at").values_list("started_at", flat=True).first()
+        first = self.first_start
         found: dict[str, int | None] = {}
         for name in workflows:
             own = [cost for cost in self.baseline_costs if cost.workflow == name] or [
