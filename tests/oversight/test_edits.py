@@ -13,6 +13,7 @@ from apps.oversight.rules import action_digest
 from apps.oversight.services import consume_grant
 from tests.factories.access import grant, make_approver, make_queue, make_role
 from tests.factories.oversight import make_escalation, make_payment, nothing_happens, say
+from tests.workflows.actions import make_desk
 
 pytestmark = pytest.mark.django_db
 
@@ -196,3 +197,13 @@ def test_groups_of_a_milder_edit_stay():
     before = list(EscalationGroup.objects.values_list("queue", "needed"))
     say(payment.ada, payment.item, parameters=edited(payment, amount_minor=1))
     assert list(EscalationGroup.objects.values_list("queue", "needed")) == before
+
+
+def test_asking_again_for_what_a_person_edited_is_a_retry_and_pays_nothing_twice():
+    desk = make_desk()
+    first = desk.ask(250_000, reference="invoice-7").json()
+    item = Escalation.objects.get()
+    say(desk.approver, item, parameters={**item.action.parameters, "amount_minor": 240_000})
+    again = desk.ask(250_000, reference="invoice-7").json()
+    assert (again["id"], again["state"], again["attempts"]) == (first["id"], "approved", 2)
+    assert Escalation.objects.count() == Grant.objects.count() == 1

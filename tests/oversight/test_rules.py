@@ -3,7 +3,6 @@
 from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import permutations, product
 
@@ -28,7 +27,6 @@ from apps.oversight.rules import (
     allowed_verdicts,
     can_reach,
     clocks,
-    forbids_again,
     is_restated,
     is_retry,
     patch_between,
@@ -297,17 +295,6 @@ def test_the_strictest_clock_wins(sla, expiry, expires_in):
     assert expires_s <= min(expiry)
     assert expires_in is None or expires_s <= expires_in
     assert due_s <= expires_s
-
-
-@given(st.booleans(), st.booleans())
-def test_a_rejection_is_remembered_as_its_hint_says(is_same, is_recent):
-    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    known = {"is_same": is_same, "is_recent": is_recent, "now": noon}
-    assert forbids_again("never", **known)
-    assert forbids_again("after_change", **known) == is_same
-    assert forbids_again("after:2026-01-01T12:00:01+00:00", **known)
-    assert not forbids_again("after:2026-01-01T13:00:00+01:00", **known)
-    assert forbids_again("", **known) == is_recent
 
 
 @pytest.mark.parametrize("hint", ["never", "after_change", "after:2026-01-01T12:00:00Z"])

@@ -19,7 +19,6 @@ from apps.oversight.selectors import (
     escalations_for,
     inbox_for,
     precedent_for,
-    rejection_for,
     row_for,
     standing_for,
     timeline_for,
@@ -221,24 +220,6 @@ def test_precedent_counts_what_was_decided_on_the_same_agent_and_operation():
     assert [step["path"] for step in found.differs] == ["/amount_minor", "/iban"]
     other = make_payment()
     assert precedent_for(other.ada, escalation_for(other.ada, other.item.pk)).total == 0
-
-
-@pytest.mark.parametrize(
-    ("retry", "same_digest", "other_digest"), [("", True, True), ("never", True, True), ("after_change", True, False)]
-)
-def test_a_rejection_is_remembered_by_reference_and_by_digest(retry, same_digest, other_digest):
-    payment = make_payment(reference="invoice-7")
-    say(payment.ada, payment.item, "reject", reason="no", retry=retry)
-    agent, operation = payment.agent.user, payment.operation.slug
-
-    def found(reference, digest):
-        return rejection_for(agent, operation=operation, reference=reference, digest=digest) is not None
-
-    assert found("invoice-7", payment.action.digest) == same_digest
-    assert found("invoice-7", "sha256:other") == other_digest
-    assert found("", payment.action.digest) == same_digest
-    assert not found("invoice-8", "sha256:other")
-    assert rejection_for(make_user(), operation=operation, reference="invoice-7", digest="") is None
 
 
 def test_the_rows_of_a_list_hide_what_the_detail_hides():

@@ -75,13 +75,3 @@ def is_retry(retry: str) -> bool:
         return retry_time(retry) is not None
     except ValueError:
         return False
-
-
-def forbids_again(retry: str, *, is_same: bool, is_recent: bool, now: datetime) -> bool:
-    """Whether a rejection still stands in the way. ``is_same``: the same digest; ``is_recent``: within 24 hours."""
-    if retry == "never":
-        return True
-    if retry == "after_change":
-        return is_same
-    until = retry_time(retry)
-    return now < until if until else is_recent

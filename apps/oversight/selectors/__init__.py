@@ -2,6 +2,7 @@
 
 from apps.oversight.selectors.details import (
     allowed_for,
+    asked_digest_of_action,
     detail_for,
     grant_of_action,
     hides_votes_for,
@@ -31,18 +32,20 @@ from apps.oversight.selectors.escalations import (
     filtered,
     inbox_for,
     precedent_for,
-    rejection_for,
     require_visible,
     waiting_count_for,
     winner_for,
 )
+from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 
 __all__ = [
     "INBOX_ORDER",
     "Counts",
     "Precedent",
+    "Sheet",
     "Standing",
     "allowed_for",
+    "asked_digest_of_action",
     "counts_for",
     "decided_for",
     "detail_for",
@@ -56,10 +59,11 @@ __all__ = [
     "is_reachable_for",
     "items_of_action",
     "masked",
+    "menu_counts_for",
     "precedent_for",
-    "rejection_for",
     "require_visible",
     "row_for",
+    "sheet_for",
     "standing_for",
     "thread_for",
     "timeline_for",

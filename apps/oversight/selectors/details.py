@@ -228,6 +228,14 @@ def items_of_action(actor: User, action: Action) -> list[Escalation]:
     return list(rows.prefetch_related("groups__queue", "groups__role"))
 
 
+def asked_digest_of_action(actor: User, action: Action) -> str:
+    """The digest of what was asked first, before people edited it; the action's own where nobody did."""
+    assert actor.is_active
+    edited = Escalation.objects.filter(action=action, edited=True, asked__isnull=False).order_by("id")
+    asked = edited.values_list("asked__digest", flat=True).first()
+    return str(asked) if asked else action.digest
+
+
 def grant_of_action(actor: User, action: Action) -> Grant | None:
     """The live grant of an action that the caller may see; None if there is none."""
     assert actor.is_active

@@ -1,7 +1,6 @@
 """The inbox, one item, what was decided, what was decided before."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +16,9 @@ from apps.oversight.rules import (
     COUNT_CAP,
     DECIDED,
     OUTCOME,
-    REMEMBER_REJECTION_S,
     EscalationState,
     InboxView,
     Kind,
-    forbids_again,
     patch_between,
 )
 from apps.oversight.selectors.eligibility import DECIDE, VIEW, standing_for
@@ -30,7 +27,6 @@ PENDING = EscalationState.PENDING
 INBOX_ORDER = ("due_at", "id")
 MENU_CAP = 100
 PRECEDENTS = 20
-REJECTIONS_LOOKED_AT = 10
 
 
 PARTS = (
@@ -208,30 +204,6 @@ def precedent_for(actor: User, item: Escalation) -> Precedent:
         if approved and approved.action
         else [],
     )
-
-
-def rejection_for(actor: User, *, operation: str, reference: str, digest: str) -> Escalation | None:
-    """The rejection that still forbids ``actor`` (the principal who asks) to ask this again; None if none does.
-
-    A rejection is remembered as its ``retry`` says, else 24 hours, for the same reference or the same digest.
-    """
-    same = Q(digest=digest) | Q(asked__digest=digest)
-    if reference:
-        same |= Q(action__reference=reference)
-    rows = (
-        Escalation.objects.filter(same, action__principal=actor, action__operation=operation, kind=Kind.ACTION)
-        .filter(state=EscalationState.REJECTED)
-        .annotate(
-            clock=ClockTimestamp(),
-            is_recent=Q(ended_at__gt=ClockTimestamp() - timedelta(seconds=REMEMBER_REJECTION_S)),
-        )
-        .order_by("-ended_at")
-    )
-    for row in rows[:REJECTIONS_LOOKED_AT]:
-        is_same = digest in {row.digest, (row.asked or {}).get("digest")}
-        if forbids_again(row.retry, is_same=is_same, is_recent=row.is_recent, now=row.clock):
-            return row
-    return None
 
 
 def winner_for(actor: User, item: Escalation) -> dict[str, Any] | None:

@@ -16,9 +16,10 @@ from apps.oversight.models import Escalation, EscalationGroup, Vote
 from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
 from apps.oversight.selectors.eligibility import Standing, eligible_for, standing_for
-from apps.oversight.selectors.escalations import Precedent, precedent_for
+from apps.oversight.selectors.escalations import Counts, Precedent, counts_for, precedent_for
 
 LOOKED_AT = 500
+MENU_CAP = 1_000
 NAMES_SHOWN = 6
 
 
@@ -109,6 +110,11 @@ class Sheet:
         return bool(
             self.item.action and self.item.action.target and self.history.total and not self.history.same_target
         )
+
+
+def menu_counts_for(actor: User) -> Counts:
+    """What waits, as a menu says it: beyond a thousand the exact number helps nobody and costs every page."""
+    return counts_for(actor, cap=MENU_CAP)
 
 
 def ordered(values: Mapping[str, Any], operation: Operation | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from apps.oversight import services
 from apps.oversight.forms import CommentForm, DecisionForm, InboxFilter, ValueForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, VoteVerdict
-from apps.oversight.selectors import allowed_for, counts_for, escalation_for, inbox_for, winner_for
+from apps.oversight.selectors import allowed_for, escalation_for, inbox_for, menu_counts_for, winner_for
 from apps.oversight.selectors.sheets import sheet_for
 from apps.oversight.views.detail import WHY_NOT, detail_context, query_of, schema_of, why_of
 from apps.oversight.views.inbox import item_page
@@ -195,7 +195,7 @@ def _after(request: Request, decided: Escalation, following: Escalation | None) 
         **(detail_context(request, chosen) if chosen else {"item": None, "sheet": None, "list_query": query}),
         "rows": _rows_on_screen(request, now, chosen),
         "said": _said(now),
-        "counts": counts_for(request.user),
+        "counts": menu_counts_for(request.user),
         "filters": InboxFilter(request.GET),
         "focus_title": True,
     }

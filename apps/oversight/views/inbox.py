@@ -18,7 +18,7 @@ from apps.core.pages import Page, page_of
 from apps.oversight.forms import InboxFilter
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
-from apps.oversight.selectors import Counts, counts_for, escalation_for, escalations_for, inbox_for
+from apps.oversight.selectors import Counts, escalation_for, escalations_for, inbox_for, menu_counts_for
 from apps.oversight.views.detail import detail_context, query_of, why_of
 
 VIEW = "oversight.view_escalation"
@@ -91,7 +91,7 @@ def list_context(request: Request, filters: InboxFilter, page: Page[Escalation])
 
 def counts_on(request: Request) -> Counts:
     """What waits for the person, counted once: the menu beside the list shows the same."""
-    counts = counts_for(request.user)
+    counts = menu_counts_for(request.user)
     request.navigation_counts = {"inbox": counts}  # type: ignore[attr-defined] # read by core.context
     return counts
 

@@ -21,6 +21,7 @@ from apps.core.rules import highest_risk
 from apps.halts.selectors import take_fence
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState
+from apps.oversight.selectors import asked_digest_of_action
 from apps.oversight.services import attempt_again, open_action_escalation, release_grant, supersede_escalation
 from apps.policies.rules import Effect, Verdict
 from apps.policies.services import evaluate_action
@@ -74,13 +75,18 @@ def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
         _one_at_a_time(weighed.agent, ask)
         _refuse_rejected(weighed.agent, ask, weighed.digest)
         before = _referred(weighed.agent, ask)
-    if before is not None and before.digest == weighed.digest and before.state in SAME:
+    if before is not None and before.state in SAME and _is_same(actor, before, weighed.digest):
         return _again(actor, before)
     action = _propose(actor, ask, place, weighed)
     if before is not None and before.state in WAITING:
         supersede_escalation(actor, action=before, successor=action)
         before = cancel_action(actor, action=before, reason="superseded")
     return _judge(actor, action, weighed, place, predecessor=before)
+
+
+def _is_same(actor: User, before: Action, digest: str) -> bool:
+    """Whether this is what was asked then, even if a person edited it since."""
+    return digest in {before.digest, asked_digest_of_action(actor, before)}
 
 
 def _one_at_a_time(agent: Agent, ask: Ask) -> None:
