@@ -92,8 +92,8 @@ def is_secret(path: str) -> bool:
 
 
 def masked(value: object, path: str = "") -> object:
-    """The same JSON with every secret masked, for forms and exports."""
-    if path and is_secret(path) and not isinstance(value, Mapping | list):
+    """The same JSON with every secret masked; null hides nothing and stays."""
+    if value is not None and path and is_secret(path) and not isinstance(value, Mapping | list):
         return MASKED
     if isinstance(value, Mapping):
         return {key: masked(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
