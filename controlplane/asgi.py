@@ -12,6 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 
 from a2wsgi import WSGIMiddleware
 
+from controlplane.bodies import relay, whole
 from controlplane.waiting import Listener, claim, hold, stream, versions
 from controlplane.wsgi import application as wsgi
 
@@ -27,6 +28,10 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         return
     if scope["type"] != "http":
         return
+    found = await whole(scope, receive, send)
+    if found is None:
+        return
+    scope, receive = found
     path = scope["path"]
     if path == "/live/":
         await stream(listener, pages, scope, receive, send)
@@ -37,4 +42,4 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     elif b"wait=" in scope["query_string"] and scope["method"] == "GET" and path.startswith("/api/v1/"):
         await hold(listener, pages, scope, receive, send, parse_qs(scope["query_string"].decode("latin-1")))
     else:
-        await pages(scope, receive, send)
+        await relay(pages, scope, receive, send)

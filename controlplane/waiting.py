@@ -6,6 +6,7 @@ process tells the same ones. Whoever wakes asks the ordinary view again, which a
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import re
 import time
@@ -19,9 +20,10 @@ import redis
 import redis.asyncio
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from apps.core.queue import LIVE_CHANNEL
+from controlplane.bodies import relay
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +33,7 @@ STREAM_S = 15 * 60
 MAX_WAIT_S = 30.0
 SECONDS_DIGITS = 3
 MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
+MAX_WAITS, MAX_WAITS_EACH = 2000, 50
 MAX_TOPICS, REMEMBERED = 20, 20_000
 TAIL = """
 SELECT id, subject_kind, subject_id, trail_id FROM audit_entry
@@ -45,6 +48,7 @@ class Listener:
         self.versions: OrderedDict[str, int] = OrderedDict()
         self.waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self.streams: defaultdict[str, int] = defaultdict(int)
+        self.waits: defaultdict[str, int] = defaultdict(int)
         self._look = asyncio.Event()
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-tail")
         self._seen: OrderedDict[int, None] = OrderedDict()
@@ -91,7 +95,7 @@ class Listener:
                 continue
             try:
                 self._tell(await loop.run_in_executor(self._reader, read_tail))
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 log.warning("ledger_tail_failed", error=type(error).__name__)
 
     def _tell(self, rows: Iterable[tuple[int, str, Any, Any]]) -> None:
@@ -125,6 +129,22 @@ class Listener:
                 self.waiting[name].discard(event)
                 if not self.waiting[name]:
                     del self.waiting[name]
+
+    @contextlib.asynccontextmanager
+    async def seat(self, scope: Any) -> AsyncIterator[bool]:
+        """Whether this caller may wait: whoever waits is asked for again at each change, so nobody takes all seats."""
+        headers = dict(scope["headers"])
+        who = hashlib.sha256(headers.get(b"authorization") or headers.get(b"cookie") or b"").hexdigest()
+        if self.waits.get(who, 0) >= MAX_WAITS_EACH or sum(self.waits.values()) >= MAX_WAITS:
+            yield False
+            return
+        self.waits[who] += 1
+        try:
+            yield True
+        finally:
+            self.waits[who] -= 1
+            if not self.waits[who]:
+                del self.waits[who]
 
 
 def read_tail() -> list[tuple[int, str, Any, Any]]:
@@ -193,18 +213,18 @@ async def hold(
     found = SUBJECT.match(scope["path"])
     seconds = _seconds(query.get("wait", [""])[0])
     if found is None or seconds is None:
-        await pages(scope, receive, send)  # an ordinary answer, or the ordinary refusal of a bad parameter
+        await relay(pages, scope, receive, send)  # an ordinary answer, or the ordinary refusal of a bad parameter
         return
     kept = "&".join(
         part for part in scope["query_string"].decode("latin-1").split("&") if not part.startswith(("wait=", "state="))
     )
     ends = time.monotonic() + seconds
     topic = f"{found[1]}:{found[2]}"
-    async with listener.interest([topic]) as changed:
+    async with listener.seat(scope) as may_wait, listener.interest([topic]) as changed:
         answer = await ask(pages, scope, query_string=kept.encode())
         state = query.get("state", [answer.json().get("state")])[0]
         while answer.status == HTTPStatus.OK and answer.json().get("state") == state and not answer.json().get("final"):
-            left = ends - time.monotonic()
+            left = ends - time.monotonic() if may_wait else 0.0
             if left <= 0 or not await _woken(changed, left, receive):
                 break
             changed.clear()
@@ -217,10 +237,10 @@ async def claim(listener: Listener, pages: Any, scope: Any, receive: Any, send: 
     body = await _body_of(receive)
     wanted = _claim_wait(body)
     ends = time.monotonic() + wanted
-    async with listener.interest(["tasks"]) as changed:
+    async with listener.seat(scope) as may_wait, listener.interest(["tasks"]) as changed:
         answer = await ask(pages, scope, body=body)
         while answer.status == HTTPStatus.OK and answer.json().get("tasks") == []:
-            left = ends - time.monotonic()
+            left = ends - time.monotonic() if may_wait else 0.0
             if left <= 0 or not await _woken(changed, left, receive):
                 break
             changed.clear()

@@ -1,0 +1,84 @@
+"""Bodies go through memory in both directions: a client that sends or reads slowly holds no thread.
+
+The threads that run Django are few. Without this, as many half-sent requests as there are threads stop the plane.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+MAX_BODY = 2 * 1024 * 1024
+"""What is read at most; the application refuses what is larger than its own, smaller limit."""
+BODY_S = 30.0
+"""How long a client may take to send a body."""
+REFUSED = {408: "request_timeout", 413: "too_large"}
+
+
+async def whole(scope: dict[str, Any], receive: Any, send: Any) -> tuple[dict[str, Any], Any] | None:
+    """The request with its body read: scope and receive; None when the client is gone or was refused.
+
+    A chunked body gets the length that it has: WSGI knows none without one, and would take it for empty.
+    """
+    names = {name for name, _value in scope["headers"]}
+    if not names & {b"content-length", b"transfer-encoding"}:
+        return scope, receive
+    try:
+        body = await asyncio.wait_for(_body(receive), BODY_S)
+    except TimeoutError:
+        await refuse(send, 408)
+        return None
+    if body is None:
+        return None
+    if len(body) > MAX_BODY:
+        await refuse(send, 413)
+        return None
+    kept = [pair for pair in scope["headers"] if pair[0] not in {b"content-length", b"transfer-encoding"}]
+    return {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}, _again(body, receive)
+
+
+async def _body(receive: Any) -> bytes | None:
+    """All that is sent, a little more than ``MAX_BODY`` at most; None when the client went away in the middle."""
+    body, more = bytearray(), True
+    while more and len(body) <= MAX_BODY:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Any) -> Any:
+    """A receive that gives the body once, then what the server says."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> dict[str, Any]:
+        return left.pop() if left else await receive()
+
+    return replay
+
+
+async def refuse(send: Any, status: int) -> None:
+    """Answer without the application."""
+    problem = {"type": f"/help/problems/#{REFUSED[status]}", "title": REFUSED[status].replace("_", " ").capitalize()}
+    body = json.dumps({**problem, "status": status, "code": REFUSED[status]}).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def relay(pages: Any, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Run the application; its answer waits in memory for a client that reads slowly."""
+    answer: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    async def forward() -> None:
+        while (message := await answer.get()) is not None:
+            await send(message)
+
+    forwarding = asyncio.create_task(forward())
+    try:
+        await pages(scope, receive, answer.put)
+        answer.put_nowait(None)
+        await forwarding
+    finally:
+        forwarding.cancel()

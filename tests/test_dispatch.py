@@ -1,0 +1,135 @@
+"""One client, slow or greedy, takes nothing from the others."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+import pytest
+
+from controlplane import asgi
+from controlplane.waiting import MAX_WAITS_EACH, Listener, hold
+
+HANGS_S = 20  # far beyond any answer; only tells a hang from an answer
+
+
+def scope_of(method: str, path: str, *headers: tuple[bytes, bytes], query: bytes = b"") -> dict[str, Any]:
+    return {
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query,
+        "root_path": "", "scheme": "http", "http_version": "1.1", "server": ("localhost", 80),
+        "client": ("127.0.0.1", 1), "headers": [(b"host", b"localhost"), *headers],
+    }  # fmt: skip
+
+
+class Caller:
+    """A client whose messages and attention come when it likes."""
+
+    def __init__(self, *messages: dict[str, Any], reads: bool = True) -> None:
+        self.messages, self.sent = list(messages), []
+        self.gone, self.attends = asyncio.Event(), asyncio.Event()
+        if reads:
+            self.attends.set()
+
+    async def receive(self) -> dict[str, Any]:
+        if self.messages:
+            return self.messages.pop(0)
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        await self.attends.wait()
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        return self.sent[0]["status"]
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent[1:])
+
+
+async def others_are_served(callers: list[Caller], scope: dict[str, Any]) -> int:
+    """The status that somebody else gets while ``callers`` hang on."""
+    tasks = [asyncio.create_task(asgi.app(dict(scope), one.receive, one.send)) for one in callers]
+    await asyncio.sleep(0.3)
+    other = Caller()
+    try:
+        await asyncio.wait_for(asgi.app(scope_of("GET", "/healthz"), other.receive, other.send), HANGS_S)
+        return other.status
+    finally:
+        for one in callers:
+            one.gone.set()
+            one.attends.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), HANGS_S)
+
+
+def test_requests_that_are_never_finished_hold_no_thread():
+    async def story() -> int:
+        half = {"type": "http.request", "body": b"{", "more_body": True}
+        return await others_are_served(
+            [Caller(half) for _ in range(asgi.THREADS)],
+            scope_of("POST", "/csp-report/", (b"content-length", b"10"), (b"content-type", b"application/json")),
+        )
+
+    assert asyncio.run(story()) == 200
+
+
+def test_answers_that_nobody_reads_hold_no_thread():
+    async def story() -> int:
+        callers = [Caller(reads=False) for _ in range(asgi.THREADS)]
+        return await others_are_served(callers, scope_of("GET", "/static/plotly/plotly.min.js"))
+
+    assert asyncio.run(story()) == 200
+
+
+def test_a_body_without_a_length_is_read_all_the_same(caplog):
+    async def story() -> Caller:
+        parts = [{"type": "http.request", "body": part, "more_body": True} for part in (b'{"a": 1, ', b'"b": 2}')]
+        caller = Caller(*parts, {"type": "http.request", "body": b"", "more_body": False})
+        headers = ((b"transfer-encoding", b"chunked"), (b"content-type", b"application/json"))
+        await asyncio.wait_for(
+            asgi.app(scope_of("POST", "/csp-report/", *headers), caller.receive, caller.send), HANGS_S
+        )
+        return caller
+
+    assert asyncio.run(story()).status == 204
+    assert '\\"b\\": 2' in caplog.text
+
+
+def test_a_body_beyond_all_measure_is_refused_before_the_application_sees_it():
+    async def story() -> Caller:
+        caller = Caller(*[{"type": "http.request", "body": b"x" * 2**20, "more_body": True} for _ in range(5)])
+        scope = scope_of("POST", "/api/v1/tasks/claim/", (b"content-length", str(2**30).encode()))
+        await asyncio.wait_for(asgi.app(scope, caller.receive, caller.send), HANGS_S)
+        return caller
+
+    caller = asyncio.run(story())
+    assert (caller.status, json.loads(caller.body)["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("key", [b"Bearer acp_agt_greedy"])
+def test_one_key_holds_only_so_many_requests(key):
+    async def story() -> tuple[int, int]:
+        listener = Listener()
+
+        async def pages(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b'{"state": "pending"}'})
+
+        path = "/api/v1/actions/01a1fc50-c781-740a-9c76-1ce8f211d717/"
+        scope = scope_of("GET", path, (b"authorization", key), query=b"wait=30")
+        callers = [Caller() for _ in range(MAX_WAITS_EACH + 1)]
+        tasks = [
+            asyncio.create_task(hold(listener, pages, scope, one.receive, one.send, {"wait": ["30"]}))
+            for one in callers
+        ]
+        await asyncio.sleep(0.3)
+        answered = sum(task.done() for task in tasks)
+        for one in callers:
+            one.gone.set()
+        await asyncio.gather(*tasks)
+        return answered, len(listener.waits)
+
+    assert asyncio.run(story()) == (1, 0)
