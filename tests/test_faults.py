@@ -26,7 +26,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("REDIS_URL", raising=False)
     embedded.start(folder)
     yield folder
-    embedded.stop(folder)
+    embedded.remove(folder)
 
 
 @pytest.fixture

@@ -28,7 +28,15 @@ HIGHEST_PORT = 65535
 READY_TIMEOUT_S = 90
 LOOK_EVERY_S = 0.2
 LOOK_AT_SERVERS_EVERY_S = 2.0
-OWN_FILES = ("log", "static", "processes.json", "systems.sqlite3*", "systems-keys.json", "agent-keys.json")
+OWN_FILES = (
+    "log",
+    "static",
+    "processes.json",
+    "systems.sqlite3*",
+    "systems-keys.json",
+    "agent-keys.json",
+    "encryption.key",
+)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EMPTY_SIGN_IN = "  admin  administrator            password: {password}"
 SIGN_INS = """\
