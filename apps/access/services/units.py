@@ -61,6 +61,10 @@ def save_unit(
     """Make or change a unit; the unit and what happened to it. Refuses a parent below itself."""
     found = BusinessUnit.objects.select_for_update(of=("self",)).filter(slug=slug).first()
     require_manager(actor, found or parent)
+    if found and found.parent_id != (parent.pk if parent else None):
+        # What stands above a unit denies and decides for it: only those who manage both sides move it.
+        require_manager(actor, found.parent)
+        require_manager(actor, parent)
     if found and parent and found.pk in ancestors_for(actor, parent.pk):
         raise InvalidError(errors={"parent": [_("A unit cannot be below itself.")]})
     unit = found or BusinessUnit(slug=slug)
@@ -104,7 +108,9 @@ def save_queue(
     require_manager(actor, unit)
     if sla_s < 1 or expires_s < 1:
         raise InvalidError(errors={"sla_s": [_("Durations are whole seconds from 1.")]})
-    found = Queue.objects.select_for_update(of=("self",)).filter(slug=slug).first()
+    found = Queue.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=slug).first()
+    if found:
+        require_manager(actor, found.unit)
     queue = found or Queue(slug=slug)
     values = {
         "name": name or slug.replace("-", " ").capitalize(),
