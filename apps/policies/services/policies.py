@@ -120,6 +120,9 @@ def publish_policy(
     chosen = policy.latest if version is None else policy.versions.filter(number=version).first()
     if chosen is None:
         raise NotFoundError(_("There is no such version."))
+    if chosen.unit != (policy.unit.slug if policy.unit else ""):
+        # An earlier version may have covered more than the policy does today.
+        require_manager(actor, BusinessUnit.objects.filter(slug=chosen.unit).first(), PUBLISH)
     if policy.state == PolicyState.IN_FORCE and policy.in_force_id == chosen.pk:
         raise ConflictError(_("This version is in force already."))
     _require_sound(actor, chosen.rules, operations)
