@@ -1,12 +1,14 @@
 """Turns an error that escaped a page into the page that explains it."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from apps.core.errors import DomainError, UnavailableError
+from apps.core.api import problem_json
+from apps.core.errors import DomainError, InvalidError, NotFoundError, UnavailableError
 
 
 class DomainErrorMiddleware:
@@ -18,6 +20,19 @@ class DomainErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass the request on."""
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        """Refuse U+0000 in an address: PostgreSQL takes none, and nothing is called so."""
+        if "\x00" in request.path:
+            return self._answer(request, NotFoundError())
+        if cut := [name for name, values in request.GET.lists() if "\x00" in name + "".join(map(str, values))]:
+            return self._answer(request, InvalidError(errors={name: ["The character U+0000."] for name in cut}))
+        return None
+
+    def _answer(self, request: HttpRequest, error: DomainError) -> HttpResponse | None:
+        if request.path.startswith("/api/"):
+            return problem_json(error, getattr(request, "request_id", ""))
+        return self.process_exception(request, error)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Translate refusals and a database that does not answer; leave bugs alone."""

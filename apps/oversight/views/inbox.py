@@ -135,7 +135,10 @@ def _changes(request: Request, filters: InboxFilter) -> dict[str, Any]:
 
 def _arrived(request: Request, filters: InboxFilter, shown: list[UUID]) -> list[str]:
     """The risks of what came since the list was drawn; a transaction may commit a little after its row was born."""
-    since = parse_datetime(request.GET.get("since", ""))
+    try:
+        since = parse_datetime(request.GET.get("since", ""))
+    except ValueError:  # well formed, and no such day
+        since = None
     if since is None or filters.wanted["view"] == InboxView.DECIDED:
         return []
     rows = _rows(request.user, filters).filter(created_at__gt=since - LATE_COMMIT).exclude(pk__in=shown)
