@@ -20,6 +20,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "action.denied": ("apps.workflows.tasks.runs.resume_operation_step",),
     "escalation.pending": ("apps.oversight.tasks.move_unreachable",),
     "escalation.edited": ("apps.oversight.tasks.move_unreachable",),
+    "escalation.reweighed": ("apps.oversight.tasks.move_unreachable",),
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
     "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent",),
     "rolegrant.revoked": ("apps.oversight.tasks.void_votes_of_person",),

@@ -19,6 +19,7 @@ def sweep_escalations() -> int:
         + services.expire_grants()
         + services.mark_overdue()
         + services.escalate_overdue()
+        + services.reweigh_pending()
     )
 
 

@@ -61,6 +61,7 @@ class Escalation(Stateful):
     schema = models.JSONField(null=True)
     options = models.JSONField(default=list)
     verdict = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    release = models.PositiveIntegerField(null=True)
     digest = models.CharField(max_length=71, blank=True)
     asked = models.JSONField(null=True)
     patch = models.JSONField(default=list)
@@ -124,6 +125,7 @@ class Escalation(Stateful):
         indexes = [
             models.Index(fields=["due_at", "id"], name="escalation_inbox", condition=Q(state__in=OPEN)),
             models.Index(fields=["expires_at"], name="escalation_expiry", condition=Q(state="pending")),
+            models.Index(fields=["release"], name="escalation_by_release", condition=Q(state="pending", kind="action")),
             models.Index(fields=["releases_at"], name="escalation_held", condition=Q(state="held")),
             models.Index(fields=["run_id"], name="escalation_by_run", condition=~Q(run_id=None)),
             models.Index(fields=["task_id"], name="escalation_by_task", condition=~Q(task_id=None)),

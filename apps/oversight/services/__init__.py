@@ -25,6 +25,7 @@ from apps.oversight.services.items import (
     open_escalation,
     open_unknown_escalation,
 )
+from apps.oversight.services.reweighing import reweigh_pending
 from apps.oversight.services.votes import cast_vote, withdraw_vote
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "release_grant",
     "release_held",
     "revoke_grants",
+    "reweigh_pending",
     "supersede_escalation",
     "thaw_clocks",
     "undo_decision",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import F
 from django.db.models.functions import Least
@@ -13,7 +13,7 @@ from apps.agents.rules import ActionState
 from apps.audit.services import record
 from apps.connectors.rules import Money
 from apps.connectors.selectors import Permitted, permitted_operation_for
-from apps.core.differences import MASKED, is_secret
+from apps.core.differences import masks_in, unmasked
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import ValueProblem, highest_risk
@@ -49,7 +49,9 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
     action = item.action
     if action is None:
         raise InvalidError(errors={"parameters": [_("Only an action's parameters can be edited.")]})
-    parameters = _unmasked(parameters, action.parameters)
+    parameters = cast("dict[str, Any]", unmasked(parameters, action.parameters))
+    if lost := masks_in(parameters):
+        raise InvalidError(errors={f"parameters.{path}": [_("Type the secret anew.")] for path in lost})
     try:
         permitted = permitted_operation_for(action.principal, action.operation)
         digest = action_digest(action.operation, parameters)
@@ -62,7 +64,7 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
     if found := permitted.errors(parameters):
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
     money, target = permitted.money(parameters), permitted.target(parameters)
-    verdict = evaluate_action(actor, facts=_facts(item, action, permitted, parameters, money, target))
+    verdict = evaluate_action(actor, facts=facts_of(item, action, permitted, parameters))
     if verdict.effect is Effect.DENY:
         raise InvalidError(_("The rules deny this."), errors={"parameters": _denials(verdict)})
     return Edit(
@@ -78,31 +80,21 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
     )
 
 
-def _unmasked(given: Any, stored: Any, path: str = "") -> Any:
-    """``given`` with the secrets back in place that the page showed masked."""
-    if isinstance(given, dict):
-        stored = stored if isinstance(stored, dict) else {}
-        return {key: _unmasked(value, stored.get(key), f"{path}.{key}".lstrip(".")) for key, value in given.items()}
-    return stored if given == MASKED and is_secret(path) and stored is not None else given
-
-
 def _denials(verdict: Verdict) -> list[str]:
     said = [rule.message or f"{rule.policy}/{rule.rule}" for rule in verdict.rules if rule.effect is Effect.DENY]
     return said or [verdict.reason or _("No rule allows it.")]
 
 
-def _facts(
-    item: Escalation,
-    action: Action,
-    permitted: Permitted,
-    parameters: dict[str, Any],
-    money: Money | None,
-    target: str,
-) -> Facts:
-    """What the rules know: the edited values, the agent as it is now, the run as it was when asked."""
+def facts_of(item: Escalation, action: Action, permitted: Permitted, parameters: dict[str, Any]) -> Facts:
+    """What the rules know: these parameters, the agent as it is now, the run as it was when asked."""
+    money, target = permitted.money(parameters), permitted.target(parameters)
     told = item.verdict.get("facts", {})
     agent, operation = action.agent, permitted.operation
-    asks = AgentFacts(risk=str(told.get("agent.risk", "medium")), owner=str(told.get("agent.owner", "")))
+    asks = AgentFacts(
+        risk=str(told.get("agent.risk", "medium")),
+        owner=str(told.get("agent.owner", "")),
+        unit=str(told.get("agent.unit", "")),
+    )
     if agent is not None:
         asks = AgentFacts(
             slug=agent.slug,
@@ -147,6 +139,7 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
     void_votes(actor, item, why="edited")
     columns: dict[str, Any] = {
         "digest": edit.digest,
+        "release": edit.verdict.release,
         "patch": edit.patch,
         "asked": item.asked or {"parameters": item.action.parameters, "digest": item.digest},
         "edited": True,
@@ -155,7 +148,8 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
     _amend_action(actor, item.action, edit)
     columns["title"] = title_of(item.action, edit.permitted.operation)
     if edit.is_stricter:
-        columns |= _stricter(actor, item, edit)
+        columns |= joined_demands(item, edit.verdict)
+        columns["editors"] = sorted({*item.editors, actor.username})
     was = item.digest
     changed = Escalation.objects.filter(
         Escalation.unexpired(), pk=item.pk, state=EscalationState.PENDING, version=item.version
@@ -178,18 +172,18 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
     )
 
 
-def _stricter(actor: User, item: Escalation, edit: Edit) -> dict[str, Any]:
-    """The columns of an item whose edit the rules judge stricter: demands join, the editor is out."""
-    demands = edit.verdict.obligations
-    for wanted in wanted_of(edit.verdict):
+def joined_demands(item: Escalation, verdict: Verdict) -> dict[str, Any]:
+    """The columns of an item that the rules judge stricter now: the new verdict stands, its demands join the old."""
+    demands = verdict.obligations
+    for wanted in wanted_of(verdict):
         _join_group(item, wanted)
     columns: dict[str, Any] = {
-        "verdict": edit.verdict.as_json(),
-        "editors": sorted({*item.editors, actor.username}),
+        "verdict": verdict.as_json(),
+        "release": verdict.release,
         "exclude": sorted({*item.exclude, *(str(word) for word in demands.exclude)}),
         "step_up": item.step_up or demands.step_up,
         "hold_s": max(item.hold_s, demands.hold_s or 0),
-        "risk": highest_risk(item.risk, edit.verdict.risk),
+        "risk": highest_risk(item.risk, verdict.risk),
         "claimed_by": None,
         "claimed_until": None,
     }

@@ -64,6 +64,7 @@ class About(TypedDict, total=False):
     schema: dict[str, Any] | None
     options: list[Any]
     verdict: dict[str, Any]
+    release: int | None
     risk: str
     exclude: Iterable[str]
     step_up: bool
@@ -155,6 +156,7 @@ COPIED = (
     "consequence",
     "options",
     "verdict",
+    "release",
     "step_up",
     "hold_s",
     "deny_needed",
@@ -270,6 +272,7 @@ def open_action_escalation(
         action=action,
         consequence=action.consequence,
         verdict=verdict.as_json(),
+        release=verdict.release,
         risk=risk,
         workflow=action.workflow,
         run_id=action.run_id,

@@ -1,0 +1,94 @@
+"""A policy was published while people decide: what waits is judged again, and nothing is ever loosened by itself."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from apps.agents.models import Action
+from apps.agents.rules import ActionState
+from apps.audit.services import advance, record
+from apps.connectors.selectors import permitted_operation_for
+from apps.core.errors import InvalidError, NotFoundError
+from apps.core.models import ClockTimestamp, User
+from apps.core.services import system_user
+from apps.oversight.models import Escalation
+from apps.oversight.rules import EscalationState, Kind
+from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
+from apps.oversight.services.edits import facts_of, joined_demands
+from apps.policies.rules import Effect, Verdict, is_stricter, verdict_of
+from apps.policies.selectors import release_number
+from apps.policies.services import evaluate_action
+
+BATCH = 100
+
+
+def reweigh_pending() -> int:
+    """Judge again what waits under an older release than the one in force, one transaction each; how many."""
+    number = release_number()
+    waiting = Escalation.objects.filter(state=EscalationState.PENDING, kind=Kind.ACTION, release__lt=number)
+    plane = system_user("plane")
+    return sum(_reweigh(plane, pk, number) for pk in waiting.order_by("release").values_list("pk", flat=True)[:BATCH])
+
+
+@transaction.atomic
+def _reweigh(plane: User, escalation_id: UUID, number: int) -> int:
+    item = lock_item(escalation_id)
+    action = item.action
+    if item.state != EscalationState.PENDING or action is None or action.state != ActionState.PENDING_APPROVAL:
+        return 0
+    try:
+        permitted = permitted_operation_for(action.principal, action.operation)
+        if permitted.errors(action.parameters):
+            _invalidate(plane, item, action, why="parameters_no_longer_fit")
+            return 1
+        verdict = evaluate_action(plane, facts=facts_of(item, action, permitted, action.parameters))
+    except NotFoundError:
+        _invalidate(plane, item, action, why="permission_gone")
+        return 1
+    except InvalidError:
+        _invalidate(plane, item, action, why="parameters_no_longer_fit")
+        return 1
+    if verdict.effect is Effect.DENY:
+        _invalidate(plane, item, action, why="denied_by_policy", verdict=verdict)
+    elif is_stricter(verdict, verdict_of(item.verdict)):
+        _tighten(plane, item, action, verdict)
+    else:
+        _keep(plane, item, action, verdict, number)
+    return 1
+
+
+def _invalidate(plane: User, item: Escalation, action: Action, *, why: str, verdict: Verdict | None = None) -> None:
+    """Nobody can approve this any more: the item and its action end, with the reason."""
+    void_votes(plane, item, why="invalidated")
+    payload = {**ending_payload(item, EscalationState.INVALIDATED), "why": why}
+    unclaimed = {"claimed_by": None, "claimed_until": None}
+    advance(
+        plane, item, EscalationState.INVALIDATED, payload=payload, ended_at=ClockTimestamp(), reason=why, **unclaimed
+    )
+    close_groups(item)
+    judged: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release} if verdict else {}
+    told = {"escalation": item.pk, "why": why}
+    advance(plane, action, ActionState.DENIED, payload=told, finished_at=ClockTimestamp(), **judged)
+
+
+def _tighten(plane: User, item: Escalation, action: Action, verdict: Verdict) -> None:
+    """The new demands join the old ones; what was voted was voted on something else."""
+    void_votes(plane, item, why="policy")
+    columns = joined_demands(item, verdict)
+    Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(version=F("version") + 1, **columns)
+    item.refresh_from_db(fields=["version", "risk"])
+    Action.objects.filter(pk=action.pk, state=ActionState.PENDING_APPROVAL).update(
+        verdict=verdict.as_json(), release_number=verdict.release
+    )
+    told = {"version": item.version, "release": verdict.release, "risk": item.risk, "stricter": True}
+    record(plane, item, "escalation.reweighed", payload=told)
+
+
+def _keep(plane: User, item: Escalation, action: Action, verdict: Verdict, number: int) -> None:
+    """As strict as before or milder: people decide as they were asked to. What is no longer required is only told."""
+    Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(release=number)
+    Action.objects.filter(pk=action.pk, state=ActionState.PENDING_APPROVAL).update(release_number=number)
+    if verdict.effect is Effect.ALLOW:
+        record(plane, item, "escalation.no_longer_required", payload={"release": number})
