@@ -60,7 +60,7 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-_found = None if os.environ.get("DATABASE_URL") else embedded.addresses(ACP_DATA_DIR)
+_found = embedded.addresses(ACP_DATA_DIR)
 DATABASE_URL = os.environ.get("DATABASE_URL") or (_found.database_url if _found else "")
 DATABASE_OWNER_URL = os.environ.get("DATABASE_OWNER_URL") or (_found.owner_url if _found else "")
 REDIS_URL = os.environ.get("REDIS_URL") or (_found.redis_url if _found else "redis://127.0.0.1:6379/0")
