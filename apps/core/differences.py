@@ -102,6 +102,25 @@ def masked(value: object, path: str = "") -> object:
     return value
 
 
+def unmasked(given: object, stored: object) -> object:
+    """``given`` with what was left masked put back from ``stored``: ``unmasked(masked(x), x) == x``.
+
+    Inside a list by position; a mask that has no counterpart stays, and ``masks_in`` finds it.
+    """
+    if isinstance(given, Mapping):
+        known = stored if isinstance(stored, Mapping) else {}
+        return {key: unmasked(item, known.get(key, ABSENT)) for key, item in given.items()}
+    if isinstance(given, list):
+        beside = stored if isinstance(stored, list) else []
+        return [unmasked(item, beside[i] if i < len(beside) else ABSENT) for i, item in enumerate(given)]
+    return stored if given == MASKED and isinstance(stored, str | int | float) else given
+
+
+def masks_in(value: object) -> list[str]:
+    """The paths at which a mask stands instead of a value."""
+    return [path for path, leaf in flattened(value).items() if leaf == MASKED]
+
+
 def differences(before: object, after: object, *, notes: Mapping[str, str] | None = None) -> list[Difference]:
     """Every path of both values in the order of ``after``; secrets are masked: a change shows, no value does."""
     was = {} if before is None else flattened(before)

@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.core.differences import ABSENT, MASKED, differences, flattened, shown
+from apps.core.differences import ABSENT, MASKED, differences, flattened, masked, masks_in, shown, unmasked
 
 leaf = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 values = st.dictionaries(
@@ -52,3 +52,22 @@ def test_long_texts_differ_word_by_word() -> None:
     before = "word " * 60 + "old end"
     row = differences({"t": before}, {"t": before.replace("old", "new")})[0]
     assert [kind for kind, _ in row.pieces] == ["same", "gone", "new", "same"]
+
+
+names = st.sampled_from(["password", "secrets", "api_key", "a", "b"])
+secret_values = st.dictionaries(names, st.recursive(leaf, lambda x: st.lists(x) | st.dictionaries(names, x)))
+
+
+@given(secret_values)
+def test_what_was_masked_comes_back_whole(value: dict[str, Any]) -> None:
+    assert unmasked(masked(value), value) == value
+    assert masks_in(value) == []
+
+
+def test_no_secret_survives_masking_and_a_mask_without_counterpart_is_found() -> None:
+    shown_to_people = masked({"logins": [{"password": "hunter2"}], "pin": 1234})
+    assert "hunter2" not in str(shown_to_people)
+    assert "1234" not in str(shown_to_people)
+    assert masks_in(
+        unmasked({"logins": [{"password": "x"}, {"password": MASKED}]}, {"logins": [{"password": "y"}]})
+    ) == ["logins[1].password"]
