@@ -46,6 +46,7 @@ from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, m
 from apps.kpis.rules.history import history_of, sample_traits
 from apps.kpis.rules.sentences import attention_sentence, finding_of, value_sentence, verdict_of
 from apps.kpis.rules.statistics import order_ranks, percentile, wilson_interval
+from apps.kpis.rules.typed import typed_value
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [
@@ -466,3 +467,35 @@ def test_every_invented_fact_belongs_to_an_invented_run() -> None:
 
 def test_periods_of_an_hour_are_not_whole_days() -> None:
     assert not is_whole_days(Period(NOW, NOW + timedelta(hours=1)), BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("kpi", "text", "value"),
+    [
+        ("cycle_time_p50_s", "4.2 d", "362880.0"),
+        ("cycle_time_p50_s", "2 d 4 h", "187200"),
+        ("cycle_time_p50_s", "90", "90"),
+        ("error_rate", "5 %", "0.05"),
+        ("error_rate", "5", "0.05"),
+        ("cost_per_success_minor", "52.00 EUR", "5200.00"),
+        ("cost_per_success_minor", "1,250", "125000"),
+        ("savings_minor", "−3.5", "-350.0"),
+        ("throughput", "12", "12"),
+    ],
+)
+def test_values_are_read_as_people_type_them(kpi: str, text: str, value: str) -> None:
+    assert typed_value(DEFINITIONS[kpi], text, "EUR") == Decimal(value)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "5 x", "1,5 d", "NaN", "4 d tomorrow", "1e999999999", "٣"])
+def test_what_is_no_value_is_refused(text: str) -> None:
+    for kpi in ("cycle_time_p50_s", "error_rate", "cost_per_success_minor"):
+        with pytest.raises(ValueError, match="no value"):
+            typed_value(DEFINITIONS[kpi], text, "EUR")
+
+
+@given(st.integers(0, 10**7))
+def test_a_duration_reads_back_as_it_is_shown(seconds: int) -> None:
+    definition = DEFINITIONS["cycle_time_p50_s"]
+    shown = duration_text(seconds)
+    assert duration_text(float(typed_value(definition, shown, "EUR"))) == shown

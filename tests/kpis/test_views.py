@@ -15,12 +15,13 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.access.services import create_token
 from apps.core.models import User
+from apps.kpis.models import Baseline, Target
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules import DEFINITIONS
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.history import history_of, sample_traits
 from apps.kpis.services import write_facts
-from tests.factories.access import make_holder, make_unit, make_user
+from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run, make_target
 
 pytestmark = pytest.mark.django_db
@@ -221,3 +222,49 @@ def test_a_real_run_is_not_shown_by_its_facts_alone(executive: User) -> None:
     run = make_run()
     write_facts(facts=Facts(runs=[run]))
     assert signed_in(executive).get(f"/runs/{run.run_id}/").status_code == 404
+
+
+BASELINE = {
+    "baseline-workflow": "",
+    "baseline-kpi": "cycle_time_p50_s",
+    "baseline-value": "4.2 d",
+    "baseline-valid_from": "2026-01-01",
+    "baseline-source": "Estimate",
+}
+
+
+def test_an_admin_sets_and_removes_a_baseline_as_people_write_it() -> None:
+    client = signed_in(make_admin())
+    assert client.post("/dashboards/goals/baselines/", BASELINE).status_code == 302
+    row = Baseline.objects.get()
+    assert (row.value, row.source) == (362880, "Estimate")
+    assert "4 d 5 h" in client.get("/dashboards/goals/").content.decode()
+    assert client.post("/dashboards/goals/baselines/", {**BASELINE, "baseline-value": "3 d"}).status_code == 302
+    assert Baseline.objects.get().value == 259200
+    assert client.post(f"/dashboards/goals/baselines/{row.slug}/remove/").status_code == 302
+    assert not Baseline.objects.exists()
+    target = {"target-kpi": "error_rate", "target-value": "2 %"}
+    assert client.post("/dashboards/goals/targets/", target).status_code == 302
+    assert float(Target.objects.get().value) == 0.02
+
+
+@pytest.mark.parametrize(
+    "change", [{"baseline-value": "soon"}, {"baseline-source": ""}, {"baseline-kpi": "joy"}, {"baseline-workflow": "x"}]
+)
+def test_a_baseline_that_does_not_fit_comes_back_with_its_words(change: dict[str, str]) -> None:
+    answer = signed_in(make_admin()).post("/dashboards/goals/baselines/", {**BASELINE, **change})
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.content.decode()
+    assert not Baseline.objects.exists()
+
+
+def test_an_executive_reads_goals_and_sets_none(executive: User) -> None:
+    make_baseline(workflow="")
+    client = signed_in(executive)
+    html = client.get("/dashboards/goals/").content.decode()
+    assert "2 h" in html
+    assert "Set a baseline" not in html
+    assert client.post("/dashboards/goals/baselines/", BASELINE).status_code == 403
+    assert client.post(f"/dashboards/goals/baselines/{Baseline.objects.get().slug}/remove/").status_code == 403
+    assert Baseline.objects.count() == 1
+    assert signed_in(make_user()).get("/dashboards/goals/").status_code == 403

@@ -9,6 +9,8 @@ from apps.kpis.rules.formats import count_text, duration_text, micro_per_minor, 
 from apps.kpis.rules.goals import TargetSeen
 from apps.kpis.rules.statistics import Z95, has_sample, percentile_has_sample, wilson_interval
 
+ALMOST_ALL = 0.999
+"""What is not gone altogether has not fallen by 100.0%."""
 CLEARLY = 0.25
 """A relative change of a median or a cost below this may be chance: no interval says otherwise."""
 
@@ -182,7 +184,8 @@ def _change_text(definition: Definition, change: float, was: float, currency: st
         return signed(money_text(change, currency), change)
     if not was:
         return signed(value_text(definition, change, currency), change)
-    return signed(percent_text(change / abs(was)), change)
+    relative = change / abs(was)
+    return signed(percent_text(max(relative, -ALMOST_ALL) if change > -abs(was) else relative), change)
 
 
 def trend_of(direction: Direction, change: float) -> Trend:

@@ -1,0 +1,73 @@
+"""What a person types to say how a KPI was, and how it should be."""
+
+from typing import Any
+
+from django import forms
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules import DEFINITIONS, Direction
+from apps.kpis.rules.typed import typed_value
+
+
+class GoalForm(forms.Form):
+    """A KPI of a workflow and its value."""
+
+    workflow = forms.ChoiceField(label=gettext_lazy("Workflow"), required=False)
+    kpi = forms.ChoiceField(label=gettext_lazy("KPI"))
+    value = forms.CharField(
+        label=gettext_lazy("Value"), max_length=40, help_text=gettext_lazy("Such as 4.2 d, 3 h, 5 %, 52.00.")
+    )
+
+    def __init__(self, *args: Any, workflows: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        kpis = [(key, _(one.label)) for key, one in DEFINITIONS.items()]
+        self.fields["kpi"].choices = kpis  # type: ignore[attr-defined] # a choice field
+        self.fields["workflow"].choices = [("", _("All workflows")), *workflows.items()]  # type: ignore[attr-defined] # as above
+
+    def clean(self) -> dict[str, Any]:
+        """With the value in the KPI's own unit, and a slug that says what it is."""
+        found = super().clean() or {}
+        if "kpi" in found and "value" in found:
+            try:
+                found["value"] = typed_value(DEFINITIONS[found["kpi"]], found["value"], reporting_currency())
+            except ValueError:
+                self.add_error("value", _("Such as 4.2 d, 3 h, 5 %, 52.00."))
+            found["slug"] = slugify(f"{found.get('workflow') or 'all'}-{found['kpi']}")
+        return found
+
+
+class BaselineForm(GoalForm):
+    """How it was before agents did it."""
+
+    valid_from = forms.DateField(
+        label=gettext_lazy("For runs that start from"), widget=forms.DateInput({"type": "date"})
+    )
+    source = forms.CharField(
+        label=gettext_lazy("Source"),
+        max_length=300,
+        help_text=gettext_lazy("An event log, a contract, an estimate: whoever reads the savings will ask."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """A baseline of another day is another one."""
+        found = super().clean()
+        if "slug" in found and found.get("valid_from"):
+            found["slug"] = f"{found['slug']}-{found['valid_from']:%Y%m%d}"
+        return found
+
+
+class TargetForm(GoalForm):
+    """How it should be."""
+
+    direction = forms.ChoiceField(
+        label=gettext_lazy("Better is"),
+        required=False,
+        choices=[
+            ("", gettext_lazy("as usual for this KPI")),
+            (Direction.UP, gettext_lazy("higher")),
+            (Direction.DOWN, gettext_lazy("lower")),
+        ],
+    )

@@ -1,0 +1,16 @@
+"""Pages of KPIs."""
+
+from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, simulated_run
+from apps.kpis.views.goals import goals, remove_goal, set_baseline, set_target
+
+__all__ = [
+    "behind",
+    "dashboard",
+    "dashboards",
+    "export",
+    "goals",
+    "remove_goal",
+    "set_baseline",
+    "set_target",
+    "simulated_run",
+]
