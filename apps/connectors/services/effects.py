@@ -15,6 +15,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
+from apps.audit.models import Entry
 from apps.audit.services import advance, record
 from apps.connectors.adapters.http import send
 from apps.connectors.models import Effect, Operation
@@ -36,6 +37,11 @@ from apps.core.rules import ValueProblem, digest_of
 
 LEASE_MARGIN_S = 30
 """How long beyond its own timeout a call may be under way before it counts as lost."""
+
+RELIED_ON = frozenset(
+    {"method", "path", "parameters", "effect", "amount", "target", "consequence", "idempotency", "execution"}
+)
+"""What of an operation a verdict and a person rely on."""
 
 DUE = """
 SELECT e.id, e.action_id, e.state FROM connectors_effect e JOIN agents_action a ON a.id = e.action_id
@@ -130,9 +136,22 @@ def require_permission(action: Action) -> None:
         raise NotAllowedError(_("The permission to use this operation is gone."), why="permission") from error
     if refused_paths(action.parameters, permitted.fields, permitted.operation.path):
         raise NotAllowedError(_("The permission no longer covers these parameters."), why="fields")
+    if _has_changed(permitted.operation, action):
+        raise NotAllowedError(_("The operation is not the one that was judged any more."), why="operation_changed")
     person = action.on_behalf_of
     if person is not None and not holds(person, "connectors.use_operation", permitted.operation):
         raise NotAllowedError(_("%s may no longer use this operation.") % person.username, why="permission")
+
+
+def _has_changed(operation: Operation, action: Action) -> bool:
+    """Whether anything that a verdict or a person relied on was changed since the action was asked for."""
+    changed = Entry.objects.filter(
+        subject_kind="operation",
+        subject_id=operation.pk,
+        name="operation.changed",
+        occurred_at__gt=action.created_at,
+    )
+    return any(RELIED_ON & set(payload) for payload in changed.values_list("payload", flat=True))
 
 
 def dispatch_effect(actor: User, *, effect: Effect) -> CallResult:
