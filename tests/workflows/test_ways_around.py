@@ -1,5 +1,6 @@
 """What an agent, or an unlucky moment, might get past the rules: each is refused, and nothing else stands still."""
 
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
@@ -8,17 +9,22 @@ from django.utils import timezone
 from apps.access.models import Queue, RoleGrant
 from apps.agents.models import Action
 from apps.audit.tasks import deliver_reactions
-from apps.connectors.models import Effect
-from apps.connectors.services import revoke_operation
+from apps.connectors.models import Effect, Operation
+from apps.connectors.rules import OperationSpec
+from apps.connectors.services import revoke_operation, save_operation
+from apps.core.errors import InvalidError
 from apps.core.services import system_user
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.services import cast_vote
 from apps.oversight.tasks import sweep_escalations
 from apps.policies.services import apply_policy
+from apps.workflows.models import Run
+from apps.workflows.services import start_run
 from apps.workflows.services.actions import perform_due
-from tests.factories.access import make_admin, make_approver, make_user
+from tests.factories.access import make_admin, make_approver, make_unit, make_user
 from tests.factories.connectors import permit
 from tests.factories.policies import make_rule
+from tests.factories.workflows import make_worker, make_workflow
 from tests.workflows.actions import make_desk, the_action, the_item, work
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +32,10 @@ pytestmark = pytest.mark.django_db
 
 def let_time_pass(item: Escalation) -> None:
     Escalation.objects.filter(pk=item.pk).update(releases_at=timezone.now() - timedelta(seconds=1))
+
+
+def spec_of(operation: Operation) -> OperationSpec:
+    return OperationSpec(**{one.name: getattr(operation, one.name) for one in fields(OperationSpec)})
 
 
 def approve(desk, item: Escalation, **words) -> None:
@@ -205,3 +215,28 @@ def test_a_person_who_lost_the_right_is_asked_for_no_longer(system):
     found = the_action()
     assert (found.state, found.error["code"]) == ("failed", "permission")
     assert system.asked == []
+
+
+def test_what_an_operation_became_after_the_approval_does_not_run(system):
+    desk = make_desk(system.url)
+    desk.ask(250_000)
+    item = the_item()
+    old = desk.operation
+    save_operation(
+        system_user("console"), slug=old.slug, connector=old.connector, spec=replace(spec_of(old), path="/refunds")
+    )
+    approve(desk, item)
+    work()
+    found = the_action()
+    assert (found.state, found.error["code"]) == ("failed", "operation_changed")
+    assert system.asked == []
+
+
+def test_an_agent_starts_runs_in_its_own_unit_or_the_workflows_and_nowhere_else():
+    workflow = make_workflow({"steps": {"check": {"agent": "checking"}}, "slug": "checks", "name": "Checks"})
+    worker = make_worker(workflow, "checking")
+    elsewhere, below = make_unit(), make_unit(parent=workflow.unit)
+    with pytest.raises(InvalidError):
+        start_run(worker.user, workflow="checks", input={}, business_unit=elsewhere.slug)
+    assert not Run.objects.exists()
+    assert start_run(worker.user, workflow="checks", input={}, business_unit=below.slug).unit_id == below.pk

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
+from apps.access.selectors import ancestors_for
 from apps.agents.models import Action
 from apps.agents.rules import FINAL_ACTIONS
 from apps.audit.services import record
@@ -86,9 +87,16 @@ def _unit(actor: User, workflow: Workflow, slug: str | None) -> BusinessUnit:
     if not slug or slug == workflow.unit.slug:
         return workflow.unit
     unit = BusinessUnit.objects.filter(slug=slug).first()
-    if unit is None or not (actor.is_agent or holds(actor, "workflows.start_run", unit)):
+    if unit is None or not _may_start_in(actor, workflow, unit):
         raise InvalidError(errors={"business_unit": [_("There is no such unit, or you may not start runs in it.")]})
     return unit
+
+
+def _may_start_in(actor: User, workflow: Workflow, unit: BusinessUnit) -> bool:
+    """People by their roles; an agent within the workflow's unit or its own: it does not choose who decides."""
+    if not actor.is_agent:
+        return holds(actor, "workflows.start_run", unit)
+    return not {workflow.unit_id, actor.agent.unit_id}.isdisjoint(ancestors_for(actor, unit.pk))
 
 
 def _person(username: str | None) -> User | None:
