@@ -35,7 +35,7 @@ DOERS: dict[type[Any], Callable[[Spot, Any], Iterable[Event]]] = {
 """Who does what the planner wants; a doer answers with the events that follow at once."""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def advance_run(actor: User, *, run: Run, events: Iterable[Event], tried: Task | None = None) -> Run:
     """Take a run (locked by the caller) through ``events`` to where it rests again.
 
@@ -47,7 +47,7 @@ def advance_run(actor: User, *, run: Run, events: Iterable[Event], tried: Task |
     assert run.state != RunState.PAUSED, "A paused run takes no events."
     definition = definition_of_version(run.version_id)
     view, steps, now = view_of(run)
-    rows = Rows(actor, run, definition, steps, now)
+    rows = Rows(actor, run, definition, steps, now, tried)
     planner = Planner(definition, view)
     spot = Spot(actor, run, definition, view, now, tried)
     todo = deque(events)

@@ -7,7 +7,7 @@ from django.db.models import Min
 from apps.audit.services import Change, record_many
 from apps.core.errors import ConflictError
 from apps.core.models import User
-from apps.workflows.models import Attempt, Compensation, Run, Step
+from apps.workflows.models import Attempt, Compensation, Run, Step, Task
 from apps.workflows.models.definitions import number_of_version
 from apps.workflows.rules.definition import Definition
 from apps.workflows.rules.planner.state import UNSET, RunView, StepView
@@ -21,8 +21,17 @@ HISTORY = {StepState.OPEN: StepState.CANCELLED, StepState.CANCELLED: StepState.C
 class Rows:
     """The rows behind a run's state, and what is to be said of their changes in the ledger."""
 
-    def __init__(self, actor: User, run: Run, definition: Definition, steps: dict[tuple[str, int], Step], now: Any):
+    def __init__(
+        self,
+        actor: User,
+        run: Run,
+        definition: Definition,
+        steps: dict[tuple[str, int], Step],
+        now: Any,
+        tried: Task | None = None,
+    ) -> None:
         self.actor, self.run, self.definition, self.steps, self.now = actor, run, definition, steps, now
+        self.tried = tried
         self.changes: list[Change] = []
 
     def save(self, view: RunView) -> None:
@@ -106,6 +115,8 @@ class Rows:
         """When the first agent took it; when it opened, for what agents do not do."""
         if row.kind != Kind.AGENT or not row.tries:
             return row.opened_at
+        if row.tries == 1 and self.tried and (self.tried.step, self.tried.round) == (row.name, row.round):
+            return self.tried.claimed_at
         tries = Attempt.objects.filter(run=self.run, step=row.name, round=row.round)
         return tries.aggregate(first=Min("claimed_at"))["first"] or row.opened_at
 

@@ -88,7 +88,7 @@ def _complete(actor: User, agent: Agent, task_id: UUID, lease: str, words: dict[
         return run
     Task.objects.filter(pk=task.pk).delete()
     event = on.ItemDone(task.step, task.round, task.item, words["output"], agent.slug)
-    return advance_run(actor, run=run, events=[event])
+    return advance_run(actor, run=run, events=[event], tried=task)
 
 
 def _answered(agent: Agent, task_id: UUID, lease: str, digest: str) -> Run | None:
