@@ -1,6 +1,7 @@
 """The two readers of the ledger: reactions, once per entry, and projections, in order behind the horizon."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from django.conf import settings
 
@@ -25,8 +26,13 @@ def deliver_reactions(limit: int = 500) -> int:
 
 def fold_projections() -> int:
     """Let every projection read on to the horizon; how many entries were folded."""
-    done = 0
-    for name in settings.PROJECTIONS:
+    done: list[int] = []
+
+    def fold(name: str) -> None:
         while count := services.read_on(projection=name):
-            done += count
-    return done
+            done.append(count)
+
+    with ExitStack() as each:  # one that fails is heard of when the others have read on
+        for name in reversed(list(settings.PROJECTIONS)):
+            each.callback(fold, name)
+    return sum(done)

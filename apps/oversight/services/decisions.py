@@ -258,7 +258,7 @@ def void_votes(actor: User, item: Escalation, *, why: str, voter: User | None = 
 def release_held() -> int:
     """Let held decisions take effect whose time has come and that no halt covers; how many."""
     plane = system_user("plane")
-    due = Escalation.objects.filter(state=EscalationState.HELD, releases_at__lte=ClockTimestamp())
+    due = Escalation.objects.filter(state=EscalationState.HELD, releases_at__lte=ClockTimestamp(), frozen_at=None)
     ids = due.order_by("releases_at").values_list("pk", flat=True)[:BATCH]
     return one_by_one(lambda pk: _release(plane, pk), ids)
 
