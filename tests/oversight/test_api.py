@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from apps.access.services import create_token
 from apps.agents.rules import ActionState
@@ -282,3 +284,51 @@ def test_a_held_decision_says_when_it_is_released_and_can_be_undone():
     assert said["releases_at"]
     undone = post(client, f"{BASE}{payment.item.pk}/undo/", {}).json()
     assert (undone["state"], undone["votes"]) == ("pending", [])
+
+
+@pytest.mark.parametrize(
+    "name", ["q", "agent", "queue", "operation", "workflow", "state", "risk", "kind", "run", "cursor"]
+)
+def test_odd_characters_in_a_filter_find_nothing_or_are_refused(name):
+    payment = make_payment()
+    client = caller(payment.ada)
+    for text in ("\x00", "%00", "\u202e", "'; --", "x" * 5000, "🙂"):
+        answer = client.get(BASE, {name: text})
+        assert answer.status_code in {200, 422}, (name, text)
+        assert answer.status_code == 422 or answer.json()["results"] == []
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.fixed_dictionaries(
+        {},
+        optional={
+            "verdict": st.sampled_from(["approve", "reject", "request_changes", "answer"]) | json_values,
+            "version": st.sampled_from([1, 2]) | json_values,
+            "reason": st.text(max_size=10) | json_values,
+            "reason_code": json_values,
+            "retry": st.sampled_from(["never", "after:2027-01-01T00:00:00Z", "after:"]) | json_values,
+            "parameters": json_values,
+            "answer": json_values,
+            "view_hash": json_values,
+            "restated": json_values,
+            "hold_s": json_values,
+        },
+    )
+)
+def test_no_body_is_a_fault(db, body):
+    payment = make_payment(risk="high", quorum=2)
+    answer = post(caller(payment.ada), f"{BASE}{payment.item.pk}/decision/", body)
+    assert answer.status_code in {200, 400, 403, 409, 422}, body
+    assert payment.now().state in {"pending", "rejected", "changes_requested"}
