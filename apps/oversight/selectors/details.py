@@ -68,7 +68,7 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "amount_minor": action.amount_minor if action else None,
         "currency": (action.currency or None) if action else None,
         "target": (action.target or None) if action else None,
-        "question": item.title if item.kind == Kind.QUESTION else None,
+        "question": item.subject.get("question", item.title) if item.kind == Kind.QUESTION else None,
         "consequence": item.consequence,
         "quorum": {"needed": sum(group.needed for group in groups), "votes": votes, "hidden": hides},
         "allowed": allowed_for(actor, item, standing),
