@@ -140,6 +140,15 @@ def test_a_question_without_a_schema_wants_words():
     item = make_escalation(kind="question")
     assert item.schema["type"] == "string"
     assert make_escalation(kind="question", options=["a", "b"]).schema == {"enum": ["a", "b"]}
+    labelled = [{"value": 1, "label": "One"}, {"value": 2, "label": "Two"}]
+    assert make_escalation(kind="question", options=labelled).schema == {"enum": [1, 2]}
+
+
+def test_options_that_fill_a_page_are_refused():
+    queue = make_queue()
+    with nothing_happens(), pytest.raises(InvalidError) as caught:
+        make_escalation(queue=queue, kind="question", options=["x" * 20_000])
+    assert set(caught.value.errors) == {"options"}
 
 
 def test_what_happened_is_asked_where_it_was_decided():

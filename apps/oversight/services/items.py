@@ -184,13 +184,18 @@ def _schema(kind: str, about: About) -> dict[str, Any] | None:
     """What an answer must fit: the schema given, else one of the options, else a text."""
     if VoteVerdict.ANSWER not in VERDICTS[Kind(kind)]:
         return None
-    schema = about.get("schema")
-    if schema is None:
-        options = about.get("options")
-        return {"enum": options} if options else {"type": "string", "minLength": 1, "maxLength": 4000}
-    if problem := schema_problem(schema, is_trusted=kind != Kind.QUESTION):
-        raise InvalidError(errors={"schema": [problem]})
-    return schema
+    schema, options = about.get("schema"), about.get("options")
+    if schema is None and not options:
+        return {"type": "string", "minLength": 1, "maxLength": 4000}
+    asked = {"enum": [_value(option) for option in options or ()]} if schema is None else schema
+    if problem := schema_problem(asked, is_trusted=kind != Kind.QUESTION):
+        raise InvalidError(errors={"options" if schema is None else "schema": [problem]})
+    return asked
+
+
+def _value(option: Any) -> Any:
+    """What choosing an option answers: its ``value`` where it carries a label, else itself."""
+    return option["value"] if isinstance(option, dict) and "value" in option else option
 
 
 def _merged(groups: Sequence[Wanted], kind: Kind, risk: Risk) -> list[Wanted]:
