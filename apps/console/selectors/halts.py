@@ -1,5 +1,6 @@
 """What can be stopped, by whom, and what stopping it would touch."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
@@ -40,29 +41,35 @@ def halt_target_for(actor: User, scope: str, target: str) -> BusinessUnit | None
     """
     if scope == HaltScope.EVERYTHING:
         return None
-    if scope == HaltScope.UNIT:
-        return _found(BusinessUnit.objects.filter(slug=target).first())
-    if scope == HaltScope.WORKFLOW:
-        return _found(Workflow.objects.select_related("unit").filter(slug=target).first()).unit
-    if scope == HaltScope.AGENT:
-        return _found(Agent.objects.select_related("unit").filter(slug=target).first()).unit
-    if scope == HaltScope.VERSION:
-        slug, _at, number = target.partition("@")
-        found = Agent.objects.select_related("unit").filter(
-            slug=slug, versions__number=number if number.isdigit() else 0
-        )
-        return _found(found.first()).unit
-    if scope == HaltScope.CONNECTOR:
-        return _found(Connector.objects.select_related("unit").filter(slug=target).first()).unit
-    if scope == HaltScope.OPERATION:
-        return _found(Operation.objects.select_related("connector__unit").filter(slug=target).first()).connector.unit
-    raise NotFoundError
+    find = TARGETS.get(scope)
+    if find is None:
+        raise NotFoundError
+    return find(target)
 
 
 def _found[T](row: T | None) -> T:
     if row is None:
         raise NotFoundError
     return row
+
+
+def _unit_of_version(target: str) -> BusinessUnit | None:
+    slug, _at, number = target.partition("@")
+    rows = Agent.objects.select_related("unit").filter(slug=slug)
+    return _found(rows.filter(versions__number=number if number.isdigit() else 0).first()).unit
+
+
+TARGETS: Mapping[str, Callable[[str], BusinessUnit | None]] = {
+    HaltScope.UNIT: lambda slug: _found(BusinessUnit.objects.filter(slug=slug).first()),
+    HaltScope.WORKFLOW: lambda slug: _found(Workflow.objects.select_related("unit").filter(slug=slug).first()).unit,
+    HaltScope.AGENT: lambda slug: _found(Agent.objects.select_related("unit").filter(slug=slug).first()).unit,
+    HaltScope.VERSION: _unit_of_version,
+    HaltScope.CONNECTOR: lambda slug: _found(Connector.objects.select_related("unit").filter(slug=slug).first()).unit,
+    HaltScope.OPERATION: lambda slug: (
+        _found(Operation.objects.select_related("connector__unit").filter(slug=slug).first()).connector.unit
+    ),
+}
+"""Where the unit of each kind of target is found."""
 
 
 def stoppable_for(actor: User) -> list[Stoppable]:
