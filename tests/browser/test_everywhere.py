@@ -1,0 +1,111 @@
+"""What holds on every page: accessible in both themes and on a phone, reachable by keyboard, light, and still."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PASSWORD, assert_accessible, assert_nothing_overflows, sign_in
+from tests.browser.scene import Scene, set_the_scene
+from tests.factories.access import grant, make_admin
+
+pytestmark = pytest.mark.browser
+
+PAGES = [
+    "/inbox/?view=team",
+    "/actions/",
+    "/agents/",
+    "/runs/",
+    "/workflows/",
+    "/dashboards/overview/",
+    "/audit/",
+    "/control/",
+    "/policies/",
+    "/access/",
+    "/connectors/",
+    "/halts/",
+    "/help/",
+    "/settings/",
+    "/search/?q=pay",
+    "/accounts/password/change/",
+    "/accounts/2fa/",
+]
+LOOK = """
+() => new Promise((done) => {
+  let shift = 0;
+  const add = (entry) => { if (!entry.hadRecentInput) shift += entry.value; };
+  new PerformanceObserver((list) => list.getEntries().forEach(add)).observe({type: "layout-shift", buffered: true});
+  setTimeout(() => done({shift, requests: performance.getEntriesByType("resource").length}), 400);
+})
+"""
+FOCUS = """
+() => {
+  const here = document.activeElement, box = here.getBoundingClientRect(), look = getComputedStyle(here);
+  const name = here.getAttribute("aria-label") || here.textContent.trim() || here.name || here.id;
+  const ring = look.outlineStyle !== "none" || getComputedStyle(here, "::after").outlineStyle !== "none";
+  const seen = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  const small = look.display === "inline" ? 24 : Math.min(box.width, box.height);
+  const covered = !!seen && !here.contains(seen) && !seen.contains(here) && !here.closest("label");
+  return {by: seen?.outerHTML.slice(0, 80), tag: here.tagName, name, ring, small, covered};
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def companies() -> dict[str, Scene]:
+    """One company for all pages of this file."""
+    return {}
+
+
+@pytest.fixture
+def scene(db: str, companies: dict[str, Scene]) -> Scene:
+    """A payment of each tier, and somebody who sees every page."""
+    if "one" not in companies:
+        scene = set_the_scene()
+        scene.payment(risk="high")
+        scene.payment(150_000)
+        admin = make_admin(username="everywhere", name="Eva Rywhere", password=PASSWORD)
+        grant(admin, scene.queue.role, scene.unit)
+        companies["one"] = scene
+    return companies["one"]
+
+
+@pytest.mark.parametrize("width", [1360, 390])
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_page_is_accessible(open_page: Callable[..., Page], scene: Scene, width: int, dark: bool) -> None:
+    page = open_page(width=width, dark=dark)
+    sign_in(page, "everywhere", "/help/")
+    for path in PAGES:
+        page.goto(path)
+        expect(page.get_by_role("main")).to_be_visible()
+        assert_accessible(page)
+        assert_nothing_overflows(page)
+
+
+def test_a_keyboard_reaches_everything_and_the_focus_is_always_seen(page: Page, scene: Scene) -> None:
+    item = scene.payment(170_000)
+    sign_in(page, "everywhere", f"/inbox/{item.pk}/")
+    page.wait_for_load_state("networkidle")
+    page.evaluate("document.body.focus()")
+    reached = []
+    for _ in range(70):
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(40)  # one frame: what the focus uncovers is drawn
+        focus = page.evaluate(FOCUS)
+        if focus["tag"] in {"BODY", "HTML"}:
+            break
+        assert focus["ring"], focus
+        assert focus["small"] >= 16, focus
+        assert not focus["covered"], focus
+        reached.append(focus["name"])
+    told = " | ".join(reached)
+    for name in ("Skip to content", "Inbox", "Account of", "Apply the filter", "Approve", "Reject", "Request changes"):
+        assert name in told
+
+
+def test_the_inbox_is_light_and_nothing_moves_while_it_loads(page: Page, scene: Scene) -> None:
+    sign_in(page, "everywhere")
+    page.reload()
+    look = page.evaluate(LOOK)
+    assert look["shift"] <= 0.02
+    assert look["requests"] <= 8
