@@ -16,13 +16,13 @@ plane = httpx.Client(
     timeout=60,
 )
 reference = str(uuid.uuid4())  # ours for this piece of work; sending it again is a retry, not a second refund
+money = {"amount_minor": amount_minor, "currency": "EUR"}
 wanted = {
     "operation": "erp.refund",
-    "parameters": {"customer": "C-200", "amount_minor": amount_minor, "currency": "EUR", "reason": "Broken on arrival",
-                   "reference": reference},
+    "parameters": {"customer": "hallam-sons", **money, "reason": "Broken on arrival", "reference": reference},
     "reference": reference,
     "goal": "Make it good with the customer.",
-}  # fmt: skip
+}
 answer = plane.post("/actions/", json=wanted, headers={"Idempotency-Key": reference})
 while answer.is_success and answer.json()["state"] in ("proposed", "pending_approval", "approved", "executing"):
     action = answer.json()

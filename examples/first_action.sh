@@ -9,7 +9,7 @@ answer=$(curl --silent --show-error --fail-with-body --request POST "$plane/acti
   --header "Idempotency-Key: $reference" \
   --header "Content-Type: application/json" \
   --data '{"operation": "erp.refund", "reference": "'"$reference"'", "goal": "Make it good with the customer.",
-           "parameters": {"customer": "C-200", "amount_minor": 1250, "currency": "EUR",
+           "parameters": {"customer": "hallam-sons", "amount_minor": 1250, "currency": "EUR",
                           "reason": "Broken on arrival", "reference": "'"$reference"'"}}')
 id=$(echo "$answer" | sed 's/^{"id": *"\([^"]*\)".*/\1/')
 

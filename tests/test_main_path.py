@@ -66,7 +66,7 @@ def test_an_agent_asks_a_person_approves_and_the_erp_has_it_once(plane: LivePlan
     with plane.person("ada") as ada:
         page = ada.get(waiting["escalation"]["url"])
     assert page.status_code == 200
-    assert "Will pay 12,400.00 EUR to V-104" in page.text
+    assert "Will pay 12,400.00 EUR to Delta IT Hardware" in page.text
 
     # C: she approves; a colleague who comes second hears who was first
     with plane.person("ada") as first, plane.person("ben") as second:

@@ -14,8 +14,8 @@ SAMPLE_RUNS: tuple[tuple[str, dict[str, object]], ...] = (
         "purchase-order",
         {
             "request_id": "R-1",
-            "vendor_id": "V-104",
-            "suppliers": ["V-104", "V-100", "V-106"],
+            "vendor_id": "delta-it",
+            "suppliers": ["delta-it", "nordlicht", "ferrum"],
             "requester": "olga@meridian.example",
             "cost_center": "it",
             "item": "projectors",
@@ -26,8 +26,8 @@ SAMPLE_RUNS: tuple[tuple[str, dict[str, object]], ...] = (
         "purchase-order",
         {
             "request_id": "R-2",
-            "vendor_id": "V-107",
-            "suppliers": ["V-107", "V-105"],
+            "vendor_id": "grey-harbor",
+            "suppliers": ["grey-harbor", "eastgate"],
             "requester": "olga@meridian.example",
             "cost_center": "office",
             "item": "shelving",

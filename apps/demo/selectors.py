@@ -3,12 +3,13 @@
 import os
 from collections.abc import Sequence
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.access.selectors import queues_served_by
 from apps.core.models import User
-from apps.oversight.models import Escalation
+from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import EscalationState
 
 PASSWORD = "demo-demo"  # noqa: S105 - the demo prints it
@@ -43,14 +44,23 @@ def _words(people: dict[str, User]) -> dict[str, tuple[str, str]]:
 
 
 def _waiting(person: User | None) -> str:
-    """How many items wait for this person now, in words."""
+    """What waits for this person now, in words."""
     if person is None:
         return ""
     waiting = Escalation.objects.filter(
-        state=EscalationState.PENDING, groups__queue__in=queues_served_by(person)
-    ).distinct()
-    count = len(waiting.values_list("pk", flat=True)[:100])
-    if not count:
+        pk__in=EscalationGroup.objects.filter(queue__in=queues_served_by(person)).values("escalation"),
+        state=EscalationState.PENDING,
+    )
+    payments = _up_to_100(waiting.filter(action__operation="erp.pay_invoice"))
+    others = _up_to_100(waiting.exclude(action__operation="erp.pay_invoice"))
+    kinds = [
+        ngettext("%d payment", "%d payments", payments) % payments if payments else "",
+        ngettext("%d other item", "%d other items", others) % others if others else "",
+    ]
+    if not any(kinds):
         return _("Nothing waits right now; the next request will.")
-    text = ngettext("%d item waits. Decide it with A, R or E.", "%d items wait. Decide one with A, R or E.", count)
-    return text % count
+    return _("Waiting for you: %s.") % ", ".join(filter(None, kinds))
+
+
+def _up_to_100(rows: QuerySet[Escalation]) -> int:
+    return len(rows.values_list("pk", flat=True)[:100])

@@ -126,7 +126,7 @@ def test_an_example_that_waits_hears_what_a_person_decided(plane: LivePlane) -> 
             ],
             what="the refund that waits",
         )[0]
-        assert item["consequence"] == "Will refund 180.00 EUR to customer C-200: Broken on arrival."
+        assert item["consequence"] == "Will refund 180.00 EUR to customer hallam-sons: Broken on arrival."
         decide(cleo, item, "approve")
     waiting.join(60)
     assert "pending_approval /inbox/" in told[0]
@@ -184,8 +184,8 @@ def test_real_cases_become_runs_and_amounts_find_their_people(plane: LivePlane, 
 def test_a_rejected_selection_is_taken_back_and_made_again(plane: LivePlane, workers: None) -> None:
     given = {
         "request_id": "R-rework",
-        "vendor_id": "V-104",
-        "suppliers": ["V-104", "V-100"],
+        "vendor_id": "delta-it",
+        "suppliers": ["delta-it", "nordlicht"],
         "requester": "olga@meridian.example",
         "cost_center": "it",
         "item": "servers",
@@ -195,7 +195,7 @@ def test_a_rejected_selection_is_taken_back_and_made_again(plane: LivePlane, wor
         reserved_minor = erp.get("/budgets/it").json()["reserved_minor"]
     run_id = start(plane, "purchase-order", given)
     with plane.person("cleo") as cleo, plane.person("ada") as ada:
-        decide(cleo, the_item(cleo, run_id), "answer", answer={"vendor": "V-104", "amount_minor": 1_500_000})
+        decide(cleo, the_item(cleo, run_id), "answer", answer={"vendor": "delta-it", "amount_minor": 1_500_000})
         approval = the_item(ada, run_id)
         assert approval["step"] == "approve"
         assert orders(plane, "R-rework") == []
@@ -204,20 +204,20 @@ def test_a_rejected_selection_is_taken_back_and_made_again(plane: LivePlane, wor
         assert (again["step"], again["round"]) == ("select_vendor", 2)
         with plane.systems.client("erp") as erp:
             assert erp.get("/budgets/it").json()["reserved_minor"] == reserved_minor
-        decide(cleo, again, "answer", answer={"vendor": "V-100", "amount_minor": 1_200_000})
+        decide(cleo, again, "answer", answer={"vendor": "nordlicht", "amount_minor": 1_200_000})
         decide(ada, the_item(ada, run_id), "approve")
     assert finished(plane, run_id)["outcome"] == "completed"
     placed = orders(plane, "R-rework")
     assert [(order["vendor"], order["amount_minor"], order["status"]) for order in placed] == [
-        ("V-100", 1_200_000, "ordered")
+        ("nordlicht", 1_200_000, "ordered")
     ]
 
 
 def test_a_blocked_vendor_is_refused_and_the_requester_told(plane: LivePlane, workers: None) -> None:
     given = {
         "request_id": "R-blocked",
-        "vendor_id": "V-107",
-        "suppliers": ["V-107"],
+        "vendor_id": "grey-harbor",
+        "suppliers": ["grey-harbor"],
         "requester": "olga@meridian.example",
         "cost_center": "it",
         "item": "servers",
@@ -250,7 +250,7 @@ def test_a_lost_answer_and_a_killed_worker_pay_once(plane: LivePlane, workers: N
 
 
 def test_a_narrowed_permission_is_refused_on_the_next_request(plane: LivePlane) -> None:
-    change = {"operation": "crm.update_customer", "parameters": {"customer": "C-201", "phone": "+49 30 5550 1"}}
+    change = {"operation": "crm.update_customer", "parameters": {"customer": "mina-okafor", "phone": "+49 30 5550 1"}}
     with plane.agent("records-clerk") as clerk, plane.person("admin") as admin:
         allowed = clerk.post("/api/v1/actions/", json=change, headers={"Idempotency-Key": "n1"})
         assert allowed.status_code in (201, 202)
@@ -264,7 +264,7 @@ def test_a_narrowed_permission_is_refused_on_the_next_request(plane: LivePlane) 
         assert "phone" in refused.text
     with plane.systems.client("crm") as crm:
         assert len([1 for call in plane.systems.calls("crm") if call["method"] == "PATCH"]) <= 1
-        assert crm.get("/customers/C-201").json()["phone"] in ("+49 30 5550 1", "+49 30 5550 0101")
+        assert crm.get("/customers/mina-okafor").json()["phone"] in ("+49 30 5550 1", "+49 30 5550 0101")
 
 
 def test_a_halted_agent_waits_and_goes_on_when_another_person_lifts_it(plane: LivePlane) -> None:

@@ -25,7 +25,7 @@ AGENTS: list[type[Agent]] = [
 
 
 def main() -> None:
-    """Start one thread per agent, each with its own key, and wait for a signal."""
+    """Start the agents, each with its own key, and wait for a signal."""
     options = argparse.ArgumentParser(prog="python -m apps.demo.agents", description="The sample agents.")
     options.add_argument("--url", default="http://127.0.0.1:8000")
     options.add_argument("--keys", type=Path, required=True, help="JSON: the key of each agent by its slug")
@@ -38,10 +38,12 @@ def main() -> None:
         signal.signal(number, lambda *_: stopping.set())
     chosen = [kind for kind in AGENTS if kind.slug in keys and (not only or kind.slug in only)]
     agents = [kind(Plane(wanted.url, keys[kind.slug], stopping), stopping, wanted.speed) for kind in chosen]
-    threads = [threading.Thread(target=agent.run, name=agent.slug, daemon=True) for agent in agents]
+    threads = [
+        threading.Thread(target=agent.run, name=agent.slug, daemon=True) for agent in agents for _ in range(agent.hands)
+    ]
     for thread in threads:
         thread.start()
-    print(f"{len(threads)} agents work at {wanted.url}", flush=True)
+    print(f"{len(agents)} agents work at {wanted.url}", flush=True)
     while any(thread.is_alive() for thread in threads) and not stopping.wait(0.5):
         pass
     for thread in threads:

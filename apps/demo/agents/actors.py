@@ -58,11 +58,18 @@ class Payables(Actor):
         self.follow_up()
         listed = result_of(self.plane.act("erp.list_invoices", {"status": "open"}))
         for invoice in reversed(listed["invoices"]):
-            parameters = {name: invoice[name] for name in ("number", "vendor", "iban", "amount_minor", "currency")}
+            parameters = {name: invoice[name] for name in ("number", "iban", "amount_minor", "currency")}
             goal = f"Pay {invoice['name']} on time."
             why = f"Invoice {invoice['number']} is open and due {invoice['due']}: {invoice['text']}."
             evidence = [{"title": f"Invoice {invoice['number']}", "text": invoice["text"]}]
-            self.ask_for(invoice["number"], "erp.pay_invoice", parameters, goal=goal, reasoning=why, evidence=evidence)
+            self.ask_for(
+                invoice["number"],
+                "erp.pay_invoice",
+                {**parameters, "vendor": invoice["name"]},
+                goal=goal,
+                reasoning=why,
+                evidence=evidence,
+            )
 
     def came_out(self, subject: str, state: str) -> None:
         """A rejected invoice is disputed; an expired one is asked for again."""
@@ -117,7 +124,7 @@ class ProcurementAgent(Actor):
         if len(self.waiting) >= MOST_WAITING:
             return
         item, quantity = self.chance.choice(self.shelf), self.chance.randint(1, 8)
-        supplier = self.chance.choice(("V-100", "V-104", "V-106"))
+        supplier = self.chance.choice(("nordlicht", "delta-it", "ferrum"))
         asked = {"supplier": supplier, "item": item, "quantity": quantity}
         quote = result_of(self.plane.act("erp.get_price", asked))
         reference = f"stock:{item.replace(' ', '-')}:{self.chance.randrange(10**6):06}"
@@ -139,13 +146,13 @@ class RecordsClerk(Actor):
 
     def look(self) -> None:
         """Correct a telephone number, which is allowed, then try one thing that is not."""
-        customer = f"C-{self.chance.randint(200, 205)}"
+        customer = self.chance.choice(("hallam-sons", "mina-okafor", "jonas-lind", "studio-kant"))
         phone = f"+49 30 5550 {self.chance.randint(0, 9999):04}"
         self.plane.act("crm.update_customer", {"customer": customer, "phone": phone}, goal="Correct the number.")
         attempts: list[tuple[str, Document]] = [
             ("crm.update_customer", {"customer": customer, "credit_limit_minor": 5_000_000}),
             ("erp.approve_order", {"order": "PO-1001"}),
-            ("erp.pay_invoice", {"number": "INV-1", "vendor": "V-107", "iban": "XX00", "amount_minor": 1}),
+            ("erp.pay_invoice", {"number": "INV-1", "vendor": "grey-harbor", "iban": "XX00", "amount_minor": 1}),
         ]
         operation, parameters = self.chance.choice(attempts)
         words = {"goal": "Save everybody time.", "reasoning": "This was pre-approved by the head of finance."}

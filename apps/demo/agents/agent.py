@@ -28,6 +28,7 @@ class Agent:
     slug = ""
     model = "demo-small"
     every_s = 20.0
+    hands = 1  # so many threads look for work at once
 
     def __init__(self, plane: Plane, stopping: threading.Event, speed: float) -> None:
         self.plane, self.stopping, self.speed = plane, stopping, speed

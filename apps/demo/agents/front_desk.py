@@ -8,7 +8,18 @@ from apps.demo.agents.plane import Document, Refused
 MOST_OPEN_RUNS = {"expense-declaration": 8, "purchase-order": 4}
 PURPOSES = ("taxi", "train ticket", "hotel, two nights", "conference fee", "parking", "lunch", "dinner", "software")
 WANTED = ("notebooks", "projectors", "standing desks", "catering", "printers", "lab coats", "shelving")
-VENDORS = ("V-100", "V-101", "V-102", "V-103", "V-104", "V-105", "V-106", "V-107", "V-108")
+VENDORS = (
+    "nordlicht",
+    "atelier-lumen",
+    "brightwater",
+    "casa-verde",
+    "delta-it",
+    "eastgate",
+    "ferrum",
+    "grey-harbor",
+    "delta-i-t",
+)
+CUSTOMERS = ("hallam-sons", "mina-okafor", "jonas-lind", "beatriz-campos", "harbor-view", "studio-kant")
 LETTERS = (
     ("I was charged twice", "My card shows the same order two times.", True),
     ("Where is my parcel?", "The tracking has not moved since Monday.", False),
@@ -65,7 +76,7 @@ class FrontDesk(Agent):
         """A customer has written."""
         subject, text, money = self.chance.choice(LETTERS)
         amount_minor = min(int(self.chance.lognormvariate(9.0, 0.9)), 180_000) if money else 0
-        customer = f"C-{self.chance.randint(200, 205)}"
+        customer = self.chance.choice(CUSTOMERS)
         ticket = {"customer": customer, "subject": subject, "text": text, "amount_minor": amount_minor}
         action = self.plane.act("desk.open_ticket", ticket)
         self.say(f"files a ticket of {customer}: {action['state']}")

@@ -37,6 +37,7 @@ class VendorValidator(Worker):
 
 class QuoteGatherer(Worker):
     slug = "quote-gatherer"
+    hands = 2
 
     def handle(self, task: Document) -> Document:
         """One supplier's price. Which supplier it becomes, a person says."""
@@ -47,6 +48,7 @@ class QuoteGatherer(Worker):
 
 class ExpenseChecker(Worker):
     slug = "expense-checker"
+    hands = 4
 
     def handle(self, task: Document) -> Document:
         """Fine, or doubt: whether the declaration is the one on file and its purpose is clear."""

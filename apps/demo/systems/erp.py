@@ -174,8 +174,9 @@ def pay_invoice(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
     found = the("invoice", storage, call.path["number"])
     if found["status"] == "disputed":
         raise conflict("invalid_state", f"{found['number']} is disputed.")
-    if any(call.body.get(name) != found[name] for name in ("iban", "amount_minor", "currency")):
-        raise conflict("invoice_differs", "Amount or account are not those of the invoice.")
+    asked = {**call.body, "name": call.text("vendor")}
+    if any(asked.get(name) != found[name] for name in ("name", "iban", "amount_minor", "currency")):
+        raise conflict("invoice_differs", "Vendor, account or amount are not those of the invoice.")
     paid = _pay(storage, f"invoice {found['number']}", found["name"], call)
     storage.put("invoice", found["number"], {**found, "status": "paid"}, natural_key=found["number"])
     return HTTPStatus.CREATED, paid

@@ -6,23 +6,23 @@ from apps.demo.systems.rest import Call
 from apps.demo.systems.storage import Storage, now
 
 VENDORS = [
-    ("V-100", "Nordlicht Office Supply", "DE", "active"),
-    ("V-101", "Atelier Lumen", "FR", "active"),
-    ("V-102", "Brightwater Print", "IE", "active"),
-    ("V-103", "Casa Verde Catering", "ES", "active"),
-    ("V-104", "Delta IT Hardware", "NL", "active"),
-    ("V-105", "Eastgate Logistics", "PL", "active"),
-    ("V-106", "Ferrum Workshop", "AT", "active"),
-    ("V-107", "Grey Harbor Trading", "XX", "blocked"),
-    ("V-108", "Delta I.T. Hardware", "NL", "unverified"),
+    ("nordlicht", "Nordlicht Office Supply", "DE", "active"),
+    ("atelier-lumen", "Atelier Lumen", "FR", "active"),
+    ("brightwater", "Brightwater Print", "IE", "active"),
+    ("casa-verde", "Casa Verde Catering", "ES", "active"),
+    ("delta-it", "Delta IT Hardware", "NL", "active"),
+    ("eastgate", "Eastgate Logistics", "PL", "active"),
+    ("ferrum", "Ferrum Workshop", "AT", "active"),
+    ("grey-harbor", "Grey Harbor Trading", "XX", "blocked"),
+    ("delta-i-t", "Delta I.T. Hardware", "NL", "unverified"),
 ]
 CUSTOMERS = [
-    ("C-200", "Hallam & Sons", "accounts@hallam.example", "+44 20 5550 0100"),
-    ("C-201", "Mina Okafor", "mina.okafor@mail.example", "+49 30 5550 0101"),
-    ("C-202", "Jonas Lind", "jonas.lind@mail.example", "+46 8 5550 0102"),
-    ("C-203", "Beatriz Campos", "b.campos@mail.example", "+34 91 5550 0103"),
-    ("C-204", "Harbor View Hotel", "desk@harborview.example", "+353 1 5550 0104"),
-    ("C-205", "Studio Kant", "hello@studiokant.example", "+43 1 5550 0105"),
+    ("hallam-sons", "Hallam & Sons", "accounts@hallam.example", "+44 20 5550 0100"),
+    ("mina-okafor", "Mina Okafor", "mina.okafor@mail.example", "+49 30 5550 0101"),
+    ("jonas-lind", "Jonas Lind", "jonas.lind@mail.example", "+46 8 5550 0102"),
+    ("beatriz-campos", "Beatriz Campos", "b.campos@mail.example", "+34 91 5550 0103"),
+    ("harbor-view", "Harbor View Hotel", "desk@harborview.example", "+353 1 5550 0104"),
+    ("studio-kant", "Studio Kant", "hello@studiokant.example", "+43 1 5550 0105"),
 ]
 BUDGETS = [
     ("office", "Office and supplies", 400_000_000),
@@ -30,15 +30,15 @@ BUDGETS = [
     ("events", "Events and travel", 1_500_000_000),
 ]
 INVOICES = [
-    ("INV-1001", "V-103", 48_000, "Lunch for the spring meeting"),
-    ("INV-1002", "V-100", 325_000, "Office chairs, 10 pieces"),
-    ("INV-1003", "V-104", 1_240_000, "Laptops, 8 pieces"),
-    ("INV-1004", "V-105", 3_180_000, "Freight, third quarter"),
+    ("INV-1001", "casa-verde", 48_000, "Lunch for the spring meeting"),
+    ("INV-1002", "nordlicht", 325_000, "Office chairs, 10 pieces"),
+    ("INV-1003", "delta-it", 1_240_000, "Laptops, 8 pieces"),
+    ("INV-1004", "eastgate", 3_180_000, "Freight, third quarter"),
 ]
 TICKETS = [
-    ("C-201", "I was charged twice", "My card shows the same order two times.", 4_500),
-    ("C-200", "Twelve lamps arrived broken", "The parcel was crushed. Photographs are attached.", 18_400),
-    ("C-204", "Thank you", "The new chairs are excellent.", 0),
+    ("mina-okafor", "I was charged twice", "My card shows the same order two times.", 4_500),
+    ("hallam-sons", "Twelve lamps arrived broken", "The parcel was crushed. Photographs are attached.", 18_400),
+    ("harbor-view", "Thank you", "The new chairs are excellent.", 0),
 ]
 
 
@@ -48,7 +48,7 @@ def fill(storage: Storage) -> None:
         return
     with storage.transaction():
         for place, (identity, name, country, status) in enumerate(VENDORS):
-            iban = f"{country}00 0000 0000 0000 00{place:02}"
+            iban = f"{country}00 7421 {3110 + 17 * place} 0048 {2205 + 31 * place} 00"
             vendor = {"id": identity, "name": name, "country": country, "status": status, "iban": iban}
             storage.put("vendor", identity, {**vendor, "vat_id": f"{country}{place:09}"})
         for identity, name, email, phone in CUSTOMERS:
