@@ -238,7 +238,7 @@ def test_arrivals_name_what_is_new_and_what_ended_and_nothing_else() -> None:
 def test_nonsense_in_the_address_opens_the_inbox_all_the_same() -> None:
     payment = make_payment()
     client = signed_in(payment.ada)
-    for query in ("after=forged", "risk=purple&view=none", "selected=x&shown=y", "agent=%00", "decide=destroy"):
+    for query in ("after=forged", "risk=purple&view=none", "selected=x&shown=y", "agent=%E2%80%AE", "decide=destroy"):
         assert client.get(f"/inbox/?{query}").status_code == 200
 
 
