@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -129,3 +130,17 @@ def no_error_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     errors = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
     assert not errors, [record.getMessage() for record in errors]
+
+
+def let_the_horizon_pass(within_s: float = 60.0) -> None:
+    """Wait until every entry may be read: other tests' transactions on the same server hold the horizon back."""
+    ends = time.monotonic() + within_s
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(xid::text::bigint), 0) FROM audit_entry")
+        newest = cursor.fetchone()[0]
+        while time.monotonic() < ends:
+            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            if cursor.fetchone()[0] > newest:
+                return
+            time.sleep(0.1)
+    raise AssertionError(f"A transaction held the horizon back for {within_s:.0f} s.")

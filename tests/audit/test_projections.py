@@ -8,6 +8,7 @@ from django.db import transaction
 from apps.audit.models import Cursor
 from apps.audit.services import record
 from apps.audit.tasks import fold_projections
+from tests.conftest import let_the_horizon_pass
 from tests.factories.access import make_unit, make_user
 
 read: list[int] = []
@@ -26,6 +27,7 @@ def test_a_projection_that_fails_stops_no_other(real_db, settings):
     read.clear()
     with transaction.atomic():
         record(make_user(), make_unit(), "test.happened", trail=uuid4())
+    let_the_horizon_pass()
     with pytest.raises(ValueError, match="broken"):
         fold_projections()
     assert read

@@ -5,6 +5,7 @@ from django.db import connection, transaction
 
 from apps.audit.services import advance, read_on
 from apps.policies.selectors import RuleNumbers, policy_numbers_for
+from tests.conftest import let_the_horizon_pass
 from tests.factories.access import make_user
 from tests.factories.agents import make_action
 
@@ -16,6 +17,7 @@ def test_entries_are_counted_once(real_db: str) -> None:
         action = make_action(verdict=verdict)
         with transaction.atomic():
             advance(action.principal, action, "denied")
+    let_the_horizon_pass()
     while read_on(projection="policies", limit=2):
         pass
     assert read_on(projection="policies") == 0
