@@ -1,12 +1,13 @@
 """Giving and taking roles."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import BusinessUnit, Role
+from apps.console.forms.days import end_of
 
 
 class GrantRoleForm(forms.Form):
@@ -30,13 +31,7 @@ class GrantRoleForm(forms.Form):
 
     def clean_until(self) -> datetime | None:
         """The end of that day, as an instant; a past one is refused."""
-        day = self.cleaned_data.get("until")
-        if day is None:
-            return None
-        end = datetime.combine(day, time.min, tzinfo=UTC) + timedelta(days=1)
-        if end <= datetime.now(UTC):
-            raise forms.ValidationError(_("This day is over."))
-        return end
+        return end_of(self.cleaned_data.get("until"))
 
 
 class RevokeRoleForm(forms.Form):

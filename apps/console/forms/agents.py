@@ -1,6 +1,6 @@
 """Permissions, keys and states of agents."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.agents.rules import AgentState
 from apps.connectors.models import Operation
+from apps.console.forms.days import end_of
 
 
 class ReasonForm(forms.Form):
@@ -46,13 +47,7 @@ class PermissionForm(ReasonForm):
 
     def clean_until(self) -> datetime | None:
         """The end of that day, as an instant; a past one is refused."""
-        day = self.cleaned_data.get("until")
-        if day is None:
-            return None
-        end = datetime.combine(day, time.min, tzinfo=UTC) + timedelta(days=1)
-        if end <= datetime.now(UTC):
-            raise forms.ValidationError(_("This day is over."))
-        return end
+        return end_of(self.cleaned_data.get("until"))
 
 
 class CredentialForm(forms.Form):
