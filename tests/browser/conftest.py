@@ -24,6 +24,7 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's own loop runs in the thread of the test
 PASSWORD = "correct horse battery"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SETTLED = "async () => { for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame); }"  # two frames drawn
 
 
 def chromium() -> str | None:
@@ -193,8 +194,15 @@ def sign_in(page: Page, username: str, path: str = "/inbox/") -> None:
 
 
 def assert_accessible(page: Page) -> None:
-    """No violation of WCAG 2.2 AA or of good practice."""
-    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": AXE_TAGS}})
+    """No violation of WCAG 2.2 AA or of good practice that is still there once the page has been drawn anew.
+
+    A busy Chromium can hand out an element's initial style (black, 16px) while its own is pending: never twice.
+    """
+    options = {"runOnly": {"type": "tag", "values": AXE_TAGS}}
+    results = Axe().run(page, options=options)
+    if results.response["violations"]:
+        page.evaluate(SETTLED)
+        results = Axe().run(page, options=options)
     assert not results.response["violations"], results.generate_report()
 
 
