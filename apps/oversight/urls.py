@@ -2,7 +2,8 @@
 
 from django.urls import URLPattern, path
 
-from apps.oversight import api, views
+from apps.oversight import views
+from apps.oversight.api import attention, decisions, escalations
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
@@ -12,12 +13,12 @@ pages: list[URLPattern] = [
     *(path(f"inbox/<uuid:escalation_id>/{name}/", views.act, {"name": name}, name=name) for name in views.ACTS),
 ]
 endpoints: list[URLPattern] = [
-    path("escalations/", api.Escalations.as_view(), name="escalations"),
-    path("escalations/<uuid:escalation_id>/", api.EscalationDetail.as_view(), name="escalation"),
-    path("escalations/<uuid:escalation_id>/decision/", api.Decision.as_view(), name="decision"),
-    path("escalations/<uuid:escalation_id>/claim/", api.Claim.as_view(), name="claim"),
-    path("escalations/<uuid:escalation_id>/release/", api.Release.as_view(), name="release"),
-    path("escalations/<uuid:escalation_id>/comment/", api.Comments.as_view(), name="comment"),
-    path("escalations/<uuid:escalation_id>/undo/", api.Undo.as_view(), name="undo"),
-    path("escalations/<uuid:escalation_id>/withdraw/", api.Withdraw.as_view(), name="withdraw"),
+    path("escalations/", escalations.Escalations.as_view(), name="escalations"),
+    path("escalations/<uuid:escalation_id>/", escalations.EscalationDetail.as_view(), name="escalation"),
+    path("escalations/<uuid:escalation_id>/decision/", decisions.Decision.as_view(), name="decision"),
+    path("escalations/<uuid:escalation_id>/claim/", attention.Claim.as_view(), name="claim"),
+    path("escalations/<uuid:escalation_id>/release/", attention.Release.as_view(), name="release"),
+    path("escalations/<uuid:escalation_id>/comment/", attention.Comments.as_view(), name="comment"),
+    path("escalations/<uuid:escalation_id>/undo/", decisions.Undo.as_view(), name="undo"),
+    path("escalations/<uuid:escalation_id>/withdraw/", decisions.Withdraw.as_view(), name="withdraw"),
 ]

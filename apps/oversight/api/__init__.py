@@ -1,0 +1,1 @@
+"""Where people knock for what waits for them; agents are turned away."""

@@ -1,0 +1,70 @@
+"""Who looks at an item, and what is written below it."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.core.api import StrictSerializer, Text
+from apps.core.schema import PROBLEMS
+from apps.oversight.api.escalations import EscalationRow
+from apps.oversight.api.people import EmptyBody, PersonView
+from apps.oversight.rules import MAX_COMMENT
+from apps.oversight.selectors import escalation_for, row_for
+from apps.oversight.services import claim_escalation, comment_escalation, release_escalation
+
+
+class CommentBody(StrictSerializer):
+    """A word below an item."""
+
+    text = Text(max_length=MAX_COMMENT)
+
+
+class CommentSerializer(serializers.Serializer[Any]):
+    """One comment."""
+
+    id = serializers.UUIDField()
+    text = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class Claim(PersonView):
+    """``/escalations/{id}/claim/``."""
+
+    @extend_schema(operation_id="claim_escalation", request=EmptyBody, responses={200: EscalationRow, **PROBLEMS})
+    def post(self, request: Request, escalation_id: UUID) -> Response:
+        """Say that you look at it, for five minutes; it may be taken over, and that is seen."""
+        self.body(EmptyBody)
+        claim_escalation(self.actor, escalation_id=escalation_id)
+        return Response(row_for(self.actor, escalation_for(self.actor, escalation_id)))
+
+
+class Release(PersonView):
+    """``/escalations/{id}/release/``."""
+
+    @extend_schema(operation_id="release_escalation", request=EmptyBody, responses={200: EscalationRow, **PROBLEMS})
+    def post(self, request: Request, escalation_id: UUID) -> Response:
+        """Let go of your claim."""
+        self.body(EmptyBody)
+        release_escalation(self.actor, escalation_id=escalation_id)
+        return Response(row_for(self.actor, escalation_for(self.actor, escalation_id)))
+
+
+class Comments(PersonView):
+    """``/escalations/{id}/comment/``."""
+
+    @extend_schema(
+        operation_id="comment_escalation", request=CommentBody, responses={201: CommentSerializer, **PROBLEMS}
+    )
+    def post(self, request: Request, escalation_id: UUID) -> Response:
+        """Write below the item."""
+        text = self.body(CommentBody)["text"]
+
+        def answer() -> tuple[int, Any]:
+            comment = comment_escalation(self.actor, escalation_id=escalation_id, text=text)
+            return 201, {"id": comment.pk, "text": comment.text, "created_at": comment.created_at}
+
+        return self.once(answer)
