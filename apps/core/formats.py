@@ -46,6 +46,7 @@ BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
 """Characters of letter or mark classes that draw nothing."""
 VARIATIONS = frozenset(range(0xFE00, 0xFE10)) | frozenset(range(0xE0100, 0xE01F0))
 MAX_JSON_CHARS = 20_000
+ADDRESS = re.compile(r"(?s)(?P<before>[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?)(?P<host>[^/?#@]+)(?P<rest>.*)")
 JSON_TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
 
 
@@ -150,6 +151,14 @@ def reveal(text: object) -> SafeString:
         else:
             plain.append(char)
     return mark_safe("".join([*parts, escape("".join(plain))]))  # noqa: S308 - every part is escaped
+
+
+def address(text: object) -> SafeString:
+    """Revealed text; in an address the host stands out, whatever stands before an ``@`` in front of it."""
+    found = ADDRESS.match(str(text))
+    if not found:
+        return reveal(text)
+    return format_html("{}<strong>{}</strong>{}", reveal(found["before"]), reveal(found["host"]), reveal(found["rest"]))
 
 
 def breakable(path: object) -> SafeString:

@@ -10,6 +10,8 @@ pages: list[URLPattern] = [
     path("inbox/<uuid:escalation_id>/", views.item, name="item"),
     path("inbox/<uuid:escalation_id>/decision/", views.decide, name="decide"),
     path("inbox/<uuid:escalation_id>/comment/", views.comment, name="comment"),
+    path("inbox/<uuid:escalation_id>/seen/<uuid:vote_id>/", views.seen, name="seen"),
+    path("inbox/<uuid:escalation_id>/evidence/", views.evidence, name="evidence"),
     *(path(f"inbox/<uuid:escalation_id>/{name}/", views.act, {"name": name}, name=name) for name in views.ACTS),
 ]
 endpoints: list[URLPattern] = [

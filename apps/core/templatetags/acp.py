@@ -118,6 +118,7 @@ register.filter("signed", formats.signed)
 register.filter("short_id", formats.short_id)
 register.filter("short_digest", formats.short_digest)
 register.filter("reveal", formats.reveal)
+register.filter("address", formats.address)
 register.filter("breakable", formats.breakable)
 register.filter("pretty_json", formats.pretty_json)
 

@@ -22,6 +22,7 @@ from apps.oversight.selectors import (
     filtered,
     row_for,
     standing_for,
+    votes_for,
 )
 
 FILTERS = ("state", "queue", "risk", "agent", "kind", "operation", "workflow", "run", "q")
@@ -100,8 +101,22 @@ class EscalationRow(serializers.Serializer[Any]):
     answer = serializers.JSONField(allow_null=True)
 
 
+class SeenVoteSerializer(VoteSerializer):
+    """A vote, what it was bound to, and what its voter saw; also those that became void."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField()
+    digest = serializers.CharField(allow_null=True)
+    view_hash = serializers.CharField(allow_null=True)
+    seen = serializers.JSONField(allow_null=True, help_text="The view with this digest; null if none was sent.")
+    voided_at = serializers.DateTimeField(allow_null=True)
+    void_why = serializers.CharField(allow_null=True)
+
+
 class EscalationSerializer(EscalationRow):
     """One item, whole."""
+
+    votes = SeenVoteSerializer(many=True)
 
     parameters = serializers.JSONField(allow_null=True)
     subject = serializers.JSONField(allow_null=True)
@@ -166,4 +181,5 @@ class EscalationDetail(PlaneView):
     def get(self, request: Request, escalation_id: UUID) -> Response:
         """One item, with everything that its page shows."""
         refuse_agents(self.actor)
-        return Response(detail_for(self.actor, escalation_for(self.actor, escalation_id)))
+        item = escalation_for(self.actor, escalation_id)
+        return Response({**detail_for(self.actor, item), "votes": votes_for(self.actor, item)})

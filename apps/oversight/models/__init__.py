@@ -1,6 +1,7 @@
-"""What waits for people, what they said, and what their approval releases."""
+"""What waits for people, what they said and saw, and what their approval releases."""
 
 from apps.oversight.models.escalations import Comment, Escalation, EscalationGroup, Vote
 from apps.oversight.models.grants import Grant
+from apps.oversight.models.seen import EvidenceView, ViewSnapshot
 
-__all__ = ["Comment", "Escalation", "EscalationGroup", "Grant", "Vote"]
+__all__ = ["Comment", "Escalation", "EscalationGroup", "EvidenceView", "Grant", "ViewSnapshot", "Vote"]

@@ -36,12 +36,16 @@ from apps.oversight.selectors.escalations import (
     waiting_count_for,
     winner_for,
 )
+from apps.oversight.selectors.evidence import Piece, evidence_for
+from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 
 __all__ = [
     "INBOX_ORDER",
     "Counts",
+    "Piece",
     "Precedent",
+    "Seen",
     "Sheet",
     "Standing",
     "allowed_for",
@@ -52,6 +56,7 @@ __all__ = [
     "eligible_for",
     "escalation_for",
     "escalations_for",
+    "evidence_for",
     "filtered",
     "grant_of_action",
     "hides_votes_for",
@@ -63,11 +68,13 @@ __all__ = [
     "precedent_for",
     "require_visible",
     "row_for",
+    "seen_for",
     "sheet_for",
     "standing_for",
     "thread_for",
     "timeline_for",
     "units_below",
+    "votes_for",
     "waiting_count_for",
     "waiting_item_of_action",
     "why_not_for",

@@ -17,6 +17,7 @@ from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
 from apps.oversight.selectors.eligibility import Standing, eligible_for, standing_for
 from apps.oversight.selectors.escalations import Counts, Precedent, counts_for, precedent_for
+from apps.oversight.selectors.evidence import Piece, evidence_for
 
 LOOKED_AT = 500
 MENU_CAP = 1_000
@@ -65,6 +66,7 @@ class Sheet:
     history: History
     story: list[dict[str, Any]]
     comments: list[dict[str, Any]]
+    evidence: list[Piece]
     before: Any = None
     before_label: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +85,11 @@ class Sheet:
     def is_open(self) -> bool:
         """Whether a decision is still possible."""
         return self.item.state == EscalationState.PENDING
+
+    @property
+    def evidence_viewed(self) -> int:
+        """How many pieces of evidence the viewer has opened."""
+        return sum(piece.is_viewed for piece in self.evidence)
 
     @property
     def is_irreversible(self) -> bool:
@@ -144,6 +151,7 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         history=_history(item),
         story=timeline_for(actor, item),
         comments=thread_for(actor, item),
+        evidence=evidence_for(actor, item),
         before=before,
         before_label=label,
         notes=_notes(item),

@@ -26,6 +26,7 @@ from apps.oversight.services.items import (
     open_unknown_escalation,
 )
 from apps.oversight.services.reweighing import reweigh_pending
+from apps.oversight.services.seen import view_evidence
 from apps.oversight.services.votes import cast_vote, withdraw_vote
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "supersede_escalation",
     "thaw_clocks",
     "undo_decision",
+    "view_evidence",
     "void_votes_of",
     "withdraw_vote",
 ]

@@ -40,6 +40,7 @@ from apps.oversight.services.decisions import (
     require_item_running,
 )
 from apps.oversight.services.edits import Edit, apply_edit, weigh_edit
+from apps.oversight.services.seen import keep_view
 
 REASON_CODE_MAX = 40
 UNSAID: Any = object()
@@ -101,6 +102,8 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     _refuse_stale(item, version, said)
     edit = weigh_edit(actor, item, said.parameters) if said.parameters is not None else None
     _require_friction(item, said, edit)
+    if said.view_hash:
+        keep_view(item)
     if edit is not None:
         apply_edit(actor, item, edit)
         if edit.is_stricter:

@@ -2,5 +2,6 @@
 
 from apps.oversight.views.decisions import ACTS, act, comment, decide
 from apps.oversight.views.inbox import inbox, item
+from apps.oversight.views.seen import evidence, seen
 
-__all__ = ["ACTS", "act", "comment", "decide", "inbox", "item"]
+__all__ = ["ACTS", "act", "comment", "decide", "evidence", "inbox", "item", "seen"]

@@ -8,6 +8,7 @@ from apps.core.formats import number
 from apps.core.http import Request
 from apps.oversight.forms import REASONS, RETRY, CommentForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
+from apps.oversight.rules import is_grave
 from apps.oversight.selectors.sheets import Sheet, sheet_for
 
 PANELS = {"approve", "reject", "request_changes", "edit", "answer"}
@@ -44,6 +45,8 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
         "retries": RETRY,
         "comment_form": CommentForm(),
         "list_query": query_of(request),
+        "is_grave": is_grave(item.tier),
+        "piece_open": request.GET.get("piece", ""),
         **extra,
         "panel": panel if panel in PANELS else "",
     }
@@ -63,7 +66,7 @@ def why_of(row: Escalation) -> str:
 def query_of(request: Request) -> str:
     """The list's state (view, filters) as the links of an item carry it on."""
     params = request.GET.copy()
-    for name in ("after", "selected", "shown", "since", "decide"):
+    for name in ("after", "selected", "shown", "since", "decide", "piece"):
         params.pop(name, None)
     return f"?{params.urlencode()}" if params else ""
 

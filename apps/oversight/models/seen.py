@@ -1,0 +1,41 @@
+"""What people saw when they decided: kept by its digest, so that it can be shown later."""
+
+from django.core.validators import MinLengthValidator
+from django.db import models
+
+from apps.core.models import ClockTimestamp, Record, User
+from apps.oversight.models.escalations import Escalation
+
+
+class ViewSnapshot(models.Model):
+    """The canonical JSON of what a page showed; ``hash`` is its digest, so equal views are kept once.
+
+    PostgreSQL refuses to change it (migration 0040), but for ``shown`` becoming null: erased, while the digest stays.
+    """
+
+    hash = models.CharField(max_length=71, primary_key=True, validators=[MinLengthValidator(71)])
+    shown = models.TextField(null=True)
+    created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.hash
+
+
+class EvidenceView(Record):
+    """That a person opened a piece of evidence; ``digest`` is of its content, so a changed piece counts anew."""
+
+    UNIT = "escalation__unit"
+
+    escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="evidence_views")
+    viewer = models.ForeignKey(User, models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=71)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["escalation", "viewer", "digest"], name="evidence_viewed_once")]
+
+    def __str__(self) -> str:
+        return f"evidence {self.digest} seen by {self.viewer}"
