@@ -66,6 +66,22 @@ def test_the_fragment_and_the_page_live_at_one_address() -> None:
     assert page["Cache-Control"] == "no-store"
 
 
+def test_what_people_said_is_read_on_the_page_by_those_who_come_after() -> None:
+    waiting, rejected = make_payment(quorum=2), make_payment()
+    say(waiting.ada, waiting.item, "approve", reason="looks right")
+    say(rejected.ada, rejected.item, "reject", reason="wrong vendor")
+    for payment, words in ((waiting, "looks right"), (rejected, "wrong vendor")):
+        payment.ben = payment.approver()
+        client = signed_in(payment.ben)
+        client.post(f"/inbox/{payment.item.pk}/comment/", {"text": "I called them"})
+        for address in (f"/inbox/{payment.item.pk}/", "/inbox/?view=team"):
+            for headers in ({}, FRAGMENT):
+                assert client.get(address, headers=headers).status_code == 200
+        page = client.get(f"/inbox/{payment.item.pk}/").content.decode()
+        assert f"“{words}”" in page
+        assert "I called them" in page
+
+
 def test_the_list_costs_the_same_whatever_its_length(django_assert_max_num_queries: Any) -> None:
     payment = make_payment()
     for number in range(12):
