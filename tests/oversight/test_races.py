@@ -1,15 +1,9 @@
-"""Many at once, with real threads, connections and commits."""
+"""Many at once, with real threads, connections and commits. The edge cases race over HTTP; these race below it."""
 
-import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
-from django.db import connections
-from django.test import Client
 
-from apps.access.services import create_token
 from apps.agents.rules import ActionState
 from apps.audit.models import Entry
 from apps.core.errors import DomainError
@@ -19,52 +13,18 @@ from apps.oversight.models import Escalation, Grant, Vote
 from apps.oversight.services import (
     cancel_escalations,
     cast_vote,
-    consume_grant,
     expire_escalations,
     open_action_escalation,
 )
 from apps.policies.rules import verdict_of
 from tests.factories.oversight import make_payment, say
+from tests.together import at_once
 
 pytestmark = pytest.mark.usefixtures("real_db")
 
 
-def at_once(*jobs):
-    """Run every job in a thread of its own, all starting together; what each returned or was refused with."""
-    start = Barrier(len(jobs))
-
-    def run(job):
-        try:
-            start.wait(timeout=30)
-            return job()
-        except DomainError as error:
-            return error
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(run, jobs))
-
-
 def codes(results):
     return Counter(result.code if isinstance(result, DomainError) else "done" for result in results)
-
-
-def test_twenty_decide_at_once_over_http_and_one_wins():
-    payment = make_payment()
-    people = [payment.ada, payment.ben, *(payment.approver() for _ in range(18))]
-    callers = [Client(headers={"Authorization": f"Bearer {create_token(person, user=person)}"}) for person in people]
-    body = json.dumps({"verdict": "approve", "version": 1})
-    path = f"/api/v1/escalations/{payment.item.pk}/decision/"
-    jobs = [lambda client=client: client.post(path, body, content_type="application/json") for client in callers]
-    answers = at_once(*jobs)
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
-    winner = payment.now().decided_by.username
-    lost = [answer.json() for answer in answers if answer.status_code == 409]
-    assert {(problem["code"], problem["winner"]["by"]) for problem in lost} == {("already_decided", winner)}
-    assert Vote.objects.count() == Grant.objects.count() == 1
-    assert Entry.objects.filter(name="escalation.approved").count() == 1
-    assert Entry.objects.filter(name="request.refused").count() == 19
 
 
 def test_a_quorum_of_three_takes_three_of_twenty():
@@ -131,16 +91,6 @@ def test_expiring_and_approving_at_once_end_in_one_of_them():
     assert sum(results[1:]) == 1
     assert payment.now().decided_by is None
     assert payment.action_now().state == ActionState.EXPIRED
-
-
-def test_twenty_consume_one_grant_and_one_gets_it():
-    payment = make_payment()
-    say(payment.ada, payment.item)
-    action = payment.action_now()
-    agent = payment.agent.user
-    results = at_once(*(lambda: consume_grant(agent, action=action, digest=action.digest) for _ in range(20)))
-    assert codes(results) == {"done": 1, "already_consumed": 19}
-    assert Entry.objects.filter(name="grant.consumed").count() == 1
 
 
 def test_ten_retries_of_one_action_are_one_item():

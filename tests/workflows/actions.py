@@ -59,7 +59,10 @@ class Desk:
         return self.post("actions/", self.body(amount_minor, **more), key=key or f"k{next(_n)}")
 
 
-def make_desk(base_url: str = "http://127.0.0.1:9", **operation: Any) -> Desk:
+def make_desk(
+    base_url: str = "http://127.0.0.1:9", *, obligations: dict[str, Any] | None = None, **operation: Any
+) -> Desk:
+    """``obligations``: of the rule that sends large payments to people."""
     unit = make_unit()
     queue = make_queue(unit=unit)
     agent = make_agent(unit=unit)
@@ -69,11 +72,12 @@ def make_desk(base_url: str = "http://127.0.0.1:9", **operation: Any) -> Desk:
     policy = make_policy(
         make_rule(slug="small", when="action.amount_minor <= 100000", scope=scope),
         make_rule(
-            slug="large", when="action.amount_minor > 100000", effect="require_approval", queue=queue.slug, scope=scope
+            slug="large", when="action.amount_minor > 100000", effect="require_approval", queue=queue.slug, scope=scope,
+            obligations=obligations or {},
         ),
         make_rule(slug="huge", when="action.amount_minor > 10000000", effect="deny", scope=scope, message="Never."),
         unit=unit,
-    )
+    )  # fmt: skip
     return Desk(agent, make_key_for(agent), paying, queue, policy, make_approver(queue))
 
 

@@ -1,0 +1,180 @@
+"""What was rejected, split, consumed twice; rules, operations and people that change while something waits."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from apps.access.models import RoleGrant
+from apps.audit.tasks import deliver_reactions
+from apps.core.services import system_user
+from apps.oversight.models import Grant, Vote
+from apps.oversight.tasks import sweep_escalations
+from apps.policies.services import apply_policy
+from tests.factories.access import make_admin, make_approver, make_queue
+from tests.factories.agents import make_agent, make_key_for
+from tests.factories.connectors import PAYMENT, permit
+from tests.factories.oversight import make_escalation, make_payment
+from tests.factories.policies import make_rule
+from tests.oversight.edge_cases.census import only
+from tests.oversight.edge_cases.doors import Person
+from tests.together import at_once
+from tests.workflows.actions import Desk, make_desk, the_action, the_item, work
+from tests.workflows.conftest import system as system
+
+
+def rules_of(desk: Desk, *rules: dict[str, Any]) -> None:
+    """From now on these rules judge the desk's payments."""
+    scope = {"operations": [desk.operation.slug]}
+    apply_policy(
+        system_user("console"), slug=desk.policy.slug, name="P", unit=desk.agent.unit,
+        rules=[make_rule(**{"scope": scope, **rule}) for rule in rules],
+    )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_row_09_split_amounts_and_other_agents_are_seen_whole(system: Any) -> None:
+    desk = make_desk(system.url)
+    other = make_agent(unit=desk.agent.unit)
+    permit(other.user, desk.operation)
+    key = make_key_for(other)
+    whole = f"action.amount_minor + history.sum_minor('{desk.operation.slug}', '1d', 'target') > 100000"
+    rules_of(
+        desk, {"slug": "any"},
+        {"slug": "whole", "when": whole, "effect": "require_approval", "queue": desk.queue.slug},
+    )  # fmt: skip
+    assert desk.ask(60_000).json()["state"] == "approved"
+    with only(
+        "+1 idempotencykey", "+1 action pending_approval", "+1 entry action.proposed",
+        "+1 entry action.pending_approval", "+1 escalation pending", "+1 entry escalation.pending",
+        "+1 escalationgroup open",
+    ):  # fmt: skip
+        split = desk.post("actions/", desk.body(60_000), key="split", token=key).json()
+    assert split["state"] == "pending_approval"
+    elsewhere = desk.body(60_000, parameters={"iban": "DE0099"})
+    assert desk.post("actions/", elsewhere, key="elsewhere", token=key).json()["state"] == "approved"
+    work()
+    assert len(system.asked) == 2
+
+
+@pytest.mark.usefixtures("real_db")
+def test_row_10_a_grant_is_consumed_once_and_for_its_own_parameters_only() -> None:
+    desk = make_desk(execution="agent")
+    found = desk.ask(50_000, execution="agent").json()
+    path = f"actions/{found['id']}/consume/"
+    with only("+1 entry request.refused"):
+        wrong = desk.post(path, {"digest": "sha256:" + "0" * 64})
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "binding_mismatch")
+    with only(
+        "-1 grant live", "+1 grant consumed", "+1 entry grant.consumed", "-1 action approved", "+1 action executing",
+        "+1 entry action.executing", "+9 entry request.refused",
+    ):  # fmt: skip
+        answers = at_once(*(lambda: desk.post(path, {"digest": found["digest"]}) for _ in range(10)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 9}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"already_consumed"}
+
+
+@pytest.mark.django_db
+def test_row_10_the_order_of_keys_and_the_spelling_of_a_number_are_the_same_parameters() -> None:
+    schema = {**PAYMENT, "properties": {**PAYMENT["properties"], "share": {"type": "number"}}}
+    desk = make_desk(parameters=schema)
+    first = desk.ask(250_000, reference="inv-1", parameters={"share": 1}).json()
+    spelled = f'{{"reference": "inv-1", "operation": "{desk.operation.slug}", "parameters": '
+    spelled += '{"share": 1.0, "iban": "DE0017", "currency": "EUR", "amount_minor": 250000}}'
+    with only("+1 idempotencykey", "+1 entry action.asked_again", "+1 entry escalation.attempted"):
+        again = desk.post("actions/", spelled, key="spelled").json()
+    assert (again["id"], again["digest"]) == (first["id"], first["digest"])
+
+
+@pytest.mark.django_db
+def test_row_11_a_stricter_policy_raises_the_quorum_of_what_waits() -> None:
+    desk = make_desk(obligations={"quorum": 2})
+    ada, ben, eve = Person(desk.approver), Person(make_approver(desk.queue)), Person(make_approver(desk.queue))
+    desk.ask(250_000)
+    item = the_item()
+    assert ada.decide(item).json()["state"] == "pending"
+    rules_of(
+        desk, {"slug": "all", "effect": "require_approval", "queue": desk.queue.slug, "obligations": {"quorum": 3}}
+    )
+    with only("-1 vote live", "+1 vote void", "+1 entry vote.voided", "+1 entry escalation.reweighed"):
+        assert sweep_escalations() == 1
+    with only("+1 entry request.refused"):
+        stale = ben.decide(item, version=1)
+    assert (stale.status_code, stale.json()["code"], stale.json()["version"]) == (409, "stale", 2)
+    states = [person.decide(item, version=2).json()["state"] for person in (ada, ben, eve)]
+    assert states == ["pending", "pending", "approved"]
+
+
+@pytest.mark.django_db
+def test_row_11_a_policy_that_denies_ends_what_waits_with_its_reason() -> None:
+    desk = make_desk()
+    ada = Person(desk.approver)
+    asked = desk.ask(250_000).json()
+    item = the_item()
+    rules_of(desk, {"slug": "never", "effect": "deny", "message": "Not this month."})
+    with only(
+        "-1 escalation pending", "+1 escalation invalidated", "+1 entry escalation.invalidated",
+        "-1 escalationgroup open", "+1 escalationgroup closed",
+        "-1 action pending_approval", "+1 action denied", "+1 entry action.denied",
+    ):  # fmt: skip
+        assert sweep_escalations() == 1
+    with only("+1 entry request.refused"):
+        late = ada.decide(item)
+    assert (late.status_code, late.json()["code"], late.json()["why"]) == (409, "invalidated", "denied_by_policy")
+    told = desk.get(f"actions/{asked['id']}/").json()
+    assert (told["state"], told["verdict"]["rules"][0]["message"]) == ("denied", "Not this month.")
+
+
+@pytest.mark.django_db
+def test_row_11_what_no_longer_needs_a_person_is_told_and_never_runs_by_itself(system: Any) -> None:
+    desk = make_desk(system.url)
+    desk.ask(250_000)
+    rules_of(desk, {"slug": "any"})
+    with only("+1 entry escalation.no_longer_required"):
+        assert sweep_escalations() == 1
+    work()
+    assert (the_action().state, the_item().version, system.asked) == ("pending_approval", 1, [])
+
+
+@pytest.mark.django_db
+def test_row_13_a_lost_role_takes_the_vote_and_the_claim_along() -> None:
+    payment = make_payment(quorum=2)
+    other = make_escalation(queue=payment.queue)
+    ada, admin = Person(payment.ada), Person(make_admin())
+    ada.decide(payment.item)
+    assert ada.post(f"/escalations/{other.pk}/claim/", {}).json()["claimed_by"] == payment.ada.username
+    payment.approver()
+    deliver_reactions()
+    held = RoleGrant.objects.get(user=payment.ada)
+    with only("+1 entry rolegrant.revoked", "-1 vote live", "+1 vote void", "+1 entry vote.voided"):
+        admin.pages.post(f"/access/grants/{held.pk}/revoke/", {"reason": "moved"})
+        deliver_reactions()
+    other.refresh_from_db()
+    assert other.claimed_by is None
+    assert Person(payment.ben).decide(payment.item).json()["state"] == "pending"
+
+
+@pytest.mark.django_db
+def test_row_14_one_rejection_decides_where_the_threshold_is_one() -> None:
+    payment = make_payment(quorum=2)
+    ada, ben = Person(payment.ada), Person(payment.ben)
+    ada.decide(payment.item)
+    with only(
+        "+1 vote live", "+1 entry vote.cast", "-1 escalation pending", "+1 escalation rejected",
+        "+1 entry escalation.rejected", "-1 escalationgroup open", "+1 escalationgroup closed",
+        "-1 action pending_approval", "+1 action rejected", "+1 entry action.rejected",
+    ):  # fmt: skip
+        assert ben.decide(payment.item, "reject", reason="No.").json()["state"] == "rejected"
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.django_db
+def test_row_14_a_rejection_below_the_threshold_counts_for_neither_side() -> None:
+    queue = make_queue()
+    people = [Person(make_approver(queue)) for _ in range(4)]
+    item = make_escalation(queue=queue, needed=2, deny_needed=2)
+    with only("+2 vote live", "+2 entry vote.cast"):
+        assert people[0].decide(item, "reject", reason="No.").json()["state"] == "pending"
+        assert people[1].decide(item).json()["state"] == "pending"
+    assert people[2].decide(item).json()["state"] == "approved"
+    assert Vote.objects.filter(voided_at=None, verdict="approve").count() == 2

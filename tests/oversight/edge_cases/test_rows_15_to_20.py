@@ -1,0 +1,197 @@
+"""Ends that come from elsewhere, halts, retries of steps, answers that do not fit, crashes half-way."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from apps.audit.models import Delivery
+from apps.audit.tasks import deliver_reactions
+from apps.core.models import ClockTimestamp
+from apps.oversight.models import Escalation
+from tests.factories.access import make_admin, make_approver
+from tests.factories.agents import make_key_for
+from tests.factories.oversight import make_escalation, make_payment
+from tests.factories.workflows import make_run, make_worker, make_workflow, open_item
+from tests.oversight.edge_cases.census import only
+from tests.oversight.edge_cases.doors import Person
+from tests.together import at_once
+from tests.workflows.actions import make_desk, the_item, work
+from tests.workflows.conftest import system as system
+from tests.workflows.test_api import Door
+
+ROOT = Path(__file__).resolve().parents[3]
+HEAD = "kind: Workflow\nslug: edge\nname: Edge\nunit: lab\nsteps:\n"
+ASK = HEAD + "  ask: {approval: {subject: '1'}, queue: clerks, due: {after: 1h}}\n"
+AGAIN = (
+    HEAD
+    + "  fetch: {agent: lab.do}\n"
+    + "  ask: {needs: [fetch], approval: {subject: '1'}, queue: clerks, due: {after: 1h},"
+    + " outcomes: {rejected: {back_to: fetch, max: 3}}}\n"
+)
+
+
+def clerk_of(item: Escalation) -> Person:
+    """Somebody who serves the item's queue."""
+    return Person(make_approver(item.group_list()[0].queue))
+
+
+@pytest.mark.django_db
+def test_row_15_a_cancelled_run_takes_its_item_along_in_the_same_transaction() -> None:
+    run = make_run(make_workflow(ASK), {})
+    item = open_item(run, "ask")
+    clerk, olga = clerk_of(item), Person(run.started_by)
+    deliver_reactions()
+    assert len(clerk.get("/escalations/?state=pending").json()["results"]) == 1
+    with only(
+        "-1 run waiting", "+1 run cancelled", "+1 entry run.cancel_asked", "+1 entry run.cancelled",
+        "-1 step open", "+1 step cancelled", "+1 entry step.cancelled", "-1 escalation pending",
+        "+1 escalation cancelled", "+1 entry escalation.cancelled", "-1 escalationgroup open",
+        "+1 escalationgroup closed",
+    ):  # fmt: skip
+        assert olga.post(f"/runs/{run.pk}/cancel/", {"reason": "No longer needed."}).status_code == 200
+    assert clerk.get("/escalations/?state=pending").json()["results"] == []
+    with only("+1 entry request.refused"):
+        late = clerk.decide(item)
+    assert (late.status_code, late.json()["code"]) == (409, "cancelled")
+    with only():
+        deliver_reactions()
+
+
+@pytest.mark.django_db
+def test_row_15_a_retired_agent_s_items_are_refused_at_once_and_end_within_a_second() -> None:
+    payment = make_payment()
+    ada, admin = Person(payment.ada), Person(make_admin())
+    deliver_reactions()
+    with only("-1 agent active", "+1 agent retired", "+1 entry agent.retired", "+1 entry request.refused"):
+        admin.post(f"/agents/{payment.agent.slug}/state/", {"state": "retired", "reason": "replaced"})
+        late = ada.decide(payment.item)
+    assert (late.status_code, late.json()["code"]) == (409, "cancelled")
+    with only(
+        "-1 escalation pending", "+1 escalation cancelled", "+1 entry escalation.cancelled",
+        "-1 escalationgroup open", "+1 escalationgroup closed",
+        "-1 action pending_approval", "+1 action cancelled", "+1 entry action.cancelled",
+    ):  # fmt: skip
+        deliver_reactions()
+
+
+@pytest.mark.django_db
+def test_row_16_a_halt_refuses_decisions_and_stops_the_clocks() -> None:
+    payment = make_payment()
+    ada, admin = Person(payment.ada), Person(make_admin())
+    with only("+1 halt", "+1 entry halt.engaged", "+1 entry request.refused"):
+        admin.post("/halts/", {"scope": "agent", "target": payment.agent.slug, "reason": "odd payments"})
+        late = ada.decide(payment.item)
+    assert (late.status_code, late.json()["code"], late.json()["reason"]) == (423, "halted", "odd payments")
+
+
+@pytest.mark.django_db
+def test_row_17_a_step_that_is_done_again_asks_anew_and_the_old_decision_never_changes() -> None:
+    workflow = make_workflow(AGAIN)
+    agent = Door(make_key_for(make_worker(workflow, "lab.do")))
+    run = make_run(workflow, {})
+    agent.end(agent.claim()[0], "complete", {"output": 1})
+    old = open_item(run, "ask")
+    clerk = clerk_of(old)
+    assert clerk.decide(old, "reject", reason="Fetch it again.").json()["state"] == "rejected"
+    deliver_reactions()
+    decided = Escalation.objects.filter(pk=old.pk).values().get()
+    task = agent.claim()[0]
+    with only(
+        "-1 task claimed", "+1 attempt done", "+1 entry task.completed", "+1 step done", "+1 entry step.done",
+        "+1 entry step.open", "-1 run running", "+1 run waiting", "+1 entry run.waiting",
+        "+1 escalation pending", "+1 entry escalation.pending", "+1 escalationgroup open",
+    ):  # fmt: skip
+        agent.end(task, "complete", {"output": 2})
+    new = open_item(run, "ask")
+    assert (new.supersedes_id, new.round) == (old.pk, 2)
+    with only("+1 entry request.refused"):
+        late = clerk.decide(old)
+    assert (late.status_code, late.json()["code"]) == (409, "already_decided")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Escalation.objects.filter(pk=old.pk).update(state="pending")
+    assert Escalation.objects.filter(pk=old.pk).values().get() == decided
+
+
+@pytest.mark.django_db
+def test_row_18_mixed_decisions_on_parallel_actions_are_independent(system: Any) -> None:
+    desk = make_desk(system.url)
+    ada = Person(desk.approver)
+    asked = [desk.ask(amount).json() for amount in (250_000, 260_000, 270_000, 280_000)]
+    items = {str(item.action_id): item for item in Escalation.objects.all()}
+    first, second, third, fourth = (items[one["id"]] for one in asked)
+    with only(
+        "+3 vote live", "+3 entry vote.cast", "-3 escalation pending", "-3 escalationgroup open",
+        "+3 escalationgroup closed", "+1 escalation approved", "+1 entry escalation.approved",
+        "+1 escalation rejected", "+1 entry escalation.rejected", "+1 escalation changes_requested",
+        "+1 entry escalation.changes_requested", "-3 action pending_approval", "+1 action approved",
+        "+1 entry action.approved", "+1 action rejected", "+1 entry action.rejected", "+1 action changes_requested",
+        "+1 entry action.changes_requested", "+1 grant live", "+1 entry grant.live",
+    ):  # fmt: skip
+        assert ada.decide(second, "reject", reason="No.").status_code == 200
+        assert ada.decide(first).status_code == 200
+        assert ada.decide(third, "request_changes", reason="Split it.").status_code == 200
+    work()
+    states = [desk.get(f"actions/{one['id']}/").json()["state"] for one in asked]
+    assert states == ["succeeded", "rejected", "changes_requested", "pending_approval"]
+    assert len(system.asked) == 1
+    assert the_item() == fourth
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("answer", [{}, {"supplier": 5}, {"supplier": "ACME", "more": 1}, None, "ACME"])
+def test_row_19_an_answer_that_does_not_fit_is_refused_at_once_and_the_item_waits_on(answer: Any) -> None:
+    schema = {
+        "type": "object", "additionalProperties": False, "required": ["supplier"],
+        "properties": {"supplier": {"type": "string"}},
+    }  # fmt: skip
+    item = make_escalation(kind="form", schema=schema)
+    clerk = clerk_of(item)
+    with only("+1 entry request.refused"):
+        refused = clerk.decide(item, "answer", answer=answer)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
+    assert all(name.startswith("answer") for name in refused.json()["errors"])
+    assert clerk.decide(item, "answer", answer={"supplier": "ACME"}).json()["state"] == "answered"
+
+
+def test_row_20_a_crash_between_decision_and_resumption_costs_nothing_and_nothing_twice(real_db: str) -> None:
+    run = make_run(make_workflow(f"{ASK}  go_on: {{needs: [ask], agent: lab.do}}\n"), {})
+    item = open_item(run, "ask")
+    clerk = clerk_of(item)
+    deliver_reactions()
+    assert clerk.decide(item).json()["state"] == "approved"
+    with only():
+        assert killed_while_resuming(real_db) == -signal.SIGKILL
+    Delivery.objects.filter(done_at=None).update(not_before=ClockTimestamp())  # its claim has lapsed
+    with only(
+        "+1 step done", "+1 entry step.done", "+1 entry step.open", "+1 task ready", "+1 entry task.ready",
+        "-1 run waiting", "+1 run running", "+1 entry run.running",
+    ):  # fmt: skip
+        at_once(*([deliver_reactions] * 4))
+
+
+def killed_while_resuming(database: str) -> int:
+    """The exit status of a worker that is killed when it has resumed the run and not committed yet."""
+    code = """
+        import os, signal, django
+        django.setup()
+        from apps.audit.tasks import deliver_reactions
+        from apps.workflows import services
+        resume = services.resume_step
+        def resume_and_die(*args, **more):
+            resume(*args, **more)
+            os.kill(os.getpid(), signal.SIGKILL)
+        services.resume_step = resume_and_die
+        deliver_reactions()
+    """
+    environment = {**os.environ, "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
+    environment |= {"REDIS_URL": settings.REDIS_URL}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
