@@ -7,6 +7,8 @@ from apps.oversight.api import attention, decisions, escalations
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
+    path("inbox/views/", views.keep_view, name="keep-view"),
+    path("inbox/views/<uuid:view_id>/delete/", views.forget_view, name="forget-view"),
     path("inbox/<uuid:escalation_id>/", views.item, name="item"),
     path("inbox/<uuid:escalation_id>/decision/", views.decide, name="decide"),
     path("inbox/<uuid:escalation_id>/comment/", views.comment, name="comment"),

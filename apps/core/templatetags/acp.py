@@ -33,13 +33,14 @@ RISKS = {
 }
 TONES = {
     "ok": """approved answered succeeded active done live released verified completed allow allowed healthy published
-        enforced ready""",
+        enforced ready carried_out went_on""",
     "warn": """pending pending_approval held changes_requested waiting paused require_approval compensating pilot
-        blocked unknown draining stale""",
+        blocked unknown draining stale sent_back open""",
     "bad": """rejected denied deny failed halted suspended compensation_failed mismatch revoked down error invalidated
-        engaged""",
-    "info": "running executing claimed proposed offered queued flag started",
-    "": "expired cancelled superseded retired skipped consumed lifted draft closed compensated",
+        engaged overturned""",
+    "info": "running executing claimed proposed offered queued flag started under_way",
+    "": """expired cancelled superseded retired skipped consumed lifted draft closed compensated reversed unused
+        not_run""",
 }
 TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 WORDS = {
@@ -227,6 +228,12 @@ def query(context: dict[str, Any], **changes: object) -> str:
             params[name] = str(value)
     encoded = params.urlencode()
     return f"?{encoded}" if encoded else "?"
+
+
+@register.simple_tag(takes_context=True)
+def remove(context: dict[str, Any], name: str) -> str:
+    """The page's query string without one filter, from the first page of the list."""
+    return query(context, **{name: None, "after": None, "selected": None})
 
 
 @register.inclusion_tag("core/_field.html")

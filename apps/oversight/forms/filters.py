@@ -1,12 +1,15 @@
 """The filters of the inbox; all of them live in the address."""
 
+import re
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.rules import Risk
-from apps.oversight.rules import Kind
+from apps.oversight.rules import Fate, Kind
 
 VIEWS = (("mine", _("Mine")), ("team", _("Team")), ("decided", _("Decided")))
 RISKS = (
@@ -28,6 +31,35 @@ KINDS = (
 )
 
 
+FATES = (
+    ("", _("Whatever became of it")),
+    (Fate.CARRIED_OUT.value, _("Carried out")),
+    (Fate.VERIFIED.value, _("Verified")),
+    (Fate.WAITING.value, _("Waits to be carried out")),
+    (Fate.UNDER_WAY.value, _("Under way")),
+    (Fate.FAILED.value, _("Failed")),
+    (Fate.UNKNOWN.value, _("Outcome unknown")),
+    (Fate.REVERSED.value, _("Reversed")),
+    (Fate.OVERTURNED.value, _("Overturned by a review")),
+    (Fate.UNUSED.value, _("Approved, never carried out")),
+    (Fate.NOT_RUN.value, _("Did not run")),
+    (Fate.SENT_BACK.value, _("Sent back")),
+    (Fate.WENT_ON.value, _("The work went on")),
+    (Fate.OPEN.value, _("Waits for others")),
+)
+ALIKE = "like"
+GROUP = re.compile(r"like|[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One filter that narrows the list; ``name`` is the part of the address that takes it away."""
+
+    name: str
+    label: Any
+    value: Any
+
+
 class InboxFilter(forms.Form):
     """Views and filters; what does not fit is ignored, so that an old link still opens."""
 
@@ -42,8 +74,15 @@ class InboxFilter(forms.Form):
     kind = forms.ChoiceField(
         choices=KINDS, required=False, label=_("Kind"), widget=forms.Select(attrs={"data-submit-on-change": True})
     )
-    agent = forms.SlugField(required=False, widget=forms.HiddenInput)
-    workflow = forms.SlugField(required=False, widget=forms.HiddenInput)
+    fate = forms.ChoiceField(
+        choices=FATES, required=False, label=_("What became of it"),
+        widget=forms.Select(attrs={"data-submit-on-change": True}),
+    )  # fmt: skip
+    agent = forms.SlugField(required=False, label=_("Agent"), widget=forms.HiddenInput)
+    workflow = forms.SlugField(required=False, label=_("Workflow"), widget=forms.HiddenInput)
+    queue = forms.SlugField(required=False, label=_("Queue"), widget=forms.HiddenInput)
+    operation = forms.CharField(max_length=120, required=False, label=_("Operation"), widget=forms.HiddenInput)
+    group = forms.RegexField(GROUP, required=False, label=_("Like items"), widget=forms.HiddenInput)
 
     @property
     def wanted(self) -> dict[str, Any]:
@@ -55,4 +94,36 @@ class InboxFilter(forms.Form):
     @property
     def is_filtered(self) -> bool:
         """Whether anything but the view narrows the list."""
-        return bool(self.wanted.keys() - {"view"})
+        return bool(self.wanted.keys() - {"view", "group"}) or self.group_key != ""
+
+    @property
+    def folds(self) -> bool:
+        """Whether like items stand under one line."""
+        return bool(self.wanted.get("group") == ALIKE)
+
+    @property
+    def group_key(self) -> str:
+        """The group that the list is narrowed to; nothing where it is not."""
+        found = str(self.wanted.get("group", ""))
+        return "" if found == ALIKE else found
+
+    @property
+    def query(self) -> str:
+        """The filters as an address keeps them, in a fixed order: equal filters are equal texts."""
+        return urlencode({name: self.wanted[name] for name in self.fields if name in self.wanted})
+
+    @property
+    def chips(self) -> list[Chip]:
+        """What narrows the list, in words; a group is named by the page that knows it."""
+        names = [name for name in self.fields if name in self.wanted and name not in {"view", "group"}]
+        return [Chip(name, self.fields[name].label, self._said(name)) for name in names]
+
+    def _said(self, name: str) -> Any:
+        choices = dict(getattr(self.fields[name], "choices", ()))
+        return choices.get(self.wanted[name], self.wanted[name])
+
+
+class SavedViewForm(forms.Form):
+    """A name for the filters of an address."""
+
+    name = forms.CharField(max_length=40, label=_("Name of the view"), widget=forms.TextInput(attrs={"size": 14}))

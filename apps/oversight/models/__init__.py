@@ -2,6 +2,16 @@
 
 from apps.oversight.models.escalations import Comment, Escalation, EscalationGroup, Vote
 from apps.oversight.models.grants import Grant
+from apps.oversight.models.preferences import SavedView
 from apps.oversight.models.seen import EvidenceView, ViewSnapshot
 
-__all__ = ["Comment", "Escalation", "EscalationGroup", "EvidenceView", "Grant", "ViewSnapshot", "Vote"]
+__all__ = [
+    "Comment",
+    "Escalation",
+    "EscalationGroup",
+    "EvidenceView",
+    "Grant",
+    "SavedView",
+    "ViewSnapshot",
+    "Vote",
+]

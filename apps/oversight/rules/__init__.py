@@ -19,6 +19,7 @@ from apps.oversight.rules.eligibility import (
     Separation,
     why_not_eligible,
 )
+from apps.oversight.rules.fates import Fate
 from apps.oversight.rules.friction import (
     allowed_verdicts,
     is_grave,
@@ -26,6 +27,7 @@ from apps.oversight.rules.friction import (
     restate_field,
     value_at,
 )
+from apps.oversight.rules.likes import Like, Trait, asking_rule, gathered
 from apps.oversight.rules.quorum import (
     Ballot,
     Group,
@@ -82,19 +84,24 @@ __all__ = [
     "VERDICTS",
     "Ballot",
     "EscalationState",
+    "Fate",
     "GrantState",
     "Group",
     "InboxView",
     "Kind",
+    "Like",
     "Person",
     "Separation",
     "Tally",
+    "Trait",
     "VoteVerdict",
     "action_digest",
     "allowed_verdicts",
     "answer_errors",
+    "asking_rule",
     "can_reach",
     "clocks",
+    "gathered",
     "is_grave",
     "is_restated",
     "is_retry",

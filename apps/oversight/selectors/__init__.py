@@ -37,6 +37,9 @@ from apps.oversight.selectors.escalations import (
     winner_for,
 )
 from apps.oversight.selectors.evidence import Piece, evidence_for
+from apps.oversight.selectors.fates import condition_of, fates_for
+from apps.oversight.selectors.groups import likes_for
+from apps.oversight.selectors.preferences import saved_views_for
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 
@@ -50,6 +53,7 @@ __all__ = [
     "Standing",
     "allowed_for",
     "asked_digest_of_action",
+    "condition_of",
     "counts_for",
     "decided_for",
     "detail_for",
@@ -57,17 +61,20 @@ __all__ = [
     "escalation_for",
     "escalations_for",
     "evidence_for",
+    "fates_for",
     "filtered",
     "grant_of_action",
     "hides_votes_for",
     "inbox_for",
     "is_reachable_for",
     "items_of_action",
+    "likes_for",
     "masked",
     "menu_counts_for",
     "precedent_for",
     "require_visible",
     "row_for",
+    "saved_views_for",
     "seen_for",
     "sheet_for",
     "standing_for",

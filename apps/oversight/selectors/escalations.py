@@ -1,5 +1,6 @@
 """The inbox, one item, what was decided, what was decided before."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,8 @@ PENDING = EscalationState.PENDING
 INBOX_ORDER = ("due_at", "id")
 MENU_CAP = 100
 PRECEDENTS = 20
+ENDING = re.compile(r"[0-9A-Fa-f-]{4,36}")
+"""What may be the end of an id."""
 
 
 PARTS = (
@@ -115,7 +118,10 @@ def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
 
 
 def filtered(actor: User, rows: QuerySet[Escalation], **filters: str) -> QuerySet[Escalation]:
-    """Narrow ``rows`` by state, queue, risk, agent, kind, operation, workflow (slugs and words), run (id), q (text)."""
+    """Narrow ``rows`` by state, queue, risk, agent, kind, operation, workflow (slugs and words), run (id), q (text).
+
+    ``q`` is looked for in title, consequence, target and reference, and at the end of the ids and of the digest.
+    """
     assert actor.is_active
     paths = {
         "state": "state",
@@ -130,8 +136,18 @@ def filtered(actor: User, rows: QuerySet[Escalation], **filters: str) -> QuerySe
     if queue := filters.get("queue"):
         rows = rows.filter(Exists(EscalationGroup.objects.filter(escalation=OuterRef("pk"), queue__slug=queue)))
     if text := filters.get("q", "").strip():
-        rows = rows.filter(Q(title__icontains=text) | Q(consequence__icontains=text) | Q(digest__endswith=text))
+        rows = rows.filter(_says(text))
     return rows
+
+
+def _says(text: str) -> Q:
+    names = ("title", "consequence", "action__target", "action__reference")
+    found = Q(digest__endswith=text.lower())
+    for name in names:
+        found |= Q(**{f"{name}__icontains": text})
+    if ENDING.fullmatch(text):
+        found |= Q(pk__endswith=text.lower()) | Q(action__id__endswith=text.lower())
+    return found
 
 
 def decided_for(actor: User) -> QuerySet[Escalation]:

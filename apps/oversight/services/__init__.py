@@ -25,6 +25,7 @@ from apps.oversight.services.items import (
     open_escalation,
     open_unknown_escalation,
 )
+from apps.oversight.services.preferences import delete_view, save_view
 from apps.oversight.services.reweighing import reweigh_pending
 from apps.oversight.services.seen import view_evidence
 from apps.oversight.services.votes import cast_vote, withdraw_vote
@@ -38,6 +39,7 @@ __all__ = [
     "claim_escalation",
     "comment_escalation",
     "consume_grant",
+    "delete_view",
     "escalate_overdue",
     "escalate_unreachable",
     "expire_escalations",
@@ -53,6 +55,7 @@ __all__ = [
     "release_held",
     "revoke_grants",
     "reweigh_pending",
+    "save_view",
     "supersede_escalation",
     "thaw_clocks",
     "undo_decision",

@@ -22,11 +22,11 @@ from apps.core.models import User
 from apps.oversight import services
 from apps.oversight.forms import CommentForm, DecisionForm, InboxFilter, ValueForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
-from apps.oversight.rules import EscalationState, VoteVerdict
-from apps.oversight.selectors import allowed_for, escalation_for, inbox_for, menu_counts_for, winner_for
+from apps.oversight.rules import EscalationState, InboxView, VoteVerdict
+from apps.oversight.selectors import allowed_for, escalation_for, menu_counts_for, winner_for
 from apps.oversight.selectors.sheets import sheet_for
 from apps.oversight.views.detail import WHY_NOT, detail_context, query_of, schema_of, why_of
-from apps.oversight.views.inbox import item_page
+from apps.oversight.views.inbox import item_page, rows_of
 
 SAID = {
     EscalationState.APPROVED: gettext_lazy("Approved."),
@@ -175,8 +175,9 @@ def _refused(
 
 def _following(request: Request, item: Escalation) -> Escalation | None:
     """The item behind this one in the person's own list, else the first of the others."""
-    wanted = dict(InboxFilter(request.GET).wanted)
-    rows = inbox_for(request.user, view="mine", **{name: value for name, value in wanted.items() if name != "view"})
+    mine = request.GET.copy()
+    mine["view"] = InboxView.MINE
+    rows = rows_of(request.user, InboxFilter(mine))
     others = list(rows.exclude(pk=item.pk)[:LOOKED_AHEAD])
     behind = [row for row in others if (row.due_at, row.pk) > (item.due_at, item.pk)]
     return next(iter(behind or others), None)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,16 +16,27 @@ from apps.core.gate import require
 from apps.core.http import Request, wants_fragment
 from apps.core.models import User
 from apps.core.pages import Page, page_of
-from apps.oversight.forms import InboxFilter
+from apps.oversight.forms import FATES, InboxFilter, SavedViewForm
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
-from apps.oversight.selectors import Counts, escalation_for, escalations_for, inbox_for, menu_counts_for
+from apps.oversight.selectors import (
+    Counts,
+    condition_of,
+    escalation_for,
+    escalations_for,
+    fates_for,
+    inbox_for,
+    likes_for,
+    menu_counts_for,
+    saved_views_for,
+)
 from apps.oversight.views.detail import detail_context, query_of, why_of
 
 VIEW = "oversight.view_escalation"
 NEWEST_FIRST = ("-id",)
 BY_DUE_DATE = ("due_at", "id")
 MAX_SHOWN = 200
+MAX_GROUPS = 100
 MAX_ARRIVED = 99
 LATE_COMMIT = timedelta(seconds=3)
 
@@ -36,10 +48,15 @@ def inbox(request: Request) -> HttpResponse:
     filters = InboxFilter(request.GET)
     if wants_fragment(request):
         return _fragment(request, filters)
-    page = _page(request, filters)
+    return inbox_page(request, filters)
+
+
+def inbox_page(request: Request, filters: InboxFilter, *, status: int = 200, **extra: Any) -> HttpResponse:
+    """The whole page: the list, and its first item."""
+    page = _page(request, filters, path=reverse("oversight:inbox"))
     first = page.rows[0] if page.rows else None
-    context = {**list_context(request, filters, page), **_open_one(request, first), "is_open": False}
-    return _vary(render(request, "oversight/inbox.html", context))
+    context = {**list_context(request, filters, page), **_open_one(request, first), "is_open": False, **extra}
+    return _vary(render(request, "oversight/inbox.html", context, status=status))
 
 
 @require_GET
@@ -78,14 +95,21 @@ def _fragment(request: Request, filters: InboxFilter) -> HttpResponse:
 
 def list_context(request: Request, filters: InboxFilter, page: Page[Escalation]) -> dict[str, Any]:
     """What the list shows, and the state of the page that its links carry on."""
+    is_past = filters.wanted["view"] == InboxView.DECIDED
+    fates = fates_for(request.user, [row.pk for row in page.rows]) if is_past and page.rows else {}
     for row in page.rows:
         row.why = why_of(row)  # type: ignore[attr-defined] # what the row's second line says
+        row.fate = fates.get(row.pk)  # type: ignore[attr-defined] # what became of it
     return {
         "filters": filters,
         "wanted": filters.wanted,
+        "fate_words": dict(FATES),
         "page": page,
         "counts": counts_on(request),
         "list_query": query_of(request),
+        "saved_views": saved_views_for(request.user),
+        "view_form": SavedViewForm(),
+        "group_of": page.rows[0] if filters.group_key and page.rows else None,
     }
 
 
@@ -97,19 +121,41 @@ def counts_on(request: Request) -> Counts:
 
 
 def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escalation]:
-    page = page_of(request, _rows(request.user, filters), order=_order(filters))
+    if filters.folds and filters.wanted["view"] != InboxView.DECIDED:
+        return _folded(request.user, filters)
+    page = page_of(request, rows_of(request.user, filters), order=_order(filters))
     if path and page.next_url:
         return Page(page.rows, f"{path}?{page.next_url.partition('?')[2]}", page.is_first)
     return page
+
+
+def _folded(actor: User, filters: InboxFilter) -> Page[Escalation]:
+    """The most urgent item of each group of like ones, with how many stand behind it."""
+    rows = rows_of(actor, filters)
+    likes = likes_for(actor, rows)[:MAX_GROUPS]
+    heads = {row.pk: row for row in rows.filter(pk__in=[like.ids[0] for like in likes])}
+    found = []
+    for like in likes:
+        if head := heads.get(like.ids[0]):  # else it was decided between the two queries
+            head.like = like  # type: ignore[attr-defined] # what its row says below
+            found.append(head)
+    return Page(found, None, is_first=True)
 
 
 def _order(filters: InboxFilter) -> tuple[str, ...]:
     return NEWEST_FIRST if filters.wanted["view"] == InboxView.DECIDED else BY_DUE_DATE
 
 
-def _rows(actor: User, filters: InboxFilter) -> Any:
-    wanted = dict(filters.wanted)
-    return inbox_for(actor, view=wanted.pop("view"), **wanted)
+def rows_of(actor: User, filters: InboxFilter) -> QuerySet[Escalation]:
+    """The list that the filters ask for."""
+    wanted = {name: value for name, value in filters.wanted.items() if name not in {"group", "fate"}}
+    view = wanted.pop("view")
+    rows = inbox_for(actor, view=view, **wanted)
+    if view == InboxView.DECIDED and (fate := filters.wanted.get("fate")):
+        rows = rows.filter(condition_of(fate))
+    if key := filters.group_key:
+        rows = rows.filter(pk__in=next((like.ids for like in likes_for(actor, rows) if like.key == key), ()))
+    return rows
 
 
 def _changes(request: Request, filters: InboxFilter) -> dict[str, Any]:
@@ -141,7 +187,7 @@ def _arrived(request: Request, filters: InboxFilter, shown: list[UUID]) -> list[
         since = None
     if since is None or filters.wanted["view"] == InboxView.DECIDED:
         return []
-    rows = _rows(request.user, filters).filter(created_at__gt=since - LATE_COMMIT).exclude(pk__in=shown)
+    rows = rows_of(request.user, filters).filter(created_at__gt=since - LATE_COMMIT).exclude(pk__in=shown)
     return list(rows.values_list("risk", flat=True)[:MAX_ARRIVED])
 
 
