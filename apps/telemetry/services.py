@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from apps.agents.selectors import require_working_agent
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.models import User
@@ -27,10 +28,11 @@ def record_usage(
 ) -> UsageRecord:
     """Keep what an agent says that one piece of its own work used. The entry carries what a price needs.
 
-    Raises NotAllowedError for anybody but an agent, NotFoundError for work that is not its own.
+    Raises NotAllowedError for anybody but an agent that may act, NotFoundError for work that is not its own.
     """
-    if not (actor.is_agent and actor.is_active):
+    if not actor.is_agent:
         raise NotAllowedError("Only an agent reports its usage.")
+    require_working_agent(actor)
     if sum(one is not None for one in (run_id, task_id, action_id)) != 1:
         raise InvalidError(errors={"run": ["Name exactly one of run, task and action."]})
     if cache_read_tokens + cache_write_tokens > input_tokens:

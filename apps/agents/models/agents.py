@@ -36,6 +36,11 @@ class Agent(Stateful):
         return self.name
 
     @property
+    def acts_as(self) -> str:
+        """The version it acts as, in a halt's words: ``slug@number``; empty without one."""
+        return f"{self.slug}@{self.version.number}" if self.version else ""
+
+    @property
     def max_concurrent(self) -> int:
         """How many tasks it may hold at once."""
         return int(self.limits.get("max_concurrent", 10))

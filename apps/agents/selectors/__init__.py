@@ -1,6 +1,20 @@
 """Which agents and actions an actor may see."""
 
 from apps.agents.selectors.actions import action_for, actions_for
-from apps.agents.selectors.agents import agent_for, agents_for, credentials_for
+from apps.agents.selectors.agents import (
+    agent_for,
+    agents_for,
+    credentials_for,
+    require_working,
+    require_working_agent,
+)
 
-__all__ = ["action_for", "actions_for", "agent_for", "agents_for", "credentials_for"]
+__all__ = [
+    "action_for",
+    "actions_for",
+    "agent_for",
+    "agents_for",
+    "credentials_for",
+    "require_working",
+    "require_working_agent",
+]

@@ -1,9 +1,11 @@
 """Agents and their keys."""
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from apps.agents.models import Agent, AgentCredential
-from apps.core.errors import NotFoundError
+from apps.agents.rules import WORKING
+from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
 
@@ -22,6 +24,23 @@ def agent_for(actor: User, slug: str, *, perm: str = "agents.view_agent") -> Age
     if found := visible(actor, perm, rows).first():
         return found
     raise NotFoundError
+
+
+def require_working_agent(actor: User) -> None:
+    """Raise NotAllowedError ``agent_inactive`` for an agent that may not act now. People and systems pass.
+
+    Every command that an agent's key reaches asks this: whoever is suspended may look and do nothing.
+    """
+    if actor.is_agent:
+        require_working(actor.agent)
+
+
+def require_working(agent: Agent) -> None:
+    """The same of an agent in whose name something is about to happen."""
+    if agent.state not in WORKING or not agent.user.is_active:
+        raise NotAllowedError(
+            _("This agent is %s; only pilot and active agents act.") % agent.state, code="agent_inactive"
+        )
 
 
 def credentials_for(actor: User, agent: Agent) -> QuerySet[AgentCredential]:

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
+from apps.agents.selectors import require_working_agent
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.gate import require_human
@@ -72,6 +73,7 @@ def answer_comment(actor: User, *, action: Action, text: str) -> Comment | None:
     """
     if not actor.is_agent or action.principal_id != actor.pk:
         raise NotAllowedError
+    require_working_agent(actor)
     item = Escalation.objects.filter(action=action, kind=Kind.ACTION).order_by("-id").first()
     return _write(actor, item, text) if item else None
 

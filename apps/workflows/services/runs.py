@@ -10,6 +10,7 @@ from apps.access.models import BusinessUnit
 from apps.access.selectors import ancestors_for
 from apps.agents.models import Action
 from apps.agents.rules import FINAL_ACTIONS
+from apps.agents.selectors import require_working_agent
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, TooLargeError
 from apps.core.gate import holds, require
@@ -50,9 +51,10 @@ def start_run(
 ) -> Run:
     """Start a run of the active version of ``workflow``.
 
-    Raises NotFoundError, InvalidError (input, key), HaltedError, and ConflictError ``duplicate_key`` with the id of
-    the open run that has the key.
+    Raises NotFoundError, NotAllowedError ``agent_inactive``, InvalidError (input, key), HaltedError, and ConflictError
+    ``duplicate_key`` with the id of the open run that has the key.
     """
+    require_working_agent(actor)
     row = workflow_for(actor, workflow, perm="workflows.start_run")
     if row.active_id is None or row.retired_at is not None:
         raise ConflictError(_("The workflow has no active version."), code="invalid_state")
@@ -263,6 +265,7 @@ def _operated(actor: User, run_id: UUID, reason: str) -> Run:
     """The run, locked, for somebody who may intervene in it and says why."""
     if not reason.strip() or len(reason) > MAX_REASON:
         raise InvalidError(errors={"reason": [_("Say why, in at most %d characters.") % MAX_REASON]})
+    require_working_agent(actor)
     run_for(actor, run_id)
     run = locked_run(run_id)
     if actor.is_agent:

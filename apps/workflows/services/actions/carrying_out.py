@@ -8,7 +8,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
-from apps.agents.rules import WORKING, ActionState, Execution
+from apps.agents.rules import ActionState, Execution
+from apps.agents.selectors import require_working, require_working_agent
 from apps.agents.services import cancel_action
 from apps.audit.services import advance
 from apps.connectors.models import Effect
@@ -139,8 +140,8 @@ def _require_running(action: Action) -> None:
 
 
 def _require_life(action: Action) -> None:
-    if action.agent and action.agent.state not in WORKING:
-        raise NotAllowedError(_("The agent is %s.") % action.agent.state, why="agent_inactive")
+    if action.agent:
+        require_working(action.agent)
 
 
 def _use_approval(plane: User, action: Action) -> None:
@@ -227,8 +228,9 @@ def reconcile_action(actor: User, *, action_id: UUID, answer: str, reason: str) 
 def take_back_action(actor: User, *, action: Action, reason: str = "") -> Action:
     """Cancel an action that has not begun, and what waits for it: its item, its grant, its effect.
 
-    Raises ConflictError when it is too late.
+    Raises ConflictError when it is too late, NotAllowedError ``agent_inactive``.
     """
+    require_working_agent(actor)
     action = _locked(action.pk)
     cancel_action(actor, action=action, reason=reason)
     cancel_escalations(actor, action_id=action.pk, reason="action_cancelled")
@@ -263,7 +265,11 @@ def report_outcome(
     actor: User, *, action: Action, succeeded: bool, result: Any = None, error: Any = None,
     cost_minor: int | None = None, currency: str = "",
 ) -> Action:  # fmt: skip
-    """What came of an action that the agent carried out itself. Once; again the same is refused as a conflict."""
+    """What came of an action that the agent carried out itself. Once; again the same is refused as a conflict.
+
+    Raises NotAllowedError ``agent_inactive``: the word of a suspended agent moves no run.
+    """
+    require_working_agent(actor)
     action = _locked(action.pk)
     if action.execution != Execution.AGENT:
         raise ConflictError(_("The plane carries this action out and knows its outcome."), state=action.state)

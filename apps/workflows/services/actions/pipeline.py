@@ -7,7 +7,8 @@ from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
-from apps.agents.rules import WORKING, Execution
+from apps.agents.rules import Execution
+from apps.agents.selectors import require_working
 from apps.connectors.rules import Money, refused_paths
 from apps.connectors.selectors import Permitted, permitted_operation_for
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
@@ -99,14 +100,12 @@ def _require_life(agent: Agent | None, unit: BusinessUnit, place: Place, operati
         units=[unit.pk],
         workflow=place.workflow,
         agent=agent.slug if agent else "",
-        version=f"{agent.slug}@{agent.version.number}" if agent and agent.version else "",
+        version=agent.acts_as if agent else "",
         connector=connector,
         operation=operation,
     )
-    if agent and agent.state not in WORKING:
-        raise NotAllowedError(
-            _("This agent is %s; only pilot and active agents act.") % agent.state, code="agent_inactive"
-        )
+    if agent:
+        require_working(agent)
 
 
 def _person(username: str, permitted: Permitted) -> User | None:

@@ -70,8 +70,7 @@ def claim_tasks(actor: User, *, limit: int = 1, capabilities: Sequence[str] | No
     """
     take_fence()
     agent = agent_of(actor)
-    version = f"{agent.slug}@{agent.version.number}" if agent.version else ""
-    require_running(units=[agent.unit_id], agent=agent.slug, version=version)
+    require_running(units=[agent.unit_id], agent=agent.slug, version=agent.acts_as)
     can = [name for name in agent.capabilities if capabilities is None or name in capabilities]
     # Requests of one agent take turns, so that its limit is never exceeded.
     list(Agent.objects.select_for_update(no_key=True).filter(pk=agent.pk).values_list("pk", flat=True))

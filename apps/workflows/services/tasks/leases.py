@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Agent
-from apps.agents.rules import WORKING
+from apps.agents.selectors import require_working_agent
 from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.workflows.models import Attempt, Run, Task
@@ -22,12 +22,8 @@ def agent_of(actor: User) -> Agent:
     """The agent that calls. Raises NotAllowedError for people, and for agents that may not work now."""
     if not actor.is_agent:
         raise NotAllowedError(_("Tasks are taken by agents."))
-    agent = Agent.objects.select_related("unit", "version", "user").get(user=actor)
-    if agent.state not in WORKING or not actor.is_active:
-        raise NotAllowedError(
-            _("This agent is %s; only pilot and active agents work.") % agent.state, code="agent_inactive"
-        )
-    return agent
+    require_working_agent(actor)
+    return actor.agent
 
 
 def fence_of(lease: str) -> int:

@@ -1,0 +1,114 @@
+"""A suspended or retired agent may look and do nothing, from its next request on."""
+
+import pytest
+
+from apps.agents.models import Action, Agent
+from apps.agents.services import change_state
+from apps.audit.models import Entry
+from apps.connectors.models import Effect
+from apps.oversight.models import Comment, Escalation, Grant
+from apps.telemetry.models import UsageRecord
+from apps.workflows.models import Attempt, Run, Task
+from apps.workflows.urls import endpoints
+from tests.factories.access import make_admin
+from tests.factories.workflows import make_workflow, permit_workflow
+from tests.workflows.actions import make_desk
+
+pytestmark = pytest.mark.django_db
+
+LOOK = """
+kind: Workflow
+slug: look
+name: Look
+unit: finance
+steps: {look: {agent: look}}
+"""
+KEPT = (Action, Effect, Escalation, Grant, Comment, Task, Attempt, Run, UsageRecord)
+DOORS = [
+    ("actions/", {"operation": "{operation}", "parameters": {}}),
+    ("actions/check/", {"operation": "{operation}", "parameters": {}}),
+    ("actions/{pending}/cancel/", {}),
+    ("actions/{pending}/comments/", {"text": "Please."}),
+    ("actions/{approved}/consume/", {"digest": "{digest}"}),
+    ("actions/{executing}/outcome/", {"succeeded": True}),
+    ("runs/", {"workflow": "look", "input": {}}),
+    ("runs/{run}/cancel/", {"reason": "x"}),
+    ("runs/{run}/pause/", {"reason": "x"}),
+    ("runs/{run}/resume/", {"reason": "x"}),
+    ("tasks/claim/", {}),
+    ("tasks/{task}/heartbeat/", {"lease": "{lease}"}),
+    ("tasks/{task}/complete/", {"lease": "{lease}", "output": {}}),
+    ("tasks/{task}/fail/", {"lease": "{lease}", "error": {"code": "x", "message": ""}, "retryable": False}),
+    ("tasks/{task}/release/", {"lease": "{lease}"}),
+    ("tasks/{task}/ask/", {"lease": "{lease}", "question": "Which?"}),
+    ("usage/", {"model": "m", "input_tokens": 1, "output_tokens": 1, "run": "{run}"}),
+]
+"""Every endpoint at which an agent's key changes something."""
+
+
+@pytest.fixture
+def desk():
+    desk = make_desk(execution="both")
+    workflow = make_workflow(LOOK)
+    Agent.objects.filter(pk=desk.agent.pk).update(capabilities=["look"])
+    permit_workflow(desk.agent, workflow)
+    return desk
+
+
+def names_of(desk):
+    """What the agent was in the middle of: an action in each state, a run of its own, a task that it holds."""
+    approved, executing = (desk.ask(50_000, execution="agent").json() for _ in range(2))
+    desk.post(f"actions/{executing['id']}/consume/", {"digest": executing["digest"]})
+    run = desk.post("runs/", {"workflow": "look", "input": {}}, key="run").json()
+    desk.post("runs/", {"workflow": "look", "input": {}}, key="another run")
+    [task] = desk.post("tasks/claim/", {}).json()["tasks"]
+    return {
+        "operation": desk.operation.slug,
+        "pending": desk.ask(250_000).json()["id"],
+        "approved": approved["id"],
+        "digest": approved["digest"],
+        "executing": executing["id"],
+        "run": run["id"],
+        "task": task["id"],
+        "lease": task["lease"]["token"],
+    }
+
+
+def kept():
+    return [list(model.objects.order_by("id").values()) for model in KEPT]
+
+
+@pytest.mark.parametrize("state", ["suspended", "retired"])
+@pytest.mark.parametrize(("path", "body"), DOORS, ids=[path for path, _ in DOORS])
+def test_an_agent_that_does_not_work_changes_nothing_anywhere(desk, path, body, state):
+    names = names_of(desk)
+    change_state(make_admin(), agent=desk.agent, to=state, reason="odd")
+    before, entries = kept(), Entry.objects.count()
+    filled = {name: value.format(**names) if isinstance(value, str) else value for name, value in body.items()}
+    answer = desk.post(path.format(**names), filled, key="now")
+    assert (answer.status_code, answer.json()["code"]) == (403, "agent_inactive")
+    assert kept() == before
+    assert Entry.objects.count() == entries + 1
+    assert Entry.objects.latest("id").payload["code"] == "agent_inactive"
+
+
+@pytest.mark.parametrize("path", ["me/", "me/operations/", "actions/", "actions/{pending}/", "runs/{run}/"])
+def test_it_may_still_look(desk, path):
+    names = names_of(desk)
+    change_state(make_admin(), agent=desk.agent, to="suspended", reason="odd")
+    assert desk.get(path.format(**names)).status_code == 200
+
+
+def test_no_door_of_agents_is_forgotten():
+    reading = {"actions/<uuid:action_id>/", "runs/<uuid:run_id>/", "tasks/<uuid:task_id>/"}
+    there = {str(endpoint.pattern) for endpoint in endpoints} - reading
+    there = {path for path in there if not path.startswith("workflows/")}
+    asked = {
+        path.format(
+            **dict.fromkeys(["pending", "approved", "executing"], "<uuid:action_id>"),
+            run="<uuid:run_id>",
+            task="<uuid:task_id>",
+        )
+        for path, _ in DOORS
+    }
+    assert there | {"usage/"} == asked
