@@ -6,6 +6,7 @@ from apps.agents.models import Action, Agent
 from apps.agents.services import change_state
 from apps.audit.models import Entry
 from apps.connectors.models import Effect
+from apps.halts.services import engage_halt
 from apps.oversight.models import Comment, Escalation, Grant
 from apps.telemetry.models import UsageRecord
 from apps.workflows.models import Attempt, Run, Task
@@ -112,3 +113,12 @@ def test_no_door_of_agents_is_forgotten():
         for path, _ in DOORS
     }
     assert there | {"usage/"} == asked
+
+
+@pytest.mark.parametrize("scope", ["agent", "version"])
+def test_a_halted_agent_starts_no_run(desk, scope):
+    target = {"agent": desk.agent.slug, "version": f"{desk.agent.slug}@1"}[scope]
+    engage_halt(make_admin(), scope=scope, target=target, unit=desk.agent.unit, reason="odd")
+    answer = desk.post("runs/", {"workflow": "look", "input": {}}, key="run")
+    assert (answer.status_code, answer.json()["scope"]) == (423, scope)
+    assert not Run.objects.exists()

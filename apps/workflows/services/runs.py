@@ -61,7 +61,13 @@ def start_run(
     definition = definition_of_version(row.active_id)
     unit = _unit(actor, row, business_unit)
     take_fence()
-    require_running(units={row.unit_id, unit.pk}, workflow=row.slug, agent=actor.agent.slug if actor.is_agent else "")
+    agent = actor.agent if actor.is_agent else None
+    require_running(
+        units={row.unit_id, unit.pk},
+        workflow=row.slug,
+        agent=agent.slug if agent else "",
+        version=agent.acts_as if agent else "",
+    )
     _check_input(definition, input)
     run = Run(
         workflow=row,
