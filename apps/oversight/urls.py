@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from apps.oversight import views
-from apps.oversight.api import attention, decisions, escalations
+from apps.oversight.api import attention, decisions, escalations, moves
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
@@ -22,6 +22,11 @@ endpoints: list[URLPattern] = [
     path("escalations/<uuid:escalation_id>/decision/", decisions.Decision.as_view(), name="decision"),
     path("escalations/<uuid:escalation_id>/claim/", attention.Claim.as_view(), name="claim"),
     path("escalations/<uuid:escalation_id>/release/", attention.Release.as_view(), name="release"),
+    path("escalations/<uuid:escalation_id>/delegate/", moves.Delegate.as_view(), name="delegate"),
+    path("escalations/<uuid:escalation_id>/reassign/", moves.Reassign.as_view(), name="reassign"),
+    path("escalations/<uuid:escalation_id>/snooze/", moves.SnoozeView.as_view(), name="snooze"),
+    path("escalations/<uuid:escalation_id>/extend/", moves.Extend.as_view(), name="extend"),
+    path("escalations/<uuid:escalation_id>/escalate/", moves.Escalate.as_view(), name="escalate"),
     path("escalations/<uuid:escalation_id>/comment/", attention.Comments.as_view(), name="comment"),
     path("escalations/<uuid:escalation_id>/undo/", decisions.Undo.as_view(), name="undo"),
     path("escalations/<uuid:escalation_id>/withdraw/", decisions.Withdraw.as_view(), name="withdraw"),

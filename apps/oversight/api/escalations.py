@@ -54,6 +54,13 @@ class GroupSerializer(serializers.Serializer[Any]):
     distinct_units = serializers.BooleanField()
 
 
+class HandedSerializer(serializers.Serializer[Any]):
+    """Who handed the item to whom."""
+
+    by = serializers.CharField()
+    to = serializers.CharField()
+
+
 class EscalationRow(serializers.Serializer[Any]):
     """An item in a list."""
 
@@ -88,6 +95,9 @@ class EscalationRow(serializers.Serializer[Any]):
     supersedes = serializers.UUIDField(allow_null=True)
     claimed_by = serializers.CharField(allow_null=True)
     claimed_until = serializers.DateTimeField(allow_null=True)
+    assigned_to = serializers.CharField(allow_null=True)
+    delegations = HandedSerializer(many=True)
+    snoozed_until = serializers.DateTimeField(allow_null=True, help_text="Until when you put it aside.")
     created_at = serializers.DateTimeField()
     due_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)

@@ -82,6 +82,7 @@ class Escalation(Stateful):
     supersedes = models.ForeignKey("self", models.PROTECT, null=True, related_name="successors")
     claimed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     claimed_until = models.DateTimeField(null=True)
+    assigned_to = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
 
     decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
@@ -215,6 +216,12 @@ class Escalation(Stateful):
             return list(found)
         return list(self.votes.filter(voided_at=None).select_related("voter").order_by("id"))
 
+    def handed(self) -> "list[tuple[str, str]]":
+        """The live hand-overs as ``(from, to)`` usernames; from the prefetch where there is one."""
+        if (found := getattr(self, "prefetched_handed", None)) is None:
+            found = self.delegations.filter(ended_at=None).select_related("by", "to")
+        return [(row.by.username, row.to.username) for row in found]
+
     def separation(self) -> Separation:
         """Who may not decide this item, with the words it uses resolved to the people they mean now."""
         meanings: dict[str, Callable[[], Iterable[str]]] = {
@@ -286,6 +293,7 @@ class Vote(Record):
     reason = models.TextField(blank=True)
     reason_code = models.CharField(max_length=40, blank=True)
     restated = models.BooleanField(default=False)
+    acts_for = models.JSONField(default=list)
     voided_at = models.DateTimeField(null=True)
     void_why = models.CharField(max_length=20, blank=True)
 

@@ -28,6 +28,14 @@ from apps.oversight.rules.friction import (
     value_at,
 )
 from apps.oversight.rules.likes import Like, Trait, asking_rule, gathered
+from apps.oversight.rules.moves import (
+    EXTENSION_MAX_S,
+    MAX_CHAIN,
+    acted_for,
+    extension_bound,
+    snooze_problem,
+    warning_of,
+)
 from apps.oversight.rules.quorum import (
     Ballot,
     Group,
@@ -70,10 +78,12 @@ __all__ = [
     "ENDED_BY_NOBODY",
     "ESCALATION_MOVES",
     "EXCLUDE_WORDS",
+    "EXTENSION_MAX_S",
     "FINAL",
     "GRANT_MOVES",
     "GRANT_TTL_PLANE_S",
     "GRANT_TTL_S",
+    "MAX_CHAIN",
     "MAX_COMMENT",
     "MAX_HOLD_S",
     "MAX_REASON",
@@ -95,12 +105,14 @@ __all__ = [
     "Tally",
     "Trait",
     "VoteVerdict",
+    "acted_for",
     "action_digest",
     "allowed_verdicts",
     "answer_errors",
     "asking_rule",
     "can_reach",
     "clocks",
+    "extension_bound",
     "gathered",
     "is_grave",
     "is_restated",
@@ -111,8 +123,10 @@ __all__ = [
     "same_json",
     "schema_problem",
     "seated",
+    "snooze_problem",
     "tally",
     "value_at",
     "view_hash",
+    "warning_of",
     "why_not_eligible",
 ]

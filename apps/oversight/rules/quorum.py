@@ -22,12 +22,14 @@ class Ballot:
     """One person's live vote. ``serves``: the item's groups this person belongs to now; none: the vote counts nowhere.
 
     ``units``: the units in which they hold the role, for groups whose people must come from different ones.
+    ``acts_for``: the people who handed the item to them; all of them together are one vote.
     """
 
     voter: str
     verdict: VoteVerdict
     serves: frozenset[str]
     units: frozenset[str] = frozenset({""})
+    acts_for: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,12 @@ class Tally:
 def tally(groups: Sequence[Group], ballots: Iterable[Ballot], *, deny_needed: int = 1) -> Tally:
     """Count. Every group must be met, a person counts in one group only, a rejection never counts for approval."""
     said: dict[str, Ballot] = {}
+    heard_of: set[str] = set()
     for ballot in ballots:
-        if ballot.serves:
-            said.setdefault(ballot.voter, ballot)
+        people = {ballot.voter, *ballot.acts_for}
+        if ballot.serves and not people & heard_of:
+            said[ballot.voter] = ballot
+            heard_of |= people
     counted = seated(groups, [ballot for ballot in said.values() if ballot.verdict == VoteVerdict.APPROVE])
     missing = {group.key: group.needed - len(counted[group.key]) for group in groups}
     heard = [ballot.verdict for ballot in said.values()]

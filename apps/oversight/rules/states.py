@@ -53,10 +53,12 @@ class VoteVerdict(StrEnum):
 
 
 class InboxView(StrEnum):
-    """Which part of what waits: mine to decide, all I may see, what I claimed, what I voted on."""
+    """Which part of what waits: mine to decide, all I may see, nobody's, put aside, what I claimed, what I voted on."""
 
     MINE = "mine"
     TEAM = "team"
+    UNASSIGNED = "unassigned"
+    SNOOZED = "snoozed"
     CLAIMED = "claimed"
     DECIDED = "decided"
 

@@ -19,6 +19,7 @@ from apps.oversight.selectors.eligibility import (
     eligible_for,
     is_reachable_for,
     standing_for,
+    still_stands_for,
     units_below,
 )
 from apps.oversight.selectors.escalations import (
@@ -78,6 +79,7 @@ __all__ = [
     "seen_for",
     "sheet_for",
     "standing_for",
+    "still_stands_for",
     "thread_for",
     "timeline_for",
     "units_below",

@@ -37,7 +37,7 @@ def why_not_for(actor: User, item: Escalation, standing: Standing | None = None)
 
 
 def _has_voted(actor: User, item: Escalation) -> bool:
-    return any(vote.voter_id == actor.pk for vote in item.live_votes())
+    return any(vote.voter_id == actor.pk or actor.username in vote.acts_for for vote in item.live_votes())
 
 
 def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> dict[str, Any]:
@@ -78,6 +78,9 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "supersedes": item.supersedes_id,
         "claimed_by": item.claimed_by.username if item.claimed_by else None,
         "claimed_until": item.claimed_until,
+        "assigned_to": item.assigned_to.username if item.assigned_to else None,
+        "delegations": [{"by": by, "to": to} for by, to in item.handed()],
+        "snoozed_until": getattr(item, "own_snooze", None),
         "created_at": item.created_at,
         "due_at": item.due_at,
         "expires_at": item.expires_at,
@@ -201,6 +204,10 @@ TOLD_OF_ENTRY = (
     "stricter",
     "version",
     "decided_by",
+    "to",
+    "by",
+    "queues",
+    "extended_s",
 )
 """What the timeline shows of an entry's payload; ``verdict`` only where it is a vote's word."""
 

@@ -1,6 +1,6 @@
 """Who may decide an item: read fresh each time, at the vote and again at the count."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,17 @@ from apps.access.selectors import ancestors_for, live_grants, members_of_queue_f
 from apps.core.gate import Scope, recall, scope_for
 from apps.core.models import User
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.oversight.rules import Ballot, Group, Person, VoteVerdict, can_reach, why_not_eligible
+from apps.oversight.rules import (
+    Ballot,
+    EscalationState,
+    Group,
+    Person,
+    VoteVerdict,
+    acted_for,
+    can_reach,
+    tally,
+    why_not_eligible,
+)
 
 DECIDE = "oversight.decide_escalation"
 VIEW = "oversight.view_escalation"
@@ -30,8 +40,10 @@ class Standing:
         """Whether they hold the permission to decide in this unit."""
         return self.scope.everywhere or unit in self.scope.units
 
-    def ballot(self, groups: Sequence[EscalationGroup], verdict: str = VoteVerdict.APPROVE) -> Ballot:
-        """Their vote, with the groups of an item in which they count now, and from which units."""
+    def ballot(
+        self, groups: Sequence[EscalationGroup], verdict: str = VoteVerdict.APPROVE, acts_for: Iterable[str] = ()
+    ) -> Ballot:
+        """Their vote, with the groups of an item in which they count now, from which units, and for whom they act."""
         serves: set[str] = set()
         units: set[str] = set()
         for group in groups:
@@ -42,10 +54,20 @@ class Standing:
             serves.add(group.key)
             if group.distinct_units:
                 units |= _held_units(self.user, group, group.role_id or group.queue.role_id)
-        return Ballot(self.user.username, VoteVerdict(verdict), frozenset(serves), frozenset(units or {""}))
+        return Ballot(
+            self.user.username, VoteVerdict(verdict), frozenset(serves), frozenset(units or {""}), frozenset(acts_for)
+        )
 
-    def why_not(self, item: Escalation) -> str | None:
-        """Why they may not decide ``item``, as a stable word; None if they may."""
+    def acts_for(self, item: Escalation) -> frozenset[str]:
+        """Who handed ``item`` to them, and who to those."""
+        return acted_for(item.handed(), self.user.username)
+
+    def why_not(self, item: Escalation, *, acts_for: Iterable[str] | None = None) -> str | None:
+        """Why they may not decide ``item``, as a stable word; None if they may.
+
+        Whoever is barred does not decide through somebody else either. ``acts_for``: for whom a vote was cast, where
+        it was; None: for whom they act now.
+        """
         person = Person(
             username=self.user.username,
             is_human=self.user.is_human,
@@ -53,7 +75,11 @@ class Standing:
             has_permission=self.may_decide_in(item.unit_id),
             serves=self.ballot(item.group_list()).serves,
         )
-        return why_not_eligible(person, item.separation())
+        separation = item.separation()
+        if why := why_not_eligible(person, separation):
+            return why
+        people = sorted(self.acts_for(item) if acts_for is None else acts_for)
+        return next((why for name in people if (why := separation.bars(name))), None)
 
 
 def standing_for(actor: User) -> Standing:
@@ -109,6 +135,19 @@ def _holders(perm: str, unit: UUID) -> "QuerySet[RoleGrant, Any]":
     above = ancestors_for(None, unit)
     grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above))
     return grants.filter(role__permissions__contains=[perm]).values("user")
+
+
+def still_stands_for(actor: User, item: Escalation) -> bool:
+    """Whether the approval of ``item`` would be given again by those who gave it: they may still decide it now."""
+    assert actor.is_active
+    groups = item.group_list()
+    ballots = []
+    for vote in item.votes.filter(voided_at=None).select_related("voter").order_by("id"):
+        standing = standing_for(vote.voter)
+        if standing.why_not(item, acts_for=vote.acts_for) is None:
+            ballots.append(standing.ballot(groups, vote.verdict, vote.acts_for))
+    found = tally([group.as_rule() for group in groups], ballots, deny_needed=item.deny_needed)
+    return found.outcome == EscalationState.APPROVED
 
 
 def units_below(slug: str) -> list[UUID]:

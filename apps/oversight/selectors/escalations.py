@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from apps.agents.models import Action, Agent
 from apps.core.errors import NotFoundError
 from apps.core.gate import refuse_agents, visible
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import Risk
-from apps.oversight.models import Escalation, EscalationGroup, Vote
+from apps.oversight.models import Delegation, Escalation, EscalationGroup, Snooze, Vote
 from apps.oversight.rules import (
     COUNT_CAP,
     DECIDED,
@@ -40,6 +40,7 @@ PARTS = (
     "action__on_behalf_of",
     "decided_by",
     "claimed_by",
+    "assigned_to",
 )
 
 
@@ -49,12 +50,12 @@ def escalations_for(actor: User) -> QuerySet[Escalation]:
     The parts come by queries of their own, not by joins: with ten tables in one query PostgreSQL no longer finds the
     plan that reads the first page along the index and stops.
     """
-    return _votes_and_groups(_visible(actor).prefetch_related(*PARTS)).order_by("-id")
+    return _with_parts(actor, _visible(actor).prefetch_related(*PARTS)).order_by("-id")
 
 
 def escalation_for(actor: User, escalation_id: UUID) -> Escalation:
     """One item ``actor`` may see, with everything its page shows. Raises NotFoundError."""
-    if found := _votes_and_groups(_visible(actor).select_related(*PARTS)).filter(pk=escalation_id).first():
+    if found := _with_parts(actor, _visible(actor).select_related(*PARTS)).filter(pk=escalation_id).first():
         return found
     raise NotFoundError
 
@@ -70,16 +71,22 @@ def _visible(actor: User) -> QuerySet[Escalation]:
     return visible(actor, VIEW, Escalation.objects.all())
 
 
-def _votes_and_groups(rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+def _with_parts(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
     groups = EscalationGroup.objects.select_related("queue", "role")
     votes = Vote.objects.filter(voided_at=None).select_related("voter").order_by("id")
-    return rows.prefetch_related(Prefetch("groups", groups), Prefetch("votes", votes, to_attr="prefetched_votes"))
+    handed = Delegation.objects.filter(ended_at=None).select_related("by", "to").order_by("id")
+    return rows.annotate(own_snooze=Subquery(_snoozes(actor).values("until")[:1])).prefetch_related(
+        Prefetch("groups", groups),
+        Prefetch("votes", votes, to_attr="prefetched_votes"),
+        Prefetch("delegations", handed, to_attr="prefetched_handed"),
+    )
 
 
 def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> QuerySet[Escalation]:
     """What waits, by due date, then id. ``filters``: see ``filtered``.
 
-    ``mine``: what ``actor`` may decide now and has not voted on. ``team``: everything pending that ``actor`` may see.
+    ``mine``: what ``actor`` may decide now, has not voted on, handed on or put aside. ``team``: everything pending that
+    ``actor`` may see. ``unassigned``: of that, what nobody claimed or was given. ``snoozed``: what ``actor`` put aside.
     ``claimed``: what ``actor`` holds. ``decided``: what ``actor`` voted on, newest first.
     """
     rows = escalations_for(actor)
@@ -90,6 +97,11 @@ def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> Que
             rows = rows.filter(state=PENDING, claimed_by=actor, claimed_until__gt=ClockTimestamp())
         case InboxView.TEAM:
             rows = rows.filter(state=PENDING)
+        case InboxView.UNASSIGNED:
+            free = Q(claimed_by=None) | Q(claimed_until__lte=ClockTimestamp())
+            rows = rows.filter(free, state=PENDING, assigned_to=None)
+        case InboxView.SNOOZED:
+            rows = rows.filter(_aside(actor), state=PENDING)
         case _:
             rows = _mine(actor, rows)
     return filtered(actor, rows, **filters).order_by(*INBOX_ORDER)
@@ -101,7 +113,9 @@ def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
         return rows.none()
     served = standing_for(actor).queues
     groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=served)
-    voted = Vote.objects.filter(escalation=OuterRef("pk"), voter=actor, voided_at=None)
+    by_me = Q(voter=actor) | Q(acts_for__contains=actor.username)
+    voted = Vote.objects.filter(by_me, escalation=OuterRef("pk"), voided_at=None)
+    handed = Delegation.objects.filter(escalation=OuterRef("pk"), by=actor, ended_at=None)
     # Subqueries, not joins: they run only where the word stands, and leave the planner its index over due dates.
     owned = Agent.objects.filter(pk=OuterRef("agent"), owner=actor)
     asked = Action.objects.filter(pk=OuterRef("action"), on_behalf_of=actor)
@@ -114,7 +128,19 @@ def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
         | Q(exclude__contains="run_starter", run_starter=actor.username)
         | Q(exclude__contains="policy_author", verdict__contains={"authors": [actor.username]})
     )
-    return visible(actor, DECIDE, rows).filter(Exists(groups), ~Exists(voted), ~barred, state=PENDING)
+    free = ~Exists(handed) & ~_aside(actor)
+    return visible(actor, DECIDE, rows).filter(Exists(groups), ~Exists(voted), ~barred, free, state=PENDING)
+
+
+def _aside(actor: User) -> Exists:
+    """What ``actor`` put aside and whose time has not come. An item that is due earlier than then is back at once."""
+    return Exists(_snoozes(actor))
+
+
+def _snoozes(actor: User) -> QuerySet[Snooze]:
+    return Snooze.objects.filter(
+        escalation=OuterRef("pk"), person=actor, until__gt=ClockTimestamp(), due_at__lte=OuterRef("due_at")
+    )
 
 
 def filtered(actor: User, rows: QuerySet[Escalation], **filters: str) -> QuerySet[Escalation]:

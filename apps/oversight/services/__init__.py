@@ -18,6 +18,7 @@ from apps.oversight.services.clocks import (
 from apps.oversight.services.decisions import release_held, undo_decision
 from apps.oversight.services.endings import cancel_escalations, supersede_escalation, void_votes_of
 from apps.oversight.services.grants import consume_grant, expire_grants, release_grant, revoke_grants
+from apps.oversight.services.handing import delegate_escalation, escalate_by_hand, reassign_escalation
 from apps.oversight.services.items import (
     Wanted,
     attempt_again,
@@ -28,6 +29,7 @@ from apps.oversight.services.items import (
 from apps.oversight.services.preferences import delete_view, save_view
 from apps.oversight.services.reweighing import reweigh_pending
 from apps.oversight.services.seen import view_evidence
+from apps.oversight.services.timing import extend_escalation, snooze_escalation
 from apps.oversight.services.votes import cast_vote, withdraw_vote
 
 __all__ = [
@@ -39,16 +41,20 @@ __all__ = [
     "claim_escalation",
     "comment_escalation",
     "consume_grant",
+    "delegate_escalation",
     "delete_view",
+    "escalate_by_hand",
     "escalate_overdue",
     "escalate_unreachable",
     "expire_escalations",
     "expire_grants",
+    "extend_escalation",
     "freeze_clocks",
     "mark_overdue",
     "open_action_escalation",
     "open_escalation",
     "open_unknown_escalation",
+    "reassign_escalation",
     "reassign_open",
     "release_escalation",
     "release_grant",
@@ -56,6 +62,7 @@ __all__ = [
     "revoke_grants",
     "reweigh_pending",
     "save_view",
+    "snooze_escalation",
     "supersede_escalation",
     "thaw_clocks",
     "undo_decision",

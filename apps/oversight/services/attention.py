@@ -16,12 +16,17 @@ from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
 from apps.oversight.selectors import escalation_for, require_visible, standing_for
 from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late
+from apps.oversight.services.handing import hand_back, take_back
 
 
 @transaction.atomic
 def claim_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
-    """Say that one looks at it: a soft lease of five minutes. Whoever may decide may take it over, and that is seen."""
+    """Say that one looks at it: a soft lease of five minutes. Whoever may decide may take it over, and that is seen.
+
+    What one handed on comes back by it.
+    """
     item = _pending(actor, escalation_id)
+    take_back(actor, item)
     before = item.claimed_by if item.claimed_by_id != actor.pk else None
     lease = {"claimed_by": actor, "claimed_until": ClockTimestamp() + timedelta(seconds=CLAIM_S)}
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(**lease)
@@ -33,8 +38,9 @@ def claim_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
 
 @transaction.atomic
 def release_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
-    """Let go of one's claim. Without one nothing happens."""
-    item = _pending(actor, escalation_id)
+    """Let go of one's claim, and give back what others handed over. Without either nothing happens."""
+    item = _open(actor, escalation_id)
+    hand_back(actor, item)
     held = Escalation.objects.filter(pk=item.pk, claimed_by=actor, state=EscalationState.PENDING)
     if held.update(claimed_by=None, claimed_until=None):
         item.refresh_from_db(fields=["claimed_by", "claimed_until"])
@@ -42,12 +48,17 @@ def release_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
     return item
 
 
-def _pending(actor: User, escalation_id: UUID) -> Escalation:
+def _open(actor: User, escalation_id: UUID) -> Escalation:
     require_human(actor)
     require_visible(actor, escalation_id)
     item = lock_item(escalation_id)
     refuse_ended(actor, item)
     refuse_late(item)
+    return item
+
+
+def _pending(actor: User, escalation_id: UUID) -> Escalation:
+    item = _open(actor, escalation_id)
     if why := standing_for(actor).why_not(item):
         raise NotAllowedError(_("You may not decide this item."), code="not_eligible", why=why)
     return item

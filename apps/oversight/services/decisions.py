@@ -236,10 +236,10 @@ def count_live(actor: User, item: Escalation) -> list[Ballot]:
     groups, ballots = item.group_list(), []
     for vote in item.votes.filter(voided_at=None).select_related("voter").order_by("id"):
         standing = standing_for(vote.voter)
-        if why := standing.why_not(item):
+        if why := standing.why_not(item, acts_for=vote.acts_for):
             void_votes(actor, item, why=why, voter=vote.voter)
         else:
-            ballots.append(standing.ballot(groups, vote.verdict))
+            ballots.append(standing.ballot(groups, vote.verdict, vote.acts_for))
     return ballots
 
 

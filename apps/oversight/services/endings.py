@@ -103,10 +103,10 @@ def void_votes_of(actor: User, *, user: User, why: str) -> int:
         item = lock_item(escalation_id)
         if item.state == EscalationState.PENDING and standing.why_not(item):
             done += void_votes(actor, item, why=why, voter=user)
-    claimed = Escalation.objects.filter(claimed_by=user, state=EscalationState.PENDING)
+    claimed = Escalation.objects.filter(Q(claimed_by=user) | Q(assigned_to=user), state=EscalationState.PENDING)
     for item in claimed.select_related("unit", "agent__owner", "action__principal"):
         if standing.why_not(item):
-            Escalation.objects.filter(pk=item.pk, claimed_by=user, state=EscalationState.PENDING).update(
-                claimed_by=None, claimed_until=None
-            )
+            rows = Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING)
+            rows.filter(claimed_by=user).update(claimed_by=None, claimed_until=None)
+            rows.filter(assigned_to=user).update(assigned_to=None)
     return done

@@ -40,6 +40,7 @@ from apps.oversight.services.decisions import (
     require_item_running,
 )
 from apps.oversight.services.edits import Edit, apply_edit, weigh_edit
+from apps.oversight.services.handing import take_back
 from apps.oversight.services.seen import keep_view
 
 REASON_CODE_MAX = 40
@@ -96,8 +97,7 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     standing = standing_for(actor)
     _require_eligible(standing, item)
     earlier = item.live_votes()
-    if any(vote.voter_id == actor.pk for vote in earlier):
-        raise ConflictError(_("You have voted; the item waits for others."), code="already_voted")
+    _refuse_second(actor, standing.acts_for(item), earlier)
     said = _said(item, verdict, words)
     _refuse_stale(item, version, said)
     edit = weigh_edit(actor, item, said.parameters) if said.parameters is not None else None
@@ -109,7 +109,8 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
         if edit.is_stricter:
             return item
         earlier = []
-    vote = _write_vote(actor, item, said)
+    take_back(actor, item)
+    vote = _write_vote(actor, item, said, standing.acts_for(item))
     _count(actor, standing, item, said, [*earlier, vote])
     return item
 
@@ -117,6 +118,13 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
 def _require_eligible(standing: Standing, item: Escalation) -> None:
     if why := standing.why_not(item):
         raise NotAllowedError(_("You may not decide this item."), code="not_eligible", why=why)
+
+
+def _refuse_second(actor: User, acts_for: frozenset[str], earlier: list[Vote]) -> None:
+    """One vote each: their own, the one that a delegate cast for them, or one of those for whom they act."""
+    people = {actor.username, *acts_for}
+    if any(people & {vote.voter.username, *vote.acts_for} for vote in earlier):
+        raise ConflictError(_("You have voted; the item waits for others."), code="already_voted")
 
 
 def _said(item: Escalation, verdict: str, words: Words) -> Said:
@@ -178,7 +186,7 @@ def _require_friction(item: Escalation, said: Said, edit: Edit | None) -> None:
             raise InvalidError(errors={"restated": [_("This is not the value of %s.") % asks["restate"]]})
 
 
-def _write_vote(actor: User, item: Escalation, said: Said) -> Vote:
+def _write_vote(actor: User, item: Escalation, said: Said, acts_for: frozenset[str]) -> Vote:
     asks = allowed_verdicts(Kind(item.kind), item.tier, restate=item.restate, step_up=item.step_up)[said.verdict]
     vote = Vote.objects.create(
         escalation=item,
@@ -190,6 +198,7 @@ def _write_vote(actor: User, item: Escalation, said: Said) -> Vote:
         reason=said.reason.strip(),
         reason_code=said.reason_code,
         restated=bool(asks["restate"]),
+        acts_for=sorted(acts_for),
     )
     record(
         actor,
@@ -205,6 +214,7 @@ def _write_vote(actor: User, item: Escalation, said: Said) -> Vote:
             "reason_code": said.reason_code,
             "restated": vote.restated,
             "stepped_up": said.stepped_up,
+            "acts_for": vote.acts_for,
         },
     )
     return vote
@@ -216,10 +226,10 @@ def _count(actor: User, standing: Standing, item: Escalation, said: Said, votes:
     ballots: list[Ballot] = []
     for vote in votes:
         voter = standing if vote.voter_id == actor.pk else standing_for(vote.voter)
-        if why := voter.why_not(item):
+        if why := voter.why_not(item, acts_for=vote.acts_for):
             _void(actor, item, vote, why)
         else:
-            ballots.append(voter.ballot(groups, vote.verdict))
+            ballots.append(voter.ballot(groups, vote.verdict, vote.acts_for))
     result = tally([group.as_rule() for group in groups], ballots, deny_needed=item.deny_needed)
     if result.outcome is None:
         return
