@@ -1,22 +1,28 @@
 """Many at once, with real threads, connections and commits. The edge cases race over HTTP; these race below it."""
 
 from collections import Counter
+from threading import Event, Timer
 
 import pytest
+from django.db import transaction
 
 from apps.agents.rules import ActionState
 from apps.audit.models import Entry
 from apps.core.errors import DomainError
 from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
+from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation, Grant, Vote
 from apps.oversight.services import (
     cancel_escalations,
     cast_vote,
     expire_escalations,
+    freeze_clocks,
     open_action_escalation,
+    thaw_clocks,
 )
 from apps.policies.rules import verdict_of
+from tests.factories.access import make_admin
 from tests.factories.oversight import make_payment, say
 from tests.together import at_once
 
@@ -105,3 +111,44 @@ def test_ten_retries_of_one_action_are_one_item():
     assert {item.pk for item in results} == {payment.item.pk}
     assert payment.now().attempts == 11
     assert Entry.objects.filter(name="escalation.pending").count() == 1
+
+
+def test_a_decision_and_the_end_of_a_halt_do_not_trip_over_each_other():
+    payments = [make_payment() for _ in range(4)]
+    halts = []
+    for payment in payments:
+        halts.append(
+            engage_halt(make_admin(), scope="agent", target=payment.agent.slug, unit=payment.unit, reason="drill")
+        )
+        freeze_clocks(system_user("plane"), halt=halts[-1])
+        lift_halt(make_admin(), halt_id=halts[-1].pk, reason="done")
+    plane = system_user("plane")
+    for payment, halt in zip(payments, halts, strict=True):
+        decided = at_once(
+            lambda payment=payment: say(payment.ada, payment.item),
+            lambda halt=halt: thaw_clocks(plane, halt=halt),
+        )
+        assert codes(decided) == {"done": 2}
+        assert payment.now().state == "approved"
+
+
+def test_what_was_decided_while_the_clocks_wait_for_its_lock_keeps_its_end():
+    payment = make_payment()
+    halt = engage_halt(make_admin(), scope="agent", target=payment.agent.slug, unit=payment.unit, reason="drill")
+    freeze_clocks(system_user("plane"), halt=halt)
+    lift_halt(make_admin(), halt_id=halt.pk, reason="done")
+    decided, waits = Event(), Event()
+
+    def decide():
+        with transaction.atomic():
+            say(payment.ada, payment.item)
+            decided.set()
+            waits.wait(timeout=10)
+
+    def thaw():
+        decided.wait(timeout=10)
+        Timer(0.5, waits.set).start()  # by then the other transaction stands at the row's lock
+        return thaw_clocks(system_user("plane"), halt=halt)
+
+    assert at_once(decide, thaw)[1] == 0
+    assert payment.now().state == "approved"

@@ -5,7 +5,7 @@ from typing import Unpack
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from apps.access.models import Queue
@@ -127,7 +127,7 @@ def escalate_unreachable(actor: User, *, escalation_id: UUID) -> bool:
 @transaction.atomic
 def freeze_clocks(actor: User, *, halt: Halt) -> int:
     """Stop the clocks of what waits within a halt; how many. Decisions and the sweep refuse by the halt itself."""
-    rows = Escalation.objects.filter(_within(halt), state__in=OPEN, frozen_at=None)
+    rows = _still(Escalation.objects.filter(_within(halt), state__in=OPEN, frozen_at=None))
     done = rows.update(frozen_at=Greatest(F("created_at"), Value(halt.created_at)))
     record(actor, halt, "halt.clocks_frozen", unit=halt.unit_id, payload={"items": done})
     return done
@@ -141,9 +141,15 @@ def thaw_clocks(actor: User, *, halt: Halt) -> int:
         rows = rows.exclude(pk__in=Escalation.objects.filter(_within(other), state__in=OPEN).values("pk"))
     lost = ClockTimestamp() - F("frozen_at")
     moved = {name: F(name) + lost for name in ("due_at", "expires_at", "releases_at")}
-    done = rows.update(frozen_at=None, **moved)
+    done = _still(rows).update(frozen_at=None, **moved)
     record(actor, halt, "halt.clocks_thawed", unit=halt.unit_id, payload={"items": done})
     return done
+
+
+def _still(rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+    """Those of ``rows`` that are open once they are locked: a decision may have ended one while we waited for it."""
+    locked = rows.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
+    return Escalation.objects.filter(pk__in=list(locked), state__in=OPEN)
 
 
 def _within(halt: Halt) -> Q:
