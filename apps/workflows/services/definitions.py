@@ -85,29 +85,41 @@ def errors_of(problems: list[Problem]) -> dict[str, list[str]]:
 
 def _workflow(actor: User, document: dict[str, Any], unit: BusinessUnit) -> Workflow:
     """The workflow of a document, locked; made when it is new. A workflow moves only with its managers' consent."""
-    values = {
+    found = (
+        Workflow.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=document["slug"]).first()
+    )
+    if found is None:
+        made = Workflow.objects.create(slug=document["slug"], **_values(document, unit))
+        record(actor, made, "created", payload={"slug": made.slug, "name": made.name})
+        return made
+    if found.unit_id != unit.pk:
+        require_manager(actor, found.unit, PUBLISH)
+    return found
+
+
+def _values(document: dict[str, Any], unit: BusinessUnit) -> dict[str, Any]:
+    """What a document says of its workflow as a whole."""
+    return {
         "name": document["name"],
         "description": document.get("description", ""),
         "unit": unit,
         "owner": User.objects.filter(username=document["owner"]).first() if "owner" in document else None,
         "risk": document.get("risk", "medium"),
     }
-    found = (
-        Workflow.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=document["slug"]).first()
-    )
-    if found is None:
-        made = Workflow.objects.create(slug=document["slug"], **values)
-        record(actor, made, "created", payload={"slug": made.slug, "name": made.name})
-        return made
-    if found.unit_id != unit.pk:
-        require_manager(actor, found.unit, PUBLISH)
-    changed = {name: value for name, value in values.items() if getattr(found, name) != value}
+
+
+def _take_over(actor: User, workflow: Workflow, document: dict[str, Any]) -> None:
+    """What the document in force says of its workflow becomes true of it; a draft says it to nobody."""
+    unit = BusinessUnit.objects.get(slug=document["unit"])
+    if unit.pk != workflow.unit_id:
+        require_manager(actor, unit, PUBLISH)
+    values = _values(document, unit)
+    changed = {name: value for name, value in values.items() if getattr(workflow, name) != value}
     if changed:
-        Workflow.objects.filter(pk=found.pk).update(**changed)
+        Workflow.objects.filter(pk=workflow.pk).update(**changed)
         for name, value in changed.items():
-            setattr(found, name, value)
-        record(actor, found, "changed", payload={name: str(value) for name, value in changed.items()})
-    return found
+            setattr(workflow, name, value)
+        record(actor, workflow, "changed", payload={name: str(value) for name, value in changed.items()})
 
 
 @transaction.atomic
@@ -120,9 +132,10 @@ def publish_version(actor: User, *, version: WorkflowVersion, reason: str = "") 
     refuse_agents(actor)
     workflow = Workflow.objects.select_for_update(of=("self",)).select_related("unit").get(pk=version.workflow_id)
     require_manager(actor, workflow.unit, PUBLISH)
-    _checked(actor, version.source)
+    document = _checked(actor, version.source).value
     if version.state == VersionState.ACTIVE:
         raise ConflictError(_("This version is in force already."), state=version.state)
+    _take_over(actor, workflow, document)
     before = workflow.versions.filter(state=VersionState.ACTIVE).first()
     workflow.versions.filter(state=VersionState.ACTIVE).update(state=VersionState.SUPERSEDED)
     WorkflowVersion.objects.filter(pk=version.pk).update(state=VersionState.ACTIVE, published_at=ClockTimestamp())
