@@ -17,6 +17,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "runs": (1, "apps.workflows.tasks.runs.sweep_runs"),
     "forgotten": (15, "apps.workflows.tasks.runs.raise_forgotten"),
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
+    "stumbles": (600, "apps.audit.tasks.retry_stumbles"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
 }

@@ -89,3 +89,22 @@ class Cursor(models.Model):
 
     def __str__(self) -> str:
         return self.projection
+
+
+class Stumble(models.Model):
+    """An entry that a projection could not fold and stepped around; tried again each hour until it is mended."""
+
+    id = models.BigAutoField(primary_key=True)
+    projection = models.CharField(max_length=60)
+    entry = models.ForeignKey(Entry, models.PROTECT, related_name="+")
+    error = models.CharField(max_length=80)
+    tries = models.PositiveIntegerField(default=1)
+    tried_at = models.DateTimeField(db_default=ClockTimestamp())
+    mended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["projection", "entry"], name="stumble_once")]
+
+    def __str__(self) -> str:
+        return f"{self.projection} at {self.entry_id}"

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from apps.audit.models import Cursor, Delivery, Entry
+from apps.audit.models import Cursor, Delivery, Entry, Stumble
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds, visible
 from apps.core.models import ClockTimestamp, User
@@ -65,6 +65,12 @@ def trail_for(actor: User, trail_id: UUID) -> list[Entry]:
 def overdue_deliveries_for(actor: User) -> QuerySet[Delivery]:
     """Reactions that failed at least three times and still wait; for those who read the ledger."""
     rows = Delivery.objects.filter(done_at=None, attempts__gte=3).select_related("entry").order_by("id")
+    return rows if holds(actor, "audit.view_entry") else rows.none()
+
+
+def stumbles_for(actor: User) -> QuerySet[Stumble]:
+    """Entries that a projection could not fold and that are not mended yet; for those who read the ledger."""
+    rows = Stumble.objects.filter(mended_at=None).order_by("id")
     return rows if holds(actor, "audit.view_entry") else rows.none()
 
 

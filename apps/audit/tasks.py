@@ -36,3 +36,8 @@ def fold_projections() -> int:
         for name in reversed(list(settings.PROJECTIONS)):
             each.callback(fold, name)
     return sum(done)
+
+
+def retry_stumbles() -> int:
+    """Try again what projections stepped around; how many went this time."""
+    return sum(services.retry_stumbles(projection=name) for name in settings.PROJECTIONS)

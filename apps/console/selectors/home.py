@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from apps.agents.models import AgentCredential
 from apps.agents.rules import WORKING, ActionState
 from apps.agents.selectors import actions_for, agents_for
-from apps.audit.selectors import lag_s_for, overdue_deliveries_for
+from apps.audit.selectors import lag_s_for, overdue_deliveries_for, stumbles_for
 from apps.connectors.selectors import connectors_for
 from apps.connectors.selectors import health_for as connector_health_for
 from apps.core.models import ClockTimestamp, User
@@ -75,6 +75,7 @@ def health_for(actor: User) -> list[Finding]:
         *_connectors(actor),
         *_deliveries(actor),
         *_lag(actor),
+        *_stumbles(actor),
         *_keys(actor),
         *_owners(actor),
         *_denials(actor),
@@ -115,7 +116,18 @@ def _lag(actor: User) -> list[Finding]:
     lag_s = lag_s_for(actor, "kpis")
     if lag_s < LAG_S:
         return []
-    return [Finding("warn", _("Dashboards are %d s behind") % lag_s, _("The scheduler may be down."), "/dashboards/")]
+    why = _("The scheduler may be down, or an entry may stop it: its log says which.")
+    return [Finding("warn", _("Dashboards are %d s behind") % lag_s, why, "/dashboards/")]
+
+
+def _stumbles(actor: User) -> list[Finding]:
+    found = stumbles_for(actor)
+    if not (count := found.count()):
+        return []
+    title = ngettext("%d entry is missing from the figures", "%d entries are missing from the figures", count) % count
+    first = found.values("entry_id", "projection", "error")[0]
+    why = _("Entry %(entry_id)d does not fit %(projection)s (%(error)s). It is tried again each hour.") % first
+    return [Finding("bad", title, why, f"/audit/{first['entry_id']}/")]
 
 
 def _keys(actor: User) -> list[Finding]:

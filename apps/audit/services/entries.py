@@ -1,4 +1,4 @@
-"""Writing to the ledger, moving rows along their life, and delivering what follows."""
+"""Writing to the ledger, and moving rows along their life."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,22 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Model, Q
 from django.utils.module_loading import import_string
 
-from apps.audit.models import Cursor, Delivery, Entry
+from apps.audit.models import Delivery, Entry
 from apps.core.errors import ConflictError
-from apps.core.models import ClockTimestamp, Stateful, User
+from apps.core.models import Stateful, User
 from apps.core.queue import publish, ring
-
-CLAIM_DELIVERY = """
-UPDATE audit_delivery SET attempts = attempts + 1,
-       not_before = clock_timestamp() + least(power(2, attempts), 300) * interval '1 second'
-WHERE id = (SELECT id FROM audit_delivery WHERE done_at IS NULL AND not_before <= clock_timestamp()
-            ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id
-"""
 
 
 def unit_of(row: Model) -> UUID | None:
@@ -153,65 +145,6 @@ def advance[R: Stateful](
         payload={"from": before, "to": str(to), **(payload or {})},
     )
     return row
-
-
-@transaction.atomic
-def claim_delivery() -> int | None:
-    """Take one due delivery and postpone its next try (1, 2, 4 ... 300 s); its id, or None when nothing is due.
-
-    Claiming postpones first, so that a handler that fails, or kills its process, holds up nothing but itself.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM_DELIVERY)
-        found = cursor.fetchone()
-    return int(found[0]) if found else None
-
-
-@transaction.atomic
-def deliver(*, delivery_id: int) -> bool:
-    """Run the handler of a delivery and mark it done in one transaction; False when it was done already."""
-    if not Delivery.objects.filter(pk=delivery_id, done_at=None).update(done_at=ClockTimestamp()):
-        return False
-    delivery = Delivery.objects.select_related("entry__actor", "entry__on_behalf_of").get(pk=delivery_id)
-    import_string(delivery.reaction)(delivery.entry)
-    return True
-
-
-READ_ON = """
-SELECT e.id FROM audit_entry e
-WHERE (e.xid, e.id) > (%s::xid8, %s) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY e.xid, e.id LIMIT %s
-"""
-
-
-@transaction.atomic
-def read_on(*, projection: str, limit: int = 1000) -> int:
-    """Fold the next batch of entries, in order; how many. Cursor and fold commit together; one reader at a time.
-
-    Only entries whose transactions are all finished are read (``pg_snapshot_xmin``): a plain "last id seen" would lose
-    rows, because transactions commit in another order than they draw ids.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"projection:{projection}"])
-        if not cursor.fetchone()[0]:
-            return 0
-        seen, _ = Cursor.objects.get_or_create(projection=projection)
-        cursor.execute(READ_ON, [str(seen.xid), seen.entry_id, limit])
-        ids = [row[0] for row in cursor.fetchall()]
-    if not ids:
-        Cursor.objects.filter(pk=projection).update(read_at=ClockTimestamp())
-        return 0
-    entries = sorted(
-        Entry.objects.filter(id__in=ids).select_related("actor"), key=lambda entry: (entry.xid or 0, entry.id)
-    )
-    import_string(settings.PROJECTIONS[projection])(entries)
-    last = entries[-1]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE audit_cursor SET xid = %s::xid8, entry_id = %s, read_at = clock_timestamp() WHERE projection = %s",
-            [str(last.xid), last.id, projection],
-        )
-    return len(entries)
 
 
 @transaction.atomic

@@ -1,0 +1,18 @@
+"""Writing to the ledger, moving rows along their life, and delivering and folding what follows."""
+
+from apps.audit.services.entries import Change, advance, record, record_many, record_refusal, unit_of
+from apps.audit.services.projections import read_on, retry_stumbles
+from apps.audit.services.reactions import claim_delivery, deliver
+
+__all__ = [
+    "Change",
+    "advance",
+    "claim_delivery",
+    "deliver",
+    "read_on",
+    "record",
+    "record_many",
+    "record_refusal",
+    "retry_stumbles",
+    "unit_of",
+]

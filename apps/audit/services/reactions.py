@@ -1,0 +1,37 @@
+"""Delivering what follows from an entry, once per entry."""
+
+from django.db import connection, transaction
+from django.utils.module_loading import import_string
+
+from apps.audit.models import Delivery
+from apps.core.models import ClockTimestamp
+
+CLAIM_DELIVERY = """
+UPDATE audit_delivery SET attempts = attempts + 1,
+       not_before = clock_timestamp() + least(power(2, attempts), 300) * interval '1 second'
+WHERE id = (SELECT id FROM audit_delivery WHERE done_at IS NULL AND not_before <= clock_timestamp()
+            ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+@transaction.atomic
+def claim_delivery() -> int | None:
+    """Take one due delivery and postpone its next try (1, 2, 4 ... 300 s); its id, or None when nothing is due.
+
+    Claiming postpones first, so that a handler that fails, or kills its process, holds up nothing but itself.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM_DELIVERY)
+        found = cursor.fetchone()
+    return int(found[0]) if found else None
+
+
+@transaction.atomic
+def deliver(*, delivery_id: int) -> bool:
+    """Run the handler of a delivery and mark it done in one transaction; False when it was done already."""
+    if not Delivery.objects.filter(pk=delivery_id, done_at=None).update(done_at=ClockTimestamp()):
+        return False
+    delivery = Delivery.objects.select_related("entry__actor", "entry__on_behalf_of").get(pk=delivery_id)
+    import_string(delivery.reaction)(delivery.entry)
+    return True
