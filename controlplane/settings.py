@@ -29,6 +29,8 @@ ACP_DATA_DIR = Path(os.environ.get("ACP_DATA_DIR") or BASE_DIR / ".data").resolv
 ACP_ENVIRONMENT = os.environ.get("ACP_ENVIRONMENT", "development")
 IN_PRODUCTION = ACP_ENVIRONMENT == "production"
 ACP_DEMO = os.environ.get("ACP_DEMO", "") == "1"
+if ACP_DEMO and IN_PRODUCTION:
+    raise ImproperlyConfigured("ACP_DEMO=1 lets anybody sign in as anybody: production does not start with it.")
 if ACP_ENVIRONMENT not in {"development", "production"}:
     raise ImproperlyConfigured("ACP_ENVIRONMENT is development or production.")
 

@@ -7,10 +7,11 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from apps.console.views.docs import docs
+from apps.console.views.home import back_office_door
+from apps.core.api import NowhereView
 from controlplane import probes
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,7 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", login_not_required(probes.readyz), name="readyz"),
     path("live/session", probes.session, name="live-session"),
     path("accounts/", include("allauth.urls")),
-    path("admin/login/", RedirectView.as_view(url="/accounts/login/?next=/admin/"), name="admin-login"),
+    path("admin/login/", back_office_door, name="admin-login"),
     path("admin/", admin.site.urls),
     path("api/v1/schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", docs, name="docs"),
@@ -31,3 +32,4 @@ for app in settings.INSTALLED_APPS:
             path("", include((getattr(urls, "pages", []), label))),
             path("api/v1/", include((getattr(urls, "endpoints", []), f"{label}-api"))),
         ]
+urlpatterns.append(path("api/v1/<path:rest>", NowhereView.as_view()))

@@ -22,6 +22,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
+from apps.core.api import MAX_WAIT_S
 from apps.core.queue import LIVE_CHANNEL
 from controlplane.bodies import relay
 
@@ -30,7 +31,6 @@ log = structlog.get_logger(__name__)
 POLL_S = 1.0
 HEARTBEAT_S = 20.0
 STREAM_S = 15 * 60
-MAX_WAIT_S = 30.0
 SECONDS_DIGITS = 3
 MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
 MAX_WAITS, MAX_WAITS_EACH = 2000, 50

@@ -22,7 +22,16 @@ from apps.agents.services import (
     save_agent,
     save_version,
 )
-from apps.core.api import JsonObject, PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.api import (
+    JsonObject,
+    PlaneView,
+    StrictBoolean,
+    StrictInteger,
+    StrictSerializer,
+    Text,
+    known_params,
+    page_of,
+)
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.rules import Risk
@@ -74,7 +83,7 @@ class VersionBody(StrictSerializer):
     instructions = Text(max_length=100_000, required=False, allow_blank=True)
     config = JsonObject(required=False)
     changelog = Text(max_length=500, required=False, allow_blank=True)
-    activate = serializers.BooleanField(required=False)
+    activate = StrictBoolean(required=False)
 
 
 class CredentialBody(StrictSerializer):

@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, JsonResponse
 from django.utils.module_loading import import_string
+from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -28,6 +29,7 @@ from apps.core.services import answer_once
 
 MAX_KEY = 200
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+MAX_WAIT_S = 30
 PROBLEM = "application/problem+json"
 
 
@@ -49,6 +51,16 @@ class StrictInteger(serializers.IntegerField):
         if isinstance(data, bool) or not isinstance(data, int):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class StrictBoolean(serializers.BooleanField):
+    """``true`` or ``false``, not text, a number or null that could be taken for it."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """The boolean."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
 
 
 class Text(serializers.CharField):
@@ -119,7 +131,7 @@ class PlaneView(APIView):
             if required:
                 raise errors.MalformedError("Send an Idempotency-Key header.", code="idempotency_key_required")
             code, content = answer()
-            return Response(content, status=code)
+            return Response(content, status=code, content_type=_type_of(code))
         if len(key) > MAX_KEY or not key.isprintable():
             raise errors.InvalidError(errors={"Idempotency-Key": [f"At most {MAX_KEY} printable characters."]})
         code, content, replayed = answer_once(
@@ -129,7 +141,27 @@ class PlaneView(APIView):
             digest=digest_of(self.request.data),
             answer=lambda: _as_sent(*answer()),
         )
-        return Response(content, status=code, headers={"Idempotency-Replayed": "true"} if replayed else None)
+        headers = {"Idempotency-Replayed": "true"} if replayed else None
+        return Response(content, status=code, headers=headers, content_type=_type_of(code))
+
+
+def _type_of(code: int) -> str | None:
+    """A refusal that was a change all the same is answered like any other refusal."""
+    return PROBLEM if code >= status.HTTP_400_BAD_REQUEST else None
+
+
+@extend_schema(exclude=True)
+class NowhereView(PlaneView):
+    """Every address below ``/api/v1/`` that is no endpoint: a problem document, as agents expect of all refusals."""
+
+    def check_permissions(self, request: Request) -> None:
+        """Whoever may ask at all is told that there is nothing here, whatever the method."""
+        super().check_permissions(request)
+        raise errors.NotFoundError("There is no such address; each ends with a slash, and ids are UUIDs.")
+
+    def get(self, request: Request, rest: str) -> Response:
+        """Never reached; it makes GET a method of this view."""
+        raise errors.NotFoundError
 
 
 def _as_sent(code: int, content: Any) -> tuple[int, Any]:
@@ -204,6 +236,14 @@ def known_params(request: Request, *names: str) -> None:
         raise errors.InvalidError(errors={name: ["Unknown parameter."] for name in unknown})
     if cut := [name for name, value in request.query_params.items() if "\x00" in value]:
         raise errors.InvalidError(errors={name: ["The character U+0000."] for name in cut})
+
+
+def wait_params(request: Request) -> None:
+    """The parameters of a detail that can be waited for: ``wait`` in whole seconds, and the ``state`` that it is in."""
+    known_params(request, "wait", "state")
+    text = request.query_params.get("wait", "0")
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_WAIT_S)) + 1:
+        raise errors.InvalidError(errors={"wait": [f"Whole seconds; more than {MAX_WAIT_S} count as {MAX_WAIT_S}."]})
 
 
 def flatten(found: Any, path: str = "") -> dict[str, list[str]]:

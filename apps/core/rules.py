@@ -15,6 +15,8 @@ type Moves = Mapping[str, frozenset[str]]
 
 MAX_DEPTH = 64
 MAX_INTEGER = 2**53 - 1
+MAX_COST_MINOR = 10**9
+"""What one call may say it cost: ten million in whole units. Sums of many must stay within 64 bits of micro-units."""
 
 
 class UserKind(StrEnum):

@@ -8,11 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text
+from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS
 from apps.telemetry.models import UsageRecord
 from apps.telemetry.services import record_usage
 
-MOST_TOKENS = 10**12
+MOST_TOKENS = 10**10
 
 
 class UsageBody(StrictSerializer):
@@ -25,7 +26,7 @@ class UsageBody(StrictSerializer):
     cache_write_tokens = StrictInteger(min_value=0, max_value=MOST_TOKENS, required=False)
     cost_minor = StrictInteger(
         min_value=0,
-        max_value=MOST_TOKENS,
+        max_value=MAX_COST_MINOR,
         required=False,
         allow_null=True,
         help_text="Your own word, kept beside ours.",

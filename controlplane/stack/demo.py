@@ -144,7 +144,7 @@ class Demo:
         uvicorn = ("--host", host, "--port", port, "--log-level", "warning", "--timeout-graceful-shutdown", "1")
         celery = ("--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING", "--without-gossip")
         programs = [
-            Program("web", (python, "-m", "uvicorn", "controlplane.asgi:app", *uvicorn), stage=1),
+            Program("web", (python, "-m", "uvicorn", "controlplane.asgi:app", "--no-proxy-headers", *uvicorn), stage=1),
             Program("worker", (python, "-m", "celery", "-A", "controlplane", "worker", *celery), stage=2, grace_s=4),
             Program("scheduler", (python, "manage.py", "run_scheduler"), stage=2),
         ]

@@ -226,3 +226,12 @@ def test_a_search_for_an_id_goes_straight_there(client):
     found = make_desk().ask().json()
     answer = sign_in(client, make_admin()).get(f"/search/?q={found['id']}")
     assert answer["Location"] == f"/actions/{found['id']}/"
+
+
+def test_the_tables_have_one_door_and_it_tells_people_who_are_no_staff(client):
+    assert client.get("/admin/login/")["Location"] == "/accounts/login/?next=%2Fadmin%2F"
+    client.force_login(make_user())
+    assert client.get("/admin/", follow=True).status_code == 403
+    client.force_login(make_user(is_staff=True))
+    assert client.get("/admin/").status_code == 200
+    assert client.get("/admin/login/")["Location"] == "/admin/"

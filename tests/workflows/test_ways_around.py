@@ -12,16 +12,18 @@ from apps.audit.tasks import deliver_reactions
 from apps.connectors.models import Effect, Operation
 from apps.connectors.rules import OperationSpec
 from apps.connectors.services import revoke_operation, save_operation
-from apps.core.errors import InvalidError
+from apps.core.errors import InvalidError, NotAllowedError
+from apps.core.rules import MAX_COST_MINOR
 from apps.core.services import system_user
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.services import cast_vote
 from apps.oversight.tasks import sweep_escalations
 from apps.policies.services import apply_policy
-from apps.workflows.models import Run
+from apps.workflows.models import Run, Workflow
 from apps.workflows.services import start_run
 from apps.workflows.services.actions import perform_due
-from tests.factories.access import make_admin, make_approver, make_unit, make_user
+from apps.workflows.services.definitions import publish_document, publish_version, rollback_workflow, save_draft
+from tests.factories.access import make_admin, make_approver, make_holder, make_unit, make_user
 from tests.factories.connectors import permit
 from tests.factories.policies import make_rule
 from tests.factories.workflows import make_worker, make_workflow
@@ -240,3 +242,76 @@ def test_an_agent_starts_runs_in_its_own_unit_or_the_workflows_and_nowhere_else(
         start_run(worker.user, workflow="checks", input={}, business_unit=elsewhere.slug)
     assert not Run.objects.exists()
     assert start_run(worker.user, workflow="checks", input={}, business_unit=below.slug).unit_id == below.pk
+
+
+DRAFTED = """\
+kind: Workflow
+slug: drafted
+name: Drafted
+unit: {unit}
+risk: {risk}
+steps: {{one: {{rule: {{value: "1"}}}}}}
+"""
+
+
+def test_a_draft_changes_nothing_of_the_workflow_in_force():
+    admin, unit, other = make_admin(), make_unit(), make_unit()
+    first, _ = publish_document(admin, source=DRAFTED.format(unit=unit.slug, risk="low"))
+    draft = save_draft(admin, source=DRAFTED.format(unit=other.slug, risk="critical"))
+    workflow = Workflow.objects.get(slug="drafted")
+    assert (workflow.unit, workflow.risk, workflow.active_id) == (unit, "low", first.pk)
+    publish_version(admin, version=draft)
+    workflow.refresh_from_db()
+    assert (workflow.unit, workflow.risk, workflow.active_id) == (other, "critical", draft.pk)
+    rollback_workflow(admin, workflow=workflow, reason="too strict")
+    workflow.refresh_from_db()
+    assert (workflow.unit, workflow.risk, workflow.active_id) == (unit, "low", first.pk)
+
+
+def test_a_workflow_moves_only_with_the_consent_of_both_units():
+    admin, here, there = make_admin(), make_unit(), make_unit()
+    publish_document(admin, source=DRAFTED.format(unit=here.slug, risk="low"))
+    draft = save_draft(admin, source=DRAFTED.format(unit=there.slug, risk="low"))
+    publisher = make_holder("workflows.publish_workflow", unit=here)
+    with pytest.raises(NotAllowedError):
+        publish_version(publisher, version=draft)
+    assert Workflow.objects.get(slug="drafted").unit == here
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"succeeded": "yes"},
+        {"succeeded": 1},
+        {"succeeded": None},
+        {"succeeded": True, "cost_minor": MAX_COST_MINOR + 1},
+    ],
+)
+def test_what_is_no_truth_value_or_no_cost_is_no_outcome(body):
+    desk = make_desk()
+    Operation.objects.filter(pk=desk.operation.pk).update(execution="both")
+    asked = desk.ask(execution="agent").json()
+    desk.post(f"actions/{asked['id']}/consume/", {"digest": asked["digest"]})
+    answer = desk.post(f"actions/{asked['id']}/outcome/", body)
+    assert answer.status_code == 422
+    assert list(answer.json()["errors"]) == [list(body)[-1]]
+    assert desk.get(f"actions/{asked['id']}/").json()["state"] == "executing"
+
+
+@pytest.mark.parametrize("query", ["?wait=abc", "?wait=-1", "?wait=1.5", "?wait=9999", "?bogus=1"])
+def test_a_parameter_that_an_address_does_not_know_is_refused(query):
+    desk = make_desk()
+    asked = desk.ask().json()
+    answer = desk.get(f"actions/{asked['id']}/{query}")
+    assert (answer.status_code, answer["Content-Type"]) == (422, "application/problem+json")
+    assert desk.get(f"actions/{asked['id']}/?wait=1&state=approved").status_code == 200
+    assert desk.get("actions/?state=bogus").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["nope/", "actions/not-a-uuid/", "actions", "runs/1/steps/"])
+def test_an_address_that_is_none_is_refused_as_a_problem(path, client):
+    desk = make_desk()
+    for answer in (desk.get(path), desk.post(path, {})):
+        assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+        assert answer.json()["code"] == "not_found"
+    assert client.get(f"/api/v1/{path}").status_code == 401

@@ -14,7 +14,7 @@ from apps.connectors import services
 from apps.connectors.models import Connector
 from apps.connectors.rules import ConnectorState
 from apps.connectors.selectors import MANAGE, connector_for, connectors_for, health_for, secrets_for
-from apps.core.api import JsonObject, PlaneView, StrictSerializer, Text, known_params, page_of
+from apps.core.api import JsonObject, PlaneView, StrictBoolean, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
@@ -29,7 +29,7 @@ class ConnectorBody(StrictSerializer):
     name = Text(max_length=120)
     base_url = Text(max_length=500)
     adapter = Text(max_length=8, required=False)
-    allow_internal = serializers.BooleanField(required=False)
+    allow_internal = StrictBoolean(required=False)
     auth = JsonObject(required=False)
     unit = Text(max_length=63, required=False, allow_null=True)
 

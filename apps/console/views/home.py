@@ -1,9 +1,13 @@
 """Where everybody begins, what an admin looks at first, help, settings, search."""
 
+from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from apps.access.rules import PERMISSIONS
@@ -17,6 +21,18 @@ from apps.core.http import Request, wants_fragment
 def home(request: Request) -> HttpResponse:
     """Send everybody to where their work begins."""
     return redirect(selectors.home_of(request.user))
+
+
+@login_not_required
+@require_GET
+def back_office_door(request: Request) -> HttpResponse:
+    """Django's own pages know one door, the house's: strangers go there, people who are no staff are told so."""
+    inside = reverse("admin:index")
+    if not request.user.is_authenticated:
+        return redirect(f"{reverse('account_login')}?{urlencode({'next': inside})}")
+    if not request.user.is_staff:
+        raise NotAllowedError(_("Only staff look at these tables."))
+    return redirect(inside)
 
 
 @require_GET

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import PlaneView, known_params, page_of
+from apps.core.api import PlaneView, known_params, page_of, wait_params
 from apps.core.errors import InvalidError
 from apps.core.gate import refuse_agents
 from apps.core.rules import Risk
@@ -190,6 +190,7 @@ class EscalationDetail(PlaneView):
     @extend_schema(operation_id="get_escalation", responses={200: EscalationSerializer, **PROBLEMS}, parameters=WAIT)
     def get(self, request: Request, escalation_id: UUID) -> Response:
         """One item, with everything that its page shows."""
+        wait_params(request)
         refuse_agents(self.actor)
         item = escalation_for(self.actor, escalation_id)
         return Response({**detail_for(self.actor, item), "votes": votes_for(self.actor, item)})

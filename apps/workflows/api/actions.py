@@ -14,15 +14,18 @@ from apps.agents.selectors import action_for, actions_for
 from apps.core.api import (
     JsonObject,
     PlaneView,
+    StrictBoolean,
     StrictInteger,
     StrictSerializer,
     Text,
     known_params,
     page_of,
     problem_of,
+    wait_params,
 )
-from apps.core.errors import ConflictError, NotAllowedError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.models import User
+from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import grant_of_action, waiting_item_of_action
 from apps.oversight.services import answer_comment
@@ -149,10 +152,10 @@ class DigestSerializer(StrictSerializer):
 class OutcomeSerializer(StrictSerializer):
     """What came of an action that the agent carried out itself."""
 
-    succeeded = serializers.BooleanField()
+    succeeded = StrictBoolean()
     result = serializers.JSONField(required=False, allow_null=True)
     error = serializers.JSONField(required=False, allow_null=True)
-    cost_minor = StrictInteger(min_value=0, max_value=2**53 - 1, required=False)
+    cost_minor = StrictInteger(min_value=0, max_value=MAX_COST_MINOR, required=False)
     currency = Text(max_length=3, required=False)
 
 
@@ -244,6 +247,8 @@ class Actions(AskingView):
     def get(self, request: Request) -> Response:
         """Actions, newest first: an agent's own, or those of the units a person may see."""
         known_params(request, "state", "agent", "operation")
+        if request.query_params.get("state", ActionState.PROPOSED) not in list(ActionState):
+            raise InvalidError(errors={"state": [f"One of {', '.join(ActionState)}."]})
         rows = actions_for(self.actor)
         for name, path in (("state", "state"), ("agent", "agent__slug"), ("operation", "operation")):
             if value := request.query_params.get(name):
@@ -257,6 +262,7 @@ class ActionDetail(PlaneView):
     @extend_schema(operation_id="get_action", responses={200: ActionSerializer, **PROBLEMS}, parameters=WAIT)
     def get(self, request: Request, action_id: UUID) -> Response:
         """One action; with ``wait`` the answer is held while its state stays."""
+        wait_params(request)
         return Response(action_json(self.actor, action_for(self.actor, action_id)))
 
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import AnyJson, PlaneView, StrictSerializer, Text, known_params, page_of
+from apps.core.api import AnyJson, PlaneView, StrictBoolean, StrictSerializer, Text, known_params, page_of, wait_params
 from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS, WAIT
@@ -42,7 +42,7 @@ class ReasonSerializer(StrictSerializer):
 class CancelSerializer(ReasonSerializer):
     """Why, and whether what was done is taken back."""
 
-    compensate = serializers.BooleanField(required=False)
+    compensate = StrictBoolean(required=False)
 
 
 class ResumeSerializer(StrictSerializer):
@@ -201,6 +201,7 @@ class RunDetail(PlaneView):
     @extend_schema(operation_id="get_run", responses={200: RunSerializer, **PROBLEMS}, parameters=WAIT)
     def get(self, request: Request, run_id: UUID) -> Response:
         """One run; with ``wait`` the answer is held while its state stays."""
+        wait_params(request)
         return Response(run_json(self.actor, run_id))
 
 

@@ -8,7 +8,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import AnyJson, JsonObject, PlaneView, StrictInteger, StrictSerializer, Text
+from apps.core.api import (
+    AnyJson,
+    JsonObject,
+    PlaneView,
+    StrictBoolean,
+    StrictInteger,
+    StrictSerializer,
+    Text,
+    wait_params,
+)
 from apps.core.schema import PROBLEMS
 from apps.workflows.models import Run, Task
 from apps.workflows.selectors.tasks import TaskShown, task_for, tasks_shown
@@ -66,7 +75,7 @@ class FailSerializer(LeaseSerializer):
     """What went wrong, and whether another try makes sense."""
 
     error = ErrorSerializer()
-    retryable = serializers.BooleanField()
+    retryable = StrictBoolean()
 
 
 class QuestionSerializer(LeaseSerializer):
@@ -183,6 +192,7 @@ class TaskDetail(PlaneView):
     @extend_schema(operation_id="get_task", responses={200: TaskSerializer, **PROBLEMS})
     def get(self, request: Request, task_id: UUID) -> Response:
         """A task that the agent holds."""
+        wait_params(request)
         return Response(task_json(task_for(self.actor, task_id)))
 
 

@@ -30,6 +30,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Say what came in, a line each."""
+        if settings.IN_PRODUCTION:
+            raise CommandError("The sample company's passwords are known to everybody: production does not take it in.")
         try:
             self._load(system_user("console"), options)
         except DomainError as error:
