@@ -1,5 +1,7 @@
 """An agent, one immutable configuration of it, one way it authenticates."""
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import Q
 
@@ -95,3 +97,8 @@ class AgentCredential(Record):
     def live() -> Q:
         """Not revoked, not expired, by the database's clock."""
         return Q(revoked_at=None, expires_at__gt=ClockTimestamp())
+
+    @staticmethod
+    def unused_for(time: timedelta) -> Q:
+        """Not noted as used within ``time``, by the database's clock."""
+        return Q(last_used_at=None) | Q(last_used_at__lt=ClockTimestamp() - time)

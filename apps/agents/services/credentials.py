@@ -78,7 +78,7 @@ def authenticate_agent(text: str) -> AgentCredential:
     key = read_key(text, PREFIX)
     found = key and (
         AgentCredential.objects.select_related("agent__user", "agent__unit", "agent__version", "agent__owner")
-        .annotate(is_live=Q(AgentCredential.live()))
+        .annotate(is_live=Q(AgentCredential.live()), is_unused=Q(AgentCredential.unused_for(COARSE)))
         .filter(key_id=key.key_id, digest=key.digest)
         .first()
     )
@@ -86,10 +86,10 @@ def authenticate_agent(text: str) -> AgentCredential:
         raise NotAuthenticatedError
     if not found.is_live:
         _refuse_dead(found)
-    # Coarse on purpose: one write a minute, not one a request.
-    AgentCredential.objects.filter(
-        Q(last_used_at=None) | Q(last_used_at__lt=ClockTimestamp() - COARSE), pk=found.pk
-    ).update(last_used_at=ClockTimestamp())
+    if found.is_unused:  # one write a minute, not one a request
+        AgentCredential.objects.filter(AgentCredential.unused_for(COARSE), pk=found.pk).update(
+            last_used_at=ClockTimestamp()
+        )
     return found
 
 

@@ -19,22 +19,17 @@ from apps.oversight.rules import GRANT_TTL_PLANE_S, GRANT_TTL_S, GrantState
 BATCH = 500
 
 
-@transaction.atomic
-def release_grant(
-    actor: User, *, action: Action, escalation: Escalation | None = None, ttl_s: int | None = None
-) -> Grant:
-    """Permission to run ``action`` once, as its digest says. ``ttl_s`` None: an hour for an agent, else a day."""
-    if ttl_s is None:
-        ttl_s = GRANT_TTL_S if action.execution == Execution.AGENT else GRANT_TTL_PLANE_S
+@transaction.atomic(savepoint=False)
+def release_grant(actor: User, *, action: Action, escalation: Escalation | None = None) -> None:
+    """Permission to run ``action`` once, as its digest says; good for an hour for an agent, else a day."""
+    ttl_s = GRANT_TTL_S if action.execution == Execution.AGENT else GRANT_TTL_PLANE_S
     grant = Grant.objects.create(
         action=action,
         escalation=escalation,
         digest=action.digest,
         expires_at=ClockTimestamp() + timedelta(seconds=ttl_s),
     )
-    grant.refresh_from_db(fields=["expires_at"])
     record(actor, grant, GrantState.LIVE, payload={"action": action.pk, "digest": grant.digest, "ttl_s": ttl_s})
-    return grant
 
 
 @transaction.atomic

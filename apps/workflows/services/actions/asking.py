@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action, Agent
@@ -120,8 +120,8 @@ def _rejections(agent: Agent, ask: Ask, digest: str) -> tuple[list[Action], set[
     if ask.reference:
         same |= Q(reference=ask.reference)
     rows = Action.objects.filter(same, agent=agent, operation=ask.operation, state=ActionState.REJECTED)
-    rows = rows.only("digest", "refusal", "finished_at").order_by("-id")
-    return [*rows.filter(refusal__retry="never")[:1], *rows[:LOOKED_AT]], asked
+    never_first = Case(When(refusal__retry="never", then=0), default=1)
+    return list(rows.only("digest", "refusal", "finished_at").order_by(never_first, "-id")[:LOOKED_AT]), asked
 
 
 def _refuse_rejected(agent: Agent, ask: Ask, digest: str) -> None:
