@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from apps.agents.models import Action
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.services import cast_vote
 from tests.browser.conftest import Watch, assert_accessible, assert_nothing_overflows, sign_in
@@ -40,8 +41,13 @@ def test_list_and_item_are_accessible(open_page: Callable[..., Page], scene: Sce
     assert_accessible(page)
 
 
-def test_all_that_a_decision_needs_stands_above_the_fold(page: Page, scene: Scene) -> None:
-    scene.payment(risk="high", parameters={"note": "Invoice 8841", "urgent": True})
+@pytest.mark.parametrize("title", ["", "A title that goes on and on about one invoice of many, " * 5])
+def test_all_that_a_decision_needs_stands_above_the_fold(page: Page, scene: Scene, title: str) -> None:
+    item = scene.payment(risk="high", parameters={"note": "Invoice 8841", "urgent": True})
+    if title:
+        more = {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
+        Action.objects.filter(pk=item.action_id).update(parameters={**item.values(), **more})
+        Escalation.objects.filter(pk=item.pk).update(title=title)
     sign_in(page, scene.ada.username)
     detail = page.get_by_role("article")
     for part in (

@@ -217,7 +217,11 @@ def test_precedent_counts_what_was_decided_on_the_same_agent_and_operation():
     item = escalation_for(payment.ada, escalate(now, payment.operation).pk)
     found = precedent_for(payment.ada, item)
     assert (found.approved, found.rejected, found.total) == (2, 1, 3)
-    assert [step["path"] for step in found.differs] == ["/amount_minor", "/iban"]
+    assert sorted((row.path, row.was, row.now) for row in found.differs) == [
+        ("amount_minor", "250000", "400000"),
+        ("iban", "DE0099", "DE0017"),
+    ]
+    assert (found.same_target, found.reversed) == (2, 0)
     other = make_payment()
     assert precedent_for(other.ada, escalation_for(other.ada, other.item.pk)).total == 0
 

@@ -36,6 +36,7 @@ from apps.oversight.rules.moves import (
     snooze_problem,
     warning_of,
 )
+from apps.oversight.rules.pace import ASSUMED_S, Pace, first_deadline, percentile
 from apps.oversight.rules.quorum import (
     Ballot,
     Group,
@@ -71,6 +72,7 @@ from apps.oversight.rules.states import (
 )
 
 __all__ = [
+    "ASSUMED_S",
     "CLAIM_S",
     "COUNT_CAP",
     "CRITICAL_QUORUM",
@@ -100,6 +102,7 @@ __all__ = [
     "InboxView",
     "Kind",
     "Like",
+    "Pace",
     "Person",
     "Separation",
     "Tally",
@@ -113,11 +116,13 @@ __all__ = [
     "can_reach",
     "clocks",
     "extension_bound",
+    "first_deadline",
     "gathered",
     "is_grave",
     "is_restated",
     "is_retry",
     "patch_between",
+    "percentile",
     "quorum_floor",
     "restate_field",
     "same_json",

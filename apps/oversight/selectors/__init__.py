@@ -25,14 +25,12 @@ from apps.oversight.selectors.eligibility import (
 from apps.oversight.selectors.escalations import (
     INBOX_ORDER,
     Counts,
-    Precedent,
     counts_for,
     decided_for,
     escalation_for,
     escalations_for,
     filtered,
     inbox_for,
-    precedent_for,
     require_visible,
     waiting_count_for,
     winner_for,
@@ -40,6 +38,8 @@ from apps.oversight.selectors.escalations import (
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.fates import condition_of, fates_for
 from apps.oversight.selectors.groups import likes_for
+from apps.oversight.selectors.pace import pace_for
+from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.preferences import saved_views_for
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
@@ -72,6 +72,7 @@ __all__ = [
     "likes_for",
     "masked",
     "menu_counts_for",
+    "pace_for",
     "precedent_for",
     "require_visible",
     "row_for",

@@ -1,7 +1,7 @@
 """The inbox, one item, what was decided, what was decided before."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -15,19 +15,15 @@ from apps.core.rules import Risk
 from apps.oversight.models import Delegation, Escalation, EscalationGroup, Snooze, Vote
 from apps.oversight.rules import (
     COUNT_CAP,
-    DECIDED,
     OUTCOME,
     EscalationState,
     InboxView,
-    Kind,
-    patch_between,
 )
 from apps.oversight.selectors.eligibility import DECIDE, VIEW, standing_for
 
 PENDING = EscalationState.PENDING
 INBOX_ORDER = ("due_at", "id")
 MENU_CAP = 100
-PRECEDENTS = 20
 ENDING = re.compile(r"[0-9A-Fa-f-]{4,36}")
 """What may be the end of an id."""
 
@@ -204,48 +200,9 @@ def counts_for(actor: User, *, cap: int = COUNT_CAP) -> Counts:
     return Counts(len(found), sum(risk in {Risk.HIGH, Risk.CRITICAL} for risk in found), is_capped=len(risks) > cap)
 
 
-@dataclass(frozen=True, slots=True)
-class Precedent:
-    """What was decided on the same agent and operation before; ``differs`` is the patch from the last approved one."""
-
-    approved: int = 0
-    edited: int = 0
-    rejected: int = 0
-    changes_requested: int = 0
-    last: list[Escalation] = field(default_factory=list)
-    differs: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        """How many were looked at."""
-        return self.approved + self.rejected + self.changes_requested
-
-
 def waiting_count_for(actor: User) -> int:
     """How many items ``actor`` may decide now, for the menu; stops counting at 100."""
     return counts_for(actor, cap=MENU_CAP).mine
-
-
-def precedent_for(actor: User, item: Escalation) -> Precedent:
-    """The last twenty decisions on actions like this one that ``actor`` may see. One query."""
-    if item.action is None:
-        return Precedent()
-    rows = visible(actor, VIEW, Escalation.objects.select_related("action", "decided_by")).filter(
-        kind=Kind.ACTION, agent=item.agent_id, action__operation=item.action.operation, state__in=sorted(DECIDED)
-    )
-    last = list(rows.exclude(pk=item.pk).order_by("-id")[:PRECEDENTS])
-    states = [row.state for row in last]
-    approved = next((row for row in last if row.state == EscalationState.APPROVED and row.action), None)
-    return Precedent(
-        approved=states.count(EscalationState.APPROVED),
-        edited=sum(row.edited for row in last),
-        rejected=states.count(EscalationState.REJECTED),
-        changes_requested=states.count(EscalationState.CHANGES_REQUESTED),
-        last=last[:5],
-        differs=patch_between(approved.action.parameters, item.action.parameters)
-        if approved and approved.action
-        else [],
-    )
 
 
 def winner_for(actor: User, item: Escalation) -> dict[str, Any] | None:

@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Max, Q, QuerySet
-
-from apps.agents.models import Action
-from apps.agents.rules import ActionState, EffectClass
+from apps.agents.rules import EffectClass
 from apps.connectors.models import Operation
 from apps.connectors.rules import money_text
 from apps.core.differences import flattened
@@ -16,10 +13,20 @@ from apps.oversight.models import Escalation, EscalationGroup, Vote
 from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
 from apps.oversight.selectors.eligibility import Standing, eligible_for, standing_for
-from apps.oversight.selectors.escalations import Counts, Precedent, counts_for, precedent_for
+from apps.oversight.selectors.escalations import Counts, counts_for
 from apps.oversight.selectors.evidence import Piece, evidence_for
+from apps.oversight.selectors.factors import (
+    Cost,
+    Ground,
+    History,
+    WayBack,
+    cost_for,
+    grounds_for,
+    history_of,
+    way_back_of,
+)
+from apps.oversight.selectors.precedent import Precedent, precedent_for
 
-LOOKED_AT = 500
 MENU_CAP = 1_000
 NAMES_SHOWN = 6
 
@@ -39,19 +46,6 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """What the same agent did with the same operation among its last 500 actions."""
-
-    total: int = 0
-    same_target: int = 0
-    most_minor: int | None = None
-
-    def times_the_most(self, amount_minor: int | None) -> float | None:
-        """How many times the largest amount so far; None without amounts."""
-        return amount_minor / self.most_minor if amount_minor and self.most_minor else None
-
-
-@dataclass(frozen=True, slots=True)
 class Sheet:
     """One item, ready to be shown to one person. ``allowed`` as in the API; ``why_not`` says why it is empty."""
 
@@ -67,6 +61,10 @@ class Sheet:
     story: list[dict[str, Any]]
     comments: list[dict[str, Any]]
     evidence: list[Piece]
+    grounds: list[Ground]
+    votes: list[Vote]
+    way_back: WayBack | None
+    cost: Cost
     before: Any = None
     before_label: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -102,14 +100,14 @@ class Sheet:
         return [rule for rule in self.item.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
 
     @property
-    def other_rules(self) -> list[dict[str, Any]]:
-        """The other matches."""
-        return [rule for rule in self.item.verdict.get("rules", []) if rule.get("effect") != "require_approval"]
+    def against(self) -> list[Vote]:
+        """The votes that are no approval."""
+        return [vote for vote in self.votes if vote.verdict != VoteVerdict.APPROVE]
 
     @property
-    def times_the_most(self) -> float | None:
-        """How many times the agent's largest amount so far this one is."""
-        return self.history.times_the_most(self.item.action.amount_minor) if self.item.action else None
+    def times_the_usual(self) -> float | None:
+        """How many times the 95th percentile of the agent's amounts this one is."""
+        return self.history.times(self.item.action.amount_minor) if self.item.action else None
 
     @property
     def is_first_for_target(self) -> bool:
@@ -148,10 +146,14 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         hides_votes=hides,
         progress=_progress(actor, item, [] if hides else item.live_votes()),
         precedent=precedent_for(actor, item),
-        history=_history(item),
+        history=history_of(item),
         story=timeline_for(actor, item),
         comments=thread_for(actor, item),
         evidence=evidence_for(actor, item),
+        grounds=grounds_for(actor, item),
+        votes=[vote for vote in item.live_votes() if not hides or vote.voter_id == actor.pk],
+        way_back=way_back_of(operation),
+        cost=cost_for(actor, item, operation),
         before=before,
         before_label=label,
         notes=_notes(item),
@@ -204,20 +206,3 @@ def _progress(actor: User, item: Escalation, votes: list[Vote]) -> list[Progress
 def _of_group(group: EscalationGroup, approvals: list[Vote], standings: Mapping[Any, Standing]) -> list[Vote]:
     """The approvals that count in a group; with one group, all of them."""
     return [vote for vote in approvals if not standings or group.queue_id in standings[vote.pk].queues]
-
-
-def _history(item: Escalation) -> History:
-    action = item.action
-    if action is None or action.agent_id is None:
-        return History()
-    last: QuerySet[Action] = (
-        Action.objects.filter(agent=action.agent_id, operation=action.operation, state=ActionState.SUCCEEDED)
-        .exclude(pk=action.pk)
-        .order_by("-id")
-    )
-    found = Action.objects.filter(pk__in=last.values("pk")[:LOOKED_AT]).aggregate(
-        total=Count("pk"),
-        same_target=Count("pk", filter=Q(target=action.target)),
-        most_minor=Max("amount_minor", filter=Q(currency=action.currency)),
-    )
-    return History(**found)

@@ -1,0 +1,65 @@
+"""What was decided on actions like one: counts, what came of them, and what is different this time."""
+
+from dataclasses import dataclass, field
+
+from apps.core.differences import Difference, differences
+from apps.core.gate import visible
+from apps.core.models import User
+from apps.oversight.models import Escalation
+from apps.oversight.rules import DECIDED, EscalationState, Fate, Kind
+from apps.oversight.selectors.eligibility import VIEW
+from apps.oversight.selectors.fates import fates_for
+
+PRECEDENTS = 20
+LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """The last decisions on the same agent and operation. ``differs``: field by field from the last approved one."""
+
+    approved: int = 0
+    edited: int = 0
+    rejected: int = 0
+    changes_requested: int = 0
+    reversed: int = 0
+    same_target: int = 0
+    last: list[Escalation] = field(default_factory=list)
+    compared: Escalation | None = None
+    differs: list[Difference] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """How many were looked at."""
+        return self.approved + self.rejected + self.changes_requested
+
+
+def precedent_for(actor: User, item: Escalation) -> Precedent:
+    """The last twenty decisions on actions like this one that ``actor`` may see. Two queries."""
+    if item.action is None:
+        return Precedent()
+    rows = visible(actor, VIEW, Escalation.objects.select_related("action", "decided_by")).filter(
+        kind=Kind.ACTION, agent=item.agent_id, action__operation=item.action.operation, state__in=sorted(DECIDED)
+    )
+    last = list(rows.exclude(pk=item.pk).order_by("-id")[:PRECEDENTS])
+    states = [row.state for row in last]
+    approved = next((row for row in last if row.state == EscalationState.APPROVED and row.action), None)
+    fates = fates_for(actor, [row.pk for row in last]) if approved else {}
+    return Precedent(
+        approved=states.count(EscalationState.APPROVED),
+        edited=sum(row.edited for row in last),
+        rejected=states.count(EscalationState.REJECTED),
+        changes_requested=states.count(EscalationState.CHANGES_REQUESTED),
+        reversed=sum(fate in {Fate.REVERSED, Fate.OVERTURNED} for fate in fates.values()),
+        same_target=sum(bool(row.action and row.action.target == item.action.target) for row in last),
+        last=last[:LISTED],
+        compared=approved,
+        differs=_different(approved, item),
+    )
+
+
+def _different(approved: Escalation | None, item: Escalation) -> list[Difference]:
+    if approved is None or approved.action is None or item.action is None:
+        return []
+    rows = differences(approved.action.parameters, item.action.parameters)
+    return [row for row in rows if row.kind != "same"]
