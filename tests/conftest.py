@@ -52,7 +52,9 @@ def copy_database(template: str, name: str) -> None:
 
 
 def _template_name() -> str:
-    files = sorted([*ROOT.glob("apps/*/migrations/*.py"), *ROOT.glob("apps/*/models*"), ROOT / "apps/access/rules.py"])
+    files = sorted(
+        [*ROOT.glob("apps/*/migrations/*.py"), *ROOT.glob("apps/*/models*"), ROOT / "apps/access/rules/permissions.py"]
+    )
     text = b"".join(f"{path}".encode() + (path.read_bytes() if path.is_file() else b"") for path in files)
     return f"acp_template_{hashlib.sha256(text).hexdigest()[:12]}"
 

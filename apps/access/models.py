@@ -1,9 +1,28 @@
-"""Units, roles, grants of roles, queues and people's tokens."""
+"""Units, roles, grants of roles, calendars, queues, absences and people's tokens."""
 
 from django.db import models
 from django.db.models import F, Q
 
+from apps.access.rules import OpenHours, open_hours
 from apps.core.models import ClockTimestamp, Record, User
+
+
+class Calendar(Record):
+    """When somebody is there: a week of local times in a zone, and holidays ``[{date, name}]``."""
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=120)
+    timezone = models.CharField(max_length=60)
+    hours = models.JSONField()
+    holidays = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open_hours(self) -> OpenHours:
+        """Ready for arithmetic."""
+        days = [holiday["date"] for holiday in self.holidays]
+        return open_hours(timezone=self.timezone, hours=self.hours, holidays=days)
 
 
 class BusinessUnit(Record):
@@ -16,7 +35,7 @@ class BusinessUnit(Record):
     parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
     timezone = models.CharField(max_length=60, default="UTC")
     currency = models.CharField(max_length=3, default="EUR")
-    calendar = models.CharField(max_length=63, blank=True)
+    calendar = models.ForeignKey(Calendar, models.PROTECT, null=True, blank=True, related_name="+")
     hourly_rate_minor = models.PositiveIntegerField(default=6000)
 
     class Meta:
@@ -68,7 +87,12 @@ class RoleGrant(Record):
 
 
 class Queue(Record):
-    """Where items wait: the people who hold ``role`` in the queue's unit serve it."""
+    """Where items wait: the people who hold ``role`` in the queue's unit serve it.
+
+    ``sla_s``, ``unseen_after_s`` and the levels' ``after_s`` count open time of the calendar (the queue's, else its
+    unit's, else of the nearest unit above); ``expires_s`` counts elapsed time. ``last_resort``: takes what reached the
+    end of its ladder in this unit and below.
+    """
 
     UNIT = "unit"
 
@@ -78,8 +102,16 @@ class Queue(Record):
     role = models.ForeignKey(Role, models.PROTECT, related_name="queues")
     sla_s = models.PositiveIntegerField(default=3600)
     expires_s = models.PositiveIntegerField(default=86400)
+    unseen_after_s = models.PositiveIntegerField(null=True, blank=True)
     escalation = models.JSONField(default=list)
-    calendar = models.CharField(max_length=63, blank=True)
+    repeat = models.PositiveSmallIntegerField(default=0)
+    last_resort = models.BooleanField(default=False)
+    calendar = models.ForeignKey(Calendar, models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["unit"], condition=Q(last_resort=True), name="queue_one_last_resort")
+        ]
 
     def __str__(self) -> str:
         return self.name

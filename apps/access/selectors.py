@@ -1,11 +1,12 @@
-"""Who may what, where; and who serves a queue."""
+"""Who may what, where; who serves a queue, and when."""
 
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
+from apps.access.rules import OpenHours, Policy
 from apps.core.errors import NotFoundError
 from apps.core.gate import NOWHERE, Scope, holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
@@ -49,7 +50,9 @@ def live_grants() -> Q:
 
 def units_for(actor: User) -> QuerySet[BusinessUnit]:
     """Units in which ``actor`` manages access."""
-    return visible(actor, "access.manage_access", BusinessUnit.objects.select_related("parent")).order_by("slug")
+    return visible(actor, "access.manage_access", BusinessUnit.objects.select_related("parent", "calendar")).order_by(
+        "slug"
+    )
 
 
 def unit_for(actor: User, slug: str, *, perm: str = "access.manage_access") -> BusinessUnit:
@@ -96,7 +99,7 @@ def grant_for(actor: User, grant_id: UUID) -> RoleGrant:
 
 def queues_for(actor: User) -> QuerySet[Queue]:
     """Queues of the units in which ``actor`` manages access, and those that it serves."""
-    rows = Queue.objects.select_related("unit", "role").order_by("slug")
+    rows = Queue.objects.select_related("unit", "role", "calendar").order_by("slug")
     managed = visible(actor, "access.manage_access", Queue.objects.all()).values("pk")
     return rows.filter(Q(pk__in=managed) | Q(pk__in=queues_served_by(actor).values("pk")))
 
@@ -146,3 +149,46 @@ def members_of_queue_for(actor: User | None, queue: Queue) -> QuerySet[User]:
     units = ancestors_for(actor, queue.unit_id)
     grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=units), role=queue.role_id)
     return User.objects.filter(pk__in=grants.values("user"), is_active=True, kind="human").order_by("username")
+
+
+NEAREST_CALENDAR = """
+WITH RECURSIVE up AS (
+    SELECT id, parent_id, calendar_id, 0 AS n FROM access_businessunit WHERE id = %s
+    UNION ALL
+    SELECT b.id, b.parent_id, b.calendar_id, up.n + 1 FROM access_businessunit b JOIN up ON b.id = up.parent_id
+)
+SELECT c.* FROM up JOIN access_calendar c ON c.id = up.calendar_id ORDER BY up.n LIMIT 1
+"""
+NEAREST_LAST_RESORT = """
+WITH RECURSIVE up AS (
+    SELECT id, parent_id, 0 AS n FROM access_businessunit WHERE id = %s
+    UNION ALL SELECT b.id, b.parent_id, up.n + 1 FROM access_businessunit b JOIN up ON b.id = up.parent_id
+)
+SELECT q.* FROM up JOIN access_queue q ON q.unit_id = up.id AND q.last_resort ORDER BY up.n LIMIT 1
+"""
+
+
+def calendars_for(actor: User) -> QuerySet[Calendar]:
+    """All calendars, for those who manage access anywhere."""
+    rows = Calendar.objects.order_by("slug")
+    return rows if holds(actor, "access.manage_access") else rows.none()
+
+
+def open_hours_of(queue: Queue) -> OpenHours | None:
+    """By what ``queue`` counts open time: its calendar, else that of the nearest unit from its own up; None: always."""
+    if queue.calendar_id:
+        return queue.calendar.open_hours() if queue.calendar else None
+    for found in Calendar.objects.raw(NEAREST_CALENDAR, [queue.unit_id]):
+        return found.open_hours()
+    return None
+
+
+def last_resort_of(unit_id: UUID) -> Queue | None:
+    """The queue that takes what nobody took, nearest from this unit up; None where there is none."""
+    return next(iter(Queue.objects.raw(NEAREST_LAST_RESORT, [unit_id])), None)
+
+
+def escalation_policies() -> dict[str, Policy]:
+    """What the queues with levels say, by slug."""
+    rows = Queue.objects.exclude(escalation=[]).values_list("slug", "escalation", "repeat")
+    return {slug: Policy(levels, repeat) for slug, levels, repeat in rows}

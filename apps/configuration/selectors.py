@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
-from apps.access.rules import ADMINISTRATOR
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
+from apps.access.rules import ADMINISTRATOR, WEEKDAYS
 from apps.access.selectors import live_grants
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
@@ -70,8 +70,22 @@ def _slug(row: Any) -> str | None:
     return row.slug if row else None
 
 
+def _calendars() -> Iterator[str]:
+    for calendar in Calendar.objects.order_by("slug"):
+        yield _yaml(
+            {
+                "kind": "Calendar",
+                "slug": calendar.slug,
+                "name": calendar.name,
+                "timezone": calendar.timezone,
+                "hours": {name: calendar.hours[name] for name in WEEKDAYS if name in calendar.hours},
+                "holidays": calendar.holidays,
+            }
+        )
+
+
 def _units() -> Iterator[str]:
-    for unit in BusinessUnit.objects.select_related("parent").order_by("created_at", "slug"):
+    for unit in BusinessUnit.objects.select_related("parent", "calendar").order_by("created_at", "slug"):
         yield _yaml(
             {
                 "kind": "BusinessUnit",
@@ -80,7 +94,7 @@ def _units() -> Iterator[str]:
                 "parent": _slug(unit.parent),
                 "currency": unit.currency,
                 "timezone": unit.timezone,
-                "calendar": unit.calendar,
+                "calendar": _slug(unit.calendar),
                 "hourly_rate_minor": unit.hourly_rate_minor,
             }
         )
@@ -115,7 +129,7 @@ def _users() -> Iterator[str]:
 
 
 def _queues() -> Iterator[str]:
-    for queue in Queue.objects.select_related("unit", "role").order_by("slug"):
+    for queue in Queue.objects.select_related("unit", "role", "calendar").order_by("slug"):
         yield _yaml(
             {
                 "kind": "Queue",
@@ -125,8 +139,11 @@ def _queues() -> Iterator[str]:
                 "role": queue.role.slug,
                 "sla_s": queue.sla_s,
                 "expires_s": queue.expires_s,
+                "unseen_after_s": queue.unseen_after_s,
                 "escalation": queue.escalation,
-                "calendar": queue.calendar,
+                "repeat": queue.repeat or None,
+                "last_resort": queue.last_resort or None,
+                "calendar": _slug(queue.calendar),
             }
         )
 
@@ -275,6 +292,7 @@ def _yaml_number(name: str, value: Any) -> str:
 
 
 EXPORT: Mapping[str, Callable[[], Iterator[str]]] = {
+    "Calendar": _calendars,
     "BusinessUnit": _units,
     "Role": _roles,
     "User": _users,

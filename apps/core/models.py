@@ -1,12 +1,13 @@
 """The user, and what every row has."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractUser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from guardian.models import UserObjectPermissionBase
@@ -21,6 +22,15 @@ class ClockTimestamp(models.Func):
     function = "clock_timestamp"
     template = "%(function)s()"
     output_field = models.DateTimeField()
+
+
+def database_now() -> datetime:
+    """The database's clock, for arithmetic that SQL does not know, such as open hours."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    assert isinstance(now, datetime)
+    return now
 
 
 def choices_of(states: type[StrEnum]) -> list[tuple[str, str]]:

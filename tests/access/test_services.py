@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.access.models import BusinessUnit, PersonalToken, RoleGrant
+from apps.access.models import BusinessUnit, Calendar, PersonalToken, RoleGrant
 from apps.access.services import (
     create_token,
     end_person,
     find_token_holder,
     grant_role,
     revoke_role,
+    save_queue,
     save_role,
     save_unit,
     set_roles,
@@ -20,7 +21,7 @@ from apps.core.errors import InvalidError, NotAllowedError, NotAuthenticatedErro
 from apps.core.gate import holds
 from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
-from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
+from tests.factories.access import grant, make_admin, make_holder, make_queue, make_role, make_unit, make_user
 from tests.factories.agents import make_agent
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +129,40 @@ def test_a_person_who_left_holds_nothing_and_their_token_is_dead():
     assert not holds(person, "kpis.view_kpi")
     with pytest.raises(NotAuthenticatedError):
         find_token_holder(text)
+
+
+def test_a_calendar_by_the_api(client):
+    admin, week = make_admin(), {"mon": ["09:00-17:00"], "tue": []}
+    client.force_login(admin)
+    body = {"slug": "office", "name": "Office", "timezone": "Asia/Kathmandu", "hours": week}
+    made = client.post("/api/v1/calendars/", {**body, "holidays": [{"date": "2027-01-01"}]}, "application/json")
+    assert made.status_code == 201, made.content
+    assert made.json() == {**body, "hours": {"mon": ["09:00-17:00"]}, "holidays": [{"date": "2027-01-01"}]}
+    bad = client.post("/api/v1/calendars/", {**body, "hours": {"mon": ["22:00-06:00"]}}, "application/json")
+    assert (bad.status_code, list(bad.json()["errors"])) == (422, ["hours.mon.0"])
+    assert Calendar.objects.get().hours == {"mon": ["09:00-17:00"]}
+    client.force_login(make_user())
+    assert client.post("/api/v1/calendars/", body, "application/json").status_code == 403
+    assert client.get("/api/v1/calendars/").json()["results"] == []
+
+
+def test_a_queue_s_levels_by_the_api(client):
+    client.force_login(make_admin())
+    queue = make_queue()
+    body = {"slug": "new", "unit": queue.unit.slug, "role": queue.role.slug}
+    levels = [{"after_s": 60, "to": queue.slug}, {"after_s": 60, "to": {"role": queue.role.slug}}]
+    made = client.post("/api/v1/queues/", {**body, "escalation": levels, "repeat": 1}, "application/json")
+    assert made.status_code == 201, made.content
+    assert (made.json()["escalation"], made.json()["repeat"], made.json()["calendar"]) == (levels, 1, None)
+    for wrong in ({"to": "nowhere"}, {"to": {"role": "nobody"}}, {"to": {"user": "nobody"}}, {"to": 5}):
+        refused = client.post("/api/v1/queues/", {**body, "escalation": [{"after_s": 60, **wrong}]}, "application/json")
+        assert (refused.status_code, list(refused.json()["errors"])) == (422, ["escalation.0.to"])
+    assert client.post("/api/v1/queues/", {**body, "calendar": "none"}, "application/json").status_code == 422
+
+
+def test_a_unit_has_one_last_resort():
+    admin, queue = make_admin(), make_queue(last_resort=True)
+    with pytest.raises(InvalidError) as refused:
+        save_queue(admin, slug="second", unit=queue.unit, role=queue.role, last_resort=True)
+    assert list(refused.value.errors) == ["last_resort"]
+    assert save_queue(admin, slug=queue.slug, unit=queue.unit, role=queue.role, last_resort=True)[1] == "changed"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
 from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.configuration.selectors import export_for
@@ -22,7 +22,7 @@ from tests.factories.agents import make_agent
 
 pytestmark = pytest.mark.django_db
 EXAMPLE = (Path(__file__).parent / "documents" / "example.yaml").read_text()
-KINDS = (BusinessUnit, Role, User, Queue, Connector, Operation, Agent, Policy, Workflow, Target, Baseline)
+KINDS = (Calendar, BusinessUnit, Role, User, Queue, Connector, Operation, Agent, Policy, Workflow, Target, Baseline)
 
 
 @pytest.fixture
@@ -311,3 +311,75 @@ class TestWho:
         admin = make_admin()
         apply_texts(admin, texts={"example.yaml": EXAMPLE})
         assert set(Entry.objects.values_list("actor", flat=True)) == {admin.pk}
+
+
+HOURS = """
+kind: Calendar
+slug: office
+timezone: Europe/Berlin
+hours: {mon: ["09:00-12:30", "13:30-17:00"], tue: ["09:00-17:00"]}
+holidays: [2027-01-01, {date: 2026-12-25, name: Christmas}]
+---
+kind: BusinessUnit
+slug: sales
+calendar: office
+---
+kind: Role
+slug: seller
+permissions: [oversight.decide_escalation]
+---
+kind: User
+username: carla
+---
+kind: Queue
+slug: offers
+unit: sales
+role: seller
+calendar: office
+unseen_after_s: 600
+repeat: 2
+escalation:
+  - {after_s: 1800, to: heads}
+  - {after_s: 1800, to: {role: seller}}
+  - {after_s: 1800, to: {user: carla}}
+---
+kind: Queue
+slug: heads
+unit: sales
+role: seller
+last_resort: true
+"""
+
+
+class TestCalendarsAndLadders:
+    def test_they_come_back_as_they_were_and_go_when_nothing_counts_by_them(self, console):
+        apply_documents(console, texts={"hours.yaml": HOURS})
+        calendar, queue = Calendar.objects.get(), Queue.objects.get(slug="offers")
+        assert calendar.holidays == [{"date": "2026-12-25", "name": "Christmas"}, {"date": "2027-01-01"}]
+        assert (queue.calendar, BusinessUnit.objects.get(slug="sales").calendar) == (calendar, calendar)
+        assert (queue.unseen_after_s, queue.repeat, queue.escalation[1]["to"]) == (600, 2, {"role": "seller"})
+        assert Queue.objects.get(slug="heads").last_resort
+        exported = export_for(console)
+        assert set(outcomes(apply_texts(console, texts={"out.yaml": exported})).values()) == {"unchanged"}
+        gone = "kind: Calendar\nslug: office\nstate: absent\n"
+        assert "still in use" in " ".join(troubles(console, gone))
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("Europe/Berlin", "Europe/Nowhere", "hours.yaml:4: timezone: There is no zone"),
+            ("09:00-12:30", "09:00-25:00", "hours.mon[0]"),
+            ("2027-01-01", "2027-02-31", "holidays[0]"),
+            ("{role: seller}", "{role: nobody}", "escalation[1].to.role: There is no Role nobody"),
+            ("{user: carla}", "{user: carla, role: seller}", "escalation[2].to: One of"),
+            ("repeat: 2", "repeat: 11", "repeat: An integer from 0 to 10"),
+            ("calendar: office", "calendar: nowhere", "There is no Calendar nowhere"),
+            ("slug: heads\nunit", "slug: heads2\nunit", "escalation[0].to: There is no Queue heads"),
+        ],
+    )
+    def test_what_does_not_fit_is_said_where(self, console, old, new, said):
+        before = world()
+        with pytest.raises(ConfigurationError) as refused:
+            apply_texts(console, texts={"hours.yaml": HOURS.replace(old, new)})
+        assert said in str(refused.value)
+        assert world() == before

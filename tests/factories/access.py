@@ -3,7 +3,8 @@
 from itertools import count
 from typing import Any
 
-from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
+from apps.access.rules import WEEKDAYS
 from apps.core.models import User
 from apps.core.services import system_user
 
@@ -13,6 +14,21 @@ _n = count(1)
 def make_unit(**fields: Any) -> BusinessUnit:
     number = next(_n)
     return BusinessUnit.objects.create(**{"slug": f"unit{number}", "name": f"Unit {number}", **fields})
+
+
+def make_calendar(**fields: Any) -> Calendar:
+    """Open on every day from 09:00 to 17:00 in Berlin, unless said otherwise."""
+    number = next(_n)
+    week = {day: ["09:00-17:00"] for day in WEEKDAYS}
+    return Calendar.objects.create(
+        **{
+            "slug": f"calendar{number}",
+            "name": f"Calendar {number}",
+            "timezone": "Europe/Berlin",
+            "hours": week,
+            **fields,
+        }
+    )
 
 
 def make_user(**fields: Any) -> User:

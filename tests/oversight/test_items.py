@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from uuid_utils.compat import uuid7
 
+from apps.access.selectors import open_hours_of
 from apps.audit.models import Entry
 from apps.core.errors import InvalidError, UnavailableError
 from apps.core.services import system_user
@@ -16,7 +17,7 @@ from apps.oversight.services import (
     open_unknown_escalation,
 )
 from apps.policies.rules import verdict_of
-from tests.factories.access import make_queue, make_unit
+from tests.factories.access import make_calendar, make_queue, make_unit
 from tests.factories.agents import make_action
 from tests.factories.oversight import make_escalation, make_payment, nothing_happens, say
 
@@ -53,6 +54,38 @@ def test_a_step_s_due_replaces_the_queue_s_and_only_it_brings_an_expiry():
 def test_a_question_expires_with_its_queue_and_an_exception_never():
     assert make_escalation(kind="question", task_id=uuid7()).expires_at is not None
     assert make_escalation(kind="exception", options=["retry", "fail"]).expires_at is None
+
+
+def test_the_sla_counts_open_time_and_the_expiry_elapsed_time():
+    calendar = make_calendar()
+    queue = make_queue(calendar=calendar, sla_s=7 * 3600)
+    item = make_escalation(queue=queue, expires_s=3 * 86_400)
+    hours = calendar.open_hours()
+    assert near(hours.between(item.created_at, item.due_at), 7 * 3600)
+    assert near(after(item, "expires_at"), 3 * 86_400)
+
+
+def test_the_calendar_of_the_nearest_unit_counts_where_the_queue_names_none():
+    group, team = make_calendar(hours={"mon": ["09:00-10:00"]}), make_calendar()
+    above = make_unit(calendar=group)
+    unit = make_unit(parent=make_unit(parent=above, calendar=team))
+    assert open_hours_of(make_queue(unit=unit)) == team.open_hours()
+    assert open_hours_of(make_queue(unit=above)) == group.open_hours()
+    assert open_hours_of(make_queue()) is None
+
+
+def test_the_step_s_days_are_working_days_where_the_queue_has_a_calendar():
+    calendar = make_calendar(hours={"mon": ["09:00-17:00"]})
+    queue = make_queue(calendar=calendar)
+    item = make_escalation(queue=queue, due_s=2 * 86_400, due_unit="d")
+    assert item.due_at == calendar.open_hours().add_days(item.created_at, 2)
+    assert near(after(make_escalation(due_s=2 * 86_400, due_unit="d"), "due_at"), 2 * 86_400)
+
+
+def test_nothing_is_due_after_it_expired():
+    queue = make_queue(calendar=make_calendar(hours={"mon": ["09:00-09:01"]}))
+    item = make_escalation(queue=queue, expires_s=600)
+    assert item.due_at == item.expires_at
 
 
 def test_the_entry_of_a_new_item_names_its_queues_and_no_parameters():

@@ -26,7 +26,6 @@ from apps.oversight.rules import (
     action_digest,
     allowed_verdicts,
     can_reach,
-    clocks,
     is_restated,
     is_retry,
     patch_between,
@@ -284,17 +283,6 @@ def test_nonsense_restates_nothing(said):
 def test_text_is_restated_letter_by_letter_but_for_case():
     assert is_restated("DE44 17", " de44 17 ")
     assert not is_restated("DE44 17", "DE4417")
-
-
-seconds = st.lists(st.integers(60, 10**6), min_size=1, max_size=3)
-
-
-@given(seconds, seconds, st.none() | st.integers(1, 10**6))
-def test_the_strictest_clock_wins(sla, expiry, expires_in):
-    due_s, expires_s = clocks(sla_s=sla, expires_s=expiry, expires_in_s=expires_in)
-    assert expires_s <= min(expiry)
-    assert expires_in is None or expires_s <= expires_in
-    assert due_s <= expires_s
 
 
 @pytest.mark.parametrize("hint", ["never", "after_change", "after:2026-01-01T12:00:00Z"])

@@ -1,5 +1,6 @@
-"""Commands on units, roles, people, queues and tokens."""
+"""Commands on units, roles, people, calendars, queues and tokens."""
 
+from apps.access.services.calendars import save_calendar
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
 from apps.access.services.people import create_token, find_token_holder, revoke_token, save_person
 from apps.access.services.units import require_manager, save_queue, save_role, save_unit
@@ -12,6 +13,7 @@ __all__ = [
     "require_manager",
     "revoke_role",
     "revoke_token",
+    "save_calendar",
     "save_person",
     "save_queue",
     "save_role",

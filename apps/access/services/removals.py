@@ -4,7 +4,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
 from apps.access.rules import ADMINISTRATOR
 from apps.access.selectors import live_grants
 from apps.access.services.units import require_manager
@@ -37,6 +37,13 @@ def remove_queue(actor: User, *, queue: Queue) -> Queue:
     """Remove a queue in which nothing ever waited. Raises ConflictError otherwise."""
     require_manager(actor, queue.unit)
     return _remove(actor, queue)
+
+
+@transaction.atomic
+def remove_calendar(actor: User, *, calendar: Calendar) -> Calendar:
+    """Remove a calendar by which nothing counts. Raises ConflictError that says what still does."""
+    require_manager(actor, None)
+    return _remove(actor, calendar)
 
 
 def _remove[R: Record](actor: User, row: R) -> R:

@@ -6,8 +6,8 @@ from django.db import transaction
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Queue, Role
-from apps.access.rules import is_permission
+from apps.access.models import BusinessUnit, Calendar, Queue, Role
+from apps.access.rules import TargetKind, is_permission, level_errors, target_of
 from apps.access.selectors import ancestors_for
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
@@ -55,7 +55,7 @@ def save_unit(
     parent: BusinessUnit | None = None,
     timezone: str = "UTC",
     currency: str = "EUR",
-    calendar: str = "",
+    calendar: Calendar | None = None,
     hourly_rate_minor: int = 6000,
 ) -> tuple[BusinessUnit, str]:
     """Make or change a unit; the unit and what happened to it. Refuses a parent below itself."""
@@ -101,13 +101,22 @@ def save_queue(
     name: str = "",
     sla_s: int = 3600,
     expires_s: int = 86400,
+    unseen_after_s: int | None = None,
     escalation: list[dict[str, Any]] | None = None,
-    calendar: str = "",
+    repeat: int = 0,
+    last_resort: bool = False,
+    calendar: Calendar | None = None,
 ) -> tuple[Queue, str]:
-    """Make or change a queue."""
+    """Make or change a queue. Levels may name queues that do not exist yet; one that never does is passed over."""
     require_manager(actor, unit)
-    if sla_s < 1 or expires_s < 1:
-        raise InvalidError(errors={"sla_s": [_("Durations are whole seconds from 1.")]})
+    errors = level_errors(escalation or [], repeat=repeat)
+    if sla_s < 1 or expires_s < 1 or unseen_after_s == 0:
+        errors["sla_s"] = [_("Durations are whole seconds from 1.")]
+    if last_resort and (other := Queue.objects.filter(unit=unit, last_resort=True).exclude(slug=slug).first()):
+        errors["last_resort"] = [_("%s is the last resort of this unit already.") % other.slug]
+    errors = errors or _target_errors(escalation or [])
+    if errors:
+        raise InvalidError(errors=errors)
     found = Queue.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit)
@@ -118,7 +127,23 @@ def save_queue(
         "role": role,
         "sla_s": sla_s,
         "expires_s": expires_s,
+        "unseen_after_s": unseen_after_s,
         "escalation": escalation or [],
+        "repeat": repeat,
+        "last_resort": last_resort,
         "calendar": calendar,
     }
     return queue, write_if_changed(actor, queue, is_new=found is None, values=values)
+
+
+def _target_errors(levels: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Roles and people whom no level can reach, by path."""
+    errors: dict[str, list[str]] = {}
+    for place, level in enumerate(levels):
+        target = target_of(level["to"])
+        if target.kind == TargetKind.ROLE and not Role.objects.filter(slug=target.name).exists():
+            errors[f"escalation.{place}.to"] = [_("There is no role %s.") % target.name]
+        people = User.objects.filter(username=target.name, kind="human", is_active=True)
+        if target.kind == TargetKind.USER and not people.exists():
+            errors[f"escalation.{place}.to"] = [_("There is no active person called %s.") % target.name]
+    return errors

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from apps.access.rules import MAX_LEVELS, MAX_REPEAT, WEEKDAYS
 from apps.agents.rules import AgentState, EffectClass
 from apps.configuration.rules.shapes import (
     Day,
@@ -40,7 +41,10 @@ USED = OneOf((ConnectorState.ACTIVE, ConnectorState.DISABLED, ABSENT))
 SECONDS = Whole(1, 10**8)
 
 HELD_ROLE = Keys({"role": Ref("Role")}, {"unit": Maybe(Ref("BusinessUnit")), "until": Maybe(Moment())})
-LEVEL = Keys({"after_s": SECONDS, "to": Ref("Queue")})
+TARGET = Either(Ref("Queue"), Keys({}, {"queue": Ref("Queue"), "role": Ref("Role"), "user": Ref("User")}))
+LEVEL = Keys({"after_s": SECONDS, "to": TARGET})
+SLOTS = ListOf(Text(11, 11))
+HOLIDAY = Either(Day(), Keys({"date": Day()}, {"name": NAME}))
 USABLE = Either(
     Ref("Operation"),
     Keys({"operation": Ref("Operation")}, {"fields": Maybe(ListOf(Text(200, 1))), "until": Maybe(Moment())}),
@@ -57,12 +61,16 @@ VERSION = Keys(
 )
 
 SHAPES: Mapping[str, Keys] = {
+    "Calendar": Keys(
+        {"slug": SLUG, "timezone": Text(60, 1), "hours": Keys({}, dict.fromkeys(WEEKDAYS, SLOTS))},
+        {"name": NAME, "holidays": ListOf(HOLIDAY)},
+    ),
     "BusinessUnit": Keys(
         {"slug": SLUG},
         {
             "name": NAME,
             "parent": Maybe(Ref("BusinessUnit")),
-            "calendar": Text(63),
+            "calendar": Maybe(Ref("Calendar")),
             "currency": Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217"),
             "timezone": Text(60, 1),
             "hourly_rate_minor": Whole(),
@@ -80,7 +88,16 @@ SHAPES: Mapping[str, Keys] = {
     ),
     "Queue": Keys(
         {"slug": SLUG, "unit": Ref("BusinessUnit"), "role": Ref("Role")},
-        {"name": NAME, "sla_s": SECONDS, "expires_s": SECONDS, "escalation": ListOf(LEVEL), "calendar": Text(63)},
+        {
+            "name": NAME,
+            "sla_s": SECONDS,
+            "expires_s": SECONDS,
+            "unseen_after_s": Maybe(SECONDS),
+            "escalation": ListOf(LEVEL, MAX_LEVELS),
+            "repeat": Whole(0, MAX_REPEAT),
+            "last_resort": Truth(),
+            "calendar": Maybe(Ref("Calendar")),
+        },
     ),
     "Connector": Keys(
         {"slug": SLUG, "base_url": Text(500, 1)},
@@ -161,8 +178,8 @@ STATES: Mapping[str, Shape] = {
 LATER: Mapping[str, str] = {"Budget": "Budgets are not supported yet; remove this document."}
 
 ORDER = (
-    "BusinessUnit", "Role", "User", "Queue", "Connector", "Operation", "Agent", "Workflow", "AgentWorkflows", "Policy",
-    "Target", "Baseline",
+    "Calendar", "BusinessUnit", "Role", "User", "Queue", "Connector", "Operation", "Agent", "Workflow",
+    "AgentWorkflows", "Policy", "Target", "Baseline",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 

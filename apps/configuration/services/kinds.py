@@ -8,8 +8,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Role
-from apps.access.services import save_person, save_queue, save_role, save_unit, set_roles
+from apps.access.models import BusinessUnit, Calendar, Role
+from apps.access.services import save_calendar, save_person, save_queue, save_role, save_unit, set_roles
 from apps.agents.models import Agent
 from apps.agents.services import change_state, save_agent, save_version
 from apps.configuration.rules import day_of, moment_of
@@ -26,9 +26,8 @@ from apps.connectors.services import (
     set_secret,
 )
 from apps.core.errors import InvalidError
-from apps.core.models import User
+from apps.core.models import User, database_now
 from apps.kpis.models import Baseline, Target
-from apps.kpis.models.clock import database_now
 from apps.kpis.services.goals import save_baseline, save_target
 from apps.policies.services import apply_policy
 from apps.workflows.models import Workflow
@@ -72,11 +71,35 @@ def reason_of(document: Document) -> str:
     return _("Applied from %s.") % document.file
 
 
+def _calendar(document: Document) -> Calendar | None:
+    slug = document.source.value.get("calendar")
+    return Calendar.objects.get(slug=slug) if slug else None
+
+
+def apply_calendar(actor: User, document: Document) -> str:
+    """Open hours and holidays."""
+    value = document.source.value
+    return save_calendar(
+        actor,
+        slug=document.slug,
+        name=_name(document),
+        timezone=value["timezone"],
+        hours=value["hours"],
+        holidays=value.get("holidays", []),
+    )[1]
+
+
 def apply_unit(actor: User, document: Document) -> str:
     """A business unit."""
-    more = _chosen(document, "calendar", "currency", "timezone", "hourly_rate_minor")
-    parent = _unit(document, "parent")
-    return save_unit(actor, slug=document.slug, name=_name(document), parent=parent, **more)[1]
+    more = _chosen(document, "currency", "timezone", "hourly_rate_minor")
+    return save_unit(
+        actor,
+        slug=document.slug,
+        name=_name(document),
+        parent=_unit(document, "parent"),
+        calendar=_calendar(document),
+        **more,
+    )[1]
 
 
 def apply_role(actor: User, document: Document) -> str:
@@ -115,7 +138,8 @@ def apply_queue(actor: User, document: Document) -> str:
     """A queue."""
     value = document.source.value
     unit, role = BusinessUnit.objects.get(slug=value["unit"]), Role.objects.get(slug=value["role"])
-    more = _chosen(document, "name", "sla_s", "expires_s", "escalation", "calendar")
+    optional = ("name", "sla_s", "expires_s", "unseen_after_s", "escalation", "repeat", "last_resort")
+    more = {**_chosen(document, *optional), "calendar": _calendar(document)}
     return save_queue(actor, slug=document.slug, unit=unit, role=role, **more)[1]
 
 
@@ -272,6 +296,7 @@ def apply_baseline(actor: User, document: Document) -> str:
 
 
 APPLY: Mapping[str, Callable[[User, Document], str]] = {
+    "Calendar": apply_calendar,
     "BusinessUnit": apply_unit,
     "Role": apply_role,
     "User": apply_user,

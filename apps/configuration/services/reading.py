@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Queue, Role
+from apps.access.models import BusinessUnit, Calendar, Queue, Role
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.configuration.rules import ABSENT, KINDS, LATER, Misfit, Path, Reference, look, slug_of
@@ -152,6 +152,7 @@ def _check_circles(reading: Reading) -> None:
 
 
 KNOWN: Mapping[str, Callable[[list[str]], set[str]]] = {
+    "Calendar": lambda slugs: set(Calendar.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "BusinessUnit": lambda slugs: set(BusinessUnit.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "Role": lambda slugs: set(Role.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "User": lambda slugs: set(

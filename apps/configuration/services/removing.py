@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from apps.access.models import BusinessUnit, Queue, Role
+from apps.access.models import BusinessUnit, Calendar, Queue, Role
 from apps.access.services import end_person
-from apps.access.services.removals import remove_queue, remove_role, remove_unit
+from apps.access.services.removals import remove_calendar, remove_queue, remove_role, remove_unit
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.agents.services import change_state
@@ -23,6 +23,11 @@ from apps.workflows.models import Workflow
 from apps.workflows.services.definitions import retire_workflow
 
 REMOVED = "removed"
+
+
+def _calendar(actor: User, document: Document) -> str:
+    found = Calendar.objects.filter(slug=document.slug).first()
+    return _done(found and remove_calendar(actor, calendar=found))
 
 
 def _unit(actor: User, document: Document) -> str:
@@ -102,6 +107,7 @@ def _done(found: object) -> str:
 
 
 REMOVE: Mapping[str, Callable[[User, Document], str]] = {
+    "Calendar": _calendar,
     "BusinessUnit": _unit,
     "Role": _role,
     "User": _user,

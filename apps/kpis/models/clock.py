@@ -1,10 +1,12 @@
 """The one zone in which the organisation reports, and the one currency."""
 
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection
+
+from apps.core.models import database_now
+
+__all__ = ["database_now", "reporting_currency", "reporting_zone"]
 
 
 def reporting_zone() -> ZoneInfo:
@@ -15,12 +17,3 @@ def reporting_zone() -> ZoneInfo:
 def reporting_currency() -> str:
     """The currency of every cost."""
     return str(getattr(settings, "ACP_REPORTING_CURRENCY", "EUR"))
-
-
-def database_now() -> datetime:
-    """The database's clock."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
-    assert isinstance(now, datetime)
-    return now

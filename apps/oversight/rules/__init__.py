@@ -7,7 +7,6 @@ from apps.oversight.rules.answers import (
 from apps.oversight.rules.bindings import (
     RETRY_WORDS,
     action_digest,
-    clocks,
     is_retry,
     patch_between,
     same_json,
@@ -114,7 +113,6 @@ __all__ = [
     "answer_errors",
     "asking_rule",
     "can_reach",
-    "clocks",
     "extension_bound",
     "first_deadline",
     "gathered",

@@ -1,6 +1,6 @@
-"""What a decision is tied to: digests, what was shown, what an edit changed; and the clocks of an item."""
+"""What a decision is tied to: digests, what was shown, what an edit changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -45,12 +45,6 @@ def action_digest(operation: str, parameters: Mapping[str, Any]) -> str:
 def view_hash(shown: Mapping[str, Any]) -> str:
     """The digest of what the page showed; a decision carries it and the record keeps it."""
     return digest_of(shown)
-
-
-def clocks(*, sla_s: Sequence[int], expires_s: Sequence[int], expires_in_s: int | None = None) -> tuple[int, int]:
-    """Seconds to (due, expiry): the strictest of the queues; a rule's ``expires_in`` wins if shorter."""
-    expiry = min([*expires_s, *([expires_in_s] if expires_in_s else [])])
-    return min([*sla_s, expiry]), expiry
 
 
 RETRY_WORDS = ("never", "after_change")

@@ -9,10 +9,12 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from apps.access.models import Queue
+from apps.access.rules import due_after
+from apps.access.selectors import open_hours_of
 from apps.agents.rules import ActionState
 from apps.audit.services import record
 from apps.core.errors import HaltedError
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.services import one_by_one, system_user
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
@@ -67,7 +69,7 @@ def reassign_open(actor: User, *, queue: Queue, reason: str = "overdue", **where
         EscalationGroup.objects.filter(escalation=item).delete()
         EscalationGroup.objects.create(escalation=item, queue=queue, needed=needed)
         changed = {"version": F("version") + 1, "claimed_by": None, "claimed_until": None}
-        due = ClockTimestamp() + timedelta(seconds=queue.sla_s)
+        due = due_after(database_now(), open_hours_of(queue), queue.sla_s)
         Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(due_at=due, **changed)
         payload = {"from": [group.queue.slug for group in was], "queues": [queue.slug], "why": reason}
         record(actor, item, "escalation.reassigned", payload=payload)

@@ -10,13 +10,14 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Queue, Role
-from apps.access.selectors import ancestors_for
+from apps.access.rules import due_after
+from apps.access.selectors import ancestors_for, open_hours_of
 from apps.agents.models import Action, Agent
 from apps.audit.services import record
 from apps.connectors.models import Operation
 from apps.core.errors import InvalidError, UnavailableError
 from apps.core.formats import money
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User, database_now
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import (
@@ -25,7 +26,6 @@ from apps.oversight.rules import (
     Group,
     Kind,
     VoteVerdict,
-    clocks,
     quorum_floor,
     restate_field,
     schema_problem,
@@ -75,6 +75,7 @@ class About(TypedDict, total=False):
     escalate_to: Queue | None
     due_at: datetime | None
     due_s: int | None
+    due_unit: str
     expires_at: datetime | None
     expires_s: int | None
     expires_in_s: int | None
@@ -92,10 +93,11 @@ def open_escalation(
 ) -> Escalation:
     """Put something before people. The same subject again while it waits: the same item, ``attempts`` + 1.
 
-    ``groups``: ``(queue, needed)`` or ``Wanted``. ``due_s`` and ``expires_s`` count from now and replace the queue's
-    clocks (``due_at``, ``expires_at``: instants); only actions and questions expire by the queue's clock, everything
-    else only when told. ``exclude``: the four words of the rules, or usernames. ``escalate_to``: where it goes when
-    overdue. ``schema`` or ``options`` say what an answer may be. Raises InvalidError for a schema nobody can answer.
+    ``groups``: ``(queue, needed)`` or ``Wanted``. ``due_s`` (open time; ``due_unit`` ``d``, ``w``: working days and
+    weeks) and ``expires_s`` count from now and replace the queue's clocks (``due_at``, ``expires_at``: instants); only
+    actions and questions expire by the queue's clock, everything else only when told. ``exclude``: the four words of
+    the rules, or usernames. ``escalate_to``: where it goes when overdue. ``schema`` or ``options`` say what an answer
+    may be. Raises InvalidError for a schema nobody can answer.
     """
     if found := _same(kind, about):
         return _attempted(actor, found)
@@ -165,19 +167,28 @@ COPIED = (
 )
 
 
-def _clocks(kind: str, wanted: Sequence[Wanted], about: About) -> tuple[Any, Any]:
-    """``(due, expiry)`` as instants or as expressions over the database's clock."""
-    queues = [group.queue for group in wanted]
-    due_s, expires_s = clocks(
-        sla_s=[about.get("due_s") or min(queue.sla_s for queue in queues)],
-        expires_s=[about.get("expires_s") or min(queue.expires_s for queue in queues)],
-        expires_in_s=about.get("expires_in_s"),
-    )
-    expires: Any = about.get("expires_at") or ClockTimestamp() + timedelta(seconds=expires_s)
-    if kind not in EXPIRING and not any(about.get(name) for name in ("expires_at", "expires_s", "expires_in_s")):
-        expires = None
-        due_s = about.get("due_s") or min(queue.sla_s for queue in queues)
-    return about.get("due_at") or ClockTimestamp() + timedelta(seconds=due_s), expires
+def _clocks(kind: str, wanted: Sequence[Wanted], about: About) -> tuple[datetime, datetime | None]:
+    """``(due, expiry)``: the SLA in open time of each queue, the earliest counts; the expiry in elapsed time."""
+    now = database_now()
+    expires = _expiry(kind, wanted, about, now)
+    if due := about.get("due_at"):
+        return due, expires
+    dues = [
+        due_after(now, open_hours_of(queue), about.get("due_s") or queue.sla_s, about.get("due_unit", ""))
+        for queue in {group.queue.pk: group.queue for group in wanted}.values()
+    ]
+    return min([*dues, *([expires] if expires else [])]), expires
+
+
+def _expiry(kind: str, wanted: Sequence[Wanted], about: About, now: datetime) -> datetime | None:
+    """The instant told, else the shortest duration of queues, step and rule; None for what ends with its run."""
+    if found := about.get("expires_at"):
+        return found
+    told = [seconds for seconds in (about.get("expires_s"), about.get("expires_in_s")) if seconds]
+    if kind not in EXPIRING and not told:
+        return None
+    queues = [] if about.get("expires_s") else [group.queue.expires_s for group in wanted]
+    return now + timedelta(seconds=min([*told, *queues]))
 
 
 def _schema(kind: str, about: About) -> dict[str, Any] | None:

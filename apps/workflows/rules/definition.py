@@ -55,13 +55,17 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When people must have answered. ``then`` is escalate (the inbox does it), fail or outcome (the planner does)."""
+    """When people must have answered. ``then`` is escalate (the inbox does it), fail or outcome (the planner does).
+
+    ``unit`` is how ``after`` was written: where the queue has a calendar, ``d`` and ``w`` are working days and weeks.
+    """
 
     after_s: int
     then: str = "escalate"
     to: str | None = None
     outcome: str | None = None
     expires_s: int | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,5 +306,6 @@ def _due(raw: Mapping[str, Any] | None) -> Due | None:
     if raw is None:
         return None
     then, outcome = _then(raw)
-    expires = raw.get("expires")
-    return Due(seconds_of(raw["after"]), then, raw.get("to"), outcome, seconds_of(expires) if expires else None)
+    after, expires = raw["after"], raw.get("expires")
+    expires_s = seconds_of(expires) if expires else None
+    return Due(seconds_of(after), then, raw.get("to"), outcome, expires_s, unit=after[-1])

@@ -54,6 +54,7 @@ def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, queue: Queue) -
         risk=step.risk or spot.definition.risk,
         exclude=command.exclude,
         due_s=step.due.after_s,
+        due_unit=step.due.unit,
         expires_s=step.due.expires_s,
         escalate_to=queue_of(step.due.to) if escalates else None,
         supersedes=before,

@@ -1,4 +1,4 @@
-"""Endpoints of units, roles, people, their tokens, and queues."""
+"""Endpoints of units, roles, people and their tokens."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.access.api.named import calendar_named, role_named, unit_named
 from apps.access.authentication import PersonalTokenAuthentication
-from apps.access.models import BusinessUnit, Queue, Role, RoleGrant
-from apps.access.selectors import live_grants, people_for, queues_for, roles_for, unit_for, units_for
-from apps.access.services import save_person, save_queue, save_role, save_unit, set_roles
-from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, page_of
-from apps.core.errors import InvalidError, NotFoundError
+from apps.access.models import BusinessUnit, Role, RoleGrant
+from apps.access.selectors import live_grants, people_for, roles_for, units_for
+from apps.access.services import save_person, save_role, save_unit, set_roles
+from apps.core.api import PlaneView, StrictSerializer, Text, page_of
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
 
@@ -39,6 +39,7 @@ class UnitBody(StrictSerializer):
     )
     timezone = Text(max_length=60, required=False)
     currency = Text(max_length=3, min_length=3, required=False)
+    calendar = Text(max_length=63, required=False, allow_null=True)
 
 
 class RoleBody(StrictSerializer):
@@ -66,27 +67,12 @@ class PersonBody(StrictSerializer):
     roles = HeldRole(many=True, required=False)
 
 
-class QueueBody(StrictSerializer):
-    """A queue."""
-
-    slug = serializers.SlugField(max_length=63)
-    name = Text(max_length=120, required=False)
-    unit = Text(max_length=63)
-    role = Text(max_length=63)
-    sla_s = StrictInteger(min_value=1, max_value=10**8, required=False)
-    expires_s = StrictInteger(min_value=1, max_value=10**8, required=False)
-
-
 class UnitSerializer(UnitBody):
     """A business unit."""
 
 
 class RoleSerializer(RoleBody):
     """A role."""
-
-
-class QueueSerializer(QueueBody):
-    """A queue."""
 
 
 class PersonSerializer(PersonBody):
@@ -116,13 +102,6 @@ class PersonPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
-class QueuePage(serializers.Serializer[Any]):
-    """A page of queues."""
-
-    results = QueueSerializer(many=True)
-    next = serializers.CharField(allow_null=True)
-
-
 def unit_json(unit: BusinessUnit) -> dict[str, Any]:
     """The unit as ``UnitSerializer`` describes it."""
     return {
@@ -131,24 +110,13 @@ def unit_json(unit: BusinessUnit) -> dict[str, Any]:
         "parent": unit.parent.slug if unit.parent else None,
         "timezone": unit.timezone,
         "currency": unit.currency,
+        "calendar": unit.calendar.slug if unit.calendar else None,
     }
 
 
 def role_json(role: Role) -> dict[str, Any]:
     """The role as ``RoleSerializer`` describes it."""
     return {"slug": role.slug, "name": role.name, "permissions": role.permissions}
-
-
-def queue_json(queue: Queue) -> dict[str, Any]:
-    """The queue as ``QueueSerializer`` describes it."""
-    return {
-        "slug": queue.slug,
-        "name": queue.name,
-        "unit": queue.unit.slug,
-        "role": queue.role.slug,
-        "sla_s": queue.sla_s,
-        "expires_s": queue.expires_s,
-    }
 
 
 def person_json(person: User) -> dict[str, Any]:
@@ -164,21 +132,6 @@ def person_json(person: User) -> dict[str, Any]:
             for grant in held
         ],
     }
-
-
-def _role(slug: str) -> Role:
-    if found := Role.objects.filter(slug=slug).first():
-        return found
-    raise InvalidError(errors={"role": [f"There is no role {slug}."]})
-
-
-def _unit(actor: User, slug: str | None, field: str = "unit") -> BusinessUnit | None:
-    if slug is None:
-        return None
-    try:
-        return unit_for(actor, slug)
-    except NotFoundError as error:
-        raise InvalidError(errors={field: [f"There is no unit {slug}."]}) from error
 
 
 class Units(PlaneView):
@@ -197,8 +150,9 @@ class Units(PlaneView):
         body = self.body(UnitBody)
 
         def answer() -> tuple[int, Any]:
-            parent = _unit(self.actor, body.pop("parent", None), "parent")
-            unit, outcome = save_unit(self.actor, **body, parent=parent)
+            parent = unit_named(self.actor, body.pop("parent", None), "parent")
+            calendar = calendar_named(body.pop("calendar", None))
+            unit, outcome = save_unit(self.actor, **body, parent=parent, calendar=calendar)
             return (201 if outcome == "created" else 200), unit_json(unit)
 
         return self.once(answer)
@@ -248,34 +202,10 @@ class People(PlaneView):
             person, outcome = save_person(self.actor, **body)
             if roles is not None:
                 wanted = [
-                    (_role(held["role"]), _unit(self.actor, held.get("unit")), held.get("until")) for held in roles
+                    (role_named(held["role"]), unit_named(self.actor, held.get("unit")), held.get("until"))
+                    for held in roles
                 ]
                 set_roles(self.actor, user=person, wanted=wanted)
             return (201 if outcome == "created" else 200), person_json(person)
-
-        return self.once(answer)
-
-
-class Queues(PlaneView):
-    """``/queues/``."""
-
-    @extend_schema(operation_id="list_queues", responses={200: QueuePage, **PROBLEMS})
-    def get(self, request: Request) -> Response:
-        """Queues in your units."""
-        return page_of(request, queues_for(self.actor), queue_json, order=("slug",))
-
-    @extend_schema(
-        operation_id="save_queue", request=QueueBody, responses={200: QueueSerializer, 201: QueueSerializer, **PROBLEMS}
-    )
-    def post(self, request: Request) -> Response:
-        """Make a queue, or make the one with this slug as the body says."""
-        body = self.body(QueueBody)
-
-        def answer() -> tuple[int, Any]:
-            unit = _unit(self.actor, body.pop("unit"))
-            assert unit is not None, "the field is required"
-            role = _role(body.pop("role"))
-            queue, outcome = save_queue(self.actor, **body, unit=unit, role=role)
-            return (201 if outcome == "created" else 200), queue_json(queue)
 
         return self.once(answer)
