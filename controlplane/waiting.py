@@ -22,8 +22,8 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from apps.core.api import MAX_WAIT_S
 from apps.core.queue import LIVE_CHANNEL
+from apps.core.rules import MAX_WAIT_S
 from controlplane.bodies import relay
 
 log = structlog.get_logger(__name__)

@@ -24,12 +24,11 @@ from rest_framework.views import APIView
 
 from apps.core import errors
 from apps.core.models import User
-from apps.core.rules import digest_of
+from apps.core.rules import MAX_WAIT_S, digest_of
 from apps.core.services import answer_once
 
 MAX_KEY = 200
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
-MAX_WAIT_S = 30
 PROBLEM = "application/problem+json"
 
 

@@ -13,6 +13,8 @@ import rfc8785
 type Moves = Mapping[str, frozenset[str]]
 """From each state, the states a row may move to."""
 
+MAX_WAIT_S = 30
+"""How long a request that waits is held at most. Here, because who holds it asks before Django is set up."""
 MAX_DEPTH = 64
 MAX_INTEGER = 2**53 - 1
 MAX_COST_MINOR = 10**9
