@@ -18,6 +18,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "forgotten": (15, "apps.workflows.tasks.runs.raise_forgotten"),
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
     "stumbles": (600, "apps.audit.tasks.retry_stumbles"),
+    "changed": (60, "apps.oversight.tasks.sweep_changed"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
 }

@@ -20,6 +20,22 @@ from apps.connectors.rules import (
     Idempotency,
 )
 from apps.core.models import ClockTimestamp, ObjectGrant, Record, Stateful, User, choices_of
+from apps.core.rules import digest_of
+
+OPERATION_JUDGED = (
+    "method",
+    "path",
+    "parameters",
+    "effect",
+    "execution",
+    "amount",
+    "target",
+    "consequence",
+    "idempotency",
+    "compensation",
+)
+CONNECTOR_JUDGED = ("slug", "adapter", "base_url", "allow_internal", "auth")
+"""What a verdict and a person rely on. Names, time limits and fees may change, and a secret rotates, meanwhile."""
 
 
 class Connector(Stateful):
@@ -100,6 +116,12 @@ class Operation(Stateful):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def definition_digest(self) -> str:
+        """What would be called, how and where: the action that was judged keeps it, and nothing else runs for it."""
+        system = {name: getattr(self.connector, name) for name in CONNECTOR_JUDGED}
+        return digest_of({name: getattr(self, name) for name in OPERATION_JUDGED} | {"connector": system})
 
 
 class OperationPermission(ObjectGrant):

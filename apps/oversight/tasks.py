@@ -31,6 +31,17 @@ def cancel_items_of_agent(entry: Entry) -> None:
 
 
 @reaction
+def end_what_changed(entry: Entry) -> None:
+    """An operation, its connector or an agent's version is not what it was: nobody approves what would run now."""
+    services.invalidate_changed()
+
+
+def sweep_changed() -> int:
+    """Each minute: the same, for what was asked for in the moment of the change; how many."""
+    return services.invalidate_changed()
+
+
+@reaction
 def void_votes_of_person(entry: Entry) -> None:
     """A role was taken away, or a person left: votes that rested on it are void."""
     username = entry.payload.get("user")

@@ -234,6 +234,7 @@ class TestParameters:
             {"type": "object", "properties": 5},
             {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1/x"}}},
             {"type": "object", "properties": {"a": {"type": "txt"}}},
+            {"type": "object", "properties": {"a": {"maximum": 2**60}}},
         ],
     )
     def test_a_schema_is_checked_and_fetches_nothing(self, schema):

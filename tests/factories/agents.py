@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from apps.agents.models import Action, Agent, AgentCredential, AgentVersion
+from apps.connectors.models import Operation
 from apps.core.keys import make_key
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import digest_of
@@ -56,8 +57,9 @@ def make_key_for(agent: Agent, **fields: Any) -> str:
 
 
 def make_action(**fields: Any) -> Action:
-    """A proposed action."""
+    """A proposed action, judged on its operation as it is now."""
     agent = fields.pop("agent", None) or make_agent()
+    operation = Operation.objects.select_related("connector").filter(slug=fields.get("operation", "bank.pay")).first()
     parameters = fields.pop("parameters", {"amount_minor": 5000, "currency": "EUR"})
     return Action.objects.create(
         **{
@@ -70,6 +72,7 @@ def make_action(**fields: Any) -> Action:
             "effect": "write",
             "parameters": parameters,
             "digest": digest_of(parameters),
+            "definition_digest": operation.definition_digest if operation else "",
             **fields,
         }
     )

@@ -222,12 +222,11 @@ def test_a_person_who_lost_the_right_is_asked_for_no_longer(system):
 def test_what_an_operation_became_after_the_approval_does_not_run(system):
     desk = make_desk(system.url)
     desk.ask(250_000)
-    item = the_item()
+    approve(desk, the_item())
     old = desk.operation
     save_operation(
         system_user("console"), slug=old.slug, connector=old.connector, spec=replace(spec_of(old), path="/refunds")
     )
-    approve(desk, item)
     work()
     found = the_action()
     assert (found.state, found.error["code"]) == ("failed", "operation_changed")

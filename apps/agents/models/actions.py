@@ -14,7 +14,11 @@ from apps.core.models import Stateful, User, choices_of
 
 
 class Action(Stateful):
-    """What was asked, by whom, what policy said, and what came of it. Higher floors are named by plain values."""
+    """What was asked, by whom, what policy said, and what came of it. Higher floors are named by plain values.
+
+    ``digest``: the operation's name and the parameters. ``definition_digest``: what that operation was when the rules
+    judged it; anything else by that name does not run.
+    """
 
     MOVES = ACTION_MOVES
     UNIT = "unit"
@@ -32,6 +36,7 @@ class Action(Stateful):
     execution = models.CharField(max_length=5, choices=choices_of(Execution), default=Execution.PLANE)
     parameters = models.JSONField(default=dict)
     digest = models.CharField(max_length=71)
+    definition_digest = models.CharField(max_length=71, blank=True)
     amount_minor = models.BigIntegerField(null=True)
     currency = models.CharField(max_length=3, blank=True)
     target = models.CharField(max_length=300, blank=True)

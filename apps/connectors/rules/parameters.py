@@ -12,7 +12,7 @@ from jsonschema.exceptions import SchemaError
 from referencing import Registry
 
 from apps.connectors.rules.egress import climbs
-from apps.core.rules import ValueProblem
+from apps.core.rules import ValueProblem, canonical_json
 
 IN_PATH = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -77,6 +77,10 @@ def schema_problem(schema: object) -> str:
         return "Parameters are described by a JSON Schema of type object."
     if any(not str(ref).startswith("#") for ref in _refs(schema)):
         return "A $ref must stay inside the schema."
+    try:
+        canonical_json(schema)
+    except ValueProblem as problem:
+        return str(problem)
     try:
         Draft202012Validator.check_schema(dict(schema))
     except SchemaError as error:

@@ -17,6 +17,7 @@ from apps.connectors.services.effects import (
     prepare_effect,
     reconcile_effect,
     recover_effect,
+    refuse_changed,
     require_permission,
     settle_effect,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "probe_connector",
     "reconcile_effect",
     "recover_effect",
+    "refuse_changed",
     "require_permission",
     "revoke_operation",
     "save_connector",

@@ -15,7 +15,6 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
-from apps.audit.models import Entry
 from apps.audit.services import advance, record
 from apps.connectors.adapters.http import send
 from apps.connectors.models import Effect, Operation
@@ -37,11 +36,6 @@ from apps.core.rules import ValueProblem, digest_of
 
 LEASE_MARGIN_S = 30
 """How long beyond its own timeout a call may be under way before it counts as lost."""
-
-RELIED_ON = frozenset(
-    {"method", "path", "parameters", "effect", "amount", "target", "consequence", "idempotency", "execution"}
-)
-"""What of an operation a verdict and a person rely on."""
 
 DUE = """
 SELECT e.id, e.action_id, e.state FROM connectors_effect e JOIN agents_action a ON a.id = e.action_id
@@ -106,13 +100,14 @@ def prepare_effect(actor: User, *, action: Action, idempotency_key: str = "") ->
 def claim_effect(actor: User, *, action: Action) -> Effect:
     """Take the prepared (or repeatable and due) effect of an action under a lease. Call inside the claim's transaction.
 
-    Raises NotAllowedError when the principal may no longer use the operation with these parameters, ConflictError when
-    somebody else has it or it is not due.
+    Raises NotAllowedError when the principal may no longer use the operation with these parameters or it is not the
+    one that was judged, ConflictError when somebody else has it or it is not due.
     """
     effect = _effects().filter(action=action).first()
     if effect is None:
         raise NotFoundError
     require_permission(action)
+    refuse_changed(action, effect.operation)  # the very rows that the call is made of
     is_repeat = effect.state == EffectState.UNKNOWN
     is_due = Q(retry_at__lte=ClockTimestamp())
     return advance(
@@ -128,30 +123,24 @@ def claim_effect(actor: User, *, action: Action) -> Effect:
     )
 
 
-def require_permission(action: Action) -> None:
-    """Raise NotAllowedError unless the action's principal, and the person it acts for, may use the operation now."""
+def require_permission(action: Action) -> Operation:
+    """The operation. Raises NotAllowedError unless the action's principal, and whom it acts for, may use it now."""
     try:
         permitted = permitted_operation_for(action.principal, action.operation)
     except NotFoundError as error:
         raise NotAllowedError(_("The permission to use this operation is gone."), why="permission") from error
     if refused_paths(action.parameters, permitted.fields, permitted.operation.path):
         raise NotAllowedError(_("The permission no longer covers these parameters."), why="fields")
-    if _has_changed(permitted.operation, action):
-        raise NotAllowedError(_("The operation is not the one that was judged any more."), why="operation_changed")
     person = action.on_behalf_of
     if person is not None and not holds(person, "connectors.use_operation", permitted.operation):
         raise NotAllowedError(_("%s may no longer use this operation.") % person.username, why="permission")
+    return permitted.operation
 
 
-def _has_changed(operation: Operation, action: Action) -> bool:
-    """Whether anything that a verdict or a person relied on was changed since the action was asked for."""
-    changed = Entry.objects.filter(
-        subject_kind="operation",
-        subject_id=operation.pk,
-        name="operation.changed",
-        occurred_at__gt=action.created_at,
-    )
-    return any(RELIED_ON & set(payload) for payload in changed.values_list("payload", flat=True))
+def refuse_changed(action: Action, operation: Operation) -> None:
+    """Raise NotAllowedError unless ``operation``, its connector with it, is what it was when the action was judged."""
+    if operation.definition_digest != action.definition_digest:
+        raise NotAllowedError(_("The operation is not the one that was judged any more."), why="operation_changed")
 
 
 def dispatch_effect(actor: User, *, effect: Effect) -> CallResult:

@@ -38,6 +38,7 @@ from apps.oversight.selectors.escalations import (
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.fates import condition_of, fates_for
 from apps.oversight.selectors.groups import likes_for
+from apps.oversight.selectors.judged import changed_since_judged
 from apps.oversight.selectors.pace import pace_for
 from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.preferences import saved_views_for
@@ -54,6 +55,7 @@ __all__ = [
     "Standing",
     "allowed_for",
     "asked_digest_of_action",
+    "changed_since_judged",
     "condition_of",
     "counts_for",
     "decided_for",

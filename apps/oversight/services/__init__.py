@@ -27,7 +27,7 @@ from apps.oversight.services.items import (
     open_unknown_escalation,
 )
 from apps.oversight.services.preferences import delete_view, save_view
-from apps.oversight.services.reweighing import reweigh_pending
+from apps.oversight.services.reweighing import invalidate_changed, reweigh_pending
 from apps.oversight.services.seen import view_evidence
 from apps.oversight.services.timing import extend_escalation, snooze_escalation
 from apps.oversight.services.votes import cast_vote, withdraw_vote
@@ -50,6 +50,7 @@ __all__ = [
     "expire_grants",
     "extend_escalation",
     "freeze_clocks",
+    "invalidate_changed",
     "mark_overdue",
     "open_action_escalation",
     "open_escalation",

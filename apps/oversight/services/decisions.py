@@ -19,7 +19,7 @@ from apps.core.services import one_by_one, system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Ballot, EscalationState, Kind, tally
-from apps.oversight.selectors import require_visible, standing_for, winner_for
+from apps.oversight.selectors import changed_since_judged, require_visible, standing_for, winner_for
 from apps.oversight.services.grants import release_grant
 
 BATCH = 500
@@ -78,6 +78,12 @@ def refuse_late(item: Escalation) -> None:
         raise ConflictError(_("It has expired; nothing will run."), code="expired")
     if item.kind == Kind.ACTION and item.agent and item.agent.state == AgentState.RETIRED:
         raise ConflictError(_("The agent is retired; nothing will run."), code="cancelled")
+
+
+def refuse_changed(item: Escalation) -> None:
+    """Raise ConflictError ``invalidated`` where what people were asked is not what would run any more."""
+    if item.kind == Kind.ACTION and item.action and (why := changed_since_judged(item.action)):
+        raise ConflictError(_("What was judged has changed; nothing will run."), code="invalidated", why=why)
 
 
 def require_item_running(item: Escalation) -> None:
@@ -271,7 +277,8 @@ def _release(plane: User, escalation_id: UUID) -> int:
         return 0
     try:
         require_item_running(item)
-    except HaltedError:
+        refuse_changed(item)  # it is ended by what changed it
+    except (HaltedError, ConflictError):
         return 0
     ballots = count_live(plane, item)
     groups = [group.as_rule() for group in item.group_list()]

@@ -1,10 +1,10 @@
-"""A policy was published while people decide: what waits is judged again, and nothing is ever loosened by itself."""
+"""What changes while people decide: a published policy judges again and never loosens, a changed operation ends."""
 
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
@@ -12,11 +12,13 @@ from apps.audit.services import advance, record
 from apps.connectors.selectors import permitted_operation_for
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import ClockTimestamp, User
-from apps.core.services import system_user
+from apps.core.services import one_by_one, system_user
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, Kind
+from apps.oversight.selectors import changed_since_judged
 from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
 from apps.oversight.services.edits import facts_of, joined_demands
+from apps.oversight.services.endings import OPEN
 from apps.policies.rules import Effect, Verdict, is_stricter, verdict_of
 from apps.policies.selectors import release_number
 from apps.policies.services import evaluate_action
@@ -59,18 +61,43 @@ def _reweigh(plane: User, escalation_id: UUID, number: int) -> int:
     return 1
 
 
+def invalidate_changed() -> int:
+    """End what waits for people whose operation, connector or agent's version is not the one judged; how many.
+
+    Follows such a change at once. The clock asks too: an action may be written down while the change commits.
+    """
+    waiting = Escalation.objects.filter(state__in=OPEN, kind=Kind.ACTION)
+    judged = ("operation", "definition_digest", "version")
+    kinds = Action.objects.filter(escalations__in=waiting).select_related("version").order_by(*judged).distinct(*judged)
+    changed = Q(pk__in=[])
+    for one in kinds:
+        if changed_since_judged(one):
+            changed |= Q(**{f"action__{name}": getattr(one, name) for name in judged})
+    plane = system_user("plane")
+    ids = waiting.filter(changed).order_by("id").values_list("pk", flat=True)
+    return one_by_one(lambda pk: _end_changed(plane, pk), ids)
+
+
+@transaction.atomic
+def _end_changed(plane: User, escalation_id: UUID) -> int:
+    item = lock_item(escalation_id)
+    if item.state not in OPEN or item.action is None or not (why := changed_since_judged(item.action)):
+        return 0
+    _invalidate(plane, item, item.action, why=why)
+    return 1
+
+
 def _invalidate(plane: User, item: Escalation, action: Action, *, why: str, verdict: Verdict | None = None) -> None:
     """Nobody can approve this any more: the item and its action end, with the reason."""
     void_votes(plane, item, why="invalidated")
     payload = {**ending_payload(item, EscalationState.INVALIDATED), "why": why}
-    unclaimed = {"claimed_by": None, "claimed_until": None}
-    advance(
-        plane, item, EscalationState.INVALIDATED, payload=payload, ended_at=ClockTimestamp(), reason=why, **unclaimed
-    )
+    unsaid = dict.fromkeys(("claimed_by", "claimed_until", "decided_by", "decided_at", "releases_at"))
+    advance(plane, item, EscalationState.INVALIDATED, payload=payload, ended_at=ClockTimestamp(), reason=why, **unsaid)
     close_groups(item)
     judged: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release} if verdict else {}
     told = {"escalation": item.pk, "why": why}
-    advance(plane, action, ActionState.DENIED, payload=told, finished_at=ClockTimestamp(), **judged)
+    error = {"code": why, "message": ""}
+    advance(plane, action, ActionState.DENIED, payload=told, error=error, finished_at=ClockTimestamp(), **judged)
 
 
 def _tighten(plane: User, item: Escalation, action: Action, verdict: Verdict) -> None:

@@ -35,6 +35,7 @@ from apps.oversight.services.decisions import (
     Decision,
     decide,
     lock_item,
+    refuse_changed,
     refuse_ended,
     refuse_late,
     require_item_running,
@@ -94,6 +95,7 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     refuse_ended(actor, item)
     require_item_running(item)
     refuse_late(item)
+    refuse_changed(item)
     standing = standing_for(actor)
     _require_eligible(standing, item)
     earlier = item.live_votes()

@@ -316,10 +316,17 @@ class ActionConsume(PlaneView):
             taken = consume_action(self.actor, action=action, digest=digest)
             if taken.state == ActionState.EXECUTING:
                 return 200, action_json(self.actor, taken)
-            stricter = ConflictError("The rules became stricter; it may not run as it was allowed.", state=taken.state)
-            return stricter.status, problem_of(stricter, getattr(request, "request_id", ""))
+            refusal = _not_taken(taken)
+            return refusal.status, problem_of(refusal, getattr(request, "request_id", ""))
 
         return self.once(answer)
+
+
+def _not_taken(action: Action) -> ConflictError:
+    """Why a grant was not claimed, where finding out changed the action."""
+    if action.state == ActionState.FAILED and action.error:
+        return ConflictError(action.error["message"], code="invalidated", why=action.error["code"], state=action.state)
+    return ConflictError("The rules became stricter; it may not run as it was allowed.", state=action.state)
 
 
 class ActionOutcome(PlaneView):

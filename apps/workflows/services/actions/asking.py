@@ -182,6 +182,7 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed) -> Action:
         effect=operation.effect,
         parameters=ask.parameters,
         digest=weighed.digest,
+        definition_digest=operation.definition_digest,
         amount_minor=weighed.money.minor if weighed.money else None,
         currency=weighed.money.currency if weighed.money else "",
         target=weighed.target,

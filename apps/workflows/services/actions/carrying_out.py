@@ -21,6 +21,7 @@ from apps.connectors.services import (
     prepare_effect,
     reconcile_effect,
     recover_effect,
+    refuse_changed,
     require_permission,
     settle_effect,
 )
@@ -207,9 +208,14 @@ def _tell_run(plane: User, action: Action) -> None:
 def prepare_action(actor: User, *, action_id: UUID) -> None:
     """A person approved: what the plane carries out is prepared. What the agent carries out waits for its grant."""
     action = _locked(action_id)
-    if action.state == ActionState.APPROVED and action.execution == Execution.PLANE:
+    if action.state != ActionState.APPROVED or action.execution != Execution.PLANE:
+        return
+    try:
         prepare_effect(actor, action=action)
-        ring("effects")
+    except InvalidError as error:  # the operation changed since: its address needs what the action does not have
+        _fail(actor, action, code="operation_changed", message=str(error.message))
+        return
+    ring("effects")
 
 
 @transaction.atomic
@@ -243,7 +249,8 @@ def take_back_action(actor: User, *, action: Action, reason: str = "") -> Action
 def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     """The agent claims its grant and carries out itself; the same is asked as before an effect of the plane.
 
-    The action is ``executing`` then. Where the rules became stricter it went back to them instead: look at its state.
+    The action is ``executing`` then. Look at its state: where the rules became stricter it went back to them instead,
+    where the operation is not the one that was judged any more it has failed.
     Raises HaltedError, NotAllowedError, or ConflictError: ``already_consumed``, ``binding_mismatch``, ``expired``,
     ``invalid_state``.
     """
@@ -253,7 +260,13 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     _require_life(action)
     if action.execution != Execution.AGENT:
         raise ConflictError(_("The plane carries this action out."), state=action.state)
-    require_permission(action)
+    operation = require_permission(action)
+    try:
+        refuse_changed(action, operation)
+    except NotAllowedError as error:
+        revoke_grants(actor, action=action, why=str(error.members["why"]))
+        _fail(actor, action, code=str(error.members["why"]), message=str(error.message))
+        return action
     if action.state == ActionState.APPROVED and return_if_stricter(actor, action=action):
         return action
     consume_grant(actor, action=action, digest=digest)

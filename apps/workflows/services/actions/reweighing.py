@@ -8,6 +8,7 @@ from django.db import transaction
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import advance
+from apps.connectors.services import refuse_changed
 from apps.connectors.services.waiting import drop_effect
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import highest_risk
@@ -40,6 +41,7 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
         ),
         place,
     )
+    refuse_changed(action, weighed.permitted.operation)
     verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action.pk))
     if not is_stricter(verdict, verdict_of(action.verdict)):
         return False
