@@ -45,6 +45,7 @@ from apps.oversight.rules.quorum import (
     seated,
     tally,
 )
+from apps.oversight.rules.reviews import OVERTURNED, REVIEW_DUE_S, REVIEW_SCHEMA, Judgement, is_sampled
 from apps.oversight.rules.states import (
     CLAIM_S,
     COUNT_CAP,
@@ -89,8 +90,11 @@ __all__ = [
     "MAX_HOLD_S",
     "MAX_REASON",
     "OUTCOME",
+    "OVERTURNED",
     "REASON_NEEDED",
     "RETRY_WORDS",
+    "REVIEW_DUE_S",
+    "REVIEW_SCHEMA",
     "STEP_UP_S",
     "VERDICTS",
     "Ballot",
@@ -99,6 +103,7 @@ __all__ = [
     "GrantState",
     "Group",
     "InboxView",
+    "Judgement",
     "Kind",
     "Like",
     "Pace",
@@ -119,6 +124,7 @@ __all__ = [
     "is_grave",
     "is_restated",
     "is_retry",
+    "is_sampled",
     "patch_between",
     "percentile",
     "quorum_floor",

@@ -27,6 +27,7 @@ from apps.oversight.services.items import (
     open_unknown_escalation,
 )
 from apps.oversight.services.preferences import delete_view, save_view
+from apps.oversight.services.reviews import open_review
 from apps.oversight.services.reweighing import invalidate_changed, reweigh_pending
 from apps.oversight.services.seen import view_evidence
 from apps.oversight.services.timing import extend_escalation, snooze_escalation
@@ -54,6 +55,7 @@ __all__ = [
     "mark_overdue",
     "open_action_escalation",
     "open_escalation",
+    "open_review",
     "open_unknown_escalation",
     "reassign_escalation",
     "reassign_open",

@@ -341,7 +341,7 @@ def open_unknown_escalation(actor: User, *, action: Action, effect_error: dict[s
 
     In the queue that decided the action, else in the nearest queue of its unit; None where nobody can be asked.
     """
-    queue = _queue_of(action)
+    queue = queue_of(action)
     if queue is None:
         return None
     operation = Operation.objects.filter(slug=action.operation).first()
@@ -364,7 +364,8 @@ def open_unknown_escalation(actor: User, *, action: Action, effect_error: dict[s
     )
 
 
-def _queue_of(action: Action) -> Queue | None:
+def queue_of(action: Action) -> Queue | None:
+    """The queue that decided an action, else the nearest one of its unit; None where nobody can be asked."""
     last = EscalationGroup.objects.filter(escalation__action=action).order_by("-id").select_related("queue").first()
     if last:
         return last.queue

@@ -1,7 +1,8 @@
 """What a matched rule demands besides its effect, and how demands of several rules become one.
 
 Every demand merges by a lattice, so that the order of rules never matters and a further rule never loosens:
-limits and expiry take the smaller, quorum, hold and step-up the larger, exclusions, redactions and notices the union.
+limits and expiry take the smaller; quorum, hold, sample and step-up the larger; exclusions, redactions and notices the
+union.
 """
 
 import re
@@ -12,8 +13,10 @@ from functools import reduce
 from typing import Any
 
 _DURATION = re.compile(r"^([1-9]\d{0,6})([smhdw])$")
+_SHARE = re.compile(r"^(\d{1,3}(?:\.\d{1,2})?)%$")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 MAX_QUORUM = 20
+TEN_THOUSAND = 10_000
 MAX_SECONDS = 366 * 86_400
 
 
@@ -50,6 +53,7 @@ class Obligations:
     exclude: frozenset[Exclusion] = frozenset()
     expires_in_s: int | None = None
     hold_s: int | None = None
+    sample: int | None = None
     limit_minor: int | None = None
     step_up: bool = False
     dry_run_first: bool = False
@@ -63,6 +67,7 @@ class Obligations:
             exclude=self.exclude | other.exclude,
             expires_in_s=_least(self.expires_in_s, other.expires_in_s),
             hold_s=_most(self.hold_s, other.hold_s),
+            sample=_most(self.sample, other.sample),
             limit_minor=_least(self.limit_minor, other.limit_minor),
             step_up=self.step_up or other.step_up,
             dry_run_first=self.dry_run_first or other.dry_run_first,
@@ -95,6 +100,7 @@ def obligations_of(stored: dict[str, Any]) -> Obligations:
         exclude=frozenset(map(Exclusion, stored.get("exclude", ()))),
         expires_in_s=stored.get("expires_in_s"),
         hold_s=stored.get("hold_s"),
+        sample=stored.get("sample"),
         limit_minor=stored.get("limit_minor"),
         step_up=stored.get("step_up", False),
         dry_run_first=stored.get("dry_run_first", False),
@@ -135,6 +141,15 @@ def seconds_of(field: str, raw: object) -> int:
     if seconds > MAX_SECONDS:
         raise DocumentError(field, "At most 366d.")
     return seconds
+
+
+def share_of(field: str, raw: object) -> int:
+    """Ten-thousandths of a share such as ``2%`` or ``0.5%``. Raises DocumentError."""
+    match = _SHARE.match(raw) if isinstance(raw, str) else None
+    share = round(float(match[1]) * 100) if match else 0
+    if not 1 <= share <= TEN_THOUSAND:
+        raise DocumentError(field, "A share is wanted, from 0.01% to 100%, such as 2%.")
+    return share
 
 
 def _quorums(raw: object) -> tuple[Quorum, ...]:
@@ -192,6 +207,7 @@ _READERS: dict[str, tuple[str, Any]] = {
     "exclude": ("exclude", _exclusions),
     "expires_in": ("expires_in_s", seconds_of),
     "hold": ("hold_s", seconds_of),
+    "sample": ("sample", share_of),
     "step_up": ("step_up", _flag),
     "limit": ("limit_minor", _limit),
     "redact": ("redact", _texts),

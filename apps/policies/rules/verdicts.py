@@ -1,7 +1,7 @@
 """The judge. Pure: compiled rules and facts in, a verdict out."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -237,7 +237,7 @@ def is_stricter(after: Verdict, before: Verdict) -> bool:
     """Whether ``after`` demands anything that ``before`` did not: what was approved under one may not run under it."""
     if after.effect is not before.effect:
         return STRICTNESS[after.effect] > STRICTNESS[before.effect]
-    if (before.obligations | after.obligations) != before.obligations:
+    if (before.obligations | replace(after.obligations, sample=None)) != before.obligations:
         return True
     if highest_risk(after.risk, before.risk) != highest_risk(before.risk):
         return True

@@ -169,6 +169,8 @@ def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = ()) -> list[s
         words.append(_("expires after %s") % duration(demands.expires_in_s))
     if demands.hold_s is not None:
         words.append(_("held for %s before it runs") % duration(demands.hold_s))
+    if demands.sample is not None:
+        words.append(_("%s %% of them looked at afterwards") % f"{demands.sample / 100:g}")
     if demands.limit_minor is not None:
         words.append(_("at most %s") % money(demands.limit_minor))
     if demands.redact:

@@ -33,7 +33,13 @@ from apps.core.queue import ring
 from apps.core.services import system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.rules import action_digest
-from apps.oversight.services import cancel_escalations, consume_grant, open_unknown_escalation, revoke_grants
+from apps.oversight.services import (
+    cancel_escalations,
+    consume_grant,
+    open_review,
+    open_unknown_escalation,
+    revoke_grants,
+)
 from apps.oversight.services.items import HAPPENED
 from apps.workflows.models import Run
 from apps.workflows.services.actions.reweighing import return_if_stricter
@@ -191,6 +197,8 @@ def _finish(plane: User, action: Action, effect: Effect) -> None:
             error=effect.error,
             finished_at=ClockTimestamp(),
         )
+        if to == ActionState.SUCCEEDED:
+            open_review(plane, action=action)
         _tell_run(plane, action)
     elif effect.state == EffectState.UNKNOWN:
         if action.state == ActionState.EXECUTING:
@@ -295,5 +303,7 @@ def report_outcome(
         error=None if succeeded else (error or {"code": "reported", "message": ""}),
         finished_at=ClockTimestamp(),
     )
+    if succeeded:
+        open_review(system_user("plane"), action=action)
     _tell_run(actor, action)
     return action
