@@ -107,6 +107,7 @@ class Operation(Stateful):
     idempotency = models.CharField(max_length=7, choices=choices_of(Idempotency), default=Idempotency.NONE)
     timeout_s = models.PositiveSmallIntegerField(default=10)
     compensation = models.JSONField(null=True, blank=True)
+    on_file = models.JSONField(null=True, blank=True)
     dry_run = models.JSONField(null=True, blank=True)
     fee_minor = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)

@@ -128,6 +128,7 @@ SHAPES: Mapping[str, Keys] = {
             "idempotency": OneOf(tuple(Idempotency)),
             "timeout_s": Whole(1, 120),
             "compensation": Maybe(Keys({"operation": Ref("Operation")}, {"parameters": Object()})),
+            "on_file": Maybe(Keys({"operation": Ref("Operation")}, {"parameters": Object(), "values": Object()})),
             "dry_run": Maybe(Object()),
             "fee_minor": Whole(),
         },

@@ -39,6 +39,7 @@ class OperationBody(StrictSerializer):
     idempotency = serializers.ChoiceField([way.value for way in Idempotency], required=False)
     timeout_s = StrictInteger(min_value=1, max_value=120, required=False)
     compensation = JsonObject(required=False, allow_null=True)
+    on_file = JsonObject(required=False, allow_null=True)
     dry_run = JsonObject(required=False, allow_null=True)
     fee_minor = StrictInteger(min_value=0, max_value=2**31 - 1, required=False)
 
@@ -73,6 +74,7 @@ class OperationSerializer(serializers.Serializer[Any]):
     idempotency = serializers.CharField()
     timeout_s = serializers.IntegerField()
     compensation = serializers.JSONField(allow_null=True)
+    on_file = serializers.JSONField(allow_null=True)
     dry_run = serializers.JSONField(allow_null=True)
     fee_minor = serializers.IntegerField()
 

@@ -91,6 +91,7 @@ class OperationSpec:
     idempotency: str = Idempotency.NONE
     timeout_s: int = 10
     compensation: dict[str, Any] | None = None
+    on_file: dict[str, Any] | None = None
     dry_run: dict[str, str] | None = None
     fee_minor: int = 0
 

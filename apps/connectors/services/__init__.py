@@ -23,11 +23,13 @@ from apps.connectors.services.effects import (
 )
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
+from apps.connectors.services.reads import OnFile, read_on_file
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 
 __all__ = [
     "Due",
     "DueEffect",
+    "OnFile",
     "change_connector_state",
     "change_operation_state",
     "claim_effect",
@@ -42,6 +44,7 @@ __all__ = [
     "postpone_effect",
     "prepare_effect",
     "probe_connector",
+    "read_on_file",
     "reconcile_effect",
     "recover_effect",
     "refuse_changed",

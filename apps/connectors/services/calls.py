@@ -1,12 +1,14 @@
 """From an effect to the call that carries it out. The only place where a secret is in clear; nothing here is stored."""
 
 import base64
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import Call
-from apps.connectors.models import Connector, ConnectorSecret, Effect
+from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation
 from apps.connectors.rules import Idempotency, Split, forms_of, origin_of, split_parameters
 from apps.core.errors import DomainError, UnavailableError
 from apps.core.rules import canonical_json
@@ -22,15 +24,20 @@ class NotConfiguredError(DomainError):
 
 def call_of(effect: Effect) -> Call:
     """The call of an effect. Raises NotConfiguredError, ValueProblem; neither repeats the secret."""
-    operation, connector = effect.operation, effect.connector
+    call = call_to(effect.operation, effect.connector, effect.action.parameters)
+    if effect.operation.idempotency == Idempotency.HEADER:
+        return replace(call, headers=[*call.headers, ("Idempotency-Key", effect.idempotency_key)])
+    return call
+
+
+def call_to(operation: Operation, connector: Connector, parameters: Mapping[str, Any]) -> Call:
+    """The call of an operation with these parameters. Raises as ``call_of``."""
     try:
         origin = origin_of(connector.base_url)
     except ValueError as problem:
         raise NotConfiguredError(f"The address of {connector.slug} does not fit: {problem}") from problem
-    split = split_parameters(operation.method, operation.path, effect.action.parameters)
+    split = split_parameters(operation.method, operation.path, parameters)
     headers, masks = _auth(connector)
-    if operation.idempotency == Idempotency.HEADER:
-        headers.append(("Idempotency-Key", effect.idempotency_key))
     return Call(
         method=operation.method,
         origin=origin,

@@ -35,7 +35,7 @@ DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 TIMEOUT_S_MAX = 120
 SLUG_MAX, NAME_MAX, PATH_MAX, TEMPLATE_MAX = 120, 160, 500, 500
 EXPRESSIONS = Declarations({"request": Kind.MAP, "response": Kind.DYN})
-"""What the parameters of a compensation are made of."""
+"""What the parameters of a compensation, or of a look at what is on file, are made of."""
 
 
 @transaction.atomic
@@ -101,7 +101,8 @@ def _errors(slug: str, values: dict[str, Any]) -> dict[str, list[str]]:
 def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[str, list[str]]:
     """What does not fit together: path, amount and sentence with the parameters; effect with the method."""
     amount = values["amount"]
-    found = _amount_errors(amount, schema) | _compensation_errors(values["compensation"])
+    found = _amount_errors(amount, schema) | _other_errors("compensation", values["compensation"], {"parameters"})
+    found |= _other_errors("on_file", values["on_file"], {"parameters", "values"})
     missing = [name for name in path_names(values["path"]) if name not in schema.get("required", [])]
     if missing:
         found["path"] = [_("Every parameter in the path must be required: %s.") % ", ".join(missing)]
@@ -147,22 +148,29 @@ def has_parameter(schema: Mapping[str, Any], path: str) -> bool:
     return True
 
 
-def _compensation_errors(compensation: Any) -> dict[str, list[str]]:
-    if compensation is None:
+def _other_errors(name: str, other: Any, tables: set[str]) -> dict[str, list[str]]:
+    """Of a key that names another operation and what its parameters (and more ``tables``) are made of."""
+    if other is None:
         return {}
-    if not isinstance(compensation, dict) or set(compensation) - {"operation", "parameters"}:
-        return {"compensation": [_("An object with operation and parameters.")]}
-    if not isinstance(compensation.get("operation"), str) or not SLUG.fullmatch(compensation["operation"]):
-        return {"compensation.operation": [_("The slug of an operation.")]}
-    sources = compensation.get("parameters", {})
+    if not isinstance(other, dict) or set(other) - {"operation", *tables}:
+        return {name: [_("An object with operation and %s.") % ", ".join(sorted(tables))]}
+    if not isinstance(other.get("operation"), str) or not SLUG.fullmatch(other["operation"]):
+        return {f"{name}.operation": [_("The slug of an operation.")]}
+    found: dict[str, list[str]] = {}
+    for table in sorted(tables & set(other)):
+        found |= _table_errors(f"{name}.{table}", other[table])
+    return found
+
+
+def _table_errors(path: str, sources: Any) -> dict[str, list[str]]:
     if not isinstance(sources, dict):
-        return {"compensation.parameters": [_("An object of expressions.")]}
+        return {path: [_("An object of expressions.")]}
     found: dict[str, list[str]] = {}
     for name, source in sources.items():
         try:
             compile_expression(str(source), EXPRESSIONS)
         except ExpressionError as error:
-            found[f"compensation.parameters.{name}"] = [str(error)]
+            found[f"{path}.{name}"] = [str(error)]
     return found
 
 

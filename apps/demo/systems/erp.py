@@ -140,6 +140,12 @@ def invoices(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
     return HTTPStatus.OK, {"invoices": [each for each in found if wanted in (None, each["status"])][:50]}
 
 
+@erp.on("GET", "/invoices/{number}")
+def invoice(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
+    """One invoice, as it was filed."""
+    return HTTPStatus.OK, the("invoice", storage, call.path["number"])
+
+
 @erp.on("POST", "/invoices")
 def file_invoice(storage: Storage, call: Call) -> tuple[HTTPStatus, Any]:
     """File a vendor's invoice. Its number is the natural key."""

@@ -160,6 +160,12 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
     )
 
 
+def ordered_values_for(actor: User, item: Escalation) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """The values of an item that ``actor`` fetched, in the order of its page, and what their amounts read as."""
+    assert actor.is_active
+    return ordered(item.values(), _operation(item)), _notes(item)
+
+
 def _operation(item: Escalation) -> Operation | None:
     """The operation that would run, shown whatever else of its system the viewer may see."""
     if item.action is None:
