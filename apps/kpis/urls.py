@@ -10,6 +10,7 @@ pages = [
     path("dashboards/goals/baselines/", views.set_baseline, name="set-baseline"),
     path("dashboards/goals/targets/", views.set_target, name="set-target"),
     path("dashboards/goals/<str:kind>/<slug:slug>/remove/", views.remove_goal, name="remove-goal"),
+    path("dashboards/oversight/", views.oversight, name="oversight"),
     path("dashboards/<slug:slug>/", views.dashboard, name="dashboard"),
     path("dashboards/<slug:slug>/<slug:figure>.csv", views.export, name="csv"),
     path("dashboards/<slug:slug>/<slug:kpi>/", views.behind, name="behind"),

@@ -18,6 +18,7 @@ PAGES = [
     "/runs/",
     "/workflows/",
     "/dashboards/overview/",
+    "/dashboards/oversight/",
     "/audit/",
     "/control/",
     "/policies/",

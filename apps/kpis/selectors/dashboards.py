@@ -45,7 +45,7 @@ from apps.kpis.rules.sentences import (
     verdict_of,
 )
 from apps.kpis.rules.statistics import SMALL_N
-from apps.kpis.selectors.drawings import OVERVIEW, Drawing, drawings_for, page_of_kpi, said
+from apps.kpis.selectors.drawings import OVERSIGHT, OVERVIEW, Drawing, drawings_for, page_of_kpi, said
 from apps.kpis.selectors.kpis import (
     Answer,
     Total,
@@ -59,6 +59,7 @@ from apps.kpis.selectors.reading import VIEW, Row
 from apps.workflows.models import Workflow
 
 type ByWorkflow = dict[str, tuple[Row, Row]]
+type Place = tuple[str, str, bool]
 
 WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adherence", "escalation_rate")
 """What the third sentence looks at, workflow by workflow."""
@@ -126,7 +127,7 @@ class Dashboard:
     drawings: list[Drawing]
     lines: list[Line]
     versions: list[Version]
-    places: list[tuple[str, str, bool]]
+    places: list[Place]
     units: list[tuple[str, str]]
     earlier: str
     later: str
@@ -155,7 +156,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         drawings=drawings_for(actor, answer),
         lines=[] if slug != OVERVIEW else _lines(answer, workflows, names),
         versions=[] if slug == OVERVIEW else _versions(answer),
-        places=_places(slug, names, asked),
+        places=places_for(actor, slug, asked, names),
         units=_units(actor),
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if _is_past(answer) else "",
@@ -193,10 +194,10 @@ def _units(actor: User) -> list[tuple[str, str]]:
     return list(visible(actor, VIEW, BusinessUnit.objects.all()).order_by("name").values_list("slug", "name"))
 
 
-def _places(slug: str, names: dict[str, str], asked: KpiFilter) -> list[tuple[str, str, bool]]:
+def places_for(actor: User, slug: str, asked: KpiFilter, names: dict[str, str] | None = None) -> list[Place]:
     """The dashboards: address, name, whether it is this one. The filter is kept."""
     query = asked.of_workflow("").query
-    known = {OVERVIEW: _("Overview"), **names}
+    known = {OVERVIEW: _("Overview"), OVERSIGHT: _("Oversight"), **(workflows_for(actor) if names is None else names)}
     return [(f"{reverse('kpis:dashboard', args=[one])}?{query}", name, one == slug) for one, name in known.items()]
 
 

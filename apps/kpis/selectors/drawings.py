@@ -26,7 +26,7 @@ from apps.kpis.rules.sentences import (
 )
 from apps.kpis.selectors.kpis import Answer, Point
 
-OVERVIEW = "overview"
+OVERVIEW, OVERSIGHT = "overview", "oversight"
 WEEK_DAYS = 7
 FEW = 10
 """The interval of fewer runs than this does not stretch the axis."""

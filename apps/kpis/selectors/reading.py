@@ -64,7 +64,7 @@ def _limits(asked: KpiFilter) -> dict[str, Any]:
     if asked.workflow:
         limits["workflow"] = asked.workflow
     if asked.unit:
-        limits["unit__in"] = _unit_ids_below(asked.unit)
+        limits["unit__in"] = unit_ids_below(asked.unit)
     return limits
 
 
@@ -80,7 +80,7 @@ def _of_runs[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
     return rows.filter(run_id__in=RunFact.objects.filter(version=asked.version).values("run_id"))
 
 
-def _unit_ids_below(slug: str) -> list[Any]:
+def unit_ids_below(slug: str) -> list[Any]:
     """The unit of this slug and every unit below it; empty if there is none."""
     children: dict[Any, list[Any]] = {}
     found: list[Any] = []

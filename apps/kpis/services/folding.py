@@ -33,6 +33,7 @@ ESCALATION_ENDS = frozenset(
         "invalidated",
     )
 )
+REVIEW = "review"
 ACTION_ENDS = frozenset({"action.succeeded", "action.failed"})
 
 
@@ -59,7 +60,8 @@ def facts_in(entries: Sequence[Entry]) -> Facts:
     costs += usage_costs_seen([entry for entry in entries if entry.name == "usage.recorded"])
     if changed := _models_in(entries):
         costs += repriced_costs_seen(changed)
-    return Facts(runs, steps, decisions, costs)
+    asked_first = [one for one in decisions if one.kind != REVIEW]  # a look afterwards delays and decides nothing
+    return Facts(runs, steps, asked_first, costs)
 
 
 def _models_in(entries: Sequence[Entry]) -> set[str]:

@@ -34,7 +34,7 @@ from apps.kpis.selectors.runs import simulated_run_for
 PAGE = 50
 
 
-def _asked(request: Request, slug: str) -> KpiFilter:
+def asked_of(request: Request, slug: str) -> KpiFilter:
     """The filter of the page's query string. Raises InvalidError with the field that does not fit."""
     query = {name: str(value) for name, value in request.GET.items() if value}
     if query.get("range", RangeName.CUSTOM) != RangeName.CUSTOM:
@@ -66,7 +66,8 @@ def _range_of(asked: KpiFilter, now: datetime) -> RangeName:
     return next((name for name in names if named_period(name, now, asked.zone) == asked.period), RangeName.CUSTOM)
 
 
-def _controls(asked: KpiFilter, now: datetime) -> dict[str, Any]:
+def controls_of(asked: KpiFilter, now: datetime) -> dict[str, Any]:
+    """What the form above a dashboard offers."""
     return {
         "ranges": _ranges(),
         "range": _range_of(asked, now),
@@ -92,14 +93,14 @@ def dashboards(request: Request) -> HttpResponse:
 @require_GET
 def dashboard(request: Request, slug: str) -> HttpResponse:
     """The overview, or one workflow's page."""
-    asked = _asked(request, slug)
+    asked = asked_of(request, slug)
     page = dashboard_for(request.user, slug, asked)
     context = {
         "page": page,
         "asked": asked,
         "heads": line_heads_for(request.user),
         "version_heads": version_heads_for(request.user),
-        **_controls(asked, page.answer.as_of),
+        **controls_of(asked, page.answer.as_of),
     }
     return render(request, "kpis/dashboard.html", context)
 
@@ -109,7 +110,7 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
     """A chart's table as CSV, or with ``kpis`` every KPI by bucket."""
     if slug != OVERVIEW and slug not in workflows_for(request.user):
         raise NotFoundError
-    found = kpis_for(request.user, _asked(request, slug))
+    found = kpis_for(request.user, asked_of(request, slug))
     drawing = next((one for one in drawings_for(request.user, found) if one.slug == figure), None)
     if drawing is None and figure != "kpis":
         raise NotFoundError
@@ -125,7 +126,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
     names = workflows_for(request.user)
     if slug != OVERVIEW and slug not in names:
         raise NotFoundError
-    asked = _asked(request, slug)
+    asked = asked_of(request, slug)
     definition = definition_for(request.user, kpi)
     found, order = behind_for(request.user, definition, asked)
     rows: QuerySet[Any] = found

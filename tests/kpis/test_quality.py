@@ -1,0 +1,99 @@
+"""How people decide, rule by rule: shares with intervals, reviews, and one's own figures for oneself alone."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.audit.models import Entry
+from apps.core.models import User
+from apps.kpis.models import ApprovalFact, CostItem
+from apps.kpis.rules.facts import Facts
+from apps.kpis.rules.quality import RuleQuality, Share
+from apps.kpis.services import fold_entries, write_facts
+from apps.oversight.models import Escalation
+from tests.factories.access import make_approver, make_holder
+from tests.factories.kpis import make_decision
+from tests.factories.oversight import make_escalation, say
+
+PERIOD = "from=2026-11-01&to=2026-12-01"
+
+
+@pytest.mark.parametrize(
+    ("decided", "as_asked", "too_much"),
+    [(60, 60, True), (60, 57, False), (49, 49, False), (100, 96, True), (0, 0, False)],
+)
+def test_a_rule_asks_too_much_when_people_nearly_always_say_yes_to_many(decided, as_asked, too_much):
+    assert RuleQuality("p/r", decided, as_asked, 0, 0, None).asks_too_much is too_much
+
+
+def test_a_share_of_nothing_is_none_and_of_few_tells_little():
+    assert (Share(0, 0).value, Share(0, 0).interval) == (None, None)
+    assert not Share(5, 5).is_telling
+    low, high = Share(5, 5).interval or (0, 0)
+    assert (round(low, 3), high) == (0.566, 1.0)  # Wilson
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page_of(user: User, query: str = PERIOD) -> str:
+    answer = signed_in(user).get(f"/dashboards/oversight/?{query}")
+    assert answer.status_code == 200
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+def decided(n: int, **fields: Any) -> list[Any]:
+    return [make_decision(rule="payments/large", kind="action", **fields) for _ in range(n)]
+
+
+@pytest.mark.django_db
+def test_the_page_says_what_each_rule_asks_and_what_people_say() -> None:
+    executive = make_holder("kpis.view_kpi")
+    known = [*decided(96), *decided(2, edited=True), *decided(2, outcome="rejected"), *decided(5, outcome="expired")]
+    write_facts(facts=Facts(decisions=known))
+    page = page_of(executive)
+    assert "96.0%" in page
+    assert "96 of 100" in page
+    assert "5 of 105" in page
+    assert "payments/large: people approved 96.0% of 100 exactly as asked" in page
+    assert "Yours" not in page
+    assert "No rule sent anything" in page_of(executive, "from=2025-01-01&to=2025-02-01")
+
+
+@pytest.mark.django_db
+def test_ones_own_figures_are_shown_to_oneself_alone() -> None:
+    executive, other = make_holder("kpis.view_kpi"), make_holder("kpis.view_kpi")
+    write_facts(facts=Facts(decisions=decided(3, decided_by=executive.username)))
+    assert "Shown to you alone" in page_of(executive)
+    assert "Shown to you alone" not in page_of(other)
+    assert executive.username not in page_of(other)
+
+
+@pytest.mark.django_db
+def test_a_review_counts_among_the_overturned_and_not_among_the_decisions() -> None:
+    executive = make_holder("kpis.view_kpi")
+    for answer in ({"verdict": "harmful", "reason": "no such vendor"}, {"verdict": "right"}):
+        item = make_escalation(kind="review", schema={"type": "object"})
+        queue = item.group_list()[0].queue
+        say(make_approver(queue), item, "answer", answer=answer)
+    make_escalation(kind="review")
+    fold_entries(entries=list(Entry.objects.order_by("id")))
+    assert Escalation.objects.filter(kind="review").count() == 3
+    assert not ApprovalFact.objects.exists()
+    assert CostItem.objects.filter(kind="human").count() == 2
+    answer = signed_in(executive).get("/dashboards/oversight/?range=7d")
+    quality = answer.context["quality"]
+    assert quality.reviews.judged == {"right": 1, "wrong": 0, "harmful": 1}
+    assert (quality.reviews.overturned.part, quality.reviews.overturned.whole, quality.reviews.waiting) == (1, 2, 1)
+
+
+@pytest.mark.django_db
+def test_strangers_do_not_see_the_page_and_odd_filters_are_refused() -> None:
+    assert signed_in(make_holder("audit.view_entry")).get("/dashboards/oversight/").status_code == 403
+    executive = signed_in(make_holder("kpis.view_kpi"))
+    assert executive.get("/dashboards/oversight/?from=2026-12-01&to=2026-11-01").status_code == 422
