@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from apps.core.gate import require, visible
 from apps.core.models import User
@@ -52,7 +52,7 @@ class Quality:
 def quality_for(actor: User, asked: KpiFilter) -> Quality:
     """How people decided in the period, as far as ``actor`` sees it. Nobody is compared with anybody."""
     require(actor, VIEW)
-    ended = decisions_for(actor, asked).filter(within("decided_at", asked.period)).order_by()
+    ended: QuerySet[Any] = decisions_for(actor, asked).filter(within("decided_at", asked.period)).order_by()
     decided = ended.filter(MEMBERS["decided"])
     found = list(decided.exclude(rule="").values("rule").annotate(**MEASURES).order_by("-n", "rule")[:MOST_RULES])
     expired = ended.filter(MEMBERS["expired"]).count()
