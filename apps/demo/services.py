@@ -1,6 +1,7 @@
 """Bringing the sample company to life: its documents, its prices, its past, its keys, its first runs."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from apps.access.models import BusinessUnit, Role
 from apps.access.rules import ADMINISTRATOR
@@ -17,12 +19,14 @@ from apps.agents.rules import AgentState
 from apps.agents.services import create_credential, revoke_credential
 from apps.agents.services.credentials import MAX_LIVE
 from apps.configuration.services import apply_documents
+from apps.connectors.models import Connector
+from apps.connectors.services import save_connector
 from apps.core.keys import read_key
 from apps.core.models import ClockTimestamp, User
 from apps.demo.rules import SAMPLE_RUNS, Declaration
-from apps.demo.selectors import PASSWORD
+from apps.demo.selectors import PASSWORD, USERNAMES
 from apps.demo.systems.keys import keys_in
-from apps.kpis.models import HistoryImport
+from apps.kpis.models import HistoryImport, PriceBook
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.history import history_of, sample_traits
@@ -32,29 +36,69 @@ from apps.workflows.models import Run
 from apps.workflows.services import start_run
 
 COMPANY = Path(__file__).parent / "company"
+TOP_UNIT = "meridian"
+SYSTEMS = ("erp", "crm", "desk", "mail")
 SYSTEMS_URL = "http://127.0.0.1:8099"
+HOMES = re.compile(rf"http://127\.0\.0\.1:\d+/({'|'.join(SYSTEMS)})")
 PRICES_MICRO = {"demo-small": ("0.25", "1.25"), "demo-large": ("3", "15")}
 FRESH = timedelta(days=14)
 HISTORY_DAYS, HISTORY_SEED = 91, 7
 
 
-def load_company(actor: User, *, only: str = "*.yaml") -> list[str]:
-    """Apply the documents; a line per object that was created or changed.
+def load_company(actor: User) -> list[str]:
+    """Apply the documents where there is no company yet; a line per object that was created or changed.
 
-    The systems' tokens and the people's password go into this process's environment, where ``apply`` looks for them.
+    What people changed since is theirs: a later start only follows the sample systems to their address (``--port``) and
+    the sample people to the password that the start tells. Both come from this process's environment.
     """
+    os.environ["ACP_DEMO_PASSWORD"] = os.environ.get("ACP_DEMO_PASSWORD") or PASSWORD
+    if BusinessUnit.objects.filter(slug=TOP_UNIT).exists():
+        return [*_follow_systems(actor), *_follow_password(actor)]
     os.environ.update(keys_in(settings.ACP_DATA_DIR))
-    os.environ.setdefault("ACP_DEMO_PASSWORD", PASSWORD)
-    address = os.environ.get("ACP_SYSTEMS_URL", SYSTEMS_URL)
-    texts = {path.name: path.read_text().replace(SYSTEMS_URL, address) for path in sorted(COMPANY.glob(only))}
+    texts = {path.name: _at_home(path.read_text()) for path in sorted(COMPANY.glob("*.yaml"))}
     return apply_documents(actor, texts=texts)
+
+
+def _at_home(text: str) -> str:
+    return text.replace(SYSTEMS_URL, os.environ.get("ACP_SYSTEMS_URL", SYSTEMS_URL))
+
+
+def _follow_systems(actor: User) -> list[str]:
+    """Systems that still stand where a start has put them; one that people moved elsewhere stays there."""
+    moved = []
+    for connector in Connector.objects.filter(slug__in=SYSTEMS).order_by("slug"):
+        home = _at_home(f"{SYSTEMS_URL}/{connector.slug}")
+        if connector.base_url != home and HOMES.fullmatch(connector.base_url):
+            save_connector(
+                actor,
+                slug=connector.slug,
+                name=connector.name,
+                base_url=home,
+                adapter=connector.adapter,
+                allow_internal=connector.allow_internal,
+                auth=connector.auth,
+                unit=connector.unit,
+            )
+            moved.append(f"changed   Connector {connector.slug} (base_url)")
+    return moved
+
+
+def _follow_password(actor: User) -> list[str]:
+    changed = []
+    for person in User.objects.filter(username__in=USERNAMES, is_active=True).order_by("username"):
+        values = {"username": person.username, "name": person.name, "email": person.email, "is_staff": person.is_staff}
+        if save_person(actor, **values, password=os.environ["ACP_DEMO_PASSWORD"])[1] != "unchanged":
+            changed.append(f"changed   User {person.username} (password)")
+    return changed
 
 
 @transaction.atomic
 def load_prices(actor: User) -> None:
-    """What the sample agents' models cost per token."""
+    """What the sample agents' models cost per token, where nobody has said it yet."""
     since = datetime(2020, 1, 1, tzinfo=UTC)
-    for model, (input_micro, output_micro) in PRICES_MICRO.items():
+    told = set(PriceBook.objects.filter(model__in=PRICES_MICRO).values_list("model", flat=True))
+    for model in PRICES_MICRO.keys() - told:
+        input_micro, output_micro = PRICES_MICRO[model]
         save_price(
             actor,
             model=model,
@@ -80,29 +124,35 @@ def load_history(actor: User) -> int:
 
 @transaction.atomic
 def load_administrator(actor: User) -> None:
-    """The one user of a demo without a sample company."""
-    password = os.environ.get("ACP_DEMO_PASSWORD") or PASSWORD
+    """The one user of a demo without a sample company, once; what people changed about it since is kept."""
+    os.environ["ACP_DEMO_PASSWORD"] = os.environ.get("ACP_DEMO_PASSWORD") or PASSWORD
+    if User.objects.filter(username="admin").exists():
+        _follow_password(actor)
+        return
+    password = os.environ["ACP_DEMO_PASSWORD"]
     user, _ = save_person(
         actor, username="admin", name="Administrator", email="admin@example.com", password=password, is_staff=True
     )
-    if not user.role_grants.filter(role__slug=ADMINISTRATOR, revoked_at=None).exists():
-        grant_role(actor, user=user, role=Role.objects.get(slug=ADMINISTRATOR))
+    grant_role(actor, user=user, role=Role.objects.get(slug=ADMINISTRATOR))
 
 
 @transaction.atomic
 def make_keys(actor: User, *, known: Mapping[str, str]) -> dict[str, str]:
-    """A key for each working agent that has none in ``known`` which still lives for a while; all keys by slug."""
+    """A key for each working agent that has none in ``known`` which still lives for a while; all keys by slug.
+
+    A key that somebody revoked stays the agent's key, and dead: a restart is no way around a revocation.
+    """
     keys: dict[str, str] = {}
     for agent in Agent.objects.exclude(state=AgentState.RETIRED).exclude(slug="newcomer").order_by("slug"):
         key = known.get(agent.slug, "")
-        keys[agent.slug] = key if _lives(agent, key) else _new_key(actor, agent)
+        keys[agent.slug] = key if _stays(agent, key) else _new_key(actor, agent)
     return keys
 
 
-def _lives(agent: Agent, text: str) -> bool:
+def _stays(agent: Agent, text: str) -> bool:
     key = read_key(text, "acp_agt")
-    fresh = AgentCredential.objects.filter(revoked_at=None, expires_at__gt=ClockTimestamp() + FRESH, agent=agent)
-    return key is not None and fresh.filter(digest=key.digest).exists()
+    fresh_or_revoked = Q(expires_at__gt=ClockTimestamp() + FRESH) | Q(revoked_at__isnull=False)
+    return key is not None and agent.credentials.filter(fresh_or_revoked, digest=key.digest).exists()
 
 
 def _new_key(actor: User, agent: Agent) -> str:

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.agents.models import AgentCredential
+from apps.agents.models import Agent, AgentCredential
+from apps.agents.services import change_state, revoke_credential
+from apps.connectors.models import Connector, Operation, OperationPermission
+from apps.connectors.services import grant_operation, revoke_operation, save_connector
 from apps.core.models import User
 from apps.demo.selectors import people_for
-from apps.kpis.models import RunFact
+from apps.kpis.models import PriceBook, RunFact
 from apps.workflows.models import Run
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +69,38 @@ def test_the_company_comes_in_once_and_real_cases_once(folder: Path) -> None:
     assert told("submit_declarations", str(log), "--cases", "9").splitlines()[-1] == "0"
     run = Run.objects.get(key="declaration:x")
     assert run.input == {"declaration_id": "x", "amount_minor": 101, "currency": "EUR"}
+
+
+def test_what_people_changed_is_kept_when_the_demo_starts_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told("load_sample", "--no-history", "--no-runs")
+    admin = User.objects.get(username="admin")
+    payer, desk, buyer = (Agent.objects.get(slug=slug) for slug in ("payables", "support-resolver", "quote-gatherer"))
+    narrow, gone = (permissions_of(payer)[slug] for slug in ("erp.pay_invoice", "erp.dispute_invoice"))
+    grant_operation(admin, holder=payer.user, operation=narrow, fields=["number"], reason="less")
+    revoke_operation(admin, holder=payer.user, operation=gone, reason="unused")
+    change_state(admin, agent=desk, to="suspended", reason="odd")
+    revoke_credential(admin, credential=buyer.credentials.get(), reason="leaked")
+    PriceBook.objects.filter(model="demo-small").update(input_micro=9)
+    crm = Connector.objects.get(slug="crm")
+    save_connector(admin, slug="crm", name=crm.name, base_url="https://crm.example/", auth=crm.auth, unit=crm.unit)
+
+    monkeypatch.setenv("ACP_SYSTEMS_URL", "http://127.0.0.1:9099")
+    monkeypatch.setenv("ACP_DEMO_PASSWORD", "another one")
+    assert told("load_sample", "--no-history", "--no-runs").splitlines()[0] == "documents: 10 created or changed"
+
+    assert "erp.dispute_invoice" not in permissions_of(payer)
+    assert OperationPermission.objects.get(user=payer.user, content_object=narrow).fields == ["number"]
+    assert Agent.objects.get(pk=desk.pk).state == "suspended"
+    assert not buyer.credentials.filter(revoked_at=None).exists()
+    assert PriceBook.objects.get(model="demo-small").input_micro == 9
+    assert Connector.objects.get(slug="crm").base_url == "https://crm.example/"
+    assert Connector.objects.get(slug="erp").base_url == "http://127.0.0.1:9099/erp"
+    assert User.objects.get(username="ada").check_password("another one")
+
+
+def permissions_of(agent: Agent) -> dict[str, Operation]:
+    rows = OperationPermission.objects.filter(user=agent.user).select_related("content_object")
+    return {row.content_object.slug: row.content_object for row in rows}
 
 
 def test_an_empty_demo_has_an_administrator_and_nothing_else(folder: Path) -> None:
