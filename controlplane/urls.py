@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.console.views.docs import docs
+from apps.console.views.docs import docs, problems
 from apps.console.views.home import back_office_door
 from apps.core.api import NowhereView
 from controlplane import probes
@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", docs, name="docs"),
+    path("help/problems/", problems, name="problems"),
 ]
 for app in settings.INSTALLED_APPS:
     if app.startswith("apps.") and find_spec(f"{app}.urls"):

@@ -26,7 +26,8 @@ EXTRA = {
     "connectors": {"adapters"},
     "core": {
         "agent_text", "authentication", "clockwork", "context", "differences", "errors", "expressions", "finders",
-        "formats", "gate", "http", "keys", "middleware", "pages", "queue", "samples", "schema", "templatetags",
+        "formats", "gate", "http", "keys", "middleware", "pages", "problems", "queue", "samples", "schema",
+        "templatetags",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},
@@ -38,7 +39,7 @@ WRITES = {
     "save", "create", "bulk_create", "get_or_create", "update_or_create", "bulk_update", "delete", "force_insert",
 }  # fmt: skip
 OPEN_TO_ANYONE = re.compile(
-    r"^(healthz|readyz|accounts/.*|api/v1/schema/|api/docs/|favicon\.ico|csp-report/?|styleguide/)$"
+    r"^(healthz|readyz|accounts/.*|api/v1/schema/|api/docs/|help/problems/|favicon\.ico|csp-report/?|styleguide/)$"
 )
 NO_SCRIPT = re.compile(
     r"<script(?![^>]*\b(src|type=\"application/json\"))[^>]*>|<style|\sstyle=|\son[a-z]+=|hx-on|\bjs:"

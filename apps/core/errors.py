@@ -51,10 +51,6 @@ class ConflictError(DomainError):
     code, status, message = "invalid_state", 409, _("Someone else changed it first.")
 
 
-class PreconditionError(DomainError):
-    code, status, message = "version_mismatch", 412, _("It has changed since you read it.")
-
-
 class TooLargeError(DomainError):
     code, status, message = "too_large", 413, _("The body is too large.")
 

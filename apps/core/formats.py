@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -181,3 +182,13 @@ def pretty_json(value: object) -> SafeString:
     if len(text) > len(cut):
         parts.append(_("… %(n)s more characters") % {"n": len(text) - len(cut)})
     return mark_safe("".join(parts))  # noqa: S308 - every part is escaped
+
+
+def any_of(names: Sequence[str], most: int = 4) -> str:
+    """“Ada, Ben or Cleo”; beyond ``most`` the rest as a number."""
+    if len(names) > most:
+        rest = len(names) - most + 1
+        return _("%(names)s or %(rest)d others") % {"names": ", ".join(names[: most - 1]), "rest": rest}
+    if len(names) < 2:  # noqa: PLR2004 - nothing to join
+        return "".join(names)
+    return _("%(names)s or %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}

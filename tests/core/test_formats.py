@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.formats import (
+    any_of,
     duration,
     money,
     percent,
@@ -104,3 +105,17 @@ def test_pretty_json_opens_no_tag_but_spans(value: object) -> None:
 
 def test_long_json_says_that_it_is_cut() -> None:
     assert "more characters" in pretty_json("x" * 30_000)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], ""),
+        (["Ada"], "Ada"),
+        (["Ada", "Ben"], "Ada or Ben"),
+        (["Ada", "Ben", "Cleo", "Eve"], "Ada, Ben, Cleo or Eve"),
+        (["Ada", "Ben", "Cleo", "Eve", "Olga"], "Ada, Ben, Cleo or 2 others"),
+    ],
+)
+def test_names_are_joined_as_people_say_them(names, said):
+    assert any_of(names) == said

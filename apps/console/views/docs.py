@@ -1,4 +1,4 @@
-"""The API as a page: every endpoint with its fields and refusals, from the same schema that machines read."""
+"""The API as pages: every endpoint from the same schema that machines read, every problem code with its remedy."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from drf_spectacular.generators import SchemaGenerator
+
+from apps.core.problems import ALL
 
 PREFIX = "/api/v1/"
 
@@ -43,6 +45,13 @@ class Endpoint:
 def docs(request: HttpRequest) -> HttpResponse:
     """The whole API on one page."""
     return render(request, "console/docs.html", {"groups": _groups()})
+
+
+@login_not_required
+@require_GET
+def problems(request: HttpRequest) -> HttpResponse:
+    """Every problem code with its remedy: where the ``type`` of a problem document points."""
+    return render(request, "console/problems.html", {"problems": ALL})
 
 
 @cache

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -251,3 +251,16 @@ def item(mapping: Mapping[str, Any] | Sequence[Any], key: Any) -> Any:
         return mapping[key]
     except (KeyError, IndexError, TypeError):
         return None
+
+
+@register.filter
+def any_of(rows: Sequence[Any]) -> str:
+    """People or things as “Ada, Ben or Cleo”."""
+    return formats.any_of([str(row) for row in rows])
+
+
+@register.filter
+def code_spans(text: str) -> SafeString:
+    """Our own sentence with what stands between backticks as code."""
+    parts = enumerate(str(text).split("`"))
+    return format_html_join("", "{}", ((format_html("<code>{}</code>", part) if n % 2 else part,) for n, part in parts))

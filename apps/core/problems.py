@@ -1,0 +1,126 @@
+"""Every code of a problem document: its status, what happened, what to do. The page and the guide show this table.
+
+A contract: adding a code is fine, renaming is not. Texts may hold Markdown's code spans.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One way to be refused, by one or more codes."""
+
+    status: int
+    codes: tuple[str, ...]
+    meaning: Any
+    remedy: Any
+
+
+ALL: tuple[Problem, ...] = (
+    Problem(400, ("malformed",), _("the bytes are not JSON, have a key twice, or nest too deep"), _("mend the sender")),
+    Problem(
+        400,
+        ("idempotency_key_required",),
+        _("no `Idempotency-Key` where one is needed"),
+        _("send one per piece of work"),
+    ),
+    Problem(
+        400,
+        ("refused",),
+        _("it is understood and refused for a reason that has no code of its own; `status` and `detail` say more"),
+        _("read `detail`; do not retry the same"),
+    ),
+    Problem(
+        401, ("not_authenticated",), _("no key, or none that the plane knows"), _("`Authorization: Bearer acp_agt_...`")
+    ),
+    Problem(
+        401,
+        ("credential_expired", "credential_revoked"),
+        _("the key is dead"),
+        _("ask an admin for a new one; do not retry"),
+    ),
+    Problem(
+        403,
+        ("not_allowed",),
+        _("you may not do this; where your permission covers only some parameters, `errors` names the others"),
+        _("stop this work and say so"),
+    ),
+    Problem(403, ("not_eligible",), _("a person who may not decide this item tried to; `why`"), _("for people")),
+    Problem(
+        403, ("agent_inactive",), _("the agent is a draft, suspended or retired"), _("stop; its owner can tell why")
+    ),
+    Problem(403, ("csrf_failed",), _("a browser session without its token"), _("for browsers; agents send a key")),
+    Problem(
+        404,
+        ("not_found",),
+        _("it does not exist or is not yours; for an operation: you may not use it"),
+        _("`GET /me/operations/` says what you may"),
+    ),
+    Problem(405, ("method_not_allowed",), _("another method is expected"), _("see the OpenAPI document")),
+    Problem(
+        406,
+        ("not_acceptable",),
+        _("another type of answer is asked for than the plane has"),
+        _("`Accept: application/json`"),
+    ),
+    Problem(
+        408,
+        ("request_timeout",),
+        _("the body did not arrive within 30 seconds; nothing was done"),
+        _("send the same again under the same key"),
+    ),
+    Problem(409, ("idempotency_conflict",), _("this key came with another body"), _("a new key for new work")),
+    Problem(
+        409,
+        ("previously_rejected",),
+        _("a person rejected this; `reason`, `retry`"),
+        _("respect `retry`: never, after a change, or after a time"),
+    ),
+    Problem(
+        409,
+        ("already_decided", "already_voted"),
+        _("the item is decided (`winner`), or you have voted"),
+        _("for people"),
+    ),
+    Problem(409, ("stale",), _("what you decide on has changed; `version`"), _("read it again")),
+    Problem(
+        409,
+        ("expired", "superseded", "cancelled", "invalidated"),
+        _("the item or grant is over; `by` or `why`"),
+        _("ask again if it still matters"),
+    ),
+    Problem(
+        409,
+        ("already_consumed", "binding_mismatch"),
+        _("the grant is used, or is for other parameters"),
+        _("do exactly what was approved, once"),
+    ),
+    Problem(409, ("lease_lost",), _("the lease ran out or belongs to another"), _("drop the task")),
+    Problem(409, ("completion_conflict",), _("the task was completed with another output"), _("drop yours")),
+    Problem(409, ("duplicate_key",), _("an open run has this key; `run`"), _("follow that run")),
+    Problem(409, ("invalid_state",), _("it is not in a state in which this can be done"), _("read it again")),
+    Problem(
+        409,
+        ("not_configured",),
+        _("the system lacks what the call needs; nothing was sent"),
+        _("an admin completes the system; then ask again"),
+    ),
+    Problem(413, ("too_large",), _("the body is too big"), _("send less")),
+    Problem(
+        415, ("unsupported_media_type",), _("another type of body is expected"), _("`Content-Type: application/json`")
+    ),
+    Problem(422, ("invalid",), _("it parses and does not fit; `errors` by path"), _("mend the fields named")),
+    Problem(
+        423, ("halted",), _("somebody has stopped this; `scope`, `reason`"), _("wait and look again; nothing is lost")
+    ),
+    Problem(429, ("rate_limited",), _("too many requests; `Retry-After`"), _("wait so long")),
+    Problem(
+        503,
+        ("unavailable",),
+        _("a part of the plane is away for a moment"),
+        _("send the same again under the same key"),
+    ),
+)
