@@ -144,6 +144,13 @@ def may_serve_queue(actor: User, queue: Queue) -> bool:
     return actor.is_human and queues_served_by(actor).filter(pk=queue.pk).exists()
 
 
+def holders_for(actor: User, perm: str, unit_id: UUID | None) -> QuerySet[User]:
+    """The active people who hold ``perm`` by role in this unit (everywhere, if there is none), by name."""
+    where = Q(unit=None) if unit_id is None else Q(unit=None) | Q(unit__in=ancestors_for(actor, unit_id))
+    grants = RoleGrant.objects.filter(live_grants(), where, role__permissions__contains=[perm])
+    return User.objects.filter(pk__in=grants.values("user"), is_active=True, kind="human").order_by("name", "username")
+
+
 def members_of_queue_for(actor: User | None, queue: Queue) -> QuerySet[User]:
     """The active people who serve ``queue`` now."""
     units = ancestors_for(actor, queue.unit_id)

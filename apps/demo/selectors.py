@@ -38,7 +38,7 @@ def _words(people: dict[str, User]) -> dict[str, tuple[str, str]]:
         "cleo": (_("approver, operations"), _waiting(people.get("cleo"))),
         "eve": (_("executive"), _("See what autonomy costs and saves, against how it was before.")),
         "admin": (_("administrator"), _("Narrow what an agent may do; it is refused on its next request.")),
-        "olga": (_("operator"), _("Follow a run, see what it waits for, stop an agent.")),
+        "olga": (_("operator"), _("Follow a run, stop an agent, lift what the administrator stopped.")),
         "aud": (_("auditor"), _("Read the whole story of one payment on one page.")),
     }
 

@@ -1,9 +1,11 @@
 """Pages composed of several apps: who sees them, what they do, what they refuse."""
 
+import re
+
 import pytest
 
 from apps.access.models import RoleGrant
-from apps.agents.models import AgentCredential
+from apps.agents.models import Action, AgentCredential, AgentVersion
 from apps.agents.services import authenticate_agent
 from apps.audit.models import Entry
 from apps.connectors.models import OperationPermission
@@ -11,12 +13,14 @@ from apps.core.errors import NotAuthenticatedError
 from apps.core.gate import holds
 from apps.halts.models import Halt
 from tests.factories.access import make_admin, make_holder, make_role, make_unit, make_user
+from apps.halts.services import engage_halt
 from tests.factories.agents import make_agent
 from tests.factories.connectors import make_operation
 from tests.workflows.actions import make_desk, work
 
 pytestmark = pytest.mark.django_db
 
+ENGAGE, LIFT = "halts.engage_halt", "halts.lift_halt"
 PAGES = {
     "/control/": "access.manage_access",
     "/actions/": "agents.view_agent",
@@ -199,6 +203,62 @@ def test_the_audit_page_searches_by_actor_event_subject_and_time(client):
     assert "action.approved" not in client.get("/audit/?name=action.proposed").content.decode()
     assert "No entry fits" in client.get("/audit/?actor=nobody").content.decode()
     assert "action.proposed" in client.get(f"/audit/?trail={found['id']}").content.decode()
+def test_a_halt_names_who_can_lift_it_and_offers_it_to_them_alone(client):
+    unit = make_unit(name="Ops")
+    admin, lifter = make_holder(ENGAGE, LIFT, name="Alex"), make_holder(LIFT, name="Olga")
+    below, elsewhere = make_holder(LIFT, unit=unit, name="Below"), make_holder(ENGAGE, unit=unit, name="Elsewhere")
+    halt = engage_halt(admin, scope="everything", reason="odd")
+    offer = f'action="/halts/{halt.pk}/lift/"'
+    for person, offered in ((admin, False), (lifter, True), (below, False), (elsewhere, False)):
+        page = sign_in(client, person).get("/halts/").content.decode()
+        assert (offer in page) is offered, person
+        assert ("Olga can." in page) is not offered, person
+        assert str(halt.pk) in page
+    assert "so somebody else must lift it" in sign_in(client, admin).get("/halts/").content.decode()
+
+
+def test_a_halt_that_nobody_can_lift_says_so(client):
+    admin = make_holder(ENGAGE, LIFT)
+    engage_halt(admin, scope="everything", reason="odd")
+    assert "Nobody can at present" in sign_in(client, admin).get("/halts/").content.decode()
+
+
+def test_only_what_a_person_may_stop_is_offered(client):
+    unit = make_unit(name="Ops")
+    make_holder(ENGAGE, name="Alex")
+    make_agent(unit=unit, slug="mine")
+    make_agent(slug="theirs")
+    make_unit(parent=unit, slug="below")
+    person = make_holder(ENGAGE, unit=unit)
+    page = sign_in(client, person).get("/halts/").content.decode()
+    assert "Stop everything" not in page
+    assert "not everything at once. Alex can." in " ".join(page.split())
+    targets = re.findall(r'name="scope" value="(\w+)"><input type="hidden" name="target" value="([^"]+)"', page)
+    assert targets == [("unit", "below"), ("unit", unit.slug), ("agent", "mine")]
+    for scope, target in targets:
+        answer = client.post("/halts/engage/", {"scope": scope, "target": target, "reason": "odd"})
+        assert answer.status_code == 302
+    assert Halt.objects.count() == 3
+
+
+def test_the_versions_of_an_agent_that_has_several_at_work_are_offered(client):
+    agent = make_agent(slug="payer")
+    make_agent(slug="other")
+    sign_in(client, make_admin())
+    assert 'value="payer@' not in client.get("/halts/").content.decode()
+    AgentVersion.objects.create(agent=agent, number=7, state="pilot", digest="x", made_by=make_user())
+    page = client.get("/halts/").content.decode()
+    assert 'value="payer@7"' in page
+    assert 'value="other@' not in page
+    assert client.post("/halts/engage/", {"scope": "version", "target": "payer@7", "reason": "x"}).status_code == 302
+
+
+def test_help_says_where_a_right_is_held(client):
+    page = sign_in(client, make_holder(ENGAGE, unit=make_unit(name="Ops"))).get("/help/").content.decode()
+    assert "In Ops and below." in page
+    assert "Everywhere." in sign_in(client, make_holder(ENGAGE)).get("/help/").content.decode()
+
+
     assert "No entry fits" in client.get("/audit/?since=2099-01-01T00:00").content.decode()
     assert client.get("/audit/?trail=nonsense").status_code == 422
     entry = Entry.objects.get(name="action.proposed")

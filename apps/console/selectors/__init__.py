@@ -1,8 +1,8 @@
 """What pages composed of several apps show."""
 
-from apps.console.selectors.access import rights_of
+from apps.console.selectors.access import rights_held_by, rights_of
 from apps.console.selectors.agents import not_permitted_for, words_for
-from apps.console.selectors.halts import halt_target_for, stoppable_for
+from apps.console.selectors.halts import halt_target_for, standing_for, stoppable_for, who_stops_everything_for
 from apps.console.selectors.home import health_for, home_of, inbox_count_for, permissions_held_by
 from apps.console.selectors.search import found_for
 
@@ -14,7 +14,10 @@ __all__ = [
     "inbox_count_for",
     "not_permitted_for",
     "permissions_held_by",
+    "rights_held_by",
     "rights_of",
+    "standing_for",
     "stoppable_for",
+    "who_stops_everything_for",
     "words_for",
 ]

@@ -43,3 +43,25 @@ def rights_of(actor: User, person: User) -> list[Right]:
         for permission in grant.role.permissions
     ]
     return sorted(found, key=lambda right: (right.permission, right.unit))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One permission that the reader holds, and the names of the units where; none: everywhere."""
+
+    permission: str
+    sentence: str
+    units: tuple[str, ...]
+
+
+def rights_held_by(actor: User) -> list[Held]:
+    """What ``actor`` itself may do and where, by permission."""
+    where: dict[str, set[str]] = {}
+    for grant in RoleGrant.objects.filter(live_grants(), user=actor).select_related("role", "unit"):
+        for permission in grant.role.permissions:
+            where.setdefault(permission, set()).add(grant.unit.name if grant.unit else "")
+    return [
+        Held(name, PERMISSIONS[name], () if "" in units else tuple(sorted(units)))
+        for name, units in sorted(where.items())
+        if name in PERMISSIONS
+    ]

@@ -1,23 +1,27 @@
 """What can be stopped, by whom, and what stopping it would touch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
-from apps.agents.models import Action, Agent
-from apps.agents.rules import WORKING, ActionState
+from apps.access.selectors import ancestors_for, holders_for
+from apps.agents.models import Action, Agent, AgentVersion
+from apps.agents.rules import WORKING, ActionState, VersionState
 from apps.connectors.models import Connector, Operation
 from apps.core.errors import NotFoundError
 from apps.core.gate import scope_for
 from apps.core.models import User
+from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
+from apps.halts.selectors import engaged_for
 from apps.workflows.models import Run, Workflow
 from apps.workflows.rules.states import RUN_OPEN
 
-ENGAGE = "halts.engage_halt"
+ENGAGE, LIFT = "halts.engage_halt", "halts.lift_halt"
 IN_FLIGHT = (ActionState.APPROVED, ActionState.EXECUTING)
 
 
@@ -32,6 +36,45 @@ class Stoppable:
     runs: int = 0
     actions: int = 0
     agents: int = 0
+
+    @property
+    def heading(self) -> str:
+        """What the things of this scope are called together."""
+        return {
+            HaltScope.UNIT: _("Units, with all below them"),
+            HaltScope.WORKFLOW: _("Workflows"),
+            HaltScope.AGENT: _("Agents"),
+            HaltScope.VERSION: _("Versions of agents"),
+            HaltScope.CONNECTOR: _("Systems"),
+            HaltScope.OPERATION: _("Operations"),
+        }[HaltScope(self.scope)]
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """A halt that stands, and who can lift it: never the one who engaged it."""
+
+    halt: Halt
+    may_lift: bool
+    lifters: list[User]
+
+
+def standing_for(actor: User) -> list[Engaged]:
+    """Engaged halts, newest first, each with the people who can lift it."""
+    scope = scope_for(actor, LIFT)
+    return [
+        Engaged(
+            halt,
+            may_lift=halt.engaged_by_id != actor.pk and (scope.everywhere or halt.unit_id in scope.units),
+            lifters=list(holders_for(actor, LIFT, halt.unit_id).exclude(pk=halt.engaged_by_id)),
+        )
+        for halt in engaged_for(actor).select_related("unit")
+    ]
+
+
+def who_stops_everything_for(actor: User) -> list[User]:
+    """The people who may stop everything at once."""
+    return list(holders_for(actor, ENGAGE, None))
 
 
 def halt_target_for(actor: User, scope: str, target: str) -> BusinessUnit | None:
@@ -77,8 +120,10 @@ def stoppable_for(actor: User) -> list[Stoppable]:
     scope = scope_for(actor, ENGAGE)
     mine = Q() if scope.everywhere else Q(unit__in=scope.units)
     theirs = Q() if scope.everywhere else Q(connector__unit__in=scope.units)
+    agents = Agent.objects.filter(mine, state__in=WORKING)
     return [
         *([_everything()] if scope.everywhere else []),
+        *_units(actor, BusinessUnit.objects.filter(Q() if scope.everywhere else Q(pk__in=scope.units))),
         *(
             Stoppable(HaltScope.WORKFLOW, row.slug, row.name, row.unit, runs=row.open_runs)
             for row in Workflow.objects.filter(mine)
@@ -88,11 +133,11 @@ def stoppable_for(actor: User) -> list[Stoppable]:
         ),
         *(
             Stoppable(HaltScope.AGENT, row.slug, row.name, row.unit, actions=row.in_flight)
-            for row in Agent.objects.filter(mine, state__in=WORKING)
-            .annotate(in_flight=Count("actions", filter=Q(actions__state__in=IN_FLIGHT)))
+            for row in agents.annotate(in_flight=Count("actions", filter=Q(actions__state__in=IN_FLIGHT)))
             .select_related("unit")
             .order_by("slug")
         ),
+        *_versions(agents),
         *(
             Stoppable(HaltScope.CONNECTOR, row.slug, row.name, row.unit, actions=_in_flight(connector=row.slug))
             for row in Connector.objects.filter(mine).select_related("unit").order_by("slug")
@@ -104,6 +149,34 @@ def stoppable_for(actor: User) -> list[Stoppable]:
             .order_by("slug")
         ),
     ]
+
+
+def _units(actor: User, units: QuerySet[BusinessUnit]) -> Iterator[Stoppable]:
+    """Each unit with what is in flight there and below."""
+    runs = _by_unit(actor, Run.objects.filter(state__in=RUN_OPEN))
+    actions = _by_unit(actor, Action.objects.filter(state__in=IN_FLIGHT))
+    for unit in units.order_by("slug"):
+        yield Stoppable(
+            HaltScope.UNIT, unit.slug, unit.name, unit, runs=runs.get(unit.pk, 0), actions=actions.get(unit.pk, 0)
+        )
+
+
+def _by_unit(actor: User, rows: QuerySet[Run] | QuerySet[Action]) -> dict[UUID, int]:
+    """How many of ``rows`` are in each unit, those below it included."""
+    counts: dict[UUID, int] = {}
+    for unit_id, number in rows.values_list("unit").annotate(Count("pk")).order_by():
+        for above in ancestors_for(actor, unit_id):
+            counts[above] = counts.get(above, 0) + number
+    return counts
+
+
+def _versions(agents: QuerySet[Agent]) -> Iterator[Stoppable]:
+    """Versions at work of the agents that have several: elsewhere the agent itself is what to stop."""
+    at_work = AgentVersion.objects.filter(agent__in=agents, state__in=(VersionState.PILOT, VersionState.ACTIVE))
+    several = at_work.values("agent").annotate(Count("pk")).filter(pk__count__gt=1).order_by()
+    rows = at_work.filter(agent__in=several.values("agent")).select_related("agent__unit")
+    for row in rows.order_by("agent__slug", "number"):
+        yield Stoppable(HaltScope.VERSION, f"{row.agent.slug}@{row.number}", str(row), row.agent.unit)
 
 
 def _everything() -> Stoppable:

@@ -12,16 +12,21 @@ from apps.console import selectors
 from apps.console.forms import EngageForm, LiftForm
 from apps.core.gate import holds
 from apps.core.http import Request
-from apps.halts.selectors import engaged_for, halts_for
+from apps.halts.rules import HaltScope
+from apps.halts.selectors import halts_for
 from apps.halts.services import engage_halt, lift_halt
 
 
 def _page(request: Request, *, status: int = 200, form: EngageForm | None = None, lift: object = None) -> HttpResponse:
     may_engage = holds(request.user, "halts.engage_halt")
+    stoppable = selectors.stoppable_for(request.user) if may_engage else []
+    everything = next((row for row in stoppable if row.scope == HaltScope.EVERYTHING), None)
     context = {
-        "engaged": engaged_for(request.user),
+        "engaged": selectors.standing_for(request.user),
         "past": halts_for(request.user).filter(lifted_at__isnull=False)[:20],
-        "stoppable": selectors.stoppable_for(request.user) if may_engage else [],
+        "stoppable": [row for row in stoppable if row is not everything],
+        "everything": everything,
+        "others_stop_everything": [] if everything else selectors.who_stops_everything_for(request.user),
         "may_engage": may_engage,
         "form": form or EngageForm(),
         "lift": lift,

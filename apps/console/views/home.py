@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from apps.access.rules import PERMISSIONS
 from apps.console import selectors
 from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
@@ -46,10 +45,8 @@ def control(request: Request) -> HttpResponse:
 
 @require_GET
 def help_page(request: Request) -> HttpResponse:
-    """How to work here: the keys, the words, the problem codes."""
-    held = selectors.permissions_held_by(request.user)
-    rights = [(name, PERMISSIONS[name]) for name in sorted(held) if name in PERMISSIONS]
-    return render(request, "console/help.html", {"rights": rights})
+    """How to work here: the keys, what the reader may do and where."""
+    return render(request, "console/help.html", {"rights": selectors.rights_held_by(request.user)})
 
 
 @require_GET
