@@ -25,6 +25,9 @@ AGENT_MOVES: Moves = {
 WORKING = frozenset({AgentState.PILOT, AgentState.ACTIVE})
 """The states in which an agent may act at all."""
 
+MAX_LIVE = 2
+"""How many keys of an agent live at once: one takes over from the other, and nothing piles up."""
+
 
 class VersionState(StrEnum):
     """Where a version of an agent is."""

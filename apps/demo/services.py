@@ -15,9 +15,8 @@ from apps.access.models import BusinessUnit, Role
 from apps.access.rules import ADMINISTRATOR
 from apps.access.services import grant_role, save_person
 from apps.agents.models import Agent, AgentCredential
-from apps.agents.rules import AgentState
+from apps.agents.rules import MAX_LIVE, AgentState
 from apps.agents.services import create_credential, revoke_credential
-from apps.agents.services.credentials import MAX_LIVE
 from apps.configuration.services import apply_documents
 from apps.connectors.models import Connector
 from apps.connectors.services import save_connector

@@ -132,7 +132,12 @@ def test_an_operation_is_revoked_on_the_page(client):
 def test_a_key_is_shown_once_and_dies_when_it_is_revoked(client):
     agent = make_agent()
     sign_in(client, make_admin())
-    page = client.post(f"/agents/{agent.slug}/keys/", {"days": 30}).content.decode()
+    answer = client.post(f"/agents/{agent.slug}/keys/", {"days": 30})
+    assert answer.status_code == 302, "a reload of what comes next makes no second key"
+    assert "acp_agt_" not in str(answer.headers)
+    assert "acp_agt_" not in str(client.session["issued_key"]), "it is sealed"
+    assert "acp_agt_" not in client.get(f"/agents/{make_agent().slug}/").content.decode()
+    page = client.get(answer["Location"]).content.decode()
     text = next(word for word in page.replace("<", " ").replace(">", " ").split() if word.startswith("acp_agt_"))
     assert authenticate_agent(text).agent == agent
     assert text not in client.get(f"/agents/{agent.slug}/").content.decode()
@@ -143,6 +148,21 @@ def test_a_key_is_shown_once_and_dies_when_it_is_revoked(client):
 
 
 def test_an_agents_state_is_changed_with_a_reason(client):
+def test_no_third_key_is_offered_or_made(client):
+    agent = make_agent()
+    sign_in(client, make_admin())
+    for _ in range(2):
+        assert "Make a key" in client.get(f"/agents/{agent.slug}/").content.decode()
+        client.post(f"/agents/{agent.slug}/keys/", {"days": 30})
+    page = client.get(f"/agents/{agent.slug}/").content.decode()
+    assert "Make a key" not in page
+    assert "2 keys may live at a time" in page
+    answer = client.post(f"/agents/{agent.slug}/keys/", {"days": 30})
+    assert answer.status_code == 409
+    assert "2 keys are live, the most there can be; revoke one first." in answer.content.decode()
+    assert AgentCredential.objects.count() == 2
+
+
     agent = make_agent()
     sign_in(client, make_admin())
     assert client.post(f"/agents/{agent.slug}/state/", {"state": "suspended"}).status_code == 422

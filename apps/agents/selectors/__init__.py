@@ -5,6 +5,7 @@ from apps.agents.selectors.agents import (
     agent_for,
     agents_for,
     credentials_for,
+    may_have_another_key,
     require_working,
     require_working_agent,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "agent_for",
     "agents_for",
     "credentials_for",
+    "may_have_another_key",
     "require_working",
     "require_working_agent",
 ]

@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Agent, AgentCredential
-from apps.agents.rules import WORKING
+from apps.agents.rules import MAX_LIVE, WORKING, AgentState
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
@@ -46,3 +46,9 @@ def require_working(agent: Agent) -> None:
 def credentials_for(actor: User, agent: Agent) -> QuerySet[AgentCredential]:
     """An agent's keys, newest first, for those who manage it."""
     return visible(actor, "agents.manage_agent", AgentCredential.objects.filter(agent=agent)).order_by("-id")
+
+
+def may_have_another_key(actor: User, agent: Agent) -> bool:
+    """Whether a key can be made for ``agent`` now: a retired one gets none, and the live ones are few."""
+    live = credentials_for(actor, agent).filter(AgentCredential.live()).count()
+    return agent.state != AgentState.RETIRED and live < MAX_LIVE

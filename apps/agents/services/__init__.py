@@ -2,9 +2,10 @@
 
 from apps.agents.services.actions import cancel_action, propose_action
 from apps.agents.services.agents import bump_epoch, change_state, save_agent, save_version
-from apps.agents.services.credentials import authenticate_agent, create_credential, revoke_credential
+from apps.agents.services.credentials import IssuedKey, authenticate_agent, create_credential, revoke_credential
 
 __all__ = [
+    "IssuedKey",
     "authenticate_agent",
     "bump_epoch",
     "cancel_action",

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
 from apps.agents.models import Agent, AgentCredential
-from apps.agents.rules import AgentState
+from apps.agents.rules import MAX_LIVE, AgentState
 from apps.agents.services.agents import MANAGE, bump_epoch
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAuthenticatedError
@@ -18,7 +18,6 @@ from apps.core.models import ClockTimestamp, User
 
 PREFIX = "acp_agt"
 MAX_DAYS = 90
-MAX_LIVE = 2
 COARSE = timedelta(minutes=1)
 
 
@@ -39,7 +38,7 @@ def create_credential(actor: User, *, agent: Agent, days: int = 90, environment:
     if agent.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent gets no key."))
     if agent.credentials.filter(AgentCredential.live()).count() >= MAX_LIVE:
-        raise ConflictError(_("Two keys are live already; revoke one first."))
+        raise ConflictError(_("%d keys are live, the most there can be; revoke one first.") % MAX_LIVE)
     key = make_key(PREFIX)
     credential = AgentCredential.objects.create(
         agent=agent,

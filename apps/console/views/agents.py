@@ -11,14 +11,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.agents.models import Agent
-from apps.agents.rules import AGENT_MOVES, AgentState
-from apps.agents.selectors import actions_for, agent_for, agents_for, credentials_for
+from apps.agents.rules import AGENT_MOVES, MAX_LIVE, AgentState
+from apps.agents.selectors import actions_for, agent_for, agents_for, credentials_for, may_have_another_key
 from apps.agents.services import change_state, create_credential, revoke_credential
 from apps.connectors.selectors import all_operations_for, operation_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
 from apps.console.forms import CredentialForm, PermissionForm, ReasonForm, StateForm
-from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
+from apps.console.views.issued_keys import keep_issued, take_issued
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.http import Request
 from apps.halts.selectors import affecting_for
@@ -50,6 +51,8 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "words": selectors.words_for(request.user, found),
         "not_permitted": selectors.not_permitted_for(request.user, found),
         "credentials": credentials_for(request.user, found) if may_manage else [],
+        "may_make_key": may_manage and may_have_another_key(request.user, found),
+        "most_keys": MAX_LIVE,
         "versions": found.versions.order_by("-number"),
         "actions": actions_for(request.user).filter(agent=found)[:8],
         "halts": affecting_for(request.user, found.slug, found.unit_id),
@@ -68,7 +71,8 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
 @never_cache
 def agent(request: Request, slug: str) -> HttpResponse:
     """One agent: what it may, must ask, may never and has used; keys, versions, state."""
-    return _page(request, agent_for(request.user, slug))
+    found = agent_for(request.user, slug)
+    return _page(request, found, issued=take_issued(request, found))
 
 
 @require_POST
@@ -118,13 +122,18 @@ def forbid(request: Request, slug: str, operation: str) -> HttpResponse:
 @require_POST
 @never_cache
 def make_key(request: Request, slug: str) -> HttpResponse:
-    """Make a key and show it, once: in this answer, nowhere else."""
+    """Make a key; the page that comes next shows it, once."""
     found = agent_for(request.user, slug, perm=MANAGE)
     form = CredentialForm(request.POST)
     if not form.is_valid():
         return _page(request, found, status=422, credential_form=form, open_form="key")
-    issued = create_credential(request.user, agent=found, days=form.cleaned_data["days"])
-    return _page(request, found, issued=issued)
+    try:
+        issued = create_credential(request.user, agent=found, days=form.cleaned_data["days"])
+    except ConflictError as error:
+        form.add_error(None, str(error.message))
+        return _page(request, found, status=error.status, credential_form=form, open_form="key")
+    keep_issued(request, issued)
+    return redirect("console:agent", slug=slug)
 
 
 @require_POST
