@@ -20,14 +20,15 @@
     dispatchEvent(new Event("acp:theme"));
   });
 
-  // Dialogs and decision panels.
+  // Dialogs and decision panels. A panel takes the place of the acts; while it is open keys are its own,
+  // Escape closes it and Ctrl+Enter sends it.
+  const opened = () => $$(".decision > [data-panel-of=acts][hidden] ~ .panel").find(visible);
   const openPanel = (name, scope) => {
-    const decision = scope.closest(".decision");
+    const decision = scope.closest(".decision"), left = opened()?.dataset.panelOf || "";
     $$("[data-panel-of]", decision).forEach((panel) => { panel.hidden = panel.dataset.panelOf !== name; });
     const shown = $(`[data-panel-of="${CSS.escape(name)}"]`, decision);
-    (name === "acts" ? $(`[data-panel="${CSS.escape(decision.dataset.last || "")}"]`, decision) || $("button", shown)
+    (name === "acts" ? $(`[data-panel="${CSS.escape(left)}"]`, decision) || $("button", shown)
       : $("[autofocus], input:not([type=hidden]), textarea, select", shown))?.focus();
-    decision.dataset.last = name;
   };
   addEventListener("click", (event) => {
     const opener = event.target.closest("[data-panel], [data-dialog], [data-dismiss], [data-toggle]");
@@ -42,8 +43,16 @@
     }
   });
   addEventListener("keydown", (event) => {
-    const panel = event.key === "Escape" && event.target.closest?.("[data-panel-of]:not([data-panel-of=acts])");
-    if (panel) { event.preventDefault(); openPanel("acts", panel); }
+    const from = event.target instanceof Element ? event.target : document.body;
+    const panel = from.closest("form.panel") || !from.closest("dialog[open], input, textarea, select") && opened();
+    if (!panel || event.repeat) return;
+    if (event.key === "Escape" && panel === opened()) {
+      event.preventDefault();
+      openPanel("acts", panel);
+    } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      panel.requestSubmit($("[type=submit]", panel));
+    }
   });
 
   // Keys: one letter each, only outside fields and dialogs; every key presses a button that is there to be seen.
@@ -57,9 +66,10 @@
     if (row.getAttribute("aria-current") !== "true") row.click();
   };
   const press = (key) => {
-    const target = $$(`[data-key="${CSS.escape(key)}"]`).find(visible);
+    const target = $$(`[data-key="${CSS.escape(key)}"]`, opened()).find(visible);
     if (!target) return false;
-    if (target.matches("input, textarea, select") && !target.matches("[type=radio], [type=checkbox]")) target.focus(); else target.click();
+    if (target.matches("input, textarea, select")) target.focus();
+    if (!target.matches("input:not([type=radio], [type=checkbox]), textarea, select")) target.click();
     return true;
   };
   const moves = {
@@ -76,7 +86,7 @@
     const led = Date.now() - leader < 1200;
     leader = event.key === "g" ? Date.now() : 0;
     if (led ? press(`g ${event.key}`) : press(event.key)) { event.preventDefault(); return; }
-    if (moves[event.key] && !led) { event.preventDefault(); moves[event.key](); }
+    if (moves[event.key] && !led && (!opened() || event.key === "?")) { event.preventDefault(); moves[event.key](); }
   });
   addEventListener("change", (event) => {
     if (!event.target.matches("[data-keys-set]")) return;
@@ -110,6 +120,10 @@
   addEventListener("input", (event) => {
     if (event.target.dataset?.draft) try { sessionStorage.setItem(draft(event.target), event.target.value); } catch { /* full or forbidden: comfort only */ }
   });
+  const land = (within) => { // what is wrong comes first
+    const wrong = $$(".summary", within).find(visible);
+    if (wrong) wrong.focus(); else $("[data-focus]", within)?.focus({preventScroll: true});
+  };
   const restore = (within) => $$("[data-draft]", within).forEach((field) => {
     const kept = sessionStorage.getItem(draft(field));
     if (kept && !field.value) field.value = kept;
@@ -157,8 +171,7 @@
   });
   addEventListener("htmx:afterSettle", (event) => {
     restore(event.detail.elt);
-    const first = $("[data-focus]", event.detail.elt);
-    first?.focus({preventScroll: true});
+    land(event.detail.elt);
   });
   addEventListener("htmx:oobAfterSwap", (event) => restore(event.detail.target || document));
 
@@ -176,6 +189,6 @@
   addEventListener("DOMContentLoaded", () => {
     restore(document);
     $$("[data-theme-set], [data-dialog], .needs-script").forEach((element) => { element.hidden = false; });
-    $("#detail [data-focus], .summary")?.focus({preventScroll: true});
+    land(document);
   });
 })();

@@ -102,6 +102,43 @@ def test_j_and_k_move_the_open_item_and_the_focus(page: Page, scene: Scene) -> N
     assert set(Escalation.objects.filter(agent=scene.agent).values_list("state", flat=True)) == {"pending"}
 
 
+def test_a_rejection_is_sent_mended_and_closed_by_keyboard(page: Page, scene: Scene, watch: Watch) -> None:
+    watch.expected = {422}
+    first, second = scene.payment(150_000), scene.payment(160_000)
+    sign_in(page, scene.ada.username)
+    expect(page.get_by_role("heading", name=re.compile("1,500.00 EUR"))).to_be_visible()
+    page.keyboard.press("r")
+    page.keyboard.press("j")
+    page.keyboard.press("o")
+    page.keyboard.press("a")
+    panel = page.get_by_role("form", name="Reject")
+    expect(panel).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("1,500.00 EUR"))).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    expect(panel.get_by_role("alert")).to_be_focused()  # what is wrong, not the body
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(page.get_by_role("button", name="Reject")).to_be_focused()
+    page.keyboard.press("r")
+    page.keyboard.press("3")
+    expect(panel.get_by_role("radio").nth(2)).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("In your words")).to_be_focused()
+    page.keyboard.type("j k")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name=re.compile("1,600.00 EUR"))).to_be_visible()
+    assert [state_of(first), state_of(second)] == ["rejected", "pending"]
+    first.refresh_from_db()
+    assert first.reason == "j k"
+    page.keyboard.press("r")
+    toast, words = page.locator(".toast"), page.get_by_label("In your words")
+    expect(toast).to_be_visible()
+    told, typed = toast.bounding_box(), words.bounding_box()
+    assert told is not None
+    assert typed is not None
+    assert told["y"] + told["height"] <= typed["y"], "the message stands clear of the field"
+
+
 def test_a_key_does_nothing_while_somebody_types(page: Page, scene: Scene) -> None:
     item = scene.payment()
     sign_in(page, scene.ada.username)
