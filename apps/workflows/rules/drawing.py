@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 144, 58, 36, 24, 12
+WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 172, 58, 36, 24, 12
 DUMMY_HEIGHT = 12
 SWEEPS, PLACINGS = 12, 9
 MAX_NODES = 150
