@@ -58,31 +58,35 @@ class Compared:
     was: Figure
 
 
-def value_sentence(finished: Figure, no_touch: Figure, savings: Figure, saved_s: float | None) -> Sentence:
-    """The first sentence: what agents finished and what that saved."""
-    if not finished.value:
+def value_sentence(no_touch: Figure, savings: Figure, saved_s: float | None) -> Sentence:
+    """The first sentence: how many runs were finished, how many of these without a person, what that saved."""
+    if not no_touch.denominator:
         return Sentence(gettext_noop("No run finished in this period."), kpi="throughput")
-    values = {"runs": count_text(finished.value), "share": percent_text(no_touch.value)}
+    values = {"runs": count_text(no_touch.denominator), "share": percent_text(no_touch.value)}
     if savings.value is None:
         text = gettext_noop(
-            "Agents finished %(runs)s runs; %(share)s without a person. No baseline yet, so no savings."
+            "Agents finished %(runs)s runs; %(share)s of these succeeded without a person. "
+            "No baseline yet, so no savings."
         )
         return Sentence(text, values, kpi="no_touch_rate")
     values |= {"money": money_text(abs(savings.value), savings.currency)}
     if savings.value < 0:
         text = gettext_noop(
-            "Agents finished %(runs)s runs; %(share)s without a person. They cost %(money)s more than the baseline."
+            "Agents finished %(runs)s runs; %(share)s of these succeeded without a person. "
+            "They cost %(money)s more than the baseline."
         )
         return Sentence(text, values, kpi="savings_minor")
     if saved_s is None or saved_s <= 0:
         text = gettext_noop(
-            "Agents finished %(runs)s runs; %(share)s without a person. They saved %(money)s against the baseline, "
+            "Agents finished %(runs)s runs; %(share)s of these succeeded without a person. "
+            "They saved %(money)s against the baseline, "
             "after all costs."
         )
         return Sentence(text, values, kpi="savings_minor")
     values |= {"hours": count_text(round(saved_s / 3600))}
     text = gettext_noop(
-        "Agents finished %(runs)s runs; %(share)s without a person. They saved %(money)s and %(hours)s hours of "
+        "Agents finished %(runs)s runs; %(share)s of these succeeded without a person. "
+        "They saved %(money)s and %(hours)s hours of "
         "people's work against the baseline, after all costs."
     )
     return Sentence(text, values, kpi="savings_minor")
@@ -98,8 +102,8 @@ def risk_sentence(error: Figure, counts: RiskCounts) -> Sentence:
     }
     if error.value is None or error.low is None or error.high is None:
         text = gettext_noop(
-            "No run ended, so there is no error rate; policy denied %(denied)s actions; %(unknown)s effects have an "
-            "unknown outcome; halts engaged: %(halts)s."
+            "No run ended, so there is no error rate. Actions denied by policy: %(denied)s; outcomes unknown: "
+            "%(unknown)s; halts engaged: %(halts)s."
         )
         return Sentence(text, values, kpi="error_rate")
     values |= {
@@ -107,8 +111,8 @@ def risk_sentence(error: Figure, counts: RiskCounts) -> Sentence:
         "interval": f"{percent_text(error.low)}–{percent_text(error.high)}",
     }
     text = gettext_noop(
-        "%(rate)s of runs failed (%(failed)s; 95 %% interval %(interval)s); policy denied %(denied)s actions; "
-        "%(unknown)s effects have an unknown outcome; halts engaged: %(halts)s."
+        "%(rate)s of runs failed (%(failed)s; 95 %% interval %(interval)s). Actions denied by policy: %(denied)s; "
+        "outcomes unknown: %(unknown)s; halts engaged: %(halts)s."
     )
     return Sentence(text, values, kpi="error_rate")
 

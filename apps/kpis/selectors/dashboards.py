@@ -265,7 +265,7 @@ def _was_text(total: Total, was: float, answer: Answer) -> str:
 
 def _sentences(actor: User, answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Opening]:
     figures = {key: total.figure for key, total in answer.totals.items()}
-    value = value_sentence(figures["throughput"], figures["no_touch_rate"], figures["savings_minor"], _saved_s(answer))
+    value = value_sentence(figures["no_touch_rate"], figures["savings_minor"], _saved_s(answer))
     risk = risk_sentence(figures["error_rate"], _risks(actor, answer.asked))
     share, decided = busiest_share_for(actor, answer)
     attention = attention_sentence(_compared(workflows, names), share, decided)

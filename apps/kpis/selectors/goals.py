@@ -5,6 +5,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from apps.core.errors import NotFoundError
 from apps.core.gate import require
@@ -46,12 +47,8 @@ class Goals:
             return own
         found = {name: baseline_in_force(self.baselines, name, definition.key, day) for name in mix}
         value = mixed_baseline(definition, {name: one.value if one else None for name, one in found.items()}, mix)
-        first = next((one for one in found.values() if one), None)
-        if value is None or first is None:
-            return None
-        return BaselineSeen(
-            workflow="", kpi=definition.key, value=value, valid_from=first.valid_from, source=first.source
-        )
+        known = [found[name] for name in sorted(found) if mix[name] and found[name]]
+        return None if value is None else _mixed([one for one in known if one], value)
 
     def target_of(self, definition: Definition, asked: KpiFilter) -> TargetSeen | None:
         """What this figure should be."""
@@ -68,6 +65,18 @@ class Goals:
                 assert since is not None
                 found.append(BaselineCost(workflow, since, until, round(one.value * scale)))
         return found
+
+
+def _mixed(parts: list[BaselineSeen], value: float) -> BaselineSeen:
+    """One baseline for several workflows together; its source names each of theirs."""
+    if len({one.source for one in parts}) == 1:
+        source = parts[0].source
+    else:
+        source = _("Mixed by the runs of each. %s") % " ".join(
+            f"{one.workflow or _('All')}: {one.source}" for one in parts
+        )
+    since = max(one.valid_from for one in parts)
+    return BaselineSeen(workflow="", kpi=parts[0].kpi, value=value, valid_from=since, source=source)
 
 
 def goals_for(actor: User) -> Goals:
