@@ -8,19 +8,20 @@ from apps.access.models import RoleGrant
 from apps.agents.models import Action, AgentCredential, AgentVersion
 from apps.agents.services import authenticate_agent
 from apps.audit.models import Entry
-from apps.connectors.models import OperationPermission
+from apps.connectors.models import Effect, OperationPermission
 from apps.core.errors import NotAuthenticatedError
 from apps.core.gate import holds
+from apps.core.models import ClockTimestamp
 from apps.halts.models import Halt
-from tests.factories.access import make_admin, make_holder, make_role, make_unit, make_user
 from apps.halts.services import engage_halt
+from tests.factories.access import make_admin, make_holder, make_role, make_unit, make_user
 from tests.factories.agents import make_agent
 from tests.factories.connectors import make_operation
 from tests.workflows.actions import make_desk, work
 
 pytestmark = pytest.mark.django_db
-
 ENGAGE, LIFT = "halts.engage_halt", "halts.lift_halt"
+
 PAGES = {
     "/control/": "access.manage_access",
     "/actions/": "agents.view_agent",
@@ -147,7 +148,6 @@ def test_a_key_is_shown_once_and_dies_when_it_is_revoked(client):
         authenticate_agent(text)
 
 
-def test_an_agents_state_is_changed_with_a_reason(client):
 def test_no_third_key_is_offered_or_made(client):
     agent = make_agent()
     sign_in(client, make_admin())
@@ -163,6 +163,7 @@ def test_no_third_key_is_offered_or_made(client):
     assert AgentCredential.objects.count() == 2
 
 
+def test_an_agents_state_is_changed_with_a_reason(client):
     agent = make_agent()
     sign_in(client, make_admin())
     assert client.post(f"/agents/{agent.slug}/state/", {"state": "suspended"}).status_code == 422
@@ -202,27 +203,6 @@ def test_everything_is_stopped_in_two_actions_and_lifted_by_somebody_else(client
     assert desk.ask().status_code == 202
 
 
-def test_a_halt_without_a_reason_or_a_right_stops_nothing(client):
-    assert (
-        sign_in(client, make_admin()).post("/halts/engage/", {"scope": "everything", "reason": ""}).status_code == 422
-    )
-    assert (
-        sign_in(client, make_user()).post("/halts/engage/", {"scope": "everything", "reason": "x"}).status_code == 403
-    )
-    unit_admin = make_holder("halts.engage_halt", unit=make_unit())
-    assert sign_in(client, unit_admin).post("/halts/engage/", {"scope": "everything", "reason": "x"}).status_code == 403
-    assert not Halt.objects.exists()
-
-
-def test_the_audit_page_searches_by_actor_event_subject_and_time(client):
-    desk = make_desk()
-    found = desk.ask().json()
-    sign_in(client, make_admin())
-    every = client.get("/audit/").content.decode()
-    assert "action.proposed" in every
-    assert "action.approved" not in client.get("/audit/?name=action.proposed").content.decode()
-    assert "No entry fits" in client.get("/audit/?actor=nobody").content.decode()
-    assert "action.proposed" in client.get(f"/audit/?trail={found['id']}").content.decode()
 def test_a_halt_names_who_can_lift_it_and_offers_it_to_them_alone(client):
     unit = make_unit(name="Ops")
     admin, lifter = make_holder(ENGAGE, LIFT, name="Alex"), make_holder(LIFT, name="Olga")
@@ -279,6 +259,27 @@ def test_help_says_where_a_right_is_held(client):
     assert "Everywhere." in sign_in(client, make_holder(ENGAGE)).get("/help/").content.decode()
 
 
+def test_a_halt_without_a_reason_or_a_right_stops_nothing(client):
+    assert (
+        sign_in(client, make_admin()).post("/halts/engage/", {"scope": "everything", "reason": ""}).status_code == 422
+    )
+    assert (
+        sign_in(client, make_user()).post("/halts/engage/", {"scope": "everything", "reason": "x"}).status_code == 403
+    )
+    unit_admin = make_holder("halts.engage_halt", unit=make_unit())
+    assert sign_in(client, unit_admin).post("/halts/engage/", {"scope": "everything", "reason": "x"}).status_code == 403
+    assert not Halt.objects.exists()
+
+
+def test_the_audit_page_searches_by_actor_event_subject_and_time(client):
+    desk = make_desk()
+    found = desk.ask().json()
+    sign_in(client, make_admin())
+    every = client.get("/audit/").content.decode()
+    assert "action.proposed" in every
+    assert "action.approved" not in client.get("/audit/?name=action.proposed").content.decode()
+    assert "No entry fits" in client.get("/audit/?actor=nobody").content.decode()
+    assert "action.proposed" in client.get(f"/audit/?trail={found['id']}").content.decode()
     assert "No entry fits" in client.get("/audit/?since=2099-01-01T00:00").content.decode()
     assert client.get("/audit/?trail=nonsense").status_code == 422
     entry = Entry.objects.get(name="action.proposed")
@@ -300,6 +301,23 @@ def test_a_role_is_given_and_taken_on_the_page(client):
     assert client.post(f"/access/grants/{grant.pk}/revoke/", {"reason": ""}).status_code == 422
     assert client.post(f"/access/grants/{grant.pk}/revoke/", {"reason": "over"}).status_code == 302
     assert not holds(person, "kpis.view_kpi")
+
+
+def test_health_calls_for_a_person_only_where_the_plane_does_not_repeat(client):
+    desk = make_desk()
+    for _ in range(2):
+        desk.ask(50_000)
+    Action.objects.update(state="unknown")
+    Effect.objects.update(state="unknown", retry_at=ClockTimestamp())
+    sign_in(client, make_admin())
+    page = client.get("/control/").content.decode()
+    assert "2 actions are asked for again" in page
+    assert "A person must find out" not in page
+    Effect.objects.filter(action=Action.objects.latest("id")).update(retry_at=None)
+    page = client.get("/control/").content.decode()
+    assert "1 action is asked for again" in page
+    assert "The outcome of 1 action is unknown" in page
+    assert "A person must find out" in page
 
 
 def test_a_search_for_an_id_goes_straight_there(client):

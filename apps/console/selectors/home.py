@@ -179,7 +179,17 @@ def _denials(actor: User) -> list[Finding]:
 
 
 def _unknown(actor: User) -> list[Finding]:
-    if not (count := actions_for(actor).filter(state=ActionState.UNKNOWN).count()):
-        return []
-    title = ngettext("The outcome of %d action is unknown", "The outcomes of %d actions are unknown", count) % count
-    return [Finding("bad", title, _("A person must find out what the system did."), "/actions/?state=unknown")]
+    """What fell silent: the plane repeats what is safe to repeat, all else is for people."""
+    unknown = actions_for(actor).filter(state=ActionState.UNKNOWN)
+    repeated = unknown.filter(carried_out__retry_at__isnull=False).count()
+    for_people = unknown.count() - repeated
+    url = "/actions/?state=unknown"
+    found = []
+    if for_people:
+        title = ngettext("The outcome of %d action is unknown", "The outcomes of %d actions are unknown", for_people)
+        found.append(Finding("bad", title % for_people, _("A person must find out what the system did."), url))
+    if repeated:
+        title = ngettext("%d action is asked for again", "%d actions are asked for again", repeated)
+        detail = _("The system fell silent; it is safe to repeat, so the plane does. Nobody need act yet.")
+        found.append(Finding("warn", title % repeated, detail, url))
+    return found
