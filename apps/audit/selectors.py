@@ -6,9 +6,12 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from apps.audit.models import Cursor, Delivery, Entry, Stumble
+from apps.audit.rules import REFUSED
 from apps.core.errors import NotFoundError
-from apps.core.gate import holds, visible
+from apps.core.gate import holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
+
+VIEW = "audit.view_entry"
 
 
 def entries_for(
@@ -25,7 +28,7 @@ def entries_for(
 
     ``subject`` is an id, or a kind such as ``agent``. Filters are exact, so that each uses an index.
     """
-    rows = visible(actor, "audit.view_entry", Entry.objects.select_related("actor", "on_behalf_of"))
+    rows = _readable(actor)
     if trail is not None:
         rows = rows.filter(trail_id=trail)
     if actor_name:
@@ -41,6 +44,17 @@ def entries_for(
     if until is not None:
         rows = rows.filter(occurred_at__lt=until)
     return rows.order_by("-id")
+
+
+def _readable(actor: User) -> QuerySet[Entry]:
+    """The entries of the units where ``actor`` reads the ledger, all of them where it does so everywhere.
+
+    People belong to no unit: whoever reads any part of the ledger sees what they were refused.
+    """
+    rows, scope = Entry.objects.select_related("actor", "on_behalf_of"), scope_for(actor, VIEW)
+    if scope.units and not scope.everywhere:
+        return rows.filter(Q(unit__in=scope.units) | Q(unit=None, name=REFUSED))
+    return visible(actor, VIEW, rows)
 
 
 def _subject(text: str) -> Q:
@@ -65,13 +79,13 @@ def trail_for(actor: User, trail_id: UUID) -> list[Entry]:
 def overdue_deliveries_for(actor: User) -> QuerySet[Delivery]:
     """Reactions that failed at least three times and still wait; for those who read the ledger."""
     rows = Delivery.objects.filter(done_at=None, attempts__gte=3).select_related("entry").order_by("id")
-    return rows if holds(actor, "audit.view_entry") else rows.none()
+    return rows if holds(actor, VIEW) else rows.none()
 
 
 def stumbles_for(actor: User) -> QuerySet[Stumble]:
     """Entries that a projection could not fold and that are not mended yet; for those who read the ledger."""
     rows = Stumble.objects.filter(mended_at=None).order_by("id")
-    return rows if holds(actor, "audit.view_entry") else rows.none()
+    return rows if holds(actor, VIEW) else rows.none()
 
 
 def lag_s_for(actor: User, projection: str) -> float:

@@ -4,8 +4,10 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from apps.audit.models import Entry
-from apps.audit.services import record
-from tests.factories.access import make_unit, make_user
+from apps.audit.selectors import entries_for
+from apps.audit.services import record, record_refusal
+from tests.factories.access import make_holder, make_unit, make_user
+from tests.factories.agents import make_agent
 
 pytestmark = pytest.mark.django_db
 
@@ -37,3 +39,16 @@ def test_time_and_transaction_come_from_the_database_whatever_was_sent():
         occurred_at, xid = cursor.fetchone()
     assert occurred_at.year > 2020
     assert int(xid) > 1
+
+
+def test_an_auditor_of_a_unit_sees_what_its_agents_and_what_people_were_refused():
+    unit = make_unit()
+    mine, theirs, person = make_agent(unit=unit).user, make_agent().user, make_user()
+    for actor in (mine, theirs, person):
+        record_refusal(actor, code="not_allowed", status=403, method="POST", path="/api/v1/x/", request_id="r")
+    record(person, person, "user.password_set")
+    seen = entries_for(make_holder("audit.view_entry", unit=unit))
+    assert [row.actor for row in seen] == [person, mine]
+    assert {row.name for row in seen} == {"request.refused"}
+    assert entries_for(make_holder("audit.view_entry")).count() == 4
+    assert not entries_for(make_holder("kpis.view_kpi", unit=unit)).exists()

@@ -11,6 +11,7 @@ from django.db.models import Model, Q
 from django.utils.module_loading import import_string
 
 from apps.audit.models import Delivery, Entry
+from apps.audit.rules import REFUSED
 from apps.core.errors import ConflictError
 from apps.core.models import Stateful, User
 from apps.core.queue import publish, ring
@@ -149,6 +150,10 @@ def advance[R: Stateful](
 
 @transaction.atomic
 def record_refusal(actor: User, *, code: str, status: int, method: str, path: str, request_id: str) -> None:
-    """Somebody tried something and was refused: who, what door, why; never what they sent."""
+    """Somebody tried something and was refused: who, what door, why; never what they sent.
+
+    It belongs to the agent's unit. People belong to none: whoever may read the ledger anywhere sees their refusals.
+    """
     payload = {"code": code, "status": status, "method": method, "path": path[:200], "request_id": request_id}
-    record(actor, actor, "request.refused", trail=actor.pk, payload=payload)
+    agent = getattr(actor, "agent", None) if actor.is_agent else None
+    record(actor, actor, REFUSED, trail=actor.pk, unit=agent.unit_id if agent else None, payload=payload)
