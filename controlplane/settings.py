@@ -43,6 +43,10 @@ def _secret(name: str, development: str) -> str:
     return development
 
 
+STAYS = Path(sys.argv[0]).name != "manage.py" or sys.argv[1:2] == ["run_scheduler"]
+"""Whether this process serves on. A command does one thing: it needs no pool, and no patience with a dead server."""
+
+
 def _database(url: str) -> dict[str, Any]:
     """Django's dictionary for a ``postgresql://`` URL; a socket folder comes as ``?host=``."""
     parts = urlsplit(url)
@@ -58,7 +62,7 @@ def _database(url: str) -> dict[str, Any]:
         "HOST": host,
         "PORT": str(options.pop("port", None) or parts.port or ""),
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {**options, "pool": {"min_size": 0, "max_size": 20, "timeout": 10}},
+        "OPTIONS": {**options, **({"pool": {"min_size": 0, "max_size": 20, "timeout": 10}} if STAYS else {})},
     }
 
 
