@@ -1,6 +1,6 @@
 """Take tasks of a workflow: here, check expense declarations. Ctrl-C ends it.
 
-ACP_KEY=acp_agt_... python examples/worker.py [how many tasks]     (needs httpx)
+ACP_KEY=acp_agt_... python examples/worker.py [how many tasks]     (needs httpx, and a key of the agent expense-checker)
 """
 
 import os
@@ -19,6 +19,7 @@ for done in count():
     if done == most:
         break
     tasks = []
+    print("Waiting for a task of the workflow expense-declaration ...", flush=True)
     while not tasks:  # the plane holds the answer until there is a task, for at most 20 seconds
         tasks = plane.post("/tasks/claim/", json={"limit": 1, "wait": 20}).raise_for_status().json()["tasks"]
     task = tasks[0]

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -85,8 +85,15 @@ def _follow_systems(actor: User) -> list[str]:
 def _follow_password(actor: User) -> list[str]:
     changed = []
     for person in User.objects.filter(username__in=USERNAMES, is_active=True).order_by("username"):
-        values = {"username": person.username, "name": person.name, "email": person.email, "is_staff": person.is_staff}
-        if save_person(actor, **values, password=os.environ["ACP_DEMO_PASSWORD"])[1] != "unchanged":
+        saved = save_person(
+            actor,
+            username=person.username,
+            name=person.name,
+            email=person.email,
+            is_staff=person.is_staff,
+            password=os.environ["ACP_DEMO_PASSWORD"],
+        )
+        if saved[1] != "unchanged":
             changed.append(f"changed   User {person.username} (password)")
     return changed
 
@@ -171,12 +178,18 @@ def start_samples(actor: User) -> int:
     return len(SAMPLE_RUNS)
 
 
-def submit_declarations(actor: User, *, declarations: Iterable[Declaration]) -> int:
-    """Start one *expense declaration* run per declaration that never had one; how many were started."""
+def submit_declarations(
+    actor: User, *, declarations: Iterable[Declaration], tell: Callable[[int, int], None] = lambda _done, _all: None
+) -> int:
+    """Start one *expense declaration* run per declaration that never had one; how many were started.
+
+    ``tell`` is called after each with how many are done, of how many.
+    """
     wanted = {declaration.key: declaration for declaration in declarations}
     runs = Run.objects.filter(workflow__slug="expense-declaration", key__in=wanted)
     there = set(runs.values_list("key", flat=True))
-    for key, declaration in wanted.items():
-        if key not in there:
-            start_run(actor, workflow="expense-declaration", input=declaration.input)
-    return len(wanted.keys() - there)
+    missing = [declaration for key, declaration in wanted.items() if key not in there]
+    for done, declaration in enumerate(missing, start=1):
+        start_run(actor, workflow="expense-declaration", input=declaration.input)
+        tell(done, len(missing))
+    return len(missing)

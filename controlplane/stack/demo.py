@@ -202,6 +202,8 @@ class Demo:
     def _tell_sign_ins(self) -> None:
         signs = EMPTY_SIGN_IN if self.options.empty else SIGN_INS
         say(f"\nReady: {self.url}/\n{signs.format(password=self.environment['ACP_DEMO_PASSWORD'])}")
+        if not self.options.empty:
+            say(f"Sample systems: {self.environment['ACP_SYSTEMS_URL']}/ (what the agents did arrives there)")
         if self.options.host not in LOOPBACK:
             say(f"It listens on {self.options.host}: whoever reaches this machine can sign in as any of them.")
         say(f"Data and logs: {self.data_dir}   Stop: Ctrl-C")

@@ -66,7 +66,15 @@ def test_the_company_comes_in_once_and_real_cases_once(folder: Path) -> None:
         rows.writerows([["x", "1.005"], ["x", "1.005"], ["y", "0"]])
     assert told("submit_declarations", str(log), "--cases", "1").splitlines()[-1] == "1"
     assert told("submit_declarations", str(log), "--cases", "9").splitlines()[-1] == "1"
-    assert told("submit_declarations", str(log), "--cases", "9").splitlines()[-1] == "0"
+    progress = io.StringIO()
+    call_command("submit_declarations", str(log), "--cases", "9", stdout=io.StringIO(), stderr=progress)
+    assert progress.getvalue() == "", "nothing to start, nothing to tell"
+    with log.open("a", newline="") as file:
+        csv.writer(file).writerows([["z1", "2"], ["z2", "3"]])
+    out = io.StringIO()
+    call_command("submit_declarations", str(log), "--cases", "9", stdout=out, stderr=progress)
+    assert out.getvalue() == "2\n"
+    assert progress.getvalue().splitlines()[-1] == "2 of 2 runs started"
     run = Run.objects.get(key="declaration:x")
     assert run.input == {"declaration_id": "x", "amount_minor": 101, "currency": "EUR"}
 

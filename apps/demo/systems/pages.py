@@ -6,6 +6,7 @@ from typing import Any
 from apps.demo.systems.rest import System
 from apps.demo.systems.storage import Document, Storage
 
+SHOWN = 50
 STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 76rem; padding: 1rem }
@@ -34,8 +35,8 @@ def system_page(system: System, systems: list[System], storage: Storage) -> str:
 
 
 def _table(kind: str, columns: tuple[str, ...], storage: Storage) -> str:
-    documents = storage.newest(kind, limit=50)
-    heading = f"<h2>{kind.capitalize()}s ({storage.count(kind)})</h2>"
+    documents, count = storage.newest(kind, limit=SHOWN), storage.count(kind)
+    heading = f"<h2>{kind.capitalize()}s ({f'the newest {SHOWN} of {count}' if count > SHOWN else count})</h2>"
     if not documents:
         return f"{heading}<p>None yet.</p>"
     head = "".join(f'<th scope="col">{escape(_title(column))}</th>' for column in columns)

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from apps.core.errors import DomainError
 from apps.demo.rules import Declaration, LogError, declarations_in
 from apps.demo.services import submit_declarations
 
+TELL_EVERY_S = 2.0
+
 
 class Command(BaseCommand):
-    """``manage.py submit_declarations FILE --cases N``: the number started stands alone on the last line."""
+    """``manage.py submit_declarations FILE --cases N``: the number started alone on stdout, how far it is on stderr."""
 
+    told_at = 0.0
     help = "Start one expense declaration run per real case of an event log (CSV, also .gz)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,10 +35,17 @@ class Command(BaseCommand):
             raise CommandError("--cases is a number above zero.")
         declarations = _read(options["file"], options["cases"])
         try:
-            started = submit_declarations(acting_user(options["username"]), declarations=declarations)
+            actor = acting_user(options["username"])
+            started = submit_declarations(actor, declarations=declarations, tell=self._tell)
         except DomainError as error:
             raise CommandError(f"{error.message} {error.errors or ''}".strip()) from error
         self.stdout.write(str(started))
+
+    def _tell(self, done: int, everything: int) -> None:
+        """How far it is, on stderr, now and then and at the end."""
+        if done == everything or time.monotonic() - self.told_at > TELL_EVERY_S:
+            self.told_at = time.monotonic()
+            self.stderr.write(f"{done} of {everything} runs started", self.style.NOTICE)
 
 
 def _read(path: Path, limit: int) -> list[Declaration]:
