@@ -59,6 +59,7 @@ class Scene:
                 "effect": operation.effect,
                 "parameters": parameters,
                 "digest": action_digest(operation.slug, parameters),
+                "definition_digest": operation.definition_digest,
                 "amount_minor": money.minor if money else None,
                 "currency": money.currency if money else "",
                 "target": target_of(parameters, operation.target),
