@@ -3,20 +3,20 @@
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import psycopg
-from django.db import connection, transaction
+from django.db import connection
 from uuid_utils.compat import uuid7
 
 from apps.access.services import create_token
 from apps.audit.models import Entry
 from apps.core.services import system_user
-from apps.oversight.models import Escalation, EscalationGroup
+from apps.oversight.models import Escalation
 from apps.workflows.models import Step
 from apps.workflows.services.runs import start_run
 from bench.stage import Scene
@@ -28,6 +28,7 @@ from tests.factories.workflows import make_worker, make_workflow
 
 type Rows = list[dict[str, Any]]
 REQUESTS, CLIENTS = 400, 4
+PASSWORD = "bench bench bench"
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -199,57 +200,50 @@ def measure_resume(scene: Scene, figures: dict[str, Rows], count: int = 120) -> 
     ]
 
 
-def measure_inbox(scene: Scene, figures: dict[str, Rows], pending: int = 10_000) -> Rows:
-    """The inbox page with ten thousand items that wait for one approver."""
-    unit = make_unit()
-    queue = make_queue(unit=unit)
-    approver = make_approver(queue, password="bench bench bench")
-    run_of = [uuid7() for _ in range(pending)]
-    from apps.core.models import ClockTimestamp
+def measure_inbox(scene: Scene, figures: dict[str, Rows]) -> Rows:
+    """The inbox of an approver whom 100,000 items wait for, beside a million decided ones and 200 colleagues."""
+    from bench import inbox
 
-    with transaction.atomic():
-        items = Escalation.objects.bulk_create(
-            [
-                Escalation(
-                    kind="approval",
-                    unit=unit,
-                    title=f"Approve order {number}",
-                    run_id=run,
-                    step="approve",
-                    round=1,
-                    item=0,
-                    workflow="bench",
-                    due_at=ClockTimestamp() + timedelta(seconds=3600 + number),
-                )
-                for number, run in enumerate(run_of)
-            ],
-            batch_size=1000,
-        )
-        EscalationGroup.objects.bulk_create(
-            [EscalationGroup(escalation=item, queue=queue, needed=1) for item in items], batch_size=2000
-        )
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-    return _page(scene, approver, "/inbox/?view=mine", f"inbox page, {pending:,} pending", "<= 200")
+    office = inbox.make_office()
+    with signed_in(scene, office.approver) as client:
+        return [
+            *_waits(client, "/inbox/?view=mine", "inbox, 100,000 pending, 1 M decided", "<= 150"),
+            *_waits(client, f"/inbox/?view=mine&after={inbox.cursor_behind(client)}", "inbox, the next page", ""),
+            *_waits(client, "/inbox/?view=decided", "inbox, what one decided", ""),
+            *_waits(client, f"/inbox/{office.items[0]}/", "an item with its list", ""),
+            *_waits(client, f"/inbox/{office.items[0]}/", "an item alone", "<= 200", headers=inbox.FRAGMENT),
+            *inbox.measure_decisions(client, office.items[1:41]),
+        ]
 
 
 def _page(scene: Scene, person: Any, url: str, what: str, aim: str) -> Rows:
     """How long a signed-in person waits for a page of HTML."""
+    with signed_in(scene, person) as client:
+        return _waits(client, url, what, aim)
+
+
+def _waits(client: httpx.Client, url: str, what: str, aim: str, **more: Any) -> Rows:
+    client.get(url, **more).raise_for_status()
+    times = [timed(lambda: client.get(url, **more).raise_for_status()) for _ in range(30)]
+    return [
+        row(f"{what}, p50", statistics.median(times), "ms"),
+        row(f"{what}, p95", percentile(times, 0.95), "ms", aim),
+    ]
+
+
+@contextmanager
+def signed_in(scene: Scene, person: Any) -> Iterator[httpx.Client]:
+    """A person's session, as a browser holds it."""
     scene.start_plane()
     with httpx.Client(base_url=scene.url, timeout=60, follow_redirects=True) as client:
         form = client.get("/accounts/login/")
         token = form.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
         client.post(
             "/accounts/login/",
-            data={"login": person.username, "password": "bench bench bench", "csrfmiddlewaretoken": token},
+            data={"login": person.username, "password": PASSWORD, "csrfmiddlewaretoken": token},
             headers={"Referer": scene.url},
         )
-        client.get(url).raise_for_status()
-        times = [timed(lambda: client.get(url).raise_for_status()) for _ in range(30)]
-    return [
-        row(f"{what}, p50", statistics.median(times), "ms", aim),
-        row(f"{what}, p95", percentile(times, 0.95), "ms"),
-    ]
+        yield client
 
 
 def measure_dashboard(scene: Scene, figures: dict[str, Rows], runs: int = 100_000) -> Rows:
@@ -257,5 +251,5 @@ def measure_dashboard(scene: Scene, figures: dict[str, Rows], runs: int = 100_00
     from bench.history import make_history
 
     make_history(runs)
-    person = make_admin(password="bench bench bench")
+    person = make_admin(password=PASSWORD)
     return _page(scene, person, "/dashboards/overview/?simulated=true", f"dashboard, {runs:,} runs", "<= 400")
