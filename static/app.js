@@ -55,6 +55,23 @@
     }
   });
 
+  // Palette: a combobox over pages, ids and names. The focus stays in the field; the arrows move what is chosen.
+  const palette = () => $("#palette"), options = () => $$("#palette-found [role=option]:not([aria-disabled])");
+  const choose = (option) => {
+    options().forEach((other) => other.setAttribute("aria-selected", String(other === option)));
+    if (option) { $("#palette-text").setAttribute("aria-activedescendant", option.id); option.scrollIntoView({block: "nearest"}); }
+    else $("#palette-text").removeAttribute("aria-activedescendant");
+  };
+  const openPalette = () => { if (!palette() || palette().open || !window.htmx) return Boolean(palette()?.open); palette().showModal(); $("#palette-text").select(); return true; };
+  addEventListener("click", (event) => { if (event.target.closest(".searchbox") && !event.ctrlKey && !event.metaKey && openPalette()) event.preventDefault(); });
+  addEventListener("keydown", (event) => {
+    if (event.target.id !== "palette-text") return;
+    const all = options(), at = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); choose(all[(at + (event.key === "ArrowDown" ? 1 : all.length - 1)) % all.length]); }
+    if (event.key === "Enter" && all[at]) { event.preventDefault(); $("a", all[at]).click(); }
+  });
+  addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.id === "palette-found") choose(options()[0]); });
+
   // Keys: one letter each, only outside fields and dialogs; every key presses a button that is there to be seen.
   const rows = () => $$(".item > a").filter((row) => row.checkVisibility());
   const here = () => rows().findIndex((row) => row.getAttribute("aria-current") === "true");
@@ -77,21 +94,18 @@
     o: () => $("#detail h2, #detail h1")?.focus(), u: () => rows()[Math.max(0, here())]?.focus(),
     "?": () => $("#keys")?.showModal(),
   };
+  const keymap = JSON.parse(root.dataset.keymap || "{}"); // a person's own keys: what is pressed, and what pages call it
   let leader = 0;
   addEventListener("keydown", (event) => {
     const from = event.target instanceof Element ? event.target : document.body;
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { if (press("ctrl+k")) event.preventDefault(); return; }
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(event.key)) return;
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { if (openPalette() || press("ctrl+k")) event.preventDefault(); return; }
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(keymap[event.key] ?? event.key)) return;
     if (root.dataset.keys === "off" || from.closest("input:not([type=checkbox], [type=radio]), textarea, select, dialog[open], [contenteditable]")) return;
-    const led = Date.now() - leader < 1200;
-    leader = event.key === "g" ? Date.now() : 0;
-    if (led ? press(`g ${event.key}`) : press(event.key)) { event.preventDefault(); return; }
-    if (moves[event.key] && !led && (!opened() || event.key === "?")) { event.preventDefault(); moves[event.key](); }
-  });
-  addEventListener("change", (event) => {
-    if (!event.target.matches("[data-keys-set]")) return;
-    root.dataset.keys = event.target.checked ? "on" : "off";
-    remember("acp_keys", root.dataset.keys);
+    const led = Date.now() - leader < 1200, pressed = led ? `g ${event.key}` : event.key, key = keymap[pressed] ?? pressed;
+    leader = event.key === "g" && !led ? Date.now() : 0;
+    if (!key || key.startsWith("g ") !== led) return;
+    if (press(key)) { event.preventDefault(); return; }
+    if (moves[key] && (!opened() || key === "?")) { event.preventDefault(); moves[key](); }
   });
   addEventListener("change", (event) => { if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit(); });
 

@@ -5,13 +5,14 @@ from django.views.generic import RedirectView
 
 from apps.console.api import halts as halts_api
 from apps.console.api import policies as policies_api
-from apps.console.views import access, actions, agents, audit, halts, home
+from apps.console.views import access, actions, agents, audit, halts, home, shortcuts
 
 pages = [
     path("", home.home, name="home"),
     path("control/", home.control, name="control"),
     path("help/", home.help_page, name="help"),
     path("settings/", home.settings_page, name="settings"),
+    path("settings/shortcuts/", shortcuts.shortcuts, name="shortcuts"),
     path("search/", home.search, name="search"),
     path("actions/", actions.actions, name="actions"),
     path("actions/<uuid:action_id>/", actions.action, name="action"),

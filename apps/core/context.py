@@ -1,5 +1,6 @@
 """What every page shows around its content: the menu a person may use, counts, engaged halts, their own settings."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.gate import holds
 from apps.core.models import User
+from apps.core.shortcuts import SHORTCUTS, keymap_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,19 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "may_lift": cache(lambda: actor is not None and _is_served("/halts/")),
         "server_now": cache(timezone.now),
         "theme": request.COOKIES.get("acp_theme") if request.COOKIES.get("acp_theme") in {"light", "dark"} else "",
-        "keys_off": request.COOKIES.get("acp_keys") == "off",
+        "keys_off": bool(_shortcuts(actor).get("off")),
+        "own_keys": _shortcuts(actor).get("keys", {}),
+        "keymap": json.dumps(keymap_of(_shortcuts(actor).get("keys", {}))),
+        "shortcuts": SHORTCUTS,
         "search_is_served": cache(lambda: _is_served("/search/")),
         "request_id": getattr(request, "request_id", ""),
         "demo_people": cache(_demo_people),
     }
+
+
+def _shortcuts(actor: User | None) -> dict[str, Any]:
+    """A person's own keys; they come with the session's user, so no page asks for them."""
+    return actor.shortcuts if actor is not None else {}
 
 
 def _demo_people() -> list[dict[str, str]]:

@@ -39,13 +39,17 @@ def choices_of(states: type[StrEnum]) -> list[tuple[str, str]]:
 
 
 class User(AbstractUser):
-    """Any principal that signs in or calls: a person, an agent, or a system such as the plane itself."""
+    """Any principal that signs in or calls: a person, an agent, or a system such as the plane itself.
+
+    ``shortcuts``: a person's own keys (``core.shortcuts``), ``{"off": bool, "keys": {key: pressed}}``; comfort only.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=8, choices=choices_of(UserKind), default=UserKind.HUMAN)
     name = models.CharField(_("name"), max_length=120, blank=True)
     first_name = None  # type: ignore[assignment] # one name; people's names do not split in two
     last_name = None  # type: ignore[assignment] # as above
+    shortcuts: "models.JSONField[Any, Any]" = models.JSONField(default=dict, blank=True)
 
     class Meta:
         constraints = [

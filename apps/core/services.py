@@ -1,6 +1,6 @@
 """Commands that every floor uses: system users, idempotent answers, signs of life."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,9 +8,10 @@ from uuid import UUID
 import structlog
 from django.db import connection, transaction
 
-from apps.core.errors import ConflictError, DomainError
+from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.models import ClockTimestamp, Heartbeat, IdempotencyKey, User
 from apps.core.rules import UserKind
+from apps.core.shortcuts import shortcut_errors
 
 log = structlog.get_logger(__name__)
 
@@ -77,3 +78,13 @@ def forget_answers() -> int:
     kept, _ = IdempotencyKey.objects.filter(created_at__lt=ClockTimestamp() - timedelta(hours=48)).delete()
     Heartbeat.objects.filter(at__lt=ClockTimestamp() - timedelta(days=1)).delete()
     return kept
+
+
+def keep_shortcuts(actor: User, *, keys: Mapping[str, str], off: bool) -> User:
+    """Keep a person's own keys, and whether single keys work at all. Raises InvalidError by key. Not in the ledger."""
+    own = {key: pressed for key, pressed in keys.items() if pressed != key}
+    if errors := shortcut_errors(own):
+        raise InvalidError(errors={key: [text] for key, text in errors.items()})
+    User.objects.filter(pk=actor.pk).update(shortcuts={"off": off, "keys": own})
+    actor.refresh_from_db(fields=["shortcuts"])
+    return actor

@@ -7,6 +7,11 @@ from apps.oversight.api import attention, decisions, escalations, moves
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
+    path("inbox/focus/", views.focus.focus, name="focus"),
+    path("inbox/focus/start/", views.focus.start, name="focus-start"),
+    path("inbox/focus/next/", views.focus.resume, name="focus-next"),
+    path("inbox/focus/end/", views.focus.end, name="focus-end"),
+    path("inbox/<uuid:escalation_id>/skip/", views.focus.skip, name="focus-skip"),
     path("inbox/views/", views.keep_view, name="keep-view"),
     path("inbox/views/<uuid:view_id>/delete/", views.forget_view, name="forget-view"),
     path("inbox/<uuid:escalation_id>/", views.item, name="item"),

@@ -4,7 +4,7 @@ from apps.console.selectors.access import rights_held_by, rights_of
 from apps.console.selectors.agents import not_permitted_for, words_for
 from apps.console.selectors.halts import halt_target_for, standing_for, stoppable_for, who_stops_everything_for
 from apps.console.selectors.home import health_for, home_of, inbox_count_for, permissions_held_by
-from apps.console.selectors.search import found_for
+from apps.console.selectors.search import found_for, places_for
 
 __all__ = [
     "found_for",
@@ -15,6 +15,7 @@ __all__ = [
     "not_permitted_for",
     "permissions_held_by",
     "rights_held_by",
+    "places_for",
     "rights_of",
     "standing_for",
     "stoppable_for",

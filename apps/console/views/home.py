@@ -15,6 +15,8 @@ from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 
+PALETTE = 12
+
 
 @require_GET
 def home(request: Request) -> HttpResponse:
@@ -63,6 +65,9 @@ def search(request: Request) -> HttpResponse:
         wanted = UUID(text)
     except ValueError:
         wanted = None
+    if request.headers.get("HX-Target") == "palette-found":
+        found = [*selectors.places_for(request.user, text), *selectors.found_for(request.user, text, wanted)]
+        return render(request, "console/_options.html", {"q": text, "found": found[:PALETTE]})
     found = selectors.found_for(request.user, text, wanted)
     if len(found) == 1 and not wants_fragment(request):
         return redirect(found[0].url)

@@ -22,6 +22,7 @@ from apps.core import formats
 from apps.core.agent_text import inert
 from apps.core.differences import differences as compare
 from apps.core.finders import FULL, SMALL
+from apps.core.shortcuts import key_of
 
 register = template.Library()
 
@@ -234,6 +235,15 @@ def query(context: dict[str, Any], **changes: object) -> str:
 def remove(context: dict[str, Any], name: str) -> str:
     """The page's query string without one filter, from the first page of the list."""
     return query(context, **{name: None, "after": None, "selected": None})
+
+
+@register.simple_tag(takes_context=True)
+def key(context: dict[str, Any], name: str) -> SafeString:
+    """The key that the person presses for ``name``, where a button shows it; nothing where their keys are off."""
+    if context.get("keys_off"):
+        return SafeString()
+    pressed = key_of(context.get("own_keys") or {}, name).upper()
+    return format_html_join(" ", "<kbd>{}</kbd>", ((part,) for part in pressed.split()))
 
 
 @register.inclusion_tag("core/_field.html")

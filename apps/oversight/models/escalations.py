@@ -7,7 +7,7 @@ from uuid import UUID
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Cast, Coalesce, Right
 
 from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Action, Agent
@@ -132,6 +132,7 @@ class Escalation(Stateful):
             models.Index(fields=["task_id"], name="escalation_by_task", condition=~Q(task_id=None)),
             models.Index(fields=["agent", "-id"], name="escalation_by_agent"),
             models.Index(fields=["state", "-id"], name="escalation_by_state"),
+            models.Index(Right(Cast("id", models.TextField()), 8), name="escalation_by_ending"),
             models.Index(
                 fields=["decided_by", "-decided_at"], name="escalation_by_decider", condition=~Q(decided_by=None)
             ),

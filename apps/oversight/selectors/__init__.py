@@ -44,14 +44,17 @@ from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.preferences import saved_views_for
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
+from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
 
 __all__ = [
     "INBOX_ORDER",
     "Counts",
     "Piece",
     "Precedent",
+    "Progress",
     "Seen",
     "Sheet",
+    "Sitting",
     "Standing",
     "allowed_for",
     "asked_digest_of_action",
@@ -76,11 +79,13 @@ __all__ = [
     "menu_counts_for",
     "pace_for",
     "precedent_for",
+    "progress_for",
     "require_visible",
     "row_for",
     "saved_views_for",
     "seen_for",
     "sheet_for",
+    "sitting_for",
     "standing_for",
     "still_stands_for",
     "thread_for",

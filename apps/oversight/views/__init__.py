@@ -1,5 +1,6 @@
 """The inbox: a list, one item, what a person does with it."""
 
+from apps.oversight.views import focus
 from apps.oversight.views.decisions import ACTS, act, comment, decide
 from apps.oversight.views.inbox import inbox, item
 from apps.oversight.views.on_file import on_file
@@ -12,6 +13,7 @@ __all__ = [
     "comment",
     "decide",
     "evidence",
+    "focus",
     "forget_view",
     "inbox",
     "item",

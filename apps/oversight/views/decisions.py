@@ -26,7 +26,9 @@ from apps.oversight.rules import EscalationState, InboxView, VoteVerdict
 from apps.oversight.selectors import allowed_for, escalation_for, menu_counts_for, winner_for
 from apps.oversight.selectors.sheets import sheet_for
 from apps.oversight.views.detail import WHY_NOT, detail_context, query_of, schema_of, why_of
-from apps.oversight.views.inbox import item_page, rows_of
+from apps.oversight.views.focus import focus_context, in_focus, next_url
+from apps.oversight.views.inbox import item_page
+from apps.oversight.views.lists import rows_of
 
 SAID = {
     EscalationState.APPROVED: gettext_lazy("Approved."),
@@ -60,7 +62,7 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
     asks = allowed_for(request.user, item).get(form.cleaned_data["verdict"], {})
     if asks.get("step_up") and not signed_in_recently(request):
         return _ask_again(request, item, form)
-    following = _following(request, item)
+    following = None if in_focus(request) else _following(request, item)
     try:
         decided = _cast(request, item, form, values)
     except InvalidError as error:
@@ -188,9 +190,14 @@ def _after(request: Request, decided: Escalation, following: Escalation | None) 
     now = escalation_for(request.user, decided.pk)
     query = query_of(request)
     path = reverse("oversight:item", args=[following.pk]) if following else reverse("oversight:inbox")
-    if not wants_fragment(request):
+    extra = focus_context(request)
+    if progress := extra.get("focus"):
+        path, query = next_url(request, progress).split("?")[0], "?focus=1" if progress.left else ""
+        following = escalation_for(request.user, progress.left[0]) if progress.left else None
+    if not wants_fragment(request) or (progress and not following):
         messages.success(request, _said(now))
-        return redirect(f"{path}{query}")
+        url = f"{path}{query}"
+        return HttpResponse(headers={"HX-Redirect": url}) if wants_fragment(request) else redirect(url)
     chosen = escalation_for(request.user, following.pk) if following else None
     context = {
         **(detail_context(request, chosen) if chosen else {"item": None, "sheet": None, "list_query": query}),
@@ -199,6 +206,7 @@ def _after(request: Request, decided: Escalation, following: Escalation | None) 
         "counts": menu_counts_for(request.user),
         "filters": InboxFilter(request.GET),
         "focus_title": True,
+        **extra,
     }
     response = render(request, "oversight/_after.html", context)
     response["HX-Push-Url"] = f"{path}{query}"

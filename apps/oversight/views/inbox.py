@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,18 +20,17 @@ from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
 from apps.oversight.selectors import (
     Counts,
-    condition_of,
     escalation_for,
     escalations_for,
     fates_for,
-    inbox_for,
     likes_for,
     menu_counts_for,
     saved_views_for,
 )
 from apps.oversight.views.detail import detail_context, query_of, why_of
+from apps.oversight.views.focus import focus_context, in_focus
+from apps.oversight.views.lists import VIEW, rows_of
 
-VIEW = "oversight.view_escalation"
 NEWEST_FIRST = ("-id",)
 BY_DUE_DATE = ("due_at", "id")
 MAX_SHOWN = 200
@@ -71,6 +69,8 @@ def item_page(request: Request, found: Escalation, *, status: int = 200, **extra
     context = {**_open_one(request, found, **extra), "filters": filters, "is_open": True}
     if wants_fragment(request):
         return _vary(render(request, "oversight/_detail.html", context, status=status))
+    if in_focus(request):
+        return _vary(render(request, "oversight/focus_item.html", {**context, **focus_context(request)}, status=status))
     page = _page(request, filters, path=reverse("oversight:inbox"))
     return _vary(
         render(request, "oversight/inbox.html", {**list_context(request, filters, page), **context}, status=status)
@@ -144,18 +144,6 @@ def _folded(actor: User, filters: InboxFilter) -> Page[Escalation]:
 
 def _order(filters: InboxFilter) -> tuple[str, ...]:
     return NEWEST_FIRST if filters.wanted["view"] == InboxView.DECIDED else BY_DUE_DATE
-
-
-def rows_of(actor: User, filters: InboxFilter) -> QuerySet[Escalation]:
-    """The list that the filters ask for."""
-    wanted = {name: value for name, value in filters.wanted.items() if name not in {"group", "fate"}}
-    view = wanted.pop("view")
-    rows = inbox_for(actor, view=view, **wanted)
-    if view == InboxView.DECIDED and (fate := filters.wanted.get("fate")):
-        rows = rows.filter(condition_of(fate))
-    if key := filters.group_key:
-        rows = rows.filter(pk__in=next((like.ids for like in likes_for(actor, rows) if like.key == key), ()))
-    return rows
 
 
 def _changes(request: Request, filters: InboxFilter) -> dict[str, Any]:

@@ -1,0 +1,23 @@
+"""The list that an address asks for."""
+
+from django.db.models import QuerySet
+
+from apps.core.models import User
+from apps.oversight.forms import InboxFilter
+from apps.oversight.models import Escalation
+from apps.oversight.rules import InboxView
+from apps.oversight.selectors import condition_of, inbox_for, likes_for
+
+VIEW = "oversight.view_escalation"
+
+
+def rows_of(actor: User, filters: InboxFilter) -> QuerySet[Escalation]:
+    """The list that the filters ask for."""
+    wanted = {name: value for name, value in filters.wanted.items() if name not in {"group", "fate"}}
+    view = wanted.pop("view")
+    rows = inbox_for(actor, view=view, **wanted)
+    if view == InboxView.DECIDED and (fate := filters.wanted.get("fate")):
+        rows = rows.filter(condition_of(fate))
+    if key := filters.group_key:
+        rows = rows.filter(pk__in=next((like.ids for like in likes_for(actor, rows) if like.key == key), ()))
+    return rows
