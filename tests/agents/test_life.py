@@ -9,9 +9,9 @@ from apps.connectors.models import Effect
 from apps.halts.services import engage_halt
 from apps.oversight.models import Comment, Escalation, Grant
 from apps.telemetry.models import UsageRecord
-from apps.workflows.models import Attempt, Run, Task
+from apps.workflows.models import Attempt, Run, Task, Workflow
 from apps.workflows.urls import endpoints
-from tests.factories.access import make_admin
+from tests.factories.access import grant, make_admin, make_role, make_user
 from tests.factories.workflows import make_workflow, permit_workflow
 from tests.workflows.actions import make_desk
 
@@ -122,3 +122,17 @@ def test_a_halted_agent_starts_no_run(desk, scope):
     answer = desk.post("runs/", {"workflow": "look", "input": {}}, key="run")
     assert (answer.status_code, answer.json()["scope"]) == (423, scope)
     assert not Run.objects.exists()
+
+
+def test_a_run_on_behalf_of_a_person_needs_their_permission_too(desk):
+    person, unit = make_user(), desk.agent.unit
+    body = {"workflow": "look", "input": {}, "on_behalf_of": person.username}
+
+    def status(key, **more):
+        return desk.post("runs/", {**body, **more}, key=key).status_code
+
+    assert (status("a"), Run.objects.count()) == (403, 0)
+    grant(person, make_role("workflows.start_run"), unit=Workflow.objects.get().unit)
+    assert status("b", business_unit=unit.slug) == 403
+    assert status("c") == 201
+    assert Run.objects.get().on_behalf_of == person

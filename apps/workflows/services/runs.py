@@ -34,6 +34,7 @@ from apps.workflows.services.engine.loading import facts_of
 from apps.workflows.services.engine.resuming import decision_event
 from apps.workflows.services.engine.saving import run_payload
 
+START = "workflows.start_run"
 MAX_INPUT_BYTES = 64 * 1024
 MAX_KEY = 200
 MAX_REASON = 2000
@@ -55,11 +56,12 @@ def start_run(
     ``duplicate_key`` with the id of the open run that has the key.
     """
     require_working_agent(actor)
-    row = workflow_for(actor, workflow, perm="workflows.start_run")
+    row = workflow_for(actor, workflow, perm=START)
     if row.active_id is None or row.retired_at is not None:
         raise ConflictError(_("The workflow has no active version."), code="invalid_state")
     definition = definition_of_version(row.active_id)
     unit = _unit(actor, row, business_unit)
+    person = _person(on_behalf_of, row, unit)
     take_fence()
     agent = actor.agent if actor.is_agent else None
     require_running(
@@ -75,7 +77,7 @@ def start_run(
         unit=unit,
         input=input,
         started_by=actor,
-        on_behalf_of=_person(on_behalf_of),
+        on_behalf_of=person,
         simulated=False,
     )
     _name(run, definition, key)
@@ -103,16 +105,19 @@ def _unit(actor: User, workflow: Workflow, slug: str | None) -> BusinessUnit:
 def _may_start_in(actor: User, workflow: Workflow, unit: BusinessUnit) -> bool:
     """People by their roles; an agent within the workflow's unit or its own: it does not choose who decides."""
     if not actor.is_agent:
-        return holds(actor, "workflows.start_run", unit)
+        return holds(actor, START, unit)
     return not {workflow.unit_id, actor.agent.unit_id}.isdisjoint(ancestors_for(actor, unit.pk))
 
 
-def _person(username: str | None) -> User | None:
+def _person(username: str | None, workflow: Workflow, unit: BusinessUnit) -> User | None:
+    """The person on whose behalf a run starts; permission is the intersection of both."""
     if not username:
         return None
     found = User.objects.filter(username=username, kind="human", is_active=True).first()
     if found is None:
         raise InvalidError(errors={"on_behalf_of": [_("There is no such person, or they have left.")]})
+    if not (holds(found, START, workflow) and (unit == workflow.unit or holds(found, START, unit))):
+        raise NotAllowedError(_("%s may not start this run, so nobody may for them.") % found.username)
     return found
 
 
