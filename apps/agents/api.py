@@ -34,7 +34,7 @@ from apps.core.api import (
 )
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
-from apps.core.rules import Risk
+from apps.core.rules import MAX_INTEGER, Risk
 from apps.core.schema import PROBLEMS
 from apps.halts.selectors import affecting_for
 
@@ -49,7 +49,11 @@ class AgentKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         """A bearer key."""
-        return {"type": "http", "scheme": "bearer", "description": "acp_agt_..."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "acp_agt_...; Acp-Agent-Version names the version",
+        }
 
 
 class AgentBody(StrictSerializer):
@@ -90,6 +94,7 @@ class CredentialBody(StrictSerializer):
     """A new key."""
 
     days = StrictInteger(min_value=1, max_value=90, required=False)
+    version = StrictInteger(min_value=1, max_value=MAX_INTEGER, required=False, help_text="Act as this one only.")
 
 
 class StateBody(StrictSerializer):
@@ -230,7 +235,12 @@ class Me(PlaneView):
         agent = actor.agent if actor.is_agent else None
         halts = [
             {"scope": halt.scope, "target": halt.target, "reason": halt.reason, "since": halt.created_at}
-            for halt in affecting_for(actor, agent.slug if agent else "", agent.unit_id if agent else None)
+            for halt in affecting_for(
+                actor,
+                agent=agent.slug if agent else "",
+                version=agent.acts_as if agent else "",
+                unit_id=agent.unit_id if agent else None,
+            )
         ]
         return Response(
             {
@@ -350,7 +360,7 @@ class AgentCredentials(PlaneView):
     def post(self, request: Request, slug: str) -> Response:
         """Make a key. ``key`` is in this answer and nowhere else, so this answer is not kept for a repeat."""
         agent = agent_for(self.actor, slug, perm=MANAGE)
-        issued = create_credential(self.actor, agent=agent, days=self.body(CredentialBody).get("days", 90))
+        issued = create_credential(self.actor, agent=agent, **self.body(CredentialBody))
         return Response(credential_json(issued.credential, issued.text), status=201)
 
 

@@ -19,7 +19,7 @@ class AgentKeyAuthentication(BaseAuthentication):
         token = bearer_of(request)
         if token is None or not token.startswith(f"{PREFIX}_"):
             return None
-        credential = authenticate_agent(token)
+        credential = authenticate_agent(token, version=request.headers.get("Acp-Agent-Version", ""))
         user = credential.agent.user
         user.agent = credential.agent  # the row that the key found: no second query for it
         return user, credential

@@ -38,6 +38,9 @@ class VersionState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+AT_WORK = frozenset({VersionState.PILOT, VersionState.ACTIVE})
+"""The states in which an agent may act as a version."""
+
 VERSION_MOVES: Moves = {
     VersionState.DRAFT: frozenset({VersionState.PILOT, VersionState.ACTIVE, VersionState.SUPERSEDED}),
     VersionState.PILOT: frozenset({VersionState.ACTIVE, VersionState.SUPERSEDED}),

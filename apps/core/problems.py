@@ -101,6 +101,12 @@ ALL: tuple[Problem, ...] = (
     Problem(409, ("lease_lost",), _("the lease ran out or belongs to another"), _("drop the task")),
     Problem(409, ("completion_conflict",), _("the task was completed with another output"), _("drop yours")),
     Problem(409, ("duplicate_key",), _("an open run has this key; `run`"), _("follow that run")),
+    Problem(
+        409,
+        ("unknown_version",),
+        _("the version that `Acp-Agent-Version` names, or that the key is bound to, is neither pilot nor active"),
+        _("name one that is"),
+    ),
     Problem(409, ("invalid_state",), _("it is not in a state in which this can be done"), _("read it again")),
     Problem(
         409,

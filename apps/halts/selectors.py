@@ -39,9 +39,9 @@ def halt_for(actor: User, halt_id: UUID) -> Halt:
     raise NotFoundError
 
 
-def affecting_for(actor: User, agent: str, unit_id: UUID | None) -> QuerySet[Halt]:
-    """Engaged halts that stop this agent: everything, the agent itself, its unit or one above."""
-    named = Q(scope="everything") | Q(scope="agent", target=agent)
+def affecting_for(actor: User, *, agent: str, version: str, unit_id: UUID | None) -> QuerySet[Halt]:
+    """Engaged halts that stop this agent: everything, the agent itself, its version, its unit or one above."""
+    named = Q(scope="everything") | Q(scope="agent", target=agent) | Q(scope="version", target=version)
     if unit_id is not None:
         above = BusinessUnit.objects.filter(pk__in=ancestors_for(actor, unit_id)).values("slug")
         named |= Q(scope="unit", target__in=above)

@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
-from apps.agents.models import Agent, AgentCredential
-from apps.agents.rules import MAX_LIVE, AgentState
+from apps.agents.models import Agent, AgentCredential, AgentVersion
+from apps.agents.rules import AT_WORK, MAX_LIVE, AgentState
 from apps.agents.services.agents import MANAGE, bump_epoch
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAuthenticatedError
@@ -19,6 +19,7 @@ from apps.core.models import ClockTimestamp, User
 PREFIX = "acp_agt"
 MAX_DAYS = 90
 COARSE = timedelta(minutes=1)
+VERSION_DIGITS = 9
 
 
 class IssuedKey(NamedTuple):
@@ -29,8 +30,13 @@ class IssuedKey(NamedTuple):
 
 
 @transaction.atomic
-def create_credential(actor: User, *, agent: Agent, days: int = 90, environment: str = "live") -> IssuedKey:
-    """Make a key for an agent. At most two live at once, so that rotation can overlap and nothing piles up."""
+def create_credential(
+    actor: User, *, agent: Agent, days: int = 90, environment: str = "live", version: int | None = None
+) -> IssuedKey:
+    """Make a key for an agent. At most two live at once, so that rotation can overlap and nothing piles up.
+
+    ``version``: the number of the one version as which the key acts; None for whichever is current or named.
+    """
     require_manager(actor, agent.unit, MANAGE)
     if not 1 <= days <= MAX_DAYS:
         raise InvalidError(errors={"days": [_("From 1 to %d.") % MAX_DAYS]})
@@ -39,9 +45,13 @@ def create_credential(actor: User, *, agent: Agent, days: int = 90, environment:
         raise ConflictError(_("A retired agent gets no key."))
     if agent.credentials.filter(AgentCredential.live()).count() >= MAX_LIVE:
         raise ConflictError(_("%d keys are live, the most there can be; revoke one first.") % MAX_LIVE)
+    bound = _version_of(agent, str(version)) if version is not None else None
+    if version is not None and bound is None:
+        raise InvalidError(errors={"version": [_("The agent has no such version.")]})
     key = make_key(PREFIX)
     credential = AgentCredential.objects.create(
         agent=agent,
+        version=bound,
         key_id=key.key_id,
         digest=key.digest,
         environment=environment,
@@ -68,15 +78,18 @@ def revoke_credential(actor: User, *, credential: AgentCredential, reason: str =
     )
 
 
-def authenticate_agent(text: str) -> AgentCredential:
-    """The live credential behind a key, with its agent, unit, version and user. Raises NotAuthenticatedError.
+def authenticate_agent(text: str, *, version: str = "") -> AgentCredential:
+    """The live credential behind a key, with its agent, unit and user. Raises NotAuthenticatedError.
 
-    Codes: ``not_authenticated`` (unknown), ``credential_revoked``, ``credential_expired``; a use of a dead key is
-    recorded.
+    ``agent.version`` is the one it acts as: the key's own, else the one whose number ``version`` names, else the
+    agent's current one. Codes: ``not_authenticated`` (unknown), ``credential_revoked``, ``credential_expired``; and
+    ConflictError ``unknown_version`` where that one is not at work. A use of a dead key or version is recorded.
     """
     key = read_key(text, PREFIX)
     found = key and (
-        AgentCredential.objects.select_related("agent__user", "agent__unit", "agent__version", "agent__owner")
+        AgentCredential.objects.select_related(
+            "agent__user", "agent__unit", "agent__version", "agent__owner", "version"
+        )
         .annotate(is_live=Q(AgentCredential.live()), is_unused=Q(AgentCredential.unused_for(COARSE)))
         .filter(key_id=key.key_id, digest=key.digest)
         .first()
@@ -89,7 +102,25 @@ def authenticate_agent(text: str) -> AgentCredential:
         AgentCredential.objects.filter(AgentCredential.unused_for(COARSE), pk=found.pk).update(
             last_used_at=ClockTimestamp()
         )
+    found.agent.version = _acting_version(found, version)
     return found
+
+
+def _acting_version(credential: AgentCredential, wanted: str) -> AgentVersion | None:
+    acting = credential.version or credential.agent.version
+    if wanted and not (acting and wanted == str(acting.number)):
+        acting = None if credential.version else _version_of(credential.agent, wanted)
+    if (wanted and acting is None) or (acting and acting.state not in AT_WORK):
+        with transaction.atomic():
+            payload = {"code": "unknown_version", "key_id": credential.key_id, "version": wanted[:VERSION_DIGITS]}
+            record(credential.agent.user, credential, "refused", payload=payload)
+        raise ConflictError(_("This version is neither pilot nor active, or not this key's."), code="unknown_version")
+    return acting
+
+
+def _version_of(agent: Agent, number: str) -> AgentVersion | None:
+    is_number = number.isascii() and number.isdigit() and len(number) <= VERSION_DIGITS
+    return agent.versions.filter(number=int(number)).first() if is_number else None
 
 
 def _refuse_dead(credential: AgentCredential) -> None:

@@ -55,7 +55,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "most_keys": MAX_LIVE,
         "versions": found.versions.order_by("-number"),
         "actions": actions_for(request.user).filter(agent=found)[:8],
-        "halts": affecting_for(request.user, found.slug, found.unit_id),
+        "halts": affecting_for(request.user, agent=found.slug, version=found.acts_as, unit_id=found.unit_id),
         "may_manage": may_manage,
         "moves": sorted(AGENT_MOVES[AgentState(found.state)]),
         "narrowing": narrowing,
