@@ -16,9 +16,11 @@ class Place:
     """Where in a run an action belongs; everything empty outside one.
 
     ``unit``, ``risk`` and ``owner`` are the workflow's: they stand in for the agent's where the workflow itself asks.
+    ``run_unit_id`` is where the run was started: a halt there stops the action too.
     """
 
     run_id: UUID | None = None
+    run_unit_id: UUID | None = None
     workflow: str = ""
     step: str = ""
     round: int | None = None
@@ -45,6 +47,7 @@ def place_of_task(actor: User, task_id: UUID) -> Place:
         raise ConflictError("The lease on this task is lost.", code="lease_lost")
     return Place(
         run_id=task.run_id,
+        run_unit_id=task.run.unit_id,
         workflow=task.run.workflow.slug,
         step=task.step,
         round=task.round,
@@ -63,6 +66,7 @@ def place_of_action(actor: User, action: Action) -> Place:
         return Place(unit=action.unit)
     return Place(
         run_id=run.pk,
+        run_unit_id=run.unit_id,
         workflow=run.workflow.slug,
         step=action.step,
         round=action.round,

@@ -135,9 +135,10 @@ def _locked(action_id: UUID) -> Action:
 
 
 def _require_running(action: Action) -> None:
+    started_in = Run.objects.filter(pk=action.run_id).values_list("unit_id", flat=True) if action.run_id else ()
     version = f"{action.agent.slug}@{action.version.number}" if action.agent and action.version else ""
     require_running(
-        units=[action.unit_id],
+        units={action.unit_id, *started_in},
         workflow=action.workflow,
         agent=action.agent.slug if action.agent else "",
         version=version,

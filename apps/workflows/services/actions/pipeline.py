@@ -97,7 +97,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
 
 def _require_life(agent: Agent | None, unit: BusinessUnit, place: Place, operation: str, *, connector: str) -> None:
     require_running(
-        units=[unit.pk],
+        units={unit.pk, place.run_unit_id or unit.pk},
         workflow=place.workflow,
         agent=agent.slug if agent else "",
         version=agent.acts_as if agent else "",

@@ -69,6 +69,7 @@ def _submit(spot: Spot, operation: str, parameters: Any, *, purpose: str, risk: 
             ask=Ask(operation=operation, parameters=parameters),
             place=Place(
                 run_id=run.pk,
+                run_unit_id=run.unit_id,
                 workflow=run.workflow.slug,
                 key=run.key or "",
                 started_by=run.started_by.username,
