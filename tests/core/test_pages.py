@@ -1,6 +1,7 @@
 """What surrounds every page: the policy of its answers, the menu, the door, the one foreign file."""
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -25,6 +26,15 @@ def test_every_answer_carries_a_policy_without_exceptions() -> None:
     assert "unsafe" not in POLICY
     assert "nonce" not in POLICY
     assert "http" not in POLICY
+
+
+@pytest.mark.parametrize("is_demo", [True, False])
+def test_only_the_demo_offers_its_people_and_their_password(settings: Any, is_demo: bool) -> None:
+    make_user(username="ada", name="Ada of the sample company")
+    settings.ACP_DEMO = is_demo
+    html = Client().get("/accounts/login/").content.decode()
+    offered = ["Ada of the sample company" in html, "demo-demo" in html, 'name="login" value="ada"' in html]
+    assert offered == [is_demo] * 3
 
 
 def test_pages_are_kept_by_no_cache() -> None:
