@@ -217,6 +217,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+AGENT_LINK_HOSTS = tuple(host for host in os.environ.get("ACP_AGENT_LINK_HOSTS", "").split(",") if host)
 ACP_REPORTING_TZ = os.environ.get("ACP_REPORTING_TZ", "UTC")
 
 STATIC_URL = "/static/"

@@ -26,7 +26,7 @@ EXTRA = {
     "connectors": {"adapters"},
     "core": {
         "agent_text", "authentication", "clockwork", "context", "differences", "errors", "expressions", "finders",
-        "formats", "gate", "http", "keys", "middleware", "pages", "problems", "queue", "samples", "schema",
+        "formats", "gate", "http", "keys", "middleware", "pages", "problems", "queue", "revealing", "samples", "schema",
         "shortcuts", "templatetags",
     },
     "demo": {"agents", "company", "context", "systems"},

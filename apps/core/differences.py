@@ -9,10 +9,11 @@ from typing import Any
 
 MASKED = "•••••• (masked)"
 SECRET = re.compile(
-    r"(^|[._-])(password|passwd|secret|api[_-]?key|private[_-]?key|access[_-]?token|pin|cvv|cvc)s?($|[._-])", re.I
+    r"(^|[._\-\"])(password|passwd|secret|api[_-]?key|private[_-]?key|access[_-]?token|pin|cvv|cvc)s?($|[._\-\"])", re.I
 )
+PLAIN_KEY = re.compile(r"[^\s.\[\]\"]+")
 WORDS_FROM_CHARS = 200
-MAX_VALUE_CHARS = 2_048
+WORDS_TO_CHARS = 10_000
 LOOKS_TYPED = re.compile(r"^(true|false|null|-?\d+(\.\d+)?([eE][+-]?\d+)?)?$|^\s|\s$")
 
 
@@ -73,9 +74,9 @@ def shown(value: object) -> str:
 
 
 def flattened(value: object, path: str = "") -> dict[str, object]:
-    """Leaves by dotted path, in their own order; empty objects and lists are leaves."""
+    """Leaves by path, in their own order; empty objects and lists are leaves. No two leaves share a path."""
     if isinstance(value, Mapping) and value:
-        inner = [(f"{path}.{key}" if path else str(key), item) for key, item in value.items()]
+        inner = [(joined(path, key), item) for key, item in value.items()]
     elif isinstance(value, list) and value:
         inner = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
     else:
@@ -84,6 +85,13 @@ def flattened(value: object, path: str = "") -> dict[str, object]:
     for key, item in inner:
         leaves |= flattened(item, key)
     return leaves
+
+
+def joined(path: str, key: object) -> str:
+    """The path of a key: dotted, or quoted in brackets where the key could be taken for a path of its own."""
+    if not PLAIN_KEY.fullmatch(str(key)):
+        return f"{path}[{json.dumps(str(key), ensure_ascii=False)}]"
+    return f"{path}.{key}" if path else str(key)
 
 
 def is_secret(path: str) -> bool:
@@ -96,7 +104,7 @@ def masked(value: object, path: str = "") -> object:
     if value is not None and path and is_secret(path) and not isinstance(value, Mapping | list):
         return MASKED
     if isinstance(value, Mapping):
-        return {key: masked(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
+        return {key: masked(item, joined(path, key)) for key, item in value.items()}
     if isinstance(value, list):
         return [masked(item, f"{path}[{index}]") for index, item in enumerate(value)]
     return value
@@ -166,12 +174,12 @@ def _ratio(before: object, after: object) -> str:
 
 
 def _pieces(kind: str, before: object, after: object) -> tuple[tuple[str, str], ...]:
-    """A word by word comparison of long texts; nothing for other values."""
+    """A word by word comparison of long texts; nothing for other values and very long ones: they stand whole."""
     if kind != "changed" or not isinstance(before, str) or not isinstance(after, str):
         return ()
-    if max(len(before), len(after)) <= WORDS_FROM_CHARS:
+    if not WORDS_FROM_CHARS < max(len(before), len(after)) <= WORDS_TO_CHARS:
         return ()
-    old, new = (re.split(r"(\s+)", text[:MAX_VALUE_CHARS]) for text in (before, after))
+    old, new = (re.split(r"(\s+)", text) for text in (before, after))
     found: list[tuple[str, str]] = []
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":

@@ -1,15 +1,16 @@
-"""How values look to people: money, durations, shares, ids, and text that may hide something."""
+"""How values look to people: money, durations, shares, ids, JSON."""
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.utils.html import escape, format_html, format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+
+from apps.core.revealing import reveal, reveal_characters
 
 MINUS = "\u2212"
 MISSING = "\u2014"
@@ -43,11 +44,7 @@ EXPONENTS = (
 )
 """ISO 4217 minor-unit digits where they are not two."""
 
-BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
-"""Characters of letter or mark classes that draw nothing."""
-VARIATIONS = frozenset(range(0xFE00, 0xFE10)) | frozenset(range(0xE0100, 0xE01F0))
 MAX_JSON_CHARS = 20_000
-ADDRESS = re.compile(r"(?s)(?P<before>[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?)(?P<host>[^/?#@]+)(?P<rest>.*)")
 JSON_TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
 
 
@@ -124,47 +121,9 @@ def short_digest(value: str | None) -> str:
     return MISSING if not value else value.rpartition(":")[2][:12]
 
 
-def is_hidden(char: str, before: str = "") -> bool:
-    """Whether a reader would not see ``char``, or see it as something else: controls, bidi, zero width, odd blanks."""
-    if char in "\n\t ":
-        return False
-    if ord(char) in VARIATIONS:
-        return char != "\ufe0f" or unicodedata.category(before or " ") not in {"So", "Po", "Nd", "Sm"}
-    return char in BLANKS or unicodedata.category(char) in {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"}
-
-
-def token(char: str) -> SafeString:
-    """The visible stand-in for a character that nobody would see."""
-    return format_html(
-        '<span class="token" title="{}">U+{}</span>', unicodedata.name(char, "unnamed character"), f"{ord(char):04X}"
-    )
-
-
-def reveal(text: object) -> SafeString:
-    """Escaped text in which invisible and bidirectional characters stand as tokens."""
-    source = str(text)
-    parts: list[str] = []
-    plain: list[str] = []
-    for before, char in zip(f" {source}", source, strict=False):
-        if is_hidden(char, before):
-            parts += [escape("".join(plain)), token(char)]
-            plain = []
-        else:
-            plain.append(char)
-    return mark_safe("".join([*parts, escape("".join(plain))]))  # noqa: S308 - every part is escaped
-
-
-def address(text: object) -> SafeString:
-    """Revealed text; in an address the host stands out, whatever stands before an ``@`` in front of it."""
-    found = ADDRESS.match(str(text))
-    if not found:
-        return reveal(text)
-    return format_html("{}<strong>{}</strong>{}", reveal(found["before"]), reveal(found["host"]), reveal(found["rest"]))
-
-
 def breakable(path: object) -> SafeString:
     """A dotted path that may break after its joints, and nowhere else."""
-    return mark_safe(re.sub(r"([_.\]])(?=.)", r"\1<wbr>", reveal(path)))  # noqa: S308 - revealed, and nothing but <wbr> added
+    return mark_safe(re.sub(r"([_.\]])(?=.)", r"\1<wbr>", reveal_characters(path)))  # noqa: S308 - revealed, and nothing but <wbr> added
 
 
 def pretty_json(value: object) -> SafeString:

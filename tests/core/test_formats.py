@@ -11,12 +11,12 @@ from apps.core.formats import (
     percent,
     points,
     pretty_json,
-    reveal,
     short_digest,
     short_id,
     signed,
     time_tag,
 )
+from apps.core.revealing import reveal
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,51 @@ def test_an_emoji_keeps_its_variation_and_ordinary_text_is_untouched() -> None:
     assert "U+FE0F" in reveal("pay\ufe0f")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://bank.example/pay?to=x", "https://<strong>bank.example</strong>/pay?to=x"),
+        ("https://bank.example@evil.example/", "https://bank.example@<strong>evil.example</strong>/"),
+        ("https://evil.example\\@bank.example", "https://<strong>evil.example</strong>\\@bank.example"),
+        ("http://[::1]:80/", "http://<strong>[::1]</strong>:80/"),
+        ("a.payer@bank.example", "a.payer@<strong>bank.example</strong>"),
+        ("invoice.pdf of ACME Inc., 1.2.3", "invoice.pdf of ACME Inc., 1.2.3"),
+        ("Prüfung.pdf", "Prüfung.pdf"),
+    ],
+)
+def test_the_host_of_an_address_stands_out_and_nothing_else(text: str, shown: str) -> None:
+    assert reveal(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("https://p\u0430ypal.com/", ["xn--pypal-4ve.com", "mixed alphabets"]),
+        ("pay@p\u0430ypal.com", ["xn--pypal-4ve.com", "mixed alphabets"]),
+        ("to p\u0430ypal.com now", ["xn--pypal-4ve.com", "mixed alphabets"]),
+        ("https://xn--pypal-4ve.com/", ["looks like “p\u0430ypal.com”", "mixed alphabets"]),
+        ("https://\u0430\u0440\u0440\u04cf\u0435.com/", ["xn--80ak6aa92e.com"]),
+        ("https://\uff50aypal.com/", [">paypal.com<"]),
+        ("https://bank\u3002example/", [">bank.example<"]),
+    ],
+)
+def test_a_host_that_looks_like_another_says_what_it_is(text: str, words: list[str]) -> None:
+    for word in words:
+        assert word in reveal(text)
+    assert reveal(text).count("mixed alphabets") == ("mixed alphabets" in words)
+
+
+def test_stacked_marks_and_long_rows_of_hidden_characters_are_counted() -> None:
+    assert "<span" not in reveal("é ộ ё नि")
+    assert "296 hidden characters: U+0335 ×296" in reveal("Z" + "\u0335" * 300)
+    assert len(reveal("\u200b\u200c" * 50_000)) < 200
+    assert len(reveal("\u200ba" * 50_000)) < 800_000
+
+
 @given(st.text())
 def test_revealed_text_opens_no_tag_of_its_own(text: str) -> None:
     shown = reveal(text)
-    assert shown.count("<") == shown.count("<span") + shown.count("</span>")
+    assert shown.count("<") == sum(map(shown.count, ("<span", "</span>", "<strong>", "</strong>")))
 
 
 @given(
@@ -100,7 +141,7 @@ def test_revealed_text_opens_no_tag_of_its_own(text: str) -> None:
 )
 def test_pretty_json_opens_no_tag_but_spans(value: object) -> None:
     shown = pretty_json(value)
-    assert shown.count("<") == shown.count("<span") + shown.count("</span>")
+    assert shown.count("<") == sum(map(shown.count, ("<span", "</span>", "<strong>", "</strong>")))
 
 
 def test_long_json_says_that_it_is_cut() -> None:

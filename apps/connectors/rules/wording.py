@@ -8,6 +8,8 @@ from typing import Any
 from apps.connectors.rules.money import Money, value_at
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\}")
+SENTENCE = re.compile(r"[.!?:;]\s|[\r\n\"“”]|\S+(?:\s+\S+){6}")
+"""A text that could be read as words of the plane: it stands in quotation marks."""
 TEXT_MAX, ITEMS_MAX = 160, 10
 
 
@@ -32,13 +34,17 @@ def template_problem(template: str, *, schema: Mapping[str, Any], has_amount: bo
 
 
 def consequence_of(template: str, parameters: Mapping[str, Any], money: Money | None) -> str:
-    """The template filled in one line; a value that is not there shows as a dash. Values are inert text."""
+    """The template filled in one line; a value that is not there shows as a dash. Values are inert text.
+
+    One that reads like a sentence is quoted, so that nobody takes an agent's words for the plane's.
+    """
 
     def fill(match: re.Match[str]) -> str:
         name = match.group(1)
         if name == "amount" and money is not None:
             return str(money)
-        return text_of(value_at(parameters, name))
+        value = value_at(parameters, name)
+        return f"“{text_of(value)}”" if isinstance(value, str) and SENTENCE.search(value) else text_of(value)
 
     return PLACEHOLDER.sub(fill, template)
 

@@ -4,7 +4,7 @@ JSON types survive the round trip: a field that was not touched gives back the v
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from django import forms
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core.differences import masked
+from apps.core.revealing import reveal
 from apps.core.rules import ValueProblem, check_values, strict_json
 
 ABSENT = object()
@@ -73,11 +74,11 @@ class JsonChoice(forms.ChoiceField):
     """One of the values that a schema lists, whatever their type."""
 
     def __init__(
-        self, *, values: list[Any], labels: list[str] | None = None, blank: bool = False, **options: Any
+        self, *, values: list[Any], labels: Sequence[str] | None = None, blank: bool = False, **options: Any
     ) -> None:
         """``blank``: nothing is chosen beforehand, so that nobody sends a first choice unread."""
         self.values = values
-        shown = labels or [value if isinstance(value, str) else json.dumps(value) for value in values]
+        shown = labels or [reveal(value if isinstance(value, str) else json.dumps(value)) for value in values]
         empty = [("", "—")] if blank or not options.get("required", True) else []
         super().__init__(choices=[*empty, *((str(index), label) for index, label in enumerate(shown))], **options)
 
@@ -162,7 +163,7 @@ def answer_form(schema: Mapping[str, Any] | None, options: list[Any], data: Any 
     label = str(gettext_lazy("Answer"))
     if options:
         labels = [
-            str(option.get("label", option.get("value"))) if isinstance(option, dict) else str(option)
+            reveal(option.get("label", option.get("value")) if isinstance(option, dict) else option)
             for option in options
         ]
         values = [option.get("value") if isinstance(option, dict) else option for option in options]
@@ -197,7 +198,8 @@ def _form(
 
 
 def _field(schema: Mapping[str, Any], value: Any, *, label: str, required: bool) -> forms.Field:
-    common: dict[str, Any] = {"label": label, "required": required, "help_text": schema.get("description", "")}
+    hint = reveal(schema.get("description") or "")
+    common: dict[str, Any] = {"label": reveal(label), "required": required, "help_text": hint}
     if isinstance(schema.get("enum"), list):
         return _choice(schema["enum"], common, blank=value is ABSENT)
     kind = schema.get("type") or _type_of(value)

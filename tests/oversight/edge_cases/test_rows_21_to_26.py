@@ -1,5 +1,6 @@
 """Links that are only opened, clocks, hostile words."""
 
+import json
 import re
 from datetime import datetime, timedelta
 
@@ -7,9 +8,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from tests.core.test_agent_text import assert_inert
 from tests.factories.oversight import make_payment
 from tests.oversight.edge_cases.census import only
 from tests.oversight.edge_cases.doors import Person
+from tests.oversight.hostile_corpus import CORPUS, FORGED
+from tests.workflows.actions import make_desk, the_item
 
 
 @pytest.mark.django_db
@@ -54,3 +58,34 @@ def test_row_22_a_deadline_is_computed_and_judged_by_the_database_not_by_whoever
     ada = Person(payment.ada)
     monkeypatch.setattr(timezone, "now", lambda: payment.item.expires_at + timedelta(days=1))
     assert ada.decide(payment.item).json()["state"] == "approved"
+
+
+WORDS = re.compile(r'<div class="agent-words" hx-disable>(.*?)</div>\s*</div></details>', re.DOTALL)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("words", FORGED.values(), ids=FORGED)
+def test_row_25_forged_words_are_inert_labelled_and_below_the_facts(words: str) -> None:
+    desk = make_desk()
+    ada = Person(desk.approver)
+    desk.ask(250_000, goal=words, reasoning=words, alternatives=[words], sources=[{"title": words}])
+    item = the_item()
+    with only():
+        page = ada.page(f"/inbox/{item.pk}/")
+    said = WORDS.search(page)
+    assert said
+    assert "Written by an agent, not verified" in said[1]
+    assert page.index("Will pay 2,500.00 EUR to DE0017.") < page.index('id="parameters"') < said.start()
+    inside = re.sub(r"</?(?:div|span|h4|ul|li|p)(?: class=\"[a-z ]+\")?>", "", said[1])
+    assert_inert(inside)
+    assert ada.get(f"/escalations/{item.pk}/").json()["consequence"] == "Will pay 2,500.00 EUR to DE0017."
+
+
+@pytest.mark.django_db
+def test_row_25_no_text_grows_without_bound_and_none_holds_a_null() -> None:
+    desk = make_desk()
+    with only("+2 entry request.refused"):
+        too_long = desk.ask(250_000, goal=CORPUS["200 KB"])
+        null = desk.post("actions/", json.dumps(desk.body(250_000, goal="a\x00b")), key="null")
+    assert (too_long.status_code, list(too_long.json()["errors"])) == (422, ["goal"])
+    assert (null.status_code, null.json()["code"]) == (422, "invalid")
