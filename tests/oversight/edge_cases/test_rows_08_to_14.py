@@ -1,12 +1,14 @@
 """What was rejected, split, consumed twice; rules, operations and people that change while something waits."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from apps.access.models import RoleGrant
 from apps.audit.tasks import deliver_reactions
+from apps.connectors.services import save_operation
 from apps.core.services import system_user
 from apps.oversight.models import Grant, Vote
 from apps.oversight.tasks import sweep_escalations
@@ -21,6 +23,7 @@ from tests.oversight.edge_cases.doors import Person
 from tests.together import at_once
 from tests.workflows.actions import Desk, make_desk, the_action, the_item, work
 from tests.workflows.conftest import system as system
+from tests.workflows.test_ways_around import spec_of
 
 
 def rules_of(desk: Desk, *rules: dict[str, Any]) -> None:
@@ -30,6 +33,21 @@ def rules_of(desk: Desk, *rules: dict[str, Any]) -> None:
         system_user("console"), slug=desk.policy.slug, name="P", unit=desk.agent.unit,
         rules=[make_rule(**{"scope": scope, **rule}) for rule in rules],
     )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_row_08_what_was_rejected_is_refused_with_the_reason_by_reference_and_by_digest() -> None:
+    desk = make_desk()
+    ada = Person(desk.approver)
+    first = desk.ask(250_000, reference="inv-1").json()
+    ada.decide(the_item(), "reject", reason="Wrong supplier.")
+    with only("+3 entry request.refused"):
+        again = ((250_000, "inv-1"), (260_000, "inv-1"), (250_000, "another"))
+        answers = [desk.ask(amount, reference=name) for amount, name in again]
+    for answer in answers:
+        told = answer.json()
+        assert (answer.status_code, told["code"], told["reason"]) == (409, "previously_rejected", "Wrong supplier.")
+        assert told["action"] == first["id"]
 
 
 @pytest.mark.django_db
@@ -137,6 +155,28 @@ def test_row_11_what_no_longer_needs_a_person_is_told_and_never_runs_by_itself(s
 
 
 @pytest.mark.django_db
+def test_row_12_a_changed_operation_ends_what_waits_with_its_reason() -> None:
+    desk = make_desk()
+    ada = Person(desk.approver)
+    asked = desk.ask(250_000).json()
+    item = the_item()
+    deliver_reactions()
+    old = desk.operation
+    save_operation(
+        system_user("console"), slug=old.slug, connector=old.connector, spec=replace(spec_of(old), path="/x")
+    )
+    with only(
+        "-1 escalation pending", "+1 escalation invalidated", "+1 entry escalation.invalidated",
+        "-1 escalationgroup open", "+1 escalationgroup closed",
+        "-1 action pending_approval", "+1 action denied", "+1 entry action.denied", "+1 entry request.refused",
+    ):  # fmt: skip
+        deliver_reactions()
+        late = ada.decide(item)
+    assert (late.status_code, late.json()["code"], late.json()["why"]) == (409, "invalidated", "operation_changed")
+    assert desk.get(f"actions/{asked['id']}/").json()["state"] == "denied"
+
+
+@pytest.mark.django_db
 def test_row_13_a_lost_role_takes_the_vote_and_the_claim_along() -> None:
     payment = make_payment(quorum=2)
     other = make_escalation(queue=payment.queue)
@@ -152,6 +192,21 @@ def test_row_13_a_lost_role_takes_the_vote_and_the_claim_along() -> None:
     other.refresh_from_db()
     assert other.claimed_by is None
     assert Person(payment.ben).decide(payment.item).json()["state"] == "pending"
+
+
+@pytest.mark.django_db
+def test_row_13_whoever_becomes_the_agent_s_owner_is_not_counted() -> None:
+    payment = make_payment(quorum=2, obligations={"exclude": ["agent_owner"]})
+    ada, ben, eve = Person(payment.ada), Person(payment.ben), Person(payment.approver())
+    assert ada.decide(payment.item).json()["state"] == "pending"
+    payment.agent.owner = payment.ada
+    payment.agent.save(update_fields=["owner"])
+    with only("+1 vote void", "+1 entry vote.voided", "+1 entry vote.cast"):
+        assert ben.decide(payment.item).json()["state"] == "pending"
+    with only("+1 entry request.refused"):
+        again = ada.decide(payment.item)
+    assert (again.status_code, again.json()["why"]) == (403, "agent_owner")
+    assert eve.decide(payment.item).json()["state"] == "approved"
 
 
 @pytest.mark.django_db

@@ -93,6 +93,20 @@ def test_row_16_a_halt_refuses_decisions_and_stops_the_clocks() -> None:
 
 
 @pytest.mark.django_db
+def test_row_16_a_halt_keeps_a_grant_back_until_somebody_else_lifts_it() -> None:
+    desk = make_desk(execution="agent")
+    found = desk.ask(50_000, execution="agent").json()
+    one, other = Person(make_admin()), Person(make_admin())
+    halt = one.post("/halts/", {"scope": "agent", "target": desk.agent.slug, "reason": "odd payments"}).json()
+    deliver_reactions()
+    with only("+2 entry request.refused"):
+        refused = desk.post(f"actions/{found['id']}/consume/", {"digest": found["digest"]})
+        own = one.post(f"/halts/{halt['id']}/lift/", {"reason": "It is fine."})
+    assert (refused.status_code, refused.json()["code"], own.status_code) == (423, "halted", 403)
+    assert other.post(f"/halts/{halt['id']}/lift/", {"reason": "It was a test."}).status_code == 200
+
+
+@pytest.mark.django_db
 def test_row_17_a_step_that_is_done_again_asks_anew_and_the_old_decision_never_changes() -> None:
     workflow = make_workflow(AGAIN)
     agent = Door(make_key_for(make_worker(workflow, "lab.do")))
