@@ -46,4 +46,5 @@ LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "step": ("run:{trail}",),
     "task": ("tasks",),
     "halt": ("halts",),
+    "job": ("job:{subject}",),
 }

@@ -6,6 +6,7 @@ LANES: Mapping[str, str] = {
     "reactions": "apps.audit.tasks.deliver_reactions",
     "projections": "apps.audit.tasks.fold_projections",
     "effects": "apps.workflows.tasks.actions.perform_due_effects",
+    "jobs": "apps.oversight.tasks.perform_jobs",
 }
 """Lane -> the function that does what waits in it and says how much it did."""
 
@@ -19,6 +20,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
     "stumbles": (600, "apps.audit.tasks.retry_stumbles"),
     "changed": (60, "apps.oversight.tasks.sweep_changed"),
+    "jobs": (1, "apps.oversight.tasks.perform_jobs"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
 }

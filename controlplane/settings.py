@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from apps.agents.rules import ActionState, AgentState, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
-from apps.oversight.rules import EscalationState, Kind
+from apps.oversight.rules import BulkVerdict, EscalationState, Kind, VoteVerdict
 from apps.policies.rules import PolicyState
 from apps.workflows.rules.states import RunState
 from controlplane import embedded
@@ -255,9 +255,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ActionStateEnum": [state.value for state in ActionState],
         "AgentStateEnum": [state.value for state in AgentState],
+        "BulkVerdictEnum": [verdict.value for verdict in BulkVerdict],
         "EscalationStateEnum": [state.value for state in EscalationState],
         "EscalationKindEnum": [kind.value for kind in Kind],
         "PolicyStateEnum": [state.value for state in PolicyState],
+        "VoteVerdictEnum": [verdict.value for verdict in VoteVerdict],
         "RunStateEnum": [state.value for state in RunState],
         "ExecutionEnum": [execution.value for execution in Execution],
         "ExecutedByEnum": [execution.value for execution in ExecutedBy],

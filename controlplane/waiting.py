@@ -203,7 +203,7 @@ async def ask(pages: Any, scope: dict[str, Any], *, body: bytes = b"", **changes
     return answer
 
 
-SUBJECT = re.compile(r"^/api/v1/(action|run|escalation|task)s/([0-9a-f-]{36})/$")
+SUBJECT = re.compile(r"^/api/v1/(action|run|escalation|task|job)s/([0-9a-f-]{36})/$")
 
 
 async def hold(
@@ -223,13 +223,20 @@ async def hold(
     async with listener.seat(scope) as may_wait, listener.interest([topic]) as changed:
         answer = await ask(pages, scope, query_string=kept.encode())
         state = query.get("state", [answer.json().get("state")])[0]
-        while answer.status == HTTPStatus.OK and answer.json().get("state") == state and not answer.json().get("final"):
+        asked = answer.json().get("question")
+        while _is_as_it_was(answer, state, asked):
             left = ends - time.monotonic() if may_wait else 0.0
             if left <= 0 or not await _woken(changed, left, receive):
                 break
             changed.clear()
             answer = await ask(pages, scope, query_string=kept.encode())
     await answer.pass_on(send)
+
+
+def _is_as_it_was(answer: Answer, state: Any, asked: Any) -> bool:
+    """Whether there is nothing to tell: the same state, not a final one, and no new question."""
+    found = answer.json() if answer.status == HTTPStatus.OK else {"final": True}
+    return not found.get("final") and found.get("state") == state and found.get("question") == asked
 
 
 async def claim(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any) -> None:

@@ -89,9 +89,24 @@
     if (!target.matches("input:not([type=radio], [type=checkbox]), textarea, select")) target.click();
     return true;
   };
+  // Selecting: X ticks the row one is at, Shift X all rows from the last tick to here. Nothing is decided by it.
+  let lastPick = -1;
+  const pick = (range) => {
+    const at = Math.max(0, rows().findIndex((row) => row === document.activeElement || document.activeElement === document.body && row.getAttribute("aria-current") === "true"));
+    const boxes = rows().map((row) => $(".pick", row.parentElement));
+    const from = range && lastPick >= 0 ? lastPick : at;
+    const tick = range || !boxes[at]?.checked;
+    boxes.slice(Math.min(from, at), Math.max(from, at) + 1).forEach((box) => { if (box) box.checked = tick; });
+    lastPick = at;
+    count();
+  };
+  const count = () => $$("[data-picked]").forEach((text) => { text.textContent = $$(".pick:checked").length || ""; });
+  addEventListener("change", (event) => { if (event.target.matches(".pick")) count(); });
   const moves = {
     j: () => select(here() + 1), k: () => select(Math.max(0, here() - 1)),
     o: () => $("#detail h2, #detail h1")?.focus(), u: () => rows()[Math.max(0, here())]?.focus(),
+    m: () => { const thread = $("#thread"); if (thread) { thread.open = true; $("textarea", thread)?.focus(); } },
+    x: () => pick(false), X: () => pick(true),
     "?": () => $("#keys")?.showModal(),
   };
   const keymap = JSON.parse(root.dataset.keymap || "{}"); // a person's own keys: what is pressed, and what pages call it
@@ -155,7 +170,7 @@
   setInterval(() => $$(".toast:not(.bad)").forEach((toast) => {
     if (toast.matches(":hover, :focus-within")) return;
     toast.dataset.age = Number(toast.dataset.age || 0) + 1;
-    if (Number(toast.dataset.age) >= 8) toast.remove();
+    if (Number(toast.dataset.age) >= Number(toast.dataset.stay || 8)) toast.remove();
   }), 1000);
 
   // htmx: busy regions cannot be decided on; failures say what was not done.
@@ -170,6 +185,7 @@
   addEventListener("htmx:afterRequest", (event) => {
     event.detail.target?.removeAttribute?.("aria-busy");
     calm();
+    if (event.detail.successful) event.detail.elt.closest?.(".toast")?.remove();
     if (event.detail.successful && event.detail.requestConfig?.verb === "post") $$("[data-draft]", event.detail.elt).forEach((field) => sessionStorage.removeItem(draft(field)));
   });
   addEventListener("htmx:responseError", (event) => {

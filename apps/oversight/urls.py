@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from apps.oversight import views
-from apps.oversight.api import attention, decisions, escalations, moves
+from apps.oversight.api import attention, decisions, escalations, jobs, moves, preferences
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
@@ -16,6 +16,9 @@ pages: list[URLPattern] = [
     path("inbox/views/<uuid:view_id>/delete/", views.forget_view, name="forget-view"),
     path("inbox/<uuid:escalation_id>/", views.item, name="item"),
     path("inbox/<uuid:escalation_id>/decision/", views.decide, name="decide"),
+    path("inbox/bulk/", views.bulk, name="bulk"),
+    path("jobs/<uuid:job_id>/", views.job, name="job"),
+    *(path(f"inbox/<uuid:escalation_id>/{name}/", views.move, {"name": name}, name=name) for name in views.MOVES),
     path("inbox/<uuid:escalation_id>/comment/", views.comment, name="comment"),
     path("inbox/<uuid:escalation_id>/seen/<uuid:vote_id>/", views.seen, name="seen"),
     path("inbox/<uuid:escalation_id>/on-file/", views.on_file, name="on-file"),
@@ -28,6 +31,9 @@ endpoints: list[URLPattern] = [
     path("escalations/<uuid:escalation_id>/decision/", decisions.Decision.as_view(), name="decision"),
     path("escalations/<uuid:escalation_id>/claim/", attention.Claim.as_view(), name="claim"),
     path("escalations/<uuid:escalation_id>/release/", attention.Release.as_view(), name="release"),
+    path("escalations/bulk/", jobs.Bulk.as_view(), name="bulk"),
+    path("me/deciding/", preferences.Deciding.as_view(), name="deciding"),
+    path("jobs/<uuid:job_id>/", jobs.JobDetail.as_view(), name="job"),
     path("escalations/<uuid:escalation_id>/delegate/", moves.Delegate.as_view(), name="delegate"),
     path("escalations/<uuid:escalation_id>/reassign/", moves.Reassign.as_view(), name="reassign"),
     path("escalations/<uuid:escalation_id>/snooze/", moves.SnoozeView.as_view(), name="snooze"),

@@ -4,6 +4,7 @@ from apps.console.forms.access import GrantRoleForm, RevokeRoleForm
 from apps.console.forms.agents import CredentialForm, PermissionForm, ReasonForm, StateForm
 from apps.console.forms.audit import AuditFilterForm
 from apps.console.forms.halts import EngageForm, LiftForm
+from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "CredentialForm",
     "EngageForm",
     "GrantRoleForm",
+    "HoldForm",
     "LiftForm",
     "PermissionForm",
     "ReasonForm",

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -42,15 +43,20 @@ def halts(request: Request) -> HttpResponse:
 
 @require_POST
 def engage(request: Request) -> HttpResponse:
-    """Stop something."""
-    form = EngageForm(request.POST)
+    """Stop something: what a form names, or a button that says ``scope:target``; back to the page one came from."""
+    asked_for = request.POST.copy()
+    if what := str(asked_for.get("what", "")):
+        asked_for["scope"], _colon, asked_for["target"] = what.partition(":")
+    form = EngageForm(asked_for)
     if not form.is_valid():
         return _page(request, status=422, form=form)
     asked = form.cleaned_data
     unit = selectors.halt_target_for(request.user, asked["scope"], asked["target"])
     engage_halt(request.user, scope=asked["scope"], target=asked["target"], unit=unit, reason=asked["reason"])
     messages.success(request, _("Stopped. Nothing new starts there until somebody else lifts it."))
-    return redirect("console:halts")
+    back = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/")
+    return redirect(back if is_ours else "console:halts")
 
 
 @require_POST

@@ -3,17 +3,21 @@
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.console import selectors
+from apps.console.forms import HoldForm
 from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
+from apps.oversight.selectors import own_hold_for
+from apps.oversight.services import set_own_hold
 
 PALETTE = 12
 
@@ -51,10 +55,18 @@ def help_page(request: Request) -> HttpResponse:
     return render(request, "console/help.html", {"rights": selectors.rights_held_by(request.user)})
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 def settings_page(request: Request) -> HttpResponse:
-    """A person's own account, and how pages behave for them."""
-    return render(request, "console/settings.html")
+    """A person's own account, how pages behave for them, and how long their decisions are held."""
+    if request.method == "GET":
+        form = HoldForm(initial={"hold_s": own_hold_for(request.user)})
+        return render(request, "console/settings.html", {"hold_form": form})
+    form = HoldForm(request.POST)
+    if not form.is_valid():
+        return render(request, "console/settings.html", {"hold_form": form}, status=422)
+    set_own_hold(request.user, hold_s=form.cleaned_data["hold_s"])
+    messages.success(request, _("Saved."))
+    return redirect("console:settings")
 
 
 @require_GET

@@ -14,13 +14,20 @@ from apps.oversight.api.escalations import EscalationRow
 from apps.oversight.api.people import EmptyBody, PersonView
 from apps.oversight.rules import MAX_COMMENT
 from apps.oversight.selectors import escalation_for, row_for
-from apps.oversight.services import claim_escalation, comment_escalation, release_escalation
+from apps.oversight.services import ask_agent, claim_escalation, comment_escalation, release_escalation
 
 
 class CommentBody(StrictSerializer):
-    """A word below an item."""
+    """A word below an item. ``ask``: a question to the agent; until it answers, the item's due time stands still."""
 
     text = Text(max_length=MAX_COMMENT)
+    ask = serializers.BooleanField(required=False)
+
+    def validate_ask(self, value: bool) -> bool:
+        """True or false, not text that looks like it."""
+        if not isinstance(self.initial_data.get("ask"), bool):
+            raise serializers.ValidationError("True or false.")
+        return value
 
 
 class CommentSerializer(serializers.Serializer[Any]):
@@ -60,11 +67,12 @@ class Comments(PersonView):
         operation_id="comment_escalation", request=CommentBody, responses={201: CommentSerializer, **PROBLEMS}
     )
     def post(self, request: Request, escalation_id: UUID) -> Response:
-        """Write below the item."""
-        text = self.body(CommentBody)["text"]
+        """Write below the item; with `ask` as a question that wakes the agent."""
+        said = self.body(CommentBody)
+        write = ask_agent if said.get("ask") else comment_escalation
 
         def answer() -> tuple[int, Any]:
-            comment = comment_escalation(self.actor, escalation_id=escalation_id, text=text)
+            comment = write(self.actor, escalation_id=escalation_id, text=said["text"])
             return 201, {"id": comment.pk, "text": comment.text, "created_at": comment.created_at}
 
         return self.once(answer)

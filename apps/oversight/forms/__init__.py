@@ -2,16 +2,32 @@
 
 from apps.oversight.forms.decisions import REASONS, RETRY, CommentForm, DecisionForm
 from apps.oversight.forms.filters import FATES, InboxFilter, SavedViewForm
+from apps.oversight.forms.moves import (
+    SPANS,
+    BulkForm,
+    DelegateForm,
+    EscalateForm,
+    ExtendForm,
+    ReassignForm,
+    SnoozeForm,
+)
 from apps.oversight.forms.values import ValueForm, answer_form, parameters_form
 
 __all__ = [
     "FATES",
     "REASONS",
     "RETRY",
+    "SPANS",
+    "BulkForm",
     "CommentForm",
     "DecisionForm",
+    "DelegateForm",
+    "EscalateForm",
+    "ExtendForm",
     "InboxFilter",
+    "ReassignForm",
     "SavedViewForm",
+    "SnoozeForm",
     "ValueForm",
     "answer_form",
     "parameters_form",

@@ -1,8 +1,10 @@
 """A decision, a comment."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.oversight.rules import MAX_COMMENT, MAX_REASON, REASON_NEEDED, VoteVerdict
@@ -14,12 +16,15 @@ REASONS: tuple[tuple[str, Any], ...] = (
     ("against_policy", _("Against policy")),
     ("duplicate", _("Already done, or a duplicate")),
     ("bad_timing", _("Not now")),
+    ("too_risky", _("Too risky as it stands")),
+    ("not_needed", _("No longer needed")),
     ("other", _("Another reason")),
 )
-"""Presets ``1`` to ``7``. The agent gets the code and the text."""
+"""Presets ``1`` to ``9``. The agent gets the code and the text."""
 
 RETRY = (
     ("after_change", _("Yes, if it changes something")),
+    ("in_a_day", _("Yes, from tomorrow")),
     ("never", _("No, never this")),
 )
 
@@ -39,6 +44,8 @@ class DecisionForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """A rejection or a request for changes says why, in words or by a preset."""
         cleaned = super().clean() or {}
+        if cleaned.get("retry") == "in_a_day":
+            cleaned["retry"] = f"after:{(timezone.now() + timedelta(days=1)).isoformat()}"
         told = cleaned.get("reason", "").strip() or cleaned.get("reason_code", "") not in {"", "other"}
         if cleaned.get("verdict") in REASON_NEEDED and not told:
             self.add_error("reason", _("Give a reason: the agent learns from it."))
@@ -48,4 +55,5 @@ class DecisionForm(forms.Form):
 class CommentForm(forms.Form):
     """A word below an item."""
 
+    ask = forms.BooleanField(required=False, widget=forms.HiddenInput)
     text = forms.CharField(max_length=MAX_COMMENT, label=_("Comment"), widget=forms.Textarea(attrs={"rows": 2}))

@@ -11,7 +11,13 @@ from django.utils.translation import gettext_lazy as _
 from apps.core.rules import Risk
 from apps.oversight.rules import Fate, Kind
 
-VIEWS = (("mine", _("Mine")), ("team", _("Team")), ("decided", _("Decided")))
+VIEWS = (
+    ("mine", _("Mine")),
+    ("team", _("Team")),
+    ("unassigned", _("Unassigned")),
+    ("snoozed", _("Snoozed")),
+    ("decided", _("Decided")),
+)
 RISKS = (
     ("", _("Any risk")),
     (Risk.CRITICAL.value, _("Critical")),

@@ -3,16 +3,20 @@
 from apps.oversight.models.attention import Delegation, Snooze
 from apps.oversight.models.escalations import Comment, Escalation, EscalationGroup, Vote
 from apps.oversight.models.grants import Grant
-from apps.oversight.models.preferences import SavedView
+from apps.oversight.models.jobs import Job, JobItem
+from apps.oversight.models.preferences import DecidingHabit, SavedView
 from apps.oversight.models.seen import EvidenceView, ViewSnapshot
 
 __all__ = [
     "Comment",
+    "DecidingHabit",
     "Delegation",
     "Escalation",
     "EscalationGroup",
     "EvidenceView",
     "Grant",
+    "Job",
+    "JobItem",
     "SavedView",
     "Snooze",
     "ViewSnapshot",

@@ -76,6 +76,7 @@ class Escalation(Stateful):
     due_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
     frozen_at = models.DateTimeField(null=True)
+    sla_paused_at = models.DateTimeField(null=True)
     overdue_at = models.DateTimeField(null=True)
     escalate_to = models.ForeignKey(Queue, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=1)
@@ -151,6 +152,11 @@ class Escalation(Stateful):
     def unexpired() -> Q:
         """Still in time, by the database's clock; for a frozen item, by the time at which its clocks stopped."""
         return Q(expires_at=None) | Q(expires_at__gt=Coalesce(F("frozen_at"), ClockTimestamp()))
+
+    @staticmethod
+    def sla_runs() -> Q:
+        """The time until it is due runs: no halt covers it, and no question to the agent is open."""
+        return Q(frozen_at=None, sla_paused_at=None)
 
     def group_list(self) -> "list[EscalationGroup]":
         """The groups in their order, with queues and roles; read once. ``forget_groups`` after changing them."""
@@ -325,6 +331,7 @@ class Comment(Record):
     escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="comments")
     author = models.ForeignKey(User, models.PROTECT, related_name="+")
     text = models.TextField()
+    is_question = models.BooleanField(default=False)
 
     class Meta:
         default_permissions = ()

@@ -4,10 +4,12 @@ from apps.oversight.selectors.details import (
     allowed_for,
     asked_digest_of_action,
     detail_for,
+    fallen_approval_of,
     grant_of_action,
     hides_votes_for,
     items_of_action,
     masked,
+    open_question_of,
     row_for,
     thread_for,
     timeline_for,
@@ -38,10 +40,12 @@ from apps.oversight.selectors.escalations import (
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.fates import condition_of, fates_for
 from apps.oversight.selectors.groups import likes_for
+from apps.oversight.selectors.handing import next_level_of, other_queues_for, successor_for
+from apps.oversight.selectors.jobs import job_for, left_out_for, results_for
 from apps.oversight.selectors.judged import changed_since_judged
 from apps.oversight.selectors.pace import pace_for
 from apps.oversight.selectors.precedent import Precedent, precedent_for
-from apps.oversight.selectors.preferences import saved_views_for
+from apps.oversight.selectors.preferences import own_hold_for, saved_views_for
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
@@ -67,6 +71,7 @@ __all__ = [
     "escalation_for",
     "escalations_for",
     "evidence_for",
+    "fallen_approval_of",
     "fates_for",
     "filtered",
     "grant_of_action",
@@ -74,13 +79,20 @@ __all__ = [
     "inbox_for",
     "is_reachable_for",
     "items_of_action",
+    "job_for",
+    "left_out_for",
     "likes_for",
     "masked",
     "menu_counts_for",
+    "next_level_of",
+    "open_question_of",
+    "other_queues_for",
+    "own_hold_for",
     "pace_for",
     "precedent_for",
     "progress_for",
     "require_visible",
+    "results_for",
     "row_for",
     "saved_views_for",
     "seen_for",
@@ -88,6 +100,7 @@ __all__ = [
     "sitting_for",
     "standing_for",
     "still_stands_for",
+    "successor_for",
     "thread_for",
     "timeline_for",
     "units_below",

@@ -8,8 +8,9 @@ from apps.core.differences import MASKED, is_secret
 from apps.core.models import User
 from apps.oversight.models import Comment, Escalation, EscalationGroup, Grant
 from apps.oversight.rules import EscalationState, GrantState, Kind, allowed_verdicts, is_grave
-from apps.oversight.selectors.eligibility import Standing, standing_for
+from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for
 from apps.oversight.selectors.escalations import winner_for
+from apps.oversight.selectors.handing import successor_for
 
 TIMELINE_MAX = 200
 VOTES_OF_OTHERS = frozenset({"vote.cast", "vote.withdrawn", "vote.voided"})
@@ -83,6 +84,7 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "snoozed_until": getattr(item, "own_snooze", None),
         "created_at": item.created_at,
         "due_at": item.due_at,
+        "sla_paused_at": item.sla_paused_at,
         "expires_at": item.expires_at,
         "releases_at": item.releases_at,
         "decided_by": item.decided_by.username if item.decided_by else None,
@@ -110,6 +112,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         "digest": item.digest or None,
         "view_hash": item.view_hash(),
         "winner": winner_for(actor, item),
+        "superseded_by": following.pk if (following := successor_for(actor, item)) else None,
         "agent_says": _agent_says(actor, item),
         "thread": thread_for(actor, item),
         "timeline": timeline_for(actor, item),
@@ -217,8 +220,24 @@ def thread_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
     assert actor.is_active
     rows = Comment.objects.filter(escalation=item).select_related("author").order_by("id")[:TIMELINE_MAX]
     return [
-        {"by": row.author.username, "kind": row.author.kind, "at": row.created_at, "text": row.text} for row in rows
+        {
+            "by": row.author.username,
+            "kind": row.author.kind,
+            "at": row.created_at,
+            "text": row.text,
+            "asks": row.is_question,
+        }
+        for row in rows
     ]
+
+
+def open_question_of(actor: User, item: Escalation | None) -> dict[str, Any] | None:
+    """What people asked the agent and it has not answered yet; None where nothing is open."""
+    assert actor.is_active
+    if item is None or item.state != EscalationState.PENDING or item.sla_paused_at is None:
+        return None
+    asked = item.comments.filter(is_question=True).select_related("author").order_by("-id").first()
+    return {"text": asked.text, "by": asked.author.username, "at": asked.created_at} if asked else None
 
 
 def waiting_item_of_action(actor: User, action: Action) -> Escalation | None:
@@ -241,6 +260,14 @@ def asked_digest_of_action(actor: User, action: Action) -> str:
     edited = Escalation.objects.filter(action=action, edited=True, asked__isnull=False).order_by("id")
     asked = edited.values_list("asked__digest", flat=True).first()
     return str(asked) if asked else action.digest
+
+
+def fallen_approval_of(actor: User, action: Action) -> Escalation | None:
+    """The item whose approval released the action's live grant, if those who gave it may not decide it any more."""
+    grants = Grant.objects.select_related("escalation__agent__owner", "escalation__action__principal")
+    grant = grants.filter(action=action, state=GrantState.LIVE).order_by("-id").first()
+    item = grant.escalation if grant else None
+    return item if item is not None and not still_stands_for(actor, item) else None
 
 
 def grant_of_action(actor: User, action: Action) -> Grant | None:

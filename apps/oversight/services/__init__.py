@@ -2,6 +2,7 @@
 
 from apps.oversight.services.attention import (
     answer_comment,
+    ask_agent,
     claim_escalation,
     comment_escalation,
     release_escalation,
@@ -26,7 +27,8 @@ from apps.oversight.services.items import (
     open_escalation,
     open_unknown_escalation,
 )
-from apps.oversight.services.preferences import delete_view, save_view
+from apps.oversight.services.jobs import perform_due_items, start_bulk
+from apps.oversight.services.preferences import delete_view, save_view, set_own_hold
 from apps.oversight.services.reviews import open_review
 from apps.oversight.services.reweighing import invalidate_changed, reweigh_pending
 from apps.oversight.services.seen import view_evidence
@@ -36,6 +38,7 @@ from apps.oversight.services.votes import cast_vote, withdraw_vote
 __all__ = [
     "Wanted",
     "answer_comment",
+    "ask_agent",
     "attempt_again",
     "cancel_escalations",
     "cast_vote",
@@ -57,6 +60,7 @@ __all__ = [
     "open_escalation",
     "open_review",
     "open_unknown_escalation",
+    "perform_due_items",
     "reassign_escalation",
     "reassign_open",
     "release_escalation",
@@ -65,7 +69,9 @@ __all__ = [
     "revoke_grants",
     "reweigh_pending",
     "save_view",
+    "set_own_hold",
     "snooze_escalation",
+    "start_bulk",
     "supersede_escalation",
     "thaw_clocks",
     "undo_decision",

@@ -4,6 +4,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
@@ -16,7 +18,7 @@ from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
 from apps.oversight.selectors import escalation_for, require_visible, standing_for
 from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late
-from apps.oversight.services.handing import hand_back, take_back
+from apps.oversight.services.handing import hand_back, lock_pending, take_back
 
 
 @transaction.atomic
@@ -77,6 +79,34 @@ def comment_escalation(actor: User, *, escalation_id: UUID, text: str) -> Commen
 
 
 @transaction.atomic
+def ask_agent(actor: User, *, escalation_id: UUID, text: str) -> Comment:
+    """Ask the agent of an action that waits. Until it answers in the thread the time until it is due stands still.
+
+    Its expiry does not. The agent is woken once; what is asked while a question is open joins the thread. Takes what
+    deciding takes. Raises InvalidError at ``ask`` where there is no agent to ask.
+    """
+    item = lock_pending(actor, escalation_id)
+    if why := standing_for(actor).why_not(item):
+        raise NotAllowedError(_("You may not decide this item."), code="not_eligible", why=why)
+    if item.kind != Kind.ACTION or item.action is None or item.agent is None:
+        raise InvalidError(errors={"ask": [_("No agent waits here that could answer.")]})
+    comment = _write(actor, item, text, is_question=True)
+    rows = Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING, sla_paused_at=None)
+    if rows.update(sla_paused_at=Coalesce(F("frozen_at"), ClockTimestamp())):
+        record(actor, item, "escalation.asked", payload={"comment": comment.pk, "text": comment.text})
+        record(actor, item.action, "action.asked", payload={"comment": comment.pk, "escalation": item.pk})
+    return comment
+
+
+def _resume_sla(actor: User, item: Escalation, comment: Comment) -> None:
+    """The agent answered: the time that it took is given back. A halt gives its own time back when it is lifted."""
+    passed = Coalesce(F("frozen_at"), ClockTimestamp()) - F("sla_paused_at")
+    rows = Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING, sla_paused_at__isnull=False)
+    if rows.update(due_at=F("due_at") + Greatest(Value(timedelta()), passed), sla_paused_at=None):
+        record(actor, item, "escalation.replied", payload={"comment": comment.pk})
+
+
+@transaction.atomic
 def answer_comment(actor: User, *, action: Action, text: str) -> Comment | None:
     """The agent's words in the thread of its own action's item; None where there is no item.
 
@@ -86,13 +116,18 @@ def answer_comment(actor: User, *, action: Action, text: str) -> Comment | None:
         raise NotAllowedError
     require_working_agent(actor)
     item = Escalation.objects.filter(action=action, kind=Kind.ACTION).order_by("-id").first()
-    return _write(actor, item, text) if item else None
+    if item is None:
+        return None
+    item = lock_item(item.pk)
+    comment = _write(actor, item, text)
+    _resume_sla(actor, item, comment)
+    return comment
 
 
-def _write(actor: User, item: Escalation, text: str) -> Comment:
+def _write(actor: User, item: Escalation, text: str, *, is_question: bool = False) -> Comment:
     text = text.strip()
     if not text or len(text) > MAX_COMMENT:
         raise InvalidError(errors={"text": [_("From 1 to %d characters.") % MAX_COMMENT]})
-    comment = Comment.objects.create(escalation=item, author=actor, text=text)
+    comment = Comment.objects.create(escalation=item, author=actor, text=text, is_question=is_question)
     record(actor, item, "escalation.commented", payload={"comment": comment.pk, "text": text})
     return comment

@@ -82,7 +82,7 @@ def mark_overdue() -> int:
     """Note once that an item passed its due time; how many. Nothing is decided by it."""
     plane = system_user("plane")
     late = Escalation.objects.filter(
-        state=EscalationState.PENDING, due_at__lte=ClockTimestamp(), overdue_at=None, frozen_at=None
+        Escalation.sla_runs(), state=EscalationState.PENDING, due_at__lte=ClockTimestamp(), overdue_at=None
     )
     rows = late.select_for_update(of=("self",), skip_locked=True).select_related("unit").order_by("due_at")[:BATCH]
     found = list(rows)
@@ -104,9 +104,9 @@ def escalate_overdue() -> int:
         here = EscalationGroup.objects.filter(escalation=OuterRef("pk"), queue=queue, is_open=True)
         late = Escalation.objects.filter(
             Exists(here),
+            Escalation.sla_runs(),
             state=EscalationState.PENDING,
             kind__in=BY_QUEUE,
-            frozen_at=None,
             due_at__lte=ClockTimestamp() + timedelta(seconds=queue.sla_s - int(level.get("after_s", queue.sla_s))),
         )
         for pk in late.order_by("due_at").values_list("pk", flat=True)[:BATCH]:
@@ -142,7 +142,7 @@ def thaw_clocks(actor: User, *, halt: Halt) -> int:
     for other in Halt.objects.filter(lifted_at=None):
         rows = rows.exclude(pk__in=Escalation.objects.filter(_within(other), state__in=OPEN).values("pk"))
     lost = ClockTimestamp() - F("frozen_at")
-    moved = {name: F(name) + lost for name in ("due_at", "expires_at", "releases_at")}
+    moved = {name: F(name) + lost for name in ("due_at", "expires_at", "releases_at", "sla_paused_at")}
     done = _still(rows).update(frozen_at=None, **moved)
     record(actor, halt, "halt.clocks_thawed", unit=halt.unit_id, payload={"items": done})
     return done

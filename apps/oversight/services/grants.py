@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action
 from apps.agents.rules import ActionState, Execution
 from apps.audit.services import advance, record
-from apps.core.errors import ConflictError
+from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import one_by_one, system_user
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.rules import GRANT_TTL_PLANE_S, GRANT_TTL_S, GrantState
+from apps.oversight.selectors import still_stands_for
 
 BATCH = 500
 
@@ -36,13 +37,20 @@ def release_grant(actor: User, *, action: Action, escalation: Escalation | None 
 def consume_grant(actor: User, *, action: Action, digest: str) -> Grant:
     """Use the action's grant: one conditional UPDATE on digest, state and time. Halts are the caller's to ask.
 
-    Raises ConflictError ``already_consumed``, ``binding_mismatch``, ``expired``, or ``invalid_state`` where there is
+    Raises NotAllowedError ``not_eligible`` where those who approved may not decide it any more, ConflictError
+    ``already_consumed``, ``binding_mismatch``, ``expired``, or ``invalid_state`` where there is
     none or it was revoked.
     """
-    grant = Grant.objects.select_related("action").filter(action=action).order_by("-id").first()
+    grant = (
+        Grant.objects.select_related("action", "escalation__agent__owner", "escalation__action__principal")
+        .filter(action=action)
+        .order_by("-id")
+        .first()
+    )
     if grant is None:
         raise ConflictError(_("Nobody released this action."), state=action.state)
     if grant.state == GrantState.LIVE:
+        require_standing(actor, grant)
         fits = Q(digest=digest) & Grant.unexpired()
         try:
             return advance(
@@ -56,6 +64,14 @@ def consume_grant(actor: User, *, action: Action, digest: str) -> Grant:
         except ConflictError:
             grant.refresh_from_db(fields=["state"])
     raise _refusal(grant, digest)
+
+
+def require_standing(actor: User, grant: Grant) -> None:
+    """Raise NotAllowedError where the votes behind a grant no longer suffice: a role lost meanwhile, an owner made."""
+    if grant.escalation is not None and not still_stands_for(actor, grant.escalation):
+        raise NotAllowedError(
+            _("Those who approved it may not decide it any more."), code="not_eligible", why="approval_void"
+        )
 
 
 def _refusal(grant: Grant, digest: str) -> ConflictError:

@@ -13,7 +13,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.rules import UserKind
 from apps.oversight.models import Delegation, Escalation
 from apps.oversight.rules import MAX_CHAIN, MAX_REASON, EscalationState
-from apps.oversight.selectors import is_reachable_for, require_visible, standing_for
+from apps.oversight.selectors import is_reachable_for, next_level_of, require_visible, standing_for
 from apps.oversight.services.clocks import reassign_open
 from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late, require_item_running
 
@@ -127,22 +127,11 @@ def escalate_by_hand(actor: User, *, escalation_id: UUID, reason: str) -> Escala
     item = lock_pending(actor, escalation_id)
     require_mover(actor, item)
     reason = checked_reason(reason)
-    following = next_level_of(item)
+    following = next_level_of(actor, item)
     if following is None:
         raise ConflictError(_("There is no further level."), state=item.state)
     _move(actor, item, following, reason)
     return item
-
-
-def next_level_of(item: Escalation) -> Queue | None:
-    """Where an item goes when it waited too long: where its step says, else where its queue does; None: nowhere."""
-    if item.escalate_to is not None:
-        following: Queue | None = item.escalate_to
-    else:
-        levels = [level for group in item.group_list() for level in group.queue.escalation]
-        following = Queue.objects.filter(slug=levels[0].get("to", "")).first() if levels else None
-    here = {group.queue_id for group in item.group_list()}
-    return following if following and {following.pk} != here else None
 
 
 def _move(actor: User, item: Escalation, queue: Queue, reason: str) -> None:

@@ -1,18 +1,32 @@
-"""Keeping and forgetting a person's own views."""
+"""A person's own views, and how long their decisions are held."""
 
 from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.gate import require_human
 from apps.core.models import User
-from apps.oversight.models import SavedView
-from apps.oversight.selectors import saved_views_for
+from apps.oversight.models import DecidingHabit, SavedView
+from apps.oversight.rules import MAX_HOLD_S
+from apps.oversight.selectors import own_hold_for, saved_views_for
 
 MAX_VIEWS = 20
 MAX_NAME, MAX_QUERY = 40, 600
+
+
+@transaction.atomic
+def set_own_hold(actor: User, *, hold_s: int) -> int:
+    """How many seconds (0 to 60) one's own decisions are held from now on. Raises InvalidError."""
+    require_human(actor)
+    if not 0 <= hold_s <= MAX_HOLD_S:
+        raise InvalidError(errors={"hold_s": [_("From 0 to %d seconds.") % MAX_HOLD_S]})
+    if hold_s != own_hold_for(actor):
+        habit, _new = DecidingHabit.objects.update_or_create(person=actor, defaults={"hold_s": hold_s})
+        record(actor, habit, "decidinghabit.changed", payload={"hold_s": hold_s})
+    return hold_s
 
 
 @transaction.atomic

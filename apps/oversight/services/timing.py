@@ -3,14 +3,14 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
-from apps.core.models import User
+from apps.core.models import User, database_now
 from apps.oversight.models import Escalation, Snooze
 from apps.oversight.rules import EXTENSION_MAX_S, EscalationState, extension_bound, snooze_problem, warning_of
 from apps.oversight.selectors import standing_for
@@ -37,7 +37,7 @@ def snooze_escalation(actor: User, *, escalation_id: UUID, until: datetime | Non
         return item
     warning = warning_of(item.created_at, item.due_at)
     deadline = min(item.due_at, item.expires_at or item.due_at)
-    if problem := snooze_problem(until, now=_now(), warning=warning, deadline=deadline):
+    if problem := snooze_problem(until, now=database_now(), warning=warning, deadline=deadline):
         raise InvalidError(errors={"until": [str(SNOOZE_PROBLEMS[problem])]})
     ends = min(until, warning)
     Snooze.objects.update_or_create(escalation=item, person=actor, defaults={"until": ends, "due_at": item.due_at})
@@ -95,10 +95,3 @@ def _bound(item: Escalation) -> datetime:
 def _require_eligible(actor: User, item: Escalation) -> None:
     if why := standing_for(actor).why_not(item):
         raise NotAllowedError(_("You may not decide this item."), code="not_eligible", why=why)
-
-
-def _now() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        found: datetime = cursor.fetchone()[0]
-    return found

@@ -30,7 +30,7 @@ from apps.oversight.rules import (
     is_retry,
     tally,
 )
-from apps.oversight.selectors import Standing, require_visible, standing_for
+from apps.oversight.selectors import Standing, own_hold_for, require_visible, standing_for
 from apps.oversight.services.decisions import (
     Decision,
     decide,
@@ -60,7 +60,7 @@ class Words(TypedDict, total=False):
     view_hash: str
     restated: Any
     stepped_up: bool
-    hold_s: int
+    hold_s: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class Said:
     view_hash: str = ""
     restated: Any = None
     stepped_up: bool = False
-    hold_s: int = 0
+    hold_s: int | None = None
 
 
 @transaction.atomic
@@ -84,6 +84,7 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     """Take one person's say; the item as it is then: decided, held, or pending with the vote counted.
 
     ``version``: what the person saw. ``parameters``: edit and approve. ``stepped_up``: they signed in again just now.
+    ``hold_s`` None: as long as they always hold.
     Raises NotFoundError, NotAllowedError (``not_eligible`` with ``why``), HaltedError, InvalidError, or ConflictError:
     ``already_decided`` with ``winner``, ``already_voted``, ``expired``, ``superseded``, ``cancelled``,
     ``invalidated``, ``stale`` with ``version``. Nothing is changed by what is refused.
@@ -139,7 +140,7 @@ def _said(item: Escalation, verdict: str, words: Words) -> Said:
     errors |= _reason_errors(said)
     if said.parameters is not None and said.verdict != VoteVerdict.APPROVE:
         errors["parameters"] = [_("Edited parameters come with an approval.")]
-    if not 0 <= said.hold_s <= MAX_HOLD_S:
+    if said.hold_s is not None and not 0 <= said.hold_s <= MAX_HOLD_S:
         errors["hold_s"] = [_("From 0 to %d seconds.") % MAX_HOLD_S]
     errors |= _answer_errors(item, said)
     if errors:
@@ -235,6 +236,7 @@ def _count(actor: User, standing: Standing, item: Escalation, said: Said, votes:
     result = tally([group.as_rule() for group in groups], ballots, deny_needed=item.deny_needed)
     if result.outcome is None:
         return
+    own = own_hold_for(actor) if said.hold_s is None else said.hold_s
     decide(
         actor,
         item,
@@ -245,7 +247,7 @@ def _count(actor: User, standing: Standing, item: Escalation, said: Said, votes:
             reason_code=said.reason_code,
             retry=said.retry,
             answer=None if said.answer is UNSAID else said.answer,
-            hold_s=max(said.hold_s, item.hold_s if result.outcome == EscalationState.APPROVED else 0),
+            hold_s=max(own, item.hold_s if result.outcome == EscalationState.APPROVED else 0),
         ),
     )
 

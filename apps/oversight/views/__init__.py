@@ -3,13 +3,17 @@
 from apps.oversight.views import focus
 from apps.oversight.views.decisions import ACTS, act, comment, decide
 from apps.oversight.views.inbox import inbox, item
+from apps.oversight.views.jobs import bulk, job
+from apps.oversight.views.moves import MOVES, move
 from apps.oversight.views.on_file import on_file
 from apps.oversight.views.preferences import forget_view, keep_view
 from apps.oversight.views.seen import evidence, seen
 
 __all__ = [
     "ACTS",
+    "MOVES",
     "act",
+    "bulk",
     "comment",
     "decide",
     "evidence",
@@ -17,7 +21,9 @@ __all__ = [
     "forget_view",
     "inbox",
     "item",
+    "job",
     "keep_view",
+    "move",
     "on_file",
     "seen",
 ]

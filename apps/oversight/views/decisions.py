@@ -70,7 +70,7 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
         return _refused(request, item, form, values, status=UNFIT)
     except (ConflictError, HaltedError, NotAllowedError) as error:
         now = escalation_for(request.user, escalation_id)
-        return _refused(request, now, form, values, status=CONFLICT, problem=_problem(request.user, now, error))
+        return _refused(request, now, form, values, status=CONFLICT, problem=problem_of(request.user, now, error))
     return _after(request, decided, following)
 
 
@@ -134,7 +134,7 @@ def _place(error: InvalidError, form: DecisionForm, values: ValueForm | None) ->
             form.add_error(None, text)
 
 
-def _problem(actor: User, item: Escalation, error: DomainError) -> Problem:
+def problem_of(actor: User, item: Escalation, error: DomainError) -> Problem:
     """A refusal as a sentence; a conflict names the winner."""
     winner = winner_for(actor, item)
     if winner and winner["by"] == actor.username:
@@ -194,15 +194,19 @@ def _after(request: Request, decided: Escalation, following: Escalation | None) 
     if progress := extra.get("focus"):
         path, query = next_url(request, progress).split("?")[0], "?focus=1" if progress.left else ""
         following = escalation_for(request.user, progress.left[0]) if progress.left else None
+    is_held = now.state == EscalationState.HELD
     if not wants_fragment(request) or (progress and not following):
         messages.success(request, _said(now))
-        url = f"{path}{query}"
+        # Without a script the way back is on the item itself, so that is where one stays while it is held.
+        url = f"{reverse('oversight:item', args=[now.pk]) if is_held and not wants_fragment(request) else path}{query}"
         return HttpResponse(headers={"HX-Redirect": url}) if wants_fragment(request) else redirect(url)
     chosen = escalation_for(request.user, following.pk) if following else None
     context = {
         **(detail_context(request, chosen) if chosen else {"item": None, "sheet": None, "list_query": query}),
         "rows": _rows_on_screen(request, now, chosen),
         "said": _said(now),
+        "held": now if is_held else None,
+        "stay": _held_s(now),
         "counts": menu_counts_for(request.user),
         "filters": InboxFilter(request.GET),
         "focus_title": True,
@@ -220,12 +224,20 @@ def _rows_on_screen(request: Request, decided: Escalation, chosen: Escalation | 
     return [row for row in (decided, chosen) if row is not None and str(row.pk) in shown]
 
 
+def _held_s(item: Escalation) -> int:
+    """How many seconds a held decision waits in all."""
+    return round((item.releases_at - item.decided_at).total_seconds()) if item.releases_at and item.decided_at else 0
+
+
 def _said(item: Escalation) -> str:
     if item.state == EscalationState.PENDING:
         approvals = sum(vote.verdict == VoteVerdict.APPROVE for vote in item.live_votes())
         needed = item.quorum_needed
         return _("Recorded. %(n)s of %(needed)s approvals.") % {"n": approvals, "needed": needed}
-    return str(SAID.get(EscalationState(item.outcome or item.state), item.get_state_display()))
+    said = str(SAID.get(EscalationState(item.outcome or item.state), item.get_state_display()))
+    if item.state == EscalationState.HELD:
+        return _("%(said)s Releases in %(n)s s.") % {"said": said, "n": _held_s(item)}
+    return said
 
 
 ACTS: dict[str, tuple[Callable[..., Escalation], Any]] = {
@@ -244,7 +256,7 @@ def act(request: Request, escalation_id: UUID, name: str) -> HttpResponse:
         service(request.user, escalation_id=item.pk)
     except (ConflictError, HaltedError, NotAllowedError) as error:
         now = escalation_for(request.user, escalation_id)
-        return item_page(request, now, status=CONFLICT, problem=_problem(request.user, now, error))
+        return item_page(request, now, status=CONFLICT, problem=problem_of(request.user, now, error))
     if not wants_fragment(request):
         messages.success(request, said)
         return redirect(f"{reverse('oversight:item', args=[item.pk])}{query_of(request)}")
@@ -257,7 +269,17 @@ def comment(request: Request, escalation_id: UUID) -> HttpResponse:
     item = escalation_for(request.user, escalation_id)
     form = CommentForm(request.POST)
     if form.is_valid():
-        services.comment_escalation(request.user, escalation_id=item.pk, text=form.cleaned_data["text"])
+        write = services.ask_agent if form.cleaned_data["ask"] else services.comment_escalation
+        try:
+            write(request.user, escalation_id=item.pk, text=form.cleaned_data["text"])
+        except InvalidError as error:
+            for text in [text for texts in error.errors.values() for text in texts]:
+                form.add_error("text", text)
+            return item_page(request, item, status=UNFIT, comment_form=form, show_thread=True)
+        except (ConflictError, HaltedError, NotAllowedError) as error:
+            now = escalation_for(request.user, escalation_id)
+            problem = problem_of(request.user, now, error)
+            return item_page(request, now, status=CONFLICT, problem=problem, comment_form=form, show_thread=True)
         if not wants_fragment(request):
             return redirect(f"{reverse('oversight:item', args=[item.pk])}#thread")
         return item_page(request, escalation_for(request.user, escalation_id), show_thread=True)

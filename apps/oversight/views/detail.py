@@ -5,13 +5,16 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.formats import number
+from apps.core.gate import scope_for
 from apps.core.http import Request
-from apps.oversight.forms import REASONS, RETRY, CommentForm, answer_form, parameters_form
+from apps.oversight.forms import REASONS, RETRY, SPANS, CommentForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
-from apps.oversight.rules import is_grave
+from apps.oversight.rules import EscalationState, is_grave
+from apps.oversight.selectors import eligible_for, next_level_of, other_queues_for, standing_for, successor_for
 from apps.oversight.selectors.sheets import Sheet, sheet_for
 
-PANELS = {"approve", "reject", "request_changes", "edit", "answer"}
+MOVE_PANELS = {"snooze", "more"}
+PANELS = MOVE_PANELS | {"approve", "reject", "request_changes", "edit", "answer"}
 WHY_NOT = {
     "not_human": _("Only people decide."),
     "inactive": _("Your account is not active."),
@@ -46,6 +49,7 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
         "comment_form": CommentForm(),
         "list_query": query_of(request),
         "is_grave": is_grave(item.tier),
+        "successor": None if item.state == EscalationState.PENDING else successor_for(request.user, item),
         "piece_open": request.GET.get("piece", ""),
         **extra,
         "panel": panel if panel in PANELS else "",
@@ -54,7 +58,35 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
         context["edit_form"] = parameters_form(schema_of(sheet), sheet.parameters)
     if sheet.may_decide and "answer" in context["allowed"] and "answer_form" not in context:
         context["answer_form"] = answer_form(item.schema, item.options)
+    if item.state == EscalationState.PENDING:
+        context["spans"] = SPANS
+        context["may_move"] = standing_for(request.user).may_decide_in(item.unit_id)
+        if context["panel"] == "more":
+            context |= _more(request, item)
+        if context["panel"] == "more" or not (sheet.may_decide or context["may_move"]):
+            context["stoppable"] = _stoppable(request, item)
     return context
+
+
+def _more(request: Request, item: Escalation) -> dict[str, Any]:
+    """What the small forms offer: who could decide, where it could go. Read only when they are opened."""
+    could = {person.username: person for people in eligible_for(request.user, item).values() for person in people}
+    return {
+        "could": [person for name, person in sorted(could.items()) if name != request.user.username],
+        "elsewhere": other_queues_for(request.user, item),
+        "next_level": next_level_of(request.user, item),
+    }
+
+
+def _stoppable(request: Request, item: Escalation) -> list[tuple[str, str, str]]:
+    """``(scope, target, name)`` of what a halt from this item could stop, for those who may engage one here."""
+    scope = scope_for(request.user, "halts.engage_halt")
+    found = []
+    if item.agent and (scope.everywhere or item.agent.unit_id in scope.units):
+        found.append(("agent", item.agent.slug, str(item.agent)))
+    if item.workflow and (scope.everywhere or item.unit_id in scope.units):
+        found.append(("workflow", item.workflow, item.workflow))
+    return found
 
 
 def why_of(row: Escalation) -> str:
@@ -66,7 +98,7 @@ def why_of(row: Escalation) -> str:
 def query_of(request: Request) -> str:
     """The list's state (view, filters) as the links of an item carry it on."""
     params = request.GET.copy()
-    for name in ("after", "selected", "shown", "since", "decide", "piece"):
+    for name in ("after", "selected", "shown", "since", "decide", "piece", "ids", "verdict"):
         params.pop(name, None)
     return f"?{params.urlencode()}" if params else ""
 

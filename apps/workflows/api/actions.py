@@ -27,7 +27,7 @@ from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.models import User
 from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS, WAIT
-from apps.oversight.selectors import grant_of_action, waiting_item_of_action
+from apps.oversight.selectors import grant_of_action, open_question_of, waiting_item_of_action
 from apps.oversight.services import answer_comment
 from apps.workflows.selectors.places import place_of_task
 from apps.workflows.services.actions import (
@@ -94,6 +94,14 @@ class EscalationLink(serializers.Serializer[Any]):
     quorum = serializers.IntegerField()
 
 
+class QuestionSerializer(serializers.Serializer[Any]):
+    """What people ask the agent before they decide; answer it with a comment."""
+
+    text = serializers.CharField()
+    by = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
 class GrantLink(serializers.Serializer[Any]):
     """The single-use permission that an approval released."""
 
@@ -115,6 +123,7 @@ class ActionSerializer(serializers.Serializer[Any]):
     consequence = serializers.CharField()
     verdict = serializers.JSONField()
     escalation = EscalationLink(allow_null=True)
+    question = QuestionSerializer(allow_null=True)
     grant = GrantLink(allow_null=True)
     result = serializers.JSONField(allow_null=True)
     error = serializers.JSONField(allow_null=True)
@@ -186,6 +195,7 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "verdict": {name: action.verdict[name] for name in PUBLIC_VERDICT if name in action.verdict},
         "escalation": item
         and {"id": item.pk, "url": f"/inbox/{item.pk}/", "expires_at": item.expires_at, "quorum": item.quorum_needed},
+        "question": open_question_of(actor, item),
         "grant": grant and {"id": grant.pk, "expires_at": grant.expires_at},
         "result": action.result,
         "error": action.error,

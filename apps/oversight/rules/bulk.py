@@ -1,0 +1,82 @@
+"""One decision for many items: what may go together, and which of them stand out."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+from uuid import UUID
+
+from apps.core.rules import Moves, Risk
+
+MAX_BULK = 50
+BULK_RISKS = frozenset({Risk.LOW})
+"""The tiers that many may be approved of at once; rejecting has no limit."""
+OUTLIER_FACTOR = 3
+"""An amount this many times the median of all, or more, is looked at alone."""
+FEWEST_COMPARED = 3
+
+
+class BulkVerdict(StrEnum):
+    """What many items can be told at once."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    SNOOZE = "snooze"
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    RUNNING = "running"
+    DONE = "done"
+
+
+class JobItemState(StrEnum):
+    """What became of one item of a job."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    EXCLUDED = "excluded"
+
+
+JOB_MOVES: Moves = {JobState.RUNNING: frozenset({JobState.DONE}), JobState.DONE: frozenset()}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What of an item says whether it may be approved together with others. ``rules``: who asks, with versions."""
+
+    item: UUID
+    what: str
+    rules: tuple[str, ...]
+    risk: Risk
+    step_up: bool = False
+    amount_minor: int | None = None
+    currency: str = ""
+
+
+def bulk_problem(candidates: Sequence[Candidate]) -> str | None:
+    """Why these are not approved together: ``operation``, ``rules``, ``currency``, ``risk``, ``step_up``; else None."""
+    for name, values in (
+        ("operation", {candidate.what for candidate in candidates}),
+        ("rules", {candidate.rules for candidate in candidates}),
+        ("currency", {candidate.currency for candidate in candidates}),
+    ):
+        if len(values) > 1:
+            return name
+    if any(candidate.risk not in BULK_RISKS for candidate in candidates):
+        return "risk"
+    return "step_up" if any(candidate.step_up for candidate in candidates) else None
+
+
+def outliers(candidates: Iterable[Candidate]) -> frozenset[UUID]:
+    """The items whose amount stands out from the others': nobody approves those in passing.
+
+    Two amounts alone say nothing of each other: then the larger stands out where it is that much larger.
+    """
+    amounts = {found.item: abs(found.amount_minor) for found in candidates if found.amount_minor is not None}
+    if not amounts:
+        return frozenset()
+    usual = median(amounts.values()) if len(amounts) >= FEWEST_COMPARED else min(amounts.values())
+    return frozenset(item for item, amount in amounts.items() if amount > usual and amount >= OUTLIER_FACTOR * usual)

@@ -1,0 +1,189 @@
+"""Many items told the same at once: asked for in one transaction, done in one transaction each."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from apps.audit.services import advance, record
+from apps.core.errors import DomainError, InvalidError
+from apps.core.gate import require_human
+from apps.core.models import ClockTimestamp, User
+from apps.core.queue import ring
+from apps.oversight.models import Escalation, Job, JobItem
+from apps.oversight.rules import (
+    MAX_BULK,
+    MAX_REASON,
+    BulkVerdict,
+    JobItemState,
+    JobState,
+)
+from apps.oversight.selectors import escalations_for, left_out_for
+from apps.oversight.services.timing import snooze_escalation
+from apps.oversight.services.votes import REASON_CODE_MAX, cast_vote
+
+MESSAGE_MAX, CODE_MAX = 300, 40
+
+
+@transaction.atomic
+def start_bulk(
+    actor: User,
+    *,
+    verdict: str,
+    ids: Sequence[UUID],
+    reason: str = "",
+    reason_code: str = "",
+    versions: Mapping[UUID, int] | None = None,
+    until: datetime | None = None,
+) -> Job:
+    """Tell at most fifty items the same. What follows is done by a worker, item by item, in the actor's name.
+
+    Approving: one operation, one version of the rules, one currency, low risk; amounts that stand out are left out and
+    named. ``versions``: what the person saw; without it what stands now. ``until``: for snoozing. Raises InvalidError.
+    """
+    require_human(actor)
+    items = _items(actor, ids)
+    _require_words(verdict, reason, reason_code, until)
+    left_out = _require_alike(actor, items) if verdict == BulkVerdict.APPROVE else frozenset()
+    job = Job.objects.create(person=actor, verdict=verdict, reason=reason.strip(), reason_code=reason_code, until=until)
+    seen = versions or {}
+    rows = [
+        JobItem(
+            job=job,
+            escalation=item,
+            position=position,
+            version=seen.get(item.pk, item.version),
+            digest=item.digest,
+            **(_OUTLIER if item.pk in left_out else {}),
+        )
+        for position, item in enumerate(items)
+    ]
+    JobItem.objects.bulk_create(rows)
+    told = {"verdict": verdict, "items": [str(item.pk) for item in items], "left_out": sorted(map(str, left_out))}
+    record(actor, job, JobState.RUNNING, payload={**told, "reason": job.reason, "reason_code": reason_code})
+    if len(left_out) == len(items):
+        _finish_if_done(actor, job.pk)
+    ring("jobs")
+    job.refresh_from_db()
+    return job
+
+
+_OUTLIER = {
+    "state": JobItemState.EXCLUDED,
+    "code": "outlier",
+    "message": "Its amount stands out from the others. Look at it alone.",
+}
+
+
+def _items(actor: User, ids: Sequence[UUID]) -> list[Escalation]:
+    """The items in the order they were named. What one may not see is not there."""
+    wanted = list(dict.fromkeys(ids))
+    if not 1 <= len(wanted) <= MAX_BULK:
+        raise InvalidError(errors={"ids": [_("From 1 to %d items.") % MAX_BULK]})
+    found = {item.pk: item for item in escalations_for(actor).filter(pk__in=wanted)}
+    if lost := [str(pk) for pk in wanted if pk not in found]:
+        raise InvalidError(errors={"ids": [_("There is no item %s.") % pk for pk in lost]})
+    return [found[pk] for pk in wanted]
+
+
+def _require_words(verdict: str, reason: str, reason_code: str, until: datetime | None) -> None:
+    errors: dict[str, list[str]] = {}
+    if verdict not in list(BulkVerdict):
+        errors["verdict"] = [_("One of: %s.") % ", ".join(BulkVerdict)]
+    if verdict == BulkVerdict.REJECT and not (reason.strip() or reason_code):
+        errors["reason"] = [_("Say why.")]
+    if len(reason) > MAX_REASON:
+        errors["reason"] = [_("At most %d characters.") % MAX_REASON]
+    if len(reason_code) > REASON_CODE_MAX:
+        errors["reason_code"] = [_("At most %d characters.") % REASON_CODE_MAX]
+    if (verdict == BulkVerdict.SNOOZE) != (until is not None):
+        errors["until"] = [_("Say until when; only with snooze.")]
+    if errors:
+        raise InvalidError(errors=errors)
+
+
+def _require_alike(actor: User, items: Sequence[Escalation]) -> frozenset[UUID]:
+    """The items that stand out. Raises InvalidError where they are not approved together at all."""
+    problem, standing_out = left_out_for(actor, items)
+    if problem:
+        raise InvalidError(errors={"ids": [problem]})
+    return standing_out
+
+
+CLAIM = """
+UPDATE oversight_jobitem SET attempts = attempts + 1,
+       not_before = clock_timestamp() + least(power(2, attempts), 60) * interval '1 second'
+WHERE id = (SELECT id FROM oversight_jobitem WHERE state = 'waiting' AND not_before <= clock_timestamp()
+            ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+def perform_due_items() -> int:
+    """Do one item of a job that is due; how many were done.
+
+    Claiming postpones first and commits, so that a worker that dies holds up nothing but this item, for a second. The
+    vote and the note that it was cast are one transaction: what was not noted was not cast.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CLAIM)
+        found = cursor.fetchone()
+        if found and JobItem.objects.filter(state=JobItemState.WAITING, not_before__lte=ClockTimestamp()).exists():
+            ring("jobs")  # so that workers share them
+    if found is None:
+        return 0
+    _perform(found[0])
+    return 1
+
+
+@transaction.atomic
+def _perform(item_id: UUID) -> None:
+    rows = JobItem.objects.select_for_update(of=("self",)).select_related("job__person")
+    row = rows.filter(pk=item_id, state=JobItemState.WAITING).first()
+    if row is None:
+        return
+    person = row.job.person
+    try:
+        with transaction.atomic():
+            result = {"state": JobItemState.DONE, "outcome": _tell(person, row)}
+    except DomainError as error:
+        result = {"state": JobItemState.FAILED, "code": error.code[:CODE_MAX], "message": _words(error)}
+    JobItem.objects.filter(pk=row.pk).update(**result)
+    _finish_if_done(person, row.job_id)
+
+
+def _tell(person: User, row: JobItem) -> str:
+    """What one item is told; its state afterwards. Everything is asked again as if the person had said it here."""
+    job = row.job
+    if job.verdict == BulkVerdict.SNOOZE:
+        return str(snooze_escalation(person, escalation_id=row.escalation_id, until=job.until).state)
+    item = cast_vote(
+        person,
+        escalation_id=row.escalation_id,
+        verdict=job.verdict,
+        version=row.version,
+        reason=job.reason,
+        reason_code=job.reason_code,
+    )
+    return str(item.state)
+
+
+def _words(error: DomainError) -> str:
+    texts = [text for found in error.errors.values() for text in found] if error.errors else []
+    winner = error.members.get("winner")
+    why = error.members.get("why")
+    said = " ".join(texts) or str(error.message)
+    if isinstance(winner, dict):
+        said = f"{winner.get('name')}: {winner.get('verdict')}"
+    return (f"{said} ({why})" if why else said)[:MESSAGE_MAX]
+
+
+def _finish_if_done(actor: User, job_id: UUID) -> None:
+    """End a job whose last item is done. The job is locked first: of two last ones the second sees the first."""
+    job = Job.objects.select_for_update(of=("self",)).get(pk=job_id)
+    if job.state != JobState.RUNNING or job.items.filter(state=JobItemState.WAITING).exists():
+        return
+    counts = {state.value: job.items.filter(state=state).count() for state in JobItemState}
+    advance(actor, job, JobState.DONE, payload={"counts": counts}, done_at=ClockTimestamp())

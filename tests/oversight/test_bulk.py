@@ -1,0 +1,279 @@
+"""Many items told the same at once: what may go together, what each gets, and what survives a dead worker."""
+
+import time
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+from uuid_utils.compat import uuid7
+
+from apps.audit.models import Entry
+from apps.core.rules import Risk
+from apps.oversight.models import Escalation, Grant, Job, JobItem, Vote
+from apps.oversight.rules import Candidate, bulk_problem, outliers
+from apps.oversight.services import perform_due_items, start_bulk
+from apps.oversight.services.jobs import CLAIM
+from tests.factories.access import make_holder, make_user
+from tests.factories.agents import make_key_for
+from tests.factories.oversight import escalate, make_escalation, make_payment, propose, say
+from tests.oversight.test_api import caller, nothing_but_a_note, post
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/escalations/bulk/"
+
+
+@transaction.atomic
+def many(count=3, amounts=None, **fields):
+    """Payments of low risk that wait for the same people under the same rule."""
+    payment = make_payment(risk="low", **fields)
+    amounts = amounts or [250_000] * count
+    items = [payment.item]
+    for number, amount in enumerate(amounts[1:]):
+        parameters = {"amount_minor": amount, "currency": "EUR", "iban": f"DE{number:04}"}
+        items.append(escalate(propose(payment.agent, payment.operation, parameters), payment.operation))
+    return payment, items
+
+
+def ask(person, items, verdict="approve", **more):
+    return post(caller(person), URL, {"verdict": verdict, "ids": [str(item.pk) for item in items], **more})
+
+
+def work():
+    done = 0
+    while perform_due_items():
+        done += 1
+    return done
+
+
+def states(items):
+    return [Escalation.objects.get(pk=item.pk).state for item in items]
+
+
+def result_of(person, job):
+    return caller(person).get(f"/api/v1/jobs/{job}/").json()
+
+
+def test_like_items_are_approved_each_with_its_own_digest():
+    payment, items = many()
+    answer = ask(payment.ada, items)
+    job = answer.json()
+    assert (answer.status_code, job["state"], job["done"], job["total"]) == (202, "running", 0, 3)
+    assert answer["Location"] == f"/api/v1/jobs/{job['id']}/"
+    assert states(items) == ["pending"] * 3
+    assert work() == 3
+    found = result_of(payment.ada, job["id"])
+    assert (found["state"], found["done"]) == ("done", 3)
+    assert [row["outcome"] for row in found["results"]] == ["approved"] * 3
+    assert {row["digest"] for row in found["results"]} == {item.digest for item in items}
+    assert {vote.digest for vote in Vote.objects.all()} == {item.digest for item in items}
+    assert Grant.objects.count() == 3
+    assert list(Entry.objects.filter(subject_kind="job").order_by("id").values_list("name", flat=True)) == [
+        "job.running",
+        "job.done",
+    ]
+    assert Entry.objects.filter(name="vote.cast", actor=payment.ada).count() == 3
+
+
+def test_what_changed_or_was_decided_meanwhile_is_reported_and_the_others_go_through():
+    payment, items = many(4)
+    job = ask(payment.ada, items, versions={str(items[0].pk): 7}).json()
+    say(payment.ben, items[1])
+    work()
+    found = result_of(payment.ada, job["id"])["results"]
+    assert [row["code"] for row in found] == ["stale", "already_decided", None, None]
+    assert str(payment.ben) in found[1]["detail"]
+    assert states(items) == ["pending", "approved", "approved", "approved"]
+
+
+def test_amounts_that_stand_out_are_left_out_and_named():
+    payment, items = many(amounts=[250_000, 260_000, 240_000, 2_500_000])
+    job = ask(payment.ada, items).json()
+    assert [row["state"] for row in job["results"]] == ["waiting", "waiting", "waiting", "excluded"]
+    assert job["results"][3]["code"] == "outlier"
+    work()
+    assert states(items) == ["approved"] * 3 + ["pending"]
+
+
+@pytest.mark.parametrize("kind", ["operation", "risk", "rules", "question"])
+def test_what_is_not_alike_is_not_approved_together(kind):
+    payment, items = many(2)
+    if kind == "operation":
+        items.append(make_escalation(queue=payment.queue, risk="low"))
+    if kind == "risk":
+        Escalation.objects.filter(pk=items[1].pk).update(risk="medium")
+    if kind == "rules":
+        verdict = dict(items[1].verdict)
+        verdict["rules"] = [{**rule, "version": 99} for rule in verdict["rules"]]
+        Escalation.objects.filter(pk=items[1].pk).update(verdict=verdict)
+    if kind == "question":
+        items = [make_escalation(queue=payment.queue, kind="question", risk="low", run_id=uuid7())]
+    with nothing_but_a_note():
+        answer = ask(payment.ada, items)
+    assert answer.status_code == 422
+    assert set(answer.json()["errors"]) == {"ids"}
+    assert not Job.objects.exists()
+
+
+def test_a_rule_that_wants_a_fresh_sign_in_wants_it_for_each():
+    payment, items = many(2, obligations={"step_up": True})
+    with nothing_but_a_note():
+        assert ask(payment.ada, items).status_code == 422
+
+
+def test_anything_may_be_rejected_together_with_one_reason():
+    payment = make_payment(risk="critical", quorum=2)
+    step = make_escalation(queue=payment.queue, risk="high")
+    job = ask(payment.ada, [payment.item, step], "reject", reason="The supplier is closed.").json()
+    work()
+    assert [row["outcome"] for row in result_of(payment.ada, job["id"])["results"]] == ["rejected"] * 2
+    assert payment.action_now().refusal["reason"] == "The supplier is closed."
+
+
+def test_many_are_put_aside():
+    payment, items = many(2)
+    until = items[0].created_at + (items[0].due_at - items[0].created_at) / 2
+    job = ask(payment.ada, items, "snooze", until=until.isoformat()).json()
+    work()
+    assert [row["state"] for row in result_of(payment.ada, job["id"])["results"]] == ["done", "done"]
+    assert states(items) == ["pending", "pending"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"ids": []}, "ids"),
+        ({"ids": "all"}, "ids"),
+        ({"ids": ["x"]}, "ids.0"),
+        ({"ids": [str(uuid4()) for _ in range(51)]}, "ids"),
+        ({"ids": [str(uuid4())]}, "ids"),
+        ({"verdict": "answer"}, "verdict"),
+        ({"verdict": "reject"}, "reason"),
+        ({"verdict": "reject", "reason": "  "}, "reason"),
+        ({"verdict": "reject", "reason": "x" * 2001}, "reason"),
+        ({"versions": []}, "versions"),
+        ({"versions": {"x": 1}}, "versions"),
+        ({"versions": {str(uuid4()): True}}, "versions"),
+        ({"versions": {str(uuid4()): 0}}, "versions"),
+        ({"verdict": "snooze"}, "until"),
+        ({"until": "2030-01-01T00:00:00Z"}, "until"),
+        ({"all": True}, "all"),
+    ],
+)
+def test_bodies_that_do_not_fit_start_nothing(body, field):
+    payment, items = many(2)
+    with nothing_but_a_note():
+        answer = post(caller(payment.ada), URL, {"verdict": "approve", "ids": [str(item.pk) for item in items], **body})
+    assert answer.status_code == 422, answer.content
+    assert set(answer.json()["errors"]) == {field}
+    assert not Job.objects.exists()
+
+
+def test_the_same_item_twice_is_named_once():
+    payment, items = many(1)
+    with nothing_but_a_note():
+        assert ask(payment.ada, items * 2).json()["errors"] == {"ids": ["Name each item once."]}
+
+
+def test_strangers_find_no_items_and_nobody_else_s_job():
+    payment, items = many(2)
+    with nothing_but_a_note():
+        assert ask(make_user(), items).status_code == 422
+        with_key = {"Authorization": f"Bearer {make_key_for(payment.agent)}"}
+        assert post(Client(headers=with_key), URL, {"verdict": "approve", "ids": []}).status_code == 403
+    job = ask(payment.ada, items).json()["id"]
+    assert caller(payment.ben).get(f"/api/v1/jobs/{job}/").status_code == 404
+    assert caller(payment.ada).get(f"/api/v1/jobs/{uuid4()}/").status_code == 404
+
+
+def test_the_right_to_decide_is_asked_at_each_vote():
+    payment, items = many(3)
+    viewer = make_holder("oversight.view_escalation", unit=payment.unit)
+    refused = ask(viewer, items).json()["id"]
+    job = ask(payment.ada, items).json()["id"]
+    assert perform_due_items()
+    payment.ada.role_grants.all().delete()
+    work()
+    assert {row["code"] for row in result_of(viewer, refused)["results"]} == {"not_eligible"}
+    codes = [row.code for row in JobItem.objects.filter(job=job)]
+    assert set(codes) <= {"", "not_found"}
+    assert set(states(items)) == {"pending"}
+
+
+def test_a_repeat_with_the_same_key_is_the_same_job():
+    payment, items = many(2)
+    client, body = caller(payment.ada), {"verdict": "approve", "ids": [str(item.pk) for item in items]}
+    first = post(client, URL, body, **{"Idempotency-Key": "k1"})
+    again = post(client, URL, body, **{"Idempotency-Key": "k1"})
+    assert first.json()["id"] == again.json()["id"]
+    assert Job.objects.count() == 1
+    work()
+    assert Vote.objects.count() == 2
+
+
+def test_a_worker_that_dies_after_claiming_holds_up_nothing_and_loses_nothing():
+    payment, items = many(3)
+    job = ask(payment.ada, items).json()["id"]
+    with connection.cursor() as cursor:  # claimed, then killed: the claim stands, the vote was never cast
+        cursor.execute(CLAIM)
+    assert work() == 2
+    assert result_of(payment.ada, job)["state"] == "running"
+    JobItem.objects.filter(state="waiting").update(not_before=items[0].created_at)
+    assert work() == 1
+    assert result_of(payment.ada, job)["state"] == "done"
+    assert Vote.objects.count() == 3
+    assert states(items) == ["approved"] * 3
+
+
+def test_two_hundred_take_seconds():
+    payment, items = many(50)
+    for _ in range(3):
+        items += [
+            escalate(
+                propose(payment.agent, payment.operation, {"amount_minor": 250_000, "currency": "EUR", "iban": "DE1"}),
+                payment.operation,
+            )
+            for _ in range(50)
+        ]
+    started = time.process_time()
+    for at in range(0, 200, 50):
+        start_bulk(payment.ada, verdict="reject", ids=[item.pk for item in items[at : at + 50]], reason="Closed.")
+    work()
+    assert set(states(items)) == {"rejected"}
+    assert time.process_time() - started < 20  # a bound against a slip in kind; the benchmark measures the speed
+
+
+RISKS = st.sampled_from(list(Risk))
+CANDIDATES = st.lists(
+    st.builds(
+        Candidate,
+        item=st.uuids(),
+        what=st.sampled_from(["pay", "send"]),
+        rules=st.sampled_from([("a@1/x",), ("a@2/x",)]),
+        risk=RISKS,
+        step_up=st.booleans(),
+        amount_minor=st.none() | st.integers(-(10**9), 10**9),
+        currency=st.sampled_from(["EUR", "USD"]),
+    ),
+    max_size=8,
+    unique_by=lambda found: found.item,
+)
+
+
+@given(CANDIDATES)
+def test_only_what_is_alike_and_of_low_risk_goes_together(found):
+    if bulk_problem(found) is None:
+        assert len({(one.what, one.rules, one.currency) for one in found}) <= 1
+        assert all(one.risk == Risk.LOW and not one.step_up for one in found)
+
+
+@given(CANDIDATES)
+def test_what_stands_out_is_larger_than_most_and_order_does_not_matter(found):
+    out = outliers(found)
+    assert out == outliers(reversed(found))
+    amounts = {one.item: abs(one.amount_minor) for one in found if one.amount_minor is not None}
+    assert all(amounts[item] > min(amounts.values()) for item in out)
+    if amounts and len(set(amounts.values())) == 1:
+        assert not out
