@@ -52,6 +52,8 @@ WORDS = {
     "compensation_failed": gettext_lazy("Compensation failed"),
     "allow": gettext_lazy("Allowed"),
     "deny": gettext_lazy("Denied"),
+    "in_app": gettext_lazy("In the app"),
+    "email": gettext_lazy("E-mail"),
 }
 SOON_S = 1800
 FIXED_SIZE = re.compile(r' (?:width|height)="24"')
@@ -95,6 +97,7 @@ ENTRY_WORDS = {
     "escalation.attempted": gettext_lazy("Asked again"),
     "escalation.commented": gettext_lazy("Commented"),
     "escalation.claimed": gettext_lazy("Being looked at"),
+    "escalation.notified": gettext_lazy("Told people"),
     "vote.cast": gettext_lazy("Voted"),
     "action.pending_approval": gettext_lazy("Waits for approval"),
 }

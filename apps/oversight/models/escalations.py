@@ -78,6 +78,8 @@ class Escalation(Stateful):
     frozen_at = models.DateTimeField(null=True)
     sla_paused_at = models.DateTimeField(null=True)
     overdue_at = models.DateTimeField(null=True)
+    reached_at = models.DateTimeField(null=True)
+    unheard_at = models.DateTimeField(null=True)
     escalate_to = models.ForeignKey(Queue, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=1)
     supersedes = models.ForeignKey("self", models.PROTECT, null=True, related_name="successors")
@@ -129,6 +131,11 @@ class Escalation(Stateful):
             models.Index(fields=["expires_at"], name="escalation_expiry", condition=Q(state="pending")),
             models.Index(fields=["release"], name="escalation_by_release", condition=Q(state="pending", kind="action")),
             models.Index(fields=["releases_at"], name="escalation_held", condition=Q(state="held")),
+            models.Index(
+                fields=["unheard_at"],
+                name="escalation_unheard",
+                condition=Q(state="pending", reached_at=None, unheard_at__isnull=False),
+            ),
             models.Index(fields=["run_id"], name="escalation_by_run", condition=~Q(run_id=None)),
             models.Index(fields=["task_id"], name="escalation_by_task", condition=~Q(task_id=None)),
             models.Index(fields=["agent", "-id"], name="escalation_by_agent"),

@@ -34,6 +34,7 @@ from apps.oversight.selectors.escalations import (
     filtered,
     inbox_for,
     require_visible,
+    unheard_items,
     waiting_count_for,
     winner_for,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "successor_for",
     "thread_for",
     "timeline_for",
+    "unheard_items",
     "units_below",
     "votes_for",
     "waiting_count_for",

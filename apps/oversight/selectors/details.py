@@ -165,17 +165,26 @@ def masked(value: Any, path: str = "") -> Any:
 
 
 def timeline_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
-    """What happened to the item and its action, oldest first, from the ledger; retries are one line."""
+    """What happened to the item and its action, oldest first, from the ledger; what says the same again is one line."""
     subjects = [item.pk, *([item.action_id] if item.action_id else [])]
     entries = list(Entry.objects.filter(subject_id__in=subjects).select_related("actor").order_by("id")[:TIMELINE_MAX])
     hides = hides_votes_for(actor, item)
-    attempts = [entry.pk for entry in entries if entry.name == "escalation.attempted"]
+    newest = {_sameness(entry): entry.pk for entry in entries}
     return [
         _line(entry)
         for entry in entries
         if not (hides and entry.name in VOTES_OF_OTHERS and entry.actor_id != actor.pk)
-        and not (entry.name == "escalation.attempted" and entry.pk != attempts[-1])
+        and newest[_sameness(entry)] == entry.pk
     ]
+
+
+def _sameness(entry: Entry) -> object:
+    """What makes entries one line, of which the newest says all: retries, and how a channel did with one event."""
+    if entry.name == "escalation.attempted":
+        return entry.name
+    if entry.name == "escalation.notified":
+        return tuple(entry.payload.get(name) for name in ("channel", "event", "digest"))
+    return entry.pk
 
 
 def _line(entry: Entry) -> dict[str, Any]:
@@ -211,6 +220,11 @@ TOLD_OF_ENTRY = (
     "by",
     "queues",
     "extended_s",
+    "channel",
+    "event",
+    "delivered",
+    "failed",
+    "trying",
 )
 """What the timeline shows of an entry's payload; ``verdict`` only where it is a vote's word."""
 

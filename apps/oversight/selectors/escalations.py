@@ -172,6 +172,14 @@ def _says(text: str) -> Q:
     return found
 
 
+def unheard_items() -> QuerySet[Escalation]:
+    """Pending items of which somebody was to be told by mail or chat, and nobody was reached; for the sweep.
+
+    ``unheard_at`` says since when: every attempt failed several times, though some may go on.
+    """
+    return Escalation.objects.filter(state=PENDING, reached_at=None, unheard_at__isnull=False).order_by("unheard_at")
+
+
 def decided_for(actor: User) -> QuerySet[Escalation]:
     """What ``actor`` voted on, newest first: "your decisions", with what became of each."""
     voted = Vote.objects.filter(escalation=OuterRef("pk"), voter=actor, voided_at=None)

@@ -29,6 +29,7 @@ from apps.oversight.services.items import (
 )
 from apps.oversight.services.jobs import perform_due_items, start_bulk
 from apps.oversight.services.preferences import delete_view, save_view, set_own_hold
+from apps.oversight.services.reach import Reach, note_reach
 from apps.oversight.services.reviews import open_review
 from apps.oversight.services.reweighing import invalidate_changed, reweigh_pending
 from apps.oversight.services.seen import view_evidence
@@ -36,6 +37,7 @@ from apps.oversight.services.timing import extend_escalation, snooze_escalation
 from apps.oversight.services.votes import cast_vote, withdraw_vote
 
 __all__ = [
+    "Reach",
     "Wanted",
     "answer_comment",
     "ask_agent",
@@ -56,6 +58,7 @@ __all__ = [
     "freeze_clocks",
     "invalidate_changed",
     "mark_overdue",
+    "note_reach",
     "open_action_escalation",
     "open_escalation",
     "open_review",
