@@ -6,21 +6,39 @@ whole ledger, in order. LIVE_TOPICS: what open pages and waiting requests are to
 
 from collections.abc import Mapping
 
+TELL = "apps.notifications.tasks.tell"
+
 REACTIONS: Mapping[str, tuple[str, ...]] = {
-    "escalation.approved": ("apps.workflows.tasks.actions.carry_out_approved", "apps.workflows.tasks.runs.resume_step"),
-    "escalation.answered": ("apps.workflows.tasks.actions.reconcile_unknown", "apps.workflows.tasks.runs.resume_step"),
-    "escalation.rejected": ("apps.workflows.tasks.runs.resume_step",),
-    "escalation.changes_requested": ("apps.workflows.tasks.runs.resume_step",),
-    "escalation.expired": ("apps.workflows.tasks.runs.resume_step",),
-    "escalation.invalidated": ("apps.workflows.tasks.runs.resume_step",),
+    "escalation.approved": (
+        "apps.workflows.tasks.actions.carry_out_approved",
+        "apps.workflows.tasks.runs.resume_step",
+        TELL,
+    ),
+    "escalation.answered": (
+        "apps.workflows.tasks.actions.reconcile_unknown",
+        "apps.workflows.tasks.runs.resume_step",
+        TELL,
+    ),
+    "escalation.rejected": ("apps.workflows.tasks.runs.resume_step", TELL),
+    "escalation.changes_requested": ("apps.workflows.tasks.runs.resume_step", TELL),
+    "escalation.expired": ("apps.workflows.tasks.runs.resume_step", TELL),
+    "escalation.invalidated": ("apps.workflows.tasks.runs.resume_step", TELL),
+    "escalation.cancelled": (TELL,),
+    "escalation.superseded": (TELL,),
+    "escalation.reassigned": (TELL,),
+    "escalation.delegated": (TELL,),
+    "escalation.assigned": (TELL,),
+    "escalation.overdue": (TELL,),
+    "escalation.commented": (TELL,),
     "action.rejected": ("apps.workflows.tasks.runs.resume_operation_step",),
     "action.changes_requested": ("apps.workflows.tasks.runs.resume_operation_step",),
     "action.expired": ("apps.workflows.tasks.runs.resume_operation_step",),
     "action.cancelled": ("apps.workflows.tasks.runs.resume_operation_step",),
     "action.denied": ("apps.workflows.tasks.runs.resume_operation_step",),
-    "escalation.pending": ("apps.oversight.tasks.move_unreachable",),
+    "escalation.pending": ("apps.oversight.tasks.move_unreachable", TELL),
     "escalation.edited": ("apps.oversight.tasks.move_unreachable",),
     "escalation.reweighed": ("apps.oversight.tasks.move_unreachable",),
+    "vote.cast": ("apps.notifications.tasks.hush_voter",),
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
     "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent",),
     "operation.changed": ("apps.oversight.tasks.end_what_changed",),
@@ -28,7 +46,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "agentversion.superseded": ("apps.oversight.tasks.end_what_changed",),
     "rolegrant.revoked": ("apps.oversight.tasks.void_votes_of_person",),
     "user.ended": ("apps.oversight.tasks.void_votes_of_person",),
-    "halt.engaged": ("apps.oversight.tasks.stop_clocks",),
+    "halt.engaged": ("apps.oversight.tasks.stop_clocks", TELL),
     "halt.lifted": ("apps.oversight.tasks.start_clocks",),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }
@@ -47,4 +65,5 @@ LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "task": ("tasks",),
     "halt": ("halts",),
     "job": ("job:{subject}",),
+    "notice": ("notices:{subject}",),
 }

@@ -7,6 +7,7 @@ LANES: Mapping[str, str] = {
     "projections": "apps.audit.tasks.fold_projections",
     "effects": "apps.workflows.tasks.actions.perform_due_effects",
     "jobs": "apps.oversight.tasks.perform_jobs",
+    "messages": "apps.notifications.tasks.send_messages",
 }
 """Lane -> the function that does what waits in it and says how much it did."""
 
@@ -21,6 +22,8 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "stumbles": (600, "apps.audit.tasks.retry_stumbles"),
     "changed": (60, "apps.oversight.tasks.sweep_changed"),
     "jobs": (1, "apps.oversight.tasks.perform_jobs"),
+    "messages": (1, "apps.notifications.tasks.send_messages"),
+    "notices": (86_400, "apps.notifications.tasks.sweep_notices"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
 }

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from apps.agents.rules import ActionState, AgentState, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
+from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, Kind, VoteVerdict
 from apps.policies.rules import PolicyState
 from apps.workflows.rules.states import RunState
@@ -63,6 +64,29 @@ def _database(url: str) -> dict[str, Any]:
         "PORT": str(options.pop("port", None) or parts.port or ""),
         "CONN_MAX_AGE": 0,
         "OPTIONS": {**options, **({"pool": {"min_size": 0, "max_size": 20, "timeout": 10}} if STAYS else {})},
+    }
+
+
+SMTP_PORTS = {"smtp": 587, "smtps": 465}
+
+
+def _mail(url: str) -> dict[str, Any]:
+    """Where mail leaves: ``smtp://user:password@host:587/?from=plane@example.com``; an empty host sends none.
+
+    ``smtp`` goes on in TLS (STARTTLS) unless ``&tls=off``; ``smtps`` speaks TLS from the first byte.
+    """
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    if url and (parts.scheme not in SMTP_PORTS or not parts.hostname or not options.get("from")):
+        raise ImproperlyConfigured("EMAIL_URL looks like smtp://user:password@host:587/?from=plane@example.com.")
+    return {
+        "host": unquote(parts.hostname or ""),
+        "port": parts.port or SMTP_PORTS.get(parts.scheme, 0),
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_ssl": parts.scheme == "smtps",
+        "use_tls": parts.scheme == "smtp" and options.get("tls") != "off",
+        "sender": options.get("from", ""),
     }
 
 
@@ -122,6 +146,7 @@ INSTALLED_APPS = [
     "apps.workflows",
     "apps.telemetry",
     "apps.kpis",
+    "apps.notifications",
     "apps.configuration",
     "apps.console",
     "apps.demo",
@@ -185,6 +210,7 @@ POLICY_OPERATIONS = "apps.connectors.selectors.operation_schemas"
 ON_REFUSAL = "apps.audit.services.record_refusal"
 NAVIGATION_PERMISSIONS = "apps.console.selectors.permissions_held_by"
 NAVIGATION_HALTS = "apps.halts.selectors.engaged_for"
+NAVIGATION_UNSEEN = "apps.notifications.selectors.unseen_count_for"
 NAVIGATION_COUNTS = {"inbox": "apps.oversight.selectors.menu_counts_for"}
 DEMO_PEOPLE = "apps.demo.selectors.people_for"
 LOGIN_URL = "/accounts/login/"
@@ -210,6 +236,19 @@ SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IN_PRODUCTION else None
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+MAIL = _mail(os.environ.get("EMAIL_URL", ""))
+"""Where messages to people leave by mail; without a host none does, and the messages say so."""
+if MAIL["host"]:
+    EMAIL_HOST, EMAIL_PORT = MAIL["host"], MAIL["port"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL["username"], MAIL["password"]
+    EMAIL_USE_SSL, EMAIL_USE_TLS = MAIL["use_ssl"], MAIL["use_tls"]
+    DEFAULT_FROM_EMAIL = MAIL["sender"]
+EMAIL_TIMEOUT = 10
+ACP_URL = os.environ.get("ACP_URL", "" if IN_PRODUCTION else "http://127.0.0.1:8000").rstrip("/")
+"""Under which address people reach the plane: what links in mails and chats begin with."""
+if MAIL["host"] and not ACP_URL:
+    raise ImproperlyConfigured("Set ACP_URL with EMAIL_URL: the links in mails lead to it.")
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
@@ -263,6 +302,8 @@ SPECTACULAR_SETTINGS = {
         "RunStateEnum": [state.value for state in RunState],
         "ExecutionEnum": [execution.value for execution in Execution],
         "ExecutedByEnum": [execution.value for execution in ExecutedBy],
+        "TimingEnum": [timing.value for timing in Timing],
+        "InAppTimingEnum": [timing.value for timing in CHOICES[Channel.IN_APP]],
         "ConnectorStateEnum": [state.value for state in ConnectorState],
     },
 }

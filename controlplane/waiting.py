@@ -36,9 +36,15 @@ MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
 MAX_WAITS, MAX_WAITS_EACH = 2000, 50
 MAX_TOPICS, REMEMBERED = 20, 20_000
 TAIL = """
-SELECT id, subject_kind, subject_id, trail_id FROM audit_entry
-WHERE occurred_at > clock_timestamp() - interval '5 seconds' ORDER BY id DESC LIMIT 5000
+(SELECT id, subject_kind, subject_id, trail_id FROM audit_entry
+ WHERE occurred_at > clock_timestamp() - interval '5 seconds' ORDER BY id DESC LIMIT 5000)
+UNION ALL
+(SELECT n.entry_id, 'notice', d.recipient_id, d.recipient_id
+ FROM notifications_delivery d JOIN notifications_notice n ON n.id = d.notice_id
+ WHERE d.channel = 'in_app' AND d.created_at > clock_timestamp() - interval '5 seconds' LIMIT 5000)
+ORDER BY 1 DESC
 """
+"""The newest entries, and who was told of them: by the same numbers, whoever asks."""
 
 
 class Listener:
@@ -51,7 +57,7 @@ class Listener:
         self.waits: defaultdict[str, int] = defaultdict(int)
         self._look = asyncio.Event()
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-tail")
-        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._seen: OrderedDict[tuple[int, str, Any], None] = OrderedDict()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def lifespan(self, receive: Any, send: Any) -> None:
@@ -100,9 +106,9 @@ class Listener:
 
     def _tell(self, rows: Iterable[tuple[int, str, Any, Any]]) -> None:
         for entry, kind, subject, trail in rows:
-            if entry in self._seen:
+            if (entry, kind, subject) in self._seen:
                 continue
-            self._seen[entry] = None
+            self._seen[entry, kind, subject] = None
             for pattern in settings.LIVE_TOPICS.get(kind, ()):
                 self._bump(pattern.format(subject=subject, trail=trail), entry)
         while len(self._seen) > REMEMBERED:

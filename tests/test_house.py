@@ -31,6 +31,7 @@ EXTRA = {
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},
+    "notifications": {"adapters"},
     "workflows": {"engine"},
 }  # fmt: skip
 """Rooms that one app truly needs."""

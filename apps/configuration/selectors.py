@@ -19,6 +19,7 @@ from apps.connectors.rules import ConnectorState, OperationSpec
 from apps.core.gate import refuse_agents, require
 from apps.core.models import User
 from apps.kpis.models import Baseline, Target
+from apps.notifications.models import ChatTarget
 from apps.policies.models import Policy
 from apps.policies.rules import PolicyState
 from apps.workflows.models import Workflow
@@ -145,6 +146,21 @@ def _queues() -> Iterator[str]:
                 "last_resort": queue.last_resort or None,
                 "calendar": _slug(queue.calendar),
             }
+        )
+
+
+def _chat_targets() -> Iterator[str]:
+    for target in ChatTarget.objects.filter(removed_at=None).select_related("queue", "user").order_by("slug"):
+        comment = f"# its address {target.fingerprint} is not exported; url_env names where apply finds one\n"
+        yield _yaml(
+            {
+                "kind": "ChatTarget",
+                "slug": target.slug,
+                "queue": _slug(target.queue),
+                "user": target.user.username if target.user else None,
+                "allow_internal": target.allow_internal or None,
+            },
+            comment,
         )
 
 
@@ -297,6 +313,7 @@ EXPORT: Mapping[str, Callable[[], Iterator[str]]] = {
     "Role": _roles,
     "User": _users,
     "Queue": _queues,
+    "ChatTarget": _chat_targets,
     "Connector": _connectors,
     "Operation": _operations,
     "Agent": _agents,

@@ -85,6 +85,7 @@ class Demo:
             "ACP_DEMO": "0" if options.empty else "1",
             "ACP_DEMO_PASSWORD": os.environ.get("ACP_DEMO_PASSWORD") or "demo-demo",
             "ACP_SYSTEMS_URL": f"http://127.0.0.1:{self.systems_port}",
+            "ACP_URL": os.environ.get("ACP_URL") or self.url,
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
         }

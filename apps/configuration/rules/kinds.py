@@ -99,6 +99,15 @@ SHAPES: Mapping[str, Keys] = {
             "calendar": Maybe(Ref("Calendar")),
         },
     ),
+    "ChatTarget": Keys(
+        {"slug": SLUG},
+        {
+            "queue": Maybe(Ref("Queue")),
+            "user": Maybe(Ref("User")),
+            "url_env": VARIABLE,
+            "allow_internal": Truth(),
+        },
+    ),
     "Connector": Keys(
         {"slug": SLUG, "base_url": Text(500, 1)},
         {
@@ -179,7 +188,7 @@ STATES: Mapping[str, Shape] = {
 LATER: Mapping[str, str] = {"Budget": "Budgets are not supported yet; remove this document."}
 
 ORDER = (
-    "Calendar", "BusinessUnit", "Role", "User", "Queue", "Connector", "Operation", "Agent", "Workflow",
+    "Calendar", "BusinessUnit", "Role", "User", "Queue", "ChatTarget", "Connector", "Operation", "Agent", "Workflow",
     "AgentWorkflows", "Policy", "Target", "Baseline",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Calendar, Role
+from apps.access.models import BusinessUnit, Calendar, Queue, Role
 from apps.access.services import save_calendar, save_person, save_queue, save_role, save_unit, set_roles
 from apps.agents.models import Agent
 from apps.agents.services import change_state, save_agent, save_version
@@ -29,6 +29,7 @@ from apps.core.errors import InvalidError
 from apps.core.models import User, database_now
 from apps.kpis.models import Baseline, Target
 from apps.kpis.services.goals import save_baseline, save_target
+from apps.notifications.services import save_chat_target
 from apps.policies.services import apply_policy
 from apps.workflows.models import Workflow
 from apps.workflows.services.definitions import publish_document
@@ -141,6 +142,19 @@ def apply_queue(actor: User, document: Document) -> str:
     optional = ("name", "sla_s", "expires_s", "unseen_after_s", "escalation", "repeat", "last_resort")
     more = {**_chosen(document, *optional), "calendar": _calendar(document)}
     return save_queue(actor, slug=document.slug, unit=unit, role=role, **more)[1]
+
+
+def apply_chat_target(actor: User, document: Document) -> str:
+    """A chat; without the variable that ``url_env`` names the present address stays."""
+    value = document.source.value
+    queue = Queue.objects.select_related("unit").get(slug=value["queue"]) if value.get("queue") else None
+    user = User.objects.get(username=value["user"]) if value.get("user") else None
+    url, more = _given(document, "url_env"), _chosen(document, "allow_internal")
+    try:
+        return save_chat_target(actor, slug=document.slug, queue=queue, user=user, url=url, **more)[1]
+    except InvalidError as error:
+        at = {"url_env" if name == "url" else name: problems for name, problems in error.errors.items()}
+        raise InvalidError(errors=at) from error
 
 
 def apply_connector(actor: User, document: Document) -> str:
@@ -301,6 +315,7 @@ APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "Role": apply_role,
     "User": apply_user,
     "Queue": apply_queue,
+    "ChatTarget": apply_chat_target,
     "Connector": apply_connector,
     "Operation": apply_operation,
     "Agent": apply_agent,

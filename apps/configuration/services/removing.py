@@ -16,6 +16,8 @@ from apps.connectors.services import change_connector_state, change_operation_st
 from apps.core.models import User
 from apps.kpis.models import Baseline, Target
 from apps.kpis.services.goals import delete_goal
+from apps.notifications.models import ChatTarget
+from apps.notifications.services import remove_chat_target
 from apps.policies.models import Policy
 from apps.policies.rules import PolicyState
 from apps.policies.services import retire_policy
@@ -43,6 +45,12 @@ def _role(actor: User, document: Document) -> str:
 def _queue(actor: User, document: Document) -> str:
     found = Queue.objects.filter(slug=document.slug).select_related("unit").first()
     return _done(found and remove_queue(actor, queue=found))
+
+
+def _chat_target(actor: User, document: Document) -> str:
+    rows = ChatTarget.objects.filter(slug=document.slug, removed_at=None).select_related("queue__unit")
+    found = rows.first()
+    return _done(found and remove_chat_target(actor, target=found))
 
 
 def _user(actor: User, document: Document) -> str:
@@ -112,6 +120,7 @@ REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Role": _role,
     "User": _user,
     "Queue": _queue,
+    "ChatTarget": _chat_target,
     "Connector": _connector,
     "Operation": _operation,
     "Agent": _agent,

@@ -16,6 +16,8 @@ from apps.connectors.selectors import connectors_for
 from apps.connectors.selectors import health_for as connector_health_for
 from apps.core.models import ClockTimestamp, User
 from apps.halts.selectors import engaged_for
+from apps.notifications.rules import Channel
+from apps.notifications.selectors import failing_for
 from apps.oversight.selectors import waiting_count_for
 
 TROUBLED_SHARE = 0.2
@@ -74,6 +76,7 @@ def health_for(actor: User) -> list[Finding]:
         *_halts(actor),
         *_connectors(actor),
         *_deliveries(actor),
+        *_messages(actor),
         *_lag(actor),
         *_stumbles(actor),
         *_keys(actor),
@@ -110,6 +113,16 @@ def _deliveries(actor: User) -> list[Finding]:
         return []
     title = ngettext("%d reaction keeps failing", "%d reactions keep failing", count) % count
     return [Finding("bad", title, _("Something that should have followed did not. The log says why."), "/audit/")]
+
+
+def _messages(actor: User) -> list[Finding]:
+    if not (failed := failing_for(actor)):
+        return []
+    count = len(failed)
+    title = ngettext("%d message does not arrive", "%d messages do not arrive", count) % count
+    by = _("chat") if failed[0].channel == Channel.CHAT else _("mail")
+    detail = _("Given up within a day. The newest, by %(by)s: %(outcome)s") % {"by": by, "outcome": failed[0].outcome}
+    return [Finding("bad", title, detail, "/access/chats/" if failed[0].channel == Channel.CHAT else "/audit/")]
 
 
 def _lag(actor: User) -> list[Finding]:

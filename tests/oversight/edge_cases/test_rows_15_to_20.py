@@ -61,7 +61,7 @@ def test_row_15_a_cancelled_run_takes_its_item_along_in_the_same_transaction() -
     with only("+1 entry request.refused"):
         late = clerk.decide(item)
     assert (late.status_code, late.json()["code"]) == (409, "cancelled")
-    with only():
+    with only("+1 notice"):
         deliver_reactions()
 
 
@@ -77,7 +77,7 @@ def test_row_15_a_retired_agent_s_items_are_refused_at_once_and_end_within_a_sec
     with only(
         "-1 escalation pending", "+1 escalation cancelled", "+1 entry escalation.cancelled",
         "-1 escalationgroup open", "+1 escalationgroup closed",
-        "-1 action pending_approval", "+1 action cancelled", "+1 entry action.cancelled",
+        "-1 action pending_approval", "+1 action cancelled", "+1 entry action.cancelled", "+1 notice",
     ):  # fmt: skip
         deliver_reactions()
 
@@ -186,7 +186,7 @@ def test_row_20_a_crash_between_decision_and_resumption_costs_nothing_and_nothin
     Delivery.objects.filter(done_at=None).update(not_before=ClockTimestamp())  # its claim has lapsed
     with only(
         "+1 step done", "+1 entry step.done", "+1 entry step.open", "+1 task ready", "+1 entry task.ready",
-        "-1 run waiting", "+1 run running", "+1 entry run.running",
+        "-1 run waiting", "+1 run running", "+1 entry run.running", "+1 notice",
     ):  # fmt: skip
         at_once(*([deliver_reactions] * 4))
 

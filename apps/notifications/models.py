@@ -1,0 +1,191 @@
+"""Who wants what, where chats are, what people are told of, and each message with what became of it."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.access.models import Queue
+from apps.audit.models import Entry
+from apps.core.models import ClockTimestamp, Record, User, choices_of
+from apps.core.rules import Risk
+from apps.halts.models import Halt
+from apps.notifications.rules import Channel, DeliveryState, Event, Timing
+from apps.oversight.models import Escalation
+from apps.oversight.rules import EscalationState
+
+HEADLINES = {
+    Event.WAITING: _("Waits for you"),
+    Event.ESCALATED: _("Escalated to you"),
+    Event.ASSIGNED: _("Given to you"),
+    Event.OVERDUE: _("Overdue"),
+    Event.REPLIED: _("The agent replied"),
+    Event.EXPIRED: _("Expired, nothing ran"),
+    Event.HALTED: _("Stopped"),
+}
+DECIDED = {
+    EscalationState.APPROVED: _("Approved"),
+    EscalationState.REJECTED: _("Rejected"),
+    EscalationState.CHANGES_REQUESTED: _("Changes requested"),
+    EscalationState.ANSWERED: _("Answered"),
+}
+
+
+class Preference(Record):
+    """When one person wants to be told of one risk by one channel, where that is not the default."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    channel = models.CharField(max_length=6, choices=choices_of(Channel))
+    risk = models.CharField(max_length=8, choices=choices_of(Risk))
+    timing = models.CharField(max_length=6, choices=choices_of(Timing))
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["user", "channel", "risk"], name="preference_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.risk} by {self.channel} {self.timing}"
+
+
+class QuietHours(Record):
+    """Hours in which mail and chat wait, but for critical risk. Half open, in the person's own zone."""
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="+")
+    begins = models.TimeField()
+    ends = models.TimeField()
+    timezone = models.CharField(max_length=60)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=~Q(begins=models.F("ends")), name="quiet_hours_have_a_length")]
+
+    def __str__(self) -> str:
+        return f"{self.user} is left alone from {self.begins} to {self.ends}"
+
+
+class ChatTarget(Record):
+    """An incoming webhook of a chat: of a queue or of one person. Its address is a secret and sealed."""
+
+    UNIT = "queue__unit"
+
+    slug = models.SlugField(max_length=63)
+    queue = models.ForeignKey(Queue, models.PROTECT, null=True, related_name="+")
+    user = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    host = models.CharField(max_length=255)
+    allow_internal = models.BooleanField(default=False)
+    sealed = models.BinaryField()
+    key_id = models.CharField(max_length=12)
+    fingerprint = models.CharField(max_length=12)
+    set_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["slug"], condition=Q(removed_at=None), name="chat_target_once"),
+            models.CheckConstraint(
+                condition=Q(queue=None, user__isnull=False) | Q(queue__isnull=False, user=None),
+                name="chat_target_of_a_queue_or_a_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Notice(Record):
+    """One entry of the ledger that people are told of. ``spread_at``: when its messages were written down."""
+
+    entry = models.OneToOneField(Entry, models.PROTECT, related_name="+", db_constraint=False)
+    event = models.CharField(max_length=10, choices=choices_of(Event))
+    escalation = models.ForeignKey(Escalation, models.PROTECT, null=True, related_name="+")
+    halt = models.ForeignKey(Halt, models.PROTECT, null=True, related_name="+")
+    attempts = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(db_default=ClockTimestamp())
+    spread_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(halt=None, escalation__isnull=False) | Q(halt__isnull=False, escalation=None),
+                name="notice_is_about_something",
+            )
+        ]
+        indexes = [models.Index(fields=["not_before"], name="notice_due", condition=Q(spread_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.event} of {self.escalation_id or self.halt_id}"
+
+    @property
+    def headline(self) -> str:
+        """What happened, in words."""
+        if self.escalation and self.event == Event.DECIDED:
+            return str(DECIDED.get(EscalationState(self.escalation.state), _("Decided")))
+        return str(HEADLINES.get(Event(self.event), _("Ended")))
+
+    @property
+    def title(self) -> str:
+        """What it is about. Others may have written part of it."""
+        return self.escalation.title if self.escalation else str(self.halt)
+
+    @property
+    def url(self) -> str:
+        """Where it is shown; opening it decides nothing."""
+        return f"/inbox/{self.escalation_id}/" if self.escalation_id else "/halts/"
+
+
+class Delivery(Record):
+    """One message to one recipient by one channel. It holds no parameters and no secrets.
+
+    Its moves are conditional UPDATEs and leave no entry each: the item's timeline gets one per channel
+    (``oversight.note_reach``). ``batch``: rows that leave together as one digest. ``closed_at``: since when an in-app
+    row asks for no attention, seen or not.
+    """
+
+    UNIT = "notice__escalation__unit"
+
+    notice = models.ForeignKey(Notice, models.CASCADE, related_name="deliveries")
+    channel = models.CharField(max_length=6, choices=choices_of(Channel))
+    recipient = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    chat_target = models.ForeignKey(ChatTarget, models.PROTECT, null=True, related_name="+")
+    risk = models.CharField(max_length=8, choices=choices_of(Risk))
+    is_digest = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=choices_of(DeliveryState))
+    attempts = models.PositiveSmallIntegerField(default=0)
+    not_before = models.DateTimeField(db_default=ClockTimestamp())
+    lease_until = models.DateTimeField(null=True)
+    batch = models.UUIDField(null=True)
+    outcome = models.CharField(max_length=200, blank=True)
+    finished_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["notice", "channel", "recipient", "chat_target"],
+                name="told_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(state="sending", lease_until__isnull=False) | (~Q(state="sending") & Q(lease_until=None)),
+                name="sending_under_a_lease",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["not_before", "id"], name="told_due", condition=Q(state="queued")),
+            models.Index(fields=["lease_until"], name="told_lost", condition=Q(state="sending")),
+            models.Index(fields=["batch"], name="told_batch", condition=~Q(batch=None)),
+            models.Index(fields=["recipient", "-id"], name="told_in_app", condition=Q(channel="in_app")),
+            models.Index(
+                fields=["recipient"],
+                name="told_unseen",
+                condition=Q(channel="in_app", state="delivered", closed_at=None),
+            ),
+            models.Index(fields=["created_at"], name="told_live", condition=Q(channel="in_app")),
+            models.Index(fields=["finished_at"], name="told_failed", condition=Q(state="failed")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.state}"

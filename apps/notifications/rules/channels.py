@@ -1,0 +1,150 @@
+"""Channels, when people want what, what is told of, and the life of one message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from apps.core.rules import Moves, Risk
+
+RECIPIENTS_MAX = 500
+"""How many people one event tells at most; a queue that more people serve has a chat channel."""
+DIGEST_MAX = 200
+"""How many lines one digest has at most; the rest come with the next one."""
+LEASE_S = 180
+"""How long one attempt may take before its worker counts as gone: longer than all its time-outs together."""
+RETRY_AFTER_S = (15, 60, 300, 1200)
+"""Seconds from each failed attempt to the next; after the last one the message has failed."""
+TRIES_BEFORE_UNHEARD = 3
+"""After so many failed attempts nobody counts as reached, though the attempts go on."""
+KEPT_DAYS = 90
+
+
+class Channel(StrEnum):
+    """How somebody is told."""
+
+    IN_APP = "in_app"
+    EMAIL = "email"
+    CHAT = "chat"
+
+
+class Timing(StrEnum):
+    """When somebody wants to be told: at once, with others in one message, or never."""
+
+    NOW = "now"
+    DIGEST = "digest"
+    OFF = "off"
+
+
+class Event(StrEnum):
+    """What people are told of."""
+
+    WAITING = "waiting"
+    ESCALATED = "escalated"
+    ASSIGNED = "assigned"
+    OVERDUE = "overdue"
+    REPLIED = "replied"
+    DECIDED = "decided"
+    EXPIRED = "expired"
+    CLOSED = "closed"
+    HALTED = "halted"
+
+
+ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.OVERDUE})
+"""What asks somebody to decide: told while the item is pending and theirs to decide, and never after."""
+ENDING = frozenset({Event.DECIDED, Event.EXPIRED, Event.CLOSED})
+"""What ends an item: whatever still asks for it falls silent."""
+
+EVENTS: Mapping[str, Event] = {
+    "escalation.pending": Event.WAITING,
+    "escalation.reassigned": Event.ESCALATED,
+    "escalation.delegated": Event.ASSIGNED,
+    "escalation.assigned": Event.ASSIGNED,
+    "escalation.overdue": Event.OVERDUE,
+    "escalation.commented": Event.REPLIED,
+    "escalation.approved": Event.DECIDED,
+    "escalation.rejected": Event.DECIDED,
+    "escalation.changes_requested": Event.DECIDED,
+    "escalation.answered": Event.DECIDED,
+    "escalation.expired": Event.EXPIRED,
+    "escalation.cancelled": Event.CLOSED,
+    "escalation.superseded": Event.CLOSED,
+    "escalation.invalidated": Event.CLOSED,
+    "halt.engaged": Event.HALTED,
+}
+"""The name of an entry of the ledger -> what it is to people."""
+
+
+def event_of(name: str, payload: Mapping[str, Any]) -> Event | None:
+    """What an entry is to people; None where nobody is told, such as a decision that was undone."""
+    return None if payload.get("undone") else EVENTS.get(name)
+
+
+class DeliveryState(StrEnum):
+    """Where one message to one recipient is."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+
+
+DELIVERY_MOVES: Moves = {
+    DeliveryState.QUEUED: frozenset({DeliveryState.SENDING, DeliveryState.SUPPRESSED}),
+    DeliveryState.SENDING: frozenset(
+        {DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.QUEUED, DeliveryState.SUPPRESSED}
+    ),
+    **{state: frozenset() for state in (DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.SUPPRESSED)},
+}
+
+
+def sources_of(state: DeliveryState) -> list[str]:
+    """The states from which a message comes to ``state``: the condition of the UPDATE that moves it."""
+    return sorted(before for before, following in DELIVERY_MOVES.items() if state in following)
+
+
+class Silence(StrEnum):
+    """Why a message was not sent."""
+
+    PREFERENCE = "preference"
+    NO_ADDRESS = "no_address"
+    NOT_SET_UP = "not_set_up"
+    NOT_ASKED = "not_asked"
+    REMOVED = "removed"
+
+
+GRAVE = (Risk.CRITICAL, Risk.HIGH)
+CHOICES: Mapping[Channel, tuple[Timing, ...]] = {
+    Channel.IN_APP: (Timing.NOW, Timing.OFF),
+    Channel.EMAIL: tuple(Timing),
+    Channel.CHAT: tuple(Timing),
+}
+"""What may be wished for each channel."""
+
+type Wish = tuple[Channel, Risk]
+
+
+def default_timing(channel: Channel, risk: Risk) -> Timing:
+    """What somebody gets who wished nothing: grave risks at once, the others in digests, everything in the app."""
+    return Timing.NOW if channel == Channel.IN_APP or risk in GRAVE else Timing.DIGEST
+
+
+def timing_of(channel: Channel, risk: Risk, wishes: Mapping[Wish, Timing]) -> Timing:
+    """When somebody with these wishes is told."""
+    return wishes.get((channel, risk), default_timing(channel, risk))
+
+
+def retry_after_s(attempts: int) -> int | None:
+    """Seconds until the next attempt after so many; None when that was the last."""
+    return RETRY_AFTER_S[attempts - 1] if 1 <= attempts <= len(RETRY_AFTER_S) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How an attempt ended. ``is_final``: a repetition would end the same; ``is_down``: any other message now, too."""
+
+    ok: bool
+    text: str = ""
+    is_final: bool = False
+    is_down: bool = False

@@ -1,0 +1,56 @@
+"""Who is told of what: read when it is told, by queries whose number does not grow with the people."""
+
+from django.db.models import Q, QuerySet
+
+from apps.access.models import RoleGrant
+from apps.access.selectors import ancestors_for, live_grants
+from apps.agents.models import Agent
+from apps.core.models import User
+from apps.core.services import system_user
+from apps.halts.models import Halt
+from apps.halts.rules import HaltScope
+from apps.notifications.models import Notice
+from apps.notifications.rules import ASKING, RECIPIENTS_MAX, Event
+from apps.oversight.models import Comment, Escalation
+from apps.oversight.rules import EscalationState
+from apps.oversight.selectors import eligible_for
+
+LIFT = "halts.lift_halt"
+
+
+def recipients_of(notice: Notice) -> list[User]:
+    """The people whom a notice concerns now, but for whoever caused it; at most ``RECIPIENTS_MAX``."""
+    found = _of_halt(notice.halt) if notice.halt else _of_item(notice)
+    people = {person.pk: person for person in found if person.is_active and person.is_human}
+    people.pop(notice.entry.actor_id, None)
+    return sorted(people.values(), key=lambda person: person.username)[:RECIPIENTS_MAX]
+
+
+def _of_item(notice: Notice) -> list[User]:
+    item = notice.escalation
+    assert item is not None, "a constraint says so"
+    if notice.event == Event.ASSIGNED:
+        return list(User.objects.filter(username=notice.entry.payload.get("to", "")))
+    if notice.event in ASKING:
+        is_open = item.state == EscalationState.PENDING
+        eligible = eligible_for(system_user("plane"), item) if is_open else {}
+        return [person for people in eligible.values() for person in people]
+    if notice.event == Event.REPLIED:
+        return list(_who_asked(item)) if notice.entry.actor.is_agent else []
+    is_news = item.agent and notice.event != Event.CLOSED and item.agent.owner_id != item.decided_by_id
+    return [item.agent.owner] if item.agent and is_news else []
+
+
+def _who_asked(item: Escalation) -> QuerySet[User]:
+    """The people who wrote below an item or look at it: an agent's reply is for them."""
+    wrote = Comment.objects.filter(escalation=item, author__kind="human").values("author")
+    return User.objects.filter(Q(pk__in=wrote) | Q(pk=item.claimed_by_id))
+
+
+def _of_halt(halt: Halt) -> list[User]:
+    """The owner of what is stopped, and who may lift the halt."""
+    above = ancestors_for(None, halt.unit_id) if halt.unit_id else []
+    grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above))
+    lifters = User.objects.filter(pk__in=grants.filter(role__permissions__contains=[LIFT]).values("user"))
+    slug = halt.target.partition("@")[0] if halt.scope in {HaltScope.AGENT, HaltScope.VERSION} else ""
+    return [agent.owner for agent in Agent.objects.filter(slug=slug).select_related("owner")] + list(lifters)

@@ -1,0 +1,63 @@
+"""What somebody has seen, or need not see any more."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.core.gate import require_human
+from apps.core.models import ClockTimestamp, User
+from apps.core.queue import publish
+from apps.notifications.models import Delivery
+from apps.notifications.rules import ASKING, Channel
+from apps.notifications.selectors import notice_for, notices_for
+from apps.oversight.models import Escalation
+from apps.oversight.services import Reach, note_reach
+
+SEEN_AT_ONCE = 200
+
+
+@transaction.atomic
+def mark_seen(actor: User, *, delivery_id: UUID) -> Delivery:
+    """Note that ``actor`` has seen one thing that they were told. Raises NotFoundError."""
+    require_human(actor)
+    row = notice_for(actor, delivery_id)
+    _see(actor, [row])
+    return row
+
+
+@transaction.atomic
+def mark_all_seen(actor: User) -> int:
+    """The same of everything that still asks for attention; how many, at most ``SEEN_AT_ONCE``."""
+    require_human(actor)
+    rows = list(notices_for(actor).filter(closed_at=None)[:SEEN_AT_ONCE])
+    _see(actor, rows)
+    return len(rows)
+
+
+def _see(actor: User, rows: Iterable[Delivery]) -> None:
+    """Seen once; and whoever is asked and has seen it was reached."""
+    fresh = {row.pk: row for row in rows if row.seen_at is None}
+    seen = Delivery.objects.filter(pk__in=fresh, seen_at=None)
+    seen.filter(closed_at=None).update(closed_at=ClockTimestamp())
+    if not seen.update(seen_at=ClockTimestamp()):
+        return
+    publish("notices")
+    notices = [row.notice for row in fresh.values() if row.notice.event in ASKING]
+    asked = {notice.escalation_id for notice in notices if notice.escalation_id}
+    unheard = Escalation.objects.filter(pk__in=asked, state="pending", reached_at=None).values_list("pk", flat=True)
+    reports = [
+        Reach(escalation_id=pk, channel=Channel.IN_APP, event="seen", delivered=1, reached=True) for pk in unheard
+    ]
+    if reports:
+        note_reach(actor, reports=reports)
+
+
+@transaction.atomic
+def close_notices(actor: User, *, escalation_id: UUID) -> int:
+    """What asked ``actor`` to decide an item asks no more: they have; how many."""
+    rows = Delivery.objects.filter(recipient=actor, channel=Channel.IN_APP, closed_at=None)
+    done = rows.filter(notice__escalation=escalation_id, notice__event__in=ASKING).update(closed_at=ClockTimestamp())
+    if done:
+        publish("notices")
+    return done

@@ -1,0 +1,77 @@
+"""What leaves the house, in words: what it is, how grave, where it waits, and a link. No parameters, no secrets."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.core.rules import Risk
+from apps.notifications.adapters.mail import Letter
+from apps.notifications.models import Delivery
+from apps.notifications.rules import for_chat, one_line, unlinked
+
+SETTINGS_PAGE = "/settings/notifications/"
+
+
+def letter_of(rows: Sequence[Delivery]) -> Letter:
+    """The mail for rows of one recipient: one item, or a digest, gravest first."""
+    ordered = sorted(rows, key=_gravest_first)
+    first = ordered[0]
+    assert first.recipient is not None, "mail goes to people"
+    unsubscribe = f"{settings.ACP_URL}{SETTINGS_PAGE}"
+    context = {"lines": [_line(row) for row in ordered], "is_digest": first.is_digest, "unsubscribe": unsubscribe}
+    host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip(" >")
+    return Letter(
+        message_id=f"<{min(row.pk for row in rows)}@{host}>",
+        to=first.recipient.email,
+        subject=_digest_subject(ordered) if first.is_digest else _subject(first),
+        text=render_to_string("notifications/mail.txt", context),
+        html=render_to_string("notifications/mail.html", context),
+        unsubscribe=unsubscribe,
+    )
+
+
+def chat_text_of(rows: Sequence[Delivery]) -> str:
+    """One line for a chat: kind, risk, queue and link only. A title may hold an amount, so it stays here."""
+    ordered = sorted(rows, key=_gravest_first)
+    if not ordered[0].is_digest:
+        line = _line(ordered[0])
+        words = [f"[{line['risk']}] {line['headline']}", line["kind"], line["queue"]]
+        return f"{' · '.join(for_chat(str(word)) for word in words if word)} {line['url']}"
+    return f"{for_chat(_digest_subject(ordered))} {settings.ACP_URL}/inbox/"
+
+
+def _gravest_first(row: Delivery) -> tuple[int, str]:
+    return -list(Risk).index(Risk(row.risk)), str(row.pk)
+
+
+def _subject(row: Delivery) -> str:
+    title = unlinked(one_line(row.notice.title))
+    return one_line(f"[{row.get_risk_display()}] {row.notice.headline}: {title}")
+
+
+def _digest_subject(rows: Sequence[Delivery]) -> str:
+    counted = Counter(str(row.get_risk_display()) for row in rows)
+    risks = ", ".join(f"{count} {risk.lower()}" for risk, count in counted.items())
+    words = ngettext("%(n)d notice: %(risks)s", "%(n)d notices: %(risks)s", len(rows))
+    return one_line(words % {"n": len(rows), "risks": risks})
+
+
+def _line(row: Delivery) -> dict[str, Any]:
+    """What may be told of one notice outside the app."""
+    notice, item = row.notice, row.notice.escalation
+    queues = [one_line(group.queue.name) for group in item.group_list()] if item else []
+    return {
+        "headline": notice.headline,
+        "risk": row.get_risk_display(),
+        "title": unlinked(one_line(notice.title)),
+        "kind": item.get_kind_display() if item else _("Halt"),
+        "queue": ", ".join(queues),
+        "agent": one_line(item.agent.name) if item and item.agent else "",
+        "due_at": item.due_at if item and not item.ended_at else None,
+        "url": f"{settings.ACP_URL}{notice.url}",
+    }

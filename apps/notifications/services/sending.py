@@ -1,0 +1,233 @@
+"""Sending what is due: claim and commit, send with a time-out, record the outcome.
+
+What a worker took and did not finish before its lease goes again. A message may come twice only there: when the
+worker died, or the server fell silent, after the message was taken. A mail keeps its Message-ID, so that mail programs
+show the second as the first.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Count, ExpressionWrapper, F, Q
+from uuid_utils.compat import uuid7
+
+from apps.core.errors import UnavailableError
+from apps.core.models import ClockTimestamp, User
+from apps.core.services import system_user
+from apps.notifications.adapters import chat
+from apps.notifications.adapters.mail import Post
+from apps.notifications.models import ChatTarget, Delivery, Notice
+from apps.notifications.rules import (
+    ASKING,
+    DIGEST_MAX,
+    LEASE_S,
+    TRIES_BEFORE_UNHEARD,
+    Channel,
+    DeliveryState,
+    Sent,
+    Silence,
+    retry_after_s,
+    sources_of,
+)
+from apps.notifications.services.chats import webhook_url
+from apps.notifications.services.letters import chat_text_of, letter_of
+from apps.oversight.rules import EscalationState
+from apps.oversight.selectors import inbox_for
+from apps.oversight.services import Reach, note_reach
+
+BUDGET_S = 20.0
+"""How long one round goes on: a slow server must not keep a worker from everything else."""
+OUTCOME_MAX = 200
+ABOUT = ("recipient", "chat_target", "notice__entry", "notice__halt", "notice__escalation__agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one recipient and channel that leave as one message. None left: all were silenced when claimed."""
+
+    id: UUID
+    channel: Channel
+    rows: list[Delivery]
+
+
+def send_due() -> int:
+    """Send what is due for at most ``BUDGET_S`` seconds; how many messages were tried or silenced."""
+    requeue_lost()
+    done, ends = 0, time.monotonic() + BUDGET_S
+    down: dict[UUID, Sent] = {}
+    with Post() as post:
+        while time.monotonic() < ends and (batch := _claim()):
+            _settle(batch, _send(batch, post, down) if batch.rows else None)
+            done += 1
+    return done
+
+
+@transaction.atomic
+def requeue_lost() -> int:
+    """Give back what a worker took and did not finish before its lease, later each time; how many."""
+    lost = Delivery.objects.filter(state=DeliveryState.SENDING, lease_until__lte=ClockTimestamp())
+    wait = ExpressionWrapper(F("attempts") * F("attempts") * timedelta(seconds=1), models.DurationField())
+    return lost.update(state=DeliveryState.QUEUED, lease_until=None, not_before=ClockTimestamp() + wait)
+
+
+@transaction.atomic
+def _claim() -> Batch | None:
+    """Take what is due first under a lease; of a digest, everything of its recipient that is due with it."""
+    due = Delivery.objects.select_for_update(of=("self",), skip_locked=True).filter(
+        state=DeliveryState.QUEUED, not_before__lte=ClockTimestamp()
+    )
+    first = due.order_by("not_before", "id").first()
+    if first is None:
+        return None
+    ids = [first.pk]
+    if first.is_digest:
+        same = {"channel": first.channel, "recipient": first.recipient_id, "chat_target": first.chat_target_id}
+        rows = due.filter(is_digest=True, **{name: value for name, value in same.items() if value})
+        rows = rows.filter(recipient=None) if first.recipient_id is None else rows
+        ids = list(rows.order_by("id").values_list("pk", flat=True)[:DIGEST_MAX])
+    batch, lease = uuid7(), ClockTimestamp() + timedelta(seconds=LEASE_S)
+    Delivery.objects.filter(pk__in=ids).update(
+        state=DeliveryState.SENDING, batch=batch, attempts=F("attempts") + 1, lease_until=lease
+    )
+    taken = Delivery.objects.filter(batch=batch).select_related(*ABOUT)
+    found = list(taken.prefetch_related("notice__escalation__groups__queue"))
+    silent = _silenced(found)
+    for why in Silence:
+        _end(batch, [pk for pk, reason in silent.items() if reason == why], DeliveryState.SUPPRESSED, why)
+    return Batch(batch, Channel(first.channel), [row for row in found if row.pk not in silent])
+
+
+def _silenced(rows: Sequence[Delivery]) -> dict[UUID, Silence]:
+    """What of these rows is not sent after all: nobody is asked any more, or there is no way left."""
+    first = rows[0]
+    if first.chat_target and first.chat_target.removed_at:
+        return dict.fromkeys((row.pk for row in rows), Silence.REMOVED)
+    if first.channel == Channel.EMAIL and not settings.MAIL["host"]:
+        return dict.fromkeys((row.pk for row in rows), Silence.NOT_SET_UP)
+    asking = [row for row in rows if row.notice.event in ASKING]
+    still = _still_asked(first.recipient, asking)
+    gone = [row for row in rows if first.recipient and not first.recipient.is_active]
+    return {row.pk: Silence.NOT_ASKED for row in [*gone, *asking] if row in gone or row.pk not in still}
+
+
+def _still_asked(person: User | None, rows: Sequence[Delivery]) -> set[UUID]:
+    """The rows whose items wait, and for ``person`` to decide, as their inbox says; without one, for anybody."""
+    if person is None:
+        pending = EscalationState.PENDING
+        return {row.pk for row in rows if row.notice.escalation and row.notice.escalation.state == pending}
+    if not person.is_active:
+        return set()
+    ids = [row.notice.escalation_id for row in rows if row.notice.escalation_id]
+    theirs = set(inbox_for(person).filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
+    return {row.pk for row in rows if row.notice.escalation_id in theirs}
+
+
+def _send(batch: Batch, post: Post, down: dict[UUID, Sent]) -> Sent:
+    """Make the attempt. A chat that gave no answer is not asked again in this round."""
+    if batch.channel == Channel.EMAIL:
+        return post.send(letter_of(batch.rows))
+    target = batch.rows[0].chat_target
+    assert target is not None, "a chat row has a target"
+    if target.pk not in down:
+        sent = _post(target, chat_text_of(batch.rows))
+        if not sent.is_down:
+            return sent
+        down[target.pk] = sent
+    return down[target.pk]
+
+
+def _post(target: ChatTarget, text: str) -> Sent:
+    try:
+        return chat.post(webhook_url(target), text, allow_internal=target.allow_internal)
+    except UnavailableError as error:
+        return Sent(ok=False, text=str(error.message), is_down=True)
+
+
+@transaction.atomic
+def _settle(batch: Batch, sent: Sent | None) -> None:
+    """Record how it went, row by row, and report it for the items' timelines. Nothing once the lease was lost."""
+    rows = Delivery.objects.filter(batch=batch.id)
+    notices = Notice.objects.select_for_update().filter(pk__in=rows.values("notice")).order_by("pk")
+    ids = [notice.pk for notice in notices]
+    if sent is not None:
+        _record(batch, sent)
+    _report(batch.channel, ids)
+
+
+def _record(batch: Batch, sent: Sent) -> None:
+    ids = [row.pk for row in batch.rows]
+    if sent.ok:
+        _end(batch.id, ids, DeliveryState.DELIVERED, "")
+        return
+    for attempts in {row.attempts for row in batch.rows}:
+        same = [row.pk for row in batch.rows if row.attempts == attempts]
+        later = None if sent.is_final else retry_after_s(attempts)
+        if later is None:
+            _end(batch.id, same, DeliveryState.FAILED, sent.text)
+        else:
+            again = ClockTimestamp() + timedelta(seconds=later)
+            _move(batch.id, same, DeliveryState.QUEUED, outcome=sent.text[:OUTCOME_MAX], not_before=again)
+
+
+def _end(batch: UUID, ids: Sequence[UUID], to: DeliveryState, outcome: str) -> None:
+    if ids:
+        _move(batch, ids, to, outcome=outcome[:OUTCOME_MAX], finished_at=ClockTimestamp())
+
+
+def _move(batch: UUID, ids: Sequence[UUID], to: DeliveryState, **columns: object) -> None:
+    """The conditional UPDATE: only rows that this worker still holds."""
+    held = Delivery.objects.filter(pk__in=ids, batch=batch, state__in=sources_of(to))
+    held.update(state=to, lease_until=None, **columns)
+
+
+def _report(channel: Channel, notices: Sequence[UUID]) -> None:
+    """Tell the items how their messages by this channel fared.
+
+    When all are through, when the first arrived, and when so many attempts failed that nobody counts as reached.
+    """
+    open_ = Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING])
+    counted = (
+        Delivery.objects.filter(notice__in=notices, channel=channel, notice__escalation__isnull=False)
+        .values("notice__escalation", "notice__event", "is_digest", "notice__escalation__reached_at")
+        .annotate(
+            unheard_at=F("notice__escalation__unheard_at"),
+            delivered=Count("pk", filter=Q(state=DeliveryState.DELIVERED)),
+            failed=Count("pk", filter=Q(state=DeliveryState.FAILED)),
+            trying=Count("pk", filter=open_),
+            hopeful=Count("pk", filter=open_ & Q(attempts__lt=TRIES_BEFORE_UNHEARD)),
+        )
+    )
+    reports = [_reach(channel, row) for row in counted if _is_news(row)]
+    if reports:
+        note_reach(system_user("plane"), reports=reports)
+
+
+def _is_unheard(row: Mapping[str, Any]) -> bool:
+    return not row["delivered"] and not row["hopeful"] and bool(row["failed"] or row["trying"])
+
+
+def _is_news(row: Mapping[str, Any]) -> bool:
+    if not row["trying"]:
+        return bool(row["delivered"] or row["failed"])
+    is_first = row["delivered"] and row["notice__escalation__reached_at"] is None
+    return bool(is_first or (_is_unheard(row) and row["unheard_at"] is None))
+
+
+def _reach(channel: Channel, row: Mapping[str, Any]) -> Reach:
+    return Reach(
+        escalation_id=row["notice__escalation"],
+        channel=channel,
+        event=row["notice__event"],
+        digest=row["is_digest"],
+        delivered=row["delivered"],
+        failed=row["failed"],
+        trying=row["trying"],
+        reached=row["delivered"] > 0,
+        unheard=_is_unheard(row),
+    )

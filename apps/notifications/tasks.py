@@ -1,0 +1,36 @@
+"""What follows from entries for those who are told of them, and the lane in which they are told."""
+
+from threading import Lock
+
+from apps.audit.models import Entry
+from apps.audit.tasks import reaction
+from apps.notifications import services
+
+_sending = Lock()
+
+
+@reaction
+def tell(entry: Entry) -> None:
+    """People are to be told. Only that is written here; who, how and when follows in a lane of its own."""
+    services.raise_notice(entry.actor, entry=entry)
+
+
+@reaction
+def hush_voter(entry: Entry) -> None:
+    """Whoever has voted is not asked any more."""
+    services.close_notices(entry.actor, escalation_id=entry.subject_id)
+
+
+def send_messages() -> int:
+    """Write and send what is due; how much. One thread of a process at a time: a slow mail server holds no others."""
+    if not _sending.acquire(blocking=False):
+        return 0
+    try:
+        return services.spread_notices() + services.send_due()
+    finally:
+        _sending.release()
+
+
+def sweep_notices() -> int:
+    """Forget what people were told long ago."""
+    return services.forget_notices()
