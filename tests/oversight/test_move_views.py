@@ -27,6 +27,7 @@ def test_an_item_is_put_aside_by_a_button_and_taken_up_again() -> None:
     assert Snooze.objects.count() == 1
     assert payment.item.title.encode() not in client.get("/inbox/").content
     assert payment.item.title.encode() in client.get("/inbox/?view=snoozed").content
+    assert do(payment.ada, payment.item, "snooze", for_s="900", until="2999-01-01T10:00").status_code == 200
     assert do(payment.ada, payment.item, "snooze", for_s="0").status_code == 200
     assert not Snooze.objects.exists()
 

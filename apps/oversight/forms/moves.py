@@ -36,12 +36,13 @@ class SnoozeForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """``until`` as an instant; None where ``for_s`` is 0."""
+        """``until`` as an instant; None where ``for_s`` is 0. A span that was pressed goes before a time once typed."""
         cleaned = super().clean() or {}
         span = cleaned.get("for_s")
-        if cleaned.get("until") is None and span:
-            cleaned["until"] = timezone.now() + timedelta(seconds=span)
-        elif cleaned.get("until") is None and span is None and not self.errors:
+        if span is not None:
+            self.errors.pop("until", None)
+            cleaned["until"] = timezone.now() + timedelta(seconds=span) if span else None
+        elif cleaned.get("until") is None and not self.errors:
             self.add_error("until", _("Say until when."))
         return cleaned
 
