@@ -12,13 +12,15 @@ from apps.oversight import services
 
 
 def sweep_escalations() -> int:
-    """Each second: release what was held, end what expired, note and move on what is late; how many."""
+    """Each second: release what was held, end what expired, note, and bring up, what is late; how many."""
     return (
         services.release_held()
         + services.expire_escalations()
         + services.expire_grants()
+        + services.mark_due_soon()
         + services.mark_overdue()
-        + services.escalate_overdue()
+        + services.climb_ladders()
+        + services.climb_unheard()
         + services.reweigh_pending()
     )
 

@@ -8,11 +8,11 @@ from django.test import Client
 from apps.audit.models import Entry
 from apps.core.errors import NotAllowedError
 from apps.halts.services import engage_halt, lift_halt
-from apps.oversight.models import Comment, DecidingHabit, Escalation
+from apps.oversight.models import Comment, DecidingHabit, Escalation, EscalationGroup
 from apps.oversight.services import (
     answer_comment,
     ask_agent,
-    escalate_overdue,
+    climb_ladders,
     expire_escalations,
     freeze_clocks,
     mark_overdue,
@@ -83,10 +83,11 @@ def test_while_a_question_is_open_nothing_is_late_and_nothing_moves_but_it_expir
     payment.queue.save(update_fields=["escalation"])
     ask(payment.ada, payment.item)
     ago(payment.item, due_at=timedelta(days=2))
-    assert (mark_overdue(), escalate_overdue()) == (0, 0)
+    EscalationGroup.objects.filter(escalation=payment.item).update(climbs_at=payment.item.created_at)
+    assert (mark_overdue(), climb_ladders()) == (0, 0)
     answer_comment(payment.agent.user, action=payment.action, text="Here.")
     assert mark_overdue() == 1
-    assert escalate_overdue() == 1
+    assert climb_ladders() == 1
     other = make_payment()
     ask(other.ada, other.item)
     ago(other.item, expires_at=timedelta(days=9))

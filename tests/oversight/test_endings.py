@@ -18,7 +18,7 @@ from apps.oversight.models import Escalation, EscalationGroup, Grant, Vote
 from apps.oversight.services import (
     cancel_escalations,
     claim_escalation,
-    escalate_overdue,
+    climb_ladders,
     expire_escalations,
     mark_overdue,
     reassign_open,
@@ -183,20 +183,20 @@ def test_an_action_that_waits_too_long_goes_to_the_next_level():
     heads = make_queue(slug="heads", unit=payment.unit)
     payment.queue.escalation = [{"after_s": 600, "to": "heads"}]
     payment.queue.save(update_fields=["escalation"])
-    assert escalate_overdue() == 0
-    Escalation.objects.filter(pk=payment.item.pk).update(due_at=ClockTimestamp() + timedelta(seconds=2_990))
-    assert escalate_overdue() == 1
+    assert climb_ladders() == 0
+    EscalationGroup.objects.update(climbs_at=ClockTimestamp())
+    assert climb_ladders() == 1
     assert [group.queue for group in payment.now().group_list()] == [heads]
-    assert escalate_overdue() == 0
+    assert climb_ladders() == 0
     assert say(make_approver(heads), payment.item).state == "approved"
 
 
-def test_a_run_s_step_moves_only_when_its_run_says_so():
+def test_a_step_with_an_end_of_its_own_climbs_no_ladder():
     heads = make_queue(slug="heads")
     queue = make_queue(unit=heads.unit, escalation=[{"after_s": 1, "to": "heads"}])
-    item = make_escalation(queue=queue, needed=2)
+    item = make_escalation(queue=queue, needed=2, climbs=False)
     set_back(item, due_at=100)
-    assert escalate_overdue() == 0
+    assert climb_ladders() == 0
     old = make_approver(queue)
     say(old, item)
     assert reassign_open(system_user("plane"), run_id=item.run_id, step="approve", round=1, queue=heads) == 1

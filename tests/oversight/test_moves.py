@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from apps.audit.models import Entry
 from apps.halts.services import engage_halt
 from apps.oversight.models import Delegation, Escalation, Snooze, Vote
-from apps.oversight.rules import acted_for, extension_bound, snooze_problem, warning_of
+from apps.oversight.rules import acted_for, extension_bound, snooze_problem
 from apps.oversight.selectors import inbox_for
 from tests.factories.access import grant, make_approver, make_holder, make_queue, make_unit, make_user
 from tests.factories.oversight import make_escalation, make_payment, say
@@ -283,7 +283,7 @@ def test_an_item_goes_to_the_next_level_now():
     payment.queue.save(update_fields=["escalation"])
     answer = do(payment.ada, payment.item, "escalate", reason="Too big.")
     assert (answer.status_code, answer.json()["queue"]) == (200, boss.slug)
-    assert Entry.objects.get(name="escalation.reassigned").payload["why"] == "Too big."
+    assert Entry.objects.get(name="escalation.escalated").payload["why"] == "Too big."
 
 
 # Putting aside
@@ -306,10 +306,10 @@ def test_it_comes_back_when_it_warns_and_never_stays_past_its_deadline():
     payment = make_payment()
     item = payment.item
     do(payment.ada, item, "snooze", until=(item.due_at - timedelta(seconds=1)).isoformat())
-    assert Snooze.objects.get().until == warning_of(item.created_at, item.due_at)
+    assert Snooze.objects.get().until == item.warn_at
     said = refused(payment.ada, item, "snooze", "until", until=(item.due_at + HOUR).isoformat())
     assert "after its deadline" in said[0]
-    Escalation.objects.filter(pk=item.pk).update(created_at=item.created_at - 30 * (item.due_at - item.created_at))
+    Escalation.objects.filter(pk=item.pk).update(warn_at=item.created_at)
     refused(payment.ada, item, "snooze", "until", until=(item.due_at - timedelta(seconds=1)).isoformat())
 
 

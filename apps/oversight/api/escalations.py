@@ -101,6 +101,10 @@ class EscalationRow(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     due_at = serializers.DateTimeField()
     sla_paused_at = serializers.DateTimeField(allow_null=True, help_text="Since when a question to the agent is open.")
+    warn_at = serializers.DateTimeField(allow_null=True, help_text="When four fifths of its time are over.")
+    clocks_stopped_by = serializers.ChoiceField(
+        ["halt", "run_paused", "question"], allow_null=True, help_text="A question stops the SLA, not the expiry."
+    )
     expires_at = serializers.DateTimeField(allow_null=True)
     releases_at = serializers.DateTimeField(allow_null=True)
     decided_by = serializers.CharField(allow_null=True)
@@ -141,6 +145,7 @@ class EscalationSerializer(EscalationRow):
     winner = serializers.JSONField(allow_null=True)
     superseded_by = serializers.UUIDField(allow_null=True, help_text="The item that took its place.")
     agent_says = serializers.JSONField(allow_null=True, help_text="The agent's own words, not verified.")
+    seen_by = serializers.JSONField(help_text="Who had its page open: [{by, first_at, last_at, opened}].")
     thread = serializers.JSONField()
     timeline = serializers.JSONField()
 

@@ -5,7 +5,7 @@ from apps.oversight.models.escalations import Comment, Escalation, EscalationGro
 from apps.oversight.models.grants import Grant
 from apps.oversight.models.jobs import Job, JobItem
 from apps.oversight.models.preferences import DecidingHabit, SavedView
-from apps.oversight.models.seen import EvidenceView, ViewSnapshot
+from apps.oversight.models.seen import EscalationView, EvidenceView, ViewSnapshot
 
 __all__ = [
     "Comment",
@@ -13,6 +13,7 @@ __all__ = [
     "Delegation",
     "Escalation",
     "EscalationGroup",
+    "EscalationView",
     "EvidenceView",
     "Grant",
     "Job",

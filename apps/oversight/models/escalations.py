@@ -1,13 +1,14 @@
 """The item in the inbox, the queues it stands in, people's votes and their words."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any, override
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Cast, Coalesce, Right
+from django.db.models.functions import Cast, Coalesce, Least, Right
 
 from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Action, Agent
@@ -35,6 +36,9 @@ class Escalation(Stateful):
 
     ``version`` grows when what is to be decided changes, not with votes, comments and claims. Once decided the row
     never changes again: PostgreSQL itself refuses (migration 0002).
+
+    Its clocks stand still since ``frozen_at`` (a halt), ``paused_at`` (its run rests), ``sla_paused_at`` (the agent
+    was asked something: then the expiry goes on); ``stood`` is for how long they did before.
     """
 
     MOVES = ESCALATION_MOVES
@@ -80,6 +84,10 @@ class Escalation(Stateful):
     overdue_at = models.DateTimeField(null=True)
     reached_at = models.DateTimeField(null=True)
     unheard_at = models.DateTimeField(null=True)
+    warn_at = models.DateTimeField(null=True)
+    warned_at = models.DateTimeField(null=True)
+    paused_at = models.DateTimeField(null=True)
+    stood = models.DurationField(default=timedelta(0))
     escalate_to = models.ForeignKey(Queue, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=1)
     supersedes = models.ForeignKey("self", models.PROTECT, null=True, related_name="successors")
@@ -128,6 +136,7 @@ class Escalation(Stateful):
         ]
         indexes = [
             models.Index(fields=["due_at", "id"], name="escalation_inbox", condition=Q(state__in=OPEN)),
+            models.Index(fields=["warn_at"], name="escalation_warning", condition=Q(state="pending", warned_at=None)),
             models.Index(fields=["expires_at"], name="escalation_expiry", condition=Q(state="pending")),
             models.Index(fields=["release"], name="escalation_by_release", condition=Q(state="pending", kind="action")),
             models.Index(fields=["releases_at"], name="escalation_held", condition=Q(state="held")),
@@ -158,12 +167,13 @@ class Escalation(Stateful):
     @staticmethod
     def unexpired() -> Q:
         """Still in time, by the database's clock; for a frozen item, by the time at which its clocks stopped."""
-        return Q(expires_at=None) | Q(expires_at__gt=Coalesce(F("frozen_at"), ClockTimestamp()))
+        stopped = Least(F("frozen_at"), F("paused_at"))  # PostgreSQL's least() skips NULL
+        return Q(expires_at=None) | Q(expires_at__gt=Coalesce(stopped, ClockTimestamp()))
 
     @staticmethod
     def sla_runs() -> Q:
-        """The time until it is due runs: no halt covers it, and no question to the agent is open."""
-        return Q(frozen_at=None, sla_paused_at=None)
+        """The time until it is due runs: no halt covers it, its run does not rest, no question to the agent is open."""
+        return Q(frozen_at=None, paused_at=None, sla_paused_at=None)
 
     def group_list(self) -> "list[EscalationGroup]":
         """The groups in their order, with queues and roles; read once. ``forget_groups`` after changing them."""
@@ -258,7 +268,10 @@ class Escalation(Stateful):
 class EscalationGroup(models.Model):
     """``needed`` people of one queue must approve, of ``role`` where one is named, from different units if so said.
 
-    ``is_open`` follows the item: it keeps the inbox's index small.
+    ``is_open`` follows the item: it keeps the inbox's index small. ``home``: the queue whose ladder the group climbs
+    (None: its own), ``rung``: how many rungs it took, ``climbs_at``, ``unseen_at``: when it takes the next one because
+    of the time, or because nobody has seen it; ``called``: people ``{user}`` and holders of roles ``{role}`` who were
+    asked on the way besides those who serve the queue.
     """
 
     escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="groups")
@@ -268,6 +281,11 @@ class EscalationGroup(models.Model):
     distinct_units = models.BooleanField(default=False)
     position = models.PositiveSmallIntegerField(default=0)
     is_open = models.BooleanField(default=True)
+    home = models.ForeignKey(Queue, models.PROTECT, null=True, related_name="+")
+    rung = models.PositiveSmallIntegerField(default=0)
+    climbs_at = models.DateTimeField(null=True)
+    unseen_at = models.DateTimeField(null=True)
+    called = models.JSONField(default=list)
 
     class Meta:
         default_permissions = ()
@@ -278,7 +296,12 @@ class EscalationGroup(models.Model):
             ),
             models.CheckConstraint(condition=Q(needed__gte=1), name="escalation_group_needs_somebody"),
         ]
-        indexes = [models.Index(fields=["queue", "escalation"], name="group_by_queue", condition=Q(is_open=True))]
+        indexes = [
+            models.Index(fields=["queue", "escalation"], name="group_by_queue", condition=Q(is_open=True)),
+            models.Index(fields=["climbs_at"], name="group_climbs", condition=Q(is_open=True)),
+            models.Index(fields=["unseen_at"], name="group_unseen", condition=Q(is_open=True)),
+            models.Index(fields=["escalation"], name="group_called", condition=Q(is_open=True) & ~Q(called=[])),
+        ]
 
     def __str__(self) -> str:
         return f"{self.needed} of {self.queue}"

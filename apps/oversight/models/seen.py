@@ -1,4 +1,6 @@
-"""What people saw when they decided: kept by its digest, so that it can be shown later."""
+"""Who had an item before their eyes, and what they saw when they decided, by its digest, to be shown later."""
+
+from datetime import timedelta
 
 from django.core.validators import MinLengthValidator
 from django.db import models
@@ -39,3 +41,25 @@ class EvidenceView(Record):
 
     def __str__(self) -> str:
         return f"evidence {self.digest} seen by {self.viewer}"
+
+
+class EscalationView(models.Model):
+    """That a person had the decision page of an item open.
+
+    ``dwell`` adds up the time from one opening to the next thing that they did with the item, five minutes at most
+    each: what is known, not how long they read.
+    """
+
+    escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="views")
+    person = models.ForeignKey(User, models.PROTECT, related_name="+")
+    first_at = models.DateTimeField(db_default=ClockTimestamp())
+    last_at = models.DateTimeField(db_default=ClockTimestamp())
+    opened = models.PositiveIntegerField(default=1)
+    dwell = models.DurationField(default=timedelta(0))
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["escalation", "person"], name="view_once_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person} saw {self.escalation_id}"

@@ -41,6 +41,7 @@ from apps.oversight.rules.likes import Like, Trait, asking_rule, gathered
 from apps.oversight.rules.moves import (
     EXTENSION_MAX_S,
     MAX_CHAIN,
+    WARN_AFTER,
     acted_for,
     extension_bound,
     snooze_problem,
@@ -111,6 +112,7 @@ __all__ = [
     "REVIEW_SCHEMA",
     "STEP_UP_S",
     "VERDICTS",
+    "WARN_AFTER",
     "Ballot",
     "BulkVerdict",
     "Candidate",

@@ -20,9 +20,11 @@ from apps.oversight.selectors.eligibility import (
     Standing,
     eligible_for,
     is_reachable_for,
+    reachable_by,
     standing_for,
     still_stands_for,
     units_below,
+    unreachable_for,
 )
 from apps.oversight.selectors.escalations import (
     INBOX_ORDER,
@@ -41,7 +43,7 @@ from apps.oversight.selectors.escalations import (
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.fates import condition_of, fates_for
 from apps.oversight.selectors.groups import likes_for
-from apps.oversight.selectors.handing import next_level_of, other_queues_for, successor_for
+from apps.oversight.selectors.handing import next_level_of, next_rung, other_queues_for, rungs_of, successor_for
 from apps.oversight.selectors.jobs import job_for, left_out_for, results_for
 from apps.oversight.selectors.judged import changed_since_judged
 from apps.oversight.selectors.pace import pace_for
@@ -86,15 +88,18 @@ __all__ = [
     "masked",
     "menu_counts_for",
     "next_level_of",
+    "next_rung",
     "open_question_of",
     "other_queues_for",
     "own_hold_for",
     "pace_for",
     "precedent_for",
     "progress_for",
+    "reachable_by",
     "require_visible",
     "results_for",
     "row_for",
+    "rungs_of",
     "saved_views_for",
     "seen_for",
     "sheet_for",
@@ -106,6 +111,7 @@ __all__ = [
     "timeline_for",
     "unheard_items",
     "units_below",
+    "unreachable_for",
     "votes_for",
     "waiting_count_for",
     "waiting_item_of_action",

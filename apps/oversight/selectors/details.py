@@ -6,7 +6,7 @@ from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.core.differences import MASKED, is_secret
 from apps.core.models import User
-from apps.oversight.models import Comment, Escalation, EscalationGroup, Grant
+from apps.oversight.models import Comment, Escalation, EscalationGroup, EscalationView, Grant
 from apps.oversight.rules import EscalationState, GrantState, Kind, allowed_verdicts, is_grave
 from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for
 from apps.oversight.selectors.escalations import winner_for
@@ -85,6 +85,8 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "created_at": item.created_at,
         "due_at": item.due_at,
         "sla_paused_at": item.sla_paused_at,
+        "warn_at": item.warn_at,
+        "clocks_stopped_by": _stopped_by(item),
         "expires_at": item.expires_at,
         "releases_at": item.releases_at,
         "decided_by": item.decided_by.username if item.decided_by else None,
@@ -95,6 +97,22 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "retry": item.retry or None,
         "answer": item.answer,
     }
+
+
+def _stopped_by(item: Escalation) -> str | None:
+    """Why its clocks stand still; a ``question`` stops the SLA alone."""
+    causes = {"halt": item.frozen_at, "run_paused": item.paused_at, "question": item.sla_paused_at}
+    return next((cause for cause, since in causes.items() if since), None)
+
+
+def seen_by_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
+    """Who had the page of an item open, first ones first."""
+    assert actor.is_active
+    rows = EscalationView.objects.filter(escalation=item).select_related("person").order_by("first_at")[:TIMELINE_MAX]
+    return [
+        {"by": row.person.username, "first_at": row.first_at, "last_at": row.last_at, "opened": row.opened}
+        for row in rows
+    ]
 
 
 def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
@@ -114,6 +132,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         "winner": winner_for(actor, item),
         "superseded_by": following.pk if (following := successor_for(actor, item)) else None,
         "agent_says": _agent_says(actor, item),
+        "seen_by": seen_by_for(actor, item),
         "thread": thread_for(actor, item),
         "timeline": timeline_for(actor, item),
     }

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.access.models import BusinessUnit, RoleGrant
+from apps.access.models import BusinessUnit, Queue, RoleGrant
+from apps.access.rules import Target, TargetKind
 from apps.access.selectors import ancestors_for, live_grants, members_of_queue_for, queues_served_by
 from apps.core.gate import Scope, recall, scope_for
 from apps.core.models import User
@@ -47,9 +49,7 @@ class Standing:
         serves: set[str] = set()
         units: set[str] = set()
         for group in groups:
-            if group.queue_id not in self.queues:
-                continue
-            if group.role_id and not _held_units(self.user, group, group.role_id):
+            if not (self._serves(group) or self._is_called(group)):
                 continue
             serves.add(group.key)
             if group.distinct_units:
@@ -57,6 +57,21 @@ class Standing:
         return Ballot(
             self.user.username, VoteVerdict(verdict), frozenset(serves), frozenset(units or {""}), frozenset(acts_for)
         )
+
+    def _serves(self, group: EscalationGroup) -> bool:
+        if group.queue_id not in self.queues:
+            return False
+        return not group.role_id or bool(_held_units(self.user, group, group.role_id))
+
+    def _is_called(self, group: EscalationGroup) -> bool:
+        """Whether the ladder asked them, or holders of a role that they hold above the group's queue."""
+        for called in group.called:
+            if called.get("user") == self.user.username:
+                return True
+            slug = called.get("role")
+            if slug and _called_holders(group.queue.unit_id, slug).filter(user=self.user).exists():
+                return True
+        return False
 
     def acts_for(self, item: Escalation) -> frozenset[str]:
         """Who handed ``item`` to them, and who to those."""
@@ -92,6 +107,28 @@ def _standing(actor: User) -> Standing:
     return Standing(actor, scope_for(actor, DECIDE), frozenset(served))
 
 
+CALLED = """
+SELECT c.escalation_id FROM oversight_escalationgroup c
+WHERE c.is_open AND c.called <> '[]' AND (
+    c.called @> jsonb_build_array(jsonb_build_object('user', %s::text))
+    OR EXISTS (SELECT 1 FROM access_rolegrant g JOIN access_role r ON r.id = g.role_id
+        WHERE g.user_id = %s AND g.revoked_at IS NULL AND (g.until IS NULL OR g.until > clock_timestamp())
+          AND c.called @> jsonb_build_array(jsonb_build_object('role', r.slug))))
+LIMIT 1000
+"""
+
+
+def called_to(actor: User) -> list[UUID]:
+    """The few items to which a ladder called ``actor`` or a role of theirs; where that counts is left to the vote."""
+    return recall(actor, "oversight.called", lambda: _called_to(actor))
+
+
+def _called_to(actor: User) -> list[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(CALLED, [actor.username, actor.pk])
+        return [row[0] for row in cursor.fetchall()]
+
+
 def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
     """Who could still decide ``item``, by group: members of the queue who may decide in its unit and are not barred."""
     separation = item.separation()
@@ -99,15 +136,56 @@ def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
     voted = item.votes.filter(voided_at=None).values("voter")
     found: dict[str, list[User]] = {}
     for group in item.group_list():
-        members = members_of_queue_for(actor, group.queue).filter(pk__in=deciders).exclude(pk__in=voted)
-        if group.role_id:
-            members = members.filter(pk__in=_grants(group, group.role_id).values("user"))
+        members = _asked(actor, group).filter(pk__in=deciders).exclude(pk__in=voted)
         found[group.key] = [member for member in members if separation.bars(member.username) is None]
     return found
 
 
+def _asked(actor: User, group: EscalationGroup) -> QuerySet[User]:
+    """The people of a group: who serve its queue (and hold its role), and whom its ladder called."""
+    members = members_of_queue_for(actor, group.queue)
+    if group.role_id:
+        members = members.filter(pk__in=_grants(group, group.role_id).values("user"))
+    if not group.called:
+        return members
+    users = [called["user"] for called in group.called if "user" in called]
+    roles = [called["role"] for called in group.called if "role" in called]
+    among = Q(pk__in=members.values("pk")) | Q(username__in=users)
+    for slug in roles:
+        among |= Q(pk__in=_called_holders(group.queue.unit_id, slug).values("user"))
+    return User.objects.filter(among, is_active=True, kind="human").order_by("username")
+
+
+def _called_holders(unit_id: UUID, role: str) -> QuerySet[RoleGrant]:
+    above = ancestors_for(None, unit_id)
+    return RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above), role__slug=role)
+
+
+def reachable_by(actor: User, item: Escalation, group: EscalationGroup, target: Target) -> list[User]:
+    """Who could decide ``item`` if ``group`` asked ``target``; ``actor`` is the plane."""
+    separation = item.separation()
+    people = User.objects.filter(is_active=True, kind="human", pk__in=_holders(DECIDE, item.unit_id))
+    match target.kind:
+        case TargetKind.QUEUE:
+            queue = Queue.objects.filter(slug=target.name).first()
+            people = people.filter(pk__in=members_of_queue_for(actor, queue).values("pk")) if queue else people.none()
+        case TargetKind.ROLE:
+            people = people.filter(pk__in=_called_holders(group.queue.unit_id, target.name).values("user"))
+        case TargetKind.USER:
+            people = people.filter(username=target.name)
+    return [person for person in people if separation.bars(person.username) is None]
+
+
 def is_reachable_for(actor: User, item: Escalation) -> bool:
     """Whether those who approved and those who still could are enough for the quorum (units are not compared)."""
+    return not unreachable_for(actor, item)
+
+
+def unreachable_for(actor: User, item: Escalation) -> list[EscalationGroup]:
+    """The groups that those who approved and those who still could cannot fill; all, where only together they cannot.
+
+    Units are not compared.
+    """
     groups = item.group_list()
     serves: dict[str, set[str]] = {}
     for key, members in eligible_for(actor, item).items():
@@ -116,7 +194,9 @@ def is_reachable_for(actor: User, item: Escalation) -> bool:
     people = [Ballot(name, VoteVerdict.APPROVE, frozenset(keys)) for name, keys in serves.items()]
     votes = item.votes.filter(voided_at=None, verdict=VoteVerdict.APPROVE).select_related("voter")
     people += [standing_for(vote.voter).ballot(groups) for vote in votes]
-    return can_reach([Group(group.key, group.needed) for group in groups], people)
+    if can_reach([Group(group.key, group.needed) for group in groups], people):
+        return []
+    return [group for group in groups if not can_reach([Group(group.key, group.needed)], people)] or groups
 
 
 def _held_units(user: User, group: EscalationGroup, role_id: UUID) -> set[str]:

@@ -19,7 +19,7 @@ from apps.oversight.rules import (
     EscalationState,
     InboxView,
 )
-from apps.oversight.selectors.eligibility import DECIDE, VIEW, standing_for
+from apps.oversight.selectors.eligibility import DECIDE, VIEW, called_to, standing_for
 
 PENDING = EscalationState.PENDING
 INBOX_ORDER = ("due_at", "id")
@@ -124,8 +124,11 @@ def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
         | Q(exclude__contains="run_starter", run_starter=actor.username)
         | Q(exclude__contains="policy_author", verdict__contains={"authors": [actor.username]})
     )
+    asked_for: Any = Exists(groups)
+    if called := called_to(actor):
+        asked_for |= Q(pk__in=called)
     free = ~Exists(handed) & ~_aside(actor)
-    return visible(actor, DECIDE, rows).filter(Exists(groups), ~Exists(voted), ~barred, free, state=PENDING)
+    return visible(actor, DECIDE, rows).filter(asked_for, ~Exists(voted), ~barred, free, state=PENDING)
 
 
 def _aside(actor: User) -> Exists:

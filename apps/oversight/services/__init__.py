@@ -7,15 +7,7 @@ from apps.oversight.services.attention import (
     comment_escalation,
     release_escalation,
 )
-from apps.oversight.services.clocks import (
-    escalate_overdue,
-    escalate_unreachable,
-    expire_escalations,
-    freeze_clocks,
-    mark_overdue,
-    reassign_open,
-    thaw_clocks,
-)
+from apps.oversight.services.clocks import expire_escalations, mark_due_soon, mark_overdue, reassign_open
 from apps.oversight.services.decisions import release_held, undo_decision
 from apps.oversight.services.endings import cancel_escalations, supersede_escalation, void_votes_of
 from apps.oversight.services.grants import consume_grant, expire_grants, release_grant, revoke_grants
@@ -28,11 +20,18 @@ from apps.oversight.services.items import (
     open_unknown_escalation,
 )
 from apps.oversight.services.jobs import perform_due_items, start_bulk
+from apps.oversight.services.ladders import climb_ladders, climb_unheard, escalate_unreachable
 from apps.oversight.services.preferences import delete_view, save_view, set_own_hold
 from apps.oversight.services.reach import Reach, note_reach
 from apps.oversight.services.reviews import open_review
 from apps.oversight.services.reweighing import invalidate_changed, reweigh_pending
-from apps.oversight.services.seen import view_evidence
+from apps.oversight.services.seen import note_view, view_evidence
+from apps.oversight.services.stops import (
+    freeze_clocks,
+    rest_clocks,
+    thaw_clocks,
+    wake_clocks,
+)
 from apps.oversight.services.timing import extend_escalation, snooze_escalation
 from apps.oversight.services.votes import cast_vote, withdraw_vote
 
@@ -45,20 +44,23 @@ __all__ = [
     "cancel_escalations",
     "cast_vote",
     "claim_escalation",
+    "climb_ladders",
+    "climb_unheard",
     "comment_escalation",
     "consume_grant",
     "delegate_escalation",
     "delete_view",
     "escalate_by_hand",
-    "escalate_overdue",
     "escalate_unreachable",
     "expire_escalations",
     "expire_grants",
     "extend_escalation",
     "freeze_clocks",
     "invalidate_changed",
+    "mark_due_soon",
     "mark_overdue",
     "note_reach",
+    "note_view",
     "open_action_escalation",
     "open_escalation",
     "open_review",
@@ -69,6 +71,7 @@ __all__ = [
     "release_escalation",
     "release_grant",
     "release_held",
+    "rest_clocks",
     "revoke_grants",
     "reweigh_pending",
     "save_view",
@@ -80,5 +83,6 @@ __all__ = [
     "undo_decision",
     "view_evidence",
     "void_votes_of",
+    "wake_clocks",
     "withdraw_vote",
 ]

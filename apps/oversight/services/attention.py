@@ -4,8 +4,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Value
-from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
@@ -19,6 +17,7 @@ from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
 from apps.oversight.selectors import escalation_for, require_visible, standing_for
 from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late
 from apps.oversight.services.handing import hand_back, lock_pending, take_back
+from apps.oversight.services.stops import start_sla, stop_sla
 
 
 @transaction.atomic
@@ -91,18 +90,15 @@ def ask_agent(actor: User, *, escalation_id: UUID, text: str) -> Comment:
     if item.kind != Kind.ACTION or item.action is None or item.agent is None:
         raise InvalidError(errors={"ask": [_("No agent waits here that could answer.")]})
     comment = _write(actor, item, text, is_question=True)
-    rows = Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING, sla_paused_at=None)
-    if rows.update(sla_paused_at=Coalesce(F("frozen_at"), ClockTimestamp())):
+    if stop_sla(item):
         record(actor, item, "escalation.asked", payload={"comment": comment.pk, "text": comment.text})
         record(actor, item.action, "action.asked", payload={"comment": comment.pk, "escalation": item.pk})
     return comment
 
 
 def _resume_sla(actor: User, item: Escalation, comment: Comment) -> None:
-    """The agent answered: the time that it took is given back. A halt gives its own time back when it is lifted."""
-    passed = Coalesce(F("frozen_at"), ClockTimestamp()) - F("sla_paused_at")
-    rows = Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING, sla_paused_at__isnull=False)
-    if rows.update(due_at=F("due_at") + Greatest(Value(timedelta()), passed), sla_paused_at=None):
+    """The agent answered: the time that it took is given back."""
+    if start_sla(item):
         record(actor, item, "escalation.replied", payload={"comment": comment.pk})
 
 

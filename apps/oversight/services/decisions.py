@@ -21,6 +21,7 @@ from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Ballot, EscalationState, Kind, tally
 from apps.oversight.selectors import changed_since_judged, require_visible, standing_for, winner_for
 from apps.oversight.services.grants import release_grant
+from apps.oversight.services.stops import ASKED, CAUSES, settle_clocks
 
 BATCH = 500
 
@@ -102,6 +103,7 @@ def require_item_running(item: Escalation) -> None:
 
 def decide(actor: User, item: Escalation, decision: Decision) -> None:
     """End a locked item as decided, or hold it first. Raises ConflictError ``expired`` from its own UPDATE."""
+    settle_clocks(item, *((ASKED,) if decision.hold_s else CAUSES))
     columns: dict[str, Any] = {
         "decided_by": actor,
         "decided_at": ClockTimestamp(),
@@ -163,6 +165,7 @@ def ending_payload(item: Escalation, outcome: str) -> dict[str, Any]:
         "rule": f"{rules[0].get('policy', '')}/{rules[0].get('rule', '')}".strip("/"),
         "requested_at": item.created_at,
         "due_at": item.due_at,
+        "stood_s": int(item.stood.total_seconds()),
         "attempts": item.attempts,
         "decided_by": [],
     }
@@ -263,8 +266,8 @@ def void_votes(actor: User, item: Escalation, *, why: str, voter: User | None = 
 
 def release_held() -> int:
     """Let held decisions take effect whose time has come and that no halt covers; how many."""
-    plane = system_user("plane")
-    due = Escalation.objects.filter(state=EscalationState.HELD, releases_at__lte=ClockTimestamp(), frozen_at=None)
+    plane, still = system_user("plane"), {"frozen_at": None, "paused_at": None}
+    due = Escalation.objects.filter(state=EscalationState.HELD, releases_at__lte=ClockTimestamp(), **still)
     ids = due.order_by("releases_at").values_list("pk", flat=True)[:BATCH]
     return one_by_one(lambda pk: _release(plane, pk), ids)
 

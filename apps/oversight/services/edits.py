@@ -21,6 +21,7 @@ from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import EscalationState, action_digest, patch_between
 from apps.oversight.services.decisions import void_votes
 from apps.oversight.services.items import Wanted, title_of, wanted_of
+from apps.oversight.services.ladders import arrival_times
 from apps.policies.rules import AgentFacts, Effect, Facts, RunFacts, Verdict, is_stricter, verdict_of
 from apps.policies.services import evaluate_action
 
@@ -211,6 +212,7 @@ def _join_group(item: Escalation, wanted: Wanted) -> None:
             needed=wanted.needed,
             distinct_units=wanted.distinct_units,
             position=len(item.group_list()),
+            **arrival_times(item, wanted.queue),
         )
     else:
         EscalationGroup.objects.filter(pk=found.pk).update(

@@ -14,8 +14,7 @@ from apps.oversight.models import Escalation, Vote
 from apps.oversight.rules import EscalationState, Kind
 from apps.oversight.selectors import standing_for
 from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
-
-OPEN = [EscalationState.PENDING, EscalationState.HELD]
+from apps.oversight.services.stops import OPEN, settle_clocks
 
 
 class Where(TypedDict, total=False):
@@ -34,6 +33,7 @@ class Where(TypedDict, total=False):
 
 def end_item(actor: User, item: Escalation, to: EscalationState, *, why: str, where: Q | None = None) -> None:
     """End a locked open item without a decision, its action with it where that still waits."""
+    settle_clocks(item)
     payload = {**ending_payload(item, to), "why": why}
     unsaid = {"decided_by": None, "decided_at": None, "claimed_by": None, "claimed_until": None}
     advance(actor, item, to, where=where, payload=payload, ended_at=ClockTimestamp(), **unsaid)

@@ -13,9 +13,10 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.rules import UserKind
 from apps.oversight.models import Delegation, Escalation
 from apps.oversight.rules import MAX_CHAIN, MAX_REASON, EscalationState
-from apps.oversight.selectors import is_reachable_for, next_level_of, require_visible, standing_for
+from apps.oversight.selectors import is_reachable_for, require_visible, standing_for
 from apps.oversight.services.clocks import reassign_open
 from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late, require_item_running
+from apps.oversight.services.ladders import climb_all
 
 
 @transaction.atomic
@@ -127,24 +128,29 @@ def escalate_by_hand(actor: User, *, escalation_id: UUID, reason: str) -> Escala
     item = lock_pending(actor, escalation_id)
     require_mover(actor, item)
     reason = checked_reason(reason)
-    following = next_level_of(actor, item)
-    if following is None:
+    _bar_outsider(actor, item)
+    if not climb_all(actor, item, item.group_list(), why=reason):
         raise ConflictError(_("There is no further level."), state=item.state)
-    _move(actor, item, following, reason)
     return item
 
 
 def _move(actor: User, item: Escalation, queue: Queue, reason: str) -> None:
-    """To another queue. Whoever could not decide here is excluded: nobody brings an item within their own reach."""
-    if standing_for(actor).why_not(item) is not None and actor.username not in item.exclude:
-        exclude = sorted({*item.exclude, actor.username})
-        Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(exclude=exclude)
+    """To another queue."""
+    _bar_outsider(actor, item)
     if not reassign_open(actor, queue=queue, reason=reason, id=item.pk):
         raise InvalidError(errors={"queue": [_("It waits there already.")]})
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(assigned_to=None)
     item.delegations.filter(ended_at=None).update(ended_at=ClockTimestamp())
-    item.refresh_from_db(fields=["version", "due_at", "exclude", "claimed_by", "claimed_until", "assigned_to"])
+    item.refresh_from_db(fields=["version", "due_at", "claimed_by", "claimed_until", "assigned_to"])
     item.forget_groups()
+
+
+def _bar_outsider(actor: User, item: Escalation) -> None:
+    """Whoever could not decide here is excluded: nobody brings an item within their own reach."""
+    if standing_for(actor).why_not(item) is not None and actor.username not in item.exclude:
+        exclude = sorted({*item.exclude, actor.username})
+        Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(exclude=exclude)
+        item.refresh_from_db(fields=["exclude"])
 
 
 def lock_pending(actor: User, escalation_id: UUID) -> Escalation:

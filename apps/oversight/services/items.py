@@ -1,6 +1,6 @@
 """Commands that put items into the inbox."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypedDict, Unpack
 from uuid import UUID
@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Queue, Role
-from apps.access.rules import due_after
+from apps.access.rules import OpenHours, due_after
 from apps.access.selectors import ancestors_for, open_hours_of
 from apps.agents.models import Action, Agent
 from apps.audit.services import record
@@ -30,6 +30,7 @@ from apps.oversight.rules import (
     restate_field,
     schema_problem,
 )
+from apps.oversight.services.ladders import times_at, warning_at
 from apps.policies.rules import Verdict
 
 TITLE_MAX = 300
@@ -73,6 +74,7 @@ class About(TypedDict, total=False):
     deny_needed: int
     supersedes: Escalation | None
     escalate_to: Queue | None
+    climbs: bool
     due_at: datetime | None
     due_s: int | None
     due_unit: str
@@ -96,13 +98,17 @@ def open_escalation(
     ``groups``: ``(queue, needed)`` or ``Wanted``. ``due_s`` (open time; ``due_unit`` ``d``, ``w``: working days and
     weeks) and ``expires_s`` count from now and replace the queue's clocks (``due_at``, ``expires_at``: instants); only
     actions and questions expire by the queue's clock, everything else only when told. ``exclude``: the four words of
-    the rules, or usernames. ``escalate_to``: where it goes when overdue. ``schema`` or ``options`` say what an answer
-    may be. Raises InvalidError for a schema nobody can answer.
+    the rules, or usernames. ``escalate_to``: where it goes when overdue; ``climbs`` False: nowhere. ``schema`` or
+    ``options`` say what an answer may be. Raises InvalidError for a schema nobody can answer.
     """
     if found := _same(kind, about):
         return _attempted(actor, found)
     wanted = _merged([Wanted(*group) for group in groups], Kind(kind), Risk(about.get("risk", Risk.MEDIUM)))
-    item = Escalation.objects.create(kind=kind, unit=unit, title=title[:TITLE_MAX], **_columns(kind, wanted, about))
+    now, hours = database_now(), {group.queue.pk: open_hours_of(group.queue) for group in wanted}
+    columns = _columns(kind, wanted, about) | _clocks(kind, wanted, about, now, hours)
+    item = Escalation.objects.create(kind=kind, unit=unit, title=title[:TITLE_MAX], **columns)
+    climbs = about.get("climbs", True)
+    own_due = bool(about.get("escalate_to") or about.get("due_s") or about.get("due_at"))
     EscalationGroup.objects.bulk_create(
         EscalationGroup(
             escalation=item,
@@ -111,10 +117,11 @@ def open_escalation(
             needed=group.needed,
             distinct_units=group.distinct_units,
             position=position,
+            **(times_at(now, group.queue, hours[group.queue.pk], columns["due_at"], at_due=own_due) if climbs else {}),
         )
         for position, group in enumerate(wanted)
     )
-    item.refresh_from_db(fields=["due_at", "expires_at", "created_at"])
+    item.refresh_from_db(fields=["created_at"])
     record(actor, item, EscalationState.PENDING, payload=opened_payload(item, wanted))
     return item
 
@@ -131,7 +138,6 @@ def _columns(kind: str, wanted: Sequence[Wanted], about: About) -> dict[str, Any
     risk = Risk(about.get("risk", Risk.MEDIUM))
     schema = _schema(kind, about)
     subject = about.get("subject", {})
-    due, expiry = _clocks(kind, wanted, about)
     return {
         **columns,
         "risk": risk,
@@ -140,8 +146,6 @@ def _columns(kind: str, wanted: Sequence[Wanted], about: About) -> dict[str, Any
         "schema": schema,
         "exclude": sorted(set(about.get("exclude", ()))),
         "restate": about.get("restate") or restate_field(subject, preferred=["amount_minor"]) or "title",
-        "due_at": due,
-        "expires_at": expiry,
     }
 
 
@@ -167,17 +171,20 @@ COPIED = (
 )
 
 
-def _clocks(kind: str, wanted: Sequence[Wanted], about: About) -> tuple[datetime, datetime | None]:
-    """``(due, expiry)``: the SLA in open time of each queue, the earliest counts; the expiry in elapsed time."""
-    now = database_now()
+def _clocks(
+    kind: str, wanted: Sequence[Wanted], about: About, now: datetime, hours: Mapping[UUID, OpenHours | None]
+) -> dict[str, datetime | None]:
+    """The SLA in open time of each queue, the earliest counts, and its warning; the expiry in elapsed time."""
     expires = _expiry(kind, wanted, about, now)
-    if due := about.get("due_at"):
-        return due, expires
-    dues = [
-        due_after(now, open_hours_of(queue), about.get("due_s") or queue.sla_s, about.get("due_unit", ""))
-        for queue in {group.queue.pk: group.queue for group in wanted}.values()
-    ]
-    return min([*dues, *([expires] if expires else [])]), expires
+    due = about.get("due_at")
+    if due is None:
+        dues = [
+            due_after(now, hours[group.queue.pk], about.get("due_s") or group.queue.sla_s, about.get("due_unit", ""))
+            for group in wanted
+        ]
+        due = min([*dues, *([expires] if expires else [])])
+    warnings = [warning_at(now, counted, due) for counted in hours.values()]
+    return {"due_at": due, "warn_at": min(warnings), "expires_at": expires}
 
 
 def _expiry(kind: str, wanted: Sequence[Wanted], about: About, now: datetime) -> datetime | None:

@@ -9,7 +9,7 @@ from django.db import transaction
 from apps.audit.services import Change, record_many
 from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Escalation
-from apps.oversight.services.endings import OPEN
+from apps.oversight.services.stops import OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from apps.oversight.rules import EscalationState, Kind
 from apps.oversight.selectors import changed_since_judged
 from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
 from apps.oversight.services.edits import facts_of, joined_demands
-from apps.oversight.services.endings import OPEN
+from apps.oversight.services.stops import OPEN, settle_clocks
 from apps.policies.rules import Effect, Verdict, is_stricter, verdict_of
 from apps.policies.selectors import release_number
 from apps.policies.services import evaluate_action
@@ -90,6 +90,7 @@ def _end_changed(plane: User, escalation_id: UUID) -> int:
 def _invalidate(plane: User, item: Escalation, action: Action, *, why: str, verdict: Verdict | None = None) -> None:
     """Nobody can approve this any more: the item and its action end, with the reason."""
     void_votes(plane, item, why="invalidated")
+    settle_clocks(item)
     payload = {**ending_payload(item, EscalationState.INVALIDATED), "why": why}
     unsaid = dict.fromkeys(("claimed_by", "claimed_until", "decided_by", "decided_at", "releases_at"))
     advance(plane, item, EscalationState.INVALIDATED, payload=payload, ended_at=ClockTimestamp(), reason=why, **unsaid)

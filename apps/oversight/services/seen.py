@@ -1,18 +1,25 @@
 """What somebody saw: the view that a vote was cast on, the evidence that was opened."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 
 from apps.audit.services import record
 from apps.core.errors import NotFoundError
 from apps.core.gate import require_human
-from apps.core.models import User
+from apps.core.models import ClockTimestamp, User
 from apps.core.rules import canonical_json
-from apps.oversight.models import Escalation, EvidenceView, ViewSnapshot
-from apps.oversight.selectors import escalation_for
+from apps.oversight.models import Escalation, EscalationGroup, EscalationView, EvidenceView, ViewSnapshot
+from apps.oversight.rules import EscalationState
+from apps.oversight.selectors import escalation_for, standing_for
 from apps.oversight.selectors.evidence import evidence_for
+
+MAX_DWELL = timedelta(minutes=5)
+"""What counts at most between an opening and the next: longer, and they were elsewhere."""
 
 
 def keep_view(item: Escalation) -> str:
@@ -21,6 +28,26 @@ def keep_view(item: Escalation) -> str:
     text = canonical_json(item.shown()).decode()
     ViewSnapshot.objects.bulk_create([ViewSnapshot(hash=digest, shown=text)], ignore_conflicts=True)
     return digest
+
+
+@transaction.atomic
+def note_view(actor: User, *, item: Escalation) -> None:
+    """Remember that ``actor`` has the page of an item they may see before them; again: what became of the time between.
+
+    Where somebody who may decide has seen it, it does not go up for want of that. Nothing is decided by it.
+    """
+    if not actor.is_human or item.state != EscalationState.PENDING:
+        return
+    rows = EscalationView.objects.filter(escalation=item, person=actor)
+    between = Least(ClockTimestamp() - F("last_at"), Value(MAX_DWELL))
+    if rows.update(last_at=ClockTimestamp(), opened=F("opened") + 1, dwell=F("dwell") + between):
+        return
+    EscalationView.objects.bulk_create([EscalationView(escalation=item, person=actor)], ignore_conflicts=True)
+    standing = standing_for(actor)
+    if standing.why_not(item) is None:
+        seen = standing.ballot(item.group_list(), acts_for=standing.acts_for(item)).serves
+        ids = [group.pk for group in item.group_list() if group.key in seen]
+        EscalationGroup.objects.filter(pk__in=ids, unseen_at__isnull=False).update(unseen_at=None)
 
 
 @transaction.atomic

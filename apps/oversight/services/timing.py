@@ -35,7 +35,7 @@ def snooze_escalation(actor: User, *, escalation_id: UUID, until: datetime | Non
         if Snooze.objects.filter(escalation=item, person=actor).delete()[0]:
             record(actor, item, "escalation.woken")
         return item
-    warning = warning_of(item.created_at, item.due_at)
+    warning = item.warn_at or warning_of(item.created_at, item.due_at)
     deadline = min(item.due_at, item.expires_at or item.due_at)
     if problem := snooze_problem(until, now=database_now(), warning=warning, deadline=deadline):
         raise InvalidError(errors={"until": [str(SNOOZE_PROBLEMS[problem])]})
@@ -70,7 +70,11 @@ def extend_escalation(
     bound = _bound(item)
     if more > bound - ends:
         raise InvalidError(errors={field: [_("At most until %s.") % bound.isoformat()]})
-    moved = {"due_at": F("due_at") + more, **({"expires_at": F("expires_at") + more} if item.expires_at else {})}
+    moved = {
+        "due_at": F("due_at") + more,
+        "warn_at": F("warn_at") + more,
+        **({"expires_at": F("expires_at") + more} if item.expires_at else {}),
+    }
     if not Escalation.objects.filter(Escalation.unexpired(), pk=item.pk, state=EscalationState.PENDING).update(**moved):
         raise ConflictError(_("It has expired; nothing will run."), code="expired")
     item.refresh_from_db(fields=["due_at", "expires_at"])

@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
 from apps.core.gate import require
-from apps.core.http import Request, wants_fragment
+from apps.core.http import Request, is_prefetch, wants_fragment
 from apps.core.models import User
 from apps.core.pages import Page, page_of
 from apps.oversight.forms import FATES, InboxFilter, SavedViewForm
@@ -27,6 +27,7 @@ from apps.oversight.selectors import (
     menu_counts_for,
     saved_views_for,
 )
+from apps.oversight.services import note_view
 from apps.oversight.views.detail import detail_context, query_of, why_of
 from apps.oversight.views.focus import focus_context, in_focus
 from apps.oversight.views.lists import VIEW, rows_of
@@ -60,7 +61,10 @@ def inbox_page(request: Request, filters: InboxFilter, *, status: int = 200, **e
 @require_GET
 def item(request: Request, escalation_id: UUID) -> HttpResponse:
     """One item: the detail alone for htmx, else the page with its list."""
-    return item_page(request, escalation_for(request.user, escalation_id))
+    found = escalation_for(request.user, escalation_id)
+    if not is_prefetch(request):
+        note_view(request.user, item=found)
+    return item_page(request, found)
 
 
 def item_page(request: Request, found: Escalation, *, status: int = 200, **extra: Any) -> HttpResponse:

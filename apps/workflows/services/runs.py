@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
@@ -19,13 +20,14 @@ from apps.core.rules import ValueProblem, canonical_json, check_values
 from apps.core.services import system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.models import Escalation
-from apps.workflows.models import Exclusive, Run, Task, Workflow
+from apps.oversight.services import rest_clocks, wake_clocks
+from apps.workflows.models import Exclusive, Run, Task, Timer, Workflow
 from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.answers import output_errors
 from apps.workflows.rules.definition import Definition
 from apps.workflows.rules.expressions import Evaluator, StepError, View
 from apps.workflows.rules.planner import events as on
-from apps.workflows.rules.states import RUN_FINAL, RunState, TaskState, Unwinding
+from apps.workflows.rules.states import RUN_FINAL, RunState, TaskState, TimerKind, Unwinding
 from apps.workflows.selectors import run_for, workflow_for
 from apps.workflows.services.engine import advance_run, locked_run
 from apps.workflows.services.engine.ending import take_key
@@ -212,6 +214,7 @@ def pause_run(actor: User, *, run_id: UUID, reason: str) -> Run:
     run.state = RunState.PAUSED
     for state in (TaskState.READY, TaskState.SCHEDULED):
         Task.objects.filter(run=run, state=state).update(state=TaskState.BLOCKED, paused_from=state)
+    rest_clocks(run_id=run.pk)
     payload = run_payload(run, definition_of_version(run.version_id)) | {"reason": reason}
     record(actor, run, "paused", payload=payload)
     return run
@@ -241,6 +244,9 @@ def _unpause(run: Run) -> None:
     run.refresh_from_db(fields=["paused_at"])
     if run.paused_at is not None:
         run.paused_s += _seconds_since(run)
+        late = Timer.objects.filter(run=run, kind=TimerKind.DUE)
+        late.update(fire_at=F("fire_at") + (ClockTimestamp() - run.paused_at))
+    wake_clocks(run_id=run.pk)
     Run.objects.filter(pk=run.pk).update(paused_at=None, paused_s=run.paused_s)
     run.state = RunState.RUNNING
 

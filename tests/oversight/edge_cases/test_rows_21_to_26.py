@@ -24,7 +24,7 @@ def test_row_21_a_scanner_that_opens_every_link_decides_nothing(method: str) -> 
     item = f"/inbox/{payment.item.pk}/"
     asks = ["", "?verdict=approve", "?panel=approve", "?panel=reject", "decision/?verdict=approve&version=1"]
     acts = ["claim/", "release/", "comment/?text=x", "undo/"]
-    with only():
+    with only(*(["+1 escalationview"] if method == "get" else [])):  # that the page was open; nothing else
         for link in [*asks, *acts]:
             answer = getattr(ada.pages, method)(f"{item}{link}")
             assert answer.status_code == (200 if method == "get" and link in asks[:-1] else 405), link
@@ -36,7 +36,7 @@ def test_row_21_a_scanner_that_opens_every_link_decides_nothing(method: str) -> 
 def test_row_22_instants_are_utc_in_the_database_and_carry_their_offset_outside() -> None:
     payment = make_payment()
     ada = Person(payment.ada)
-    with only():
+    with only("+1 escalationview"):
         detail = ada.get(f"/escalations/{payment.item.pk}/").json()
         page = ada.page(f"/inbox/{payment.item.pk}/")
     for name in ("created_at", "due_at", "expires_at"):
@@ -70,7 +70,7 @@ def test_row_25_forged_words_are_inert_labelled_and_below_the_facts(words: str) 
     ada = Person(desk.approver)
     desk.ask(250_000, goal=words, reasoning=words, alternatives=[words], sources=[{"title": words}])
     item = the_item()
-    with only():
+    with only("+1 escalationview"):
         page = ada.page(f"/inbox/{item.pk}/")
     said = WORDS.search(page)
     assert said

@@ -57,6 +57,7 @@ def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, queue: Queue) -
         due_unit=step.due.unit,
         expires_s=step.due.expires_s,
         escalate_to=queue_of(step.due.to) if escalates else None,
+        climbs=escalates,
         supersedes=before,
         **_place(spot, command.step, command.round, None),
     )
