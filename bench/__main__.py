@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import stage
 
-SUITES = ("pg4", "decision", "steps", "resume", "inbox", "dashboard")
+SUITES = ("pg4", "decision", "steps", "resume", "inbox", "streams", "dashboard")
 
 
 def main() -> int:

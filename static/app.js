@@ -205,6 +205,17 @@
   });
   addEventListener("htmx:oobAfterSwap", (event) => restore(event.detail.target || document));
 
+  // What arrives by itself is told to screen readers, the latest of five seconds at most; nothing else moves.
+  let heard = -5000, next;
+  const announce = (text) => {
+    clearTimeout(next);
+    next = setTimeout(() => { heard = performance.now(); $("#announce").textContent = text; }, Math.max(0, heard + 5000 - performance.now()));
+  };
+  addEventListener("htmx:afterSwap", (event) => {
+    const region = event.detail.target, text = ["arrivals", "presence"].includes(region?.id) ? region.textContent.trim().replace(/\s+/g, " ") : "";
+    if (text) announce(text);
+  });
+
   // Deadlines count down from the server's clock, not from this machine's.
   const skew = Date.parse(document.body?.dataset.now || "") - Date.now() || 0;
   const left = (seconds) => {

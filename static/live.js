@@ -14,8 +14,20 @@
   const ring = (topic, version, first = false) => {
     const known = versions.get(topic);
     versions.set(topic, version);
-    if (!first && known !== version) document.body.dispatchEvent(new CustomEvent(`acp:${topic}`, {detail: {version}}));
+    if (!first && known !== version) tell(topic);
   };
+  // A flood becomes one request each two seconds; the last change is never lost, as a plain throttle would lose it.
+  const told = new Map(), due = new Map(), APART_MS = 2000;
+  const tell = (topic) => {
+    const wait = (told.get(topic) ?? -APART_MS) + APART_MS - performance.now();
+    if (wait > 0) {
+      if (!due.has(topic)) due.set(topic, setTimeout(() => { due.delete(topic); tell(topic); }, wait));
+      return;
+    }
+    told.set(topic, performance.now());
+    document.body.dispatchEvent(new CustomEvent(`acp:${topic}`, {detail: {version: versions.get(topic)}}));
+  };
+  setInterval(() => { if (!document.hidden) document.body.dispatchEvent(new Event("acp:here")); }, 15000); // who looks
 
   let source, timer, failures = 0, etag = "";
   const query = `topics=${encodeURIComponent(topics)}`;

@@ -48,3 +48,9 @@ FIGURE: dict[str, Any] = {
     ],
     "layout": {"yaxis": {"ticksuffix": " h"}},
 }  # fmt: skip
+
+FATES = (
+    "carried_out", "verified", "waiting", "under_way", "failed", "unknown", "reversed", "overturned", "unused",
+    "not_run", "sent_back", "went_on", "open",
+)  # fmt: skip
+"""What became of a decision."""

@@ -39,6 +39,7 @@ def styleguide(request: HttpRequest) -> HttpResponse:
         {
             "risks": list(Risk),
             "states": samples.STATES,
+            "fates": samples.FATES,
             "tokens": samples.TOKENS,
             "before": samples.BEFORE,
             "after": samples.AFTER,

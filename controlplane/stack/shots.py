@@ -13,7 +13,18 @@ from controlplane.stack import chromium
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
 PAGES = {
     "": ["/accounts/login/"],
-    "ada": ["/", "/inbox/", "/inbox/<first>/"],
+    "ada": [
+        "/",
+        "/inbox/",
+        "/inbox/<first>/",
+        "/inbox/?group=like",
+        "/inbox/?view=decided",
+        "/inbox/focus/",
+        "/help/",
+        "/settings/",
+        "/settings/shortcuts/",
+        "/styleguide/",
+    ],
     "eve": ["/", "/dashboards/", "/dashboards/purchase-order/"],
     "olga": ["/", "/runs/", "/runs/<first>/", "/workflows/purchase-order/", "/actions/", "/actions/<first>/"],
     "admin": ["/", "/agents/", "/agents/payables/", "/policies/", "/connectors/", "/access/", "/halts/", "/settings/"],

@@ -12,7 +12,9 @@ from tests.factories.access import grant, make_admin
 pytestmark = pytest.mark.browser
 
 PAGES = [
-    "/inbox/?view=team",
+    "/inbox/?view=team&group=like",
+    "/inbox/?view=decided&fate=failed&risk=high",
+    "/inbox/focus/",
     "/actions/",
     "/agents/",
     "/runs/",
@@ -30,6 +32,8 @@ PAGES = [
     "/settings/notifications/",
     "/notifications/",
     "/access/chats/",
+    "/settings/shortcuts/",
+    "/styleguide/",
     "/search/?q=pay",
     "/accounts/password/change/",
     "/accounts/2fa/",

@@ -48,7 +48,7 @@ from apps.oversight.selectors.jobs import job_for, left_out_for, results_for
 from apps.oversight.selectors.judged import changed_since_judged
 from apps.oversight.selectors.pace import pace_for
 from apps.oversight.selectors.precedent import Precedent, precedent_for
-from apps.oversight.selectors.preferences import own_hold_for, saved_views_for
+from apps.oversight.selectors.preferences import own_hold_for, people_for, saved_views_for
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
@@ -93,6 +93,7 @@ __all__ = [
     "other_queues_for",
     "own_hold_for",
     "pace_for",
+    "people_for",
     "precedent_for",
     "progress_for",
     "reachable_by",

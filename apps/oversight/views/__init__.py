@@ -7,6 +7,7 @@ from apps.oversight.views.jobs import bulk, job
 from apps.oversight.views.moves import MOVES, move
 from apps.oversight.views.on_file import on_file
 from apps.oversight.views.preferences import forget_view, keep_view
+from apps.oversight.views.presence import presence
 from apps.oversight.views.seen import evidence, seen
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "keep_view",
     "move",
     "on_file",
+    "presence",
     "seen",
 ]

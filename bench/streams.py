@@ -1,0 +1,115 @@
+"""Many open inboxes and a stream of arrivals: how late each page hears of each, and what it costs the server."""
+
+import asyncio
+import json
+import os
+import statistics
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
+
+STREAMS, EACH = 200, 5
+PER_SECOND, SECONDS = 50, 20
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def session_of(person: Any) -> str:
+    """A signed-in session's cookie, without two hundred sign-ins."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(person.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = person.get_session_auth_hash()
+    session.create()
+    return str(session.session_key)
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+class Rush:
+    """One measurement: open pages that listen, and a thread that makes items once all of them do."""
+
+    def __init__(self, url: str, cookies: list[str], arrive: Callable[[], int]) -> None:
+        self.url, self.cookies, self.arrive = url, cookies, arrive
+        self.heard: list[list[tuple[int, float]]] = [[] for _ in range(STREAMS)]
+        self.made: list[tuple[int, float]] = []
+        self.opened = 0
+
+    async def run(self, pid: int) -> float:
+        """The cores that the web process used meanwhile."""
+        limits = httpx.Limits(max_connections=STREAMS + 10)
+        async with httpx.AsyncClient(base_url=self.url, timeout=60, limits=limits) as client:
+            pages = [asyncio.create_task(self._listen(client, index)) for index in range(STREAMS)]
+            while self.opened < STREAMS:
+                await asyncio.sleep(0.05)
+                for page in pages:
+                    if page.done():
+                        page.result()  # raises what went wrong
+            before, begun = cpu_s(pid), time.monotonic()
+            await asyncio.to_thread(self._make)
+            await asyncio.sleep(2.0)
+            used = (cpu_s(pid) - before) / (time.monotonic() - begun)
+            for page in pages:
+                page.cancel()
+            await asyncio.gather(*pages, return_exceptions=True)
+        return used
+
+    async def _listen(self, client: httpx.AsyncClient, index: int) -> None:
+        cookie = {"Cookie": f"sessionid={self.cookies[index // EACH]}"}
+        async with client.stream("GET", "/live/?topics=inbox", headers=cookie) as answer:
+            answer.raise_for_status()
+            self.opened += 1
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    self.heard[index].append((json.loads(line[6:])["version"], time.monotonic()))
+
+    def _make(self) -> None:
+        begun = time.monotonic()
+        for number in range(PER_SECOND * SECONDS):
+            time.sleep(max(0.0, begun + number / PER_SECOND - time.monotonic()))
+            entry = self.arrive()
+            self.made.append((entry, time.monotonic()))
+        connection.close()
+
+
+def measure(url: str, cookies: list[str], pid: int, arrive: Callable[[], int]) -> dict[str, float]:
+    """``arrive()`` makes one item in a transaction and gives its entry's id. Delays in milliseconds."""
+    rush = Rush(url, cookies, arrive)
+    used = asyncio.run(rush.run(pid))
+    delays, missed = _delays(rush.heard, rush.made)
+    delays.sort()
+    lasted = rush.made[-1][1] - rush.made[0][1]
+    return {
+        "p50_ms": statistics.median(delays),
+        "p95_ms": delays[int(len(delays) * 0.95)],
+        "max_ms": delays[-1],
+        "missed": float(missed),
+        "rate": len(rush.made) / lasted,
+        "cores": used,
+    }
+
+
+def _delays(heard: list[list[tuple[int, float]]], made: list[tuple[int, float]]) -> tuple[list[float], int]:
+    """For each stream and item: from its commit to the first event that tells of it or of a later one."""
+    delays: list[float] = []
+    missed = 0
+    for events in heard:
+        versions = [version for version, _ in events]
+        for entry, at in made:
+            place = bisect_left(versions, entry)
+            if place == len(events):
+                missed += 1
+            else:
+                delays.append((events[place][1] - at) * 1000)
+    return delays, missed
