@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 POLL_S = 1.0
 HEARTBEAT_S = 20.0
+TOLD_APART_S = 0.5
 STREAM_S = 15 * 60
 SECONDS_DIGITS = 3
 MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
@@ -339,6 +340,8 @@ async def _send_events(listener: Listener, topics: list[str], changed: Any, rece
     text, ends = "retry: 3000\n\n", time.monotonic() + STREAM_S
     while time.monotonic() < ends:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+        if text.startswith("data"):  # a flood becomes one event each half second; the first is told at once
+            await asyncio.sleep(TOLD_APART_S)
         if not await _woken(changed, HEARTBEAT_S, receive):
             return
         changed.clear()

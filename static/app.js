@@ -68,7 +68,11 @@
     if (event.target.id !== "palette-text") return;
     const all = options(), at = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
     if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); choose(all[(at + (event.key === "ArrowDown" ? 1 : all.length - 1)) % all.length]); }
-    if (event.key === "Enter" && all[at]) { event.preventDefault(); $("a", all[at]).click(); }
+    if (event.key === "Enter" && all[at]) { event.preventDefault(); all[at].click(); }
+  });
+  addEventListener("click", (event) => {
+    const option = event.target.closest("#palette-found [data-href]");
+    if (option?.dataset.href.startsWith("/")) location.assign(option.dataset.href);
   });
   addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.id === "palette-found") choose(options()[0]); });
 
