@@ -28,6 +28,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "escalation.reassigned": (TELL,),
     "escalation.delegated": (TELL,),
     "escalation.assigned": (TELL,),
+    "escalation.due_soon": (TELL,),
     "escalation.overdue": (TELL,),
     "escalation.commented": (TELL,),
     "action.rejected": ("apps.workflows.tasks.runs.resume_operation_step",),

@@ -17,6 +17,7 @@ HEADLINES = {
     Event.WAITING: _("Waits for you"),
     Event.ESCALATED: _("Escalated to you"),
     Event.ASSIGNED: _("Given to you"),
+    Event.DUE_SOON: _("Due soon"),
     Event.OVERDUE: _("Overdue"),
     Event.REPLIED: _("The agent replied"),
     Event.EXPIRED: _("Expired, nothing ran"),

@@ -19,6 +19,7 @@ from apps.oversight.services import (
     answer_comment,
     comment_escalation,
     delegate_escalation,
+    mark_due_soon,
     mark_overdue,
     undo_decision,
 )
@@ -154,6 +155,15 @@ class TestWhoIsTold:
             payment.ada.username,
             payment.ben.username,
         }
+
+    def test_everybody_who_may_decide_before_it_is_late(self) -> None:
+        payment = make_payment()
+        tell()
+        type(payment.item).objects.update(warn_at="2020-01-01T00:00:00Z")
+        assert (mark_due_soon(), mark_due_soon()) == (1, 0)
+        tell()
+        people = {payment.ada.username, payment.ben.username}
+        assert {name for name, _ in told(payment.item, "in_app", "due_soon")} == people
 
     def test_whoever_asked_when_the_agent_replies(self) -> None:
         payment = make_payment()

@@ -42,6 +42,7 @@ class Event(StrEnum):
     WAITING = "waiting"
     ESCALATED = "escalated"
     ASSIGNED = "assigned"
+    DUE_SOON = "due_soon"
     OVERDUE = "overdue"
     REPLIED = "replied"
     DECIDED = "decided"
@@ -50,7 +51,7 @@ class Event(StrEnum):
     HALTED = "halted"
 
 
-ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.OVERDUE})
+ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
 """What asks somebody to decide: told while the item is pending and theirs to decide, and never after."""
 ENDING = frozenset({Event.DECIDED, Event.EXPIRED, Event.CLOSED})
 """What ends an item: whatever still asks for it falls silent."""
@@ -60,6 +61,7 @@ EVENTS: Mapping[str, Event] = {
     "escalation.reassigned": Event.ESCALATED,
     "escalation.delegated": Event.ASSIGNED,
     "escalation.assigned": Event.ASSIGNED,
+    "escalation.due_soon": Event.DUE_SOON,
     "escalation.overdue": Event.OVERDUE,
     "escalation.commented": Event.REPLIED,
     "escalation.approved": Event.DECIDED,
