@@ -60,9 +60,9 @@ def test_the_amount_is_compared_with_what_the_agent_usually_moves() -> None:
     earlier(payment, *range(1_000, 21_000, 1_000))
     history = sheet(payment).history
     assert (history.total, history.p95_minor) == (20, 19_000)
-    assert "13.2× this agent's 95th percentile (190.00 EUR over 20)" in page_of(payment)
+    assert "13.2× its 95th percentile, 190.00 EUR" in page_of(payment)
     earlier(payment, *[900_000] * 5)
-    assert "within this agent's 95th percentile" in page_of(payment)
+    assert "within its 95th percentile" in page_of(payment)
 
 
 def test_amounts_of_another_currency_are_not_compared() -> None:
