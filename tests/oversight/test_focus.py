@@ -49,7 +49,7 @@ def test_a_sitting_keeps_like_items_together_and_is_told_to_its_end() -> None:
     assert client.post("/inbox/focus/start/")["Location"] == f"/inbox/{first.pk}/?focus=1"
     page = client.get(f"/inbox/{first.pk}/?focus=1").content.decode()
     assert "1 of 3" in page
-    assert 'id="rows"' not in page
+    assert 'id="list"' not in page
     answer = client.post(f"/inbox/{first.pk}/decision/?focus=1", {"verdict": "approve", "version": 1}, headers=FRAGMENT)
     assert answer["HX-Push-Url"] == f"/inbox/{third.pk}/?focus=1"
     assert 'id="focus-bar" hx-swap-oob="true"' in answer.content.decode()
@@ -99,7 +99,7 @@ def test_stopping_forgets_the_sitting_and_decides_nothing() -> None:
     with nothing_happens():
         assert client.post("/inbox/focus/end/")["Location"] == "/inbox/"
         assert client.post(f"/inbox/{first.pk}/skip/")["Location"] == "/inbox/focus/"
-    assert 'id="rows"' in client.get(f"/inbox/{first.pk}/?focus=1").content.decode()
+    assert 'id="list"' in client.get(f"/inbox/{first.pk}/?focus=1").content.decode()
 
 
 def test_with_nothing_to_do_there_is_nothing_to_start() -> None:
