@@ -47,6 +47,8 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "agentversion.superseded": ("apps.oversight.tasks.end_what_changed",),
     "rolegrant.revoked": ("apps.oversight.tasks.void_votes_of_person",),
     "user.ended": ("apps.oversight.tasks.void_votes_of_person",),
+    "absence.opened": ("apps.oversight.tasks.follow_absence",),
+    "absence.closed": ("apps.oversight.tasks.follow_absence",),
     "halt.engaged": ("apps.oversight.tasks.stop_clocks", TELL),
     "halt.lifted": ("apps.oversight.tasks.start_clocks",),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
@@ -58,6 +60,7 @@ PROJECTIONS: Mapping[str, str] = {
 }
 
 LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
+    "absence": ("inbox",),
     "action": ("action:{subject}", "actions"),
     "escalation": ("inbox", "escalation:{subject}"),
     "vote": ("inbox",),

@@ -135,3 +135,35 @@ class PersonalToken(Record):
     def live() -> Q:
         """Not revoked, not expired, by the database's clock."""
         return Q(revoked_at=None, expires_at__gt=ClockTimestamp())
+
+
+class Absence(Record):
+    """Somebody is away from ``starts_at`` until just before ``ends_at``; ``delegate`` decides for them meanwhile.
+
+    Who may decide is computed from these rows when it is asked; ``opened_at`` and ``closed_at`` only say that what
+    follows from the beginning and the end was set going.
+    """
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="absences")
+    delegate = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    planned_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    opened_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gte=F("starts_at")), name="absence_ends_after_it_begins"),
+            models.CheckConstraint(condition=~Q(delegate=F("user")), name="absence_delegate_is_somebody_else"),
+        ]
+        indexes = [models.Index(fields=["ends_at"], name="absence_open", condition=Q(closed_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.user} is away"
+
+    @staticmethod
+    def now() -> Q:
+        """Going on, by the database's clock."""
+        return Q(starts_at__lte=ClockTimestamp(), ends_at__gt=ClockTimestamp())

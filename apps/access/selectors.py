@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
+from apps.access.models import Absence, BusinessUnit, Calendar, Queue, Role, RoleGrant
 from apps.access.rules import OpenHours, Policy
 from apps.core.errors import NotFoundError
 from apps.core.gate import NOWHERE, Scope, holds, scope_for, visible
@@ -199,3 +199,44 @@ def escalation_policies() -> dict[str, Policy]:
     """What the queues with levels say, by slug."""
     rows = Queue.objects.exclude(escalation=[]).values_list("slug", "escalation", "repeat")
     return {slug: Policy(levels, repeat) for slug, levels, repeat in rows}
+
+
+def away_now() -> dict[User, User | None]:
+    """Everybody who is away now, with their delegate. Few rows: one query along an index of what is not over."""
+    rows = Absence.objects.filter(Absence.now(), closed_at=None).select_related("user", "delegate")
+    return {row.user: row.delegate if row.delegate and row.delegate.is_active else None for row in rows}
+
+
+def absences_for(actor: User, user: User) -> QuerySet[Absence]:
+    """The absences of ``user`` that are not over, for themselves and for admins of everything."""
+    rows = Absence.objects.filter(user=user, ends_at__gt=ClockTimestamp()).select_related("user", "delegate")
+    is_theirs = actor.pk == user.pk or scope_for(actor, "access.manage_access").everywhere
+    return (rows if is_theirs else rows.none()).order_by("starts_at")
+
+
+def absence_for(actor: User, absence_id: UUID) -> Absence:
+    """One absence that is not over, of oneself or, for admins of everything, of anybody. Raises NotFoundError."""
+    found = (
+        Absence.objects.select_related("user", "delegate").filter(pk=absence_id, ends_at__gt=ClockTimestamp()).first()
+    )
+    if found and (found.user_id == actor.pk or scope_for(actor, "access.manage_access").everywhere):
+        return found
+    raise NotFoundError
+
+
+def delegates_for(actor: User) -> QuerySet[User]:
+    """The people who may decide where ``actor`` may: one of them can do so in their place."""
+    decide = "oversight.decide_escalation"
+    scope = scope_for(actor, decide)
+    above = dict(BusinessUnit.objects.values_list("pk", "parent_id"))
+    units = set(scope.units)
+    for unit in scope.units:
+        at = above.get(unit)
+        while at is not None and at not in units:
+            units.add(at)
+            at = above.get(at)
+    grants = RoleGrant.objects.filter(live_grants(), role__permissions__contains=[decide])
+    if not scope.everywhere:
+        grants = grants.filter(Q(unit=None) | Q(unit__in=units))
+    people = User.objects.filter(pk__in=grants.values("user"), is_active=True, kind="human").exclude(pk=actor.pk)
+    return people.order_by("username")

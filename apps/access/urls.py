@@ -10,6 +10,9 @@ endpoints = [
     path("business-units/", api.Units.as_view(), name="units"),
     path("roles/", api.Roles.as_view(), name="roles"),
     path("users/", api.People.as_view(), name="people"),
+    path("users/<str:username>/absences/", api.AbsencesOf.as_view(), name="absences"),
+    path("me/absences/", api.OwnAbsences.as_view(), name="own-absences"),
+    path("absences/<uuid:absence_id>/end/", api.AbsenceEnd.as_view(), name="end-absence"),
     path("calendars/", api.Calendars.as_view(), name="calendars"),
     path("queues/", api.Queues.as_view(), name="queues"),
 ]

@@ -5,13 +5,15 @@ from django.views.generic import RedirectView
 
 from apps.console.api import halts as halts_api
 from apps.console.api import policies as policies_api
-from apps.console.views import access, actions, agents, audit, halts, home, shortcuts
+from apps.console.views import absences, access, actions, agents, audit, halts, home, shortcuts
 
 pages = [
     path("", home.home, name="home"),
     path("control/", home.control, name="control"),
     path("help/", home.help_page, name="help"),
     path("settings/", home.settings_page, name="settings"),
+    path("settings/absences/", absences.own, name="own-absences"),
+    path("absences/<uuid:absence_id>/end/", absences.end, name="end-absence"),
     path("settings/shortcuts/", shortcuts.shortcuts, name="shortcuts"),
     path("search/", home.search, name="search"),
     path("actions/", actions.actions, name="actions"),
@@ -25,6 +27,7 @@ pages = [
     path("agents/<slug:slug>/state/", agents.move, name="move"),
     path("access/", access.access, name="access"),
     path("access/people/<str:username>/", access.person, name="person"),
+    path("access/people/<str:username>/absences/", access.plan, name="plan-absence-of"),
     path("access/people/<str:username>/roles/", access.give, name="give"),
     path("access/grants/<uuid:grant_id>/revoke/", access.take, name="take"),
     path("halts/", halts.halts, name="halts"),

@@ -75,3 +75,10 @@ def start_clocks(entry: Entry) -> None:
 def move_unreachable(entry: Entry) -> None:
     """Where nobody could reach the quorum any more, the item goes to the next level at once."""
     services.escalate_unreachable(system_user("plane"), escalation_id=UUID(str(entry.subject_id)))
+
+
+@reaction
+def follow_absence(entry: Entry) -> None:
+    """Somebody is away, or back: who stands in may decide at once; what nobody there can decide goes up."""
+    if user := User.objects.filter(username=entry.payload["user"]).first():
+        services.resolve_absence(system_user("plane"), user=user)

@@ -88,7 +88,7 @@ def test_the_list_costs_the_same_whatever_its_length(django_assert_max_num_queri
         make_escalation(queue=payment.queue, title=f"Approve {number}")
     client = signed_in(payment.ada)
     client.get("/inbox/")
-    with django_assert_max_num_queries(33):
+    with django_assert_max_num_queries(35):
         assert client.get("/inbox/").status_code == 200
     with django_assert_max_num_queries(20):
         client.get("/inbox/", headers={"HX-Request": "true", "HX-Target": "list"})

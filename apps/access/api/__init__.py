@@ -1,6 +1,7 @@
-"""Endpoints of units, roles, people, calendars and queues."""
+"""Endpoints of units, roles, people, their absences, calendars and queues."""
 
+from apps.access.api.absences import AbsenceEnd, AbsencesOf, OwnAbsences
 from apps.access.api.people import People, Roles, Units
 from apps.access.api.queues import Calendars, Queues
 
-__all__ = ["Calendars", "People", "Queues", "Roles", "Units"]
+__all__ = ["AbsenceEnd", "AbsencesOf", "Calendars", "OwnAbsences", "People", "Queues", "Roles", "Units"]

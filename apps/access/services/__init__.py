@@ -1,5 +1,6 @@
 """Commands on units, roles, people, calendars, queues and tokens."""
 
+from apps.access.services.absences import end_absence, plan_absence, sweep_absences
 from apps.access.services.calendars import save_calendar
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
 from apps.access.services.people import create_token, find_token_holder, revoke_token, save_person
@@ -7,9 +8,11 @@ from apps.access.services.units import require_manager, save_queue, save_role, s
 
 __all__ = [
     "create_token",
+    "end_absence",
     "end_person",
     "find_token_holder",
     "grant_role",
+    "plan_absence",
     "require_manager",
     "revoke_role",
     "revoke_token",
@@ -19,4 +22,5 @@ __all__ = [
     "save_role",
     "save_unit",
     "set_roles",
+    "sweep_absences",
 ]

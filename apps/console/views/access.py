@@ -11,9 +11,10 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.access.selectors import grant_for, grants_for, people_for, person_for, queues_for, roles_for, units_for
 from apps.access.services import grant_role, revoke_role
 from apps.console import selectors
-from apps.console.forms import GrantRoleForm, RevokeRoleForm
+from apps.console.forms import AbsenceForm, GrantRoleForm, RevokeRoleForm
+from apps.console.views.absences import absences_context, planned
 from apps.core.errors import NotAllowedError
-from apps.core.gate import holds
+from apps.core.gate import holds, scope_for
 from apps.core.http import Request
 
 PERM = "access.manage_access"
@@ -34,13 +35,22 @@ def access(request: Request) -> HttpResponse:
     return render(request, "console/access.html", context)
 
 
-def _person(request: Request, username: str, *, form: GrantRoleForm | None = None, status: int = 200) -> HttpResponse:
+def _person(
+    request: Request,
+    username: str,
+    *,
+    form: GrantRoleForm | None = None,
+    absence_form: AbsenceForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
     person = person_for(request.user, username)
     context = {
         "person": person,
         "grants": grants_for(request.user).filter(user=person),
         "rights": selectors.rights_of(request.user, person),
         "form": form or _form(request),
+        "may_plan": scope_for(request.user, PERM).everywhere,
+        **absences_context(request, person, form=absence_form),
     }
     return render(request, "console/person.html", context, status=status)
 
@@ -53,6 +63,15 @@ def _form(request: Request, *bound: object) -> GrantRoleForm:
 def person(request: Request, username: str) -> HttpResponse:
     """One person: what they hold, and why each right is theirs."""
     return _person(request, username)
+
+
+@require_POST
+def plan(request: Request, username: str) -> HttpResponse:
+    """Say that somebody else is away."""
+    form = planned(request, person_for(request.user, username))
+    if form is None:
+        return redirect("console:person", username=username)
+    return _person(request, username, absence_form=form, status=422)
 
 
 @require_POST

@@ -9,8 +9,14 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from apps.access.models import BusinessUnit, Queue, RoleGrant
-from apps.access.rules import Target, TargetKind
-from apps.access.selectors import ancestors_for, live_grants, members_of_queue_for, queues_served_by
+from apps.access.rules import Target, TargetKind, represented, stand_in
+from apps.access.selectors import (
+    ancestors_for,
+    away_now,
+    live_grants,
+    members_of_queue_for,
+    queues_served_by,
+)
 from apps.core.gate import Scope, recall, scope_for
 from apps.core.models import User
 from apps.oversight.models import Escalation, EscalationGroup
@@ -19,6 +25,7 @@ from apps.oversight.rules import (
     EscalationState,
     Group,
     Person,
+    Separation,
     VoteVerdict,
     acted_for,
     can_reach,
@@ -31,12 +38,37 @@ VIEW = "oversight.view_escalation"
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The place of somebody who is away, which another takes: who is away, and who stands in between (``people``)."""
+
+    user: User
+    people: frozenset[str]
+    scope: Scope
+    queues: frozenset[UUID]
+
+    def serves(self, group: EscalationGroup) -> bool:
+        """Whether who is away serves the group's queue, and holds its role where it names one."""
+        return group.queue_id in self.queues and (
+            not group.role_id or bool(_held_units(self.user, group, group.role_id))
+        )
+
+    def may_be_taken(self, item: Escalation, separation: Separation) -> bool:
+        """Whether who is away could decide ``item``, and nobody in between is barred from it."""
+        return (
+            (self.scope.everywhere or item.unit_id in self.scope.units)
+            and any(self.serves(group) for group in item.group_list())
+            and not any(separation.bars(name) for name in self.people)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """What one person brings to any item: where they may decide, and which queues they serve."""
+    """What one person brings to any item: where they may decide, which queues they serve, whose places they take."""
 
     user: User
     scope: Scope
     queues: frozenset[UUID]
+    places: tuple[Place, ...] = ()
 
     def may_decide_in(self, unit: UUID) -> bool:
         """Whether they hold the permission to decide in this unit."""
@@ -48,12 +80,15 @@ class Standing:
         """Their vote, with the groups of an item in which they count now, from which units, and for whom they act."""
         serves: set[str] = set()
         units: set[str] = set()
+        places = [place for place in self.places if place.people <= frozenset(acts_for)]
         for group in groups:
-            if not (self._serves(group) or self._is_called(group)):
+            is_own = self._serves(group) or self._is_called(group)
+            holder = self.user if is_own else next((place.user for place in places if place.serves(group)), None)
+            if holder is None:
                 continue
             serves.add(group.key)
             if group.distinct_units:
-                units |= _held_units(self.user, group, group.role_id or group.queue.role_id)
+                units |= _held_units(holder, group, group.role_id or group.queue.role_id)
         return Ballot(
             self.user.username, VoteVerdict(verdict), frozenset(serves), frozenset(units or {""}), frozenset(acts_for)
         )
@@ -74,8 +109,18 @@ class Standing:
         return False
 
     def acts_for(self, item: Escalation) -> frozenset[str]:
-        """Who handed ``item`` to them, and who to those."""
-        return acted_for(item.handed(), self.user.username)
+        """Who handed ``item`` to them, and who to those; where they serve it for somebody who is away, those too.
+
+        Whoever serves it themselves decides it themselves: who is away is then another person with another vote.
+        """
+        handed = acted_for(item.handed(), self.user.username)
+        if not self.places or self.ballot(item.group_list()).serves:
+            return handed
+        separation = item.separation()
+        open_places = [place for place in self.places if place.may_be_taken(item, separation)]
+        said = {name for vote in item.live_votes() for name in (vote.voter.username, *vote.acts_for)}
+        free = [place for place in open_places if not place.people & said]
+        return handed.union(*(place.people for place in (free or open_places)[:1]))
 
     def why_not(self, item: Escalation, *, acts_for: Iterable[str] | None = None) -> str | None:
         """Why they may not decide ``item``, as a stable word; None if they may.
@@ -83,18 +128,18 @@ class Standing:
         Whoever is barred does not decide through somebody else either. ``acts_for``: for whom a vote was cast, where
         it was; None: for whom they act now.
         """
+        acts_for = self.acts_for(item) if acts_for is None else acts_for
         person = Person(
             username=self.user.username,
             is_human=self.user.is_human,
             is_active=self.user.is_active,
             has_permission=self.may_decide_in(item.unit_id),
-            serves=self.ballot(item.group_list()).serves,
+            serves=self.ballot(item.group_list(), acts_for=acts_for).serves,
         )
         separation = item.separation()
         if why := why_not_eligible(person, separation):
             return why
-        people = sorted(self.acts_for(item) if acts_for is None else acts_for)
-        return next((why for name in people if (why := separation.bars(name))), None)
+        return next((why for name in sorted(acts_for) if (why := separation.bars(name))), None)
 
 
 def standing_for(actor: User) -> Standing:
@@ -104,7 +149,16 @@ def standing_for(actor: User) -> Standing:
 
 def _standing(actor: User) -> Standing:
     served = queues_served_by(actor).values_list("pk", flat=True)
-    return Standing(actor, scope_for(actor, DECIDE), frozenset(served))
+    places = [
+        Place(
+            user=chain[0],
+            people=frozenset(person.username for person in chain),
+            scope=scope_for(chain[0], DECIDE),
+            queues=frozenset(queues_served_by(chain[0]).values_list("pk", flat=True)),
+        )
+        for chain in represented(_away(actor), actor)
+    ]
+    return Standing(actor, scope_for(actor, DECIDE), frozenset(served), tuple(places))
 
 
 CALLED = """
@@ -129,15 +183,32 @@ def _called_to(actor: User) -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
+def _away(actor: User) -> dict[User, User | None]:
+    """Everybody who is away now, asked once per request that reads."""
+    return recall(actor, "access.away", away_now)
+
+
 def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
-    """Who could still decide ``item``, by group: members of the queue who may decide in its unit and are not barred."""
-    separation = item.separation()
+    """Who could still decide ``item``, by group: who is asked, may decide in its unit and is not barred.
+
+    For somebody who is away, who stands in; nobody where nobody does.
+    """
+    separation, away = item.separation(), _away(actor)
     deciders = _holders(DECIDE, item.unit_id)
-    voted = item.votes.filter(voided_at=None).values("voter")
+    holders = set(deciders.values_list("user", flat=True)) if away else set()
+    votes = item.votes.filter(voided_at=None).values_list("voter__username", "acts_for")
+    done = {name for voter, acts_for in votes for name in (voter, *acts_for)}
     found: dict[str, list[User]] = {}
     for group in item.group_list():
-        members = _asked(actor, group).filter(pk__in=deciders).exclude(pk__in=voted)
-        found[group.key] = [member for member in members if separation.bars(member.username) is None]
+        there: dict[str, User] = {}
+        for member in _asked(actor, group).filter(pk__in=deciders):
+            chain = stand_in(away, member) if member in away else (member,)
+            names = {person.username for person in chain}
+            if not chain or names & done or any(separation.bars(name) for name in names):
+                continue
+            if chain[-1] == member or chain[-1].pk in holders:
+                there[chain[-1].username] = chain[-1]
+        found[group.key] = [there[name] for name in sorted(there)]
     return found
 
 
@@ -173,7 +244,9 @@ def reachable_by(actor: User, item: Escalation, group: EscalationGroup, target: 
             people = people.filter(pk__in=_called_holders(group.queue.unit_id, target.name).values("user"))
         case TargetKind.USER:
             people = people.filter(username=target.name)
-    return [person for person in people if separation.bars(person.username) is None]
+    away = _away(actor)
+    chains = [stand_in(away, person) if person in away else (person,) for person in people]
+    return [chain[-1] for chain in chains if chain and not any(separation.bars(one.username) for one in chain)]
 
 
 def is_reachable_for(actor: User, item: Escalation) -> bool:

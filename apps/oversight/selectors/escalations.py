@@ -1,6 +1,7 @@
 """The inbox, one item, what was decided, what was decided before."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from apps.oversight.rules import (
     EscalationState,
     InboxView,
 )
-from apps.oversight.selectors.eligibility import DECIDE, VIEW, called_to, standing_for
+from apps.oversight.selectors.eligibility import DECIDE, VIEW, Place, called_to, standing_for
 
 PENDING = EscalationState.PENDING
 INBOX_ORDER = ("due_at", "id")
@@ -107,28 +108,50 @@ def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
     """The same conditions as ``why_not_eligible``, in SQL (tests compare them). A narrowed role is left to the vote."""
     if not actor.is_human:
         return rows.none()
-    served = standing_for(actor).queues
-    groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=served)
+    standing = standing_for(actor)
+    groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=standing.queues)
     by_me = Q(voter=actor) | Q(acts_for__contains=actor.username)
     voted = Vote.objects.filter(by_me, escalation=OuterRef("pk"), voided_at=None)
     handed = Delegation.objects.filter(escalation=OuterRef("pk"), by=actor, ended_at=None)
-    # Subqueries, not joins: they run only where the word stands, and leave the planner its index over due dates.
-    owned = Agent.objects.filter(pk=OuterRef("agent"), owner=actor)
-    asked = Action.objects.filter(pk=OuterRef("action"), on_behalf_of=actor)
-    barred = (
-        Q(editors__contains=actor.username)
-        | Q(exclude__contains=actor.username)
-        | Q(Exists(owned), exclude__contains="agent_owner")
-        | Q(Exists(asked), exclude__contains="requester")
-        | Q(exclude__contains="requester", action=None, run_starter=actor.username)
-        | Q(exclude__contains="run_starter", run_starter=actor.username)
-        | Q(exclude__contains="policy_author", verdict__contains={"authors": [actor.username]})
-    )
     asked_for: Any = Exists(groups)
     if called := called_to(actor):
         asked_for |= Q(pk__in=called)
+    for place in standing.places:
+        asked_for |= _in_place(place)
     free = ~Exists(handed) & ~_aside(actor)
+    barred = _barred([actor.username])
     return visible(actor, DECIDE, rows).filter(asked_for, ~Exists(voted), ~barred, free, state=PENDING)
+
+
+def _barred(names: Sequence[str]) -> Q:
+    """Items from which one of these people is excluded.
+
+    Subqueries, not joins: they run only where the word stands, and leave the planner its index over due dates.
+    """
+    owned = Agent.objects.filter(pk=OuterRef("agent"), owner__username__in=names)
+    asked = Action.objects.filter(pk=OuterRef("action"), on_behalf_of__username__in=names)
+    found = (
+        Q(Exists(owned), exclude__contains="agent_owner")
+        | Q(Exists(asked), exclude__contains="requester")
+        | Q(exclude__contains="requester", action=None, run_starter__in=names)
+        | Q(exclude__contains="run_starter", run_starter__in=names)
+    )
+    for name in names:
+        found |= Q(editors__contains=name) | Q(exclude__contains=name)
+        found |= Q(exclude__contains="policy_author", verdict__contains={"authors": [name]})
+    return found
+
+
+def _in_place(place: Place) -> Q:
+    """What waits for somebody who is away, for whoever takes their place."""
+    groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=place.queues)
+    names = sorted(place.people)
+    spoke = Q(voter__username__in=names)
+    for name in names:
+        spoke |= Q(acts_for__contains=name)
+    voted = Vote.objects.filter(spoke, escalation=OuterRef("pk"), voided_at=None)
+    here = Q() if place.scope.everywhere else Q(unit__in=place.scope.units)
+    return Q(Exists(groups), ~Exists(voted), ~_barred(names), here)
 
 
 def _aside(actor: User) -> Exists:

@@ -1,5 +1,6 @@
 """Commands on what waits for people."""
 
+from apps.oversight.services.absences import resolve_absence
 from apps.oversight.services.attention import (
     answer_comment,
     ask_agent,
@@ -71,6 +72,7 @@ __all__ = [
     "release_escalation",
     "release_grant",
     "release_held",
+    "resolve_absence",
     "rest_clocks",
     "revoke_grants",
     "reweigh_pending",

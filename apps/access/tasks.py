@@ -1,0 +1,8 @@
+"""What runs by the clock."""
+
+from apps.access import services
+
+
+def sweep_absences() -> int:
+    """Each second: note which absences began and which are over; how many."""
+    return services.sweep_absences()
