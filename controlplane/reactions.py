@@ -26,6 +26,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "escalation.cancelled": (TELL,),
     "escalation.superseded": (TELL,),
     "escalation.reassigned": (TELL,),
+    "escalation.escalated": (TELL,),
     "escalation.delegated": (TELL,),
     "escalation.assigned": (TELL,),
     "escalation.due_soon": (TELL,),

@@ -11,6 +11,8 @@ from apps.audit.models import Entry
 from apps.audit.tasks import deliver_reactions
 from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
+from apps.notifications.models import Notice
+from apps.notifications.selectors.people import recipients_of
 from apps.oversight.models import Escalation, EscalationGroup, EscalationView
 from apps.oversight.selectors import inbox_for
 from apps.oversight.services import Reach, climb_ladders, climb_unheard, mark_due_soon, note_reach, note_view
@@ -71,6 +73,9 @@ class TestLevels:
         assert stands_in(item) == ["heads"]
         after = EscalationGroup.objects.get(pk=group.pk).climbs_at - Entry.objects.latest("id").occurred_at
         assert abs(after - timedelta(seconds=7200)) < timedelta(seconds=2)
+        deliver_reactions()
+        notice = Notice.objects.get(event="escalated")
+        assert [person.role_grants.get().role for person in recipients_of(notice)] == [heads.role]
         it_is_time(item)
         assert climb_ladders() == 1
         assert stands_in(item) == ["board"]

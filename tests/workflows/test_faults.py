@@ -24,7 +24,7 @@ from apps.core.errors import ConflictError, DomainError
 from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
 from apps.oversight.models import Escalation
-from apps.oversight.services import cast_vote
+from apps.oversight.services import cast_vote, expire_escalations, mark_overdue
 from apps.workflows.models import Attempt, Exclusive, Run, Step, Task, Timer
 from apps.workflows.services import (
     cancel_run,
@@ -37,7 +37,7 @@ from apps.workflows.services import (
     resume_run,
     start_run,
 )
-from tests.factories.access import make_approver, make_holder
+from tests.factories.access import make_approver, make_calendar, make_holder, make_queue
 from tests.factories.workflows import (
     decide,
     deliver_all,
@@ -406,6 +406,47 @@ def test_a_decision_made_while_a_run_is_paused_counts_once_it_is_resumed() -> No
     run.refresh_from_db()
     assert run.state == "paused"
     assert resume_run(run.started_by, run_id=run.pk).state == "succeeded"
+
+
+@pytest.mark.django_db
+def test_the_clocks_of_a_paused_run_s_items_rest_and_go_on() -> None:
+    due = "due: {after: 1h, then: fail, expires: 2h}"
+    workflow = make_workflow(f"{LOOK}steps:\n  a: {{approval: {{subject: '1'}}, queue: clerks, {due}}}\n")
+    run = make_run(workflow, {})
+    item, timer = open_item(run, "a"), Timer.objects.get(run=run, kind="due")
+    pause_run(run.started_by, run_id=run.pk, reason="Look.")
+    past = ClockTimestamp() - timedelta(hours=3)
+    Escalation.objects.filter(pk=item.pk).update(paused_at=past)
+    Run.objects.filter(pk=run.pk).update(paused_at=past)
+    assert (expire_escalations(), mark_overdue(), fire_timers()) == (0, 0, 0)
+    resume_run(run.started_by, run_id=run.pk)
+    now, later = Escalation.objects.get(pk=item.pk), Timer.objects.get(pk=timer.pk)
+    assert (now.state, now.paused_at) == ("pending", None)
+    for moved in (now.due_at - item.due_at, now.expires_at - item.expires_at, later.fire_at - timer.fire_at):
+        assert timedelta() <= moved - timedelta(hours=3) < timedelta(minutes=1)
+
+
+@pytest.mark.django_db
+def test_a_paused_run_that_is_cancelled_counts_the_pause_of_its_items() -> None:
+    workflow = make_workflow(f"{LOOK}steps:\n  a: {{approval: {{subject: '1'}}, queue: clerks, due: {{after: 1h}}}}\n")
+    run = make_run(workflow, {})
+    item = open_item(run, "a")
+    pause_run(run.started_by, run_id=run.pk, reason="Look.")
+    Escalation.objects.filter(pk=item.pk).update(paused_at=ClockTimestamp() - timedelta(hours=3))
+    cancel_run(run.started_by, run_id=run.pk, reason="No.")
+    told = Entry.objects.get(name="escalation.cancelled").payload
+    assert told["stood_s"] // 60 == 180
+
+
+@pytest.mark.django_db
+def test_a_step_s_time_is_its_queue_s_working_time_for_the_item_and_for_the_timer() -> None:
+    due = "due: {after: 2d, then: fail}"
+    queue = make_queue(slug="clerks", calendar=make_calendar(hours={"mon": ["09:00-17:00"]}))
+    workflow = make_workflow(f"{LOOK}steps:\n  a: {{approval: {{subject: '1'}}, queue: clerks, {due}}}\n")
+    run = make_run(workflow, {})
+    item, timer = open_item(run, "a"), Timer.objects.get(run=run, kind="due")
+    assert item.due_at == queue.calendar.open_hours().add_days(item.created_at, 2)
+    assert abs(timer.fire_at - item.due_at) < timedelta(minutes=1)
 
 
 @pytest.mark.django_db

@@ -169,6 +169,7 @@ def test_row_12_a_changed_operation_ends_what_waits_with_its_reason() -> None:
         "-1 escalation pending", "+1 escalation invalidated", "+1 entry escalation.invalidated",
         "-1 escalationgroup open", "+1 escalationgroup closed",
         "-1 action pending_approval", "+1 action denied", "+1 entry action.denied", "+1 entry request.refused",
+        "+1 notice",
     ):  # fmt: skip
         deliver_reactions()
         late = ada.decide(item)
