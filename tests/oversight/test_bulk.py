@@ -1,6 +1,5 @@
 """Many items told the same at once: what may go together, what each gets, and what survives a dead worker."""
 
-import time
 from uuid import uuid4
 
 import pytest
@@ -227,7 +226,7 @@ def test_a_worker_that_dies_after_claiming_holds_up_nothing_and_loses_nothing():
     assert states(items) == ["approved"] * 3
 
 
-def test_two_hundred_take_seconds():
+def test_two_hundred_go_in_four_jobs():
     payment, items = many(50)
     for _ in range(3):
         items += [
@@ -237,12 +236,10 @@ def test_two_hundred_take_seconds():
             )
             for _ in range(50)
         ]
-    started = time.process_time()
     for at in range(0, 200, 50):
         start_bulk(payment.ada, verdict="reject", ids=[item.pk for item in items[at : at + 50]], reason="Closed.")
     work()
     assert set(states(items)) == {"rejected"}
-    assert time.process_time() - started < 20  # a bound against a slip in kind; the benchmark measures the speed
 
 
 RISKS = st.sampled_from(list(Risk))
