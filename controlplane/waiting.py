@@ -316,6 +316,8 @@ async def stream(listener: Listener, pages: Any, scope: Any, receive: Any, send:
     """``/live/?topics=a,b``: server-sent events that carry topic and version, nothing else."""
     who = await _person(pages, scope)
     if who.status != HTTPStatus.NO_CONTENT:
+        if HTTPStatus(who.status).is_redirection:  # to the door, which no stream passes; 204 tells it not to come again
+            who.status, who.headers, who.body = HTTPStatus.NO_CONTENT, [], b""
         await who.pass_on(send)
         return
     person, topics = who.header(b"x-person"), _topics(scope)
