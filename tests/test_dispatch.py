@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controlplane import asgi
-from controlplane.waiting import MAX_WAITS_EACH, Listener, hold
+from controlplane.waiting import MAX_WAITS_EACH, Listener, hold, stream
 
 HANGS_S = 20  # far beyond any answer; only tells a hang from an answer
 
@@ -133,3 +133,19 @@ def test_one_key_holds_only_so_many_requests(key):
         return answered, len(listener.waits)
 
     assert asyncio.run(story()) == (1, 0)
+
+
+def test_a_stream_without_a_session_is_told_not_to_come_again():
+    async def story() -> Caller:
+        async def pages(scope: Any, receive: Any, send: Any) -> None:
+            door = [(b"location", b"/accounts/login/?next=/live/session")]
+            await send({"type": "http.response.start", "status": 302, "headers": door})
+            await send({"type": "http.response.body", "body": b""})
+
+        caller = Caller()
+        scope = scope_of("GET", "/live/", query=b"topics=inbox")
+        await asyncio.wait_for(stream(Listener(), pages, scope, caller.receive, caller.send), HANGS_S)
+        return caller
+
+    caller = asyncio.run(story())
+    assert (caller.status, bytes(caller.body)) == (204, b"")

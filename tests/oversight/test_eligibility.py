@@ -86,7 +86,8 @@ def test_one_of_two_that_fell_is_one_too_few():
 
 
 def test_a_role_that_is_taken_moves_what_nobody_else_can_decide():
-    payment, boss = make_payment(quorum=2), make_queue()
+    payment = make_payment(quorum=2)
+    boss = make_queue(unit=payment.unit)
     for _ in range(2):
         make_approver(boss)
     payment.queue.escalation = [{"after_s": 9_999, "to": boss.slug}]
