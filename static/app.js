@@ -78,7 +78,11 @@
 
   // Keys: one letter each, only outside fields and dialogs; every key presses a button that is there to be seen.
   const rows = () => $$(".item > a").filter((row) => row.checkVisibility());
-  const here = () => rows().findIndex((row) => row.getAttribute("aria-current") === "true");
+  // Where one is: the row with the focus, else the open one. The focus moves at once, the open item when its answer is there.
+  const here = () => {
+    const all = rows(), at = all.indexOf(document.activeElement);
+    return at >= 0 ? at : all.findIndex((row) => row.getAttribute("aria-current") === "true");
+  };
   const select = (index) => {
     const all = rows(), row = all[Math.max(0, Math.min(all.length - 1, index))];
     if (!row) return;
@@ -96,7 +100,7 @@
   // Selecting: X ticks the row one is at, Shift X all rows from the last tick to here. Nothing is decided by it.
   let lastPick = -1;
   const pick = (range) => {
-    const at = Math.max(0, rows().findIndex((row) => row === document.activeElement || document.activeElement === document.body && row.getAttribute("aria-current") === "true"));
+    const at = Math.max(0, here());
     const boxes = rows().map((row) => $(".pick", row.parentElement));
     const from = range && lastPick >= 0 ? lastPick : at;
     const tick = range || !boxes[at]?.checked;

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from apps.halts.models import Halt
 from apps.halts.services import lift_halt
@@ -160,3 +160,23 @@ def test_without_javascript_people_hand_on_put_aside_halt_and_decide_many(
     page.get_by_role("button", name=re.compile("Halt the agent")).click()
     halt = Halt.objects.get(scope="agent", target=scene.agent.slug, lifted_at=None)
     lift_halt(make_admin(), halt_id=halt.pk, reason="tried")  # everybody sees what is stopped, the next tests too
+
+
+def test_j_three_times_moves_three_rows_however_slow_the_answers_are(page: Page, scene: Scene) -> None:
+    for amount in (150_000, 160_000, 170_000, 180_000):
+        low(scene, amount)
+    sign_in(page, scene.ada.username)
+    kept: list[Route] = []
+    pressed = False
+    page.route(re.compile(r"/inbox/[0-9a-f-]{36}/"), lambda route: route.continue_() if pressed else kept.append(route))
+    page.keyboard.press("x")  # the first item is open
+    for _ in range(3):
+        page.keyboard.press("j")
+    page.keyboard.press("Shift+X")
+    expect(page.get_by_text("4 selected")).to_be_visible()
+    expect(page.locator(".row-link").nth(3)).to_be_focused()
+    pressed = True
+    for route in kept:
+        route.continue_()
+    expect(page.get_by_role("article", name="Open item").get_by_role("heading", name="1,800.00 EUR")).to_be_visible()
+    expect(page.locator(".row-link").nth(3)).to_have_attribute("aria-current", "true")
