@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +29,7 @@ from apps.connectors.rules import (
 from apps.core.errors import NotFoundError
 from apps.core.gate import scope_for, visible
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared, Slot
 from apps.core.rules import ValueProblem
 
 MANAGE, USE = "connectors.manage_connector", "connectors.use_operation"
@@ -108,7 +110,7 @@ class Health:
 
 def permitted_operation_for(actor: User, slug: str) -> Permitted:
     """The operation if ``actor`` may use it now, with the permitted fields; one query. Raises NotFoundError."""
-    found = _usable(actor).filter(content_object__slug=slug).select_related("content_object__connector__unit").first()
+    found = _permission.first(user=actor.pk, slug=slug)
     if found is None:
         raise NotFoundError
     return Permitted(found.content_object, found.fields, found.until)
@@ -116,18 +118,21 @@ def permitted_operation_for(actor: User, slug: str) -> Permitted:
 
 def operations_for(actor: User) -> list[Permitted]:
     """What ``actor`` may use now, by slug."""
-    rows = _usable(actor).select_related("content_object__connector__unit").order_by("content_object__slug")
+    rows = _usable(actor.pk).order_by("content_object__slug")
     return [Permitted(row.content_object, row.fields, row.until) for row in rows]
 
 
-def _usable(actor: User) -> "QuerySet[OperationPermission]":
-    return OperationPermission.objects.filter(
+def _usable(user: UUID | Slot) -> "QuerySet[OperationPermission]":
+    return OperationPermission.objects.select_related("content_object__connector__unit").filter(
         OperationPermission.live(),
-        user=actor,
+        user=user,
         user__is_active=True,
         content_object__state=ConnectorState.ACTIVE,
         content_object__connector__state=ConnectorState.ACTIVE,
     )
+
+
+_permission = Prepared(lambda: _usable(Slot("user")).filter(content_object__slug=Slot("slug")).order_by("pk")[:1])
 
 
 def connectors_for(actor: User) -> QuerySet[Connector]:

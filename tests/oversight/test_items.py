@@ -107,7 +107,7 @@ def test_the_same_action_again_is_the_same_item_and_one_more_attempt():
     assert payment.now().attempts == 11
     assert payment.now().version == 1
     assert attempt_again(payment.agent.user, action=payment.action).attempts == 12
-    names = list(Entry.objects.filter(subject_id=payment.item.pk).values_list("name", flat=True))
+    names = list(Entry.objects.filter(subject_id=payment.item.pk).order_by("id").values_list("name", flat=True))
     assert names.count("escalation.pending") == 1
 
 

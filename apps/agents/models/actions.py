@@ -75,6 +75,9 @@ class Action(Stateful):
                 fields=["agent", "operation", "reference"], name="action_by_reference", condition=~Q(reference="")
             ),
             models.Index(fields=["state", "-id"], name="action_by_state"),
+            models.Index(
+                fields=["agent", "operation", "digest"], name="action_rejected", condition=Q(state=ActionState.REJECTED)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """Commands on agents' keys."""
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Q
@@ -15,6 +15,7 @@ from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAuthenticatedError
 from apps.core.keys import make_key, read_key
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared, Slot
 
 PREFIX = "acp_agt"
 MAX_DAYS = 90
@@ -78,6 +79,17 @@ def revoke_credential(actor: User, *, credential: AgentCredential, reason: str =
     )
 
 
+_credential: Prepared[Any] = Prepared(
+    lambda: (
+        AgentCredential.objects.select_related(
+            "agent__user", "agent__unit", "agent__version", "agent__owner", "version"
+        )
+        .annotate(is_live=Q(AgentCredential.live()), is_unused=Q(AgentCredential.unused_for(COARSE)))
+        .filter(key_id=Slot("key_id"), digest=Slot("digest"))
+    )
+)
+
+
 def authenticate_agent(text: str, *, version: str = "") -> AgentCredential:
     """The live credential behind a key, with its agent, unit and user. Raises NotAuthenticatedError.
 
@@ -86,14 +98,7 @@ def authenticate_agent(text: str, *, version: str = "") -> AgentCredential:
     ConflictError ``unknown_version`` where that one is not at work. A use of a dead key or version is recorded.
     """
     key = read_key(text, PREFIX)
-    found = key and (
-        AgentCredential.objects.select_related(
-            "agent__user", "agent__unit", "agent__version", "agent__owner", "version"
-        )
-        .annotate(is_live=Q(AgentCredential.live()), is_unused=Q(AgentCredential.unused_for(COARSE)))
-        .filter(key_id=key.key_id, digest=key.digest)
-        .first()
-    )
+    found = key and _credential.first(key_id=key.key_id, digest=key.digest)
     if not found:
         raise NotAuthenticatedError
     if not found.is_live:

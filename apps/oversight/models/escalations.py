@@ -149,6 +149,7 @@ class Escalation(Stateful):
             models.Index(fields=["task_id"], name="escalation_by_task", condition=~Q(task_id=None)),
             models.Index(fields=["agent", "-id"], name="escalation_by_agent"),
             models.Index(fields=["state", "-id"], name="escalation_by_state"),
+            models.Index(fields=["agent"], name="escalation_edited_away", condition=Q(state="rejected", edited=True)),
             models.Index(Right(Cast("id", models.TextField()), 8), name="escalation_by_ending"),
             models.Index(
                 fields=["decided_by", "-decided_at"], name="escalation_by_decider", condition=~Q(decided_by=None)

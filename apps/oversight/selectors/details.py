@@ -6,6 +6,7 @@ from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.core.differences import MASKED, is_secret
 from apps.core.models import User
+from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Comment, Escalation, EscalationGroup, EscalationView, Grant
 from apps.oversight.rules import EscalationState, GrantState, Kind, allowed_verdicts, is_grave
 from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for
@@ -303,7 +304,12 @@ def fallen_approval_of(actor: User, action: Action) -> Escalation | None:
     return item if item is not None and not still_stands_for(actor, item) else None
 
 
+_live_grant = Prepared(
+    lambda: Grant.objects.filter(Grant.unexpired(), action=Slot("action"), state=GrantState.LIVE).order_by("pk")[:1]
+)
+
+
 def grant_of_action(actor: User, action: Action) -> Grant | None:
     """The live grant of an action that the caller may see; None if there is none."""
     assert actor.is_active
-    return Grant.objects.filter(Grant.unexpired(), action=action, state=GrantState.LIVE).first()
+    return _live_grant.first(action=action.pk)

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action, Agent
@@ -16,6 +16,7 @@ from apps.audit.services import advance, record
 from apps.connectors.services import prepare_effect
 from apps.core.errors import ConflictError
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared, Slot
 from apps.core.queue import ring
 from apps.core.rules import highest_risk
 from apps.halts.selectors import take_fence
@@ -107,39 +108,48 @@ def _referred(agent: Agent, ask: Ask) -> Action | None:
     return rows.order_by("-id").first()
 
 
-def _rejections(agent: Agent, ask: Ask, digest: str) -> tuple[list[Action], set[UUID]]:
-    """What was rejected for this reference or these parameters: a "never" first, then the latest.
-
-    And which of them a person had edited from exactly these parameters.
-    """
-    edited = Escalation.objects.filter(
-        agent=agent, state=EscalationState.REJECTED, edited=True, asked__digest=digest, action__operation=ask.operation
-    )
-    asked = set(edited.values_list("action_id", flat=True))
-    same = Q(digest=digest) | Q(pk__in=asked)
-    if ask.reference:
-        same |= Q(reference=ask.reference)
-    rows = Action.objects.filter(same, agent=agent, operation=ask.operation, state=ActionState.REJECTED)
+def _refused(which: Q) -> QuerySet[Action]:
+    """What people rejected of one agent's requests for one operation: a "never" first, then the latest."""
+    rows = Action.objects.filter(which, agent=Slot("agent"), operation=Slot("operation"), state=ActionState.REJECTED)
+    rows = rows.filter(refusal__isnull=False)
     never_first = Case(When(refusal__retry="never", then=0), default=1)
-    return list(rows.only("digest", "refusal", "finished_at").order_by(never_first, "-id")[:LOOKED_AT]), asked
+    return rows.only("digest", "refusal", "finished_at").order_by(never_first, "-id")[:LOOKED_AT]
+
+
+_rejected = Prepared(lambda: _refused(Q(digest=Slot("digest")) | Q(reference=Slot("reference")) & ~Q(reference="")))
+_edited_and_rejected = Prepared(
+    lambda: _refused(
+        Q(
+            pk__in=Escalation.objects.alias(asked_digest=KT("asked__digest"))
+            .filter(agent=Slot("agent"), state=EscalationState.REJECTED, edited=True, asked_digest=Slot("digest"))
+            .values("action")
+        )
+    )
+)
 
 
 def _refuse_rejected(agent: Agent, ask: Ask, digest: str) -> None:
     """Raise ``previously_rejected`` while a person's no is remembered: by its retry hint, else for 24 hours."""
-    found, asked = _rejections(agent, ask, digest)
-    for last in found:
-        if last.refusal is not None and _is_remembered(last, is_same=last.digest == digest or last.pk in asked):
+    asked = {"agent": agent.pk, "operation": ask.operation, "digest": digest}
+    edited = {last.pk: last for last in _edited_and_rejected(**asked)}
+    found = edited | {last.pk: last for last in _rejected(**asked, reference=ask.reference)}
+    for last in sorted(found.values(), key=lambda last: (_retry_of(last) == "never", last.pk), reverse=True):
+        if _is_remembered(last, is_same=last.digest == digest or last.pk in edited):
             raise ConflictError(
                 _("A person rejected this."),
                 code="previously_rejected",
-                reason=last.refusal.get("reason", ""),
-                retry=last.refusal.get("retry") or None,
+                reason=(last.refusal or {}).get("reason", ""),
+                retry=_retry_of(last) or None,
                 action=str(last.pk),
             )
 
 
+def _retry_of(last: Action) -> str:
+    return str((last.refusal or {}).get("retry") or "")
+
+
 def _is_remembered(last: Action, *, is_same: bool) -> bool:
-    retry = str((last.refusal or {}).get("retry") or "")
+    retry = _retry_of(last)
     if retry in {"never", "after_change"}:
         return retry == "never" or is_same
     if retry.startswith("after:"):

@@ -1,0 +1,94 @@
+"""Reads that are compiled once: the same rows as the queryset gives, with new values, on every thread."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import Q
+from django.db.models.fields.json import KT
+from django.test.utils import CaptureQueriesContext
+
+from apps.agents.models import Agent
+from apps.core.models import User
+from apps.core.prepared import Prepared, Slot
+from tests.factories.access import make_unit
+from tests.factories.agents import make_agent
+
+
+@pytest.fixture(autouse=True)
+def _database(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("real_db" if "real_db" in request.fixturenames else "db")
+
+
+def agents_called(built: list[int]) -> Prepared[Agent]:
+    def build() -> Any:
+        built.append(1)
+        rows = Agent.objects.select_related("unit", "owner", "version").annotate(is_first=Q(slug=Slot("first")))
+        return rows.filter(slug=Slot("slug"))
+
+    return Prepared(build)
+
+
+def test_it_reads_what_the_queryset_reads_with_its_relations_and_annotations() -> None:
+    one, two = make_agent(), make_agent()
+    built: list[int] = []
+    read = agents_called(built)
+    for wanted, is_first in ((one, True), (two, False)):
+        with CaptureQueriesContext(connection) as queries:
+            found = read.first(slug=wanted.slug, first=one.slug)
+            assert found == wanted
+            assert (found.unit, found.owner, found.version) == (wanted.unit, wanted.owner, wanted.version)
+            assert found.is_first is is_first  # type: ignore[attr-defined]
+        assert len(queries) == 1
+    assert built == [1]
+
+
+def test_it_reads_the_database_each_time_and_makes_fresh_rows() -> None:
+    agent = make_agent()
+    read = agents_called([])
+    first = read.first(slug=agent.slug, first="")
+    assert first is not None
+    first.name = "never saved"
+    Agent.objects.filter(pk=agent.pk).update(name="Renamed")
+    again = read.first(slug=agent.slug, first="")
+    assert again is not None
+    assert again.name == "Renamed"
+    assert read.first(slug="nobody", first="") is None
+
+
+def test_a_value_is_a_value_whatever_it_holds() -> None:
+    agent = make_agent()
+    read = agents_called([])
+    for hostile in ("' OR ''='", "%s", "{}", "a\\'; --", agent.slug + "\u200b"):
+        assert read(slug=hostile, first="") == []
+
+
+def test_a_missing_value_is_an_error_and_not_an_empty_answer() -> None:
+    with pytest.raises(KeyError, match="first"):
+        agents_called([])(slug="a")
+
+
+def test_keys_in_json_subqueries_and_slices_take_slots() -> None:
+    unit = make_unit()
+    agents = [make_agent(unit=unit) for _ in range(3)]
+    User.objects.filter(pk=agents[1].user_id).update(shortcuts={"theme": "dark"})
+    dark = User.objects.alias(theme=KT("shortcuts__theme")).filter(theme=Slot("theme"))
+    read = Prepared(lambda: Agent.objects.filter(unit=Slot("unit"), user__in=dark).order_by("slug")[:1])
+    assert read(unit=unit.pk, theme="dark") == [agents[1]]
+    assert read(unit=unit.pk, theme="light") == []
+
+
+def test_threads_read_on_their_own_connections(real_db: str) -> None:
+    agents = [make_agent() for _ in range(4)]
+    read = agents_called([])
+    read.first(slug=agents[0].slug, first="")
+
+    def found(agent: Agent) -> Agent | None:
+        try:
+            return read.first(slug=agent.slug, first="")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(found, agents * 5)) == agents * 5
