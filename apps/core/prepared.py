@@ -49,7 +49,7 @@ class Prepared[M: Model]:
         ready = copy(compiler)
         ready.connection = connections[queryset.db]  # a connection belongs to its thread
         ready.as_sql = lambda *_args, **_named: (sql, bound)
-        return list(ModelIterable(cast(Any, _Ready(queryset, ready))))
+        return list(ModelIterable(cast("Any", _Ready(queryset, ready))))
 
     def first(self, **values: Any) -> M | None:
         """The first row, or None; ``build`` says in which order and how many at most."""

@@ -107,8 +107,9 @@ def authenticate_agent(text: str, *, version: str = "") -> AgentCredential:
         AgentCredential.objects.filter(AgentCredential.unused_for(COARSE), pk=found.pk).update(
             last_used_at=ClockTimestamp()
         )
-    found.agent.version = _acting_version(found, version)
-    return found
+    credential: AgentCredential = found
+    credential.agent.version = _acting_version(credential, version)
+    return credential
 
 
 def _acting_version(credential: AgentCredential, wanted: str) -> AgentVersion | None:
