@@ -10,6 +10,7 @@ from apps.access.rules import OpenHours, Policy
 from apps.core.errors import NotFoundError
 from apps.core.gate import NOWHERE, Scope, holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared
 from apps.core.rules import UserKind
 
 CONSOLE = "console"
@@ -201,9 +202,12 @@ def escalation_policies() -> dict[str, Policy]:
     return {slug: Policy(levels, repeat) for slug, levels, repeat in rows}
 
 
+_away = Prepared(lambda: Absence.objects.filter(Absence.now(), closed_at=None).select_related("user", "delegate"))
+
+
 def away_now() -> dict[User, User | None]:
     """Everybody who is away now, with their delegate. Few rows: one query along an index of what is not over."""
-    rows = Absence.objects.filter(Absence.now(), closed_at=None).select_related("user", "delegate")
+    rows = _away()
     return {row.user: row.delegate if row.delegate and row.delegate.is_active else None for row in rows}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, override
+from typing import TYPE_CHECKING, Any, override
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -14,6 +14,7 @@ from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Action, Agent
 from apps.core.formats import exponent_of
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
+from apps.core.prepared import Prepared, Slot
 from apps.core.rules import Risk
 from apps.oversight.rules import (
     DECIDED,
@@ -26,6 +27,9 @@ from apps.oversight.rules import (
     value_at,
     view_hash,
 )
+
+if TYPE_CHECKING:
+    from apps.oversight.models.attention import Delegation
 
 OPEN = (EscalationState.PENDING, EscalationState.HELD)
 BY_PEOPLE = (EscalationState.HELD, *sorted(DECIDED))
@@ -44,6 +48,7 @@ class Escalation(Stateful):
     MOVES = ESCALATION_MOVES
     UNIT = "unit"
     _groups: "list[EscalationGroup] | None" = None
+    _handed: "list[Delegation] | None" = None
 
     kind = models.CharField(max_length=10, choices=choices_of(Kind))
     state = models.CharField(max_length=20, choices=choices_of(EscalationState), default=EscalationState.PENDING)
@@ -180,7 +185,7 @@ class Escalation(Stateful):
         """The groups in their order, with queues and roles; read once. ``forget_groups`` after changing them."""
         if self._groups is None:
             is_here = "groups" in getattr(self, "_prefetched_objects_cache", {})
-            self._groups = list(self.groups.all() if is_here else self.groups.select_related("queue", "role"))
+            self._groups = list(self.groups.all()) if is_here else _groups_of(item=self.pk)
         return self._groups
 
     def forget_groups(self) -> None:
@@ -239,13 +244,24 @@ class Escalation(Stateful):
         """The votes that count, oldest first; from the prefetch where there is one."""
         if (found := getattr(self, "prefetched_votes", None)) is not None:
             return list(found)
-        return list(self.votes.filter(voided_at=None).select_related("voter").order_by("id"))
+        return _live_votes(item=self.pk)
+
+    def delegation_list(self) -> "list[Delegation]":
+        """The live hand-overs, oldest first; read once. ``forget_delegations`` after changing them."""
+        if self._handed is None:
+            found = getattr(self, "prefetched_handed", None)
+            rows = self.delegations.filter(ended_at=None).select_related("by", "to").order_by("id")
+            self._handed = list(rows if found is None else found)
+        return self._handed
+
+    def forget_delegations(self) -> None:
+        """Read them again when next asked."""
+        self._handed = None
+        vars(self).pop("prefetched_handed", None)
 
     def handed(self) -> "list[tuple[str, str]]":
-        """The live hand-overs as ``(from, to)`` usernames; from the prefetch where there is one."""
-        if (found := getattr(self, "prefetched_handed", None)) is None:
-            found = self.delegations.filter(ended_at=None).select_related("by", "to")
-        return [(row.by.username, row.to.username) for row in found]
+        """The live hand-overs as ``(from, to)`` usernames."""
+        return [(row.by.username, row.to.username) for row in self.delegation_list()]
 
     def separation(self) -> Separation:
         """Who may not decide this item, with the words it uses resolved to the people they mean now."""
@@ -376,3 +392,9 @@ class Comment(Record):
     def trail(self) -> UUID:
         """The trail of the item."""
         return self.escalation.trail
+
+
+_groups_of = Prepared(lambda: EscalationGroup.objects.select_related("queue", "role").filter(escalation=Slot("item")))
+_live_votes = Prepared(
+    lambda: Vote.objects.select_related("voter").filter(escalation=Slot("item"), voided_at=None).order_by("id")
+)

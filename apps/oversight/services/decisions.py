@@ -15,6 +15,7 @@ from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, HaltedError, NotAllowedError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared, Slot
 from apps.core.services import one_by_one, system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
@@ -39,14 +40,23 @@ class Decision:
     hold_s: int = 0
 
 
+_locked_action = Prepared(
+    lambda: (
+        Action.objects.select_for_update(of=("self",))
+        .select_related("agent__owner", "version", "principal", "on_behalf_of")
+        .filter(escalations=Slot("item"))
+    )
+)
+_locked_item = Prepared(lambda: Escalation.objects.select_for_update(of=("self",)).filter(pk=Slot("item")))
+_in_time = Prepared(lambda: Escalation.objects.filter(Escalation.unexpired(), pk=Slot("item")).only("pk"))
+
+
 def lock_item(escalation_id: UUID) -> Escalation:
     """The item, locked after its action: everybody who locks both takes the action first."""
-    action_id = Escalation.objects.values_list("action_id", flat=True).get(pk=escalation_id)
-    action = None
-    if action_id is not None:
-        rows = Action.objects.select_for_update(of=("self",)).select_related("agent", "version")
-        action = rows.get(pk=action_id)
-    item = Escalation.objects.select_for_update(of=("self",)).get(pk=escalation_id)
+    action = _locked_action.first(item=escalation_id)
+    item = _locked_item.first(item=escalation_id)
+    if item is None:
+        raise Escalation.DoesNotExist
     if action is not None:
         item.action, item.agent = action, action.agent
     return item
@@ -75,7 +85,7 @@ def refuse_ended(actor: User, item: Escalation) -> None:
 
 def refuse_late(item: Escalation) -> None:
     """Raise ConflictError for a pending item whose end is only not written down yet: expired, or its agent retired."""
-    if not Escalation.objects.filter(Escalation.unexpired(), pk=item.pk).exists():
+    if not _in_time(item=item.pk):
         raise ConflictError(_("It has expired; nothing will run."), code="expired")
     if item.kind == Kind.ACTION and item.agent and item.agent.state == AgentState.RETIRED:
         raise ConflictError(_("The agent is retired; nothing will run."), code="cancelled")

@@ -36,6 +36,7 @@ def delegate_escalation(actor: User, *, escalation_id: UUID, to: str, reason: st
     delegate = _delegate(actor, item, to, behind=standing.acts_for(item))
     take_back(actor, item)
     Delegation.objects.create(escalation=item, by=actor, to=delegate, reason=reason)
+    item.forget_delegations()
     _give(item, delegate)
     record(
         actor, item, "escalation.delegated", payload={"by": actor.username, "to": delegate.username, "reason": reason}
@@ -75,18 +76,19 @@ def _give(item: Escalation, person: User) -> None:
 
 def take_back(actor: User, item: Escalation) -> bool:
     """End what ``actor`` handed on; whether there was anything. Call with the item locked."""
-    found = item.delegations.filter(by=actor, ended_at=None).select_related("to").first()
+    found = next((row for row in item.delegation_list() if row.by_id == actor.pk), None)
     return found is not None and _end(actor, item, found, "escalation.taken_back")
 
 
 def hand_back(actor: User, item: Escalation) -> bool:
     """End what others handed to ``actor``; whether there was anything. Call with the item locked."""
-    rows = item.delegations.filter(to=actor, ended_at=None).select_related("to").order_by("id")
+    rows = [row for row in item.delegation_list() if row.to_id == actor.pk]
     return sum(_end(actor, item, row, "escalation.handed_back") for row in rows) > 0
 
 
 def _end(actor: User, item: Escalation, row: Delegation, name: str) -> bool:
     Delegation.objects.filter(pk=row.pk, ended_at=None).update(ended_at=ClockTimestamp())
+    item.forget_delegations()
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING, assigned_to=row.to).update(assigned_to=None)
     record(actor, item, name, payload={"by": row.by.username, "to": row.to.username})
     return True
@@ -141,6 +143,7 @@ def _move(actor: User, item: Escalation, queue: Queue, reason: str) -> None:
         raise InvalidError(errors={"queue": [_("It waits there already.")]})
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(assigned_to=None)
     item.delegations.filter(ended_at=None).update(ended_at=ClockTimestamp())
+    item.forget_delegations()
     item.refresh_from_db(fields=["version", "due_at", "claimed_by", "claimed_until", "assigned_to"])
     item.forget_groups()
 

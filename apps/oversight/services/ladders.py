@@ -125,6 +125,7 @@ def _move(item: Escalation, group: EscalationGroup, target: Target) -> Escalatio
     fresh = {"version": F("version") + 1, "claimed_by": None, "claimed_until": None, "assigned_to": None}
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(**fresh)
     item.delegations.filter(ended_at=None).update(ended_at=ClockTimestamp())
+    item.forget_delegations()
     now, hours = database_now(), open_hours_of(queue)
     due = due_after(now, hours, queue.sla_s)
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(
