@@ -12,7 +12,7 @@ from apps.core.errors import ConflictError
 from apps.core.models import User
 from apps.oversight.models import Escalation, Grant, SavedView
 from apps.oversight.rules import Fate, Trait, asking_rule, gathered
-from apps.oversight.selectors import condition_of, escalations_for, fates_for
+from apps.oversight.selectors import choices_for, condition_of, escalations_for, fates_for, inbox_for
 from apps.oversight.services import save_view
 from tests.factories.oversight import Payment, make_escalation, make_payment, nothing_happens, say
 
@@ -117,6 +117,62 @@ def test_filters_are_chips_that_take_themselves_away() -> None:
     assert 'href="/inbox/?view=team&amp;risk=medium"' in page
     assert f"Queue: {payment.queue.slug}" in page
     assert "Risk: Medium" in page
+
+
+def options(page: str, name: str) -> list[str]:
+    """What a select offers, as ``value: text``."""
+    [body] = re.findall(rf'<select name="{name}"[^>]*>(.*?)</select>', page, re.DOTALL)
+    return [f"{value}: {text}" for value, text in re.findall(r'<option value="([^"]*)"[^>]*>([^<]*)<', body)]
+
+
+def test_queue_agent_and_workflow_are_picked_from_what_waits_for_this_person() -> None:
+    payment, stranger = make_payment(), make_payment()
+    more(payment, 2)
+    step = make_escalation(queue=payment.queue, title="A step", workflow="expense-declaration", step="approve")
+    client = signed_in(payment.ada)
+    assert '<select name="queue"' not in client.get("/inbox/").content.decode()
+    page = client.get("/inbox/?pick=1&risk=medium").content.decode()
+    agent, queue = payment.item.agent, payment.queue
+    assert agent is not None
+    assert options(page, "queue") == [": Any queue", f"{queue.slug}: {queue.name} (4)"]
+    assert options(page, "agent") == [": Any agent", f"{agent.slug}: {agent.name} (3)"]
+    assert options(page, "workflow") == [": Any workflow", "expense-declaration: expense-declaration (1)"]
+    assert stranger.queue.slug not in page
+    picked = client.get("/inbox/?pick=1&workflow=expense-declaration").content.decode()
+    assert f'id="row-{step.pk}"' in picked
+    assert f'id="row-{payment.item.pk}"' not in picked
+    assert len(options(picked, "agent")) == 2  # what is picked does not narrow what is offered
+    assert "Workflow: expense-declaration" in picked
+
+
+def test_what_was_picked_stays_picked_where_nothing_offers_it_and_is_kept_in_a_view() -> None:
+    client = signed_in(make_payment().ada)
+    page = client.get("/inbox/?pick=1&queue=long-gone").content.decode()
+    assert '<option value="long-gone" selected>' in page
+    answer = client.post("/inbox/views/?pick=1&queue=long-gone", {"name": "Gone"})
+    assert answer["Location"] == "/inbox/?view=mine&queue=long-gone"
+
+
+def test_offering_costs_two_queries_whatever_the_number_and_offers_no_thousands(
+    monkeypatch: Any, django_assert_num_queries: Any
+) -> None:
+    payment = make_payment()
+    more(payment, 6)
+    steps = [f"flow-{number}" for number in range(4) for _ in range(number + 1)]
+    for flow in steps:
+        make_escalation(queue=payment.queue, title=flow, workflow=flow, step="approve")
+    rows = inbox_for(payment.ada)
+    rows.exists()  # who serves which queue is known
+    with django_assert_num_queries(2):
+        found = choices_for(payment.ada, rows)
+    assert found.is_whole
+    assert [(choice.slug, choice.n) for choice in found.workflow] == [(f"flow-{n}", n + 1) for n in range(4)]
+    monkeypatch.setattr("apps.oversight.selectors.choices.MAX_OFFERED", 2)
+    assert [choice.slug for choice in choices_for(payment.ada, rows).workflow] == ["flow-2", "flow-3"]
+    monkeypatch.setattr("apps.oversight.selectors.choices.WINDOW", 5)
+    assert not choices_for(payment.ada, rows).is_whole
+    page = signed_in(payment.ada).get("/inbox/?pick=1").content.decode()
+    assert f"{payment.queue.slug}: {payment.queue.name}" in options(page, "queue")  # no number that is not exact
 
 
 def test_a_view_is_kept_listed_changed_and_deleted() -> None:

@@ -1,7 +1,7 @@
 """What a person may type: filters of the inbox, a decision, edited parameters, an answer, a comment."""
 
 from apps.oversight.forms.decisions import REASONS, RETRY, CommentForm, DecisionForm
-from apps.oversight.forms.filters import FATES, InboxFilter, SavedViewForm
+from apps.oversight.forms.filters import FATES, PICKED, InboxFilter, SavedViewForm
 from apps.oversight.forms.moves import (
     SPANS,
     BulkForm,
@@ -15,6 +15,7 @@ from apps.oversight.forms.values import ValueForm, answer_form, parameters_form
 
 __all__ = [
     "FATES",
+    "PICKED",
     "REASONS",
     "RETRY",
     "SPANS",

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.rules import Risk
 from apps.oversight.rules import Fate, Kind
+from apps.oversight.selectors import Choices
 
 VIEWS = (
     ("mine", _("Mine")),
@@ -55,6 +56,10 @@ FATES = (
 )
 ALIKE = "like"
 GROUP = re.compile(r"like|[0-9a-f]{12}")
+PICKED = {"queue": _("Any queue"), "agent": _("Any agent"), "workflow": _("Any workflow")}
+"""The filters that are picked from what stands in the list, and what they say where nothing is picked."""
+SHAPE = frozenset({"view", "group", "pick"})
+"""What says how the list is shown, and does not narrow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,26 @@ class InboxFilter(forms.Form):
     queue = forms.SlugField(required=False, label=_("Queue"), widget=forms.HiddenInput)
     operation = forms.CharField(max_length=120, required=False, label=_("Operation"), widget=forms.HiddenInput)
     group = forms.RegexField(GROUP, required=False, label=_("Like items"), widget=forms.HiddenInput)
+    pick = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def offer(self, choices: Choices) -> None:
+        """Let the filters that only an address could name be picked from ``choices``; what is picked already stays."""
+        for name, nothing in PICKED.items():
+            offered = [
+                (choice.slug, f"{choice.name} ({choice.n})" if choices.is_whole else choice.name)
+                for choice in getattr(choices, name)
+            ]
+            chosen = self.wanted.get(name)
+            if chosen and chosen not in dict(offered):
+                offered.append((chosen, chosen))
+            self.fields[name].widget = forms.Select(
+                choices=[("", nothing), *offered], attrs={"data-submit-on-change": True}
+            )
+
+    @property
+    def picks(self) -> list[forms.BoundField]:
+        """The fields that ``offer`` fills."""
+        return [self[name] for name in PICKED]
 
     @property
     def wanted(self) -> dict[str, Any]:
@@ -100,7 +125,7 @@ class InboxFilter(forms.Form):
     @property
     def is_filtered(self) -> bool:
         """Whether anything but the view narrows the list."""
-        return bool(self.wanted.keys() - {"view", "group"}) or self.group_key != ""
+        return bool(self.wanted.keys() - SHAPE) or self.group_key != ""
 
     @property
     def folds(self) -> bool:
@@ -116,12 +141,12 @@ class InboxFilter(forms.Form):
     @property
     def query(self) -> str:
         """The filters as an address keeps them, in a fixed order: equal filters are equal texts."""
-        return urlencode({name: self.wanted[name] for name in self.fields if name in self.wanted})
+        return urlencode({name: self.wanted[name] for name in self.fields if name in self.wanted and name != "pick"})
 
     @property
     def chips(self) -> list[Chip]:
         """What narrows the list, in words; a group is named by the page that knows it."""
-        names = [name for name in self.fields if name in self.wanted and name not in {"view", "group"}]
+        names = [name for name in self.fields if name in self.wanted and name not in SHAPE]
         return [Chip(name, self.fields[name].label, self._said(name)) for name in names]
 
     def _said(self, name: str) -> Any:

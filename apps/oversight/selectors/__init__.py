@@ -1,5 +1,6 @@
 """What waits for whom, who may decide it, what a page or the API shows of it."""
 
+from apps.oversight.selectors.choices import Choices, choices_for
 from apps.oversight.selectors.details import (
     allowed_for,
     asked_digest_of_action,
@@ -55,6 +56,7 @@ from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, s
 
 __all__ = [
     "INBOX_ORDER",
+    "Choices",
     "Counts",
     "Piece",
     "Precedent",
@@ -66,6 +68,7 @@ __all__ = [
     "allowed_for",
     "asked_digest_of_action",
     "changed_since_judged",
+    "choices_for",
     "condition_of",
     "counts_for",
     "decided_for",

@@ -15,11 +15,12 @@ from apps.core.gate import require
 from apps.core.http import Request, is_prefetch, wants_fragment
 from apps.core.models import User
 from apps.core.pages import Page, page_of
-from apps.oversight.forms import FATES, InboxFilter, SavedViewForm
+from apps.oversight.forms import FATES, PICKED, InboxFilter, SavedViewForm
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
 from apps.oversight.selectors import (
     Counts,
+    choices_for,
     escalation_for,
     escalations_for,
     fates_for,
@@ -101,6 +102,8 @@ def list_context(request: Request, filters: InboxFilter, page: Page[Escalation])
     """What the list shows, and the state of the page that its links carry on."""
     is_past = filters.wanted["view"] == InboxView.DECIDED
     fates = fates_for(request.user, [row.pk for row in page.rows]) if is_past and page.rows else {}
+    if filters.wanted.get("pick"):
+        filters.offer(choices_for(request.user, rows_of(request.user, filters, without=PICKED)))
     for row in page.rows:
         row.why = why_of(row)  # type: ignore[attr-defined] # what the row's second line says
         row.fate = fates.get(row.pk)  # type: ignore[attr-defined] # what became of it

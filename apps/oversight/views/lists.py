@@ -1,5 +1,7 @@
 """The list that an address asks for."""
 
+from collections.abc import Collection
+
 from django.db.models import QuerySet
 
 from apps.core.models import User
@@ -11,9 +13,10 @@ from apps.oversight.selectors import condition_of, inbox_for, likes_for
 VIEW = "oversight.view_escalation"
 
 
-def rows_of(actor: User, filters: InboxFilter) -> QuerySet[Escalation]:
-    """The list that the filters ask for."""
-    wanted = {name: value for name, value in filters.wanted.items() if name not in {"group", "fate"}}
+def rows_of(actor: User, filters: InboxFilter, *, without: Collection[str] = ()) -> QuerySet[Escalation]:
+    """The list that the filters ask for, but for those named in ``without``."""
+    passed = {"group", "fate", "pick", *without}
+    wanted = {name: value for name, value in filters.wanted.items() if name not in passed}
     view = wanted.pop("view")
     rows = inbox_for(actor, view=view, **wanted)
     if view == InboxView.DECIDED and (fate := filters.wanted.get("fate")):
