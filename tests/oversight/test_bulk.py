@@ -12,9 +12,10 @@ from uuid_utils.compat import uuid7
 from apps.audit.models import Entry
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, Grant, Job, JobItem, Vote
-from apps.oversight.rules import Candidate, bulk_problem, outliers
+from apps.oversight.rules import Candidate, bulk_problem, limit_problem, outliers
 from apps.oversight.services import perform_due_items, start_bulk
 from apps.oversight.services.jobs import CLAIM
+from apps.policies.rules import USUAL_BULK, Bulk
 from tests.factories.access import make_holder, make_user
 from tests.factories.agents import make_key_for
 from tests.factories.oversight import escalate, make_escalation, make_payment, propose, say
@@ -122,6 +123,152 @@ def test_a_rule_that_wants_a_fresh_sign_in_wants_it_for_each():
         assert ask(payment.ada, items).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("bulk", "words"),
+    [
+        (False, "approved by itself"),
+        ({"items": 2}, "at most 2 of these"),
+        ({"total_minor": 749_999}, "at most 7,499.99 EUR"),
+    ],
+)
+def test_a_rule_says_how_many_and_up_to_which_sum(bulk, words):
+    payment, items = many(3, obligations={"bulk": bulk})
+    with nothing_but_a_note():
+        answer = ask(payment.ada, items)
+    assert answer.status_code == 422
+    [said] = answer.json()["errors"]["ids"]
+    assert words in said
+    assert not Job.objects.exists()
+
+
+def test_what_fits_a_rule_s_limits_is_approved_together():
+    payment, items = many(3, obligations={"bulk": {"items": 3, "total_minor": 750_000}})
+    assert ask(payment.ada, items).status_code == 202
+
+
+def test_what_stands_out_counts_towards_no_limit():
+    limits = {"bulk": {"items": 3, "total_minor": 760_000}}
+    payment, items = many(amounts=[250_000, 260_000, 250_000, 2_500_000], obligations=limits)
+    job = ask(payment.ada, items).json()
+    assert [row["state"] for row in job["results"]] == ["waiting", "waiting", "waiting", "excluded"]
+
+
+def test_a_rule_may_let_medium_risk_be_approved_together_and_a_silent_one_beside_it_keeps_to_low():
+    payment, items = many(2, obligations={"bulk": {"risk": "medium"}})
+    Escalation.objects.update(risk="medium")
+    assert ask(payment.ada, items).status_code == 202
+    Escalation.objects.update(risk="high")
+    with nothing_but_a_note():
+        assert "low or medium risk" in ask(payment.ada, items).json()["errors"]["ids"][0]
+    silent = {"slug": "silent", "when": "true", "effect": "require_approval"}
+    payment = make_payment(silent, obligations={"bulk": {"risk": "medium"}})
+    assert payment.item.verdict["obligations"]["bulk"] == {"risk": "low", "items": 50}
+
+
+def page_of(person, query, **typed):
+    client = Client()
+    client.force_login(person)
+    return client.post("/inbox/bulk/", typed) if typed else client.get(f"/inbox/bulk/?{query}")
+
+
+def test_all_that_match_are_listed_with_their_total_and_fixed_when_confirmed():
+    payment, items = many(3)
+    other = make_escalation(queue=payment.queue, risk="high", title="A step")
+    page = page_of(payment.ada, f"all=1&verdict=approve&view=team&agent={payment.agent.slug}").content.decode()
+    assert "Approve 3 items · 7,500.00 EUR" in page
+    assert all(f'name="ids" value="{item.pk}"' in page for item in items)
+    assert str(other.pk) not in page
+    assert "More match" not in page
+    late = escalate(
+        propose(payment.agent, payment.operation, {"amount_minor": 250_000, "currency": "EUR", "iban": "DE9"}),
+        payment.operation,
+    )
+    ids = [str(item.pk) for item in items]
+    answer = page_of(payment.ada, "", verdict="approve", ids=ids, **{f"v-{key}": 1 for key in ids})
+    work()
+    assert answer.status_code == 302
+    assert states(items) == ["approved"] * 3
+    assert states([late]) == ["pending"]
+
+
+def test_all_that_match_are_what_the_person_may_decide_and_no_more_than_a_job_takes(monkeypatch):
+    payment, items = many(3)
+    question = make_escalation(queue=payment.queue, kind="question", title="Which?")
+    say(payment.ada, make_escalation(queue=payment.queue, title="Voted", quorum=2))
+    page = page_of(payment.ada, "all=1&verdict=reject&view=team").content.decode()
+    assert "Reject 3 items" in page
+    assert str(question.pk) not in page
+    assert "Nothing here can be told that" in page_of(payment.ada, "all=1&verdict=approve&view=decided").content.decode()
+    viewer = make_holder("oversight.view_escalation", unit=payment.unit)
+    assert str(items[0].pk) not in page_of(viewer, "all=1&verdict=reject&view=team").content.decode()
+    monkeypatch.setattr("apps.oversight.selectors.jobs.MAX_BULK", 2)
+    page = page_of(payment.ada, "all=1&verdict=snooze&view=team").content.decode()
+    assert "These 2 are the most urgent ones" in page
+
+
+def test_of_all_that_match_as_many_are_approved_as_their_rules_let_be():
+    payment, items = many(3, obligations={"bulk": {"items": 2}})
+    page = page_of(payment.ada, "all=1&verdict=approve&view=mine").content.decode()
+    assert "Approve 2 items" in page
+    assert "These 2 are the most urgent ones" in page
+    assert "approved by itself" not in page
+
+
+def test_listing_all_costs_the_same_whatever_the_number(django_assert_max_num_queries):
+    payment, _items = many(2)
+    page_of(payment.ada, "all=1&verdict=approve")
+    more = [
+        escalate(
+            propose(payment.agent, payment.operation, {"amount_minor": 250_000, "currency": "EUR", "iban": "DE1"}),
+            payment.operation,
+        )
+        for _ in range(12)
+    ]
+    client = Client()
+    client.force_login(payment.ada)
+    with django_assert_max_num_queries(32):
+        page = client.get("/inbox/bulk/?all=1&verdict=approve").content.decode()
+    assert all(str(item.pk) in page for item in more)
+
+
+def test_what_failed_is_put_before_the_person_again_with_the_same_words():
+    payment, items = many(3)
+    job = ask(
+        payment.ada, items, "reject", reason="The supplier is closed.", versions={str(items[0].pk): 7}
+    ).json()["id"]
+    say(payment.ben, items[1])
+    work()
+    client = Client()
+    client.force_login(payment.ada)
+    assert "Try the other one again" in client.get(f"/jobs/{job}/").content.decode()
+    page = client.get(f"/inbox/bulk/?job={job}").content.decode()
+    assert "Reject 1 item" in page
+    assert str(items[0].pk) in page
+    assert str(items[1].pk) not in page  # decided meanwhile
+    assert "The supplier is closed." in page
+    client.force_login(payment.ben)
+    assert client.get(f"/inbox/bulk/?job={job}").status_code == 404
+
+
+def test_one_s_own_jobs_are_listed_with_what_became_of_them():
+    payment, items = many(3)
+    job = ask(payment.ada, items, versions={str(items[0].pk): 7}).json()["id"]
+    running = ask(payment.ben, items[:1], "reject", reason="No.").json()["id"]
+    JobItem.objects.filter(job=running).update(not_before=items[0].due_at)
+    work()
+    [row] = caller(payment.ada).get("/api/v1/jobs/").json()["results"]
+    assert (row["id"], row["state"], row["total"], row["done"], row["failed"]) == (job, "done", 3, 3, 1)
+    client = Client()
+    client.force_login(payment.ada)
+    page = client.get("/jobs/").content.decode()
+    assert f"/jobs/{job}/" in page
+    assert running not in page
+    client.force_login(payment.ben)
+    assert "0 of 1" in client.get("/jobs/").content.decode()
+    client.force_login(make_holder("oversight.view_escalation"))
+    assert "Nothing was decided together yet" in client.get("/jobs/").content.decode()
+
+
 def test_anything_may_be_rejected_together_with_one_reason():
     payment = make_payment(risk="critical", quorum=2)
     step = make_escalation(queue=payment.queue, risk="high")
@@ -146,7 +293,7 @@ def test_many_are_put_aside():
         ({"ids": []}, "ids"),
         ({"ids": "all"}, "ids"),
         ({"ids": ["x"]}, "ids.0"),
-        ({"ids": [str(uuid4()) for _ in range(51)]}, "ids"),
+        ({"ids": [str(uuid4()) for _ in range(201)]}, "ids"),
         ({"ids": [str(uuid4())]}, "ids"),
         ({"verdict": "answer"}, "verdict"),
         ({"verdict": "reject"}, "reason"),
@@ -226,7 +373,7 @@ def test_a_worker_that_dies_after_claiming_holds_up_nothing_and_loses_nothing():
     assert states(items) == ["approved"] * 3
 
 
-def test_two_hundred_go_in_four_jobs():
+def test_two_hundred_go_in_one_job():
     payment, items = many(50)
     for _ in range(3):
         items += [
@@ -236,8 +383,7 @@ def test_two_hundred_go_in_four_jobs():
             )
             for _ in range(50)
         ]
-    for at in range(0, 200, 50):
-        start_bulk(payment.ada, verdict="reject", ids=[item.pk for item in items[at : at + 50]], reason="Closed.")
+    start_bulk(payment.ada, verdict="reject", ids=[item.pk for item in items], reason="Closed.")
     work()
     assert set(states(items)) == {"rejected"}
 
@@ -253,6 +399,7 @@ CANDIDATES = st.lists(
         step_up=st.booleans(),
         amount_minor=st.none() | st.integers(-(10**9), 10**9),
         currency=st.sampled_from(["EUR", "USD"]),
+        bulk=st.sampled_from([USUAL_BULK, Bulk(Risk.MEDIUM, 3, 10**9), Bulk(items=0)]),
     ),
     max_size=8,
     unique_by=lambda found: found.item,
@@ -260,10 +407,13 @@ CANDIDATES = st.lists(
 
 
 @given(CANDIDATES)
-def test_only_what_is_alike_and_of_low_risk_goes_together(found):
-    if bulk_problem(found) is None:
+def test_only_what_is_alike_and_what_every_rule_lets_through_goes_together(found):
+    if bulk_problem(found) is None and limit_problem(found) is None:
         assert len({(one.what, one.rules, one.currency) for one in found}) <= 1
-        assert all(one.risk == Risk.LOW and not one.step_up for one in found)
+        assert all(one.risk in {Risk.LOW, one.bulk.risk} and not one.step_up for one in found)
+        assert all(len(found) <= one.bulk.items for one in found)
+        total = sum(abs(one.amount_minor or 0) for one in found)
+        assert all(one.bulk.total_minor is None or total <= one.bulk.total_minor for one in found)
 
 
 @given(CANDIDATES)

@@ -219,9 +219,9 @@ def test_nonsense_among_the_ticks_is_an_empty_page_and_too_many_are_refused() ->
         "?verdict=%2e&ids=%2e",
         f"?ids={make_payment().item.pk}&verdict=reject",
     ):
-        assert "Nothing is selected" in client.get(f"/inbox/bulk/{query}").content.decode()
-    ids = "&".join(f"ids={number:032x}" for number in range(60))
-    assert "At most 50" in client.get(f"/inbox/bulk/?verdict=approve&{ids}").content.decode()
+        assert "Nothing here can be told that" in client.get(f"/inbox/bulk/{query}").content.decode()
+    ids = "&".join(f"ids={number:032x}" for number in range(201))
+    assert "At most 200" in client.get(f"/inbox/bulk/?verdict=approve&{ids}").content.decode()
     assert client.post("/inbox/bulk/", {"verdict": "eat", "ids": [str(payment.item.pk)]}).status_code == 422
 
 

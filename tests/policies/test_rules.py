@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.expressions import ContextError, FunctionCall
+from apps.core.rules import Risk
 from apps.policies.rules import (
+    USUAL_BULK,
     AgentFacts,
+    Bulk,
     Clause,
     Comparison,
     Effect,
@@ -294,6 +297,10 @@ OBLIGATIONS = st.builds(
     compensable=st.booleans(),
     redact=WORDS,
     notify=WORDS,
+    bulk=st.none()
+    | st.builds(
+        Bulk, st.sampled_from([Risk.LOW, Risk.MEDIUM]), st.integers(0, 200), st.none() | st.integers(0, 10_000)
+    ),
 )
 
 
@@ -314,6 +321,8 @@ def documents(draw: st.DrawFn, effects: Sequence[str] = tuple(Effect)) -> dict[s
     )
     if effect == "require_approval" and draw(st.booleans()):
         obligations["quorum"] = draw(st.integers(1, 3))
+    if effect == "require_approval" and draw(st.booleans()):
+        obligations["bulk"] = draw(st.sampled_from([False, {"risk": "medium"}, {"items": 9, "total_minor": 5}]))
     document = {
         "effect": str(effect),
         "when": draw(
@@ -445,6 +454,31 @@ class TestStricter:
         assert not is_stricter(mild, verdict(rule(effect="require_approval", obligations={"quorum": 2})))
 
 
+def asking(obligations: dict[str, Any]) -> dict[str, Any]:
+    return rule(effect="require_approval", obligations=obligations)
+
+
+class TestTogether:
+    def test_what_several_rules_let_be_approved_at_once_is_what_each_lets(self) -> None:
+        wide, narrow = {"risk": "medium", "items": 120, "total_minor": 900}, {"risk": "medium", "items": 7}
+        found = verdict(asking({"bulk": wide}), asking({"bulk": narrow})).obligations
+        assert found.bulk == Bulk(Risk.MEDIUM, 7, 900)
+        assert verdict(asking({"bulk": wide}), asking({"bulk": False})).obligations.bulk == Bulk(items=0, total_minor=900)
+        assert verdict(asking({"bulk": wide}), rule()).obligations.bulk == Bulk(Risk.MEDIUM, 120, 900)
+
+    def test_a_rule_that_says_nothing_holds_on_to_the_usual(self) -> None:
+        assert verdict(asking({"bulk": {"risk": "medium", "items": 120}}), asking({})).obligations.bulk == USUAL_BULK
+        assert verdict(asking({})).obligations.bulk is None
+
+    def test_less_at_once_is_stricter_and_saying_the_usual_is_not(self) -> None:
+        silent, usual = verdict(asking({})), verdict(asking({"bulk": {"risk": "low", "items": 50}}))
+        assert not is_stricter(usual, silent)
+        assert not is_stricter(silent, usual)
+        assert not is_stricter(verdict(asking({"bulk": {"risk": "medium"}})), silent)
+        assert is_stricter(silent, verdict(asking({"bulk": {"risk": "medium"}})))
+        assert is_stricter(verdict(asking({"bulk": False})), silent)
+
+
 class TestDocuments:
     @pytest.mark.parametrize(
         ("document", "field"),
@@ -484,6 +518,18 @@ class TestDocuments:
             (rule(obligations={"limit": {"amount_minor": -1}}), "rules.0.obligations.limit"),
             (rule(obligations={"limit": {"amount_minor": 1.5}}), "rules.0.obligations.limit"),
             (rule(obligations={"redact": [""]}), "rules.0.obligations.redact"),
+            (rule(obligations={"bulk": {"items": 5}}), "rules.0.obligations.bulk"),
+            (asking({"bulk": True}), "rules.0.obligations.bulk"),
+            (asking({"bulk": {}}), "rules.0.obligations.bulk"),
+            (asking({"bulk": 5}), "rules.0.obligations.bulk"),
+            (asking({"bulk": {"n": 5}}), "rules.0.obligations.bulk.n"),
+            (asking({"bulk": {"risk": "high"}}), "rules.0.obligations.bulk.risk"),
+            (asking({"bulk": {"risk": ["low"]}}), "rules.0.obligations.bulk.risk"),
+            (asking({"bulk": {"items": 0}}), "rules.0.obligations.bulk.items"),
+            (asking({"bulk": {"items": True}}), "rules.0.obligations.bulk.items"),
+            (asking({"bulk": {"items": 201}}), "rules.0.obligations.bulk.items"),
+            (asking({"bulk": {"total_minor": 1.5}}), "rules.0.obligations.bulk.total_minor"),
+            (asking({"bulk": {"total_minor": None}}), "rules.0.obligations.bulk.total_minor"),
             (rule(effect="require_approval", obligations={"quorum": 0}), "rules.0.obligations.quorum"),
             (rule(effect="require_approval", obligations={"quorum": True}), "rules.0.obligations.quorum"),
             (rule(effect="require_approval", obligations={"quorum": "2"}), "rules.0.obligations.quorum"),

@@ -3,18 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import JsonObject, StrictSerializer, Text
+from apps.core.api import JsonObject, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.api.people import PersonView
 from apps.oversight.rules import MAX_BULK, MAX_REASON, BulkVerdict, JobItemState, JobState
-from apps.oversight.selectors.jobs import job_for, job_json
+from apps.oversight.selectors.jobs import job_for, job_json, jobs_for
 from apps.oversight.services import start_bulk
 
 
@@ -69,12 +69,32 @@ class JobSerializer(serializers.Serializer[Any]):
     results = JobResultSerializer(many=True)
 
 
+class JobRowSerializer(serializers.Serializer[Any]):
+    """A job in a list."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField([state.value for state in JobState])
+    verdict = serializers.ChoiceField([verdict.value for verdict in BulkVerdict])
+    total = serializers.IntegerField()
+    done = serializers.IntegerField()
+    failed = serializers.IntegerField(help_text="How many were not decided, those left out among them.")
+    created_at = serializers.DateTimeField()
+    done_at = serializers.DateTimeField(allow_null=True)
+
+
+class JobPage(serializers.Serializer[Any]):
+    """A page of jobs."""
+
+    results = JobRowSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
 class Bulk(PersonView):
     """``/escalations/bulk/``."""
 
     @extend_schema(operation_id="decide_many", request=BulkBody, responses={202: JobSerializer, **PROBLEMS})
     def post(self, request: Request) -> Response:
-        """Approve like items of low risk, reject or put aside any; each is decided by itself, in your name."""
+        """Approve like items, as far as their rules let them be together; reject or put aside any. Each in your name."""
         said = self.body(BulkBody)
         if len(set(said["ids"])) != len(said["ids"]):
             raise InvalidError(errors={"ids": ["Name each item once."]})
@@ -85,6 +105,20 @@ class Bulk(PersonView):
         response = self.once(answer)
         response["Location"] = f"/api/v1/jobs/{response.data['id']}/"
         return response
+
+
+class Jobs(PersonView):
+    """``/jobs/``."""
+
+    @extend_schema(
+        operation_id="list_jobs",
+        responses={200: JobPage, **PROBLEMS},
+        parameters=[OpenApiParameter(name, str) for name in ("cursor", "limit")],
+    )
+    def get(self, request: Request) -> Response:
+        """The jobs that you asked for, newest first."""
+        known_params(request)
+        return page_of(request, jobs_for(self.actor), lambda job: dict(JobRowSerializer(job).data), order=("-id",))
 
 
 class JobDetail(PersonView):

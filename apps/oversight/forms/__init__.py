@@ -10,6 +10,7 @@ from apps.oversight.forms.moves import (
     ExtendForm,
     ReassignForm,
     SnoozeForm,
+    uuid_of,
 )
 from apps.oversight.forms.values import ValueForm, answer_form, parameters_form
 
@@ -32,4 +33,5 @@ __all__ = [
     "ValueForm",
     "answer_form",
     "parameters_form",
+    "uuid_of",
 ]

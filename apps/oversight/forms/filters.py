@@ -141,7 +141,12 @@ class InboxFilter(forms.Form):
     @property
     def query(self) -> str:
         """The filters as an address keeps them, in a fixed order: equal filters are equal texts."""
-        return urlencode({name: self.wanted[name] for name in self.fields if name in self.wanted and name != "pick"})
+        return urlencode({name: self.narrowing[name] for name in self.fields if name in self.narrowing})
+
+    @property
+    def narrowing(self) -> dict[str, Any]:
+        """What of the address says which items are meant."""
+        return {name: value for name, value in self.wanted.items() if name != "pick"}
 
     @property
     def chips(self) -> list[Chip]:

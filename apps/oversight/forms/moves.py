@@ -87,7 +87,7 @@ class BulkForm(forms.Form):
     def ids(self) -> list[UUID]:
         """The items that were ticked, each once; what is no id is not one."""
         texts = cast("MultiValueDict[str, str]", self.data).getlist("ids")
-        return list(dict.fromkeys(found for text in texts if (found := _uuid(text))))
+        return list(dict.fromkeys(found for text in texts if (found := uuid_of(text))))
 
     @property
     def versions(self) -> dict[UUID, int]:
@@ -96,8 +96,9 @@ class BulkForm(forms.Form):
         return {found: int(text) for found, text in texts.items() if VERSION.fullmatch(text)}
 
 
-def _uuid(text: str) -> UUID | None:
+def uuid_of(text: str | None) -> UUID | None:
+    """The id that was typed; None where it is none."""
     try:
-        return UUID(text)
+        return UUID(text or "")
     except ValueError:
         return None

@@ -13,7 +13,6 @@ from apps.oversight.rules.bindings import (
     view_hash,
 )
 from apps.oversight.rules.bulk import (
-    BULK_RISKS,
     JOB_MOVES,
     MAX_BULK,
     BulkVerdict,
@@ -21,7 +20,9 @@ from apps.oversight.rules.bulk import (
     JobItemState,
     JobState,
     bulk_problem,
+    limit_problem,
     outliers,
+    together,
 )
 from apps.oversight.rules.eligibility import (
     EXCLUDE_WORDS,
@@ -85,7 +86,6 @@ from apps.oversight.rules.states import (
 
 __all__ = [
     "ASSUMED_S",
-    "BULK_RISKS",
     "CLAIM_S",
     "COUNT_CAP",
     "CRITICAL_QUORUM",
@@ -146,6 +146,7 @@ __all__ = [
     "is_restated",
     "is_retry",
     "is_sampled",
+    "limit_problem",
     "outliers",
     "patch_between",
     "percentile",
@@ -156,6 +157,7 @@ __all__ = [
     "seated",
     "snooze_problem",
     "tally",
+    "together",
     "value_at",
     "view_hash",
     "warning_of",

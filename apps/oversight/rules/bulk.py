@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 from statistics import median
 from uuid import UUID
 
-from apps.core.rules import Moves, Risk
+from apps.core.rules import Moves, Risk, highest_risk
+from apps.policies.rules import MAX_TOGETHER, USUAL_BULK, Bulk
 
-MAX_BULK = 50
-BULK_RISKS = frozenset({Risk.LOW})
-"""The tiers that many may be approved of at once; rejecting has no limit."""
+MAX_BULK = MAX_TOGETHER
+"""The items of one job. How many of them may be approved at once is for their rules to say."""
 OUTLIER_FACTOR = 3
 """An amount this many times the median of all, or more, is looked at alone."""
 FEWEST_COMPARED = 3
@@ -45,7 +47,10 @@ JOB_MOVES: Moves = {JobState.RUNNING: frozenset({JobState.DONE}), JobState.DONE:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What of an item says whether it may be approved together with others. ``rules``: who asks, with versions."""
+    """What of an item says whether it may be approved together with others.
+
+    ``rules``: who asks, with versions. ``bulk``: what they let be approved at once.
+    """
 
     item: UUID
     what: str
@@ -54,6 +59,12 @@ class Candidate:
     step_up: bool = False
     amount_minor: int | None = None
     currency: str = ""
+    bulk: Bulk = USUAL_BULK
+
+
+def together(candidates: Iterable[Candidate]) -> Bulk:
+    """What all the rules of these let be approved at once."""
+    return reduce(or_, {candidate.bulk for candidate in candidates} or {USUAL_BULK})
 
 
 def bulk_problem(candidates: Sequence[Candidate]) -> str | None:
@@ -65,9 +76,19 @@ def bulk_problem(candidates: Sequence[Candidate]) -> str | None:
     ):
         if len(values) > 1:
             return name
-    if any(candidate.risk not in BULK_RISKS for candidate in candidates):
+    tier = together(candidates).risk
+    if any(highest_risk(candidate.risk, tier) != tier for candidate in candidates):
         return "risk"
     return "step_up" if any(candidate.step_up for candidate in candidates) else None
+
+
+def limit_problem(candidates: Sequence[Candidate]) -> str | None:
+    """Which limit of their rules these are beyond: ``one_by_one``, ``items``, ``total``; else None."""
+    bulk = together(candidates)
+    if len(candidates) > bulk.items:
+        return "items" if bulk.items else "one_by_one"
+    total = sum(abs(candidate.amount_minor or 0) for candidate in candidates)
+    return "total" if bulk.total_minor is not None and total > bulk.total_minor else None
 
 
 def outliers(candidates: Iterable[Candidate]) -> frozenset[UUID]:

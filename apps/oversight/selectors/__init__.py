@@ -45,7 +45,7 @@ from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.fates import condition_of, fates_for
 from apps.oversight.selectors.groups import likes_for
 from apps.oversight.selectors.handing import next_level_of, next_rung, other_queues_for, rungs_of, successor_for
-from apps.oversight.selectors.jobs import job_for, left_out_for, results_for
+from apps.oversight.selectors.jobs import failed_for, job_for, jobs_for, left_out_for, matching_for, results_for
 from apps.oversight.selectors.judged import changed_since_judged
 from apps.oversight.selectors.pace import pace_for
 from apps.oversight.selectors.precedent import Precedent, precedent_for
@@ -77,6 +77,7 @@ __all__ = [
     "escalation_for",
     "escalations_for",
     "evidence_for",
+    "failed_for",
     "fallen_approval_of",
     "fates_for",
     "filtered",
@@ -86,9 +87,11 @@ __all__ = [
     "is_reachable_for",
     "items_of_action",
     "job_for",
+    "jobs_for",
     "left_out_for",
     "likes_for",
     "masked",
+    "matching_for",
     "menu_counts_for",
     "next_level_of",
     "next_rung",

@@ -4,22 +4,32 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext_lazy
 
+from apps.connectors.rules import money_text
 from apps.core.errors import NotFoundError
 from apps.core.models import User
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, Job, JobItem
 from apps.oversight.rules import (
+    MAX_BULK,
     VERDICTS,
+    BulkVerdict,
     Candidate,
     EscalationState,
     JobItemState,
     Kind,
     VoteVerdict,
     bulk_problem,
+    limit_problem,
     outliers,
+    together,
 )
+from apps.oversight.selectors.details import why_not_for
+from apps.oversight.selectors.eligibility import standing_for
+from apps.oversight.selectors.escalations import INBOX_ORDER, escalations_for
+from apps.policies.rules import USUAL_BULK, bulk_of
 
 BULK_PROBLEMS = {
     "operation": gettext_lazy("They do not ask for the same. Approve one kind at a time."),
@@ -27,9 +37,16 @@ BULK_PROBLEMS = {
         "Different rules, or versions of one, ask for a person. Approve those of one rule at a time."
     ),
     "currency": gettext_lazy("Their currencies differ, so their amounts cannot be compared."),
-    "risk": gettext_lazy("Only items of low risk are approved together."),
+    "risk": gettext_lazy("Their rules let only items of %(tier)s risk be approved together."),
     "step_up": gettext_lazy("A rule wants you to sign in again for each of these."),
     "kind": gettext_lazy("A question is answered, not approved."),
+    "one_by_one": gettext_lazy("A rule wants each of these approved by itself."),
+    "items": gettext_lazy("A rule lets at most %(most)s of these be approved at once."),
+    "total": gettext_lazy("A rule lets at most %(total)s be approved at once."),
+}
+TIERS = {
+    Risk.LOW: gettext_lazy("low"),
+    Risk.MEDIUM: gettext_lazy("low or medium"),
 }
 
 
@@ -40,16 +57,57 @@ def job_for(actor: User, job_id: UUID) -> Job:
     raise NotFoundError
 
 
+def jobs_for(actor: User) -> QuerySet[Job]:
+    """One's own jobs, newest first, with ``total``, ``done`` and ``failed``: how many items, how many are behind it."""
+    failed = Q(items__state__in=[JobItemState.FAILED, JobItemState.EXCLUDED])
+    return (
+        Job.objects.filter(person=actor)
+        .annotate(
+            total=Count("items"),
+            done=Count("items", ~Q(items__state=JobItemState.WAITING)),
+            failed=Count("items", failed),
+        )
+        .order_by("-id")
+    )
+
+
 def results_for(actor: User, job: Job) -> list[JobItem]:
     """One line per item, in the order in which they were named."""
     assert job.person_id == actor.pk
     return list(job.items.select_related("escalation__action").order_by("position"))
 
 
+def matching_for(actor: User, rows: QuerySet[Escalation], verdict: str) -> tuple[list[Escalation], bool]:
+    """What of ``rows`` (a list that ``actor`` got of a selector) they can tell ``verdict``; whether there may be more.
+
+    The most urgent ones, as many as one job takes; of what is to be approved, as many as the rules let be at once.
+    """
+    found = list(rows.order_by(*INBOX_ORDER)[: MAX_BULK + 1])
+    standing = standing_for(actor)
+    able = [
+        item
+        for item in found[:MAX_BULK]
+        if verdict == BulkVerdict.SNOOZE
+        or (verdict in VERDICTS[Kind(item.kind)] and why_not_for(actor, item, standing) is None)
+    ]
+    taken = able[: together(map(candidate_of, able)).items or None] if verdict == BulkVerdict.APPROVE else able
+    return taken, len(found) > MAX_BULK or len(taken) < len(able)
+
+
+def failed_for(actor: User, job: Job) -> list[Escalation]:
+    """The items of ``actor``'s own job that were not decided and still wait, in its order."""
+    assert job.person_id == actor.pk
+    rows = job.items.filter(state=JobItemState.FAILED, escalation__state=EscalationState.PENDING)
+    order = list(rows.order_by("position").values_list("escalation", flat=True))
+    found = {item.pk: item for item in escalations_for(actor).filter(pk__in=order)}
+    return [found[key] for key in order if key in found]
+
+
 def candidate_of(item: Escalation) -> Candidate:
     """What of an item says with which others it goes."""
     asking = [rule for rule in item.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
     action = item.action
+    demands = item.verdict.get("obligations") or {}
     return Candidate(
         item=item.pk,
         what=action.operation if action else f"{item.workflow}/{item.step}",
@@ -58,6 +116,7 @@ def candidate_of(item: Escalation) -> Candidate:
         step_up=item.step_up,
         amount_minor=action.amount_minor if action else None,
         currency=action.currency if action else "",
+        bulk=bulk_of(demands.get("bulk")) or USUAL_BULK,
     )
 
 
@@ -68,10 +127,20 @@ def left_out_for(actor: User, items: Sequence[Escalation]) -> tuple[str, frozens
     """
     assert actor.is_active
     waiting = [candidate_of(item) for item in items if item.state == EscalationState.PENDING]
-    problem = bulk_problem(waiting)
+    standing_out = outliers(waiting)
+    problem = bulk_problem(waiting) or limit_problem([found for found in waiting if found.item not in standing_out])
     if any(VoteVerdict.APPROVE not in VERDICTS[Kind(item.kind)] for item in items):
         problem = "kind"
-    return str(BULK_PROBLEMS[problem]) if problem else "", outliers(waiting)
+    return _words(problem, waiting) if problem else "", standing_out
+
+
+def _words(problem: str, candidates: Sequence[Candidate]) -> str:
+    bulk = together(candidates)
+    return str(BULK_PROBLEMS[problem]) % {
+        "tier": TIERS[bulk.risk],
+        "most": bulk.items,
+        "total": "" if bulk.total_minor is None else money_text(bulk.total_minor, candidates[0].currency),
+    }
 
 
 def job_json(actor: User, job: Job) -> dict[str, Any]:

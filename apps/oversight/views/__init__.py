@@ -3,7 +3,7 @@
 from apps.oversight.views import focus
 from apps.oversight.views.decisions import ACTS, act, comment, decide
 from apps.oversight.views.inbox import inbox, item
-from apps.oversight.views.jobs import bulk, job
+from apps.oversight.views.jobs import bulk, job, jobs
 from apps.oversight.views.moves import MOVES, move
 from apps.oversight.views.on_file import on_file
 from apps.oversight.views.preferences import forget_view, keep_view
@@ -23,6 +23,7 @@ __all__ = [
     "inbox",
     "item",
     "job",
+    "jobs",
     "keep_view",
     "move",
     "on_file",

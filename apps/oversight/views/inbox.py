@@ -15,7 +15,7 @@ from apps.core.gate import require
 from apps.core.http import Request, is_prefetch, wants_fragment
 from apps.core.models import User
 from apps.core.pages import Page, page_of
-from apps.oversight.forms import FATES, PICKED, InboxFilter, SavedViewForm
+from apps.oversight.forms import FATES, PICKED, InboxFilter, SavedViewForm, uuid_of
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
 from apps.oversight.selectors import (
@@ -95,7 +95,7 @@ def _fragment(request: Request, filters: InboxFilter) -> HttpResponse:
     context = list_context(request, filters, _page(request, filters))
     if request.htmx.target == "more":
         return _vary(render(request, "oversight/_rows.html", context))
-    return _vary(render(request, "oversight/_list.html", {**context, "selected": _uuid(request.GET.get("selected"))}))
+    return _vary(render(request, "oversight/_list.html", {**context, "selected": uuid_of(request.GET.get("selected"))}))
 
 
 def list_context(request: Request, filters: InboxFilter, page: Page[Escalation]) -> dict[str, Any]:
@@ -155,9 +155,9 @@ def _order(filters: InboxFilter) -> tuple[str, ...]:
 
 def _changes(request: Request, filters: InboxFilter) -> dict[str, Any]:
     """What is new behind the rows on the screen, and which of them ended meanwhile. Nothing on the screen moves."""
-    shown = [key for key in map(_uuid, request.GET.getlist("shown")[:MAX_SHOWN]) if key]
+    shown = [key for key in map(uuid_of, request.GET.getlist("shown")[:MAX_SHOWN]) if key]
     arrived = _arrived(request, filters, shown)
-    selected = _uuid(request.GET.get("selected"))
+    selected = uuid_of(request.GET.get("selected"))
     seen = [*shown, *([selected] if selected else [])]
     ended = list(escalations_for(request.user).filter(pk__in=seen).exclude(state=EscalationState.PENDING))
     for row in ended:
@@ -184,13 +184,6 @@ def _arrived(request: Request, filters: InboxFilter, shown: list[UUID]) -> list[
         return []
     rows = rows_of(request.user, filters).filter(created_at__gt=since - LATE_COMMIT).exclude(pk__in=shown)
     return list(rows.values_list("risk", flat=True)[:MAX_ARRIVED])
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None
 
 
 def _vary(response: HttpResponse) -> HttpResponse:

@@ -1,10 +1,11 @@
 """One decision for many: the page that lists what would be decided, and the page that says what became of each."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
@@ -13,32 +14,57 @@ from apps.core.errors import InvalidError
 from apps.core.formats import money
 from apps.core.gate import require, require_human
 from apps.core.http import Request, wants_fragment
+from apps.core.pages import page_of
 from apps.oversight import services
-from apps.oversight.forms import REASONS, BulkForm
-from apps.oversight.models import Escalation
-from apps.oversight.rules import MAX_BULK, BulkVerdict, JobItemState, JobState
-from apps.oversight.selectors import escalations_for, job_for, left_out_for, results_for
+from apps.oversight.forms import REASONS, BulkForm, InboxFilter, uuid_of
+from apps.oversight.models import Escalation, Job
+from apps.oversight.rules import MAX_BULK, BulkVerdict, EscalationState, InboxView, JobItemState, JobState
+from apps.oversight.selectors import (
+    escalations_for,
+    failed_for,
+    job_for,
+    jobs_for,
+    left_out_for,
+    matching_for,
+    results_for,
+)
 from apps.oversight.views.decisions import UNFIT
 from apps.oversight.views.detail import query_of
+from apps.oversight.views.lists import VIEW, rows_of
 
-VIEW = "oversight.view_escalation"
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is put before the person. ``goes_on``: more would fit, and wait for another time."""
+
+    items: list[Escalation]
+    goes_on: bool = False
 
 
 @require_http_methods(["GET", "POST"])
 def bulk(request: Request) -> HttpResponse:
-    """GET lists the ticked items with their amounts and the total; POST starts the job. A GET decides nothing."""
+    """GET lists the items with their amounts and the total; POST starts the job. A GET decides nothing.
+
+    GET: the ticked items (``ids``), all that match the filters (``all``), or what an earlier job left (``job``). What
+    the page lists is what POST names, item by item: what arrives meanwhile is not among it.
+    """
     require(request.user, VIEW)
     require_human(request.user)
-    form = BulkForm(request.POST if request.method == "POST" else request.GET)
-    is_valid = form.is_valid()
     if request.method == "GET":
-        return _confirm(request, form)
-    if not is_valid:
-        return _confirm(request, form, status=UNFIT)
+        form, chosen = _asked(request)
+        return _confirm(request, form, chosen)
+    form = BulkForm(request.POST)
+    if form.is_valid() and (job := _start(request, form)):
+        return redirect("oversight:job", job_id=job.pk)
+    return _confirm(request, form, _named(request, form), status=UNFIT)
+
+
+def _start(request: Request, form: BulkForm) -> Job | None:
+    """The job; None where it does not start, with what is wrong beside its field."""
     said = form.cleaned_data
     span = said["for_s"] if said["verdict"] == BulkVerdict.SNOOZE else None
     try:
-        job = services.start_bulk(
+        return services.start_bulk(
             request.user,
             verdict=said["verdict"],
             ids=form.ids,
@@ -51,19 +77,40 @@ def bulk(request: Request) -> HttpResponse:
         for path, texts in error.errors.items():
             for text in texts:
                 form.add_error(path if path in form.fields else None, text)
-        return _confirm(request, form, status=UNFIT)
-    return redirect("oversight:job", job_id=job.pk)
+        return None
 
 
-def _confirm(request: Request, form: BulkForm, *, status: int = 200) -> HttpResponse:
-    verdict = form.data.get("verdict", "")
-    items = _chosen(request, form)
+def _asked(request: Request) -> tuple[BulkForm, Chosen]:
+    form = BulkForm(request.GET)
+    if key := uuid_of(request.GET.get("job")):
+        job = job_for(request.user, key)
+        said = QueryDict(mutable=True)
+        said.update({"verdict": job.verdict, "reason": job.reason, "reason_code": job.reason_code})
+        return BulkForm(said), Chosen(failed_for(request.user, job))
+    if not request.GET.get("all"):
+        return form, _named(request, form)
+    filters = InboxFilter(request.GET)
+    if filters.wanted["view"] == InboxView.DECIDED:
+        return form, Chosen([])
+    rows = rows_of(request.user, filters)
+    return form, Chosen(*matching_for(request.user, rows, request.GET.get("verdict", "")))
+
+
+def _named(request: Request, form: BulkForm) -> Chosen:
+    wanted = form.ids[:MAX_BULK]
+    found = {item.pk: item for item in escalations_for(request.user).filter(pk__in=wanted)}
+    return Chosen([found[pk] for pk in wanted if pk in found])
+
+
+def _confirm(request: Request, form: BulkForm, chosen: Chosen, *, status: int = 200) -> HttpResponse:
+    verdict, items = form.data.get("verdict", ""), chosen.items
     problem, left_out = left_out_for(request.user, items) if verdict == BulkVerdict.APPROVE else ("", frozenset())
     counted = [item for item in items if item.pk not in left_out]
     context: dict[str, Any] = {
         "form": form,
         "verdict": verdict if verdict in list(BulkVerdict) else "",
         "items": items,
+        "goes_on": chosen.goes_on,
         "left_out": left_out,
         "problem": problem,
         "n": len(counted),
@@ -77,12 +124,6 @@ def _confirm(request: Request, form: BulkForm, *, status: int = 200) -> HttpResp
     return render(request, "oversight/bulk.html", context, status=status)
 
 
-def _chosen(request: Request, form: BulkForm) -> list[Escalation]:
-    wanted = form.ids[:MAX_BULK]
-    found = {item.pk: item for item in escalations_for(request.user).filter(pk__in=wanted)}
-    return [found[pk] for pk in wanted if pk in found]
-
-
 def _total(items: list[Escalation]) -> str:
     """The sum as people read it, where all amounts are in one currency."""
     amounts = [(item.action.amount_minor, item.action.currency) for item in items if item.action]
@@ -93,15 +134,24 @@ def _total(items: list[Escalation]) -> str:
 
 
 @require_GET
+def jobs(request: Request) -> HttpResponse:
+    """One's own jobs, newest first."""
+    require(request.user, VIEW)
+    return render(request, "oversight/jobs.html", {"page": page_of(request, jobs_for(request.user), order=("-id",))})
+
+
+@require_GET
 def job(request: Request, job_id: UUID) -> HttpResponse:
     """What became of each item; asks again every two seconds until all are done."""
     found = job_for(request.user, job_id)
     rows = results_for(request.user, found)
+    again = [row for row in rows if row.state == JobItemState.FAILED and row.escalation.state == EscalationState.PENDING]
     context = {
         "job": found,
         "rows": rows,
         "done": sum(row.state != JobItemState.WAITING for row in rows),
         "failed": [row for row in rows if row.state in {JobItemState.FAILED, JobItemState.EXCLUDED}],
+        "again": len(again),
         "is_running": found.state == JobState.RUNNING,
     }
     template = "oversight/_job.html" if wants_fragment(request) else "oversight/job.html"

@@ -13,7 +13,17 @@ from apps.policies.rules.documents import (
     read_rules,
 )
 from apps.policies.rules.facts import WORLD, AgentFacts, Facts, HistoryScope, Past, RunFacts, past_of
-from apps.policies.rules.obligations import DocumentError, Exclusion, Obligations, Quorum, merge
+from apps.policies.rules.obligations import (
+    MAX_TOGETHER,
+    USUAL_BULK,
+    Bulk,
+    DocumentError,
+    Exclusion,
+    Obligations,
+    Quorum,
+    bulk_of,
+    merge,
+)
 from apps.policies.rules.verdicts import (
     Group,
     Judged,
@@ -29,9 +39,12 @@ from apps.policies.rules.verdicts import (
 )
 
 __all__ = [
+    "MAX_TOGETHER",
     "POLICY_MOVES",
+    "USUAL_BULK",
     "WORLD",
     "AgentFacts",
+    "Bulk",
     "Clause",
     "Comparison",
     "Condition",
@@ -60,6 +73,7 @@ __all__ = [
     "Scope",
     "Some",
     "Verdict",
+    "bulk_of",
     "check_rules",
     "compile_rule",
     "condition_of",

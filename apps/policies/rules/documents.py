@@ -137,6 +137,8 @@ def read_rule(raw: object) -> Rule:
     obligations, quorums = read_obligations(raw["obligations"]) if "obligations" in raw else (NONE, ())
     if quorums and effect is not Effect.REQUIRE_APPROVAL:
         raise DocumentError("obligations.quorum", "Only a rule that requires approval has a quorum.")
+    if obligations.bulk and effect is not Effect.REQUIRE_APPROVAL:
+        raise DocumentError("obligations.bulk", "Only a rule that requires approval says what is approved together.")
     return Rule(
         slug=_slug(raw.get("slug")),
         when=_text(raw, "when", required=True),

@@ -1,8 +1,8 @@
 """What a matched rule demands besides its effect, and how demands of several rules become one.
 
 Every demand merges by a lattice, so that the order of rules never matters and a further rule never loosens:
-limits and expiry take the smaller; quorum, hold, sample and step-up the larger; exclusions, redactions and notices the
-union.
+limits, expiry and what may be approved together take the smaller; quorum, hold, sample and step-up the larger;
+exclusions, redactions and notices the union.
 """
 
 import re
@@ -12,10 +12,15 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any
 
+from apps.core.rules import Risk
+
 _DURATION = re.compile(r"^([1-9]\d{0,6})([smhdw])$")
 _SHARE = re.compile(r"^(\d{1,3}(?:\.\d{1,2})?)%$")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 MAX_QUORUM = 20
+MAX_TOGETHER = 200
+TOGETHER_RISKS = (Risk.LOW, Risk.MEDIUM)
+"""The tiers that may be approved together: higher ones ask each approver to repeat a value, item by item."""
 TEN_THOUSAND = 10_000
 MAX_SECONDS = 366 * 86_400
 
@@ -47,6 +52,39 @@ class Quorum:
 
 
 @dataclass(frozen=True, slots=True)
+class Bulk:
+    """What one person may approve at once: items up to a tier, how many (0: none), and up to which sum.
+
+    The defaults are what holds where a rule says nothing.
+    """
+
+    risk: Risk = Risk.LOW
+    items: int = 50
+    total_minor: int | None = None
+
+    def __or__(self, other: "Bulk") -> "Bulk":
+        """What both let through."""
+        return Bulk(
+            risk=min(self.risk, other.risk, key=TOGETHER_RISKS.index),
+            items=min(self.items, other.items),
+            total_minor=_least(self.total_minor, other.total_minor),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """For the API."""
+        total = {} if self.total_minor is None else {"total_minor": self.total_minor}
+        return {"risk": self.risk.value, "items": self.items, **total}
+
+
+USUAL_BULK = Bulk()
+
+
+def bulk_of(stored: dict[str, Any] | None) -> Bulk | None:
+    """What ``as_json`` wrote down; None where a rule said nothing."""
+    return Bulk(Risk(stored["risk"]), stored["items"], stored.get("total_minor")) if stored else None
+
+
+@dataclass(frozen=True, slots=True)
 class Obligations:
     """Demands, of one rule or merged. None and empty mean: nothing demanded."""
 
@@ -60,6 +98,7 @@ class Obligations:
     compensable: bool = False
     redact: frozenset[str] = frozenset()
     notify: frozenset[str] = frozenset()
+    bulk: Bulk | None = None
 
     def __or__(self, other: "Obligations") -> "Obligations":
         """The demands of both."""
@@ -74,13 +113,14 @@ class Obligations:
             compensable=self.compensable or other.compensable,
             redact=self.redact | other.redact,
             notify=self.notify | other.notify,
+            bulk=self.bulk | other.bulk if self.bulk and other.bulk else self.bulk or other.bulk,
         )
 
     def as_json(self) -> dict[str, Any]:
         """What is demanded, by name; nothing where nothing is (a limit of 0 is something)."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
-            name: sorted(value) if isinstance(value, frozenset) else value
+            name: sorted(value) if isinstance(value, frozenset) else value.as_json() if name == "bulk" else value
             for name, value in found.items()
             if value is not None and value is not False and value != frozenset()
         }
@@ -107,6 +147,7 @@ def obligations_of(stored: dict[str, Any]) -> Obligations:
         compensable=stored.get("compensable", False),
         redact=frozenset(stored.get("redact", ())),
         notify=frozenset(stored.get("notify", ())),
+        bulk=bulk_of(stored.get("bulk")),
     )
 
 
@@ -203,6 +244,24 @@ def _limit(field: str, raw: object) -> int:
     return amount
 
 
+def _bulk(field: str, raw: object) -> Bulk:
+    if raw is False:
+        return Bulk(items=0)
+    if not isinstance(raw, dict) or not raw:
+        raise DocumentError(field, "false is wanted, or {risk, items, total_minor}.")
+    if unknown := sorted(set(map(str, raw)) - {"risk", "items", "total_minor"}):
+        raise DocumentError(f"{field}.{unknown[0]}", "Unknown key.")
+    risk, items = raw.get("risk", USUAL_BULK.risk), raw.get("items", USUAL_BULK.items)
+    if risk not in TOGETHER_RISKS:
+        raise DocumentError(f"{field}.risk", "low or medium is wanted: higher tiers are approved one by one.")
+    if isinstance(items, bool) or not isinstance(items, int) or not 1 <= items <= MAX_TOGETHER:
+        raise DocumentError(f"{field}.items", f"A number from 1 to {MAX_TOGETHER} is wanted.")
+    total = raw.get("total_minor")
+    if "total_minor" in raw and (isinstance(total, bool) or not isinstance(total, int) or total < 0):
+        raise DocumentError(f"{field}.total_minor", "A whole number of minor units is wanted.")
+    return Bulk(Risk(risk), items, total)
+
+
 _READERS: dict[str, tuple[str, Any]] = {
     "exclude": ("exclude", _exclusions),
     "expires_in": ("expires_in_s", seconds_of),
@@ -214,5 +273,6 @@ _READERS: dict[str, tuple[str, Any]] = {
     "notify": ("notify", _texts),
     "dry_run_first": ("dry_run_first", _flag),
     "compensable": ("compensable", _flag),
+    "bulk": ("bulk", _bulk),
 }
 """An obligation's name in a document, where it is kept, and how it is read."""

@@ -10,7 +10,7 @@ from apps.core.rules import Risk, highest_risk
 from apps.policies.rules.clauses import Clause, clauses_of, condition_of
 from apps.policies.rules.documents import STRICTNESS, Effect, Rule
 from apps.policies.rules.facts import WORLD, Facts, covers
-from apps.policies.rules.obligations import NONE, Obligations, merge, obligations_of
+from apps.policies.rules.obligations import NONE, USUAL_BULK, Obligations, merge, obligations_of
 
 MAX_ERROR = 200
 
@@ -212,7 +212,7 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
     activation = facts.activation() if scoped else None
     judged = [(rule, *_outcome(rule, activation)) for rule in scoped if activation is not None]
     matched = [(rule, error) for rule, outcome, error in judged if _matches(rule, outcome)]
-    obligations = merge(rule.rule.obligations for rule, _ in matched)
+    obligations = _merged([rule.rule for rule, _ in matched])
     effect, reason = _effect([rule for rule, _ in matched], obligations, facts)
     kept = facts.as_json()
     return Verdict(
@@ -233,15 +233,29 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
     )
 
 
+def _merged(rules: Sequence[Rule]) -> Obligations:
+    """The demands of all. Where one rule says what is approved together, a silent one holds on to the usual."""
+    found = merge(rule.obligations for rule in rules)
+    asking = [rule.obligations.bulk for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL]
+    return found | Obligations(bulk=USUAL_BULK) if found.bulk and None in asking else found
+
+
 def is_stricter(after: Verdict, before: Verdict) -> bool:
     """Whether ``after`` demands anything that ``before`` did not: what was approved under one may not run under it."""
     if after.effect is not before.effect:
         return STRICTNESS[after.effect] > STRICTNESS[before.effect]
-    if (before.obligations | replace(after.obligations, sample=None)) != before.obligations:
+    old, new = _spelt_out(before), replace(_spelt_out(after), sample=None)
+    if (old | new) != old:
         return True
     if highest_risk(after.risk, before.risk) != highest_risk(before.risk):
         return True
     return not all(any(_suffices(old, new) for old in before.groups) for new in after.groups)
+
+
+def _spelt_out(verdict: Verdict) -> Obligations:
+    """With what holds where rules ask and none says what is approved together: saying the usual is no news."""
+    asks = any(rule.effect is Effect.REQUIRE_APPROVAL for rule in verdict.rules)
+    return replace(verdict.obligations, bulk=verdict.obligations.bulk or (USUAL_BULK if asks else None))
 
 
 def _suffices(old: Group, new: Group) -> bool:

@@ -6,7 +6,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.core.formats import duration, money, number
+from apps.core.rules import Risk
 from apps.policies.rules import (
+    Bulk,
     Clause,
     Comparison,
     Condition,
@@ -173,11 +175,23 @@ def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = ()) -> list[s
         words.append(_("%s %% of them looked at afterwards") % f"{demands.sample / 100:g}")
     if demands.limit_minor is not None:
         words.append(_("at most %s") % money(demands.limit_minor))
+    if demands.bulk is not None:
+        words.append(_together(demands.bulk))
     if demands.redact:
         words.append(_("hides %s (kept on record only)") % ", ".join(sorted(demands.redact)))
     if demands.notify:
         words.append(_("tells %s (kept on record only)") % ", ".join(sorted(demands.notify)))
     return words + _flags(demands)
+
+
+def _together(bulk: Bulk) -> str:
+    if not bulk.items:
+        return _("approved one by one")
+    tier = {Risk.LOW: _("low"), Risk.MEDIUM: _("medium")}[bulk.risk]
+    words = _("up to %(n)s approved together, at most of %(tier)s risk") % {"n": number(bulk.items), "tier": tier}
+    if bulk.total_minor is not None:
+        words = _("%(words)s and %(sum)s in all") % {"words": words, "sum": money(bulk.total_minor)}
+    return words
 
 
 def _flags(demands: Obligations) -> list[str]:
