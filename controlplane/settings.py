@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from apps.agents.rules import ActionState, AgentState, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
 from apps.notifications.rules import CHOICES, Channel, Timing
-from apps.oversight.rules import BulkVerdict, EscalationState, Kind, VoteVerdict
+from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
 from apps.policies.rules import PolicyState
 from apps.workflows.rules.states import RunState
 from controlplane import embedded
@@ -297,6 +297,7 @@ SPECTACULAR_SETTINGS = {
         "BulkVerdictEnum": [verdict.value for verdict in BulkVerdict],
         "EscalationStateEnum": [state.value for state in EscalationState],
         "EscalationKindEnum": [kind.value for kind in Kind],
+        "JobStateEnum": [state.value for state in JobState],
         "PolicyStateEnum": [state.value for state in PolicyState],
         "VoteVerdictEnum": [verdict.value for verdict in VoteVerdict],
         "RunStateEnum": [state.value for state in RunState],

@@ -198,7 +198,9 @@ def test_all_that_match_are_what_the_person_may_decide_and_no_more_than_a_job_ta
     page = page_of(payment.ada, "all=1&verdict=reject&view=team").content.decode()
     assert "Reject 3 items" in page
     assert str(question.pk) not in page
-    assert "Nothing here can be told that" in page_of(payment.ada, "all=1&verdict=approve&view=decided").content.decode()
+    assert (
+        "Nothing here can be told that" in page_of(payment.ada, "all=1&verdict=approve&view=decided").content.decode()
+    )
     viewer = make_holder("oversight.view_escalation", unit=payment.unit)
     assert str(items[0].pk) not in page_of(viewer, "all=1&verdict=reject&view=team").content.decode()
     monkeypatch.setattr("apps.oversight.selectors.jobs.MAX_BULK", 2)
@@ -207,7 +209,7 @@ def test_all_that_match_are_what_the_person_may_decide_and_no_more_than_a_job_ta
 
 
 def test_of_all_that_match_as_many_are_approved_as_their_rules_let_be():
-    payment, items = many(3, obligations={"bulk": {"items": 2}})
+    payment, _items = many(3, obligations={"bulk": {"items": 2}})
     page = page_of(payment.ada, "all=1&verdict=approve&view=mine").content.decode()
     assert "Approve 2 items" in page
     assert "These 2 are the most urgent ones" in page
@@ -233,9 +235,9 @@ def test_listing_all_costs_the_same_whatever_the_number(django_assert_max_num_qu
 
 def test_what_failed_is_put_before_the_person_again_with_the_same_words():
     payment, items = many(3)
-    job = ask(
-        payment.ada, items, "reject", reason="The supplier is closed.", versions={str(items[0].pk): 7}
-    ).json()["id"]
+    job = ask(payment.ada, items, "reject", reason="The supplier is closed.", versions={str(items[0].pk): 7}).json()[
+        "id"
+    ]
     say(payment.ben, items[1])
     work()
     client = Client()

@@ -463,7 +463,9 @@ class TestTogether:
         wide, narrow = {"risk": "medium", "items": 120, "total_minor": 900}, {"risk": "medium", "items": 7}
         found = verdict(asking({"bulk": wide}), asking({"bulk": narrow})).obligations
         assert found.bulk == Bulk(Risk.MEDIUM, 7, 900)
-        assert verdict(asking({"bulk": wide}), asking({"bulk": False})).obligations.bulk == Bulk(items=0, total_minor=900)
+        assert verdict(asking({"bulk": wide}), asking({"bulk": False})).obligations.bulk == Bulk(
+            items=0, total_minor=900
+        )
         assert verdict(asking({"bulk": wide}), rule()).obligations.bulk == Bulk(Risk.MEDIUM, 120, 900)
 
     def test_a_rule_that_says_nothing_holds_on_to_the_usual(self) -> None:

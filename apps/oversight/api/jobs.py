@@ -56,19 +56,6 @@ class JobResultSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(allow_null=True)
 
 
-class JobSerializer(serializers.Serializer[Any]):
-    """A job and its results."""
-
-    id = serializers.UUIDField()
-    state = serializers.ChoiceField([state.value for state in JobState])
-    verdict = serializers.ChoiceField([verdict.value for verdict in BulkVerdict])
-    total = serializers.IntegerField()
-    done = serializers.IntegerField()
-    created_at = serializers.DateTimeField()
-    done_at = serializers.DateTimeField(allow_null=True)
-    results = JobResultSerializer(many=True)
-
-
 class JobRowSerializer(serializers.Serializer[Any]):
     """A job in a list."""
 
@@ -80,6 +67,12 @@ class JobRowSerializer(serializers.Serializer[Any]):
     failed = serializers.IntegerField(help_text="How many were not decided, those left out among them.")
     created_at = serializers.DateTimeField()
     done_at = serializers.DateTimeField(allow_null=True)
+
+
+class JobSerializer(JobRowSerializer):
+    """A job and its results."""
+
+    results = JobResultSerializer(many=True)
 
 
 class JobPage(serializers.Serializer[Any]):
@@ -94,7 +87,7 @@ class Bulk(PersonView):
 
     @extend_schema(operation_id="decide_many", request=BulkBody, responses={202: JobSerializer, **PROBLEMS})
     def post(self, request: Request) -> Response:
-        """Approve like items, as far as their rules let them be together; reject or put aside any. Each in your name."""
+        """Approve like items as far as their rules let them be together, reject or put aside any; each in your name."""
         said = self.body(BulkBody)
         if len(set(said["ids"])) != len(said["ids"]):
             raise InvalidError(errors={"ids": ["Name each item once."]})

@@ -87,8 +87,8 @@ def matching_for(actor: User, rows: QuerySet[Escalation], verdict: str) -> tuple
     able = [
         item
         for item in found[:MAX_BULK]
-        if verdict == BulkVerdict.SNOOZE
-        or (verdict in VERDICTS[Kind(item.kind)] and why_not_for(actor, item, standing) is None)
+        if why_not_for(actor, item, standing) is None
+        and (verdict == BulkVerdict.SNOOZE or verdict in VERDICTS[Kind(item.kind)])
     ]
     taken = able[: together(map(candidate_of, able)).items or None] if verdict == BulkVerdict.APPROVE else able
     return taken, len(found) > MAX_BULK or len(taken) < len(able)
@@ -152,6 +152,7 @@ def job_json(actor: User, job: Job) -> dict[str, Any]:
         "verdict": job.verdict,
         "total": len(rows),
         "done": sum(row.state != JobItemState.WAITING for row in rows),
+        "failed": sum(row.state in {JobItemState.FAILED, JobItemState.EXCLUDED} for row in rows),
         "created_at": job.created_at,
         "done_at": job.done_at,
         "results": [_result(row) for row in rows],

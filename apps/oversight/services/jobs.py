@@ -20,7 +20,7 @@ from apps.oversight.rules import (
     JobItemState,
     JobState,
 )
-from apps.oversight.selectors import escalations_for, left_out_for
+from apps.oversight.selectors import WHY_NOT, escalations_for, left_out_for
 from apps.oversight.services.timing import snooze_escalation
 from apps.oversight.services.votes import REASON_CODE_MAX, cast_vote
 
@@ -38,10 +38,11 @@ def start_bulk(
     versions: Mapping[UUID, int] | None = None,
     until: datetime | None = None,
 ) -> Job:
-    """Tell at most fifty items the same. What follows is done by a worker, item by item, in the actor's name.
+    """Tell many items the same. What follows is done by a worker, item by item, in the actor's name.
 
-    Approving: one operation, one version of the rules, one currency, low risk; amounts that stand out are left out and
-    named. ``versions``: what the person saw; without it what stands now. ``until``: for snoozing. Raises InvalidError.
+    Approving: one operation, one version of the rules, one currency, as many and as grave as these rules let be at
+    once; amounts that stand out are left out and named. ``versions``: what the person saw; without it what stands now.
+    ``until``: for snoozing. Raises InvalidError.
     """
     require_human(actor)
     items = _items(actor, ids)
@@ -171,13 +172,12 @@ def _tell(person: User, row: JobItem) -> str:
 
 
 def _words(error: DomainError) -> str:
+    """What the person is told; the stable words are in ``code``."""
+    if isinstance(winner := error.members.get("winner"), dict):
+        return f"{winner.get('name')}: {winner.get('verdict')}"[:MESSAGE_MAX]
     texts = [text for found in error.errors.values() for text in found] if error.errors else []
-    winner = error.members.get("winner")
-    why = error.members.get("why")
-    said = " ".join(texts) or str(error.message)
-    if isinstance(winner, dict):
-        said = f"{winner.get('name')}: {winner.get('verdict')}"
-    return (f"{said} ({why})" if why else said)[:MESSAGE_MAX]
+    why = WHY_NOT.get(str(error.members.get("why")))
+    return str(why or " ".join(texts) or error.message)[:MESSAGE_MAX]
 
 
 def _finish_if_done(actor: User, job_id: UUID) -> None:

@@ -23,9 +23,9 @@ from apps.oversight import services
 from apps.oversight.forms import CommentForm, DecisionForm, InboxFilter, ValueForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView, VoteVerdict
-from apps.oversight.selectors import allowed_for, escalation_for, menu_counts_for, winner_for
+from apps.oversight.selectors import WHY_NOT, allowed_for, escalation_for, menu_counts_for, winner_for
 from apps.oversight.selectors.sheets import sheet_for
-from apps.oversight.views.detail import WHY_NOT, detail_context, query_of, schema_of, why_of
+from apps.oversight.views.detail import detail_context, query_of, schema_of, why_of
 from apps.oversight.views.focus import focus_context, in_focus, next_url
 from apps.oversight.views.inbox import item_page
 from apps.oversight.views.lists import rows_of

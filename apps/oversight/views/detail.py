@@ -2,32 +2,24 @@
 
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
-
 from apps.core.formats import number
 from apps.core.gate import scope_for
 from apps.core.http import Request
 from apps.oversight.forms import REASONS, RETRY, SPANS, CommentForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, is_grave
-from apps.oversight.selectors import eligible_for, next_level_of, other_queues_for, standing_for, successor_for
+from apps.oversight.selectors import (
+    WHY_NOT,
+    eligible_for,
+    next_level_of,
+    other_queues_for,
+    standing_for,
+    successor_for,
+)
 from apps.oversight.selectors.sheets import Sheet, sheet_for
 
 MOVE_PANELS = {"snooze", "more"}
 PANELS = MOVE_PANELS | {"approve", "reject", "request_changes", "edit", "answer"}
-WHY_NOT = {
-    "not_human": _("Only people decide."),
-    "inactive": _("Your account is not active."),
-    "no_permission": _("You may see this and not decide it: your roles in this unit do not include deciding."),
-    "not_in_queue": _("It waits for people of another queue."),
-    "requester": _("You asked for this yourself, or somebody asked for you. Somebody else decides."),
-    "agent_owner": _("You own this agent, and the rule wants somebody else to decide."),
-    "run_starter": _("You started this run, and the rule wants somebody else to decide."),
-    "policy_author": _("You wrote the rule that asks, and it wants somebody else to decide."),
-    "editor": _("You edited this and the edit needs a stricter look, so somebody else decides."),
-    "step_up": _("Confirm first that it is you."),
-    "excluded": _("You are excluded from deciding this item."),
-}
 
 
 def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from apps.core.pages import page_of
 from apps.oversight import services
 from apps.oversight.forms import REASONS, BulkForm, InboxFilter, uuid_of
 from apps.oversight.models import Escalation, Job
-from apps.oversight.rules import MAX_BULK, BulkVerdict, EscalationState, InboxView, JobItemState, JobState
+from apps.oversight.rules import MAX_BULK, BulkVerdict, InboxView, JobItemState, JobState
 from apps.oversight.selectors import (
     escalations_for,
     failed_for,
@@ -145,13 +145,12 @@ def job(request: Request, job_id: UUID) -> HttpResponse:
     """What became of each item; asks again every two seconds until all are done."""
     found = job_for(request.user, job_id)
     rows = results_for(request.user, found)
-    again = [row for row in rows if row.state == JobItemState.FAILED and row.escalation.state == EscalationState.PENDING]
     context = {
         "job": found,
         "rows": rows,
         "done": sum(row.state != JobItemState.WAITING for row in rows),
         "failed": [row for row in rows if row.state in {JobItemState.FAILED, JobItemState.EXCLUDED}],
-        "again": len(again),
+        "again": sum(row.may_be_tried_again for row in rows),
         "is_running": found.state == JobState.RUNNING,
     }
     template = "oversight/_job.html" if wants_fragment(request) else "oversight/job.html"

@@ -1,0 +1,18 @@
+"""What people are told of why they may not decide."""
+
+from django.utils.translation import gettext_lazy as _
+
+WHY_NOT = {
+    "not_human": _("Only people decide."),
+    "inactive": _("Your account is not active."),
+    "no_permission": _("You may see this and not decide it: your roles in this unit do not include deciding."),
+    "not_in_queue": _("It waits for people of another queue."),
+    "requester": _("You asked for this yourself, or somebody asked for you. Somebody else decides."),
+    "agent_owner": _("You own this agent, and the rule wants somebody else to decide."),
+    "run_starter": _("You started this run, and the rule wants somebody else to decide."),
+    "policy_author": _("You wrote the rule that asks, and it wants somebody else to decide."),
+    "editor": _("You edited this and the edit needs a stricter look, so somebody else decides."),
+    "step_up": _("Confirm first that it is you."),
+    "excluded": _("You are excluded from deciding this item."),
+}
+"""A sentence for each word of ``why_not_eligible`` and of what decisions refuse besides."""
