@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('oversight', '0051_clocks_and_ladders'),
+        ('oversight', '0052_find_what_was_edited_and_rejected'),
     ]
 
     operations = [
