@@ -38,6 +38,8 @@ BY_PEOPLE = (EscalationState.HELD, *sorted(DECIDED))
 class Escalation(Stateful):
     """One thing that waits for people. Steps and runs are named by plain values: they live on a higher floor.
 
+    ``run_unit``: where its run was started, if that may be another unit than ``unit``: a halt there covers it too.
+
     ``version`` grows when what is to be decided changes, not with votes, comments and claims. Once decided the row
     never changes again: PostgreSQL itself refuses (migration 0002).
 
@@ -63,6 +65,7 @@ class Escalation(Stateful):
     item = models.IntegerField(null=True)
     task_id = models.UUIDField(null=True)
     run_starter = models.CharField(max_length=150, blank=True)
+    run_unit = models.ForeignKey(BusinessUnit, models.PROTECT, null=True, related_name="+")
 
     title = models.CharField(max_length=300)
     consequence = models.TextField(blank=True)

@@ -102,7 +102,7 @@ def require_item_running(item: Escalation) -> None:
     agent, action = item.agent, item.action
     version = action.version if action else agent.version if agent else None
     require_running(
-        units=[item.unit_id],
+        units={item.unit_id, item.run_unit_id or item.unit_id},
         workflow=item.workflow,
         agent=agent.slug if agent else "",
         version=f"{agent.slug}@{version.number}" if agent and version else "",

@@ -60,6 +60,7 @@ class About(TypedDict, total=False):
     item: int | None
     task_id: UUID | None
     run_starter: str
+    run_unit_id: UUID | None
     consequence: str
     subject: dict[str, Any]
     schema: dict[str, Any] | None
@@ -159,6 +160,7 @@ COPIED = (
     "item",
     "task_id",
     "run_starter",
+    "run_unit_id",
     "consequence",
     "options",
     "verdict",
@@ -280,6 +282,7 @@ def open_action_escalation(
     verdict: Verdict,
     risk: str,
     run_starter: str = "",
+    run_unit_id: UUID | None = None,
     supersedes: Action | None = None,
 ) -> Escalation:
     """Put an action before the people whom its verdict names. ``supersedes``: the action that this one replaces."""
@@ -304,6 +307,7 @@ def open_action_escalation(
         item=action.item,
         task_id=action.task_id,
         run_starter=run_starter,
+        run_unit_id=run_unit_id,
         exclude=[str(word) for word in demands.exclude],
         step_up=demands.step_up,
         hold_s=demands.hold_s or 0,
@@ -343,7 +347,9 @@ HAPPENED, DID_NOT_HAPPEN = "succeeded", "failed"
 
 
 @transaction.atomic
-def open_unknown_escalation(actor: User, *, action: Action, effect_error: dict[str, Any]) -> Escalation | None:
+def open_unknown_escalation(
+    actor: User, *, action: Action, effect_error: dict[str, Any], run_unit_id: UUID | None = None
+) -> Escalation | None:
     """Ask people what became of an action whose effect is unknown: ``succeeded`` or ``failed``.
 
     In the queue that decided the action, else in the nearest queue of its unit; None where nobody can be asked.
@@ -365,6 +371,7 @@ def open_unknown_escalation(actor: User, *, action: Action, effect_error: dict[s
         risk=action.agent.risk if action.agent else Risk.MEDIUM,
         workflow=action.workflow,
         run_id=action.run_id,
+        run_unit_id=run_unit_id,
         step=action.step,
         round=action.round,
         item=action.item,

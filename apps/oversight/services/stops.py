@@ -174,7 +174,8 @@ def _within(halt: Halt) -> Q:
     if halt.scope == HaltScope.EVERYTHING:
         return Q()
     if halt.scope == HaltScope.UNIT:
-        return Q(unit__in=units_below(halt.target))
+        below = units_below(halt.target)
+        return Q(unit__in=below) | Q(run_unit__in=below)
     if halt.scope == HaltScope.VERSION:
         slug, _, number = halt.target.rpartition("@")
         number = number if number.isdigit() else "0"

@@ -16,9 +16,10 @@ from apps.audit.models import Delivery
 from apps.audit.tasks import deliver_reactions
 from apps.core.models import ClockTimestamp
 from apps.oversight.models import Escalation
-from tests.factories.access import make_admin, make_approver
+from tests.factories.access import make_admin, make_approver, make_queue, make_unit
 from tests.factories.agents import make_key_for
 from tests.factories.oversight import make_escalation, make_payment
+from tests.factories.policies import make_policy, make_rule
 from tests.factories.workflows import make_run, make_worker, make_workflow, open_item
 from tests.oversight.edge_cases.census import only
 from tests.oversight.edge_cases.doors import Person
@@ -104,6 +105,26 @@ def test_row_16_a_halt_keeps_a_grant_back_until_somebody_else_lifts_it() -> None
         own = one.post(f"/halts/{halt['id']}/lift/", {"reason": "It is fine."})
     assert (refused.status_code, refused.json()["code"], own.status_code) == (423, "halted", 403)
     assert other.post(f"/halts/{halt['id']}/lift/", {"reason": "It was a test."}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_row_16_a_halt_on_the_run_s_own_unit_covers_what_its_steps_asked_for() -> None:
+    workflow = make_workflow(HEAD + "  pay: {operation: lab.pay}\n")
+    asking = make_rule(effect="require_approval", queue=make_queue(unit=workflow.unit).slug)
+    make_policy({**asking, "scope": {"operations": ["lab.pay"]}})
+    shop, elsewhere = make_unit(), make_unit()
+    run = make_run(workflow, {}, business_unit=shop.slug)
+    item = open_item(run, "pay")
+    assert item.unit == workflow.unit
+    clerk, admin = clerk_of(item), Person(make_admin())
+    admin.post("/halts/", {"scope": "unit", "target": elsewhere.slug, "reason": "not this"})
+    admin.post("/halts/", {"scope": "unit", "target": shop.slug, "reason": "odd payments"})
+    with only("+1 entry request.refused"):
+        late = clerk.decide(item)
+    assert (late.status_code, late.json()["code"], late.json()["target"]) == (423, "halted", shop.slug)
+    deliver_reactions()
+    item.refresh_from_db()
+    assert item.frozen_at
 
 
 @pytest.mark.django_db

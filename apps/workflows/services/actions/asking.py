@@ -227,6 +227,7 @@ def _judge(actor: User, action: Action, weighed: Weighed, place: Place, *, prede
             verdict=verdict,
             risk=highest_risk(weighed.facts.agent.risk, verdict.risk),
             run_starter=place.started_by,
+            run_unit_id=place.run_unit_id,
             supersedes=predecessor,
         )
         return action

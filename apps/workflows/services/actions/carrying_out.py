@@ -135,10 +135,9 @@ def _locked(action_id: UUID) -> Action:
 
 
 def _require_running(action: Action) -> None:
-    started_in = Run.objects.filter(pk=action.run_id).values_list("unit_id", flat=True) if action.run_id else ()
     version = f"{action.agent.slug}@{action.version.number}" if action.agent and action.version else ""
     require_running(
-        units={action.unit_id, *started_in},
+        units={action.unit_id, _run_unit_id(action) or action.unit_id},
         workflow=action.workflow,
         agent=action.agent.slug if action.agent else "",
         version=version,
@@ -169,7 +168,7 @@ def _refuse(plane: User, action: Action, *, code: str, message: str) -> None:
         _fail(plane, action, code=code, message=message)
         return
     give_up_repeating(plane, action=action, code=code, message=message)
-    open_unknown_escalation(plane, action=action, effect_error={"code": code, "message": message})
+    _ask_what_happened(plane, action, {"code": code, "message": message})
 
 
 def _fail(plane: User, action: Action, *, code: str, message: str) -> None:
@@ -205,7 +204,19 @@ def _finish(plane: User, action: Action, effect: Effect) -> None:
         if action.state == ActionState.EXECUTING:
             advance(plane, action, ActionState.UNKNOWN, payload={"retry_at": effect.retry_at}, error=effect.error)
         if effect.retry_at is None:
-            open_unknown_escalation(plane, action=action, effect_error=effect.error or {})
+            _ask_what_happened(plane, action, effect.error or {})
+
+
+def _ask_what_happened(plane: User, action: Action, error: dict[str, Any]) -> None:
+    """Nobody knows what the action did: people find out."""
+    open_unknown_escalation(plane, action=action, effect_error=error, run_unit_id=_run_unit_id(action))
+
+
+def _run_unit_id(action: Action) -> UUID | None:
+    """Where the action's run was started; None outside one."""
+    if action.run_id is None:
+        return None
+    return Run.objects.filter(pk=action.run_id).values_list("unit_id", flat=True).first()
 
 
 def _tell_run(plane: User, action: Action) -> None:

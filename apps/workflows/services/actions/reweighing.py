@@ -56,7 +56,14 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
         return True
     advance(actor, action, ActionState.PENDING_APPROVAL, payload=told, **stored)
     risk = highest_risk(weighed.facts.agent.risk, verdict.risk)
-    open_action_escalation(actor, action=action, verdict=verdict, risk=risk, run_starter=place.started_by)
+    open_action_escalation(
+        actor,
+        action=action,
+        verdict=verdict,
+        risk=risk,
+        run_starter=place.started_by,
+        run_unit_id=place.run_unit_id,
+    )
     return True
 
 
@@ -73,6 +80,7 @@ def _return_if_void(actor: User, action: Action) -> bool:
         verdict=verdict_of(action.verdict),
         risk=item.risk,
         run_starter=item.run_starter,
+        run_unit_id=item.run_unit_id,
         supersedes=action,
     )
     return True
