@@ -50,8 +50,8 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "user.ended": ("apps.oversight.tasks.void_votes_of_person",),
     "absence.opened": ("apps.oversight.tasks.follow_absence",),
     "absence.closed": ("apps.oversight.tasks.follow_absence",),
-    "halt.engaged": ("apps.oversight.tasks.stop_clocks", TELL),
-    "halt.lifted": ("apps.oversight.tasks.start_clocks",),
+    "halt.engaged": ("apps.workflows.tasks.actions.revoke_stopped", "apps.oversight.tasks.stop_clocks", TELL),
+    "halt.lifted": ("apps.oversight.tasks.start_clocks", "apps.workflows.tasks.actions.return_stopped"),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }
 

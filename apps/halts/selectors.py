@@ -1,6 +1,8 @@
 """Which halts are engaged, and whether one stops a piece of work."""
 
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import connection
@@ -57,33 +59,47 @@ def take_fence() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [FENCE])
 
 
-STOPPED = """
+COVERING = """
 WITH RECURSIVE up AS (
     SELECT id, slug, parent_id FROM access_businessunit WHERE id = ANY(%s)
     UNION SELECT b.id, b.slug, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
 )
 SELECT scope, target, reason, id FROM halts_halt
-WHERE lifted_at IS NULL AND (scope = 'everything' OR (scope, target) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+WHERE {when} AND (scope = 'everything' OR (scope, target) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
       OR (scope = 'unit' AND target IN (SELECT slug FROM up)))
 ORDER BY id LIMIT 1
 """
+STOPPED = COVERING.format(when="lifted_at IS NULL")
+STOPPED_SINCE = COVERING.format(when="created_at >= %s")
 
 
-def require_running(
-    *,
-    units: Iterable[UUID] = (),
-    workflow: str = "",
-    agent: str = "",
-    version: str = "",
-    connector: str = "",
-    operation: str = "",
-) -> None:
+class Scopes(TypedDict, total=False):
+    """What a piece of work belongs to, by the names that halts use; a ``version`` is ``slug@number``."""
+
+    units: Iterable[UUID]
+    workflow: str
+    agent: str
+    version: str
+    connector: str
+    operation: str
+
+
+def require_running(**scopes: Unpack[Scopes]) -> None:
     """Raise HaltedError (scope, target, reason) if an engaged halt covers any of what is named. One query."""
-    named = {"workflow": workflow, "agent": agent, "version": version, "connector": connector, "operation": operation}
-    pairs = [(scope, target) for scope, target in named.items() if target]
-    with connection.cursor() as cursor:
-        cursor.execute(STOPPED, [list(units), [scope for scope, _ in pairs], [target for _, target in pairs]])
-        found = cursor.fetchone()
-    if found:
+    if found := _covering(STOPPED, scopes):
         scope, target, reason, halt_id = found
         raise HaltedError(scope=scope, target=target, reason=reason, halt=str(halt_id))
+
+
+def halted_since(moment: datetime, **scopes: Unpack[Scopes]) -> bool:
+    """Whether any halt, lifted or not, has covered any of what is named since ``moment``. Exact under the fence."""
+    return _covering(STOPPED_SINCE, scopes, moment) is not None
+
+
+def _covering(query: str, scopes: Scopes, *when: datetime) -> tuple[Any, ...] | None:
+    units = list(scopes.get("units", ()))
+    pairs = [(name, target) for name, target in scopes.items() if name != "units" and target]
+    with connection.cursor() as cursor:
+        cursor.execute(query, [units, *when, [name for name, _ in pairs], [target for _, target in pairs]])
+        found: tuple[Any, ...] | None = cursor.fetchone()
+    return found

@@ -12,8 +12,10 @@ from apps.agents.models import Action, Agent
 from apps.audit.tasks import deliver_reactions
 from apps.connectors.models import Operation
 from apps.core.models import User
+from apps.core.services import system_user
 from apps.oversight.models import Escalation
 from apps.policies.models import Policy
+from apps.policies.services import apply_policy
 from apps.workflows.services.actions import perform_due
 from tests.factories.access import make_approver, make_queue, make_unit
 from tests.factories.agents import make_agent, make_key_for
@@ -79,6 +81,15 @@ def make_desk(
         unit=unit,
     )  # fmt: skip
     return Desk(agent, make_key_for(agent), paying, queue, policy, make_approver(queue))
+
+
+def rules_of(desk: Desk, *rules: dict[str, Any]) -> None:
+    """From now on these rules judge the desk's payments."""
+    scope = {"operations": [desk.operation.slug]}
+    apply_policy(
+        system_user("console"), slug=desk.policy.slug, name="P", unit=desk.agent.unit,
+        rules=[make_rule(**{"scope": scope, **rule}) for rule in rules],
+    )  # fmt: skip
 
 
 def work() -> None:

@@ -66,12 +66,13 @@ class DueEffect:
 
 @transaction.atomic
 def prepare_effect(actor: User, *, action: Action, idempotency_key: str = "") -> Effect:
-    """Write down what is going to be done; the same effect again when it was prepared before.
+    """Write down what is going to be done; the same effect again, due at once, when it was prepared before.
 
     ``idempotency_key`` defaults to the action's id; a step gives ``run:step:round:item``. Raises NotFoundError when the
     operation is gone, InvalidError when the parameters make no request.
     """
     if found := _effects().filter(action=action).first():
+        Effect.objects.filter(pk=found.pk, state=EffectState.PREPARED).update(retry_at=None)
         return found
     operation = Operation.objects.select_related("connector").filter(slug=action.operation).first()
     if operation is None:

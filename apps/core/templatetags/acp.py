@@ -22,6 +22,7 @@ from apps.core import formats
 from apps.core.agent_text import inert
 from apps.core.differences import differences as compare
 from apps.core.finders import FULL, SMALL
+from apps.core.reasons import sentence_of
 from apps.core.revealing import reveal
 from apps.core.shortcuts import key_of
 
@@ -90,6 +91,18 @@ def state_badge(state: str, label: str = "") -> SafeString:
 def state_word(state: object) -> str:
     """A state as people say it."""
     return str(WORDS.get(str(state)) or str(state).replace("_", " ").capitalize())
+
+
+@register.filter
+def reason_sentence(word: object) -> str:
+    """Why, where it is one of the plane's own words: ``operation_changed`` as a sentence; empty for people's words."""
+    return sentence_of(word)
+
+
+@register.filter
+def reason_word(word: object) -> SafeString | str:
+    """Why, as people read it: the plane's own words as sentences, everybody else's as they were written."""
+    return sentence_of(word) or reveal(word)
 
 
 ENTRY_WORDS = {

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("access", "0005_absences"), ("oversight", "0051_clocks_and_ladders")]
+    dependencies = [("access", "0005_absences"), ("oversight", "0052_find_what_was_edited_and_rejected")]
     operations = [
         migrations.AddField(
             model_name="escalation",

@@ -304,6 +304,12 @@ def fallen_approval_of(actor: User, action: Action) -> Escalation | None:
     return item if item is not None and not still_stands_for(actor, item) else None
 
 
+def released_for(actor: User, action: Action) -> Grant | None:
+    """The newest grant of an action that the caller holds, whatever became of it; None if nothing was released."""
+    assert actor.is_active
+    return Grant.objects.filter(action=action).order_by("-id").first()
+
+
 _live_grant = Prepared(
     lambda: Grant.objects.filter(Grant.unexpired(), action=Slot("action"), state=GrantState.LIVE).order_by("pk")[:1]
 )

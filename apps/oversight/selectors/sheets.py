@@ -95,6 +95,12 @@ class Sheet:
         return bool(self.item.action and self.item.action.effect == EffectClass.IRREVERSIBLE)
 
     @property
+    def asked_again(self) -> str:
+        """Why people are asked about the same action a second time; empty where they were not asked before."""
+        asked = [line for line in self.story if line["name"] == "action.pending_approval"]
+        return str(asked[-1].get("why", "")) if self.before_label == "again" and asked else ""
+
+    @property
     def asking_rules(self) -> list[dict[str, Any]]:
         """The matched rules that ask for a person, in words."""
         return [rule for rule in self.item.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
@@ -174,11 +180,16 @@ def _operation(item: Escalation) -> Operation | None:
 
 
 def _before(item: Escalation) -> tuple[Any, str]:
-    """What the parameters are compared with: the agent's own, if a person edited them; else the item it replaces."""
+    """What the parameters are compared with: the agent's own, if a person edited them; else the item it replaces.
+
+    Nothing where that was about the same action, which people are asked about ``again``.
+    """
     if item.asked and item.action:
         return item.asked.get("parameters"), "asked"
     if item.supersedes_id and item.action:
         older = Escalation.objects.select_related("action").filter(pk=item.supersedes_id).first()
+        if older and older.action_id == item.action_id:
+            return None, "again"
         if older and older.action:
             return older.action.parameters, "superseded"
     return None, ""

@@ -11,7 +11,13 @@ from apps.oversight.services.attention import (
 from apps.oversight.services.clocks import expire_escalations, mark_due_soon, mark_overdue, reassign_open
 from apps.oversight.services.decisions import release_held, undo_decision
 from apps.oversight.services.endings import cancel_escalations, supersede_escalation, void_votes_of
-from apps.oversight.services.grants import consume_grant, expire_grants, release_grant, revoke_grants
+from apps.oversight.services.grants import (
+    consume_grant,
+    expire_grants,
+    release_grant,
+    revoke_grants,
+    revoke_released,
+)
 from apps.oversight.services.handing import delegate_escalation, escalate_by_hand, reassign_escalation
 from apps.oversight.services.items import (
     Wanted,
@@ -75,6 +81,7 @@ __all__ = [
     "resolve_absence",
     "rest_clocks",
     "revoke_grants",
+    "revoke_released",
     "reweigh_pending",
     "save_view",
     "set_own_hold",

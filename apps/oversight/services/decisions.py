@@ -17,7 +17,7 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
 from apps.core.services import one_by_one, system_user
-from apps.halts.selectors import require_running, take_fence
+from apps.halts.selectors import Scopes, halted_since, require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Ballot, EscalationState, Kind, tally
 from apps.oversight.selectors import changed_since_judged, require_visible, standing_for, winner_for
@@ -99,16 +99,20 @@ def refuse_changed(item: Escalation) -> None:
 
 def require_item_running(item: Escalation) -> None:
     """Raise HaltedError while a halt covers the item: its unit, workflow, agent, version, connector or operation."""
+    require_running(**_scopes(item))
+
+
+def _scopes(item: Escalation) -> Scopes:
     agent, action = item.agent, item.action
     version = action.version if action else agent.version if agent else None
-    require_running(
-        units={item.unit_id, item.run_unit_id or item.unit_id},
-        workflow=item.workflow,
-        agent=agent.slug if agent else "",
-        version=f"{agent.slug}@{version.number}" if agent and version else "",
-        connector=action.connector if action else "",
-        operation=action.operation if action else "",
-    )
+    return {
+        "units": {item.unit_id, item.run_unit_id or item.unit_id},
+        "workflow": item.workflow,
+        "agent": agent.slug if agent else "",
+        "version": f"{agent.slug}@{version.number}" if agent and version else "",
+        "connector": action.connector if action else "",
+        "operation": action.operation if action else "",
+    }
 
 
 def decide(actor: User, item: Escalation, decision: Decision) -> None:
@@ -293,6 +297,10 @@ def _release(plane: User, escalation_id: UUID) -> int:
         refuse_changed(item)  # it is ended by what changed it
     except (HaltedError, ConflictError):
         return 0
+    if item.decided_at and halted_since(item.decided_at, **_scopes(item)):
+        void_votes(plane, item, why="halted")  # nothing that was decided before a halt runs by itself behind it
+        _reopen(plane, item, why="halted")
+        return 1
     ballots = count_live(plane, item)
     groups = [group.as_rule() for group in item.group_list()]
     if tally(groups, ballots, deny_needed=item.deny_needed).outcome != item.outcome:

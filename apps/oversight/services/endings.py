@@ -31,10 +31,12 @@ class Where(TypedDict, total=False):
     id: UUID
 
 
-def end_item(actor: User, item: Escalation, to: EscalationState, *, why: str, where: Q | None = None) -> None:
+def end_item(
+    actor: User, item: Escalation, to: EscalationState, *, why: str, where: Q | None = None, **told: UUID
+) -> None:
     """End a locked open item without a decision, its action with it where that still waits."""
     settle_clocks(item)
-    payload = {**ending_payload(item, to), "why": why}
+    payload = {**ending_payload(item, to), "why": why, **told}
     unsaid = {"decided_by": None, "decided_at": None, "claimed_by": None, "claimed_until": None}
     advance(actor, item, to, where=where, payload=payload, ended_at=ClockTimestamp(), **unsaid)
     close_groups(item)
@@ -88,7 +90,7 @@ def supersede_escalation(actor: User, *, action: Action, successor: Action) -> E
     rows = Escalation.objects.filter(state__in=OPEN, action=action, kind=Kind.ACTION)
     for item in lock_items(rows):
         void_votes(actor, item, why="superseded")
-        end_item(actor, item, EscalationState.SUPERSEDED, why=f"action {successor.pk}")
+        end_item(actor, item, EscalationState.SUPERSEDED, why="superseded", by=successor.pk)
         return item
     return None
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState, Execution
-from apps.audit.services import advance, record
+from apps.audit.services import Change, advance, record, record_many
 from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import one_by_one, system_user
@@ -88,10 +88,18 @@ def _refusal(grant: Grant, digest: str) -> ConflictError:
 @transaction.atomic
 def revoke_grants(actor: User, *, action: Action, why: str) -> int:
     """Take back what was released for ``action`` and not used yet; how many."""
-    grants = Grant.objects.select_for_update(of=("self",)).select_related("action").filter(action=action)
-    live = list(grants.filter(state=GrantState.LIVE))
-    for grant in live:
-        advance(actor, grant, GrantState.REVOKED, payload={"action": action.pk, "why": why})
+    return revoke_released(actor, grants=Grant.objects.filter(action=action), why=why)
+
+
+@transaction.atomic
+def revoke_released(actor: User, *, grants: QuerySet[Grant], why: str) -> int:
+    """Take back those of ``grants`` that were not used yet, with one UPDATE and an entry each; how many."""
+    live = list(
+        grants.filter(state=GrantState.LIVE).select_for_update(of=("self",)).select_related("action").order_by("pk")
+    )
+    Grant.objects.filter(pk__in=[grant.pk for grant in live], state=GrantState.LIVE).update(state=GrantState.REVOKED)
+    told = {"from": GrantState.LIVE.value, "to": GrantState.REVOKED.value, "why": why}
+    record_many(actor, [Change(grant, GrantState.REVOKED, {**told, "action": grant.action_id}) for grant in live])
     return len(live)
 
 

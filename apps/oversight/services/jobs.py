@@ -12,6 +12,7 @@ from apps.core.errors import DomainError, InvalidError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
+from apps.core.reasons import sentence_of
 from apps.oversight.models import Escalation, Job, JobItem
 from apps.oversight.rules import (
     MAX_BULK,
@@ -176,8 +177,8 @@ def _words(error: DomainError) -> str:
     if isinstance(winner := error.members.get("winner"), dict):
         return f"{winner.get('name')}: {winner.get('verdict')}"[:MESSAGE_MAX]
     texts = [text for found in error.errors.values() for text in found] if error.errors else []
-    why = WHY_NOT.get(str(error.members.get("why")))
-    return str(why or " ".join(texts) or error.message)[:MESSAGE_MAX]
+    said, why = " ".join(texts) or str(error.message), str(error.members.get("why"))
+    return (str(WHY_NOT[why]) if why in WHY_NOT else f"{said} {sentence_of(why)}".strip())[:MESSAGE_MAX]
 
 
 def _finish_if_done(actor: User, job_id: UUID) -> None:

@@ -17,12 +17,14 @@ from django.db.models.functions import Coalesce, Greatest, Least
 from apps.access.models import Calendar, Queue
 from apps.access.rules import OpenHours, moved_on
 from apps.access.selectors import open_hours_of
+from apps.agents.models import Action
+from apps.agents.rules import ActionState
 from apps.audit.services import record
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.oversight.rules import EscalationState
+from apps.oversight.rules import EscalationState, Kind
 from apps.oversight.selectors import units_below
 
 OPEN = [EscalationState.PENDING, EscalationState.HELD]
@@ -32,6 +34,7 @@ STOP_EXPIRY = (HALTED, RESTS)
 SLA_CLOCKS = ("due_at", "warn_at")
 EXPIRY_CLOCKS = ("expires_at", "releases_at")
 GROUP_CLOCKS = ("climbs_at", "unseen_at")
+NO_RELEASE = 0
 
 
 @transaction.atomic
@@ -45,13 +48,25 @@ def freeze_clocks(actor: User, *, halt: Halt) -> int:
 
 @transaction.atomic
 def thaw_clocks(actor: User, *, halt: Halt) -> int:
-    """Let the clocks go on of what no halt covers any more; the time between is given back; how many."""
-    rows = Escalation.objects.filter(_within(halt), state__in=OPEN, frozen_at__isnull=False)
+    """Let the clocks go on of what no halt covers any more; the time between is given back; how many.
+
+    Actions among it count as judged under no release, so that ``reweigh_pending`` judges them again.
+    """
+    rows = Escalation.objects.filter(_within(halt), state__in=OPEN)
     for other in Halt.objects.filter(lifted_at=None):
         rows = rows.exclude(pk__in=Escalation.objects.filter(_within(other), state__in=OPEN).values("pk"))
-    done = start_clocks(rows, HALTED)
+    _judge_again(rows)
+    done = start_clocks(rows.filter(frozen_at__isnull=False), HALTED)
     record(actor, halt, "halt.clocks_thawed", unit=halt.unit_id, payload={"items": done})
     return done
+
+
+def _judge_again(rows: QuerySet[Escalation]) -> None:
+    """Whoever approves one of them first finds it judged again when it is about to run."""
+    waiting = Action.objects.filter(pk__in=rows.values("action"), state=ActionState.PENDING_APPROVAL)
+    locked = list(waiting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+    Action.objects.filter(pk__in=locked).update(release_number=NO_RELEASE)
+    Escalation.objects.filter(action__in=locked, kind=Kind.ACTION, state__in=OPEN).update(release=NO_RELEASE)
 
 
 def rest_clocks(*, run_id: UUID) -> int:

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from apps.core.errors import ConflictError, DomainError, HaltedError, InvalidError, NotAllowedError
 from apps.core.http import Request, wants_fragment
 from apps.core.models import User
+from apps.core.reasons import sentence_of
 from apps.oversight import services
 from apps.oversight.forms import CommentForm, DecisionForm, InboxFilter, ValueForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
@@ -153,7 +154,8 @@ def problem_of(actor: User, item: Escalation, error: DomainError) -> Problem:
     if isinstance(error, NotAllowedError):
         why = str(error.members.get("why", ""))
         return Problem(_("You may not decide this."), str(WHY_NOT.get(why, error.message)))
-    return Problem(str(error.message), _("Nothing of yours was recorded."))
+    why = sentence_of(error.members.get("why"))
+    return Problem(str(error.message), f"{why} {_('Nothing of yours was recorded.')}".strip())
 
 
 def _refused(

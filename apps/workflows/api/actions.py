@@ -336,7 +336,7 @@ def _not_taken(action: Action) -> ConflictError:
     """Why a grant was not claimed, where finding out changed the action."""
     if action.state == ActionState.FAILED and action.error:
         return ConflictError(action.error["message"], code="invalidated", why=action.error["code"], state=action.state)
-    return ConflictError("The rules became stricter; it may not run as it was allowed.", state=action.state)
+    return ConflictError("It may not run as it was allowed: it was judged again.", state=action.state)
 
 
 class ActionOutcome(PlaneView):

@@ -4,6 +4,8 @@ from uuid import UUID
 
 from apps.audit.models import Entry
 from apps.audit.tasks import reaction
+from apps.core.services import system_user
+from apps.halts.models import Halt
 from apps.oversight.models import Escalation
 from apps.workflows.services import actions
 
@@ -26,6 +28,18 @@ def reconcile_unknown(entry: Entry) -> None:
             answer=str(entry.payload.get("answer") or ""),
             reason=str(entry.payload.get("reason") or ""),
         )
+
+
+@reaction
+def revoke_stopped(entry: Entry) -> None:
+    """A halt takes back what was released within it and not used yet."""
+    actions.revoke_stopped(system_user("plane"), halt=Halt.objects.get(pk=entry.subject_id))
+
+
+@reaction
+def return_stopped(entry: Entry) -> None:
+    """A halt was lifted: what it took back is judged again, and people are asked again."""
+    actions.return_stopped(system_user("plane"), halt=Halt.objects.get(pk=entry.subject_id))
 
 
 def perform_due_effects() -> int:

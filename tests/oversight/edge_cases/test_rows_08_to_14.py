@@ -12,27 +12,16 @@ from apps.connectors.services import save_operation
 from apps.core.services import system_user
 from apps.oversight.models import Grant, Vote
 from apps.oversight.tasks import sweep_escalations
-from apps.policies.services import apply_policy
 from tests.factories.access import make_admin, make_approver, make_queue
 from tests.factories.agents import make_agent, make_key_for
 from tests.factories.connectors import PAYMENT, permit
 from tests.factories.oversight import make_escalation, make_payment
-from tests.factories.policies import make_rule
 from tests.oversight.edge_cases.census import only
 from tests.oversight.edge_cases.doors import Person
 from tests.together import at_once
-from tests.workflows.actions import Desk, make_desk, the_action, the_item, work
+from tests.workflows.actions import make_desk, rules_of, the_action, the_item, work
 from tests.workflows.conftest import system as system
 from tests.workflows.test_ways_around import spec_of
-
-
-def rules_of(desk: Desk, *rules: dict[str, Any]) -> None:
-    """From now on these rules judge the desk's payments."""
-    scope = {"operations": [desk.operation.slug]}
-    apply_policy(
-        system_user("console"), slug=desk.policy.slug, name="P", unit=desk.agent.unit,
-        rules=[make_rule(**{"scope": scope, **rule}) for rule in rules],
-    )  # fmt: skip
 
 
 @pytest.mark.django_db
@@ -175,6 +164,11 @@ def test_row_12_a_changed_operation_ends_what_waits_with_its_reason() -> None:
         late = ada.decide(item)
     assert (late.status_code, late.json()["code"], late.json()["why"]) == (409, "invalidated", "operation_changed")
     assert desk.get(f"actions/{asked['id']}/").json()["state"] == "denied"
+    page = ada.page(f"/inbox/{item.pk}/")
+    assert page.count("The operation is not the one that was judged any more") >= 2  # the verdict and the timeline
+    assert "operation_changed" not in page
+    late = ada.decide_on_page(item)
+    assert "The operation is not the one that was judged any more" in late.content.decode()
 
 
 @pytest.mark.django_db

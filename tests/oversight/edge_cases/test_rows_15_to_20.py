@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,18 @@ from apps.audit.models import Delivery
 from apps.audit.tasks import deliver_reactions
 from apps.core.models import ClockTimestamp
 from apps.oversight.models import Escalation
+from apps.oversight.tasks import sweep_escalations
+from apps.workflows.services.actions import perform_due
 from tests.factories.access import make_admin, make_approver, make_queue, make_unit
-from tests.factories.agents import make_key_for
+from tests.factories.agents import make_agent, make_key_for
+from tests.factories.connectors import permit
 from tests.factories.oversight import make_escalation, make_payment
 from tests.factories.policies import make_policy, make_rule
 from tests.factories.workflows import make_run, make_worker, make_workflow, open_item
 from tests.oversight.edge_cases.census import only
 from tests.oversight.edge_cases.doors import Person
 from tests.together import at_once
-from tests.workflows.actions import make_desk, the_item, work
+from tests.workflows.actions import Desk, make_desk, rules_of, the_item, work
 from tests.workflows.conftest import system as system
 from tests.workflows.test_api import Door
 
@@ -125,6 +129,162 @@ def test_row_16_a_halt_on_the_run_s_own_unit_covers_what_its_steps_asked_for() -
     deliver_reactions()
     item.refresh_from_db()
     assert item.frozen_at
+
+
+def stop(desk: Desk) -> Callable[[], None]:
+    """Halt the desk's agent and let that be followed; what is returned lifts the halt, and follows nothing yet."""
+    one, other = Person(make_admin()), Person(make_admin())
+    halt = one.post("/halts/", {"scope": "agent", "target": desk.agent.slug, "reason": "odd payments"}).json()
+
+    def lift() -> None:
+        assert other.post(f"/halts/{halt['id']}/lift/", {"reason": "It was a test."}).status_code == 200
+
+    return lift
+
+
+STOPPED = ("+1 notice", "+1 entry halt.grants_revoked", "+1 entry halt.clocks_frozen")
+TAKEN_BACK = ("-1 grant live", "+1 grant revoked", "+1 entry grant.revoked")
+ASKED_AGAIN = (
+    "-1 action approved", "+1 action pending_approval", "+1 entry action.pending_approval", "+1 escalation pending",
+    "+1 entry escalation.pending", "+1 escalationgroup open",
+)  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_row_16_what_was_approved_before_a_halt_is_asked_again_behind_it(system: Any) -> None:
+    desk = make_desk(system.url)
+    ada = Person(desk.approver)
+    asked = desk.ask(250_000).json()
+    old = the_item()
+    assert ada.decide(old).json()["state"] == "approved"
+    deliver_reactions()
+    lift = stop(desk)
+    with only(*STOPPED, *TAKEN_BACK):
+        deliver_reactions()
+    with only():
+        perform_due()
+    told = desk.get(f"actions/{asked['id']}/").json()
+    assert (told["state"], told["final"], told["grant"]) == ("approved", False, None)
+    lift()
+    with only(*ASKED_AGAIN, "+1 entry halt.clocks_thawed", "+1 notice"):
+        deliver_reactions()
+    work()
+    assert system.asked == []
+    new = the_item()
+    assert (new.supersedes_id, new.action_id) == (old.pk, old.action_id)
+    told = desk.get(f"actions/{asked['id']}/").json()
+    assert (told["state"], told["escalation"]["id"]) == ("pending_approval", str(new.pk))
+    assert "A halt took back what was approved" in ada.page(f"/inbox/{new.pk}/")
+    assert ada.decide(new).json()["state"] == "approved"
+    work()
+    assert (desk.get(f"actions/{asked['id']}/").json()["state"], len(system.asked)) == ("succeeded", 1)
+
+
+@pytest.mark.django_db
+def test_row_16_a_grant_from_before_a_halt_is_refused_however_late_the_workers() -> None:
+    desk = make_desk(execution="agent")
+    ada = Person(desk.approver)
+    asked = desk.ask(250_000, execution="agent").json()
+    ada.decide(the_item())
+    stop(desk)()
+    with only(*TAKEN_BACK, *ASKED_AGAIN):  # nobody has followed the halt yet, nor its end
+        refused = desk.post(f"actions/{asked['id']}/consume/", {"digest": asked["digest"]})
+    assert (refused.status_code, refused.json()["code"], refused.json()["state"]) == (
+        409, "invalid_state", "pending_approval",
+    )  # fmt: skip
+    with only("+4 notice", "+1 entry halt.grants_revoked", "+1 entry halt.clocks_thawed"):
+        deliver_reactions()
+    with only("+1 entry request.refused"):
+        again = desk.post(f"actions/{asked['id']}/consume/", {"digest": asked["digest"]})
+    assert (again.status_code, again.json()["state"]) == (409, "revoked")
+
+
+@pytest.mark.django_db
+def test_row_16_what_rules_alone_allowed_needs_a_new_grant_behind_a_halt() -> None:
+    desk = make_desk(execution="agent")
+    asked = desk.ask(50_000, execution="agent").json()
+    lift = stop(desk)
+    with only(*STOPPED, *TAKEN_BACK):
+        deliver_reactions()
+    lift()
+    with only("+1 grant live", "+1 entry grant.live", "+1 entry halt.clocks_thawed"):
+        deliver_reactions()
+    path, body = f"actions/{asked['id']}/consume/", {"digest": asked["digest"]}
+    assert [desk.post(path, body).status_code for _ in range(2)] == [200, 409]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("rule", "state"),
+    [
+        ({"slug": "any"}, "pending_approval"),
+        ({"slug": "never", "effect": "deny", "message": "Not this month."}, "denied"),
+    ],
+)
+def test_row_16_lifting_judges_what_was_approved_by_the_rules_in_force(
+    system: Any, rule: dict[str, Any], state: str
+) -> None:
+    desk = make_desk(system.url)
+    asked = desk.ask(250_000).json()
+    Person(desk.approver).decide(the_item())
+    lift = stop(desk)
+    deliver_reactions()
+    rules_of(desk, rule)
+    lift()
+    work()
+    sweep_escalations()
+    work()
+    assert (desk.get(f"actions/{asked['id']}/").json()["state"], system.asked) == (state, [])
+
+
+@pytest.mark.django_db
+def test_row_16_lifting_judges_what_waits_by_what_happened_meanwhile() -> None:
+    desk = make_desk()
+    whole = f"action.amount_minor + history.sum_minor('{desk.operation.slug}', '1d', 'target') > 300000"
+    rules_of(
+        desk, {"slug": "any"},
+        {"slug": "large", "when": "action.amount_minor > 100000", "effect": "require_approval",
+         "queue": desk.queue.slug},
+        {"slug": "cap", "when": f"action.amount_minor > 100000 && {whole}", "effect": "deny"},
+    )  # fmt: skip
+    other = make_agent(unit=desk.agent.unit)
+    permit(other.user, desk.operation)
+    waits = desk.ask(250_000).json()
+    lift = stop(desk)
+    deliver_reactions()
+    assert desk.post("actions/", desk.body(60_000), key="other", token=make_key_for(other)).status_code == 202
+    with only():
+        sweep_escalations()
+    lift()
+    with only("+1 entry halt.clocks_thawed"):
+        deliver_reactions()
+    with only(
+        "-1 escalation pending", "+1 escalation invalidated", "+1 entry escalation.invalidated",
+        "-1 escalationgroup open", "+1 escalationgroup closed",
+        "-1 action pending_approval", "+1 action denied", "+1 entry action.denied",
+    ):  # fmt: skip
+        assert sweep_escalations() == 1
+    assert desk.get(f"actions/{waits['id']}/").json()["state"] == "denied"
+
+
+@pytest.mark.django_db
+def test_row_16_a_decision_that_was_held_is_open_again_behind_a_halt() -> None:
+    desk = make_desk()
+    ada = Person(desk.approver)
+    desk.ask(250_000)
+    item = the_item()
+    assert ada.decide(item, hold_s=30).json()["state"] == "held"
+    lift = stop(desk)
+    deliver_reactions()
+    lift()
+    deliver_reactions()
+    Escalation.objects.filter(pk=item.pk).update(releases_at=ClockTimestamp())
+    with only(
+        "-1 escalation held", "+1 escalation pending", "+1 entry escalation.pending", "-1 vote live", "+1 vote void",
+        "+1 entry vote.voided",
+    ):  # fmt: skip
+        sweep_escalations()
+    assert ada.decide(item).json()["state"] == "approved"
 
 
 @pytest.mark.django_db

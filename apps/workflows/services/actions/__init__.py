@@ -10,6 +10,7 @@ from apps.workflows.services.actions.carrying_out import (
     report_outcome,
     take_back_action,
 )
+from apps.workflows.services.actions.halting import return_stopped, revoke_stopped
 from apps.workflows.services.actions.pipeline import Ask, Place
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "prepare_action",
     "reconcile_action",
     "report_outcome",
+    "return_stopped",
+    "revoke_stopped",
     "submit_action",
     "take_back_action",
 ]

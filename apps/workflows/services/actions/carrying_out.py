@@ -37,13 +37,11 @@ from apps.oversight.services import (
     cancel_escalations,
     consume_grant,
     open_review,
-    open_unknown_escalation,
     revoke_grants,
 )
 from apps.oversight.services.items import HAPPENED
-from apps.workflows.models import Run
+from apps.workflows.services.actions.ending import ask_what_happened, fail_action, lock_action, scopes_of, tell_run
 from apps.workflows.services.actions.reweighing import return_if_stricter
-from apps.workflows.services.engine import complete_operation_step
 
 HALTED_AGAIN_S = 3
 REFUSED_AGAIN_S = 30
@@ -82,7 +80,7 @@ def _see_to(plane: User, due: DueEffect) -> bool:
 
 @transaction.atomic
 def _recover(plane: User, due: DueEffect) -> None:
-    action = _locked(due.action_id)
+    action = lock_action(due.action_id)
     effect = recover_effect(plane, effect_id=due.effect_id)
     _finish(plane, action, effect)
 
@@ -94,7 +92,7 @@ def perform_action(plane: User, *, action_id: UUID) -> None:
         return
     call = dispatch_effect(plane, effect=effect)
     with transaction.atomic():
-        action = _locked(action_id)
+        action = lock_action(action_id)
         _finish(plane, action, settle_effect(plane, effect=effect, call=call))
 
 
@@ -102,10 +100,10 @@ def perform_action(plane: User, *, action_id: UUID) -> None:
 def _claim(plane: User, action_id: UUID) -> Effect | None:
     """The claimed effect, or None when the action ended or went back to the rules instead."""
     take_fence()
-    action = _locked(action_id)
+    action = lock_action(action_id)
     if action.state not in RUNNABLE:
         raise ConflictError(state=action.state)
-    _require_running(action)
+    require_running(**scopes_of(action))
     try:
         with transaction.atomic():
             _require_life(action)
@@ -120,30 +118,6 @@ def _claim(plane: User, action_id: UUID) -> Effect | None:
     if action.state != ActionState.EXECUTING:
         advance(plane, action, ActionState.EXECUTING, payload={"attempt": effect.attempt})
     return effect
-
-
-def _locked(action_id: UUID) -> Action:
-    """The action, locked after its run: whoever locks both takes the run first."""
-    run_id = Action.objects.values_list("run_id", flat=True).get(pk=action_id)
-    if run_id is not None:
-        Run.objects.select_for_update(of=("self",)).filter(pk=run_id).first()
-    return (
-        Action.objects.select_for_update(of=("self",))
-        .select_related("agent__user", "agent__unit", "agent__owner", "agent__version", "principal", "unit")
-        .get(pk=action_id)
-    )
-
-
-def _require_running(action: Action) -> None:
-    version = f"{action.agent.slug}@{action.version.number}" if action.agent and action.version else ""
-    require_running(
-        units={action.unit_id, _run_unit_id(action) or action.unit_id},
-        workflow=action.workflow,
-        agent=action.agent.slug if action.agent else "",
-        version=version,
-        connector=action.connector,
-        operation=action.operation,
-    )
 
 
 def _require_life(action: Action) -> None:
@@ -165,23 +139,10 @@ def _use_approval(plane: User, action: Action) -> None:
 def _refuse(plane: User, action: Action, *, code: str, message: str) -> None:
     """What may not be claimed any more: it never began and has failed, or nobody knows and a person must find out."""
     if action.state != ActionState.UNKNOWN:
-        _fail(plane, action, code=code, message=message)
+        fail_action(plane, action, code=code, message=message)
         return
     give_up_repeating(plane, action=action, code=code, message=message)
-    _ask_what_happened(plane, action, {"code": code, "message": message})
-
-
-def _fail(plane: User, action: Action, *, code: str, message: str) -> None:
-    drop_effect(plane, action=action, code=code, message=message)
-    advance(
-        plane,
-        action,
-        ActionState.FAILED,
-        payload={"code": code},
-        error={"code": code, "message": message},
-        finished_at=ClockTimestamp(),
-    )
-    _tell_run(plane, action)
+    ask_what_happened(plane, action, {"code": code, "message": message})
 
 
 def _finish(plane: User, action: Action, effect: Effect) -> None:
@@ -199,41 +160,24 @@ def _finish(plane: User, action: Action, effect: Effect) -> None:
         )
         if to == ActionState.SUCCEEDED:
             open_review(plane, action=action)
-        _tell_run(plane, action)
+        tell_run(plane, action)
     elif effect.state == EffectState.UNKNOWN:
         if action.state == ActionState.EXECUTING:
             advance(plane, action, ActionState.UNKNOWN, payload={"retry_at": effect.retry_at}, error=effect.error)
         if effect.retry_at is None:
-            _ask_what_happened(plane, action, effect.error or {})
-
-
-def _ask_what_happened(plane: User, action: Action, error: dict[str, Any]) -> None:
-    """Nobody knows what the action did: people find out."""
-    open_unknown_escalation(plane, action=action, effect_error=error, run_unit_id=_run_unit_id(action))
-
-
-def _run_unit_id(action: Action) -> UUID | None:
-    """Where the action's run was started; None outside one."""
-    if action.run_id is None:
-        return None
-    return Run.objects.filter(pk=action.run_id).values_list("unit_id", flat=True).first()
-
-
-def _tell_run(plane: User, action: Action) -> None:
-    if action.run_id is not None:
-        complete_operation_step(plane, action=action)
+            ask_what_happened(plane, action, effect.error or {})
 
 
 @transaction.atomic
 def prepare_action(actor: User, *, action_id: UUID) -> None:
     """A person approved: what the plane carries out is prepared. What the agent carries out waits for its grant."""
-    action = _locked(action_id)
+    action = lock_action(action_id)
     if action.state != ActionState.APPROVED or action.execution != Execution.PLANE:
         return
     try:
         prepare_effect(actor, action=action)
     except InvalidError as error:  # the operation changed since: its address needs what the action does not have
-        _fail(actor, action, code="operation_changed", message=str(error.message))
+        fail_action(actor, action, code="operation_changed", message=str(error.message))
         return
     ring("effects")
 
@@ -241,7 +185,7 @@ def prepare_action(actor: User, *, action_id: UUID) -> None:
 @transaction.atomic
 def reconcile_action(actor: User, *, action_id: UUID, answer: str, reason: str) -> None:
     """What a person found out about an action whose effect was unknown: ``succeeded`` or anything else, failed."""
-    action = _locked(action_id)
+    action = lock_action(action_id)
     effect = Effect.objects.select_related("operation", "action__principal", "action__unit").get(action=action)
     if action.state != ActionState.UNKNOWN:
         return  # the system answered after all
@@ -257,7 +201,7 @@ def take_back_action(actor: User, *, action: Action, reason: str = "") -> Action
     Raises ConflictError when it is too late, NotAllowedError ``agent_inactive``.
     """
     require_working_agent(actor)
-    action = _locked(action.pk)
+    action = lock_action(action.pk)
     cancel_action(actor, action=action, reason=reason)
     cancel_escalations(actor, action_id=action.pk, reason="action_cancelled")
     revoke_grants(actor, action=action, why="cancelled")
@@ -275,8 +219,8 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     ``invalid_state``.
     """
     take_fence()
-    action = _locked(action.pk)
-    _require_running(action)
+    action = lock_action(action.pk)
+    require_running(**scopes_of(action))
     _require_life(action)
     if action.execution != Execution.AGENT:
         raise ConflictError(_("The plane carries this action out."), state=action.state)
@@ -285,7 +229,7 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
         refuse_changed(action, operation)
     except NotAllowedError as error:
         revoke_grants(actor, action=action, why=str(error.members["why"]))
-        _fail(actor, action, code=str(error.members["why"]), message=str(error.message))
+        fail_action(actor, action, code=str(error.members["why"]), message=str(error.message))
         return action
     if action.state == ActionState.APPROVED and return_if_stricter(actor, action=action):
         return action
@@ -303,7 +247,7 @@ def report_outcome(
     Raises NotAllowedError ``agent_inactive``: the word of a suspended agent moves no run.
     """
     require_working_agent(actor)
-    action = _locked(action.pk)
+    action = lock_action(action.pk)
     if action.execution != Execution.AGENT:
         raise ConflictError(_("The plane carries this action out and knows its outcome."), state=action.state)
     advance(
@@ -317,5 +261,5 @@ def report_outcome(
     )
     if succeeded:
         open_review(system_user("plane"), action=action)
-    _tell_run(actor, action)
+    tell_run(actor, action)
     return action

@@ -1,4 +1,7 @@
-"""Rules may have changed between verdict and claim: what became stricter goes back, what became milder stays."""
+"""Rules and halts may have come between verdict and claim: what became stricter, or was stopped, goes back to people.
+
+What became milder stays as it was approved.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -12,24 +15,67 @@ from apps.connectors.services import refuse_changed
 from apps.connectors.services.waiting import drop_effect
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import highest_risk
-from apps.oversight.selectors import fallen_approval_of
-from apps.oversight.services import open_action_escalation, revoke_grants
-from apps.policies.rules import Effect, is_stricter, verdict_of
+from apps.halts.selectors import halted_since
+from apps.oversight.rules import GrantState
+from apps.oversight.selectors import fallen_approval_of, released_for
+from apps.oversight.services import open_action_escalation, release_grant, revoke_grants
+from apps.policies.rules import Effect, Verdict, is_stricter, verdict_of
 from apps.policies.selectors import release_number
 from apps.policies.services import evaluate_action
-from apps.workflows.selectors.places import place_of_action
-from apps.workflows.services.actions.pipeline import Ask, weigh
+from apps.workflows.selectors.places import Place, place_of_action
+from apps.workflows.services.actions.ending import scopes_of
+from apps.workflows.services.actions.pipeline import Ask, Weighed, weigh
+
+HALTED, STRICTER, VOID = "halted", "stricter", "not_eligible"
 
 
 @transaction.atomic
 def return_if_stricter(actor: User, *, action: Action) -> bool:
     """Whether the rules in force demand more than the action's verdict did; it is then denied or asked again.
 
-    Asked again it is too where those who approved may not decide it any more: their approval fell with their right.
-    Call inside the claim, with the action locked. A milder release changes nothing: what was approved is what runs.
+    Asked again it is too where a halt came since it was approved, and where those who approved may not decide it any
+    more: their approval fell with their right. Call inside the claim, with the action locked. A milder release changes
+    nothing: what was approved is what runs.
     """
+    if return_if_stopped(actor, action=action):
+        return True
     if release_number() == action.release_number:
         return _return_if_void(actor, action)
+    place, weighed, verdict = _judged_again(actor, action)
+    if not is_stricter(verdict, verdict_of(action.verdict)):
+        return _return_if_void(actor, action)
+    _return(actor, action, place, weighed, verdict, why=STRICTER)
+    return True
+
+
+@transaction.atomic
+def return_if_stopped(actor: User, *, action: Action) -> bool:
+    """Whether a halt took back what was released for an approved action, which people are then asked again.
+
+    They are asked under the rules in force, or under their old verdict where those ask for less: what people approved
+    never becomes what runs by itself. What rules alone had allowed gets a new grant where they still allow it.
+    Call with the action locked, and no halt over it. Raises what ``weigh`` raises.
+    """
+    grant = released_for(actor, action)
+    if grant is None or not _was_stopped(grant.state, grant.created_at, action):
+        return False
+    revoke_grants(actor, action=action, why=HALTED)
+    place, weighed, verdict = _judged_again(actor, action)
+    before = verdict_of(action.verdict)
+    if verdict.effect is Effect.ALLOW and before.effect is Effect.ALLOW:
+        release_grant(actor, action=action)
+        return False
+    _return(actor, action, place, weighed, verdict if is_stricter(verdict, before) else before, why=HALTED)
+    return True
+
+
+def _was_stopped(state: str, released_at: Any, action: Action) -> bool:
+    """An approved action's grant was revoked by a halt, or will be as soon as the ledger was followed."""
+    return state == GrantState.REVOKED or (state == GrantState.LIVE and halted_since(released_at, **scopes_of(action)))
+
+
+def _judged_again(actor: User, action: Action) -> tuple[Place, Weighed, Verdict]:
+    """What the rules in force say of an action that was judged before. Raises what ``weigh`` raises."""
     place = place_of_action(actor, action)
     weighed = weigh(
         action.principal,
@@ -44,27 +90,28 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
         place,
     )
     refuse_changed(action, weighed.permitted.operation)
-    verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action.pk))
-    if not is_stricter(verdict, verdict_of(action.verdict)):
-        return _return_if_void(actor, action)
-    revoke_grants(actor, action=action, why="policy")
+    return place, weighed, evaluate_action(actor, facts=replace(weighed.facts, action_id=action.pk))
+
+
+def _return(actor: User, action: Action, place: Place, weighed: Weighed, verdict: Verdict, *, why: str) -> None:
+    """The action is denied, or waits for people again in an item that follows the one that was decided."""
+    revoke_grants(actor, action=action, why=why)
     stored: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release}
-    told = {"effect": verdict.effect.value, "release": verdict.release, "why": "stricter"}
+    told = {"effect": verdict.effect.value, "release": verdict.release, "why": why}
     if verdict.effect is Effect.DENY:
         drop_effect(actor, action=action, code="stricter_policy", message="")
         advance(actor, action, ActionState.DENIED, payload=told, finished_at=ClockTimestamp(), **stored)
-        return True
+        return
     advance(actor, action, ActionState.PENDING_APPROVAL, payload=told, **stored)
-    risk = highest_risk(weighed.facts.agent.risk, verdict.risk)
     open_action_escalation(
         actor,
         action=action,
         verdict=verdict,
-        risk=risk,
+        risk=highest_risk(weighed.facts.agent.risk, verdict.risk),
         run_starter=place.started_by,
         run_unit_id=place.run_unit_id,
+        supersedes=action,
     )
-    return True
 
 
 def _return_if_void(actor: User, action: Action) -> bool:
@@ -72,8 +119,8 @@ def _return_if_void(actor: User, action: Action) -> bool:
     item = fallen_approval_of(actor, action)
     if item is None:
         return False
-    revoke_grants(actor, action=action, why="not_eligible")
-    advance(actor, action, ActionState.PENDING_APPROVAL, payload={"why": "not_eligible", "escalation": item.pk})
+    revoke_grants(actor, action=action, why=VOID)
+    advance(actor, action, ActionState.PENDING_APPROVAL, payload={"why": VOID, "escalation": item.pk})
     open_action_escalation(
         actor,
         action=action,

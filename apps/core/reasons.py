@@ -1,0 +1,68 @@
+"""The plane's own words for why something ended, was voided or moved, as sentences for people.
+
+Code, API and ledger speak in words such as ``operation_changed``; a page never does. What people and agents wrote
+themselves is no word of this table and stays as it is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+SENTENCES: Mapping[str, Any] = {
+    # why an item or an action ended
+    "operation_changed": _("The operation is not the one that was judged any more, so it could not run as asked."),
+    "version_superseded": _("Another version of the agent took over, so what this one asked for does not run."),
+    "denied_by_policy": _("A rule that is in force now denies it."),
+    "stricter_policy": _("A rule that is in force now denies it."),
+    "parameters_no_longer_fit": _("Its parameters do not fit the operation any more."),
+    "permission_gone": _("The permission to use this operation is gone."),
+    "permission": _("The permission to use this operation is gone."),
+    "fields": _("The permission no longer covers these parameters."),
+    "binding_mismatch": _("Its parameters are not the ones that were judged."),
+    "agent_inactive": _("The agent may not act now."),
+    "agent_retired": _("The agent was retired."),
+    "action_cancelled": _("The agent took its request back."),
+    "run_over": _("The run that asked is over."),
+    "step_over": _("The step that asked is over."),
+    "taken": _("Somebody took the work after all."),
+    "reported": _("The agent said after all what became of it."),
+    "cancelled": _("It was cancelled."),
+    "superseded": _("A changed request took its place."),
+    "expired": _("Nobody decided in time."),
+    "grant_expired": _("The agent did not carry it out in time."),
+    "invalidated": _("It no longer fits what is in force."),
+    "not_reported": _("The agent began it and never said what became of it."),
+    # why it goes back to people
+    "halted": _("A halt took back what was approved, so people are asked again."),
+    "stricter": _("The rules in force ask for more than those under which it was approved."),
+    "policy": _("The rules in force ask for more than those under which people voted."),
+    "edited": _("The parameters were edited, so what was said before counts no more."),
+    "undone": _("The decision was taken back while it was held."),
+    # why a vote does not count, or somebody may not decide
+    "withdrawn": _("The vote was withdrawn."),
+    "not_eligible": _("Those who approved it may not decide it any more."),
+    "approval_void": _("Those who approved it may not decide it any more."),
+    "absence_over": _("The absence for which somebody stood in is over."),
+    "rolegrant.revoked": _("A role was taken away."),
+    "user.ended": _("The person left."),
+    "inactive": _("The account is not active."),
+    "no_permission": _("Their roles in this unit do not include deciding."),
+    "not_in_queue": _("It waits for people of another queue."),
+    "requester": _("They asked for it, or it was asked for them."),
+    "agent_owner": _("They own the agent, and the rule wants somebody else."),
+    "run_starter": _("They started the run, and the rule wants somebody else."),
+    "policy_author": _("They wrote the rule that asks, and it wants somebody else."),
+    "editor": _("They edited it, and the edit needs somebody else."),
+    "excluded": _("The rule excludes them."),
+    # why it moved up
+    "overdue": _("Nobody decided by the time it was due."),
+    "unseen": _("Nobody had seen it."),
+    "unreached": _("Nobody could be reached."),
+    "unreachable": _("Those left could not decide it any more."),
+}
+
+
+def sentence_of(word: object) -> str:
+    """The sentence for a word of the plane; empty for what is none."""
+    return str(SENTENCES.get(str(word), ""))
