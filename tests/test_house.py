@@ -27,7 +27,7 @@ EXTRA = {
     "core": {
         "agent_text", "authentication", "clockwork", "context", "differences", "errors", "expressions", "finders",
         "formats", "gate", "http", "keys", "middleware", "pages", "prepared", "presence", "problems", "queue",
-        "revealing", "samples", "schema", "shortcuts", "templatetags",
+        "reasons", "revealing", "samples", "schema", "shortcuts", "templatetags",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},

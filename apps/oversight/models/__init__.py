@@ -1,7 +1,8 @@
 """What waits for people, what they said and saw, and what their approval releases."""
 
 from apps.oversight.models.attention import Delegation, Snooze
-from apps.oversight.models.escalations import Comment, Escalation, EscalationGroup, Vote
+from apps.oversight.models.comments import Comment
+from apps.oversight.models.escalations import Escalation, EscalationGroup, Vote
 from apps.oversight.models.grants import Grant
 from apps.oversight.models.jobs import Job, JobItem
 from apps.oversight.models.preferences import DecidingHabit, SavedView

@@ -1,4 +1,4 @@
-"""The item in the inbox, the queues it stands in, people's votes and their words."""
+"""The item in the inbox, the queues it stands in, people's votes."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -365,30 +365,6 @@ class Vote(Record):
 
     def __str__(self) -> str:
         return f"{self.verdict} by {self.voter}"
-
-    @property
-    @override
-    def trail(self) -> UUID:
-        """The trail of the item."""
-        return self.escalation.trail
-
-
-class Comment(Record):
-    """What somebody wrote below an item; an agent's words are shown as such."""
-
-    UNIT = "escalation__unit"
-
-    escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="comments")
-    author = models.ForeignKey(User, models.PROTECT, related_name="+")
-    text = models.TextField()
-    is_question = models.BooleanField(default=False)
-
-    class Meta:
-        default_permissions = ()
-        indexes = [models.Index(fields=["escalation", "id"], name="comment_by_escalation")]
-
-    def __str__(self) -> str:
-        return f"comment on {self.escalation_id}"
 
     @property
     @override
