@@ -13,5 +13,5 @@ END $$
 
 
 class Migration(migrations.Migration):
-    dependencies = [("oversight", "0060_know_the_unit_of_a_run")]
+    dependencies = [("oversight", "0066_know_the_unit_of_a_run")]
     operations = [migrations.RunSQL(LEARN, migrations.RunSQL.noop)]

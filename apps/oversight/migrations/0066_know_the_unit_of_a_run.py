@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("access", "0005_absences"), ("oversight", "0052_find_what_was_edited_and_rejected")]
+    dependencies = [("access", "0005_absences"), ("oversight", "0065_let_a_job_have_more")]
     operations = [
         migrations.AddField(
             model_name="escalation",
