@@ -90,6 +90,9 @@ class EscalationRow(serializers.Serializer[Any]):
     quorum = QuorumSerializer()
     allowed = serializers.JSONField(help_text="What you may say now, and what it takes: {approve: {restate, step_up}}.")
     why_not = serializers.CharField(allow_null=True, help_text="Why `allowed` is empty.")
+    back_to = serializers.CharField(
+        allow_null=True, help_text="The step to which the run goes back if changes are requested of an approval step."
+    )
     attempts = serializers.IntegerField()
     edited = serializers.BooleanField()
     supersedes = serializers.UUIDField(allow_null=True)

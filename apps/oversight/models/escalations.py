@@ -24,6 +24,7 @@ from apps.oversight.rules import (
     Kind,
     Separation,
     VoteVerdict,
+    allowed_verdicts,
     value_at,
     view_hash,
 )
@@ -114,6 +115,7 @@ class Escalation(Stateful):
     hold_s = models.PositiveIntegerField(default=0)
     releases_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, blank=True)
+    back_to = models.CharField(max_length=63, blank=True)
 
     class Meta:
         permissions = [("decide_escalation", "May decide an escalation")]
@@ -195,6 +197,13 @@ class Escalation(Stateful):
         """Read them again when next asked."""
         self._groups = None
         getattr(self, "_prefetched_objects_cache", {}).pop("groups", None)
+
+    def sayable(self) -> dict[str, dict[str, Any]]:
+        """What may be said to it, and what each takes, for whoever may decide it."""
+        goes_back = self.kind != Kind.APPROVAL or bool(self.back_to)
+        return allowed_verdicts(
+            Kind(self.kind), self.tier, restate=self.restate, step_up=self.step_up, goes_back=goes_back
+        )
 
     @property
     def tier(self) -> Risk:

@@ -16,15 +16,18 @@ def is_grave(risk: Risk) -> bool:
 
 
 def allowed_verdicts(
-    kind: Kind, risk: Risk, *, restate: str | None, step_up: bool = False
+    kind: Kind, risk: Risk, *, restate: str | None, step_up: bool = False, goes_back: bool = True
 ) -> dict[str, dict[str, Any]]:
     """What may be said and what it takes: ``{approve: {restate: field | null, step_up: bool}, ...}``.
 
     ``restate`` is the field the plane chose; only grave tiers ask for it. ``step_up`` is a rule's own obligation.
+    ``goes_back``: whether the work can go back from here; where not, no changes are requested.
     """
     found: dict[str, dict[str, Any]] = {}
     for verdict in VERDICTS[kind]:
         match verdict:
+            case VoteVerdict.REQUEST_CHANGES if not goes_back:
+                continue
             case VoteVerdict.APPROVE:
                 found[verdict] = {
                     "restate": restate if risk in GRAVE else None,

@@ -117,13 +117,13 @@ OUTCOME: Mapping[VoteVerdict, EscalationState] = {
 
 VERDICTS: Mapping[Kind, tuple[VoteVerdict, ...]] = {
     Kind.ACTION: (VoteVerdict.APPROVE, VoteVerdict.REJECT, VoteVerdict.REQUEST_CHANGES),
-    Kind.APPROVAL: (VoteVerdict.APPROVE, VoteVerdict.REJECT),
+    Kind.APPROVAL: (VoteVerdict.APPROVE, VoteVerdict.REJECT, VoteVerdict.REQUEST_CHANGES),
     Kind.FORM: (VoteVerdict.ANSWER,),
     Kind.QUESTION: (VoteVerdict.ANSWER,),
     Kind.EXCEPTION: (VoteVerdict.ANSWER,),
     Kind.UNKNOWN: (VoteVerdict.ANSWER,),
     Kind.REVIEW: (VoteVerdict.ANSWER,),
 }
-"""What people can say to each kind."""
+"""What people can say to each kind; changes of an approval step only where its workflow goes back from there."""
 
 REASON_NEEDED = frozenset({VoteVerdict.REJECT, VoteVerdict.REQUEST_CHANGES})

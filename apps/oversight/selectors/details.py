@@ -8,7 +8,7 @@ from apps.core.differences import MASKED, is_secret
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Comment, Escalation, EscalationGroup, EscalationView, Grant
-from apps.oversight.rules import EscalationState, GrantState, Kind, allowed_verdicts, is_grave
+from apps.oversight.rules import EscalationState, GrantState, Kind, is_grave
 from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for
 from apps.oversight.selectors.escalations import winner_for
 from apps.oversight.selectors.handing import successor_for
@@ -24,7 +24,7 @@ def allowed_for(actor: User, item: Escalation, standing: Standing | None = None)
     """
     if why_not_for(actor, item, standing) is not None:
         return {}
-    return allowed_verdicts(Kind(item.kind), item.tier, restate=item.restate, step_up=item.step_up)
+    return item.sayable()
 
 
 def why_not_for(actor: User, item: Escalation, standing: Standing | None = None) -> str | None:
@@ -75,6 +75,7 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "quorum": {"needed": sum(group.needed for group in groups), "votes": votes, "hidden": hides},
         "allowed": allowed_for(actor, item, standing),
         "why_not": why_not_for(actor, item, standing),
+        "back_to": item.back_to or None,
         "attempts": item.attempts,
         "edited": item.edited,
         "supersedes": item.supersedes_id,

@@ -75,6 +75,7 @@ class About(TypedDict, total=False):
     deny_needed: int
     supersedes: Escalation | None
     escalate_to: Queue | None
+    back_to: str
     climbs: bool
     due_at: datetime | None
     due_s: int | None
@@ -170,6 +171,7 @@ COPIED = (
     "deny_needed",
     "supersedes",
     "escalate_to",
+    "back_to",
 )
 
 

@@ -18,13 +18,10 @@ from apps.oversight.rules import (
     MAX_REASON,
     OUTCOME,
     REASON_NEEDED,
-    VERDICTS,
     Ballot,
     EscalationState,
-    Kind,
     Tally,
     VoteVerdict,
-    allowed_verdicts,
     answer_errors,
     is_restated,
     is_retry,
@@ -133,7 +130,9 @@ def _refuse_second(actor: User, acts_for: frozenset[str], earlier: list[Vote]) -
 def _said(item: Escalation, verdict: str, words: Words) -> Said:
     """The words checked against what can be said to this kind of item. Raises InvalidError."""
     errors: dict[str, list[str]] = {}
-    allowed = VERDICTS[Kind(item.kind)]
+    allowed = item.sayable()
+    if verdict == VoteVerdict.REQUEST_CHANGES and verdict not in allowed and VoteVerdict.REJECT in allowed:
+        raise InvalidError(errors={"verdict": [_("The workflow has nowhere to go back to from here: reject it.")]})
     if verdict not in allowed:
         raise InvalidError(errors={"verdict": [_("One of: %s.") % ", ".join(allowed)]})
     said = Said(verdict=VoteVerdict(verdict), **words)
@@ -180,7 +179,7 @@ def _refuse_stale(item: Escalation, version: int, said: Said) -> None:
 
 def _require_friction(item: Escalation, said: Said, edit: Edit | None) -> None:
     """What the tier asks for: a value said again, a fresh sign-in. The same table as ``allowed`` on the page."""
-    asks = allowed_verdicts(Kind(item.kind), item.tier, restate=item.restate, step_up=item.step_up)[said.verdict]
+    asks = item.sayable()[said.verdict]
     if asks["step_up"] and not said.stepped_up:
         raise NotAllowedError(_("Confirm that it is you first."), code="not_eligible", why="step_up")
     if asks["restate"]:
@@ -190,7 +189,7 @@ def _require_friction(item: Escalation, said: Said, edit: Edit | None) -> None:
 
 
 def _write_vote(actor: User, item: Escalation, said: Said, acts_for: frozenset[str]) -> Vote:
-    asks = allowed_verdicts(Kind(item.kind), item.tier, restate=item.restate, step_up=item.step_up)[said.verdict]
+    asks = item.sayable()[said.verdict]
     vote = Vote.objects.create(
         escalation=item,
         voter=actor,

@@ -138,7 +138,7 @@ class StepDef:
         """Every outcome that this step can end with."""
         match self.kind:
             case Kind.APPROVAL:
-                found = ["approved", "rejected", "expired"]
+                found = ["approved", "rejected", "expired", *([CHANGES] if CHANGES in self.back else [])]
             case Kind.FORM:
                 found = ["answered", "expired"]
             case _:
@@ -150,6 +150,12 @@ class StepDef:
         if self.due and self.due.outcome:
             found.append(self.due.outcome)
         return tuple(dict.fromkeys(found))
+
+    @property
+    def changes(self) -> tuple[str, Back] | None:
+        """The outcome with which people send the work back from an approval, and where to; None if there is no way."""
+        ways = ((name, self.back.get(name)) for name in (CHANGES, "rejected") if self.kind is Kind.APPROVAL)
+        return next(((name, back) for name, back in ways if back), None)
 
     def flows_through(self, outcome: str | None) -> bool:
         """Whether an edge that names no outcome carries ``outcome`` on."""
@@ -164,7 +170,8 @@ class StepDef:
                 return True
 
 
-PEOPLE_SAID_NO = ["rejected", "expired", "changes_requested"]
+CHANGES = "changes_requested"
+PEOPLE_SAID_NO = ["rejected", "expired", CHANGES]
 """Outcomes of an operation whose action people did not approve. They end the path, as an approval's do."""
 
 

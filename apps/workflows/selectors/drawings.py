@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from apps.core.models import User
-from apps.workflows.rules.definition import Definition, Edge, StepDef
+from apps.workflows.rules.definition import PEOPLE_SAID_NO, Definition, Edge, StepDef
 from apps.workflows.rules.drawing import HEIGHT, MAX_NODES, WIDTH, Arrow, Drawing, draw
 from apps.workflows.rules.states import Kind, StepState
 from apps.workflows.selectors.reading import StepShown
@@ -108,7 +108,7 @@ def _css(step: StepDef, shown: StepShown | None) -> str:
         return ""
     if shown.state == StepState.OPEN and any(waiting.kind == "people" for waiting in shown.waiting_for):
         return "warn"
-    if shown.state == StepState.DONE and shown.outcome in {"rejected", "expired"}:
+    if shown.state == StepState.DONE and shown.outcome in PEOPLE_SAID_NO:
         return "bad"
     return CSS.get(StepState(shown.state), "")
 

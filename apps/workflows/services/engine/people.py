@@ -59,8 +59,17 @@ def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, queue: Queue) -
         escalate_to=queue_of(step.due.to) if escalates else None,
         climbs=escalates,
         supersedes=before,
+        back_to=_back_to(spot, step),
         **_place(spot, command.step, command.round, None),
     )
+
+
+def _back_to(spot: Spot, step: StepDef) -> str:
+    """The step from which the work is done again if people request changes; none where it went back too often."""
+    if (found := step.changes) is None:
+        return ""
+    outcome, back = found
+    return back.to if spot.view.taken.get((step.name, outcome), 0) < back.max else ""
 
 
 def _place(spot: Spot, step: str, round_: int, item: int | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from apps.core.models import User
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState
 from apps.workflows.models import Run
+from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import RunState
 from apps.workflows.services.engine.cycle import advance_run
@@ -64,8 +65,11 @@ def decision_event(run: Run, item: Escalation) -> on.Event | None:
         return _exception_event(item)
     if item.state == EscalationState.INVALIDATED:
         outcome = "expired"
+    elif item.state == EscalationState.CHANGES_REQUESTED:
+        changes = definition_of_version(run.version_id).steps[item.step].changes
+        outcome = changes[0] if changes else "rejected"
     else:
-        outcome = {EscalationState.CHANGES_REQUESTED: "rejected"}.get(EscalationState(item.state), item.state)
+        outcome = item.state
     said = answer_of(item)
     if item.kind == "form":
         output: dict[str, Any] = {"decided_by": said["decided_by"]}
