@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from apps.access.models import Absence, BusinessUnit, Calendar, Queue, Role, RoleGrant
 from apps.access.rules import OpenHours, Policy
 from apps.core.errors import NotFoundError
-from apps.core.gate import NOWHERE, Scope, holds, scope_for, visible
+from apps.core.gate import NOWHERE, Scope, holds, recall, scope_for, visible
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared
 from apps.core.rules import UserKind
@@ -106,7 +106,9 @@ def queues_for(actor: User) -> QuerySet[Queue]:
 
 
 def ancestors_for(actor: User | None, unit_id: UUID) -> list[UUID]:
-    """The unit and everything above it, nearest first."""
+    """The unit and everything above it, nearest first; asked once per request that reads."""
+    if actor is not None:
+        return recall(actor, f"access.above.{unit_id}", lambda: ancestors_for(None, unit_id))
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH RECURSIVE up AS (SELECT id, parent_id, 0 AS n FROM access_businessunit WHERE id = %s"
@@ -119,10 +121,16 @@ def ancestors_for(actor: User | None, unit_id: UUID) -> list[UUID]:
 
 def queues_served_by(actor: User) -> QuerySet[Queue]:
     """Queues whose role ``actor`` holds in the queue's unit, above it, or everywhere."""
+    return Queue.objects.filter(pk__in=queue_ids_served_by(actor))
+
+
+def queue_ids_served_by(actor: User) -> frozenset[UUID]:
+    """The ids of the same queues. One query."""
+    if not actor.is_active:
+        return frozenset()
     with connection.cursor() as cursor:
         cursor.execute(SERVED, [actor.pk])
-        ids = [row[0] for row in cursor.fetchall()]
-    return Queue.objects.filter(pk__in=ids if actor.is_active else [])
+        return frozenset(row[0] for row in cursor.fetchall())
 
 
 SERVED = """

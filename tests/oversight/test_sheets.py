@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from uuid_utils.compat import uuid7
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
@@ -196,3 +197,28 @@ def test_what_has_no_expiry_does_not_run_by_itself_either() -> None:
     assert "then it will not run" in page_of(payment)
     Escalation.objects.filter(pk=payment.item.pk).update(expires_at=None)
     assert "it will not run without a decision" in page_of(payment)
+
+
+def test_an_item_with_everything_costs_a_fixed_number_of_queries(django_assert_max_num_queries: Any) -> None:
+    payment = make_payment(quorum=2)
+    undo = make_operation(name="Take it back")
+    compensation = {"operation": undo.slug, "parameters": {}}
+    evidence = [{"title": f"Invoice {number}", "text": "x"} for number in range(5)]
+    parameters = {"amount_minor": 260_000, "currency": "EUR", "iban": "DE0017"}
+    older = [escalate(propose(payment.agent, payment.operation, parameters), payment.operation) for _ in range(3)]
+    for item in older:
+        say(payment.ada, item)
+        say(payment.ben, item)
+    Action.objects.filter(pk=payment.action.pk).update(evidence=evidence, goal="Pay.")
+    Escalation.objects.filter(pk=payment.item.pk).update(run_id=uuid7(), supersedes=older[0])
+    say(payment.ben, payment.item)
+    Operation.objects.filter(pk=payment.operation.pk).update(compensation=compensation)
+    client = signed_in(payment.ada)
+    for number in range(4):
+        client.post(f"/inbox/{payment.item.pk}/comment/", {"text": f"I called them {number} times"})
+    headers = {"HX-Request": "true", "HX-Target": "detail"}
+    page_of(payment)
+    with django_assert_max_num_queries(25):
+        page = client.get(f"/inbox/{payment.item.pk}/", headers=headers).content.decode()
+    for part in ("Take it back", "Invoice 4", "I called them 3 times", str(payment.ben)):
+        assert part in page

@@ -15,7 +15,7 @@ from apps.access.selectors import (
     away_now,
     live_grants,
     members_of_queue_for,
-    queues_served_by,
+    queue_ids_served_by,
 )
 from apps.core.gate import Scope, recall, scope_for
 from apps.core.models import User
@@ -148,17 +148,16 @@ def standing_for(actor: User) -> Standing:
 
 
 def _standing(actor: User) -> Standing:
-    served = queues_served_by(actor).values_list("pk", flat=True)
     places = [
         Place(
             user=chain[0],
             people=frozenset(person.username for person in chain),
             scope=scope_for(chain[0], DECIDE),
-            queues=frozenset(queues_served_by(chain[0]).values_list("pk", flat=True)),
+            queues=queue_ids_served_by(chain[0]),
         )
         for chain in represented(_away(actor), actor)
     ]
-    return Standing(actor, scope_for(actor, DECIDE), frozenset(served), tuple(places))
+    return Standing(actor, scope_for(actor, DECIDE), queue_ids_served_by(actor), tuple(places))
 
 
 CALLED = """
@@ -194,10 +193,9 @@ def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
     For somebody who is away, who stands in; nobody where nobody does.
     """
     separation, away = item.separation(), _away(actor)
-    deciders = _holders(DECIDE, item.unit_id)
+    deciders = _holders(actor, DECIDE, item.unit_id)
     holders = set(deciders.values_list("user", flat=True)) if away else set()
-    votes = item.votes.filter(voided_at=None).values_list("voter__username", "acts_for")
-    done = {name for voter, acts_for in votes for name in (voter, *acts_for)}
+    done = {name for vote in item.live_votes() for name in (vote.voter.username, *vote.acts_for)}
     found: dict[str, list[User]] = {}
     for group in item.group_list():
         there: dict[str, User] = {}
@@ -235,7 +233,7 @@ def _called_holders(unit_id: UUID, role: str) -> QuerySet[RoleGrant]:
 def reachable_by(actor: User, item: Escalation, group: EscalationGroup, target: Target) -> list[User]:
     """Who could decide ``item`` if ``group`` asked ``target``; ``actor`` is the plane."""
     separation = item.separation()
-    people = User.objects.filter(is_active=True, kind="human", pk__in=_holders(DECIDE, item.unit_id))
+    people = User.objects.filter(is_active=True, kind="human", pk__in=_holders(actor, DECIDE, item.unit_id))
     match target.kind:
         case TargetKind.QUEUE:
             queue = Queue.objects.filter(slug=target.name).first()
@@ -283,9 +281,9 @@ def _grants(group: EscalationGroup, role_id: UUID) -> QuerySet[RoleGrant]:
     return RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above), role=role_id)
 
 
-def _holders(perm: str, unit: UUID) -> "QuerySet[RoleGrant, Any]":
+def _holders(actor: User, perm: str, unit: UUID) -> "QuerySet[RoleGrant, Any]":
     """Who holds ``perm`` in ``unit`` by role: the gate's question asked of everybody at once."""
-    above = ancestors_for(None, unit)
+    above = ancestors_for(actor, unit)
     grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above))
     return grants.filter(role__permissions__contains=[perm]).values("user")
 

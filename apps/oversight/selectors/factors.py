@@ -72,11 +72,14 @@ class WayBack:
 
 
 def way_back_of(operation: Operation | None) -> WayBack | None:
-    """The operation's compensation, and whether it was ever exercised; None where it has none. Two queries."""
+    """The operation's compensation, and whether it was ever exercised; None where it has none. One query.
+
+    ``operation`` as ``sheet_for`` fetches it, with the name of what undoes it.
+    """
     if operation is None or not operation.compensation:
         return None
     slug = str(operation.compensation.get("operation", ""))
-    name = Operation.objects.filter(slug=slug).values_list("name", flat=True).first()
+    name = getattr(operation, "undone_by", None)
     rows = Effect.objects.filter(operation=operation, state=EffectState.COMPENSATED).order_by("-id")
     moments = list(rows.values_list("settled_at", flat=True)[:UNDONE_CAP])
     return WayBack(slug, name or slug, len(moments), moments[0] if moments else None)
@@ -127,7 +130,8 @@ def grounds_for(actor: User, item: Escalation) -> list[Ground]:
     if not item.verdict.get("rules"):
         return []
     facts = item.verdict.get("facts") or {}
-    return [Ground(card, named_in(card.when, facts)) for card in matched_rules_for(actor, item.verdict)]
+    queues = {group.queue.slug: group.queue.name for group in item.group_list()}
+    return [Ground(card, named_in(card.when, facts)) for card in matched_rules_for(actor, item.verdict, queues)]
 
 
 def named_in(expression: str, facts: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
+from django.db.models.fields.json import KT
+
 from apps.agents.rules import EffectClass
 from apps.connectors.models import Operation
 from apps.connectors.rules import money_text
@@ -176,7 +179,9 @@ def _operation(item: Escalation) -> Operation | None:
     """The operation that would run, shown whatever else of its system the viewer may see."""
     if item.action is None:
         return None
-    return Operation.objects.select_related("connector").filter(slug=item.action.operation).first()
+    back = Operation.objects.filter(slug=OuterRef("back")).values("name")
+    rows = Operation.objects.annotate(back=KT("compensation__operation"), undone_by=Subquery(back[:1]))
+    return rows.select_related("connector").filter(slug=item.action.operation).first()
 
 
 def _before(item: Escalation) -> tuple[Any, str]:

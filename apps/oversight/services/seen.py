@@ -30,7 +30,6 @@ def keep_view(item: Escalation) -> str:
     return digest
 
 
-@transaction.atomic
 def note_view(actor: User, *, item: Escalation) -> None:
     """Remember that ``actor`` has the page of an item they may see before them; again: what became of the time between.
 
@@ -42,6 +41,11 @@ def note_view(actor: User, *, item: Escalation) -> None:
     between = Least(ClockTimestamp() - F("last_at"), Value(MAX_DWELL))
     if rows.update(last_at=ClockTimestamp(), opened=F("opened") + 1, dwell=F("dwell") + between):
         return
+    _note_first_view(actor, item)
+
+
+@transaction.atomic
+def _note_first_view(actor: User, item: Escalation) -> None:
     EscalationView.objects.bulk_create([EscalationView(escalation=item, person=actor)], ignore_conflicts=True)
     standing = standing_for(actor)
     if standing.why_not(item) is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -96,8 +97,10 @@ def _compiled_version(version: PolicyVersion) -> list[RuleInForce]:
     return found
 
 
-def matched_rules_for(actor: User, verdict: Mapping[str, Any]) -> list[RuleCard]:
-    """The matched rules of a stored verdict as cards, strictest first.
+def matched_rules_for(
+    actor: User, verdict: Mapping[str, Any], queues: Mapping[str, str] = MappingProxyType({})
+) -> list[RuleCard]:
+    """The matched rules of a stored verdict as cards, strictest first. ``queues``: names that are known, by slug.
 
     Whoever may see the action may see why: no permission on the policy is asked. A rule that cannot be found any more
     is left out.
@@ -112,7 +115,7 @@ def matched_rules_for(actor: User, verdict: Mapping[str, Any]) -> list[RuleCard]
         for version in versions.select_related("policy")
         for rule in _compiled_version(version)
     }
-    return _cards(rules[key] for key in matched if key in rules)
+    return _cards((rules[key] for key in matched if key in rules), queues)
 
 
 def rules_about_for(
@@ -136,9 +139,10 @@ def rules_about_for(
     return _cards(sorted(rules, key=lambda rule: -order.index(rule.rule.effect)))
 
 
-def _cards(rules: Iterable[RuleInForce]) -> list[RuleCard]:
+def _cards(rules: Iterable[RuleInForce], queues: Mapping[str, str] = MappingProxyType({})) -> list[RuleCard]:
     found = list(rules)
-    names = dict(Queue.objects.filter(slug__in={rule.rule.queue for rule in found}).values_list("slug", "name"))
+    unknown = {rule.rule.queue for rule in found} - queues.keys() - {""}
+    names = {**queues, **dict(Queue.objects.filter(slug__in=unknown).values_list("slug", "name"))}
     return [_card(rule, names.get(rule.rule.queue, rule.rule.queue)) for rule in found]
 
 
