@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('oversight', '0065_let_a_job_have_more'),
+        ('oversight', '0067_let_what_waits_know_it'),
     ]
 
     operations = [
