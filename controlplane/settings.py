@@ -49,12 +49,19 @@ STAYS = Path(sys.argv[0]).name != "manage.py" or sys.argv[1:2] == ["run_schedule
 
 
 def _database(url: str) -> dict[str, Any]:
-    """Django's dictionary for a ``postgresql://`` URL; a socket folder comes as ``?host=``."""
+    """Django's dictionary for a ``postgresql://`` URL; a socket folder comes as ``?host=``.
+
+    PostgreSQL plans each statement once per connection; ``?prepared=no`` for a pooler that cannot keep that apart.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured("DATABASE_URL must begin with postgresql://.")
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     host = options.pop("host", None) or unquote(parts.hostname or "")
+    prepared = options.pop("prepared", "yes")
+    if prepared not in {"yes", "no"}:
+        raise ImproperlyConfigured("In DATABASE_URL, prepared is yes or no.")
+    options |= {"server_side_binding": True, "prepare_threshold": 3} if prepared == "yes" else {}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),

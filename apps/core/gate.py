@@ -4,7 +4,8 @@ Three sources: role grants within a unit (resolved down the tree by ``settings.G
 object (guardian), and nothing else. Inactive actors hold nothing; nobody is a superuser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -43,6 +44,17 @@ def remember(actor: User) -> None:
     Only for a request that reads: a right lost meanwhile shows at the next one; what writes always asks anew.
     """
     actor.rights_remembered = {}  # type: ignore[attr-defined] # an instance lives as long as its request
+
+
+@contextmanager
+def remembering(actor: User) -> Iterator[None]:
+    """Ask for each of ``actor``'s rights once within: around the parts of a writing request that only read."""
+    before = getattr(actor, "rights_remembered", None)
+    actor.rights_remembered = {} if before is None else before  # type: ignore[attr-defined] # as above
+    try:
+        yield
+    finally:
+        actor.rights_remembered = before  # type: ignore[attr-defined] # as above
 
 
 def recall[T](actor: User, right: str, ask: Callable[[], T]) -> T:

@@ -158,6 +158,7 @@ class Escalation(Stateful):
             models.Index(fields=["run_id"], name="escalation_by_run", condition=~Q(run_id=None)),
             models.Index(fields=["task_id"], name="escalation_by_task", condition=~Q(task_id=None)),
             models.Index(fields=["agent", "-id"], name="escalation_by_agent"),
+            models.Index(fields=["agent", "-id"], name="escalation_precedent", condition=Q(state__in=sorted(DECIDED))),
             models.Index(fields=["state", "-id"], name="escalation_by_state"),
             models.Index(fields=["agent"], name="escalation_edited_away", condition=Q(state="rejected", edited=True)),
             models.Index(Right(Cast("id", models.TextField()), 8), name="escalation_by_ending"),

@@ -11,6 +11,18 @@ from apps.oversight.selectors.eligibility import VIEW
 from apps.oversight.selectors.fates import fates_for
 
 PRECEDENTS = 20
+SEARCHED = 500
+NEEDED = (
+    "state",
+    "edited",
+    "title",
+    "ended_at",
+    "action__target",
+    "action__parameters",
+    "decided_by__name",
+    "decided_by__username",
+)
+"""What is told of each: of the wide rows nothing else is read."""
 LISTED = 5
 
 
@@ -35,13 +47,17 @@ class Precedent:
 
 
 def precedent_for(actor: User, item: Escalation) -> Precedent:
-    """The last twenty decisions on actions like this one that ``actor`` may see. Two queries."""
+    """The last twenty decisions on actions like this one that ``actor`` may see, of the agent's last five hundred.
+
+    Two queries, of which the first walks one index: who decided much about other things does not slow it down.
+    """
     if item.action is None:
         return Precedent()
+    decided = Escalation.objects.filter(agent=item.agent_id, state__in=sorted(DECIDED)).order_by("-id")
     rows = visible(actor, VIEW, Escalation.objects.select_related("action", "decided_by")).filter(
-        kind=Kind.ACTION, agent=item.agent_id, action__operation=item.action.operation, state__in=sorted(DECIDED)
+        pk__in=decided.values("pk")[:SEARCHED], kind=Kind.ACTION, action__operation=item.action.operation
     )
-    last = list(rows.exclude(pk=item.pk).order_by("-id")[:PRECEDENTS])
+    last = list(rows.only(*NEEDED).exclude(pk=item.pk).order_by("-id")[:PRECEDENTS])
     states = [row.state for row in last]
     approved = next((row for row in last if row.state == EscalationState.APPROVED and row.action), None)
     fates = fates_for(actor, [row.pk for row in last]) if approved else {}

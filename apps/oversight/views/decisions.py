@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from apps.core.errors import ConflictError, DomainError, HaltedError, InvalidError, NotAllowedError
+from apps.core.gate import remembering
 from apps.core.http import Request, wants_fragment
 from apps.core.models import User
 from apps.core.reasons import sentence_of
@@ -54,16 +55,17 @@ class Problem:
 @require_POST
 def decide(request: Request, escalation_id: UUID) -> HttpResponse:
     """Record one decision; the answer is the next item, the decided row and the new count."""
-    item = escalation_for(request.user, escalation_id)
-    form = DecisionForm(request.POST)
-    values = _values(request, item, form)
-    valid = form.is_valid()
-    if not valid or (values is not None and not values.is_valid()):
-        return _refused(request, item, form, values, status=UNFIT)
-    asks = allowed_for(request.user, item).get(form.cleaned_data["verdict"], {})
-    if asks.get("step_up") and not signed_in_recently(request):
-        return _ask_again(request, item, form)
-    following = None if in_focus(request) else _following(request, item)
+    with remembering(request.user):
+        item = escalation_for(request.user, escalation_id)
+        form = DecisionForm(request.POST)
+        values = _values(request, item, form)
+        valid = form.is_valid()
+        if not valid or (values is not None and not values.is_valid()):
+            return _refused(request, item, form, values, status=UNFIT)
+        asks = allowed_for(request.user, item).get(form.cleaned_data["verdict"], {})
+        if asks.get("step_up") and not signed_in_recently(request):
+            return _ask_again(request, item, form)
+        following = None if in_focus(request) else _following(request, item)
     try:
         decided = _cast(request, item, form, values)
     except InvalidError as error:
@@ -72,7 +74,8 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
     except (ConflictError, HaltedError, NotAllowedError) as error:
         now = escalation_for(request.user, escalation_id)
         return _refused(request, now, form, values, status=CONFLICT, problem=problem_of(request.user, now, error))
-    return _after(request, decided, following)
+    with remembering(request.user):
+        return _after(request, decided, following)
 
 
 def signed_in_recently(request: Request) -> bool:
@@ -177,32 +180,32 @@ def _refused(
     return item_page(request, item, status=status, **extra)
 
 
-def _following(request: Request, item: Escalation) -> Escalation | None:
+def _following(request: Request, item: Escalation) -> UUID | None:
     """The item behind this one in the person's own list, else the first of the others."""
     mine = request.GET.copy()
     mine["view"] = InboxView.MINE
-    rows = rows_of(request.user, InboxFilter(mine))
-    others = list(rows.exclude(pk=item.pk)[:LOOKED_AHEAD])
-    behind = [row for row in others if (row.due_at, row.pk) > (item.due_at, item.pk)]
-    return next(iter(behind or others), None)
+    rows = rows_of(request.user, InboxFilter(mine)).exclude(pk=item.pk).prefetch_related(None)
+    others = [(due_at, pk) for due_at, pk in rows.values_list("due_at", "pk")[:LOOKED_AHEAD]]
+    behind = [place for place in others if place > (item.due_at, item.pk)]
+    return next((pk for _due_at, pk in behind or others), None)
 
 
-def _after(request: Request, decided: Escalation, following: Escalation | None) -> HttpResponse:
+def _after(request: Request, decided: Escalation, following: UUID | None) -> HttpResponse:
     """What follows a recorded decision: a stricter edit stays open, all else goes on to the next item."""
     now = escalation_for(request.user, decided.pk)
     query = query_of(request)
-    path = reverse("oversight:item", args=[following.pk]) if following else reverse("oversight:inbox")
+    path = reverse("oversight:item", args=[following]) if following else reverse("oversight:inbox")
     extra = focus_context(request)
     if progress := extra.get("focus"):
         path, query = next_url(request, progress).split("?")[0], "?focus=1" if progress.left else ""
-        following = escalation_for(request.user, progress.left[0]) if progress.left else None
+        following = progress.left[0] if progress.left else None
     is_held = now.state == EscalationState.HELD
     if not wants_fragment(request) or (progress and not following):
         messages.success(request, _said(now))
         # Without a script the way back is on the item itself, so that is where one stays while it is held.
         url = f"{reverse('oversight:item', args=[now.pk]) if is_held and not wants_fragment(request) else path}{query}"
         return HttpResponse(headers={"HX-Redirect": url}) if wants_fragment(request) else redirect(url)
-    chosen = escalation_for(request.user, following.pk) if following else None
+    chosen = escalation_for(request.user, following) if following else None
     context = {
         **(detail_context(request, chosen) if chosen else {"item": None, "sheet": None, "list_query": query}),
         "rows": _rows_on_screen(request, now, chosen),

@@ -11,7 +11,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
-from apps.core.gate import require
+from apps.core.gate import remembering, require
 from apps.core.http import Request, is_prefetch, wants_fragment
 from apps.core.models import User
 from apps.core.pages import Page, page_of
@@ -70,6 +70,11 @@ def item(request: Request, escalation_id: UUID) -> HttpResponse:
 
 def item_page(request: Request, found: Escalation, *, status: int = 200, **extra: Any) -> HttpResponse:
     """The item as fragment or as page, with what a decision left to say."""
+    with remembering(request.user):
+        return _item_page(request, found, status, extra)
+
+
+def _item_page(request: Request, found: Escalation, status: int, extra: dict[str, Any]) -> HttpResponse:
     filters = InboxFilter(request.GET)
     context = {**_open_one(request, found, **extra), "filters": filters, "is_open": True}
     if wants_fragment(request):

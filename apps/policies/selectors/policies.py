@@ -1,7 +1,9 @@
 """Which policies an actor may see, and each rule as people read it."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -86,15 +88,22 @@ def rules_for(actor: User, version: PolicyVersion | None) -> list[RuleCard]:
 
 
 def _compiled_version(version: PolicyVersion) -> list[RuleInForce]:
-    """What of a stored version still compiles: it was checked when written, and the language may have moved on."""
-    rules, _ = read_rules(version.rules)
+    return list(_compiled_text(json.dumps(version.rules), version.policy.slug, version.number, version.unit))
+
+
+@lru_cache(maxsize=256)
+def _compiled_text(rules: str, policy: str, number: int, unit: str) -> tuple[RuleInForce, ...]:
+    """What of a stored version still compiles: it was checked when written, and the language may have moved on.
+
+    Kept by what it says, because a page shows it each time and compiling takes milliseconds for each rule.
+    """
     found = []
-    for rule in rules:
+    for rule in read_rules(json.loads(rules))[0]:
         try:
-            found.append(compile_rule(rule, policy=version.policy.slug, version=version.number, unit=version.unit))
+            found.append(compile_rule(rule, policy=policy, version=number, unit=unit))
         except ExpressionError:
             continue
-    return found
+    return tuple(found)
 
 
 def matched_rules_for(
