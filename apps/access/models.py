@@ -1,9 +1,9 @@
-"""Units, roles, grants of roles, calendars, queues, absences and people's tokens."""
+"""Units, roles, grants of roles, calendars, rotas, queues, absences and people's tokens."""
 
 from django.db import models
 from django.db.models import F, Q
 
-from apps.access.rules import OpenHours, open_hours
+from apps.access.rules import OpenHours, Turns, open_hours, turns_of
 from apps.core.models import ClockTimestamp, Record, User
 
 
@@ -84,6 +84,39 @@ class RoleGrant(Record):
 
     def __str__(self) -> str:
         return f"{self.user} is {self.role}"
+
+
+class Rota(Record):
+    """Who is on duty in a unit: ``people`` (usernames) take turns of ``days`` days from ``starts`` on, handing over at.
+
+    ``exceptions``: ``[{from, until, user}]``, which stand before the turns.
+    """
+
+    UNIT = "unit"
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=120)
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, related_name="rotas")
+    timezone = models.CharField(max_length=60)
+    starts = models.DateField()
+    at = models.CharField(max_length=5, default="09:00")
+    days = models.PositiveSmallIntegerField(default=7)
+    people = models.JSONField()
+    exceptions = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def turns(self) -> Turns:
+        """Ready to be asked who is on duty."""
+        return turns_of(
+            timezone=self.timezone,
+            starts=self.starts,
+            at=self.at,
+            days=self.days,
+            people=self.people,
+            exceptions=self.exceptions,
+        )
 
 
 class Queue(Record):

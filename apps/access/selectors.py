@@ -5,11 +5,11 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.access.models import Absence, BusinessUnit, Calendar, Queue, Role, RoleGrant
+from apps.access.models import Absence, BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
 from apps.access.rules import OpenHours, Policy
 from apps.core.errors import NotFoundError
 from apps.core.gate import NOWHERE, Scope, holds, recall, scope_for, visible
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.prepared import Prepared
 from apps.core.rules import UserKind
 
@@ -202,6 +202,18 @@ def open_hours_of(queue: Queue) -> OpenHours | None:
 def last_resort_of(unit_id: UUID) -> Queue | None:
     """The queue that takes what nobody took, nearest from this unit up; None where there is none."""
     return next(iter(Queue.objects.raw(NEAREST_LAST_RESORT, [unit_id])), None)
+
+
+def rotas_for(actor: User) -> QuerySet[Rota]:
+    """The rotas of the units in which ``actor`` manages access, by slug."""
+    return visible(actor, "access.manage_access", Rota.objects.select_related("unit").order_by("slug"))
+
+
+def on_duty_of(slug: str) -> User | None:
+    """Who is on duty now by this rota; None where there is none, before its first turn, or where they left."""
+    rota = Rota.objects.filter(slug=slug).first()
+    name = rota.turns().on_duty(database_now()) if rota else None
+    return User.objects.filter(username=name, kind="human", is_active=True).first() if name else None
 
 
 def escalation_policies() -> dict[str, Policy]:

@@ -13,6 +13,7 @@ endpoints = [
     path("users/<str:username>/absences/", api.AbsencesOf.as_view(), name="absences"),
     path("me/absences/", api.OwnAbsences.as_view(), name="own-absences"),
     path("absences/<uuid:absence_id>/end/", api.AbsenceEnd.as_view(), name="end-absence"),
+    path("rotas/", api.Rotas.as_view(), name="rotas"),
     path("calendars/", api.Calendars.as_view(), name="calendars"),
     path("queues/", api.Queues.as_view(), name="queues"),
 ]

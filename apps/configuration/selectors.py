@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
 from apps.access.rules import ADMINISTRATOR, WEEKDAYS
 from apps.access.selectors import live_grants
 from apps.agents.models import Agent
@@ -81,6 +81,24 @@ def _calendars() -> Iterator[str]:
                 "timezone": calendar.timezone,
                 "hours": {name: calendar.hours[name] for name in WEEKDAYS if name in calendar.hours},
                 "holidays": calendar.holidays,
+            }
+        )
+
+
+def _rotas() -> Iterator[str]:
+    for rota in Rota.objects.select_related("unit").order_by("slug"):
+        yield _yaml(
+            {
+                "kind": "Rota",
+                "slug": rota.slug,
+                "name": rota.name,
+                "unit": rota.unit.slug,
+                "timezone": rota.timezone,
+                "starts": rota.starts.isoformat(),
+                "at": rota.at,
+                "days": rota.days,
+                "people": rota.people,
+                "exceptions": rota.exceptions,
             }
         )
 
@@ -312,6 +330,7 @@ EXPORT: Mapping[str, Callable[[], Iterator[str]]] = {
     "BusinessUnit": _units,
     "Role": _roles,
     "User": _users,
+    "Rota": _rotas,
     "Queue": _queues,
     "ChatTarget": _chat_targets,
     "Connector": _connectors,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
 from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.configuration.selectors import export_for
@@ -22,7 +22,21 @@ from tests.factories.agents import make_agent
 
 pytestmark = pytest.mark.django_db
 EXAMPLE = (Path(__file__).parent / "documents" / "example.yaml").read_text()
-KINDS = (Calendar, BusinessUnit, Role, User, Queue, Connector, Operation, Agent, Policy, Workflow, Target, Baseline)
+KINDS = (
+    Calendar,
+    BusinessUnit,
+    Role,
+    User,
+    Rota,
+    Queue,
+    Connector,
+    Operation,
+    Agent,
+    Policy,
+    Workflow,
+    Target,
+    Baseline,
+)
 
 
 @pytest.fixture
@@ -331,6 +345,18 @@ permissions: [oversight.decide_escalation]
 kind: User
 username: carla
 ---
+kind: User
+username: dora
+---
+kind: Rota
+slug: nights
+unit: sales
+timezone: Europe/Berlin
+starts: 2026-11-02
+at: "18:00"
+people: [carla, dora]
+exceptions: [{from: 2026-12-24T18:00:00+01:00, until: 2026-12-25T18:00:00+01:00, user: dora}]
+---
 kind: Queue
 slug: offers
 unit: sales
@@ -342,6 +368,7 @@ escalation:
   - {after_s: 1800, to: heads}
   - {after_s: 1800, to: {role: seller}}
   - {after_s: 1800, to: {user: carla}}
+  - {after_s: 1800, to: {rota: nights}}
 ---
 kind: Queue
 slug: heads
@@ -361,6 +388,9 @@ class TestCalendarsAndLadders:
         assert Queue.objects.get(slug="heads").last_resort
         exported = export_for(console)
         assert set(outcomes(apply_texts(console, texts={"out.yaml": exported})).values()) == {"unchanged"}
+        assert Rota.objects.get().people == ["carla", "dora"]
+        gone = "kind: Rota\nslug: nights\nstate: absent\n"
+        assert "The queue offers asks it." in " ".join(troubles(console, gone))
         gone = "kind: Calendar\nslug: office\nstate: absent\n"
         assert "still in use" in " ".join(troubles(console, gone))
 
@@ -372,6 +402,10 @@ class TestCalendarsAndLadders:
             ("2027-01-01", "2027-02-31", "holidays[0]"),
             ("{role: seller}", "{role: nobody}", "escalation[1].to.role: There is no Role nobody"),
             ("{user: carla}", "{user: carla, role: seller}", "escalation[2].to: One of"),
+            ("{rota: nights}", "{rota: days}", "escalation[3].to.rota: There is no Rota days"),
+            ("people: [carla, dora]", "people: [carla, otto]", "people[1]: There is no User otto"),
+            ('at: "18:00"', 'at: "25:00"', "at: A time of day such as 09:00"),
+            ("until: 2026-12-25", "until: 2026-12-23", "exceptions[0]: It ends before it begins."),
             ("repeat: 2", "repeat: 11", "repeat: An integer from 0 to 10"),
             ("calendar: office", "calendar: nowhere", "There is no Calendar nowhere"),
             ("slug: heads\nunit", "slug: heads2\nunit", "escalation[0].to: There is no Queue heads"),

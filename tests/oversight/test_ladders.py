@@ -7,16 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.access.rules import MAX_LEVELS, MAX_REPEAT, Policy, ladder
+from apps.access.services import save_rota
 from apps.audit.models import Entry
 from apps.audit.tasks import deliver_reactions
-from apps.core.models import ClockTimestamp
+from apps.core.models import ClockTimestamp, database_now
 from apps.core.services import system_user
 from apps.notifications.models import Notice
 from apps.notifications.selectors.people import recipients_of
 from apps.oversight.models import Escalation, EscalationGroup, EscalationView
 from apps.oversight.selectors import inbox_for
 from apps.oversight.services import Reach, climb_ladders, climb_unheard, mark_due_soon, note_reach, note_view
-from tests.factories.access import grant, make_approver, make_calendar, make_queue, make_role, make_unit, make_user
+from tests.factories.access import (
+    grant,
+    make_admin,
+    make_approver,
+    make_calendar,
+    make_queue,
+    make_role,
+    make_unit,
+    make_user,
+)
 from tests.factories.oversight import make_escalation, make_payment, nothing_happens, say
 
 QUEUES = ["a", "b", "c", "d"]
@@ -109,6 +119,40 @@ class TestLevels:
         for person in (dora, make_approver(queue)):
             assert say(person, item).state == "pending"
         assert say(carla, item).state == "approved"
+
+    def test_who_is_on_duty_is_called_and_stays_called(self):
+        unit = make_unit()
+        queue = make_queue(unit=unit)
+        ada, ben = make_approver(queue), make_user()
+        grant(ben, make_role("oversight.view_escalation", "oversight.decide_escalation"), unit)
+        today = database_now().date()
+        duty = {"slug": "nights", "unit": unit, "timezone": "UTC", "at": "00:00", "people": [ben.username]}
+        save_rota(make_admin(), **duty, starts=today - timedelta(days=1))
+        queue.escalation = [{"after_s": 60, "to": {"rota": "nights"}}]
+        queue.save()
+        item = make_escalation(queue=queue, kind="question", task_id=None)
+        assert item not in inbox_for(ben)
+        it_is_time(item)
+        assert climb_ladders() == 1
+        assert told()[-1]["to"] == "rota:nights"
+        assert (item in inbox_for(ben), item in inbox_for(ada)) == (True, True)
+        save_rota(make_admin(), **{**duty, "people": [ada.username]}, starts=today - timedelta(days=1))
+        assert item in inbox_for(ben)
+
+    def test_a_rota_without_anybody_on_duty_is_passed_over(self):
+        unit = make_unit()
+        heads = make_queue(slug="heads", unit=unit)
+        queue = make_queue(unit=unit)
+        for each in (queue, heads):
+            make_approver(each)
+        tomorrow = database_now().date() + timedelta(days=1)
+        save_rota(make_admin(), slug="r", unit=unit, timezone="UTC", starts=tomorrow, people=[make_user().username])
+        queue.escalation = [{"after_s": 60, "to": {"rota": "r"}}, {"after_s": 60, "to": "heads"}]
+        queue.save()
+        item = make_escalation(queue=queue, kind="question", task_id=None)
+        it_is_time(item)
+        assert climb_ladders() == 1
+        assert stands_in(item) == ["heads"]
 
     def test_who_is_excluded_is_not_reached_by_a_call(self):
         queue = make_queue(escalation=[{"after_s": 60, "to": {"user": "carla"}}, {"after_s": 60, "to": "heads"}])

@@ -2,6 +2,6 @@
 
 from apps.access.api.absences import AbsenceEnd, AbsencesOf, OwnAbsences
 from apps.access.api.people import People, Roles, Units
-from apps.access.api.queues import Calendars, Queues
+from apps.access.api.queues import Calendars, Queues, Rotas
 
-__all__ = ["AbsenceEnd", "AbsencesOf", "Calendars", "OwnAbsences", "People", "Queues", "Roles", "Units"]
+__all__ = ["AbsenceEnd", "AbsencesOf", "Calendars", "OwnAbsences", "People", "Queues", "Roles", "Rotas", "Units"]

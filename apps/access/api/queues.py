@@ -1,4 +1,4 @@
-"""Endpoints of queues and calendars."""
+"""Endpoints of queues, rotas and calendars."""
 
 from typing import Any
 
@@ -8,12 +8,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.api.named import calendar_named, role_named, unit_named
-from apps.access.models import Calendar, Queue
-from apps.access.rules import MAX_LEVELS, MAX_REPEAT, WEEKDAYS, TargetKind, level_errors, target_of
-from apps.access.selectors import calendars_for, queues_for
-from apps.access.services import save_calendar, save_queue
+from apps.access.models import Calendar, Queue, Rota
+from apps.access.rules import (
+    MAX_DAYS,
+    MAX_EXCEPTIONS,
+    MAX_LEVELS,
+    MAX_PEOPLE,
+    MAX_REPEAT,
+    WEEKDAYS,
+    TargetKind,
+    level_errors,
+    target_of,
+)
+from apps.access.selectors import calendars_for, queues_for, rotas_for
+from apps.access.services import save_calendar, save_queue, save_rota
 from apps.core.api import AnyJson, PlaneView, StrictInteger, StrictSerializer, Text, page_of
 from apps.core.errors import InvalidError
+from apps.core.models import database_now
 from apps.core.schema import PROBLEMS
 
 
@@ -50,7 +61,7 @@ class LevelSerializer(StrictSerializer):
     """One level of escalation: after how long, and to whom."""
 
     after_s = StrictInteger(min_value=1, max_value=10**8)
-    to = AnyJson(help_text="A queue's slug, {queue: slug}, {role: slug} or {user: username}.")
+    to = AnyJson(help_text="A queue's slug, {queue: slug}, {role: slug}, {user: username} or {rota: slug}.")
 
 
 class QueueBody(StrictSerializer):
@@ -67,6 +78,44 @@ class QueueBody(StrictSerializer):
     repeat = StrictInteger(min_value=0, max_value=MAX_REPEAT, required=False)
     last_resort = serializers.BooleanField(required=False)
     calendar = Text(max_length=63, required=False, allow_null=True)
+
+
+class ExceptionSerializer(StrictSerializer):
+    """Somebody else's duty, from one instant until another."""
+
+    user = Text(max_length=150)
+
+    def get_fields(self) -> dict[str, Any]:
+        """``from`` is a word of Python's."""
+        moments = {"from": serializers.DateTimeField(), "until": serializers.DateTimeField()}
+        return {**moments, **super().get_fields()}
+
+
+class RotaBody(StrictSerializer):
+    """Who is on duty: people take turns of so many days, handing over at a local time."""
+
+    slug = serializers.SlugField(max_length=63)
+    name = Text(max_length=120, required=False)
+    unit = Text(max_length=63)
+    timezone = Text(max_length=60)
+    starts = serializers.DateField()
+    at = Text(max_length=5, required=False)
+    days = StrictInteger(min_value=1, max_value=MAX_DAYS, required=False)
+    people = serializers.ListField(child=Text(max_length=150), max_length=MAX_PEOPLE)
+    exceptions = serializers.ListField(child=ExceptionSerializer(), max_length=MAX_EXCEPTIONS, required=False)
+
+
+class RotaSerializer(RotaBody):
+    """A rota, and who is on duty now; null before the first turn."""
+
+    on_duty = Text(allow_null=True)
+
+
+class RotaPage(serializers.Serializer[Any]):
+    """A page of rotas."""
+
+    results = RotaSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
 
 
 class QueueSerializer(QueueBody):
@@ -99,6 +148,22 @@ def calendar_json(calendar: Calendar) -> dict[str, Any]:
         "timezone": calendar.timezone,
         "hours": {name: calendar.hours[name] for name in WEEKDAYS if name in calendar.hours},
         "holidays": calendar.holidays,
+    }
+
+
+def rota_json(rota: Rota) -> dict[str, Any]:
+    """The rota as ``RotaSerializer`` describes it."""
+    return {
+        "slug": rota.slug,
+        "name": rota.name,
+        "unit": rota.unit.slug,
+        "timezone": rota.timezone,
+        "starts": rota.starts,
+        "at": rota.at,
+        "days": rota.days,
+        "people": rota.people,
+        "exceptions": rota.exceptions,
+        "on_duty": rota.turns().on_duty(database_now()),
     }
 
 
@@ -153,6 +218,30 @@ class Queues(PlaneView):
             body["escalation"] = _known_levels(body.get("escalation", []))
             queue, outcome = save_queue(self.actor, **body, unit=unit, role=role, calendar=calendar)
             return (201 if outcome == "created" else 200), queue_json(queue)
+
+        return self.once(answer)
+
+
+class Rotas(PlaneView):
+    """``/rotas/``."""
+
+    @extend_schema(operation_id="list_rotas", responses={200: RotaPage, **PROBLEMS})
+    def get(self, request: Request) -> Response:
+        """Rotas in your units."""
+        return page_of(request, rotas_for(self.actor), rota_json, order=("slug",))
+
+    @extend_schema(
+        operation_id="save_rota", request=RotaBody, responses={200: RotaSerializer, 201: RotaSerializer, **PROBLEMS}
+    )
+    def post(self, request: Request) -> Response:
+        """Make a rota, or make the one with this slug as the body says."""
+        body = self.body(RotaBody)
+
+        def answer() -> tuple[int, Any]:
+            unit = unit_named(self.actor, body.pop("unit"))
+            assert unit is not None, "the field is required"
+            rota, outcome = save_rota(self.actor, **body, unit=unit)
+            return (201 if outcome == "created" else 200), rota_json(rota)
 
         return self.once(answer)
 

@@ -1,4 +1,4 @@
-"""What access knows without asking anybody: the names of permissions, open hours, ladders of escalation, absences."""
+"""What access knows without asking anybody: names of permissions, open hours, ladders, rotas, absences."""
 
 from apps.access.rules.absences import (
     MAX_CHAIN,
@@ -33,13 +33,17 @@ from apps.access.rules.permissions import (
     PERMISSIONS,
     is_permission,
 )
+from apps.access.rules.rotas import MAX_DAYS, MAX_EXCEPTIONS, MAX_PEOPLE, Turns, rota_errors, turns_of
 
 __all__ = [
     "ADMINISTRATOR",
     "ADMINISTRATOR_PERMISSIONS",
     "HORIZON",
     "MAX_CHAIN",
+    "MAX_DAYS",
+    "MAX_EXCEPTIONS",
     "MAX_LEVELS",
+    "MAX_PEOPLE",
     "MAX_REPEAT",
     "PERMISSIONS",
     "WEEKDAYS",
@@ -48,6 +52,7 @@ __all__ = [
     "Rung",
     "Target",
     "TargetKind",
+    "Turns",
     "closes_circle",
     "due_after",
     "hours_errors",
@@ -58,6 +63,8 @@ __all__ = [
     "open_hours",
     "part_of",
     "represented",
+    "rota_errors",
     "stand_in",
     "target_of",
+    "turns_of",
 ]

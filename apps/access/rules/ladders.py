@@ -11,16 +11,17 @@ MAX_LEVEL_S = 10**8
 
 
 class TargetKind(StrEnum):
-    """Whom a level asks. A queue takes the item over; a role's holders and a person are called to it."""
+    """Whom a level asks. A queue takes the item over; a role's holders, a person, who is on duty are called to it."""
 
     QUEUE = "queue"
     ROLE = "role"
     USER = "user"
+    ROTA = "rota"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom: the slug of a queue or role, the username of a person."""
+    """Whom: the slug of a queue, a role or a rota, the username of a person."""
 
     kind: TargetKind
     name: str
@@ -71,14 +72,14 @@ def _queues_backwards(rungs: Sequence[Rung]) -> Iterator[str]:
 
 
 def target_of(to: Any) -> Target:
-    """``heads`` or ``{queue: heads}``, ``{role: controller}``, ``{user: carla}``. Raises ValueError."""
+    """``heads`` or ``{queue: heads}``, ``{role: head}``, ``{user: carla}``, ``{rota: nights}``. Raises ValueError."""
     if isinstance(to, str) and to:
         return Target(TargetKind.QUEUE, to)
     if isinstance(to, Mapping) and len(to) == 1:
         kind, name = next(iter(to.items()))
         if kind in set(TargetKind) and isinstance(name, str) and name:
             return Target(TargetKind(kind), name)
-    raise ValueError("One of a queue's slug, {queue: slug}, {role: slug}, {user: username} is wanted.")
+    raise ValueError("One of a queue's slug, {queue: slug}, {role: slug}, {user: username}, {rota: slug} is wanted.")
 
 
 def level_errors(levels: Sequence[Any], *, repeat: int = 0) -> dict[str, list[str]]:

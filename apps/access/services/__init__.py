@@ -1,9 +1,10 @@
-"""Commands on units, roles, people, calendars, queues and tokens."""
+"""Commands on units, roles, people, calendars, rotas, queues and tokens."""
 
 from apps.access.services.absences import end_absence, plan_absence, sweep_absences
 from apps.access.services.calendars import save_calendar
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
 from apps.access.services.people import create_token, find_token_holder, revoke_token, save_person
+from apps.access.services.rotas import save_rota
 from apps.access.services.units import require_manager, save_queue, save_role, save_unit
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "save_person",
     "save_queue",
     "save_role",
+    "save_rota",
     "save_unit",
     "set_roles",
     "sweep_absences",

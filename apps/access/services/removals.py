@@ -4,7 +4,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
 from apps.access.rules import ADMINISTRATOR
 from apps.access.selectors import live_grants
 from apps.access.services.units import require_manager
@@ -44,6 +44,16 @@ def remove_calendar(actor: User, *, calendar: Calendar) -> Calendar:
     """Remove a calendar by which nothing counts. Raises ConflictError that says what still does."""
     require_manager(actor, None)
     return _remove(actor, calendar)
+
+
+@transaction.atomic
+def remove_rota(actor: User, *, rota: Rota) -> Rota:
+    """Remove a rota that no queue's level asks. Raises ConflictError that names one that does."""
+    require_manager(actor, rota.unit)
+    asking = Queue.objects.filter(escalation__contains=[{"to": {"rota": rota.slug}}]).order_by("slug").first()
+    if asking:
+        raise ConflictError(_("The queue %s asks it.") % asking.slug)
+    return _remove(actor, rota)
 
 
 def _remove[R: Record](actor: User, row: R) -> R:

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
 from apps.access.rules import TargetKind, is_permission, level_errors, target_of
 from apps.access.selectors import ancestors_for
 from apps.audit.services import record
@@ -143,6 +143,8 @@ def _target_errors(levels: list[dict[str, Any]]) -> dict[str, list[str]]:
         target = target_of(level["to"])
         if target.kind == TargetKind.ROLE and not Role.objects.filter(slug=target.name).exists():
             errors[f"escalation.{place}.to"] = [_("There is no role %s.") % target.name]
+        if target.kind == TargetKind.ROTA and not Rota.objects.filter(slug=target.name).exists():
+            errors[f"escalation.{place}.to"] = [_("There is no rota %s.") % target.name]
         people = User.objects.filter(username=target.name, kind="human", is_active=True)
         if target.kind == TargetKind.USER and not people.exists():
             errors[f"escalation.{place}.to"] = [_("There is no active person called %s.") % target.name]

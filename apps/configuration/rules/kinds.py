@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from apps.access.rules import MAX_LEVELS, MAX_REPEAT, WEEKDAYS
+from apps.access.rules import MAX_DAYS, MAX_LEVELS, MAX_REPEAT, WEEKDAYS
 from apps.agents.rules import AgentState, EffectClass
 from apps.configuration.rules.shapes import (
     Day,
@@ -41,9 +41,12 @@ USED = OneOf((ConnectorState.ACTIVE, ConnectorState.DISABLED, ABSENT))
 SECONDS = Whole(1, 10**8)
 
 HELD_ROLE = Keys({"role": Ref("Role")}, {"unit": Maybe(Ref("BusinessUnit")), "until": Maybe(Moment())})
-TARGET = Either(Ref("Queue"), Keys({}, {"queue": Ref("Queue"), "role": Ref("Role"), "user": Ref("User")}))
+TARGET = Either(
+    Ref("Queue"), Keys({}, {"queue": Ref("Queue"), "role": Ref("Role"), "user": Ref("User"), "rota": Ref("Rota")})
+)
 LEVEL = Keys({"after_s": SECONDS, "to": TARGET})
 SLOTS = ListOf(Text(11, 11))
+EXCEPTION = Keys({"from": Moment(), "until": Moment(), "user": Ref("User")})
 HOLIDAY = Either(Day(), Keys({"date": Day()}, {"name": NAME}))
 USABLE = Either(
     Ref("Operation"),
@@ -75,6 +78,16 @@ SHAPES: Mapping[str, Keys] = {
             "timezone": Text(60, 1),
             "hourly_rate_minor": Whole(),
         },
+    ),
+    "Rota": Keys(
+        {
+            "slug": SLUG,
+            "unit": Ref("BusinessUnit"),
+            "timezone": Text(60, 1),
+            "starts": Day(),
+            "people": ListOf(Ref("User")),
+        },
+        {"name": NAME, "at": Text(5, 5), "days": Whole(1, MAX_DAYS), "exceptions": ListOf(EXCEPTION)},
     ),
     "Role": Keys({"slug": SLUG, "permissions": ListOf(Text(80, 1))}, {"name": NAME}),
     "User": Keys(
@@ -188,8 +201,8 @@ STATES: Mapping[str, Shape] = {
 LATER: Mapping[str, str] = {"Budget": "Budgets are not supported yet; remove this document."}
 
 ORDER = (
-    "Calendar", "BusinessUnit", "Role", "User", "Queue", "ChatTarget", "Connector", "Operation", "Agent", "Workflow",
-    "AgentWorkflows", "Policy", "Target", "Baseline",
+    "Calendar", "BusinessUnit", "Role", "User", "Rota", "Queue", "ChatTarget", "Connector", "Operation", "Agent",
+    "Workflow", "AgentWorkflows", "Policy", "Target", "Baseline",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 

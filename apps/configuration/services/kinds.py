@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Calendar, Queue, Role
-from apps.access.services import save_calendar, save_person, save_queue, save_role, save_unit, set_roles
+from apps.access.services import save_calendar, save_person, save_queue, save_role, save_rota, save_unit, set_roles
 from apps.agents.models import Agent
 from apps.agents.services import change_state, save_agent, save_version
 from apps.configuration.rules import day_of, moment_of
@@ -133,6 +133,24 @@ def apply_user(actor: User, document: Document) -> str:
 def _is_ahead(until: datetime) -> bool:
     """By the database's clock; what has ended is not granted again."""
     return until > database_now()
+
+
+def apply_rota(actor: User, document: Document) -> str:
+    """Who is on duty."""
+    value = document.source.value
+    return save_rota(
+        actor,
+        slug=document.slug,
+        unit=BusinessUnit.objects.get(slug=value["unit"]),
+        timezone=value["timezone"],
+        starts=day_of(value["starts"]),
+        people=value["people"],
+        exceptions=[
+            {**one, "from": moment_of(one["from"]), "until": moment_of(one["until"])}
+            for one in value.get("exceptions", [])
+        ],
+        **_chosen(document, "name", "at", "days"),
+    )[1]
 
 
 def apply_queue(actor: User, document: Document) -> str:
@@ -314,6 +332,7 @@ APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "BusinessUnit": apply_unit,
     "Role": apply_role,
     "User": apply_user,
+    "Rota": apply_rota,
     "Queue": apply_queue,
     "ChatTarget": apply_chat_target,
     "Connector": apply_connector,

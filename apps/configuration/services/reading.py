@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.configuration.rules import ABSENT, KINDS, LATER, Misfit, Path, Reference, look, slug_of
@@ -158,6 +158,7 @@ KNOWN: Mapping[str, Callable[[list[str]], set[str]]] = {
     "User": lambda slugs: set(
         User.objects.filter(username__in=slugs, kind="human", is_active=True).values_list("username", flat=True)
     ),
+    "Rota": lambda slugs: set(Rota.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "Queue": lambda slugs: set(Queue.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "Connector": lambda slugs: set(
         Connector.objects.filter(slug__in=slugs).exclude(state=ConnectorState.RETIRED).values_list("slug", flat=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role
+from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
 from apps.access.services import end_person
-from apps.access.services.removals import remove_calendar, remove_queue, remove_role, remove_unit
+from apps.access.services.removals import remove_calendar, remove_queue, remove_role, remove_rota, remove_unit
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.agents.services import change_state
@@ -114,11 +114,17 @@ def _done(found: object) -> str:
     return REMOVED if found else UNCHANGED
 
 
+def _rota(actor: User, document: Document) -> str:
+    found = Rota.objects.select_related("unit").filter(slug=document.slug).first()
+    return _done(found and remove_rota(actor, rota=found))
+
+
 REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Calendar": _calendar,
     "BusinessUnit": _unit,
     "Role": _role,
     "User": _user,
+    "Rota": _rota,
     "Queue": _queue,
     "ChatTarget": _chat_target,
     "Connector": _connector,

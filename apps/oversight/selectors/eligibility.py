@@ -15,6 +15,7 @@ from apps.access.selectors import (
     away_now,
     live_grants,
     members_of_queue_for,
+    on_duty_of,
     queue_ids_served_by,
 )
 from apps.core.gate import Scope, recall, scope_for
@@ -242,6 +243,9 @@ def reachable_by(actor: User, item: Escalation, group: EscalationGroup, target: 
             people = people.filter(pk__in=_called_holders(group.queue.unit_id, target.name).values("user"))
         case TargetKind.USER:
             people = people.filter(username=target.name)
+        case TargetKind.ROTA:
+            duty = on_duty_of(target.name)
+            people = people.filter(pk=duty.pk) if duty else people.none()
     away = _away(actor)
     chains = [stand_in(away, person) if person in away else (person,) for person in people]
     return [chain[-1] for chain in chains if chain and not any(separation.bars(one.username) for one in chain)]

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 
 from apps.access.models import Queue, Role
 from apps.access.rules import Rung, Target, TargetKind, ladder
-from apps.access.selectors import ancestors_for, escalation_policies, last_resort_of
+from apps.access.selectors import ancestors_for, escalation_policies, last_resort_of, on_duty_of
 from apps.core.models import User
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import EscalationState
@@ -43,6 +43,8 @@ def _named(target: Target) -> Queue | Role | User | None:
             return Queue.objects.filter(slug=target.name).first()
         case TargetKind.ROLE:
             return Role.objects.filter(slug=target.name).first()
+        case TargetKind.ROTA:
+            return on_duty_of(target.name)
     return User.objects.filter(username=target.name, kind="human", is_active=True).first()
 
 

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 from apps.access.models import Queue
 from apps.access.rules import OpenHours, Rung, Target, TargetKind, due_after, part_of
-from apps.access.selectors import open_hours_of
+from apps.access.selectors import on_duty_of, open_hours_of
 from apps.audit.services import record
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.services import one_by_one, system_user
@@ -135,8 +135,13 @@ def _move(item: Escalation, group: EscalationGroup, target: Target) -> Escalatio
 
 
 def _call(group: EscalationGroup, target: Target) -> EscalationGroup:
-    """People who may decide it too from now on; who served the queue still may."""
+    """People who may decide it too from now on; who served the queue still may. Of a rota, who is on duty now."""
     called = {target.kind.value: target.name}
+    if target.kind == TargetKind.ROTA:
+        duty = on_duty_of(target.name)
+        if duty is None:  # their turn ended this very moment: the next level is asked in its time
+            return group
+        called = {TargetKind.USER.value: duty.username}
     if called not in group.called:
         group.called = [*group.called, called]
         EscalationGroup.objects.filter(pk=group.pk).update(called=group.called)
