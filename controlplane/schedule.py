@@ -18,6 +18,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "tasks": (1, "apps.workflows.tasks.runs.sweep_tasks"),
     "runs": (1, "apps.workflows.tasks.runs.sweep_runs"),
     "forgotten": (15, "apps.workflows.tasks.runs.raise_forgotten"),
+    "unreported": (15, "apps.workflows.tasks.actions.raise_unreported"),
     "absences": (1, "apps.access.tasks.sweep_absences"),
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
     "stumbles": (600, "apps.audit.tasks.retry_stumbles"),

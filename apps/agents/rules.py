@@ -64,6 +64,14 @@ class Execution(StrEnum):
     AGENT = "agent"
 
 
+REPEATS_FLAGGED = 3
+"""How often an agent may ask again for what was rejected before it is flagged, each time within ..."""
+REPEATS_WITHIN_S = 86_400
+"""... so many seconds of the time before."""
+REPORT_WITHIN_S = 3_600
+"""How long an agent may take to say what came of an action that it carries out itself; then people find out."""
+
+
 class ActionState(StrEnum):
     """Where an action is."""
 

@@ -9,6 +9,7 @@ from apps.core.models import User
 from apps.core.services import system_user
 from apps.halts.models import Halt
 from apps.oversight import services
+from apps.oversight.rules import Kind
 
 
 def sweep_escalations() -> int:
@@ -32,9 +33,10 @@ def perform_jobs() -> int:
 
 @reaction
 def cancel_items_of_agent(entry: Entry) -> None:
-    """A retired agent asks for nothing any more."""
+    """A retired agent asks for nothing any more. What became of what it did is still to be found out."""
     if Agent.objects.filter(pk=entry.subject_id).exists():
-        services.cancel_escalations(entry.actor, reason="agent_retired", agent_id=entry.subject_id)
+        asked = [Kind.ACTION, Kind.QUESTION]
+        services.cancel_escalations(entry.actor, reason="agent_retired", agent_id=entry.subject_id, kind__in=asked)
 
 
 @reaction

@@ -1,5 +1,6 @@
 """Ends that nobody decided: superseded, cancelled; and votes that lost their ground."""
 
+from collections.abc import Sequence
 from typing import TypedDict, Unpack
 from uuid import UUID
 
@@ -28,6 +29,7 @@ class Where(TypedDict, total=False):
     action_id: UUID
     agent_id: UUID
     kind: str
+    kind__in: Sequence[str]
     id: UUID
 
 

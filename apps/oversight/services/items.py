@@ -13,6 +13,7 @@ from apps.access.models import BusinessUnit, Queue, Role
 from apps.access.rules import OpenHours, due_after
 from apps.access.selectors import ancestors_for, open_hours_of
 from apps.agents.models import Action, Agent
+from apps.agents.rules import Execution
 from apps.audit.services import record
 from apps.connectors.models import Operation
 from apps.core.errors import InvalidError, UnavailableError
@@ -367,7 +368,7 @@ def open_unknown_escalation(
         groups=[Wanted(queue)],
         title=_("What happened? %s") % title_of(action, operation),
         action=action,
-        consequence=_("The system did not say whether it was done. Look there, then say what happened."),
+        consequence=_nobody_said(action),
         subject={"error": effect_error},
         options=[HAPPENED, DID_NOT_HAPPEN],
         risk=action.agent.risk if action.agent else Risk.MEDIUM,
@@ -378,6 +379,12 @@ def open_unknown_escalation(
         round=action.round,
         item=action.item,
     )
+
+
+def _nobody_said(action: Action) -> str:
+    if action.execution == Execution.AGENT:
+        return _("The agent began it and did not say what came of it. Look in the system, then say what happened.")
+    return _("The system did not say whether it was done. Look there, then say what happened.")
 
 
 def queue_of(action: Action) -> Queue | None:

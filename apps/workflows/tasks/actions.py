@@ -45,3 +45,8 @@ def return_stopped(entry: Entry) -> None:
 def perform_due_effects() -> int:
     """Carry out what is due; how much was done."""
     return actions.perform_due()
+
+
+def raise_unreported() -> int:
+    """Ask people about what agents began and never reported; how much."""
+    return actions.raise_unreported()

@@ -12,6 +12,7 @@ from apps.workflows.services.actions.carrying_out import (
 )
 from apps.workflows.services.actions.halting import return_stopped, revoke_stopped
 from apps.workflows.services.actions.pipeline import Ask, Place
+from apps.workflows.services.actions.unreported import raise_unreported
 
 __all__ = [
     "Ask",
@@ -21,6 +22,7 @@ __all__ = [
     "perform_action",
     "perform_due",
     "prepare_action",
+    "raise_unreported",
     "reconcile_action",
     "report_outcome",
     "return_stopped",

@@ -28,11 +28,12 @@ from apps.connectors.services import (
 from apps.connectors.services.effects import Due, DueEffect
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 from apps.core.errors import ConflictError, DomainError, HaltedError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
 from apps.core.services import system_user
 from apps.halts.selectors import require_running, take_fence
-from apps.oversight.rules import action_digest
+from apps.oversight.rules import Kind, action_digest
 from apps.oversight.services import (
     cancel_escalations,
     consume_grant,
@@ -186,12 +187,27 @@ def prepare_action(actor: User, *, action_id: UUID) -> None:
 def reconcile_action(actor: User, *, action_id: UUID, answer: str, reason: str) -> None:
     """What a person found out about an action whose effect was unknown: ``succeeded`` or anything else, failed."""
     action = lock_action(action_id)
-    effect = Effect.objects.select_related("operation", "action__principal", "action__unit").get(action=action)
     if action.state != ActionState.UNKNOWN:
-        return  # the system answered after all
+        return  # the system, or the agent, answered after all
     succeeded = answer == HAPPENED
     found_out = reason or answer or "reconciled"
+    if action.execution == Execution.AGENT:
+        require_human(actor)
+        _end_agents_own(actor, action, succeeded=succeeded, reason=found_out)
+        return
+    effect = Effect.objects.select_related("operation", "action__principal", "action__unit").get(action=action)
     _finish(actor, action, reconcile_effect(actor, effect=effect, succeeded=succeeded, reason=found_out))
+
+
+def _end_agents_own(actor: User, action: Action, *, succeeded: bool, reason: str) -> None:
+    """What a person found out about an action that its agent carried out and did not report."""
+    told = {"reconciled": True, "reason": reason}
+    error = None if succeeded else {"code": "reconciled", "message": reason}
+    to = ActionState.SUCCEEDED if succeeded else ActionState.FAILED
+    advance(actor, action, to, payload=told, error=error, finished_at=ClockTimestamp())
+    if succeeded:
+        open_review(system_user("plane"), action=action)
+    tell_run(actor, action)
 
 
 @transaction.atomic
@@ -244,12 +260,16 @@ def report_outcome(
 ) -> Action:  # fmt: skip
     """What came of an action that the agent carried out itself. Once; again the same is refused as a conflict.
 
+    Whoever is late is heard too, as long as people have not found out what happened: then nobody need.
+
     Raises NotAllowedError ``agent_inactive``: the word of a suspended agent moves no run.
     """
     require_working_agent(actor)
     action = lock_action(action.pk)
     if action.execution != Execution.AGENT:
         raise ConflictError(_("The plane carries this action out and knows its outcome."), state=action.state)
+    if action.state == ActionState.UNKNOWN:
+        cancel_escalations(system_user("plane"), action_id=action.pk, kind=Kind.UNKNOWN, reason="reported")
     advance(
         actor,
         action,
