@@ -42,6 +42,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "escalation.reweighed": ("apps.oversight.tasks.move_unreachable",),
     "vote.cast": ("apps.notifications.tasks.hush_voter",),
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
+    "agent.flagged": (TELL,),
     "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent",),
     "operation.changed": ("apps.oversight.tasks.end_what_changed",),
     "connector.changed": ("apps.oversight.tasks.end_what_changed",),

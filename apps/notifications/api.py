@@ -80,6 +80,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
     risk = serializers.CharField()
     escalation = serializers.UUIDField(allow_null=True)
     halt = serializers.UUIDField(allow_null=True)
+    agent = serializers.CharField(allow_null=True)
     at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField(allow_null=True)
     is_open = serializers.BooleanField()
@@ -137,6 +138,7 @@ def notice_json(row: Delivery) -> dict[str, Any]:
         "risk": row.risk,
         "escalation": row.notice.escalation_id,
         "halt": row.notice.halt_id,
+        "agent": row.notice.agent.slug if row.notice.agent else None,
         "at": row.created_at,
         "seen_at": row.seen_at,
         "is_open": row.closed_at is None,

@@ -5,6 +5,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import Queue
+from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp, Record, User, choices_of
 from apps.core.rules import Risk
@@ -22,6 +23,7 @@ HEADLINES = {
     Event.REPLIED: _("The agent replied"),
     Event.EXPIRED: _("Expired, nothing ran"),
     Event.HALTED: _("Stopped"),
+    Event.FLAGGED: _("Keeps asking for what was rejected"),
 }
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
@@ -100,6 +102,7 @@ class Notice(Record):
     event = models.CharField(max_length=10, choices=choices_of(Event))
     escalation = models.ForeignKey(Escalation, models.PROTECT, null=True, related_name="+")
     halt = models.ForeignKey(Halt, models.PROTECT, null=True, related_name="+")
+    agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -108,14 +111,16 @@ class Notice(Record):
         default_permissions = ()
         constraints = [
             models.CheckConstraint(
-                condition=Q(halt=None, escalation__isnull=False) | Q(halt__isnull=False, escalation=None),
+                condition=Q(halt=None, agent=None, escalation__isnull=False)
+                | Q(halt__isnull=False, agent=None, escalation=None)
+                | Q(halt=None, agent__isnull=False, escalation=None),
                 name="notice_is_about_something",
             )
         ]
         indexes = [models.Index(fields=["not_before"], name="notice_due", condition=Q(spread_at=None))]
 
     def __str__(self) -> str:
-        return f"{self.event} of {self.escalation_id or self.halt_id}"
+        return f"{self.event} of {self.escalation_id or self.halt_id or self.agent_id}"
 
     @property
     def headline(self) -> str:
@@ -127,12 +132,20 @@ class Notice(Record):
     @property
     def title(self) -> str:
         """What it is about. Others may have written part of it."""
-        return self.escalation.title if self.escalation else str(self.halt)
+        return self.escalation.title if self.escalation else str(self.halt or self.agent)
 
     @property
     def url(self) -> str:
         """Where it is shown; opening it decides nothing."""
+        if self.agent:
+            return f"/agents/{self.agent.slug}/"
         return f"/inbox/{self.escalation_id}/" if self.escalation_id else "/halts/"
+
+    @property
+    def risk(self) -> Risk:
+        """How grave it is: as its item or its agent; a halt always is."""
+        found = self.escalation or self.agent
+        return Risk(found.risk) if found else Risk.CRITICAL
 
 
 class Delivery(Record):

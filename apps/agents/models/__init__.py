@@ -2,5 +2,6 @@
 
 from apps.agents.models.actions import Action
 from apps.agents.models.agents import Agent, AgentCredential, AgentVersion
+from apps.agents.models.repetitions import Repetition
 
-__all__ = ["Action", "Agent", "AgentCredential", "AgentVersion"]
+__all__ = ["Action", "Agent", "AgentCredential", "AgentVersion", "Repetition"]

@@ -9,6 +9,7 @@ from apps.agents.selectors.agents import (
     require_working,
     require_working_agent,
 )
+from apps.agents.selectors.repetitions import flags_for
 
 __all__ = [
     "action_for",
@@ -16,6 +17,7 @@ __all__ = [
     "agent_for",
     "agents_for",
     "credentials_for",
+    "flags_for",
     "may_have_another_key",
     "require_working",
     "require_working_agent",

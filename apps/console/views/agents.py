@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.agents.models import Agent
 from apps.agents.rules import AGENT_MOVES, MAX_LIVE, AgentState
-from apps.agents.selectors import actions_for, agent_for, agents_for, credentials_for, may_have_another_key
+from apps.agents.selectors import actions_for, agent_for, agents_for, credentials_for, flags_for, may_have_another_key
 from apps.agents.services import change_state, create_credential, revoke_credential
 from apps.connectors.selectors import all_operations_for, operation_for
 from apps.connectors.services import grant_operation, revoke_operation
@@ -55,6 +55,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "most_keys": MAX_LIVE,
         "versions": found.versions.order_by("-number"),
         "actions": actions_for(request.user).filter(agent=found)[:8],
+        "flags": flags_for(request.user, found),
         "halts": affecting_for(request.user, agent=found.slug, version=found.acts_as, unit_id=found.unit_id),
         "may_manage": may_manage,
         "moves": sorted(AGENT_MOVES[AgentState(found.state)]),

@@ -49,6 +49,7 @@ class Event(StrEnum):
     EXPIRED = "expired"
     CLOSED = "closed"
     HALTED = "halted"
+    FLAGGED = "flagged"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -74,6 +75,7 @@ EVENTS: Mapping[str, Event] = {
     "escalation.superseded": Event.CLOSED,
     "escalation.invalidated": Event.CLOSED,
     "halt.engaged": Event.HALTED,
+    "agent.flagged": Event.FLAGGED,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

@@ -20,10 +20,15 @@ LIFT = "halts.lift_halt"
 
 def recipients_of(notice: Notice) -> list[User]:
     """The people whom a notice concerns now, but for whoever caused it; at most ``RECIPIENTS_MAX``."""
-    found = _of_halt(notice.halt) if notice.halt else _of_item(notice)
-    people = {person.pk: person for person in found if person.is_active and person.is_human}
+    people = {person.pk: person for person in _concerned(notice) if person.is_active and person.is_human}
     people.pop(notice.entry.actor_id, None)
     return sorted(people.values(), key=lambda person: person.username)[:RECIPIENTS_MAX]
+
+
+def _concerned(notice: Notice) -> list[User]:
+    if notice.agent:
+        return [notice.agent.owner]
+    return _of_halt(notice.halt) if notice.halt else _of_item(notice)
 
 
 def _of_item(notice: Notice) -> list[User]:

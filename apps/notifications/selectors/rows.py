@@ -18,7 +18,13 @@ UNSEEN_CAP = 99
 def notices_for(actor: User) -> QuerySet[Delivery]:
     """What ``actor`` was told in the app, newest first."""
     rows = Delivery.objects.filter(recipient=actor, channel=Channel.IN_APP, state=DeliveryState.DELIVERED)
-    about = ("notice__entry__actor", "notice__escalation__unit", "notice__escalation__agent", "notice__halt")
+    about = (
+        "notice__entry__actor",
+        "notice__escalation__unit",
+        "notice__escalation__agent",
+        "notice__halt",
+        "notice__agent",
+    )
     return rows.select_related(*about).order_by("-id")
 
 

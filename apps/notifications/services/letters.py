@@ -69,7 +69,7 @@ def _line(row: Delivery) -> dict[str, Any]:
         "headline": notice.headline,
         "risk": row.get_risk_display(),
         "title": unlinked(one_line(notice.title)),
-        "kind": item.get_kind_display() if item else _("Halt"),
+        "kind": item.get_kind_display() if item else _("Agent") if notice.agent else _("Halt"),
         "queue": ", ".join(queues),
         "agent": one_line(item.agent.name) if item and item.agent else "",
         "due_at": item.due_at if item and not item.ended_at else None,

@@ -54,8 +54,10 @@ def raise_notice(actor: User, *, entry: Entry) -> None:
     event = event_of(entry.name, entry.payload)
     if event is None or actor.pk != entry.actor_id:
         return
-    about = {"halt_id": entry.subject_id} if entry.subject_kind == "halt" else {"escalation_id": entry.subject_id}
-    Notice.objects.bulk_create([Notice(entry=entry, event=event, **about)], ignore_conflicts=True)
+    about = entry.subject_kind if entry.subject_kind in {"halt", "agent"} else "escalation"
+    Notice.objects.bulk_create(
+        [Notice(entry=entry, event=event, **{f"{about}_id": entry.subject_id})], ignore_conflicts=True
+    )
     ring(LANE)
 
 
@@ -86,6 +88,7 @@ def _spread(notice_id: UUID) -> None:
         "escalation__action__principal",
         "escalation__action__on_behalf_of",
         "halt",
+        "agent__owner",
     )
     rows = Notice.objects.select_for_update(of=("self",)).select_related(*about).annotate(now=ClockTimestamp())
     notice = rows.filter(pk=notice_id, spread_at=None).first()
@@ -118,7 +121,7 @@ def _silence_item(notice: Notice, item: Escalation) -> None:
 
 def _messages(notice: Notice, people: list[User], now: datetime) -> Iterator[Delivery]:
     """One row per person and channel, and one per chat of the item's queues."""
-    risk = Risk(notice.escalation.risk) if notice.escalation else Risk.CRITICAL
+    risk = notice.risk
     wishes = wishes_of(people)
     for person in people:
         wish = wishes[person.pk]

@@ -44,7 +44,7 @@ from apps.oversight.services import Reach, note_reach
 BUDGET_S = 20.0
 """How long one round goes on: a slow server must not keep a worker from everything else."""
 OUTCOME_MAX = 200
-ABOUT = ("recipient", "chat_target", "notice__entry", "notice__halt", "notice__escalation__agent")
+ABOUT = ("recipient", "chat_target", "notice__entry", "notice__halt", "notice__agent", "notice__escalation__agent")
 
 
 @dataclass(frozen=True, slots=True)

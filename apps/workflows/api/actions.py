@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from apps.agents.models import Action
 from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Execution
 from apps.agents.selectors import action_for, actions_for
+from apps.agents.services import note_repetition
 from apps.core.api import (
     JsonObject,
     PlaneView,
@@ -247,7 +248,12 @@ class Actions(AskingView):
             status = 201 if action.state in ANSWERED_AT_ONCE else 202
             return status, action_json(self.actor, action)
 
-        return self.once(answer, required=True)
+        try:
+            return self.once(answer, required=True)
+        except ConflictError as error:
+            if error.code == "previously_rejected":
+                note_repetition(self.actor, rejected_id=UUID(str(error.members["action"])))
+            raise
 
     @extend_schema(
         operation_id="list_actions",

@@ -2,13 +2,17 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from apps.access.models import RoleGrant
+from apps.agents.models import Repetition
+from apps.agents.rules import REPEATS_FLAGGED, REPEATS_WITHIN_S
 from apps.audit.tasks import deliver_reactions
 from apps.connectors.services import save_operation
+from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
 from apps.oversight.models import Grant, Vote
 from apps.oversight.tasks import sweep_escalations
@@ -16,6 +20,7 @@ from tests.factories.access import make_admin, make_approver, make_queue
 from tests.factories.agents import make_agent, make_key_for
 from tests.factories.connectors import PAYMENT, permit
 from tests.factories.oversight import make_escalation, make_payment
+from tests.notifications.conftest import tell
 from tests.oversight.edge_cases.census import only
 from tests.oversight.edge_cases.doors import Person
 from tests.together import at_once
@@ -30,13 +35,63 @@ def test_row_08_what_was_rejected_is_refused_with_the_reason_by_reference_and_by
     ada = Person(desk.approver)
     first = desk.ask(250_000, reference="inv-1").json()
     ada.decide(the_item(), "reject", reason="Wrong supplier.")
-    with only("+3 entry request.refused"):
+    with only("+3 entry request.refused", "+1 repetition", "+1 entry agent.flagged"):
         again = ((250_000, "inv-1"), (260_000, "inv-1"), (250_000, "another"))
         answers = [desk.ask(amount, reference=name) for amount, name in again]
     for answer in answers:
         told = answer.json()
         assert (answer.status_code, told["code"], told["reason"]) == (409, "previously_rejected", "Wrong supplier.")
         assert told["action"] == first["id"]
+
+
+@pytest.mark.django_db
+def test_row_08_whoever_keeps_asking_is_flagged_and_its_owner_told_once() -> None:
+    desk = make_desk()
+    ada, owner, admin = Person(desk.approver), Person(desk.agent.owner), Person(make_admin())
+    first = desk.ask(250_000, reference="<b>inv-1").json()
+    ada.decide(the_item(), "reject", reason="Wrong supplier.")
+    tell()
+    with only("+2 entry request.refused", "+1 repetition"):
+        for _ in range(REPEATS_FLAGGED - 1):
+            desk.ask(250_000, reference="<b>inv-1")
+    assert "Keeps asking" not in admin.page(f"/agents/{desk.agent.slug}/")
+    with only("+1 entry request.refused", "+1 entry agent.flagged"):
+        desk.ask(250_000, reference="<b>inv-1")
+    with only("+2 entry request.refused"):
+        desk.ask(260_000, reference="<b>inv-1")
+        desk.ask(250_000)
+    with only("+1 notice", "+1 delivery delivered", "+1 delivery suppressed"):
+        tell()
+    told = owner.get("/notifications/").json()["results"][0]
+    assert (told["event"], told["agent"], told["title"]) == ("flagged", desk.agent.slug, desk.agent.name)
+    assert owner.pages.get(f"/notifications/{told['id']}/").url == f"/agents/{desk.agent.slug}/"
+    page = admin.page(f"/agents/{desk.agent.slug}/")
+    assert "Keeps asking for what was rejected" in page
+    assert "refused 5 times" in page
+    assert f"/actions/{first['id']}/" in page
+    assert "&lt;b&gt;inv-1" in page
+
+
+@pytest.mark.usefixtures("real_db")
+def test_row_08_asking_at_once_and_often_is_one_row_and_one_flag() -> None:
+    desk = make_desk()
+    desk.ask(250_000, reference="inv-1")
+    Person(desk.approver).decide(the_item(), "reject", reason="No.", retry="never")
+    with only("+20 entry request.refused", "+1 repetition", "+1 entry agent.flagged"):
+        answers = at_once(*(lambda: desk.ask(250_000, reference="inv-1") for _ in range(20)))
+    assert {answer.json()["code"] for answer in answers} == {"previously_rejected"}
+    assert Repetition.objects.get().times == 20
+
+
+@pytest.mark.django_db
+def test_row_08_who_asks_now_and_then_is_not_flagged() -> None:
+    desk = make_desk()
+    desk.ask(250_000, reference="inv-1")
+    Person(desk.approver).decide(the_item(), "reject", reason="No.", retry="never")
+    with only("+6 entry request.refused", "+1 repetition"):
+        for _ in range(6):
+            desk.ask(250_000, reference="inv-1")
+            Repetition.objects.update(last_at=ClockTimestamp() - timedelta(seconds=REPEATS_WITHIN_S + 1))
 
 
 @pytest.mark.django_db
