@@ -32,6 +32,7 @@ SENTENCES: Mapping[str, Any] = {
     "expired": _("Nobody decided in time."),
     "grant_expired": _("The agent did not carry it out in time."),
     "invalidated": _("It no longer fits what is in force."),
+    "previously_rejected": _("People had rejected the same before."),
     "not_reported": _("The agent began it and never said what became of it."),
     # why it goes back to people
     "halted": _("A halt took back what was approved, so people are asked again."),

@@ -24,7 +24,6 @@ from apps.oversight.services.items import (
     attempt_again,
     open_action_escalation,
     open_escalation,
-    open_unknown_escalation,
 )
 from apps.oversight.services.jobs import perform_due_items, start_bulk
 from apps.oversight.services.ladders import climb_ladders, climb_unheard, escalate_unreachable
@@ -40,6 +39,7 @@ from apps.oversight.services.stops import (
     wake_clocks,
 )
 from apps.oversight.services.timing import extend_escalation, snooze_escalation
+from apps.oversight.services.unknowns import open_unknown_escalation
 from apps.oversight.services.votes import cast_vote, withdraw_vote
 
 __all__ = [

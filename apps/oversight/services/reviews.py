@@ -9,7 +9,8 @@ from apps.core.models import User
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, Vote
 from apps.oversight.rules import REVIEW_DUE_S, REVIEW_SCHEMA, Kind, is_sampled
-from apps.oversight.services.items import Wanted, open_escalation, queue_of, title_of
+from apps.oversight.services.items import Wanted, open_escalation, title_of
+from apps.oversight.services.unknowns import queue_of
 
 
 @transaction.atomic(savepoint=False)

@@ -5,10 +5,16 @@ from typing import Any
 
 from django.test import Client
 
+from apps.access.models import Queue
 from apps.access.services import create_token
+from apps.agents.models import Agent
 from apps.core.models import User
+from apps.notifications.services import save_chat_target
 from apps.oversight.models import Escalation
+from tests.factories.access import make_admin
+from tests.workflows.actions import Desk, make_desk
 
+WEBHOOK = "/services/T0/B0/canary"
 FRAGMENT = {"HX-Request": "true", "HX-Target": "detail"}
 
 
@@ -44,3 +50,17 @@ class Person:
         answer = self.pages.get(path)
         assert answer.status_code == 200, answer.status_code
         return str(answer.content.decode())
+
+
+def make_reachable(person: User, queue: Queue, chat: str) -> None:
+    """Who serves a queue has an address, and the queue a chat at ``chat``."""
+    User.objects.filter(pk=person.pk).update(email=f"{person.username}@example.com")
+    save_chat_target(make_admin(), slug=queue.slug, queue=queue, url=f"{chat}{WEBHOOK}", allow_internal=True)
+
+
+def make_reachable_desk(chat: str, *, risk: str = "high") -> Desk:
+    """A desk whose people can be told by mail and by chat: at once, or of medium risk in a digest."""
+    desk = make_desk()
+    Agent.objects.filter(pk=desk.agent.pk).update(risk=risk)
+    make_reachable(desk.approver, desk.queue, chat)
+    return desk

@@ -9,13 +9,16 @@ import pytest
 
 from apps.audit.tasks import deliver_reactions
 from apps.core.models import ClockTimestamp
+from apps.notifications.tasks import send_messages
 from apps.oversight.models import Escalation
 from apps.oversight.tasks import sweep_escalations
 from apps.workflows.models import Run, Step
 from tests.factories.oversight import make_payment, say
 from tests.factories.workflows import make_run, make_workflow, open_item
+from tests.notifications.conftest import Mailbox, later, tell
+from tests.notifications.conftest import mail as mail
 from tests.oversight.edge_cases.census import only
-from tests.oversight.edge_cases.doors import Person
+from tests.oversight.edge_cases.doors import Person, make_reachable_desk
 from tests.together import at_once
 from tests.workflows.actions import make_desk, the_action, the_item, work
 from tests.workflows.conftest import system as system
@@ -156,6 +159,20 @@ def test_row_06_retries_of_a_waiting_action_are_the_same_item_and_tell_nobody_an
         answers = at_once(*(lambda: desk.ask(250_000, reference="inv-1") for _ in range(10)))
     assert {answer.json()["id"] for answer in answers} == {first["id"]}
     assert (the_action().attempts, the_item().attempts) == (11, 11)
+
+
+@pytest.mark.django_db
+def test_row_06_retries_send_no_mail_and_no_chat(mail: Mailbox, system: Any) -> None:
+    desk = make_reachable_desk(system.url)
+    first = desk.ask(250_000, reference="inv-1").json()
+    tell()
+    assert (len(mail.letters), len(system.asked)) == (1, 1)
+    with only("+3 idempotencykey", "+3 entry action.asked_again", "+3 entry escalation.attempted"):
+        assert {desk.ask(250_000, reference="inv-1").json()["id"] for _ in range(3)} == {first["id"]}
+        tell()
+    later()
+    send_messages()
+    assert (len(mail.letters), len(system.asked)) == (1, 1)
 
 
 @pytest.mark.django_db

@@ -13,9 +13,11 @@ import pytest
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from apps.audit.models import Delivery
+from apps.audit.models import Delivery as Reaction
 from apps.audit.tasks import deliver_reactions
 from apps.core.models import ClockTimestamp
+from apps.notifications.models import Delivery
+from apps.notifications.tasks import send_messages
 from apps.oversight.models import Escalation
 from apps.oversight.tasks import sweep_escalations
 from apps.workflows.services.actions import perform_due
@@ -25,8 +27,10 @@ from tests.factories.connectors import permit
 from tests.factories.oversight import make_escalation, make_payment
 from tests.factories.policies import make_policy, make_rule
 from tests.factories.workflows import make_run, make_worker, make_workflow, open_item
+from tests.notifications.conftest import Mailbox, later, tell
+from tests.notifications.conftest import mail as mail
 from tests.oversight.edge_cases.census import only
-from tests.oversight.edge_cases.doors import Person
+from tests.oversight.edge_cases.doors import Person, make_reachable, make_reachable_desk
 from tests.together import at_once
 from tests.workflows.actions import Desk, make_desk, rules_of, the_item, work
 from tests.workflows.conftest import system as system
@@ -85,6 +89,52 @@ def test_row_15_a_retired_agent_s_items_are_refused_at_once_and_end_within_a_sec
         "-1 action pending_approval", "+1 action cancelled", "+1 entry action.cancelled", "+1 notice",
     ):  # fmt: skip
         deliver_reactions()
+
+
+DROPPED = ("-2 delivery queued", "+2 delivery suppressed")
+
+
+def nothing_is_sent(item: Escalation, mail: Mailbox, system: Any) -> bool:
+    """Whether everything that was to leave for an item was dropped, with its outcome, and nothing of it ever leaves."""
+    rows = Delivery.objects.filter(notice__escalation=item, channel__in=["email", "chat"])
+    dropped = set(rows.values_list("state", "outcome"))
+    later()
+    send_messages()
+    return dropped == {("suppressed", "not_asked")} and (mail.letters, system.asked) == ([], [])
+
+
+@pytest.mark.django_db
+def test_row_15_nobody_is_told_of_what_ended_with_its_run(mail: Mailbox, system: Any) -> None:
+    run = make_run(make_workflow(ASK), {})
+    item = open_item(run, "ask")
+    clerk, olga = clerk_of(item), Person(run.started_by)
+    make_reachable(clerk.user, item.group_list()[0].queue, system.url)
+    tell()
+    with only(
+        "-1 run waiting", "+1 run cancelled", "+1 entry run.cancel_asked", "+1 entry run.cancelled",
+        "-1 step open", "+1 step cancelled", "+1 entry step.cancelled", "-1 escalation pending",
+        "+1 escalation cancelled", "+1 entry escalation.cancelled", "-1 escalationgroup open",
+        "+1 escalationgroup closed", "+1 notice", *DROPPED,
+    ):  # fmt: skip
+        assert olga.post(f"/runs/{run.pk}/cancel/", {"reason": "No longer needed."}).status_code == 200
+        tell()
+    assert nothing_is_sent(item, mail, system)
+
+
+@pytest.mark.django_db
+def test_row_15_nobody_is_told_of_what_ended_with_its_agent(mail: Mailbox, system: Any) -> None:
+    desk, admin = make_reachable_desk(system.url, risk="medium"), Person(make_admin())
+    desk.ask(250_000)
+    item = the_item()
+    tell()
+    admin.post(f"/agents/{desk.agent.slug}/state/", {"state": "retired", "reason": "replaced"})
+    with only(
+        "-1 escalation pending", "+1 escalation cancelled", "+1 entry escalation.cancelled",
+        "-1 escalationgroup open", "+1 escalationgroup closed",
+        "-1 action pending_approval", "+1 action cancelled", "+1 entry action.cancelled", "+1 notice", *DROPPED,
+    ):  # fmt: skip
+        tell()
+    assert nothing_is_sent(item, mail, system)
 
 
 @pytest.mark.django_db
@@ -364,7 +414,7 @@ def test_row_20_a_crash_between_decision_and_resumption_costs_nothing_and_nothin
     assert clerk.decide(item).json()["state"] == "approved"
     with only():
         assert killed_while_resuming(real_db) == -signal.SIGKILL
-    Delivery.objects.filter(done_at=None).update(not_before=ClockTimestamp())  # its claim has lapsed
+    Reaction.objects.filter(done_at=None).update(not_before=ClockTimestamp())  # its claim has lapsed
     with only(
         "+1 step done", "+1 entry step.done", "+1 entry step.open", "+1 task ready", "+1 entry task.ready",
         "-1 run waiting", "+1 run running", "+1 entry run.running", "+1 notice",

@@ -8,10 +8,20 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from apps.access.models import Queue
+from apps.notifications.models import Delivery
+from apps.notifications.rules import RETRY_AFTER_S
+from apps.notifications.tasks import send_messages
+from apps.oversight.tasks import sweep_escalations
 from tests.core.test_agent_text import assert_inert
+from tests.factories.access import make_approver, make_queue
 from tests.factories.oversight import make_payment
+from tests.notifications.conftest import closed_port as closed_port
+from tests.notifications.conftest import later, tell
+from tests.notifications.conftest import no_mail as no_mail
 from tests.oversight.edge_cases.census import only
-from tests.oversight.edge_cases.doors import Person
+from tests.oversight.edge_cases.doors import Person, make_reachable_desk
+from tests.oversight.edge_cases.test_rows_01_to_07 import APPROVED
 from tests.oversight.hostile_corpus import CORPUS, FORGED
 from tests.workflows.actions import make_desk, the_item
 
@@ -30,6 +40,38 @@ def test_row_21_a_scanner_that_opens_every_link_decides_nothing(method: str) -> 
             assert answer.status_code == (200 if method == "get" and link in asks[:-1] else 405), link
             getattr(ada.api, method)(f"/api/v1/escalations/{payment.item.pk}/{link}")
     assert payment.now().state == "pending"
+
+
+@pytest.mark.django_db
+def test_row_21_with_mail_and_chat_down_the_item_is_there_and_goes_up_before_its_time(
+    no_mail: None, closed_port: int
+) -> None:
+    desk = make_reachable_desk(f"http://127.0.0.1:{closed_port}")
+    heads = make_queue(slug="heads", unit=desk.queue.unit)
+    Queue.objects.filter(pk=desk.queue.pk).update(escalation=[{"after_s": 3000, "to": "heads"}])
+    asked = desk.ask(250_000)
+    item = the_item()
+    assert (asked.status_code, asked.json()["escalation"]["id"]) == (202, str(item.pk))
+    tell()
+    for _ in RETRY_AFTER_S:
+        later()
+        send_messages()
+    rows = Delivery.objects.filter(notice__escalation=item, channel__in=["email", "chat"])
+    assert {(row.channel, row.state) for row in rows} == {("email", "failed"), ("chat", "failed")}
+    assert {row.outcome.partition(" (")[0] for row in rows} == {
+        "The mail server gives no answer", f"127.0.0.1:{closed_port} cannot be reached",
+    }  # fmt: skip
+    with only("+1 entry escalation.escalated"):
+        assert sweep_escalations() == 1
+    item.refresh_from_db()
+    assert [group.queue for group in item.group_list()] == [heads]
+    head = Person(make_approver(heads))
+    page = head.page(f"/inbox/{item.pk}/")
+    assert "failed for 1" in page
+    assert "Nobody could be reached." in page
+    with only(*APPROVED):
+        decided = head.decide(item, version=item.version, restated="2,500.00")
+    assert decided.json()["state"] == "approved"
 
 
 @pytest.mark.django_db

@@ -40,7 +40,7 @@ from apps.oversight.services import (
     open_review,
     revoke_grants,
 )
-from apps.oversight.services.items import HAPPENED
+from apps.oversight.services.unknowns import HAPPENED
 from apps.workflows.services.actions.ending import ask_what_happened, fail_action, lock_action, scopes_of, tell_run
 from apps.workflows.services.actions.reweighing import return_if_stricter
 
