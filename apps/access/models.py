@@ -8,13 +8,14 @@ from apps.core.models import ClockTimestamp, Record, User
 
 
 class Calendar(Record):
-    """When somebody is there: a week of local times in a zone, and holidays ``[{date, name}]``."""
+    """When somebody is there: a week of local times in a zone; holidays ``[{date, name}]`` and those of ``region``."""
 
     slug = models.SlugField(max_length=63, unique=True)
     name = models.CharField(max_length=120)
     timezone = models.CharField(max_length=60)
     hours = models.JSONField()
     holidays = models.JSONField(default=list)
+    region = models.CharField(max_length=40, blank=True)
 
     def __str__(self) -> str:
         return self.name
@@ -22,7 +23,7 @@ class Calendar(Record):
     def open_hours(self) -> OpenHours:
         """Ready for arithmetic."""
         days = [holiday["date"] for holiday in self.holidays]
-        return open_hours(timezone=self.timezone, hours=self.hours, holidays=days)
+        return open_hours(timezone=self.timezone, hours=self.hours, holidays=days, region=self.region)
 
 
 class BusinessUnit(Record):

@@ -81,6 +81,7 @@ def _calendars() -> Iterator[str]:
                 "timezone": calendar.timezone,
                 "hours": {name: calendar.hours[name] for name in WEEKDAYS if name in calendar.hours},
                 "holidays": calendar.holidays,
+                "region": calendar.region,
             }
         )
 

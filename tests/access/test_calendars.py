@@ -197,3 +197,35 @@ def test_what_never_opens_again_is_due_in_ten_years():
 def test_what_is_no_calendar_is_said_where(timezone, hours, path):
     assert list(hours_errors(timezone=timezone, hours=hours)) == [path]
     assert not hours_errors(timezone="UTC", hours=OFFICE)
+
+
+@pytest.mark.parametrize(
+    ("region", "open_on"),
+    [
+        ("", {"2026-05-01", "2026-06-04", "2026-10-03"}),
+        ("DE", {"2026-06-04"}),
+        ("DE-BY", set()),
+        ("FR", {"2026-06-04", "2026-10-03"}),
+    ],
+)
+def test_the_public_holidays_of_a_region_are_closed(region, open_on):
+    week = {name: ["09:00-17:00"] for name in WEEKDAYS}
+    found = open_hours(timezone="Europe/Berlin", hours=week, region=region)
+    asked = ("2026-05-01", "2026-06-04", "2026-10-03")  # Labour Day, Corpus Christi, German Unity Day
+    assert {day for day in asked if found.is_open(at(f"{day}T12:00"))} == open_on
+
+
+def test_time_passes_over_holidays_of_every_year_it_reaches():
+    found = open_hours(timezone="Europe/Berlin", hours=OFFICE, region="DE-BE")
+    assert found.add_days(at("2026-12-23T10:00"), 2) == at("2026-12-28T10:00")
+    assert found.add_days(at("2027-12-30T10:00"), 2) == at("2028-01-03T10:00")
+
+
+@pytest.mark.parametrize("region", ["", "DE", "DE-BY", "US-CA"])
+def test_a_region_is_a_country_or_a_part_of_one(region):
+    assert "region" not in hours_errors(timezone="UTC", hours=OFFICE, region=region)
+
+
+@pytest.mark.parametrize("region", ["de", "DE-", "DE-XX", "XX", "DE-BY-X", "Germany", "../DE", "DEU"])
+def test_anything_else_is_none(region):
+    assert "region" in hours_errors(timezone="UTC", hours=OFFICE, region=region)

@@ -135,9 +135,10 @@ def test_a_calendar_by_the_api(client):
     admin, week = make_admin(), {"mon": ["09:00-17:00"], "tue": []}
     client.force_login(admin)
     body = {"slug": "office", "name": "Office", "timezone": "Asia/Kathmandu", "hours": week}
-    made = client.post("/api/v1/calendars/", {**body, "holidays": [{"date": "2027-01-01"}]}, "application/json")
+    more = {"holidays": [{"date": "2027-01-01"}], "region": "DE-BY"}
+    made = client.post("/api/v1/calendars/", {**body, **more}, "application/json")
     assert made.status_code == 201, made.content
-    assert made.json() == {**body, "hours": {"mon": ["09:00-17:00"]}, "holidays": [{"date": "2027-01-01"}]}
+    assert made.json() == {**body, "hours": {"mon": ["09:00-17:00"]}, **more}
     bad = client.post("/api/v1/calendars/", {**body, "hours": {"mon": ["22:00-06:00"]}}, "application/json")
     assert (bad.status_code, list(bad.json()["errors"])) == (422, ["hours.mon.0"])
     assert Calendar.objects.get().hours == {"mon": ["09:00-17:00"]}

@@ -332,6 +332,7 @@ kind: Calendar
 slug: office
 timezone: Europe/Berlin
 hours: {mon: ["09:00-12:30", "13:30-17:00"], tue: ["09:00-17:00"]}
+region: DE-BE
 holidays: [2027-01-01, {date: 2026-12-25, name: Christmas}]
 ---
 kind: BusinessUnit
@@ -400,6 +401,7 @@ class TestCalendarsAndLadders:
             ("Europe/Berlin", "Europe/Nowhere", "hours.yaml:4: timezone: There is no zone"),
             ("09:00-12:30", "09:00-25:00", "hours.mon[0]"),
             ("2027-01-01", "2027-02-31", "holidays[0]"),
+            ("region: DE-BE", "region: DE-XX", "region: No holidays are known for 'DE-XX'"),
             ("{role: seller}", "{role: nobody}", "escalation[1].to.role: There is no Role nobody"),
             ("{user: carla}", "{user: carla, role: seller}", "escalation[2].to: One of"),
             ("{rota: nights}", "{rota: days}", "escalation[3].to.rota: There is no Rota days"),

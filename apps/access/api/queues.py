@@ -55,6 +55,7 @@ class CalendarBody(StrictSerializer):
     timezone = Text(max_length=60)
     hours = HoursSerializer()
     holidays = HolidaySerializer(many=True, required=False)
+    region = Text(max_length=40, required=False, allow_blank=True)
 
 
 class LevelSerializer(StrictSerializer):
@@ -148,6 +149,7 @@ def calendar_json(calendar: Calendar) -> dict[str, Any]:
         "timezone": calendar.timezone,
         "hours": {name: calendar.hours[name] for name in WEEKDAYS if name in calendar.hours},
         "holidays": calendar.holidays,
+        "region": calendar.region,
     }
 
 

@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
+
+from holidays import country_holidays, list_supported_countries
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SLOT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
@@ -22,13 +25,31 @@ type Slot = tuple[int, int]
 """From and until, in minutes of the local day; 1440 is its end."""
 
 
+@lru_cache(maxsize=512)
+def public_holidays(region: str, year: int) -> frozenset[date]:
+    """The days of one year that are public holidays in a region, as the ``holidays`` package knows them."""
+    country, _, part = region.partition("-")
+    return frozenset(country_holidays(country, subdiv=part or None, years=year))
+
+
+def is_region(region: str) -> bool:
+    """Whether holidays are known for it: a country of ISO 3166, or a part of one (``DE``, ``DE-BY``)."""
+    country, dash, part = region.partition("-")
+    known = list_supported_countries(include_aliases=False)
+    return country in known and (not dash or part in known[country])
+
+
 @dataclass(frozen=True, slots=True)
 class OpenHours:
-    """When somebody is there: slots for each weekday from Monday, none on ``holidays``, all in ``zone``."""
+    """When somebody is there: slots for each weekday from Monday, none on holidays, all in ``zone``.
+
+    Holidays are the days named in ``holidays`` and, with a ``region``, its public ones.
+    """
 
     zone: ZoneInfo
     week: tuple[tuple[Slot, ...], ...]
     holidays: frozenset[date] = frozenset()
+    region: str = ""
 
     def add(self, start: datetime, open_time: timedelta) -> datetime:
         """The first instant by which so much open time has passed since ``start``; at most HORIZON after it."""
@@ -80,7 +101,7 @@ class OpenHours:
 
     def slots_of(self, day: date) -> list[tuple[datetime, datetime]]:
         """The open times of a local day as instants in UTC, in order; those that a clock change swallows are gone."""
-        if day in self.holidays:
+        if day in self.holidays or (self.region and day in public_holidays(self.region, day.year)):
             return []
         found = [(self._instant(day, begins), self._instant(day, ends)) for begins, ends in self.week[day.weekday()]]
         return [(begins, ends) for begins, ends in found if begins < ends]
@@ -157,17 +178,26 @@ def moved_on(moment: datetime, stopped: datetime, now: datetime, hours: OpenHour
     return hours.add(now, hours.between(stopped, moment))
 
 
-def open_hours(*, timezone: str, hours: Mapping[str, Iterable[str]], holidays: Iterable[str] = ()) -> OpenHours:
+def open_hours(
+    *, timezone: str, hours: Mapping[str, Iterable[str]], holidays: Iterable[str] = (), region: str = ""
+) -> OpenHours:
     """The open hours that a calendar describes. ``hours_errors`` said before that it can be read."""
     week = tuple(tuple(sorted(_slot(text) for text in hours.get(name, ()))) for name in WEEKDAYS)
-    return OpenHours(ZoneInfo(timezone), week, frozenset(date.fromisoformat(day) for day in holidays))
+    return OpenHours(ZoneInfo(timezone), week, frozenset(date.fromisoformat(day) for day in holidays), region)
 
 
-def hours_errors(*, timezone: str, hours: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """What is wrong with a calendar's zone and week, by path; empty when it can be used."""
+def _place_errors(timezone: str, region: str) -> dict[str, list[str]]:
     errors: dict[str, list[str]] = {}
+    if region and not is_region(region):
+        errors["region"] = [f"No holidays are known for {region!r}; DE and DE-BY are regions."]
     if timezone not in available_timezones():
         errors["timezone"] = [f"There is no zone {timezone!r}; Europe/Berlin is one."]
+    return errors
+
+
+def hours_errors(*, timezone: str, hours: Mapping[str, Sequence[str]], region: str = "") -> dict[str, list[str]]:
+    """What is wrong with a calendar's zone, week and region, by path; empty when it can be used."""
+    errors = _place_errors(timezone, region)
     for name, slots in hours.items():
         if name not in WEEKDAYS:
             errors[f"hours.{name}"] = [f"Weekdays are {', '.join(WEEKDAYS)}."]

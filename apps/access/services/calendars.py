@@ -25,13 +25,15 @@ def save_calendar(
     timezone: str,
     hours: Mapping[str, Sequence[str]],
     holidays: Sequence[Any] = (),
+    region: str = "",
 ) -> tuple[Calendar, str]:
     """Make or change a calendar: ``hours`` ``{mon: ["09:00-17:00"]}``, ``holidays`` days or ``{date, name}``.
 
+    ``region``: ``DE`` or ``DE-BY``, whose public holidays are closed too; the ``holidays`` package knows them.
     Several units count by one calendar, so only an admin of everything may. What is due already keeps its time.
     """
     require_manager(actor, None)
-    errors = hours_errors(timezone=timezone, hours=hours)
+    errors = hours_errors(timezone=timezone, hours=hours, region=region)
     days = _holidays(holidays, errors)
     if errors:
         raise InvalidError(errors=errors)
@@ -42,6 +44,7 @@ def save_calendar(
         "timezone": timezone,
         "hours": {day: sorted(slots) for day, slots in hours.items() if slots},
         "holidays": days,
+        "region": region,
     }
     return calendar, write_if_changed(actor, calendar, is_new=found is None, values=values)
 

@@ -66,7 +66,7 @@ VERSION = Keys(
 SHAPES: Mapping[str, Keys] = {
     "Calendar": Keys(
         {"slug": SLUG, "timezone": Text(60, 1), "hours": Keys({}, dict.fromkeys(WEEKDAYS, SLOTS))},
-        {"name": NAME, "holidays": ListOf(HOLIDAY)},
+        {"name": NAME, "holidays": ListOf(HOLIDAY), "region": Text(40)},
     ),
     "BusinessUnit": Keys(
         {"slug": SLUG},

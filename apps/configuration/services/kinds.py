@@ -87,6 +87,7 @@ def apply_calendar(actor: User, document: Document) -> str:
         timezone=value["timezone"],
         hours=value["hours"],
         holidays=value.get("holidays", []),
+        region=value.get("region", ""),
     )[1]
 
 
