@@ -22,11 +22,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; default: all")
     parser.add_argument("--json", type=Path, default=stage.DATA_DIR / "bench.json")
+    parser.add_argument("--tenth", action="store_true", help="an inbox with a tenth of the items (10,000 pending)")
     asked = parser.parse_args()
     if unknown := set(asked.suites) - set(SUITES):
         parser.error(f"there is no suite {', '.join(sorted(unknown))}")
     with stage.prepared() as scene:
-        from bench import suites  # Django is set up now
+        from bench import inbox, suites  # Django is set up now
+
+        if asked.tenth:
+            inbox.PENDING, inbox.DECIDED = inbox.PENDING // 10, inbox.DECIDED // 10
 
         figures = {}
         for name in [suite for suite in SUITES if suite in asked.suites or not asked.suites or suite == "pg4"]:
