@@ -18,6 +18,15 @@ from apps.core.schema import PROBLEMS
 FILTERS = ("trail", "actor", "subject", "name", "from", "to")
 
 
+class ErasedSerializer(serializers.Serializer[Any]):
+    """That what was written was erased; ``kept``: states, times, amounts and ids of it."""
+
+    at = serializers.DateTimeField()
+    by = serializers.CharField()
+    entry = serializers.IntegerField(help_text="The entry that says why.")
+    kept = serializers.JSONField()
+
+
 class EntrySerializer(serializers.Serializer[Any]):
     """One line of the ledger."""
 
@@ -30,7 +39,9 @@ class EntrySerializer(serializers.Serializer[Any]):
     subject_id = serializers.UUIDField()
     subject = serializers.CharField()
     trail = serializers.UUIDField()
-    payload = serializers.JSONField()
+    payload = serializers.JSONField(allow_null=True, help_text="Null once it is erased.")
+    commitment = serializers.CharField(help_text="HMAC-SHA-256 of what was written, in hex; stays when that is erased.")
+    erased = ErasedSerializer(allow_null=True)
 
 
 class EntryPage(serializers.Serializer[Any]):
@@ -42,6 +53,7 @@ class EntryPage(serializers.Serializer[Any]):
 
 def entry_json(entry: Entry) -> dict[str, Any]:
     """The entry as ``EntrySerializer`` describes it."""
+    gone = entry.erased
     return {
         "id": entry.pk,
         "occurred_at": entry.occurred_at,
@@ -52,7 +64,9 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "subject_id": entry.subject_id,
         "subject": entry.subject_label,
         "trail": entry.trail_id,
-        "payload": entry.payload,
+        "payload": None if gone else entry.payload,
+        "commitment": bytes(entry.commitment).hex(),
+        "erased": {"at": gone.at, "by": gone.by, "entry": gone.because_id, "kept": gone.kept} if gone else None,
     }
 
 

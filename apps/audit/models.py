@@ -1,8 +1,7 @@
 """The ledger: what happened, who still has to hear about it, and how far each projection has read."""
 
-from typing import Any
+from typing import Any, override
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
 
@@ -26,8 +25,35 @@ class Xid(models.Field[int, int]):
         return None if value is None else int(value)
 
 
+class Verbatim(models.JSONField):
+    """JSON that PostgreSQL keeps byte for byte (``json``, not ``jsonb``): a commitment is made over these bytes."""
+
+    @override
+    def db_type(self, connection: Any) -> str:
+        """The column's type."""
+        return "json"
+
+    @override
+    def from_db_value(self, value: Any, expression: object, connection: object) -> Any:
+        """The driver has read it already."""
+        return value
+
+
+class Lines(models.Manager["Entry"]):
+    """Entries with what was written in them, or with its erasure: one query, however many."""
+
+    @override
+    def get_queryset(self) -> models.QuerySet["Entry"]:
+        """Joined by their primary keys; counting joins nothing."""
+        return super().get_queryset().select_related("written", "erasure")
+
+
 class Entry(models.Model):
-    """One line of the ledger. Inserted and read, never changed: PostgreSQL itself refuses (migration 0002)."""
+    """One line of the ledger. Inserted and read, never changed: PostgreSQL itself refuses (migration 0003).
+
+    What is written in it, its ``payload`` and what its subject was called, stands in ``Payload`` and can be erased;
+    ``commitment`` (32 bytes) says for ever what it was.
+    """
 
     UNIT = "unit"
 
@@ -40,12 +66,14 @@ class Entry(models.Model):
     on_behalf_of = models.ForeignKey(User, models.PROTECT, related_name="+", null=True, db_constraint=False)
     subject_kind = models.CharField(max_length=40)
     subject_id = models.UUIDField()
-    subject_label = models.CharField(max_length=200)
     trail_id = models.UUIDField()
     unit = models.UUIDField(null=True)
-    payload = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    commitment = models.BinaryField()
+
+    objects = Lines()
 
     class Meta:
+        base_manager_name = "objects"
         default_permissions = ()
         permissions = [("view_entry", "May read the ledger")]
         indexes = [
@@ -59,6 +87,60 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.subject_label}"
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What was written; once it is erased, the facts of it that are kept (``rules.FACTS``)."""
+        return dict(self.erased.kept if self.erased else self.written.content["payload"])
+
+    @property
+    def subject_label(self) -> str:
+        """What the subject was called; once that is erased, its kind and the end of its id."""
+        return f"{self.subject_kind} {str(self.subject_id)[-8:]}" if self.erased else self.written.content["subject"]
+
+    @property
+    def erased(self) -> "Erasure | None":
+        """By whom and when what was written here was erased; None where it still stands."""
+        return getattr(self, "erasure", None)
+
+
+class Payload(models.Model):
+    """What was written in an entry: ``{"payload": {...}, "subject": "..."}`` as RFC 8785 bytes, and the salt.
+
+    Written with its entry in one statement, never changed. Only PostgreSQL's ``audit_erase`` deletes it, and only for
+    an entry of the same transaction that says so.
+    """
+
+    entry = models.OneToOneField(
+        Entry, models.PROTECT, primary_key=True, related_name="written", db_constraint=False, db_index=False
+    )
+    salt = models.BinaryField()
+    content = Verbatim()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"payload of {self.entry_id}"
+
+
+class Erasure(models.Model):
+    """That an entry's payload was erased: when, by whom, which entry says why, and the facts that were kept of it.
+
+    Written by PostgreSQL's ``audit_erase`` alone; never changed, never deleted.
+    """
+
+    entry = models.OneToOneField(Entry, models.PROTECT, primary_key=True, related_name="erasure")
+    because = models.ForeignKey(Entry, models.PROTECT, related_name="erasures")
+    at = models.DateTimeField()
+    by = models.CharField(max_length=160)
+    kept = Verbatim()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"erasure of {self.entry_id}"
 
 
 class Delivery(models.Model):

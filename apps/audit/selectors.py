@@ -1,15 +1,22 @@
 """Reading the ledger."""
 
+import json
+from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime
+from hmac import compare_digest
+from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.audit.models import Cursor, Delivery, Entry, Stumble
-from apps.audit.rules import REFUSED
-from apps.core.errors import NotFoundError
+from apps.audit.models import Cursor, Delivery, Entry, Payload, Stumble
+from apps.audit.rules import REFUSED, commitment_of, facts_digest
+from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.gate import holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
+from apps.core.rules import UserKind
 
 VIEW = "audit.view_entry"
 
@@ -78,8 +85,8 @@ def trail_for(actor: User, trail_id: UUID) -> list[Entry]:
 
 def overdue_deliveries_for(actor: User) -> QuerySet[Delivery]:
     """Reactions that failed at least three times and still wait; for those who read the ledger."""
-    rows = Delivery.objects.filter(done_at=None, attempts__gte=3).select_related("entry").order_by("id")
-    return rows if holds(actor, VIEW) else rows.none()
+    rows = Delivery.objects.filter(done_at=None, attempts__gte=3).select_related("entry__written", "entry__erasure")
+    return rows.order_by("id") if holds(actor, VIEW) else rows.none()
 
 
 def stumbles_for(actor: User) -> QuerySet[Stumble]:
@@ -94,3 +101,71 @@ def lag_s_for(actor: User, projection: str) -> float:
     if found is None or not actor.is_active:
         return 0.0
     return max(0.0, float((found["now"] - found["read_at"]).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """One erasure: the entry that says so, when, by whom, of how many payloads."""
+
+    entry: int
+    at: datetime
+    by: str
+    payloads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a walk over the whole ledger found. ``mismatches``: ``(entry, what is wrong)``; empty where all holds."""
+
+    entries: int
+    erasures: tuple[Erased, ...]
+    mismatches: tuple[tuple[int, str], ...]
+
+
+WALK = """
+SELECT e.id, e.commitment, p.salt, p.content::text, x.because_id, x.kept::text
+FROM audit_entry e LEFT JOIN audit_payload p ON p.entry_id = e.id LEFT JOIN audit_erasure x ON x.entry_id = e.id
+WHERE e.id > %s ORDER BY e.id LIMIT 5000
+"""
+
+
+def proof_for(actor: User) -> Proof:
+    """Check every commitment against its payload, and every erasure against its entry. For who reads all the ledger."""
+    if not (actor.kind == UserKind.SYSTEM or scope_for(actor, VIEW).everywhere):
+        raise NotAllowedError
+    count, last = 0, 0
+    mismatches: list[tuple[int, str]] = []
+    kept: dict[int, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+    while rows := _walk(last):
+        count, last = count + len(rows), rows[-1][0]
+        for number, commitment, salt, content, because, facts in rows:
+            if because is not None:
+                kept[because].append((number, json.loads(facts)))
+            if wrong := _wrong_with(commitment, salt, content, erased=because is not None):
+                mismatches.append((number, wrong))
+    strays = Payload.objects.exclude(pk__in=Entry.objects.values("pk")).values_list("pk", flat=True)
+    mismatches += [(number, "A payload without its entry.") for number in strays]
+    erasures = [_erased(number, facts, mismatches) for number, facts in sorted(kept.items())]
+    return Proof(count, tuple(erasures), tuple(mismatches))
+
+
+def _walk(after: int) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(WALK, [after])
+        return list(cursor.fetchall())
+
+
+def _wrong_with(commitment: bytes, salt: bytes | None, content: str | None, *, erased: bool) -> str:
+    if salt is None or content is None:
+        return "" if erased else "Its payload is gone, and no erasure says so."
+    if erased:
+        return "Its payload was erased and is here again."
+    fits = compare_digest(commitment_of(bytes(salt), content.encode()), bytes(commitment))
+    return "" if fits else "Its payload is not what was written."
+
+
+def _erased(number: int, facts: list[tuple[int, dict[str, Any]]], mismatches: list[tuple[int, str]]) -> Erased:
+    entry = Entry.objects.get(pk=number)
+    if (entry.payload.get("payloads"), entry.payload.get("facts")) != (len(facts), facts_digest(facts)):
+        mismatches.append((number, "What was kept is not what this erasure kept."))
+    return Erased(number, entry.occurred_at, entry.actor_label, len(facts))

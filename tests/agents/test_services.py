@@ -56,7 +56,7 @@ def test_a_key_authenticates_until_it_is_revoked_and_its_use_then_is_recorded():
     agent, admin = make_agent(), make_admin()
     issued = create_credential(admin, agent=agent)
     assert authenticate_agent(issued.text).agent == agent
-    assert issued.text.split("_")[3] not in str(list(Entry.objects.values_list("payload", flat=True)))
+    assert issued.text.split("_")[3] not in str(list(Entry.objects.values_list("written__content__payload", flat=True)))
     revoke_credential(admin, credential=issued.credential)
     with pytest.raises(NotAuthenticatedError) as refusal:
         authenticate_agent(issued.text)

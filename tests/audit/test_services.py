@@ -32,8 +32,8 @@ def test_time_and_transaction_come_from_the_database_whatever_was_sent():
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO audit_entry (xid, occurred_at, name, actor_id, actor_label, subject_kind, subject_id,"
-            " subject_label, trail_id, payload) SELECT '1', '2001-01-01', name, actor_id, actor_label, subject_kind,"
-            " subject_id, subject_label, trail_id, payload FROM audit_entry WHERE id = %s RETURNING occurred_at, xid",
+            " trail_id, commitment) SELECT '1', '2001-01-01', name, actor_id, actor_label, subject_kind,"
+            " subject_id, trail_id, commitment FROM audit_entry WHERE id = %s RETURNING occurred_at, xid",
             [made.id],
         )
         occurred_at, xid = cursor.fetchone()

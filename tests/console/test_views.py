@@ -142,7 +142,7 @@ def test_a_key_is_shown_once_and_dies_when_it_is_revoked(client):
     text = next(word for word in page.replace("<", " ").replace(">", " ").split() if word.startswith("acp_agt_"))
     assert authenticate_agent(text).agent == agent
     assert text not in client.get(f"/agents/{agent.slug}/").content.decode()
-    assert text not in str(list(Entry.objects.values_list("payload", flat=True)))
+    assert text not in str(list(Entry.objects.values_list("written__content__payload", flat=True)))
     client.post(f"/agents/{agent.slug}/keys/{AgentCredential.objects.get().pk}/revoke/")
     with pytest.raises(NotAuthenticatedError):
         authenticate_agent(text)

@@ -62,7 +62,7 @@ def stands_in(item):
 
 
 def told(name="escalation.escalated"):
-    return list(Entry.objects.filter(name=name).order_by("id").values_list("payload", flat=True))
+    return list(Entry.objects.filter(name=name).order_by("id").values_list("written__content__payload", flat=True))
 
 
 @pytest.mark.django_db

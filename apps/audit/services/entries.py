@@ -8,10 +8,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q
-from django.utils.module_loading import import_string
 
-from apps.audit.models import Delivery, Entry
+from apps.audit.models import Entry
 from apps.audit.rules import REFUSED
+from apps.audit.services.writing import write_entries
 from apps.core.errors import ConflictError
 from apps.core.models import Stateful, User
 from apps.core.queue import publish, ring
@@ -69,39 +69,31 @@ def record_many(
     unit: UUID | None = None,
     on_behalf_of: User | None = None,
 ) -> list[Entry]:
-    """Write the entries of many changes by one actor with one INSERT; otherwise as ``record``."""
+    """Write the entries of many changes by one actor in one statement; otherwise as ``record``."""
     assert transaction.get_connection().in_atomic_block, "An entry is written with the change it records."
-    entries = Entry.objects.bulk_create(
+    if not changes:
+        return []
+    label = f"{actor.kind}:{actor.username}"[:160]
+    entries = [
         Entry(
             name=change.name if "." in change.name else f"{change.subject._meta.model_name}.{change.name}",
             actor=actor,
-            actor_label=f"{actor.kind}:{actor.username}"[:160],
+            actor_label=label,
             on_behalf_of=on_behalf_of,
             subject_kind=str(change.subject._meta.model_name),
             subject_id=change.subject.pk,
-            subject_label=str(change.subject)[:200],
             trail_id=trail or getattr(change.subject, "trail", change.subject.pk),
             unit=unit or unit_of(change.subject),
-            payload=change.payload,
         )
         for change in changes
-    )
-    _ring_for(entries)
-    return entries
-
-
-def _ring_for(entries: Sequence[Entry]) -> None:
-    """Write the deliveries that entries ring, and tell those who wait."""
-    deliveries: list[Delivery] = []
+    ]
+    contents = [{"payload": change.payload, "subject": str(change.subject)[:200]} for change in changes]
+    if write_entries(entries, contents):
+        ring("reactions")
     for entry in entries:
-        for reaction in settings.REACTIONS.get(entry.name, ()):
-            import_string(reaction)
-            deliveries.append(Delivery(entry=entry, reaction=reaction))
         for topic in settings.LIVE_TOPICS.get(entry.subject_kind, ()):
             publish(topic.format(subject=entry.subject_id, trail=entry.trail_id))
-    if deliveries:
-        Delivery.objects.bulk_create(deliveries)
-        ring("reactions")
+    return entries
 
 
 def _take_over(row: Model, changes: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ def deliver(*, delivery_id: int) -> bool:
     """Run the handler of a delivery and mark it done in one transaction; False when it was done already."""
     if not Delivery.objects.filter(pk=delivery_id, done_at=None).update(done_at=ClockTimestamp()):
         return False
-    delivery = Delivery.objects.select_related("entry__actor", "entry__on_behalf_of").get(pk=delivery_id)
+    parts = ("actor", "on_behalf_of", "written", "erasure")
+    delivery = Delivery.objects.select_related(*(f"entry__{part}" for part in parts)).get(pk=delivery_id)
     import_string(delivery.reaction)(delivery.entry)
     return True

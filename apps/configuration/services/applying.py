@@ -149,6 +149,6 @@ def path_of(text: str) -> Path:
 def _changed_since(entry_id: int) -> tuple[str, ...]:
     """The columns that the entries of this document name, and what else happened, once each."""
     found: dict[str, None] = {}
-    for name, payload in Entry.objects.filter(id__gt=entry_id).order_by("id").values_list("name", "payload"):
-        found.update(dict.fromkeys(payload if name.endswith(".changed") else [name]))
+    for entry in Entry.objects.filter(id__gt=entry_id).order_by("id"):
+        found.update(dict.fromkeys(entry.payload if entry.name.endswith(".changed") else [entry.name]))
     return tuple(found)

@@ -45,4 +45,9 @@ def audit(request: Request) -> HttpResponse:
 def entry(request: Request, entry_id: int) -> HttpResponse:
     """One entry, and everything that happened on its trail."""
     found = entry_for(request.user, entry_id)
-    return render(request, "console/entry.html", {"entry": found, "trail": trail_for(request.user, found.trail_id)})
+    context = {
+        "entry": found,
+        "commitment": bytes(found.commitment).hex(),
+        "trail": trail_for(request.user, found.trail_id),
+    }
+    return render(request, "console/entry.html", context)

@@ -15,7 +15,7 @@ KINDS = {
     "oversight_escalationgroup": "CASE WHEN is_open THEN 'open' ELSE 'closed' END",
 }
 """What tells the rows of a table apart, where it is not their ``state``."""
-DELIVERIES = "audit_delivery"
+DELIVERIES, PAYLOADS = "audit_delivery", "audit_payload"
 
 
 def census() -> Counter[str]:
@@ -34,8 +34,15 @@ def census() -> Counter[str]:
 
 def differences(before: Counter[str], after: Counter[str]) -> list[str]:
     """What changed between two counts, in words: ``+1 vote live``, ``-1 escalation pending``."""
-    names = [name for name in sorted(before | after) if after[name] != before[name] and name != DELIVERIES]
+    told_by_entries = {DELIVERIES, PAYLOADS}
+    names = [name for name in sorted(before | after) if after[name] != before[name] and name not in told_by_entries]
     return [f"{after[name] - before[name]:+d} {name.partition('_')[2]}" for name in names]
+
+
+def _written(before: Counter[str], after: Counter[str]) -> int:
+    """How many payloads there must be more: one an entry, less what was erased."""
+    entries = sum(after[name] - before[name] for name in after if name.startswith("audit_entry "))
+    return entries - (after["audit_erasure"] - before["audit_erasure"])
 
 
 def _rung(before: Counter[str], after: Counter[str]) -> int:
@@ -48,7 +55,7 @@ def _rung(before: Counter[str], after: Counter[str]) -> int:
 def only(*wanted: str) -> Iterator[None]:
     """Assert that the block changes these counts and no other: ``only("+1 vote live", "+1 entry vote.cast")``.
 
-    What the new entries ring is not named: it must be what the bell board says, to the number.
+    What is written in the new entries and whom they ring is not named: it must be as the ledger and the bell board say.
     """
     system_user("plane")  # made when first needed: it is part of the house, not of what happens
     before = census()
@@ -58,3 +65,4 @@ def only(*wanted: str) -> Iterator[None]:
     more, less = sorted(found - Counter(wanted)), sorted(Counter(wanted) - found)
     assert (more, less) == ([], []), f"Happened and should not have: {more}. Should have happened and did not: {less}."
     assert after[DELIVERIES] - before[DELIVERIES] == _rung(before, after)
+    assert after[PAYLOADS] - before[PAYLOADS] == _written(before, after)
