@@ -3,9 +3,10 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
+from apps.console.api import erasures as erasures_api
 from apps.console.api import halts as halts_api
 from apps.console.api import policies as policies_api
-from apps.console.views import absences, access, actions, agents, audit, halts, home, shortcuts
+from apps.console.views import absences, access, actions, agents, audit, erasures, halts, home, shortcuts
 
 pages = [
     path("", home.home, name="home"),
@@ -35,11 +36,13 @@ pages = [
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="lift"),
     path("audit/", audit.audit, name="audit"),
     path("audit/<int:entry_id>/", audit.entry, name="entry"),
+    path("audit/trails/<uuid:trail_id>/erase/", erasures.erase, name="erase"),
     path("favicon.ico", RedirectView.as_view(url="/static/mark.svg", permanent=True), name="favicon"),
 ]
 
 endpoints = [
     path("halts/", halts_api.Halts.as_view(), name="halts"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),
+    path("audit/trails/<uuid:trail_id>/erase/", erasures_api.TrailErase.as_view(), name="erase"),
     path("policies/evaluate/", policies_api.PolicyEvaluation.as_view(), name="evaluate"),
 ]

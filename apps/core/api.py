@@ -32,6 +32,13 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 PROBLEM = "application/problem+json"
 
 
+class ErasedMark(serializers.Serializer[Any]):
+    """When what people and agents wrote here was erased, and by whom."""
+
+    at = serializers.DateTimeField()
+    by = serializers.CharField()
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not know: a misspelt limit must not pass as no limit."""
 

@@ -99,6 +99,21 @@ class Stateful(Record):
         abstract = True
 
 
+class Erasable(models.Model):
+    """A row whose words and parameters can be erased for good; states, digests, amounts, who and when stay."""
+
+    erased_at = models.DateTimeField(null=True)
+    erased_by = models.CharField(max_length=150, db_default="", default="")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def erased(self) -> dict[str, Any] | None:
+        """``{at, by}``; None where it still stands."""
+        return {"at": self.erased_at, "by": self.erased_by} if self.erased_at else None
+
+
 class ObjectGrant(UserObjectPermissionBase):
     """A direct grant on one object, until a time, by somebody, for a reason. The subclass names ``content_object``."""
 

@@ -1,6 +1,6 @@
 """Commands that every floor uses: system users, idempotent answers, signs of life."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -70,6 +70,19 @@ def one_by_one(take: Callable[[UUID], int], ids: Iterable[UUID]) -> int:
         except DomainError as error:
             log.warning("passed_over", id=str(found), code=error.code, take=getattr(take, "__name__", ""))
     return done
+
+
+def blank_answers(*, ids: Sequence[UUID]) -> int:
+    """Take the words out of the answers that are kept for retries about these things; how many. A retry stays one."""
+    rows = IdempotencyKey.objects.filter(answer__id__in=[str(key) for key in ids])
+    for row in rows:
+        bare = {name: value for name, value in (row.answer or {}).items() if name in BARE}
+        IdempotencyKey.objects.filter(pk=row.pk).update(answer=bare)
+    return len(rows)
+
+
+BARE = frozenset({"id", "state", "final", "operation", "workflow", "digest", "version", "run", "task"})
+"""What an answer still says when its words are erased."""
 
 
 @transaction.atomic

@@ -19,6 +19,7 @@ PERMISSIONS: Mapping[str, str] = {
     "halts.engage_halt": "Stop agents, workflows and systems there; where it is held everywhere, all at once too.",
     "halts.lift_halt": "Lift a halt that somebody else engaged.",
     "audit.view_entry": "Read the ledger.",
+    "audit.erase_payload": "Erase for ever what people and agents wrote; what was decided, by whom and when stays.",
     "kpis.view_kpi": "See dashboards and KPIs.",
     "kpis.manage_target": "Set baselines, targets and prices.",
     "access.manage_access": "Manage units, people, roles and queues.",

@@ -10,10 +10,10 @@ from django.db.models import Q
 from apps.access.models import BusinessUnit
 from apps.agents.models.agents import Agent, AgentVersion
 from apps.agents.rules import ACTION_MOVES, ActionState, EffectClass, Execution
-from apps.core.models import Stateful, User, choices_of
+from apps.core.models import Erasable, Stateful, User, choices_of
 
 
-class Action(Stateful):
+class Action(Erasable, Stateful):
     """What was asked, by whom, what policy said, and what came of it. Higher floors are named by plain values.
 
     ``digest``: the operation's name and the parameters. ``definition_digest``: what that operation was when the rules

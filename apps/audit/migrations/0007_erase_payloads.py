@@ -50,9 +50,14 @@ BEGIN
     RETURN erased;
 END $$;
 REVOKE EXECUTE ON FUNCTION audit_erase FROM PUBLIC;
+
+CREATE FUNCTION audit_erasing() RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM public.audit_entry WHERE xid = pg_current_xact_id() AND name = 'payloads.erased')
+$$;
 """
 BACKWARD = """
 DROP FUNCTION audit_erase;
+DROP FUNCTION audit_erasing;
 DROP TRIGGER payload_frozen ON audit_payload;
 DROP TRIGGER payload_kept ON audit_payload;
 DROP TRIGGER payloads_kept ON audit_payload;

@@ -22,7 +22,7 @@ WITH entry AS (
     INSERT INTO audit_entry (xid, occurred_at, name, actor_id, actor_label, on_behalf_of_id, subject_kind, subject_id,
                              trail_id, unit, commitment)
     VALUES (pg_current_xact_id(), clock_timestamp(), %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id, xid, occurred_at
-), payload AS (INSERT INTO audit_payload (entry_id, salt, content) SELECT id, %s, %s FROM entry)
+), payload AS (INSERT INTO audit_payload (entry_id, salt, content) SELECT id, %s::bytea, %s::json FROM entry)
 """
 RING = """, delivery AS (
     INSERT INTO audit_delivery (entry_id, reaction, attempts, not_before)

@@ -21,6 +21,7 @@ from apps.connectors.services.effects import (
     require_permission,
     settle_effect,
 )
+from apps.connectors.services.erasing import erase_effects
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
 from apps.connectors.services.reads import OnFile, read_on_file
@@ -37,6 +38,7 @@ __all__ = [
     "drop_effect",
     "drop_secret",
     "due_effects",
+    "erase_effects",
     "give_up_repeating",
     "grant_operation",
     "mark_compensated",

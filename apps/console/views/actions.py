@@ -63,6 +63,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "grant": grant_of_action(request.user, found),
         "effect": effect_for(request.user, found),
         "trail": trail_for(request.user, found.trail),
+        "may_erase": holds(request.user, "audit.erase_payload"),
     }
     template = "console/_action.html" if wants_fragment(request) else "console/action.html"
     return render(request, template, context)

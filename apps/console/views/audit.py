@@ -49,5 +49,6 @@ def entry(request: Request, entry_id: int) -> HttpResponse:
         "entry": found,
         "commitment": bytes(found.commitment).hex(),
         "trail": trail_for(request.user, found.trail_id),
+        "may_erase": holds(request.user, "audit.erase_payload"),
     }
     return render(request, "console/entry.html", context)

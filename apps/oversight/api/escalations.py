@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import PlaneView, known_params, page_of, wait_params
+from apps.core.api import ErasedMark, PlaneView, known_params, page_of, wait_params
 from apps.core.errors import InvalidError
 from apps.core.gate import refuse_agents
 from apps.core.rules import Risk
@@ -151,6 +151,7 @@ class EscalationSerializer(EscalationRow):
     seen_by = serializers.JSONField(help_text="Who had its page open: [{by, first_at, last_at, opened}].")
     thread = serializers.JSONField()
     timeline = serializers.JSONField()
+    erased = ErasedMark(allow_null=True)
 
 
 class EscalationPage(serializers.Serializer[Any]):

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Coalesce, Least, Right
 from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Action, Agent
 from apps.core.formats import exponent_of
-from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
+from apps.core.models import ClockTimestamp, Erasable, Record, Stateful, User, choices_of
 from apps.core.prepared import Prepared, Slot
 from apps.core.rules import Risk
 from apps.oversight.rules import (
@@ -36,7 +36,7 @@ OPEN = (EscalationState.PENDING, EscalationState.HELD)
 BY_PEOPLE = (EscalationState.HELD, *sorted(DECIDED))
 
 
-class Escalation(Stateful):
+class Escalation(Erasable, Stateful):
     """One thing that waits for people. Steps and runs are named by plain values: they live on a higher floor.
 
     ``run_unit``: where its run was started, if that may be another unit than ``unit``: a halt there covers it too.
@@ -229,7 +229,7 @@ class Escalation(Stateful):
             value = names.get(self.restate)
         currency = (self.action.currency if self.action else "") or str(values.get("currency", ""))
         is_money = self.restate.endswith("_minor") or (self.action and value == self.action.amount_minor)
-        return value, exponent_of(currency) if is_money else None
+        return value, exponent_of(currency) if is_money and value is not None else None
 
     def shown(self) -> dict[str, Any]:
         """What the page renders of stored data, canonically: what a decision's ``view_hash`` is made of."""

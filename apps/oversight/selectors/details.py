@@ -137,6 +137,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         "seen_by": seen_by_for(actor, item),
         "thread": thread_for(actor, item),
         "timeline": timeline_for(actor, item),
+        "erased": item.erased,
     }
 
 

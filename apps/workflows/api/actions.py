@@ -13,6 +13,7 @@ from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Exec
 from apps.agents.selectors import action_for, actions_for
 from apps.agents.services import note_repetition
 from apps.core.api import (
+    ErasedMark,
     JsonObject,
     PlaneView,
     StrictBoolean,
@@ -129,6 +130,7 @@ class ActionSerializer(serializers.Serializer[Any]):
     result = serializers.JSONField(allow_null=True)
     error = serializers.JSONField(allow_null=True)
     refusal = serializers.JSONField(allow_null=True)
+    erased = ErasedMark(allow_null=True)
     agent = serializers.CharField(allow_null=True)
     on_behalf_of = serializers.CharField(allow_null=True)
     run = serializers.UUIDField(allow_null=True)
@@ -201,6 +203,7 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "result": action.result,
         "error": action.error,
         "refusal": action.refusal,
+        "erased": action.erased,
         "agent": action.agent.slug if action.agent else None,
         "on_behalf_of": action.on_behalf_of.username if action.on_behalf_of else None,
         "run": action.run_id,

@@ -10,7 +10,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import AnyJson, PlaneView, StrictBoolean, StrictSerializer, Text, known_params, page_of, wait_params
+from apps.core.api import (
+    AnyJson,
+    ErasedMark,
+    PlaneView,
+    StrictBoolean,
+    StrictSerializer,
+    Text,
+    known_params,
+    page_of,
+    wait_params,
+)
 from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS, WAIT
@@ -98,6 +108,7 @@ class RunSerializer(RunLine):
     output = serializers.JSONField(allow_null=True)
     error = serializers.JSONField(allow_null=True)
     cost = serializers.JSONField(allow_null=True)
+    erased = ErasedMark(allow_null=True)
 
 
 class RunPage(serializers.Serializer[Any]):
@@ -140,6 +151,7 @@ def run_json(actor: User, run_id: UUID) -> dict[str, Any]:
         "output": run.output,
         "error": run.error,
         "cost": _cost(actor, run),
+        "erased": run.erased,
     }
 
 

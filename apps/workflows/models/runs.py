@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.access.models import BusinessUnit
-from apps.core.models import Record, Stateful, User, choices_of
+from apps.core.models import Erasable, Record, Stateful, User, choices_of
 from apps.workflows.models.definitions import Workflow, WorkflowVersion
 from apps.workflows.rules.states import (
     RUN_FINAL,
@@ -22,7 +22,7 @@ from apps.workflows.rules.states import (
 )
 
 
-class Run(Stateful):
+class Run(Erasable, Stateful):
     """One execution of one version. ``seq`` counts how often it was advanced: a second guard behind the row's lock.
 
     ``unwinding`` and ``taken`` are the planner's notes: what is being taken back, how often work was sent back.

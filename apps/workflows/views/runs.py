@@ -106,6 +106,7 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
         "bars": _bars(row, steps) if tab == "timeline" else [],
         "story": story_of(request.user, row) if tab == "story" else [],
         "may_operate": not row.is_over and holds(request.user, "workflows.operate_run", row),
+        "may_erase": row.is_over and holds(request.user, "audit.erase_payload", row),
         "is_open": row.state in RUN_OPEN,
         "elapsed_s": _elapsed(row),
         "form": ReasonForm(),

@@ -1,4 +1,4 @@
-"""Links that are only opened, clocks, hostile words."""
+"""Links that are only opened, clocks, hostile words, words that have to go."""
 
 import json
 import re
@@ -9,12 +9,16 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.access.models import Queue
+from apps.audit.models import Entry
+from apps.audit.rules import leaf_of
+from apps.audit.selectors import proof_for
+from apps.core.services import system_user
 from apps.notifications.models import Delivery
 from apps.notifications.rules import RETRY_AFTER_S
 from apps.notifications.tasks import send_messages
 from apps.oversight.tasks import sweep_escalations
 from tests.core.test_agent_text import assert_inert
-from tests.factories.access import make_approver, make_queue
+from tests.factories.access import make_admin, make_approver, make_queue
 from tests.factories.oversight import make_payment
 from tests.notifications.conftest import closed_port as closed_port
 from tests.notifications.conftest import later, tell
@@ -23,7 +27,7 @@ from tests.oversight.edge_cases.census import only
 from tests.oversight.edge_cases.doors import Person, make_reachable_desk
 from tests.oversight.edge_cases.test_rows_01_to_07 import APPROVED
 from tests.oversight.hostile_corpus import CORPUS, FORGED
-from tests.workflows.actions import make_desk, the_item
+from tests.workflows.actions import make_desk, the_item, work
 
 
 @pytest.mark.django_db
@@ -131,3 +135,91 @@ def test_row_25_no_text_grows_without_bound_and_none_holds_a_null() -> None:
         null = desk.post("actions/", json.dumps(desk.body(250_000, goal="a\x00b")), key="null")
     assert (too_long.status_code, list(too_long.json()["errors"])) == (422, ["goal"])
     assert (null.status_code, null.json()["code"]) == (422, "invalid")
+
+
+CANARY = "Bond, 7 Cliff Road"
+
+
+def places_of(words: str) -> set[str]:
+    """The tables in which these words stand, in any column."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        found = set()
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'SELECT EXISTS (SELECT FROM "{table}" AS r WHERE r::text LIKE %s)', [f"%{words}%"])
+            found |= {table} if cursor.fetchone()[0] else set()
+    return found
+
+
+@pytest.mark.django_db
+def test_row_26_words_and_parameters_go_while_digests_decisions_and_proofs_stay() -> None:
+    desk = make_desk(execution="agent")
+    ada, dora = Person(desk.approver), Person(make_admin(username="dora"))
+    words = {
+        "goal": CANARY,
+        "reasoning": CANARY,
+        "sources": [{"title": CANARY}],
+        "evidence": [{"title": CANARY, "text": CANARY}],
+    }
+    asked = desk.ask(250_000, execution="agent", parameters={"iban": CANARY}, **words).json()
+    item = the_item()
+    ada.post(f"/escalations/{item.pk}/comment/", {"text": CANARY})
+    trail = f"/audit/trails/{asked['id']}/erase/"
+    with only("+1 entry request.refused"):
+        early = dora.post(trail, {"reason": "She asked us to."})
+    assert (early.status_code, early.json()["code"]) == (409, "invalid_state")
+    seen = ada.get(f"/escalations/{item.pk}/").json()["view_hash"]
+    assert ada.decide(item, view_hash=seen, reason=CANARY, restated="2500.00").status_code == 200
+    assert desk.post(f"actions/{asked['id']}/consume/", {"digest": asked["digest"]}).status_code == 200
+    desk.post(f"actions/{asked['id']}/outcome/", {"succeeded": True, "result": {"to": CANARY}})
+    work()
+    assert {"agents_action", "audit_payload", "core_idempotencykey", "oversight_comment", "oversight_viewsnapshot"} <= (
+        places_of(CANARY)
+    )
+    was = ada.get(f"/escalations/{item.pk}/").json()
+    written = Entry.objects.filter(trail_id=asked["id"]).count()
+    leaves = {entry.pk: leaf_of(entry) for entry in Entry.objects.all()}
+
+    with only("+1 entry payloads.erased", f"+{written} erasure"):
+        answer = dora.post(trail, {"reason": "She asked us to."})
+    assert (answer.status_code, answer.json()["payloads"], answer.json()["items"]) == (200, written, 1)
+    assert places_of(CANARY) == set()
+
+    now = ada.get(f"/escalations/{item.pk}/").json()
+    for name in (
+        "state",
+        "version",
+        "digest",
+        "decided_by",
+        "decided_at",
+        "risk",
+        "quorum",
+        "created_at",
+        "amount_minor",
+    ):
+        assert now[name] == was[name], name
+    assert (now["erased"]["by"], now["parameters"], now["reason"]) == ("dora", {}, "")
+    vote, before = now["votes"][0], was["votes"][0]
+    assert {**vote, "seen": None} == {**before, "seen": None}
+    assert vote["seen"] is None
+    assert {entry.pk: leaf_of(entry) for entry in Entry.objects.filter(pk__in=leaves)} == leaves
+    assert proof_for(system_user("console")).mismatches == ()
+    with only("+1 entry request.refused"):
+        again = dora.post(trail, {"reason": "Once more."})
+    assert (again.status_code, again.json()["code"]) == (409, "invalid_state")
+
+    erased = answer.json()["entry"]
+    told = dora.get(f"/audit/entries/?trail={asked['id']}").json()["results"]
+    assert [entry["payload"] is None for entry in told] == [entry["id"] != erased for entry in told]
+    assert {entry["erased"]["entry"] for entry in told if entry["erased"]} == {erased}
+    action = f"/actions/{asked['id']}/"
+    for path in (
+        f"/inbox/{item.pk}/",
+        action,
+        f"/audit/?trail={asked['id']}",
+        f"/audit/{told[-1]['id']}/",
+        f"/audit/{erased}/",
+    ):
+        assert "erased" in dora.page(path).lower(), path
+    assert desk.get(f"actions/{asked['id']}/").json()["erased"]["by"] == "dora"
+    assert "was erased" in ada.page(f"/inbox/{item.pk}/seen/{vote['id']}/")

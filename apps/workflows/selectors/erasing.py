@@ -1,0 +1,92 @@
+"""What an erasure would reach, and what stands in its way."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action
+from apps.agents.rules import FINAL_ACTIONS, ActionState
+from apps.audit.models import Payload
+from apps.audit.rules import ERASED
+from apps.core.errors import NotAllowedError, NotFoundError
+from apps.core.gate import holds, visible
+from apps.core.models import User
+from apps.oversight.models import Comment, Escalation, Vote
+from apps.oversight.rules import FINAL
+from apps.workflows.models import Run
+
+ERASE = "audit.erase_payload"
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """A run, an action or an item of its own, and everything that hangs on it."""
+
+    subject: Run | Action | Escalation
+    actions: tuple[Action, ...]
+    items: tuple[Escalation, ...]
+
+    @property
+    def run(self) -> Run | None:
+        """The run, where it is a run's trail."""
+        return self.subject if isinstance(self.subject, Run) else None
+
+    @property
+    def action_ids(self) -> list[UUID]:
+        """Its actions."""
+        return [action.pk for action in self.actions]
+
+    @property
+    def item_ids(self) -> list[UUID]:
+        """What people were asked."""
+        return [item.pk for item in self.items]
+
+    def counts(self) -> dict[str, int]:
+        """How much the erasure's entry says it was."""
+        return {"actions": len(self.actions), "items": len(self.items)}
+
+
+def trail_of(actor: User, trail_id: UUID) -> Trail:
+    """The trail, for somebody who may erase it. Raises NotAllowedError, NotFoundError."""
+    if not holds(actor, ERASE):
+        raise NotAllowedError
+    subject = (
+        visible(actor, ERASE, Run.objects.filter(pk=trail_id)).first()
+        or visible(actor, ERASE, Action.objects.filter(pk=trail_id, run_id=None)).first()
+        or visible(actor, ERASE, Escalation.objects.filter(pk=trail_id, run_id=None, action=None)).first()
+    )
+    if subject is None:
+        raise NotFoundError
+    actions = tuple(Action.objects.filter(Q(run_id=trail_id) | Q(pk=trail_id, run_id=None)).order_by("id"))
+    about = Q(run_id=trail_id) | Q(action__in=[action.pk for action in actions]) | Q(pk=trail_id)
+    return Trail(subject, actions, tuple(Escalation.objects.filter(about).order_by("id")))
+
+
+def why_not_erasable(actor: User, trail: Trail) -> str | None:
+    """What has to happen first, in words; None where nothing stands in the way."""
+    assert actor.is_active
+    for action in trail.actions:
+        if action.state == ActionState.UNKNOWN:
+            return _("Nobody knows what %s did. Answer its item in the inbox first.") % action.operation
+        if action.state not in FINAL_ACTIONS:
+            return _("%s is still under way. Decide it, cancel it or let it end first.") % action.operation
+    for item in trail.items:
+        if item.state not in FINAL:
+            return _("%s still waits for people. Decide it first.") % item.title
+    if trail.run and not trail.run.is_over:
+        return _("The run is not over. Cancel it or let it end first.")
+    return None
+
+
+def reach_of(actor: User, trail: Trail) -> dict[str, int]:
+    """How much would go: ``actions``, ``items``, ``reasons``, ``comments``, ``entries``."""
+    assert actor.is_active
+    ids = trail.item_ids
+    payloads = Payload.objects.filter(entry__trail_id=trail.subject.pk).exclude(entry__name=ERASED)
+    return trail.counts() | {
+        "reasons": Vote.objects.filter(escalation_id__in=ids).exclude(reason="").count(),
+        "comments": Comment.objects.filter(escalation_id__in=ids).exclude(text="").count(),
+        "entries": payloads.count(),
+    }

@@ -1,0 +1,308 @@
+"""Erasing what was written on a trail: who may, when, what goes, and what every page and figure says afterwards."""
+
+from io import StringIO
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
+from django.test import Client
+
+from apps.agents.models import Action
+from apps.audit.models import Entry, Erasure
+from apps.audit.selectors import proof_for
+from apps.audit.services import record
+from apps.audit.tasks import deliver_reactions
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.services import system_user
+from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
+from apps.kpis.services import fold_entries
+from apps.oversight.models import Escalation
+from apps.policies.models import RuleDay
+from apps.policies.services import count_entries
+from apps.workflows.models import Attempt, Compensation, Run, Step
+from apps.workflows.services import erase_trail
+from tests.factories.access import make_admin, make_holder, make_unit
+from tests.factories.oversight import make_payment
+from tests.factories.workflows import carry_out, decide, make_workflow, open_item
+from tests.oversight.edge_cases.doors import Person
+from tests.oversight.edge_cases.test_rows_21_to_26 import places_of
+from tests.together import at_once
+from tests.workflows.actions import make_desk, the_action
+from tests.workflows.test_purchase_order import DOCUMENT, REQUEST, Case
+
+CANARY = "Bond, 7 Cliff Road"
+WHY = "The data subject asked us to."
+
+
+class Told(Case):
+    """A purchase order in which everybody names somebody."""
+
+    def __init__(self) -> None:
+        super().__init__(make_workflow(DOCUMENT))
+        Run.objects.filter(pk=self.run.pk).update(input={**REQUEST, "requester": CANARY})
+
+    def end(self) -> Run:
+        """From the request to the order; its budget was reserved, so that it could be taken back."""
+        self.work({"valid": True, "note": CANARY}, {"price": 1, "by": CANARY}, {"price": 2})
+        self.select(2_000_000)
+        self.carry_out("reserve_budget", {"id": CANARY})
+        decide(open_item(self.run, "approve"), self.treasurer, "approve", reason=CANARY)
+        self.carry_out("create_order", {"number": CANARY})
+        self.carry_out("notify", {"sent": CANARY})
+        while deliver_reactions():
+            pass
+        return self.now()
+
+
+def facts() -> list[list[dict[str, Any]]]:
+    """Everything that projections fold, but for running numbers."""
+    ids = {"id", "entry_id"}
+    models = (RunFact, StepFact, ApprovalFact, CostItem, RuleDay)
+    found = [[{k: v for k, v in row.items() if k not in ids} for row in model.objects.values()] for model in models]
+    return [sorted(rows, key=str) for rows in found]
+
+
+def fold() -> None:
+    entries = list(Entry.objects.select_related("actor").order_by("id"))
+    fold_entries(entries=entries)
+    count_entries(entries=entries)
+
+
+@pytest.mark.django_db
+def test_a_run_loses_its_words_and_keeps_its_story_and_every_page_of_it():
+    case = Told()
+    run = case.end()
+    assert places_of(CANARY) >= {
+        "workflows_run",
+        "workflows_step",
+        "workflows_attempt",
+        "agents_action",
+        "audit_payload",
+    }
+    states, digests = case.states(), list(Attempt.objects.order_by("id").values_list("id", "digest"))
+    names = list(Entry.objects.order_by("id").values_list("name", flat=True))
+    entry = erase_trail(make_admin(username="dora"), trail_id=run.pk, reason=WHY)
+    assert places_of(CANARY) == set()
+    now = case.now()
+    assert (now.state, now.outcome, now.input, now.output, now.erased_by) == (
+        "succeeded",
+        "completed",
+        {},
+        None,
+        "dora",
+    )
+    assert case.states() == states
+    assert list(Attempt.objects.order_by("id").values_list("id", "digest")) == digests
+    assert list(Entry.objects.order_by("id").values_list("name", flat=True)) == [*names, "payloads.erased"]
+    assert (entry.payload["reason"], entry.payload["actions"], entry.trail_id) == (WHY, 3, run.pk)
+    assert proof_for(system_user("console")).mismatches == ()
+
+    dora = Person(make_admin(username="eva"))
+    for tab in ("graph", "timeline", "data", "story"):
+        assert "was erased by dora" in dora.page(f"/runs/{run.pk}/?tab={tab}&step=approve")
+    told = dora.get(f"/runs/{run.pk}/").json()
+    assert (told["erased"]["by"], told["input"], told["output"], told["state"]) == ("dora", {}, None, "succeeded")
+    for item in Escalation.objects.all():
+        assert "was erased by dora" in dora.page(f"/inbox/{item.pk}/")
+        assert dora.get(f"/escalations/{item.pk}/").json()["erased"]["by"] == "dora"
+    for action in Action.objects.filter(run_id=run.pk).values_list("pk", flat=True):
+        assert "was erased by dora" in dora.page(f"/actions/{action}/")
+    for line in Entry.objects.filter(trail_id=run.pk):
+        dora.page(f"/audit/{line.pk}/")
+    for path in (
+        f"/audit/?trail={run.pk}",
+        "/runs/",
+        "/actions/",
+        f"/workflows/{run.workflow.slug}/",
+        "/inbox/?view=decided",
+    ):
+        dora.page(path)
+
+
+@pytest.mark.django_db
+def test_no_figure_changes_and_rebuilding_them_gives_the_same():
+    run = Told().end()
+    fold()
+    before = facts()
+    assert [len(rows) > 0 for rows in before] == [True, True, True, True, True]
+    erase_trail(make_admin(), trail_id=run.pk, reason=WHY)
+    fold_entries(entries=list(Entry.objects.select_related("actor").order_by("id")))
+    assert facts() == before
+    for model in (RunFact, StepFact, ApprovalFact, CostItem, RuleDay):
+        model.objects.all().delete()
+    fold()
+    assert facts() == before
+
+
+@pytest.mark.django_db
+class TestWhoMay:
+    def test_a_stranger_a_wrong_role_another_unit_an_agent_and_the_plane_erase_nothing(self):
+        payment = make_payment()
+        decide_it(payment)
+        trail = payment.item.trail
+        auditor = make_holder("audit.view_entry", "agents.view_agent", "access.manage_access")
+        elsewhere = make_holder("audit.erase_payload", unit=make_unit())
+        for actor in (payment.ben, auditor, payment.agent.user, system_user("console")):
+            with pytest.raises(NotAllowedError):
+                erase_trail(actor, trail_id=trail, reason=WHY)
+        with pytest.raises(NotFoundError):
+            erase_trail(elsewhere, trail_id=trail, reason=WHY)
+        assert Person(elsewhere).post(f"/audit/trails/{trail}/erase/", {"reason": WHY}).status_code == 404
+        assert Person(auditor).post(f"/audit/trails/{trail}/erase/", {"reason": WHY}).status_code == 403
+        assert Person(auditor).pages.get(f"/audit/trails/{trail}/erase/").status_code == 403
+        assert "Erase what was written" not in Person(auditor).page(f"/audit/{Entry.objects.earliest('id').pk}/")
+        assert not Erasure.objects.exists()
+
+    def test_who_holds_it_in_the_unit_does(self):
+        payment = make_payment()
+        decide_it(payment)
+        holder = make_holder("audit.erase_payload", unit=payment.item.unit)
+        assert erase_trail(holder, trail_id=payment.item.trail, reason=WHY).actor == holder
+        with pytest.raises(NotFoundError):
+            erase_trail(holder, trail_id=uuid4(), reason=WHY)
+
+
+def decide_it(payment: Any) -> None:
+    decide(payment.item, payment.ada, "reject", reason="Not ours.")
+    while deliver_reactions():
+        pass
+
+
+@pytest.mark.django_db
+class TestWhenItIsRefused:
+    def test_while_the_run_is_not_over(self):
+        case = Told()
+        with pytest.raises(ConflictError, match="run is not over"):
+            erase_trail(make_admin(), trail_id=case.run.pk, reason=WHY)
+
+    def test_while_an_item_waits_or_an_action_is_under_way(self):
+        payment = make_payment()
+        with pytest.raises(ConflictError, match="still under way"):
+            erase_trail(make_admin(), trail_id=payment.item.trail, reason=WHY)
+        assert payment.now().title == payment.item.title
+
+    def test_while_nobody_knows_what_an_effect_did(self):
+        desk = make_desk(execution="agent")
+        found = desk.ask(50_000, execution="agent").json()
+        desk.post(f"actions/{found['id']}/consume/", {"digest": found["digest"]})
+        action = the_action()
+        type(action).objects.filter(pk=action.pk).update(state="unknown")
+        with pytest.raises(ConflictError, match="Nobody knows what"):
+            erase_trail(make_admin(), trail_id=action.pk, reason=WHY)
+        assert the_action().parameters
+
+    @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
+    def test_without_a_reason_that_fits(self, reason):
+        payment = make_payment()
+        decide_it(payment)
+        admin = make_admin()
+        with pytest.raises(InvalidError):
+            erase_trail(admin, trail_id=payment.item.trail, reason=reason)
+        page = Person(admin).pages.post(f"/audit/trails/{payment.item.trail}/erase/", {"reason": reason})
+        assert page.status_code == 422
+        assert not Erasure.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_page_says_first_what_goes_and_what_stays_and_works_without_javascript():
+    payment = make_payment()
+    trail = payment.item.trail
+    page = Person(make_admin()).pages
+    waits = page.get(f"/audit/trails/{trail}/erase/").content.decode()
+    assert "still under way" in waits
+    assert '<button class="btn danger solid" type="submit">' not in waits
+    refused = page.post(f"/audit/trails/{trail}/erase/", {"reason": WHY})
+    assert refused.status_code == 409
+    decide_it(payment)
+    asks = page.get(f"/audit/trails/{trail}/erase/").content.decode()
+    assert asks.index("Irreversible") < asks.index("What goes") < asks.index("What stays") < asks.index('name="reason"')
+    done = page.post(f"/audit/trails/{trail}/erase/", {"reason": WHY}, follow=True)
+    assert "Everything that was written here is erased." in done.content.decode()
+    assert Entry.objects.get(name="payloads.erased").payload["reason"] == WHY
+    assert Client().get(f"/audit/trails/{trail}/erase/").status_code == 302
+
+
+@pytest.mark.django_db
+def test_the_command_erases_in_a_person_s_name():
+    payment = make_payment()
+    make_admin(username="dora")
+    trail, out = str(payment.item.trail), StringIO()
+    with pytest.raises(CommandError, match="still under way"):
+        call_command("erase", trail, reason=WHY, username="dora")
+    decide_it(payment)
+    with pytest.raises(CommandError, match="no active person called nobody"):
+        call_command("erase", trail, reason=WHY, username="nobody")
+    call_command("erase", trail, reason=WHY, username="dora", stdout=out)
+    entry = Entry.objects.get(name="payloads.erased")
+    assert out.getvalue().strip() == str(entry.pk)
+    assert entry.actor.username == "dora"
+
+
+@pytest.mark.django_db
+class TestWhatPostgreSQLKeeps:
+    def test_a_decision_changes_by_no_erasure_but_in_its_words(self):
+        payment = make_payment()
+        decide_it(payment)
+        rows = Escalation.objects.filter(pk=payment.item.pk)
+        for changes in ({"reason": ""}, {"state": "approved"}):
+            with pytest.raises(DatabaseError, match="does not change"), transaction.atomic():
+                rows.update(**changes)
+        record(make_admin(), payment.item, "payloads.erased")
+        for changes in ({"reason": ""}, {"reason": "Ours."}, {"state": "approved"}, {"erased_by": "me"}):
+            with pytest.raises(DatabaseError, match="does not change"), transaction.atomic():
+                rows.update(**changes)
+        assert payment.now().reason == "Not ours."
+
+    def test_an_attempt_loses_its_words_alone(self):
+        run = Told().end()
+        rows = Attempt.objects.filter(run=run)
+        with pytest.raises(DatabaseError, match="is not changed"), transaction.atomic():
+            rows.update(output=None, reasoning="", sources=[])
+        record(make_admin(), run, "payloads.erased")
+        for changes in ({"number": F("number") + 1}, {"output": {"a": 1}}, {"reasoning": "Mine."}):
+            with pytest.raises(DatabaseError, match="is not changed"), transaction.atomic():
+                rows.update(**changes)
+
+
+def test_two_erase_at_once_and_one_of_them_does(real_db):
+
+    with transaction.atomic():
+        payment = make_payment()
+        decide_it(payment)
+        people = [Person(make_admin()), Person(make_admin())]
+    path = f"/audit/trails/{payment.item.trail}/erase/"
+    answers = at_once(*(lambda person=person: person.post(path, {"reason": WHY}) for person in people))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    assert Entry.objects.filter(name="payloads.erased").count() == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(DISTINCT because_id) FROM audit_erasure")
+        assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.django_db
+def test_what_was_taken_back_loses_its_words_too():
+    case = Told()
+    case.work({"valid": True}, {"price": 1}, {"price": 2})
+    for number in range(4):
+        case.select(2_000_000 + number)
+        case.carry_out("reserve_budget", {"id": CANARY})
+        decide(open_item(case.run, "approve"), case.treasurer, "reject", reason=CANARY)
+        take_back(case)
+    while deliver_reactions():
+        pass
+    run = case.now()
+    assert (run.state, run.error["code"]) == ("failed", "rework_limit")
+    assert "workflows_compensation" in places_of(CANARY)
+    erase_trail(make_admin(), trail_id=run.pk, reason=WHY)
+    assert places_of(CANARY) == set()
+    assert set(Compensation.objects.values_list("state", "operation")) == {("done", "erp.release_budget")}
+    assert case.now().error == {"code": "rework_limit", "message": ""}
+    assert Step.objects.filter(run=run, name="approve").count() == 4
+
+
+def take_back(case: Told) -> None:
+
+    carry_out(Action.objects.filter(operation="erp.release_budget").latest("id"), {})
