@@ -17,12 +17,12 @@ ERASED = "payloads.erased"
 """Somebody erased what was written on a trail. What is written in this entry itself is never erased."""
 
 FACTS = frozenset({
-    "action", "agent", "attempt", "attempts", "by", "by_hand", "cache_read_tokens", "cache_write_tokens", "code",
+    "action", "agent", "amount_minor", "attempt", "attempts", "by", "by_hand", "cache_read_tokens", "cache_write_tokens", "code",
     "comment", "cost_minor", "created_at", "currency", "decided_by", "delivered", "digest", "due_at", "duration_ms",
     "edited", "effect", "error_class", "escalation", "event", "expires_at", "extended_s", "failed",
     "failed_attempts", "fee_minor", "finished_at", "from", "held_s", "input_tokens", "item", "items", "key", "kind",
     "model", "name", "needed", "operation", "outcome", "output_tokens", "overdue", "paused_ms", "queued_at",
-    "queues", "reason_code", "release", "requested_at", "rerun_of", "retry", "rework", "risk", "round", "rule",
+    "queues", "reason_code", "reference", "release", "requested_at", "rerun_of", "retry", "rework", "risk", "round", "rule",
     "run", "run_id", "simulated", "sla_ms", "started_at", "started_by", "state", "status", "step", "stood_s",
     "stricter", "supersedes", "task", "task_id", "to", "try", "ttl_s", "undone", "unit_id", "until", "verdict",
     "version", "voters", "workflow",
