@@ -59,6 +59,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
 PROJECTIONS: Mapping[str, str] = {
     "kpis": "apps.kpis.tasks.fold_entries",
     "policies": "apps.policies.tasks.fold_entries",
+    "leaves": "apps.audit.tasks.seal_entries",
 }
 
 LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {

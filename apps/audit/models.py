@@ -143,6 +143,20 @@ class Erasure(models.Model):
         return f"erasure of {self.entry_id}"
 
 
+class Leaf(models.Model):
+    """An entry's leaf at its place (from 0, without gaps) in the RFC 6962 tree. PostgreSQL refuses to change it."""
+
+    place = models.BigIntegerField(primary_key=True)
+    entry = models.OneToOneField(Entry, models.PROTECT, related_name="leaf")
+    hash = models.BinaryField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"leaf {self.place}"
+
+
 class Delivery(models.Model):
     """One reaction that one entry rings: written with the entry, done in the transaction of its handler."""
 

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,15 +17,15 @@ ERASED = "payloads.erased"
 """Somebody erased what was written on a trail. What is written in this entry itself is never erased."""
 
 FACTS = frozenset({
-    "action", "agent", "amount_minor", "attempt", "attempts", "by", "by_hand", "cache_read_tokens", "cache_write_tokens", "code",
-    "comment", "cost_minor", "created_at", "currency", "decided_by", "delivered", "digest", "due_at", "duration_ms",
-    "edited", "effect", "error_class", "escalation", "event", "expires_at", "extended_s", "failed",
-    "failed_attempts", "fee_minor", "finished_at", "from", "held_s", "input_tokens", "item", "items", "key", "kind",
-    "model", "name", "needed", "operation", "outcome", "output_tokens", "overdue", "paused_ms", "queued_at",
-    "queues", "reason_code", "reference", "release", "requested_at", "rerun_of", "retry", "rework", "risk", "round", "rule",
-    "run", "run_id", "simulated", "sla_ms", "started_at", "started_by", "state", "status", "step", "stood_s",
-    "stricter", "supersedes", "task", "task_id", "to", "try", "ttl_s", "undone", "unit_id", "until", "verdict",
-    "version", "voters", "workflow",
+    "action", "agent", "amount_minor", "attempt", "attempts", "by", "by_hand", "cache_read_tokens",
+    "cache_write_tokens", "code", "comment", "cost_minor", "created_at", "currency", "decided_by", "delivered",
+    "digest", "due_at", "duration_ms", "edited", "effect", "error_class", "escalation", "event", "expires_at",
+    "extended_s", "failed", "failed_attempts", "fee_minor", "finished_at", "from", "held_s", "input_tokens", "item",
+    "items", "key", "kind", "model", "name", "needed", "operation", "outcome", "output_tokens", "overdue",
+    "paused_ms", "queued_at", "queues", "reason_code", "reference", "release", "requested_at", "rerun_of", "retry",
+    "rework", "risk", "round", "rule", "run", "run_id", "simulated", "sla_ms", "started_at", "started_by", "state",
+    "status", "step", "stood_s", "stricter", "supersedes", "task", "task_id", "to", "try", "ttl_s", "undone",
+    "unit_id", "until", "verdict", "version", "voters", "workflow",
 })  # fmt: skip
 """What is kept when a payload is erased: states, instants, counts, amounts, ids, slugs; nobody's words, no parameters.
 KPIs and counts of rules read nothing else, so that they are the same before and after, and when rebuilt."""
@@ -82,6 +82,26 @@ def leaf_of(line: Line) -> bytes:
     Erasing a payload changes no leaf: its commitment is inside. Times in UTC to the microsecond.
     """
     return hashlib.sha256(b"\x00" + canonical_json(_line_json(line))).digest()
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """The Merkle tree hash of RFC 6962 over ``leaves``, in memory for the height of the tree alone."""
+    peaks: list[tuple[bytes, int]] = []
+    for leaf in leaves:
+        peak, size = leaf, 1
+        while peaks and peaks[-1][1] == size:
+            peak, size = _node(peaks.pop()[0], peak), size * 2
+        peaks.append((peak, size))
+    if not peaks:
+        return hashlib.sha256(b"").digest()
+    root = peaks.pop()[0]
+    while peaks:
+        root = _node(peaks.pop()[0], root)
+    return root
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def _line_json(line: Line) -> dict[str, Any]:

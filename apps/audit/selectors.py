@@ -1,18 +1,18 @@
 """Reading the ledger."""
 
-import json
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
-from apps.audit.models import Cursor, Delivery, Entry, Payload, Stumble
-from apps.audit.rules import REFUSED, commitment_of, facts_digest
+from apps.audit.models import Cursor, Delivery, Entry, Leaf, Payload, Stumble
+from apps.audit.rules import REFUSED, commitment_of, facts_digest, leaf_of, root_of
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.gate import holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
@@ -115,53 +115,80 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a walk over the whole ledger found. ``mismatches``: ``(entry, what is wrong)``; empty where all holds."""
+    """What a walk over the whole ledger found. ``mismatches``: ``(entry, what is wrong)``; empty where all holds.
+
+    ``root``: the Merkle tree hash, in hex, over the first ``leaves`` sealed entries.
+    """
 
     entries: int
     erasures: tuple[Erased, ...]
     mismatches: tuple[tuple[int, str], ...]
+    leaves: int
+    root: str
 
 
-WALK = """
-SELECT e.id, e.commitment, p.salt, p.content::text, x.because_id, x.kept::text
-FROM audit_entry e LEFT JOIN audit_payload p ON p.entry_id = e.id LEFT JOIN audit_erasure x ON x.entry_id = e.id
-WHERE e.id > %s ORDER BY e.id LIMIT 5000
-"""
+STEP = 2000
 
 
-def proof_for(actor: User) -> Proof:
-    """Check every commitment against its payload, and every erasure against its entry. For who reads all the ledger."""
+def proof_for(actor: User, *, size: int | None = None) -> Proof:
+    """Check every commitment, leaf and erasure, and take the tree's root over its first ``size`` leaves, or all.
+
+    For those who read the ledger everywhere, and the plane itself. Raises NotAllowedError.
+    """
     if not (actor.kind == UserKind.SYSTEM or scope_for(actor, VIEW).everywhere):
         raise NotAllowedError
-    count, last = 0, 0
-    mismatches: list[tuple[int, str]] = []
+    count, mismatches = 0, list[tuple[int, str]]()
     kept: dict[int, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
-    while rows := _walk(last):
-        count, last = count + len(rows), rows[-1][0]
-        for number, commitment, salt, content, because, facts in rows:
-            if because is not None:
-                kept[because].append((number, json.loads(facts)))
-            if wrong := _wrong_with(commitment, salt, content, erased=because is not None):
-                mismatches.append((number, wrong))
+    for entry in _walk():
+        count += 1
+        if entry.erased:
+            kept[entry.erased.because_id].append((entry.pk, entry.erased.kept))
+        mismatches += [(entry.pk, wrong) for wrong in _wrongs_with(entry)]
     strays = Payload.objects.exclude(pk__in=Entry.objects.values("pk")).values_list("pk", flat=True)
     mismatches += [(number, "A payload without its entry.") for number in strays]
     erasures = [_erased(number, facts, mismatches) for number, facts in sorted(kept.items())]
-    return Proof(count, tuple(erasures), tuple(mismatches))
+    leaves = _Leaves(size)
+    root = root_of(leaves).hex()
+    if leaves.gap is not None:
+        mismatches.append((leaves.gap, "A leaf before its own is gone."))
+    return Proof(count, tuple(erasures), tuple(mismatches), leaves.count, root)
 
 
-def _walk(after: int) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(WALK, [after])
-        return list(cursor.fetchall())
+class _Leaves:
+    """The first leaves in their places; afterwards, how many there were, and the entry behind the first gap."""
+
+    def __init__(self, size: int | None) -> None:
+        self.size, self.count, self.gap = size, 0, cast("int | None", None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        rows = Leaf.objects.order_by("place").values_list("place", "entry_id", "hash")[: self.size]
+        for place, number, leaf in rows.iterator():
+            if place != self.count and self.gap is None:
+                self.gap = number
+            self.count += 1
+            yield bytes(leaf)
 
 
-def _wrong_with(commitment: bytes, salt: bytes | None, content: str | None, *, erased: bool) -> str:
-    if salt is None or content is None:
-        return "" if erased else "Its payload is gone, and no erasure says so."
-    if erased:
-        return "Its payload was erased and is here again."
-    fits = compare_digest(commitment_of(bytes(salt), content.encode()), bytes(commitment))
-    return "" if fits else "Its payload is not what was written."
+def _walk() -> Iterator[Entry]:
+    """Every entry in order, with its payload as it stands (``text``), its erasure and its leaf."""
+    rows = Entry.objects.annotate(text=Cast("written__content", TextField())).select_related("leaf").order_by("pk")
+    last = 0
+    while found := list(rows.filter(pk__gt=last)[:STEP]):
+        yield from found
+        last = found[-1].pk
+
+
+def _wrongs_with(entry: Any) -> Iterator[str]:
+    leaf = getattr(entry, "leaf", None)
+    if leaf is not None and not compare_digest(leaf_of(entry), bytes(leaf.hash)):
+        yield "It is not the line that was sealed."
+    if entry.text is None:
+        if not entry.erased:
+            yield "Its payload is gone, and no erasure says so."
+    elif entry.erased:
+        yield "Its payload was erased and is here again."
+    elif not compare_digest(commitment_of(bytes(entry.written.salt), entry.text.encode()), bytes(entry.commitment)):
+        yield "Its payload is not what was written."
 
 
 def _erased(number: int, facts: list[tuple[int, dict[str, Any]]], mismatches: list[tuple[int, str]]) -> Erased:

@@ -24,6 +24,11 @@ def deliver_reactions(limit: int = 500) -> int:
     return done
 
 
+def seal_entries(entries: list[Entry]) -> None:
+    """The projection ``leaves``: the tree grows in the transaction that moves its cursor."""
+    services.seal_entries(entries=entries)
+
+
 def fold_projections() -> int:
     """Let every projection read on to the horizon; how many entries were folded."""
     done: list[int] = []

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.audit.models import Delivery, Entry, Erasure, Payload
-from apps.audit.rules import canonical_text, commitment_of, facts_of, leaf_of
+from apps.audit.rules import canonical_text, commitment_of, facts_of, leaf_of, root_of
 from apps.audit.selectors import proof_for
 from apps.audit.services import Change, erase_payloads, record, record_many
 from apps.audit.services.writing import PLAIN
@@ -103,7 +103,7 @@ class TestWriting:
             text = cursor.fetchone()[0]
         assert text.encode() == canonical_json(json.loads(text))
         assert bytes(Entry.objects.get(pk=made.pk).commitment) == commitment_of(bytes(row.salt), text.encode())
-        assert verify() == "1 entries hold; 0 payloads are erased.\n"
+        assert verify() == f"1 entries hold; 0 payloads are erased.\nsize 0 root {root_of([]).hex()}\n"
 
     def test_equal_payloads_have_different_commitments(self):
         assert len({bytes(leave(a=1).commitment) for _ in range(3)}) == 3
@@ -175,7 +175,7 @@ class TestErasing:
         assert Entry.objects.get(pk=other.pk).payload == WORDS
         assert verify() == (
             f"erased: 1 payloads by human:dora at {told.occurred_at.isoformat()}, entry {told.pk}\n"
-            "3 entries hold; 1 payloads are erased.\n"
+            f"3 entries hold; 1 payloads are erased.\nsize 0 root {root_of([]).hex()}\n"
         )
 
     def test_what_says_so_is_never_erased(self):
@@ -241,7 +241,7 @@ def test_forged_facts_do_not_verify(real_db):
     with transaction.atomic():
         made = leave()
         told = erase_payloads(made.actor, make_unit(), trail=made.trail_id, reason="Asked to.")
-    assert verify().endswith("2 entries hold; 1 payloads are erased.\n")
+    assert "2 entries hold; 1 payloads are erased.\n" in verify()
     as_owner(
         "ALTER TABLE audit_erasure DISABLE TRIGGER USER",
         'UPDATE audit_erasure SET kept = \'{"from":"pending","to":"rejected","cost_minor":40}\'',

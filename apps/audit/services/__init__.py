@@ -4,6 +4,7 @@ from apps.audit.services.entries import Change, advance, record, record_many, re
 from apps.audit.services.erasing import erase_payloads
 from apps.audit.services.projections import read_on, retry_stumbles
 from apps.audit.services.reactions import claim_delivery, deliver
+from apps.audit.services.sealing import seal_entries
 
 __all__ = [
     "Change",
@@ -16,5 +17,6 @@ __all__ = [
     "record_many",
     "record_refusal",
     "retry_stumbles",
+    "seal_entries",
     "unit_of",
 ]

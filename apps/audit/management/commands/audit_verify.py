@@ -2,23 +2,39 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.audit.selectors import proof_for
 from apps.core.services import system_user
 
 
 class Command(BaseCommand):
-    """``manage.py audit_verify``: names what was erased; exit status 1 when anything does not fit."""
+    """``manage.py audit_verify [--size N --root HEX]``: exit status 1 when anything does not fit.
 
-    help = "Check every entry's payload against its commitment, and every erasure against its entry."
+    It names what was erased, and prints the root of the tree over all sealed entries. Who keeps that line elsewhere can
+    prove later that these entries are still the same, whatever was added.
+    """
+
+    help = "Check every entry against its leaf, its payload against its commitment, every erasure against its entry."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What was noted down earlier."""
+        parser.add_argument("--size", type=int, help="how many entries were sealed then")
+        parser.add_argument("--root", help="the root that was printed then, in hex")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """What holds, what was erased by whom, and what does not fit."""
-        proof = proof_for(system_user("console"))
+        size, root = options["size"], options["root"]
+        if (size is None) != (root is None):
+            raise CommandError("--size and --root belong together: both stand on the last line of an earlier run.")
+        proof = proof_for(system_user("console"), size=size)
         for one in proof.erasures:
             self.stdout.write(f"erased: {one.payloads} payloads by {one.by} at {one.at.isoformat()}, entry {one.entry}")
-        if proof.mismatches:
-            raise CommandError("\n".join(f"entry {number}: {wrong}" for number, wrong in proof.mismatches))
+        wrong = [f"entry {number}: {what}" for number, what in proof.mismatches]
+        if root is not None and (proof.leaves, proof.root) != (size, root.lower()):
+            wrong.append(f"The first {size} sealed entries are not those whose root was {root}.")
+        if wrong:
+            raise CommandError("\n".join(wrong))
         erased = sum(one.payloads for one in proof.erasures)
         self.stdout.write(f"{proof.entries} entries hold; {erased} payloads are erased.")
+        self.stdout.write(f"size {proof.leaves} root {proof.root}")
