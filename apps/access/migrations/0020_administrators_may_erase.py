@@ -13,5 +13,5 @@ def give(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("access", "0005_absences")]
+    dependencies = [("access", "0006_rotas")]
     operations = [migrations.RunPython(give, migrations.RunPython.noop)]
