@@ -13,5 +13,5 @@ def give(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("access", "0006_rotas")]
+    dependencies = [("access", "0007_calendars_know_a_region")]
     operations = [migrations.RunPython(give, migrations.RunPython.noop)]

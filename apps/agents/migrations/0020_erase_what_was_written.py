@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agents', '0005_find_what_was_rejected'),
+        ('agents', '0010_count_repetitions'),
     ]
 
     operations = [
