@@ -151,10 +151,12 @@ def open_page(browser: Browser, server: str, watch: Watch) -> Iterator[Callable[
     contexts: list[BrowserContext] = []
     pages: list[Page] = []
 
-    def make(*, width: int = 1360, height: int = 860, dark: bool = False, javascript: bool = True) -> Page:
+    def make(
+        *, width: int = 1360, height: int = 860, dark: bool = False, javascript: bool = True, scale: int = 1
+    ) -> Page:
         context = browser.new_context(
             base_url=server, viewport={"width": width, "height": height}, java_script_enabled=javascript,
-            color_scheme="dark" if dark else "light", reduced_motion="reduce",
+            color_scheme="dark" if dark else "light", reduced_motion="reduce", device_scale_factor=scale,
         )  # fmt: skip
         if javascript:
             context.add_init_script(VIOLATIONS)

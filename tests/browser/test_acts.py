@@ -41,7 +41,7 @@ def test_ada_ticks_with_x_reads_the_total_and_approves_what_is_alike(page: Page,
     assert_accessible(page)
     page.locator("#bulk").get_by_role("button", name="Approve").click()
     expect(page.get_by_role("heading", name="Approve 3 items?")).to_be_visible()
-    expect(page.get_by_text("4,800.00 EUR")).to_be_visible()
+    expect(page.get_by_text("4,800.00 EUR", exact=True)).to_be_visible()
     assert_accessible(page)
     page.get_by_role("button", name="Approve 3 items").click()
     expect(page.get_by_role("heading", name="What became of each")).to_be_visible()
@@ -151,12 +151,12 @@ def test_without_javascript_people_hand_on_put_aside_halt_and_decide_many(
     second.refresh_from_db()
     assert (first.state, second.state) == ("rejected", "rejected")
     page.goto(f"/inbox/{third.pk}/")
-    page.get_by_role("link", name="More").click()
+    page.get_by_role("link", name="More", exact=True).click()
     page.get_by_text("Delegate", exact=True).first.click()
     page.get_by_role("button", name="Delegate").click()
     expect(page.get_by_text("Handed on.")).to_be_visible()
     assert Delegation.objects.get(escalation=third).to == scene.ben
-    page.get_by_role("link", name="More").click()
+    page.get_by_role("link", name="More", exact=True).click()
     page.get_by_role("button", name=re.compile("Halt the agent")).click()
     halt = Halt.objects.get(scope="agent", target=scene.agent.slug, lifted_at=None)
     lift_halt(make_admin(), halt_id=halt.pk, reason="tried")  # everybody sees what is stopped, the next tests too

@@ -5,7 +5,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from apps.core.models import User
+from apps.oversight.selectors import inbox_for, jobs_for
+from apps.oversight.services import start_bulk
 from tests.browser.conftest import PASSWORD, SETTLED, assert_accessible, assert_nothing_overflows, sign_in
+from tests.browser.looks import LOST, SPACE_TEXT, TARGETS
 from tests.browser.scene import Scene, set_the_scene
 from tests.factories.access import grant, make_admin
 
@@ -14,13 +18,17 @@ pytestmark = pytest.mark.browser
 PAGES = [
     "/inbox/?view=team&group=like",
     "/inbox/?view=decided&fate=failed&risk=high",
+    "/inbox/?view=team&pick=1",
     "/inbox/focus/",
+    "/inbox/bulk/?all=1&verdict=reject&view=team",
+    "/jobs/",
     "/actions/",
     "/agents/",
     "/runs/",
     "/workflows/",
     "/dashboards/overview/",
     "/dashboards/oversight/",
+    "/dashboards/goals/",
     "/audit/",
     "/control/",
     "/policies/",
@@ -28,10 +36,13 @@ PAGES = [
     "/connectors/",
     "/halts/",
     "/help/",
+    "/help/problems/",
     "/settings/",
+    "/settings/absences/",
     "/settings/notifications/",
     "/notifications/",
     "/access/chats/",
+    "/access/people/everywhere/",
     "/settings/shortcuts/",
     "/styleguide/",
     "/search/?q=pay",
@@ -88,6 +99,47 @@ def test_every_page_is_accessible(open_page: Callable[..., Page], scene: Scene, 
         expect(page.get_by_role("main")).to_be_visible()
         assert_accessible(page)
         assert_nothing_overflows(page)
+
+
+def places(scene: Scene) -> list[str]:
+    """The pages, an item with its acts and with each of its panels, a job and its results."""
+    eva = User.objects.get(username="everywhere")
+    item = inbox_for(eva, agent=scene.agent.slug, risk="medium").earliest("id")
+    jobs = list(jobs_for(eva)[:1])
+    job = jobs[0] if jobs else start_bulk(eva, verdict="reject", ids=[item.pk], reason="The supplier is closed.")
+    panels = ("approve", "reject", "request_changes", "edit", "snooze", "more")
+    return [*PAGES, *(f"/inbox/{item.pk}/?decide={panel}" for panel in ("", *panels)), f"/jobs/{job.pk}/"]
+
+
+@pytest.mark.parametrize("width", [1360, 390])
+def test_targets_are_large_enough_or_stand_apart(open_page: Callable[..., Page], scene: Scene, width: int) -> None:
+    page = open_page(width=width)
+    sign_in(page, "everywhere", "/help/")
+    found = {}
+    for path in places(scene):
+        page.goto(path)
+        expect(page.get_by_role("main")).to_be_visible()
+        found[path] = page.evaluate(TARGETS)
+    assert not {path: problems for path, problems in found.items() if problems}
+
+
+@pytest.mark.parametrize(
+    ("width", "scale", "spaced"), [(680, 2, False), (680, 2, True), (390, 1, True), (1360, 1, True)]
+)
+def test_nothing_is_lost_at_twice_the_size_or_with_more_space_between_letters(
+    open_page: Callable[..., Page], scene: Scene, width: int, scale: int, spaced: bool
+) -> None:
+    page = open_page(width=width, height=860 // scale, scale=scale)
+    sign_in(page, "everywhere", "/help/")
+    found = {}
+    for path in places(scene):
+        page.goto(path)
+        expect(page.get_by_role("main")).to_be_visible()
+        if spaced:
+            page.evaluate(SPACE_TEXT)
+            page.evaluate(SETTLED)
+        found[path] = page.evaluate(LOST)
+    assert not {path: problems for path, problems in found.items() if problems}
 
 
 def test_a_keyboard_reaches_everything_and_the_focus_is_always_seen(page: Page, scene: Scene) -> None:
