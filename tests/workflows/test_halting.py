@@ -1,0 +1,103 @@
+"""What was released and has not begun when a halt comes, by every scope a halt can have."""
+
+from collections.abc import Callable
+
+import pytest
+
+from apps.agents.rules import AgentState
+from apps.agents.services import change_state
+from apps.audit.tasks import deliver_reactions
+from apps.core.models import User
+from apps.halts.models import Halt
+from apps.halts.services import engage_halt, lift_halt
+from apps.oversight.models import Grant
+from tests.factories.access import make_admin, make_unit
+from tests.factories.agents import make_agent
+from tests.oversight.edge_cases.doors import Person
+from tests.workflows.actions import Desk, make_desk, the_action, the_item
+
+pytestmark = pytest.mark.django_db
+
+
+def approved() -> Desk:
+    """A desk with one payment that a person approved and that has not begun."""
+    desk = make_desk()
+    assert desk.ask(250_000).status_code == 202
+    assert Person(desk.approver).decide(the_item()).status_code == 200
+    deliver_reactions()
+    return desk
+
+
+def engage(scope: str, target: str = "", *, by: User | None = None) -> Halt:
+    halt = engage_halt(by or make_admin(), scope=scope, target=target, reason="odd payments")
+    deliver_reactions()
+    return halt
+
+
+def lift(halt: Halt) -> None:
+    lift_halt(make_admin(), halt_id=halt.pk, reason="It was a test.")
+    deliver_reactions()
+
+
+COVERING: dict[str, Callable[[Desk], str]] = {
+    "everything": lambda desk: "",
+    "unit": lambda desk: desk.agent.unit.slug,
+    "agent": lambda desk: desk.agent.slug,
+    "version": lambda desk: desk.agent.acts_as,
+    "connector": lambda desk: desk.operation.connector.slug,
+    "operation": lambda desk: desk.operation.slug,
+}
+BESIDE: dict[str, Callable[[Desk], str]] = {
+    "unit": lambda desk: make_unit().slug,
+    "agent": lambda desk: make_agent().slug,
+    "version": lambda desk: f"{desk.agent.slug}@99",
+    "connector": lambda desk: "another",
+    "operation": lambda desk: "another.pay",
+    "workflow": lambda desk: "another",
+}
+
+
+@pytest.mark.parametrize("scope", COVERING)
+def test_a_halt_takes_back_what_it_covers_and_lifting_asks_again(scope: str) -> None:
+    desk = approved()
+    halt = engage(scope, COVERING[scope](desk))
+    assert (Grant.objects.get().state, the_action().state) == ("revoked", "approved")
+    lift(halt)
+    assert (the_action().state, the_item().supersedes is not None) == ("pending_approval", True)
+
+
+@pytest.mark.parametrize("scope", BESIDE)
+def test_a_halt_beside_it_takes_nothing(scope: str) -> None:
+    desk = approved()
+    lift(engage(scope, BESIDE[scope](desk)))
+    assert (Grant.objects.get().state, the_action().state) == ("live", "approved")
+
+
+def test_people_are_asked_when_the_last_halt_over_it_is_lifted() -> None:
+    desk = approved()
+    first, second = engage("everything"), engage("agent", desk.agent.slug)
+    lift(first)
+    assert the_action().state == "approved"
+    lift(second)
+    assert the_action().state == "pending_approval"
+
+
+def test_what_may_not_be_asked_for_any_more_has_failed() -> None:
+    desk = approved()
+    halt = engage("everything")
+    change_state(make_admin(), agent=desk.agent, to=AgentState.SUSPENDED, reason="x")
+    lift(halt)
+    action = the_action()
+    assert (action.state, action.error and action.error["code"]) == ("failed", "agent_inactive")
+
+
+def test_a_halt_followed_late_takes_back_nothing_that_was_released_behind_it() -> None:
+    desk = approved()
+    admin, other = make_admin(), make_admin()
+    halt = engage_halt(admin, scope="agent", target=desk.agent.slug, reason="x")
+    lift_halt(other, halt_id=halt.pk, reason="y")
+    assert desk.ask(260_000).status_code == 202
+    assert Person(desk.approver).decide(the_item()).status_code == 200
+    deliver_reactions()
+    states = Grant.objects.order_by("id").values_list("state", "action__state")
+    assert list(states) == [("revoked", "pending_approval"), ("live", "approved")]
