@@ -248,8 +248,7 @@ class Actions(AskingView):
 
         def answer() -> tuple[int, Any]:
             action = submit_action(self.actor, ask=ask, place=place)
-            status = 201 if action.state in ANSWERED_AT_ONCE else 202
-            return status, action_json(self.actor, action)
+            return 201 if action.state in ANSWERED_AT_ONCE else 202, action_json(self.actor, action)
 
         try:
             return self.once(answer, required=True)
