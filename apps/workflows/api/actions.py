@@ -30,7 +30,6 @@ from apps.core.models import User
 from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import grant_of_action, open_question_of, waiting_item_of_action
-from apps.oversight.services import answer_comment
 from apps.workflows.selectors.places import place_of_task
 from apps.workflows.services.actions import (
     Ask,
@@ -361,40 +360,5 @@ class ActionOutcome(PlaneView):
 
         def answer() -> tuple[int, Any]:
             return 200, action_json(self.actor, report_outcome(self.actor, action=action, **body))
-
-        return self.once(answer)
-
-
-class ActionCommentBody(StrictSerializer):
-    """The agent's words in the thread."""
-
-    text = Text(max_length=10_000)
-
-
-class ActionCommentSerializer(serializers.Serializer[Any]):
-    """One comment."""
-
-    id = serializers.UUIDField()
-    text = serializers.CharField()
-    created_at = serializers.DateTimeField()
-
-
-class ActionComments(PlaneView):
-    """``/actions/{id}/comments/``."""
-
-    @extend_schema(
-        operation_id="comment_action", request=ActionCommentBody, responses={201: ActionCommentSerializer, **PROBLEMS}
-    )
-    def post(self, request: Request, action_id: UUID) -> Response:
-        """Answer a question in the thread of the item that waits for people."""
-        require_agent(self.actor)
-        action = action_for(self.actor, action_id)
-        text = self.body(ActionCommentBody)["text"]
-
-        def answer() -> tuple[int, Any]:
-            comment = answer_comment(self.actor, action=action, text=text)
-            if comment is None:
-                raise ConflictError("Nobody was asked about this action, so there is no thread.", state=action.state)
-            return 201, {"id": comment.pk, "text": comment.text, "created_at": comment.created_at}
 
         return self.once(answer)
