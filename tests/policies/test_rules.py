@@ -37,6 +37,7 @@ from apps.policies.rules import (
     compile_rule,
     condition_of,
     is_stricter,
+    joined,
     judge,
     merge,
     read_rules,
@@ -436,6 +437,16 @@ class TestTrace:
             }
         ]
         assert verdict(rule()).allowed_when == ()
+
+    @given(st.lists(documents(), max_size=5), st.lists(documents(), max_size=5))
+    def test_joined_is_as_strict_as_either(self, one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
+        first, second = verdict(*one), verdict(*other)
+        if Effect.DENY in {first.effect, second.effect}:
+            return
+        both = joined(first, second)
+        assert not is_stricter(first, both)
+        assert not is_stricter(second, both)
+        assert verdict_of(json.loads(json.dumps(both.as_json()))) == both
 
 
 class TestStricter:

@@ -1,20 +1,22 @@
 """What was released and has not begun when a halt comes, by every scope a halt can have."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from apps.agents.rules import AgentState
 from apps.agents.services import change_state
 from apps.audit.tasks import deliver_reactions
-from apps.core.models import User
+from apps.core.models import ClockTimestamp, User
 from apps.halts.models import Halt
 from apps.halts.services import engage_halt, lift_halt
-from apps.oversight.models import Grant
-from tests.factories.access import make_admin, make_unit
+from apps.oversight.models import Escalation, Grant
+from apps.oversight.tasks import sweep_escalations
+from tests.factories.access import make_admin, make_approver, make_queue, make_unit
 from tests.factories.agents import make_agent
 from tests.oversight.edge_cases.doors import Person
-from tests.workflows.actions import Desk, make_desk, the_action, the_item
+from tests.workflows.actions import Desk, make_desk, rules_of, the_action, the_item, work
 
 pytestmark = pytest.mark.django_db
 
@@ -101,3 +103,28 @@ def test_a_halt_followed_late_takes_back_nothing_that_was_released_behind_it() -
     deliver_reactions()
     states = Grant.objects.order_by("id").values_list("state", "action__state")
     assert list(states) == [("revoked", "pending_approval"), ("live", "approved")]
+
+
+@pytest.mark.parametrize("halts", [True, False])
+def test_who_is_asked_again_is_asked_for_what_both_verdicts_demand(system: Any, halts: bool) -> None:
+    desk = make_desk(system.url, obligations={"quorum": 2, "exclude": ["agent_owner"], "hold": "1h"})
+    desk.ask(250_000)
+    for approver in (desk.approver, make_approver(desk.queue)):
+        assert Person(approver).decide(the_item()).status_code == 200
+    Escalation.objects.update(releases_at=ClockTimestamp())
+    sweep_escalations()
+    assert the_action().state == "approved"
+    halt = engage("everything") if halts else None
+    legal = make_queue(unit=desk.agent.unit)
+    rules_of(
+        desk,
+        {"slug": "one", "effect": "require_approval", "queue": desk.queue.slug, "obligations": {"step_up": True}},
+        {"slug": "legal", "effect": "require_approval", "queue": legal.slug},
+    )
+    if halt:
+        lift(halt)
+    work()
+    item = the_item()
+    assert {group.queue.slug: group.needed for group in item.group_list()} == {desk.queue.slug: 2, legal.slug: 1}
+    assert (item.exclude, item.hold_s, item.step_up) == (["agent_owner"], 3600, True)
+    assert (the_action().verdict["obligations"]["quorum"], system.asked) == (2, [])

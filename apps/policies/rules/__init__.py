@@ -34,6 +34,7 @@ from apps.policies.rules.verdicts import (
     Verdict,
     compile_rule,
     is_stricter,
+    joined,
     judge,
     verdict_of,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "compile_rule",
     "condition_of",
     "is_stricter",
+    "joined",
     "judge",
     "merge",
     "past_of",

@@ -252,6 +252,32 @@ def is_stricter(after: Verdict, before: Verdict) -> bool:
     return not all(any(_suffices(old, new) for old in before.groups) for new in after.groups)
 
 
+def joined(after: Verdict, before: Verdict) -> Verdict:
+    """What ``after`` and ``before`` demand together: whoever is asked again is asked for nothing less than before.
+
+    The release, the facts and the trace are those of ``after``. Neither of them denies.
+    """
+    groups: dict[tuple[str, str], Group] = {}
+    for group in (*before.groups, *after.groups):
+        old = groups.setdefault((group.queue, group.role), group)
+        groups[group.queue, group.role] = replace(
+            old,
+            needed=max(old.needed, group.needed),
+            distinct_units=old.distinct_units or group.distinct_units,
+            rules=tuple(sorted({*old.rules, *group.rules})),
+        )
+    return replace(
+        after,
+        effect=max(after.effect, before.effect, key=lambda effect: STRICTNESS[effect]),
+        rules=tuple(sorted({*after.rules, *before.rules}, key=_strictest_first)),
+        obligations=_spelt_out(after) | _spelt_out(before),
+        groups=tuple(groups[key] for key in sorted(groups)),
+        risk=highest_risk(after.risk, before.risk) if after.risk or before.risk else None,
+        authors=tuple(sorted({*after.authors, *before.authors})),
+        allowed_when=after.allowed_when or before.allowed_when,
+    )
+
+
 def _spelt_out(verdict: Verdict) -> Obligations:
     """With what holds where rules ask and none says what is approved together: saying the usual is no news."""
     asks = any(rule.effect is Effect.REQUIRE_APPROVAL for rule in verdict.rules)

@@ -19,7 +19,7 @@ from apps.halts.selectors import halted_since
 from apps.oversight.rules import GrantState
 from apps.oversight.selectors import fallen_approval_of, released_for
 from apps.oversight.services import open_action_escalation, release_grant, revoke_grants
-from apps.policies.rules import Effect, Verdict, is_stricter, verdict_of
+from apps.policies.rules import Effect, Verdict, is_stricter, joined, verdict_of
 from apps.policies.selectors import release_number
 from apps.policies.services import evaluate_action
 from apps.workflows.selectors.places import Place, place_of_action
@@ -52,8 +52,9 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
 def return_if_stopped(actor: User, *, action: Action) -> bool:
     """Whether a halt took back what was released for an approved action, which people are then asked again.
 
-    They are asked under the rules in force, or under their old verdict where those ask for less: what people approved
-    never becomes what runs by itself. What rules alone had allowed gets a new grant where they still allow it.
+    They are asked for what the rules in force and their old verdict demand together: what people approved never
+    becomes what fewer approve, or what runs by itself. What rules alone had allowed gets a new grant where they still
+    allow it.
     Call with the action locked, and no halt over it. Raises what ``weigh`` raises.
     """
     grant = released_for(actor, action)
@@ -61,11 +62,10 @@ def return_if_stopped(actor: User, *, action: Action) -> bool:
         return False
     revoke_grants(actor, action=action, why=HALTED)
     place, weighed, verdict = _judged_again(actor, action)
-    before = verdict_of(action.verdict)
-    if verdict.effect is Effect.ALLOW and before.effect is Effect.ALLOW:
+    if verdict.effect is Effect.ALLOW and verdict_of(action.verdict).effect is Effect.ALLOW:
         release_grant(actor, action=action)
         return False
-    _return(actor, action, place, weighed, verdict if is_stricter(verdict, before) else before, why=HALTED)
+    _return(actor, action, place, weighed, verdict, why=HALTED)
     return True
 
 
@@ -94,8 +94,13 @@ def _judged_again(actor: User, action: Action) -> tuple[Place, Weighed, Verdict]
 
 
 def _return(actor: User, action: Action, place: Place, weighed: Weighed, verdict: Verdict, *, why: str) -> None:
-    """The action is denied, or waits for people again in an item that follows the one that was decided."""
+    """The action is denied, or waits for people again in an item that follows the one that was decided.
+
+    What was demanded of people before is demanded again, with what ``verdict`` adds.
+    """
     revoke_grants(actor, action=action, why=why)
+    if verdict.effect is not Effect.DENY:
+        verdict = joined(verdict, verdict_of(action.verdict))
     stored: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release}
     told = {"effect": verdict.effect.value, "release": verdict.release, "why": why}
     if verdict.effect is Effect.DENY:
