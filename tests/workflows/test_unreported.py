@@ -110,3 +110,19 @@ def test_behind_a_person_s_answer_a_report_is_refused() -> None:
     with only("+1 entry request.refused"):
         late = report()
     assert (late.status_code, late.json()["code"], now()["state"]) == (409, "invalid_state", "failed")
+
+
+@pytest.mark.parametrize("hold_s", [0, 30])
+def test_what_a_person_said_stands_also_before_it_is_followed(hold_s: int) -> None:
+    desk, now, report = begun()
+    later()
+    raise_unreported()
+    item = the_item()
+    Person(desk.approver).decide(item, "answer", answer="failed", hold_s=hold_s)
+    with only("+1 entry request.refused"):
+        late = report()
+    item.refresh_from_db()
+    assert (late.status_code, late.json()["detail"]) == (409, "A person has said what happened; that stands.")
+    assert (now()["state"], item.state) == ("unknown", "held" if hold_s else "answered")
+    deliver_reactions()
+    assert now()["state"] == ("unknown" if hold_s else "failed")

@@ -312,6 +312,13 @@ def released_for(actor: User, action: Action) -> Grant | None:
     return Grant.objects.filter(action=action).order_by("-id").first()
 
 
+def is_answered_for(actor: User, action: Action) -> bool:
+    """Whether a person has said what became of an action whose outcome is unknown. Exact while the action is locked."""
+    assert actor.is_active
+    said = [EscalationState.HELD, EscalationState.ANSWERED]
+    return Escalation.objects.filter(action=action, kind=Kind.UNKNOWN, state__in=said).exists()
+
+
 _live_grant = Prepared(
     lambda: Grant.objects.filter(Grant.unexpired(), action=Slot("action"), state=GrantState.LIVE).order_by("pk")[:1]
 )

@@ -34,6 +34,7 @@ from apps.core.queue import ring
 from apps.core.services import system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.rules import Kind, action_digest
+from apps.oversight.selectors import is_answered_for
 from apps.oversight.services import (
     cancel_escalations,
     consume_grant,
@@ -262,13 +263,16 @@ def report_outcome(
 
     Whoever is late is heard too, as long as people have not found out what happened: then nobody need.
 
-    Raises NotAllowedError ``agent_inactive``: the word of a suspended agent moves no run.
+    Raises NotAllowedError ``agent_inactive``: the word of a suspended agent moves no run. Raises ConflictError where a
+    person has said what happened, also while that is held or nobody has followed it yet.
     """
     require_working_agent(actor)
     action = lock_action(action.pk)
     if action.execution != Execution.AGENT:
         raise ConflictError(_("The plane carries this action out and knows its outcome."), state=action.state)
     if action.state == ActionState.UNKNOWN:
+        if is_answered_for(actor, action):
+            raise ConflictError(_("A person has said what happened; that stands."), state=action.state)
         cancel_escalations(system_user("plane"), action_id=action.pk, kind=Kind.UNKNOWN, reason="reported")
     advance(
         actor,
