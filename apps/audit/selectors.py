@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
+from itertools import islice
 from typing import Any, cast
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, TextField
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from apps.audit.models import Cursor, Delivery, Entry, Leaf, Payload, Stumble
@@ -117,7 +120,9 @@ class Erased:
 class Proof:
     """What a walk over the whole ledger found. ``mismatches``: ``(entry, what is wrong)``; empty where all holds.
 
-    ``root``: the Merkle tree hash, in hex, over the first ``leaves`` sealed entries.
+    ``root``: the Merkle tree hash, in hex, over the lines of the first ``leaves`` of the ``sealed`` entries.
+    ``unsealed``: entries that the projection has yet to come to, the oldest of them of ``unsealed_since``.
+    ``stumbles``: entries that it could not seal and stepped around.
     """
 
     entries: int
@@ -125,53 +130,122 @@ class Proof:
     mismatches: tuple[tuple[int, str], ...]
     leaves: int
     root: str
+    sealed: int
+    unsealed: int
+    unsealed_since: datetime | None
+    stumbles: int
 
 
 STEP = 2000
+LEAVES = "leaves"
+"""The projection that seals."""
 
 
 def proof_for(actor: User, *, size: int | None = None) -> Proof:
-    """Check every commitment, leaf and erasure, and take the tree's root over its first ``size`` leaves, or all.
+    """Check every leaf, commitment and erasure as of one moment; the root over the first ``size`` leaves, or all.
 
     For those who read the ledger everywhere, and the plane itself. Raises NotAllowedError.
     """
     if not (actor.kind == UserKind.SYSTEM or scope_for(actor, VIEW).everywhere):
         raise NotAllowedError
-    count, mismatches = 0, list[tuple[int, str]]()
+    with _one_moment():
+        return _proof(size)
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """Read everything as it stood at one moment: the plane writes on. Inside a transaction, that one's view holds."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
+def _proof(size: int | None) -> Proof:
+    mismatches = list[tuple[int, str]]()
+    tree = _Tree(mismatches)
+    lines = iter(tree)
+    root, leaves = root_of(islice(lines, size)).hex(), tree.count
+    for _line in lines:
+        continue  # beyond ``size`` leaves are checked as well
+    sealing, count = _Sealing(), 0
     kept: dict[int, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     for entry in _walk():
         count += 1
         if entry.erased:
             kept[entry.erased.because_id].append((entry.pk, entry.erased.kept))
-        mismatches += [(entry.pk, wrong) for wrong in _wrongs_with(entry)]
+        mismatches += [(entry.pk, wrong) for wrong in (*_wrongs_with(entry), *sealing.wrongs_with(entry))]
     strays = Payload.objects.exclude(pk__in=Entry.objects.values("pk")).values_list("pk", flat=True)
     mismatches += [(number, "A payload without its entry.") for number in strays]
     erasures = [_erased(number, facts, mismatches) for number, facts in sorted(kept.items())]
-    leaves = _Leaves(size)
-    root = root_of(leaves).hex()
-    if leaves.gap is not None:
-        mismatches.append((leaves.gap, "A leaf before its own is gone."))
-    return Proof(count, tuple(erasures), tuple(mismatches), leaves.count, root)
+    return Proof(
+        count,
+        tuple(erasures),
+        tuple(mismatches),
+        leaves,
+        root,
+        sealed=tree.count,
+        unsealed=sealing.ahead,
+        unsealed_since=sealing.since,
+        stumbles=len(sealing.stumbles),
+    )
 
 
-class _Leaves:
-    """The first leaves in their places; afterwards, how many there were, and the entry behind the first gap."""
+class _Tree:
+    """The leaves in their places, each computed from the line that stands there now: what was stored proves nothing."""
 
-    def __init__(self, size: int | None) -> None:
-        self.size, self.count, self.gap = size, 0, cast("int | None", None)
+    def __init__(self, mismatches: list[tuple[int, str]]) -> None:
+        self.count, self.mismatches = 0, mismatches
 
     def __iter__(self) -> Iterator[bytes]:
-        rows = Leaf.objects.order_by("place").values_list("place", "entry_id", "hash")[: self.size]
-        for place, number, leaf in rows.iterator():
-            if place != self.count and self.gap is None:
-                self.gap = number
-            self.count += 1
-            yield bytes(leaf)
+        rows = Leaf.objects.order_by("place").values_list("place", "entry_id", "hash")
+        last, has_gap = -1, False
+        while found := list(rows.filter(place__gt=last)[:STEP]):
+            last = found[-1][0]
+            lines = Entry.objects.select_related(None).in_bulk([number for _, number, _ in found])
+            for place, number, stored in found:
+                if place != self.count and not has_gap:
+                    has_gap = True
+                    self.mismatches.append((number, "A leaf before its own is gone."))
+                self.count += 1
+                yield self._leaf(number, lines.get(number), bytes(stored))
+
+    def _leaf(self, number: int, line: Entry | None, stored: bytes) -> bytes:
+        if line is None:
+            self.mismatches.append((number, "A sealed line is gone."))
+            return stored
+        leaf = leaf_of(line)
+        if not compare_digest(leaf, stored):
+            self.mismatches.append((number, "It is not the line that was sealed."))
+        return leaf
+
+
+class _Sealing:
+    """Whether entries were sealed as far as the projection says that it came."""
+
+    def __init__(self) -> None:
+        self.reached = Cursor.objects.filter(pk=LEAVES).values_list("xid", "entry_id").first() or (0, 0)
+        rows = Stumble.objects.filter(projection=LEAVES, mended_at=None)
+        self.stumbles = set(rows.values_list("entry_id", flat=True))
+        self.ahead, self.since = 0, cast("datetime | None", None)
+
+    def wrongs_with(self, entry: Any) -> Iterator[str]:
+        if entry.is_sealed or entry.pk in self.stumbles:
+            return
+        if (entry.xid, entry.pk) <= self.reached:
+            yield "It was passed over: it has no leaf."
+        else:
+            self.ahead += 1
+            self.since = min(self.since or entry.occurred_at, entry.occurred_at)
 
 
 def _walk() -> Iterator[Entry]:
-    """Every entry in order, with its payload as it stands (``text``), its erasure and its leaf."""
-    rows = Entry.objects.annotate(text=Cast("written__content", TextField())).select_related("leaf").order_by("pk")
+    """Every entry in order, with its payload as it stands (``text``), its erasure, and whether it has a leaf."""
+    rows = Entry.objects.annotate(
+        text=Cast("written__content", TextField()), is_sealed=Exists(Leaf.objects.filter(entry=OuterRef("pk")))
+    ).order_by("pk")
     last = 0
     while found := list(rows.filter(pk__gt=last)[:STEP]):
         yield from found
@@ -179,9 +253,6 @@ def _walk() -> Iterator[Entry]:
 
 
 def _wrongs_with(entry: Any) -> Iterator[str]:
-    leaf = getattr(entry, "leaf", None)
-    if leaf is not None and not compare_digest(leaf_of(entry), bytes(leaf.hash)):
-        yield "It is not the line that was sealed."
     if entry.text is None:
         if not entry.erased:
             yield "Its payload is gone, and no erasure says so."

@@ -103,7 +103,11 @@ class TestWriting:
             text = cursor.fetchone()[0]
         assert text.encode() == canonical_json(json.loads(text))
         assert bytes(Entry.objects.get(pk=made.pk).commitment) == commitment_of(bytes(row.salt), text.encode())
-        assert verify() == f"1 entries hold; 0 payloads are erased.\nsize 0 root {root_of([]).hex()}\n"
+        assert verify() == (
+            f"1 entries hold; 0 payloads are erased.\n"
+            f"0 are sealed; 1 are not yet, the oldest of {made.occurred_at.isoformat()}.\n"
+            f"size 0 root {root_of([]).hex()}\n"
+        )
 
     def test_equal_payloads_have_different_commitments(self):
         assert len({bytes(leave(a=1).commitment) for _ in range(3)}) == 3
@@ -175,7 +179,9 @@ class TestErasing:
         assert Entry.objects.get(pk=other.pk).payload == WORDS
         assert verify() == (
             f"erased: 1 payloads by human:dora at {told.occurred_at.isoformat()}, entry {told.pk}\n"
-            f"3 entries hold; 1 payloads are erased.\nsize 0 root {root_of([]).hex()}\n"
+            f"3 entries hold; 1 payloads are erased.\n"
+            f"0 are sealed; 3 are not yet, the oldest of {made.occurred_at.isoformat()}.\n"
+            f"size 0 root {root_of([]).hex()}\n"
         )
 
     def test_what_says_so_is_never_erased(self):

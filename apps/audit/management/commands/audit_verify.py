@@ -25,6 +25,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """What holds, what was erased by whom, and what does not fit."""
         size, root = options["size"], options["root"]
+        if size is not None and size < 0:
+            raise CommandError("--size counts sealed entries: it is 0 or more.")
         if (size is None) != (root is None):
             raise CommandError("--size and --root belong together: both stand on the last line of an earlier run.")
         proof = proof_for(system_user("console"), size=size)
@@ -37,4 +39,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(wrong))
         erased = sum(one.payloads for one in proof.erasures)
         self.stdout.write(f"{proof.entries} entries hold; {erased} payloads are erased.")
+        since = f", the oldest of {proof.unsealed_since.isoformat()}" if proof.unsealed_since else ""
+        stumbles = f"; {proof.stumbles} could not be sealed" if proof.stumbles else ""
+        self.stdout.write(f"{proof.sealed} are sealed; {proof.unsealed} are not yet{since}{stumbles}.")
         self.stdout.write(f"size {proof.leaves} root {proof.root}")
