@@ -483,13 +483,12 @@ class TestTogether:
         assert verdict(asking({"bulk": {"risk": "medium", "items": 120}}), asking({})).obligations.bulk == USUAL_BULK
         assert verdict(asking({})).obligations.bulk is None
 
-    def test_less_at_once_is_stricter_and_saying_the_usual_is_not(self) -> None:
-        silent, usual = verdict(asking({})), verdict(asking({"bulk": {"risk": "low", "items": 50}}))
-        assert not is_stricter(usual, silent)
-        assert not is_stricter(silent, usual)
-        assert not is_stricter(verdict(asking({"bulk": {"risk": "medium"}})), silent)
-        assert is_stricter(silent, verdict(asking({"bulk": {"risk": "medium"}})))
-        assert is_stricter(verdict(asking({"bulk": False})), silent)
+    def test_less_at_once_takes_back_nothing_that_was_approved_one_by_one(self) -> None:
+        silent, never = verdict(asking({})), verdict(asking({"bulk": False}))
+        wide = verdict(asking({"bulk": {"risk": "medium", "items": 200}}))
+        for after, before in ((never, silent), (silent, wide), (never, wide), (wide, never)):
+            assert not is_stricter(after, before)
+        assert is_stricter(verdict(asking({"bulk": False, "hold": "1h"})), silent)
 
 
 class TestDocuments:

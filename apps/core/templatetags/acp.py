@@ -111,6 +111,7 @@ ENTRY_WORDS = {
     "escalation.commented": gettext_lazy("Commented"),
     "escalation.claimed": gettext_lazy("Being looked at"),
     "escalation.notified": gettext_lazy("Told people"),
+    "escalation.narrowed": gettext_lazy("Fewer may be approved at once"),
     "vote.cast": gettext_lazy("Voted"),
     "action.pending_approval": gettext_lazy("Waits for approval"),
 }

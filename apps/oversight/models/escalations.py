@@ -28,6 +28,7 @@ from apps.oversight.rules import (
     value_at,
     view_hash,
 )
+from apps.policies.rules import USUAL_BULK, Bulk, bulk_of
 
 if TYPE_CHECKING:
     from apps.oversight.models.attention import Delegation
@@ -83,6 +84,7 @@ class Escalation(Erasable, Stateful):
     exclude = models.JSONField(default=list)
     editors = models.JSONField(default=list)
     step_up = models.BooleanField(default=False)
+    bulk = models.JSONField(null=True)
     restate = models.CharField(max_length=200, blank=True)
     deny_needed = models.PositiveSmallIntegerField(default=1)
 
@@ -205,6 +207,11 @@ class Escalation(Erasable, Stateful):
         return allowed_verdicts(
             Kind(self.kind), self.tier, restate=self.restate, step_up=self.step_up, goes_back=goes_back
         )
+
+    def bulk_let(self) -> Bulk:
+        """What may be approved at once: what its rules say, those now in force and (``bulk``) those before them."""
+        demands = self.verdict.get("obligations") or {}
+        return bulk_of(self.bulk) or bulk_of(demands.get("bulk")) or USUAL_BULK
 
     @property
     def tier(self) -> Risk:

@@ -83,12 +83,29 @@ def bulk_problem(candidates: Sequence[Candidate]) -> str | None:
 
 
 def limit_problem(candidates: Sequence[Candidate]) -> str | None:
-    """Which limit of their rules these are beyond: ``one_by_one``, ``items``, ``total``; else None."""
-    bulk = together(candidates)
-    if len(candidates) > bulk.items:
+    """Which limit of their rules these are beyond: see ``beyond``."""
+    return beyond(together(candidates), len(candidates), total_of(candidates))
+
+
+def total_of(candidates: Iterable[Candidate]) -> int | None:
+    """The sum of their amounts, each without its sign; None where one of them is not known."""
+    amounts = [candidate.amount_minor for candidate in candidates]
+    known = [abs(amount) for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
+
+
+def beyond(bulk: Bulk, count: int, total: int | None) -> str | None:
+    """Which limit so many items of that sum are beyond: ``one_by_one``, ``items``, ``amount``, ``total``; else None.
+
+    ``amount``: a sum is bounded and what these come to is not known (``total`` None), so that it cannot be kept.
+    """
+    if count > bulk.items:
         return "items" if bulk.items else "one_by_one"
-    total = sum(abs(candidate.amount_minor or 0) for candidate in candidates)
-    return "total" if bulk.total_minor is not None and total > bulk.total_minor else None
+    if bulk.total_minor is None:
+        return None
+    if total is None:
+        return "amount"
+    return "total" if total > bulk.total_minor else None
 
 
 def outliers(candidates: Iterable[Candidate]) -> frozenset[UUID]:

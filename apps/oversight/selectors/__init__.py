@@ -47,7 +47,15 @@ from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.fates import condition_of, fates_for
 from apps.oversight.selectors.groups import likes_for
 from apps.oversight.selectors.handing import next_level_of, next_rung, other_queues_for, rungs_of, successor_for
-from apps.oversight.selectors.jobs import failed_for, job_for, jobs_for, left_out_for, matching_for, results_for
+from apps.oversight.selectors.jobs import (
+    failed_for,
+    job_for,
+    jobs_for,
+    left_out_for,
+    matching_for,
+    no_longer_with_for,
+    results_for,
+)
 from apps.oversight.selectors.judged import changed_since_judged
 from apps.oversight.selectors.pace import pace_for
 from apps.oversight.selectors.precedent import Precedent, precedent_for
@@ -100,6 +108,7 @@ __all__ = [
     "menu_counts_for",
     "next_level_of",
     "next_rung",
+    "no_longer_with_for",
     "open_question_of",
     "other_queues_for",
     "own_hold_for",

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Abs
 from django.utils.translation import gettext_lazy
 
 from apps.connectors.rules import money_text
@@ -21,6 +22,7 @@ from apps.oversight.rules import (
     JobItemState,
     Kind,
     VoteVerdict,
+    beyond,
     bulk_problem,
     limit_problem,
     outliers,
@@ -29,7 +31,6 @@ from apps.oversight.rules import (
 from apps.oversight.selectors.details import why_not_for
 from apps.oversight.selectors.eligibility import standing_for
 from apps.oversight.selectors.escalations import INBOX_ORDER, escalations_for
-from apps.policies.rules import USUAL_BULK, bulk_of
 
 BULK_PROBLEMS = {
     "operation": gettext_lazy("They do not ask for the same. Approve one kind at a time."),
@@ -42,6 +43,7 @@ BULK_PROBLEMS = {
     "kind": gettext_lazy("A question is answered, not approved."),
     "one_by_one": gettext_lazy("A rule wants each of these approved by itself."),
     "items": gettext_lazy("A rule lets at most %(most)s of these be approved at once."),
+    "amount": gettext_lazy("A rule bounds their sum, and of one the amount is not known. Decide that one alone."),
     "total": gettext_lazy("A rule lets at most %(total)s be approved at once."),
 }
 TIERS = {
@@ -107,7 +109,6 @@ def candidate_of(item: Escalation) -> Candidate:
     """What of an item says with which others it goes."""
     asking = [rule for rule in item.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
     action = item.action
-    demands = item.verdict.get("obligations") or {}
     return Candidate(
         item=item.pk,
         what=action.operation if action else f"{item.workflow}/{item.step}",
@@ -116,7 +117,7 @@ def candidate_of(item: Escalation) -> Candidate:
         step_up=item.step_up,
         amount_minor=action.amount_minor if action else None,
         currency=action.currency if action else "",
-        bulk=bulk_of(demands.get("bulk")) or USUAL_BULK,
+        bulk=item.bulk_let(),
     )
 
 
@@ -132,6 +133,21 @@ def left_out_for(actor: User, items: Sequence[Escalation]) -> tuple[str, frozens
     if any(VoteVerdict.APPROVE not in VERDICTS[Kind(item.kind)] for item in items):
         problem = "kind"
     return _words(problem, waiting) if problem else "", standing_out
+
+
+def no_longer_with_for(actor: User, job: Job, item: Escalation) -> str:
+    """Why the locked ``item`` of a job is not approved with the job's others any more; nothing where it is.
+
+    Its rules may let fewer be approved at once than when the job began. What is done already counts, what failed not.
+    """
+    assert job.person_id == actor.pk
+    amount = F("escalation__action__amount_minor")
+    rows = job.items.filter(state__in=[JobItemState.WAITING, JobItemState.DONE])
+    found = rows.aggregate(count=Count("pk"), known=Count(amount), total=Sum(Abs(amount)))
+    total = found["total"] if found["known"] == found["count"] else None
+    one = candidate_of(item)
+    problem = bulk_problem([one]) or beyond(one.bulk, found["count"], total)
+    return _words(problem, [one]) if problem else ""
 
 
 def _words(problem: str, candidates: Sequence[Candidate]) -> str:

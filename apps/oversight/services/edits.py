@@ -22,7 +22,7 @@ from apps.oversight.rules import EscalationState, action_digest, patch_between
 from apps.oversight.services.decisions import void_votes
 from apps.oversight.services.items import Wanted, title_of, wanted_of
 from apps.oversight.services.ladders import arrival_times
-from apps.policies.rules import AgentFacts, Effect, Facts, RunFacts, Verdict, is_stricter, verdict_of
+from apps.policies.rules import USUAL_BULK, AgentFacts, Effect, Facts, RunFacts, Verdict, is_stricter, verdict_of
 from apps.policies.services import evaluate_action
 
 
@@ -134,7 +134,8 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
     """Put the edited parameters into the locked item and its action: version + 1, all votes void.
 
     Stricter: the new verdict stands, its demands join the old ones, and the editor may not vote. Else the verdict and
-    its quorum stay as they were: an edit never talks the plane out of asking.
+    its quorum stay as they were: an edit never talks the plane out of asking. What may be approved at once narrows
+    either way.
     """
     assert item.action is not None
     void_votes(actor, item, why="edited")
@@ -145,6 +146,7 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
         "asked": item.asked or {"parameters": item.action.parameters, "digest": item.digest},
         "edited": True,
         "consequence": edit.consequence,
+        "bulk": joined_bulk(item, edit.verdict),
     }
     _amend_action(actor, item.action, edit)
     columns["title"] = title_of(item.action, edit.permitted.operation)
@@ -183,6 +185,7 @@ def joined_demands(item: Escalation, verdict: Verdict) -> dict[str, Any]:
         "release": verdict.release,
         "exclude": sorted({*item.exclude, *(str(word) for word in demands.exclude)}),
         "step_up": item.step_up or demands.step_up,
+        "bulk": joined_bulk(item, verdict),
         "hold_s": max(item.hold_s, demands.hold_s or 0),
         "risk": highest_risk(item.risk, verdict.risk),
         "claimed_by": None,
@@ -192,6 +195,13 @@ def joined_demands(item: Escalation, verdict: Verdict) -> dict[str, Any]:
         # PostgreSQL's least() skips NULL: an item without an expiry gets this one.
         columns["expires_at"] = Least(F("expires_at"), ClockTimestamp() + timedelta(seconds=demands.expires_in_s))
     return columns
+
+
+def joined_bulk(item: Escalation, verdict: Verdict) -> dict[str, Any] | None:
+    """What both verdicts let be approved at once: the smaller of each, where a silent one says the usual."""
+    if verdict.effect is not Effect.REQUIRE_APPROVAL:
+        return item.bulk
+    return (item.bulk_let() | (verdict.obligations.bulk or USUAL_BULK)).as_json()
 
 
 def _join_group(item: Escalation, wanted: Wanted) -> None:

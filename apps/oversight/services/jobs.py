@@ -8,20 +8,23 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.audit.services import advance, record
-from apps.core.errors import DomainError, InvalidError
+from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
 from apps.core.reasons import sentence_of
+from apps.halts.selectors import take_fence
 from apps.oversight.models import Escalation, Job, JobItem
 from apps.oversight.rules import (
     MAX_BULK,
     MAX_REASON,
     BulkVerdict,
+    EscalationState,
     JobItemState,
     JobState,
 )
-from apps.oversight.selectors import WHY_NOT, escalations_for, left_out_for
+from apps.oversight.selectors import WHY_NOT, escalations_for, left_out_for, no_longer_with_for
+from apps.oversight.services.decisions import lock_item, refuse_ended
 from apps.oversight.services.timing import snooze_escalation
 from apps.oversight.services.votes import REASON_CODE_MAX, cast_vote
 
@@ -42,7 +45,8 @@ def start_bulk(
     """Tell many items the same. What follows is done by a worker, item by item, in the actor's name.
 
     Approving: one operation, one version of the rules, one currency, as many and as grave as these rules let be at
-    once; amounts that stand out are left out and named. ``versions``: what the person saw; without it what stands now.
+    once; amounts that stand out are left out and named. What does not wait now is not decided, though it wait again
+    before its turn comes: nobody compared it. ``versions``: what the person saw; without it what stands now.
     ``until``: for snoozing. Raises InvalidError.
     """
     require_human(actor)
@@ -58,14 +62,14 @@ def start_bulk(
             position=position,
             version=seen.get(item.pk, item.version),
             digest=item.digest,
-            **(_OUTLIER if item.pk in left_out else {}),
+            **(_OUTLIER if item.pk in left_out else _ended(actor, item)),
         )
         for position, item in enumerate(items)
     ]
     JobItem.objects.bulk_create(rows)
     told = {"verdict": verdict, "items": [str(item.pk) for item in items], "left_out": sorted(map(str, left_out))}
     record(actor, job, JobState.RUNNING, payload={**told, "reason": job.reason, "reason_code": reason_code})
-    if len(left_out) == len(items):
+    if not any(row.state == JobItemState.WAITING for row in rows):
         _finish_if_done(actor, job.pk)
     ring("jobs")
     job.refresh_from_db()
@@ -77,6 +81,15 @@ _OUTLIER = {
     "code": "outlier",
     "message": "Its amount stands out from the others. Look at it alone.",
 }
+
+
+def _ended(actor: User, item: Escalation) -> dict[str, str]:
+    """What a job says at once of an item that does not wait; nothing of one that does."""
+    try:
+        refuse_ended(actor, item)
+    except DomainError as error:
+        return _failed(error)
+    return {}
 
 
 def _items(actor: User, ids: Sequence[UUID]) -> list[Escalation]:
@@ -151,7 +164,7 @@ def _perform(item_id: UUID) -> None:
         with transaction.atomic():
             result = {"state": JobItemState.DONE, "outcome": _tell(person, row)}
     except DomainError as error:
-        result = {"state": JobItemState.FAILED, "code": error.code[:CODE_MAX], "message": _words(error)}
+        result = _failed(error)
     JobItem.objects.filter(pk=row.pk).update(**result)
     _finish_if_done(person, row.job_id)
 
@@ -161,6 +174,8 @@ def _tell(person: User, row: JobItem) -> str:
     job = row.job
     if job.verdict == BulkVerdict.SNOOZE:
         return str(snooze_escalation(person, escalation_id=row.escalation_id, until=job.until).state)
+    if job.verdict == BulkVerdict.APPROVE:
+        _require_together(person, row)
     item = cast_vote(
         person,
         escalation_id=row.escalation_id,
@@ -170,6 +185,18 @@ def _tell(person: User, row: JobItem) -> str:
         reason_code=job.reason_code,
     )
     return str(item.state)
+
+
+def _require_together(person: User, row: JobItem) -> None:
+    """Raise ConflictError ``not_together`` where the item's rules have come to let fewer be approved at once."""
+    take_fence()
+    item = lock_item(row.escalation_id)
+    if item.state == EscalationState.PENDING and (why := no_longer_with_for(person, row.job, item)):
+        raise ConflictError(why, code="not_together")
+
+
+def _failed(error: DomainError) -> dict[str, str]:
+    return {"state": JobItemState.FAILED, "code": error.code[:CODE_MAX], "message": _words(error)}
 
 
 def _words(error: DomainError) -> str:

@@ -17,7 +17,7 @@ from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, Kind
 from apps.oversight.selectors import changed_since_judged
 from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
-from apps.oversight.services.edits import facts_of, joined_demands
+from apps.oversight.services.edits import facts_of, joined_bulk, joined_demands
 from apps.oversight.services.stops import OPEN, settle_clocks
 from apps.policies.rules import Effect, Verdict, is_stricter, verdict_of
 from apps.policies.selectors import release_number
@@ -115,8 +115,16 @@ def _tighten(plane: User, item: Escalation, action: Action, verdict: Verdict) ->
 
 
 def _keep(plane: User, item: Escalation, action: Action, verdict: Verdict, number: int) -> None:
-    """As strict as before or milder: people decide as they were asked to. What is no longer required is only told."""
-    Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(release=number)
+    """As strict as before or milder: people decide as they were asked to. What is no longer required is only told.
+
+    Fewer at once takes back nothing that was said one by one: it is kept for those who decide from now on.
+    """
+    bulk = joined_bulk(item, verdict)
+    narrows = bulk is not None and bulk != item.bulk_let().as_json()
+    columns = {"release": number, **({"bulk": bulk} if narrows else {})}
+    Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(**columns)
     Action.objects.filter(pk=action.pk, state=ActionState.PENDING_APPROVAL).update(release_number=number)
+    if narrows:
+        record(plane, item, "escalation.narrowed", payload={"release": number, "bulk": bulk})
     if verdict.effect is Effect.ALLOW:
         record(plane, item, "escalation.no_longer_required", payload={"release": number})

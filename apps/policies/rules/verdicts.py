@@ -241,10 +241,13 @@ def _merged(rules: Sequence[Rule]) -> Obligations:
 
 
 def is_stricter(after: Verdict, before: Verdict) -> bool:
-    """Whether ``after`` demands anything that ``before`` did not: what was approved under one may not run under it."""
+    """Whether ``after`` demands anything that ``before`` did not: what was approved under one may not run under it.
+
+    What is looked at afterwards and what may be approved at once say nothing of an approval that was given.
+    """
     if after.effect is not before.effect:
         return STRICTNESS[after.effect] > STRICTNESS[before.effect]
-    old, new = _spelt_out(before), replace(_spelt_out(after), sample=None)
+    old, new = before.obligations, replace(after.obligations, sample=None, bulk=None)
     if (old | new) != old:
         return True
     if highest_risk(after.risk, before.risk) != highest_risk(before.risk):
@@ -279,7 +282,7 @@ def joined(after: Verdict, before: Verdict) -> Verdict:
 
 
 def _spelt_out(verdict: Verdict) -> Obligations:
-    """With what holds where rules ask and none says what is approved together: saying the usual is no news."""
+    """With what holds where rules ask and none says what is approved together."""
     asks = any(rule.effect is Effect.REQUIRE_APPROVAL for rule in verdict.rules)
     return replace(verdict.obligations, bulk=verdict.obligations.bulk or (USUAL_BULK if asks else None))
 

@@ -1,0 +1,140 @@
+"""What rules let be approved at once: it only narrows, whoever judges again, and running jobs keep to it."""
+
+import pytest
+
+from apps.agents.models import Action
+from apps.audit.models import Entry
+from apps.core.services import system_user
+from apps.oversight.models import Escalation, Grant, Job, JobItem, Vote
+from apps.oversight.rules import beyond
+from apps.oversight.services import perform_due_items, reweigh_pending, undo_decision
+from apps.policies.models import Policy
+from apps.policies.rules import Bulk
+from apps.policies.services import apply_policy
+from apps.workflows.services.actions.reweighing import return_if_stricter
+from tests.factories.oversight import make_payment, say
+from tests.factories.policies import make_rule
+from tests.oversight.test_api import nothing_but_a_note
+from tests.oversight.test_bulk import ask, many, result_of, states, work
+
+pytestmark = pytest.mark.django_db
+NEVER = {"bulk": False}
+BOARD = {"slug": "board", "when": "action.amount_minor > 1000000", "effect": "require_approval"}
+
+
+def now_ask(payment, **obligations):
+    """The payment's policy has one rule from now on; what waits is judged again."""
+    rule = make_rule(
+        slug="all",
+        effect="require_approval",
+        queue=payment.queue.slug,
+        scope={"operations": [payment.operation.slug]},
+        obligations=obligations,
+    )
+    policy = Policy.objects.get()
+    apply_policy(system_user("console"), slug=policy.slug, name="P", unit=payment.unit, rules=[rule])
+    return reweigh_pending()
+
+
+def test_a_stricter_release_that_lets_more_be_approved_at_once_does_not_loosen_what_waits():
+    payment, items = many(2, obligations=NEVER)
+    assert now_ask(payment, quorum=2, bulk={"risk": "medium", "items": 200}) == 2
+    assert payment.now().version == 2
+    assert payment.now().verdict["obligations"]["bulk"] == {"risk": "medium", "items": 200}
+    assert payment.now().bulk_let() == Bulk(items=0)
+    with nothing_but_a_note():
+        answer = ask(payment.ada, items)
+    assert "approved by itself" in answer.json()["errors"]["ids"][0]
+
+
+def test_a_silent_release_holds_on_to_the_usual():
+    payment = make_payment(obligations={"bulk": {"risk": "medium", "items": 7, "total_minor": 900}})
+    now_ask(payment, quorum=2)
+    assert payment.now().bulk_let() == Bulk(items=7, total_minor=900)
+
+
+def test_a_stricter_edit_that_lets_more_be_approved_at_once_does_not_loosen_the_item():
+    more = {"quorum": 2, "bulk": {"risk": "medium", "items": 200}}
+    payment = make_payment({**BOARD, "obligations": more}, obligations={"bulk": {"items": 3}})
+    item = say(payment.ada, payment.item, parameters={**payment.action.parameters, "amount_minor": 2_000_000})
+    assert (item.state, item.version) == ("pending", 2)
+    assert payment.now().bulk_let() == Bulk(items=3)
+
+
+def test_an_edit_that_only_lets_fewer_be_approved_at_once_counts_and_is_kept():
+    payment = make_payment({**BOARD, "obligations": NEVER}, quorum=2)
+    say(payment.ada, payment.item, parameters={**payment.action.parameters, "amount_minor": 2_000_000})
+    assert Vote.objects.get(voided_at=None).voter == payment.ada
+    assert payment.now().bulk_let() == Bulk(items=0)
+
+
+def test_fewer_at_once_takes_back_no_vote_and_is_kept_for_what_waits():
+    payment = make_payment(quorum=2)
+    say(payment.ada, payment.item)
+    assert now_ask(payment, quorum=2, bulk=False) == 1
+    assert (payment.now().version, payment.now().bulk_let()) == (1, Bulk(items=0))
+    assert Vote.objects.get().voided_at is None
+    assert Entry.objects.get(name="escalation.narrowed").payload["bulk"]["items"] == 0
+    assert say(payment.ben, payment.item).state == "approved"
+
+
+def test_fewer_at_once_takes_back_no_approval():
+    payment = make_payment()
+    say(payment.ada, payment.item)
+    now_ask(payment, bulk=False)
+    assert return_if_stricter(system_user("plane"), action=payment.action_now()) is False
+    assert Grant.objects.get().state == "live"
+
+
+def test_a_running_job_keeps_to_what_its_rules_let_now():
+    payment, items = many(4)
+    job = ask(payment.ada, items).json()["id"]
+    assert perform_due_items() == 1
+    now_ask(payment, bulk={"items": 2})
+    work()
+    found = [(row["state"], row["code"]) for row in result_of(payment.ada, job)["results"]]
+    assert sorted(found) == [("done", None)] * 2 + [("failed", "not_together")] * 2
+    assert sorted(states(items)) == ["approved"] * 2 + ["pending"] * 2
+    [told] = {row.message for row in JobItem.objects.filter(code="not_together")}
+    assert told == "A rule lets at most 2 of these be approved at once."
+
+
+def test_a_running_job_keeps_to_the_sum():
+    payment, items = many(3)
+    ask(payment.ada, items)
+    now_ask(payment, bulk={"total_minor": 500_000})
+    work()
+    assert sorted(states(items)) == ["approved", "approved", "pending"]
+
+
+def test_a_bounded_sum_is_not_kept_by_what_has_no_amount():
+    payment, items = many(2, obligations={"bulk": {"total_minor": 750_000}})
+    Action.objects.filter(operation=payment.operation.slug).update(amount_minor=None, currency="")
+    with nothing_but_a_note():
+        answer = ask(payment.ada, items)
+    assert answer.status_code == 422
+    assert "the amount is not known" in answer.json()["errors"]["ids"][0]
+    assert not Job.objects.exists()
+    assert beyond(Bulk(), 2, None) is None
+    assert beyond(Bulk(total_minor=1), 2, None) == "amount"
+    assert beyond(Bulk(total_minor=1), 2, 2) == "total"
+
+
+def test_what_does_not_wait_when_a_job_begins_is_not_approved_in_it():
+    payment, items = many(3)
+    Escalation.objects.filter(pk=items[0].pk).update(risk="medium")
+    say(payment.ben, items[0], hold_s=60)
+    job = ask(payment.ada, items).json()
+    assert (job["results"][0]["state"], job["results"][0]["code"]) == ("failed", "already_decided")
+    undo_decision(payment.ben, escalation_id=items[0].pk)
+    work()
+    assert states(items) == ["pending", "approved", "approved"]
+
+
+def test_a_job_of_what_ended_is_done_at_once():
+    payment, items = many(2)
+    for item in items:
+        say(payment.ben, item, "reject", reason="No.")
+    job = ask(payment.ada, items, "reject", reason="No.").json()
+    assert (job["state"], job["failed"]) == ("done", 2)
+    assert work() == 0
