@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
+from apps.agents.services import erase_actions
 from apps.connectors.models import Effect, Operation
 from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Escalation, Vote
@@ -115,6 +116,20 @@ def test_precedent_counts_reversals_and_shows_the_fields_that_differ() -> None:
     assert "1 that was approved was reversed or overturned afterwards." in page
     assert "<del>200000</del> → <ins>250000</ins>" in page
     assert "1.2×" in page
+
+
+def test_an_erased_precedent_keeps_its_target_and_is_compared_with_nothing() -> None:
+    payment = make_payment()
+    earlier(payment, 1_000)
+    past = Action.objects.exclude(pk=payment.action.pk).get()
+    action = propose(payment.agent, payment.operation, payment.action.parameters)
+    say(payment.ben, escalate(action, payment.operation))
+    erase_actions(payment.ada, ids=[past.pk, action.pk])
+    assert sheet(payment).history.same_target == 1
+    found = precedent_for(payment.ada, payment.item)
+    assert (found.approved, found.same_target, found.compared, found.differs) == (1, 1, None, [])
+    assert "1 of them had the same target." in page_of(payment)
+    assert "first time for" not in page_of(payment)
 
 
 def test_nothing_different_is_said_too() -> None:

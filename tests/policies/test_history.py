@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from apps.agents.models import Agent
+from apps.agents.services import erase_actions
 from apps.policies.rules import AgentFacts, Effect, Facts
 from apps.policies.services import evaluate_action
 from tests.factories.access import make_unit, make_user
@@ -128,3 +129,39 @@ def test_nothing_is_looked_up_where_no_rule_in_scope_asks(django_assert_num_quer
     evaluate_action(actor, facts=facts)
     with django_assert_num_queries(1):
         assert evaluate_action(actor, facts=facts).effect is Effect.ALLOW
+
+
+def erase(action: Any) -> None:
+    assert erase_actions(make_user(), ids=[action.pk]) == 1
+    action.refresh_from_db()
+    assert (action.target, "DE01" in action.erased_target) == ("", False)
+
+
+def test_erasing_an_action_resets_no_limit_of_its_target() -> None:
+    forbid("action.amount_minor + history.sum_minor('bank.pay', '1d', 'target') > 100000")
+    agent = make_agent()
+    for _ in range(2):
+        erase(made_by(agent))
+    assert effect_of(asked_by(agent, amount_minor=1)) is Effect.DENY
+    assert effect_of(asked_by(agent, amount_minor=1, target="DE02")) is Effect.ALLOW
+
+
+def test_an_operation_without_a_target_counts_none_of_those_that_were_erased() -> None:
+    forbid("history.count('bank.pay', '1d', 'target') > 0")
+    agent = make_agent()
+    erase(made_by(agent))
+    assert effect_of(asked_by(agent, target="")) is Effect.ALLOW
+    erased = made_by(agent, target="")
+    erase_actions(make_user(), ids=[erased.pk])
+    assert effect_of(asked_by(agent, target="")) is Effect.DENY
+
+
+def test_what_was_erased_still_counts_under_the_secret_key_before(settings: Any) -> None:
+    forbid("history.count('bank.pay', '1d', 'target') > 0")
+    agent = make_agent()
+    erase(made_by(agent))
+    before = settings.SECRET_KEY
+    settings.SECRET_KEY = "another" * 8
+    assert effect_of(asked_by(agent)) is Effect.ALLOW
+    settings.SECRET_KEY_FALLBACKS = [before]
+    assert effect_of(asked_by(agent)) is Effect.DENY

@@ -17,7 +17,8 @@ class Action(Erasable, Stateful):
     """What was asked, by whom, what policy said, and what came of it. Higher floors are named by plain values.
 
     ``digest``: the operation's name and the parameters. ``definition_digest``: what that operation was when the rules
-    judged it; anything else by that name does not run.
+    judged it; anything else by that name does not run. ``erased_target``: keyed digest of a target that was erased, so
+    that limits by target still count the action.
     """
 
     MOVES = ACTION_MOVES
@@ -40,6 +41,7 @@ class Action(Erasable, Stateful):
     amount_minor = models.BigIntegerField(null=True)
     currency = models.CharField(max_length=3, blank=True)
     target = models.CharField(max_length=300, blank=True)
+    erased_target = models.CharField(max_length=64, blank=True, db_default="", default="")
     consequence = models.TextField(blank=True)
     reference = models.CharField(max_length=200, blank=True)
 

@@ -10,6 +10,7 @@ from apps.agents.selectors.agents import (
     require_working_agent,
 )
 from apps.agents.selectors.repetitions import flags_for
+from apps.agents.selectors.targets import same_target, target_digests, target_names
 
 __all__ = [
     "action_for",
@@ -21,4 +22,7 @@ __all__ = [
     "may_have_another_key",
     "require_working",
     "require_working_agent",
+    "same_target",
+    "target_digests",
+    "target_names",
 ]

@@ -4,19 +4,21 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from apps.agents.models import Action
+from apps.agents.selectors import target_digests
 from apps.core.models import ClockTimestamp, User
 
 
 def erase_actions(actor: User, *, ids: Sequence[UUID]) -> int:
     """Take words and parameters out of actions that have ended; how many. The caller locked them and records it.
 
-    Digests, states, verdicts, amounts, the agent's reference and who and when stay.
+    Digests, states, verdicts, amounts, the agent's reference and who and when stay; of the target a keyed digest does.
     """
     rows = Action.objects.filter(pk__in=ids, erased_at=None)
     for action in rows:
         Action.objects.filter(pk=action.pk).update(
             parameters={},
             target="",
+            erased_target=target_digests(action.target)[0] if action.target else "",
             consequence="",
             goal="",
             reasoning="",

@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
+from apps.agents.selectors import target_names
 from apps.connectors.models import Effect, Operation
 from apps.connectors.rules import EffectState, money_text
 from apps.core.models import User
@@ -44,13 +45,13 @@ def history_of(item: Escalation) -> History:
     if action is None or action.agent_id is None:
         return History()
     done = Action.objects.filter(agent=action.agent_id, operation=action.operation, state=ActionState.SUCCEEDED)
-    last = list(
-        done.exclude(pk=action.pk).order_by("-id").values_list("target", "amount_minor", "currency")[:LOOKED_AT]
-    )
-    amounts = [minor for _, minor, currency in last if minor is not None and currency == action.currency]
+    rows = done.exclude(pk=action.pk).order_by("-id")
+    last = list(rows.values_list("target", "erased_target", "amount_minor", "currency")[:LOOKED_AT])
+    amounts = [minor for _, _, minor, currency in last if minor is not None and currency == action.currency]
+    names = target_names(action)
     return History(
         total=len(last),
-        same_target=sum(target == action.target for target, _, _ in last),
+        same_target=sum((target or erased) in names for target, erased, _, _ in last),
         p95_minor=percentile(amounts),
         currency=action.currency,
     )

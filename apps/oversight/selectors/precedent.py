@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from apps.agents.selectors import target_names
 from apps.core.differences import Difference, differences
 from apps.core.gate import visible
 from apps.core.models import User
@@ -18,6 +19,8 @@ NEEDED = (
     "title",
     "ended_at",
     "action__target",
+    "action__erased_target",
+    "action__erased_at",
     "action__parameters",
     "decided_by__name",
     "decided_by__username",
@@ -59,15 +62,18 @@ def precedent_for(actor: User, item: Escalation) -> Precedent:
     )
     last = list(rows.only(*NEEDED).exclude(pk=item.pk).order_by("-id")[:PRECEDENTS])
     states = [row.state for row in last]
-    approved = next((row for row in last if row.state == EscalationState.APPROVED and row.action), None)
-    fates = fates_for(actor, [row.pk for row in last]) if approved else {}
+    approvals = [row for row in last if row.state == EscalationState.APPROVED and row.action]
+    readable = (row for row in approvals if row.action and not row.action.erased_at)
+    approved = None if item.action.erased_at else next(readable, None)
+    names = target_names(item.action)
+    fates = fates_for(actor, [row.pk for row in last]) if approvals else {}
     return Precedent(
         approved=states.count(EscalationState.APPROVED),
         edited=sum(row.edited for row in last),
         rejected=states.count(EscalationState.REJECTED),
         changes_requested=states.count(EscalationState.CHANGES_REQUESTED),
         reversed=sum(fate in {Fate.REVERSED, Fate.OVERTURNED} for fate in fates.values()),
-        same_target=sum(bool(row.action and row.action.target == item.action.target) for row in last),
+        same_target=sum((row.action.target or row.action.erased_target) in names for row in last if row.action),
         last=last[:LISTED],
         compared=approved,
         differs=_different(approved, item),

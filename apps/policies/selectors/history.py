@@ -10,6 +10,7 @@ from django.db.models import Count, Q, Sum
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
+from apps.agents.selectors import same_target
 from apps.core.expressions import FunctionCall
 from apps.core.models import ClockTimestamp, User
 from apps.policies.rules import DocumentError, Facts, HistoryScope, past_of
@@ -58,7 +59,7 @@ def _whose(scope: HistoryScope, facts: Facts) -> Q:
     if scope is HistoryScope.UNIT:
         return Q(unit=facts.unit_id)
     if scope is HistoryScope.TARGET:
-        return Q(target=facts.target)
+        return same_target(facts.target)
     if scope is HistoryScope.AGENT:
         return Q(agent__slug=facts.agent.slug) if facts.agent.slug else Q(agent=None, workflow=facts.run.workflow)
     return Q()
