@@ -1,5 +1,6 @@
 """Pages composed of several apps: who sees them, what they do, what they refuse."""
 
+import html
 import re
 
 import pytest
@@ -12,6 +13,7 @@ from apps.connectors.models import Effect, OperationPermission
 from apps.core.errors import NotAuthenticatedError
 from apps.core.gate import holds
 from apps.core.models import ClockTimestamp
+from apps.core.reasons import sentence_of
 from apps.halts.models import Halt
 from apps.halts.services import engage_halt
 from tests.factories.access import make_admin, make_holder, make_role, make_unit, make_user
@@ -72,6 +74,18 @@ def test_an_action_page_tells_the_whole_trail(client, system):
         assert name in page
     assert "<script>alert" not in page
     assert sign_in(client, make_user()).get(f"/actions/{found['id']}/").status_code == 404
+
+
+def test_an_agent_s_words_for_what_went_wrong_are_not_the_plane_s(client):
+    desk = make_desk(execution="agent")
+    found = desk.ask(50_000, execution="agent").json()
+    desk.post(f"actions/{found['id']}/consume/", {"digest": found["digest"]})
+    error = {"code": "halted", "message": "paid 12,400 twice"}
+    told = desk.post(f"actions/{found['id']}/outcome/", {"succeeded": False, "error": error})
+    assert told.json()["error"] == {**error, "by": "agent"}
+    page = sign_in(client, make_admin()).get(f"/actions/{found['id']}/").content.decode()
+    assert sentence_of("halted") not in html.unescape(page)
+    assert "“paid 12,400 twice” " in page
 
 
 def test_actions_are_filtered_by_the_address(client):

@@ -1,11 +1,13 @@
 """The inbox over HTTP: who sees it, what each answer holds, what a refusal leaves as it was."""
 
+import html
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from apps.core.models import User
+from apps.core.reasons import sentence_of
 from apps.oversight.models import Escalation
 from tests.factories.access import make_holder, make_user
 from tests.factories.oversight import Payment, make_escalation, make_payment, nothing_happens, say
@@ -278,3 +280,12 @@ def test_somebody_without_any_role_is_told_so() -> None:
     answer = signed_in(make_user()).get("/inbox/")
     assert answer.status_code == 403
     assert b"You may not do this" in answer.content
+
+
+@pytest.mark.parametrize("word", ["policy", "expired", "edited", "halted"])
+def test_what_a_person_wrote_stays_their_word_even_if_the_plane_has_the_same(word: str) -> None:
+    payment = make_payment()
+    decide(payment.ada, payment.item, verdict="reject", reason=word)
+    page = html.unescape(signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/", headers=FRAGMENT).content.decode())
+    assert f"“{word}”" in page
+    assert sentence_of(word) not in page

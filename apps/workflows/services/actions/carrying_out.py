@@ -254,6 +254,11 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     return advance(actor, action, ActionState.EXECUTING, payload={"by": "agent"})
 
 
+def _said(error: Any) -> Any:
+    """An agent's error, marked as its own: its words for what went wrong are not the plane's."""
+    return {**error, "by": "agent"} if isinstance(error, dict) else error
+
+
 @transaction.atomic
 def report_outcome(
     actor: User, *, action: Action, succeeded: bool, result: Any = None, error: Any = None,
@@ -280,7 +285,7 @@ def report_outcome(
         ActionState.SUCCEEDED if succeeded else ActionState.FAILED,
         payload={"reported_by": "agent", "cost_minor": cost_minor, "currency": currency},
         result=result if succeeded else None,
-        error=None if succeeded else (error or {"code": "reported", "message": ""}),
+        error=None if succeeded else _said(error or {"code": "reported", "message": ""}),
         finished_at=ClockTimestamp(),
     )
     if succeeded:
