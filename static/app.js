@@ -78,7 +78,9 @@
 
   // Keys: one letter each, only outside fields and dialogs; every key presses a button that is there to be seen.
   const rows = () => $$(".item > a").filter((row) => row.checkVisibility());
-  // Where one is: the row with the focus, else the open one. The focus moves at once, the open item when its answer is there.
+  // Where one is: the row with the focus, else the open one. The focus moves at once; the item follows when its answer is
+  // there, and the one asked for last wins.
+  let asked = null;
   const here = () => {
     const all = rows(), at = all.indexOf(document.activeElement);
     return at >= 0 ? at : all.findIndex((row) => row.getAttribute("aria-current") === "true");
@@ -88,11 +90,11 @@
     if (!row) return;
     row.focus({preventScroll: true});
     row.scrollIntoView({block: "nearest"});
-    if (row.getAttribute("aria-current") !== "true") row.click();
+    if (asked ? row !== asked : row.getAttribute("aria-current") !== "true") { asked = row; row.click(); }
   };
   const press = (key) => {
     const target = $$(`[data-key="${CSS.escape(key)}"]`, opened()).find(visible);
-    if (!target) return false;
+    if (!target || asked && target.closest("#detail")) return false; // what is shown is not what was asked for
     if (target.matches("input, textarea, select")) target.focus();
     if (!target.matches("input:not([type=radio], [type=checkbox]), textarea, select")) target.click();
     return true;
@@ -188,6 +190,7 @@
     if (target?.id !== "detail") return;
     target.setAttribute("aria-busy", "true");
     const row = event.detail.elt.closest?.(".item > a");
+    if (row === asked) asked = null;
     if (row) rows().forEach((other) => { if (other === row) other.setAttribute("aria-current", "true"); else other.removeAttribute("aria-current"); });
   });
   addEventListener("htmx:afterRequest", (event) => {
