@@ -87,6 +87,7 @@ def _calendars() -> Iterator[str]:
 
 
 def _rotas() -> Iterator[str]:
+    here = set(User.objects.filter(kind="human", is_active=True).values_list("username", flat=True))
     for rota in Rota.objects.select_related("unit").order_by("slug"):
         yield _yaml(
             {
@@ -98,8 +99,8 @@ def _rotas() -> Iterator[str]:
                 "starts": rota.starts.isoformat(),
                 "at": rota.at,
                 "days": rota.days,
-                "people": rota.people,
-                "exceptions": rota.exceptions,
+                "people": [name for name in rota.people if name in here] or rota.people,  # without who left
+                "exceptions": [one for one in rota.exceptions if one["user"] in here],
             }
         )
 

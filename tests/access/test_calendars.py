@@ -229,3 +229,8 @@ def test_a_region_is_a_country_or_a_part_of_one(region):
 @pytest.mark.parametrize("region", ["de", "DE-", "DE-XX", "XX", "DE-BY-X", "Germany", "../DE", "DEU"])
 def test_anything_else_is_none(region):
     assert "region" in hours_errors(timezone="UTC", hours=OFFICE, region=region)
+
+
+def test_a_region_that_is_known_no_more_has_no_holidays():
+    found = open_hours(timezone="Europe/Berlin", hours=OFFICE, region="DE-GONE")
+    assert found.is_open(at("2026-05-01T10:00"))

@@ -76,7 +76,9 @@ def test_somebody_is_always_on_duty_and_it_goes_round(moment, days, people):
         ("days", True),
         ("days", 1.0),
         ("people", []),
-        ("people", ["a"] * 51),
+        ("people", [f"a{n}" for n in range(51)]),
+        ("people", ["ada", "ben", "ada"]),
+        ("exceptions", [{"from": "2026-12-24", "until": "2026-12-26T09:00:00Z", "user": "ben"}]),
         ("exceptions", [{"from": "2026-03-24T09:00:00+01:00", "user": "ben"}]),
         ("exceptions", [{"from": "2026-03-24T09:00:00", "until": "2026-03-25T09:00:00", "user": "ben"}]),
         ("exceptions", [{"from": "2026-03-25T09:00:00Z", "until": "2026-03-25T09:00:00Z", "user": "ben"}]),
@@ -116,6 +118,16 @@ class TestSaving:
             "/api/v1/rotas/", {**body, "days": 9, "exceptions": [{**duty, "user": ben.username}]}, "application/json"
         )
         assert (swapped.status_code, on_duty_of("nights")) == (200, ben)
+
+    def test_times_without_an_offset_are_refused_by_every_door(self, client):
+        admin, unit, ada = make_admin(), make_unit(), make_user()
+        client.force_login(admin)
+        body = {"slug": "r", "unit": unit.slug, "timezone": "UTC", "starts": "2026-01-01", "people": [ada.username]}
+        for moments in ({"from": "2027-12-24", "until": "2027-12-26"}, {"from": "2027-12-24T09:00", "until": "x"}):
+            body["exceptions"] = [{**moments, "user": ada.username}]
+            refused = client.post("/api/v1/rotas/", body, "application/json")
+            assert (refused.status_code, list(refused.json()["errors"])) == (422, ["exceptions.0"])
+        assert not Rota.objects.exists()
 
     def test_who_left_is_not_on_duty(self):
         admin, ada = make_admin(), make_user()

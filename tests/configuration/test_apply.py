@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
+from apps.access.services import end_person
 from apps.agents.models import Agent
 from apps.audit.models import Entry, Payload
 from apps.configuration.selectors import export_for
@@ -390,6 +391,12 @@ class TestCalendarsAndLadders:
         exported = export_for(console)
         assert set(outcomes(apply_texts(console, texts={"out.yaml": exported})).values()) == {"unchanged"}
         assert Rota.objects.get().people == ["carla", "dora"]
+        end_person(console, user=User.objects.get(username="dora"), reason="left")
+        exported = export_for(console)
+        assert "people: [carla]" in exported
+        assert "dora" not in exported
+        apply_texts(console, texts={"out.yaml": exported})
+        assert Rota.objects.get().people == ["carla"]
         gone = "kind: Rota\nslug: nights\nstate: absent\n"
         assert "The queue offers asks it." in " ".join(troubles(console, gone))
         gone = "kind: Calendar\nslug: office\nstate: absent\n"
@@ -405,6 +412,7 @@ class TestCalendarsAndLadders:
             ("{role: seller}", "{role: nobody}", "escalation[1].to.role: There is no Role nobody"),
             ("{user: carla}", "{user: carla, role: seller}", "escalation[2].to: One of"),
             ("{rota: nights}", "{rota: days}", "escalation[3].to.rota: There is no Rota days"),
+            ("until: 2026-12-25T18:00:00+01:00", "until: 2026-12-25", "exceptions[0]: Times with an offset"),
             ("people: [carla, dora]", "people: [carla, otto]", "people[1]: There is no User otto"),
             ('at: "18:00"', 'at: "25:00"', "at: A time of day such as 09:00"),
             ("until: 2026-12-25", "until: 2026-12-23", "exceptions[0]: It ends before it begins."),

@@ -88,7 +88,8 @@ class ExceptionSerializer(StrictSerializer):
 
     def get_fields(self) -> dict[str, Any]:
         """``from`` is a word of Python's."""
-        moments = {"from": serializers.DateTimeField(), "until": serializers.DateTimeField()}
+        told = "With an offset: 2027-01-31T09:00:00+01:00."
+        moments = {"from": Text(max_length=40, help_text=told), "until": Text(max_length=40, help_text=told)}
         return {**moments, **super().get_fields()}
 
 

@@ -27,7 +27,12 @@ type Slot = tuple[int, int]
 
 @lru_cache(maxsize=512)
 def public_holidays(region: str, year: int) -> frozenset[date]:
-    """The days of one year that are public holidays in a region, as the ``holidays`` package knows them."""
+    """The days of one year that are public holidays in a region, as the ``holidays`` package knows them.
+
+    None for a region that it knew once and knows no more: an item must be made all the same.
+    """
+    if not is_region(region):
+        return frozenset()
     country, _, part = region.partition("-")
     return frozenset(country_holidays(country, subdiv=part or None, years=year))
 

@@ -76,8 +76,8 @@ def rota_errors(
         errors["at"] = ["A time of day such as 09:00 is wanted."]
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MAX_DAYS:
         errors["days"] = [f"Whole days from 1 to {MAX_DAYS}."]
-    if not 1 <= len(people) <= MAX_PEOPLE:
-        errors["people"] = [f"From 1 to {MAX_PEOPLE} people."]
+    if not 1 <= len(set(people)) == len(people) <= MAX_PEOPLE:
+        errors["people"] = [f"From 1 to {MAX_PEOPLE} people, nobody twice."]
     return errors | _exception_errors(exceptions)
 
 
@@ -99,7 +99,7 @@ def _exception_error(exception: Any) -> str:
 
 
 def _instant(text: Any) -> datetime:
-    found = text if isinstance(text, datetime) else datetime.fromisoformat(text)
+    found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError(text)
     return found

@@ -1,7 +1,7 @@
 """Commands on rotas."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from django.db import transaction
@@ -49,13 +49,9 @@ def save_rota(
         "at": at,
         "days": days,
         "people": list(people),
-        "exceptions": [{**one, "from": _text(one["from"]), "until": _text(one["until"])} for one in exceptions],
+        "exceptions": [dict(one) for one in exceptions],
     }
     return rota, write_if_changed(actor, rota, is_new=found is None, values=values)
-
-
-def _text(instant: Any) -> str:
-    return instant.isoformat() if isinstance(instant, datetime) else str(instant)
 
 
 def _strangers(people: Sequence[str], exceptions: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

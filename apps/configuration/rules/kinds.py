@@ -46,7 +46,7 @@ TARGET = Either(
 )
 LEVEL = Keys({"after_s": SECONDS, "to": TARGET})
 SLOTS = ListOf(Text(11, 11))
-EXCEPTION = Keys({"from": Moment(), "until": Moment(), "user": Ref("User")})
+EXCEPTION = Keys({"from": Text(40, 1), "until": Text(40, 1), "user": Ref("User")})
 HOLIDAY = Either(Day(), Keys({"date": Day()}, {"name": NAME}))
 USABLE = Either(
     Ref("Operation"),

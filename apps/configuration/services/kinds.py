@@ -146,10 +146,7 @@ def apply_rota(actor: User, document: Document) -> str:
         timezone=value["timezone"],
         starts=day_of(value["starts"]),
         people=value["people"],
-        exceptions=[
-            {**one, "from": moment_of(one["from"]), "until": moment_of(one["until"])}
-            for one in value.get("exceptions", [])
-        ],
+        exceptions=value.get("exceptions", []),
         **_chosen(document, "name", "at", "days"),
     )[1]
 
