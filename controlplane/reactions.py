@@ -52,7 +52,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "absence.opened": ("apps.oversight.tasks.follow_absence",),
     "absence.closed": ("apps.oversight.tasks.follow_absence",),
     "halt.engaged": ("apps.workflows.tasks.actions.revoke_stopped", "apps.oversight.tasks.stop_clocks", TELL),
-    "halt.lifted": ("apps.oversight.tasks.start_clocks", "apps.workflows.tasks.actions.return_stopped"),
+    "halt.lifted": ("apps.oversight.tasks.start_clocks",),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }
 

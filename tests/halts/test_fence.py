@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from apps.agents.models import Agent
+from apps.agents.models import Action, Agent
 from apps.agents.rules import ActionState
+from apps.audit.tasks import deliver_reactions
 from apps.connectors.models import Effect
 from apps.core.errors import HaltedError
 from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
-from apps.halts.selectors import FENCE
-from apps.halts.services import engage_halt
+from apps.halts.selectors import FENCE, take_fence
+from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation, Grant, Vote
 from apps.oversight.services import release_held
 from apps.workflows.models import Run, Task
-from apps.workflows.services.actions import perform_action
+from apps.workflows.services.actions import halting, perform_action, return_stopped
 from apps.workflows.services.actions.carrying_out import _claim as claim_action
 from tests.factories.access import make_admin
 from tests.factories.workflows import make_workflow, permit_workflow
@@ -157,3 +158,25 @@ def test_a_halt_waits_for_the_claim_that_was_there_first(system):
             assert not done.done()
         done.result(30)
     assert states == ["claimed"]
+
+
+def test_what_a_lifted_halt_took_back_shares_the_fence_action_by_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = make_desk()
+    for amount in (210_000, 220_000, 230_000):
+        assert desk.ask(amount).status_code == 202
+        assert Person(desk.approver).decide(the_item()).status_code == 200
+    halt = engage_halt(make_admin(), scope="everything", reason="odd")
+    lift_halt(make_admin(), halt_id=halt.pk, reason="It was a test.")
+    deliver_reactions()
+    transactions = []
+
+    def take_fence_and_say() -> None:
+        take_fence()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id()::text")
+            transactions.append(cursor.fetchone()[0])
+
+    monkeypatch.setattr(halting, "take_fence", take_fence_and_say)
+    assert return_stopped() == 3
+    assert len(set(transactions)) == 3
+    assert {action.state for action in Action.objects.all()} == {"pending_approval"}

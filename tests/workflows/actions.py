@@ -16,7 +16,7 @@ from apps.core.services import system_user
 from apps.oversight.models import Escalation
 from apps.policies.models import Policy
 from apps.policies.services import apply_policy
-from apps.workflows.services.actions import perform_due
+from apps.workflows.services.actions import perform_due, return_stopped
 from tests.factories.access import make_approver, make_queue, make_unit
 from tests.factories.agents import make_agent, make_key_for
 from tests.factories.connectors import make_connector, make_operation, permit
@@ -93,8 +93,8 @@ def rules_of(desk: Desk, *rules: dict[str, Any]) -> None:
 
 
 def work() -> None:
-    """What the worker would do: follow the ledger, carry out what is due, until nothing is left."""
-    while deliver_reactions() + perform_due():
+    """What workers and the clock would do: follow the ledger, carry out what is due, until nothing is left."""
+    while deliver_reactions() + return_stopped() + perform_due():
         pass
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from apps.access.models import Queue
+from apps.agents.models import Action
 from apps.agents.rules import AgentState
 from apps.agents.services import change_state
 from apps.audit.tasks import deliver_reactions
@@ -13,8 +15,10 @@ from apps.halts.models import Halt
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.tasks import sweep_escalations
+from apps.workflows.tasks.actions import return_stopped
 from tests.factories.access import make_admin, make_approver, make_queue, make_unit
 from tests.factories.agents import make_agent
+from tests.oversight.edge_cases.census import only
 from tests.oversight.edge_cases.doors import Person
 from tests.workflows.actions import Desk, make_desk, rules_of, the_action, the_item, work
 
@@ -30,6 +34,10 @@ def approved() -> Desk:
     return desk
 
 
+def states_of(*desks: Desk) -> list[str]:
+    return [Action.objects.get(agent=desk.agent).state for desk in desks]
+
+
 def engage(scope: str, target: str = "", *, by: User | None = None) -> Halt:
     halt = engage_halt(by or make_admin(), scope=scope, target=target, reason="odd payments")
     deliver_reactions()
@@ -39,6 +47,7 @@ def engage(scope: str, target: str = "", *, by: User | None = None) -> Halt:
 def lift(halt: Halt) -> None:
     lift_halt(make_admin(), halt_id=halt.pk, reason="It was a test.")
     deliver_reactions()
+    return_stopped()
 
 
 COVERING: dict[str, Callable[[Desk], str]] = {
@@ -93,6 +102,19 @@ def test_what_may_not_be_asked_for_any_more_has_failed() -> None:
     assert (action.state, action.error and action.error["code"]) == ("failed", "agent_inactive")
 
 
+def test_what_cannot_be_judged_now_is_tried_again_and_holds_up_nothing_else() -> None:
+    desk, other = approved(), approved()
+    halt = engage("everything")
+    Queue.objects.filter(pk=desk.queue.pk).update(slug="gone")
+    lift(halt)
+    assert states_of(desk, other) == ["approved", "pending_approval"]
+    with only():
+        assert return_stopped() == 0
+    Queue.objects.filter(pk=desk.queue.pk).update(slug=desk.queue.slug)
+    assert return_stopped() == 1
+    assert states_of(desk, other) == ["pending_approval", "pending_approval"]
+
+
 def test_a_halt_followed_late_takes_back_nothing_that_was_released_behind_it() -> None:
     desk = approved()
     admin, other = make_admin(), make_admin()
@@ -101,6 +123,7 @@ def test_a_halt_followed_late_takes_back_nothing_that_was_released_behind_it() -
     assert desk.ask(260_000).status_code == 202
     assert Person(desk.approver).decide(the_item()).status_code == 200
     deliver_reactions()
+    return_stopped()
     states = Grant.objects.order_by("id").values_list("state", "action__state")
     assert list(states) == [("revoked", "pending_approval"), ("live", "approved")]
 

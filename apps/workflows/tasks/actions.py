@@ -36,12 +36,6 @@ def revoke_stopped(entry: Entry) -> None:
     actions.revoke_stopped(system_user("plane"), halt=Halt.objects.get(pk=entry.subject_id))
 
 
-@reaction
-def return_stopped(entry: Entry) -> None:
-    """A halt was lifted: what it took back is judged again, and people are asked again."""
-    actions.return_stopped(system_user("plane"), halt=Halt.objects.get(pk=entry.subject_id))
-
-
 def perform_due_effects() -> int:
     """Carry out what is due; how much was done."""
     return actions.perform_due()
@@ -50,3 +44,8 @@ def perform_due_effects() -> int:
 def raise_unreported() -> int:
     """Ask people about what agents began and never reported; how much."""
     return actions.raise_unreported()
+
+
+def return_stopped() -> int:
+    """Judge again what lifted halts took back, so that people are asked again; how much."""
+    return actions.return_stopped()

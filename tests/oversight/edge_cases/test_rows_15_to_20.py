@@ -217,7 +217,7 @@ def test_row_16_what_was_approved_before_a_halt_is_asked_again_behind_it(system:
     assert (told["state"], told["final"], told["grant"]) == ("approved", False, None)
     lift()
     with only(*ASKED_AGAIN, "+1 entry halt.clocks_thawed", "+1 notice"):
-        deliver_reactions()
+        work()
     work()
     assert system.asked == []
     new = the_item()
@@ -258,7 +258,7 @@ def test_row_16_what_rules_alone_allowed_needs_a_new_grant_behind_a_halt() -> No
         deliver_reactions()
     lift()
     with only("+1 grant live", "+1 entry grant.live", "+1 entry halt.clocks_thawed"):
-        deliver_reactions()
+        work()
     path, body = f"actions/{asked['id']}/consume/", {"digest": asked["digest"]}
     assert [desk.post(path, body).status_code for _ in range(2)] == [200, 409]
 

@@ -1,14 +1,17 @@
 """What a halt does to actions that were released and have not begun: nothing of them runs by itself behind it."""
 
+from uuid import UUID
+
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import record
-from apps.core.errors import DomainError, HaltedError
+from apps.core.errors import HaltedError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.models import User
+from apps.core.services import one_by_one, system_user
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
 from apps.halts.selectors import require_running, take_fence
@@ -20,7 +23,6 @@ from apps.workflows.models import Run
 from apps.workflows.services.actions.ending import fail_action, lock_action, scopes_of
 from apps.workflows.services.actions.reweighing import HALTED, return_if_stopped
 
-BATCH = 500
 log = structlog.get_logger(__name__)
 
 
@@ -33,36 +35,45 @@ def revoke_stopped(actor: User, *, halt: Halt) -> int:
     return done
 
 
-@transaction.atomic
-def return_stopped(actor: User, *, halt: Halt) -> int:
-    """Judge again what a lifted halt took back and no other halt covers; how many went to people, or ended.
+def return_stopped() -> int:
+    """Judge again what halts took back and none covers any more, one transaction each; how many went on or ended.
 
-    At most ``BATCH``: what is beyond is judged again when it is claimed. All are locked before the first is judged:
-    judging takes the history's lock, and whoever holds that must wait for no action.
+    Each shares the fence by itself, so that the next halt waits for one of them at most. What cannot be judged now is
+    tried again the next time.
     """
+    plane = system_user("plane")
+    return one_by_one(lambda pk: _return_one(plane, pk), _stopped().order_by("id").values_list("pk", flat=True))
+
+
+def _stopped() -> QuerySet[Action]:
+    """Approved, the newest grant taken back, and no halt over it. Only halts take grants back and leave it approved."""
+    newest = Grant.objects.filter(action=OuterRef("pk")).order_by("-id").values("state")[:1]
+    rows = Action.objects.filter(state=ActionState.APPROVED).alias(released=Subquery(newest))
+    rows = rows.filter(released=GrantState.REVOKED)
+    for halt in Halt.objects.filter(lifted_at=None):
+        if halt.scope == HaltScope.EVERYTHING:
+            return rows.none()
+        rows = rows.exclude(pk__in=_within(halt).values("pk"))
+    return rows
+
+
+@transaction.atomic
+def _return_one(plane: User, action_id: UUID) -> int:
+    """What may not be asked for any more has failed: it never began."""
     take_fence()
-    taken = Grant.objects.filter(
-        action=OuterRef("pk"), state__in=[GrantState.LIVE, GrantState.REVOKED], created_at__lte=halt.created_at
-    )
-    rows = _within(halt).filter(Exists(taken), state=ActionState.APPROVED).order_by("id")
-    actions = [lock_action(pk) for pk in rows.values_list("pk", flat=True)[:BATCH]]
-    return sum(_return_one(actor, action) for action in actions)
-
-
-def _return_one(actor: User, action: Action) -> int:
-    """One of them, locked. What may not be asked for any more has failed: it never began."""
+    action = lock_action(action_id)
     if action.state != ActionState.APPROVED:
         return 0
     try:
         require_running(**scopes_of(action))
         with transaction.atomic():
-            return int(return_if_stopped(actor, action=action))
+            return_if_stopped(plane, action=action)
     except HaltedError:
-        return 0  # whoever lifts the other halt brings it back
-    except DomainError as error:
+        return 0  # it comes back when that halt is lifted
+    except (NotAllowedError, NotFoundError, InvalidError) as error:
         log.warning("not_asked_again", action=str(action.pk), code=error.code)
-        fail_action(actor, action, code=str(error.members.get("why") or error.code), message=str(error.message))
-        return 1
+        fail_action(plane, action, code=str(error.members.get("why") or error.code), message=str(error.message))
+    return 1
 
 
 def _within(halt: Halt) -> QuerySet[Action]:
