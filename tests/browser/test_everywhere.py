@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from apps.core.models import User
+from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.selectors import inbox_for, jobs_for
 from apps.oversight.services import start_bulk
 from tests.browser.conftest import PASSWORD, SETTLED, assert_accessible, assert_nothing_overflows, sign_in
@@ -78,13 +79,15 @@ def companies() -> dict[str, Scene]:
 
 @pytest.fixture
 def scene(db: str, companies: dict[str, Scene]) -> Scene:
-    """A payment of each tier, and somebody who sees every page."""
+    """A payment of each tier, a halt that was lifted, and somebody who sees every page."""
     if "one" not in companies:
         scene = set_the_scene()
         scene.payment(risk="high")
         scene.payment(150_000)
         admin = make_admin(username="everywhere", name="Eva Rywhere", password=PASSWORD)
         grant(admin, scene.queue.role, scene.unit)
+        halt = engage_halt(make_admin(), scope="connector", target="bank", reason="The bank answers twice.")
+        lift_halt(admin, halt_id=halt.pk, reason="The bank has mended it; three payments were looked at.")
         companies["one"] = scene
     return companies["one"]
 
