@@ -1,6 +1,7 @@
 """What rules let be approved at once: it only narrows, whoever judges again, and running jobs keep to it."""
 
 import pytest
+from django.test import Client
 
 from apps.agents.models import Action
 from apps.audit.models import Entry
@@ -138,3 +139,50 @@ def test_a_job_of_what_ended_is_done_at_once():
     job = ask(payment.ada, items, "reject", reason="No.").json()
     assert (job["state"], job["failed"]) == ("done", 2)
     assert work() == 0
+
+
+def page_again(person, job):
+    client = Client()
+    client.force_login(person)
+    return client.get(f"/jobs/{job}/").content.decode(), client.get(f"/inbox/bulk/?job={job}").content.decode()
+
+
+def names(item):
+    return f'name="ids" value="{item.pk}"'
+
+
+def test_what_changed_since_is_marked_and_not_approved_in_passing():
+    payment, items = many(3, quorum=2)
+    job = ask(payment.ada, items).json()["id"]
+    say(payment.ben, items[0], parameters={**items[0].action.parameters, "amount_minor": 240_000})
+    JobItem.objects.filter(escalation=items[1]).update(state="failed", code="halted")
+    work()
+    told, page = page_again(payment.ada, job)
+    assert "Try the other one again" in told
+    assert "Approve 1 item · 2,500.00 EUR" in page
+    assert page.count("changed since: decide it alone") == 1
+    assert names(items[1]) in page
+    assert names(items[0]) not in page
+    assert str(items[2].pk) not in page  # they voted on it
+
+
+def test_what_changed_since_is_marked_where_it_is_rejected():
+    payment, items = many(2, quorum=2)
+    job = ask(payment.ada, items, "reject", reason="No.").json()["id"]
+    say(payment.ben, items[0], parameters={**items[0].action.parameters, "amount_minor": 240_000})
+    work()
+    _, page = page_again(payment.ada, job)
+    assert "changed since" in page
+    assert names(items[0]) in page
+
+
+def test_what_can_only_fail_again_is_not_offered_again():
+    payment, items = many(2, quorum=2)
+    for item in items:
+        say(payment.ada, item)
+    job = ask(payment.ada, items).json()["id"]
+    work()
+    assert {row["code"] for row in result_of(payment.ada, job)["results"]} == {"already_voted"}
+    told, page = page_again(payment.ada, job)
+    assert "again" not in told.replace("Look again", "")
+    assert "Nothing here can be told that" in page

@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
@@ -143,6 +145,20 @@ def test_queue_agent_and_workflow_are_picked_from_what_waits_for_this_person() -
     assert f'id="row-{payment.item.pk}"' not in picked
     assert len(options(picked, "agent")) == 2  # what is picked does not narrow what is offered
     assert "Workflow: expense-declaration" in picked
+
+
+def test_choices_are_read_where_they_are_drawn_and_not_by_every_question_for_news() -> None:
+    client = signed_in(make_payment().ada)
+
+    def cost(target: str | None, pick: str) -> int:
+        headers = {"HX-Request": "true", "HX-Target": target} if target else {}
+        with CaptureQueriesContext(connection) as found:
+            assert client.get(f"/inbox/?since=2020-01-01T00:00:00Z{pick}", headers=headers).status_code == 200
+        return len(found)
+
+    cost(None, "")
+    more_of = [cost(target, "&pick=1") - cost(target, "") for target in (None, "list", "more", "arrivals")]
+    assert more_of == [2, 2, 0, 0]
 
 
 def test_what_was_picked_stays_picked_where_nothing_offers_it_and_is_kept_in_a_view() -> None:

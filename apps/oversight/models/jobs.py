@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.oversight.models.escalations import Escalation
-from apps.oversight.rules import JOB_MOVES, MAX_BULK, BulkVerdict, EscalationState, JobItemState, JobState
+from apps.oversight.rules import JOB_MOVES, MAX_BULK, BulkVerdict, JobItemState, JobState
 
 
 class Job(Stateful):
@@ -65,11 +65,6 @@ class JobItem(Record):
 
     def __str__(self) -> str:
         return f"{self.escalation} in {self.job}"
-
-    @property
-    def may_be_tried_again(self) -> bool:
-        """Whether it was not decided and still waits."""
-        return self.state == JobItemState.FAILED and self.escalation.state == EscalationState.PENDING
 
     @property
     @override

@@ -96,13 +96,18 @@ def matching_for(actor: User, rows: QuerySet[Escalation], verdict: str) -> tuple
     return taken, len(found) > MAX_BULK or len(taken) < len(able)
 
 
-def failed_for(actor: User, job: Job) -> list[Escalation]:
-    """The items of ``actor``'s own job that were not decided and still wait, in its order."""
+def failed_for(actor: User, job: Job) -> tuple[list[Escalation], frozenset[UUID]]:
+    """The items of ``actor``'s own job that were not decided and still wait for them, in its order.
+
+    And which of those are not any more what ``actor`` saw when the job began.
+    """
     assert job.person_id == actor.pk
-    rows = job.items.filter(state=JobItemState.FAILED, escalation__state=EscalationState.PENDING)
-    order = list(rows.order_by("position").values_list("escalation", flat=True))
-    found = {item.pk: item for item in escalations_for(actor).filter(pk__in=order)}
-    return [found[key] for key in order if key in found]
+    rows = job.items.filter(state=JobItemState.FAILED, escalation__state=EscalationState.PENDING).order_by("position")
+    seen = {key: (version, digest) for key, version, digest in rows.values_list("escalation", "version", "digest")}
+    found = {item.pk: item for item in escalations_for(actor).filter(pk__in=seen)}
+    standing = standing_for(actor)
+    able = [found[key] for key in seen if key in found and why_not_for(actor, found[key], standing) is None]
+    return able, frozenset(item.pk for item in able if (item.version, item.digest) != seen[item.pk])
 
 
 def candidate_of(item: Escalation) -> Candidate:

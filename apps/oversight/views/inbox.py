@@ -55,6 +55,7 @@ def inbox_page(request: Request, filters: InboxFilter, *, status: int = 200, **e
     """The whole page: the list, and its first item."""
     page = _page(request, filters, path=reverse("oversight:inbox"))
     first = page.rows[0] if page.rows else None
+    _offer_choices(request, filters)
     context = {**list_context(request, filters, page), **_open_one(request, first), "is_open": False, **extra}
     return _vary(render(request, "oversight/inbox.html", context, status=status))
 
@@ -82,6 +83,7 @@ def _item_page(request: Request, found: Escalation, status: int, extra: dict[str
     if in_focus(request):
         return _vary(render(request, "oversight/focus_item.html", {**context, **focus_context(request)}, status=status))
     page = _page(request, filters, path=reverse("oversight:inbox"))
+    _offer_choices(request, filters)
     return _vary(
         render(request, "oversight/inbox.html", {**list_context(request, filters, page), **context}, status=status)
     )
@@ -100,6 +102,7 @@ def _fragment(request: Request, filters: InboxFilter) -> HttpResponse:
     context = list_context(request, filters, _page(request, filters))
     if request.htmx.target == "more":
         return _vary(render(request, "oversight/_rows.html", context))
+    _offer_choices(request, filters)
     return _vary(render(request, "oversight/_list.html", {**context, "selected": uuid_of(request.GET.get("selected"))}))
 
 
@@ -107,8 +110,6 @@ def list_context(request: Request, filters: InboxFilter, page: Page[Escalation])
     """What the list shows, and the state of the page that its links carry on."""
     is_past = filters.wanted["view"] == InboxView.DECIDED
     fates = fates_for(request.user, [row.pk for row in page.rows]) if is_past and page.rows else {}
-    if filters.wanted.get("pick"):
-        filters.offer(choices_for(request.user, rows_of(request.user, filters, without=PICKED)))
     for row in page.rows:
         row.why = why_of(row)  # type: ignore[attr-defined] # what the row's second line says
         row.fate = fates.get(row.pk)  # type: ignore[attr-defined] # what became of it
@@ -123,6 +124,12 @@ def list_context(request: Request, filters: InboxFilter, page: Page[Escalation])
         "view_form": SavedViewForm(),
         "group_of": page.rows[0] if filters.group_key and page.rows else None,
     }
+
+
+def _offer_choices(request: Request, filters: InboxFilter) -> None:
+    """Fill the fields that filters are picked from: where they are drawn, not where only rows or news are."""
+    if filters.wanted.get("pick"):
+        filters.offer(choices_for(request.user, rows_of(request.user, filters, without=PICKED)))
 
 
 def counts_on(request: Request) -> Counts:

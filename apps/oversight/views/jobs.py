@@ -35,10 +35,14 @@ from apps.oversight.views.lists import VIEW, rows_of
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What is put before the person. ``goes_on``: more would fit, and wait for another time."""
+    """What is put before the person. ``goes_on``: more would fit, and wait for another time.
+
+    ``changed``: what is not any more what they saw when they decided the first time.
+    """
 
     items: list[Escalation]
     goes_on: bool = False
+    changed: frozenset[UUID] = frozenset()
 
 
 @require_http_methods(["GET", "POST"])
@@ -86,7 +90,7 @@ def _asked(request: Request) -> tuple[BulkForm, Chosen]:
         job = job_for(request.user, key)
         said = QueryDict(mutable=True)
         said.update({"verdict": job.verdict, "reason": job.reason, "reason_code": job.reason_code})
-        return BulkForm(said), Chosen(failed_for(request.user, job))
+        return BulkForm(said), _again(request, job)
     if not request.GET.get("all"):
         return form, _named(request, form)
     filters = InboxFilter(request.GET)
@@ -94,6 +98,11 @@ def _asked(request: Request) -> tuple[BulkForm, Chosen]:
         return form, Chosen([])
     rows = rows_of(request.user, filters)
     return form, Chosen(*matching_for(request.user, rows, request.GET.get("verdict", "")))
+
+
+def _again(request: Request, job: Job) -> Chosen:
+    items, changed = failed_for(request.user, job)
+    return Chosen(items, changed=changed)
 
 
 def _named(request: Request, form: BulkForm) -> Chosen:
@@ -104,14 +113,19 @@ def _named(request: Request, form: BulkForm) -> Chosen:
 
 def _confirm(request: Request, form: BulkForm, chosen: Chosen, *, status: int = 200) -> HttpResponse:
     verdict, items = form.data.get("verdict", ""), chosen.items
-    problem, left_out = left_out_for(request.user, items) if verdict == BulkVerdict.APPROVE else ("", frozenset())
-    counted = [item for item in items if item.pk not in left_out]
+    problem, left_out, aside = "", frozenset[UUID](), frozenset[UUID]()
+    if verdict == BulkVerdict.APPROVE:
+        aside = chosen.changed  # nobody approves in passing what they have not seen
+        problem, left_out = left_out_for(request.user, [item for item in items if item.pk not in aside])
+    counted = [item for item in items if item.pk not in left_out | aside]
     context: dict[str, Any] = {
         "form": form,
         "verdict": verdict if verdict in list(BulkVerdict) else "",
         "items": items,
         "goes_on": chosen.goes_on,
         "left_out": left_out,
+        "changed": chosen.changed,
+        "aside": aside,
         "problem": problem,
         "n": len(counted),
         "total": _total(counted),
@@ -145,13 +159,20 @@ def job(request: Request, job_id: UUID) -> HttpResponse:
     """What became of each item; asks again every two seconds until all are done."""
     found = job_for(request.user, job_id)
     rows = results_for(request.user, found)
+    is_running = found.state == JobState.RUNNING
     context = {
         "job": found,
         "rows": rows,
         "done": sum(row.state != JobItemState.WAITING for row in rows),
         "failed": [row for row in rows if row.state in {JobItemState.FAILED, JobItemState.EXCLUDED}],
-        "again": sum(row.may_be_tried_again for row in rows),
-        "is_running": found.state == JobState.RUNNING,
+        "again": 0 if is_running else _to_try_again(request, found),
+        "is_running": is_running,
     }
     template = "oversight/_job.html" if wants_fragment(request) else "oversight/job.html"
     return render(request, template, context)
+
+
+def _to_try_again(request: Request, job: Job) -> int:
+    """How many of the job's items can be told the same once more."""
+    again = _again(request, job)
+    return len(again.items) - (len(again.changed) if job.verdict == BulkVerdict.APPROVE else 0)
