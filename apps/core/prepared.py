@@ -12,6 +12,7 @@ from typing import Any, cast
 from django.db import connections
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import ModelIterable
+from django.db.transaction import TransactionManagementError
 
 
 class Slot(Expression):
@@ -43,8 +44,14 @@ class Prepared[M: Model]:
         return queryset, compiler, sql, tuple(parameters)
 
     def __call__(self, **values: Any) -> list[M]:
-        """The rows for these values, one for each slot (KeyError where one is missing)."""
+        """The rows for these values, one for each slot (KeyError where one is missing).
+
+        Raises TransactionManagementError where the rows would be locked outside a transaction, as Django does when it
+        compiles.
+        """
         queryset, compiler, sql, parameters = self._compiled
+        if queryset.query.select_for_update and not connections[queryset.db].in_atomic_block:
+            raise TransactionManagementError("select_for_update cannot be used outside of a transaction.")
         bound = tuple(values[one.name] if isinstance(one, Slot) else one for one in parameters)
         ready = copy(compiler)
         ready.connection = connections[queryset.db]  # a connection belongs to its thread

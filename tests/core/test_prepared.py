@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.fields.json import KT
+from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
 from apps.agents.models import Agent
@@ -92,3 +93,13 @@ def test_threads_read_on_their_own_connections(real_db: str) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(found, agents * 5)) == agents * 5
+
+
+def test_it_locks_no_row_outside_a_transaction_however_often_it_ran_in_one(real_db: str) -> None:
+    agent = make_agent()
+    read = Prepared(lambda: Agent.objects.filter(slug=Slot("slug")).select_for_update(of=("self",)))
+    for _ in range(2):
+        with transaction.atomic():
+            assert read.first(slug=agent.slug) == agent
+        with pytest.raises(TransactionManagementError, match="outside of a transaction"):
+            read.first(slug=agent.slug)
