@@ -1,14 +1,23 @@
-"""Answers given once."""
+"""Answers given once, and what every floor asks the database with."""
+
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
 
 from apps.core.errors import ConflictError
-from apps.core.models import IdempotencyKey
+from apps.core.models import IdempotencyKey, User
 from apps.core.services import answer_once, forget_answers, system_user
 from tests.factories.access import make_user
 
 pytestmark = pytest.mark.django_db
+
+
+def test_a_list_of_any_length_is_one_parameter():
+    one, other = make_user(), make_user()
+    rows = User.objects.order_by("id")
+    assert list(rows.filter(pk__any_of=[other.pk, one.pk, *(uuid4() for _ in range(70_000))])) == [one, other]
+    assert not rows.filter(pk__any_of=[]).exists()
 
 
 def test_the_same_key_and_body_get_the_stored_answer():

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from apps.access.models import Queue
 from apps.agents.models import Action
 from apps.agents.rules import AgentState
 from apps.agents.services import change_state
+from apps.audit.models import Entry
 from apps.audit.tasks import deliver_reactions
 from apps.core.models import ClockTimestamp, User
 from apps.halts.models import Halt
@@ -151,3 +153,23 @@ def test_who_is_asked_again_is_asked_for_what_both_verdicts_demand(system: Any, 
     assert {group.queue.slug: group.needed for group in item.group_list()} == {desk.queue.slug: 2, legal.slug: 1}
     assert (item.exclude, item.hold_s, item.step_up) == (["agent_owner"], 3600, True)
     assert (the_action().verdict["obligations"]["quorum"], system.asked) == (2, [])
+
+
+COPIES = (
+    "INSERT INTO agents_action SELECT (jsonb_populate_record(a, jsonb_build_object('id', uuidv7()))).*"
+    " FROM agents_action a, generate_series(1, %s)",
+    "INSERT INTO oversight_grant"
+    " SELECT (jsonb_populate_record(g, jsonb_build_object('id', uuidv7(), 'action_id', a.id))).*"
+    " FROM oversight_grant g JOIN agents_action a ON a.id <> g.action_id AND %s > 0",
+)
+"""Statements that multiply the one approved action and its grant."""
+
+
+def test_a_halt_of_everything_takes_back_however_much_was_released() -> None:
+    approved()
+    with connection.cursor() as cursor:
+        for copies in COPIES:
+            cursor.execute(copies, [6000])
+    engage("everything")
+    assert Grant.objects.filter(state="revoked").count() == 6001
+    assert Entry.objects.filter(name="grant.revoked").count() == 6001

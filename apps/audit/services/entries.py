@@ -69,7 +69,7 @@ def record_many(
     unit: UUID | None = None,
     on_behalf_of: User | None = None,
 ) -> list[Entry]:
-    """Write the entries of many changes by one actor in one statement; otherwise as ``record``."""
+    """Write the entries of many changes by one actor, a thousand in one statement; otherwise as ``record``."""
     assert transaction.get_connection().in_atomic_block, "An entry is written with the change it records."
     if not changes:
         return []

@@ -77,7 +77,7 @@ def lock_items(rows: QuerySet[Escalation]) -> list[Escalation]:
     ids = list(rows.order_by("id").values_list("pk", flat=True))
     if not ids:
         return []
-    actions = Action.objects.select_for_update(of=("self",)).filter(escalations__in=ids).order_by("id")
+    actions = Action.objects.select_for_update(of=("self",)).filter(escalations__pk__any_of=ids).order_by("id")
     list(actions.values_list("pk", flat=True))
     found = [lock_item(pk) for pk in ids]
     return [item for item in found if item.state in OPEN]

@@ -97,7 +97,8 @@ def revoke_released(actor: User, *, grants: QuerySet[Grant], why: str) -> int:
     live = list(
         grants.filter(state=GrantState.LIVE).select_for_update(of=("self",)).select_related("action").order_by("pk")
     )
-    Grant.objects.filter(pk__in=[grant.pk for grant in live], state=GrantState.LIVE).update(state=GrantState.REVOKED)
+    ids = [grant.pk for grant in live]
+    Grant.objects.filter(pk__any_of=ids, state=GrantState.LIVE).update(state=GrantState.REVOKED)
     told = {"from": GrantState.LIVE.value, "to": GrantState.REVOKED.value, "why": why}
     record_many(actor, [Change(grant, GrantState.REVOKED, {**told, "action": grant.action_id}) for grant in live])
     return len(live)

@@ -65,8 +65,8 @@ def _judge_again(rows: QuerySet[Escalation]) -> None:
     """Whoever approves one of them first finds it judged again when it is about to run."""
     waiting = Action.objects.filter(pk__in=rows.values("action"), state=ActionState.PENDING_APPROVAL)
     locked = list(waiting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
-    Action.objects.filter(pk__in=locked).update(release_number=NO_RELEASE)
-    Escalation.objects.filter(action__in=locked, kind=Kind.ACTION, state__in=OPEN).update(release=NO_RELEASE)
+    Action.objects.filter(pk__any_of=locked).update(release_number=NO_RELEASE)
+    Escalation.objects.filter(action__pk__any_of=locked, kind=Kind.ACTION, state__in=OPEN).update(release=NO_RELEASE)
 
 
 def rest_clocks(*, run_id: UUID) -> int:
@@ -128,7 +128,7 @@ def start_clocks(rows: QuerySet[Escalation], *causes: str) -> int:
 def _still(rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
     """Those of ``rows`` that are open once they are locked: a decision may have ended one while we waited for it."""
     locked = rows.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
-    return Escalation.objects.filter(pk__in=list(locked), state__in=OPEN)
+    return Escalation.objects.filter(pk__any_of=list(locked), state__in=OPEN)
 
 
 def _any_of(causes: Iterable[str]) -> Q:
