@@ -200,6 +200,7 @@
     if (event.detail.successful && event.detail.requestConfig?.verb === "post") $$("[data-draft]", event.detail.elt).forEach((field) => sessionStorage.removeItem(draft(field)));
   });
   addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 401) return; // a part that asks by itself; what a person does next leads to the door
     const id = event.detail.xhr.getResponseHeader("X-Request-Id");
     say(`${said("failed")} (${event.detail.xhr.status}${id ? `, ${id}` : ""})`);
   });

@@ -356,6 +356,11 @@ def test_a_session_that_ended_leads_back_through_the_door(page: Page, scene: Sce
     page.context.clear_cookies(name="sessionid")
     page.keyboard.press("r")
     page.get_by_label("In your words").fill("No.")
+    with page.expect_response("**/presence/") as told:
+        page.evaluate("document.body.dispatchEvent(new Event('acp:here'))")  # as every few seconds
+    assert told.value.status == 401
+    expect(page.get_by_label("In your words")).to_have_value("No.")
+    expect(page.locator(".toast")).to_have_count(0)
     page.get_by_role("button", name="Reject").click()
     page.wait_for_url("**/accounts/login/?next=**")
     assert state_of(item) == "pending"

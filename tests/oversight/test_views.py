@@ -276,6 +276,13 @@ def test_a_fragment_of_an_ended_session_sends_the_page_to_the_door() -> None:
     assert answer["HX-Redirect"] == f"/accounts/login/?next=%2Finbox%2F{payment.item.pk}%2F%3Fview%3Dteam"
 
 
+@pytest.mark.parametrize("target", ["arrivals", "bell", "presence"])
+def test_parts_that_ask_by_themselves_never_take_the_page_away(target: str) -> None:
+    payment = make_payment()
+    answer = Client().post(f"/inbox/{payment.item.pk}/presence/", headers={**FRAGMENT, "HX-Target": target})
+    assert (answer.status_code, "HX-Redirect" in answer) == (401, False)
+
+
 def test_somebody_without_any_role_is_told_so() -> None:
     answer = signed_in(make_user()).get("/inbox/")
     assert answer.status_code == 403
