@@ -15,13 +15,18 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from apps.audit.models import Cursor, Delivery, Entry, Leaf, Payload, Stumble
-from apps.audit.rules import REFUSED, commitment_of, facts_digest, leaf_of, root_of
+from apps.audit.rules import ERASED, REFUSED, commitment_of, facts_digest, leaf_of, root_of
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.gate import holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import UserKind
 
 VIEW = "audit.view_entry"
+
+
+def is_written(trail: UUID) -> bool:
+    """Whether anything that is written on a trail still stands; what says that it was erased counts not."""
+    return Payload.objects.filter(entry__trail_id=trail).exclude(entry__name=ERASED).exists()
 
 
 def entries_for(

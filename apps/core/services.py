@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import CharField, F, Func, Q, Value
 
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.models import ClockTimestamp, Heartbeat, IdempotencyKey, User
@@ -73,10 +74,19 @@ def one_by_one(take: Callable[[UUID], int], ids: Iterable[UUID]) -> int:
 
 
 def blank_answers(*, ids: Sequence[UUID]) -> int:
-    """Take the words out of the answers that are kept for retries about these things; how many. A retry stays one."""
-    rows = IdempotencyKey.objects.filter(answer__id__in=[str(key) for key in ids])
+    """Take the words out of the answers that are kept for retries about these things; how many. A retry stays one.
+
+    An answer is about what its ``id`` names and about what its address names: a comment's own id says nothing of where
+    it stands.
+    """
+    names = [str(key) for key in ids]
+    named = Func(
+        F("scope"), Value("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), function="substring", output_field=CharField()
+    )
+    rows = IdempotencyKey.objects.alias(named=named).filter(Q(answer__id__in=names) | Q(named__in=names))
     for row in rows:
-        bare = {name: value for name, value in (row.answer or {}).items() if name in BARE}
+        kept = row.answer if isinstance(row.answer, dict) else {}
+        bare = {name: value for name, value in kept.items() if name in BARE and not isinstance(value, dict | list)}
         IdempotencyKey.objects.filter(pk=row.pk).update(answer=bare)
     return len(rows)
 

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.test import Client
 
+from apps.access.models import Role
 from apps.agents.models import Action
 from apps.audit.models import Entry, Erasure
 from apps.audit.selectors import proof_for
@@ -24,7 +25,7 @@ from apps.policies.models import RuleDay
 from apps.policies.services import count_entries
 from apps.workflows.models import Attempt, Compensation, Run, Step
 from apps.workflows.services import erase_trail
-from tests.factories.access import make_admin, make_holder, make_unit
+from tests.factories.access import grant, make_admin, make_holder, make_unit
 from tests.factories.oversight import make_payment
 from tests.factories.workflows import carry_out, decide, make_workflow, open_item
 from tests.oversight.edge_cases.doors import Person
@@ -163,6 +164,46 @@ class TestWhoMay:
         assert erase_trail(holder, trail_id=payment.item.trail, reason=WHY).actor == holder
         with pytest.raises(NotFoundError):
             erase_trail(holder, trail_id=uuid4(), reason=WHY)
+
+    def test_only_who_holds_it_in_every_unit_of_the_trail_does(self):
+        run = Told().end()
+        other, holder = make_unit(name="Payroll"), make_holder("audit.erase_payload", unit=run.unit)
+        action = Action.objects.filter(run_id=run.pk).latest("id")
+        Action.objects.filter(pk=action.pk).update(unit=other)
+        with pytest.raises(NotAllowedError, match="belongs to Payroll, where you may not erase"):
+            erase_trail(holder, trail_id=run.pk, reason=WHY)
+        person = Person(holder)
+        assert "belongs to Payroll" in person.page(f"/audit/trails/{run.pk}/erase/")
+        assert person.pages.post(f"/audit/trails/{run.pk}/erase/", {"reason": WHY}).status_code == 403
+        assert person.post(f"/audit/trails/{run.pk}/erase/", {"reason": WHY}).status_code == 403
+        assert not Erasure.objects.exists()
+        grant(holder, Role.objects.get(slug="administrator"), other)
+        assert erase_trail(holder, trail_id=run.pk, reason=WHY).actor == holder
+
+    def test_nobody_erases_what_they_decided_asked_for_or_answer_for(self):
+        payment = make_payment()
+        decide_it(payment)
+        dora, trail = make_admin(username="dora"), payment.item.trail
+        administrator = Role.objects.get(slug="administrator")
+        grant(payment.ada, administrator)
+        with pytest.raises(NotAllowedError, match="You decided here"):
+            erase_trail(payment.ada, trail_id=trail, reason=WHY)
+        Action.objects.filter(pk=trail).update(on_behalf_of=dora)
+        with pytest.raises(NotAllowedError, match="You asked for this"):
+            erase_trail(dora, trail_id=trail, reason=WHY)
+        Action.objects.filter(pk=trail).update(on_behalf_of=None)
+        owner = payment.agent.owner
+        grant(owner, administrator)
+        with pytest.raises(NotAllowedError, match=f"You own {payment.agent.name}, which worked here"):
+            erase_trail(owner, trail_id=trail, reason=WHY)
+        assert not Erasure.objects.exists()
+        assert erase_trail(dora, trail_id=trail, reason=WHY).actor == dora
+
+    def test_whoever_started_the_run_does_not_erase_it(self):
+        run = Told().end()
+        grant(run.started_by, Role.objects.get(slug="administrator"))
+        with pytest.raises(NotAllowedError, match="You asked for this"):
+            erase_trail(run.started_by, trail_id=run.pk, reason=WHY)
 
 
 def decide_it(payment: Any) -> None:

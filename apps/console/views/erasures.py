@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.console.forms import ReasonForm
-from apps.core.errors import ConflictError
+from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.http import Request
-from apps.workflows.selectors.erasing import reach_of, trail_of, why_not_erasable
+from apps.workflows.selectors.erasing import reach_of, trail_of, why_not_by, why_not_erasable
 from apps.workflows.services import erase_trail
 
 
@@ -25,7 +25,7 @@ def erase(request: Request, trail_id: UUID) -> HttpResponse:
         if form.is_valid():
             try:
                 erase_trail(request.user, trail_id=trail_id, reason=form.cleaned_data["reason"])
-            except ConflictError as error:
+            except (ConflictError, NotAllowedError) as error:
                 refused, status = str(error.message), error.status
             else:
                 messages.success(
@@ -38,7 +38,7 @@ def erase(request: Request, trail_id: UUID) -> HttpResponse:
         "trail": trail,
         "trail_id": trail_id,
         "reach": reach_of(request.user, trail),
-        "why_not": refused or why_not_erasable(request.user, trail),
+        "why_not": refused or why_not_by(request.user, trail) or why_not_erasable(request.user, trail),
         "form": form,
     }
     return render(request, "console/erase.html", context, status=status)

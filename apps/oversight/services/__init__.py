@@ -11,7 +11,7 @@ from apps.oversight.services.attention import (
 from apps.oversight.services.clocks import expire_escalations, mark_due_soon, mark_overdue, reassign_open
 from apps.oversight.services.decisions import release_held, undo_decision
 from apps.oversight.services.endings import cancel_escalations, supersede_escalation, void_votes_of
-from apps.oversight.services.erasing import erase_items
+from apps.oversight.services.erasing import erase_items, erase_jobs
 from apps.oversight.services.grants import (
     consume_grant,
     expire_grants,
@@ -59,6 +59,7 @@ __all__ = [
     "delegate_escalation",
     "delete_view",
     "erase_items",
+    "erase_jobs",
     "escalate_by_hand",
     "escalate_unreachable",
     "expire_escalations",

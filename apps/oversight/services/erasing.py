@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from apps.audit.selectors import is_written
+from apps.audit.services import erase_payloads
 from apps.core.models import ClockTimestamp, User
+from apps.core.services import blank_answers
 from apps.oversight.models import Comment, Delegation, Escalation, Job, ViewSnapshot, Vote
 
 
@@ -34,5 +37,19 @@ def erase_items(actor: User, *, ids: Sequence[UUID]) -> dict[str, int]:
     told = {"items": len(items), "views": seen.update(shown=None)}
     votes.exclude(reason="").update(reason="")
     Delegation.objects.filter(escalation_id__in=ids).exclude(reason="").update(reason="")
-    Job.objects.filter(items__escalation_id__in=ids).exclude(reason="").update(reason="")
     return told | {"comments": Comment.objects.filter(escalation_id__in=ids).exclude(text="").update(text="")}
+
+
+def erase_jobs(actor: User, *, ids: Sequence[UUID], reason: str) -> int:
+    """Take their common reason out of the bulk decisions that these items were part of; how many. It records it.
+
+    A bulk decision has a trail of its own, so its erasure has an entry of its own. What it told other items stays with
+    their votes. Nothing of it waits: the caller asked ``why_not_erasable``.
+    """
+    jobs = list(Job.objects.filter(items__escalation_id__in=ids).distinct())
+    for job in jobs:
+        Job.objects.filter(pk=job.pk).exclude(reason="").update(reason="")
+        if is_written(job.pk):
+            erase_payloads(actor, job, trail=job.pk, reason=reason)
+    blank_answers(ids=[job.pk for job in jobs])
+    return len(jobs)

@@ -102,8 +102,8 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     _refuse_stale(item, version, said)
     edit = weigh_edit(actor, item, said.parameters) if said.parameters is not None else None
     _require_friction(item, said, edit)
-    if said.view_hash:
-        keep_view(item)
+    if said.view_hash and not (edit and edit.is_stricter):
+        keep_view(item)  # with the vote that is cast on it; a stricter edit casts none
     if edit is not None:
         apply_edit(actor, item, edit)
         if edit.is_stricter:

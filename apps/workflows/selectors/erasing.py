@@ -6,16 +6,16 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from apps.agents.models import Action
+from apps.agents.models import Action, Agent
 from apps.agents.rules import FINAL_ACTIONS, ActionState
 from apps.audit.models import Payload
 from apps.audit.rules import ERASED
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.gate import holds, visible
 from apps.core.models import User
-from apps.oversight.models import Comment, Escalation, Vote
-from apps.oversight.rules import FINAL
-from apps.workflows.models import Run
+from apps.oversight.models import Comment, Escalation, Job, Vote
+from apps.oversight.rules import FINAL, JobState
+from apps.workflows.models import Attempt, Run
 
 ERASE = "audit.erase_payload"
 
@@ -64,6 +64,45 @@ def trail_of(actor: User, trail_id: UUID) -> Trail:
     return Trail(subject, actions, tuple(Escalation.objects.filter(about).order_by("id")))
 
 
+def why_not_by(actor: User, trail: Trail) -> str | None:
+    """Why it is not for ``actor`` to erase this trail, in words; None where it is.
+
+    A trail runs through units, and nobody removes the words of what they asked for, decided or answer for.
+    """
+    if elsewhere := _units_elsewhere(actor, trail):
+        return _("A part of this belongs to %s, where you may not erase. Ask somebody who may.") % elsewhere
+    items, name = Q(escalation_id__in=trail.item_ids), actor.username
+    if (
+        any(item.decided_by_id == actor.pk or name in item.editors for item in trail.items)
+        or Vote.objects.filter(items & (Q(voter=actor) | Q(acts_for__contains=[name]))).exists()
+    ):
+        return _("You decided here. Somebody who had no part in it has to erase it.")
+    run = trail.run
+    asked = {run.started_by_id, run.on_behalf_of_id} if run else set()
+    asked |= {key for action in trail.actions for key in (action.principal_id, action.on_behalf_of_id)}
+    if actor.pk in asked or any(item.run_starter == name for item in trail.items):
+        return _("You asked for this. Somebody who had no part in it has to erase it.")
+    agents = {action.agent_id for action in trail.actions} | {item.agent_id for item in trail.items}
+    agents |= set(Attempt.objects.filter(run=run).values_list("agent_id", flat=True)) if run else set()
+    if owned := Agent.objects.filter(pk__in=agents - {None}, owner=actor).first():
+        return _("You own %s, which worked here. Somebody who had no part in it has to erase it.") % owned.name
+    return None
+
+
+def _units_elsewhere(actor: User, trail: Trail) -> str:
+    """The units on the trail in which ``actor`` may not erase, by name; what was granted on one thing alone counts."""
+    models: tuple[tuple[type[Action] | type[Escalation], list[UUID]], ...] = (
+        (Action, trail.action_ids),
+        (Escalation, trail.item_ids),
+    )
+    names: set[str] = set()
+    for model, ids in models:
+        rows = model._default_manager.filter(pk__in=ids)
+        mine = visible(actor, ERASE, rows).values("pk")
+        names |= set(rows.exclude(pk__in=mine).values_list("unit__name", flat=True))
+    return ", ".join(sorted(names))
+
+
 def why_not_erasable(actor: User, trail: Trail) -> str | None:
     """What has to happen first, in words; None where nothing stands in the way."""
     assert actor.is_active
@@ -75,6 +114,8 @@ def why_not_erasable(actor: User, trail: Trail) -> str | None:
     for item in trail.items:
         if item.state not in FINAL:
             return _("%s still waits for people. Decide it first.") % item.title
+    if Job.objects.filter(items__escalation_id__in=trail.item_ids, state=JobState.RUNNING).exists():
+        return _("A bulk decision that it is part of is still under way. Try again in a minute.")
     if trail.run and not trail.run.is_over:
         return _("The run is not over. Cancel it or let it end first.")
     return None

@@ -16,10 +16,13 @@ from apps.core.services import system_user
 from apps.notifications.models import Delivery
 from apps.notifications.rules import RETRY_AFTER_S
 from apps.notifications.tasks import send_messages
+from apps.oversight.models import ViewSnapshot
+from apps.oversight.services import perform_due_items
 from apps.oversight.tasks import sweep_escalations
 from tests.core.test_agent_text import assert_inert
 from tests.factories.access import make_admin, make_approver, make_queue
 from tests.factories.oversight import make_payment
+from tests.factories.policies import make_rule
 from tests.notifications.conftest import closed_port as closed_port
 from tests.notifications.conftest import later, tell
 from tests.notifications.conftest import no_mail as no_mail
@@ -27,7 +30,7 @@ from tests.oversight.edge_cases.census import only
 from tests.oversight.edge_cases.doors import Person, make_reachable_desk
 from tests.oversight.edge_cases.test_rows_01_to_07 import APPROVED
 from tests.oversight.hostile_corpus import CORPUS, FORGED
-from tests.workflows.actions import make_desk, the_item, work
+from tests.workflows.actions import make_desk, rules_of, the_item, work
 
 
 @pytest.mark.django_db
@@ -223,3 +226,39 @@ def test_row_26_words_and_parameters_go_while_digests_decisions_and_proofs_stay(
         assert "erased" in dora.page(path).lower(), path
     assert desk.get(f"actions/{asked['id']}/").json()["erased"]["by"] == "dora"
     assert "was erased" in ada.page(f"/inbox/{item.pk}/seen/{vote['id']}/")
+
+
+@pytest.mark.django_db
+def test_row_26_what_an_edit_a_comment_and_a_bulk_decision_left_behind_goes_too() -> None:
+    desk = make_desk()
+    large = make_rule(slug="large", effect="require_approval", queue=desk.queue.slug, when="action.amount_minor > 1000")
+    board = {**large, "slug": "board", "when": "action.amount_minor > 1000000", "obligations": {"quorum": 2}}
+    rules_of(desk, large, board)
+    ada, ben, dora = Person(desk.approver), Person(make_approver(desk.queue)), Person(make_admin(username="dora"))
+    parameters = {"iban": CANARY, "currency": "EUR"}
+    asked = desk.ask(250_000, parameters=parameters).json()
+    item = the_item()
+    said = desk.post(f"actions/{asked['id']}/comments/", {"text": CANARY}, key="said")
+    assert said.status_code == 201
+    seen = ada.get(f"/escalations/{item.pk}/").json()["view_hash"]
+    edit = {"parameters": {**parameters, "amount_minor": 2_000_000}, "view_hash": seen, "restated": "20000.00"}
+    assert ada.decide(item, **edit).json()["state"] == "pending"
+    assert places_of(CANARY) >= {"core_idempotencykey", "oversight_comment"}
+    assert not ViewSnapshot.objects.exists(), "no vote was cast on it"
+    body = {"verdict": "reject", "ids": [str(item.pk)], "reason": CANARY}
+    job = ben.post("/escalations/bulk/", body, **{"Idempotency-Key": "bulk"}).json()["id"]
+    trail = f"/audit/trails/{asked['id']}/erase/"
+    work()
+    assert dora.post(trail, {"reason": "She asked us to."}).status_code == 409
+    assert perform_due_items() == 1
+    work()
+    assert "oversight_job" in places_of(CANARY)
+    assert dora.post(trail, {"reason": "She asked us to."}).status_code == 200
+    assert places_of(CANARY) == set()
+    assert desk.post(f"actions/{asked['id']}/comments/", {"text": CANARY}, key="said").json() == {
+        "id": said.json()["id"]
+    }
+    entries = Entry.objects.filter(trail_id=job).order_by("id")
+    assert [entry.name for entry in entries] == ["job.running", "job.done", "payloads.erased"]
+    assert entries[0].payload["items"] == [str(item.pk)]
+    assert proof_for(system_user("console")).mismatches == ()
