@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.audit.models import Delivery, Entry, Erasure, Payload
-from apps.audit.rules import canonical_text, commitment_of, facts_of, leaf_of, root_of
+from apps.audit.rules import FACTS, canonical_text, commitment_of, facts_of, leaf_of, root_of
 from apps.audit.selectors import proof_for
 from apps.audit.services import Change, erase_payloads, record, record_many
 from apps.audit.services.writing import PLAIN
@@ -164,6 +164,14 @@ def test_not_even_the_owner_changes_a_payload_or_an_erasure(real_db):
             as_owner(statement)
 
 
+def erase_by_hand(told: Entry, made: Entry, kept: dict[str, object]) -> None:
+    """As the application's role may: by the function alone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT audit_erase(%s, ARRAY[%s::bigint], ARRAY[%s::json])", [told.pk, made.pk, json.dumps(kept)]
+        )
+
+
 @pytest.mark.django_db
 class TestErasing:
     def test_words_go_and_proofs_stay(self):
@@ -197,12 +205,37 @@ class TestErasing:
 
     def test_no_fact_is_made_up(self):
         made = leave()
-        told = record(make_user(), make_unit(), "payloads.erased")
-        with pytest.raises(DatabaseError, match="must have been written"), transaction.atomic():
-            connection.cursor().execute(
-                'SELECT audit_erase(%s, ARRAY[%s::bigint], ARRAY[\'{"to": "rejected"}\'::json])', [told.pk, made.pk]
-            )
+        told = record(make_user(), make_unit(), "payloads.erased", trail=made.trail_id)
+        for kept in (
+            {"from": "pending", "to": "rejected", "cost_minor": 40},
+            {"from": "pending", "to": "approved"},
+            {},
+        ):
+            with pytest.raises(DatabaseError, match="and every fact is kept"), transaction.atomic():
+                erase_by_hand(told, made, kept)
         assert Entry.objects.get(pk=made.pk).payload == WORDS
+        erase_by_hand(told, made, facts_of(WORDS))
+        assert Entry.objects.get(pk=made.pk).payload == facts_of(WORDS)
+
+    def test_an_erasure_reaches_its_own_trail_alone(self):
+        made = leave()
+        told = record(make_user(), make_unit(), "payloads.erased", trail=uuid4())
+        with pytest.raises(DatabaseError, match="reaches its own trail"), transaction.atomic():
+            erase_by_hand(told, made, facts_of(WORDS))
+        assert Payload.objects.filter(pk=made.pk).exists()
+
+    def test_postgresql_knows_the_same_facts(self):
+        """Who puts a fact on the list puts it on that of ``audit_facts`` as well, by a migration."""
+        payload = {
+            **{name: [1, "a"] for name in FACTS},
+            "reason": "x",
+            "text": 1,
+            "target": "y",
+            "verdict": {"effect": "x"},
+        }
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT audit_facts(%s::jsonb)::text", [json.dumps(payload)])
+            assert json.loads(cursor.fetchone()[0]) == facts_of(payload)
 
     def test_nothing_is_erased_from_under_a_reaction(self):
         made = leave("escalation.approved", kind="action")

@@ -21,6 +21,7 @@ from apps.core.services import system_user
 from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
 from apps.kpis.services import fold_entries
 from apps.oversight.models import Escalation
+from apps.oversight.services import erase_items
 from apps.policies.models import RuleDay
 from apps.policies.services import count_entries
 from apps.workflows.models import Attempt, Compensation, Run, Step
@@ -291,15 +292,23 @@ class TestWhatPostgreSQLKeeps:
         for changes in ({"reason": ""}, {"state": "approved"}):
             with pytest.raises(DatabaseError, match="does not change"), transaction.atomic():
                 rows.update(**changes)
+        record(make_admin(), payment.item, "payloads.erased", trail=uuid4())
+        with pytest.raises(DatabaseError, match="does not change"), transaction.atomic():
+            erase_items(make_admin(), ids=[payment.item.pk])
         record(make_admin(), payment.item, "payloads.erased")
         for changes in ({"reason": ""}, {"reason": "Ours."}, {"state": "approved"}, {"erased_by": "me"}):
             with pytest.raises(DatabaseError, match="does not change"), transaction.atomic():
                 rows.update(**changes)
         assert payment.now().reason == "Not ours."
+        erase_items(make_admin(), ids=[payment.item.pk])
+        assert payment.now().reason == ""
 
     def test_an_attempt_loses_its_words_alone(self):
         run = Told().end()
         rows = Attempt.objects.filter(run=run)
+        with pytest.raises(DatabaseError, match="is not changed"), transaction.atomic():
+            rows.update(output=None, reasoning="", sources=[])
+        record(make_admin(), run, "payloads.erased", trail=uuid4())
         with pytest.raises(DatabaseError, match="is not changed"), transaction.atomic():
             rows.update(output=None, reasoning="", sources=[])
         record(make_admin(), run, "payloads.erased")
