@@ -1,19 +1,28 @@
 """What rules let be approved at once: it only narrows, whoever judges again, and running jobs keep to it."""
 
+from datetime import timedelta
+
 import pytest
+from django.db import connection
+from django.db.models import F
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.agents.models import Action
 from apps.audit.models import Entry
+from apps.core.rules import Risk
 from apps.core.services import system_user
-from apps.oversight.models import Escalation, Grant, Job, JobItem, Vote
-from apps.oversight.rules import beyond
+from apps.oversight.models import Escalation, EscalationGroup, Grant, Job, JobItem, Vote
+from apps.oversight.rules import Candidate, beyond, limit_problem, most_together, outliers
 from apps.oversight.services import perform_due_items, reweigh_pending, undo_decision
 from apps.policies.models import Policy
 from apps.policies.rules import Bulk
 from apps.policies.services import apply_policy
 from apps.workflows.services.actions.reweighing import return_if_stricter
-from tests.factories.oversight import make_payment, say
+from tests.factories.access import grant, make_role
+from tests.factories.oversight import escalate, make_payment, propose, say
 from tests.factories.policies import make_rule
 from tests.oversight.test_api import nothing_but_a_note
 from tests.oversight.test_bulk import ask, many, result_of, states, work
@@ -186,3 +195,96 @@ def test_what_can_only_fail_again_is_not_offered_again():
     told, page = page_again(payment.ada, job)
     assert "again" not in told.replace("Look again", "")
     assert "Nothing here can be told that" in page
+
+
+def all_that_match(person, query="view=team"):
+    client = Client()
+    client.force_login(person)
+    return client.get(f"/inbox/bulk/?all=1&verdict=approve&{query}").content.decode()
+
+
+def test_all_that_match_are_looked_for_among_what_the_person_may_decide(monkeypatch):
+    others, _ = many(3)  # due earlier, and somebody else's
+    payment, items = many(2)
+    grant(payment.ada, make_role("oversight.view_escalation"), others.unit)
+    Escalation.objects.filter(agent=others.agent).update(due_at=F("due_at") - timedelta(minutes=1))
+    monkeypatch.setattr("apps.oversight.selectors.jobs.MAX_BULK", 2)
+    page = all_that_match(payment.ada)
+    assert "Approve 2 items" in page
+    assert all(names(item) in page for item in items)
+    assert "3 more match that you cannot tell this" in page
+    assert "wait for another time" not in page
+
+
+def test_all_that_match_keep_to_the_sum_and_say_how_many_wait():
+    payment, items = many(4, obligations={"bulk": {"total_minor": 760_000}})
+    page = all_that_match(payment.ada)
+    assert "Approve 3 items · 7,500.00 EUR" in page
+    assert names(items[3]) not in page
+    assert "One more matches and waits for another time" in page
+    assert "you cannot tell this" not in page
+
+
+def test_of_all_that_match_what_has_no_amount_is_no_hindrance_where_a_sum_is_bounded():
+    payment, items = many(3, obligations={"bulk": {"total_minor": 760_000}})
+    Action.objects.filter(pk=items[0].action_id).update(amount_minor=None, currency="")
+    page = all_that_match(payment.ada)
+    assert "Approve 2 items" in page
+    assert names(items[0]) not in page
+
+
+def test_where_not_even_one_may_be_the_page_says_why_and_speaks_of_no_others():
+    payment, _ = many(3, obligations=NEVER)
+    page = all_that_match(payment.ada)
+    assert "approved by itself" in page
+    assert "for another time" not in page
+
+
+def test_listing_all_costs_the_same_where_groups_name_roles_and_ladders_called():
+    role = make_role("oversight.view_escalation", "oversight.decide_escalation")
+    payment, _ = many(2, obligations={"quorum": [{"n": 1, "role": role.slug}, {"n": 1}]})
+    grant(payment.ada, role, payment.unit)
+    EscalationGroup.objects.update(called=[{"role": make_role().slug}])
+
+    def cost():
+        with CaptureQueriesContext(connection) as found:
+            page = all_that_match(payment.ada)
+        return len(found), page.count('name="ids"')
+
+    cost()
+    before = cost()
+    parameters = {"amount_minor": 250_000, "currency": "EUR", "iban": "DE1"}
+    for _ in range(8):
+        escalate(propose(payment.agent, payment.operation, parameters), payment.operation)
+    EscalationGroup.objects.update(called=[{"role": make_role().slug}])
+    assert before[1] == 2
+    assert cost() == (before[0], 10)
+
+
+AMOUNTS = st.none() | st.integers(-(10**6), 10**6)
+BULKS = st.sampled_from([Bulk(), Bulk(items=2), Bulk(total_minor=10**6), Bulk(items=0), Bulk(Risk.MEDIUM, 3, 0)])
+
+
+@given(
+    st.lists(
+        st.builds(
+            Candidate,
+            st.uuids(),
+            st.just("pay"),
+            st.just(()),
+            st.just(Risk.LOW),
+            st.just(False),
+            AMOUNTS,
+            st.just("EUR"),
+            BULKS,
+        ),
+        max_size=8,
+    )
+)
+def test_as_many_as_their_rules_let_be_are_within_every_limit(found):
+    fit = most_together(found)
+    taken = [one for one in found if one.item in fit]
+    out = outliers(taken)
+    assert limit_problem([one for one in taken if one.item not in out]) is None
+    if limit_problem(found) is None:
+        assert taken == found

@@ -22,6 +22,7 @@ from apps.oversight.rules.bulk import (
     beyond,
     bulk_problem,
     limit_problem,
+    most_together,
     outliers,
     together,
 )
@@ -149,6 +150,7 @@ __all__ = [
     "is_retry",
     "is_sampled",
     "limit_problem",
+    "most_together",
     "outliers",
     "patch_between",
     "percentile",

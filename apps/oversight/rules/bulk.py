@@ -9,13 +9,14 @@ from statistics import median
 from uuid import UUID
 
 from apps.core.rules import Moves, Risk, highest_risk
-from apps.policies.rules import MAX_TOGETHER, USUAL_BULK, Bulk
+from apps.policies.rules import MAX_TOGETHER, TOGETHER_RISKS, USUAL_BULK, Bulk
 
 MAX_BULK = MAX_TOGETHER
 """The items of one job. How many of them may be approved at once is for their rules to say."""
 OUTLIER_FACTOR = 3
 """An amount this many times the median of all, or more, is looked at alone."""
 FEWEST_COMPARED = 3
+WIDEST_BULK = Bulk(TOGETHER_RISKS[-1], MAX_TOGETHER)
 
 
 class BulkVerdict(StrEnum):
@@ -106,6 +107,24 @@ def beyond(bulk: Bulk, count: int, total: int | None) -> str | None:
     if total is None:
         return "amount"
     return "total" if total > bulk.total_minor else None
+
+
+def most_together(candidates: Sequence[Candidate]) -> frozenset[UUID]:
+    """Of these, in their order, as many as their rules let be approved at once: all of them where they let all.
+
+    What stands out counts towards no limit; where there are too many, it is left out first.
+    """
+    standing_out = outliers(candidates)
+    counted = [found for found in candidates if found.item not in standing_out]
+    if limit_problem(counted) is None:
+        return frozenset(found.item for found in candidates)
+    taken: list[Candidate] = []
+    bulk = WIDEST_BULK
+    for found in counted:
+        narrower, more = bulk | found.bulk, [*taken, found]
+        if beyond(narrower, len(more), total_of(more)) is None:
+            bulk, taken = narrower, more
+    return frozenset(found.item for found in taken)
 
 
 def outliers(candidates: Iterable[Candidate]) -> frozenset[UUID]:

@@ -40,8 +40,9 @@ VIEW = "oversight.view_escalation"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of somebody who is away, which another takes: who is away, and who stands in between (``people``)."""
+    """The place of somebody who is away, which ``taker`` takes: who is away, who stands in between (``people``)."""
 
+    taker: User
     user: User
     people: frozenset[str]
     scope: Scope
@@ -50,7 +51,7 @@ class Place:
     def serves(self, group: EscalationGroup) -> bool:
         """Whether who is away serves the group's queue, and holds its role where it names one."""
         return group.queue_id in self.queues and (
-            not group.role_id or bool(_held_units(self.user, group, group.role_id))
+            not group.role_id or bool(_held_units(self.taker, self.user, group, group.role_id))
         )
 
     def may_be_taken(self, item: Escalation, separation: Separation) -> bool:
@@ -89,7 +90,7 @@ class Standing:
                 continue
             serves.add(group.key)
             if group.distinct_units:
-                units |= _held_units(holder, group, group.role_id or group.queue.role_id)
+                units |= _held_units(self.user, holder, group, group.role_id or group.queue.role_id)
         return Ballot(
             self.user.username, VoteVerdict(verdict), frozenset(serves), frozenset(units or {""}), frozenset(acts_for)
         )
@@ -97,7 +98,7 @@ class Standing:
     def _serves(self, group: EscalationGroup) -> bool:
         if group.queue_id not in self.queues:
             return False
-        return not group.role_id or bool(_held_units(self.user, group, group.role_id))
+        return not group.role_id or bool(_held_units(self.user, self.user, group, group.role_id))
 
     def _is_called(self, group: EscalationGroup) -> bool:
         """Whether the ladder asked them, or holders of a role that they hold above the group's queue."""
@@ -105,9 +106,15 @@ class Standing:
             if called.get("user") == self.user.username:
                 return True
             slug = called.get("role")
-            if slug and _called_holders(group.queue.unit_id, slug).filter(user=self.user).exists():
+            if slug and self._holds_called(group.queue.unit_id, slug):
                 return True
         return False
+
+    def _holds_called(self, unit_id: UUID, role: str) -> bool:
+        def ask() -> bool:
+            return _called_holders(unit_id, role).filter(user=self.user).exists()
+
+        return recall(self.user, f"oversight.called.{role}.{unit_id}", ask)
 
     def acts_for(self, item: Escalation) -> frozenset[str]:
         """Who handed ``item`` to them, and who to those; where they serve it for somebody who is away, those too.
@@ -151,6 +158,7 @@ def standing_for(actor: User) -> Standing:
 def _standing(actor: User) -> Standing:
     places = [
         Place(
+            taker=actor,
             user=chain[0],
             people=frozenset(person.username for person in chain),
             scope=scope_for(chain[0], DECIDE),
@@ -215,7 +223,7 @@ def _asked(actor: User, group: EscalationGroup) -> QuerySet[User]:
     """The people of a group: who serve its queue (and hold its role), and whom its ladder called."""
     members = members_of_queue_for(actor, group.queue)
     if group.role_id:
-        members = members.filter(pk__in=_grants(group, group.role_id).values("user"))
+        members = members.filter(pk__in=_grants(actor, group, group.role_id).values("user"))
     if not group.called:
         return members
     users = [called["user"] for called in group.called if "user" in called]
@@ -274,14 +282,21 @@ def unreachable_for(actor: User, item: Escalation) -> list[EscalationGroup]:
     return [group for group in groups if not can_reach([Group(group.key, group.needed)], people)] or groups
 
 
-def _held_units(user: User, group: EscalationGroup, role_id: UUID) -> set[str]:
-    """The units through which ``user`` holds a role for the group's queue; ``everywhere`` for a grant without unit."""
-    grants = _grants(group, role_id).filter(user=user)
-    return {str(grant.unit_id) if grant.unit_id else "everywhere" for grant in grants}
+def _held_units(actor: User, user: User, group: EscalationGroup, role_id: UUID) -> frozenset[str]:
+    """The units through which ``user`` holds a role for the group's queue; ``everywhere`` for a grant without unit.
+
+    Asked once per request of ``actor`` that reads, however many items name the role.
+    """
+
+    def ask() -> frozenset[str]:
+        grants = _grants(actor, group, role_id).filter(user=user)
+        return frozenset(str(grant.unit_id) if grant.unit_id else "everywhere" for grant in grants)
+
+    return recall(actor, f"oversight.held.{user.pk}.{role_id}.{group.queue.unit_id}", ask)
 
 
-def _grants(group: EscalationGroup, role_id: UUID) -> QuerySet[RoleGrant]:
-    above = ancestors_for(None, group.queue.unit_id)
+def _grants(actor: User, group: EscalationGroup, role_id: UUID) -> QuerySet[RoleGrant]:
+    above = ancestors_for(actor, group.queue.unit_id)
     return RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above), role=role_id)
 
 

@@ -105,22 +105,28 @@ def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> Que
 
 
 def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
-    """The same conditions as ``why_not_eligible``, in SQL (tests compare them). A narrowed role is left to the vote."""
+    handed = Delegation.objects.filter(escalation=OuterRef("pk"), by=actor, ended_at=None)
+    return decidable_for(actor, rows).filter(~Exists(handed) & ~_aside(actor))
+
+
+def decidable_for(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+    """What of ``rows`` waits for ``actor``'s say, put aside and handed on or not.
+
+    The same conditions as ``why_not_eligible``, in SQL (tests compare them). A narrowed role is left to the vote.
+    """
     if not actor.is_human:
         return rows.none()
     standing = standing_for(actor)
     groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=standing.queues)
     by_me = Q(voter=actor) | Q(acts_for__contains=actor.username)
     voted = Vote.objects.filter(by_me, escalation=OuterRef("pk"), voided_at=None)
-    handed = Delegation.objects.filter(escalation=OuterRef("pk"), by=actor, ended_at=None)
     asked_for: Any = Exists(groups)
     if called := called_to(actor):
         asked_for |= Q(pk__in=called)
     for place in standing.places:
         asked_for |= _in_place(place)
-    free = ~Exists(handed) & ~_aside(actor)
     barred = _barred([actor.username])
-    return visible(actor, DECIDE, rows).filter(asked_for, ~Exists(voted), ~barred, free, state=PENDING)
+    return visible(actor, DECIDE, rows).filter(asked_for, ~Exists(voted), ~barred, state=PENDING)
 
 
 def _barred(names: Sequence[str]) -> Q:

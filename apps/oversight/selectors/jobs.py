@@ -1,6 +1,7 @@
 """A job as the person who asked for it sees it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -25,12 +26,13 @@ from apps.oversight.rules import (
     beyond,
     bulk_problem,
     limit_problem,
+    most_together,
     outliers,
     together,
 )
 from apps.oversight.selectors.details import why_not_for
 from apps.oversight.selectors.eligibility import standing_for
-from apps.oversight.selectors.escalations import INBOX_ORDER, escalations_for
+from apps.oversight.selectors.escalations import INBOX_ORDER, decidable_for, escalations_for
 
 BULK_PROBLEMS = {
     "operation": gettext_lazy("They do not ask for the same. Approve one kind at a time."),
@@ -79,21 +81,33 @@ def results_for(actor: User, job: Job) -> list[JobItem]:
     return list(job.items.select_related("escalation__action").order_by("position"))
 
 
-def matching_for(actor: User, rows: QuerySet[Escalation], verdict: str) -> tuple[list[Escalation], bool]:
-    """What of ``rows`` (a list that ``actor`` got of a selector) they can tell ``verdict``; whether there may be more.
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Of all that match: what can be told something at once, and how many not.
+
+    ``later``: more than go at once. ``others``: what the person cannot tell that.
+    """
+
+    items: list[Escalation]
+    later: int = 0
+    others: int = 0
+
+
+def matching_for(actor: User, rows: QuerySet[Escalation], verdict: str) -> Matching:
+    """What of ``rows`` (a list that ``actor`` got of a selector) they can tell ``verdict``.
 
     The most urgent ones, as many as one job takes; of what is to be approved, as many as the rules let be at once.
+    Where they let not even one be, all: their page says why.
     """
-    found = list(rows.order_by(*INBOX_ORDER)[: MAX_BULK + 1])
+    kinds = [kind for kind in Kind if verdict == BulkVerdict.SNOOZE or verdict in VERDICTS[kind]]
+    wanted = decidable_for(actor, rows.filter(kind__in=kinds))
+    found = list(wanted.order_by(*INBOX_ORDER)[:MAX_BULK])
     standing = standing_for(actor)
-    able = [
-        item
-        for item in found[:MAX_BULK]
-        if why_not_for(actor, item, standing) is None
-        and (verdict == BulkVerdict.SNOOZE or verdict in VERDICTS[Kind(item.kind)])
-    ]
-    taken = able[: together(map(candidate_of, able)).items or None] if verdict == BulkVerdict.APPROVE else able
-    return taken, len(found) > MAX_BULK or len(taken) < len(able)
+    able = [item for item in found if why_not_for(actor, item, standing) is None]
+    fit = most_together([candidate_of(item) for item in able]) if verdict == BulkVerdict.APPROVE else frozenset[UUID]()
+    taken = [item for item in able if item.pk in fit] or able
+    decidable = wanted.count() - (len(found) - len(able))
+    return Matching(taken, later=decidable - len(taken), others=rows.count() - decidable)
 
 
 def failed_for(actor: User, job: Job) -> tuple[list[Escalation], frozenset[UUID]]:

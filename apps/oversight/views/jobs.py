@@ -35,13 +35,14 @@ from apps.oversight.views.lists import VIEW, rows_of
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What is put before the person. ``goes_on``: more would fit, and wait for another time.
+    """What is put before the person, of how many. ``later``, ``others``: see ``Matching``.
 
     ``changed``: what is not any more what they saw when they decided the first time.
     """
 
     items: list[Escalation]
-    goes_on: bool = False
+    later: int = 0
+    others: int = 0
     changed: frozenset[UUID] = frozenset()
 
 
@@ -97,7 +98,8 @@ def _asked(request: Request) -> tuple[BulkForm, Chosen]:
     if filters.wanted["view"] == InboxView.DECIDED:
         return form, Chosen([])
     rows = rows_of(request.user, filters)
-    return form, Chosen(*matching_for(request.user, rows, request.GET.get("verdict", "")))
+    found = matching_for(request.user, rows, request.GET.get("verdict", ""))
+    return form, Chosen(found.items, found.later, found.others)
 
 
 def _again(request: Request, job: Job) -> Chosen:
@@ -122,7 +124,8 @@ def _confirm(request: Request, form: BulkForm, chosen: Chosen, *, status: int = 
         "form": form,
         "verdict": verdict if verdict in list(BulkVerdict) else "",
         "items": items,
-        "goes_on": chosen.goes_on,
+        "later": chosen.later,
+        "others": chosen.others,
         "left_out": left_out,
         "changed": chosen.changed,
         "aside": aside,

@@ -15,6 +15,7 @@ from apps.policies.rules.documents import (
 from apps.policies.rules.facts import WORLD, AgentFacts, Facts, HistoryScope, Past, RunFacts, past_of
 from apps.policies.rules.obligations import (
     MAX_TOGETHER,
+    TOGETHER_RISKS,
     USUAL_BULK,
     Bulk,
     DocumentError,
@@ -42,6 +43,7 @@ from apps.policies.rules.verdicts import (
 __all__ = [
     "MAX_TOGETHER",
     "POLICY_MOVES",
+    "TOGETHER_RISKS",
     "USUAL_BULK",
     "WORLD",
     "AgentFacts",
