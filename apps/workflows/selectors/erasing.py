@@ -84,7 +84,7 @@ def why_not_by(actor: User, trail: Trail) -> str | None:
         return _("You asked for this. Somebody who had no part in it has to erase it.")
     agents = {action.agent_id for action in trail.actions} | {item.agent_id for item in trail.items}
     agents |= set(Attempt.objects.filter(run=run).values_list("agent_id", flat=True)) if run else set()
-    if owned := Agent.objects.filter(pk__in=agents - {None}, owner=actor).first():
+    if owned := Agent.objects.filter(pk__in=[key for key in agents if key], owner=actor).first():
         return _("You own %s, which worked here. Somebody who had no part in it has to erase it.") % owned.name
     return None
 
