@@ -50,7 +50,7 @@ def test_a_stricter_release_that_lets_more_be_approved_at_once_does_not_loosen_w
     payment, items = many(2, obligations=NEVER)
     assert now_ask(payment, quorum=2, bulk={"risk": "medium", "items": 200}) == 2
     assert payment.now().version == 2
-    assert payment.now().verdict["obligations"]["bulk"] == {"risk": "medium", "items": 200}
+    assert payment.now().verdict["obligations"]["bulk"] == {"risk": "low", "items": 0}
     assert payment.now().bulk_let() == Bulk(items=0)
     with nothing_but_a_note():
         answer = ask(payment.ada, items)

@@ -155,6 +155,23 @@ def test_who_is_asked_again_is_asked_for_what_both_verdicts_demand(system: Any, 
     assert (the_action().verdict["obligations"]["quorum"], system.asked) == (2, [])
 
 
+def test_what_joined_while_it_waited_is_demanded_again() -> None:
+    desk = make_desk(obligations={"quorum": 2})
+    desk.ask(250_000)
+    rules_of(
+        desk,
+        {"slug": "one", "effect": "require_approval", "queue": desk.queue.slug, "obligations": {"hold": "1h"}},
+    )
+    sweep_escalations()
+    for approver in (desk.approver, make_approver(desk.queue)):
+        assert Person(approver).decide(the_item(), version=2).status_code == 200
+    Escalation.objects.update(releases_at=ClockTimestamp())
+    sweep_escalations()
+    lift(engage("everything"))
+    item = the_item()
+    assert ([group.needed for group in item.group_list()], item.hold_s) == ([2], 3600)
+
+
 COPIES = (
     "INSERT INTO agents_action SELECT (jsonb_populate_record(a, jsonb_build_object('id', uuidv7()))).*"
     " FROM agents_action a, generate_series(1, %s)",

@@ -22,7 +22,17 @@ from apps.oversight.rules import EscalationState, action_digest, patch_between
 from apps.oversight.services.decisions import void_votes
 from apps.oversight.services.items import Wanted, title_of, wanted_of
 from apps.oversight.services.ladders import arrival_times
-from apps.policies.rules import USUAL_BULK, AgentFacts, Effect, Facts, RunFacts, Verdict, is_stricter, verdict_of
+from apps.policies.rules import (
+    USUAL_BULK,
+    AgentFacts,
+    Effect,
+    Facts,
+    RunFacts,
+    Verdict,
+    is_stricter,
+    joined,
+    verdict_of,
+)
 from apps.policies.services import evaluate_action
 
 
@@ -133,7 +143,7 @@ def facts_of(item: Escalation, action: Action, permitted: Permitted, parameters:
 def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
     """Put the edited parameters into the locked item and its action: version + 1, all votes void.
 
-    Stricter: the new verdict stands, its demands join the old ones, and the editor may not vote. Else the verdict and
+    Stricter: the demands of the new verdict join the old ones, and the editor may not vote. Else the verdict and
     its quorum stay as they were: an edit never talks the plane out of asking. What may be approved at once narrows
     either way.
     """
@@ -176,12 +186,12 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
 
 
 def joined_demands(item: Escalation, verdict: Verdict) -> dict[str, Any]:
-    """The columns of an item that the rules judge stricter now: the new verdict stands, its demands join the old."""
+    """The columns of an item that the rules judge stricter now: what the new verdict demands joins what the old did."""
     demands = verdict.obligations
     for wanted in wanted_of(verdict):
         _join_group(item, wanted)
     columns: dict[str, Any] = {
-        "verdict": verdict.as_json(),
+        "verdict": joined(verdict, verdict_of(item.verdict)).as_json(),
         "release": verdict.release,
         "exclude": sorted({*item.exclude, *(str(word) for word in demands.exclude)}),
         "step_up": item.step_up or demands.step_up,
@@ -243,7 +253,7 @@ def _amend_action(actor: User, action: Action, edit: Edit) -> None:
         "release_number": edit.verdict.release,
     }
     if edit.is_stricter:
-        columns["verdict"] = edit.verdict.as_json()
+        columns["verdict"] = joined(edit.verdict, verdict_of(action.verdict)).as_json()
     same = Action.objects.filter(pk=action.pk, state=ActionState.PENDING_APPROVAL, digest=action.digest)
     if same.update(**columns) != 1:
         raise ConflictError(state=action.state)

@@ -108,7 +108,7 @@ def _tighten(plane: User, item: Escalation, action: Action, verdict: Verdict) ->
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(version=F("version") + 1, **columns)
     item.refresh_from_db(fields=["version", "risk"])
     Action.objects.filter(pk=action.pk, state=ActionState.PENDING_APPROVAL).update(
-        verdict=verdict.as_json(), release_number=verdict.release
+        verdict=columns["verdict"], release_number=verdict.release
     )
     told = {"version": item.version, "release": verdict.release, "risk": item.risk, "stricter": True}
     record(plane, item, "escalation.reweighed", payload=told)
