@@ -320,7 +320,9 @@ def test_entries_written_before_keep_what_was_written(real_db):
             asked = (ROOT / "docs" / "admins.md").read_text().split("```sql\n")[1].split("```")[0]
             assert old.execute(asked).fetchall() == [], "admins are told to ask this first"
             with old.transaction(force_rollback=True):
-                old.execute(OLD.replace("'n', n,", "'n', jsonb_build_array(9007199254740987 + n),").replace("4321", "5"))
+                old.execute(
+                    OLD.replace("'n', n,", "'n', jsonb_build_array(9007199254740987 + n),").replace("4321", "5")
+                )
                 assert len(old.execute(asked).fetchall()) == 1
         migrate()
         use_database(name)
