@@ -138,7 +138,7 @@ class Proof:
     sealed: int
     unsealed: int
     unsealed_since: datetime | None
-    stumbles: int
+    stumbles: tuple[int, ...]
 
 
 STEP = 2000
@@ -194,7 +194,7 @@ def _proof(size: int | None) -> Proof:
         sealed=tree.count,
         unsealed=sealing.ahead,
         unsealed_since=sealing.since,
-        stumbles=len(sealing.stumbles),
+        stumbles=tuple(sorted(sealing.stumbles)),
     )
 
 

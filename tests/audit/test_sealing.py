@@ -197,7 +197,7 @@ def test_an_entry_that_could_not_be_sealed_is_counted_until_it_is(real_db):
     last = Entry.objects.latest("id")
     as_owner(*LAID_ASIDE, f"DELETE FROM audit_leaf WHERE entry_id = {last.pk}")
     Stumble.objects.create(projection="leaves", entry=last, error="ValueError")
-    assert "1 are sealed; 0 are not yet; 1 could not be sealed." in verify()
+    assert f"1 are sealed; 0 are not yet; 1 could not be sealed: entry {last.pk}." in verify()
     Stumble.objects.update(mended_at=ClockTimestamp())
     with pytest.raises(CommandError, match="passed over"):
         verify()

@@ -40,6 +40,7 @@ class Command(BaseCommand):
         erased = sum(one.payloads for one in proof.erasures)
         self.stdout.write(f"{proof.entries} entries hold; {erased} payloads are erased.")
         since = f", the oldest of {proof.unsealed_since.isoformat()}" if proof.unsealed_since else ""
-        stumbles = f"; {proof.stumbles} could not be sealed" if proof.stumbles else ""
+        numbers = ", ".join(map(str, proof.stumbles))
+        stumbles = f"; {len(proof.stumbles)} could not be sealed: entry {numbers}" if numbers else ""
         self.stdout.write(f"{proof.sealed} are sealed; {proof.unsealed} are not yet{since}{stumbles}.")
         self.stdout.write(f"size {proof.leaves} root {proof.root}")
