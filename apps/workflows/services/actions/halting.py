@@ -72,6 +72,7 @@ def _return_one(plane: User, action_id: UUID) -> int:
         return 0  # it comes back when that halt is lifted
     except (NotAllowedError, NotFoundError, InvalidError) as error:
         log.warning("not_asked_again", action=str(action.pk), code=error.code)
+        action.refresh_from_db(fields=["state"])  # what was taken back may have moved it
         fail_action(plane, action, code=str(error.members.get("why") or error.code), message=str(error.message))
     return 1
 
