@@ -68,7 +68,6 @@ def test_a_stricter_edit_that_lets_more_be_approved_at_once_does_not_loosen_the_
     payment = make_payment(few, {**BOARD, "obligations": {"quorum": 2}})
     item = say(payment.ada, payment.item, parameters={**payment.action.parameters, "amount_minor": 2_000_000})
     assert (item.state, item.version) == ("pending", 2)
-    assert "bulk" not in payment.now().verdict["obligations"]
     assert payment.now().bulk_let() == Bulk(items=3)
 
 
