@@ -85,6 +85,12 @@ ALL: tuple[Problem, ...] = (
         _("the item is decided (`winner`), or you have voted"),
         _("for people"),
     ),
+    Problem(
+        409,
+        ("not_together",),
+        _("the rules have come to let fewer be approved at once"),
+        _("for people: decide it alone"),
+    ),
     Problem(409, ("stale",), _("what you decide on has changed; `version`"), _("read it again")),
     Problem(
         409,
