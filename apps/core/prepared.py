@@ -1,6 +1,6 @@
 """Reads that every request makes: compiled to SQL once per process, run with new values each time.
 
-Django builds a query's SQL anew for each run, which for a wide row costs three times what PostgreSQL takes to find it.
+Django builds a query's SQL anew for each run, which for a wide row is most of what the read costs (ADR 0009).
 A prepared read keeps the SQL and what Django learnt of its columns; rows become model instances as ever, fresh ones.
 """
 
@@ -23,7 +23,7 @@ class Slot(Expression):
         self.name = name
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """A placeholder, and this slot in the place of its value."""
+        """``%s``, and this slot among the parameters until the read runs."""
         return "%s", [self]
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 MAX_PEOPLE = 50
 MAX_DAYS = 366
 MAX_EXCEPTIONS = 200
-NOON = "%H:%M"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Turns:
 
 def handover(text: str) -> timedelta:
     """``09:00`` as time since midnight. Raises ValueError."""
-    moment = datetime.strptime(text, NOON)  # noqa: DTZ007 - a time of day has no zone
+    moment = time.fromisoformat(text)
     if f"{moment:%H:%M}" != text:
         raise ValueError(text)
     return timedelta(hours=moment.hour, minutes=moment.minute)
