@@ -38,6 +38,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "action.cancelled": ("apps.workflows.tasks.runs.resume_operation_step",),
     "action.denied": ("apps.workflows.tasks.runs.resume_operation_step",),
     "escalation.pending": ("apps.oversight.tasks.move_unreachable", TELL),
+    "escalation.asked": ("apps.oversight.tasks.move_unreachable", TELL),
     "escalation.edited": ("apps.oversight.tasks.move_unreachable",),
     "escalation.reweighed": ("apps.oversight.tasks.move_unreachable",),
     "vote.cast": ("apps.notifications.tasks.hush_voter",),

@@ -33,9 +33,9 @@ def test_a_share_is_taken_by_a_number_that_nobody_chooses():
 
 @pytest.mark.parametrize(("said", "share"), [("2%", 200), ("0.5%", 50), ("100%", 10_000), ("0.01%", 1)])
 def test_a_share_is_read_from_the_document(said, share):
-    demands, _ = read_obligations({"sample": said})
+    demands = read_obligations({"sample": said})
     assert demands.sample == share
-    other, _ = read_obligations({"sample": "1%"})
+    other = read_obligations({"sample": "1%"})
     assert (demands | other).sample == max(share, 100)
 
 

@@ -59,6 +59,7 @@ ENDING = frozenset({Event.DECIDED, Event.EXPIRED, Event.CLOSED})
 
 EVENTS: Mapping[str, Event] = {
     "escalation.pending": Event.WAITING,
+    "escalation.asked": Event.WAITING,
     "escalation.reassigned": Event.ESCALATED,
     "escalation.escalated": Event.ESCALATED,
     "escalation.delegated": Event.ASSIGNED,

@@ -39,11 +39,17 @@ def _of_item(notice: Notice) -> list[User]:
     if notice.event in ASKING:
         is_open = item.state == EscalationState.PENDING
         eligible = eligible_for(system_user("plane"), item) if is_open else {}
-        return [person for people in eligible.values() for person in people]
+        return [person for key, people in eligible.items() if _is_meant(notice, key) for person in people]
     if notice.event == Event.REPLIED:
         return list(_who_asked(item)) if notice.entry.actor.is_agent else []
     is_news = item.agent and notice.event != Event.CLOSED and item.agent.owner_id != item.decided_by_id
     return [item.agent.owner] if item.agent and is_news else []
+
+
+def _is_meant(notice: Notice, key: str) -> bool:
+    """Whether a group is meant: of a stage whose turn has come, only those who are asked now."""
+    is_stage = notice.entry.name == "escalation.asked"
+    return not is_stage or key.partition("/")[0] in notice.entry.payload.get("queues", ())
 
 
 def _who_asked(item: Escalation) -> QuerySet[User]:

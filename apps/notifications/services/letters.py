@@ -64,7 +64,7 @@ def _digest_subject(rows: Sequence[Delivery]) -> str:
 def _line(row: Delivery) -> dict[str, Any]:
     """What may be told of one notice outside the app."""
     notice, item = row.notice, row.notice.escalation
-    queues = [one_line(group.queue.name) for group in item.group_list()] if item else []
+    queues = [one_line(group.queue.name) for group in item.asked_groups()] if item else []
     return {
         "headline": notice.headline,
         "risk": row.get_risk_display(),

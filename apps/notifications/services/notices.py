@@ -173,7 +173,7 @@ def _chats_of_queues(notice: Notice) -> list[ChatTarget]:
     is_for_all = notice.event in ASKING and notice.event != Event.ASSIGNED
     if not is_for_all or notice.escalation is None or notice.escalation.ended_at:
         return []
-    queues = [group.queue_id for group in notice.escalation.group_list()]
+    queues = [group.queue_id for group in notice.escalation.asked_groups()]
     return list(ChatTarget.objects.filter(queue__in=queues, removed_at=None).order_by("slug"))
 
 

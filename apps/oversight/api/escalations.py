@@ -52,6 +52,11 @@ class GroupSerializer(serializers.Serializer[Any]):
     role = serializers.CharField(allow_null=True)
     needed = serializers.IntegerField()
     distinct_units = serializers.BooleanField()
+    stage = serializers.IntegerField(help_text="They are asked once every group of a lower stage is complete.")
+    asked = serializers.BooleanField(help_text="Whether their turn has come.")
+    counted = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Approvals that count here, each in one group; null while hidden."
+    )
 
 
 class HandedSerializer(serializers.Serializer[Any]):

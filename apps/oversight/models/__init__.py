@@ -2,8 +2,9 @@
 
 from apps.oversight.models.attention import Delegation, Snooze
 from apps.oversight.models.comments import Comment
-from apps.oversight.models.escalations import Escalation, EscalationGroup, Vote
+from apps.oversight.models.escalations import Escalation
 from apps.oversight.models.grants import Grant
+from apps.oversight.models.groups import EscalationGroup, Vote
 from apps.oversight.models.jobs import Job, JobItem
 from apps.oversight.models.preferences import DecidingHabit, SavedView
 from apps.oversight.models.seen import EscalationView, EvidenceView, ViewSnapshot

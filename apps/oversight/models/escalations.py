@@ -10,20 +10,18 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Cast, Coalesce, Least, Right
 
-from apps.access.models import BusinessUnit, Queue, Role
+from apps.access.models import BusinessUnit, Queue
 from apps.agents.models import Action, Agent
 from apps.core.formats import exponent_of
-from apps.core.models import ClockTimestamp, Erasable, Record, Stateful, User, choices_of
-from apps.core.prepared import Prepared, Slot
+from apps.core.models import ClockTimestamp, Erasable, Stateful, User, choices_of
 from apps.core.rules import Risk
+from apps.oversight.models.groups import EscalationGroup, Vote, groups_of_item, live_votes_of_item
 from apps.oversight.rules import (
     DECIDED,
     ESCALATION_MOVES,
     EscalationState,
-    Group,
     Kind,
     Separation,
-    VoteVerdict,
     allowed_verdicts,
     value_at,
     view_hash,
@@ -51,7 +49,7 @@ class Escalation(Erasable, Stateful):
 
     MOVES = ESCALATION_MOVES
     UNIT = "unit"
-    _groups: "list[EscalationGroup] | None" = None
+    _groups: list[EscalationGroup] | None = None
     _handed: "list[Delegation] | None" = None
 
     kind = models.CharField(max_length=10, choices=choices_of(Kind))
@@ -189,12 +187,20 @@ class Escalation(Erasable, Stateful):
         """The time until it is due runs: no halt covers it, its run does not rest, no question to the agent is open."""
         return Q(frozen_at=None, paused_at=None, sla_paused_at=None)
 
-    def group_list(self) -> "list[EscalationGroup]":
+    def group_list(self) -> list[EscalationGroup]:
         """The groups in their order, with queues and roles; read once. ``forget_groups`` after changing them."""
         if self._groups is None:
             is_here = "groups" in getattr(self, "_prefetched_objects_cache", {})
-            self._groups = list(self.groups.all()) if is_here else _groups_of(item=self.pk)
+            self._groups = list(self.groups.all()) if is_here else groups_of_item(item=self.pk)
         return self._groups
+
+    def asked_groups(self) -> list[EscalationGroup]:
+        """The groups whose turn has come: those of every lower stage are complete."""
+        return [group for group in self.group_list() if group.is_asked]
+
+    def groups_of(self, vote: Vote) -> list[EscalationGroup]:
+        """The groups in which a vote may count: those that were asked when it was cast."""
+        return [group for group in self.group_list() if group.stage <= vote.stage]
 
     def forget_groups(self) -> None:
         """Read them again when next asked."""
@@ -253,18 +259,20 @@ class Escalation(Erasable, Stateful):
             "risk": self.risk,
             "schema": self.schema,
             "options": self.options,
-            "groups": [[group.key, group.needed] for group in self.group_list()],
+            "groups": [
+                [group.key, group.needed, *([group.stage] if group.stage > 1 else [])] for group in self.group_list()
+            ],
         }
 
     def view_hash(self) -> str:
         """The digest of what the page shows now."""
         return view_hash(self.shown())
 
-    def live_votes(self) -> "list[Vote]":
+    def live_votes(self) -> list[Vote]:
         """The votes that count, oldest first; from the prefetch where there is one."""
         if (found := getattr(self, "prefetched_votes", None)) is not None:
             return list(found)
-        return _live_votes(item=self.pk)
+        return live_votes_of_item(item=self.pk)
 
     def delegation_list(self) -> "list[Delegation]":
         """The live hand-overs, oldest first; read once. ``forget_delegations`` after changing them."""
@@ -300,97 +308,3 @@ class Escalation(Erasable, Stateful):
             return [self.run_starter] if self.run_starter else []
         behalf = self.action.on_behalf_of
         return [self.action.principal.username, *([behalf.username] if behalf else [])]
-
-
-class EscalationGroup(models.Model):
-    """``needed`` people of one queue must approve, of ``role`` where one is named, from different units if so said.
-
-    ``is_open`` follows the item: it keeps the inbox's index small. ``home``: the queue whose ladder the group climbs
-    (None: its own), ``rung``: how many rungs it took, ``climbs_at``, ``unseen_at``: when it takes the next one because
-    of the time, or because nobody has seen it; ``called``: people ``{user}`` and holders of roles ``{role}`` who were
-    asked on the way besides those who serve the queue.
-    """
-
-    escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="groups")
-    queue = models.ForeignKey(Queue, models.PROTECT, related_name="+")
-    role = models.ForeignKey(Role, models.PROTECT, null=True, related_name="+")
-    needed = models.PositiveSmallIntegerField(default=1)
-    distinct_units = models.BooleanField(default=False)
-    position = models.PositiveSmallIntegerField(default=0)
-    is_open = models.BooleanField(default=True)
-    home = models.ForeignKey(Queue, models.PROTECT, null=True, related_name="+")
-    rung = models.PositiveSmallIntegerField(default=0)
-    climbs_at = models.DateTimeField(null=True)
-    unseen_at = models.DateTimeField(null=True)
-    called = models.JSONField(default=list)
-
-    class Meta:
-        default_permissions = ()
-        ordering = ["position", "id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["escalation", "queue", "role"], name="escalation_group_once", nulls_distinct=False
-            ),
-            models.CheckConstraint(condition=Q(needed__gte=1), name="escalation_group_needs_somebody"),
-        ]
-        indexes = [
-            models.Index(fields=["queue", "escalation"], name="group_by_queue", condition=Q(is_open=True)),
-            models.Index(fields=["climbs_at"], name="group_climbs", condition=Q(is_open=True)),
-            models.Index(fields=["unseen_at"], name="group_unseen", condition=Q(is_open=True)),
-            models.Index(fields=["escalation"], name="group_called", condition=Q(is_open=True) & ~Q(called=[])),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.needed} of {self.queue}"
-
-    @property
-    def key(self) -> str:
-        """How the count names this group."""
-        return f"{self.queue.slug}/{self.role.slug}" if self.role else self.queue.slug
-
-    def as_rule(self) -> Group:
-        """The group as the count sees it."""
-        return Group(self.key, self.needed, self.distinct_units)
-
-
-class Vote(Record):
-    """One person's say. Void votes stay: they were said."""
-
-    UNIT = "escalation__unit"
-
-    escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="votes")
-    voter = models.ForeignKey(User, models.PROTECT, related_name="+")
-    verdict = models.CharField(max_length=16, choices=choices_of(VoteVerdict))
-    version = models.PositiveIntegerField()
-    digest = models.CharField(max_length=71, blank=True)
-    view_hash = models.CharField(max_length=71, blank=True)
-    reason = models.TextField(blank=True)
-    reason_code = models.CharField(max_length=40, blank=True)
-    restated = models.BooleanField(default=False)
-    acts_for = models.JSONField(default=list)
-    voided_at = models.DateTimeField(null=True)
-    void_why = models.CharField(max_length=20, blank=True)
-
-    class Meta:
-        default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(
-                fields=["escalation", "voter"], condition=Q(voided_at=None), name="vote_once_per_person"
-            )
-        ]
-        indexes = [models.Index(fields=["voter", "-id"], name="vote_by_voter")]
-
-    def __str__(self) -> str:
-        return f"{self.verdict} by {self.voter}"
-
-    @property
-    @override
-    def trail(self) -> UUID:
-        """The trail of the item."""
-        return self.escalation.trail
-
-
-_groups_of = Prepared(lambda: EscalationGroup.objects.select_related("queue", "role").filter(escalation=Slot("item")))
-_live_votes = Prepared(
-    lambda: Vote.objects.select_related("voter").filter(escalation=Slot("item"), voided_at=None).order_by("id")
-)

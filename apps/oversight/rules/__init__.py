@@ -58,7 +58,9 @@ from apps.oversight.rules.quorum import (
     can_reach,
     quorum_floor,
     seated,
+    stage_of,
     tally,
+    wanting,
 )
 from apps.oversight.rules.reviews import OVERTURNED, REVIEW_DUE_S, REVIEW_SCHEMA, Judgement, is_sampled
 from apps.oversight.rules.states import (
@@ -160,10 +162,12 @@ __all__ = [
     "schema_problem",
     "seated",
     "snooze_problem",
+    "stage_of",
     "tally",
     "together",
     "value_at",
     "view_hash",
+    "wanting",
     "warning_of",
     "why_not_eligible",
 ]

@@ -10,11 +10,15 @@ from apps.oversight.rules.states import CRITICAL_QUORUM, OUTCOME, EscalationStat
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``needed`` people of one group (a queue, perhaps narrowed to a role) must approve; ``key`` names it."""
+    """``needed`` people of one group (a queue, perhaps narrowed to a role) must approve; ``key`` names it.
+
+    They are asked once the groups of every lower ``stage`` are complete.
+    """
 
     key: str
     needed: int = 1
     distinct_units: bool = False
+    stage: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,15 @@ class Tally:
 
 def tally(groups: Sequence[Group], ballots: Iterable[Ballot], *, deny_needed: int = 1) -> Tally:
     """Count. Every group must be met, a person counts in one group only, a rejection never counts for approval."""
+    said = _said(ballots)
+    counted = seated(groups, _approving(said))
+    missing = {group.key: group.needed - len(counted[group.key]) for group in groups}
+    heard = [ballot.verdict for ballot in said]
+    return Tally(_outcome(heard, missing, deny_needed), counted, missing)
+
+
+def _said(ballots: Iterable[Ballot]) -> list[Ballot]:
+    """The ballots that count somewhere, the first of each person and of everybody whom it stands for."""
     said: dict[str, Ballot] = {}
     heard_of: set[str] = set()
     for ballot in ballots:
@@ -50,10 +63,41 @@ def tally(groups: Sequence[Group], ballots: Iterable[Ballot], *, deny_needed: in
         if ballot.serves and not people & heard_of:
             said[ballot.voter] = ballot
             heard_of |= people
-    counted = seated(groups, [ballot for ballot in said.values() if ballot.verdict == VoteVerdict.APPROVE])
-    missing = {group.key: group.needed - len(counted[group.key]) for group in groups}
-    heard = [ballot.verdict for ballot in said.values()]
-    return Tally(_outcome(heard, missing, deny_needed), counted, missing)
+    return list(said.values())
+
+
+def _approving(said: Iterable[Ballot]) -> list[Ballot]:
+    return [ballot for ballot in said if ballot.verdict == VoteVerdict.APPROVE]
+
+
+def stage_of(groups: Sequence[Group], ballots: Iterable[Ballot]) -> int:
+    """Whose turn it is: the lowest stage that the approvals do not complete; the last one where they complete all."""
+    people, stages = _approving(_said(ballots)), sorted({group.stage for group in groups})
+    for stage in stages:
+        if not can_reach([group for group in groups if group.stage <= stage], people):
+            return stage
+    return stages[-1]
+
+
+def wanting(groups: Sequence[Group], ballots: Iterable[Ballot]) -> frozenset[str]:
+    """The groups in which one more person, who is in no other, would bring the approval further.
+
+    Not the same as the groups with an empty seat: who fills one of two seats may be moved to the other.
+    """
+    people = _approving(_said(ballots))
+    filled = _filled(groups, people)
+    return frozenset(
+        group.key
+        for group in groups
+        if _filled(groups, [*people, replace(_ANYBODY, serves=frozenset({group.key}))]) > filled
+    )
+
+
+_ANYBODY = Ballot("", VoteVerdict.APPROVE, frozenset(), units=frozenset({"any other"}))
+
+
+def _filled(groups: Sequence[Group], people: Sequence[Ballot]) -> int:
+    return sum(map(len, seated(groups, people).values()))
 
 
 def _outcome(heard: list[VoteVerdict], missing: Mapping[str, int], deny_needed: int) -> EscalationState | None:

@@ -9,7 +9,7 @@ from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Comment, Escalation, EscalationGroup, EscalationView, Grant
 from apps.oversight.rules import EscalationState, GrantState, Kind, is_grave
-from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for
+from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for, tally_for
 from apps.oversight.selectors.escalations import winner_for
 from apps.oversight.selectors.handing import successor_for
 
@@ -122,6 +122,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
     verdict = {name: item.verdict[name] for name in TOLD_OF_VERDICT if name in item.verdict}
     return {
         **row_for(actor, item),
+        "groups": _counted_groups(actor, item),
         "parameters": masked(item.values()) if item.action else None,
         "subject": None if item.action else masked(item.subject),
         "asked": masked(item.asked["parameters"]) if item.asked else None,
@@ -170,7 +171,18 @@ def _group(group: EscalationGroup) -> dict[str, Any]:
         "role": group.role.slug if group.role else None,
         "needed": group.needed,
         "distinct_units": group.distinct_units,
+        "stage": group.stage,
+        "asked": group.is_asked,
     }
+
+
+def _counted_groups(actor: User, item: Escalation) -> list[dict[str, Any]]:
+    """The groups, each with how many approvals count in it; None while others' votes are hidden."""
+    counted = None if hides_votes_for(actor, item) else tally_for(actor, item).counted
+    return [
+        {**_group(group), "counted": None if counted is None else len(counted[group.key])}
+        for group in item.group_list()
+    ]
 
 
 def _vote(vote: Any) -> dict[str, Any]:

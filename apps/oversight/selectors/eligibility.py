@@ -20,13 +20,13 @@ from apps.access.selectors import (
 )
 from apps.core.gate import Scope, recall, scope_for
 from apps.core.models import User
-from apps.oversight.models import Escalation, EscalationGroup
+from apps.oversight.models import Escalation, EscalationGroup, Vote
 from apps.oversight.rules import (
     Ballot,
     EscalationState,
-    Group,
     Person,
     Separation,
+    Tally,
     VoteVerdict,
     acted_for,
     can_reach,
@@ -58,7 +58,7 @@ class Place:
         """Whether who is away could decide ``item``, and nobody in between is barred from it."""
         return (
             (self.scope.everywhere or item.unit_id in self.scope.units)
-            and any(self.serves(group) for group in item.group_list())
+            and any(self.serves(group) for group in item.asked_groups())
             and not any(separation.bars(name) for name in self.people)
         )
 
@@ -122,7 +122,7 @@ class Standing:
         Whoever serves it themselves decides it themselves: who is away is then another person with another vote.
         """
         handed = acted_for(item.handed(), self.user.username)
-        if not self.places or self.ballot(item.group_list()).serves:
+        if not self.places or self.ballot(item.asked_groups()).serves:
             return handed
         separation = item.separation()
         open_places = [place for place in self.places if place.may_be_taken(item, separation)]
@@ -130,19 +130,32 @@ class Standing:
         free = [place for place in open_places if not place.people & said]
         return handed.union(*(place.people for place in (free or open_places)[:1]))
 
-    def why_not(self, item: Escalation, *, acts_for: Iterable[str] | None = None) -> str | None:
-        """Why they may not decide ``item``, as a stable word; None if they may.
+    def ballot_of(self, item: Escalation, vote: Vote) -> Ballot:
+        """What a vote that they cast says now, in the groups that were asked then."""
+        return self.ballot(item.groups_of(vote), vote.verdict, vote.acts_for)
 
-        Whoever is barred does not decide through somebody else either. ``acts_for``: for whom a vote was cast, where
-        it was; None: for whom they act now.
+    def why_void(self, item: Escalation, vote: Vote) -> str | None:
+        """Why a vote that they cast counts no more, as a stable word; None if it does."""
+        return self._why_not(item, item.groups_of(vote), vote.acts_for)
+
+    def why_not(self, item: Escalation) -> str | None:
+        """Why they may not decide ``item`` now, as a stable word; None if they may.
+
+        Whoever is barred does not decide through somebody else either.
         """
-        acts_for = self.acts_for(item) if acts_for is None else acts_for
+        acts_for = self.acts_for(item)
+        why = self._why_not(item, item.asked_groups(), acts_for)
+        if why == "not_in_queue" and self.ballot(item.group_list(), acts_for=acts_for).serves:
+            return "not_yet_asked"
+        return why
+
+    def _why_not(self, item: Escalation, groups: Sequence[EscalationGroup], acts_for: Iterable[str]) -> str | None:
         person = Person(
             username=self.user.username,
             is_human=self.user.is_human,
             is_active=self.user.is_active,
             has_permission=self.may_decide_in(item.unit_id),
-            serves=self.ballot(item.group_list(), acts_for=acts_for).serves,
+            serves=self.ballot(groups, acts_for=acts_for).serves,
         )
         separation = item.separation()
         if why := why_not_eligible(person, separation):
@@ -197,7 +210,7 @@ def _away(actor: User) -> dict[User, User | None]:
 
 
 def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
-    """Who could still decide ``item``, by group: who is asked, may decide in its unit and is not barred.
+    """Who could still decide ``item``, by group that is asked: who serves it, may decide in its unit, is not barred.
 
     For somebody who is away, who stands in; nobody where nobody does.
     """
@@ -206,7 +219,7 @@ def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
     holders = set(deciders.values_list("user", flat=True)) if away else set()
     done = {name for vote in item.live_votes() for name in (vote.voter.username, *vote.acts_for)}
     found: dict[str, list[User]] = {}
-    for group in item.group_list():
+    for group in item.asked_groups():
         there: dict[str, User] = {}
         for member in _asked(actor, group).filter(pk__in=deciders):
             chain = stand_in(away, member) if member in away else (member,)
@@ -260,26 +273,28 @@ def reachable_by(actor: User, item: Escalation, group: EscalationGroup, target: 
 
 
 def is_reachable_for(actor: User, item: Escalation) -> bool:
-    """Whether those who approved and those who still could are enough for the quorum (units are not compared)."""
+    """Whether those who approved and those who still could are enough for the quorum."""
     return not unreachable_for(actor, item)
 
 
 def unreachable_for(actor: User, item: Escalation) -> list[EscalationGroup]:
     """The groups that those who approved and those who still could cannot fill; all, where only together they cannot.
 
-    Units are not compared.
+    Only what is asked: a later stage is looked at when its turn comes.
     """
-    groups = item.group_list()
-    serves: dict[str, set[str]] = {}
+    groups = item.asked_groups()
+    serves: dict[User, set[str]] = {}
     for key, members in eligible_for(actor, item).items():
         for member in members:
-            serves.setdefault(member.username, set()).add(key)
-    people = [Ballot(name, VoteVerdict.APPROVE, frozenset(keys)) for name, keys in serves.items()]
-    votes = item.votes.filter(voided_at=None, verdict=VoteVerdict.APPROVE).select_related("voter")
-    people += [standing_for(vote.voter).ballot(groups) for vote in votes]
-    if can_reach([Group(group.key, group.needed) for group in groups], people):
+            serves.setdefault(member, set()).add(key)
+    if any(group.distinct_units for group in groups):
+        people = [standing_for(member).ballot(groups) for member in serves]
+    else:
+        people = [Ballot(one.username, VoteVerdict.APPROVE, frozenset(keys)) for one, keys in serves.items()]
+    people += [ballot for ballot in live_ballots_for(actor, item) if ballot.verdict == VoteVerdict.APPROVE]
+    if can_reach([group.as_rule() for group in groups], people):
         return []
-    return [group for group in groups if not can_reach([Group(group.key, group.needed)], people)] or groups
+    return [group for group in groups if not can_reach([group.as_rule()], people)] or groups
 
 
 def _held_units(actor: User, user: User, group: EscalationGroup, role_id: UUID) -> frozenset[str]:
@@ -309,15 +324,23 @@ def _holders(actor: User, perm: str, unit: UUID) -> "QuerySet[RoleGrant, Any]":
 
 def still_stands_for(actor: User, item: Escalation) -> bool:
     """Whether the approval of ``item`` would be given again by those who gave it: they may still decide it now."""
+    return tally_for(actor, item).outcome == EscalationState.APPROVED
+
+
+def tally_for(actor: User, item: Escalation) -> Tally:
+    """The count of ``item`` now: who counts in which group, who is missing. Nothing is changed by it."""
+    rules = [group.as_rule() for group in item.group_list()]
+    return tally(rules, live_ballots_for(actor, item), deny_needed=item.deny_needed)
+
+
+def live_ballots_for(actor: User, item: Escalation) -> list[Ballot]:
+    """The live votes of ``item`` that would be given again now, oldest first."""
     assert actor.is_active
-    groups = item.group_list()
-    ballots = []
-    for vote in item.votes.filter(voided_at=None).select_related("voter").order_by("id"):
-        standing = standing_for(vote.voter)
-        if standing.why_not(item, acts_for=vote.acts_for) is None:
-            ballots.append(standing.ballot(groups, vote.verdict, vote.acts_for))
-    found = tally([group.as_rule() for group in groups], ballots, deny_needed=item.deny_needed)
-    return found.outcome == EscalationState.APPROVED
+    standings = [
+        (standing_for(vote.voter), vote)
+        for vote in item.votes.filter(voided_at=None).select_related("voter").order_by("id")
+    ]
+    return [standing.ballot_of(item, vote) for standing, vote in standings if standing.why_void(item, vote) is None]
 
 
 def units_below(slug: str) -> list[UUID]:

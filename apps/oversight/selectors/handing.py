@@ -52,7 +52,7 @@ def next_level_of(actor: User, item: Escalation) -> Queue | Role | User | None:
     """Whom an item asks next when it waited too long; None: nobody."""
     if item.state != EscalationState.PENDING:
         return None
-    for group in item.group_list():
+    for group in item.asked_groups():
         rung, _ = next_rung(actor, item, group, rungs_of(item, group))
         if rung is not None:
             return _named(rung.target)

@@ -15,7 +15,7 @@ from apps.core.models import User
 from apps.oversight.models import Escalation, EscalationGroup, Vote
 from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
-from apps.oversight.selectors.eligibility import Standing, eligible_for, standing_for
+from apps.oversight.selectors.eligibility import eligible_for, standing_for, tally_for
 from apps.oversight.selectors.escalations import Counts, counts_for
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.factors import (
@@ -36,11 +36,16 @@ NAMES_SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One group's quorum: who approved, how many it takes, who still could."""
+    """One group's quorum: who approved, how many it takes, who still could; before its turn nobody is asked."""
 
     group: EscalationGroup
     approved: list[Vote]
     could: list[User]
+
+    @property
+    def is_met(self) -> bool:
+        """Whether nobody is missing any more."""
+        return len(self.approved) >= self.group.needed
 
     @property
     def steps(self) -> list[bool]:
@@ -218,13 +223,16 @@ def _progress(actor: User, item: Escalation, votes: list[Vote]) -> list[Progress
     approvals = [vote for vote in votes if vote.verdict == VoteVerdict.APPROVE]
     could = eligible_for(actor, item) if item.state == EscalationState.PENDING else {}
     groups = item.group_list()
-    standings = {vote.pk: standing_for(vote.voter) for vote in approvals} if len(groups) > 1 else {}
+    counted = tally_for(actor, item).counted if len(groups) > 1 and approvals else {}
     return [
-        Progress(group, _of_group(group, approvals, standings)[: group.needed], could.get(group.key, [])[:NAMES_SHOWN])
+        Progress(group, approved[: group.needed], could.get(group.key, [])[:NAMES_SHOWN])
         for group in groups
+        for approved in [_of_group(group, approvals, counted, is_only=len(groups) == 1)]
     ]
 
 
-def _of_group(group: EscalationGroup, approvals: list[Vote], standings: Mapping[Any, Standing]) -> list[Vote]:
-    """The approvals that count in a group; with one group, all of them."""
-    return [vote for vote in approvals if not standings or group.queue_id in standings[vote.pk].queues]
+def _of_group(
+    group: EscalationGroup, approvals: list[Vote], counted: Mapping[str, tuple[str, ...]], *, is_only: bool
+) -> list[Vote]:
+    """The approvals that count in a group, each in one only; where it is the only one, all of them."""
+    return [vote for vote in approvals if is_only or vote.voter.username in counted.get(group.key, ())]

@@ -7,6 +7,7 @@ WHY_NOT = {
     "inactive": _("Your account is not active."),
     "no_permission": _("You may see this and not decide it: your roles in this unit do not include deciding."),
     "not_in_queue": _("It waits for people of another queue."),
+    "not_yet_asked": _("Your turn comes when those who are asked before you are complete."),
     "requester": _("You asked for this yourself, or somebody asked for you. Somebody else decides."),
     "agent_owner": _("You own this agent, and the rule wants somebody else to decide."),
     "run_starter": _("You started this run, and the rule wants somebody else to decide."),

@@ -36,6 +36,6 @@ def _void_votes_for(actor: User, user: User) -> int:
     done = 0
     for vote in votes.select_related("voter").order_by("escalation_id", "id"):
         item = lock_item(vote.escalation_id)
-        if item.state == EscalationState.PENDING and standing_for(vote.voter).why_not(item, acts_for=vote.acts_for):
+        if item.state == EscalationState.PENDING and standing_for(vote.voter).why_void(item, vote):
             done += void_votes(actor, item, why="absence_over", voter=vote.voter)
     return done

@@ -16,9 +16,9 @@ from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.services import one_by_one, system_user
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import EscalationState
+from apps.oversight.services.arrivals import times_at, warning_at
 from apps.oversight.services.decisions import lock_item, require_item_running
 from apps.oversight.services.endings import Where, end_item, end_waiting_action, lock_items
-from apps.oversight.services.ladders import times_at, warning_at
 
 BATCH = 500
 
@@ -91,7 +91,7 @@ def mark_due_soon() -> int:
     found = list(rows)
     Escalation.objects.filter(pk__in=[item.pk for item in found]).update(warned_at=ClockTimestamp())
     for item in found:
-        queues = [group.queue.slug for group in item.group_list()]
+        queues = [group.queue.slug for group in item.asked_groups()]
         told = {"due_at": item.due_at, "kind": item.kind, "risk": item.risk, "queues": queues}
         record(plane, item, "escalation.due_soon", payload=told)
     return len(found)

@@ -22,6 +22,7 @@ from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Ballot, EscalationState, Kind, tally
 from apps.oversight.selectors import changed_since_judged, require_visible, standing_for, winner_for
 from apps.oversight.services.grants import release_grant
+from apps.oversight.services.stages import follow_stages
 from apps.oversight.services.stops import ASKED, CAUSES, settle_clocks
 
 BATCH = 500
@@ -256,13 +257,13 @@ def _reopen(actor: User, item: Escalation, *, why: str) -> Escalation:
 
 def count_live(actor: User, item: Escalation) -> list[Ballot]:
     """The votes that count now; those of people who may not decide any more are made void."""
-    groups, ballots = item.group_list(), []
+    ballots = []
     for vote in item.votes.filter(voided_at=None).select_related("voter").order_by("id"):
         standing = standing_for(vote.voter)
-        if why := standing.why_not(item, acts_for=vote.acts_for):
+        if why := standing.why_void(item, vote):
             void_votes(actor, item, why=why, voter=vote.voter)
         else:
-            ballots.append(standing.ballot(groups, vote.verdict, vote.acts_for))
+            ballots.append(standing.ballot_of(item, vote))
     return ballots
 
 
@@ -275,6 +276,7 @@ def void_votes(actor: User, item: Escalation, *, why: str, voter: User | None = 
     if names:
         votes.update(voided_at=ClockTimestamp(), void_why=why)
         record(actor, item, "vote.voided", payload={"voters": names, "why": why})
+        follow_stages(actor, item)
     return len(names)
 
 

@@ -19,9 +19,10 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.rules import ValueProblem, highest_risk
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import EscalationState, action_digest, patch_between
+from apps.oversight.services.arrivals import arrival_times
 from apps.oversight.services.decisions import void_votes
 from apps.oversight.services.items import Wanted, title_of, wanted_of
-from apps.oversight.services.ladders import arrival_times
+from apps.oversight.services.stages import follow_stages
 from apps.policies.rules import (
     USUAL_BULK,
     AgentFacts,
@@ -170,6 +171,7 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
     if changed != 1:
         raise ConflictError(_("It has expired; nothing will run."), code="expired")
     item.refresh_from_db(fields=["version", "expires_at", *columns])
+    follow_stages(actor, item)
     record(
         actor,
         item,
@@ -215,7 +217,7 @@ def joined_bulk(item: Escalation, verdict: Verdict) -> dict[str, Any] | None:
 
 
 def _join_group(item: Escalation, wanted: Wanted) -> None:
-    """The larger quorum of a queue that is asked already, or a further queue."""
+    """The larger quorum and the later stage of a queue that is named already, or a further queue."""
     found = next(
         (
             group
@@ -225,6 +227,7 @@ def _join_group(item: Escalation, wanted: Wanted) -> None:
         None,
     )
     if found is None:
+        is_first = wanted.stage <= min(group.stage for group in item.group_list())
         EscalationGroup.objects.create(
             escalation=item,
             queue=wanted.queue,
@@ -232,11 +235,16 @@ def _join_group(item: Escalation, wanted: Wanted) -> None:
             needed=wanted.needed,
             distinct_units=wanted.distinct_units,
             position=len(item.group_list()),
-            **arrival_times(item, wanted.queue),
+            stage=wanted.stage,
+            is_asked=is_first,
+            is_open=is_first,
+            **(arrival_times(item, wanted.queue) if is_first else {}),
         )
     else:
         EscalationGroup.objects.filter(pk=found.pk).update(
-            needed=max(found.needed, wanted.needed), distinct_units=found.distinct_units or wanted.distinct_units
+            needed=max(found.needed, wanted.needed),
+            distinct_units=found.distinct_units or wanted.distinct_units,
+            stage=max(found.stage, wanted.stage),
         )
     item.forget_groups()
 

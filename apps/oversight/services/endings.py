@@ -103,9 +103,9 @@ def void_votes_of(actor: User, *, user: User, why: str) -> int:
     standing = standing_for(user)
     votes = Vote.objects.filter(voter=user, voided_at=None, escalation__state=EscalationState.PENDING)
     done = 0
-    for escalation_id in votes.order_by("escalation_id").values_list("escalation_id", flat=True):
-        item = lock_item(escalation_id)
-        if item.state == EscalationState.PENDING and standing.why_not(item):
+    for vote in votes.order_by("escalation_id"):
+        item = lock_item(vote.escalation_id)
+        if item.state == EscalationState.PENDING and standing.why_void(item, vote):
             done += void_votes(actor, item, why=why, voter=user)
     claimed = Escalation.objects.filter(Q(claimed_by=user) | Q(assigned_to=user), state=EscalationState.PENDING)
     for item in claimed.select_related("unit", "agent__owner", "action__principal"):

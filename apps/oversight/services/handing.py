@@ -131,7 +131,7 @@ def escalate_by_hand(actor: User, *, escalation_id: UUID, reason: str) -> Escala
     require_mover(actor, item)
     reason = checked_reason(reason)
     _bar_outsider(actor, item)
-    if not climb_all(actor, item, item.group_list(), why=reason):
+    if not climb_all(actor, item, item.asked_groups(), why=reason):
         raise ConflictError(_("There is no further level."), state=item.state)
     return item
 

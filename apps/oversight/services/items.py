@@ -30,7 +30,7 @@ from apps.oversight.rules import (
     restate_field,
     schema_problem,
 )
-from apps.oversight.services.ladders import times_at, warning_at
+from apps.oversight.services.arrivals import times_at, warning_at
 from apps.policies.rules import Verdict
 
 TITLE_MAX = 300
@@ -46,6 +46,7 @@ class Wanted(NamedTuple):
     needed: int = 1
     role: Role | None = None
     distinct_units: bool = False
+    stage: int = 1
 
 
 class About(TypedDict, total=False):
@@ -106,8 +107,10 @@ def open_escalation(
     if found := _same(kind, about):
         return _attempted(actor, found)
     wanted = _merged([Wanted(*group) for group in groups], Kind(kind), Risk(about.get("risk", Risk.MEDIUM)))
-    now, hours = database_now(), {group.queue.pk: open_hours_of(group.queue) for group in wanted}
-    columns = _columns(kind, wanted, about) | _clocks(kind, wanted, about, now, hours)
+    asked = [group for group in wanted if group.stage == min(each.stage for each in wanted)]
+    now, hours = database_now(), {group.queue.pk: open_hours_of(group.queue) for group in asked}
+    expires_at = _expiry(kind, wanted, about, now)
+    columns = _columns(kind, wanted, about) | _clocks(asked, about, now, hours, expires_at)
     item = Escalation.objects.create(kind=kind, unit=unit, title=title[:TITLE_MAX], **columns)
     climbs = about.get("climbs", True)
     own_due = bool(about.get("escalate_to") or about.get("due_s") or about.get("due_at"))
@@ -119,12 +122,19 @@ def open_escalation(
             needed=group.needed,
             distinct_units=group.distinct_units,
             position=position,
-            **(times_at(now, group.queue, hours[group.queue.pk], columns["due_at"], at_due=own_due) if climbs else {}),
+            stage=group.stage,
+            is_asked=group in asked,
+            is_open=group in asked,
+            **(
+                times_at(now, group.queue, hours[group.queue.pk], columns["due_at"], at_due=own_due)
+                if climbs and group in asked
+                else {}
+            ),
         )
         for position, group in enumerate(wanted)
     )
     item.refresh_from_db(fields=["created_at"])
-    record(actor, item, EscalationState.PENDING, payload=opened_payload(item, wanted))
+    record(actor, item, EscalationState.PENDING, payload=opened_payload(item, asked))
     return item
 
 
@@ -176,15 +186,18 @@ COPIED = (
 
 
 def _clocks(
-    kind: str, wanted: Sequence[Wanted], about: About, now: datetime, hours: Mapping[UUID, OpenHours | None]
+    asked: Sequence[Wanted],
+    about: About,
+    now: datetime,
+    hours: Mapping[UUID, OpenHours | None],
+    expires: datetime | None,
 ) -> dict[str, datetime | None]:
-    """The SLA in open time of each queue, the earliest counts, and its warning; the expiry in elapsed time."""
-    expires = _expiry(kind, wanted, about, now)
+    """The SLA in open time of each queue that is asked first, the earliest counts, and its warning; the expiry."""
     due = about.get("due_at")
     if due is None:
         dues = [
             due_after(now, hours[group.queue.pk], about.get("due_s") or group.queue.sla_s, about.get("due_unit", ""))
-            for group in wanted
+            for group in asked
         ]
         due = min([*dues, *([expires] if expires else [])])
     warnings = [warning_at(now, counted, due) for counted in hours.values()]
@@ -227,7 +240,9 @@ def _merged(groups: Sequence[Wanted], kind: Kind, risk: Risk) -> list[Wanted]:
         key = (group.queue.pk, group.role.pk if group.role else None)
         old = found.get(key, group)
         found[key] = group._replace(
-            needed=max(old.needed, group.needed), distinct_units=old.distinct_units or group.distinct_units
+            needed=max(old.needed, group.needed),
+            distinct_units=old.distinct_units or group.distinct_units,
+            stage=max(old.stage, group.stage),
         )
     if not found:
         raise InvalidError(errors={"queue": [_("Name the queue that is asked.")]})
@@ -341,7 +356,7 @@ def wanted_of(verdict: Verdict) -> list[Wanted]:
         if group.queue not in queues or (group.role and group.role not in roles):
             raise UnavailableError(_("The queue %s of the rule does not exist.") % group.queue)
         role = roles[group.role] if group.role else None
-        found.append(Wanted(queues[group.queue], group.needed, role, group.distinct_units))
+        found.append(Wanted(queues[group.queue], group.needed, role, group.distinct_units, group.stage))
     return found
 
 

@@ -1,52 +1,25 @@
 """Up the ladder: to the next level when it is time, when nobody has seen an item, when nobody could decide it."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q
 
 from apps.access.models import Queue
-from apps.access.rules import OpenHours, Rung, Target, TargetKind, due_after, part_of
+from apps.access.rules import Rung, Target, TargetKind, due_after, part_of
 from apps.access.selectors import on_duty_of, open_hours_of
 from apps.audit.services import record
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.services import one_by_one, system_user
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.oversight.rules import WARN_AFTER, EscalationState
+from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import next_rung, rungs_of, unheard_items, unreachable_for
+from apps.oversight.services.arrivals import SEEN_WITHIN, warning_at
 from apps.oversight.services.decisions import lock_item
 
 BATCH = 500
 UNREACHABLE = "unreachable"
-SEEN_WITHIN = 0.5
-"""The share of an item's time within which somebody has to see it, where its queue does not say otherwise."""
-
-
-def warning_at(now: datetime, hours: OpenHours | None, due: datetime) -> datetime:
-    """When four fifths of the time until ``due`` are over."""
-    return part_of(now, due, hours, WARN_AFTER)
-
-
-def times_at(
-    now: datetime, queue: Queue, hours: OpenHours | None, due: datetime, *, at_due: bool = False
-) -> dict[str, Any]:
-    """When a group that comes to ``queue`` now takes the next rung: by the time, and if nobody has seen the item.
-
-    ``at_due``: not before the item is due, whatever the queue's levels say: its step set that time itself.
-    """
-    levels = queue.escalation
-    climbs = due if at_due or not levels else due_after(now, hours, int(levels[0]["after_s"]))
-    within = queue.unseen_after_s
-    unseen = due_after(now, hours, within) if within else part_of(now, due, hours, SEEN_WITHIN)
-    return {"climbs_at": climbs, "unseen_at": min(unseen, climbs)}
-
-
-def arrival_times(item: Escalation, queue: Queue, *, at_due: bool = False) -> dict[str, Any]:
-    """The same for an item whose due time is set."""
-    return times_at(database_now(), queue, open_hours_of(queue), item.due_at, at_due=at_due)
 
 
 def climb_ladders() -> int:
@@ -68,9 +41,11 @@ def _climb_late(plane: User, escalation_id: UUID) -> int:
     if not is_waiting.exists():
         return 0
     now, done = database_now(), 0
-    for group in item.group_list():
+    for group in item.asked_groups():
         is_late = group.climbs_at is not None and group.climbs_at <= now
         is_unseen = group.unseen_at is not None and group.unseen_at <= now
+        if not group.is_open:  # these people are complete: only the others are late
+            continue
         if is_unseen and not is_late:
             record(plane, item, "escalation.unseen", payload={"queue": group.queue.slug})
         if is_late or is_unseen:
@@ -115,7 +90,13 @@ def _move(item: Escalation, group: EscalationGroup, target: Target) -> Escalatio
     home = group.home_id or group.queue_id
     there = next((other for other in item.group_list() if other.queue_id == queue.pk and not other.role_id), None)
     if there is not None:
-        EscalationGroup.objects.filter(pk=there.pk).update(needed=there.needed + group.needed, home=home)
+        EscalationGroup.objects.filter(pk=there.pk).update(
+            needed=there.needed + group.needed,
+            home=home,
+            stage=min(there.stage, group.stage),
+            is_asked=True,
+            is_open=True,
+        )
         EscalationGroup.objects.filter(pk=group.pk).delete()
         stands = there
     else:
@@ -190,7 +171,7 @@ def _climb_unheard(plane: User, escalation_id: UUID) -> int:
     item = lock_item(escalation_id)
     if not unheard_items().filter(pk=item.pk).exists():
         return 0
-    unseen = [group for group in item.group_list() if group.unseen_at is not None]
+    unseen = [group for group in item.asked_groups() if group.unseen_at is not None]
     climb_all(plane, item, unseen, why="unreached")
     Escalation.objects.filter(pk=item.pk).update(unheard_at=None)  # whoever is asked now is told anew
     return len(unseen)

@@ -18,6 +18,7 @@ from apps.oversight.rules import EscalationState, Kind
 from apps.oversight.selectors import changed_since_judged
 from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
 from apps.oversight.services.edits import facts_of, joined_bulk, joined_demands
+from apps.oversight.services.stages import follow_stages
 from apps.oversight.services.stops import OPEN, settle_clocks
 from apps.policies.rules import Effect, Verdict, is_stricter, verdict_of
 from apps.policies.selectors import release_number
@@ -106,7 +107,8 @@ def _tighten(plane: User, item: Escalation, action: Action, verdict: Verdict) ->
     void_votes(plane, item, why="policy")
     columns = joined_demands(item, verdict)
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(version=F("version") + 1, **columns)
-    item.refresh_from_db(fields=["version", "risk"])
+    item.refresh_from_db(fields=["version", "risk", "expires_at"])
+    follow_stages(plane, item)
     Action.objects.filter(pk=action.pk, state=ActionState.PENDING_APPROVAL).update(
         verdict=columns["verdict"], release_number=verdict.release
     )

@@ -49,7 +49,7 @@ def _note_first_view(actor: User, item: Escalation) -> None:
     EscalationView.objects.bulk_create([EscalationView(escalation=item, person=actor)], ignore_conflicts=True)
     standing = standing_for(actor)
     if standing.why_not(item) is None:
-        seen = standing.ballot(item.group_list(), acts_for=standing.acts_for(item)).serves
+        seen = standing.ballot(item.asked_groups(), acts_for=standing.acts_for(item)).serves
         ids = [group.pk for group in item.group_list() if group.key in seen]
         EscalationGroup.objects.filter(pk__in=ids, unseen_at__isnull=False).update(unseen_at=None)
 

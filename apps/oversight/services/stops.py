@@ -169,7 +169,7 @@ def _counting_queues() -> dict[UUID, OpenHours]:
 def _start_one(item: Escalation, causes: Iterable[str], now: datetime, counting: Mapping[UUID, OpenHours]) -> None:
     since = min(moment for cause in CAUSES if (moment := getattr(item, cause)))
     halted = min((moment for cause in STOP_EXPIRY if (moment := getattr(item, cause))), default=now)
-    groups = item.group_list()
+    groups = item.asked_groups()
     hours = [counting.get(group.queue_id) for group in groups]
     for group, counted in zip(groups, hours, strict=True):
         moved = {name: moved_on(at, since, now, counted) for name in GROUP_CLOCKS if (at := getattr(group, name))}

@@ -11,6 +11,7 @@ from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
+from apps.core.services import system_user
 from apps.halts.selectors import take_fence
 from apps.oversight.models import Escalation, Vote
 from apps.oversight.rules import (
@@ -39,7 +40,9 @@ from apps.oversight.services.decisions import (
 )
 from apps.oversight.services.edits import Edit, apply_edit, weigh_edit
 from apps.oversight.services.handing import take_back
+from apps.oversight.services.ladders import escalate_unreachable
 from apps.oversight.services.seen import keep_view
+from apps.oversight.services.stages import follow_stages
 
 REASON_CODE_MAX = 40
 UNSAID: Any = object()
@@ -201,6 +204,7 @@ def _write_vote(actor: User, item: Escalation, said: Said, acts_for: frozenset[s
         reason_code=said.reason_code,
         restated=bool(asks["restate"]),
         acts_for=sorted(acts_for),
+        stage=max(group.stage for group in item.asked_groups()),
     )
     record(
         actor,
@@ -224,16 +228,19 @@ def _write_vote(actor: User, item: Escalation, said: Said, acts_for: frozenset[s
 
 def _count(actor: User, standing: Standing, item: Escalation, said: Said, votes: list[Vote]) -> None:
     """Count the live votes; everybody's eligibility is read again, and a vote that lost it is void."""
-    groups = item.group_list()
     ballots: list[Ballot] = []
     for vote in votes:
         voter = standing if vote.voter_id == actor.pk else standing_for(vote.voter)
-        if why := voter.why_not(item, acts_for=vote.acts_for):
+        if why := voter.why_void(item, vote):
             _void(actor, item, vote, why)
         else:
-            ballots.append(voter.ballot(groups, vote.verdict, vote.acts_for))
-    result = tally([group.as_rule() for group in groups], ballots, deny_needed=item.deny_needed)
+            ballots.append(voter.ballot_of(item, vote))
+    result = tally([group.as_rule() for group in item.group_list()], ballots, deny_needed=item.deny_needed)
     if result.outcome is None:
+        follow_stages(actor, item)
+        if said.verdict != VoteVerdict.APPROVE:  # one person fewer who could
+            escalate_unreachable(system_user("plane"), escalation_id=item.pk)
+            item.refresh_from_db(fields=["version", "due_at"])
         return
     own = own_hold_for(actor) if said.hold_s is None else said.hold_s
     decide(
@@ -277,4 +284,5 @@ def withdraw_vote(actor: User, *, escalation_id: UUID) -> Escalation:
         raise ConflictError(_("You have not voted."), state=item.state)
     Vote.objects.filter(pk=vote.pk).update(voided_at=ClockTimestamp(), void_why="withdrawn")
     record(actor, item, "vote.withdrawn", payload={"vote": vote.pk, "verdict": vote.verdict})
+    follow_stages(actor, item)
     return item

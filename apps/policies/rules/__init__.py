@@ -21,12 +21,11 @@ from apps.policies.rules.obligations import (
     DocumentError,
     Exclusion,
     Obligations,
-    Quorum,
     bulk_of,
     merge,
 )
+from apps.policies.rules.quorums import Group, Quorum
 from apps.policies.rules.verdicts import (
-    Group,
     Judged,
     Matched,
     Outcome,

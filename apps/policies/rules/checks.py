@@ -67,6 +67,7 @@ def _references(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
                 yield Finding(f"{at}.{field}", f"There is no {word} {name!r}.", rule.slug)
 
     yield from missing("queue", "queue", {rule.queue}, known.queues)
+    yield from missing("obligations.quorum", "queue", {quorum.queue for quorum in rule.quorums}, known.queues)
     yield from missing("obligations.quorum", "role", {quorum.role for quorum in rule.quorums}, known.roles)
     yield from missing("scope.operations", "operation", rule.scope.operations, known.operations)
     yield from missing("scope.agents", "agent", rule.scope.agents, known.agents)

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from apps.core.rules import Moves, Risk
-from apps.policies.rules.obligations import NONE, DocumentError, Obligations, Quorum, read_obligations
+from apps.policies.rules.obligations import NONE, DocumentError, Obligations, read_obligations
+from apps.policies.rules.quorums import Quorum, read_quorums
 
 MAX_RULES = 200
 MAX_MESSAGE = 500
@@ -134,7 +135,8 @@ def read_rule(raw: object) -> Rule:
     if unknown := sorted(set(map(str, raw)) - set(_KEYS)):
         raise DocumentError(unknown[0], "Unknown key.")
     effect = _effect(raw)
-    obligations, quorums = read_obligations(raw["obligations"]) if "obligations" in raw else (NONE, ())
+    obligations = read_obligations(raw["obligations"]) if "obligations" in raw else NONE
+    quorums = read_quorums(raw["obligations"]["quorum"]) if "quorum" in raw.get("obligations", {}) else ()
     if quorums and effect is not Effect.REQUIRE_APPROVAL:
         raise DocumentError("obligations.quorum", "Only a rule that requires approval has a quorum.")
     if obligations.bulk and effect is not Effect.REQUIRE_APPROVAL:

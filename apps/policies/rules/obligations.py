@@ -1,8 +1,8 @@
 """What a matched rule demands besides its effect, and how demands of several rules become one.
 
 Every demand merges by a lattice, so that the order of rules never matters and a further rule never loosens:
-limits, expiry and what may be approved together take the smaller; quorum, hold, sample and step-up the larger;
-exclusions, redactions and notices the union.
+limits, expiry and what may be approved together take the smaller; hold, sample and step-up the larger;
+exclusions, redactions and notices the union. Who must agree is in ``quorums``.
 """
 
 import re
@@ -17,7 +17,6 @@ from apps.core.rules import Risk
 _DURATION = re.compile(r"^([1-9]\d{0,6})([smhdw])$")
 _SHARE = re.compile(r"^(\d{1,3}(?:\.\d{1,2})?)%$")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-MAX_QUORUM = 20
 MAX_TOGETHER = 200
 TOGETHER_RISKS = (Risk.LOW, Risk.MEDIUM)
 """The tiers that may be approved together: higher ones ask each approver to repeat a value, item by item."""
@@ -40,15 +39,6 @@ class DocumentError(ValueError):
     def __init__(self, field: str, message: str) -> None:
         self.field, self.message = field, message
         super().__init__(f"{field}: {message}")
-
-
-@dataclass(frozen=True, slots=True)
-class Quorum:
-    """``n`` people of a role (the queue's, if ``role`` is empty), from different units if ``distinct_units``."""
-
-    n: int = 1
-    role: str = ""
-    distinct_units: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +149,17 @@ def _most(one: int | None, other: int | None) -> int | None:
     return max((value for value in (one, other) if value is not None), default=None)
 
 
-def read_obligations(raw: object) -> tuple[Obligations, tuple[Quorum, ...]]:
-    """The demands that a document states under ``obligations``. Raises DocumentError."""
+def read_obligations(raw: object) -> Obligations:
+    """The demands that a document states under ``obligations``, but for its quorum. Raises DocumentError."""
     if not isinstance(raw, dict):
         raise DocumentError("obligations", "An object is wanted.")
     if unknown := sorted(set(map(str, raw)) - set(_READERS) - {"quorum"}):
         raise DocumentError(f"obligations.{unknown[0]}", "There is no such obligation.")
-    quorums = _quorums(raw["quorum"]) if "quorum" in raw else ()
     found: dict[str, Any] = {}
     for name, (field, read) in _READERS.items():
         if name in raw:
             found[field] = read(f"obligations.{name}", raw[name])
-    return Obligations(**found), quorums
+    return Obligations(**found)
 
 
 def seconds_of(field: str, raw: object) -> int:
@@ -193,32 +182,16 @@ def share_of(field: str, raw: object) -> int:
     return share
 
 
-def _quorums(raw: object) -> tuple[Quorum, ...]:
-    parts = raw if isinstance(raw, list) else [raw]
-    if not parts:
-        raise DocumentError("obligations.quorum", "At least one quorum is wanted.")
-    return tuple(_quorum(part) for part in parts)
-
-
-def _quorum(raw: object) -> Quorum:
-    where = "obligations.quorum"
-    if isinstance(raw, dict):
-        if unknown := sorted(set(map(str, raw)) - {"n", "role", "distinct_units"}):
-            raise DocumentError(f"{where}.{unknown[0]}", "Unknown key.")
-        role = raw.get("role", "")
-        if not isinstance(role, str):
-            raise DocumentError(f"{where}.role", "The slug of a role is wanted.")
-        return Quorum(_count(raw.get("n", 1)), role, _flag(f"{where}.distinct_units", raw.get("distinct_units", False)))
-    return Quorum(_count(raw))
-
-
-def _count(raw: object) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int) or not 1 <= raw <= MAX_QUORUM:
-        raise DocumentError("obligations.quorum", f"A number from 1 to {MAX_QUORUM} is wanted.")
+def whole_number(field: str, raw: object, least: int, most: int | None = None) -> int:
+    """A whole number between two others, or from one on. Raises DocumentError."""
+    if isinstance(raw, bool) or not isinstance(raw, int) or raw < least or (most is not None and raw > most):
+        to = f"to {most}" if most is not None else "on"
+        raise DocumentError(field, f"A number from {least} {to} is wanted.")
     return raw
 
 
-def _flag(field: str, raw: object) -> bool:
+def flag_of(field: str, raw: object) -> bool:
+    """``true`` or ``false``. Raises DocumentError."""
     if not isinstance(raw, bool):
         raise DocumentError(field, "true or false is wanted.")
     return raw
@@ -254,8 +227,7 @@ def _bulk(field: str, raw: object) -> Bulk:
     risk, items = raw.get("risk", USUAL_BULK.risk), raw.get("items", USUAL_BULK.items)
     if risk not in TOGETHER_RISKS:
         raise DocumentError(f"{field}.risk", "low or medium is wanted: higher tiers are approved one by one.")
-    if isinstance(items, bool) or not isinstance(items, int) or not 1 <= items <= MAX_TOGETHER:
-        raise DocumentError(f"{field}.items", f"A number from 1 to {MAX_TOGETHER} is wanted.")
+    items = whole_number(f"{field}.items", items, 1, MAX_TOGETHER)
     total = raw.get("total_minor")
     if "total_minor" in raw and (isinstance(total, bool) or not isinstance(total, int) or total < 0):
         raise DocumentError(f"{field}.total_minor", "A whole number of minor units is wanted.")
@@ -267,12 +239,12 @@ _READERS: dict[str, tuple[str, Any]] = {
     "expires_in": ("expires_in_s", seconds_of),
     "hold": ("hold_s", seconds_of),
     "sample": ("sample", share_of),
-    "step_up": ("step_up", _flag),
+    "step_up": ("step_up", flag_of),
     "limit": ("limit_minor", _limit),
     "redact": ("redact", _texts),
     "notify": ("notify", _texts),
-    "dry_run_first": ("dry_run_first", _flag),
-    "compensable": ("compensable", _flag),
+    "dry_run_first": ("dry_run_first", flag_of),
+    "compensable": ("compensable", flag_of),
     "bulk": ("bulk", _bulk),
 }
 """An obligation's name in a document, where it is kept, and how it is read."""

@@ -11,6 +11,7 @@ from apps.policies.rules.clauses import Clause, clauses_of, condition_of
 from apps.policies.rules.documents import STRICTNESS, Effect, Rule
 from apps.policies.rules.facts import WORLD, Facts, covers
 from apps.policies.rules.obligations import NONE, USUAL_BULK, Obligations, merge, obligations_of
+from apps.policies.rules.quorums import Group, group_of, groups_of, joined_groups
 
 MAX_ERROR = 200
 
@@ -72,27 +73,6 @@ class Matched:
             "effect": self.effect.value,
             "message": self.message,
             **error,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """People who must agree: ``needed`` of the queue (of ``role``, where one is named)."""
-
-    queue: str
-    needed: int
-    role: str = ""
-    distinct_units: bool = False
-    rules: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The group for the API."""
-        return {
-            "queue": self.queue,
-            "needed": self.needed,
-            "role": self.role,
-            "distinct_units": self.distinct_units,
-            "rules": list(self.rules),
         }
 
 
@@ -176,10 +156,7 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
             for rule in stored["rules"]
         ),
         obligations=obligations_of(stored["obligations"]),
-        groups=tuple(
-            Group(group["queue"], group["needed"], group["role"], group["distinct_units"], tuple(group["rules"]))
-            for group in stored["groups"]
-        ),
+        groups=tuple(map(group_of, stored["groups"])),
         risk=Risk(stored["risk"]) if stored["risk"] else None,
         reason=stored["reason"],
         release=stored["release"],
@@ -219,7 +196,7 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
         effect=effect,
         rules=tuple(sorted((_told(rule, error) for rule, error in matched), key=_strictest_first)),
         obligations=obligations,
-        groups=_groups([rule for rule, _ in matched]) if effect is Effect.REQUIRE_APPROVAL else (),
+        groups=_groups([rule for rule, _ in matched], facts.amount_minor) if effect is Effect.REQUIRE_APPROVAL else (),
         risk=_risk([rule for rule, _ in matched]),
         reason=reason,
         release=release,
@@ -252,7 +229,7 @@ def is_stricter(after: Verdict, before: Verdict) -> bool:
         return True
     if highest_risk(after.risk, before.risk) != highest_risk(before.risk):
         return True
-    return not all(any(_suffices(old, new) for old in before.groups) for new in after.groups)
+    return not all(any(old.suffices_for(new) for old in before.groups) for new in after.groups)
 
 
 def joined(after: Verdict, before: Verdict) -> Verdict:
@@ -260,21 +237,12 @@ def joined(after: Verdict, before: Verdict) -> Verdict:
 
     The release, the facts and the trace are those of ``after``. Neither of them denies.
     """
-    groups: dict[tuple[str, str], Group] = {}
-    for group in (*before.groups, *after.groups):
-        old = groups.setdefault((group.queue, group.role), group)
-        groups[group.queue, group.role] = replace(
-            old,
-            needed=max(old.needed, group.needed),
-            distinct_units=old.distinct_units or group.distinct_units,
-            rules=tuple(sorted({*old.rules, *group.rules})),
-        )
     return replace(
         after,
         effect=max(after.effect, before.effect, key=lambda effect: STRICTNESS[effect]),
         rules=tuple(sorted({*after.rules, *before.rules}, key=_strictest_first)),
         obligations=_spelt_out(after) | _spelt_out(before),
-        groups=tuple(groups[key] for key in sorted(groups)),
+        groups=joined_groups((*before.groups, *after.groups)),
         risk=highest_risk(after.risk, before.risk) if after.risk or before.risk else None,
         authors=tuple(sorted({*after.authors, *before.authors})),
         allowed_when=after.allowed_when or before.allowed_when,
@@ -285,14 +253,6 @@ def _spelt_out(verdict: Verdict) -> Obligations:
     """With what holds where rules ask and none says what is approved together."""
     asks = any(rule.effect is Effect.REQUIRE_APPROVAL for rule in verdict.rules)
     return replace(verdict.obligations, bulk=verdict.obligations.bulk or (USUAL_BULK if asks else None))
-
-
-def _suffices(old: Group, new: Group) -> bool:
-    return (
-        (old.queue, old.role) == (new.queue, new.role)
-        and old.needed >= new.needed
-        and old.distinct_units >= new.distinct_units
-    )
 
 
 def _outcome(rule: RuleInForce, activation: Activation) -> tuple[Outcome, str]:
@@ -320,22 +280,17 @@ def _effect(matched: Sequence[RuleInForce], obligations: Obligations, facts: Fac
     return (Effect.REQUIRE_APPROVAL if Effect.REQUIRE_APPROVAL in effects else Effect.ALLOW), ""
 
 
-def _groups(matched: Sequence[RuleInForce]) -> tuple[Group, ...]:
-    """One group for each queue and role, with the largest quorum that any rule wants of it."""
-    found: dict[tuple[str, str], Group] = {}
-    for rule in matched:
-        for quorum in rule.rule.quorums:
-            name = f"{rule.policy}/{rule.rule.slug}"
-            key = (rule.rule.queue, quorum.role)
-            old = found.get(key) or Group(*(key[0], 0, key[1]))
-            found[key] = Group(
-                key[0],
-                max(old.needed, quorum.n),
-                key[1],
-                old.distinct_units or quorum.distinct_units,
-                tuple(sorted({*old.rules, name})),
-            )
-    return tuple(found[key] for key in sorted(found))
+def _groups(matched: Sequence[RuleInForce], amount_minor: int | None) -> tuple[Group, ...]:
+    return joined_groups(
+        group
+        for rule in matched
+        for group in groups_of(
+            rule.rule.quorums,
+            queue=rule.rule.queue,
+            rule=f"{rule.policy}/{rule.rule.slug}",
+            amount_minor=amount_minor,
+        )
+    )
 
 
 def _risk(matched: Sequence[RuleInForce]) -> Risk | None:

@@ -79,7 +79,7 @@ def sentence_of(rule: RuleInForce, *, queue: str = "") -> str:
     condition = _condition(tree)
     words = {
         "condition": rule.rule.when.strip() if condition is None else condition,
-        "queue": queue or rule.rule.queue,
+        "queue": _queues(rule.rule, queue or rule.rule.queue),
         "people": _people(rule.rule),
     }
     if tree == Every():
@@ -106,8 +106,14 @@ def _always(effect: Effect) -> str:
 
 
 def _people(rule: Rule) -> str:
-    needed = sum(quorum.n for quorum in rule.quorums)
+    """How many are asked whatever the amount; the demands say who else is, and in which order."""
+    needed = sum(quorum.n for quorum in rule.quorums if quorum.over_minor is None)
     return ngettext("One person", "%(n)s people", needed) % {"n": number(needed)}
+
+
+def _queues(rule: Rule, own: str) -> str:
+    names = dict.fromkeys(quorum.queue or own for quorum in rule.quorums if quorum.over_minor is None)
+    return _(" and ").join(names) or own
 
 
 def _condition(condition: Condition) -> str | None:
@@ -204,10 +210,16 @@ def _flags(demands: Obligations) -> list[str]:
 
 
 def _quorum(quorum: Quorum) -> str:
-    people = ngettext("one person", "%(n)s people", quorum.n) % {"n": number(quorum.n)}
+    words = ngettext("one person", "%(n)s people", quorum.n) % {"n": number(quorum.n)}
     if quorum.role:
-        people = _("%(people)s with the role %(role)s") % {"people": people, "role": quorum.role}
-    return _("%s of different units") % people if quorum.distinct_units else people
+        words = _("%(people)s with the role %(role)s") % {"people": words, "role": quorum.role}
+    if quorum.queue:
+        words = _("%(people)s of %(queue)s") % {"people": words, "queue": quorum.queue}
+    if quorum.distinct_units:
+        words = _("%s of different units") % words
+    if quorum.over_minor is not None:
+        words = _("%(people)s where it is over %(amount)s") % {"people": words, "amount": money(quorum.over_minor)}
+    return _("%(people)s in stage %(n)s") % {"people": words, "n": quorum.stage} if quorum.stage > 1 else words
 
 
 def _exclusions() -> dict[Exclusion, str]:
