@@ -1,9 +1,11 @@
 """Units, roles, grants of roles, calendars, rotas, queues, absences and people's tokens."""
 
+from datetime import date
+
 from django.db import models
 from django.db.models import F, Q
 
-from apps.access.rules import OpenHours, Turns, open_hours, turns_of
+from apps.access.rules import OpenHours, Turns, open_hours, public_holidays, turns_of
 from apps.core.models import ClockTimestamp, Record, User
 
 
@@ -24,6 +26,13 @@ class Calendar(Record):
         """Ready for arithmetic."""
         days = [holiday["date"] for holiday in self.holidays]
         return open_hours(timezone=self.timezone, hours=self.hours, holidays=days, region=self.region)
+
+    def closed_days(self, first: date, last: date) -> dict[date, tuple[str, bool]]:
+        """The holidays of these days, in order: what each is called, and whether it is one of the region's."""
+        years = range(first.year, last.year + 1) if self.region else ()
+        found = {day: (name, True) for year in years for day, name in public_holidays(self.region, year).items()}
+        found |= {date.fromisoformat(own["date"]): (own.get("name", ""), False) for own in self.holidays}
+        return {day: found[day] for day in sorted(found) if first <= day <= last}
 
 
 class BusinessUnit(Record):

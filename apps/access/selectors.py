@@ -190,6 +190,13 @@ def calendars_for(actor: User) -> QuerySet[Calendar]:
     return rows if holds(actor, "access.manage_access") else rows.none()
 
 
+def calendar_for(actor: User, slug: str) -> Calendar:
+    """One calendar, for those who manage access anywhere. Raises NotFoundError."""
+    if found := calendars_for(actor).filter(slug=slug).first():
+        return found
+    raise NotFoundError
+
+
 def open_hours_of(queue: Queue) -> OpenHours | None:
     """By what ``queue`` counts open time: its calendar, else that of the nearest unit from its own up; None: always."""
     if queue.calendar_id:
@@ -207,6 +214,13 @@ def last_resort_of(unit_id: UUID) -> Queue | None:
 def rotas_for(actor: User) -> QuerySet[Rota]:
     """The rotas of the units in which ``actor`` manages access, by slug."""
     return visible(actor, "access.manage_access", Rota.objects.select_related("unit").order_by("slug"))
+
+
+def rota_for(actor: User, slug: str) -> Rota:
+    """One rota of a unit in which ``actor`` manages access. Raises NotFoundError."""
+    if found := rotas_for(actor).filter(slug=slug).first():
+        return found
+    raise NotFoundError
 
 
 def on_duty_of(slug: str) -> User | None:

@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from apps.console.api import erasures as erasures_api
 from apps.console.api import halts as halts_api
 from apps.console.api import policies as policies_api
-from apps.console.views import absences, access, actions, agents, audit, erasures, halts, home, shortcuts
+from apps.console.views import absences, access, actions, agents, audit, duty, erasures, halts, home, shortcuts
 
 pages = [
     path("", home.home, name="home"),
@@ -31,6 +31,16 @@ pages = [
     path("access/people/<str:username>/absences/", access.plan, name="plan-absence-of"),
     path("access/people/<str:username>/roles/", access.give, name="give"),
     path("access/grants/<uuid:grant_id>/revoke/", access.take, name="take"),
+    path("access/rotas/", duty.rotas, name="rotas"),
+    path("access/new-rota/", duty.new_rota, name="new-rota"),
+    path("access/rotas/<slug:slug>/", duty.rota, name="rota"),
+    path("access/rotas/<slug:slug>/edit/", duty.edit_rota, name="edit-rota"),
+    path("access/rotas/<slug:slug>/swaps/", duty.swap, name="swap"),
+    path("access/rotas/<slug:slug>/swaps/end/", duty.unswap, name="unswap"),
+    path("access/calendars/", duty.calendars, name="calendars"),
+    path("access/new-calendar/", duty.new_calendar, name="new-calendar"),
+    path("access/calendars/<slug:slug>/", duty.calendar, name="calendar"),
+    path("access/calendars/<slug:slug>/edit/", duty.edit_calendar, name="edit-calendar"),
     path("halts/", halts.halts, name="halts"),
     path("halts/engage/", halts.engage, name="engage"),
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="lift"),

@@ -1,6 +1,7 @@
 """Who is on duty: turns by days in a zone, exceptions before them; and what may be saved."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from apps.access.models import Rota
 from apps.access.rules import Turns, rota_errors, turns_of
 from apps.access.selectors import on_duty_of
-from apps.access.services import end_person, save_rota
-from apps.core.errors import InvalidError, NotAllowedError
+from apps.access.services import end_person, save_rota, swap_duty, unswap_duty
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.models import database_now
 from tests.factories.access import make_admin, make_unit, make_user
 
@@ -61,6 +62,40 @@ def test_somebody_is_always_on_duty_and_it_goes_round(moment, days, people):
     assert found.on_duty(moment) in people
     later = moment + timedelta(days=days)
     assert people.index(found.on_duty(later)) == (people.index(found.on_duty(moment)) + 1) % len(people)
+
+
+def test_a_handover_in_an_hour_that_comes_twice_happens_once_and_in_one_that_is_missing_at_the_jump():
+    night = turns(at="02:30", days=1)
+    fold = at("2026-10-25T02:10").replace(fold=1)  # after 02:30 was shown for the first time
+    before, after = night.on_duty(at("2026-10-25T02:29")), night.on_duty(at("2026-10-25T02:30"))
+    assert before != after == night.on_duty(fold)
+    jump = datetime(2026, 3, 29, 1, tzinfo=UTC)
+    assert night.on_duty(jump - timedelta(seconds=1)) != night.on_duty(jump)
+
+
+@given(INSTANTS, st.integers(1, 9), st.integers(1, 40), st.data())
+def test_the_coming_shifts_say_what_is_asked_at_any_instant(since, days, ahead, data):
+    swaps = [
+        {"from": begins.isoformat(), "until": (begins + timedelta(hours=data.draw(st.integers(1, 300)))).isoformat()}
+        for begins in data.draw(st.lists(INSTANTS, max_size=3))
+    ]
+    found = turns(days=days, exceptions=[{**swap, "user": "zoe"} for swap in swaps])
+    shifts = found.shifts(since, since + timedelta(days=ahead))
+    assert shifts[0].begins <= since < shifts[0].ends
+    for earlier, later in pairwise(shifts):
+        assert earlier.ends == later.begins
+    for shift in shifts:
+        inside = shift.begins + (shift.ends - shift.begins) / 2
+        assert {found.on_duty(moment) for moment in (max(shift.begins, since), inside)} == {shift.person}
+        assert shift.is_swapped == (shift.person == "zoe")
+
+
+def test_before_the_first_turn_nobody_has_a_shift():
+    found = turns().shifts(at("2026-03-01T00:00"), at("2026-03-31T00:00"))
+    assert [(shift.person, shift.begins) for shift in found] == [
+        ("ada", at("2026-03-23T09:00")),
+        ("ben", at("2026-03-30T09:00")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +163,31 @@ class TestSaving:
             refused = client.post("/api/v1/rotas/", body, "application/json")
             assert (refused.status_code, list(refused.json()["errors"])) == (422, ["exceptions.0"])
         assert not Rota.objects.exists()
+
+    def test_a_swap_stands_before_the_turns_until_it_is_taken_back(self):
+        admin, unit = make_admin(), make_unit()
+        ada, ben = make_user(), make_user()
+        now = database_now()
+        rota, _ = save_rota(
+            admin, slug="r", unit=unit, timezone="UTC", starts=now.date() - timedelta(days=1), people=[ada.username]
+        )
+        begins, ends = now - timedelta(hours=1), now + timedelta(hours=1)
+        swap_duty(admin, rota=rota, begins=begins, ends=ends, user=ben)
+        assert on_duty_of("r") == ben
+        save_rota(
+            admin, slug="r", unit=unit, timezone="UTC", starts=rota.starts, people=[ada.username], exceptions=None
+        )
+        assert on_duty_of("r") == ben
+        words = {"begins": begins.isoformat(), "ends": ends.isoformat(), "username": ben.username}
+        with pytest.raises(NotAllowedError):
+            unswap_duty(ben, rota=rota, **words)
+        unswap_duty(admin, rota=rota, **words)
+        assert on_duty_of("r") == ada
+        with pytest.raises(ConflictError):
+            unswap_duty(admin, rota=rota, **words)
+        with pytest.raises(InvalidError):
+            swap_duty(admin, rota=rota, begins=ends, ends=begins, user=ben)
+        assert Rota.objects.get().exceptions == []
 
     def test_who_left_is_not_on_duty(self):
         admin, ada = make_admin(), make_user()

@@ -29,6 +29,8 @@ PAGES = {
     "/actions/": "agents.view_agent",
     "/agents/": "agents.view_agent",
     "/access/": "access.manage_access",
+    "/access/rotas/": "access.manage_access",
+    "/access/calendars/": "access.manage_access",
     "/audit/": "audit.view_entry",
 }
 

@@ -12,9 +12,11 @@ from apps.access.rules.calendars import (
     OpenHours,
     due_after,
     hours_errors,
+    instant_of,
     moved_on,
     open_hours,
     part_of,
+    public_holidays,
 )
 from apps.access.rules.ladders import (
     MAX_LEVELS,
@@ -33,7 +35,7 @@ from apps.access.rules.permissions import (
     PERMISSIONS,
     is_permission,
 )
-from apps.access.rules.rotas import MAX_DAYS, MAX_EXCEPTIONS, MAX_PEOPLE, Turns, rota_errors, turns_of
+from apps.access.rules.rotas import MAX_DAYS, MAX_EXCEPTIONS, MAX_PEOPLE, Shift, Turns, rota_errors, turns_of
 
 __all__ = [
     "ADMINISTRATOR",
@@ -50,18 +52,21 @@ __all__ = [
     "OpenHours",
     "Policy",
     "Rung",
+    "Shift",
     "Target",
     "TargetKind",
     "Turns",
     "closes_circle",
     "due_after",
     "hours_errors",
+    "instant_of",
     "is_permission",
     "ladder",
     "level_errors",
     "moved_on",
     "open_hours",
     "part_of",
+    "public_holidays",
     "represented",
     "rota_errors",
     "stand_in",

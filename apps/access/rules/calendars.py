@@ -26,15 +26,15 @@ type Slot = tuple[int, int]
 
 
 @lru_cache(maxsize=512)
-def public_holidays(region: str, year: int) -> frozenset[date]:
-    """The days of one year that are public holidays in a region, as the ``holidays`` package knows them.
+def public_holidays(region: str, year: int) -> Mapping[date, str]:
+    """The public holidays of one year in a region with their names, as the ``holidays`` package knows them.
 
     None for a region that it knew once and knows no more: an item must be made all the same.
     """
     if not is_region(region):
-        return frozenset()
+        return {}
     country, _, part = region.partition("-")
-    return frozenset(country_holidays(country, subdiv=part or None, years=year))
+    return dict(country_holidays(country, subdiv=part or None, years=year))
 
 
 def is_region(region: str) -> bool:
@@ -127,7 +127,7 @@ class OpenHours:
     def _within(self, slots: Sequence[tuple[datetime, datetime]], day: date, like: datetime) -> datetime:
         """The instant of ``day`` with the local time of ``like``; in a break or after closing, the last open one."""
         local = like.astimezone(self.zone)
-        wanted = self._instant_of(datetime.combine(day, local.time()))
+        wanted = instant_of(datetime.combine(day, local.time()), self.zone)
         found = slots[0][0]
         for begins, ends in slots:
             if wanted >= begins:
@@ -135,21 +135,22 @@ class OpenHours:
         return found
 
     def _instant(self, day: date, minute: int) -> datetime:
-        return self._instant_of(datetime.combine(day, time()) + timedelta(minutes=minute))
+        return instant_of(datetime.combine(day, time()) + timedelta(minutes=minute), self.zone)
 
-    def _instant_of(self, wall: datetime) -> datetime:
-        """The first instant at which clocks in the zone show ``wall``; where they jump over it, that of the jump."""
-        late = wall.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
-        if late.astimezone(self.zone).replace(tzinfo=None) == wall:
-            return late
-        early = wall.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
-        while late - early > SECOND:
-            middle = early + (late - early) // 2
-            if middle.astimezone(self.zone).replace(tzinfo=None) < wall:
-                early = middle
-            else:
-                late = middle
-        return late.replace(microsecond=0)
+
+def instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant at which clocks in ``zone`` show ``wall``; where they jump over it, that of the jump."""
+    late = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if late.astimezone(zone).replace(tzinfo=None) == wall:
+        return late
+    early = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    while late - early > SECOND:
+        middle = early + (late - early) // 2
+        if middle.astimezone(zone).replace(tzinfo=None) < wall:
+            early = middle
+        else:
+            late = middle
+    return late.replace(microsecond=0)
 
 
 WORKING_DAYS, WORKING_WEEKS = "d", "w"

@@ -1,10 +1,13 @@
 """Rotas: who is on duty. People take turns by days, handing over at a local time; exceptions stand first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
+
+from apps.access.rules.calendars import instant_of
 
 MAX_PEOPLE = 50
 MAX_DAYS = 366
@@ -18,6 +21,16 @@ class Exceptional:
     begins: datetime
     ends: datetime
     person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One person's duty from one instant until another. ``is_swapped``: by an exception, not by the turns."""
+
+    begins: datetime
+    ends: datetime
+    person: str
+    is_swapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +52,39 @@ class Turns:
         for exception in reversed(self.exceptions):
             if exception.begins <= at < exception.ends:
                 return exception.person
+        turn = self._turn(at)
+        return self.people[turn % len(self.people)] if turn >= 0 else None
+
+    def shifts(self, since: datetime, until: datetime) -> list[Shift]:
+        """Who is on duty from ``since`` until ``until``, in order, without gaps but before the first turn.
+
+        The first may have begun before, the last goes on after: each is told whole.
+        """
+        first, last = max(self._turn(since), 0), self._turn(until)
+        edges = {self._begins(turn) for turn in range(first, max(last, first) + 2)}
+        reach = max(edges)
+        near = [one for one in self.exceptions if one.ends > since and one.begins < reach]
+        edges |= {min(edge, reach) for one in near for edge in (one.begins, one.ends)}
+        ordered, found = sorted(edges), list[Shift]()
+        for begins, ends in pairwise(ordered):
+            person = self.on_duty(begins)
+            is_swapped = any(one.begins <= begins < one.ends for one in self.exceptions)
+            if found and is_swapped and found[-1].is_swapped and found[-1].person == person:
+                found[-1] = replace(found[-1], ends=ends)
+            elif person is not None:
+                found.append(Shift(begins, ends, person, is_swapped))
+        return [shift for shift in found if since < shift.ends and shift.begins < until]
+
+    def _turn(self, at: datetime) -> int:
+        """The number of the turn at this instant, from 0; negative before the first."""
         wall = at.astimezone(self.zone).replace(tzinfo=None) - self.at
         turn = (wall.date() - self.starts).days // self.days
-        return self.people[turn % len(self.people)] if turn >= 0 else None
+        return turn + 1 if self._begins(turn + 1) <= at else turn
+
+    def _begins(self, turn: int) -> datetime:
+        """When a turn begins: where the clock goes back over the hour, the first time; where it jumps, at the jump."""
+        day = self.starts + timedelta(days=turn * self.days)
+        return instant_of(datetime.combine(day, time()) + self.at, self.zone)
 
 
 def handover(text: str) -> timedelta:

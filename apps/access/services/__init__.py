@@ -4,7 +4,7 @@ from apps.access.services.absences import end_absence, plan_absence, sweep_absen
 from apps.access.services.calendars import save_calendar
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
 from apps.access.services.people import create_token, find_token_holder, revoke_token, save_person
-from apps.access.services.rotas import save_rota
+from apps.access.services.rotas import save_rota, swap_duty, unswap_duty
 from apps.access.services.units import require_manager, save_queue, save_role, save_unit
 
 __all__ = [
@@ -24,5 +24,7 @@ __all__ = [
     "save_rota",
     "save_unit",
     "set_roles",
+    "swap_duty",
     "sweep_absences",
+    "unswap_duty",
 ]

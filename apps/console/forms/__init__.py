@@ -4,13 +4,16 @@ from apps.console.forms.absences import AbsenceForm
 from apps.console.forms.access import GrantRoleForm, RevokeRoleForm
 from apps.console.forms.agents import CredentialForm, PermissionForm, ReasonForm, StateForm
 from apps.console.forms.audit import AuditFilterForm
+from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.halts import EngageForm, LiftForm
 from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
 
 __all__ = [
+    "DAY_NAMES",
     "AbsenceForm",
     "AuditFilterForm",
+    "CalendarForm",
     "CredentialForm",
     "EngageForm",
     "GrantRoleForm",
@@ -19,6 +22,8 @@ __all__ = [
     "PermissionForm",
     "ReasonForm",
     "RevokeRoleForm",
+    "RotaForm",
     "ShortcutsForm",
     "StateForm",
+    "SwapForm",
 ]

@@ -2,6 +2,7 @@
 
 from apps.console.selectors.access import rights_held_by, rights_of
 from apps.console.selectors.agents import not_permitted_for, words_for
+from apps.console.selectors.duty import open_now_for, roster_for, rosters_for, sheet_for
 from apps.console.selectors.halts import halt_target_for, standing_for, stoppable_for, who_stops_everything_for
 from apps.console.selectors.home import health_for, home_of, inbox_count_for, permissions_held_by
 from apps.console.selectors.search import found_for, places_for
@@ -13,10 +14,14 @@ __all__ = [
     "home_of",
     "inbox_count_for",
     "not_permitted_for",
+    "open_now_for",
     "permissions_held_by",
     "places_for",
     "rights_held_by",
     "rights_of",
+    "roster_for",
+    "rosters_for",
+    "sheet_for",
     "standing_for",
     "stoppable_for",
     "who_stops_everything_for",

@@ -14,6 +14,7 @@ from apps.agents.selectors import actions_for, agents_for
 from apps.audit.selectors import lag_s_for, overdue_deliveries_for, stumbles_for
 from apps.connectors.selectors import connectors_for
 from apps.connectors.selectors import health_for as connector_health_for
+from apps.console.selectors.duty import rosters_for
 from apps.core.models import ClockTimestamp, User
 from apps.halts.selectors import engaged_for
 from apps.notifications.rules import Channel
@@ -81,6 +82,7 @@ def health_for(actor: User) -> list[Finding]:
         *_stumbles(actor),
         *_keys(actor),
         *_owners(actor),
+        *_duty(actor),
         *_denials(actor),
         *_unknown(actor),
     ]
@@ -173,6 +175,20 @@ def _owners(actor: User) -> list[Finding]:
     return [
         Finding("bad", _("%s has no owner") % agent.name, _("%s has left.") % agent.owner, f"/agents/{agent.slug}/")
         for agent in left
+    ]
+
+
+def _duty(actor: User) -> list[Finding]:
+    """Rotas by which nobody is reached at this moment."""
+    return [
+        Finding(
+            "bad",
+            _("Nobody is on duty by %s") % roster.rota,
+            (_("%s has left.") if roster.now.has_left else _("%s is away, and nobody stands in.")) % roster.now.name,
+            f"/access/rotas/{roster.rota.slug}/",
+        )
+        for roster in rosters_for(actor)
+        if roster.now and (roster.now.has_left or (roster.is_away and roster.stands_in is None))
     ]
 
 

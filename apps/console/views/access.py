@@ -8,7 +8,16 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.access.selectors import grant_for, grants_for, people_for, person_for, queues_for, roles_for, units_for
+from apps.access.selectors import (
+    grant_for,
+    grants_for,
+    people_for,
+    person_for,
+    queues_for,
+    roles_for,
+    rotas_for,
+    units_for,
+)
 from apps.access.services import grant_role, revoke_role
 from apps.console import selectors
 from apps.console.forms import AbsenceForm, GrantRoleForm, RevokeRoleForm
@@ -30,7 +39,8 @@ def access(request: Request) -> HttpResponse:
         "people": people_for(request.user),
         "roles": roles_for(request.user),
         "units": units_for(request.user),
-        "queues": queues_for(request.user).filter(pk__isnull=False),
+        "queues": queues_for(request.user),
+        "rota_slugs": set(rotas_for(request.user).values_list("slug", flat=True)),
     }
     return render(request, "console/access.html", context)
 

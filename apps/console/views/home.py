@@ -20,6 +20,7 @@ from apps.oversight.selectors import own_hold_for
 from apps.oversight.services import set_own_hold
 
 PALETTE = 12
+MANAGE = "access.manage_access"
 
 
 @require_GET
@@ -43,10 +44,11 @@ def back_office_door(request: Request) -> HttpResponse:
 @require_GET
 def control(request: Request) -> HttpResponse:
     """The health list: what needs an admin's attention now."""
-    if not any(holds(request.user, perm) for perm in ("access.manage_access", "agents.manage_agent")):
+    if not any(holds(request.user, perm) for perm in (MANAGE, "agents.manage_agent")):
         raise NotAllowedError
     template = "console/_health.html" if wants_fragment(request) else "console/control.html"
-    return render(request, template, {"findings": selectors.health_for(request.user)})
+    context = {"findings": selectors.health_for(request.user), "manages_access": holds(request.user, MANAGE)}
+    return render(request, template, context)
 
 
 @require_GET
@@ -58,12 +60,13 @@ def help_page(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def settings_page(request: Request) -> HttpResponse:
     """A person's own account, how pages behave for them, and how long their decisions are held."""
+    context: dict[str, object] = {"manages_access": holds(request.user, MANAGE)}
     if request.method == "GET":
-        form = HoldForm(initial={"hold_s": own_hold_for(request.user)})
-        return render(request, "console/settings.html", {"hold_form": form})
+        context["hold_form"] = HoldForm(initial={"hold_s": own_hold_for(request.user)})
+        return render(request, "console/settings.html", context)
     form = HoldForm(request.POST)
     if not form.is_valid():
-        return render(request, "console/settings.html", {"hold_form": form}, status=422)
+        return render(request, "console/settings.html", {**context, "hold_form": form}, status=422)
     set_own_hold(request.user, hold_s=form.cleaned_data["hold_s"])
     messages.success(request, _("Saved."))
     return redirect("console:settings")
