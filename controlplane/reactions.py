@@ -27,6 +27,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "escalation.superseded": (TELL,),
     "escalation.reassigned": (TELL,),
     "escalation.escalated": (TELL,),
+    "escalation.handed_over": ("apps.oversight.tasks.move_unreachable", TELL),
     "escalation.delegated": (TELL,),
     "escalation.assigned": (TELL,),
     "escalation.due_soon": (TELL,),

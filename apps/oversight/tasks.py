@@ -13,13 +13,14 @@ from apps.oversight.rules import Kind
 
 
 def sweep_escalations() -> int:
-    """Each second: release what was held, end what expired, note, and bring up, what is late; how many."""
+    """Each second: release what was held, end what expired, follow rotas, note and bring up what is late; how many."""
     return (
         services.release_held()
         + services.expire_escalations()
         + services.expire_grants()
         + services.mark_due_soon()
         + services.mark_overdue()
+        + services.hand_over_duty()
         + services.climb_ladders()
         + services.climb_unheard()
         + services.reweigh_pending()

@@ -120,25 +120,6 @@ class TestLevels:
             assert say(person, item).state == "pending"
         assert say(carla, item).state == "approved"
 
-    def test_who_is_on_duty_is_called_and_stays_called(self):
-        unit = make_unit()
-        queue = make_queue(unit=unit)
-        ada, ben = make_approver(queue), make_user()
-        grant(ben, make_role("oversight.view_escalation", "oversight.decide_escalation"), unit)
-        today = database_now().date()
-        duty = {"slug": "nights", "unit": unit, "timezone": "UTC", "at": "00:00", "people": [ben.username]}
-        save_rota(make_admin(), **duty, starts=today - timedelta(days=1))
-        queue.escalation = [{"after_s": 60, "to": {"rota": "nights"}}]
-        queue.save()
-        item = make_escalation(queue=queue, kind="question", task_id=None)
-        assert item not in inbox_for(ben)
-        it_is_time(item)
-        assert climb_ladders() == 1
-        assert told()[-1]["to"] == "rota:nights"
-        assert (item in inbox_for(ben), item in inbox_for(ada)) == (True, True)
-        save_rota(make_admin(), **{**duty, "people": [ada.username]}, starts=today - timedelta(days=1))
-        assert item in inbox_for(ben)
-
     def test_a_rota_without_anybody_on_duty_is_passed_over(self):
         unit = make_unit()
         heads = make_queue(slug="heads", unit=unit)

@@ -110,6 +110,7 @@ ENTRY_WORDS = {
     "escalation.attempted": gettext_lazy("Asked again"),
     "escalation.commented": gettext_lazy("Commented"),
     "escalation.claimed": gettext_lazy("Being looked at"),
+    "escalation.handed_over": gettext_lazy("Called who is on duty now"),
     "escalation.notified": gettext_lazy("Told people"),
     "escalation.narrowed": gettext_lazy("Fewer may be approved at once"),
     "vote.cast": gettext_lazy("Voted"),

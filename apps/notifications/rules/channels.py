@@ -62,6 +62,7 @@ EVENTS: Mapping[str, Event] = {
     "escalation.asked": Event.WAITING,
     "escalation.reassigned": Event.ESCALATED,
     "escalation.escalated": Event.ESCALATED,
+    "escalation.handed_over": Event.ASSIGNED,
     "escalation.delegated": Event.ASSIGNED,
     "escalation.assigned": Event.ASSIGNED,
     "escalation.due_soon": Event.DUE_SOON,

@@ -19,7 +19,7 @@ class EscalationGroup(models.Model):
     now; it keeps the inbox's index small. ``home``: the queue whose ladder the group climbs
     (None: its own), ``rung``: how many rungs it took, ``climbs_at``, ``unseen_at``: when it takes the next one because
     of the time, or because nobody has seen it; ``called``: people ``{user}`` and holders of roles ``{role}`` who were
-    asked on the way besides those who serve the queue.
+    asked on the way besides those who serve the queue; ``{user, rota}``: while they are on duty.
     """
 
     escalation = models.ForeignKey("oversight.Escalation", models.CASCADE, related_name="groups")

@@ -19,6 +19,7 @@ from apps.oversight.selectors.details import (
     waiting_item_of_action,
     why_not_for,
 )
+from apps.oversight.selectors.duty import called_by_rotas
 from apps.oversight.selectors.eligibility import (
     Standing,
     eligible_for,
@@ -81,6 +82,7 @@ __all__ = [
     "Standing",
     "allowed_for",
     "asked_digest_of_action",
+    "called_by_rotas",
     "changed_since_judged",
     "choices_for",
     "condition_of",

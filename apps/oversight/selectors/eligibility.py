@@ -49,10 +49,11 @@ class Place:
     queues: frozenset[UUID]
 
     def serves(self, group: EscalationGroup) -> bool:
-        """Whether who is away serves the group's queue, and holds its role where it names one."""
-        return group.queue_id in self.queues and (
+        """Whether who is away serves the group's queue, and holds its role where it names one, or was called to it."""
+        serves = group.queue_id in self.queues and (
             not group.role_id or bool(_held_units(self.taker, self.user, group, group.role_id))
         )
+        return serves or _is_called(self.taker, self.user, group)
 
     def may_be_taken(self, item: Escalation, separation: Separation) -> bool:
         """Whether who is away could decide ``item``, and nobody in between is barred from it."""
@@ -84,7 +85,7 @@ class Standing:
         units: set[str] = set()
         places = [place for place in self.places if place.people <= frozenset(acts_for)]
         for group in groups:
-            is_own = self._serves(group) or self._is_called(group)
+            is_own = self._serves(group) or _is_called(self.user, self.user, group)
             holder = self.user if is_own else next((place.user for place in places if place.serves(group)), None)
             if holder is None:
                 continue
@@ -99,22 +100,6 @@ class Standing:
         if group.queue_id not in self.queues:
             return False
         return not group.role_id or bool(_held_units(self.user, self.user, group, group.role_id))
-
-    def _is_called(self, group: EscalationGroup) -> bool:
-        """Whether the ladder asked them, or holders of a role that they hold above the group's queue."""
-        for called in group.called:
-            if called.get("user") == self.user.username:
-                return True
-            slug = called.get("role")
-            if slug and self._holds_called(group.queue.unit_id, slug):
-                return True
-        return False
-
-    def _holds_called(self, unit_id: UUID, role: str) -> bool:
-        def ask() -> bool:
-            return _called_holders(unit_id, role).filter(user=self.user).exists()
-
-        return recall(self.user, f"oversight.called.{role}.{unit_id}", ask)
 
     def acts_for(self, item: Escalation) -> frozenset[str]:
         """Who handed ``item`` to them, and who to those; where they serve it for somebody who is away, those too.
@@ -161,6 +146,18 @@ class Standing:
         if why := why_not_eligible(person, separation):
             return why
         return next((why for name in sorted(acts_for) if (why := separation.bars(name))), None)
+
+
+def _is_called(actor: User, user: User, group: EscalationGroup) -> bool:
+    """Whether the ladder asked ``user``, or holders of a role that they hold above the group's queue."""
+
+    def holds(unit_id: UUID, role: str) -> bool:
+        ask = _called_holders(unit_id, role).filter(user=user).exists
+        return recall(actor, f"oversight.called.{user.pk}.{role}.{unit_id}", ask)
+
+    roles = [called["role"] for called in group.called if "role" in called]
+    is_named = any(called.get("user") == user.username for called in group.called)
+    return is_named or any(holds(group.queue.unit_id, slug) for slug in roles)
 
 
 def standing_for(actor: User) -> Standing:

@@ -157,7 +157,10 @@ def _in_place(place: Place) -> Q:
         spoke |= Q(acts_for__contains=name)
     voted = Vote.objects.filter(spoke, escalation=OuterRef("pk"), voided_at=None)
     here = Q() if place.scope.everywhere else Q(unit__in=place.scope.units)
-    return Q(Exists(groups), ~Exists(voted), ~_barred(names), here)
+    asked_for: Any = Exists(groups)
+    if called := called_to(place.user):
+        asked_for |= Q(pk__in=called)
+    return Q(asked_for, ~Exists(voted), ~_barred(names), here)
 
 
 def _aside(actor: User) -> Exists:

@@ -10,6 +10,7 @@ from apps.oversight.services.attention import (
 )
 from apps.oversight.services.clocks import expire_escalations, mark_due_soon, mark_overdue, reassign_open
 from apps.oversight.services.decisions import release_held, undo_decision
+from apps.oversight.services.duty import hand_over_duty
 from apps.oversight.services.endings import cancel_escalations, supersede_escalation, void_votes_of
 from apps.oversight.services.erasing import erase_items, erase_jobs
 from apps.oversight.services.grants import (
@@ -66,6 +67,7 @@ __all__ = [
     "expire_grants",
     "extend_escalation",
     "freeze_clocks",
+    "hand_over_duty",
     "invalidate_changed",
     "mark_due_soon",
     "mark_overdue",

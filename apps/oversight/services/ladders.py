@@ -116,13 +116,16 @@ def _move(item: Escalation, group: EscalationGroup, target: Target) -> Escalatio
 
 
 def _call(group: EscalationGroup, target: Target) -> EscalationGroup:
-    """People who may decide it too from now on; who served the queue still may. Of a rota, who is on duty now."""
+    """People who may decide it too from now on; who served the queue still may.
+
+    Of a rota, who is on duty now, until somebody else is: ``hand_over_duty``.
+    """
     called = {target.kind.value: target.name}
     if target.kind == TargetKind.ROTA:
         duty = on_duty_of(target.name)
         if duty is None:  # their turn ended this very moment: the next level is asked in its time
             return group
-        called = {TargetKind.USER.value: duty.username}
+        called = {TargetKind.USER.value: duty.username, TargetKind.ROTA.value: target.name}
     if called not in group.called:
         group.called = [*group.called, called]
         EscalationGroup.objects.filter(pk=group.pk).update(called=group.called)
