@@ -21,16 +21,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("admin/login/", back_office_door, name="admin-login"),
     path("admin/", admin.site.urls),
-    path("api/v1/schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", docs, name="docs"),
     path("help/problems/", problems, name="problems"),
+]
+endpoints: list[URLPattern | URLResolver] = [
+    path("schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),
 ]
 for app in settings.INSTALLED_APPS:
     if app.startswith("apps.") and find_spec(f"{app}.urls"):
         urls = import_module(f"{app}.urls")
         label = app.removeprefix("apps.")
-        urlpatterns += [
-            path("", include((getattr(urls, "pages", []), label))),
-            path("api/v1/", include((getattr(urls, "endpoints", []), f"{label}-api"))),
-        ]
-urlpatterns.append(path("api/v1/<path:rest>", NowhereView.as_view()))
+        urlpatterns.append(path("", include((getattr(urls, "pages", []), label))))
+        endpoints.append(path("", include((getattr(urls, "endpoints", []), f"{label}-api"))))
+endpoints.append(path("<path:rest>", NowhereView.as_view()))
+urlpatterns.insert(0, path("api/v1/", include(endpoints)))

@@ -41,6 +41,8 @@ class Prepared[M: Model]:
         queryset = self._build()
         compiler = queryset.query.get_compiler(queryset.db)
         sql, parameters = compiler.as_sql()
+        converters = compiler.get_converters([column[0] for column in compiler.select])
+        compiler.get_converters = lambda _columns: converters
         return queryset, compiler, sql, tuple(parameters)
 
     def __call__(self, **values: Any) -> list[M]:

@@ -41,31 +41,40 @@ def publish(topic: str) -> None:
 
 def _after_commit(bell: tuple[str, str]) -> None:
     connection = transaction.get_connection()
-    # One hook per transaction and bell: a transaction of a thousand rows rings once.
-    pending = {getattr(hook[1], "bell", None) for hook in connection.run_on_commit}
-    if bell in pending:
-        return
+    # One hook for all bells of a transaction, each struck once: a transaction of a thousand rows rings once.
+    for hook in connection.run_on_commit:
+        if (waiting := getattr(hook[1], "bells", None)) is not None:
+            waiting[bell] = None
+            return
+    bells = {bell: None}
 
     def strike() -> None:  # not functools.partial: Django logs robust failures by __qualname__
-        _strike(*bell)
+        _strike(list(bells))
 
-    strike.bell = bell  # type: ignore[attr-defined] # how the check above finds it
+    strike.bells = bells  # type: ignore[attr-defined] # how the loop above finds it
     transaction.on_commit(strike, robust=True)
 
 
-def _strike(kind: str, name: str) -> None:
+def _strike(bells: list[tuple[str, str]]) -> None:
+    """Everything in one exchange; then a message for each lane for which no wake was under way."""
     global _silent_until
     if time.monotonic() < _silent_until:
         return
     try:
-        if kind == "publish":
-            _client().publish(LIVE_CHANNEL, name)
-        elif _client().set(wake_key(name), "1", nx=True, px=1000):
-            _send(name)
+        with _client().pipeline(transaction=False) as exchange:
+            for kind, name in bells:
+                if kind == "publish":
+                    exchange.publish(LIVE_CHANNEL, name)
+                else:
+                    exchange.set(wake_key(name), "1", nx=True, px=1000)
+            answers = exchange.execute()
+        for (kind, name), answer in zip(bells, answers, strict=True):
+            if kind == "ring" and answer:
+                _send(name)
     except (redis.RedisError, OSError) as error:
         with _lock:
             _silent_until = time.monotonic() + QUIET_S
-        log.warning("doorbell_silent", bell=name, error=type(error).__name__)
+        log.warning("doorbell_silent", bells=[name for _kind, name in bells], error=type(error).__name__)
 
 
 def _send(lane: str) -> None:

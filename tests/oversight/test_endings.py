@@ -101,7 +101,7 @@ def test_a_successor_takes_the_place_and_the_loser_learns_of_it():
     say(payment.ada, payment.item)
     agent = payment.agent.user
     successor = propose(payment.agent, payment.operation, {**payment.action.parameters, "amount_minor": 300_000})
-    supersede_escalation(agent, action=payment.action, successor=successor)
+    supersede_escalation(agent, action=payment.action, successor=successor.pk)
     item = escalate(successor, payment.operation, supersedes=payment.action)
     assert item.supersedes_id == payment.item.pk
     assert payment.now().state == "superseded"

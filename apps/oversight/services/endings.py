@@ -84,7 +84,7 @@ def lock_items(rows: QuerySet[Escalation]) -> list[Escalation]:
 
 
 @transaction.atomic
-def supersede_escalation(actor: User, *, action: Action, successor: Action) -> Escalation | None:
+def supersede_escalation(actor: User, *, action: Action, successor: UUID) -> Escalation | None:
     """End what waits for ``action`` because ``successor`` takes its place; its votes are void. None if none waited.
 
     The action itself is the caller's to cancel.
@@ -92,7 +92,7 @@ def supersede_escalation(actor: User, *, action: Action, successor: Action) -> E
     rows = Escalation.objects.filter(state__in=OPEN, action=action, kind=Kind.ACTION)
     for item in lock_items(rows):
         void_votes(actor, item, why="superseded")
-        end_item(actor, item, EscalationState.SUPERSEDED, why="superseded", by=successor.pk)
+        end_item(actor, item, EscalationState.SUPERSEDED, why="superseded", by=successor)
         return item
     return None
 

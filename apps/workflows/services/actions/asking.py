@@ -8,11 +8,12 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
+from uuid_utils.compat import uuid7
 
 from apps.agents.models import Action, Agent
 from apps.agents.rules import ActionState, Execution
 from apps.agents.services import cancel_action, propose_action
-from apps.audit.services import advance, record
+from apps.audit.services import record
 from apps.connectors.services import prepare_effect
 from apps.core.errors import ConflictError
 from apps.core.models import ClockTimestamp, User
@@ -78,11 +79,13 @@ def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
         before = _referred(weighed.agent, ask)
     if before is not None and before.state in SAME and _is_same(actor, before, weighed.digest):
         return _again(actor, before)
-    action = _propose(actor, ask, place, weighed)
+    action_id = uuid7()
     if before is not None and before.state in WAITING:
-        supersede_escalation(actor, action=before, successor=action)
+        supersede_escalation(actor, action=before, successor=action_id)
         before = cancel_action(actor, action=before, reason="superseded")
-    return _judge(actor, action, weighed, place, predecessor=before)
+    verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action_id))
+    action = _propose(actor, ask, place, weighed, verdict, pk=action_id)
+    return _follow(actor, action, weighed, place, verdict, predecessor=before)
 
 
 def _is_same(actor: User, before: Action, digest: str) -> bool:
@@ -173,7 +176,14 @@ def _again(actor: User, action: Action) -> Action:
     return action
 
 
-def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed) -> Action:
+STATE_AFTER = {
+    Effect.ALLOW: ActionState.APPROVED,
+    Effect.DENY: ActionState.DENIED,
+    Effect.REQUIRE_APPROVAL: ActionState.PENDING_APPROVAL,
+}
+
+
+def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed, verdict: Verdict, **more: Any) -> Action:
     operation = weighed.permitted.operation
     words: dict[str, Any] = {
         name: getattr(ask, name)
@@ -182,10 +192,22 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed) -> Action:
     spot: dict[str, Any] = {
         name: getattr(place, name) for name in ("workflow", "run_id", "step", "round", "item", "task_id", "purpose")
     }
+    told: dict[str, Any] = {
+        "effect": verdict.effect.value,
+        "release": verdict.release,
+        "rules": [rule.as_json() for rule in verdict.rules],
+    }
+    if verdict.effect is Effect.DENY:
+        told |= {"reason": verdict.reason}
+        more |= {"finished_at": ClockTimestamp()}
     return propose_action(
         actor,
         agent=weighed.agent,
         unit=weighed.unit,
+        state=STATE_AFTER[verdict.effect],
+        told=told,
+        verdict=verdict.as_json(),
+        release_number=verdict.release,
         on_behalf_of=weighed.on_behalf_of,
         operation=operation.slug,
         connector=operation.connector.slug,
@@ -199,28 +221,15 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed) -> Action:
         consequence=weighed.consequence,
         **words,
         **spot,
+        **more,
     )
 
 
-def _judge(actor: User, action: Action, weighed: Weighed, place: Place, *, predecessor: Action | None) -> Action:
-    verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action.pk))
-    stored: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release}
-    told = {
-        "effect": verdict.effect.value,
-        "release": verdict.release,
-        "rules": [rule.as_json() for rule in verdict.rules],
-    }
-    if verdict.effect is Effect.DENY:
-        return advance(
-            actor,
-            action,
-            ActionState.DENIED,
-            payload={**told, "reason": verdict.reason},
-            finished_at=ClockTimestamp(),
-            **stored,
-        )
+def _follow(
+    actor: User, action: Action, weighed: Weighed, place: Place, verdict: Verdict, *, predecessor: Action | None
+) -> Action:
+    """What the verdict leads to: an item for people, a grant for the agent, or an effect of the plane's own."""
     if verdict.effect is Effect.REQUIRE_APPROVAL:
-        advance(actor, action, ActionState.PENDING_APPROVAL, payload=told, **stored)
         open_action_escalation(
             actor,
             action=action,
@@ -230,11 +239,9 @@ def _judge(actor: User, action: Action, weighed: Weighed, place: Place, *, prede
             run_unit_id=place.run_unit_id,
             supersedes=predecessor,
         )
-        return action
-    advance(actor, action, ActionState.APPROVED, payload=told, **stored)
-    if action.execution == Execution.AGENT:
+    elif verdict.effect is Effect.ALLOW and action.execution == Execution.AGENT:
         release_grant(actor, action=action)
-    else:
+    elif verdict.effect is Effect.ALLOW:
         prepare_effect(actor, action=action)
         ring("effects")
     return action
