@@ -23,17 +23,21 @@
   // Dialogs and decision panels. A panel takes the place of the acts; while it is open keys are its own,
   // Escape closes it and Ctrl+Enter sends it.
   const opened = () => $$(".decision > [data-panel-of=acts][hidden] ~ .panel").find(visible);
+  const panelOf = (name, scope) => $(`[data-panel-of="${CSS.escape(name)}"]`, scope.closest(".decision"));
   const openPanel = (name, scope) => {
     const decision = scope.closest(".decision"), left = opened()?.dataset.panelOf || "";
     $$("[data-panel-of]", decision).forEach((panel) => { panel.hidden = panel.dataset.panelOf !== name; });
-    const shown = $(`[data-panel-of="${CSS.escape(name)}"]`, decision);
+    const shown = panelOf(name, scope);
     (name === "acts" ? $(`[data-panel="${CSS.escape(left)}"]`, decision) || $("button", shown)
       : $("[autofocus], input:not([type=hidden]), textarea, select", shown))?.focus();
   };
   addEventListener("click", (event) => {
     const opener = event.target.closest("[data-panel], [data-dialog], [data-dismiss], [data-toggle]");
     if (!opener) return;
-    if (opener.dataset.panel) { event.preventDefault(); openPanel(opener.dataset.panel, opener); }
+    if (opener.dataset.panel && panelOf(opener.dataset.panel, opener)) {  // else the link leads there
+      event.preventDefault();
+      openPanel(opener.dataset.panel, opener);
+    }
     if (opener.dataset.dialog) { event.preventDefault(); document.getElementById(opener.dataset.dialog)?.showModal(); }
     if ("dismiss" in opener.dataset) opener.closest(".toast")?.remove();
     if (opener.dataset.toggle) {

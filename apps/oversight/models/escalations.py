@@ -209,7 +209,8 @@ class Escalation(Erasable, Stateful):
 
     def sayable(self) -> dict[str, dict[str, Any]]:
         """What may be said to it, and what each takes, for whoever may decide it."""
-        goes_back = self.kind != Kind.APPROVAL or bool(self.back_to)
+        back = {Kind.APPROVAL: self.back_to, Kind.FORM: self.back_to, Kind.QUESTION: self.task_id}
+        goes_back = bool(back.get(Kind(self.kind), True))
         return allowed_verdicts(
             Kind(self.kind), self.tier, restate=self.restate, step_up=self.step_up, goes_back=goes_back
         )

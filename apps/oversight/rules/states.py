@@ -118,12 +118,13 @@ OUTCOME: Mapping[VoteVerdict, EscalationState] = {
 VERDICTS: Mapping[Kind, tuple[VoteVerdict, ...]] = {
     Kind.ACTION: (VoteVerdict.APPROVE, VoteVerdict.REJECT, VoteVerdict.REQUEST_CHANGES),
     Kind.APPROVAL: (VoteVerdict.APPROVE, VoteVerdict.REJECT, VoteVerdict.REQUEST_CHANGES),
-    Kind.FORM: (VoteVerdict.ANSWER,),
-    Kind.QUESTION: (VoteVerdict.ANSWER,),
+    Kind.FORM: (VoteVerdict.ANSWER, VoteVerdict.REQUEST_CHANGES),
+    Kind.QUESTION: (VoteVerdict.ANSWER, VoteVerdict.REQUEST_CHANGES),
     Kind.EXCEPTION: (VoteVerdict.ANSWER,),
     Kind.UNKNOWN: (VoteVerdict.ANSWER,),
     Kind.REVIEW: (VoteVerdict.ANSWER,),
 }
-"""What people can say to each kind; changes of an approval step only where its workflow goes back from there."""
+"""What people can say to each kind. Changes of an approval or a form only where its workflow goes back from there; of
+what nobody asked for, a failure, a silence, something done, none: there is nobody who could ask differently."""
 
 REASON_NEEDED = frozenset({VoteVerdict.REJECT, VoteVerdict.REQUEST_CHANGES})

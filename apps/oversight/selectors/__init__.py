@@ -66,10 +66,11 @@ from apps.oversight.selectors.preferences import own_hold_for, people_for, saved
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
-from apps.oversight.selectors.words import WHY_NOT
+from apps.oversight.selectors.words import NO_CHANGES, WHY_NOT
 
 __all__ = [
     "INBOX_ORDER",
+    "NO_CHANGES",
     "WHY_NOT",
     "Choices",
     "Counts",

@@ -2,6 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.oversight.rules import Kind
+
 WHY_NOT = {
     "not_human": _("Only people decide."),
     "inactive": _("Your account is not active."),
@@ -17,3 +19,13 @@ WHY_NOT = {
     "excluded": _("You are excluded from deciding this item."),
 }
 """A sentence for each word of ``why_not_eligible`` and of what decisions refuse besides."""
+
+NO_CHANGES = {
+    Kind.APPROVAL: _("The workflow has nowhere to go back to from here: reject it."),
+    Kind.FORM: _("The workflow has nowhere to go back to from here: answer what can be answered."),
+    Kind.QUESTION: _("No agent waits here that could ask differently: answer it."),
+    Kind.EXCEPTION: _("Nobody asked for this: something failed. Say how it goes on."),
+    Kind.UNKNOWN: _("Nobody asked for this: a system fell silent. Say what it did."),
+    Kind.REVIEW: _("This was done already: say what it was."),
+}
+"""Why no changes can be requested of an item of each kind, where they cannot."""

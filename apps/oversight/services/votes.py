@@ -21,6 +21,7 @@ from apps.oversight.rules import (
     REASON_NEEDED,
     Ballot,
     EscalationState,
+    Kind,
     Tally,
     VoteVerdict,
     answer_errors,
@@ -28,7 +29,7 @@ from apps.oversight.rules import (
     is_retry,
     tally,
 )
-from apps.oversight.selectors import Standing, own_hold_for, require_visible, standing_for
+from apps.oversight.selectors import NO_CHANGES, Standing, own_hold_for, require_visible, standing_for
 from apps.oversight.services.decisions import (
     Decision,
     decide,
@@ -134,8 +135,8 @@ def _said(item: Escalation, verdict: str, words: Words) -> Said:
     """The words checked against what can be said to this kind of item. Raises InvalidError."""
     errors: dict[str, list[str]] = {}
     allowed = item.sayable()
-    if verdict == VoteVerdict.REQUEST_CHANGES and verdict not in allowed and VoteVerdict.REJECT in allowed:
-        raise InvalidError(errors={"verdict": [_("The workflow has nowhere to go back to from here: reject it.")]})
+    if verdict == VoteVerdict.REQUEST_CHANGES and verdict not in allowed:
+        raise InvalidError(errors={"verdict": [str(NO_CHANGES[Kind(item.kind)])]})
     if verdict not in allowed:
         raise InvalidError(errors={"verdict": [_("One of: %s.") % ", ".join(allowed)]})
     said = Said(verdict=VoteVerdict(verdict), **words)

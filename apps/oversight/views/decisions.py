@@ -69,6 +69,9 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
     try:
         decided = _cast(request, item, form, values)
     except InvalidError as error:
+        if "verdict" in error.errors:  # the page offers no such thing, so it has no place for the words either
+            said = Problem(_("Nothing was recorded."), " ".join(error.errors["verdict"]))
+            return _refused(request, item, form, values, status=UNFIT, problem=said)
         _place(error, form, values)
         return _refused(request, item, form, values, status=UNFIT)
     except (ConflictError, HaltedError, NotAllowedError) as error:

@@ -7,8 +7,9 @@ from apps.core.gate import scope_for
 from apps.core.http import Request
 from apps.oversight.forms import REASONS, RETRY, SPANS, CommentForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
-from apps.oversight.rules import EscalationState, is_grave
+from apps.oversight.rules import EscalationState, Kind, VoteVerdict, is_grave
 from apps.oversight.selectors import (
+    NO_CHANGES,
     WHY_NOT,
     eligible_for,
     next_level_of,
@@ -67,6 +68,7 @@ def _more(request: Request, item: Escalation) -> dict[str, Any]:
         "could": [person for name, person in sorted(could.items()) if name != request.user.username],
         "elsewhere": other_queues_for(request.user, item),
         "next_level": next_level_of(request.user, item),
+        "no_changes": None if VoteVerdict.REQUEST_CHANGES in item.sayable() else NO_CHANGES[Kind(item.kind)],
     }
 
 

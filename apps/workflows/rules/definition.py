@@ -140,7 +140,7 @@ class StepDef:
             case Kind.APPROVAL:
                 found = ["approved", "rejected", "expired", *([CHANGES] if CHANGES in self.back else [])]
             case Kind.FORM:
-                found = ["answered", "expired"]
+                found = ["answered", "expired", *([CHANGES] if CHANGES in self.back else [])]
             case _:
                 found = [name for name, _ in self.decide] or ["done"]
         if self.kind is Kind.OPERATION:
@@ -153,8 +153,9 @@ class StepDef:
 
     @property
     def changes(self) -> tuple[str, Back] | None:
-        """The outcome with which people send the work back from an approval, and where to; None if there is no way."""
-        ways = ((name, self.back.get(name)) for name in (CHANGES, "rejected") if self.kind is Kind.APPROVAL)
+        """The outcome with which people send the work back from their step, and where to; None if there is no way."""
+        names = {Kind.APPROVAL: (CHANGES, "rejected"), Kind.FORM: (CHANGES,)}.get(self.kind, ())
+        ways = ((name, self.back.get(name)) for name in names)
         return next(((name, back) for name, back in ways if back), None)
 
     def flows_through(self, outcome: str | None) -> bool:

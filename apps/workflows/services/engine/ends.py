@@ -6,7 +6,7 @@ from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.core.rules import canonical_json
 from apps.oversight.models import Escalation, Vote
-from apps.oversight.rules import EscalationState, VoteVerdict
+from apps.oversight.rules import OUTCOME, EscalationState, VoteVerdict
 from apps.workflows.models import Attempt, Compensation, Run
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import AttemptState, CompensationState
@@ -114,7 +114,7 @@ def reason_of(action: Action) -> str:
 
 def answer_of(item: Escalation) -> dict[str, Any]:
     """Who decided an item, when and why; nobody for what ended by itself."""
-    said = {EscalationState.APPROVED: VoteVerdict.APPROVE, EscalationState.ANSWERED: VoteVerdict.ANSWER}
+    said = {outcome: verdict for verdict, outcome in OUTCOME.items()}
     verdict = said.get(EscalationState(item.state), VoteVerdict.REJECT)
     votes = Vote.objects.filter(escalation=item, voided_at=None, verdict=verdict).order_by("id")
     names = list(votes.values_list("voter__username", flat=True)) if item.decided_by_id else []

@@ -73,6 +73,8 @@ def decision_event(run: Run, item: Escalation) -> on.Event | None:
     said = answer_of(item)
     if item.kind == "form":
         output: dict[str, Any] = {"decided_by": said["decided_by"]}
+        if item.state == EscalationState.CHANGES_REQUESTED:
+            output["reason"] = item.reason
         if item.state == EscalationState.ANSWERED:
             answer = item.answer if isinstance(item.answer, dict) else {"answer": item.answer}
             output = {**answer, **output}

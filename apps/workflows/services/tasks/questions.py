@@ -52,6 +52,8 @@ def ask_about_task(
     definition = definition_of_version(run.version_id)
     step = definition.steps[task.step]
     queue = nearest_queue(definition, step, run.unit_id)
+    before = Escalation.objects.filter(task_id=task.pk, kind="question").order_by("-id").first()
+    is_again = before is not None and before.state == EscalationState.CHANGES_REQUESTED
     if queue is None:
         raise UnavailableError(_("There is no queue that could be asked."))
     item = open_escalation(
@@ -73,6 +75,7 @@ def ask_about_task(
         item=task.item,
         task_id=task.pk,
         run_starter=run.started_by.username,
+        supersedes=before if is_again else None,
     )
     attempt_of(task, AttemptState.ASKED).save(force_insert=True)
     _rest(task)
@@ -104,7 +107,10 @@ def _tell_run(actor: User, run: Run, task: Task, agent: Agent | None, *, waits: 
 
 @transaction.atomic
 def take_answer(actor: User, *, escalation: Escalation) -> Task | None:
-    """Offer a task again with what people answered (or that nobody did). None when it is gone."""
+    """Offer a task again with what people answered, that nobody did, or what they want asked differently.
+
+    None when it is gone.
+    """
     if escalation.kind != "question" or escalation.task_id is None or escalation.run_id is None:
         return None
     if escalation.state in (EscalationState.PENDING, EscalationState.HELD):
@@ -120,6 +126,7 @@ def take_answer(actor: User, *, escalation: Escalation) -> Task | None:
         "question": escalation.subject.get("question", ""),
         "state": escalation.state,
         "answer": escalation.answer,
+        "reason": escalation.reason,
         "answered_by": said["decided_by"],
         "answered_at": said["decided_at"],
     }
