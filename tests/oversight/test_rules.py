@@ -250,6 +250,13 @@ def test_friction_follows_the_tier_alone(kind, risk):
         assert found["approve"]["step_up"] == (risk == Risk.CRITICAL)
 
 
+def test_what_the_asker_cannot_take_is_not_offered():
+    free = allowed_verdicts(Kind.ACTION, Risk.LOW, restate=None)
+    bound = allowed_verdicts(Kind.ACTION, Risk.LOW, restate=None, cannot_take=["edit", "request_changes"])
+    assert (free["approve"]["edit"], bound["approve"]["edit"]) == (True, False)
+    assert set(free) - set(bound) == {"request_changes"}
+
+
 def test_critical_takes_two():
     one = [Group("finance"), Group("legal")]
     assert quorum_floor(Kind.ACTION, Risk.CRITICAL, one[:1]) == (Group("finance", 2),)

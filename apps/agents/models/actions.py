@@ -1,11 +1,11 @@
 """Action: one thing an agent asks to do. The spine of the house."""
 
-from typing import override
+from typing import Any, override
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from apps.access.models import BusinessUnit
 from apps.agents.models.agents import Agent, AgentVersion
@@ -18,7 +18,9 @@ class Action(Erasable, Stateful):
 
     ``digest``: the operation's name and the parameters. ``definition_digest``: what that operation was when the rules
     judged it; anything else by that name does not run. ``erased_target``: keyed digest of a target that was erased, so
-    that limits by target still count the action.
+    that limits by target still count the action. ``cannot_take``: what its agent's framework takes no answer for, of
+    ``edit`` and ``request_changes``: people are not offered it. ``together``: it is carried out with others, when all
+    are decided.
     """
 
     MOVES = ACTION_MOVES
@@ -44,6 +46,8 @@ class Action(Erasable, Stateful):
     erased_target = models.CharField(max_length=64, blank=True, db_default="", default="")
     consequence = models.TextField(blank=True)
     reference = models.CharField(max_length=200, blank=True)
+    cannot_take: "models.JSONField[Any, Any]" = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    together = models.BooleanField(default=False, db_default=False)
 
     goal = models.TextField(blank=True)
     reasoning = models.TextField(blank=True)

@@ -211,8 +211,9 @@ class Escalation(Erasable, Stateful):
         """What may be said to it, and what each takes, for whoever may decide it."""
         back = {Kind.APPROVAL: self.back_to, Kind.FORM: self.back_to, Kind.QUESTION: self.task_id}
         goes_back = bool(back.get(Kind(self.kind), True))
+        cannot = self.action.cannot_take if self.action else ()
         return allowed_verdicts(
-            Kind(self.kind), self.tier, restate=self.restate, step_up=self.step_up, goes_back=goes_back
+            Kind(self.kind), self.tier, self.restate, step_up=self.step_up, goes_back=goes_back, cannot_take=cannot
         )
 
     def bulk_let(self) -> Bulk:

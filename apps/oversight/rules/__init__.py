@@ -34,6 +34,7 @@ from apps.oversight.rules.eligibility import (
 )
 from apps.oversight.rules.fates import Fate
 from apps.oversight.rules.friction import (
+    EDIT,
     allowed_verdicts,
     is_grave,
     is_restated,
@@ -74,6 +75,7 @@ from apps.oversight.rules.states import (
     GRANT_MOVES,
     GRANT_TTL_PLANE_S,
     GRANT_TTL_S,
+    GRANT_TTL_TOGETHER_S,
     MAX_COMMENT,
     MAX_HOLD_S,
     MAX_REASON,
@@ -94,6 +96,7 @@ __all__ = [
     "COUNT_CAP",
     "CRITICAL_QUORUM",
     "DECIDED",
+    "EDIT",
     "ENDED_BY_NOBODY",
     "ESCALATION_MOVES",
     "EXCLUDE_WORDS",
@@ -102,6 +105,7 @@ __all__ = [
     "GRANT_MOVES",
     "GRANT_TTL_PLANE_S",
     "GRANT_TTL_S",
+    "GRANT_TTL_TOGETHER_S",
     "JOB_MOVES",
     "MAX_BULK",
     "MAX_CHAIN",

@@ -1,12 +1,13 @@
 """What a decision takes, by tier: one key, a restated value, a second person and a fresh sign-in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from apps.core.rules import Risk
 from apps.oversight.rules.states import VERDICTS, Kind, VoteVerdict
 
+EDIT = "edit"
 GRAVE = frozenset({Risk.HIGH, Risk.CRITICAL})
 
 
@@ -16,23 +17,30 @@ def is_grave(risk: Risk) -> bool:
 
 
 def allowed_verdicts(
-    kind: Kind, risk: Risk, *, restate: str | None, step_up: bool = False, goes_back: bool = True
+    kind: Kind,
+    risk: Risk,
+    restate: str | None,
+    *,
+    step_up: bool = False,
+    goes_back: bool = True,
+    cannot_take: Collection[str] = (),
 ) -> dict[str, dict[str, Any]]:
     """What may be said and what it takes: ``{approve: {restate: field | null, step_up: bool}, ...}``.
 
     ``restate`` is the field the plane chose; only grave tiers ask for it. ``step_up`` is a rule's own obligation.
-    ``goes_back``: whether the work can go back from here; where not, no changes are requested.
+    ``goes_back``: whether the work can go back from here; where not, no changes are requested. ``cannot_take``: what
+    whoever asked could not follow, of ``edit`` and ``request_changes``.
     """
     found: dict[str, dict[str, Any]] = {}
     for verdict in VERDICTS[kind]:
         match verdict:
-            case VoteVerdict.REQUEST_CHANGES if not goes_back:
+            case VoteVerdict.REQUEST_CHANGES if not goes_back or verdict in cannot_take:
                 continue
             case VoteVerdict.APPROVE:
                 found[verdict] = {
                     "restate": restate if risk in GRAVE else None,
                     "step_up": step_up or risk == Risk.CRITICAL,
-                    "edit": kind == Kind.ACTION,
+                    "edit": kind == Kind.ACTION and EDIT not in cannot_take,
                 }
             case VoteVerdict.ANSWER:
                 found[verdict] = {"restate": None, "step_up": step_up or risk == Risk.CRITICAL}

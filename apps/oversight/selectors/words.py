@@ -21,6 +21,7 @@ WHY_NOT = {
 """A sentence for each word of ``why_not_eligible`` and of what decisions refuse besides."""
 
 NO_CHANGES = {
+    Kind.ACTION: _("The agent cannot be told what to change: approve it or reject it."),
     Kind.APPROVAL: _("The workflow has nowhere to go back to from here: reject it."),
     Kind.FORM: _("The workflow has nowhere to go back to from here: answer what can be answered."),
     Kind.QUESTION: _("No agent waits here that could ask differently: answer it."),

@@ -18,7 +18,7 @@ from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import ValueProblem, highest_risk
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.oversight.rules import EscalationState, action_digest, patch_between
+from apps.oversight.rules import EDIT, EscalationState, action_digest, patch_between
 from apps.oversight.services.arrivals import arrival_times
 from apps.oversight.services.decisions import void_votes
 from apps.oversight.services.items import Wanted, title_of, wanted_of
@@ -73,6 +73,7 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
         raise InvalidError(errors={f"parameters.{problem.path}".rstrip("."): [str(problem)]}) from problem
     if digest == item.digest:
         return None
+    _require_taken(action)
     if found := permitted.errors(parameters):
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
     money, target = permitted.money(parameters), permitted.target(parameters)
@@ -90,6 +91,13 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
         consequence=permitted.consequence(parameters),
         permitted=permitted,
     )
+
+
+def _require_taken(action: Action) -> None:
+    """Raise InvalidError where whoever asked would run what it asked for, not what a person made of it."""
+    if EDIT in action.cannot_take:
+        text = _("The agent's framework takes no edited parameters: approve it as it is, or reject it.")
+        raise InvalidError(errors={"parameters": [text]})
 
 
 def _denials(verdict: Verdict) -> list[str]:

@@ -14,7 +14,7 @@ from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import one_by_one, system_user
 from apps.oversight.models import Escalation, Grant
-from apps.oversight.rules import GRANT_TTL_PLANE_S, GRANT_TTL_S, GrantState
+from apps.oversight.rules import GRANT_TTL_PLANE_S, GRANT_TTL_S, GRANT_TTL_TOGETHER_S, GrantState
 from apps.oversight.selectors import still_stands_for
 
 BATCH = 500
@@ -22,8 +22,8 @@ BATCH = 500
 
 @transaction.atomic(savepoint=False)
 def release_grant(actor: User, *, action: Action, escalation: Escalation | None = None) -> None:
-    """Permission to run ``action`` once, as its digest says; good for an hour for an agent, else a day."""
-    ttl_s = GRANT_TTL_S if action.execution == Execution.AGENT else GRANT_TTL_PLANE_S
+    """Permission to run ``action`` once, as its digest says; good for as long as ``_ttl_s`` says."""
+    ttl_s = _ttl_s(action)
     grant = Grant.objects.create(
         action=action,
         escalation=escalation,
@@ -31,6 +31,13 @@ def release_grant(actor: User, *, action: Action, escalation: Escalation | None 
         expires_at=ClockTimestamp() + timedelta(seconds=ttl_s),
     )
     record(actor, grant, GrantState.LIVE, payload={"action": action.pk, "digest": grant.digest, "ttl_s": ttl_s})
+
+
+def _ttl_s(action: Action) -> int:
+    """An hour for an agent, two days where the slowest of several decisions is waited for, a day for the plane."""
+    if action.together:
+        return GRANT_TTL_TOGETHER_S
+    return GRANT_TTL_S if action.execution == Execution.AGENT else GRANT_TTL_PLANE_S
 
 
 @transaction.atomic

@@ -189,6 +189,7 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed, verdict: Ver
         name: getattr(ask, name)
         for name in ("goal", "reasoning", "alternatives", "confidence", "sources", "evidence", "reference", "execution")
     }
+    answers: dict[str, Any] = {"cannot_take": sorted(ask.cannot_take), "together": ask.together}
     spot: dict[str, Any] = {
         name: getattr(place, name) for name in ("workflow", "run_id", "step", "round", "item", "task_id", "purpose")
     }
@@ -220,6 +221,7 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed, verdict: Ver
         target=weighed.target,
         consequence=weighed.consequence,
         **words,
+        **answers,
         **spot,
         **more,
     )

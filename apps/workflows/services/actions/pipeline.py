@@ -1,5 +1,6 @@
 """What stands between a request and the rules: halts, life, permission, schema. Each stage can only refuse."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,7 @@ __all__ = ["OUTSIDE", "Ask", "Place", "Weighed", "weigh"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a principal asks to do, in its own words and values."""
+    """What a principal asks to do, in its own words and values; ``cannot_take``, ``together`` as in ``Action``."""
 
     operation: str
     parameters: dict[str, Any]
@@ -37,6 +38,8 @@ class Ask:
     reference: str = ""
     on_behalf_of: str = ""
     execution: str = Execution.PLANE
+    cannot_take: Sequence[str] = ()
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
