@@ -69,6 +69,7 @@ LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "action": ("action:{subject}", "actions"),
     "escalation": ("inbox", "escalation:{subject}"),
     "vote": ("inbox",),
+    "interrupt": ("interrupt:{subject}",),
     "run": ("run:{subject}", "runs"),
     "step": ("run:{trail}",),
     "task": ("tasks",),

@@ -210,7 +210,7 @@ async def ask(pages: Any, scope: dict[str, Any], *, body: bytes = b"", **changes
     return answer
 
 
-SUBJECT = re.compile(r"^/api/v1/(action|run|escalation|task|job)s/([0-9a-f-]{36})/$")
+SUBJECT = re.compile(r"^/api/v1/(action|run|escalation|task|job|interrupt)s/([0-9a-f-]{36})/$")
 
 
 async def hold(
@@ -226,8 +226,11 @@ async def hold(
         part for part in scope["query_string"].decode("latin-1").split("&") if not part.startswith(("wait=", "state="))
     )
     ends = time.monotonic() + seconds
-    topic = f"{found[1]}:{found[2]}"
-    async with listener.seat(scope) as may_wait, listener.interest([topic]) as changed:
+    topics = [f"{found[1]}:{found[2]}"]
+    if found[1] == "interrupt":  # what was said of it is said of its actions, which never become others
+        known = await ask(pages, scope, query_string=kept.encode())
+        topics += [f"action:{call['action']}" for call in known.json().get("calls", [])]
+    async with listener.seat(scope) as may_wait, listener.interest(topics) as changed:
         answer = await ask(pages, scope, query_string=kept.encode())
         state = query.get("state", [answer.json().get("state")])[0]
         asked = answer.json().get("question")

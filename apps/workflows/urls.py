@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from apps.workflows.api import actions, comments, definitions, runs, tasks
+from apps.workflows.api import actions, comments, definitions, interrupts, runs, tasks
 from apps.workflows.views import definitions as workflow_pages
 from apps.workflows.views import runs as run_pages
 
@@ -25,6 +25,9 @@ endpoints = [
     path("actions/<uuid:action_id>/comments/", comments.ActionComments.as_view(), name="action-comments"),
     path("actions/<uuid:action_id>/consume/", actions.ActionConsume.as_view(), name="action-consume"),
     path("actions/<uuid:action_id>/outcome/", actions.ActionOutcome.as_view(), name="action-outcome"),
+    path("interrupts/", interrupts.Interrupts.as_view(), name="interrupts"),
+    path("interrupts/<uuid:interrupt_id>/", interrupts.InterruptDetail.as_view(), name="interrupt"),
+    path("interrupts/<uuid:interrupt_id>/resume/", interrupts.InterruptResume.as_view(), name="interrupt-resume"),
     path("runs/", runs.Runs.as_view(), name="runs"),
     path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/cancel/", runs.RunCancel.as_view(), name="run-cancel"),

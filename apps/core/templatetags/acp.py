@@ -113,6 +113,8 @@ ENTRY_WORDS = {
     "escalation.handed_over": gettext_lazy("Called who is on duty now"),
     "escalation.notified": gettext_lazy("Told people"),
     "escalation.narrowed": gettext_lazy("Fewer may be approved at once"),
+    "interrupt.open": gettext_lazy("Asked for together"),
+    "interrupt.resumed": gettext_lazy("Handed over together"),
     "vote.cast": gettext_lazy("Voted"),
     "action.pending_approval": gettext_lazy("Waits for approval"),
 }

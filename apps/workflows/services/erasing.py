@@ -17,7 +17,7 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import blank_answers
 from apps.oversight.services import erase_items, erase_jobs
-from apps.workflows.models import Attempt, Compensation, Run, Step, Task
+from apps.workflows.models import Attempt, Compensation, InterruptCall, Run, Step, Task
 from apps.workflows.selectors.erasing import trail_of, why_not_by, why_not_erasable
 
 MAX_REASON = 500
@@ -56,7 +56,8 @@ def erase_trail(actor: User, *, trail_id: UUID, reason: str) -> Entry:
     erase_items(actor, ids=trail.item_ids)
     erase_jobs(actor, ids=trail.item_ids, reason=reason)
     tasks = Task.objects.filter(run=trail.run).values_list("pk", flat=True) if trail.run else ()
-    blank_answers(ids=[trail_id, *trail.action_ids, *trail.item_ids, *tasks])
+    asked = InterruptCall.objects.filter(action__in=trail.action_ids).values_list("interrupt", flat=True)
+    blank_answers(ids=[trail_id, *trail.action_ids, *trail.item_ids, *tasks, *asked])
     if trail.run:
         _erase_run(actor, trail.run)
     return entry

@@ -3,6 +3,7 @@
 from apps.workflows.services.actions.asking import check_action, submit_action
 from apps.workflows.services.actions.carrying_out import (
     consume_action,
+    consume_actions,
     perform_action,
     perform_due,
     prepare_action,
@@ -19,6 +20,7 @@ __all__ = [
     "Place",
     "check_action",
     "consume_action",
+    "consume_actions",
     "perform_action",
     "perform_due",
     "prepare_action",

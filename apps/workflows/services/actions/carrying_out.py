@@ -1,5 +1,6 @@
 """Carrying out: claim and commit, call, record the outcome. What runs is exactly what was allowed, once."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -235,8 +236,29 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     Raises HaltedError, NotAllowedError, or ConflictError: ``already_consumed``, ``binding_mismatch``, ``expired``,
     ``invalid_state``.
     """
+    (taken,) = consume_actions(actor, wanted=[(action, digest)])
+    return taken
+
+
+@transaction.atomic
+def consume_actions(actor: User, *, wanted: Sequence[tuple[Action, str]]) -> list[Action]:
+    """Claim the grants of ``(action, digest)`` together, as ``consume_action`` does of one: all of them or none.
+
+    Where one went back to the rules or failed instead, none is ``executing``, and that one's new state stays.
+    """
     take_fence()
-    action = lock_action(action.pk)
+    locked = {pk: lock_action(pk) for pk in sorted(action.pk for action, _digest in wanted)}
+    actions = [locked[action.pk] for action, _digest in wanted]
+    stand = [_stands(actor, action) for action in actions]
+    if all(stand):
+        for action, (_asked, digest) in zip(actions, wanted, strict=True):
+            consume_grant(actor, action=action, digest=digest)
+            advance(actor, action, ActionState.EXECUTING, payload={"by": "agent"})
+    return actions
+
+
+def _stands(actor: User, action: Action) -> bool:
+    """Whether a locked action may be carried out by its agent now; else it has failed, or went back to the rules."""
     require_running(**scopes_of(action))
     _require_life(action)
     if action.execution != Execution.AGENT:
@@ -247,11 +269,8 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     except NotAllowedError as error:
         revoke_grants(actor, action=action, why=str(error.members["why"]))
         fail_action(actor, action, code=str(error.members["why"]), message=str(error.message))
-        return action
-    if action.state == ActionState.APPROVED and return_if_stricter(actor, action=action):
-        return action
-    consume_grant(actor, action=action, digest=digest)
-    return advance(actor, action, ActionState.EXECUTING, payload={"by": "agent"})
+        return False
+    return not (action.state == ActionState.APPROVED and return_if_stricter(actor, action=action))
 
 
 def _said(error: Any) -> Any:
