@@ -15,6 +15,7 @@ from apps.connectors.rules import ConnectorState, ExecutedBy
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
 from apps.policies.rules import PolicyState
+from apps.workflows.rules.interrupts import Progress
 from apps.workflows.rules.states import RunState
 from controlplane import embedded
 from controlplane.celery import app as celery_app  # whoever has the settings can wake the workers
@@ -304,6 +305,7 @@ SPECTACULAR_SETTINGS = {
         "BulkVerdictEnum": [verdict.value for verdict in BulkVerdict],
         "EscalationStateEnum": [state.value for state in EscalationState],
         "EscalationKindEnum": [kind.value for kind in Kind],
+        "InterruptStateEnum": [state.value for state in Progress],
         "JobStateEnum": [state.value for state in JobState],
         "PolicyStateEnum": [state.value for state in PolicyState],
         "VoteVerdictEnum": [verdict.value for verdict in VoteVerdict],

@@ -2,22 +2,17 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-from tests.conftest import copy_database, drop_database, url_of, use_database
+from tests.conftest import copy_database, drop_database, use_database
+from tests.serving import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -43,13 +38,6 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, **own, "args": [*browser_type_launch_args.get("args", []), *sandbox]}
 
 
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def browser_database(template_database: str, django_db_setup: None) -> Iterator[str]:
     """One database for all browser tests; each makes its own unit, people and items in it."""
@@ -62,36 +50,8 @@ def browser_database(template_database: str, django_db_setup: None) -> Iterator[
 @pytest.fixture(scope="session")
 def server(browser_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The web process as it runs in earnest; yields its address."""
-    port = free_port()
-    log = (tmp_path_factory.mktemp("server") / "web.log").open("w")
-    environment = {
-        **os.environ,
-        "DATABASE_URL": url_of(settings.DATABASE_URL, browser_database),
-        "DATABASE_OWNER_URL": url_of(settings.DATABASE_OWNER_URL, browser_database),
-        "REDIS_URL": settings.REDIS_URL,
-        "ACP_DEMO": "1",
-    }
-    command = [sys.executable, "-m", "uvicorn", "controlplane.asgi:app", "--port", str(port), "--log-level", "warning"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as process:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: httpx.get(f"{address}/healthz", timeout=1).status_code == 200)
+    with serving(browser_database, tmp_path_factory.mktemp("server")) as address:
         yield address
-        process.terminate()
-        process.wait(10)
-    log.close()
-
-
-def wait_for(check: Callable[[], bool], seconds: float = 30) -> None:
-    """Until ``check`` says yes; connection errors count as no."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if check():
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("waited in vain")
 
 
 @pytest.fixture

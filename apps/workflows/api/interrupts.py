@@ -16,13 +16,10 @@ from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import open_question_of, waiting_item_of_action
 from apps.workflows.api.actions import WORDS_MAX, EscalationLink, QuestionSerializer, require_agent
 from apps.workflows.models import Interrupt
-from apps.workflows.rules.interrupts import INTERRUPT_SCHEMA, InterruptState, Shape, Verdict
+from apps.workflows.rules.interrupts import INTERRUPT_SCHEMA, InterruptState, Progress, Shape, Verdict
 from apps.workflows.selectors.interrupts import Answered, answered_for, interrupt_for
 from apps.workflows.selectors.places import OUTSIDE, place_of_task
 from apps.workflows.services.interrupts import ask_interrupt, resume_interrupt
-
-WAITING, READY = "waiting", "ready"
-STATES = (WAITING, READY, InterruptState.RESUMED.value)
 
 
 @extend_schema_field(INTERRUPT_SCHEMA)
@@ -67,7 +64,7 @@ class InterruptSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     shape = serializers.ChoiceField([shape.value for shape in Shape])
-    state = serializers.ChoiceField(STATES)
+    state = serializers.ChoiceField([state.value for state in Progress])
     final = serializers.BooleanField()
     calls = CallSerializer(many=True)
     run = serializers.UUIDField(allow_null=True)
@@ -84,14 +81,14 @@ class ResumedSerializer(InterruptSerializer):
 def interrupt_json(actor: User, interrupt: Interrupt) -> dict[str, Any]:
     """The interrupt as ``InterruptSerializer`` describes it."""
     answered = answered_for(actor, interrupt)
-    state = interrupt.state
-    if state == InterruptState.OPEN:
-        state = WAITING if any(one.verdict is None for one in answered) else READY
+    state = Progress.WAITING if any(one.verdict is None for one in answered) else Progress.READY
+    if interrupt.state == InterruptState.RESUMED:
+        state = Progress.RESUMED
     return {
         "id": interrupt.pk,
         "shape": interrupt.shape,
         "state": state,
-        "final": state == InterruptState.RESUMED,
+        "final": state == Progress.RESUMED,
         "calls": [_call_json(actor, one) for one in answered],
         "run": interrupt.run_id,
         "created_at": interrupt.created_at,
@@ -137,7 +134,7 @@ class Interrupts(PlaneView):
         def answer() -> tuple[int, Any]:
             interrupt = ask_interrupt(self.actor, payload=payload, place=place, **body)
             found = interrupt_json(self.actor, interrupt)
-            return 202 if found["state"] == WAITING else 201, found
+            return 202 if found["state"] == Progress.WAITING else 201, found
 
         return self.once(answer, required=True)
 

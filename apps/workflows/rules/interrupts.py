@@ -29,6 +29,14 @@ INTERRUPT_MOVES: Moves = {
 }
 
 
+class Progress(StrEnum):
+    """How an interrupt looks from outside: something is undecided, all is, or an approval was handed over."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    RESUMED = "resumed"
+
+
 class Shape(StrEnum):
     """Who asks how."""
 
@@ -200,11 +208,14 @@ def _call(request: Mapping[str, Any], where: str, allowed: set[str], allowed_at:
 
 
 def _decisions_in(schema: Mapping[str, Any]) -> set[str]:
-    """The decisions that a JSON Schema of one answer lets through: the constants of ``type``, here and in ``$defs``."""
-    definitions = schema.get("$defs")
-    branches = [schema, *(definitions.values() if isinstance(definitions, Mapping) else ())]
+    """The decisions that a JSON Schema of one answer lets through: the constant of ``type`` in each of its branches."""
+    branches = schema.get("oneOf", [schema])
+    definitions = schema.get("$defs", {})
     found = set()
-    for branch in branches:
+    for branch in branches if isinstance(branches, list) else ():
+        match branch:
+            case {"$ref": str(ref)} if isinstance(definitions, Mapping):
+                branch = definitions.get(ref.removeprefix("#/$defs/"))
         match branch:
             case {"properties": {"type": {"const": str(word)}}}:
                 found.add(word)

@@ -19,6 +19,7 @@ from apps.workflows.models import Interrupt, InterruptCall
 from apps.workflows.rules.interrupts import (
     Call,
     InterruptState,
+    Progress,
     Shape,
     ShapeProblem,
     Verdict,
@@ -154,7 +155,7 @@ def resume_interrupt(actor: User, *, interrupt: Interrupt) -> Any:
         raise ConflictError(_("It was handed over already; what it allowed may have run."), code="already_consumed")
     answered = answered_for(actor, interrupt)
     if left := sum(one.verdict is None for one in answered):
-        raise ConflictError(_("Not decided yet: %d of %d.") % (left, len(answered)), state="waiting")
+        raise ConflictError(_("Not decided yet: %d of %d.") % (left, len(answered)), state=Progress.WAITING)
     wanted = [one for one in answered if one.verdict != Verdict.REFUSE]
     if wanted:
         taken = consume_actions(actor, wanted=[(one.action, one.action.digest) for one in wanted])

@@ -1,0 +1,1 @@
+"""Agents of other frameworks, with their real libraries, over real HTTP."""

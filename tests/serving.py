@@ -1,0 +1,63 @@
+"""The web process as it runs in earnest, on a database of the tests."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from django.conf import settings
+
+from tests.conftest import url_of
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(check: Callable[[], bool], seconds: float = 30) -> None:
+    """Until ``check`` says yes; connection errors count as no."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if check():
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("waited in vain")
+
+
+@contextmanager
+def serving(database: str, folder: Path) -> Iterator[str]:
+    """Serve ``database``; yields the address. What the process says is in ``folder``."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": url_of(settings.DATABASE_URL, database),
+        "DATABASE_OWNER_URL": url_of(settings.DATABASE_OWNER_URL, database),
+        "REDIS_URL": settings.REDIS_URL,
+        "ACP_DEMO": "1",
+    }
+    command = [sys.executable, "-m", "uvicorn", "controlplane.asgi:app", "--port", str(port), "--log-level", "warning"]
+    with (
+        (folder / "web.log").open("w") as log,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as process,
+    ):
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(lambda: httpx.get(f"{address}/healthz", timeout=1).status_code == 200)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(10)
