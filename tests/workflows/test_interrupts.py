@@ -474,11 +474,13 @@ def test_the_page_says_why_nothing_can_be_edited(framework):
     found = framework.ask([human(payment(), edit=False, respond=False), human(payment())]).json()
     ada = person(framework)
     bound, free = (ada.page(f"/inbox/{call['escalation']['id']}/") for call in found["calls"])
+    assert 'data-panel="edit"' in free
     assert 'data-panel="edit"' not in bound
     assert 'data-panel="request_changes"' not in bound
-    assert "The agent takes what it asked for as it is" in bound
-    assert 'data-panel="edit"' in free
-    assert "The agent takes what it asked for as it is" not in free
+    bound, free = (ada.page(f"/inbox/{call['escalation']['id']}/?decide=more") for call in found["calls"])
+    for why in ("Nothing can be edited. The agent takes", "The agent cannot be told what to change"):
+        assert why in bound
+        assert why not in free
 
 
 # -- the ledger and erasing --------------------------------------------------------------------------------------------
