@@ -46,7 +46,9 @@ def behind(order: tuple[str, ...], values: list[Any]) -> Q:
         same = Q(**{field.lstrip("-"): value for field, value in zip(order[:index], values, strict=False)})
         beyond = Q(**{f"{name.lstrip('-')}__{'lt' if name.startswith('-') else 'gt'}": values[index]})
         condition |= same & beyond
-    return condition
+    first, onwards = order[0].lstrip("-"), "lte" if order[0].startswith("-") else "gte"
+    # said apart, because an index can begin there: out of the alternatives above it cannot know where
+    return Q(**{f"{first}__{onwards}": values[0]}) & condition
 
 
 def _plain(value: Any) -> Any:

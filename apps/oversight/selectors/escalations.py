@@ -238,7 +238,8 @@ def counts_for(actor: User, *, cap: int = COUNT_CAP) -> Counts:
     if actor.is_agent:
         return Counts(0, 0, is_capped=False)
     rows = _mine(actor, visible(actor, VIEW, Escalation.objects.all()))
-    risks = list(rows.order_by().values_list("risk", flat=True)[: cap + 1])
+    # in the inbox's order, so that its index is walked until there are enough
+    risks = list(rows.order_by(*INBOX_ORDER).values_list("risk", flat=True)[: cap + 1])
     found = risks[:cap]
     return Counts(len(found), sum(risk in {Risk.HIGH, Risk.CRITICAL} for risk in found), is_capped=len(risks) > cap)
 
