@@ -10,11 +10,11 @@ import django_stubs_ext
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.agents.rules import ActionState, AgentState, Execution
+from apps.agents.rules import ActionState, AgentState, EffectClass, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
-from apps.policies.rules import PolicyState
+from apps.policies.rules import PROPOSABLE, PolicyState, ProposalState
 from apps.workflows.rules.interrupts import Progress
 from apps.workflows.rules.states import RunState
 from controlplane import embedded
@@ -308,6 +308,9 @@ SPECTACULAR_SETTINGS = {
         "InterruptStateEnum": [state.value for state in Progress],
         "JobStateEnum": [state.value for state in JobState],
         "PolicyStateEnum": [state.value for state in PolicyState],
+        "ProposalStateEnum": [state.value for state in ProposalState],
+        "EffectEnum": [effect.value for effect in EffectClass],
+        "ProposableEffectEnum": [effect.value for effect in PROPOSABLE],
         "VoteVerdictEnum": [verdict.value for verdict in VoteVerdict],
         "RunStateEnum": [state.value for state in RunState],
         "ExecutionEnum": [execution.value for execution in Execution],

@@ -5,9 +5,18 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PublishForm(forms.Form):
-    """Which version comes into force: the number that the person saw."""
+    """Which version comes into force, and what the person saw: its digest, the version that it replaces."""
 
     version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    digest = forms.CharField(max_length=71, required=False, widget=forms.HiddenInput)
+    instead_of = forms.IntegerField(min_value=0, required=False, widget=forms.HiddenInput)
+
+
+class DeclineForm(forms.Form):
+    """Why a proposal is not released."""
+
+    proposal = forms.UUIDField(widget=forms.HiddenInput)
+    reason = forms.CharField(label=_("Reason"), max_length=500, required=False)
 
 
 class RetireForm(forms.Form):

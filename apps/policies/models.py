@@ -5,7 +5,7 @@ from django.db import models
 
 from apps.access.models import BusinessUnit
 from apps.core.models import Record, Stateful, User, choices_of
-from apps.policies.rules import POLICY_MOVES, PolicyState
+from apps.policies.rules import POLICY_MOVES, PROPOSAL_MOVES, Effect, PolicyState, ProposalState
 
 
 class Policy(Stateful):
@@ -54,6 +54,48 @@ class PolicyVersion(Record):
 
     def __str__(self) -> str:
         return f"{self.policy} v{self.number}"
+
+
+class Proposal(Stateful):
+    """A version that somebody wrote because of one item of the inbox, and that somebody else releases or declines.
+
+    ``base`` is what was in force then: once something else is, it cannot be released any more. The item is named by a
+    plain value: it lives on a higher floor.
+    """
+
+    MOVES = PROPOSAL_MOVES
+    UNIT = "policy__unit"
+
+    policy = models.ForeignKey(Policy, models.PROTECT, related_name="proposals")
+    version = models.OneToOneField(PolicyVersion, models.PROTECT, related_name="proposal")
+    base = models.ForeignKey(PolicyVersion, models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=choices_of(ProposalState), default=ProposalState.OPEN)
+    item = models.UUIDField()
+    rule = models.SlugField(max_length=63)
+    effect = models.CharField(max_length=16, choices=choices_of(Effect))
+    reason = models.CharField(max_length=500)
+    decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    answer = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["item"], name="proposal_by_item")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state=ProposalState.OPEN, decided_by=None)
+                | (~models.Q(state=ProposalState.OPEN) & models.Q(decided_by__isnull=False)),
+                name="proposal_decided_by_somebody",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy} v{self.version.number}"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what it changes is still what is in force."""
+        return self.state == ProposalState.OPEN and self.base_id == self.policy.in_force_id
 
 
 class Release(Record):

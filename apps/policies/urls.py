@@ -2,7 +2,8 @@
 
 from django.urls import path, re_path
 
-from apps.policies import api, views
+from apps.policies import views
+from apps.policies.api import policies, proposals
 
 SLUG = r"(?P<slug>(?!evaluate/)[-a-zA-Z0-9_]+)"
 
@@ -11,12 +12,16 @@ pages = [
     path("policies/<slug:slug>/", views.policy, name="policy"),
     path("policies/<slug:slug>/publish/", views.publish, name="publish"),
     path("policies/<slug:slug>/retire/", views.retire, name="retire"),
+    path("policies/<slug:slug>/decline/", views.decline, name="decline"),
 ]
 
 endpoints = [
-    path("policies/", api.Policies.as_view(), name="policies"),
-    re_path(rf"^policies/{SLUG}/$", api.PolicyDetail.as_view(), name="policy"),
-    re_path(rf"^policies/{SLUG}/versions/$", api.PolicyVersions.as_view(), name="policy-versions"),
-    re_path(rf"^policies/{SLUG}/check/$", api.PolicyCheck.as_view(), name="policy-check"),
-    re_path(rf"^policies/{SLUG}/publish/$", api.PolicyPublish.as_view(), name="policy-publish"),
+    path("proposals/", proposals.Proposals.as_view(), name="proposals"),
+    path("proposals/<uuid:proposal_id>/", proposals.ProposalDetail.as_view(), name="proposal"),
+    path("proposals/<uuid:proposal_id>/decline/", proposals.ProposalDecline.as_view(), name="proposal-decline"),
+    path("policies/", policies.Policies.as_view(), name="policies"),
+    re_path(rf"^policies/{SLUG}/$", policies.PolicyDetail.as_view(), name="policy"),
+    re_path(rf"^policies/{SLUG}/versions/$", policies.PolicyVersions.as_view(), name="policy-versions"),
+    re_path(rf"^policies/{SLUG}/check/$", policies.PolicyCheck.as_view(), name="policy-check"),
+    re_path(rf"^policies/{SLUG}/publish/$", policies.PolicyPublish.as_view(), name="policy-publish"),
 ]

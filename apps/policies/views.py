@@ -5,26 +5,34 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.core.errors import InvalidError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds, require
 from apps.core.http import Request
 from apps.core.models import User
-from apps.policies.forms import PublishForm, RetireForm, VersionForm
+from apps.policies.forms import DeclineForm, PublishForm, RetireForm, VersionForm
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.selectors import (
+    Change,
     RuleNumbers,
+    changes_shown_for,
+    may_release,
+    open_proposals_for,
     policies_for,
     policy_for,
     policy_numbers_for,
+    proposal_for,
+    proposal_of,
+    publishers_for,
     release_in_force_for,
     rule_numbers_for,
     rules_for,
     versions_for,
 )
-from apps.policies.services import publish_policy, retire_policy
+from apps.policies.services import decline_proposal, publish_policy, retire_policy
 
 VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
 
@@ -50,12 +58,21 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm) -> dict[str
     actor = request.user
     version = _version(actor, found, request.GET.get("version"))
     numbers = rule_numbers_for(actor, found)
+    is_draft = version is not None and version.pk != found.in_force_id
+    changes: list[Change] = changes_shown_for(actor, found, version) if version and is_draft else []
+    may_publish = not actor.is_agent and holds(actor, PUBLISH, found)
     return {
+        "changes": changes,
+        "is_draft": is_draft,
+        "proposal": proposal_of(actor, version),
+        "proposals": open_proposals_for(actor, found),
+        "may_release": bool(may_publish and version and is_draft and may_release(actor, found, version)),
+        "publishers": publishers_for(actor, found) if is_draft else [],
         "policy": found,
         "version": version,
         "rules": [(card, numbers.get(card.slug, RuleNumbers())) for card in rules_for(actor, version)],
         "versions": versions_for(actor, found)[:50],
-        "may_publish": not actor.is_agent and holds(actor, PUBLISH, found),
+        "may_publish": may_publish,
         "retire_form": retire_form,
     }
 
@@ -81,7 +98,11 @@ def publish(request: Request, slug: str) -> HttpResponse:
     form = PublishForm(request.POST)
     if not form.is_valid():
         raise InvalidError(errors={"version": [_("Say which version.")]})
-    release = publish_policy(request.user, policy=found, version=form.cleaned_data["version"])
+    try:
+        release = publish_policy(request.user, policy=found, **form.cleaned_data)
+    except (ConflictError, NotAllowedError) as error:
+        messages.error(request, str(error.message))
+        return redirect(f"{reverse('policies:policy', args=[slug])}?version={form.cleaned_data['version']}")
     messages.success(request, _("In force as release %s: it judges from now on.") % release.number)
     return redirect("policies:policy", slug=slug)
 
@@ -95,4 +116,24 @@ def retire(request: Request, slug: str) -> HttpResponse:
         return render(request, "policies/policy.html", _shown(request, found, form), status=422)
     retire_policy(request.user, policy=found, reason=form.cleaned_data["reason"])
     messages.success(request, _("Retired: its rules judge no more."))
+    return redirect("policies:policy", slug=slug)
+
+
+@require_POST
+def decline(request: Request, slug: str) -> HttpResponse:
+    """End a proposal without releasing it, with the reason; who made it takes it back so."""
+    found = policy_for(request.user, slug, perm=PUBLISH)
+    form = DeclineForm(request.POST)
+    if not form.is_valid():
+        raise InvalidError(errors={"proposal": [_("Say which proposal.")]})
+    proposal = proposal_for(request.user, form.cleaned_data["proposal"])
+    if proposal.policy_id != found.pk:
+        raise NotFoundError
+    try:
+        decline_proposal(request.user, proposal=proposal, reason=form.cleaned_data["reason"])
+    except (ConflictError, InvalidError) as error:
+        said = [text for texts in error.errors.values() for text in texts]
+        messages.error(request, " ".join(said) or str(error.message))
+        return redirect(f"{reverse('policies:policy', args=[slug])}?version={proposal.version.number}")
+    messages.success(request, _("Declined. It judges nothing."))
     return redirect("policies:policy", slug=slug)

@@ -91,7 +91,10 @@ class TestWriting:
         body = {"slug": "payments", "name": "Payments", "unit": unit.slug, "rules": RULES}
         made = call(author, "post", "", body)
         assert (made.status_code, made.json()["state"]) == (201, "draft")
-        published = call(author, "post", "payments/publish/", {})
+        own = call(author, "post", "payments/publish/", {})
+        assert (own.status_code, own.json()["code"], own.json()["why"]) == (403, "not_eligible", "policy_author")
+        reviewer = make_holder(PUBLISH, VIEW, unit=unit)
+        published = call(reviewer, "post", "payments/publish/", {})
         assert (published.status_code, published.json()) == (200, {"slug": "payments", "version": 1, "release": 1})
         assert evaluate_action(author, facts=make_facts(unit_id=unit.pk)).effect is Effect.ALLOW
 
@@ -102,7 +105,8 @@ class TestWriting:
         changed = call(admin, "put", "payments/", {"name": "Payments", "rules": denied})
         assert (changed.json()["latest"], changed.json()["in_force"]) == (2, 1)
         assert evaluate_action(admin, facts=make_facts()).effect is Effect.ALLOW
-        assert call(admin, "post", "payments/publish/", {"version": 2}).json()["release"] == 2
+        other = make_admin()
+        assert call(other, "post", "payments/publish/", {"version": 2}).json()["release"] == 2
         assert evaluate_action(admin, facts=make_facts()).effect is Effect.DENY
         assert call(admin, "post", "payments/publish/", {"version": 2}).json()["code"] == "invalid_state"
         assert call(admin, "post", "payments/publish/", {"version": 9}).status_code == 404

@@ -12,6 +12,7 @@ from apps.oversight.forms.moves import (
     SnoozeForm,
     uuid_of,
 )
+from apps.oversight.forms.proposing import ProposeForm
 from apps.oversight.forms.values import ValueForm, answer_form, parameters_form
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "EscalateForm",
     "ExtendForm",
     "InboxFilter",
+    "ProposeForm",
     "ReassignForm",
     "SavedViewForm",
     "SnoozeForm",

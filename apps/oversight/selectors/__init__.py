@@ -12,6 +12,7 @@ from apps.oversight.selectors.details import (
     items_of_action,
     masked,
     open_question_of,
+    proposed_json,
     released_for,
     row_for,
     thread_for,
@@ -63,6 +64,7 @@ from apps.oversight.selectors.judged import changed_since_judged
 from apps.oversight.selectors.pace import pace_for
 from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.preferences import own_hold_for, people_for, saved_views_for
+from apps.oversight.selectors.proposing import asking_beside, asking_rules_of
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
@@ -83,6 +85,8 @@ __all__ = [
     "Standing",
     "allowed_for",
     "asked_digest_of_action",
+    "asking_beside",
+    "asking_rules_of",
     "called_by_rotas",
     "changed_since_judged",
     "choices_for",
@@ -122,6 +126,7 @@ __all__ = [
     "people_for",
     "precedent_for",
     "progress_for",
+    "proposed_json",
     "reachable_by",
     "released_for",
     "require_visible",

@@ -12,6 +12,8 @@ from apps.oversight.rules import EscalationState, GrantState, Kind, is_grave
 from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for, tally_for
 from apps.oversight.selectors.escalations import winner_for
 from apps.oversight.selectors.handing import successor_for
+from apps.policies.models import Proposal
+from apps.policies.selectors import proposals_of_item
 
 TIMELINE_MAX = 200
 VOTES_OF_OTHERS = frozenset({"vote.cast", "vote.withdrawn", "vote.voided"})
@@ -137,6 +139,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         "agent_says": _agent_says(actor, item),
         "seen_by": seen_by_for(actor, item),
         "thread": thread_for(actor, item),
+        "proposals": [proposed_json(proposal) for proposal in proposals_of_item(actor, item.pk)],
         "timeline": timeline_for(actor, item),
         "erased": item.erased,
     }
@@ -183,6 +186,19 @@ def _counted_groups(actor: User, item: Escalation) -> list[dict[str, Any]]:
         {**_group(group), "counted": None if counted is None else len(counted[group.key])}
         for group in item.group_list()
     ]
+
+
+def proposed_json(proposal: Proposal) -> dict[str, Any]:
+    """A proposed change as the item it came from tells of it."""
+    return {
+        "id": proposal.pk,
+        "policy": proposal.policy.slug,
+        "version": proposal.version.number,
+        "rule": proposal.rule,
+        "effect": proposal.effect,
+        "state": proposal.state,
+        "by": proposal.version.author.username,
+    }
 
 
 def _vote(vote: Any) -> dict[str, Any]:

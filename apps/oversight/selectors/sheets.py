@@ -29,6 +29,8 @@ from apps.oversight.selectors.factors import (
     way_back_of,
 )
 from apps.oversight.selectors.precedent import Precedent, precedent_for
+from apps.policies.models import Proposal
+from apps.policies.selectors import proposals_of_item
 
 MENU_CAP = 1_000
 NAMES_SHOWN = 6
@@ -73,6 +75,7 @@ class Sheet:
     votes: list[Vote]
     way_back: WayBack | None
     cost: Cost
+    proposals: list[Proposal]
     before: Any = None
     before_label: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -168,6 +171,7 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         votes=[vote for vote in item.live_votes() if not hides or vote.voter_id == actor.pk],
         way_back=way_back_of(operation),
         cost=cost_for(actor, item, operation),
+        proposals=proposals_of_item(actor, item.pk),
         before=before,
         before_label=label,
         notes=_notes(item),

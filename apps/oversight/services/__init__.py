@@ -30,6 +30,7 @@ from apps.oversight.services.items import (
 from apps.oversight.services.jobs import perform_due_items, start_bulk
 from apps.oversight.services.ladders import climb_ladders, climb_unheard, escalate_unreachable
 from apps.oversight.services.preferences import delete_view, save_view, set_own_hold
+from apps.oversight.services.proposing import propose_rule
 from apps.oversight.services.reach import Reach, note_reach
 from apps.oversight.services.reviews import open_review
 from apps.oversight.services.reweighing import invalidate_changed, reweigh_pending
@@ -78,6 +79,7 @@ __all__ = [
     "open_review",
     "open_unknown_escalation",
     "perform_due_items",
+    "propose_rule",
     "reassign_escalation",
     "reassign_open",
     "release_escalation",

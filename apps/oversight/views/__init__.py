@@ -8,6 +8,7 @@ from apps.oversight.views.moves import MOVES, move
 from apps.oversight.views.on_file import on_file
 from apps.oversight.views.preferences import forget_view, keep_view
 from apps.oversight.views.presence import presence
+from apps.oversight.views.proposing import propose
 from apps.oversight.views.seen import evidence, seen
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "move",
     "on_file",
     "presence",
+    "propose",
     "seen",
 ]

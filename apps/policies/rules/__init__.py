@@ -24,7 +24,16 @@ from apps.policies.rules.obligations import (
     bulk_of,
     merge,
 )
-from apps.policies.rules.quorums import Group, Quorum
+from apps.policies.rules.proposals import (
+    PROPOSABLE,
+    PROPOSAL_MOVES,
+    Difference,
+    ProposalState,
+    Wish,
+    differences_between,
+    rules_with,
+)
+from apps.policies.rules.quorums import MAX_QUORUM, Group, Quorum
 from apps.policies.rules.verdicts import (
     Judged,
     Matched,
@@ -40,8 +49,11 @@ from apps.policies.rules.verdicts import (
 )
 
 __all__ = [
+    "MAX_QUORUM",
     "MAX_TOGETHER",
     "POLICY_MOVES",
+    "PROPOSABLE",
+    "PROPOSAL_MOVES",
     "TOGETHER_RISKS",
     "USUAL_BULK",
     "WORLD",
@@ -50,6 +62,7 @@ __all__ = [
     "Clause",
     "Comparison",
     "Condition",
+    "Difference",
     "DocumentError",
     "Effect",
     "Every",
@@ -67,6 +80,7 @@ __all__ = [
     "Outcome",
     "Past",
     "PolicyState",
+    "ProposalState",
     "Quorum",
     "Reason",
     "Rule",
@@ -75,10 +89,12 @@ __all__ = [
     "Scope",
     "Some",
     "Verdict",
+    "Wish",
     "bulk_of",
     "check_rules",
     "compile_rule",
     "condition_of",
+    "differences_between",
     "is_stricter",
     "joined",
     "judge",
@@ -86,5 +102,6 @@ __all__ = [
     "past_of",
     "read_rule",
     "read_rules",
+    "rules_with",
     "verdict_of",
 ]

@@ -11,6 +11,18 @@ from apps.policies.selectors.policies import (
     rules_for,
     versions_for,
 )
+from apps.policies.selectors.proposals import (
+    Change,
+    changes_of,
+    changes_shown_for,
+    may_release,
+    open_proposals_for,
+    proposal_for,
+    proposal_of,
+    proposals_for,
+    proposals_of_item,
+    publishers_for,
+)
 from apps.policies.selectors.releases import (
     Ground,
     RulesInForce,
@@ -21,16 +33,26 @@ from apps.policies.selectors.releases import (
 )
 
 __all__ = [
+    "Change",
     "Ground",
     "RuleCard",
     "RuleNumbers",
     "RulesInForce",
+    "changes_of",
+    "changes_shown_for",
     "ground_for",
     "history_for",
     "matched_rules_for",
+    "may_release",
+    "open_proposals_for",
     "policies_for",
     "policy_for",
     "policy_numbers_for",
+    "proposal_for",
+    "proposal_of",
+    "proposals_for",
+    "proposals_of_item",
+    "publishers_for",
     "release_in_force_for",
     "release_number",
     "rule_numbers_for",

@@ -2,13 +2,16 @@
 
 from apps.policies.services.numbers import count_entries
 from apps.policies.services.policies import apply_policy, check_policy, publish_policy, retire_policy, save_policy
+from apps.policies.services.proposals import decline_proposal, propose_change
 from apps.policies.services.verdicts import evaluate_action
 
 __all__ = [
     "apply_policy",
     "check_policy",
     "count_entries",
+    "decline_proposal",
     "evaluate_action",
+    "propose_change",
     "publish_policy",
     "retire_policy",
     "save_policy",

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -13,12 +14,22 @@ from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.agents.models import Agent
 from apps.audit.services import advance, record
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.expressions.trial import slow_expressions
-from apps.core.models import User
+from apps.core.models import ClockTimestamp, User
 from apps.core.rules import digest_of
-from apps.policies.models import Policy, PolicyVersion, Release
-from apps.policies.rules import WORLD, Finding, Known, PolicyState, check_rules, compile_rule, read_rules
+from apps.policies.models import Policy, PolicyVersion, Proposal, Release
+from apps.policies.rules import (
+    WORLD,
+    Finding,
+    Known,
+    PolicyState,
+    ProposalState,
+    check_rules,
+    compile_rule,
+    read_rules,
+)
+from apps.policies.selectors import may_release, publishers_for
 
 PUBLISH = "policies.publish_policy"
 
@@ -46,7 +57,8 @@ def _known(operations: Schemas | None) -> Known:
     )
 
 
-def _require_sound(actor: User, rules: object, operations: Schemas | None) -> None:
+def require_sound(actor: User, rules: object, operations: Schemas | None) -> None:
+    """Raise InvalidError for rules that do not fit, at the fields of each."""
     errors: dict[str, list[str]] = {}
     for finding in check_policy(actor, rules=rules, operations=operations):
         if not finding.is_warning:
@@ -85,38 +97,65 @@ def save_policy(
     found = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest").filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, PUBLISH)
-    _require_sound(actor, rules, operations)
+    require_sound(actor, rules, operations)
     policy = found or Policy(slug=slug)
     outcome = write_if_changed(actor, policy, is_new=found is None, values={"name": name or slug, "unit": unit})
     covered = unit.slug if unit else ""
     digest = digest_of({"unit": covered, "rules": rules})
     if policy.latest and policy.latest.digest == digest:
         return policy, outcome
-    _write_version(actor, policy, covered=covered, rules=rules, digest=digest)
+    policy.latest = next_version(actor, policy, covered=covered, rules=rules)
+    Policy.objects.filter(pk=policy.pk).update(latest=policy.latest)
     return policy, "changed" if outcome == "unchanged" else outcome
 
 
-def _write_version(actor: User, policy: Policy, *, covered: str, rules: list[dict[str, Any]], digest: str) -> None:
-    number = policy.latest.number + 1 if policy.latest else 1
+def next_version(actor: User, policy: Policy, *, covered: str, rules: list[dict[str, Any]]) -> PolicyVersion:
+    """Write down the next version of a locked policy; what is proposed only is not its latest."""
+    number = (policy.versions.aggregate(last=Max("number"))["last"] or 0) + 1
+    digest = digest_of({"unit": covered, "rules": rules})
     version = PolicyVersion.objects.create(
         policy=policy, number=number, unit=covered, rules=rules, digest=digest, author=actor
     )
-    Policy.objects.filter(pk=policy.pk).update(latest=version)
-    policy.latest = version
     record(actor, version, "created", payload={"policy": policy.slug, "number": number, "digest": digest})
+    return version
 
 
 @transaction.atomic
 def publish_policy(
-    actor: User, *, policy: Policy, version: int | None = None, operations: Schemas | None = None
+    actor: User,
+    *,
+    policy: Policy,
+    version: int | None = None,
+    digest: str = "",
+    instead_of: int | None = None,
+    operations: Schemas | None = None,
 ) -> Release:
-    """Put a version in force (the latest, or an earlier one by number): a new release, acting on the next request.
+    """Put a version in force (the latest, or another by number): a new release, acting on the next request.
 
-    Raises ConflictError if that version is in force already, InvalidError if its rules no longer fit.
+    Somebody else than its author does, unless its rules were in force before. ``digest`` and ``instead_of`` are what
+    the person saw, where they say so: the rules, and the number of the version that was in force (0: none). Raises
+    NotAllowedError ``not_eligible`` for the author, with who may; ConflictError if that version is in force already,
+    was declined, or is not what was seen (``stale``); InvalidError if its rules no longer fit.
     """
+    return _publish(
+        actor, policy, version, digest=digest, instead_of=instead_of, operations=operations, is_reviewed=False
+    )
+
+
+def _publish(
+    actor: User,
+    policy: Policy,
+    version: int | None = None,
+    *,
+    digest: str = "",
+    instead_of: int | None = None,
+    operations: Schemas | None,
+    is_reviewed: bool,
+) -> Release:
     require_manager(actor, policy.unit, PUBLISH)
     _take_turn()
-    policy = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest").get(pk=policy.pk)
+    rows = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest", "in_force")
+    policy = rows.get(pk=policy.pk)
     chosen = policy.latest if version is None else policy.versions.filter(number=version).first()
     if chosen is None:
         raise NotFoundError(_("There is no such version."))
@@ -125,7 +164,10 @@ def publish_policy(
         require_manager(actor, BusinessUnit.objects.filter(slug=chosen.unit).first(), PUBLISH)
     if policy.state == PolicyState.IN_FORCE and policy.in_force_id == chosen.pk:
         raise ConflictError(_("This version is in force already."))
-    _require_sound(actor, chosen.rules, operations)
+    _refuse_unseen(policy, chosen, digest, instead_of)
+    if not is_reviewed:
+        _refuse_author(actor, policy, chosen)
+    require_sound(actor, chosen.rules, operations)
     _require_quick(chosen.rules)
     advance(
         actor,
@@ -133,8 +175,41 @@ def publish_policy(
         PolicyState.IN_FORCE,
         payload={"number": chosen.number, "digest": chosen.digest},
         in_force=chosen,
+        latest=chosen if policy.latest is None or chosen.number > policy.latest.number else policy.latest,
     )
+    _settle_proposals(actor, policy, chosen)
     return _write_release(actor, note=f"{policy.slug} v{chosen.number}")
+
+
+def _refuse_unseen(policy: Policy, chosen: PolicyVersion, digest: str, instead_of: int | None) -> None:
+    """Raise ConflictError ``stale`` where what would change is not what the person read, or what was proposed."""
+    now = policy.in_force.number if policy.in_force else 0
+    proposal = Proposal.objects.filter(version=chosen).first()
+    if proposal is not None and proposal.state in {ProposalState.DECLINED, ProposalState.SUPERSEDED}:
+        raise ConflictError(_("This proposal is over; propose it anew."), state=proposal.state)
+    is_old = proposal is not None and proposal.state == ProposalState.OPEN and proposal.base_id != policy.in_force_id
+    if is_old or (digest and digest != chosen.digest) or (instead_of is not None and instead_of != now):
+        raise ConflictError(_("Something else came into force since; look at it again."), code="stale", version=now)
+
+
+def _refuse_author(actor: User, policy: Policy, chosen: PolicyVersion) -> None:
+    if may_release(actor, policy, chosen):
+        return
+    others = [person for person in publishers_for(actor, policy) if person.pk != actor.pk]
+    raise NotAllowedError(
+        _("You wrote it, so somebody else releases it: %s.") % (", ".join(map(str, others)) or _("nobody may")),
+        code="not_eligible",
+        why="policy_author",
+        may=[person.username for person in others],
+    )
+
+
+def _settle_proposals(actor: User, policy: Policy, chosen: PolicyVersion) -> None:
+    """What was proposed is released with its version; what was proposed beside it changes something that is gone."""
+    for proposal in policy.proposals.filter(state=ProposalState.OPEN).select_related("version").order_by("id"):
+        to = ProposalState.RELEASED if proposal.version_id == chosen.pk else ProposalState.SUPERSEDED
+        told = {"version": proposal.version.number, "digest": proposal.version.digest}
+        advance(actor, proposal, to, payload=told, decided_by=actor, decided_at=ClockTimestamp())
 
 
 @transaction.atomic
@@ -145,6 +220,8 @@ def retire_policy(actor: User, *, policy: Policy, reason: str = "") -> Release |
     policy = Policy.objects.select_for_update(of=("self",)).select_related("unit").get(pk=policy.pk)
     was_in_force = policy.in_force_id is not None
     advance(actor, policy, PolicyState.RETIRED, payload={"reason": reason}, in_force=None)
+    for proposal in policy.proposals.filter(state=ProposalState.OPEN).order_by("id"):
+        advance(actor, proposal, ProposalState.SUPERSEDED, decided_by=actor, decided_at=ClockTimestamp())
     return _write_release(actor, note=f"{policy.slug} retired") if was_in_force else None
 
 
@@ -161,7 +238,7 @@ def apply_policy(
     """Write a policy and put it in force at once, as documents do; the policy and what happened to it."""
     policy, outcome = save_policy(actor, slug=slug, name=name, rules=rules, unit=unit, operations=operations)
     if policy.state != PolicyState.IN_FORCE or policy.is_ahead:
-        publish_policy(actor, policy=policy, operations=operations)
+        _publish(actor, policy, operations=operations, is_reviewed=True)
         policy.refresh_from_db()
         outcome = "changed" if outcome == "unchanged" else outcome
     return policy, outcome

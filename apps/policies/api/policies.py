@@ -14,7 +14,12 @@ from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
 from apps.policies.models import Policy, PolicyVersion
-from apps.policies.selectors import policies_for, policy_for, rules_for, versions_for
+from apps.policies.selectors import (
+    policies_for,
+    policy_for,
+    rules_for,
+    versions_for,
+)
 from apps.policies.services import check_policy, publish_policy, retire_policy, save_policy
 
 PUBLISH = "policies.publish_policy"
@@ -45,9 +50,11 @@ class CheckPolicyBody(StrictSerializer):
 
 
 class PublishPolicyBody(StrictSerializer):
-    """Which version; without it, the latest."""
+    """Which version; without it, the latest. ``digest``, ``instead_of``: what you looked at; refused if it changed."""
 
     version = StrictInteger(min_value=1, required=False)
+    digest = Text(max_length=71, required=False)
+    instead_of = StrictInteger(min_value=0, required=False, help_text="The version in force that it replaces; 0: none.")
 
 
 class PolicyLine(serializers.Serializer[Any]):
@@ -258,12 +265,12 @@ class PolicyPublish(PlaneView):
         operation_id="publish_policy", request=PublishPolicyBody, responses={200: PublishedPolicy, **PROBLEMS}
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Put a version in force: a new release, which judges the next request."""
+        """Put a version that somebody else wrote in force: a new release, which judges the next request."""
         policy = policy_for(self.actor, slug, perm=PUBLISH)
-        version = self.body(PublishPolicyBody).get("version")
+        seen: dict[str, Any] = self.body(PublishPolicyBody)
 
         def answer() -> tuple[int, Any]:
-            release = publish_policy(self.actor, policy=policy, version=version)
+            release = publish_policy(self.actor, policy=policy, **seen)
             numbers = {line["policy"]: line["version"] for line in release.policies}
             return 200, {"slug": slug, "version": numbers.get(slug), "release": release.number}
 

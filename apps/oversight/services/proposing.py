@@ -1,0 +1,74 @@
+"""Proposing a rule because of an item: what should hold for the like of it, as a draft that somebody else releases."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.core.errors import InvalidError
+from apps.core.gate import require_human
+from apps.core.models import User
+from apps.core.rules import MAX_INTEGER
+from apps.oversight.models import Escalation
+from apps.oversight.selectors import asking_rules_of, escalation_for
+from apps.policies.models import Proposal
+from apps.policies.rules import MAX_QUORUM, PROPOSABLE, Effect, Wish
+from apps.policies.services import propose_change
+
+
+@transaction.atomic
+def propose_rule(
+    actor: User,
+    *,
+    escalation_id: UUID,
+    effect: str,
+    reason: str,
+    policy: str = "",
+    amount_minor: int | None = None,
+    same_agent: bool = True,
+    same_target: bool = True,
+    people: int = 1,
+) -> Proposal:
+    """Write a draft of the policy that asked (``policy``, where several did) with one rule for the like of an item.
+
+    ``amount_minor``: allowed up to it; denied or asked by ``people`` above it. Nothing is in force by it, and the item
+    waits on. Raises NotFoundError, NotAllowedError with ``may``, ConflictError, InvalidError at the field.
+    """
+    require_human(actor)
+    item = escalation_for(actor, escalation_id)
+    asking = asking_rules_of(item)
+    if item.action is None or not asking:
+        raise InvalidError(errors={"effect": [_("Only what a rule sent here can be ruled otherwise.")]})
+    policy = policy or next(iter(asking))
+    if policy not in asking:
+        raise InvalidError(errors={"policy": [_("One of: %s.") % ", ".join(asking)]})
+    _require_fitting(item, effect, amount_minor, people)
+    wish = Wish(
+        slug=f"item-{item.pk.hex[-8:]}",
+        effect=Effect(effect),
+        operation=item.action.operation,
+        agent=item.agent.slug if item.agent and same_agent else "",
+        target=item.action.target if same_target else "",
+        amount_minor=amount_minor,
+        currency=item.action.currency,
+        queue=item.group_list()[0].queue.slug,
+        people=people,
+    )
+    return propose_change(actor, policy=policy, wish=wish, asking=asking[policy], item=item.pk, reason=reason)
+
+
+def _require_fitting(item: Escalation, effect: str, amount_minor: int | None, people: int) -> None:
+    errors: dict[str, list[str]] = {}
+    has_amount = item.action is not None and item.action.amount_minor is not None
+    if effect not in PROPOSABLE:
+        errors["effect"] = [_("One of: %s.") % ", ".join(PROPOSABLE)]
+    if amount_minor is not None and not has_amount:
+        errors["amount_minor"] = [_("This has no amount.")]
+    elif amount_minor is not None and not 0 <= amount_minor <= MAX_INTEGER:
+        errors["amount_minor"] = [_("A whole number of minor units is wanted.")]
+    elif amount_minor is None and has_amount and effect == Effect.ALLOW:
+        errors["amount_minor"] = [_("Say up to which amount; without a limit anything would be allowed.")]
+    if not 1 <= people <= MAX_QUORUM:
+        errors["people"] = [_("From 1 to %d.") % MAX_QUORUM]
+    if errors:
+        raise InvalidError(errors=errors)

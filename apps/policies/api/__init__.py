@@ -1,0 +1,1 @@
+"""Endpoints of policies, for people and their scripts."""

@@ -1,0 +1,129 @@
+"""A change of rules that somebody proposes because of one action: the rules as they would be."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from apps.core.rules import Moves
+from apps.policies.rules.documents import Effect
+
+
+class ProposalState(StrEnum):
+    """Where a proposed change is."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    DECLINED = "declined"
+    SUPERSEDED = "superseded"
+
+
+PROPOSAL_MOVES: Moves = {
+    ProposalState.OPEN: frozenset({ProposalState.RELEASED, ProposalState.DECLINED, ProposalState.SUPERSEDED}),
+    ProposalState.RELEASED: frozenset(),
+    ProposalState.DECLINED: frozenset(),
+    ProposalState.SUPERSEDED: frozenset(),
+}
+PROPOSABLE = (Effect.ALLOW, Effect.DENY, Effect.REQUIRE_APPROVAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What should be true of actions like one: the ``effect``, and how alike they must be.
+
+    ``amount_minor``: allowed up to it; denied or asked above it; None: whatever the amount. An empty ``agent`` or
+    ``target``: any. ``queue`` and ``people``: who is asked, where the effect is to ask.
+    """
+
+    slug: str
+    effect: Effect
+    operation: str
+    agent: str = ""
+    target: str = ""
+    amount_minor: int | None = None
+    currency: str = ""
+    queue: str = ""
+    people: int = 1
+
+
+def condition_of_wish(wish: Wish) -> str:
+    """The condition as CEL. What comes from an action is quoted, so that it is text whatever it says."""
+    parts = [f"action.currency == {_quoted(wish.currency)}"] if wish.amount_minor is not None and wish.currency else []
+    if wish.amount_minor is not None:
+        parts.append(f"action.amount_minor {'<=' if wish.effect is Effect.ALLOW else '>'} {wish.amount_minor}")
+    if wish.target:
+        parts.append(f"action.target == {_quoted(wish.target)}")
+    return " && ".join(parts) or "true"
+
+
+def rules_with(rules: Sequence[Mapping[str, Any]], wish: Wish, *, asking: Collection[str]) -> list[dict[str, Any]]:
+    """The rules with the wished one at their end. To allow, the rules named in ``asking`` let go of what it allows.
+
+    A rule that asks outranks one that allows: an allowance beside it would change nothing.
+    """
+    found = [dict(rule) for rule in rules]
+    slug, taken = wish.slug, {str(rule.get("slug")) for rule in found}
+    number = 2
+    while slug in taken:
+        slug, number = f"{wish.slug}-{number}", number + 1
+    scope = {"operations": [wish.operation], **({"agents": [wish.agent]} if wish.agent else {})}
+    made: dict[str, Any] = {"slug": slug, "when": condition_of_wish(wish), "effect": wish.effect.value, "scope": scope}
+    if wish.effect is Effect.REQUIRE_APPROVAL:
+        made |= {"queue": wish.queue, "obligations": {"quorum": wish.people}}
+    if wish.effect is Effect.ALLOW:
+        for rule in found:
+            if rule.get("slug") in asking and rule.get("effect") == Effect.REQUIRE_APPROVAL:
+                rule["when"] = f"({rule['when']}) && !({_exemption(wish)})"
+    return [*found, made]
+
+
+def _exemption(wish: Wish) -> str:
+    """What the wished rule takes in, without a scope: a rule that asks may have a wider one."""
+    parts = [f"action.operation == {_quoted(wish.operation)}"]
+    if wish.agent:
+        parts.append(f"agent.slug == {_quoted(wish.agent)}")
+    condition = condition_of_wish(wish)
+    return " && ".join([*parts, condition] if condition != "true" else parts)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What becomes of one rule between two versions; ``before`` or ``after`` is None where it is only in the other."""
+
+    slug: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    changed: tuple[str, ...] = field(default=())
+
+    @property
+    def kind(self) -> str:
+        """``added``, ``removed`` or ``changed``."""
+        return "added" if self.before is None else "removed" if self.after is None else "changed"
+
+    def as_json(self) -> dict[str, Any]:
+        """The difference for the API."""
+        return {"rule": self.slug, "kind": self.kind, "before": self.before, "after": self.after}
+
+
+def differences_between(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> tuple[Difference, ...]:
+    """The rules that differ, by slug; the order of rules never matters."""
+    old = {str(rule["slug"]): rule for rule in before}
+    new = {str(rule["slug"]): rule for rule in after}
+    return tuple(
+        Difference(slug, old.get(slug), new.get(slug), _changed(old.get(slug), new.get(slug)))
+        for slug in sorted({*old, *new})
+        if old.get(slug) != new.get(slug)
+    )
+
+
+def _changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[str, ...]:
+    if before is None or after is None:
+        return ()
+    return tuple(key for key in sorted({*before, *after}) if before.get(key) != after.get(key))

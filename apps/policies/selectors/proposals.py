@@ -1,0 +1,89 @@
+"""Proposed changes of rules: who may see them, what they change, who may release them."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.access.selectors import holders_for
+from apps.core.errors import NotFoundError
+from apps.core.gate import visible
+from apps.core.models import User
+from apps.policies.models import Policy, PolicyVersion, Proposal, Release
+from apps.policies.rules import Difference, ProposalState, differences_between
+from apps.policies.selectors.policies import RuleCard, rules_for
+
+VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
+SHOWN_MAX = 20
+
+
+def proposals_for(actor: User) -> QuerySet[Proposal]:
+    """The proposals on policies that ``actor`` may see, newest first."""
+    return visible(actor, VIEW, _with_parts()).order_by("-id")
+
+
+def proposal_for(actor: User, proposal_id: UUID) -> Proposal:
+    """One of them. Raises NotFoundError."""
+    if found := proposals_for(actor).filter(pk=proposal_id).first():
+        return found
+    raise NotFoundError
+
+
+def open_proposals_for(actor: User, policy: Policy) -> list[Proposal]:
+    """The proposals that wait on a policy that was fetched for ``actor``."""
+    assert actor.is_active
+    rows = _with_parts().filter(policy=policy, state=ProposalState.OPEN)
+    return list(rows.order_by("-id")[:SHOWN_MAX])
+
+
+def proposal_of(actor: User, version: PolicyVersion | None) -> Proposal | None:
+    """The proposal that a version of a policy fetched for ``actor`` was written as; None if it was none."""
+    assert actor.is_active
+    return _with_parts().filter(version=version).first() if version else None
+
+
+def proposals_of_item(actor: User, item_id: UUID) -> list[Proposal]:
+    """What was proposed because of an item that ``actor`` may see: whoever sees the item sees that."""
+    assert actor.is_active
+    return list(_with_parts().filter(item=item_id).order_by("-id")[:SHOWN_MAX])
+
+
+def _with_parts() -> QuerySet[Proposal]:
+    return Proposal.objects.select_related("policy__unit", "policy__in_force", "version__author", "base", "decided_by")
+
+
+def changes_of(actor: User, policy: Policy, version: PolicyVersion) -> tuple[Difference, ...]:
+    """What a version of a policy fetched for ``actor`` changes of what is in force."""
+    assert actor.is_active
+    return differences_between(policy.in_force.rules if policy.in_force else (), version.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one rule, in words: the card of what is in force and of what would be; None for none."""
+
+    difference: Difference
+    before: RuleCard | None
+    after: RuleCard | None
+
+
+def changes_shown_for(actor: User, policy: Policy, version: PolicyVersion) -> list[Change]:
+    """The same with each rule as a sentence, its expression and its demands."""
+    old = {card.slug: card for card in rules_for(actor, policy.in_force)}
+    new = {card.slug: card for card in rules_for(actor, version)}
+    return [Change(each, old.get(each.slug), new.get(each.slug)) for each in changes_of(actor, policy, version)]
+
+
+def publishers_for(actor: User, policy: Policy) -> list[User]:
+    """Who may write and release this policy, by name."""
+    return list(holders_for(actor, PUBLISH, policy.unit_id)[:SHOWN_MAX])
+
+
+def was_in_force(policy: Policy, version: PolicyVersion) -> bool:
+    """Whether a release has had these very rules of the policy: they were looked at then."""
+    return Release.objects.filter(policies__contains=[{"policy": policy.slug, "digest": version.digest}]).exists()
+
+
+def may_release(actor: User, policy: Policy, version: PolicyVersion) -> bool:
+    """Whether ``actor``, who may publish the policy, may release this version: another's, or one that was in force."""
+    return version.author_id != actor.pk or was_in_force(policy, version)
