@@ -64,6 +64,15 @@ class Execution(StrEnum):
     AGENT = "agent"
 
 
+class FlagState(StrEnum):
+    """Whether a flag stands, or somebody said why it says nothing any more."""
+
+    OPEN = "open"
+    DISMISSED = "dismissed"
+
+
+FLAG_WHY = "previously_rejected"
+MAX_DISMISS_REASON = 500
 REPEATS_FLAGGED = 3
 """How often an agent may ask again for what was rejected before it is flagged, each time within ..."""
 REPEATS_WITHIN_S = 86_400

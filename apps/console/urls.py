@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from apps.console.api import erasures as erasures_api
 from apps.console.api import halts as halts_api
 from apps.console.api import policies as policies_api
-from apps.console.views import absences, access, actions, agents, audit, duty, erasures, halts, home, shortcuts
+from apps.console.views import absences, access, actions, agents, audit, duty, erasures, flags, halts, home, shortcuts
 
 pages = [
     path("", home.home, name="home"),
@@ -26,6 +26,8 @@ pages = [
     path("agents/<slug:slug>/keys/", agents.make_key, name="make-key"),
     path("agents/<slug:slug>/keys/<uuid:credential_id>/revoke/", agents.end_key, name="end-key"),
     path("agents/<slug:slug>/state/", agents.move, name="move"),
+    path("flags/", flags.flags, name="flags"),
+    path("flags/<uuid:flag_id>/dismiss/", flags.dismiss, name="dismiss-flag"),
     path("access/", access.access, name="access"),
     path("access/people/<str:username>/", access.person, name="person"),
     path("access/people/<str:username>/absences/", access.plan, name="plan-absence-of"),

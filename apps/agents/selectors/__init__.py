@@ -9,7 +9,7 @@ from apps.agents.selectors.agents import (
     require_working,
     require_working_agent,
 )
-from apps.agents.selectors.repetitions import flags_for
+from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for
 from apps.agents.selectors.targets import same_target, target_digests, target_names
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "agent_for",
     "agents_for",
     "credentials_for",
+    "dismissible_for",
+    "flag_for",
     "flags_for",
     "may_have_another_key",
     "require_working",

@@ -1,16 +1,50 @@
 """What agents were flagged for."""
 
-from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
 
 from apps.agents.models import Agent, Repetition
+from apps.agents.rules import FlagState
+from apps.core.errors import NotFoundError
 from apps.core.gate import visible
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 
-SHOWN_DAYS, SHOWN = 30, 5
+VIEW, MANAGE = "agents.view_agent", "agents.manage_agent"
 
 
-def flags_for(actor: User, agent: Agent) -> list[Repetition]:
-    """What an agent kept asking for although people rejected it, newest first: those flagged in the last 30 days."""
-    since = ClockTimestamp() - timedelta(days=SHOWN_DAYS)
-    rows = Repetition.objects.filter(agent=agent, flagged_at__gt=since).select_related("rejected")
-    return list(visible(actor, "agents.view_agent", rows).order_by("-flagged_at")[:SHOWN])
+def flags_for(actor: User, *, agent: str = "", state: str = "") -> QuerySet[Repetition]:
+    """What agents kept asking for although people rejected it, newest first: of those one may see, owns or is.
+
+    ``agent``: the slug of one; ``state``: only those that stand (``open``) or were ``dismissed``.
+    """
+    rows = Repetition.objects.filter(flagged_at__isnull=False, agent__in=_agents(actor, VIEW))
+    if agent:
+        rows = rows.filter(agent__slug=agent)
+    if state:
+        rows = rows.filter(Repetition.open() if state == FlagState.OPEN else Q(dismissed_at__isnull=False))
+    rows = rows.select_related("rejected", "agent__unit", "agent__owner", "dismissed_by")
+    return rows.order_by("-flagged_at", "-id")
+
+
+def flag_for(actor: User, flag_id: UUID) -> Repetition:
+    """One of them. Raises NotFoundError."""
+    if found := flags_for(actor).filter(pk=flag_id).first():
+        return found
+    raise NotFoundError
+
+
+def dismissible_for(actor: User) -> frozenset[UUID]:
+    """The agents whose flags ``actor`` may dismiss: those that they own, or may suspend. No agent dismisses any."""
+    if not actor.is_human:
+        return frozenset()
+    return frozenset(_agents(actor, MANAGE).filter(repetitions__flagged_at__isnull=False).values_list("pk", flat=True))
+
+
+def _agents(actor: User, perm: str) -> QuerySet[Agent]:
+    if not actor.is_active:
+        return Agent.objects.none()
+    if actor.is_agent:
+        return Agent.objects.filter(user=actor)
+    held = visible(actor, perm, Agent.objects.all()).values("pk")
+    return Agent.objects.filter(Q(owner=actor) | Q(pk__in=held))

@@ -4,7 +4,7 @@ from apps.agents.services.actions import cancel_action, propose_action
 from apps.agents.services.agents import bump_epoch, change_state, save_agent, save_version
 from apps.agents.services.credentials import IssuedKey, authenticate_agent, create_credential, revoke_credential
 from apps.agents.services.erasing import erase_actions
-from apps.agents.services.repetitions import note_repetition
+from apps.agents.services.repetitions import dismiss_flag, note_repetition
 
 __all__ = [
     "IssuedKey",
@@ -13,6 +13,7 @@ __all__ = [
     "cancel_action",
     "change_state",
     "create_credential",
+    "dismiss_flag",
     "erase_actions",
     "note_repetition",
     "propose_action",

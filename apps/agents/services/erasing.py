@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from apps.agents.models import Action
+from apps.agents.models import Action, Repetition
 from apps.agents.selectors import target_digests
 from apps.core.models import ClockTimestamp, User
 
@@ -32,6 +32,7 @@ def erase_actions(actor: User, *, ids: Sequence[UUID]) -> int:
             erased_at=ClockTimestamp(),
             erased_by=actor.username,
         )
+    Repetition.objects.filter(rejected__in=ids).update(dismiss_reason="")
     return len(rows)
 
 

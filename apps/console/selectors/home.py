@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.agents.models import AgentCredential
-from apps.agents.rules import WORKING, ActionState
-from apps.agents.selectors import actions_for, agents_for
+from apps.agents.rules import WORKING, ActionState, FlagState
+from apps.agents.selectors import actions_for, agents_for, flags_for
 from apps.audit.selectors import lag_s_for, overdue_deliveries_for, stumbles_for
 from apps.connectors.selectors import connectors_for
 from apps.connectors.selectors import health_for as connector_health_for
@@ -83,6 +83,7 @@ def health_for(actor: User) -> list[Finding]:
         *_keys(actor),
         *_owners(actor),
         *_duty(actor),
+        *_flags(actor),
         *_denials(actor),
         *_unknown(actor),
     ]
@@ -190,6 +191,13 @@ def _duty(actor: User) -> list[Finding]:
         for roster in rosters_for(actor)
         if roster.now and (roster.now.has_left or (roster.is_away and roster.stands_in is None))
     ]
+
+
+def _flags(actor: User) -> list[Finding]:
+    if not (count := flags_for(actor, state=FlagState.OPEN)[:100].count()):
+        return []
+    title = ngettext("%d flag of an agent stands", "%d flags of agents stand", count) % count
+    return [Finding("warn", title, _("An agent keeps asking for what people rejected."), "/flags/")]
 
 
 def _denials(actor: User) -> list[Finding]:

@@ -11,8 +11,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.agents.models import Agent
-from apps.agents.rules import AGENT_MOVES, MAX_LIVE, AgentState
-from apps.agents.selectors import actions_for, agent_for, agents_for, credentials_for, flags_for, may_have_another_key
+from apps.agents.rules import AGENT_MOVES, MAX_LIVE, AgentState, FlagState
+from apps.agents.selectors import (
+    actions_for,
+    agent_for,
+    agents_for,
+    credentials_for,
+    dismissible_for,
+    flags_for,
+    may_have_another_key,
+)
 from apps.agents.services import change_state, create_credential, revoke_credential
 from apps.connectors.selectors import all_operations_for, operation_for
 from apps.connectors.services import grant_operation, revoke_operation
@@ -25,6 +33,7 @@ from apps.core.http import Request
 from apps.halts.selectors import affecting_for
 
 MANAGE = "agents.manage_agent"
+SHOWN_FLAGS = 5
 
 
 @require_GET
@@ -38,7 +47,14 @@ def agents(request: Request) -> HttpResponse:
         rows = rows.filter(state=state)
     if text:
         rows = rows.filter(name__icontains=text)
-    context = {"agents": rows, "states": list(AgentState), "state": state, "q": text, "filtered": bool(state or text)}
+    context = {
+        "agents": rows,
+        "flagged": set(flags_for(request.user, state=FlagState.OPEN).values_list("agent", flat=True)),
+        "states": list(AgentState),
+        "state": state,
+        "q": text,
+        "filtered": bool(state or text),
+    }
     return render(request, "console/agents.html", context)
 
 
@@ -46,6 +62,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
     may_manage = holds(request.user, MANAGE, found)
     operations = all_operations_for(request.user).filter(state="active")
     narrowing = request.GET.get("narrow", "")
+    flags = flags_for(request.user, agent=found.slug, state=FlagState.OPEN)
     context = {
         "agent": found,
         "words": selectors.words_for(request.user, found),
@@ -55,7 +72,10 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "most_keys": MAX_LIVE,
         "versions": found.versions.order_by("-number"),
         "actions": actions_for(request.user).filter(agent=found)[:8],
-        "flags": flags_for(request.user, found),
+        "flags": flags[:SHOWN_FLAGS],
+        "open_flags": flags.count(),
+        "was_flagged": flags_for(request.user, agent=found.slug).exists(),
+        "dismissible": dismissible_for(request.user),
         "halts": affecting_for(request.user, agent=found.slug, version=found.acts_as, unit_id=found.unit_id),
         "may_manage": may_manage,
         "moves": sorted(AGENT_MOVES[AgentState(found.state)]),

@@ -43,7 +43,7 @@ TONES = {
         engaged overturned""",
     "info": "running executing claimed proposed offered queued flag started under_way",
     "": """expired cancelled superseded retired skipped consumed lifted draft closed compensated reversed unused
-        not_run""",
+        not_run dismissed""",
 }
 TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 WORDS = {
