@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agents', '0021_keep_digests_of_erased_targets'),
+        ('agents', '0022_say_what_a_framework_takes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
