@@ -45,6 +45,7 @@ pages = [
     path("access/calendars/<slug:slug>/edit/", duty.edit_calendar, name="edit-calendar"),
     path("halts/", halts.halts, name="halts"),
     path("halts/engage/", halts.engage, name="engage"),
+    path("halts/<uuid:halt_id>/", halts.halt, name="halt"),
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="lift"),
     path("audit/", audit.audit, name="audit"),
     path("audit/<int:entry_id>/", audit.entry, name="entry"),
@@ -54,6 +55,7 @@ pages = [
 
 endpoints = [
     path("halts/", halts_api.Halts.as_view(), name="halts"),
+    path("halts/<uuid:halt_id>/taken-back/", halts_api.HaltTakenBack.as_view(), name="taken-back"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),
     path("audit/trails/<uuid:trail_id>/erase/", erasures_api.TrailErase.as_view(), name="erase"),
     path("policies/evaluate/", policies_api.PolicyEvaluation.as_view(), name="evaluate"),

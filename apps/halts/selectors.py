@@ -91,9 +91,10 @@ def require_running(**scopes: Unpack[Scopes]) -> None:
         raise HaltedError(scope=scope, target=target, reason=reason, halt=str(halt_id))
 
 
-def halted_since(moment: datetime, **scopes: Unpack[Scopes]) -> bool:
-    """Whether any halt, lifted or not, has covered any of what is named since ``moment``. Exact under the fence."""
-    return _covering(STOPPED_SINCE, scopes, moment) is not None
+def halt_since(moment: datetime, **scopes: Unpack[Scopes]) -> UUID | None:
+    """The first halt, lifted or not, that has covered any of what is named since ``moment``. Exact under the fence."""
+    found = _covering(STOPPED_SINCE, scopes, moment)
+    return found[-1] if found else None
 
 
 def _covering(query: str, scopes: Scopes, *when: datetime) -> tuple[Any, ...] | None:

@@ -36,6 +36,7 @@ PAGES = [
     "/access/",
     "/connectors/",
     "/halts/",
+    "/flags/",
     "/help/",
     "/help/problems/",
     "/settings/",

@@ -14,8 +14,12 @@ from apps.core.errors import InvalidError, NotFoundError
 from apps.core.schema import PROBLEMS
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
-from apps.halts.selectors import halts_for
+from apps.halts.selectors import halt_for, halts_for
 from apps.halts.services import engage_halt, lift_halt
+from apps.oversight.models import Escalation
+from apps.oversight.selectors import decisions_taken_back_for, grants_taken_back_for, taken_back_by
+
+KINDS = ("grants", "decisions")
 
 
 class LiftBody(StrictSerializer):
@@ -50,6 +54,66 @@ class HaltPage(serializers.Serializer[Any]):
 
     results = HaltSerializer(many=True)
     next = serializers.CharField(allow_null=True)
+
+
+class TakenBackSerializer(serializers.Serializer[Any]):
+    """What a halt took back: a grant with its action, or an item whose held decision was opened again."""
+
+    kind = serializers.ChoiceField(KINDS)
+    id = serializers.UUIDField(help_text="Of the grant; of the item, where a decision was opened again.")
+    action = serializers.UUIDField(allow_null=True)
+    operation = serializers.CharField()
+    agent = serializers.CharField()
+    amount_minor = serializers.IntegerField(allow_null=True)
+    currency = serializers.CharField()
+    escalation = serializers.UUIDField(allow_null=True, help_text="Whose approval it was; null where rules alone did.")
+    waits_in = serializers.UUIDField(allow_null=True, help_text="The newest item of it that you may see.")
+    state = serializers.CharField(help_text="Of the action now; of the item, where a decision was opened again.")
+    at = serializers.DateTimeField(help_text="When it was released or asked for.")
+
+
+class TakenBackPage(serializers.Serializer[Any]):
+    """A page of them, and how many there are that you may see."""
+
+    results = TakenBackSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+    count = serializers.IntegerField()
+
+
+def grant_json(grant: Any) -> dict[str, Any]:
+    """A grant that was taken back, as ``TakenBackSerializer`` describes it."""
+    action = grant.action
+    return {
+        "kind": "grants",
+        "id": grant.pk,
+        "action": action.pk,
+        "operation": action.operation,
+        "agent": action.agent.slug if action.agent else "",
+        "amount_minor": action.amount_minor,
+        "currency": action.currency,
+        "escalation": grant.escalation_id,
+        "waits_in": grant.now_item,
+        "state": action.state,
+        "at": grant.created_at,
+    }
+
+
+def item_json(item: Escalation) -> dict[str, Any]:
+    """An item whose held decision was opened again."""
+    action = item.action
+    return {
+        "kind": "decisions",
+        "id": item.pk,
+        "action": action.pk if action else None,
+        "operation": action.operation if action else "",
+        "agent": item.agent.slug if item.agent else "",
+        "amount_minor": action.amount_minor if action else None,
+        "currency": action.currency if action else "",
+        "escalation": item.pk,
+        "waits_in": item.pk,
+        "state": item.state,
+        "at": item.created_at,
+    }
 
 
 def halt_json(halt: Halt) -> dict[str, Any]:
@@ -97,6 +161,30 @@ class Halts(PlaneView):
             return 201, halt_json(halt)
 
         return self.once(answer)
+
+
+class HaltTakenBack(PlaneView):
+    """``/halts/{id}/taken-back/``."""
+
+    @extend_schema(
+        operation_id="list_taken_back",
+        responses={200: TakenBackPage, **PROBLEMS},
+        parameters=[OpenApiParameter("kind", str), OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+    )
+    def get(self, request: Request, halt_id: UUID) -> Response:
+        """What a halt took back in your units, newest first: ``kind=grants`` (the default) or ``decisions``."""
+        known_params(request, "kind")
+        halt = halt_for(self.actor, halt_id)
+        kind = request.query_params.get("kind", "grants")
+        if kind not in KINDS:
+            raise InvalidError(errors={"kind": [f"One of: {', '.join(KINDS)}."]})
+        counts = taken_back_by(self.actor, [halt.pk])[halt.pk]
+        if kind == "grants":
+            answer = page_of(request, grants_taken_back_for(self.actor, halt), grant_json)
+        else:
+            answer = page_of(request, decisions_taken_back_for(self.actor, halt), item_json)
+        answer.data["count"] = counts.grants if kind == "grants" else counts.decisions
+        return answer
 
 
 class HaltLift(PlaneView):

@@ -1,5 +1,6 @@
 """Kill switches: two actions at most, without JavaScript."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -13,18 +14,23 @@ from apps.console import selectors
 from apps.console.forms import EngageForm, LiftForm
 from apps.core.gate import holds
 from apps.core.http import Request
+from apps.core.pages import Page, page_of
 from apps.halts.rules import HaltScope
-from apps.halts.selectors import halts_for
+from apps.halts.selectors import halt_for, halts_for
 from apps.halts.services import engage_halt, lift_halt
+from apps.oversight.selectors import decisions_taken_back_for, grants_taken_back_for, taken_back_by
 
 
 def _page(request: Request, *, status: int = 200, form: EngageForm | None = None, lift: object = None) -> HttpResponse:
     may_engage = holds(request.user, "halts.engage_halt")
     stoppable = selectors.stoppable_for(request.user) if may_engage else []
     everything = next((row for row in stoppable if row.scope == HaltScope.EVERYTHING), None)
+    engaged = selectors.standing_for(request.user)
+    past = list(halts_for(request.user).filter(lifted_at__isnull=False)[:20])
     context = {
-        "engaged": selectors.standing_for(request.user),
-        "past": halts_for(request.user).filter(lifted_at__isnull=False)[:20],
+        "engaged": engaged,
+        "past": past,
+        "taken_back": taken_back_by(request.user, [*(each.halt.pk for each in engaged), *(row.pk for row in past)]),
         "stoppable": [row for row in stoppable if row is not everything],
         "everything": everything,
         "others_stop_everything": [] if everything else selectors.who_stops_everything_for(request.user),
@@ -39,6 +45,20 @@ def _page(request: Request, *, status: int = 200, form: EngageForm | None = None
 def halts(request: Request) -> HttpResponse:
     """What is stopped, what can be stopped, what was."""
     return _page(request)
+
+
+@require_GET
+def halt(request: Request, halt_id: UUID) -> HttpResponse:
+    """One halt: who, when, why, and what it took back of what one may see."""
+    found = halt_for(request.user, halt_id)
+    what = "decisions" if request.GET.get("what") == "decisions" else "grants"
+    page: Page[Any]
+    if what == "grants":
+        page = page_of(request, grants_taken_back_for(request.user, found), order=("-id",))
+    else:
+        page = page_of(request, decisions_taken_back_for(request.user, found), order=("-id",))
+    counts = taken_back_by(request.user, [found.pk])[found.pk]
+    return render(request, "console/halt.html", {"halt": found, "what": what, "page": page, "counts": counts})
 
 
 @require_POST

@@ -8,12 +8,13 @@ from django.db.models import Q
 
 from apps.agents.models import Action
 from apps.core.models import ClockTimestamp, Stateful, choices_of
+from apps.halts.models import Halt
 from apps.oversight.models.escalations import Escalation
 from apps.oversight.rules import GRANT_MOVES, GrantState
 
 
 class Grant(Stateful):
-    """Permission to run exactly what was approved, once, until ``expires_at``."""
+    """Permission to run exactly what was approved, once, until ``expires_at``. ``halt``: which one took it back."""
 
     MOVES = GRANT_MOVES
     UNIT = "action__unit"
@@ -24,6 +25,7 @@ class Grant(Stateful):
     state = models.CharField(max_length=8, choices=choices_of(GrantState), default=GrantState.LIVE)
     expires_at = models.DateTimeField()
     consumed_at = models.DateTimeField(null=True)
+    halt = models.ForeignKey(Halt, models.PROTECT, null=True, related_name="+", db_index=False)
 
     class Meta:
         default_permissions = ()
@@ -36,7 +38,10 @@ class Grant(Stateful):
                 name="grant_consumed_at_a_time",
             ),
         ]
-        indexes = [models.Index(fields=["expires_at"], name="grant_expiry", condition=Q(state=GrantState.LIVE))]
+        indexes = [
+            models.Index(fields=["expires_at"], name="grant_expiry", condition=Q(state=GrantState.LIVE)),
+            models.Index(fields=["halt", "-id"], name="grant_taken_back", condition=Q(halt__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"grant for {self.action_id}"

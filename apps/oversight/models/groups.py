@@ -9,6 +9,7 @@ from django.db.models import Q
 from apps.access.models import Queue, Role
 from apps.core.models import Record, User, choices_of
 from apps.core.prepared import Prepared, Slot
+from apps.halts.models import Halt
 from apps.oversight.rules import Group, VoteVerdict
 
 
@@ -69,7 +70,8 @@ class EscalationGroup(models.Model):
 class Vote(Record):
     """One person's say. Void votes stay: they were said.
 
-    ``stage``: the latest that was asked when it was cast; it counts in no later one.
+    ``stage``: the latest that was asked when it was cast; it counts in no later one. ``halt``: which one opened
+    again the decision that it made.
     """
 
     UNIT = "escalation__unit"
@@ -87,6 +89,7 @@ class Vote(Record):
     stage = models.PositiveSmallIntegerField(default=1)
     voided_at = models.DateTimeField(null=True)
     void_why = models.CharField(max_length=20, blank=True)
+    halt = models.ForeignKey(Halt, models.PROTECT, null=True, related_name="+", db_index=False)
 
     class Meta:
         default_permissions = ()
@@ -95,7 +98,10 @@ class Vote(Record):
                 fields=["escalation", "voter"], condition=Q(voided_at=None), name="vote_once_per_person"
             )
         ]
-        indexes = [models.Index(fields=["voter", "-id"], name="vote_by_voter")]
+        indexes = [
+            models.Index(fields=["voter", "-id"], name="vote_by_voter"),
+            models.Index(fields=["halt"], name="vote_taken_back", condition=Q(halt__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verdict} by {self.voter}"

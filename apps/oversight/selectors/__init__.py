@@ -68,6 +68,12 @@ from apps.oversight.selectors.proposing import asking_beside, asking_rules_of
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
+from apps.oversight.selectors.taken_back import (
+    TakenBack,
+    decisions_taken_back_for,
+    grants_taken_back_for,
+    taken_back_by,
+)
 from apps.oversight.selectors.words import NO_CHANGES, WHY_NOT
 
 __all__ = [
@@ -83,6 +89,7 @@ __all__ = [
     "Sheet",
     "Sitting",
     "Standing",
+    "TakenBack",
     "allowed_for",
     "asked_digest_of_action",
     "asking_beside",
@@ -93,6 +100,7 @@ __all__ = [
     "condition_of",
     "counts_for",
     "decided_for",
+    "decisions_taken_back_for",
     "detail_for",
     "eligible_for",
     "escalation_for",
@@ -103,6 +111,7 @@ __all__ = [
     "fates_for",
     "filtered",
     "grant_of_action",
+    "grants_taken_back_for",
     "hides_votes_for",
     "inbox_for",
     "is_answered_for",
@@ -140,6 +149,7 @@ __all__ = [
     "standing_for",
     "still_stands_for",
     "successor_for",
+    "taken_back_by",
     "tally_for",
     "thread_for",
     "timeline_for",

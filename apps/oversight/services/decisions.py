@@ -17,7 +17,7 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
 from apps.core.services import one_by_one, system_user
-from apps.halts.selectors import Scopes, halted_since, require_running, take_fence
+from apps.halts.selectors import Scopes, halt_since, require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Ballot, EscalationState, Kind, tally
 from apps.oversight.selectors import changed_since_judged, require_visible, standing_for, winner_for
@@ -267,14 +267,17 @@ def count_live(actor: User, item: Escalation) -> list[Ballot]:
     return ballots
 
 
-def void_votes(actor: User, item: Escalation, *, why: str, voter: User | None = None) -> int:
-    """Make live votes void (everybody's, or one person's); how many. They stay as what was said."""
+def void_votes(actor: User, item: Escalation, *, why: str, voter: User | None = None, halt: UUID | None = None) -> int:
+    """Make live votes void (everybody's, or one person's); how many. They stay as what was said.
+
+    ``halt``: the one that opened the decision again that they had made.
+    """
     votes = item.votes.filter(voided_at=None)
     if voter is not None:
         votes = votes.filter(voter=voter)
     names = list(votes.values_list("voter__username", flat=True))
     if names:
-        votes.update(voided_at=ClockTimestamp(), void_why=why)
+        votes.update(voided_at=ClockTimestamp(), void_why=why, halt=halt)
         record(actor, item, "vote.voided", payload={"voters": names, "why": why})
         follow_stages(actor, item)
     return len(names)
@@ -299,8 +302,8 @@ def _release(plane: User, escalation_id: UUID) -> int:
         refuse_changed(item)  # it is ended by what changed it
     except (HaltedError, ConflictError):
         return 0
-    if item.decided_at and halted_since(item.decided_at, **_scopes(item)):
-        void_votes(plane, item, why="halted")  # nothing that was decided before a halt runs by itself behind it
+    if item.decided_at and (halt := halt_since(item.decided_at, **_scopes(item))):
+        void_votes(plane, item, why="halted", halt=halt)  # what was decided before a halt does not run behind it
         _reopen(plane, item, why="halted")
         return 1
     ballots = count_live(plane, item)

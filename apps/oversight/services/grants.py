@@ -93,19 +93,22 @@ def _refusal(grant: Grant, digest: str) -> ConflictError:
 
 
 @transaction.atomic
-def revoke_grants(actor: User, *, action: Action, why: str) -> int:
+def revoke_grants(actor: User, *, action: Action, why: str, halt: UUID | None = None) -> int:
     """Take back what was released for ``action`` and not used yet; how many."""
-    return revoke_released(actor, grants=Grant.objects.filter(action=action), why=why)
+    return revoke_released(actor, grants=Grant.objects.filter(action=action), why=why, halt=halt)
 
 
 @transaction.atomic
-def revoke_released(actor: User, *, grants: QuerySet[Grant], why: str) -> int:
-    """Take back those of ``grants`` that were not used yet, with one UPDATE and an entry each; how many."""
+def revoke_released(actor: User, *, grants: QuerySet[Grant], why: str, halt: UUID | None = None) -> int:
+    """Take back those of ``grants`` that were not used yet, with one UPDATE and an entry each; how many.
+
+    ``halt``: the one that takes them back.
+    """
     live = list(
         grants.filter(state=GrantState.LIVE).select_for_update(of=("self",)).select_related("action").order_by("pk")
     )
     ids = [grant.pk for grant in live]
-    Grant.objects.filter(pk__any_of=ids, state=GrantState.LIVE).update(state=GrantState.REVOKED)
+    Grant.objects.filter(pk__any_of=ids, state=GrantState.LIVE).update(state=GrantState.REVOKED, halt=halt)
     told = {"from": GrantState.LIVE.value, "to": GrantState.REVOKED.value, "why": why}
     record_many(actor, [Change(grant, GrantState.REVOKED, {**told, "action": grant.action_id}) for grant in live])
     return len(live)

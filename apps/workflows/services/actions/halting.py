@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 def revoke_stopped(actor: User, *, halt: Halt) -> int:
     """Take back what was released within a halt before it and not used; how many. Until then the claim refuses."""
     grants = Grant.objects.filter(action__in=_within(halt), created_at__lte=halt.created_at)
-    done = revoke_released(actor, grants=grants, why=HALTED)
+    done = revoke_released(actor, grants=grants, why=HALTED, halt=halt.pk)
     record(actor, halt, "halt.grants_revoked", unit=halt.unit_id, payload={"grants": done})
     return done
 

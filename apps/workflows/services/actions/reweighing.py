@@ -15,7 +15,7 @@ from apps.connectors.services import refuse_changed
 from apps.connectors.services.waiting import drop_effect
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import highest_risk
-from apps.halts.selectors import halted_since
+from apps.halts.selectors import halt_since
 from apps.oversight.rules import GrantState
 from apps.oversight.selectors import fallen_approval_of, released_for
 from apps.oversight.services import open_action_escalation, release_grant, revoke_grants
@@ -58,20 +58,18 @@ def return_if_stopped(actor: User, *, action: Action) -> bool:
     Call with the action locked, and no halt over it. Raises what ``weigh`` raises.
     """
     grant = released_for(actor, action)
-    if grant is None or not _was_stopped(grant.state, grant.created_at, action):
+    if grant is None or grant.state not in (GrantState.REVOKED, GrantState.LIVE):
         return False
-    revoke_grants(actor, action=action, why=HALTED)
+    if grant.state == GrantState.LIVE:  # a halt may have come, and the ledger not been followed yet
+        if (halt := halt_since(grant.created_at, **scopes_of(action))) is None:
+            return False
+        revoke_grants(actor, action=action, why=HALTED, halt=halt)
     place, weighed, verdict = _judged_again(actor, action)
     if verdict.effect is Effect.ALLOW and verdict_of(action.verdict).effect is Effect.ALLOW:
         release_grant(actor, action=action)
         return False
     _return(actor, action, place, weighed, verdict, why=HALTED)
     return True
-
-
-def _was_stopped(state: str, released_at: Any, action: Action) -> bool:
-    """An approved action's grant was revoked by a halt, or will be as soon as the ledger was followed."""
-    return state == GrantState.REVOKED or (state == GrantState.LIVE and halted_since(released_at, **scopes_of(action)))
 
 
 def _judged_again(actor: User, action: Action) -> tuple[Place, Weighed, Verdict]:
