@@ -116,6 +116,14 @@
   };
   const count = () => $$("[data-picked]").forEach((text) => { text.textContent = $$(".pick:checked").length || ""; });
   addEventListener("change", (event) => { if (event.target.matches(".pick")) count(); });
+  addEventListener("click", (event) => {
+    if (!event.target.closest("[data-pick-all]")) return;
+    event.preventDefault();
+    const boxes = $$("#rows .pick"), tick = boxes.some((box) => !box.checked);
+    boxes.forEach((box) => { box.checked = tick; });
+    count();
+  });
+  count();
   const moves = {
     j: () => select(here() + 1), k: () => select(Math.max(0, here() - 1)),
     o: () => $("#detail h2, #detail h1")?.focus(), u: () => rows()[Math.max(0, here())]?.focus(),

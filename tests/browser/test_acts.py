@@ -54,6 +54,18 @@ def test_ada_ticks_with_x_reads_the_total_and_approves_what_is_alike(page: Page,
         assert item.state == "approved"
 
 
+def test_ada_selects_what_is_shown_with_one_click_and_lets_go_of_it(page: Page, scene: Scene) -> None:
+    for amount in (150_000, 160_000, 170_000):
+        low(scene, amount)
+    sign_in(page, scene.ada.username)
+    every = page.get_by_role("link", name="Select these 3")
+    every.click()
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    assert_accessible(page)
+    every.click()
+    expect(page.locator("#bulk")).to_be_hidden()
+
+
 def test_no_single_key_decides_about_many(page: Page, scene: Scene) -> None:
     first, second = low(scene, 150_000), low(scene, 160_000)
     sign_in(page, scene.ada.username)

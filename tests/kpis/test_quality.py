@@ -66,6 +66,18 @@ def test_the_page_says_what_each_rule_asks_and_what_people_say() -> None:
 
 
 @pytest.mark.django_db
+def test_large_numbers_are_separated_everywhere_on_the_page() -> None:
+    executive = make_holder("kpis.view_kpi")
+    mine: dict[str, Any] = {"decided_by": executive.username}
+    known = [*decided(1_200, **mine), *decided(1_001, edited=True, **mine), *decided(1_002, outcome="rejected", **mine)]
+    write_facts(facts=Facts(decisions=known))
+    page = page_of(executive)
+    for shown in ("1,200 of 3,203", "0 of 3,203", "1,001", "1,002"):
+        assert shown in page
+    assert set(re.findall(r"(?<![\d,])\d{4,}", page)) <= {"2026"}
+
+
+@pytest.mark.django_db
 def test_ones_own_figures_are_shown_to_oneself_alone() -> None:
     executive, other = make_holder("kpis.view_kpi"), make_holder("kpis.view_kpi")
     write_facts(facts=Facts(decisions=decided(3, decided_by=executive.username)))

@@ -296,3 +296,30 @@ def test_what_a_person_wrote_stays_their_word_even_if_the_plane_has_the_same(wor
     page = html.unescape(signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/", headers=FRAGMENT).content.decode())
     assert f"“{word}”" in page
     assert sentence_of(word) not in page
+
+
+def test_all_that_is_shown_is_selected_with_one_link_without_script() -> None:
+    payment = make_payment()
+    more = [make_escalation(queue=payment.queue) for _ in range(27)]
+    client = signed_in(payment.ada)
+    page = client.get("/inbox/?view=mine&risk=").content.decode()
+    assert "Select these 25" in page
+    assert "checked" not in page.split('id="rows"')[1].split('id="bulk"')[0]
+    href = html.unescape(page.split("data-pick-all")[1].split('href="')[1].split('"')[0])
+    ticked = client.get(href).content.decode()
+    rows = ticked.split('id="rows"')[1].split('id="bulk"')[0]
+    assert rows.count('form="bulk" checked') == 25
+    following = html.unescape(rows.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0])
+    rest = client.get(following).content.decode().split('id="rows"')[1].split('id="bulk"')[0]
+    assert (rest.count('form="bulk"'), rest.count("checked")) == (len(more) + 1 - 25, 0)
+    assert "ticked" not in rows.split('class="row-link"')[0].rsplit("href=", 1)[1]
+    assert "data-pick-all" not in client.get("/inbox/?view=decided").content.decode()
+
+
+def test_the_line_of_the_cost_ends_with_what_it_says() -> None:
+    payment = make_payment()
+    waits = signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/").content.decode()
+    assert "2,500.00 EUR · asked" in waits
+    say(payment.ada, payment.item)
+    ended = signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/").content.decode()
+    assert "<span>2,500.00 EUR</span></summary>" in ended

@@ -92,7 +92,7 @@ def why_of(row: Escalation) -> str:
 def query_of(request: Request) -> str:
     """The list's state (view, filters) as the links of an item carry it on."""
     params = request.GET.copy()
-    for name in ("after", "selected", "shown", "since", "decide", "piece", "ids", "verdict", "all", "job"):
+    for name in ("after", "selected", "shown", "since", "decide", "piece", "ids", "verdict", "all", "job", "ticked"):
         params.pop(name, None)
     return f"?{params.urlencode()}" if params else ""
 
