@@ -7,6 +7,7 @@ whole ledger, in order. LIVE_TOPICS: what open pages and waiting requests are to
 from collections.abc import Mapping
 
 TELL = "apps.notifications.tasks.tell"
+STANDING = "apps.oversight.tasks.end_fallen_standing"
 
 REACTIONS: Mapping[str, tuple[str, ...]] = {
     "escalation.approved": (
@@ -45,15 +46,17 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "vote.cast": ("apps.notifications.tasks.hush_voter",),
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
     "agent.flagged": (TELL,),
-    "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent",),
-    "operation.changed": ("apps.oversight.tasks.end_what_changed",),
-    "connector.changed": ("apps.oversight.tasks.end_what_changed",),
-    "agentversion.superseded": ("apps.oversight.tasks.end_what_changed",),
-    "rolegrant.revoked": ("apps.oversight.tasks.void_votes_of_person",),
-    "user.ended": ("apps.oversight.tasks.void_votes_of_person",),
+    "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent", STANDING),
+    "operation.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
+    "connector.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
+    "agentversion.superseded": ("apps.oversight.tasks.end_what_changed", STANDING),
+    "rolegrant.revoked": ("apps.oversight.tasks.void_votes_of_person", STANDING),
+    "user.ended": ("apps.oversight.tasks.void_votes_of_person", STANDING),
     "absence.opened": ("apps.oversight.tasks.follow_absence",),
     "absence.closed": ("apps.oversight.tasks.follow_absence",),
-    "halt.engaged": ("apps.workflows.tasks.actions.revoke_stopped", "apps.oversight.tasks.stop_clocks", TELL),
+    "halt.engaged": ("apps.workflows.tasks.actions.revoke_stopped", "apps.oversight.tasks.stop_clocks", STANDING, TELL),
+    "agent.suspended": (STANDING,),
+    "release.published": (STANDING,),
     "halt.lifted": ("apps.oversight.tasks.start_clocks",),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }

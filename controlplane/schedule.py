@@ -23,6 +23,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "absences": (1, "apps.access.tasks.sweep_absences"),
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
     "stumbles": (600, "apps.audit.tasks.retry_stumbles"),
+    "standing": (60, "apps.oversight.tasks.sweep_standing"),
     "changed": (60, "apps.oversight.tasks.sweep_changed"),
     "jobs": (1, "apps.oversight.tasks.perform_jobs"),
     "messages": (1, "apps.notifications.tasks.send_messages"),

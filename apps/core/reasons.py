@@ -56,6 +56,14 @@ SENTENCES: Mapping[str, Any] = {
     "policy_author": _("They wrote the rule that asks, and it wants somebody else."),
     "editor": _("They edited it, and the edit needs somebody else."),
     "excluded": _("The rule excludes them."),
+    # why something is not approved in advance, or such an approval ended
+    "not_permitted": _("The rule that asks does not let it be approved in advance."),
+    "several_people": _("More than one person must approve it, so nobody approves it in advance."),
+    "grave_risk": _("High and critical risk is approved one by one."),
+    "more_than_a_key": _("The rule wants each approval confirmed or held, so it is given one by one."),
+    "time_over": _("Its time is over."),
+    "ended_by_hand": _("Somebody ended it."),
+    "erased": _("What it rested on was erased."),
     # why it moved up
     "overdue": _("Nobody decided by the time it was due."),
     "unseen": _("Nobody had seen it."),

@@ -61,6 +61,17 @@ def void_votes_of_person(entry: Entry) -> None:
 
 
 @reaction
+def end_fallen_standing(entry: Entry) -> None:
+    """What approvals in advance rest on has changed: those that hold no more end at once."""
+    services.end_fallen_standing()
+
+
+def sweep_standing() -> int:
+    """Each minute: the same, and those whose time is over; how many."""
+    return services.end_fallen_standing()
+
+
+@reaction
 def stop_clocks(entry: Entry) -> None:
     """A halt freezes the clocks of what it covers."""
     if halt := Halt.objects.filter(pk=entry.subject_id, lifted_at=None).first():

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from apps.oversight import views
-from apps.oversight.api import attention, decisions, escalations, jobs, moves, preferences, proposing
+from apps.oversight.api import attention, decisions, escalations, jobs, moves, preferences, proposing, standing
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
@@ -20,6 +20,9 @@ pages: list[URLPattern] = [
     path("jobs/", views.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     *(path(f"inbox/<uuid:escalation_id>/{name}/", views.move, {"name": name}, name=name) for name in views.MOVES),
+    path("inbox/standing/", views.standing_list, name="standing-list"),
+    path("inbox/standing/<uuid:approval_id>/end/", views.end_standing, name="standing-end"),
+    path("inbox/<uuid:escalation_id>/standing/", views.standing, name="standing"),
     path("inbox/<uuid:escalation_id>/propose/", views.propose, name="propose"),
     path("inbox/<uuid:escalation_id>/comment/", views.comment, name="comment"),
     path("inbox/<uuid:escalation_id>/seen/<uuid:vote_id>/", views.seen, name="seen"),
@@ -44,6 +47,9 @@ endpoints: list[URLPattern] = [
     path("escalations/<uuid:escalation_id>/extend/", moves.Extend.as_view(), name="extend"),
     path("escalations/<uuid:escalation_id>/escalate/", moves.Escalate.as_view(), name="escalate"),
     path("escalations/<uuid:escalation_id>/propose-rule/", proposing.Propose.as_view(), name="propose-rule"),
+    path("escalations/<uuid:escalation_id>/standing/", standing.MakeStanding.as_view(), name="make-standing"),
+    path("standing-approvals/", standing.StandingApprovals.as_view(), name="standing-approvals"),
+    path("standing-approvals/<uuid:approval_id>/end/", standing.EndStanding.as_view(), name="standing-end"),
     path("escalations/<uuid:escalation_id>/comment/", attention.Comments.as_view(), name="comment"),
     path("escalations/<uuid:escalation_id>/undo/", decisions.Undo.as_view(), name="undo"),
     path("escalations/<uuid:escalation_id>/withdraw/", decisions.Withdraw.as_view(), name="withdraw"),

@@ -155,6 +155,7 @@ class EscalationSerializer(EscalationRow):
     agent_says = serializers.JSONField(allow_null=True, help_text="The agent's own words, not verified.")
     seen_by = serializers.JSONField(help_text="Who had its page open: [{by, first_at, last_at, opened}].")
     thread = serializers.JSONField()
+    standing = serializers.JSONField(help_text="Approvals in advance of the like: [{id, by, used, times, until, ...}].")
     proposals = serializers.JSONField(help_text="Rules that were proposed because of it: [{id, policy, version, ...}].")
     timeline = serializers.JSONField()
     erased = ErasedMark(allow_null=True)

@@ -13,6 +13,7 @@ from apps.oversight.forms.moves import (
     uuid_of,
 )
 from apps.oversight.forms.proposing import ProposeForm
+from apps.oversight.forms.standing import StandingForm
 from apps.oversight.forms.values import ValueForm, answer_form, parameters_form
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ReassignForm",
     "SavedViewForm",
     "SnoozeForm",
+    "StandingForm",
     "ValueForm",
     "answer_form",
     "parameters_form",

@@ -8,6 +8,7 @@ from apps.oversight.models.groups import EscalationGroup, Vote
 from apps.oversight.models.jobs import Job, JobItem
 from apps.oversight.models.preferences import DecidingHabit, SavedView
 from apps.oversight.models.seen import EscalationView, EvidenceView, ViewSnapshot
+from apps.oversight.models.standing import StandingApproval, StandingUse
 
 __all__ = [
     "Comment",
@@ -22,6 +23,8 @@ __all__ = [
     "JobItem",
     "SavedView",
     "Snooze",
+    "StandingApproval",
+    "StandingUse",
     "ViewSnapshot",
     "Vote",
 ]

@@ -194,6 +194,10 @@ class Escalation(Erasable, Stateful):
             self._groups = list(self.groups.all()) if is_here else groups_of_item(item=self.pk)
         return self._groups
 
+    def take_groups(self, groups: "Iterable[EscalationGroup]") -> None:
+        """The groups of an item that is not saved."""
+        self._groups = list(groups)
+
     def asked_groups(self) -> list[EscalationGroup]:
         """The groups whose turn has come: those of every lower stage are complete."""
         return [group for group in self.group_list() if group.is_asked]

@@ -14,13 +14,17 @@ from apps.oversight.rules import GRANT_MOVES, GrantState
 
 
 class Grant(Stateful):
-    """Permission to run exactly what was approved, once, until ``expires_at``. ``halt``: which one took it back."""
+    """Permission to run exactly what was approved, once, until ``expires_at``.
+
+    ``halt``: which one took it back; ``standing``: what approved it in advance.
+    """
 
     MOVES = GRANT_MOVES
     UNIT = "action__unit"
 
     action = models.ForeignKey(Action, models.PROTECT, related_name="grants")
     escalation = models.ForeignKey(Escalation, models.PROTECT, null=True, related_name="grants")
+    standing = models.ForeignKey("oversight.StandingApproval", models.PROTECT, null=True, related_name="grants")
     digest = models.CharField(max_length=71)
     state = models.CharField(max_length=8, choices=choices_of(GrantState), default=GrantState.LIVE)
     expires_at = models.DateTimeField()

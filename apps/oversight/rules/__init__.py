@@ -64,6 +64,15 @@ from apps.oversight.rules.quorum import (
     wanting,
 )
 from apps.oversight.rules.reviews import OVERTURNED, REVIEW_DUE_S, REVIEW_SCHEMA, Judgement, is_sampled
+from apps.oversight.rules.standing import (
+    BY_HAND,
+    HARMLESS_ENDS,
+    STANDING_MOVES,
+    TIME_OVER,
+    StandingState,
+    is_over,
+    standing_problem,
+)
 from apps.oversight.rules.states import (
     CLAIM_S,
     COUNT_CAP,
@@ -92,6 +101,7 @@ from apps.oversight.rules.states import (
 
 __all__ = [
     "ASSUMED_S",
+    "BY_HAND",
     "CLAIM_S",
     "COUNT_CAP",
     "CRITICAL_QUORUM",
@@ -106,6 +116,7 @@ __all__ = [
     "GRANT_TTL_PLANE_S",
     "GRANT_TTL_S",
     "GRANT_TTL_TOGETHER_S",
+    "HARMLESS_ENDS",
     "JOB_MOVES",
     "MAX_BULK",
     "MAX_CHAIN",
@@ -118,7 +129,9 @@ __all__ = [
     "RETRY_WORDS",
     "REVIEW_DUE_S",
     "REVIEW_SCHEMA",
+    "STANDING_MOVES",
     "STEP_UP_S",
+    "TIME_OVER",
     "VERDICTS",
     "WARN_AFTER",
     "Ballot",
@@ -137,6 +150,7 @@ __all__ = [
     "Pace",
     "Person",
     "Separation",
+    "StandingState",
     "Tally",
     "Trait",
     "VoteVerdict",
@@ -152,6 +166,7 @@ __all__ = [
     "first_deadline",
     "gathered",
     "is_grave",
+    "is_over",
     "is_restated",
     "is_retry",
     "is_sampled",
@@ -167,6 +182,7 @@ __all__ = [
     "seated",
     "snooze_problem",
     "stage_of",
+    "standing_problem",
     "tally",
     "together",
     "value_at",

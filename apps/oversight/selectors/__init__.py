@@ -15,6 +15,7 @@ from apps.oversight.selectors.details import (
     proposed_json,
     released_for,
     row_for,
+    standing_json,
     thread_for,
     timeline_for,
     waiting_item_of_action,
@@ -68,6 +69,15 @@ from apps.oversight.selectors.proposing import asking_beside, asking_rules_of
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
 from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
+from apps.oversight.selectors.standing import (
+    has_standing_fallen,
+    live_standing_approvals,
+    scopes_of_item,
+    standing_approval_for,
+    standing_approvals_for,
+    standing_approvals_of,
+    why_fallen,
+)
 from apps.oversight.selectors.taken_back import (
     TakenBack,
     decisions_taken_back_for,
@@ -112,6 +122,7 @@ __all__ = [
     "filtered",
     "grant_of_action",
     "grants_taken_back_for",
+    "has_standing_fallen",
     "hides_votes_for",
     "inbox_for",
     "is_answered_for",
@@ -122,6 +133,7 @@ __all__ = [
     "left_out_for",
     "likes_for",
     "live_ballots_for",
+    "live_standing_approvals",
     "masked",
     "matching_for",
     "menu_counts_for",
@@ -143,10 +155,15 @@ __all__ = [
     "row_for",
     "rungs_of",
     "saved_views_for",
+    "scopes_of_item",
     "seen_for",
     "sheet_for",
     "sitting_for",
+    "standing_approval_for",
+    "standing_approvals_for",
+    "standing_approvals_of",
     "standing_for",
+    "standing_json",
     "still_stands_for",
     "successor_for",
     "taken_back_by",
@@ -159,6 +176,7 @@ __all__ = [
     "votes_for",
     "waiting_count_for",
     "waiting_item_of_action",
+    "why_fallen",
     "why_not_for",
     "winner_for",
 ]

@@ -7,11 +7,12 @@ from apps.audit.models import Entry
 from apps.core.differences import MASKED, is_secret
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
-from apps.oversight.models import Comment, Escalation, EscalationGroup, EscalationView, Grant
-from apps.oversight.rules import EscalationState, GrantState, Kind, is_grave
+from apps.oversight.models import Comment, Escalation, EscalationGroup, EscalationView, Grant, StandingApproval
+from apps.oversight.rules import EscalationState, GrantState, Kind, VoteVerdict, is_grave
 from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for, tally_for
 from apps.oversight.selectors.escalations import winner_for
 from apps.oversight.selectors.handing import successor_for
+from apps.oversight.selectors.standing import standing_approvals_of
 from apps.policies.models import Proposal
 from apps.policies.selectors import proposals_of_item
 
@@ -139,6 +140,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         "agent_says": _agent_says(actor, item),
         "seen_by": seen_by_for(actor, item),
         "thread": thread_for(actor, item),
+        "standing": [standing_json(one) for one in standing_approvals_of(actor, item)],
         "proposals": [proposed_json(proposal) for proposal in proposals_of_item(actor, item.pk)],
         "timeline": timeline_for(actor, item),
         "erased": item.erased,
@@ -181,11 +183,15 @@ def _group(group: EscalationGroup) -> dict[str, Any]:
 
 def _counted_groups(actor: User, item: Escalation) -> list[dict[str, Any]]:
     """The groups, each with how many approvals count in it; None while others' votes are hidden."""
-    counted = None if hides_votes_for(actor, item) else tally_for(actor, item).counted
-    return [
-        {**_group(group), "counted": None if counted is None else len(counted[group.key])}
-        for group in item.group_list()
-    ]
+    groups = item.group_list()
+    if hides_votes_for(actor, item):
+        counted: dict[str, int | None] = {group.key: None for group in groups}
+    elif len(groups) == 1:
+        approvals = sum(vote.verdict == VoteVerdict.APPROVE for vote in item.live_votes())
+        counted = {group.key: min(approvals, group.needed) for group in groups}
+    else:
+        counted = {key: len(names) for key, names in tally_for(actor, item).counted.items()}
+    return [{**_group(group), "counted": counted[group.key]} for group in groups]
 
 
 def proposed_json(proposal: Proposal) -> dict[str, Any]:
@@ -198,6 +204,20 @@ def proposed_json(proposal: Proposal) -> dict[str, Any]:
         "effect": proposal.effect,
         "state": proposal.state,
         "by": proposal.version.author.username,
+    }
+
+
+def standing_json(approval: StandingApproval) -> dict[str, Any]:
+    """An approval in advance as the item where it was given tells of it."""
+    return {
+        "id": approval.pk,
+        "by": approval.maker.username,
+        "up_to_minor": approval.up_to_minor,
+        "times": approval.times,
+        "used": approval.used,
+        "until": approval.until,
+        "state": approval.state,
+        "end_why": approval.end_why or None,
     }
 
 

@@ -134,6 +134,10 @@ class Standing:
             return "not_yet_asked"
         return why
 
+    def why_not_alone(self, item: Escalation) -> str | None:
+        """Why they could not decide ``item`` in their own name alone, whatever its state; None if they could."""
+        return self._why_not(item, item.group_list(), ())
+
     def _why_not(self, item: Escalation, groups: Sequence[EscalationGroup], acts_for: Iterable[str]) -> str | None:
         person = Person(
             username=self.user.username,

@@ -12,7 +12,7 @@ from apps.connectors.models import Operation
 from apps.connectors.rules import money_text
 from apps.core.differences import flattened
 from apps.core.models import User
-from apps.oversight.models import Escalation, EscalationGroup, Vote
+from apps.oversight.models import Escalation, EscalationGroup, StandingApproval, Vote
 from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
 from apps.oversight.selectors.eligibility import eligible_for, standing_for, tally_for
@@ -29,6 +29,7 @@ from apps.oversight.selectors.factors import (
     way_back_of,
 )
 from apps.oversight.selectors.precedent import Precedent, precedent_for
+from apps.oversight.selectors.standing import standing_approvals_of
 from apps.policies.models import Proposal
 from apps.policies.selectors import proposals_of_item
 
@@ -76,6 +77,7 @@ class Sheet:
     way_back: WayBack | None
     cost: Cost
     proposals: list[Proposal]
+    standing: list[StandingApproval]
     before: Any = None
     before_label: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -115,6 +117,12 @@ class Sheet:
     def asking_rules(self) -> list[dict[str, Any]]:
         """The matched rules that ask for a person, in words."""
         return [rule for rule in self.item.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
+
+    @property
+    def lets_ahead(self) -> bool:
+        """Whether its rules let the like of it be approved in advance."""
+        demands = self.item.verdict.get("obligations") or {}
+        return bool((demands.get("standing") or {}).get("times")) and self.item.agent is not None
 
     @property
     def against(self) -> list[Vote]:
@@ -172,6 +180,7 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         way_back=way_back_of(operation),
         cost=cost_for(actor, item, operation),
         proposals=proposals_of_item(actor, item.pk),
+        standing=standing_approvals_of(actor, item),
         before=before,
         before_label=label,
         notes=_notes(item),

@@ -35,6 +35,14 @@ from apps.oversight.services.reach import Reach, note_reach
 from apps.oversight.services.reviews import open_review
 from apps.oversight.services.reweighing import invalidate_changed, reweigh_pending
 from apps.oversight.services.seen import note_view, view_evidence
+from apps.oversight.services.standing import (
+    Like,
+    end_fallen_standing,
+    end_standing_approval,
+    make_standing_approval,
+    note_standing_use,
+    take_standing_approval,
+)
 from apps.oversight.services.stops import (
     freeze_clocks,
     rest_clocks,
@@ -46,6 +54,7 @@ from apps.oversight.services.unknowns import open_unknown_escalation
 from apps.oversight.services.votes import cast_vote, withdraw_vote
 
 __all__ = [
+    "Like",
     "Reach",
     "Wanted",
     "answer_comment",
@@ -60,6 +69,8 @@ __all__ = [
     "consume_grant",
     "delegate_escalation",
     "delete_view",
+    "end_fallen_standing",
+    "end_standing_approval",
     "erase_items",
     "erase_jobs",
     "escalate_by_hand",
@@ -70,9 +81,11 @@ __all__ = [
     "freeze_clocks",
     "hand_over_duty",
     "invalidate_changed",
+    "make_standing_approval",
     "mark_due_soon",
     "mark_overdue",
     "note_reach",
+    "note_standing_use",
     "note_view",
     "open_action_escalation",
     "open_escalation",
@@ -95,6 +108,7 @@ __all__ = [
     "snooze_escalation",
     "start_bulk",
     "supersede_escalation",
+    "take_standing_approval",
     "thaw_clocks",
     "undo_decision",
     "view_evidence",

@@ -17,10 +17,16 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
 from apps.core.services import one_by_one, system_user
-from apps.halts.selectors import Scopes, halt_since, require_running, take_fence
+from apps.halts.selectors import halt_since, require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Ballot, EscalationState, Kind, tally
-from apps.oversight.selectors import changed_since_judged, require_visible, standing_for, winner_for
+from apps.oversight.selectors import (
+    changed_since_judged,
+    require_visible,
+    scopes_of_item,
+    standing_for,
+    winner_for,
+)
 from apps.oversight.services.grants import release_grant
 from apps.oversight.services.stages import follow_stages
 from apps.oversight.services.stops import ASKED, CAUSES, settle_clocks
@@ -100,20 +106,7 @@ def refuse_changed(item: Escalation) -> None:
 
 def require_item_running(item: Escalation) -> None:
     """Raise HaltedError while a halt covers the item: its unit, workflow, agent, version, connector or operation."""
-    require_running(**_scopes(item))
-
-
-def _scopes(item: Escalation) -> Scopes:
-    agent, action = item.agent, item.action
-    version = action.version if action else agent.version if agent else None
-    return {
-        "units": {item.unit_id, item.run_unit_id or item.unit_id},
-        "workflow": item.workflow,
-        "agent": agent.slug if agent else "",
-        "version": f"{agent.slug}@{version.number}" if agent and version else "",
-        "connector": action.connector if action else "",
-        "operation": action.operation if action else "",
-    }
+    require_running(**scopes_of_item(item))
 
 
 def decide(actor: User, item: Escalation, decision: Decision) -> None:
@@ -302,7 +295,7 @@ def _release(plane: User, escalation_id: UUID) -> int:
         refuse_changed(item)  # it is ended by what changed it
     except (HaltedError, ConflictError):
         return 0
-    if item.decided_at and (halt := halt_since(item.decided_at, **_scopes(item))):
+    if item.decided_at and (halt := halt_since(item.decided_at, **scopes_of_item(item))):
         void_votes(plane, item, why="halted", halt=halt)  # what was decided before a halt does not run behind it
         _reopen(plane, item, why="halted")
         return 1

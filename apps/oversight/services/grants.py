@@ -13,20 +13,27 @@ from apps.audit.services import Change, advance, record, record_many
 from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import one_by_one, system_user
-from apps.oversight.models import Escalation, Grant
+from apps.oversight.models import Escalation, Grant, StandingApproval
 from apps.oversight.rules import GRANT_TTL_PLANE_S, GRANT_TTL_S, GRANT_TTL_TOGETHER_S, GrantState
-from apps.oversight.selectors import still_stands_for
+from apps.oversight.selectors import has_standing_fallen, still_stands_for
 
 BATCH = 500
 
 
 @transaction.atomic(savepoint=False)
-def release_grant(actor: User, *, action: Action, escalation: Escalation | None = None) -> None:
+def release_grant(
+    actor: User,
+    *,
+    action: Action,
+    escalation: Escalation | None = None,
+    standing: StandingApproval | None = None,
+) -> None:
     """Permission to run ``action`` once, as its digest says; good for as long as ``_ttl_s`` says."""
     ttl_s = _ttl_s(action)
     grant = Grant.objects.create(
         action=action,
         escalation=escalation,
+        standing=standing,
         digest=action.digest,
         expires_at=ClockTimestamp() + timedelta(seconds=ttl_s),
     )
@@ -74,8 +81,9 @@ def consume_grant(actor: User, *, action: Action, digest: str) -> Grant:
 
 
 def require_standing(actor: User, grant: Grant) -> None:
-    """Raise NotAllowedError where the votes behind a grant no longer suffice: a role lost meanwhile, an owner made."""
-    if grant.escalation is not None and not still_stands_for(actor, grant.escalation):
+    """Raise NotAllowedError where what is behind a grant no longer suffices: a role lost meanwhile, an owner made."""
+    fell = grant.escalation is not None and not still_stands_for(actor, grant.escalation)
+    if fell or has_standing_fallen(actor, grant.action):
         raise NotAllowedError(
             _("Those who approved it may not decide it any more."), code="not_eligible", why="approval_void"
         )

@@ -10,6 +10,7 @@ from apps.oversight.views.preferences import forget_view, keep_view
 from apps.oversight.views.presence import presence
 from apps.oversight.views.proposing import propose
 from apps.oversight.views.seen import evidence, seen
+from apps.oversight.views.standing import end_standing, standing, standing_list
 
 __all__ = [
     "ACTS",
@@ -18,6 +19,7 @@ __all__ = [
     "bulk",
     "comment",
     "decide",
+    "end_standing",
     "evidence",
     "focus",
     "forget_view",
@@ -31,4 +33,6 @@ __all__ = [
     "presence",
     "propose",
     "seen",
+    "standing",
+    "standing_list",
 ]

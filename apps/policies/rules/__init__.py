@@ -21,6 +21,7 @@ from apps.policies.rules.obligations import (
     DocumentError,
     Exclusion,
     Obligations,
+    StandingLimit,
     bulk_of,
     merge,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "RunFacts",
     "Scope",
     "Some",
+    "StandingLimit",
     "Verdict",
     "Wish",
     "bulk_of",

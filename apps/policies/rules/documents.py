@@ -141,6 +141,8 @@ def read_rule(raw: object) -> Rule:
         raise DocumentError("obligations.quorum", "Only a rule that requires approval has a quorum.")
     if obligations.bulk and effect is not Effect.REQUIRE_APPROVAL:
         raise DocumentError("obligations.bulk", "Only a rule that requires approval says what is approved together.")
+    if obligations.standing and effect is not Effect.REQUIRE_APPROVAL:
+        raise DocumentError("obligations.standing", "Only a rule that requires approval says what is approved ahead.")
     return Rule(
         slug=_slug(raw.get("slug")),
         when=_text(raw, "when", required=True),

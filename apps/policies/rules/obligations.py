@@ -1,7 +1,7 @@
 """What a matched rule demands besides its effect, and how demands of several rules become one.
 
 Every demand merges by a lattice, so that the order of rules never matters and a further rule never loosens:
-limits, expiry and what may be approved together take the smaller; hold, sample and step-up the larger;
+limits, expiry, what may be approved together and in advance take the smaller; hold, sample and step-up the larger;
 exclusions, redactions and notices the union. Who must agree is in ``quorums``.
 """
 
@@ -18,6 +18,7 @@ _DURATION = re.compile(r"^([1-9]\d{0,6})([smhdw])$")
 _SHARE = re.compile(r"^(\d{1,3}(?:\.\d{1,2})?)%$")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 MAX_TOGETHER = 200
+MAX_STANDING_DAYS, MAX_STANDING_TIMES = 90, 1_000
 TOGETHER_RISKS = (Risk.LOW, Risk.MEDIUM)
 """The tiers that may be approved together: higher ones ask each approver to repeat a value, item by item."""
 TEN_THOUSAND = 10_000
@@ -75,6 +76,35 @@ def bulk_of(stored: dict[str, Any] | None) -> Bulk | None:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingLimit:
+    """What one person may approve in advance: how often, for how many days, up to which amount each (None: none).
+
+    ``times`` 0: nothing, which is what holds where a rule that asks says nothing.
+    """
+
+    times: int = 0
+    days: int = 0
+    up_to_minor: int | None = None
+
+    def __or__(self, other: "StandingLimit") -> "StandingLimit":
+        """What both let be approved in advance. Without an amount only what has none is: it is the smallest of all."""
+        both = (self.up_to_minor, other.up_to_minor)
+        return StandingLimit(
+            times=min(self.times, other.times),
+            days=min(self.days, other.days),
+            up_to_minor=None if None in both else _least(*both),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """For the API."""
+        amount = {} if self.up_to_minor is None else {"up_to_minor": self.up_to_minor}
+        return {"times": self.times, "days": self.days, **amount}
+
+
+NOTHING_STANDING = StandingLimit()
+
+
+@dataclass(frozen=True, slots=True)
 class Obligations:
     """Demands, of one rule or merged. None and empty mean: nothing demanded."""
 
@@ -89,6 +119,7 @@ class Obligations:
     redact: frozenset[str] = frozenset()
     notify: frozenset[str] = frozenset()
     bulk: Bulk | None = None
+    standing: StandingLimit | None = None
 
     def __or__(self, other: "Obligations") -> "Obligations":
         """The demands of both."""
@@ -104,13 +135,20 @@ class Obligations:
             redact=self.redact | other.redact,
             notify=self.notify | other.notify,
             bulk=self.bulk | other.bulk if self.bulk and other.bulk else self.bulk or other.bulk,
+            standing=self.standing | other.standing
+            if self.standing and other.standing
+            else self.standing or other.standing,
         )
 
     def as_json(self) -> dict[str, Any]:
         """What is demanded, by name; nothing where nothing is (a limit of 0 is something)."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
-            name: sorted(value) if isinstance(value, frozenset) else value.as_json() if name == "bulk" else value
+            name: sorted(value)
+            if isinstance(value, frozenset)
+            else value.as_json()
+            if name in {"bulk", "standing"}
+            else value
             for name, value in found.items()
             if value is not None and value is not False and value != frozenset()
         }
@@ -138,6 +176,7 @@ def obligations_of(stored: dict[str, Any]) -> Obligations:
         redact=frozenset(stored.get("redact", ())),
         notify=frozenset(stored.get("notify", ())),
         bulk=bulk_of(stored.get("bulk")),
+        standing=StandingLimit(**stored["standing"]) if "standing" in stored else None,
     )
 
 
@@ -234,6 +273,19 @@ def _bulk(field: str, raw: object) -> Bulk:
     return Bulk(Risk(risk), items, total)
 
 
+def _standing(field: str, raw: object) -> StandingLimit:
+    if not isinstance(raw, dict):
+        raise DocumentError(field, "{times, days, up_to_minor} is wanted.")
+    if unknown := sorted(set(map(str, raw)) - {"times", "days", "up_to_minor"}):
+        raise DocumentError(f"{field}.{unknown[0]}", "Unknown key; days, times, up_to_minor are known.")
+    amount = whole_number(f"{field}.up_to_minor", raw["up_to_minor"], 1) if "up_to_minor" in raw else None
+    return StandingLimit(
+        times=whole_number(f"{field}.times", raw.get("times"), 1, MAX_STANDING_TIMES),
+        days=whole_number(f"{field}.days", raw.get("days"), 1, MAX_STANDING_DAYS),
+        up_to_minor=amount,
+    )
+
+
 _READERS: dict[str, tuple[str, Any]] = {
     "exclude": ("exclude", _exclusions),
     "expires_in": ("expires_in_s", seconds_of),
@@ -246,5 +298,6 @@ _READERS: dict[str, tuple[str, Any]] = {
     "dry_run_first": ("dry_run_first", flag_of),
     "compensable": ("compensable", flag_of),
     "bulk": ("bulk", _bulk),
+    "standing": ("standing", _standing),
 }
 """An obligation's name in a document, where it is kept, and how it is read."""

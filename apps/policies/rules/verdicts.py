@@ -10,7 +10,7 @@ from apps.core.rules import Risk, highest_risk
 from apps.policies.rules.clauses import Clause, clauses_of, condition_of
 from apps.policies.rules.documents import STRICTNESS, Effect, Rule
 from apps.policies.rules.facts import WORLD, Facts, covers
-from apps.policies.rules.obligations import NONE, USUAL_BULK, Obligations, merge, obligations_of
+from apps.policies.rules.obligations import NONE, NOTHING_STANDING, USUAL_BULK, Obligations, merge, obligations_of
 from apps.policies.rules.quorums import Group, group_of, groups_of, joined_groups
 
 MAX_ERROR = 200
@@ -211,20 +211,25 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
 
 
 def _merged(rules: Sequence[Rule]) -> Obligations:
-    """The demands of all. Where one rule says what is approved together, a silent one holds on to the usual."""
+    """The demands of all. Where one rule says what is approved together or ahead, a silent one does not join in."""
     found = merge(rule.obligations for rule in rules)
-    asking = [rule.obligations.bulk for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL]
-    return found | Obligations(bulk=USUAL_BULK) if found.bulk and None in asking else found
+    asking = [rule.obligations for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL]
+    if found.bulk and any(demands.bulk is None for demands in asking):
+        found |= Obligations(bulk=USUAL_BULK)
+    if found.standing and any(demands.standing is None for demands in asking):
+        found |= Obligations(standing=NOTHING_STANDING)
+    return found
 
 
 def is_stricter(after: Verdict, before: Verdict) -> bool:
     """Whether ``after`` demands anything that ``before`` did not: what was approved under one may not run under it.
 
-    What is looked at afterwards and what may be approved at once say nothing of an approval that was given.
+    What is looked at afterwards and what may be approved at once or in advance say nothing of an approval that was
+    given.
     """
     if after.effect is not before.effect:
         return STRICTNESS[after.effect] > STRICTNESS[before.effect]
-    old, new = before.obligations, replace(after.obligations, sample=None, bulk=None)
+    old, new = before.obligations, replace(after.obligations, sample=None, bulk=None, standing=None)
     if (old | new) != old:
         return True
     if highest_risk(after.risk, before.risk) != highest_risk(before.risk):
@@ -250,9 +255,11 @@ def joined(after: Verdict, before: Verdict) -> Verdict:
 
 
 def _spelt_out(verdict: Verdict) -> Obligations:
-    """With what holds where rules ask and none says what is approved together."""
-    asks = any(rule.effect is Effect.REQUIRE_APPROVAL for rule in verdict.rules)
-    return replace(verdict.obligations, bulk=verdict.obligations.bulk or (USUAL_BULK if asks else None))
+    """With what holds where rules ask and none says what is approved together or in advance."""
+    demands = verdict.obligations
+    if not any(rule.effect is Effect.REQUIRE_APPROVAL for rule in verdict.rules):
+        return demands
+    return replace(demands, bulk=demands.bulk or USUAL_BULK, standing=demands.standing or NOTHING_STANDING)
 
 
 def _outcome(rule: RuleInForce, activation: Activation) -> tuple[Outcome, str]:

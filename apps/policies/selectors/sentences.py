@@ -22,6 +22,7 @@ from apps.policies.rules import (
     RuleInForce,
     Scope,
     Some,
+    StandingLimit,
     condition_of,
 )
 
@@ -181,13 +182,17 @@ def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = ()) -> list[s
         words.append(_("%s %% of them looked at afterwards") % f"{demands.sample / 100:g}")
     if demands.limit_minor is not None:
         words.append(_("at most %s") % money(demands.limit_minor))
-    if demands.bulk is not None:
-        words.append(_together(demands.bulk))
+    words += _at_once_and_ahead(demands)
     if demands.redact:
         words.append(_("hides %s (kept on record only)") % ", ".join(sorted(demands.redact)))
     if demands.notify:
         words.append(_("tells %s (kept on record only)") % ", ".join(sorted(demands.notify)))
     return words + _flags(demands)
+
+
+def _at_once_and_ahead(demands: Obligations) -> list[str]:
+    words = [_together(demands.bulk)] if demands.bulk is not None else []
+    return [*words, _in_advance(demands.standing)] if demands.standing and demands.standing.times else words
 
 
 def _together(bulk: Bulk) -> str:
@@ -197,6 +202,16 @@ def _together(bulk: Bulk) -> str:
     words = _("up to %(n)s approved together, at most of %(tier)s risk") % {"n": number(bulk.items), "tier": tier}
     if bulk.total_minor is not None:
         words = _("%(words)s and %(sum)s in all") % {"words": words, "sum": money(bulk.total_minor)}
+    return words
+
+
+def _in_advance(limit: StandingLimit) -> str:
+    words = _("approved in advance at most %(n)s times in %(days)s days") % {
+        "n": number(limit.times),
+        "days": number(limit.days),
+    }
+    if limit.up_to_minor is not None:
+        words = _("%(words)s, up to %(amount)s each") % {"words": words, "amount": money(limit.up_to_minor)}
     return words
 
 

@@ -271,7 +271,7 @@ def _write_release(actor: User, *, note: str) -> Release:
     record(
         actor,
         release,
-        "published",
+        "release.published",
         payload={
             "number": release.number,
             "digest": release.digest,

@@ -176,7 +176,7 @@ class CancelBody(StrictSerializer):
     reason = Text(max_length=2000, required=False, allow_blank=True)
 
 
-PUBLIC_VERDICT = ("effect", "reason", "rules", "obligations", "release", "allowed_when")
+PUBLIC_VERDICT = ("effect", "reason", "rules", "obligations", "release", "allowed_when", "standing")
 
 
 def action_json(actor: User, action: Action) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "reference": action.reference,
         "attempts": action.attempts,
         "consequence": action.consequence,
-        "verdict": {name: action.verdict[name] for name in PUBLIC_VERDICT if name in action.verdict},
+        "verdict": _told(action.verdict),
         "escalation": item
         and {"id": item.pk, "url": f"/inbox/{item.pk}/", "expires_at": item.expires_at, "quorum": item.quorum_needed},
         "question": open_question_of(actor, item),
@@ -210,6 +210,12 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "created_at": action.created_at,
         "finished_at": action.finished_at,
     }
+
+
+def _told(verdict: dict[str, Any]) -> dict[str, Any]:
+    """The verdict as its agent gets it: what a person approved in advance is allowed, with the rule and the person."""
+    told = {name: verdict[name] for name in PUBLIC_VERDICT if name in verdict}
+    return {**told, "effect": "allow"} if told.get("standing") else told
 
 
 def require_agent(actor: User) -> None:

@@ -21,12 +21,13 @@ from apps.core.prepared import Prepared, Slot
 from apps.core.queue import ring
 from apps.core.rules import highest_risk
 from apps.halts.selectors import take_fence
-from apps.oversight.models import Escalation
+from apps.oversight.models import Escalation, StandingApproval
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import asked_digest_of_action
 from apps.oversight.services import attempt_again, open_action_escalation, release_grant, supersede_escalation
 from apps.policies.rules import Effect, Verdict
 from apps.policies.services import evaluate_action
+from apps.workflows.services.actions.ahead import approved_ahead, let_run, told_of
 from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, weigh
 
 REMEMBERED = timedelta(hours=24)
@@ -84,7 +85,10 @@ def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
         supersede_escalation(actor, action=before, successor=action_id)
         before = cancel_action(actor, action=before, reason="superseded")
     verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action_id))
-    action = _propose(actor, ask, place, weighed, verdict, pk=action_id)
+    approval = approved_ahead(actor, ask, weighed, place, verdict)
+    action = _propose(actor, ask, place, weighed, verdict, approval, pk=action_id)
+    if approval is not None:
+        return let_run(actor, action, approval)
     return _follow(actor, action, weighed, place, verdict, predecessor=before)
 
 
@@ -183,7 +187,15 @@ STATE_AFTER = {
 }
 
 
-def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed, verdict: Verdict, **more: Any) -> Action:
+def _propose(
+    actor: User,
+    ask: Ask,
+    place: Place,
+    weighed: Weighed,
+    verdict: Verdict,
+    approval: StandingApproval | None,
+    **more: Any,
+) -> Action:
     operation = weighed.permitted.operation
     words: dict[str, Any] = {
         name: getattr(ask, name)
@@ -198,6 +210,10 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed, verdict: Ver
         "release": verdict.release,
         "rules": [rule.as_json() for rule in verdict.rules],
     }
+    stored = verdict.as_json()
+    if approval is not None:
+        told |= {"standing": approval.pk, "escalation": approval.item_id}
+        stored["standing"] = told_of(approval)
     if verdict.effect is Effect.DENY:
         told |= {"reason": verdict.reason}
         more |= {"finished_at": ClockTimestamp()}
@@ -205,9 +221,9 @@ def _propose(actor: User, ask: Ask, place: Place, weighed: Weighed, verdict: Ver
         actor,
         agent=weighed.agent,
         unit=weighed.unit,
-        state=STATE_AFTER[verdict.effect],
+        state=ActionState.APPROVED if approval else STATE_AFTER[verdict.effect],
         told=told,
-        verdict=verdict.as_json(),
+        verdict=stored,
         release_number=verdict.release,
         on_behalf_of=weighed.on_behalf_of,
         operation=operation.slug,

@@ -17,7 +17,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.rules import highest_risk
 from apps.halts.selectors import halt_since
 from apps.oversight.rules import GrantState
-from apps.oversight.selectors import fallen_approval_of, released_for
+from apps.oversight.selectors import fallen_approval_of, has_standing_fallen, released_for
 from apps.oversight.services import open_action_escalation, release_grant, revoke_grants
 from apps.policies.rules import Effect, Verdict, is_stricter, joined, verdict_of
 from apps.policies.selectors import release_number
@@ -119,6 +119,10 @@ def _return(actor: User, action: Action, place: Place, weighed: Weighed, verdict
 
 def _return_if_void(actor: User, action: Action) -> bool:
     """Whether the approval behind the action's grant fell; other people are then asked, under the same verdict."""
+    if has_standing_fallen(actor, action):
+        place, weighed, verdict = _judged_again(actor, action)
+        _return(actor, action, place, weighed, verdict, why=VOID)
+        return True
     item = fallen_approval_of(actor, action)
     if item is None:
         return False
