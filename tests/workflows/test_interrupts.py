@@ -414,6 +414,18 @@ def test_where_one_goes_back_to_people_none_is_handed_over(framework):
     assert framework.resume(found["id"]).json()["resume"] == {"decisions": [{"type": "approve"}, {"type": "approve"}]}
 
 
+def test_calls_of_one_interrupt_see_each_other_so_that_one_amount_cannot_hide_as_two(framework):
+    slug = framework.desk.operation.slug
+    within = f"action.amount_minor + history.sum_minor('{slug}', '1d', 'agent') <= 100000"
+    rules_of(
+        framework.desk,
+        {"slug": "few", "when": within},
+        {"slug": "many", "when": f"!({within})", "effect": "require_approval", "queue": framework.desk.queue.slug},
+    )
+    found = framework.ask(hitl(payment(60_000), payment(60_000))).json()
+    assert [call["decision"] for call in found["calls"]] == ["approve", None]
+
+
 def test_what_changed_since_it_was_judged_is_a_no_and_the_others_go_on(framework):
     other = make_operation(execution="agent")
     permit(framework.desk.agent.user, other)
