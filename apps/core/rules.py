@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -110,7 +109,10 @@ def strict_json(raw: bytes) -> object:
 
 
 def check_values(value: object, path: str = "") -> None:
-    """Refuse what JSON allows and systems of record do not survive: huge integers, U+0000, lone surrogates."""
+    """Refuse what JSON allows and systems of record do not survive: huge integers, U+0000, lone surrogates.
+
+    A huge float counts as the integer that PostgreSQL makes of it.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
             _check_text(key, path)
@@ -120,10 +122,8 @@ def check_values(value: object, path: str = "") -> None:
             check_values(item, f"{path}.{index}".lstrip("."))
     elif isinstance(value, str):
         _check_text(value, path)
-    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
-        raise ValueProblem("An integer beyond +-(2^53 - 1).", path)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueProblem("Not a finite number.", path)
+    elif isinstance(value, int | float) and not abs(value) <= MAX_INTEGER:  # so that NaN is refused too
+        raise ValueProblem("A number beyond +-(2^53 - 1).", path)
 
 
 def _check_text(text: str, path: str) -> None:

@@ -315,8 +315,9 @@ class TestAnswers:
 
     def test_what_is_odd_but_readable_is_kept_in_a_form_that_can_be_stored(self):
         assert answer_of(b"") is None
-        assert answer_of(b'{"id": 9007199254740993, "t": "a\\u0000b\\ud800"}') == {
+        assert answer_of(b'{"id": 9007199254740993, "n": 1e22, "t": "a\\u0000b\\ud800"}') == {
             "id": "9007199254740993",
+            "n": "1e+22",
             "t": "a\ufffdb\ufffd",
         }
 

@@ -62,7 +62,22 @@ def test_brackets_inside_text_do_not_count_as_depth(text):
     assert depth_of(json.dumps(text)) == 0
 
 
-@pytest.mark.parametrize("value", [2**53, -(2**53), "a\x00b", "\ud800", {"a\x00": 1}, [[float("inf")]], {"x": [2**60]}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        2**53,
+        -(2**53),
+        10**400,
+        1e16,
+        -1e22,
+        float("nan"),
+        "a\x00b",
+        "\ud800",
+        {"a\x00": 1},
+        [[float("inf")]],
+        {"x": [2**60]},
+    ],
+)
 def test_what_systems_of_record_do_not_survive_is_refused(value):
     with pytest.raises(ValueProblem):
         check_values(value)

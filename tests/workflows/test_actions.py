@@ -1,17 +1,20 @@
 """Agents ask, policy answers, the plane carries out."""
 
 import pytest
+from django.db import transaction
 
 from apps.agents.models import Action
 from apps.agents.services import change_state
 from apps.audit.models import Entry
 from apps.connectors.models import Effect
 from apps.connectors.services import narrow_operation, revoke_operation
+from apps.core.errors import InvalidError
 from apps.core.services import system_user
 from apps.halts.services import engage_halt
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.services import cast_vote
 from apps.policies.services import apply_policy
+from apps.workflows.services.actions import Ask, submit_action
 from tests.factories.access import grant, make_admin, make_role, make_user
 from tests.factories.policies import make_rule
 from tests.workflows.actions import make_desk, the_action, the_item, work
@@ -155,6 +158,33 @@ def test_an_amount_is_a_positive_integer_and_nothing_else(amount):
     answer = make_desk().ask(amount)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert nothing_was_asked()
+
+
+@pytest.mark.parametrize("number", [1e16, -1e22, 2**53])
+def test_a_number_that_the_database_would_make_another_of_is_refused(number):
+    desk = make_desk(parameters={"type": "object"}, amount=None, target="")
+    answer = desk.post("actions/", {"operation": desk.operation.slug, "parameters": {"n": number}}, key="k")
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["parameters.n"])
+    ask = Ask(operation=desk.operation.slug, parameters={"list": [number]})
+    with pytest.raises(InvalidError) as refused, transaction.atomic():  # as a workflow asks, past the door
+        submit_action(desk.agent.user, ask=ask)
+    assert list(refused.value.errors) == ["parameters.list.0"]
+    assert nothing_was_asked()
+
+
+def test_what_has_no_digest_fails_and_holds_up_nothing_else(system):
+    desk = make_desk(system.url)
+    odd, fine = desk.ask(50_000).json()["id"], desk.ask(50_001).json()["id"]
+    Action.objects.filter(pk=odd).update(parameters={**the_parameters(odd), "note": 10**22})
+    work()
+    failed = Action.objects.get(pk=odd)
+    assert (failed.state, failed.error["code"]) == ("failed", "binding_mismatch")
+    assert Action.objects.get(pk=fine).state == "succeeded"
+    assert len(system.asked) == 1
+
+
+def the_parameters(action_id):
+    return Action.objects.get(pk=action_id).parameters
 
 
 def test_a_body_that_is_too_large_is_refused():

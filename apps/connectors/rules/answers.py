@@ -29,7 +29,7 @@ def answer_of(raw: bytes) -> Any:
 def storable(value: Any) -> Any:
     """``value`` as PostgreSQL and every reader can hold it. Raises ValueProblem for numbers that are not finite.
 
-    Integers beyond 2^53 - 1 become text with the same digits; U+0000 and halves of surrogate pairs become U+FFFD.
+    Numbers beyond 2^53 - 1 become text with the same digits; U+0000 and halves of surrogate pairs become U+FFFD.
     """
     match value:
         case bool() | None:
@@ -39,7 +39,7 @@ def storable(value: Any) -> Any:
         case float():
             if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
                 raise ValueProblem("A number is not finite.")
-            return value
+            return value if abs(value) <= MAX_INTEGER else repr(value)
         case str():
             return _clean(value)
         case list():

@@ -32,6 +32,7 @@ from apps.core.errors import ConflictError, DomainError, HaltedError, InvalidErr
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
+from apps.core.rules import ValueProblem
 from apps.core.services import system_user
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.rules import Kind, action_digest
@@ -130,13 +131,20 @@ def _require_life(action: Action) -> None:
 
 def _use_approval(plane: User, action: Action) -> None:
     """What a person approved needs the grant, unused, in time, and bound to exactly these parameters."""
-    if action_digest(action.operation, action.parameters) != action.digest:
+    if not _is_as_judged(action):
         raise NotAllowedError(_("The parameters are not the ones that were judged."), why="binding_mismatch")
     if action.verdict.get("effect") != "allow":
         try:
             consume_grant(plane, action=action, digest=action.digest)
         except ConflictError as error:
             raise NotAllowedError(str(error.message), why=error.code) from error
+
+
+def _is_as_judged(action: Action) -> bool:
+    try:
+        return action_digest(action.operation, action.parameters) == action.digest
+    except ValueProblem:
+        return False  # what has no digest is not what was judged, and must not hold up what has one
 
 
 def _refuse(plane: User, action: Action, *, code: str, message: str) -> None:

@@ -15,6 +15,7 @@ from apps.connectors.selectors import Permitted, permitted_operation_for
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.models import User
+from apps.core.rules import ValueProblem, check_values
 from apps.halts.selectors import require_running
 from apps.oversight.rules import action_digest
 from apps.policies.rules import AgentFacts, Facts, RunFacts
@@ -127,6 +128,10 @@ def _require_fields(permitted: Permitted, parameters: dict[str, Any]) -> None:
     if outside := refused_paths(parameters, permitted.fields, permitted.operation.path):
         errors = {f"parameters.{path}": [_("Your permission does not include this parameter.")] for path in outside}
         raise NotAllowedError(_("Your permission covers only some parameters of this operation."), errors=errors)
+    try:
+        check_values(parameters)
+    except ValueProblem as problem:
+        raise InvalidError(errors={f"parameters.{problem.path}".rstrip("."): [str(problem)]}) from problem
     if found := permitted.errors(parameters):
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
 
