@@ -16,8 +16,9 @@ from apps.oversight.models import Escalation, Grant
 from apps.oversight.services import cast_vote, expire_escalations, expire_grants
 from apps.workflows.models import Interrupt
 from apps.workflows.services import erase_trail
-from tests.factories.access import make_admin, make_holder
+from tests.factories.access import make_admin, make_holder, make_user
 from tests.factories.connectors import make_operation, permit
+from tests.factories.workflows import make_run, make_workflow, permit_workflow
 from tests.oversight.edge_cases.doors import Person
 from tests.workflows.actions import Desk, make_desk, rules_of, work
 
@@ -247,6 +248,31 @@ def test_only_agents_ask_and_only_for_themselves(framework):
     stranger = Framework()
     assert stranger.desk.get(f"interrupts/{found['id']}/").status_code == 404
     assert stranger.resume(found["id"]).status_code == 404
+
+
+def test_people_look_and_do_not_resume(framework):
+    found = framework.ask(hitl(payment(SMALL))).json()
+    admin = Person(make_admin())
+    assert admin.get(f"/interrupts/{found['id']}/").json()["state"] == "ready"
+    refused = admin.post(f"/interrupts/{found['id']}/resume/", {})
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+    assert Person(make_user()).get(f"/interrupts/{found['id']}/").status_code == 404
+    assert Grant.objects.get().state == "live"
+
+
+def test_what_is_asked_under_a_task_belongs_to_its_run(framework):
+    agent = framework.desk.agent
+    agent.capabilities = ["invoice.pay"]
+    agent.save()
+    workflow = make_workflow({"unit": agent.unit.slug, "steps": {"pay": {"agent": "invoice.pay", "with": {}}}})
+    permit_workflow(agent, workflow)
+    run = make_run(workflow)
+    (task,) = framework.post("tasks/claim/", {"limit": 1}).json()["tasks"]
+    found = framework.ask(hitl(payment()), task=task["id"])
+    assert (found.status_code, found.json()["run"]) == (202, str(run.pk))
+    action = Action.objects.get()
+    assert (action.run_id, str(action.task_id), action.step) == (run.pk, task["id"], "pay")
+    assert framework.ask(hitl(payment()), task=str(run.pk)).status_code == 404
 
 
 def test_it_needs_an_idempotency_key(framework):
