@@ -49,7 +49,10 @@ pages = [
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="lift"),
     path("audit/", audit.audit, name="audit"),
     path("audit/<int:entry_id>/", audit.entry, name="entry"),
+    path("audit/erasures/", erasures.erasures, name="erasures"),
     path("audit/trails/<uuid:trail_id>/erase/", erasures.erase, name="erase"),
+    path("audit/trails/<uuid:trail_id>/erase/agree/", erasures.agree, name="agree-to-erase"),
+    path("audit/trails/<uuid:trail_id>/erase/drop/", erasures.drop, name="drop-erasure"),
     path("favicon.ico", RedirectView.as_view(url="/static/mark.svg", permanent=True), name="favicon"),
 ]
 
@@ -57,6 +60,9 @@ endpoints = [
     path("halts/", halts_api.Halts.as_view(), name="halts"),
     path("halts/<uuid:halt_id>/taken-back/", halts_api.HaltTakenBack.as_view(), name="taken-back"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),
+    path("audit/erasures/", erasures_api.Erasures.as_view(), name="erasures"),
     path("audit/trails/<uuid:trail_id>/erase/", erasures_api.TrailErase.as_view(), name="erase"),
+    path("audit/trails/<uuid:trail_id>/erase/agree/", erasures_api.TrailEraseAgreement.as_view(), name="agree"),
+    path("audit/trails/<uuid:trail_id>/erase/drop/", erasures_api.TrailEraseEnd.as_view(), name="drop-erasure"),
     path("policies/evaluate/", policies_api.PolicyEvaluation.as_view(), name="evaluate"),
 ]

@@ -31,6 +31,7 @@ PAGES = [
     "/dashboards/oversight/",
     "/dashboards/goals/",
     "/audit/",
+    "/audit/erasures/",
     "/control/",
     "/policies/",
     "/access/",

@@ -2,6 +2,7 @@
 
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import yaml
 from django.contrib.auth.models import Permission
@@ -9,15 +10,16 @@ from django.contrib.auth.models import Permission
 from apps.access.models import BusinessUnit, Queue
 from apps.agents.models import Action, Agent
 from apps.agents.rules import ActionState
+from apps.audit.models import Entry
 from apps.audit.services import advance
 from apps.connectors.models import Effect, Operation
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.oversight.models import Escalation
 from apps.oversight.services import cast_vote
-from apps.workflows.models import Run, Task, Workflow, WorkflowPermission
-from apps.workflows.services import complete_operation_step, publish_document, start_run
-from tests.factories.access import make_holder, make_queue, make_unit
+from apps.workflows.models import ErasureRequest, Run, Task, Workflow, WorkflowPermission
+from apps.workflows.services import ask_erasure, complete_operation_step, erase_trail, publish_document, start_run
+from tests.factories.access import make_admin, make_holder, make_queue, make_unit
 from tests.factories.agents import make_agent
 from tests.factories.connectors import make_connector, make_operation
 from tests.factories.policies import make_policy
@@ -138,3 +140,10 @@ def deliver_all() -> None:
 def task_of(run: Run, step: str, item: int = 0) -> Task:
     """The task of an item."""
     return Task.objects.get(run=run, step=step, item=item)
+
+
+def erase(actor: User, trail_id: UUID, reason: str) -> Entry:
+    """Erase a trail as two people do: an administrator asks, unless somebody did, and ``actor`` agrees."""
+    if not ErasureRequest.objects.filter(ErasureRequest.open(), trail_id=trail_id).exists():
+        ask_erasure(make_admin(), trail_id=trail_id, reason=reason)
+    return erase_trail(actor, trail_id=trail_id)

@@ -1,5 +1,6 @@
 """Erasing what was written on a trail: who may, when, what goes, and what every page and figure says afterwards."""
 
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 from uuid import uuid4
@@ -11,12 +12,14 @@ from django.db.models import F
 from django.test import Client
 
 from apps.access.models import Role
+from apps.access.services import end_person
 from apps.agents.models import Action
 from apps.audit.models import Entry, Erasure
 from apps.audit.selectors import proof_for
 from apps.audit.services import record
 from apps.audit.tasks import deliver_reactions
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
 from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
 from apps.kpis.services import fold_entries
@@ -24,11 +27,11 @@ from apps.oversight.models import Escalation
 from apps.oversight.services import erase_items
 from apps.policies.models import RuleDay
 from apps.policies.services import count_entries
-from apps.workflows.models import Attempt, Compensation, Run, Step
-from apps.workflows.services import erase_trail
+from apps.workflows.models import Attempt, Compensation, ErasureRequest, Run, Step
+from apps.workflows.services import ask_erasure, drop_erasure, erase_trail
 from tests.factories.access import grant, make_admin, make_holder, make_unit
 from tests.factories.oversight import make_payment
-from tests.factories.workflows import carry_out, decide, make_workflow, open_item
+from tests.factories.workflows import carry_out, decide, erase, make_workflow, open_item
 from tests.oversight.edge_cases.doors import Person
 from tests.oversight.edge_cases.test_rows_21_to_26 import places_of
 from tests.together import at_once
@@ -86,7 +89,7 @@ def test_a_run_loses_its_words_and_keeps_its_story_and_every_page_of_it():
     }
     states, digests = case.states(), list(Attempt.objects.order_by("id").values_list("id", "digest"))
     names = list(Entry.objects.order_by("id").values_list("name", flat=True))
-    entry = erase_trail(make_admin(username="dora"), trail_id=run.pk, reason=WHY)
+    entry = erase(make_admin(username="dora"), run.pk, WHY)
     assert places_of(CANARY) == set()
     now = case.now()
     assert (now.state, now.outcome, now.input, now.output, now.erased_by) == (
@@ -98,7 +101,7 @@ def test_a_run_loses_its_words_and_keeps_its_story_and_every_page_of_it():
     )
     assert case.states() == states
     assert list(Attempt.objects.order_by("id").values_list("id", "digest")) == digests
-    assert list(Entry.objects.order_by("id").values_list("name", flat=True)) == [*names, "payloads.erased"]
+    assert list(Entry.objects.order_by("id").values_list("name", flat=True)) == [*names, "erasure.requested", "payloads.erased"]
     assert (entry.payload["reason"], entry.payload["actions"], entry.trail_id) == (WHY, 3, run.pk)
     assert proof_for(system_user("console")).mismatches == ()
 
@@ -130,7 +133,7 @@ def test_no_figure_changes_and_rebuilding_them_gives_the_same():
     fold()
     before = facts()
     assert [len(rows) > 0 for rows in before] == [True, True, True, True, True]
-    erase_trail(make_admin(), trail_id=run.pk, reason=WHY)
+    erase(make_admin(), run.pk, WHY)
     fold_entries(entries=list(Entry.objects.select_related("actor").order_by("id")))
     assert facts() == before
     for model in (RunFact, StepFact, ApprovalFact, CostItem, RuleDay):
@@ -149,9 +152,17 @@ class TestWhoMay:
         elsewhere = make_holder("audit.erase_payload", unit=make_unit())
         for actor in (payment.ben, auditor, payment.agent.user, system_user("console")):
             with pytest.raises(NotAllowedError):
-                erase_trail(actor, trail_id=trail, reason=WHY)
+                ask_erasure(actor, trail_id=trail, reason=WHY)
+            with pytest.raises(NotAllowedError):
+                erase(actor, trail, WHY)
         with pytest.raises(NotFoundError):
-            erase_trail(elsewhere, trail_id=trail, reason=WHY)
+            ask_erasure(elsewhere, trail_id=trail, reason=WHY)
+        with pytest.raises(NotFoundError):
+            erase(elsewhere, trail, WHY)
+        for person in (elsewhere, auditor):
+            for path in ("agree", "drop"):
+                answer = Person(person).post(f"/audit/trails/{trail}/erase/{path}/", {})
+                assert answer.status_code == (404 if person == elsewhere else 403)
         assert Person(elsewhere).post(f"/audit/trails/{trail}/erase/", {"reason": WHY}).status_code == 404
         assert Person(auditor).post(f"/audit/trails/{trail}/erase/", {"reason": WHY}).status_code == 403
         assert Person(auditor).pages.get(f"/audit/trails/{trail}/erase/").status_code == 403
@@ -162,9 +173,9 @@ class TestWhoMay:
         payment = make_payment()
         decide_it(payment)
         holder = make_holder("audit.erase_payload", unit=payment.item.unit)
-        assert erase_trail(holder, trail_id=payment.item.trail, reason=WHY).actor == holder
+        assert erase(holder, payment.item.trail, WHY).actor == holder
         with pytest.raises(NotFoundError):
-            erase_trail(holder, trail_id=uuid4(), reason=WHY)
+            erase(holder, uuid4(), WHY)
 
     def test_only_who_holds_it_in_every_unit_of_the_trail_does(self):
         run = Told().end()
@@ -172,14 +183,14 @@ class TestWhoMay:
         action = Action.objects.filter(run_id=run.pk).latest("id")
         Action.objects.filter(pk=action.pk).update(unit=other)
         with pytest.raises(NotAllowedError, match="belongs to Payroll, where you may not erase"):
-            erase_trail(holder, trail_id=run.pk, reason=WHY)
+            erase(holder, run.pk, WHY)
         person = Person(holder)
         assert "belongs to Payroll" in person.page(f"/audit/trails/{run.pk}/erase/")
         assert person.pages.post(f"/audit/trails/{run.pk}/erase/", {"reason": WHY}).status_code == 403
         assert person.post(f"/audit/trails/{run.pk}/erase/", {"reason": WHY}).status_code == 403
         assert not Erasure.objects.exists()
         grant(holder, Role.objects.get(slug="administrator"), other)
-        assert erase_trail(holder, trail_id=run.pk, reason=WHY).actor == holder
+        assert erase(holder, run.pk, WHY).actor == holder
 
     def test_nobody_erases_what_they_decided_asked_for_or_answer_for(self):
         payment = make_payment()
@@ -188,23 +199,23 @@ class TestWhoMay:
         administrator = Role.objects.get(slug="administrator")
         grant(payment.ada, administrator)
         with pytest.raises(NotAllowedError, match="You decided here"):
-            erase_trail(payment.ada, trail_id=trail, reason=WHY)
+            erase(payment.ada, trail, WHY)
         Action.objects.filter(pk=trail).update(on_behalf_of=dora)
         with pytest.raises(NotAllowedError, match="You asked for this"):
-            erase_trail(dora, trail_id=trail, reason=WHY)
+            erase(dora, trail, WHY)
         Action.objects.filter(pk=trail).update(on_behalf_of=None)
         owner = payment.agent.owner
         grant(owner, administrator)
         with pytest.raises(NotAllowedError, match=f"You own {payment.agent.name}, which worked here"):
-            erase_trail(owner, trail_id=trail, reason=WHY)
+            erase(owner, trail, WHY)
         assert not Erasure.objects.exists()
-        assert erase_trail(dora, trail_id=trail, reason=WHY).actor == dora
+        assert erase(dora, trail, WHY).actor == dora
 
     def test_whoever_started_the_run_does_not_erase_it(self):
         run = Told().end()
         grant(run.started_by, Role.objects.get(slug="administrator"))
         with pytest.raises(NotAllowedError, match="You asked for this"):
-            erase_trail(run.started_by, trail_id=run.pk, reason=WHY)
+            erase(run.started_by, run.pk, WHY)
 
 
 def decide_it(payment: Any) -> None:
@@ -218,12 +229,12 @@ class TestWhenItIsRefused:
     def test_while_the_run_is_not_over(self):
         case = Told()
         with pytest.raises(ConflictError, match="run is not over"):
-            erase_trail(make_admin(), trail_id=case.run.pk, reason=WHY)
+            erase(make_admin(), case.run.pk, WHY)
 
     def test_while_an_item_waits_or_an_action_is_under_way(self):
         payment = make_payment()
         with pytest.raises(ConflictError, match="still under way"):
-            erase_trail(make_admin(), trail_id=payment.item.trail, reason=WHY)
+            erase(make_admin(), payment.item.trail, WHY)
         assert payment.now().title == payment.item.title
 
     def test_while_nobody_knows_what_an_effect_did(self):
@@ -233,7 +244,7 @@ class TestWhenItIsRefused:
         action = the_action()
         type(action).objects.filter(pk=action.pk).update(state="unknown")
         with pytest.raises(ConflictError, match="Nobody knows what"):
-            erase_trail(make_admin(), trail_id=action.pk, reason=WHY)
+            erase(make_admin(), action.pk, WHY)
         assert the_action().parameters
 
     @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
@@ -242,7 +253,7 @@ class TestWhenItIsRefused:
         decide_it(payment)
         admin = make_admin()
         with pytest.raises(InvalidError):
-            erase_trail(admin, trail_id=payment.item.trail, reason=reason)
+            erase(admin, payment.item.trail, reason)
         page = Person(admin).pages.post(f"/audit/trails/{payment.item.trail}/erase/", {"reason": reason})
         assert page.status_code == 422
         assert not Erasure.objects.exists()
@@ -261,10 +272,130 @@ def test_the_page_says_first_what_goes_and_what_stays_and_works_without_javascri
     decide_it(payment)
     asks = page.get(f"/audit/trails/{trail}/erase/").content.decode()
     assert asks.index("Irreversible") < asks.index("What goes") < asks.index("What stays") < asks.index('name="reason"')
-    done = page.post(f"/audit/trails/{trail}/erase/", {"reason": WHY}, follow=True)
+    assert "Nobody else can at present" in asks
+    asked = page.post(f"/audit/trails/{trail}/erase/", {"reason": WHY}, follow=True).content.decode()
+    assert "Nothing is erased yet" in asked
+    assert "Agree and erase" not in asked
+    assert page.post(f"/audit/trails/{trail}/erase/agree/").status_code == 403
+    assert payment.now().reason == "Not ours."
+    other = make_admin(name="Somebody Else")
+    assert "Somebody Else can." in page.get(f"/audit/trails/{trail}/erase/").content.decode()
+    second = Person(other).pages
+    assert "1 erasure waits for somebody to agree" in second.get("/control/").content.decode()
+    assert f"/audit/trails/{trail}/erase/" in second.get("/audit/erasures/").content.decode()
+    assert WHY in second.get(f"/audit/trails/{trail}/erase/").content.decode()
+    done = second.post(f"/audit/trails/{trail}/erase/agree/", follow=True)
     assert "Everything that was written here is erased." in done.content.decode()
-    assert Entry.objects.get(name="payloads.erased").payload["reason"] == WHY
+    entry = Entry.objects.get(name="payloads.erased")
+    assert (entry.payload["reason"], entry.actor) == (WHY, other)
+    assert "Nobody asked for an erasure" in second.get("/audit/erasures/").content.decode()
     assert Client().get(f"/audit/trails/{trail}/erase/").status_code == 302
+
+
+@pytest.mark.django_db
+class TestTwoPeople:
+    """Nobody erases alone: one asks, another agrees in time, or refuses."""
+
+    def trail(self) -> Any:
+        payment = make_payment()
+        decide_it(payment)
+        return payment.item.trail
+
+    def test_who_asked_does_not_agree_and_nothing_is_erased_before(self):
+        trail, dora, emil = self.trail(), make_admin(username="dora"), make_admin(username="emil")
+        ask_erasure(dora, trail_id=trail, reason=WHY)
+        assert not Erasure.objects.exists()
+        with pytest.raises(NotAllowedError, match="Somebody else has to agree"):
+            erase_trail(dora, trail_id=trail)
+        assert not Erasure.objects.exists()
+        entry = erase_trail(emil, trail_id=trail)
+        assert (entry.actor, entry.payload["asked_by"]) == (emil, "dora")
+        assert ErasureRequest.objects.get().outcome == "erased"
+
+    def test_without_a_request_nobody_agrees(self):
+        with pytest.raises(ConflictError, match="Nobody asked for it"):
+            erase_trail(make_admin(), trail_id=self.trail())
+        assert not Erasure.objects.exists()
+
+    def test_a_request_ends_after_seven_days_and_can_be_made_anew(self):
+        trail, dora, emil = self.trail(), make_admin(), make_admin()
+        asked = ask_erasure(dora, trail_id=trail, reason=WHY)
+        assert asked.expires_at - asked.created_at == timedelta(days=7)
+        ErasureRequest.objects.update(expires_at=ClockTimestamp())
+        with pytest.raises(ConflictError, match="too long ago"):
+            erase_trail(emil, trail_id=trail)
+        assert not Erasure.objects.exists()
+        ask_erasure(emil, trail_id=trail, reason=WHY)
+        assert sorted(ErasureRequest.objects.values_list("outcome", flat=True)) == ["", "expired"]
+        assert erase_trail(dora, trail_id=trail).actor == dora
+
+    def test_a_second_request_is_refused_and_so_is_one_for_what_is_erased(self):
+        trail = self.trail()
+        ask_erasure(make_admin(), trail_id=trail, reason=WHY)
+        with pytest.raises(ConflictError, match="asked for it already"):
+            ask_erasure(make_admin(), trail_id=trail, reason=WHY)
+        erase_trail(make_admin(), trail_id=trail)
+        with pytest.raises(ConflictError, match="erased already"):
+            ask_erasure(make_admin(), trail_id=trail, reason=WHY)
+
+    def test_who_asked_withdraws_and_others_refuse_with_a_reason(self):
+        trail, dora, emil = self.trail(), make_admin(), make_admin()
+        ask_erasure(dora, trail_id=trail, reason=WHY)
+        with pytest.raises(InvalidError):
+            drop_erasure(emil, trail_id=trail)
+        assert drop_erasure(emil, trail_id=trail, reason="It is needed in court.").outcome == "refused"
+        ask_erasure(dora, trail_id=trail, reason=WHY)
+        assert drop_erasure(dora, trail_id=trail).outcome == "withdrawn"
+        with pytest.raises(ConflictError):
+            drop_erasure(dora, trail_id=trail)
+        names = Entry.objects.filter(trail_id=trail, name__startswith="erasure.").order_by("id")
+        assert list(names.values_list("name", flat=True)) == [
+            "erasure.requested", "erasure.refused", "erasure.requested", "erasure.withdrawn",
+        ]  # fmt: skip
+        assert not Erasure.objects.exists()
+
+    def test_who_decided_there_does_not_refuse_it_either(self):
+        payment = make_payment()
+        decide_it(payment)
+        grant(payment.ada, Role.objects.get(slug="administrator"))
+        ask_erasure(make_admin(), trail_id=payment.item.trail, reason=WHY)
+        with pytest.raises(NotAllowedError, match="You decided here"):
+            drop_erasure(payment.ada, trail_id=payment.item.trail, reason="No.")
+        assert ErasureRequest.objects.filter(ErasureRequest.open()).exists()
+
+    def test_a_request_of_somebody_who_may_not_any_more_counts_for_nothing(self):
+        trail, dora = self.trail(), make_admin()
+        ask_erasure(dora, trail_id=trail, reason=WHY)
+        end_person(make_admin(), user=dora, reason="left")
+        with pytest.raises(ConflictError, match="may not erase this any more"):
+            erase_trail(make_admin(), trail_id=trail)
+        assert not Erasure.objects.exists()
+
+    def test_the_api_asks_lists_agrees_and_refuses(self):
+        trail, dora, emil = self.trail(), Person(make_admin(username="dora")), Person(make_admin(username="emil"))
+        path = f"/audit/trails/{trail}/erase/"
+        asked = dora.post(path, {"reason": WHY})
+        told = asked.json()
+        assert (asked.status_code, told["asked_by"], told["reason"], told["outcome"]) == (202, "dora", WHY, None)
+        (listed,) = emil.get("/audit/erasures/").json()["results"]
+        assert listed == told
+        assert dora.post(f"{path}agree/", {}).status_code == 403
+        assert emil.post(f"{path}drop/", {"reason": "Not yet."}).json()["outcome"] == "refused"
+        assert emil.get("/audit/erasures/").json()["results"] == []
+        dora.post(path, {"reason": WHY})
+        done = emil.post(f"{path}agree/", {})
+        assert (done.status_code, done.json()["by"], done.json()["asked_by"]) == (200, "emil", "dora")
+        stranger = Person(make_holder("audit.view_entry"))
+        assert stranger.get("/audit/erasures/").status_code == 403
+        assert stranger.pages.get("/audit/erasures/").status_code == 403
+
+    def test_postgresql_keeps_one_person_from_being_both(self):
+        dora = make_admin()
+        asked = ask_erasure(dora, trail_id=self.trail(), reason=WHY)
+        with pytest.raises(DatabaseError, match="erasure_takes_two_people"), transaction.atomic():
+            ErasureRequest.objects.filter(pk=asked.pk).update(
+                outcome="erased", ended_by=dora, ended_at=ClockTimestamp()
+            )
 
 
 @pytest.mark.django_db
@@ -278,9 +409,16 @@ def test_the_command_erases_in_a_person_s_name():
     with pytest.raises(CommandError, match="no active person called nobody"):
         call_command("erase", trail, reason=WHY, username="nobody")
     call_command("erase", trail, reason=WHY, username="dora", stdout=out)
+    assert out.getvalue().startswith("asked for; somebody else has to agree before 20")
+    with pytest.raises(CommandError, match="Somebody else has to agree"):
+        call_command("erase", trail, agree=True, username="dora")
+    assert not Erasure.objects.exists()
+    make_admin(username="emil")
+    out = StringIO()
+    call_command("erase", trail, agree=True, username="emil", stdout=out)
     entry = Entry.objects.get(name="payloads.erased")
     assert out.getvalue().strip() == str(entry.pk)
-    assert entry.actor.username == "dora"
+    assert (entry.actor.username, entry.payload["asked_by"]) == ("emil", "dora")
 
 
 @pytest.mark.django_db
@@ -323,8 +461,9 @@ def test_two_erase_at_once_and_one_of_them_does(real_db):
         payment = make_payment()
         decide_it(payment)
         people = [Person(make_admin()), Person(make_admin())]
-    path = f"/audit/trails/{payment.item.trail}/erase/"
-    answers = at_once(*(lambda person=person: person.post(path, {"reason": WHY}) for person in people))
+        ask_erasure(make_admin(), trail_id=payment.item.trail, reason=WHY)
+    path = f"/audit/trails/{payment.item.trail}/erase/agree/"
+    answers = at_once(*(lambda person=person: person.post(path, {}) for person in people))
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert Entry.objects.filter(name="payloads.erased").count() == 1
     with connection.cursor() as cursor:
@@ -346,7 +485,7 @@ def test_what_was_taken_back_loses_its_words_too():
     run = case.now()
     assert (run.state, run.error["code"]) == ("failed", "rework_limit")
     assert "workflows_compensation" in places_of(CANARY)
-    erase_trail(make_admin(), trail_id=run.pk, reason=WHY)
+    erase(make_admin(), run.pk, WHY)
     assert places_of(CANARY) == set()
     assert set(Compensation.objects.values_list("state", "operation")) == {("done", "erp.release_budget")}
     assert case.now().error == {"code": "rework_limit", "message": ""}

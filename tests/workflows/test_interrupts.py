@@ -15,10 +15,9 @@ from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.services import cast_vote, expire_escalations, expire_grants
 from apps.workflows.models import Interrupt
-from apps.workflows.services import erase_trail
 from tests.factories.access import make_admin, make_holder, make_user
 from tests.factories.connectors import make_operation, permit
-from tests.factories.workflows import make_run, make_workflow, permit_workflow
+from tests.factories.workflows import erase, make_run, make_workflow, permit_workflow
 from tests.oversight.edge_cases.doors import Person
 from tests.workflows.actions import Desk, make_desk, rules_of, work
 
@@ -537,7 +536,7 @@ def test_an_erasure_takes_the_words_out_of_what_is_kept_for_retries(framework):
     framework.resume(found["id"], key="r")
     work()
     eraser = make_holder("audit.erase_payload", unit=framework.desk.agent.unit)
-    erase_trail(eraser, trail_id=UUID(found["calls"][0]["action"]), reason="asked for")
+    erase(eraser, UUID(found["calls"][0]["action"]), "asked for")
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM core_idempotencykey WHERE answer::text LIKE '%%Miller%%'")
         assert cursor.fetchone() == (0,)

@@ -20,6 +20,7 @@ from apps.halts.selectors import engaged_for
 from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
 from apps.oversight.selectors import waiting_count_for
+from apps.workflows.selectors.erasing import erasures_asked_for
 
 TROUBLED_SHARE = 0.2
 LAG_S = 30
@@ -83,6 +84,7 @@ def health_for(actor: User) -> list[Finding]:
         *_keys(actor),
         *_owners(actor),
         *_duty(actor),
+        *_erasures(actor),
         *_flags(actor),
         *_denials(actor),
         *_unknown(actor),
@@ -191,6 +193,13 @@ def _duty(actor: User) -> list[Finding]:
         for roster in rosters_for(actor)
         if roster.now and (roster.now.has_left or (roster.is_away and roster.stands_in is None))
     ]
+
+
+def _erasures(actor: User) -> list[Finding]:
+    if not (count := erasures_asked_for(actor).exclude(asked_by=actor)[:100].count()):
+        return []
+    title = ngettext("%d erasure waits for somebody to agree", "%d erasures wait for somebody to agree", count) % count
+    return [Finding("warn", title, _("Nobody erases alone."), "/audit/erasures/")]
 
 
 def _flags(actor: User) -> list[Finding]:

@@ -35,7 +35,13 @@ def audit(request: Request) -> HttpResponse:
     found = list(rows[: PAGE + 1])
     entries = found[:PAGE]
     following = entries[-1].pk if len(found) > PAGE else None
-    context = {"form": form, "entries": entries, "following": following, "filtered": any(asked.values())}
+    context = {
+        "form": form,
+        "entries": entries,
+        "following": following,
+        "filtered": any(asked.values()),
+        "may_erase": holds(request.user, "audit.erase_payload"),
+    }
     status = 422 if form.is_bound and form.errors else 200
     template = "console/_entries.html" if wants_fragment(request) else "console/audit.html"
     return render(request, template, context, status=status)

@@ -1,6 +1,7 @@
 """What workflows keep: definitions, runs and their steps, the hot queue, and what is bound to a time or a key."""
 
 from apps.workflows.models.definitions import Workflow, WorkflowPermission, WorkflowVersion
+from apps.workflows.models.erasures import ErasureRequest
 from apps.workflows.models.interrupts import Interrupt, InterruptCall
 from apps.workflows.models.runs import Compensation, Exclusive, Run, Step, Timer
 from apps.workflows.models.tasks import Attempt, Task
@@ -8,6 +9,7 @@ from apps.workflows.models.tasks import Attempt, Task
 __all__ = [
     "Attempt",
     "Compensation",
+    "ErasureRequest",
     "Exclusive",
     "Interrupt",
     "InterruptCall",

@@ -158,3 +158,16 @@ class CompensationState(StrEnum):
     FAILED = "failed"
     ACCEPTED = "accepted"
     DROPPED = "dropped"
+
+
+class ErasureEnd(StrEnum):
+    """How a request to erase a trail ended."""
+
+    ERASED = "erased"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+ERASURE_WITHIN_S = 7 * 86_400
+"""How long a request to erase waits for somebody else."""

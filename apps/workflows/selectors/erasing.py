@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from apps.access.selectors import holders_for
 from apps.agents.models import Action, Agent
 from apps.agents.rules import FINAL_ACTIONS, ActionState
 from apps.audit.models import Payload
@@ -15,9 +16,11 @@ from apps.core.gate import holds, visible
 from apps.core.models import User
 from apps.oversight.models import Comment, Escalation, Job, Vote
 from apps.oversight.rules import FINAL, JobState
-from apps.workflows.models import Attempt, Run
+from apps.workflows.models import Attempt, ErasureRequest, Run
 
 ERASE = "audit.erase_payload"
+MOST_ASKED = 20
+"""How many people are looked at for who could agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,34 @@ def why_not_by(actor: User, trail: Trail) -> str | None:
     if owned := Agent.objects.filter(pk__in=[key for key in agents if key], owner=actor).first():
         return _("You own %s, which worked here. Somebody who had no part in it has to erase it.") % owned.name
     return None
+
+
+def may_erase(user: User, trail: Trail) -> bool:
+    """Whether ``user`` may erase this trail now: they hold the permission on it and had no part in it."""
+    subject = type(trail.subject)._default_manager.filter(pk=trail.subject.pk)
+    return user.is_active and visible(user, ERASE, subject).exists() and why_not_by(user, trail) is None
+
+
+def asked_for(actor: User, trail: Trail) -> ErasureRequest | None:
+    """The request to erase this trail that waits for somebody else; None where nobody asked."""
+    assert actor.is_active
+    rows = ErasureRequest.objects.select_related("asked_by")
+    return rows.filter(ErasureRequest.open(), trail_id=trail.subject.pk).first()
+
+
+def erasures_asked_for(actor: User) -> QuerySet[ErasureRequest]:
+    """The requests that wait, newest first, of trails that ``actor`` may erase a part of."""
+    ours = Q(pk__in=[])
+    for model in (Run, Action, Escalation):
+        ours |= Q(trail_id__in=visible(actor, ERASE, model._default_manager.all()).values("pk"))
+    rows = ErasureRequest.objects.filter(ErasureRequest.open()).filter(ours)
+    return rows.select_related("asked_by").order_by("-id")
+
+
+def who_could_agree(actor: User, trail: Trail) -> list[User]:
+    """The people other than ``actor`` who may erase this trail."""
+    people = holders_for(actor, ERASE, trail.subject.unit_id).exclude(pk=actor.pk)
+    return [person for person in people[:MOST_ASKED] if may_erase(person, trail)]
 
 
 def _units_elsewhere(actor: User, trail: Trail) -> str:

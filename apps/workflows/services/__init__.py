@@ -10,7 +10,7 @@ from apps.workflows.services.definitions import (
     save_draft,
 )
 from apps.workflows.services.engine import complete_operation_step, resume_operation_step, resume_step
-from apps.workflows.services.erasing import erase_trail
+from apps.workflows.services.erasing import ask_erasure, drop_erasure, erase_trail
 from apps.workflows.services.permissions import grant_workflow, revoke_workflow, set_agent_workflows
 from apps.workflows.services.runs import begin_promoted, begin_run, cancel_run, pause_run, resume_run, start_run
 from apps.workflows.services.tasks import (
@@ -29,6 +29,7 @@ from apps.workflows.services.tasks import (
 
 __all__ = [
     "ask_about_task",
+    "ask_erasure",
     "begin_promoted",
     "begin_run",
     "cancel_run",
@@ -36,6 +37,7 @@ __all__ = [
     "claim_tasks",
     "complete_operation_step",
     "complete_task",
+    "drop_erasure",
     "erase_trail",
     "errors_of",
     "expire_leases",

@@ -180,11 +180,14 @@ def test_row_26_words_and_parameters_go_while_digests_decisions_and_proofs_stay(
         places_of(CANARY)
     )
     was = ada.get(f"/escalations/{item.pk}/").json()
+    emil = Person(make_admin(username="emil"))
+    with only("+1 entry erasure.requested", "+1 erasurerequest"):
+        assert emil.post(trail, {"reason": "She asked us to."}).status_code == 202
     written = Entry.objects.filter(trail_id=asked["id"]).count()
     leaves = {entry.pk: leaf_of(entry) for entry in Entry.objects.all()}
 
     with only("+1 entry payloads.erased", f"+{written} erasure"):
-        answer = dora.post(trail, {"reason": "She asked us to."})
+        answer = dora.post(f"{trail}agree/", {})
     assert (answer.status_code, answer.json()["payloads"], answer.json()["items"]) == (200, written, 1)
     assert places_of(CANARY) == set()
 
@@ -253,7 +256,8 @@ def test_row_26_what_an_edit_a_comment_and_a_bulk_decision_left_behind_goes_too(
     assert perform_due_items() == 1
     work()
     assert "oversight_job" in places_of(CANARY)
-    assert dora.post(trail, {"reason": "She asked us to."}).status_code == 200
+    assert dora.post(trail, {"reason": "She asked us to."}).status_code == 202
+    assert Person(make_admin()).post(f"{trail}agree/", {}).status_code == 200
     assert places_of(CANARY) == set()
     assert desk.post(f"actions/{asked['id']}/comments/", {"text": CANARY}, key="said").json() == {
         "id": said.json()["id"]
