@@ -49,10 +49,14 @@ STAYS = Path(sys.argv[0]).name != "manage.py" or sys.argv[1:2] == ["run_schedule
 """Whether this process serves on. A command does one thing: it needs no pool, and no patience with a dead server."""
 
 
+UNASKED = 1_000_000_000
+"""Runs of a statement on one connection before the driver prepares it unasked: never. ``planned_once`` asks."""
+
+
 def _database(url: str) -> dict[str, Any]:
     """Django's dictionary for a ``postgresql://`` URL; a socket folder comes as ``?host=``.
 
-    PostgreSQL plans each statement once per connection; ``?prepared=no`` for a pooler that cannot keep that apart.
+    What requests repeat is planned once per connection; ``?prepared=no`` for a pooler that cannot keep that apart.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
@@ -62,7 +66,7 @@ def _database(url: str) -> dict[str, Any]:
     prepared = options.pop("prepared", "yes")
     if prepared not in {"yes", "no"}:
         raise ImproperlyConfigured("In DATABASE_URL, prepared is yes or no.")
-    options |= {"server_side_binding": True, "prepare_threshold": 3} if prepared == "yes" else {}
+    options |= {"server_side_binding": prepared == "yes", "prepare_threshold": UNASKED if prepared == "yes" else None}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),

@@ -26,8 +26,8 @@ EXTRA = {
     "connectors": {"adapters"},
     "core": {
         "agent_text", "authentication", "clockwork", "context", "differences", "errors", "expressions", "finders",
-        "formats", "gate", "http", "keys", "middleware", "pages", "prepared", "presence", "problems", "queue",
-        "reasons", "revealing", "samples", "schema", "shortcuts", "templatetags",
+        "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared", "presence", "problems",
+        "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "templatetags", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, JsonResponse
 from django.utils.module_loading import import_string
 from drf_spectacular.utils import extend_schema
@@ -23,6 +23,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from apps.core import errors
+from apps.core.keysets import behind, plain
 from apps.core.models import User
 from apps.core.rules import MAX_WAIT_S, digest_of
 from apps.core.services import answer_once
@@ -182,29 +183,15 @@ def page_of[M: Model](
     limit = _limit(request)
     rows = rows.order_by(*order)
     if cursor := request.query_params.get("cursor"):
-        rows = rows.filter(after(order, _open(cursor, len(order))))
+        rows = rows.filter(behind(order, _open(cursor, len(order))))
     found = list(rows[: limit + 1])
     following = None
     if len(found) > limit:
         last = found[limit - 1]
-        values = [_plain(getattr(last, name.lstrip("-"))) for name in order]
+        values = [plain(getattr(last, name.lstrip("-"))) for name in order]
         query = {**request.query_params.dict(), "cursor": signing.dumps(values, salt="cursor", compress=True)}
         following = request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
     return Response({"results": [serialize(row) for row in found[:limit]], "next": following})
-
-
-def after(order: tuple[str, ...], values: list[Any]) -> Q:
-    """The rows behind the one with these values, in this order."""
-    condition = Q(pk__in=[])
-    for index, name in enumerate(order):
-        same = Q(**{field.lstrip("-"): value for field, value in zip(order[:index], values, strict=False)})
-        beyond = Q(**{f"{name.lstrip('-')}__{'lt' if name.startswith('-') else 'gt'}": values[index]})
-        condition |= same & beyond
-    return condition
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value) if isinstance(value, UUID) else value
 
 
 def _open(cursor: str, length: int) -> list[Any]:

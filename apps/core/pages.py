@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.core import signing
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+
+from apps.core.keysets import behind, plain
 
 SALT = "page"
 SIZE = 25
@@ -33,26 +34,10 @@ def page_of[M: Model](request: HttpRequest, rows: QuerySet[M], *, order: tuple[s
         last = found[size - 1]
         params = request.GET.copy()
         params["after"] = signing.dumps(
-            [_plain(getattr(last, name.lstrip("-"))) for name in order], salt=SALT, compress=True
+            [plain(getattr(last, name.lstrip("-"))) for name in order], salt=SALT, compress=True
         )
         next_url = f"{request.path}?{params.urlencode()}"
     return Page(found[:size], next_url, is_first=values is None)
-
-
-def behind(order: tuple[str, ...], values: list[Any]) -> Q:
-    """The rows behind the one with these values, in this order."""
-    condition = Q(pk__in=[])
-    for index, name in enumerate(order):
-        same = Q(**{field.lstrip("-"): value for field, value in zip(order[:index], values, strict=False)})
-        beyond = Q(**{f"{name.lstrip('-')}__{'lt' if name.startswith('-') else 'gt'}": values[index]})
-        condition |= same & beyond
-    first, onwards = order[0].lstrip("-"), "lte" if order[0].startswith("-") else "gte"
-    # said apart, because an index can begin there: out of the alternatives above it cannot know where
-    return Q(**{f"{first}__{onwards}": values[0]}) & condition
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value) if isinstance(value, UUID) else value
 
 
 def _opened(cursor: str, length: int) -> list[Any] | None:

@@ -4,15 +4,33 @@ Django builds a query's SQL anew for each run, which for a wide row is most of w
 A prepared read keeps the SQL and what Django learnt of its columns; rows become model instances as ever, fresh ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from typing import Any, cast
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import ModelIterable
 from django.db.transaction import TransactionManagementError
+
+
+@contextmanager
+def planned_once(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Statements within are planned once per connection, for any values: what a request repeats and an index answers.
+
+    Not for lists: a plan that fits any values reads a thousand times what the plan for these values reads.
+    Nothing else happens where the driver may not prepare at all (``?prepared=no``).
+    """
+    connections[using].ensure_connection()
+    driver: Any = connections[using].connection
+    before = driver.prepare_threshold
+    driver.prepare_threshold = None if before is None else 0
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = before
 
 
 class Slot(Expression):
@@ -58,7 +76,8 @@ class Prepared[M: Model]:
         ready = copy(compiler)
         ready.connection = connections[queryset.db]  # a connection belongs to its thread
         ready.as_sql = lambda *_args, **_named: (sql, bound)
-        return list(ModelIterable(cast("Any", _Ready(queryset, ready))))
+        with planned_once(queryset.db):
+            return list(ModelIterable(cast("Any", _Ready(queryset, ready))))
 
     def first(self, **values: Any) -> M | None:
         """The first row, or None; ``build`` says in which order and how many at most."""

@@ -11,6 +11,7 @@ from django.db.models import CharField, F, Func, Q, Value
 
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.models import ClockTimestamp, Heartbeat, IdempotencyKey, User
+from apps.core.prepared import planned_once
 from apps.core.rules import UserKind
 from apps.core.shortcuts import shortcut_errors
 
@@ -38,7 +39,7 @@ def answer_once(
     The row is inserted first, so that a second request with the same key waits for the first one's commit.
     Raises ConflictError ``idempotency_conflict`` when the same key comes with another body. An error leaves no row.
     """
-    with connection.cursor() as cursor:
+    with planned_once(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO core_idempotencykey (principal_id, scope, key, digest) VALUES (%s, %s, %s, %s)"
             " ON CONFLICT ON CONSTRAINT idempotency_key_once DO NOTHING RETURNING id",

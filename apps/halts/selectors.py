@@ -13,6 +13,7 @@ from apps.access.selectors import ancestors_for
 from apps.core.errors import HaltedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.models import User
+from apps.core.prepared import planned_once
 from apps.halts.models import Halt
 
 FENCE = 7_231_001  # the advisory lock that engaging takes alone and every claim shares
@@ -55,7 +56,7 @@ def take_fence() -> None:
 
     Engaging takes it alone; without it a claim that looked before could still commit after the halt.
     """
-    with connection.cursor() as cursor:
+    with planned_once(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [FENCE])
 
 
@@ -100,7 +101,7 @@ def halt_since(moment: datetime, **scopes: Unpack[Scopes]) -> UUID | None:
 def _covering(query: str, scopes: Scopes, *when: datetime) -> tuple[Any, ...] | None:
     units = list(scopes.get("units", ()))
     pairs = [(name, target) for name, target in scopes.items() if name != "units" and target]
-    with connection.cursor() as cursor:
+    with planned_once(), connection.cursor() as cursor:
         cursor.execute(query, [units, *when, [name for name, _ in pairs], [target for _, target in pairs]])
         found: tuple[Any, ...] | None = cursor.fetchone()
     return found

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, cast
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.utils.module_loading import import_string
 
 from apps.audit.models import Entry, Payload
 from apps.audit.rules import SALT_BYTES, canonical_text, commitment_of
+from apps.core.prepared import planned_once
 
 PLAIN = cast(
     "json.JSONEncoder", DjangoJSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -46,6 +48,8 @@ WITH given AS MATERIALIZED (
 )
 """
 WRITTEN = "SELECT id, xid, occurred_at FROM entry ORDER BY id"
+USUAL = 3
+"""So many entries one change writes: their statement is kept, of longer ones there are too many."""
 AT_ONCE = 1000
 """Entries in one statement: each takes twelve of the 65,535 parameters that it may have."""
 
@@ -70,7 +74,7 @@ def _write(entries: Sequence[Entry], contents: Sequence[dict[str, Any]]) -> bool
         sql, values = ONE + RING, rows[0]
     else:
         sql, values = ONE, rows[0][:-1]
-    with connection.cursor() as cursor:
+    with planned_once() if len(rows) <= USUAL else nullcontext(), connection.cursor() as cursor:
         cursor.execute(sql + WRITTEN, values)
         for entry, (number, xid, at) in zip(entries, cursor.fetchall(), strict=True):
             entry.id, entry.xid, entry.occurred_at = number, int(xid), at

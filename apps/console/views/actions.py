@@ -10,10 +10,10 @@ from apps.agents.rules import ActionState
 from apps.agents.selectors import action_for, actions_for
 from apps.audit.selectors import trail_for
 from apps.connectors.selectors import effect_for
-from apps.core.api import after
 from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
+from apps.core.keysets import behind
 from apps.oversight.selectors import grant_of_action, items_of_action
 from apps.policies.selectors import matched_rules_for
 
@@ -32,7 +32,7 @@ def actions(request: Request) -> HttpResponse:
         if value:
             rows = rows.filter(**{FILTERS[name]: value})
     if before := _uuid(request.GET.get("before", "")):
-        rows = rows.filter(after(("-id",), [before]))
+        rows = rows.filter(behind(("-id",), [before]))
     found = list(rows[: PAGE + 1])
     context = {
         "actions": found[:PAGE],

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
 
 from apps.agents.models import Action, Agent
 from apps.core.errors import NotFoundError
 from apps.core.gate import refuse_agents, visible
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import Risk
+from apps.core.walking import along_an_index
 from apps.oversight.models import Delegation, Escalation, EscalationGroup, Snooze, Vote
 from apps.oversight.rules import (
     COUNT_CAP,
@@ -69,14 +70,24 @@ def _visible(actor: User) -> QuerySet[Escalation]:
 
 
 def _with_parts(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+    return rows.annotate(own_snooze=Subquery(_snoozes(actor).values("until")[:1])).prefetch_related(*_many())
+
+
+def _many() -> tuple[Prefetch[Any], ...]:
     groups = EscalationGroup.objects.select_related("queue", "role")
     votes = Vote.objects.filter(voided_at=None).select_related("voter").order_by("id")
     handed = Delegation.objects.filter(ended_at=None).select_related("by", "to").order_by("id")
-    return rows.annotate(own_snooze=Subquery(_snoozes(actor).values("until")[:1])).prefetch_related(
+    return (
         Prefetch("groups", groups),
         Prefetch("votes", votes, to_attr="prefetched_votes"),
         Prefetch("delegations", handed, to_attr="prefetched_handed"),
     )
+
+
+def fill_rows(actor: User, rows: Sequence[Escalation]) -> None:
+    """Read what ``rows`` of ``escalations_for`` show, where they were read without it (``prefetch_related(None)``)."""
+    assert actor.is_human
+    prefetch_related_objects(rows, *PARTS, *_many())
 
 
 def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> QuerySet[Escalation]:
@@ -238,8 +249,8 @@ def counts_for(actor: User, *, cap: int = COUNT_CAP) -> Counts:
     if actor.is_agent:
         return Counts(0, 0, is_capped=False)
     rows = _mine(actor, visible(actor, VIEW, Escalation.objects.all()))
-    # in the inbox's order, so that its index is walked until there are enough
-    risks = list(rows.order_by(*INBOX_ORDER).values_list("risk", flat=True)[: cap + 1])
+    with along_an_index():
+        risks = list(rows.order_by(*INBOX_ORDER).values_list("risk", flat=True)[: cap + 1])
     found = risks[:cap]
     return Counts(len(found), sum(risk in {Risk.HIGH, Risk.CRITICAL} for risk in found), is_capped=len(risks) > cap)
 

@@ -30,7 +30,7 @@ from apps.oversight.selectors.sheets import sheet_for
 from apps.oversight.views.detail import detail_context, query_of, schema_of, why_of
 from apps.oversight.views.focus import focus_context, in_focus, next_url
 from apps.oversight.views.inbox import item_page
-from apps.oversight.views.lists import rows_of
+from apps.oversight.views.lists import reading, rows_of
 
 SAID = {
     EscalationState.APPROVED: gettext_lazy("Approved."),
@@ -187,8 +187,10 @@ def _following(request: Request, item: Escalation) -> UUID | None:
     """The item behind this one in the person's own list, else the first of the others."""
     mine = request.GET.copy()
     mine["view"] = InboxView.MINE
-    rows = rows_of(request.user, InboxFilter(mine)).exclude(pk=item.pk).prefetch_related(None)
-    others = [(due_at, pk) for due_at, pk in rows.values_list("due_at", "pk")[:LOOKED_AHEAD]]
+    filters = InboxFilter(mine)
+    rows = rows_of(request.user, filters).exclude(pk=item.pk).prefetch_related(None)
+    with reading(filters):
+        others = [(due_at, pk) for due_at, pk in rows.values_list("due_at", "pk")[:LOOKED_AHEAD]]
     behind = [place for place in others if place > (item.due_at, item.pk)]
     return next((pk for _due_at, pk in behind or others), None)
 

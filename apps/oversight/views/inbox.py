@@ -24,6 +24,7 @@ from apps.oversight.selectors import (
     escalation_for,
     escalations_for,
     fates_for,
+    fill_rows,
     likes_for,
     menu_counts_for,
     saved_views_for,
@@ -31,7 +32,7 @@ from apps.oversight.selectors import (
 from apps.oversight.services import note_view
 from apps.oversight.views.detail import detail_context, query_of, why_of
 from apps.oversight.views.focus import focus_context, in_focus
-from apps.oversight.views.lists import VIEW, rows_of
+from apps.oversight.views.lists import VIEW, reading, rows_of
 
 NEWEST_FIRST = ("-id",)
 BY_DUE_DATE = ("due_at", "id")
@@ -142,7 +143,9 @@ def counts_on(request: Request) -> Counts:
 def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escalation]:
     if filters.folds and filters.wanted["view"] != InboxView.DECIDED:
         return _folded(request.user, filters)
-    page = page_of(request, rows_of(request.user, filters), order=_order(filters))
+    with reading(filters):
+        page = page_of(request, rows_of(request.user, filters).prefetch_related(None), order=_order(filters))
+    fill_rows(request.user, page.rows)
     if path and page.next_url:
         return Page(page.rows, f"{path}?{page.next_url.partition('?')[2]}", page.is_first)
     return page

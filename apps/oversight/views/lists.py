@@ -1,16 +1,19 @@
 """The list that an address asks for."""
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 
 from django.db.models import QuerySet
 
 from apps.core.models import User
+from apps.core.walking import along_an_index
 from apps.oversight.forms import InboxFilter
 from apps.oversight.models import Escalation
 from apps.oversight.rules import InboxView
 from apps.oversight.selectors import condition_of, inbox_for, likes_for
 
 VIEW = "oversight.view_escalation"
+LONG = frozenset({InboxView.MINE, InboxView.TEAM, InboxView.UNASSIGNED})
 
 
 def rows_of(actor: User, filters: InboxFilter, *, without: Collection[str] = ()) -> QuerySet[Escalation]:
@@ -24,3 +27,9 @@ def rows_of(actor: User, filters: InboxFilter, *, without: Collection[str] = ())
     if key := filters.group_key:
         rows = rows.filter(pk__in=next((like.ids for like in likes_for(actor, rows) if like.key == key), ()))
     return rows
+
+
+def reading(filters: InboxFilter) -> AbstractContextManager[None]:
+    """How the list is to be read: along the inbox's index where most of what waits is in it."""
+    is_long = filters.wanted["view"] in LONG and not filters.is_filtered
+    return along_an_index() if is_long else nullcontext()

@@ -10,6 +10,7 @@ from django.db import connection
 
 from apps.core.errors import UnavailableError
 from apps.core.models import User
+from apps.core.prepared import planned_once
 from apps.policies.models import Release
 from apps.policies.rules import RuleInForce, compile_rule, read_rules
 
@@ -59,7 +60,7 @@ NO_RULES = RulesInForce(())
 
 def ground_for(actor: User, unit_id: UUID | None) -> Ground:
     """The ground for an action in this unit: one query, each time, so that a publication acts on the next request."""
-    with connection.cursor() as cursor:
+    with planned_once(), connection.cursor() as cursor:
         cursor.execute(GROUND, [unit_id])
         release_id, number, now, units = cursor.fetchone()
     return Ground(release_id, number or 0, now, frozenset(units))

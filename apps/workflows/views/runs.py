@@ -15,10 +15,10 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.core.api import after
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
+from apps.core.keysets import behind
 from apps.workflows import services
 from apps.workflows.forms import CancelForm, ReasonForm
 from apps.workflows.models import Run
@@ -43,7 +43,7 @@ def runs(request: Request) -> HttpResponse:
         asked["state"] = ""
     rows = filtered(runs_for(request.user), asked["state"], asked["workflow"], asked["q"])
     if before := _uuid(request.GET.get("before", "")):
-        rows = rows.filter(after(("-id",), [before]))
+        rows = rows.filter(behind(("-id",), [before]))
     found = list(rows[: PAGE + 1])
     shown, following = found[:PAGE], found[PAGE - 1].pk if len(found) > PAGE else None
     steps = open_steps_of(request.user, shown)
