@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from django.db.models.fields.json import KT
 from django.db.transaction import TransactionManagementError
@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.agents.models import Agent
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
+from apps.core.walking import along_an_index
 from tests.factories.access import make_unit
 from tests.factories.agents import make_agent
 
@@ -103,3 +104,29 @@ def test_it_locks_no_row_outside_a_transaction_however_often_it_ran_in_one(real_
             assert read.first(slug=agent.slug) == agent
         with pytest.raises(TransactionManagementError, match="outside of a transaction"):
             read.first(slug=agent.slug)
+
+
+def test_only_what_asks_for_it_is_planned_for_any_values() -> None:
+    kept = Prepared(lambda: User.objects.filter(username=Slot("name")).only("pk"))
+    for number in range(6):
+        assert kept(name=f"nobody-{number}") == []
+        assert not User.objects.filter(email=f"nobody-{number}").exists()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        planned = [row[0] for row in cursor.fetchall()]
+    assert any('"username" = ' in text for text in planned)
+    assert not any('"email" = ' in text for text in planned)
+
+
+def test_a_list_walks_an_index_only_within() -> None:
+    with along_an_index():
+        assert _setting("enable_sort") == "off"
+    assert _setting("enable_sort") == "on"
+    with pytest.raises(DatabaseError), along_an_index(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 / 0")
+
+
+def _setting(name: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting(%s)", [name])
+        return str(cursor.fetchone()[0])
