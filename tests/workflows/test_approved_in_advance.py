@@ -43,8 +43,8 @@ def asks(desk, obligations=None, **fields):
 class World:
     """A desk whose first payment was approved, and the like of it in advance, three times."""
 
-    def __init__(self, times=3, *, url="http://127.0.0.1:9", obligations=None, **fields):
-        self.desk = make_desk(url, obligations={"standing": LETS, **(obligations or {})})
+    def __init__(self, times=3, *, url="http://127.0.0.1:9", obligations=None, target="iban", **fields):
+        self.desk = make_desk(url, obligations={"standing": LETS, **(obligations or {})}, target=target)
         self.desk.ask(250_000)
         self.item, self.ada = the_item(), self.desk.approver
         fields = {"days": 7, "up_to_minor": 250_000, **fields}
@@ -115,6 +115,15 @@ def test_the_same_request_again_is_the_same_action_and_no_further_use(world):
 def test_what_is_not_alike_is_asked_about(world, amount, parameters):
     assert world.ask(amount, parameters=parameters)["state"] == "pending_approval"
     assert world.now().used == 0
+
+
+@pytest.mark.parametrize("iban", ["DE0018", "de0017", None])
+def test_what_the_rule_wants_the_same_must_be_the_same_beside_the_target(iban):
+    """The target is a name here: an agent that is talked into another account of that name is stopped."""
+    world = World(obligations={"standing": {**LETS, "same": ["iban"]}}, target="currency")
+    assert world.runs()
+    assert not world.runs(parameters={"iban": iban} if iban else {"iban": ""})
+    assert world.now().used == 1
 
 
 def test_another_agent_is_asked_about(world):

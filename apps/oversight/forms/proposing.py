@@ -23,9 +23,11 @@ class ProposeForm(forms.Form):
 
     effect = forms.ChoiceField(choices=EFFECTS, widget=forms.RadioSelect, label=_("What should hold"))
     amount = forms.DecimalField(required=False, min_value=0, label=_("Amount"))
-    people = forms.IntegerField(min_value=1, max_value=MAX_QUORUM, initial=2, label=_("How many people"))
     same_agent = forms.BooleanField(required=False, initial=True, label=_("Only for this agent"))
     same_target = forms.BooleanField(required=False, initial=True, label=_("Only for this target"))
+    people = forms.IntegerField(
+        min_value=1, max_value=MAX_QUORUM, initial=2, label=_("How many people"), help_text=_("Where more are asked.")
+    )
     policy = forms.ChoiceField(label=_("Policy"))
     reason = forms.CharField(
         max_length=500,

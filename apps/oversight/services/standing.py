@@ -19,7 +19,17 @@ from apps.core.reasons import sentence_of
 from apps.core.services import one_by_one, system_user
 from apps.halts.selectors import halt_since, take_fence
 from apps.oversight.models import Escalation, EscalationGroup, StandingApproval, StandingUse
-from apps.oversight.rules import BY_HAND, TIME_OVER, EscalationState, Kind, StandingState, is_over, standing_problem
+from apps.oversight.rules import (
+    BY_HAND,
+    TIME_OVER,
+    EscalationState,
+    Kind,
+    StandingState,
+    is_over,
+    same_json,
+    standing_problem,
+    value_at,
+)
 from apps.oversight.selectors import (
     asking_rules_of,
     live_standing_approvals,
@@ -135,7 +145,7 @@ def take_standing_approval(like: Like) -> StandingApproval | None:
         return None
     plane = system_user("plane")
     for approval in live_standing_approvals(action.agent_id, action.operation):
-        if not _is_like(approval, action) or _has_ended(plane, approval, verdict.release):
+        if not _is_like(approval, action, verdict) or _has_ended(plane, approval, verdict.release):
             continue
         draft = _draft_of(like)
         if standing_for(approval.maker).why_not_alone(draft) is not None:
@@ -158,12 +168,16 @@ def note_standing_use(actor: User, *, approval: StandingApproval, action: Action
         advance(actor, approval, StandingState.USED_UP, payload={"action": action.pk}, ended_at=ClockTimestamp())
 
 
-def _is_like(approval: StandingApproval, action: Action) -> bool:
-    """Same currency, within the amount, same target; what is erased has its target's digest."""
+def _is_like(approval: StandingApproval, action: Action, verdict: Verdict) -> bool:
+    """Same currency, within the amount, same target, and the same of what the rules, then or now, want the same."""
     before = approval.item.action
     if before is None or before.currency != action.currency:
         return False
     if is_over(StandingLimit(up_to_minor=approval.up_to_minor), action.amount_minor):
+        return False
+    limits = (verdict.obligations.standing, verdict_of(approval.item.verdict).obligations.standing)
+    same = {path for limit in limits if limit for path in limit.same}
+    if any(not same_json(value_at(before.parameters, at), value_at(action.parameters, at)) for at in same):
         return False
     names = target_names(before)
     return bool(names & target_names(action)) if names else not action.target

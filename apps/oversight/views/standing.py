@@ -20,7 +20,6 @@ from apps.oversight.selectors import (
     escalation_for,
     standing_approval_for,
     standing_approvals_for,
-    standing_approvals_of,
 )
 from apps.policies.rules import StandingLimit, verdict_of
 
@@ -35,7 +34,7 @@ def standing(request: Request, escalation_id: UUID) -> HttpResponse:
         raise NotFoundError
     limit = verdict_of(item.verdict).obligations.standing or StandingLimit()
     form = StandingForm(item, limit, request.POST or None)
-    context = {"item": item, "form": form, "limit": limit, "made": standing_approvals_of(request.user, item)}
+    context = {"item": item, "form": form, "limit": limit, "same": sorted(limit.same)}
     if request.method == "GET" or not form.is_valid():
         return render(request, "oversight/standing.html", context, status=200 if request.method == "GET" else UNFIT)
     try:

@@ -57,6 +57,7 @@ def _check(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
     schemas = _schemas(rule, known)
     yield from _typed(at, rule, schemas)
     yield from _parameters(at, rule, program, schemas)
+    yield from _same(at, rule, schemas)
     yield from _lint(at, rule, program)
 
 
@@ -128,6 +129,15 @@ def _parameters(at: str, rule: Rule, program: Program, schemas: Mapping[str, Sch
                 counts = "does not match" if rule.effect is Effect.ALLOW else "matches"
                 message = f"{name!r} is optional in {slug}: without it, and without has(), this rule {counts}."
                 yield Finding(f"{at}.when", message, rule.slug, *place, is_warning=True)
+
+
+def _same(at: str, rule: Rule, schemas: Mapping[str, Schema]) -> Iterator[Finding]:
+    """What is approved in advance compares only what the operations have."""
+    wanted = rule.obligations.standing.same if rule.obligations.standing else frozenset()
+    for name in sorted(wanted):
+        for slug, schema in sorted(schemas.items()):
+            if name.partition(".")[0] not in _properties(schema):
+                yield Finding(f"{at}.obligations.standing.same", f"{slug} has no parameter {name!r}.", rule.slug)
 
 
 def _parameters_read(tree: Node) -> list[tuple[str, Node]]:

@@ -79,12 +79,14 @@ def bulk_of(stored: dict[str, Any] | None) -> Bulk | None:
 class StandingLimit:
     """What one person may approve in advance: how often, for how many days, up to which amount each (None: none).
 
+    ``same``: the parameters that must say what they said then, besides the target: a name is not yet an account.
     ``times`` 0: nothing, which is what holds where a rule that asks says nothing.
     """
 
     times: int = 0
     days: int = 0
     up_to_minor: int | None = None
+    same: frozenset[str] = frozenset()
 
     def __or__(self, other: "StandingLimit") -> "StandingLimit":
         """What both let be approved in advance. Without an amount only what has none is: it is the smallest of all."""
@@ -93,15 +95,24 @@ class StandingLimit:
             times=min(self.times, other.times),
             days=min(self.days, other.days),
             up_to_minor=None if None in both else _least(*both),
+            same=self.same | other.same,
         )
 
     def as_json(self) -> dict[str, Any]:
         """For the API."""
         amount = {} if self.up_to_minor is None else {"up_to_minor": self.up_to_minor}
-        return {"times": self.times, "days": self.days, **amount}
+        same = {"same": sorted(self.same)} if self.same else {}
+        return {"times": self.times, "days": self.days, **amount, **same}
 
 
 NOTHING_STANDING = StandingLimit()
+
+
+def standing_of(stored: dict[str, Any] | None) -> StandingLimit | None:
+    """What ``as_json`` wrote down; None where a rule said nothing."""
+    if stored is None:
+        return None
+    return StandingLimit(stored["times"], stored["days"], stored.get("up_to_minor"), frozenset(stored.get("same", ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +187,7 @@ def obligations_of(stored: dict[str, Any]) -> Obligations:
         redact=frozenset(stored.get("redact", ())),
         notify=frozenset(stored.get("notify", ())),
         bulk=bulk_of(stored.get("bulk")),
-        standing=StandingLimit(**stored["standing"]) if "standing" in stored else None,
+        standing=standing_of(stored.get("standing")),
     )
 
 
@@ -275,14 +286,15 @@ def _bulk(field: str, raw: object) -> Bulk:
 
 def _standing(field: str, raw: object) -> StandingLimit:
     if not isinstance(raw, dict):
-        raise DocumentError(field, "{times, days, up_to_minor} is wanted.")
-    if unknown := sorted(set(map(str, raw)) - {"times", "days", "up_to_minor"}):
-        raise DocumentError(f"{field}.{unknown[0]}", "Unknown key; days, times, up_to_minor are known.")
+        raise DocumentError(field, "{times, days, up_to_minor, same} is wanted.")
+    if unknown := sorted(set(map(str, raw)) - {"times", "days", "up_to_minor", "same"}):
+        raise DocumentError(f"{field}.{unknown[0]}", "Unknown key; days, same, times, up_to_minor are known.")
     amount = whole_number(f"{field}.up_to_minor", raw["up_to_minor"], 1) if "up_to_minor" in raw else None
     return StandingLimit(
         times=whole_number(f"{field}.times", raw.get("times"), 1, MAX_STANDING_TIMES),
         days=whole_number(f"{field}.days", raw.get("days"), 1, MAX_STANDING_DAYS),
         up_to_minor=amount,
+        same=_texts(f"{field}.same", raw.get("same", [])),
     )
 
 

@@ -212,6 +212,8 @@ def _in_advance(limit: StandingLimit) -> str:
     }
     if limit.up_to_minor is not None:
         words = _("%(words)s, up to %(amount)s each") % {"words": words, "amount": money(limit.up_to_minor)}
+    if limit.same:
+        words = _("%(words)s, with the same %(names)s") % {"words": words, "names": ", ".join(sorted(limit.same))}
     return words
 
 

@@ -23,6 +23,7 @@ def approved_ahead(actor: User, ask: Ask, weighed: Weighed, place: Place, verdic
         unit=weighed.unit,
         on_behalf_of=weighed.on_behalf_of,
         operation=ask.operation,
+        parameters=ask.parameters,
         connector=weighed.permitted.operation.connector.slug,
         workflow=place.workflow,
         amount_minor=weighed.money.minor if weighed.money else None,
