@@ -101,7 +101,11 @@ def test_a_run_loses_its_words_and_keeps_its_story_and_every_page_of_it():
     )
     assert case.states() == states
     assert list(Attempt.objects.order_by("id").values_list("id", "digest")) == digests
-    assert list(Entry.objects.order_by("id").values_list("name", flat=True)) == [*names, "erasure.requested", "payloads.erased"]
+    assert list(Entry.objects.order_by("id").values_list("name", flat=True)) == [
+        *names,
+        "erasure.requested",
+        "payloads.erased",
+    ]
     assert (entry.payload["reason"], entry.payload["actions"], entry.trail_id) == (WHY, 3, run.pk)
     assert proof_for(system_user("console")).mismatches == ()
 
@@ -320,7 +324,7 @@ class TestTwoPeople:
     def test_a_request_ends_after_seven_days_and_can_be_made_anew(self):
         trail, dora, emil = self.trail(), make_admin(), make_admin()
         asked = ask_erasure(dora, trail_id=trail, reason=WHY)
-        assert asked.expires_at - asked.created_at == timedelta(days=7)
+        assert abs(asked.expires_at - asked.created_at - timedelta(days=7)) < timedelta(minutes=1)
         ErasureRequest.objects.update(expires_at=ClockTimestamp())
         with pytest.raises(ConflictError, match="too long ago"):
             erase_trail(emil, trail_id=trail)

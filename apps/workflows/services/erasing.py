@@ -101,8 +101,8 @@ def erase_trail(actor: User, *, trail_id: UUID) -> Entry:
     erase_items(actor, ids=trail.item_ids)
     erase_jobs(actor, ids=trail.item_ids, reason=asked.reason)
     tasks = Task.objects.filter(run=trail.run).values_list("pk", flat=True) if trail.run else ()
-    asked = InterruptCall.objects.filter(action__in=trail.action_ids).values_list("interrupt", flat=True)
-    blank_answers(ids=[trail_id, *trail.action_ids, *trail.item_ids, *tasks, *asked])
+    interrupts = InterruptCall.objects.filter(action__in=trail.action_ids).values_list("interrupt", flat=True)
+    blank_answers(ids=[trail_id, *trail.action_ids, *trail.item_ids, *tasks, *interrupts])
     if trail.run:
         _erase_run(actor, trail.run)
     return entry
