@@ -63,6 +63,14 @@ def test_wider_and_stricter_wishes(payment):
     assert propose(payment, effect="deny", amount_minor=None).version.rules[-1]["effect"] == "deny"
 
 
+def test_to_allow_keeps_the_same_what_the_rule_wants_the_same():
+    found = make_payment(obligations={"standing": {"times": 1, "days": 1, "up_to_minor": 1, "same": ["iban"]}})
+    grant(found.ada, make_role(*WRITE), found.unit)
+    assert (
+        'has(action.parameters.iban) && action.parameters.iban == "DE0017"' in propose(found).version.rules[-1]["when"]
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [

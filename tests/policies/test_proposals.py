@@ -73,6 +73,12 @@ class TestRules:
         assert judged(rules, amount_minor=50_000, target=target or "x") is Effect.ALLOW
         assert judged(rules, amount_minor=50_000, target=f"{target}!") is Effect.REQUIRE_APPROVAL
 
+    @pytest.mark.parametrize("parameters", [{"iban": "DE01"}, {}, {"iban": 7}])
+    def test_what_must_be_the_same_is_the_same_or_asked_about(self, parameters):
+        rules = rules_with([ASKS], wish(same={"iban": "DE00"}), asking={"asks"})
+        assert judged(rules, amount_minor=50_000) is Effect.ALLOW
+        assert judged(rules, amount_minor=50_000, parameters=parameters) is Effect.REQUIRE_APPROVAL
+
     def test_a_slug_that_is_taken_gets_a_number(self):
         rules = rules_with(rules_with([ASKS], wish(), asking=()), wish(), asking=())
         assert [rule["slug"] for rule in rules] == ["asks", "item-1", "item-1-2"]

@@ -1,5 +1,6 @@
 """Proposing a rule because of an item: what should hold for the like of it, as a draft that somebody else releases."""
 
+import re
 from uuid import UUID
 
 from django.db import transaction
@@ -10,10 +11,14 @@ from apps.core.gate import require_human
 from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
 from apps.oversight.models import Escalation
+from apps.oversight.rules import value_at
 from apps.oversight.selectors import asking_rules_of, escalation_for
 from apps.policies.models import Proposal
 from apps.policies.rules import MAX_QUORUM, PROPOSABLE, Effect, Wish
 from apps.policies.services import propose_change
+
+PLAIN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+"""A path that CEL reads as one."""
 
 
 @transaction.atomic
@@ -51,10 +56,18 @@ def propose_rule(
         target=item.action.target if same_target else "",
         amount_minor=amount_minor,
         currency=item.action.currency,
+        same=_same_as(item) if effect == Effect.ALLOW and same_target else {},
         queue=item.group_list()[0].queue.slug,
         people=people,
     )
     return propose_change(actor, policy=policy, wish=wish, asking=asking[policy], item=item.pk, reason=reason)
+
+
+def _same_as(item: Escalation) -> dict[str, str | int | bool]:
+    """What the rules want the same of whatever runs without being asked, as it stands in the item."""
+    standing = ((item.verdict.get("obligations") or {}).get("standing")) or {}
+    found = {path: value_at(item.values(), path) for path in standing.get("same", ()) if PLAIN.fullmatch(path)}
+    return {path: value for path, value in found.items() if isinstance(value, str | int | bool)}
 
 
 def _require_fitting(item: Escalation, effect: str, amount_minor: int | None, people: int) -> None:

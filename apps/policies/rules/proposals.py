@@ -33,7 +33,8 @@ class Wish:
     """What should be true of actions like one: the ``effect``, and how alike they must be.
 
     ``amount_minor``: allowed up to it; denied or asked above it; None: whatever the amount. An empty ``agent`` or
-    ``target``: any. ``queue`` and ``people``: who is asked, where the effect is to ask.
+    ``target``: any. ``same``: parameters, by dotted path, that must say just this. ``queue`` and ``people``: who is
+    asked, where the effect is to ask.
     """
 
     slug: str
@@ -45,6 +46,7 @@ class Wish:
     currency: str = ""
     queue: str = ""
     people: int = 1
+    same: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
 def condition_of_wish(wish: Wish) -> str:
@@ -54,6 +56,9 @@ def condition_of_wish(wish: Wish) -> str:
         parts.append(f"action.amount_minor {'<=' if wish.effect is Effect.ALLOW else '>'} {wish.amount_minor}")
     if wish.target:
         parts.append(f"action.target == {_quoted(wish.target)}")
+    for path, value in sorted(wish.same.items()):
+        at = f"action.parameters.{path}"
+        parts.append(f"has({at}) && {at} == {_quoted(value)}")
     return " && ".join(parts) or "true"
 
 
@@ -87,8 +92,8 @@ def _exemption(wish: Wish) -> str:
     return " && ".join([*parts, condition] if condition != "true" else parts)
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _quoted(value: str | int | bool) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
