@@ -20,7 +20,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
         "apps.workflows.tasks.runs.resume_step",
         TELL,
     ),
-    "escalation.rejected": ("apps.workflows.tasks.runs.resume_step", TELL),
+    "escalation.rejected": ("apps.workflows.tasks.runs.resume_step", STANDING, TELL),
     "escalation.changes_requested": ("apps.workflows.tasks.runs.resume_step", TELL),
     "escalation.expired": ("apps.workflows.tasks.runs.resume_step", TELL),
     "escalation.invalidated": ("apps.workflows.tasks.runs.resume_step", TELL),

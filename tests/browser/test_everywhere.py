@@ -22,6 +22,7 @@ PAGES = [
     "/inbox/?view=team&pick=1",
     "/inbox/focus/",
     "/inbox/bulk/?all=1&verdict=reject&view=team",
+    "/inbox/standing/",
     "/jobs/",
     "/actions/",
     "/agents/",
@@ -117,7 +118,8 @@ def places(scene: Scene) -> list[str]:
     jobs = list(jobs_for(eva)[:1])
     job = jobs[0] if jobs else start_bulk(eva, verdict="reject", ids=[item.pk], reason="The supplier is closed.")
     panels = ("approve", "reject", "request_changes", "edit", "snooze", "more")
-    return [*PAGES, *(f"/inbox/{item.pk}/?decide={panel}" for panel in ("", *panels)), f"/jobs/{job.pk}/"]
+    more = (f"/inbox/{item.pk}/propose/", f"/inbox/{item.pk}/standing/", f"/jobs/{job.pk}/")
+    return [*PAGES, *(f"/inbox/{item.pk}/?decide={panel}" for panel in ("", *panels)), *more]
 
 
 @pytest.mark.parametrize("width", [1360, 390])

@@ -18,6 +18,7 @@ from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation, Grant, StandingApproval, StandingUse
+from apps.oversight.selectors import inbox_for
 from apps.oversight.services import cast_vote, end_fallen_standing, end_standing_approval, make_standing_approval
 from controlplane.reactions import REACTIONS, STANDING
 from tests.factories.access import grant, make_admin, make_approver, make_role, make_user
@@ -331,6 +332,22 @@ def test_the_ledger_s_entry_ends_it_without_a_request(world, name):
     revoke_role(system_user("console"), grant=RoleGrant.objects.get(user=world.ada))
     deliver_reactions()
     ends(world, "no_permission", is_asked=False)
+
+
+def test_when_the_item_on_which_it_was_given_is_rejected(world):
+    cast_vote(make_approver(world.desk.queue), escalation_id=world.item.pk, verdict="reject", version=1, reason="No.")
+    assert not world.runs(240_000)
+    ends(world, "item_refused", is_asked=False)
+
+
+def test_whoever_approved_it_in_advance_does_not_review_it(system):
+    world = World(url=system.url, obligations={"sample": "100%"})
+    other = make_approver(world.desk.queue)
+    assert world.runs()
+    work()
+    review = Escalation.objects.get(kind="review")
+    assert not inbox_for(world.ada).filter(pk=review.pk).exists()
+    assert inbox_for(other).filter(pk=review.pk).exists()
 
 
 def test_what_it_let_run_and_has_not_begun_is_asked_about_after_it_fell(system):

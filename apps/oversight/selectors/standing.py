@@ -12,12 +12,14 @@ from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.halts.selectors import Scopes, halt_since
 from apps.oversight.models import Escalation, Grant, StandingApproval, StandingUse
-from apps.oversight.rules import HARMLESS_ENDS, GrantState, StandingState
+from apps.oversight.rules import HARMLESS_ENDS, EscalationState, GrantState, StandingState
 from apps.oversight.selectors.eligibility import standing_for
 from apps.oversight.selectors.escalations import require_visible
 from apps.oversight.selectors.judged import changed_since_judged
 
 USES_SHOWN = 20
+REFUSED = frozenset({EscalationState.REJECTED, EscalationState.CHANGES_REQUESTED, EscalationState.INVALIDATED})
+"""Ends of the item on which an approval in advance was given that take it along."""
 PARTS = (
     "maker",
     "ended_by",
@@ -78,6 +80,8 @@ def why_fallen(approval: StandingApproval) -> str:
     action = item.action
     if action is None or item.erased_at is not None:
         return "erased"
+    if item.state in REFUSED:
+        return "item_refused"
     if approval.agent.state not in WORKING:
         return "agent_inactive"
     if why := standing_for(approval.maker).why_not_alone(item):
