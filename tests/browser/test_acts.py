@@ -5,13 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
+from apps.agents.models import Repetition
 from apps.halts.models import Halt
 from apps.halts.services import lift_halt
 from apps.oversight.models import DecidingHabit, Delegation, Escalation, Snooze
 from apps.oversight.services import perform_due_items
-from tests.browser.conftest import Watch, assert_accessible, assert_nothing_overflows, sign_in
+from tests.browser.conftest import PASSWORD, Watch, assert_accessible, assert_nothing_overflows, sign_in
 from tests.browser.scene import Scene, set_the_scene
 from tests.factories.access import grant, make_admin, make_role
 
@@ -196,3 +198,22 @@ def test_each_key_moves_one_row_however_slow_the_answers_are(
     page.wait_for_timeout(1_500)  # until every answer that was asked for is there
     expect(page.locator(".row-link").nth(at)).to_have_attribute("aria-current", "true")
     expect(page.get_by_role("article", name="Open item").get_by_role("heading", name=shown)).to_be_visible()
+
+
+def test_an_owner_dismisses_a_flag_with_the_mouse_and_reads_why_afterwards(page: Page, scene: Scene) -> None:
+    item = scene.payment()
+    assert item.action is not None
+    assert item.agent is not None
+    now = timezone.now()
+    Repetition.objects.create(rejected=item.action, agent=item.agent, times=3, last_at=now, flagged_at=now)
+    admin = make_admin(username="mender", password=PASSWORD)
+    sign_in(page, admin.username)
+    page.goto("/flags/")
+    page.get_by_label("Why does it say nothing any more?").fill("The agent was mended.")
+    assert_accessible(page)
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_text("No flag stands")).to_be_visible()
+    page.get_by_label("State").select_option("all")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("“The agent was mended.”")).to_be_visible()
+    assert_accessible(page)

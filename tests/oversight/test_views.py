@@ -304,7 +304,7 @@ def test_all_that_is_shown_is_selected_with_one_link_without_script() -> None:
     more = [make_escalation(queue=payment.queue) for _ in range(27)]
     client = signed_in(payment.ada)
     page = client.get("/inbox/?view=mine&risk=").content.decode()
-    assert "Select these 25" in page
+    assert 'Select <span class="vh">these</span> 25' in page
     assert "checked" not in page.split('id="rows"')[1].split('id="bulk"')[0]
     href = html.unescape(page.split("data-pick-all")[1].split('href="')[1].split('"')[0])
     ticked = client.get(href).content.decode()
