@@ -44,6 +44,7 @@ class Grant(Stateful):
         ]
         indexes = [
             models.Index(fields=["expires_at"], name="grant_expiry", condition=Q(state=GrantState.LIVE)),
+            models.Index(fields=["action"], name="grant_revoked", condition=Q(state=GrantState.REVOKED)),
             models.Index(fields=["halt", "-id"], name="grant_taken_back", condition=Q(halt__isnull=False)),
         ]
 

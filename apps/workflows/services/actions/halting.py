@@ -48,7 +48,8 @@ def return_stopped() -> int:
 def _stopped() -> QuerySet[Action]:
     """Approved, the newest grant taken back, and no halt over it. Only halts take grants back and leave it approved."""
     newest = Grant.objects.filter(action=OuterRef("pk")).order_by("-id").values("state")[:1]
-    rows = Action.objects.filter(state=ActionState.APPROVED).alias(released=Subquery(newest))
+    revoked = Grant.objects.filter(state=GrantState.REVOKED).values("action")  # few: the sweep begins with them
+    rows = Action.objects.filter(state=ActionState.APPROVED, pk__in=revoked).alias(released=Subquery(newest))
     rows = rows.filter(released=GrantState.REVOKED)
     for halt in Halt.objects.filter(lifted_at=None):
         if halt.scope == HaltScope.EVERYTHING:
