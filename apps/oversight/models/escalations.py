@@ -147,6 +147,7 @@ class Escalation(Erasable, Stateful):
         indexes = [
             models.Index(fields=["due_at", "id"], name="escalation_inbox", condition=Q(state__in=OPEN)),
             models.Index(fields=["warn_at"], name="escalation_warning", condition=Q(state="pending", warned_at=None)),
+            models.Index(fields=["due_at"], name="escalation_overdue", condition=Q(state="pending", overdue_at=None)),
             models.Index(fields=["expires_at"], name="escalation_expiry", condition=Q(state="pending")),
             models.Index(fields=["release"], name="escalation_by_release", condition=Q(state="pending", kind="action")),
             models.Index(fields=["releases_at"], name="escalation_held", condition=Q(state="held")),

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from apps.access.models import Queue
 from apps.access.rules import due_after
@@ -21,13 +22,15 @@ from apps.oversight.services.decisions import lock_item, require_item_running
 from apps.oversight.services.endings import Where, end_item, end_waiting_action, lock_items
 
 BATCH = 500
+# Sweeps ask with ``Now``, the time of their statement, at which an index can begin: ``clock_timestamp()`` may differ from
+# row to row, so that every pending row is read each second. What then acts on a row asks the clock again.
 
 
 def expire_escalations() -> int:
     """End what waits beyond its expiry, its actions with it; how many. What a halt covers keeps its time."""
     plane = system_user("plane")
     late = Escalation.objects.filter(
-        ~Escalation.unexpired(), state=EscalationState.PENDING, frozen_at=None, paused_at=None
+        ~Escalation.unexpired(), state=EscalationState.PENDING, frozen_at=None, paused_at=None, expires_at__lte=Now()
     )
     ids = late.order_by("expires_at").values_list("pk", flat=True)[:BATCH]
     return one_by_one(lambda pk: _expire(plane, pk), ids)
@@ -83,8 +86,8 @@ def mark_due_soon() -> int:
     soon = Escalation.objects.filter(
         Escalation.sla_runs(),
         state=EscalationState.PENDING,
-        warn_at__lte=ClockTimestamp(),
-        due_at__gt=ClockTimestamp(),
+        warn_at__lte=Now(),
+        due_at__gt=Now(),
         warned_at=None,
     )
     rows = soon.select_for_update(of=("self",), skip_locked=True).select_related("unit").order_by("warn_at")[:BATCH]
@@ -102,7 +105,7 @@ def mark_overdue() -> int:
     """Note once that an item passed its due time; how many. Nothing is decided by it."""
     plane = system_user("plane")
     late = Escalation.objects.filter(
-        Escalation.sla_runs(), state=EscalationState.PENDING, due_at__lte=ClockTimestamp(), overdue_at=None
+        Escalation.sla_runs(), state=EscalationState.PENDING, due_at__lte=Now(), overdue_at=None
     )
     rows = late.select_for_update(of=("self",), skip_locked=True).select_related("unit").order_by("due_at")[:BATCH]
     found = list(rows)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from apps.access.models import Queue
 from apps.access.rules import Rung, Target, TargetKind, due_after, part_of
@@ -25,7 +26,7 @@ UNREACHABLE = "unreachable"
 def climb_ladders() -> int:
     """Bring up what waited long enough at its present level and what nobody has seen in time; how many groups."""
     plane = system_user("plane")
-    late = Q(climbs_at__lte=ClockTimestamp()) | Q(unseen_at__lte=ClockTimestamp())
+    late = Q(climbs_at__lte=Now()) | Q(unseen_at__lte=Now())
     running = {f"escalation__{cause}": None for cause in ("frozen_at", "paused_at", "sla_paused_at")}
     due = EscalationGroup.objects.filter(late, is_open=True, escalation__state=EscalationState.PENDING, **running)
     ids = due.order_by("id").values_list("escalation_id", flat=True)[:BATCH]
