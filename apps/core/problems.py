@@ -48,7 +48,12 @@ ALL: tuple[Problem, ...] = (
         _("you may not do this; where your permission covers only some parameters, `errors` names the others"),
         _("stop this work and say so"),
     ),
-    Problem(403, ("not_eligible",), _("a person who may not decide this item tried to; `why`"), _("for people")),
+    Problem(
+        403,
+        ("not_eligible",),
+        _("a person who may not decide this item, or not release the rules that they wrote, tried to; `why`"),
+        _("for people"),
+    ),
     Problem(
         403, ("agent_inactive",), _("the agent is a draft, suspended or retired"), _("stop; its owner can tell why")
     ),

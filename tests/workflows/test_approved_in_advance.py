@@ -94,6 +94,9 @@ def test_each_use_is_in_the_ledger_and_counted_on_the_item(world):
     assert approved.payload["standing"] == str(world.approval.pk)
     page = signed_in(world.ada).get(f"/inbox/{world.item.pk}/").content.decode()
     assert "used 2 of 3" in page
+    page = signed_in(make_admin()).get(f"/actions/{ids[0]}/").content.decode()
+    assert f"{world.ada.username} approved the like of it in advance" in page
+    assert f'href="/inbox/{world.item.pk}/"' in page
 
 
 def test_it_ends_with_its_last_use_and_people_are_asked_again(world):
