@@ -40,7 +40,7 @@ class NotAuthenticatedError(DomainError):
 
 
 class NotAllowedError(DomainError):
-    code, status, message = "not_allowed", 403, _("You may not do this.")
+    code, status, message = "not_allowed", 403, _("None of your permissions covers this.")
 
 
 class NotFoundError(DomainError):
