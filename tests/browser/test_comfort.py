@@ -89,3 +89,12 @@ def test_evidence_is_opened_in_place_and_ticked(page: Page, scene: Scene) -> Non
     page.get_by_role("button", name="Show Invoice 8841").click()
     expect(page.get_by_text("1,840.00 EUR, due 30 November")).to_be_visible()
     expect(page.get_by_text("Viewed", exact=True)).to_be_visible()
+
+
+def test_the_page_itself_never_scrolls_however_long_an_open_item_is(page: Page, scene: Scene) -> None:
+    scene.payment(250_000)
+    sign_in(page, scene.ada.username)
+    page.locator("a.row-link").first.click()
+    page.evaluate("for (const line of document.querySelectorAll('#detail details')) line.open = true")
+    assert page.evaluate("document.querySelector('#detail').scrollHeight > innerHeight")
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight + 1")
