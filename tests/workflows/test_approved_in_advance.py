@@ -18,7 +18,7 @@ from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation, Grant, StandingApproval, StandingUse
-from apps.oversight.selectors import inbox_for
+from apps.oversight.selectors import inbox_for, live_standing_approvals
 from apps.oversight.services import cast_vote, end_fallen_standing, end_standing_approval, make_standing_approval
 from controlplane.reactions import REACTIONS, STANDING
 from tests.factories.access import grant, make_admin, make_approver, make_role, make_user
@@ -264,9 +264,30 @@ def test_when_its_time_is_over(world):
     ends(world, "time_over")
 
 
+def test_when_its_time_is_over_however_many_stand_before_it(world, monkeypatch):
+    monkeypatch.setattr("apps.oversight.services.standing.BATCH", 1)
+    world.desk.ask(250_000, parameters={"iban": "DE0099"})
+    item = Escalation.objects.latest("id")
+    later = make_standing_approval(world.ada, escalation_id=item.pk, days=7, times=3, up_to_minor=250_000)
+    StandingApproval.objects.filter(pk=later.pk).update(until=ClockTimestamp() - timedelta(seconds=1))
+    for _ in range(2):
+        end_fallen_standing()
+    later.refresh_from_db()
+    assert (later.state, later.end_why) == ("ended", "time_over")
+
+
 def test_when_its_maker_loses_the_role(world):
     revoke_role(system_user("console"), grant=RoleGrant.objects.get(user=world.ada))
     ends(world, "no_permission")
+
+
+def test_whoever_else_ends_it_in_the_same_moment_the_request_goes_to_people(world, monkeypatch):
+    found = live_standing_approvals(world.desk.agent.pk, world.desk.operation.slug)
+    revoke_role(system_user("console"), grant=RoleGrant.objects.get(user=world.ada))
+    end_fallen_standing()
+    monkeypatch.setattr("apps.oversight.services.standing.live_standing_approvals", lambda *_asked: found)
+    assert world.ask(240_000)["state"] == "pending_approval"
+    assert Entry.objects.filter(name="standingapproval.ended").count() == 1
 
 
 def test_when_its_maker_leaves(world):
@@ -298,6 +319,26 @@ def test_when_the_rules_let_it_no_more_or_less(world):
     rules_of(world.desk, asks(world.desk, {"standing": {**LETS, "up_to_minor": 200_000}}))
     deliver_reactions()
     ends(world, "stricter")
+
+
+@pytest.mark.parametrize("less", [{"times": 2}, {"days": 6}])
+def test_when_the_rules_let_it_less_often_or_for_fewer_days(world, less):
+    rules_of(world.desk, asks(world.desk, {"standing": {**LETS, **less}}))
+    deliver_reactions()
+    ends(world, "stricter")
+
+
+@pytest.mark.parametrize("less", [{"times": 2}, {"days": 6}])
+def test_not_for_what_a_further_rule_lets_less_of(world, less):
+    """The rule on what is larger has a say of its own: what it lets is not talked up on something smaller."""
+    larger = {"slug": "larger", "when": "action.amount_minor > 240000", "obligations": {"standing": {**LETS, **less}}}
+    rules_of(world.desk, asks(world.desk), asks(world.desk, **larger))
+    world.desk.ask(200_000, parameters={"iban": "DE0099"})
+    item = Escalation.objects.latest("id")
+    fields = {"days": 7, "times": 3, "up_to_minor": 250_000}
+    make_standing_approval(world.ada, escalation_id=item.pk, **fields)
+    assert not world.runs(parameters={"iban": "DE0099"})
+    assert world.runs(200_000, parameters={"iban": "DE0099"})
 
 
 def test_not_when_something_else_is_released(world):

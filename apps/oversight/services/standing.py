@@ -1,5 +1,6 @@
 """Approving in advance, within one's own authority: made on an item, used by the like of it, ended by anything."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -46,6 +47,8 @@ from apps.policies.selectors import release_number
 from apps.policies.services import evaluate_action
 
 BATCH = 500
+STARTED_WITHIN = timedelta(minutes=1)
+"""How far apart the two readings of the clock may be that an approval's days lie between: one transaction."""
 
 
 @transaction.atomic
@@ -175,12 +178,21 @@ def _is_like(approval: StandingApproval, action: Action, verdict: Verdict) -> bo
         return False
     if is_over(StandingLimit(up_to_minor=approval.up_to_minor), action.amount_minor):
         return False
+    if _is_beyond(approval, verdict.obligations.standing):
+        return False
     limits = (verdict.obligations.standing, verdict_of(approval.item.verdict).obligations.standing)
     same = {path for limit in limits if limit for path in limit.same}
     if any(not same_json(value_at(before.parameters, at), value_at(action.parameters, at)) for at in same):
         return False
     names = target_names(before)
     return bool(names & target_names(action)) if names else not action.target
+
+
+def _is_beyond(approval: StandingApproval, limit: StandingLimit | None) -> bool:
+    """Whether it was given for more times or more days than ``limit`` lets: another rule, or the same one since."""
+    if limit is None or approval.times > limit.times:
+        return True
+    return approval.until - approval.created_at > timedelta(days=limit.days) + STARTED_WITHIN
 
 
 def _draft_of(like: Like) -> Escalation:
@@ -208,7 +220,8 @@ def _has_ended(plane: User, approval: StandingApproval, release: int) -> bool:
     """Whether an approval holds no more; it is ended then, in this transaction."""
     why = why_fallen(approval) or _why_stricter(plane, approval, release)
     if why:
-        _end(plane, approval, why)
+        with suppress(ConflictError):  # somebody else ended it, or used it up, in this very moment
+            _end(plane, approval, why)
     return bool(why)
 
 
@@ -229,7 +242,7 @@ def _why_stricter(plane: User, approval: StandingApproval, release: int) -> str:
         return "parameters_no_longer_fit"
     limit = verdict.obligations.standing
     if verdict.effect is Effect.REQUIRE_APPROVAL and (
-        limit is None or not limit.times or is_over(limit, approval.up_to_minor)
+        limit is None or is_over(limit, approval.up_to_minor) or _is_beyond(approval, limit)
     ):
         return "stricter"
     if is_stricter(verdict, verdict_of(item.verdict)):
@@ -266,8 +279,12 @@ def end_standing_approval(actor: User, *, approval: StandingApproval) -> Standin
 def end_fallen_standing() -> int:
     """End every approval in advance that holds no more or whose time is over, a transaction each; how many."""
     plane = system_user("plane")
-    live = StandingApproval.objects.filter(state=StandingState.LIVE).order_by("id")
-    return one_by_one(lambda pk: _end_fallen(plane, pk), live.values_list("pk", flat=True)[:BATCH])
+    live = StandingApproval.objects.filter(state=StandingState.LIVE).order_by("id").values_list("pk", flat=True)
+    done, batch = 0, list(live[:BATCH])
+    while batch:  # those that hold stay, so the next ones are behind them
+        done += one_by_one(lambda pk: _end_fallen(plane, pk), batch)
+        batch = list(live.filter(pk__gt=batch[-1])[:BATCH])
+    return done
 
 
 @transaction.atomic
