@@ -24,7 +24,7 @@ from apps.core.services import system_user
 from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
 from apps.kpis.services import fold_entries
 from apps.oversight.models import Escalation
-from apps.oversight.services import erase_items
+from apps.oversight.services import erase_items, make_standing_approval
 from apps.policies.models import RuleDay
 from apps.policies.services import count_entries
 from apps.workflows.models import Attempt, Compensation, ErasureRequest, Run, Step
@@ -35,7 +35,7 @@ from tests.factories.workflows import carry_out, decide, erase, make_workflow, o
 from tests.oversight.edge_cases.doors import Person
 from tests.oversight.edge_cases.test_rows_21_to_26 import places_of
 from tests.together import at_once
-from tests.workflows.actions import make_desk, the_action
+from tests.workflows.actions import make_desk, the_action, the_item
 from tests.workflows.test_purchase_order import DOCUMENT, REQUEST, Case
 
 CANARY = "Bond, 7 Cliff Road"
@@ -214,6 +214,23 @@ class TestWhoMay:
             erase(owner, trail, WHY)
         assert not Erasure.objects.exists()
         assert erase(dora, trail, WHY).actor == dora
+
+    def test_whoever_approved_it_in_advance_does_not_erase_it(self):
+        limit = {"times": 2, "days": 7, "up_to_minor": 300_000}
+        desk = make_desk(obligations={"standing": limit})
+        desk.ask(250_000)
+        ada = desk.approver
+        make_standing_approval(ada, escalation_id=the_item().pk, days=7, times=2, up_to_minor=250_000)
+        ran = desk.ask(250_000).json()
+        assert ran["state"] == "approved"
+        Action.objects.filter(pk=ran["id"]).update(state="succeeded", finished_at=ClockTimestamp())
+        grant(ada, Role.objects.get(slug="administrator"))
+        with pytest.raises(NotAllowedError, match="You decided here"):
+            ask_erasure(ada, trail_id=ran["id"], reason=WHY)
+        assert ask_erasure(make_admin(), trail_id=ran["id"], reason=WHY)
+        with pytest.raises(NotAllowedError, match="You decided here"):
+            erase_trail(ada, trail_id=ran["id"])
+        assert not Erasure.objects.exists()
 
     def test_whoever_started_the_run_does_not_erase_it(self):
         run = Told().end()

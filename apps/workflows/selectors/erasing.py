@@ -14,7 +14,7 @@ from apps.audit.rules import ERASED
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.gate import holds, visible
 from apps.core.models import User
-from apps.oversight.models import Comment, Escalation, Job, Vote
+from apps.oversight.models import Comment, Escalation, Job, StandingApproval, Vote
 from apps.oversight.rules import FINAL, JobState
 from apps.workflows.models import Attempt, ErasureRequest, Run
 
@@ -70,7 +70,8 @@ def trail_of(actor: User, trail_id: UUID) -> Trail:
 def why_not_by(actor: User, trail: Trail) -> str | None:
     """Why it is not for ``actor`` to erase this trail, in words; None where it is.
 
-    A trail runs through units, and nobody removes the words of what they asked for, decided or answer for.
+    A trail runs through units, and nobody removes the words of what they asked for, decided, also in advance, or
+    answer for.
     """
     if elsewhere := _units_elsewhere(actor, trail):
         return _("A part of this belongs to %s, where you may not erase. Ask somebody who may.") % elsewhere
@@ -78,6 +79,9 @@ def why_not_by(actor: User, trail: Trail) -> str | None:
     if (
         any(item.decided_by_id == actor.pk or name in item.editors for item in trail.items)
         or Vote.objects.filter(items & (Q(voter=actor) | Q(acts_for__contains=[name]))).exists()
+        or StandingApproval.objects.filter(
+            Q(item__in=trail.item_ids) | Q(uses__action__in=trail.action_ids), maker=actor
+        ).exists()
     ):
         return _("You decided here. Somebody who had no part in it has to erase it.")
     run = trail.run
