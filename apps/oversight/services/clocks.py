@@ -22,8 +22,8 @@ from apps.oversight.services.decisions import lock_item, require_item_running
 from apps.oversight.services.endings import Where, end_item, end_waiting_action, lock_items
 
 BATCH = 500
-# Sweeps ask with ``Now``, the time of their statement, at which an index can begin: ``clock_timestamp()`` may differ from
-# row to row, so that every pending row is read each second. What then acts on a row asks the clock again.
+# Sweeps ask with ``Now``, the time of their statement, at which an index can begin: ``clock_timestamp()`` may differ
+# from row to row, so that every pending row is read each second. What then acts on a row asks the clock again.
 
 
 def expire_escalations() -> int:
