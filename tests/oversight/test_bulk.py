@@ -428,3 +428,23 @@ def test_what_stands_out_is_larger_than_most_and_order_does_not_matter(found):
     assert all(amounts[item] > min(amounts.values()) for item in out)
     if amounts and len(set(amounts.values())) == 1:
         assert not out
+
+
+def test_what_stands_out_keeps_the_others_apart_by_nothing_but_itself():
+    amounts = [250_000, 260_000, 270_000, 9_000_000]
+    with transaction.atomic():
+        large = {"slug": "very-large", "when": "action.amount_minor > 5000000", "effect": "require_approval"}
+        payment = make_payment(large, risk="low")
+        items = [payment.item]
+        for number, amount in enumerate(amounts[1:]):
+            parameters = {"amount_minor": amount, "currency": "EUR", "iban": f"DE{number:04}"}
+            items.append(escalate(propose(payment.agent, payment.operation, parameters), payment.operation))
+    page = Client()
+    page.force_login(payment.ada)
+    asked = page.get("/inbox/bulk/", {"verdict": "approve", "ids": [str(item.pk) for item in items]}).content.decode()
+    assert "stands out: decide it alone" in asked
+    assert "These are not approved together." not in asked
+    job = ask(payment.ada, items).json()["id"]
+    work()
+    assert states(items) == ["approved", "approved", "approved", "pending"]
+    assert result_of(payment.ada, job)["state"] == "done"

@@ -148,10 +148,11 @@ def left_out_for(actor: User, items: Sequence[Escalation]) -> tuple[str, frozens
     assert actor.is_active
     waiting = [candidate_of(item) for item in items if item.state == EscalationState.PENDING]
     standing_out = outliers(waiting)
-    problem = bulk_problem(waiting) or limit_problem([found for found in waiting if found.item not in standing_out])
+    rest = [found for found in waiting if found.item not in standing_out]
+    problem = bulk_problem(rest) or limit_problem(rest)
     if any(VoteVerdict.APPROVE not in VERDICTS[Kind(item.kind)] for item in items):
         problem = "kind"
-    return _words(problem, waiting) if problem else "", standing_out
+    return _words(problem, rest) if problem else "", standing_out
 
 
 def no_longer_with_for(actor: User, job: Job, item: Escalation) -> str:
