@@ -3,12 +3,15 @@
 import pytest
 from django.test import Client
 
+from apps.agents.models import Action
+from apps.audit.tasks import deliver_reactions
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
-from apps.oversight.services import propose_rule
+from apps.oversight.services import cast_vote, propose_rule
 from apps.policies.models import Proposal
 from apps.policies.services import publish_policy
-from tests.factories.access import grant, make_role, make_user
+from tests.factories.access import grant, make_admin, make_role, make_user
 from tests.factories.oversight import make_escalation, make_payment, nothing_happens
+from tests.factories.workflows import erase
 
 pytestmark = pytest.mark.django_db
 WRITE = ("policies.publish_policy", "policies.view_policy")
@@ -96,6 +99,27 @@ def test_only_what_a_rule_sent_here_can_be_ruled_otherwise(payment):
     step = make_escalation(queue=payment.queue)
     with pytest.raises(InvalidError):
         propose_rule(payment.ada, escalation_id=step.pk, effect="deny", reason="x")
+
+
+def test_whoever_releases_it_sees_every_character_of_what_the_agent_wrote(payment):
+    Action.objects.filter(pk=payment.action.pk).update(target="DE\u202e7100\u200b")
+    made = propose(payment)
+    page = signed_in(payment.ben).get(f"/policies/{made.policy.slug}/?version={made.version.number}").content.decode()
+    assert "7100" in page
+    assert not {"\u202e", "\u200b"} & set(page)
+
+
+def test_nothing_is_proposed_because_of_what_was_erased(payment):
+    """The target is gone: a rule only for this target would be one for any."""
+    cast_vote(payment.ada, escalation_id=payment.item.pk, verdict="reject", version=1, reason="No.")
+    while deliver_reactions():
+        pass
+    erase(make_admin(), payment.item.trail, "The data subject asked us to.")
+    with pytest.raises(InvalidError):
+        propose(payment)
+    assert not Proposal.objects.exists()
+    page = signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/").content.decode()
+    assert f"/inbox/{payment.item.pk}/propose/" not in page
 
 
 def test_an_item_that_one_may_not_see_is_not_found(payment):

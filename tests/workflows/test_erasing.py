@@ -232,6 +232,17 @@ class TestWhoMay:
             erase_trail(ada, trail_id=ran["id"])
         assert not Erasure.objects.exists()
 
+    def test_nothing_is_approved_in_advance_because_of_what_was_erased(self):
+        desk = make_desk(obligations={"standing": {"times": 2, "days": 7, "up_to_minor": 300_000}})
+        asked, item = desk.ask(250_000).json(), the_item()
+        decide(item, desk.approver, "approve")
+        Action.objects.filter(pk=asked["id"]).update(state="succeeded", finished_at=ClockTimestamp())
+        assert "Approve the like of this in advance" in Person(desk.approver).page(f"/inbox/{item.pk}/")
+        erase(make_admin(), item.trail, WHY)
+        with pytest.raises(ConflictError, match="erased"):
+            make_standing_approval(desk.approver, escalation_id=item.pk, days=7, times=2, up_to_minor=250_000)
+        assert "Approve the like of this in advance" not in Person(desk.approver).page(f"/inbox/{item.pk}/")
+
     def test_whoever_started_the_run_does_not_erase_it(self):
         run = Told().end()
         grant(run.started_by, Role.objects.get(slug="administrator"))

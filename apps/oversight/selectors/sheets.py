@@ -122,7 +122,8 @@ class Sheet:
     def lets_ahead(self) -> bool:
         """Whether its rules let the like of it be approved in advance."""
         demands = self.item.verdict.get("obligations") or {}
-        return bool((demands.get("standing") or {}).get("times")) and self.item.agent is not None
+        may = bool((demands.get("standing") or {}).get("times"))
+        return may and self.item.agent is not None and self.item.erased_at is None
 
     @property
     def against(self) -> list[Vote]:

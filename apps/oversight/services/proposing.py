@@ -44,6 +44,8 @@ def propose_rule(
     asking = asking_rules_of(item)
     if item.action is None or not asking:
         raise InvalidError(errors={"effect": [_("Only what a rule sent here can be ruled otherwise.")]})
+    if item.erased_at is not None:  # its target and parameters are gone: what is said of the same would hold for any
+        raise InvalidError(errors={"effect": [_("What was written here is erased; nothing is like it any more.")]})
     policy = policy or next(iter(asking))
     if policy not in asking:
         raise InvalidError(errors={"policy": [_("One of: %s.") % ", ".join(asking)]})

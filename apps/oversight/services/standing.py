@@ -102,6 +102,8 @@ def _require_open_to(actor: User, item: Escalation) -> None:
     """Raise unless ``actor`` may decide the item alone and it waits, or they approved it themselves."""
     if item.kind != Kind.ACTION or item.action is None or item.agent is None:
         raise InvalidError(errors={"escalation": [_("Only what an agent asks for is approved in advance.")]})
+    if item.erased_at is not None:
+        raise ConflictError(_("What was written here is erased; nothing is like it any more."), state=item.state)
     if item.state == EscalationState.PENDING:
         refuse_late(item)
     elif item.state != EscalationState.APPROVED or item.decided_by_id != actor.pk:
