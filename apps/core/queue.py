@@ -12,6 +12,7 @@ from django.db import transaction
 log = structlog.get_logger(__name__)
 
 LIVE_CHANNEL = "acp:live"
+ANNOUNCEMENT = ("publish", LIVE_CHANNEL)
 QUIET_S = 1.0
 _lock = Lock()
 _silent_until = 0.0
@@ -34,9 +35,9 @@ def ring(lane: str) -> None:
     _after_commit(("ring", lane))
 
 
-def publish(topic: str) -> None:
-    """Tell open pages and waiting requests that ``topic`` changed, after commit."""
-    _after_commit(("publish", topic))
+def announce() -> None:
+    """Have open pages and waiting requests look at what is new, after commit; what it is they read themselves."""
+    _after_commit(ANNOUNCEMENT)
 
 
 def _after_commit(bell: tuple[str, str]) -> None:
@@ -64,7 +65,7 @@ def _strike(bells: list[tuple[str, str]]) -> None:
         with _client().pipeline(transaction=False) as exchange:
             for kind, name in bells:
                 if kind == "publish":
-                    exchange.publish(LIVE_CHANNEL, name)
+                    exchange.publish(name, "")
                 else:
                     exchange.set(wake_key(name), "1", nx=True, px=1000)
             answers = exchange.execute()

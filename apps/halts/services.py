@@ -11,7 +11,7 @@ from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
-from apps.core.queue import publish
+from apps.core.queue import announce
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
 from apps.halts.selectors import FENCE, halt_for
@@ -45,7 +45,7 @@ def engage_halt(actor: User, *, scope: str, target: str = "", unit: BusinessUnit
         unit=unit.pk if unit else None,
         payload={"scope": scope, "target": target, "reason": halt.reason},
     )
-    publish("halts")
+    announce()
     return halt
 
 
@@ -66,5 +66,5 @@ def lift_halt(actor: User, *, halt_id: UUID, reason: str) -> Halt:
         raise ConflictError(_("It was lifted already."))
     halt.refresh_from_db()
     record(actor, halt, "halt.lifted", payload={"scope": halt.scope, "target": halt.target, "reason": reason.strip()})
-    publish("halts")
+    announce()
     return halt

@@ -14,7 +14,7 @@ from apps.audit.rules import REFUSED
 from apps.audit.services.writing import write_entries
 from apps.core.errors import ConflictError
 from apps.core.models import Stateful, User
-from apps.core.queue import publish, ring
+from apps.core.queue import announce, ring
 
 
 def unit_of(row: Model) -> UUID | None:
@@ -90,9 +90,8 @@ def record_many(
     contents = [{"payload": change.payload, "subject": str(change.subject)[:200]} for change in changes]
     if write_entries(entries, contents):
         ring("reactions")
-    for entry in entries:
-        for topic in settings.LIVE_TOPICS.get(entry.subject_kind, ()):
-            publish(topic.format(subject=entry.subject_id, trail=entry.trail_id))
+    if any(entry.subject_kind in settings.LIVE_TOPICS for entry in entries):
+        announce()
     return entries
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
-from apps.core.queue import publish
+from apps.core.queue import announce
 from apps.notifications.models import Delivery
 from apps.notifications.rules import ASKING, Channel
 from apps.notifications.selectors import notice_for, notices_for
@@ -42,7 +42,7 @@ def _see(actor: User, rows: Iterable[Delivery]) -> None:
     seen.filter(closed_at=None).update(closed_at=ClockTimestamp())
     if not seen.update(seen_at=ClockTimestamp()):
         return
-    publish("notices")
+    announce()
     notices = [row.notice for row in fresh.values() if row.notice.event in ASKING]
     asked = {notice.escalation_id for notice in notices if notice.escalation_id}
     unheard = Escalation.objects.filter(pk__in=asked, state="pending", reached_at=None).values_list("pk", flat=True)
@@ -59,5 +59,5 @@ def close_notices(actor: User, *, escalation_id: UUID) -> int:
     rows = Delivery.objects.filter(recipient=actor, channel=Channel.IN_APP, closed_at=None)
     done = rows.filter(notice__escalation=escalation_id, notice__event__in=ASKING).update(closed_at=ClockTimestamp())
     if done:
-        publish("notices")
+        announce()
     return done

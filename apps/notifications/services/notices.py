@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp, User
-from apps.core.queue import publish, ring
+from apps.core.queue import announce, ring
 from apps.core.rules import Risk
 from apps.core.services import system_user
 from apps.notifications.models import ChatTarget, Delivery, Notice
@@ -102,7 +102,7 @@ def _spread(notice_id: UUID) -> None:
     Notice.objects.filter(pk=notice.pk).update(spread_at=ClockTimestamp())
     shown = sum(row.channel == Channel.IN_APP and row.state == DeliveryState.DELIVERED for row in deliveries)
     if shown:
-        publish("notices")
+        announce()
     if shown and notice.escalation_id:
         report = Reach(escalation_id=notice.escalation_id, channel=Channel.IN_APP, event=notice.event, delivered=shown)
         note_reach(system_user("plane"), reports=[report])
@@ -116,7 +116,7 @@ def _silence_item(notice: Notice, item: Escalation) -> None:
         state=DeliveryState.SUPPRESSED, outcome=Silence.NOT_ASKED, finished_at=ClockTimestamp()
     )
     asking.filter(channel=Channel.IN_APP, closed_at=None).update(closed_at=ClockTimestamp())
-    publish("notices")
+    announce()
 
 
 def _messages(notice: Notice, people: list[User], now: datetime) -> Iterator[Delivery]:
