@@ -8,11 +8,12 @@ import pytest
 from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.oversight.models import Escalation, Grant
+from apps.oversight.services import make_standing_approval
 from apps.workflows.models import Interrupt
 from tests.factories.connectors import make_operation, permit
 from tests.together import at_once
 from tests.workflows.actions import rules_of
-from tests.workflows.test_interrupts import SMALL, Framework, hitl, payment
+from tests.workflows.test_interrupts import LARGE, SMALL, Framework, hitl, payment
 
 pytestmark = pytest.mark.usefixtures("real_db")
 
@@ -64,4 +65,22 @@ def test_calls_in_any_order_take_the_locks_of_rules_in_one() -> None:
 
     for _ in range(5):
         answers = at_once(*(lambda names=names: asking(*names) for names in [slugs, slugs[::-1]] * 3))
+        assert set(answers) == {201}
+
+
+def test_calls_in_any_order_use_approvals_in_advance_without_waiting_for_each_other() -> None:
+    """A use keeps its approval until the end: the other way round, they would wait for each other."""
+    framework, keys = Framework(obligations={"standing": {"times": 99, "days": 7, "up_to_minor": LARGE}}), count()
+    ibans = ["DE0017", "DE0018"]
+    found = framework.ask(hitl(*(payment(LARGE, iban=iban) for iban in ibans))).json()
+    for call in found["calls"]:
+        fields = {"days": 7, "times": 99, "up_to_minor": LARGE}
+        make_standing_approval(framework.desk.approver, escalation_id=call["escalation"]["id"], **fields)
+
+    def asking(names: list[str]) -> int:
+        interrupt = hitl(*(payment(LARGE, iban=iban) for iban in names))
+        return framework.ask(interrupt, key=f"k{next(keys)}").status_code
+
+    for _ in range(3):
+        answers = at_once(*(lambda names=names: asking(names) for names in [ibans, ibans[::-1]] * 3))
         assert set(answers) == {201}

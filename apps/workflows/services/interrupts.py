@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
@@ -54,6 +54,8 @@ def ask_interrupt(
     except ShapeProblem as problem:
         raise InvalidError(errors=problem.errors) from problem
     take_fence()
+    if len(calls) > 1:
+        _take_turn(actor)
     asks = [
         Ask(
             operation=(operations or {}).get(call.name, call.name),
@@ -72,6 +74,16 @@ def ask_interrupt(
     done = {at: _submit(actor, calls[at], asks[at], place) for at in in_turn}
     actions = [done[at] for at in range(len(calls))]
     return _asked_before(actor, shape, actions) or _write(actor, shape, calls, asks, actions, place.run_id)
+
+
+def _take_turn(actor: User) -> None:
+    """One interrupt of several calls at a time per agent.
+
+    Each call that was approved in advance keeps that approval until the end, and two interrupts may need the same ones
+    in another order. What asks for one thing alone need not wait here.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", [f"interrupts.{actor.pk}"])
 
 
 def _submit(actor: User, call: Call, ask: Ask, place: Place) -> Action:
