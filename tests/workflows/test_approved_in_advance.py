@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.access.models import RoleGrant
 from apps.access.services import revoke_role
@@ -472,3 +474,21 @@ def test_the_api_makes_lists_and_ends(world):
     assert person.post(end, {}).json()["state"] == "ended"
     assert person.post(end, {}).status_code == 409
     assert person.post(url, {"days": "2", "times": 2}).status_code == 422
+
+
+def test_the_lists_read_as_much_for_many_as_for_one_and_show_the_latest_uses(world, monkeypatch):
+    monkeypatch.setattr("apps.oversight.selectors.standing.USES_SHOWN", 2)
+    assert [world.runs() for _ in range(3)] == [True] * 3
+    person = Person(world.ada)
+    with CaptureQueriesContext(connection) as one:
+        (listed,) = person.get("/standing-approvals/").json()["results"]
+    assert [use["number"] for use in listed["uses"]] == [3, 2]
+    page = signed_in(world.ada).get("/inbox/standing/").content.decode()
+    assert page.count('<li><a href="/actions/') == 2
+    for iban in ("DE0098", "DE0099"):
+        world.ask(parameters={"iban": iban})
+        fields = {"days": 7, "times": 3, "up_to_minor": 250_000}
+        make_standing_approval(world.ada, escalation_id=Escalation.objects.latest("id").pk, **fields)
+    with CaptureQueriesContext(connection) as many:
+        assert len(person.get("/standing-approvals/").json()["results"]) == 3
+    assert len(many) == len(one)

@@ -69,7 +69,9 @@ class StandingPage(serializers.Serializer[Any]):
 def whole_json(approval: StandingApproval) -> dict[str, Any]:
     """The approval as ``StandingSerializer`` describes it."""
     action = approval.item.action
-    uses = approval.uses.select_related("action").order_by("-number")[:USES_SHOWN]
+    uses = getattr(approval, "shown_uses", None)
+    if uses is None:
+        uses = approval.uses.select_related("action").order_by("-number")[:USES_SHOWN]
     return {
         **standing_json(approval),
         "escalation": approval.item_id,

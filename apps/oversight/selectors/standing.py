@@ -37,7 +37,7 @@ PARTS = (
 def standing_approvals_for(actor: User) -> QuerySet[StandingApproval]:
     """What ``actor`` approved in advance, newest first, each with the latest actions that it let run."""
     refuse_agents(actor)
-    uses = StandingUse.objects.select_related("action").order_by("-number")
+    uses = StandingUse.objects.select_related("action").order_by("-number")[:USES_SHOWN]
     rows = StandingApproval.objects.select_related(*PARTS).filter(maker=actor)
     return rows.prefetch_related(Prefetch("uses", uses, to_attr="shown_uses")).order_by("-id")
 
