@@ -236,6 +236,7 @@ def apply_policy(
     operations: Schemas | None = None,
 ) -> tuple[Policy, str]:
     """Write a policy and put it in force at once, as documents do; the policy and what happened to it."""
+    _take_turn()  # before the policy is locked, as every publication does
     policy, outcome = save_policy(actor, slug=slug, name=name, rules=rules, unit=unit, operations=operations)
     if policy.state != PolicyState.IN_FORCE or policy.is_ahead:
         _publish(actor, policy, operations=operations, is_reviewed=True)

@@ -81,6 +81,7 @@ def decline_proposal(actor: User, *, proposal: Proposal, reason: str = "") -> Pr
     require_human(actor)
     require_manager(actor, proposal.policy.unit, PUBLISH)
     reason = _checked(reason, is_needed=proposal.version.author_id != actor.pk)
+    Policy.objects.select_for_update().get(pk=proposal.policy_id)  # a release of it ends first, or sees this end
     return advance(
         actor,
         proposal,
