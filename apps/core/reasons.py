@@ -64,6 +64,7 @@ SENTENCES: Mapping[str, Any] = {
     "time_over": _("Its time is over."),
     "ended_by_hand": _("Somebody ended it."),
     "erased": _("What it rested on was erased."),
+    "item_edited": _("The item on which it was given was edited."),
     "item_refused": _("The item on which it was given was rejected, sent back or ended."),
     # why it moved up
     "overdue": _("Nobody decided by the time it was due."),

@@ -386,6 +386,15 @@ def test_when_the_item_on_which_it_was_given_is_rejected(world):
     ends(world, "item_refused", is_asked=False)
 
 
+def test_when_the_item_on_which_it_was_given_is_edited(world):
+    """Whoever gave it said yes to what it said then, not to the account that somebody else puts there."""
+    ben, other = make_approver(world.desk.queue), {"amount_minor": 250_000, "currency": "EUR", "iban": "DE0099"}
+    cast_vote(ben, escalation_id=world.item.pk, verdict="approve", version=1, parameters=other)
+    assert not world.runs(parameters={"iban": "DE0099"})
+    assert not world.runs()
+    ends(world, "item_edited", is_asked=False)
+
+
 def test_whoever_approved_it_in_advance_does_not_review_it(system):
     world = World(url=system.url, obligations={"sample": "100%"})
     other = make_approver(world.desk.queue)

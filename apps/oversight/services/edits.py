@@ -21,6 +21,7 @@ from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import EDIT, EscalationState, action_digest, patch_between
 from apps.oversight.services.arrivals import arrival_times
 from apps.oversight.services.decisions import void_votes
+from apps.oversight.services.endings import end_approvals_on
 from apps.oversight.services.items import Wanted, title_of, wanted_of
 from apps.oversight.services.stages import follow_stages
 from apps.policies.rules import (
@@ -154,10 +155,11 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
 
     Stricter: the demands of the new verdict join the old ones, and the editor may not vote. Else the verdict and
     its quorum stay as they were: an edit never talks the plane out of asking. What may be approved at once narrows
-    either way.
+    either way, and what was approved in advance on it ends.
     """
     assert item.action is not None
     void_votes(actor, item, why="edited")
+    end_approvals_on(actor, item.action, why="item_edited")  # the like of it would be the like of something else
     columns: dict[str, Any] = {
         "digest": edit.digest,
         "release": edit.verdict.release,

@@ -11,8 +11,8 @@ from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import advance
 from apps.core.models import ClockTimestamp, User
-from apps.oversight.models import Escalation, Vote
-from apps.oversight.rules import EscalationState, Kind
+from apps.oversight.models import Escalation, StandingApproval, Vote
+from apps.oversight.rules import EscalationState, Kind, StandingState
 from apps.oversight.selectors import standing_for
 from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
 from apps.oversight.services.stops import OPEN, settle_clocks
@@ -114,3 +114,23 @@ def void_votes_of(actor: User, *, user: User, why: str) -> int:
             rows.filter(claimed_by=user).update(claimed_by=None, claimed_until=None)
             rows.filter(assigned_to=user).update(assigned_to=None)
     return done
+
+
+def end_approval(actor: User, approval: StandingApproval, why: str) -> None:
+    """End what somebody approved in advance. Raises ConflictError where it is over already."""
+    advance(
+        actor,
+        approval,
+        StandingState.ENDED,
+        payload={"why": why, "escalation": approval.item_id},
+        ended_at=ClockTimestamp(),
+        ended_by=actor,
+        end_why=why[:40],
+    )
+
+
+def end_approvals_on(actor: User, action: Action, *, why: str) -> None:
+    """End what people approved in advance on any item of a locked action that asks for something else from now on."""
+    live = StandingApproval.objects.select_for_update(of=("self",)).filter(item__action=action)
+    for approval in live.filter(state=StandingState.LIVE).order_by("id"):
+        end_approval(actor, approval, why)

@@ -41,6 +41,7 @@ from apps.oversight.selectors import (
 )
 from apps.oversight.services.decisions import lock_item, refuse_changed, refuse_late, require_item_running
 from apps.oversight.services.edits import facts_of
+from apps.oversight.services.endings import end_approval
 from apps.oversight.services.items import wanted_of
 from apps.policies.rules import Effect, StandingLimit, Verdict, is_stricter, verdict_of
 from apps.policies.selectors import release_number
@@ -223,7 +224,7 @@ def _has_ended(plane: User, approval: StandingApproval, release: int) -> bool:
     why = why_fallen(approval) or _why_stricter(plane, approval, release)
     if why:
         with suppress(ConflictError):  # somebody else ended it, or used it up, in this very moment
-            _end(plane, approval, why)
+            end_approval(plane, approval, why)
     return bool(why)
 
 
@@ -253,18 +254,6 @@ def _why_stricter(plane: User, approval: StandingApproval, release: int) -> str:
     return ""
 
 
-def _end(actor: User, approval: StandingApproval, why: str) -> None:
-    advance(
-        actor,
-        approval,
-        StandingState.ENDED,
-        payload={"why": why, "escalation": approval.item_id},
-        ended_at=ClockTimestamp(),
-        ended_by=actor,
-        end_why=why[:40],
-    )
-
-
 @transaction.atomic
 def end_standing_approval(actor: User, *, approval: StandingApproval) -> StandingApproval:
     """End it: its maker, or whoever may decide in the item's unit. What it let run and has not begun asks people.
@@ -274,7 +263,7 @@ def end_standing_approval(actor: User, *, approval: StandingApproval) -> Standin
     require_human(actor)
     if approval.maker_id != actor.pk and not standing_for(actor).may_decide_in(approval.item.unit_id):
         raise NotAllowedError(_("You may not decide in this unit."), code="not_eligible", why="no_permission")
-    _end(actor, approval, BY_HAND)
+    end_approval(actor, approval, BY_HAND)
     return approval
 
 
@@ -301,6 +290,6 @@ def _end_fallen(plane: User, approval_id: UUID) -> int:
     if approval is None:
         return 0
     if not StandingApproval.objects.filter(pk=approval_id, until__gt=ClockTimestamp()).exists():
-        _end(plane, approval, TIME_OVER)
+        end_approval(plane, approval, TIME_OVER)
         return 1
     return int(_has_ended(plane, approval, release_number()))
