@@ -21,7 +21,13 @@ from apps.core.services import system_user
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation, Grant, StandingApproval, StandingUse
 from apps.oversight.selectors import inbox_for, live_standing_approvals
-from apps.oversight.services import cast_vote, end_fallen_standing, end_standing_approval, make_standing_approval
+from apps.oversight.services import (
+    cast_vote,
+    end_fallen_standing,
+    end_standing_approval,
+    make_standing_approval,
+    undo_decision,
+)
 from controlplane.reactions import REACTIONS, STANDING
 from tests.factories.access import grant, make_admin, make_approver, make_role, make_user
 from tests.oversight.edge_cases.doors import Person
@@ -51,7 +57,7 @@ class World:
         self.desk.ask(250_000)
         self.item, self.ada = the_item(), self.desk.approver
         fields = {"days": 7, "up_to_minor": 250_000, **fields}
-        self.approval = make_standing_approval(self.ada, escalation_id=self.item.pk, times=times, **fields)
+        self.approval = make_standing_approval(self.ada, escalation_id=self.item.pk, version=1, times=times, **fields)
 
     def ask(self, amount=250_000, **more):
         return self.desk.ask(amount, **more).json()
@@ -146,7 +152,9 @@ def test_what_the_rules_deny_is_denied(world):
 
 def refused(error, actor, item, **fields):
     with pytest.raises(error) as caught:
-        make_standing_approval(actor, escalation_id=item.pk, **{"days": 7, "times": 3, "up_to_minor": 1, **fields})
+        make_standing_approval(
+            actor, escalation_id=item.pk, version=1, **{"days": 7, "times": 3, "up_to_minor": 1, **fields}
+        )
     assert not StandingApproval.objects.exists()
     return caught.value
 
@@ -211,17 +219,17 @@ def test_who_approved_it_may_afterwards_and_nobody_else():
     item, other = the_item(), make_approver(desk.queue)
     cast_vote(desk.approver, escalation_id=item.pk, verdict="approve", version=1)
     refused(ConflictError, other, item)
-    made = make_standing_approval(desk.approver, escalation_id=item.pk, days=1, times=1, up_to_minor=250_000)
+    made = make_standing_approval(desk.approver, escalation_id=item.pk, version=1, days=1, times=1, up_to_minor=250_000)
     assert made.state == "live"
 
 
 def test_not_what_was_rejected_nor_twice_nor_under_a_halt(world):
     with pytest.raises(ConflictError):
-        make_standing_approval(world.ada, escalation_id=world.item.pk, days=1, times=1, up_to_minor=1)
+        make_standing_approval(world.ada, escalation_id=world.item.pk, version=1, days=1, times=1, up_to_minor=1)
     cast_vote(world.ada, escalation_id=world.item.pk, verdict="reject", version=1, reason="No.")
     end_standing_approval(world.ada, approval=world.now())
     with pytest.raises(ConflictError):
-        make_standing_approval(world.ada, escalation_id=world.item.pk, days=1, times=1, up_to_minor=1)
+        make_standing_approval(world.ada, escalation_id=world.item.pk, version=1, days=1, times=1, up_to_minor=1)
 
 
 def test_a_rule_that_says_nothing_beside_one_that_lets_lets_nothing():
@@ -270,7 +278,7 @@ def test_when_its_time_is_over_however_many_stand_before_it(world, monkeypatch):
     monkeypatch.setattr("apps.oversight.services.standing.BATCH", 1)
     world.desk.ask(250_000, parameters={"iban": "DE0099"})
     item = Escalation.objects.latest("id")
-    later = make_standing_approval(world.ada, escalation_id=item.pk, days=7, times=3, up_to_minor=250_000)
+    later = make_standing_approval(world.ada, escalation_id=item.pk, version=1, days=7, times=3, up_to_minor=250_000)
     StandingApproval.objects.filter(pk=later.pk).update(until=ClockTimestamp() - timedelta(seconds=1))
     for _ in range(2):
         end_fallen_standing()
@@ -338,7 +346,7 @@ def test_not_for_what_a_further_rule_lets_less_of(world, less):
     world.desk.ask(200_000, parameters={"iban": "DE0099"})
     item = Escalation.objects.latest("id")
     fields = {"days": 7, "times": 3, "up_to_minor": 250_000}
-    make_standing_approval(world.ada, escalation_id=item.pk, **fields)
+    make_standing_approval(world.ada, escalation_id=item.pk, version=1, **fields)
     assert not world.runs(parameters={"iban": "DE0099"})
     assert world.runs(200_000, parameters={"iban": "DE0099"})
 
@@ -438,10 +446,12 @@ def test_from_the_item_to_the_list_and_one_click_ends_it():
     assert f"/inbox/{item.pk}/standing/" in client.get(f"/inbox/{item.pk}/").content.decode()
     page = client.get(f"/inbox/{item.pk}/standing/").content.decode()
     assert 'value="3000.00"' in page
-    wrong = client.post(f"/inbox/{item.pk}/standing/", {"amount": "9000", "days": "7", "times": "20"})
+    wrong = client.post(f"/inbox/{item.pk}/standing/", {"amount": "9000", "days": "7", "times": "20", "version": "1"})
     assert wrong.status_code == 422
     assert 'value="9000"' in wrong.content.decode()
-    sent = client.post(f"/inbox/{item.pk}/standing/", {"amount": "2500", "days": "7", "times": "3"}, follow=True)
+    sent = client.post(
+        f"/inbox/{item.pk}/standing/", {"amount": "2500", "days": "7", "times": "3", "version": "1"}, follow=True
+    )
     assert "0 of 3" in sent.content.decode()
     assert desk.ask(250_000).json()["state"] == "approved"
     assert "1 of 3" in client.get("/inbox/standing/").content.decode()
@@ -459,6 +469,24 @@ def test_strangers_see_and_end_nothing(world):
     assert world.now().state == "live"
 
 
+def test_nobody_approves_in_advance_what_somebody_edited_while_they_read_it():
+    desk = make_desk(obligations={"standing": LETS})
+    desk.ask(250_000)
+    item, ada = the_item(), desk.approver
+    page = signed_in(ada).get(f"/inbox/{item.pk}/standing/").content.decode()
+    assert 'name="version" value="1"' in page
+    ben, other = make_approver(desk.queue), {"amount_minor": 250_000, "currency": "EUR", "iban": "DE0099"}
+    cast_vote(ben, escalation_id=item.pk, verdict="approve", version=1, parameters=other, hold_s=60)
+    undo_decision(ben, escalation_id=item.pk)
+    fields = {"days": 7, "times": 3, "version": 1}
+    sent = signed_in(ada).post(f"/inbox/{item.pk}/standing/", {**fields, "amount": "2500"})
+    assert sent.status_code == 409
+    assert "It has changed since you read it" in sent.content.decode()
+    answer = Person(ada).post(f"/escalations/{item.pk}/standing/", {**fields, "up_to_minor": 250_000})
+    assert (answer.status_code, answer.json()["code"], answer.json()["version"]) == (409, "stale", 2)
+    assert not StandingApproval.objects.exists()
+
+
 def test_where_the_rule_does_not_let_it_the_page_says_so():
     desk = make_desk()
     desk.ask(250_000)
@@ -466,7 +494,7 @@ def test_where_the_rule_does_not_let_it_the_page_says_so():
     assert "/standing/" not in client.get(f"/inbox/{the_item().pk}/").content.decode()
     said = client.get(f"/inbox/{the_item().pk}/standing/").content.decode()
     assert "does not let it be approved in advance" in said
-    sent = client.post(f"/inbox/{the_item().pk}/standing/", {"amount": "1", "days": "1", "times": "1"})
+    sent = client.post(f"/inbox/{the_item().pk}/standing/", {"amount": "1", "days": "1", "times": "1", "version": "1"})
     assert sent.status_code == 403
 
 
@@ -474,7 +502,7 @@ def test_the_api_makes_lists_and_ends(world):
     cast_vote(world.ada, escalation_id=world.item.pk, verdict="approve", version=1)
     end_standing_approval(world.ada, approval=world.approval)
     person, url = Person(world.ada), f"/escalations/{world.item.pk}/standing/"
-    made = person.post(url, {"days": 2, "times": 2, "up_to_minor": 250_000})
+    made = person.post(url, {"days": 2, "times": 2, "up_to_minor": 250_000, "version": 1})
     assert made.status_code == 201, made.json()
     assert world.runs()
     listed = person.get("/standing-approvals/").json()["results"]
@@ -482,7 +510,7 @@ def test_the_api_makes_lists_and_ends(world):
     end = f"/standing-approvals/{made.json()['id']}/end/"
     assert person.post(end, {}).json()["state"] == "ended"
     assert person.post(end, {}).status_code == 409
-    assert person.post(url, {"days": "2", "times": 2}).status_code == 422
+    assert person.post(url, {"days": "2", "times": 2, "version": 1}).status_code == 422
 
 
 def test_the_lists_read_as_much_for_many_as_for_one_and_show_the_latest_uses(world, monkeypatch):
@@ -497,7 +525,7 @@ def test_the_lists_read_as_much_for_many_as_for_one_and_show_the_latest_uses(wor
     for iban in ("DE0098", "DE0099"):
         world.ask(parameters={"iban": iban})
         fields = {"days": 7, "times": 3, "up_to_minor": 250_000}
-        make_standing_approval(world.ada, escalation_id=Escalation.objects.latest("id").pk, **fields)
+        make_standing_approval(world.ada, escalation_id=Escalation.objects.latest("id").pk, version=1, **fields)
     with CaptureQueriesContext(connection) as many:
         assert len(person.get("/standing-approvals/").json()["results"]) == 3
     assert len(many) == len(one)

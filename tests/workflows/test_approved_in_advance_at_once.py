@@ -18,7 +18,7 @@ def prepared(times, url="http://127.0.0.1:9"):
     desk = make_desk(url, obligations={"standing": LETS})
     desk.ask(250_000)
     fields = {"days": 7, "times": times, "up_to_minor": 250_000}
-    return desk, make_standing_approval(desk.approver, escalation_id=the_item().pk, **fields)
+    return desk, make_standing_approval(desk.approver, escalation_id=the_item().pk, version=1, **fields)
 
 
 def test_twenty_requests_at_once_never_get_more_than_it_lets(system):

@@ -220,7 +220,7 @@ class TestWhoMay:
         desk = make_desk(obligations={"standing": limit})
         desk.ask(250_000)
         ada = desk.approver
-        make_standing_approval(ada, escalation_id=the_item().pk, days=7, times=2, up_to_minor=250_000)
+        make_standing_approval(ada, escalation_id=the_item().pk, version=1, days=7, times=2, up_to_minor=250_000)
         ran = desk.ask(250_000).json()
         assert ran["state"] == "approved"
         Action.objects.filter(pk=ran["id"]).update(state="succeeded", finished_at=ClockTimestamp())
@@ -240,7 +240,9 @@ class TestWhoMay:
         assert "Approve the like of this in advance" in Person(desk.approver).page(f"/inbox/{item.pk}/")
         erase(make_admin(), item.trail, WHY)
         with pytest.raises(ConflictError, match="erased"):
-            make_standing_approval(desk.approver, escalation_id=item.pk, days=7, times=2, up_to_minor=250_000)
+            make_standing_approval(
+                desk.approver, escalation_id=item.pk, version=1, days=7, times=2, up_to_minor=250_000
+            )
         assert "Approve the like of this in advance" not in Person(desk.approver).page(f"/inbox/{item.pk}/")
 
     def test_whoever_started_the_run_does_not_erase_it(self):

@@ -75,7 +75,7 @@ def test_calls_in_any_order_use_approvals_in_advance_without_waiting_for_each_ot
     found = framework.ask(hitl(*(payment(LARGE, iban=iban) for iban in ibans))).json()
     for call in found["calls"]:
         fields = {"days": 7, "times": 99, "up_to_minor": LARGE}
-        make_standing_approval(framework.desk.approver, escalation_id=call["escalation"]["id"], **fields)
+        make_standing_approval(framework.desk.approver, escalation_id=call["escalation"]["id"], version=1, **fields)
 
     def asking(names: list[str]) -> int:
         interrupt = hitl(*(payment(LARGE, iban=iban) for iban in names))

@@ -20,8 +20,9 @@ from apps.oversight.services import end_standing_approval, make_standing_approva
 
 
 class StandingBody(StrictSerializer):
-    """For how many days, how often, up to which amount each; at most what the rule lets."""
+    """For how many days, how often, up to which amount each; at most what the rule lets. ``version``: what was seen."""
 
+    version = StrictInteger(min_value=1)
     days = StrictInteger(min_value=1)
     times = StrictInteger(min_value=1)
     up_to_minor = StrictInteger(min_value=1, max_value=MAX_INTEGER, required=False, allow_null=True)

@@ -17,6 +17,7 @@ class StandingForm(forms.Form):
     amount = forms.DecimalField(min_value=0, label=_("Up to"))
     days = forms.IntegerField(min_value=1, label=_("Days"))
     times = forms.IntegerField(min_value=1, label=_("Times"))
+    version = forms.IntegerField(min_value=1, widget=forms.HiddenInput())
 
     def __init__(self, item: Escalation, limit: StandingLimit, data: Any = None) -> None:
         action = item.action
@@ -29,6 +30,7 @@ class StandingForm(forms.Form):
                 "amount": None if most is None else Decimal(most).scaleb(-self._exponent),
                 "days": min(7, limit.days),
                 "times": min(20, limit.times),
+                "version": item.version,
             },
         )
         self.fields["days"].help_text = _("At most %d.") % limit.days
@@ -51,6 +53,7 @@ class StandingForm(forms.Form):
         said = self.cleaned_data
         amount = said.get("amount")
         return {
+            "version": said["version"],
             "days": said["days"],
             "times": said["times"],
             "up_to_minor": None if amount is None else int(amount.scaleb(self._exponent)),

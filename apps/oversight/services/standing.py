@@ -54,13 +54,13 @@ STARTED_WITHIN = timedelta(minutes=1)
 
 @transaction.atomic
 def make_standing_approval(
-    actor: User, *, escalation_id: UUID, days: int, times: int, up_to_minor: int | None = None
+    actor: User, *, escalation_id: UUID, version: int, days: int, times: int, up_to_minor: int | None = None
 ) -> StandingApproval:
     """Approve the like of an item in advance: same agent, operation, target and currency, up to an amount each.
 
-    By whoever may decide it alone, while it waits, or who approved it; the item itself is not decided by it. Raises
-    NotFoundError, HaltedError, InvalidError at the field, NotAllowedError ``not_eligible`` with ``why``,
-    ConflictError.
+    By whoever may decide it alone, while it waits, or who approved it; the item itself is not decided by it.
+    ``version``: what the person saw, since somebody may edit it meanwhile. Raises NotFoundError, HaltedError,
+    InvalidError at the field, NotAllowedError ``not_eligible`` with ``why``, ConflictError, ``stale`` with ``version``.
     """
     require_human(actor)
     require_visible(actor, escalation_id)
@@ -69,6 +69,8 @@ def make_standing_approval(
     _require_open_to(actor, item)
     require_item_running(item)
     refuse_changed(item)
+    if version != item.version:
+        raise ConflictError(_("It has changed since you read it."), code="stale", version=item.version)
     verdict = verdict_of(item.verdict)
     limit = verdict.obligations.standing or StandingLimit()
     amount = item.action.amount_minor if item.action else None
