@@ -28,6 +28,7 @@ from apps.oversight.services import (
     make_standing_approval,
     undo_decision,
 )
+from apps.workflows.services.actions import perform_due
 from controlplane.reactions import REACTIONS, STANDING
 from tests.factories.access import grant, make_admin, make_approver, make_role, make_user
 from tests.oversight.edge_cases.doors import Person
@@ -423,6 +424,16 @@ def test_what_it_let_run_and_has_not_begun_is_asked_about_after_it_fell(system):
     assert action.state == "pending_approval"
     assert Escalation.objects.filter(action=action, state="pending").exists()
     assert Grant.objects.get(action=action).state == "revoked"
+
+
+def test_what_it_let_run_and_has_not_begun_is_asked_about_when_the_rules_let_it_no_more(system):
+    """Before anything has followed the release: the claim asks for itself."""
+    world = World(url=system.url)
+    ran = world.ask()
+    rules_of(world.desk, asks(world.desk, {}))
+    assert perform_due() == 1
+    assert world.desk.get(f"actions/{ran['id']}/").json()["state"] == "pending_approval"
+    assert not system.asked
 
 
 def test_what_it_let_run_runs_on_when_only_its_time_or_its_times_are_over(system):

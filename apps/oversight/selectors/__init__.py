@@ -77,6 +77,7 @@ from apps.oversight.selectors.standing import (
     standing_approval_for,
     standing_approvals_for,
     standing_approvals_of,
+    was_approved_in_advance,
     why_fallen,
 )
 from apps.oversight.selectors.taken_back import (
@@ -178,6 +179,7 @@ __all__ = [
     "votes_for",
     "waiting_count_for",
     "waiting_item_of_action",
+    "was_approved_in_advance",
     "why_fallen",
     "why_not_for",
     "winner_for",

@@ -116,3 +116,9 @@ def has_standing_fallen(actor: User, action: Action) -> bool:
     if approval.state == StandingState.ENDED and approval.end_why not in HARMLESS_ENDS:
         return True
     return bool(why_fallen(approval))
+
+
+def was_approved_in_advance(actor: User, action: Action) -> bool:
+    """Whether what lets an action run now was approved in advance."""
+    assert actor.is_active
+    return Grant.objects.filter(action=action, state=GrantState.LIVE, standing__isnull=False).exists()

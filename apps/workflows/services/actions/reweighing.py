@@ -16,8 +16,13 @@ from apps.connectors.services.waiting import drop_effect
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import highest_risk
 from apps.halts.selectors import halt_since
-from apps.oversight.rules import GrantState
-from apps.oversight.selectors import fallen_approval_of, has_standing_fallen, released_for
+from apps.oversight.rules import GrantState, standing_problem
+from apps.oversight.selectors import (
+    fallen_approval_of,
+    has_standing_fallen,
+    released_for,
+    was_approved_in_advance,
+)
 from apps.oversight.services import open_action_escalation, release_grant, revoke_grants
 from apps.policies.rules import Effect, Verdict, is_stricter, joined, verdict_of
 from apps.policies.selectors import release_number
@@ -42,10 +47,18 @@ def return_if_stricter(actor: User, *, action: Action) -> bool:
     if release_number() == action.release_number:
         return _return_if_void(actor, action)
     place, weighed, verdict = _judged_again(actor, action)
-    if not is_stricter(verdict, verdict_of(action.verdict)):
+    if not is_stricter(verdict, verdict_of(action.verdict)) and not _is_asked_again(actor, action, weighed, verdict):
         return _return_if_void(actor, action)
     _return(actor, action, place, weighed, verdict, why=STRICTER)
     return True
+
+
+def _is_asked_again(actor: User, action: Action, weighed: Weighed, verdict: Verdict) -> bool:
+    """Whether what was approved in advance is what the rules in force want people to be asked about each time."""
+    if verdict.effect is not Effect.REQUIRE_APPROVAL or not was_approved_in_advance(actor, action):
+        return False
+    risk = highest_risk(weighed.facts.agent.risk, verdict.risk)
+    return bool(standing_problem(verdict, risk=risk, amount_minor=action.amount_minor))
 
 
 @transaction.atomic
