@@ -9,7 +9,7 @@ from apps.connectors.models import Effect
 from apps.halts.services import engage_halt
 from apps.oversight.models import Comment, Escalation, Grant
 from apps.telemetry.models import UsageRecord
-from apps.workflows.models import Attempt, Run, Task, Workflow
+from apps.workflows.models import Attempt, Interrupt, Run, Task, Workflow
 from apps.workflows.urls import endpoints
 from tests.factories.access import grant, make_admin, make_role, make_user
 from tests.factories.workflows import make_workflow, permit_workflow
@@ -24,7 +24,12 @@ name: Look
 unit: finance
 steps: {look: {agent: look}}
 """
-KEPT = (Action, Effect, Escalation, Grant, Comment, Task, Attempt, Run, UsageRecord)
+CALL = {
+    "action_requests": [{"name": "pay", "args": {"amount_minor": 50_000, "currency": "EUR", "iban": "DE0017"}}],
+    "review_configs": [{"action_name": "pay", "allowed_decisions": ["approve", "reject"]}],
+}
+"""What the middleware of an agent framework interrupts with."""
+KEPT = (Action, Effect, Escalation, Grant, Comment, Interrupt, Task, Attempt, Run, UsageRecord)
 DOORS = [
     ("actions/", {"operation": "{operation}", "parameters": {}}),
     ("actions/check/", {"operation": "{operation}", "parameters": {}}),
@@ -32,6 +37,8 @@ DOORS = [
     ("actions/{pending}/comments/", {"text": "Please."}),
     ("actions/{approved}/consume/", {"digest": "{digest}"}),
     ("actions/{executing}/outcome/", {"succeeded": True}),
+    ("interrupts/", {"interrupt": CALL, "operations": {"pay": "{operation}"}}),
+    ("interrupts/{interrupt}/resume/", {}),
     ("runs/", {"workflow": "look", "input": {}}),
     ("runs/{run}/cancel/", {"reason": "x"}),
     ("runs/{run}/pause/", {"reason": "x"}),
@@ -62,6 +69,8 @@ def names_of(desk):
     desk.post(f"actions/{executing['id']}/consume/", {"digest": executing["digest"]})
     run = desk.post("runs/", {"workflow": "look", "input": {}}, key="run").json()
     desk.post("runs/", {"workflow": "look", "input": {}}, key="another run")
+    asked = {"interrupt": CALL, "operations": {"pay": desk.operation.slug}}
+    interrupt = desk.post("interrupts/", asked, key="interrupt").json()
     [task] = desk.post("tasks/claim/", {}).json()["tasks"]
     return {
         "operation": desk.operation.slug,
@@ -69,10 +78,17 @@ def names_of(desk):
         "approved": approved["id"],
         "digest": approved["digest"],
         "executing": executing["id"],
+        "interrupt": interrupt["id"],
         "run": run["id"],
         "task": task["id"],
         "lease": task["lease"]["token"],
     }
+
+
+def filled(value, names):
+    if isinstance(value, dict):
+        return {name: filled(each, names) for name, each in value.items()}
+    return value.format(**names) if isinstance(value, str) else value
 
 
 def kept():
@@ -85,8 +101,7 @@ def test_an_agent_that_does_not_work_changes_nothing_anywhere(desk, path, body, 
     names = names_of(desk)
     change_state(make_admin(), agent=desk.agent, to=state, reason="odd")
     before, entries = kept(), Entry.objects.count()
-    filled = {name: value.format(**names) if isinstance(value, str) else value for name, value in body.items()}
-    answer = desk.post(path.format(**names), filled, key="now")
+    answer = desk.post(path.format(**names), filled(body, names), key="now")
     assert (answer.status_code, answer.json()["code"]) == (403, "agent_inactive")
     assert kept() == before
     assert Entry.objects.count() == entries + 1
@@ -101,12 +116,13 @@ def test_it_may_still_look(desk, path):
 
 
 def test_no_door_of_agents_is_forgotten():
-    reading = {"actions/<uuid:action_id>/", "runs/<uuid:run_id>/", "tasks/<uuid:task_id>/"}
+    reading = {f"{kind}s/<uuid:{kind}_id>/" for kind in ("action", "interrupt", "run", "task")}
     there = {str(endpoint.pattern) for endpoint in endpoints} - reading
     there = {path for path in there if not path.startswith("workflows/")}
     asked = {
         path.format(
             **dict.fromkeys(["pending", "approved", "executing"], "<uuid:action_id>"),
+            interrupt="<uuid:interrupt_id>",
             run="<uuid:run_id>",
             task="<uuid:task_id>",
         )

@@ -67,7 +67,7 @@ def test_the_page_says_what_each_rule_asks_and_what_people_say() -> None:
 
 @pytest.mark.django_db
 def test_large_numbers_are_separated_everywhere_on_the_page() -> None:
-    executive = make_holder("kpis.view_kpi")
+    executive = make_holder("kpis.view_kpi", username="eve", name="Eve")
     mine: dict[str, Any] = {"decided_by": executive.username}
     known = [*decided(1_200, **mine), *decided(1_001, edited=True, **mine), *decided(1_002, outcome="rejected", **mine)]
     write_facts(facts=Facts(decisions=known))
