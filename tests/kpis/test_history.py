@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -66,3 +67,11 @@ def test_only_who_sets_goals_everywhere_imports_a_history() -> None:
             import_history(actor, facts=facts)
     assert RunFact.objects.count() == 0
     assert import_history(make_admin(), facts=facts) == 1
+
+
+def test_a_history_may_be_longer_than_a_statement_has_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL takes 65,535 of them; writing that many facts is what the benchmark does."""
+    monkeypatch.setattr("apps.kpis.services.history.write_facts", lambda **_: None)
+    run = week().runs[0]
+    facts = Facts(runs=[replace(run, run_id=UUID(int=number)) for number in range(1, 66_001)])
+    assert import_history(system_user("console"), facts=facts) == 66_000

@@ -73,7 +73,7 @@ def _simulated_runs(entries: Sequence[Entry], facts: Facts) -> set[UUID]:
     """Runs of tests and rehearsals: they say so in their entries, and their facts said so before."""
     told = {entry.subject_id for entry in entries if entry.subject_kind == "run" and entry.payload.get("simulated")}
     others = set(run_ids_of(facts)) - told
-    known = RunFact.objects.filter(run_id__in=others, simulated=True).values_list("run_id", flat=True)
+    known = RunFact.objects.filter(run_id__any_of=list(others), simulated=True).values_list("run_id", flat=True)
     return told | set(known)
 
 

@@ -27,9 +27,9 @@ def import_history(actor: User, *, facts: Facts) -> int:
     hold_projection()
     ids = [run.run_id for run in facts.runs]
     _check(facts, database_now())
-    if RunFact.objects.filter(run_id__in=ids, simulated=False).exists():
+    if RunFact.objects.filter(run_id__any_of=ids, simulated=False).exists():
         raise ConflictError("A run of this history is a real one.")
-    known = RunFact.objects.filter(run_id__in=ids).count()
+    known = RunFact.objects.filter(run_id__any_of=ids).count()
     if not ids or known == len(set(ids)):
         return 0
     write_facts(facts=facts, simulated=True)
