@@ -53,7 +53,7 @@ class Verdict(StrEnum):
     REFUSE = "refuse"
 
 
-class ShapeProblem(ValueError):  # noqa: N818 - a finding about an agent's payload, translated by the service
+class ShapeError(ValueError):
     """A payload that is none of the shapes, or takes too few answers; ``errors`` by path."""
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
@@ -143,7 +143,7 @@ ROOT = "interrupt"
 def read_interrupt(payload: Any, response_schema: Mapping[str, Any] | None = None) -> tuple[Shape, list[Call]]:
     """The calls in their order. ``response_schema``: of a ``ToolApprovalRequest``, which says there what it takes.
 
-    Raises ShapeProblem for what is none of the shapes, and for a call that could not be told a yes or a no.
+    Raises ShapeError for what is none of the shapes, and for a call that could not be told a yes or a no.
     """
     match payload:
         case {"action_requests": _}:
@@ -159,22 +159,22 @@ def read_interrupt(payload: Any, response_schema: Mapping[str, Any] | None = Non
         case {"action_request": _}:
             _require(HUMAN_INTERRUPT, payload)
             return Shape.HUMAN_INTERRUPT, [_of_human(payload, ROOT)]
-    raise ShapeProblem({ROOT: ["Send a HumanInterrupt, a list of them, a HITLRequest or a ToolApprovalRequest."]})
+    raise ShapeError({ROOT: ["Send a HumanInterrupt, a list of them, a HITLRequest or a ToolApprovalRequest."]})
 
 
 def _require(schema: Mapping[str, Any], payload: Any) -> None:
     if found := output_errors(schema, payload, ROOT):
-        raise ShapeProblem(found)
+        raise ShapeError(found)
 
 
 def _of_human(one: Mapping[str, Any], where: str) -> Call:
     config, request = one["config"], one["action_request"]
     if not config["allow_accept"]:
-        raise ShapeProblem(
+        raise ShapeError(
             {f"{where}.config.allow_accept": ["A call that cannot be accepted is no action: ask a question."]}
         )
     if not (config["allow_ignore"] or config["allow_respond"]):
-        raise ShapeProblem({f"{where}.config": ["Allow ignore or respond: rules and people may say no."]})
+        raise ShapeError({f"{where}.config": ["Allow ignore or respond: rules and people may say no."]})
     takes = {"edit": config["allow_edit"], "request_changes": config["allow_respond"]}
     return Call(
         where,
@@ -195,14 +195,14 @@ def _of_request(payload: Mapping[str, Any]) -> Iterable[Call]:
     for at, request in enumerate(payload["action_requests"]):
         where = f"{ROOT}.action_requests.{at}"
         if request["name"] not in allowed:
-            raise ShapeProblem({f"{where}.name": ["No review config names it."]})
+            raise ShapeError({f"{where}.name": ["No review config names it."]})
         yield _call(request, where, allowed[request["name"]], f"{ROOT}.review_configs")
 
 
 def _call(request: Mapping[str, Any], where: str, allowed: set[str], allowed_at: str) -> Call:
     if missing := sorted({"approve", "reject"} - allowed):
         text = f"“{request['name']}” must take {' and '.join(missing)}: rules and people may say yes or no."
-        raise ShapeProblem({allowed_at: [text]})
+        raise ShapeError({allowed_at: [text]})
     cannot = frozenset({"edit"} - allowed)
     return Call(where, f"{where}.args", request["name"], request["args"], request.get("description", ""), cannot)
 

@@ -21,7 +21,7 @@ from apps.workflows.rules.interrupts import (
     InterruptState,
     Progress,
     Shape,
-    ShapeProblem,
+    ShapeError,
     Verdict,
     read_interrupt,
     resume_value,
@@ -51,7 +51,7 @@ def ask_interrupt(
     """
     try:
         shape, calls = read_interrupt(payload, response_schema)
-    except ShapeProblem as problem:
+    except ShapeError as problem:
         raise InvalidError(errors=problem.errors) from problem
     take_fence()
     if len(calls) > 1:
