@@ -54,7 +54,7 @@ LOST = """
     const range = document.createRange();
     range.selectNodeContents(node);
     const ink = range.getBoundingClientRect();
-    let floats = false, isCut = null;
+    let floats = false, isCut = null, left = -Infinity, right = Infinity;
     for (const [e, look] of above(parent)) {
       if (look.clipPath === "inset(50%)") isCut = false; // only for those who hear the page
       floats ||= ["sticky", "fixed"].includes(look.position);
@@ -63,10 +63,14 @@ LOST = """
       if (isCut === null && (scrolls || shortens)) isCut = false;
       const box = e.getBoundingClientRect();
       const clips = /hidden|clip/.test(look.overflowX + look.overflowY);
+      if (clips || scrolls) [left, right] = [Math.max(left, box.left), Math.min(right, box.right)];
       if (isCut === null && clips && (ink.right > box.right + 1 || ink.bottom > box.bottom + 2)) isCut = true;
     }
     if (isCut) problems.push(`cut off: ${said}`);
-    if (!floats) for (const box of range.getClientRects()) if (box.width > 2) texts.push({said, box, parent});
+    if (!floats) for (const {top, bottom, height, ...all} of range.getClientRects()) {
+      const box = {top, bottom, height, left: Math.max(all.left, left), right: Math.min(all.right, right)};
+      if (box.right - box.left > 2) texts.push({said, box, parent});
+    }
   }
   texts.forEach((one, at) => texts.slice(at + 1).forEach((other) => {
     const [a, b] = [one.box, other.box];
