@@ -11,12 +11,13 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Model, Q, QuerySet
+from django.db.models import BooleanField, Model, Q, QuerySet
 from django.utils.module_loading import import_string
 from guardian.utils import get_user_obj_perms_model
 
 from apps.core.errors import NotAllowedError
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,26 @@ def visible[M: Model](actor: User, perm: str, rows: QuerySet[M]) -> QuerySet[M]:
     return rows.filter(allowed)
 
 
-def _granted(actor: User, perm: str, model: type[Model]) -> "QuerySet[Model] | list[UUID]":
+def visible_when_read[M: Model](perm: str, rows: QuerySet[M]) -> QuerySet[M]:
+    """``visible`` for a prepared read, whoever asks: its values are ``reader(actor, perm)``."""
+    allowed = Q(Slot("everywhere", BooleanField())) | Q(pk__in=_granted(Slot("reader"), perm, rows.model))
+    unit = getattr(rows.model, "UNIT", None)
+    if unit is not None:
+        allowed |= Q(**{f"{unit}__pk__any_of" if unit else "pk__any_of": Slot("units")})
+    return rows.filter(allowed)
+
+
+def reader(actor: User, perm: str) -> dict[str, Any]:
+    """What ``visible_when_read`` has to know of who asks."""
+    scope = scope_for(actor, perm)
+    return {
+        "everywhere": scope.everywhere,
+        "units": list(scope.units),
+        "reader": actor.pk if actor.is_active else None,
+    }
+
+
+def _granted(actor: "User | Slot", perm: str, model: type[Model]) -> "QuerySet[Model] | list[UUID]":
     """Keys of the objects granted directly and in time. Typed grant tables only: they join without casts."""
     grants: Any = get_user_obj_perms_model(model)  # type: ignore[arg-type] # guardian takes the class as well
     if grants.objects.is_generic():

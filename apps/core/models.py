@@ -35,6 +35,9 @@ class AnyOf(models.Lookup[Any]):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """``column = ANY(array)``."""
         column, parameters = self.process_lhs(compiler, connection)
+        if hasattr(self.rhs, "as_sql"):
+            array, values = compiler.compile(self.rhs)
+            return f"{column} = ANY({array})", [*parameters, *values]
         return f"{column} = ANY(%s)", [*parameters, list(self.rhs)]
 
 

@@ -5,13 +5,13 @@ A prepared read keeps the SQL and what Django learnt of its columns; rows become
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import copy
 from functools import cached_property
 from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Expression, Model, QuerySet
+from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.query import ModelIterable
 from django.db.transaction import TransactionManagementError
 
@@ -34,10 +34,13 @@ def planned_once(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
 
 class Slot(Expression):
-    """Where a value goes that is known only when the read runs: ``filter(slug=Slot("slug"))``."""
+    """Where a value goes that is known only when the read runs: ``filter(slug=Slot("slug"))``.
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
+    A condition by itself says so: ``filter(Slot("all", BooleanField()) | Q(...))``.
+    """
+
+    def __init__(self, name: str, output_field: "Field[Any, Any] | None" = None) -> None:
+        super().__init__(output_field)
         self.name = name
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
@@ -49,10 +52,12 @@ class Prepared[M: Model]:
     """A queryset with slots. Values go to the driver as they are: no field checks or converts them.
 
     ``build`` runs once, at the first read; what it puts in besides slots stays for the life of the process.
+    ``is_list``: it may read many rows, so PostgreSQL plans each run with its values (``planned_once`` says why).
     """
 
-    def __init__(self, build: Callable[[], QuerySet[M]]) -> None:
+    def __init__(self, build: Callable[[], QuerySet[M]], *, is_list: bool = False) -> None:
         self._build = build
+        self._is_list = is_list
 
     @cached_property
     def _compiled(self) -> tuple[QuerySet[M], Any, str, tuple[Any, ...]]:
@@ -76,7 +81,7 @@ class Prepared[M: Model]:
         ready = copy(compiler)
         ready.connection = connections[queryset.db]  # a connection belongs to its thread
         ready.as_sql = lambda *_args, **_named: (sql, bound)
-        with planned_once(queryset.db):
+        with nullcontext() if self._is_list else planned_once(queryset.db):
             return list(ModelIterable(cast("Any", _Ready(queryset, ready))))
 
     def first(self, **values: Any) -> M | None:

@@ -6,11 +6,15 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from apps.access.models import BusinessUnit
+from apps.agents.models import Agent
+from apps.connectors.models import Operation
 from apps.core.errors import NotAllowedError
-from apps.core.gate import holds, require_human, scope_for, visible
+from apps.core.gate import holds, reader, require_human, scope_for, visible, visible_when_read
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared, Slot
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
 from tests.factories.agents import make_agent
+from tests.factories.connectors import make_operation, permit
 
 pytestmark = pytest.mark.django_db
 PERM = "agents.view_agent"
@@ -53,6 +57,43 @@ def test_a_role_ends_at_its_time():
     assert holds(person, PERM, agent)
     type(held).objects.filter(pk=held.pk).update(revoked_at=ClockTimestamp())
     assert not holds(person, PERM, agent)
+
+
+READ = Prepared(lambda: visible_when_read(PERM, Agent.objects.all()).filter(pk__any_of=Slot("ids")))
+
+
+@pytest.mark.parametrize("who", ["everywhere", "unit", "above", "beside", "ended", "left", "stranger", "agent"])
+def test_a_prepared_read_shows_what_the_gate_shows(who: str):
+    top = make_unit()
+    agents = [make_agent(unit=make_unit(parent=top)), make_agent(unit=make_unit(parent=top)), make_agent()]
+    person = {
+        "everywhere": lambda: make_holder(PERM),
+        "unit": lambda: make_holder(PERM, unit=agents[0].unit),
+        "above": lambda: make_holder(PERM, unit=top),
+        "beside": lambda: make_holder(PERM, unit=agents[2].unit),
+        "ended": make_user,
+        "left": lambda: make_holder(PERM),
+        "stranger": make_user,
+        "agent": lambda: agents[0].user,
+    }[who]()
+    if who == "ended":
+        grant(person, make_role(PERM), top, until=ClockTimestamp() - timedelta(seconds=1))
+    person.is_active = who != "left"
+    shown = {row.pk for row in visible(person, PERM, Agent.objects.filter(pk__in=[one.pk for one in agents]))}
+    assert {row.pk for row in READ(ids=[one.pk for one in agents], **reader(person, PERM))} == shown
+    assert len(shown) == {"everywhere": 3, "unit": 1, "above": 2, "beside": 1}.get(who, 0)
+
+
+def test_a_prepared_read_knows_grants_on_one_object():
+    use = "connectors.use_operation"
+    read = Prepared(lambda: visible_when_read(use, Operation.objects.all()).filter(pk__any_of=Slot("ids")))
+    holder, granted, ended, other = make_agent().user, make_operation(), make_operation(), make_operation()
+    permit(holder, granted)
+    permit(holder, ended, until=ClockTimestamp() - timedelta(seconds=1))
+    ids = [granted.pk, ended.pk, other.pk]
+    assert list(visible(holder, use, Operation.objects.filter(pk__in=ids))) == [granted]
+    assert read(ids=ids, **reader(holder, use)) == [granted]
+    assert read(ids=ids, **reader(make_agent().user, use)) == []
 
 
 def test_whoever_is_inactive_holds_nothing():

@@ -118,6 +118,16 @@ def test_only_what_asks_for_it_is_planned_for_any_values() -> None:
     assert not any('"email" = ' in text for text in planned)
 
 
+def test_a_list_is_planned_for_its_values() -> None:
+    read = Prepared(lambda: User.objects.filter(pk__any_of=Slot("ids")).order_by("pk").only("pk"), is_list=True)
+    known = [make_agent().user for _ in range(3)]
+    for ids in ([], [known[0].pk], [one.pk for one in known]):
+        assert [row.pk for row in read(ids=ids)] == sorted(ids)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%ANY(%%'")
+        assert cursor.fetchone() == (0,)
+
+
 def test_a_list_walks_an_index_only_within() -> None:
     with along_an_index():
         assert _setting("enable_sort") == "off"

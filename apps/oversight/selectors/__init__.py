@@ -68,7 +68,7 @@ from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.preferences import own_hold_for, people_for, saved_views_for
 from apps.oversight.selectors.proposing import asking_beside, asking_rules_of
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
-from apps.oversight.selectors.sheets import Sheet, menu_counts_for, sheet_for
+from apps.oversight.selectors.sheets import Sheet, first_for_menu, menu_counts_for, menu_counts_without, sheet_for
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
 from apps.oversight.selectors.standing import (
     has_standing_fallen,
@@ -123,6 +123,7 @@ __all__ = [
     "fates_for",
     "fill_rows",
     "filtered",
+    "first_for_menu",
     "grant_of_action",
     "grants_taken_back_for",
     "has_standing_fallen",
@@ -140,6 +141,7 @@ __all__ = [
     "masked",
     "matching_for",
     "menu_counts_for",
+    "menu_counts_without",
     "next_level_of",
     "next_rung",
     "no_longer_with_for",

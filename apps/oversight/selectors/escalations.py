@@ -3,18 +3,21 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
 
 from apps.agents.models import Action, Agent
 from apps.core.errors import NotFoundError
-from apps.core.gate import refuse_agents, visible
+from apps.core.gate import reader, refuse_agents, visible, visible_when_read
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared, Slot
 from apps.core.rules import Risk
 from apps.core.walking import along_an_index
 from apps.oversight.models import Delegation, Escalation, EscalationGroup, Snooze, Vote
+from apps.oversight.models.groups import live_votes_of_item
 from apps.oversight.rules import (
     COUNT_CAP,
     OUTCOME,
@@ -53,9 +56,21 @@ def escalations_for(actor: User) -> QuerySet[Escalation]:
 
 def escalation_for(actor: User, escalation_id: UUID) -> Escalation:
     """One item ``actor`` may see, with everything its page shows. Raises NotFoundError."""
-    if found := _with_parts(actor, _visible(actor).select_related(*PARTS)).filter(pk=escalation_id).first():
-        return found
-    raise NotFoundError
+    refuse_agents(actor)
+    found = _item.first(item=escalation_id, person=actor.pk, **reader(actor, VIEW))
+    if found is None:
+        raise NotFoundError
+    found.prefetched_votes = live_votes_of_item(item=found.pk)  # type: ignore[attr-defined] # as a list prefetches them
+    found.prefetched_handed = _handed(item=found.pk)  # type: ignore[attr-defined] # likewise
+    return found
+
+
+_item = Prepared(
+    lambda: visible_when_read(VIEW, _with_snooze(Slot("person"), Escalation.objects.select_related(*PARTS))).filter(
+        pk=Slot("item")
+    )
+)
+_handed = Prepared(lambda: _live_delegations().filter(escalation=Slot("item")))
 
 
 def require_visible(actor: User, escalation_id: UUID) -> None:
@@ -70,18 +85,25 @@ def _visible(actor: User) -> QuerySet[Escalation]:
 
 
 def _with_parts(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
-    return rows.annotate(own_snooze=Subquery(_snoozes(actor).values("until")[:1])).prefetch_related(*_many())
+    return _with_snooze(actor, rows).prefetch_related(*_many())
+
+
+def _with_snooze(person: User | Slot, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+    return rows.annotate(own_snooze=Subquery(_snoozes(person).values("until")[:1]))
 
 
 def _many() -> tuple[Prefetch[Any], ...]:
     groups = EscalationGroup.objects.select_related("queue", "role")
     votes = Vote.objects.filter(voided_at=None).select_related("voter").order_by("id")
-    handed = Delegation.objects.filter(ended_at=None).select_related("by", "to").order_by("id")
     return (
         Prefetch("groups", groups),
         Prefetch("votes", votes, to_attr="prefetched_votes"),
-        Prefetch("delegations", handed, to_attr="prefetched_handed"),
+        Prefetch("delegations", _live_delegations(), to_attr="prefetched_handed"),
     )
+
+
+def _live_delegations() -> QuerySet[Delegation]:
+    return Delegation.objects.filter(ended_at=None).select_related("by", "to").order_by("id")
 
 
 def fill_rows(actor: User, rows: Sequence[Escalation]) -> None:
@@ -179,9 +201,9 @@ def _aside(actor: User) -> Exists:
     return Exists(_snoozes(actor))
 
 
-def _snoozes(actor: User) -> QuerySet[Snooze]:
+def _snoozes(person: User | Slot) -> QuerySet[Snooze]:
     return Snooze.objects.filter(
-        escalation=OuterRef("pk"), person=actor, until__gt=ClockTimestamp(), due_at__lte=OuterRef("due_at")
+        escalation=OuterRef("pk"), person=person, until__gt=ClockTimestamp(), due_at__lte=OuterRef("due_at")
     )
 
 
@@ -243,16 +265,25 @@ class Counts:
     def __str__(self) -> str:
         return f"{self.mine:,}+" if self.is_capped else f"{self.mine:,}"
 
+    @classmethod
+    def of(cls, risks: Sequence[str], *, cap: int) -> Self:
+        """Of items of these risks, of which those beyond ``cap`` only say that there are more."""
+        grave = sum(risk in {Risk.HIGH, Risk.CRITICAL} for risk in risks[:cap])
+        return cls(min(len(risks), cap), grave, is_capped=len(risks) > cap)
+
 
 def counts_for(actor: User, *, cap: int = COUNT_CAP) -> Counts:
     """How many items ``actor`` may decide now, and how many of them are of a high tier; stops counting at ``cap``."""
+    return Counts.of([risk for _due_at, _pk, risk in first_of(actor, most=cap + 1)], cap=cap)
+
+
+def first_of(actor: User, *, most: int) -> list[tuple[datetime, UUID, str]]:
+    """``(due_at, id, risk)`` of the first items that ``actor`` may decide now, as the inbox orders them."""
     if actor.is_agent:
-        return Counts(0, 0, is_capped=False)
+        return []
     rows = _mine(actor, visible(actor, VIEW, Escalation.objects.all()))
     with along_an_index():
-        risks = list(rows.order_by(*INBOX_ORDER).values_list("risk", flat=True)[: cap + 1])
-    found = risks[:cap]
-    return Counts(len(found), sum(risk in {Risk.HIGH, Risk.CRITICAL} for risk in found), is_capped=len(risks) > cap)
+        return list(rows.order_by(*INBOX_ORDER).values_list("due_at", "pk", "risk")[:most])
 
 
 def waiting_count_for(actor: User) -> int:

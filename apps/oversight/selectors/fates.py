@@ -1,12 +1,14 @@
 """What became of what a person decided, as a condition each: for the page's rows, and to filter by."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 
 from apps.agents.rules import ActionState
 from apps.core.models import User
+from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.rules import DECIDED, EscalationState, Fate, GrantState, Kind
 
@@ -47,10 +49,16 @@ def condition_of(fate: str) -> Q:
 def fates_for(actor: User, ids: Iterable[UUID]) -> dict[UUID, Fate]:
     """What became of items that ``actor`` fetched through a selector of items. One query."""
     assert actor.is_active
+    return {row.pk: Fate(row.told) for row in _told(ids=list(ids))}
+
+
+def _with_fate() -> QuerySet[Escalation]:
     whens = [When(condition, then=Value(str(fate))) for fate, condition in conditions().items()]
     told = Case(*whens, default=Value(str(Fate.WENT_ON)), output_field=CharField())
-    rows = Escalation.objects.filter(pk__in=list(ids)).annotate(told=told).order_by().values_list("pk", "told")
-    return {key: Fate(fate) for key, fate in rows}
+    return Escalation.objects.filter(pk__any_of=Slot("ids")).annotate(told=told).order_by().only("pk")
+
+
+_told: Prepared[Any] = Prepared(_with_fate, is_list=True)
 
 
 def _reviewed(verdicts: tuple[str, ...]) -> Exists:

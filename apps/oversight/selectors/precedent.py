@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from django.db.models import QuerySet
+
 from apps.agents.selectors import target_names
 from apps.core.differences import Difference, differences
-from apps.core.gate import visible
+from apps.core.gate import reader, visible_when_read
 from apps.core.models import User
+from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Escalation
 from apps.oversight.rules import DECIDED, EscalationState, Fate, Kind
 from apps.oversight.selectors.eligibility import VIEW
@@ -56,11 +59,8 @@ def precedent_for(actor: User, item: Escalation) -> Precedent:
     """
     if item.action is None:
         return Precedent()
-    decided = Escalation.objects.filter(agent=item.agent_id, state__in=sorted(DECIDED)).order_by("-id")
-    rows = visible(actor, VIEW, Escalation.objects.select_related("action", "decided_by")).filter(
-        pk__in=decided.values("pk")[:SEARCHED], kind=Kind.ACTION, action__operation=item.action.operation
-    )
-    last = list(rows.only(*NEEDED).exclude(pk=item.pk).order_by("-id")[:PRECEDENTS])
+    read = _of_agent if item.agent_id else _of_no_agent
+    last = read(agent=item.agent_id, operation=item.action.operation, item=item.pk, **reader(actor, VIEW))
     states = [row.state for row in last]
     approvals = [row for row in last if row.state == EscalationState.APPROVED and row.action]
     readable = (row for row in approvals if row.action and not row.action.erased_at)
@@ -78,6 +78,18 @@ def precedent_for(actor: User, item: Escalation) -> Precedent:
         compared=approved,
         differs=_different(approved, item),
     )
+
+
+def _like(agent: Slot | None) -> QuerySet[Escalation]:
+    decided = Escalation.objects.filter(agent=agent, state__in=sorted(DECIDED)).order_by("-id")
+    rows = visible_when_read(VIEW, Escalation.objects.select_related("action", "decided_by")).filter(
+        pk__in=decided.values("pk")[:SEARCHED], kind=Kind.ACTION, action__operation=Slot("operation")
+    )
+    return rows.only(*NEEDED).exclude(pk=Slot("item")).order_by("-id")[:PRECEDENTS]
+
+
+_of_agent = Prepared(lambda: _like(Slot("agent")), is_list=True)
+_of_no_agent = Prepared(lambda: _like(None), is_list=True)
 
 
 def _different(approved: Escalation | None, item: Escalation) -> list[Difference]:

@@ -1,10 +1,12 @@
 """Everything that the decision page shows of one item, gathered from stored facts. The agent's words stay apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 
 from apps.agents.rules import EffectClass
@@ -12,11 +14,12 @@ from apps.connectors.models import Operation
 from apps.connectors.rules import money_text
 from apps.core.differences import flattened
 from apps.core.models import User
+from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Escalation, EscalationGroup, StandingApproval, Vote
 from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
 from apps.oversight.selectors.eligibility import eligible_for, standing_for, tally_for
-from apps.oversight.selectors.escalations import Counts, counts_for
+from apps.oversight.selectors.escalations import Counts, counts_for, first_of
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.factors import (
     Cost,
@@ -148,6 +151,16 @@ def menu_counts_for(actor: User) -> Counts:
     return counts_for(actor, cap=MENU_CAP)
 
 
+def first_for_menu(actor: User) -> list[tuple[datetime, UUID, str]]:
+    """``first_of``, as many as ``menu_counts_for`` counts and one that is about to be decided."""
+    return first_of(actor, most=MENU_CAP + 2)
+
+
+def menu_counts_without(first: Sequence[tuple[datetime, UUID, str]], item_id: UUID) -> Counts:
+    """What ``menu_counts_for`` will say when an item is decided, from ``first_for_menu`` before."""
+    return Counts.of([risk for _due_at, pk, risk in first if pk != item_id], cap=MENU_CAP)
+
+
 def ordered(values: Mapping[str, Any], operation: Operation | None) -> dict[str, Any]:
     """What matters first: amount, currency, target, then what the schema requires. The database keeps no order."""
     schema = operation.parameters if operation else {}
@@ -198,9 +211,16 @@ def _operation(item: Escalation) -> Operation | None:
     """The operation that would run, shown whatever else of its system the viewer may see."""
     if item.action is None:
         return None
+    return _to_run.first(slug=item.action.operation)
+
+
+def _with_way_back() -> QuerySet[Operation]:
     back = Operation.objects.filter(slug=OuterRef("back")).values("name")
     rows = Operation.objects.annotate(back=KT("compensation__operation"), undone_by=Subquery(back[:1]))
-    return rows.select_related("connector").filter(slug=item.action.operation).first()
+    return rows.select_related("connector").filter(slug=Slot("slug"))
+
+
+_to_run = Prepared(_with_way_back)
 
 
 def _before(item: Escalation) -> tuple[Any, str]:

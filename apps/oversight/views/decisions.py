@@ -25,12 +25,21 @@ from apps.oversight import services
 from apps.oversight.forms import CommentForm, DecisionForm, InboxFilter, ValueForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView, VoteVerdict
-from apps.oversight.selectors import WHY_NOT, allowed_for, escalation_for, menu_counts_for, winner_for
+from apps.oversight.selectors import (
+    WHY_NOT,
+    Counts,
+    allowed_for,
+    escalation_for,
+    first_for_menu,
+    menu_counts_for,
+    menu_counts_without,
+    winner_for,
+)
 from apps.oversight.selectors.sheets import sheet_for
 from apps.oversight.views.detail import detail_context, query_of, schema_of, why_of
 from apps.oversight.views.focus import focus_context, in_focus, next_url
 from apps.oversight.views.inbox import item_page
-from apps.oversight.views.lists import reading, rows_of
+from apps.oversight.views.lists import rows_of
 
 SAID = {
     EscalationState.APPROVED: gettext_lazy("Approved."),
@@ -65,7 +74,7 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
         asks = allowed_for(request.user, item).get(form.cleaned_data["verdict"], {})
         if asks.get("step_up") and not signed_in_recently(request):
             return _ask_again(request, item, form)
-        following = None if in_focus(request) else _following(request, item)
+        ahead = (None, None) if in_focus(request) else _look_ahead(request, item)
     try:
         decided = _cast(request, item, form, values)
     except InvalidError as error:
@@ -78,7 +87,7 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
         now = escalation_for(request.user, escalation_id)
         return _refused(request, now, form, values, status=CONFLICT, problem=problem_of(request.user, now, error))
     with remembering(request.user):
-        return _after(request, decided, following)
+        return _after(request, decided, *ahead)
 
 
 def signed_in_recently(request: Request) -> bool:
@@ -183,19 +192,26 @@ def _refused(
     return item_page(request, item, status=status, **extra)
 
 
-def _following(request: Request, item: Escalation) -> UUID | None:
-    """The item behind this one in the person's own list, else the first of the others."""
+def _look_ahead(request: Request, item: Escalation) -> tuple[UUID | None, Counts | None]:
+    """The item behind this one in the person's own list, else the first of the others; what waits then, if read."""
     mine = request.GET.copy()
     mine["view"] = InboxView.MINE
     filters = InboxFilter(mine)
-    rows = rows_of(request.user, filters).exclude(pk=item.pk).prefetch_related(None)
-    with reading(filters):
-        others = [(due_at, pk) for due_at, pk in rows.values_list("due_at", "pk")[:LOOKED_AHEAD]]
+    if filters.is_filtered:
+        rows = rows_of(request.user, filters).prefetch_related(None)
+        first = list(rows.values_list("due_at", "pk", "risk")[:LOOKED_AHEAD])
+        counts = None
+    else:
+        first = first_for_menu(request.user)
+        counts = menu_counts_without(first, item.pk)
+    others = [(due_at, pk) for due_at, pk, _risk in first if pk != item.pk]
     behind = [place for place in others if place > (item.due_at, item.pk)]
-    return next((pk for _due_at, pk in behind or others), None)
+    return next((pk for _due_at, pk in behind or others), None), counts
 
 
-def _after(request: Request, decided: Escalation, following: UUID | None) -> HttpResponse:
+def _after(
+    request: Request, decided: Escalation, following: UUID | None = None, counts: Counts | None = None
+) -> HttpResponse:
     """What follows a recorded decision: a stricter edit stays open, all else goes on to the next item."""
     now = escalation_for(request.user, decided.pk)
     query = query_of(request)
@@ -217,7 +233,7 @@ def _after(request: Request, decided: Escalation, following: UUID | None) -> Htt
         "said": _said(now),
         "held": now if is_held else None,
         "stay": _held_s(now),
-        "counts": menu_counts_for(request.user),
+        "counts": counts if counts and now.state != EscalationState.PENDING else menu_counts_for(request.user),
         "filters": InboxFilter(request.GET),
         "focus_title": True,
         **extra,

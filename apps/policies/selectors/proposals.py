@@ -9,6 +9,7 @@ from apps.access.selectors import holders_for
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
+from apps.core.prepared import Prepared, Slot
 from apps.policies.models import Policy, PolicyVersion, Proposal, Release
 from apps.policies.rules import Difference, ProposalState, differences_between
 from apps.policies.selectors.policies import RuleCard, rules_for
@@ -45,7 +46,10 @@ def proposal_of(actor: User, version: PolicyVersion | None) -> Proposal | None:
 def proposals_of_item(actor: User, item_id: UUID) -> list[Proposal]:
     """What was proposed because of an item that ``actor`` may see: whoever sees the item sees that."""
     assert actor.is_active
-    return list(_with_parts().filter(item=item_id).order_by("-id")[:SHOWN_MAX])
+    return _because_of(item=item_id)
+
+
+_because_of = Prepared(lambda: _with_parts().filter(item=Slot("item")).order_by("-id")[:SHOWN_MAX])
 
 
 def _with_parts() -> QuerySet[Proposal]:
