@@ -218,6 +218,7 @@ GUARDIAN_MONKEY_PATCH_USER = False
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # object grants are asked for by the gate, not by has_perm
 GATE_SCOPES = "apps.access.selectors.unit_scopes_for"
 RUN_ELSEWHERE = "apps.kpis.views.simulated_run"
+AGENT_RECORD = "apps.oversight.selectors.track_record_of"
 POLICY_OPERATIONS = "apps.connectors.selectors.operation_schemas"
 ON_REFUSAL = "apps.audit.services.record_refusal"
 NAVIGATION_PERMISSIONS = "apps.console.selectors.permissions_held_by"

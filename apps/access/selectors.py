@@ -160,6 +160,12 @@ def holders_for(actor: User, perm: str, unit_id: UUID | None) -> QuerySet[User]:
     return User.objects.filter(pk__in=grants.values("user"), is_active=True, kind="human").order_by("name", "username")
 
 
+def is_in_unit(person: User, unit_id: UUID) -> bool:
+    """Whether a person holds any role in this unit: given there, above it, or everywhere."""
+    where = Q(unit=None) | Q(unit__in=ancestors_for(None, unit_id))
+    return RoleGrant.objects.filter(live_grants(), where, user=person).exists()
+
+
 def members_of_queue_for(actor: User | None, queue: Queue) -> QuerySet[User]:
     """The active people who serve ``queue`` now."""
     units = ancestors_for(actor, queue.unit_id)

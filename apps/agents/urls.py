@@ -13,6 +13,12 @@ endpoints = [
     path("flags/", api.Flags.as_view(), name="flags"),
     path("flags/<uuid:flag_id>/dismiss/", api.FlagDismissal.as_view(), name="dismiss-flag"),
     path("agents/<slug:slug>/state/", api.AgentStateView.as_view(), name="agent-state"),
+    path("agents/<slug:slug>/gate/", api.AgentGate.as_view(), name="agent-gate"),
+    path("agents/<slug:slug>/changes/", api.AgentChanges.as_view(), name="agent-changes"),
+    path(
+        "agents/<slug:slug>/changes/<uuid:change_id>/agree/", api.AgentChangeAgreement.as_view(), name="agree-to-change"
+    ),
+    path("agents/<slug:slug>/changes/<uuid:change_id>/drop/", api.AgentChangeEnd.as_view(), name="drop-change"),
     path("agents/<slug:slug>/versions/", api.AgentVersions.as_view(), name="agent-versions"),
     path("agents/<slug:slug>/credentials/", api.AgentCredentials.as_view(), name="agent-credentials"),
     path(

@@ -118,6 +118,18 @@ ALL: tuple[Problem, ...] = (
         _("the version that `Acp-Agent-Version` names, or that the key is bound to, is neither pilot nor active"),
         _("name one that is"),
     ),
+    Problem(
+        409,
+        ("second_person_required",),
+        _("one person may not change this of a high-risk agent alone"),
+        _("for people: `POST /agents/{slug}/changes/`, and somebody else agrees"),
+    ),
+    Problem(
+        409,
+        ("gate_not_passed",),
+        _("the agent has not shown yet what it takes to be active; `criteria`"),
+        _("for people: `GET /agents/{slug}/gate/` says what is missing"),
+    ),
     Problem(409, ("invalid_state",), _("it is not in a state in which this can be done"), _("read it again")),
     Problem(
         409,

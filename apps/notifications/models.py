@@ -24,6 +24,8 @@ HEADLINES = {
     Event.EXPIRED: _("Expired, nothing ran"),
     Event.HALTED: _("Stopped"),
     Event.FLAGGED: _("Keeps asking for what was rejected"),
+    Event.OWNERLESS: _("Suspended: its owner has left"),
+    Event.AGREEMENT: _("Somebody asks to change it: another person has to agree"),
 }
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),

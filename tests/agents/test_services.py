@@ -23,7 +23,7 @@ MANAGE = "agents.manage_agent"
 
 
 def test_a_new_agent_is_a_draft_with_a_principal_and_an_owner():
-    agent, outcome = save_agent(make_admin(), slug="payer", name="Payer", unit=make_unit(), owner=make_user())
+    agent, outcome = save_agent(make_admin(), slug="payer", name="Payer", unit=make_unit(), owner=make_admin())
     assert (agent.state, outcome, agent.user.kind) == ("draft", "created", "agent")
     assert Entry.objects.filter(name="agent.created").count() == 1
 
@@ -34,7 +34,7 @@ def test_nobody_makes_an_agent_where_they_do_not_manage(who):
     grant(agent, make_role(MANAGE))
     actor = {"stranger": make_user(), "elsewhere": make_holder(MANAGE, unit=make_unit()), "agent": agent}[who]
     with pytest.raises(NotAllowedError):
-        save_agent(actor, slug="payer", name="Payer", unit=make_unit(), owner=make_user())
+        save_agent(actor, slug="payer", name="Payer", unit=make_unit(), owner=make_admin())
     assert not Agent.objects.filter(slug="payer").exists()
 
 

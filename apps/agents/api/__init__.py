@@ -5,16 +5,20 @@ from apps.agents.api.agents import (
     AgentCredentials,
     AgentDetail,
     Agents,
-    AgentStateView,
     AgentVersions,
     Me,
 )
+from apps.agents.api.changes import AgentChangeAgreement, AgentChangeEnd, AgentChanges, AgentGate, AgentStateView
 from apps.agents.api.flags import FlagDismissal, Flags
 
 __all__ = [
+    "AgentChangeAgreement",
+    "AgentChangeEnd",
+    "AgentChanges",
     "AgentCredentialDetail",
     "AgentCredentials",
     "AgentDetail",
+    "AgentGate",
     "AgentStateView",
     "AgentVersions",
     "Agents",

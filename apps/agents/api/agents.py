@@ -1,4 +1,4 @@
-"""Endpoints of agents: who I am, the inventory, versions, keys, states."""
+"""Endpoints of agents: who I am, the inventory, versions, keys."""
 
 from typing import Any
 from uuid import UUID
@@ -13,10 +13,8 @@ from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_for
 from apps.agents.authentication import AgentKeyAuthentication
 from apps.agents.models import Agent, AgentCredential, AgentVersion
-from apps.agents.rules import AgentState
 from apps.agents.selectors import agent_for, agents_for, credentials_for
 from apps.agents.services import (
-    change_state,
     create_credential,
     revoke_credential,
     save_agent,
@@ -95,13 +93,6 @@ class CredentialBody(StrictSerializer):
 
     days = StrictInteger(min_value=1, max_value=90, required=False)
     version = StrictInteger(min_value=1, max_value=MAX_INTEGER, required=False, help_text="Act as this one only.")
-
-
-class StateBody(StrictSerializer):
-    """Where the agent's life goes on."""
-
-    state = serializers.ChoiceField([state.value for state in AgentState])
-    reason = Text(max_length=500, required=False, allow_blank=True)
 
 
 class AgentSerializer(serializers.Serializer[Any]):
@@ -299,22 +290,6 @@ class AgentDetail(PlaneView):
         def answer() -> tuple[int, Any]:
             changed, _outcome = save_agent(self.actor, slug=slug, **values)
             return 200, agent_json(changed)
-
-        return self.once(answer)
-
-
-class AgentStateView(PlaneView):
-    """``/agents/{slug}/state/``."""
-
-    @extend_schema(operation_id="change_agent_state", request=StateBody, responses={200: AgentSerializer, **PROBLEMS})
-    def post(self, request: Request, slug: str) -> Response:
-        """Move an agent along its life; it acts on the agent's next request."""
-        agent = agent_for(self.actor, slug, perm=MANAGE)
-        body = self.body(StateBody)
-
-        def answer() -> tuple[int, Any]:
-            moved = change_state(self.actor, agent=agent, to=body["state"], reason=body.get("reason", ""))
-            return 200, agent_json(moved)
 
         return self.once(answer)
 

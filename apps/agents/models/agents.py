@@ -6,7 +6,14 @@ from django.db import models
 from django.db.models import Q
 
 from apps.access.models import BusinessUnit
-from apps.agents.rules import AGENT_MOVES, VERSION_MOVES, AgentState, VersionState
+from apps.agents.rules import (
+    AGENT_MOVES,
+    VERSION_MOVES,
+    AgentState,
+    ChangeKind,
+    VersionState,
+    needs_second_person,
+)
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.core.rules import Risk
 
@@ -41,6 +48,14 @@ class Agent(Stateful):
     def acts_as(self) -> str:
         """The version it acts as, in a halt's words: ``slug@number``; empty without one."""
         return f"{self.slug}@{self.version.number}" if self.version else ""
+
+    def basis_of(self, kind: str) -> str:
+        """What of it a change of this kind begins with: its state, or its risk tier."""
+        return str(self.state if kind == ChangeKind.STATE else self.risk)
+
+    def takes_two(self, kind: str, to: str) -> bool:
+        """Whether one person may not make this change alone."""
+        return needs_second_person(kind, risk=self.risk, before=self.basis_of(kind), to=to)
 
     @property
     def max_concurrent(self) -> int:

@@ -9,6 +9,8 @@ from apps.agents.selectors.agents import (
     require_working,
     require_working_agent,
 )
+from apps.agents.selectors.changes import change_for, changes_for, open_changes_for, who_could_agree
+from apps.agents.selectors.gates import gate_for, is_gated
 from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for
 from apps.agents.selectors.targets import same_target, target_digests, target_names
 
@@ -17,14 +19,20 @@ __all__ = [
     "actions_for",
     "agent_for",
     "agents_for",
+    "change_for",
+    "changes_for",
     "credentials_for",
     "dismissible_for",
     "flag_for",
     "flags_for",
+    "gate_for",
+    "is_gated",
     "may_have_another_key",
+    "open_changes_for",
     "require_working",
     "require_working_agent",
     "same_target",
     "target_digests",
     "target_names",
+    "who_could_agree",
 ]

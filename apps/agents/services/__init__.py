@@ -1,23 +1,36 @@
 """Commands on agents, their versions and credentials, and on actions."""
 
 from apps.agents.services.actions import cancel_action, propose_action
-from apps.agents.services.agents import bump_epoch, change_state, save_agent, save_version
+from apps.agents.services.agents import (
+    bump_epoch,
+    change_risk,
+    change_state,
+    save_agent,
+    save_version,
+    suspend_ownerless,
+)
+from apps.agents.services.changes import agree_to_change, ask_change, drop_change
 from apps.agents.services.credentials import IssuedKey, authenticate_agent, create_credential, revoke_credential
 from apps.agents.services.erasing import erase_actions
 from apps.agents.services.repetitions import dismiss_flag, note_repetition
 
 __all__ = [
     "IssuedKey",
+    "agree_to_change",
+    "ask_change",
     "authenticate_agent",
     "bump_epoch",
     "cancel_action",
+    "change_risk",
     "change_state",
     "create_credential",
     "dismiss_flag",
+    "drop_change",
     "erase_actions",
     "note_repetition",
     "propose_action",
     "revoke_credential",
     "save_agent",
     "save_version",
+    "suspend_ownerless",
 ]

@@ -3,18 +3,20 @@
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
+from apps.access.selectors import is_in_unit
 from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.agents.models import Agent, AgentVersion
-from apps.agents.rules import AgentState, VersionState
+from apps.agents.rules import OWNER_LEFT, WORKING, AgentState, ChangeKind, VersionState
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import User
 from apps.core.rules import UserKind, digest_of
+from apps.core.services import system_user
 
 MANAGE = "agents.manage_agent"
 
@@ -37,16 +39,26 @@ def save_agent(
     known_limits: str = "",
     capabilities: list[str] | None = None,
     limits: dict[str, Any] | None = None,
+    is_reviewed: bool = False,
 ) -> tuple[Agent, str]:
-    """Make an agent (a draft) or change one; the agent and ``created``, ``changed`` or ``unchanged``."""
+    """Make an agent (a draft) or change one; the agent and ``created``, ``changed`` or ``unchanged``.
+
+    ``is_reviewed``: a document says so, which counts as seen by two people. Otherwise nobody takes an agent out of the
+    high tiers alone: ConflictError ``second_person_required``.
+    """
     require_manager(actor, unit, MANAGE)
     found = Agent.objects.select_for_update(of=("self",)).filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, MANAGE)
-    if not owner.is_human or not owner.is_active:
-        raise InvalidError(errors={"owner": [_("An agent's owner is a person who is active.")]})
+    if found is None or (found.owner_id, found.unit_id) != (owner.pk, unit.pk) or not owner.is_active:
+        _require_owner(owner, unit)
     if found and found.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent stays as it is."))
+    if found and not is_reviewed and found.takes_two(ChangeKind.RISK, risk):
+        raise ConflictError(
+            _("It takes two people to say that this agent is less of a risk: ask for the change of its risk."),
+            code="second_person_required",
+        )
     agent = found or Agent(slug=slug, user=_principal(slug, name))
     values = {
         "name": name,
@@ -62,6 +74,15 @@ def save_agent(
     if outcome == "changed":
         bump_epoch(agent)
     return agent, outcome
+
+
+def _require_owner(owner: User, unit: BusinessUnit) -> None:
+    """Whoever answers for an agent is there, and has a part in the unit where it works."""
+    if not owner.is_human or not owner.is_active:
+        raise InvalidError(errors={"owner": [_("An agent's owner is a person who is active.")]})
+    if not is_in_unit(owner, unit.pk):
+        told = {"who": owner, "unit": unit}
+        raise InvalidError(errors={"owner": [_("%(who)s holds no role in %(unit)s, so cannot own its agents.") % told]})
 
 
 def _principal(slug: str, name: str) -> User:
@@ -114,12 +135,49 @@ def save_version(
 
 
 @transaction.atomic
-def change_state(actor: User, *, agent: Agent, to: str, reason: str = "") -> Agent:
-    """Move an agent along its life; it acts on the agent's next request. A retired agent stays retired."""
+def change_state(actor: User, *, agent: Agent, to: str, reason: str = "", **told: Any) -> Agent:
+    """Move an agent along its life; it acts on the agent's next request. A retired agent stays retired.
+
+    At once, for documents and for what somebody agreed to: people come through ``ask_change``, which knows what takes
+    two of them. ``told``: what else the entry says. Nobody puts an agent to work whose owner has left.
+    """
     require_manager(actor, agent.unit, MANAGE)
     if agent.state == to:
         return agent
     if to in {AgentState.SUSPENDED, AgentState.RETIRED} and not reason.strip() and actor.is_human:
         raise InvalidError(errors={"reason": [_("Say why.")]})
-    advance(actor, agent, to, payload={"reason": reason}, epoch=F("epoch") + 1)
+    if to in WORKING and not agent.owner.is_active:
+        raise ConflictError(_("%s, who owns it, has left: give it another owner first.") % agent.owner)
+    advance(actor, agent, to, payload={"reason": reason, **told}, epoch=F("epoch") + 1)
     return agent
+
+
+@transaction.atomic
+def change_risk(actor: User, *, agent: Agent, to: str, reason: str, **told: Any) -> Agent:
+    """Put an agent into another risk tier; rules that read it judge so from its next request on."""
+    require_manager(actor, agent.unit, MANAGE)
+    before = agent.risk
+    if Agent.objects.filter(pk=agent.pk, risk=before).update(risk=to, epoch=F("epoch") + 1) != 1:
+        raise ConflictError
+    agent.risk = to
+    record(actor, agent, "agent.changed", payload={"from": before, "to": to, "risk": to, "reason": reason, **told})
+    return agent
+
+
+def suspend_ownerless() -> int:
+    """Suspend the working agents whose owner has left, one transaction each; how many. Nobody answers for them."""
+    plane = system_user("plane")
+    rows = Agent.objects.select_related("owner", "unit").filter(state__in=WORKING, owner__is_active=False)
+    return sum(_suspend_ownerless(plane, agent) for agent in rows)
+
+
+@transaction.atomic
+def _suspend_ownerless(plane: User, agent: Agent) -> bool:
+    try:
+        with transaction.atomic():
+            told = {"why": OWNER_LEFT, "owner": agent.owner.username}
+            has_left = Q(owner__in=User.objects.filter(pk=agent.owner_id, is_active=False))
+            advance(plane, agent, AgentState.SUSPENDED, where=has_left, payload=told, epoch=F("epoch") + 1)
+    except ConflictError:
+        return False  # somebody moved it, or gave it to somebody else, at the same time
+    return True

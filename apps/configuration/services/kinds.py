@@ -223,6 +223,7 @@ def apply_agent(actor: User, document: Document) -> str:
         unit=BusinessUnit.objects.get(slug=value["unit"]),
         owner=User.objects.get(username=value["owner"]),
         **_chosen(document, "risk", "purpose", "known_limits", "capabilities", "limits"),
+        is_reviewed=True,
     )
     versioned = UNCHANGED
     if "version" in value or agent.version_id is None:

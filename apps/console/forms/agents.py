@@ -61,3 +61,8 @@ class StateForm(forms.Form):
 
     state = forms.ChoiceField(label=_("State"), choices=[(state.value, state.value) for state in AgentState])
     reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})
+    override = forms.BooleanField(
+        label=_("Active although the gate says no"),
+        required=False,
+        help_text=_("Somebody else has to agree, and the reason stays."),
+    )

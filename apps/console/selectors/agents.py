@@ -2,12 +2,22 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Count
+from django.utils.translation import gettext_lazy as _
+
 from apps.agents.models import Agent
+from apps.agents.rules import ActionState, AgentState, Criterion, Proof
+from apps.agents.selectors import actions_for, gate_for, is_gated
 from apps.connectors.models import Operation
 from apps.connectors.selectors import MayUse, all_operations_for, what_agent_may_for
 from apps.core.models import User
 from apps.policies.rules import Effect
 from apps.policies.selectors import RuleCard, rules_about_for
+from apps.workflows.models import Task
+from apps.workflows.rules.states import TaskState
+from apps.workflows.selectors import runs_for
+
+UNDER_WAY = (ActionState.PENDING_APPROVAL, ActionState.APPROVED, ActionState.EXECUTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,82 @@ def _in_words(actor: User, agent: Agent, use: MayUse) -> OperationInWords:
     )
     by_effect = {effect: [card for card in cards if card.effect == effect] for effect in Effect}
     return OperationInWords(use, by_effect[Effect.ALLOW], by_effect[Effect.REQUIRE_APPROVAL], by_effect[Effect.DENY])
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What an agent is in the middle of."""
+
+    waiting: int
+    approved: int
+    running: int
+    tasks: int
+
+    @property
+    def is_something(self) -> bool:
+        """Whether it is in the middle of anything."""
+        return any((self.waiting, self.approved, self.running, self.tasks))
+
+
+@dataclass(frozen=True, slots=True)
+class GateLine:
+    """One line of the gate as a page says it; ``evidence``: where the cases are."""
+
+    line: Criterion
+    words: str
+    evidence: str
+
+    @property
+    def is_share(self) -> bool:
+        """Whether value and threshold are shares, not counts."""
+        return self.line.proof in {Proof.UNMODIFIED, Proof.ERRORS}
+
+    @property
+    def is_least(self) -> bool:
+        """Whether the threshold is the least that is enough, not the most that is let pass."""
+        return self.line.proof in {Proof.CASES, Proof.UNMODIFIED}
+
+
+EVIDENCE = {
+    Proof.CASES: "/actions/?agent={agent}",
+    Proof.UNMODIFIED: "/inbox/?view=decided&agent={agent}",
+    Proof.ERRORS: "/actions/?agent={agent}&state=failed",
+    Proof.HARMFUL: "/inbox/?view=decided&agent={agent}",
+    Proof.UNKNOWN: "/actions/?agent={agent}&state=unknown",
+    Proof.FLAGS: "/flags/?agent={agent}",
+    Proof.HALTS: "/halts/",
+}
+PROOFS = {
+    Proof.CASES: _("Cases that were carried out or refused by people"),
+    Proof.UNMODIFIED: _("What people decided, approved as it was asked"),
+    Proof.ERRORS: _("What was carried out and failed"),
+    Proof.HARMFUL: _("What people judged harmful afterwards"),
+    Proof.UNKNOWN: _("What nobody knows the outcome of"),
+    Proof.FLAGS: _("Open flags"),
+    Proof.HALTS: _("Kill switches engaged on it"),
+}
+
+
+def gate_shown_for(actor: User, agent: Agent) -> list[GateLine]:
+    """The gate that ``agent`` has to pass to be active; empty where it has passed it, or never will."""
+    if AgentState.ACTIVE not in agent.MOVES[agent.state] or not is_gated(agent):
+        return []
+    lines = gate_for(actor, agent)
+    return [GateLine(line, str(PROOFS[line.proof]), EVIDENCE[line.proof].format(agent=agent.slug)) for line in lines]
+
+
+def in_flight_for(actor: User, agent: Agent) -> InFlight:
+    """What suspending or retiring ``agent`` now meets: of what ``actor`` may see."""
+    counts = dict(
+        actions_for(actor)
+        .filter(agent=agent, state__in=UNDER_WAY)
+        .order_by()
+        .values_list("state")
+        .annotate(times=Count("pk"))
+    )
+    tasks = Task.objects.filter(agent=agent, state=TaskState.CLAIMED, run__in=runs_for(actor).values("pk")).count()
+    by = {state: counts.get(state, 0) for state in UNDER_WAY}
+    return InFlight(by[ActionState.PENDING_APPROVAL], by[ActionState.APPROVED], by[ActionState.EXECUTING], tasks)
 
 
 def not_permitted_for(actor: User, agent: Agent) -> list[Operation]:

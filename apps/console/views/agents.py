@@ -11,17 +11,26 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.agents.models import Agent
-from apps.agents.rules import AGENT_MOVES, MAX_LIVE, AgentState, FlagState
+from apps.agents.rules import AGENT_MOVES, MAX_LIVE, AgentState, ChangeKind, FlagState
 from apps.agents.selectors import (
     actions_for,
     agent_for,
     agents_for,
+    change_for,
     credentials_for,
     dismissible_for,
     flags_for,
     may_have_another_key,
+    open_changes_for,
+    who_could_agree,
 )
-from apps.agents.services import change_state, create_credential, revoke_credential
+from apps.agents.services import (
+    agree_to_change,
+    ask_change,
+    create_credential,
+    drop_change,
+    revoke_credential,
+)
 from apps.connectors.selectors import all_operations_for, operation_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
@@ -78,11 +87,16 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "dismissible": dismissible_for(request.user),
         "halts": affecting_for(request.user, agent=found.slug, version=found.acts_as, unit_id=found.unit_id),
         "may_manage": may_manage,
-        "moves": sorted(AGENT_MOVES[AgentState(found.state)]),
+        "gate": selectors.gate_shown_for(request.user, found),
+        "moves": [move for move in AgentState if move in AGENT_MOVES[AgentState(found.state)]],
+        "takes_two": [move for move in AgentState if found.takes_two(ChangeKind.STATE, move)],
+        "in_flight": selectors.in_flight_for(request.user, found),
+        "asked": [(change, who_could_agree(request.user, change)) for change in open_changes_for(request.user, found)],
         "narrowing": narrowing,
         "permission_form": PermissionForm(operations=operations, initial={"operation": narrowing}),
         "credential_form": CredentialForm(),
         "state_form": StateForm(),
+        "drop_form": ReasonForm(),
         **forms,
     }
     return render(request, "console/agent.html", context, status=status)
@@ -172,11 +186,47 @@ def end_key(request: Request, slug: str, credential_id: UUID) -> HttpResponse:
 
 @require_POST
 def move(request: Request, slug: str) -> HttpResponse:
-    """Move an agent along its life."""
+    """Move an agent along its life, or ask for it where somebody else has to agree."""
     found = agent_for(request.user, slug, perm=MANAGE)
     form = StateForm(request.POST)
     if not form.is_valid():
         return _page(request, found, status=422, state_form=form, open_form="state")
-    change_state(request.user, agent=found, to=form.cleaned_data["state"], reason=form.cleaned_data["reason"])
+    asked = form.cleaned_data
+    try:
+        change = ask_change(request.user, agent=found, kind=ChangeKind.STATE, to=asked.pop("state"), **asked)
+    except ConflictError as error:
+        form.add_error(None, str(error.message))
+        return _page(request, found, status=error.status, state_form=form, open_form="state")
+    if change:
+        messages.success(request, _("Asked for. Nothing changes before somebody else agrees, within seven days."))
+    else:
+        messages.success(request, _("Changed. It acts on the agent's next request."))
+    return redirect("console:agent", slug=slug)
+
+
+@require_POST
+def agree(request: Request, slug: str, change_id: UUID) -> HttpResponse:
+    """Agree with a change that somebody else asked for."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    try:
+        agree_to_change(request.user, change=change_for(request.user, found, change_id))
+    except (ConflictError, NotAllowedError) as error:
+        return _page(request, found, status=error.status, refused=str(error.message))
     messages.success(request, _("Changed. It acts on the agent's next request."))
+    return redirect("console:agent", slug=slug)
+
+
+@require_POST
+def drop(request: Request, slug: str, change_id: UUID) -> HttpResponse:
+    """Withdraw a change that one asked for, or refuse it with a reason."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    change = change_for(request.user, found, change_id)
+    form = ReasonForm(request.POST)
+    if change.asked_by_id != request.user.pk and not form.is_valid():
+        return _page(request, found, status=422, drop_form=form)
+    try:
+        drop_change(request.user, change=change, reason=request.POST.get("reason", ""))
+    except ConflictError as error:
+        return _page(request, found, status=error.status, refused=str(error.message))
+    messages.success(request, _("Dropped. Nothing was changed."))
     return redirect("console:agent", slug=slug)

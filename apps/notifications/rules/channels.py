@@ -50,6 +50,8 @@ class Event(StrEnum):
     CLOSED = "closed"
     HALTED = "halted"
     FLAGGED = "flagged"
+    OWNERLESS = "ownerless"
+    AGREEMENT = "agreement"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -78,13 +80,19 @@ EVENTS: Mapping[str, Event] = {
     "escalation.invalidated": Event.CLOSED,
     "halt.engaged": Event.HALTED,
     "agent.flagged": Event.FLAGGED,
+    "agent.suspended": Event.OWNERLESS,
+    "agent.change_requested": Event.AGREEMENT,
 }
 """The name of an entry of the ledger -> what it is to people."""
 
 
 def event_of(name: str, payload: Mapping[str, Any]) -> Event | None:
-    """What an entry is to people; None where nobody is told, such as a decision that was undone."""
-    return None if payload.get("undone") else EVENTS.get(name)
+    """What an entry is to people; None where nobody is told, such as a decision that was undone.
+
+    Whoever suspends an agent knows it; people are told where the plane did, because its owner has left.
+    """
+    event = None if payload.get("undone") else EVENTS.get(name)
+    return None if event == Event.OWNERLESS and not payload.get("owner") else event
 
 
 class DeliveryState(StrEnum):

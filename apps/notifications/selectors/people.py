@@ -3,7 +3,7 @@
 from django.db.models import Q, QuerySet
 
 from apps.access.models import RoleGrant
-from apps.access.selectors import ancestors_for, live_grants
+from apps.access.selectors import ancestors_for, holders_for, live_grants
 from apps.agents.models import Agent
 from apps.core.models import User
 from apps.core.services import system_user
@@ -15,7 +15,7 @@ from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import eligible_for
 
-LIFT = "halts.lift_halt"
+LIFT, MANAGE = "halts.lift_halt", "agents.manage_agent"
 
 
 def recipients_of(notice: Notice) -> list[User]:
@@ -27,8 +27,15 @@ def recipients_of(notice: Notice) -> list[User]:
 
 def _concerned(notice: Notice) -> list[User]:
     if notice.agent:
-        return [notice.agent.owner]
+        return _of_agent(notice, notice.agent)
     return _of_halt(notice.halt) if notice.halt else _of_item(notice)
+
+
+def _of_agent(notice: Notice, agent: Agent) -> list[User]:
+    """Its owner; of what its unit has to see to, those who manage agents there."""
+    if notice.event in {Event.OWNERLESS, Event.AGREEMENT}:
+        return list(holders_for(system_user("plane"), MANAGE, agent.unit_id))
+    return [agent.owner]
 
 
 def _of_item(notice: Notice) -> list[User]:

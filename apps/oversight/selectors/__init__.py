@@ -51,6 +51,7 @@ from apps.oversight.selectors.escalations import (
 )
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.fates import condition_of, fates_for
+from apps.oversight.selectors.gates import track_record_of
 from apps.oversight.selectors.groups import likes_for
 from apps.oversight.selectors.handing import next_level_of, next_rung, other_queues_for, rungs_of, successor_for
 from apps.oversight.selectors.jobs import (
@@ -175,6 +176,7 @@ __all__ = [
     "tally_for",
     "thread_for",
     "timeline_for",
+    "track_record_of",
     "unheard_items",
     "units_below",
     "unreachable_for",

@@ -1,0 +1,27 @@
+"""The gate between pilot and active: computed, shown, and never passed by itself."""
+
+from collections.abc import Callable
+from typing import cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from apps.agents.models import Agent
+from apps.agents.rules import AgentState, Criterion, TrackRecord, gate_of
+from apps.audit.models import Entry
+from apps.core.models import User
+
+
+def gate_for(actor: User, agent: Agent) -> list[Criterion]:
+    """How an agent that the caller fetched through ``agent_for`` stands against each line of the gate, now."""
+    assert actor.is_active
+    ask = cast("Callable[[Agent], TrackRecord]", import_string(settings.AGENT_RECORD))
+    return gate_of(ask(agent))
+
+
+def is_gated(agent: Agent) -> bool:
+    """Whether active is behind the gate for ``agent``: unless it worked until it was suspended, it is."""
+    if agent.state != AgentState.SUSPENDED:
+        return True
+    suspended = Entry.objects.filter(subject_id=agent.pk, name="agent.suspended").order_by("-id").first()
+    return suspended is None or suspended.payload.get("from") != AgentState.ACTIVE

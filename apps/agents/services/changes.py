@@ -1,0 +1,159 @@
+"""Changing an agent: by one person where that is enough, else one asks and another one agrees."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.access.services import require_manager
+from apps.agents.models import Agent, ChangeRequest
+from apps.agents.rules import CHANGE_WITHIN_S, AgentState, ChangeEnd, ChangeKind
+from apps.agents.selectors import gate_for, is_gated
+from apps.agents.services.agents import MANAGE, change_risk, change_state
+from apps.audit.services import record
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.gate import holds, require_human
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import Risk
+
+MAX_REASON = 500
+
+
+@transaction.atomic
+def ask_change(
+    actor: User, *, agent: Agent, kind: str, to: str, reason: str = "", override: bool = False
+) -> ChangeRequest | None:
+    """Change an agent's state or risk: at once (None), or, where it takes two people, ask for it within seven days.
+
+    For people who manage the agent. ``override``: make it active although the gate says no, which always takes two.
+    Asking for what it is already changes nothing. Raises NotAllowedError, InvalidError without a reason, ConflictError
+    where it leads nowhere or somebody asked already, ``gate_not_passed`` (``criteria``).
+    """
+    require_human(actor)
+    require_manager(actor, agent.unit, MANAGE)
+    agent = _locked(agent)
+    before = agent.basis_of(kind)
+    if before == to:
+        return None
+    _require_possible(agent, kind, to)
+    failed = _failed(actor, agent, kind, to)
+    if failed and not override:
+        raise ConflictError(
+            _("It does not pass the gate to active. Who wants it all the same says so, and somebody else agrees."),
+            code="gate_not_passed",
+            criteria=failed,
+        )
+    if not failed and not agent.takes_two(kind, to):
+        _make(actor, agent, kind, to, reason)
+        return None
+    _end_stale(agent, kind, before)
+    if waiting := ChangeRequest.objects.filter(agent=agent, kind=kind, ended_at=None).first():
+        raise ConflictError(_("%s asked for a change already; it waits for somebody else.") % waiting.asked_by)
+    change = ChangeRequest.objects.create(
+        agent=agent,
+        kind=kind,
+        to=to,
+        basis=before,
+        reason=_reason(reason),
+        overridden=failed,
+        asked_by=actor,
+        expires_at=ClockTimestamp() + timedelta(seconds=CHANGE_WITHIN_S),
+    )
+    change.refresh_from_db()
+    record(actor, agent, "agent.change_requested", payload=_told(change, reason=change.reason))
+    return change
+
+
+@transaction.atomic
+def agree_to_change(actor: User, *, change: ChangeRequest) -> Agent:
+    """Agree with what somebody else asked for: it is done. Who asked still has to be somebody who may.
+
+    Raises NotAllowedError for who asked, ConflictError where it is over, or the agent is not what it was or does worse
+    at the gate (``gate_not_passed``).
+    """
+    require_human(actor)
+    require_manager(actor, change.agent.unit, MANAGE)
+    if change.asked_by_id == actor.pk:
+        raise NotAllowedError(_("You asked for it. Somebody else has to agree."))
+    agent = _locked(change.agent)
+    if not holds(change.asked_by, MANAGE, agent):
+        raise ConflictError(_("%s manages this agent no more. Ask for it anew.") % change.asked_by)
+    if agent.basis_of(change.kind) != change.basis:
+        raise ConflictError(_("The agent is not what it was when this was asked for. Ask for it anew."))
+    if worse := sorted(set(_failed(actor, agent, change.kind, change.to)) - set(change.overridden)):
+        raise ConflictError(
+            _("It does not pass the gate as it did when this was asked for. Ask for it anew."),
+            code="gate_not_passed",
+            criteria=worse,
+        )
+    _end(change, actor, ChangeEnd.MADE)
+    told = {"overridden": change.overridden} if change.overridden else {}
+    _make(actor, agent, change.kind, change.to, change.reason, asked_by=change.asked_by.username, **told)
+    return agent
+
+
+@transaction.atomic
+def drop_change(actor: User, *, change: ChangeRequest, reason: str = "") -> ChangeRequest:
+    """Withdraw what one asked for, or refuse what somebody else did, then with a reason. Nothing changes."""
+    require_human(actor)
+    require_manager(actor, change.agent.unit, MANAGE)
+    is_own = change.asked_by_id == actor.pk
+    said = reason.strip()[:MAX_REASON] if is_own else _reason(reason)
+    _end(change, actor, ChangeEnd.WITHDRAWN if is_own else ChangeEnd.REFUSED)
+    told = _told(change, reason=said, asked_by=change.asked_by.username)
+    record(actor, change.agent, f"agent.change_{change.outcome}", payload=told)
+    return change
+
+
+def _failed(actor: User, agent: Agent, kind: str, to: str) -> list[str]:
+    """The lines of the gate that this change does not pass; none where it passes no gate."""
+    if kind != ChangeKind.STATE or to != AgentState.ACTIVE or not is_gated(agent):
+        return []
+    return [line.proof.value for line in gate_for(actor, agent) if not line.passed]
+
+
+def _require_possible(agent: Agent, kind: str, to: str) -> None:
+    if kind == ChangeKind.RISK:
+        if to not in list(Risk):
+            raise InvalidError(errors={"to": [_("One of: %s.") % ", ".join(Risk)]})
+    elif to not in agent.MOVES:
+        raise InvalidError(errors={"to": [_("One of: %s.") % ", ".join(agent.MOVES)]})
+    elif to not in agent.MOVES[agent.state]:
+        told = {"before": agent.state, "to": to}
+        raise ConflictError(_("It is %(before)s; that does not lead to %(to)s.") % told, state=agent.state)
+
+
+def _make(actor: User, agent: Agent, kind: str, to: str, reason: str, **told: Any) -> None:
+    act = change_risk if kind == ChangeKind.RISK else change_state
+    act(actor, agent=agent, to=to, reason=reason, **told)
+
+
+def _locked(agent: Agent) -> Agent:
+    return Agent.objects.select_for_update(of=("self",)).select_related("unit", "owner", "version").get(pk=agent.pk)
+
+
+def _reason(reason: str) -> str:
+    reason = reason.strip()
+    if not reason or len(reason) > MAX_REASON:
+        raise InvalidError(errors={"reason": [_("Say why, in at most %d characters.") % MAX_REASON]})
+    return reason
+
+
+def _told(change: ChangeRequest, **more: Any) -> dict[str, Any]:
+    gate = {"overridden": change.overridden} if change.overridden else {}
+    return {"kind": change.kind, "from": change.basis, "to": change.to, **gate, **more}
+
+
+def _end_stale(agent: Agent, kind: str, basis: str) -> None:
+    """End what nobody can agree with any more, so that it can be asked for anew."""
+    rows = ChangeRequest.objects.filter(agent=agent, kind=kind, ended_at=None)
+    rows.filter(expires_at__lte=ClockTimestamp()).update(ended_at=ClockTimestamp(), outcome=ChangeEnd.EXPIRED)
+    rows.exclude(basis=basis).update(ended_at=ClockTimestamp(), outcome=ChangeEnd.OVERTAKEN)
+
+
+def _end(change: ChangeRequest, actor: User, outcome: ChangeEnd) -> None:
+    ended = {"ended_at": ClockTimestamp(), "ended_by": actor, "outcome": outcome}
+    if ChangeRequest.objects.filter(ChangeRequest.open(), pk=change.pk).update(**ended) != 1:
+        raise ConflictError(_("It is over: somebody answered it, or it was too long ago."))
+    change.refresh_from_db(fields=["ended_at", "ended_by", "outcome"])

@@ -1,0 +1,173 @@
+"""The gate between pilot and active: what is counted, what it stops, and who overrides it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.agents.models import Action, Agent, ChangeRequest, Repetition
+from apps.agents.rules import GATE_CASES, Proof, TrackRecord, gate_of
+from apps.agents.selectors import gate_for
+from apps.agents.services import agree_to_change, ask_change, change_state
+from apps.audit.models import Entry
+from apps.core.errors import ConflictError
+from apps.core.models import ClockTimestamp
+from apps.halts.services import engage_halt
+from tests.agents.test_changes import managers, state_of
+from tests.factories.access import make_admin
+from tests.factories.agents import make_action, make_agent
+from tests.oversight.test_api import caller, decide, post
+from tests.workflows.actions import make_desk
+
+counts = st.integers(min_value=0, max_value=1000)
+
+
+@given(st.builds(TrackRecord, carried_out=counts, failed=counts, refused=counts, decided=counts, unmodified=counts))
+def test_what_went_wrong_never_helps(done: TrackRecord) -> None:
+    lines = {line.proof: line for line in gate_of(done)}
+    assert set(lines) == set(Proof)
+    assert lines[Proof.CASES].passed == (done.carried_out + done.refused >= GATE_CASES)
+    if done.carried_out:
+        assert lines[Proof.ERRORS].passed == (done.failed <= 0.05 * done.carried_out)
+    if done.decided:
+        assert lines[Proof.UNMODIFIED].passed == (done.unmodified >= 0.9 * done.decided)
+
+
+@pytest.mark.parametrize("proof", ["harmful", "unknown", "flags", "halts"])
+def test_one_of_these_is_too_many(proof: str) -> None:
+    good = {"carried_out": GATE_CASES}
+    assert all(line.passed for line in gate_of(TrackRecord(**good)))
+    failed = [line.proof for line in gate_of(TrackRecord(**good, **{proof: 1})) if not line.passed]
+    assert failed == [proof]
+
+
+def test_nothing_done_yet_is_too_little_and_no_more() -> None:
+    assert [line.proof for line in gate_of(TrackRecord()) if not line.passed] == [Proof.CASES]
+
+
+def proven(agent: Agent, cases: int = GATE_CASES) -> Agent:
+    """An agent that did so much and erred in nothing."""
+    for _ in range(cases):
+        make_action(agent=agent, state="succeeded")
+    return agent
+
+
+def failed_of(agent: Agent) -> list[str]:
+    return [str(line.proof) for line in gate_for(agent.owner, agent) if not line.passed]
+
+
+@pytest.mark.django_db
+class TestWhatCounts:
+    def test_only_what_its_present_version_did_lately(self) -> None:
+        agent = proven(make_agent(state="pilot"))
+        assert failed_of(agent) == []
+        Action.objects.filter(pk=Action.objects.first().pk).update(created_at="2020-01-01T00:00:00Z")
+        assert failed_of(agent) == ["cases"]
+        proven(agent, 1)
+        proven(make_agent(), 5)
+        assert failed_of(agent) == []
+        Action.objects.update(version=None)
+        assert failed_of(agent) == ["cases"]
+
+    @pytest.mark.parametrize(("state", "proof"), [("failed", "errors"), ("unknown", "unknown")])
+    def test_what_failed_or_nobody_knows(self, state: str, proof: str) -> None:
+        agent = proven(make_agent(state="pilot"))
+        for _ in range(2):
+            make_action(agent=agent, state=state)
+        assert failed_of(agent) == [proof]
+
+    def test_what_people_decided_otherwise_than_asked(self) -> None:
+        desk = make_desk()
+        proven(desk.agent)
+        desk.ask(250_000)
+        item = Action.objects.latest("id").escalations.get()
+        body = {"verdict": "reject", "reason": "No.", "version": item.version}
+        assert decide(caller(desk.approver), item, **body).status_code == 200
+        assert failed_of(desk.agent) == ["unmodified"]
+
+    def test_what_it_is_stopped_or_flagged_for(self) -> None:
+        agent = proven(make_agent(state="pilot"))
+        action = Action.objects.first()
+        now = ClockTimestamp()
+        Repetition.objects.create(rejected=action, agent=agent, last_at=now, flagged_at=now)
+        engage_halt(make_admin(), scope="version", target=agent.acts_as, unit=agent.unit, reason="odd")
+        engage_halt(make_admin(), scope="agent", target="another", unit=agent.unit, reason="odd")
+        assert failed_of(agent) == ["flags", "halts"]
+
+
+@pytest.mark.django_db
+class TestThePassage:
+    def test_passing_moves_nothing_by_itself_and_one_person_then_may(self) -> None:
+        agent = proven(make_agent(state="pilot"))
+        assert state_of(agent) == "pilot"
+        assert ask_change(managers(agent)[0], agent=agent, kind="state", to="active") is None
+        assert state_of(agent) == "active"
+
+    @pytest.mark.parametrize("state", ["draft", "pilot", "suspended"])
+    def test_who_does_not_pass_stays_and_is_told_what_is_missing(self, state: str) -> None:
+        agent = make_agent(state=state)
+        first, _ = managers(agent)
+        with pytest.raises(ConflictError) as refusal:
+            ask_change(first, agent=agent, kind="state", to="active", reason="Now.")
+        assert (refusal.value.code, refusal.value.members) == ("gate_not_passed", {"criteria": ["cases"]})
+        assert state_of(agent) == state
+        assert not Entry.objects.exists()
+
+    def test_overriding_it_takes_a_reason_and_two_people_whatever_the_risk(self) -> None:
+        agent = make_agent(state="pilot", risk="low")
+        first, second = managers(agent)
+        change = ask_change(first, agent=agent, kind="state", to="active", reason="It only reads.", override=True)
+        assert change is not None
+        assert (change.overridden, state_of(agent)) == (["cases"], "pilot")
+        agree_to_change(second, change=change)
+        assert state_of(agent) == "active"
+        assert Entry.objects.get(name="agent.active").payload["overridden"] == ["cases"]
+
+    def test_what_got_worse_since_it_was_asked_for_is_asked_for_anew(self) -> None:
+        agent = proven(make_agent(state="pilot", risk="high"))
+        first, second = managers(agent)
+        change = ask_change(first, agent=agent, kind="state", to="active", reason="Ready.")
+        assert change is not None
+        make_action(agent=agent, state="unknown")
+        with pytest.raises(ConflictError) as refusal:
+            agree_to_change(second, change=change)
+        assert refusal.value.members == {"criteria": ["unknown"]}
+        assert state_of(agent) == "pilot"
+        assert ChangeRequest.objects.get().ended_at is None
+
+    def test_who_worked_until_it_was_suspended_goes_on_without_it(self) -> None:
+        admin, working, watched = make_admin(), make_agent(), make_agent(state="pilot")
+        for agent in (working, watched):
+            change_state(admin, agent=agent, to="suspended", reason="odd")
+        assert ask_change(admin, agent=working, kind="state", to="active", reason="Mended.") is None
+        assert state_of(working) == "active"
+        with pytest.raises(ConflictError):
+            ask_change(admin, agent=watched, kind="state", to="active", reason="Mended.")
+
+
+@pytest.mark.django_db
+class TestWhereItIsShown:
+    def test_over_http(self) -> None:
+        agent = proven(make_agent(state="pilot"), 3)
+        client = caller(managers(agent)[0])
+        told = client.get(f"/api/v1/agents/{agent.slug}/gate/").json()
+        assert (told["passed"], told["days"]) == (False, 90)
+        cases = next(line for line in told["criteria"] if line["proof"] == "cases")
+        assert cases == {"proof": "cases", "value": 3, "threshold": 20, "n": 3, "passed": False}
+        answer = post(client, f"/api/v1/agents/{agent.slug}/state/", {"state": "active"})
+        assert (answer.status_code, answer.json()["code"]) == (409, "gate_not_passed")
+        assert answer.json()["criteria"] == ["cases"]
+
+    def test_on_its_page_with_where_the_cases_are(self, client: Any) -> None:
+        agent, working = make_agent(state="pilot"), make_agent()
+        client.force_login(make_admin())
+        page = client.get(f"/agents/{agent.slug}/").content.decode()
+        assert "Gate to active" in page
+        assert f'href="/actions/?agent={agent.slug}&amp;state=failed"' in page
+        assert "Active although the gate says no" in page
+        assert "Gate to active" not in client.get(f"/agents/{working.slug}/").content.decode()
+        answer = client.post(f"/agents/{agent.slug}/state/", {"state": "active", "reason": "Now."})
+        assert answer.status_code == 409
+        assert "does not pass the gate" in answer.content.decode()
+        assert state_of(agent) == "pilot"
