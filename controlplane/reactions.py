@@ -49,7 +49,11 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent", STANDING),
     "operation.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
     "connector.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
-    "agentversion.superseded": ("apps.oversight.tasks.end_what_changed", STANDING),
+    "agentversion.superseded": (
+        "apps.workflows.tasks.runs.return_tasks",
+        "apps.oversight.tasks.end_what_changed",
+        STANDING,
+    ),
     "rolegrant.revoked": ("apps.oversight.tasks.void_votes_of_person", STANDING),
     "user.ended": ("apps.agents.tasks.suspend_ownerless", "apps.oversight.tasks.void_votes_of_person", STANDING),
     "absence.opened": ("apps.oversight.tasks.follow_absence",),

@@ -17,6 +17,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "effects": (1, "apps.workflows.tasks.actions.perform_due_effects"),
     "tasks": (1, "apps.workflows.tasks.runs.sweep_tasks"),
     "runs": (1, "apps.workflows.tasks.runs.sweep_runs"),
+    "handovers": (5, "apps.workflows.tasks.runs.sweep_handovers"),
     "forgotten": (15, "apps.workflows.tasks.runs.raise_forgotten"),
     "unreported": (15, "apps.workflows.tasks.actions.raise_unreported"),
     "stopped": (1, "apps.workflows.tasks.actions.return_stopped"),

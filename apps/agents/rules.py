@@ -35,13 +35,17 @@ class ChangeKind(StrEnum):
 
     STATE = "state"
     RISK = "risk"
+    VERSION = "version"
 
 
 def needs_second_person(kind: str, *, risk: str, before: str, to: str) -> bool:
     """Whether one person may not make this change alone: it lets a high-risk agent do more, or ends it for good.
 
-    Suspending, and going back from active to pilot, stop or narrow: they never wait for anybody. Nor does more care.
+    Suspending, and going back from active to pilot, stop or narrow: they never wait for anybody. Nor does more care,
+    nor the way back to a version that was current. ``before`` of a version is the state that it is in.
     """
+    if kind == ChangeKind.VERSION:
+        return risk in TWO_PEOPLE and before in NEVER_CURRENT
     if kind == ChangeKind.RISK:
         return before in TWO_PEOPLE and to not in TWO_PEOPLE
     narrows = to == AgentState.SUSPENDED or (before, to) == (AgentState.ACTIVE, AgentState.PILOT)
@@ -142,18 +146,29 @@ class VersionState(StrEnum):
     DRAFT = "draft"
     PILOT = "pilot"
     ACTIVE = "active"
+    DRAINING = "draining"
     SUPERSEDED = "superseded"
 
 
-AT_WORK = frozenset({VersionState.PILOT, VersionState.ACTIVE})
-"""The states in which an agent may act as a version."""
+AT_WORK = frozenset({VersionState.PILOT, VersionState.ACTIVE, VersionState.DRAINING})
+"""The states in which an agent may act as a version. One that drains finishes what it holds and begins nothing."""
 
 VERSION_MOVES: Moves = {
     VersionState.DRAFT: frozenset({VersionState.PILOT, VersionState.ACTIVE, VersionState.SUPERSEDED}),
     VersionState.PILOT: frozenset({VersionState.ACTIVE, VersionState.SUPERSEDED}),
-    VersionState.ACTIVE: frozenset({VersionState.SUPERSEDED}),
+    VersionState.ACTIVE: frozenset({VersionState.DRAINING, VersionState.SUPERSEDED}),
+    VersionState.DRAINING: frozenset({VersionState.ACTIVE, VersionState.SUPERSEDED}),
     VersionState.SUPERSEDED: frozenset({VersionState.ACTIVE}),
 }
+NEVER_CURRENT = frozenset({VersionState.DRAFT, VersionState.PILOT})
+"""The states of versions that nobody promoted yet. Going back to one that was current is a rollback."""
+
+
+class Handover(StrEnum):
+    """What becomes of what the version before holds: it finishes it, or its tasks go back to the queue."""
+
+    DRAIN = "drain"
+    RETURN = "return"
 
 
 class EffectClass(StrEnum):

@@ -20,6 +20,7 @@ endpoints = [
     ),
     path("agents/<slug:slug>/changes/<uuid:change_id>/drop/", api.AgentChangeEnd.as_view(), name="drop-change"),
     path("agents/<slug:slug>/versions/", api.AgentVersions.as_view(), name="agent-versions"),
+    path("agents/<slug:slug>/versions/<int:number>/", api.AgentVersionDetail.as_view(), name="agent-version"),
     path("agents/<slug:slug>/credentials/", api.AgentCredentials.as_view(), name="agent-credentials"),
     path(
         "agents/<slug:slug>/credentials/<uuid:credential_id>/",

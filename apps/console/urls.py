@@ -6,7 +6,20 @@ from django.views.generic import RedirectView
 from apps.console.api import erasures as erasures_api
 from apps.console.api import halts as halts_api
 from apps.console.api import policies as policies_api
-from apps.console.views import absences, access, actions, agents, audit, duty, erasures, flags, halts, home, shortcuts
+from apps.console.views import (
+    absences,
+    access,
+    actions,
+    agent_versions,
+    agents,
+    audit,
+    duty,
+    erasures,
+    flags,
+    halts,
+    home,
+    shortcuts,
+)
 
 pages = [
     path("", home.home, name="home"),
@@ -28,6 +41,7 @@ pages = [
     path("agents/<slug:slug>/state/", agents.move, name="move"),
     path("agents/<slug:slug>/changes/<uuid:change_id>/agree/", agents.agree, name="agree-to-change"),
     path("agents/<slug:slug>/changes/<uuid:change_id>/drop/", agents.drop, name="drop-change"),
+    path("agents/<slug:slug>/versions/<int:number>/", agent_versions.version, name="agent-version"),
     path("flags/", flags.flags, name="flags"),
     path("flags/<uuid:flag_id>/dismiss/", flags.dismiss, name="dismiss-flag"),
     path("access/", access.access, name="access"),

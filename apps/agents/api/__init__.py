@@ -5,11 +5,11 @@ from apps.agents.api.agents import (
     AgentCredentials,
     AgentDetail,
     Agents,
-    AgentVersions,
     Me,
 )
 from apps.agents.api.changes import AgentChangeAgreement, AgentChangeEnd, AgentChanges, AgentGate, AgentStateView
 from apps.agents.api.flags import FlagDismissal, Flags
+from apps.agents.api.versions import AgentVersionDetail, AgentVersions
 
 __all__ = [
     "AgentChangeAgreement",
@@ -20,6 +20,7 @@ __all__ = [
     "AgentDetail",
     "AgentGate",
     "AgentStateView",
+    "AgentVersionDetail",
     "AgentVersions",
     "Agents",
     "FlagDismissal",

@@ -1,4 +1,4 @@
-"""Endpoints of agents: who I am, the inventory, versions, keys."""
+"""Endpoints of agents: who I am, the inventory, keys."""
 
 from typing import Any
 from uuid import UUID
@@ -12,18 +12,16 @@ from rest_framework.response import Response
 from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_for
 from apps.agents.authentication import AgentKeyAuthentication
-from apps.agents.models import Agent, AgentCredential, AgentVersion
+from apps.agents.models import Agent, AgentCredential
 from apps.agents.selectors import agent_for, agents_for, credentials_for
 from apps.agents.services import (
     create_credential,
     revoke_credential,
     save_agent,
-    save_version,
 )
 from apps.core.api import (
     JsonObject,
     PlaneView,
-    StrictBoolean,
     StrictInteger,
     StrictSerializer,
     Text,
@@ -77,17 +75,6 @@ class AgentChange(AgentBody):
     owner = Text(max_length=150, required=False)
 
 
-class VersionBody(StrictSerializer):
-    """A new version."""
-
-    model = Text(max_length=120, required=False, allow_blank=True)
-    provider = Text(max_length=120, required=False, allow_blank=True)
-    instructions = Text(max_length=100_000, required=False, allow_blank=True)
-    config = JsonObject(required=False)
-    changelog = Text(max_length=500, required=False, allow_blank=True)
-    activate = StrictBoolean(required=False)
-
-
 class CredentialBody(StrictSerializer):
     """A new key."""
 
@@ -128,25 +115,6 @@ class MeSerializer(serializers.Serializer[Any]):
     halts = serializers.JSONField()
 
 
-class VersionSerializer(serializers.Serializer[Any]):
-    """One version of an agent."""
-
-    number = serializers.IntegerField()
-    state = serializers.CharField()
-    model = serializers.CharField()
-    provider = serializers.CharField()
-    digest = serializers.CharField()
-    changelog = serializers.CharField()
-    created_at = serializers.DateTimeField()
-
-
-class VersionPage(serializers.Serializer[Any]):
-    """A page of versions."""
-
-    results = VersionSerializer(many=True)
-    next = serializers.CharField(allow_null=True)
-
-
 class CredentialSerializer(serializers.Serializer[Any]):
     """A key: never its secret, but for ``key`` in the answer that made it."""
 
@@ -181,12 +149,6 @@ def agent_json(agent: Agent) -> dict[str, Any]:
         "capabilities": agent.capabilities,
         "limits": agent.limits,
     }
-
-
-def version_json(version: AgentVersion) -> dict[str, Any]:
-    """The version as ``VersionSerializer`` describes it."""
-    names = ("number", "state", "model", "provider", "digest", "changelog", "created_at")
-    return {name: getattr(version, name) for name in names}
 
 
 def credential_json(credential: AgentCredential, key: str = "") -> dict[str, Any]:
@@ -290,30 +252,6 @@ class AgentDetail(PlaneView):
         def answer() -> tuple[int, Any]:
             changed, _outcome = save_agent(self.actor, slug=slug, **values)
             return 200, agent_json(changed)
-
-        return self.once(answer)
-
-
-class AgentVersions(PlaneView):
-    """``/agents/{slug}/versions/``."""
-
-    @extend_schema(operation_id="list_agent_versions", responses={200: VersionPage, **PROBLEMS})
-    def get(self, request: Request, slug: str) -> Response:
-        """Versions, newest first."""
-        rows = AgentVersion.objects.filter(agent=agent_for(self.actor, slug))
-        return page_of(request, rows, version_json)
-
-    @extend_schema(
-        operation_id="create_agent_version", request=VersionBody, responses={201: VersionSerializer, **PROBLEMS}
-    )
-    def post(self, request: Request, slug: str) -> Response:
-        """Make the next version, active at once unless ``activate`` is false; the same content makes none."""
-        agent = agent_for(self.actor, slug, perm=MANAGE)
-        body = self.body(VersionBody)
-
-        def answer() -> tuple[int, Any]:
-            version, outcome = save_version(self.actor, agent=agent, **body)
-            return (200 if outcome == "unchanged" else 201), version_json(version)
 
         return self.once(answer)
 

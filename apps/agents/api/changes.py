@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from apps.agents.api.agents import AgentSerializer, agent_json
 from apps.agents.models import ChangeRequest
-from apps.agents.rules import GATE_DAYS, AgentState, ChangeEnd, ChangeKind, Proof
+from apps.agents.rules import GATE_DAYS, AgentState, ChangeEnd, ChangeKind, Handover, Proof
 from apps.agents.selectors import agent_for, change_for, changes_for, gate_for
 from apps.agents.services import agree_to_change, ask_change, drop_change
 from apps.core.api import PlaneView, StrictBoolean, StrictSerializer, Text, page_of
@@ -29,10 +29,15 @@ class StateBody(StrictSerializer):
 
 
 class AgentChangeBody(StrictSerializer):
-    """What of the agent is to be another, and why: a state, or a risk tier."""
+    """What of the agent is to be another, and why: its state, its risk tier, or the number of its version."""
 
     kind = serializers.ChoiceField([kind.value for kind in ChangeKind])
     to = Text(max_length=12)
+    handover = serializers.ChoiceField(
+        [handover.value for handover in Handover],
+        required=False,
+        help_text="Of a version: the one before finishes what it holds (drain), or its tasks go back to the queue.",
+    )
     reason = Text(max_length=500, required=False, allow_blank=True)
     override = StrictBoolean(required=False, help_text="Active although the gate says no: somebody else has to agree.")
 
@@ -55,6 +60,7 @@ class AgentChangeSerializer(serializers.Serializer[Any]):
     kind = serializers.ChoiceField([kind.value for kind in ChangeKind])
     basis = serializers.CharField()
     to = serializers.CharField()
+    handover = serializers.CharField(allow_null=True)
     reason = serializers.CharField()
     overridden = serializers.ListField(child=serializers.CharField())
     asked_by = serializers.CharField()
@@ -79,6 +85,7 @@ def change_json(change: ChangeRequest) -> dict[str, Any]:
         "agent": change.agent.slug,
         "asked_by": change.asked_by.username,
         "asked_at": change.created_at,
+        "handover": change.handover or None,
         "ended_by": change.ended_by.username if change.ended_by else None,
         "outcome": change.outcome or None,
     }
@@ -114,7 +121,7 @@ class AgentChanges(AgentStateView):
 
     @extend_schema(operation_id="change_agent_with_two", request=AgentChangeBody, responses=MADE_OR_ASKED)
     def post(self, request: Request, slug: str) -> Response:
-        """Change an agent's state or risk tier. 202: somebody else has to agree, within seven days."""
+        """Change an agent's state, risk tier or current version. 202: somebody else has to agree, within seven days."""
         body = self.body(AgentChangeBody)
         return self.once(lambda: self.ask(slug, **body))
 

@@ -12,7 +12,6 @@ from apps.agents.rules import (
     AgentState,
     ChangeKind,
     VersionState,
-    needs_second_person,
 )
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.core.rules import Risk
@@ -50,12 +49,9 @@ class Agent(Stateful):
         return f"{self.slug}@{self.version.number}" if self.version else ""
 
     def basis_of(self, kind: str) -> str:
-        """What of it a change of this kind begins with: its state, or its risk tier."""
-        return str(self.state if kind == ChangeKind.STATE else self.risk)
-
-    def takes_two(self, kind: str, to: str) -> bool:
-        """Whether one person may not make this change alone."""
-        return needs_second_person(kind, risk=self.risk, before=self.basis_of(kind), to=to)
+        """What of it a change of this kind begins with: its state, its risk tier, the number of its version."""
+        number = str(self.version.number) if self.version else ""
+        return {ChangeKind.STATE: str(self.state), ChangeKind.RISK: str(self.risk)}.get(ChangeKind(kind), number)
 
     @property
     def max_concurrent(self) -> int:

@@ -6,16 +6,17 @@ from django.db import models
 from django.db.models import Q, Value
 
 from apps.agents.models.agents import Agent
-from apps.agents.rules import ChangeEnd, ChangeKind
+from apps.agents.rules import ChangeEnd, ChangeKind, Handover
 from apps.core.models import ClockTimestamp, Record, User, choices_of
 
 
 class ChangeRequest(Record):
     """Somebody asks to change an agent; somebody else has to agree before ``expires_at``.
 
-    ``to``: the state or the risk tier; ``basis``: what it was when it was asked for. Where it is something else by
-    then, nobody can agree any more: what was weighed is not what would change. ``overridden``: what of the gate it did
-    not pass when it was asked for, and who asked wants it all the same.
+    ``to``: the state, the risk tier, or the number of the version (``handover``: what then becomes of what the one
+    before holds); ``basis``: what it was when it was asked for. Where it is something else by then, nobody can agree
+    any more: what was weighed is not what would change. ``overridden``: what of the gate it did not pass when it was
+    asked for, and who asked wants it all the same.
     """
 
     UNIT = "agent__unit"
@@ -23,6 +24,7 @@ class ChangeRequest(Record):
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="changes")
     kind = models.CharField(max_length=7, choices=choices_of(ChangeKind))
     to = models.CharField(max_length=12)
+    handover = models.CharField(max_length=6, choices=choices_of(Handover), blank=True, default="", db_default="")
     basis = models.CharField(max_length=12)
     reason = models.CharField(max_length=500)
     overridden: "models.JSONField[Any, Any]" = models.JSONField(default=list, db_default=Value([], models.JSONField()))

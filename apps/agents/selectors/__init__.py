@@ -6,6 +6,7 @@ from apps.agents.selectors.agents import (
     agents_for,
     credentials_for,
     may_have_another_key,
+    require_not_draining,
     require_working,
     require_working_agent,
 )
@@ -13,6 +14,7 @@ from apps.agents.selectors.changes import change_for, changes_for, open_changes_
 from apps.agents.selectors.gates import gate_for, is_gated
 from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for
 from apps.agents.selectors.targets import same_target, target_digests, target_names
+from apps.agents.selectors.versions import described, version_for, versions_for
 
 __all__ = [
     "action_for",
@@ -22,6 +24,7 @@ __all__ = [
     "change_for",
     "changes_for",
     "credentials_for",
+    "described",
     "dismissible_for",
     "flag_for",
     "flags_for",
@@ -29,10 +32,13 @@ __all__ = [
     "is_gated",
     "may_have_another_key",
     "open_changes_for",
+    "require_not_draining",
     "require_working",
     "require_working_agent",
     "same_target",
     "target_digests",
     "target_names",
+    "version_for",
+    "versions_for",
     "who_could_agree",
 ]

@@ -4,8 +4,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Agent, AgentCredential
-from apps.agents.rules import MAX_LIVE, WORKING, AgentState
-from apps.core.errors import NotAllowedError, NotFoundError
+from apps.agents.rules import MAX_LIVE, WORKING, AgentState, VersionState
+from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
 
@@ -40,6 +40,14 @@ def require_working(agent: Agent) -> None:
     if agent.state not in WORKING or not agent.user.is_active:
         raise NotAllowedError(
             _("This agent is %s; only pilot and active agents act.") % agent.state, code="agent_inactive"
+        )
+
+
+def require_not_draining(agent: Agent) -> None:
+    """Raise ConflictError ``unknown_version`` where another version took over: this one begins nothing more."""
+    if agent.version and agent.version.state == VersionState.DRAINING:
+        raise ConflictError(
+            _("Another version took over: this one finishes what it holds and begins nothing."), code="unknown_version"
         )
 
 

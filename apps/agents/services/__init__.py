@@ -6,13 +6,13 @@ from apps.agents.services.agents import (
     change_risk,
     change_state,
     save_agent,
-    save_version,
     suspend_ownerless,
 )
 from apps.agents.services.changes import agree_to_change, ask_change, drop_change
 from apps.agents.services.credentials import IssuedKey, authenticate_agent, create_credential, revoke_credential
 from apps.agents.services.erasing import erase_actions
 from apps.agents.services.repetitions import dismiss_flag, note_repetition
+from apps.agents.services.versions import promote_version, save_version
 
 __all__ = [
     "IssuedKey",
@@ -28,6 +28,7 @@ __all__ = [
     "drop_change",
     "erase_actions",
     "note_repetition",
+    "promote_version",
     "propose_action",
     "revoke_credential",
     "save_agent",

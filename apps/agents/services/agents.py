@@ -1,21 +1,21 @@
-"""Commands on agents and their versions."""
+"""Commands on agents."""
 
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import is_in_unit
 from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
-from apps.agents.models import Agent, AgentVersion
-from apps.agents.rules import OWNER_LEFT, WORKING, AgentState, ChangeKind, VersionState
+from apps.agents.models import Agent
+from apps.agents.rules import OWNER_LEFT, WORKING, AgentState, ChangeKind, needs_second_person
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import User
-from apps.core.rules import UserKind, digest_of
+from apps.core.rules import UserKind
 from apps.core.services import system_user
 
 MANAGE = "agents.manage_agent"
@@ -54,7 +54,7 @@ def save_agent(
         _require_owner(owner, unit)
     if found and found.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent stays as it is."))
-    if found and not is_reviewed and found.takes_two(ChangeKind.RISK, risk):
+    if found and not is_reviewed and needs_second_person(ChangeKind.RISK, risk=found.risk, before=found.risk, to=risk):
         raise ConflictError(
             _("It takes two people to say that this agent is less of a risk: ask for the change of its risk."),
             code="second_person_required",
@@ -91,47 +91,6 @@ def _principal(slug: str, name: str) -> User:
         username=username, defaults={"kind": UserKind.AGENT, "name": name, "password": "!"}
     )
     return user
-
-
-@transaction.atomic
-def save_version(
-    actor: User,
-    *,
-    agent: Agent,
-    model: str = "",
-    provider: str = "",
-    instructions: str = "",
-    config: dict[str, Any] | None = None,
-    changelog: str = "",
-    activate: bool = True,
-) -> tuple[AgentVersion, str]:
-    """Make the next version unless the current one says the same; active at once when ``activate``."""
-    require_manager(actor, agent.unit, MANAGE)
-    Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)
-    digest = digest_of({"model": model, "provider": provider, "instructions": instructions, "config": config or {}})
-    current = agent.versions.filter(state=VersionState.ACTIVE).first()
-    if current and current.digest == digest:
-        return current, "unchanged"
-    number = (agent.versions.aggregate(top=Max("number"))["top"] or 0) + 1
-    version = AgentVersion.objects.create(
-        agent=agent,
-        number=number,
-        model=model,
-        provider=provider,
-        instructions=instructions,
-        config=config or {},
-        changelog=changelog,
-        digest=digest,
-        made_by=actor,
-    )
-    record(actor, version, "created", payload={"number": number, "digest": digest, "model": model})
-    if activate:
-        if current:
-            advance(actor, current, VersionState.SUPERSEDED)
-        advance(actor, version, VersionState.ACTIVE)
-        Agent.objects.filter(pk=agent.pk).update(version=version, epoch=F("epoch") + 1)
-        agent.version = version
-    return version, "created"
 
 
 @transaction.atomic

@@ -7,10 +7,12 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
-from apps.agents.models import Agent, ChangeRequest
-from apps.agents.rules import CHANGE_WITHIN_S, AgentState, ChangeEnd, ChangeKind
+from apps.agents.models import Agent, AgentVersion, ChangeRequest
+from apps.agents.rules import CHANGE_WITHIN_S, AgentState, ChangeEnd, ChangeKind, Handover, needs_second_person
 from apps.agents.selectors import gate_for, is_gated
 from apps.agents.services.agents import MANAGE, change_risk, change_state
+from apps.agents.services.credentials import VERSION_DIGITS
+from apps.agents.services.versions import promote_version
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.gate import holds, require_human
@@ -22,13 +24,14 @@ MAX_REASON = 500
 
 @transaction.atomic
 def ask_change(
-    actor: User, *, agent: Agent, kind: str, to: str, reason: str = "", override: bool = False
+    actor: User, *, agent: Agent, kind: str, to: str, reason: str = "", handover: str = "", override: bool = False
 ) -> ChangeRequest | None:
-    """Change an agent's state or risk: at once (None), or, where it takes two people, ask for it within seven days.
+    """Change an agent's state, risk or current version: at once (None), or, where it takes two people, ask for it.
 
-    For people who manage the agent. ``override``: make it active although the gate says no, which always takes two.
-    Asking for what it is already changes nothing. Raises NotAllowedError, InvalidError without a reason, ConflictError
-    where it leads nowhere or somebody asked already, ``gate_not_passed`` (``criteria``).
+    Somebody else then has to agree within seven days. For people who manage the agent. ``override``: make it active
+    although the gate says no, which always takes two. ``handover``: of a version, what becomes of what the one before
+    holds. Asking for what it is already changes nothing. Raises NotAllowedError, InvalidError without a reason,
+    ConflictError where it leads nowhere or somebody asked already, ``gate_not_passed`` (``criteria``).
     """
     require_human(actor)
     require_manager(actor, agent.unit, MANAGE)
@@ -36,7 +39,7 @@ def ask_change(
     before = agent.basis_of(kind)
     if before == to:
         return None
-    _require_possible(agent, kind, to)
+    _require_possible(agent, kind, to, handover)
     failed = _failed(actor, agent, kind, to)
     if failed and not override:
         raise ConflictError(
@@ -44,8 +47,8 @@ def ask_change(
             code="gate_not_passed",
             criteria=failed,
         )
-    if not failed and not agent.takes_two(kind, to):
-        _make(actor, agent, kind, to, reason)
+    if not failed and not needs_second_person(kind, risk=agent.risk, before=_weighed(agent, kind, to), to=to):
+        _make(actor, agent, kind, to, handover, reason=reason)
         return None
     _end_stale(agent, kind, before)
     if waiting := ChangeRequest.objects.filter(agent=agent, kind=kind, ended_at=None).first():
@@ -54,6 +57,7 @@ def ask_change(
         agent=agent,
         kind=kind,
         to=to,
+        handover=handover,
         basis=before,
         reason=_reason(reason),
         overridden=failed,
@@ -88,8 +92,9 @@ def agree_to_change(actor: User, *, change: ChangeRequest) -> Agent:
             criteria=worse,
         )
     _end(change, actor, ChangeEnd.MADE)
-    told = {"overridden": change.overridden} if change.overridden else {}
-    _make(actor, agent, change.kind, change.to, change.reason, asked_by=change.asked_by.username, **told)
+    told: dict[str, Any] = {"overridden": change.overridden} if change.overridden else {}
+    told |= {"reason": change.reason, "asked_by": change.asked_by.username}
+    _make(actor, agent, change.kind, change.to, change.handover, **told)
     return agent
 
 
@@ -113,20 +118,41 @@ def _failed(actor: User, agent: Agent, kind: str, to: str) -> list[str]:
     return [line.proof.value for line in gate_for(actor, agent) if not line.passed]
 
 
-def _require_possible(agent: Agent, kind: str, to: str) -> None:
-    if kind == ChangeKind.RISK:
-        if to not in list(Risk):
-            raise InvalidError(errors={"to": [_("One of: %s.") % ", ".join(Risk)]})
-    elif to not in agent.MOVES:
-        raise InvalidError(errors={"to": [_("One of: %s.") % ", ".join(agent.MOVES)]})
-    elif to not in agent.MOVES[agent.state]:
+def _require_possible(agent: Agent, kind: str, to: str, handover: str) -> None:
+    allowed = {ChangeKind.STATE: list(AgentState), ChangeKind.RISK: list(Risk)}.get(ChangeKind(kind))
+    if allowed is not None and to not in allowed:
+        raise InvalidError(errors={"to": [_("One of: %s.") % ", ".join(allowed)]})
+    if kind == ChangeKind.VERSION:
+        version_of(agent, to)
+        if agent.state == AgentState.RETIRED:
+            raise ConflictError(_("A retired agent stays as it is."), state=agent.state)
+        if handover not in list(Handover):
+            raise InvalidError(errors={"handover": [_("One of: %s.") % ", ".join(Handover)]})
+    if kind == ChangeKind.STATE and to not in agent.MOVES[agent.state]:
         told = {"before": agent.state, "to": to}
         raise ConflictError(_("It is %(before)s; that does not lead to %(to)s.") % told, state=agent.state)
 
 
-def _make(actor: User, agent: Agent, kind: str, to: str, reason: str, **told: Any) -> None:
-    act = change_risk if kind == ChangeKind.RISK else change_state
-    act(actor, agent=agent, to=to, reason=reason, **told)
+def _weighed(agent: Agent, kind: str, to: str) -> str:
+    """What says whether it takes two people: of a version the state that it is in, else what the agent is."""
+    return str(version_of(agent, to).state) if kind == ChangeKind.VERSION else agent.basis_of(kind)
+
+
+def version_of(agent: Agent, number: str) -> AgentVersion:
+    """The agent's version of this number. Raises InvalidError."""
+    is_number = number.isascii() and number.isdigit() and len(number) <= VERSION_DIGITS
+    if is_number and (found := agent.versions.filter(number=int(number)).first()):
+        return found
+    raise InvalidError(errors={"to": [_("The agent has no such version.")]})
+
+
+def _make(actor: User, agent: Agent, kind: str, to: str, handover: str, **told: Any) -> None:
+    if kind == ChangeKind.STATE:
+        change_state(actor, agent=agent, to=to, **told)
+    elif kind == ChangeKind.RISK:
+        change_risk(actor, agent=agent, to=to, **told)
+    else:
+        promote_version(actor, agent=agent, version=version_of(agent, to), handover=handover, **told)
 
 
 def _locked(agent: Agent) -> Agent:
@@ -141,8 +167,8 @@ def _reason(reason: str) -> str:
 
 
 def _told(change: ChangeRequest, **more: Any) -> dict[str, Any]:
-    gate = {"overridden": change.overridden} if change.overridden else {}
-    return {"kind": change.kind, "from": change.basis, "to": change.to, **gate, **more}
+    said = {name: value for name in ("overridden", "handover") if (value := getattr(change, name))}
+    return {"kind": change.kind, "from": change.basis, "to": change.to, **said, **more}
 
 
 def _end_stale(agent: Agent, kind: str, basis: str) -> None:

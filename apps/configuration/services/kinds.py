@@ -227,7 +227,7 @@ def apply_agent(actor: User, document: Document) -> str:
     )
     versioned = UNCHANGED
     if "version" in value or agent.version_id is None:
-        versioned = save_version(actor, agent=agent, **value.get("version", {}))[1]
+        versioned = save_version(actor, agent=agent, is_reviewed=True, **value.get("version", {}))[1]
     permitted = _set_operations(actor, agent, document)
     state = value.get("state", agent.state)
     moved = UNCHANGED if agent.state == state else CHANGED

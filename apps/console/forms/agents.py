@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.agents.rules import AgentState
+from apps.agents.rules import AgentState, Handover
 from apps.connectors.models import Operation
 from apps.console.forms.days import end_of
 
@@ -66,3 +66,19 @@ class StateForm(forms.Form):
         required=False,
         help_text=_("Somebody else has to agree, and the reason stays."),
     )
+
+
+class PromoteForm(ReasonForm):
+    """What becomes of what the present version holds, and why another takes over."""
+
+    handover = forms.ChoiceField(
+        label=_("What the present version holds"),
+        choices=[
+            (Handover.DRAIN.value, _("It finishes its tasks and what waits for people; it begins nothing more")),
+            (Handover.RETURN.value, _("Its tasks go back to the queue, and what waits for people ends")),
+        ],
+        initial=Handover.DRAIN.value,
+        widget=forms.RadioSelect,
+    )
+
+    field_order = ["handover", "reason"]

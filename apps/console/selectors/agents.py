@@ -6,7 +6,7 @@ from django.db.models import Count
 from django.utils.translation import gettext_lazy as _
 
 from apps.agents.models import Agent
-from apps.agents.rules import ActionState, AgentState, Criterion, Proof
+from apps.agents.rules import ActionState, AgentState, ChangeKind, Criterion, Proof, needs_second_person
 from apps.agents.selectors import actions_for, gate_for, is_gated
 from apps.connectors.models import Operation
 from apps.connectors.selectors import MayUse, all_operations_for, what_agent_may_for
@@ -117,6 +117,12 @@ PROOFS = {
     Proof.FLAGS: _("Open flags"),
     Proof.HALTS: _("Kill switches engaged on it"),
 }
+
+
+def moves_of_two(agent: Agent) -> list[AgentState]:
+    """The states into which nobody moves ``agent`` alone."""
+    about = {"risk": agent.risk, "before": agent.state}
+    return [to for to in AgentState if needs_second_person(ChangeKind.STATE, to=to, **about)]
 
 
 def gate_shown_for(actor: User, agent: Agent) -> list[GateLine]:

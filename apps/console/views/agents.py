@@ -89,7 +89,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "may_manage": may_manage,
         "gate": selectors.gate_shown_for(request.user, found),
         "moves": [move for move in AgentState if move in AGENT_MOVES[AgentState(found.state)]],
-        "takes_two": [move for move in AgentState if found.takes_two(ChangeKind.STATE, move)],
+        "takes_two": selectors.moves_of_two(found),
         "in_flight": selectors.in_flight_for(request.user, found),
         "asked": [(change, who_could_agree(request.user, change)) for change in open_changes_for(request.user, found)],
         "narrowing": narrowing,

@@ -17,6 +17,7 @@ from apps.workflows.services.tasks import (
     ask_about_task,
     claim_tasks,
     complete_task,
+    end_drained,
     expire_leases,
     fail_task,
     fire_timers,
@@ -24,6 +25,7 @@ from apps.workflows.services.tasks import (
     offer_scheduled,
     raise_forgotten,
     release_task,
+    return_tasks_of_version,
     take_answer,
 )
 
@@ -38,6 +40,7 @@ __all__ = [
     "complete_operation_step",
     "complete_task",
     "drop_erasure",
+    "end_drained",
     "erase_trail",
     "errors_of",
     "expire_leases",
@@ -55,6 +58,7 @@ __all__ = [
     "resume_run",
     "resume_step",
     "retire_workflow",
+    "return_tasks_of_version",
     "revoke_workflow",
     "rollback_workflow",
     "save_draft",

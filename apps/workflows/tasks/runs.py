@@ -1,8 +1,10 @@
 """Runs: what follows from decisions about their steps, and what runs by the clock."""
 
 from apps.agents.models import Action
+from apps.agents.rules import Handover
 from apps.audit.models import Entry
 from apps.audit.tasks import reaction
+from apps.core.services import system_user
 from apps.oversight.models import Escalation
 from apps.workflows import services
 
@@ -30,6 +32,18 @@ def resume_operation_step(entry: Entry) -> None:
 def begin_run(entry: Entry) -> None:
     """A run that stood in line got its key."""
     services.begin_run(entry.actor, run_id=entry.subject_id)
+
+
+@reaction
+def return_tasks(entry: Entry) -> None:
+    """Another version of an agent took over at once: what the one before held is offered again."""
+    if entry.payload.get("handover") == Handover.RETURN:
+        services.return_tasks_of_version(system_user("plane"), version_id=entry.subject_id)
+
+
+def sweep_handovers() -> int:
+    """Supersede the versions of agents that are through with what they held; how many."""
+    return services.end_drained()
 
 
 def sweep_tasks() -> int:

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from apps.agents.models import Action, Agent
 from apps.agents.rules import ActionState, Execution
+from apps.agents.selectors import require_not_draining
 from apps.agents.services import cancel_action, propose_action
 from apps.audit.services import record
 from apps.connectors.services import prepare_effect
@@ -75,6 +76,8 @@ def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
     weighed = weigh(actor, ask, place)
     before: Action | None = None
     if weighed.agent and place.purpose == "act":
+        if place.task_id is None:
+            require_not_draining(weighed.agent)
         _one_at_a_time(weighed.agent, ask)
         _refuse_rejected(weighed.agent, ask, weighed.digest)
         before = _referred(weighed.agent, ask)

@@ -2,6 +2,7 @@
 
 from apps.workflows.services.tasks.claims import claim_tasks, heartbeat_task, release_task
 from apps.workflows.services.tasks.forgotten import raise_forgotten
+from apps.workflows.services.tasks.handovers import end_drained, return_tasks_of_version
 from apps.workflows.services.tasks.outcomes import complete_task, fail_task
 from apps.workflows.services.tasks.questions import ask_about_task, take_answer
 from apps.workflows.services.tasks.sweeps import expire_leases, fire_timers, offer_scheduled
@@ -10,6 +11,7 @@ __all__ = [
     "ask_about_task",
     "claim_tasks",
     "complete_task",
+    "end_drained",
     "expire_leases",
     "fail_task",
     "fire_timers",
@@ -17,5 +19,6 @@ __all__ = [
     "offer_scheduled",
     "raise_forgotten",
     "release_task",
+    "return_tasks_of_version",
     "take_answer",
 ]
