@@ -10,7 +10,7 @@ import django_stubs_ext
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.agents.rules import ActionState, AgentState, EffectClass, Execution
+from apps.agents.rules import ActionState, AgentState, ChangeKind, EffectClass, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
@@ -307,6 +307,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ActionStateEnum": [state.value for state in ActionState],
         "AgentStateEnum": [state.value for state in AgentState],
+        "ChangeKindEnum": [kind.value for kind in ChangeKind],
         "BulkVerdictEnum": [verdict.value for verdict in BulkVerdict],
         "EscalationStateEnum": [state.value for state in EscalationState],
         "EscalationKindEnum": [kind.value for kind in Kind],

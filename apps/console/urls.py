@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from apps.console.api import erasures as erasures_api
 from apps.console.api import halts as halts_api
+from apps.console.api import inventory as inventory_api
 from apps.console.api import policies as policies_api
 from apps.console.views import (
     absences,
@@ -73,6 +74,7 @@ pages = [
 ]
 
 endpoints = [
+    path("inventory/", inventory_api.Inventory.as_view(), name="inventory"),
     path("halts/", halts_api.Halts.as_view(), name="halts"),
     path("halts/<uuid:halt_id>/taken-back/", halts_api.HaltTakenBack.as_view(), name="taken-back"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),

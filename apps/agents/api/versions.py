@@ -11,7 +11,7 @@ from apps.agents.models import AgentVersion
 from apps.agents.selectors import agent_for, described, version_for
 from apps.agents.services import save_version
 from apps.core.api import JsonObject, PlaneView, StrictBoolean, StrictSerializer, Text, known_params, page_of
-from apps.core.differences import differences
+from apps.core.differences import ABSENT, differences
 from apps.core.schema import PROBLEMS
 
 MANAGE = "agents.manage_agent"
@@ -98,6 +98,10 @@ class AgentVersions(PlaneView):
         return self.once(answer)
 
 
+def _leaf(value: object) -> object:
+    return None if value is ABSENT else value
+
+
 class AgentVersionDetail(PlaneView):
     """``/agents/{slug}/versions/{number}/``."""
 
@@ -115,7 +119,7 @@ class AgentVersionDetail(PlaneView):
         against = version_for(self.actor, agent, named) if named else agent.version
         found = differences(described(against) if against else None, described(version))
         changed = [
-            {"path": row.path, "kind": row.kind, "before": row.was, "after": row.now}
+            {"path": row.path, "kind": row.kind, "before": _leaf(row.before), "after": _leaf(row.after)}
             for row in found
             if row.kind != "same"
         ]

@@ -119,7 +119,8 @@ def _failed(actor: User, agent: Agent, kind: str, to: str) -> list[str]:
 
 
 def _require_possible(agent: Agent, kind: str, to: str, handover: str) -> None:
-    allowed = {ChangeKind.STATE: list(AgentState), ChangeKind.RISK: list(Risk)}.get(ChangeKind(kind))
+    values: dict[ChangeKind, list[str]] = {ChangeKind.STATE: [*AgentState], ChangeKind.RISK: [*Risk]}
+    allowed = values.get(ChangeKind(kind))
     if allowed is not None and to not in allowed:
         raise InvalidError(errors={"to": [_("One of: %s.") % ", ".join(allowed)]})
     if kind == ChangeKind.VERSION:

@@ -15,7 +15,6 @@ from apps.agents.rules import AGENT_MOVES, MAX_LIVE, AgentState, ChangeKind, Fla
 from apps.agents.selectors import (
     actions_for,
     agent_for,
-    agents_for,
     change_for,
     credentials_for,
     dismissible_for,
@@ -35,14 +34,16 @@ from apps.connectors.selectors import all_operations_for, operation_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
 from apps.console.forms import CredentialForm, PermissionForm, ReasonForm, StateForm
+from apps.console.selectors.inventory import MEANINGS, WORDS, Stale, inventory_for, why_of
 from apps.console.views.issued_keys import keep_issued, take_issued
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.http import Request
+from apps.core.pages import page_of
 from apps.halts.selectors import affecting_for
 
 MANAGE = "agents.manage_agent"
-SHOWN_FLAGS = 5
+SHOWN_FLAGS, SHOWN_AGENTS = 5, 50
 
 
 @require_GET
@@ -50,19 +51,23 @@ def agents(request: Request) -> HttpResponse:
     """The inventory; filters are in the address."""
     if not holds(request.user, "agents.view_agent"):
         raise NotAllowedError
-    rows = agents_for(request.user)
-    state, text = request.GET.get("state", ""), request.GET.get("q", "").strip()
-    if state in list(AgentState):
-        rows = rows.filter(state=state)
-    if text:
-        rows = rows.filter(name__icontains=text)
+    asked = {name: request.GET.get(name, "").strip() for name in ("state", "stale", "q")}
+    rows = inventory_for(request.user, stale=asked["stale"])
+    if asked["state"] in list(AgentState):
+        rows = rows.filter(state=asked["state"])
+    if asked["q"]:
+        rows = rows.filter(name__icontains=asked["q"])
+    page = page_of(request, rows, order=("slug",), size=SHOWN_AGENTS)
     context = {
-        "agents": rows,
+        "page": page,
+        "rows": [(agent, why_of(agent)) for agent in page.rows],
         "flagged": set(flags_for(request.user, state=FlagState.OPEN).values_list("agent", flat=True)),
         "states": list(AgentState),
-        "state": state,
-        "q": text,
-        "filtered": bool(state or text),
+        "reasons": list(WORDS.items()),
+        "meaning": MEANINGS.get(Stale(asked["stale"])) if asked["stale"] in list(Stale) else "",
+        "asked": asked,
+        "filtered": any(asked.values()),
+        "may_make": holds(request.user, MANAGE),
     }
     return render(request, "console/agents.html", context)
 
