@@ -55,7 +55,12 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
         STANDING,
     ),
     "rolegrant.revoked": ("apps.oversight.tasks.void_votes_of_person", STANDING),
-    "user.ended": ("apps.agents.tasks.suspend_ownerless", "apps.oversight.tasks.void_votes_of_person", STANDING),
+    "user.ended": (
+        "apps.agents.tasks.suspend_ownerless",
+        "apps.oversight.tasks.void_votes_of_person",
+        STANDING,
+        "apps.notifications.tasks.leave_browsers",
+    ),
     "absence.opened": ("apps.oversight.tasks.follow_absence",),
     "absence.closed": ("apps.oversight.tasks.follow_absence",),
     "halt.engaged": ("apps.workflows.tasks.actions.revoke_stopped", "apps.oversight.tasks.stop_clocks", STANDING, TELL),

@@ -1,6 +1,7 @@
 """All settings, one file. Everything that differs between machines comes from the environment (docs/settings.md)."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,19 @@ def _mail(url: str) -> dict[str, Any]:
         "use_tls": parts.scheme == "smtp" and options.get("tls") != "off",
         "sender": options.get("from", ""),
     }
+
+
+PUSH_HOST = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+
+
+def _push_hosts(text: str) -> tuple[str, ...]:
+    """The push services that may be called; ``off``: none, and no browser is told anything."""
+    found = tuple(host.strip() for host in text.split(",")) if text != "off" else ()
+    if odd := [host for host in found if not PUSH_HOST.fullmatch(host)]:
+        raise ImproperlyConfigured(
+            f"In ACP_PUSH_HOSTS, {odd[0]!r} is no host such as push.example.com or *.example.com."
+        )
+    return found
 
 
 _found = embedded.addresses(ACP_DATA_DIR)
@@ -224,6 +238,7 @@ ON_REFUSAL = "apps.audit.services.record_refusal"
 NAVIGATION_PERMISSIONS = "apps.console.selectors.permissions_held_by"
 NAVIGATION_HALTS = "apps.halts.selectors.engaged_for"
 NAVIGATION_UNSEEN = "apps.notifications.selectors.unseen_count_for"
+ON_BROWSER_LEFT = "apps.notifications.services.leave_browser"
 NAVIGATION_COUNTS = {"inbox": "apps.oversight.selectors.menu_counts_for"}
 DEMO_PEOPLE = "apps.demo.selectors.people_for"
 LOGIN_URL = "/accounts/login/"
@@ -263,6 +278,14 @@ ACP_URL = os.environ.get("ACP_URL", "" if IN_PRODUCTION else "http://127.0.0.1:8
 if MAIL["host"] and not ACP_URL:
     raise ImproperlyConfigured("Set ACP_URL with EMAIL_URL: the links in mails lead to it.")
 
+PUSH_SERVICES = "fcm.googleapis.com,updates.push.services.mozilla.com,*.notify.windows.com,*.push.apple.com"
+"""Where Chrome, Firefox, Edge and Safari are told."""
+ACP_PUSH_HOSTS = _push_hosts(os.environ.get("ACP_PUSH_HOSTS") or PUSH_SERVICES)
+PUSH_CONTACT = ACP_URL if ACP_URL.startswith("https://") else f"mailto:{MAIL['sender'] or 'plane@localhost'}"
+"""Whom a push service may ask about what we send (RFC 8292, 2.1)."""
+PUSH_RECEIVER_OF_TESTS = ""
+"""An origin on this machine that may be called instead; tests set it, and no environment variable does."""
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -282,6 +305,7 @@ STATICFILES_FINDERS = [
     "apps.core.finders.PlotlyFinder",
 ]
 WHITENOISE_USE_FINDERS = not IN_PRODUCTION
+WHITENOISE_ROOT = BASE_DIR / "static/root"  # a service worker serves its own folder and what is below: here, everything
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -3,6 +3,10 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from apps.core.http import browser_of
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is untyped
@@ -17,3 +21,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
         if not user.is_human:
             return self.respond_user_inactive(request, user)
         return super().pre_login(request, user, **kwargs)
+
+    def login(self, request: Any, user: Any) -> None:
+        """Whoever was told in this browser before, and is somebody else, is told here no more."""
+        super().login(request, user)
+        self._leave(request, user, keep_own=True)
+
+    def logout(self, request: Any) -> None:
+        """Whoever signs out is told nothing in this browser: others may sit here next."""
+        if request.user.is_authenticated:
+            self._leave(request, request.user)
+        super().logout(request)
+
+    def _leave(self, request: Any, user: Any, **how: bool) -> None:
+        if browser_id := browser_of(request):
+            import_string(settings.ON_BROWSER_LEFT)(user, browser_id=browser_id, **how)

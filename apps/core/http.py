@@ -1,6 +1,9 @@
 """What pages need of HTTP."""
 
-from django.http import HttpRequest
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
 from apps.core.models import User
@@ -22,3 +25,28 @@ def is_prefetch(request: HttpRequest) -> bool:
 def wants_fragment(request: Request) -> bool:
     """Whether to answer with a fragment instead of the whole page."""
     return bool(request.htmx) and not request.htmx.boosted and not request.htmx.history_restore_request
+
+
+BROWSER_COOKIE, BROWSER_AGE_S = "acp_browser", 400 * 86_400
+
+
+def browser_of(request: HttpRequest) -> UUID | None:
+    """As which of its users' browsers we know the one that asks: signed by us, so that nobody speaks for another's."""
+    said = request.get_signed_cookie(BROWSER_COOKIE, default="", salt=BROWSER_COOKIE)
+    try:
+        return UUID(said) if said else None
+    except ValueError:
+        return None
+
+
+def remember_browser(response: HttpResponse, browser_id: UUID) -> None:
+    """Know this browser again, longer than a session lasts; no script reads it."""
+    response.set_signed_cookie(
+        BROWSER_COOKIE,
+        str(browser_id),
+        salt=BROWSER_COOKIE,
+        max_age=BROWSER_AGE_S,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )

@@ -1,6 +1,7 @@
 """Endpoints of notifications: what one was told, what one wants to be told, where chats are."""
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
@@ -17,9 +18,10 @@ from apps.core.models import User
 from apps.core.rules import Risk
 from apps.core.schema import PROBLEMS
 from apps.notifications import services
-from apps.notifications.models import ChatTarget, Delivery
+from apps.notifications.models import Browser, ChatTarget, Delivery
 from apps.notifications.rules import CHOICES, Channel
 from apps.notifications.selectors import (
+    browsers_for,
     chat_target_for,
     chat_targets_for,
     notices_for,
@@ -41,7 +43,7 @@ def _timings(channel: Channel) -> serializers.Serializer[Any]:
 
 
 class QuietSerializer(StrictSerializer):
-    """Hours in which mail and chat wait, but for critical risk."""
+    """Hours in which everything outside the app waits, but for critical risk."""
 
     def get_fields(self) -> dict[str, Any]:
         """``from`` is a word of Python, so the fields are named here."""
@@ -58,17 +60,23 @@ class WishesBody(StrictSerializer):
     in_app = _timings(Channel.IN_APP)
     email = _timings(Channel.EMAIL)
     chat = _timings(Channel.CHAT)
+    push = _timings(Channel.PUSH)
     quiet = QuietSerializer(required=False, allow_null=True)
 
 
 class WishesSerializer(serializers.Serializer[Any]):
-    """What one is told, when, defaults included; and whether mail can leave at all."""
+    """What one is told, when, defaults included; and whether mail can leave at all.
+
+    ``push_key``: the plane's public key (P-256, base 64) with which a browser begins; null: it pushes nothing.
+    """
 
     in_app = _timings(Channel.IN_APP)
     email = _timings(Channel.EMAIL)
     chat = _timings(Channel.CHAT)
+    push = _timings(Channel.PUSH)
     quiet = QuietSerializer(allow_null=True)
     mail_is_set_up = serializers.BooleanField()
+    push_key = serializers.CharField(allow_null=True)
 
 
 class NoticeSerializer(serializers.Serializer[Any]):
@@ -121,12 +129,46 @@ class ChatPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
+class BrowserBody(StrictSerializer):
+    """What the browser's own ``PushSubscription`` says; ``key``: the plane's, with which it began."""
+
+    endpoint = Text(max_length=1000)
+    p256dh = Text(max_length=100)
+    auth = Text(max_length=40)
+    key = Text(max_length=100)
+
+
+class BrowserSerializer(serializers.Serializer[Any]):
+    """A browser in which one is told: never its address or its keys."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    host = serializers.CharField()
+    added_at = serializers.DateTimeField()
+    last_success_at = serializers.DateTimeField(allow_null=True)
+
+
+class BrowserPage(serializers.Serializer[Any]):
+    """A page of browsers."""
+
+    results = BrowserSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class TriedSerializer(serializers.Serializer[Any]):
+    """What became of a test: ``outcome`` is empty when the push service took it."""
+
+    ok = serializers.BooleanField()
+    outcome = serializers.CharField(allow_blank=True)
+
+
 def wishes_json(actor: User) -> dict[str, Any]:
     """What ``actor`` wants, as ``WishesSerializer`` describes it."""
     quiet = quiet_hours_for(actor)
     hours = {"from": quiet.begins, "to": quiet.ends, "timezone": quiet.timezone} if quiet else None
     timings: dict[str, Any] = {channel.value: dict(risks) for channel, risks in wishes_for(actor).items()}
-    return {**timings, "quiet": hours, "mail_is_set_up": bool(settings.MAIL["host"])}
+    ways = {"mail_is_set_up": bool(settings.MAIL["host"]), "push_key": services.push_key() or None}
+    return {**timings, "quiet": hours, **ways}
 
 
 def notice_json(row: Delivery) -> dict[str, Any]:
@@ -142,6 +184,17 @@ def notice_json(row: Delivery) -> dict[str, Any]:
         "at": row.created_at,
         "seen_at": row.seen_at,
         "is_open": row.closed_at is None,
+    }
+
+
+def browser_json(browser: Browser) -> dict[str, Any]:
+    """The browser as ``BrowserSerializer`` describes it."""
+    return {
+        "id": browser.pk,
+        "name": browser.name,
+        "host": browser.host,
+        "added_at": browser.created_at,
+        "last_success_at": browser.last_success_at,
     }
 
 
@@ -181,6 +234,49 @@ class MyNotifications(PlaneView):
             return 200, wishes_json(self.actor)
 
         return self.once(answer)
+
+
+class MyBrowsers(PlaneView):
+    """``/me/browsers/``."""
+
+    @extend_schema(operation_id="list_my_browsers", responses={200: BrowserPage, **PROBLEMS})
+    def get(self, request: Request) -> Response:
+        """The browsers in which you are told, newest first."""
+        require_human(self.actor)
+        known_params(request)
+        return page_of(request, browsers_for(self.actor), browser_json)
+
+    @extend_schema(operation_id="add_my_browser", request=BrowserBody, responses={201: BrowserSerializer, **PROBLEMS})
+    def post(self, request: Request) -> Response:
+        """Be told in a browser, in ten at most; the same again changes nothing."""
+        require_human(self.actor)
+        body, agent = self.body(BrowserBody), request.headers.get("User-Agent", "")
+        return self.once(lambda: (201, browser_json(services.add_browser(self.actor, **body, user_agent=agent))))
+
+
+class MyBrowser(PlaneView):
+    """``/me/browsers/{id}/``."""
+
+    @extend_schema(operation_id="remove_my_browser", responses={204: None, **PROBLEMS})
+    def delete(self, request: Request, browser_id: UUID) -> Response:
+        """Be told there no more."""
+
+        def answer() -> tuple[int, Any]:
+            services.remove_browser(self.actor, browser_id=browser_id)
+            return 204, None
+
+        return self.once(answer)
+
+
+class TryMyBrowser(PlaneView):
+    """``/me/browsers/{id}/test/``."""
+
+    @extend_schema(operation_id="try_my_browser", request=None, responses={200: TriedSerializer, **PROBLEMS})
+    def post(self, request: Request, browser_id: UUID) -> Response:
+        """Push a test there now; at most one in ten seconds."""
+        require_human(self.actor)
+        sent = services.try_browser(self.actor, browser_id=browser_id)
+        return Response({"ok": sent.ok, "outcome": sent.text})
 
 
 class Notices(PlaneView):

@@ -17,6 +17,7 @@ CHANNELS = {
     Channel.IN_APP: gettext_lazy("In the app"),
     Channel.EMAIL: gettext_lazy("E-mail"),
     Channel.CHAT: gettext_lazy("Chat"),
+    Channel.PUSH: gettext_lazy("Browser"),
 }
 TIMINGS = {
     Timing.NOW: gettext_lazy("At once"),
@@ -27,7 +28,7 @@ CLOCK = forms.TimeInput({"type": "time"}, format="%H:%M")
 
 
 class WishesForm(forms.Form):
-    """One choice per channel and risk, and the hours in which mail and chat wait."""
+    """One choice per channel and risk, and the hours in which all but the app waits."""
 
     begins = forms.TimeField(label=gettext_lazy("From"), required=False, widget=CLOCK)
     ends = forms.TimeField(label=gettext_lazy("To"), required=False, widget=CLOCK)

@@ -52,7 +52,7 @@ class Preference(Record):
 
 
 class QuietHours(Record):
-    """Hours in which mail and chat wait, but for critical risk. Half open, in the person's own zone."""
+    """Hours in which everything outside the app waits, but for critical risk. Half open, in the person's own zone."""
 
     user = models.OneToOneField(User, models.CASCADE, related_name="+")
     begins = models.TimeField()
@@ -95,6 +95,31 @@ class ChatTarget(Record):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class Browser(Record):
+    """One browser in which somebody asked to be told. ``key_id``: with which of the plane's keys it began.
+
+    Where it is told is worth nothing without the plane's key, and is emptied when it ends.
+    """
+
+    user = models.ForeignKey(User, models.PROTECT, related_name="+")
+    name = models.CharField(max_length=40)
+    endpoint = models.CharField(max_length=1000)
+    host = models.CharField(max_length=255)
+    p256dh = models.CharField(max_length=100)
+    auth = models.CharField(max_length=40)
+    key_id = models.CharField(max_length=12)
+    last_success_at = models.DateTimeField(null=True)
+    tested_at = models.DateTimeField(null=True)
+    gone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["endpoint"], condition=Q(gone_at=None), name="browser_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Notice(Record):
@@ -164,6 +189,7 @@ class Delivery(Record):
     channel = models.CharField(max_length=6, choices=choices_of(Channel))
     recipient = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     chat_target = models.ForeignKey(ChatTarget, models.PROTECT, null=True, related_name="+")
+    browser = models.ForeignKey(Browser, models.PROTECT, null=True, related_name="+")
     risk = models.CharField(max_length=8, choices=choices_of(Risk))
     is_digest = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=choices_of(DeliveryState))
@@ -180,7 +206,7 @@ class Delivery(Record):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=["notice", "channel", "recipient", "chat_target"],
+                fields=["notice", "channel", "recipient", "chat_target", "browser"],
                 name="told_once",
                 nulls_distinct=False,
             ),

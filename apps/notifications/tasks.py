@@ -21,6 +21,12 @@ def hush_voter(entry: Entry) -> None:
     services.close_notices(entry.actor, escalation_id=entry.subject_id)
 
 
+@reaction
+def leave_browsers(entry: Entry) -> None:
+    """Whoever left the house is told nothing in their browsers."""
+    services.end_browsers(entry.actor, person_id=entry.subject_id)
+
+
 def send_messages() -> int:
     """Write and send what is due; how much. One thread of a process at a time: a slow mail server holds no others."""
     if not _sending.acquire(blocking=False):

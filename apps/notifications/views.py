@@ -12,13 +12,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.access.selectors import people_for, queues_for
-from apps.core.errors import DomainError, InvalidError, NotAllowedError
+from apps.core.errors import ConflictError, DomainError, InvalidError, NotAllowedError, RateLimitedError
 from apps.core.gate import holds, require_human
-from apps.core.http import Request, wants_fragment
+from apps.core.http import Request, browser_of, remember_browser, wants_fragment
 from apps.core.pages import page_of
 from apps.notifications import services
 from apps.notifications.forms import CHANNELS, ChatForm, WishesForm
 from apps.notifications.selectors import (
+    browsers_for,
     chat_target_for,
     chat_targets_for,
     notices_for,
@@ -69,6 +70,9 @@ def wishes(request: Request) -> HttpResponse:
         "channels": list(CHANNELS.values()),
         "mail_is_set_up": bool(settings.MAIL["host"]),
         "chats": wishes_of([request.user])[request.user.pk].chats,
+        "browsers": browsers_for(request.user),
+        "here": browser_of(request),
+        "push_key": services.push_key(),
     }
     return render(request, "notifications/wishes.html", context, status=UNFIT if form.errors else 200)
 
@@ -82,6 +86,47 @@ def _present(request: Request) -> dict[str, Any]:
     }
     hours = {"begins": quiet.begins, "ends": quiet.ends} if quiet else {}
     return {**chosen, **hours, "timezone": quiet.timezone if quiet else settings.ACP_REPORTING_TZ}
+
+
+@require_POST
+def add_browser(request: Request) -> HttpResponse:
+    """Be told in this browser; its script filled in how."""
+    answer = redirect("notifications:wishes")
+    given = {name: request.POST.get(name, "") for name in ("endpoint", "p256dh", "auth", "key")}
+    agent = request.headers.get("User-Agent", "")
+    try:
+        made = services.add_browser(request.user, **given, user_agent=agent, replaces=browser_of(request))
+    except InvalidError as error:
+        messages.error(request, " ".join(problem for problems in error.errors.values() for problem in problems))
+    except ConflictError as error:
+        messages.error(request, str(error.message))
+    else:
+        remember_browser(answer, made.pk)
+        messages.success(request, _("You are told in this browser from the next message on."))
+    return answer
+
+
+@require_POST
+def remove_browser(request: Request, browser_id: UUID) -> HttpResponse:
+    """Be told there no more."""
+    services.remove_browser(request.user, browser_id=browser_id)
+    messages.success(request, _("Removed. You are told nothing there any more."))
+    return redirect("notifications:wishes")
+
+
+@require_POST
+def try_browser(request: Request, browser_id: UUID) -> HttpResponse:
+    """Push a test there, and say what became of it."""
+    try:
+        sent = services.try_browser(request.user, browser_id=browser_id)
+    except (ConflictError, RateLimitedError) as error:
+        messages.error(request, str(error.message))
+        return redirect("notifications:wishes")
+    if sent.ok:
+        messages.success(request, _("Its push service has taken the test; the browser shows it when it is reached."))
+    else:
+        messages.error(request, sent.text)
+    return redirect("notifications:wishes")
 
 
 def _chats(request: Request, form: ChatForm | None = None) -> HttpResponse:

@@ -310,7 +310,7 @@ class TestWishes:
 
 WISHES = {
     f"{channel}-{risk}": "now"
-    for channel in ("in_app", "email", "chat")
+    for channel in ("in_app", "email", "chat", "push")
     for risk in ("low", "medium", "high", "critical")
 }
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from apps.core.errors import UnavailableError
@@ -40,6 +42,10 @@ class MasterKey:
     def fingerprint(self, secret: str) -> str:
         """Twelve hex digits that tell two secrets apart and, without the key, say nothing about them."""
         return hmac.new(self.raw, b"acp.fingerprint.v1\x00" + secret.encode(), hashlib.sha256).hexdigest()[:12]
+
+    def derived(self, purpose: bytes, length: int) -> bytes:
+        """Bytes for one purpose (RFC 5869), the same in every process with this key; they say nothing about it."""
+        return HKDF(SHA256(), length, salt=None, info=purpose).derive(self.raw)
 
 
 def seal(master: MasterKey, secret: str, place: bytes) -> bytes:

@@ -48,6 +48,7 @@ class Call:
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | None = None
     masks: Sequence[str] = field(default=())
+    media: str = "application/json"
 
 
 class EgressRefusedError(Exception):
@@ -147,7 +148,7 @@ def _exchange(call: Call, addresses: list[str], deadline: float) -> tuple[int, d
         *((name.encode("ascii"), value.encode("ascii")) for name, value in call.headers),
     ]
     if call.body is not None:
-        headers += [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(call.body)).encode())]
+        headers += [(b"Content-Type", call.media.encode()), (b"Content-Length", str(len(call.body)).encode())]
     url = httpcore.URL(
         scheme=call.origin.scheme.encode(),
         host=call.origin.host.encode(),

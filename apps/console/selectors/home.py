@@ -125,7 +125,7 @@ def _messages(actor: User) -> list[Finding]:
         return []
     count = len(failed)
     title = ngettext("%d message does not arrive", "%d messages do not arrive", count) % count
-    by = _("chat") if failed[0].channel == Channel.CHAT else _("mail")
+    by = {Channel.CHAT: _("chat"), Channel.PUSH: _("browser push")}.get(Channel(failed[0].channel), _("mail"))
     detail = _("Given up within a day. The newest, by %(by)s: %(outcome)s") % {"by": by, "outcome": failed[0].outcome}
     return [Finding("bad", title, detail, "/access/chats/" if failed[0].channel == Channel.CHAT else "/audit/")]
 

@@ -55,6 +55,7 @@ WORDS = {
     "deny": gettext_lazy("Denied"),
     "in_app": gettext_lazy("In the app"),
     "email": gettext_lazy("E-mail"),
+    "push": gettext_lazy("Browser"),
 }
 SOON_S = 1800
 FIXED_SIZE = re.compile(r' (?:width|height)="24"')

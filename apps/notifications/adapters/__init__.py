@@ -1,1 +1,1 @@
-"""What leaves the house: mail by SMTP, chat by incoming webhooks. Called by services, outside transactions."""
+"""What leaves the house: mail by SMTP, chat by webhooks, browser push. Called by services, outside transactions."""

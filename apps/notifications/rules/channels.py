@@ -17,6 +17,8 @@ RETRY_AFTER_S = (15, 60, 300, 1200)
 """Seconds from each failed attempt to the next; after the last one the message has failed."""
 TRIES_BEFORE_UNHEARD = 3
 """After so many failed attempts nobody counts as reached, though the attempts go on."""
+RETRY_AFTER_MAX_S = 3600
+"""How long the other side may put off the next attempt at most."""
 KEPT_DAYS = 90
 
 
@@ -26,6 +28,7 @@ class Channel(StrEnum):
     IN_APP = "in_app"
     EMAIL = "email"
     CHAT = "chat"
+    PUSH = "push"
 
 
 class Timing(StrEnum):
@@ -127,6 +130,7 @@ class Silence(StrEnum):
     NOT_SET_UP = "not_set_up"
     NOT_ASKED = "not_asked"
     REMOVED = "removed"
+    GONE = "gone"
 
 
 GRAVE = (Risk.CRITICAL, Risk.HIGH)
@@ -134,6 +138,7 @@ CHOICES: Mapping[Channel, tuple[Timing, ...]] = {
     Channel.IN_APP: (Timing.NOW, Timing.OFF),
     Channel.EMAIL: tuple(Timing),
     Channel.CHAT: tuple(Timing),
+    Channel.PUSH: tuple(Timing),
 }
 """What may be wished for each channel."""
 
@@ -150,16 +155,24 @@ def timing_of(channel: Channel, risk: Risk, wishes: Mapping[Wish, Timing]) -> Ti
     return wishes.get((channel, risk), default_timing(channel, risk))
 
 
-def retry_after_s(attempts: int) -> int | None:
-    """Seconds until the next attempt after so many; None when that was the last."""
-    return RETRY_AFTER_S[attempts - 1] if 1 <= attempts <= len(RETRY_AFTER_S) else None
+def retry_after_s(attempts: int, asked_s: int | None = None) -> int | None:
+    """Seconds until the next attempt after so many, never sooner than was asked for; None when that was the last."""
+    if not 1 <= attempts <= len(RETRY_AFTER_S):
+        return None
+    return max(RETRY_AFTER_S[attempts - 1], min(asked_s or 0, RETRY_AFTER_MAX_S))
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How an attempt ended. ``is_final``: a repetition would end the same; ``is_down``: any other message now, too."""
+    """How an attempt ended. ``is_final``: a repetition would end the same; ``is_down``: any other message now, too.
+
+    ``is_gone``: whoever was to be told this way cannot be any more; ``after_s``: the other side wants to be left alone
+    for so many seconds.
+    """
 
     ok: bool
     text: str = ""
     is_final: bool = False
     is_down: bool = False
+    is_gone: bool = False
+    after_s: int | None = None

@@ -2,6 +2,8 @@
 
 from apps.notifications.selectors.people import recipients_of
 from apps.notifications.selectors.rows import (
+    browser_for,
+    browsers_for,
     chat_target_for,
     chat_targets_for,
     failing_for,
@@ -13,6 +15,8 @@ from apps.notifications.selectors.wishes import Wishes, quiet_hours_for, wishes_
 
 __all__ = [
     "Wishes",
+    "browser_for",
+    "browsers_for",
     "chat_target_for",
     "chat_targets_for",
     "failing_for",

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from apps.core.errors import NotFoundError
 from apps.core.gate import scope_for, visible
 from apps.core.models import ClockTimestamp, User
-from apps.notifications.models import ChatTarget, Delivery
+from apps.notifications.models import Browser, ChatTarget, Delivery
 from apps.notifications.rules import Channel, DeliveryState
 
 MANAGE = "access.manage_access"
@@ -54,6 +54,18 @@ def chat_targets_for(actor: User) -> QuerySet[ChatTarget]:
 def chat_target_for(actor: User, slug: str) -> ChatTarget:
     """One of them. Raises NotFoundError."""
     if found := chat_targets_for(actor).filter(slug=slug).first():
+        return found
+    raise NotFoundError
+
+
+def browsers_for(actor: User) -> QuerySet[Browser]:
+    """The browsers in which ``actor`` is told, newest first."""
+    return Browser.objects.filter(user=actor, gone_at=None).order_by("-id")
+
+
+def browser_for(actor: User, browser_id: UUID) -> Browser:
+    """One of them. Raises NotFoundError."""
+    if found := browsers_for(actor).filter(pk=browser_id).first():
         return found
     raise NotFoundError
 

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from apps.core.models import User
 from apps.core.rules import Risk
-from apps.notifications.models import ChatTarget, Preference, QuietHours
+from apps.notifications.models import Browser, ChatTarget, Preference, QuietHours
 from apps.notifications.rules import CHOICES, Channel, Timing, Wish, after_quiet, digest_at, timing_of
 
 
@@ -21,6 +21,7 @@ class Wishes:
     timings: dict[Wish, Timing] = field(default_factory=dict)
     quiet: QuietHours | None = None
     chats: list[ChatTarget] = field(default_factory=list)
+    browsers: list[Browser] = field(default_factory=list)
 
     def timing(self, channel: Channel, risk: Risk) -> Timing:
         """When they are told of this risk by this channel."""
@@ -40,7 +41,7 @@ class Wishes:
 
 
 def wishes_of(people: Iterable[User]) -> dict[UUID, Wishes]:
-    """What each of ``people`` wants, by their ids. Three queries, however many they are."""
+    """What each of ``people`` wants, by their ids. Four queries, however many they are."""
     found = {person.pk: Wishes() for person in people}
     for row in Preference.objects.filter(user__in=found):
         found[row.user_id].timings[Channel(row.channel), Risk(row.risk)] = Timing(row.timing)
@@ -49,6 +50,8 @@ def wishes_of(people: Iterable[User]) -> dict[UUID, Wishes]:
     for target in ChatTarget.objects.filter(user__in=found, removed_at=None):
         assert target.user_id is not None, "the filter says so"
         found[target.user_id].chats.append(target)
+    for browser in Browser.objects.filter(user__in=found, gone_at=None):
+        found[browser.user_id].browsers.append(browser)
     return found
 
 

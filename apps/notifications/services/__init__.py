@@ -1,20 +1,34 @@
 """Commands on what people are told."""
 
 from apps.notifications.services.attention import close_notices, mark_all_seen, mark_seen
+from apps.notifications.services.browsers import (
+    add_browser,
+    end_browsers,
+    leave_browser,
+    push_key,
+    remove_browser,
+    try_browser,
+)
 from apps.notifications.services.chats import remove_chat_target, save_chat_target
 from apps.notifications.services.notices import forget_notices, raise_notice, spread_notices
 from apps.notifications.services.sending import send_due
 from apps.notifications.services.wishes import save_wishes
 
 __all__ = [
+    "add_browser",
     "close_notices",
+    "end_browsers",
     "forget_notices",
+    "leave_browser",
     "mark_all_seen",
     "mark_seen",
+    "push_key",
     "raise_notice",
+    "remove_browser",
     "remove_chat_target",
     "save_chat_target",
     "save_wishes",
     "send_due",
     "spread_notices",
+    "try_browser",
 ]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -11,8 +12,8 @@ from django.utils.translation import ngettext
 
 from apps.core.rules import Risk
 from apps.notifications.adapters.mail import Letter
-from apps.notifications.models import Delivery
-from apps.notifications.rules import for_chat, one_line, unlinked
+from apps.notifications.models import Browser, Delivery, Notice
+from apps.notifications.rules import URGENCY, Note, for_chat, one_line, topic_of, ttl_s_of, unlinked
 
 SETTINGS_PAGE = "/settings/notifications/"
 
@@ -45,6 +46,32 @@ def chat_text_of(rows: Sequence[Delivery]) -> str:
     return f"{for_chat(_digest_subject(ordered))} {settings.ACP_URL}/inbox/"
 
 
+def push_of(rows: Sequence[Delivery], now: datetime) -> Note:
+    """What a browser shows, on a locked screen too: what happened, how grave, what kind. The rest stays here."""
+    ordered = sorted(rows, key=_gravest_first)
+    first, notice, item = ordered[0], ordered[0].notice, ordered[0].notice.escalation
+    urgency = URGENCY[Risk(first.risk)]
+    if first.is_digest:
+        topic = topic_of(first.browser_id, "digest")
+        words = _("Open what waits for you.")
+        return Note(title=_digest_subject(ordered), body=words, path="/inbox/", topic=topic, urgency=urgency)
+    return Note(
+        title=f"{first.get_risk_display()}: {notice.headline}",
+        body=str(_kind(notice)),
+        path=notice.url,
+        topic=topic_of(first.browser_id, notice.url),
+        urgency=urgency,
+        ttl_s=ttl_s_of(now, item.expires_at if item and not item.ended_at else None),
+    )
+
+
+def trial_note_of(browser: Browser) -> Note:
+    """What a browser shows when somebody tries it."""
+    title, body = _("Autonomy Control Plane"), _("This browser is told. This was a test.")
+    topic = topic_of(browser.pk, "test")
+    return Note(title=title, body=body, path=SETTINGS_PAGE, topic=topic, urgency=URGENCY[Risk.CRITICAL], ttl_s=60)
+
+
 def _gravest_first(row: Delivery) -> tuple[int, str]:
     return -list(Risk).index(Risk(row.risk)), str(row.pk)
 
@@ -61,6 +88,11 @@ def _digest_subject(rows: Sequence[Delivery]) -> str:
     return one_line(words % {"n": len(rows), "risks": risks})
 
 
+def _kind(notice: Notice) -> Any:
+    item = notice.escalation
+    return item.get_kind_display() if item else _("Agent") if notice.agent else _("Halt")
+
+
 def _line(row: Delivery) -> dict[str, Any]:
     """What may be told of one notice outside the app."""
     notice, item = row.notice, row.notice.escalation
@@ -69,7 +101,7 @@ def _line(row: Delivery) -> dict[str, Any]:
         "headline": notice.headline,
         "risk": row.get_risk_display(),
         "title": unlinked(one_line(notice.title)),
-        "kind": item.get_kind_display() if item else _("Agent") if notice.agent else _("Halt"),
+        "kind": _kind(notice),
         "queue": ", ".join(queues),
         "agent": one_line(item.agent.name) if item and item.agent else "",
         "due_at": item.due_at if item and not item.ended_at else None,

@@ -120,7 +120,7 @@ def _silence_item(notice: Notice, item: Escalation) -> None:
 
 
 def _messages(notice: Notice, people: list[User], now: datetime) -> Iterator[Delivery]:
-    """One row per person and channel, and one per chat of the item's queues."""
+    """One row per person and channel, of their chats and browsers one each, and one per chat of the item's queues."""
     risk = notice.risk
     wishes = wishes_of(people)
     for person in people:
@@ -132,6 +132,9 @@ def _messages(notice: Notice, people: list[User], now: datetime) -> Iterator[Del
         for target in wish.chats:
             chat = Delivery(**row, channel=Channel.CHAT, chat_target=target)
             yield _timed(chat, wish, now, wish.timing(Channel.CHAT, risk))
+        for browser in wish.browsers:
+            push = Delivery(**row, channel=Channel.PUSH, browser=browser)
+            yield _timed(push, wish, now, wish.timing(Channel.PUSH, risk))
     for target in _chats_of_queues(notice):
         chat = Delivery(notice=notice, risk=risk, channel=Channel.CHAT, chat_target=target)
         yield _timed(chat, Wishes(), now, default_timing(Channel.CHAT, risk))

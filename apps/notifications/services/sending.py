@@ -6,23 +6,25 @@ show the second as the first.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Count, ExpressionWrapper, F, Q
+from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from apps.core.errors import UnavailableError
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
-from apps.notifications.adapters import chat
+from apps.notifications.adapters import chat, push
 from apps.notifications.adapters.mail import Post
-from apps.notifications.models import ChatTarget, Delivery, Notice
+from apps.notifications.models import Browser, ChatTarget, Delivery, Notice
 from apps.notifications.rules import (
     ASKING,
     DIGEST_MAX,
@@ -35,8 +37,9 @@ from apps.notifications.rules import (
     retry_after_s,
     sources_of,
 )
+from apps.notifications.services.browsers import address_of, note_push
 from apps.notifications.services.chats import webhook_url
-from apps.notifications.services.letters import chat_text_of, letter_of
+from apps.notifications.services.letters import chat_text_of, letter_of, push_of
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import inbox_for
 from apps.oversight.services import Reach, note_reach
@@ -44,7 +47,10 @@ from apps.oversight.services import Reach, note_reach
 BUDGET_S = 20.0
 """How long one round goes on: a slow server must not keep a worker from everything else."""
 OUTCOME_MAX = 200
-ABOUT = ("recipient", "chat_target", "notice__entry", "notice__halt", "notice__agent", "notice__escalation__agent")
+ABOUT = (
+    "recipient", "chat_target", "browser",
+    "notice__entry", "notice__halt", "notice__agent", "notice__escalation__agent",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ def send_due() -> int:
     """Send what is due for at most ``BUDGET_S`` seconds; how many messages were tried or silenced."""
     requeue_lost()
     done, ends = 0, time.monotonic() + BUDGET_S
-    down: dict[UUID, Sent] = {}
+    down: dict[object, Sent] = {}
     with Post() as post:
         while time.monotonic() < ends and (batch := _claim()):
             _settle(batch, _send(batch, post, down) if batch.rows else None)
@@ -87,8 +93,9 @@ def _claim() -> Batch | None:
         return None
     ids = [first.pk]
     if first.is_digest:
-        same = {"channel": first.channel, "recipient": first.recipient_id, "chat_target": first.chat_target_id}
-        rows = due.filter(is_digest=True, **{name: value for name, value in same.items() if value})
+        names = ("channel", "recipient_id", "chat_target_id", "browser_id")
+        same = {name: value for name in names if (value := getattr(first, name))}
+        rows = due.filter(is_digest=True, **same)
         rows = rows.filter(recipient=None) if first.recipient_id is None else rows
         ids = list(rows.order_by("id").values_list("pk", flat=True)[:DIGEST_MAX])
     batch, lease = uuid7(), ClockTimestamp() + timedelta(seconds=LEASE_S)
@@ -108,12 +115,19 @@ def _silenced(rows: Sequence[Delivery]) -> dict[UUID, Silence]:
     first = rows[0]
     if first.chat_target and first.chat_target.removed_at:
         return dict.fromkeys((row.pk for row in rows), Silence.REMOVED)
-    if first.channel == Channel.EMAIL and not settings.MAIL["host"]:
+    if first.browser and first.browser.gone_at:
+        return dict.fromkeys((row.pk for row in rows), Silence.GONE)
+    if not _is_set_up(Channel(first.channel)):
         return dict.fromkeys((row.pk for row in rows), Silence.NOT_SET_UP)
     asking = [row for row in rows if row.notice.event in ASKING]
     still = _still_asked(first.recipient, asking)
     gone = [row for row in rows if first.recipient and not first.recipient.is_active]
     return {row.pk: Silence.NOT_ASKED for row in [*gone, *asking] if row in gone or row.pk not in still}
+
+
+def _is_set_up(channel: Channel) -> bool:
+    ways = {Channel.EMAIL: settings.MAIL["host"], Channel.PUSH: settings.ACP_PUSH_HOSTS}
+    return bool(ways.get(channel, True))
 
 
 def _still_asked(person: User | None, rows: Sequence[Delivery]) -> set[UUID]:
@@ -128,25 +142,37 @@ def _still_asked(person: User | None, rows: Sequence[Delivery]) -> set[UUID]:
     return {row.pk for row in rows if row.notice.escalation_id in theirs}
 
 
-def _send(batch: Batch, post: Post, down: dict[UUID, Sent]) -> Sent:
-    """Make the attempt. A chat that gave no answer is not asked again in this round."""
+def _send(batch: Batch, post: Post, down: dict[object, Sent]) -> Sent:
+    """Make the attempt. A chat or a push service that gave no answer is not asked again in this round."""
     if batch.channel == Channel.EMAIL:
         return post.send(letter_of(batch.rows))
-    target = batch.rows[0].chat_target
-    assert target is not None, "a chat row has a target"
-    if target.pk not in down:
-        sent = _post(target, chat_text_of(batch.rows))
+    place, attempt = _posting(batch)
+    if place not in down:
+        try:
+            sent = attempt()
+        except UnavailableError as error:
+            sent = Sent(ok=False, text=str(error.message), is_down=True)
         if not sent.is_down:
             return sent
-        down[target.pk] = sent
-    return down[target.pk]
+        down[place] = sent
+    return down[place]
 
 
-def _post(target: ChatTarget, text: str) -> Sent:
-    try:
-        return chat.post(webhook_url(target), text, allow_internal=target.allow_internal)
-    except UnavailableError as error:
-        return Sent(ok=False, text=str(error.message), is_down=True)
+def _posting(batch: Batch) -> tuple[object, Callable[[], Sent]]:
+    """To whom a batch is posted, and the attempt."""
+    target, browser = batch.rows[0].chat_target, batch.rows[0].browser
+    if browser is not None:
+        return browser.host, partial(_push, browser, batch.rows)
+    assert target is not None, "a chat row has a target"
+    return target.pk, partial(_post, target, batch.rows)
+
+
+def _post(target: ChatTarget, rows: Sequence[Delivery]) -> Sent:
+    return chat.post(webhook_url(target), chat_text_of(rows), allow_internal=target.allow_internal)
+
+
+def _push(browser: Browser, rows: Sequence[Delivery]) -> Sent:
+    return push.post(address_of(browser), push_of(rows, timezone.now()))
 
 
 @transaction.atomic
@@ -162,12 +188,17 @@ def _settle(batch: Batch, sent: Sent | None) -> None:
 
 def _record(batch: Batch, sent: Sent) -> None:
     ids = [row.pk for row in batch.rows]
+    if browser := batch.rows[0].browser:
+        note_push(browser, sent)
     if sent.ok:
         _end(batch.id, ids, DeliveryState.DELIVERED, "")
         return
+    if sent.is_gone:
+        _end(batch.id, ids, DeliveryState.SUPPRESSED, Silence.GONE)
+        return
     for attempts in {row.attempts for row in batch.rows}:
         same = [row.pk for row in batch.rows if row.attempts == attempts]
-        later = None if sent.is_final else retry_after_s(attempts)
+        later = None if sent.is_final else retry_after_s(attempts, sent.after_s)
         if later is None:
             _end(batch.id, same, DeliveryState.FAILED, sent.text)
         else:
