@@ -63,7 +63,13 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "absence.opened": ("apps.oversight.tasks.follow_absence",),
     "absence.closed": ("apps.oversight.tasks.follow_absence",),
-    "halt.engaged": ("apps.workflows.tasks.actions.revoke_stopped", "apps.oversight.tasks.stop_clocks", STANDING, TELL),
+    "halt.engaged": (
+        "apps.workflows.tasks.actions.revoke_stopped",
+        "apps.oversight.tasks.stop_clocks",
+        "apps.oversight.tasks.take_drills_away",
+        STANDING,
+        TELL,
+    ),
     "agent.suspended": (STANDING, TELL),
     "agent.change_requested": (TELL,),
     "release.published": (STANDING,),
@@ -80,6 +86,7 @@ PROJECTIONS: Mapping[str, str] = {
 LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "absence": ("inbox",),
     "action": ("action:{subject}", "actions"),
+    "drill": ("inbox", "escalation:{subject}"),
     "escalation": ("inbox", "escalation:{subject}"),
     "vote": ("inbox",),
     "interrupt": ("interrupt:{subject}",),

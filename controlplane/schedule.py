@@ -25,6 +25,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "absences": (1, "apps.access.tasks.sweep_absences"),
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
     "stumbles": (600, "apps.audit.tasks.retry_stumbles"),
+    "drills": (60, "apps.oversight.tasks.sweep_drills"),
     "standing": (60, "apps.oversight.tasks.sweep_standing"),
     "changed": (60, "apps.oversight.tasks.sweep_changed"),
     "jobs": (1, "apps.oversight.tasks.perform_jobs"),

@@ -20,6 +20,7 @@ from apps.core.gate import refuse_agents, require
 from apps.core.models import User
 from apps.kpis.models import Baseline, Target
 from apps.notifications.models import ChatTarget
+from apps.oversight.selectors import drill_plan_of
 from apps.policies.models import Policy
 from apps.policies.rules import PolicyState
 from apps.workflows.models import Workflow
@@ -150,7 +151,7 @@ def _users() -> Iterator[str]:
 
 
 def _queues() -> Iterator[str]:
-    for queue in Queue.objects.select_related("unit", "role", "calendar").order_by("slug"):
+    for queue in Queue.objects.select_related("unit", "role", "calendar", "drill_plan").order_by("slug"):
         yield _yaml(
             {
                 "kind": "Queue",
@@ -165,8 +166,17 @@ def _queues() -> Iterator[str]:
                 "repeat": queue.repeat or None,
                 "last_resort": queue.last_resort or None,
                 "calendar": _slug(queue.calendar),
+                "drills": _drills(queue),
             }
         )
+
+
+def _drills(queue: Queue) -> dict[str, Any] | None:
+    plan = drill_plan_of(queue)
+    if plan is None:
+        return None
+    said = {"per_week": plan.per_week, "announcement": plan.announcement}
+    return {**said, "critical": True} if plan.critical else said
 
 
 def _chat_targets() -> Iterator[str]:

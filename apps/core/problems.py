@@ -92,6 +92,13 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(
         409,
+        ("drill",),
+        _("the item is an announced exercise, with nothing behind it"),
+        _("for people: decide it or put it aside"),
+    ),
+    Problem(409, ("no_drills",), _("the queue has no drills"), _("for people: nothing is left to turn off")),
+    Problem(
+        409,
         ("not_together",),
         _("the rules have come to let fewer be approved at once"),
         _("for people: decide it alone"),

@@ -34,6 +34,15 @@ SENTENCES: Mapping[str, Any] = {
     "invalidated": _("It no longer fits what is in force."),
     "previously_rejected": _("People had rejected the same before."),
     "not_reported": _("The agent began it and never said what became of it."),
+    # why a drill ended
+    "drill": _("It was a drill."),
+    "turned_off": _("Drills were turned off in its queue."),
+    "not_answered": _("Nobody answered it in time."),
+    "agent_stopped": _("The agent of the item it was copied from does not work any more."),
+    "attention": _("Whoever it was for has real work enough, or may not decide it any more."),
+    "source_erased": _("The item it was copied from was erased."),
+    "source_changed": _("What it was copied from is not what would run any more."),
+    "touched": _("It was asked about, handed on or taken further instead of being decided."),
     # why it goes back to people
     "halted": _("A halt took back what was approved, so people are asked again."),
     "stricter": _("The rules in force ask for more than those under which it was approved."),

@@ -27,6 +27,11 @@ def sweep_escalations() -> int:
     )
 
 
+def sweep_drills() -> int:
+    """Each minute: take away drills that may not stand any more, open the next ones; how many."""
+    return services.sweep_open_drills() + services.open_due_drills()
+
+
 def perform_jobs() -> int:
     """Do one item of what people told many at once; how many were done."""
     return services.perform_due_items()
@@ -76,6 +81,12 @@ def stop_clocks(entry: Entry) -> None:
     """A halt freezes the clocks of what it covers."""
     if halt := Halt.objects.filter(pk=entry.subject_id, lifted_at=None).first():
         services.freeze_clocks(system_user("plane"), halt=halt)
+
+
+@reaction
+def take_drills_away(entry: Entry) -> None:
+    """Nobody is exercised while a halt stands; whoever halted because of a drill learns within a second that it was."""
+    services.sweep_open_drills()
 
 
 @reaction

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from apps.oversight import views
-from apps.oversight.api import attention, decisions, escalations, jobs, moves, preferences, proposing, standing
+from apps.oversight.api import attention, decisions, drills, escalations, jobs, moves, preferences, proposing, standing
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
@@ -20,6 +20,9 @@ pages: list[URLPattern] = [
     path("jobs/", views.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     *(path(f"inbox/<uuid:escalation_id>/{name}/", views.move, {"name": name}, name=name) for name in views.MOVES),
+    path("inbox/drills/", views.drills, name="drills"),
+    path("inbox/drills/<slug:queue>/", views.plan_drills, name="plan-drills"),
+    path("inbox/drills/<slug:queue>/end/", views.end_drills, name="end-drills"),
     path("inbox/standing/", views.standing_list, name="standing-list"),
     path("inbox/standing/<uuid:approval_id>/end/", views.end_standing, name="standing-end"),
     path("inbox/<uuid:escalation_id>/standing/", views.standing, name="standing"),
@@ -32,6 +35,9 @@ pages: list[URLPattern] = [
     *(path(f"inbox/<uuid:escalation_id>/{name}/", views.act, {"name": name}, name=name) for name in views.ACTS),
 ]
 endpoints: list[URLPattern] = [
+    path("drills/", drills.Drills.as_view(), name="drills"),
+    path("drills/<slug:queue>/", drills.DrillsOfQueue.as_view(), name="drills-of-queue"),
+    path("drills/<slug:queue>/end/", drills.EndDrills.as_view(), name="end-drills"),
     path("escalations/", escalations.Escalations.as_view(), name="escalations"),
     path("escalations/<uuid:escalation_id>/", escalations.EscalationDetail.as_view(), name="escalation"),
     path("escalations/<uuid:escalation_id>/decision/", decisions.Decision.as_view(), name="decision"),

@@ -23,6 +23,7 @@ PAGES = [
     "/inbox/focus/",
     "/inbox/bulk/?all=1&verdict=reject&view=team",
     "/inbox/standing/",
+    "/inbox/drills/",
     "/jobs/",
     "/actions/",
     "/agents/",

@@ -27,6 +27,7 @@ from apps.configuration.rules.shapes import (
 )
 from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempotency
 from apps.core.rules import Risk
+from apps.oversight.rules import MAX_ANNOUNCEMENT, MAX_PER_WEEK
 
 ABSENT = "absent"
 SLUG = Text(63, 1, r"[a-z0-9][a-z0-9_-]*", "A slug (small letters, digits, - and _)")
@@ -46,6 +47,7 @@ TARGET = Either(
 )
 LEVEL = Keys({"after_s": SECONDS, "to": TARGET})
 SLOTS = ListOf(Text(11, 11))
+DRILLS = Keys({"per_week": Whole(1, MAX_PER_WEEK), "announcement": Text(MAX_ANNOUNCEMENT, 1)}, {"critical": Truth()})
 EXCEPTION = Keys({"from": Text(40, 1), "until": Text(40, 1), "user": Ref("User")})
 HOLIDAY = Either(Day(), Keys({"date": Day()}, {"name": NAME}))
 USABLE = Either(
@@ -110,6 +112,7 @@ SHAPES: Mapping[str, Keys] = {
             "repeat": Whole(0, MAX_REPEAT),
             "last_resort": Truth(),
             "calendar": Maybe(Ref("Calendar")),
+            "drills": Maybe(DRILLS),
         },
     ),
     "ChatTarget": Keys(

@@ -30,6 +30,8 @@ from apps.core.models import User, database_now
 from apps.kpis.models import Baseline, Target
 from apps.kpis.services.goals import save_baseline, save_target
 from apps.notifications.services import save_chat_target
+from apps.oversight.rules import DrillTerms
+from apps.oversight.services import set_drills
 from apps.policies.services import apply_policy
 from apps.workflows.models import Workflow
 from apps.workflows.services.definitions import publish_document
@@ -152,12 +154,18 @@ def apply_rota(actor: User, document: Document) -> str:
 
 
 def apply_queue(actor: User, document: Document) -> str:
-    """A queue."""
+    """A queue and its drills: without the key there are none."""
     value = document.source.value
     unit, role = BusinessUnit.objects.get(slug=value["unit"]), Role.objects.get(slug=value["role"])
     optional = ("name", "sla_s", "expires_s", "unseen_after_s", "escalation", "repeat", "last_resort")
     more = {**_chosen(document, *optional), "calendar": _calendar(document)}
-    return save_queue(actor, slug=document.slug, unit=unit, role=role, **more)[1]
+    queue, outcome = save_queue(actor, slug=document.slug, unit=unit, role=role, **more)
+    terms = DrillTerms(**value["drills"]) if value.get("drills") else None
+    try:
+        drills = set_drills(actor, queue=queue, terms=terms)
+    except InvalidError as error:
+        raise InvalidError(errors={f"drills.{name}": texts for name, texts in error.errors.items()}) from error
+    return together(outcome, CHANGED if drills == CREATED else drills)
 
 
 def apply_chat_target(actor: User, document: Document) -> str:

@@ -12,8 +12,9 @@ from apps.kpis.models.measures import MEMBERS, PercentileCont, within
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.quality import RuleQuality, Share
 from apps.kpis.selectors.reading import VIEW, decisions_for, unit_ids_below
-from apps.oversight.models import Escalation
+from apps.oversight.models import Drill, Escalation
 from apps.oversight.rules import OVERTURNED, EscalationState, Judgement, Kind
+from apps.oversight.selectors import DrillResult, drill_results_for, own_drills_for
 
 AS_ASKED = MEMBERS["approved"] & Q(edited=False)
 REJECTED = Q(by_person=True, outcome__in=["rejected", "changes_requested"])
@@ -42,6 +43,8 @@ class Quality:
     rules: list[RuleQuality]
     reviews: Reviews
     own: RuleQuality
+    drills: list[DrillResult]
+    own_drills: list[Drill]
 
     @property
     def relaxable(self) -> list[RuleQuality]:
@@ -64,6 +67,8 @@ def quality_for(actor: User, asked: KpiFilter) -> Quality:
         rules=[_one(row["rule"], row) for row in found],
         reviews=_reviews(actor, asked),
         own=_one("", own.filter(MEMBERS["decided"]).aggregate(**MEASURES)),
+        drills=drill_results_for(actor, VIEW, _drills_in(asked)),
+        own_drills=own_drills_for(actor, within("ended_at", asked.period)),
     )
 
 
@@ -80,6 +85,14 @@ def _one(rule: str, row: dict[str, Any]) -> RuleQuality:
     median = (row["median"] or [None])[0]
     median_s = None if median is None else median / 1000
     return RuleQuality(rule, row["n"], row["as_asked"], row["changed"], row["rejected"], median_s)
+
+
+def _drills_in(asked: KpiFilter) -> Q:
+    """The drills that ended in the period, of the unit and workflow that are asked for."""
+    found = within("ended_at", asked.period)
+    if asked.workflow:
+        found &= Q(item__workflow=asked.workflow)
+    return found & Q(item__unit__in=unit_ids_below(asked.unit)) if asked.unit else found
 
 
 def _reviews(actor: User, asked: KpiFilter) -> Reviews:

@@ -14,7 +14,13 @@ from apps.oversight.api.escalations import EscalationRow
 from apps.oversight.api.people import EmptyBody, PersonView
 from apps.oversight.rules import MAX_COMMENT
 from apps.oversight.selectors import escalation_for, row_for
-from apps.oversight.services import ask_agent, claim_escalation, comment_escalation, release_escalation
+from apps.oversight.services import (
+    ask_agent,
+    claim_escalation,
+    comment_escalation,
+    end_touched_drill,
+    release_escalation,
+)
 
 
 class CommentBody(StrictSerializer):
@@ -70,6 +76,7 @@ class Comments(PersonView):
         """Write below the item; with `ask` as a question that wakes the agent."""
         said = self.body(CommentBody)
         write = ask_agent if said.get("ask") else comment_escalation
+        end_touched_drill(self.actor, escalation_id=escalation_id)
 
         def answer() -> tuple[int, Any]:
             comment = write(self.actor, escalation_id=escalation_id, text=said["text"])

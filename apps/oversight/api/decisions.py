@@ -12,12 +12,14 @@ from rest_framework.response import Response
 
 from apps.core.api import AnyJson, JsonObject, StrictInteger, StrictSerializer, Text
 from apps.core.authentication import SessionAuthentication
+from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
 from apps.oversight.api.escalations import VoteSerializer
 from apps.oversight.api.people import EmptyBody, PersonView
 from apps.oversight.models import Escalation
 from apps.oversight.rules import MAX_HOLD_S, MAX_REASON, STEP_UP_S, EscalationState, VoteVerdict
+from apps.oversight.selectors import drill_json, drill_of
 from apps.oversight.services import cast_vote, undo_decision, withdraw_vote
 
 
@@ -45,9 +47,10 @@ class DecidedSerializer(serializers.Serializer[Any]):
     votes = VoteSerializer(many=True)
     needed = serializers.IntegerField()
     releases_at = serializers.DateTimeField(allow_null=True)
+    drill = serializers.JSONField(allow_null=True, help_text="It was an exercise: {outcome, fault, path, source}.")
 
 
-def decided_json(item: Escalation) -> dict[str, Any]:
+def decided_json(actor: User, item: Escalation) -> dict[str, Any]:
     """The item after a vote, as ``DecidedSerializer`` describes it."""
     votes = item.votes.filter(voided_at=None).select_related("voter").order_by("id")
     return {
@@ -57,6 +60,7 @@ def decided_json(item: Escalation) -> dict[str, Any]:
         "votes": [{"by": vote.voter.username, "verdict": vote.verdict, "at": vote.created_at} for vote in votes],
         "needed": item.quorum_needed,
         "releases_at": item.releases_at,
+        "drill": drill_json(drill_of(actor, item)),
     }
 
 
@@ -76,7 +80,7 @@ class Decision(PersonView):
             item = cast_vote(
                 self.actor, escalation_id=escalation_id, verdict=verdict, version=version, stepped_up=fresh, **said
             )
-            return 200, decided_json(item)
+            return 200, decided_json(self.actor, item)
 
         return self.once(answer)
 
@@ -96,7 +100,9 @@ class Undo(PersonView):
     def post(self, request: Request, escalation_id: UUID) -> Response:
         """Withdraw your decision while it is held."""
         self.body(EmptyBody)
-        return self.once(lambda: (200, decided_json(undo_decision(self.actor, escalation_id=escalation_id))))
+        return self.once(
+            lambda: (200, decided_json(self.actor, undo_decision(self.actor, escalation_id=escalation_id)))
+        )
 
 
 class Withdraw(PersonView):
@@ -106,4 +112,6 @@ class Withdraw(PersonView):
     def post(self, request: Request, escalation_id: UUID) -> Response:
         """Take your vote back while the item still waits for others."""
         self.body(EmptyBody)
-        return self.once(lambda: (200, decided_json(withdraw_vote(self.actor, escalation_id=escalation_id))))
+        return self.once(
+            lambda: (200, decided_json(self.actor, withdraw_vote(self.actor, escalation_id=escalation_id)))
+        )

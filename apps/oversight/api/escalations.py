@@ -159,6 +159,9 @@ class EscalationSerializer(EscalationRow):
     proposals = serializers.JSONField(help_text="Rules that were proposed because of it: [{id, policy, version, ...}].")
     timeline = serializers.JSONField()
     erased = ErasedMark(allow_null=True)
+    drill = serializers.JSONField(
+        allow_null=True, help_text="An exercise that is over, or any for auditors: {outcome, fault, path, source}."
+    )
 
 
 class EscalationPage(serializers.Serializer[Any]):

@@ -19,6 +19,7 @@ from apps.oversight.rules import MAX_REASON
 from apps.oversight.selectors import escalation_for, row_for
 from apps.oversight.services import (
     delegate_escalation,
+    end_touched_drill,
     escalate_by_hand,
     extend_escalation,
     reassign_escalation,
@@ -67,10 +68,13 @@ class Move(PersonView):
     """What one person does with an item besides deciding: the answer is the item as its list shows it."""
 
     wants: ClassVar[type[StrictSerializer]]
+    fits_drills: ClassVar[bool] = False
 
     def move(self, request: Request, escalation_id: UUID, service: Callable[..., Escalation]) -> Response:
         """Check the body, do it once, show the item."""
         said = self.body(self.wants)
+        if not self.fits_drills:
+            end_touched_drill(self.actor, escalation_id=escalation_id)
 
         def answer() -> tuple[int, Any]:
             service(self.actor, escalation_id=escalation_id, **said)
@@ -105,6 +109,7 @@ class SnoozeView(Move):
     """``/escalations/{id}/snooze/``."""
 
     wants = SnoozeBody
+    fits_drills = True
 
     @extend_schema(operation_id="snooze_escalation", request=SnoozeBody, responses={200: EscalationRow, **PROBLEMS})
     def post(self, request: Request, escalation_id: UUID) -> Response:

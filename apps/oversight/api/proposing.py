@@ -13,7 +13,7 @@ from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
 from apps.oversight.api.people import PersonView
 from apps.oversight.selectors import asking_beside, escalation_for, proposed_json
-from apps.oversight.services import propose_rule
+from apps.oversight.services import end_touched_drill, propose_rule
 from apps.policies.rules import MAX_QUORUM, PROPOSABLE
 
 
@@ -55,6 +55,7 @@ class Propose(PersonView):
         """Write a draft of the policy that asked; it judges nothing until somebody else publishes its version."""
         said: dict[str, Any] = self.body(ProposeBody)
         item = escalation_for(self.actor, escalation_id)
+        end_touched_drill(self.actor, escalation_id=escalation_id)
 
         def answer() -> tuple[int, Any]:
             made = propose_rule(self.actor, escalation_id=escalation_id, **said)

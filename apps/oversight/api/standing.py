@@ -16,7 +16,7 @@ from apps.oversight.models import StandingApproval
 from apps.oversight.rules import StandingState
 from apps.oversight.selectors import standing_approval_for, standing_approvals_for, standing_json
 from apps.oversight.selectors.standing import USES_SHOWN
-from apps.oversight.services import end_standing_approval, make_standing_approval
+from apps.oversight.services import end_standing_approval, end_touched_drill, make_standing_approval
 
 
 class StandingBody(StrictSerializer):
@@ -105,6 +105,7 @@ class MakeStanding(PersonView):
     def post(self, request: Request, escalation_id: UUID) -> Response:
         """Approve the like of the item in advance: same agent, operation, target and currency. It is not decided so."""
         said: dict[str, Any] = self.body(StandingBody)
+        end_touched_drill(self.actor, escalation_id=escalation_id)
 
         def answer() -> tuple[int, Any]:
             made = make_standing_approval(self.actor, escalation_id=escalation_id, **said)

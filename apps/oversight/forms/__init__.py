@@ -1,6 +1,7 @@
 """What a person may type: filters of the inbox, a decision, edited parameters, an answer, a comment."""
 
 from apps.oversight.forms.decisions import REASONS, RETRY, CommentForm, DecisionForm
+from apps.oversight.forms.drills import DrillForm
 from apps.oversight.forms.filters import FATES, PICKED, InboxFilter, SavedViewForm
 from apps.oversight.forms.moves import (
     SPANS,
@@ -26,6 +27,7 @@ __all__ = [
     "CommentForm",
     "DecisionForm",
     "DelegateForm",
+    "DrillForm",
     "EscalateForm",
     "ExtendForm",
     "InboxFilter",

@@ -2,6 +2,7 @@
 
 from apps.oversight.models.attention import Delegation, Snooze
 from apps.oversight.models.comments import Comment
+from apps.oversight.models.drills import Drill, DrillPlan
 from apps.oversight.models.escalations import Escalation
 from apps.oversight.models.grants import Grant
 from apps.oversight.models.groups import EscalationGroup, Vote
@@ -14,6 +15,8 @@ __all__ = [
     "Comment",
     "DecidingHabit",
     "Delegation",
+    "Drill",
+    "DrillPlan",
     "Escalation",
     "EscalationGroup",
     "EscalationView",

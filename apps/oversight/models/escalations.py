@@ -8,6 +8,7 @@ from uuid import UUID
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.db.models.functions import Cast, Coalesce, Least, Right
 
 from apps.access.models import BusinessUnit, Queue
@@ -35,6 +36,38 @@ OPEN = (EscalationState.PENDING, EscalationState.HELD)
 BY_PEOPLE = (EscalationState.HELD, *sorted(DECIDED))
 
 
+class _ActionOrStandIn(ForwardManyToOneDescriptor[Any]):
+    """The action of an item; of a drill, which has none, what its page shows in the place of one."""
+
+    @override
+    def __get__(self, instance: Any, cls: Any = None) -> Any:
+        found = super().__get__(instance, cls)
+        if found is not None or instance is None or instance.drill_for_id is None or not hasattr(instance, "drill"):
+            return found
+        if instance._stand_in is None:
+            instance._stand_in = instance.drill.stand_in()
+        return instance._stand_in
+
+
+class ActionKey(models.ForeignKey[Any, Any]):
+    """A foreign key to an action whose place a drill's stand-in takes."""
+
+    forward_related_accessor_class = _ActionOrStandIn
+
+    @override
+    def deconstruct(self) -> Any:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.ForeignKey", args, kwargs
+
+
+class RealItems(models.Manager["Escalation"]):
+    """Items of real work. Whatever counts, sweeps, sums, halts or tells reads these, so it knows no drill."""
+
+    @override
+    def get_queryset(self) -> models.QuerySet["Escalation"]:
+        return super().get_queryset().filter(drill_for=None)
+
+
 class Escalation(Erasable, Stateful):
     """One thing that waits for people. Steps and runs are named by plain values: they live on a higher floor.
 
@@ -42,6 +75,9 @@ class Escalation(Erasable, Stateful):
 
     ``version`` grows when what is to be decided changes, not with votes, comments and claims. Once decided the row
     never changes again: PostgreSQL itself refuses (migration 0002).
+
+    ``drill_for``: this is an exercise for that person, with no action behind it. ``objects`` leaves those out;
+    ``everything``, for the inbox and the drills themselves, does not.
 
     Its clocks stand still since ``frozen_at`` (a halt), ``paused_at`` (its run rests), ``sla_paused_at`` (the agent
     was asked something: then the expiry goes on); ``stood`` is for how long they did before.
@@ -51,13 +87,19 @@ class Escalation(Erasable, Stateful):
     UNIT = "unit"
     _groups: list[EscalationGroup] | None = None
     _handed: "list[Delegation] | None" = None
+    _stand_in: Action | None = None
+
+    objects = RealItems()
+    everything: "models.Manager[Escalation]" = models.Manager()
 
     kind = models.CharField(max_length=10, choices=choices_of(Kind))
     state = models.CharField(max_length=20, choices=choices_of(EscalationState), default=EscalationState.PENDING)
     version = models.PositiveIntegerField(default=1)
     unit = models.ForeignKey(BusinessUnit, models.PROTECT, related_name="+")
     agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
-    action = models.ForeignKey(Action, models.PROTECT, null=True, related_name="escalations")
+    action: "models.ForeignKey[Action | None, Action | None]" = ActionKey(
+        Action, models.PROTECT, null=True, related_name="escalations"
+    )
     workflow = models.CharField(max_length=63, blank=True)
     run_id = models.UUIDField(null=True)
     step = models.CharField(max_length=63, blank=True)
@@ -116,6 +158,7 @@ class Escalation(Erasable, Stateful):
     releases_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, blank=True)
     back_to = models.CharField(max_length=63, blank=True)
+    drill_for = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", db_index=False)
 
     class Meta:
         permissions = [("decide_escalation", "May decide an escalation")]
@@ -140,8 +183,24 @@ class Escalation(Erasable, Stateful):
             ),
             models.CheckConstraint(condition=Q(version__gte=1), name="escalation_version_from_one"),
             models.CheckConstraint(
-                condition=~Q(kind=Kind.ACTION) | (Q(action__isnull=False) & ~Q(digest="")),
+                condition=~Q(kind=Kind.ACTION)
+                | ((Q(action__isnull=False) | Q(drill_for__isnull=False)) & ~Q(digest="")),
                 name="escalation_of_action_is_bound",
+            ),
+            models.CheckConstraint(
+                condition=Q(drill_for=None)
+                | Q(
+                    kind=Kind.ACTION,
+                    action=None,
+                    run_id=None,
+                    task_id=None,
+                    release=None,
+                    state__in=[EscalationState.PENDING, EscalationState.CANCELLED],
+                ),
+                name="escalation_drill_runs_nothing",
+            ),
+            models.UniqueConstraint(
+                fields=["drill_for"], condition=Q(state="pending"), name="escalation_one_drill_each"
             ),
         ]
         indexes = [
@@ -225,6 +284,15 @@ class Escalation(Erasable, Stateful):
         """What may be approved at once: what its rules say, those now in force and (``bulk``) those before them."""
         demands = self.verdict.get("obligations") or {}
         return bulk_of(self.bulk) or bulk_of(demands.get("bulk")) or USUAL_BULK
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether this is an exercise: nothing follows from it."""
+        return self.drill_for_id is not None
+
+    def entry_name(self, what: str) -> str:
+        """The ledger's name for something done to it: a drill's entries say that it is one."""
+        return f"{'drill' if self.is_drill else 'escalation'}.{what}"
 
     @property
     def tier(self) -> Risk:

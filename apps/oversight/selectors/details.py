@@ -9,6 +9,7 @@ from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Comment, Escalation, EscalationGroup, EscalationView, Grant, StandingApproval
 from apps.oversight.rules import EscalationState, GrantState, Kind, VoteVerdict, is_grave
+from apps.oversight.selectors.drills import drill_json, drill_of
 from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for, tally_for
 from apps.oversight.selectors.escalations import winner_for
 from apps.oversight.selectors.handing import successor_for
@@ -32,6 +33,8 @@ def allowed_for(actor: User, item: Escalation, standing: Standing | None = None)
 
 def why_not_for(actor: User, item: Escalation, standing: Standing | None = None) -> str | None:
     """Why ``actor`` may say nothing: ``ended``, ``held``, ``already_voted`` or a word of ``why_not_eligible``."""
+    if item.is_drill and item.drill_for_id != actor.pk:
+        return "excluded"
     if item.state == EscalationState.HELD:
         return "held"
     if item.state != EscalationState.PENDING:
@@ -68,7 +71,7 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "step": item.step or None,
         "round": item.round,
         "task": item.task_id,
-        "action": item.action_id,
+        "action": action.pk if action else None,
         "operation": action.operation if action else None,
         "amount_minor": action.amount_minor if action else None,
         "currency": (action.currency or None) if action else None,
@@ -144,6 +147,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         "proposals": [proposed_json(proposal) for proposal in proposals_of_item(actor, item.pk)],
         "timeline": timeline_for(actor, item),
         "erased": item.erased,
+        "drill": drill_json(drill_of(actor, item)),
     }
 
 
@@ -238,6 +242,8 @@ def timeline_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
     """What happened to the item and its action, oldest first, from the ledger; what says the same again is one line."""
     subjects = [item.pk, *([item.action_id] if item.action_id else [])]
     entries = list(Entry.objects.filter(subject_id__in=subjects).select_related("actor").order_by("id")[:TIMELINE_MAX])
+    if item.is_drill and item.state == EscalationState.PENDING:
+        return [_as_if_real(entry, item) for entry in entries if entry.name == "drill.opened"]
     hides = hides_votes_for(actor, item)
     newest = {_sameness(entry): entry.pk for entry in entries}
     return [
@@ -246,6 +252,12 @@ def timeline_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
         if not (hides and entry.name in VOTES_OF_OTHERS and entry.actor_id != actor.pk)
         and newest[_sameness(entry)] == entry.pk
     ]
+
+
+def _as_if_real(entry: Entry, item: Escalation) -> dict[str, Any]:
+    """How a drill began, as the like of it begins; the ledger itself says what it is, to whoever may read it."""
+    asked = item.agent.user.username if item.agent else ""
+    return {"id": entry.pk, "at": entry.occurred_at, "name": "escalation.pending", "by": asked, "kind": "agent"}
 
 
 def _sameness(entry: Entry) -> object:

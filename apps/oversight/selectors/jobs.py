@@ -162,7 +162,7 @@ def no_longer_with_for(actor: User, job: Job, item: Escalation) -> str:
     """
     assert job.person_id == actor.pk
     amount = F("escalation__action__amount_minor")
-    rows = job.items.filter(state__in=[JobItemState.WAITING, JobItemState.DONE])
+    rows = job.items.filter(state__in=[JobItemState.WAITING, JobItemState.DONE], escalation__drill_for=None)
     found = rows.aggregate(count=Count("pk"), known=Count(amount), total=Sum(Abs(amount)))
     total = found["total"] if found["known"] == found["count"] else None
     one = candidate_of(item)

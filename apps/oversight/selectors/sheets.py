@@ -15,9 +15,10 @@ from apps.connectors.rules import money_text
 from apps.core.differences import flattened
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
-from apps.oversight.models import Escalation, EscalationGroup, StandingApproval, Vote
+from apps.oversight.models import Drill, Escalation, EscalationGroup, StandingApproval, Vote
 from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
+from apps.oversight.selectors.drills import drill_of
 from apps.oversight.selectors.eligibility import eligible_for, standing_for, tally_for
 from apps.oversight.selectors.escalations import Counts, counts_for, first_of
 from apps.oversight.selectors.evidence import Piece, evidence_for
@@ -81,6 +82,7 @@ class Sheet:
     cost: Cost
     proposals: list[Proposal]
     standing: list[StandingApproval]
+    drill: Drill | None = None
     before: Any = None
     before_label: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -195,6 +197,7 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         cost=cost_for(actor, item, operation),
         proposals=proposals_of_item(actor, item.pk),
         standing=standing_approvals_of(actor, item),
+        drill=drill_of(actor, item),
         before=before,
         before_label=label,
         notes=_notes(item),

@@ -9,8 +9,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.core.models import User
-from apps.oversight.models import Escalation, Vote
+from apps.oversight.models import Drill, Escalation, Vote
 from apps.oversight.rules import InboxView, Like, Pace, first_deadline
+from apps.oversight.selectors.drills import ANSWERED
 from apps.oversight.selectors.escalations import inbox_for
 from apps.oversight.selectors.groups import likes_for
 from apps.oversight.selectors.pace import pace_for
@@ -70,16 +71,16 @@ def sitting_for(actor: User, rows: QuerySet[Escalation]) -> Sitting:
         if taken:
             likes.append(Like(like.key, like.what, like.who, like.rule, like.risk, taken))
             ids += taken
-    due = list(Escalation.objects.filter(pk__in=ids).values_list("due_at", flat=True))
+    due = list(Escalation.everything.filter(pk__in=ids).values_list("due_at", flat=True))
     now = timezone.now()
     return Sitting(ids, likes, pace_for(actor), first_deadline(due, now), sum(moment <= now for moment in due))
 
 
 def progress_for(actor: User, ids: Sequence[UUID], skipped: Collection[UUID]) -> Progress:
     """Where a sitting over ``ids`` stands, from what was recorded. Two queries and the pace."""
-    voted = set(
-        Vote.objects.filter(voter=actor, voided_at=None, escalation__in=ids).values_list("escalation", flat=True)
-    )
+    votes = Vote.objects.filter(voter=actor, voided_at=None, escalation__in=ids).values_list("escalation")
+    drills = Drill.objects.filter(item__in=ids, item__drill_for=actor, outcome__in=ANSWERED).values_list("item")
+    voted = {key for (key,) in votes.union(drills)}
     mine = inbox_for(actor, view=InboxView.MINE).prefetch_related(None).filter(pk__in=list(ids))
     is_open = set(mine.values_list("pk", flat=True))
     return Progress(

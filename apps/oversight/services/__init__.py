@@ -10,6 +10,14 @@ from apps.oversight.services.attention import (
 )
 from apps.oversight.services.clocks import expire_escalations, mark_due_soon, mark_overdue, reassign_open
 from apps.oversight.services.decisions import release_held, undo_decision
+from apps.oversight.services.drills import (
+    end_drills,
+    end_touched_drill,
+    open_due_drills,
+    plan_drills,
+    set_drills,
+    sweep_open_drills,
+)
 from apps.oversight.services.duty import hand_over_duty
 from apps.oversight.services.endings import cancel_escalations, supersede_escalation, void_votes_of
 from apps.oversight.services.erasing import erase_items, erase_jobs
@@ -69,8 +77,10 @@ __all__ = [
     "consume_grant",
     "delegate_escalation",
     "delete_view",
+    "end_drills",
     "end_fallen_standing",
     "end_standing_approval",
+    "end_touched_drill",
     "erase_items",
     "erase_jobs",
     "escalate_by_hand",
@@ -88,10 +98,12 @@ __all__ = [
     "note_standing_use",
     "note_view",
     "open_action_escalation",
+    "open_due_drills",
     "open_escalation",
     "open_review",
     "open_unknown_escalation",
     "perform_due_items",
+    "plan_drills",
     "propose_rule",
     "reassign_escalation",
     "reassign_open",
@@ -104,10 +116,12 @@ __all__ = [
     "revoke_released",
     "reweigh_pending",
     "save_view",
+    "set_drills",
     "set_own_hold",
     "snooze_escalation",
     "start_bulk",
     "supersede_escalation",
+    "sweep_open_drills",
     "take_standing_approval",
     "thaw_clocks",
     "undo_decision",

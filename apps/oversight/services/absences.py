@@ -22,7 +22,10 @@ def resolve_absence(actor: User, *, user: User) -> int:
     """
     done = _void_votes_for(actor, user)
     groups = EscalationGroup.objects.filter(
-        queue__in=queues_served_by(user).values("pk"), is_open=True, escalation__state=EscalationState.PENDING
+        queue__in=queues_served_by(user).values("pk"),
+        is_open=True,
+        escalation__state=EscalationState.PENDING,
+        escalation__drill_for=None,
     )
     ids = groups.order_by("escalation_id").values_list("escalation_id", flat=True)[:BATCH]
     return done + one_by_one(lambda pk: escalate_unreachable(actor, escalation_id=pk), dict.fromkeys(ids))

@@ -15,7 +15,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
 from apps.oversight.selectors import escalation_for, require_visible, standing_for
-from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late
+from apps.oversight.services.decisions import lock_item, refuse_drill, refuse_ended, refuse_late
 from apps.oversight.services.handing import hand_back, lock_pending, take_back
 from apps.oversight.services.stops import start_sla, stop_sla
 
@@ -30,10 +30,10 @@ def claim_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
     take_back(actor, item)
     before = item.claimed_by if item.claimed_by_id != actor.pk else None
     lease = {"claimed_by": actor, "claimed_until": ClockTimestamp() + timedelta(seconds=CLAIM_S)}
-    Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(**lease)
+    Escalation.everything.filter(pk=item.pk, state=EscalationState.PENDING).update(**lease)
     item.refresh_from_db(fields=["claimed_by", "claimed_until"])
     taken = before.username if before else None
-    record(actor, item, "escalation.claimed", payload={"until": item.claimed_until, "taken_from": taken})
+    record(actor, item, item.entry_name("claimed"), payload={"until": item.claimed_until, "taken_from": taken})
     return item
 
 
@@ -42,17 +42,17 @@ def release_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
     """Let go of one's claim, and give back what others handed over. Without either nothing happens."""
     item = _open(actor, escalation_id)
     hand_back(actor, item)
-    held = Escalation.objects.filter(pk=item.pk, claimed_by=actor, state=EscalationState.PENDING)
+    held = Escalation.everything.filter(pk=item.pk, claimed_by=actor, state=EscalationState.PENDING)
     if held.update(claimed_by=None, claimed_until=None):
         item.refresh_from_db(fields=["claimed_by", "claimed_until"])
-        record(actor, item, "escalation.released")
+        record(actor, item, item.entry_name("released"))
     return item
 
 
 def _open(actor: User, escalation_id: UUID) -> Escalation:
     require_human(actor)
     require_visible(actor, escalation_id)
-    item = lock_item(escalation_id)
+    item = lock_item(escalation_id, drills=True)
     refuse_ended(actor, item)
     refuse_late(item)
     return item
@@ -70,6 +70,7 @@ def comment_escalation(actor: User, *, escalation_id: UUID, text: str) -> Commen
     """Write below an item that one may see, ended or not. One's claim is renewed by it."""
     require_human(actor)
     item = escalation_for(actor, escalation_id)
+    refuse_drill(item)
     comment = _write(actor, item, text)
     Escalation.objects.filter(pk=item.pk, claimed_by=actor, state=EscalationState.PENDING).update(
         claimed_until=ClockTimestamp() + timedelta(seconds=CLAIM_S)

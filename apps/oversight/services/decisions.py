@@ -54,19 +54,30 @@ _locked_action = Prepared(
         .filter(escalations=Slot("item"))
     )
 )
-_locked_item = Prepared(lambda: Escalation.objects.select_for_update(of=("self",)).filter(pk=Slot("item")))
-_in_time = Prepared(lambda: Escalation.objects.filter(Escalation.unexpired(), pk=Slot("item")).only("pk"))
+_locked_item = Prepared(lambda: Escalation.everything.select_for_update(of=("self",)).filter(pk=Slot("item")))
+_in_time = Prepared(lambda: Escalation.everything.filter(Escalation.unexpired(), pk=Slot("item")).only("pk"))
 
 
-def lock_item(escalation_id: UUID) -> Escalation:
-    """The item, locked after its action: everybody who locks both takes the action first."""
+def lock_item(escalation_id: UUID, *, drills: bool = False) -> Escalation:
+    """The item, locked after its action: everybody who locks both takes the action first.
+
+    ``drills``: the caller knows what to do with one. Else it raises ConflictError ``drill``: nothing follows from it.
+    """
     action = _locked_action.first(item=escalation_id)
     item = _locked_item.first(item=escalation_id)
     if item is None:
         raise Escalation.DoesNotExist
+    if item.is_drill and not drills:
+        refuse_drill(item)
     if action is not None:
         item.action, item.agent = action, action.agent
     return item
+
+
+def refuse_drill(item: Escalation) -> None:
+    """Raise ConflictError ``drill`` for one: beyond deciding it and putting it aside nothing can be done with it."""
+    if item.is_drill:
+        raise ConflictError(_("It was a drill, so there was nothing to do this with."), code="drill")
 
 
 def refuse_ended(actor: User, item: Escalation) -> None:

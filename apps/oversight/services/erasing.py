@@ -8,6 +8,7 @@ from apps.audit.services import erase_payloads
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import blank_answers
 from apps.oversight.models import Comment, Delegation, Escalation, Job, ViewSnapshot, Vote
+from apps.oversight.services.drills import withdraw_drills_of
 
 
 def erase_items(actor: User, *, ids: Sequence[UUID]) -> dict[str, int]:
@@ -32,6 +33,7 @@ def erase_items(actor: User, *, ids: Sequence[UUID]) -> dict[str, int]:
             erased_at=ClockTimestamp(),
             erased_by=actor.username,
         )
+    withdraw_drills_of(actor, sources=ids)
     votes = Vote.objects.filter(escalation_id__in=ids)
     seen = ViewSnapshot.objects.filter(hash__in=votes.exclude(view_hash="").values("view_hash"), shown__isnull=False)
     told = {"items": len(items), "views": seen.update(shown=None)}

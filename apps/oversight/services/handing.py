@@ -156,11 +156,11 @@ def _bar_outsider(actor: User, item: Escalation) -> None:
         item.refresh_from_db(fields=["exclude"])
 
 
-def lock_pending(actor: User, escalation_id: UUID) -> Escalation:
+def lock_pending(actor: User, escalation_id: UUID, *, drills: bool = False) -> Escalation:
     """The item, locked, if a person who sees it can still do something about it. Raises what a vote raises."""
     require_human(actor)
     require_visible(actor, escalation_id)
-    item = lock_item(escalation_id)
+    item = lock_item(escalation_id, drills=drills)
     refuse_ended(actor, item)
     require_item_running(item)
     refuse_late(item)

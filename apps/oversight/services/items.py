@@ -106,15 +106,27 @@ def open_escalation(
     """
     if found := _same(kind, about):
         return _attempted(actor, found)
+    item, made = composed(kind=kind, unit=unit, groups=groups, title=title, **about)
+    item.save(force_insert=True)
+    EscalationGroup.objects.bulk_create(made)
+    item.refresh_from_db(fields=["created_at"])
+    record(actor, item, EscalationState.PENDING, payload=opened_payload(item, [each for each in made if each.is_asked]))
+    return item
+
+
+def composed(
+    *, kind: str, unit: BusinessUnit, groups: Sequence[tuple[Any, ...]], title: str, **about: Unpack[About]
+) -> tuple[Escalation, list[EscalationGroup]]:
+    """The item that would be put before people now, and its groups; nothing is saved. As ``open_escalation`` says."""
     wanted = _merged([Wanted(*group) for group in groups], Kind(kind), Risk(about.get("risk", Risk.MEDIUM)))
     asked = [group for group in wanted if group.stage == min(each.stage for each in wanted)]
     now, hours = database_now(), {group.queue.pk: open_hours_of(group.queue) for group in asked}
     expires_at = _expiry(kind, wanted, about, now)
     columns = _columns(kind, wanted, about) | _clocks(asked, about, now, hours, expires_at)
-    item = Escalation.objects.create(kind=kind, unit=unit, title=title[:TITLE_MAX], **columns)
+    item = Escalation(kind=kind, unit=unit, title=title[:TITLE_MAX], **columns)
     climbs = about.get("climbs", True)
     own_due = bool(about.get("escalate_to") or about.get("due_s") or about.get("due_at"))
-    EscalationGroup.objects.bulk_create(
+    return item, [
         EscalationGroup(
             escalation=item,
             queue=group.queue,
@@ -132,10 +144,7 @@ def open_escalation(
             ),
         )
         for position, group in enumerate(wanted)
-    )
-    item.refresh_from_db(fields=["created_at"])
-    record(actor, item, EscalationState.PENDING, payload=opened_payload(item, asked))
-    return item
+    ]
 
 
 def _columns(kind: str, wanted: Sequence[Wanted], about: About) -> dict[str, Any]:
@@ -269,14 +278,14 @@ def _attempted(actor: User, item: Escalation) -> Escalation:
     return item
 
 
-def opened_payload(item: Escalation, wanted: Sequence[Wanted]) -> dict[str, Any]:
+def opened_payload(item: Escalation, asked: Sequence[EscalationGroup]) -> dict[str, Any]:
     """What those who are told of a new item need to know; no parameters, no secrets."""
     return {
         "kind": item.kind,
         "risk": item.risk,
         "title": item.title,
-        "queues": [group.queue.slug for group in wanted],
-        "needed": sum(group.needed for group in wanted),
+        "queues": [group.queue.slug for group in asked],
+        "needed": sum(group.needed for group in asked),
         "workflow": item.workflow,
         "run_id": item.run_id,
         "step": item.step,
@@ -304,20 +313,12 @@ def open_action_escalation(
 ) -> Escalation:
     """Put an action before the people whom its verdict names. ``supersedes``: the action that this one replaces."""
     operation = Operation.objects.filter(slug=action.operation).first()
-    demands = verdict.obligations
     before = supersedes and Escalation.objects.filter(action=supersedes, kind=Kind.ACTION).order_by("-id").first()
     return open_escalation(
         actor,
-        kind=Kind.ACTION,
-        unit=action.unit,
-        groups=wanted_of(verdict),
-        title=title_of(action, operation),
+        **about_action(action, operation, verdict, risk),
         action=action,
-        consequence=action.consequence,
-        verdict=verdict.as_json(),
         release=verdict.release,
-        risk=risk,
-        workflow=action.workflow,
         run_id=action.run_id,
         step=action.step,
         round=action.round,
@@ -325,13 +326,28 @@ def open_action_escalation(
         task_id=action.task_id,
         run_starter=run_starter,
         run_unit_id=run_unit_id,
-        exclude=[str(word) for word in demands.exclude],
-        step_up=demands.step_up,
-        hold_s=demands.hold_s or 0,
-        restate=_restate(action, operation),
-        expires_in_s=demands.expires_in_s,
         supersedes=before or None,
     )
+
+
+def about_action(action: Action, operation: Operation | None, verdict: Verdict, risk: str) -> dict[str, Any]:
+    """What an item says of an action and of what the rules demand for it, as ``open_escalation`` takes it."""
+    demands = verdict.obligations
+    return {
+        "kind": Kind.ACTION,
+        "unit": action.unit,
+        "groups": wanted_of(verdict),
+        "title": title_of(action, operation),
+        "consequence": action.consequence,
+        "verdict": verdict.as_json(),
+        "risk": risk,
+        "workflow": action.workflow,
+        "exclude": [str(word) for word in demands.exclude],
+        "step_up": demands.step_up,
+        "hold_s": demands.hold_s or 0,
+        "restate": _restate(action, operation),
+        "expires_in_s": demands.expires_in_s,
+    }
 
 
 def title_of(action: Action, operation: Operation | None) -> str:

@@ -23,7 +23,7 @@ from apps.oversight.rules import (
     JobItemState,
     JobState,
 )
-from apps.oversight.selectors import WHY_NOT, escalations_for, left_out_for, no_longer_with_for
+from apps.oversight.selectors import WHY_NOT, drill_of, escalations_for, left_out_for, no_longer_with_for
 from apps.oversight.services.decisions import lock_item, refuse_ended
 from apps.oversight.services.timing import snooze_escalation
 from apps.oversight.services.votes import REASON_CODE_MAX, cast_vote
@@ -162,21 +162,30 @@ def _perform(item_id: UUID) -> None:
     person = row.job.person
     try:
         with transaction.atomic():
-            result = {"state": JobItemState.DONE, "outcome": _tell(person, row)}
+            item = _tell(person, row)
+        result = {"state": JobItemState.DONE, "outcome": str(item.state), "message": _said_of_drill(person, item)}
     except DomainError as error:
         result = _failed(error)
     JobItem.objects.filter(pk=row.pk).update(**result)
     _finish_if_done(person, row.job_id)
 
 
-def _tell(person: User, row: JobItem) -> str:
-    """What one item is told; its state afterwards. Everything is asked again as if the person had said it here."""
+def _said_of_drill(person: User, item: Escalation) -> str:
+    """What a person is told of a drill that they decided with other items; nothing of real work."""
+    drill = drill_of(person, item)
+    if drill is None:
+        return ""
+    return _("This was a drill. You caught it.") if drill.is_caught else _("This was a drill, and you approved it.")
+
+
+def _tell(person: User, row: JobItem) -> Escalation:
+    """What one item is told; the item then. Everything is asked again as if the person had said it here."""
     job = row.job
     if job.verdict == BulkVerdict.SNOOZE:
-        return str(snooze_escalation(person, escalation_id=row.escalation_id, until=job.until).state)
+        return snooze_escalation(person, escalation_id=row.escalation_id, until=job.until)
     if job.verdict == BulkVerdict.APPROVE:
         _require_together(person, row)
-    item = cast_vote(
+    return cast_vote(
         person,
         escalation_id=row.escalation_id,
         verdict=job.verdict,
@@ -184,13 +193,12 @@ def _tell(person: User, row: JobItem) -> str:
         reason=job.reason,
         reason_code=job.reason_code,
     )
-    return str(item.state)
 
 
 def _require_together(person: User, row: JobItem) -> None:
     """Raise ConflictError ``not_together`` where the item's rules have come to let fewer be approved at once."""
     take_fence()
-    item = lock_item(row.escalation_id)
+    item = lock_item(row.escalation_id, drills=True)
     if item.state == EscalationState.PENDING and (why := no_longer_with_for(person, row.job, item)):
         raise ConflictError(why, code="not_together")
 

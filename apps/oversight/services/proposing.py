@@ -13,6 +13,7 @@ from apps.core.rules import MAX_INTEGER
 from apps.oversight.models import Escalation
 from apps.oversight.rules import value_at
 from apps.oversight.selectors import asking_rules_of, escalation_for
+from apps.oversight.services.decisions import refuse_drill
 from apps.policies.models import Proposal
 from apps.policies.rules import MAX_QUORUM, PROPOSABLE, Effect, Wish
 from apps.policies.services import propose_change
@@ -41,6 +42,7 @@ def propose_rule(
     """
     require_human(actor)
     item = escalation_for(actor, escalation_id)
+    refuse_drill(item)
     asking = asking_rules_of(item)
     if item.action is None or not asking:
         raise InvalidError(errors={"effect": [_("Only what a rule sent here can be ruled otherwise.")]})

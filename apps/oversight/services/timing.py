@@ -29,11 +29,11 @@ def snooze_escalation(actor: User, *, escalation_id: UUID, until: datetime | Non
 
     Nothing changes for anybody else. Raises InvalidError at ``until``, NotAllowedError, or the item's ConflictError.
     """
-    item = lock_pending(actor, escalation_id)
+    item = lock_pending(actor, escalation_id, drills=True)
     _require_eligible(actor, item)
     if until is None:
         if Snooze.objects.filter(escalation=item, person=actor).delete()[0]:
-            record(actor, item, "escalation.woken")
+            record(actor, item, item.entry_name("woken"))
         return item
     warning = item.warn_at or warning_of(item.created_at, item.due_at)
     deadline = min(item.due_at, item.expires_at or item.due_at)
@@ -41,10 +41,10 @@ def snooze_escalation(actor: User, *, escalation_id: UUID, until: datetime | Non
         raise InvalidError(errors={"until": [str(SNOOZE_PROBLEMS[problem])]})
     ends = min(until, warning)
     Snooze.objects.update_or_create(escalation=item, person=actor, defaults={"until": ends, "due_at": item.due_at})
-    Escalation.objects.filter(pk=item.pk, claimed_by=actor, state=EscalationState.PENDING).update(
+    Escalation.everything.filter(pk=item.pk, claimed_by=actor, state=EscalationState.PENDING).update(
         claimed_by=None, claimed_until=None
     )
-    record(actor, item, "escalation.snoozed", payload={"until": ends})
+    record(actor, item, item.entry_name("snoozed"), payload={"until": ends})
     return item
 
 

@@ -39,6 +39,7 @@ from apps.oversight.services.decisions import (
     refuse_late,
     require_item_running,
 )
+from apps.oversight.services.drills import answer_drill
 from apps.oversight.services.edits import Edit, apply_edit, weigh_edit
 from apps.oversight.services.handing import take_back
 from apps.oversight.services.ladders import escalate_unreachable
@@ -93,7 +94,7 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     require_human(actor)
     require_visible(actor, escalation_id)
     take_fence()
-    item = lock_item(escalation_id)
+    item = lock_item(escalation_id, drills=True)
     refuse_ended(actor, item)
     require_item_running(item)
     refuse_late(item)
@@ -106,6 +107,8 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     _refuse_stale(item, version, said)
     edit = weigh_edit(actor, item, said.parameters) if said.parameters is not None else None
     _require_friction(item, said, edit)
+    if item.is_drill:  # nothing follows: no vote, no count, no hold, no release
+        return answer_drill(actor, item, verdict=said.verdict, edited=edit.parameters if edit else None)
     if said.view_hash and not (edit and edit.is_stricter):
         keep_view(item)  # with the vote that is cast on it; a stricter edit casts none
     if edit is not None:

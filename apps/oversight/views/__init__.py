@@ -2,6 +2,7 @@
 
 from apps.oversight.views import focus
 from apps.oversight.views.decisions import ACTS, act, comment, decide
+from apps.oversight.views.drills import drills, end_drills, plan_drills
 from apps.oversight.views.inbox import inbox, item
 from apps.oversight.views.jobs import bulk, job, jobs
 from apps.oversight.views.moves import MOVES, move
@@ -19,6 +20,8 @@ __all__ = [
     "bulk",
     "comment",
     "decide",
+    "drills",
+    "end_drills",
     "end_standing",
     "evidence",
     "focus",
@@ -30,6 +33,7 @@ __all__ = [
     "keep_view",
     "move",
     "on_file",
+    "plan_drills",
     "presence",
     "propose",
     "seen",

@@ -215,6 +215,9 @@ def _after(
     """What follows a recorded decision: a stricter edit stays open, all else goes on to the next item."""
     now = escalation_for(request.user, decided.pk)
     query = query_of(request)
+    if now.is_drill:  # said at once and in full, on its own page
+        url = f"{reverse('oversight:item', args=[now.pk])}{query}"
+        return HttpResponse(headers={"HX-Redirect": url}) if wants_fragment(request) else redirect(url)
     path = reverse("oversight:item", args=[following]) if following else reverse("oversight:inbox")
     extra = focus_context(request)
     if progress := extra.get("focus"):
@@ -296,6 +299,7 @@ def comment(request: Request, escalation_id: UUID) -> HttpResponse:
     form = CommentForm(request.POST)
     if form.is_valid():
         write = services.ask_agent if form.cleaned_data["ask"] else services.comment_escalation
+        services.end_touched_drill(request.user, escalation_id=item.pk)
         try:
             write(request.user, escalation_id=item.pk, text=form.cleaned_data["text"])
         except InvalidError as error:

@@ -21,6 +21,7 @@ from apps.oversight.rules import EscalationState, InboxView
 from apps.oversight.selectors import (
     Counts,
     choices_for,
+    drill_plans_for,
     escalation_for,
     escalations_for,
     fates_for,
@@ -123,6 +124,7 @@ def list_context(request: Request, filters: InboxFilter, page: Page[Escalation])
         "list_query": query_of(request),
         "saved_views": saved_views_for(request.user),
         "view_form": SavedViewForm(),
+        "drill_plans": drill_plans_for(request.user),
         "group_of": page.rows[0] if filters.group_key and page.rows else None,
     }
 

@@ -32,10 +32,13 @@ class Move:
     service: Callable[..., Escalation]
     said: Any
     panel: str = "more"
+    fits_drills: bool = False
 
 
 MOVES: dict[str, Move] = {
-    "snooze": Move(SnoozeForm, services.snooze_escalation, _("Put aside. It comes back by itself."), panel="snooze"),
+    "snooze": Move(
+        SnoozeForm, services.snooze_escalation, _("Put aside. It comes back by itself."), "snooze", fits_drills=True
+    ),
     "delegate": Move(DelegateForm, services.delegate_escalation, _("Handed on. Together you have one vote.")),
     "reassign": Move(ReassignForm, services.reassign_escalation, _("Handed on.")),
     "extend": Move(ExtendForm, services.extend_escalation, _("It has more time.")),
@@ -51,6 +54,8 @@ def move(request: Request, escalation_id: UUID, name: str) -> HttpResponse:
     form = found.form(request.POST)
     if form.is_valid():
         said = {key: value for key, value in form.cleaned_data.items() if key != "for_s"}
+        if not found.fits_drills:
+            services.end_touched_drill(request.user, escalation_id=item.pk)
         try:
             found.service(request.user, escalation_id=item.pk, **said)
         except InvalidError as error:

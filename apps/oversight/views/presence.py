@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 
 from apps.core.http import Request
 from apps.core.presence import beat
-from apps.oversight.selectors import people_for, require_visible
+from apps.oversight.selectors import people_for, require_shown
 
 SHOWN = 3
 
@@ -16,7 +16,7 @@ SHOWN = 3
 @require_POST
 def presence(request: Request, escalation_id: UUID) -> HttpResponse:
     """A heartbeat of an open item: the others who look at it; 204 where they are the same as before."""
-    require_visible(request.user, escalation_id)
+    require_shown(request.user, escalation_id)
     keys = [key for key in beat(request.user, f"item:{escalation_id}") if key != str(request.user.pk)]
     names = sorted(str(person) for person in people_for(request.user, keys)) if keys else []
     known = ",".join(names)

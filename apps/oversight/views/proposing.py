@@ -30,6 +30,7 @@ def propose(request: Request, escalation_id: UUID) -> HttpResponse:
     if request.method == "GET" or not form.is_valid():
         status = 200 if request.method == "GET" else UNFIT
         return render(request, "oversight/propose.html", context, status=status)
+    services.end_touched_drill(request.user, escalation_id=item.pk)
     try:
         made = services.propose_rule(request.user, escalation_id=item.pk, **form.wish)
     except InvalidError as error:

@@ -37,6 +37,7 @@ def standing(request: Request, escalation_id: UUID) -> HttpResponse:
     context = {"item": item, "form": form, "limit": limit, "same": sorted(limit.same)}
     if request.method == "GET" or not form.is_valid():
         return render(request, "oversight/standing.html", context, status=200 if request.method == "GET" else UNFIT)
+    services.end_touched_drill(request.user, escalation_id=item.pk)
     try:
         services.make_standing_approval(request.user, escalation_id=item.pk, **form.wish)
     except InvalidError as error:
