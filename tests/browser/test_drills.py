@@ -53,8 +53,9 @@ def test_whoever_decides_one_is_told_at_once(
         page.keyboard.press("a")
     else:
         page.keyboard.press("r")
-        page.get_by_label("Reason").fill("The account is another.")
-        page.get_by_role("button", name="Reject").last.click()
+        page.keyboard.press("1")
+        page.get_by_label("In your words").fill("The account is another.")
+        page.get_by_role("button", name="Reject").click()
     said = "This was a drill, and you approved it." if missed else "This was a drill. You caught it."
     expect(page.get_by_text(said)).to_be_visible()
     expect(page.get_by_text("Nothing ran and nothing can run from it.")).to_be_visible()
