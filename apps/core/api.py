@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Model, QuerySet
 from django.http import Http404, JsonResponse
 from django.utils.module_loading import import_string
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions, serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -31,6 +31,7 @@ from apps.core.services import answer_once
 MAX_KEY = 200
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 PROBLEM = "application/problem+json"
+REASON = OpenApiParameter("reason", str, description="Why; people must say.")
 
 
 class ErasedMark(serializers.Serializer[Any]):
@@ -229,6 +230,15 @@ def known_params(request: Request, *names: str) -> None:
         raise errors.InvalidError(errors={name: ["Unknown parameter."] for name in unknown})
     if cut := [name for name, value in request.query_params.items() if "\x00" in value]:
         raise errors.InvalidError(errors={name: ["The character U+0000."] for name in cut})
+
+
+def reason_of(request: Request) -> str:
+    """The reason of a DELETE: in the query, or in a body."""
+    body = request.data if isinstance(request.data, dict) else {}
+    found = request.query_params.get("reason") or body.get("reason", "")
+    if not isinstance(found, str):
+        raise errors.InvalidError(errors={"reason": ["Not text."]})
+    return found
 
 
 def wait_params(request: Request) -> None:

@@ -22,7 +22,13 @@ class DeclineForm(forms.Form):
 class RetireForm(forms.Form):
     """Why a policy goes out of force."""
 
-    reason = forms.CharField(label=_("Reason"), max_length=500)
+    reason = forms.CharField(label=_("Reason"), max_length=500, help_text=_("Who releases it reads this."))
+
+
+class RollBackForm(RetireForm):
+    """Which earlier version should hold again, and why."""
+
+    version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
 
 
 class VersionForm(forms.Form):

@@ -5,7 +5,7 @@ from django.db import models
 
 from apps.access.models import BusinessUnit
 from apps.core.models import Record, Stateful, User, choices_of
-from apps.policies.rules import POLICY_MOVES, PROPOSAL_MOVES, Effect, PolicyState, ProposalState
+from apps.policies.rules import POLICY_MOVES, PROPOSAL_MOVES, Effect, PolicyState, ProposalKind, ProposalState
 
 
 class Policy(Stateful):
@@ -57,10 +57,11 @@ class PolicyVersion(Record):
 
 
 class Proposal(Stateful):
-    """A version that somebody wrote because of one item of the inbox, and that somebody else releases or declines.
+    """A version that somebody wrote, and that somebody else releases or declines.
 
-    ``base`` is what was in force then: once something else is, it cannot be released any more. The item is named by a
-    plain value: it lives on a higher floor.
+    A ``rule`` is wished for because of one item of the inbox, named by a plain value: it lives on a higher floor. A
+    ``rollback`` says again what an earlier version said; to ``retire``, the version has no rules. ``base`` is what was
+    in force then (None: nothing): once something else is, it cannot be released any more.
     """
 
     MOVES = PROPOSAL_MOVES
@@ -68,11 +69,14 @@ class Proposal(Stateful):
 
     policy = models.ForeignKey(Policy, models.PROTECT, related_name="proposals")
     version = models.OneToOneField(PolicyVersion, models.PROTECT, related_name="proposal")
-    base = models.ForeignKey(PolicyVersion, models.PROTECT, related_name="+")
+    base = models.ForeignKey(PolicyVersion, models.PROTECT, null=True, related_name="+")
+    kind = models.CharField(
+        max_length=8, choices=choices_of(ProposalKind), default=ProposalKind.RULE, db_default=ProposalKind.RULE
+    )
     state = models.CharField(max_length=10, choices=choices_of(ProposalState), default=ProposalState.OPEN)
-    item = models.UUIDField()
-    rule = models.SlugField(max_length=63)
-    effect = models.CharField(max_length=16, choices=choices_of(Effect))
+    item = models.UUIDField(null=True)
+    rule = models.SlugField(max_length=63, blank=True)
+    effect = models.CharField(max_length=16, choices=choices_of(Effect), blank=True)
     reason = models.CharField(max_length=500)
     decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)

@@ -12,6 +12,7 @@ pages = [
     path("policies/<slug:slug>/", views.policy, name="policy"),
     path("policies/<slug:slug>/publish/", views.publish, name="publish"),
     path("policies/<slug:slug>/retire/", views.retire, name="retire"),
+    path("policies/<slug:slug>/roll-back/", views.roll_back, name="roll-back"),
     path("policies/<slug:slug>/decline/", views.decline, name="decline"),
 ]
 
@@ -24,4 +25,5 @@ endpoints = [
     re_path(rf"^policies/{SLUG}/versions/$", policies.PolicyVersions.as_view(), name="policy-versions"),
     re_path(rf"^policies/{SLUG}/check/$", policies.PolicyCheck.as_view(), name="policy-check"),
     re_path(rf"^policies/{SLUG}/publish/$", policies.PolicyPublish.as_view(), name="policy-publish"),
+    re_path(rf"^policies/{SLUG}/roll-back/$", policies.PolicyRollback.as_view(), name="policy-roll-back"),
 ]

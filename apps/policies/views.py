@@ -7,18 +7,21 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds, require
 from apps.core.http import Request
 from apps.core.models import User
-from apps.policies.forms import DeclineForm, PublishForm, RetireForm, VersionForm
-from apps.policies.models import Policy, PolicyVersion
+from apps.policies.forms import DeclineForm, PublishForm, RetireForm, RollBackForm, VersionForm
+from apps.policies.models import Policy, PolicyVersion, Proposal
+from apps.policies.rules import ProposalState
 from apps.policies.selectors import (
     Change,
     RuleNumbers,
     changes_shown_for,
+    is_earlier,
     may_release,
     open_proposals_for,
     policies_for,
@@ -32,9 +35,10 @@ from apps.policies.selectors import (
     rules_for,
     versions_for,
 )
-from apps.policies.services import decline_proposal, publish_policy, retire_policy
+from apps.policies.services import decline_proposal, publish_policy, retire_policy, roll_back_policy
 
 VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
+RETIRED = gettext_lazy("Retired: its rules judge no more.")
 
 
 @require_GET
@@ -61,12 +65,16 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm) -> dict[str
     is_draft = version is not None and version.pk != found.in_force_id
     changes: list[Change] = changes_shown_for(actor, found, version) if version and is_draft else []
     may_publish = not actor.is_agent and holds(actor, PUBLISH, found)
+    was_before = bool(version and is_draft and is_earlier(found, version))
     return {
         "changes": changes,
         "is_draft": is_draft,
         "proposal": proposal_of(actor, version),
         "proposals": open_proposals_for(actor, found),
-        "may_release": bool(may_publish and version and is_draft and may_release(actor, found, version)),
+        "was_before": was_before,
+        "may_release": bool(
+            may_publish and version and is_draft and not was_before and may_release(actor, found, version)
+        ),
         "publishers": publishers_for(actor, found) if is_draft else [],
         "policy": found,
         "version": version,
@@ -103,20 +111,50 @@ def publish(request: Request, slug: str) -> HttpResponse:
     except (ConflictError, NotAllowedError) as error:
         messages.error(request, str(error.message))
         return redirect(f"{reverse('policies:policy', args=[slug])}?version={form.cleaned_data['version']}")
-    messages.success(request, _("In force as release %s: it judges from now on.") % release.number)
+    in_force = any(line["policy"] == slug for line in release.policies)
+    judges = _("In force as release %s: it judges from now on.") % release.number
+    messages.success(request, judges if in_force else RETIRED)
     return redirect("policies:policy", slug=slug)
 
 
 @require_POST
 def retire(request: Request, slug: str) -> HttpResponse:
-    """Take a policy out of force, with the reason."""
+    """Propose to take a policy out of force, with the reason; out at once where that only tightens."""
     found = policy_for(request.user, slug, perm=PUBLISH)
     form = RetireForm(request.POST)
     if not form.is_valid():
         return render(request, "policies/policy.html", _shown(request, found, form), status=422)
-    retire_policy(request.user, policy=found, reason=form.cleaned_data["reason"])
-    messages.success(request, _("Retired: its rules judge no more."))
-    return redirect("policies:policy", slug=slug)
+    try:
+        made = retire_policy(request.user, policy=found, reason=form.cleaned_data["reason"])
+    except ConflictError as error:
+        messages.error(request, str(error.message))
+        return redirect("policies:policy", slug=slug)
+    return _proposed(request, made, str(RETIRED))
+
+
+@require_POST
+def roll_back(request: Request, slug: str) -> HttpResponse:
+    """Propose that an earlier version holds again, with the reason; at once where that only tightens."""
+    found = policy_for(request.user, slug, perm=PUBLISH)
+    form = RollBackForm(request.POST)
+    if not form.is_valid():
+        raise InvalidError(errors={"reason": [_("Say which version, and why.")]})
+    try:
+        made = roll_back_policy(request.user, policy=found, **form.cleaned_data)
+    except (ConflictError, InvalidError) as error:
+        said = [text for texts in error.errors.values() for text in texts]
+        messages.error(request, " ".join(said) or str(error.message))
+        return redirect(f"{reverse('policies:policy', args=[slug])}?version={form.cleaned_data['version']}")
+    return _proposed(request, made, _("In force again: it judges from now on."))
+
+
+def _proposed(request: Request, made: Proposal, done: str) -> HttpResponse:
+    page = reverse("policies:policy", args=[made.policy.slug])
+    if made.state != ProposalState.OPEN:
+        messages.success(request, done)
+        return redirect(page)
+    messages.success(request, _("Proposed. It holds once somebody else has released it."))
+    return redirect(f"{page}?version={made.version.number}")
 
 
 @require_POST

@@ -191,8 +191,15 @@ operations: [{operation: bank.pay, fields: [iban], until: 2099-01-31}]
             )
         )
         gone += "\n---\nkind: Target\nworkflow: pay-invoice\nkpi: cycle_time_p50_s\nvalue: 1\nstate: absent\n"
-        assert set(self.apply(console, gone).values()) == {"removed"}
+        (trouble,) = troubles(console, gone)
+        assert "--approved-by" in trouble
+        with pytest.raises(ConfigurationError):
+            apply_texts(console, texts={"gone.yaml": gone}, approved_by=make_user())
+        assert Policy.objects.get().state == "in_force"
+        removed = apply_texts(console, texts={"gone.yaml": gone}, approved_by=make_admin())
+        assert set(outcomes(removed).values()) == {"removed"}
         assert Agent.objects.get().state == "retired"
+        assert Policy.objects.get().state == "retired"
         assert Connector.objects.get().state == "retired"
         assert not User.objects.get(username="uma").is_active
         assert not Target.objects.exists()

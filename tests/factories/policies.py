@@ -7,8 +7,9 @@ from typing import Any
 from apps.access.models import BusinessUnit
 from apps.core.services import system_user
 from apps.policies.models import Policy
-from apps.policies.rules import AgentFacts, Facts
-from apps.policies.services import apply_policy, save_policy
+from apps.policies.rules import AgentFacts, Facts, ProposalState
+from apps.policies.services import apply_policy, publish_policy, retire_policy, save_policy
+from tests.factories.access import make_admin
 
 _n = count(1)
 
@@ -34,6 +35,15 @@ def make_policy(
             **fields,
         },
     )
+    return policy
+
+
+def make_retired(policy: Policy) -> Policy:
+    """The policy out of force, as two people take it."""
+    made = retire_policy(make_admin(), policy=policy, reason="Over.")
+    if made.state == ProposalState.OPEN:
+        publish_policy(make_admin(), policy=policy, version=made.version.number)
+    policy.refresh_from_db()
     return policy
 
 

@@ -6,14 +6,12 @@ from apps.agents.rules import ActionState
 from apps.audit.models import Entry
 from apps.connectors.models import OperationPermission
 from apps.core.errors import ConflictError
-from apps.core.services import system_user
 from apps.oversight.models import Grant, Vote
 from apps.oversight.services import reweigh_pending
 from apps.policies.models import Policy
-from apps.policies.services import retire_policy
 from tests.factories.access import grant, make_approver, make_queue, make_role
 from tests.factories.oversight import make_payment, nothing_happens, say
-from tests.factories.policies import make_policy, make_rule
+from tests.factories.policies import make_policy, make_retired, make_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +81,7 @@ def test_what_no_longer_needs_anybody_is_told_and_never_runs_by_itself():
     publish(payment, when="true", effect="allow")
     reweigh_pending()
     first = Policy.objects.order_by("id").first()
-    retire_policy(system_user("console"), policy=first)
+    make_retired(first)
     assert reweigh_pending() == 1
     assert payment.now().state == "pending"
     assert payment.action_now().state == ActionState.PENDING_APPROVAL

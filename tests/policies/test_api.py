@@ -69,7 +69,8 @@ class TestReading:
     def test_hides_what_is_not_ones_own(self, call: Call) -> None:
         make_policy(unit=make_unit(), slug="payments")
         stranger = make_holder(VIEW, PUBLISH, unit=make_unit())
-        for method, path in (("get", ""), ("put", ""), ("delete", ""), ("get", "versions/"), ("post", "publish/")):
+        paths = {"post": ("publish/", "roll-back/"), "get": ("", "versions/"), "put": ("",), "delete": ("",)}
+        for method, path in ((method, path) for method, found in paths.items() for path in found):
             answer = call(stranger, method, f"payments/{path}", None if method == "get" else {"rules": RULES})
             assert answer.status_code == 404, (method, path)
         assert Policy.objects.get().state == "in_force"
@@ -113,7 +114,7 @@ class TestWriting:
 
     def test_retires(self, call: Call) -> None:
         make_policy(RULES[0], slug="payments")
-        assert call(make_admin(), "delete", "payments/").status_code == 204
+        assert call(make_admin(), "delete", "payments/?reason=Over").status_code == 204
         assert Policy.objects.get().state == "retired"
 
     def test_does_not_replace_by_creating(self, call: Call) -> None:
@@ -174,6 +175,7 @@ class TestAgents:
             ("put", "payments/", {"rules": [make_rule()]}),
             ("post", "payments/publish/", {"version": 1}),
             ("delete", "payments/", None),
+            ("post", "payments/roll-back/", {"version": 1, "reason": "x"}),
         ):
             answer = call(key, method, path, body)
             assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), (method, path)

@@ -187,7 +187,8 @@ class TestProposing:
         assert not Proposal.objects.exists()
 
     def test_a_policy_that_is_not_in_force_or_does_not_exist_is_not_changed(self, world):
-        retire_policy(world.ada, policy=world.policy)
+        going = retire_policy(world.ada, policy=world.policy, reason="Over.")
+        world.release(world.ben, going)
         with pytest.raises(ConflictError):
             world.propose()
         with pytest.raises(NotFoundError):
@@ -255,15 +256,19 @@ class TestReleasing:
             decline_proposal(make_holder(PUBLISH, unit=make_unit()), proposal=proposal, reason="No.")
         assert decline_proposal(world.ada, proposal=proposal).state == "declined"
 
-    def test_a_version_written_by_hand_needs_another_person_too_and_an_earlier_one_does_not(self, world):
+    def test_a_version_written_by_hand_needs_another_person_too(self, world):
         rules = [make_rule(slug="all")]
         policy, _ = save_policy(world.ada, slug=world.policy.slug, name="P", rules=rules, unit=world.unit)
         with pytest.raises(NotAllowedError):
             publish_policy(world.ada, policy=policy)
         publish_policy(world.ben, policy=policy)
-        publish_policy(world.ada, policy=policy, version=1)
-        publish_policy(world.ada, policy=policy, version=2)  # what somebody else released before
         assert Policy.objects.get(pk=policy.pk).in_force.number == 2
+
+    def test_what_can_only_tighten_takes_one_person(self, world):
+        rules = [ASKS, make_rule(slug="no", effect="deny")]
+        policy, _ = save_policy(world.ada, slug=world.policy.slug, name="P", rules=rules, unit=world.unit)
+        publish_policy(world.ada, policy=policy)
+        assert world.judged() is Effect.DENY
 
     def test_what_it_changes_is_told_of_what_is_in_force(self, world):
         proposal = world.propose()

@@ -26,10 +26,10 @@ from apps.policies.selectors import (
     rules_about_for,
 )
 from apps.policies.selectors.sentences import sentence_of
-from apps.policies.services import count_entries, evaluate_action, retire_policy
-from tests.factories.access import make_admin, make_holder, make_queue, make_unit, make_user
+from apps.policies.services import count_entries, evaluate_action
+from tests.factories.access import make_holder, make_queue, make_unit, make_user
 from tests.factories.agents import make_action, make_agent
-from tests.factories.policies import make_facts, make_policy, make_rule
+from tests.factories.policies import make_facts, make_policy, make_retired, make_rule
 
 VIEW = "policies.view_policy"
 
@@ -115,7 +115,7 @@ class TestRulesInWords:
         policy = make_policy(make_rule(slug="any"), rule, slug="payments")
         verdict = evaluate_action(make_user(), facts=make_facts()).as_json()
         make_policy(make_rule(slug="large", effect="deny"), slug="payments")
-        retire_policy(make_admin(), policy=policy)
+        make_retired(policy)
         cards = matched_rules_for(make_user(), verdict)
         assert [(card.slug, card.version) for card in cards] == [("large", 1), ("any", 1)]
         assert cards[0].sentence == "One person of Finance approvals must approve when the amount is over 100.00."

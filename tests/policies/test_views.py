@@ -98,7 +98,7 @@ class TestPolicy:
     def test_a_waiting_version_is_told_looked_at_and_published(self) -> None:
         policy = make_payments()
         admin = make_admin()
-        save_policy(admin, slug="payments", name="Payments", unit=None, rules=[make_rule(effect="deny")])
+        save_policy(admin, slug="payments", name="Payments", unit=None, rules=[make_rule()])
         client = signed_in(admin)
         assert "is written and not in force" in client.get("/policies/payments/").content.decode()
         page = client.get("/policies/payments/?version=2").content.decode()
@@ -116,7 +116,7 @@ class TestPolicy:
         assert policy.in_force.number == 2
 
     def test_retiring_needs_a_reason(self) -> None:
-        policy = make_payments()
+        policy = make_policy(slug="payments")
         client = signed_in(make_admin())
         assert client.post("/policies/payments/retire/", {"reason": ""}).status_code == 422
         policy.refresh_from_db()
@@ -125,7 +125,7 @@ class TestPolicy:
         policy.refresh_from_db()
         assert policy.state == "retired"
 
-    @pytest.mark.parametrize("path", ["publish", "retire"])
+    @pytest.mark.parametrize("path", ["publish", "retire", "roll-back"])
     def test_changes_are_not_for_who_may_only_look(self, path: str) -> None:
         policy = make_payments()
         answer = signed_in(make_holder(VIEW)).post(f"/policies/payments/{path}/", {"version": "1", "reason": "x"})

@@ -45,7 +45,7 @@ def apply_texts(
     refuse_agents(actor)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('configuration.apply', 0))")
-    reading = read_documents(texts)
+    reading = read_documents(texts, approved_by)
     outcomes = _carry_out(actor, reading)
     if reading.troubles:
         raise ConfigurationError(reading.troubles)

@@ -1,7 +1,7 @@
 """From texts to documents: each with its file and lines, everything wrong with them said at once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext as _
 
@@ -43,12 +43,13 @@ class ConfigurationError(InvalidError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file."""
+    """One document of a file; ``approved_by`` is the second person, where one was named."""
 
     kind: str
     slug: str
     file: str
     source: Source
+    approved_by: User | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -76,13 +77,13 @@ class Reading:
     unfit: set[tuple[str, str]]
 
 
-def read_documents(texts: Mapping[str, str]) -> Reading:
+def read_documents(texts: Mapping[str, str], approved_by: User | None = None) -> Reading:
     """Read every text; nothing is written and nothing raised: what is wrong is in the answer."""
     reading = Reading([], {}, [], set())
     for file, text in texts.items():
         for source in _sources(file, text, reading):
             if document := _document(file, source, reading):
-                reading.documents.append(document)
+                reading.documents.append(replace(document, approved_by=approved_by))
     first: dict[tuple[str, str], Document] = {}
     for document in reading.documents:
         if (other := first.setdefault(document.key, document)) is not document:

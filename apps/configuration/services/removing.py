@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from django.utils.translation import gettext as _
+
 from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
 from apps.access.services import end_person
 from apps.access.services.removals import remove_calendar, remove_queue, remove_role, remove_rota, remove_unit
@@ -13,14 +15,15 @@ from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import ConnectorState
 from apps.connectors.services import change_connector_state, change_operation_state
+from apps.core.errors import NotAllowedError
 from apps.core.models import User
 from apps.kpis.models import Baseline, Target
 from apps.kpis.services.goals import delete_goal
 from apps.notifications.models import ChatTarget
 from apps.notifications.services import remove_chat_target
-from apps.policies.models import Policy
-from apps.policies.rules import PolicyState
-from apps.policies.services import retire_policy
+from apps.policies.models import Policy, Proposal
+from apps.policies.rules import PolicyState, ProposalState
+from apps.policies.services import publish_policy, retire_policy
 from apps.workflows.models import Workflow
 from apps.workflows.services.definitions import retire_workflow
 
@@ -88,8 +91,17 @@ def _policy(actor: User, document: Document) -> str:
     rows = Policy.objects.select_related("unit").exclude(state=PolicyState.RETIRED)
     found = rows.filter(slug=document.slug).first()
     if found:
-        retire_policy(actor, policy=found, reason=reason_of(document))
+        made = retire_policy(actor, policy=found, reason=reason_of(document))
+        _release(document, made)
     return _done(found)
+
+
+def _release(document: Document, proposal: Proposal) -> None:
+    """In the second person's name, where it takes two. Raises NotAllowedError where none is named who may."""
+    if proposal.state == ProposalState.OPEN:
+        if document.approved_by is None:
+            raise NotAllowedError(_("Without this policy more may be allowed: name who agrees with --approved-by."))
+        publish_policy(document.approved_by, policy=proposal.policy, version=proposal.version.number)
 
 
 def _target(actor: User, document: Document) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,12 +14,20 @@ from apps.connectors import services
 from apps.connectors.models import Connector
 from apps.connectors.rules import ConnectorState
 from apps.connectors.selectors import MANAGE, connector_for, connectors_for, health_for, secrets_for
-from apps.core.api import JsonObject, PlaneView, StrictBoolean, StrictSerializer, Text, known_params, page_of
+from apps.core.api import (
+    REASON,
+    JsonObject,
+    PlaneView,
+    StrictBoolean,
+    StrictSerializer,
+    Text,
+    known_params,
+    page_of,
+    reason_of,
+)
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
-
-REASON = OpenApiParameter("reason", str, description="Why; people must say.")
 
 
 class ConnectorBody(StrictSerializer):
@@ -133,15 +141,6 @@ def _unit(actor: User, slug: str | None) -> BusinessUnit | None:
         return unit_for(actor, slug, perm=MANAGE)
     except NotFoundError as error:
         raise InvalidError(errors={"unit": ["There is no such unit, or you manage no connectors there."]}) from error
-
-
-def reason_of(request: Request) -> str:
-    """The reason of a DELETE: in the query, or in a body."""
-    body = request.data if isinstance(request.data, dict) else {}
-    found = request.query_params.get("reason") or body.get("reason", "")
-    if not isinstance(found, str):
-        raise InvalidError(errors={"reason": ["Not text."]})
-    return found
 
 
 class Connectors(PlaneView):

@@ -10,11 +10,21 @@ from rest_framework.response import Response
 
 from apps.agents.rules import EffectClass
 from apps.connectors import services
-from apps.connectors.api.connectors import REASON, ConnectorStateBody, reason_of
+from apps.connectors.api.connectors import ConnectorStateBody
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import METHODS, ExecutedBy, Idempotency, OperationSpec
 from apps.connectors.selectors import Permitted, all_operations_for, connector_for, operation_for, operations_for
-from apps.core.api import JsonObject, PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.api import (
+    REASON,
+    JsonObject,
+    PlaneView,
+    StrictInteger,
+    StrictSerializer,
+    Text,
+    known_params,
+    page_of,
+    reason_of,
+)
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS

@@ -10,10 +10,9 @@ from rest_framework.response import Response
 from apps.agents.models import Agent
 from apps.agents.selectors import agent_for, agents_for
 from apps.connectors import services
-from apps.connectors.api.connectors import REASON, reason_of
 from apps.connectors.models import Operation
 from apps.connectors.selectors import MayUse, operation_for, what_agent_may_for
-from apps.core.api import PlaneView, StrictSerializer, Text
+from apps.core.api import REASON, PlaneView, StrictSerializer, Text, reason_of
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS

@@ -9,18 +9,29 @@ from rest_framework.response import Response
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_for
-from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.api import (
+    REASON,
+    PlaneView,
+    StrictInteger,
+    StrictSerializer,
+    Text,
+    known_params,
+    page_of,
+    reason_of,
+)
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
+from apps.policies.api.proposals import ProposalSerializer, proposal_json
 from apps.policies.models import Policy, PolicyVersion
+from apps.policies.rules import ProposalState
 from apps.policies.selectors import (
     policies_for,
     policy_for,
     rules_for,
     versions_for,
 )
-from apps.policies.services import check_policy, publish_policy, retire_policy, save_policy
+from apps.policies.services import check_policy, publish_policy, retire_policy, roll_back_policy, save_policy
 
 PUBLISH = "policies.publish_policy"
 
@@ -55,6 +66,13 @@ class PublishPolicyBody(StrictSerializer):
     version = StrictInteger(min_value=1, required=False)
     digest = Text(max_length=71, required=False)
     instead_of = StrictInteger(min_value=0, required=False, help_text="The version in force that it replaces; 0: none.")
+
+
+class RollBackBody(StrictSerializer):
+    """Which earlier version says what should hold again, and why."""
+
+    version = StrictInteger(min_value=1)
+    reason = Text(max_length=500)
 
 
 class PolicyLine(serializers.Serializer[Any]):
@@ -224,11 +242,41 @@ class PolicyDetail(PlaneView):
 
         return self.once(answer)
 
-    @extend_schema(operation_id="retire_policy", responses={204: None, **PROBLEMS})
+    @extend_schema(
+        operation_id="retire_policy",
+        parameters=[REASON],
+        responses={202: ProposalSerializer, 204: None, **PROBLEMS},
+    )
     def delete(self, request: Request, slug: str) -> Response:
-        """Take it out of force; its versions and the verdicts that named it stay."""
-        retire_policy(self.actor, policy=policy_for(self.actor, slug, perm=PUBLISH))
+        """Take it out of force where that can only tighten (204); else propose that (202), and somebody else releases.
+
+        Its versions and the verdicts that named it stay.
+        """
+        policy = policy_for(self.actor, slug, perm=PUBLISH)
+        made = retire_policy(self.actor, policy=policy, reason=reason_of(request))
+        if made.state == ProposalState.OPEN:
+            return Response(proposal_json(self.actor, made), status=202)
         return Response(status=204)
+
+
+class PolicyRollback(PlaneView):
+    """``/policies/{slug}/roll-back/``."""
+
+    @extend_schema(
+        operation_id="roll_back_policy",
+        request=RollBackBody,
+        responses={200: ProposalSerializer, 202: ProposalSerializer, **PROBLEMS},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Propose that an earlier version holds again (202); in force at once where that can only tighten (200)."""
+        policy = policy_for(self.actor, slug, perm=PUBLISH)
+        said: dict[str, Any] = self.body(RollBackBody)
+
+        def answer() -> tuple[int, Any]:
+            made = roll_back_policy(self.actor, policy=policy, **said)
+            return (202 if made.state == ProposalState.OPEN else 200), proposal_json(self.actor, made)
+
+        return self.once(answer)
 
 
 class PolicyVersions(PlaneView):
@@ -265,7 +313,10 @@ class PolicyPublish(PlaneView):
         operation_id="publish_policy", request=PublishPolicyBody, responses={200: PublishedPolicy, **PROBLEMS}
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Put a version that somebody else wrote in force: a new release, which judges the next request."""
+        """Put a version that somebody else wrote in force: a new release, which judges the next request.
+
+        The version of a proposal to retire takes the policy out of force.
+        """
         policy = policy_for(self.actor, slug, perm=PUBLISH)
         seen: dict[str, Any] = self.body(PublishPolicyBody)
 

@@ -1,4 +1,4 @@
-"""Endpoints of proposed changes: what somebody wrote because of an item, and how it ended."""
+"""Endpoints of proposed changes: a rule because of an item, a roll-back, a retirement, and how it ended."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
 from apps.policies.models import Proposal
-from apps.policies.rules import ProposalState
+from apps.policies.rules import ProposalKind, ProposalState
 from apps.policies.selectors import changes_of, proposal_for, proposals_for, rules_for
 from apps.policies.services import decline_proposal
 
@@ -25,19 +25,24 @@ class DeclineBody(StrictSerializer):
 
 
 class ProposalSerializer(serializers.Serializer[Any]):
-    """A version that somebody wrote because of an item of the inbox. It judges nothing before it is released."""
+    """A version that somebody proposes. It judges nothing before it is released.
+
+    A ``rule`` is wished for because of an item of the inbox; a ``rollback`` says what an earlier version said; to
+    ``retire`` takes the policy out of force.
+    """
 
     id = serializers.UUIDField()
+    kind = serializers.ChoiceField([kind.value for kind in ProposalKind])
     policy = serializers.CharField()
     version = serializers.IntegerField()
     digest = serializers.CharField()
-    instead_of = serializers.IntegerField()
+    instead_of = serializers.IntegerField(help_text="The version in force that it replaces; 0: none.")
     state = serializers.ChoiceField([state.value for state in ProposalState])
     current = serializers.BooleanField(help_text="Whether it can still be released: nothing else came into force.")
-    item = serializers.UUIDField()
-    rule = serializers.CharField()
-    effect = serializers.CharField()
-    sentence = serializers.CharField()
+    item = serializers.UUIDField(allow_null=True)
+    rule = serializers.CharField(allow_blank=True)
+    effect = serializers.CharField(allow_blank=True)
+    sentence = serializers.CharField(allow_blank=True)
     reason = serializers.CharField()
     by = serializers.CharField()
     at = serializers.DateTimeField()
@@ -59,10 +64,11 @@ def proposal_json(actor: User, proposal: Proposal) -> dict[str, Any]:
     changes = changes_of(actor, proposal.policy, proposal.version)
     return {
         "id": proposal.pk,
+        "kind": proposal.kind,
         "policy": proposal.policy.slug,
         "version": proposal.version.number,
         "digest": proposal.version.digest,
-        "instead_of": proposal.base.number,
+        "instead_of": proposal.base.number if proposal.base else 0,
         "state": proposal.state,
         "current": proposal.is_current,
         "item": proposal.item,

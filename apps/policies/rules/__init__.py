@@ -29,9 +29,11 @@ from apps.policies.rules.proposals import (
     PROPOSABLE,
     PROPOSAL_MOVES,
     Difference,
+    ProposalKind,
     ProposalState,
     Wish,
     differences_between,
+    only_tightens,
     rules_with,
 )
 from apps.policies.rules.quorums import MAX_QUORUM, Group, Quorum
@@ -81,6 +83,7 @@ __all__ = [
     "Outcome",
     "Past",
     "PolicyState",
+    "ProposalKind",
     "ProposalState",
     "Quorum",
     "Reason",
@@ -101,6 +104,7 @@ __all__ = [
     "joined",
     "judge",
     "merge",
+    "only_tightens",
     "past_of",
     "read_rule",
     "read_rules",

@@ -1,7 +1,7 @@
 """A change of rules that somebody proposes because of one action: the rules as they would be."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -17,6 +17,14 @@ class ProposalState(StrEnum):
     RELEASED = "released"
     DECLINED = "declined"
     SUPERSEDED = "superseded"
+
+
+class ProposalKind(StrEnum):
+    """What is proposed: one rule because of an item, an earlier version again, or to take the policy out of force."""
+
+    RULE = "rule"
+    ROLLBACK = "rollback"
+    RETIRE = "retire"
 
 
 PROPOSAL_MOVES: Moves = {
@@ -126,6 +134,23 @@ def differences_between(
         for slug in sorted({*old, *new})
         if old.get(slug) != new.get(slug)
     )
+
+
+def only_tightens(differences: Iterable[Difference]) -> bool:
+    """Whether nothing that is judged afterwards can come out milder, whatever the action.
+
+    So it is where rules that deny come, and rules that allow and demand nothing go. Everything else may loosen: a
+    rule that asks, and matches where nothing allowed, turns a denial into a question.
+    """
+    return all(
+        (each.after is None or each.after.get("effect") == Effect.DENY)
+        and (each.before is None or _only_allows(each.before))
+        for each in differences
+    )
+
+
+def _only_allows(rule: Mapping[str, Any]) -> bool:
+    return rule.get("effect") == Effect.ALLOW and not rule.get("obligations") and not rule.get("risk")
 
 
 def _changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[str, ...]:

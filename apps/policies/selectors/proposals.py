@@ -11,7 +11,7 @@ from apps.core.gate import visible
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.policies.models import Policy, PolicyVersion, Proposal, Release
-from apps.policies.rules import Difference, ProposalState, differences_between
+from apps.policies.rules import Difference, ProposalState, differences_between, only_tightens
 from apps.policies.selectors.policies import RuleCard, rules_for
 
 VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
@@ -83,11 +83,20 @@ def publishers_for(actor: User, policy: Policy) -> list[User]:
     return list(holders_for(actor, PUBLISH, policy.unit_id)[:SHOWN_MAX])
 
 
-def was_in_force(policy: Policy, version: PolicyVersion) -> bool:
-    """Whether a release has had these very rules of the policy: they were looked at then."""
-    return Release.objects.filter(policies__contains=[{"policy": policy.slug, "digest": version.digest}]).exists()
+def is_earlier(policy: Policy, version: PolicyVersion) -> bool:
+    """Whether the version is one that was in force, or older than one: it comes back as a new one, by a proposal."""
+    last = Release.objects.filter(policies__contains=[{"policy": policy.slug}]).order_by("-number").first()
+    numbers = [line["version"] for line in last.policies if line["policy"] == policy.slug] if last else []
+    return any(version.number <= number for number in numbers)
 
 
 def may_release(actor: User, policy: Policy, version: PolicyVersion) -> bool:
-    """Whether ``actor``, who may publish the policy, may release this version: another's, or one that was in force."""
-    return version.author_id != actor.pk or was_in_force(policy, version)
+    """Whether ``actor``, who may publish the policy, may release this version: another's, or one that only tightens."""
+    return version.author_id != actor.pk or is_tightened_by(policy, version)
+
+
+def is_tightened_by(policy: Policy, version: PolicyVersion) -> bool:
+    """Whether nothing can come out milder by this version than by what is in force of the policy."""
+    old = policy.in_force
+    is_same_unit = old is None or old.unit == version.unit
+    return is_same_unit and only_tightens(differences_between(old.rules if old else (), version.rules))

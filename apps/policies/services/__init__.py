@@ -1,8 +1,8 @@
 """Commands on policies, and the judgement of actions."""
 
 from apps.policies.services.numbers import count_entries
-from apps.policies.services.policies import apply_policy, check_policy, publish_policy, retire_policy, save_policy
-from apps.policies.services.proposals import decline_proposal, propose_change
+from apps.policies.services.policies import apply_policy, check_policy, publish_policy, save_policy
+from apps.policies.services.proposals import decline_proposal, propose_change, retire_policy, roll_back_policy
 from apps.policies.services.verdicts import evaluate_action
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "propose_change",
     "publish_policy",
     "retire_policy",
+    "roll_back_policy",
     "save_policy",
 ]

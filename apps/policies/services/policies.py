@@ -1,4 +1,4 @@
-"""Writing, checking, publishing and retiring policies."""
+"""Writing, checking and publishing policies."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,12 +24,13 @@ from apps.policies.rules import (
     Finding,
     Known,
     PolicyState,
+    ProposalKind,
     ProposalState,
     check_rules,
     compile_rule,
     read_rules,
 )
-from apps.policies.selectors import may_release, publishers_for
+from apps.policies.selectors import is_earlier, may_release, publishers_for
 
 PUBLISH = "policies.publish_policy"
 
@@ -132,10 +133,11 @@ def publish_policy(
 ) -> Release:
     """Put a version in force (the latest, or another by number): a new release, acting on the next request.
 
-    Somebody else than its author does, unless its rules were in force before. ``digest`` and ``instead_of`` are what
-    the person saw, where they say so: the rules, and the number of the version that was in force (0: none). Raises
-    NotAllowedError ``not_eligible`` for the author, with who may; ConflictError if that version is in force already,
-    was declined, or is not what was seen (``stale``); InvalidError if its rules no longer fit.
+    Somebody else than its author does, unless it only tightens. The version of a proposal to retire takes the policy
+    out of force. ``digest`` and ``instead_of`` are what the person saw, where they say so: the rules, and the number
+    of the version that was in force (0: none). Raises NotAllowedError ``not_eligible`` for the author, with who may;
+    ConflictError if that version is in force already, was before (it comes back by ``roll_back_policy``), was
+    declined, or is not what was seen (``stale``); InvalidError if its rules no longer fit.
     """
     return _publish(
         actor, policy, version, digest=digest, instead_of=instead_of, operations=operations, is_reviewed=False
@@ -153,7 +155,7 @@ def _publish(
     is_reviewed: bool,
 ) -> Release:
     require_manager(actor, policy.unit, PUBLISH)
-    _take_turn()
+    take_turn()
     rows = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest", "in_force")
     policy = rows.get(pk=policy.pk)
     chosen = policy.latest if version is None else policy.versions.filter(number=version).first()
@@ -166,7 +168,18 @@ def _publish(
         raise ConflictError(_("This version is in force already."))
     _refuse_unseen(policy, chosen, digest, instead_of)
     if not is_reviewed:
+        _refuse_earlier(policy, chosen)
         _refuse_author(actor, policy, chosen)
+    going = policy.proposals.filter(version=chosen, kind=ProposalKind.RETIRE).first()
+    if going is None:
+        _put_in_force(actor, policy, chosen, operations)
+    else:
+        advance(actor, policy, PolicyState.RETIRED, payload={"reason": going.reason}, in_force=None)
+    _settle_proposals(actor, policy, chosen)
+    return _write_release(actor, note=f"{policy.slug} {'retired' if going else f'v{chosen.number}'}")
+
+
+def _put_in_force(actor: User, policy: Policy, chosen: PolicyVersion, operations: Schemas | None) -> None:
     require_sound(actor, chosen.rules, operations)
     _require_quick(chosen.rules)
     advance(
@@ -177,8 +190,6 @@ def _publish(
         in_force=chosen,
         latest=chosen if policy.latest is None or chosen.number > policy.latest.number else policy.latest,
     )
-    _settle_proposals(actor, policy, chosen)
-    return _write_release(actor, note=f"{policy.slug} v{chosen.number}")
 
 
 def _refuse_unseen(policy: Policy, chosen: PolicyVersion, digest: str, instead_of: int | None) -> None:
@@ -190,6 +201,14 @@ def _refuse_unseen(policy: Policy, chosen: PolicyVersion, digest: str, instead_o
     is_old = proposal is not None and proposal.state == ProposalState.OPEN and proposal.base_id != policy.in_force_id
     if is_old or (digest and digest != chosen.digest) or (instead_of is not None and instead_of != now):
         raise ConflictError(_("Something else came into force since; look at it again."), code="stale", version=now)
+
+
+def _refuse_earlier(policy: Policy, chosen: PolicyVersion) -> None:
+    """Who wrote an earlier version wanted it then; that it comes back now is one person's wish, so another agrees."""
+    if is_earlier(policy, chosen):
+        raise ConflictError(
+            _("Version %d is no newer than what was in force: propose to roll back to it.") % chosen.number
+        )
 
 
 def _refuse_author(actor: User, policy: Policy, chosen: PolicyVersion) -> None:
@@ -213,19 +232,6 @@ def _settle_proposals(actor: User, policy: Policy, chosen: PolicyVersion) -> Non
 
 
 @transaction.atomic
-def retire_policy(actor: User, *, policy: Policy, reason: str = "") -> Release | None:
-    """Take a policy out of force; the new release, or None if it never was in force. Its versions stay."""
-    require_manager(actor, policy.unit, PUBLISH)
-    _take_turn()
-    policy = Policy.objects.select_for_update(of=("self",)).select_related("unit").get(pk=policy.pk)
-    was_in_force = policy.in_force_id is not None
-    advance(actor, policy, PolicyState.RETIRED, payload={"reason": reason}, in_force=None)
-    for proposal in policy.proposals.filter(state=ProposalState.OPEN).order_by("id"):
-        advance(actor, proposal, ProposalState.SUPERSEDED, decided_by=actor, decided_at=ClockTimestamp())
-    return _write_release(actor, note=f"{policy.slug} retired") if was_in_force else None
-
-
-@transaction.atomic
 def apply_policy(
     actor: User,
     *,
@@ -236,7 +242,7 @@ def apply_policy(
     operations: Schemas | None = None,
 ) -> tuple[Policy, str]:
     """Write a policy and put it in force at once, as documents do; the policy and what happened to it."""
-    _take_turn()  # before the policy is locked, as every publication does
+    take_turn()  # before the policy is locked, as every publication does
     policy, outcome = save_policy(actor, slug=slug, name=name, rules=rules, unit=unit, operations=operations)
     if policy.state != PolicyState.IN_FORCE or policy.is_ahead:
         _publish(actor, policy, operations=operations, is_reviewed=True)
@@ -245,7 +251,7 @@ def apply_policy(
     return policy, outcome
 
 
-def _take_turn() -> None:
+def take_turn() -> None:
     """One publication at a time: each release is the whole set, so two at once would lose one."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('policies.release', 0))")

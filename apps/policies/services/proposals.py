@@ -1,6 +1,10 @@
-"""Proposing a change of rules because of one item; declining it. Releasing it is publishing its version."""
+"""Proposing what should be in force: a rule because of an item, an earlier version, nothing more; declining it.
+
+Releasing it is publishing its version.
+"""
 
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -13,9 +17,9 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import digest_of
 from apps.policies.models import Policy, Proposal
-from apps.policies.rules import ProposalState, Wish, rules_with
-from apps.policies.selectors import publishers_for
-from apps.policies.services.policies import PUBLISH, next_version, require_sound
+from apps.policies.rules import PolicyState, ProposalKind, ProposalState, Wish, rules_with
+from apps.policies.selectors import is_earlier, is_tightened_by, publishers_for
+from apps.policies.services.policies import PUBLISH, next_version, publish_policy, require_sound, take_turn
 
 MAX_REASON = 500
 
@@ -43,18 +47,72 @@ def propose_change(
     rules = rules_with(found.in_force.rules, wish, asking=asking)
     require_sound(actor, rules, None)
     _refuse_same(found, digest_of({"unit": found.in_force.unit, "rules": rules}))
-    version = next_version(actor, found, covered=found.in_force.unit, rules=rules)
-    proposal = Proposal.objects.create(
-        policy=found,
-        version=version,
-        base=found.in_force,
-        item=item,
-        rule=rules[-1]["slug"],
-        effect=wish.effect,
-        reason=reason,
-    )
-    told = {"rule": f"{found.slug}/{proposal.rule}", "version": version.number, "digest": version.digest}
-    record(actor, proposal, ProposalState.OPEN, payload={**told, "item": str(item), "reason": reason})
+    about = {"kind": ProposalKind.RULE, "item": item, "rule": rules[-1]["slug"], "effect": wish.effect}
+    return _propose(actor, found, rules, covered=found.in_force.unit, reason=reason, **about)
+
+
+@transaction.atomic
+def roll_back_policy(actor: User, *, policy: Policy, version: int, reason: str) -> Proposal:
+    """Propose that an earlier version holds again: a new one that says the same.
+
+    In force at once where that only tightens; else somebody else than ``actor`` releases it. Raises NotFoundError,
+    InvalidError at ``reason`` or for rules that no longer fit, ConflictError for a version that is none of before.
+    """
+    found = _locked(actor, policy)
+    reason = _checked(reason, is_needed=True)
+    old = found.versions.filter(number=version).first()
+    if old is None:
+        raise NotFoundError(_("There is no such version."))
+    if found.in_force_id == old.pk:
+        raise ConflictError(_("This version is in force already."))
+    if not is_earlier(found, old):
+        raise ConflictError(_("Version %d was never in force: publish it.") % version)
+    require_sound(actor, old.rules, None)
+    _refuse_same(found, old.digest)
+    made = _propose(actor, found, old.rules, covered=old.unit, reason=reason, kind=ProposalKind.ROLLBACK)
+    return _released_if_stricter(actor, found, made)
+
+
+@transaction.atomic
+def retire_policy(actor: User, *, policy: Policy, reason: str) -> Proposal:
+    """Propose to take a policy out of force; its versions stay.
+
+    Done at once where that only tightens, so for rules that only allow; else somebody else than ``actor`` releases it.
+    Raises InvalidError at ``reason``, ConflictError where it is retired or the same is proposed already.
+    """
+    found = _locked(actor, policy)
+    reason = _checked(reason, is_needed=True)
+    if found.state == PolicyState.RETIRED:
+        raise ConflictError(_("The policy is retired already."), state=found.state)
+    covered = found.in_force.unit if found.in_force else found.unit.slug if found.unit else ""
+    if found.proposals.filter(state=ProposalState.OPEN, kind=ProposalKind.RETIRE, base=found.in_force).exists():
+        raise ConflictError(_("The same is proposed already."))
+    made = _propose(actor, found, [], covered=covered, reason=reason, kind=ProposalKind.RETIRE)
+    return _released_if_stricter(actor, found, made)
+
+
+def _locked(actor: User, policy: Policy) -> Policy:
+    require_manager(actor, policy.unit, PUBLISH)
+    take_turn()  # before the policy is locked, as every publication does
+    return Policy.objects.select_for_update(of=("self",)).select_related("unit", "in_force").get(pk=policy.pk)
+
+
+def _propose(
+    actor: User, policy: Policy, rules: list[dict[str, Any]], *, covered: str, reason: str, **about: Any
+) -> Proposal:
+    version = next_version(actor, policy, covered=covered, rules=rules)
+    made = Proposal.objects.create(policy=policy, version=version, base=policy.in_force, reason=reason, **about)
+    told: dict[str, Any] = {"kind": made.kind, "version": version.number, "digest": version.digest, "reason": reason}
+    if made.item:
+        told |= {"rule": f"{policy.slug}/{made.rule}", "item": str(made.item)}
+    record(actor, made, ProposalState.OPEN, payload=told)
+    return made
+
+
+def _released_if_stricter(actor: User, policy: Policy, proposal: Proposal) -> Proposal:
+    if is_tightened_by(policy, proposal.version):
+        publish_policy(actor, policy=policy, version=proposal.version.number)
+        proposal.refresh_from_db()
     return proposal
 
 
