@@ -1,6 +1,8 @@
 """What rules let be approved at once: it only narrows, whoever judges again, and running jobs keep to it."""
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -16,6 +18,7 @@ from apps.core.rules import Risk
 from apps.core.services import system_user
 from apps.oversight.models import Escalation, EscalationGroup, Grant, Job, JobItem, Vote
 from apps.oversight.rules import Candidate, beyond, limit_problem, most_together, outliers
+from apps.oversight.rules.bulk import total_of
 from apps.oversight.services import perform_due_items, reweigh_pending, undo_decision
 from apps.policies.models import Policy
 from apps.policies.rules import Bulk
@@ -128,6 +131,12 @@ def test_a_bounded_sum_is_not_kept_by_what_has_no_amount():
     assert beyond(Bulk(), 2, None) is None
     assert beyond(Bulk(total_minor=1), 2, None) == "amount"
     assert beyond(Bulk(total_minor=1), 2, 2) == "total"
+
+
+def test_a_sum_of_several_currencies_is_none():
+    one = Candidate(uuid4(), "bank.pay", (), Risk.LOW, amount_minor=1, currency="EUR")
+    assert total_of([one, replace(one, item=uuid4())]) == 2
+    assert total_of([one, replace(one, item=uuid4(), currency="USD")]) is None
 
 
 def test_what_does_not_wait_when_a_job_begins_is_not_approved_in_it():

@@ -174,6 +174,14 @@ class TestProposing:
             world.propose(reason=reason)
         assert set(caught.value.errors) == {"reason"}
 
+    def test_beside_a_rule_of_another_currency_an_allowance_is_refused_as_it_would_change_nothing(self, world):
+        dollars = wish(currency="USD")
+        with pytest.raises(InvalidError) as caught:
+            world.propose(wish=dollars, currencies={world.unit.slug: "EUR", "": "EUR"})
+        assert "EUR" in caught.value.errors["effect"][0]
+        assert not Proposal.objects.exists()
+        assert world.propose(wish=dollars, currencies={world.unit.slug: "USD"}).version.rules[-1]["currency"] == "USD"
+
     def test_the_same_twice_is_a_conflict(self, world):
         world.propose()
         with pytest.raises(ConflictError):

@@ -122,11 +122,15 @@ def test_the_same_request_again_is_the_same_action_and_no_further_use(world):
 
 
 @pytest.mark.parametrize(
-    ("amount", "parameters"),
-    [(250_001, {}), (250_000, {"iban": "DE0018"}), (250_000, {"currency": "USD"})],
+    ("amount", "parameters", "state"),
+    [
+        (250_001, {}, "pending_approval"),
+        (250_000, {"iban": "DE0018"}, "pending_approval"),
+        (250_000, {"currency": "USD"}, "denied"),  # beyond every amount of the rules, so beyond what is denied too
+    ],
 )
-def test_what_is_not_alike_is_asked_about(world, amount, parameters):
-    assert world.ask(amount, parameters=parameters)["state"] == "pending_approval"
+def test_what_is_not_alike_is_not_let_run(world, amount, parameters, state):
+    assert world.ask(amount, parameters=parameters)["state"] == state
     assert world.now().used == 0
 
 

@@ -89,8 +89,11 @@ def limit_problem(candidates: Sequence[Candidate]) -> str | None:
 
 
 def total_of(candidates: Iterable[Candidate]) -> int | None:
-    """The sum of their amounts, each without its sign; None where one of them is not known."""
-    amounts = [candidate.amount_minor for candidate in candidates]
+    """The sum of their amounts, each without its sign; None where one is unknown, or in another currency."""
+    found = list(candidates)
+    amounts = [candidate.amount_minor for candidate in found]
+    if len({candidate.currency for candidate in found}) > 1:
+        return None
     known = [abs(amount) for amount in amounts if amount is not None]
     return sum(known) if len(known) == len(amounts) else None
 

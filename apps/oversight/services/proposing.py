@@ -64,7 +64,10 @@ def propose_rule(
         queue=item.group_list()[0].queue.slug,
         people=people,
     )
-    return propose_change(actor, policy=policy, wish=wish, asking=asking[policy], item=item.pk, reason=reason)
+    currencies = (item.verdict.get("facts") or {}).get("currencies", {})
+    return propose_change(
+        actor, policy=policy, wish=wish, asking=asking[policy], item=item.pk, reason=reason, currencies=currencies
+    )
 
 
 def _same_as(item: Escalation) -> dict[str, str | int | bool]:

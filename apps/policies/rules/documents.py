@@ -12,8 +12,9 @@ from apps.policies.rules.quorums import Quorum, read_quorums
 
 MAX_RULES = 200
 MAX_MESSAGE = 500
+_CURRENCY = re.compile(r"^[A-Z]{3}$")
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
-_KEYS = ("slug", "when", "effect", "queue", "scope", "obligations", "message", "risk", "confidential")
+_KEYS = ("slug", "when", "effect", "currency", "queue", "scope", "obligations", "message", "risk", "confidential")
 
 
 class PolicyState(StrEnum):
@@ -70,7 +71,7 @@ EVERYWHERE = Scope()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One condition with its effect and demands."""
+    """One condition with its effect and demands. Every amount in it is in ``currency``; empty: in that of its unit."""
 
     slug: str
     when: str
@@ -82,6 +83,7 @@ class Rule:
     message: str = ""
     risk: Risk | None = None
     confidential: bool = False
+    currency: str = ""
     document: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -154,6 +156,7 @@ def read_rule(raw: object) -> Rule:
         message=_text(raw, "message"),
         risk=_risk(raw),
         confidential=_confidential(raw),
+        currency=_currency(raw),
         document=raw,
     )
 
@@ -203,6 +206,13 @@ def _confidential(raw: dict[str, Any]) -> bool:
     if not isinstance(flag, bool):
         raise DocumentError("confidential", "true or false is wanted.")
     return flag
+
+
+def _currency(raw: dict[str, Any]) -> str:
+    currency = raw.get("currency", "")
+    if not isinstance(currency, str) or ("currency" in raw and not _CURRENCY.match(currency)):
+        raise DocumentError("currency", "The three letters of a currency are wanted, such as EUR.")
+    return currency
 
 
 def _scope(raw: object) -> Scope:

@@ -1,7 +1,7 @@
 """What rules may know of an action, under the names of the public interface."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -98,8 +98,9 @@ class Facts:
 
     ``amount_minor`` and ``confidence`` are None where there is none: rules that name them then err, which counts as a
     match for deny and require_approval and as none for allow. ``unit_id`` is the action's unit; ``units`` are the
-    slugs of that unit and all above it, and with ``now`` and ``history`` are filled in by ``evaluate_action`` where
-    absent. ``action_id`` is the action's own, so that it is no part of its own history when it is judged again.
+    slugs of that unit and all above it, ``currencies`` those of these units ("": of the topmost); they, ``now`` and
+    ``history`` are filled in by ``evaluate_action`` where absent. ``action_id`` is the action's own, so that it is no
+    part of its own history when it is judged again.
     """
 
     operation: str
@@ -120,6 +121,7 @@ class Facts:
     unit_id: UUID | None = None
     action_id: UUID | None = None
     units: frozenset[str] | None = None
+    currencies: Mapping[str, str] = field(default_factory=dict)
     now: datetime | None = None
     history: Mapping[FunctionCall, int] = field(default_factory=dict)
 
@@ -155,11 +157,18 @@ class Facts:
         """The context for any number of rules. Raises ContextError."""
         return WORLD.activation(self.values(), self.history)
 
+    def without_amounts(self) -> "Facts":
+        """The same for rules whose amounts are in another currency: there is nothing that they could compare."""
+        past = {call: value for call, value in self.history.items() if call.name != "history.sum_minor"}
+        return replace(self, amount_minor=None, history=past)
+
     def as_json(self) -> dict[str, Any]:
         """What is kept with the verdict: everything but the parameters, which the action itself keeps."""
         kept = {name: value for name, value in self.values().items() if name not in {"action.parameters", "now"}}
         kept["now"] = self.now.isoformat() if self.now else None
         kept["units"] = sorted(self.units or ())
+        if self.currencies:
+            kept["currencies"] = dict(sorted(self.currencies.items()))
         if self.history:
             kept["history"] = {_written(call): value for call, value in self.history.items()}
         return kept

@@ -7,7 +7,7 @@ exclusions, redactions and notices the union. Who must agree is in ``quorums``.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import reduce
 from typing import Any
@@ -149,6 +149,15 @@ class Obligations:
             standing=self.standing | other.standing
             if self.standing and other.standing
             else self.standing or other.standing,
+        )
+
+    def beyond_amounts(self) -> "Obligations":
+        """What is demanded of an amount beyond every one named: in another currency nothing else can be said of it."""
+        together, ahead = self.bulk, self.standing
+        return replace(
+            self,
+            bulk=Bulk(together.risk, 0) if together and together.total_minor is not None else together,
+            standing=NOTHING_STANDING if ahead and ahead.up_to_minor is not None else ahead,
         )
 
     def as_json(self) -> dict[str, Any]:

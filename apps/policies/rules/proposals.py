@@ -82,6 +82,8 @@ def rules_with(rules: Sequence[Mapping[str, Any]], wish: Wish, *, asking: Collec
         slug, number = f"{wish.slug}-{number}", number + 1
     scope = {"operations": [wish.operation], **({"agents": [wish.agent]} if wish.agent else {})}
     made: dict[str, Any] = {"slug": slug, "when": condition_of_wish(wish), "effect": wish.effect.value, "scope": scope}
+    if wish.amount_minor is not None and wish.currency:
+        made["currency"] = wish.currency
     if wish.effect is Effect.REQUIRE_APPROVAL:
         made |= {"queue": wish.queue, "obligations": {"quorum": wish.people}}
     if wish.effect is Effect.ALLOW:

@@ -33,7 +33,7 @@ class Quorum:
     over_minor: int | None = None
 
     def counts_at(self, amount_minor: int | None) -> bool:
-        """Whether it is asked for an amount; what has none is asked for everything, as a rule without a value is."""
+        """Whether it is asked for an amount; what has none that can be compared is asked for everything."""
         return self.over_minor is None or amount_minor is None or amount_minor > self.over_minor
 
 

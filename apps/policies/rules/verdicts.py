@@ -51,6 +51,17 @@ class RuleInForce:
         """Whether the policy's unit and the rule's scope take in the action."""
         return (not self.unit or self.unit in (facts.units or ())) and covers(self.rule.scope, facts)
 
+    def is_abroad(self, facts: Facts) -> bool:
+        """Whether the action's amount is in another currency than the rule's, so that it is beyond every one of these.
+
+        A rule that names no currency means that of its policy's unit, or of the topmost where it covers everything.
+        """
+        return facts.amount_minor is not None and self.currency_for(facts) != facts.currency
+
+    def currency_for(self, facts: Facts) -> str:
+        """The currency of the rule's amounts; the action's own where nothing is known of units."""
+        return self.rule.currency or facts.currencies.get(self.unit, facts.currency)
+
 
 @dataclass(frozen=True, slots=True)
 class Matched:
@@ -183,20 +194,27 @@ def compile_rule(rule: Rule, *, policy: str = "", version: int = 0, author: str 
 def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Verdict:
     """The verdict of ``rules`` on ``facts``. Raises ContextError where the facts are not ones rules may see.
 
-    A condition without a value counts as a match in deny, require_approval and flag, as none in allow.
+    A condition without a value counts as a match in deny, require_approval and flag, as none in allow. So does one that
+    reads the amount where that is in another currency than the rule's.
     """
     scoped = [rule for rule in rules if rule.covers(facts)]
-    activation = facts.activation() if scoped else None
-    judged = [(rule, *_outcome(rule, activation)) for rule in scoped if activation is not None]
+    abroad = frozenset(id(rule) for rule in scoped if rule.is_abroad(facts))
+    here = facts.activation() if len(scoped) > len(abroad) else None
+    there = facts.without_amounts().activation() if abroad else None
+    judged = [
+        (rule, *_outcome(rule, activation))
+        for rule in scoped
+        if (activation := there if id(rule) in abroad else here) is not None
+    ]
     matched = [(rule, error) for rule, outcome, error in judged if _matches(rule, outcome)]
-    obligations = _merged([rule.rule for rule, _ in matched])
+    obligations = _merged([_beyond(rule, facts) for rule, _ in matched])
     effect, reason = _effect([rule for rule, _ in matched], obligations, facts)
     kept = facts.as_json()
     return Verdict(
         effect=effect,
         rules=tuple(sorted((_told(rule, error) for rule, error in matched), key=_strictest_first)),
         obligations=obligations,
-        groups=_groups([rule for rule, _ in matched], facts.amount_minor) if effect is Effect.REQUIRE_APPROVAL else (),
+        groups=_groups([rule for rule, _ in matched], facts) if effect is Effect.REQUIRE_APPROVAL else (),
         risk=_risk([rule for rule, _ in matched]),
         reason=reason,
         release=release,
@@ -204,10 +222,16 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
         trace=tuple(
             Judged(rule.policy, rule.rule.slug, rule.rule.effect, outcome, error) for rule, outcome, error in judged
         ),
-        allowed_when=() if effect is Effect.ALLOW else _allowed_when(judged),
+        allowed_when=() if effect is Effect.ALLOW else _allowed_when(judged, facts),
         facts=kept,
         facts_hash=facts.digest(kept),
     )
+
+
+def _beyond(rule: RuleInForce, facts: Facts) -> Rule:
+    if not rule.is_abroad(facts):
+        return rule.rule
+    return replace(rule.rule, obligations=rule.rule.obligations.beyond_amounts())
 
 
 def _merged(rules: Sequence[Rule]) -> Obligations:
@@ -280,14 +304,15 @@ def _effect(matched: Sequence[RuleInForce], obligations: Obligations, facts: Fac
     if not effects & {Effect.ALLOW, Effect.REQUIRE_APPROVAL}:
         return Effect.DENY, Reason.NO_MATCHING_ALLOW
     limit = obligations.limit_minor
-    if limit is not None and (facts.amount_minor is None or facts.amount_minor > limit):
+    is_beyond = any(rule.rule.obligations.limit_minor is not None and rule.is_abroad(facts) for rule in matched)
+    if is_beyond or (limit is not None and (facts.amount_minor is None or facts.amount_minor > limit)):
         return Effect.DENY, Reason.LIMIT_EXCEEDED
     if obligations.compensable and not facts.is_compensable:
         return Effect.DENY, Reason.NOT_COMPENSABLE
     return (Effect.REQUIRE_APPROVAL if Effect.REQUIRE_APPROVAL in effects else Effect.ALLOW), ""
 
 
-def _groups(matched: Sequence[RuleInForce], amount_minor: int | None) -> tuple[Group, ...]:
+def _groups(matched: Sequence[RuleInForce], facts: Facts) -> tuple[Group, ...]:
     return joined_groups(
         group
         for rule in matched
@@ -295,7 +320,7 @@ def _groups(matched: Sequence[RuleInForce], amount_minor: int | None) -> tuple[G
             rule.rule.quorums,
             queue=rule.rule.queue,
             rule=f"{rule.policy}/{rule.rule.slug}",
-            amount_minor=amount_minor,
+            amount_minor=None if rule.is_abroad(facts) else facts.amount_minor,
         )
     )
 
@@ -313,13 +338,17 @@ def _strictest_first(rule: Matched) -> tuple[int, str, str]:
     return -STRICTNESS[rule.effect], rule.policy, rule.rule
 
 
-def _allowed_when(judged: Sequence[tuple[RuleInForce, Outcome, str]]) -> tuple[dict[str, Any], ...]:
-    """The conditions of allow rules in scope that did not hold, where they are plain and not confidential."""
+def _allowed_when(judged: Sequence[tuple[RuleInForce, Outcome, str]], facts: Facts) -> tuple[dict[str, Any], ...]:
+    """The conditions of allow rules in scope that did not hold, where they are plain and not confidential.
+
+    With the currency that they speak of, where it is not the action's.
+    """
     found = []
     for rule, outcome, _ in judged:
         if rule.rule.effect is not Effect.ALLOW or outcome is Outcome.TRUE or rule.rule.confidential:
             continue
         if rule.clauses:
             conditions = [clause.as_json() for clause in rule.clauses]
-            found.append({"policy": rule.policy, "rule": rule.rule.slug, "conditions": conditions})
+            abroad = {"currency": rule.currency_for(facts)} if rule.is_abroad(facts) else {}
+            found.append({"policy": rule.policy, "rule": rule.rule.slug, "conditions": conditions, **abroad})
     return tuple(found)

@@ -166,7 +166,7 @@ def _card(rule: RuleInForce, queue: str) -> RuleCard:
         is_opaque=isinstance(condition_of(rule.program.tree), Opaque),
         queue=queue,
         queue_slug=rule.rule.queue,
-        demands=demands_of(rule.rule.obligations, rule.rule.quorums),
+        demands=demands_of(rule.rule.obligations, rule.rule.quorums, rule.rule.currency),
         scope=scope_of(rule.rule.scope),
         message=rule.rule.message,
         risk=rule.rule.risk.value if rule.rule.risk else "",

@@ -1,5 +1,6 @@
 """The release in force, compiled, and the ground on which an action is judged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -17,9 +18,9 @@ from apps.policies.rules import RuleInForce, compile_rule, read_rules
 GROUND = """
 SELECT r.id, r.number, clock_timestamp(), ARRAY(
     WITH RECURSIVE up AS (
-        SELECT slug, parent_id FROM access_businessunit WHERE id = %s
-        UNION SELECT b.slug, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
-    ) SELECT slug FROM up)
+        SELECT slug, currency, parent_id FROM access_businessunit WHERE id = %s
+        UNION SELECT b.slug, b.currency, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
+    ) SELECT ARRAY[slug, currency, CASE WHEN parent_id IS NULL THEN 'top' END] FROM up)
 FROM (SELECT 1) AS one LEFT JOIN LATERAL (
     SELECT id, number FROM policies_release ORDER BY number DESC LIMIT 1
 ) AS r ON true
@@ -28,12 +29,16 @@ FROM (SELECT 1) AS one LEFT JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What judging reads of the database, in one row: the release in force (0 without any), the time, the units."""
+    """What judging reads of the database, in one row: the release in force (0 without any), the time, the units.
+
+    ``currencies``: of each unit by slug, and of the topmost under the empty one.
+    """
 
     release_id: UUID | None
     number: int
     now: datetime
     units: frozenset[str]
+    currencies: Mapping[str, str]
 
 
 class RulesInForce:
@@ -63,7 +68,9 @@ def ground_for(actor: User, unit_id: UUID | None) -> Ground:
     with planned_once(), connection.cursor() as cursor:
         cursor.execute(GROUND, [unit_id])
         release_id, number, now, units = cursor.fetchone()
-    return Ground(release_id, number or 0, now, frozenset(units))
+    currencies = {slug: currency for slug, currency, _ in units}
+    tops = [("", currency) for _, currency, is_top in units if is_top]
+    return Ground(release_id, number or 0, now, frozenset(currencies), currencies | dict(tops))
 
 
 def rules_for_release(actor: User, release_id: UUID | None) -> RulesInForce:

@@ -77,7 +77,7 @@ def sentence_of(rule: RuleInForce, *, queue: str = "") -> str:
     ``queue`` is the queue's name for readers, its slug if left out.
     """
     tree = condition_of(rule.program.tree)
-    condition = _condition(tree)
+    condition = _condition(tree, rule.rule.currency)
     words = {
         "condition": rule.rule.when.strip() if condition is None else condition,
         "queue": _queues(rule.rule, queue or rule.rule.queue),
@@ -117,27 +117,27 @@ def _queues(rule: Rule, own: str) -> str:
     return _(" and ").join(names) or own
 
 
-def _condition(condition: Condition) -> str | None:
+def _condition(condition: Condition, currency: str) -> str | None:
     """The condition in words; None where it has parts that words do not carry."""
     match condition:
         case Clause():
-            text: str | None = _clause(condition)
+            text: str | None = _clause(condition, currency)
         case Every(parts=parts):
-            text = _joined(_(" and "), parts) if parts else _("in every case")
+            text = _joined(_(" and "), parts, currency) if parts else _("in every case")
         case Some(parts=parts):
-            text = _joined(_(" or "), parts) if parts else _("in no case")
+            text = _joined(_(" or "), parts, currency) if parts else _("in no case")
         case Not(part=part):
-            inner = _condition(part)
+            inner = _condition(part, currency)
             text = inner and _("it is not so that %(condition)s") % {"condition": inner}
         case _:
             text = None
     return text
 
 
-def _joined(word: str, parts: tuple[Condition, ...]) -> str | None:
+def _joined(word: str, parts: tuple[Condition, ...], currency: str) -> str | None:
     found = []
     for part in parts:
-        text = _condition(part)
+        text = _condition(part, currency)
         if text is None:
             return None
         is_mixed = isinstance(part, Every | Some | Not) and len(parts) > 1
@@ -145,12 +145,12 @@ def _joined(word: str, parts: tuple[Condition, ...]) -> str | None:
     return word.join(found)
 
 
-def _clause(clause: Clause) -> str:
+def _clause(clause: Clause, currency: str) -> str:
     fact = _facts().get(clause.fact) or _parameter(clause.fact)
     if clause.value == "" and clause.comparison in {Comparison.IS, Comparison.IS_NOT}:
         text = _("%(fact)s is empty") if clause.comparison is Comparison.IS else _("%(fact)s is not empty")
         return text % {"fact": fact}
-    return _comparisons()[clause.comparison] % {"fact": fact, "value": _value(clause.fact, clause.value)}
+    return _comparisons()[clause.comparison] % {"fact": fact, "value": _value(clause.fact, clause.value, currency)}
 
 
 def _parameter(fact: str) -> str:
@@ -158,21 +158,21 @@ def _parameter(fact: str) -> str:
     return name.replace("_", " ").replace(".", " › ")
 
 
-def _value(fact: str, value: Any) -> str:
+def _value(fact: str, value: Any, currency: str) -> str:
     if isinstance(value, list):
-        return _(" or ").join(_value(fact, item) for item in value)
+        return _(" or ").join(_value(fact, item, currency) for item in value)
     if isinstance(value, bool):
         return _("true") if value else _("false")
     if value is None:
         return _("nothing")
     if isinstance(value, int | float):
-        return money(value) if fact.endswith("_minor") else str(value)
+        return money(value, currency) if fact.endswith("_minor") else str(value)
     return f"“{value}”"
 
 
-def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = ()) -> list[str]:
-    """Each demand in a few words."""
-    words = [_quorum(quorum) for quorum in quorums if quorum != Quorum()]
+def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = (), currency: str = "") -> list[str]:
+    """Each demand in a few words; amounts are in ``currency``."""
+    words = [_quorum(quorum, currency) for quorum in quorums if quorum != Quorum()]
     words += [_exclusions()[exclusion] for exclusion in sorted(demands.exclude)]
     if demands.expires_in_s is not None:
         words.append(_("expires after %s") % duration(demands.expires_in_s))
@@ -181,8 +181,8 @@ def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = ()) -> list[s
     if demands.sample is not None:
         words.append(_("%s %% of them looked at afterwards") % f"{demands.sample / 100:g}")
     if demands.limit_minor is not None:
-        words.append(_("at most %s") % money(demands.limit_minor))
-    words += _at_once_and_ahead(demands)
+        words.append(_("at most %s") % money(demands.limit_minor, currency))
+    words += _at_once_and_ahead(demands, currency)
     if demands.redact:
         words.append(_("hides %s (kept on record only)") % ", ".join(sorted(demands.redact)))
     if demands.notify:
@@ -190,28 +190,28 @@ def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = ()) -> list[s
     return words + _flags(demands)
 
 
-def _at_once_and_ahead(demands: Obligations) -> list[str]:
-    words = [_together(demands.bulk)] if demands.bulk is not None else []
-    return [*words, _in_advance(demands.standing)] if demands.standing and demands.standing.times else words
+def _at_once_and_ahead(demands: Obligations, currency: str) -> list[str]:
+    words = [_together(demands.bulk, currency)] if demands.bulk is not None else []
+    return [*words, _in_advance(demands.standing, currency)] if demands.standing and demands.standing.times else words
 
 
-def _together(bulk: Bulk) -> str:
+def _together(bulk: Bulk, currency: str) -> str:
     if not bulk.items:
         return _("approved one by one")
     tier = {Risk.LOW: _("low"), Risk.MEDIUM: _("medium")}[bulk.risk]
     words = _("up to %(n)s approved together, at most of %(tier)s risk") % {"n": number(bulk.items), "tier": tier}
     if bulk.total_minor is not None:
-        words = _("%(words)s and %(sum)s in all") % {"words": words, "sum": money(bulk.total_minor)}
+        words = _("%(words)s and %(sum)s in all") % {"words": words, "sum": money(bulk.total_minor, currency)}
     return words
 
 
-def _in_advance(limit: StandingLimit) -> str:
+def _in_advance(limit: StandingLimit, currency: str) -> str:
     words = _("approved in advance at most %(n)s times in %(days)s days") % {
         "n": number(limit.times),
         "days": number(limit.days),
     }
     if limit.up_to_minor is not None:
-        words = _("%(words)s, up to %(amount)s each") % {"words": words, "amount": money(limit.up_to_minor)}
+        words = _("%(words)s, up to %(amount)s each") % {"words": words, "amount": money(limit.up_to_minor, currency)}
     if limit.same:
         words = _("%(words)s, with the same %(names)s") % {"words": words, "names": ", ".join(sorted(limit.same))}
     return words
@@ -226,7 +226,7 @@ def _flags(demands: Obligations) -> list[str]:
     return [words for wanted, words in found if wanted]
 
 
-def _quorum(quorum: Quorum) -> str:
+def _quorum(quorum: Quorum, currency: str) -> str:
     words = ngettext("one person", "%(n)s people", quorum.n) % {"n": number(quorum.n)}
     if quorum.role:
         words = _("%(people)s with the role %(role)s") % {"people": words, "role": quorum.role}
@@ -235,7 +235,10 @@ def _quorum(quorum: Quorum) -> str:
     if quorum.distinct_units:
         words = _("%s of different units") % words
     if quorum.over_minor is not None:
-        words = _("%(people)s where it is over %(amount)s") % {"people": words, "amount": money(quorum.over_minor)}
+        words = _("%(people)s where it is over %(amount)s") % {
+            "people": words,
+            "amount": money(quorum.over_minor, currency),
+        }
     return _("%(people)s in stage %(n)s") % {"people": words, "n": quorum.stage} if quorum.stage > 1 else words
 
 

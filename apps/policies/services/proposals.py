@@ -3,7 +3,8 @@
 Releasing it is publishing its version.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,8 @@ from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFo
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import digest_of
-from apps.policies.models import Policy, Proposal
-from apps.policies.rules import PolicyState, ProposalKind, ProposalState, Wish, rules_with
+from apps.policies.models import Policy, PolicyVersion, Proposal
+from apps.policies.rules import Effect, PolicyState, ProposalKind, ProposalState, Wish, rules_with
 from apps.policies.selectors import is_earlier, is_tightened_by, publishers_for
 from apps.policies.services.policies import PUBLISH, next_version, publish_policy, require_sound, take_turn
 
@@ -26,11 +27,19 @@ MAX_REASON = 500
 
 @transaction.atomic
 def propose_change(
-    actor: User, *, policy: str, wish: Wish, asking: Collection[str], item: UUID, reason: str
+    actor: User,
+    *,
+    policy: str,
+    wish: Wish,
+    asking: Collection[str],
+    item: UUID,
+    reason: str,
+    currencies: Mapping[str, str] = MappingProxyType({}),
 ) -> Proposal:
     """Write a version of ``policy`` as it is in force with the wished rule; it judges nothing before its release.
 
-    ``asking``: the rules that let go of what a wish to allow takes in. Raises NotAllowedError, whose text and ``may``
+    ``asking``: the rules that let go of what a wish to allow takes in. ``currencies``: of units, by slug, as the item's
+    facts have them. Raises NotAllowedError, whose text and ``may``
     say who can, InvalidError at ``reason`` or for rules that do not fit, ConflictError where the policy is not in
     force or the same is proposed already.
     """
@@ -44,6 +53,7 @@ def propose_change(
     reason = _checked(reason, is_needed=True)
     if found.in_force is None:
         raise ConflictError(_("The policy is not in force; there is nothing to change."), state=found.state)
+    _refuse_abroad(found.in_force, wish, asking, currencies)
     rules = rules_with(found.in_force.rules, wish, asking=asking)
     require_sound(actor, rules, None)
     _refuse_same(found, digest_of({"unit": found.in_force.unit, "rules": rules}))
@@ -125,6 +135,16 @@ def _require_author(actor: User, policy: Policy) -> None:
             _("You may not write policies here. These people may: %s.") % (", ".join(map(str, names)) or _("nobody")),
             may=[person.username for person in names],
         ) from error
+
+
+def _refuse_abroad(version: PolicyVersion, wish: Wish, asking: Collection[str], currencies: Mapping[str, str]) -> None:
+    """Raise InvalidError where the rules that ask compare amounts of another currency: they would go on asking."""
+    own = currencies.get(version.unit, wish.currency)
+    found = {rule.get("currency", own) for rule in version.rules if rule.get("slug") in asking}
+    if wish.effect is Effect.ALLOW and wish.amount_minor is not None and found - {wish.currency}:
+        raise InvalidError(
+            errors={"effect": [_("The rule that asks states amounts in %s; this is in another.") % sorted(found)[0]]}
+        )
 
 
 def _refuse_same(policy: Policy, digest: str) -> None:

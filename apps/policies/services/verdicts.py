@@ -19,7 +19,8 @@ def evaluate_action(actor: User, *, facts: Facts) -> Verdict:
     """
     ground = ground_for(actor, facts.unit_id)
     units = ground.units if facts.units is None else facts.units
-    seen = replace(facts, now=facts.now or ground.now, units=units)
+    currencies = facts.currencies or ground.currencies
+    seen = replace(facts, now=facts.now or ground.now, units=units, currencies=currencies)
     rules = rules_for_release(actor, ground.release_id).about(facts.operation)
     calls = {call for rule in rules for call in rule.program.calls if rule.covers(seen)}
     if calls and not facts.history:
