@@ -75,6 +75,29 @@ def test_to_allow_keeps_the_same_what_the_rule_wants_the_same():
 
 
 @pytest.mark.parametrize(
+    "parameters",
+    [{}, {"note": None}, {"note": ["DE1", "DE2"]}, {"note": {"iban": "DE1"}}, {"note": 1.5}],
+)
+def test_what_a_rule_cannot_want_the_same_is_said_and_never_left_out(parameters):
+    standing = {"times": 1, "days": 1, "up_to_minor": 1, "same": ["iban", "note"]}
+    found = make_payment(parameters=parameters, obligations={"standing": standing})
+    grant(found.ada, make_role(*WRITE), found.unit)
+    with nothing_happens(), pytest.raises(InvalidError) as caught:
+        propose(found)
+    assert "the same note" in caught.value.errors["effect"][0]
+    assert not Proposal.objects.exists()
+    assert propose(found, effect="deny").version.rules[-1]["effect"] == "deny"
+
+
+def test_what_has_no_target_keeps_the_same_too():
+    """A form without a target to keep says nothing of it."""
+    found = make_payment(obligations={"standing": {"times": 1, "days": 1, "up_to_minor": 1, "same": ["iban"]}})
+    grant(found.ada, make_role(*WRITE), found.unit)
+    Action.objects.filter(pk=found.action.pk).update(target="")
+    assert '== "DE0017"' in propose(found, same_target=False).version.rules[-1]["when"]
+
+
+@pytest.mark.parametrize(
     ("fields", "field"),
     [
         ({"effect": "flag"}, "effect"),

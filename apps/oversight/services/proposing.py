@@ -60,7 +60,7 @@ def propose_rule(
         target=item.action.target if same_target else "",
         amount_minor=amount_minor,
         currency=item.action.currency,
-        same=_same_as(item) if effect == Effect.ALLOW and same_target else {},
+        same=_same_as(item) if effect == Effect.ALLOW and (same_target or not item.action.target) else {},
         queue=item.group_list()[0].queue.slug,
         people=people,
     )
@@ -71,10 +71,20 @@ def propose_rule(
 
 
 def _same_as(item: Escalation) -> dict[str, str | int | bool]:
-    """What the rules want the same of whatever runs without being asked, as it stands in the item."""
+    """What the rules want the same of whatever runs without being asked, as it stands in the item.
+
+    Raises InvalidError where a rule could not say so: without it, the allowance would be wider than what is wanted.
+    """
     standing = ((item.verdict.get("obligations") or {}).get("standing")) or {}
-    found = {path: value_at(item.values(), path) for path in standing.get("same", ()) if PLAIN.fullmatch(path)}
-    return {path: value for path, value in found.items() if isinstance(value, str | int | bool)}
+    found = {path: value_at(item.values(), path) for path in standing.get("same", ())}
+    if odd := [path for path, value in found.items() if not (PLAIN.fullmatch(path) and _is_plain(value))]:
+        message = _("The rule wants the same %s, and here that is no single text or whole number: no rule can name it.")
+        raise InvalidError(errors={"effect": [message % ", ".join(sorted(odd))]})
+    return found
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= MAX_INTEGER)
 
 
 def _require_fitting(item: Escalation, effect: str, amount_minor: int | None, people: int) -> None:
