@@ -97,6 +97,16 @@ def test_who_only_sees_does_not_dismiss_and_the_agent_neither() -> None:
     assert flag.is_open
 
 
+def test_why_it_was_dismissed_is_for_people_and_the_agent_is_not_told() -> None:
+    desk, flag = flagged()
+    dismiss(desk.agent.owner, flag, reason="Its owner was away; canary-7.")
+    (told,) = caller(make_holder(VIEW, unit=desk.agent.unit)).get("/api/v1/flags/").json()["results"]
+    assert told["reason"] == "Its owner was away; canary-7."
+    answer = desk.get("flags/")
+    assert [row["state"] for row in answer.json()["results"]] == ["dismissed"]
+    assert "canary-7" not in answer.content.decode()
+
+
 @pytest.mark.parametrize("who", ["owner", "manager"])
 def test_its_owner_and_who_may_suspend_it_dismiss_it_with_a_reason_in_the_ledger(who: str) -> None:
     desk, flag = flagged()

@@ -15,6 +15,7 @@ from apps.agents.selectors import dismissible_for, flag_for, flags_for
 from apps.agents.services import dismiss_flag
 from apps.core.api import PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError
+from apps.core.models import User
 from apps.core.schema import PROBLEMS
 
 
@@ -39,7 +40,7 @@ class FlagSerializer(serializers.Serializer[Any]):
     flagged_at = serializers.DateTimeField()
     dismissed_at = serializers.DateTimeField(allow_null=True)
     dismissed_by = serializers.CharField(allow_null=True)
-    reason = serializers.CharField(help_text="Why it was dismissed.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why it was dismissed; agents are not told.")
     may_dismiss = serializers.BooleanField()
 
 
@@ -50,8 +51,8 @@ class FlagPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
-def flag_json(flag: Repetition, dismissible: Collection[UUID]) -> dict[str, Any]:
-    """The flag as ``FlagSerializer`` describes it."""
+def flag_json(actor: User, flag: Repetition, dismissible: Collection[UUID]) -> dict[str, Any]:
+    """The flag as ``FlagSerializer`` describes it. What people say of an agent is for people, so agents get no word."""
     return {
         "id": flag.pk,
         "agent": flag.agent.slug,
@@ -65,7 +66,7 @@ def flag_json(flag: Repetition, dismissible: Collection[UUID]) -> dict[str, Any]
         "flagged_at": flag.flagged_at,
         "dismissed_at": flag.dismissed_at,
         "dismissed_by": flag.dismissed_by.username if flag.dismissed_by else None,
-        "reason": flag.dismiss_reason,
+        "reason": "" if actor.is_agent else flag.dismiss_reason,
         "may_dismiss": flag.is_open and flag.agent_id in dismissible,
     }
 
@@ -82,7 +83,9 @@ class Flags(PlaneView):
             raise InvalidError(errors={"state": [f"One of: {', '.join(FlagState)}."]})
         rows = flags_for(self.actor, agent=request.query_params.get("agent", ""), state=state)
         dismissible = dismissible_for(self.actor)
-        return page_of(request, rows, lambda flag: flag_json(flag, dismissible), order=("-flagged_at", "-id"))
+        return page_of(
+            request, rows, lambda flag: flag_json(self.actor, flag, dismissible), order=("-flagged_at", "-id")
+        )
 
 
 class FlagDismissal(PlaneView):
@@ -96,6 +99,6 @@ class FlagDismissal(PlaneView):
 
         def answer() -> tuple[int, Any]:
             dismissed = dismiss_flag(self.actor, flag=flag, reason=body["reason"])
-            return 200, flag_json(dismissed, dismissible_for(self.actor))
+            return 200, flag_json(self.actor, dismissed, dismissible_for(self.actor))
 
         return self.once(answer)
