@@ -15,6 +15,7 @@ from apps.agents.services import change_state
 from apps.audit.models import Entry
 from apps.audit.tasks import deliver_reactions
 from apps.connectors.services import save_operation
+from apps.core.differences import MASKED
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
@@ -511,6 +512,24 @@ def test_where_the_rule_does_not_let_it_the_page_says_so():
     assert "does not let it be approved in advance" in said
     sent = client.post(f"/inbox/{the_item().pk}/standing/", {"amount": "1", "days": "1", "times": "1", "version": "1"})
     assert sent.status_code == 403
+
+
+def test_the_list_names_what_must_be_the_same_and_what_it_said():
+    """Whoever ends one must see what it lets run: the account, not only the name."""
+    world = World(obligations={"standing": {**LETS, "same": ["iban", "note"]}}, target="currency")
+    said = world.item.action.parameters | {"iban": "DE00<b>\u202e17", "api_key": "canary-9"}
+    Action.objects.filter(pk=world.item.action_id).update(parameters=said)
+    verdict = world.item.verdict
+    verdict["obligations"]["standing"]["same"].append("api_key")
+    Escalation.objects.filter(pk=world.item.pk).update(verdict=verdict)
+    page = signed_in(world.ada).get("/inbox/standing/").content.decode()
+    assert "DE00&lt;b&gt;" in page
+    assert "\u202e" not in page
+    assert page.count("must be the same") == 3
+    assert "not given" in page
+    assert "canary-9" not in page
+    (told,) = Person(world.ada).get("/standing-approvals/").json()["results"]
+    assert told["same"] == {"iban": "DE00<b>\u202e17", "note": None, "api_key": MASKED}
 
 
 def test_the_api_makes_lists_and_ends(world):

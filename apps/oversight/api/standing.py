@@ -48,6 +48,7 @@ class StandingSerializer(serializers.Serializer[Any]):
     target = serializers.CharField(allow_blank=True)
     currency = serializers.CharField(allow_blank=True)
     rule = serializers.CharField()
+    same = serializers.JSONField(help_text="What must be the same besides: parameters by path, with what they said.")
     up_to_minor = serializers.IntegerField(allow_null=True)
     times = serializers.IntegerField()
     used = serializers.IntegerField()

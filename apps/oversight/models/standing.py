@@ -1,15 +1,16 @@
 """What people approved in advance, and each use of it."""
 
-from typing import override
+from typing import Any, override
 from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
 
 from apps.agents.models import Action, Agent
+from apps.core.differences import masked
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.oversight.models.escalations import Escalation
-from apps.oversight.rules import STANDING_MOVES, StandingState
+from apps.oversight.rules import STANDING_MOVES, StandingState, value_at
 
 
 class StandingApproval(Stateful):
@@ -62,6 +63,13 @@ class StandingApproval(Stateful):
     def left(self) -> int:
         """How often it may still be used."""
         return self.times - self.used
+
+    @property
+    def same(self) -> dict[str, Any]:
+        """What its rule wants the same besides, to be shown: parameters by path with what they said (None: nothing)."""
+        standing = (self.item.verdict.get("obligations") or {}).get("standing") or {}
+        said = self.item.action.parameters if self.item.action else {}
+        return {path: masked(value_at(said, path), path) for path in sorted(standing.get("same", ()))}
 
     @staticmethod
     def usable() -> Q:

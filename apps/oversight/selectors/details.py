@@ -217,6 +217,7 @@ def standing_json(approval: StandingApproval) -> dict[str, Any]:
         "id": approval.pk,
         "by": approval.maker.username,
         "up_to_minor": approval.up_to_minor,
+        "same": approval.same,
         "times": approval.times,
         "used": approval.used,
         "until": approval.until,
