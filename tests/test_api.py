@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import redirect_stderr
+from uuid import UUID
 
 import pytest
 import schemathesis
@@ -86,3 +87,30 @@ def problems_of(operation, headers, examples):
 
     ask()
     return problems
+
+
+def lists_of(document):
+    """The addresses that answer pages: ``{results, next}``."""
+    for path, methods in document["paths"].items():
+        content = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        name = content.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if {"results", "next"} <= set(document["components"]["schemas"].get(name, {}).get("properties", ())):
+            yield path
+
+
+def test_no_list_takes_a_parameter_that_it_does_not_know(document, client, db):
+    """A misspelt filter that is ignored shows everything where somebody asked for little."""
+    client.force_login(make_admin(username="one"))
+    paths = list(lists_of(document))
+    assert len(paths) > 30
+    taking = {}
+    for path in paths:
+        known = {
+            found["name"]: str(UUID(int=0)) if found["schema"].get("format") == "uuid" else "one"
+            for found in document["paths"][path]["get"].get("parameters", ())
+            if found["in"] == "path"
+        }
+        answer = client.get(path.format(**known), {"no_such_filter": "x"})
+        if (answer.status_code, list(answer.json().get("errors", ()))) != (422, ["no_such_filter"]):
+            taking[path] = answer.status_code
+    assert taking == {}

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from apps.access.models import Absence
 from apps.access.selectors import absence_for, absences_for, person_for
 from apps.access.services import end_absence, plan_absence
-from apps.core.api import PlaneView, StrictSerializer, Text, page_of
+from apps.core.api import PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.gate import require_human
 from apps.core.models import User
@@ -65,6 +65,7 @@ class AbsencesView(PlaneView):
 
     def listed(self, request: Request, user: User) -> Response:
         """A page of them."""
+        known_params(request)
         return page_of(request, absences_for(self.actor, user), absence_json, order=("starts_at", "id"))
 
     def planned(self, user: User) -> Response:

@@ -13,7 +13,7 @@ from apps.access.authentication import PersonalTokenAuthentication
 from apps.access.models import BusinessUnit, Role, RoleGrant
 from apps.access.selectors import live_grants, people_for, roles_for, units_for
 from apps.access.services import save_person, save_role, save_unit, set_roles
-from apps.core.api import PlaneView, StrictSerializer, Text, page_of
+from apps.core.api import PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
 
@@ -140,6 +140,7 @@ class Units(PlaneView):
     @extend_schema(operation_id="list_units", responses={200: UnitPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """Units in which you manage access."""
+        known_params(request)
         return page_of(request, units_for(self.actor), unit_json, order=("slug",))
 
     @extend_schema(
@@ -164,6 +165,7 @@ class Roles(PlaneView):
     @extend_schema(operation_id="list_roles", responses={200: RolePage, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """Roles."""
+        known_params(request)
         return page_of(request, roles_for(self.actor), role_json, order=("slug",))
 
     @extend_schema(
@@ -186,6 +188,7 @@ class People(PlaneView):
     @extend_schema(operation_id="list_people", responses={200: PersonPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """People whose access you manage."""
+        known_params(request)
         return page_of(request, people_for(self.actor), person_json, order=("username",))
 
     @extend_schema(

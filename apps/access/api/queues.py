@@ -22,7 +22,7 @@ from apps.access.rules import (
 )
 from apps.access.selectors import calendars_for, queues_for, rotas_for
 from apps.access.services import save_calendar, save_queue, save_rota
-from apps.core.api import AnyJson, PlaneView, StrictInteger, StrictSerializer, Text, page_of
+from apps.core.api import AnyJson, PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.models import database_now
 from apps.core.schema import PROBLEMS
@@ -205,6 +205,7 @@ class Queues(PlaneView):
     @extend_schema(operation_id="list_queues", responses={200: QueuePage, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """Queues in your units."""
+        known_params(request)
         return page_of(request, queues_for(self.actor), queue_json, order=("slug",))
 
     @extend_schema(
@@ -231,6 +232,7 @@ class Rotas(PlaneView):
     @extend_schema(operation_id="list_rotas", responses={200: RotaPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """Rotas in your units."""
+        known_params(request)
         return page_of(request, rotas_for(self.actor), rota_json, order=("slug",))
 
     @extend_schema(
@@ -255,6 +257,7 @@ class Calendars(PlaneView):
     @extend_schema(operation_id="list_calendars", responses={200: CalendarPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """Calendars."""
+        known_params(request)
         return page_of(request, calendars_for(self.actor), calendar_json, order=("slug",))
 
     @extend_schema(

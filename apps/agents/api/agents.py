@@ -262,6 +262,7 @@ class AgentCredentials(PlaneView):
     @extend_schema(operation_id="list_agent_credentials", responses={200: CredentialPage, **PROBLEMS})
     def get(self, request: Request, slug: str) -> Response:
         """An agent's keys, newest first; never their secrets."""
+        known_params(request)
         agent = agent_for(self.actor, slug, perm=MANAGE)
         return page_of(request, credentials_for(self.actor, agent), credential_json)
 

@@ -14,7 +14,7 @@ from apps.agents.models import ChangeRequest
 from apps.agents.rules import GATE_DAYS, AgentState, ChangeEnd, ChangeKind, Handover, Proof
 from apps.agents.selectors import agent_for, change_for, changes_for, gate_for
 from apps.agents.services import agree_to_change, ask_change, drop_change
-from apps.core.api import PlaneView, StrictBoolean, StrictSerializer, Text, page_of
+from apps.core.api import PlaneView, StrictBoolean, StrictSerializer, Text, known_params, page_of
 from apps.core.schema import PROBLEMS
 
 MANAGE = "agents.manage_agent"
@@ -117,6 +117,7 @@ class AgentChanges(AgentStateView):
     @extend_schema(operation_id="list_agent_changes", responses={200: AgentChangePage, **PROBLEMS})
     def get(self, request: Request, slug: str) -> Response:
         """What somebody asked to change that takes two people, newest first; ``outcome`` null: it waits."""
+        known_params(request)
         return page_of(request, changes_for(self.actor, agent_for(self.actor, slug)), change_json)
 
     @extend_schema(operation_id="change_agent_with_two", request=AgentChangeBody, responses=MADE_OR_ASKED)

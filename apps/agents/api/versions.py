@@ -77,6 +77,7 @@ class AgentVersions(PlaneView):
     @extend_schema(operation_id="list_agent_versions", responses={200: VersionPage, **PROBLEMS})
     def get(self, request: Request, slug: str) -> Response:
         """Versions, newest first."""
+        known_params(request)
         rows = AgentVersion.objects.filter(agent=agent_for(self.actor, slug))
         return page_of(request, rows, version_json)
 

@@ -154,6 +154,7 @@ class MyOperationsView(PlaneView):
     @extend_schema(operation_id="list_my_operations", responses={200: MyOperations, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """The operations I may use now, each with its parameter schema."""
+        known_params(request)
         return Response({"results": [my_operation_json(found) for found in operations_for(self.actor)], "next": None})
 
 

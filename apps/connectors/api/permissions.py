@@ -12,7 +12,7 @@ from apps.agents.selectors import agent_for, agents_for
 from apps.connectors import services
 from apps.connectors.models import Operation
 from apps.connectors.selectors import MayUse, operation_for, what_agent_may_for
-from apps.core.api import REASON, PlaneView, StrictSerializer, Text, reason_of
+from apps.core.api import REASON, PlaneView, StrictSerializer, Text, known_params, reason_of
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
@@ -93,6 +93,7 @@ class AgentOperations(PlaneView):
     @extend_schema(operation_id="list_agent_operations", responses={200: Permissions, **PROBLEMS})
     def get(self, request: Request, slug: str) -> Response:
         """What an agent may use, by whom and until when it was granted, and its use in 30 days."""
+        known_params(request)
         lines = what_agent_may_for(self.actor, _seen_agent(self.actor, slug))
         return Response({"results": [permission_json(line) for line in lines], "next": None})
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import PlaneView, StrictSerializer, Text, page_of
+from apps.core.api import PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.gate import require
 from apps.core.schema import PROBLEMS
 from apps.workflows.models import ErasureRequest
@@ -82,6 +82,7 @@ class Erasures(PlaneView):
     @extend_schema(operation_id="list_erasures_asked_for", responses={200: ErasureRequestPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """What somebody asked to erase and nobody answered yet, newest first."""
+        known_params(request)
         require(self.actor, ERASE)
         return page_of(request, erasures_asked_for(self.actor), request_json)
 

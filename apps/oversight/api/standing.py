@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import StrictInteger, StrictSerializer, page_of
+from apps.core.api import StrictInteger, StrictSerializer, known_params, page_of
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
 from apps.oversight.api.people import EmptyBody, PersonView
@@ -125,6 +125,7 @@ class StandingApprovals(PersonView):
     )
     def get(self, request: Request) -> Response:
         """What you approved in advance, newest first, with what each let run."""
+        known_params(request)
         return page_of(request, standing_approvals_for(self.actor), whole_json, order=("-id",))
 
 

@@ -289,6 +289,7 @@ class PolicyVersions(PlaneView):
     )
     def get(self, request: Request, slug: str) -> Response:
         """Versions, newest first."""
+        known_params(request)
         policy = policy_for(self.actor, slug)
         return page_of(request, versions_for(self.actor, policy), version_json, order=("-number",))
 
