@@ -7,6 +7,7 @@ whole ledger, in order. LIVE_TOPICS: what open pages and waiting requests are to
 from collections.abc import Mapping
 
 TELL = "apps.notifications.tasks.tell"
+HUSH_ERASURE = "apps.notifications.tasks.hush_erasure"
 STANDING = "apps.oversight.tasks.end_fallen_standing"
 
 REACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -46,6 +47,10 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "vote.cast": ("apps.notifications.tasks.hush_voter",),
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
     "agent.flagged": (TELL,),
+    "erasure.requested": (TELL,),
+    "erasure.withdrawn": (HUSH_ERASURE,),
+    "erasure.refused": (HUSH_ERASURE,),
+    "payloads.erased": (HUSH_ERASURE,),
     "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent", STANDING),
     "operation.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
     "connector.changed": ("apps.oversight.tasks.end_what_changed", STANDING),

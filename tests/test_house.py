@@ -112,7 +112,7 @@ def test_every_reaction_names_a_real_handler_and_a_state_that_something_reaches(
         for moves in model.MOVES.values()
         for state in (*moves, "changed")  # every service saves through write_if_changed
     }
-    source = "".join(path.read_text() for path in APP_FILES if room_of(path) == "services")
+    source = "".join(path.read_text() for path in APP_FILES if room_of(path) in {"services", "rules"})
     for name, handlers in settings.REACTIONS.items():
         assert name in reachable or f'"{name}"' in source, name
         for handler in handlers:

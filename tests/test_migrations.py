@@ -2,7 +2,7 @@
 
 from django.apps import apps
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations import AddField
+from django.db.migrations.operations import AddField, CreateModel
 from django.db.models import NOT_PROVIDED
 
 FIRST_RELEASE = {
@@ -18,11 +18,14 @@ FIRST_RELEASE = {
     "oversight.escalation.stood",
     "oversight.escalationgroup.called",
     "oversight.escalationgroup.rung",
-    "oversight.escalationview.escalation",
-    "oversight.escalationview.person",
     "workflows.run.kept",
 }
 """Columns that came before anybody had a version to update from."""
+
+
+def made_by(migration):
+    """The tables that a migration makes: nobody writes to them yet."""
+    return {operation.name.lower() for operation in migration.operations if isinstance(operation, CreateModel)}
 
 
 def test_a_column_that_comes_later_has_a_default_in_the_database():
@@ -33,7 +36,7 @@ def test_a_column_that_comes_later_has_a_default_in_the_database():
         for (app, name), migration in loader.disk_migrations.items()
         if migration.__module__.startswith("apps.") and not (migration.initial or name.startswith("0001"))
         for operation in migration.operations
-        if isinstance(operation, AddField)
+        if isinstance(operation, AddField) and operation.model_name.lower() not in made_by(migration)
     }
     without = {
         f"{app}.{model}.{name}"

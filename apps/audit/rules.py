@@ -14,6 +14,8 @@ from apps.core.rules import canonical_json, digest_of
 REFUSED = "request.refused"
 """Somebody tried something through the API and was refused."""
 ERASED = "payloads.erased"
+ERASURE_ASKED = "erasure.requested"
+OF_ERASURES = "erasure."
 """Somebody erased what was written on a trail. What is written in this entry itself is never erased."""
 
 FACTS = frozenset({

@@ -13,6 +13,7 @@ from apps.halts.models import Halt
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState
+from apps.workflows.models import ErasureRequest
 
 HEADLINES = {
     Event.WAITING: _("Waits for you"),
@@ -26,6 +27,7 @@ HEADLINES = {
     Event.FLAGGED: _("Keeps asking for what was rejected"),
     Event.OWNERLESS: _("Suspended: its owner has left"),
     Event.AGREEMENT: _("Somebody asks to change it: another person has to agree"),
+    Event.ERASURE: _("Asks for a second person"),
 }
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
@@ -130,6 +132,7 @@ class Notice(Record):
     escalation = models.ForeignKey(Escalation, models.PROTECT, null=True, related_name="+")
     halt = models.ForeignKey(Halt, models.PROTECT, null=True, related_name="+")
     agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
+    erasure = models.ForeignKey(ErasureRequest, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -138,16 +141,17 @@ class Notice(Record):
         default_permissions = ()
         constraints = [
             models.CheckConstraint(
-                condition=Q(halt=None, agent=None, escalation__isnull=False)
-                | Q(halt__isnull=False, agent=None, escalation=None)
-                | Q(halt=None, agent__isnull=False, escalation=None),
+                condition=Q(halt=None, agent=None, erasure=None, escalation__isnull=False)
+                | Q(halt__isnull=False, agent=None, erasure=None, escalation=None)
+                | Q(halt=None, agent__isnull=False, erasure=None, escalation=None)
+                | Q(halt=None, agent=None, erasure__isnull=False, escalation=None),
                 name="notice_is_about_something",
             )
         ]
         indexes = [models.Index(fields=["not_before"], name="notice_due", condition=Q(spread_at=None))]
 
     def __str__(self) -> str:
-        return f"{self.event} of {self.escalation_id or self.halt_id or self.agent_id}"
+        return f"{self.event} of {self.escalation_id or self.halt_id or self.agent_id or self.erasure_id}"
 
     @property
     def headline(self) -> str:
@@ -159,6 +163,8 @@ class Notice(Record):
     @property
     def title(self) -> str:
         """What it is about. Others may have written part of it."""
+        if self.erasure:
+            return _("%(who)s wants the words of a trail erased") % {"who": self.erasure.asked_by}
         return self.escalation.title if self.escalation else str(self.halt or self.agent)
 
     @property
@@ -166,12 +172,16 @@ class Notice(Record):
         """Where it is shown; opening it decides nothing."""
         if self.agent:
             return f"/agents/{self.agent.slug}/"
+        if self.erasure:
+            return f"/audit/trails/{self.erasure.trail_id}/erase/"
         return f"/inbox/{self.escalation_id}/" if self.escalation_id else "/halts/"
 
     @property
     def risk(self) -> Risk:
-        """How grave it is: as its item or its agent; a halt always is."""
+        """How grave it is: as its item or its agent; a halt always is. An erasure waits for days."""
         found = self.escalation or self.agent
+        if self.erasure_id:
+            return Risk.MEDIUM
         return Risk(found.risk) if found else Risk.CRITICAL
 
 

@@ -27,6 +27,12 @@ def leave_browsers(entry: Entry) -> None:
     services.end_browsers(entry.actor, person_id=entry.subject_id)
 
 
+@reaction
+def hush_erasure(entry: Entry) -> None:
+    """Nobody is asked any more to agree with an erasure that ended."""
+    services.close_erasure_notices(entry.actor, trail_id=entry.trail_id)
+
+
 def send_messages() -> int:
     """Write and send what is due; how much. One thread of a process at a time: a slow mail server holds no others."""
     if not _sending.acquire(blocking=False):

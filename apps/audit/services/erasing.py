@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from apps.audit.models import Delivery, Entry, Payload
-from apps.audit.rules import ERASED, facts_digest, facts_of
+from apps.audit.rules import ERASED, OF_ERASURES, facts_digest, facts_of
 from apps.audit.services.entries import record
 from apps.audit.services.writing import PLAIN
 from apps.core.errors import ConflictError
@@ -23,7 +23,8 @@ def erase_payloads(actor: User, subject: Model, *, trail: UUID, reason: str, **t
     (``rules.FACTS``): PostgreSQL lets in only what was written. Raises ConflictError ``invalid_state`` while something
     still has to follow from an entry, or when nothing is left to erase.
     """
-    if Delivery.objects.filter(entry__trail_id=trail, done_at=None).exists():
+    waiting = Delivery.objects.filter(entry__trail_id=trail, done_at=None)
+    if waiting.exclude(entry__name__startswith=OF_ERASURES).exists():  # what people are told of requests reads no word
         raise ConflictError(_("Something still has to follow from what happened here. Try again in a minute."))
     found = Payload.objects.filter(entry__trail_id=trail).exclude(entry__name=ERASED).order_by("entry_id")
     facts = [(entry_id, facts_of(content["payload"])) for entry_id, content in found.values_list("entry_id", "content")]

@@ -55,6 +55,7 @@ class Event(StrEnum):
     FLAGGED = "flagged"
     OWNERLESS = "ownerless"
     AGREEMENT = "agreement"
+    ERASURE = "erasure"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -85,6 +86,7 @@ EVENTS: Mapping[str, Event] = {
     "agent.flagged": Event.FLAGGED,
     "agent.suspended": Event.OWNERLESS,
     "agent.change_requested": Event.AGREEMENT,
+    "erasure.requested": Event.ERASURE,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

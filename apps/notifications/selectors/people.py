@@ -14,6 +14,7 @@ from apps.notifications.rules import ASKING, RECIPIENTS_MAX, Event
 from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import eligible_for
+from apps.workflows.selectors.erasing import who_is_asked_to_agree
 
 LIFT, MANAGE = "halts.lift_halt", "agents.manage_agent"
 
@@ -28,6 +29,8 @@ def recipients_of(notice: Notice) -> list[User]:
 def _concerned(notice: Notice) -> list[User]:
     if notice.agent:
         return _of_agent(notice, notice.agent)
+    if notice.erasure:
+        return who_is_asked_to_agree(notice.erasure, most=RECIPIENTS_MAX)
     return _of_halt(notice.halt) if notice.halt else _of_item(notice)
 
 

@@ -24,6 +24,7 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__escalation__agent",
         "notice__halt",
         "notice__agent",
+        "notice__erasure__asked_by",
     )
     return rows.select_related(*about).order_by("-id")
 

@@ -1,6 +1,6 @@
 """Commands on what people are told."""
 
-from apps.notifications.services.attention import close_notices, mark_all_seen, mark_seen
+from apps.notifications.services.attention import close_erasure_notices, close_notices, mark_all_seen, mark_seen
 from apps.notifications.services.browsers import (
     add_browser,
     end_browsers,
@@ -16,6 +16,7 @@ from apps.notifications.services.wishes import save_wishes
 
 __all__ = [
     "add_browser",
+    "close_erasure_notices",
     "close_notices",
     "end_browsers",
     "forget_notices",

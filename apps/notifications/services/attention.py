@@ -54,6 +54,16 @@ def _see(actor: User, rows: Iterable[Delivery]) -> None:
 
 
 @transaction.atomic
+def close_erasure_notices(actor: User, *, trail_id: UUID) -> int:
+    """What asked people to agree with an erasure asks no more: it is done, refused or withdrawn; how many."""
+    over = Delivery.objects.filter(notice__erasure__trail_id=trail_id, notice__erasure__ended_at__isnull=False)
+    done = over.filter(channel=Channel.IN_APP, closed_at=None).update(closed_at=ClockTimestamp())
+    if done:
+        announce()
+    return done
+
+
+@transaction.atomic
 def close_notices(actor: User, *, escalation_id: UUID) -> int:
     """What asked ``actor`` to decide an item asks no more: they have; how many."""
     rows = Delivery.objects.filter(recipient=actor, channel=Channel.IN_APP, closed_at=None)

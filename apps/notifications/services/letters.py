@@ -90,7 +90,9 @@ def _digest_subject(rows: Sequence[Delivery]) -> str:
 
 def _kind(notice: Notice) -> Any:
     item = notice.escalation
-    return item.get_kind_display() if item else _("Agent") if notice.agent else _("Halt")
+    if item:
+        return item.get_kind_display()
+    return _("Agent") if notice.agent else _("Erasure") if notice.erasure else _("Halt")
 
 
 def _line(row: Delivery) -> dict[str, Any]:

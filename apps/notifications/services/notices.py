@@ -36,6 +36,7 @@ from apps.notifications.rules import (
 from apps.notifications.selectors import Wishes, recipients_of, wishes_of
 from apps.oversight.models import Escalation
 from apps.oversight.services import Reach, note_reach
+from apps.workflows.models import ErasureRequest
 
 LANE = "messages"
 BATCH = 200
@@ -54,10 +55,15 @@ def raise_notice(actor: User, *, entry: Entry) -> None:
     event = event_of(entry.name, entry.payload)
     if event is None or actor.pk != entry.actor_id:
         return
-    about = entry.subject_kind if entry.subject_kind in {"halt", "agent"} else "escalation"
-    Notice.objects.bulk_create(
-        [Notice(entry=entry, event=event, **{f"{about}_id": entry.subject_id})], ignore_conflicts=True
-    )
+    if event == Event.ERASURE:
+        asked = ErasureRequest.objects.filter(trail_id=entry.trail_id, ended_at=None).first()
+        if asked is None:
+            return
+        about = {"erasure_id": asked.pk}
+    else:
+        kind = entry.subject_kind if entry.subject_kind in {"halt", "agent"} else "escalation"
+        about = {f"{kind}_id": entry.subject_id}
+    Notice.objects.bulk_create([Notice(entry=entry, event=event, **about)], ignore_conflicts=True)
     ring(LANE)
 
 
@@ -89,6 +95,7 @@ def _spread(notice_id: UUID) -> None:
         "escalation__action__on_behalf_of",
         "halt",
         "agent__owner",
+        "erasure__asked_by",
     )
     rows = Notice.objects.select_for_update(of=("self",)).select_related(*about).annotate(now=ClockTimestamp())
     notice = rows.filter(pk=notice_id, spread_at=None).first()

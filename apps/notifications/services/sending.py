@@ -49,7 +49,8 @@ BUDGET_S = 20.0
 OUTCOME_MAX = 200
 ABOUT = (
     "recipient", "chat_target", "browser",
-    "notice__entry", "notice__halt", "notice__agent", "notice__escalation__agent",
+    "notice__entry", "notice__halt", "notice__agent", "notice__erasure__asked_by",
+    "notice__escalation__agent",
 )  # fmt: skip
 
 
@@ -122,6 +123,7 @@ def _silenced(rows: Sequence[Delivery]) -> dict[UUID, Silence]:
     asking = [row for row in rows if row.notice.event in ASKING]
     still = _still_asked(first.recipient, asking)
     gone = [row for row in rows if first.recipient and not first.recipient.is_active]
+    gone += [row for row in rows if row.notice.erasure and row.notice.erasure.ended_at]
     return {row.pk: Silence.NOT_ASKED for row in [*gone, *asking] if row in gone or row.pk not in still}
 
 

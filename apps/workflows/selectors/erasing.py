@@ -118,10 +118,21 @@ def erasures_asked_for(actor: User) -> QuerySet[ErasureRequest]:
     return rows.select_related("asked_by").order_by("-id")
 
 
-def who_could_agree(actor: User, trail: Trail) -> list[User]:
-    """The people other than ``actor`` who may erase this trail."""
+def who_could_agree(actor: User, trail: Trail, *, most: int = MOST_ASKED) -> list[User]:
+    """The people other than ``actor`` who may erase this trail, among the first ``most`` who hold the permission."""
     people = holders_for(actor, ERASE, trail.subject.unit_id).exclude(pk=actor.pk)
-    return [person for person in people[:MOST_ASKED] if may_erase(person, trail)]
+    return [person for person in people[:most] if may_erase(person, trail)]
+
+
+def who_is_asked_to_agree(asked: ErasureRequest, *, most: int) -> list[User]:
+    """The people who may carry out a request now; nobody once it ended, or who asked may not erase it any more."""
+    if not ErasureRequest.objects.filter(ErasureRequest.open(), pk=asked.pk).exists():
+        return []
+    try:
+        trail = trail_of(asked.asked_by, asked.trail_id)
+    except (NotAllowedError, NotFoundError):
+        return []
+    return who_could_agree(asked.asked_by, trail, most=most)
 
 
 def _units_elsewhere(actor: User, trail: Trail) -> str:

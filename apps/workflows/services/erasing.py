@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action
 from apps.agents.services import erase_actions
 from apps.audit.models import Entry
+from apps.audit.rules import ERASURE_ASKED
 from apps.audit.services import erase_payloads, record
 from apps.connectors.services import erase_effects
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
@@ -58,7 +59,7 @@ def ask_erasure(actor: User, *, trail_id: UUID, reason: str) -> ErasureRequest:
     except IntegrityError as error:
         raise ConflictError(_("Somebody asked for it already; it waits for somebody else to agree.")) from error
     asked.refresh_from_db()
-    record(actor, trail.subject, "erasure.requested", trail=trail_id, payload={"reason": reason})
+    record(actor, trail.subject, ERASURE_ASKED, trail=trail_id, payload={"reason": reason})
     return asked
 
 
@@ -74,7 +75,8 @@ def drop_erasure(actor: User, *, trail_id: UUID, reason: str = "") -> ErasureReq
     reason = reason.strip() if is_own else _reason(reason)
     _end(asked, actor, ErasureEnd.WITHDRAWN if is_own else ErasureEnd.REFUSED)
     told = {"reason": reason[:MAX_REASON], "asked_by": asked.asked_by.username}
-    record(actor, trail.subject, f"erasure.{asked.outcome}", trail=trail_id, payload=told)
+    name = "erasure.withdrawn" if is_own else "erasure.refused"
+    record(actor, trail.subject, name, trail=trail_id, payload=told)
     return asked
 
 
