@@ -1,6 +1,7 @@
 """An office with a full inbox: 200 approvers, 100,000 items that wait, a million that were decided."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -32,7 +33,10 @@ class Office:
 
 
 def make_office() -> Office:
-    """Copies of one payment that waits and of one that was approved, made in SQL: a million services take a day."""
+    """Copies of one payment that waits and of one that was approved, made in SQL: a million services take a day.
+
+    Both of one agent, one operation and one unit: each item has precedents, and each approver a history.
+    """
     waiting, done = make_payment(), make_payment()
     say(done.ada, done.item)
     while sweep_escalations():  # both under the release in force: what is copied is not to be judged again
@@ -46,7 +50,14 @@ def make_office() -> Office:
         cursor.execute("CREATE TEMP TABLE people ON COMMIT DROP AS SELECT row_number() OVER () - 1 AS n, id FROM"
                        " unnest(%s::uuid[]) AS id", [[person.pk for person in people]])  # fmt: skip
         decided_by = f"(SELECT p.id FROM people p WHERE p.n = s.n %% {APPROVERS})"
-        _copies(cursor, done, DECIDED, decided_by_id=decided_by)
+        agent = f"'{waiting.agent.pk}'::uuid"
+        action = {
+            "agent_id": agent,
+            "principal_id": f"'{waiting.agent.user.pk}'::uuid",
+            "operation": f"'{waiting.operation.slug}'",
+        }
+        unit = f"'{waiting.unit.pk}'::uuid"
+        _copies(cursor, done, DECIDED, action, decided_by_id=decided_by, unit_id=unit, agent_id=agent)
         vote = done.item.votes.get()
         _insert(cursor, Vote, vote, "wanted s", id="uuidv7()", escalation_id="s.item", voter_id=decided_by)
     with psycopg.connect(settings.DATABASE_OWNER_URL, autocommit=True) as owner:
@@ -55,10 +66,10 @@ def make_office() -> Office:
     return Office(approver, list(mine.order_by("due_at", "id").values_list("pk", flat=True)[:100]))
 
 
-def _copies(cursor: Any, payment: Any, count: int, **changes: str) -> None:
+def _copies(cursor: Any, payment: Any, count: int, action: Mapping[str, str] | None = None, **changes: str) -> None:
     cursor.execute("INSERT INTO wanted SELECT n, uuidv7(), uuidv7() FROM generate_series(1, %s) AS n", [count])
     reference = "'bench-' || s.n || '-' || s.action"
-    _insert(cursor, Action, payment.action_now(), "wanted s", id="s.action", reference=reference)
+    _insert(cursor, Action, payment.action_now(), "wanted s", id="s.action", reference=reference, **(action or {}))
     _insert(cursor, Escalation, payment.now(), "wanted s", id="s.item", action_id="s.action", **changes)
     group = EscalationGroup.objects.get(escalation=payment.item)
     _insert(cursor, EscalationGroup, group, "wanted s", id=None, escalation_id="s.item")

@@ -100,6 +100,7 @@ class Vote(Record):
         ]
         indexes = [
             models.Index(fields=["voter", "-id"], name="vote_by_voter"),
+            models.Index(fields=["voter", "-escalation"], name="vote_walked_by_item", condition=Q(voided_at=None)),
             models.Index(fields=["halt"], name="vote_taken_back", condition=Q(halt__isnull=False)),
         ]
 

@@ -13,7 +13,7 @@ from apps.oversight.rules import InboxView
 from apps.oversight.selectors import condition_of, inbox_for, likes_for
 
 VIEW = "oversight.view_escalation"
-LONG = frozenset({InboxView.MINE, InboxView.TEAM, InboxView.UNASSIGNED})
+LONG = frozenset({InboxView.MINE, InboxView.TEAM, InboxView.UNASSIGNED, InboxView.DECIDED})
 
 
 def rows_of(actor: User, filters: InboxFilter, *, without: Collection[str] = ()) -> QuerySet[Escalation]:
