@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
         ('audit', '0010_erasing_names_its_trail'),
         ('halts', '0001_initial'),
         ('notifications', '0005_tell_in_browsers'),
-        ('oversight', '0079_default_stages_in_the_database'),
+        ('oversight', '0081_default_stages_in_the_database'),
         ('workflows', '0023_erase_with_two_people'),
     ]
 

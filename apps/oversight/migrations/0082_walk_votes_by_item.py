@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('halts', '0001_initial'),
-        ('oversight', '0078_begin_sweeps_at_an_index'),
+        ('oversight', '0081_default_stages_in_the_database'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

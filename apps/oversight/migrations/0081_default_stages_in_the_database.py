@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('oversight', '0078_begin_sweeps_at_an_index'),
+        ('oversight', '0080_let_drills_release_nothing'),
     ]
 
     operations = [
