@@ -6,6 +6,7 @@ from uuid import UUID
 from apps.agents.models import Action, Repetition
 from apps.agents.selectors import target_digests
 from apps.core.models import ClockTimestamp, User
+from apps.core.services import blank_answers
 
 
 def erase_actions(actor: User, *, ids: Sequence[UUID]) -> int:
@@ -32,7 +33,9 @@ def erase_actions(actor: User, *, ids: Sequence[UUID]) -> int:
             erased_at=ClockTimestamp(),
             erased_by=actor.username,
         )
-    Repetition.objects.filter(rejected__in=ids).update(dismiss_reason="")
+    flags = Repetition.objects.filter(rejected__in=ids)
+    flags.update(dismiss_reason="")
+    blank_answers(ids=list(flags.values_list("pk", flat=True)))
     return len(rows)
 
 

@@ -68,5 +68,8 @@ def dismiss_flag(actor: User, *, flag: Repetition, reason: str) -> Repetition:
     flag.refresh_from_db()
     rejected = flag.rejected
     told = {"operation": rejected.operation, "reference": rejected.reference, "rejected": rejected.pk}
-    record(actor, flag.agent, "agent.flag_dismissed", payload={"flag": flag.pk, "reason": flag.dismiss_reason, **told})
+    told |= {"flag": flag.pk, "reason": flag.dismiss_reason}
+    record(
+        actor, flag.agent, "agent.flag_dismissed", trail=rejected.trail, payload=told
+    )  # so that it is erased with it
     return flag

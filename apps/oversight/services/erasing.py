@@ -7,7 +7,7 @@ from apps.audit.selectors import is_written
 from apps.audit.services import erase_payloads
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import blank_answers
-from apps.oversight.models import Comment, Delegation, Escalation, Job, ViewSnapshot, Vote
+from apps.oversight.models import Comment, Delegation, Escalation, Job, JobItem, StandingApproval, ViewSnapshot, Vote
 from apps.oversight.services.drills import withdraw_drills_of
 
 
@@ -38,6 +38,8 @@ def erase_items(actor: User, *, ids: Sequence[UUID]) -> dict[str, int]:
     seen = ViewSnapshot.objects.filter(hash__in=votes.exclude(view_hash="").values("view_hash"), shown__isnull=False)
     told = {"items": len(items), "views": seen.update(shown=None)}
     votes.exclude(reason="").update(reason="")
+    JobItem.objects.filter(escalation_id__in=ids).exclude(message="").update(message="")
+    blank_answers(ids=list(StandingApproval.objects.filter(item__in=ids).values_list("pk", flat=True)))
     Delegation.objects.filter(escalation_id__in=ids).exclude(reason="").update(reason="")
     return told | {"comments": Comment.objects.filter(escalation_id__in=ids).exclude(text="").update(text="")}
 

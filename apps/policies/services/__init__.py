@@ -1,5 +1,6 @@
 """Commands on policies, and the judgement of actions."""
 
+from apps.policies.services.erasing import erase_proposals
 from apps.policies.services.numbers import count_entries
 from apps.policies.services.policies import apply_policy, check_policy, publish_policy, save_policy
 from apps.policies.services.proposals import decline_proposal, propose_change, retire_policy, roll_back_policy
@@ -10,6 +11,7 @@ __all__ = [
     "check_policy",
     "count_entries",
     "decline_proposal",
+    "erase_proposals",
     "evaluate_action",
     "propose_change",
     "publish_policy",

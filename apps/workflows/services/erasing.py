@@ -19,6 +19,7 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import blank_answers
 from apps.oversight.services import erase_items, erase_jobs
+from apps.policies.services import erase_proposals
 from apps.workflows.models import Attempt, Compensation, ErasureRequest, InterruptCall, Run, Step, Task
 from apps.workflows.rules.states import ERASURE_WITHIN_S, ErasureEnd
 from apps.workflows.selectors.erasing import Trail, may_erase, reach_of, trail_of, why_not_by, why_not_erasable
@@ -102,6 +103,7 @@ def erase_trail(actor: User, *, trail_id: UUID) -> Entry:
     erase_effects(actor, action_ids=trail.action_ids)
     erase_items(actor, ids=trail.item_ids)
     erase_jobs(actor, ids=trail.item_ids, reason=asked.reason)
+    erase_proposals(actor, items=trail.item_ids, reason=asked.reason)
     tasks = Task.objects.filter(run=trail.run).values_list("pk", flat=True) if trail.run else ()
     interrupts = InterruptCall.objects.filter(action__in=trail.action_ids).values_list("interrupt", flat=True)
     blank_answers(ids=[trail_id, *trail.action_ids, *trail.item_ids, *tasks, *interrupts])
