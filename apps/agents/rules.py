@@ -23,8 +23,19 @@ AGENT_MOVES: Moves = {
     AgentState.SUSPENDED: frozenset({AgentState.PILOT, AgentState.ACTIVE, AgentState.RETIRED}),
     AgentState.RETIRED: frozenset(),
 }
+
+
+class Environment(StrEnum):
+    """Where a key acts: in earnest, or as a test, for which nothing outside is called and no figure counts."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
 WORKING = frozenset({AgentState.PILOT, AgentState.ACTIVE})
 """The states in which an agent may act at all."""
+TESTABLE = WORKING | {AgentState.DRAFT}
+"""The states in which it may try, with a test key."""
 
 TWO_PEOPLE = frozenset({Risk.HIGH, Risk.CRITICAL})
 """The tiers from which on one person proposes and another agrees."""

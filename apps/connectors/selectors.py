@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from apps.agents.models import Action, Agent
-from apps.agents.rules import AgentState
+from apps.agents.rules import AgentState, Environment
 from apps.agents.selectors import agents_for
 from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation, OperationPermission
 from apps.connectors.rules import (
@@ -185,6 +185,7 @@ def secrets_for(actor: User, connector: Connector) -> QuerySet[ConnectorSecret]:
 def health_for(actor: User, connector: Connector) -> Health:
     """How the last 50 calls of a connector that ``actor`` may see went."""
     rows = Effect.objects.filter(connector__in=connectors_for(actor), connector=connector)
+    rows = rows.filter(action__environment=Environment.LIVE)
     last = list(
         rows.filter(settled_at__isnull=False)
         .order_by("-settled_at")
@@ -227,6 +228,7 @@ def what_agent_may_for(actor: User, agent: Agent) -> list[MayUse]:
         str(row["operation"]): dict(row)
         for row in Action.objects.filter(
             agent=agent,
+            environment=Environment.LIVE,
             operation__in=[row.content_object.slug for row in rows],
             created_at__gt=ClockTimestamp() - timedelta(days=RECENT_DAYS),
         )

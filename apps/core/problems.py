@@ -55,7 +55,16 @@ ALL: tuple[Problem, ...] = (
         _("for people"),
     ),
     Problem(
-        403, ("agent_inactive",), _("the agent is a draft, suspended or retired"), _("stop; its owner can tell why")
+        403,
+        ("agent_inactive",),
+        _("the agent is a draft (which acts with a test key alone), suspended or retired"),
+        _("stop; its owner can tell why"),
+    ),
+    Problem(
+        403,
+        ("live_only",),
+        _("a test key tries actions alone: runs, tasks, interrupts and usage are live"),
+        _("use a live key, once the agent is a pilot"),
     ),
     Problem(403, ("csrf_failed",), _("a browser session without its token"), _("for browsers; agents send a key")),
     Problem(

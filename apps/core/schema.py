@@ -38,7 +38,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
 REFUSALS = {
     400: "malformed, idempotency_key_required",
     401: "not_authenticated, credential_expired, credential_revoked",
-    403: "not_allowed, not_eligible, agent_inactive, csrf_failed",
+    403: "not_allowed, not_eligible, agent_inactive, live_only, csrf_failed",
     404: "not_found",
     409: "a conflict; the code says which",
     413: "too_large",

@@ -167,16 +167,16 @@ def test_a_key_is_shown_once_and_dies_when_it_is_revoked(client):
 def test_no_third_key_is_offered_or_made(client):
     agent = make_agent()
     sign_in(client, make_admin())
-    for _ in range(2):
+    for environment in ("live", "live", "test", "test"):
         assert "Make a key" in client.get(f"/agents/{agent.slug}/").content.decode()
-        client.post(f"/agents/{agent.slug}/keys/", {"days": 30})
+        client.post(f"/agents/{agent.slug}/keys/", {"days": 30, "environment": environment})
     page = client.get(f"/agents/{agent.slug}/").content.decode()
     assert "Make a key" not in page
     assert "2 keys may live at a time" in page
     answer = client.post(f"/agents/{agent.slug}/keys/", {"days": 30})
     assert answer.status_code == 409
     assert "2 keys are live, the most there can be; revoke one first." in answer.content.decode()
-    assert AgentCredential.objects.count() == 2
+    assert AgentCredential.objects.count() == 4
 
 
 def test_an_agents_state_is_changed_with_a_reason(client):

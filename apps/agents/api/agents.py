@@ -13,6 +13,7 @@ from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_for
 from apps.agents.authentication import AgentKeyAuthentication
 from apps.agents.models import Agent, AgentCredential
+from apps.agents.rules import Environment
 from apps.agents.selectors import agent_for, agents_for, credentials_for
 from apps.agents.services import (
     create_credential,
@@ -80,6 +81,11 @@ class CredentialBody(StrictSerializer):
 
     days = StrictInteger(min_value=1, max_value=90, required=False)
     version = StrictInteger(min_value=1, max_value=MAX_INTEGER, required=False, help_text="Act as this one only.")
+    environment = serializers.ChoiceField(
+        [each.value for each in Environment],
+        required=False,
+        help_text="Of a test key nothing outside is called, and no figure counts it; drafts act with one alone.",
+    )
 
 
 class AgentSerializer(serializers.Serializer[Any]):
@@ -112,6 +118,7 @@ class MeSerializer(serializers.Serializer[Any]):
     username = serializers.CharField()
     name = serializers.CharField()
     agent = AgentSerializer(allow_null=True)
+    environment = serializers.CharField(allow_null=True)
     halts = serializers.JSONField()
 
 
@@ -201,6 +208,7 @@ class Me(PlaneView):
                 "username": actor.username,
                 "name": str(actor),
                 "agent": agent_json(agent) if agent else None,
+                "environment": agent.environment if agent else None,
                 "halts": halts,
             }
         )

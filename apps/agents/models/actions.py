@@ -9,7 +9,7 @@ from django.db.models import Q, Value
 
 from apps.access.models import BusinessUnit
 from apps.agents.models.agents import Agent, AgentVersion
-from apps.agents.rules import ACTION_MOVES, ActionState, EffectClass, Execution
+from apps.agents.rules import ACTION_MOVES, ActionState, EffectClass, Environment, Execution
 from apps.core.models import Erasable, Stateful, User, choices_of
 
 
@@ -20,7 +20,7 @@ class Action(Erasable, Stateful):
     judged it; anything else by that name does not run. ``erased_target``: keyed digest of a target that was erased, so
     that limits by target still count the action. ``cannot_take``: what its agent's framework takes no answer for, of
     ``edit`` and ``request_changes``: people are not offered it. ``together``: it is carried out with others, when all
-    are decided.
+    are decided. ``environment``: that of the key; of a test nothing is called, and no figure counts it.
     """
 
     MOVES = ACTION_MOVES
@@ -49,6 +49,9 @@ class Action(Erasable, Stateful):
     cannot_take: "models.JSONField[Any, Any]" = models.JSONField(default=list, db_default=Value([], models.JSONField()))
     together = models.BooleanField(default=False, db_default=False)
 
+    environment = models.CharField(
+        max_length=4, choices=choices_of(Environment), default=Environment.LIVE, db_default=Environment.LIVE
+    )
     goal = models.TextField(blank=True)
     reasoning = models.TextField(blank=True)
     alternatives = models.JSONField(default=list)

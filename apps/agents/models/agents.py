@@ -11,6 +11,7 @@ from apps.agents.rules import (
     VERSION_MOVES,
     AgentState,
     ChangeKind,
+    Environment,
     VersionState,
 )
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
@@ -22,6 +23,8 @@ class Agent(Stateful):
 
     MOVES = AGENT_MOVES
     UNIT = "unit"
+    environment: str = Environment.LIVE
+    """That of the key with which it calls; no column."""
 
     slug = models.SlugField(max_length=63, unique=True)
     name = models.CharField(max_length=120)
@@ -92,7 +95,7 @@ class AgentCredential(Record):
     version = models.ForeignKey(AgentVersion, models.PROTECT, null=True, related_name="+")
     key_id = models.CharField(max_length=8, unique=True)
     digest = models.CharField(max_length=64)
-    environment = models.CharField(max_length=4, choices=[("live", "Live"), ("test", "Test")], default="live")
+    environment = models.CharField(max_length=4, choices=choices_of(Environment), default=Environment.LIVE)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)

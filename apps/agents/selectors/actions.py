@@ -11,10 +11,10 @@ from apps.core.models import User
 
 
 def actions_for(actor: User) -> QuerySet[Action]:
-    """Actions that ``actor`` may see, newest first; an agent sees its own."""
+    """Actions that ``actor`` may see, newest first; an agent sees its own, those of its key's environment."""
     rows = Action.objects.select_related("agent", "unit", "principal", "on_behalf_of", "version").order_by("-id")
     if actor.is_agent:
-        return rows.filter(principal=actor)
+        return rows.filter(principal=actor, environment=actor.agent.environment)
     return visible(actor, "agents.view_agent", rows)
 
 

@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Agent, AgentCredential
-from apps.agents.rules import MAX_LIVE, WORKING, AgentState, VersionState
+from apps.agents.rules import MAX_LIVE, TESTABLE, WORKING, AgentState, Environment, VersionState
 from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
@@ -26,20 +26,32 @@ def agent_for(actor: User, slug: str, *, perm: str = "agents.view_agent") -> Age
     raise NotFoundError
 
 
-def require_working_agent(actor: User) -> None:
+def require_working_agent(actor: User, *, tests: bool = False) -> None:
     """Raise NotAllowedError ``agent_inactive`` for an agent that may not act now. People and systems pass.
 
-    Every command that an agent's key reaches asks this: whoever is suspended may look and do nothing.
+    Every command that an agent's key reaches asks this: whoever is suspended may look and do nothing. ``tests``: what
+    a test key may do as well; anywhere else it is refused, ``live_only``.
     """
     if actor.is_agent:
-        require_working(actor.agent)
+        require_working(actor.agent, tests=tests)
 
 
-def require_working(agent: Agent) -> None:
-    """The same of an agent in whose name something is about to happen."""
-    if agent.state not in WORKING or not agent.user.is_active:
+def require_working(agent: Agent, *, tests: bool = False) -> None:
+    """The same of an agent in whose name something is about to happen. A draft may try, with a test key."""
+    is_test = agent.environment == Environment.TEST
+    if agent.state not in (TESTABLE if is_test else WORKING) or not agent.user.is_active:
         raise NotAllowedError(
             _("This agent is %s; only pilot and active agents act.") % agent.state, code="agent_inactive"
+        )
+    if not tests:
+        require_live(agent)
+
+
+def require_live(agent: Agent) -> None:
+    """Raise NotAllowedError ``live_only`` for an agent that calls with a test key."""
+    if agent.environment == Environment.TEST:
+        raise NotAllowedError(
+            _("A test key tries actions alone: runs, tasks, interrupts and usage are live."), code="live_only"
         )
 
 
@@ -58,5 +70,6 @@ def credentials_for(actor: User, agent: Agent) -> QuerySet[AgentCredential]:
 
 def may_have_another_key(actor: User, agent: Agent) -> bool:
     """Whether a key can be made for ``agent`` now: a retired one gets none, and the live ones are few."""
-    live = credentials_for(actor, agent).filter(AgentCredential.live()).count()
-    return agent.state != AgentState.RETIRED and live < MAX_LIVE
+    live = credentials_for(actor, agent).filter(AgentCredential.live())
+    is_room = any(live.filter(environment=each).count() < MAX_LIVE for each in Environment)
+    return agent.state != AgentState.RETIRED and is_room

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
 from apps.agents.models import Agent, AgentCredential, AgentVersion
-from apps.agents.rules import AT_WORK, MAX_LIVE, AgentState
+from apps.agents.rules import AT_WORK, MAX_LIVE, AgentState, Environment
 from apps.agents.services.agents import MANAGE, bump_epoch
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAuthenticatedError
@@ -34,17 +34,21 @@ class IssuedKey(NamedTuple):
 def create_credential(
     actor: User, *, agent: Agent, days: int = 90, environment: str = "live", version: int | None = None
 ) -> IssuedKey:
-    """Make a key for an agent. At most two live at once, so that rotation can overlap and nothing piles up.
+    """Make a key for an agent. At most two of an environment live at once: rotation can overlap, nothing piles up.
+
+    ``environment`` ``test``: what it asks for is judged as ever, nothing outside is called, and no figure counts it.
 
     ``version``: the number of the one version as which the key acts; None for whichever is current or named.
     """
     require_manager(actor, agent.unit, MANAGE)
     if not 1 <= days <= MAX_DAYS:
         raise InvalidError(errors={"days": [_("From 1 to %d.") % MAX_DAYS]})
+    if environment not in list(Environment):
+        raise InvalidError(errors={"environment": [_("One of: %s.") % ", ".join(Environment)]})
     Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)
     if agent.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent gets no key."))
-    if agent.credentials.filter(AgentCredential.live()).count() >= MAX_LIVE:
+    if agent.credentials.filter(AgentCredential.live(), environment=environment).count() >= MAX_LIVE:
         raise ConflictError(_("%d keys are live, the most there can be; revoke one first.") % MAX_LIVE)
     bound = _version_of(agent, str(version)) if version is not None else None
     if version is not None and bound is None:
@@ -60,7 +64,8 @@ def create_credential(
         expires_at=ClockTimestamp() + timedelta(days=days),
     )
     credential.refresh_from_db()
-    record(actor, credential, "created", payload={"agent": agent.slug, "key_id": key.key_id, "days": days})
+    told = {"agent": agent.slug, "key_id": key.key_id, "days": days, "environment": environment}
+    record(actor, credential, "created", payload=told)
     return IssuedKey(credential, key.text)
 
 
@@ -108,6 +113,7 @@ def authenticate_agent(text: str, *, version: str = "") -> AgentCredential:
             last_used_at=ClockTimestamp()
         )
     credential: AgentCredential = found
+    credential.agent.environment = credential.environment
     credential.agent.version = _acting_version(credential, version)
     return credential
 

@@ -2,7 +2,7 @@
 
 from apps.console.forms.absences import AbsenceForm
 from apps.console.forms.access import GrantRoleForm, RevokeRoleForm
-from apps.console.forms.agents import CredentialForm, PermissionForm, PromoteForm, ReasonForm, StateForm
+from apps.console.forms.agents import CredentialForm, NewAgentForm, PermissionForm, PromoteForm, ReasonForm, StateForm
 from apps.console.forms.audit import AuditFilterForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.halts import EngageForm, LiftForm
@@ -19,6 +19,7 @@ __all__ = [
     "GrantRoleForm",
     "HoldForm",
     "LiftForm",
+    "NewAgentForm",
     "PermissionForm",
     "PromoteForm",
     "ReasonForm",

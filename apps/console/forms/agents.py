@@ -1,14 +1,18 @@
 """Permissions, keys and states of agents."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.agents.rules import AgentState, Handover
+from apps.access.models import BusinessUnit
+from apps.agents.rules import AgentState, Environment, Handover
 from apps.connectors.models import Operation
 from apps.console.forms.days import end_of
+from apps.core.models import User
+from apps.core.rules import Risk
 
 
 class ReasonForm(forms.Form):
@@ -51,9 +55,20 @@ class PermissionForm(ReasonForm):
 
 
 class CredentialForm(forms.Form):
-    """How long a new key lives."""
+    """Where a new key acts, and how long it lives."""
 
+    environment = forms.ChoiceField(
+        label=_("Environment"),
+        choices=[(Environment.LIVE.value, _("Live")), (Environment.TEST.value, _("Test"))],
+        initial=Environment.LIVE.value,
+        required=False,
+        help_text=_("Of a test nothing outside is called, and no figure counts it."),
+    )
     days = forms.IntegerField(label=_("Days until it expires"), min_value=1, max_value=90, initial=90)
+
+    def clean_environment(self) -> str:
+        """Live unless it says otherwise."""
+        return str(self.cleaned_data.get("environment") or Environment.LIVE)
 
 
 class StateForm(forms.Form):
@@ -82,3 +97,52 @@ class PromoteForm(ReasonForm):
     )
 
     field_order = ["handover", "reason"]
+
+
+class NewAgentForm(forms.Form):
+    """Who a new agent is, who answers for it, what it may use to begin with."""
+
+    name = forms.CharField(label=_("Name"), max_length=120)
+    slug = forms.SlugField(
+        label=_("Short name"), max_length=63, help_text=_("Small letters, digits and dashes. It stays.")
+    )
+    unit = forms.ModelChoiceField(BusinessUnit.objects.none(), label=_("Unit"), to_field_name="slug")
+    owner = forms.CharField(
+        label=_("Owner"),
+        max_length=150,
+        help_text=_("The user name of the person who answers for it: active, and with a role in the unit."),
+    )
+    risk = forms.ChoiceField(
+        label=_("Risk"), choices=[(risk.value, risk.value.capitalize()) for risk in Risk], initial=Risk.MEDIUM.value
+    )
+    purpose = forms.CharField(label=_("Purpose"), max_length=500, widget=forms.Textarea({"rows": 2}))
+    known_limits = forms.CharField(
+        label=_("Known limits"), max_length=500, required=False, widget=forms.Textarea({"rows": 2})
+    )
+    operations = forms.ModelMultipleChoiceField(
+        Operation.objects.none(),
+        label=_("May use"),
+        required=False,
+        to_field_name="slug",
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("What rules then allow, ask people about or deny. More can be granted later."),
+    )
+
+    def __init__(self, *args: Any, units: Any, operations: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["unit"].queryset = units  # type: ignore[attr-defined] # a model choice field
+        self.fields["operations"].queryset = operations  # type: ignore[attr-defined] # as above
+
+    def clean_owner(self) -> User:
+        """The person."""
+        found = User.objects.filter(username=self.cleaned_data["owner"], kind="human", is_active=True).first()
+        if found is None:
+            raise forms.ValidationError(_("There is no active person of this name."))
+        return found
+
+    def refuse(self, errors: Mapping[str, Iterable[str]]) -> None:
+        """Put what the service refused beside its field."""
+        for path, texts in errors.items():
+            name = path.partition(".")[0]
+            for text in texts:
+                self.add_error(name if name in self.fields else None, text)

@@ -8,7 +8,7 @@ from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
 from apps.agents.models import Action, Agent, AgentCredential
-from apps.agents.rules import AgentState
+from apps.agents.rules import AgentState, Environment
 from apps.agents.selectors import agents_for
 from apps.connectors.models import OperationPermission
 from apps.core.models import ClockTimestamp, User
@@ -106,7 +106,10 @@ def _ending() -> QuerySet[OperationPermission]:
 
 def _unneeded() -> QuerySet[OperationPermission]:
     used = Action.objects.filter(
-        principal=OuterRef("user"), operation=OuterRef("content_object__slug"), created_at__gt=_ago(STALE_DAYS)
+        principal=OuterRef("user"),
+        operation=OuterRef("content_object__slug"),
+        created_at__gt=_ago(STALE_DAYS),
+        environment=Environment.LIVE,
     )
     held = OperationPermission.objects.filter(OperationPermission.live(), user=OuterRef("user"))
     return held.filter(~Exists(used), granted_at__lt=_ago(STALE_DAYS))

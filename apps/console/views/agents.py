@@ -168,7 +168,7 @@ def make_key(request: Request, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _page(request, found, status=422, credential_form=form, open_form="key")
     try:
-        issued = create_credential(request.user, agent=found, days=form.cleaned_data["days"])
+        issued = create_credential(request.user, agent=found, **form.cleaned_data)
     except ConflictError as error:
         form.add_error(None, str(error.message))
         return _page(request, found, status=error.status, credential_form=form, open_form="key")

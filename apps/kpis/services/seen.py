@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from apps.access.models import BusinessUnit
 from apps.agents.models import Action
+from apps.agents.rules import Environment
 from apps.audit.models import Entry
 from apps.connectors.models import Operation
 from apps.kpis.models import PriceBook
@@ -89,6 +90,7 @@ def step_seen(entry: Entry) -> StepSeen | None:
 def decisions_seen(ids: Iterable[UUID]) -> list[DecisionSeen]:
     """Escalations that ended: their rows, which no longer change."""
     rows = Escalation.objects.filter(pk__in=list(ids), ended_at__isnull=False).select_related("agent", "decided_by")
+    rows = rows.exclude(action__environment=Environment.TEST)
     return [
         DecisionSeen(
             escalation_id=row.pk,
@@ -149,7 +151,7 @@ def human_costs_seen(decisions: Sequence[DecisionSeen]) -> list[CostSeen]:
 def action_costs_seen(entries: Sequence[Entry]) -> list[CostSeen]:
     """What actions that succeeded cost: the operation's fee, and what an agent says it paid itself."""
     told = {entry.subject_id: entry for entry in entries}
-    actions = list(Action.objects.filter(pk__in=list(told)).select_related("agent"))
+    actions = list(Action.objects.filter(pk__in=list(told), environment=Environment.LIVE).select_related("agent"))
     fees = dict(
         Operation.objects.filter(slug__in={one.operation for one in actions}, fee_minor__gt=0).values_list(
             "slug", "fee_minor"

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import Count, Q
 
 from apps.agents.models import Action, Agent, Repetition
-from apps.agents.rules import GATE_DAYS, ActionState, TrackRecord
+from apps.agents.rules import GATE_DAYS, ActionState, Environment, TrackRecord
 from apps.core.models import ClockTimestamp
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
@@ -19,7 +19,9 @@ CARRIED_OUT = (ActionState.SUCCEEDED, ActionState.FAILED, ActionState.COMPENSATE
 def track_record_of(agent: Agent) -> TrackRecord:
     """What the agent's present version did in ``GATE_DAYS`` (``settings.AGENT_RECORD``): all of it, whoever asks."""
     since = ClockTimestamp() - timedelta(days=GATE_DAYS)
-    actions = Action.objects.filter(agent=agent, version=agent.version, created_at__gt=since)
+    actions = Action.objects.filter(
+        agent=agent, version=agent.version, created_at__gt=since, environment=Environment.LIVE
+    )
     states = dict(actions.order_by().values_list("state").annotate(times=Count("pk")))
     items = Escalation.objects.filter(action__in=actions)
     is_decided = Q(kind=Kind.ACTION, state__in=sorted(DECIDED))

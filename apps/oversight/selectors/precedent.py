@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import QuerySet
 
+from apps.agents.rules import Environment
 from apps.agents.selectors import target_names
 from apps.core.differences import Difference, differences
 from apps.core.gate import reader, visible_when_read
@@ -85,6 +86,7 @@ def _like(agent: Slot | None) -> QuerySet[Escalation]:
     rows = visible_when_read(VIEW, Escalation.objects.select_related("action", "decided_by")).filter(
         pk__in=decided.values("pk")[:SEARCHED], kind=Kind.ACTION, action__operation=Slot("operation")
     )
+    rows = rows.filter(action__environment=Environment.LIVE)
     return rows.only(*NEEDED).exclude(pk=Slot("item")).order_by("-id")[:PRECEDENTS]
 
 

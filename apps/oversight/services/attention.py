@@ -111,7 +111,7 @@ def answer_comment(actor: User, *, action: Action, text: str) -> Comment | None:
     """
     if not actor.is_agent or action.principal_id != actor.pk:
         raise NotAllowedError
-    require_working_agent(actor)
+    require_working_agent(actor, tests=True)
     item = Escalation.objects.filter(action=action, kind=Kind.ACTION).order_by("-id").first()
     if item is None:
         return None

@@ -13,6 +13,7 @@ from apps.access.models import BusinessUnit, Queue, Role
 from apps.access.rules import OpenHours, due_after
 from apps.access.selectors import open_hours_of
 from apps.agents.models import Action, Agent
+from apps.agents.rules import Environment
 from apps.audit.services import record
 from apps.connectors.models import Operation
 from apps.core.errors import InvalidError, UnavailableError
@@ -354,7 +355,8 @@ def title_of(action: Action, operation: Operation | None) -> str:
     """One line that tells items apart: what, how much, to whom."""
     amount = money(action.amount_minor, action.currency) if action.amount_minor is not None else ""
     name = operation.name if operation and operation.name else action.operation
-    return " · ".join(part for part in (name, amount, action.target) if part)[:TITLE_MAX]
+    mark = _("Test") if action.environment == Environment.TEST else ""
+    return " · ".join(part for part in (mark, name, amount, action.target) if part)[:TITLE_MAX]
 
 
 def _restate(action: Action, operation: Operation | None) -> str:

@@ -44,6 +44,7 @@ def _value(call: FunctionCall, facts: Facts) -> int | None:
     rows = Action.objects.filter(
         _whose(past.scope, facts),
         operation=past.operation,
+        environment=facts.environment,
         state__in=COUNTED,
         pk__gte=_oldest_id(past.window_s),
         created_at__gte=ClockTimestamp() - timedelta(seconds=past.window_s),

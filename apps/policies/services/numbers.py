@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from apps.agents.models import Action
+from apps.agents.rules import Environment
 from apps.audit.models import Entry
 from apps.policies.rules.numbers import COLUMNS, NAMES, Move, tally
 
@@ -21,7 +22,8 @@ ON CONFLICT (policy, rule, day) DO UPDATE SET {_MORE}
 def count_entries(*, entries: Sequence[Entry]) -> int:
     """Add the moves that ``entries`` tell to the days' counts; how many lines changed. Each entry is told once."""
     told = [entry for entry in entries if entry.name in NAMES and "from" in entry.payload]
-    verdicts = dict(Action.objects.filter(pk__in={entry.subject_id for entry in told}).values_list("pk", "verdict"))
+    rows_of = Action.objects.filter(pk__in={entry.subject_id for entry in told}, environment=Environment.LIVE)
+    verdicts = dict(rows_of.values_list("pk", "verdict"))
     counts = tally(
         Move(
             entry.occurred_at.astimezone(UTC).date(),

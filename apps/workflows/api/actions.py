@@ -117,6 +117,7 @@ class ActionSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField([state.value for state in ActionState])
     final = serializers.BooleanField()
     operation = serializers.CharField()
+    environment = serializers.CharField()
     parameters = serializers.JSONField()
     digest = serializers.CharField()
     reference = serializers.CharField()
@@ -189,6 +190,7 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "state": action.state,
         "final": action.state in FINAL_ACTIONS,
         "operation": action.operation,
+        "environment": action.environment,
         "parameters": action.parameters,
         "digest": action.digest,
         "reference": action.reference,

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState, Execution
+from apps.agents.selectors import require_live
 from apps.agents.services import note_repetition
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, DomainError, InvalidError
@@ -53,6 +54,8 @@ def ask_interrupt(
         shape, calls = read_interrupt(payload, response_schema)
     except ShapeError as problem:
         raise InvalidError(errors=problem.errors) from problem
+    if actor.is_agent:
+        require_live(actor.agent)
     take_fence()
     if len(calls) > 1:
         _take_turn(actor)
@@ -161,6 +164,8 @@ def resume_interrupt(actor: User, *, interrupt: Interrupt) -> Any:
     Raises ConflictError ``invalid_state`` while something is undecided, ``already_consumed`` when it was handed over,
     and whatever ``consume_action`` raises.
     """
+    if actor.is_agent:
+        require_live(actor.agent)
     take_fence()
     interrupt = Interrupt.objects.select_for_update().get(pk=interrupt.pk)
     if interrupt.state == InterruptState.RESUMED:

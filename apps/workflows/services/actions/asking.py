@@ -113,7 +113,7 @@ def _referred(agent: Agent, ask: Ask) -> Action | None:
     if not ask.reference:
         return None
     rows = Action.objects.select_for_update(of=("self",)).filter(
-        agent=agent, operation=ask.operation, reference=ask.reference
+        agent=agent, environment=agent.environment, operation=ask.operation, reference=ask.reference
     )
     return rows.order_by("-id").first()
 
@@ -121,7 +121,7 @@ def _referred(agent: Agent, ask: Ask) -> Action | None:
 def _refused(which: Q) -> QuerySet[Action]:
     """What people rejected of one agent's requests for one operation: a "never" first, then the latest."""
     rows = Action.objects.filter(which, agent=Slot("agent"), operation=Slot("operation"), state=ActionState.REJECTED)
-    rows = rows.filter(refusal__isnull=False)
+    rows = rows.filter(refusal__isnull=False, environment=Slot("environment"))
     never_first = Case(When(refusal__retry="never", then=0), default=1)
     return rows.only("digest", "refusal", "finished_at").order_by(never_first, "-id")[:LOOKED_AT]
 
@@ -140,7 +140,7 @@ _edited_and_rejected = Prepared(
 
 def _refuse_rejected(agent: Agent, ask: Ask, digest: str) -> None:
     """Raise ``previously_rejected`` while a person's no is remembered: by its retry hint, else for 24 hours."""
-    asked = {"agent": agent.pk, "operation": ask.operation, "digest": digest}
+    asked = {"agent": agent.pk, "environment": agent.environment, "operation": ask.operation, "digest": digest}
     edited = {last.pk: last for last in _edited_and_rejected(**asked)}
     found = edited | {last.pk: last for last in _rejected(**asked, reference=ask.reference)}
     for last in sorted(found.values(), key=lambda last: (_retry_of(last) == "never", last.pk), reverse=True):
@@ -239,6 +239,7 @@ def _propose(
         currency=weighed.money.currency if weighed.money else "",
         target=weighed.target,
         consequence=weighed.consequence,
+        environment=weighed.facts.environment,
         **words,
         **answers,
         **spot,

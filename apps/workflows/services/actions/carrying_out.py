@@ -126,7 +126,8 @@ def _claim(plane: User, action_id: UUID) -> Effect | None:
 
 def _require_life(action: Action) -> None:
     if action.agent:
-        require_working(action.agent)
+        action.agent.environment = action.environment
+        require_working(action.agent, tests=True)
 
 
 def _use_approval(plane: User, action: Action) -> None:
@@ -226,7 +227,7 @@ def take_back_action(actor: User, *, action: Action, reason: str = "") -> Action
 
     Raises ConflictError when it is too late, NotAllowedError ``agent_inactive``.
     """
-    require_working_agent(actor)
+    require_working_agent(actor, tests=True)
     action = lock_action(action.pk)
     cancel_action(actor, action=action, reason=reason)
     cancel_escalations(actor, action_id=action.pk, reason="action_cancelled")
@@ -298,7 +299,7 @@ def report_outcome(
     Raises NotAllowedError ``agent_inactive``: the word of a suspended agent moves no run. Raises ConflictError where a
     person has said what happened, also while that is held or nobody has followed it yet.
     """
-    require_working_agent(actor)
+    require_working_agent(actor, tests=True)
     action = lock_action(action.pk)
     if action.execution != Execution.AGENT:
         raise ConflictError(_("The plane carries this action out and knows its outcome."), state=action.state)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
-from apps.agents.rules import Execution
+from apps.agents.rules import Environment, Execution
 from apps.agents.selectors import require_working
 from apps.connectors.rules import Money, refused_paths
 from apps.connectors.selectors import Permitted, permitted_operation_for
@@ -94,8 +94,11 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
         run=RunFacts(workflow=place.workflow, step=place.step, started_by=place.started_by, key=place.key),
         on_behalf_of=person.username if person else "",
         unit_id=unit.pk,
+        environment=agent.environment if agent else Environment.LIVE,
     )
     consequence = permitted.consequence(ask.parameters)
+    if facts.environment == Environment.TEST:
+        consequence = f"{_('A test, nothing is called.')} {consequence}".strip()
     return Weighed(agent, unit, permitted, digest, money, target, consequence, person, facts)
 
 
@@ -109,7 +112,7 @@ def _require_life(agent: Agent | None, unit: BusinessUnit, place: Place, operati
         operation=operation,
     )
     if agent:
-        require_working(agent)
+        require_working(agent, tests=True)
 
 
 def _person(username: str, permitted: Permitted) -> User | None:

@@ -88,6 +88,8 @@ def return_if_stopped(actor: User, *, action: Action) -> bool:
 def _judged_again(actor: User, action: Action) -> tuple[Place, Weighed, Verdict]:
     """What the rules in force say of an action that was judged before. Raises what ``weigh`` raises."""
     place = place_of_action(actor, action)
+    if action.principal.is_agent:
+        action.principal.agent.environment = action.environment
     weighed = weigh(
         action.principal,
         Ask(
