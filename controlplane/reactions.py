@@ -101,4 +101,6 @@ LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "halt": ("halts",),
     "job": ("job:{subject}",),
     "notice": ("notices:{subject}",),
+    "user": ("calls:{subject}",),
+    "agentcredential": ("keys",),
 }

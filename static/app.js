@@ -20,6 +20,12 @@
     dispatchEvent(new Event("acp:theme"));
   });
 
+  // Copying: the buttons show where the browser can.
+  if (navigator.clipboard) $$("[data-copy]").forEach((button) => {
+    button.hidden = false;
+    button.onclick = () => navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  });
+
   // Dialogs and decision panels. A panel takes the place of the acts; while it is open keys are its own,
   // Escape closes it and Ctrl+Enter sends it.
   const opened = () => $$(".decision > [data-panel-of=acts][hidden] ~ .panel").find(visible);

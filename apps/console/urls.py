@@ -19,6 +19,7 @@ from apps.console.views import (
     flags,
     halts,
     home,
+    new_agent,
     shortcuts,
 )
 
@@ -34,6 +35,8 @@ pages = [
     path("actions/", actions.actions, name="actions"),
     path("actions/<uuid:action_id>/", actions.action, name="action"),
     path("agents/", agents.agents, name="agents"),
+    path("new-agent/", new_agent.new_agent, name="new-agent"),
+    path("agents/<slug:slug>/first-call/", new_agent.first_call, name="first-call"),
     path("agents/<slug:slug>/", agents.agent, name="agent"),
     path("agents/<slug:slug>/permissions/", agents.permit, name="permit"),
     path("agents/<slug:slug>/permissions/<str:operation>/revoke/", agents.forbid, name="forbid"),

@@ -27,6 +27,8 @@ PAGES = [
     "/jobs/",
     "/actions/",
     "/agents/",
+    "/agents/?stale=over_privileged",
+    "/new-agent/",
     "/runs/",
     "/workflows/",
     "/dashboards/overview/",

@@ -11,6 +11,7 @@ from apps.connectors.rules.answers import (
     storable,
 )
 from apps.connectors.rules.egress import Origin, climbs, origin_of, path_problem, refusal_of
+from apps.connectors.rules.examples import example_of
 from apps.connectors.rules.money import EXPONENTS, Money, money_of, money_text, target_of, value_at
 from apps.connectors.rules.parameters import (
     METHODS,
@@ -71,6 +72,7 @@ __all__ = [
     "answer_of",
     "climbs",
     "consequence_of",
+    "example_of",
     "field_problems",
     "forms_of",
     "in_trouble",

@@ -22,6 +22,7 @@ from apps.connectors.services.effects import (
     settle_effect,
 )
 from apps.connectors.services.erasing import erase_effects
+from apps.connectors.services.newcomers import begin_agent
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
 from apps.connectors.services.reads import OnFile, read_on_file
@@ -31,6 +32,7 @@ __all__ = [
     "Due",
     "DueEffect",
     "OnFile",
+    "begin_agent",
     "change_connector_state",
     "change_operation_state",
     "claim_effect",

@@ -1,0 +1,43 @@
+"""A new agent, whole: who it is, what it may use, the key with which it tries. All of it or nothing."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit
+from apps.agents.models import Agent
+from apps.agents.rules import Environment
+from apps.agents.services import IssuedKey, create_credential, save_agent, save_version
+from apps.connectors.models import Operation
+from apps.connectors.services.permissions import grant_operation
+from apps.core.errors import InvalidError
+from apps.core.models import User
+
+
+@transaction.atomic
+def begin_agent(
+    actor: User,
+    *,
+    slug: str,
+    name: str,
+    unit: BusinessUnit,
+    owner: User,
+    risk: str,
+    purpose: str = "",
+    known_limits: str = "",
+    operations: Sequence[Operation] = (),
+) -> IssuedKey:
+    """Make an agent as a draft, with a first version, permissions and a test key: it tries, and nothing is called.
+
+    Raises what the parts raise; InvalidError where the short name is taken.
+    """
+    if Agent.objects.filter(slug=slug).exists():
+        raise InvalidError(errors={"slug": [_("An agent with this short name exists.")]})
+    agent, _outcome = save_agent(
+        actor, slug=slug, name=name, unit=unit, owner=owner, risk=risk, purpose=purpose, known_limits=known_limits
+    )
+    save_version(actor, agent=agent)
+    for operation in operations:
+        grant_operation(actor, holder=agent.user, operation=operation, reason=_("To begin with."))
+    return create_credential(actor, agent=agent, environment=Environment.TEST)
