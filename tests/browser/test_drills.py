@@ -59,6 +59,7 @@ def test_whoever_decides_one_is_told_at_once(
     said = "This was a drill, and you approved it." if missed else "This was a drill. You caught it."
     expect(page.get_by_text(said)).to_be_visible()
     expect(page.get_by_text("Nothing ran and nothing can run from it.")).to_be_visible()
+    expect(page.get_by_text("has no sentence that says what it does")).to_have_count(0)
     whole(page)
     page.goto("/dashboards/oversight/")
     expect(page.get_by_role("heading", name="Your drills")).to_be_visible()

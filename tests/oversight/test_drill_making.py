@@ -81,6 +81,7 @@ def test_the_rules_that_the_faulty_amount_asks_are_those_on_its_page(monkeypatch
     item = Escalation.everything.get(drill_for__isnull=False)
     assert {group.queue.slug for group in item.group_list()} == {payment.queue.slug, board.slug}
     assert item.verdict["facts"]["action.amount_minor"] == 2_500_000
+    assert item.action.verdict == item.verdict != payment.action_now().verdict
 
 
 def test_nothing_is_copied_whose_operation_changed():

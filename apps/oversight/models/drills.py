@@ -144,11 +144,15 @@ class Drill(Record):
         assert real is not None, "only items of actions are copied"
         parameters = self.fault_planted.applied(real.parameters)
         copied = {name: getattr(real, name) for name in COPIED}
+        # the rules judged the fault, not the real one
+        verdict = real.verdict if self._state.adding else self.item.verdict
         return Action(
             **copied,
             id=self.pk,
             created_at=self.created_at,
             reference=other_target(real.reference),
+            verdict=verdict,
+            release_number=verdict.get("release"),
             parameters=parameters,
             digest=action_digest(real.operation, parameters),
             evidence=[] if self.fault == Fault.DOCUMENTS else real.evidence,
@@ -177,7 +181,5 @@ COPIED = (
     "alternatives",
     "confidence",
     "sources",
-    "verdict",
-    "release_number",
     "workflow",
 )

@@ -141,6 +141,7 @@ def drill_action_for(actor: User, action_id: UUID) -> Action | None:
 
 
 STAND_IN = (
+    "item",
     "source__action__principal",
     "source__action__agent",
     "source__action__version",
