@@ -101,6 +101,13 @@ def test_nothing_is_copied_that_stands_beside_a_run():
     assert due() == 0
 
 
+def test_nothing_is_copied_that_was_asked_for_with_a_test_key():
+    payment = make_payment(environment="test")
+    say(payment.ben, payment.item)
+    announced(payment)
+    assert due() == 0
+
+
 # -- for whom
 
 

@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from apps.access.models import Queue
 from apps.agents.models import Action
-from apps.agents.rules import AgentState
+from apps.agents.rules import AgentState, Environment
 from apps.agents.selectors import actions_for
 from apps.core.gate import holds, visible
 from apps.core.models import ClockTimestamp, User
@@ -66,6 +66,7 @@ def drillable_sources(queue: Queue, *, critical: bool) -> QuerySet[Escalation]:
         run_id=None,
         task_id=None,
         agent__state=AgentState.ACTIVE,
+        action__environment=Environment.LIVE,
         ended_at__gt=ClockTimestamp() - SOURCES_FROM,
     ).filter(Exists(EscalationGroup.objects.filter(escalation=OuterRef("pk"), queue=queue)))
     return (rows if critical else rows.exclude(risk=Risk.CRITICAL)).order_by("-id")
