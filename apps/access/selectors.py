@@ -229,6 +229,18 @@ def rota_for(actor: User, slug: str) -> Rota:
     raise NotFoundError
 
 
+def names_asking_rota(rota: Rota) -> list[str]:
+    """The slugs of all queues of which a level asks the rota: what keeps it from being removed, whoever looks."""
+    rows = Queue.objects.filter(escalation__contains=[{"to": {"rota": rota.slug}}])
+    return list(rows.order_by("slug").values_list("slug", flat=True))
+
+
+def names_using_calendar(calendar: Calendar) -> list[str]:
+    """The slugs of the queues and units that count by the calendar: what keeps it from being removed."""
+    queues = Queue.objects.filter(calendar=calendar).order_by("slug").values_list("slug", flat=True)
+    return [*queues, *BusinessUnit.objects.filter(calendar=calendar).order_by("slug").values_list("slug", flat=True)]
+
+
 def on_duty_of(slug: str) -> User | None:
     """Who is on duty now by this rota; None where there is none, before its first turn, or where they left."""
     rota = Rota.objects.filter(slug=slug).first()

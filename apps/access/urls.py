@@ -15,5 +15,7 @@ endpoints = [
     path("absences/<uuid:absence_id>/end/", api.AbsenceEnd.as_view(), name="end-absence"),
     path("rotas/", api.Rotas.as_view(), name="rotas"),
     path("calendars/", api.Calendars.as_view(), name="calendars"),
+    path("rotas/<slug:slug>/", api.RotaDetail.as_view(), name="rota"),
+    path("calendars/<slug:slug>/", api.CalendarDetail.as_view(), name="calendar"),
     path("queues/", api.Queues.as_view(), name="queues"),
 ]

@@ -405,9 +405,9 @@ class TestCalendarsAndLadders:
         apply_texts(console, texts={"out.yaml": exported})
         assert Rota.objects.get().people == ["carla"]
         gone = "kind: Rota\nslug: nights\nstate: absent\n"
-        assert "The queue offers asks it." in " ".join(troubles(console, gone))
+        assert "These queues still ask it: offers." in " ".join(troubles(console, gone))
         gone = "kind: Calendar\nslug: office\nstate: absent\n"
-        assert "still in use" in " ".join(troubles(console, gone))
+        assert "These still count by it: offers, sales." in " ".join(troubles(console, gone))
 
     @pytest.mark.parametrize(
         ("old", "new", "said"),

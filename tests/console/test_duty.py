@@ -243,3 +243,56 @@ class TestCalendars:
         assert Calendar.objects.count() == Calendar.objects.filter(name=calendar.name).count()
         sign_in(client, make_user())
         assert client.get(f"/access/calendars/{calendar.slug}/").status_code == 404
+
+
+class TestRemoving:
+    def test_a_rota_goes_in_two_steps_that_say_what_that_means(self, client):
+        unit = make_unit()
+        make_rota(unit, [make_user()])
+        sign_in(client, make_holder(MANAGE, unit=unit))
+        assert "/access/rotas/nights/remove/" in client.get("/access/rotas/nights/").content.decode()
+        page = client.get("/access/rotas/nights/remove/").content.decode()
+        assert "Nobody is on duty by it any more" in page
+        assert Rota.objects.exists()
+        assert client.post("/access/rotas/nights/remove/")["Location"] == "/access/rotas/"
+        assert not Rota.objects.exists()
+        assert Entry.objects.filter(name="rota.removed").count() == 1
+
+    def test_what_something_uses_stays_and_the_page_and_the_api_name_it(self, client):
+        unit = make_unit()
+        make_rota(unit, [make_user()])
+        calendar = make_calendar()
+        level = [{"after_s": 60, "to": {"rota": "nights"}}]
+        queues = [make_queue(unit=unit, escalation=level), make_queue(escalation=level, calendar=calendar)]
+        by = make_unit(calendar=calendar)
+        sign_in(client, make_admin())
+        for path, users in (("rotas/nights", queues), (f"calendars/{calendar.slug}", [queues[1], by])):
+            assert "Remove it" not in client.get(f"/access/{path}/remove/").content.decode()
+            answer = client.post(f"/access/{path}/remove/")
+            told = client.delete(f"/api/v1/{path}/")
+            assert (answer.status_code, told.status_code) == (409, 409)
+            for user in users:
+                assert f"<code>{user.slug}</code>" in answer.content.decode()
+                assert user.slug in told.json()["detail"]
+        assert (Rota.objects.count(), Calendar.objects.count()) == (1, 1)
+
+    def test_strangers_remove_nothing(self, client):
+        make_rota(make_unit(), [make_user()])
+        calendar = make_calendar()
+        sign_in(client, make_holder(MANAGE, unit=make_unit()))
+        assert client.post("/access/rotas/nights/remove/").status_code == 404
+        assert client.delete("/api/v1/rotas/nights/").status_code == 404
+        assert client.post(f"/access/calendars/{calendar.slug}/remove/").status_code == 403
+        assert client.delete(f"/api/v1/calendars/{calendar.slug}/").status_code == 403
+        assert (Rota.objects.count(), Calendar.objects.count()) == (1, 1)
+
+    def test_the_api_removes(self, client):
+        make_rota(make_unit(), [make_user()])
+        calendar = make_calendar()
+        sign_in(client, make_admin())
+        assert client.get("/api/v1/rotas/nights/").json()["slug"] == "nights"
+        assert client.delete("/api/v1/rotas/nights/").status_code == 204
+        assert client.get(f"/api/v1/calendars/{calendar.slug}/").json()["slug"] == calendar.slug
+        assert client.delete(f"/api/v1/calendars/{calendar.slug}/").status_code == 204
+        assert not Rota.objects.exists()
+        assert client.delete("/api/v1/rotas/nights/").status_code == 404

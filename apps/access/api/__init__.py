@@ -2,6 +2,18 @@
 
 from apps.access.api.absences import AbsenceEnd, AbsencesOf, OwnAbsences
 from apps.access.api.people import People, Roles, Units
-from apps.access.api.queues import Calendars, Queues, Rotas
+from apps.access.api.queues import CalendarDetail, Calendars, Queues, RotaDetail, Rotas
 
-__all__ = ["AbsenceEnd", "AbsencesOf", "Calendars", "OwnAbsences", "People", "Queues", "Roles", "Rotas", "Units"]
+__all__ = [
+    "AbsenceEnd",
+    "AbsencesOf",
+    "CalendarDetail",
+    "Calendars",
+    "OwnAbsences",
+    "People",
+    "Queues",
+    "Roles",
+    "RotaDetail",
+    "Rotas",
+    "Units",
+]

@@ -20,8 +20,9 @@ from apps.access.rules import (
     level_errors,
     target_of,
 )
-from apps.access.selectors import calendars_for, queues_for, rotas_for
+from apps.access.selectors import calendar_for, calendars_for, queues_for, rota_for, rotas_for
 from apps.access.services import save_calendar, save_queue, save_rota
+from apps.access.services.removals import remove_calendar, remove_rota
 from apps.core.api import AnyJson, PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.models import database_now
@@ -251,6 +252,21 @@ class Rotas(PlaneView):
         return self.once(answer)
 
 
+class RotaDetail(PlaneView):
+    """``/rotas/{slug}/``."""
+
+    @extend_schema(operation_id="get_rota", responses={200: RotaSerializer, **PROBLEMS})
+    def get(self, request: Request, slug: str) -> Response:
+        """One rota."""
+        return Response(rota_json(rota_for(self.actor, slug)))
+
+    @extend_schema(operation_id="remove_rota", responses={204: None, **PROBLEMS})
+    def delete(self, request: Request, slug: str) -> Response:
+        """Remove a rota that no queue asks; 409 names those that do."""
+        remove_rota(self.actor, rota=rota_for(self.actor, slug))
+        return Response(status=204)
+
+
 class Calendars(PlaneView):
     """``/calendars/``."""
 
@@ -275,3 +291,18 @@ class Calendars(PlaneView):
             return (201 if outcome == "created" else 200), calendar_json(calendar)
 
         return self.once(answer)
+
+
+class CalendarDetail(PlaneView):
+    """``/calendars/{slug}/``."""
+
+    @extend_schema(operation_id="get_calendar", responses={200: CalendarSerializer, **PROBLEMS})
+    def get(self, request: Request, slug: str) -> Response:
+        """One calendar."""
+        return Response(calendar_json(calendar_for(self.actor, slug)))
+
+    @extend_schema(operation_id="remove_calendar", responses={204: None, **PROBLEMS})
+    def delete(self, request: Request, slug: str) -> Response:
+        """Remove a calendar by which nothing counts; 409 names what does. For those who manage access everywhere."""
+        remove_calendar(self.actor, calendar=calendar_for(self.actor, slug))
+        return Response(status=204)

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
 from apps.access.rules import ADMINISTRATOR
-from apps.access.selectors import live_grants
+from apps.access.selectors import live_grants, names_asking_rota, names_using_calendar
 from apps.access.services.units import require_manager
 from apps.audit.services import record
 from apps.core.errors import ConflictError
@@ -41,18 +41,19 @@ def remove_queue(actor: User, *, queue: Queue) -> Queue:
 
 @transaction.atomic
 def remove_calendar(actor: User, *, calendar: Calendar) -> Calendar:
-    """Remove a calendar by which nothing counts. Raises ConflictError that says what still does."""
+    """Remove a calendar by which nothing counts. Raises ConflictError that names what still does."""
     require_manager(actor, None)
+    if using := names_using_calendar(calendar):
+        raise ConflictError(_("These still count by it: %s.") % ", ".join(using))
     return _remove(actor, calendar)
 
 
 @transaction.atomic
 def remove_rota(actor: User, *, rota: Rota) -> Rota:
-    """Remove a rota that no queue's level asks. Raises ConflictError that names one that does."""
+    """Remove a rota that no queue's level asks. Raises ConflictError that names those that do."""
     require_manager(actor, rota.unit)
-    asking = Queue.objects.filter(escalation__contains=[{"to": {"rota": rota.slug}}]).order_by("slug").first()
-    if asking:
-        raise ConflictError(_("The queue %s asks it.") % asking.slug)
+    if using := names_asking_rota(rota):
+        raise ConflictError(_("These queues still ask it: %s.") % ", ".join(using))
     return _remove(actor, rota)
 
 

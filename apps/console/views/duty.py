@@ -5,15 +5,25 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.access.models import Calendar, Rota
-from apps.access.selectors import calendar_for, calendars_for, people_for, rota_for, units_for
+from apps.access.selectors import (
+    calendar_for,
+    calendars_for,
+    names_asking_rota,
+    names_using_calendar,
+    people_for,
+    rota_for,
+    units_for,
+)
 from apps.access.services import save_calendar, save_rota, swap_duty, unswap_duty
+from apps.access.services.removals import remove_calendar, remove_rota
 from apps.console import selectors
 from apps.console.forms import DAY_NAMES, CalendarForm, RotaForm, SwapForm
-from apps.core.errors import InvalidError, NotAllowedError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.gate import holds, require, scope_for
 from apps.core.http import Request
 
@@ -140,6 +150,39 @@ def _calendar_form(request: Request, calendar: Calendar | None) -> HttpResponse:
         messages.success(request, _("Saved. What is due already keeps its time."))
         return redirect("console:calendar", slug=slug)
     return _form_page(request, form, {"calendar": calendar, "template": "console/calendar_form.html"})
+
+
+@require_http_methods(["GET", "POST"])
+def remove_rota_page(request: Request, slug: str) -> HttpResponse:
+    """What removing a rota means, and what keeps it; sent: it is gone."""
+    rota = rota_for(request.user, slug)
+    context = {"thing": rota, "back": reverse("console:rota", args=[slug]), "is_rota": True}
+    return _removal(request, context, lambda: names_asking_rota(rota), lambda: remove_rota(request.user, rota=rota))
+
+
+@require_http_methods(["GET", "POST"])
+def remove_calendar_page(request: Request, slug: str) -> HttpResponse:
+    """What removing a calendar means, and what keeps it; sent: it is gone."""
+    found = calendar_for(request.user, slug)
+    if not _manages_all(request):
+        raise NotAllowedError(_("Several units count by a calendar, so only who manages access everywhere changes it."))
+    context = {"thing": found, "back": reverse("console:calendar", args=[slug]), "is_rota": False}
+    return _removal(
+        request, context, lambda: names_using_calendar(found), lambda: remove_calendar(request.user, calendar=found)
+    )
+
+
+def _removal(
+    request: Request, context: dict[str, object], users: Callable[[], list[str]], remove: Callable[[], object]
+) -> HttpResponse:
+    if request.method == "POST":
+        try:
+            remove()
+        except ConflictError:
+            return render(request, "console/remove.html", {**context, "users": users()}, status=409)
+        messages.success(request, _("Removed. The audit trail keeps that it was there."))
+        return redirect("console:rotas" if context["is_rota"] else "console:calendars")
+    return render(request, "console/remove.html", {**context, "users": users()})
 
 
 def _sent(request: Request) -> QueryDict | None:
