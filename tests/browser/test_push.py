@@ -10,9 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from apps.notifications.models import Browser
+from apps.oversight.models import Escalation
 from tests.browser.conftest import assert_accessible, assert_nothing_overflows, sign_in
 from tests.browser.scene import set_the_scene
 from tests.notifications.phone import Phone
+from tests.serving import wait_for
 
 pytestmark = pytest.mark.browser
 PAGE = "/settings/notifications/"
@@ -90,37 +92,72 @@ def test_without_support_and_without_javascript_the_page_says_why(open_page: Cal
     expect(still.get_by_role("button", name="Notify me in this browser")).to_be_hidden()
 
 
-def test_the_service_worker_shows_what_is_pushed_and_opens_it_here_alone(page: Page, db: str) -> None:
-    """The worker's own file, run as it is: Chromium delivers what its developer tools push."""
+CLICKED = """
+async () => {
+  const done = [];
+  ExtendableEvent.prototype.waitUntil = function (work) { this.work = work; };
+  clients.openWindow = async (url) => { done.push(`open ${new URL(url).pathname}`); };
+  WindowClient.prototype.focus = async function () { done.push(`focus ${new URL(this.url).pathname}`); };
+  const [notification] = await registration.getNotifications();
+  const event = new NotificationEvent("notificationclick", {notification});
+  dispatchEvent(event);
+  await event.work;
+  return [...done, (await registration.getNotifications()).length];
+}
+"""
+SHOWN = """
+async () => {
+  const worker = await navigator.serviceWorker.ready;
+  for (let i = 0; i < 100; i++) {
+    const [note] = await worker.getNotifications();
+    if (note) return {title: note.title, body: note.body, topic: note.tag, path: note.data};
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+"""
+
+
+class Pushed:
+    """The service worker of a page, as it is, and what Chromium's developer tools push to it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.origin = page, page.url.split("/settings")[0]
+        self.session = page.context.new_cdp_session(page)
+        self.known: list[str] = []
+        self.session.on(
+            "ServiceWorker.workerRegistrationUpdated",
+            lambda event: self.known.extend(one["registrationId"] for one in event["registrations"]),
+        )
+        self.session.send("ServiceWorker.enable")
+        page.evaluate(
+            "navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready).then(() => 1)"
+        )
+        wait_for(lambda: bool(page.wait_for_timeout(50) or self.known))
+
+    def push(self, path: str) -> dict[str, str]:
+        """Push a notice that leads to ``path``; what is shown."""
+        self.note = {"title": "High: Waits for you", "body": "Action", "path": path, "topic": "t" * 32}
+        data = json.dumps(self.note).ljust(512)
+        about = {"origin": self.origin, "registrationId": self.known[-1], "data": data}
+        self.session.send("ServiceWorker.deliverPushMessage", about)
+        return dict(self.page.evaluate(SHOWN))
+
+    def click(self) -> list[str | int]:
+        """Click it; what the worker opened or focused, and how many notices are left."""
+        return list(self.page.context.service_workers[0].evaluate(CLICKED))
+
+
+def test_the_service_worker_shows_what_is_pushed_and_a_click_opens_it_here_alone(page: Page, db: str) -> None:
     scene = set_the_scene()
     item = scene.payment(risk="high")
     page.context.grant_permissions(["notifications"])
     sign_in(page, scene.ada.username, PAGE)
-    session = page.context.new_cdp_session(page)
-    session.send("ServiceWorker.enable")
-    found: list[str] = []
-    session.on(
-        "ServiceWorker.workerRegistrationUpdated",
-        lambda event: found.extend(one["registrationId"] for one in event["registrations"]),
-    )
-    page.evaluate(
-        "navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready).then(() => true)"
-    )
-    note = {"title": "High: Waits for you", "body": "Action", "path": f"/inbox/{item.pk}/", "topic": "t" * 32}
-    page.wait_for_timeout(200)
-    origin = page.url.split("/settings")[0]
-    session.send(
-        "ServiceWorker.deliverPushMessage",
-        {"origin": origin, "registrationId": found[-1], "data": json.dumps(note).ljust(512)},
-    )
-    shown = page.evaluate(
-        """async () => {
-          const worker = await navigator.serviceWorker.ready;
-          for (let i = 0; i < 50; i++) {
-            const [note] = await worker.getNotifications();
-            if (note) return {title: note.title, body: note.body, tag: note.tag, data: note.data};
-            await new Promise((done) => setTimeout(done, 100));
-          }
-        }"""
-    )
-    assert shown == {"title": note["title"], "body": note["body"], "tag": note["topic"], "data": note["path"]}
+    pushed, path = Pushed(page), f"/inbox/{item.pk}/"
+    assert pushed.push(path) == pushed.note
+    assert pushed.click() == [f"open {path}", 0], "no tab shows the item: the one where somebody may be typing stays"
+    page.goto(path)
+    pushed.push(path)
+    assert pushed.click() == [f"focus {path}", 0]
+    pushed.push("https://evil.example/inbox/")
+    assert pushed.click() == [0]
+    assert item.state == Escalation.objects.get(pk=item.pk).state == "pending"

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.test import Client
 
 from apps.access.services import end_person
 from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.halts.services import engage_halt
 from apps.notifications.adapters import push
-from apps.notifications.models import Browser, Delivery
+from apps.notifications.models import Browser, Delivery, Notice
 from apps.notifications.rules import KEPT_S, RETRY_AFTER_MAX_S, RETRY_AFTER_S, retry_after_s, topic_of
-from apps.notifications.services import push_key, save_wishes
+from apps.notifications.services import forget_notices, push_key, remove_browser, save_wishes
 from apps.notifications.tasks import send_messages
 from apps.oversight.models import Escalation
 from apps.oversight.services import mark_overdue
@@ -341,6 +342,37 @@ class TestWhoIsTold:
         later()
         send_messages()
         assert service.asked == []
+
+
+def test_the_item_s_timeline_says_how_browsers_did(service: System) -> None:
+    payment, _ = asked(service)
+    tell()
+    page = Client()
+    page.force_login(payment.ada)
+    assert "Browser: delivered to 1" in page.get(f"/inbox/{payment.item.pk}/").content.decode()
+
+
+def test_the_health_page_names_the_channel_that_fails(service: System) -> None:
+    asked(service)
+    service.will(400, b"")
+    tell()
+    page = Client()
+    page.force_login(make_admin())
+    said = page.get("/control/").content.decode()
+    assert "The newest, by browser push: The push service answered 400." in said
+
+
+def test_a_browser_that_ended_is_forgotten_with_the_last_message_to_it(service: System) -> None:
+    payment, _ = asked(service)
+    live = Phone(service.url).of(payment.ben)
+    tell()
+    remove_browser(payment.ada, browser_id=Browser.objects.get(user=payment.ada).pk)
+    Browser.objects.filter(user=payment.ada).update(gone_at="2020-01-01T00:00:00Z")
+    forget_notices()
+    assert Browser.objects.count() == 2, "a message to it is kept"
+    Notice.objects.update(created_at="2020-01-01T00:00:00Z")
+    forget_notices()
+    assert list(Browser.objects.all()) == [live]
 
 
 class TestTheKey:

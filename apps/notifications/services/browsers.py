@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
 from apps.audit.services import record
@@ -15,8 +15,8 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.notifications.adapters import push
-from apps.notifications.models import Browser
-from apps.notifications.rules import BROWSERS_MAX, TEST_EVERY_S, Sent, browser_name
+from apps.notifications.models import Browser, Delivery
+from apps.notifications.rules import BROWSERS_MAX, KEPT_DAYS, TEST_EVERY_S, Sent, browser_name
 from apps.notifications.selectors import browser_for, browsers_for
 from apps.notifications.services.letters import trial_note_of
 
@@ -109,6 +109,13 @@ def leave_browser(actor: User, *, browser_id: UUID, keep_own: bool = False) -> N
 def end_browsers(actor: User, *, person_id: UUID) -> int:
     """Nobody is told in the browsers of a person who left; how many there were."""
     return sum(_end(actor, browser, "browser.left") for browser in Browser.objects.filter(user=person_id, gone_at=None))
+
+
+@transaction.atomic
+def forget_browsers() -> None:
+    """Delete what ended longer than ``KEPT_DAYS`` ago and no message names any more; the ledger keeps that it was."""
+    old = Browser.objects.filter(gone_at__lt=ClockTimestamp() - timedelta(days=KEPT_DAYS))
+    old.filter(~Exists(Delivery.objects.filter(browser=OuterRef("pk")))).delete()
 
 
 def _end(actor: User, browser: Browser, how: str, **told: object) -> bool:

@@ -34,6 +34,7 @@ from apps.notifications.rules import (
     sources_of,
 )
 from apps.notifications.selectors import Wishes, recipients_of, wishes_of
+from apps.notifications.services.browsers import forget_browsers
 from apps.oversight.models import Escalation
 from apps.oversight.services import Reach, note_reach
 from apps.workflows.models import ErasureRequest
@@ -189,8 +190,12 @@ def _chats_of_queues(notice: Notice) -> list[ChatTarget]:
 
 @transaction.atomic
 def forget_notices() -> int:
-    """Delete what people were told longer than ``KEPT_DAYS`` ago; the ledger keeps how it fared. How many notices."""
+    """Delete what people were told longer than ``KEPT_DAYS`` ago; the ledger keeps how it fared. How many notices.
+
+    With them go the browsers that ended before and were told nothing since.
+    """
     old = Notice.objects.filter(created_at__lt=ClockTimestamp() - timedelta(days=KEPT_DAYS), spread_at__isnull=False)
     waiting = Delivery.objects.filter(state__in=sources_of(DeliveryState.SUPPRESSED)).values("notice")
     _, each = old.exclude(pk__in=waiting).delete()
+    forget_browsers()
     return each.get("notifications.Notice", 0)
