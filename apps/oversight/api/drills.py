@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.models import Queue
-from apps.core.api import StrictInteger, StrictSerializer, Text, page_of
+from apps.core.api import StrictInteger, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import NotFoundError
 from apps.core.schema import PROBLEMS
 from apps.oversight.api.people import EmptyBody, PersonView
@@ -74,6 +74,7 @@ class Drills(PersonView):
     )
     def get(self, request: Request) -> Response:
         """The queues that you serve and that have drills, and every queue whose drills you may turn on."""
+        known_params(request)
         return page_of(request, queues_with_drills_for(self.actor), drills_json, order=("slug",))
 
 
