@@ -35,7 +35,7 @@ from apps.core.rules import ValueProblem
 MANAGE, USE = "connectors.manage_connector", "connectors.use_operation"
 RECENT_CALLS = 50
 TROUBLES = 10
-RECENT_DAYS = 30
+RECENT_DAYS = 90
 NOT_GRANTED = _("Your permission does not cover this parameter.")
 
 
@@ -81,7 +81,7 @@ class Permitted:
 
 @dataclass(frozen=True, slots=True)
 class MayUse:
-    """One line of "this agent may": what was granted, by whom and why, and what was made of it in 30 days."""
+    """One line of "this agent may": what was granted, by whom and why, and what was made of it in 90 days."""
 
     permission: OperationPermission
     operation: Operation
@@ -215,7 +215,7 @@ def operations_of_for(actor: User, connector: Connector) -> QuerySet[Operation]:
 
 
 def what_agent_may_for(actor: User, agent: Agent) -> list[MayUse]:
-    """What an agent was granted, ended grants too, and its use in 30 days. Empty if ``actor`` may not see the agent."""
+    """What an agent was granted, ended grants too, and its use in 90 days. Empty if ``actor`` may not see the agent."""
     if not agents_for(actor).filter(pk=agent.pk).exists():
         return []
     rows = list(

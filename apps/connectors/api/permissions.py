@@ -33,7 +33,7 @@ class PermissionBody(PermissionChange):
 
 
 class PermissionSerializer(serializers.Serializer[Any]):
-    """A permission, and what was made of it in the last 30 days."""
+    """A permission, and what was made of it in the last 90 days."""
 
     operation = serializers.CharField()
     fields = serializers.ListField(child=serializers.CharField(), allow_null=True)  # type: ignore[assignment] # as above
@@ -92,7 +92,7 @@ class AgentOperations(PlaneView):
 
     @extend_schema(operation_id="list_agent_operations", responses={200: Permissions, **PROBLEMS})
     def get(self, request: Request, slug: str) -> Response:
-        """What an agent may use, by whom and until when it was granted, and its use in 30 days."""
+        """What an agent may use, by whom and until when it was granted, and its use in 90 days."""
         known_params(request)
         lines = what_agent_may_for(self.actor, _seen_agent(self.actor, slug))
         return Response({"results": [permission_json(line) for line in lines], "next": None})

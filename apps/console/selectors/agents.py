@@ -19,6 +19,12 @@ from apps.workflows.selectors import runs_for
 
 UNDER_WAY = (ActionState.PENDING_APPROVAL, ActionState.APPROVED, ActionState.EXECUTING)
 
+LEVELS = {
+    0: _("people do it"),
+    2: _("asks each time"),
+    4: _("acts within its limits"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class OperationInWords:
@@ -45,6 +51,11 @@ class OperationInWords:
         if self.is_closed or not self.use.is_live:
             return 0
         return 2 if self.always_asks else 4
+
+    @property
+    def autonomy_words(self) -> str:
+        """The same in words."""
+        return str(LEVELS[self.autonomy])
 
 
 def words_for(actor: User, agent: Agent) -> list[OperationInWords]:

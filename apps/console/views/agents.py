@@ -34,6 +34,7 @@ from apps.connectors.selectors import all_operations_for, operation_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
 from apps.console.forms import CredentialForm, PermissionForm, ReasonForm, StateForm
+from apps.console.selectors.agent_record import record_for, rules_of
 from apps.console.selectors.inventory import MEANINGS, WORDS, Stale, inventory_for, why_of
 from apps.console.views.issued_keys import keep_issued, take_issued
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
@@ -77,9 +78,12 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
     operations = all_operations_for(request.user).filter(state="active")
     narrowing = request.GET.get("narrow", "")
     flags = flags_for(request.user, agent=found.slug, state=FlagState.OPEN)
+    words = selectors.words_for(request.user, found)
     context = {
         "agent": found,
-        "words": selectors.words_for(request.user, found),
+        "words": words,
+        "rules": rules_of(words),
+        "record": record_for(request.user, found),
         "not_permitted": selectors.not_permitted_for(request.user, found),
         "credentials": credentials_for(request.user, found) if may_manage else [],
         "may_make_key": may_manage and may_have_another_key(request.user, found),
