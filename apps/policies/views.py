@@ -75,7 +75,7 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm) -> dict[str
         "may_release": bool(
             may_publish and version and is_draft and not was_before and may_release(actor, found, version)
         ),
-        "publishers": publishers_for(actor, found) if is_draft else [],
+        "publishers": _others(actor, found, version) if version and is_draft else [],
         "policy": found,
         "version": version,
         "rules": [(card, numbers.get(card.slug, RuleNumbers())) for card in rules_for(actor, version)],
@@ -83,6 +83,11 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm) -> dict[str
         "may_publish": may_publish,
         "retire_form": retire_form,
     }
+
+
+def _others(actor: User, found: Policy, version: PolicyVersion) -> list[User]:
+    """Who may release a version: those who publish the policy, but for its author."""
+    return [person for person in publishers_for(actor, found) if person.pk != version.author_id]
 
 
 def _version(actor: User, found: Policy, text: str | None) -> PolicyVersion | None:

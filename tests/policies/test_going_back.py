@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from django.test import Client
 
+from apps.access.models import RoleGrant
 from apps.audit.models import Entry
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.services import system_user
@@ -236,6 +237,12 @@ class TestPages:
         assert "Retired: its rules judge no more." in answer
         assert world.now().state == "retired"
         assert ada.post("/policies/payments/retire/", {"reason": "Over."}).status_code == 302
+
+    def test_where_nobody_else_may_release_it_the_page_says_so(self, world):
+        RoleGrant.objects.filter(user=world.ben).delete()
+        ada = signed_in(world.ada)
+        page = ada.post("/policies/payments/retire/", {"reason": "Over."}, follow=True).content.decode()
+        assert "somebody else releases it: nobody may" in page
 
     def test_a_broken_form_changes_nothing(self, world):
         ada = signed_in(world.ada)
