@@ -173,6 +173,7 @@ def test_whoever_approves_it_is_told_at_once_that_they_missed_it(client):
     page = client.post(path, said, follow=True).content.decode()
     assert "This was a drill, and you approved it." in page
     assert "What was wrong" in page
+    assert f"/actions/{drill.pk}/" not in page
     assert names_of(drill) == ["drill.opened", "drill.answered"]
     drill.refresh_from_db()
     assert (drill.outcome, drill.verdict) == ("missed", "approve")
