@@ -26,7 +26,9 @@ HIGH = ("high", "critical")
 
 
 @pytest.mark.parametrize("risk", list(Risk))
-@pytest.mark.parametrize(("before", "to"), [(before, to) for before, moves in AGENT_MOVES.items() for to in moves])
+@pytest.mark.parametrize(
+    ("before", "to"), [(before, to) for before, moves in AGENT_MOVES.items() for to in sorted(moves)]
+)
 def test_two_people_are_needed_where_a_grave_agent_may_do_more_or_ends(risk: str, before: str, to: str) -> None:
     narrows = to == "suspended" or (before, to) == ("active", "pilot")
     expected = risk in HIGH and not narrows
