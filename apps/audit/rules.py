@@ -14,9 +14,10 @@ from apps.core.rules import canonical_json, digest_of
 REFUSED = "request.refused"
 """Somebody tried something through the API and was refused."""
 ERASED = "payloads.erased"
+"""Somebody erased what was written on a trail. What is written in this entry itself is never erased."""
 ERASURE_ASKED = "erasure.requested"
 OF_ERASURES = "erasure."
-"""Somebody erased what was written on a trail. What is written in this entry itself is never erased."""
+"""How the names begin of what was said of a request to erase."""
 
 FACTS = frozenset({
     "action", "agent", "amount_minor", "attempt", "attempts", "by", "by_hand", "cache_read_tokens",

@@ -13,6 +13,8 @@ SENTENCES: Mapping[str, Any] = {
     # why an item or an action ended
     "operation_changed": _("The operation is not the one that was judged any more, so it could not run as asked."),
     "version_superseded": _("Another version of the agent took over, so what this one asked for does not run."),
+    "new_version": _("A new version of the agent took over."),
+    "drained": _("What this version had begun is done, so the newer one took over."),
     "denied_by_policy": _("A rule that is in force now denies it."),
     "stricter_policy": _("A rule that is in force now denies it."),
     "parameters_no_longer_fit": _("Its parameters do not fit the operation any more."),
