@@ -34,7 +34,7 @@ STATIC_CHECKS = [
     Check("imports", ("lint-imports", "--no-cache")),
 ]
 TESTS = Check("tests", ("pytest", "-m", "not browser", "-n", WORKERS, "--dist", "loadfile"))
-BROWSER = Check("browser", ("pytest", "-m", "browser"))
+BROWSER = Check("browser", ("pytest", "-m", "browser", "-n", "2", "--dist", "loadfile"))
 
 
 def main() -> int:
