@@ -76,7 +76,7 @@ def test_who_manages_a_queue_turns_them_on_and_off(
     grant(manager, make_role("access.manage_access"), scene.unit)
     page = open_page(width=width, dark=dark)
     sign_in(page, manager.username, "/inbox/drills/")
-    section = page.get_by_role("region", name=scene.queue.name)
+    section = page.locator("section").filter(has=page.get_by_role("heading", name=scene.queue.name))
     section.get_by_label("Announcement").fill(WORDS)
     section.get_by_role("button", name="Announce drills").click()
     expect(page.get_by_text("Announced. The first drill comes a day from now at the earliest.")).to_be_visible()
