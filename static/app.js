@@ -171,6 +171,11 @@
     setTimeout(() => { button.disabled = true; }); // after the form has been read with its submitter
   }, true);
   addEventListener("pageshow", () => calm());
+  // A form that waited behind another request is read when its turn comes: it still says which button sent it.
+  addEventListener("htmx:configRequest", (event) => {
+    const button = event.detail.triggeringEvent?.submitter;
+    if (button?.name) event.detail.parameters[button.name] = button.value;
+  });
 
   // Drafts: what was typed survives a lost connection, a conflict and a session that ended.
   const draft = (field) => `draft:${field.dataset.draft}`;

@@ -127,6 +127,28 @@ def test_m_opens_the_thread_and_the_agent_is_asked(page: Page, scene: Scene) -> 
     assert item.sla_paused_at is not None
 
 
+def test_a_question_that_waits_behind_the_list_still_goes_to_the_agent(page: Page, scene: Scene) -> None:
+    """While the list fetches news, what is sent from the item is held back: which button sent it must last."""
+    item = scene.payment()
+    sign_in(page, scene.ada.username)
+    expect(page.get_by_text("Live")).to_be_visible()
+    kept: list[Route] = []
+    page.route(re.compile(r"/inbox/(\?.*)?$"), lambda route: route.continue_() if kept else kept.append(route))
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('acp:inbox'))")
+    page.keyboard.press("m")
+    page.keyboard.type("Which contract is this under?")
+    page.get_by_role("button", name="Ask the agent").click()
+    expect(page.get_by_role("button", name="Recording…")).to_be_disabled()
+    page.wait_for_function("document.activeElement === document.body")  # the button was left
+    assert len(kept) == 1
+    item.refresh_from_db()
+    assert item.sla_paused_at is None
+    kept[0].continue_()
+    expect(page.get_by_text("The agent was asked")).to_be_visible()
+    item.refresh_from_db()
+    assert item.sla_paused_at is not None
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1360, 390])
 def test_more_is_accessible_and_fits(open_page: Callable[..., Page], scene: Scene, width: int, dark: bool) -> None:
