@@ -60,6 +60,8 @@ def _queues(document: dict[str, Any]) -> set[str]:
     found = {document.get("sla", {}).get("to")}
     for step in document["steps"].values():
         found |= {step.get("queue"), step.get("due", {}).get("to")}
+        quorum = step.get("quorum")
+        found |= {group["queue"] for group in (quorum if isinstance(quorum, list) else ()) if "queue" in group}
         if step.get("on_error", {}).get("then") != "reroute" or "." not in step["on_error"].get("to", ""):
             found.add(step.get("on_error", {}).get("to"))
     return {slug for slug in found if slug}

@@ -1,6 +1,7 @@
 """Documents: what is read, what is refused, and where the message points."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,12 @@ def test_the_published_schema_is_current() -> None:
         ("steps.decide.when", "item == 1", "only in a step with for_each"),
         ("steps.decide.when", "1 +", "Syntax error"),
         ("steps.decide.quorum", "'two'", "Gives string, not int"),
+        ("steps.decide.quorum", [{"n": "'two'"}], "Gives string, not int"),
+        ("steps.decide.quorum", {"n": "steps.look"}, "not int"),
+        ("steps.decide.quorum", [], "should be non-empty"),
+        ("steps.decide.quorum", {"over_minor": 5}, "'over_minor'"),
+        ("steps.decide.quorum", {"n": 21}, "21"),
+        ("steps.decide.quorum", [{"n": 1}, {"queue": "clerks"}], "clerks stands in two groups"),
         ("key", "input.n", "Gives int, not string"),
         ("steps.look.output", {"type": "objekt"}, "This is no JSON Schema"),
         ("steps.look.output", {"$ref": "http://example.com/s"}, "refers only to itself"),
@@ -123,6 +130,10 @@ def test_what_a_document_refers_to_must_exist() -> None:
     )
     found = problems(SMALL, catalogue)
     assert any("There is no queue 'clerks'" in problem for problem in found)
+    groups = [{"queue": "board"}, {"role": "auditor"}]
+    named = problems(changed("steps.decide.quorum", groups), replace(catalogue, roles=frozenset({"clerk"})))
+    assert any("There is no queue 'board'" in problem for problem in named)
+    assert any("There is no role 'auditor'" in problem for problem in named)
     assert any("There is no agent with the capability 'look.at'" in problem for problem in found)
 
 

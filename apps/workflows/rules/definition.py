@@ -95,6 +95,20 @@ class Sla:
 
 
 @dataclass(frozen=True, slots=True)
+class Voters:
+    """``needed`` people (a number or CEL) of a queue (the step's, if empty), with ``role`` where one is named.
+
+    They come from different units if ``distinct_units``; they are asked once every lower ``stage`` is complete.
+    """
+
+    needed: int | str = 1
+    queue: str = ""
+    role: str = ""
+    distinct_units: bool = False
+    stage: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class StepDef:
     """One step. ``target`` is the capability or the operation, ``schema`` the output's or the form's."""
 
@@ -119,7 +133,7 @@ class StepDef:
     queue: str | None = None
     due: Due | None = None
     exclude: tuple[str, ...] = ()
-    quorum: int | str = 1
+    quorum: tuple[Voters, ...] = (Voters(),)
     value: str | None = None
     risk: str | None = None
 
@@ -278,7 +292,7 @@ def _step(raw: Mapping[str, Any]) -> StepDef:
         queue=raw.get("queue"),
         due=_due(raw.get("due")),
         exclude=tuple(raw.get("exclude", ())),
-        quorum=raw.get("quorum", 1),
+        quorum=_quorum(raw.get("quorum", 1)),
         value=own["value"] if kind is Kind.RULE else None,
         risk=raw.get("risk"),
     )
@@ -288,6 +302,22 @@ def edge_of(text: str) -> Edge:
     """The edge that an entry of ``needs`` says: ``step`` or ``step.outcome``."""
     source, _, outcome = text.partition(".")
     return Edge(source, outcome or None)
+
+
+def _quorum(raw: Any) -> tuple[Voters, ...]:
+    if not isinstance(raw, list):
+        return (Voters(raw),) if not isinstance(raw, dict) else (_voters(raw),)
+    return tuple(map(_voters, raw))
+
+
+def _voters(raw: Mapping[str, Any]) -> Voters:
+    return Voters(
+        raw.get("n", 1),
+        raw.get("queue", ""),
+        raw.get("role", ""),
+        raw.get("distinct_units", False),
+        raw.get("stage", 1),
+    )
 
 
 def _join(raw: Mapping[str, Any]) -> Join:

@@ -12,6 +12,9 @@ STEP_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 SLUG = r"^[a-z0-9]+(?:[-_.][a-z0-9]+)*$"
 RISKS = ["low", "medium", "high", "critical"]
 MAX_STEPS = 300
+MAX_QUORUM = 20
+MAX_GROUPS = 10
+MAX_STAGE = 9
 
 CEL_WORDS = frozenset(
     {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
@@ -149,6 +152,25 @@ DEFINITIONS: dict[str, Any] = {
         },
         "description": "names of outcomes with a condition each; the first that holds wins",
     },
+    "voters": _closed(
+        {
+            "n": {
+                "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_QUORUM}, CEL],
+                "description": "how many; 1 if left out; one of several groups may be 0, and is then not asked",
+            },
+            "queue": SLUG_SCHEMA,
+            "role": SLUG_SCHEMA,
+            "distinct_units": {"type": "boolean", "description": "no two of them act for the same business unit"},
+            "stage": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_STAGE,
+                "description": "asked once every lower stage is complete",
+            },
+        },
+        minProperties=1,
+        description="people who must approve; of the step's queue if it names none",
+    ),
     "people_context": {"type": "object", "maxProperties": 50, "propertyNames": NAME, "additionalProperties": CEL},
 }
 
@@ -180,7 +202,15 @@ STEP_PROPERTIES: dict[str, Any] = {
     "queue": SLUG_SCHEMA,
     "due": {"$ref": "#/$defs/due"},
     "exclude": {"type": "array", "maxItems": 20, "items": CEL},
-    "quorum": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 20}, CEL]},
+    "quorum": {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": MAX_QUORUM},
+            CEL,
+            {"$ref": "#/$defs/voters"},
+            {"type": "array", "minItems": 1, "maxItems": MAX_GROUPS, "items": {"$ref": "#/$defs/voters"}},
+        ],
+        "description": "how many people must approve, one group of people, or several that must all approve",
+    },
     "compensate": _closed({"operation": SLUG_SCHEMA, "with": TEMPLATE}, "operation"),
     "outcomes": {"$ref": "#/$defs/outcomes"},
     "risk": {"enum": RISKS},

@@ -2,7 +2,7 @@
 
 from django.db.models import Q, QuerySet
 
-from apps.access.models import BusinessUnit, Queue
+from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.connectors.models import Operation
@@ -56,6 +56,7 @@ def catalogue(actor: User) -> Catalogue:
     return Catalogue(
         units=frozenset(BusinessUnit.objects.values_list("slug", flat=True)),
         queues=frozenset(Queue.objects.values_list("slug", flat=True)),
+        roles=frozenset(Role.objects.values_list("slug", flat=True)),
         capabilities=frozenset(capabilities),
         operations={
             slug: OperationFacts(effect, parameters or {})

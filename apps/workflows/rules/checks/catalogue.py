@@ -19,6 +19,7 @@ class Catalogue:
 
     units: frozenset[str] | None = None
     queues: frozenset[str] | None = None
+    roles: frozenset[str] | None = None
     capabilities: frozenset[str] | None = None
     operations: Mapping[str, OperationFacts] | None = None
     people: frozenset[str] | None = None

@@ -68,8 +68,20 @@ def _explained(error: Any) -> Iterator[tuple[Path, str]]:
             yield from ((path, f"{key!r} is missing.") for key in missing)
         case "oneOf" if _is_step(path):
             yield path, _one_kind(error.instance)
+        case "anyOf" if nearest := _meant(error):
+            for part in nearest:
+                yield from _explained(part)
         case _:
             yield path, _explained_value(error)
+
+
+def _meant(error: ValidationError) -> list[ValidationError]:
+    """What is wrong with the one form of several whose type the value has; nothing where that leaves none or more."""
+    forms: dict[Any, list[ValidationError]] = {}
+    for part in error.context or ():
+        forms.setdefault(part.schema_path[0], []).append(part)
+    of_type = [parts for parts in forms.values() if not any(p.validator == "type" and not p.path for p in parts)]
+    return of_type[0] if len(of_type) == 1 else []
 
 
 def _is_step(path: Path) -> bool:

@@ -20,6 +20,7 @@ def reference_problems(source: Source, steps: Mapping[str, StepDef], catalogue: 
         yield from _exists(source, (*path, "queue"), step.queue, catalogue.queues, "queue")
         if step.due:
             yield from _exists(source, (*path, "due", "to"), step.due.to, catalogue.queues, "queue")
+        yield from _voters(source, step, catalogue)
         yield from _error_target(source, step, catalogue)
         if step.kind is Kind.AGENT:
             yield from _exists(
@@ -32,6 +33,20 @@ def reference_problems(source: Source, steps: Mapping[str, StepDef], catalogue: 
 def _exists(source: Source, path: Path, slug: str | None, known: frozenset[str] | None, what: str) -> Iterator[Problem]:
     if slug is not None and known is not None and slug not in known:
         yield source.problem(path, f"There is no {what} {slug!r}.")
+
+
+def _voters(source: Source, step: StepDef, catalogue: Catalogue) -> Iterator[Problem]:
+    raw = source.value["steps"][step.name].get("quorum")
+    asked: set[tuple[str, str]] = set()
+    for place, voters in enumerate(step.quorum):
+        path: Path = ("steps", step.name, "quorum", *([place] if isinstance(raw, list) else []))
+        yield from _exists(source, (*path, "queue"), voters.queue or None, catalogue.queues, "queue")
+        yield from _exists(source, (*path, "role"), voters.role or None, catalogue.roles, "role")
+        group = (voters.queue or step.queue or "", voters.role)
+        if group in asked:
+            named = " and ".join(filter(None, group))
+            yield source.problem(path, f"{named} stands in two groups: ask one group for more people.")
+        asked.add(group)
 
 
 def _error_target(source: Source, step: StepDef, catalogue: Catalogue) -> Iterator[Problem]:

@@ -36,8 +36,8 @@ def _step_expressions(source: Source, step: StepDef, scope: Scope, own: Shape) -
         (("for_each",), step.for_each, Type.LIST, scope),
         (("approval", "subject"), step.subject, None, scope),
         (("rule", "value"), step.value, None, scope),
-        (("quorum",), step.quorum if isinstance(step.quorum, str) else None, Type.INT, scope),
     ]
+    single += [(part, needed, Type.INT, scope) for part, needed in _quorum_texts(source, step)]
     single += [(("exclude", place), text, None, scope) for place, text in enumerate(step.exclude)]
     single += [((step.kind.value, "context", key), text, None, scope) for key, text in step.context.items()]
     single += [(("decide", place, key), text, Type.BOOL, after) for place, (key, text) in enumerate(step.decide)]
@@ -47,6 +47,15 @@ def _step_expressions(source: Source, step: StepDef, scope: Scope, own: Shape) -
     yield from _templates(source, (*path, "with"), step.inputs, each)
     if step.compensate:
         yield from _templates(source, (*path, "compensate", "with"), step.compensate.inputs, undo)
+
+
+def _quorum_texts(source: Source, step: StepDef) -> Iterator[tuple[Path, str]]:
+    """The numbers of a quorum that are expressions, where they stand in the document."""
+    raw = source.value["steps"][step.name].get("quorum")
+    for place, voters in enumerate(step.quorum):
+        if isinstance(voters.needed, str):
+            within: Path = ("quorum", place, "n") if isinstance(raw, list) else ("quorum", "n")
+            yield ("quorum",) if isinstance(raw, str) else within, voters.needed
 
 
 def _templates(source: Source, path: Path, template: Any, scope: Scope) -> Iterator[Problem]:

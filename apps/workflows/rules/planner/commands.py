@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.workflows.rules.definition import Voters
 from apps.workflows.rules.states import TimerKind
 
 
@@ -51,13 +52,13 @@ class SubmitOperation:
 
 @dataclass(frozen=True, slots=True)
 class AskPeople:
-    """Open the inbox item of an approval or form step."""
+    """Open the inbox item of an approval or form step; every group, its ``needed`` a number here, must agree."""
 
     step: str
     round: int
     subject: Any
     context: dict[str, Any]
-    quorum: int
+    groups: tuple[Voters, ...]
     exclude: tuple[str, ...]
 
 

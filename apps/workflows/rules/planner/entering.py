@@ -1,20 +1,21 @@
 """Starting steps: which may start, and what each kind asks for."""
 
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
-from apps.workflows.rules.definition import Edge, StepDef
+from apps.workflows.rules.definition import Edge, StepDef, Voters
 from apps.workflows.rules.expressions import Evaluator, StepError
 from apps.workflows.rules.planner import commands as do
 from apps.workflows.rules.planner.events import ItemFailed
 from apps.workflows.rules.planner.plan import CONTINUED, Plan
 from apps.workflows.rules.planner.state import StepView
+from apps.workflows.rules.schema import MAX_QUORUM
 from apps.workflows.rules.states import Kind, StepState, TimerKind, Unwinding
 
 MAX_ITEMS = 10_000
 MAX_ROUNDS = 2_000
 OPERATIONS_AT_ONCE = 20
-MAX_QUORUM = 20
 
 
 class Way(Enum):
@@ -103,16 +104,26 @@ def _enter(plan: Plan, step: StepDef, view: StepView) -> None:
 
 
 def _ask(plan: Plan, step: StepDef, view: StepView, evaluator: Evaluator) -> None:
-    quorum = evaluator.value(step.quorum) if isinstance(step.quorum, str) else step.quorum
-    if not isinstance(quorum, int) or isinstance(quorum, bool) or not 1 <= quorum <= MAX_QUORUM:
-        raise StepError(f"{step.quorum}: a quorum is a number from 1 to {MAX_QUORUM}.")
+    numbered = [replace(voters, needed=_needed(step, voters, evaluator)) for voters in step.quorum]
+    groups = tuple(voters for voters in numbered if voters.needed)
+    if not groups:
+        raise StepError("Nobody would be asked: each group of the quorum is 0.")
     subject = evaluator.fill(step.subject) if step.subject else None
     context = evaluator.fill(dict(step.context))
     exclude = _names([evaluator.value(text) for text in step.exclude])
     view.with_people = True
-    plan.emit(do.AskPeople(step.name, view.round, subject, context, quorum, exclude))
+    plan.emit(do.AskPeople(step.name, view.round, subject, context, groups, exclude))
     if step.due and step.due.then != "escalate":
         plan.emit(do.SetTimer(TimerKind.DUE, step.due.after_s, step.name, view.round))
+
+
+def _needed(step: StepDef, voters: Voters, evaluator: Evaluator) -> int:
+    """How many of a group must approve. One of several groups may be nobody."""
+    least = 0 if len(step.quorum) > 1 else 1
+    needed = evaluator.value(voters.needed) if isinstance(voters.needed, str) else voters.needed
+    if not isinstance(needed, int) or isinstance(needed, bool) or not least <= needed <= MAX_QUORUM:
+        raise StepError(f"{voters.needed}: a quorum is a number from {least} to {MAX_QUORUM}.")
+    return needed
 
 
 def _names(values: Any) -> tuple[str, ...]:

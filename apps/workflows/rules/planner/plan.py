@@ -54,7 +54,7 @@ class Plan:
         """The steps whose outputs the expressions of ``step`` name."""
         texts = [step.when, step.for_each, step.subject, step.value, *step.exclude, *step.context.values()]
         texts += [text for _, text in step.decide]
-        texts += [step.quorum] if isinstance(step.quorum, str) else []
+        texts += [voters.needed for voters in step.quorum if isinstance(voters.needed, str)]
         texts += _texts(step.inputs)
         texts += _texts(step.compensate.inputs) if step.compensate else []
         return frozenset().union(*(named_steps(text) for text in texts if text))

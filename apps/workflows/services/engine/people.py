@@ -8,12 +8,12 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.access.models import Queue
+from apps.access.models import Queue, Role
 from apps.access.selectors import ancestors_for
 from apps.core.errors import DomainError, InvalidError
 from apps.oversight.models import Escalation
-from apps.oversight.services import open_escalation
-from apps.workflows.rules.definition import Definition, StepDef
+from apps.oversight.services import Wanted, open_escalation
+from apps.workflows.rules.definition import Definition, StepDef, Voters
 from apps.workflows.rules.expressions import StepError
 from apps.workflows.rules.planner import commands as do
 from apps.workflows.rules.planner import events as on
@@ -26,19 +26,16 @@ RESOLUTION = "resolution"
 
 
 def ask_people(spot: Spot, command: do.AskPeople) -> Iterable[on.Event]:
-    """Open the inbox item of an approval or form step. Without its queue nobody could answer: the step fails."""
+    """Open the inbox item of an approval or form step. Where somebody could not be asked, the step fails."""
     step = spot.step(command.step)
-    queue = queue_of(step.queue)
     try:
-        if queue is None:
-            raise InvalidError(_("There is no queue “%s”: nobody could be asked.") % step.queue)
         with transaction.atomic():
-            _open_item(spot, step, command, queue)
+            _open_item(spot, step, command, [_wanted(step, voters) for voters in command.groups])
     except DomainError as error:
         yield on.ItemFailed(command.step, command.round, 0, error.code, words_of(error))
 
 
-def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, queue: Queue) -> None:
+def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, groups: list[Wanted]) -> None:
     assert step.due is not None, "Checked when the version was published."
     escalates = step.due.then == "escalate"
     before = Escalation.objects.filter(run_id=spot.run.pk, step=step.name, kind=step.kind.value).order_by("-id").first()
@@ -46,7 +43,7 @@ def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, queue: Queue) -
         spot.principal,
         kind=step.kind.value,
         unit=spot.run.unit,
-        groups=[(queue, command.quorum)],
+        groups=groups,
         title=title_of(spot, step),
         consequence=_consequence(spot, step),
         subject=_subject(command),
@@ -62,6 +59,16 @@ def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, queue: Queue) -
         back_to=_back_to(spot, step),
         **_place(spot, command.step, command.round, None),
     )
+
+
+def _wanted(step: StepDef, voters: Voters) -> Wanted:
+    if (queue := queue_of(voters.queue or step.queue)) is None:
+        raise InvalidError(_("There is no queue “%s”: nobody could be asked.") % (voters.queue or step.queue))
+    role = Role.objects.filter(slug=voters.role).first() if voters.role else None
+    if voters.role and role is None:
+        raise InvalidError(_("There is no role “%s”: nobody could be asked.") % voters.role)
+    assert isinstance(voters.needed, int), "Expressions are numbers when people are asked."
+    return Wanted(queue, voters.needed, role, voters.distinct_units, voters.stage)
 
 
 def _back_to(spot: Spot, step: StepDef) -> str:
