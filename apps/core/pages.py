@@ -1,10 +1,11 @@
 """Keyset pages for lists on pages: no counts, no offsets, cursors that nobody can forge."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.core.keysets import behind, plain
@@ -14,21 +15,27 @@ SIZE = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Page[M: Model]:
-    """Some rows; ``next_url`` leads to the following ones, None at the end. ``is_first``: no cursor was given."""
+class Page[M]:
+    """Some rows; ``next_url`` leads to the following ones, None at the end. ``is_first``: no cursor was given.
+
+    ``ahead``: rows behind these that were read as well.
+    """
 
     rows: list[M]
     next_url: str | None
     is_first: bool
+    ahead: Sequence[M] = ()
 
 
-def page_of[M: Model](request: HttpRequest, rows: QuerySet[M], *, order: tuple[str, ...], size: int = SIZE) -> Page[M]:
+def page_of[M](
+    request: HttpRequest, rows: QuerySet[Any, M], *, order: tuple[str, ...], size: int = SIZE, ahead: int = 1
+) -> Page[M]:
     """One page of ``rows`` in ``order`` (unique as a whole) behind ``?after=``; a foreign cursor is ignored."""
     values = _opened(request.GET.get("after", ""), len(order))
     rows = rows.order_by(*order)
     if values is not None:
         rows = rows.filter(behind(order, values))
-    found = list(rows[: size + 1])
+    found = list(rows[: size + ahead])
     next_url = None
     if len(found) > size:
         last = found[size - 1]
@@ -37,7 +44,7 @@ def page_of[M: Model](request: HttpRequest, rows: QuerySet[M], *, order: tuple[s
             [plain(getattr(last, name.lstrip("-"))) for name in order], salt=SALT, compress=True
         )
         next_url = f"{request.path}?{params.urlencode()}"
-    return Page(found[:size], next_url, is_first=values is None)
+    return Page(found[:size], next_url, is_first=values is None, ahead=found[size:])
 
 
 def _opened(cursor: str, length: int) -> list[Any] | None:

@@ -23,7 +23,6 @@ from apps.oversight.selectors import (
     row_for,
     standing_for,
     timeline_for,
-    waiting_count_for,
     why_not_for,
 )
 from apps.oversight.services import claim_escalation
@@ -68,7 +67,7 @@ def test_agents_have_no_inbox_even_when_granted_one():
             ask(payment.agent.user)
     with pytest.raises(NotAllowedError):
         escalation_for(payment.agent.user, payment.item.pk)
-    assert waiting_count_for(payment.agent.user) == 0
+    assert counts_for(payment.agent.user).mine == 0
 
 
 def test_what_i_hold_is_mine_until_it_runs_out():
@@ -124,7 +123,6 @@ def test_counts_stop_at_their_cap_and_say_so():
     assert (counts.mine, counts.grave, counts.is_capped, str(counts)) == (4, 2, False, "4")
     capped = counts_for(payment.ada, cap=3)
     assert (capped.mine, capped.is_capped, str(capped)) == (3, True, "3+")
-    assert waiting_count_for(payment.ada) == 4
 
 
 def test_filters_keep_what_they_name():

@@ -19,7 +19,6 @@ from apps.core.models import ClockTimestamp, User
 from apps.halts.selectors import engaged_for
 from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
-from apps.oversight.selectors import waiting_count_for
 from apps.workflows.selectors.erasing import erasures_asked_for
 
 TROUBLED_SHARE = 0.2
@@ -55,11 +54,6 @@ def home_of(actor: User) -> str:
     """The address at which ``actor`` begins."""
     held = permissions_held_by(actor)
     return next((url for permission, url in HOMES if permission in held), "/help/")
-
-
-def inbox_count_for(actor: User) -> int:
-    """How many items wait for ``actor``, for the menu."""
-    return waiting_count_for(actor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,6 @@ from apps.oversight.rules.standing import (
 )
 from apps.oversight.rules.states import (
     CLAIM_S,
-    COUNT_CAP,
     CRITICAL_QUORUM,
     DECIDED,
     ENDED_BY_NOBODY,
@@ -119,7 +118,6 @@ __all__ = [
     "ASSUMED_S",
     "BY_HAND",
     "CLAIM_S",
-    "COUNT_CAP",
     "CRITICAL_QUORUM",
     "DECIDED",
     "EDIT",

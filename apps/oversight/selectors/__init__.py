@@ -48,18 +48,18 @@ from apps.oversight.selectors.eligibility import (
 )
 from apps.oversight.selectors.escalations import (
     INBOX_ORDER,
+    MENU_CAP,
     Counts,
     counts_for,
     decided_for,
     escalation_for,
     escalations_for,
-    fill_rows,
     filtered,
     inbox_for,
+    lines_for,
     require_shown,
     require_visible,
     unheard_items,
-    waiting_count_for,
     winner_for,
 )
 from apps.oversight.selectors.evidence import Piece, evidence_for
@@ -82,7 +82,12 @@ from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.preferences import own_hold_for, people_for, saved_views_for
 from apps.oversight.selectors.proposing import asking_beside, asking_rules_of
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
-from apps.oversight.selectors.sheets import Sheet, first_for_menu, menu_counts_for, menu_counts_without, sheet_for
+from apps.oversight.selectors.sheets import (
+    Sheet,
+    first_for_menu,
+    menu_counts_without,
+    sheet_for,
+)
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
 from apps.oversight.selectors.standing import (
     has_standing_fallen,
@@ -104,6 +109,7 @@ from apps.oversight.selectors.words import NO_CHANGES, WHY_NOT
 
 __all__ = [
     "INBOX_ORDER",
+    "MENU_CAP",
     "NO_CHANGES",
     "WHY_NOT",
     "Choices",
@@ -143,7 +149,6 @@ __all__ = [
     "failed_for",
     "fallen_approval_of",
     "fates_for",
-    "fill_rows",
     "filtered",
     "first_for_menu",
     "grant_of_action",
@@ -158,11 +163,11 @@ __all__ = [
     "jobs_for",
     "left_out_for",
     "likes_for",
+    "lines_for",
     "live_ballots_for",
     "live_standing_approvals",
     "masked",
     "matching_for",
-    "menu_counts_for",
     "menu_counts_without",
     "next_level_of",
     "next_rung",
@@ -205,7 +210,6 @@ __all__ = [
     "units_below",
     "unreachable_for",
     "votes_for",
-    "waiting_count_for",
     "waiting_item_of_action",
     "was_approved_in_advance",
     "why_fallen",

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from django.db.models import BooleanField, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
+from django.db.models import BooleanField, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from apps.agents.models import Action, Agent
 from apps.core.errors import NotFoundError
@@ -19,7 +19,6 @@ from apps.core.walking import along_an_index
 from apps.oversight.models import Delegation, Drill, Escalation, EscalationGroup, Snooze, Vote
 from apps.oversight.models.groups import live_votes_of_item
 from apps.oversight.rules import (
-    COUNT_CAP,
     OUTCOME,
     DrillOutcome,
     EscalationState,
@@ -29,7 +28,8 @@ from apps.oversight.selectors.eligibility import DECIDE, VIEW, Place, called_to,
 
 PENDING = EscalationState.PENDING
 INBOX_ORDER = ("due_at", "id")
-MENU_CAP = 100
+MENU_CAP = 200
+"""Beyond so many the exact number helps nobody, and would cost every page."""
 AUDIT = "audit.view_entry"
 ENDING = re.compile(r"[0-9A-Fa-f-]{4,36}")
 """What may be the end of an id."""
@@ -134,10 +134,26 @@ def _live_delegations() -> QuerySet[Delegation]:
     return Delegation.objects.filter(ended_at=None).select_related("by", "to").order_by("id")
 
 
-def fill_rows(actor: User, rows: Sequence[Escalation]) -> None:
-    """Read what ``rows`` of ``escalations_for`` show, where they were read without it (``prefetch_related(None)``)."""
-    assert actor.is_human
-    prefetch_related_objects(rows, *PARTS, *_many())
+LINE = (
+    *("title", "kind", "state", "risk", "consequence", "verdict", "workflow", "step", "drill_for"),
+    *("due_at", "decided_at", "sla_paused_at", "agent__name", "action__operation"),
+    *("decided_by__name", "decided_by__username", "assigned_to__name", "assigned_to__username"),
+)
+"""What a line of the list says of an item: a tenth of what its page says."""
+
+
+def _to_list() -> QuerySet[Escalation]:
+    rows = Escalation.everything.select_related("agent", "action", "decided_by", "assigned_to").only(*LINE)
+    return _with_snooze(Slot("person"), rows).filter(pk__any_of=Slot("ids"))
+
+
+_listed = Prepared(_to_list, is_list=True)
+
+
+def lines_for(actor: User, ids: Sequence[UUID]) -> list[Escalation]:
+    """The lines of items that ``inbox_for`` gave to ``actor``, in this order; what they do not say is read apart."""
+    found = {row.pk: row for row in _listed(person=actor.pk, ids=list(ids))} if ids else {}
+    return [found[key] for key in ids if key in found]
 
 
 def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> QuerySet[Escalation]:
@@ -309,13 +325,13 @@ class Counts:
         return f"{self.mine:,}+" if self.is_capped else f"{self.mine:,}"
 
     @classmethod
-    def of(cls, risks: Sequence[str], *, cap: int) -> Self:
+    def of(cls, risks: Sequence[str], *, cap: int = MENU_CAP) -> Self:
         """Of items of these risks, of which those beyond ``cap`` only say that there are more."""
         grave = sum(risk in {Risk.HIGH, Risk.CRITICAL} for risk in risks[:cap])
         return cls(min(len(risks), cap), grave, is_capped=len(risks) > cap)
 
 
-def counts_for(actor: User, *, cap: int = COUNT_CAP) -> Counts:
+def counts_for(actor: User, *, cap: int = MENU_CAP) -> Counts:
     """How many items ``actor`` may decide now, and how many of them are of a high tier; stops counting at ``cap``."""
     return Counts.of([risk for _due_at, _pk, risk in first_of(actor, most=cap + 1)], cap=cap)
 
@@ -327,11 +343,6 @@ def first_of(actor: User, *, most: int) -> list[tuple[datetime, UUID, str]]:
     rows = _mine(actor, _visible(actor))
     with along_an_index():
         return list(rows.order_by(*INBOX_ORDER).values_list("due_at", "pk", "risk")[:most])
-
-
-def waiting_count_for(actor: User) -> int:
-    """How many items ``actor`` may decide now, for the menu; stops counting at 100."""
-    return counts_for(actor, cap=MENU_CAP).mine
 
 
 def winner_for(actor: User, item: Escalation) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
 from apps.oversight.selectors.drills import drill_of
 from apps.oversight.selectors.eligibility import eligible_for, standing_for, tally_for
-from apps.oversight.selectors.escalations import Counts, counts_for, first_of
+from apps.oversight.selectors.escalations import MENU_CAP, Counts, first_of
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.factors import (
     Cost,
@@ -37,7 +37,6 @@ from apps.oversight.selectors.standing import standing_approvals_of
 from apps.policies.models import Proposal
 from apps.policies.selectors import proposals_of_item
 
-MENU_CAP = 1_000
 NAMES_SHOWN = 6
 
 
@@ -148,19 +147,14 @@ class Sheet:
         )
 
 
-def menu_counts_for(actor: User) -> Counts:
-    """What waits, as a menu says it: beyond a thousand the exact number helps nobody and costs every page."""
-    return counts_for(actor, cap=MENU_CAP)
-
-
 def first_for_menu(actor: User) -> list[tuple[datetime, UUID, str]]:
-    """``first_of``, as many as ``menu_counts_for`` counts and one that is about to be decided."""
+    """``first_of``, as many as ``counts_for`` counts and one that is about to be decided."""
     return first_of(actor, most=MENU_CAP + 2)
 
 
 def menu_counts_without(first: Sequence[tuple[datetime, UUID, str]], item_id: UUID) -> Counts:
-    """What ``menu_counts_for`` will say when an item is decided, from ``first_for_menu`` before."""
-    return Counts.of([risk for _due_at, pk, risk in first if pk != item_id], cap=MENU_CAP)
+    """What ``counts_for`` will say when an item is decided, from ``first_for_menu`` before."""
+    return Counts.of([risk for _due_at, pk, risk in first if pk != item_id])
 
 
 def ordered(values: Mapping[str, Any], operation: Operation | None) -> dict[str, Any]:

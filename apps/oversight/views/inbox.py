@@ -14,20 +14,21 @@ from django.views.decorators.http import require_GET
 from apps.core.gate import remembering, require
 from apps.core.http import Request, is_prefetch, wants_fragment
 from apps.core.models import User
-from apps.core.pages import Page, page_of
+from apps.core.pages import SIZE, Page, page_of
 from apps.oversight.forms import FATES, PICKED, InboxFilter, SavedViewForm, uuid_of
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
 from apps.oversight.selectors import (
+    MENU_CAP,
     Counts,
     choices_for,
+    counts_for,
     drill_plans_for,
     escalation_for,
     escalations_for,
     fates_for,
-    fill_rows,
     likes_for,
-    menu_counts_for,
+    lines_for,
     saved_views_for,
 )
 from apps.oversight.services import note_view
@@ -56,7 +57,7 @@ def inbox(request: Request) -> HttpResponse:
 def inbox_page(request: Request, filters: InboxFilter, *, status: int = 200, **extra: Any) -> HttpResponse:
     """The whole page: the list, and its first item."""
     page = _page(request, filters, path=reverse("oversight:inbox"))
-    first = page.rows[0] if page.rows else None
+    first = escalation_for(request.user, page.rows[0].pk) if page.rows else None
     _offer_choices(request, filters)
     context = {**list_context(request, filters, page), **_open_one(request, first), "is_open": False, **extra}
     return _vary(render(request, "oversight/inbox.html", context, status=status))
@@ -135,29 +136,32 @@ def _offer_choices(request: Request, filters: InboxFilter) -> None:
         filters.offer(choices_for(request.user, rows_of(request.user, filters, without=PICKED)))
 
 
-def counts_on(request: Request) -> Counts:
+def counts_on(request: Request, counts: Counts | None = None) -> Counts:
     """What waits for the person, counted once: the menu beside the list shows the same."""
-    counts = menu_counts_for(request.user)
-    request.navigation_counts = {"inbox": counts}  # type: ignore[attr-defined] # read by core.context
-    return counts
+    known: dict[str, Counts] = getattr(request, "navigation_counts", {})
+    found = counts or known.get("inbox") or counts_for(request.user)
+    request.navigation_counts = {"inbox": found}  # type: ignore[attr-defined] # read by core.context
+    return found
 
 
 def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escalation]:
     if filters.folds and filters.wanted["view"] != InboxView.DECIDED:
         return _folded(request.user, filters)
+    keys = rows_of(request.user, filters).values_list("due_at", "id", "risk", named=True)
+    is_whole = filters.wanted["view"] == InboxView.MINE and not filters.is_filtered and "after" not in request.GET
     with reading(filters):
-        page = page_of(request, rows_of(request.user, filters).prefetch_related(None), order=_order(filters))
-    fill_rows(request.user, page.rows)
-    if path and page.next_url:
-        return Page(page.rows, f"{path}?{page.next_url.partition('?')[2]}", page.is_first)
-    return page
+        found = page_of(request, keys, order=_order(filters), ahead=MENU_CAP + 1 - SIZE if is_whole else 1)
+    if is_whole:  # what the menu counts begins with this page
+        counts_on(request, Counts.of([key.risk for key in (*found.rows, *found.ahead)]))
+    rows = lines_for(request.user, [key.id for key in found.rows])
+    next_url = f"{path}?{found.next_url.partition('?')[2]}" if path and found.next_url else found.next_url
+    return Page(rows, next_url, found.is_first)
 
 
 def _folded(actor: User, filters: InboxFilter) -> Page[Escalation]:
     """The most urgent item of each group of like ones, with how many stand behind it."""
-    rows = rows_of(actor, filters)
-    likes = likes_for(actor, rows)[:MAX_GROUPS]
-    heads = {row.pk: row for row in rows.filter(pk__in=[like.ids[0] for like in likes])}
+    likes = likes_for(actor, rows_of(actor, filters))[:MAX_GROUPS]
+    heads = {row.pk: row for row in lines_for(actor, [like.ids[0] for like in likes])}
     found = []
     for like in likes:
         if head := heads.get(like.ids[0]):  # else it was decided between the two queries
