@@ -1,6 +1,7 @@
 """An office with a full inbox: 200 approvers, 100,000 items that wait, a million that were decided."""
 
 import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,15 @@ from django.db.models import Model
 
 from apps.agents.models import Action
 from apps.core.models import User
-from apps.oversight.models import Escalation, EscalationGroup, Vote
+from apps.oversight.models import Escalation, EscalationGroup, Job, Vote
+from apps.oversight.rules import MAX_BULK
 from apps.oversight.tasks import sweep_escalations
 from bench.suites import PASSWORD, Rows, percentile, row, timed
 from tests.factories.access import make_approver
 from tests.factories.oversight import make_payment, say
 
+THINKING_S = 0.5
+"""How long a person looks at an item at least; what the last decision set off is done meanwhile, as in an office."""
 PENDING, DECIDED, APPROVERS = 100_000, 1_000_000, 200
 FRAGMENT = {"HX-Request": "true", "HX-Target": "detail"}
 
@@ -63,7 +67,7 @@ def make_office() -> Office:
     with psycopg.connect(settings.DATABASE_OWNER_URL, autocommit=True) as owner:
         owner.execute("VACUUM ANALYZE")  # as time would: the application's role may not, and is only warned
     mine = Escalation.objects.filter(state="pending", action__operation=waiting.operation.slug)
-    return Office(approver, list(mine.order_by("due_at", "id").values_list("pk", flat=True)[:100]))
+    return Office(approver, list(mine.order_by("due_at", "id").values_list("pk", flat=True)[:800]))
 
 
 def _copies(cursor: Any, payment: Any, count: int, action: Mapping[str, str] | None = None, **changes: str) -> None:
@@ -93,6 +97,7 @@ def measure_decisions(client: httpx.Client, items: list[UUID]) -> Rows:
     """Approving as the page does: the answer holds the next item, the decided row and the new count."""
     times = []
     for item in items:
+        time.sleep(THINKING_S)
         page = client.get(f"/inbox/{item}/", headers=FRAGMENT).text
         form = {name: page.split(f'name="{name}" value="')[1].split('"')[0] for name in ("version", "view_hash")}
         headers = {**FRAGMENT, "X-CSRFToken": client.cookies["csrftoken"], "Referer": str(client.base_url)}
@@ -106,4 +111,25 @@ def measure_decisions(client: httpx.Client, items: list[UUID]) -> Rows:
     return [
         row("a decision with the next item, p50", statistics.median(times), "ms"),
         row("a decision with the next item, p95", percentile(times, 0.95), "ms", "<= 150"),
+    ]
+
+
+def measure_bulk(client: httpx.Client, items: list[UUID]) -> Rows:
+    """Rejecting 200 items as the page does, from the button until the last one is decided; three times."""
+    times = []
+    for start in range(0, 3 * MAX_BULK, MAX_BULK):
+        some = items[start : start + MAX_BULK]
+        headers = {"X-CSRFToken": client.cookies["csrftoken"], "Referer": str(client.base_url)}
+        form = {"verdict": "reject", "reason": "Not this month.", "ids": [str(item) for item in some]}
+
+        def reject(form: dict[str, Any] = form, headers: dict[str, str] = headers) -> None:
+            client.post("/inbox/bulk/", data=form, headers=headers).raise_for_status()
+            while Job.objects.filter(state="running").exists():
+                time.sleep(0.02)
+
+        times.append(timed(reject))
+        assert Escalation.objects.filter(pk__in=some, state="rejected").count() == MAX_BULK
+        time.sleep(5 * THINKING_S)
+    return [
+        row(f"a bulk of {MAX_BULK}, until the last is decided, median of 3", statistics.median(times), "ms", "<= 3000")
     ]

@@ -218,6 +218,7 @@ def measure_inbox(scene: Scene, figures: dict[str, Rows]) -> Rows:
             *_waits(client, f"/inbox/{office.items[0]}/", "an item with its list", ""),
             *_waits(client, f"/inbox/{office.items[0]}/", "an item alone", "<= 200", headers=inbox.FRAGMENT),
             *inbox.measure_decisions(client, office.items[1:41]),
+            *inbox.measure_bulk(client, office.items[100:]),
         ]
 
 

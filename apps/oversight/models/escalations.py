@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, override
 from uuid import UUID
 
+from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.db.models.functions import Cast, Coalesce, Least, Right
 
@@ -15,6 +16,7 @@ from apps.access.models import BusinessUnit, Queue
 from apps.agents.models import Action, Agent
 from apps.core.formats import exponent_of
 from apps.core.models import ClockTimestamp, Erasable, Stateful, User, choices_of
+from apps.core.prepared import Prepared, Slot
 from apps.core.rules import Risk
 from apps.oversight.models.groups import EscalationGroup, Vote, groups_of_item, live_votes_of_item
 from apps.oversight.rules import (
@@ -353,8 +355,7 @@ class Escalation(Erasable, Stateful):
         """The live hand-overs, oldest first; read once. ``forget_delegations`` after changing them."""
         if self._handed is None:
             found = getattr(self, "prefetched_handed", None)
-            rows = self.delegations.filter(ended_at=None).select_related("by", "to").order_by("id")
-            self._handed = list(rows if found is None else found)
+            self._handed = live_delegations_of_item(item=self.pk) if found is None else list(found)
         return self._handed
 
     def forget_delegations(self) -> None:
@@ -383,3 +384,12 @@ class Escalation(Erasable, Stateful):
             return [self.run_starter] if self.run_starter else []
         behalf = self.action.on_behalf_of
         return [self.action.principal.username, *([behalf.username] if behalf else [])]
+
+
+def _live_delegations() -> QuerySet["Delegation"]:
+    """Hand-overs come to an item from a module that knows it, so they are looked up by name."""
+    rows = apps.get_model("oversight", "Delegation")._default_manager.filter(escalation=Slot("item"), ended_at=None)
+    return rows.select_related("by", "to").order_by("id")
+
+
+live_delegations_of_item = Prepared(_live_delegations)

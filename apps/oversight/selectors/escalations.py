@@ -66,7 +66,6 @@ def escalation_for(actor: User, escalation_id: UUID) -> Escalation:
     if found is None:
         raise NotFoundError
     found.prefetched_votes = live_votes_of_item(item=found.pk)  # type: ignore[attr-defined] # as a list prefetches them
-    found.prefetched_handed = _handed(item=found.pk)  # type: ignore[attr-defined] # likewise
     return found
 
 
@@ -78,18 +77,24 @@ def _to_show() -> QuerySet[Escalation]:
 
 
 _item = Prepared(_to_show)
-_handed = Prepared(lambda: _live_delegations().filter(escalation=Slot("item")))
+_opened = Prepared(
+    lambda: (
+        visible_when_read(VIEW, Escalation.everything.filter(Q(drill_for=None) | Q(drill_for=Slot("person"))))
+        .filter(pk=Slot("item"))
+        .only("pk")
+    )
+)
 
 
 def require_shown(actor: User, escalation_id: UUID) -> None:
     """Raise NotFoundError unless ``actor`` may look at the item; auditors look at others' drills too."""
-    if not any(rows(actor).filter(pk=escalation_id).exists() for rows in (_to_open, _to_audit)):
+    if not (_may_open(actor, escalation_id) or _to_audit(actor).filter(pk=escalation_id).exists()):
         raise NotFoundError
 
 
 def require_visible(actor: User, escalation_id: UUID) -> None:
     """Raise NotFoundError unless ``actor`` may see the item and do something about it: not another's drill."""
-    if not _to_open(actor).filter(pk=escalation_id).exists():
+    if not _may_open(actor, escalation_id):
         raise NotFoundError
 
 
@@ -100,10 +105,10 @@ def _visible(actor: User) -> QuerySet[Escalation]:
     return visible(actor, VIEW, Escalation.everything.filter(mine))
 
 
-def _to_open(actor: User) -> QuerySet[Escalation]:
-    """What may be opened by its id: beside that, the drills one has behind one."""
+def _may_open(actor: User, escalation_id: UUID) -> bool:
+    """Whether it may be opened by its id: beside that, the drills one has behind one."""
     refuse_agents(actor)
-    return visible(actor, VIEW, Escalation.everything.filter(Q(drill_for=None) | Q(drill_for=actor)))
+    return bool(_opened(item=escalation_id, person=actor.pk, **reader(actor, VIEW)))
 
 
 def _to_audit(actor: User) -> QuerySet[Escalation]:

@@ -6,13 +6,17 @@ from django.db.models import QuerySet
 from django.db.models.functions import Lower
 
 from apps.core.models import User
+from apps.core.prepared import Prepared, Slot
 from apps.core.rules import UserKind
 from apps.oversight.models import DecidingHabit, SavedView
+
+_habit = Prepared(lambda: DecidingHabit.objects.filter(person=Slot("person")).only("hold_s"))
 
 
 def own_hold_for(actor: User) -> int:
     """How many seconds ``actor``'s own decisions are held; 0 unless they said otherwise."""
-    return DecidingHabit.objects.filter(person=actor).values_list("hold_s", flat=True).first() or 0
+    habit = _habit.first(person=actor.pk)
+    return habit.hold_s if habit else 0
 
 
 def people_for(actor: User, keys: Iterable[str]) -> QuerySet[User]:

@@ -5,12 +5,14 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared, Slot
 from apps.core.queue import ring
 from apps.core.reasons import sentence_of
 from apps.halts.selectors import take_fence
@@ -148,17 +150,28 @@ def perform_due_items() -> int:
         if found and JobItem.objects.filter(state=JobItemState.WAITING, not_before__lte=ClockTimestamp()).exists():
             ring("jobs")  # so that workers share them
     if found is None:
+        _finish_left_open()
         return 0
-    _perform(found[0])
+    if (job := _perform(found[0])) and not job.items.filter(state=JobItemState.WAITING).exists():
+        _finish_if_done(job.person, job.pk)
     return 1
 
 
+_claimed = Prepared(
+    lambda: (
+        JobItem.objects.select_for_update(of=("self",))
+        .select_related("job__person")
+        .filter(pk=Slot("item"), state=JobItemState.WAITING)
+        .order_by()
+    )
+)
+
+
 @transaction.atomic
-def _perform(item_id: UUID) -> None:
-    rows = JobItem.objects.select_for_update(of=("self",)).select_related("job__person")
-    row = rows.filter(pk=item_id, state=JobItemState.WAITING).first()
+def _perform(item_id: UUID) -> Job | None:
+    row = _claimed.first(item=item_id)
     if row is None:
-        return
+        return None
     person = row.job.person
     try:
         with transaction.atomic():
@@ -167,7 +180,15 @@ def _perform(item_id: UUID) -> None:
     except DomainError as error:
         result = _failed(error)
     JobItem.objects.filter(pk=row.pk).update(**result)
-    _finish_if_done(person, row.job_id)
+    return row.job
+
+
+def _finish_left_open() -> None:
+    """End jobs in which nothing waits, whose worker died between their last item and their end."""
+    waiting = JobItem.objects.filter(job=OuterRef("pk"), state=JobItemState.WAITING)
+    left = Job.objects.filter(~Exists(waiting), state=JobState.RUNNING).select_related("person")
+    for job in left:
+        _finish_if_done(job.person, job.pk)
 
 
 def _said_of_drill(person: User, item: Escalation) -> str:
@@ -216,8 +237,9 @@ def _words(error: DomainError) -> str:
     return (str(WHY_NOT[why]) if why in WHY_NOT else f"{said} {sentence_of(why)}".strip())[:MESSAGE_MAX]
 
 
+@transaction.atomic
 def _finish_if_done(actor: User, job_id: UUID) -> None:
-    """End a job whose last item is done. The job is locked first: of two last ones the second sees the first."""
+    """End a job in which nothing waits any more, once."""
     job = Job.objects.select_for_update(of=("self",)).get(pk=job_id)
     if job.state != JobState.RUNNING or job.items.filter(state=JobItemState.WAITING).exists():
         return
