@@ -11,6 +11,12 @@ LANES: Mapping[str, str] = {
 }
 """Lane -> the function that does what waits in it and says how much it did."""
 
+LANES_FIRST = frozenset({"jobs"})
+"""A person looks at its progress."""
+
+LANES_BEHIND = frozenset({"reactions", "projections", "messages"})
+"""What follows of decisions; it gives way to many of them for a few seconds (``apps.core.turns``)."""
+
 JOBS: Mapping[str, tuple[float, str]] = {
     "reactions": (1, "apps.audit.tasks.deliver_reactions"),
     "projections": (1, "apps.audit.tasks.fold_projections"),

@@ -21,11 +21,11 @@ from apps.workflows.rules.states import RunState
 from controlplane import embedded
 from controlplane.celery import app as celery_app  # whoever has the settings can wake the workers
 from controlplane.reactions import LIVE_TOPICS, PROJECTIONS, REACTIONS
-from controlplane.schedule import JOBS, LANES
+from controlplane.schedule import JOBS, LANES, LANES_BEHIND, LANES_FIRST
 
 django_stubs_ext.monkeypatch()  # Django's generics can be named in annotations at run time
 
-__all__ = ["JOBS", "LANES", "LIVE_TOPICS", "PROJECTIONS", "REACTIONS", "celery_app"]
+__all__ = ["JOBS", "LANES", "LANES_BEHIND", "LANES_FIRST", "LIVE_TOPICS", "PROJECTIONS", "REACTIONS", "celery_app"]
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ACP_DATA_DIR = Path(os.environ.get("ACP_DATA_DIR") or BASE_DIR / ".data").resolve()

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from apps.audit import services
 from apps.audit.models import Entry
+from apps.core.turns import gives_way
 
 
 def reaction(handle: Callable[[Entry], None]) -> Callable[[Entry], None]:
@@ -18,7 +19,7 @@ def reaction(handle: Callable[[Entry], None]) -> Callable[[Entry], None]:
 def deliver_reactions(limit: int = 500) -> int:
     """Deliver what is due, one transaction each; how many. An error ends this round; the next one goes on behind it."""
     done = 0
-    while done < limit and (delivery_id := services.claim_delivery()) is not None:
+    while done < limit and not gives_way("reactions") and (delivery_id := services.claim_delivery()) is not None:
         services.deliver(delivery_id=delivery_id)
         done += 1
     return done

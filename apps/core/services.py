@@ -11,16 +11,19 @@ from django.db.models import CharField, F, Func, Q, Value
 
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.models import ClockTimestamp, Heartbeat, IdempotencyKey, User
-from apps.core.prepared import planned_once
+from apps.core.prepared import Prepared, Slot, planned_once
 from apps.core.rules import UserKind
 from apps.core.shortcuts import shortcut_errors
 
 log = structlog.get_logger(__name__)
 
 
+_named = Prepared(lambda: User.objects.filter(username=Slot("name")))
+
+
 def system_user(name: str) -> User:
     """The system user of this name (``plane``, ``console``, ``workflow:<slug>``); made when first needed."""
-    found = User.objects.filter(username=name).first()
+    found = _named.first(name=name)
     if found is None:
         found, _ = User.objects.get_or_create(
             username=name, defaults={"kind": UserKind.SYSTEM, "name": name, "password": "!"}

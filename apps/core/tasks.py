@@ -6,6 +6,7 @@ from django.conf import settings
 from apps.core import services
 from apps.core.clockwork import function_at
 from apps.core.queue import answer_ring
+from apps.core.turns import gives_way, going_first
 
 
 @shared_task(name="core.drain", ignore_result=True)
@@ -13,8 +14,9 @@ def drain(lane: str) -> int:
     """Do what waits in ``lane`` until nothing does; how much. Forgets the wake first: what comes now rings again."""
     answer_ring(lane)
     done = 0
-    while count := function_at(settings.LANES[lane])():
-        done += count
+    with going_first(lane):
+        while not gives_way(lane) and (count := function_at(settings.LANES[lane])()):
+            done += count
     return done
 
 

@@ -4,7 +4,7 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from apps.audit.models import Delivery
-from apps.core.models import ClockTimestamp
+from apps.core.prepared import Prepared, Slot, planned_once
 
 CLAIM_DELIVERY = """
 UPDATE audit_delivery SET attempts = attempts + 1,
@@ -14,6 +14,13 @@ WHERE id = (SELECT id FROM audit_delivery WHERE done_at IS NULL AND not_before <
 RETURNING id
 """
 
+MARK_DONE = "UPDATE audit_delivery SET done_at = clock_timestamp() WHERE id = %s AND done_at IS NULL"
+PARTS = ("actor", "on_behalf_of", "written", "erasure")
+
+_with_entry = Prepared(
+    lambda: Delivery.objects.select_related(*(f"entry__{part}" for part in PARTS)).filter(pk=Slot("delivery"))
+)
+
 
 @transaction.atomic
 def claim_delivery() -> int | None:
@@ -21,7 +28,7 @@ def claim_delivery() -> int | None:
 
     Claiming postpones first, so that a handler that fails, or kills its process, holds up nothing but itself.
     """
-    with connection.cursor() as cursor:
+    with planned_once(), connection.cursor() as cursor:
         cursor.execute(CLAIM_DELIVERY)
         found = cursor.fetchone()
     return int(found[0]) if found else None
@@ -30,9 +37,10 @@ def claim_delivery() -> int | None:
 @transaction.atomic
 def deliver(*, delivery_id: int) -> bool:
     """Run the handler of a delivery and mark it done in one transaction; False when it was done already."""
-    if not Delivery.objects.filter(pk=delivery_id, done_at=None).update(done_at=ClockTimestamp()):
-        return False
-    parts = ("actor", "on_behalf_of", "written", "erasure")
-    delivery = Delivery.objects.select_related(*(f"entry__{part}" for part in parts)).get(pk=delivery_id)
+    with planned_once(), connection.cursor() as cursor:
+        cursor.execute(MARK_DONE, [delivery_id])
+        if not cursor.rowcount:
+            return False
+    (delivery,) = _with_entry(delivery=delivery_id)
     import_string(delivery.reaction)(delivery.entry)
     return True

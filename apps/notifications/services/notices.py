@@ -16,9 +16,11 @@ from django.db import connection, transaction
 
 from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp, User
+from apps.core.prepared import Prepared, Slot
 from apps.core.queue import announce, ring
 from apps.core.rules import Risk
 from apps.core.services import system_user
+from apps.core.turns import gives_way
 from apps.notifications.models import ChatTarget, Delivery, Notice
 from apps.notifications.rules import (
     ASKING,
@@ -71,7 +73,7 @@ def raise_notice(actor: User, *, entry: Entry) -> None:
 def spread_notices() -> int:
     """Write the messages of notices that have none yet, one transaction each; how many notices."""
     done = 0
-    while done < BATCH and (notice_id := _claim()):
+    while done < BATCH and not gives_way(LANE) and (notice_id := _claim()):
         _spread(notice_id)
         done += 1
     return done
@@ -86,26 +88,35 @@ def _claim() -> UUID | None:
     return found[0] if found else None
 
 
+ABOUT = (
+    "entry__actor",
+    "escalation__unit",
+    "escalation__agent__owner",
+    "escalation__action__principal",
+    "escalation__action__on_behalf_of",
+    "halt",
+    "agent__owner",
+    "erasure__asked_by",
+)
+_to_spread = Prepared(
+    lambda: (
+        Notice.objects.select_for_update(of=("self",))
+        .select_related(*ABOUT)
+        .annotate(now=ClockTimestamp())
+        .filter(pk=Slot("notice"), spread_at=None)
+    )
+)
+
+
 @transaction.atomic
 def _spread(notice_id: UUID) -> None:
-    about = (
-        "entry__actor",
-        "escalation__unit",
-        "escalation__agent__owner",
-        "escalation__action__principal",
-        "escalation__action__on_behalf_of",
-        "halt",
-        "agent__owner",
-        "erasure__asked_by",
-    )
-    rows = Notice.objects.select_for_update(of=("self",)).select_related(*about).annotate(now=ClockTimestamp())
-    notice = rows.filter(pk=notice_id, spread_at=None).first()
+    notice = _to_spread.first(notice=notice_id)
     if notice is None:
         return
     if notice.event in ENDING and notice.escalation:
         _silence_item(notice, notice.escalation)
     people = recipients_of(notice)
-    deliveries = list(_messages(notice, people, notice.now))
+    deliveries = list(_messages(notice, people, notice.now))  # type: ignore[attr-defined] # annotated above
     Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
     Notice.objects.filter(pk=notice.pk).update(spread_at=ClockTimestamp())
     shown = sum(row.channel == Channel.IN_APP and row.state == DeliveryState.DELIVERED for row in deliveries)

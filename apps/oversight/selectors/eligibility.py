@@ -222,7 +222,7 @@ def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
     found: dict[str, list[User]] = {}
     for group in item.asked_groups():
         there: dict[str, User] = {}
-        for member in _asked(actor, group).filter(pk__in=deciders).only("name", "username", "kind"):
+        for member in _asked(actor, group).filter(pk__in=deciders):
             chain = stand_in(away, member) if member in away else (member,)
             names = {person.username for person in chain}
             if not chain or names & done or any(separation.bars(name) for name in names):

@@ -12,7 +12,7 @@ from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
-from apps.core.prepared import Prepared, Slot
+from apps.core.prepared import Prepared, Slot, planned_once
 from apps.core.queue import ring
 from apps.core.reasons import sentence_of
 from apps.halts.selectors import take_fence
@@ -130,11 +130,15 @@ def _require_alike(actor: User, items: Sequence[Escalation]) -> frozenset[UUID]:
 
 
 CLAIM = """
-UPDATE oversight_jobitem SET attempts = attempts + 1,
+UPDATE oversight_jobitem AS claimed SET attempts = attempts + 1,
        not_before = clock_timestamp() + least(power(2, attempts), 60) * interval '1 second'
 WHERE id = (SELECT id FROM oversight_jobitem WHERE state = 'waiting' AND not_before <= clock_timestamp()
             ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id
+RETURNING id,
+          EXISTS (SELECT FROM oversight_jobitem o WHERE o.state = 'waiting' AND o.not_before <= clock_timestamp()
+                  AND o.id <> claimed.id) AS is_shared,
+          NOT EXISTS (SELECT FROM oversight_jobitem o WHERE o.state = 'waiting' AND o.job_id = claimed.job_id
+                      AND o.id <> claimed.id) AS is_last
 """
 
 
@@ -144,15 +148,15 @@ def perform_due_items() -> int:
     Claiming postpones first and commits, so that a worker that dies holds up nothing but this item, for a second. The
     vote and the note that it was cast are one transaction: what was not noted was not cast.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), planned_once(), connection.cursor() as cursor:
         cursor.execute(CLAIM)
-        found = cursor.fetchone()
-        if found and JobItem.objects.filter(state=JobItemState.WAITING, not_before__lte=ClockTimestamp()).exists():
+        item_id, is_shared, is_last = cursor.fetchone() or (None, False, False)
+        if is_shared:
             ring("jobs")  # so that workers share them
-    if found is None:
+    if item_id is None:
         _finish_left_open()
         return 0
-    if (job := _perform(found[0])) and not job.items.filter(state=JobItemState.WAITING).exists():
+    if (job := _perform(item_id)) and is_last:
         _finish_if_done(job.person, job.pk)
     return 1
 
@@ -184,7 +188,7 @@ def _perform(item_id: UUID) -> Job | None:
 
 
 def _finish_left_open() -> None:
-    """End jobs in which nothing waits, whose worker died between their last item and their end."""
+    """End jobs in which nothing waits: the last two were done at once, or the worker of the last one died."""
     waiting = JobItem.objects.filter(job=OuterRef("pk"), state=JobItemState.WAITING)
     left = Job.objects.filter(~Exists(waiting), state=JobState.RUNNING).select_related("person")
     for job in left:
