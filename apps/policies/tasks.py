@@ -2,8 +2,14 @@
 
 from apps.audit.models import Entry
 from apps.policies.services import count_entries
+from apps.policies.services.reserving import settle_reservations
 
 
 def fold_entries(entries: list[Entry]) -> None:
     """The projection ``policies``: entries in order, in the transaction that moves its cursor."""
     count_entries(entries=entries)
+
+
+def settle_budgets() -> int:
+    """Settle what budgets hold for actions that ended; how much."""
+    return settle_reservations()

@@ -36,6 +36,7 @@ from apps.policies.rules import (
     verdict_of,
 )
 from apps.policies.services import evaluate_action
+from apps.policies.services.reserving import reserve_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
 
     Stricter: the demands of the new verdict join the old ones, and the editor may not vote. Else the verdict and
     its quorum stay as they were: an edit never talks the plane out of asking. What may be approved at once narrows
-    either way, and what was approved in advance on it ends.
+    either way, and what was approved in advance on it ends. What it holds of budgets follows.
     """
     assert item.action is not None
     void_votes(actor, item, why="edited")
@@ -195,6 +196,7 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
             "verdict": edit.verdict.as_json(),
         },
     )
+    reserve_again(actor, action=item.action, units=edit.verdict.facts["units"])
 
 
 def joined_demands(item: Escalation, verdict: Verdict) -> dict[str, Any]:

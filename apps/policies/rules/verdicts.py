@@ -25,11 +25,12 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an action is denied where no deny rule says so."""
+    """Why an action is denied, or asked of people, where no rule says so."""
 
     NO_MATCHING_ALLOW = "no_matching_allow"
     LIMIT_EXCEEDED = "limit_exceeded"
     NOT_COMPENSABLE = "not_compensable"
+    BUDGET_EXHAUSTED = "budget_exhausted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What policy says of an action. ``effect`` is allow, require_approval or deny, never flag."""
+    """What policy says of an action. ``effect`` is allow, require_approval or deny, never flag.
+
+    ``budgets``: those that the action does not fit, as agents and people are told of them.
+    """
 
     effect: Effect
     rules: tuple[Matched, ...] = ()
@@ -123,6 +127,7 @@ class Verdict:
     authors: tuple[str, ...] = ()
     trace: tuple[Judged, ...] = ()
     allowed_when: tuple[dict[str, Any], ...] = ()
+    budgets: tuple[dict[str, Any], ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     facts_hash: str = ""
 
@@ -148,6 +153,7 @@ class Verdict:
             "obligations": {**self.obligations.as_json(), **quorum},
             "release": self.release,
             "allowed_when": list(self.allowed_when),
+            "budgets": list(self.budgets),
         }
 
 
@@ -179,6 +185,7 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
             for line in stored["trace"]
         ),
         allowed_when=tuple(stored["allowed_when"]),
+        budgets=tuple(stored.get("budgets", ())),
         facts=stored["facts"],
         facts_hash=stored["facts_hash"],
     )
@@ -275,6 +282,7 @@ def joined(after: Verdict, before: Verdict) -> Verdict:
         risk=highest_risk(after.risk, before.risk) if after.risk or before.risk else None,
         authors=tuple(sorted({*after.authors, *before.authors})),
         allowed_when=after.allowed_when or before.allowed_when,
+        budgets=after.budgets or before.budgets,
     )
 
 

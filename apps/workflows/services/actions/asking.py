@@ -29,6 +29,7 @@ from apps.oversight.services import attempt_again, open_action_escalation, relea
 from apps.policies.rules import Effect, Verdict
 from apps.policies.services import evaluate_action
 from apps.workflows.services.actions.ahead import approved_ahead, let_run, told_of
+from apps.workflows.services.actions.budgets import within_budgets
 from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, weigh
 
 REMEMBERED = timedelta(hours=24)
@@ -66,7 +67,7 @@ def check_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> tuple[Weig
 
 @transaction.atomic(savepoint=False)
 def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
-    """Take a request past halts, permission and policy. Returns the action in the state that follows.
+    """Take a request past halts, permission, policy and budgets. Returns the action in the state that follows.
 
     The same ``reference`` with the same parameters is the same action (``attempts`` + 1); with others it is a
     successor that supersedes what still waits. Raises ConflictError ``previously_rejected`` within the time that a
@@ -88,11 +89,15 @@ def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
         supersede_escalation(actor, action=before, successor=action_id)
         before = cancel_action(actor, action=before, reason="superseded")
     verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action_id))
-    approval = approved_ahead(actor, ask, weighed, place, verdict)
-    action = _propose(actor, ask, place, weighed, verdict, approval, pk=action_id)
-    if approval is not None:
-        return let_run(actor, action, approval)
-    return _follow(actor, action, weighed, place, verdict, predecessor=before)
+
+    def write(verdict: Verdict) -> Action:
+        approval = approved_ahead(actor, ask, weighed, place, verdict)
+        action = _propose(actor, ask, place, weighed, verdict, approval, pk=action_id)
+        if approval is not None:
+            return let_run(actor, action, approval)
+        return _follow(actor, action, weighed, place, verdict, predecessor=before)
+
+    return within_budgets(verdict, weighed, place, write)
 
 
 def _is_same(actor: User, before: Action, digest: str) -> bool:

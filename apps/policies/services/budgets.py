@@ -1,0 +1,101 @@
+"""Making, changing and ending budgets."""
+
+import re
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit, Queue
+from apps.access.services import require_manager
+from apps.access.services.units import write_if_changed
+from apps.audit.services import record
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import MAX_INTEGER
+from apps.policies.models import Budget
+from apps.policies.rules.budgets import BudgetScope, BudgetTerms, Exhausted, Measure, Period
+from apps.policies.services.policies import PUBLISH
+
+ISO_4217 = re.compile(r"[A-Z]{3}")
+FIXED = ("scope", "target", "measure", "currency", "period")
+"""What makes a budget the one it is: what was counted under it would mean something else."""
+
+
+@transaction.atomic
+def save_budget(
+    actor: User,
+    *,
+    slug: str,
+    scope: str,
+    target: str,
+    unit: BusinessUnit | None,
+    owner: User,
+    terms: BudgetTerms,
+    name: str = "",
+) -> tuple[Budget, str]:
+    """Make or change a budget; it and what happened to it. It acts on the next request.
+
+    ``unit`` is that of the target (looked up by the door): ``actor`` publishes policies there. A cap below what is used
+    lets nothing more through and takes nothing back. Raises InvalidError, also for what of a budget cannot change.
+    """
+    require_manager(actor, unit, PUBLISH)
+    values: dict[str, Any] = {
+        "name": name or slug,
+        "scope": scope,
+        "target": target,
+        "unit": unit,
+        "owner": owner,
+        "measure": terms.measure,
+        "currency": terms.currency if terms.measure == Measure.MONEY else "",
+        "cap": terms.cap,
+        "period": terms.period,
+        "exhausted": terms.exhausted,
+        "queue": terms.queue if terms.exhausted == Exhausted.ESCALATE else "",
+    }
+    if errors := _errors_of(values):
+        raise InvalidError(errors=errors)
+    found = Budget.objects.select_for_update(of=("self",)).select_related("unit", "owner").filter(slug=slug).first()
+    if found:
+        require_manager(actor, found.unit, PUBLISH)
+        _refuse_another(found, values)
+    budget = found or Budget(slug=slug)
+    values["ended_at"] = None  # one that had ended counts again
+    return budget, write_if_changed(actor, budget, is_new=found is None, values=values)
+
+
+def _refuse_another(found: Budget, values: dict[str, Any]) -> None:
+    changed = [name for name in FIXED if getattr(found, name) != values[name]]
+    if changed:
+        text = _("This cannot change: end this budget and make another.")
+        raise InvalidError(errors={name: [text] for name in changed})
+
+
+def _errors_of(values: dict[str, Any]) -> dict[str, list[str]]:
+    """What does not fit, by field."""
+    errors: dict[str, list[str]] = {}
+    words = {"scope": BudgetScope, "measure": Measure, "period": Period, "exhausted": Exhausted}
+    for name, allowed in words.items():
+        if values[name] not in set(allowed):
+            errors[name] = [_("One of: %s.") % ", ".join(allowed)]
+    cap, currency = values["cap"], values["currency"]
+    if not isinstance(cap, int) or isinstance(cap, bool) or not 0 <= cap <= MAX_INTEGER:
+        errors["cap"] = [_("A whole number from 0 on: minor units, or calls.")]
+    if values["measure"] == Measure.MONEY and not ISO_4217.fullmatch(currency):
+        errors["currency"] = [_("Name the currency: three capital letters, such as EUR.")]
+    if not values["owner"].is_human:
+        errors["owner"] = [_("The owner is a person.")]
+    if values["exhausted"] == Exhausted.ESCALATE and not Queue.objects.filter(slug=values["queue"]).exists():
+        errors["queue"] = [_("Name the queue whose people are asked; there is none of this name.")]
+    return errors
+
+
+@transaction.atomic
+def end_budget(actor: User, *, budget: Budget) -> Budget:
+    """Count no more under it. What is held settles as it would; what was counted stays. Raises ConflictError."""
+    require_manager(actor, budget.unit, PUBLISH)
+    if Budget.objects.filter(pk=budget.pk, ended_at=None).update(ended_at=ClockTimestamp()) != 1:
+        raise ConflictError(_("It has ended already."))
+    budget.refresh_from_db(fields=["ended_at"])
+    record(actor, budget, "budget.ended", payload={"name": budget.slug})
+    return budget

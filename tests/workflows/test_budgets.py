@@ -1,0 +1,218 @@
+"""Budgets: reserved before anything is done, settled when it ended, never more than the cap."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.db.models import Sum
+
+from apps.agents.models import Action
+from apps.audit.models import Entry
+from apps.connectors.models import Effect
+from apps.core.errors import InvalidError
+from apps.oversight.models import Escalation
+from apps.oversight.services import cast_vote
+from apps.policies.models import BudgetPeriod, Reservation
+from apps.policies.rules.budgets import BudgetTerms
+from apps.policies.services.budgets import end_budget, save_budget
+from apps.policies.services.reserving import settle_reservations
+from apps.workflows.services.actions import Ask, check_action
+from tests.factories.access import make_unit
+from tests.factories.budgets import make_budget
+from tests.workflows.actions import make_desk, the_item, work
+
+pytestmark = pytest.mark.django_db
+
+
+def used() -> tuple[int, int]:
+    """What the only period says is spent and reserved; its reservations say the same."""
+    period = BudgetPeriod.objects.get()
+    rows = Reservation.objects.filter(period=period)
+    held = rows.filter(state="held", is_beyond=False).aggregate(sum=Sum("amount"))["sum"] or 0
+    spent = rows.filter(state="spent").aggregate(sum=Sum("amount"))["sum"] or 0
+    assert (spent, held) == (period.spent, period.reserved)
+    return period.spent, period.reserved
+
+
+def test_what_is_allowed_is_reserved_and_spent_when_it_is_done(system):
+    desk = make_desk(system.url)
+    make_budget(desk.agent, cap=100_000)
+    assert desk.ask(60_000).json()["state"] == "approved"
+    assert used() == (0, 60_000)
+    work()
+    assert settle_reservations() == 1
+    assert used() == (60_000, 0)
+    assert settle_reservations() == 0
+
+
+def test_what_does_not_fit_is_denied_says_what_is_left_and_takes_nothing():
+    desk = make_desk()
+    budget = make_budget(desk.agent, cap=100_000)
+    desk.ask(60_000)
+    answer = desk.ask(50_000)
+    assert (answer.status_code, answer.json()["state"]) == (201, "denied")
+    verdict = answer.json()["verdict"]
+    assert verdict["reason"] == "budget_exhausted"
+    (told,) = verdict["budgets"]
+    assert (told["budget"], told["why"], told["left"], told["cap"]) == (budget.slug, "exhausted", 40_000, 100_000)
+    assert used() == (0, 60_000)
+    assert Effect.objects.count() == 1
+    assert desk.ask(40_000).json()["state"] == "approved"
+
+
+def test_what_rules_deny_touches_no_budget():
+    desk = make_desk()
+    make_budget(desk.agent, cap=10**9)
+    assert desk.ask(20_000_000).json()["state"] == "denied"
+    assert not BudgetPeriod.objects.exists()
+
+
+@pytest.mark.parametrize("end", ["reject", "cancel"])
+def test_an_approval_keeps_its_reservation_until_it_ends(end):
+    desk = make_desk()
+    make_budget(desk.agent, cap=300_000)
+    action = desk.ask(250_000).json()
+    assert action["state"] == "pending_approval"
+    settle_reservations()
+    assert used() == (0, 250_000)
+    assert desk.ask(90_000).json()["state"] == "denied"
+    if end == "reject":
+        cast_vote(desk.approver, escalation_id=the_item().pk, verdict="reject", reason="no", version=1)
+    else:
+        desk.post(f"actions/{action['id']}/cancel/", {}, key="c")
+    assert desk.ask(90_000).json()["state"] == "approved", "what was given back serves at once"
+    assert used() == (0, 90_000)
+
+
+def test_what_failed_is_given_back(system):
+    desk = make_desk(system.url)
+    make_budget(desk.agent, cap=100_000)
+    system.will(status=400)
+    desk.ask(60_000)
+    work()
+    assert Action.objects.get().state == "failed"
+    settle_reservations()
+    assert used() == (0, 0)
+
+
+def test_an_exhausted_budget_may_ask_people_and_what_they_allow_is_counted(system):
+    desk = make_desk(system.url)
+    budget = make_budget(desk.agent, cap=10_000, exhausted="escalate", queue=desk.queue.slug)
+    answer = desk.ask(60_000).json()
+    assert (answer["state"], answer["verdict"]["reason"]) == ("pending_approval", "budget_exhausted")
+    assert used() == (0, 0)
+    item = the_item()
+    assert [group["rules"] for group in item.verdict["groups"]] == [[f"budget/{budget.slug}"]]
+    cast_vote(desk.approver, escalation_id=item.pk, verdict="approve", version=1)
+    work()
+    assert Action.objects.get().state == "succeeded"
+    settle_reservations()
+    assert used() == (60_000, 0)
+
+
+def test_another_currency_is_beyond_the_budget_and_never_counted_as_its_own():
+    desk = make_desk()
+    budget = make_budget(desk.agent, cap=10**9, currency="USD", exhausted="escalate", queue=desk.queue.slug)
+    answer = desk.ask(100).json()
+    assert answer["state"] == "pending_approval"
+    assert [told["why"] for told in answer["verdict"]["budgets"]] == ["other_currency"]
+    period = BudgetPeriod.objects.get(budget=budget)
+    assert (period.spent, period.reserved) == (0, 0)
+
+
+def test_an_edit_reserves_the_edited_amount_or_is_refused():
+    desk = make_desk()
+    make_budget(desk.agent, cap=300_000)
+    desk.ask(250_000)
+    item = the_item()
+
+    def edit(amount: int, version: int) -> None:
+        parameters = {**item.action.parameters, "amount_minor": amount}
+        cast_vote(desk.approver, escalation_id=item.pk, verdict="approve", parameters=parameters, version=version)
+
+    with pytest.raises(InvalidError), transaction.atomic():
+        edit(310_000, 1)
+    assert used() == (0, 250_000)
+    edit(120_000, 1)
+    assert used() == (0, 120_000)
+    assert desk.ask(90_000).json()["state"] == "approved"
+
+
+def test_calls_are_counted_one_by_one_whatever_they_cost():
+    desk = make_desk()
+    make_budget(
+        desk.agent, cap=2, measure="calls", currency="", scope="connector", target=desk.operation.connector.slug
+    )
+    assert [desk.ask(100).json()["state"] for _ in range(3)] == ["approved", "approved", "denied"]
+
+
+def test_a_units_budget_counts_what_is_asked_below_it_too():
+    desk = make_desk()
+    above = make_unit()
+    unit = desk.agent.unit
+    unit.parent = above
+    unit.save()
+    make_budget(desk.agent, cap=50_000, scope="unit", target=above.slug, unit=above)
+    assert [desk.ask(30_000).json()["state"] for _ in range(2)] == ["approved", "denied"]
+
+
+def test_where_one_of_two_budgets_does_not_fit_the_other_keeps_what_it_had():
+    desk = make_desk()
+    wide = make_budget(desk.agent, cap=10**6)
+    make_budget(desk.agent, cap=10_000, period="month")
+    assert desk.ask(50_000).json()["state"] == "denied"
+    assert not BudgetPeriod.objects.filter(budget=wide, reserved__gt=0).exists()
+    assert not Reservation.objects.exists()
+
+
+def test_a_day_begins_in_the_units_zone():
+    desk = make_desk()
+    unit = desk.agent.unit
+    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):  # 26 hours apart: never the same day
+        unit.timezone = zone
+        unit.save()
+        make_budget(desk.agent, cap=100_000)
+    unit.timezone = "Pacific/Kiritimati"
+    unit.save()
+    desk.ask(100)
+    unit.timezone = "Etc/GMT+12"
+    unit.save()
+    desk.ask(100)
+    days = sorted(set(BudgetPeriod.objects.values_list("starts", flat=True)))
+    assert len(days) == 2
+    assert days[1] - days[0] >= timedelta(days=1)
+
+
+def test_its_owner_is_warned_once_at_eighty_percent():
+    desk = make_desk()
+    make_budget(desk.agent, cap=100_000)
+    desk.ask(70_000)
+    assert not Entry.objects.filter(name="budget.warned").exists()
+    desk.ask(10_000)
+    desk.ask(10_000)
+    (entry,) = Entry.objects.filter(name="budget.warned")
+    assert (entry.payload["used"], entry.payload["cap"]) == (80_000, 100_000)
+
+
+def test_a_test_key_and_a_dry_run_take_nothing():
+    desk = make_desk()
+    make_budget(desk.agent, cap=100_000)
+    check_action(desk.agent.user, ask=Ask(operation=desk.operation.slug, parameters=desk.body()["parameters"]))
+    assert not BudgetPeriod.objects.exists()
+
+
+def test_what_of_a_budget_cannot_change_is_refused_and_an_ended_one_counts_nothing():
+    desk = make_desk()
+    budget = make_budget(desk.agent, cap=10)
+    about = {"slug": budget.slug, "target": desk.agent.slug, "unit": desk.agent.unit, "owner": desk.agent.owner}
+    with pytest.raises(InvalidError) as refused:
+        save_budget(
+            desk.agent.owner.__class__.objects.get(username="console"),
+            scope="unit",
+            terms=BudgetTerms(cap=-1, period="week", currency="eur"),
+            **about,
+        )
+    assert set(refused.value.errors) == {"cap", "period", "currency"}
+    end_budget(desk.agent.owner.__class__.objects.get(username="console"), budget=budget)
+    assert desk.ask(50_000).json()["state"] == "approved"
+    assert not Escalation.objects.exists()

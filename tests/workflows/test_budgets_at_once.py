@@ -1,0 +1,37 @@
+"""Budgets with real threads, connections and commits: nobody overspends together what each alone may spend."""
+
+import pytest
+
+from apps.agents.models import Action
+from apps.policies.models import BudgetPeriod, Reservation
+from apps.policies.services.reserving import settle_reservations
+from tests.factories.budgets import make_budget
+from tests.together import at_once
+from tests.workflows.actions import make_desk
+
+pytestmark = pytest.mark.usefixtures("real_db")
+
+
+def test_fifty_requests_at_once_never_spend_more_than_the_cap():
+    desk = make_desk()
+    make_budget(desk.agent, cap=100_000)
+    answers = at_once(*(lambda: desk.ask(7_000).json()["state"] for _ in range(50)))
+    assert sorted(answers) == ["approved"] * 14 + ["denied"] * 36
+    period = BudgetPeriod.objects.get()
+    assert (period.spent, period.reserved) == (0, 98_000)
+    assert sum(Reservation.objects.values_list("amount", flat=True)) == 98_000
+    assert Action.objects.count() == 50
+
+
+def test_settling_and_asking_at_once_lose_nothing():
+    desk = make_desk()
+    make_budget(desk.agent, cap=100_000)
+    make_budget(desk.agent, cap=30, measure="calls", currency="", period="month")
+    for _ in range(10):
+        desk.ask(10_000)
+    Action.objects.filter(state="approved").update(state="failed")
+    jobs = [lambda: desk.ask(10_000).json()["state"], settle_reservations]
+    answers = at_once(*(job for _ in range(12) for job in jobs))
+    assert [each for each in answers if isinstance(each, str)].count("approved") == 10
+    settle_reservations()
+    assert sorted(BudgetPeriod.objects.values_list("spent", "reserved")) == [(0, 10), (0, 100_000)]
