@@ -47,6 +47,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "vote.cast": ("apps.notifications.tasks.hush_voter",),
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
     "agent.flagged": (TELL,),
+    "budget.warned": (TELL,),
     "erasure.requested": (TELL,),
     "erasure.withdrawn": (HUSH_ERASURE,),
     "erasure.refused": (HUSH_ERASURE,),

@@ -21,8 +21,9 @@ from apps.core.models import User
 from apps.kpis.models import Baseline, Target
 from apps.notifications.models import ChatTarget
 from apps.oversight.selectors import drill_plan_of
-from apps.policies.models import Policy
+from apps.policies.models import Budget, Policy
 from apps.policies.rules import PolicyState
+from apps.policies.rules.budgets import Measure
 from apps.workflows.models import Workflow
 
 DEFAULTS = OperationSpec(name="", method="", path="", effect="")
@@ -291,6 +292,14 @@ def _policies() -> Iterator[str]:
         yield _yaml(head) + _yaml_list("rules", version.rules)
 
 
+def _budgets() -> Iterator[str]:
+    for budget in Budget.objects.filter(ended_at=None).select_related("owner").order_by("slug"):
+        head = {"kind": "Budget", "slug": budget.slug, "name": budget.name, "scope": {budget.scope: budget.target}}
+        cap = "cap_minor" if budget.measure == Measure.MONEY else "cap_calls"
+        more = {name: getattr(budget, name) for name in ("currency", "period", "exhausted", "queue")}
+        yield _yaml(head) + _dumped({cap: budget.cap}) + _yaml({**more, "owner": budget.owner.username})
+
+
 def _workflows() -> Iterator[str]:
     rows = Workflow.objects.filter(retired_at=None).exclude(active=None).select_related("active")
     for workflow in rows.order_by("slug"):
@@ -350,6 +359,7 @@ EXPORT: Mapping[str, Callable[[], Iterator[str]]] = {
     "Agent": _agents,
     "Workflow": _workflows,
     "Policy": _policies,
+    "Budget": _budgets,
     "Target": _targets,
     "Baseline": _baselines,
 }

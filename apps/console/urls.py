@@ -3,6 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
+from apps.console.api import budgets as budgets_api
 from apps.console.api import erasures as erasures_api
 from apps.console.api import halts as halts_api
 from apps.console.api import inventory as inventory_api
@@ -14,6 +15,7 @@ from apps.console.views import (
     agent_versions,
     agents,
     audit,
+    budgets,
     duty,
     erasures,
     flags,
@@ -65,6 +67,10 @@ pages = [
     path("access/calendars/<slug:slug>/", duty.calendar, name="calendar"),
     path("access/calendars/<slug:slug>/remove/", duty.remove_calendar_page, name="remove-calendar"),
     path("access/calendars/<slug:slug>/edit/", duty.edit_calendar, name="edit-calendar"),
+    path("budgets/", budgets.budgets, name="budgets"),
+    path("new-budget/", budgets.new_budget, name="new-budget"),
+    path("budgets/<slug:slug>/", budgets.budget, name="budget"),
+    path("budgets/<slug:slug>/end/", budgets.end, name="end-budget"),
     path("halts/", halts.halts, name="halts"),
     path("halts/engage/", halts.engage, name="engage"),
     path("halts/<uuid:halt_id>/", halts.halt, name="halt"),
@@ -80,6 +86,8 @@ pages = [
 
 endpoints = [
     path("inventory/", inventory_api.Inventory.as_view(), name="inventory"),
+    path("budgets/", budgets_api.Budgets.as_view(), name="budgets"),
+    path("budgets/<slug:slug>/", budgets_api.BudgetDetail.as_view(), name="budget"),
     path("halts/", halts_api.Halts.as_view(), name="halts"),
     path("halts/<uuid:halt_id>/taken-back/", halts_api.HaltTakenBack.as_view(), name="taken-back"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),

@@ -13,6 +13,7 @@ from apps.halts.models import Halt
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState
+from apps.policies.models import Budget
 from apps.workflows.models import ErasureRequest
 
 HEADLINES = {
@@ -28,6 +29,7 @@ HEADLINES = {
     Event.OWNERLESS: _("Suspended: its owner has left"),
     Event.AGREEMENT: _("Somebody asks to change it: another person has to agree"),
     Event.ERASURE: _("Asks for a second person"),
+    Event.BUDGET: _("Nearly used up"),
 }
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
@@ -133,6 +135,7 @@ class Notice(Record):
     halt = models.ForeignKey(Halt, models.PROTECT, null=True, related_name="+")
     agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
     erasure = models.ForeignKey(ErasureRequest, models.PROTECT, null=True, related_name="+")
+    budget = models.ForeignKey(Budget, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -141,17 +144,19 @@ class Notice(Record):
         default_permissions = ()
         constraints = [
             models.CheckConstraint(
-                condition=Q(halt=None, agent=None, erasure=None, escalation__isnull=False)
-                | Q(halt__isnull=False, agent=None, erasure=None, escalation=None)
-                | Q(halt=None, agent__isnull=False, erasure=None, escalation=None)
-                | Q(halt=None, agent=None, erasure__isnull=False, escalation=None),
+                condition=Q(escalation__isnull=False, halt=None, agent=None, erasure=None, budget=None)
+                | Q(escalation=None, halt__isnull=False, agent=None, erasure=None, budget=None)
+                | Q(escalation=None, halt=None, agent__isnull=False, erasure=None, budget=None)
+                | Q(escalation=None, halt=None, agent=None, erasure__isnull=False, budget=None)
+                | Q(escalation=None, halt=None, agent=None, erasure=None, budget__isnull=False),
                 name="notice_is_about_something",
             )
         ]
         indexes = [models.Index(fields=["not_before"], name="notice_due", condition=Q(spread_at=None))]
 
     def __str__(self) -> str:
-        return f"{self.event} of {self.escalation_id or self.halt_id or self.agent_id or self.erasure_id}"
+        subject = self.escalation_id or self.halt_id or self.agent_id or self.erasure_id or self.budget_id
+        return f"{self.event} of {subject}"
 
     @property
     def headline(self) -> str:
@@ -165,7 +170,7 @@ class Notice(Record):
         """What it is about. Others may have written part of it."""
         if self.erasure:
             return _("%(who)s wants the words of a trail erased") % {"who": self.erasure.asked_by}
-        return self.escalation.title if self.escalation else str(self.halt or self.agent)
+        return self.escalation.title if self.escalation else str(self.halt or self.agent or self.budget)
 
     @property
     def url(self) -> str:
@@ -174,13 +179,15 @@ class Notice(Record):
             return f"/agents/{self.agent.slug}/"
         if self.erasure:
             return f"/audit/trails/{self.erasure.trail_id}/erase/"
+        if self.budget:
+            return f"/budgets/{self.budget.slug}/"
         return f"/inbox/{self.escalation_id}/" if self.escalation_id else "/halts/"
 
     @property
     def risk(self) -> Risk:
-        """How grave it is: as its item or its agent; a halt always is. An erasure waits for days."""
+        """How grave it is: as its item or its agent; a halt always is. Erasures wait, of budgets some is left."""
         found = self.escalation or self.agent
-        if self.erasure_id:
+        if self.erasure_id or self.budget_id:
             return Risk.MEDIUM
         return Risk(found.risk) if found else Risk.CRITICAL
 

@@ -261,7 +261,8 @@ slug: nothing
             ("2.yaml:6:", "One of low, medium, high, critical"),
             ("2.yaml:7:", "There is no Operation bank.pay"),
             ("2.yaml:7:", "Unknown key 'field'"),
-            ("2.yaml:9:", "not supported yet"),
+            ("2.yaml:9:", "The key 'scope' is missing"),
+            ("2.yaml:9:", "The key 'period' is missing"),
             ("2.yaml:12:", "There is no such kind"),
             ("2.yaml:15:", "The key 'kind' is missing"),
         ]

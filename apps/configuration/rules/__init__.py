@@ -1,12 +1,11 @@
 """How documents look. Pure: what they refer to is looked up elsewhere."""
 
-from apps.configuration.rules.kinds import ABSENT, KINDS, LATER, ORDER, look, name_key, slug_of
+from apps.configuration.rules.kinds import ABSENT, KINDS, ORDER, look, name_key, slug_of
 from apps.configuration.rules.shapes import Misfit, Path, Reference, day_of, moment_of
 
 __all__ = [
     "ABSENT",
     "KINDS",
-    "LATER",
     "ORDER",
     "Misfit",
     "Path",

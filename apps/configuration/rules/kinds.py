@@ -28,6 +28,7 @@ from apps.configuration.rules.shapes import (
 from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempotency
 from apps.core.rules import Risk
 from apps.oversight.rules import MAX_ANNOUNCEMENT, MAX_PER_WEEK
+from apps.policies.rules.budgets import Exhausted, Period
 
 ABSENT = "absent"
 SLUG = Text(63, 1, r"[a-z0-9][a-z0-9_-]*", "A slug (small letters, digits, - and _)")
@@ -53,6 +54,9 @@ HOLIDAY = Either(Day(), Keys({"date": Day()}, {"name": NAME}))
 USABLE = Either(
     Ref("Operation"),
     Keys({"operation": Ref("Operation")}, {"fields": Maybe(ListOf(Text(200, 1))), "until": Maybe(Moment())}),
+)
+COUNTED = Keys(
+    {}, {"agent": Ref("Agent"), "unit": Ref("BusinessUnit"), "workflow": Ref("Workflow"), "connector": Ref("Connector")}
 )
 VERSION = Keys(
     {},
@@ -173,6 +177,18 @@ SHAPES: Mapping[str, Keys] = {
         },
     ),
     "Policy": Keys({"slug": SLUG, "rules": ListOf(Object(), 200)}, {"name": NAME, "unit": Maybe(Ref("BusinessUnit"))}),
+    "Budget": Keys(
+        {"slug": SLUG, "scope": COUNTED, "period": OneOf(tuple(Period))},
+        {
+            "name": NAME,
+            "owner": Ref("User"),
+            "cap_minor": Whole(),
+            "currency": Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217"),
+            "cap_calls": Whole(),
+            "exhausted": OneOf(tuple(Exhausted)),
+            "queue": Ref("Queue"),
+        },
+    ),
     "Target": Keys(
         {"kpi": Text(40, 1), "value": Number()},
         {
@@ -201,11 +217,10 @@ STATES: Mapping[str, Shape] = {
     "Operation": USED,
     "Agent": OneOf((*AgentState, ABSENT)),
 }
-LATER: Mapping[str, str] = {"Budget": "Budgets are not supported yet; remove this document."}
 
 ORDER = (
     "Calendar", "BusinessUnit", "Role", "User", "Rota", "Queue", "ChatTarget", "Connector", "Operation", "Agent",
-    "Workflow", "AgentWorkflows", "Policy", "Target", "Baseline",
+    "Workflow", "AgentWorkflows", "Policy", "Budget", "Target", "Baseline",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
-from apps.configuration.rules import ABSENT, KINDS, LATER, Misfit, Path, Reference, look, slug_of
+from apps.configuration.rules import ABSENT, KINDS, Misfit, Path, Reference, look, slug_of
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import ConnectorState
 from apps.core.errors import InvalidError
@@ -115,8 +115,6 @@ def _document(file: str, source: Source, reading: Reading) -> Document | None:
         problem = _("A document is an object with kind and slug.")
     elif kind is None:
         problem = _("The key 'kind' is missing.")
-    elif isinstance(kind, str) and kind in LATER:
-        problem = LATER[kind]
     elif kind not in KINDS:
         problem = _("There is no such kind; known are %s.") % ", ".join(KINDS)
     if problem:

@@ -21,9 +21,10 @@ from apps.kpis.models import Baseline, Target
 from apps.kpis.services.goals import delete_goal
 from apps.notifications.models import ChatTarget
 from apps.notifications.services import remove_chat_target
-from apps.policies.models import Policy, Proposal
+from apps.policies.models import Budget, Policy, Proposal
 from apps.policies.rules import PolicyState, ProposalState
 from apps.policies.services import publish_policy, retire_policy
+from apps.policies.services.budgets import end_budget
 from apps.workflows.models import Workflow
 from apps.workflows.services.definitions import retire_workflow
 
@@ -104,6 +105,11 @@ def _release(document: Document, proposal: Proposal) -> None:
         publish_policy(document.approved_by, policy=proposal.policy, version=proposal.version.number)
 
 
+def _budget(actor: User, document: Document) -> str:
+    found = Budget.objects.select_related("unit").filter(slug=document.slug, ended_at=None).first()
+    return _done(found and end_budget(actor, budget=found))
+
+
 def _target(actor: User, document: Document) -> str:
     value = document.source.value
     about = {"workflow": value.get("workflow") or "", "kpi": value.get("kpi", "")}
@@ -144,6 +150,7 @@ REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Agent": _agent,
     "Workflow": _workflow,
     "Policy": _policy,
+    "Budget": _budget,
     "Target": _target,
     "Baseline": _baseline,
 }

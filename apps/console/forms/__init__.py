@@ -4,6 +4,7 @@ from apps.console.forms.absences import AbsenceForm
 from apps.console.forms.access import GrantRoleForm, RevokeRoleForm
 from apps.console.forms.agents import CredentialForm, NewAgentForm, PermissionForm, PromoteForm, ReasonForm, StateForm
 from apps.console.forms.audit import AuditFilterForm
+from apps.console.forms.budgets import BudgetForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.halts import EngageForm, LiftForm
 from apps.console.forms.settings import HoldForm
@@ -13,6 +14,7 @@ __all__ = [
     "DAY_NAMES",
     "AbsenceForm",
     "AuditFilterForm",
+    "BudgetForm",
     "CalendarForm",
     "CredentialForm",
     "EngageForm",

@@ -56,6 +56,7 @@ class Event(StrEnum):
     OWNERLESS = "ownerless"
     AGREEMENT = "agreement"
     ERASURE = "erasure"
+    BUDGET = "budget"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -87,6 +88,7 @@ EVENTS: Mapping[str, Event] = {
     "agent.suspended": Event.OWNERLESS,
     "agent.change_requested": Event.AGREEMENT,
     "erasure.requested": Event.ERASURE,
+    "budget.warned": Event.BUDGET,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

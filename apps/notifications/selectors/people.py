@@ -31,6 +31,8 @@ def _concerned(notice: Notice) -> list[User]:
         return _of_agent(notice, notice.agent)
     if notice.erasure:
         return who_is_asked_to_agree(notice.erasure, most=RECIPIENTS_MAX)
+    if notice.budget:
+        return [notice.budget.owner]
     return _of_halt(notice.halt) if notice.halt else _of_item(notice)
 
 

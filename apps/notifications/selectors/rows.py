@@ -25,6 +25,7 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__halt",
         "notice__agent",
         "notice__erasure__asked_by",
+        "notice__budget",
     )
     return rows.select_related(*about).order_by("-id")
 

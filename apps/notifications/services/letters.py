@@ -92,6 +92,8 @@ def _kind(notice: Notice) -> Any:
     item = notice.escalation
     if item:
         return item.get_kind_display()
+    if notice.budget:
+        return _("Budget")
     return _("Agent") if notice.agent else _("Erasure") if notice.erasure else _("Halt")
 
 

@@ -70,4 +70,4 @@ def used_of(budgets: Iterable[Budget]) -> dict[UUID, Used]:
     """How much of each is used in its present period. One query."""
     with connection.cursor() as cursor:
         cursor.execute(USED, [[budget.pk for budget in budgets]])
-        return {row[0]: Used(*row[1:5], beyond=int(row[5])) for row in cursor.fetchall()}
+        return {row[0]: Used(row[1], row[2], row[3], row[4], int(row[5])) for row in cursor.fetchall()}
