@@ -7,6 +7,7 @@ from rest_framework.authentication import BaseAuthentication
 from apps.agents.models import AgentCredential
 from apps.agents.services import authenticate_agent
 from apps.agents.services.credentials import PREFIX
+from apps.agents.services.rates import count_request
 from apps.core.authentication import bearer_of
 from apps.core.models import User
 
@@ -15,11 +16,15 @@ class AgentKeyAuthentication(BaseAuthentication):
     """``Authorization: Bearer acp_agt_...``: an agent. The agent is ``request.user.agent``."""
 
     def authenticate(self, request: Any) -> tuple[User, AgentCredential] | None:
-        """The agent's principal, with the credential. Whether the agent may act is the pipeline's question."""
+        """The agent's principal, with the credential. Whether the agent may act is the pipeline's question.
+
+        Raises RateLimitedError where the agent's requests are limited and it asks too often.
+        """
         token = bearer_of(request)
         if token is None or not token.startswith(f"{PREFIX}_"):
             return None
         credential = authenticate_agent(token, version=request.headers.get("Acp-Agent-Version", ""))
+        count_request(credential.agent)
         user = credential.agent.user
         user.agent = credential.agent  # the row that the key found: no second query for it
         return user, credential

@@ -1,9 +1,10 @@
 """The lives of agents, versions and actions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from apps.core.rules import Moves, Risk
+from apps.core.rules import MAX_INTEGER, Moves, Risk
 
 
 class AgentState(StrEnum):
@@ -61,6 +62,20 @@ def needs_second_person(kind: str, *, risk: str, before: str, to: str) -> bool:
         return before in TWO_PEOPLE and to not in TWO_PEOPLE
     narrows = to == AgentState.SUSPENDED or (before, to) == (AgentState.ACTIVE, AgentState.PILOT)
     return risk in TWO_PEOPLE and not narrows
+
+
+LIMITS = frozenset({"max_concurrent", "rate_per_minute"})
+"""What of an agent may be limited: tasks that it holds at once, requests that are answered in a minute."""
+
+
+def limit_problems(limits: Mapping[str, object]) -> dict[str, str]:
+    """What is wrong with an agent's limits, by name."""
+    wrong = {name: f"Unknown; known are {', '.join(sorted(LIMITS))}." for name in limits.keys() - LIMITS}
+    for name in limits.keys() & LIMITS:
+        value = limits[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_INTEGER:
+            wrong[name] = "A whole number from 1 on."
+    return wrong
 
 
 class ChangeEnd(StrEnum):

@@ -61,6 +61,12 @@ class Agent(Stateful):
         """How many tasks it may hold at once."""
         return int(self.limits.get("max_concurrent", 10))
 
+    @property
+    def rate_per_minute(self) -> int | None:
+        """How many of its requests are answered in a minute; None without a limit."""
+        found = self.limits.get("rate_per_minute")
+        return None if found is None else int(found)
+
 
 class AgentVersion(Stateful):
     """One immutable configuration of an agent; only its state moves."""

@@ -11,7 +11,7 @@ from apps.access.selectors import is_in_unit
 from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.agents.models import Agent
-from apps.agents.rules import OWNER_LEFT, WORKING, AgentState, ChangeKind, needs_second_person
+from apps.agents.rules import OWNER_LEFT, WORKING, AgentState, ChangeKind, limit_problems, needs_second_person
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import User
@@ -52,6 +52,8 @@ def save_agent(
         require_manager(actor, found.unit, MANAGE)
     if found is None or (found.owner_id, found.unit_id) != (owner.pk, unit.pk) or not owner.is_active:
         _require_owner(owner, unit)
+    if wrong := limit_problems(limits or {}):
+        raise InvalidError(errors={f"limits.{field}": [problem] for field, problem in wrong.items()})
     if found and found.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent stays as it is."))
     if found and not is_reviewed and needs_second_person(ChangeKind.RISK, risk=found.risk, before=found.risk, to=risk):
