@@ -8,6 +8,7 @@ LANES: Mapping[str, str] = {
     "effects": "apps.workflows.tasks.actions.perform_due_effects",
     "jobs": "apps.oversight.tasks.perform_jobs",
     "messages": "apps.notifications.tasks.send_messages",
+    "simulations": "apps.policies.tasks.judge_past",
 }
 """Lane -> the function that does what waits in it and says how much it did."""
 
@@ -37,6 +38,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "changed": (60, "apps.oversight.tasks.sweep_changed"),
     "jobs": (1, "apps.oversight.tasks.perform_jobs"),
     "messages": (1, "apps.notifications.tasks.send_messages"),
+    "simulations": (1, "apps.policies.tasks.judge_past"),
     "notices": (86_400, "apps.notifications.tasks.sweep_notices"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),

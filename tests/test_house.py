@@ -27,7 +27,8 @@ EXTRA = {
     "core": {
         "agent_text", "authentication", "clockwork", "context", "differences", "errors", "expressions", "finders",
         "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared", "presence", "problems",
-        "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "templatetags", "turns", "walking",
+        "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics", "templatetags", "turns",
+        "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},

@@ -63,6 +63,19 @@ def unit_for(actor: User, slug: str, *, perm: str = "access.manage_access") -> B
     raise NotFoundError
 
 
+def unit_ids_below(slug: str) -> list[UUID]:
+    """The unit of this slug and every unit below it; empty if there is none."""
+    children: dict[UUID | None, list[UUID]] = {}
+    found: list[UUID] = []
+    for pk, parent, name in BusinessUnit.objects.values_list("id", "parent_id", "slug"):
+        children.setdefault(parent, []).append(pk)
+        if name == slug:
+            found.append(pk)
+    for pk in found:  # grows while it is walked: breadth first
+        found.extend(children.get(pk, []))
+    return found
+
+
 def roles_for(actor: User) -> QuerySet[Role]:
     """All roles, for those who manage access anywhere."""
     rows = Role.objects.order_by("slug")

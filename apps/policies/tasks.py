@@ -3,6 +3,7 @@
 from apps.audit.models import Entry
 from apps.policies.services import count_entries
 from apps.policies.services.reserving import settle_reservations
+from apps.policies.services.simulations import judge_on
 
 
 def fold_entries(entries: list[Entry]) -> None:
@@ -13,3 +14,8 @@ def fold_entries(entries: list[Entry]) -> None:
 def settle_budgets() -> int:
     """Settle what budgets hold for actions that ended; how much."""
     return settle_reservations()
+
+
+def judge_past() -> int:
+    """Judge some more of the past for a simulation that waits for it; how many actions were looked at."""
+    return judge_on()

@@ -3,9 +3,9 @@
 from django.urls import path, re_path
 
 from apps.policies import views
-from apps.policies.api import policies, proposals
+from apps.policies.api import policies, proposals, simulations
 
-SLUG = r"(?P<slug>(?!evaluate/)[-a-zA-Z0-9_]+)"
+SLUG = r"(?P<slug>(?!evaluate/|simulations/)[-a-zA-Z0-9_]+)"
 
 pages = [
     path("policies/", views.policies, name="policies"),
@@ -21,9 +21,17 @@ endpoints = [
     path("proposals/<uuid:proposal_id>/", proposals.ProposalDetail.as_view(), name="proposal"),
     path("proposals/<uuid:proposal_id>/decline/", proposals.ProposalDecline.as_view(), name="proposal-decline"),
     path("policies/", policies.Policies.as_view(), name="policies"),
+    path("policies/simulations/", simulations.Simulations.as_view(), name="simulations"),
+    path("policies/simulations/<uuid:simulation_id>/", simulations.SimulationDetail.as_view(), name="simulation"),
+    path(
+        "policies/simulations/<uuid:simulation_id>/cancel/",
+        simulations.SimulationCancel.as_view(),
+        name="simulation-cancel",
+    ),
     re_path(rf"^policies/{SLUG}/$", policies.PolicyDetail.as_view(), name="policy"),
     re_path(rf"^policies/{SLUG}/versions/$", policies.PolicyVersions.as_view(), name="policy-versions"),
     re_path(rf"^policies/{SLUG}/check/$", policies.PolicyCheck.as_view(), name="policy-check"),
+    re_path(rf"^policies/{SLUG}/simulate/$", simulations.PolicySimulate.as_view(), name="policy-simulate"),
     re_path(rf"^policies/{SLUG}/publish/$", policies.PolicyPublish.as_view(), name="policy-publish"),
     re_path(rf"^policies/{SLUG}/roll-back/$", policies.PolicyRollback.as_view(), name="policy-roll-back"),
 ]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.core.statistics import wilson_interval
 from apps.kpis.rules import DEFINITIONS, BucketSize, Direction, Period
 from apps.kpis.rules.buckets import (
     RangeName,
@@ -45,7 +46,7 @@ from apps.kpis.rules.formats import count_text, duration_text, money_text, perce
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline
 from apps.kpis.rules.history import history_of, sample_traits
 from apps.kpis.rules.sentences import attention_sentence, finding_of, value_sentence, verdict_of
-from apps.kpis.rules.statistics import order_ranks, percentile, wilson_interval
+from apps.kpis.rules.statistics import order_ranks, percentile
 from apps.kpis.rules.typed import typed_value
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -14,7 +14,7 @@ from apps.audit.services import advance, record
 from apps.core.errors import NotFoundError
 from apps.policies.models import RuleDay
 from apps.policies.rules import read_rules
-from apps.policies.rules.verdicts import compile_rule
+from apps.policies.rules.weighing import compile_rule
 from apps.policies.selectors import (
     RuleNumbers,
     matched_rules_for,

@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from apps.core.statistics import Z95, wilson_interval
 from apps.kpis.rules.definitions import DEFINITIONS, Definition, Direction, Kind, Measures, Unit, percentile_name
 from apps.kpis.rules.formats import count_text, duration_text, micro_per_minor, money_text, percent_text, signed
 from apps.kpis.rules.goals import TargetSeen
-from apps.kpis.rules.statistics import Z95, has_sample, percentile_has_sample, wilson_interval
+from apps.kpis.rules.statistics import has_sample, percentile_has_sample
 
 ALMOST_ALL = 0.999
 """What is not gone altogether has not fallen by 100.0%."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apps.kpis.rules.statistics import wilson_interval
+from apps.core.statistics import wilson_interval
 
 ENOUGH = 50
 MOSTLY = 0.95

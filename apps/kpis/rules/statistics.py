@@ -2,10 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
-
-Z95 = NormalDist().inv_cdf(0.975)
-"""The 97.5 % point of the normal distribution: both sides together leave 5 %."""
 
 SMALL_N = 30
 """Below this a figure is shown grey and compared with nothing."""
@@ -15,19 +11,6 @@ COVERAGE = (0.025, 0.975)
 
 PERCENTILE_N = {0.9: 10, 0.95: 20}
 """A percentile of fewer values says nothing about the tail."""
-
-
-def wilson_interval(numerator: int, denominator: int) -> tuple[float, float] | None:
-    """The 95 % Wilson score interval of a share, 0..1; None over nothing. Wilson 1927."""
-    if denominator <= 0:
-        return None
-    share, z2 = numerator / denominator, Z95 * Z95
-    centre = share + z2 / (2 * denominator)
-    spread = Z95 * math.sqrt(share * (1 - share) / denominator + z2 / (4 * denominator * denominator))
-    scale = 1 + z2 / denominator
-    low = 0.0 if numerator == 0 else max(0.0, (centre - spread) / scale)
-    high = 1.0 if numerator == denominator else min(1.0, (centre + spread) / scale)
-    return min(low, share), max(high, share)
 
 
 def percentile(values: Sequence[float], fraction: float) -> float | None:

@@ -5,13 +5,14 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
+from apps.access.selectors import unit_ids_below
 from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.kpis.models import ApprovalFact
 from apps.kpis.models.measures import MEMBERS, PercentileCont, within
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.quality import RuleQuality, Share
-from apps.kpis.selectors.reading import VIEW, decisions_for, unit_ids_below
+from apps.kpis.selectors.reading import VIEW, decisions_for
 from apps.oversight.models import Drill, Escalation
 from apps.oversight.rules import OVERTURNED, EscalationState, Judgement, Kind
 from apps.oversight.selectors import DrillResult, drill_results_for, own_drills_for

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerField, Q, QuerySet, Sum, Value, When
 
-from apps.access.models import BusinessUnit
+from apps.access.selectors import unit_ids_below
 from apps.core.gate import visible
 from apps.core.models import User
 from apps.kpis.models import ApprovalFact, CostItem, Fact, RollupDay, RunFact
@@ -78,19 +78,6 @@ def _of_runs[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
     if asked.version is None:
         return rows
     return rows.filter(run_id__in=RunFact.objects.filter(version=asked.version).values("run_id"))
-
-
-def unit_ids_below(slug: str) -> list[Any]:
-    """The unit of this slug and every unit below it; empty if there is none."""
-    children: dict[Any, list[Any]] = {}
-    found: list[Any] = []
-    for pk, parent, name in BusinessUnit.objects.values_list("id", "parent_id", "slug"):
-        children.setdefault(parent, []).append(pk)
-        if name == slug:
-            found.append(pk)
-    for pk in found:  # grows while it is walked: breadth first
-        found.extend(children.get(pk, []))
-    return found
 
 
 @dataclass(frozen=True, slots=True)

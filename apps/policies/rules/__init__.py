@@ -37,19 +37,8 @@ from apps.policies.rules.proposals import (
     rules_with,
 )
 from apps.policies.rules.quorums import MAX_QUORUM, Group, Quorum
-from apps.policies.rules.verdicts import (
-    Judged,
-    Matched,
-    Outcome,
-    Reason,
-    RuleInForce,
-    Verdict,
-    compile_rule,
-    is_stricter,
-    joined,
-    judge,
-    verdict_of,
-)
+from apps.policies.rules.verdicts import Judged, Matched, Verdict, is_stricter, joined, judge, verdict_of
+from apps.policies.rules.weighing import Outcome, Reason, RuleInForce, compile_rule
 
 __all__ = [
     "MAX_QUORUM",

@@ -9,7 +9,8 @@ from apps.agents.rules import ActionState
 from apps.policies.rules.documents import Effect
 from apps.policies.rules.obligations import NOTHING_STANDING, Obligations
 from apps.policies.rules.quorums import Group, joined_groups
-from apps.policies.rules.verdicts import Reason, Verdict
+from apps.policies.rules.verdicts import Verdict
+from apps.policies.rules.weighing import Reason
 
 WARNED_AT_PERCENT = 80
 """From this share of a budget on its owner is warned, once in each period."""

@@ -19,7 +19,7 @@ from apps.core.expressions.syntax import Literal, Node, Select
 from apps.policies.rules.documents import Effect, Finding, Rule
 from apps.policies.rules.facts import HISTORY, VARIABLES, past_of
 from apps.policies.rules.obligations import DocumentError
-from apps.policies.rules.verdicts import compile_rule
+from apps.policies.rules.weighing import compile_rule
 
 _HAS_PARAMETER = re.compile(r"has\(\s*action\.parameters(?:\.\w+)+\s*\)")
 _SCALARS = {"integer": Kind.INT, "string": Kind.STRING, "boolean": Kind.BOOL}

@@ -167,10 +167,11 @@ class Facts:
         kept = {name: value for name, value in self.values().items() if name not in {"action.parameters", "now"}}
         kept["now"] = self.now.isoformat() if self.now else None
         kept["units"] = sorted(self.units or ())
+        kept["compensable"] = self.is_compensable
         if self.currencies:
             kept["currencies"] = dict(sorted(self.currencies.items()))
         if self.history:
-            kept["history"] = {_written(call): value for call, value in self.history.items()}
+            kept["history"] = {written(call): value for call, value in self.history.items()}
         return kept
 
     def digest(self, kept: dict[str, Any]) -> str:
@@ -178,7 +179,8 @@ class Facts:
         return digest_of({**kept, "parameters": self.parameters_digest or digest_of(self.parameters)})
 
 
-def _written(call: FunctionCall) -> str:
+def written(call: FunctionCall) -> str:
+    """The name under which the value of a call is kept."""
     return f"{call.name}({', '.join(map(repr, call.arguments))})"
 
 

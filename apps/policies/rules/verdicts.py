@@ -2,66 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
-from apps.core.expressions import Activation, EvaluationError, Kind, Program, compile_expression
 from apps.core.rules import Risk, highest_risk
-from apps.policies.rules.clauses import Clause, clauses_of, condition_of
-from apps.policies.rules.documents import STRICTNESS, Effect, Rule
-from apps.policies.rules.facts import WORLD, Facts, covers
-from apps.policies.rules.obligations import NONE, NOTHING_STANDING, USUAL_BULK, Obligations, merge, obligations_of
-from apps.policies.rules.quorums import Group, group_of, groups_of, joined_groups
-
-MAX_ERROR = 200
-
-
-class Outcome(StrEnum):
-    """What became of a rule's condition."""
-
-    TRUE = "true"
-    FALSE = "false"
-    ERROR = "error"
-
-
-class Reason(StrEnum):
-    """Why an action is denied, or asked of people, where no rule says so."""
-
-    NO_MATCHING_ALLOW = "no_matching_allow"
-    LIMIT_EXCEEDED = "limit_exceeded"
-    NOT_COMPENSABLE = "not_compensable"
-    BUDGET_EXHAUSTED = "budget_exhausted"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleInForce:
-    """A rule of the release, compiled, with the policy that brought it.
-
-    ``clauses`` is the condition where it is plain enough to be told to an agent, else empty.
-    """
-
-    policy: str
-    version: int
-    author: str
-    unit: str
-    rule: Rule
-    program: Program
-    clauses: tuple[Clause, ...] = ()
-
-    def covers(self, facts: Facts) -> bool:
-        """Whether the policy's unit and the rule's scope take in the action."""
-        return (not self.unit or self.unit in (facts.units or ())) and covers(self.rule.scope, facts)
-
-    def is_abroad(self, facts: Facts) -> bool:
-        """Whether the action's amount is in another currency than the rule's, so that it is beyond every one of these.
-
-        A rule that names no currency means that of its policy's unit, or of the topmost where it covers everything.
-        """
-        return facts.amount_minor is not None and self.currency_for(facts) != facts.currency
-
-    def currency_for(self, facts: Facts) -> str:
-        """The currency of the rule's amounts; the action's own where nothing is known of units."""
-        return self.rule.currency or facts.currencies.get(self.unit, facts.currency)
+from apps.policies.rules.documents import STRICTNESS, Effect
+from apps.policies.rules.facts import Facts
+from apps.policies.rules.obligations import NONE, NOTHING_STANDING, USUAL_BULK, Obligations, obligations_of
+from apps.policies.rules.quorums import Group, group_of, joined_groups
+from apps.policies.rules.weighing import Outcome, RuleInForce, Sight, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,65 +139,28 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
     )
 
 
-def compile_rule(rule: Rule, *, policy: str = "", version: int = 0, author: str = "", unit: str = "") -> RuleInForce:
-    """The rule ready to be judged by. Raises ExpressionError."""
-    program = compile_expression(rule.when, WORLD, returns=Kind.BOOL)
-    clauses = clauses_of(condition_of(program.tree)) or ()
-    return RuleInForce(policy, version, author, unit, rule, program, clauses)
-
-
 def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Verdict:
-    """The verdict of ``rules`` on ``facts``. Raises ContextError where the facts are not ones rules may see.
-
-    A condition without a value counts as a match in deny, require_approval and flag, as none in allow. So does one that
-    reads the amount where that is in another currency than the rule's.
-    """
-    scoped = [rule for rule in rules if rule.covers(facts)]
-    abroad = frozenset(id(rule) for rule in scoped if rule.is_abroad(facts))
-    here = facts.activation() if len(scoped) > len(abroad) else None
-    there = facts.without_amounts().activation() if abroad else None
-    judged = [
-        (rule, *_outcome(rule, activation))
-        for rule in scoped
-        if (activation := there if id(rule) in abroad else here) is not None
-    ]
-    matched = [(rule, error) for rule, outcome, error in judged if _matches(rule, outcome)]
-    obligations = _merged([_beyond(rule, facts) for rule, _ in matched])
-    effect, reason = _effect([rule for rule, _ in matched], obligations, facts)
+    """The verdict of ``rules`` on ``facts``. Raises ContextError where the facts are not ones rules may see."""
+    weighed = weigh(rules, Sight(facts))
+    matched = [rule for rule, _ in weighed.matched]
     kept = facts.as_json()
     return Verdict(
-        effect=effect,
-        rules=tuple(sorted((_told(rule, error) for rule, error in matched), key=_strictest_first)),
-        obligations=obligations,
-        groups=_groups([rule for rule, _ in matched], facts) if effect is Effect.REQUIRE_APPROVAL else (),
-        risk=_risk([rule for rule, _ in matched]),
-        reason=reason,
+        effect=weighed.effect,
+        rules=tuple(sorted((_told(rule, error) for rule, error in weighed.matched), key=_strictest_first)),
+        obligations=weighed.obligations,
+        groups=weighed.groups(facts),
+        risk=_risk(matched),
+        reason=weighed.reason,
         release=release,
-        authors=tuple(sorted({rule.author for rule, _ in matched if rule.author})),
+        authors=tuple(sorted({rule.author for rule in matched if rule.author})),
         trace=tuple(
-            Judged(rule.policy, rule.rule.slug, rule.rule.effect, outcome, error) for rule, outcome, error in judged
+            Judged(rule.policy, rule.rule.slug, rule.rule.effect, outcome, error)
+            for rule, outcome, error in weighed.judged
         ),
-        allowed_when=() if effect is Effect.ALLOW else _allowed_when(judged, facts),
+        allowed_when=() if weighed.effect is Effect.ALLOW else _allowed_when(weighed.judged, facts),
         facts=kept,
         facts_hash=facts.digest(kept),
     )
-
-
-def _beyond(rule: RuleInForce, facts: Facts) -> Rule:
-    if not rule.is_abroad(facts):
-        return rule.rule
-    return replace(rule.rule, obligations=rule.rule.obligations.beyond_amounts())
-
-
-def _merged(rules: Sequence[Rule]) -> Obligations:
-    """The demands of all. Where one rule says what is approved together or ahead, a silent one does not join in."""
-    found = merge(rule.obligations for rule in rules)
-    asking = [rule.obligations for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL]
-    if found.bulk and any(demands.bulk is None for demands in asking):
-        found |= Obligations(bulk=USUAL_BULK)
-    if found.standing and any(demands.standing is None for demands in asking):
-        found |= Obligations(standing=NOTHING_STANDING)
-    return found
 
 
 def is_stricter(after: Verdict, before: Verdict) -> bool:
@@ -292,45 +203,6 @@ def _spelt_out(verdict: Verdict) -> Obligations:
     if not any(rule.effect is Effect.REQUIRE_APPROVAL for rule in verdict.rules):
         return demands
     return replace(demands, bulk=demands.bulk or USUAL_BULK, standing=demands.standing or NOTHING_STANDING)
-
-
-def _outcome(rule: RuleInForce, activation: Activation) -> tuple[Outcome, str]:
-    value = rule.program.test(activation)
-    if isinstance(value, EvaluationError):
-        return Outcome.ERROR, value.message[:MAX_ERROR]
-    return (Outcome.TRUE if value else Outcome.FALSE), ""
-
-
-def _matches(rule: RuleInForce, outcome: Outcome) -> bool:
-    return outcome is Outcome.TRUE or (outcome is Outcome.ERROR and rule.rule.effect is not Effect.ALLOW)
-
-
-def _effect(matched: Sequence[RuleInForce], obligations: Obligations, facts: Facts) -> tuple[Effect, str]:
-    effects = {rule.rule.effect for rule in matched}
-    if Effect.DENY in effects:
-        return Effect.DENY, ""
-    if not effects & {Effect.ALLOW, Effect.REQUIRE_APPROVAL}:
-        return Effect.DENY, Reason.NO_MATCHING_ALLOW
-    limit = obligations.limit_minor
-    is_beyond = any(rule.rule.obligations.limit_minor is not None and rule.is_abroad(facts) for rule in matched)
-    if is_beyond or (limit is not None and (facts.amount_minor is None or facts.amount_minor > limit)):
-        return Effect.DENY, Reason.LIMIT_EXCEEDED
-    if obligations.compensable and not facts.is_compensable:
-        return Effect.DENY, Reason.NOT_COMPENSABLE
-    return (Effect.REQUIRE_APPROVAL if Effect.REQUIRE_APPROVAL in effects else Effect.ALLOW), ""
-
-
-def _groups(matched: Sequence[RuleInForce], facts: Facts) -> tuple[Group, ...]:
-    return joined_groups(
-        group
-        for rule in matched
-        for group in groups_of(
-            rule.rule.quorums,
-            queue=rule.rule.queue,
-            rule=f"{rule.policy}/{rule.rule.slug}",
-            amount_minor=None if rule.is_abroad(facts) else facts.amount_minor,
-        )
-    )
 
 
 def _risk(matched: Sequence[RuleInForce]) -> Risk | None:

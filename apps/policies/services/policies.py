@@ -68,7 +68,7 @@ def require_sound(actor: User, rules: object, operations: Schemas | None) -> Non
         raise InvalidError(_("The rules do not fit."), errors=errors)
 
 
-def _require_quick(rules: list[dict[str, Any]]) -> None:
+def require_quick(rules: list[dict[str, Any]]) -> None:
     """Raise InvalidError for rules that are too slow at their worst: every agent would wait for them."""
     programs = [compile_rule(rule).program for rule in read_rules(rules)[0]]
     places = {id(program): place for place, program in enumerate(programs)}
@@ -181,7 +181,7 @@ def _publish(
 
 def _put_in_force(actor: User, policy: Policy, chosen: PolicyVersion, operations: Schemas | None) -> None:
     require_sound(actor, chosen.rules, operations)
-    _require_quick(chosen.rules)
+    require_quick(chosen.rules)
     advance(
         actor,
         policy,

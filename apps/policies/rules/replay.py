@@ -1,0 +1,134 @@
+"""Judging once more what was judged before: kept facts in, what other rules come to out. Pure, and never a guess.
+
+The evaluator is that of the hot path (``weigh``). What cannot be said of an action is said to be so, with the reason.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from apps.core.expressions import ContextError, FunctionCall
+from apps.policies.rules.documents import Effect
+from apps.policies.rules.facts import AgentFacts, Facts, RunFacts, written
+from apps.policies.rules.quorums import Group
+from apps.policies.rules.weighing import Reason, RuleInForce, Sight, weigh
+
+type RuleSet = Callable[[str], Sequence[RuleInForce]]
+"""The rules of one set that are about an operation."""
+
+
+class Gap(StrEnum):
+    """Why an action cannot be judged once more."""
+
+    ERASED = "erased"
+    EDITED = "edited"
+    FACTS = "facts"
+    HISTORY = "history"
+    COMPENSATION = "compensation"
+    UNFIT = "unfit"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was kept of one action: the facts of its verdict, and what the action itself has.
+
+    ``is_edited``: people changed its parameters, so they are not those that the facts speak of.
+    """
+
+    facts: Mapping[str, Any] | None
+    connector: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    is_erased: bool = False
+    is_edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What one set of rules comes to, and how many people of which queues it would ask."""
+
+    effect: Effect
+    asked: Mapping[str, int] = field(default_factory=dict)
+
+
+def replay(kept: Kept, sets: Sequence[RuleSet]) -> tuple[Replayed, ...] | Gap:
+    """What each set comes to on the action; why it cannot be said, where any set needs what was not kept."""
+    if gap := _gap_of(kept):
+        return gap
+    told = kept.facts or {}
+    try:
+        chosen = [rules(told["action.operation"]) for rules in sets]
+        asked = {call for rules in chosen for rule in rules for call in rule.program.calls}
+        sight = Sight(facts_kept(kept, asked))
+        if asked and any(_lacks_history(rule, sight.facts) for rules in chosen for rule in rules):
+            return Gap.HISTORY
+        weighed = [weigh(rules, sight) for rules in chosen]
+    except (KeyError, TypeError, ValueError, ContextError):
+        return Gap.UNFIT
+    # Older facts do not say whether the action could be undone; without a rule that asks, it does not matter.
+    if "compensable" not in told and any(each.reason == Reason.NOT_COMPENSABLE for each in weighed):
+        return Gap.COMPENSATION
+    return tuple(Replayed(each.effect, _asked(each.groups(sight.facts))) for each in weighed)
+
+
+def _gap_of(kept: Kept) -> Gap | None:
+    if kept.is_erased:
+        return Gap.ERASED
+    if kept.is_edited:
+        return Gap.EDITED
+    return None if kept.facts else Gap.FACTS
+
+
+def _asked(groups: Sequence[Group]) -> dict[str, int]:
+    people: dict[str, int] = {}
+    for group in groups:
+        people[group.queue] = people.get(group.queue, 0) + group.needed
+    return people
+
+
+def _lacks_history(rule: RuleInForce, facts: Facts) -> bool:
+    return bool(rule.program.calls) and rule.covers(facts) and not facts.history.keys() >= set(rule.program.calls)
+
+
+def facts_kept(kept: Kept, calls: set[FunctionCall]) -> Facts:
+    """The facts that ``Facts.as_json`` wrote down, with the values of those ``calls`` that were kept.
+
+    Raises KeyError, TypeError or ValueError where something else was written.
+    """
+    told = kept.facts or {}
+    past = told.get("history", {})
+    now = told["now"]
+    return Facts(
+        operation=told["action.operation"],
+        effect=told["action.effect"],
+        connector=kept.connector,
+        parameters=kept.parameters,
+        amount_minor=told.get("action.amount_minor"),
+        currency=told["action.currency"],
+        target=told["action.target"],
+        reference=told["action.reference"],
+        environment=told["action.environment"],
+        confidence=told.get("action.confidence"),
+        is_compensable=told.get("compensable", False),
+        agent=AgentFacts(
+            slug=told["agent.slug"],
+            unit=told["agent.unit"],
+            risk=told["agent.risk"],
+            state=told["agent.state"],
+            version=told["agent.version"],
+            owner=told["agent.owner"],
+            capabilities=tuple(told["agent.capabilities"]),
+        ),
+        run=RunFacts(
+            workflow=told["run.workflow"],
+            step=told["run.step"],
+            started_by=told["run.started_by"],
+            key=told["run.key"],
+        ),
+        on_behalf_of=told["on_behalf_of"],
+        units=frozenset(told["units"]),
+        currencies=told.get("currencies", {}),
+        now=datetime.fromisoformat(now) if now else None,
+        history={call: past[name] for call in calls if (name := written(call)) in past},
+    )

@@ -1,0 +1,177 @@
+"""What rules come to on one action: the one place where they are evaluated. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from apps.core.expressions import Activation, EvaluationError, Kind, Program, compile_expression
+from apps.policies.rules.clauses import Clause, clauses_of, condition_of
+from apps.policies.rules.documents import Effect, Rule
+from apps.policies.rules.facts import WORLD, Facts, covers
+from apps.policies.rules.obligations import NOTHING_STANDING, USUAL_BULK, Obligations, merge
+from apps.policies.rules.quorums import Group, groups_of, joined_groups
+
+MAX_ERROR = 200
+
+
+class Outcome(StrEnum):
+    """What became of a rule's condition."""
+
+    TRUE = "true"
+    FALSE = "false"
+    ERROR = "error"
+
+
+class Reason(StrEnum):
+    """Why an action is denied, or asked of people, where no rule says so."""
+
+    NO_MATCHING_ALLOW = "no_matching_allow"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    NOT_COMPENSABLE = "not_compensable"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInForce:
+    """A rule of the release, compiled, with the policy that brought it.
+
+    ``clauses`` is the condition where it is plain enough to be told to an agent, else empty.
+    """
+
+    policy: str
+    version: int
+    author: str
+    unit: str
+    rule: Rule
+    program: Program
+    clauses: tuple[Clause, ...] = ()
+
+    def covers(self, facts: Facts) -> bool:
+        """Whether the policy's unit and the rule's scope take in the action."""
+        return (not self.unit or self.unit in (facts.units or ())) and covers(self.rule.scope, facts)
+
+    def is_abroad(self, facts: Facts) -> bool:
+        """Whether the action's amount is in another currency than the rule's, so that it is beyond every one of these.
+
+        A rule that names no currency means that of its policy's unit, or of the topmost where it covers everything.
+        """
+        return facts.amount_minor is not None and self.currency_for(facts) != facts.currency
+
+    def currency_for(self, facts: Facts) -> str:
+        """The currency of the rule's amounts; the action's own where nothing is known of units."""
+        return self.rule.currency or facts.currencies.get(self.unit, facts.currency)
+
+
+def compile_rule(rule: Rule, *, policy: str = "", version: int = 0, author: str = "", unit: str = "") -> RuleInForce:
+    """The rule ready to be judged by. Raises ExpressionError."""
+    program = compile_expression(rule.when, WORLD, returns=Kind.BOOL)
+    clauses = clauses_of(condition_of(program.tree)) or ()
+    return RuleInForce(policy, version, author, unit, rule, program, clauses)
+
+
+class Sight:
+    """One action as any number of sets of rules see it: its facts converted once, each condition evaluated once."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self._activations: dict[bool, Activation] = {}
+        self._outcomes: dict[tuple[str, bool], tuple[Outcome, str]] = {}
+
+    def outcome_of(self, rule: RuleInForce) -> tuple[Outcome, str]:
+        """What becomes of the rule's condition, and why it has no value. Raises ContextError."""
+        abroad = rule.is_abroad(self.facts)
+        seen = rule.program.source, abroad
+        if seen not in self._outcomes:
+            self._outcomes[seen] = _outcome(rule, self._activation(abroad))
+        return self._outcomes[seen]
+
+    def _activation(self, abroad: bool) -> Activation:
+        if abroad not in self._activations:
+            facts = self.facts.without_amounts() if abroad else self.facts
+            self._activations[abroad] = facts.activation()
+        return self._activations[abroad]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What rules come to on one action, before it is written down: ``judged`` are those in scope."""
+
+    effect: Effect
+    reason: str
+    obligations: Obligations
+    matched: tuple[tuple[RuleInForce, str], ...]
+    judged: tuple[tuple[RuleInForce, Outcome, str], ...]
+
+    def groups(self, facts: Facts) -> tuple[Group, ...]:
+        """Who has to agree; nobody where nobody is asked."""
+        return _groups([rule for rule, _ in self.matched], facts) if self.effect is Effect.REQUIRE_APPROVAL else ()
+
+
+def weigh(rules: Iterable[RuleInForce], sight: Sight) -> Weighed:
+    """What ``rules`` come to on what is seen: the one place where rules are evaluated. Raises ContextError.
+
+    A condition without a value counts as a match in deny, require_approval and flag, as none in allow. So does one that
+    reads the amount where that is in another currency than the rule's.
+    """
+    facts = sight.facts
+    judged = tuple((rule, *sight.outcome_of(rule)) for rule in rules if rule.covers(facts))
+    matched = tuple((rule, error) for rule, outcome, error in judged if _matches(rule, outcome))
+    obligations = _merged([_beyond(rule, facts) for rule, _ in matched])
+    effect, reason = _effect([rule for rule, _ in matched], obligations, facts)
+    return Weighed(effect, reason, obligations, matched, judged)
+
+
+def _beyond(rule: RuleInForce, facts: Facts) -> Rule:
+    if not rule.is_abroad(facts):
+        return rule.rule
+    return replace(rule.rule, obligations=rule.rule.obligations.beyond_amounts())
+
+
+def _merged(rules: Sequence[Rule]) -> Obligations:
+    """The demands of all. Where one rule says what is approved together or ahead, a silent one does not join in."""
+    found = merge(rule.obligations for rule in rules)
+    asking = [rule.obligations for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL]
+    if found.bulk and any(demands.bulk is None for demands in asking):
+        found |= Obligations(bulk=USUAL_BULK)
+    if found.standing and any(demands.standing is None for demands in asking):
+        found |= Obligations(standing=NOTHING_STANDING)
+    return found
+
+
+def _outcome(rule: RuleInForce, activation: Activation) -> tuple[Outcome, str]:
+    value = rule.program.test(activation)
+    if isinstance(value, EvaluationError):
+        return Outcome.ERROR, value.message[:MAX_ERROR]
+    return (Outcome.TRUE if value else Outcome.FALSE), ""
+
+
+def _matches(rule: RuleInForce, outcome: Outcome) -> bool:
+    return outcome is Outcome.TRUE or (outcome is Outcome.ERROR and rule.rule.effect is not Effect.ALLOW)
+
+
+def _effect(matched: Sequence[RuleInForce], obligations: Obligations, facts: Facts) -> tuple[Effect, str]:
+    effects = {rule.rule.effect for rule in matched}
+    if Effect.DENY in effects:
+        return Effect.DENY, ""
+    if not effects & {Effect.ALLOW, Effect.REQUIRE_APPROVAL}:
+        return Effect.DENY, Reason.NO_MATCHING_ALLOW
+    limit = obligations.limit_minor
+    is_beyond = any(rule.rule.obligations.limit_minor is not None and rule.is_abroad(facts) for rule in matched)
+    if is_beyond or (limit is not None and (facts.amount_minor is None or facts.amount_minor > limit)):
+        return Effect.DENY, Reason.LIMIT_EXCEEDED
+    if obligations.compensable and not facts.is_compensable:
+        return Effect.DENY, Reason.NOT_COMPENSABLE
+    return (Effect.REQUIRE_APPROVAL if Effect.REQUIRE_APPROVAL in effects else Effect.ALLOW), ""
+
+
+def _groups(matched: Sequence[RuleInForce], facts: Facts) -> tuple[Group, ...]:
+    return joined_groups(
+        group
+        for rule in matched
+        for group in groups_of(
+            rule.rule.quorums,
+            queue=rule.rule.queue,
+            rule=f"{rule.policy}/{rule.rule.slug}",
+            amount_minor=None if rule.is_abroad(facts) else facts.amount_minor,
+        )
+    )

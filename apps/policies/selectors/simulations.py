@@ -1,0 +1,178 @@
+"""Simulations that one may see, the rules that they compare, and the past that they look at."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.utils.module_loading import import_string
+
+from apps.access.models import BusinessUnit
+from apps.access.selectors import unit_ids_below
+from apps.agents.models import Action
+from apps.agents.rules import ActionState, Environment
+from apps.core.errors import NotFoundError
+from apps.core.gate import visible
+from apps.core.models import User
+from apps.policies.models import Policy, Release, Simulation
+from apps.policies.rules import compile_rule, read_rules
+from apps.policies.rules.levers import Lever, Place, turned
+from apps.policies.rules.replay import Kept, RuleSet
+from apps.policies.rules.tallies import NO_HINDSIGHT, Case, Hindsight, Later
+from apps.policies.selectors.releases import RulesInForce
+
+VIEW = "policies.view_policy"
+MARGIN_MS = 60_000
+"""Ids begin with the time of the process that made them; the database's clock may differ by less than this."""
+LATER = {
+    ActionState.SUCCEEDED: Later.WELL,
+    ActionState.FAILED: Later.FAILED,
+    ActionState.UNKNOWN: Later.UNKNOWN,
+    ActionState.COMPENSATED: Later.COMPENSATED,
+}
+
+
+def simulations_for(actor: User) -> QuerySet[Simulation]:
+    """The simulations of policies that ``actor`` may see, newest first."""
+    rows = Simulation.objects.select_related("policy__unit", "policy__in_force", "person", "version", "base")
+    return visible(actor, VIEW, rows).order_by("-id")
+
+
+def simulation_for(actor: User, simulation_id: UUID) -> Simulation:
+    """One of them. Raises NotFoundError."""
+    if found := simulations_for(actor).filter(pk=simulation_id).first():
+        return found
+    raise NotFoundError
+
+
+def simulations_of(actor: User, policy: Policy, *, last: int = 10) -> list[Simulation]:
+    """The last ones of a policy that was fetched for ``actor``."""
+    return list(simulations_for(actor).filter(policy=policy)[:last])
+
+
+def running_for(actor: User) -> Simulation | None:
+    """The one that ``actor`` started and that runs."""
+    return Simulation.objects.filter(person=actor, state="running").first()
+
+
+def lever_of(simulation: Simulation) -> Lever | None:
+    """The amount that it turns; None where it compares one draft."""
+    told = simulation.lever
+    return Lever(tuple(told["rules"]), Place(told["place"]), told["amount_minor"], told["currency"]) if told else None
+
+
+def drafts_of(simulation: Simulation) -> list[list[dict[str, Any]]]:
+    """The rules that it tries in the place of those in force: one set, or one for each step of its lever."""
+    lever = lever_of(simulation)
+    if lever is None or simulation.lever is None:
+        return [simulation.rules]
+    return [turned(simulation.rules, lever, amount) for amount in simulation.lever["steps"]]
+
+
+@lru_cache(maxsize=4)
+def rule_sets_of(simulation_id: UUID) -> tuple[RuleSet, ...]:
+    """What was in force when it began, then each draft in its place. Kept: a simulation's rules never change.
+
+    Raises KeyError, TypeError or ValueError (ExpressionError is one) for rules that do not compile any more.
+    """
+    simulation = Simulation.objects.select_related("policy").get(pk=simulation_id)
+    release = Release.objects.filter(number=simulation.release).first()
+    lines = release.policies if release else []
+    others = [line for line in lines if line["policy"] != simulation.policy.slug]
+    held = [line for line in lines if line["policy"] == simulation.policy.slug]
+    drafts = [
+        {"policy": simulation.policy.slug, "version": 0, "author": "", "unit": simulation.unit, "rules": rules}
+        for rules in drafts_of(simulation)
+    ]
+    shared = _compiled(others)
+    return tuple(RulesInForce((*shared, *_compiled(each))).about for each in (held, *([draft] for draft in drafts)))
+
+
+def _compiled(lines: Collection[Mapping[str, Any]]) -> list[Any]:
+    found = []
+    for line in lines:
+        rules, findings = read_rules(line["rules"])
+        if findings:
+            raise ValueError(str(findings[0]))
+        about = {name: line[name] for name in ("policy", "version", "author", "unit")}
+        found += [compile_rule(rule, **about) for rule in rules]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One action of the past: what was kept of it, what it counts as, what was said of it then."""
+
+    kept: Kept
+    case: Case
+    effect: str
+
+
+def past_of(simulation: Simulation) -> QuerySet[Action]:
+    """The actions that its draft may concern: asked for in earnest, in its time, in the units that it covers."""
+    rows = Action.objects.filter(
+        environment=Environment.LIVE,
+        pk__gte=_id_at(simulation.since, -MARGIN_MS),
+        pk__lt=_id_at(simulation.until, MARGIN_MS),
+        created_at__gte=simulation.since,
+        created_at__lt=simulation.until,
+    )
+    covered = {simulation.unit, simulation.base.unit if simulation.base else simulation.unit}
+    if "" not in covered:
+        rows = rows.filter(unit__in={pk for slug in covered for pk in unit_ids_below(slug)})
+    return rows.order_by("pk")
+
+
+def _id_at(moment: datetime, more_ms: int) -> UUID:
+    return UUID(int=(int(moment.timestamp() * 1000) + more_ms) << 80)
+
+
+def next_past_of(simulation: Simulation, *, limit: int) -> list[Past]:
+    """The next actions behind its cursor, in the order in which they were asked for."""
+    rows = past_of(simulation)
+    if simulation.cursor:
+        rows = rows.filter(pk__gt=simulation.cursor)
+    found = list(
+        rows.annotate(
+            told=KeyTransform("facts", "verdict"), said=KeyTextTransform("effect", "verdict")
+        ).values_list(
+            "pk", "unit__slug", "agent__slug", "connector", "parameters", "amount_minor", "currency", "state",
+            "erased_at", "told", "said",
+        )[:limit]
+    )  # fmt: skip
+    seen = hindsight_of([row[0] for row in found])
+    return [_past(row, seen.get(row[0], NO_HINDSIGHT)) for row in found]
+
+
+def _past(row: tuple[Any, ...], seen: Hindsight) -> Past:
+    pk, unit, agent, connector, parameters, amount_minor, currency, state, erased_at, facts, effect = row
+    later = LATER.get(state)
+    if seen.is_overturned and later is Later.WELL:
+        later = Later.OVERTURNED
+    return Past(
+        Kept(facts, connector, parameters, erased_at is not None, seen.is_edited),
+        Case(pk, unit, agent or "", amount_minor, currency, seen.decided, later),
+        effect or "",
+    )
+
+
+def hindsight_of(ids: Collection[UUID]) -> Mapping[UUID, Hindsight]:
+    """What people made of actions, from the floor above that knows (``settings.POLICY_HINDSIGHT``)."""
+    ask = cast("Callable[[Collection[UUID]], Mapping[UUID, Hindsight]]", import_string(settings.POLICY_HINDSIGHT))
+    return ask(ids)
+
+
+def paces_of(queues: Collection[str]) -> Mapping[str, float]:
+    """Seconds that a decision takes in each queue, from the same floor (``settings.POLICY_PACES``)."""
+    ask = cast("Callable[[Collection[str]], Mapping[str, float]]", import_string(settings.POLICY_PACES))
+    return ask(queues)
+
+
+def unit_names() -> dict[str, str]:
+    """The name of each unit by slug."""
+    return dict(BusinessUnit.objects.values_list("slug", "name"))
