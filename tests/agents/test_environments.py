@@ -75,6 +75,17 @@ class TestWhatItReaches:
         assert meant["id"] != tried["id"]
         assert meant["attempts"] == 1
 
+    def test_an_answer_that_was_kept_for_a_test_answers_nothing_in_earnest(self, desk: Desk, system: Any) -> None:
+        said = desk.body(50_000)
+        tried = desk.post("actions/", said, key="invoice-1", token=key_of_test(desk))
+        meant = desk.post("actions/", said, key="invoice-1", token=desk.key)
+        assert meant.headers.get("Idempotency-Replayed") is None
+        assert (meant.json()["environment"], meant.json()["id"] != tried.json()["id"]) == ("live", True)
+        work()
+        assert len(system.asked) == 1
+        again = desk.post("actions/", said, key="invoice-1", token=desk.key)
+        assert (again.headers["Idempotency-Replayed"], again.json()["id"]) == ("true", meant.json()["id"])
+
     def test_a_no_to_a_test_is_no_no_in_earnest(self, desk: Desk) -> None:
         key = key_of_test(desk)
         ask(desk, key, 250_000)
