@@ -183,6 +183,17 @@ class TestRetiring:
         assert Release.objects.latest("number").policies == []
         assert Entry.objects.get(name="policy.retired").payload["reason"] == "Over."
 
+    def test_was_agreed_to_once_and_not_for_what_came_into_force_since(self, world):
+        gone = world.retire()
+        world.release(world.ben, gone)
+        world.apply(ALL, ASKS)
+        for person in (world.ada, world.ben):
+            with pytest.raises(ConflictError):
+                world.release(person, gone)
+        answer = signed_in(world.ben).post("/policies/payments/publish/", {"version": "3"}, follow=True)
+        assert "This proposal is over; propose it anew." in answer.content.decode()
+        assert (world.now().state, world.judged()) == ("in_force", Effect.REQUIRE_APPROVAL)
+
     def test_takes_one_person_where_the_rules_only_allow(self, world):
         world.apply(ALL)
         made = world.retire()

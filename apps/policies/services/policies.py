@@ -196,7 +196,10 @@ def _refuse_unseen(policy: Policy, chosen: PolicyVersion, digest: str, instead_o
     """Raise ConflictError ``stale`` where what would change is not what the person read, or what was proposed."""
     now = policy.in_force.number if policy.in_force else 0
     proposal = Proposal.objects.filter(version=chosen).first()
-    if proposal is not None and proposal.state in {ProposalState.DECLINED, ProposalState.SUPERSEDED}:
+    over = {ProposalState.DECLINED, ProposalState.SUPERSEDED}
+    if proposal is not None and proposal.kind == ProposalKind.RETIRE:
+        over |= {ProposalState.RELEASED}  # it is in force no more since, and two wanted that, not this
+    if proposal is not None and proposal.state in over:
         raise ConflictError(_("This proposal is over; propose it anew."), state=proposal.state)
     is_old = proposal is not None and proposal.state == ProposalState.OPEN and proposal.base_id != policy.in_force_id
     if is_old or (digest and digest != chosen.digest) or (instead_of is not None and instead_of != now):
