@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from apps.agents.models import Action, Agent, ChangeRequest, Repetition
 from apps.agents.rules import GATE_CASES, Proof, TrackRecord, gate_of
 from apps.agents.selectors import gate_for
-from apps.agents.services import agree_to_change, ask_change, change_state
+from apps.agents.services import agree_to_change, ask_change, change_state, save_version
 from apps.audit.models import Entry
 from apps.core.errors import ConflictError
 from apps.core.models import ClockTimestamp
@@ -144,6 +144,20 @@ class TestThePassage:
         assert state_of(working) == "active"
         with pytest.raises(ConflictError):
             ask_change(admin, agent=watched, kind="state", to="active", reason="Mended.")
+
+    def test_a_grave_agent_that_got_an_untried_version_meanwhile_passes_the_gate(self) -> None:
+        agent = make_agent(risk="high")
+        first, second = managers(agent)
+        change_state(first, agent=agent, to="suspended", reason="odd")
+        save_version(first, agent=agent, model="m2", activate=False)
+        asked = {"kind": "version", "to": "2", "handover": "return", "reason": "Mended."}
+        agree_to_change(second, change=ask_change(first, agent=agent, **asked))
+        with pytest.raises(ConflictError) as caught:
+            ask_change(first, agent=agent, kind="state", to="active", reason="Mended.")
+        assert caught.value.code == "gate_not_passed"
+        ask_change(first, agent=agent, kind="version", to="1", handover="return", reason="Back.")
+        agree_to_change(second, change=ask_change(first, agent=agent, kind="state", to="pilot", reason="As it was."))
+        assert state_of(agent) == "pilot"
 
 
 @pytest.mark.django_db

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from apps.agents.models import Agent
-from apps.agents.rules import AgentState, Criterion, TrackRecord, gate_of
+from apps.agents.rules import TWO_PEOPLE, AgentState, Criterion, TrackRecord, gate_of
 from apps.audit.models import Entry
 from apps.core.models import User
 
@@ -20,8 +20,16 @@ def gate_for(actor: User, agent: Agent) -> list[Criterion]:
 
 
 def is_gated(agent: Agent) -> bool:
-    """Whether active is behind the gate for ``agent``: unless it worked until it was suspended, it is."""
+    """Whether active is behind the gate for ``agent``: unless it worked until it was suspended, it is.
+
+    A high-risk agent that got a version meanwhile which nobody tried never worked as what it is now.
+    """
     if agent.state != AgentState.SUSPENDED:
         return True
     suspended = Entry.objects.filter(subject_id=agent.pk, name="agent.suspended").order_by("-id").first()
-    return suspended is None or suspended.payload.get("from") != AgentState.ACTIVE
+    if suspended is None or suspended.payload.get("from") != AgentState.ACTIVE:
+        return True
+    if agent.risk not in TWO_PEOPLE or agent.version_id is None:
+        return False
+    since = Entry.objects.filter(subject_id=agent.version_id, name="agentversion.active", id__gt=suspended.pk)
+    return any(entry.payload.get("rollback") is False for entry in since)
