@@ -149,6 +149,8 @@ class TestTwoPeople:
         agent.refresh_from_db()
         ask(second, agent)
         assert ChangeRequest.objects.filter(outcome=age).count() == 1
+        entry = Entry.objects.get(name=f"agent.change_{age}")
+        assert (entry.actor.username, entry.payload["asked_by"]) == ("plane", first.username)
 
     @pytest.mark.parametrize("to", ["suspended", "pilot"])
     def test_stopping_and_narrowing_wait_for_nobody(self, to: str) -> None:

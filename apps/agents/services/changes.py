@@ -18,6 +18,7 @@ from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.gate import holds, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import Risk
+from apps.core.services import system_user
 
 MAX_REASON = 500
 
@@ -50,8 +51,7 @@ def ask_change(
     if not failed and not needs_second_person(kind, risk=agent.risk, before=_weighed(agent, kind, to), to=to):
         _make(actor, agent, kind, to, handover, reason=reason)
         return None
-    _end_stale(agent, kind, before)
-    if waiting := ChangeRequest.objects.filter(agent=agent, kind=kind, ended_at=None).first():
+    if waiting := _waiting(agent, kind, before):
         raise ConflictError(_("%s asked for a change already; it waits for somebody else.") % waiting.asked_by)
     change = ChangeRequest.objects.create(
         agent=agent,
@@ -172,11 +172,18 @@ def _told(change: ChangeRequest, **more: Any) -> dict[str, Any]:
     return {"kind": change.kind, "from": change.basis, "to": change.to, **said, **more}
 
 
-def _end_stale(agent: Agent, kind: str, basis: str) -> None:
-    """End what nobody can agree with any more, so that it can be asked for anew."""
-    rows = ChangeRequest.objects.filter(agent=agent, kind=kind, ended_at=None)
-    rows.filter(expires_at__lte=ClockTimestamp()).update(ended_at=ClockTimestamp(), outcome=ChangeEnd.EXPIRED)
-    rows.exclude(basis=basis).update(ended_at=ClockTimestamp(), outcome=ChangeEnd.OVERTAKEN)
+def _waiting(agent: Agent, kind: str, basis: str) -> ChangeRequest | None:
+    """What somebody asked for and somebody else can still agree with. What nobody can ends here, for another."""
+    rows = ChangeRequest.objects.select_related("asked_by").filter(agent=agent, kind=kind, ended_at=None)
+    found = rows.first()
+    is_late = found is not None and not rows.filter(ChangeRequest.open()).exists()
+    if found is None or (found.basis == basis and not is_late):
+        return found
+    outcome = ChangeEnd.EXPIRED if is_late else ChangeEnd.OVERTAKEN
+    rows.filter(pk=found.pk).update(ended_at=ClockTimestamp(), outcome=outcome)
+    told = _told(found, asked_by=found.asked_by.username)
+    record(system_user("plane"), agent, f"agent.change_{outcome}", payload=told)
+    return None
 
 
 def _end(change: ChangeRequest, actor: User, outcome: ChangeEnd) -> None:
