@@ -16,6 +16,7 @@ from apps.connectors.rules import ConnectorState, ExecutedBy
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
 from apps.policies.rules import PROPOSABLE, PolicyState, ProposalState
+from apps.policies.rules.simulations import SimulationState
 from apps.workflows.rules.interrupts import Progress
 from apps.workflows.rules.states import RunState
 from controlplane import embedded
@@ -341,6 +342,7 @@ SPECTACULAR_SETTINGS = {
         "JobStateEnum": [state.value for state in JobState],
         "PolicyStateEnum": [state.value for state in PolicyState],
         "ProposalStateEnum": [state.value for state in ProposalState],
+        "SimulationStateEnum": [state.value for state in SimulationState],
         "EffectEnum": [effect.value for effect in EffectClass],
         "ProposableEffectEnum": [effect.value for effect in PROPOSABLE],
         "VoteVerdictEnum": [verdict.value for verdict in VoteVerdict],
