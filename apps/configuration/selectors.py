@@ -289,7 +289,9 @@ def _policies() -> Iterator[str]:
         version = policy.in_force
         assert version is not None, "a policy in force has a version in force"
         head = {"kind": "Policy", "slug": policy.slug, "name": policy.name, "unit": _slug(policy.unit)}
-        yield _yaml(head) + _yaml_list("rules", version.rules)
+        yield (
+            _yaml(head) + _yaml_list("rules", version.rules) + _yaml_list("tests", version.tests) * bool(version.tests)
+        )
 
 
 def _budgets() -> Iterator[str]:

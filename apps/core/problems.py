@@ -159,6 +159,12 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(422, ("invalid",), _("it parses and does not fit; `errors` by path"), _("mend the fields named")),
     Problem(
+        422,
+        ("tests_failed",),
+        _("a policy's rules fail tests that are stored with them; `errors` says of each what was expected and came"),
+        _("for people: mend the rules, or the tests"),
+    ),
+    Problem(
         423, ("halted",), _("somebody has stopped this; `scope`, `reason`"), _("wait and look again; nothing is lost")
     ),
     Problem(429, ("rate_limited",), _("too many requests; `Retry-After`"), _("wait so long")),

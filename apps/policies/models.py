@@ -2,6 +2,7 @@
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from django.db.models import Value
 
 from apps.access.models import BusinessUnit
 from apps.agents.models import Action
@@ -38,7 +39,7 @@ class Policy(Stateful):
 
 
 class PolicyVersion(Record):
-    """The rules of a policy at one time, and the unit that they cover ("" for everything).
+    """The rules of a policy at one time, their tests, and the unit that they cover ("" for everything).
 
     Immutable: PostgreSQL itself refuses a change (migration 0002).
     """
@@ -49,6 +50,7 @@ class PolicyVersion(Record):
     number = models.PositiveIntegerField()
     unit = models.CharField(max_length=63, blank=True)
     rules = models.JSONField(encoder=DjangoJSONEncoder)
+    tests = models.JSONField(default=list, encoder=DjangoJSONEncoder, db_default=Value([], models.JSONField()))
     digest = models.CharField(max_length=71)
     author = models.ForeignKey(User, models.PROTECT, related_name="+")
 

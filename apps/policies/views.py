@@ -20,6 +20,7 @@ from apps.policies.rules import ProposalState
 from apps.policies.selectors import (
     Change,
     RuleNumbers,
+    cases_for,
     changes_shown_for,
     is_earlier,
     may_release,
@@ -38,6 +39,7 @@ from apps.policies.selectors import (
 from apps.policies.services import decline_proposal, publish_policy, retire_policy, roll_back_policy
 
 VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
+SAID_MAX = 5
 RETIRED = gettext_lazy("Retired: its rules judge no more.")
 
 
@@ -79,6 +81,8 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm) -> dict[str
         "policy": found,
         "version": version,
         "rules": [(card, numbers.get(card.slug, RuleNumbers())) for card in rules_for(actor, version)],
+        "cases": cases_for(actor, version),
+        "tests_before": found.in_force.tests if found.in_force else [],
         "versions": versions_for(actor, found)[:50],
         "may_publish": may_publish,
         "retire_form": retire_form,
@@ -113,8 +117,9 @@ def publish(request: Request, slug: str) -> HttpResponse:
         raise InvalidError(errors={"version": [_("Say which version.")]})
     try:
         release = publish_policy(request.user, policy=found, **form.cleaned_data)
-    except (ConflictError, NotAllowedError) as error:
-        messages.error(request, str(error.message))
+    except (ConflictError, NotAllowedError, InvalidError) as error:
+        said = [text for texts in error.errors.values() for text in texts]
+        messages.error(request, " ".join([str(error.message), *said[:SAID_MAX]]))
         return redirect(f"{reverse('policies:policy', args=[slug])}?version={form.cleaned_data['version']}")
     in_force = any(line["policy"] == slug for line in release.policies)
     judges = _("In force as release %s: it judges from now on.") % release.number

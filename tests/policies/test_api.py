@@ -147,7 +147,7 @@ class TestWriting:
     def test_checks_without_changing(self, call: Call) -> None:
         make_policy(RULES[0], slug="payments")
         viewer = make_holder(VIEW)
-        assert call(viewer, "post", "payments/check/", {}).json() == {"ok": True, "findings": []}
+        assert call(viewer, "post", "payments/check/", {}).json() == {"ok": True, "findings": [], "tests": []}
         broken = [{**RULES[0], "when": "true &&\n  foo"}]
         found = call(viewer, "post", "payments/check/", {"rules": broken}).json()
         assert found["ok"] is False

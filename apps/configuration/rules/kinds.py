@@ -29,6 +29,7 @@ from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempoten
 from apps.core.rules import Risk
 from apps.oversight.rules import MAX_ANNOUNCEMENT, MAX_PER_WEEK
 from apps.policies.rules.budgets import Exhausted, Period
+from apps.policies.rules.cases import MAX_CASES
 
 ABSENT = "absent"
 SLUG = Text(63, 1, r"[a-z0-9][a-z0-9_-]*", "A slug (small letters, digits, - and _)")
@@ -176,7 +177,10 @@ SHAPES: Mapping[str, Keys] = {
             "limits": Keys({}, {"max_concurrent": Whole(1), "rate_per_minute": Whole(1)}),
         },
     ),
-    "Policy": Keys({"slug": SLUG, "rules": ListOf(Object(), 200)}, {"name": NAME, "unit": Maybe(Ref("BusinessUnit"))}),
+    "Policy": Keys(
+        {"slug": SLUG, "rules": ListOf(Object(), 200)},
+        {"name": NAME, "unit": Maybe(Ref("BusinessUnit")), "tests": ListOf(Object(), MAX_CASES)},
+    ),
     "Budget": Keys(
         {"slug": SLUG, "scope": COUNTED, "period": OneOf(tuple(Period))},
         {

@@ -297,6 +297,7 @@ def apply_policy_document(actor: User, document: Document) -> str:
         slug=document.slug,
         name=_name(document),
         rules=document.source.value["rules"],
+        tests=document.source.value.get("tests", []),
         unit=_unit(document),
         operations=dict(Operation.objects.exclude(state="retired").values_list("slug", "parameters")),
     )[1]

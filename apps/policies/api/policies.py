@@ -29,6 +29,7 @@ from apps.policies.selectors import (
     policies_for,
     policy_for,
     rules_for,
+    try_rules,
     versions_for,
 )
 from apps.policies.services import check_policy, publish_policy, retire_policy, roll_back_policy, save_policy
@@ -46,6 +47,7 @@ class PolicyBody(StrictSerializer):
     name = Text(max_length=120, required=False, allow_blank=True)
     unit = Text(max_length=63, required=False, allow_null=True)
     rules = RulesField()
+    tests = RulesField(required=False, help_text="What should come of which facts: run before each release.")
 
 
 class NewPolicyBody(PolicyBody):
@@ -55,9 +57,10 @@ class NewPolicyBody(PolicyBody):
 
 
 class CheckPolicyBody(StrictSerializer):
-    """Rules to check; without them, the latest version."""
+    """Rules and tests to check; what is left out is that of the latest version."""
 
     rules = RulesField(required=False)
+    tests = RulesField(required=False)
 
 
 class PublishPolicyBody(StrictSerializer):
@@ -87,9 +90,10 @@ class PolicyLine(serializers.Serializer[Any]):
 
 
 class PolicyDetailSerializer(PolicyLine):
-    """A policy with the rules of its latest version, and each in words."""
+    """A policy with the rules and tests of its latest version, and each rule in words."""
 
     rules = serializers.JSONField()
+    tests = serializers.JSONField()
     sentences = serializers.JSONField()
 
 
@@ -109,6 +113,7 @@ class PolicyVersionLine(serializers.Serializer[Any]):
     author = serializers.CharField()
     created_at = serializers.DateTimeField()
     rules = serializers.JSONField()
+    tests = serializers.JSONField()
 
 
 class PolicyVersionPage(serializers.Serializer[Any]):
@@ -129,11 +134,21 @@ class PolicyFindingSerializer(serializers.Serializer[Any]):
     column = serializers.IntegerField(required=False)
 
 
+class PolicyTestSerializer(serializers.Serializer[Any]):
+    """A test that was run: ``expected`` is {effect, rule}; ``came`` is {effect, rules, reason, error}."""
+
+    name = serializers.CharField()
+    passed = serializers.BooleanField()
+    expected = serializers.JSONField()
+    came = serializers.JSONField()
+
+
 class PolicyCheckAnswer(serializers.Serializer[Any]):
-    """Whether the rules could be published, and all that was found."""
+    """Whether the rules could be published, all that was found, and what came of each test once nothing is wrong."""
 
     ok = serializers.BooleanField()
     findings = PolicyFindingSerializer(many=True)
+    tests = PolicyTestSerializer(many=True)
 
 
 class PublishedPolicy(serializers.Serializer[Any]):
@@ -161,13 +176,14 @@ def policy_json(actor: User, policy: Policy) -> dict[str, Any]:
     return {
         **policy_line(policy),
         "rules": policy.latest.rules if policy.latest else [],
+        "tests": policy.latest.tests if policy.latest else [],
         "sentences": [card.as_json() for card in rules_for(actor, policy.latest)],
     }
 
 
 def version_json(version: PolicyVersion) -> dict[str, Any]:
     """The version as ``PolicyVersionLine`` describes it."""
-    names = ("number", "unit", "digest", "created_at", "rules")
+    names = ("number", "unit", "digest", "created_at", "rules", "tests")
     return {**{name: getattr(version, name) for name in names}, "author": version.author.username}
 
 
@@ -179,6 +195,10 @@ def unit_of(actor: User, slug: str | None) -> BusinessUnit | None:
         return unit_for(actor, slug, perm=PUBLISH)
     except NotFoundError as error:
         raise InvalidError(errors={"unit": ["There is no such unit, or you publish no policies there."]}) from error
+
+
+def _said(body: dict[str, Any]) -> dict[str, Any]:
+    return {"name": body.get("name", ""), "rules": body["rules"], "tests": body.get("tests", [])}
 
 
 class Policies(PlaneView):
@@ -209,9 +229,7 @@ class Policies(PlaneView):
         def answer() -> tuple[int, Any]:
             if Policy.objects.filter(slug=body["slug"]).exists():
                 raise ConflictError("A policy with this slug exists.")
-            policy, _outcome = save_policy(
-                self.actor, slug=body["slug"], name=body.get("name", ""), rules=body["rules"], unit=unit
-            )
+            policy, _outcome = save_policy(self.actor, slug=body["slug"], unit=unit, **_said(body))
             return 201, policy_json(self.actor, policy)
 
         return self.once(answer)
@@ -235,9 +253,7 @@ class PolicyDetail(PlaneView):
         unit = unit_of(self.actor, body.get("unit"))
 
         def answer() -> tuple[int, Any]:
-            changed, _outcome = save_policy(
-                self.actor, slug=policy.slug, name=body.get("name", ""), rules=body["rules"], unit=unit
-            )
+            changed, _outcome = save_policy(self.actor, slug=policy.slug, unit=unit, **_said(body))
             return 200, policy_json(self.actor, changed)
 
         return self.once(answer)
@@ -299,12 +315,22 @@ class PolicyCheck(PlaneView):
 
     @extend_schema(operation_id="check_policy", request=CheckPolicyBody, responses={200: PolicyCheckAnswer, **PROBLEMS})
     def post(self, request: Request, slug: str) -> Response:
-        """Compile every rule and look up what it names; nothing changes."""
+        """Compile every rule, look up what it names, and run the tests; nothing changes."""
         policy = policy_for(self.actor, slug)
-        stored = policy.latest.rules if policy.latest else []
-        found = check_policy(self.actor, rules=self.body(CheckPolicyBody).get("rules", stored))
-        ok = all(finding.is_warning for finding in found)
-        return Response({"ok": ok, "findings": [finding.as_json() for finding in found]})
+        latest = policy.latest
+        stored = {"rules": latest.rules, "tests": latest.tests} if latest else {"rules": [], "tests": []}
+        said = {**stored, **self.body(CheckPolicyBody)}
+        found = check_policy(self.actor, **said)
+        is_sound = all(finding.is_warning for finding in found)
+        covered = policy.unit.slug if policy.unit else ""
+        tried = try_rules(self.actor, **said, unit=covered) if is_sound else []
+        return Response(
+            {
+                "ok": is_sound and all(result.has_passed for result in tried),
+                "findings": [finding.as_json() for finding in found],
+                "tests": [result.as_json() for result in tried],
+            }
+        )
 
 
 class PolicyPublish(PlaneView):

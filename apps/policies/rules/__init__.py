@@ -1,5 +1,6 @@
 """Rules as data: how they are written, what they may know, what they demand, and how they are judged."""
 
+from apps.policies.rules.cases import Case, CaseResult, Units, read_cases, run_cases
 from apps.policies.rules.checks import Known, check_rules
 from apps.policies.rules.clauses import Clause, Comparison, Condition, Every, Not, Opaque, Some, condition_of
 from apps.policies.rules.documents import (
@@ -51,6 +52,8 @@ __all__ = [
     "WORLD",
     "AgentFacts",
     "Bulk",
+    "Case",
+    "CaseResult",
     "Clause",
     "Comparison",
     "Condition",
@@ -82,6 +85,7 @@ __all__ = [
     "Scope",
     "Some",
     "StandingLimit",
+    "Units",
     "Verdict",
     "Wish",
     "bulk_of",
@@ -95,8 +99,10 @@ __all__ = [
     "merge",
     "only_tightens",
     "past_of",
+    "read_cases",
     "read_rule",
     "read_rules",
     "rules_with",
+    "run_cases",
     "verdict_of",
 ]

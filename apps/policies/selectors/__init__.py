@@ -1,5 +1,6 @@
 """Policies, rules in words, the release in force, and what rules did."""
 
+from apps.policies.selectors.cases import CaseCard, cases_for, in_words, try_rules, units_known
 from apps.policies.selectors.history import history_for
 from apps.policies.selectors.numbers import RuleNumbers, policy_numbers_for, rule_numbers_for
 from apps.policies.selectors.policies import (
@@ -35,15 +36,18 @@ from apps.policies.selectors.releases import (
 )
 
 __all__ = [
+    "CaseCard",
     "Change",
     "Ground",
     "RuleCard",
     "RuleNumbers",
     "RulesInForce",
+    "cases_for",
     "changes_of",
     "changes_shown_for",
     "ground_for",
     "history_for",
+    "in_words",
     "is_earlier",
     "is_tightened_by",
     "matched_rules_for",
@@ -63,5 +67,7 @@ __all__ = [
     "rules_about_for",
     "rules_for",
     "rules_for_release",
+    "try_rules",
+    "units_known",
     "versions_for",
 ]

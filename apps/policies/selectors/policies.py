@@ -84,10 +84,11 @@ def versions_for(actor: User, policy: Policy) -> QuerySet[PolicyVersion]:
 
 def rules_for(actor: User, version: PolicyVersion | None) -> list[RuleCard]:
     """The rules of a version as cards, in their order; none for no version."""
-    return _cards(_compiled_version(version)) if version else []
+    return _cards(compiled_version(version)) if version else []
 
 
-def _compiled_version(version: PolicyVersion) -> list[RuleInForce]:
+def compiled_version(version: PolicyVersion) -> list[RuleInForce]:
+    """The rules of a stored version, ready to judge."""
     return list(_compiled_text(json.dumps(version.rules), version.policy.slug, version.number, version.unit))
 
 
@@ -122,7 +123,7 @@ def matched_rules_for(
     rules = {
         (rule.policy, rule.version, rule.rule.slug): rule
         for version in versions.select_related("policy")
-        for rule in _compiled_version(version)
+        for rule in compiled_version(version)
     }
     return _cards((rules[key] for key in matched if key in rules), queues)
 

@@ -96,7 +96,12 @@ def may_release(actor: User, policy: Policy, version: PolicyVersion) -> bool:
 
 
 def is_tightened_by(policy: Policy, version: PolicyVersion) -> bool:
-    """Whether nothing can come out milder by this version than by what is in force of the policy."""
+    """Whether nothing can come out milder by this version than by what is in force of the policy.
+
+    Nor later: as long as it has rules, it has the tests that stand against a milder one.
+    """
     old = policy.in_force
     is_same_unit = old is None or old.unit == version.unit
+    if version.rules and any(test not in version.tests for test in (old.tests if old else ())):
+        return False
     return is_same_unit and only_tightens(differences_between(old.rules if old else (), version.rules))

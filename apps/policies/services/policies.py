@@ -1,6 +1,6 @@
 """Writing, checking and publishing policies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -28,9 +28,10 @@ from apps.policies.rules import (
     ProposalState,
     check_rules,
     compile_rule,
+    read_cases,
     read_rules,
 )
-from apps.policies.selectors import is_earlier, may_release, publishers_for
+from apps.policies.selectors import in_words, is_earlier, may_release, publishers_for, try_rules, units_known
 
 PUBLISH = "policies.publish_policy"
 
@@ -39,10 +40,14 @@ type Schemas = Mapping[str, Mapping[str, Any]]
 keeps them; without it they are not checked."""
 
 
-def check_policy(actor: User, *, rules: object, operations: Schemas | None = None) -> tuple[Finding, ...]:
-    """Everything wrong with ``rules`` as a document has them, and warnings. Writes nothing."""
+def check_policy(
+    actor: User, *, rules: object, tests: object = (), operations: Schemas | None = None
+) -> tuple[Finding, ...]:
+    """Everything wrong with ``rules`` and ``tests`` as a document has them, and warnings. Writes nothing."""
     read, findings = read_rules(rules)
-    return findings + check_rules(read, _known(operations))
+    named = [rule.slug for rule in read]
+    misfits = read_cases(tests, rules=named, units=units_known(actor))[1] if tests != () else ()
+    return findings + check_rules(read, _known(operations)) + misfits
 
 
 def _known(operations: Schemas | None) -> Known:
@@ -58,14 +63,23 @@ def _known(operations: Schemas | None) -> Known:
     )
 
 
-def require_sound(actor: User, rules: object, operations: Schemas | None) -> None:
-    """Raise InvalidError for rules that do not fit, at the fields of each."""
+def require_sound(actor: User, rules: object, operations: Schemas | None, *, tests: object = ()) -> None:
+    """Raise InvalidError for rules and tests that do not fit, at the fields of each."""
     errors: dict[str, list[str]] = {}
-    for finding in check_policy(actor, rules=rules, operations=operations):
+    for finding in check_policy(actor, rules=rules, tests=tests, operations=operations):
         if not finding.is_warning:
             errors.setdefault(finding.field, []).append(str(finding))
     if errors:
         raise InvalidError(_("The rules do not fit."), errors=errors)
+
+
+def require_passed(actor: User, rules: object, tests: object, *, unit: str) -> None:
+    """Raise InvalidError ``tests_failed`` where sound rules fail their tests: what was expected, and what came."""
+    results = try_rules(actor, rules=rules, tests=tests, unit=unit)
+    errors = {f"tests.{place}": [in_words(found)] for place, found in enumerate(results) if not found.has_passed}
+    if errors:
+        said = _("%(failed)d of %(all)d tests fail, so these rules are not released.")
+        raise InvalidError(said % {"failed": len(errors), "all": len(results)}, code="tests_failed", errors=errors)
 
 
 def require_quick(rules: list[dict[str, Any]]) -> None:
@@ -86,36 +100,43 @@ def save_policy(
     slug: str,
     name: str,
     rules: list[dict[str, Any]],
+    tests: Sequence[Mapping[str, Any]] = (),
     unit: BusinessUnit | None = None,
     operations: Schemas | None = None,
 ) -> tuple[Policy, str]:
     """Write a policy's next version, not yet in force; the policy and ``created``, ``changed`` or ``unchanged``.
 
     Without a unit it covers everything. Raises InvalidError with line and column for rules that do not compile or
-    name nothing.
+    name nothing, and for tests that cannot be run. Tests may fail as long as it is not released.
     """
     require_manager(actor, unit, PUBLISH)
     found = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest").filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, PUBLISH)
-    require_sound(actor, rules, operations)
+    require_sound(actor, rules, operations, tests=tests)
     policy = found or Policy(slug=slug)
     outcome = write_if_changed(actor, policy, is_new=found is None, values={"name": name or slug, "unit": unit})
     covered = unit.slug if unit else ""
-    digest = digest_of({"unit": covered, "rules": rules})
-    if policy.latest and policy.latest.digest == digest:
+    if policy.latest and policy.latest.digest == version_digest(covered, rules, tests):
         return policy, outcome
-    policy.latest = next_version(actor, policy, covered=covered, rules=rules)
+    policy.latest = next_version(actor, policy, covered=covered, rules=rules, tests=tests)
     Policy.objects.filter(pk=policy.pk).update(latest=policy.latest)
     return policy, "changed" if outcome == "unchanged" else outcome
 
 
-def next_version(actor: User, policy: Policy, *, covered: str, rules: list[dict[str, Any]]) -> PolicyVersion:
+def version_digest(covered: str, rules: object, tests: Sequence[object] = ()) -> str:
+    """The digest of a version: of all that it says. Without tests it is what it was before there were any."""
+    return digest_of({"unit": covered, "rules": rules, **({"tests": list(tests)} if tests else {})})
+
+
+def next_version(
+    actor: User, policy: Policy, *, covered: str, rules: list[dict[str, Any]], tests: Sequence[Mapping[str, Any]]
+) -> PolicyVersion:
     """Write down the next version of a locked policy; what is proposed only is not its latest."""
     number = (policy.versions.aggregate(last=Max("number"))["last"] or 0) + 1
-    digest = digest_of({"unit": covered, "rules": rules})
+    digest = version_digest(covered, rules, tests)
     version = PolicyVersion.objects.create(
-        policy=policy, number=number, unit=covered, rules=rules, digest=digest, author=actor
+        policy=policy, number=number, unit=covered, rules=rules, tests=list(tests), digest=digest, author=actor
     )
     record(actor, version, "created", payload={"policy": policy.slug, "number": number, "digest": digest})
     return version
@@ -137,7 +158,8 @@ def publish_policy(
     out of force. ``digest`` and ``instead_of`` are what the person saw, where they say so: the rules, and the number
     of the version that was in force (0: none). Raises NotAllowedError ``not_eligible`` for the author, with who may;
     ConflictError if that version is in force already, was before (it comes back by ``roll_back_policy``), was
-    declined, or is not what was seen (``stale``); InvalidError if its rules no longer fit.
+    declined, or is not what was seen (``stale``); InvalidError if its rules no longer fit or fail their tests
+    (``tests_failed``).
     """
     return _publish(
         actor, policy, version, digest=digest, instead_of=instead_of, operations=operations, is_reviewed=False
@@ -180,8 +202,9 @@ def _publish(
 
 
 def _put_in_force(actor: User, policy: Policy, chosen: PolicyVersion, operations: Schemas | None) -> None:
-    require_sound(actor, chosen.rules, operations)
+    require_sound(actor, chosen.rules, operations, tests=chosen.tests)
     require_quick(chosen.rules)
+    require_passed(actor, chosen.rules, chosen.tests, unit=chosen.unit)
     advance(
         actor,
         policy,
@@ -241,12 +264,15 @@ def apply_policy(
     slug: str,
     name: str,
     rules: list[dict[str, Any]],
+    tests: Sequence[Mapping[str, Any]] = (),
     unit: BusinessUnit | None = None,
     operations: Schemas | None = None,
 ) -> tuple[Policy, str]:
     """Write a policy and put it in force at once, as documents do; the policy and what happened to it."""
     take_turn()  # before the policy is locked, as every publication does
-    policy, outcome = save_policy(actor, slug=slug, name=name, rules=rules, unit=unit, operations=operations)
+    policy, outcome = save_policy(
+        actor, slug=slug, name=name, rules=rules, tests=tests, unit=unit, operations=operations
+    )
     if policy.state != PolicyState.IN_FORCE or policy.is_ahead:
         _publish(actor, policy, operations=operations, is_reviewed=True)
         policy.refresh_from_db()

@@ -16,11 +16,18 @@ from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
-from apps.core.rules import digest_of
 from apps.policies.models import Policy, PolicyVersion, Proposal
 from apps.policies.rules import Effect, PolicyState, ProposalKind, ProposalState, Wish, rules_with
 from apps.policies.selectors import is_earlier, is_tightened_by, publishers_for
-from apps.policies.services.policies import PUBLISH, next_version, publish_policy, require_sound, take_turn
+from apps.policies.services.policies import (
+    PUBLISH,
+    next_version,
+    publish_policy,
+    require_passed,
+    require_sound,
+    take_turn,
+    version_digest,
+)
 
 MAX_REASON = 500
 
@@ -40,7 +47,8 @@ def propose_change(
 
     ``asking``: the rules that let go of what a wish to allow takes in. ``currencies``: of units, by slug, as the item's
     facts have them. Raises NotAllowedError, whose text and ``may``
-    say who can, InvalidError at ``reason`` or for rules that do not fit, ConflictError where the policy is not in
+    say who can, InvalidError at ``reason`` or for rules that do not fit or fail the
+    policy's tests, ConflictError where the policy is not in
     force or the same is proposed already.
     """
     require_human(actor)
@@ -54,11 +62,12 @@ def propose_change(
     if found.in_force is None:
         raise ConflictError(_("The policy is not in force; there is nothing to change."), state=found.state)
     _refuse_abroad(found.in_force, wish, asking, currencies)
-    rules = rules_with(found.in_force.rules, wish, asking=asking)
-    require_sound(actor, rules, None)
-    _refuse_same(found, digest_of({"unit": found.in_force.unit, "rules": rules}))
+    rules, tests = rules_with(found.in_force.rules, wish, asking=asking), found.in_force.tests
+    require_sound(actor, rules, None, tests=tests)
+    require_passed(actor, rules, tests, unit=found.in_force.unit)
+    _refuse_same(found, version_digest(found.in_force.unit, rules, tests))
     about = {"kind": ProposalKind.RULE, "item": item, "rule": rules[-1]["slug"], "effect": wish.effect}
-    return _propose(actor, found, rules, covered=found.in_force.unit, reason=reason, **about)
+    return _propose(actor, found, rules, tests, covered=found.in_force.unit, reason=reason, **about)
 
 
 @transaction.atomic
@@ -66,7 +75,8 @@ def roll_back_policy(actor: User, *, policy: Policy, version: int, reason: str) 
     """Propose that an earlier version holds again: a new one that says the same.
 
     In force at once where that only tightens; else somebody else than ``actor`` releases it. Raises NotFoundError,
-    InvalidError at ``reason`` or for rules that no longer fit, ConflictError for a version that is none of before.
+    InvalidError at ``reason`` or for rules that no longer fit or fail their tests, ConflictError for a
+    version that is none of before.
     """
     found = _locked(actor, policy)
     reason = _checked(reason, is_needed=True)
@@ -77,9 +87,10 @@ def roll_back_policy(actor: User, *, policy: Policy, version: int, reason: str) 
         raise ConflictError(_("This version is in force already."))
     if not is_earlier(found, old):
         raise ConflictError(_("Version %d was never in force: publish it.") % version)
-    require_sound(actor, old.rules, None)
+    require_sound(actor, old.rules, None, tests=old.tests)
+    require_passed(actor, old.rules, old.tests, unit=old.unit)
     _refuse_same(found, old.digest)
-    made = _propose(actor, found, old.rules, covered=old.unit, reason=reason, kind=ProposalKind.ROLLBACK)
+    made = _propose(actor, found, old.rules, old.tests, covered=old.unit, reason=reason, kind=ProposalKind.ROLLBACK)
     return _released_if_stricter(actor, found, made)
 
 
@@ -97,7 +108,7 @@ def retire_policy(actor: User, *, policy: Policy, reason: str) -> Proposal:
     covered = found.in_force.unit if found.in_force else found.unit.slug if found.unit else ""
     if found.proposals.filter(state=ProposalState.OPEN, kind=ProposalKind.RETIRE, base=found.in_force).exists():
         raise ConflictError(_("The same is proposed already."))
-    made = _propose(actor, found, [], covered=covered, reason=reason, kind=ProposalKind.RETIRE)
+    made = _propose(actor, found, [], [], covered=covered, reason=reason, kind=ProposalKind.RETIRE)
     return _released_if_stricter(actor, found, made)
 
 
@@ -108,9 +119,16 @@ def _locked(actor: User, policy: Policy) -> Policy:
 
 
 def _propose(
-    actor: User, policy: Policy, rules: list[dict[str, Any]], *, covered: str, reason: str, **about: Any
+    actor: User,
+    policy: Policy,
+    rules: list[dict[str, Any]],
+    tests: list[dict[str, Any]],
+    *,
+    covered: str,
+    reason: str,
+    **about: Any,
 ) -> Proposal:
-    version = next_version(actor, policy, covered=covered, rules=rules)
+    version = next_version(actor, policy, covered=covered, rules=rules, tests=tests)
     made = Proposal.objects.create(policy=policy, version=version, base=policy.in_force, reason=reason, **about)
     told: dict[str, Any] = {"kind": made.kind, "version": version.number, "digest": version.digest, "reason": reason}
     if made.item:
