@@ -196,7 +196,7 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
             "verdict": edit.verdict.as_json(),
         },
     )
-    reserve_again(actor, action=item.action, units=edit.verdict.facts["units"])
+    reserve_again(actor, action=item.action, budgets=edit.verdict.covering)
 
 
 def joined_demands(item: Escalation, verdict: Verdict) -> dict[str, Any]:

@@ -1,16 +1,11 @@
-"""Budgets: what may be spent, or how often may be called, in a day or a month; and what they make of a verdict."""
+"""Budgets: what may be spent, or how often may be called, in a day or a month."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from apps.agents.rules import ActionState
-from apps.policies.rules.documents import Effect
-from apps.policies.rules.obligations import NOTHING_STANDING, Obligations
-from apps.policies.rules.quorums import Group, joined_groups
-from apps.policies.rules.verdicts import Verdict
-from apps.policies.rules.weighing import Reason
 
 WARNED_AT_PERCENT = 80
 """From this share of a budget on its owner is warned, once in each period."""
@@ -92,7 +87,7 @@ class Why(StrEnum):
 class Covering:
     """A budget that an action falls under. ``cap``: minor units or calls in a period; ``queue``: who is asked."""
 
-    id: Any
+    id: UUID
     slug: str
     name: str
     measure: str
@@ -136,25 +131,3 @@ class Excess:
 def is_worth_a_warning(used: int, cap: int) -> bool:
     """Whether so much of a budget is used that its owner should know. Of a cap of nothing everything is used."""
     return used * 100 >= cap * WARNED_AT_PERCENT
-
-
-def beyond_budgets(verdict: Verdict, excesses: Sequence[Excess]) -> Verdict:
-    """What becomes of an action that does not fit: denied if any of the budgets says so, else people are asked too.
-
-    Nobody approves the like of it in advance: each is looked at. ``verdict`` does not deny.
-    """
-    told = tuple(excess.as_json() for excess in excesses)
-    if any(excess.budget.exhausted == Exhausted.DENY for excess in excesses):
-        return replace(verdict, effect=Effect.DENY, reason=Reason.BUDGET_EXHAUSTED, groups=(), budgets=told)
-    return replace(
-        verdict,
-        effect=Effect.REQUIRE_APPROVAL,
-        reason=Reason.BUDGET_EXHAUSTED,
-        groups=joined_groups((*verdict.groups, *_groups(excesses))),
-        obligations=verdict.obligations | Obligations(standing=NOTHING_STANDING),
-        budgets=told,
-    )
-
-
-def _groups(excesses: Iterable[Excess]) -> Iterable[Group]:
-    return (Group(excess.budget.queue, 1, rules=(f"budget/{excess.budget.slug}",)) for excess in excesses)

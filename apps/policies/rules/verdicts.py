@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apps.core.rules import Risk, highest_risk
+from apps.policies.rules.budgets import Covering
 from apps.policies.rules.documents import STRICTNESS, Effect
 from apps.policies.rules.facts import Facts
 from apps.policies.rules.obligations import NONE, NOTHING_STANDING, USUAL_BULK, Obligations, obligations_of
@@ -62,7 +63,8 @@ class Judged:
 class Verdict:
     """What policy says of an action. ``effect`` is allow, require_approval or deny, never flag.
 
-    ``budgets``: those that the action does not fit, as agents and people are told of them.
+    ``budgets``: those that the action does not fit, as agents and people are told of them; ``covering``: all that it
+    falls under, which is not kept.
     """
 
     effect: Effect
@@ -76,6 +78,7 @@ class Verdict:
     trace: tuple[Judged, ...] = ()
     allowed_when: tuple[dict[str, Any], ...] = ()
     budgets: tuple[dict[str, Any], ...] = ()
+    covering: tuple[Covering, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     facts_hash: str = ""
 

@@ -1,4 +1,4 @@
-"""Which budgets an action falls under, and how much of each is used now."""
+"""Budgets in force, and how much of each is used now."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,14 +11,8 @@ from django.db.models import QuerySet
 from apps.core.errors import NotFoundError
 from apps.core.gate import scope_for
 from apps.core.models import User
-from apps.core.prepared import planned_once
 from apps.policies.models import Budget
-from apps.policies.rules.budgets import BudgetScope, Covering
 
-COVERING = """
-SELECT id, slug, name, measure, currency, cap, period, exhausted, queue FROM policies_budget
-WHERE ended_at IS NULL AND (scope, target) IN (SELECT * FROM unnest(%s::text[], %s::text[])) ORDER BY id
-"""
 USED = """
 SELECT b.id, s.starts, (s.starts + ('1 ' || b.period)::interval)::date, coalesce(p.spent, 0), coalesce(p.reserved, 0),
        coalesce((SELECT sum(r.amount) FROM policies_reservation r
@@ -29,16 +23,6 @@ CROSS JOIN LATERAL (
 ) s LEFT JOIN policies_budgetperiod p ON p.budget_id = b.id AND p.starts = s.starts
 WHERE b.id = ANY(%s)
 """
-
-
-def budgets_over(*, agent: str, units: Iterable[str], workflow: str, connector: str) -> list[Covering]:
-    """The budgets that an action falls under, in the order in which they are reserved. One query."""
-    named = {BudgetScope.AGENT: agent, BudgetScope.WORKFLOW: workflow, BudgetScope.CONNECTOR: connector}
-    pairs = [(scope.value, target) for scope, target in named.items() if target]
-    pairs += [(BudgetScope.UNIT.value, unit) for unit in units]
-    with planned_once(), connection.cursor() as cursor:
-        cursor.execute(COVERING, [[scope for scope, _ in pairs], [target for _, target in pairs]])
-        return [Covering(*row) for row in cursor.fetchall()]
 
 
 def budgets_for(actor: User) -> QuerySet[Budget]:

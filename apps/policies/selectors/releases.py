@@ -14,13 +14,19 @@ from apps.core.models import User
 from apps.core.prepared import planned_once
 from apps.policies.models import Release
 from apps.policies.rules import RuleInForce, compile_rule, read_rules
+from apps.policies.rules.budgets import Covering
 
 GROUND = """
-SELECT r.id, r.number, clock_timestamp(), ARRAY(
-    WITH RECURSIVE up AS (
-        SELECT slug, currency, parent_id FROM access_businessunit WHERE id = %s
-        UNION SELECT b.slug, b.currency, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
-    ) SELECT ARRAY[slug, currency, CASE WHEN parent_id IS NULL THEN 'top' END] FROM up)
+WITH RECURSIVE up AS (
+    SELECT slug, currency, parent_id FROM access_businessunit WHERE id = %s
+    UNION SELECT b.slug, b.currency, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
+)
+SELECT r.id, r.number, clock_timestamp(),
+       ARRAY(SELECT ARRAY[slug, currency, CASE WHEN parent_id IS NULL THEN 'top' END] FROM up),
+       (SELECT json_agg(json_build_array(id, slug, name, measure, currency, cap, period, exhausted, queue) ORDER BY id)
+        FROM policies_budget b WHERE ended_at IS NULL AND (
+            scope = 'agent' AND target = %s OR scope = 'workflow' AND target = %s OR scope = 'connector' AND target = %s
+            OR scope = 'unit' AND target IN (SELECT slug FROM up)))
 FROM (SELECT 1) AS one LEFT JOIN LATERAL (
     SELECT id, number FROM policies_release ORDER BY number DESC LIMIT 1
 ) AS r ON true
@@ -31,7 +37,8 @@ FROM (SELECT 1) AS one LEFT JOIN LATERAL (
 class Ground:
     """What judging reads of the database, in one row: the release in force (0 without any), the time, the units.
 
-    ``currencies``: of each unit by slug, and of the topmost under the empty one.
+    ``currencies``: of each unit by slug, and of the topmost under the empty one. ``budgets``: those that the action
+    falls under, in the order in which they are reserved.
     """
 
     release_id: UUID | None
@@ -39,6 +46,7 @@ class Ground:
     now: datetime
     units: frozenset[str]
     currencies: Mapping[str, str]
+    budgets: tuple[Covering, ...] = ()
 
 
 class RulesInForce:
@@ -63,14 +71,17 @@ class RulesInForce:
 NO_RULES = RulesInForce(())
 
 
-def ground_for(actor: User, unit_id: UUID | None) -> Ground:
+def ground_for(
+    actor: User, unit_id: UUID | None, *, agent: str = "", workflow: str = "", connector: str = ""
+) -> Ground:
     """The ground for an action in this unit: one query, each time, so that a publication acts on the next request."""
     with planned_once(), connection.cursor() as cursor:
-        cursor.execute(GROUND, [unit_id])
-        release_id, number, now, units = cursor.fetchone()
+        cursor.execute(GROUND, [unit_id, agent, workflow, connector])
+        release_id, number, now, units, budgets = cursor.fetchone()
     currencies = {slug: currency for slug, currency, _ in units}
     tops = [("", currency) for _, currency, is_top in units if is_top]
-    return Ground(release_id, number or 0, now, frozenset(currencies), currencies | dict(tops))
+    covering = tuple(Covering(UUID(found), *rest) for found, *rest in budgets or ())
+    return Ground(release_id, number or 0, now, frozenset(currencies), currencies | dict(tops), covering)
 
 
 def rules_for_release(actor: User, release_id: UUID | None) -> RulesInForce:

@@ -24,7 +24,6 @@ from apps.policies.rules.budgets import (
     Why,
     is_worth_a_warning,
 )
-from apps.policies.selectors.budgets import budgets_over
 
 RESERVE = """
 INSERT INTO policies_budgetperiod AS p (budget_id, starts, spent, reserved)
@@ -151,7 +150,7 @@ def _settle(period_id: int) -> int:
 
 
 @transaction.atomic
-def reserve_again(actor: User, *, action: Action, units: Iterable[str]) -> None:
+def reserve_again(actor: User, *, action: Action, budgets: Iterable[Covering]) -> None:
     """An action that waits for people has other parameters now: what it holds of budgets follows. Call last.
 
     What people are asked about beyond a budget stays so where it still does not fit. Raises InvalidError where the new
@@ -164,14 +163,8 @@ def reserve_again(actor: User, *, action: Action, units: Iterable[str]) -> None:
     for row in rows:
         _give_back(row)
     slugs = {row.period.budget.slug for row in rows if row.is_beyond}
-    covering = budgets_over(
-        agent=action.agent.slug if action.agent else "",
-        units=units,
-        workflow=action.workflow,
-        connector=action.connector,
-    )
     excesses = []
-    for budget in covering:
+    for budget in budgets:
         excess = _take(action, budget, is_beyond=False)
         if excess and budget.slug in slugs:
             _take(action, budget, is_beyond=True)

@@ -12,12 +12,13 @@ from apps.policies.selectors import ground_for, history_for, rules_for_release
 
 
 def evaluate_action(actor: User, *, facts: Facts) -> Verdict:
-    """What the release in force says of ``facts``. Writes nothing.
+    """What the release in force says of ``facts``, with the budgets over it. Writes nothing.
 
     One query once the release is known, and one for each fact of history that a rule in scope asks for. Raises
     InvalidError for values that rules may not see, UnavailableError if the release cannot be read.
     """
-    ground = ground_for(actor, facts.unit_id)
+    about = {"agent": facts.agent.slug, "workflow": facts.run.workflow, "connector": facts.connector}
+    ground = ground_for(actor, facts.unit_id, **about)
     units = ground.units if facts.units is None else facts.units
     currencies = facts.currencies or ground.currencies
     seen = replace(facts, now=facts.now or ground.now, units=units, currencies=currencies)
@@ -26,7 +27,7 @@ def evaluate_action(actor: User, *, facts: Facts) -> Verdict:
     if calls and not facts.history:
         seen = replace(seen, history=history_for(actor, facts=seen, calls=calls))
     try:
-        return judge(rules, seen, release=ground.number)
+        return replace(judge(rules, seen, release=ground.number), covering=ground.budgets)
     except ContextError as error:
         field = error.path.removeprefix("action.")
         message = _("Rules cannot judge this: it %s.") % error.message

@@ -7,8 +7,8 @@ from django.db import transaction
 from apps.agents.models import Action
 from apps.agents.rules import Environment
 from apps.policies.rules import Effect, Verdict
-from apps.policies.rules.budgets import Covering, Excess, beyond_budgets
-from apps.policies.selectors.budgets import budgets_over
+from apps.policies.rules.budgets import Excess
+from apps.policies.rules.excesses import beyond_budgets
 from apps.policies.services.reserving import BeyondBudgetError, reserve
 from apps.workflows.services.actions.pipeline import Place, Weighed
 
@@ -20,27 +20,16 @@ def within_budgets(verdict: Verdict, weighed: Weighed, place: Place, write: Call
     only. What does not fit is undone and written anew under the verdict that its budgets lead to; a denial, and what
     undoes something that was done, takes nothing.
     """
-    budgets = _budgets_over(verdict, weighed, place)
+    is_counted = place.purpose == "act" and weighed.facts.environment == Environment.LIVE
     beyond: dict[str, Excess] = {}
     said = verdict
-    while budgets and said.effect is not Effect.DENY:
+    while is_counted and verdict.covering and said.effect is not Effect.DENY:
         try:
             with transaction.atomic():
                 action = write(said)
-                reserve(action, budgets, beyond=beyond)
+                reserve(action, verdict.covering, beyond=beyond)
                 return action
         except BeyondBudgetError as error:
             beyond |= {excess.budget.slug: excess for excess in error.excesses}
             said = beyond_budgets(verdict, list(beyond.values()))
     return write(said)
-
-
-def _budgets_over(verdict: Verdict, weighed: Weighed, place: Place) -> list[Covering]:
-    if verdict.effect is Effect.DENY or place.purpose != "act" or weighed.facts.environment == Environment.TEST:
-        return []
-    return budgets_over(
-        agent=weighed.facts.agent.slug,
-        units=verdict.facts["units"],
-        workflow=place.workflow,
-        connector=weighed.facts.connector,
-    )
