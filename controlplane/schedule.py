@@ -28,6 +28,8 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "forgotten": (15, "apps.workflows.tasks.runs.raise_forgotten"),
     "unreported": (15, "apps.workflows.tasks.actions.raise_unreported"),
     "stopped": (1, "apps.workflows.tasks.actions.return_stopped"),
+    "breakers": (1, "apps.workflows.tasks.breakers.check_breakers"),
+    "paces": (3600, "apps.workflows.tasks.breakers.measure_paces"),
     "budgets": (1, "apps.policies.tasks.settle_budgets"),
     "ownerless": (60, "apps.agents.tasks.sweep_ownerless"),
     "absences": (1, "apps.access.tasks.sweep_absences"),

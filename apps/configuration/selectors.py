@@ -18,6 +18,7 @@ from apps.connectors.models import Connector, ConnectorSecret, Operation, Operat
 from apps.connectors.rules import ConnectorState, OperationSpec
 from apps.core.gate import refuse_agents, require
 from apps.core.models import User
+from apps.halts.models import Breaker
 from apps.kpis.models import Baseline, Target
 from apps.notifications.models import ChatTarget
 from apps.oversight.selectors import drill_plan_of
@@ -302,6 +303,13 @@ def _budgets() -> Iterator[str]:
         yield _yaml(head) + _dumped({cap: budget.cap}) + _yaml({**more, "owner": budget.owner.username})
 
 
+def _breakers() -> Iterator[str]:
+    for breaker in Breaker.objects.filter(ended_at=None).order_by("slug"):
+        head = {"kind": "Breaker", "slug": breaker.slug, "name": breaker.name, "counts": breaker.kind}
+        more = {name: getattr(breaker, name) for name in ("scope", "target", "threshold", "window_s", "currency")}
+        yield _yaml({**head, **more})
+
+
 def _workflows() -> Iterator[str]:
     rows = Workflow.objects.filter(retired_at=None).exclude(active=None).select_related("active")
     for workflow in rows.order_by("slug"):
@@ -362,6 +370,7 @@ EXPORT: Mapping[str, Callable[[], Iterator[str]]] = {
     "Workflow": _workflows,
     "Policy": _policies,
     "Budget": _budgets,
+    "Breaker": _breakers,
     "Target": _targets,
     "Baseline": _baselines,
 }

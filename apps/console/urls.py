@@ -3,6 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
+from apps.console.api import breakers as breakers_api
 from apps.console.api import budgets as budgets_api
 from apps.console.api import erasures as erasures_api
 from apps.console.api import halts as halts_api
@@ -15,6 +16,7 @@ from apps.console.views import (
     agent_versions,
     agents,
     audit,
+    breakers,
     budgets,
     duty,
     erasures,
@@ -67,6 +69,10 @@ pages = [
     path("access/calendars/<slug:slug>/", duty.calendar, name="calendar"),
     path("access/calendars/<slug:slug>/remove/", duty.remove_calendar_page, name="remove-calendar"),
     path("access/calendars/<slug:slug>/edit/", duty.edit_calendar, name="edit-calendar"),
+    path("breakers/", breakers.breakers, name="breakers"),
+    path("new-breaker/", breakers.new_breaker, name="new-breaker"),
+    path("breakers/<slug:slug>/", breakers.breaker, name="breaker"),
+    path("breakers/<slug:slug>/end/", breakers.end, name="end-breaker"),
     path("budgets/", budgets.budgets, name="budgets"),
     path("new-budget/", budgets.new_budget, name="new-budget"),
     path("budgets/<slug:slug>/", budgets.budget, name="budget"),
@@ -86,6 +92,8 @@ pages = [
 
 endpoints = [
     path("inventory/", inventory_api.Inventory.as_view(), name="inventory"),
+    path("breakers/", breakers_api.Breakers.as_view(), name="breakers"),
+    path("breakers/<slug:slug>/", breakers_api.BreakerDetail.as_view(), name="breaker"),
     path("budgets/", budgets_api.Budgets.as_view(), name="budgets"),
     path("budgets/<slug:slug>/", budgets_api.BudgetDetail.as_view(), name="budget"),
     path("halts/", halts_api.Halts.as_view(), name="halts"),

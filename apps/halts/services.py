@@ -1,5 +1,6 @@
-"""Engaging and lifting halts."""
+"""Engaging and lifting halts, and the breakers that engage them by themselves."""
 
+from dataclasses import asdict
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -7,13 +8,14 @@ from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.access.services import require_manager
+from apps.access.services.units import write_if_changed
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import announce
-from apps.halts.models import Halt
-from apps.halts.rules import HaltScope
+from apps.halts.models import Breaker, Halt, Trip
+from apps.halts.rules import BreakerTerms, HaltScope, Measured, problems_of
 from apps.halts.selectors import FENCE, halt_for
 
 
@@ -31,11 +33,15 @@ def engage_halt(actor: User, *, scope: str, target: str = "", unit: BusinessUnit
     if not reason.strip():
         raise InvalidError(errors={"reason": [_("Say why.")]})
     require_manager(actor, unit, "halts.engage_halt")
+    return _engage(actor, scope=scope, target=target, unit=unit, reason=reason.strip())
+
+
+def _engage(actor: User, *, scope: str, target: str, unit: BusinessUnit | None, reason: str) -> Halt:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FENCE])
     try:
         with transaction.atomic():
-            halt = Halt.objects.create(scope=scope, target=target, unit=unit, reason=reason.strip(), engaged_by=actor)
+            halt = Halt.objects.create(scope=scope, target=target, unit=unit, reason=reason, engaged_by=actor)
     except IntegrityError as error:
         raise ConflictError(_("This is halted already.")) from error
     record(
@@ -68,3 +74,54 @@ def lift_halt(actor: User, *, halt_id: UUID, reason: str) -> Halt:
     record(actor, halt, "halt.lifted", payload={"scope": halt.scope, "target": halt.target, "reason": reason.strip()})
     announce()
     return halt
+
+
+@transaction.atomic
+def open_breaker(
+    plane: User, *, breaker: Breaker, target: str, unit: BusinessUnit | None, told: Measured
+) -> Halt | None:
+    """Stop what a breaker found, once; None where it is stopped already. Whoever it concerns is told by the halt."""
+    words = {"name": breaker.name, "measured": told.measured, "limit": told.threshold, "seconds": breaker.window_s}
+    text = _("Breaker “%(name)s”: %(measured)s in %(seconds)s s, from %(limit)s on it opens. In flight: %(flying)s.")
+    try:
+        with transaction.atomic():
+            reason = text % {**words, "flying": told.in_flight}
+            halt = _engage(plane, scope=breaker.scope, target=target, unit=unit, reason=reason)
+    except ConflictError:
+        return None
+    Trip.objects.create(
+        breaker=breaker, halt=halt, measured=told.measured, threshold=told.threshold, in_flight=told.in_flight
+    )
+    payload = {"name": breaker.slug, "kind": breaker.kind, "target": target, "measured": told.measured}
+    record(plane, breaker, "breaker.opened", unit=unit.pk if unit else None, payload=payload)
+    return halt
+
+
+@transaction.atomic
+def save_breaker(
+    actor: User, *, slug: str, terms: BreakerTerms, target: str = "", unit: BusinessUnit | None = None, name: str = ""
+) -> tuple[Breaker, str]:
+    """Make or change a breaker; it and what happened to it. Who may let things go on says when they stop by themselves.
+
+    ``unit`` is that of the target (looked up by the door). Raises InvalidError.
+    """
+    require_manager(actor, unit, "halts.lift_halt")
+    if errors := problems_of(terms):
+        raise InvalidError(errors=errors)
+    found = Breaker.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=slug).first()
+    if found:
+        require_manager(actor, found.unit, "halts.lift_halt")
+    values = {"name": name or slug, "target": target, "unit": unit, "ended_at": None, **asdict(terms)}
+    breaker = found or Breaker(slug=slug)
+    return breaker, write_if_changed(actor, breaker, is_new=found is None, values=values)
+
+
+@transaction.atomic
+def end_breaker(actor: User, *, breaker: Breaker) -> Breaker:
+    """It opens no more; what it stopped stays stopped. Raises ConflictError."""
+    require_manager(actor, breaker.unit, "halts.lift_halt")
+    if Breaker.objects.filter(pk=breaker.pk, ended_at=None).update(ended_at=ClockTimestamp()) != 1:
+        raise ConflictError(_("It has ended already."))
+    breaker.refresh_from_db(fields=["ended_at"])
+    record(actor, breaker, "breaker.ended", payload={"name": breaker.slug})
+    return breaker

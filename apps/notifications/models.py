@@ -170,6 +170,8 @@ class Notice(Record):
         """What it is about. Others may have written part of it."""
         if self.erasure:
             return _("%(who)s wants the words of a trail erased") % {"who": self.erasure.asked_by}
+        if self.halt and not self.halt.engaged_by.is_human:
+            return f"{self.halt}: {self.halt.reason}"  # the plane's own words: which breaker, and what it counted
         return self.escalation.title if self.escalation else str(self.halt or self.agent or self.budget)
 
     @property

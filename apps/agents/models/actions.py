@@ -85,6 +85,11 @@ class Action(Erasable, Stateful):
             ),
             models.Index(fields=["state", "-id"], name="action_by_state"),
             models.Index(
+                fields=["finished_at"],
+                name="action_went_wrong",
+                condition=Q(state__in=[ActionState.DENIED, ActionState.REJECTED, ActionState.FAILED]),
+            ),
+            models.Index(
                 fields=["agent", "operation", "digest"], name="action_rejected", condition=Q(state=ActionState.REJECTED)
             ),
         ]

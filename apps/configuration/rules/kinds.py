@@ -27,6 +27,7 @@ from apps.configuration.rules.shapes import (
 )
 from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempotency
 from apps.core.rules import Risk
+from apps.halts.rules import BREAKABLE, MAX_WINDOW_S, BreakerKind
 from apps.oversight.rules import MAX_ANNOUNCEMENT, MAX_PER_WEEK
 from apps.policies.rules.budgets import Exhausted, Period
 from apps.policies.rules.cases import MAX_CASES
@@ -193,6 +194,16 @@ SHAPES: Mapping[str, Keys] = {
             "queue": Ref("Queue"),
         },
     ),
+    "Breaker": Keys(
+        {
+            "slug": SLUG,
+            "counts": OneOf(tuple(BreakerKind)),
+            "scope": OneOf(BREAKABLE),
+            "threshold": Whole(1),
+            "window_s": Whole(1, MAX_WINDOW_S),
+        },
+        {"name": NAME, "target": Text(120), "currency": Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217")},
+    ),
     "Target": Keys(
         {"kpi": Text(40, 1), "value": Number()},
         {
@@ -224,7 +235,7 @@ STATES: Mapping[str, Shape] = {
 
 ORDER = (
     "Calendar", "BusinessUnit", "Role", "User", "Rota", "Queue", "ChatTarget", "Connector", "Operation", "Agent",
-    "Workflow", "AgentWorkflows", "Policy", "Budget", "Target", "Baseline",
+    "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Target", "Baseline",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 

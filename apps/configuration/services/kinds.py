@@ -13,6 +13,7 @@ from apps.access.services import save_calendar, save_person, save_queue, save_ro
 from apps.agents.models import Agent
 from apps.agents.services import change_state, save_agent, save_version
 from apps.configuration.rules import day_of, moment_of
+from apps.configuration.services.caps import apply_breaker, apply_budget
 from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation, OperationPermission
 from apps.connectors.rules import OperationSpec
@@ -32,9 +33,7 @@ from apps.kpis.services.goals import save_baseline, save_target
 from apps.notifications.services import save_chat_target
 from apps.oversight.rules import DrillTerms
 from apps.oversight.services import set_drills
-from apps.policies.rules.budgets import BudgetTerms, Measure
 from apps.policies.services import apply_policy
-from apps.policies.services.budgets import save_budget
 from apps.workflows.models import Workflow
 from apps.workflows.services.definitions import publish_document
 from apps.workflows.services.permissions import set_agent_workflows
@@ -303,42 +302,6 @@ def apply_policy_document(actor: User, document: Document) -> str:
     )[1]
 
 
-def apply_budget(actor: User, document: Document) -> str:
-    """A budget. Where no owner is named it is the agent's or the workflow's."""
-    value = document.source.value
-    named = [(scope, target) for scope, target in value["scope"].items() if target]
-    if len(named) != 1:
-        raise InvalidError(errors={"scope": [_("Name one: agent, unit, workflow or connector.")]})
-    if ("cap_minor" in value) == ("cap_calls" in value):
-        raise InvalidError(errors={"cap_minor": [_("Say either cap_minor, with a currency, or cap_calls.")]})
-    ((scope, target),) = named
-    unit, owner = COUNTED[scope](target)
-    owner = User.objects.get(username=value["owner"]) if value.get("owner") else owner
-    if owner is None:
-        raise InvalidError(errors={"owner": [_("Name who is warned.")]})
-    is_money = "cap_minor" in value
-    terms = BudgetTerms(
-        cap=value["cap_minor" if is_money else "cap_calls"],
-        measure=Measure.MONEY if is_money else Measure.CALLS,
-        **_chosen(document, "period", "currency", "exhausted", "queue"),
-    )
-    about = {"slug": document.slug, "name": _name(document), "scope": scope, "target": target, "unit": unit}
-    return save_budget(actor, owner=owner, terms=terms, **about)[1]
-
-
-def _of_owned(row: Agent | Workflow) -> tuple[BusinessUnit | None, User | None]:
-    return row.unit, row.owner
-
-
-COUNTED: Mapping[str, Callable[[str], tuple[BusinessUnit | None, User | None]]] = {
-    "agent": lambda slug: _of_owned(Agent.objects.select_related("unit", "owner").get(slug=slug)),
-    "unit": lambda slug: (BusinessUnit.objects.get(slug=slug), None),
-    "workflow": lambda slug: _of_owned(Workflow.objects.select_related("unit", "owner").get(slug=slug)),
-    "connector": lambda slug: (Connector.objects.select_related("unit").get(slug=slug).unit, None),
-}
-"""The unit of what a budget counts, and whose it is."""
-
-
 def apply_target(actor: User, document: Document) -> str:
     """A target; without a slug it is the one of its workflow and KPI."""
     value = document.source.value
@@ -388,6 +351,7 @@ APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "AgentWorkflows": apply_agent_workflows,
     "Policy": apply_policy_document,
     "Budget": apply_budget,
+    "Breaker": apply_breaker,
     "Target": apply_target,
     "Baseline": apply_baseline,
 }

@@ -17,6 +17,8 @@ from apps.connectors.rules import ConnectorState
 from apps.connectors.services import change_connector_state, change_operation_state
 from apps.core.errors import NotAllowedError
 from apps.core.models import User
+from apps.halts.models import Breaker
+from apps.halts.services import end_breaker
 from apps.kpis.models import Baseline, Target
 from apps.kpis.services.goals import delete_goal
 from apps.notifications.models import ChatTarget
@@ -110,6 +112,11 @@ def _budget(actor: User, document: Document) -> str:
     return _done(found and end_budget(actor, budget=found))
 
 
+def _breaker(actor: User, document: Document) -> str:
+    found = Breaker.objects.select_related("unit").filter(slug=document.slug, ended_at=None).first()
+    return _done(found and end_breaker(actor, breaker=found))
+
+
 def _target(actor: User, document: Document) -> str:
     value = document.source.value
     about = {"workflow": value.get("workflow") or "", "kpi": value.get("kpi", "")}
@@ -151,6 +158,7 @@ REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Workflow": _workflow,
     "Policy": _policy,
     "Budget": _budget,
+    "Breaker": _breaker,
     "Target": _target,
     "Baseline": _baseline,
 }

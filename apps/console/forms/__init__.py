@@ -4,6 +4,7 @@ from apps.console.forms.absences import AbsenceForm
 from apps.console.forms.access import GrantRoleForm, RevokeRoleForm
 from apps.console.forms.agents import CredentialForm, NewAgentForm, PermissionForm, PromoteForm, ReasonForm, StateForm
 from apps.console.forms.audit import AuditFilterForm
+from apps.console.forms.breakers import BreakerForm
 from apps.console.forms.budgets import BudgetForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.halts import EngageForm, LiftForm
@@ -14,6 +15,7 @@ __all__ = [
     "DAY_NAMES",
     "AbsenceForm",
     "AuditFilterForm",
+    "BreakerForm",
     "BudgetForm",
     "CalendarForm",
     "CredentialForm",

@@ -22,7 +22,7 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__entry__actor",
         "notice__escalation__unit",
         "notice__escalation__agent",
-        "notice__halt",
+        "notice__halt__engaged_by",
         "notice__agent",
         "notice__erasure__asked_by",
         "notice__budget",

@@ -94,7 +94,7 @@ ABOUT = (
     "escalation__agent__owner",
     "escalation__action__principal",
     "escalation__action__on_behalf_of",
-    "halt",
+    "halt__engaged_by",
     "agent__owner",
     "erasure__asked_by",
     "budget__owner",

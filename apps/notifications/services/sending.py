@@ -49,7 +49,7 @@ BUDGET_S = 20.0
 OUTCOME_MAX = 200
 ABOUT = (
     "recipient", "chat_target", "browser",
-    "notice__entry", "notice__halt", "notice__agent", "notice__erasure__asked_by", "notice__budget",
+    "notice__entry", "notice__halt__engaged_by", "notice__agent", "notice__erasure__asked_by", "notice__budget",
     "notice__escalation__agent",
 )  # fmt: skip
 

@@ -46,7 +46,7 @@ def _value(call: FunctionCall, facts: Facts) -> int | None:
         operation=past.operation,
         environment=facts.environment,
         state__in=COUNTED,
-        pk__gte=_oldest_id(past.window_s),
+        pk__gte=oldest_id(past.window_s),
         created_at__gte=ClockTimestamp() - timedelta(seconds=past.window_s),
     )
     if facts.action_id is not None:
@@ -66,6 +66,6 @@ def _whose(scope: HistoryScope, facts: Facts) -> Q:
     return Q()
 
 
-def _oldest_id(window_s: int) -> UUID:
+def oldest_id(window_s: int) -> UUID:
     """A lower bound for ids of that age, with a day to spare: ids begin with their time."""
     return UUID(int=max(int(time.time() * 1000) - (window_s + MARGIN_S) * 1000, 0) << 80)

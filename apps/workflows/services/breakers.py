@@ -1,0 +1,151 @@
+"""Breakers: looked at every second, by counts of what the database has. What is too much is stopped, once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from apps.access.models import BusinessUnit
+from apps.agents.models import Action, Agent
+from apps.agents.rules import ActionState
+from apps.connectors.models import Connector
+from apps.core.models import User
+from apps.core.rules import MAX_INTEGER
+from apps.core.services import system_user
+from apps.halts.models import Breaker, Halt
+from apps.halts.rules import PACE_MINUTES, PROBATION_S, BreakerKind, HaltScope, Measured, threshold_of
+from apps.halts.services import open_breaker
+from apps.policies.selectors.history import oldest_id
+
+TARGETS = {
+    HaltScope.AGENT: "g.slug",
+    HaltScope.VERSION: "g.slug || '@' || v.number",
+    HaltScope.CONNECTOR: "a.connector",
+}
+ENDED = {
+    BreakerKind.DENIED: [ActionState.DENIED],
+    BreakerKind.REJECTED: [ActionState.REJECTED],
+    BreakerKind.FAILED: [ActionState.FAILED],
+}
+WRONG = """
+    a.state = ANY(%(states)s) AND a.finished_at > {since}
+    AND a.state IN ('denied', 'rejected', 'failed')
+    OR %(unknown)s AND a.state = 'unknown' AND a.created_at > {since}
+"""
+ASKED = "a.id >= %(oldest)s AND a.created_at > {since}"
+SPENT = f"""{ASKED} AND a.currency = %(currency)s
+    AND a.state NOT IN ('denied', 'rejected', 'changes_requested', 'expired', 'cancelled', 'failed')
+"""
+COUNTED = """
+SELECT f.target, f.measured, coalesce(p.p99, 0), f.is_half_open FROM (
+    SELECT c.target, {measure} AS measured,
+           bool_or(c.lifted_at > clock_timestamp() - %(probation)s * interval '1 second') AS is_half_open
+    FROM (
+        SELECT {target} AS target, a.amount_minor, l.lifted_at FROM agents_action a
+        JOIN agents_agent g ON g.id = a.agent_id LEFT JOIN agents_agentversion v ON v.id = a.version_id
+        LEFT JOIN LATERAL (SELECT max(h.lifted_at) AS lifted_at FROM halts_halt h
+                           WHERE h.scope = %(scope)s AND h.target = {target}) l ON true
+        WHERE a.environment = 'live' AND {target} IS NOT NULL AND (%(target)s = '' OR {target} = %(target)s)
+          AND ({which})
+    ) c GROUP BY c.target
+) f LEFT JOIN halts_pace p ON p.agent = f.target AND p.minutes >= %(minutes)s
+WHERE NOT EXISTS (SELECT 1 FROM halts_halt h WHERE h.scope = %(scope)s AND h.target = f.target AND h.lifted_at IS NULL)
+"""
+SINCE = "greatest(clock_timestamp() - %(window)s * interval '1 second', coalesce(l.lifted_at, '-infinity'))"
+"""What happened before a person looked says nothing of after."""
+PACES = """
+INSERT INTO halts_pace (agent, p99, minutes, computed_at)
+SELECT slug, percentile_disc(0.99) WITHIN GROUP (ORDER BY n), count(*), clock_timestamp() FROM (
+    SELECT g.slug, count(*) AS n FROM agents_action a JOIN agents_agent g ON g.id = a.agent_id
+    WHERE a.id >= %s AND a.created_at > clock_timestamp() - interval '7 days' AND a.environment = 'live'
+      AND a.created_at < clock_timestamp() - interval '10 minutes'
+    GROUP BY g.slug, date_trunc('minute', a.created_at)
+) minutes GROUP BY slug
+ON CONFLICT (agent) DO UPDATE SET p99 = excluded.p99, minutes = excluded.minutes, computed_at = excluded.computed_at
+"""
+WEEK_S = 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One target that a breaker stops."""
+
+    target: str
+    measured: int
+    threshold: int
+
+
+def check_breakers() -> int:
+    """Open the breakers that found too much; how many halts came of it."""
+    plane = system_user("plane")
+    rows = Breaker.objects.filter(ended_at=None).select_related("unit").order_by("slug")
+    return sum(_open(plane, breaker, found) for breaker in rows for found in _findings(breaker))
+
+
+def _findings(breaker: Breaker) -> Iterator[Finding]:
+    kind = BreakerKind(breaker.kind)
+    which = WRONG if kind in ENDED else SPENT if kind == BreakerKind.SPEND else ASKED
+    measure = "coalesce(sum(c.amount_minor), 0)" if kind == BreakerKind.SPEND else "count(*)"
+    query = COUNTED.format(target=TARGETS[HaltScope(breaker.scope)], measure=measure, which=which.format(since=SINCE))
+    values = {
+        "scope": breaker.scope,
+        "target": breaker.target,
+        "window": breaker.window_s,
+        "currency": breaker.currency,
+        "states": [state.value for state in ENDED.get(kind, [])],
+        "unknown": kind == BreakerKind.FAILED,
+        "oldest": oldest_id(breaker.window_s),
+        "probation": PROBATION_S,
+        "minutes": PACE_MINUTES,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        rows = cursor.fetchall()
+    for target, measured, p99, is_half_open in rows:
+        threshold = threshold_of(kind, breaker.threshold, is_half_open=bool(is_half_open))
+        if kind == BreakerKind.VOLUME:
+            threshold = -(-threshold * p99 * breaker.window_s // 60) if p99 else MAX_INTEGER
+        if measured >= threshold:
+            yield Finding(target, int(measured), threshold)
+
+
+@transaction.atomic
+def _open(plane: User, breaker: Breaker, found: Finding) -> bool:
+    unit = UNITS[HaltScope(breaker.scope)](found.target)
+    told = Measured(found.measured, found.threshold, _in_flight(breaker.scope, found.target))
+    halt: Halt | None = open_breaker(plane, breaker=breaker, target=found.target, unit=unit, told=told)
+    return halt is not None
+
+
+def _in_flight(scope: str, target: str) -> int:
+    """How many actions there were allowed or wait for people, and have not ended: what the halt holds up."""
+    slug, _at, number = target.partition("@")
+    which = {"connector": target} if scope == HaltScope.CONNECTOR else {"agent__slug": slug}
+    if scope == HaltScope.VERSION:
+        which["version__number"] = number
+    flying = (ActionState.PENDING_APPROVAL, ActionState.APPROVED, ActionState.EXECUTING)
+    return Action.objects.filter(state__in=flying, **which).count()
+
+
+def _unit_of_agent(target: str) -> BusinessUnit | None:
+    return Agent.objects.select_related("unit").get(slug=target.partition("@")[0]).unit
+
+
+def _unit_of_connector(target: str) -> BusinessUnit | None:
+    found = Connector.objects.select_related("unit").filter(slug=target).first()
+    return found.unit if found else None
+
+
+UNITS: dict[HaltScope, Callable[[str], BusinessUnit | None]] = {
+    HaltScope.AGENT: _unit_of_agent,
+    HaltScope.VERSION: _unit_of_agent,
+    HaltScope.CONNECTOR: _unit_of_connector,
+}
+
+
+@transaction.atomic
+def measure_paces() -> int:
+    """Say anew what is usual for each agent; of how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(PACES, [oldest_id(WEEK_S)])
+        return int(cursor.rowcount)
