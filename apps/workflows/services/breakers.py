@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -87,7 +88,7 @@ def _findings(breaker: Breaker) -> Iterator[Finding]:
     which = WRONG if kind in ENDED else SPENT if kind == BreakerKind.SPEND else ASKED
     measure = "coalesce(sum(c.amount_minor), 0)" if kind == BreakerKind.SPEND else "count(*)"
     query = COUNTED.format(target=TARGETS[HaltScope(breaker.scope)], measure=measure, which=which.format(since=SINCE))
-    values = {
+    values: dict[str, Any] = {
         "scope": breaker.scope,
         "target": breaker.target,
         "window": breaker.window_s,
