@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from apps.agents.models import Action, Agent, AgentCredential
+from apps.agents.rules import REPEATS_FLAGGED
 from apps.agents.selectors import gate_for
 from apps.agents.services import change_state, create_credential
 from apps.audit.models import Entry
@@ -19,7 +20,7 @@ from apps.policies.tasks import fold_entries as fold_rules
 from tests.agents.test_life import DOORS, LOOK, filled, kept, names_of
 from tests.factories.access import make_admin
 from tests.factories.workflows import make_workflow, permit_workflow
-from tests.oversight.test_api import caller, decide, post
+from tests.oversight.test_api import BASE, caller, decide, post
 from tests.workflows.actions import Desk, make_desk, rules_of, work
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +87,22 @@ class TestWhatItReaches:
         again = desk.post("actions/", said, key="invoice-1", token=desk.key)
         assert (again.headers["Idempotency-Replayed"], again.json()["id"]) == ("true", meant.json()["id"])
 
+    def test_lets_nothing_be_approved_in_advance_that_is_meant(self, system: Any, client: Any) -> None:
+        lets = {"standing": {"times": 20, "days": 7, "up_to_minor": 300_000}}
+        desk = make_desk(system.url, obligations=lets, target="iban")
+        ask(desk, key_of_test(desk), 250_000)
+        item, person = Escalation.objects.get(), caller(desk.approver)
+        client.force_login(desk.approver)
+        body = {"version": item.version, "days": 7, "times": 3, "up_to_minor": 250_000}
+        answer = post(person, f"{BASE}{item.pk}/standing/", body)
+        assert (answer.status_code, list(answer.json()["errors"])) == (422, ["escalation"])
+        assert "Approve the like of this in advance" not in client.get(f"/inbox/{item.pk}/").content.decode()
+        meant = ask(desk, desk.key, 250_000).json()
+        assert meant["state"] == "pending_approval"
+        item = Escalation.objects.get(action=meant["id"])
+        assert "Approve the like of this in advance" in client.get(f"/inbox/{item.pk}/").content.decode()
+        assert post(person, f"{BASE}{item.pk}/standing/", body).status_code == 201
+
     def test_a_no_to_a_test_is_no_no_in_earnest(self, desk: Desk) -> None:
         key = key_of_test(desk)
         ask(desk, key, 250_000)
@@ -95,6 +112,10 @@ class TestWhatItReaches:
         assert ask(desk, desk.key, 250_000).status_code == 202
         again = ask(desk, key, 250_000)
         assert (again.status_code, again.json()["code"]) == (409, "previously_rejected")
+        for _ in range(REPEATS_FLAGGED):
+            ask(desk, key, 250_000)
+        assert "flags" not in [line.proof for line in gate_for(make_admin(), desk.agent) if not line.passed]
+        assert not Entry.objects.filter(name="agent.flagged").exists()
 
 
 class TestADraft:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from apps.agents.models import Action, Repetition
-from apps.agents.rules import FLAG_WHY, REPEATS_FLAGGED, REPEATS_WITHIN_S
+from apps.agents.rules import FLAG_WHY, REPEATS_FLAGGED, REPEATS_WITHIN_S, Environment
 from apps.agents.selectors import dismissible_for
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
@@ -33,10 +33,10 @@ def note_repetition(actor: User, *, rejected_id: UUID) -> bool:
     That happens once, and again only where the flag was dismissed.
 
     The refused request itself left nothing, so this is called when it is over. However often an agent repeats itself,
-    it is one row and one UPDATE each time.
+    it is one row and one UPDATE each time. What it repeats with a test key is not counted.
     """
     rejected = Action.objects.select_related("agent__unit").filter(pk=rejected_id, principal=actor).first()
-    if rejected is None or rejected.agent is None:
+    if rejected is None or rejected.agent is None or rejected.environment == Environment.TEST:
         return False
     with connection.cursor() as cursor:
         cursor.execute(COUNT, [uuid7(), rejected.pk, rejected.agent_id, REPEATS_WITHIN_S])

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 
-from apps.agents.rules import EffectClass
+from apps.agents.rules import EffectClass, Environment
 from apps.connectors.models import Operation
 from apps.connectors.rules import money_text
 from apps.core.differences import flattened
@@ -126,8 +126,9 @@ class Sheet:
     def lets_ahead(self) -> bool:
         """Whether its rules let the like of it be approved in advance."""
         demands = self.item.verdict.get("obligations") or {}
-        may = bool((demands.get("standing") or {}).get("times"))
-        return may and self.item.agent is not None and self.item.erased_at is None
+        may, asked = bool((demands.get("standing") or {}).get("times")), self.item.action
+        is_meant = asked is not None and asked.environment == Environment.LIVE
+        return may and is_meant and self.item.agent is not None and self.item.erased_at is None
 
     @property
     def against(self) -> list[Vote]:

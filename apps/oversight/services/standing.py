@@ -10,6 +10,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
+from apps.agents.rules import Environment
 from apps.agents.selectors import target_names
 from apps.audit.services import advance, record
 from apps.connectors.selectors import permitted_operation_for
@@ -105,6 +106,9 @@ def _require_open_to(actor: User, item: Escalation) -> None:
     """Raise unless ``actor`` may decide the item alone and it waits, or they approved it themselves."""
     if item.kind != Kind.ACTION or item.action is None or item.agent is None:
         raise InvalidError(errors={"escalation": [_("Only what an agent asks for is approved in advance.")]})
+    if item.action.environment == Environment.TEST:  # it would let run in earnest what nobody looked at in earnest
+        text = _("This is a test: only what is asked for with a live key is approved in advance.")
+        raise InvalidError(errors={"escalation": [text]})
     if item.erased_at is not None:
         raise ConflictError(_("What was written here is erased; nothing is like it any more."), state=item.state)
     if item.state == EscalationState.PENDING:
