@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 TELL = "apps.notifications.tasks.tell"
 HUSH_ERASURE = "apps.notifications.tasks.hush_erasure"
+HUSH_PROPOSAL = "apps.notifications.tasks.hush_proposal"
 STANDING = "apps.oversight.tasks.end_fallen_standing"
 
 REACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -48,6 +49,10 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
     "agent.flagged": (TELL,),
     "budget.warned": (TELL,),
+    "proposal.open": (TELL,),
+    "proposal.released": (HUSH_PROPOSAL,),
+    "proposal.declined": (HUSH_PROPOSAL,),
+    "proposal.superseded": (HUSH_PROPOSAL,),
     "erasure.requested": (TELL,),
     "erasure.withdrawn": (HUSH_ERASURE,),
     "erasure.refused": (HUSH_ERASURE,),

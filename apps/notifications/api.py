@@ -90,6 +90,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
     halt = serializers.UUIDField(allow_null=True)
     agent = serializers.CharField(allow_null=True)
     trail = serializers.UUIDField(allow_null=True, help_text="Whose words somebody asked to erase.")
+    proposal = serializers.UUIDField(allow_null=True, help_text="The change of rules that waits for a release.")
     at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField(allow_null=True)
     is_open = serializers.BooleanField()
@@ -183,6 +184,7 @@ def notice_json(row: Delivery) -> dict[str, Any]:
         "halt": row.notice.halt_id,
         "agent": row.notice.agent.slug if row.notice.agent else None,
         "trail": row.notice.erasure.trail_id if row.notice.erasure else None,
+        "proposal": row.notice.proposal_id,
         "at": row.created_at,
         "seen_at": row.seen_at,
         "is_open": row.closed_at is None,

@@ -1,5 +1,8 @@
 """Who wants what, where chats are, what people are told of, and each message with what became of it."""
 
+from functools import reduce
+from operator import or_
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -13,7 +16,8 @@ from apps.halts.models import Halt
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState
-from apps.policies.models import Budget
+from apps.policies.models import Budget, Proposal
+from apps.policies.rules import ProposalKind
 from apps.workflows.models import ErasureRequest
 
 HEADLINES = {
@@ -30,7 +34,14 @@ HEADLINES = {
     Event.AGREEMENT: _("Somebody asks to change it: another person has to agree"),
     Event.ERASURE: _("Asks for a second person"),
     Event.BUDGET: _("Nearly used up"),
+    Event.PROPOSAL: _("Proposed: another person releases or declines it"),
 }
+PROPOSED = {
+    ProposalKind.RULE: _("%(who)s proposes a rule for %(policy)s"),
+    ProposalKind.ROLLBACK: _("%(who)s proposes to take %(policy)s back to an earlier version"),
+    ProposalKind.RETIRE: _("%(who)s proposes to retire %(policy)s"),
+}
+SUBJECTS = ("escalation", "halt", "agent", "erasure", "budget", "proposal")
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
     EscalationState.REJECTED: _("Rejected"),
@@ -136,6 +147,7 @@ class Notice(Record):
     agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
     erasure = models.ForeignKey(ErasureRequest, models.PROTECT, null=True, related_name="+")
     budget = models.ForeignKey(Budget, models.PROTECT, null=True, related_name="+")
+    proposal = models.ForeignKey(Proposal, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -144,19 +156,16 @@ class Notice(Record):
         default_permissions = ()
         constraints = [
             models.CheckConstraint(
-                condition=Q(escalation__isnull=False, halt=None, agent=None, erasure=None, budget=None)
-                | Q(escalation=None, halt__isnull=False, agent=None, erasure=None, budget=None)
-                | Q(escalation=None, halt=None, agent__isnull=False, erasure=None, budget=None)
-                | Q(escalation=None, halt=None, agent=None, erasure__isnull=False, budget=None)
-                | Q(escalation=None, halt=None, agent=None, erasure=None, budget__isnull=False),
+                condition=reduce(
+                    or_, (Q(**{f"{each}__isnull": each != about for each in SUBJECTS}) for about in SUBJECTS)
+                ),
                 name="notice_is_about_something",
             )
         ]
         indexes = [models.Index(fields=["not_before"], name="notice_due", condition=Q(spread_at=None))]
 
     def __str__(self) -> str:
-        subject = self.escalation_id or self.halt_id or self.agent_id or self.erasure_id or self.budget_id
-        return f"{self.event} of {subject}"
+        return f"{self.event} of {next(filter(None, (getattr(self, f'{about}_id') for about in SUBJECTS)))}"
 
     @property
     def headline(self) -> str:
@@ -172,6 +181,9 @@ class Notice(Record):
             return _("%(who)s wants the words of a trail erased") % {"who": self.erasure.asked_by}
         if self.halt and not self.halt.engaged_by.is_human:
             return f"{self.halt}: {self.halt.reason}"  # the plane's own words: which breaker, and what it counted
+        if self.proposal:
+            told = {"who": self.proposal.version.author, "policy": self.proposal.policy}
+            return str(PROPOSED[ProposalKind(self.proposal.kind)] % told)
         return self.escalation.title if self.escalation else str(self.halt or self.agent or self.budget)
 
     @property
@@ -183,13 +195,15 @@ class Notice(Record):
             return f"/audit/trails/{self.erasure.trail_id}/erase/"
         if self.budget:
             return f"/budgets/{self.budget.slug}/"
+        if self.proposal:
+            return f"/policies/{self.proposal.policy.slug}/?version={self.proposal.version.number}"
         return f"/inbox/{self.escalation_id}/" if self.escalation_id else "/halts/"
 
     @property
     def risk(self) -> Risk:
-        """How grave it is: as its item or its agent; a halt always is. Erasures wait, of budgets some is left."""
+        """How grave it is: as its item or its agent; a halt always is. All else can wait, or some of it is left."""
         found = self.escalation or self.agent
-        if self.erasure_id or self.budget_id:
+        if self.erasure_id or self.budget_id or self.proposal_id:
             return Risk.MEDIUM
         return Risk(found.risk) if found else Risk.CRITICAL
 

@@ -33,6 +33,12 @@ def hush_erasure(entry: Entry) -> None:
     services.close_erasure_notices(entry.actor, trail_id=entry.trail_id)
 
 
+@reaction
+def hush_proposal(entry: Entry) -> None:
+    """Nobody is asked any more to release a change of rules that was decided."""
+    services.close_proposal_notices(entry.actor, proposal_id=entry.subject_id)
+
+
 def send_messages() -> int:
     """Write and send what is due; how much. One thread of a process at a time: a slow mail server holds no others."""
     if not _sending.acquire(blocking=False):

@@ -57,6 +57,7 @@ class Event(StrEnum):
     AGREEMENT = "agreement"
     ERASURE = "erasure"
     BUDGET = "budget"
+    PROPOSAL = "proposal"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -89,6 +90,7 @@ EVENTS: Mapping[str, Event] = {
     "agent.change_requested": Event.AGREEMENT,
     "erasure.requested": Event.ERASURE,
     "budget.warned": Event.BUDGET,
+    "proposal.open": Event.PROPOSAL,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

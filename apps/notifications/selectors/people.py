@@ -14,9 +14,11 @@ from apps.notifications.rules import ASKING, RECIPIENTS_MAX, Event
 from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import eligible_for
+from apps.policies.models import Proposal
+from apps.policies.rules import ProposalState
 from apps.workflows.selectors.erasing import who_is_asked_to_agree
 
-LIFT, MANAGE = "halts.lift_halt", "agents.manage_agent"
+LIFT, MANAGE, PUBLISH = "halts.lift_halt", "agents.manage_agent", "policies.publish_policy"
 
 
 def recipients_of(notice: Notice) -> list[User]:
@@ -33,7 +35,16 @@ def _concerned(notice: Notice) -> list[User]:
         return who_is_asked_to_agree(notice.erasure, most=RECIPIENTS_MAX)
     if notice.budget:
         return [notice.budget.owner]
+    if notice.proposal:
+        return _of_proposal(notice.proposal)
     return _of_halt(notice.halt) if notice.halt else _of_item(notice)
+
+
+def _of_proposal(proposal: Proposal) -> list[User]:
+    """Who may release or decline it, while it waits."""
+    if proposal.state != ProposalState.OPEN:
+        return []
+    return list(holders_for(system_user("plane"), PUBLISH, proposal.policy.unit_id))
 
 
 def _of_agent(notice: Notice, agent: Agent) -> list[User]:

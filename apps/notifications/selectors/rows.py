@@ -26,6 +26,8 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__agent",
         "notice__erasure__asked_by",
         "notice__budget",
+        "notice__proposal__policy",
+        "notice__proposal__version__author",
     )
     return rows.select_related(*about).order_by("-id")
 

@@ -1,6 +1,12 @@
 """Commands on what people are told."""
 
-from apps.notifications.services.attention import close_erasure_notices, close_notices, mark_all_seen, mark_seen
+from apps.notifications.services.attention import (
+    close_erasure_notices,
+    close_notices,
+    close_proposal_notices,
+    mark_all_seen,
+    mark_seen,
+)
 from apps.notifications.services.browsers import (
     add_browser,
     end_browsers,
@@ -18,6 +24,7 @@ __all__ = [
     "add_browser",
     "close_erasure_notices",
     "close_notices",
+    "close_proposal_notices",
     "end_browsers",
     "forget_notices",
     "leave_browser",

@@ -13,6 +13,7 @@ from apps.notifications.rules import ASKING, Channel
 from apps.notifications.selectors import notice_for, notices_for
 from apps.oversight.models import Escalation
 from apps.oversight.services import Reach, note_reach
+from apps.policies.rules import ProposalState
 
 SEEN_AT_ONCE = 200
 
@@ -58,6 +59,16 @@ def close_erasure_notices(actor: User, *, trail_id: UUID) -> int:
     """What asked people to agree with an erasure asks no more: it is done, refused or withdrawn; how many."""
     over = Delivery.objects.filter(notice__erasure__trail_id=trail_id, notice__erasure__ended_at__isnull=False)
     done = over.filter(channel=Channel.IN_APP, closed_at=None).update(closed_at=ClockTimestamp())
+    if done:
+        announce()
+    return done
+
+
+@transaction.atomic
+def close_proposal_notices(actor: User, *, proposal_id: UUID) -> int:
+    """What asked people to look at a proposed change asks no more: it is decided; how many."""
+    rows = Delivery.objects.filter(notice__proposal=proposal_id, channel=Channel.IN_APP, closed_at=None)
+    done = rows.exclude(notice__proposal__state=ProposalState.OPEN).update(closed_at=ClockTimestamp())
     if done:
         announce()
     return done

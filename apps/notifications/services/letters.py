@@ -94,6 +94,8 @@ def _kind(notice: Notice) -> Any:
         return item.get_kind_display()
     if notice.budget:
         return _("Budget")
+    if notice.proposal:
+        return _("Policy")
     return _("Agent") if notice.agent else _("Erasure") if notice.erasure else _("Halt")
 
 

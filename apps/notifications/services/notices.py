@@ -64,7 +64,7 @@ def raise_notice(actor: User, *, entry: Entry) -> None:
             return
         about = {"erasure_id": asked.pk}
     else:
-        kind = entry.subject_kind if entry.subject_kind in {"halt", "agent", "budget"} else "escalation"
+        kind = entry.subject_kind if entry.subject_kind in {"halt", "agent", "budget", "proposal"} else "escalation"
         about = {f"{kind}_id": entry.subject_id}
     Notice.objects.bulk_create([Notice(entry=entry, event=event, **about)], ignore_conflicts=True)
     ring(LANE)
@@ -98,6 +98,8 @@ ABOUT = (
     "agent__owner",
     "erasure__asked_by",
     "budget__owner",
+    "proposal__policy",
+    "proposal__version",
 )
 _to_spread = Prepared(
     lambda: (

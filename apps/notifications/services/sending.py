@@ -43,6 +43,7 @@ from apps.notifications.services.letters import chat_text_of, letter_of, push_of
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import inbox_for
 from apps.oversight.services import Reach, note_reach
+from apps.policies.rules import ProposalState
 
 BUDGET_S = 20.0
 """How long one round goes on: a slow server must not keep a worker from everything else."""
@@ -50,6 +51,7 @@ OUTCOME_MAX = 200
 ABOUT = (
     "recipient", "chat_target", "browser",
     "notice__entry", "notice__halt__engaged_by", "notice__agent", "notice__erasure__asked_by", "notice__budget",
+    "notice__proposal__policy", "notice__proposal__version__author",
     "notice__escalation__agent",
 )  # fmt: skip
 
@@ -124,6 +126,7 @@ def _silenced(rows: Sequence[Delivery]) -> dict[UUID, Silence]:
     still = _still_asked(first.recipient, asking)
     gone = [row for row in rows if first.recipient and not first.recipient.is_active]
     gone += [row for row in rows if row.notice.erasure and row.notice.erasure.ended_at]
+    gone += [row for row in rows if row.notice.proposal and row.notice.proposal.state != ProposalState.OPEN]
     return {row.pk: Silence.NOT_ASKED for row in [*gone, *asking] if row in gone or row.pk not in still}
 
 
