@@ -98,6 +98,7 @@ endpoints = [
     path("budgets/<slug:slug>/", budgets_api.BudgetDetail.as_view(), name="budget"),
     path("halts/", halts_api.Halts.as_view(), name="halts"),
     path("halts/<uuid:halt_id>/taken-back/", halts_api.HaltTakenBack.as_view(), name="taken-back"),
+    path("halts/<uuid:halt_id>/in-flight/", halts_api.HaltInFlight.as_view(), name="in-flight"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),
     path("audit/erasures/", erasures_api.Erasures.as_view(), name="erasures"),
     path("audit/trails/<uuid:trail_id>/erase/", erasures_api.TrailErase.as_view(), name="erase"),

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.agents.models import Action
 from apps.console.selectors import halt_target_for
 from apps.core.api import PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError, NotFoundError
@@ -18,8 +19,10 @@ from apps.halts.selectors import halt_for, halts_for
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation
 from apps.oversight.selectors import decisions_taken_back_for, grants_taken_back_for, taken_back_by
+from apps.workflows.selectors.stopped import in_flight_of
 
 KINDS = ("grants", "decisions")
+FLYING = ("stopped", "finished", "unknown")
 
 
 class LiftBody(StrictSerializer):
@@ -185,6 +188,41 @@ class HaltTakenBack(PlaneView):
             answer = page_of(request, decisions_taken_back_for(self.actor, halt), item_json)
         answer.data["count"] = counts.grants if kind == "grants" else counts.decisions
         return answer
+
+
+class FlyingSerializer(serializers.Serializer[Any]):
+    """An action that was allowed and had not ended when a halt came."""
+
+    action = serializers.UUIDField()
+    operation = serializers.CharField()
+    agent = serializers.CharField()
+    state = serializers.CharField(help_text="Now.")
+
+
+class InFlightSerializer(serializers.Serializer[Any]):
+    """What was in flight, by what became of it; ``settled_after_s``: until the last that had begun ended."""
+
+    stopped = FlyingSerializer(many=True)
+    finished = FlyingSerializer(many=True)
+    unknown = FlyingSerializer(many=True)
+    settled_after_s = serializers.FloatField(allow_null=True)
+
+
+def flying_json(action: Action) -> dict[str, Any]:
+    """The action as ``FlyingSerializer`` describes it."""
+    agent = action.agent.slug if action.agent else ""
+    return {"action": action.pk, "operation": action.operation, "agent": agent, "state": action.state}
+
+
+class HaltInFlight(PlaneView):
+    """``/halts/{id}/in-flight/``."""
+
+    @extend_schema(operation_id="get_halt_in_flight", responses={200: InFlightSerializer, **PROBLEMS})
+    def get(self, request: Request, halt_id: UUID) -> Response:
+        """What was allowed and had not ended when a halt came, in your units: stopped, finished, or unknown."""
+        flight = in_flight_of(self.actor, halt_for(self.actor, halt_id))
+        kinds = {name: [flying_json(row) for row in getattr(flight, name)] for name in FLYING}
+        return Response({**kinds, "settled_after_s": flight.settled_after_s})
 
 
 class HaltLift(PlaneView):

@@ -15,10 +15,12 @@ from apps.console.forms import EngageForm, LiftForm
 from apps.core.gate import holds
 from apps.core.http import Request
 from apps.core.pages import Page, page_of
+from apps.halts.models import Trip
 from apps.halts.rules import HaltScope
 from apps.halts.selectors import halt_for, halts_for
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.selectors import decisions_taken_back_for, grants_taken_back_for, taken_back_by
+from apps.workflows.selectors.stopped import in_flight_of
 
 
 def _page(request: Request, *, status: int = 200, form: EngageForm | None = None, lift: object = None) -> HttpResponse:
@@ -58,7 +60,14 @@ def halt(request: Request, halt_id: UUID) -> HttpResponse:
     else:
         page = page_of(request, decisions_taken_back_for(request.user, found), order=("-id",))
     counts = taken_back_by(request.user, [found.pk])[found.pk]
-    return render(request, "console/halt.html", {"halt": found, "what": what, "page": page, "counts": counts})
+    context = {
+        "halt": found,
+        "what": what,
+        "page": page,
+        "counts": counts,
+        "trip": Trip.objects.filter(halt=found).first(),
+    }
+    return render(request, "console/halt.html", {**context, "flight": in_flight_of(request.user, found)})
 
 
 @require_POST

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
@@ -17,9 +17,8 @@ from apps.halts.rules import HaltScope
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.models import Grant
 from apps.oversight.rules import GrantState
-from apps.oversight.selectors import units_below
 from apps.oversight.services import revoke_released
-from apps.workflows.models import Run
+from apps.workflows.selectors.stopped import within_halt
 from apps.workflows.services.actions.ending import fail_action, lock_action, scopes_of
 from apps.workflows.services.actions.reweighing import HALTED, return_if_stopped
 
@@ -29,7 +28,7 @@ log = structlog.get_logger(__name__)
 @transaction.atomic
 def revoke_stopped(actor: User, *, halt: Halt) -> int:
     """Take back what was released within a halt before it and not used; how many. Until then the claim refuses."""
-    grants = Grant.objects.filter(action__in=_within(halt), created_at__lte=halt.created_at)
+    grants = Grant.objects.filter(action__in=within_halt(halt), created_at__lte=halt.created_at)
     done = revoke_released(actor, grants=grants, why=HALTED, halt=halt.pk)
     record(actor, halt, "halt.grants_revoked", unit=halt.unit_id, payload={"grants": done})
     return done
@@ -54,7 +53,7 @@ def _stopped() -> QuerySet[Action]:
     for halt in Halt.objects.filter(lifted_at=None):
         if halt.scope == HaltScope.EVERYTHING:
             return rows.none()
-        rows = rows.exclude(pk__in=_within(halt).values("pk"))
+        rows = rows.exclude(pk__in=within_halt(halt).values("pk"))
     return rows
 
 
@@ -76,25 +75,3 @@ def _return_one(plane: User, action_id: UUID) -> int:
         action.refresh_from_db(fields=["state"])  # what was taken back may have moved it
         fail_action(plane, action, code=str(error.members.get("why") or error.code), message=str(error.message))
     return 1
-
-
-def _within(halt: Halt) -> QuerySet[Action]:
-    """The actions that a halt covers, as ``scopes_of`` says of one."""
-    rows = Action.objects.all()
-    if halt.scope == HaltScope.EVERYTHING:
-        return rows
-    if halt.scope == HaltScope.UNIT:
-        below = units_below(halt.target)
-        return rows.filter(Q(unit__in=below) | Q(run_id__in=Run.objects.filter(unit__in=below).values("pk")))
-    if halt.scope == HaltScope.VERSION:
-        slug, _, number = halt.target.rpartition("@")
-        return rows.filter(agent__slug=slug, version__number=number if number.isdigit() else "0")
-    return rows.filter(**{PATHS[HaltScope(halt.scope)]: halt.target})
-
-
-PATHS = {
-    HaltScope.WORKFLOW: "workflow",
-    HaltScope.AGENT: "agent__slug",
-    HaltScope.CONNECTOR: "connector",
-    HaltScope.OPERATION: "operation",
-}
