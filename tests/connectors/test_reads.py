@@ -10,9 +10,11 @@ from apps.connectors.models import Effect, Operation
 from apps.connectors.services import read_on_file
 from apps.connectors.services.reads import AT_ONCE
 from apps.halts.models import Halt
+from apps.oversight.models import Drill
 from tests.factories.access import make_admin
 from tests.factories.connectors import make_connector, make_operation
-from tests.factories.oversight import make_payment
+from tests.factories.drills import announced, due
+from tests.factories.oversight import make_payment, say
 
 pytestmark = pytest.mark.django_db
 LOOK = {
@@ -62,6 +64,18 @@ def test_what_is_on_file_stands_beside_what_is_proposed_with_the_time(payment, s
     assert not Effect.objects.exists()
 
 
+def test_of_a_drill_it_is_noted_on_the_drill_s_own_trail(payment, system):
+    say(payment.ben, payment.item)
+    announced(payment, critical=True)
+    assert due() == 1
+    drill = Drill.objects.select_related("item__drill_for").get()
+    client = Client()
+    client.force_login(drill.item.drill_for)
+    assert client.get(f"/inbox/{drill.pk}/on-file/", headers=FRAGMENT).status_code == 200
+    told = Entry.objects.get(name="operation.looked_up")
+    assert (told.actor, told.trail_id) == (drill.item.drill_for, drill.pk)
+
+
 def test_without_script_it_is_a_page(payment, system):
     system.will(body=b'{"no": "DE0017"}')
     page = page_of(payment).content.decode()
@@ -102,7 +116,7 @@ def test_what_cannot_be_read_is_said_and_blocks_nothing(payment, system, answer,
 def test_a_system_that_is_slow_is_given_up(payment, system, monkeypatch):
     monkeypatch.setattr("apps.connectors.services.reads.READ_TIMEOUT_S", 0.2)
     system.will(before_s=1.0)
-    found = read_on_file(payment.ada, action=payment.action)
+    found = read_on_file(payment.ada, action=payment.action, trail=payment.item.trail)
     assert found.values is None
     assert "gave no answer" in found.problem
     assert found.duration_ms < 900
@@ -114,14 +128,14 @@ def test_a_system_that_is_slow_is_given_up(payment, system, monkeypatch):
 )
 def test_only_a_read_in_use_that_can_be_asked_is_asked(payment, system, change):
     Operation.objects.filter(slug="bank.get_account").update(**change)
-    found = read_on_file(payment.ada, action=payment.action)
+    found = read_on_file(payment.ada, action=payment.action, trail=payment.item.trail)
     assert found.problem
     assert system.asked == []
 
 
 def test_a_halt_stops_looking_too(payment, system):
     Halt.objects.create(scope="everything", reason="Stop.", engaged_by=make_admin())
-    assert "halt" in read_on_file(payment.ada, action=payment.action).problem
+    assert "halt" in read_on_file(payment.ada, action=payment.action, trail=payment.item.trail).problem
     assert system.asked == []
 
 
@@ -130,7 +144,7 @@ def test_systems_that_hang_take_only_so_many_threads(payment, system):
     while AT_ONCE.acquire(blocking=False):
         taken += 1
     try:
-        assert "at once" in read_on_file(payment.ada, action=payment.action).problem
+        assert "at once" in read_on_file(payment.ada, action=payment.action, trail=payment.item.trail).problem
     finally:
         AT_ONCE.release(taken)
     assert taken == 6

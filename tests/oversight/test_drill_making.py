@@ -198,16 +198,27 @@ def test_its_action_has_a_page_as_every_action_has(client):
     grant(person, make_role("agents.view_agent"), payment.unit)
     client.force_login(person)
     page = client.get(reverse("oversight:item", args=[drill.pk])).content.decode()
-    assert f'href="/actions/{drill.pk}/"' in page
-    shown = client.get(f"/actions/{drill.pk}/")
+    path = f"/actions/{drill.shown_action_id}/"
+    assert f'href="{path}"' in page
+    shown = client.get(path)
     assert shown.status_code == 200
     assert "Nobody decided it yet." in shown.content.decode()
     assert "drill" not in shown.content.decode().partition("<main")[2].lower()
-    assert row_for(person, escalation_for(person, drill.pk))["action"] == drill.pk
+    assert row_for(person, escalation_for(person, drill.pk))["action"] == drill.shown_action_id
     other = payment.ben if person == payment.ada else payment.ada
     grant(other, make_role("agents.view_agent"), payment.unit)
     client.force_login(other)
-    assert client.get(f"/actions/{drill.pk}/").status_code == 404
+    assert client.get(path).status_code == 404
+
+
+def test_no_id_gives_it_away():
+    """A real item and its action have two ids, both of the moment in which it was asked for."""
+    payment, drill, person = make_drill()
+    real, told = payment.action.pk, row_for(person, escalation_for(person, drill.pk))["action"]
+    assert told not in {drill.pk, real}
+    assert (told.version, told.variant) == (real.version, real.variant)
+    assert told.int >> 80 == drill.pk.int >> 80
+    assert told == Drill.objects.get().shown_action_id
 
 
 def test_an_edit_of_it_is_checked_like_any_other():

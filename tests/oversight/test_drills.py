@@ -156,9 +156,11 @@ def test_auditors_are_told_what_it_is_and_the_ledger_calls_it_a_drill():
 def test_agents_never_meet_it():
     payment, drill, _person = make_drill()
     agent = Client(headers={"Authorization": f"Bearer {make_key_for(payment.agent)}"})
-    for path in (f"escalations/{drill.pk}/", f"actions/{drill.pk}/", "escalations/"):
+    for path in (f"escalations/{drill.pk}/", f"actions/{drill.shown_action_id}/", "escalations/"):
         assert agent.get(f"/api/v1/{path}").status_code in {403, 404}
-    assert str(drill.pk) not in agent.get("/api/v1/actions/").content.decode()
+    assert agent.get("/api/v1/actions/").json()["results"] == [
+        agent.get(f"/api/v1/actions/{payment.action.pk}/").json()
+    ]
 
 
 # -- nothing follows
@@ -173,7 +175,7 @@ def test_whoever_approves_it_is_told_at_once_that_they_missed_it(client):
     page = client.post(path, said, follow=True).content.decode()
     assert "This was a drill, and you approved it." in page
     assert "What was wrong" in page
-    assert f"/actions/{drill.pk}/" not in page
+    assert f"/actions/{drill.shown_action_id}/" not in page
     assert names_of(drill) == ["drill.opened", "drill.answered"]
     drill.refresh_from_db()
     assert (drill.outcome, drill.verdict) == ("missed", "approve")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import BoundedSemaphore
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -49,11 +50,12 @@ class _CannotLookError(Exception):
     """Why nothing was asked, in words."""
 
 
-def read_on_file(actor: User, *, action: Action) -> OnFile | None:
+def read_on_file(actor: User, *, action: Action, trail: UUID) -> OnFile | None:
     """Ask the system of record what it holds now; None where the operation names nothing to look at.
 
-    ``actor`` may see the action: the caller asked a selector. Never inside a transaction. Never raises for what stands
-    in the way (a halt, a missing secret, the network): deciding does not depend on it.
+    ``actor`` may see the action: the caller asked a selector. ``trail``: where it is written down that they looked.
+    Never inside a transaction. Never raises for what stands in the way (a halt, a missing secret, the network):
+    deciding does not depend on it.
     """
     named = Operation.objects.filter(slug=action.operation).values_list("on_file", flat=True).first()
     if not named:
@@ -77,7 +79,7 @@ def read_on_file(actor: User, *, action: Action) -> OnFile | None:
     found = _told(slug, named, action, result)
     with transaction.atomic():
         payload = {"action": action.pk, "status": result.status, "end": result.end, "duration_ms": result.duration_ms}
-        record(actor, operation, "operation.looked_up", trail=action.trail, unit=action.unit_id, payload=payload)
+        record(actor, operation, "operation.looked_up", trail=trail, unit=action.unit_id, payload=payload)
     return found
 
 

@@ -14,7 +14,7 @@ from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
-from apps.oversight.selectors import drill_action_for, escalation_for, grant_of_action, items_of_action
+from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
 from apps.policies.selectors import matched_rules_for
 
 PAGE = 50
@@ -55,15 +55,15 @@ def _uuid(text: str) -> UUID | None:
 @require_GET
 def action(request: Request, action_id: UUID) -> HttpResponse:
     """One action: what was asked, what policy said, who decided, what came of it, and the ledger's lines about it."""
-    shown = drill_action_for(request.user, action_id)
-    found = shown or action_for(request.user, action_id)
+    drill = drill_of_action_for(request.user, action_id)
+    found = drill.stand_in() if drill else action_for(request.user, action_id)
     context = {
         "action": found,
         "rules": matched_rules_for(request.user, found.verdict),
-        "items": [escalation_for(request.user, action_id)] if shown else items_of_action(request.user, found),
+        "items": [escalation_for(request.user, drill.item_id)] if drill else items_of_action(request.user, found),
         "grant": grant_of_action(request.user, found),
         "effect": effect_for(request.user, found),
-        "trail": [] if shown else trail_for(request.user, found.trail),
+        "trail": [] if drill else trail_for(request.user, found.trail),
         "may_erase": holds(request.user, "audit.erase_payload"),
     }
     template = "console/_action.html" if wants_fragment(request) else "console/action.html"

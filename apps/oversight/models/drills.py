@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 from apps.access.models import Queue
 from apps.agents.models import Action
@@ -23,6 +24,10 @@ from apps.oversight.rules import (
     other_target,
     value_at,
 )
+
+ACTION_SALT = "oversight.drill.action"
+RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
+"""What of a UUID of version 7 is neither its time nor its version and variant."""
 
 
 class DrillPlan(Record):
@@ -115,6 +120,12 @@ class Drill(Record):
         return self.item_id
 
     @property
+    def shown_action_id(self) -> UUID:
+        """The id of the action that its page shows, as old as the item. The item's own there would give it away."""
+        told = salted_hmac(ACTION_SALT, self.pk.bytes, algorithm="sha256").digest()
+        return UUID(int=(self.pk.int & ~RANDOM_BITS) | (int.from_bytes(told[:16]) & RANDOM_BITS))
+
+    @property
     def fault_planted(self) -> Planted:
         """The fault as the rules know it."""
         return Planted(Fault(self.fault), self.path, self.planted)
@@ -139,7 +150,7 @@ class Drill(Record):
         return None if stood is None else (self.planted, stood)
 
     def stand_in(self) -> Action:
-        """The action as its page shows it: the real one's words, the fault in it, the drill's id. It is never saved."""
+        """The action as its page shows it: the real one's words, the fault in it, its own id. It is never saved."""
         real = self.source.action
         assert real is not None, "only items of actions are copied"
         parameters = self.fault_planted.applied(real.parameters)
@@ -148,7 +159,7 @@ class Drill(Record):
         verdict = real.verdict if self._state.adding else self.item.verdict
         return Action(
             **copied,
-            id=self.pk,
+            id=self.shown_action_id,
             created_at=self.created_at,
             reference=other_target(real.reference),
             verdict=verdict,

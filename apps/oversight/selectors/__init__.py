@@ -23,9 +23,9 @@ from apps.oversight.selectors.details import (
 )
 from apps.oversight.selectors.drills import (
     DrillResult,
-    drill_action_for,
     drill_json,
     drill_of,
+    drill_of_action_for,
     drill_plan_of,
     drill_plans_for,
     drill_queues_for,
@@ -135,9 +135,9 @@ __all__ = [
     "decided_for",
     "decisions_taken_back_for",
     "detail_for",
-    "drill_action_for",
     "drill_json",
     "drill_of",
+    "drill_of_action_for",
     "drill_plan_of",
     "drill_plans_for",
     "drill_queues_for",

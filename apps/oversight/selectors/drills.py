@@ -130,15 +130,13 @@ def drill_json(drill: Drill | None) -> dict[str, Any] | None:
     }
 
 
-def drill_action_for(actor: User, action_id: UUID) -> Action | None:
-    """What the page of an action shows of a drill for ``actor`` that waits; it is never saved. None: there is none."""
-    rows = Drill.objects.filter(outcome=DrillOutcome.OPEN, item=action_id, item__drill_for=actor)
+def drill_of_action_for(actor: User, action_id: UUID) -> Drill | None:
+    """The drill for ``actor`` that waits and whose stand-in has this id: its page shows that. None: there is none."""
+    rows = Drill.objects.filter(outcome=DrillOutcome.OPEN, item__drill_for=actor)
     drill = rows.select_related(*STAND_IN).first()
-    if drill is None or drill.source.action_id is None:
+    if drill is None or drill.shown_action_id != action_id or drill.source.action_id is None:
         return None
-    if not actions_for(actor).filter(pk=drill.source.action_id).exists():
-        return None
-    return drill.stand_in()
+    return drill if actions_for(actor).filter(pk=drill.source.action_id).exists() else None
 
 
 STAND_IN = (

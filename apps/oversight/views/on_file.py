@@ -18,7 +18,7 @@ from apps.oversight.selectors.sheets import ordered_values_for
 def on_file(request: Request, escalation_id: UUID) -> HttpResponse:
     """On file, proposed, and when it was read; as a part of the item, or as a page of its own."""
     item = escalation_for(request.user, escalation_id)
-    found = read_on_file(request.user, action=item.action) if item.action else None
+    found = read_on_file(request.user, action=item.action, trail=item.trail) if item.action else None
     if found is None:
         raise NotFoundError
     proposed, notes = ordered_values_for(request.user, item)
