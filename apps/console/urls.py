@@ -78,6 +78,7 @@ pages = [
     path("budgets/<slug:slug>/", budgets.budget, name="budget"),
     path("budgets/<slug:slug>/end/", budgets.end, name="end-budget"),
     path("halts/", halts.halts, name="halts"),
+    path("halts/banners/", halts.banners, name="banners"),
     path("halts/engage/", halts.engage, name="engage"),
     path("halts/<uuid:halt_id>/", halts.halt, name="halt"),
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="lift"),

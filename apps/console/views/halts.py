@@ -50,6 +50,12 @@ def halts(request: Request) -> HttpResponse:
 
 
 @require_GET
+def banners(request: Request) -> HttpResponse:
+    """The red lines above every page, for pages that are open while a halt comes or goes."""
+    return render(request, "core/_banners.html")
+
+
+@require_GET
 def halt(request: Request, halt_id: UUID) -> HttpResponse:
     """One halt: who, when, why, and what it took back of what one may see."""
     found = halt_for(request.user, halt_id)
