@@ -25,6 +25,7 @@ from apps.console.views import (
     home,
     new_agent,
     shortcuts,
+    simulations,
 )
 
 pages = [
@@ -73,6 +74,10 @@ pages = [
     path("new-breaker/", breakers.new_breaker, name="new-breaker"),
     path("breakers/<slug:slug>/", breakers.breaker, name="breaker"),
     path("breakers/<slug:slug>/end/", breakers.end, name="end-breaker"),
+    path("policies/<slug:slug>/simulate/", simulations.simulate, name="simulate"),
+    path("policies/simulations/<uuid:simulation_id>/", simulations.simulation, name="simulation"),
+    path("policies/simulations/<uuid:simulation_id>/cancel/", simulations.cancel, name="cancel-simulation"),
+    path("policies/simulations/<uuid:simulation_id>/propose/", simulations.propose, name="propose-amount"),
     path("budgets/", budgets.budgets, name="budgets"),
     path("new-budget/", budgets.new_budget, name="new-budget"),
     path("budgets/<slug:slug>/", budgets.budget, name="budget"),

@@ -28,6 +28,11 @@ endpoints = [
         simulations.SimulationCancel.as_view(),
         name="simulation-cancel",
     ),
+    path(
+        "policies/simulations/<uuid:simulation_id>/propose/",
+        simulations.SimulationPropose.as_view(),
+        name="simulation-propose",
+    ),
     re_path(rf"^policies/{SLUG}/$", policies.PolicyDetail.as_view(), name="policy"),
     re_path(rf"^policies/{SLUG}/versions/$", policies.PolicyVersions.as_view(), name="policy-versions"),
     re_path(rf"^policies/{SLUG}/check/$", policies.PolicyCheck.as_view(), name="policy-check"),

@@ -10,6 +10,7 @@ from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.halts import EngageForm, LiftForm
 from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
+from apps.console.forms.simulations import SimulationForm, StepForm, TurnForm
 
 __all__ = [
     "DAY_NAMES",
@@ -30,6 +31,9 @@ __all__ = [
     "RevokeRoleForm",
     "RotaForm",
     "ShortcutsForm",
+    "SimulationForm",
     "StateForm",
+    "StepForm",
     "SwapForm",
+    "TurnForm",
 ]

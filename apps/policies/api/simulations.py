@@ -15,12 +15,14 @@ from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
 from apps.policies.api.policies import RulesField
+from apps.policies.api.proposals import ProposalSerializer, proposal_json
 from apps.policies.models import Simulation
 from apps.policies.rules.replay import Gap
 from apps.policies.rules.simulations import MAX_DAYS, USUAL_DAYS, SimulationState
 from apps.policies.selectors import policy_for, versions_for
 from apps.policies.selectors.results import result_of, steps_of
 from apps.policies.selectors.simulations import simulation_for, simulations_for
+from apps.policies.services.proposals import propose_amount
 from apps.policies.services.simulations import cancel_simulation, start_simulation
 
 
@@ -181,5 +183,29 @@ class SimulationCancel(PlaneView):
 
         def answer() -> tuple[int, Any]:
             return 200, simulation_json(self.actor, cancel_simulation(self.actor, simulation=simulation))
+
+        return self.once(answer)
+
+
+class ProposeAmountBody(StrictSerializer):
+    """Which of the steps of its lever, and why."""
+
+    amount_minor = StrictInteger(min_value=0)
+    reason = Text(max_length=500)
+
+
+class SimulationPropose(PlaneView):
+    """``/policies/simulations/{id}/propose/``."""
+
+    @extend_schema(
+        operation_id="propose_amount", request=ProposeAmountBody, responses={201: ProposalSerializer, **PROBLEMS}
+    )
+    def post(self, request: Request, simulation_id: UUID) -> Response:
+        """Propose the amount of one step of its lever; somebody else releases it by publishing its version."""
+        simulation = simulation_for(self.actor, simulation_id)
+        said: dict[str, Any] = self.body(ProposeAmountBody)
+
+        def answer() -> tuple[int, Any]:
+            return 201, proposal_json(self.actor, propose_amount(self.actor, simulation=simulation, **said))
 
         return self.once(answer)

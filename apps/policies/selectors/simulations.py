@@ -173,6 +173,8 @@ def paces_of(queues: Collection[str]) -> Mapping[str, float]:
     return ask(queues)
 
 
-def unit_names() -> dict[str, str]:
-    """The name of each unit by slug."""
-    return dict(BusinessUnit.objects.values_list("slug", "name"))
+def currency_of(simulation: Simulation) -> str:
+    """In what rules that name no currency state their amounts: that of the unit covered, or of the topmost."""
+    which = {"slug": simulation.unit} if simulation.unit else {"parent": None}
+    units = BusinessUnit.objects.filter(**which)
+    return units.order_by("pk").values_list("currency", flat=True).first() or ""

@@ -16,9 +16,11 @@ from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
-from apps.policies.models import Policy, PolicyVersion, Proposal
+from apps.policies.models import Policy, PolicyVersion, Proposal, Simulation
 from apps.policies.rules import Effect, PolicyState, ProposalKind, ProposalState, Wish, rules_with
+from apps.policies.rules.levers import turned
 from apps.policies.selectors import is_earlier, is_tightened_by, publishers_for
+from apps.policies.selectors.simulations import lever_of
 from apps.policies.services.policies import (
     PUBLISH,
     next_version,
@@ -110,6 +112,29 @@ def retire_policy(actor: User, *, policy: Policy, reason: str) -> Proposal:
         raise ConflictError(_("The same is proposed already."))
     made = _propose(actor, found, [], [], covered=covered, reason=reason, kind=ProposalKind.RETIRE)
     return _released_if_stricter(actor, found, made)
+
+
+@transaction.atomic
+def propose_amount(actor: User, *, simulation: Simulation, amount_minor: int, reason: str) -> Proposal:
+    """Propose that the amount which a simulation turned becomes that of one of its steps; somebody else releases it.
+
+    Raises InvalidError at ``amount_minor`` or ``reason``, or where the policy's tests fail with it; ConflictError where
+    something else came into force since (``stale``) or the same is proposed already.
+    """
+    found = _locked(actor, simulation.policy)
+    reason = _checked(reason, is_needed=True)
+    lever = lever_of(simulation)
+    if lever is None or amount_minor not in lever.steps or amount_minor == lever.amount_minor:
+        raise InvalidError(errors={"amount_minor": [_("Another of the amounts that were tried is wanted.")]})
+    if found.in_force is None or found.in_force_id != simulation.base_id:
+        raise ConflictError(_("Something else came into force since; try it anew."), code="stale")
+    rules, tests = turned(found.in_force.rules, lever, amount_minor), found.in_force.tests
+    require_sound(actor, rules, None, tests=tests)
+    require_passed(actor, rules, tests, unit=found.in_force.unit)
+    _refuse_same(found, version_digest(found.in_force.unit, rules, tests))
+    effect = next(rule["effect"] for rule in rules if rule["slug"] == lever.name)
+    about = {"kind": ProposalKind.RULE, "rule": lever.name, "effect": effect}
+    return _propose(actor, found, rules, tests, covered=found.in_force.unit, reason=reason, **about)
 
 
 def _locked(actor: User, policy: Policy) -> Policy:
