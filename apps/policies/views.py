@@ -60,9 +60,9 @@ def policy(request: Request, slug: str) -> HttpResponse:
     return render(request, "policies/policy.html", _shown(request, found, RetireForm()))
 
 
-def _shown(request: Request, found: Policy, retire_form: RetireForm) -> dict[str, Any]:
+def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: str | None = None) -> dict[str, Any]:
     actor = request.user
-    version = _version(actor, found, request.GET.get("version"))
+    version = _version(actor, found, number or request.GET.get("version"))
     numbers = rule_numbers_for(actor, found)
     is_draft = version is not None and version.pk != found.in_force_id
     changes: list[Change] = changes_shown_for(actor, found, version) if version and is_draft else []
@@ -148,14 +148,22 @@ def roll_back(request: Request, slug: str) -> HttpResponse:
     found = policy_for(request.user, slug, perm=PUBLISH)
     form = RollBackForm(request.POST)
     if not form.is_valid():
-        raise InvalidError(errors={"reason": [_("Say which version, and why.")]})
+        said = [str(text) for texts in form.errors.values() for text in texts]
+        return _not_back(request, found, form, said, status=422)
     try:
         made = roll_back_policy(request.user, policy=found, **form.cleaned_data)
     except (ConflictError, InvalidError) as error:
-        said = [text for texts in error.errors.values() for text in texts]
-        messages.error(request, " ".join(said) or str(error.message))
-        return redirect(f"{reverse('policies:policy', args=[slug])}?version={form.cleaned_data['version']}")
+        said = [text for texts in error.errors.values() for text in texts] or [str(error.message)]
+        return _not_back(request, found, form, said, status=error.status)
     return _proposed(request, made, _("In force again: it judges from now on."))
+
+
+def _not_back(request: Request, found: Policy, form: RollBackForm, said: list[str], *, status: int) -> HttpResponse:
+    """The version's page again with what the person wrote, and why nothing was proposed."""
+    messages.error(request, " ".join(said))
+    context = _shown(request, found, RetireForm(), number=str(form.cleaned_data.get("version") or ""))
+    context["back_reason"] = form["reason"].value()
+    return render(request, "policies/policy.html", context, status=status)
 
 
 def _proposed(request: Request, made: Proposal, done: str) -> HttpResponse:

@@ -237,6 +237,17 @@ class TestPages:
         ben.post("/policies/payments/publish/", {"version": "3"})
         assert world.judged() is Effect.ALLOW
 
+    def test_what_somebody_wrote_is_still_there_when_it_is_refused(self, world):
+        ada = signed_in(world.ada)
+        said = {"version": "1", "reason": "It stops “everything”."}
+        assert ada.post("/policies/payments/roll-back/", said).status_code == 302
+        again = ada.post("/policies/payments/roll-back/", said)
+        assert (again.status_code, "The same is proposed already." in again.content.decode()) == (409, True)
+        assert 'value="It stops “everything”."' in again.content.decode()
+        long = ada.post("/policies/payments/roll-back/", said | {"reason": "x" * 501})
+        assert (long.status_code, "x" * 501 in long.content.decode()) == (422, True)
+        assert ada.post("/policies/payments/roll-back/", said | {"version": "9"}).status_code == 404
+
     def test_a_retirement_is_read_before_it_is_released(self, world):
         ada, ben = signed_in(world.ada), signed_in(world.ben)
         answer = ada.post("/policies/payments/retire/", {"reason": "Over."}, follow=True).content.decode()
