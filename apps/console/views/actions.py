@@ -15,7 +15,7 @@ from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
-from apps.policies.selectors import matched_rules_for
+from apps.policies.selectors import matched_rules_for, ways_out_for
 
 PAGE = 50
 FILTERS = {"state": "state", "agent": "agent__slug", "operation": "operation", "workflow": "workflow"}
@@ -65,6 +65,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "effect": effect_for(request.user, found),
         "trail": [] if drill else trail_for(request.user, found.trail),
         "may_erase": holds(request.user, "audit.erase_payload"),
+        "ways_out": ways_out_for(request.user, found.verdict, currency=found.currency),
     }
     template = "console/_action.html" if wants_fragment(request) else "console/action.html"
     return render(request, template, context)

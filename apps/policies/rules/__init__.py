@@ -2,7 +2,17 @@
 
 from apps.policies.rules.cases import Case, CaseResult, Units, read_cases, run_cases
 from apps.policies.rules.checks import Known, check_rules
-from apps.policies.rules.clauses import Clause, Comparison, Condition, Every, Not, Opaque, Some, condition_of
+from apps.policies.rules.clauses import (
+    Clause,
+    Comparison,
+    Condition,
+    Every,
+    Not,
+    Opaque,
+    Some,
+    clause_of,
+    condition_of,
+)
 from apps.policies.rules.documents import (
     POLICY_MOVES,
     Effect,
@@ -90,6 +100,7 @@ __all__ = [
     "Wish",
     "bulk_of",
     "check_rules",
+    "clause_of",
     "compile_rule",
     "condition_of",
     "differences_between",

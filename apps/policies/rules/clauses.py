@@ -67,6 +67,29 @@ class Opaque:
     """A condition that is shown as its text."""
 
 
+_OPPOSITES = {
+    Comparison.OVER: Comparison.AT_MOST,
+    Comparison.AT_MOST: Comparison.OVER,
+    Comparison.UNDER: Comparison.AT_LEAST,
+    Comparison.AT_LEAST: Comparison.UNDER,
+    Comparison.IS: Comparison.IS_NOT,
+    Comparison.IS_NOT: Comparison.IS,
+    Comparison.GIVEN: Comparison.NOT_GIVEN,
+    Comparison.NOT_GIVEN: Comparison.GIVEN,
+}
+
+
+def opposite_of(clause: Clause) -> Clause | None:
+    """What holds where the clause does not; None where that takes more than one comparison."""
+    found = _OPPOSITES.get(clause.comparison)
+    return Clause(clause.fact, found, clause.value) if found else None
+
+
+def clause_of(stored: dict[str, Any]) -> Clause:
+    """The clause that ``as_json`` wrote down."""
+    return Clause(stored["fact"], Comparison(stored["comparison"]), stored["value"])
+
+
 type Condition = Clause | Every | Some | Not | Opaque
 
 OPAQUE = Opaque()

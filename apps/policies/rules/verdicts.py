@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.core.rules import Risk, highest_risk
 from apps.policies.rules.budgets import Covering
+from apps.policies.rules.clauses import opposite_of
 from apps.policies.rules.documents import STRICTNESS, Effect
 from apps.policies.rules.facts import Facts
 from apps.policies.rules.obligations import NONE, NOTHING_STANDING, USUAL_BULK, Obligations, obligations_of
@@ -63,8 +64,9 @@ class Judged:
 class Verdict:
     """What policy says of an action. ``effect`` is allow, require_approval or deny, never flag.
 
-    ``budgets``: those that the action does not fit, as agents and people are told of them; ``covering``: all that it
-    falls under, which is not kept.
+    ``allowed_when``: what would make a rule allow it; ``avoided_when``: what, any one of it, would keep a rule from
+    denying it or asking about it; each where the rule is plain and not confidential. ``budgets``: those that the action
+    does not fit, as agents and people are told of them; ``covering``: all that it falls under, which is not kept.
     """
 
     effect: Effect
@@ -77,6 +79,7 @@ class Verdict:
     authors: tuple[str, ...] = ()
     trace: tuple[Judged, ...] = ()
     allowed_when: tuple[dict[str, Any], ...] = ()
+    avoided_when: tuple[dict[str, Any], ...] = ()
     budgets: tuple[dict[str, Any], ...] = ()
     covering: tuple[Covering, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
@@ -95,7 +98,7 @@ class Verdict:
         }
 
     def public_json(self) -> dict[str, Any]:
-        """Effect, rules, obligations, release, and what would be allowed: what an agent is told."""
+        """Effect, rules, obligations, release, and what would have to change: what an agent is told."""
         quorum = {"quorum": max(group.needed for group in self.groups)} if self.groups else {}
         return {
             "effect": self.effect.value,
@@ -104,6 +107,7 @@ class Verdict:
             "obligations": {**self.obligations.as_json(), **quorum},
             "release": self.release,
             "allowed_when": list(self.allowed_when),
+            "avoided_when": list(self.avoided_when),
             "budgets": list(self.budgets),
         }
 
@@ -136,6 +140,7 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
             for line in stored["trace"]
         ),
         allowed_when=tuple(stored["allowed_when"]),
+        avoided_when=tuple(stored.get("avoided_when", ())),
         budgets=tuple(stored.get("budgets", ())),
         facts=stored["facts"],
         facts_hash=stored["facts_hash"],
@@ -161,6 +166,7 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
             for rule, outcome, error in weighed.judged
         ),
         allowed_when=() if weighed.effect is Effect.ALLOW else _allowed_when(weighed.judged, facts),
+        avoided_when=_avoided_when(weighed.matched),
         facts=kept,
         facts_hash=facts.digest(kept),
     )
@@ -196,6 +202,7 @@ def joined(after: Verdict, before: Verdict) -> Verdict:
         risk=highest_risk(after.risk, before.risk) if after.risk or before.risk else None,
         authors=tuple(sorted({*after.authors, *before.authors})),
         allowed_when=after.allowed_when or before.allowed_when,
+        avoided_when=after.avoided_when or before.avoided_when,
         budgets=after.budgets or before.budgets,
     )
 
@@ -235,3 +242,18 @@ def _allowed_when(judged: Sequence[tuple[RuleInForce, Outcome, str]], facts: Fac
             abroad = {"currency": rule.currency_for(facts)} if rule.is_abroad(facts) else {}
             found.append({"policy": rule.policy, "rule": rule.rule.slug, "conditions": conditions, **abroad})
     return tuple(found)
+
+
+def _avoided_when(matched: Sequence[tuple[RuleInForce, str]]) -> tuple[dict[str, Any], ...]:
+    """Of each rule that denies or asks: what of its condition would have to be otherwise, any one of it.
+
+    Where it is plain and not confidential, and was met by what was asked rather than by what could not be read.
+    """
+    found = []
+    for rule, error in matched:
+        if error or rule.rule.confidential or rule.rule.effect not in {Effect.DENY, Effect.REQUIRE_APPROVAL}:
+            continue
+        if any_of := [other.as_json() for clause in rule.clauses if (other := opposite_of(clause))]:
+            effect = rule.rule.effect.value
+            found.append({"policy": rule.policy, "rule": rule.rule.slug, "effect": effect, "any_of": any_of})
+    return tuple(sorted(found, key=lambda line: (line["policy"], line["rule"])))

@@ -34,6 +34,7 @@ from apps.policies.selectors.releases import (
     release_number,
     rules_for_release,
 )
+from apps.policies.selectors.thresholds import ways_out_for
 
 __all__ = [
     "CaseCard",
@@ -70,4 +71,5 @@ __all__ = [
     "try_rules",
     "units_known",
     "versions_for",
+    "ways_out_for",
 ]

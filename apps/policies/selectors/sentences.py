@@ -77,7 +77,7 @@ def sentence_of(rule: RuleInForce, *, queue: str = "") -> str:
     ``queue`` is the queue's name for readers, its slug if left out.
     """
     tree = condition_of(rule.program.tree)
-    condition = _condition(tree, rule.rule.currency)
+    condition = words_of(tree, rule.rule.currency)
     words = {
         "condition": rule.rule.when.strip() if condition is None else condition,
         "queue": _queues(rule.rule, queue or rule.rule.queue),
@@ -117,8 +117,8 @@ def _queues(rule: Rule, own: str) -> str:
     return _(" and ").join(names) or own
 
 
-def _condition(condition: Condition, currency: str) -> str | None:
-    """The condition in words; None where it has parts that words do not carry."""
+def words_of(condition: Condition, currency: str) -> str | None:
+    """The condition in words, amounts in ``currency``; None where it has parts that words do not carry."""
     match condition:
         case Clause():
             text: str | None = _clause(condition, currency)
@@ -127,7 +127,7 @@ def _condition(condition: Condition, currency: str) -> str | None:
         case Some(parts=parts):
             text = _joined(_(" or "), parts, currency) if parts else _("in no case")
         case Not(part=part):
-            inner = _condition(part, currency)
+            inner = words_of(part, currency)
             text = inner and _("it is not so that %(condition)s") % {"condition": inner}
         case _:
             text = None
@@ -137,7 +137,7 @@ def _condition(condition: Condition, currency: str) -> str | None:
 def _joined(word: str, parts: tuple[Condition, ...], currency: str) -> str | None:
     found = []
     for part in parts:
-        text = _condition(part, currency)
+        text = words_of(part, currency)
         if text is None:
             return None
         is_mixed = isinstance(part, Every | Some | Not) and len(parts) > 1

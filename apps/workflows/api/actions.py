@@ -177,7 +177,17 @@ class CancelBody(StrictSerializer):
     reason = Text(max_length=2000, required=False, allow_blank=True)
 
 
-PUBLIC_VERDICT = ("effect", "reason", "rules", "obligations", "release", "allowed_when", "budgets", "standing")
+PUBLIC_VERDICT = (
+    "effect",
+    "reason",
+    "rules",
+    "obligations",
+    "release",
+    "allowed_when",
+    "avoided_when",
+    "budgets",
+    "standing",
+)
 
 
 def action_json(actor: User, action: Action) -> dict[str, Any]:
