@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from apps.agents.models import Action, Agent
-from apps.agents.rules import AgentState, Environment
+from apps.agents.rules import AgentState, EffectClass, Environment
 from apps.agents.selectors import agents_for
 from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation, OperationPermission
 from apps.connectors.rules import (
@@ -174,6 +174,11 @@ def operation_for(actor: User, slug: str) -> Operation:
 def operation_schemas() -> dict[str, dict[str, Any]]:
     """The parameter schema of every operation by slug: what rules may name (``settings.POLICY_OPERATIONS``)."""
     return dict(Operation.objects.values_list("slug", "parameters"))
+
+
+def irreversible_operations() -> set[str]:
+    """The operations whose effect nobody can take back (``settings.POLICY_IRREVERSIBLE``)."""
+    return set(Operation.objects.filter(effect=EffectClass.IRREVERSIBLE).values_list("slug", flat=True))
 
 
 def secrets_for(actor: User, connector: Connector) -> QuerySet[ConnectorSecret]:

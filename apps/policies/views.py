@@ -16,12 +16,13 @@ from apps.core.http import Request
 from apps.core.models import User
 from apps.policies.forms import DeclineForm, PublishForm, RetireForm, RollBackForm, VersionForm
 from apps.policies.models import Policy, PolicyVersion, Proposal
-from apps.policies.rules import ProposalState
+from apps.policies.rules import Finding, ProposalState
 from apps.policies.selectors import (
     Change,
     RuleNumbers,
     cases_for,
     changes_shown_for,
+    idle_rules_for,
     is_earlier,
     may_release,
     open_proposals_for,
@@ -36,7 +37,7 @@ from apps.policies.selectors import (
     rules_for,
     versions_for,
 )
-from apps.policies.services import decline_proposal, publish_policy, retire_policy, roll_back_policy
+from apps.policies.services import check_policy, decline_proposal, publish_policy, retire_policy, roll_back_policy
 
 VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
 SAID_MAX = 5
@@ -81,12 +82,21 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: 
         "policy": found,
         "version": version,
         "rules": [(card, numbers.get(card.slug, RuleNumbers())) for card in rules_for(actor, version)],
+        "findings": _findings(actor, found, version),
         "cases": cases_for(actor, version),
         "tests_before": found.in_force.tests if found.in_force else [],
         "versions": versions_for(actor, found)[:50],
         "may_publish": may_publish,
         "retire_form": retire_form,
     }
+
+
+def _findings(actor: User, found: Policy, version: PolicyVersion | None) -> list[Finding]:
+    """What does not fit, or is odd, about a version as things are now."""
+    if version is None:
+        return []
+    idle = idle_rules_for(actor, found) if version.pk == found.in_force_id else []
+    return [*check_policy(actor, rules=version.rules, tests=version.tests), *idle]
 
 
 def _others(actor: User, found: Policy, version: PolicyVersion) -> list[User]:

@@ -26,6 +26,7 @@ from apps.policies.api.proposals import ProposalSerializer, proposal_json
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import ProposalState
 from apps.policies.selectors import (
+    idle_rules_for,
     policies_for,
     policy_for,
     rules_for,
@@ -321,6 +322,8 @@ class PolicyCheck(PlaneView):
         stored = {"rules": latest.rules, "tests": latest.tests} if latest else {"rules": [], "tests": []}
         said = {**stored, **self.body(CheckPolicyBody)}
         found = check_policy(self.actor, **said)
+        if said["rules"] is stored["rules"] and policy.latest_id == policy.in_force_id:
+            found += tuple(idle_rules_for(self.actor, policy))
         is_sound = all(finding.is_warning for finding in found)
         covered = policy.unit.slug if policy.unit else ""
         tried = try_rules(self.actor, **said, unit=covered) if is_sound else []

@@ -24,6 +24,7 @@ from apps.policies.rules.documents import (
     read_rules,
 )
 from apps.policies.rules.facts import WORLD, AgentFacts, Facts, HistoryScope, Past, RunFacts, past_of
+from apps.policies.rules.lint import lint_rules
 from apps.policies.rules.obligations import (
     MAX_TOGETHER,
     TOGETHER_RISKS,
@@ -107,6 +108,7 @@ __all__ = [
     "is_stricter",
     "joined",
     "judge",
+    "lint_rules",
     "merge",
     "only_tightens",
     "past_of",

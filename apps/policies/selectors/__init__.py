@@ -2,7 +2,7 @@
 
 from apps.policies.selectors.cases import CaseCard, cases_for, in_words, try_rules, units_known
 from apps.policies.selectors.history import history_for
-from apps.policies.selectors.numbers import RuleNumbers, policy_numbers_for, rule_numbers_for
+from apps.policies.selectors.numbers import RuleNumbers, idle_rules_for, policy_numbers_for, rule_numbers_for
 from apps.policies.selectors.policies import (
     RuleCard,
     matched_rules_for,
@@ -48,6 +48,7 @@ __all__ = [
     "changes_shown_for",
     "ground_for",
     "history_for",
+    "idle_rules_for",
     "in_words",
     "is_earlier",
     "is_tightened_by",

@@ -9,7 +9,10 @@ from django.db.models.functions import TruncDate
 
 from apps.core.models import ClockTimestamp, User
 from apps.policies.models import Policy, RuleDay
+from apps.policies.rules import Finding
 from apps.policies.rules.numbers import COLUMNS
+
+IDLE_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,23 @@ def rule_numbers_for(actor: User, policy: Policy, *, window_days: int = 30) -> d
     """Numbers of the last days by rule slug, over all versions; rules that matched nothing are absent."""
     rows = _window(window_days).filter(policy=policy.slug).exclude(rule="")
     return _sums(rows, "rule")
+
+
+def idle_rules_for(actor: User, policy: Policy) -> list[Finding]:
+    """A warning for each rule of a version that is in force for ``IDLE_DAYS`` and matched nothing in them."""
+    version = policy.in_force
+    if version is None:
+        return []
+    since = Policy.objects.filter(pk=policy.pk, in_force__created_at__lt=ClockTimestamp() - timedelta(days=IDLE_DAYS))
+    if not since.exists():
+        return []
+    numbers = rule_numbers_for(actor, policy, window_days=IDLE_DAYS)
+    said = f"It matched nothing in {IDLE_DAYS} days: take it out, or find out why what it is for does not come."
+    return [
+        Finding(f"rules.{place}", said, str(rule["slug"]), is_warning=True)
+        for place, rule in enumerate(version.rules)
+        if not numbers.get(rule["slug"], RuleNumbers()).matched
+    ]
 
 
 def policy_numbers_for(actor: User, *, window_days: int = 30) -> dict[str, RuleNumbers]:

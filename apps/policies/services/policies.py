@@ -28,6 +28,7 @@ from apps.policies.rules import (
     ProposalState,
     check_rules,
     compile_rule,
+    lint_rules,
     read_cases,
     read_rules,
 )
@@ -47,7 +48,9 @@ def check_policy(
     read, findings = read_rules(rules)
     named = [rule.slug for rule in read]
     misfits = read_cases(tests, rules=named, units=units_known(actor))[1] if tests != () else ()
-    return findings + check_rules(read, _known(operations)) + misfits
+    asked = getattr(settings, "POLICY_IRREVERSIBLE", "")
+    odd = lint_rules(read, irreversible=import_string(asked)() if asked else ())
+    return findings + check_rules(read, _known(operations)) + odd + misfits
 
 
 def _known(operations: Schemas | None) -> Known:
