@@ -9,7 +9,9 @@ from apps.agents.services import agree_to_change, ask_change, save_version
 from apps.audit.models import Entry
 from apps.audit.tasks import deliver_reactions
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.models import User
 from apps.workflows.models import Attempt, Task
+from apps.workflows.services import claim_tasks
 from apps.workflows.tasks.runs import sweep_handovers
 from tests.agents.test_changes import managers
 from tests.agents.test_life import LOOK
@@ -148,6 +150,18 @@ class TestDraining:
         promote(desk.agent, 2)
         deliver_reactions()
         assert Action.objects.get().state == "pending_approval"
+
+    @pytest.mark.parametrize("handover", ["drain", "return"])
+    def test_a_claim_that_came_in_before_takes_nothing_after(self, desk: Desk, handover: str) -> None:
+        caller_before = User.objects.select_related("agent__version").get(agent=desk.agent)
+        assert caller_before.agent.version.state == "active"  # read with the key, before anybody promoted
+        promote(desk.agent, 2, handover)
+        deliver_reactions()
+        Task.objects.update(state="ready", agent=None, version=None, lease_until=None, timeout_at=None)
+        with pytest.raises(ConflictError) as caught:
+            claim_tasks(caller_before)
+        assert caught.value.code == "unknown_version"
+        assert not Task.objects.filter(state="claimed").exists()
 
     def test_going_back_to_it_ends_the_draining(self, desk: Desk) -> None:
         promote(desk.agent, 2)

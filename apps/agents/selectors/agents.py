@@ -55,9 +55,9 @@ def require_live(agent: Agent) -> None:
         )
 
 
-def require_not_draining(agent: Agent) -> None:
+def require_at_work(agent: Agent) -> None:
     """Raise ConflictError ``unknown_version`` where another version took over: this one begins nothing more."""
-    if agent.version and agent.version.state == VersionState.DRAINING:
+    if agent.version and agent.version.state in {VersionState.DRAINING, VersionState.SUPERSEDED}:
         raise ConflictError(
             _("Another version took over: this one finishes what it holds and begins nothing."), code="unknown_version"
         )

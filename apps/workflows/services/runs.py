@@ -11,7 +11,7 @@ from apps.access.models import BusinessUnit
 from apps.access.selectors import ancestors_for
 from apps.agents.models import Action
 from apps.agents.rules import FINAL_ACTIONS
-from apps.agents.selectors import require_not_draining, require_working_agent
+from apps.agents.selectors import require_at_work, require_working_agent
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, TooLargeError
 from apps.core.gate import holds, require
@@ -67,7 +67,7 @@ def start_run(
     take_fence()
     agent = actor.agent if actor.is_agent else None
     if agent:
-        require_not_draining(agent)
+        require_at_work(agent)
     require_running(
         units={row.unit_id, unit.pk},
         workflow=row.slug,

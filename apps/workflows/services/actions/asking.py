@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from apps.agents.models import Action, Agent
 from apps.agents.rules import ActionState, Execution
-from apps.agents.selectors import require_not_draining
+from apps.agents.selectors import require_at_work
 from apps.agents.services import cancel_action, propose_action
 from apps.audit.services import record
 from apps.connectors.services import prepare_effect
@@ -78,7 +78,7 @@ def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
     before: Action | None = None
     if weighed.agent and place.purpose == "act":
         if place.task_id is None:
-            require_not_draining(weighed.agent)
+            require_at_work(weighed.agent)
         _one_at_a_time(weighed.agent, ask)
         _refuse_rejected(weighed.agent, ask, weighed.digest)
         before = _referred(weighed.agent, ask)

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from apps.agents.models import Agent
-from apps.agents.selectors import require_not_draining
+from apps.agents.selectors import require_at_work
 from apps.audit.services import Change, record_many
 from apps.core.models import ClockTimestamp, User
 from apps.halts.models import Halt
@@ -66,17 +66,20 @@ RETURNING t.id
 def claim_tasks(actor: User, *, limit: int = 1, capabilities: Sequence[str] | None = None) -> list[Task]:
     """Take up to ``limit`` tasks that the agent may, can, and has room for; human-caused work first, then the oldest.
 
-    Raises NotAllowedError ``agent_inactive``, ConflictError ``unknown_version`` for a version that drains,
+    Raises NotAllowedError ``agent_inactive``, ConflictError ``unknown_version`` where another version took over,
     HaltedError for a halt on the agent, its version, its unit or everything; tasks of a halted workflow or unit are
     passed over.
     """
     take_fence()
     agent = agent_of(actor)
-    require_not_draining(agent)
     require_running(units=[agent.unit_id], agent=agent.slug, version=agent.acts_as)
     can = [name for name in agent.capabilities if capabilities is None or name in capabilities]
-    # Requests of one agent take turns, so that its limit is never exceeded.
+    # Requests of one agent take turns with each other and with a change of its version: its limit is never exceeded,
+    # and none that came in under the version before takes what nobody would give back.
     list(Agent.objects.select_for_update(no_key=True).filter(pk=agent.pk).values_list("pk", flat=True))
+    if agent.version:
+        agent.version.refresh_from_db(fields=["state"])
+    require_at_work(agent)
     ids = _take(agent, can, min(limit, MAX_CLAIM)) if can else []
     rows = Task.objects.filter(pk__in=ids).select_related("workflow", "run").order_by("order_at", "id")
     found = list(rows)
