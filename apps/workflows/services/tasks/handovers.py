@@ -13,22 +13,31 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.workflows.models import Attempt, Task
 from apps.workflows.rules.states import AttemptState, RunState, TaskState
+from apps.workflows.services.engine import locked_run
 from apps.workflows.services.engine.ending import attempt_of
 from apps.workflows.services.tasks.leases import back_to_queue
 
 UNDER_WAY = (ActionState.PROPOSED, ActionState.PENDING_APPROVAL, ActionState.APPROVED, ActionState.EXECUTING)
 
 
-@transaction.atomic
 def return_tasks_of_version(plane: User, *, version_id: UUID) -> int:
-    """Give the tasks that a version holds back to the queue; how many. It counts as no try and as no loss.
+    """Give the tasks that a version holds back to the queue, run by run; how many. It counts as no try and as no loss.
 
     In a paused run they go as the sweep puts them aside: their leases end now.
     """
-    held = Task.objects.filter(version=version_id, state=TaskState.CLAIMED)
-    held.filter(run__state=RunState.PAUSED).update(lease_until=ClockTimestamp())
-    rows = held.exclude(run__state=RunState.PAUSED).select_for_update(of=("self",)).order_by("id")
-    tasks = list(rows)
+    runs = Task.objects.filter(version=version_id, state=TaskState.CLAIMED).order_by("run_id")
+    return sum(_return_of_run(plane, version_id, pk) for pk in runs.values_list("run_id", flat=True).distinct())
+
+
+@transaction.atomic
+def _return_of_run(plane: User, version_id: UUID, run_id: UUID) -> int:
+    """The same of one run, which is locked before its tasks, as by who holds them: neither waits for the other."""
+    run = locked_run(run_id)
+    held = Task.objects.filter(version=version_id, state=TaskState.CLAIMED, run=run)
+    if run.state == RunState.PAUSED:
+        held.update(lease_until=ClockTimestamp())
+        return 0
+    tasks = list(held.select_for_update(of=("self",)).order_by("id"))
     Attempt.objects.bulk_create(attempt_of(task, AttemptState.RELEASED) for task in tasks)
     for task in tasks:
         back_to_queue(task)
