@@ -82,6 +82,13 @@ class TestWhoPromotes:
         assert (agent.version.number, agent.state) == (2, "pilot")
         assert Entry.objects.get(name="agent.pilot").payload["why"] == "new_version"
 
+    def test_a_risk_that_somebody_raised_meanwhile_is_minded(self) -> None:
+        agent = make_agent()
+        Agent.objects.filter(pk=agent.pk).update(risk="high")
+        with pytest.raises(ConflictError) as refusal:
+            save_version(make_admin(), agent=agent, model="m2")
+        assert (refusal.value.code, states(agent)) == ("second_person_required", {1: "active"})
+
     def test_going_back_waits_for_nobody(self) -> None:
         agent = make_agent(risk="critical")
         with_draft(agent)
