@@ -102,6 +102,10 @@ class TestWhatItReaches:
         item = Escalation.objects.get(action=meant["id"])
         assert "Approve the like of this in advance" in client.get(f"/inbox/{item.pk}/").content.decode()
         assert post(person, f"{BASE}{item.pk}/standing/", body).status_code == 201
+        assert ask(desk, key_of_test(desk), 240_000).json()["state"] == "pending_approval"
+        assert ask(desk, desk.key, 240_000).json()["state"] == "approved"
+        Action.objects.filter(pk=meant["id"]).update(environment="test")  # as one that was given before this was minded
+        assert ask(desk, desk.key, 230_000).json()["state"] == "pending_approval"
 
     def test_a_no_to_a_test_is_no_no_in_earnest(self, desk: Desk) -> None:
         key = key_of_test(desk)

@@ -181,9 +181,12 @@ def note_standing_use(actor: User, *, approval: StandingApproval, action: Action
 
 
 def _is_like(approval: StandingApproval, action: Action, verdict: Verdict) -> bool:
-    """Same currency, within the amount, same target, and the same of what the rules, then or now, want the same."""
+    """Same currency, within the amount, same target, and the same of what the rules, then or now, want the same.
+
+    Meant like it: what was approved for a test lets nothing run in earnest, and no test uses up what was meant.
+    """
     before = approval.item.action
-    if before is None or before.currency != action.currency:
+    if before is None or before.currency != action.currency or before.environment != action.environment:
         return False
     if is_over(StandingLimit(up_to_minor=approval.up_to_minor), action.amount_minor):
         return False
