@@ -8,7 +8,7 @@ from django.db import transaction
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import announce
-from apps.notifications.models import Delivery
+from apps.notifications.models import Delivery, Notice
 from apps.notifications.rules import ASKING, Channel
 from apps.notifications.selectors import notice_for, notices_for
 from apps.oversight.models import Escalation
@@ -66,7 +66,11 @@ def close_erasure_notices(actor: User, *, trail_id: UUID) -> int:
 
 @transaction.atomic
 def close_proposal_notices(actor: User, *, proposal_id: UUID) -> int:
-    """What asked people to look at a proposed change asks no more: it is decided; how many."""
+    """What asked people to look at a proposed change asks no more: it is decided; how many.
+
+    What is just being spread for it is waited for, and then closed too.
+    """
+    list(Notice.objects.select_for_update().filter(proposal=proposal_id).order_by("pk"))
     rows = Delivery.objects.filter(notice__proposal=proposal_id, channel=Channel.IN_APP, closed_at=None)
     done = rows.exclude(notice__proposal__state=ProposalState.OPEN).update(closed_at=ClockTimestamp())
     if done:
