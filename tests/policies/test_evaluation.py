@@ -105,6 +105,8 @@ class TestKnownOperations:
     def test_a_parameter_that_the_operation_does_not_have_is_found(self, world: tuple[Agent, Operation]) -> None:
         _, operation = world
         scope = {"operations": [operation.slug]}
-        found = check_policy(make_user(), rules=[make_rule(when="action.parameters.ibn == 'x'", scope=scope)])
-        assert [(finding.line, finding.column) for finding in found] == [(1, 18)]
-        assert check_policy(make_user(), rules=[make_rule(when="action.parameters.iban == 'x'", scope=scope)]) == ()
+        wrong, right = (
+            make_rule(when=f"action.parameters.{name} == 'x'", effect="deny", scope=scope) for name in ("ibn", "iban")
+        )
+        assert [(found.line, found.column) for found in check_policy(make_user(), rules=[wrong])] == [(1, 18)]
+        assert check_policy(make_user(), rules=[right]) == ()
