@@ -14,7 +14,8 @@ from django.db import connection, transaction
 from django.db.models import Model
 
 from apps.agents.models import Action
-from apps.core.models import User
+from apps.core.models import ClockTimestamp, User
+from apps.halts.models import Breaker
 from apps.oversight.models import Escalation, EscalationGroup, Job, Vote
 from apps.oversight.rules import MAX_BULK
 from apps.oversight.tasks import sweep_escalations
@@ -41,6 +42,7 @@ def make_office() -> Office:
 
     Both of one agent, one operation and one unit: each item has precedents, and each approver a history.
     """
+    Breaker.objects.update(ended_at=ClockTimestamp())  # here all that is approved fails
     waiting, done = make_payment(), make_payment()
     say(done.ada, done.item)
     while sweep_escalations():  # both under the release in force: what is copied is not to be judged again

@@ -19,6 +19,8 @@ from apps.halts.rules import BreakerTerms
 from apps.halts.services import lift_halt, save_breaker
 from apps.notifications.models import Delivery
 from apps.notifications.services import spread_notices
+from apps.oversight.models import Escalation
+from apps.oversight.services import cast_vote, perform_due_items, start_bulk
 from apps.workflows.services.breakers import check_breakers, measure_paces
 from tests.factories.access import make_admin, make_user
 from tests.workflows.actions import make_desk, work
@@ -230,3 +232,23 @@ def test_documents_change_and_end_breakers_and_an_export_changes_nothing():
     (gone,) = apply_texts(console, texts={"b.yaml": "kind: Breaker\nslug: volume\nstate: absent\n"})
     assert gone.outcome == "removed"
     assert "volume" not in export_for(console, kinds=["Breaker"])
+
+
+def test_who_rejects_many_at_once_said_one_thing_and_can_say_it_of_all():
+    desk = make_desk()
+    set_breaker("rejected", threshold=3, window_s=3600)
+    for amount in range(5):
+        desk.ask(250_000 + amount)
+    items = list(Escalation.objects.order_by("id"))
+    start_bulk(desk.approver, verdict="reject", reason="Not these.", ids=[item.pk for item in items])
+    done = 0
+    while perform_due_items():
+        done += 1
+        assert check_breakers() == 0
+    assert (done, {item.state for item in Escalation.objects.all()}) == (5, {"rejected"})
+    for amount in range(2):
+        desk.ask(260_000 + amount)
+        item = Escalation.objects.get(state="pending")
+        cast_vote(desk.approver, escalation_id=item.pk, verdict="reject", version=item.version, reason="No.")
+    assert check_breakers() == 1
+    assert Trip.objects.get().measured == 3

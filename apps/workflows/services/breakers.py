@@ -37,12 +37,17 @@ ASKED = "a.id >= %(oldest)s AND a.created_at > {since}"
 SPENT = f"""{ASKED} AND a.currency = %(currency)s
     AND a.state NOT IN ('denied', 'rejected', 'changes_requested', 'expired', 'cancelled', 'failed')
 """
+ONE_JOB = """
+    coalesce((SELECT j.job_id FROM oversight_escalation e JOIN oversight_jobitem j ON j.escalation_id = e.id
+              WHERE e.action_id = a.id AND j.state = 'done' LIMIT 1), a.id)
+"""
+"""Whoever rejects many at once says one thing; and the rest of them is not to be held up by the first."""
 COUNTED = """
 SELECT f.target, f.measured, coalesce(p.p99, 0), f.is_half_open FROM (
     SELECT c.target, {measure} AS measured,
            bool_or(c.lifted_at > clock_timestamp() - %(probation)s * interval '1 second') AS is_half_open
     FROM (
-        SELECT {target} AS target, a.amount_minor, l.lifted_at FROM agents_action a
+        SELECT {target} AS target, a.amount_minor, {act} AS act, l.lifted_at FROM agents_action a
         JOIN agents_agent g ON g.id = a.agent_id LEFT JOIN agents_agentversion v ON v.id = a.version_id
         LEFT JOIN LATERAL (SELECT max(h.lifted_at) AS lifted_at FROM halts_halt h
                            WHERE h.scope = %(scope)s AND h.target = {target}) l ON true
@@ -86,8 +91,10 @@ def check_breakers() -> int:
 def _findings(breaker: Breaker) -> Iterator[Finding]:
     kind = BreakerKind(breaker.kind)
     which = WRONG if kind in ENDED else SPENT if kind == BreakerKind.SPEND else ASKED
-    measure = "coalesce(sum(c.amount_minor), 0)" if kind == BreakerKind.SPEND else "count(*)"
-    query = COUNTED.format(target=TARGETS[HaltScope(breaker.scope)], measure=measure, which=which.format(since=SINCE))
+    measure = "coalesce(sum(c.amount_minor), 0)" if kind == BreakerKind.SPEND else "count(DISTINCT c.act)"
+    act = ONE_JOB if kind == BreakerKind.REJECTED else "a.id"
+    target = TARGETS[HaltScope(breaker.scope)]
+    query = COUNTED.format(target=target, measure=measure, act=act, which=which.format(since=SINCE))
     values: dict[str, Any] = {
         "scope": breaker.scope,
         "target": breaker.target,
