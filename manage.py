@@ -8,11 +8,12 @@ from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
 SILENT = """The database does not answer: {error}
-It runs while bin/demo does: start that, or name another database in DATABASE_URL."""
+It runs while bin/demo does: start that, or name another database in DATABASE_URL.
+Where it was started with --data-dir, name the same directory in ACP_DATA_DIR."""
 
 
 def main() -> None:
-    """Run the command; without a database say so in two lines."""
+    """Run the command; without a database say so, and what to do."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
     try:
         execute_from_command_line(sys.argv)

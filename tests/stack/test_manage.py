@@ -21,6 +21,7 @@ def test_a_command_without_its_database_says_what_to_do(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    first, second = done.stderr.splitlines()
+    first, second, third = done.stderr.splitlines()
     assert first.startswith("The database does not answer: ")
     assert "start that, or name another database in DATABASE_URL" in second
+    assert "ACP_DATA_DIR" in third
