@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from apps.agents.rules import ActionState, AgentState, ChangeKind, EffectClass, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
+from apps.core.rules import read_networks
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
 from apps.policies.rules import PROPOSABLE, PolicyState, ProposalState
@@ -117,6 +118,14 @@ def _push_hosts(text: str) -> tuple[str, ...]:
     return found
 
 
+def _networks(name: str) -> tuple[str, ...]:
+    """Networks from the environment, separated by commas."""
+    found, odd = read_networks(text for text in os.environ.get(name, "").split(",") if text.strip())
+    if odd:
+        raise ImproperlyConfigured(f"In {name}, {odd[0]!r} is no network such as 10.0.0.0/8 or 2001:db8::/32.")
+    return tuple(found)
+
+
 _found = embedded.addresses(ACP_DATA_DIR)
 DATABASE_URL = os.environ.get("DATABASE_URL") or (_found.database_url if _found else "")
 DATABASE_OWNER_URL = os.environ.get("DATABASE_OWNER_URL") or (_found.owner_url if _found else "")
@@ -146,6 +155,8 @@ DEBUG = False
 ALLOWED_HOSTS = [host for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host] or (
     [] if IN_PRODUCTION else ["*"]
 )
+TRUSTED_PROXIES = _networks("ACP_TRUSTED_PROXIES")
+"""Our own proxies: what they wrote into X-Forwarded-For is believed, of nobody else."""
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]
 
 INSTALLED_APPS = [

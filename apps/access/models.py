@@ -1,6 +1,7 @@
 """Units, roles, grants of roles, calendars, rotas, queues, absences and people's tokens."""
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -161,7 +162,11 @@ class Queue(Record):
 
 
 class PersonalToken(Record):
-    """A person's token for scripts. Only its digest is kept."""
+    """A person's token for scripts. Only its digest is kept.
+
+    ``permissions``: which of the holder's rights it carries; None: all of them. ``read_only``: it changes nothing.
+    ``alarmed_at``: when its use after its end was recorded last.
+    """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="tokens")
     name = models.CharField(max_length=80, blank=True)
@@ -170,14 +175,27 @@ class PersonalToken(Record):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    permissions: "models.JSONField[Any, Any]" = models.JSONField(null=True, blank=True)
+    read_only = models.BooleanField(default=False, db_default=False)
+    alarmed_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"token {self.key_id} of {self.user}"
+
+    @property
+    def apart(self) -> str:
+        """What keeps the answers to a token with only some rights apart from its holder's."""
+        return "" if self.permissions is None else f"{self.key_id} "
 
     @staticmethod
     def live() -> Q:
         """Not revoked, not expired, by the database's clock."""
         return Q(revoked_at=None, expires_at__gt=ClockTimestamp())
+
+    @staticmethod
+    def unused_for(time: timedelta) -> Q:
+        """Not noted as used within ``time``, by the database's clock."""
+        return Q(last_used_at=None) | Q(last_used_at__lt=ClockTimestamp() - time)
 
 
 class Absence(Record):

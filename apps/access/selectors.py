@@ -5,10 +5,10 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.access.models import Absence, BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
+from apps.access.models import Absence, BusinessUnit, Calendar, PersonalToken, Queue, Role, RoleGrant, Rota
 from apps.access.rules import OpenHours, Policy
 from apps.core.errors import NotFoundError
-from apps.core.gate import NOWHERE, Scope, holds, recall, scope_for, visible
+from apps.core.gate import NOWHERE, Scope, carries, holds, recall, scope_for, visible
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.prepared import Prepared
 from apps.core.rules import UserKind
@@ -138,8 +138,8 @@ def queues_served_by(actor: User) -> QuerySet[Queue]:
 
 
 def queue_ids_served_by(actor: User) -> frozenset[UUID]:
-    """The ids of the same queues. One query."""
-    if not actor.is_active:
+    """The ids of the same queues. One query. None for a token that decides nothing."""
+    if not carries(actor, "oversight.decide_escalation"):
         return frozenset()
     with connection.cursor() as cursor:
         cursor.execute(SERVED, [actor.pk])
@@ -309,3 +309,15 @@ def delegates_for(actor: User) -> QuerySet[User]:
         grants = grants.filter(Q(unit=None) | Q(unit__in=units))
     people = User.objects.filter(pk__in=grants.values("user"), is_active=True, kind="human").exclude(pk=actor.pk)
     return people.order_by("username")
+
+
+def tokens_for(actor: User) -> QuerySet[PersonalToken]:
+    """One's own tokens for scripts, newest first; never their secrets."""
+    return PersonalToken.objects.filter(user=actor).order_by("-id")
+
+
+def token_for(actor: User, token_id: UUID) -> PersonalToken:
+    """One of them. Raises NotFoundError."""
+    if found := tokens_for(actor).filter(pk=token_id).first():
+        return found
+    raise NotFoundError

@@ -9,6 +9,7 @@ from apps.agents.services import authenticate_agent
 from apps.agents.services.credentials import PREFIX
 from apps.agents.services.rates import count_request
 from apps.core.authentication import bearer_of
+from apps.core.http import caller_address
 from apps.core.models import User
 
 
@@ -23,7 +24,8 @@ class AgentKeyAuthentication(BaseAuthentication):
         token = bearer_of(request)
         if token is None or not token.startswith(f"{PREFIX}_"):
             return None
-        credential = authenticate_agent(token, version=request.headers.get("Acp-Agent-Version", ""))
+        version = request.headers.get("Acp-Agent-Version", "")
+        credential = authenticate_agent(token, version=version, address=caller_address(request))
         count_request(credential.agent)
         user = credential.agent.user
         user.agent = credential.agent  # the row that the key found: no second query for it

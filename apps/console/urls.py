@@ -26,6 +26,7 @@ from apps.console.views import (
     new_agent,
     shortcuts,
     simulations,
+    tokens,
 )
 
 pages = [
@@ -34,6 +35,8 @@ pages = [
     path("help/", home.help_page, name="help"),
     path("settings/", home.settings_page, name="settings"),
     path("settings/absences/", absences.own, name="own-absences"),
+    path("settings/tokens/", tokens.tokens, name="own-tokens"),
+    path("settings/tokens/<uuid:token_id>/revoke/", tokens.end_token, name="end-token"),
     path("absences/<uuid:absence_id>/end/", absences.end, name="end-absence"),
     path("settings/shortcuts/", shortcuts.shortcuts, name="shortcuts"),
     path("search/", home.search, name="search"),

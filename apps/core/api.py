@@ -29,7 +29,6 @@ from apps.core.rules import MAX_WAIT_S, digest_of
 from apps.core.services import answer_once
 
 MAX_KEY = 200
-LIVE = "live"
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 PROBLEM = "application/problem+json"
 REASON = OpenApiParameter("reason", str, description="Why; people must say.")
@@ -136,7 +135,8 @@ class PlaneView(APIView):
     def once(self, answer: Callable[[], tuple[int, Any]], *, required: bool = False) -> Response:
         """Answer a write; with ``Idempotency-Key`` the same key and body get the stored answer.
 
-        What was tried with a test key is no answer to a live one, nor the other way round.
+        What was tried with a test key is no answer to a live one, nor the other way round; nor is what somebody did
+        themselves one to a token that carries only some of their rights.
         """
         key = self.request.headers.get("Idempotency-Key", "")
         if not key:
@@ -146,8 +146,7 @@ class PlaneView(APIView):
             return Response(content, status=code, content_type=_type_of(code))
         if len(key) > MAX_KEY or not key.isprintable():
             raise errors.InvalidError(errors={"Idempotency-Key": [f"At most {MAX_KEY} printable characters."]})
-        environment = getattr(self.request.auth, "environment", LIVE)  # of an agent's key
-        apart = "" if environment == LIVE else f"{environment} "
+        apart = getattr(self.request.auth, "apart", "")  # of a key or token that may do less than its holder
         code, content, replayed = answer_once(
             self.actor,
             scope=f"{apart}{self.request.method} {self.request.path}"[:MAX_KEY],

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import BooleanField, Model, Q, QuerySet
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 from guardian.utils import get_user_obj_perms_model
 
 from apps.core.errors import NotAllowedError
@@ -31,9 +32,15 @@ class Scope:
 NOWHERE = Scope(everywhere=False, units=frozenset())
 
 
+def carries(actor: User, perm: str) -> bool:
+    """Whether ``actor`` asks with what ``perm`` comes with: a token may carry only some of its holder's rights."""
+    carried: frozenset[str] | None = getattr(actor, "carries", None)
+    return actor.is_active and (carried is None or perm in carried)
+
+
 def scope_for(actor: User, perm: str) -> Scope:
     """The units in which ``actor`` holds ``perm`` by role."""
-    if not actor.is_active:
+    if not carries(actor, perm):
         return NOWHERE
     ask = cast("Callable[[User, str], Scope]", import_string(settings.GATE_SCOPES))
     return recall(actor, perm, lambda: ask(actor, perm))
@@ -73,7 +80,7 @@ def visible[M: Model](actor: User, perm: str, rows: QuerySet[M]) -> QuerySet[M]:
     scope = scope_for(actor, perm)
     if scope.everywhere:
         return rows
-    if not actor.is_active:
+    if not carries(actor, perm):
         return rows.none()
     unit = getattr(rows.model, "UNIT", None)
     allowed = Q(pk__in=_granted(actor, perm, rows.model))
@@ -98,7 +105,7 @@ def reader(actor: User, perm: str) -> dict[str, Any]:
     return {
         "everywhere": scope.everywhere,
         "units": list(scope.units),
-        "reader": actor.pk if actor.is_active else None,
+        "reader": actor.pk if carries(actor, perm) else None,
     }
 
 
@@ -134,6 +141,12 @@ def require_human(actor: User) -> None:
     """Raise NotAllowedError for agents and systems: some acts are people's alone, whatever was granted."""
     if not (actor.is_human and actor.is_active):
         raise NotAllowedError
+
+
+def refuse_limited(actor: User) -> None:
+    """Raise NotAllowedError for a token with only some rights: what people set up for themselves is none of them."""
+    if getattr(actor, "carries", None) is not None:
+        raise NotAllowedError(_("This token carries only some of your rights."))
 
 
 def refuse_agents(actor: User) -> None:

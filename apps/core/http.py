@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
 from apps.core.models import User
+from apps.core.rules import caller_of
 
 
 class Request(HttpRequest):
@@ -14,6 +15,12 @@ class Request(HttpRequest):
 
     user: User  # anonymous visitors are turned away before a view runs
     htmx: HtmxDetails
+
+
+def caller_address(request: HttpRequest) -> str:
+    """From which address is asked: behind the proxies of ``ACP_TRUSTED_PROXIES`` the one that they were asked from."""
+    peer = request.META.get("REMOTE_ADDR", "")
+    return caller_of(peer, request.headers.get("X-Forwarded-For", ""), settings.TRUSTED_PROXIES)
 
 
 def is_prefetch(request: HttpRequest) -> bool:

@@ -43,6 +43,12 @@ ALL: tuple[Problem, ...] = (
         _("ask an admin for a new one; do not retry"),
     ),
     Problem(
+        401,
+        ("network_not_allowed",),
+        _("the key may be used from some networks alone, and you call from elsewhere; whoever answers for it is told"),
+        _("call from there, or ask an admin for another key"),
+    ),
+    Problem(
         403,
         ("not_allowed",),
         _("you may not do this; where your permission covers only some parameters, `errors` names the others"),
@@ -65,6 +71,12 @@ ALL: tuple[Problem, ...] = (
         ("live_only",),
         _("a test key tries actions alone: runs, tasks, interrupts and usage are live"),
         _("use a live key, once the agent is a pilot"),
+    ),
+    Problem(
+        403,
+        ("token_reads_only",),
+        _("a personal token that only reads tried to change something"),
+        _("for people: use a token that may"),
     ),
     Problem(403, ("csrf_failed",), _("a browser session without its token"), _("for browsers; agents send a key")),
     Problem(

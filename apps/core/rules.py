@@ -1,9 +1,10 @@
 """Shapes and pure functions that every app shares."""
 
 import hashlib
+import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -131,3 +132,54 @@ def _check_text(text: str, path: str) -> None:
         raise ValueProblem("The character U+0000.", path)
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise ValueProblem("Half of a surrogate pair.", path)
+
+
+MAX_NETWORKS = 20
+
+
+def read_networks(texts: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Networks in their one spelling (``10.0.0.0/8``, ``2001:db8::/32``), each once; and the texts that name none.
+
+    An address alone is the network of itself. One with bits beyond its mask names none: who wrote ``10.1.2.3/8`` may
+    have meant either.
+    """
+    found, odd = [], []
+    for text in texts:
+        try:
+            found.append(str(ipaddress.ip_network(text.strip())))
+        except ValueError:
+            odd.append(text)
+    return sorted(set(found)), odd
+
+
+def is_within(address: str, networks: Iterable[str]) -> bool:
+    """Whether ``address`` lies in one of the networks. What is no address lies nowhere."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped  # how a socket for both families spells IPv4
+    return any(found in ipaddress.ip_network(network) for network in networks)
+
+
+def caller_of(peer: str, forwarded: str, proxies: Iterable[str]) -> str:
+    """Who calls: the nearest address that is no proxy of ours, from the connection backwards.
+
+    ``forwarded`` is ``X-Forwarded-For``: anybody may write anything into it, so it counts only as far as our own
+    proxies wrote it. Where they wrote what is no address the caller is nobody's: empty.
+    """
+    trusted = list(proxies)
+    hops = [hop.strip() for hop in forwarded.split(",")] if forwarded else []
+    at = peer
+    while is_within(at, trusted) and hops:
+        at = hops.pop()
+    return at if _is_address(at) else ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

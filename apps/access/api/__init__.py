@@ -3,6 +3,7 @@
 from apps.access.api.absences import AbsenceEnd, AbsencesOf, OwnAbsences
 from apps.access.api.people import People, Roles, Units
 from apps.access.api.queues import CalendarDetail, Calendars, Queues, RotaDetail, Rotas
+from apps.access.api.tokens import OwnToken, OwnTokens
 
 __all__ = [
     "AbsenceEnd",
@@ -10,6 +11,8 @@ __all__ = [
     "CalendarDetail",
     "Calendars",
     "OwnAbsences",
+    "OwnToken",
+    "OwnTokens",
     "People",
     "Queues",
     "Roles",

@@ -11,6 +11,7 @@ from apps.access.selectors import delegates_for
 from apps.access.services.units import require_manager
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
+from apps.core.gate import refuse_limited
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.services import system_user
 
@@ -46,6 +47,7 @@ def plan_absence(
 
 
 def _require_own(actor: User, user: User) -> None:
+    refuse_limited(actor)
     if not user.is_human:
         raise NotAllowedError
     if actor.pk != user.pk:

@@ -31,7 +31,7 @@ from apps.core.api import (
 )
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
-from apps.core.rules import MAX_INTEGER, Risk
+from apps.core.rules import MAX_INTEGER, MAX_NETWORKS, Risk
 from apps.core.schema import PROBLEMS
 from apps.halts.selectors import affecting_for
 
@@ -86,6 +86,12 @@ class CredentialBody(StrictSerializer):
         required=False,
         help_text="Of a test key nothing outside is called, and no figure counts it; drafts act with one alone.",
     )
+    networks = serializers.ListField(
+        child=Text(max_length=50),
+        max_length=MAX_NETWORKS,
+        required=False,
+        help_text="From where alone it may be used: 10.0.0.0/8, 2001:db8::/32.",
+    )
 
 
 class AgentSerializer(serializers.Serializer[Any]):
@@ -131,6 +137,8 @@ class CredentialSerializer(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
     revoked_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True)
+    networks = serializers.ListField(child=serializers.CharField())
+    refusals = serializers.IntegerField(help_text="How often it was used dead, or from elsewhere.")
     key = serializers.CharField(required=False)
 
 
@@ -160,7 +168,7 @@ def agent_json(agent: Agent) -> dict[str, Any]:
 
 def credential_json(credential: AgentCredential, key: str = "") -> dict[str, Any]:
     """The key as ``CredentialSerializer`` describes it."""
-    names = ("id", "key_id", "environment", "expires_at", "revoked_at", "last_used_at")
+    names = ("id", "key_id", "environment", "expires_at", "revoked_at", "last_used_at", "networks", "refusals")
     found = {name: getattr(credential, name) for name in names}
     return {**found, "key": key} if key else found
 

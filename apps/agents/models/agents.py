@@ -1,9 +1,10 @@
 """An agent, one immutable configuration of it, one way it authenticates."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from apps.access.models import BusinessUnit
 from apps.agents.rules import (
@@ -93,7 +94,11 @@ class AgentVersion(Stateful):
 
 
 class AgentCredential(Record):
-    """One key of an agent. Only its digest is kept; it was shown once."""
+    """One key of an agent. Only its digest is kept; it was shown once.
+
+    ``networks``: from where alone it may be used; none: from anywhere. ``refusals``: how often it was refused, dead or
+    from elsewhere; ``alarmed_at``: when that was recorded and told last.
+    """
 
     UNIT = "agent__unit"
 
@@ -105,6 +110,9 @@ class AgentCredential(Record):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    networks: "models.JSONField[Any, Any]" = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    refusals = models.PositiveIntegerField(default=0, db_default=0)
+    alarmed_at = models.DateTimeField(null=True)
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
 
     class Meta:
@@ -113,10 +121,20 @@ class AgentCredential(Record):
     def __str__(self) -> str:
         return f"key {self.key_id} of {self.agent}"
 
+    @property
+    def apart(self) -> str:
+        """What keeps the answers to a test key apart from those to a live one."""
+        return "" if self.environment == Environment.LIVE else f"{self.environment} "
+
     @staticmethod
     def live() -> Q:
         """Not revoked, not expired, by the database's clock."""
         return Q(revoked_at=None, expires_at__gt=ClockTimestamp())
+
+    @staticmethod
+    def silent_for(time: timedelta) -> Q:
+        """No refusal of it was told within ``time``, by the database's clock."""
+        return Q(alarmed_at=None) | Q(alarmed_at__lt=ClockTimestamp() - time)
 
     @staticmethod
     def unused_for(time: timedelta) -> Q:

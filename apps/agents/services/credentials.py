@@ -1,11 +1,13 @@
 """Commands on agents' keys."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from apps.access.services import require_manager
 from apps.agents.models import Agent, AgentCredential, AgentVersion
@@ -16,10 +18,13 @@ from apps.core.errors import ConflictError, InvalidError, NotAuthenticatedError
 from apps.core.keys import make_key, read_key
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
+from apps.core.rules import MAX_NETWORKS, is_within, read_networks
 
 PREFIX = "acp_agt"
 MAX_DAYS = 90
 COARSE = timedelta(minutes=1)
+ALARM_EVERY = timedelta(minutes=15)
+"""However often a key is refused, it is recorded and told so often: who tries a found key fills no ledger."""
 VERSION_DIGITS = 9
 
 
@@ -32,19 +37,22 @@ class IssuedKey(NamedTuple):
 
 @transaction.atomic
 def create_credential(
-    actor: User, *, agent: Agent, days: int = 90, environment: str = "live", version: int | None = None
-) -> IssuedKey:
+    actor: User, *, agent: Agent, days: int = 90, environment: str = "live", version: int | None = None,
+    networks: Sequence[str] = (),
+) -> IssuedKey:  # fmt: skip
     """Make a key for an agent. At most two of an environment live at once: rotation can overlap, nothing piles up.
 
     ``environment`` ``test``: what it asks for is judged as ever, nothing outside is called, and no figure counts it.
 
     ``version``: the number of the one version as which the key acts; None for whichever is current or named.
+    ``networks``: from where alone it may be used.
     """
     require_manager(actor, agent.unit, MANAGE)
     if not 1 <= days <= MAX_DAYS:
         raise InvalidError(errors={"days": [_("From 1 to %d.") % MAX_DAYS]})
     if environment not in list(Environment):
         raise InvalidError(errors={"environment": [_("One of: %s.") % ", ".join(Environment)]})
+    allowed = _networks(networks)
     Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)
     if agent.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent gets no key."))
@@ -61,12 +69,24 @@ def create_credential(
         digest=key.digest,
         environment=environment,
         made_by=actor,
+        networks=allowed,
         expires_at=ClockTimestamp() + timedelta(days=days),
     )
     credential.refresh_from_db()
-    told = {"agent": agent.slug, "key_id": key.key_id, "days": days, "environment": environment}
+    told: dict[str, Any] = {"agent": agent.slug, "key_id": key.key_id, "days": days, "environment": environment}
+    if allowed:
+        told["networks"] = allowed
     record(actor, credential, "created", payload=told)
     return IssuedKey(credential, key.text)
+
+
+def _networks(texts: Sequence[str]) -> list[str]:
+    found, odd = read_networks(texts)
+    if odd:
+        raise InvalidError(errors={"networks": [_("%s is no network such as 10.0.0.0/8 or 2001:db8::/32.") % odd[0]]})
+    if len(found) > MAX_NETWORKS:
+        raise InvalidError(errors={"networks": [_("At most %d.") % MAX_NETWORKS]})
+    return found
 
 
 @transaction.atomic
@@ -95,19 +115,20 @@ _credential: Prepared[Any] = Prepared(
 )
 
 
-def authenticate_agent(text: str, *, version: str = "") -> AgentCredential:
+def authenticate_agent(text: str, *, version: str = "", address: str = "") -> AgentCredential:
     """The live credential behind a key, with its agent, unit and user. Raises NotAuthenticatedError.
 
     ``agent.version`` is the one it acts as: the key's own, else the one whose number ``version`` names, else the
-    agent's current one. Codes: ``not_authenticated`` (unknown), ``credential_revoked``, ``credential_expired``; and
-    ConflictError ``unknown_version`` where that one is not at work. A use of a dead key or version is recorded.
+    agent's current one. Codes: ``not_authenticated`` (unknown), ``credential_revoked``, ``credential_expired``,
+    ``network_not_allowed`` (``address`` lies in none of the key's networks); and ConflictError ``unknown_version``
+    where that one is not at work. A use of a dead key or version, or from elsewhere, is recorded.
     """
     key = read_key(text, PREFIX)
     found = key and _credential.first(key_id=key.key_id, digest=key.digest)
     if not found:
         raise NotAuthenticatedError
-    if not found.is_live:
-        _refuse_dead(found)
+    if not found.is_live or (found.networks and not is_within(address, found.networks)):
+        _refuse(found, address)
     if found.is_unused:  # one write a minute, not one a request
         AgentCredential.objects.filter(AgentCredential.unused_for(COARSE), pk=found.pk).update(
             last_used_at=ClockTimestamp()
@@ -135,9 +156,24 @@ def _version_of(agent: Agent, number: str) -> AgentVersion | None:
     return agent.versions.filter(number=int(number)).first() if is_number else None
 
 
-def _refuse_dead(credential: AgentCredential) -> None:
-    code = "credential_revoked" if credential.revoked_at else "credential_expired"
+REFUSALS = {
+    "credential_revoked": _lazy("This key was revoked."),
+    "credential_expired": _lazy("This key has expired."),
+    "network_not_allowed": _lazy("This key may not be used from this address."),
+}
+
+
+def _refuse(credential: Any, address: str) -> NoReturn:
+    """Count it; record it and tell who answers for the agent, at most once in ``ALARM_EVERY`` for each key."""
+    code = "network_not_allowed" if credential.is_live else "credential_expired"
+    code = "credential_revoked" if credential.revoked_at else code
+    rows = AgentCredential.objects.filter(pk=credential.pk)
     with transaction.atomic():
-        record(credential.agent.user, credential, "refused", payload={"code": code, "key_id": credential.key_id})
-    message = _("This key was revoked.") if credential.revoked_at else _("This key has expired.")
-    raise NotAuthenticatedError(message, code=code)
+        rows.update(refusals=F("refusals") + 1)
+        if rows.filter(AgentCredential.silent_for(ALARM_EVERY)).update(alarmed_at=ClockTimestamp()):
+            times = rows.values_list("refusals", flat=True)[0]
+            told = {"code": code, "key_id": credential.key_id, "address": address, "times": times}
+            user, agent = credential.agent.user, credential.agent
+            record(user, credential, "refused", payload=told)
+            record(user, agent, "agent.key_refused", payload=told)
+    raise NotAuthenticatedError(REFUSALS[code], code=code)

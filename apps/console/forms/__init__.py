@@ -11,6 +11,7 @@ from apps.console.forms.halts import EngageForm, LiftForm
 from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
 from apps.console.forms.simulations import SimulationForm, StepForm, TurnForm
+from apps.console.forms.tokens import TokenForm
 
 __all__ = [
     "DAY_NAMES",
@@ -35,5 +36,6 @@ __all__ = [
     "StateForm",
     "StepForm",
     "SwapForm",
+    "TokenForm",
     "TurnForm",
 ]

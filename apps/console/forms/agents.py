@@ -12,7 +12,7 @@ from apps.agents.rules import AgentState, Environment, Handover
 from apps.connectors.models import Operation
 from apps.console.forms.days import end_of
 from apps.core.models import User
-from apps.core.rules import Risk
+from apps.core.rules import Risk, read_networks
 
 
 class ReasonForm(forms.Form):
@@ -65,10 +65,24 @@ class CredentialForm(forms.Form):
         help_text=_("Of a test nothing outside is called, and no figure counts it."),
     )
     days = forms.IntegerField(label=_("Days until it expires"), min_value=1, max_value=90, initial=90)
+    networks = forms.CharField(
+        label=_("Only from these networks"),
+        required=False,
+        max_length=1000,
+        help_text=_("Such as 10.0.0.0/8, divided by commas or spaces. Empty: from anywhere."),
+    )
 
     def clean_environment(self) -> str:
         """Live unless it says otherwise."""
         return str(self.cleaned_data.get("environment") or Environment.LIVE)
+
+    def clean_networks(self) -> list[str]:
+        """The names of the networks; what is none is refused."""
+        names = str(self.cleaned_data.get("networks", "")).replace(",", " ").split()
+        found, odd = read_networks(names)
+        if odd:
+            raise forms.ValidationError(_("%s is no network such as 10.0.0.0/8 or 2001:db8::/32.") % odd[0])
+        return found
 
 
 class StateForm(forms.Form):

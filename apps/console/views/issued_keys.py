@@ -13,6 +13,7 @@ from apps.connectors.adapters.envelope import master_keys, seal, unseal
 from apps.core.http import Request
 
 NAME = "issued_key"
+OWN = "issued_of_ones_own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,18 @@ def take_issued(request: Request, agent: Agent) -> Shown | None:
         return None
     del request.session[NAME]
     return Shown(credential, unseal(master_keys(), b64decode(kept["sealed"]), _place(request, credential.pk)))
+
+
+def keep_token(request: Request, text: str) -> None:
+    """Keep one's new token for the next reading of the page of tokens in this session."""
+    sealed = seal(master_keys()[0], text, _place(request, request.user.pk))
+    request.session[OWN] = b64encode(sealed).decode()
+
+
+def take_token(request: Request) -> str:
+    """The token that waits to be shown; afterwards it is gone. Empty without one."""
+    kept = request.session.pop(OWN, "")
+    return unseal(master_keys(), b64decode(kept), _place(request, request.user.pk)) if kept else ""
 
 
 def _place(request: Request, credential: UUID) -> bytes:

@@ -58,6 +58,7 @@ class Event(StrEnum):
     ERASURE = "erasure"
     BUDGET = "budget"
     PROPOSAL = "proposal"
+    KEY = "key"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -91,6 +92,7 @@ EVENTS: Mapping[str, Event] = {
     "erasure.requested": Event.ERASURE,
     "budget.warned": Event.BUDGET,
     "proposal.open": Event.PROPOSAL,
+    "agent.key_refused": Event.KEY,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

@@ -48,7 +48,9 @@ def _of_proposal(proposal: Proposal) -> list[User]:
 
 
 def _of_agent(notice: Notice, agent: Agent) -> list[User]:
-    """Its owner; of what its unit has to see to, those who manage agents there."""
+    """Its owner; of what its unit has to see to, those who manage agents there; of a misused key, both."""
+    if notice.event == Event.KEY:
+        return [agent.owner, *holders_for(system_user("plane"), MANAGE, agent.unit_id)]
     if notice.event in {Event.OWNERLESS, Event.AGREEMENT}:
         return list(holders_for(system_user("plane"), MANAGE, agent.unit_id))
     return [agent.owner]
