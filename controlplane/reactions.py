@@ -84,6 +84,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "agent.suspended": (STANDING, TELL),
     "agent.change_requested": (TELL,),
     "agent.key_refused": (TELL,),
+    "agent.access_requested": (TELL,),
     "release.published": (STANDING,),
     "halt.lifted": ("apps.oversight.tasks.start_clocks",),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.access.models import BusinessUnit
-from apps.agents.models import Action
+from apps.agents.models import Action, Agent
 from apps.agents.rules import EffectClass
 from apps.connectors.rules import (
     CONNECTOR_MOVES,
@@ -19,6 +19,7 @@ from apps.connectors.rules import (
     ExecutedBy,
     Idempotency,
 )
+from apps.connectors.rules.requests import RequestEnd
 from apps.core.models import ClockTimestamp, ObjectGrant, Record, Stateful, User, choices_of
 from apps.core.rules import digest_of
 
@@ -138,6 +139,48 @@ class OperationPermission(ObjectGrant):
     def live() -> Q:
         """Not ended, by the database's clock."""
         return Q(until=None) | Q(until__gt=ClockTimestamp())
+
+
+class AccessRequest(Record):
+    """An agent asks for an operation that it may not use, or not with these ``fields`` (None: with all).
+
+    ``operation`` is what it wrote: there may be none of this name, and the agent is not told. ``reason`` is the agent's
+    own text. ``times``: how often it asked meanwhile; ``answer``: why people said yes or no.
+    """
+
+    UNIT = "agent__unit"
+
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="access_requests")
+    operation = models.CharField(max_length=120)
+    fields: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+    days = models.PositiveSmallIntegerField()
+    reason = models.CharField(max_length=500)
+    times = models.PositiveIntegerField(default=1)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    outcome = models.CharField(max_length=7, choices=choices_of(RequestEnd), blank=True)
+    answer = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agent", "operation"], condition=Q(ended_at=None), name="access_requested_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at=None, outcome="") | Q(ended_at__isnull=False) & ~Q(outcome=""),
+                name="access_request_ends_with_an_outcome",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent} asks for {self.operation}"
+
+    @staticmethod
+    def open() -> Q:
+        """Waits for people, by the database's clock."""
+        return Q(ended_at=None, expires_at__gt=ClockTimestamp())
 
 
 class Effect(Stateful):

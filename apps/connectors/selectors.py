@@ -1,6 +1,7 @@
 """Which systems and operations an actor may see, which a principal may use, and how the systems do."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +13,14 @@ from django.utils.translation import gettext_lazy as _
 from apps.agents.models import Action, Agent
 from apps.agents.rules import AgentState, EffectClass, Environment
 from apps.agents.selectors import agents_for
-from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation, OperationPermission
+from apps.connectors.models import (
+    AccessRequest,
+    Connector,
+    ConnectorSecret,
+    Effect,
+    Operation,
+    OperationPermission,
+)
 from apps.connectors.rules import (
     ConnectorState,
     EffectState,
@@ -26,6 +34,7 @@ from apps.connectors.rules import (
     target_of,
     uncallable,
 )
+from apps.connectors.rules.requests import RequestEnd
 from apps.core.errors import NotFoundError
 from apps.core.gate import scope_for, visible
 from apps.core.models import ClockTimestamp, User
@@ -268,6 +277,37 @@ def who_may_use_for(actor: User, connector: Connector) -> list[OperationPermissi
         .select_related("content_object", "user__agent", "granted_by")
         .order_by("content_object__slug", "user__username")
     )
+
+
+def requests_for(actor: User, *, agent: str = "", state: str = "") -> QuerySet[AccessRequest]:
+    """What agents asked for, newest first: of those that one may see; an agent sees its own.
+
+    ``state``: ``open`` or what became of them; what nobody answered in time is ``lapsed``.
+    """
+    rows = AccessRequest.objects.filter(agent__in=agents_for(actor).order_by().values("pk"))
+    if agent:
+        rows = rows.filter(agent__slug=agent)
+    if state == "open":
+        rows = rows.filter(AccessRequest.open())
+    elif state == RequestEnd.LAPSED:
+        rows = rows.filter(Q(outcome=state) | Q(ended_at=None) & ~AccessRequest.open())
+    elif state:
+        rows = rows.filter(outcome=state)
+    rows = rows.annotate(is_open=AccessRequest.open())
+    return rows.select_related("agent__unit", "agent__owner", "agent__user", "ended_by").order_by("-id")
+
+
+def request_for(actor: User, request_id: UUID) -> AccessRequest:
+    """One of them. Raises NotFoundError."""
+    if found := requests_for(actor).filter(pk=request_id).first():
+        return found
+    raise NotFoundError
+
+
+def grantable_for(actor: User, requests: Iterable[AccessRequest]) -> dict[str, Operation]:
+    """The operations that these requests mean, by slug, as far as ``actor`` may see them: the others nobody grants."""
+    slugs = {request.operation for request in requests}
+    return {operation.slug: operation for operation in all_operations_for(actor).filter(slug__in=slugs)}
 
 
 def effect_for(actor: User, action: Action) -> Effect | None:

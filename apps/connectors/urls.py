@@ -3,7 +3,7 @@
 from django.urls import path
 
 from apps.connectors import views
-from apps.connectors.api import connectors, operations, permissions
+from apps.connectors.api import connectors, operations, permissions, requests
 
 pages = [
     path("connectors/", views.connectors, name="connectors"),
@@ -20,6 +20,10 @@ endpoints = [
     path("connectors/<slug:slug>/state/", connectors.ConnectorStateView.as_view(), name="connector-state"),
     path("connectors/<slug:slug>/secret/", connectors.ConnectorSecretView.as_view(), name="connector-secret"),
     path("me/operations/", operations.MyOperationsView.as_view(), name="my-operations"),
+    path("me/access-requests/", requests.OwnAccessRequests.as_view(), name="own-access-requests"),
+    path("access-requests/", requests.AccessRequests.as_view(), name="access-requests"),
+    path("access-requests/<uuid:request_id>/grant/", requests.AccessRequestGrant.as_view(), name="grant-access"),
+    path("access-requests/<uuid:request_id>/refuse/", requests.AccessRequestRefusal.as_view(), name="refuse-access"),
     path("operations/", operations.Operations.as_view(), name="operations"),
     path("operations/<str:slug>/", operations.OperationDetail.as_view(), name="operation"),
     path("operations/<str:slug>/state/", operations.OperationStateView.as_view(), name="operation-state"),

@@ -12,6 +12,7 @@ from apps.console.api import policies as policies_api
 from apps.console.views import (
     absences,
     access,
+    access_requests,
     actions,
     agent_versions,
     agents,
@@ -61,6 +62,9 @@ pages = [
     path("access/people/<str:username>/absences/", access.plan, name="plan-absence-of"),
     path("access/people/<str:username>/roles/", access.give, name="give"),
     path("access/grants/<uuid:grant_id>/revoke/", access.take, name="take"),
+    path("access/requests/", access_requests.requests, name="access-requests"),
+    path("access/requests/<uuid:request_id>/grant/", access_requests.grant, name="grant-access"),
+    path("access/requests/<uuid:request_id>/refuse/", access_requests.refuse, name="refuse-access"),
     path("access/rotas/", duty.rotas, name="rotas"),
     path("access/new-rota/", duty.new_rota, name="new-rota"),
     path("access/rotas/<slug:slug>/", duty.rota, name="rota"),

@@ -52,7 +52,7 @@ ALL: tuple[Problem, ...] = (
         403,
         ("not_allowed",),
         _("you may not do this; where your permission covers only some parameters, `errors` names the others"),
-        _("stop this work and say so"),
+        _("stop this work and say so, or ask for it: `request_access`"),
     ),
     Problem(
         403,
@@ -83,7 +83,7 @@ ALL: tuple[Problem, ...] = (
         404,
         ("not_found",),
         _("it does not exist or is not yours; for an operation: you may not use it"),
-        _("`GET /me/operations/` says what you may"),
+        _("`GET /me/operations/` says what you may; `request_access` how to ask for it"),
     ),
     Problem(405, ("method_not_allowed",), _("another method is expected"), _("see the OpenAPI document")),
     Problem(

@@ -35,6 +35,7 @@ HEADLINES = {
     Event.ERASURE: _("Asks for a second person"),
     Event.BUDGET: _("Nearly used up"),
     Event.PROPOSAL: _("Proposed: another person releases or declines it"),
+    Event.ACCESS: _("Asks for access"),
     Event.KEY: _("A key of it was used that is dead, or from elsewhere"),
 }
 PROPOSED = {

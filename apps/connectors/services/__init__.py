@@ -26,6 +26,7 @@ from apps.connectors.services.newcomers import begin_agent
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
 from apps.connectors.services.reads import OnFile, read_on_file
+from apps.connectors.services.requests import grant_request, refuse_request, request_access
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "erase_effects",
     "give_up_repeating",
     "grant_operation",
+    "grant_request",
     "mark_compensated",
     "narrow_operation",
     "postpone_effect",
@@ -52,6 +54,8 @@ __all__ = [
     "reconcile_effect",
     "recover_effect",
     "refuse_changed",
+    "refuse_request",
+    "request_access",
     "require_permission",
     "revoke_operation",
     "save_connector",

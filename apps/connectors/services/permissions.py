@@ -34,7 +34,7 @@ def grant_operation(
 
     Returns the permission and ``created``, ``changed`` or ``unchanged``. Acts on the holder's next request.
     """
-    agent = _authorise(actor, holder, unit)
+    agent = authorise(actor, holder, unit)
     _require_operation(actor, operation)
     _check_reason(actor, reason)
     if operation.state == ConnectorState.RETIRED:
@@ -61,7 +61,7 @@ def narrow_operation(
     reason: str = "", unit: BusinessUnit | None = None,
 ) -> OperationPermission:  # fmt: skip
     """Leave less of a permission: fewer fields, an earlier end. Raises InvalidError for what would be more."""
-    agent = _authorise(actor, holder, unit)
+    agent = authorise(actor, holder, unit)
     _check_reason(actor, reason)
     found = _locked(holder, operation)
     if found is None:
@@ -79,7 +79,7 @@ def revoke_operation(
     actor: User, *, holder: User, operation: Operation, reason: str = "", unit: BusinessUnit | None = None
 ) -> None:
     """Take a permission away; it acts on the holder's next request. Raises NotFoundError where there is none."""
-    agent = _authorise(actor, holder, unit)
+    agent = authorise(actor, holder, unit)
     _check_reason(actor, reason)
     found = _locked(holder, operation)
     if found is None:
@@ -98,7 +98,7 @@ def _widening(found: OperationPermission, fields: list[str] | None, until: datet
     return wider
 
 
-def _authorise(actor: User, holder: User, unit: BusinessUnit | None) -> Agent | None:
+def authorise(actor: User, holder: User, unit: BusinessUnit | None) -> Agent | None:
     """The holder's agent, None for a workflow's system user. Raises NotAllowedError, NotFoundError."""
     refuse_agents(actor)
     if holder.is_human:

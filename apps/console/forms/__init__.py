@@ -2,7 +2,15 @@
 
 from apps.console.forms.absences import AbsenceForm
 from apps.console.forms.access import GrantRoleForm, RevokeRoleForm
-from apps.console.forms.agents import CredentialForm, NewAgentForm, PermissionForm, PromoteForm, ReasonForm, StateForm
+from apps.console.forms.agents import (
+    CredentialForm,
+    GrantAccessForm,
+    NewAgentForm,
+    PermissionForm,
+    PromoteForm,
+    ReasonForm,
+    StateForm,
+)
 from apps.console.forms.audit import AuditFilterForm
 from apps.console.forms.breakers import BreakerForm
 from apps.console.forms.budgets import BudgetForm
@@ -22,6 +30,7 @@ __all__ = [
     "CalendarForm",
     "CredentialForm",
     "EngageForm",
+    "GrantAccessForm",
     "GrantRoleForm",
     "HoldForm",
     "LiftForm",

@@ -21,6 +21,20 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})
 
 
+class GrantAccessForm(ReasonForm):
+    """Why an agent is given what it asked for, and until when."""
+
+    until = forms.DateField(
+        label=_("Until"), help_text=_("The last day."), widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+    )
+
+    field_order = ["until", "reason"]
+
+    def clean_until(self) -> datetime | None:
+        """The end of that day, as an instant; a past one is refused."""
+        return end_of(self.cleaned_data.get("until"))
+
+
 class PermissionForm(ReasonForm):
     """What of an operation an agent may use, and until when."""
 

@@ -12,7 +12,7 @@ from apps.agents.models import AgentCredential
 from apps.agents.rules import WORKING, ActionState, FlagState
 from apps.agents.selectors import actions_for, agents_for, flags_for
 from apps.audit.selectors import lag_s_for, overdue_deliveries_for, stumbles_for
-from apps.connectors.selectors import connectors_for
+from apps.connectors.selectors import connectors_for, requests_for
 from apps.connectors.selectors import health_for as connector_health_for
 from apps.console.selectors.duty import rosters_for
 from apps.core.models import ClockTimestamp, User
@@ -80,6 +80,7 @@ def health_for(actor: User) -> list[Finding]:
         *_duty(actor),
         *_erasures(actor),
         *_flags(actor),
+        *_requests(actor),
         *_denials(actor),
         *_unknown(actor),
     ]
@@ -201,6 +202,13 @@ def _flags(actor: User) -> list[Finding]:
         return []
     title = ngettext("%d flag of an agent stands", "%d flags of agents stand", count) % count
     return [Finding("warn", title, _("An agent keeps asking for what people rejected."), "/flags/")]
+
+
+def _requests(actor: User) -> list[Finding]:
+    if not (count := requests_for(actor, state="open")[:100].count()):
+        return []
+    title = ngettext("%d request for access waits", "%d requests for access wait", count) % count
+    return [Finding("warn", title, _("An agent was refused something and asks for it."), "/access/requests/")]
 
 
 def _denials(actor: User) -> list[Finding]:

@@ -30,12 +30,13 @@ from apps.agents.services import (
     drop_change,
     revoke_credential,
 )
-from apps.connectors.selectors import all_operations_for, operation_for
+from apps.connectors.selectors import all_operations_for, operation_for, requests_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
 from apps.console.forms import CredentialForm, PermissionForm, ReasonForm, StateForm
 from apps.console.selectors.agent_record import record_for, rules_of
 from apps.console.selectors.inventory import MEANINGS, WORDS, Stale, inventory_for, why_of
+from apps.console.views.access_requests import ready
 from apps.console.views.issued_keys import keep_issued, take_issued
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
@@ -90,6 +91,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "most_keys": MAX_LIVE,
         "versions": found.versions.order_by("-number"),
         "actions": actions_for(request.user).filter(agent=found)[:8],
+        "requests": [ready(request, row) for row in requests_for(request.user, agent=found.slug, state="open")],
         "flags": flags[:SHOWN_FLAGS],
         "open_flags": flags.count(),
         "was_flagged": flags_for(request.user, agent=found.slug).exists(),

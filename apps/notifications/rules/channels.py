@@ -59,6 +59,7 @@ class Event(StrEnum):
     BUDGET = "budget"
     PROPOSAL = "proposal"
     KEY = "key"
+    ACCESS = "access"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -93,6 +94,7 @@ EVENTS: Mapping[str, Event] = {
     "budget.warned": Event.BUDGET,
     "proposal.open": Event.PROPOSAL,
     "agent.key_refused": Event.KEY,
+    "agent.access_requested": Event.ACCESS,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

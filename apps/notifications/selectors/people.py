@@ -48,8 +48,8 @@ def _of_proposal(proposal: Proposal) -> list[User]:
 
 
 def _of_agent(notice: Notice, agent: Agent) -> list[User]:
-    """Its owner; of what its unit has to see to, those who manage agents there; of a misused key, both."""
-    if notice.event == Event.KEY:
+    """Its owner; of what its unit has to see to, who manages agents there; of a misused key or a request, both."""
+    if notice.event in {Event.KEY, Event.ACCESS}:
         return [agent.owner, *holders_for(system_user("plane"), MANAGE, agent.unit_id)]
     if notice.event in {Event.OWNERLESS, Event.AGREEMENT}:
         return list(holders_for(system_user("plane"), MANAGE, agent.unit_id))

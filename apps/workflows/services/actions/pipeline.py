@@ -71,7 +71,9 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
         permitted = permitted_operation_for(actor, ask.operation)
     except NotFoundError:
         _require_life(agent, unit, place, ask.operation, connector="")
-        raise
+        if agent is None:
+            raise
+        raise NotFoundError(request_access=how_to_ask(ask.operation)) from None
     operation = permitted.operation
     _require_life(agent, unit, place, operation.slug, connector=operation.connector.slug)
     person = _person(ask.on_behalf_of, permitted)
@@ -130,13 +132,23 @@ def _person(username: str, permitted: Permitted) -> User | None:
 def _require_fields(permitted: Permitted, parameters: dict[str, Any]) -> None:
     if outside := refused_paths(parameters, permitted.fields, permitted.operation.path):
         errors = {f"parameters.{path}": [_("Your permission does not include this parameter.")] for path in outside}
-        raise NotAllowedError(_("Your permission covers only some parameters of this operation."), errors=errors)
+        raise NotAllowedError(
+            _("Your permission covers only some parameters of this operation."),
+            errors=errors,
+            request_access=how_to_ask(permitted.operation.slug, outside),
+        )
     try:
         check_values(parameters)
     except ValueProblem as problem:
         raise InvalidError(errors={f"parameters.{problem.path}".rstrip("."): [str(problem)]}) from problem
     if found := permitted.errors(parameters):
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
+
+
+def how_to_ask(operation: str, fields: Sequence[str] | None = None) -> dict[str, Any]:
+    """What a refusal says of how to ask for access: the same whether or not there is such an operation."""
+    body = {"operation": operation} if fields is None else {"operation": operation, "fields": sorted(fields)}
+    return {"method": "POST", "url": "/api/v1/me/access-requests/", "body": body}
 
 
 def _require_execution(offered: str, wanted: str) -> None:

@@ -1,0 +1,95 @@
+"""What agents ask for: a ready grant for whoever may give it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.connectors.models import AccessRequest
+from apps.connectors.rules.requests import RequestEnd
+from apps.connectors.selectors import grantable_for, request_for, requests_for
+from apps.connectors.services import grant_request, refuse_request
+from apps.console.forms import GrantAccessForm, ReasonForm
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.gate import holds
+from apps.core.http import Request
+from apps.core.pages import page_of
+
+VIEW = "agents.view_agent"
+MAY_GRANT = ("agents.manage_agent", "connectors.manage_connector")
+
+
+def ready(request: Request, asked: AccessRequest, *, bound: GrantAccessForm | None = None) -> dict[str, object]:
+    """One request as a page shows it: with the form that grants it, the end set already."""
+    ends = (timezone.now() + timedelta(days=asked.days)).date()
+    form = bound or GrantAccessForm(initial={"until": ends}, auto_id=f"id_{asked.pk}_%s")
+    may = any(holds(request.user, perm, asked.agent) for perm in MAY_GRANT)
+    found = grantable_for(request.user, [asked]).get(asked.operation)
+    return {"asked": asked, "form": form, "operation": found, "may_answer": may}
+
+
+@require_GET
+def requests(request: Request) -> HttpResponse:
+    """Every request of the agents that one may see; filters are in the address."""
+    return _page(request)
+
+
+def _page(
+    request: Request, *, bound: GrantAccessForm | None = None, of: UUID | None = None, refused: str = "",
+    status: int = 200,
+) -> HttpResponse:  # fmt: skip
+    if not holds(request.user, VIEW):
+        raise NotAllowedError
+    agent, state = request.GET.get("agent", "").strip(), request.GET.get("state", "open")
+    state = state if state in {"open", *RequestEnd} else ""
+    page = page_of(request, requests_for(request.user, agent=agent, state=state), order=("-id",))
+    context = {
+        "page": page,
+        "rows": [ready(request, row, bound=bound if row.pk == of else None) for row in page.rows],
+        "agent": agent,
+        "state": state,
+        "states": ["open", *RequestEnd],
+        "refused": refused,
+    }
+    return render(request, "console/access_requests.html", context, status=status)
+
+
+@require_POST
+def grant(request: Request, request_id: UUID) -> HttpResponse:
+    """Grant one."""
+    asked = request_for(request.user, request_id)
+    form = GrantAccessForm(request.POST, auto_id=f"id_{asked.pk}_%s")
+    if not form.is_valid():
+        return _page(request, bound=form, of=asked.pk, status=422)
+    try:
+        grant_request(request.user, request=asked, **form.cleaned_data)
+    except ConflictError as error:
+        return _page(request, refused=str(error.message), status=error.status)
+    except InvalidError as error:
+        said = " ".join(f"{path}: {text}" for path, texts in error.errors.items() for text in texts)
+        return _page(request, refused=said, status=error.status)
+    except NotFoundError as error:
+        said = _("There is no operation of this name, or you may not see it: refuse it.")
+        return _page(request, refused=said, status=error.status)
+    messages.success(request, _("Granted. It acts on the agent's next request."))
+    return redirect("console:agent", slug=asked.agent.slug)
+
+
+@require_POST
+def refuse(request: Request, request_id: UUID) -> HttpResponse:
+    """Refuse one, with a reason."""
+    asked = request_for(request.user, request_id)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return _page(request, refused=_("Nothing was refused: say why."), status=422)
+    try:
+        refuse_request(request.user, request=asked, reason=form.cleaned_data["reason"])
+    except ConflictError as error:
+        return _page(request, refused=str(error.message), status=error.status)
+    messages.success(request, _("Refused. It may ask for the same again after seven days."))
+    return redirect("console:access-requests")
