@@ -274,13 +274,15 @@ def _held(agent: Agent) -> Iterator[OperationPermission]:
 
 
 def _permission(held: OperationPermission) -> Any:
-    if held.fields is None and held.until is None:
+    if held.fields is None and held.until is None and held.limit is None:
         return held.content_object.slug
     line: dict[str, Any] = {"operation": held.content_object.slug}
     if held.fields is not None:
         line["fields"] = held.fields
     if held.until is not None:
         line["until"] = _time(held.until)
+    if held.limit is not None:
+        line["limit"] = {"amount_minor": held.limit.minor, "currency": held.limit.currency}
     return line
 
 

@@ -18,6 +18,7 @@ from apps.connectors.rules import (
     EffectState,
     ExecutedBy,
     Idempotency,
+    Money,
 )
 from apps.connectors.rules.requests import RequestEnd
 from apps.core.models import ClockTimestamp, ObjectGrant, Record, Stateful, User, choices_of
@@ -127,13 +128,25 @@ class Operation(Stateful):
 
 
 class OperationPermission(ObjectGrant):
-    """That a principal may use an operation: all of it or only some parameters, possibly until a time."""
+    """That a principal may use an operation: all of it or only some parameters, up to an amount, until a time."""
 
     content_object = models.ForeignKey(Operation, models.CASCADE, related_name="permissions")
     fields = models.JSONField(null=True, blank=True)
+    limit_minor = models.BigIntegerField(null=True, blank=True)
+    limit_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
 
     class Meta(ObjectGrant.Meta):
-        pass
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(limit_minor=None, limit_currency="") | Q(limit_minor__gte=0) & ~Q(limit_currency=""),
+                name="permission_limit_has_a_currency",
+            )
+        ]
+
+    @property
+    def limit(self) -> Money | None:
+        """The most that one use may move; None: any amount."""
+        return None if self.limit_minor is None else Money(self.limit_minor, self.limit_currency)
 
     @staticmethod
     def live() -> Q:

@@ -50,11 +50,12 @@ NOT_GRANTED = _("Your permission does not cover this parameter.")
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """An operation that a principal may use now. ``fields`` None: with all its parameters."""
+    """An operation that a principal may use now. ``fields`` None: all its parameters; ``limit`` None: any amount."""
 
     operation: Operation
     fields: list[str] | None
     until: datetime | None
+    limit: Money | None = None
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -122,13 +123,13 @@ def permitted_operation_for(actor: User, slug: str) -> Permitted:
     found = _permission.first(user=actor.pk, slug=slug)
     if found is None:
         raise NotFoundError
-    return Permitted(found.content_object, found.fields, found.until)
+    return Permitted(found.content_object, found.fields, found.until, found.limit)
 
 
 def operations_for(actor: User) -> list[Permitted]:
     """What ``actor`` may use now, by slug."""
     rows = _usable(actor.pk).order_by("content_object__slug")
-    return [Permitted(row.content_object, row.fields, row.until) for row in rows]
+    return [Permitted(row.content_object, row.fields, row.until, row.limit) for row in rows]
 
 
 def _usable(user: UUID | Slot) -> "QuerySet[OperationPermission]":

@@ -55,7 +55,14 @@ EXCEPTION = Keys({"from": Text(40, 1), "until": Text(40, 1), "user": Ref("User")
 HOLIDAY = Either(Day(), Keys({"date": Day()}, {"name": NAME}))
 USABLE = Either(
     Ref("Operation"),
-    Keys({"operation": Ref("Operation")}, {"fields": Maybe(ListOf(Text(200, 1))), "until": Maybe(Moment())}),
+    Keys(
+        {"operation": Ref("Operation")},
+        {
+            "fields": Maybe(ListOf(Text(200, 1))),
+            "until": Maybe(Moment()),
+            "limit": Maybe(Keys({"amount_minor": Whole(0), "currency": Text(3, 3)}, {})),
+        },
+    ),
 )
 COUNTED = Keys(
     {}, {"agent": Ref("Agent"), "unit": Ref("BusinessUnit"), "workflow": Ref("Workflow"), "connector": Ref("Connector")}

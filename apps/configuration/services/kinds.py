@@ -16,7 +16,7 @@ from apps.configuration.rules import day_of, moment_of
 from apps.configuration.services.caps import apply_breaker, apply_budget
 from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation, OperationPermission
-from apps.connectors.rules import OperationSpec
+from apps.connectors.rules import Money, OperationSpec
 from apps.connectors.services import (
     change_connector_state,
     change_operation_state,
@@ -263,6 +263,7 @@ def _set_operations(actor: User, agent: Agent, document: Document) -> str:
                 operation=operation,
                 fields=asked.get("fields"),
                 until=until,
+                limit=_limit(asked.get("limit")),
                 reason=reason,
             )
         except InvalidError as error:
@@ -274,6 +275,10 @@ def _set_operations(actor: User, agent: Agent, document: Document) -> str:
         revoke_operation(actor, holder=agent.user, operation=held.content_object, reason=reason)
         outcomes.append(CHANGED)
     return UNCHANGED if set(outcomes) == {UNCHANGED} else CHANGED
+
+
+def _limit(said: Any) -> Money | None:
+    return Money(said["amount_minor"], said["currency"]) if said else None
 
 
 def apply_agent_workflows(actor: User, document: Document) -> str:

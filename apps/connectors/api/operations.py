@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from apps.agents.rules import EffectClass
 from apps.connectors import services
 from apps.connectors.api.connectors import ConnectorStateBody
+from apps.connectors.api.permissions import LimitSerializer, limit_json
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import METHODS, ExecutedBy, Idempotency, OperationSpec
 from apps.connectors.selectors import Permitted, all_operations_for, connector_for, operation_for, operations_for
@@ -108,6 +109,7 @@ class MyOperationSerializer(serializers.Serializer[Any]):
     parameters = serializers.JSONField()
     fields = serializers.ListField(child=serializers.CharField(), allow_null=True)  # type: ignore[assignment] # its name in the interface
     until = serializers.DateTimeField(allow_null=True)
+    limit = LimitSerializer(allow_null=True)
     consequence = serializers.CharField()
 
 
@@ -137,6 +139,7 @@ def my_operation_json(permitted: Permitted) -> dict[str, Any]:
         "parameters": permitted.schema,
         "fields": permitted.fields,
         "until": permitted.until,
+        "limit": limit_json(permitted.limit),
         "consequence": operation.consequence,
     }
 

@@ -11,11 +11,27 @@ from apps.agents.models import Agent
 from apps.agents.selectors import agent_for, agents_for
 from apps.connectors import services
 from apps.connectors.models import Operation
+from apps.connectors.rules import Money
 from apps.connectors.selectors import MayUse, operation_for, what_agent_may_for
-from apps.core.api import REASON, PlaneView, StrictSerializer, Text, known_params, reason_of
+from apps.core.api import REASON, PlaneView, StrictInteger, StrictSerializer, Text, known_params, reason_of
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import User
+from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
+
+
+class LimitBody(StrictSerializer):
+    """The most that one use may move."""
+
+    amount_minor = StrictInteger(min_value=0, max_value=MAX_INTEGER)
+    currency = Text(min_length=3, max_length=3)
+
+
+class LimitSerializer(serializers.Serializer[Any]):
+    """The most that one use may move."""
+
+    amount_minor = serializers.IntegerField()
+    currency = serializers.CharField()
 
 
 class PermissionChange(StrictSerializer):
@@ -23,11 +39,12 @@ class PermissionChange(StrictSerializer):
 
     fields = serializers.ListField(child=Text(max_length=200), max_length=200, allow_null=True, required=False)  # type: ignore[assignment] # its name in the interface
     until = serializers.DateTimeField(required=False, allow_null=True)
+    limit = LimitBody(required=False, allow_null=True)
     reason = Text(max_length=500, required=False, allow_blank=True)
 
 
 class PermissionBody(PermissionChange):
-    """A permission: an operation, only some of its parameter paths (null: all), possibly until a time."""
+    """A permission: an operation, some of its parameter paths (null: all), up to a limit, until a time."""
 
     operation = Text(max_length=120)
 
@@ -38,6 +55,7 @@ class PermissionSerializer(serializers.Serializer[Any]):
     operation = serializers.CharField()
     fields = serializers.ListField(child=serializers.CharField(), allow_null=True)  # type: ignore[assignment] # as above
     until = serializers.DateTimeField(allow_null=True)
+    limit = LimitSerializer(allow_null=True)
     live = serializers.BooleanField()
     granted_by = serializers.CharField(allow_null=True)
     granted_at = serializers.DateTimeField()
@@ -55,6 +73,16 @@ class Permissions(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
+def limit_json(limit: Money | None) -> dict[str, Any] | None:
+    """The limit as ``LimitSerializer`` describes it."""
+    return {"amount_minor": limit.minor, "currency": limit.currency} if limit else None
+
+
+def limit_of(said: dict[str, Any] | None) -> Money | None:
+    """The limit that a body says."""
+    return Money(said["amount_minor"], said["currency"]) if said else None
+
+
 def permission_json(line: MayUse) -> dict[str, Any]:
     """The permission as ``PermissionSerializer`` describes it."""
     held = line.permission
@@ -62,6 +90,7 @@ def permission_json(line: MayUse) -> dict[str, Any]:
         "operation": line.operation.slug,
         "fields": held.fields,
         "until": held.until,
+        "limit": limit_json(held.limit),
         "live": line.is_live,
         "granted_by": held.granted_by.username if held.granted_by else None,
         "granted_at": held.granted_at,
@@ -118,6 +147,7 @@ class AgentOperations(PlaneView):
                 operation=operation,
                 fields=body.get("fields"),
                 until=body.get("until"),
+                limit=limit_of(body.get("limit")),
                 reason=body.get("reason", ""),
             )
             return (201 if outcome == "created" else 200), _one(self.actor, agent, operation)
@@ -134,7 +164,7 @@ class AgentOperation(PlaneView):
         responses={200: PermissionSerializer, **PROBLEMS},
     )
     def patch(self, request: Request, slug: str, operation: str) -> Response:
-        """Leave less of a permission: fewer fields, an earlier end; acts on the agent's next request."""
+        """Leave less of a permission: fewer fields, an earlier end, a lower limit; acts on the agent's next request."""
         agent, found = agent_for(self.actor, slug), operation_for(self.actor, operation)
         body = self.body(PermissionChange)
 
@@ -146,6 +176,7 @@ class AgentOperation(PlaneView):
                 operation=found,
                 fields=body.get("fields", held["fields"]),
                 until=body.get("until", held["until"]),
+                limit=limit_of(body.get("limit", held["limit"])),
                 reason=body.get("reason", ""),
             )
             return 200, _one(self.actor, agent, found)

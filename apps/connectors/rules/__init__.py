@@ -12,7 +12,16 @@ from apps.connectors.rules.answers import (
 )
 from apps.connectors.rules.egress import Origin, climbs, origin_of, path_problem, refusal_of
 from apps.connectors.rules.examples import example_of
-from apps.connectors.rules.money import EXPONENTS, Money, money_of, money_text, target_of, value_at
+from apps.connectors.rules.money import (
+    EXPONENTS,
+    Money,
+    is_wider_limit,
+    is_within_limit,
+    money_of,
+    money_text,
+    target_of,
+    value_at,
+)
 from apps.connectors.rules.parameters import (
     METHODS,
     WITH_BODY,
@@ -76,6 +85,8 @@ __all__ = [
     "field_problems",
     "forms_of",
     "in_trouble",
+    "is_wider_limit",
+    "is_within_limit",
     "leaves_of",
     "money_of",
     "money_text",

@@ -80,6 +80,18 @@ def money_of(parameters: Mapping[str, Any], amount: Mapping[str, str] | None) ->
     return Money(minor, currency)
 
 
+def is_within_limit(amount: Money | None, limit: Money | None) -> bool:
+    """Whether a permission with this limit covers this amount. No amount and another currency are beyond."""
+    if limit is None:
+        return True
+    return amount is not None and amount.currency == limit.currency and amount.minor <= limit.minor
+
+
+def is_wider_limit(limit: Money | None, held: Money | None) -> bool:
+    """Whether ``limit`` lets through what ``held`` does not."""
+    return held is not None and not is_within_limit(limit, held)
+
+
 def target_of(parameters: Mapping[str, Any], path: str) -> str:
     """Whom or what an action is aimed at, as text of at most 200 characters; empty where nothing says so."""
     found = value_at(parameters, path) if path else None

@@ -24,6 +24,7 @@ from apps.connectors.rules import (
     CallResult,
     EffectState,
     in_trouble,
+    is_within_limit,
     outcome_of,
     refused_paths,
     split_parameters,
@@ -133,6 +134,8 @@ def require_permission(action: Action) -> Operation:
         raise NotAllowedError(_("The permission to use this operation is gone."), why="permission") from error
     if refused_paths(action.parameters, permitted.fields, permitted.operation.path):
         raise NotAllowedError(_("The permission no longer covers these parameters."), why="fields")
+    if not is_within_limit(permitted.money(action.parameters), permitted.limit):
+        raise NotAllowedError(_("The permission no longer covers this amount."), why="limit")
     person = action.on_behalf_of
     if person is not None and not holds(person, "connectors.use_operation", permitted.operation):
         raise NotAllowedError(_("%s may no longer use this operation.") % person.username, why="permission")

@@ -1,6 +1,7 @@
 """Commands on permissions: who may use an operation, with which parameters, until when. Agents never grant."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,20 +16,52 @@ from apps.agents.models import Agent
 from apps.agents.services import bump_epoch
 from apps.audit.services import record
 from apps.connectors.models import Operation, OperationPermission
-from apps.connectors.rules import ConnectorState, field_problems, refused_paths
+from apps.connectors.rules import EXPONENTS, ConnectorState, Money, field_problems, is_wider_limit, refused_paths
 from apps.connectors.selectors import MANAGE, USE
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import refuse_agents, scope_for
 from apps.core.models import ClockTimestamp, User
+from apps.core.rules import MAX_INTEGER
 
 MANAGE_AGENT = "agents.manage_agent"
 REASON_MAX = 500
 
 
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How much of an operation a permission gives."""
+
+    fields: list[str] | None
+    until: datetime | None
+    limit: Money | None
+
+    @classmethod
+    def of(cls, held: OperationPermission) -> "_Extent":
+        """What is held."""
+        return cls(held.fields, held.until, held.limit)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The same as the table has it."""
+        minor, currency = (self.limit.minor, self.limit.currency) if self.limit else (None, "")
+        return {"fields": self.fields, "until": self.until, "limit_minor": minor, "limit_currency": currency}
+
+    def beyond(self, held: "_Extent") -> list[str]:
+        """Which parts are more than what is held."""
+        wider = []
+        if held.fields is not None and (
+            self.fields is None or refused_paths(dict.fromkeys(self.fields), held.fields, "")
+        ):
+            wider.append("fields")
+        if held.until is not None and (self.until is None or self.until > held.until):
+            wider.append("until")
+        return [*wider, "limit"] if is_wider_limit(self.limit, held.limit) else wider
+
+
 @transaction.atomic
 def grant_operation(
     actor: User, *, holder: User, operation: Operation, fields: Sequence[str] | None = None,
-    until: datetime | None = None, reason: str = "", unit: BusinessUnit | None = None,
+    until: datetime | None = None, limit: Money | None = None, reason: str = "", unit: BusinessUnit | None = None,
 ) -> tuple[OperationPermission, str]:  # fmt: skip
     """Let an agent (or a workflow's system user, whose ``unit`` is given) use an operation; replaces what it had.
 
@@ -39,17 +72,17 @@ def grant_operation(
     _check_reason(actor, reason)
     if operation.state == ConnectorState.RETIRED:
         raise ConflictError(_("The operation is retired."))
-    narrowed = _fields(fields, operation)
+    wanted = _Extent(_fields(fields, operation), until, _limit(limit, operation))
     _check_until(until)
     found = _locked(holder, operation)
-    if found and (found.fields, found.until) == (narrowed, until):
+    if found and _Extent.of(found) == wanted:
         return found, "unchanged"
     if found:
-        name = "granted" if _widening(found, narrowed, until) else "narrowed"
-        return _change(actor, found, agent, name, fields=narrowed, until=until, reason=reason), "changed"
+        name = "granted" if wanted.beyond(_Extent.of(found)) else "narrowed"
+        return _change(actor, found, agent, name, wanted, reason=reason), "changed"
     made = OperationPermission.objects.create(
-        user=holder, content_object=operation, permission=_use_operation(), fields=narrowed, until=until,
-        granted_by=actor, reason=reason.strip(),
+        user=holder, content_object=operation, permission=_use_operation(), granted_by=actor, reason=reason.strip(),
+        **wanted.columns,
     )  # fmt: skip
     _tell(actor, made, agent, "granted", reason)
     return made, "created"
@@ -58,20 +91,20 @@ def grant_operation(
 @transaction.atomic
 def narrow_operation(
     actor: User, *, holder: User, operation: Operation, fields: Sequence[str] | None, until: datetime | None,
-    reason: str = "", unit: BusinessUnit | None = None,
+    limit: Money | None = None, reason: str = "", unit: BusinessUnit | None = None,
 ) -> OperationPermission:  # fmt: skip
-    """Leave less of a permission: fewer fields, an earlier end. Raises InvalidError for what would be more."""
+    """Leave less of a permission: fewer fields, an earlier end, a lower limit. InvalidError for what would be more."""
     agent = authorise(actor, holder, unit)
     _check_reason(actor, reason)
     found = _locked(holder, operation)
     if found is None:
         raise NotFoundError
-    narrowed = _fields(fields, operation)
-    if wider := _widening(found, narrowed, until):
+    wanted, held = _Extent(_fields(fields, operation), until, _limit(limit, operation)), _Extent.of(found)
+    if wider := wanted.beyond(held):
         raise InvalidError(errors={name: [_("That would be more than it has: grant it instead.")] for name in wider})
-    if (found.fields, found.until) == (narrowed, until):
+    if held == wanted:
         return found
-    return _change(actor, found, agent, "narrowed", fields=narrowed, until=until, reason=reason)
+    return _change(actor, found, agent, "narrowed", wanted, reason=reason)
 
 
 @transaction.atomic
@@ -86,16 +119,6 @@ def revoke_operation(
         raise NotFoundError
     _tell(actor, found, agent, "revoked", reason)
     found.delete()
-
-
-def _widening(found: OperationPermission, fields: list[str] | None, until: datetime | None) -> list[str]:
-    """Which parts would be more than what is held."""
-    wider = []
-    if found.fields is not None and (fields is None or refused_paths(dict.fromkeys(fields), found.fields, "")):
-        wider.append("fields")
-    if found.until is not None and (until is None or until > found.until):
-        wider.append("until")
-    return wider
 
 
 def authorise(actor: User, holder: User, unit: BusinessUnit | None) -> Agent | None:
@@ -149,6 +172,22 @@ def _fields(fields: Sequence[str] | None, operation: Operation) -> list[str] | N
     return wanted
 
 
+def _limit(limit: Money | None, operation: Operation) -> Money | None:
+    if limit is None:
+        return None
+    if not operation.amount:
+        raise InvalidError(errors={"limit": [_("The operation has no amount.")]})
+    if limit.currency not in EXPONENTS:
+        raise InvalidError(errors={"limit.currency": [_("A currency of ISO 4217.")]})
+    if not 0 <= limit.minor <= MAX_INTEGER:
+        raise InvalidError(errors={"limit.amount_minor": [_("From 0 to %d.") % MAX_INTEGER]})
+    return limit
+
+
+def _said(limit: Money | None) -> str | None:
+    return str(limit) if limit else None
+
+
 def _check_until(until: datetime | None) -> None:
     if until is not None and until.tzinfo is None:
         raise InvalidError(errors={"until": [_("A time with its zone.")]})
@@ -168,12 +207,12 @@ def _locked(holder: User, operation: Operation) -> OperationPermission | None:
 
 
 def _change(
-    actor: User, found: OperationPermission, agent: Agent | None, name: str, *, reason: str, **values: Any
+    actor: User, found: OperationPermission, agent: Agent | None, name: str, wanted: _Extent, *, reason: str
 ) -> OperationPermission:
     OperationPermission.objects.filter(pk=found.pk).update(
-        **values, granted_by=actor, granted_at=ClockTimestamp(), reason=reason.strip()
+        **wanted.columns, granted_by=actor, granted_at=ClockTimestamp(), reason=reason.strip()
     )
-    before = {"fields": found.fields, "until": found.until}
+    before = {"fields": found.fields, "until": found.until, "limit": _said(found.limit)}
     found.refresh_from_db()
     _tell(actor, found, agent, name, reason, before=before)
     return found
@@ -187,6 +226,6 @@ def _tell(
         bump_epoch(agent)
     payload = {
         "operation": permission.content_object.slug, "holder": permission.user.username, "fields": permission.fields,
-        "until": permission.until, "reason": reason.strip(), **more,
+        "until": permission.until, "limit": _said(permission.limit), "reason": reason.strip(), **more,
     }  # fmt: skip
     record(actor, agent or permission.content_object, f"permission.{name}", payload=payload)

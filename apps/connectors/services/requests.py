@@ -90,7 +90,13 @@ def grant_request(
     fields = together(held.fields if held else [], request.fields)
     _end(request, actor, RequestEnd.GRANTED, reason)
     permission, _outcome = grant_operation(
-        actor, holder=agent.user, operation=operation, fields=fields, until=end, reason=reason
+        actor,
+        holder=agent.user,
+        operation=operation,
+        fields=fields,
+        until=end,
+        limit=held.limit if held else None,
+        reason=reason,
     )
     told = {"operation": request.operation, "reason": request.answer, "until": permission.until}
     record(actor, agent, "agent.access_granted", payload=told)

@@ -12,7 +12,7 @@ from apps.agents.rules import AgentState, Environment, Handover
 from apps.connectors.models import Operation
 from apps.console.forms.days import end_of
 from apps.core.models import User
-from apps.core.rules import Risk, read_networks
+from apps.core.rules import MAX_INTEGER, Risk, read_networks
 
 
 class ReasonForm(forms.Form):
@@ -49,14 +49,28 @@ class PermissionForm(ReasonForm):
         label=_("Until"),
         required=False,
         help_text=_("The last day. Empty: without end."),
-        widget=forms.DateInput({"type": "date"}),
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
 
-    field_order = ["operation", "fields_text", "until", "reason"]
+    limit_minor = forms.IntegerField(
+        label=_("At most"), required=False, min_value=0, max_value=MAX_INTEGER,
+        help_text=_("What one use may move, in the smallest unit: 80000 are 800.00 EUR. Empty: any amount."),
+    )  # fmt: skip
+    currency = forms.CharField(label=_("Currency"), required=False, max_length=3)
+
+    field_order = ["operation", "fields_text", "limit_minor", "currency", "until", "reason"]
 
     def __init__(self, *args: Any, operations: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["operation"].queryset = operations  # type: ignore[attr-defined] # a model choice field
+
+    def clean(self) -> dict[str, Any]:
+        """An amount comes with its currency."""
+        found = super().clean() or self.cleaned_data
+        found["currency"] = str(found.get("currency", "")).strip().upper()
+        if (found.get("limit_minor") is None) != (not found["currency"]):
+            self.add_error("currency", _("An amount and its currency, or neither."))
+        return found
 
     def clean_fields_text(self) -> list[str] | None:
         """The names; None for all parameters."""

@@ -1,5 +1,6 @@
 """The inventory, and one agent with everything that concerns it."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,11 +31,13 @@ from apps.agents.services import (
     drop_change,
     revoke_credential,
 )
+from apps.connectors.rules import Money
 from apps.connectors.selectors import all_operations_for, operation_for, requests_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
 from apps.console.forms import CredentialForm, PermissionForm, ReasonForm, StateForm
 from apps.console.selectors.agent_record import record_for, rules_of
+from apps.console.selectors.agents import OperationInWords
 from apps.console.selectors.inventory import MEANINGS, WORDS, Stale, inventory_for, why_of
 from apps.console.views.access_requests import ready
 from apps.console.views.issued_keys import keep_issued, take_issued
@@ -45,6 +48,7 @@ from apps.core.pages import page_of
 from apps.halts.selectors import affecting_for
 
 MANAGE = "agents.manage_agent"
+FIELD_OF = {"until": "until", "limit": "limit_minor", "limit.amount_minor": "limit_minor", "limit.currency": "currency"}
 SHOWN_FLAGS, SHOWN_AGENTS = 5, 50
 
 
@@ -104,13 +108,27 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "in_flight": selectors.in_flight_for(request.user, found),
         "asked": [(change, who_could_agree(request.user, change)) for change in open_changes_for(request.user, found)],
         "narrowing": narrowing,
-        "permission_form": PermissionForm(operations=operations, initial={"operation": narrowing}),
+        "permission_form": PermissionForm(operations=operations, initial=_held(words, narrowing)),
         "credential_form": CredentialForm(),
         "state_form": StateForm(),
         "drop_form": ReasonForm(),
         **forms,
     }
     return render(request, "console/agent.html", context, status=status)
+
+
+def _held(words: list[OperationInWords], operation: str) -> dict[str, Any]:
+    """What the form begins with: what the agent has of the operation that is to be narrowed."""
+    found = next((word.use.permission for word in words if word.use.operation.slug == operation), None)
+    if found is None:
+        return {"operation": operation}
+    return {
+        "operation": operation,
+        "fields_text": ", ".join(found.fields or ()),
+        "until": (found.until - timedelta(seconds=1)).date() if found.until else None,
+        "limit_minor": found.limit_minor,
+        "currency": found.limit_currency,
+    }
 
 
 @require_GET
@@ -136,11 +154,12 @@ def permit(request: Request, slug: str) -> HttpResponse:
             operation=asked["operation"],
             fields=asked["fields_text"],
             until=asked["until"],
+            limit=Money(asked["limit_minor"], asked["currency"]) if asked["currency"] else None,
             reason=asked["reason"],
         )
     except InvalidError as error:
         for path, problems in error.errors.items():
-            field = "until" if path == "until" else "fields_text" if path.startswith("fields") else None
+            field = FIELD_OF.get(path, "fields_text" if path.startswith("fields") else None)
             form.add_error(field, [f"{path}: {problem}" if field == "fields_text" else problem for problem in problems])
         return _page(request, found, status=422, permission_form=form, open_form="permission")
     messages.success(request, _("Saved. It acts on the agent's next request."))

@@ -10,7 +10,7 @@ from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
 from apps.agents.rules import Environment, Execution
 from apps.agents.selectors import require_working
-from apps.connectors.rules import Money, refused_paths
+from apps.connectors.rules import Money, is_within_limit, refused_paths
 from apps.connectors.selectors import Permitted, permitted_operation_for
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
@@ -80,6 +80,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
     _require_fields(permitted, ask.parameters)
     _require_execution(operation.execution, ask.execution)
     money, target = permitted.money(ask.parameters), permitted.target(ask.parameters)
+    _require_limit(permitted, money)
     digest = action_digest(operation.slug, ask.parameters)
     facts = Facts(
         operation=operation.slug,
@@ -143,6 +144,13 @@ def _require_fields(permitted: Permitted, parameters: dict[str, Any]) -> None:
         raise InvalidError(errors={f"parameters.{problem.path}".rstrip("."): [str(problem)]}) from problem
     if found := permitted.errors(parameters):
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
+
+
+def _require_limit(permitted: Permitted, money: Money | None) -> None:
+    if not is_within_limit(money, permitted.limit):
+        amount = permitted.operation.amount or {}
+        said = _("Your permission ends at %s; what has another currency or no amount is beyond it.") % permitted.limit
+        raise NotAllowedError(said, errors={f"parameters.{amount.get('path', '')}".rstrip("."): [said]})
 
 
 def how_to_ask(operation: str, fields: Sequence[str] | None = None) -> dict[str, Any]:
