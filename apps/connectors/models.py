@@ -154,6 +154,30 @@ class OperationPermission(ObjectGrant):
         return Q(until=None) | Q(until__gt=ClockTimestamp())
 
 
+class RightSizing(Record):
+    """That an agent's permissions were narrowed together: what each was and became, so that it can be taken back.
+
+    ``before`` and ``after``: ``[{operation, fields, until, limit}]``; what is in one alone was revoked.
+    """
+
+    UNIT = "agent__unit"
+
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="right_sizings")
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=500)
+    before: "models.JSONField[Any, Any]" = models.JSONField()
+    after: "models.JSONField[Any, Any]" = models.JSONField()
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["agent", "-id"], name="right_sizing_by_agent")]
+
+    def __str__(self) -> str:
+        return f"{self.agent} was narrowed"
+
+
 class AccessRequest(Record):
     """An agent asks for an operation that it may not use, or not with these ``fields`` (None: with all).
 

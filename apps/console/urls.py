@@ -9,6 +9,7 @@ from apps.console.api import erasures as erasures_api
 from apps.console.api import halts as halts_api
 from apps.console.api import inventory as inventory_api
 from apps.console.api import policies as policies_api
+from apps.console.api import sizing as sizing_api
 from apps.console.views import (
     absences,
     access,
@@ -27,6 +28,7 @@ from apps.console.views import (
     new_agent,
     shortcuts,
     simulations,
+    sizing,
     tokens,
 )
 
@@ -49,6 +51,8 @@ pages = [
     path("agents/<slug:slug>/", agents.agent, name="agent"),
     path("agents/<slug:slug>/permissions/", agents.permit, name="permit"),
     path("agents/<slug:slug>/permissions/<str:operation>/revoke/", agents.forbid, name="forbid"),
+    path("agents/<slug:slug>/right-size/", sizing.sizing, name="sizing"),
+    path("agents/<slug:slug>/right-size/<uuid:sizing_id>/undo/", sizing.undo, name="undo-sizing"),
     path("agents/<slug:slug>/keys/", agents.make_key, name="make-key"),
     path("agents/<slug:slug>/keys/<uuid:credential_id>/revoke/", agents.end_key, name="end-key"),
     path("agents/<slug:slug>/state/", agents.move, name="move"),
@@ -104,6 +108,13 @@ pages = [
 ]
 
 endpoints = [
+    path("agents/<slug:slug>/right-sizing/", sizing_api.AgentRightSizing.as_view(), name="right-sizing"),
+    path("agents/<slug:slug>/right-sizing/replay/", sizing_api.AgentReplay.as_view(), name="replay-right-sizing"),
+    path(
+        "agents/<slug:slug>/right-sizing/<uuid:sizing_id>/undo/",
+        sizing_api.RightSizingUndo.as_view(),
+        name="undo-right-sizing",
+    ),
     path("inventory/", inventory_api.Inventory.as_view(), name="inventory"),
     path("breakers/", breakers_api.Breakers.as_view(), name="breakers"),
     path("breakers/<slug:slug>/", breakers_api.BreakerDetail.as_view(), name="breaker"),

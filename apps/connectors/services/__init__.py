@@ -27,6 +27,7 @@ from apps.connectors.services.operations import change_operation_state, save_ope
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
 from apps.connectors.services.reads import OnFile, read_on_file
 from apps.connectors.services.requests import grant_request, refuse_request, request_access
+from apps.connectors.services.sizing import right_size, undo_right_sizing
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 
 __all__ = [
@@ -58,8 +59,10 @@ __all__ = [
     "request_access",
     "require_permission",
     "revoke_operation",
+    "right_size",
     "save_connector",
     "save_operation",
     "set_secret",
     "settle_effect",
+    "undo_right_sizing",
 ]

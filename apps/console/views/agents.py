@@ -88,6 +88,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "agent": found,
         "words": words,
         "rules": rules_of(words),
+        "uses": (sum(word.use.used > 0 for word in words if word.use.is_live), sum(word.use.is_live for word in words)),
         "record": record_for(request.user, found),
         "not_permitted": selectors.not_permitted_for(request.user, found),
         "credentials": credentials_for(request.user, found) if may_manage else [],

@@ -1,0 +1,105 @@
+"""Narrowing an agent to what it uses: look at what less would have stopped, then one click; undone with another."""
+
+import re
+from dataclasses import replace
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.agents.models import Agent
+from apps.agents.selectors import agent_for
+from apps.connectors.rules import Money
+from apps.connectors.rules.sizing import SIZED_DAYS, Size
+from apps.connectors.services import right_size, undo_right_sizing
+from apps.console.forms import ReasonForm
+from apps.console.selectors.sizing import Sized, right_sizing_for, sized_for, undoable_for
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.gate import holds
+from apps.core.http import Request
+
+MANAGE = "agents.manage_agent"
+DIGITS = re.compile(r"\d{1,16}")
+
+
+def _page(
+    request: Request, agent: Agent, lines: list[Sized], *, taken: set[str] | None = None, refused: str = "",
+    form: ReasonForm | None = None, status: int = 200,
+) -> HttpResponse:  # fmt: skip
+    proposed = [line for line in lines if line.size is not None]
+    context = {
+        "agent": agent,
+        "days": SIZED_DAYS,
+        "lines": proposed,
+        "kept": [line for line in lines if line.size is None],
+        "used": sum(line.use.used > 0 for line in lines),
+        "total": len(lines),
+        "taken": {line.use.operation.slug for line in proposed} if taken is None else taken,
+        "undoable": undoable_for(request.user, agent),
+        "may_manage": holds(request.user, MANAGE, agent),
+        "refused": refused,
+        "form": form or ReasonForm(initial={"reason": _("Not used in %d days.") % SIZED_DAYS}),
+    }
+    return render(request, "console/sizing.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+def sizing(request: Request, slug: str) -> HttpResponse:
+    """What would be enough, and what that would have stopped; with ``act=narrow`` it is done."""
+    if request.method == "GET":
+        agent = agent_for(request.user, slug)
+        return _page(request, agent, sized_for(request.user, agent))
+    agent = agent_for(request.user, slug, perm=MANAGE)
+    proposed = {line.use.operation.slug: line.size for line in sized_for(request.user, agent) if line.size}
+    sizes = {name: _turned(request.POST, name, size) for name, size in proposed.items()}
+    taken = {name for name in request.POST.getlist("take") if name in sizes}
+    lines = sized_for(request.user, agent, sizes=sizes)
+    if request.POST.get("act") != "narrow":
+        return _page(
+            request, agent, lines, taken=taken, form=ReasonForm(initial={"reason": request.POST.get("reason")})
+        )
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return _page(request, agent, lines, taken=taken, form=form, status=422)
+    if not taken:
+        said = _("Nothing was narrowed: tick at least one.")
+        return _page(request, agent, lines, taken=taken, refused=said, form=form, status=422)
+    try:
+        chosen = {name: sizes[name] for name in taken}
+        right_size(request.user, agent=agent, sizes=chosen, reason=form.cleaned_data["reason"])
+    except InvalidError as error:
+        said = " ".join(f"{path}: {text}" for path, texts in error.errors.items() for text in texts)
+        return _page(request, agent, lines, taken=taken, refused=said, form=form, status=422)
+    messages.success(request, _("Narrowed. It acts on the agent's next request, and can be undone for 30 days."))
+    return redirect("console:sizing", slug=slug)
+
+
+def _turned(sent: QueryDict, name: str, size: Size) -> Size:
+    """The proposed size with the limit that somebody typed; what is no amount stays as proposed."""
+    text = str(sent.get(f"limit:{name}", "")).strip()
+    if size.limit is None or not DIGITS.fullmatch(text):
+        return size
+    return replace(size, limit=Money(int(text), size.limit.currency))
+
+
+@require_POST
+def undo(request: Request, slug: str, sizing_id: UUID) -> HttpResponse:
+    """Take a narrowing back."""
+    agent = agent_for(request.user, slug, perm=MANAGE)
+    made = right_sizing_for(request.user, agent, sizing_id)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        said = _("Nothing was undone: say why.")
+        return _page(request, agent, sized_for(request.user, agent), refused=said, status=422)
+    try:
+        skipped = undo_right_sizing(request.user, sizing=made, reason=form.cleaned_data["reason"])
+    except ConflictError as error:
+        return _page(request, agent, sized_for(request.user, agent), refused=str(error.message), status=error.status)
+    if skipped:
+        messages.warning(request, _("Undone, but for what was changed since: %s.") % ", ".join(skipped))
+    else:
+        messages.success(request, _("Undone. It acts on the agent's next request."))
+    return redirect("console:sizing", slug=slug)
