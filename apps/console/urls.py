@@ -10,6 +10,7 @@ from apps.console.api import halts as halts_api
 from apps.console.api import inventory as inventory_api
 from apps.console.api import policies as policies_api
 from apps.console.api import sizing as sizing_api
+from apps.console.api import who as who_api
 from apps.console.views import (
     absences,
     access,
@@ -30,6 +31,7 @@ from apps.console.views import (
     simulations,
     sizing,
     tokens,
+    who,
 )
 
 pages = [
@@ -66,6 +68,7 @@ pages = [
     path("access/people/<str:username>/absences/", access.plan, name="plan-absence-of"),
     path("access/people/<str:username>/roles/", access.give, name="give"),
     path("access/grants/<uuid:grant_id>/revoke/", access.take, name="take"),
+    path("access/who/", who.who, name="who"),
     path("access/requests/", access_requests.requests, name="access-requests"),
     path("access/requests/<uuid:request_id>/grant/", access_requests.grant, name="grant-access"),
     path("access/requests/<uuid:request_id>/refuse/", access_requests.refuse, name="refuse-access"),
@@ -115,6 +118,8 @@ endpoints = [
         sizing_api.RightSizingUndo.as_view(),
         name="undo-right-sizing",
     ),
+    path("access/who/", who_api.WhoMay.as_view(), name="who-may"),
+    path("access/why/", who_api.WhyMay.as_view(), name="why-may"),
     path("inventory/", inventory_api.Inventory.as_view(), name="inventory"),
     path("breakers/", breakers_api.Breakers.as_view(), name="breakers"),
     path("breakers/<slug:slug>/", breakers_api.BreakerDetail.as_view(), name="breaker"),
