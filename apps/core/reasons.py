@@ -21,6 +21,7 @@ SENTENCES: Mapping[str, Any] = {
     "permission_gone": _("The permission to use this operation is gone."),
     "permission": _("The permission to use this operation is gone."),
     "fields": _("The permission no longer covers these parameters."),
+    "limit": _("The permission no longer covers this amount."),
     "binding_mismatch": _("Its parameters are not the ones that were judged."),
     "agent_inactive": _("The agent may not act now."),
     "agent_retired": _("The agent was retired."),
