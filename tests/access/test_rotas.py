@@ -90,6 +90,13 @@ def test_the_coming_shifts_say_what_is_asked_at_any_instant(since, days, ahead, 
         assert shift.is_swapped == (shift.person == "zoe")
 
 
+def test_a_turn_that_began_under_an_exception_is_told_from_where_the_exception_ended():
+    found = turns(exceptions=[{"from": "2026-03-23T06:00:00Z", "until": "2026-03-23T12:00:00Z", "user": "zoe"}])
+    since = datetime(2026, 3, 24, tzinfo=UTC)
+    shift = found.shifts(since, since + timedelta(hours=1))[0]
+    assert (shift.person, shift.is_swapped, shift.begins) == ("ada", False, datetime(2026, 3, 23, 12, tzinfo=UTC))
+
+
 def test_before_the_first_turn_nobody_has_a_shift():
     found = turns().shifts(at("2026-03-01T00:00"), at("2026-03-31T00:00"))
     assert [(shift.person, shift.begins) for shift in found] == [

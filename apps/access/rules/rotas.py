@@ -62,8 +62,8 @@ class Turns:
         """
         first, last = max(self._turn(since), 0), self._turn(until)
         edges = {self._begins(turn) for turn in range(first, max(last, first) + 2)}
-        reach = max(edges)
-        near = [one for one in self.exceptions if one.ends > since and one.begins < reach]
+        base, reach = min(edges), max(edges)  # the turn at ``since`` may have begun under an exception that ended
+        near = [one for one in self.exceptions if one.ends > base and one.begins < reach]
         edges |= {min(edge, reach) for one in near for edge in (one.begins, one.ends)}
         ordered, found = sorted(edges), list[Shift]()
         for begins, ends in pairwise(ordered):
