@@ -28,7 +28,7 @@ EXTRA = {
         "agent_text", "authentication", "clockwork", "context", "differences", "errors", "expressions", "finders",
         "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared", "presence", "problems",
         "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics", "templatetags", "turns",
-        "walking",
+        "updating", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},

@@ -15,6 +15,7 @@ from apps.audit.services.writing import write_entries
 from apps.core.errors import ConflictError
 from apps.core.models import Stateful, User
 from apps.core.queue import announce, ring
+from apps.core.updating import update_row
 
 
 def unit_of(row: Model) -> UUID | None:
@@ -95,15 +96,6 @@ def record_many(
     return entries
 
 
-def _take_over(row: Model, changes: dict[str, Any]) -> None:
-    """Let ``row`` say what the UPDATE wrote; only what the database computed is read back."""
-    computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
-    for name in changes.keys() - computed:
-        setattr(row, name, changes[name])
-    if computed:
-        row.refresh_from_db(fields=computed)
-
-
 def advance[R: Stateful](
     actor: User,
     row: R,
@@ -125,9 +117,11 @@ def advance[R: Stateful](
     rows = type(row)._base_manager.filter(pk=row.pk, state=before)
     if where is not None:
         rows = rows.filter(where)
-    if rows.update(state=to, **changes) != 1:
+    written = update_row(rows, {"state": to, **changes})
+    if written is None:
         raise ConflictError(state=before)
-    _take_over(row, {"state": to, **changes})
+    for name, value in written.items():
+        setattr(row, name, value)
     record(
         actor,
         row,

@@ -129,36 +129,45 @@ def _require_alike(actor: User, items: Sequence[Escalation]) -> frozenset[UUID]:
     return standing_out
 
 
+AT_ONCE = 5
+"""Items that a worker claims together: what one that dies holds up for a second."""
+
 CLAIM = """
+WITH due AS (
+    SELECT id FROM oversight_jobitem WHERE state = 'waiting' AND not_before <= clock_timestamp()
+    ORDER BY not_before, id LIMIT %s FOR UPDATE SKIP LOCKED
+)
 UPDATE oversight_jobitem AS claimed SET attempts = attempts + 1,
        not_before = clock_timestamp() + least(power(2, attempts), 60) * interval '1 second'
-WHERE id = (SELECT id FROM oversight_jobitem WHERE state = 'waiting' AND not_before <= clock_timestamp()
-            ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id,
+FROM due WHERE claimed.id = due.id
+RETURNING claimed.id,
           EXISTS (SELECT FROM oversight_jobitem o WHERE o.state = 'waiting' AND o.not_before <= clock_timestamp()
-                  AND o.id <> claimed.id) AS is_shared,
+                  AND o.id NOT IN (SELECT id FROM due)) AS is_shared,
           NOT EXISTS (SELECT FROM oversight_jobitem o WHERE o.state = 'waiting' AND o.job_id = claimed.job_id
-                      AND o.id <> claimed.id) AS is_last
+                      AND o.id NOT IN (SELECT id FROM due)) AS is_last
 """
 
 
-def perform_due_items() -> int:
-    """Do one item of a job that is due; how many were done.
+def perform_due_items(at_once: int = AT_ONCE) -> int:
+    """Do up to ``at_once`` items of jobs that are due, one transaction each; how many were done.
 
-    Claiming postpones first and commits, so that a worker that dies holds up nothing but this item, for a second. The
+    Claiming postpones first and commits, so that a worker that dies holds up nothing but these items, for a second. The
     vote and the note that it was cast are one transaction: what was not noted was not cast.
     """
     with transaction.atomic(), planned_once(), connection.cursor() as cursor:
-        cursor.execute(CLAIM)
-        item_id, is_shared, is_last = cursor.fetchone() or (None, False, False)
-        if is_shared:
+        cursor.execute(CLAIM, [at_once])
+        claimed = cursor.fetchall()
+        if any(is_shared for _id, is_shared, _is_last in claimed):
             ring("jobs")  # so that workers share them
-    if item_id is None:
+    if not claimed:
         _finish_left_open()
-        return 0
-    if (job := _perform(item_id)) and is_last:
-        _finish_if_done(job.person, job.pk)
-    return 1
+    ending = dict[UUID, User]()
+    for item_id, _is_shared, is_last in claimed:
+        if (job := _perform(item_id)) and is_last:
+            ending[job.pk] = job.person
+    for job_id, person in ending.items():
+        _finish_if_done(person, job_id)
+    return len(claimed)
 
 
 _claimed = Prepared(
@@ -178,8 +187,7 @@ def _perform(item_id: UUID) -> Job | None:
         return None
     person = row.job.person
     try:
-        with transaction.atomic():
-            item = _tell(person, row)
+        item = _tell(person, row)
         result = {"state": JobItemState.DONE, "outcome": str(item.state), "message": _said_of_drill(person, item)}
     except DomainError as error:
         result = _failed(error)
@@ -204,7 +212,10 @@ def _said_of_drill(person: User, item: Escalation) -> str:
 
 
 def _tell(person: User, row: JobItem) -> Escalation:
-    """What one item is told; the item then. Everything is asked again as if the person had said it here."""
+    """What one item is told; the item then. Everything is asked again as if the person had said it here.
+
+    Each command is atomic by itself: what it refuses leaves nothing behind in the transaction of the note.
+    """
     job = row.job
     if job.verdict == BulkVerdict.SNOOZE:
         return snooze_escalation(person, escalation_id=row.escalation_id, until=job.until)
