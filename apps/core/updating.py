@@ -13,7 +13,7 @@ def update_row(rows: QuerySet[Any], values: dict[str, Any]) -> dict[str, Any] | 
 
     Plain values come back as they were given, what the database computed (``F``, ``ClockTimestamp``) as it reads them.
     """
-    query = rows.query.chain(klass=UpdateQuery)
+    query: Any = rows.query.chain(klass=UpdateQuery)
     query.add_update_values(values)
     compiler = query.get_compiler(rows.db)
     computed = [name for name, value in values.items() if hasattr(value, "resolve_expression")]
