@@ -1,8 +1,10 @@
 """The doorbell: wakes workers and live pages after commit. Any ring may be lost; a poll each second stands behind."""
 
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from threading import Lock
+from typing import Any
 
 import redis
 import structlog
@@ -94,3 +96,30 @@ def answer_ring(lane: str) -> None:
         _client().delete(wake_key(lane))
     except (redis.RedisError, OSError):
         log.warning("doorbell_silent", bell=lane)
+
+
+FIRST_KEY = "acp:first"
+
+
+def say_first(for_s: float) -> None:
+    """Let the scheduler know that people wait for what is being done in this process, ``for_s`` seconds at most."""
+    _unheard(lambda: _client().set(FIRST_KEY, "1", px=int(for_s * 1000)))
+
+
+def unsay_first() -> None:
+    """It is done."""
+    _unheard(lambda: _client().delete(FIRST_KEY))
+
+
+def is_first_said() -> bool:
+    """Whether some process said so. False where nobody can be asked."""
+    return bool(_unheard(lambda: _client().exists(FIRST_KEY)))
+
+
+def _unheard(exchange: Callable[[], Any]) -> Any:
+    """What a request to the broker answers; None where it does not, which is the same as nothing said."""
+    try:
+        return exchange()
+    except (redis.RedisError, OSError) as error:
+        log.warning("doorbell_silent", bell=FIRST_KEY, error=type(error).__name__)
+        return None

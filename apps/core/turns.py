@@ -1,7 +1,8 @@
 """Whose turn it is in a process: what people wait for goes before what follows of it.
 
 The threads of a worker share one interpreter. While a lane in which people wait (``LANES_FIRST``) is drained, those
-behind it (``LANES_BEHIND``) stop between two pieces of work, and are rung for when it is done.
+behind it (``LANES_BEHIND``) stop between two pieces of work, and are rung for when it is done. The scheduler, which
+only looks after what was not heard, leaves them alone meanwhile; other workers do not.
 """
 
 import time
@@ -11,7 +12,7 @@ from threading import Lock
 
 from django.conf import settings
 
-from apps.core.queue import ring
+from apps.core.queue import ring, say_first, unsay_first
 
 FIRST_S = 5.0
 """How long anybody goes first; then all take part, however much is left."""
@@ -31,14 +32,20 @@ def going_first(lane: str) -> Iterator[None]:
         return
     with _lock:
         _going += 1
-        _since = time.monotonic() if _going == 1 else _since
+        is_new = _going == 1
+        _since = time.monotonic() if is_new else _since
+    if is_new:
+        say_first(FIRST_S)
     try:
         yield
     finally:
         with _lock:
             _going -= 1
-            left = [] if _going else sorted(_passed)
+            is_over = _going == 0
+            left = sorted(_passed) if is_over else []
             _passed.difference_update(left)
+        if is_over:
+            unsay_first()
         for passed in left:
             ring(passed)
 

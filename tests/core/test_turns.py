@@ -1,10 +1,17 @@
 """What people wait for goes before what follows of it, for a few seconds, and nothing is forgotten."""
 
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import redis
 
 from apps.audit.models import Delivery
 from apps.audit.tasks import deliver_reactions
-from apps.core import turns
+from apps.core import clockwork, queue, turns
+from apps.core.queue import say_first
 from apps.core.tasks import drain
 from tests.factories.oversight import make_payment, say
 
@@ -60,6 +67,40 @@ def test_a_lane_that_fails_holds_nobody_up(rung: list[str]) -> None:
         fail()
     assert rung == ["reactions"]
     assert not turns.gives_way("messages")
+
+
+@pytest.mark.django_db
+def test_the_scheduler_leaves_what_gives_way_to_the_next_round(
+    rung: list[str], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    ran: list[str] = []
+
+    def function_at(path: str) -> Callable[[], int]:
+        def run() -> int:
+            ran.append(path)
+            return 1
+
+        return run
+
+    monkeypatch.setattr(clockwork, "function_at", function_at)
+    monkeypatch.setattr(clockwork, "connection", SimpleNamespace(close=lambda: None))
+    with turns.going_first("jobs"):
+        assert clockwork.run_job("reactions") == 0
+        assert clockwork.run_job("effects") == 1
+    assert clockwork.run_job("reactions") == 1
+    assert ran == [settings.JOBS["effects"][1], settings.JOBS["reactions"][1]]
+    say_first(0.05)  # whoever said so may have died
+    time.sleep(0.1)
+    assert clockwork.run_job("reactions") == 1
+
+
+def test_without_a_broker_nobody_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent() -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(queue, "_client", silent)
+    with turns.going_first("jobs"):
+        assert not queue.is_first_said()
 
 
 @pytest.mark.django_db
