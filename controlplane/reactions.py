@@ -19,6 +19,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "escalation.answered": (
         "apps.workflows.tasks.actions.reconcile_unknown",
+        "apps.workflows.tasks.actions.follow_mismatch",
         "apps.workflows.tasks.runs.resume_step",
         TELL,
     ),
@@ -83,6 +84,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "agent.suspended": (STANDING, TELL),
     "agent.change_requested": (TELL,),
+    "agent.mismatched": (TELL,),
     "agent.key_refused": (TELL,),
     "agent.access_requested": (TELL,),
     "release.published": (STANDING,),

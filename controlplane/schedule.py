@@ -9,6 +9,7 @@ LANES: Mapping[str, str] = {
     "jobs": "apps.oversight.tasks.perform_jobs",
     "messages": "apps.notifications.tasks.send_messages",
     "simulations": "apps.policies.tasks.judge_past",
+    "checks": "apps.workflows.tasks.actions.verify_due_effects",
 }
 """Lane -> the function that does what waits in it and says how much it did."""
 
@@ -22,6 +23,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "reactions": (1, "apps.audit.tasks.deliver_reactions"),
     "projections": (1, "apps.audit.tasks.fold_projections"),
     "effects": (1, "apps.workflows.tasks.actions.perform_due_effects"),
+    "checks": (1, "apps.workflows.tasks.actions.verify_due_effects"),
     "tasks": (1, "apps.workflows.tasks.runs.sweep_tasks"),
     "runs": (1, "apps.workflows.tasks.runs.sweep_runs"),
     "handovers": (5, "apps.workflows.tasks.runs.sweep_handovers"),

@@ -111,6 +111,7 @@ class Operation(Stateful):
     compensation = models.JSONField(null=True, blank=True)
     on_file = models.JSONField(null=True, blank=True)
     dry_run = models.JSONField(null=True, blank=True)
+    verify = models.JSONField(null=True, blank=True)
     fee_minor = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)
 
@@ -221,7 +222,10 @@ class AccessRequest(Record):
 
 
 class Effect(Stateful):
-    """What carrying out one action did to the system of record. ``retry_at``: when it is due again, if ever."""
+    """What carrying out one action did to the system of record. ``retry_at``: when it is due again, if ever.
+
+    ``verify_at``: when the system is to be read back, if it still is; ``read_back``: what it showed.
+    """
 
     MOVES = EFFECT_MOVES
     UNIT = "action__unit"
@@ -242,10 +246,16 @@ class Effect(Stateful):
     request: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
     response = models.JSONField(null=True, encoder=DjangoJSONEncoder)
     error = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    verify_at = models.DateTimeField(null=True)
+    verify_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    read_back_at = models.DateTimeField(null=True)
+    read_back = models.JSONField(null=True, encoder=DjangoJSONEncoder)
 
     class Meta:
         default_permissions = ()
         indexes = [
+            models.Index(fields=["verify_at"], name="effect_to_verify", condition=Q(verify_at__isnull=False)),
+            models.Index(fields=["read_back_at"], name="effect_mismatched", condition=Q(state=EffectState.MISMATCH)),
             models.Index(
                 fields=["retry_at"],
                 name="effect_due",

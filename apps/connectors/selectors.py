@@ -23,7 +23,6 @@ from apps.connectors.models import (
 )
 from apps.connectors.rules import (
     ConnectorState,
-    EffectState,
     Money,
     consequence_of,
     money_of,
@@ -35,6 +34,7 @@ from apps.connectors.rules import (
     uncallable,
 )
 from apps.connectors.rules.requests import RequestEnd
+from apps.connectors.rules.states import SETTLED
 from apps.core.errors import NotFoundError
 from apps.core.gate import scope_for, visible
 from apps.core.models import ClockTimestamp, User
@@ -212,7 +212,7 @@ def health_for(actor: User, connector: Connector) -> Health:
         calls=len(last),
         error_share=len(troubled) / len(last) if last else None,
         codes=dict(Counter(str(row[2]) for row in troubled).most_common()),
-        waiting=rows.exclude(state__in=[EffectState.SUCCEEDED, EffectState.FAILED, EffectState.COMPENSATED]).count(),
+        waiting=rows.exclude(state__in=SETTLED).count(),
     )
 
 

@@ -50,7 +50,7 @@ FIGURE: dict[str, Any] = {
 }  # fmt: skip
 
 FATES = (
-    "carried_out", "verified", "waiting", "under_way", "failed", "unknown", "reversed", "overturned", "unused",
-    "not_run", "sent_back", "went_on", "open",
+    "carried_out", "verified", "mismatch", "waiting", "under_way", "failed", "unknown", "reversed", "overturned",
+    "unused", "not_run", "sent_back", "went_on", "open",
 )  # fmt: skip
 """What became of a decision."""

@@ -22,13 +22,15 @@ class HaltScope(StrEnum):
 class BreakerKind(StrEnum):
     """What a breaker counts in its window: how actions ended, how many were asked for, or what they amount to.
 
-    ``failed``: the system refused, or nobody knows what came of it. ``volume``: times the agent's own usual most in a
-    minute. ``spend``: minor units of a currency, of all that was not refused.
+    ``failed``: the system refused, or nobody knows what came of it. ``mismatch``: the system shows something else.
+    ``volume``: times the agent's own usual most in a minute. ``spend``: minor units of a currency, of all
+    that was not refused.
     """
 
     DENIED = "denied"
     REJECTED = "rejected"
     FAILED = "failed"
+    MISMATCH = "mismatch"
     VOLUME = "volume"
     SPEND = "spend"
 

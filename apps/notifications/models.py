@@ -36,6 +36,7 @@ HEADLINES = {
     Event.BUDGET: _("Nearly used up"),
     Event.PROPOSAL: _("Proposed: another person releases or declines it"),
     Event.ACCESS: _("Asks for access"),
+    Event.MISMATCH: _("A system shows something else than it did"),
     Event.KEY: _("A key of it was used that is dead, or from elsewhere"),
 }
 PROPOSED = {

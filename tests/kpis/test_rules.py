@@ -228,7 +228,7 @@ counts = st.integers(0, 500)
 def test_shares_and_costs_follow_their_formulas(succeeded: int, failed: int, cancelled: int, cost: int) -> None:
     measures = with_totals(
         dict.fromkeys(ADDITIVE, 0)
-        | {"succeeded": succeeded, "failed": failed, "cancelled": cancelled, "cost_micro": cost}
+        | {"succeeded": succeeded, "failed": failed, "cancelled": cancelled, "cost_micro": cost, "wrong": failed}
     )
     error = figure_of(DEFINITIONS["error_rate"], measures, "EUR")
     assert error.n == succeeded + failed

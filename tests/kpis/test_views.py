@@ -66,7 +66,7 @@ def test_the_overview_says_value_risk_and_attention_and_shows_seven_cards(execut
         "Agents finished 60 runs; 80.0% of these succeeded without a person. They saved 141.00 EUR against the baseline"
         in text
     )
-    assert "5.0% of runs failed (3; 95 % interval" in text
+    assert "5.0% of runs failed or left something wrong (3; 95 % interval" in text
     assert "Nothing got clearly worse" in text
     assert html.count('class="card kpi"') == 7
     assert "was 20.0%" in text

@@ -43,7 +43,7 @@ def deny(desk, times: int) -> None:
 
 def test_every_agent_has_breakers_from_the_first_day_on():
     slugs = set(Breaker.objects.filter(ended_at=None, target="").values_list("slug", flat=True))
-    assert slugs == {"denials", "rejections", "failures", "failures-of-a-system", "volume"}
+    assert slugs == {"denials", "rejections", "failures", "failures-of-a-system", "mismatches", "volume"}
 
 
 def test_an_agent_that_is_denied_too_often_stops_and_others_go_on():
@@ -206,7 +206,7 @@ def test_a_breaker_on_pages_and_over_the_api(client):
     assert client.post("/breakers/mine/end/").status_code == 302
     assert Breaker.objects.get(slug="mine").ended_at is not None
     assert client.delete("/api/v1/breakers/denials/").status_code == 204
-    assert len(client.get("/api/v1/breakers/").json()["results"]) == 6
+    assert len(client.get("/api/v1/breakers/").json()["results"]) == 7
     assert Halt.objects.filter(lifted_at=None).count() == 1, "what it stopped stays stopped"
 
 

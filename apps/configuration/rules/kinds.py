@@ -168,6 +168,12 @@ SHAPES: Mapping[str, Keys] = {
             "compensation": Maybe(Keys({"operation": Ref("Operation")}, {"parameters": Object()})),
             "on_file": Maybe(Keys({"operation": Ref("Operation")}, {"parameters": Object(), "values": Object()})),
             "dry_run": Maybe(Object()),
+            "verify": Maybe(
+                Keys(
+                    {"operation": Ref("Operation"), "expect": Text(2048, 1)},
+                    {"parameters": Object(), "within_s": Whole(0, 3600)},
+                )
+            ),
             "fee_minor": Whole(),
         },
     ),

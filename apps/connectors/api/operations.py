@@ -52,6 +52,7 @@ class OperationBody(StrictSerializer):
     compensation = JsonObject(required=False, allow_null=True)
     on_file = JsonObject(required=False, allow_null=True)
     dry_run = JsonObject(required=False, allow_null=True)
+    verify = JsonObject(required=False, allow_null=True)
     fee_minor = StrictInteger(min_value=0, max_value=2**31 - 1, required=False)
 
 
@@ -87,6 +88,7 @@ class OperationSerializer(serializers.Serializer[Any]):
     compensation = serializers.JSONField(allow_null=True)
     on_file = serializers.JSONField(allow_null=True)
     dry_run = serializers.JSONField(allow_null=True)
+    verify = serializers.JSONField(allow_null=True)
     fee_minor = serializers.IntegerField()
 
 

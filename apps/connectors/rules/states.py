@@ -42,7 +42,10 @@ CONNECTOR_MOVES: Moves = {
 
 
 class EffectState(StrEnum):
-    """Where one effect is. ``dispatched``: the request may have left; ``unknown``: nobody can say what it did."""
+    """Where one effect is. ``dispatched``: the request may have left; ``unknown``: nobody can say what it did.
+
+    ``verified`` and ``mismatch``: the system of record was read back and shows what was meant, or something else.
+    """
 
     PREPARED = "prepared"
     CLAIMED = "claimed"
@@ -50,6 +53,8 @@ class EffectState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    VERIFIED = "verified"
+    MISMATCH = "mismatch"
     COMPENSATED = "compensated"
 
 
@@ -66,10 +71,18 @@ EFFECT_MOVES: Moves = {
     ),
     # Claimed again: a repeat under the same key. Succeeded or failed: a person found out.
     EffectState.UNKNOWN: frozenset({EffectState.CLAIMED, EffectState.SUCCEEDED, EffectState.FAILED}),
-    EffectState.SUCCEEDED: frozenset({EffectState.COMPENSATED}),
+    EffectState.SUCCEEDED: frozenset({EffectState.VERIFIED, EffectState.MISMATCH, EffectState.COMPENSATED}),
+    EffectState.VERIFIED: frozenset({EffectState.COMPENSATED}),
+    # Verified: a person looked, and it is in order.
+    EffectState.MISMATCH: frozenset({EffectState.VERIFIED, EffectState.COMPENSATED}),
     EffectState.FAILED: frozenset(),
     EffectState.COMPENSATED: frozenset(),
 }
+
+SETTLED = frozenset({
+    EffectState.SUCCEEDED, EffectState.VERIFIED, EffectState.MISMATCH, EffectState.FAILED, EffectState.COMPENSATED,
+})  # fmt: skip
+"""What nobody waits for any more: whether it was done is known."""
 
 FINE, CLIENT_ERRORS, ERRORS = range(200, 300), range(400, 500), range(400, 600)
 UNWELCOME = frozenset({401, 403, 407})
@@ -96,6 +109,7 @@ class OperationSpec:
     compensation: dict[str, Any] | None = None
     on_file: dict[str, Any] | None = None
     dry_run: dict[str, str] | None = None
+    verify: dict[str, Any] | None = None
     fee_minor: int = 0
 
 

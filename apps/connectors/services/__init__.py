@@ -28,12 +28,14 @@ from apps.connectors.services.permissions import grant_operation, narrow_operati
 from apps.connectors.services.reads import OnFile, read_on_file
 from apps.connectors.services.requests import grant_request, refuse_request, request_access
 from apps.connectors.services.sizing import right_size, undo_right_sizing
+from apps.connectors.services.verifying import accept_mismatch, read_back, settle_check, take_check
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 
 __all__ = [
     "Due",
     "DueEffect",
     "OnFile",
+    "accept_mismatch",
     "begin_agent",
     "change_connector_state",
     "change_operation_state",
@@ -51,6 +53,7 @@ __all__ = [
     "postpone_effect",
     "prepare_effect",
     "probe_connector",
+    "read_back",
     "read_on_file",
     "reconcile_effect",
     "recover_effect",
@@ -63,6 +66,8 @@ __all__ = [
     "save_connector",
     "save_operation",
     "set_secret",
+    "settle_check",
     "settle_effect",
+    "take_check",
     "undo_right_sizing",
 ]

@@ -214,7 +214,14 @@ def settle_effect(actor: User, *, effect: Effect, call: CallResult) -> Effect:
         lease_until=None,
         settled_at=ClockTimestamp(),
         retry_at=None if outcome.retry_in_s is None else ClockTimestamp() + timedelta(seconds=outcome.retry_in_s),
+        verify_at=None if failed else _verify_at(fresh),
     )
+
+
+def _verify_at(effect: Effect) -> ClockTimestamp | None:
+    """When the system is read back to see what was done: at once. None for a test, which did nothing."""
+    is_live = effect.action.environment == Environment.LIVE
+    return ClockTimestamp() if is_live and effect.operation.verify else None
 
 
 @transaction.atomic
@@ -251,6 +258,7 @@ def reconcile_effect(
         EffectState.SUCCEEDED if succeeded else EffectState.FAILED,
         payload={"reason": reason.strip(), "reconciled": True},
         retry_at=None,
+        verify_at=_verify_at(effect) if succeeded else None,
         response={"status": None, "body": result} if succeeded else None,
         error=None if succeeded else {"code": "reconciled", "message": reason.strip(), "status": None},
     )

@@ -18,4 +18,4 @@ def erase_effects(actor: User, *, action_ids: Sequence[UUID]) -> int:
     assert actor.is_active
     rows = Effect.objects.filter(action_id__in=action_ids)
     rows.filter(error__isnull=False).update(error=JSONObject(code=F("error__code"), message=Value("")))
-    return rows.update(request={}, response=None)
+    return rows.update(request={}, response=None, read_back=None)

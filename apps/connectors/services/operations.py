@@ -25,6 +25,7 @@ from apps.connectors.rules import (
     schema_problem,
     template_problem,
 )
+from apps.connectors.rules.verifying import JUDGING, verify_errors
 from apps.connectors.selectors import MANAGE
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.expressions import Declarations, ExpressionError, Kind, compile_expression
@@ -103,6 +104,7 @@ def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[s
     amount = values["amount"]
     found = _amount_errors(amount, schema) | _other_errors("compensation", values["compensation"], {"parameters"})
     found |= _other_errors("on_file", values["on_file"], {"parameters", "values"})
+    found |= _verify_errors(values["verify"], is_read=values["effect"] == EffectClass.READ)
     missing = [name for name in path_names(values["path"]) if name not in schema.get("required", [])]
     if missing:
         found["path"] = [_("Every parameter in the path must be required: %s.") % ", ".join(missing)]
@@ -160,6 +162,13 @@ def _other_errors(name: str, other: Any, tables: set[str]) -> dict[str, list[str
     for table in sorted(tables & set(other)):
         found |= _table_errors(f"{name}.{table}", other[table])
     return found
+
+
+def _verify_errors(verify: Any, *, is_read: bool) -> dict[str, list[str]]:
+    found = verify_errors(verify, is_read=is_read)
+    if found or verify is None:
+        return found
+    return _other_errors("verify", {name: verify[name] for name in verify if name not in JUDGING}, {"parameters"})
 
 
 def _table_errors(path: str, sources: Any) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action
 from apps.agents.rules import EffectClass, Environment
 from apps.audit.services import record
-from apps.connectors.adapters.http import send
+from apps.connectors.adapters.http import Call, send
 from apps.connectors.models import Operation
 from apps.connectors.rules import CallEnd, CallResult, ConnectorState, parameter_errors
 from apps.connectors.services.calls import NotConfiguredError, call_to
@@ -46,7 +46,7 @@ class OnFile:
     duration_ms: int = 0
 
 
-class _CannotLookError(Exception):
+class CannotLookError(Exception):
     """Why nothing was asked, in words."""
 
 
@@ -64,9 +64,9 @@ def read_on_file(actor: User, *, action: Action, trail: UUID) -> OnFile | None:
     if action.environment == Environment.TEST:
         return OnFile(slug, timezone.now(), problem=_("This is a test, so the system is not asked."))
     try:
-        operation, call = _prepared(slug, named, action)
+        operation, call = prepared_read(slug, named, action.parameters)
         require_running(units=[action.unit_id], connector=operation.connector.slug, operation=slug)
-    except (_CannotLookError, NotConfiguredError) as problem:
+    except (CannotLookError, NotConfiguredError) as problem:
         return OnFile(slug, timezone.now(), problem=str(problem))
     except HaltedError:
         return OnFile(slug, timezone.now(), problem=_("A halt is engaged, so the system is not asked."))
@@ -83,19 +83,25 @@ def read_on_file(actor: User, *, action: Action, trail: UUID) -> OnFile | None:
     return found
 
 
-def _prepared(slug: str, named: Mapping[str, Any], action: Action) -> tuple[Operation, Any]:
+def prepared_read(
+    slug: str, named: Mapping[str, Any], request: Mapping[str, Any], response: Any = None
+) -> tuple[Operation, Call]:
+    """The read that an operation names, and its call; ``parameters`` are made of request and response.
+
+    Raises CannotLookError, NotConfiguredError.
+    """
     operation = Operation.objects.select_related("connector__unit").filter(slug=slug).first()
     if operation is None or ConnectorState.ACTIVE not in {operation.state} & {operation.connector.state}:
-        raise _CannotLookError(_("%s is not in use.") % slug)
+        raise CannotLookError(_("%s is not in use.") % slug)
     if operation.effect != EffectClass.READ or operation.method != "GET":
-        raise _CannotLookError(_("%s does more than read, so it is not called.") % slug)
-    parameters = _filled(named.get("parameters", {}), {"request": action.parameters, "response": {}})
+        raise CannotLookError(_("%s does more than read, so it is not called.") % slug)
+    parameters = _filled(named.get("parameters", {}), {"request": dict(request), "response": response or {}})
     if parameter_errors(operation.parameters, parameters):
-        raise _CannotLookError(_("The parameters of %s cannot be made of what is proposed.") % slug)
+        raise CannotLookError(_("The parameters of %s cannot be made of what is proposed.") % slug)
     try:
         return operation, call_to(operation, operation.connector, parameters)
     except ValueProblem as problem:
-        raise _CannotLookError(str(problem)) from problem
+        raise CannotLookError(str(problem)) from problem
 
 
 def _filled(sources: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +112,7 @@ def _filled(sources: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
             name: compile_expression(str(source), EXPRESSIONS).evaluate(activation) for name, source in sources.items()
         }
     except (ContextError, ExpressionError) as error:
-        raise _CannotLookError(str(error)) from error
+        raise CannotLookError(str(error)) from error
     return {name: value for name, value in found.items() if not isinstance(value, EvaluationError)}
 
 
@@ -118,6 +124,6 @@ def _told(slug: str, named: Mapping[str, Any], action: Action, result: CallResul
     same = {name: value for name, value in result.result.items() if name in action.parameters}
     try:
         chosen = _filled(named.get("values", {}), {"request": action.parameters, "response": result.result})
-    except _CannotLookError as error:
+    except CannotLookError as error:
         return OnFile(slug, at, problem=str(error), duration_ms=took)
     return OnFile(slug, at, values={**same, **chosen}, duration_ms=took)

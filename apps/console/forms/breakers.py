@@ -14,6 +14,7 @@ KINDS = {
     BreakerKind.DENIED: gettext_lazy("Denied actions"),
     BreakerKind.REJECTED: gettext_lazy("Rejected actions"),
     BreakerKind.FAILED: gettext_lazy("Failed actions, and unknown ones"),
+    BreakerKind.MISMATCH: gettext_lazy("What systems show otherwise than it was done"),
     BreakerKind.VOLUME: gettext_lazy("Times the usual most"),
     BreakerKind.SPEND: gettext_lazy("Money, in minor units"),
 }

@@ -57,6 +57,7 @@ class RunFact(Fact):
     cost_micro = models.BigIntegerField(default=0)
     human_ms = models.BigIntegerField(default=0)
     unpriced = models.PositiveIntegerField(default=0)
+    mismatches = models.PositiveIntegerField(default=0, db_default=0)
     superseded = models.BooleanField(default=False)
     rerun_of = models.UUIDField(null=True)
     entry_id = models.BigIntegerField(default=0)

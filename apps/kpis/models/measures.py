@@ -32,6 +32,7 @@ FINISHED = Q(state__in=["succeeded", "failed"])
 MEMBERS: Mapping[str, Q] = {
     "succeeded": Q(state="succeeded"),
     "failed": Q(state="failed"),
+    "wrong": FINISHED & (Q(state="failed") | Q(mismatches__gt=0)),
     "cancelled": Q(state="cancelled"),
     "finished": FINISHED,
     "closed": Q(finished_at__isnull=False),
@@ -52,7 +53,10 @@ MEMBERS: Mapping[str, Q] = {
 }
 """Which rows a measure counts. The drill-down lists exactly these."""
 
-ON_RUNS = ("succeeded", "failed", "cancelled", "sla_due", "sla_met", "no_touch", "escalated", "reworked", "first_pass")
+ON_RUNS = (
+    "succeeded", "failed", "wrong", "cancelled", "sla_due", "sla_met",
+    "no_touch", "escalated", "reworked", "first_pass",
+)  # fmt: skip
 SUMS_ON_RUNS = ("cost_micro", "human_ms", "llm_micro", "human_micro", "connector_micro", "agent_micro", "unpriced")
 ON_DECISIONS = ("decided", "approved", "edited", "overridden", "expired")
 

@@ -18,6 +18,7 @@ class RollupDay(models.Model):
 
     succeeded = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
+    wrong = models.PositiveIntegerField(default=0, db_default=0)
     cancelled = models.PositiveIntegerField(default=0)
     sla_due = models.PositiveIntegerField(default=0)
     sla_met = models.PositiveIntegerField(default=0)

@@ -172,9 +172,12 @@ _ALL = (
     _share(
         "error_rate",
         gettext_noop("Error rate"),
-        gettext_noop("runs that failed / runs that succeeded or failed; what a retry mended is no failure"),
+        gettext_noop(
+            "runs that failed, or of which a system of record shows something else than was done "
+            "/ runs that succeeded or failed; what a retry mended is no failure"
+        ),
         Direction.DOWN,
-        "failed",
+        "wrong",
         "finished",
     ),
     _share(
@@ -327,6 +330,7 @@ CARDS = (
 RUN_COUNTS = (
     "succeeded",
     "failed",
+    "wrong",
     "cancelled",
     "sla_due",
     "sla_met",
@@ -366,6 +370,7 @@ def definition_or_none(key: str) -> Definition | None:
 MEMBER: Mapping[str, Callable[[Mapping[str, object]], bool]] = {
     "succeeded": lambda run: run["state"] == "succeeded",
     "failed": lambda run: run["state"] == "failed",
+    "wrong": lambda run: MEMBER["finished"](run) and (run["state"] == "failed" or int(str(run["mismatches"])) > 0),
     "cancelled": lambda run: run["state"] == "cancelled",
     "finished": lambda run: run["state"] in ("succeeded", "failed"),
     "closed": lambda run: run["state"] in ("succeeded", "failed", "cancelled"),

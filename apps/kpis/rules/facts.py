@@ -96,15 +96,16 @@ class CostSeen:
 
 @dataclass(slots=True)
 class Facts:
-    """A batch for the fact writer."""
+    """A batch for the fact writer. ``looked_at``: runs of which a system of record was read back."""
 
     runs: list[RunSeen] = field(default_factory=list)
     steps: list[StepSeen] = field(default_factory=list)
     decisions: list[DecisionSeen] = field(default_factory=list)
     costs: list[CostSeen] = field(default_factory=list)
+    looked_at: list[UUID] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.runs) + len(self.steps) + len(self.decisions) + len(self.costs)
+        return len(self.runs) + len(self.steps) + len(self.decisions) + len(self.costs) + len(self.looked_at)
 
 
 def duration_ms(start: datetime, end: datetime) -> int:
@@ -146,4 +147,4 @@ def run_ids_of(facts: Facts) -> list[UUID]:
         *facts.decisions,
         *facts.costs,
     ]
-    return sorted({row.run_id for row in rows if row.run_id is not None})
+    return sorted({row.run_id for row in rows if row.run_id is not None} | set(facts.looked_at))

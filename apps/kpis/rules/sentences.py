@@ -111,7 +111,8 @@ def risk_sentence(error: Figure, counts: RiskCounts) -> Sentence:
         "interval": f"{percent_text(error.low)}–{percent_text(error.high)}",
     }
     text = gettext_noop(
-        "%(rate)s of runs failed (%(failed)s; 95 %% interval %(interval)s). Actions denied by policy: %(denied)s; "
+        "%(rate)s of runs failed or left something wrong (%(failed)s; 95 %% interval %(interval)s). "
+        "Actions denied by policy: %(denied)s; "
         "outcomes unknown: %(unknown)s; halts engaged: %(halts)s."
     )
     return Sentence(text, values, kpi="error_rate")
@@ -240,7 +241,7 @@ def verdict_of(figures: Mapping[str, Figure]) -> tuple[Verdict, Sentence]:
         return Verdict.WAIT, Sentence(gettext_noop("only %(n)s runs ended"), values)
     loses = savings.value is not None and savings.value < 0
     late = sla.value is not None and sla.value < ON_TIME
-    text = gettext_noop("%(error)s failed, %(sla)s on time, savings %(savings)s")
+    text = gettext_noop("%(error)s failed or wrong, %(sla)s on time, savings %(savings)s")
     if error.value > STOP_ERRORS and loses:
         return Verdict.STOP, Sentence(text, values)
     if error.value > FIX_ERRORS or late or loses:

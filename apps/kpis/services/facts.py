@@ -42,7 +42,10 @@ UPDATE kpis_runfact AS run SET
             AS agent WHERE agent <> ''),
   llm_micro = coalesce(cost.llm, 0), human_micro = coalesce(cost.human, 0),
   connector_micro = coalesce(cost.connector, 0), agent_micro = coalesce(cost.agent, 0),
-  cost_micro = coalesce(cost.total, 0), human_ms = coalesce(cost.human_ms, 0), unpriced = coalesce(cost.unpriced, 0)
+  cost_micro = coalesce(cost.total, 0), human_ms = coalesce(cost.human_ms, 0), unpriced = coalesce(cost.unpriced, 0),
+  mismatches = (SELECT count(*) FROM agents_action AS action
+                JOIN connectors_effect AS effect ON effect.action_id = action.id
+                WHERE action.run_id = run.run_id AND effect.state = 'mismatch')
 FROM unnest(%(ids)s::uuid[]) AS wanted (run_id)
 LEFT JOIN (
   SELECT run_id, count(*) FILTER (WHERE by_person) AS touches, bool_or(kind = ANY(%(kinds)s) OR overdue) AS escalated,
@@ -157,6 +160,7 @@ DERIVED: Row = {
     "cost_micro": 0,
     "human_ms": 0,
     "unpriced": 0,
+    "mismatches": 0,
     "superseded": False,
 }
 """Columns of a run's fact that are sums of other facts, as they begin; no entry writes them."""

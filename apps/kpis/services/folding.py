@@ -34,6 +34,7 @@ ESCALATION_ENDS = frozenset(
     )
 )
 REVIEW = "review"
+READ_BACK = frozenset({"effect.verified", "effect.mismatch"})
 ACTION_ENDS = frozenset({"action.succeeded", "action.failed"})
 
 
@@ -61,7 +62,10 @@ def facts_in(entries: Sequence[Entry]) -> Facts:
     if changed := _models_in(entries):
         costs += repriced_costs_seen(changed)
     asked_first = [one for one in decisions if one.kind != REVIEW]  # a look afterwards delays and decides nothing
-    return Facts(runs, steps, asked_first, costs)
+    looked_at = [
+        UUID(run_id) for entry in entries if entry.name in READ_BACK and (run_id := entry.payload.get("run_id"))
+    ]
+    return Facts(runs, steps, asked_first, costs, looked_at)
 
 
 def _models_in(entries: Sequence[Entry]) -> set[str]:
@@ -83,4 +87,5 @@ def _part(facts: Facts, invented: set[UUID], simulated: bool) -> Facts:
         [row for row in facts.steps if (row.run_id in invented) == simulated],
         [row for row in facts.decisions if (row.run_id in invented) == simulated],
         [row for row in facts.costs if (row.run_id in invented) == simulated],
+        [run_id for run_id in facts.looked_at if (run_id in invented) == simulated],
     )

@@ -60,6 +60,7 @@ class Event(StrEnum):
     PROPOSAL = "proposal"
     KEY = "key"
     ACCESS = "access"
+    MISMATCH = "mismatch"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -95,6 +96,7 @@ EVENTS: Mapping[str, Event] = {
     "proposal.open": Event.PROPOSAL,
     "agent.key_refused": Event.KEY,
     "agent.access_requested": Event.ACCESS,
+    "agent.mismatched": Event.MISMATCH,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

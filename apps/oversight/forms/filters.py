@@ -42,6 +42,7 @@ FATES = (
     ("", _("Whatever became of it")),
     (Fate.CARRIED_OUT.value, _("Carried out")),
     (Fate.VERIFIED.value, _("Verified")),
+    (Fate.MISMATCH.value, _("The system shows something else")),
     (Fate.WAITING.value, _("Waits to be carried out")),
     (Fate.UNDER_WAY.value, _("Under way")),
     (Fate.FAILED.value, _("Failed")),

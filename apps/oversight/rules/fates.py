@@ -8,6 +8,7 @@ class Fate(StrEnum):
 
     OVERTURNED = "overturned"
     REVERSED = "reversed"
+    MISMATCH = "mismatch"
     VERIFIED = "verified"
     CARRIED_OUT = "carried_out"
     FAILED = "failed"

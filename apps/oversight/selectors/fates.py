@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 
 from apps.agents.rules import ActionState
+from apps.connectors.rules import EffectState
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Escalation, Grant
@@ -23,7 +24,10 @@ def conditions() -> Mapping[Fate, Q]:
         Fate.OPEN: Q(state__in=[EscalationState.PENDING, EscalationState.HELD]),
         Fate.OVERTURNED: approved & Q(_reviewed(WRONG)),
         Fate.REVERSED: approved & Q(action__state=ActionState.COMPENSATED),
-        Fate.VERIFIED: approved & Q(_reviewed(RIGHT), action__state=ActionState.SUCCEEDED),
+        Fate.MISMATCH: approved & Q(action__carried_out__state=EffectState.MISMATCH),
+        Fate.VERIFIED: approved
+        & Q(action__state=ActionState.SUCCEEDED)
+        & (Q(_reviewed(RIGHT)) | Q(action__carried_out__state=EffectState.VERIFIED)),
         Fate.CARRIED_OUT: approved & Q(action__state=ActionState.SUCCEEDED),
         Fate.FAILED: approved & Q(action__state=ActionState.FAILED),
         Fate.UNKNOWN: approved & Q(action__state=ActionState.UNKNOWN),

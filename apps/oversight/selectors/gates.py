@@ -6,6 +6,7 @@ from django.db.models import Count, Q
 
 from apps.agents.models import Action, Agent, Repetition
 from apps.agents.rules import GATE_DAYS, ActionState, Environment, TrackRecord
+from apps.connectors.rules import EffectState
 from apps.core.models import ClockTimestamp
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
@@ -32,10 +33,11 @@ def track_record_of(agent: Agent) -> TrackRecord:
         unmodified=Count("pk", filter=is_unmodified),
         harmful=Count("pk", filter=is_harmful),
     )
+    mismatched = actions.filter(state=ActionState.SUCCEEDED, carried_out__state=EffectState.MISMATCH).count()
     stops = Q(scope=HaltScope.AGENT, target=agent.slug) | Q(scope=HaltScope.VERSION, target=agent.acts_as)
     return TrackRecord(
         carried_out=sum(states.get(state, 0) for state in CARRIED_OUT),
-        failed=states.get(ActionState.FAILED, 0),
+        failed=states.get(ActionState.FAILED, 0) + mismatched,
         refused=sum(states.get(state, 0) for state in REFUSED),
         unknown=states.get(ActionState.UNKNOWN, 0),
         flags=Repetition.objects.filter(Repetition.open(), agent=agent).count(),

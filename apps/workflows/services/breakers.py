@@ -33,10 +33,17 @@ WRONG = """
     AND a.state IN ('denied', 'rejected', 'failed')
     OR %(unknown)s AND a.state = 'unknown' AND a.created_at > {since}
 """
+MISMATCHED = """
+    a.id = ANY(ARRAY(SELECT e.action_id FROM connectors_effect e WHERE e.state = 'mismatch'
+                     AND e.read_back_at > clock_timestamp() - %(window)s * interval '1 second'))
+    AND EXISTS (SELECT 1 FROM connectors_effect e WHERE e.action_id = a.id AND e.read_back_at > {since})
+"""
+"""An array, so that the few are found by their key and not by looking at every action each second."""
 ASKED = "a.id >= %(oldest)s AND a.created_at > {since}"
 SPENT = f"""{ASKED} AND a.currency = %(currency)s
     AND a.state NOT IN ('denied', 'rejected', 'changes_requested', 'expired', 'cancelled', 'failed')
 """
+WHICH = {BreakerKind.SPEND: SPENT, BreakerKind.MISMATCH: MISMATCHED}
 ONE_JOB = """
     coalesce((SELECT j.job_id FROM oversight_escalation e JOIN oversight_jobitem j ON j.escalation_id = e.id
               WHERE e.action_id = a.id AND j.state = 'done' LIMIT 1), a.id)
@@ -90,7 +97,7 @@ def check_breakers() -> int:
 
 def _findings(breaker: Breaker) -> Iterator[Finding]:
     kind = BreakerKind(breaker.kind)
-    which = WRONG if kind in ENDED else SPENT if kind == BreakerKind.SPEND else ASKED
+    which = WRONG if kind in ENDED else WHICH.get(kind, ASKED)
     measure = "coalesce(sum(c.amount_minor), 0)" if kind == BreakerKind.SPEND else "count(DISTINCT c.act)"
     act = ONE_JOB if kind == BreakerKind.REJECTED else "a.id"
     target = TARGETS[HaltScope(breaker.scope)]

@@ -31,6 +31,16 @@ def reconcile_unknown(entry: Entry) -> None:
 
 
 @reaction
+def follow_mismatch(entry: Entry) -> None:
+    """A person looked at what a system shows otherwise than it was done."""
+    if entry.payload.get("kind") == "exception" and entry.payload.get("action"):
+        item = Escalation.objects.select_related("decided_by").get(pk=entry.subject_id)
+        actions.follow_mismatch(
+            item.decided_by or entry.actor, action_id=UUID(str(entry.payload["action"])), answer=item.answer
+        )
+
+
+@reaction
 def revoke_stopped(entry: Entry) -> None:
     """A halt takes back what was released within it and not used yet."""
     actions.revoke_stopped(system_user("plane"), halt=Halt.objects.get(pk=entry.subject_id))
@@ -39,6 +49,11 @@ def revoke_stopped(entry: Entry) -> None:
 def perform_due_effects() -> int:
     """Carry out what is due; how much was done."""
     return actions.perform_due()
+
+
+def verify_due_effects() -> int:
+    """Read back what was done; how much was looked at."""
+    return actions.verify_due()
 
 
 def raise_unreported() -> int:

@@ -14,6 +14,7 @@ from apps.workflows.services.actions.carrying_out import (
 from apps.workflows.services.actions.halting import return_stopped, revoke_stopped
 from apps.workflows.services.actions.pipeline import Ask, Place
 from apps.workflows.services.actions.unreported import raise_unreported
+from apps.workflows.services.actions.verifying import follow_mismatch, verify_due
 
 __all__ = [
     "Ask",
@@ -21,6 +22,7 @@ __all__ = [
     "check_action",
     "consume_action",
     "consume_actions",
+    "follow_mismatch",
     "perform_action",
     "perform_due",
     "prepare_action",
@@ -31,4 +33,5 @@ __all__ = [
     "revoke_stopped",
     "submit_action",
     "take_back_action",
+    "verify_due",
 ]
