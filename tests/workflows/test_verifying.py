@@ -104,6 +104,8 @@ def test_what_the_system_shows_otherwise_is_an_exception_before_the_owner(desk, 
     page = client.get(f"/inbox/{item.pk}/").content.decode()
     assert "Not as it was done" in page
     assert "What you found" in page
+    assert "DE0099" in page, "what the system shows"
+    assert "If you approve" not in page
 
 
 def test_it_is_given_to_an_owner_who_may_decide_there(desk, system):
@@ -115,17 +117,17 @@ def test_it_is_given_to_an_owner_who_may_decide_there(desk, system):
     assert Entry.objects.get(name="escalation.assigned").payload["to"] == "owns"
 
 
-@pytest.mark.parametrize(("finding", "state", "failed"), [("in order", "verified", 0), ("mended", "mismatch", 1)])
-def test_a_person_says_whether_it_is_in_order_or_was_mended(desk, system, finding, state, failed):
+@pytest.mark.parametrize(("found", "state", "failed"), [("in order", "verified", 0), ("mended", "mismatch", 1)])
+def test_a_person_says_whether_it_is_in_order_or_was_mended(desk, system, found, state, failed):
     effect = pay(desk, system, LESS)
     assert track_record_of(desk.agent).failed == 1
-    say(desk.approver, Escalation.objects.get(), "answer", answer={"finding": finding, "note": "Seen in the bank."})
+    say(desk.approver, Escalation.objects.get(), "answer", answer={"found": found, "remark": "Seen in the bank."})
     work()
     effect.refresh_from_db()
     assert effect.state == state
     assert track_record_of(desk.agent).failed == failed
     assert Escalation.objects.count() == 1
-    if finding == "in order":
+    if found == "in order":
         told = Entry.objects.get(name="effect.verified")
         assert (told.actor, told.payload["reason"]) == (desk.approver, "Seen in the bank.")
 
@@ -251,7 +253,7 @@ def test_a_run_whose_system_shows_something_else_is_an_error_until_it_is_in_orde
     today.refresh_from_db()
     assert (today.succeeded, today.failed, today.wrong) == (1, 0, 1)
     item = Escalation.objects.get(kind="exception")
-    say(make_approver(item.group_list()[0].queue), item, "answer", answer={"finding": "in order"})
+    say(make_approver(item.group_list()[0].queue), item, "answer", answer={"found": "in order"})
     work()
     fold()
     today.refresh_from_db()

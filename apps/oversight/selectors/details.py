@@ -130,7 +130,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         **row_for(actor, item),
         "groups": _counted_groups(actor, item),
         "parameters": masked(item.values()) if item.action else None,
-        "subject": None if item.action else masked(item.subject),
+        "subject": None if item.action and item.kind != Kind.EXCEPTION else masked(item.subject),
         "asked": masked(item.asked["parameters"]) if item.asked else None,
         "patch": item.patch,
         "verdict": verdict or None,

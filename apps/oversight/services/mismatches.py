@@ -38,7 +38,9 @@ def open_mismatch_escalation(actor: User, *, action: Action, read_back: dict[str
         title=_("Not as it was done: %s") % title_of(action, operation),
         action=action,
         consequence=_("It was carried out, and the system shows something else. Look there, mend it, then say so."),
-        subject={name: read_back.get(name) for name in ("operation", "expect", "found", "problem", "status")},
+        subject={
+            name: read_back.get(name) for name in ("reading", "operation", "expect", "found", "problem", "status")
+        },
         schema=_schema(),
         risk=action.agent.risk if action.agent else Risk.MEDIUM,
         workflow=action.workflow,
@@ -55,9 +57,9 @@ def _schema() -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["finding"],
+        "required": ["found"],
         "properties": {
-            "finding": {"title": _("What you found"), "description": hint, "enum": [IN_ORDER, MENDED]},
-            "note": {"title": _("Note"), "type": "string", "maxLength": 2000},
+            "found": {"title": _("What you found"), "description": hint, "enum": [IN_ORDER, MENDED]},
+            "remark": {"title": _("Remark"), "type": "string", "maxLength": 2000},
         },
     }

@@ -43,6 +43,6 @@ def follow_mismatch(actor: User, *, action_id: UUID, answer: Any) -> None:
     """What a person found out about an effect that its system shows otherwise: in order after all, or mended."""
     effect = Effect.objects.select_related("operation", "action").filter(action=action_id).first()
     told = answer if isinstance(answer, dict) else {}
-    if effect is None or effect.state != EffectState.MISMATCH or told.get("finding") != IN_ORDER:
+    if effect is None or effect.state != EffectState.MISMATCH or told.get("found") != IN_ORDER:
         return  # what was mended was wrong: it stays a mismatch
-    accept_mismatch(actor, effect=effect, reason=str(told.get("note") or IN_ORDER))
+    accept_mismatch(actor, effect=effect, reason=str(told.get("remark") or IN_ORDER))
