@@ -212,6 +212,7 @@ def _connectors() -> Iterator[str]:
                 "base_url": connector.base_url,
                 "allow_internal": connector.allow_internal or None,
                 "auth": connector.auth,
+                "limits": connector.limits or None,
                 "unit": _slug(connector.unit),
                 "state": None if connector.state == ConnectorState.ACTIVE else connector.state,
             },

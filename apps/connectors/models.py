@@ -20,6 +20,7 @@ from apps.connectors.rules import (
     Idempotency,
     Money,
 )
+from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.requests import RequestEnd
 from apps.core.models import ClockTimestamp, ObjectGrant, Record, Stateful, User, choices_of
 from apps.core.rules import digest_of
@@ -53,6 +54,7 @@ class Connector(Stateful):
     base_url = models.CharField(max_length=500)
     allow_internal = models.BooleanField(default=False)
     auth = models.JSONField(default=dict)
+    limits = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)
 
     class Meta:
@@ -219,6 +221,37 @@ class AccessRequest(Record):
     def open() -> Q:
         """Waits for people, by the database's clock."""
         return Q(ended_at=None, expires_at__gt=ClockTimestamp())
+
+
+class ConnectorCall(Record):
+    """That a system was called: what for, how it ended, how long it took. Nothing of what was asked or answered.
+
+    ``in_trouble``: it says something bad of the system. ``said``: the egress guard's own words.
+    """
+
+    UNIT = "connector__unit"
+
+    connector = models.ForeignKey(Connector, models.CASCADE, related_name="calls")
+    operation = models.ForeignKey(Operation, models.CASCADE, null=True, related_name="+")
+    purpose = models.CharField(max_length=9, choices=choices_of(Purpose))
+    end = models.CharField(max_length=12)
+    status = models.PositiveSmallIntegerField(null=True)
+    code = models.CharField(max_length=20, blank=True)
+    said = models.CharField(max_length=200, blank=True)
+    in_trouble = models.BooleanField(default=False)
+    duration_ms = models.PositiveIntegerField(default=0)
+    action_id = models.UUIDField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["connector", "-created_at"], name="call_by_connector"),
+            models.Index(fields=["connector", "-created_at"], name="call_in_trouble", condition=Q(in_trouble=True)),
+            models.Index(fields=["created_at"], name="call_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} at {self.connector}"
 
 
 class Effect(Stateful):

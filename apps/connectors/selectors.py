@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +17,7 @@ from apps.agents.selectors import agents_for
 from apps.connectors.models import (
     AccessRequest,
     Connector,
+    ConnectorCall,
     ConnectorSecret,
     Effect,
     Operation,
@@ -33,6 +35,15 @@ from apps.connectors.rules import (
     target_of,
     uncallable,
 )
+from apps.connectors.rules.health import (
+    CALLS_MAX,
+    ENOUGH_FOR_P95,
+    RECENT_S,
+    WINDOW_DAYS,
+    Condition,
+    condition_of,
+)
+from apps.connectors.rules.limits import ERRORS_PER_1000
 from apps.connectors.rules.requests import RequestEnd
 from apps.connectors.rules.states import SETTLED
 from apps.core.errors import NotFoundError
@@ -40,10 +51,10 @@ from apps.core.gate import scope_for, visible
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
 from apps.core.rules import ValueProblem
+from apps.core.statistics import wilson_interval
 
 MANAGE, USE = "connectors.manage_connector", "connectors.use_operation"
-RECENT_CALLS = 50
-TROUBLES = 10
+SHOWN_CALLS = 15
 RECENT_DAYS = 90
 NOT_GRANTED = _("Your permission does not cover this parameter.")
 
@@ -104,18 +115,32 @@ class MayUse:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a connector did: its last call, and the share of its last 50 that went wrong; None without any."""
+    """How a connector did: its newest calls within a week, at most 2,000 of them, against its error budget.
 
+    ``error_share`` and its 95 % ``interval`` are None without a call; ``p50_ms`` and ``p95_ms`` are of calls that were
+    answered, the latter of twenty or more. ``waiting``: effects that have not come to an end.
+    """
+
+    condition: Condition
     last_call_at: datetime | None
     calls: int
-    error_share: float | None
+    troubled: int
+    errors_per_1000: int
+    interval: tuple[float, float] | None
     codes: dict[str, int]
+    p50_ms: int | None
+    p95_ms: int | None
     waiting: int
 
     @property
-    def troubled(self) -> int:
-        """How many of the calls went wrong."""
-        return sum(self.codes.values())
+    def error_share(self) -> float | None:
+        """How much of it went wrong, 0..1."""
+        return self.troubled / self.calls if self.calls else None
+
+    @property
+    def allowed(self) -> float:
+        """How many of these calls may go wrong."""
+        return self.calls * self.errors_per_1000 / 1000
 
 
 def permitted_operation_for(actor: User, slug: str) -> Permitted:
@@ -198,28 +223,45 @@ def secrets_for(actor: User, connector: Connector) -> QuerySet[ConnectorSecret]:
 
 
 def health_for(actor: User, connector: Connector) -> Health:
-    """How the last 50 calls of a connector that ``actor`` may see went."""
-    rows = Effect.objects.filter(connector__in=connectors_for(actor), connector=connector)
-    rows = rows.filter(action__environment=Environment.LIVE)
-    last = list(
-        rows.filter(settled_at__isnull=False)
-        .order_by("-settled_at")
-        .values_list("settled_at", "in_trouble", "error__code")[:RECENT_CALLS]
-    )
-    troubled = [row for row in last if row[1]]
+    """How a connector that ``actor`` may see does. Raises NotFoundError."""
+    if not connectors_for(actor).filter(pk=connector.pk).exists():
+        raise NotFoundError
+    with connection.cursor() as cursor:
+        cursor.execute(HEALTH, {"id": connector.pk, "days": WINDOW_DAYS, "most": CALLS_MAX, "recent": RECENT_S})
+        calls, troubled, last, recent, recent_troubled, codes, answered, times = cursor.fetchone()
+    budget = int(connector.limits.get("errors_per_1000", ERRORS_PER_1000))
+    p50, p95 = times or (None, None)
+    waiting = Effect.objects.filter(connector=connector, action__environment=Environment.LIVE)
     return Health(
-        last_call_at=last[0][0] if last else None,
-        calls=len(last),
-        error_share=len(troubled) / len(last) if last else None,
-        codes=dict(Counter(str(row[2]) for row in troubled).most_common()),
-        waiting=rows.exclude(state__in=SETTLED).count(),
+        condition=condition_of(calls, troubled, errors_per_1000=budget, recent=recent, recent_troubled=recent_troubled),
+        last_call_at=last,
+        calls=calls,
+        troubled=troubled,
+        errors_per_1000=budget,
+        interval=wilson_interval(troubled, calls),
+        codes=dict(Counter(codes or []).most_common()),
+        p50_ms=p50,
+        p95_ms=p95 if answered >= ENOUGH_FOR_P95 else None,
+        waiting=waiting.exclude(state__in=SETTLED).count(),
     )
 
 
-def troubles_for(actor: User, connector: Connector) -> QuerySet[Effect]:
-    """The last ten calls that went wrong, newest first."""
-    rows = Effect.objects.filter(connector__in=connectors_for(actor), connector=connector, in_trouble=True)
-    return rows.select_related("operation").order_by("-settled_at")[:TROUBLES]
+HEALTH = """
+SELECT count(*), count(*) FILTER (WHERE in_trouble), max(created_at),
+       count(*) FILTER (WHERE is_recent), count(*) FILTER (WHERE is_recent AND in_trouble),
+       array_agg(code) FILTER (WHERE in_trouble), count(*) FILTER (WHERE "end" = 'answered'),
+       percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms) FILTER (WHERE "end" = 'answered')
+FROM (SELECT *, created_at > clock_timestamp() - %(recent)s * interval '1 second' AS is_recent
+      FROM connectors_connectorcall
+      WHERE connector_id = %(id)s AND created_at > clock_timestamp() - %(days)s * interval '1 day'
+      ORDER BY created_at DESC LIMIT %(most)s) AS lately
+"""
+
+
+def calls_for(actor: User, connector: Connector) -> QuerySet[ConnectorCall]:
+    """What a system was asked within five weeks, newest first: of a connector that ``actor`` may see."""
+    rows = ConnectorCall.objects.filter(connector__in=connectors_for(actor).order_by(), connector=connector)
+    return rows.select_related("operation").order_by("-created_at", "-id")
 
 
 def operations_of_for(actor: User, connector: Connector) -> QuerySet[Operation]:

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from apps.connectors import views
-from apps.connectors.api import connectors, operations, permissions, requests
+from apps.connectors.api import calls, connectors, operations, permissions, requests
 
 pages = [
     path("connectors/", views.connectors, name="connectors"),
@@ -19,6 +19,7 @@ endpoints = [
     path("connectors/<slug:slug>/", connectors.ConnectorDetail.as_view(), name="connector"),
     path("connectors/<slug:slug>/state/", connectors.ConnectorStateView.as_view(), name="connector-state"),
     path("connectors/<slug:slug>/secret/", connectors.ConnectorSecretView.as_view(), name="connector-secret"),
+    path("connectors/<slug:slug>/calls/", calls.ConnectorCalls.as_view(), name="connector-calls"),
     path("me/operations/", operations.MyOperationsView.as_view(), name="my-operations"),
     path("me/access-requests/", requests.OwnAccessRequests.as_view(), name="own-access-requests"),
     path("access-requests/", requests.AccessRequests.as_view(), name="access-requests"),

@@ -13,14 +13,15 @@ from apps.connectors.forms import SecretForm, StateForm
 from apps.connectors.models import Connector
 from apps.connectors.selectors import (
     MANAGE,
+    SHOWN_CALLS,
     USE,
+    calls_for,
     connector_for,
     connectors_for,
     health_for,
     operation_for,
     operations_of_for,
     secrets_for,
-    troubles_for,
     who_may_use_for,
 )
 from apps.core.errors import DomainError, InvalidError, NotAllowedError
@@ -52,7 +53,8 @@ def _page(request: Request, found: Connector, *, status: int = 200, **forms: Any
     context = {
         "connector": found,
         "health": health_for(request.user, found),
-        "troubles": troubles_for(request.user, found),
+        "calls": calls_for(request.user, found)[:SHOWN_CALLS],
+        "troubles": calls_for(request.user, found).filter(in_trouble=True)[:SHOWN_CALLS],
         "operations": operations_of_for(request.user, found),
         "permissions": who_may_use_for(request.user, found),
         "secret": secrets_for(request.user, found).first(),

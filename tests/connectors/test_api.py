@@ -58,14 +58,14 @@ class TestConnectors:
         made = api("POST", "/connectors/", {"slug": "bank", "name": "Bank", "base_url": "https://bank.example.com"})
         assert made.status_code == 201
         assert made.body["health"] == {
-            "last_call_at": None,
-            "calls": 0,
-            "error_share": None,
-            "codes": {},
-            "waiting": 0,
-        }
+            "condition": "unused", "last_call_at": None, "calls": 0, "troubled": 0, "error_share": None,
+            "errors_per_1000": 10, "interval": None, "codes": {}, "p50_ms": None, "p95_ms": None, "waiting": 0,
+        }  # fmt: skip
         assert [row["slug"] for row in api("GET", "/connectors/").body["results"]] == ["bank"]
+        capped = api("PATCH", "/connectors/bank/", {"limits": {"concurrent": 4}})
+        assert capped.body["limits"] == {"concurrent": 4}
         changed = api("PATCH", "/connectors/bank/", {"auth": {"type": "bearer"}})
+        assert changed.body["limits"] == {"concurrent": 4}
         assert changed.body["auth"] == {"type": "bearer"}
         assert changed.body["name"] == "Bank"
         assert api("DELETE", "/connectors/bank/").status_code == 422

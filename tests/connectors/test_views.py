@@ -63,7 +63,7 @@ def test_one_system_with_all_that_concerns_it(admin, bank, system):
         "Payer",
         "iban",
         fingerprint,
-        "100.0%",
+        "1 of 1 · 100.0%",
         "system_error",
     ):
         assert shown in text

@@ -26,6 +26,7 @@ from apps.configuration.rules.shapes import (
     Whole,
 )
 from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempotency
+from apps.connectors.rules.limits import LIMITS as CONNECTOR_LIMITS
 from apps.core.rules import Risk
 from apps.halts.rules import BREAKABLE, MAX_WINDOW_S, BreakerKind
 from apps.oversight.rules import MAX_ANNOUNCEMENT, MAX_PER_WEEK
@@ -144,6 +145,7 @@ SHAPES: Mapping[str, Keys] = {
             "adapter": Text(8, 1),
             "allow_internal": Truth(),
             "auth": Object(),
+            "limits": Keys({}, {name: Whole(*bounds) for name, bounds in CONNECTOR_LIMITS.items()}),
             "secret_env": VARIABLE,
             "unit": Maybe(Ref("BusinessUnit")),
         },

@@ -49,6 +49,7 @@ class Call:
     body: bytes | None = None
     masks: Sequence[str] = field(default=())
     media: str = "application/json"
+    most_bytes: int = RESPONSE_BYTES_MAX
 
 
 class EgressRefusedError(Exception):
@@ -75,7 +76,7 @@ def _timed(call: Call, attempt: Callable[[float], CallResult]) -> CallResult:
     except EgressRefusedError as error:
         result = CallResult(CallEnd.REFUSED, error=str(error))
     except _TooLarge:
-        result = CallResult(CallEnd.BROKEN, error=f"The answer is larger than {RESPONSE_BYTES_MAX} bytes.")
+        result = CallResult(CallEnd.BROKEN, error=f"The answer is larger than {call.most_bytes} bytes.")
     except NOT_BEGUN as error:
         result = CallResult(CallEnd.UNREACHABLE, error=f"{place} cannot be reached ({type(error).__name__}).")
     except SILENCE as error:
@@ -167,7 +168,7 @@ def _exchange(call: Call, addresses: list[str], deadline: float) -> tuple[int, d
         raw = bytearray()
         for chunk in response.iter_stream():
             raw += chunk
-            if len(raw) > RESPONSE_BYTES_MAX:
+            if len(raw) > call.most_bytes:
                 raise _TooLarge
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         return response.status, named, bytes(raw)

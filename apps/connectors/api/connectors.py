@@ -39,6 +39,7 @@ class ConnectorBody(StrictSerializer):
     adapter = Text(max_length=8, required=False)
     allow_internal = StrictBoolean(required=False)
     auth = JsonObject(required=False)
+    limits = JsonObject(required=False)
     unit = Text(max_length=63, required=False, allow_null=True)
 
 
@@ -59,6 +60,7 @@ class ConnectorSerializer(serializers.Serializer[Any]):
     base_url = serializers.CharField()
     allow_internal = serializers.BooleanField()
     auth = serializers.JSONField()
+    limits = serializers.JSONField()
     unit = serializers.CharField(allow_null=True)
     state = serializers.CharField()
 
@@ -73,12 +75,18 @@ class SecretSerializer(serializers.Serializer[Any]):
 
 
 class HealthSerializer(serializers.Serializer[Any]):
-    """How the last 50 calls went."""
+    """How its newest calls within a week went, at most 2,000 of them; ``interval``: 95 %, of the share of errors."""
 
+    condition = serializers.CharField()
     last_call_at = serializers.DateTimeField(allow_null=True)
     calls = serializers.IntegerField()
     error_share = serializers.FloatField(allow_null=True)
+    troubled = serializers.IntegerField()
+    errors_per_1000 = serializers.IntegerField()
+    interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     codes = serializers.DictField(child=serializers.IntegerField())
+    p50_ms = serializers.IntegerField(allow_null=True)
+    p95_ms = serializers.IntegerField(allow_null=True)
     waiting = serializers.IntegerField()
 
 
@@ -111,7 +119,7 @@ class ConnectorStateBody(StrictSerializer):
 
 def connector_json(connector: Connector) -> dict[str, Any]:
     """The system as ``ConnectorSerializer`` describes it."""
-    names = ("slug", "name", "adapter", "base_url", "allow_internal", "auth", "state")
+    names = ("slug", "name", "adapter", "base_url", "allow_internal", "auth", "limits", "state")
     return {
         **{name: getattr(connector, name) for name in names},
         "unit": connector.unit.slug if connector.unit else None,
@@ -120,7 +128,7 @@ def connector_json(connector: Connector) -> dict[str, Any]:
 
 def detail_json(actor: User, connector: Connector) -> dict[str, Any]:
     """The system as ``ConnectorDetailSerializer`` describes it."""
-    secret = secrets_for(actor, connector).first()
+    secret, health = secrets_for(actor, connector).first(), health_for(actor, connector)
     return {
         **connector_json(connector),
         "secret": secret
@@ -130,7 +138,7 @@ def detail_json(actor: User, connector: Connector) -> dict[str, Any]:
             "set_at": secret.created_at,
             "set_by": secret.made_by.username,
         },
-        "health": asdict(health_for(actor, connector)),
+        "health": {**asdict(health), "error_share": health.error_share},
     }
 
 
@@ -189,7 +197,7 @@ class ConnectorDetail(PlaneView):
         connector = connector_for(self.actor, slug)
         body = self.body(ConnectorChange)
         unit = _unit(self.actor, body.pop("unit")) if "unit" in body else connector.unit
-        names = ("name", "base_url", "adapter", "allow_internal", "auth")
+        names = ("name", "base_url", "adapter", "allow_internal", "auth", "limits")
         values = {name: body.get(name, getattr(connector, name)) for name in names}
 
         def answer() -> tuple[int, Any]:

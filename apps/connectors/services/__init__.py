@@ -23,6 +23,7 @@ from apps.connectors.services.effects import (
 )
 from apps.connectors.services.erasing import erase_effects
 from apps.connectors.services.newcomers import begin_agent
+from apps.connectors.services.noting import forget_calls
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
 from apps.connectors.services.reads import OnFile, read_on_file
@@ -45,6 +46,7 @@ __all__ = [
     "drop_secret",
     "due_effects",
     "erase_effects",
+    "forget_calls",
     "give_up_repeating",
     "grant_operation",
     "grant_request",

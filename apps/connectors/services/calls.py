@@ -10,6 +10,7 @@ from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import Call
 from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation
 from apps.connectors.rules import Idempotency, Split, forms_of, origin_of, split_parameters
+from apps.connectors.rules.limits import response_bytes_of, timeout_s_of
 from apps.core.errors import DomainError, UnavailableError
 from apps.core.rules import canonical_json
 
@@ -42,7 +43,8 @@ def call_to(operation: Operation, connector: Connector, parameters: Mapping[str,
         method=operation.method,
         origin=origin,
         target=target_of_call(origin.path, split),
-        timeout_s=operation.timeout_s,
+        timeout_s=timeout_s_of(connector.limits, operation.timeout_s),
+        most_bytes=response_bytes_of(connector.limits),
         allow_internal=connector.allow_internal,
         headers=headers,
         body=None if split.body is None else canonical_json(split.body),

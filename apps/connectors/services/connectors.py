@@ -14,7 +14,10 @@ from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import probe
 from apps.connectors.models import Connector, ConnectorSecret
 from apps.connectors.rules import CallEnd, ConnectorState, origin_of
+from apps.connectors.rules.health import Purpose
+from apps.connectors.rules.limits import limit_problems
 from apps.connectors.selectors import MANAGE
+from apps.connectors.services.noting import note_call
 from apps.core.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from apps.core.models import ClockTimestamp, User
 
@@ -34,6 +37,7 @@ PROBE_S = 5
 def save_connector(
     actor: User, *, slug: str, name: str, base_url: str, adapter: str = "http", allow_internal: bool = False,
     auth: dict[str, Any] | None = None, unit: BusinessUnit | None = None, keep_secret: bool = True,
+    limits: dict[str, Any] | None = None,
 ) -> tuple[Connector, str]:  # fmt: skip
     """Make or change a system; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back.
 
@@ -43,6 +47,8 @@ def save_connector(
     require_manager(actor, unit, MANAGE)
     auth = auth or {"type": "none"}
     _check_connector(slug=slug, name=name, base_url=base_url, adapter=adapter, auth=auth)
+    if wrong := limit_problems(limits or {}):
+        raise InvalidError(errors={f"limits.{limit}": [problem] for limit, problem in wrong.items()})
     found = Connector.objects.select_for_update(of=("self",)).filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, MANAGE)
@@ -50,7 +56,7 @@ def save_connector(
     moved = found is not None and _origin(found.base_url) != _origin(base_url)
     values = {
         "name": name, "base_url": base_url, "adapter": adapter, "allow_internal": allow_internal, "auth": auth,
-        "unit": unit,
+        "unit": unit, "limits": limits or {},
     }  # fmt: skip
     outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
     if moved and not keep_secret:
@@ -126,6 +132,7 @@ def probe_connector(actor: User, *, connector: Connector) -> int:
     reached = result.end == CallEnd.ANSWERED
     with transaction.atomic():
         payload = {"reached": reached, "error": result.error, "duration_ms": result.duration_ms}
+        note_call(connector, purpose=Purpose.PROBE, call=result)
         record(actor, connector, "probed", payload=payload)
     if not reached:
         raise UnavailableError(result.error)

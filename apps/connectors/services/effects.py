@@ -29,8 +29,10 @@ from apps.connectors.rules import (
     refused_paths,
     split_parameters,
 )
+from apps.connectors.rules.health import Purpose
 from apps.connectors.selectors import permitted_operation_for
 from apps.connectors.services.calls import NotConfiguredError, call_of, target_of_call
+from apps.connectors.services.noting import note_call, require_room
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.models import ClockTimestamp, User
@@ -104,13 +106,15 @@ def claim_effect(actor: User, *, action: Action) -> Effect:
     """Take the prepared (or repeatable and due) effect of an action under a lease. Call inside the claim's transaction.
 
     Raises NotAllowedError when the principal may no longer use the operation with these parameters or it is not the
-    one that was judged, ConflictError when somebody else has it or it is not due.
+    one that was judged, ConflictError when somebody else has it or it is not due, RateLimitedError while the system's
+    limits leave no room.
     """
     effect = _effects().filter(action=action).first()
     if effect is None:
         raise NotFoundError
     require_permission(action)
     refuse_changed(action, effect.operation)  # the very rows that the call is made of
+    require_room(effect.connector)
     is_repeat = effect.state == EffectState.UNKNOWN
     is_due = Q(retry_at__lte=ClockTimestamp())
     return advance(
@@ -190,6 +194,10 @@ def settle_effect(actor: User, *, effect: Effect, call: CallResult) -> Effect:
         repeats=fresh.repeats,
         deferrals=fresh.deferrals,
     )
+    note_call(
+        fresh.connector, purpose=Purpose.EFFECT, call=call, operation=fresh.operation, outcome=outcome,
+        action_id=fresh.action_id,
+    )  # fmt: skip
     deferred = outcome.state == EffectState.PREPARED
     failed = outcome.state != EffectState.SUCCEEDED
     error = {"code": outcome.code, "message": call.error, "status": call.status} if failed else None

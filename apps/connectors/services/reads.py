@@ -20,7 +20,9 @@ from apps.audit.services import record
 from apps.connectors.adapters.http import Call, send
 from apps.connectors.models import Operation
 from apps.connectors.rules import CallEnd, CallResult, ConnectorState, parameter_errors
+from apps.connectors.rules.health import Purpose
 from apps.connectors.services.calls import NotConfiguredError, call_to
+from apps.connectors.services.noting import note_call
 from apps.connectors.services.operations import EXPRESSIONS
 from apps.core.errors import HaltedError
 from apps.core.expressions import ContextError, EvaluationError, ExpressionError, compile_expression
@@ -78,6 +80,7 @@ def read_on_file(actor: User, *, action: Action, trail: UUID) -> OnFile | None:
         AT_ONCE.release()
     found = _told(slug, named, action, result)
     with transaction.atomic():
+        note_call(operation.connector, purpose=Purpose.LOOK_UP, call=result, operation=operation, action_id=action.pk)
         payload = {"action": action.pk, "status": result.status, "end": result.end, "duration_ms": result.duration_ms}
         record(actor, operation, "operation.looked_up", trail=trail, unit=action.unit_id, payload=payload)
     return found

@@ -17,8 +17,10 @@ from apps.audit.services import advance, record
 from apps.connectors.adapters.http import send
 from apps.connectors.models import Effect
 from apps.connectors.rules import CallEnd, CallResult, EffectState
+from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.verifying import ReadBack, Reading, again_in_s, read_back_of
 from apps.connectors.services.calls import NotConfiguredError
+from apps.connectors.services.noting import note_call
 from apps.connectors.services.reads import CannotLookError, prepared_read
 from apps.core.errors import ConflictError, HaltedError, InvalidError, NotAllowedError
 from apps.core.models import ClockTimestamp, User, database_now
@@ -61,6 +63,10 @@ def read_back(effect: Effect) -> ReadBack | None:
         result = CallResult(CallEnd.UNPREPARED, error=str(problem))
     else:
         result = send(call)
+        note_call(
+            operation.connector, purpose=Purpose.READ_BACK, call=result, operation=operation,
+            action_id=effect.action_id,
+        )  # fmt: skip
     return read_back_of(str(verify.get("expect", "")), request=request, response=response, call=result)
 
 

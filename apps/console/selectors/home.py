@@ -12,6 +12,7 @@ from apps.agents.models import AgentCredential
 from apps.agents.rules import WORKING, ActionState, FlagState
 from apps.agents.selectors import actions_for, agents_for, flags_for
 from apps.audit.selectors import lag_s_for, overdue_deliveries_for, stumbles_for
+from apps.connectors.rules.health import Condition
 from apps.connectors.selectors import connectors_for, requests_for
 from apps.connectors.selectors import health_for as connector_health_for
 from apps.console.selectors.duty import rosters_for
@@ -21,7 +22,6 @@ from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
 from apps.workflows.selectors.erasing import erasures_asked_for
 
-TROUBLED_SHARE = 0.2
 LAG_S = 30
 EXPIRING_DAYS = 14
 
@@ -99,9 +99,9 @@ def _connectors(actor: User) -> list[Finding]:
     found = []
     for connector in connectors_for(actor):
         health = connector_health_for(actor, connector)
-        if health.error_share is not None and health.error_share >= TROUBLED_SHARE:
-            share = round(health.error_share * 100)
-            detail = _("%(share)d %% of its last %(n)d calls went wrong.") % {"share": share, "n": health.calls}
+        if health.condition in {Condition.FAILING, Condition.OVER_BUDGET}:
+            told = {"bad": health.troubled, "n": health.calls, "budget": health.errors_per_1000 / 10}
+            detail = _("%(bad)d of its last %(n)d calls went wrong; its budget is %(budget)g %%.") % told
             found.append(
                 Finding("bad", _("%s is in trouble") % connector.name, detail, f"/connectors/{connector.slug}/")
             )

@@ -28,7 +28,15 @@ from apps.connectors.services import (
 )
 from apps.connectors.services.effects import Due, DueEffect
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
-from apps.core.errors import ConflictError, DomainError, HaltedError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.errors import (
+    ConflictError,
+    DomainError,
+    HaltedError,
+    InvalidError,
+    NotAllowedError,
+    NotFoundError,
+    RateLimitedError,
+)
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
@@ -75,6 +83,9 @@ def _see_to(plane: User, due: DueEffect) -> bool:
         return False
     except ConflictError:
         return False  # somebody else has it
+    except RateLimitedError as error:  # the system's own limits: its turn comes
+        postpone_effect(effect_id=due.effect_id, seconds=int(error.members["retry_after_s"]))
+        return True
     except DomainError as error:
         log.warning("effect_not_begun", action=str(due.action_id), code=error.code)
         postpone_effect(effect_id=due.effect_id, seconds=REFUSED_AGAIN_S)

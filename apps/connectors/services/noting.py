@@ -1,0 +1,81 @@
+"""Writing down that a system was called: when, what for, how it ended, how long it took; never what was said."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from apps.connectors.models import Connector, ConnectorCall, Effect, Operation
+from apps.connectors.rules import CallEnd, CallResult, EffectState, Outcome, in_trouble, outcome_of
+from apps.connectors.rules.health import Purpose
+from apps.core.errors import RateLimitedError
+from apps.core.models import ClockTimestamp
+
+SAID_MAX = 200
+KEEP, MINUTE = timedelta(days=35), timedelta(minutes=1)
+
+
+@transaction.atomic
+def note_call(
+    connector: Connector,
+    *,
+    purpose: Purpose,
+    call: CallResult,
+    operation: Operation | None = None,
+    outcome: Outcome | None = None,
+    action_id: UUID | None = None,
+) -> None:
+    """One line of what a system was asked. ``outcome``: of an effect; a read's is worked out.
+
+    Of a refusal by the egress guard the plane's own words are kept, of everything else a code.
+    """
+    if call.end == CallEnd.NOT_CALLED:
+        return
+    found = outcome or _outcome(call)
+    ConnectorCall.objects.create(
+        connector=connector,
+        operation=operation,
+        purpose=purpose,
+        end=call.end,
+        status=call.status,
+        code=found.code,
+        said=call.error[:SAID_MAX] if call.end == CallEnd.REFUSED else "",
+        in_trouble=in_trouble(call, found),
+        duration_ms=call.duration_ms,
+        action_id=action_id,
+    )
+
+
+def _outcome(call: CallResult) -> Outcome:
+    if call.end == CallEnd.ANSWERED and call.status is None:  # a probe: it only connects
+        return Outcome(EffectState.SUCCEEDED)
+    return outcome_of(call, effect="read", idempotency="none", repeats=0, deferrals=0)
+
+
+def forget_calls() -> int:
+    """Delete the lines that are older than five weeks; how many."""
+    return ConnectorCall.objects.filter(created_at__lt=ClockTimestamp() - KEEP).delete()[0]
+
+
+def require_room(connector: Connector) -> None:
+    """Raise RateLimitedError while the system's limits leave no room for one more effect.
+
+    Call inside the claim's transaction: whoever claims for the same system waits for the lock until it is committed.
+    """
+    limits = connector.limits
+    if not limits.keys() & {"concurrent", "per_minute"}:
+        return
+    Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
+    flying = Effect.objects.filter(
+        Q(state__in=[EffectState.CLAIMED, EffectState.DISPATCHED], lease_until__gt=ClockTimestamp()),
+        connector=connector,
+    ).count()
+    if flying >= limits.get("concurrent", flying + 1):
+        raise RateLimitedError(retry_after_s=1)
+    if "per_minute" in limits:
+        lately = ConnectorCall.objects.filter(
+            connector=connector, purpose=Purpose.EFFECT, created_at__gt=ClockTimestamp() - MINUTE
+        )
+        if flying + lately.count() >= limits["per_minute"]:
+            raise RateLimitedError(retry_after_s=5)
