@@ -84,7 +84,7 @@ def _see_to(plane: User, due: DueEffect) -> bool:
     except ConflictError:
         return False  # somebody else has it
     except RateLimitedError as error:  # the system's own limits: its turn comes
-        postpone_effect(effect_id=due.effect_id, seconds=int(error.members["retry_after_s"]))
+        postpone_effect(effect_id=due.effect_id, seconds=int(str(error.members["retry_after_s"])))
         return True
     except DomainError as error:
         log.warning("effect_not_begun", action=str(due.action_id), code=error.code)
