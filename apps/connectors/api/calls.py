@@ -14,7 +14,7 @@ from apps.core.gate import require_human
 from apps.core.schema import PROBLEMS
 
 
-class CallSerializer(serializers.Serializer[Any]):
+class ConnectorCallSerializer(serializers.Serializer[Any]):
     """One call. ``code`` is empty where it succeeded; ``said``: why the egress guard refused it."""
 
     id = serializers.UUIDField()
@@ -30,15 +30,15 @@ class CallSerializer(serializers.Serializer[Any]):
     action = serializers.UUIDField(allow_null=True)
 
 
-class CallPage(serializers.Serializer[Any]):
+class ConnectorCallPage(serializers.Serializer[Any]):
     """A page of calls."""
 
-    results = CallSerializer(many=True)
+    results = ConnectorCallSerializer(many=True)
     next = serializers.CharField(allow_null=True)
 
 
 def call_json(call: ConnectorCall) -> dict[str, Any]:
-    """The call as ``CallSerializer`` describes it."""
+    """The call as ``ConnectorCallSerializer`` describes it."""
     names = ("id", "purpose", "end", "status", "code", "said", "in_trouble", "duration_ms")
     return {
         **{name: getattr(call, name) for name in names},
@@ -51,7 +51,7 @@ def call_json(call: ConnectorCall) -> dict[str, Any]:
 class ConnectorCalls(PlaneView):
     """``/connectors/{slug}/calls/``."""
 
-    @extend_schema(operation_id="list_connector_calls", responses={200: CallPage, **PROBLEMS})
+    @extend_schema(operation_id="list_connector_calls", responses={200: ConnectorCallPage, **PROBLEMS})
     def get(self, request: Request, slug: str) -> Response:
         """Calls of the last five weeks, newest first; filters ``code``, ``end``, ``operation``, ``purpose``."""
         known_params(request, "code", "end", "operation", "purpose")
