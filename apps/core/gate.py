@@ -149,6 +149,12 @@ def refuse_limited(actor: User) -> None:
         raise NotAllowedError(_("This token carries only some of your rights."))
 
 
+def require_carried(actor: User, perm: str) -> None:
+    """Raise NotAllowedError for a token without ``perm``: for what follows from what its holder said by that right."""
+    if not carries(actor, perm):
+        raise NotAllowedError(_("This token does not carry the right that this takes."))
+
+
 def refuse_agents(actor: User) -> None:
     """Raise NotAllowedError for agents: no agent commands governance, whatever it was granted."""
     if actor.is_agent or not actor.is_active:

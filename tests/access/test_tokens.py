@@ -10,12 +10,14 @@ from django.test import Client
 from apps.access.models import Absence, PersonalToken, RoleGrant
 from apps.access.services import create_token, revoke_token
 from apps.audit.models import Entry
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.models import ClockTimestamp, User
-from apps.oversight.models import Vote
+from apps.notifications.services import add_browser
+from apps.oversight.models import Job, Vote
+from apps.oversight.services import perform_due_items
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.agents import make_agent, make_key_for
-from tests.factories.oversight import make_payment
+from tests.factories.oversight import make_payment, say
 
 pytestmark = pytest.mark.django_db
 BASE = "/api/v1/"
@@ -207,3 +209,49 @@ def test_a_dead_one_is_recorded_once_in_a_while() -> None:
     for _ in range(4):
         assert code_of(call(text, "GET", "me/")) == (401, "credential_expired")
     assert Entry.objects.filter(name="personaltoken.refused").count() == 1
+
+
+class TestWhatNoRightIsAskedFor:
+    """What people do to their own votes, jobs and wishes asks for no right: a token must carry it all the same."""
+
+    def test_no_worker_decides_for_one_that_only_looks(self) -> None:
+        payment = make_payment(risk="low")
+        body = {"verdict": "approve", "ids": [str(payment.item.pk)]}
+        only_looks = token_of(payment.ada, permissions=["oversight.view_escalation"])
+        assert code_of(call(only_looks, "POST", "escalations/bulk/", body)) == (403, "not_allowed")
+        assert (Job.objects.count(), perform_due_items(), payment.now().state) == (0, 0, "pending")
+        decides = token_of(payment.ada, permissions=["oversight.view_escalation", "oversight.decide_escalation"])
+        assert call(decides, "POST", "escalations/bulk/", body).status_code == 202
+        assert (perform_due_items(), payment.now().state) == (1, "approved")
+
+    @pytest.mark.parametrize(("quorum", "verb"), [(1, "undo"), (2, "withdraw")])
+    def test_one_that_only_looks_takes_no_vote_back(self, quorum: int, verb: str) -> None:
+        payment = make_payment(quorum=quorum)
+        say(payment.ada, payment.item, hold_s=60)
+        only_looks = token_of(payment.ada, permissions=["oversight.view_escalation"])
+        path = f"escalations/{payment.item.pk}/{verb}/"
+        assert code_of(call(only_looks, "POST", path, {})) == (403, "not_allowed")
+        assert Vote.objects.get().voided_at is None
+        assert call(token_of(payment.ada), "POST", path, {}).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("PUT", "me/deciding/", {"hold_s": 0}),
+            ("PUT", "me/notifications/", {}),
+            ("GET", "notifications/", None),
+            ("POST", "notifications/seen/", {}),
+            ("GET", "jobs/", None),
+        ],
+    )
+    def test_what_is_one_s_own_is_not_a_limited_token_s(self, method: str, path: str, body: Any) -> None:
+        person = make_holder("kpis.view_kpi")
+        limited = token_of(person, permissions=["kpis.view_kpi"])
+        assert code_of(call(limited, method, path, body)) == (403, "not_allowed")
+        assert call(token_of(person), method, path, body).status_code == 200
+
+    def test_nor_are_its_browsers(self) -> None:
+        person = make_user()
+        person.carries = frozenset({"kpis.view_kpi"})  # type: ignore[attr-defined] # as a limited token has it
+        with pytest.raises(NotAllowedError):
+            add_browser(person, endpoint="https://push.example/1", p256dh="", auth="", key="")

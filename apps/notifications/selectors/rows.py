@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from apps.core.errors import NotFoundError
-from apps.core.gate import scope_for, visible
+from apps.core.gate import refuse_limited, scope_for, visible
 from apps.core.models import ClockTimestamp, User
 from apps.notifications.models import Browser, ChatTarget, Delivery
 from apps.notifications.rules import Channel, DeliveryState
@@ -16,7 +16,8 @@ UNSEEN_CAP = 99
 
 
 def notices_for(actor: User) -> QuerySet[Delivery]:
-    """What ``actor`` was told in the app, newest first."""
+    """What ``actor`` was told in the app, newest first. Raises NotAllowedError for a token with only some rights."""
+    refuse_limited(actor)
     rows = Delivery.objects.filter(recipient=actor, channel=Channel.IN_APP, state=DeliveryState.DELIVERED)
     about = (
         "notice__entry__actor",

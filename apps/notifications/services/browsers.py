@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotFoundError, RateLimitedError, UnavailableError
-from apps.core.gate import require_human
+from apps.core.gate import refuse_limited, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.notifications.adapters import push
@@ -42,6 +42,7 @@ def add_browser(
     where nothing is pushed at all.
     """
     require_human(actor)
+    refuse_limited(actor)
     host = _checked(endpoint, p256dh, auth, key)
     User.objects.select_for_update().get(pk=actor.pk)
     if replaces:
@@ -90,6 +91,7 @@ def _checked(endpoint: str, p256dh: str, auth: str, key: str) -> str:
 def remove_browser(actor: User, *, browser_id: UUID) -> None:
     """Tell ``actor`` there no more; what is queued for it stays unsent. Raises NotFoundError for another's."""
     require_human(actor)
+    refuse_limited(actor)
     if not _end(actor, browser_for(actor, browser_id), "browser.removed"):
         raise NotFoundError
 
@@ -147,6 +149,7 @@ def try_browser(actor: User, *, browser_id: UUID) -> Sent:
     Raises NotFoundError, RateLimitedError, ConflictError where nothing is pushed at all.
     """
     require_human(actor)
+    refuse_limited(actor)
     browser = browser_for(actor, browser_id)
     if not settings.ACP_PUSH_HOSTS:
         raise ConflictError(_("This plane pushes nothing to browsers."))

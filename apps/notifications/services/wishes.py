@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit.services import record
 from apps.core.errors import InvalidError
-from apps.core.gate import require_human
+from apps.core.gate import refuse_limited, require_human
 from apps.core.models import User
 from apps.core.rules import Risk
 from apps.notifications.models import Preference, QuietHours
@@ -23,6 +23,7 @@ type Quiet = tuple[time, time, str]
 def save_wishes(actor: User, *, timings: Mapping[str, Mapping[str, str]], quiet: Quiet | None) -> None:
     """Keep the whole of what ``actor`` wants, by channel and risk; what is left out is the default."""
     require_human(actor)
+    refuse_limited(actor)
     _check(timings, quiet)
     wanted = {
         (Channel(channel), Risk(risk)): Timing(timing)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.connectors.rules import money_text
 from apps.core.errors import NotFoundError
+from apps.core.gate import require_carried
 from apps.core.models import User
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, Job, JobItem
@@ -31,7 +32,7 @@ from apps.oversight.rules import (
     together,
 )
 from apps.oversight.selectors.details import why_not_for
-from apps.oversight.selectors.eligibility import standing_for
+from apps.oversight.selectors.eligibility import VIEW, standing_for
 from apps.oversight.selectors.escalations import INBOX_ORDER, decidable_for, escalations_for
 
 BULK_PROBLEMS = {
@@ -56,6 +57,7 @@ TIERS = {
 
 def job_for(actor: User, job_id: UUID) -> Job:
     """One's own job. Raises NotFoundError."""
+    require_carried(actor, VIEW)
     if found := Job.objects.select_related("person").filter(pk=job_id, person=actor).first():
         return found
     raise NotFoundError
@@ -63,6 +65,7 @@ def job_for(actor: User, job_id: UUID) -> Job:
 
 def jobs_for(actor: User) -> QuerySet[Job]:
     """One's own jobs, newest first, with ``total``, ``done`` and ``failed``: how many items, how many are behind it."""
+    require_carried(actor, VIEW)
     failed = Q(items__state__in=[JobItemState.FAILED, JobItemState.EXCLUDED])
     return (
         Job.objects.filter(person=actor)

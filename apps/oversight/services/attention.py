@@ -10,11 +10,12 @@ from apps.agents.models import Action
 from apps.agents.selectors import require_working_agent
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
-from apps.core.gate import require_human
+from apps.core.gate import require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
 from apps.oversight.selectors import escalation_for, require_visible, standing_for
+from apps.oversight.selectors.eligibility import DECIDE
 from apps.oversight.services.decisions import lock_item, refuse_drill, refuse_ended, refuse_late
 from apps.oversight.services.handing import hand_back, lock_pending, take_back
 from apps.oversight.services.stops import start_sla, stop_sla
@@ -51,6 +52,7 @@ def release_escalation(actor: User, *, escalation_id: UUID) -> Escalation:
 
 def _open(actor: User, escalation_id: UUID) -> Escalation:
     require_human(actor)
+    require_carried(actor, DECIDE)
     require_visible(actor, escalation_id)
     item = lock_item(escalation_id, drills=True)
     refuse_ended(actor, item)

@@ -13,7 +13,7 @@ from apps.agents.models import Action
 from apps.agents.rules import ActionState, AgentState
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, HaltedError, NotAllowedError
-from apps.core.gate import require_human
+from apps.core.gate import require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
 from apps.core.services import one_by_one, system_user
@@ -27,6 +27,7 @@ from apps.oversight.selectors import (
     standing_for,
     winner_for,
 )
+from apps.oversight.selectors.eligibility import DECIDE
 from apps.oversight.services.grants import release_grant
 from apps.oversight.services.stages import follow_stages
 from apps.oversight.services.stops import ASKED, CAUSES, settle_clocks
@@ -239,6 +240,7 @@ def undo_decision(actor: User, *, escalation_id: UUID) -> Escalation:
     Raises ConflictError with the item's own code when it was released meanwhile.
     """
     require_human(actor)
+    require_carried(actor, DECIDE)
     require_visible(actor, escalation_id)
     item = lock_item(escalation_id)
     if item.state != EscalationState.HELD:

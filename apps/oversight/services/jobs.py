@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, DomainError, InvalidError
-from apps.core.gate import require_human
+from apps.core.gate import require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot, planned_once
 from apps.core.queue import ring
@@ -26,6 +26,7 @@ from apps.oversight.rules import (
     JobState,
 )
 from apps.oversight.selectors import WHY_NOT, drill_of, escalations_for, left_out_for, no_longer_with_for
+from apps.oversight.selectors.eligibility import DECIDE
 from apps.oversight.services.decisions import lock_item, refuse_ended
 from apps.oversight.services.timing import snooze_escalation
 from apps.oversight.services.votes import REASON_CODE_MAX, cast_vote
@@ -49,9 +50,11 @@ def start_bulk(
     Approving: one operation, one version of the rules, one currency, as many and as grave as these rules let be at
     once; amounts that stand out are left out and named. What does not wait now is not decided, though it wait again
     before its turn comes: nobody compared it. ``versions``: what the person saw; without it what stands now.
-    ``until``: for snoozing. Raises InvalidError.
+    ``until``: for snoozing. Raises InvalidError; NotAllowedError for a token that does not carry the right to decide,
+    since workers know nothing of tokens.
     """
     require_human(actor)
+    require_carried(actor, DECIDE)
     items = _items(actor, ids)
     _require_words(verdict, reason, reason_code, until)
     left_out = _require_alike(actor, items) if verdict == BulkVerdict.APPROVE else frozenset()

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
-from apps.core.gate import require_human
+from apps.core.gate import refuse_limited, require_human
 from apps.core.models import User
 from apps.oversight.models import DecidingHabit, SavedView
 from apps.oversight.rules import MAX_HOLD_S
@@ -21,6 +21,7 @@ MAX_NAME, MAX_QUERY = 40, 600
 def set_own_hold(actor: User, *, hold_s: int) -> int:
     """How many seconds (0 to 60) one's own decisions are held from now on. Raises InvalidError."""
     require_human(actor)
+    refuse_limited(actor)
     if not 0 <= hold_s <= MAX_HOLD_S:
         raise InvalidError(errors={"hold_s": [_("From 0 to %d seconds.") % MAX_HOLD_S]})
     if hold_s != own_hold_for(actor):

@@ -15,7 +15,7 @@ from apps.agents.selectors import target_names
 from apps.audit.services import advance, record
 from apps.connectors.selectors import permitted_operation_for
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
-from apps.core.gate import require_human
+from apps.core.gate import require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.reasons import sentence_of
 from apps.core.services import one_by_one, system_user
@@ -40,6 +40,7 @@ from apps.oversight.selectors import (
     standing_for,
     why_fallen,
 )
+from apps.oversight.selectors.eligibility import DECIDE
 from apps.oversight.services.decisions import lock_item, refuse_changed, refuse_late, require_item_running
 from apps.oversight.services.edits import facts_of
 from apps.oversight.services.endings import end_approval
@@ -270,6 +271,7 @@ def end_standing_approval(actor: User, *, approval: StandingApproval) -> Standin
     Raises NotAllowedError, ConflictError once it is over.
     """
     require_human(actor)
+    require_carried(actor, DECIDE)
     if approval.maker_id != actor.pk and not standing_for(actor).may_decide_in(approval.item.unit_id):
         raise NotAllowedError(_("You may not decide in this unit."), code="not_eligible", why="no_permission")
     end_approval(actor, approval, BY_HAND)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
-from apps.core.gate import require_human
+from apps.core.gate import require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.halts.selectors import take_fence
@@ -30,6 +30,7 @@ from apps.oversight.rules import (
     tally,
 )
 from apps.oversight.selectors import NO_CHANGES, Standing, own_hold_for, require_visible, standing_for
+from apps.oversight.selectors.eligibility import DECIDE
 from apps.oversight.services.decisions import (
     Decision,
     decide,
@@ -279,6 +280,7 @@ def _void(actor: User, item: Escalation, vote: Vote, why: str) -> None:
 def withdraw_vote(actor: User, *, escalation_id: UUID) -> Escalation:
     """Take one's own vote back while the item is pending. Raises ConflictError with the item's own code otherwise."""
     require_human(actor)
+    require_carried(actor, DECIDE)
     require_visible(actor, escalation_id)
     item = lock_item(escalation_id)
     refuse_ended(actor, item)
