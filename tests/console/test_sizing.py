@@ -11,6 +11,7 @@ from apps.audit.models import Entry
 from apps.connectors.models import OperationPermission, RightSizing
 from apps.connectors.rules import Money
 from apps.connectors.services import grant_operation
+from apps.console.selectors import sizing
 from apps.core.models import ClockTimestamp, User
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit
 from tests.factories.connectors import make_operation, permit
@@ -165,6 +166,22 @@ def test_only_who_may_grant_narrows(desk: Desk) -> None:
     answer = desk.post(f"agents/{desk.agent.slug}/right-sizing/", {"lines": [line_of(desk)], "reason": "x"})
     assert answer.status_code == 403
     assert not RightSizing.objects.exists()
+
+
+def test_what_is_used_seldom_is_not_lost_behind_what_is_used_often(
+    desk: Desk, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seldom = {"operation": "spare.pay", "parameters": desk.body()["parameters"]}
+    assert desk.post("actions/", seldom, key="seldom").status_code in {201, 202}
+    Action.objects.filter(operation="spare.pay").update(state="succeeded")  # no rule lets it through here
+    assert desk.ask(70_000).status_code in {201, 202}
+    assert desk.ask(70_000).status_code in {201, 202}
+    monkeypatch.setattr(sizing, "READ", 2)
+    found = {line["operation"]: line for line in caller(admin).get(path(desk)).json()["results"]}
+    assert (found["spare.pay"]["requests"], found["spare.pay"]["cut"]) == (1, False)
+    assert not found["spare.pay"]["proposed"] or not found["spare.pay"]["proposed"]["revoke"]
+    often = found[desk.operation.slug]
+    assert (often["used"], often["requests"], often["cut"], often["proposed"]) == (5, 1, True, None)
 
 
 def test_what_is_too_new_is_left_alone(desk: Desk, admin: User) -> None:

@@ -70,13 +70,15 @@ class SizedSerializer(serializers.Serializer[Any]):
     """A permission: what is held, what would be enough (null: what it has), what that would have stopped in 90 days.
 
     ``stopped``: of ``requests``; ``needed``: of those that were let through then; ``not_replayable``: their parameters
-    were erased. ``young``: it is too new to tell.
+    were erased. ``young``: it is too new to tell; ``cut``: there were more than these ``requests``, the newest, so
+    nothing is proposed.
     """
 
     operation = serializers.CharField()
     used = serializers.IntegerField()
     last_used_at = serializers.DateTimeField(allow_null=True)
     young = serializers.BooleanField()
+    cut = serializers.BooleanField()
     held = SizeSerializer()
     proposed = SizeSerializer(allow_null=True)
     requests = serializers.IntegerField()
@@ -124,6 +126,7 @@ def sized_json(line: Sized) -> dict[str, Any]:
         "used": line.use.used,
         "last_used_at": line.use.last_used_at,
         "young": line.is_young,
+        "cut": line.is_cut,
         "held": size_json(line.held),
         "proposed": size_json(line.size),
         "requests": replay.requests,

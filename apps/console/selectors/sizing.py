@@ -1,12 +1,13 @@
 """What an agent uses of what it may, what would be enough, and what less would have stopped in 90 days."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from apps.agents.models import Action, Agent
 from apps.agents.rules import ActionState, Environment
@@ -29,18 +30,22 @@ NOT_NEEDED = frozenset(
 )
 """What came to nothing shows no need."""
 READ = 50_000
-"""So many of the newest requests are looked at; of an agent that asks more often what is older says the same."""
+"""So many requests are looked at, the newest of each operation; where there are more, no size is proposed of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """One permission: what is held, what would be enough (None: what it has), what that would have stopped."""
+    """One permission: what is held, what would be enough (None: what it has), what that would have stopped.
+
+    ``is_young``, ``is_cut``: it is too new, or was used too often for all of it to be looked at, to propose less.
+    """
 
     use: MayUse
     held: Size
     size: Size | None
     replay: Replayed
     is_young: bool
+    is_cut: bool
 
     @property
     def drops(self) -> list[str]:
@@ -61,16 +66,16 @@ def sized_for(actor: User, agent: Agent, *, sizes: Mapping[str, Size] | None = N
 
 
 def _sized(line: MayUse, uses: list[Use], sizes: Mapping[str, Size] | None, is_young: bool) -> Sized:
-    operation, held = line.operation, held_size(line.permission)
+    operation, held, is_cut = line.operation, held_size(line.permission), line.used > len(uses)
     if sizes is not None:
         size = sizes.get(operation.slug)
-    elif is_young:
+    elif is_young or is_cut:
         size = None
     else:
         size = proposed_size(
             uses, held=held, schema=operation.parameters, path=operation.path, has_amount=bool(operation.amount)
         )
-    return Sized(line, held, size, replayed(uses, size or held, path=operation.path), is_young)
+    return Sized(line, held, size, replayed(uses, size or held, path=operation.path), is_young, is_cut)
 
 
 def held_size(held: OperationPermission) -> Size:
@@ -78,14 +83,16 @@ def held_size(held: OperationPermission) -> Size:
     return Size(fields=held.fields, limit=held.limit)
 
 
-def _uses(agent: Agent, operations: Iterable[str]) -> defaultdict[str, list[Use]]:
-    """The agent's live requests of 90 days, newest first, by operation."""
+def _uses(agent: Agent, operations: Sequence[str]) -> defaultdict[str, list[Use]]:
+    """The agent's live requests of 90 days, newest first, by operation: of none so many that others are not seen."""
     since = ClockTimestamp() - timedelta(days=SIZED_DAYS)
     rows = Action.objects.filter(agent=agent, environment=Environment.LIVE, created_at__gt=since)
-    rows = rows.filter(operation__in=list(operations)).order_by("-id")
+    place = Window(RowNumber(), partition_by=F("operation"), order_by=F("id").desc())
+    each = max(READ // max(len(operations), 1), 1)
+    rows = rows.filter(operation__in=operations).annotate(place=place).filter(place__lte=each).order_by("-id")
     names = ("pk", "created_at", "operation", "state", "parameters", "amount_minor", "currency", "erased_at")
     found: defaultdict[str, list[Use]] = defaultdict(list)
-    for pk, at, operation, state, parameters, minor, currency, erased in rows.values_list(*names)[:READ]:
+    for pk, at, operation, state, parameters, minor, currency, erased in rows.values_list(*names):
         money = None if minor is None else Money(minor, currency)
         found[operation].append(Use(pk, at, state not in NOT_NEEDED, None if erased else parameters, money))
     return found
