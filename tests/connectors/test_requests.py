@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.agents.services import change_state
 from apps.audit.models import Entry
 from apps.audit.tasks import deliver_reactions
 from apps.connectors.models import AccessRequest, OperationPermission
-from apps.connectors.services import request_access
+from apps.connectors.services import grant_operation, request_access
 from apps.core.errors import NotAllowedError
 from apps.core.models import ClockTimestamp
 from apps.notifications.models import Delivery
@@ -168,6 +169,16 @@ class TestTheAnswer:
         for again in ("grant", "refuse"):
             assert answer(admin, asked, again, reason="Yes.").json()["code"] == "invalid_state"
 
+    def test_a_retired_agent_is_granted_nothing(self, desk: Desk, other: Any) -> None:
+        ask(desk, other.slug)
+        admin, asked = make_admin(), AccessRequest.objects.get()
+        change_state(admin, agent=desk.agent, to="retired", reason="It is over.")
+        refused = answer(admin, asked, "grant", reason="Yes.")
+        assert (refused.status_code, refused.json()["code"]) == (409, "invalid_state")
+        asked.refresh_from_db()
+        assert asked.ended_at is None
+        assert not OperationPermission.objects.filter(content_object=other).exists()
+
     def test_what_does_not_exist_cannot_be_granted(self, desk: Desk) -> None:
         ask(desk, "no.such_operation")
         asked = AccessRequest.objects.get()
@@ -244,6 +255,35 @@ def test_many_at_once_are_one_request() -> None:
     codes = [found.status_code for found in at_once(*[lambda: ask(desk, "a.b")] * 6)]
     assert sorted(codes) == [200] * 5 + [201]
     assert AccessRequest.objects.get().times == 6
+
+
+@pytest.mark.usefixtures("real_db")
+def test_asking_again_and_granting_at_once_hold_nobody_up() -> None:
+    desk, admin = make_desk(), make_admin()
+    desks = caller(admin)
+    for _ in range(4):
+        wanted = make_operation(connector=make_connector())
+        assert ask(desk, wanted.slug).status_code == 201
+        url = f"/api/v1/access-requests/{AccessRequest.objects.get(operation=wanted.slug).pk}/grant/"
+        codes = [
+            found.status_code
+            for found in at_once(
+                lambda url=url: post(desks, url, {"reason": "Yes."}),
+                *[lambda wanted=wanted: ask(desk, wanted.slug)] * 3,
+            )
+        ]
+        assert codes[0] == 200
+        assert set(codes[1:]) <= {200, 409}
+
+
+@pytest.mark.usefixtures("real_db")
+def test_two_who_grant_the_same_at_once_grant_it_once() -> None:
+    admin, agent, wanted = make_admin(), make_agent(), make_operation()
+
+    def give() -> str:
+        return grant_operation(admin, holder=agent.user, operation=wanted, reason="Yes.")[1]
+
+    assert sorted(at_once(*[give] * 4)) == ["created", "unchanged", "unchanged", "unchanged"]
 
 
 @pytest.mark.django_db

@@ -14,7 +14,7 @@ from apps.connectors.services import grant_operation
 from apps.console.selectors import sizing
 from apps.core.models import ClockTimestamp, User
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit
-from tests.factories.connectors import make_operation, permit
+from tests.factories.connectors import make_connector, make_operation, permit
 from tests.oversight.test_api import caller, post
 from tests.workflows.actions import Desk, make_desk
 
@@ -117,9 +117,25 @@ def test_undoing_revives_nothing_that_would_have_ended(desk: Desk, admin: User) 
     row = RightSizing.objects.get()
     row.before[0]["until"] = "2020-01-01T00:00:00+00:00"
     row.save()
-    undone = post(caller(admin), path(desk, f"{made['id']}/undo/"), {"reason": "Back."}).json()
-    assert undone["skipped"] == ["spare.pay"]
+    undone = post(caller(admin), path(desk, f"{made['id']}/undo/"), {"reason": "Back."})
+    assert undone.json()["code"] == "invalid_state"
     assert "spare.pay" not in held()
+    row.refresh_from_db()
+    assert row.undone_at is None
+
+
+def test_who_does_not_see_the_system_does_not_use_the_undoing_up(desk: Desk, admin: User) -> None:
+    hidden = make_operation(slug="hidden.pay", connector=make_connector(unit=make_unit()))
+    permit(desk.agent.user, hidden)
+    made = post(
+        caller(admin), path(desk), {"lines": [{"operation": "hidden.pay", "revoke": True}], "reason": "No."}
+    ).json()
+    few = make_holder("agents.view_agent", "agents.manage_agent", unit=desk.agent.unit)
+    undo = path(desk, f"{made['id']}/undo/")
+    assert post(caller(few), undo, {"reason": "Back."}).status_code == 403
+    assert RightSizing.objects.get().undone_at is None
+    assert post(caller(admin), undo, {"reason": "Back."}).json()["skipped"] == []
+    assert "hidden.pay" in held()
 
 
 def test_after_a_month_nothing_is_undone(desk: Desk, admin: User) -> None:
@@ -218,6 +234,17 @@ class TestThePage:
         assert held()[desk.operation.slug] == (None, None, None)
         client.post(f"/agents/{desk.agent.slug}/right-size/", {**sent, "act": "narrow", "reason": "Enough."})
         assert held()[desk.operation.slug][1] == Money(50_000, "EUR")
+
+    @pytest.mark.parametrize("act", ["narrow", "replay"])
+    def test_a_limit_that_is_no_amount_is_not_another_one(
+        self, desk: Desk, admin: User, client: Client, act: str
+    ) -> None:
+        client.force_login(admin)
+        slug, before = desk.operation.slug, held()
+        sent = {"act": act, "take": [slug], f"limit:{slug}": "20,000", "reason": "Less."}
+        answer = client.post(f"/agents/{desk.agent.slug}/right-size/", sent)
+        assert (answer.status_code, held()) == (422, before)
+        assert f"of {slug}, the amount" in answer.content.decode()
 
     def test_nothing_ticked_or_said_narrows_nothing(self, desk: Desk, admin: User, client: Client) -> None:
         client.force_login(admin)

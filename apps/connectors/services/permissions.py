@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import Permission
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.access.services import require_manager
 from apps.agents.models import Agent
+from apps.agents.rules import AgentState
 from apps.agents.services import bump_epoch
 from apps.audit.services import record
 from apps.connectors.models import Operation, OperationPermission
@@ -68,6 +68,8 @@ def grant_operation(
     Returns the permission and ``created``, ``changed`` or ``unchanged``. Acts on the holder's next request.
     """
     agent = authorise(actor, holder, unit)
+    if agent and agent.state == AgentState.RETIRED:
+        raise ConflictError(_("A retired agent is granted nothing."))
     _require_operation(actor, operation)
     _check_reason(actor, reason)
     if operation.state == ConnectorState.RETIRED:
@@ -122,11 +124,14 @@ def revoke_operation(
 
 
 def authorise(actor: User, holder: User, unit: BusinessUnit | None) -> Agent | None:
-    """The holder's agent, None for a workflow's system user. Raises NotAllowedError, NotFoundError."""
+    """The holder's agent, None for a workflow's system user. Raises NotAllowedError, NotFoundError.
+
+    It is locked before anything else of it is: who asks, grants, narrows and revokes takes turns for each holder.
+    """
     refuse_agents(actor)
     if holder.is_human:
         raise InvalidError(errors={"holder": [_("People use systems themselves; permissions are for agents.")]})
-    agent = _agent_of(holder)
+    agent = _locked_agent_of(holder)
     if holder.is_agent and agent is None:
         raise NotFoundError
     where = agent.unit if agent else unit
@@ -139,11 +144,12 @@ def authorise(actor: User, holder: User, unit: BusinessUnit | None) -> Agent | N
     raise NotAllowedError
 
 
-def _agent_of(holder: User) -> Agent | None:
-    try:
-        return Agent.objects.select_related("unit").get(user=holder)
-    except ObjectDoesNotExist:
-        return None
+def _locked_agent_of(holder: User) -> Agent | None:
+    agents = Agent.objects.select_for_update(of=("self",), no_key=True).select_related("unit")
+    if found := agents.filter(user=holder).first():
+        return found
+    User.objects.select_for_update(no_key=True).get(pk=holder.pk)
+    return None
 
 
 def _require_operation(actor: User, operation: Operation) -> None:

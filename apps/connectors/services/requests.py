@@ -48,7 +48,11 @@ def request_access(
     require_working_agent(actor, tests=True)
     wanted = None if fields is None else sorted(set(fields))
     _check(operation, reason, wanted, days)
-    agent = Agent.objects.select_for_update(of=("self",)).select_related("unit", "owner").get(pk=actor.agent.pk)
+    agent = (
+        Agent.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("unit", "owner")
+        .get(pk=actor.agent.pk)
+    )
     _require_lacking(actor, operation, wanted)
     if waiting := _waiting(agent, operation):
         AccessRequest.objects.filter(pk=waiting.pk).update(times=F("times") + 1)

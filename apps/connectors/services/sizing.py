@@ -13,7 +13,7 @@ from apps.connectors.models import Operation, OperationPermission, RightSizing
 from apps.connectors.rules import Money
 from apps.connectors.rules.sizing import UNDO_DAYS, Size
 from apps.connectors.services.permissions import authorise, grant_operation, narrow_operation, revoke_operation
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User, database_now
 
@@ -51,7 +51,8 @@ def right_size(actor: User, *, agent: Agent, sizes: Mapping[str, Size], reason: 
 def undo_right_sizing(actor: User, *, sizing: RightSizing, reason: str) -> list[str]:
     """Give back what a narrowing took, but for what somebody changed since or what would have ended meanwhile.
 
-    The slugs of those it left alone. Raises ConflictError where it was undone, or is too long ago.
+    The slugs of those it left alone. Raises ConflictError where it was undone, is too long ago or nothing of it can be
+    given back; NotAllowedError where one of the systems is out of sight of who undoes it: somebody else gives back all.
     """
     require_human(actor)
     agent = sizing.agent
@@ -62,6 +63,8 @@ def undo_right_sizing(actor: User, *, sizing: RightSizing, reason: str) -> list[
         raise ConflictError(_("It was undone already, or is too long ago."))
     left = {line["operation"]: line for line in sizing.after}
     skipped = [line["operation"] for line in sizing.before if not _restore(actor, agent, line, left, reason)]
+    if len(skipped) == len(sizing.before):
+        raise ConflictError(_("Nothing of it can be given back: all of it was changed since, has ended or is retired."))
     told = {"id": sizing.pk, "skipped": skipped, "reason": reason.strip()}
     record(actor, agent, "agent.right_sizing_undone", payload=told)
     return skipped
@@ -98,8 +101,10 @@ def _restore(actor: User, agent: Agent, line: dict[str, Any], left: dict[str, di
             actor, holder=agent.user, operation=operation, fields=line["fields"], until=until, limit=limit,
             reason=reason,
         )  # fmt: skip
-    except (ConflictError, NotFoundError):
-        return False  # retired meanwhile, or out of sight of whoever undoes it
+    except ConflictError:
+        return False  # retired meanwhile
+    except NotFoundError as error:
+        raise NotAllowedError(_("You may not see %s. Somebody who does can undo it.") % slug) from error
     return True
 
 

@@ -17,7 +17,7 @@ from apps.connectors.rules.sizing import SIZED_DAYS, Size
 from apps.connectors.services import right_size, undo_right_sizing
 from apps.console.forms import ReasonForm
 from apps.console.selectors.sizing import Sized, right_sizing_for, sized_for, undoable_for
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request
 
@@ -57,16 +57,17 @@ def sizing(request: Request, slug: str) -> HttpResponse:
     sizes = {name: _turned(request.POST, name, size) for name, size in proposed.items()}
     taken = {name for name in request.POST.getlist("take") if name in sizes}
     lines = sized_for(request.user, agent, sizes=sizes)
+    odd = ", ".join(name for name, size in proposed.items() if _is_odd(request.POST, name, size))
+    refused = _("Nothing was done: of %s, the amount is no whole number of the smallest unit.") % odd if odd else ""
     if request.POST.get("act") != "narrow":
-        return _page(
-            request, agent, lines, taken=taken, form=ReasonForm(initial={"reason": request.POST.get("reason")})
-        )
+        form = ReasonForm(initial={"reason": request.POST.get("reason")})
+        return _page(request, agent, lines, taken=taken, refused=refused, form=form, status=422 if odd else 200)
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return _page(request, agent, lines, taken=taken, form=form, status=422)
-    if not taken:
-        said = _("Nothing was narrowed: tick at least one.")
-        return _page(request, agent, lines, taken=taken, refused=said, form=form, status=422)
+    refused = refused or ("" if taken else _("Nothing was narrowed: tick at least one."))
+    if refused:
+        return _page(request, agent, lines, taken=taken, refused=refused, form=form, status=422)
     try:
         chosen = {name: sizes[name] for name in taken}
         right_size(request.user, agent=agent, sizes=chosen, reason=form.cleaned_data["reason"])
@@ -78,11 +79,21 @@ def sizing(request: Request, slug: str) -> HttpResponse:
 
 
 def _turned(sent: QueryDict, name: str, size: Size) -> Size:
-    """The proposed size with the limit that somebody typed; what is no amount stays as proposed."""
-    text = str(sent.get(f"limit:{name}", "")).strip()
+    """The proposed size with the limit that somebody typed."""
+    text = _typed(sent, name)
     if size.limit is None or not DIGITS.fullmatch(text):
         return size
     return replace(size, limit=Money(int(text), size.limit.currency))
+
+
+def _is_odd(sent: QueryDict, name: str, size: Size) -> bool:
+    """Whether somebody typed a limit that is no amount: it is not quietly another one instead."""
+    text = _typed(sent, name)
+    return bool(size.limit and text and not DIGITS.fullmatch(text))
+
+
+def _typed(sent: QueryDict, name: str) -> str:
+    return str(sent.get(f"limit:{name}", "")).strip()
 
 
 @require_POST
@@ -96,10 +107,11 @@ def undo(request: Request, slug: str, sizing_id: UUID) -> HttpResponse:
         return _page(request, agent, sized_for(request.user, agent), refused=said, status=422)
     try:
         skipped = undo_right_sizing(request.user, sizing=made, reason=form.cleaned_data["reason"])
-    except ConflictError as error:
+    except (ConflictError, NotAllowedError) as error:
         return _page(request, agent, sized_for(request.user, agent), refused=str(error.message), status=error.status)
     if skipped:
-        messages.warning(request, _("Undone, but for what was changed since: %s.") % ", ".join(skipped))
+        said = _("Undone, but for what was changed since, has ended or is retired: %s.")
+        messages.warning(request, said % ", ".join(skipped))
     else:
         messages.success(request, _("Undone. It acts on the agent's next request."))
     return redirect("console:sizing", slug=slug)
