@@ -92,6 +92,10 @@ class Watch:
             self.problems.append(f"failed: {request.url} {request.failure}")
 
 
+REPEATED = """() => {
+  const ids = [...document.querySelectorAll('[id]')].map((it) => it.id);
+  return ids.filter((id, place) => ids.indexOf(id) !== place);
+}"""
 VIOLATIONS = """
 window.__violations = [];
 document.addEventListener(
@@ -166,6 +170,7 @@ def assert_accessible(page: Page) -> None:
         page.evaluate(SETTLED)
         results = Axe().run(page, options=options)
     assert not results.response["violations"], results.generate_report()
+    assert not page.evaluate(REPEATED), "a label leads to the first of those that share an id"
 
 
 def assert_nothing_overflows(page: Page) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -13,6 +13,16 @@ from apps.connectors.models import Operation
 from apps.console.forms.days import end_of
 from apps.core.models import User
 from apps.core.rules import MAX_INTEGER, Risk, read_networks
+
+
+class AmongOthers(forms.Form):
+    """A form that stands on a page with others: its fields' ids are its own."""
+
+    IDS: ClassVar[str]
+    """How they are made, such as ``state_%s``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": self.IDS, **kwargs})
 
 
 class ReasonForm(forms.Form):
@@ -35,8 +45,10 @@ class GrantAccessForm(ReasonForm):
         return end_of(self.cleaned_data.get("until"))
 
 
-class PermissionForm(ReasonForm):
+class PermissionForm(AmongOthers, ReasonForm):
     """What of an operation an agent may use, and until when."""
+
+    IDS = "permission_%s"
 
     operation = forms.ModelChoiceField(Operation.objects.none(), label=_("Operation"), to_field_name="slug")
     fields_text = forms.CharField(
@@ -82,8 +94,10 @@ class PermissionForm(ReasonForm):
         return end_of(self.cleaned_data.get("until"))
 
 
-class CredentialForm(forms.Form):
+class CredentialForm(AmongOthers):
     """Where a new key acts, and how long it lives."""
+
+    IDS = "key_%s"
 
     environment = forms.ChoiceField(
         label=_("Environment"),
@@ -113,8 +127,10 @@ class CredentialForm(forms.Form):
         return found
 
 
-class StateForm(forms.Form):
+class StateForm(AmongOthers):
     """Where an agent's life goes on."""
+
+    IDS = "state_%s"
 
     state = forms.ChoiceField(label=_("State"), choices=[(state.value, state.value) for state in AgentState])
     reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})
