@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import stage
 
-SUITES = ("pg4", "decision", "steps", "resume", "inbox", "streams", "dashboard", "simulate")
+SUITES = ("pg4", "decision", "steps", "resume", "inbox", "streams", "dashboard", "simulate", "governance")
 
 
 def main() -> int:

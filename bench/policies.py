@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from apps.core.rules import digest_of
-from apps.policies.rules import AgentFacts, Facts, compile_rule, judge, read_rules
+from apps.policies.rules import AgentFacts, Facts, RuleInForce, compile_rule, judge, read_rules
 
 SHAPES = (
     "action.amount_minor <= {n}00",
@@ -38,6 +38,13 @@ def documents(count: int) -> list[dict[str, object]]:
         when = SHAPES[n % len(SHAPES)].format(n=n)
         rules.append({"slug": f"rule{n}", "when": when, "effect": effect, **queue})
     return rules
+
+
+def compiled(count: int) -> list[RuleInForce]:
+    """The same, ready to judge."""
+    rules, findings = read_rules(documents(count))
+    assert not findings, findings
+    return [compile_rule(rule, policy="bench", version=1) for rule in rules]
 
 
 def facts() -> Facts:
@@ -103,14 +110,11 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=500)
     parser.add_argument("--database", action="store_true")
     options = parser.parse_args()
-    rules, findings = read_rules(documents(50))
-    assert not findings, findings
-    compiled = [compile_rule(rule, policy="bench", version=1) for rule in rules]
-    asked = facts()
+    rules, asked = compiled(50), facts()
     for name, number in (("10 rules", 10), ("50 rules", 50)):
-        print(f"judge, {name:<12} {median_us(lambda n=number: judge(compiled[:n], asked), options.times):8.0f} us")
+        print(f"judge, {name:<12} {median_us(lambda n=number: judge(rules[:n], asked), options.times):8.0f} us")
     print(f"context alone        {median_us(asked.activation, options.times):8.0f} us")
-    print(f"as stored            {median_us(lambda: judge(compiled, asked).as_json(), options.times):8.0f} us")
+    print(f"as stored            {median_us(lambda: judge(rules, asked).as_json(), options.times):8.0f} us")
     if options.database:
         print(f"evaluate_action      {with_database(options.times):8.0f} us (wall)")
 

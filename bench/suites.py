@@ -4,27 +4,23 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import psycopg
 from django.db import connection
-from uuid_utils.compat import uuid7
 
 from apps.access.services import create_token
 from apps.audit.models import Entry
 from apps.core.services import system_user
 from apps.oversight.models import Escalation
+from apps.policies.rules import judge
 from apps.workflows.models import Step
 from apps.workflows.services.runs import start_run
-from bench import simulate
+from bench import deciding, policies, simulate
 from bench.stage import Scene
 from tests.factories.access import make_admin, make_approver, make_queue, make_unit
-from tests.factories.agents import make_agent, make_key_for
-from tests.factories.connectors import make_operation, permit
-from tests.factories.policies import make_policy, make_rule
 from tests.factories.workflows import make_worker, make_workflow
 
 type Rows = list[dict[str, Any]]
@@ -82,49 +78,37 @@ def measure_pg4(scene: Scene, figures: dict[str, Rows], seconds: float = 4.0) ->
 
 def measure_decision(scene: Scene, figures: dict[str, Rows]) -> Rows:
     """What an agent waits for: POST /actions/ with eight permissions, fifty rules, verdict and ledger, durable."""
-    unit = make_unit()
-    agent = make_agent(unit=unit)
-    operations = [make_operation(execution="both") for _ in range(8)]
-    for operation in operations:
-        permit(agent.user, operation)
-    slug = operations[0].slug
-    make_policy(
-        make_rule(when="action.amount_minor <= 100000", scope={"operations": [slug]}),
-        *(
-            make_rule(when=f"action.amount_minor > {n}00000 && agent.risk == 'high'", effect="deny")
-            for n in range(2, 51)
-        ),
-        unit=unit,
-    )
-    key = make_key_for(agent)
+    asker = deciding.make_asker()
     scene.start_plane()
-    parameters = {"amount_minor": 5000, "currency": "EUR", "iban": "DE00"}
-    body = {"operation": slug, "parameters": parameters, "execution": "agent"}
-
-    def ask(client: httpx.Client, number: int) -> float:
-        headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": f"{number}-{uuid7()}"}
-
-        def post() -> None:
-            assert client.post("/api/v1/actions/", json=body, headers=headers).status_code == 202
-
-        return timed(post)
-
-    def client_of(number: int, count: int) -> list[float]:
-        with httpx.Client(base_url=scene.url, timeout=30) as client:
-            return [ask(client, number) for _ in range(count)]
-
-    client_of(0, 50)
-    alone = client_of(0, REQUESTS)
-    began = time.perf_counter()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        together = [value for part in pool.map(lambda n: client_of(n, REQUESTS // 2), range(CLIENTS)) for value in part]
-    rate = len(together) / (time.perf_counter() - began)
+    deciding.wait_times(asker, scene.url, clients=1, each=50)
+    alone, _rate = deciding.wait_times(asker, scene.url, clients=1, each=REQUESTS)
+    together, rate = deciding.wait_times(asker, scene.url, clients=CLIENTS, each=REQUESTS // 2)
     return [
         row("POST /actions/ to a verdict, 1 client, p50", statistics.median(alone), "ms", "<= 15"),
         row("POST /actions/ to a verdict, 1 client, p99", percentile(alone, 0.99), "ms"),
         row(f"POST /actions/ to a verdict, {CLIENTS} clients, p50", statistics.median(together), "ms"),
         row(f"POST /actions/ to a verdict, {CLIENTS} clients, p99", percentile(together, 0.99), "ms"),
         row(f"decisions, {CLIENTS} clients", rate, "per s"),
+    ]
+
+
+def measure_governance(scene: Scene, figures: dict[str, Rows]) -> Rows:
+    """The same with a budget; rules alone; how soon a revoked key is refused; the list of ten thousand agents."""
+    compiled, asked = policies.compiled(50), policies.facts()
+    alone_us = policies.median_us(lambda: judge(compiled, asked), 2_000)
+    asker = deciding.make_asker(budget=True)
+    scene.start_plane()
+    deciding.wait_times(asker, scene.url, clients=1, each=50)
+    waits, rate = deciding.wait_times(asker, scene.url, clients=CLIENTS, each=REQUESTS // 2)
+    refused = deciding.revocation_times(asker, scene.url, rounds=40)
+    deciding.make_many_agents(MANY)
+    return [
+        row("50 rules on 3 KB, one process", 1_000_000 / alone_us, "per s of processor", ">= 5,000"),
+        row(f"POST /actions/ with a budget, {CLIENTS} clients, p50", statistics.median(waits), "ms", "<= 8"),
+        row(f"POST /actions/ with a budget, {CLIENTS} clients, p99", percentile(waits, 0.99), "ms", "<= 40"),
+        row(f"decisions with a budget, {CLIENTS} clients", rate, "per s"),
+        row("a revoked key is refused after, at the latest", max(refused), "ms", "<= 1000"),
+        *_page(scene, make_admin(password=PASSWORD), "/agents/", f"the list of {MANY:,} agents", "<= 200"),
     ]
 
 
