@@ -44,6 +44,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "messages": (1, "apps.notifications.tasks.send_messages"),
     "simulations": (1, "apps.policies.tasks.judge_past"),
     "notices": (86_400, "apps.notifications.tasks.sweep_notices"),
+    "secrets": (10, "apps.connectors.tasks.end_overlaps"),
     "calls": (86_400, "apps.connectors.tasks.forget_calls"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),

@@ -12,6 +12,14 @@ STATES = (
 )
 
 
+OVERLAPS = (
+    (0, _("Destroy it at once")),
+    (3600, _("Let it stand in for an hour")),
+    (86_400, _("Let it stand in for a day")),
+    (604_800, _("Let it stand in for a week")),
+)
+
+
 class SecretForm(forms.Form):
     """A new secret. It is never shown again, not even when the form comes back with an error."""
 
@@ -20,6 +28,14 @@ class SecretForm(forms.Form):
         max_length=4096,
         strip=False,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
+class RotationForm(SecretForm):
+    """A secret in the place of another, and for how long that one stands in."""
+
+    overlap_s = forms.TypedChoiceField(
+        coerce=int, choices=OVERLAPS, label=_("The one in use"), required=False, empty_value=0
     )
 
 

@@ -19,6 +19,7 @@ from apps.connectors.rules import (
     ExecutedBy,
     Idempotency,
     Money,
+    SecretState,
 )
 from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.requests import RequestEnd
@@ -65,7 +66,10 @@ class Connector(Stateful):
 
 
 class ConnectorSecret(Record):
-    """One version of one credential of a connector, sealed. A version that was replaced keeps its fingerprint only."""
+    """One version of one credential of a connector, sealed. A version that was replaced keeps its fingerprint only.
+
+    ``stands_in_until``: replaced, and tried until then where the system does not take the new one yet.
+    """
 
     UNIT = "connector__unit"
 
@@ -77,9 +81,13 @@ class ConnectorSecret(Record):
     fingerprint = models.CharField(max_length=12)
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     replaced_at = models.DateTimeField(null=True)
+    stands_in_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=Q(stands_in_until=None) | Q(replaced_at__isnull=False), name="secret_stands_in_when_replaced"
+            ),
             models.UniqueConstraint(fields=["connector", "credential", "version"], name="secret_version_once"),
             models.UniqueConstraint(
                 fields=["connector", "credential"], condition=Q(replaced_at=None), name="secret_one_in_use"
@@ -88,6 +96,13 @@ class ConnectorSecret(Record):
 
     def __str__(self) -> str:
         return f"secret {self.fingerprint} of {self.connector}"
+
+    @property
+    def state(self) -> SecretState:
+        """What becomes of it."""
+        if self.replaced_at is None:
+            return SecretState.IN_USE
+        return SecretState.STANDS_IN if self.stands_in_until else SecretState.DESTROYED
 
 
 class Operation(Stateful):

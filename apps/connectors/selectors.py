@@ -217,9 +217,17 @@ def irreversible_operations() -> set[str]:
 
 
 def secrets_for(actor: User, connector: Connector) -> QuerySet[ConnectorSecret]:
-    """The secrets in use, for those who manage the connector; what is sealed stays in the database."""
-    rows = ConnectorSecret.objects.filter(connector=connector, replaced_at=None).defer("sealed")
-    return visible(actor, MANAGE, rows).select_related("made_by").order_by("credential")
+    """The versions of its secret, newest first, for those who manage the connector; what is sealed stays where it is.
+
+    The first is in use unless it was replaced: then there is none.
+    """
+    rows = ConnectorSecret.objects.filter(connector=connector).defer("sealed")
+    return visible(actor, MANAGE, rows).select_related("made_by").order_by("credential", "-version")
+
+
+def secret_for(actor: User, connector: Connector) -> ConnectorSecret | None:
+    """The one in use; None where there is none, or for those who do not manage the connector."""
+    return secrets_for(actor, connector).filter(replaced_at=None).first()
 
 
 def health_for(actor: User, connector: Connector) -> Health:

@@ -3,12 +3,13 @@
 from django.urls import path
 
 from apps.connectors import views
-from apps.connectors.api import calls, connectors, operations, permissions, requests
+from apps.connectors.api import calls, connectors, operations, permissions, requests, secrets
 
 pages = [
     path("connectors/", views.connectors, name="connectors"),
     path("connectors/<slug:slug>/", views.connector, name="connector"),
     path("connectors/<slug:slug>/secret/", views.rotate, name="rotate"),
+    path("connectors/<slug:slug>/secret/older/", views.drop_older, name="drop-older"),
     path("connectors/<slug:slug>/state/", views.move, name="move"),
     path("connectors/<slug:slug>/probe/", views.probe, name="probe"),
     path("connectors/<slug:slug>/operations/<str:operation>/state/", views.move_operation, name="move-operation"),
@@ -18,7 +19,9 @@ endpoints = [
     path("connectors/", connectors.Connectors.as_view(), name="connectors"),
     path("connectors/<slug:slug>/", connectors.ConnectorDetail.as_view(), name="connector"),
     path("connectors/<slug:slug>/state/", connectors.ConnectorStateView.as_view(), name="connector-state"),
-    path("connectors/<slug:slug>/secret/", connectors.ConnectorSecretView.as_view(), name="connector-secret"),
+    path("connectors/<slug:slug>/secret/", secrets.ConnectorSecretView.as_view(), name="connector-secret"),
+    path("connectors/<slug:slug>/secrets/", secrets.ConnectorSecrets.as_view(), name="connector-secrets"),
+    path("connectors/<slug:slug>/secret/older/", secrets.OlderSecretView.as_view(), name="connector-older-secret"),
     path("connectors/<slug:slug>/calls/", calls.ConnectorCalls.as_view(), name="connector-calls"),
     path("me/operations/", operations.MyOperationsView.as_view(), name="my-operations"),
     path("me/access-requests/", requests.OwnAccessRequests.as_view(), name="own-access-requests"),

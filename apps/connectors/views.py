@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.connectors import services
-from apps.connectors.forms import SecretForm, StateForm
+from apps.connectors.forms import RotationForm, SecretForm, StateForm
 from apps.connectors.models import Connector
 from apps.connectors.selectors import (
     MANAGE,
@@ -21,6 +21,7 @@ from apps.connectors.selectors import (
     health_for,
     operation_for,
     operations_of_for,
+    secret_for,
     secrets_for,
     who_may_use_for,
 )
@@ -29,6 +30,7 @@ from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 
 UNFIT = 422
+SHOWN_SECRETS = 5
 
 
 @require_GET
@@ -40,7 +42,7 @@ def connectors(request: Request) -> HttpResponse:
         {
             "connector": found,
             "health": health_for(request.user, found),
-            "secret": secrets_for(request.user, found).first(),
+            "secret": secret_for(request.user, found),
             "operations": found.operations.exclude(state="retired").count(),
         }
         for found in connectors_for(request.user)
@@ -57,10 +59,11 @@ def _page(request: Request, found: Connector, *, status: int = 200, **forms: Any
         "troubles": calls_for(request.user, found).filter(in_trouble=True)[:SHOWN_CALLS],
         "operations": operations_of_for(request.user, found),
         "permissions": who_may_use_for(request.user, found),
-        "secret": secrets_for(request.user, found).first(),
+        "secret": secret_for(request.user, found),
+        "secrets": secrets_for(request.user, found)[:SHOWN_SECRETS],
         "needs_secret": found.auth.get("type", "none") != "none",
         "may_manage": holds(request.user, MANAGE, found),
-        "secret_form": SecretForm(),
+        "secret_form": RotationForm() if secret_for(request.user, found) else SecretForm(),
         "state_form": StateForm(initial={"state": found.state}),
         **forms,
     }
@@ -75,13 +78,13 @@ def connector(request: Request, slug: str) -> HttpResponse:
 
 @require_POST
 def rotate(request: Request, slug: str) -> HttpResponse:
-    """Set or rotate the secret; the old one is destroyed."""
+    """Set or rotate the secret; the old one is destroyed, at once or after an overlap."""
     found = connector_for(request.user, slug)
-    form = SecretForm(request.POST)
+    form = RotationForm(request.POST) if secret_for(request.user, found) else SecretForm(request.POST)
     if not form.is_valid():
         return _page(request, found, status=UNFIT, secret_form=form)
     try:
-        made, outcome = services.set_secret(request.user, connector=found, secret=form.cleaned_data["secret"])
+        made, outcome = services.set_secret(request.user, connector=found, **form.cleaned_data)
     except InvalidError as error:
         form.add_error("secret", error.errors.get("secret", [str(error.message)]))
         return _page(request, found, status=UNFIT, secret_form=form)
@@ -89,6 +92,14 @@ def rotate(request: Request, slug: str) -> HttpResponse:
         messages.info(request, _("This is the secret that was in use already."))
     else:
         messages.success(request, _("Sealed. Fingerprint %s; calls use it from now on.") % made.fingerprint)
+    return redirect("connectors:connector", slug=slug)
+
+
+@require_POST
+def drop_older(request: Request, slug: str) -> HttpResponse:
+    """Destroy the secret that was replaced, before its overlap is over."""
+    services.drop_older_secret(request.user, connector=connector_for(request.user, slug))
+    messages.success(request, _("Destroyed. Only the new secret opens the system now."))
     return redirect("connectors:connector", slug=slug)
 
 

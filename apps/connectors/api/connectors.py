@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_for
 from apps.connectors import services
-from apps.connectors.models import Connector
+from apps.connectors.models import Connector, ConnectorSecret
 from apps.connectors.rules import ConnectorState
-from apps.connectors.selectors import MANAGE, connector_for, connectors_for, health_for, secrets_for
+from apps.connectors.selectors import MANAGE, connector_for, connectors_for, health_for, secret_for
 from apps.core.api import (
     REASON,
     JsonObject,
@@ -66,12 +66,15 @@ class ConnectorSerializer(serializers.Serializer[Any]):
 
 
 class SecretSerializer(serializers.Serializer[Any]):
-    """What may be known of a secret: never the secret."""
+    """What may be known of a secret: never the secret. ``state``: ``in_use``, ``stands_in``, ``destroyed``."""
 
     fingerprint = serializers.CharField()
     version = serializers.IntegerField()
+    state = serializers.CharField()
     set_at = serializers.DateTimeField()
     set_by = serializers.CharField()
+    replaced_at = serializers.DateTimeField(allow_null=True)
+    stands_in_until = serializers.DateTimeField(allow_null=True)
 
 
 class HealthSerializer(serializers.Serializer[Any]):
@@ -104,12 +107,6 @@ class ConnectorPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
-class SecretBody(StrictSerializer):
-    """A secret; it is never answered again."""
-
-    secret = Text(max_length=4096, trim_whitespace=False)
-
-
 class ConnectorStateBody(StrictSerializer):
     """Whether the system, or the operation, may be used."""
 
@@ -126,18 +123,22 @@ def connector_json(connector: Connector) -> dict[str, Any]:
     }
 
 
+def secret_json(secret: ConnectorSecret) -> dict[str, Any]:
+    """The version as ``SecretSerializer`` describes it."""
+    names = ("fingerprint", "version", "state", "replaced_at", "stands_in_until")
+    return {
+        **{name: getattr(secret, name) for name in names},
+        "set_at": secret.created_at,
+        "set_by": secret.made_by.username,
+    }
+
+
 def detail_json(actor: User, connector: Connector) -> dict[str, Any]:
     """The system as ``ConnectorDetailSerializer`` describes it."""
-    secret, health = secrets_for(actor, connector).first(), health_for(actor, connector)
+    secret, health = secret_for(actor, connector), health_for(actor, connector)
     return {
         **connector_json(connector),
-        "secret": secret
-        and {
-            "fingerprint": secret.fingerprint,
-            "version": secret.version,
-            "set_at": secret.created_at,
-            "set_by": secret.made_by.username,
-        },
+        "secret": secret and secret_json(secret),
         "health": {**asdict(health), "error_share": health.error_share},
     }
 
@@ -234,22 +235,3 @@ class ConnectorStateView(PlaneView):
             return 200, detail_json(self.actor, moved)
 
         return self.once(answer)
-
-
-class ConnectorSecretView(PlaneView):
-    """``/connectors/{slug}/secret/``."""
-
-    @extend_schema(
-        operation_id="set_connector_secret", request=SecretBody, responses={200: SecretSerializer, **PROBLEMS}
-    )
-    def put(self, request: Request, slug: str) -> Response:
-        """Set or rotate the secret. Only its fingerprint is ever answered; the old one is destroyed."""
-        connector = connector_for(self.actor, slug)
-        services.set_secret(self.actor, connector=connector, secret=self.body(SecretBody)["secret"])
-        return Response(detail_json(self.actor, connector)["secret"])
-
-    @extend_schema(operation_id="drop_connector_secret", responses={204: None, **PROBLEMS})
-    def delete(self, request: Request, slug: str) -> Response:
-        """Destroy the secret."""
-        services.drop_secret(self.actor, connector=connector_for(self.actor, slug))
-        return Response(status=204)

@@ -51,6 +51,7 @@ from apps.connectors.rules.states import (
     Idempotency,
     OperationSpec,
     Outcome,
+    SecretState,
     in_trouble,
     outcome_of,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "OperationSpec",
     "Origin",
     "Outcome",
+    "SecretState",
     "Split",
     "answer_of",
     "climbs",

@@ -34,6 +34,14 @@ class ConnectorState(StrEnum):
     RETIRED = "retired"
 
 
+class SecretState(StrEnum):
+    """What becomes of one version of a secret: the one that opens, the one before it for a while, gone for good."""
+
+    IN_USE = "in_use"
+    STANDS_IN = "stands_in"
+    DESTROYED = "destroyed"
+
+
 CONNECTOR_MOVES: Moves = {
     ConnectorState.ACTIVE: frozenset({ConnectorState.DISABLED, ConnectorState.RETIRED}),
     ConnectorState.DISABLED: frozenset({ConnectorState.ACTIVE, ConnectorState.RETIRED}),
@@ -135,7 +143,10 @@ class CallEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What came back of one call, redacted. ``result`` counts only when ``end`` is ``answered`` and the status 2xx."""
+    """What came back of one call, redacted. ``result`` counts only when ``end`` is ``answered`` and the status 2xx.
+
+    ``stood_in``: the secret that was replaced was tried, because the system did not take the new one.
+    """
 
     end: CallEnd
     status: int | None = None
@@ -143,6 +154,7 @@ class CallResult:
     retry_after_s: int | None = None
     error: str = ""
     duration_ms: int = 0
+    stood_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

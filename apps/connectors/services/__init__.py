@@ -2,10 +2,8 @@
 
 from apps.connectors.services.connectors import (
     change_connector_state,
-    drop_secret,
     probe_connector,
     save_connector,
-    set_secret,
 )
 from apps.connectors.services.effects import (
     Due,
@@ -28,6 +26,7 @@ from apps.connectors.services.operations import change_operation_state, save_ope
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
 from apps.connectors.services.reads import OnFile, read_on_file
 from apps.connectors.services.requests import grant_request, refuse_request, request_access
+from apps.connectors.services.secrets import drop_older_secret, drop_secret, end_overlaps, set_secret
 from apps.connectors.services.sizing import right_size, undo_right_sizing
 from apps.connectors.services.verifying import accept_mismatch, read_back, settle_check, take_check
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
@@ -43,8 +42,10 @@ __all__ = [
     "claim_effect",
     "dispatch_effect",
     "drop_effect",
+    "drop_older_secret",
     "drop_secret",
     "due_effects",
+    "end_overlaps",
     "erase_effects",
     "forget_calls",
     "give_up_repeating",

@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Q
+
 from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import Call
 from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation
 from apps.connectors.rules import Idempotency, Split, forms_of, origin_of, split_parameters
 from apps.connectors.rules.limits import response_bytes_of, timeout_s_of
 from apps.core.errors import DomainError, UnavailableError
+from apps.core.models import ClockTimestamp
 from apps.core.rules import canonical_json
 
 JSON = [("Content-Type", "application/json")]
@@ -38,7 +41,7 @@ def call_to(operation: Operation, connector: Connector, parameters: Mapping[str,
     except ValueError as problem:
         raise NotConfiguredError(f"The address of {connector.slug} does not fit: {problem}") from problem
     split = split_parameters(operation.method, operation.path, parameters)
-    headers, masks = _auth(connector)
+    secrets = _secrets(connector)
     return Call(
         method=operation.method,
         origin=origin,
@@ -46,9 +49,10 @@ def call_to(operation: Operation, connector: Connector, parameters: Mapping[str,
         timeout_s=timeout_s_of(connector.limits, operation.timeout_s),
         most_bytes=response_bytes_of(connector.limits),
         allow_internal=connector.allow_internal,
-        headers=headers,
+        auth=_auth(connector, secrets[0]) if secrets else [],
+        older=_auth(connector, secrets[1]) if secrets[1:] else [],
         body=None if split.body is None else canonical_json(split.body),
-        masks=masks,
+        masks=[form for secret in secrets for form in _forms(connector, secret)],
     )
 
 
@@ -58,19 +62,23 @@ def target_of_call(base: str, split: Split) -> str:
     return f"{base}{split.path}{'?' if query else ''}{query}"
 
 
-def _auth(connector: Connector) -> tuple[list[tuple[str, str]], list[str]]:
-    """The headers that carry the secret, and every spelling to mask."""
-    kind = connector.auth.get("type", "none")
-    if kind == "none":
-        return [], []
-    secret = _secret(connector)
+def _auth(connector: Connector, secret: str) -> list[tuple[str, str]]:
+    """The headers that carry the secret."""
+    kind = connector.auth["type"]
     if kind == "bearer":
-        return [("Authorization", f"Bearer {secret}")], forms_of(secret)
+        return [("Authorization", f"Bearer {secret}")]
     if kind == "header":
-        return [(str(connector.auth["name"]), secret)], forms_of(secret)
+        return [(str(connector.auth["name"]), secret)]
+    encoded = base64.b64encode(_pair(connector.auth, secret).encode()).decode()
+    return [("Authorization", f"Basic {encoded}")]
+
+
+def _forms(connector: Connector, secret: str) -> list[str]:
+    """Every spelling to mask."""
+    if connector.auth["type"] != "basic":
+        return forms_of(secret)
     pair = _pair(connector.auth, secret)
-    encoded = base64.b64encode(pair.encode()).decode()
-    return [("Authorization", f"Basic {encoded}")], [*forms_of(pair), *forms_of(pair.split(":", 1)[1])]
+    return [*forms_of(pair), *forms_of(pair.split(":", 1)[1])]
 
 
 def _pair(auth: dict[str, Any], secret: str) -> str:
@@ -82,12 +90,20 @@ def _pair(auth: dict[str, Any], secret: str) -> str:
     return secret
 
 
-def _secret(connector: Connector) -> str:
-    found = ConnectorSecret.objects.filter(connector=connector, replaced_at=None).first()
-    if found is None:
+def _secrets(connector: Connector) -> list[str]:
+    """The secret in use, then the one before it while that stands in; none where none is needed."""
+    if connector.auth.get("type", "none") == "none":
+        return []
+    opens = Q(replaced_at=None) | Q(stands_in_until__gt=ClockTimestamp())
+    found = list(ConnectorSecret.objects.filter(opens, connector=connector).order_by("-version")[:2])
+    if not found or found[0].replaced_at is not None:
         raise NotConfiguredError(f"The connector {connector.slug} has no secret.")
-    place = envelope.place_of(connector.pk, found.pk, found.version)
     try:
-        return envelope.unseal(envelope.master_keys(), bytes(found.sealed), place)
+        return [
+            envelope.unseal(
+                envelope.master_keys(), bytes(row.sealed), envelope.place_of(connector.pk, row.pk, row.version)
+            )
+            for row in found
+        ]
     except UnavailableError as error:
         raise NotConfiguredError(str(error.message)) from error

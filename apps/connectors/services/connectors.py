@@ -1,4 +1,4 @@
-"""Commands on systems and their secrets."""
+"""Commands on systems."""
 
 import re
 from typing import Any
@@ -10,16 +10,16 @@ from apps.access.models import BusinessUnit
 from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.audit.services import advance, record
-from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import probe
-from apps.connectors.models import Connector, ConnectorSecret
+from apps.connectors.models import Connector
 from apps.connectors.rules import CallEnd, ConnectorState, origin_of
 from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.limits import limit_problems
 from apps.connectors.selectors import MANAGE
 from apps.connectors.services.noting import note_call
-from apps.core.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
-from apps.core.models import ClockTimestamp, User
+from apps.connectors.services.secrets import destroy_secrets
+from apps.core.errors import InvalidError, UnavailableError
+from apps.core.models import User
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
@@ -28,8 +28,6 @@ FORBIDDEN_HEADERS = frozenset(
 )
 AUTH_KEYS = {"none": set(), "bearer": set(), "basic": {"username"}, "header": {"name"}}
 ADAPTERS = ("http",)
-SECRET_MAX = 4096
-MAIN = "main"
 PROBE_S = 5
 
 
@@ -60,7 +58,7 @@ def save_connector(
     }  # fmt: skip
     outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
     if moved and not keep_secret:
-        _drop_secret(actor, connector, MAIN)
+        destroy_secrets(actor, connector)
     if connector.state != ConnectorState.ACTIVE and connector.state == ConnectorState.RETIRED:
         advance(actor, connector, ConnectorState.ACTIVE)
         outcome = "changed"
@@ -137,72 +135,3 @@ def probe_connector(actor: User, *, connector: Connector) -> int:
     if not reached:
         raise UnavailableError(result.error)
     return result.duration_ms
-
-
-@transaction.atomic
-def set_secret(
-    actor: User, *, connector: Connector, secret: str, credential: str = MAIN
-) -> tuple[ConnectorSecret, str]:
-    """Seal a secret in the place of the one in use; it and ``created``, ``changed`` (rotated) or ``unchanged``.
-
-    The ledger gets fingerprint and version. What was replaced is gone for good.
-    """
-    require_manager(actor, connector.unit, MANAGE)
-    _check_secret(connector, secret)
-    Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
-    masters = envelope.master_keys()
-    versions = ConnectorSecret.objects.filter(connector=connector, credential=credential)
-    current = versions.filter(replaced_at=None).first()
-    if current and current.fingerprint in {master.fingerprint(secret) for master in masters}:
-        return current, "unchanged"
-    if current:
-        ConnectorSecret.objects.filter(pk=current.pk).update(replaced_at=ClockTimestamp(), sealed=b"")
-    newest = versions.order_by("-version").first()
-    made = ConnectorSecret(
-        connector=connector,
-        credential=credential,
-        version=newest.version + 1 if newest else 1,
-        key_id=masters[0].key_id,
-        fingerprint=masters[0].fingerprint(secret),
-        made_by=actor,
-    )
-    made.sealed = envelope.seal(masters[0], secret, envelope.place_of(connector.pk, made.pk, made.version))
-    made.save(force_insert=True)
-    record(
-        actor, made, "rotated" if current else "created",
-        payload={"connector": connector.slug, "version": made.version, "fingerprint": made.fingerprint},
-    )  # fmt: skip
-    return made, "changed" if current else "created"
-
-
-def _check_secret(connector: Connector, secret: str) -> None:
-    problem = ""
-    if not 1 <= len(secret) <= SECRET_MAX or not secret.strip():
-        problem = _("From 1 to 4,096 characters.")
-    elif not secret.isprintable() or (connector.auth.get("type") != "basic" and not secret.isascii()):
-        problem = _("Printable characters only; it travels in a header.")
-    elif connector.auth.get("type") == "none":
-        problem = _("This connector's auth is “none”: it has no use for a secret.")
-    if problem:
-        raise InvalidError(errors={"secret": [problem]})
-
-
-@transaction.atomic
-def drop_secret(actor: User, *, connector: Connector, credential: str = MAIN) -> None:
-    """Destroy the secret in use. Raises NotFoundError where there is none."""
-    require_manager(actor, connector.unit, MANAGE)
-    if not _drop_secret(actor, connector, credential):
-        raise NotFoundError
-
-
-def _drop_secret(actor: User, connector: Connector, credential: str) -> bool:
-    found = ConnectorSecret.objects.filter(connector=connector, credential=credential, replaced_at=None).first()
-    if found is None:
-        return False
-    if (
-        ConnectorSecret.objects.filter(pk=found.pk, replaced_at=None).update(replaced_at=ClockTimestamp(), sealed=b"")
-        != 1
-    ):
-        raise ConflictError
-    record(actor, found, "dropped", payload={"connector": connector.slug, "fingerprint": found.fingerprint})
-    return True

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from apps.connectors.models import Connector, ConnectorCall, Effect, Operation
 from apps.connectors.rules import CallEnd, CallResult, EffectState, Outcome, in_trouble, outcome_of
@@ -40,11 +41,17 @@ def note_call(
         end=call.end,
         status=call.status,
         code=found.code,
-        said=call.error[:SAID_MAX] if call.end == CallEnd.REFUSED else "",
+        said=_said(call),
         in_trouble=in_trouble(call, found),
         duration_ms=call.duration_ms,
         action_id=action_id,
     )
+
+
+def _said(call: CallResult) -> str:
+    if call.stood_in:
+        return str(_("The system did not take the new secret; the one before was tried."))
+    return call.error[:SAID_MAX] if call.end == CallEnd.REFUSED else ""
 
 
 def _outcome(call: CallResult) -> Outcome:
