@@ -35,7 +35,7 @@ class RotationForm(SecretForm):
     """A secret in the place of another, and for how long that one stands in."""
 
     overlap_s = forms.TypedChoiceField(
-        coerce=int, choices=OVERLAPS, label=_("The one in use"), required=False, empty_value=0
+        coerce=int, choices=OVERLAPS, label=_("The one in use"), required=False, empty_value="0"
     )
 
 

@@ -84,7 +84,9 @@ def rotate(request: Request, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _page(request, found, status=UNFIT, secret_form=form)
     try:
-        made, outcome = services.set_secret(request.user, connector=found, **form.cleaned_data)
+        overlap_s = int(form.cleaned_data.get("overlap_s", 0))
+        secret = form.cleaned_data["secret"]
+        made, outcome = services.set_secret(request.user, connector=found, secret=secret, overlap_s=overlap_s)
     except InvalidError as error:
         form.add_error("secret", error.errors.get("secret", [str(error.message)]))
         return _page(request, found, status=UNFIT, secret_form=form)
