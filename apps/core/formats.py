@@ -10,47 +10,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from apps.core.amounts import exponent_of
 from apps.core.revealing import reveal, reveal_characters
 
 MINUS = "\u2212"
 MISSING = "\u2014"
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
-DEFAULT_EXPONENT = 2
-EXPONENTS = (
-    dict.fromkeys(
-        [
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "UYI",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ],
-        0,
-    )
-    | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
-    | dict.fromkeys(["CLF", "UYW"], 4)
-)
-"""ISO 4217 minor-unit digits where they are not two."""
-
 MAX_JSON_CHARS = 20_000
 JSON_TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
-
-
-def exponent_of(currency: str) -> int:
-    """Digits after the decimal point of a currency."""
-    return EXPONENTS.get(currency.upper(), DEFAULT_EXPONENT)
 
 
 def number(value: float | None, digits: int = 0) -> str:

@@ -92,7 +92,7 @@ def test_from_the_form_for_a_new_agent_to_its_end(page: Page, watch: Watch, db: 
 
     page.goto(f"/agents/{slug}/?narrow={number}#permission")
     form = page.locator("#permission form")
-    form.get_by_label("At most").fill("20000")
+    form.get_by_label("At most").fill("200.00")
     form.get_by_label("Currency").fill("EUR")
     form.get_by_label("Why").fill("Small ones to begin with.")
     form.get_by_role("button", name="Save permission").click()

@@ -151,10 +151,12 @@ class TestGranting:
     def test_on_the_page(self, desk: Desk, client: Client) -> None:
         client.force_login(make_admin())
         path = f"/agents/{desk.agent.slug}/permissions/"
-        sent = {"operation": desk.operation.slug, "limit_minor": "80000", "reason": "Enough."}
+        sent = {"operation": desk.operation.slug, "amount": "800.00", "reason": "Enough."}
         assert client.post(path, sent).status_code == 422
         assert client.post(path, {**sent, "currency": "eur"}).status_code == 302
         assert OperationPermission.objects.get().limit == EUR
         assert "800.00 EUR" in client.get(f"/agents/{desk.agent.slug}/").content.decode()
         form = client.get(f"/agents/{desk.agent.slug}/", {"narrow": desk.operation.slug}).content.decode()
-        assert 'value="80000"' in form
+        assert 'value="800.00"' in form
+        odd = client.post(path, {**sent, "amount": "800.005", "currency": "EUR"})
+        assert (odd.status_code, "such as 800.00" in odd.content.decode()) == (422, True)

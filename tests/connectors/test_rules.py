@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from apps.connectors.rules import (
     EFFECT_MOVES,
-    EXPONENTS,
     MASK,
     REPEAT_AFTER_S,
     CallEnd,
@@ -36,6 +35,7 @@ from apps.connectors.rules import (
     template_problem,
     uncallable,
 )
+from apps.core.amounts import EXPONENTS
 from apps.core.rules import MAX_INTEGER, ValueProblem, canonical_json
 
 SCHEMA = {

@@ -227,7 +227,7 @@ class TestThePage:
 
     def test_a_limit_is_turned_and_replayed(self, desk: Desk, admin: User, client: Client) -> None:
         client.force_login(admin)
-        sent = {f"limit:{desk.operation.slug}": "50000", "act": "replay", "take": [desk.operation.slug]}
+        sent = {f"limit:{desk.operation.slug}": "500.00", "act": "replay", "take": [desk.operation.slug]}
         page = client.post(f"/agents/{desk.agent.slug}/right-size/", sent).content.decode()
         assert "2 of 3 requests" in page
         assert "1 was let through" in page
@@ -241,7 +241,7 @@ class TestThePage:
     ) -> None:
         client.force_login(admin)
         slug, before = desk.operation.slug, held()
-        sent = {"act": act, "take": [slug], f"limit:{slug}": "20,000", "reason": "Less."}
+        sent = {"act": act, "take": [slug], f"limit:{slug}": "20.000", "reason": "Less."}
         answer = client.post(f"/agents/{desk.agent.slug}/right-size/", sent)
         assert (answer.status_code, held()) == (422, before)
         assert f"of {slug}, the amount" in answer.content.decode()

@@ -13,7 +13,6 @@ from apps.connectors.rules.answers import (
 from apps.connectors.rules.egress import Origin, climbs, origin_of, path_problem, refusal_of
 from apps.connectors.rules.examples import example_of
 from apps.connectors.rules.money import (
-    EXPONENTS,
     Money,
     is_wider_limit,
     is_within_limit,
@@ -61,7 +60,6 @@ __all__ = [
     "CONNECTOR_MOVES",
     "EFFECT_MOVES",
     "ERRORS",
-    "EXPONENTS",
     "FINE",
     "MASK",
     "METHODS",

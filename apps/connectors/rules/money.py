@@ -4,30 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.core.amounts import EXPONENTS, exponent_of, whole_text
 from apps.core.rules import MAX_INTEGER, ValueProblem
-
-
-def _codes(text: str) -> list[str]:
-    return text.split()
-
-
-EXPONENTS: Mapping[str, int] = {
-    **dict.fromkeys(_codes("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"), 0),
-    **dict.fromkeys(_codes("BHD IQD JOD KWD LYD OMR TND"), 3),
-    **dict.fromkeys(_codes("CLF UYW"), 4),
-    **dict.fromkeys(
-        _codes(
-            "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF"
-            " CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL"
-            " HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU"
-            " MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD"
-            " SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH"
-            " USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG"
-        ),
-        2,
-    ),
-}
-"""Digits after the point of every currency of ISO 4217 that has a minor unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +18,15 @@ class Money:
     def __str__(self) -> str:
         return money_text(self.minor, self.currency)
 
+    @property
+    def whole(self) -> str:
+        """As a form begins with it: ``1240.50``."""
+        return whole_text(self.minor, self.currency)
+
 
 def money_text(minor: int, currency: str) -> str:
     """``12,400.00 EUR``: grouped, with the digits that the currency has, and a real minus sign."""
-    digits = EXPONENTS.get(currency, 2)
+    digits = exponent_of(currency)
     whole, part = divmod(abs(minor), 10**digits)
     text = f"{whole:,}" + (f".{part:0{digits}d}" if digits else "")
     return f"{'−' if minor < 0 else ''}{text} {currency}"

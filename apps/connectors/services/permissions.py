@@ -16,8 +16,9 @@ from apps.agents.rules import AgentState
 from apps.agents.services import bump_epoch
 from apps.audit.services import record
 from apps.connectors.models import Operation, OperationPermission
-from apps.connectors.rules import EXPONENTS, ConnectorState, Money, field_problems, is_wider_limit, refused_paths
+from apps.connectors.rules import ConnectorState, Money, field_problems, is_wider_limit, refused_paths
 from apps.connectors.selectors import MANAGE, USE
+from apps.core.amounts import EXPONENTS
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import refuse_agents, scope_for
 from apps.core.models import ClockTimestamp, User

@@ -10,9 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from apps.access.models import BusinessUnit
 from apps.agents.rules import AgentState, Environment, Handover
 from apps.connectors.models import Operation
+from apps.connectors.rules import Money
 from apps.console.forms.days import end_of
+from apps.core.amounts import minor_of
 from apps.core.models import User
-from apps.core.rules import MAX_INTEGER, Risk, read_networks
+from apps.core.rules import Risk, read_networks
 
 
 class AmongOthers(forms.Form):
@@ -64,24 +66,32 @@ class PermissionForm(AmongOthers, ReasonForm):
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
 
-    limit_minor = forms.IntegerField(
-        label=_("At most"), required=False, min_value=0, max_value=MAX_INTEGER,
-        help_text=_("What one use may move, in the smallest unit: 80000 are 800.00 EUR. Empty: any amount."),
-    )  # fmt: skip
+    amount = forms.CharField(
+        label=_("At most"),
+        required=False,
+        max_length=30,
+        help_text=_("What one use may move, such as 800.00. Empty: any amount."),
+    )
     currency = forms.CharField(label=_("Currency"), required=False, max_length=3)
 
-    field_order = ["operation", "fields_text", "limit_minor", "currency", "until", "reason"]
+    field_order = ["operation", "fields_text", "amount", "currency", "until", "reason"]
 
     def __init__(self, *args: Any, operations: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["operation"].queryset = operations  # type: ignore[attr-defined] # a model choice field
 
     def clean(self) -> dict[str, Any]:
-        """An amount comes with its currency."""
+        """An amount comes with its currency; ``limit`` is both, or None."""
         found = super().clean() or self.cleaned_data
-        found["currency"] = str(found.get("currency", "")).strip().upper()
-        if (found.get("limit_minor") is None) != (not found["currency"]):
+        amount, currency = str(found.get("amount", "")).strip(), str(found.get("currency", "")).strip().upper()
+        found["limit"] = None
+        if bool(amount) != bool(currency):
             self.add_error("currency", _("An amount and its currency, or neither."))
+        elif amount:
+            try:
+                found["limit"] = Money(minor_of(amount, currency), currency)
+            except ValueError:
+                self.add_error("amount", _("An amount such as 800.00 is wanted, with the digits of its currency."))
         return found
 
     def clean_fields_text(self) -> list[str] | None:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.access.models import Queue
-from apps.core.formats import exponent_of
+from apps.core.amounts import exponent_of
 from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
 from apps.policies.models import Budget

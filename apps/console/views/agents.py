@@ -31,7 +31,6 @@ from apps.agents.services import (
     drop_change,
     revoke_credential,
 )
-from apps.connectors.rules import Money
 from apps.connectors.selectors import all_operations_for, operation_for, requests_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
@@ -48,7 +47,7 @@ from apps.core.pages import page_of
 from apps.halts.selectors import affecting_for
 
 MANAGE = "agents.manage_agent"
-FIELD_OF = {"until": "until", "limit": "limit_minor", "limit.amount_minor": "limit_minor", "limit.currency": "currency"}
+FIELD_OF = {"until": "until", "limit": "amount", "limit.amount_minor": "amount", "limit.currency": "currency"}
 SHOWN_FLAGS, SHOWN_AGENTS = 5, 50
 
 
@@ -127,7 +126,7 @@ def _held(words: list[OperationInWords], operation: str) -> dict[str, Any]:
         "operation": operation,
         "fields_text": ", ".join(found.fields or ()),
         "until": (found.until - timedelta(seconds=1)).date() if found.until else None,
-        "limit_minor": found.limit_minor,
+        "amount": found.limit.whole if found.limit else "",
         "currency": found.limit_currency,
     }
 
@@ -155,7 +154,7 @@ def permit(request: Request, slug: str) -> HttpResponse:
             operation=asked["operation"],
             fields=asked["fields_text"],
             until=asked["until"],
-            limit=Money(asked["limit_minor"], asked["currency"]) if asked["currency"] else None,
+            limit=asked["limit"],
             reason=asked["reason"],
         )
     except InvalidError as error:

@@ -1,6 +1,5 @@
 """Narrowing an agent to what it uses: look at what less would have stopped, then one click; undone with another."""
 
-import re
 from dataclasses import replace
 from uuid import UUID
 
@@ -17,12 +16,12 @@ from apps.connectors.rules.sizing import SIZED_DAYS, Size
 from apps.connectors.services import right_size, undo_right_sizing
 from apps.console.forms import ReasonForm
 from apps.console.selectors.sizing import Sized, right_sizing_for, sized_for, undoable_for
+from apps.core.amounts import minor_of
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request
 
 MANAGE = "agents.manage_agent"
-DIGITS = re.compile(r"\d{1,16}")
 
 
 def _page(
@@ -58,7 +57,7 @@ def sizing(request: Request, slug: str) -> HttpResponse:
     taken = {name for name in request.POST.getlist("take") if name in sizes}
     lines = sized_for(request.user, agent, sizes=sizes)
     odd = ", ".join(name for name, size in proposed.items() if _is_odd(request.POST, name, size))
-    refused = _("Nothing was done: of %s, the amount is no whole number of the smallest unit.") % odd if odd else ""
+    refused = _("Nothing was done: of %s, the amount is none such as 800.00.") % odd if odd else ""
     if request.POST.get("act") != "narrow":
         form = ReasonForm(initial={"reason": request.POST.get("reason")})
         return _page(request, agent, lines, taken=taken, refused=refused, form=form, status=422 if odd else 200)
@@ -80,16 +79,23 @@ def sizing(request: Request, slug: str) -> HttpResponse:
 
 def _turned(sent: QueryDict, name: str, size: Size) -> Size:
     """The proposed size with the limit that somebody typed."""
-    text = _typed(sent, name)
-    if size.limit is None or not DIGITS.fullmatch(text):
-        return size
-    return replace(size, limit=Money(int(text), size.limit.currency))
+    limit = _limit(sent, name, size)
+    return replace(size, limit=limit) if limit else size
 
 
 def _is_odd(sent: QueryDict, name: str, size: Size) -> bool:
     """Whether somebody typed a limit that is no amount: it is not quietly another one instead."""
-    text = _typed(sent, name)
-    return bool(size.limit and text and not DIGITS.fullmatch(text))
+    return bool(size.limit and _typed(sent, name) and _limit(sent, name, size) is None)
+
+
+def _limit(sent: QueryDict, name: str, size: Size) -> Money | None:
+    """What was typed, in the currency of the proposed limit; None where it is no amount."""
+    if size.limit is None:
+        return None
+    try:
+        return Money(minor_of(_typed(sent, name), size.limit.currency), size.limit.currency)
+    except ValueError:
+        return None
 
 
 def _typed(sent: QueryDict, name: str) -> str:

@@ -2,12 +2,10 @@
 
 from decimal import ROUND_HALF_UP, Decimal
 
+from apps.core.amounts import exponent_of
+
 DASH = "—"
 MINUS = "−"
-WHOLE = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-THOUSANDTHS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-EXPONENTS = dict.fromkeys(WHOLE, 0) | dict.fromkeys(THOUSANDTHS, 3)
-"""ISO 4217 minor units where they are not two."""
 
 
 TENTHS_BELOW_S = 9.95
@@ -16,11 +14,6 @@ STEPS = ((60, 1, "s", ""), (600, 1, "min", "s"), (3600, 60, "min", ""), (86400, 
 """Below how many seconds a duration is rounded to what, and shown in which units."""
 LARGE = 1000
 """From here on a fraction says nothing."""
-
-
-def exponent_of(currency: str) -> int:
-    """How many decimals the currency's minor unit has."""
-    return EXPONENTS.get(currency, 2)
 
 
 def micro_per_minor(currency: str) -> int:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from apps.core.amounts import exponent_of
 from apps.kpis.rules.definitions import Definition, Unit, gettext_noop
 from apps.kpis.rules.figures import Figure, Trend, differs, trend_of, value_text
-from apps.kpis.rules.formats import count_text, exponent_of, money_text, percent_text
+from apps.kpis.rules.formats import count_text, money_text, percent_text
 from apps.kpis.rules.statistics import has_sample
 
 FLAT = 0.01

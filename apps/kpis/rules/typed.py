@@ -3,13 +3,12 @@
 import re
 from decimal import Decimal
 
+from apps.core.amounts import exponent_of, plain_number
 from apps.kpis.rules.definitions import Definition, Unit
-from apps.kpis.rules.formats import MINUS, exponent_of
+from apps.kpis.rules.formats import MINUS
 
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 PART = re.compile(r"([\d.,]+)\s*([a-z%]*)")
-PLAIN = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
-GROUPED = re.compile(r",(?=\d{3}(\D|$))")
 
 
 def typed_value(definition: Definition, text: str, currency: str) -> Decimal:
@@ -24,21 +23,14 @@ def typed_value(definition: Definition, text: str, currency: str) -> Decimal:
     if definition.unit == Unit.SECONDS:
         return sign * _duration(plain)
     if definition.unit == Unit.RATIO:
-        return sign * _number(plain.removesuffix("%").strip()) / 100
+        return sign * plain_number(plain.removesuffix("%").strip()) / 100
     if definition.unit == Unit.MINOR:
-        return sign * _number(plain) * Decimal(10) ** exponent_of(currency)
-    return sign * _number(plain)
+        return sign * plain_number(plain) * Decimal(10) ** exponent_of(currency)
+    return sign * plain_number(plain)
 
 
 def _duration(text: str) -> Decimal:
     parts = PART.findall(text)
     if not parts or PART.sub("", text).strip() or any((unit or "s") not in SECONDS for _digits, unit in parts):
         raise ValueError(f"no value: {text}")
-    return sum((_number(number) * SECONDS[unit or "s"] for number, unit in parts), Decimal(0))
-
-
-def _number(text: str) -> Decimal:
-    plain = GROUPED.sub("", text)
-    if not PLAIN.fullmatch(plain):
-        raise ValueError(f"no value: {text}")
-    return Decimal(plain)
+    return sum((plain_number(number) * SECONDS[unit or "s"] for number, unit in parts), Decimal(0))

@@ -7,13 +7,14 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from apps.core.amounts import exponent_of
 from apps.core.models import User
 from apps.kpis import charts
 from apps.kpis.charts import SERIES, Series
 from apps.kpis.rules.buckets import BucketSize
 from apps.kpis.rules.definitions import DEFINITIONS, Definition
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.formats import DASH, count_text, exponent_of, money_text
+from apps.kpis.rules.formats import DASH, count_text, money_text
 from apps.kpis.rules.goals import BaselineSeen
 from apps.kpis.rules.sentences import (
     Sentence,

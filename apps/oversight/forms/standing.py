@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.formats import exponent_of
+from apps.core.amounts import exponent_of
 from apps.oversight.models import Escalation
 from apps.policies.rules import StandingLimit
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Cast, Coalesce, Least, Right
 
 from apps.access.models import BusinessUnit, Queue
 from apps.agents.models import Action, Agent
-from apps.core.formats import exponent_of
+from apps.core.amounts import exponent_of
 from apps.core.models import ClockTimestamp, Erasable, Stateful, User, choices_of
 from apps.core.prepared import Prepared, Slot
 from apps.core.rules import Risk
