@@ -109,6 +109,7 @@ LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "step": ("run:{trail}",),
     "task": ("tasks",),
     "halt": ("halts",),
+    "haltdrill": ("haltdrills",),
     "job": ("job:{subject}",),
     "notice": ("notices:{subject}",),
     "user": ("calls:{subject}",),

@@ -10,6 +10,7 @@ LANES: Mapping[str, str] = {
     "messages": "apps.notifications.tasks.send_messages",
     "simulations": "apps.policies.tasks.judge_past",
     "checks": "apps.workflows.tasks.actions.verify_due_effects",
+    "halt_drills": "apps.halts.tasks.perform_drills",
 }
 """Lane -> the function that does what waits in it and says how much it did."""
 
@@ -43,6 +44,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "jobs": (1, "apps.oversight.tasks.perform_jobs"),
     "messages": (1, "apps.notifications.tasks.send_messages"),
     "simulations": (1, "apps.policies.tasks.judge_past"),
+    "halt_drills": (1, "apps.halts.tasks.perform_drills"),
     "notices": (86_400, "apps.notifications.tasks.sweep_notices"),
     "secrets": (10, "apps.connectors.tasks.end_overlaps"),
     "calls": (86_400, "apps.connectors.tasks.forget_calls"),

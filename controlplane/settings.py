@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from apps.agents.rules import ActionState, AgentState, ChangeKind, EffectClass, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
 from apps.core.rules import read_networks
+from apps.halts.rules import HaltScope
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
 from apps.policies.rules import PROPOSABLE, PolicyState, ProposalState
@@ -350,6 +351,7 @@ SPECTACULAR_SETTINGS = {
         "BulkVerdictEnum": [verdict.value for verdict in BulkVerdict],
         "EscalationStateEnum": [state.value for state in EscalationState],
         "EscalationKindEnum": [kind.value for kind in Kind],
+        "HaltScopeEnum": [scope.value for scope in HaltScope],
         "InterruptStateEnum": [state.value for state in Progress],
         "JobStateEnum": [state.value for state in JobState],
         "PolicyStateEnum": [state.value for state in PolicyState],

@@ -20,15 +20,16 @@ OF_ERASURES = "erasure."
 """How the names begin of what was said of a request to erase."""
 
 FACTS = frozenset({
-    "action", "agent", "amount_minor", "attempt", "attempts", "by", "by_hand", "cache_read_tokens",
-    "cache_write_tokens", "code", "comment", "cost_minor", "created_at", "currency", "decided_by", "delivered",
-    "digest", "due_at", "duration_ms", "edited", "effect", "error_class", "escalation", "event", "expires_at",
-    "extended_s", "failed", "failed_attempts", "fee_minor", "finished_at", "from", "held_s", "input_tokens", "item",
-    "items", "key", "kind", "model", "name", "needed", "operation", "outcome", "output_tokens", "overdue",
-    "paused_ms", "queued_at", "queues", "reason_code", "reference", "release", "requested_at", "rerun_of", "retry",
-    "rework", "risk", "round", "rule", "run", "run_id", "simulated", "sla_ms", "started_at", "started_by", "state",
-    "status", "step", "stood_s", "stricter", "supersedes", "task", "task_id", "to", "try", "ttl_s", "undone",
-    "unit_id", "until", "verdict", "version", "voters", "workflow",
+    "action", "agent", "amount_minor", "asked_at", "attempt", "attempts", "by", "by_hand", "cache_read_tokens",
+    "cache_write_tokens", "claims", "code", "comment", "cost_minor", "created_at", "currency", "decided_by",
+    "delivered", "digest", "due_at", "duration_ms", "edited", "effect", "engaged_at", "error_class",
+    "escalation", "escaped", "event", "expires_at", "extended_s", "failed", "failed_attempts", "fee_minor",
+    "finished_at", "from", "held_s", "input_tokens", "item", "items", "key", "kind", "last_claim_at", "model",
+    "name", "needed", "operation", "outcome", "output_tokens", "overdue", "paused_ms", "queued_at", "queues",
+    "reason_code", "reference", "refused", "release", "requested_at", "rerun_of", "retry", "rework", "risk",
+    "round", "rule", "run", "run_id", "scope", "simulated", "sla_ms", "started_at", "started_by", "state",
+    "status", "step", "stood_s", "stopped_at", "stricter", "supersedes", "task", "task_id", "time_to_stop_ms",
+    "to", "try", "ttl_s", "undone", "unit_id", "until", "verdict", "version", "voters", "workflow",
 })  # fmt: skip
 """What is kept when a payload is erased: states, instants, counts, amounts, ids, slugs; nobody's words, no parameters.
 KPIs and counts of rules read nothing else, so that they are the same before and after, and when rebuilt."""

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from apps.console.api import breakers as breakers_api
 from apps.console.api import budgets as budgets_api
 from apps.console.api import erasures as erasures_api
+from apps.console.api import halt_drills as halt_drills_api
 from apps.console.api import halts as halts_api
 from apps.console.api import inventory as inventory_api
 from apps.console.api import policies as policies_api
@@ -24,6 +25,7 @@ from apps.console.views import (
     duty,
     erasures,
     flags,
+    halt_drills,
     halts,
     home,
     new_agent,
@@ -98,6 +100,7 @@ pages = [
     path("budgets/<slug:slug>/end/", budgets.end, name="end-budget"),
     path("halts/", halts.halts, name="halts"),
     path("halts/banners/", halts.banners, name="banners"),
+    path("halts/drills/", halt_drills.drills, name="halt-drills"),
     path("halts/engage/", halts.engage, name="engage"),
     path("halts/<uuid:halt_id>/", halts.halt, name="halt"),
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="lift"),
@@ -126,6 +129,8 @@ endpoints = [
     path("budgets/", budgets_api.Budgets.as_view(), name="budgets"),
     path("budgets/<slug:slug>/", budgets_api.BudgetDetail.as_view(), name="budget"),
     path("halts/", halts_api.Halts.as_view(), name="halts"),
+    path("halts/drills/", halt_drills_api.HaltDrills.as_view(), name="halt-drills"),
+    path("halts/drills/<uuid:drill_id>/", halt_drills_api.HaltDrillDetail.as_view(), name="halt-drill"),
     path("halts/<uuid:halt_id>/taken-back/", halts_api.HaltTakenBack.as_view(), name="taken-back"),
     path("halts/<uuid:halt_id>/in-flight/", halts_api.HaltInFlight.as_view(), name="in-flight"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),

@@ -1,11 +1,14 @@
 """Engaged and lifted kill switches."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 
 from apps.access.models import BusinessUnit
-from apps.core.models import Record, User, choices_of
-from apps.halts.rules import BreakerKind, HaltScope
+from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
+from apps.core.rules import Moves
+from apps.halts.rules import BreakerKind, DrillState, Flaw, HaltScope
 
 
 class Halt(Record):
@@ -98,3 +101,67 @@ class Pace(models.Model):
 
     def __str__(self) -> str:
         return f"{self.p99} a minute by {self.agent}"
+
+
+class HaltDrill(Stateful):
+    """A halt of synthetic work, to measure how long stopping takes. Nothing real asks for it, so nothing real stops.
+
+    While it is ``running`` and ``engaged_at`` is set it covers what ``scope`` and ``target`` name, for drills' claims.
+    ``asked_at``, ``engaged_at``, ``stopped_at`` as in ``rules.Stop``; ``claims``: committed before it; ``refused``:
+    tries that it refused; ``escaped``: claims that committed all the same. PostgreSQL keeps it unchanged once it ended.
+    """
+
+    MOVES: ClassVar[Moves] = {
+        DrillState.WAITING: frozenset({DrillState.RUNNING}),
+        DrillState.RUNNING: frozenset({DrillState.PASSED, DrillState.FAILED, DrillState.ABANDONED}),
+        DrillState.PASSED: frozenset(),
+        DrillState.FAILED: frozenset(),
+        DrillState.ABANDONED: frozenset(),
+    }
+
+    state = models.CharField(max_length=9, choices=choices_of(DrillState), default=DrillState.WAITING)
+    scope = models.CharField(max_length=12, choices=choices_of(HaltScope))
+    target = models.CharField(max_length=120, blank=True)
+    reason = models.CharField(max_length=500)
+    started_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    begun_at = models.DateTimeField(null=True)
+    asked_at = models.DateTimeField(null=True)
+    engaged_at = models.DateTimeField(null=True)
+    stopped_at = models.DateTimeField(null=True)
+    last_claim_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    claims = models.PositiveIntegerField(null=True)
+    refused = models.PositiveIntegerField(null=True)
+    escaped = models.PositiveIntegerField(null=True)
+    time_to_stop_ms = models.PositiveIntegerField(null=True)
+    flaw = models.CharField(max_length=8, choices=choices_of(Flaw), blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ended_at"], condition=Q(ended_at=None), nulls_distinct=False, name="halt_drill_one_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=DrillState.PASSED)
+                | Q(escaped=0, claims__gt=0, refused__gt=0, flaw="")
+                & Q(escaped__isnull=False, claims__isnull=False, refused__isnull=False, time_to_stop_ms__isnull=False),
+                name="halt_drill_passes_when_all_stopped",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.target}".strip()
+
+
+class DrillClaim(models.Model):
+    """One piece of synthetic work that was claimed. It is there while its drill runs, and no longer."""
+
+    drill = models.ForeignKey(HaltDrill, models.CASCADE, related_name="made")
+    claimed_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.drill}: {self.claimed_at}"

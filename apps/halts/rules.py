@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from apps.core.rules import MAX_INTEGER
@@ -35,6 +36,28 @@ class BreakerKind(StrEnum):
     SPEND = "spend"
 
 
+class DrillState(StrEnum):
+    """The life of a drill. ``abandoned``: whoever carried it out died; it says nothing about halts."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+class Flaw(StrEnum):
+    """Why a drill failed, gravest first.
+
+    ``escaped``: a claim got past the halt. ``untested``: nothing was claimed before it, or tried behind it. ``slow``:
+    it took longer than ``DRILL_LIMIT_S`` until it had committed.
+    """
+
+    ESCAPED = "escaped"
+    UNTESTED = "untested"
+    SLOW = "slow"
+
+
 BREAKABLE = (HaltScope.AGENT, HaltScope.VERSION, HaltScope.CONNECTOR)
 """What a breaker may stop by itself."""
 MAX_WINDOW_S = 86_400
@@ -44,6 +67,19 @@ PROBATION_SHARE = 4
 """... at a quarter of its threshold."""
 PACE_MINUTES = 60
 """In so many minutes at least an agent asked for something, before its own usual most says anything."""
+
+DRILL_CLAIMERS = 4
+"""So many claim the synthetic work of a drill at the same time ..."""
+DRILL_TRIES = 20
+"""... so often each before its halt, and try so often behind it."""
+DRILL_LIMIT_S = 10
+"""A halt that takes longer to commit is no kill switch."""
+DRILL_LEASE_S = 90
+"""After so long nobody carries a running drill out any more: its parts have limits that sum up to half of it."""
+DRILL_PAUSE_S = 60
+"""The least time from one drill to the next."""
+DRILL_EVERY_DAYS = 90
+"""So often a plane shows that it stops."""
 
 
 def threshold_of(kind: str, threshold: int, *, is_half_open: bool) -> int:
@@ -74,6 +110,37 @@ class Measured:
     measured: int
     threshold: int
     in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How a drill stopped, by the database's clock.
+
+    ``asked_at``: when the halt was asked for. ``engaged_at``: when nothing held a claim any more, and nothing could.
+    ``stopped_at``: the first moment at which it had surely committed. ``claims``: how many had committed by
+    ``engaged_at``.
+    """
+
+    asked_at: datetime
+    engaged_at: datetime
+    stopped_at: datetime
+    claims: int
+
+    @property
+    def time_to_stop_ms(self) -> int:
+        """Milliseconds from asking to the commit, rounded up: never less than it took."""
+        return -(-(self.stopped_at - self.asked_at) // timedelta(milliseconds=1))
+
+
+def flaw_of(stop: Stop, *, claims: int, refused: int) -> Flaw | None:
+    """What is wrong with a halt that saw ``stop.claims``, where there are ``claims`` in the end; None: nothing."""
+    if claims > stop.claims:
+        return Flaw.ESCAPED
+    if not stop.claims or not refused:
+        return Flaw.UNTESTED
+    if stop.time_to_stop_ms > DRILL_LIMIT_S * 1000:
+        return Flaw.SLOW
+    return None
 
 
 def problems_of(terms: BreakerTerms) -> dict[str, list[str]]:

@@ -41,6 +41,7 @@ PAGES = [
     "/access/",
     "/connectors/",
     "/halts/",
+    "/halts/drills/",
     "/flags/",
     "/help/",
     "/help/problems/",

@@ -15,7 +15,7 @@ from apps.console.forms.audit import AuditFilterForm
 from apps.console.forms.breakers import BreakerForm
 from apps.console.forms.budgets import BudgetForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
-from apps.console.forms.halts import EngageForm, LiftForm
+from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
 from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
 from apps.console.forms.simulations import SimulationForm, StepForm, TurnForm
@@ -29,6 +29,7 @@ __all__ = [
     "BudgetForm",
     "CalendarForm",
     "CredentialForm",
+    "DrillForm",
     "EngageForm",
     "GrantAccessForm",
     "GrantRoleForm",

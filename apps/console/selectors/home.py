@@ -17,13 +17,15 @@ from apps.connectors.selectors import connectors_for, requests_for
 from apps.connectors.selectors import health_for as connector_health_for
 from apps.console.selectors.duty import rosters_for
 from apps.core.models import ClockTimestamp, User
-from apps.halts.selectors import engaged_for
+from apps.halts.rules import DRILL_EVERY_DAYS
+from apps.halts.selectors import engaged_for, is_drill_due_for
 from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
 from apps.workflows.selectors.erasing import erasures_asked_for
 
 LAG_S = 30
 EXPIRING_DAYS = 14
+DRILLS = "/halts/drills/"
 
 HELD = """
 SELECT DISTINCT permission FROM access_rolegrant g JOIN access_role r ON r.id = g.role_id,
@@ -79,6 +81,7 @@ def health_for(actor: User) -> list[Finding]:
         *_owners(actor),
         *_duty(actor),
         *_erasures(actor),
+        *_drills(actor),
         *_flags(actor),
         *_requests(actor),
         *_denials(actor),
@@ -195,6 +198,13 @@ def _erasures(actor: User) -> list[Finding]:
         return []
     title = ngettext("%d erasure waits for somebody to agree", "%d erasures wait for somebody to agree", count) % count
     return [Finding("warn", title, _("Nobody erases alone."), "/audit/erasures/")]
+
+
+def _drills(actor: User) -> list[Finding]:
+    if not is_drill_due_for(actor):
+        return []
+    title = _("No drill of a halt in %d days") % DRILL_EVERY_DAYS
+    return [Finding("warn", title, _("Hold one: it shows how fast this plane stops. It stops nothing real."), DRILLS)]
 
 
 def _flags(actor: User) -> list[Finding]:

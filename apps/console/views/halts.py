@@ -16,8 +16,8 @@ from apps.core.gate import holds
 from apps.core.http import Request
 from apps.core.pages import Page, page_of
 from apps.halts.models import Trip
-from apps.halts.rules import HaltScope
-from apps.halts.selectors import halt_for, halts_for
+from apps.halts.rules import DRILL_EVERY_DAYS, HaltScope
+from apps.halts.selectors import halt_for, halts_for, is_drill_due_for, may_see_drills
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.selectors import decisions_taken_back_for, grants_taken_back_for, taken_back_by
 from apps.workflows.selectors.stopped import in_flight_of
@@ -37,6 +37,9 @@ def _page(request: Request, *, status: int = 200, form: EngageForm | None = None
         "everything": everything,
         "others_stop_everything": [] if everything else selectors.who_stops_everything_for(request.user),
         "may_engage": may_engage,
+        "may_see_drills": may_see_drills(request.user),
+        "is_drill_due": is_drill_due_for(request.user),
+        "drill_days": DRILL_EVERY_DAYS,
         "form": form or EngageForm(),
         "lift": lift,
     }

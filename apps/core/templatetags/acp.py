@@ -36,14 +36,14 @@ RISKS = {
 }
 TONES = {
     "ok": """approved answered succeeded active done live released verified completed allow allowed healthy published
-        enforced ready carried_out went_on""",
+        enforced ready carried_out went_on passed""",
     "warn": """pending pending_approval held changes_requested waiting paused require_approval compensating pilot
         blocked unknown draining stale sent_back open""",
     "bad": """rejected denied deny failed halted suspended compensation_failed mismatch revoked down error invalidated
         engaged overturned""",
     "info": "running executing claimed proposed offered queued flag started under_way",
     "": """expired cancelled superseded retired skipped consumed lifted draft closed compensated reversed unused
-        not_run dismissed""",
+        not_run dismissed abandoned""",
 }
 TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 WORDS = {

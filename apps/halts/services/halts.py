@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
@@ -17,6 +17,7 @@ from apps.core.queue import announce
 from apps.halts.models import Breaker, Halt, Trip
 from apps.halts.rules import BreakerTerms, HaltScope, Measured, problems_of
 from apps.halts.selectors import FENCE, halt_for
+from apps.halts.services.fence import close_fence
 
 
 @transaction.atomic
@@ -37,8 +38,7 @@ def engage_halt(actor: User, *, scope: str, target: str = "", unit: BusinessUnit
 
 
 def _engage(actor: User, *, scope: str, target: str, unit: BusinessUnit | None, reason: str) -> Halt:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FENCE])
+    close_fence(FENCE)
     try:
         with transaction.atomic():
             halt = Halt.objects.create(scope=scope, target=target, unit=unit, reason=reason, engaged_by=actor)

@@ -68,13 +68,14 @@ def breaker_for(actor: User, slug: str) -> Breaker:
     raise NotFoundError
 
 
-def take_fence() -> None:
+def take_fence(fence: int = FENCE) -> None:
     """Share the fence until this transaction ends. Every claim of an effect, grant or task does.
 
-    Engaging takes it alone; without it a claim that looked before could still commit after the halt.
+    Engaging takes it alone; without it a claim that looked before could still commit after the halt. Synthetic claims
+    of drills share a ``fence`` of their own in the same way.
     """
     with planned_once(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [FENCE])
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [fence])
 
 
 COVERING = """
@@ -82,13 +83,13 @@ WITH RECURSIVE up AS (
     SELECT id, slug, parent_id FROM access_businessunit WHERE id = ANY(%s)
     UNION SELECT b.id, b.slug, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
 )
-SELECT scope, target, reason, id FROM halts_halt
+SELECT scope, target, reason, id FROM {table}
 WHERE {when} AND (scope = 'everything' OR (scope, target) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
       OR (scope = 'unit' AND target IN (SELECT slug FROM up)))
 ORDER BY id LIMIT 1
 """
-STOPPED = COVERING.format(when="lifted_at IS NULL")
-STOPPED_SINCE = COVERING.format(when="created_at >= %s")
+STOPPED = COVERING.format(table="halts_halt", when="lifted_at IS NULL")
+STOPPED_SINCE = COVERING.format(table="halts_halt", when="created_at >= %s")
 
 
 class Scopes(TypedDict, total=False):
@@ -104,7 +105,12 @@ class Scopes(TypedDict, total=False):
 
 def require_running(**scopes: Unpack[Scopes]) -> None:
     """Raise HaltedError (scope, target, reason) if an engaged halt covers any of what is named. One query."""
-    if found := _covering(STOPPED, scopes):
+    refuse_stopped(STOPPED, scopes)
+
+
+def refuse_stopped(query: str, scopes: Scopes) -> None:
+    """Raise HaltedError if what ``query`` finds covers any of ``scopes``: a halt, or the halt of a drill."""
+    if found := _covering(query, scopes):
         scope, target, reason, halt_id = found
         raise HaltedError(scope=scope, target=target, reason=reason, halt=str(halt_id))
 
