@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 from a2wsgi import WSGIMiddleware
 
 from controlplane.bodies import relay, whole
+from controlplane.heading import heading
 from controlplane.waiting import Listener, claim, hold, stream, versions
 from controlplane.wsgi import application as wsgi
 
@@ -28,6 +29,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         return
     if scope["type"] != "http":
         return
+    send = heading(scope, send)
     found = await whole(scope, receive, send)
     if found is None:
         return

@@ -39,8 +39,8 @@ def wait_for(check: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @contextmanager
-def serving(database: str, folder: Path) -> Iterator[str]:
-    """Serve ``database``; yields the address. What the process says is in ``folder``."""
+def serving(database: str, folder: Path, **settings_of: str) -> Iterator[str]:
+    """Serve ``database`` under these settings; yields the address. What the process says is in ``folder``."""
     port = free_port()
     environment = {
         **os.environ,
@@ -48,8 +48,10 @@ def serving(database: str, folder: Path) -> Iterator[str]:
         "DATABASE_OWNER_URL": url_of(settings.DATABASE_OWNER_URL, database),
         "REDIS_URL": settings.REDIS_URL,
         "ACP_DEMO": "1",
+        **settings_of,
     }
-    command = [sys.executable, "-m", "uvicorn", "controlplane.asgi:app", "--port", str(port), "--log-level", "warning"]
+    options = ("--port", str(port), "--log-level", "warning", "--no-server-header")
+    command = [sys.executable, "-m", "uvicorn", "controlplane.asgi:app", *options]
     with (
         (folder / "web.log").open("w") as log,
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as process,

@@ -34,12 +34,12 @@ def wants_fragment(request: Request) -> bool:
     return bool(request.htmx) and not request.htmx.boosted and not request.htmx.history_restore_request
 
 
-BROWSER_COOKIE, BROWSER_AGE_S = "acp_browser", 400 * 86_400
+BROWSER_COOKIE, BROWSER_AGE_S = f"{settings.COOKIE_PREFIX}acp_browser", 400 * 86_400
 
 
 def browser_of(request: HttpRequest) -> UUID | None:
     """As which of its users' browsers we know the one that asks: signed by us, so that nobody speaks for another's."""
-    said = request.get_signed_cookie(BROWSER_COOKIE, default="", salt=BROWSER_COOKIE)
+    said = request.get_signed_cookie(BROWSER_COOKIE, default="", salt="acp_browser")
     try:
         return UUID(said) if said else None
     except ValueError:
@@ -51,7 +51,7 @@ def remember_browser(response: HttpResponse, browser_id: UUID) -> None:
     response.set_signed_cookie(
         BROWSER_COOKIE,
         str(browser_id),
-        salt=BROWSER_COOKIE,
+        salt="acp_browser",
         max_age=BROWSER_AGE_S,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,

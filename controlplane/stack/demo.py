@@ -143,9 +143,10 @@ class Demo:
         """The higher the stage, the earlier its end. The worker has longest: it may wait for an outside system."""
         python, host, port = sys.executable, self.options.host, str(self.options.port)
         uvicorn = ("--host", host, "--port", port, "--log-level", "warning", "--timeout-graceful-shutdown", "1")
+        quiet = ("--no-proxy-headers", "--no-server-header")
         celery = ("--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING", "--without-gossip")
         programs = [
-            Program("web", (python, "-m", "uvicorn", "controlplane.asgi:app", "--no-proxy-headers", *uvicorn), stage=1),
+            Program("web", (python, "-m", "uvicorn", "controlplane.asgi:app", *quiet, *uvicorn), stage=1),
             Program("worker", (python, "-m", "celery", "-A", "controlplane", "worker", *celery), stage=2, grace_s=4),
             Program("scheduler", (python, "manage.py", "run_scheduler"), stage=2),
         ]

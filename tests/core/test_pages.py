@@ -7,7 +7,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client
 
-from apps.core.middleware.policy import POLICY
+from apps.core.rules import POLICY
 from tests.factories.access import make_admin, make_holder, make_user
 
 pytestmark = pytest.mark.django_db

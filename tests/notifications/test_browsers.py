@@ -9,8 +9,8 @@ from django.test import Client
 from apps.access.services import create_token
 from apps.audit.models import Entry, Payload
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
-from apps.core.middleware.policy import POLICY
 from apps.core.models import User
+from apps.core.rules import POLICY
 from apps.notifications.models import Browser
 from apps.notifications.rules import BROWSERS_MAX, browser_name, is_push_host
 from apps.notifications.services import leave_browser, push_key, remove_browser

@@ -1,15 +1,15 @@
 """What every request passes through."""
 
 from apps.core.middleware.memory import ReadOnceMiddleware
-from apps.core.middleware.policy import ContentSecurityPolicyMiddleware
+from apps.core.middleware.policy import SecurityHeadersMiddleware
 from apps.core.middleware.refusals import DomainErrorMiddleware
 from apps.core.middleware.requests import RequestIdMiddleware
 from apps.core.middleware.sessions import SessionEndedMiddleware
 
 __all__ = [
-    "ContentSecurityPolicyMiddleware",
     "DomainErrorMiddleware",
     "ReadOnceMiddleware",
     "RequestIdMiddleware",
+    "SecurityHeadersMiddleware",
     "SessionEndedMiddleware",
 ]
