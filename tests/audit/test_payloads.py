@@ -317,7 +317,7 @@ def test_entries_written_before_keep_what_was_written(real_db):
         with psycopg.connect(owner, autocommit=True) as old:
             old.execute(OLD)
             told = old.execute("SELECT id, xid, occurred_at, name, trail_id FROM audit_entry ORDER BY id").fetchall()
-            asked = (ROOT / "docs" / "admins.md").read_text().split("```sql\n")[1].split("```")[0]
+            asked = (ROOT / "docs" / "upgrades.md").read_text().split("```sql\n")[1].split("```")[0]
             assert old.execute(asked).fetchall() == [], "admins are told to ask this first"
             with old.transaction(force_rollback=True):
                 old.execute(
