@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.access.rules import HORIZON, WEEKDAYS, OpenHours, hours_errors, open_hours
+from apps.access.rules import HORIZON, WEEKDAYS, OpenHours, hours_errors, open_hours, part_of
 
 ZONES = (
     "UTC",
@@ -234,3 +234,15 @@ def test_anything_else_is_none(region):
 def test_a_region_that_is_known_no_more_has_no_holidays():
     found = open_hours(timezone="Europe/Berlin", hours=OFFICE, region="DE-GONE")
     assert found.is_open(at("2026-05-01T10:00"))
+
+
+def test_a_share_of_open_time_is_taken_where_something_is_open():
+    start, due = at("2026-11-27T16:00"), at("2026-11-30T10:00")  # an hour on Friday, one on Monday
+    assert part_of(start, due, office(), 0.5) == at("2026-11-27T17:00")
+    assert part_of(start, due, office(), 0.75) == at("2026-11-30T09:30")
+
+
+def test_what_ends_before_anything_opens_is_not_halfway_over_at_once():
+    start, due = at("2026-11-27T18:00"), at("2026-11-28T18:00")  # a Friday evening and a Saturday
+    assert part_of(start, due, office(), 0.5) == at("2026-11-28T06:00")
+    assert part_of(start, due, None, 0.5) == at("2026-11-28T06:00")

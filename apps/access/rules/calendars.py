@@ -171,10 +171,15 @@ def due_after(start: datetime, hours: OpenHours | None, seconds: int, unit: str 
 
 
 def part_of(start: datetime, due: datetime, hours: OpenHours | None, share: float) -> datetime:
-    """The instant at which this share of the (open) time from ``start`` until ``due`` has passed."""
-    if hours is None:
+    """The instant at which this share of the (open) time from ``start`` until ``due`` has passed.
+
+    Where nothing is open until then, because what ends at night is due at its end, elapsed time counts: a share of
+    nothing would be over at once.
+    """
+    opened = hours.between(start, due) if hours is not None else timedelta()
+    if hours is None or not opened:
         return start + (due - start) * share
-    return hours.add(start, hours.between(start, due) * share)
+    return hours.add(start, opened * share)
 
 
 def moved_on(moment: datetime, stopped: datetime, now: datetime, hours: OpenHours | None) -> datetime:
