@@ -260,6 +260,7 @@ DEMO_PEOPLE = "apps.demo.selectors.people_for"
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "apps.access.accounts.AccountAdapter"
+ACCOUNT_FORMS = {"login": "apps.access.accounts.SignInForm"}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"

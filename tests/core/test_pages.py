@@ -37,6 +37,18 @@ def test_only_the_demo_offers_its_people_and_their_password(settings: Any, is_de
     assert offered == [is_demo] * 3
 
 
+@pytest.mark.parametrize("name", ["ada", "ada@meridian.example"])
+def test_a_wrong_password_is_said_in_the_words_of_the_page(name: str) -> None:
+    html = Client().post("/accounts/login/", {"login": name, "password": "wrong"}).content.decode()
+    assert "That name and that password do not belong together." in html
+
+
+def test_what_is_missing_to_sign_in_is_named_as_the_page_names_it() -> None:
+    html = Client().post("/accounts/login/", {}).content.decode()
+    assert '<a href="#id_login">Username or e-mail</a>: Say who you are.' in html
+    assert '<a href="#id_password">Password</a>: Say your password.' in html
+
+
 def test_pages_are_kept_by_no_cache() -> None:
     assert signed_in(make_holder("oversight.view_escalation")).get("/inbox/")["Cache-Control"] == "no-store"
 
