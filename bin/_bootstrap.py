@@ -109,12 +109,16 @@ def say(text: str) -> None:
 
 
 def main(program: str, arguments: list[str]) -> None:
-    """Make ready, then become the program."""
+    """Make ready, then become the program. What the demo can do is said without installing anything."""
     lock_name, module = PROGRAMS[program]
     environment = Environment()
-    environment.make_ready(lock_name)
+    python = str(environment.python)
+    if program == "demo" and not {"-h", "--help"}.isdisjoint(arguments):
+        python = sys.executable
+    else:
+        environment.make_ready(lock_name)
     os.environ["PYTHONPATH"] = str(ROOT)  # the program runs where the person stands: relative paths mean what they say
-    os.execv(environment.python, [str(environment.python), "-P", "-m", module, *arguments])
+    os.execv(python, [python, "-P", "-m", module, *arguments])
 
 
 if __name__ == "__main__":

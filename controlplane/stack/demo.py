@@ -97,6 +97,7 @@ class Demo:
         self._check_ports()
         try:
             self._prepare()
+            say("Starting what answers and works ...")
             self.supervisor.start(self._programs())
             self._watch()
         finally:
@@ -108,7 +109,7 @@ class Demo:
             self._reset()
         with _told("PostgreSQL and Valkey"):
             embedded.start(self.data_dir)
-        with _told("Tables"):
+        with _told("Tables", "half a minute the first time"):
             self._manage("migrate", "--no-input", "--verbosity", "0")
         with _told("The user admin" if self.options.empty else "Sample company"):
             self._manage("load_sample", *(["--empty"] if self.options.empty else []))
@@ -223,8 +224,9 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Say what is done and how long it took."""
+def _told(what: str, lasts: str = "") -> Iterator[None]:
+    """Say what is done before it is, how long that ``lasts``, and how long it took."""
+    say(f"{what} ({lasts}) ..." if lasts else f"{what} ...")
     began = time.monotonic()
     yield
     say(f"{what}: {time.monotonic() - began:.1f} s")
@@ -232,8 +234,10 @@ def _told(what: str) -> Iterator[None]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/demo", description=__doc__)
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--port", type=int, default=8000, help=f"the plane's; the sample systems answer {SYSTEMS_PORT_OFFSET} above it"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address the plane listens on")
     parser.add_argument("--data-dir", type=Path, default=embedded.default_data_dir(), help="where everything is kept")
     parser.add_argument("--empty", action="store_true", help="no sample company: only the user admin")
     parser.add_argument("--no-agents", action="store_true", help="the sample company without its agents")

@@ -130,3 +130,13 @@ def test_without_any_python_the_scripts_say_what_is_missing(tmp_path: Path) -> N
     assert done.returncode == 1
     assert "Python 3.12 or newer is needed" in done.stderr
     assert sys.version_info >= (3, 12)
+
+
+def test_what_the_demo_can_do_is_said_without_installing_anything(tmp_path: Path) -> None:
+    for name in ("bin", "controlplane"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    call = [sys.executable, tmp_path / "bin/_bootstrap.py", "demo", "--port", "9000", "--help"]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert "--reset" in done.stdout
+    assert done.stderr == ""
+    assert not (tmp_path / ".venv").exists()
