@@ -3,9 +3,10 @@
 import pytest
 from django.test import Client
 
+from apps.agents.models import Action
 from apps.core.models import User
 from apps.core.shortcuts import KNOWN, SHORTCUTS, keymap_of, shortcut_errors
-from tests.factories.access import make_user
+from tests.factories.access import make_holder, make_user
 from tests.factories.oversight import make_payment
 
 PALETTE = {"HX-Request": "true", "HX-Target": "palette-found"}
@@ -113,6 +114,21 @@ def test_the_palette_finds_pages_items_by_their_ending_and_names() -> None:
     )
     nothing = client.get("/search/", {"q": "<b>zzz"}, headers=PALETTE).content.decode()
     assert "Nothing is called “&lt;b&gt;zzz”" in nothing
+
+
+@pytest.mark.django_db
+def test_an_action_is_found_by_what_its_agent_calls_it() -> None:
+    payment, other = make_payment(), make_payment()
+    Action.objects.filter(pk=payment.action.pk).update(reference="INV-7")
+
+    def found(person: User, text: str) -> bool:
+        page = signed_in(person).get("/search/", {"q": text}, headers=PALETTE).content.decode()
+        return f"/actions/{payment.action.pk}/" in page
+
+    auditor = make_holder("agents.view_agent", unit=payment.unit)
+    assert found(auditor, "INV-7")
+    assert not found(auditor, "INV-")
+    assert not found(make_holder("agents.view_agent", unit=other.unit), "INV-7"), "it belongs to another unit"
 
 
 @pytest.mark.django_db

@@ -90,4 +90,16 @@ def _by_name(actor: User, text: str) -> list[Found]:
             for row in connectors_for(actor).filter(name__icontains=text)[:EACH]
         ),
         *(Found(_("Run"), str(row), f"/runs/{row.pk}/") for row in runs_for(actor).filter(key=text)[:EACH]),
+        *_by_reference(actor, text),
+    ]
+
+
+def _by_reference(actor: User, text: str) -> list[Found]:
+    """Actions by what their agent calls the thing they are about, such as an invoice's number: along that index."""
+    rows = actions_for(actor).filter(reference=text).order_by("agent_id", "operation", "reference")[:EACH]
+    return [
+        Found(
+            _("Action"), f"{row} · {row.created_at:%Y-%m-%d %H:%M} · {row.get_state_display()}", f"/actions/{row.pk}/"
+        )
+        for row in rows
     ]
