@@ -87,7 +87,7 @@ class TestTheForm:
     @pytest.mark.parametrize(
         ("wrong", "said"),
         [
-            ({"slug": "Not a slug"}, "slug"),
+            ({"slug": "Not a slug"}, "Small letters, digits and dashes only"),
             ({"slug": "taken"}, "An agent with this short name exists."),
             ({"owner": "nobody"}, "There is no active person of this name."),
             ({"owner": "stranger"}, "holds no role in"),

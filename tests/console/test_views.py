@@ -209,7 +209,9 @@ def test_everything_is_stopped_in_two_actions_and_lifted_by_somebody_else(client
     first, second = make_admin(), make_admin()
     desk = make_desk()
     sign_in(client, first)
-    assert "Stop everything" in client.get("/halts/").content.decode()
+    page = client.get("/halts/").content.decode()
+    assert "Stop everything" in page
+    assert "0 open runs, 0 actions in flight, 1 agent<" in page
     assert client.post("/halts/engage/", {"scope": "everything", "reason": "odd payments"}).status_code == 302
     assert desk.ask().status_code == 423
     assert "odd payments" in client.get("/agents/").content.decode(), "the banner stands on every page"

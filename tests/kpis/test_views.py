@@ -266,6 +266,7 @@ def test_an_executive_reads_goals_and_sets_none(executive: User) -> None:
     html = client.get("/dashboards/goals/").content.decode()
     assert "2 h" in html
     assert "Set a baseline" not in html
+    assert "sets them on this page: ask an administrator" in html
     assert client.post("/dashboards/goals/baselines/", BASELINE).status_code == 403
     assert client.post(f"/dashboards/goals/baselines/{Baseline.objects.get().slug}/remove/").status_code == 403
     assert Baseline.objects.count() == 1

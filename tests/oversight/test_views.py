@@ -4,10 +4,14 @@ import html
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.db.models import F
 from django.test import Client
 
+from apps.audit.services import record
 from apps.core.models import User
 from apps.core.reasons import sentence_of
+from apps.core.services import system_user
 from apps.oversight.models import Escalation
 from tests.factories.access import grant, make_holder, make_role, make_user
 from tests.factories.oversight import (
@@ -232,6 +236,32 @@ def test_a_comment_is_kept_and_an_empty_one_refused() -> None:
         assert client.post(f"/inbox/{payment.item.pk}/comment/", {"text": " "}).status_code == 422
     assert client.post(f"/inbox/{payment.item.pk}/comment/", {"text": "Why so much?"}).status_code == 302
     assert "Why so much?" in client.get(f"/inbox/{payment.item.pk}/").content.decode()
+
+
+def test_the_agent_can_be_asked_from_where_else_one_looks_for_it() -> None:
+    payment = make_payment()
+    more = signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/?decide=more", headers=FRAGMENT).content.decode()
+    assert '<a class="btn small" href="#id_text">' in more
+    assert 'id="id_text"' in more
+    assert 'name="ask" value="1"' in more
+
+
+def test_the_timeline_speaks_as_people_do() -> None:
+    payment = make_payment()
+    for name in ("escalation.unseen", "escalation.escalated", "escalation.due_soon"):
+        with transaction.atomic():
+            record(system_user("plane"), payment.item, name)
+    page = signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/").content.decode()
+    assert all(f"<strong>{word}</strong>" in page for word in ("Nobody had opened it", "Due soon"))
+    assert "<strong>Brought to the next level</strong>" in page
+
+
+def test_where_it_is_due_when_it_ends_that_is_said_once() -> None:
+    payment = make_payment()
+    Escalation.objects.filter(pk=payment.item.pk).update(due_at=F("expires_at"))
+    page = signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/").content.decode()
+    assert ": then it ends and will not run" in page
+    assert ": then it will not run" not in page
 
 
 def test_a_held_decision_is_taken_back_by_who_made_it_alone() -> None:

@@ -172,7 +172,10 @@ class NewAgentForm(forms.Form):
 
     name = forms.CharField(label=_("Name"), max_length=120)
     slug = forms.SlugField(
-        label=_("Short name"), max_length=63, help_text=_("Small letters, digits and dashes. It stays.")
+        label=_("Short name"),
+        max_length=63,
+        help_text=_("Small letters, digits and dashes. It stays."),
+        error_messages={"invalid": _("Small letters, digits and dashes only, such as invoice-payer.")},
     )
     unit = forms.ModelChoiceField(BusinessUnit.objects.none(), label=_("Unit"), to_field_name="slug")
     owner = forms.CharField(

@@ -27,7 +27,10 @@ SLUG_HINT = gettext_lazy("Small letters, digits and dashes. It stays, whatever t
 
 
 def _slug() -> forms.SlugField:
-    return forms.SlugField(label=gettext_lazy("Short name"), max_length=63, help_text=SLUG_HINT)
+    invalid = gettext_lazy("Small letters, digits and dashes only, such as finance-on-call.")
+    return forms.SlugField(
+        label=gettext_lazy("Short name"), max_length=63, help_text=SLUG_HINT, error_messages={"invalid": invalid}
+    )
 
 
 class _Saved(forms.Form):

@@ -101,7 +101,7 @@ def _consequence(spot: Spot, step: StepDef) -> str:
     following = [spot.step(name).label for name in spot.definition.graph.feeds[step.name]]
     if not following:
         return _("The run ends with this step.")
-    return _("Then the run goes on with: %s.") % ", ".join(following)
+    return _("The run goes on with: %s.") % ", ".join(following)
 
 
 def _subject(command: do.AskPeople) -> dict[str, Any]:
