@@ -1,5 +1,6 @@
 """Endpoints of breakers: what they stop lives on many floors, so their door is up here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -8,13 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.console.selectors import halt_target_for
-from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_at_once
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
 from apps.halts.models import Breaker
 from apps.halts.rules import BREAKABLE, MAX_WINDOW_S, BreakerKind, BreakerTerms
-from apps.halts.selectors import breaker_for, breakers_for
+from apps.halts.selectors import breaker_for, breakers_for, opened_of
 from apps.halts.services import end_breaker, save_breaker
 
 
@@ -52,10 +53,16 @@ class BreakerPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
-def breaker_json(breaker: Breaker) -> dict[str, Any]:
-    """The breaker as ``BreakerSerializer`` describes it."""
+def breakers_json(breakers: Sequence[Breaker]) -> list[dict[str, Any]]:
+    """The breakers as ``BreakerSerializer`` describes one. One query."""
     plain = ("slug", "name", "kind", "scope", "target", "threshold", "window_s", "currency", "ended_at")
-    return {**{name: getattr(breaker, name) for name in plain}, "opened": breaker.trips.count()}
+    opened = opened_of(breakers)
+    return [{**{name: getattr(breaker, name) for name in plain}, "opened": opened[breaker.pk]} for breaker in breakers]
+
+
+def breaker_json(breaker: Breaker) -> dict[str, Any]:
+    """One of them."""
+    return breakers_json([breaker])[0]
 
 
 class Breakers(PlaneView):
@@ -69,7 +76,7 @@ class Breakers(PlaneView):
     def get(self, request: Request) -> Response:
         """Breakers, those that ended too."""
         known_params(request)
-        return page_of(request, breakers_for(self.actor).order_by("-id"), breaker_json)
+        return page_at_once(request, breakers_for(self.actor), breakers_json)
 
 
 class BreakerDetail(PlaneView):

@@ -1,5 +1,6 @@
 """Endpoints of budgets: what they count lives on many floors, so their door is up here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -8,14 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.console.selectors import halt_target_for
-from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_at_once
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
 from apps.policies.models import Budget
 from apps.policies.rules.budgets import BudgetScope, BudgetTerms, Exhausted, Measure, Period
-from apps.policies.selectors.budgets import budget_for, budgets_for, used_of
+from apps.policies.selectors.budgets import Used, budget_for, budgets_for, used_of
 from apps.policies.services.budgets import end_budget, save_budget
 
 
@@ -62,9 +63,18 @@ class BudgetPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
+def budgets_json(budgets: Sequence[Budget]) -> list[dict[str, Any]]:
+    """The budgets as ``BudgetSerializer`` describes one. One query."""
+    used = used_of(budgets)
+    return [_budget_json(budget, used[budget.pk]) for budget in budgets]
+
+
 def budget_json(budget: Budget) -> dict[str, Any]:
-    """The budget as ``BudgetSerializer`` describes it."""
-    used = used_of([budget])[budget.pk]
+    """One of them."""
+    return budgets_json([budget])[0]
+
+
+def _budget_json(budget: Budget, used: Used) -> dict[str, Any]:
     plain = ("slug", "name", "scope", "target", "measure", "cap", "currency", "period", "exhausted", "queue")
     return {
         **{name: getattr(budget, name) for name in plain},
@@ -88,7 +98,7 @@ class Budgets(PlaneView):
     def get(self, request: Request) -> Response:
         """Budgets in force in your units."""
         known_params(request)
-        return page_of(request, budgets_for(self.actor).order_by("-id"), budget_json)
+        return page_at_once(request, budgets_for(self.actor), budgets_json)
 
 
 class BudgetDetail(PlaneView):

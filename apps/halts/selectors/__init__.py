@@ -11,6 +11,7 @@ from apps.halts.selectors.halts import (
     halt_for,
     halt_since,
     halts_for,
+    opened_of,
     require_running,
     take_fence,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "is_drill_due_for",
     "may_see_drills",
     "may_start_drill",
+    "opened_of",
     "require_running",
     "take_fence",
 ]
