@@ -1,0 +1,132 @@
+"""Every address that changes something, asked by whoever has no business there: refused, and nothing of others moves.
+
+The addresses and bodies come from the API's own description, so that a new endpoint is asked too; the ids are real.
+"""
+
+import re
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from hypothesis import HealthCheck, Phase, given, settings
+
+from apps.access.rules import PERMISSIONS
+from apps.access.services import create_token
+from apps.audit.models import Entry
+from apps.policies.models import Policy
+from tests.factories.access import grant, make_holder, make_role, make_unit
+from tests.factories.agents import make_agent, make_key_for
+from tests.factories.oversight import Payment, make_payment
+from tests.oversight.edge_cases.census import census, differences
+
+EXAMPLES = 2
+WRITES = {"POST", "PUT", "PATCH", "DELETE"}
+FOR_AGENTS = re.compile(r"/(actions|check|interrupts|runs|usage|tasks|access-requests|claim|evaluate)/")
+"""Where agents have business. Everywhere else a key changes nothing at all."""
+
+
+def described() -> list[Any]:
+    """The operations of the description that change something."""
+    schema = schemathesis.openapi.from_wsgi("/api/v1/schema/?format=json", get_wsgi_application())
+    return [one.ok() for one in schema.get_all_operations() if one.ok().method.upper() in WRITES]
+
+
+def names_of(payment: Payment) -> dict[str, str]:
+    """What addresses call the things of ``payment``."""
+    return {
+        "action_id": str(payment.action.pk),
+        "trail_id": str(payment.action.pk),
+        "escalation_id": str(payment.item.pk),
+        "operation": payment.operation.slug,
+        "queue": payment.queue.slug,
+        "username": payment.ada.username,
+        "agents": payment.agent.slug,
+        "operations": payment.operation.slug,
+        "connectors": payment.operation.connector.slug,
+        "policies": Policy.objects.get(unit=payment.unit).slug,
+    }
+
+
+def ask(operation: Any, payment: Payment, headers: dict[str, str]) -> list[int]:
+    """The statuses that generated bodies get at the address of a thing of ``payment``."""
+    names, statuses = names_of(payment), []
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def knock(case: Any) -> None:
+        kind = operation.path.split("/")[3]
+        for name in case.path_parameters or {}:
+            found = names.get(kind) if name == "slug" else names.get(name)
+            if found:
+                case.path_parameters[name] = found
+        case.headers = {}
+        statuses.append(case.call(headers=headers).status_code)
+
+    knock()
+    return statuses
+
+
+def rows_of(payment: Payment) -> list[dict[str, Any]]:
+    """The victim's things, column by column, as the database has them now."""
+    things = [
+        payment.unit, payment.queue, payment.agent, payment.operation, payment.operation.connector, payment.action,
+        payment.item, payment.ada, payment.ben, Policy.objects.get(unit=payment.unit),
+    ]  # fmt: skip
+    return [type(one).objects.filter(pk=one.pk).values().get() for one in things]
+
+
+@pytest.fixture
+def payment(real_db: str) -> Payment:
+    return make_payment()
+
+
+def test_anonymous_callers_change_nothing_anywhere(payment):
+    operations, before, found = described(), census(), {}
+    for one in operations:
+        if statuses := [status for status in ask(one, payment, {}) if status != 401]:
+            found[one.label] = statuses
+    assert len(operations) >= 100
+    assert found == {}
+    assert differences(before, census()) == []
+
+
+def test_whoever_may_everything_in_another_unit_changes_nothing_of_this_one(payment):
+    """Other people's objects by id: to them they are not there."""
+    stranger = make_holder(*PERMISSIONS, unit=make_unit())
+    headers = {"Authorization": f"Bearer {create_token(stranger, user=stranger)}", "Idempotency-Key": "k"}
+    before, found = rows_of(payment), {}
+    for one in described():
+        mine = re.search(r"/(actions|escalations|trails)/\{|/agents/\{|/(operations|connectors|policies)/\{", one.path)
+        statuses = ask(one, payment, headers)
+        if rows_of(payment) != before or (mine and [status for status in statuses if status < 400]):
+            found[one.label] = statuses
+    assert found == {}
+    refused = Entry.objects.filter(name="request.refused", actor=stranger)
+    assert refused.count() >= 60
+
+
+def test_an_agents_key_opens_no_door_of_people(payment):
+    """Also where somebody gave an agent every right there is."""
+    agent = make_agent(unit=payment.unit)
+    key = make_key_for(agent)
+    grant(agent.user, make_role(*PERMISSIONS), payment.unit)
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k"}
+    before, found = rows_of(payment), {}
+    for one in described():
+        if FOR_AGENTS.search(one.path):
+            continue
+        counted = census()
+        statuses = ask(one, payment, headers)
+        moved = [line for line in differences(counted, census()) if not line.endswith("entry request.refused")]
+        if moved or rows_of(payment) != before or [status for status in statuses if status < 400]:
+            found[one.label] = (statuses, moved)
+    assert found == {}
+    assert Entry.objects.filter(name="request.refused", actor=agent.user).count() >= 60
