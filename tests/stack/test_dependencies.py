@@ -58,11 +58,12 @@ def test_every_import_is_of_a_direct_dependency() -> None:
 
 
 def licences_of(distribution: Distribution) -> set[str]:
-    """The licences that a package names: in an expression, else in its classifiers."""
+    """The licences that a package names: in an expression, else in its classifiers, else in one line of words."""
     if said := distribution.metadata.get("License-Expression"):
         return set(re.split(r" (?:OR|AND) ", re.sub(r"[()]", "", said)))
     named = [line.split("::") for line in distribution.metadata.get_all("Classifier") or [] if "License ::" in line]
-    return {parts[-1].strip() for parts in named} - {"OSI Approved"}
+    words = (distribution.metadata.get("License") or "").strip()
+    return {parts[-1].strip() for parts in named} - {"OSI Approved"} or set(filter(None, words.split(" OR ")))
 
 
 def test_every_installed_package_is_under_a_licence_that_was_allowed_or_decided_on() -> None:
