@@ -26,7 +26,7 @@ from apps.workflows.services.definitions import publish_document, publish_versio
 from tests.factories.access import make_admin, make_approver, make_holder, make_unit, make_user
 from tests.factories.connectors import permit
 from tests.factories.policies import make_rule
-from tests.factories.workflows import make_worker, make_workflow
+from tests.factories.workflows import carry_out, make_run, make_worker, make_workflow, waiting_action
 from tests.workflows.actions import make_desk, the_action, the_item, work
 
 pytestmark = pytest.mark.django_db
@@ -217,6 +217,20 @@ def test_a_person_who_lost_the_right_is_asked_for_no_longer(system):
     found = the_action()
     assert (found.state, found.error["code"]) == ("failed", "permission")
     assert system.asked == []
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [("permission", "failed"), ("fields", "failed"), ("limit", "failed"), ("timed_out", "running")]
+)
+def test_what_the_permission_no_longer_covers_is_not_tried_again(code, state):
+    workflow = make_workflow(
+        "kind: Workflow\nslug: paying\nname: S\nunit: u\nsteps:\n"
+        "  a: {operation: lab.pay, with: {}, retry: {max: 2, delay: 1s}, on_error: {then: fail}}\n"
+    )
+    run = make_run(workflow, {})
+    carry_out(waiting_action(run, "a"), code=code)
+    run.refresh_from_db()
+    assert run.state == state
 
 
 def test_what_an_operation_became_after_the_approval_does_not_run(system):

@@ -13,7 +13,9 @@ from apps.workflows.rules.states import AttemptState, CompensationState
 from apps.workflows.services.engine.chance import jitter
 
 MAX_OUTPUT_BYTES = 64 * 1024
-FOR_GOOD = frozenset({"permission", "limit", "agent_inactive", "binding_mismatch", "egress_refused", "not_configured"})
+FOR_GOOD = frozenset(
+    {"permission", "fields", "limit", "agent_inactive", "binding_mismatch", "egress_refused", "not_configured"}
+)
 CLIENT_ERRORS = range(400, 500)
 PASSING = frozenset({408, 409, 423, 425, 429})
 """Answers of systems that another try may change."""
