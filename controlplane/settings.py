@@ -23,6 +23,7 @@ from apps.workflows.rules.interrupts import Progress
 from apps.workflows.rules.states import RunState
 from controlplane import embedded
 from controlplane.celery import app as celery_app  # whoever has the settings can wake the workers
+from controlplane.patience import POOL
 from controlplane.reactions import LIVE_TOPICS, PROJECTIONS, REACTIONS
 from controlplane.schedule import JOBS, LANES, LANES_BEHIND, LANES_FIRST
 
@@ -79,7 +80,7 @@ def _database(url: str) -> dict[str, Any]:
         "HOST": host,
         "PORT": str(options.pop("port", None) or parts.port or ""),
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {**options, **({"pool": {"min_size": 0, "max_size": 20, "timeout": 10}} if STAYS else {})},
+        "OPTIONS": {**options, **({"pool": POOL} if STAYS else {})},
     }
 
 
