@@ -5,6 +5,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from apps.access.models import BusinessUnit
+from apps.core.api import domain_error_of
 from apps.core.errors import DomainError
 from apps.core.problems import ALL
 from controlplane.bodies import REFUSED
@@ -81,3 +86,17 @@ def test_the_type_of_a_refusal_is_an_address_that_anyone_can_read(client, db):
     assert f'id="{anchor}"' in page.content.decode()
     for code in KNOWN:
         assert f'id="{code}"' in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [
+        ("INSERT INTO access_businessunit SELECT * FROM access_businessunit", "invalid_state"),
+        ("UPDATE access_businessunit SET name = NULL", None),
+    ],
+)
+def test_the_same_made_twice_at_once_is_no_error_of_ours_and_what_else_breaks_is(db, statement, code):
+    BusinessUnit.objects.create(slug="one", name="One")
+    with pytest.raises(IntegrityError) as broken, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert getattr(domain_error_of(broken.value), "code", None) == code

@@ -10,11 +10,12 @@ from uuid import UUID
 from django.conf import settings
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import Model, QuerySet
 from django.http import Http404, JsonResponse
 from django.utils.module_loading import import_string
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from psycopg.errors import UniqueViolation
 from rest_framework import exceptions, serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -292,7 +293,16 @@ def problem_of(error: errors.DomainError, request_id: str = "") -> dict[str, Any
     return {**document, **error.members, "request_id": request_id}
 
 
-TRANSLATED: dict[type[Exception], Callable[[Any], errors.DomainError]] = {
+def database_error_of(error: Exception) -> errors.DomainError | None:
+    """What it means that the database did not answer, or that somebody else made the same at once; None for a bug."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return errors.UnavailableError()
+    if isinstance(error, IntegrityError) and isinstance(error.__cause__, UniqueViolation):
+        return errors.ConflictError()
+    return None
+
+
+TRANSLATED: dict[type[Exception], Callable[[Any], errors.DomainError | None]] = {
     exceptions.NotAuthenticated: lambda e: errors.NotAuthenticatedError(),
     exceptions.AuthenticationFailed: lambda e: errors.NotAuthenticatedError(str(e.detail)),
     exceptions.PermissionDenied: lambda e: errors.NotAllowedError(str(e.detail)),
@@ -302,8 +312,8 @@ TRANSLATED: dict[type[Exception], Callable[[Any], errors.DomainError]] = {
     exceptions.ParseError: lambda e: errors.MalformedError(str(e.detail)),
     exceptions.ValidationError: lambda e: errors.InvalidError(errors=flatten(e.detail)),
     exceptions.Throttled: lambda e: errors.RateLimitedError(),
-    OperationalError: lambda e: errors.UnavailableError(),
-    InterfaceError: lambda e: errors.UnavailableError(),
+    DatabaseError: database_error_of,
+    InterfaceError: database_error_of,
 }
 
 

@@ -12,10 +12,10 @@ from apps.agents.services import revoke_credential
 from apps.connectors.rules import example_of
 from apps.core.models import User
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
-from tests.factories.connectors import make_operation
+from tests.factories.connectors import make_connector, make_operation, permit
 from tests.factories.policies import make_policy, make_rule
+from tests.together import at_once
 
-pytestmark = pytest.mark.django_db
 MANAGE, VIEW = "agents.manage_agent", "agents.view_agent"
 
 
@@ -73,6 +73,7 @@ def came(client: Client) -> str:
     return fragment
 
 
+@pytest.mark.django_db
 class TestTheForm:
     def test_makes_a_draft_with_permissions_and_a_test_key_that_is_shown_once(
         self, client: Client, admin: User
@@ -122,7 +123,30 @@ class TestTheForm:
         assert client.post("/new-agent/", told(person, unit=other.slug)).status_code == 422
         assert client.post("/new-agent/", told(person, unit=mine.slug)).status_code == 302
 
+    def test_what_one_sees_but_may_not_grant_is_named(self, client: Client) -> None:
+        unit, seen = make_unit(), make_operation(connector=make_connector(unit=make_unit()))
+        person = make_holder(VIEW, MANAGE, unit=unit)
+        permit(person, seen)
+        client.force_login(person)
+        answer = client.post("/new-agent/", told(person, unit=unit.slug, operations=[seen.slug]))
+        assert answer.status_code == 422
+        assert f"{seen.slug} cannot be granted" in answer.content.decode()
+        assert not Agent.objects.exists()
 
+
+def test_two_who_make_the_same_at_once_make_one(real_db: str) -> None:
+    admin, unit = make_admin(), make_unit().slug
+    clients = [Client(), Client(), Client()]
+    for each in clients:
+        each.force_login(admin)
+    ends = at_once(
+        *[lambda each=each: each.post("/new-agent/", told(admin, unit=unit)).status_code for each in clients]
+    )
+    assert set(ends) <= {302, 409, 422}
+    assert (ends.count(302), Agent.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db
 class TestTheFirstCall:
     def test_is_waited_for(self, client: Client, admin: User) -> None:
         page, _key = begun(client, admin)

@@ -11,7 +11,7 @@ from apps.agents.rules import Environment
 from apps.agents.services import IssuedKey, create_credential, save_agent, save_version
 from apps.connectors.models import Operation
 from apps.connectors.services.permissions import grant_operation
-from apps.core.errors import InvalidError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 
 
@@ -30,7 +30,7 @@ def begin_agent(
 ) -> IssuedKey:
     """Make an agent as a draft, with a first version, permissions and a test key: it tries, and nothing is called.
 
-    Raises what the parts raise; InvalidError where the short name is taken.
+    Raises what the parts raise; InvalidError where the short name is taken or an operation cannot be granted.
     """
     if Agent.objects.filter(slug=slug).exists():
         raise InvalidError(errors={"slug": [_("An agent with this short name exists.")]})
@@ -39,5 +39,9 @@ def begin_agent(
     )
     save_version(actor, agent=agent)
     for operation in operations:
-        grant_operation(actor, holder=agent.user, operation=operation, reason=_("To begin with."))
+        try:
+            grant_operation(actor, holder=agent.user, operation=operation, reason=_("To begin with."))
+        except (ConflictError, NotFoundError) as error:
+            said = _("%s cannot be granted: it is retired, or its system is not yours.") % operation.slug
+            raise InvalidError(errors={"operations": [said]}) from error
     return create_credential(actor, agent=agent, environment=Environment.TEST)

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from apps.core.api import problem_json
-from apps.core.errors import DomainError, InvalidError, NotFoundError, UnavailableError
+from apps.core.api import database_error_of, problem_json
+from apps.core.errors import DomainError, InvalidError, NotFoundError
 
 
 class DomainErrorMiddleware:
@@ -35,9 +34,8 @@ class DomainErrorMiddleware:
         return self.process_exception(request, error)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Translate refusals and a database that does not answer; leave bugs alone."""
-        if isinstance(error, OperationalError | InterfaceError):
-            error = UnavailableError()
+        """Translate refusals, a database that does not answer and two who make the same at once; leave bugs alone."""
+        error = database_error_of(error) or error
         if not isinstance(error, DomainError):
             return None
         fragment = getattr(request, "htmx", None) and not request.htmx.boosted  # type: ignore[attr-defined] # django-htmx
