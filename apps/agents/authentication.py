@@ -6,7 +6,7 @@ from rest_framework.authentication import BaseAuthentication
 
 from apps.agents.models import AgentCredential
 from apps.agents.services import authenticate_agent
-from apps.agents.services.credentials import PREFIX
+from apps.agents.services.credentials import PREFIX, act_as
 from apps.agents.services.rates import count_request
 from apps.core.authentication import bearer_of
 from apps.core.http import caller_address
@@ -24,9 +24,9 @@ class AgentKeyAuthentication(BaseAuthentication):
         token = bearer_of(request)
         if token is None or not token.startswith(f"{PREFIX}_"):
             return None
-        version = request.headers.get("Acp-Agent-Version", "")
-        credential = authenticate_agent(token, version=version, address=caller_address(request))
-        count_request(credential.agent)
+        credential = authenticate_agent(token, address=caller_address(request))
+        count_request(credential.agent)  # before anything is written of the request
+        act_as(credential, request.headers.get("Acp-Agent-Version", ""))
         user = credential.agent.user
         user.agent = credential.agent  # the row that the key found: no second query for it
         return user, credential

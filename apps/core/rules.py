@@ -141,14 +141,19 @@ def read_networks(texts: Iterable[str]) -> tuple[list[str], list[str]]:
     """Networks in their one spelling (``10.0.0.0/8``, ``2001:db8::/32``), each once; and the texts that name none.
 
     An address alone is the network of itself. One with bits beyond its mask names none: who wrote ``10.1.2.3/8`` may
-    have meant either.
+    have meant either. Nor does one that no caller is ever in: IPv4 spelled as IPv6, or of one interface (``%eth0``).
     """
     found, odd = [], []
     for text in texts:
         try:
-            found.append(str(ipaddress.ip_network(text.strip())))
+            network = ipaddress.ip_network(text.strip())
         except ValueError:
             odd.append(text)
+            continue
+        if "%" in text or getattr(network.network_address, "ipv4_mapped", None):
+            odd.append(text)
+        else:
+            found.append(str(network))
     return sorted(set(found)), odd
 
 
@@ -174,7 +179,7 @@ def caller_of(peer: str, forwarded: str, proxies: Iterable[str]) -> str:
     at = peer
     while is_within(at, trusted) and hops:
         at = hops.pop()
-    return at if _is_address(at) else ""
+    return at.partition("%")[0] if _is_address(at) else ""  # without the interface: anything may stand there
 
 
 def _is_address(text: str) -> bool:

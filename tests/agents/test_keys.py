@@ -48,9 +48,8 @@ class TestNetworks:
             ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"],
             [],
         )
-        assert read_networks(["10.1.2.3/8", "nowhere", "10.0.0.0/33", ""])[1] == [
-            "10.1.2.3/8", "nowhere", "10.0.0.0/33", "",
-        ]  # fmt: skip
+        odd = ["10.1.2.3/8", "nowhere", "10.0.0.0/33", "", "::ffff:10.0.0.0/104", "fe80::1%eth0"]
+        assert read_networks(odd) == ([], odd)
 
     @pytest.mark.parametrize(
         ("address", "within"),
@@ -72,6 +71,7 @@ class TestNetworks:
             ("10.0.0.1", "10.0.0.9", "10.0.0.9"),
             ("10.0.0.1", "192.0.2.7, rubbish", ""),
             ("", "192.0.2.7", ""),
+            ("10.0.0.1", "fe80::1%<b>", "fe80::1"),
         ],
     )
     def test_who_calls_behind_proxies(self, peer: str, forwarded: str, caller: str) -> None:

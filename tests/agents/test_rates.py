@@ -62,3 +62,11 @@ def test_many_at_once_are_counted_one_by_one():
     codes = at_once(*(lambda: desk.get("me/").status_code for _ in range(20)))
     assert codes.count(200) in {7, 14}, "a minute may end in between, once"
     assert set(codes) == {200, 429}
+
+
+@pytest.mark.django_db
+def test_a_version_that_is_not_there_fills_no_ledger_beyond_the_limit():
+    desk, before = limited(2), Entry.objects.count()
+    codes = [desk.post("actions/", {}, **{"Acp-Agent-Version": "999"}).status_code for _ in range(6)]
+    assert 429 in codes
+    assert Entry.objects.count() - before == codes.count(409) <= 4, "a minute may end in between, once"

@@ -115,13 +115,11 @@ _credential: Prepared[Any] = Prepared(
 )
 
 
-def authenticate_agent(text: str, *, version: str = "", address: str = "") -> AgentCredential:
+def authenticate_agent(text: str, *, address: str = "") -> AgentCredential:
     """The live credential behind a key, with its agent, unit and user. Raises NotAuthenticatedError.
 
-    ``agent.version`` is the one it acts as: the key's own, else the one whose number ``version`` names, else the
-    agent's current one. Codes: ``not_authenticated`` (unknown), ``credential_revoked``, ``credential_expired``,
-    ``network_not_allowed`` (``address`` lies in none of the key's networks); and ConflictError ``unknown_version``
-    where that one is not at work. A use of a dead key or version, or from elsewhere, is recorded.
+    Codes: ``not_authenticated`` (unknown), ``credential_revoked``, ``credential_expired``, ``network_not_allowed``
+    (``address`` lies in none of the key's networks). A use of a dead key, or from elsewhere, is recorded.
     """
     key = read_key(text, PREFIX)
     found = key and _credential.first(key_id=key.key_id, digest=key.digest)
@@ -135,11 +133,14 @@ def authenticate_agent(text: str, *, version: str = "", address: str = "") -> Ag
         )
     credential: AgentCredential = found
     credential.agent.environment = credential.environment
-    credential.agent.version = _acting_version(credential, version)
     return credential
 
 
-def _acting_version(credential: AgentCredential, wanted: str) -> AgentVersion | None:
+def act_as(credential: AgentCredential, wanted: str = "") -> None:
+    """Put into ``agent.version`` who acts: the key's own version, else the one of the number, else the current one.
+
+    Raises ConflictError ``unknown_version``, and records it, where that one is not at work.
+    """
     acting = credential.version or credential.agent.version
     if wanted and not (acting and wanted == str(acting.number)):
         acting = None if credential.version else _version_of(credential.agent, wanted)
@@ -148,7 +149,7 @@ def _acting_version(credential: AgentCredential, wanted: str) -> AgentVersion | 
             payload = {"code": "unknown_version", "key_id": credential.key_id, "version": wanted[:VERSION_DIGITS]}
             record(credential.agent.user, credential, "refused", payload=payload)
         raise ConflictError(_("This version is neither pilot nor active, or not this key's."), code="unknown_version")
-    return acting
+    credential.agent.version = acting
 
 
 def _version_of(agent: Agent, number: str) -> AgentVersion | None:
