@@ -316,6 +316,12 @@ def tokens_for(actor: User) -> QuerySet[PersonalToken]:
     return PersonalToken.objects.filter(user=actor).order_by("-id")
 
 
+def own_tokens_for(actor: User, *, dead: int) -> list[PersonalToken]:
+    """Those that are live, all of them, then as many of the others; each newest first."""
+    rows = tokens_for(actor)
+    return [*rows.filter(PersonalToken.live()), *rows.exclude(PersonalToken.live())[:dead]]
+
+
 def token_for(actor: User, token_id: UUID) -> PersonalToken:
     """One of them. Raises NotFoundError."""
     if found := tokens_for(actor).filter(pk=token_id).first():

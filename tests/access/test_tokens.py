@@ -195,6 +195,15 @@ class TestMakingThem:
         client.post(f"/settings/tokens/{PersonalToken.objects.get().pk}/revoke/")
         assert code_of(call(f"acp_pat_{text}", "GET", "me/")) == (401, "credential_revoked")
 
+    def test_on_the_page_none_that_is_live_is_out_of_sight(self, client: Any) -> None:
+        person = make_user()
+        token_of(person, name="of the whole year")
+        for _ in range(21):
+            token_of(person)
+            PersonalToken.objects.exclude(name="of the whole year").update(revoked_at=ClockTimestamp())
+        client.force_login(person)
+        assert "of the whole year" in client.get("/settings/tokens/").content.decode()
+
     def test_on_the_page_nobody_picks_a_right_that_they_do_not_hold(self, client: Any) -> None:
         client.force_login(make_holder("kpis.view_kpi"))
         answer = client.post("/settings/tokens/", {"name": "n", "days": 7, "permissions": ["agents.manage_agent"]})

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.access.selectors import token_for, tokens_for
+from apps.access.selectors import own_tokens_for, token_for
 from apps.access.services import create_token, revoke_token
 from apps.console import selectors
 from apps.console.forms import TokenForm
@@ -17,11 +17,11 @@ from apps.console.views.issued_keys import keep_token, take_token
 from apps.core.errors import ConflictError
 from apps.core.http import Request
 
-SHOWN = 50
+SHOWN = 20
 
 
 def _page(request: Request, form: TokenForm, *, status: int = 200) -> HttpResponse:
-    tokens = tokens_for(request.user)[:SHOWN]
+    tokens = own_tokens_for(request.user, dead=SHOWN)
     context = {"tokens": tokens, "form": form, "issued": take_token(request) if status == 200 else ""}  # noqa: PLR2004
     return render(request, "console/tokens.html", context, status=status)
 
