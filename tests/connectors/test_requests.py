@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.agents.services import change_state
 from apps.audit.models import Entry
@@ -303,6 +305,17 @@ class TestPages:
         held = OperationPermission.objects.get(content_object=other)
         assert held.until.date().isoformat() > ends or held.until.date().isoformat() == ends
         assert held.reason == "It needs it."
+
+    def test_a_long_list_costs_no_more_than_a_short_one(self, client: Client) -> None:
+        client.force_login(make_admin())
+        asked: list[int] = []
+        for _ in range(2):
+            for _ in range(3):
+                make_desk().post(OWN, {"operation": make_operation().slug, "reason": "x"})
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get("/access/requests/").status_code == 200
+            asked.append(len(queries))
+        assert asked[0] == asked[1]
 
     def test_a_refusal_with_its_reason(self, desk: Desk, client: Client) -> None:
         client.force_login(make_admin())

@@ -1,5 +1,6 @@
 """What agents ask for: a ready grant for whoever may give it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from apps.connectors.selectors import grantable_for, request_for, requests_for
 from apps.connectors.services import grant_request, refuse_request
 from apps.console.forms import GrantAccessForm, ReasonForm
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
-from apps.core.gate import holds
+from apps.core.gate import holds, scope_for
 from apps.core.http import Request
 from apps.core.pages import page_of
 
@@ -24,13 +25,26 @@ VIEW = "agents.view_agent"
 MAY_GRANT = ("agents.manage_agent", "connectors.manage_connector")
 
 
-def ready(request: Request, asked: AccessRequest, *, bound: GrantAccessForm | None = None) -> dict[str, object]:
-    """One request as a page shows it: with the form that grants it, the end set already."""
+def ready(
+    request: Request, asked: Sequence[AccessRequest], *, bound: GrantAccessForm | None = None, of: UUID | None = None
+) -> list[dict[str, object]]:
+    """Requests as a page shows them: each with the form that grants it, the end set already. ``bound``: of that one."""
+    grantable = grantable_for(request.user, asked) if asked else {}
+    scopes = [scope_for(request.user, perm) for perm in MAY_GRANT] if asked else []
+    return [
+        {
+            "asked": each,
+            "form": bound if bound and each.pk == of else _form(each),
+            "operation": grantable.get(each.operation),
+            "may_answer": any(scope.everywhere or each.agent.unit_id in scope.units for scope in scopes),
+        }
+        for each in asked
+    ]
+
+
+def _form(asked: AccessRequest) -> GrantAccessForm:
     ends = (timezone.now() + timedelta(days=asked.days)).date()
-    form = bound or GrantAccessForm(initial={"until": ends}, auto_id=f"id_{asked.pk}_%s")
-    may = any(holds(request.user, perm, asked.agent) for perm in MAY_GRANT)
-    found = grantable_for(request.user, [asked]).get(asked.operation)
-    return {"asked": asked, "form": form, "operation": found, "may_answer": may}
+    return GrantAccessForm(initial={"until": ends}, auto_id=f"id_{asked.pk}_%s")
 
 
 @require_GET
@@ -50,7 +64,7 @@ def _page(
     page = page_of(request, requests_for(request.user, agent=agent, state=state), order=("-id",))
     context = {
         "page": page,
-        "rows": [ready(request, row, bound=bound if row.pk == of else None) for row in page.rows],
+        "rows": ready(request, page.rows, bound=bound, of=of),
         "agent": agent,
         "state": state,
         "states": ["open", *RequestEnd],
