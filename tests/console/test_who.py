@@ -8,8 +8,10 @@ from django.test import Client
 
 from apps.access.models import RoleGrant
 from apps.connectors.models import OperationPermission
+from apps.console.selectors import who
 from apps.core.gate import holds
 from apps.core.models import ClockTimestamp, User
+from apps.core.services import system_user
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
 from tests.factories.agents import make_agent
 from tests.factories.connectors import make_connector, make_operation, permit
@@ -72,6 +74,30 @@ class TestWho:
         mine = rows[agent.user.username]
         assert (mine["role"], mine["fields"], mine["limit"], mine["reason"]) == (None, ["iban"], "5.00 EUR", "To look.")
         assert (mine["agent"], mine["state"]) == (agent.slug, "suspended")
+
+    def test_workflows_by_theirs(self, client: Client) -> None:
+        operation = make_operation()
+        permit(system_user("workflow:order"), operation)
+        asked = {"permission": USE, "operation": operation.slug}
+        person = make_holder("access.manage_access", "connectors.manage_connector")
+        found = ask(person, **asked).json()
+        assert (names(ask(person, **asked)), found["may"]) == (["workflow:order"], True)
+        client.force_login(person)
+        page = client.get("/access/who/", asked).content.decode()
+        assert "Nobody may" not in page
+        assert "/access/people/workflow:order/" not in page
+
+    def test_of_many_it_says_how_many_more(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        unit = make_unit()
+        for _ in range(3):
+            make_holder(DECIDE, unit=unit)
+        monkeypatch.setattr(who, "MOST", 2)
+        admin = make_admin()
+        found = ask(admin, permission=DECIDE, unit=unit.slug).json()
+        assert (len(found["results"]), found["more"], found["hidden"]) == (2, 1, 0)
+        client.force_login(admin)
+        page = client.get("/access/who/", {"permission": DECIDE, "unit": unit.slug}).content.decode()
+        assert "1 more is not listed" in page
 
     def test_on_a_workflow(self) -> None:
         workflow, agent = make_workflow({"steps": {"check": {"agent": "order.check"}}}), make_agent()

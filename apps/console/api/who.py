@@ -38,13 +38,17 @@ class ReasonSerializer(serializers.Serializer[Any]):
 
 
 class WhoSerializer(serializers.Serializer[Any]):
-    """The answer; ``hidden``: how many more ways there are, given above what you manage or to whom you do not see."""
+    """The answer; ``hidden``: how many more ways there are, given above what you manage or to whom you do not see.
+
+    ``more``: how many there are besides that go beyond what is listed at once.
+    """
 
     permission = serializers.CharField()
     sentence = serializers.CharField()
     may = serializers.BooleanField()
     results = ReasonSerializer(many=True)
     hidden = serializers.IntegerField()
+    more = serializers.IntegerField()
 
 
 def reason_json(reason: Reason) -> dict[str, Any]:
@@ -73,6 +77,7 @@ def answer_json(asked: Asked, found: Answer) -> dict[str, Any]:
         "may": found.may,
         "results": [reason_json(reason) for reason in found.reasons],
         "hidden": found.hidden,
+        "more": found.more,
     }
 
 

@@ -22,6 +22,7 @@ from apps.connectors.selectors import all_operations_for
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds, scope_for
 from apps.core.models import ClockTimestamp, User
+from apps.core.rules import UserKind
 from apps.workflows.models import Workflow, WorkflowPermission
 from apps.workflows.selectors import workflows_for
 
@@ -31,7 +32,9 @@ OBJECTS = {
     "workflows.work_workflow": "workflow",
     "workflows.start_run": "workflow",
 }
-"""What can be granted on one object alone, to agents."""
+"""What can be granted on one object alone, to agents and workflows."""
+MOST = 500
+"""So many roles are named, by who holds them; of more it is said how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The reasons that the asker may see, by name, and how many more there are."""
+    """The reasons that the asker may see, by name, how many more there are of those, and how many others."""
 
     reasons: list[Reason]
     hidden: int
+    more: int = 0
 
     @property
     def may(self) -> bool:
@@ -141,13 +145,13 @@ def _answer(actor: User, asked: Asked, who: User | None) -> Answer:
     roles, direct = _roles(asked, who), _direct(asked, who)
     scope = scope_for(actor, PERM)
     seen_roles = roles if scope.everywhere else roles.filter(unit__in=scope.units)
-    by_role = [_of_role(grant) for grant in seen_roles]
-    agents = {agent.user_id: agent for agent in agents_for(actor).exclude(state=AgentState.RETIRED)} if direct else {}
-    shown = [row for row in direct if row.user_id in agents]
-    by_object = [_of_object(row, agents[row.user_id]) for row in shown]
-    hidden = roles.count() - len(by_role) + len(direct) - len(shown)
+    by_role = [_of_role(grant) for grant in seen_roles.order_by("user__username", "id")[:MOST]]
+    agents = {agent.user_id: agent for agent in agents_for(actor).filter(user__in=[row.user_id for row in direct])}
+    shown = [row for row in direct if row.user_id in agents or row.user.kind == UserKind.SYSTEM]
+    by_object = [_of_object(row, agents.get(row.user_id)) for row in shown]
+    seen = seen_roles.count()
     found = sorted([*by_role, *by_object], key=lambda reason: (str(reason.who), reason.who.username, reason.role))
-    return Answer(found, hidden)
+    return Answer(found, hidden=roles.count() - seen + len(direct) - len(shown), more=seen - len(by_role))
 
 
 def _roles(asked: Asked, who: User | None) -> QuerySet[RoleGrant]:
@@ -160,7 +164,7 @@ def _roles(asked: Asked, who: User | None) -> QuerySet[RoleGrant]:
 
 
 def _direct(asked: Asked, who: User | None) -> list[Any]:
-    """Live permissions of agents on the object alone, whoever asks."""
+    """Live permissions of agents and workflows on the object alone, whoever asks."""
     if asked.target is None:
         return []
     table: Any = OperationPermission if asked.operation else WorkflowPermission
@@ -171,7 +175,6 @@ def _direct(asked: Asked, who: User | None) -> list[Any]:
         permission__content_type__app_label=app,
         permission__codename=codename,
         user__is_active=True,
-        user__kind="agent",
     ).exclude(user__agent__state=AgentState.RETIRED)
     rows = rows if who is None else rows.filter(user=who)
     return list(rows.select_related("user", "granted_by"))
@@ -200,8 +203,8 @@ def _of_object(row: Any, agent: Any) -> Reason:
         note=row.reason,
         fields=getattr(row, "fields", None),
         limit=str(limit) if limit else "",
-        agent=agent.slug,
-        state=agent.state,
+        agent=agent.slug if agent else "",
+        state=agent.state if agent else "",
     )
 
 
