@@ -1,11 +1,15 @@
 """What holds on every page: accessible in both themes and on a phone, reachable by keyboard, light, and still."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from apps.core.models import User
+from apps.access.services import create_token
+from apps.connectors.models import OperationPermission
+from apps.connectors.services import request_access
+from apps.core.models import ClockTimestamp, User
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.selectors import inbox_for, jobs_for
 from apps.oversight.services import start_bulk
@@ -13,6 +17,7 @@ from tests.browser.conftest import PASSWORD, SETTLED, assert_accessible, assert_
 from tests.browser.looks import LOST, SPACE_TEXT, TARGETS
 from tests.browser.scene import Scene, set_the_scene
 from tests.factories.access import grant, make_admin
+from tests.factories.connectors import make_operation, permit
 
 pytestmark = pytest.mark.browser
 
@@ -48,8 +53,11 @@ PAGES = [
     "/settings/",
     "/settings/absences/",
     "/settings/notifications/",
+    "/settings/tokens/",
     "/notifications/",
     "/access/chats/",
+    "/access/requests/",
+    "/access/who/",
     "/access/people/everywhere/",
     "/access/rotas/",
     "/access/new-rota/",
@@ -99,8 +107,24 @@ def scene(db: str, companies: dict[str, Scene]) -> Scene:
         grant(admin, scene.queue.role, scene.unit)
         halt = engage_halt(make_admin(), scope="connector", target="bank", reason="The bank answers twice.")
         lift_halt(admin, halt_id=halt.pk, reason="The bank has mended it; three payments were looked at.")
+        create_token(admin, user=admin, name="Nightly figures", permissions=["kpis.view_kpi"], read_only=True)
+        too_much_and_too_little(scene)
         companies["one"] = scene
     return companies["one"]
+
+
+def too_much_and_too_little(scene: Scene) -> None:
+    """The agent may use what it never uses, and asks for what it may not."""
+    permit(scene.agent.user, make_operation(connector=scene.operation.connector))
+    OperationPermission.objects.update(granted_at=ClockTimestamp() - timedelta(days=60))
+    for operation in (make_operation(connector=scene.operation.connector).slug, "bank.no_such_operation"):
+        request_access(scene.agent.user, operation=operation, reason="The supplier wants its money back.")
+
+
+def pages_of(scene: Scene) -> list[str]:
+    """Those that there are everywhere, and those of the agent."""
+    agent, asked = scene.agent.slug, f"permission=connectors.use_operation&operation={scene.operation.slug}"
+    return [*PAGES, f"/agents/{agent}/", f"/agents/{agent}/right-size/", f"/access/who/?{asked}"]
 
 
 @pytest.mark.parametrize("width", [1360, 390])
@@ -108,7 +132,7 @@ def scene(db: str, companies: dict[str, Scene]) -> Scene:
 def test_every_page_is_accessible(open_page: Callable[..., Page], scene: Scene, width: int, dark: bool) -> None:
     page = open_page(width=width, dark=dark)
     sign_in(page, "everywhere", "/help/")
-    for path in PAGES:
+    for path in pages_of(scene):
         page.goto(path)
         expect(page.get_by_role("main")).to_be_visible()
         assert_accessible(page)
@@ -123,7 +147,7 @@ def places(scene: Scene) -> list[str]:
     job = jobs[0] if jobs else start_bulk(eva, verdict="reject", ids=[item.pk], reason="The supplier is closed.")
     panels = ("approve", "reject", "request_changes", "edit", "snooze", "more")
     more = (f"/inbox/{item.pk}/propose/", f"/inbox/{item.pk}/standing/", f"/jobs/{job.pk}/")
-    return [*PAGES, *(f"/inbox/{item.pk}/?decide={panel}" for panel in ("", *panels)), *more]
+    return [*pages_of(scene), *(f"/inbox/{item.pk}/?decide={panel}" for panel in ("", *panels)), *more]
 
 
 @pytest.mark.parametrize("width", [1360, 390])

@@ -296,6 +296,7 @@ class TestPages:
         asked = AccessRequest.objects.get()
         page = client.get(f"/agents/{desk.agent.slug}/").content.decode()
         assert "<img src=x" not in page
+        assert "with all its parameters" in page
         assert 'href="http://evil' not in page
         ends = (asked.created_at + timedelta(days=30)).date().isoformat()
         assert f'value="{ends}"' in page

@@ -73,7 +73,7 @@ class TestWho:
         assert set(rows) == {agent.user.username, person.username}
         mine = rows[agent.user.username]
         assert (mine["role"], mine["fields"], mine["limit"], mine["reason"]) == (None, ["iban"], "5.00 EUR", "To look.")
-        assert (mine["agent"], mine["state"]) == (agent.slug, "suspended")
+        assert (mine["agent"], mine["name"], mine["state"]) == (agent.slug, agent.name, "suspended")
 
     def test_workflows_by_theirs(self, client: Client) -> None:
         operation = make_operation()

@@ -55,7 +55,7 @@ def reason_json(reason: Reason) -> dict[str, Any]:
     """The reason as ``ReasonSerializer`` describes it."""
     return {
         "who": reason.who.username,
-        "name": str(reason.who),
+        "name": reason.name,
         "agent": reason.agent or None,
         "state": reason.state or None,
         "role": reason.role or None,

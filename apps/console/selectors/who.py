@@ -69,6 +69,7 @@ class Reason:
     """One way in which somebody may: a role (``unit`` empty: everywhere), or a permission on the object alone."""
 
     who: User
+    name: str
     role: str
     unit: str
     granted_by: str
@@ -150,7 +151,7 @@ def _answer(actor: User, asked: Asked, who: User | None) -> Answer:
     shown = [row for row in direct if row.user_id in agents or row.user.kind == UserKind.SYSTEM]
     by_object = [_of_object(row, agents.get(row.user_id)) for row in shown]
     seen = seen_roles.count()
-    found = sorted([*by_role, *by_object], key=lambda reason: (str(reason.who), reason.who.username, reason.role))
+    found = sorted([*by_role, *by_object], key=lambda reason: (reason.name, reason.who.username, reason.role))
     return Answer(found, hidden=roles.count() - seen + len(direct) - len(shown), more=seen - len(by_role))
 
 
@@ -183,6 +184,7 @@ def _direct(asked: Asked, who: User | None) -> list[Any]:
 def _of_role(grant: RoleGrant) -> Reason:
     return Reason(
         who=grant.user,
+        name=str(grant.user),
         role=grant.role.name,
         unit=grant.unit.name if grant.unit else "",
         granted_by=str(grant.granted_by),
@@ -195,6 +197,7 @@ def _of_object(row: Any, agent: Any) -> Reason:
     limit = getattr(row, "limit", None)
     return Reason(
         who=row.user,
+        name=str(agent or row.user),
         role="",
         unit="",
         granted_by=str(row.granted_by or ""),

@@ -95,7 +95,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "most_keys": MAX_LIVE,
         "versions": found.versions.order_by("-number"),
         "actions": actions_for(request.user).filter(agent=found)[:8],
-        "requests": ready(request, requests_for(request.user, agent=found.slug, state="open")),
+        "requests": ready(request, list(requests_for(request.user, agent=found.slug, state="open"))),
         "flags": flags[:SHOWN_FLAGS],
         "open_flags": flags.count(),
         "was_flagged": flags_for(request.user, agent=found.slug).exists(),
