@@ -5,7 +5,7 @@ import pytest
 from apps.agents.models import Action, Agent
 from apps.agents.services import change_state
 from apps.audit.models import Entry
-from apps.connectors.models import Effect
+from apps.connectors.models import AccessRequest, Effect
 from apps.halts.services import engage_halt
 from apps.oversight.models import Comment, Escalation, Grant
 from apps.telemetry.models import UsageRecord
@@ -29,7 +29,7 @@ CALL = {
     "review_configs": [{"action_name": "pay", "allowed_decisions": ["approve", "reject"]}],
 }
 """What the middleware of an agent framework interrupts with."""
-KEPT = (Action, Effect, Escalation, Grant, Comment, Interrupt, Task, Attempt, Run, UsageRecord)
+KEPT = (AccessRequest, Action, Effect, Escalation, Grant, Comment, Interrupt, Task, Attempt, Run, UsageRecord)
 DOORS = [
     ("actions/", {"operation": "{operation}", "parameters": {}}),
     ("actions/check/", {"operation": "{operation}", "parameters": {}}),
@@ -49,6 +49,7 @@ DOORS = [
     ("tasks/{task}/fail/", {"lease": "{lease}", "error": {"code": "x", "message": ""}, "retryable": False}),
     ("tasks/{task}/release/", {"lease": "{lease}"}),
     ("tasks/{task}/ask/", {"lease": "{lease}", "question": "Which?"}),
+    ("me/access-requests/", {"operation": "bank.refund", "reason": "x"}),
     ("usage/", {"model": "m", "input_tokens": 1, "output_tokens": 1, "run": "{run}"}),
 ]
 """Every endpoint at which an agent's key changes something."""
@@ -128,7 +129,7 @@ def test_no_door_of_agents_is_forgotten():
         )
         for path, _ in DOORS
     }
-    assert there | {"usage/"} == asked
+    assert there | {"usage/", "me/access-requests/"} == asked
 
 
 @pytest.mark.parametrize("scope", ["agent", "version"])

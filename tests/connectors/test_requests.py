@@ -220,6 +220,15 @@ class TestBounds:
         AccessRequest.objects.update(ended_at=ClockTimestamp(), outcome="granted")
         assert ask(desk, "e.f").status_code == 429
 
+    def test_what_waits_with_other_parameters_takes_no_more_in_unheard(self, desk: Desk, other: Any) -> None:
+        assert ask(desk, other.slug, fields=["iban"]).status_code == 201
+        for more in ({"fields": ["iban", "amount_minor"]}, {}):
+            refused = ask(desk, other.slug, **more)
+            assert (refused.status_code, refused.json()["code"]) == (409, "invalid_state")
+            assert refused.json()["fields"] == ["iban"]
+        assert ask(desk, other.slug, fields=["iban"]).json()["times"] == 2
+        assert AccessRequest.objects.get().fields == ["iban"]
+
     def test_what_it_may_use_it_does_not_ask_for(self, desk: Desk) -> None:
         assert ask(desk, desk.operation.slug).json()["code"] == "invalid_state"
         OperationPermission.objects.update(fields=["iban"])

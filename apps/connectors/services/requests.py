@@ -40,8 +40,8 @@ def request_access(
 ) -> tuple[AccessRequest, bool]:
     """Ask people for an operation; the request, and whether it is new. What waits already counts one more time.
 
-    It says nothing of whether there is such an operation. Raises ConflictError ``previously_rejected`` for what people
-    refused a short while ago, RateLimitedError beyond what people can be asked.
+    It says nothing of whether there is such an operation. Raises ConflictError where it waits with other parameters,
+    ``previously_rejected`` for what people refused a short while ago; RateLimitedError beyond what people can be asked.
     """
     if not actor.is_agent:
         raise NotAllowedError
@@ -55,6 +55,7 @@ def request_access(
     )
     _require_lacking(actor, operation, wanted)
     if waiting := _waiting(agent, operation):
+        _require_covered(waiting, wanted)
         AccessRequest.objects.filter(pk=waiting.pk).update(times=F("times") + 1)
         waiting.refresh_from_db()
         return waiting, False
@@ -147,6 +148,13 @@ def _waiting(agent: Agent, operation: str) -> AccessRequest | None:
     if rows.update(ended_at=ClockTimestamp(), outcome=RequestEnd.LAPSED):
         record(system_user("plane"), agent, "agent.access_lapsed", payload={"operation": operation})
     return None
+
+
+def _require_covered(waiting: AccessRequest, wanted: list[str] | None) -> None:
+    """What people may be reading stays as it is, so more than that does not join it unheard."""
+    if waiting.fields is not None and (wanted is None or not set(wanted) <= set(waiting.fields)):
+        said = _("It waits with other parameters. Ask for these once people have answered.")
+        raise ConflictError(said, fields=waiting.fields)
 
 
 def _require_bounds(agent: Agent, operation: str) -> None:
