@@ -255,7 +255,7 @@
   const skew = Date.parse(document.body?.dataset.now || "") - Date.now() || 0;
   const left = (seconds) => {
     const s = Math.abs(Math.round(seconds)), m = Math.floor(s / 60), h = Math.floor(m / 60), d = Math.floor(h / 24);
-    return s < 60 ? `${s} s` : m < 60 ? `${m} min` : h < 24 ? `${h} h${m % 60 ? ` ${m % 60} min` : ""}` : `${d} d${h % 24 ? ` ${h % 24} h` : ""}`;
+    return s < 60 ? `${s} s` : m < 60 ? `${m} min` : h < 24 ? `${h} h${m % 60 ? ` ${m % 60} m` : ""}` : `${d} d${h % 24 ? ` ${h % 24} h` : ""}`;
   };
   setInterval(() => $$("time[data-left]").forEach((time) => {
     const seconds = (Date.parse(time.dateTime) - Date.now() - skew) / 1000;

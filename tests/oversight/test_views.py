@@ -246,6 +246,12 @@ def test_the_agent_can_be_asked_from_where_else_one_looks_for_it() -> None:
     assert 'name="ask" value="1"' in more
 
 
+def test_who_edits_an_amount_is_told_what_it_counts() -> None:
+    payment = make_payment()
+    page = signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/?decide=edit", headers=FRAGMENT).content.decode()
+    assert "amount_minor = 2,500.00 EUR as it stands. Type it in the smallest unit." in page
+
+
 def test_the_timeline_speaks_as_people_do() -> None:
     payment = make_payment()
     for name in ("escalation.unseen", "escalation.escalated", "escalation.due_soon"):
@@ -272,6 +278,26 @@ def test_a_held_decision_is_taken_back_by_who_made_it_alone() -> None:
         assert signed_in(payment.ben).post(f"/inbox/{payment.item.pk}/undo/").status_code == 409
     assert signed_in(payment.ada).post(f"/inbox/{payment.item.pk}/undo/").status_code == 302
     assert payment.now().state == "pending"
+
+
+def test_what_is_taken_back_waits_again_in_the_list_too() -> None:
+    payment = make_payment(obligations={"hold": "60s"})
+    held = decide(payment.ada, payment.item).content.decode()
+    assert held.count('hx-include="#rows"') > 0
+    other = escalate(propose(payment.agent, payment.operation, PAYMENT), payment.operation)
+    address = {"HX-Current-URL": f"http://testserver/inbox/{other.pk}/?view=mine"}
+    answer = signed_in(payment.ada).post(
+        f"/inbox/{payment.item.pk}/undo/?view=mine",
+        {"shown": [str(payment.item.pk), str(other.pk)]},
+        headers={**FRAGMENT, **address},
+    )
+    page = answer.content.decode()
+    assert f'<li class="item" id="row-{other.pk}" hx-swap-oob="true">' in page
+    assert page.count('aria-current="true"') == 1, "of what was open before the mark goes"
+    assert answer["HX-Push-Url"] == f"/inbox/{payment.item.pk}/?view=mine"
+    assert f'<li class="item" id="row-{payment.item.pk}" hx-swap-oob="true">' in page
+    assert 'aria-current="true"' in page
+    assert "Taken back. It waits again." in page
 
 
 def test_a_claim_is_seen_by_others_and_let_go_of() -> None:

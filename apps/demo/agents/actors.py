@@ -60,7 +60,8 @@ class Payables(Actor):
         for invoice in reversed(listed["invoices"]):
             parameters = {name: invoice[name] for name in ("number", "iban", "amount_minor", "currency")}
             goal = f"Pay {invoice['name']} on time."
-            why = f"Invoice {invoice['number']} is open and due {invoice['due']}: {invoice['text']}."
+            due = f"due {invoice['due']}" if invoice["due"] else "due now"
+            why = f"Invoice {invoice['number']} is open and {due}: {invoice['text']}."
             evidence = [{"title": f"Invoice {invoice['number']}", "text": invoice["text"]}]
             self.ask_for(
                 invoice["number"],

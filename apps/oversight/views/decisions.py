@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from allauth.account.authentication import get_authentication_records
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -31,6 +31,7 @@ from apps.oversight.selectors import (
     allowed_for,
     counts_for,
     escalation_for,
+    escalations_for,
     first_for_menu,
     menu_counts_without,
     winner_for,
@@ -289,7 +290,36 @@ def act(request: Request, escalation_id: UUID, name: str) -> HttpResponse:
     if not wants_fragment(request):
         messages.success(request, said)
         return redirect(f"{reverse('oversight:item', args=[item.pk])}{query_of(request)}")
-    return item_page(request, escalation_for(request.user, escalation_id))
+    now = escalation_for(request.user, escalation_id)
+    return _taken_back(request, now) if name == "undo" else item_page(request, now)
+
+
+def _taken_back(request: Request, item: Escalation) -> HttpResponse:
+    """The item that waits again, its row and the counts as they now are, at its own address."""
+    with remembering(request.user):
+        context = {
+            **detail_context(request, item),
+            "rows": _rows_on_screen(request, item, _open_before(request, item)),
+            "said": ACTS["undo"][1],
+            "counts": counts_for(request.user),
+            "filters": InboxFilter(request.GET),
+            "focus_title": True,
+            **focus_context(request),
+        }
+        response = render(request, "oversight/_after.html", context)
+    response["HX-Push-Url"] = f"{reverse('oversight:item', args=[item.pk])}{query_of(request)}"
+    return response
+
+
+def _open_before(request: Request, item: Escalation) -> Escalation | None:
+    """Another item that the page showed when it asked: its row is marked no longer."""
+    try:
+        place = resolve(urlsplit(request.headers.get("HX-Current-URL", "")).path)
+    except (Resolver404, ValueError):
+        return None
+    if place.view_name != "oversight:item" or place.kwargs["escalation_id"] == item.pk:
+        return None
+    return escalations_for(request.user).filter(pk=place.kwargs["escalation_id"]).first()
 
 
 @require_POST
