@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.access.rules import HORIZON, WEEKDAYS, OpenHours, hours_errors, open_hours, part_of
+from apps.access.rules import HORIZON, WEEKDAYS, OpenHours, hours_errors, moved_on, open_hours, part_of
 
 ZONES = (
     "UTC",
@@ -246,3 +246,10 @@ def test_what_ends_before_anything_opens_is_not_halfway_over_at_once():
     start, due = at("2026-11-27T18:00"), at("2026-11-28T18:00")  # a Friday evening and a Saturday
     assert part_of(start, due, office(), 0.5) == at("2026-11-28T06:00")
     assert part_of(start, due, None, 0.5) == at("2026-11-28T06:00")
+
+
+def test_a_clock_that_stood_at_night_goes_on_as_far_ahead_as_it_was():
+    stopped, now, due = at("2026-11-27T18:00"), at("2026-11-27T18:05"), at("2026-11-28T18:00")
+    assert moved_on(due, stopped, now, office()) == at("2026-11-28T18:05")
+    assert moved_on(at("2026-11-30T10:00"), stopped, now, office()) == at("2026-11-30T10:00")  # nothing open was missed
+    assert moved_on(at("2026-11-27T17:00"), stopped, now, office()) == at("2026-11-27T17:05")  # late stays as late

@@ -183,10 +183,14 @@ def part_of(start: datetime, due: datetime, hours: OpenHours | None, share: floa
 
 
 def moved_on(moment: datetime, stopped: datetime, now: datetime, hours: OpenHours | None) -> datetime:
-    """Where ``moment`` lies once a clock that stood from ``stopped`` until ``now`` goes on: as far ahead as it was."""
-    if hours is None or moment <= stopped:
+    """Where ``moment`` lies once a clock that stood from ``stopped`` until ``now`` goes on: as far ahead as it was.
+
+    Where nothing is open until then, elapsed time counts, as in ``part_of``: no open time ahead would be now.
+    """
+    opened = hours.between(stopped, moment) if hours is not None else timedelta()
+    if hours is None or not opened:
         return moment + (now - stopped)
-    return hours.add(now, hours.between(stopped, moment))
+    return hours.add(now, opened)
 
 
 def open_hours(
