@@ -220,3 +220,10 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """On every answer, whoever gave it. Only files that are the same for everyone name another ``Cache-Control``."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+
+
+def as_cell[T](value: T) -> T | str:
+    """A value as a spreadsheet may read it: a text that would be a formula is marked as text; numbers stay numbers."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.http import Request
 from apps.core.pages import page_of
+from apps.core.rules import as_cell
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import RangeName
 from apps.kpis.rules.buckets import local_day, named_period
@@ -116,7 +117,8 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
         raise NotFoundError
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{slug}-{figure}.csv"'
-    csv.writer(answer).writerows(csv_rows_for(request.user, found, drawing))
+    rows = csv_rows_for(request.user, found, drawing)
+    csv.writer(answer).writerows([as_cell(cell) for cell in row] for row in rows)
     return answer
 
 
