@@ -157,6 +157,7 @@ DEBUG = False
 ALLOWED_HOSTS = [host for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host] or (
     [] if IN_PRODUCTION else ["*"]
 )
+ACP_EGRESS_PORTS = os.environ.get("ACP_EGRESS_PORTS") or "80,443,1024-65535"
 TRUSTED_PROXIES = _networks("ACP_TRUSTED_PROXIES")
 """Our own proxies: what they wrote into X-Forwarded-For is believed, of nobody else."""
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]

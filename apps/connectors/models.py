@@ -54,6 +54,7 @@ class Connector(Stateful):
     adapter = models.CharField(max_length=8, default="http")
     base_url = models.CharField(max_length=500)
     allow_internal = models.BooleanField(default=False)
+    inside_asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     auth = models.JSONField(default=dict)
     limits = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)

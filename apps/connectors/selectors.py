@@ -172,7 +172,7 @@ _permission = Prepared(lambda: _usable(Slot("user")).filter(content_object__slug
 
 def connectors_for(actor: User) -> QuerySet[Connector]:
     """Systems that ``actor`` manages or may use, by slug. One without a unit is seen by all who see any."""
-    rows = Connector.objects.select_related("unit").order_by("slug")
+    rows = Connector.objects.select_related("unit", "inside_asked_by").order_by("slug")
     seen = Q(pk__in=visible(actor, MANAGE, Connector.objects.all())) | Q(
         pk__in=visible(actor, USE, Operation.objects.all()).values("connector")
     )

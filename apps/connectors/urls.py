@@ -3,13 +3,14 @@
 from django.urls import path
 
 from apps.connectors import views
-from apps.connectors.api import calls, connectors, operations, permissions, requests, secrets
+from apps.connectors.api import calls, connectors, inside, operations, permissions, requests, secrets
 
 pages = [
     path("connectors/", views.connectors, name="connectors"),
     path("connectors/<slug:slug>/", views.connector, name="connector"),
     path("connectors/<slug:slug>/secret/", views.rotate, name="rotate"),
     path("connectors/<slug:slug>/secret/older/", views.drop_older, name="drop-older"),
+    path("connectors/<slug:slug>/inside/", views.decide_inside, name="inside"),
     path("connectors/<slug:slug>/state/", views.move, name="move"),
     path("connectors/<slug:slug>/probe/", views.probe, name="probe"),
     path("connectors/<slug:slug>/operations/<str:operation>/state/", views.move_operation, name="move-operation"),
@@ -23,6 +24,7 @@ endpoints = [
     path("connectors/<slug:slug>/secrets/", secrets.ConnectorSecrets.as_view(), name="connector-secrets"),
     path("connectors/<slug:slug>/secret/older/", secrets.OlderSecretView.as_view(), name="connector-older-secret"),
     path("connectors/<slug:slug>/calls/", calls.ConnectorCalls.as_view(), name="connector-calls"),
+    path("connectors/<slug:slug>/inside/", inside.ConnectorInside.as_view(), name="connector-inside"),
     path("me/operations/", operations.MyOperationsView.as_view(), name="my-operations"),
     path("me/access-requests/", requests.OwnAccessRequests.as_view(), name="own-access-requests"),
     path("access-requests/", requests.AccessRequests.as_view(), name="access-requests"),

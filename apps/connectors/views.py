@@ -25,6 +25,7 @@ from apps.connectors.selectors import (
     secrets_for,
     who_may_use_for,
 )
+from apps.connectors.services.inside import host_of
 from apps.core.errors import DomainError, InvalidError, NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
@@ -61,6 +62,7 @@ def _page(request: Request, found: Connector, *, status: int = 200, **forms: Any
         "permissions": who_may_use_for(request.user, found),
         "secret": secret_for(request.user, found),
         "secrets": secrets_for(request.user, found)[:SHOWN_SECRETS],
+        "inside_host": host_of(found.base_url),
         "needs_secret": found.auth.get("type", "none") != "none",
         "may_manage": holds(request.user, MANAGE, found),
         "secret_form": RotationForm() if secret_for(request.user, found) else SecretForm(),
@@ -102,6 +104,19 @@ def drop_older(request: Request, slug: str) -> HttpResponse:
     """Destroy the secret that was replaced, before its overlap is over."""
     services.drop_older_secret(request.user, connector=connector_for(request.user, slug))
     messages.success(request, _("Destroyed. Only the new secret opens the system now."))
+    return redirect("connectors:connector", slug=slug)
+
+
+@require_POST
+def decide_inside(request: Request, slug: str) -> HttpResponse:
+    """Allow a system of one's own network, as somebody else asked; or refuse it."""
+    found = connector_for(request.user, slug)
+    if request.POST.get("answer") == "allow":
+        services.allow_inside(request.user, connector=found, host=request.POST.get("host", ""))
+        messages.success(request, _("Allowed. It acts on the next call."))
+    else:
+        services.refuse_inside(request.user, connector=found)
+        messages.success(request, _("Refused. Inside addresses stay out of reach."))
     return redirect("connectors:connector", slug=slug)
 
 

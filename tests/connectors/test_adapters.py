@@ -5,12 +5,13 @@ import json
 import os
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
 from apps.connectors.adapters.envelope import MasterKey, place_of, read_key, seal, unseal
 from apps.connectors.adapters.http import Call, send
-from apps.connectors.rules import RESPONSE_BYTES_MAX, CallEnd, forms_of, origin_of
+from apps.connectors.rules import RESPONSE_BYTES_MAX, CallEnd, Origin, forms_of, origin_of
 from apps.core.errors import UnavailableError
 
 CANARY = "canary-7f3a/91+x"
@@ -201,7 +202,8 @@ class TestSend:
         ],
     )
     def test_inside_is_refused_in_every_spelling_and_never_connected(self, system, host):
-        got = send(call(f"http://{host}:{system.server_address[1]}", allow_internal=False))
+        origin = Origin("http", host.strip("[]"), system.server_address[1], "")
+        got = send(replace(call(system.url, allow_internal=False), origin=origin))
         assert got.end in {CallEnd.REFUSED, CallEnd.UNREACHABLE}
         assert system.asked == []
         assert CANARY not in repr(got)

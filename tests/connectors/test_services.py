@@ -113,7 +113,7 @@ class TestSecrets:
     def test_a_system_that_moves_loses_its_secret_unless_told_otherwise(self):
         services.set_secret(self.admin, connector=self.connector, secret=CANARY)
         same = {"slug": self.connector.slug, "name": "x", "auth": {"type": "bearer"}, "allow_internal": True}
-        services.save_connector(self.admin, base_url="http://127.0.0.1:9/api", keep_secret=False, **same)
+        services.save_connector(self.admin, base_url="http://127.0.0.1:1029/api", keep_secret=False, **same)
         assert ConnectorSecret.objects.filter(replaced_at=None).exists()
         services.save_connector(self.admin, base_url="http://evil.example.com", keep_secret=False, **same)
         assert not ConnectorSecret.objects.filter(replaced_at=None).exists()

@@ -32,7 +32,7 @@ def make_connector(**fields: Any) -> Connector:
         **{
             "slug": f"system{number}",
             "name": f"System {number}",
-            "base_url": "http://127.0.0.1:9",
+            "base_url": "http://127.0.0.1:1029",
             "allow_internal": True,
             "auth": {"type": "none"},
             **fields,

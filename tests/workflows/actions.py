@@ -62,7 +62,7 @@ class Desk:
 
 
 def make_desk(
-    base_url: str = "http://127.0.0.1:9", *, obligations: dict[str, Any] | None = None, **operation: Any
+    base_url: str = "http://127.0.0.1:1029", *, obligations: dict[str, Any] | None = None, **operation: Any
 ) -> Desk:
     """``obligations``: of the rule that sends large payments to people."""
     unit = make_unit()

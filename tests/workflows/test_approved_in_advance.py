@@ -54,7 +54,7 @@ def asks(desk, obligations=None, **fields):
 class World:
     """A desk whose first payment was approved, and the like of it in advance, three times."""
 
-    def __init__(self, times=3, *, url="http://127.0.0.1:9", obligations=None, target="iban", **fields):
+    def __init__(self, times=3, *, url="http://127.0.0.1:1029", obligations=None, target="iban", **fields):
         self.desk = make_desk(url, obligations={"standing": LETS, **(obligations or {})}, target=target)
         self.desk.ask(250_000)
         self.item, self.ada = the_item(), self.desk.approver

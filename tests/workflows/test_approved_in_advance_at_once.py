@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("real_db")
 LETS = {"times": 20, "days": 7, "up_to_minor": 300_000}
 
 
-def prepared(times, url="http://127.0.0.1:9"):
+def prepared(times, url="http://127.0.0.1:1029"):
     desk = make_desk(url, obligations={"standing": LETS})
     desk.ask(250_000)
     fields = {"days": 7, "times": times, "up_to_minor": 250_000}

@@ -31,7 +31,7 @@ OPERATION = {
     "compensation": {"operation": "bank.undo"},
 }
 CONNECTOR = {
-    "base_url": "http://127.0.0.1:9/elsewhere",
+    "base_url": "http://127.0.0.1:1029/elsewhere",
     "auth": {"type": "header", "name": "X-Key"},
     "allow_internal": False,
 }

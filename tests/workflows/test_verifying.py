@@ -196,7 +196,8 @@ def test_a_halt_stops_looking_and_the_look_is_made_up_for(desk, system):
     work()
     halt.save(force_insert=True)
     assert verify_due() == 1
-    assert (len(system.asked), Effect.objects.get().verify_at is not None) == (1, True)
+    effect = Effect.objects.get()
+    assert (len(system.asked), effect.verify_tries, effect.verify_at is not None) == (1, 0, True)
     halt.delete()
     system.will(**BOOKED)
     look_again()

@@ -59,6 +59,7 @@ class ConnectorSerializer(serializers.Serializer[Any]):
     adapter = serializers.CharField()
     base_url = serializers.CharField()
     allow_internal = serializers.BooleanField()
+    inside_asked_by = serializers.CharField(allow_null=True)
     auth = serializers.JSONField()
     limits = serializers.JSONField()
     unit = serializers.CharField(allow_null=True)
@@ -120,6 +121,7 @@ def connector_json(connector: Connector) -> dict[str, Any]:
     return {
         **{name: getattr(connector, name) for name in names},
         "unit": connector.unit.slug if connector.unit else None,
+        "inside_asked_by": connector.inside_asked_by.username if connector.inside_asked_by else None,
     }
 
 

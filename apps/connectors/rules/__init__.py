@@ -10,7 +10,7 @@ from apps.connectors.rules.answers import (
     shown,
     storable,
 )
-from apps.connectors.rules.egress import Origin, climbs, origin_of, path_problem, refusal_of
+from apps.connectors.rules.egress import Origin, climbs, is_port_allowed, origin_of, path_problem, ports_of, refusal_of
 from apps.connectors.rules.examples import example_of
 from apps.connectors.rules.money import (
     Money,
@@ -85,6 +85,7 @@ __all__ = [
     "field_problems",
     "forms_of",
     "in_trouble",
+    "is_port_allowed",
     "is_wider_limit",
     "is_within_limit",
     "leaves_of",
@@ -97,6 +98,7 @@ __all__ = [
     "path_names",
     "path_problem",
     "placeholders_of",
+    "ports_of",
     "redacted",
     "refusal_of",
     "refused_paths",

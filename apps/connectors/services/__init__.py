@@ -20,6 +20,7 @@ from apps.connectors.services.effects import (
     settle_effect,
 )
 from apps.connectors.services.erasing import erase_effects
+from apps.connectors.services.inside import allow_inside, refuse_inside
 from apps.connectors.services.newcomers import begin_agent
 from apps.connectors.services.noting import forget_calls
 from apps.connectors.services.operations import change_operation_state, save_operation
@@ -36,6 +37,7 @@ __all__ = [
     "DueEffect",
     "OnFile",
     "accept_mismatch",
+    "allow_inside",
     "begin_agent",
     "change_connector_state",
     "change_operation_state",
@@ -61,6 +63,7 @@ __all__ = [
     "reconcile_effect",
     "recover_effect",
     "refuse_changed",
+    "refuse_inside",
     "refuse_request",
     "request_access",
     "require_permission",

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.db.models import Q
 
 from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import Call
 from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation
-from apps.connectors.rules import Idempotency, Split, forms_of, origin_of, split_parameters
+from apps.connectors.rules import Idempotency, Split, forms_of, is_port_allowed, origin_of, ports_of, split_parameters
 from apps.connectors.rules.limits import response_bytes_of, timeout_s_of
 from apps.core.errors import DomainError, UnavailableError
 from apps.core.models import ClockTimestamp
@@ -40,6 +41,8 @@ def call_to(operation: Operation, connector: Connector, parameters: Mapping[str,
         origin = origin_of(connector.base_url)
     except ValueError as problem:
         raise NotConfiguredError(f"The address of {connector.slug} does not fit: {problem}") from problem
+    if not is_port_allowed(origin.port, ports_of(settings.ACP_EGRESS_PORTS)):
+        raise NotConfiguredError(f"The port {origin.port} of {connector.slug} may not be reached (ACP_EGRESS_PORTS).")
     split = split_parameters(operation.method, operation.path, parameters)
     secrets = _secrets(connector)
     return Call(

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -12,10 +13,11 @@ from apps.access.services.units import write_if_changed
 from apps.audit.services import advance, record
 from apps.connectors.adapters.http import probe
 from apps.connectors.models import Connector
-from apps.connectors.rules import CallEnd, ConnectorState, origin_of
+from apps.connectors.rules import CallEnd, ConnectorState, is_port_allowed, origin_of, ports_of
 from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.limits import limit_problems
 from apps.connectors.selectors import MANAGE
+from apps.connectors.services.inside import asks_for_inside, note_inside
 from apps.connectors.services.noting import note_call
 from apps.connectors.services.secrets import destroy_secrets
 from apps.core.errors import InvalidError, UnavailableError
@@ -39,6 +41,7 @@ def save_connector(
 ) -> tuple[Connector, str]:  # fmt: skip
     """Make or change a system; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back.
 
+    Where a person allows inside addresses, another person has to agree (``allow_inside``): until then they are refused.
     With ``keep_secret`` False a stored secret is dropped when scheme, host or port change: whoever may only write a
     secret must not be able to have it sent elsewhere.
     """
@@ -52,11 +55,14 @@ def save_connector(
         require_manager(actor, found.unit, MANAGE)
     connector = found or Connector(slug=slug)
     moved = found is not None and _origin(found.base_url) != _origin(base_url)
+    asks = asks_for_inside(actor, found, base_url, wanted=allow_internal)
+    allow_internal = allow_internal and not asks
     values = {
         "name": name, "base_url": base_url, "adapter": adapter, "allow_internal": allow_internal, "auth": auth,
         "unit": unit, "limits": limits or {},
     }  # fmt: skip
     outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
+    note_inside(actor, connector, asks=asks)
     if moved and not keep_secret:
         destroy_secrets(actor, connector)
     if connector.state != ConnectorState.ACTIVE and connector.state == ConnectorState.RETIRED:
@@ -79,7 +85,8 @@ def _check_connector(*, slug: str, name: str, base_url: str, adapter: str, auth:
     if adapter not in ADAPTERS:
         errors["adapter"] = [_("Only http is supported so far.")]
     try:
-        origin_of(base_url)
+        if not is_port_allowed(origin_of(base_url).port, ports_of(settings.ACP_EGRESS_PORTS)):
+            errors["base_url"] = [_("This port may not be reached; allowed are %s.") % settings.ACP_EGRESS_PORTS]
     except ValueError as problem:
         errors["base_url"] = [str(problem)]
     if len(base_url) > 500:  # noqa: PLR2004 - the column

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.audit.services import advance, record
@@ -80,11 +80,13 @@ def settle_check(actor: User, *, effect: Effect, seen: ReadBack | None) -> Effec
     fresh = _effects().select_for_update(of=("self",)).filter(mine, pk=effect.pk, state=EffectState.SUCCEEDED).first()
     if fresh is None:
         return None
-    again = HALTED_AGAIN_S if seen is None else _again(fresh, seen)
-    if seen is None or again is not None:
-        Effect.objects.filter(pk=fresh.pk).update(
-            verify_at=ClockTimestamp() + timedelta(seconds=again or HALTED_AGAIN_S)
-        )
+    if seen is None:  # a halt: nobody has looked
+        later = ClockTimestamp() + timedelta(seconds=HALTED_AGAIN_S)
+        Effect.objects.filter(pk=fresh.pk).update(verify_at=later, verify_tries=F("verify_tries") - 1)
+        return None
+    again = _again(fresh, seen)
+    if again is not None:
+        Effect.objects.filter(pk=fresh.pk).update(verify_at=ClockTimestamp() + timedelta(seconds=again))
         return None
     told = {**_payload(fresh), "status": seen.status, "attempts": fresh.verify_tries, "duration_ms": seen.duration_ms}
     kept: dict[str, Any] = {"verify_at": None, "read_back_at": ClockTimestamp(), "read_back": _kept(fresh, seen)}

@@ -1,0 +1,108 @@
+"""Systems inside one's own network: one person asks, another allows exactly that host, nothing is reached before."""
+
+import pytest
+
+from apps.audit.models import Entry
+from apps.connectors import services
+from apps.connectors.models import Connector
+from apps.core.errors import InvalidError, UnavailableError
+from apps.core.services import system_user
+from tests.connectors.test_api import agent_api, person
+from tests.connectors.test_effects import approved, perform
+from tests.connectors.test_views import browser
+from tests.factories.access import make_admin, make_user
+from tests.factories.agents import make_agent
+from tests.factories.connectors import make_connector
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ann():
+    return make_admin()
+
+
+@pytest.fixture
+def ben():
+    return make_admin()
+
+
+def ask(actor, system):
+    body = {"slug": "bank", "name": "Bank", "base_url": system.url, "allow_internal": True}
+    return person(actor)("POST", "/connectors/", body)
+
+
+def host(system):
+    return system.url.removeprefix("http://")
+
+
+def test_one_person_alone_lets_nothing_inside_be_reached(ann, system):
+    answer = ask(ann, system).body
+    assert (answer["allow_internal"], answer["inside_asked_by"]) == (False, ann.username)
+    bank = Connector.objects.get()
+    with pytest.raises(UnavailableError, match="an internal address"):
+        services.probe_connector(ann, connector=bank)
+    refused = person(ann)("POST", "/connectors/bank/inside/", {"answer": "allow", "host": host(system)})
+    assert refused.status_code == 403
+    assert perform(system_user("plane"), approved(bank)).error["code"] == "egress_refused"
+    bank.refresh_from_db()
+    assert not bank.allow_internal
+    assert system.asked == []
+
+
+def test_another_person_allows_it_and_the_ledger_names_both(ann, ben, system):
+    ask(ann, system)
+    page = browser(ben).get("/connectors/bank/").content.decode()
+    assert f"Allow {host(system)}" in page
+    assert "Allow 127" not in browser(ann).get("/connectors/bank/").content.decode()
+    assert browser(ben).post("/connectors/bank/inside/", {"answer": "allow", "host": host(system)}).status_code == 302
+    bank = Connector.objects.get()
+    assert (bank.allow_internal, bank.inside_asked_by) == (True, None)
+    told = Entry.objects.get(name="connector.inside_allowed")
+    assert (told.actor, told.payload["asked_by"], told.payload["host"]) == (ben, ann.username, host(system))
+    assert perform(system_user("plane"), approved(bank)).state == "succeeded"
+
+
+def test_what_was_allowed_is_one_host_and_not_the_next(ann, ben, system):
+    bank = make_connector(slug="bank", base_url=system.url)
+    kept = person(ann)("PATCH", "/connectors/bank/", {"name": "Bank"})
+    assert kept.body["allow_internal"] is True
+    moved = person(ann)("PATCH", "/connectors/bank/", {"base_url": "http://127.0.0.1:6379"})
+    assert (moved.body["allow_internal"], moved.body["inside_asked_by"]) == (False, ann.username)
+    late = person(ben)("POST", "/connectors/bank/inside/", {"answer": "allow", "host": host(system)})
+    assert late.status_code == 409
+    bank.refresh_from_db()
+    assert not bank.allow_internal
+
+
+def test_it_is_refused_or_withdrawn(ann, ben, system):
+    ask(ann, system)
+    no, yes = ({"answer": answer, "host": host(system)} for answer in ("refuse", "allow"))
+    assert person(ben)("POST", "/connectors/bank/inside/", no).status_code == 200
+    assert Connector.objects.get().inside_asked_by is None
+    assert person(ben)("POST", "/connectors/bank/inside/", yes).status_code == 409
+    assert Entry.objects.filter(name="connector.inside_refused").exists()
+
+
+def test_strangers_and_agents_allow_nothing(ann, system):
+    ask(ann, system)
+    for other in (person(make_user()), agent_api(make_agent())):
+        answer = other("POST", "/connectors/bank/inside/", {"answer": "allow", "host": host(system)})
+        assert answer.status_code in {403, 404}
+    assert not Connector.objects.get().allow_internal
+
+
+def test_documents_count_as_reviewed(system):
+    console = system_user("console")
+    services.save_connector(console, slug="bank", name="Bank", base_url=system.url, allow_internal=True)
+    assert Connector.objects.get().allow_internal
+
+
+def test_ports_of_the_list_alone_are_reached(ann, system, settings):
+    settings.ACP_EGRESS_PORTS = "443"
+    with pytest.raises(InvalidError) as refused:
+        services.save_connector(ann, slug="bank", name="Bank", base_url=system.url)
+    assert list(refused.value.errors) == ["base_url"]
+    effect = perform(system_user("plane"), approved(make_connector(base_url=system.url)))
+    assert (effect.state, effect.error["code"]) == ("failed", "not_configured")
+    assert system.asked == []
