@@ -39,6 +39,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
     "stumbles": (600, "apps.audit.tasks.retry_stumbles"),
     "drills": (60, "apps.oversight.tasks.sweep_drills"),
+    "access_reviews": (60, "apps.oversight.tasks.sweep_access_reviews"),
     "standing": (60, "apps.oversight.tasks.sweep_standing"),
     "changed": (60, "apps.oversight.tasks.sweep_changed"),
     "jobs": (1, "apps.oversight.tasks.perform_jobs"),

@@ -17,6 +17,7 @@ from apps.core.rules import read_networks
 from apps.halts.rules import HaltScope
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
+from apps.oversight.rules.access_reviews import LineState, ReviewState, RightKind
 from apps.policies.rules import PROPOSABLE, PolicyState, ProposalState
 from apps.policies.rules.simulations import SimulationState
 from apps.workflows.rules.interrupts import Progress
@@ -351,6 +352,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "AccessReviewStateEnum": [state.value for state in ReviewState],
         "ActionStateEnum": [state.value for state in ActionState],
         "AgentStateEnum": [state.value for state in AgentState],
         "ChangeKindEnum": [kind.value for kind in ChangeKind],
@@ -366,6 +368,8 @@ SPECTACULAR_SETTINGS = {
         "EffectEnum": [effect.value for effect in EffectClass],
         "ProposableEffectEnum": [effect.value for effect in PROPOSABLE],
         "VoteVerdictEnum": [verdict.value for verdict in VoteVerdict],
+        "ReviewedRightStateEnum": [state.value for state in LineState],
+        "RightKindEnum": [kind.value for kind in RightKind],
         "RunStateEnum": [state.value for state in RunState],
         "ExecutionEnum": [execution.value for execution in Execution],
         "ExecutedByEnum": [execution.value for execution in ExecutedBy],

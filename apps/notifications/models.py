@@ -14,7 +14,7 @@ from apps.core.models import ClockTimestamp, Record, User, choices_of
 from apps.core.rules import Risk
 from apps.halts.models import Halt
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
-from apps.oversight.models import Escalation
+from apps.oversight.models import AccessReview, Escalation
 from apps.oversight.rules import EscalationState
 from apps.policies.models import Budget, Proposal
 from apps.policies.rules import ProposalKind
@@ -36,6 +36,9 @@ HEADLINES = {
     Event.BUDGET: _("Nearly used up"),
     Event.PROPOSAL: _("Proposed: another person releases or declines it"),
     Event.ACCESS: _("Asks for access"),
+    Event.REVIEW: _("Rights wait for your review"),
+    Event.REVIEW_DUE: _("Rights wait for your review, and soon nobody can decide about them"),
+    Event.REVIEWED: _("The access review has ended"),
     Event.MISMATCH: _("A system shows something else than it did"),
     Event.KEY: _("A key of it was used that is dead, or from elsewhere"),
 }
@@ -44,7 +47,7 @@ PROPOSED = {
     ProposalKind.ROLLBACK: _("%(who)s proposes to take %(policy)s back to an earlier version"),
     ProposalKind.RETIRE: _("%(who)s proposes to retire %(policy)s"),
 }
-SUBJECTS = ("escalation", "halt", "agent", "erasure", "budget", "proposal")
+SUBJECTS = ("escalation", "halt", "agent", "erasure", "budget", "proposal", "review")
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
     EscalationState.REJECTED: _("Rejected"),
@@ -151,6 +154,7 @@ class Notice(Record):
     erasure = models.ForeignKey(ErasureRequest, models.PROTECT, null=True, related_name="+")
     budget = models.ForeignKey(Budget, models.PROTECT, null=True, related_name="+")
     proposal = models.ForeignKey(Proposal, models.PROTECT, null=True, related_name="+")
+    review = models.ForeignKey(AccessReview, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -187,7 +191,7 @@ class Notice(Record):
         if self.proposal:
             told = {"who": self.proposal.version.author, "policy": self.proposal.policy}
             return str(PROPOSED[ProposalKind(self.proposal.kind)] % told)
-        return self.escalation.title if self.escalation else str(self.halt or self.agent or self.budget)
+        return self.escalation.title if self.escalation else str(self.halt or self.agent or self.budget or self.review)
 
     @property
     def url(self) -> str:
@@ -200,13 +204,21 @@ class Notice(Record):
             return f"/budgets/{self.budget.slug}/"
         if self.proposal:
             return f"/policies/{self.proposal.policy.slug}/?version={self.proposal.version.number}"
+        if self.review_id:
+            return f"/access/reviews/{self.review_id}/"
         return f"/inbox/{self.escalation_id}/" if self.escalation_id else "/halts/"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it asks for a review that has ended."""
+        is_asking = self.event in {Event.REVIEW, Event.REVIEW_DUE}
+        return is_asking and self.review is not None and self.review.closed_at is not None
 
     @property
     def risk(self) -> Risk:
         """How grave it is: as its item or its agent; a halt always is. All else can wait, or some of it is left."""
         found = self.escalation or self.agent
-        if self.erasure_id or self.budget_id or self.proposal_id:
+        if self.erasure_id or self.budget_id or self.proposal_id or self.review_id:
             return Risk.MEDIUM
         return Risk(found.risk) if found else Risk.CRITICAL
 

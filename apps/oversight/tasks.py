@@ -32,6 +32,11 @@ def sweep_drills() -> int:
     return services.sweep_open_drills() + services.open_due_drills()
 
 
+def sweep_access_reviews() -> int:
+    """Each minute: note rights that ended, remind reviewers, end campaigns that are due; how many."""
+    return services.sweep_access_reviews()
+
+
 def perform_jobs() -> int:
     """Do one item of what people told many at once; how many were done."""
     return services.perform_due_items()

@@ -3,7 +3,9 @@
 from django.urls import URLPattern, path
 
 from apps.oversight import views
+from apps.oversight.api import access_reviews as reviews_api
 from apps.oversight.api import attention, decisions, drills, escalations, jobs, moves, preferences, proposing, standing
+from apps.oversight.views import access_reviews
 
 pages: list[URLPattern] = [
     path("inbox/", views.inbox, name="inbox"),
@@ -20,6 +22,13 @@ pages: list[URLPattern] = [
     path("jobs/", views.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     *(path(f"inbox/<uuid:escalation_id>/{name}/", views.move, {"name": name}, name=name) for name in views.MOVES),
+    path("access/reviews/", access_reviews.reviews, name="access-reviews"),
+    path("access/new-review/", access_reviews.new_review, name="new-access-review"),
+    path("access/reviews/<uuid:review_id>/", access_reviews.review, name="access-review"),
+    path("access/reviews/<uuid:review_id>/rights/<uuid:line_id>/", access_reviews.line, name="access-review-line"),
+    path("access/reviews/<uuid:review_id>/together/<str:act>/", access_reviews.together, name="access-review-together"),
+    path("access/reviews/<uuid:review_id>/close/", access_reviews.close, name="access-review-close"),
+    path("access/reviews/<uuid:review_id>/evidence.csv", access_reviews.export, name="access-review-export"),
     path("inbox/drills/", views.drills, name="drills"),
     path("inbox/drills/<slug:queue>/", views.plan_drills, name="plan-drills"),
     path("inbox/drills/<slug:queue>/end/", views.end_drills, name="end-drills"),
@@ -35,6 +44,21 @@ pages: list[URLPattern] = [
     *(path(f"inbox/<uuid:escalation_id>/{name}/", views.act, {"name": name}, name=name) for name in views.ACTS),
 ]
 endpoints: list[URLPattern] = [
+    path("access/reviews/", reviews_api.AccessReviews.as_view(), name="access-reviews"),
+    path("access/reviews/<uuid:review_id>/", reviews_api.AccessReviewDetail.as_view(), name="access-review"),
+    path("access/reviews/<uuid:review_id>/rights/", reviews_api.AccessReviewRights.as_view(), name="reviewed-rights"),
+    path(
+        "access/reviews/<uuid:review_id>/rights/<uuid:line_id>/",
+        reviews_api.ReviewedRight.as_view(),
+        name="reviewed-right",
+    ),
+    path(
+        "access/reviews/<uuid:review_id>/rights/<uuid:line_id>/decision/",
+        reviews_api.RightDecision.as_view(),
+        name="decide-right",
+    ),
+    path("access/reviews/<uuid:review_id>/together/", reviews_api.RightsTogether.as_view(), name="decide-rights"),
+    path("access/reviews/<uuid:review_id>/close/", reviews_api.AccessReviewClose.as_view(), name="close-access-review"),
     path("drills/", drills.Drills.as_view(), name="drills"),
     path("drills/<slug:queue>/", drills.DrillsOfQueue.as_view(), name="drills-of-queue"),
     path("drills/<slug:queue>/end/", drills.EndDrills.as_view(), name="end-drills"),

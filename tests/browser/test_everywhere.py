@@ -59,6 +59,8 @@ PAGES = [
     "/access/requests/",
     "/access/who/",
     "/access/people/everywhere/",
+    "/access/reviews/",
+    "/access/new-review/",
     "/access/rotas/",
     "/access/new-rota/",
     "/access/calendars/",

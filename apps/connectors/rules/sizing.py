@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from apps.agents.rules import ActionState
 from apps.connectors.rules.money import Money, is_within_limit
 from apps.connectors.rules.parameters import leaves_of, path_names, refused_paths, schema_paths
 
@@ -16,6 +17,16 @@ YOUNG_DAYS = 30
 UNDO_DAYS = 30
 """For so long a narrowing can be taken back with one click."""
 SAMPLES = 3
+NOT_NEEDED = frozenset(
+    {
+        ActionState.DENIED,
+        ActionState.REJECTED,
+        ActionState.CHANGES_REQUESTED,
+        ActionState.EXPIRED,
+        ActionState.CANCELLED,
+    }
+)
+"""What came to nothing shows no need."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from apps.halts.rules import DRILL_EVERY_DAYS
 from apps.halts.selectors import engaged_for, is_drill_due_for
 from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
+from apps.oversight.selectors.access_reviews import reviews_waiting_for
 from apps.workflows.selectors.erasing import erasures_asked_for
 
 LAG_S = 30
@@ -84,6 +85,7 @@ def health_for(actor: User) -> list[Finding]:
         *_drills(actor),
         *_flags(actor),
         *_requests(actor),
+        *_reviews(actor),
         *_denials(actor),
         *_unknown(actor),
     ]
@@ -219,6 +221,14 @@ def _requests(actor: User) -> list[Finding]:
         return []
     title = ngettext("%d request for access waits", "%d requests for access wait", count) % count
     return [Finding("warn", title, _("An agent was refused something and asks for it."), "/access/requests/")]
+
+
+def _reviews(actor: User) -> list[Finding]:
+    """Access reviews in which rights wait for the reader."""
+    if not (count := reviews_waiting_for(actor)[:100].count()):
+        return []
+    title = ngettext("%d access review waits for you", "%d access reviews wait for you", count) % count
+    return [Finding("warn", title, _("Rights to keep, narrow or revoke before it is due."), "/access/reviews/")]
 
 
 def _denials(actor: User) -> list[Finding]:

@@ -10,25 +10,25 @@ from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from apps.agents.models import Action, Agent
-from apps.agents.rules import ActionState, Environment
+from apps.agents.rules import Environment
 from apps.connectors.models import OperationPermission, RightSizing
 from apps.connectors.rules import Money
-from apps.connectors.rules.sizing import SIZED_DAYS, UNDO_DAYS, YOUNG_DAYS, Replayed, Size, Use, proposed_size, replayed
+from apps.connectors.rules.sizing import (
+    NOT_NEEDED,
+    SIZED_DAYS,
+    UNDO_DAYS,
+    YOUNG_DAYS,
+    Replayed,
+    Size,
+    Use,
+    proposed_size,
+    replayed,
+)
 from apps.connectors.selectors import MayUse, what_agent_may_for
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import ClockTimestamp, User, database_now
 
-NOT_NEEDED = frozenset(
-    {
-        ActionState.DENIED,
-        ActionState.REJECTED,
-        ActionState.CHANGES_REQUESTED,
-        ActionState.EXPIRED,
-        ActionState.CANCELLED,
-    }
-)
-"""What came to nothing shows no need."""
 READ = 50_000
 """So many requests are looked at, the newest of each operation; where there are more, no size is proposed of them."""
 

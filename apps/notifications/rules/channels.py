@@ -60,6 +60,9 @@ class Event(StrEnum):
     PROPOSAL = "proposal"
     KEY = "key"
     ACCESS = "access"
+    REVIEW = "review"
+    REVIEW_DUE = "review_due"
+    REVIEWED = "reviewed"
     MISMATCH = "mismatch"
 
 
@@ -96,6 +99,9 @@ EVENTS: Mapping[str, Event] = {
     "proposal.open": Event.PROPOSAL,
     "agent.key_refused": Event.KEY,
     "agent.access_requested": Event.ACCESS,
+    "access.review.opened": Event.REVIEW,
+    "access.review.due_soon": Event.REVIEW_DUE,
+    "access.review.closed": Event.REVIEWED,
     "agent.mismatched": Event.MISMATCH,
 }
 """The name of an entry of the ledger -> what it is to people."""

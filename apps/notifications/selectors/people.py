@@ -11,9 +11,10 @@ from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
 from apps.notifications.models import Notice
 from apps.notifications.rules import ASKING, RECIPIENTS_MAX, Event
-from apps.oversight.models import Comment, Escalation
+from apps.oversight.models import AccessReview, Comment, Escalation
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import eligible_for
+from apps.oversight.selectors.access_reviews import reviewers_of
 from apps.policies.models import Proposal
 from apps.policies.rules import ProposalState
 from apps.workflows.selectors.erasing import who_is_asked_to_agree
@@ -37,7 +38,16 @@ def _concerned(notice: Notice) -> list[User]:
         return [notice.budget.owner]
     if notice.proposal:
         return _of_proposal(notice.proposal)
+    if notice.review:
+        return _of_review(notice, notice.review)
     return _of_halt(notice.halt) if notice.halt else _of_item(notice)
+
+
+def _of_review(notice: Notice, review: AccessReview) -> list[User]:
+    """Those for whom rights wait; of its end, whoever opened it."""
+    if notice.event == Event.REVIEWED:
+        return [review.opened_by]
+    return reviewers_of(review) if review.closed_at is None else []
 
 
 def _of_proposal(proposal: Proposal) -> list[User]:

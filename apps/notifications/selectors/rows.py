@@ -29,6 +29,7 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__budget",
         "notice__proposal__policy",
         "notice__proposal__version__author",
+        "notice__review",
     )
     return rows.select_related(*about).order_by("-id")
 

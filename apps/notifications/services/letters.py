@@ -96,6 +96,8 @@ def _kind(notice: Notice) -> Any:
         return _("Budget")
     if notice.proposal:
         return _("Policy")
+    if notice.review:
+        return _("Access review")
     return _("Agent") if notice.agent else _("Erasure") if notice.erasure else _("Halt")
 
 

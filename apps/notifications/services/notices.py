@@ -52,6 +52,10 @@ RETURNING id
 """
 
 
+KINDS = {kind: kind for kind in ("halt", "agent", "budget", "proposal")} | {"accessreview": "review"}
+"""What an entry is about -> what a notice calls it; all else is about an item."""
+
+
 @transaction.atomic
 def raise_notice(actor: User, *, entry: Entry) -> None:
     """Write down that people are to be told of an entry, once per entry; nothing where it concerns nobody."""
@@ -64,7 +68,7 @@ def raise_notice(actor: User, *, entry: Entry) -> None:
             return
         about = {"erasure_id": asked.pk}
     else:
-        kind = entry.subject_kind if entry.subject_kind in {"halt", "agent", "budget", "proposal"} else "escalation"
+        kind = KINDS.get(entry.subject_kind, "escalation")
         about = {f"{kind}_id": entry.subject_id}
     Notice.objects.bulk_create([Notice(entry=entry, event=event, **about)], ignore_conflicts=True)
     ring(LANE)
@@ -100,6 +104,7 @@ ABOUT = (
     "budget__owner",
     "proposal__policy",
     "proposal__version",
+    "review__opened_by",
 )
 _to_spread = Prepared(
     lambda: (

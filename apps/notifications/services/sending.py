@@ -51,7 +51,7 @@ OUTCOME_MAX = 200
 ABOUT = (
     "recipient", "chat_target", "browser",
     "notice__entry", "notice__halt__engaged_by", "notice__agent", "notice__erasure__asked_by", "notice__budget",
-    "notice__proposal__policy", "notice__proposal__version__author",
+    "notice__proposal__policy", "notice__proposal__version__author", "notice__review",
     "notice__escalation__agent",
 )  # fmt: skip
 
@@ -127,6 +127,7 @@ def _silenced(rows: Sequence[Delivery]) -> dict[UUID, Silence]:
     gone = [row for row in rows if first.recipient and not first.recipient.is_active]
     gone += [row for row in rows if row.notice.erasure and row.notice.erasure.ended_at]
     gone += [row for row in rows if row.notice.proposal and row.notice.proposal.state != ProposalState.OPEN]
+    gone += [row for row in rows if row.notice.is_over]
     return {row.pk: Silence.NOT_ASKED for row in [*gone, *asking] if row in gone or row.pk not in still}
 
 

@@ -1,5 +1,6 @@
 """What a person may type: filters of the inbox, a decision, edited parameters, an answer, a comment."""
 
+from apps.oversight.forms.access_reviews import LineForm, ReviewForm, TogetherForm
 from apps.oversight.forms.decisions import REASONS, RETRY, CommentForm, DecisionForm
 from apps.oversight.forms.drills import DrillForm
 from apps.oversight.forms.filters import FATES, PICKED, InboxFilter, SavedViewForm
@@ -31,11 +32,14 @@ __all__ = [
     "EscalateForm",
     "ExtendForm",
     "InboxFilter",
+    "LineForm",
     "ProposeForm",
     "ReassignForm",
+    "ReviewForm",
     "SavedViewForm",
     "SnoozeForm",
     "StandingForm",
+    "TogetherForm",
     "ValueForm",
     "answer_form",
     "parameters_form",

@@ -1,5 +1,6 @@
 """What waits for people, what they said and saw, and what their approval releases."""
 
+from apps.oversight.models.access_reviews import AccessReview, AccessReviewLine
 from apps.oversight.models.attention import Delegation, Snooze
 from apps.oversight.models.comments import Comment
 from apps.oversight.models.drills import Drill, DrillPlan
@@ -12,6 +13,8 @@ from apps.oversight.models.seen import EscalationView, EvidenceView, ViewSnapsho
 from apps.oversight.models.standing import StandingApproval, StandingUse
 
 __all__ = [
+    "AccessReview",
+    "AccessReviewLine",
     "Comment",
     "DecidingHabit",
     "Delegation",

@@ -1,6 +1,13 @@
 """Commands on what waits for people."""
 
 from apps.oversight.services.absences import resolve_absence
+from apps.oversight.services.access_reviews import (
+    close_access_review,
+    decide_lines,
+    decide_right,
+    open_access_review,
+    sweep_access_reviews,
+)
 from apps.oversight.services.attention import (
     answer_comment,
     ask_agent,
@@ -73,8 +80,11 @@ __all__ = [
     "claim_escalation",
     "climb_ladders",
     "climb_unheard",
+    "close_access_review",
     "comment_escalation",
     "consume_grant",
+    "decide_lines",
+    "decide_right",
     "delegate_escalation",
     "delete_view",
     "end_drills",
@@ -97,6 +107,7 @@ __all__ = [
     "note_reach",
     "note_standing_use",
     "note_view",
+    "open_access_review",
     "open_action_escalation",
     "open_due_drills",
     "open_escalation",
@@ -121,6 +132,7 @@ __all__ = [
     "snooze_escalation",
     "start_bulk",
     "supersede_escalation",
+    "sweep_access_reviews",
     "sweep_open_drills",
     "take_standing_approval",
     "thaw_clocks",
