@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from apps.access.models import BusinessUnit
 from apps.agents.models import Action, Agent
@@ -56,7 +56,7 @@ class Connector(Stateful):
     allow_internal = models.BooleanField(default=False)
     inside_asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     auth = models.JSONField(default=dict)
-    limits = models.JSONField(default=dict, blank=True)
+    limits = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)
 
     class Meta:
