@@ -16,7 +16,6 @@ from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.models import ClockTimestamp, User
 from apps.halts.services import engage_halt
 from apps.oversight.models import AccessReview
-from apps.oversight.rules.access_reviews import csv_cell
 from apps.oversight.selectors.access_reviews import (
     lines_for,
     mine_for,
@@ -425,12 +424,3 @@ class TestEnding:
         assert sweep_access_reviews() == 1
         assert line_of(review, holder).state == "gone"
         assert progress_for(admin, review).by_state["gone"] == 1
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\t=1", " =1", "\r=1"])
-def test_no_cell_is_a_formula(text: str) -> None:
-    assert csv_cell(text).startswith("'")
-
-
-def test_other_cells_stay() -> None:
-    assert (csv_cell("a=1"), csv_cell(None), csv_cell(3), csv_cell("a\x00b")) == ("a=1", "", "3", "ab")

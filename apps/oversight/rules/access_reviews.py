@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -149,13 +149,3 @@ def due_problem(due_at: datetime, now: datetime) -> str:
     if due_at <= now:
         return "over"
     return "too_far" if due_at > now + timedelta(days=MAX_DAYS) else ""
-
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def csv_cell(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula; U+0000 is left out."""
-    text = "" if value is None else value.isoformat() if isinstance(value, (datetime, date)) else str(value)
-    text = text.replace("\x00", "")
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text

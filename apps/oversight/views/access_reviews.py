@@ -15,10 +15,11 @@ from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFo
 from apps.core.gate import holds, scope_for
 from apps.core.http import Request
 from apps.core.pages import page_of
+from apps.core.rules import as_cell
 from apps.oversight import services
 from apps.oversight.forms import LineForm, ReviewForm, TogetherForm
 from apps.oversight.models import AccessReview
-from apps.oversight.rules.access_reviews import MAX_AT_ONCE, LineState, ReviewState, RightKind, Use, csv_cell
+from apps.oversight.rules.access_reviews import MAX_AT_ONCE, LineState, ReviewState, RightKind, Use
 from apps.oversight.selectors.access_reviews import (
     AGENTS,
     MANAGE,
@@ -212,5 +213,5 @@ def export(request: Request, review_id: UUID) -> HttpResponse:
     answer["Content-Disposition"] = f'attachment; filename="access-review-{str(found.pk)[-8:]}.csv"'
     writer = csv.writer(answer)
     for row in evidence_rows_for(request.user, found):
-        writer.writerow([csv_cell(value) for value in row])
+        writer.writerow([as_cell(value) for value in row])
     return answer
