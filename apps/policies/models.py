@@ -126,7 +126,8 @@ class Release(Record):
 class RuleDay(models.Model):
     """What one rule did on one day (UTC), folded from the ledger; with an empty ``rule``, what its whole policy did.
 
-    A policy's line counts each action once, however many of its rules matched.
+    A policy's line counts each action once, however many of its rules matched. ``shadow_seen``: on how many actions the
+    rule was judged in shadow; ``shadow_matched``: on how many of these it would have had its say.
     """
 
     policy = models.CharField(max_length=63)
@@ -139,6 +140,8 @@ class RuleDay(models.Model):
     rejected = models.PositiveIntegerField(default=0)
     changes_requested = models.PositiveIntegerField(default=0)
     expired = models.PositiveIntegerField(default=0)
+    shadow_seen = models.PositiveIntegerField(default=0, db_default=0)
+    shadow_matched = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["policy", "rule", "day"], name="rule_day_once")]

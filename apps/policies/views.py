@@ -24,6 +24,7 @@ from apps.policies.selectors import (
     changes_shown_for,
     idle_rules_for,
     is_earlier,
+    lowered_for,
     may_release,
     open_proposals_for,
     policies_for,
@@ -35,6 +36,8 @@ from apps.policies.selectors import (
     release_in_force_for,
     rule_numbers_for,
     rules_for,
+    shadow_examples_for,
+    shadows_for,
     versions_for,
 )
 from apps.policies.services import check_policy, decline_proposal, publish_policy, retire_policy, roll_back_policy
@@ -51,7 +54,8 @@ def policies(request: Request) -> HttpResponse:
     numbers = policy_numbers_for(request.user)
     rows = [(policy, numbers.get(policy.slug, RuleNumbers())) for policy in policies_for(request.user)]
     release = release_in_force_for(request.user)
-    return render(request, "policies/policies.html", {"rows": rows, "release": release})
+    context = {"rows": rows, "release": release, "lowered": lowered_for(request.user)}
+    return render(request, "policies/policies.html", context)
 
 
 @require_GET
@@ -81,6 +85,7 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: 
         "publishers": _others(actor, found, version) if version and is_draft else [],
         "policy": found,
         "version": version,
+        "shadows": [] if is_draft else [(one, shadow_examples_for(actor, one)) for one in shadows_for(actor, found)],
         "rules": [(card, numbers.get(card.slug, RuleNumbers())) for card in rules_for(actor, version)],
         "findings": _findings(actor, found, version),
         "cases": cases_for(actor, version),

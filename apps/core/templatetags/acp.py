@@ -43,7 +43,7 @@ TONES = {
         engaged overturned""",
     "info": "running executing claimed proposed offered queued flag started under_way",
     "": """expired cancelled superseded retired skipped consumed lifted draft closed compensated reversed unused
-        not_run dismissed abandoned""",
+        not_run dismissed abandoned shadow""",
 }
 TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 WORDS = {
@@ -53,6 +53,7 @@ WORDS = {
     "compensation_failed": gettext_lazy("Compensation failed"),
     "allow": gettext_lazy("Allowed"),
     "deny": gettext_lazy("Denied"),
+    "shadow": gettext_lazy("In shadow"),
     "in_app": gettext_lazy("In the app"),
     "email": gettext_lazy("E-mail"),
     "push": gettext_lazy("Browser"),

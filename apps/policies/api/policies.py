@@ -26,10 +26,13 @@ from apps.policies.api.proposals import ProposalSerializer, proposal_json
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import ProposalState
 from apps.policies.selectors import (
+    RuleNumbers,
     idle_rules_for,
     policies_for,
     policy_for,
+    rule_numbers_for,
     rules_for,
+    shadows_for,
     try_rules,
     versions_for,
 )
@@ -96,6 +99,10 @@ class PolicyDetailSerializer(PolicyLine):
     rules = serializers.JSONField()
     tests = serializers.JSONField()
     sentences = serializers.JSONField()
+    shadows = serializers.JSONField(
+        help_text="Rules in force that only write down what they would have said: since when, who agreed, on how many "
+        "of the actions of the last 30 days they would have had their say."
+    )
 
 
 class PolicyPage(serializers.Serializer[Any]):
@@ -179,7 +186,17 @@ def policy_json(actor: User, policy: Policy) -> dict[str, Any]:
         "rules": policy.latest.rules if policy.latest else [],
         "tests": policy.latest.tests if policy.latest else [],
         "sentences": [card.as_json() for card in rules_for(actor, policy.latest)],
+        "shadows": _shadows_json(actor, policy),
     }
+
+
+def _shadows_json(actor: User, policy: Policy) -> list[dict[str, Any]]:
+    shadows = shadows_for(actor, policy)
+    numbers = rule_numbers_for(actor, policy) if shadows else {}
+    found = [(shadow, numbers.get(shadow.rule, RuleNumbers())) for shadow in shadows]
+    return [
+        {**shadow.as_json(), "judged": count.shadow_seen, "would_have": count.shadow_matched} for shadow, count in found
+    ]
 
 
 def version_json(version: PolicyVersion) -> dict[str, Any]:

@@ -14,7 +14,26 @@ MAX_RULES = 200
 MAX_MESSAGE = 500
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
-_KEYS = ("slug", "when", "effect", "currency", "queue", "scope", "obligations", "message", "risk", "confidential")
+_KEYS = (
+    "slug",
+    "when",
+    "effect",
+    "currency",
+    "queue",
+    "scope",
+    "obligations",
+    "message",
+    "risk",
+    "confidential",
+    "mode",
+)
+
+
+class Mode(StrEnum):
+    """Whether a rule judges, or only writes down what it would have said."""
+
+    ENFORCED = "enforced"
+    SHADOW = "shadow"
 
 
 class PolicyState(StrEnum):
@@ -84,6 +103,7 @@ class Rule:
     risk: Risk | None = None
     confidential: bool = False
     currency: str = ""
+    is_shadow: bool = False
     document: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -157,6 +177,7 @@ def read_rule(raw: object) -> Rule:
         risk=_risk(raw),
         confidential=_confidential(raw),
         currency=_currency(raw),
+        is_shadow=_mode(raw) is Mode.SHADOW,
         document=raw,
     )
 
@@ -206,6 +227,13 @@ def _confidential(raw: dict[str, Any]) -> bool:
     if not isinstance(flag, bool):
         raise DocumentError("confidential", "true or false is wanted.")
     return flag
+
+
+def _mode(raw: dict[str, Any]) -> Mode:
+    mode = raw.get("mode", Mode.ENFORCED)
+    if not isinstance(mode, str) or mode not in set(Mode):
+        raise DocumentError("mode", "One of enforced, shadow is wanted.")
+    return Mode(mode)
 
 
 def _currency(raw: dict[str, Any]) -> str:

@@ -66,7 +66,7 @@ def _unlimited(rule: RuleInForce, irreversible: Collection[str]) -> str:
 
 def _shadowed(rule: Rule, rules: Sequence[Rule]) -> str:
     for other in rules:
-        if other is not rule and _hides(other, rule):
+        if other is not rule and not other.is_shadow and _hides(other, rule):
             return f"{other.slug} outranks it wherever it matches: remove one of them, or narrow {other.slug}."
     return ""
 

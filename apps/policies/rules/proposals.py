@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from apps.core.rules import Moves
-from apps.policies.rules.documents import Effect
+from apps.policies.rules.documents import Effect, Mode
 
 
 class ProposalState(StrEnum):
@@ -142,13 +142,16 @@ def only_tightens(differences: Iterable[Difference]) -> bool:
     """Whether nothing that is judged afterwards can come out milder, whatever the action.
 
     So it is where rules that deny come, and rules that allow and demand nothing go. Everything else may loosen: a
-    rule that asks, and matches where nothing allowed, turns a denial into a question.
+    rule that asks, and matches where nothing allowed, turns a denial into a question. A rule in shadow is as none.
     """
     return all(
-        (each.after is None or each.after.get("effect") == Effect.DENY)
-        and (each.before is None or _only_allows(each.before))
-        for each in differences
+        (after is None or after.get("effect") == Effect.DENY) and (before is None or _only_allows(before))
+        for before, after in ((_enforced(each.before), _enforced(each.after)) for each in differences)
     )
+
+
+def _enforced(rule: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return None if rule is None or rule.get("mode") == Mode.SHADOW else rule
 
 
 def _only_allows(rule: Mapping[str, Any]) -> bool:

@@ -58,7 +58,7 @@ def replay(kept: Kept, sets: Sequence[RuleSet]) -> tuple[Replayed, ...] | Gap:
         return gap
     told = kept.facts or {}
     try:
-        chosen = [rules(told["action.operation"]) for rules in sets]
+        chosen = [_enforced(rules(told["action.operation"])) for rules in sets]
         asked = {call for rules in chosen for rule in rules for call in rule.program.calls}
         sight = Sight(facts_kept(kept, asked))
         if asked and any(_lacks_history(rule, sight.facts) for rules in chosen for rule in rules):
@@ -70,6 +70,11 @@ def replay(kept: Kept, sets: Sequence[RuleSet]) -> tuple[Replayed, ...] | Gap:
     if "compensable" not in told and any(each.reason == Reason.NOT_COMPENSABLE for each in weighed):
         return Gap.COMPENSATION
     return tuple(Replayed(each.effect, _asked(each.groups(sight.facts))) for each in weighed)
+
+
+def _enforced(rules: Sequence[RuleInForce]) -> list[RuleInForce]:
+    """Without those in shadow: they change nothing, so that what they need and nobody kept is no gap."""
+    return [rule for rule in rules if not rule.rule.is_shadow]
 
 
 def _gap_of(kept: Kept) -> Gap | None:

@@ -7,7 +7,7 @@ from typing import Any
 from apps.core.rules import Risk, highest_risk
 from apps.policies.rules.budgets import Covering
 from apps.policies.rules.clauses import opposite_of
-from apps.policies.rules.documents import STRICTNESS, Effect
+from apps.policies.rules.documents import STRICTNESS, Effect, Mode
 from apps.policies.rules.facts import Facts
 from apps.policies.rules.obligations import NONE, NOTHING_STANDING, USUAL_BULK, Obligations, obligations_of
 from apps.policies.rules.quorums import Group, group_of, joined_groups
@@ -40,13 +40,14 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One rule in scope and what became of it."""
+    """One rule in scope and what became of it; ``is_shadow``: it had no say, whatever became of it."""
 
     policy: str
     rule: str
     effect: Effect
     outcome: Outcome
     error: str = ""
+    is_shadow: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The line of the trace."""
@@ -57,6 +58,7 @@ class Judged:
             "effect": self.effect.value,
             "outcome": self.outcome.value,
             **error,
+            **({"mode": Mode.SHADOW.value} if self.is_shadow else {}),
         }
 
 
@@ -135,7 +137,12 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
         authors=tuple(stored["authors"]),
         trace=tuple(
             Judged(
-                line["policy"], line["rule"], Effect(line["effect"]), Outcome(line["outcome"]), line.get("error", "")
+                line["policy"],
+                line["rule"],
+                Effect(line["effect"]),
+                Outcome(line["outcome"]),
+                line.get("error", ""),
+                line.get("mode") == Mode.SHADOW,
             )
             for line in stored["trace"]
         ),
@@ -162,7 +169,7 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
         release=release,
         authors=tuple(sorted({rule.author for rule in matched if rule.author})),
         trace=tuple(
-            Judged(rule.policy, rule.rule.slug, rule.rule.effect, outcome, error)
+            Judged(rule.policy, rule.rule.slug, rule.rule.effect, outcome, error, rule.rule.is_shadow)
             for rule, outcome, error in weighed.judged
         ),
         allowed_when=() if weighed.effect is Effect.ALLOW else _allowed_when(weighed.judged, facts),
@@ -235,7 +242,9 @@ def _allowed_when(judged: Sequence[tuple[RuleInForce, Outcome, str]], facts: Fac
     """
     found = []
     for rule, outcome, _ in judged:
-        if rule.rule.effect is not Effect.ALLOW or outcome is Outcome.TRUE or rule.rule.confidential:
+        if rule.rule.effect is not Effect.ALLOW or outcome is Outcome.TRUE:
+            continue
+        if rule.rule.confidential or rule.rule.is_shadow:
             continue
         if rule.clauses:
             conditions = [clause.as_json() for clause in rule.clauses]

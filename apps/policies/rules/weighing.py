@@ -46,6 +46,10 @@ class RuleInForce:
     program: Program
     clauses: tuple[Clause, ...] = ()
 
+    def speaks_on(self, outcome: Outcome) -> bool:
+        """Whether the rule has its say: a condition without a value silences only those that allow."""
+        return outcome is Outcome.TRUE or (outcome is Outcome.ERROR and self.rule.effect is not Effect.ALLOW)
+
     def covers(self, facts: Facts) -> bool:
         """Whether the policy's unit and the rule's scope take in the action."""
         return (not self.unit or self.unit in (facts.units or ())) and covers(self.rule.scope, facts)
@@ -94,7 +98,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What rules come to on one action, before it is written down: ``judged`` are those in scope."""
+    """What rules come to on one action, before it is written down: ``judged`` are those in scope, also in shadow."""
 
     effect: Effect
     reason: str
@@ -111,7 +115,7 @@ def weigh(rules: Iterable[RuleInForce], sight: Sight) -> Weighed:
     """What ``rules`` come to on what is seen: the one place where rules are evaluated. Raises ContextError.
 
     A condition without a value counts as a match in deny, require_approval and flag, as none in allow. So does one that
-    reads the amount where that is in another currency than the rule's.
+    reads the amount where that is in another currency than the rule's. A rule in shadow is judged and matches nothing.
     """
     facts = sight.facts
     judged = tuple((rule, *sight.outcome_of(rule)) for rule in rules if rule.covers(facts))
@@ -146,7 +150,7 @@ def _outcome(rule: RuleInForce, activation: Activation) -> tuple[Outcome, str]:
 
 
 def _matches(rule: RuleInForce, outcome: Outcome) -> bool:
-    return outcome is Outcome.TRUE or (outcome is Outcome.ERROR and rule.rule.effect is not Effect.ALLOW)
+    return not rule.rule.is_shadow and rule.speaks_on(outcome)
 
 
 def _effect(matched: Sequence[RuleInForce], obligations: Obligations, facts: Facts) -> tuple[Effect, str]:

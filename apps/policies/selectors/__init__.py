@@ -34,6 +34,14 @@ from apps.policies.selectors.releases import (
     release_number,
     rules_for_release,
 )
+from apps.policies.selectors.shadows import (
+    Shadow,
+    WouldHave,
+    lowered_for,
+    shadow_examples_for,
+    shadows_for,
+    would_have,
+)
 from apps.policies.selectors.thresholds import ways_out_for
 
 __all__ = [
@@ -43,6 +51,8 @@ __all__ = [
     "RuleCard",
     "RuleNumbers",
     "RulesInForce",
+    "Shadow",
+    "WouldHave",
     "cases_for",
     "changes_of",
     "changes_shown_for",
@@ -52,6 +62,7 @@ __all__ = [
     "in_words",
     "is_earlier",
     "is_tightened_by",
+    "lowered_for",
     "matched_rules_for",
     "may_release",
     "open_proposals_for",
@@ -69,8 +80,11 @@ __all__ = [
     "rules_about_for",
     "rules_for",
     "rules_for_release",
+    "shadow_examples_for",
+    "shadows_for",
     "try_rules",
     "units_known",
     "versions_for",
     "ways_out_for",
+    "would_have",
 ]

@@ -30,6 +30,8 @@ class RuleNumbers:
     rejected: int = 0
     changes_requested: int = 0
     expired: int = 0
+    shadow_seen: int = 0
+    shadow_matched: int = 0
 
     @property
     def matched(self) -> int:
@@ -62,7 +64,7 @@ def idle_rules_for(actor: User, policy: Policy) -> list[Finding]:
     return [
         Finding(f"rules.{place}", said, str(rule["slug"]), is_warning=True)
         for place, rule in enumerate(version.rules)
-        if not numbers.get(rule["slug"], RuleNumbers()).matched
+        if not (found := numbers.get(rule["slug"], RuleNumbers())).matched + found.shadow_matched
     ]
 
 

@@ -20,6 +20,7 @@ from apps.policies.rules import (
     AgentFacts,
     Effect,
     Facts,
+    Mode,
     Opaque,
     RuleInForce,
     RunFacts,
@@ -50,6 +51,7 @@ class RuleCard:
     scope: list[tuple[str, list[str]]] = field(default_factory=list)
     message: str = ""
     risk: str = ""
+    is_shadow: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The card for the API."""
@@ -60,6 +62,7 @@ class RuleCard:
             "effect": self.effect,
             "sentence": self.sentence,
             "message": self.message,
+            "mode": (Mode.SHADOW if self.is_shadow else Mode.ENFORCED).value,
         }
 
 
@@ -133,7 +136,8 @@ def rules_about_for(
 ) -> list[RuleCard]:
     """The rules in force whose scope takes in an agent's use of an operation, strictest first.
 
-    What an agent's page needs for may, must ask and may never: conditions are not evaluated.
+    What an agent's page needs for may, must ask and may never: conditions are not evaluated, and rules in shadow are
+    none of these.
     """
     ground = ground_for(actor, unit_id)
     facts = Facts(
@@ -144,7 +148,8 @@ def rules_about_for(
         run=RunFacts(),
         units=ground.units,
     )
-    rules = [rule for rule in rules_for_release(actor, ground.release_id).about(operation) if rule.covers(facts)]
+    found = rules_for_release(actor, ground.release_id).about(operation)
+    rules = [rule for rule in found if not rule.rule.is_shadow and rule.covers(facts)]
     order = list(Effect)
     return _cards(sorted(rules, key=lambda rule: -order.index(rule.rule.effect)))
 
@@ -171,4 +176,5 @@ def _card(rule: RuleInForce, queue: str) -> RuleCard:
         scope=scope_of(rule.rule.scope),
         message=rule.rule.message,
         risk=rule.rule.risk.value if rule.rule.risk else "",
+        is_shadow=rule.rule.is_shadow,
     )
