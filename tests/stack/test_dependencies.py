@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUNTIME = PROJECT["project"]["dependencies"]
 DEVELOPMENT = PROJECT["dependency-groups"]["dev"]
-EXTRAS = {"kombu", "playwright"}  # Celery's transport, for its errors; the browser's, in a development command
+EXTRAS = {"kombu", "playwright", "psycopg-pool"}  # Celery's transport, the browser's, psycopg's pool: for their errors
 ALLOWED = {
     "Apache Software License", "Apache-2.0", "BSD License", "BSD 3-Clause", "BSD-2-Clause", "BSD-3-Clause", "ISC",
     "ISC License (ISCL)", "MIT", "MIT License", "MIT-0", "MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)", "PSF-2.0",
