@@ -24,7 +24,8 @@ from tests.oversight.test_api import BASE, caller, decide, post
 from tests.workflows.actions import Desk, make_desk, rules_of, work
 
 pytestmark = pytest.mark.django_db
-TRIES = ("actions/", "actions/check/")
+TRIES = ("actions/", "actions/check/", "me/access-requests/")
+"""What a test key may do: try, and ask people for what its agent lacks."""
 OWN = ("cancel", "comments", "consume", "outcome")
 
 

@@ -126,7 +126,7 @@ class TestSavingRotas:
             ("at", "25:00", "A time of day such as 09:00 is wanted."),
             ("days", "0", "greater than or equal to 1"),
             ("people", "", "This field is required."),
-            ("slug", "no spaces", "letters, numbers"),
+            ("slug", "no spaces", "Small letters, digits and dashes only"),
         ],
     )
     def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(self, client, field, value, said):

@@ -93,7 +93,7 @@ class TestApi:
         Role.objects.filter(grants__user=holder).update(permissions=["kpis.view_kpi", "audit.view_entry"])
         at = f"{API}{review.pk}/rights/{line.pk}/"
         answer = post(client, f"{at}decision/", {"say": "keep", "reason": "x", "seen": line.seen})
-        assert (answer.status_code, answer.json()["code"]) == (409, "version_conflict")
+        assert (answer.status_code, answer.json()["code"]) == (409, "stale")
         shown = client.get(at).json()
         assert shown["now"]["permissions"] == ["audit.view_entry", "kpis.view_kpi"]
         said = {"say": "keep", "reason": "x", "seen": shown["seen"]}

@@ -322,7 +322,7 @@ class TestMeanwhile:
         narrow_operation(admin, **about, limit=Money(5, "EUR"), reason="Less.")
         with pytest.raises(ConflictError) as refused:
             decide(admin, line, "keep")
-        assert refused.value.code == "version_conflict"
+        assert refused.value.code == "stale"
         assert OperationPermission.objects.get(content_object=desk.operation).limit == Money(5, "EUR")
 
     def test_the_second_of_two_reviewers_is_told_who_was_first(self, admin: User) -> None:

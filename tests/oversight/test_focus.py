@@ -39,7 +39,7 @@ def three() -> tuple[Payment, list[Escalation]]:
 def test_the_summary_says_how_many_how_long_and_until_when() -> None:
     payment, _items = three()
     page = signed_in(payment.ada).get("/inbox/focus/").content.decode()
-    assert re.search(r"3 items, about 2 minutes, [123] before\s+<time", page)
+    assert re.search(r"3 items, about 2 minutes, [123] of them due before\s+<time", page)
     assert "Assuming 45 s a decision" in page
 
 

@@ -58,7 +58,7 @@ def decide_right(
     if now is None:
         return settle(actor, line, LineState.GONE, reason="")
     if now.seen != seen:
-        raise ConflictError(_("This right was changed since: look at what it is now."), code="version_conflict")
+        raise ConflictError(_("This right was changed since: look at what it is now."), code="stale")
     act = Say(say)
     after = _act(actor, now, act, reason, _checked(now, act, less or Less(), review))
     return settle(actor, line, OUTCOMES[act], reason=reason.strip(), after=after)
