@@ -132,6 +132,7 @@ def test_a_question_that_waits_behind_the_list_still_goes_to_the_agent(page: Pag
     item = scene.payment()
     sign_in(page, scene.ada.username)
     expect(page.get_by_text("Live")).to_be_visible()
+    expect(page.locator(".htmx-request, [aria-busy=true]")).to_have_count(0)  # the item's own parts are there
     kept: list[Route] = []
     page.route(re.compile(r"/inbox/(\?.*)?$"), lambda route: route.continue_() if kept else kept.append(route))
     page.evaluate("document.body.dispatchEvent(new CustomEvent('acp:inbox'))")

@@ -52,7 +52,7 @@ def test_all_that_a_decision_needs_stands_above_the_fold(page: Page, scene: Scen
     detail = page.get_by_role("article")
     for part in (
         detail.get_by_text("Will pay 1,840.00 EUR to DE89370400440532013000."),
-        detail.get_by_text("= 1,840.00 EUR"),
+        detail.get_by_text("= 1,840.00 EUR", exact=True),
         detail.get_by_text("Payments above 1,000.00 need a person."),
         detail.get_by_text("irreversible", exact=False).last,
         detail.get_by_text("then it will not run", exact=False),
