@@ -133,7 +133,7 @@ def test_the_page_and_the_api_list_the_last_calls(plane, bank, system):
     system.will(200)
     perform(plane, approved(bank, agent))
     page = browser(make_admin()).get("/connectors/bank/").content.decode()
-    for shown in ("Last calls", "Carry out", "0 of 1", "95 % interval", "10 of 1,000", "ms at the median"):
+    for shown in ("Last calls", "Carry out", "0 of 1", "95 % interval", "10 wrong of 1,000", "ms at the median"):
         assert shown in page, shown
     (row,) = person(make_admin())("GET", "/connectors/bank/calls/").body["results"]
     assert (row["purpose"], row["status"], row["action"]) == ("effect", 200, str(Effect.objects.get().action_id))

@@ -37,7 +37,7 @@ def test_the_list_says_how_each_system_does(admin, bank):
     page = admin.get("/connectors/")
     assert page.status_code == 200
     assert "Bank" in page.content.decode()
-    assert "no call yet" in page.content.decode()
+    assert "No call yet" in page.content.decode()
 
 
 def test_a_fragment_is_the_list_alone(admin, bank):
