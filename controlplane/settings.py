@@ -1,11 +1,8 @@
-"""All settings, one file. Everything that differs between machines comes from the environment (docs/settings.md)."""
+"""All settings. Everything that differs between machines comes from the environment (docs/settings.md)."""
 
 import os
-import re
 import sys
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import django_stubs_ext
 import structlog
@@ -13,7 +10,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 from apps.agents.rules import ActionState, AgentState, ChangeKind, EffectClass, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
-from apps.core.rules import read_networks
 from apps.halts.rules import HaltScope
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
@@ -22,9 +18,8 @@ from apps.policies.rules import PROPOSABLE, PolicyState, ProposalState
 from apps.policies.rules.simulations import SimulationState
 from apps.workflows.rules.interrupts import Progress
 from apps.workflows.rules.states import RunState
-from controlplane import embedded
+from controlplane import embedded, environment
 from controlplane.celery import app as celery_app  # whoever has the settings can wake the workers
-from controlplane.patience import POOL
 from controlplane.reactions import LIVE_TOPICS, PROJECTIONS, REACTIONS
 from controlplane.schedule import JOBS, LANES, LANES_BEHIND, LANES_FIRST
 
@@ -55,80 +50,6 @@ STAYS = Path(sys.argv[0]).name != "manage.py" or sys.argv[1:2] == ["run_schedule
 """Whether this process serves on. A command does one thing: it needs no pool, and no patience with a dead server."""
 
 
-UNASKED = 1_000_000_000
-"""Runs of a statement on one connection before the driver prepares it unasked: never. ``planned_once`` asks."""
-
-
-def _database(url: str) -> dict[str, Any]:
-    """Django's dictionary for a ``postgresql://`` URL; a socket folder comes as ``?host=``.
-
-    What requests repeat is planned once per connection; ``?prepared=no`` for a pooler that cannot keep that apart.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise ImproperlyConfigured("DATABASE_URL must begin with postgresql://.")
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
-    host = options.pop("host", None) or unquote(parts.hostname or "")
-    prepared = options.pop("prepared", "yes")
-    if prepared not in {"yes", "no"}:
-        raise ImproperlyConfigured("In DATABASE_URL, prepared is yes or no.")
-    options |= {"server_side_binding": prepared == "yes", "prepare_threshold": UNASKED if prepared == "yes" else None}
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": host,
-        "PORT": str(options.pop("port", None) or parts.port or ""),
-        "CONN_MAX_AGE": 0,
-        "OPTIONS": {**options, **({"pool": POOL} if STAYS else {})},
-    }
-
-
-SMTP_PORTS = {"smtp": 587, "smtps": 465}
-
-
-def _mail(url: str) -> dict[str, Any]:
-    """Where mail leaves: ``smtp://user:password@host:587/?from=plane@example.com``; an empty host sends none.
-
-    ``smtp`` goes on in TLS (STARTTLS) unless ``&tls=off``; ``smtps`` speaks TLS from the first byte.
-    """
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query))
-    if url and (parts.scheme not in SMTP_PORTS or not parts.hostname or not options.get("from")):
-        raise ImproperlyConfigured("EMAIL_URL looks like smtp://user:password@host:587/?from=plane@example.com.")
-    return {
-        "host": unquote(parts.hostname or ""),
-        "port": parts.port or SMTP_PORTS.get(parts.scheme, 0),
-        "username": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "use_ssl": parts.scheme == "smtps",
-        "use_tls": parts.scheme == "smtp" and options.get("tls") != "off",
-        "sender": options.get("from", ""),
-    }
-
-
-PUSH_HOST = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+")
-
-
-def _push_hosts(text: str) -> tuple[str, ...]:
-    """The push services that may be called; ``off``: none, and no browser is told anything."""
-    found = tuple(host.strip() for host in text.split(",")) if text != "off" else ()
-    if odd := [host for host in found if not PUSH_HOST.fullmatch(host)]:
-        raise ImproperlyConfigured(
-            f"In ACP_PUSH_HOSTS, {odd[0]!r} is no host such as push.example.com or *.example.com."
-        )
-    return found
-
-
-def _networks(name: str) -> tuple[str, ...]:
-    """Networks from the environment, separated by commas."""
-    found, odd = read_networks(text for text in os.environ.get(name, "").split(",") if text.strip())
-    if odd:
-        raise ImproperlyConfigured(f"In {name}, {odd[0]!r} is no network such as 10.0.0.0/8 or 2001:db8::/32.")
-    return tuple(found)
-
-
 _found = embedded.addresses(ACP_DATA_DIR)
 DATABASE_URL = os.environ.get("DATABASE_URL") or (_found.database_url if _found else "")
 DATABASE_OWNER_URL = os.environ.get("DATABASE_OWNER_URL") or (_found.owner_url if _found else "")
@@ -144,7 +65,9 @@ if IN_PRODUCTION and not (DATABASE_URL and LEDGER_IS_PROTECTED):
     )
 
 DATABASES = {
-    "default": _database((DATABASE_OWNER_URL if AS_OWNER else DATABASE_URL) or "postgresql://nobody@127.0.0.1:1/none")
+    "default": environment.database(
+        (DATABASE_OWNER_URL if AS_OWNER else DATABASE_URL) or "postgresql://nobody@127.0.0.1:1/none", stays=STAYS
+    )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "core_cache"}}
@@ -159,7 +82,7 @@ ALLOWED_HOSTS = [host for host in os.environ.get("ALLOWED_HOSTS", "").split(",")
     [] if IN_PRODUCTION else ["*"]
 )
 ACP_EGRESS_PORTS = os.environ.get("ACP_EGRESS_PORTS") or "80,443,1024-65535"
-TRUSTED_PROXIES = _networks("ACP_TRUSTED_PROXIES")
+TRUSTED_PROXIES = environment.networks("ACP_TRUSTED_PROXIES")
 """Our own proxies: what they wrote into X-Forwarded-For is believed, of nobody else."""
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]
 
@@ -288,7 +211,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = IN_PRODUCTION
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IN_PRODUCTION else None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
-MAIL = _mail(os.environ.get("EMAIL_URL", ""))
+MAIL = environment.mail(os.environ.get("EMAIL_URL", ""))
 """Where messages to people leave by mail; without a host none does, and the messages say so."""
 if MAIL["host"]:
     EMAIL_HOST, EMAIL_PORT = MAIL["host"], MAIL["port"]
@@ -303,7 +226,7 @@ if MAIL["host"] and not ACP_URL:
 
 PUSH_SERVICES = "fcm.googleapis.com,updates.push.services.mozilla.com,*.notify.windows.com,*.push.apple.com"
 """Where Chrome, Firefox, Edge and Safari are told."""
-ACP_PUSH_HOSTS = _push_hosts(os.environ.get("ACP_PUSH_HOSTS") or PUSH_SERVICES)
+ACP_PUSH_HOSTS = environment.push_hosts(os.environ.get("ACP_PUSH_HOSTS") or PUSH_SERVICES)
 PUSH_CONTACT = ACP_URL if ACP_URL.startswith("https://") else f"mailto:{MAIL['sender'] or 'plane@localhost'}"
 """Whom a push service may ask about what we send (RFC 8292, 2.1)."""
 PUSH_RECEIVER_OF_TESTS = ""

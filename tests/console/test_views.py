@@ -124,6 +124,7 @@ def test_a_permission_is_narrowed_on_the_page_and_acts_on_the_next_request(clien
         {"fields_text": "iban"},
         {"fields_text": "nothing_like_it", "reason": "x"},
         {"until": "2001-01-01", "reason": "x"},
+        {"until": "9999-12-31", "reason": "x"},
         {"operation": "no.such", "reason": "x"},
     ],
 )

@@ -203,8 +203,11 @@ class TestPages:
         review = open_review(admin, kinds=["operation"])
         line = line_of(review, held.user)
         at = f"{PAGES}{review.pk}/rights/{line.pk}/"
-        said = {"say": "narrow", "reason": "Less.", "seen": line.seen, "amount_minor": "5000", "currency": "XXQ"}
+        said = {"say": "narrow", "reason": "Less.", "seen": line.seen, "amount": "50.00", "currency": "XXQ"}
         assert page.post(at, said).status_code == 422
+        assert page.post(at, said | {"currency": "eur", "amount": "50.000"}).status_code == 422
+        unheard = page.post(at, said | {"currency": "eur", "say": "keep"})
+        assert (unheard.status_code, "narrow it: say so" in unheard.content.decode()) == (422, True)
         assert page.post(at, said | {"currency": "eur"}).status_code == 302
         held = OperationPermission.objects.get(pk=held.pk)
         assert (held.limit_minor, held.limit_currency) == (5000, "EUR")

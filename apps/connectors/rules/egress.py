@@ -11,6 +11,7 @@ NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 PLAIN = re.compile(r"[!-\[\]-~]+")
 PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%{}-]*)+")
 PORTS = {"http": 80, "https": 443}
+LARGEST_PORT = 65_535
 type PortRanges = tuple[tuple[int, int], ...]
 
 METADATA = frozenset(
@@ -91,7 +92,7 @@ def ports_of(text: str) -> PortRanges:
     for part in filter(None, (each.strip() for each in text.split(","))):
         first, dash, last = part.partition("-")
         least, most = int(first), int(last if dash else first)
-        if not 1 <= least <= most <= 65_535:  # noqa: PLR2004 - the largest port
+        if not 1 <= least <= most <= LARGEST_PORT:
             raise ValueError(f"{part} is no port and no range of ports.")
         found.append((least, most))
     return tuple(found)

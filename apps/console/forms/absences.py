@@ -1,12 +1,11 @@
 """Being away."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.console.forms.days import end_of
+from apps.core.forms import LastDayField
 from apps.core.models import User
 
 
@@ -14,7 +13,7 @@ class AbsenceForm(forms.Form):
     """From the first to the last day, and who decides meanwhile."""
 
     first = forms.DateField(label=_("First day"), widget=forms.DateInput({"type": "date"}))
-    last = forms.DateField(label=_("Last day"), widget=forms.DateInput({"type": "date"}))
+    last = LastDayField(label=_("Last day"))
     delegate = forms.ModelChoiceField(
         User.objects.none(),
         label=_("Who decides meanwhile"),
@@ -26,7 +25,3 @@ class AbsenceForm(forms.Form):
     def __init__(self, *args: Any, delegates: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["delegate"].queryset = delegates  # type: ignore[attr-defined] # a model choice field
-
-    def clean_last(self) -> datetime | None:
-        """The end of that day, as an instant; a past one is refused."""
-        return end_of(self.cleaned_data.get("last"))

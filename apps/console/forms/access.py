@@ -1,13 +1,12 @@
 """Giving and taking roles."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import BusinessUnit, Role
-from apps.console.forms.days import end_of
+from apps.core.forms import LastDayField
 
 
 class GrantRoleForm(forms.Form):
@@ -17,21 +16,16 @@ class GrantRoleForm(forms.Form):
     unit = forms.ModelChoiceField(
         BusinessUnit.objects.none(), label=_("Unit"), to_field_name="slug", required=False, empty_label=_("Everywhere")
     )
-    until = forms.DateField(
+    until = LastDayField(
         label=_("Until"),
         required=False,
         help_text=_("The last day. Empty: without end."),
-        widget=forms.DateInput({"type": "date"}),
     )
 
     def __init__(self, *args: Any, roles: Any, units: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["role"].queryset = roles  # type: ignore[attr-defined] # a model choice field
         self.fields["unit"].queryset = units  # type: ignore[attr-defined] # as above
-
-    def clean_until(self) -> datetime | None:
-        """The end of that day, as an instant; a past one is refused."""
-        return end_of(self.cleaned_data.get("until"))
 
 
 class RevokeRoleForm(forms.Form):

@@ -1,7 +1,6 @@
 """Permissions, keys and states of agents."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -11,8 +10,8 @@ from apps.access.models import BusinessUnit
 from apps.agents.rules import AgentState, Environment, Handover
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money
-from apps.console.forms.days import end_of
 from apps.core.amounts import minor_of
+from apps.core.forms import LastDayField
 from apps.core.models import User
 from apps.core.rules import Risk, read_networks
 
@@ -36,15 +35,9 @@ class ReasonForm(forms.Form):
 class GrantAccessForm(ReasonForm):
     """Why an agent is given what it asked for, and until when."""
 
-    until = forms.DateField(
-        label=_("Until"), help_text=_("The last day."), widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
-    )
+    until = LastDayField(label=_("Until"), help_text=_("The last day."))
 
     field_order = ["until", "reason"]
-
-    def clean_until(self) -> datetime | None:
-        """The end of that day, as an instant; a past one is refused."""
-        return end_of(self.cleaned_data.get("until"))
 
 
 class PermissionForm(AmongOthers, ReasonForm):
@@ -59,11 +52,10 @@ class PermissionForm(AmongOthers, ReasonForm):
         max_length=1000,
         help_text=_("Names divided by commas or spaces. Empty: all of them."),
     )
-    until = forms.DateField(
+    until = LastDayField(
         label=_("Until"),
         required=False,
         help_text=_("The last day. Empty: without end."),
-        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
 
     amount = forms.CharField(
@@ -98,10 +90,6 @@ class PermissionForm(AmongOthers, ReasonForm):
         """The names; None for all parameters."""
         names = str(self.cleaned_data.get("fields_text", "")).replace(",", " ").split()
         return names or None
-
-    def clean_until(self) -> datetime | None:
-        """The end of that day, as an instant; a past one is refused."""
-        return end_of(self.cleaned_data.get("until"))
 
 
 class CredentialForm(AmongOthers):

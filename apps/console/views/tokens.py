@@ -22,7 +22,7 @@ SHOWN = 20
 
 def _page(request: Request, form: TokenForm, *, status: int = 200) -> HttpResponse:
     tokens = own_tokens_for(request.user, dead=SHOWN)
-    context = {"tokens": tokens, "form": form, "issued": take_token(request) if status == 200 else ""}  # noqa: PLR2004
+    context = {"tokens": tokens, "form": form, "issued": "" if form.is_bound else take_token(request)}
     return render(request, "console/tokens.html", context, status=status)
 
 

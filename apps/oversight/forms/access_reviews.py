@@ -1,7 +1,6 @@
 """What a person may type into a campaign of access reviews, and about one of its rights."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -10,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import BusinessUnit
 from apps.connectors.rules import Money
-from apps.core.amounts import EXPONENTS
-from apps.oversight.forms.days import end_of
+from apps.core.amounts import EXPONENTS, minor_of
+from apps.core.forms import LastDayField
 from apps.oversight.rules.access_reviews import AtDue, RightKind, Say
 
 KINDS = [
@@ -50,12 +49,11 @@ class ReviewForm(PlacingForm):
         initial=[kind for kind, _label in KINDS],
         widget=forms.CheckboxSelectMultiple,
     )
-    due_at = forms.DateField(label=_("Due"), help_text=_("The last day."), widget=forms.DateInput({"type": "date"}))
-    next_at = forms.DateField(
+    due_at = LastDayField(label=_("Due"), help_text=_("The last day."))
+    next_at = LastDayField(
         label=_("Next review"),
         required=False,
         help_text=_("Whoever keeps a right until a day can choose none after this one."),
-        widget=forms.DateInput({"type": "date"}),
     )
     reviewers = forms.CharField(
         label=_("Reviewers"),
@@ -77,14 +75,6 @@ class ReviewForm(PlacingForm):
         super().__init__(*args, **kwargs)
         self.fields["unit"].queryset = units  # type: ignore[attr-defined] # a model choice field
 
-    def clean_due_at(self) -> datetime | None:
-        """The end of that day."""
-        return end_of(self.cleaned_data["due_at"])
-
-    def clean_next_at(self) -> datetime | None:
-        """The end of that day."""
-        return end_of(self.cleaned_data.get("next_at"))
-
     def clean_reviewers(self) -> list[str]:
         """The names."""
         return [name.strip() for name in self.cleaned_data["reviewers"].split(",") if name.strip()]
@@ -94,15 +84,12 @@ class LineForm(PlacingForm):
     """What is said of one right. ``seen``: which state of it the page showed."""
 
     say = forms.ChoiceField(label=_("Decision"), choices=SAYS, widget=forms.RadioSelect)
-    until = forms.DateField(
+    until = LastDayField(
         label=_("Keep until"),
         required=False,
         help_text=_("The last day. Empty: as it is."),
-        widget=forms.DateInput({"type": "date"}),
     )
-    amount_minor = forms.IntegerField(
-        label=_("At most, in the smallest unit"), required=False, min_value=0, max_value=2**53 - 1
-    )
+    amount = forms.CharField(label=_("At most"), required=False, max_length=30, help_text=_("Such as 800.00."))
     currency = forms.CharField(label=_("Currency"), required=False, max_length=3)
     reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})
     seen = forms.CharField(widget=forms.HiddenInput, max_length=71)
@@ -110,26 +97,24 @@ class LineForm(PlacingForm):
     def __init__(self, *args: Any, kind: str = RightKind.OPERATION, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if kind != RightKind.OPERATION:
-            del self.fields["amount_minor"], self.fields["currency"]
+            del self.fields["amount"], self.fields["currency"]
             says: Any = self.fields["say"]
             says.choices = [choice for choice in SAYS if choice[0] != Say.NARROW]
         if kind == RightKind.KEY:
             del self.fields["until"]
 
-    def clean_until(self) -> datetime | None:
-        """The end of that day, as an instant; a past one is refused."""
-        return end_of(self.cleaned_data.get("until"))
-
     def clean(self) -> dict[str, Any]:
-        """The limit, where one was typed for narrowing."""
+        """``limit``: the amount with its currency, or None. Whether it fits what is said, the service knows."""
         found = self.cleaned_data
-        minor, currency = found.get("amount_minor"), str(found.get("currency") or "").strip().upper()
+        amount, currency = str(found.get("amount", "")).strip(), str(found.get("currency", "")).strip().upper()
         found["limit"] = None
-        if minor is not None and found.get("say") == Say.NARROW:
-            if currency not in EXPONENTS:
-                self.add_error("currency", _now("A currency of ISO 4217."))
-            else:
-                found["limit"] = Money(minor, currency)
+        if amount and currency not in EXPONENTS:
+            self.add_error("currency", _now("A currency of ISO 4217."))
+        elif amount:
+            try:
+                found["limit"] = Money(minor_of(amount, currency), currency)
+            except ValueError:
+                self.add_error("amount", _now("An amount such as 800.00 is wanted, with the digits of its currency."))
         return found
 
 

@@ -1,0 +1,85 @@
+"""What of the settings is read from the environment: addresses, hosts, networks; each refused with its name."""
+
+import os
+import re
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from apps.core.rules import read_networks
+from controlplane.patience import POOL
+
+UNASKED = 1_000_000_000
+"""Runs of a statement on one connection before the driver prepares it unasked: never. ``planned_once`` asks."""
+
+
+def database(url: str, *, stays: bool) -> dict[str, Any]:
+    """Django's dictionary for a ``postgresql://`` URL; a socket folder comes as ``?host=``.
+
+    ``stays``: of a process that serves on, which keeps a pool. What requests repeat is planned once per connection;
+    ``?prepared=no`` for a pooler that cannot keep that apart.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must begin with postgresql://.")
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    host = options.pop("host", None) or unquote(parts.hostname or "")
+    prepared = options.pop("prepared", "yes")
+    if prepared not in {"yes", "no"}:
+        raise ImproperlyConfigured("In DATABASE_URL, prepared is yes or no.")
+    options |= {"server_side_binding": prepared == "yes", "prepare_threshold": UNASKED if prepared == "yes" else None}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": str(options.pop("port", None) or parts.port or ""),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {**options, **({"pool": POOL} if stays else {})},
+    }
+
+
+SMTP_PORTS = {"smtp": 587, "smtps": 465}
+
+
+def mail(url: str) -> dict[str, Any]:
+    """Where mail leaves: ``smtp://user:password@host:587/?from=plane@example.com``; an empty host sends none.
+
+    ``smtp`` goes on in TLS (STARTTLS) unless ``&tls=off``; ``smtps`` speaks TLS from the first byte.
+    """
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    if url and (parts.scheme not in SMTP_PORTS or not parts.hostname or not options.get("from")):
+        raise ImproperlyConfigured("EMAIL_URL looks like smtp://user:password@host:587/?from=plane@example.com.")
+    return {
+        "host": unquote(parts.hostname or ""),
+        "port": parts.port or SMTP_PORTS.get(parts.scheme, 0),
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_ssl": parts.scheme == "smtps",
+        "use_tls": parts.scheme == "smtp" and options.get("tls") != "off",
+        "sender": options.get("from", ""),
+    }
+
+
+PUSH_HOST = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+
+
+def push_hosts(text: str) -> tuple[str, ...]:
+    """The push services that may be called; ``off``: none, and no browser is told anything."""
+    found = tuple(host.strip() for host in text.split(",")) if text != "off" else ()
+    if odd := [host for host in found if not PUSH_HOST.fullmatch(host)]:
+        raise ImproperlyConfigured(
+            f"In ACP_PUSH_HOSTS, {odd[0]!r} is no host such as push.example.com or *.example.com."
+        )
+    return found
+
+
+def networks(name: str) -> tuple[str, ...]:
+    """Networks from the environment, separated by commas."""
+    found, odd = read_networks(text for text in os.environ.get(name, "").split(",") if text.strip())
+    if odd:
+        raise ImproperlyConfigured(f"In {name}, {odd[0]!r} is no network such as 10.0.0.0/8 or 2001:db8::/32.")
+    return tuple(found)
