@@ -25,9 +25,9 @@ EXTRA = {
     "agents": {"authentication"},
     "connectors": {"adapters"},
     "core": {
-        "agent_text", "amounts", "authentication", "clockwork", "context", "differences", "errors", "expressions",
-        "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared", "presence",
-        "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics", "templatetags",
+        "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "errors",
+        "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
+        "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics", "templatetags",
         "turns", "updating", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},

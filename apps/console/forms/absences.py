@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.forms import LastDayField
+from apps.core.days import LastDayField
 from apps.core.models import User
 
 

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import BusinessUnit, Role
-from apps.core.forms import LastDayField
+from apps.core.days import LastDayField
 
 
 class GrantRoleForm(forms.Form):

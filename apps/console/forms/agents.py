@@ -11,7 +11,7 @@ from apps.agents.rules import AgentState, Environment, Handover
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money
 from apps.core.amounts import minor_of
-from apps.core.forms import LastDayField
+from apps.core.days import LastDayField
 from apps.core.models import User
 from apps.core.rules import Risk, read_networks
 

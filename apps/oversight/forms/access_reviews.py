@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.access.models import BusinessUnit
 from apps.connectors.rules import Money
 from apps.core.amounts import EXPONENTS, minor_of
-from apps.core.forms import LastDayField
+from apps.core.days import LastDayField
 from apps.oversight.rules.access_reviews import AtDue, RightKind, Say
 
 KINDS = [

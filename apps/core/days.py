@@ -1,4 +1,4 @@
-"""Fields that forms of several apps share."""
+"""Days as people type them, in the forms of any app."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, override
