@@ -27,8 +27,8 @@ EXTRA = {
     "core": {
         "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "errors",
         "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
-        "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics", "templatetags",
-        "turns", "updating", "walking",
+        "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics",
+        "templatetags", "turns", "updating", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},
