@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -12,8 +11,6 @@ from django.conf import settings
 
 from tests.conftest import copy_database, drop_database, url_of
 from tests.demo.plane import LivePlane, eventually, live_plane
-
-OWNER_KNOWS_WITHIN_S = 2.0
 
 
 @pytest.fixture
@@ -52,5 +49,3 @@ def test_an_agent_that_asks_for_what_is_denied_over_and_over_stops_itself_within
         notice = eventually(told, what="the owner's notice")
     assert halt["target"] in notice["title"]
     assert "In flight" in notice["title"]
-    took = datetime.fromisoformat(notice["at"]) - datetime.fromisoformat(halt["engaged_at"])
-    assert took.total_seconds() <= OWNER_KNOWS_WITHIN_S

@@ -14,7 +14,8 @@ from apps.core.rules import POLICY
 from apps.notifications.models import Browser
 from apps.notifications.rules import BROWSERS_MAX, browser_name, is_push_host
 from apps.notifications.services import leave_browser, push_key, remove_browser
-from controlplane.settings import PUSH_SERVICES, _push_hosts
+from controlplane.environment import push_hosts
+from controlplane.settings import PUSH_SERVICES
 from tests.connectors.conftest import System
 from tests.factories.access import make_admin, make_user
 from tests.notifications.phone import FIREFOX, Phone, encoded
@@ -338,8 +339,8 @@ class TestTheApi:
 
 class TestTheSetting:
     def test_names_hosts_or_all_below_one_and_can_be_off(self) -> None:
-        assert _push_hosts("off") == ()
-        hosts = _push_hosts(PUSH_SERVICES)
+        assert push_hosts("off") == ()
+        hosts = push_hosts(PUSH_SERVICES)
         assert is_push_host("web.push.apple.com", hosts)
         assert not is_push_host("push.apple.com", hosts)
         assert not is_push_host("evilpush.apple.com", hosts)
@@ -349,4 +350,4 @@ class TestTheSetting:
     )
     def test_that_is_no_host_stops_the_start(self, text: str) -> None:
         with pytest.raises(ImproperlyConfigured):
-            _push_hosts(text)
+            push_hosts(text)
