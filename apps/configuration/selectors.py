@@ -14,7 +14,7 @@ from apps.access.selectors import live_grants
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.configuration.rules import KINDS
-from apps.connectors.models import Connector, ConnectorSecret, Operation, OperationPermission
+from apps.connectors.models import Connector, ConnectorSecret, Operation, OperationPermission, OperationPin
 from apps.connectors.rules import ConnectorState, OperationSpec
 from apps.core.gate import refuse_agents, require
 from apps.core.models import User
@@ -222,7 +222,7 @@ def _connectors() -> Iterator[str]:
 
 def _operations() -> Iterator[str]:
     for operation in (
-        Operation.objects.exclude(state=ConnectorState.RETIRED).select_related("connector").order_by("slug")
+        Operation.objects.exclude(state=ConnectorState.RETIRED).select_related("connector", "pin").order_by("slug")
     ):
         described = {name: getattr(operation, name) for name in OperationSpec.__dataclass_fields__}
         more = {name: value for name, value in described.items() if value != getattr(DEFAULTS, name)}
@@ -232,9 +232,18 @@ def _operations() -> Iterator[str]:
                 "slug": operation.slug,
                 "connector": operation.connector.slug,
                 **more,
+                "pinned": _pin(getattr(operation, "pin", None)),
                 "state": None if operation.state == ConnectorState.ACTIVE else operation.state,
             }
         )
+
+
+def _pin(pin: OperationPin | None) -> dict[str, Any] | None:
+    if pin is None:
+        return None
+    told = {name: getattr(pin, name) for name in ("document", "waiting", "proposed")}
+    kept = {name: value for name, value in told.items() if value}
+    return {"key": pin.key, "digest": pin.digest, "guess": pin.guess, "definition": pin.definition, **kept}
 
 
 def _agents() -> Iterator[str]:

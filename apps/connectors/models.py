@@ -14,14 +14,17 @@ from apps.connectors.rules import (
     CONNECTOR_MOVES,
     EFFECT_MOVES,
     METHODS,
+    OPERATION_MOVES,
     ConnectorState,
     EffectState,
     ExecutedBy,
     Idempotency,
     Money,
+    OperationState,
     SecretState,
 )
 from apps.connectors.rules.health import Purpose
+from apps.connectors.rules.pins import PINNED, Waiting, merged
 from apps.connectors.rules.requests import RequestEnd
 from apps.core.models import ClockTimestamp, ObjectGrant, Record, Stateful, User, choices_of
 from apps.core.rules import digest_of
@@ -109,7 +112,7 @@ class ConnectorSecret(Record):
 class Operation(Stateful):
     """One thing that can be done in a system. ``version`` grows with every change of what it means."""
 
-    MOVES = CONNECTOR_MOVES
+    MOVES = OPERATION_MOVES
     UNIT = "connector__unit"
 
     connector = models.ForeignKey(Connector, models.PROTECT, related_name="operations")
@@ -131,7 +134,7 @@ class Operation(Stateful):
     dry_run = models.JSONField(null=True, blank=True)
     verify = models.JSONField(null=True, blank=True)
     fee_minor = models.PositiveIntegerField(default=0)
-    state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)
+    state = models.CharField(max_length=12, choices=choices_of(OperationState), default=OperationState.ACTIVE)
 
     class Meta:
         permissions = [("use_operation", "May ask for an operation of a system of record")]
@@ -144,6 +147,55 @@ class Operation(Stateful):
         """What would be called, how and where: the action that was judged keeps it, and nothing else runs for it."""
         system = {name: getattr(self.connector, name) for name in CONNECTOR_JUDGED}
         return digest_of({name: getattr(self, name) for name in OPERATION_JUDGED} | {"connector": system})
+
+
+class OperationPin(Record):
+    """Where an imported operation comes from, what of it a person confirmed, and what its document says since.
+
+    ``definition``: what the document said of it when a person last looked; ``proposed``: what it says now, while
+    ``waiting`` says that a person should look again. ``guess``: the effect class that its words suggest, and why.
+    """
+
+    UNIT = "operation__connector__unit"
+
+    operation = models.OneToOneField(Operation, models.CASCADE, related_name="pin")
+    key = models.CharField(max_length=200)
+    document = models.CharField(max_length=120)
+    digest = models.CharField(max_length=71)
+    definition: "models.JSONField[Any, Any]" = models.JSONField()
+    waiting = models.CharField(max_length=7, choices=choices_of(Waiting), blank=True)
+    proposed = models.JSONField(null=True)
+    guess: "models.JSONField[Any, Any]" = models.JSONField()
+    confirmed_at = models.DateTimeField(null=True)
+    confirmed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(waiting=Waiting.CHANGED, proposed__isnull=False)
+                | ~Q(waiting=Waiting.CHANGED) & Q(proposed__isnull=True),
+                name="pin_proposes_what_changed",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} of {self.document}"
+
+    @property
+    def now(self) -> dict[str, Any]:
+        """What a document can say of an operation, as it is."""
+        return {name: getattr(self.operation, name) for name in PINNED}
+
+    @property
+    def taken(self) -> dict[str, Any]:
+        """The same, as taking what the document says now would make it."""
+        return self.now if self.proposed is None else merged(self.now, self.definition, self.proposed)
+
+    @property
+    def seen(self) -> str:
+        """What a person looks at: a review of anything else counts for nothing."""
+        return digest_of([self.definition, self.waiting, self.proposed, self.guess])
 
 
 class OperationPermission(ObjectGrant):

@@ -68,6 +68,12 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(
         403,
+        ("operation_quarantined",),
+        _("what its system says of the operation changed, and no person has looked at it yet"),
+        _("leave it and go on with other work; ask again later"),
+    ),
+    Problem(
+        403,
         ("live_only",),
         _("a test key tries actions alone: runs, tasks, interrupts and usage are live"),
         _("use a live key, once the agent is a pilot"),

@@ -17,6 +17,7 @@ SENTENCES: Mapping[str, Any] = {
     "drained": _("What this version had begun is done, so the newer one took over."),
     "denied_by_policy": _("A rule that is in force now denies it."),
     "stricter_policy": _("A rule that is in force now denies it."),
+    "operation_quarantined": _("What its system says of the operation changed, and nobody has looked at it yet."),
     "parameters_no_longer_fit": _("Its parameters do not fit the operation any more."),
     "permission_gone": _("The permission to use this operation is gone."),
     "permission": _("The permission to use this operation is gone."),

@@ -98,6 +98,15 @@ def test_a_permission_that_is_gone_invalidates():
     assert payment.action_now().state == ActionState.DENIED
 
 
+def test_a_quarantine_invalidates_and_says_so():
+    payment = make_payment()
+    payment.operation.state = "quarantined"
+    payment.operation.save(update_fields=["state"])
+    publish(payment, when="true", effect="flag")
+    assert reweigh_pending() == 1
+    assert (payment.now().state, payment.now().reason) == ("invalidated", "operation_quarantined")
+
+
 def test_parameters_that_no_longer_fit_invalidate():
     payment = make_payment()
     payment.operation.parameters = {"type": "object", "required": ["cost_center"], "properties": {}}

@@ -25,8 +25,9 @@ from apps.configuration.rules.shapes import (
     Truth,
     Whole,
 )
-from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempotency
+from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempotency, OperationState
 from apps.connectors.rules.limits import LIMITS as CONNECTOR_LIMITS
+from apps.connectors.rules.pins import Waiting
 from apps.core.rules import Risk
 from apps.halts.rules import BREAKABLE, MAX_WINDOW_S, BreakerKind
 from apps.oversight.rules import MAX_ANNOUNCEMENT, MAX_PER_WEEK
@@ -43,6 +44,26 @@ VARIABLE = Text(120, 1, r"[A-Za-z_][A-Za-z0-9_]*", "The name of an environment v
 NAME = Text(120, 1)
 GONE = OneOf((ABSENT,))
 USED = OneOf((ConnectorState.ACTIVE, ConnectorState.DISABLED, ABSENT))
+USABLE_OR_NOT = OneOf((OperationState.ACTIVE, OperationState.DISABLED, OperationState.QUARANTINED, ABSENT))
+DESCRIBED = Keys(
+    {
+        "name": Text(160, 1),
+        "method": OneOf(METHODS),
+        "path": Text(500, 1),
+        "parameters": Object(),
+        "idempotency": OneOf(tuple(Idempotency)),
+    }
+)
+PIN = Keys(
+    {
+        "key": Text(200, 1),
+        "digest": Text(71, 71, r"sha256:[0-9a-f]{64}", "A digest (sha256:...)"),
+        "definition": DESCRIBED,
+        "guess": Keys({"effect": OneOf(tuple(EffectClass)), "reason": Text(300)}),
+    },
+    {"document": Text(120), "waiting": OneOf(tuple(Waiting)), "proposed": DESCRIBED},
+)
+"""Of an imported operation: what its document said when a person looked, and what it says since."""
 SECONDS = Whole(1, 10**8)
 
 HELD_ROLE = Keys({"role": Ref("Role")}, {"unit": Maybe(Ref("BusinessUnit")), "until": Maybe(Moment())})
@@ -177,6 +198,7 @@ SHAPES: Mapping[str, Keys] = {
                 )
             ),
             "fee_minor": Whole(),
+            "pinned": PIN,
         },
     ),
     "Agent": Keys(
@@ -244,7 +266,7 @@ SHAPES: Mapping[str, Keys] = {
 
 STATES: Mapping[str, Shape] = {
     "Connector": USED,
-    "Operation": USED,
+    "Operation": USABLE_OR_NOT,
     "Agent": OneOf((*AgentState, ABSENT)),
 }
 

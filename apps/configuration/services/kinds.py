@@ -24,6 +24,7 @@ from apps.connectors.services import (
     revoke_operation,
     save_connector,
     save_operation,
+    set_pin,
     set_secret,
 )
 from apps.core.errors import InvalidError
@@ -210,11 +211,13 @@ def _move_connector(actor: User, connector: Connector, state: str, document: Doc
 
 
 def apply_operation(actor: User, document: Document) -> str:
-    """An operation."""
+    """An operation and, if it was imported, where from. Without ``pinned`` what is known of that stays."""
     value = document.source.value
     spec = OperationSpec(**{"name": _name(document), **_chosen(document, *SPEC)})
     connector = Connector.objects.select_related("unit").get(slug=value["connector"])
     operation, outcome = save_operation(actor, slug=document.slug, connector=connector, spec=spec)
+    pinned = set_pin(actor, operation=operation, described=value.get("pinned"))
+    outcome = together(outcome, CHANGED if pinned == CREATED else pinned)
     state = value.get("state", "active")
     if operation.state == state:
         return outcome

@@ -49,6 +49,23 @@ CONNECTOR_MOVES: Moves = {
 }
 
 
+class OperationState(StrEnum):
+    """Whether an operation may be used. ``quarantined``: its document says something else since; a person looks."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    QUARANTINED = "quarantined"
+    RETIRED = "retired"
+
+
+OPERATION_MOVES: Moves = {
+    OperationState.ACTIVE: frozenset({OperationState.DISABLED, OperationState.QUARANTINED, OperationState.RETIRED}),
+    OperationState.DISABLED: frozenset({OperationState.ACTIVE, OperationState.RETIRED}),
+    OperationState.QUARANTINED: frozenset({OperationState.ACTIVE, OperationState.DISABLED, OperationState.RETIRED}),
+    OperationState.RETIRED: frozenset({OperationState.ACTIVE}),
+}
+
+
 class EffectState(StrEnum):
     """Where one effect is. ``dispatched``: the request may have left; ``unknown``: nobody can say what it did.
 

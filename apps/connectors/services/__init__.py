@@ -20,11 +20,13 @@ from apps.connectors.services.effects import (
     settle_effect,
 )
 from apps.connectors.services.erasing import erase_effects
+from apps.connectors.services.importing import import_openapi
 from apps.connectors.services.inside import allow_inside, refuse_inside
 from apps.connectors.services.newcomers import begin_agent
 from apps.connectors.services.noting import forget_calls
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
+from apps.connectors.services.pins import review_operation, set_pin
 from apps.connectors.services.reads import OnFile, read_on_file
 from apps.connectors.services.requests import grant_request, refuse_request, request_access
 from apps.connectors.services.secrets import drop_older_secret, drop_secret, end_overlaps, set_secret
@@ -53,6 +55,7 @@ __all__ = [
     "give_up_repeating",
     "grant_operation",
     "grant_request",
+    "import_openapi",
     "mark_compensated",
     "narrow_operation",
     "postpone_effect",
@@ -67,10 +70,12 @@ __all__ = [
     "refuse_request",
     "request_access",
     "require_permission",
+    "review_operation",
     "revoke_operation",
     "right_size",
     "save_connector",
     "save_operation",
+    "set_pin",
     "set_secret",
     "settle_check",
     "settle_effect",

@@ -31,6 +31,7 @@ from apps.connectors.rules import (
 )
 from apps.connectors.rules.health import Purpose
 from apps.connectors.selectors import permitted_operation_for
+from apps.connectors.selectors.pins import refuse_quarantined
 from apps.connectors.services.calls import NotConfiguredError, call_of, target_of_call
 from apps.connectors.services.noting import note_call, require_room
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
@@ -135,6 +136,7 @@ def require_permission(action: Action) -> Operation:
     try:
         permitted = permitted_operation_for(action.principal, action.operation)
     except NotFoundError as error:
+        refuse_quarantined(action.principal, action.operation)
         raise NotAllowedError(_("The permission to use this operation is gone."), why="permission") from error
     if refused_paths(action.parameters, permitted.fields, permitted.operation.path):
         raise NotAllowedError(_("The permission no longer covers these parameters."), why="fields")

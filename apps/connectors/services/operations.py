@@ -13,7 +13,7 @@ from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.agents.rules import EffectClass
 from apps.audit.services import advance
-from apps.connectors.models import Connector, Operation
+from apps.connectors.models import Connector, Operation, OperationPin
 from apps.connectors.rules import (
     METHODS,
     ConnectorState,
@@ -43,18 +43,19 @@ EXPRESSIONS = Declarations({"request": Kind.MAP, "response": Kind.DYN})
 def save_operation(actor: User, *, slug: str, connector: Connector, spec: OperationSpec) -> tuple[Operation, str]:
     """Make or change an operation; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back."""
     require_manager(actor, connector.unit, MANAGE)
-    values: dict[str, Any] = {"connector": connector, **asdict(spec)}
-    if errors := _errors(slug, values):
+    if errors := spec_errors(slug, connector, spec):
         raise InvalidError(errors=errors)
     found = Operation.objects.select_for_update(of=("self",)).select_related("connector").filter(slug=slug).first()
     if found and found.connector_id != connector.pk:
         raise ConflictError(_("An operation stays with its connector; this slug belongs to another."))
     operation = found or Operation(slug=slug)
+    values: dict[str, Any] = {"connector": connector, **asdict(spec)}
     outcome = write_if_changed(actor, operation, is_new=found is None, values=values)
     if outcome == "changed":
         Operation.objects.filter(pk=operation.pk).update(version=F("version") + 1)
         operation.refresh_from_db(fields=["version"])
     if operation.state == ConnectorState.RETIRED:
+        _refuse_unreviewed(operation)
         advance(actor, operation, ConnectorState.ACTIVE)
         outcome = "changed"
     return operation, outcome
@@ -70,12 +71,22 @@ def change_operation_state(actor: User, *, operation: Operation, to: str, reason
         raise InvalidError(errors={"state": [_("One of: %s.") % ", ".join(ConnectorState)]})
     if to != ConnectorState.ACTIVE and not reason.strip() and actor.is_human:
         raise InvalidError(errors={"reason": [_("Say why.")]})
+    if to == ConnectorState.ACTIVE:
+        _refuse_unreviewed(operation)
     advance(actor, operation, to, payload={"reason": reason.strip()})
     return operation
 
 
-def _errors(slug: str, values: dict[str, Any]) -> dict[str, list[str]]:
+def _refuse_unreviewed(operation: Operation) -> None:
+    """Raise ConflictError while its imported definition waits for a person. Holds the row, as an import does."""
+    Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
+    if OperationPin.objects.filter(operation=operation).exclude(waiting="").exists():
+        raise ConflictError(_("What its document says of it waits for a person: review it first."))
+
+
+def spec_errors(slug: str, connector: Connector, spec: OperationSpec) -> dict[str, list[str]]:
     """Everything that does not fit, by field."""
+    values: dict[str, Any] = {"connector": connector, **asdict(spec)}
     schema = values["parameters"]
     checks = {
         "slug": ""

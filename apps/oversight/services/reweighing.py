@@ -10,6 +10,7 @@ from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import advance, record
 from apps.connectors.selectors import permitted_operation_for
+from apps.connectors.selectors.pins import why_gone
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import one_by_one, system_user
@@ -48,7 +49,7 @@ def _reweigh(plane: User, escalation_id: UUID, number: int) -> int:
             return 1
         verdict = evaluate_action(plane, facts=facts_of(item, action, permitted, action.parameters))
     except NotFoundError:
-        _invalidate(plane, item, action, why="permission_gone")
+        _invalidate(plane, item, action, why=why_gone(action.principal, action.operation))
         return 1
     except InvalidError:
         _invalidate(plane, item, action, why="parameters_no_longer_fit")

@@ -14,6 +14,7 @@ from apps.agents.rules import Environment
 from apps.agents.selectors import target_names
 from apps.audit.services import advance, record
 from apps.connectors.selectors import permitted_operation_for
+from apps.connectors.selectors.pins import why_gone
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import require_carried, require_human
 from apps.core.models import ClockTimestamp, User
@@ -250,7 +251,7 @@ def _why_stricter(plane: User, approval: StandingApproval, release: int) -> str:
         facts = facts_of(item, action, permitted, action.parameters)
         verdict = evaluate_action(plane, facts=replace(facts, action_id=action.pk))
     except NotFoundError:
-        return "permission_gone"
+        return why_gone(action.principal, action.operation)
     except InvalidError:
         return "parameters_no_longer_fit"
     limit = verdict.obligations.standing

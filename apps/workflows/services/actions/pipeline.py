@@ -12,6 +12,7 @@ from apps.agents.rules import Environment, Execution
 from apps.agents.selectors import require_working
 from apps.connectors.rules import Money, is_within_limit, refused_paths
 from apps.connectors.selectors import Permitted, permitted_operation_for
+from apps.connectors.selectors.pins import refuse_quarantined
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.models import User
@@ -71,6 +72,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
         permitted = permitted_operation_for(actor, ask.operation)
     except NotFoundError:
         _require_life(agent, unit, place, ask.operation, connector="")
+        refuse_quarantined(actor, ask.operation)
         if agent is None:
             raise
         raise NotFoundError(request_access=how_to_ask(ask.operation)) from None

@@ -1,0 +1,102 @@
+"""What an operation probably does, guessed from its method and its words: a start for a person, never a verdict.
+
+A guess errs on the side of care: a word that sounds final makes it irreversible whatever the method says.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from apps.agents.rules import EffectClass
+
+FINAL = frozenset({
+    "pay", "payment", "payments", "payout", "payouts", "transfer", "transfers", "refund", "refunds", "charge",
+    "charges", "capture", "captures", "withdraw", "withdrawal", "disburse", "wire", "send", "sends", "publish",
+    "email", "mail", "sms", "message", "messages", "notify", "notification", "notifications", "delete", "remove",
+    "purge", "erase", "destroy", "drop", "terminate", "cancel", "cancellation", "close", "execute", "submit",
+    "sign", "issue", "ship", "dispatch", "fulfil", "fulfill", "void", "revoke", "approve", "release", "settle",
+    "reverse", "buy", "sell", "order", "orders", "trade", "book",
+})  # fmt: skip
+"""Words of things that nobody takes back by asking again."""
+DOING = FINAL | frozenset({
+    "create", "update", "set", "change", "edit", "add", "replace", "patch", "put", "post", "upload", "import",
+    "assign", "move", "start", "stop", "enable", "disable", "reset", "rotate", "renew", "apply", "merge", "restore",
+    "activate", "deactivate", "run", "trigger", "sync",
+})  # fmt: skip
+THINGS = frozenset({
+    "payment", "payments", "payouts", "transfers", "refunds", "charges", "captures", "withdrawal", "email", "mail",
+    "sms", "message", "messages", "notification", "notifications", "order", "orders", "cancellation", "issue",
+    "trade", "book",
+})  # fmt: skip
+"""Of those, what a GET may well read: a list of payments is no payment."""
+MONEY = re.compile(r"(?:amount|sum|total|price|value)(?:_?(?:minor|cents|pence))?|(?:minor|cents)_?amount", re.I)
+MINOR = ("amount_minor", "amountMinor", "amount_cents", "amountCents", "amount_in_cents", "amountInCents")
+CURRENCY = ("currency", "currency_code", "currencyCode")
+NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SHOWN_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """An effect class, and why."""
+
+    effect: EffectClass
+    reason: str
+
+
+def guess_of(*, method: str, path: str, operation_id: str, summary: str, parameters: Mapping[str, Any]) -> Guess:
+    """What it probably does."""
+    words = dict.fromkeys(_words(re.sub(r"\{[^}]*\}", " ", path)), "its path")
+    words |= dict.fromkeys(_words(summary), "its summary") | dict.fromkeys(_words(operation_id), "its name")
+    if method == "DELETE":
+        return Guess(EffectClass.IRREVERSIBLE, "DELETE: what is gone is not brought back by asking again.")
+    if method in {"GET", "HEAD"}:
+        return _of_read(method, _words(operation_id) | _words(path.rpartition("/")[2]))
+    if final := sorted(set(words) & FINAL):
+        return Guess(EffectClass.IRREVERSIBLE, f"{method}, and “{final[0]}” in {words[final[0]]} sounds final.")
+    money = sorted(name for name in parameters.get("properties", {}) if MONEY.fullmatch(str(name)))
+    if money:
+        return Guess(EffectClass.IRREVERSIBLE, f"{method} with {money[0]}: it may move money.")
+    return Guess(EffectClass.WRITE, f"{method} changes something, and nothing says that it is final.")
+
+
+def _of_read(method: str, words: set[str]) -> Guess:
+    """A GET that is named like a deed is taken for one."""
+    deeds = words & DOING - THINGS
+    if not deeds:
+        return Guess(EffectClass.READ, f"{method} only reads.")
+    deed = min(deeds)
+    effect = EffectClass.IRREVERSIBLE if deeds & FINAL else EffectClass.WRITE
+    return Guess(effect, f"{method} should only read, but “{deed}” in its name says that it does something.")
+
+
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)}
+
+
+def consequence_for(summary: str, parameters: Mapping[str, Any], effect: str, amount: Mapping[str, str] | None) -> str:
+    """A sentence to begin with; empty for reads. Only required, plainly named parameters appear in it."""
+    if effect == EffectClass.READ:
+        return ""
+    said = re.sub(r"[{}]", "", " ".join(summary.split())).rstrip(".")[:160]
+    money = set(amount.values()) if amount else set()
+    needed = set(parameters.get("required", [])) - money
+    known = parameters.get("properties", {})
+    named = [name for name in known if name in needed and NAMED.fullmatch(name) and _is_plain(known[name])]
+    shown = [f"{name} {{{name}}}" for name in named[:SHOWN_MAX]]
+    shown = ["{amount}", *shown] if amount else shown
+    deed = f"{said[:1].lower()}{said[1:]}" if not said[1:2].isupper() else said
+    return f"Will {deed}: {', '.join(shown)}." if shown else f"Will {deed}."
+
+
+def _is_plain(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and schema.get("type") in {"string", "integer", "number", "boolean"}
+
+
+def amount_for(parameters: Mapping[str, Any]) -> dict[str, str] | None:
+    """Where the money is, if two names leave no doubt: an integer of minor units beside a currency."""
+    known = parameters.get("properties", {})
+    minor = [name for name in MINOR if isinstance(known.get(name), Mapping) and known[name].get("type") == "integer"]
+    currency = [name for name in CURRENCY if name in known]
+    return {"path": minor[0], "currency_path": currency[0]} if minor and currency else None
