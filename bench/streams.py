@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
+
+from apps.access.sessions import SessionStore
 
 STREAMS, EACH = 200, 5
 PER_SECOND, SECONDS = 50, 20

@@ -36,6 +36,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "budgets": (1, "apps.policies.tasks.settle_budgets"),
     "ownerless": (60, "apps.agents.tasks.sweep_ownerless"),
     "absences": (1, "apps.access.tasks.sweep_absences"),
+    "sessions": (3600, "apps.access.tasks.forget_sessions"),
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),
     "stumbles": (600, "apps.audit.tasks.retry_stumbles"),
     "drills": (60, "apps.oversight.tasks.sweep_drills"),

@@ -140,6 +140,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "apps.core.middleware.DomainErrorMiddleware",
     "apps.core.middleware.ReadOnceMiddleware",
+    "apps.core.middleware.SessionSeenMiddleware",
 ]
 ROOT_URLCONF = "controlplane.urls"
 WSGI_APPLICATION = "controlplane.wsgi.application"
@@ -180,6 +181,7 @@ ON_REFUSAL = "apps.audit.services.record_refusal"
 NAVIGATION_PERMISSIONS = "apps.console.selectors.permissions_held_by"
 NAVIGATION_HALTS = "apps.halts.selectors.engaged_for"
 NAVIGATION_UNSEEN = "apps.notifications.selectors.unseen_count_for"
+ON_SESSION_SEEN = "apps.access.services.note_seen"
 ON_BROWSER_LEFT = "apps.notifications.services.leave_browser"
 NAVIGATION_COUNTS = {"inbox": "apps.oversight.selectors.counts_for"}
 DEMO_PEOPLE = "apps.demo.selectors.people_for"
@@ -187,16 +189,28 @@ LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "apps.access.accounts.AccountAdapter"
 ACCOUNT_FORMS = {"login": "apps.access.accounts.SignInForm"}
+MFA_ADAPTER = "apps.access.accounts.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "apps.access.accounts.CodeForm",
+    "reauthenticate": "apps.access.accounts.CodeAgainForm",
+}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_ON_GET = False
-ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ACCOUNT_RATE_LIMITS = {
+    "login": "60/m/ip",
+    "login_failed": "5/5m/key",  # codes of second factors, by person
+    "guess_at_place": "5/5m/key",  # a name from one address, or from one browser that is known
+    "guess_from_address": "10/m/ip",
+    "guess_at_name": "100/h/key",  # a name from wherever nobody of that name signed in before
+}
+"""How often passwords and codes are guessed at; how they work together: ``apps.access.accounts``."""
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Autonomy Control Plane"
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "apps.access.sessions"
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_SAVE_EVERY_REQUEST = False
 COOKIE_PREFIX = "__Host-" if IN_PRODUCTION else ""

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
 
+from apps.access.urls import doors
 from apps.console.views.docs import docs, problems
 from apps.console.views.home import back_office_door
 from apps.core.api import NowhereView
@@ -18,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", login_not_required(probes.healthz), name="healthz"),
     path("readyz", login_not_required(probes.readyz), name="readyz"),
     path("live/session", probes.session, name="live-session"),
+    path("accounts/", include(doors)),
     path("accounts/", include("allauth.urls")),
     path("admin/login/", back_office_door, name="admin-login"),
     path("admin/", admin.site.urls),

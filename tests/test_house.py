@@ -21,11 +21,11 @@ ROOMS = {
     "tasks", "urls", "views",
 }  # fmt: skip
 EXTRA = {
-    "access": {"accounts", "authentication"},
+    "access": {"accounts", "authentication", "sessions"},
     "agents": {"authentication"},
     "connectors": {"adapters"},
     "core": {
-        "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "errors",
+        "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "envelope", "errors",
         "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
         "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics",
         "templatetags", "turns", "updating", "walking",

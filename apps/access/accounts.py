@@ -1,14 +1,36 @@
-"""How allauth is told our rules: nobody signs up, agents and systems never sign in."""
+"""How allauth is told our rules: nobody signs up, agents and systems never sign in, and the ledger says who did.
 
+Guesses are counted by address and name, by address, and by name. The last is generous, so that strangers can keep
+nobody out: a browser in which the person signed in before has a count of its own, and whoever has a second factor is
+asked for it instead (docs/security.md).
+"""
+
+from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import LoginForm
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core import context
+from allauth.core.internal import ratelimit
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.http import browser_of
+from apps.access.services import begin_session, end_other_sessions, note_account, note_failed_sign_in, note_sign_out
+from apps.access.services.sessions import name_digest
+from apps.core.envelope import master_keys, seal, unseal
+from apps.core.http import browser_of, caller_address, known_as, remember_known
+from apps.core.models import User
+
+TOO_MANY = "too_many_login_attempts"
+SEALED, PLACE = "sealed:", b"acp.second-factor.v1"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is untyped
@@ -20,12 +42,52 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
             ("username_password_mismatch", "email_password_mismatch"),
             _("That name and that password do not belong together. Try again."),
         ),
-        "too_many_login_attempts": _("Too many tries. Wait five minutes, or ask an administrator for a new password."),
+        TOO_MANY: _(
+            "Too many tries. Wait five minutes, use a browser in which you signed in before, or ask an administrator"
+            " for a new password."
+        ),
     }
 
     def is_open_for_signup(self, request: Any) -> bool:
         """Nobody signs up by themselves."""
         return False
+
+    def get_client_ip(self, request: Any) -> str:
+        """As everywhere in the plane: our own proxies are believed, nobody else."""
+        return caller_address(request)
+
+    def pre_authenticate(self, request: Any, **credentials: Any) -> None:
+        """Refuse the guess that is one too many, whether or not there is such a person."""
+        named = name_digest(credentials.get("email") or credentials.get("username", ""))
+        known = known_as(request, named)
+        place = f"{named}:{known or caller_address(request)}"
+        self._spent: list[Any] = []
+        if not self._spend(request, "guess_at_place", place):
+            raise self.validation_error(TOO_MANY)
+        if not known and not self._spend(request, "guess_from_address"):
+            raise self.validation_error(TOO_MANY)
+        self._is_tired = not known and not self._spend(request, "guess_at_name", named)
+
+    def _spend(self, request: Any, action: str, key: str | None = None) -> bool:
+        used = ratelimit.consume(request, app="allauth.account", action=action, key=key)
+        if used:
+            self._spent.append(used)
+        return bool(used)
+
+    def authenticate(self, request: Any, **credentials: Any) -> Any:
+        """Where a name was guessed at too often, a password alone opens nothing; the answer is always the same."""
+        user = super().authenticate(request, **credentials)
+        if self._is_tired and not (user and is_mfa_enabled(user)):
+            raise self.validation_error(TOO_MANY)
+        for used in self._spent if user else []:
+            used.rollback()  # what was right counts as no guess
+        return user
+
+    def authentication_failed(self, request: Any, **credentials: Any) -> None:
+        """The ledger says so, never what was typed."""
+        named = credentials.get("email") or credentials.get("username", "")
+        person = User.objects.filter(Q(username__iexact=named) | Q(email__iexact=named), kind="human").first()
+        note_failed_sign_in(named=named, user=person, address=caller_address(request), method="password")
 
     def pre_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
         """Agents and systems hold keys, not sessions."""
@@ -35,18 +97,73 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
 
     def login(self, request: Any, user: Any) -> None:
         """Whoever was told in this browser before, and is somebody else, is told here no more."""
+        methods = [str(one.get("type") or one["method"]) for one in get_authentication_records(request, user)]
         super().login(request, user)
+        browser = request.headers.get("User-Agent", "")
+        begin_session(user, session=request.session, address=caller_address(request), browser=browser, methods=methods)
         self._leave(request, user, keep_own=True)
+
+    def post_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
+        """Know this browser again: strangers' guesses do not keep its person out."""
+        response = super().post_login(request, user, **kwargs)
+        remember_known(request, response, [name_digest(name) for name in (user.username, user.email) if name])
+        return response
 
     def logout(self, request: Any) -> None:
         """Whoever signs out is told nothing in this browser: others may sit here next."""
         if request.user.is_authenticated:
             self._leave(request, request.user)
+            note_sign_out(request.user, session=request.session)
         super().logout(request)
+
+    @transaction.atomic
+    def set_password(self, user: Any, password: str) -> None:
+        """A new password ends every other session, wherever it is set."""
+        super().set_password(user, password)
+        here = self.request.session.row if self.request.user.is_authenticated else None
+        end_other_sessions(user, but=here and here.ref)
+        note_account(user, name="password_changed", told={"address": caller_address(self.request)})
 
     def _leave(self, request: Any, user: Any, **how: bool) -> None:
         if browser_id := browser_of(request):
             import_string(settings.ON_BROWSER_LEFT)(user, browser_id=browser_id, **how)
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is untyped
+    """The secrets of second factors are kept sealed."""
+
+    def encrypt(self, text: str) -> str:
+        """Sealed by the plane's key."""
+        return SEALED + b64encode(seal(master_keys()[0], text, PLACE)).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """The secret again; what was kept before secrets were sealed is in clear."""
+        if not encrypted_text.startswith(SEALED):
+            return encrypted_text
+        return unseal(master_keys(), b64decode(encrypted_text.removeprefix(SEALED)), PLACE)
+
+
+class _Noted:
+    """A form for a code: a wrong one is recorded."""
+
+    user: Any
+
+    def clean_code(self) -> Any:
+        """The code, if it is right."""
+        try:
+            return super().clean_code()  # type: ignore[misc] # of the form beside it
+        except ValidationError:
+            address = caller_address(context.request)
+            note_failed_sign_in(named=self.user.username, user=self.user, address=address, method="code")
+            raise
+
+
+class CodeForm(_Noted, AuthenticateForm):  # type: ignore[misc] # allauth is untyped
+    """At the sign-in."""
+
+
+class CodeAgainForm(_Noted, ReauthenticateForm):  # type: ignore[misc] # allauth is untyped
+    """To confirm that it is you."""
 
 
 class SignInForm(LoginForm):  # type: ignore[misc] # allauth is untyped

@@ -3,8 +3,10 @@
 from datetime import date, timedelta
 from typing import Any
 
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import F, Q
+from uuid_utils.compat import uuid7
 
 from apps.access.rules import OpenHours, Turns, open_hours, public_holidays, turns_of
 from apps.core.models import ClockTimestamp, Record, User
@@ -196,6 +198,43 @@ class PersonalToken(Record):
     def unused_for(time: timedelta) -> Q:
         """Not noted as used within ``time``, by the database's clock."""
         return Q(last_used_at=None) | Q(last_used_at__lt=ClockTimestamp() - time)
+
+
+class Session(AbstractBaseSession):
+    """One browser in which somebody is signed in, or is about to (no ``user`` yet). Kept by ``access.sessions``.
+
+    ``ref`` names it where people read; ``session_key`` is the SHA-256 of what the cookie holds. ``seen_at``: to the
+    minute. ``address`` and ``browser``: as they were at the sign-in.
+    """
+
+    LASTS, IDLE, COARSE = timedelta(hours=8), timedelta(hours=1), timedelta(minutes=1)
+    is_unseen = False
+
+    session_key = models.CharField(max_length=64, primary_key=True)
+    ref = models.UUIDField(default=uuid7, unique=True, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="sessions")
+    address = models.CharField(max_length=45, blank=True)
+    browser = models.CharField(max_length=200, blank=True)
+    began_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    seen_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta(AbstractBaseSession.Meta):
+        abstract = False
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"session {self.ref}"
+
+    @classmethod
+    def live(cls) -> Q:
+        """Neither over nor left alone for too long, by the database's clock."""
+        now = ClockTimestamp()
+        return Q(began_at__gt=now - cls.LASTS, seen_at__gt=now - cls.IDLE, expire_date__gt=now)
+
+    @classmethod
+    def unseen(cls) -> Q:
+        """Not noted as used within the last minute."""
+        return Q(seen_at__lt=ClockTimestamp() - cls.COARSE)
 
 
 class Absence(Record):

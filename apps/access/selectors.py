@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.access.models import Absence, BusinessUnit, Calendar, PersonalToken, Queue, Role, RoleGrant, Rota
+from apps.access.models import Absence, BusinessUnit, Calendar, PersonalToken, Queue, Role, RoleGrant, Rota, Session
 from apps.access.rules import OpenHours, Policy
 from apps.core.errors import NotFoundError
 from apps.core.gate import NOWHERE, Scope, carries, holds, recall, scope_for, visible
@@ -327,3 +327,8 @@ def token_for(actor: User, token_id: UUID) -> PersonalToken:
     if found := tokens_for(actor).filter(pk=token_id).first():
         return found
     raise NotFoundError
+
+
+def sessions_for(actor: User) -> QuerySet[Session]:
+    """Where ``actor`` is signed in now, newest first."""
+    return Session.objects.filter(Session.live(), user=actor).order_by("-began_at")

@@ -2,9 +2,18 @@
 
 from django.urls import URLPattern, path
 
-from apps.access import api
+from apps.access import api, views
 
 pages: list[URLPattern] = []
+
+doors = [
+    path("reauthenticate/", views.PasswordAgain.as_view(), name="account_reauthenticate"),
+    path("2fa/reauthenticate/", views.CodeAgain.as_view(), name="mfa_reauthenticate"),
+    path("2fa/totp/activate/", views.SetUpApp.as_view(), name="mfa_activate_totp"),
+    path("2fa/totp/deactivate/", views.RemoveApp.as_view(), name="mfa_deactivate_totp"),
+    path("2fa/recovery-codes/generate/", views.NewCodes.as_view(), name="mfa_generate_recovery_codes"),
+]
+"""In the place of allauth's own, under ``/accounts/``."""
 
 endpoints = [
     path("business-units/", api.Units.as_view(), name="units"),
@@ -13,6 +22,9 @@ endpoints = [
     path("users/<str:username>/absences/", api.AbsencesOf.as_view(), name="absences"),
     path("me/tokens/", api.OwnTokens.as_view(), name="own-tokens"),
     path("me/tokens/<uuid:token_id>/", api.OwnToken.as_view(), name="own-token"),
+    path("me/sessions/", api.OwnSessions.as_view(), name="own-sessions"),
+    path("me/sessions/<uuid:ref>/", api.OwnSession.as_view(), name="own-session"),
+    path("users/<str:username>/sessions/", api.SessionsOf.as_view(), name="sessions-of"),
     path("me/absences/", api.OwnAbsences.as_view(), name="own-absences"),
     path("absences/<uuid:absence_id>/end/", api.AbsenceEnd.as_view(), name="end-absence"),
     path("rotas/", api.Rotas.as_view(), name="rotas"),

@@ -79,6 +79,18 @@ def _subject(text: str) -> Q:
         return Q(subject_kind=text)
 
 
+OF_ACCOUNTS = (
+    "user.signed_in", "user.sign_in_failed", "user.signed_out", "user.session_ended", "user.stepped_up",
+    "user.password_changed", "user.password_set", "user.second_factor_added", "user.second_factor_removed",
+)  # fmt: skip
+"""What entries about how somebody signs in are called."""
+
+
+def own_account_entries_for(actor: User, *, most: int = 20) -> QuerySet[Entry]:
+    """What the ledger says of ``actor``'s own account, newest first: whoever signs in may see that, and no more."""
+    return Entry.objects.filter(subject_id=actor.pk, name__in=OF_ACCOUNTS).order_by("-id")[:most]
+
+
 def entry_for(actor: User, entry_id: int) -> Entry:
     """One entry that ``actor`` may read. Raises NotFoundError."""
     if found := entries_for(actor).filter(pk=entry_id).first():

@@ -118,3 +118,16 @@ def any_of(names: Sequence[str], most: int = 4) -> str:
     if len(names) < 2:  # noqa: PLR2004 - nothing to join
         return "".join(names)
     return _("%(names)s or %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}
+
+
+BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chrome"), ("Safari/", "Safari"))
+SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"),
+    ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
+
+def browser_word(said: str) -> str:
+    """What a browser says of itself, as people call it: "Firefox, Linux". It may say anything: known words alone."""
+    found = [next((word for mark, word in marks if mark in said), "") for marks in (BROWSERS, SYSTEMS)]
+    return ", ".join(filter(None, found)) or _("Unknown browser")

@@ -1,6 +1,7 @@
 """What pages need of HTTP."""
 
-from uuid import UUID
+from collections.abc import Sequence
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -57,3 +58,31 @@ def remember_browser(response: HttpResponse, browser_id: UUID) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+KNOWN_COOKIE, KNOWN_MOST = f"{settings.COOKIE_PREFIX}acp_known", 10
+
+
+def known_as(request: HttpRequest, name: str) -> str:
+    """The id of this browser if somebody of this ``name`` (a digest) signed in with it before; else nothing."""
+    browser, *names = _known(request)
+    return browser if name in names else ""
+
+
+def remember_known(request: HttpRequest, response: HttpResponse, names: Sequence[str]) -> None:
+    """Know this browser as one of the person of these names, longer than a session lasts; no script reads it."""
+    browser, *others = _known(request)
+    kept = [one for one in others if one not in names][len(names) - KNOWN_MOST :]
+    response.set_signed_cookie(
+        KNOWN_COOKIE,
+        ".".join([browser or str(uuid4()), *kept, *names]),
+        salt="acp_known",
+        max_age=BROWSER_AGE_S,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _known(request: HttpRequest) -> list[str]:
+    return str(request.get_signed_cookie(KNOWN_COOKIE, default="", salt="acp_known")).split(".")

@@ -54,6 +54,7 @@ PAGES = [
     "/settings/absences/",
     "/settings/notifications/",
     "/settings/tokens/",
+    "/settings/sessions/",
     "/notifications/",
     "/access/chats/",
     "/access/requests/",

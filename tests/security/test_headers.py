@@ -104,7 +104,7 @@ def test_every_kind_of_answer_carries_every_header_and_names_no_server(plane):
 
 def test_cookies_are_bound_to_this_host_to_https_and_away_from_scripts(plane):
     _signed_in, cookies = sign_in(plane)
-    assert set(cookies) == {"__Host-sessionid", "__Host-csrftoken"}
+    assert set(cookies) == {"__Host-sessionid", "__Host-csrftoken", "__Host-acp_known"}
     for one in cookies.values():
         assert (one["path"], one["domain"]) == ("/", "")
         assert (bool(one["secure"]), bool(one["httponly"]), one["samesite"]) == (True, True, "Lax")

@@ -3,6 +3,7 @@
 from apps.access.api.absences import AbsenceEnd, AbsencesOf, OwnAbsences
 from apps.access.api.people import People, Roles, Units
 from apps.access.api.queues import CalendarDetail, Calendars, Queues, RotaDetail, Rotas
+from apps.access.api.sessions import OwnSession, OwnSessions, SessionsOf
 from apps.access.api.tokens import OwnToken, OwnTokens
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "CalendarDetail",
     "Calendars",
     "OwnAbsences",
+    "OwnSession",
+    "OwnSessions",
     "OwnToken",
     "OwnTokens",
     "People",
@@ -18,5 +21,6 @@ __all__ = [
     "Roles",
     "RotaDetail",
     "Rotas",
+    "SessionsOf",
     "Units",
 ]

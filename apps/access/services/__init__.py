@@ -5,16 +5,36 @@ from apps.access.services.calendars import save_calendar
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
 from apps.access.services.people import save_person
 from apps.access.services.rotas import save_rota, swap_duty, unswap_duty
+from apps.access.services.sessions import (
+    begin_session,
+    end_other_sessions,
+    end_session,
+    end_sessions_of,
+    forget_sessions,
+    note_account,
+    note_failed_sign_in,
+    note_seen,
+    note_sign_out,
+)
 from apps.access.services.tokens import authenticate_token, create_token, find_token_holder, revoke_token
 from apps.access.services.units import require_manager, save_queue, save_role, save_unit
 
 __all__ = [
     "authenticate_token",
+    "begin_session",
     "create_token",
     "end_absence",
+    "end_other_sessions",
     "end_person",
+    "end_session",
+    "end_sessions_of",
     "find_token_holder",
+    "forget_sessions",
     "grant_role",
+    "note_account",
+    "note_failed_sign_in",
+    "note_seen",
+    "note_sign_out",
     "plan_absence",
     "require_manager",
     "revoke_role",

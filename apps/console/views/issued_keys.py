@@ -9,7 +9,7 @@ from uuid import UUID
 
 from apps.agents.models import Agent, AgentCredential
 from apps.agents.services import IssuedKey
-from apps.connectors.adapters.envelope import master_keys, seal, unseal
+from apps.core.envelope import master_keys, seal, unseal
 from apps.core.http import Request
 
 NAME = "issued_key"

@@ -4,7 +4,7 @@ from apps.core.middleware.memory import ReadOnceMiddleware
 from apps.core.middleware.policy import SecurityHeadersMiddleware
 from apps.core.middleware.refusals import DomainErrorMiddleware
 from apps.core.middleware.requests import RequestIdMiddleware
-from apps.core.middleware.sessions import SessionEndedMiddleware
+from apps.core.middleware.sessions import SessionEndedMiddleware, SessionSeenMiddleware
 
 __all__ = [
     "DomainErrorMiddleware",
@@ -12,4 +12,5 @@ __all__ = [
     "RequestIdMiddleware",
     "SecurityHeadersMiddleware",
     "SessionEndedMiddleware",
+    "SessionSeenMiddleware",
 ]

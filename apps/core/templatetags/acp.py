@@ -131,6 +131,15 @@ ENTRY_WORDS = {
     "escalation.narrowed": gettext_lazy("Fewer may be approved at once"),
     "interrupt.open": gettext_lazy("Asked for together"),
     "interrupt.resumed": gettext_lazy("Handed over together"),
+    "user.signed_in": gettext_lazy("Signed in"),
+    "user.sign_in_failed": gettext_lazy("A sign-in failed"),
+    "user.signed_out": gettext_lazy("Signed out"),
+    "user.session_ended": gettext_lazy("A session was ended"),
+    "user.stepped_up": gettext_lazy("Confirmed who it is"),
+    "user.password_changed": gettext_lazy("The password was changed"),
+    "user.password_set": gettext_lazy("An administrator set the password"),
+    "user.second_factor_added": gettext_lazy("A second factor was added"),
+    "user.second_factor_removed": gettext_lazy("A second factor was removed"),
     "vote.cast": gettext_lazy("Voted"),
     "action.pending_approval": gettext_lazy("Waits for approval"),
 }
@@ -150,6 +159,7 @@ def money(amount_minor: float | None, currency: str | None = "") -> str:
 
 
 register.filter("duration", formats.duration)
+register.filter("browser_word", formats.browser_word)
 register.filter("percent", formats.percent)
 register.filter("points", formats.points)
 register.filter("number", formats.number)
