@@ -72,7 +72,7 @@ def asked(address: str, signed_in: dict[str, str], key: str) -> Iterator[tuple[s
         ("/api/v1/actions/01890000-0000-7000-8000-000000000000/?wait=1", bearer),
         ("/live/", HTTPS), ("/live/versions?topics=inbox", HTTPS), ("/live/versions?topics=inbox", signed_in),
     ]:  # fmt: skip
-        yield path, httpx.get(f"{address}{path}", headers=headers)
+        yield path, httpx.get(f"{address}{path}", headers=headers, timeout=60)  # the schema takes a while
     yield "no token", httpx.post(f"{address}/accounts/login/", headers=HTTPS, data={"login": "ada"})
     yield "too large", httpx.post(f"{address}/api/v1/actions/", headers=bearer, content=b" " * (3 * 2**20))
     yield "not JSON", httpx.post(f"{address}/api/v1/actions/", headers=bearer, content=b"{", timeout=20)
