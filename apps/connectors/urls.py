@@ -3,7 +3,8 @@
 from django.urls import path
 
 from apps.connectors import views
-from apps.connectors.api import calls, connectors, inside, operations, permissions, requests, secrets
+from apps.connectors.api import calls, connectors, imports, inside, operations, permissions, requests, secrets
+from apps.connectors.views import imports as import_views
 
 pages = [
     path("connectors/", views.connectors, name="connectors"),
@@ -13,6 +14,8 @@ pages = [
     path("connectors/<slug:slug>/inside/", views.decide_inside, name="inside"),
     path("connectors/<slug:slug>/state/", views.move, name="move"),
     path("connectors/<slug:slug>/probe/", views.probe, name="probe"),
+    path("connectors/<slug:slug>/import/", import_views.import_document, name="import"),
+    path("connectors/<slug:slug>/operations/<str:operation>/review/", import_views.review, name="review"),
     path("connectors/<slug:slug>/operations/<str:operation>/state/", views.move_operation, name="move-operation"),
 ]
 
@@ -25,6 +28,7 @@ endpoints = [
     path("connectors/<slug:slug>/secret/older/", secrets.OlderSecretView.as_view(), name="connector-older-secret"),
     path("connectors/<slug:slug>/calls/", calls.ConnectorCalls.as_view(), name="connector-calls"),
     path("connectors/<slug:slug>/inside/", inside.ConnectorInside.as_view(), name="connector-inside"),
+    path("connectors/<slug:slug>/import/", imports.ConnectorImport.as_view(), name="connector-import"),
     path("me/operations/", operations.MyOperationsView.as_view(), name="my-operations"),
     path("me/access-requests/", requests.OwnAccessRequests.as_view(), name="own-access-requests"),
     path("access-requests/", requests.AccessRequests.as_view(), name="access-requests"),
@@ -33,6 +37,7 @@ endpoints = [
     path("operations/", operations.Operations.as_view(), name="operations"),
     path("operations/<str:slug>/", operations.OperationDetail.as_view(), name="operation"),
     path("operations/<str:slug>/state/", operations.OperationStateView.as_view(), name="operation-state"),
+    path("operations/<str:slug>/review/", imports.OperationReview.as_view(), name="operation-review"),
     path("agents/<slug:slug>/operations/", permissions.AgentOperations.as_view(), name="agent-operations"),
     path(
         "agents/<slug:slug>/operations/<str:operation>/", permissions.AgentOperation.as_view(), name="agent-operation"

@@ -211,7 +211,6 @@ class TestOperationsThatAreNotTaken:
             (with_body({"type": "object", "properties": {"a": 1}}), "A schema is expected"),
             (with_body({"type": "object", "$dynamicRef": "#a"}), "$dynamicRef is not supported"),
             (with_body({"type": "object", "properties": {"a": {"x-data-class": "A b"}}}), "data class"),
-            (with_body({"type": "object", "properties": {"a": {"default": "sk_live_0123456789abc"}}}), "a secret"),
             ({"requestBody": {"content": {"multipart/form-data": {}}}}, "Only a JSON body"),
             ({"requestBody": 1}, "An object is expected"),
             ({"parameters": {}}, "A list is expected"),
@@ -323,6 +322,16 @@ class TestDocumentsThatAreRefused:
         told = refusal(text)
         assert said in told
         assert not looks_secret(told)
+
+    def test_a_secret_anywhere_refuses_all_of_it_and_says_the_line(self):
+        text = yaml.safe_dump({**BANK, "x-example": "sk_live_0123456789abc"})
+        line = next(n for n, said in enumerate(text.splitlines(), 1) if "sk_live" in said)
+        assert refusal(text).startswith(f"line {line}: This looks like a secret")
+
+    def test_a_secret_in_disguise_is_kept_out_with_its_operation(self):
+        thing = with_body({"type": "object", "properties": {"a": {"default": "sk_live_0123456789abc"}}})
+        (left_out,) = read(json.dumps(document_with(thing)).replace("sk_live", "sk\\u005flive")).unfit
+        assert "looks like a secret" in left_out.reason
 
     @pytest.mark.parametrize(
         "url", ["https://elsewhere.example", "http://bank.example", "https://bank.example:8443", "https://bank.example.evil",

@@ -168,10 +168,14 @@ class Operations(PlaneView):
 
     @extend_schema(operation_id="list_operations", responses={200: OperationPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
-        """Operations of the systems that you see, by slug; filters ``connector``, ``effect``, ``state``, ``q``."""
-        known_params(request, "connector", "effect", "state", "q")
+        """Operations of the systems that you see, by slug; filters ``connector``, ``effect``, ``state``, ``q``.
+
+        ``waiting`` (``new``, ``changed``, ``removed``): imported ones that a person should look at.
+        """
+        known_params(request, "connector", "effect", "state", "waiting", "q")
         rows = all_operations_for(self.actor)
         paths = {"connector": "connector__slug", "effect": "effect", "state": "state", "q": "slug__icontains"}
+        paths["waiting"] = "pin__waiting"
         for name, path in paths.items():
             if value := request.query_params.get(name):
                 rows = rows.filter(**{path: value})

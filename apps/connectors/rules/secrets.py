@@ -17,7 +17,8 @@ SECRET = re.compile(
     r"|\b[Bb]earer [A-Za-z0-9+/=._~-]{20,}"
 )
 MISPLACED = (
-    "This looks like a secret. It was not kept: set it under Secret on the connector's page, and replace it soon."
+    "This looks like a secret. Nothing of it was kept: take it out, set it under Secret on the connector's page, and"
+    " replace it soon."
 )
 
 

@@ -276,7 +276,7 @@ def operations_of_for(actor: User, connector: Connector) -> QuerySet[Operation]:
     """A system's operations that are not retired, each with how many may use it now (``holders``)."""
     holders = Count("permissions", filter=Q(permissions__until=None) | Q(permissions__until__gt=ClockTimestamp()))
     rows = all_operations_for(actor).filter(connector=connector).exclude(state=ConnectorState.RETIRED)
-    return rows.annotate(holders=holders)
+    return rows.select_related("pin").annotate(holders=holders)
 
 
 def what_agent_may_for(actor: User, agent: Agent) -> list[MayUse]:

@@ -25,6 +25,7 @@ from apps.connectors.selectors import (
     secrets_for,
     who_may_use_for,
 )
+from apps.connectors.selectors.pins import waiting_for
 from apps.connectors.services.inside import host_of
 from apps.core.errors import DomainError, InvalidError, NotAllowedError
 from apps.core.gate import holds
@@ -45,6 +46,7 @@ def connectors(request: Request) -> HttpResponse:
             "health": health_for(request.user, found),
             "secret": secret_for(request.user, found),
             "operations": found.operations.exclude(state="retired").count(),
+            "waiting": waiting_for(request.user, found).count(),
         }
         for found in connectors_for(request.user)
     ]
@@ -53,7 +55,10 @@ def connectors(request: Request) -> HttpResponse:
 
 
 def _page(request: Request, found: Connector, *, status: int = 200, **forms: Any) -> HttpResponse:
+    waiting = list(waiting_for(request.user, found).values_list("operation__slug", flat=True))
     context = {
+        "waiting": len(waiting),
+        "first_waiting": next(iter(waiting), ""),
         "connector": found,
         "health": health_for(request.user, found),
         "calls": calls_for(request.user, found)[:SHOWN_CALLS],

@@ -40,7 +40,7 @@ TONES = {
     "warn": """pending pending_approval held changes_requested waiting paused require_approval compensating pilot
         blocked unknown draining stale sent_back open""",
     "bad": """rejected denied deny failed halted suspended compensation_failed mismatch revoked down error invalidated
-        engaged overturned""",
+        engaged overturned quarantined""",
     "info": "running executing claimed proposed offered queued flag started under_way",
     "": """expired cancelled superseded retired skipped consumed lifted draft closed compensated reversed unused
         not_run dismissed abandoned shadow""",

@@ -10,7 +10,7 @@ from apps.connectors.rules.openapi.guesses import Guess
 from apps.connectors.rules.openapi.operations import Described, Unfit, methods_of, operation_of
 from apps.connectors.rules.openapi.schemas import Reading
 from apps.connectors.rules.openapi.text import BYTES_MAX, read_text
-from apps.connectors.rules.secrets import MISPLACED, looks_secret
+from apps.connectors.rules.secrets import MISPLACED, SECRET, looks_secret
 from apps.connectors.rules.wording import visible_text
 from apps.core.rules import ValueProblem
 
@@ -32,9 +32,12 @@ class Contents:
 
 
 def read_openapi(text: str, *, connector: str, base_url: str) -> Contents:
-    """Read a document for a connector. Raises ValueProblem, whose path says where, when none of it can be used."""
-    if looks_secret(text) and "paths" not in text:
-        raise ValueProblem(MISPLACED)
+    """Read a document for a connector. Raises ValueProblem, whose path says where, when none of it can be used.
+
+    A secret anywhere in it refuses all of it: what is left of the document is shown and kept.
+    """
+    if secret := SECRET.search(text[:BYTES_MAX]):
+        raise ValueProblem(MISPLACED, f"line {text.count('\n', 0, secret.start()) + 1}")
     root = read_text(text)
     version = _check_head(root)
     prefix, notes = _prefix_of(root.get("servers"), base_url, "servers")
