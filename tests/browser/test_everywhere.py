@@ -1,5 +1,6 @@
 """What holds on every page: accessible in both themes and on a phone, reachable by keyboard, light, and still."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from apps.access.services import create_token
 from apps.connectors.models import OperationPermission
-from apps.connectors.services import request_access
+from apps.connectors.services import import_openapi, request_access
 from apps.core.models import ClockTimestamp, User
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.selectors import inbox_for, jobs_for
@@ -18,6 +19,7 @@ from tests.browser.looks import LOST, SPACE_TEXT, TARGETS
 from tests.browser.scene import Scene, set_the_scene
 from tests.factories.access import grant, make_admin
 from tests.factories.connectors import make_operation, permit
+from tests.factories.openapi import BANK
 
 pytestmark = pytest.mark.browser
 
@@ -117,9 +119,12 @@ def scene(db: str, companies: dict[str, Scene]) -> Scene:
 
 
 def too_much_and_too_little(scene: Scene) -> None:
-    """The agent may use what it never uses, and asks for what it may not."""
+    """The agent may use what it never uses, and asks for what it may not; what was imported waits for a person."""
     permit(scene.agent.user, make_operation(connector=scene.operation.connector))
     OperationPermission.objects.update(granted_at=ClockTimestamp() - timedelta(days=60))
+    system = scene.operation.connector
+    described = {**BANK, "servers": [{"url": f"{system.base_url}/v2"}]}
+    import_openapi(make_admin(), connector=system, text=json.dumps(described))
     for operation in (make_operation(connector=scene.operation.connector).slug, "bank.no_such_operation"):
         request_access(scene.agent.user, operation=operation, reason="The supplier wants its money back.")
 
@@ -127,7 +132,10 @@ def too_much_and_too_little(scene: Scene) -> None:
 def pages_of(scene: Scene) -> list[str]:
     """Those that there are everywhere, and those of the agent."""
     agent, asked = scene.agent.slug, f"permission=connectors.use_operation&operation={scene.operation.slug}"
-    return [*PAGES, f"/agents/{agent}/", f"/agents/{agent}/right-size/", f"/access/who/?{asked}"]
+    system = f"/connectors/{scene.operation.connector.slug}"
+    imported = f"{scene.operation.connector.slug}.create_payment"
+    of_system = [f"{system}/", f"{system}/import/", f"{system}/operations/{imported}/review/"]
+    return [*PAGES, f"/agents/{agent}/", f"/agents/{agent}/right-size/", f"/access/who/?{asked}", *of_system]
 
 
 @pytest.mark.parametrize("width", [1360, 390])

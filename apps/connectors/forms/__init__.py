@@ -1,9 +1,12 @@
-"""What a person may type: a secret, a state, a reason."""
+"""What a person may type: a secret, a state, a reason, a document."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from apps.connectors.forms.imports import DocumentForm, ReviewForm
 from apps.connectors.rules import ConnectorState
+
+__all__ = ["DocumentForm", "ReviewForm", "RotationForm", "SecretForm", "StateForm"]
 
 STATES = (
     (ConnectorState.ACTIVE, _("In use")),

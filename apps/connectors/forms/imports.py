@@ -29,7 +29,7 @@ class DocumentForm(forms.Form):
         label=_("Document"),
         required=False,
         strip=False,
-        widget=forms.Textarea({"rows": 10, "spellcheck": "false", "autocomplete": "off", "class": "code"}),
+        widget=forms.Textarea({"rows": 10, "spellcheck": "false", "autocomplete": "off"}),
     )
     file = forms.FileField(label=_("Or a file"), required=False, allow_empty_file=True)
 
@@ -59,7 +59,7 @@ class DocumentForm(forms.Form):
 class ReviewForm(forms.Form):
     """What becomes of an imported operation."""
 
-    verdict = forms.ChoiceField(label=_("What becomes of it"), widget=forms.RadioSelect)
+    verdict = forms.ChoiceField(label=_("Answer"), widget=forms.RadioSelect)
     effect = forms.ChoiceField(label=_("Effect"), choices=EFFECTS)
     consequence = forms.CharField(label=_("What people are told"), max_length=500, required=False)
     amount_path = forms.CharField(label=_("Amount in"), max_length=200, required=False)

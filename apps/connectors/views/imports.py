@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.connectors import services
-from apps.connectors.forms.imports import DocumentForm, ReviewForm
+from apps.connectors.forms import DocumentForm, ReviewForm
 from apps.connectors.models import Connector, OperationPin
 from apps.connectors.rules import OperationState
 from apps.connectors.rules.openapi import BYTES_MAX, OPERATIONS_MAX

@@ -234,14 +234,19 @@ def is_soon(when: datetime | None) -> bool:
 
 @register.inclusion_tag("core/_differences.html")
 def differences(
-    before: object, after: object, before_label: str = "", after_label: str = "", notes: Mapping[str, str] | None = None
+    before: object,
+    after: object,
+    before_label: str = "",
+    after_label: str = "",
+    notes: Mapping[str, str] | None = None,
+    changes_only: bool = False,
 ) -> dict[str, Any]:
     """A table of what differs between two JSON values; ``before`` None shows the values alone."""
     rows = compare(before, after, notes=notes)
     changed = [row for row in rows if row.kind != "same"]
     return {
         "rows": rows if before is None else changed,
-        "same": [] if before is None else [row for row in rows if row.kind == "same"],
+        "same": [] if before is None or changes_only else [row for row in rows if row.kind == "same"],
         "plain": before is None,
         "before_label": before_label,
         "after_label": after_label,
