@@ -25,7 +25,7 @@ from apps.policies.rules import (
     verdict_of,
 )
 from apps.policies.rules.numbers import Move, tally
-from apps.policies.selectors import lowered_for, rules_about_for, shadow_examples_for, shadows_for
+from apps.policies.selectors import lowered_for, rules_about_for, shadow_examples_for, shadows_for, trace_for
 from apps.policies.services import apply_policy, evaluate_action, publish_policy, save_policy
 from tests.factories.access import make_admin, make_holder, make_queue, make_unit
 from tests.factories.agents import make_action, make_agent
@@ -215,6 +215,19 @@ class TestPages:
         page = signed_in(make_admin()).get(f"/actions/{action.pk}/").content.decode()
         assert "would have denied it" in page
         assert "payments/no" in page
+
+    def test_a_confidential_rule_in_shadow_is_named_to_those_only_who_may_see_its_policy(self, world: World) -> None:
+        secret, plain = {**IN_SHADOW, "slug": "secret", "confidential": True}, {**IN_SHADOW, "slug": "plain"}
+        publish_policy(world.ben, policy=world.write(ALL, secret, plain))
+        verdict = evaluate_action(world.ada, facts=make_facts(unit_id=world.unit.pk)).as_json()
+        stranger, insider = make_holder(SEE, unit=world.unit), make_holder(SEE, VIEW, unit=world.unit)
+        assert [line["rule"] for line in trace_for(stranger, verdict)] == ["all", "plain"]
+        assert [line["rule"] for line in trace_for(insider, verdict)] == ["all", "secret", "plain"]
+        action = make_action(agent=make_agent(unit=world.unit), verdict=verdict)
+        for reader, is_named in ((stranger, False), (insider, True)):
+            page = signed_in(reader).get(f"/actions/{action.pk}/").content.decode()
+            assert ("payments/secret" in page) is is_named
+            assert "payments/plain" in page
 
     def test_the_api_tells_the_same(self, world: World) -> None:
         world.lower()

@@ -12,7 +12,7 @@ from apps.policies.rules.clauses import opposite_of
 from apps.policies.rules.verdicts import verdict_of
 from tests.factories.access import make_holder
 from tests.factories.policies import make_facts, make_rule
-from tests.workflows.actions import make_desk, rules_of
+from tests.workflows.actions import make_desk, rules_of, the_item
 
 OVER = "action.amount_minor > 1000"
 
@@ -133,3 +133,21 @@ class TestShowing:
         for made in (allowed, denied.json()):
             page = client.get(f"/actions/{made['id']}/").content.decode()
             assert "What would have to change" not in page
+
+    def test_whoever_decides_reads_it_on_the_item(self, client: Any) -> None:
+        desk = make_desk()
+        desk.ask(200_000)
+        item = the_item()
+        client.force_login(desk.approver)
+        page = client.get(f"/inbox/{item.pk}/").content.decode()
+        assert f"{desk.policy.slug}/large asks nobody when the amount is at most {money(100_000, 'EUR')}." in page
+        told = client.get(f"/api/v1/escalations/{item.pk}/").json()["verdict"]
+        assert [line["rule"] for line in told["avoided_when"]] == ["large"]
+
+    def test_a_confidential_rule_stays_silent_on_the_item(self, client: Any) -> None:
+        desk = make_desk()
+        asks = {"effect": "require_approval", "queue": desk.queue.slug, "confidential": True}
+        rules_of(desk, make_rule(slug="secret", when="action.amount_minor > 777", **asks))
+        desk.ask(50_000)
+        client.force_login(desk.approver)
+        assert "What would have to change" not in client.get(f"/inbox/{the_item().pk}/").content.decode()

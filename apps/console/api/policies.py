@@ -12,7 +12,7 @@ from apps.agents.selectors import agent_for
 from apps.core.api import JsonObject, PlaneView, StrictSerializer, Text
 from apps.core.gate import refuse_agents
 from apps.core.schema import PROBLEMS
-from apps.policies.selectors import matched_rules_for
+from apps.policies.selectors import matched_rules_for, trace_for
 from apps.policies.services import evaluate_action
 from apps.workflows.services.actions import Ask, Place
 from apps.workflows.services.actions.pipeline import weigh
@@ -60,7 +60,7 @@ class PolicyEvaluation(PlaneView):
                 "operation": weighed.permitted.operation.slug,
                 "digest": weighed.digest,
                 "consequence": weighed.consequence,
-                "verdict": verdict,
+                "verdict": {**verdict, "trace": trace_for(self.actor, verdict)},
                 "sentences": [card.as_json() for card in matched_rules_for(self.actor, verdict)],
             }
         )

@@ -15,7 +15,7 @@ from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
-from apps.policies.selectors import matched_rules_for, ways_out_for, would_have
+from apps.policies.selectors import matched_rules_for, ways_out_for, would_have_for
 
 PAGE = 50
 FILTERS = {"state": "state", "agent": "agent__slug", "operation": "operation", "workflow": "workflow"}
@@ -60,7 +60,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
     context = {
         "action": found,
         "rules": matched_rules_for(request.user, found.verdict),
-        "would_have": would_have(found.verdict),
+        "would_have": would_have_for(request.user, found.verdict),
         "items": [escalation_for(request.user, drill.item_id)] if drill else items_of_action(request.user, found),
         "grant": grant_of_action(request.user, found),
         "effect": effect_for(request.user, found),

@@ -13,6 +13,7 @@ from apps.oversight.selectors.drills import drill_json, drill_of
 from apps.oversight.selectors.eligibility import Standing, standing_for, still_stands_for, tally_for
 from apps.oversight.selectors.escalations import winner_for
 from apps.oversight.selectors.handing import successor_for
+from apps.oversight.selectors.judged import verdict_for
 from apps.oversight.selectors.standing import standing_approvals_of
 from apps.policies.models import Proposal
 from apps.policies.selectors import proposals_of_item
@@ -125,7 +126,6 @@ def seen_by_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
 
 def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
     """Everything of one item, as the public interface names it. ``item`` as ``escalation_for`` fetches it."""
-    verdict = {name: item.verdict[name] for name in TOLD_OF_VERDICT if name in item.verdict}
     return {
         **row_for(actor, item),
         "groups": _counted_groups(actor, item),
@@ -133,7 +133,7 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         "subject": None if item.action and item.kind != Kind.EXCEPTION else masked(item.subject),
         "asked": masked(item.asked["parameters"]) if item.asked else None,
         "patch": item.patch,
-        "verdict": verdict or None,
+        "verdict": verdict_for(actor, item) or None,
         "schema": item.schema,
         "options": item.options,
         "digest": item.digest or None,
@@ -149,9 +149,6 @@ def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
         "erased": item.erased,
         "drill": drill_json(drill_of(actor, item)),
     }
-
-
-TOLD_OF_VERDICT = ("effect", "reason", "rules", "obligations", "groups", "risk", "release", "facts", "trace")
 
 
 def hides_votes_for(actor: User, item: Escalation) -> bool:

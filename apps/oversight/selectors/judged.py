@@ -1,11 +1,36 @@
-"""Whether what people are asked is still what would run."""
+"""What policy said of an item, and whether what people are asked is still what would run."""
+
+from typing import Any
 
 from apps.agents.models import Action
 from apps.agents.rules import VersionState
 from apps.connectors.models import Operation
+from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
+from apps.oversight.models import Escalation
+from apps.policies.selectors import trace_for
 
 _operation = Prepared(lambda: Operation.objects.select_related("connector").filter(slug=Slot("slug")))
+
+TOLD_OF_VERDICT = (
+    "effect",
+    "reason",
+    "rules",
+    "obligations",
+    "groups",
+    "risk",
+    "release",
+    "facts",
+    "trace",
+    "allowed_when",
+    "avoided_when",
+)
+
+
+def verdict_for(actor: User, item: Escalation) -> dict[str, Any]:
+    """The stored verdict as the item tells of it; of confidential rules in shadow it names none to strangers."""
+    told = {name: item.verdict[name] for name in TOLD_OF_VERDICT if name in item.verdict}
+    return {**told, "trace": trace_for(actor, item.verdict)} if "trace" in told else told
 
 
 def changed_since_judged(action: Action) -> str:

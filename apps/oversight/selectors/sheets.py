@@ -35,7 +35,7 @@ from apps.oversight.selectors.factors import (
 from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.standing import standing_approvals_of
 from apps.policies.models import Proposal
-from apps.policies.selectors import proposals_of_item
+from apps.policies.selectors import proposals_of_item, ways_out_for
 
 NAMES_SHOWN = 6
 
@@ -81,6 +81,7 @@ class Sheet:
     cost: Cost
     proposals: list[Proposal]
     standing: list[StandingApproval]
+    ways_out: list[str] = field(default_factory=list)
     drill: Drill | None = None
     before: Any = None
     before_label: str = ""
@@ -192,11 +193,17 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         cost=cost_for(actor, item, operation),
         proposals=proposals_of_item(actor, item.pk),
         standing=standing_approvals_of(actor, item),
+        ways_out=_ways_out(actor, item),
         drill=drill_of(actor, item),
         before=before,
         before_label=label,
         notes=_notes(item),
     )
+
+
+def _ways_out(actor: User, item: Escalation) -> list[str]:
+    """What would have to be otherwise for nobody to be asked; of an action only, in its own currency."""
+    return ways_out_for(actor, item.verdict, currency=item.action.currency) if item.action else []
 
 
 def ordered_values_for(actor: User, item: Escalation) -> tuple[dict[str, Any], Mapping[str, str]]:

@@ -40,7 +40,8 @@ from apps.policies.selectors.shadows import (
     lowered_for,
     shadow_examples_for,
     shadows_for,
-    would_have,
+    trace_for,
+    would_have_for,
 )
 from apps.policies.selectors.thresholds import ways_out_for
 
@@ -82,9 +83,10 @@ __all__ = [
     "rules_for_release",
     "shadow_examples_for",
     "shadows_for",
+    "trace_for",
     "try_rules",
     "units_known",
     "versions_for",
     "ways_out_for",
-    "would_have",
+    "would_have_for",
 ]

@@ -65,13 +65,36 @@ def lowered_for(actor: User) -> list[Shadow]:
     return [shadow for policy in rows for shadow in shadows_for(actor, policy) if shadow.is_lowered]
 
 
-def would_have(verdict: Mapping[str, Any]) -> list[WouldHave]:
-    """What the rules in shadow that a stored verdict's trace names would have said."""
+def trace_for(actor: User, verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A stored verdict's trace, without the confidential rules in shadow of policies that ``actor`` may not see.
+
+    They had no say, so nothing that the reader may know depends on them.
+    """
+    lines = list(verdict.get("trace", ()))
+    hidden = _kept_quiet(actor, verdict) if any(map(_is_shadow, lines)) else set()
+    return [line for line in lines if not _is_shadow(line) or (line["policy"], line["rule"]) not in hidden]
+
+
+def would_have_for(actor: User, verdict: Mapping[str, Any]) -> list[WouldHave]:
+    """What the rules in shadow that ``trace_for`` names would have said."""
     return [
         WouldHave(line["policy"], line["rule"], line["effect"])
-        for line in verdict.get("trace", ())
-        if line.get("mode") == Mode.SHADOW and would_speak(line)
+        for line in trace_for(actor, verdict)
+        if _is_shadow(line) and would_speak(line)
     ]
+
+
+def _is_shadow(line: Mapping[str, Any]) -> bool:
+    return line.get("mode") == Mode.SHADOW
+
+
+def _kept_quiet(actor: User, verdict: Mapping[str, Any]) -> set[tuple[str, str]]:
+    release = Release.objects.filter(number=verdict.get("release") or 0).first()
+    policies = release.policies if release else []
+    found = {(each["policy"], rule["slug"]) for each in policies for rule in each["rules"] if rule.get("confidential")}
+    slugs = {policy for policy, _ in found}
+    seen = set(policies_for(actor).filter(slug__in=slugs).values_list("slug", flat=True)) if slugs else set()
+    return {(policy, rule) for policy, rule in found if policy not in seen}
 
 
 def shadow_examples_for(actor: User, shadow: Shadow) -> list[Action]:
