@@ -44,6 +44,7 @@ HEADLINES = {
 }
 PROPOSED = {
     ProposalKind.RULE: _("%(who)s proposes a rule for %(policy)s"),
+    ProposalKind.RULES: _("%(who)s proposes other rules for %(policy)s"),
     ProposalKind.ROLLBACK: _("%(who)s proposes to take %(policy)s back to an earlier version"),
     ProposalKind.RETIRE: _("%(who)s proposes to retire %(policy)s"),
 }

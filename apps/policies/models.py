@@ -27,7 +27,10 @@ class Policy(Stateful):
 
     class Meta:
         verbose_name_plural = "policies"
-        permissions = [("publish_policy", "May change and publish policies")]
+        permissions = [
+            ("publish_policy", "May change and publish policies"),
+            ("lower_enforcement", "May lower what policies enforce"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -64,7 +67,8 @@ class PolicyVersion(Record):
 class Proposal(Stateful):
     """A version that somebody wrote, and that somebody else releases or declines.
 
-    A ``rule`` is wished for because of one item of the inbox, named by a plain value: it lives on a higher floor. A
+    A ``rule`` is wished for because of one item of the inbox, named by a plain value: it lives on a higher floor.
+    ``rules`` were edited as a whole. A
     ``rollback`` says again what an earlier version said; to ``retire``, the version has no rules. ``base`` is what was
     in force then (None: nothing): once something else is, it cannot be released any more.
     """

@@ -24,6 +24,7 @@ from apps.policies.selectors import (
     changes_shown_for,
     idle_rules_for,
     is_earlier,
+    is_lowered_by,
     lowered_for,
     may_release,
     open_proposals_for,
@@ -32,8 +33,8 @@ from apps.policies.selectors import (
     policy_numbers_for,
     proposal_for,
     proposal_of,
-    publishers_for,
     release_in_force_for,
+    releasers_for,
     rule_numbers_for,
     rules_for,
     shadow_examples_for,
@@ -54,7 +55,12 @@ def policies(request: Request) -> HttpResponse:
     numbers = policy_numbers_for(request.user)
     rows = [(policy, numbers.get(policy.slug, RuleNumbers())) for policy in policies_for(request.user)]
     release = release_in_force_for(request.user)
-    context = {"rows": rows, "release": release, "lowered": lowered_for(request.user)}
+    context = {
+        "rows": rows,
+        "release": release,
+        "lowered": lowered_for(request.user),
+        "may_write": not request.user.is_agent and holds(request.user, PUBLISH),
+    }
     return render(request, "policies/policies.html", context)
 
 
@@ -82,7 +88,9 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: 
         "may_release": bool(
             may_publish and version and is_draft and not was_before and may_release(actor, found, version)
         ),
-        "publishers": _others(actor, found, version) if version and is_draft else [],
+        "publishers": releasers_for(actor, found, version) if version and is_draft else [],
+        "is_lowered": bool(version and is_draft and is_lowered_by(found, version)),
+        "is_own": bool(version and version.author_id == actor.pk),
         "policy": found,
         "version": version,
         "shadows": [] if is_draft else [(one, shadow_examples_for(actor, one)) for one in shadows_for(actor, found)],
@@ -102,11 +110,6 @@ def _findings(actor: User, found: Policy, version: PolicyVersion | None) -> list
         return []
     idle = idle_rules_for(actor, found) if version.pk == found.in_force_id else []
     return [*check_policy(actor, rules=version.rules, tests=version.tests), *idle]
-
-
-def _others(actor: User, found: Policy, version: PolicyVersion) -> list[User]:
-    """Who may release a version: those who publish the policy, but for its author."""
-    return [person for person in publishers_for(actor, found) if person.pk != version.author_id]
 
 
 def _version(actor: User, found: Policy, text: str | None) -> PolicyVersion | None:

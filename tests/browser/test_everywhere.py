@@ -14,6 +14,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.selectors import inbox_for, jobs_for
 from apps.oversight.services import start_bulk
+from apps.policies.models import Policy
 from tests.browser.conftest import PASSWORD, SETTLED, assert_accessible, assert_nothing_overflows, sign_in
 from tests.browser.looks import LOST, SPACE_TEXT, TARGETS
 from tests.browser.scene import Scene, set_the_scene
@@ -45,6 +46,7 @@ PAGES = [
     "/audit/erasures/",
     "/control/",
     "/policies/",
+    "/new-policy/",
     "/access/",
     "/connectors/",
     "/halts/",
@@ -135,7 +137,11 @@ def pages_of(scene: Scene) -> list[str]:
     system = f"/connectors/{scene.operation.connector.slug}"
     imported = f"{scene.operation.connector.slug}.create_payment"
     of_system = [f"{system}/", f"{system}/import/", f"{system}/operations/{imported}/review/"]
-    return [*PAGES, f"/agents/{agent}/", f"/agents/{agent}/right-size/", f"/access/who/?{asked}", *of_system]
+    policy = Policy.objects.order_by("slug").first()
+    assert policy is not None
+    edit = f"/policies/{policy.slug}/edit/"
+    own = [edit, f"{edit}?rule={policy.in_force.rules[0]['slug']}", *of_system]
+    return [*PAGES, f"/agents/{agent}/", f"/agents/{agent}/right-size/", f"/access/who/?{asked}", *own]
 
 
 @pytest.mark.parametrize("width", [1360, 390])

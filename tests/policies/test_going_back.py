@@ -24,7 +24,7 @@ from tests.factories.access import grant, make_holder, make_queue, make_role, ma
 from tests.factories.agents import make_agent
 from tests.factories.policies import make_facts, make_policy, make_rule
 
-PUBLISH, VIEW = "policies.publish_policy", "policies.view_policy"
+PUBLISH, VIEW, LOWER = "policies.publish_policy", "policies.view_policy", "policies.lower_enforcement"
 ASKS = make_rule(slug="asks", when="action.amount_minor > 1000", effect="require_approval", queue="finance")
 ALL = make_rule(slug="all")
 NO = make_rule(slug="no", effect="deny")
@@ -36,7 +36,7 @@ class World:
     def __init__(self):
         self.unit = make_unit()
         make_queue(slug="finance", unit=self.unit)
-        self.ada, self.ben = (make_holder(PUBLISH, VIEW, unit=self.unit, name=name) for name in ("Ada", "Ben"))
+        self.ada, self.ben = (make_holder(PUBLISH, LOWER, VIEW, unit=self.unit, name=name) for name in ("Ada", "Ben"))
         self.policy = make_policy(ALL, unit=self.unit, slug="payments", name="Payments")
         self.apply(ALL, ASKS)
 

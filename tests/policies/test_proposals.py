@@ -26,7 +26,7 @@ from tests.factories.agents import make_agent
 from tests.factories.connectors import make_operation
 from tests.factories.policies import make_facts, make_policy, make_rule
 
-PUBLISH = "policies.publish_policy"
+PUBLISH, LOWER = "policies.publish_policy", "policies.lower_enforcement"
 ASKS = make_rule(slug="asks", when="action.amount_minor > 1000", effect="require_approval", queue="finance")
 
 
@@ -106,7 +106,7 @@ class World:
         make_agent(slug="payer")
         make_operation(slug="bank.pay")
         self.policy = make_policy(ASKS, unit=self.unit)
-        self.ada, self.ben = (make_holder(PUBLISH, unit=self.unit, name=name) for name in ("Ada", "Ben"))
+        self.ada, self.ben = (make_holder(PUBLISH, LOWER, unit=self.unit, name=name) for name in ("Ada", "Ben"))
 
     def propose(self, actor=None, **fields):
         return propose_change(

@@ -32,6 +32,7 @@ from tests.factories.agents import make_action, make_agent
 from tests.factories.policies import make_facts, make_policy, make_rule
 
 PUBLISH, VIEW, SEE = "policies.publish_policy", "policies.view_policy", "agents.view_agent"
+LOWER = "policies.lower_enforcement"
 ALL = make_rule(slug="all")
 DENIES = make_rule(slug="no", effect="deny", risk="critical", obligations={"limit": {"amount_minor": 1}})
 IN_SHADOW = {**DENIES, "mode": "shadow"}
@@ -119,7 +120,7 @@ class World:
     def __init__(self) -> None:
         self.unit = make_unit()
         make_queue(slug="finance", unit=self.unit)
-        self.ada, self.ben = (make_holder(PUBLISH, VIEW, unit=self.unit, name=name) for name in ("Ada", "Ben"))
+        self.ada, self.ben = (make_holder(PUBLISH, LOWER, VIEW, unit=self.unit, name=name) for name in ("Ada", "Ben"))
         self.policy = make_policy(ALL, DENIES, unit=self.unit, slug="payments", name="Payments")
 
     def write(self, *rules: dict[str, Any]) -> Policy:

@@ -16,6 +16,7 @@ PERMISSIONS: Mapping[str, str] = {
     "workflows.publish_workflow": "Publish versions of workflows.",
     "policies.view_policy": "See policies and their releases.",
     "policies.publish_policy": "Change and publish policies.",
+    "policies.lower_enforcement": "Release what denies or asks less than before, and approve waivers of rules.",
     "halts.engage_halt": "Stop agents, workflows and systems there; where it is held everywhere, all at once too.",
     "halts.lift_halt": "Lift a halt that somebody else engaged.",
     "audit.view_entry": "Read the ledger.",

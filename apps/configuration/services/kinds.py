@@ -307,6 +307,7 @@ def apply_policy_document(actor: User, document: Document) -> str:
         tests=document.source.value.get("tests", []),
         unit=_unit(document),
         operations=dict(Operation.objects.exclude(state="retired").values_list("slug", "parameters")),
+        agreed_by=document.approved_by,
     )[1]
 
 

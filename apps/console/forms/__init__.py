@@ -16,6 +16,8 @@ from apps.console.forms.breakers import BreakerForm
 from apps.console.forms.budgets import BudgetForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
+from apps.console.forms.policies import NewPolicyForm, parsed
+from apps.console.forms.rules import Choices, RuleForm, shown_as, typed
 from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
 from apps.console.forms.simulations import SimulationForm, StepForm, TurnForm
@@ -28,6 +30,7 @@ __all__ = [
     "BreakerForm",
     "BudgetForm",
     "CalendarForm",
+    "Choices",
     "CredentialForm",
     "DrillForm",
     "EngageForm",
@@ -36,11 +39,13 @@ __all__ = [
     "HoldForm",
     "LiftForm",
     "NewAgentForm",
+    "NewPolicyForm",
     "PermissionForm",
     "PromoteForm",
     "ReasonForm",
     "RevokeRoleForm",
     "RotaForm",
+    "RuleForm",
     "ShortcutsForm",
     "SimulationForm",
     "StateForm",
@@ -48,4 +53,7 @@ __all__ = [
     "SwapForm",
     "TokenForm",
     "TurnForm",
+    "parsed",
+    "shown_as",
+    "typed",
 ]

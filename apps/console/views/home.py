@@ -18,6 +18,7 @@ from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.oversight.selectors import own_hold_for
 from apps.oversight.services import set_own_hold
+from apps.policies.selectors import lowered_for
 
 PALETTE = 12
 MANAGE = "access.manage_access"
@@ -47,7 +48,11 @@ def control(request: Request) -> HttpResponse:
     if not any(holds(request.user, perm) for perm in (MANAGE, "agents.manage_agent")):
         raise NotAllowedError
     template = "console/_health.html" if wants_fragment(request) else "console/control.html"
-    context = {"findings": selectors.health_for(request.user), "manages_access": holds(request.user, MANAGE)}
+    context = {
+        "findings": selectors.health_for(request.user),
+        "lowered": lowered_for(request.user),
+        "manages_access": holds(request.user, MANAGE),
+    }
     return render(request, template, context)
 
 

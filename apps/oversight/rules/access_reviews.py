@@ -82,6 +82,7 @@ TRACES: Mapping[str, tuple[str, ...]] = {
     "workflows.operate_run": ("run.paused", "run.resumed", "run.cancel_asked"),
     "workflows.publish_workflow": ("workflow.", "workflowversion."),
     "policies.publish_policy": ("policy.", "policyversion.", "release.", "proposal.", "budget."),
+    "policies.lower_enforcement": ("release.", "waiver."),
     "halts.engage_halt": ("halt.engaged", "breaker."),
     "halts.lift_halt": ("halt.lifted",),
     "audit.erase_payload": ("erasure.", "payloads.erased"),

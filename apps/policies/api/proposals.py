@@ -27,8 +27,8 @@ class DeclineBody(StrictSerializer):
 class ProposalSerializer(serializers.Serializer[Any]):
     """A version that somebody proposes. It judges nothing before it is released.
 
-    A ``rule`` is wished for because of an item of the inbox; a ``rollback`` says what an earlier version said; to
-    ``retire`` takes the policy out of force.
+    A ``rule`` is wished for because of an item of the inbox; ``rules`` were edited on a page; a ``rollback`` says what
+    an earlier version said; to ``retire`` takes the policy out of force.
     """
 
     id = serializers.UUIDField()

@@ -46,6 +46,7 @@ from apps.policies.rules.proposals import (
     ProposalState,
     Wish,
     differences_between,
+    lowers,
     only_tightens,
     rules_with,
 )
@@ -111,6 +112,7 @@ __all__ = [
     "joined",
     "judge",
     "lint_rules",
+    "lowers",
     "merge",
     "only_tightens",
     "past_of",

@@ -18,6 +18,7 @@ from apps.core.expressions import (
 from apps.core.expressions.syntax import Literal, Node, Select
 from apps.policies.rules.documents import Effect, Finding, Rule
 from apps.policies.rules.facts import HISTORY, VARIABLES, past_of
+from apps.policies.rules.hints import hint_for, hint_of
 from apps.policies.rules.obligations import DocumentError
 from apps.policies.rules.weighing import compile_rule
 
@@ -51,7 +52,8 @@ def _check(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
         program = compile_rule(rule).program
     except ExpressionError as error:
         for problem in error.problems:
-            yield Finding(f"{at}.when", problem.message, rule.slug, problem.line, problem.column)
+            message = f"{problem.message}{hint_of(problem.message)}"
+            yield Finding(f"{at}.when", message, rule.slug, problem.line, problem.column)
         return
     yield from _history(at, rule, program, known)
     schemas = _schemas(rule, known)
@@ -65,7 +67,7 @@ def _references(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
     def missing(field: str, word: str, names: Collection[str], found: Collection[str] | None) -> Iterator[Finding]:
         for name in sorted(names):
             if found is not None and name and name not in found:
-                yield Finding(f"{at}.{field}", f"There is no {word} {name!r}.", rule.slug)
+                yield Finding(f"{at}.{field}", f"There is no {word} {name!r}.{hint_for(name, found)}", rule.slug)
 
     yield from missing("queue", "queue", {rule.queue}, known.queues)
     yield from missing("obligations.quorum", "queue", {quorum.queue for quorum in rule.quorums}, known.queues)
@@ -124,7 +126,8 @@ def _parameters(at: str, rule: Rule, program: Program, schemas: Mapping[str, Sch
         for slug, schema in sorted(schemas.items()):
             place = (node.at.line, node.at.column)
             if name not in _properties(schema) and schema.get("additionalProperties") is False:
-                yield Finding(f"{at}.when", f"{slug} has no parameter {name!r}.", rule.slug, *place)
+                message = f"{slug} has no parameter {name!r}.{hint_for(name, _properties(schema))}"
+                yield Finding(f"{at}.when", message, rule.slug, *place)
             elif name not in schema.get("required", ()) and name not in tested:
                 counts = "does not match" if rule.effect is Effect.ALLOW else "matches"
                 message = f"{name!r} is optional in {slug}: without it, and without has(), this rule {counts}."

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from apps.core.rules import Moves
-from apps.policies.rules.documents import Effect, Mode
+from apps.policies.rules.documents import STRICTNESS, Effect, Mode
 
 
 class ProposalState(StrEnum):
@@ -20,9 +20,10 @@ class ProposalState(StrEnum):
 
 
 class ProposalKind(StrEnum):
-    """What is proposed: one rule because of an item, an earlier version again, or to take the policy out of force."""
+    """What is proposed: one rule because of an item, other rules, an earlier version again, or to retire the policy."""
 
     RULE = "rule"
+    RULES = "rules"
     ROLLBACK = "rollback"
     RETIRE = "retire"
 
@@ -146,6 +147,19 @@ def only_tightens(differences: Iterable[Difference]) -> bool:
     """
     return all(
         (after is None or after.get("effect") == Effect.DENY) and (before is None or _only_allows(before))
+        for before, after in ((_enforced(each.before), _enforced(each.after)) for each in differences)
+    )
+
+
+def lowers(differences: Iterable[Difference]) -> bool:
+    """Whether less is enforced afterwards: a rule that denies or asks goes, goes into shadow, or has a milder effect.
+
+    What its condition says is not looked at: that a limit is another is what policies are changed for.
+    """
+    return any(
+        before is not None
+        and before.get("effect") in {Effect.DENY, Effect.REQUIRE_APPROVAL}
+        and (after is None or STRICTNESS[str(after.get("effect"))] < STRICTNESS[str(before.get("effect"))])
         for before, after in ((_enforced(each.before), _enforced(each.after)) for each in differences)
     )
 

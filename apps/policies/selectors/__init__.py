@@ -5,6 +5,7 @@ from apps.policies.selectors.history import history_for
 from apps.policies.selectors.numbers import RuleNumbers, idle_rules_for, policy_numbers_for, rule_numbers_for
 from apps.policies.selectors.policies import (
     RuleCard,
+    drafted_rules_for,
     matched_rules_for,
     policies_for,
     policy_for,
@@ -14,9 +15,11 @@ from apps.policies.selectors.policies import (
 )
 from apps.policies.selectors.proposals import (
     Change,
+    changes_drafted_for,
     changes_of,
     changes_shown_for,
     is_earlier,
+    is_lowered_by,
     is_tightened_by,
     may_release,
     open_proposals_for,
@@ -25,6 +28,7 @@ from apps.policies.selectors.proposals import (
     proposals_for,
     proposals_of_item,
     publishers_for,
+    releasers_for,
 )
 from apps.policies.selectors.releases import (
     Ground,
@@ -55,13 +59,16 @@ __all__ = [
     "Shadow",
     "WouldHave",
     "cases_for",
+    "changes_drafted_for",
     "changes_of",
     "changes_shown_for",
+    "drafted_rules_for",
     "ground_for",
     "history_for",
     "idle_rules_for",
     "in_words",
     "is_earlier",
+    "is_lowered_by",
     "is_tightened_by",
     "lowered_for",
     "matched_rules_for",
@@ -77,6 +84,7 @@ __all__ = [
     "publishers_for",
     "release_in_force_for",
     "release_number",
+    "releasers_for",
     "rule_numbers_for",
     "rules_about_for",
     "rules_for",

@@ -1,7 +1,7 @@
 """Which policies an actor may see, and each rule as people read it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from apps.core.models import User
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import (
     AgentFacts,
+    DocumentError,
     Effect,
     Facts,
     Mode,
@@ -26,6 +27,7 @@ from apps.policies.rules import (
     RunFacts,
     compile_rule,
     condition_of,
+    read_rule,
     read_rules,
 )
 from apps.policies.selectors.releases import ground_for, rules_for_release
@@ -88,6 +90,21 @@ def versions_for(actor: User, policy: Policy) -> QuerySet[PolicyVersion]:
 def rules_for(actor: User, version: PolicyVersion | None) -> list[RuleCard]:
     """The rules of a version as cards, in their order; none for no version."""
     return _cards(compiled_version(version)) if version else []
+
+
+def drafted_rules_for(actor: User, policy: Policy, rules: Sequence[Mapping[str, Any]]) -> list[RuleCard | None]:
+    """Rules that are written nowhere yet as cards, in their order; None for one that cannot be read or compiled."""
+    assert actor.is_active
+    found = [_drafted(policy, rule) for rule in rules]
+    cards = iter(_cards(rule for rule in found if rule is not None))
+    return [next(cards) if rule is not None else None for rule in found]
+
+
+def _drafted(policy: Policy, rule: Mapping[str, Any]) -> RuleInForce | None:
+    try:
+        return compile_rule(read_rule(dict(rule)), policy=policy.slug, unit=policy.unit.slug if policy.unit else "")
+    except (DocumentError, ExpressionError):
+        return None
 
 
 def compiled_version(version: PolicyVersion) -> list[RuleInForce]:

@@ -1,20 +1,22 @@
 """Proposed changes of rules: who may see them, what they change, who may release them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from apps.access.selectors import holders_for
 from apps.core.errors import NotFoundError
-from apps.core.gate import visible
+from apps.core.gate import holds, visible
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.policies.models import Policy, PolicyVersion, Proposal, Release
-from apps.policies.rules import Difference, ProposalState, differences_between, only_tightens
-from apps.policies.selectors.policies import RuleCard, rules_for
+from apps.policies.rules import Difference, ProposalState, differences_between, lowers, only_tightens
+from apps.policies.selectors.policies import RuleCard, drafted_rules_for, rules_for
 
-VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
+VIEW, PUBLISH, LOWER = "policies.view_policy", "policies.publish_policy", "policies.lower_enforcement"
 SHOWN_MAX = 20
 
 
@@ -78,9 +80,26 @@ def changes_shown_for(actor: User, policy: Policy, version: PolicyVersion) -> li
     return [Change(each, old.get(each.slug), new.get(each.slug)) for each in changes_of(actor, policy, version)]
 
 
+def changes_drafted_for(actor: User, policy: Policy, rules: Sequence[Mapping[str, Any]]) -> list[Change]:
+    """What rules that are written nowhere yet change of what is in force, as ``changes_shown_for`` shows it."""
+    old = {card.slug: card for card in rules_for(actor, policy.in_force)}
+    cards = drafted_rules_for(actor, policy, rules)
+    new = {card.slug: card for card in cards if card is not None}
+    before = policy.in_force.rules if policy.in_force else ()
+    return [Change(each, old.get(each.slug), new.get(each.slug)) for each in differences_between(before, rules)]
+
+
 def publishers_for(actor: User, policy: Policy) -> list[User]:
     """Who may write and release this policy, by name."""
     return list(holders_for(actor, PUBLISH, policy.unit_id)[:SHOWN_MAX])
+
+
+def releasers_for(actor: User, policy: Policy, version: PolicyVersion) -> list[User]:
+    """Who else than its author may release a version, by name; of one that lowers, who may lower what is enforced."""
+    found = holders_for(actor, PUBLISH, policy.unit_id).exclude(pk=version.author_id)
+    if is_lowered_by(policy, version):
+        found = found.filter(pk__in=holders_for(actor, LOWER, policy.unit_id).values("pk"))
+    return list(found[:SHOWN_MAX])
 
 
 def is_earlier(policy: Policy, version: PolicyVersion) -> bool:
@@ -91,8 +110,22 @@ def is_earlier(policy: Policy, version: PolicyVersion) -> bool:
 
 
 def may_release(actor: User, policy: Policy, version: PolicyVersion) -> bool:
-    """Whether ``actor``, who may publish the policy, may release this version: another's, or one that only tightens."""
+    """Whether ``actor``, who may publish the policy, may release this version: another's, or one that only tightens.
+
+    One that lowers what is enforced: whoever may lower it as well.
+    """
+    if is_lowered_by(policy, version) and not holds(actor, LOWER, policy):
+        return False
     return version.author_id != actor.pk or is_tightened_by(policy, version)
+
+
+def is_lowered_by(policy: Policy, version: PolicyVersion) -> bool:
+    """Whether less is enforced by this version than by what is in force of the policy, or in fewer units."""
+    old = policy.in_force
+    if old is None:
+        return False
+    is_narrower = version.unit not in (old.unit, "") and lowers(differences_between(old.rules, ()))
+    return is_narrower or lowers(differences_between(old.rules, version.rules))
 
 
 def is_tightened_by(policy: Policy, version: PolicyVersion) -> bool:

@@ -27,7 +27,8 @@ from apps.policies.rules import (
 )
 
 
-def _facts() -> dict[str, str]:
+def fact_words() -> dict[str, str]:
+    """What a rule may know of an action, in words, by its name; parameters are not among them."""
     return {
         "action.operation": _("the operation"),
         "action.effect": _("the effect"),
@@ -146,7 +147,7 @@ def _joined(word: str, parts: tuple[Condition, ...], currency: str) -> str | Non
 
 
 def _clause(clause: Clause, currency: str) -> str:
-    fact = _facts().get(clause.fact) or _parameter(clause.fact)
+    fact = fact_words().get(clause.fact) or _parameter(clause.fact)
     if clause.value == "" and clause.comparison in {Comparison.IS, Comparison.IS_NOT}:
         text = _("%(fact)s is empty") if clause.comparison is Comparison.IS else _("%(fact)s is not empty")
         return text % {"fact": fact}

@@ -32,9 +32,17 @@ from apps.policies.rules import (
     read_cases,
     read_rules,
 )
-from apps.policies.selectors import in_words, is_earlier, may_release, publishers_for, try_rules, units_known
+from apps.policies.selectors import (
+    in_words,
+    is_earlier,
+    is_lowered_by,
+    may_release,
+    releasers_for,
+    try_rules,
+    units_known,
+)
 
-PUBLISH = "policies.publish_policy"
+PUBLISH, LOWER = "policies.publish_policy", "policies.lower_enforcement"
 
 type Schemas = Mapping[str, Mapping[str, Any]]
 """Parameter schemas of operations by slug. None: ask whom ``settings.POLICY_OPERATIONS`` names, as a sibling floor
@@ -159,7 +167,8 @@ def publish_policy(
 
     Somebody else than its author does, unless it only tightens. The version of a proposal to retire takes the policy
     out of force. ``digest`` and ``instead_of`` are what the person saw, where they say so: the rules, and the number
-    of the version that was in force (0: none). Raises NotAllowedError ``not_eligible`` for the author, with who may;
+    of the version that was in force (0: none). What lowers enforcement takes ``policies.lower_enforcement`` as well.
+    Raises NotAllowedError ``not_eligible`` for the author and for whoever may not lower, with who may;
     ConflictError if that version is in force already, was before (it comes back by ``roll_back_policy``), was
     declined, or is not what was seen (``stale``); InvalidError if its rules no longer fit or fail their tests
     (``tests_failed``).
@@ -178,6 +187,7 @@ def _publish(
     instead_of: int | None = None,
     operations: Schemas | None,
     is_reviewed: bool,
+    agreed_by: User | None = None,
 ) -> Release:
     require_manager(actor, policy.unit, PUBLISH)
     take_turn()
@@ -192,7 +202,9 @@ def _publish(
     if policy.state == PolicyState.IN_FORCE and policy.in_force_id == chosen.pk:
         raise ConflictError(_("This version is in force already."))
     _refuse_unseen(policy, chosen, digest, instead_of)
-    if not is_reviewed:
+    if is_reviewed:
+        _require_agreement(actor, policy, chosen, agreed_by)
+    else:
         _refuse_earlier(policy, chosen)
         _refuse_author(actor, policy, chosen)
     going = policy.proposals.filter(version=chosen, kind=ProposalKind.RETIRE).first()
@@ -243,13 +255,29 @@ def _refuse_earlier(policy: Policy, chosen: PolicyVersion) -> None:
 def _refuse_author(actor: User, policy: Policy, chosen: PolicyVersion) -> None:
     if may_release(actor, policy, chosen):
         return
-    others = [person for person in publishers_for(actor, policy) if person.pk != actor.pk]
+    others = [person for person in releasers_for(actor, policy, chosen) if person.pk != actor.pk]
+    is_own = chosen.author_id == actor.pk
+    words = (
+        _("You wrote it, so somebody else releases it: %s.")
+        if is_own
+        else _("It lowers what is enforced, which you may not; these people may: %s.")
+    )
     raise NotAllowedError(
-        _("You wrote it, so somebody else releases it: %s.") % (", ".join(map(str, others)) or _("nobody may")),
+        words % (", ".join(map(str, others)) or _("nobody may")),
         code="not_eligible",
-        why="policy_author",
+        why="policy_author" if is_own else "lowers_enforcement",
         may=[person.username for person in others],
     )
+
+
+def _require_agreement(actor: User, policy: Policy, chosen: PolicyVersion, agreed_by: User | None) -> None:
+    """Documents count as reviewed; in production what lowers enforcement still takes two people by name."""
+    if not settings.IN_PRODUCTION or not is_lowered_by(policy, chosen):
+        return
+    if not actor.is_human or agreed_by is None or agreed_by.pk == actor.pk:
+        words = _("It lowers what is enforced: name who applies it with --as, and somebody else with --approved-by.")
+        raise NotAllowedError(words)
+    require_manager(agreed_by, policy.unit, LOWER)
 
 
 def _settle_proposals(actor: User, policy: Policy, chosen: PolicyVersion) -> None:
@@ -270,14 +298,18 @@ def apply_policy(
     tests: Sequence[Mapping[str, Any]] = (),
     unit: BusinessUnit | None = None,
     operations: Schemas | None = None,
+    agreed_by: User | None = None,
 ) -> tuple[Policy, str]:
-    """Write a policy and put it in force at once, as documents do; the policy and what happened to it."""
+    """Write a policy and put it in force at once, as documents do; the policy and what happened to it.
+
+    In production what lowers enforcement takes a person and, as ``agreed_by``, another who may lower it.
+    """
     take_turn()  # before the policy is locked, as every publication does
     policy, outcome = save_policy(
         actor, slug=slug, name=name, rules=rules, tests=tests, unit=unit, operations=operations
     )
     if policy.state != PolicyState.IN_FORCE or policy.is_ahead:
-        _publish(actor, policy, operations=operations, is_reviewed=True)
+        _publish(actor, policy, operations=operations, is_reviewed=True, agreed_by=agreed_by)
         policy.refresh_from_db()
         outcome = "changed" if outcome == "unchanged" else outcome
     return policy, outcome

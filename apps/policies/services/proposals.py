@@ -115,6 +115,38 @@ def retire_policy(actor: User, *, policy: Policy, reason: str) -> Proposal:
 
 
 @transaction.atomic
+def propose_rules(
+    actor: User,
+    *,
+    policy: Policy,
+    rules: list[dict[str, Any]],
+    tests: list[dict[str, Any]],
+    reason: str,
+    instead_of: int,
+) -> Proposal:
+    """Propose other rules and tests for a policy, as somebody edited them; they judge nothing before their release.
+
+    ``instead_of``: the version in force that was edited (0: none). Raises InvalidError at ``reason``, for rules that do
+    not fit or fail their tests; ConflictError ``stale`` where something else came into force since, or where the same
+    is in force or proposed already.
+    """
+    require_human(actor)
+    found = _locked(actor, policy)
+    reason = _checked(reason, is_needed=True)
+    base = found.in_force
+    if instead_of != (base.number if base else 0):
+        raise ConflictError(_("Something else came into force since; look at it again."), code="stale")
+    covered = base.unit if base else found.unit.slug if found.unit else ""
+    require_sound(actor, rules, None, tests=tests)
+    require_passed(actor, rules, tests, unit=covered)
+    digest = version_digest(covered, rules, tests)
+    if base and base.digest == digest:
+        raise ConflictError(_("It says the same as what is in force."))
+    _refuse_same(found, digest)
+    return _propose(actor, found, rules, tests, covered=covered, reason=reason, kind=ProposalKind.RULES)
+
+
+@transaction.atomic
 def propose_amount(actor: User, *, simulation: Simulation, amount_minor: int, reason: str) -> Proposal:
     """Propose that the amount which a simulation turned becomes that of one of its steps; somebody else releases it.
 
