@@ -204,6 +204,11 @@ class TestOperationsThatAreNotTaken:
             (with_body({"type": "object", "properties": {"a": {"pattern": "(a+)+$"}}}), "may run for ages"),
             (with_body({"type": "object", "properties": {"a": {"pattern": "(a|aa)*$"}}}), "may run for ages"),
             (with_body({"type": "object", "properties": {"a": {"pattern": "("}}}), "cannot be read"),
+            (with_body({"type": "object", "properties": {"a": {"pattern": 1}}}), "cannot be read"),
+            (
+                with_body({"type": "object", "properties": {"a": {"pattern": "(" * 9999 + ")" * 9999}}}),
+                "may run for ages",
+            ),
             (with_body({"type": "object", "properties": {"a": {"type": "money"}}}), "money"),
             (with_body({"type": "object", "properties": {"a": {"enum": 1}}}), "A list is expected"),
             (with_body({"type": "object", "properties": []}), "An object is expected"),

@@ -74,6 +74,11 @@ def test_a_quarantined_operation_is_refused_with_the_reason_and_runs_once_approv
     refused = bank.desk.ask(50_000)
     assert (refused.status_code, refused.json()["code"]) == (403, "operation_quarantined")
     assert "changed" in refused.json()["detail"]
+    assert "request_access" not in refused.json()
+    asked = bank.desk.post("me/access-requests/", {"operation": bank.operation.slug, "reason": "The rent is due."})
+    assert (asked.status_code, asked.json()["code"]) == (403, "operation_quarantined")
+    page = bank.admin.get(f"/agents/{bank.desk.agent.slug}/").content.decode()
+    assert "Its system says something else of it since" in page
     work()
     assert len(system.asked) == 1
 

@@ -24,6 +24,7 @@ from apps.connectors.rules.requests import (
     together,
 )
 from apps.connectors.selectors import operation_for, permitted_operation_for
+from apps.connectors.selectors.pins import refuse_quarantined
 from apps.connectors.services.permissions import authorise, grant_operation
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError, RateLimitedError
 from apps.core.gate import require_human
@@ -135,6 +136,7 @@ def _require_lacking(actor: User, operation: str, fields: list[str] | None) -> N
     try:
         held = permitted_operation_for(actor, operation)
     except NotFoundError:
+        refuse_quarantined(actor, operation)
         return
     if held.fields is None or (fields is not None and set(fields) <= set(held.fields)):
         raise ConflictError(_("You may use this already."))

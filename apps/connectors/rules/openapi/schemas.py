@@ -160,12 +160,12 @@ def _checked(name: str, value: Any, path: str) -> Any:
             raise ValueProblem("A list of names is expected.", path)
         return sorted(set(value))  # an order that means nothing is no change
     if name == "pattern":
-        try:
+        if isinstance(value, str) and (len(value) > PATTERN_MAX or REPEATED_REPEAT.search(value)):
+            raise ValueProblem("This pattern may run for ages on an unkind text; write a simpler one.", path)
+        try:  # a long one could nest deeper than Python reads
             re.compile(value)
         except (re.error, TypeError) as error:
             raise ValueProblem("This pattern cannot be read.", path) from error
-        if len(value) > PATTERN_MAX or REPEATED_REPEAT.search(value):
-            raise ValueProblem("This pattern may run for ages on an unkind text; write a simpler one.", path)
     return value
 
 
