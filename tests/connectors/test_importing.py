@@ -327,6 +327,13 @@ class TestWhoMay:
             confirm(system_user("console"), "bank.get_customer")
         assert Operation.objects.get(slug="bank.get_customer").state == "disabled"
 
+    def test_a_system_that_is_not_called_over_http_takes_nothing(self, admin, bank):
+        Connector.objects.filter(pk=bank.pk).update(adapter="email")
+        bank.refresh_from_db()
+        with pytest.raises(ConflictError):
+            take(admin, bank)
+        assert Operation.objects.count() == 0
+
     def test_a_retired_connector_takes_nothing(self, admin, bank):
         services.change_connector_state(admin, connector=bank, to="retired", reason="Gone.")
         with pytest.raises(ConflictError):

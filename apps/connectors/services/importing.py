@@ -19,14 +19,20 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import User
 from apps.core.rules import ValueProblem
 
+HTTP = "http"
+"""The adapter of systems that such documents describe."""
+
 
 def import_openapi(actor: User, *, connector: Connector, text: str, dry_run: bool = False) -> tuple[Contents, Plan]:
     """Import a document; what it describes and what became of it. With ``dry_run`` nothing is changed.
 
     New operations come in disabled, operations that are changed or gone are quarantined; both wait for a person.
-    Raises InvalidError when nothing of the document can be used: that leaves an entry, and no other trace.
+    Raises InvalidError when nothing of the document can be used: that leaves an entry, and no other trace. Raises
+    ConflictError for a system that is retired or not called over HTTP.
     """
     require_manager(actor, connector.unit, MANAGE)
+    if connector.adapter != HTTP:
+        raise ConflictError(_("OpenAPI documents describe systems that are called over HTTP; this one is not."))
     try:
         contents = read_openapi(text, connector=connector.slug, base_url=connector.base_url)
     except ValueProblem as problem:
