@@ -20,6 +20,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "escalation.answered": (
         "apps.workflows.tasks.actions.reconcile_unknown",
         "apps.workflows.tasks.actions.follow_mismatch",
+        "apps.workflows.tasks.actions.follow_untaken",
         "apps.workflows.tasks.runs.resume_step",
         TELL,
     ),

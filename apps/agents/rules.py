@@ -286,5 +286,16 @@ ACTION_MOVES: Moves = {
 }
 FINAL_ACTIONS = frozenset({state for state, moves in ACTION_MOVES.items() if not moves} | {ActionState.SUCCEEDED})
 """States from which an action does not come back by itself; waiting for it ends."""
+MAY_STILL_COUNT = frozenset(
+    {
+        ActionState.PROPOSED,
+        ActionState.PENDING_APPROVAL,
+        ActionState.APPROVED,
+        ActionState.EXECUTING,
+        ActionState.UNKNOWN,
+        ActionState.SUCCEEDED,
+    }
+)
+"""States of what takes another action back in which nothing else may: it is under way, unclear, or has done it."""
 ANSWERED_AT_ONCE = frozenset({ActionState.SUCCEEDED, ActionState.FAILED, ActionState.DENIED})
 """States in which POST answers 201 instead of 202."""

@@ -113,6 +113,12 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(
         409,
+        ("no_way_back",),
+        _("the operation names nothing that takes this back, or its parameters cannot be made"),
+        _("undo it in the system itself"),
+    ),
+    Problem(
+        409,
         ("already_decided", "already_voted"),
         _("the item is decided (`winner`), or you have voted"),
         _("for people"),

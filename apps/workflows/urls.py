@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from apps.workflows.api import actions, comments, definitions, interrupts, runs, tasks
+from apps.workflows.api import actions, comments, compensating, definitions, interrupts, runs, tasks
 from apps.workflows.views import definitions as workflow_pages
 from apps.workflows.views import runs as run_pages
 
@@ -23,6 +23,7 @@ endpoints = [
     path("actions/<uuid:action_id>/", actions.ActionDetail.as_view(), name="action"),
     path("actions/<uuid:action_id>/cancel/", actions.ActionCancel.as_view(), name="action-cancel"),
     path("actions/<uuid:action_id>/comments/", comments.ActionComments.as_view(), name="action-comments"),
+    path("actions/<uuid:action_id>/compensate/", compensating.ActionCompensate.as_view(), name="action-compensate"),
     path("actions/<uuid:action_id>/consume/", actions.ActionConsume.as_view(), name="action-consume"),
     path("actions/<uuid:action_id>/outcome/", actions.ActionOutcome.as_view(), name="action-outcome"),
     path("interrupts/", interrupts.Interrupts.as_view(), name="interrupts"),

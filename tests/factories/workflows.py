@@ -19,6 +19,7 @@ from apps.oversight.models import Escalation
 from apps.oversight.services import cast_vote
 from apps.workflows.models import ErasureRequest, Run, Task, Workflow, WorkflowPermission
 from apps.workflows.services import ask_erasure, complete_operation_step, erase_trail, publish_document, start_run
+from apps.workflows.services.actions.taken_back import follow_end
 from tests.factories.access import make_admin, make_holder, make_queue, make_unit
 from tests.factories.agents import make_agent
 from tests.factories.connectors import make_connector, make_operation
@@ -109,12 +110,13 @@ def carry_out(action: Action, result: Any = None, *, code: str = "", status: int
     """Let the system of record answer: ``result``, or the error ``code``, as the plane does when an effect settled."""
     plane = system_user("plane")
     action = Action.objects.select_related("unit").get(pk=action.pk)
-    assert Effect.objects.filter(action=action).exists()
+    assert Effect.objects.filter(action=action).update(state="failed" if code else "succeeded") == 1
     if action.state == ActionState.APPROVED:
         advance(plane, action, ActionState.EXECUTING)
     error = {"code": code, "message": "No.", "status": status} if code else None
     to = ActionState.FAILED if code else ActionState.SUCCEEDED
     advance(plane, action, to, result=result, error=error, finished_at=ClockTimestamp())
+    follow_end(plane, action)
     return complete_operation_step(plane, action=action)
 
 

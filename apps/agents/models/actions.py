@@ -9,18 +9,19 @@ from django.db.models import Q, Value
 
 from apps.access.models import BusinessUnit
 from apps.agents.models.agents import Agent, AgentVersion
-from apps.agents.rules import ACTION_MOVES, ActionState, EffectClass, Environment, Execution
+from apps.agents.rules import ACTION_MOVES, MAY_STILL_COUNT, ActionState, EffectClass, Environment, Execution
 from apps.core.models import Erasable, Stateful, User, choices_of
 
 
 class Action(Erasable, Stateful):
     """What was asked, by whom, what policy said, and what came of it. Higher floors are named by plain values.
 
-    ``digest``: the operation's name and the parameters. ``definition_digest``: what that operation was when the rules
-    judged it; anything else by that name does not run. ``erased_target``: keyed digest of a target that was erased, so
-    that limits by target still count the action. ``cannot_take``: what its agent's framework takes no answer for, of
-    ``edit`` and ``request_changes``: people are not offered it. ``together``: it is carried out with others, when all
-    are decided. ``environment``: that of the key; of a test nothing is called, and no figure counts it.
+    ``digest``: the operation's name and the parameters. ``definition_digest``: what that operation was when the
+    rules judged it; anything else by that name does not run. ``erased_target``: keyed digest of a target that was
+    erased, so that limits by target still count the action. ``cannot_take``: what its agent's framework takes no
+    answer for, of ``edit`` and ``request_changes``: people are not offered it. ``together``: it is carried out with
+    others, when all are decided. ``compensates``: what it takes back when it succeeds. ``environment``: that of the
+    key; of a test nothing is called, and no figure counts it.
     """
 
     MOVES = ACTION_MOVES
@@ -75,7 +76,16 @@ class Action(Erasable, Stateful):
     task_id = models.UUIDField(null=True)
     purpose = models.CharField(max_length=12, choices=[("act", "Act"), ("compensate", "Compensate")], default="act")
 
+    compensates = models.ForeignKey("self", models.PROTECT, null=True, related_name="compensations", db_index=False)
+
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["compensates"],
+                condition=Q(compensates__isnull=False, state__in=sorted(MAY_STILL_COUNT)),
+                name="action_taken_back_once",
+            )
+        ]
         indexes = [
             models.Index(fields=["agent", "-id"], name="action_by_agent"),
             models.Index(fields=["operation", "-id"], name="action_by_operation"),
@@ -84,6 +94,7 @@ class Action(Erasable, Stateful):
                 fields=["agent", "operation", "reference"], name="action_by_reference", condition=~Q(reference="")
             ),
             models.Index(fields=["state", "-id"], name="action_by_state"),
+            models.Index(fields=["compensates"], name="action_taken_back", condition=~Q(compensates=None)),
             models.Index(
                 fields=["finished_at"],
                 name="action_went_wrong",

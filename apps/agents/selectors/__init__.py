@@ -1,6 +1,6 @@
 """Which agents and actions an actor may see."""
 
-from apps.agents.selectors.actions import action_for, actions_for
+from apps.agents.selectors.actions import action_for, actions_for, taken_back_by
 from apps.agents.selectors.agents import (
     agent_for,
     agents_for,
@@ -38,6 +38,7 @@ __all__ = [
     "require_working",
     "require_working_agent",
     "same_target",
+    "taken_back_by",
     "target_digests",
     "target_names",
     "version_for",

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from apps.agents.models import Action
+from apps.agents.rules import ActionState
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
@@ -16,6 +17,14 @@ def actions_for(actor: User) -> QuerySet[Action]:
     if actor.is_agent:
         return rows.filter(principal=actor, environment=actor.agent.environment)
     return visible(actor, "agents.view_agent", rows)
+
+
+def taken_back_by(actor: User, action: Action) -> UUID | None:
+    """The action that took ``action`` back; None where nothing did, or a person by hand. One query where it is so."""
+    if action.state != ActionState.COMPENSATED:
+        return None
+    rows = actions_for(actor).filter(compensates=action.pk, state=ActionState.SUCCEEDED)
+    return rows.values_list("pk", flat=True).first()
 
 
 def action_for(actor: User, action_id: UUID) -> Action:

@@ -1,5 +1,6 @@
 """Commands on systems, secrets, operations, permissions and effects."""
 
+from apps.connectors.services.compensating import WayBack, mark_compensated, way_back_of
 from apps.connectors.services.connectors import (
     change_connector_state,
     probe_connector,
@@ -11,7 +12,6 @@ from apps.connectors.services.effects import (
     claim_effect,
     dispatch_effect,
     due_effects,
-    mark_compensated,
     prepare_effect,
     reconcile_effect,
     recover_effect,
@@ -38,6 +38,7 @@ __all__ = [
     "Due",
     "DueEffect",
     "OnFile",
+    "WayBack",
     "accept_mismatch",
     "allow_inside",
     "begin_agent",
@@ -81,4 +82,5 @@ __all__ = [
     "settle_effect",
     "take_check",
     "undo_right_sizing",
+    "way_back_of",
 ]

@@ -275,12 +275,6 @@ def reconcile_effect(
 
 
 @transaction.atomic
-def mark_compensated(actor: User, *, effect: Effect, by: Action) -> Effect:
-    """Note that another action undid this effect."""
-    return advance(actor, effect, EffectState.COMPENSATED, payload={"by": str(by.pk)})
-
-
-@transaction.atomic
 def due_effects(limit: int = 50) -> list[DueEffect]:
     """What should be begun, repeated or recovered now, longest due first. Claiming decides who does it."""
     reasons = {"prepared": Due.BEGIN, "unknown": Due.REPEAT}

@@ -98,7 +98,7 @@ def prepared_read(
         raise CannotLookError(_("%s is not in use.") % slug)
     if operation.effect != EffectClass.READ or operation.method != "GET":
         raise CannotLookError(_("%s does more than read, so it is not called.") % slug)
-    parameters = _filled(named.get("parameters", {}), {"request": dict(request), "response": response or {}})
+    parameters = filled(named.get("parameters", {}), {"request": dict(request), "response": response or {}})
     if parameter_errors(operation.parameters, parameters):
         raise CannotLookError(_("The parameters of %s cannot be made of what is proposed.") % slug)
     try:
@@ -107,7 +107,7 @@ def prepared_read(
         raise CannotLookError(str(problem)) from problem
 
 
-def _filled(sources: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def filled(sources: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Each expression's value; what has none is left out."""
     try:
         activation = EXPRESSIONS.activation(values)
@@ -126,7 +126,7 @@ def _told(slug: str, named: Mapping[str, Any], action: Action, result: CallResul
         return OnFile(slug, at, problem=said or _("It gave no usable answer."), duration_ms=took)
     same = {name: value for name, value in result.result.items() if name in action.parameters}
     try:
-        chosen = _filled(named.get("values", {}), {"request": action.parameters, "response": result.result})
+        chosen = filled(named.get("values", {}), {"request": action.parameters, "response": result.result})
     except CannotLookError as error:
         return OnFile(slug, at, problem=str(error), duration_ms=took)
     return OnFile(slug, at, values={**same, **chosen}, duration_ms=took)

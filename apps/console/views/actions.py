@@ -6,16 +6,19 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from apps.agents.models import Action
 from apps.agents.rules import ActionState
-from apps.agents.selectors import action_for, actions_for
+from apps.agents.selectors import action_for, actions_for, taken_back_by
 from apps.audit.selectors import trail_for
 from apps.connectors.selectors import effect_for
+from apps.connectors.services import way_back_of
 from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
 from apps.policies.selectors import matched_rules_for, ways_out_for, would_have_for
+from apps.workflows.services.actions import may_compensate
 
 PAGE = 50
 FILTERS = {"state": "state", "agent": "agent__slug", "operation": "operation", "workflow": "workflow"}
@@ -52,6 +55,12 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
+def _is_compensable(request: Request, found: Action) -> bool:
+    if found.state != ActionState.SUCCEEDED or not may_compensate(request.user, found):
+        return False
+    return way_back_of(found) is not None
+
+
 @require_GET
 def action(request: Request, action_id: UUID) -> HttpResponse:
     """One action: what was asked, what policy said, who decided, what came of it, and the ledger's lines about it."""
@@ -65,6 +74,8 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "grant": grant_of_action(request.user, found),
         "effect": effect_for(request.user, found),
         "trail": [] if drill else trail_for(request.user, found.trail),
+        "taken_back_by": taken_back_by(request.user, found),
+        "compensable": not drill and _is_compensable(request, found),
         "may_erase": holds(request.user, "audit.erase_payload"),
         "ways_out": ways_out_for(request.user, found.verdict, currency=found.currency),
     }

@@ -6,15 +6,13 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
-from apps.audit.services import record
 from apps.connectors.models import Operation
 from apps.core.models import User
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation
 from apps.oversight.rules import Kind
-from apps.oversight.selectors import standing_for
 from apps.oversight.services.items import Wanted, open_escalation, title_of
-from apps.oversight.services.unknowns import queue_of
+from apps.oversight.services.unknowns import give_to_owner, queue_of
 
 IN_ORDER, MENDED = "in order", "mended"
 
@@ -45,10 +43,7 @@ def open_mismatch_escalation(actor: User, *, action: Action, read_back: dict[str
         risk=action.agent.risk if action.agent else Risk.MEDIUM,
         workflow=action.workflow,
     )
-    owner = action.agent.owner if action.agent else None
-    if owner is not None and standing_for(owner).why_not(item) is None:
-        Escalation.objects.filter(pk=item.pk).update(assigned_to=owner)
-        record(actor, item, "escalation.assigned", payload={"to": owner.username})
+    give_to_owner(actor, item, action)
     return item
 
 

@@ -10,11 +10,13 @@ from apps.access.models import Queue
 from apps.access.selectors import ancestors_for
 from apps.agents.models import Action
 from apps.agents.rules import Execution
+from apps.audit.services import record
 from apps.connectors.models import Operation
 from apps.core.models import User
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Kind
+from apps.oversight.selectors import standing_for
 from apps.oversight.services.items import Wanted, open_escalation, title_of
 
 HAPPENED, DID_NOT_HAPPEN = "succeeded", "failed"
@@ -56,6 +58,14 @@ def _nobody_said(action: Action) -> str:
     if action.execution == Execution.AGENT:
         return _("The agent began it and did not say what came of it. Look in the system, then say what happened.")
     return _("The system did not say whether it was done. Look there, then say what happened.")
+
+
+def give_to_owner(actor: User, item: Escalation, action: Action) -> None:
+    """The owner of the action's agent sees to the item, where they may decide it."""
+    owner = action.agent.owner if action.agent else None
+    if owner is not None and standing_for(owner).why_not(item) is None:
+        Escalation.objects.filter(pk=item.pk).update(assigned_to=owner)
+        record(actor, item, "escalation.assigned", payload={"to": owner.username})
 
 
 def queue_of(action: Action) -> Queue | None:

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apps.agents.models import Action
 from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Execution
-from apps.agents.selectors import action_for, actions_for
+from apps.agents.selectors import action_for, actions_for, taken_back_by
 from apps.agents.services import note_repetition
 from apps.core.api import (
     ErasedMark,
@@ -135,6 +135,8 @@ class ActionSerializer(serializers.Serializer[Any]):
     on_behalf_of = serializers.CharField(allow_null=True)
     run = serializers.UUIDField(allow_null=True)
     task = serializers.UUIDField(allow_null=True)
+    compensates = serializers.UUIDField(allow_null=True)
+    compensated_by = serializers.UUIDField(allow_null=True)
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
 
@@ -219,6 +221,8 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "on_behalf_of": action.on_behalf_of.username if action.on_behalf_of else None,
         "run": action.run_id,
         "task": action.task_id,
+        "compensates": action.compensates_id,
+        "compensated_by": taken_back_by(actor, action),
         "created_at": action.created_at,
         "finished_at": action.finished_at,
     }

@@ -16,7 +16,8 @@ class Place:
     """Where in a run an action belongs; everything empty outside one.
 
     ``unit``, ``risk`` and ``owner`` are the workflow's: they stand in for the agent's where the workflow itself asks.
-    ``run_unit_id`` is where the run was started: a halt there stops the action too.
+    ``run_unit_id`` is where the run was started: a halt there stops the action too. ``compensates``: the action that
+    is taken back.
     """
 
     run_id: UUID | None = None
@@ -32,6 +33,7 @@ class Place:
     risk: str = "medium"
     owner: str = ""
     purpose: str = "act"
+    compensates: UUID | None = None
 
 
 OUTSIDE = Place()
@@ -63,7 +65,7 @@ def place_of_action(actor: User, action: Action) -> Place:
     rows = Run.objects.select_related("workflow__owner", "started_by")
     run = rows.filter(pk=action.run_id).first() if action.run_id else None
     if run is None:
-        return Place(unit=action.unit)
+        return Place(unit=action.unit, purpose=action.purpose, compensates=action.compensates_id)
     return Place(
         run_id=run.pk,
         run_unit_id=run.unit_id,
@@ -78,4 +80,5 @@ def place_of_action(actor: User, action: Action) -> Place:
         risk=run.workflow.risk,
         owner=run.workflow.owner.username if run.workflow.owner else "",
         purpose=action.purpose,
+        compensates=action.compensates_id,
     )

@@ -7,6 +7,7 @@ from apps.audit.tasks import reaction
 from apps.core.services import system_user
 from apps.halts.models import Halt
 from apps.oversight.models import Escalation
+from apps.oversight.services.untaken import NEXT
 from apps.workflows.services import actions
 
 
@@ -38,6 +39,21 @@ def follow_mismatch(entry: Entry) -> None:
         actions.follow_mismatch(
             item.decided_by or entry.actor, action_id=UUID(str(entry.payload["action"])), answer=item.answer
         )
+
+
+@reaction
+def follow_untaken(entry: Entry) -> None:
+    """A person said how to go on with what could not be taken back."""
+    if entry.payload.get("kind") == "exception" and entry.payload.get("action"):
+        item = Escalation.objects.select_related("decided_by").get(pk=entry.subject_id)
+        answer = item.answer if isinstance(item.answer, dict) else {}
+        if NEXT in answer:
+            actions.follow_untaken(
+                item.decided_by or entry.actor,
+                action_id=UUID(str(entry.payload["action"])),
+                next_=str(answer[NEXT]),
+                remark=str(answer.get("remark") or ""),
+            )
 
 
 @reaction

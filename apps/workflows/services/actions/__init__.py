@@ -11,6 +11,7 @@ from apps.workflows.services.actions.carrying_out import (
     report_outcome,
     take_back_action,
 )
+from apps.workflows.services.actions.compensating import compensate_action, follow_untaken, may_compensate
 from apps.workflows.services.actions.halting import return_stopped, revoke_stopped
 from apps.workflows.services.actions.pipeline import Ask, Place
 from apps.workflows.services.actions.unreported import raise_unreported
@@ -20,9 +21,12 @@ __all__ = [
     "Ask",
     "Place",
     "check_action",
+    "compensate_action",
     "consume_action",
     "consume_actions",
     "follow_mismatch",
+    "follow_untaken",
+    "may_compensate",
     "perform_action",
     "perform_due",
     "prepare_action",

@@ -212,7 +212,7 @@ def _propose(
     answers: dict[str, Any] = {"cannot_take": sorted(ask.cannot_take), "together": ask.together}
     spot: dict[str, Any] = {
         name: getattr(place, name) for name in ("workflow", "run_id", "step", "round", "item", "task_id", "purpose")
-    }
+    } | {"compensates_id": place.compensates}
     told: dict[str, Any] = {
         "effect": verdict.effect.value,
         "release": verdict.release,

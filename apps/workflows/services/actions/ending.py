@@ -11,6 +11,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.halts.selectors import Scopes
 from apps.oversight.services import open_unknown_escalation
 from apps.workflows.models import Run
+from apps.workflows.services.actions.taken_back import follow_end
 from apps.workflows.services.engine import complete_operation_step
 
 
@@ -65,6 +66,7 @@ def ask_what_happened(plane: User, action: Action, error: dict[str, Any]) -> Non
 
 
 def tell_run(plane: User, action: Action) -> None:
-    """Take the end of an action to the run that asked for it, in the same transaction."""
+    """Take the end of an action to the run that asked for it, and to what it takes back, in the same transaction."""
+    follow_end(plane, action)
     if action.run_id is not None:
         complete_operation_step(plane, action=action)

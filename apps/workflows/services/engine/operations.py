@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from apps.agents.models import Action
-from apps.agents.rules import ActionState
+from apps.agents.rules import MAY_STILL_COUNT, ActionState
 from apps.core.errors import DomainError, HaltedError
 from apps.core.rules import highest_risk
-from apps.workflows.models import Compensation
+from apps.workflows.models import Compensation, Run
 from apps.workflows.rules.planner import commands as do
 from apps.workflows.rules.planner import events as on
+from apps.workflows.rules.planner.state import CompensationView
 from apps.workflows.rules.states import TimerKind
 from apps.workflows.selectors.places import Place
 from apps.workflows.services.engine.ends import event_of, reason_of
@@ -45,8 +48,11 @@ def compensate(spot: Spot, command: do.Compensate) -> Iterable[on.Event]:
     """Ask for the operation that takes an effect back."""
     wanted = next(c for c in spot.view.compensations if c.position == command.position)
     place: dict[str, Any] = {"step": wanted.step, "round": wanted.round, "item": wanted.item}
+    undone = _standing(spot.run, wanted)
     try:
-        action = _submit(spot, wanted.operation, wanted.parameters, purpose="compensate", risk=None, **place)
+        action = _submit(
+            spot, wanted.operation, wanted.parameters, purpose="compensate", risk=None, compensates=undone, **place
+        )
     except HaltedError:
         set_timer(spot, do.SetTimer(TimerKind.COMPENSATE, HALTED_AGAIN_S, item=command.position))
         return
@@ -56,6 +62,20 @@ def compensate(spot: Spot, command: do.Compensate) -> Iterable[on.Event]:
     Compensation.objects.filter(run=spot.run, position=command.position).update(action_id=action.pk)
     if action.state == ActionState.DENIED:
         yield on.CompensationEnded(command.position, succeeded=False, code="denied", message=reason_of(action))
+
+
+def _standing(run: Run, wanted: CompensationView) -> UUID | None:
+    """The action of the run whose effect is taken back; None where none stands, or it is taken back already."""
+    done = Action.objects.filter(
+        run_id=run.pk,
+        step=wanted.step,
+        round=wanted.round,
+        item=wanted.item,
+        purpose="act",
+        state=ActionState.SUCCEEDED,
+    )
+    taken = Action.objects.filter(compensates=OuterRef("pk"), state__in=MAY_STILL_COUNT)
+    return done.exclude(Exists(taken)).order_by("-id").values_list("pk", flat=True).first()
 
 
 def _submit(spot: Spot, operation: str, parameters: Any, *, purpose: str, risk: str | None, **place: Any) -> Action:
