@@ -213,6 +213,7 @@ def _connectors() -> Iterator[str]:
                 "allow_internal": connector.allow_internal or None,
                 "auth": connector.auth,
                 "limits": connector.limits or None,
+                "mail": connector.mail,
                 "unit": _slug(connector.unit),
                 "state": None if connector.state == ConnectorState.ACTIVE else connector.state,
             },

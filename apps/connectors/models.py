@@ -11,9 +11,9 @@ from apps.access.models import BusinessUnit
 from apps.agents.models import Action, Agent
 from apps.agents.rules import EffectClass
 from apps.connectors.rules import (
+    ALL_METHODS,
     CONNECTOR_MOVES,
     EFFECT_MOVES,
-    METHODS,
     OPERATION_MOVES,
     ConnectorState,
     EffectState,
@@ -60,6 +60,7 @@ class Connector(Stateful):
     inside_asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     auth = models.JSONField(default=dict)
     limits = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
+    mail = models.JSONField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)
 
     class Meta:
@@ -119,7 +120,7 @@ class Operation(Stateful):
     slug = models.CharField(max_length=120, unique=True)
     name = models.CharField(max_length=160)
     version = models.PositiveIntegerField(default=1)
-    method = models.CharField(max_length=6, choices=[(method, method) for method in METHODS])
+    method = models.CharField(max_length=6, choices=[(method, method) for method in ALL_METHODS])
     path = models.CharField(max_length=500)
     parameters = models.JSONField(default=dict)
     effect = models.CharField(max_length=12, choices=choices_of(EffectClass))
@@ -133,6 +134,7 @@ class Operation(Stateful):
     on_file = models.JSONField(null=True, blank=True)
     dry_run = models.JSONField(null=True, blank=True)
     verify = models.JSONField(null=True, blank=True)
+    mail = models.JSONField(null=True, blank=True)
     fee_minor = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=12, choices=choices_of(OperationState), default=OperationState.ACTIVE)
 
@@ -146,7 +148,10 @@ class Operation(Stateful):
     def definition_digest(self) -> str:
         """What would be called, how and where: the action that was judged keeps it, and nothing else runs for it."""
         system = {name: getattr(self.connector, name) for name in CONNECTOR_JUDGED}
-        return digest_of({name: getattr(self, name) for name in OPERATION_JUDGED} | {"connector": system})
+        judged = {name: getattr(self, name) for name in OPERATION_JUDGED}
+        if self.mail is not None:
+            judged, system = judged | {"mail": self.mail}, system | {"mail": self.connector.mail}
+        return digest_of(judged | {"connector": system})
 
 
 class OperationPin(Record):

@@ -34,6 +34,7 @@ DOORS = [
     ("actions/", {"operation": "{operation}", "parameters": {}}),
     ("actions/check/", {"operation": "{operation}", "parameters": {}}),
     ("actions/{pending}/cancel/", {}),
+    ("actions/{pending}/compensate/", {"reason": "Wrong."}),
     ("actions/{pending}/comments/", {"text": "Please."}),
     ("actions/{approved}/consume/", {"digest": "{digest}"}),
     ("actions/{executing}/outcome/", {"succeeded": True}),

@@ -25,7 +25,7 @@ from apps.configuration.rules.shapes import (
     Truth,
     Whole,
 )
-from apps.connectors.rules import METHODS, ConnectorState, ExecutedBy, Idempotency, OperationState
+from apps.connectors.rules import ALL_METHODS, METHODS, ConnectorState, ExecutedBy, Idempotency, OperationState
 from apps.connectors.rules.limits import LIMITS as CONNECTOR_LIMITS
 from apps.connectors.rules.pins import Waiting
 from apps.core.rules import Risk
@@ -167,6 +167,12 @@ SHAPES: Mapping[str, Keys] = {
             "allow_internal": Truth(),
             "auth": Object(),
             "limits": Keys({}, {name: Whole(*bounds) for name, bounds in CONNECTOR_LIMITS.items()}),
+            "mail": Maybe(
+                Keys(
+                    {"from": Text(254, 3), "recipients": ListOf(Text(253, 1), 50)},
+                    {"reply_to": Text(254, 3), "tls": OneOf(("none",))},
+                )
+            ),
             "secret_env": VARIABLE,
             "unit": Maybe(Ref("BusinessUnit")),
         },
@@ -175,7 +181,7 @@ SHAPES: Mapping[str, Keys] = {
         {
             "slug": OPERATION_SLUG,
             "connector": Ref("Connector"),
-            "method": OneOf(METHODS),
+            "method": OneOf(ALL_METHODS),
             "path": Text(500, 1),
             "effect": OneOf(tuple(EffectClass)),
         },
@@ -197,6 +203,7 @@ SHAPES: Mapping[str, Keys] = {
                     {"parameters": Object(), "within_s": Whole(0, 3600)},
                 )
             ),
+            "mail": Maybe(Keys({"to": ListOf(Text(254, 1), 20), "subject": Text(300, 1), "body": Text(50_000, 1)}, {})),
             "fee_minor": Whole(),
             "pinned": PIN,
         },

@@ -192,7 +192,7 @@ def apply_connector(actor: User, document: Document) -> str:
         name=_name(document),
         base_url=value["base_url"],
         unit=_unit(document),
-        **_chosen(document, "adapter", "allow_internal", "auth", "limits"),
+        **_chosen(document, "adapter", "allow_internal", "auth", "limits", "mail"),
     )
     sealed = UNCHANGED
     if secret := _given(document, "secret_env"):

@@ -99,15 +99,15 @@ def _timed(call: Call, attempt: Callable[[float], CallResult]) -> CallResult:
 
 
 def _asked(call: Call, deadline: float) -> CallResult:
-    status, headers, raw = _exchange(call, _checked_addresses(call, deadline), deadline)
+    status, headers, raw = _exchange(call, _addresses(call, deadline), deadline)
     return _read(call, status, headers, raw)
 
 
 def _greeted(call: Call, deadline: float) -> CallResult:
-    stream = _Guarded(_checked_addresses(call, deadline), deadline).connect_tcp(call.origin.host, call.origin.port)
+    stream = _Guarded(_addresses(call, deadline), deadline).connect_tcp(call.origin.host, call.origin.port)
     try:
-        if call.origin.scheme == "https":
-            stream = stream.start_tls(_tls(), call.origin.host)
+        if call.origin.scheme in {"https", "smtps"}:
+            stream = stream.start_tls(tls_context(), call.origin.host)
     finally:
         stream.close()
     return CallResult(CallEnd.ANSWERED)
@@ -130,9 +130,9 @@ def _read(call: Call, status: int, headers: dict[str, str], raw: bytes) -> CallR
     return CallResult(CallEnd.BROKEN, status, error=f"The answer is a {status}; redirects are not followed.")
 
 
-def _checked_addresses(call: Call, deadline: float) -> list[str]:
-    """All addresses of the name, if every one of them may be reached."""
-    host, port = call.origin.host, call.origin.port
+def checked_addresses(origin: Origin, *, allow_internal: bool, deadline: float) -> list[str]:
+    """All addresses of the name, if every one of them may be reached. Raises EgressRefusedError, httpcore errors."""
+    host, port = origin.host, origin.port
     try:
         found = _resolvers.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM).result(_left(deadline))
     except TimeoutError as error:
@@ -141,11 +141,15 @@ def _checked_addresses(call: Call, deadline: float) -> list[str]:
         raise httpcore.ConnectError from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
-        if refusal := refusal_of(address, allow_internal=call.allow_internal):
+        if refusal := refusal_of(address, allow_internal=allow_internal):
             raise EgressRefusedError(f"{host} leads to {refusal}.")
     if not addresses:
         raise httpcore.ConnectError
     return addresses
+
+
+def _addresses(call: Call, deadline: float) -> list[str]:
+    return checked_addresses(call.origin, allow_internal=call.allow_internal, deadline=deadline)
 
 
 class _TooLarge(Exception):  # noqa: N818 - never leaves this file
@@ -170,7 +174,7 @@ def _exchange(call: Call, addresses: list[str], deadline: float) -> tuple[int, d
     )
     with (
         httpcore.ConnectionPool(
-            ssl_context=_tls(),
+            ssl_context=tls_context(),
             max_connections=1,
             max_keepalive_connections=0,
             network_backend=_Guarded(addresses, deadline),
@@ -187,7 +191,7 @@ def _exchange(call: Call, addresses: list[str], deadline: float) -> tuple[int, d
 
 
 @lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """The system's authorities and the usual ones; made once, because reading them takes 20 ms."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())

@@ -40,6 +40,7 @@ class ConnectorBody(StrictSerializer):
     allow_internal = StrictBoolean(required=False)
     auth = JsonObject(required=False)
     limits = JsonObject(required=False)
+    mail = JsonObject(required=False, allow_null=True)
     unit = Text(max_length=63, required=False, allow_null=True)
 
 
@@ -62,6 +63,7 @@ class ConnectorSerializer(serializers.Serializer[Any]):
     inside_asked_by = serializers.CharField(allow_null=True)
     auth = serializers.JSONField()
     limits = serializers.JSONField()
+    mail = serializers.JSONField(allow_null=True)
     unit = serializers.CharField(allow_null=True)
     state = serializers.CharField()
 
@@ -117,7 +119,7 @@ class ConnectorStateBody(StrictSerializer):
 
 def connector_json(connector: Connector) -> dict[str, Any]:
     """The system as ``ConnectorSerializer`` describes it."""
-    names = ("slug", "name", "adapter", "base_url", "allow_internal", "auth", "limits", "state")
+    names = ("slug", "name", "adapter", "base_url", "allow_internal", "auth", "limits", "mail", "state")
     return {
         **{name: getattr(connector, name) for name in names},
         "unit": connector.unit.slug if connector.unit else None,
@@ -200,7 +202,7 @@ class ConnectorDetail(PlaneView):
         connector = connector_for(self.actor, slug)
         body = self.body(ConnectorChange)
         unit = _unit(self.actor, body.pop("unit")) if "unit" in body else connector.unit
-        names = ("name", "base_url", "adapter", "allow_internal", "auth", "limits")
+        names = ("name", "base_url", "adapter", "allow_internal", "auth", "limits", "mail")
         values = {name: body.get(name, getattr(connector, name)) for name in names}
 
         def answer() -> tuple[int, Any]:

@@ -13,7 +13,7 @@ from apps.connectors import services
 from apps.connectors.api.connectors import ConnectorStateBody
 from apps.connectors.api.permissions import LimitSerializer, limit_json
 from apps.connectors.models import Connector, Operation
-from apps.connectors.rules import METHODS, ExecutedBy, Idempotency, OperationSpec
+from apps.connectors.rules import ALL_METHODS, ExecutedBy, Idempotency, OperationSpec
 from apps.connectors.selectors import Permitted, all_operations_for, connector_for, operation_for, operations_for
 from apps.core.api import (
     REASON,
@@ -39,7 +39,7 @@ class OperationBody(StrictSerializer):
     slug = Text(max_length=120)
     connector = Text(max_length=63)
     name = Text(max_length=160)
-    method = serializers.ChoiceField(METHODS)
+    method = serializers.ChoiceField(ALL_METHODS)
     path = Text(max_length=500)
     effect = serializers.ChoiceField([effect.value for effect in EffectClass])
     parameters = JsonObject(required=False)
@@ -53,6 +53,7 @@ class OperationBody(StrictSerializer):
     on_file = JsonObject(required=False, allow_null=True)
     dry_run = JsonObject(required=False, allow_null=True)
     verify = JsonObject(required=False, allow_null=True)
+    mail = JsonObject(required=False, allow_null=True)
     fee_minor = StrictInteger(min_value=0, max_value=2**31 - 1, required=False)
 
 
@@ -62,7 +63,7 @@ class OperationChange(OperationBody):
     slug = None  # type: ignore[assignment] # the address names it
     connector = None  # type: ignore[assignment] # an operation stays with its connector
     name = Text(max_length=160, required=False)
-    method = serializers.ChoiceField(METHODS, required=False)
+    method = serializers.ChoiceField(ALL_METHODS, required=False)
     path = Text(max_length=500, required=False)
     effect = serializers.ChoiceField([effect.value for effect in EffectClass], required=False)
 
@@ -89,6 +90,7 @@ class OperationSerializer(serializers.Serializer[Any]):
     on_file = serializers.JSONField(allow_null=True)
     dry_run = serializers.JSONField(allow_null=True)
     verify = serializers.JSONField(allow_null=True)
+    mail = serializers.JSONField(allow_null=True)
     fee_minor = serializers.IntegerField()
 
 

@@ -22,7 +22,9 @@ from apps.connectors.rules.money import (
     value_at,
 )
 from apps.connectors.rules.parameters import (
+    ALL_METHODS,
     METHODS,
+    SEND,
     WITH_BODY,
     Split,
     field_problems,
@@ -59,6 +61,7 @@ from apps.connectors.rules.states import (
 from apps.connectors.rules.wording import consequence_of, placeholders_of, template_problem, text_of, visible_text
 
 __all__ = [
+    "ALL_METHODS",
     "CONNECTOR_MOVES",
     "EFFECT_MOVES",
     "ERRORS",
@@ -68,6 +71,7 @@ __all__ = [
     "OPERATION_MOVES",
     "REPEAT_AFTER_S",
     "RESPONSE_BYTES_MAX",
+    "SEND",
     "WITH_BODY",
     "CallEnd",
     "CallResult",

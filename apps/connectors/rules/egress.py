@@ -10,7 +10,9 @@ NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 """A last label that resolvers read as a number: 127.1, 2130706433, 0x7f000001, 0177.0.0.1."""
 PLAIN = re.compile(r"[!-\[\]-~]+")
 PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%{}-]*)+")
-PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443, "smtp": 587, "smtps": 465}
+WEB, MAIL = ("http", "https"), ("smtp", "smtps")
+"""``smtp`` begins TLS by STARTTLS, ``smtps`` is TLS from the first byte."""
 LARGEST_PORT = 65_535
 type PortRanges = tuple[tuple[int, int], ...]
 
@@ -54,13 +56,13 @@ class Origin:
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def origin_of(base_url: str) -> Origin:
+def origin_of(base_url: str, schemes: tuple[str, ...] = WEB) -> Origin:
     """Read a base address strictly. Raises ValueError that says what does not fit."""
     if not PLAIN.fullmatch(base_url):
         raise ValueError("Only printable ASCII characters, without spaces and backslashes.")
     parts = urlsplit(base_url)
-    if parts.scheme not in PORTS:
-        raise ValueError("The scheme is http or https.")
+    if parts.scheme not in schemes:
+        raise ValueError(f"The scheme is {' or '.join(schemes)}.")
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
         raise ValueError("No user name or password inside the address.")
     if parts.query or parts.fragment or "?" in base_url or "#" in base_url:

@@ -15,8 +15,11 @@ from apps.connectors.rules.egress import climbs
 from apps.core.rules import ValueProblem, canonical_json
 
 IN_PATH = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "SEND"})
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+SEND = "SEND"
+"""The method of an operation that sends a mail: its parameters make the mail, and nothing stands in an address."""
+ALL_METHODS = (*METHODS, SEND)
 FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 ERRORS_MAX = 20
 

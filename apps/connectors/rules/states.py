@@ -135,6 +135,7 @@ class OperationSpec:
     on_file: dict[str, Any] | None = None
     dry_run: dict[str, str] | None = None
     verify: dict[str, Any] | None = None
+    mail: dict[str, Any] | None = None
     fee_minor: int = 0
 
 
@@ -155,6 +156,7 @@ class CallEnd(StrEnum):
     REFUSED = "refused"
     UNPREPARED = "unprepared"
     LOST = "lost"
+    TURNED_AWAY = "turned_away"
     NOT_CALLED = "not_called"
 
 
@@ -193,12 +195,13 @@ def outcome_of(call: CallResult, *, effect: str, idempotency: str, repeats: int,
         return Outcome(EffectState.SUCCEEDED)
     if code := NEVER_LEFT.get(call.end):
         return Outcome(EffectState.FAILED, code)
-    if call.end == CallEnd.ANSWERED and call.status is not None:
-        if call.status in FINE:
-            return Outcome(EffectState.SUCCEEDED)
-        if call.status in LATER and call.retry_after_s is not None:
+    if call.end == CallEnd.ANSWERED and call.status in FINE:
+        return Outcome(EffectState.SUCCEEDED)
+    is_mail = call.end == CallEnd.TURNED_AWAY  # a mail server said no, or "later": the mail did not go
+    if is_mail or (call.end == CallEnd.ANSWERED and call.status is not None):
+        if (is_mail or call.status in LATER) and call.retry_after_s is not None:
             return _deferred(call.retry_after_s, deferrals)
-        if call.status in CLIENT_ERRORS:
+        if is_mail or call.status in CLIENT_ERRORS:
             return Outcome(EffectState.FAILED, "refused_by_system")
     return _doubtful(_CODE_OF_END[call.end], effect=effect, idempotency=idempotency, repeats=repeats)
 

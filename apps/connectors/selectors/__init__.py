@@ -44,6 +44,7 @@ from apps.connectors.rules.health import (
     condition_of,
 )
 from apps.connectors.rules.limits import ERRORS_PER_1000
+from apps.connectors.rules.mails import draft_of
 from apps.connectors.rules.requests import RequestEnd
 from apps.connectors.rules.states import SETTLED
 from apps.core.errors import NotFoundError
@@ -80,12 +81,20 @@ class Permitted:
         for path, messages in parameter_errors(operation.parameters, parameters).items():
             found.setdefault(path, messages)
         if not found:
-            for check in (self.money, lambda given: split_parameters(operation.method, operation.path, given)):
+            for check in (self.money, self._made):
                 try:
                     check(parameters)
                 except ValueProblem as problem:
                     found.setdefault(problem.path, []).append(str(problem))
         return found
+
+    def _made(self, parameters: dict[str, Any]) -> object:
+        """The request, or the mail, of these parameters. Raises ValueProblem."""
+        operation = self.operation
+        if operation.mail is None:
+            return split_parameters(operation.method, operation.path, parameters)
+        domains = (operation.connector.mail or {}).get("recipients", [])
+        return draft_of(operation.mail, parameters, domains=domains, amount=operation.amount)
 
     def money(self, parameters: dict[str, Any]) -> Money | None:
         """The amount of an action; None where the operation has none. Raises ValueProblem."""

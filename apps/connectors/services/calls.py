@@ -12,8 +12,19 @@ from django.db.models import Q
 from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import Call
 from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation
-from apps.connectors.rules import Idempotency, Split, forms_of, is_port_allowed, origin_of, ports_of, split_parameters
+from apps.connectors.rules import (
+    Idempotency,
+    Origin,
+    Split,
+    forms_of,
+    is_port_allowed,
+    origin_of,
+    ports_of,
+    split_parameters,
+)
+from apps.connectors.rules.egress import MAIL, WEB
 from apps.connectors.rules.limits import response_bytes_of, timeout_s_of
+from apps.connectors.rules.mails import EMAIL
 from apps.core.errors import DomainError, UnavailableError
 from apps.core.models import ClockTimestamp
 from apps.core.rules import canonical_json
@@ -27,6 +38,28 @@ class NotConfiguredError(DomainError):
     code, status = "not_configured", 409
 
 
+def schemes_of(adapter: str) -> tuple[str, ...]:
+    """What addresses of systems that an adapter speaks to begin with."""
+    return MAIL if adapter == EMAIL else WEB
+
+
+def ports_for(adapter: str) -> str:
+    """The ports that an adapter may reach, as the setting spells them."""
+    return str(settings.ACP_MAIL_PORTS if adapter == EMAIL else settings.ACP_EGRESS_PORTS)
+
+
+def origin_for(connector: Connector) -> Origin:
+    """Where the connector's calls go. Raises NotConfiguredError."""
+    try:
+        origin = origin_of(connector.base_url, schemes_of(connector.adapter))
+    except ValueError as problem:
+        raise NotConfiguredError(f"The address of {connector.slug} does not fit: {problem}") from problem
+    if not is_port_allowed(origin.port, ports_of(ports_for(connector.adapter))):
+        name = "ACP_MAIL_PORTS" if connector.adapter == EMAIL else "ACP_EGRESS_PORTS"
+        raise NotConfiguredError(f"The port {origin.port} of {connector.slug} may not be reached ({name}).")
+    return origin
+
+
 def call_of(effect: Effect) -> Call:
     """The call of an effect. Raises NotConfiguredError, ValueProblem; neither repeats the secret."""
     call = call_to(effect.operation, effect.connector, effect.action.parameters)
@@ -37,14 +70,9 @@ def call_of(effect: Effect) -> Call:
 
 def call_to(operation: Operation, connector: Connector, parameters: Mapping[str, Any]) -> Call:
     """The call of an operation with these parameters. Raises as ``call_of``."""
-    try:
-        origin = origin_of(connector.base_url)
-    except ValueError as problem:
-        raise NotConfiguredError(f"The address of {connector.slug} does not fit: {problem}") from problem
-    if not is_port_allowed(origin.port, ports_of(settings.ACP_EGRESS_PORTS)):
-        raise NotConfiguredError(f"The port {origin.port} of {connector.slug} may not be reached (ACP_EGRESS_PORTS).")
+    origin = origin_for(connector)
     split = split_parameters(operation.method, operation.path, parameters)
-    secrets = _secrets(connector)
+    secrets = secrets_of(connector)
     return Call(
         method=operation.method,
         origin=origin,
@@ -55,7 +83,7 @@ def call_to(operation: Operation, connector: Connector, parameters: Mapping[str,
         auth=_auth(connector, secrets[0]) if secrets else [],
         older=_auth(connector, secrets[1]) if secrets[1:] else [],
         body=None if split.body is None else canonical_json(split.body),
-        masks=[form for secret in secrets for form in _forms(connector, secret)],
+        masks=[form for secret in secrets for form in forms_in(connector, secret)],
     )
 
 
@@ -72,19 +100,19 @@ def _auth(connector: Connector, secret: str) -> list[tuple[str, str]]:
         return [("Authorization", f"Bearer {secret}")]
     if kind == "header":
         return [(str(connector.auth["name"]), secret)]
-    encoded = base64.b64encode(_pair(connector.auth, secret).encode()).decode()
+    encoded = base64.b64encode(pair_of(connector.auth, secret).encode()).decode()
     return [("Authorization", f"Basic {encoded}")]
 
 
-def _forms(connector: Connector, secret: str) -> list[str]:
+def forms_in(connector: Connector, secret: str) -> list[str]:
     """Every spelling to mask."""
     if connector.auth["type"] != "basic":
         return forms_of(secret)
-    pair = _pair(connector.auth, secret)
+    pair = pair_of(connector.auth, secret)
     return [*forms_of(pair), *forms_of(pair.split(":", 1)[1])]
 
 
-def _pair(auth: dict[str, Any], secret: str) -> str:
+def pair_of(auth: dict[str, Any], secret: str) -> str:
     """``user:password``: the user from the connector, else the secret holds both."""
     if username := auth.get("username"):
         return f"{username}:{secret}"
@@ -93,7 +121,7 @@ def _pair(auth: dict[str, Any], secret: str) -> str:
     return secret
 
 
-def _secrets(connector: Connector) -> list[str]:
+def secrets_of(connector: Connector) -> list[str]:
     """The secret in use, then the one before it while that stands in; none where none is needed."""
     if connector.auth.get("type", "none") == "none":
         return []

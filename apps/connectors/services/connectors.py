@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -14,9 +13,12 @@ from apps.audit.services import advance, record
 from apps.connectors.adapters.http import probe
 from apps.connectors.models import Connector
 from apps.connectors.rules import CallEnd, ConnectorState, is_port_allowed, origin_of, ports_of
+from apps.connectors.rules.egress import MAIL, WEB
 from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.limits import limit_problems
+from apps.connectors.rules.mails import EMAIL, system_mail_errors
 from apps.connectors.selectors import MANAGE
+from apps.connectors.services.calls import ports_for, schemes_of
 from apps.connectors.services.inside import asks_for_inside, note_inside
 from apps.connectors.services.noting import note_call
 from apps.connectors.services.secrets import destroy_secrets
@@ -29,7 +31,7 @@ FORBIDDEN_HEADERS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "cookie"}
 )
 AUTH_KEYS = {"none": set(), "bearer": set(), "basic": {"username"}, "header": {"name"}}
-ADAPTERS = ("http",)
+ADAPTERS = ("http", EMAIL)
 PROBE_S = 5
 
 
@@ -37,7 +39,7 @@ PROBE_S = 5
 def save_connector(
     actor: User, *, slug: str, name: str, base_url: str, adapter: str = "http", allow_internal: bool = False,
     auth: dict[str, Any] | None = None, unit: BusinessUnit | None = None, keep_secret: bool = True,
-    limits: dict[str, Any] | None = None,
+    limits: dict[str, Any] | None = None, mail: dict[str, Any] | None = None,
 ) -> tuple[Connector, str]:  # fmt: skip
     """Make or change a system; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back.
 
@@ -47,19 +49,21 @@ def save_connector(
     """
     require_manager(actor, unit, MANAGE)
     auth = auth or {"type": "none"}
-    _check_connector(slug=slug, name=name, base_url=base_url, adapter=adapter, auth=auth)
+    _check_connector(slug=slug, name=name, base_url=base_url, adapter=adapter, auth=auth, mail=mail)
     if wrong := limit_problems(limits or {}):
         raise InvalidError(errors={f"limits.{limit}": [problem] for limit, problem in wrong.items()})
     found = Connector.objects.select_for_update(of=("self",)).filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, MANAGE)
+        if adapter != found.adapter and found.operations.exclude(state=ConnectorState.RETIRED).exists():
+            raise InvalidError(errors={"adapter": [_("It has operations of another kind: retire them first.")]})
     connector = found or Connector(slug=slug)
     moved = found is not None and _origin(found.base_url) != _origin(base_url)
     asks = asks_for_inside(actor, found, base_url, wanted=allow_internal)
     allow_internal = allow_internal and not asks
     values = {
         "name": name, "base_url": base_url, "adapter": adapter, "allow_internal": allow_internal, "auth": auth,
-        "unit": unit, "limits": limits or {},
+        "unit": unit, "limits": limits or {}, "mail": mail,
     }  # fmt: skip
     outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
     note_inside(actor, connector, asks=asks)
@@ -72,28 +76,36 @@ def save_connector(
 
 
 def _origin(base_url: str) -> tuple[str, str, int]:
-    origin = origin_of(base_url)
+    origin = origin_of(base_url, WEB + MAIL)
     return origin.scheme, origin.host, origin.port
 
 
-def _check_connector(*, slug: str, name: str, base_url: str, adapter: str, auth: dict[str, Any]) -> None:
+def _check_connector(
+    *, slug: str, name: str, base_url: str, adapter: str, auth: dict[str, Any], mail: dict[str, Any] | None
+) -> None:
     errors: dict[str, list[str]] = {}
     if not SLUG.fullmatch(slug):
         errors["slug"] = [_("Small letters, digits, “-” and “_”, at most 63.")]
     if not 1 <= len(name.strip()) <= 120:  # noqa: PLR2004 - the column
         errors["name"] = [_("From 1 to 120 characters.")]
     if adapter not in ADAPTERS:
-        errors["adapter"] = [_("Only http is supported so far.")]
-    try:
-        if not is_port_allowed(origin_of(base_url).port, ports_of(settings.ACP_EGRESS_PORTS)):
-            errors["base_url"] = [_("This port may not be reached; allowed are %s.") % settings.ACP_EGRESS_PORTS]
-    except ValueError as problem:
-        errors["base_url"] = [str(problem)]
+        errors["adapter"] = [_("One of: %s.") % ", ".join(ADAPTERS)]
+    if problem := _address_problem(base_url, adapter):
+        errors["base_url"] = [problem]
     if len(base_url) > 500:  # noqa: PLR2004 - the column
         errors["base_url"] = [_("At most 500 characters.")]
-    errors |= _auth_errors(auth)
+    errors |= _auth_errors(auth) | system_mail_errors(mail, adapter=adapter, auth=str(auth.get("type")))
     if errors:
         raise InvalidError(errors=errors)
+
+
+def _address_problem(base_url: str, adapter: str) -> str:
+    ports = ports_for(adapter)
+    try:
+        is_allowed = is_port_allowed(origin_of(base_url, schemes_of(adapter)).port, ports_of(ports))
+    except ValueError as problem:
+        return str(problem)
+    return "" if is_allowed else str(_("This port may not be reached; allowed are %s.") % ports)
 
 
 def _auth_errors(auth: dict[str, Any]) -> dict[str, list[str]]:
@@ -133,7 +145,11 @@ def probe_connector(actor: User, *, connector: Connector) -> int:
     Never inside a transaction: it waits for the network, at most five seconds.
     """
     require_manager(actor, connector.unit, MANAGE)
-    result = probe(origin_of(connector.base_url), allow_internal=connector.allow_internal, timeout_s=PROBE_S)
+    result = probe(
+        origin_of(connector.base_url, schemes_of(connector.adapter)),
+        allow_internal=connector.allow_internal,
+        timeout_s=PROBE_S,
+    )
     reached = result.end == CallEnd.ANSWERED
     with transaction.atomic():
         payload = {"reached": reached, "error": result.error, "duration_ms": result.duration_ms}

@@ -4,9 +4,11 @@ Claim and commit, call without a transaction, record the outcome: whatever dies 
 far it came, and ``due_effects`` finds it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from apps.agents.models import Action
 from apps.agents.rules import Environment
 from apps.audit.services import advance, record
 from apps.connectors.adapters.http import send
+from apps.connectors.adapters.smtp import post
 from apps.connectors.models import Effect, Operation
 from apps.connectors.rules import (
     CallEnd,
@@ -30,9 +33,11 @@ from apps.connectors.rules import (
     split_parameters,
 )
 from apps.connectors.rules.health import Purpose
+from apps.connectors.rules.mails import EMAIL
 from apps.connectors.selectors import permitted_operation_for
 from apps.connectors.selectors.pins import refuse_quarantined
 from apps.connectors.services.calls import NotConfiguredError, call_of, target_of_call
+from apps.connectors.services.mails import mail_of
 from apps.connectors.services.noting import note_call, require_room
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
@@ -163,7 +168,7 @@ def dispatch_effect(actor: User, *, effect: Effect) -> CallResult:
     if effect.action.environment == Environment.TEST:
         return CallResult(CallEnd.NOT_CALLED)
     try:
-        call = call_of(effect)
+        carry = _carried_by(effect)
     except NotConfiguredError as problem:
         return CallResult(CallEnd.UNPREPARED, error=str(problem.message))
     except ValueProblem as problem:
@@ -176,7 +181,14 @@ def dispatch_effect(actor: User, *, effect: Effect) -> CallResult:
             where=Q(attempt=effect.attempt, lease_until__gt=ClockTimestamp()),
             payload={"attempt": effect.attempt, "key": effect.idempotency_key},
         )
-    return send(call)
+    return carry()
+
+
+def _carried_by(effect: Effect) -> Callable[[], CallResult]:
+    """What reaches out. Raises NotConfiguredError, ValueProblem."""
+    if effect.connector.adapter == EMAIL:
+        return partial(post, mail_of(effect))
+    return partial(send, call_of(effect))
 
 
 @transaction.atomic

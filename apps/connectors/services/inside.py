@@ -7,6 +7,7 @@ from apps.access.services import require_manager
 from apps.audit.services import record
 from apps.connectors.models import Connector
 from apps.connectors.rules import origin_of
+from apps.connectors.rules.egress import MAIL, WEB
 from apps.connectors.selectors import MANAGE
 from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.gate import require_human
@@ -67,5 +68,5 @@ def refuse_inside(actor: User, *, connector: Connector) -> Connector:
 
 def host_of(base_url: str) -> str:
     """Host and port: what is allowed is this and nothing else."""
-    origin = origin_of(base_url)
+    origin = origin_of(base_url, WEB + MAIL)
     return f"{origin.host}:{origin.port}"

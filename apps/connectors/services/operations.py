@@ -25,6 +25,7 @@ from apps.connectors.rules import (
     schema_problem,
     template_problem,
 )
+from apps.connectors.rules.mails import methods_of, sending_errors
 from apps.connectors.rules.verifying import JUDGING, verify_errors
 from apps.connectors.selectors import MANAGE
 from apps.core.errors import ConflictError, InvalidError
@@ -93,7 +94,7 @@ def spec_errors(slug: str, connector: Connector, spec: OperationSpec) -> dict[st
         if SLUG.fullmatch(slug) and len(slug) <= SLUG_MAX
         else _("Small letters, digits, “-”, “_” and dots."),
         "name": "" if 1 <= len(values["name"].strip()) <= NAME_MAX else _("From 1 to 160 characters."),
-        "method": _one_of(values["method"], METHODS),
+        "method": _one_of(values["method"], methods_of(connector.adapter)),
         "effect": _one_of(values["effect"], EffectClass),
         "execution": _one_of(values["execution"], ExecutedBy),
         "idempotency": _one_of(values["idempotency"], Idempotency),
@@ -115,6 +116,7 @@ def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[s
     amount = values["amount"]
     found = _amount_errors(amount, schema) | _other_errors("compensation", values["compensation"], {"parameters"})
     found |= _other_errors("on_file", values["on_file"], {"parameters", "values"})
+    found |= sending_errors(values, adapter=values["connector"].adapter)
     found |= _verify_errors(values["verify"], is_read=values["effect"] == EffectClass.READ)
     missing = [name for name in path_names(values["path"]) if name not in schema.get("required", [])]
     if missing:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
 from apps.agents.rules import MAY_STILL_COUNT, ActionState
+from apps.agents.selectors import require_working_agent
 from apps.audit.services import record
 from apps.connectors.services import way_back_of
 from apps.core.errors import ConflictError, DomainError, InvalidError, NotAllowedError
@@ -39,6 +40,8 @@ def compensate_action(actor: User, *, action: Action, reason: str) -> Action:
     Permission, rules and people are asked as for any other; budgets are not. Raises NotAllowedError, InvalidError
     without a reason, ConflictError: it does not stand, there is no way back, one is under way, its run is not over.
     """
+    if actor.is_agent:
+        require_working_agent(actor, tests=True)
     if not may_compensate(actor, action):
         raise NotAllowedError
     if not reason.strip():
