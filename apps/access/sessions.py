@@ -8,7 +8,6 @@ import hashlib
 from base64 import b64decode, b64encode
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 
@@ -77,18 +76,6 @@ class SessionStore(DatabaseStore):
         self.row = row
         return row
 
-    async def aload(self) -> dict[str, Any]:
-        """As ``load``."""
-        return await sync_to_async(self.load)()
-
-    async def aexists(self, session_key: str) -> bool:
-        """As ``exists``."""
-        return await sync_to_async(self.exists)(session_key)
-
-    async def adelete(self, session_key: str | None = None) -> None:
-        """As ``delete``."""
-        await sync_to_async(self.delete)(session_key)
-
     async def acreate_model_instance(self, data: dict[str, Any]) -> Any:
-        """As ``create_model_instance``."""
-        return await sync_to_async(self.create_model_instance)(data)
+        """Nothing of ours asks for a session asynchronously; what did would store its key in clear."""
+        raise NotImplementedError
