@@ -52,12 +52,38 @@ class ValueProblem(ValueError):  # noqa: N818 - a finding about somebody's value
         self.path = path
 
 
+_in_c = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False, allow_nan=False
+).encode
+
+
 def canonical_json(value: object) -> bytes:
-    """RFC 8785 bytes of ``value``: the one form over which digests are made. Raises ValueProblem."""
+    """RFC 8785 bytes of ``value``: the one form over which digests are made. Raises ValueProblem.
+
+    Python's own encoder is several times as fast as the library, and writes the same of what ``_is_plain``.
+    """
     try:
+        if _is_plain(value):
+            return _in_c(value).encode()
         return rfc8785.dumps(value)  # type: ignore[arg-type] # the library refuses what is not JSON itself
     except (rfc8785.CanonicalizationError, ValueError, RecursionError) as error:
         raise ValueProblem(str(error)) from error
+
+
+def _is_plain(value: object) -> bool:
+    """Whether nothing in it is spelled or ordered otherwise by RFC 8785: no float, large integer or key beyond ASCII."""
+    if isinstance(value, str) or value is None:
+        return True
+    if isinstance(value, dict):
+        return all(
+            isinstance(key, str) and key.isascii() and (isinstance(one, str) or _is_plain(one))
+            for key, one in value.items()
+        )
+    if isinstance(value, int):
+        return -MAX_INTEGER <= value <= MAX_INTEGER
+    if isinstance(value, list | tuple):
+        return all(isinstance(one, str) or _is_plain(one) for one in value)
+    return False
 
 
 def digest_of(value: object) -> str:

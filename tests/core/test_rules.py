@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,28 @@ def test_what_is_canonical_reads_back_the_same(value):
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 9), min_size=2))
 def test_the_order_of_keys_never_changes_a_digest(value):
     assert digest_of(value) == digest_of(dict(reversed(value.items())))
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=2) | st.sampled_from(Risk),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=4) | st.integers(0, 9) | st.none(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING)
+def test_the_quick_encoder_writes_what_the_library_writes_and_refuses_what_it_refuses(value):
+    try:
+        wanted = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(ValueProblem):
+            canonical_json(value)
+        return
+    assert canonical_json(value) == wanted
 
 
 def test_one_and_one_point_zero_have_the_same_digest():
