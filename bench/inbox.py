@@ -127,7 +127,7 @@ def measure_bulk(client: httpx.Client, items: list[UUID]) -> Rows:
         def reject(form: dict[str, Any] = form, headers: dict[str, str] = headers) -> None:
             client.post("/inbox/bulk/", data=form, headers=headers).raise_for_status()
             while Job.objects.filter(state="running").exists():
-                time.sleep(0.02)
+                time.sleep(0.05)  # looking takes processor time from those who work
 
         times.append(timed(reject))
         assert Escalation.objects.filter(pk__in=some, state="rejected").count() == MAX_BULK

@@ -15,6 +15,8 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from controlplane.stack.demo import WORKERS
+
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("ACP_DATA_DIR") or ROOT / ".data").resolve()
 CORES = os.cpu_count() or 1
@@ -48,11 +50,13 @@ class Scene:
         self.processes.append(process)
 
     def start_plane(self) -> None:
-        """Web, worker and scheduler, until they answer."""
+        """Web, workers and scheduler, until they answer."""
         if self.processes:
             return
         self.start("-m", "uvicorn", "controlplane.asgi:app", "--port", str(self.port), "--log-level", "warning")
-        self.start("-m", "celery", "-A", "controlplane", "worker", "--pool", "threads", "-c", "4", "-l", "WARNING")
+        for name in WORKERS:
+            threads = ("--pool", "threads", "-c", "4", "-l", "WARNING", "-n", f"{name}@%h")
+            self.start("-m", "celery", "-A", "controlplane", "worker", *threads)
         self.start("manage.py", "run_scheduler")
         ends = time.monotonic() + READY_S
         while time.monotonic() < ends:

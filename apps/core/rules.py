@@ -71,7 +71,7 @@ def canonical_json(value: object) -> bytes:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether nothing in it is spelled or ordered otherwise by RFC 8785: no float, large integer or key beyond ASCII."""
+    """Whether RFC 8785 spells and orders all of it in the same way: no float, large integer or key beyond ASCII."""
     if isinstance(value, str) or value is None:
         return True
     if isinstance(value, dict):

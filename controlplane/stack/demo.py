@@ -37,6 +37,8 @@ OWN_FILES = (
     "agent-keys.json",
     "encryption.key",
 )
+WORKERS = ("worker-1", "worker-2")
+"""One for each core of a small machine: the threads of one share an interpreter, and so a core."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EMPTY_SIGN_IN = "  admin  administrator            password: {password}"
 SIGN_INS = """\
@@ -141,14 +143,15 @@ class Demo:
             raise DemoError(f"manage.py {arguments[0]} failed; the lines above say why.")
 
     def _programs(self) -> list[Program]:
-        """The higher the stage, the earlier its end. The worker has longest: it may wait for an outside system."""
+        """The higher the stage, the earlier its end. Workers have longest: they may wait for an outside system."""
         python, host, port = sys.executable, self.options.host, str(self.options.port)
         uvicorn = ("--host", host, "--port", port, "--log-level", "warning", "--timeout-graceful-shutdown", "1")
         quiet = ("--no-proxy-headers", "--no-server-header")
         celery = ("--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING", "--without-gossip")
+        worker = (python, "-m", "celery", "-A", "controlplane", "worker", *celery)
         programs = [
             Program("web", (python, "-m", "uvicorn", "controlplane.asgi:app", *quiet, *uvicorn), stage=1),
-            Program("worker", (python, "-m", "celery", "-A", "controlplane", "worker", *celery), stage=2, grace_s=4),
+            *(Program(name, (*worker, "-n", f"{name}@%h"), stage=2, grace_s=4) for name in WORKERS),
             Program("scheduler", (python, "manage.py", "run_scheduler"), stage=2),
         ]
         if not self.options.empty:

@@ -1,4 +1,4 @@
-"""`bin/demo` as a person starts it, with its real web process, worker and scheduler."""
+"""`bin/demo` as a person starts it, with its real web process, workers and scheduler."""
 
 import contextlib
 import json
@@ -101,7 +101,7 @@ def test_it_starts_once_survives_a_kill_and_ends_whole(folder: Path, port: int) 
         assert [pid for pid in left if not identity_of(pid)] == []
 
     with demo(folder, port, "--empty") as again:
-        again.until("Ending what an earlier start left running: web, worker, scheduler.")
+        again.until("Ending what an earlier start left running: web, worker-1, worker-2, scheduler.")
         again.until("Ready:")
         assert [pid for pid in left if identity_of(pid)] == []
         left = pids(folder)

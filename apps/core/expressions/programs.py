@@ -142,13 +142,15 @@ class Program:
         return EvaluationError(f"a condition is true or false, not {kind.lower()}")
 
     def _run(self, activation: Activation) -> Any:
-        _bound.calls = activation.calls
+        if self.calls:
+            _bound.calls = activation.calls
         try:
             return self.handle.eval(activation.handle)
         except (RuntimeError, ValueError) as error:  # spent budgets, duplicate keys: the library raises these alone
             return evaluation_error(str(error))
         finally:
-            _bound.calls = {}
+            if self.calls:
+                _bound.calls = {}
 
 
 def compile_expression(source: str, declarations: Declarations, *, returns: Kind | None = None) -> Program:

@@ -55,7 +55,7 @@ def start_bulk(
     """
     require_human(actor)
     require_carried(actor, DECIDE)
-    items = _items(actor, ids)
+    items = _items(actor, ids, verdict)
     _require_words(verdict, reason, reason_code, until)
     left_out = _require_alike(actor, items) if verdict == BulkVerdict.APPROVE else frozenset()
     job = Job.objects.create(person=actor, verdict=verdict, reason=reason.strip(), reason_code=reason_code, until=until)
@@ -97,12 +97,18 @@ def _ended(actor: User, item: Escalation) -> dict[str, str]:
     return {}
 
 
-def _items(actor: User, ids: Sequence[UUID]) -> list[Escalation]:
-    """The items in the order they were named. What one may not see is not there."""
+def _items(actor: User, ids: Sequence[UUID], verdict: str) -> list[Escalation]:
+    """The items in the order they were named. What one may not see is not there.
+
+    Their parts come with them where they are compared, which only those to be approved are.
+    """
     wanted = list(dict.fromkeys(ids))
     if not 1 <= len(wanted) <= MAX_BULK:
         raise InvalidError(errors={"ids": [_("From 1 to %d items.") % MAX_BULK]})
-    found = {item.pk: item for item in escalations_for(actor).filter(pk__in=wanted)}
+    rows = escalations_for(actor).filter(pk__in=wanted)
+    if verdict != BulkVerdict.APPROVE:
+        rows = rows.prefetch_related(None).select_related("decided_by")
+    found = {item.pk: item for item in rows}
     if lost := [str(pk) for pk in wanted if pk not in found]:
         raise InvalidError(errors={"ids": [_("There is no item %s.") % pk for pk in lost]})
     return [found[pk] for pk in wanted]

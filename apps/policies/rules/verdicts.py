@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from apps.core.rules import Risk, highest_risk
 from apps.policies.rules.budgets import Covering
@@ -38,8 +38,7 @@ class Matched:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """One rule in scope and what became of it; ``is_shadow``: it had no say, whatever became of it."""
 
     policy: str

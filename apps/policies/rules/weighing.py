@@ -85,9 +85,10 @@ class Sight:
         """What becomes of the rule's condition, and why it has no value. Raises ContextError."""
         abroad = rule.is_abroad(self.facts)
         seen = rule.program.source, abroad
-        if seen not in self._outcomes:
-            self._outcomes[seen] = _outcome(rule, self._activation(abroad))
-        return self._outcomes[seen]
+        found = self._outcomes.get(seen)
+        if found is None:
+            found = self._outcomes[seen] = _outcome(rule, self._activation(abroad))
+        return found
 
     def _activation(self, abroad: bool) -> Activation:
         if abroad not in self._activations:
