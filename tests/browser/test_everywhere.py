@@ -42,6 +42,7 @@ PAGES = [
     "/dashboards/overview/",
     "/dashboards/oversight/",
     "/dashboards/goals/",
+    "/dashboards/event-logs/",
     "/audit/",
     "/audit/erasures/",
     "/control/",

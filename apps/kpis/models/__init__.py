@@ -3,6 +3,7 @@
 from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFact
 from apps.kpis.models.goals import Baseline, Target
 from apps.kpis.models.history import HistoryImport
+from apps.kpis.models.logs import EventLog
 from apps.kpis.models.prices import PriceBook
 from apps.kpis.models.rollups import RollupDay
 
@@ -10,6 +11,7 @@ __all__ = [
     "ApprovalFact",
     "Baseline",
     "CostItem",
+    "EventLog",
     "Fact",
     "HistoryImport",
     "PriceBook",

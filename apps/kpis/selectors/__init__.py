@@ -2,6 +2,7 @@
 
 from apps.kpis.selectors.goals import baseline_for, baselines_for, goals_for, target_for, targets_for
 from apps.kpis.selectors.kpis import Answer, Point, Total, behind_for, definition_for, kpis_for
+from apps.kpis.selectors.logs import event_log_for, event_logs_for
 
 __all__ = [
     "Answer",
@@ -11,6 +12,8 @@ __all__ = [
     "baselines_for",
     "behind_for",
     "definition_for",
+    "event_log_for",
+    "event_logs_for",
     "goals_for",
     "kpis_for",
     "target_for",

@@ -4,11 +4,14 @@ from apps.kpis.services.facts import write_facts
 from apps.kpis.services.folding import fold_entries
 from apps.kpis.services.goals import delete_goal, save_baseline, save_price, save_target
 from apps.kpis.services.history import import_history
+from apps.kpis.services.logs import delete_event_log, import_event_log
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
 
 __all__ = [
+    "delete_event_log",
     "delete_goal",
     "fold_entries",
+    "import_event_log",
     "import_history",
     "recompute_rollups",
     "reconcile_rollups",

@@ -38,7 +38,7 @@ def save_baseline(
 
     ``value`` is in the KPI's own unit, counts and sums per day; no ``workflow`` means all of them.
     """
-    unit = _unit_of(workflow)
+    unit = unit_of(workflow)
     require_manager(actor, unit, MANAGE)
     _direction_of(kpi)
     found = Baseline.objects.select_for_update().filter(slug=slug).first()
@@ -73,7 +73,7 @@ def save_target(
     tolerance: Decimal | float = 0,
 ) -> tuple[Target, str]:
     """Say how a KPI should be; with ``created``, ``changed`` or ``unchanged``. Direction: the KPI's own by default."""
-    unit = _unit_of(workflow)
+    unit = unit_of(workflow)
     require_manager(actor, unit, MANAGE)
     natural = _direction_of(kpi)
     if direction not in {"", Direction.UP, Direction.DOWN}:
@@ -100,7 +100,7 @@ def save_target(
 @transaction.atomic
 def delete_goal(actor: User, *, goal: Baseline | Target) -> None:
     """Remove a baseline or a target; the ledger keeps what it said."""
-    require_manager(actor, _unit_of(goal.workflow, known=False), MANAGE)
+    require_manager(actor, unit_of(goal.workflow, known=False), MANAGE)
     said = {"workflow": goal.workflow, "kpi": goal.kpi, "value": str(goal.value)}
     record(actor, goal, "deleted", payload=said)
     goal.delete()
@@ -142,10 +142,11 @@ def _save(actor: User, row: Baseline | Target, *, is_new: bool, values: dict[str
 def _require_old(actor: User, found: Baseline | Target | None) -> None:
     """Who moves a goal to another workflow must be allowed to touch the one it leaves."""
     if found is not None:
-        require_manager(actor, _unit_of(found.workflow, known=False), MANAGE)
+        require_manager(actor, unit_of(found.workflow, known=False), MANAGE)
 
 
-def _unit_of(workflow: str, *, known: bool = True) -> BusinessUnit | None:
+def unit_of(workflow: str, *, known: bool = True) -> BusinessUnit | None:
+    """The unit of a workflow, None of no workflow. Raises InvalidError where there is none and it must be ``known``."""
     if not workflow:
         return None
     found = Workflow.objects.filter(slug=workflow).select_related("unit").first()

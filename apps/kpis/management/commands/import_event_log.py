@@ -1,0 +1,55 @@
+"""Read a log of how a process went before."""
+
+from argparse import ArgumentParser
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.access.services.acting import acting_user
+from apps.core.errors import DomainError, InvalidError
+from apps.kpis.rules.eventlogs import Columns
+from apps.kpis.services import import_event_log
+
+
+class Command(BaseCommand):
+    """``manage.py import_event_log FILE --name NAME``: the log's id alone on the last line of stdout."""
+
+    help = "Import an event log (CSV or XES, also .gz) as a baseline and a map of the process."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The file, how it is called, and which of its columns says what."""
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--name", required=True)
+        parser.add_argument("--workflow", default="", help="whose baselines it sets")
+        parser.add_argument(
+            "--tz", default="", help="zone of times without offset, and of weeks, such as Europe/Berlin"
+        )
+        parser.add_argument("--encoding", default="", help="of a CSV that is not UTF-8, such as cp1252")
+        parser.add_argument("--as", dest="username", default="", help="a person; without it, the console")
+        for part in fields(Columns):
+            parser.add_argument(f"--{part.name}", default=part.default, help="column of a CSV (%(default)s)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Read it whole, or say where it is at fault."""
+        columns = Columns(**{part.name: options[part.name] for part in fields(Columns)})
+        asked = {name: options[name] for name in ("name", "workflow", "tz", "encoding")}
+        try:
+            actor = acting_user(options["username"])
+            with options["file"].open("rb") as file:
+                log, said = import_event_log(actor, file=file, columns=columns, **asked)
+        except OSError as error:
+            raise CommandError(f"{options['file']}: {error.strerror}") from error
+        except InvalidError as error:
+            raise CommandError(
+                "\n".join(f"{path}: {text}" for path, texts in error.errors.items() for text in texts)
+            ) from error
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        self.stderr.write(
+            f"{said}: {log.cases:,} cases, {log.events:,} events from {log.first_at:%Y-%m-%d} to {log.last_at:%Y-%m-%d}"
+        )
+        if log.duplicates:
+            self.stderr.write(f"{log.duplicates:,} rows stand there twice; they count as often as they stand there.")
+        self.stdout.write(str(log.pk))

@@ -1,0 +1,166 @@
+"""What a log says of its process: how long, how often again, what follows what, and who hands over to whom."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from apps.kpis.rules.eventlogs.events import Event, LogError
+from apps.kpis.rules.statistics import percentile
+
+TOP = 50
+"""So many activities, arrows, variants and resources are kept, the most frequent ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFigures:
+    """The figures of a log as they are kept and shown; durations in seconds."""
+
+    cases: int
+    events: int
+    first_at: datetime
+    last_at: datetime
+    duplicates: int
+    figures: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Arrow:
+    count: int
+    waits_s: list[float]
+
+
+def figures_of(events: Iterable[Event], zone: ZoneInfo) -> LogFigures:
+    """The figures of all events. Raises LogError where there are none.
+
+    Order within a case: by ``complete``, ties as in the file. Cycle time: first start to last complete. A variant is a
+    sequence of activities. Handover: two rows in a row whose resources are known and differ. A case counts in the ISO
+    week, in ``zone``, of its last complete.
+    """
+    cases: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        cases[event.case].append(event)
+    if not cases:
+        raise LogError("The log has no events.")
+    for rows in cases.values():
+        rows.sort(key=lambda row: row.complete)
+    everything = list(cases.values())
+    cycle_s = [_cycle_s(rows) for rows in everything]
+    variants = Counter(tuple(row.activity for row in rows) for rows in everything)
+    weeks = Counter(_week(rows[-1].complete, zone) for rows in everything)
+    reworked = sum(len({row.activity for row in rows}) < len(rows) for rows in everything)
+    count = sum(map(len, everything))
+    figures = {
+        "cycle_time_s": {
+            "p50": percentile(cycle_s, 0.5),
+            "mean": sum(cycle_s) / len(cycle_s),
+            "p90": percentile(cycle_s, 0.9),
+            "p95": percentile(cycle_s, 0.95),
+        },
+        "variants": len(variants),
+        "rework_share": reworked / len(cases),
+        "handovers": sum(_is_handover(one, two) for rows in everything for one, two in pairwise(rows)),
+        "throughput_weekly": [{"week": week, "cases": weeks[week]} for week in sorted(weeks)],
+        "activities": _activities(everything),
+        "map": {
+            "arrows": _arrows(everything),
+            "variants": _top_variants(everything, variants, cycle_s),
+            "workload": _workload(everything),
+        },
+    }
+    return LogFigures(
+        len(cases),
+        count,
+        min(row.start for rows in everything for row in rows),
+        max(rows[-1].complete for rows in everything),
+        count - sum(len(set(rows)) for rows in everything),
+        figures,
+    )
+
+
+def _cycle_s(rows: Sequence[Event]) -> float:
+    return (rows[-1].complete - min(row.start for row in rows)).total_seconds()
+
+
+def _week(at: datetime, zone: ZoneInfo) -> str:
+    year, week, _day = at.astimezone(zone).isocalendar()
+    return f"{year:04}-W{week:02}"
+
+
+def _is_handover(one: Event, two: Event) -> bool:
+    return bool(one.resource and two.resource and one.resource != two.resource)
+
+
+def _activities(cases: Sequence[Sequence[Event]]) -> list[dict[str, Any]]:
+    """Each activity: how often, in how many cases, first or last in how many, and how long it takes."""
+    took, within = defaultdict(list), Counter[str]()
+    starts = Counter(rows[0].activity for rows in cases)
+    ends = Counter(rows[-1].activity for rows in cases)
+    for rows in cases:
+        within.update({row.activity for row in rows})
+        for row in rows:
+            took[row.activity].append((row.complete - row.start).total_seconds())
+    ranked = sorted(took, key=lambda name: (-len(took[name]), name))
+    return [
+        {
+            "activity": name,
+            "events": len(took[name]),
+            "cases": within[name],
+            "starts": starts[name],
+            "ends": ends[name],
+            "duration_p50_s": percentile(took[name], 0.5),
+        }
+        for name in ranked[:TOP]
+    ]
+
+
+def _arrows(cases: Sequence[Sequence[Event]]) -> list[dict[str, Any]]:
+    """What directly follows what, how often, and how long nothing happens between; what overlaps has no wait."""
+    found: dict[tuple[str, str], _Arrow] = defaultdict(lambda: _Arrow(0, []))
+    for rows in cases:
+        for one, two in pairwise(rows):
+            arrow = found[one.activity, two.activity]
+            arrow.count += 1
+            arrow.waits_s.append(max(0.0, (two.start - one.complete).total_seconds()))
+    ranked = sorted(found, key=lambda pair: (-found[pair].count, pair))
+    return [
+        {
+            "from": pair[0],
+            "to": pair[1],
+            "count": found[pair].count,
+            "wait_p50_s": percentile(found[pair].waits_s, 0.5),
+            "wait_mean_s": sum(found[pair].waits_s) / found[pair].count,
+        }
+        for pair in ranked[:TOP]
+    ]
+
+
+def _top_variants(
+    cases: Sequence[Sequence[Event]], variants: Counter[tuple[str, ...]], cycle_s: Sequence[float]
+) -> list[dict[str, Any]]:
+    took = defaultdict(list)
+    for rows, seconds in zip(cases, cycle_s, strict=True):
+        took[tuple(row.activity for row in rows)].append(seconds)
+    ranked = sorted(variants, key=lambda variant: (-variants[variant], variant))
+    return [
+        {
+            "activities": list(variant),
+            "cases": variants[variant],
+            "share": variants[variant] / len(cases),
+            "cycle_time_p50_s": percentile(took[variant], 0.5),
+        }
+        for variant in ranked[:TOP]
+    ]
+
+
+def _workload(cases: Sequence[Sequence[Event]]) -> list[dict[str, Any]]:
+    """Who did how much; rows of nobody are left out."""
+    done, within = Counter[str](), Counter[str]()
+    for rows in cases:
+        done.update(row.resource for row in rows if row.resource)
+        within.update({row.resource for row in rows if row.resource})
+    ranked = sorted(done, key=lambda name: (-done[name], name))
+    return [{"resource": name, "events": done[name], "cases": within[name]} for name in ranked[:TOP]]

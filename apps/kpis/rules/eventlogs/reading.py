@@ -1,0 +1,98 @@
+"""A file of any of the kinds as events: what it is shows in its first bytes."""
+
+import codecs
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from apps.kpis.rules.eventlogs.events import MAX_BYTES, Event, LogError, counted
+from apps.kpis.rules.eventlogs.tables import Columns, read_table
+from apps.kpis.rules.eventlogs.xes import read_xes
+
+PART = 256 * 1024
+GZIP = b"\x1f\x8b"
+BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def read_log(file: BinaryIO, *, zone: ZoneInfo, columns: Columns | None = None, encoding: str = "") -> Iterator[Event]:
+    """The events of a CSV or XES file, packed by gzip or not. Raises LogError.
+
+    ``zone`` is that of timestamps without an offset. Text is UTF-8, or UTF-16 with its mark, unless ``encoding`` says
+    otherwise; XES says so itself.
+    """
+    parts = _parts(file)
+    first = next(parts, b"")
+    if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return counted(read_xes(_after(first, parts), zone))
+    return counted(read_table(_lines(_after(first, parts), encoding), columns or Columns(), zone))
+
+
+def digest_of_file(file: BinaryIO) -> str:
+    """``sha256:<hex>`` of the file as it is; it is read from its beginning, and left there."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    while part := file.read(PART):
+        digest.update(part)
+    file.seek(0)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of this name. Raises LogError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise LogError(f"There is no time zone {name!r}; they are named like Europe/Berlin.") from None
+
+
+def _after(first: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from parts
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    """What the file unpacks to, piece by piece, so that a bomb is found before it has gone off."""
+    is_packed = file.read(len(GZIP)) == GZIP
+    file.seek(0)
+    read = gzip.GzipFile(fileobj=file).read if is_packed else file.read
+    size = 0
+    try:
+        while part := read(PART):
+            size += len(part)
+            if size > MAX_BYTES:
+                raise LogError(f"The log is larger than {MAX_BYTES // 1024**2} MB: import it in parts.")
+            yield part
+    except (OSError, EOFError, zlib.error) as error:
+        raise LogError(f"The file is packed by gzip and broken: {error}.") from None
+
+
+def _lines(parts: Iterator[bytes], encoding: str) -> Iterator[str]:
+    first = next(parts, b"")
+    found = encoding or next((name for mark, name in BOMS if first.startswith(mark)), "utf-8")
+    try:
+        decoder = codecs.getincrementaldecoder(found)()
+    except LookupError:
+        raise LogError(f"There is no encoding {found!r}.") from None
+    rest, number, is_first = "", 1, True
+    for part in _ended(_after(first, parts)):
+        try:
+            text = decoder.decode(part or b"", final=part is None)
+        except UnicodeDecodeError as error:
+            place = number + error.object.count(b"\n", 0, error.start)
+            raise LogError(f"This is not {found}: {error.reason}. Say which encoding it is.", place) from None
+        text = rest + (text.removeprefix("\ufeff") if is_first else text)
+        is_first = False
+        *whole, rest = text.split("\n")
+        for line in whole:
+            number += 1
+            yield line + "\n"
+    if rest:
+        yield rest
+
+
+def _ended(parts: Iterator[bytes]) -> Iterator[bytes | None]:
+    yield from parts
+    yield None

@@ -1,0 +1,119 @@
+"""Commands on event logs."""
+
+from dataclasses import asdict
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from apps.access.services.units import require_manager
+from apps.audit.services import record
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.models import ClockTimestamp, User
+from apps.core.rules import digest_of
+from apps.kpis.models import EventLog
+from apps.kpis.models.clock import reporting_zone
+from apps.kpis.rules.buckets import local_day
+from apps.kpis.rules.eventlogs import Columns, LogError, LogFigures, figures_of, read_log
+from apps.kpis.rules.eventlogs.reading import digest_of_file, zone_of
+from apps.kpis.services.goals import MANAGE, save_baseline, unit_of
+
+MAX_NAME = 120
+
+
+def import_event_log(
+    actor: User,
+    *,
+    file: BinaryIO,
+    name: str,
+    workflow: str = "",
+    tz: str = "",
+    columns: Columns | None = None,
+    encoding: str = "",
+) -> tuple[EventLog, str]:
+    """Read a log whole and keep what it says; with ``created``, ``changed`` or ``unchanged``.
+
+    The same file with the same columns and zone changes nothing; another one under the same name takes its place. With
+    a ``workflow``, whose baselines are set from it: how long a case took, how many there were a day, how many were
+    worked on again. Nothing is kept of a log that has a fault. Raises InvalidError, which says where.
+    """
+    require_manager(actor, unit_of(workflow), MANAGE)
+    name = name.strip()
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        raise InvalidError(errors={"name": [f"1 to {MAX_NAME} printable characters."]})
+    columns = columns or Columns()
+    try:
+        zone = zone_of(tz) if tz else reporting_zone()
+        told = {"file": digest_of_file(file), "columns": asdict(columns), "tz": zone.key, "encoding": encoding}
+        digest = digest_of(told)
+        known = EventLog.objects.filter(name=name, workflow=workflow, digest=digest).first()
+        if known is not None:
+            return known, "unchanged"
+        found = figures_of(read_log(file, zone=zone, columns=columns, encoding=encoding), zone)
+    except LogError as error:
+        raise InvalidError(errors={"file": [str(error)]}) from error
+    return _keep(actor, name=name, workflow=workflow, zone=zone, digest=digest, found=found)
+
+
+@transaction.atomic
+def _keep(
+    actor: User, *, name: str, workflow: str, zone: ZoneInfo, digest: str, found: LogFigures
+) -> tuple[EventLog, str]:
+    values: dict[str, Any] = {
+        "workflow": workflow,
+        "tz": zone.key,
+        "digest": digest,
+        "cases": found.cases,
+        "events": found.events,
+        "duplicates": found.duplicates,
+        "first_at": found.first_at,
+        "last_at": found.last_at,
+        "figures": found.figures,
+        "imported_by": actor,
+    }
+    before = EventLog.objects.select_for_update().filter(name=name).first()
+    if before is not None:
+        require_manager(actor, unit_of(before.workflow, known=False), MANAGE)
+    log, is_new = EventLog.objects.update_or_create(
+        name=name, defaults={**values, "imported_at": ClockTimestamp()}, create_defaults=values
+    )
+    if before is None and not is_new:
+        raise ConflictError("Somebody else imported a log of this name just now.")
+    told = {"name": name, "workflow": workflow, "cases": found.cases, "events": found.events, "digest": digest}
+    record(actor, log, "created" if is_new else "changed", payload=told)
+    if workflow:
+        _set_baselines(actor, log, zone)
+    log.refresh_from_db()
+    return log, "created" if is_new else "changed"
+
+
+def _set_baselines(actor: User, log: EventLog, zone: ZoneInfo) -> None:
+    """How it was, for runs that start after the log's last day."""
+    first, last = local_day(log.first_at, zone), local_day(log.last_at, zone)
+    days = (last - first).days + 1
+    measured = {
+        "cycle_time_p50_s": log.figures["cycle_time_s"]["p50"],
+        "throughput": log.cases / days,
+        "rework_rate": log.figures["rework_share"],
+    }
+    for kpi, value in measured.items():
+        save_baseline(
+            actor,
+            slug=f"log-{log.workflow}-{kpi}"[:120].replace("_", "-"),
+            kpi=kpi,
+            value=value,
+            valid_from=last,
+            source=f"Event log {log.name}"[:300],
+            workflow=log.workflow,
+            n=log.cases,
+            period=f"{first} to {last}",
+            owner=actor if actor.kind == "human" else None,
+        )
+
+
+@transaction.atomic
+def delete_event_log(actor: User, *, log: EventLog) -> None:
+    """Forget a log. Baselines that were set from it stay; the ledger keeps that it was here."""
+    require_manager(actor, unit_of(log.workflow, known=False), MANAGE)
+    record(actor, log, "deleted", payload={"name": log.name, "workflow": log.workflow, "digest": log.digest})
+    log.delete()

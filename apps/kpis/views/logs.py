@@ -1,0 +1,104 @@
+"""Event logs: what processes were like before, and the map that shows in them."""
+
+from dataclasses import fields, replace
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.gate import holds
+from apps.core.http import Request
+from apps.kpis.forms import EventLogForm
+from apps.kpis.models.clock import reporting_zone
+from apps.kpis.rules.eventlogs import Columns
+from apps.kpis.rules.statistics import percentile
+from apps.kpis.selectors import event_log_for, event_logs_for
+from apps.kpis.selectors.dashboards import workflows_for
+from apps.kpis.services import delete_event_log, import_event_log
+from apps.kpis.services.goals import MANAGE
+
+SHOWN = 100
+
+
+@require_http_methods(["GET", "POST"])
+def event_logs(request: Request) -> HttpResponse:
+    """GET lists the logs; POST imports one."""
+    names = workflows_for(request.user)
+    form = EventLogForm(request.POST or None, request.FILES or None, workflows=names, zone=reporting_zone().key)
+    if request.method == "POST" and form.is_valid() and (log_id := _import(request, form)):
+        return redirect("kpis:event-log", log_id=log_id)
+    logs = [
+        {"log": log, "workflow": names.get(log.workflow, log.workflow)} for log in event_logs_for(request.user)[:SHOWN]
+    ]
+    context = {"logs": logs, "form": form, "may_manage": holds(request.user, MANAGE)}
+    return render(request, "kpis/event_logs.html", context, status=422 if form.errors else 200)
+
+
+def _import(request: Request, form: EventLogForm) -> UUID | None:
+    """The log; None where it was not imported, with what is wrong beside its field."""
+    said = form.cleaned_data
+    columns = replace(Columns(), **{part.name: said[part.name] for part in fields(Columns) if said[part.name]})
+    asked = {name: said[name] for name in ("name", "workflow", "tz", "encoding")}
+    try:
+        log, outcome = import_event_log(request.user, file=said["file"], columns=columns, **asked)
+    except InvalidError as error:
+        for path, texts in error.errors.items():
+            for text in texts:
+                form.add_error(path if path in form.fields else None, text)
+        return None
+    except ConflictError as error:
+        form.add_error(None, str(error.message))
+        return None
+    told = {
+        "created": _("Imported."),
+        "changed": _("Imported; what stood here under this name is gone."),
+        "unchanged": _("It is here already: this is the same file, read in the same way."),
+    }
+    messages.success(request, told[outcome])
+    return log.pk
+
+
+@require_GET
+def event_log(request: Request, log_id: UUID) -> HttpResponse:
+    """One log: its figures, what follows what, its variants, and who did how much."""
+    log = event_log_for(request.user, log_id)
+    told = log.figures["map"]
+    context: dict[str, Any] = {
+        "log": log,
+        "figures": log.figures,
+        "workflow": workflows_for(request.user).get(log.workflow, log.workflow),
+        "usual_week": _usual(log.figures["throughput_weekly"]),
+        "path": _path(told),
+        "arrows": [{**arrow, "before": arrow["from"], "after": arrow["to"]} for arrow in told["arrows"]],
+        "may_manage": holds(request.user, MANAGE),
+    }
+    return render(request, "kpis/event_log.html", context)
+
+
+def _usual(weeks: list[dict[str, Any]]) -> float | None:
+    """Cases in the median week of those with any."""
+    return percentile([week["cases"] for week in weeks], 0.5)
+
+
+def _path(told: dict[str, Any]) -> dict[str, Any]:
+    """The most frequent variant, with how long is waited before each of its activities."""
+    first = told["variants"][0]
+    waits = {(arrow["from"], arrow["to"]): arrow["wait_p50_s"] for arrow in told["arrows"]}
+    steps = [
+        {"activity": name, "wait_s": waits.get((before, name))} for before, name in pairwise(["", *first["activities"]])
+    ]
+    return {"share": first["share"], "took": first["cycle_time_p50_s"], "steps": steps}
+
+
+@require_POST
+def remove_event_log(request: Request, log_id: UUID) -> HttpResponse:
+    """Forget a log; baselines that were set from it stay."""
+    delete_event_log(request.user, log=event_log_for(request.user, log_id))
+    messages.success(request, _("Removed. Baselines that were set from it stay."))
+    return redirect("kpis:event-logs")
