@@ -54,13 +54,16 @@ def running(data_dir: Path | str | None = None) -> dict[str, bool]:
     return {name: checks[name](layout) for name in _wanted()}
 
 
-def start(data_dir: Path | str | None = None) -> Addresses:
-    """Start what does not answer, adopt what does. Of two at once the second waits for the first."""
+def start(data_dir: Path | str | None = None, *, durable: bool = True) -> Addresses:
+    """Start what does not answer, adopt what does. Of two at once the second waits for the first.
+
+    Without ``durable`` nothing waits for the disk, and a machine that falls may leave a cluster that cannot be read.
+    """
     folder = _folder(data_dir)
     if _wanted():
         make_data_dir(folder)
         with locked(folder):
-            _start(layout_of(folder))
+            _start(layout_of(folder), durable=durable)
     known = addresses(folder)
     assert known is not None
     return known
@@ -97,12 +100,12 @@ def _wanted() -> list[str]:
     return [name for name, key in (("postgres", "DATABASE_URL"), ("valkey", "REDIS_URL")) if not os.environ.get(key)]
 
 
-def _start(layout: Layout) -> None:
+def _start(layout: Layout, *, durable: bool) -> None:
     make_folders(layout)
     known = _stored(layout.data_dir).get("passwords")
     passwords = known or postgres.new_passwords()
     if "postgres" in _wanted() and (known is None or not postgres.answers(layout)):
-        postgres.start(layout, passwords, rekey=known is None and layout.cluster.exists())
+        postgres.start(layout, passwords, rekey=known is None and layout.cluster.exists(), durable=durable)
     if "valkey" in _wanted() and not valkey.answers(layout):
         valkey.start(layout)
     _store(layout, passwords)

@@ -22,6 +22,8 @@ SETTINGS = {
     "synchronous_commit": "on",
     "jit": "off",
 }
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+"""What is written survives the death of any process, and not that of the machine: for what can be made anew."""
 
 # Default privileges are set in template1, so that every database made from it, the tests' included, has them.
 # The owner may end the application's sessions, as dropping a test database needs.
@@ -51,7 +53,7 @@ def answers(layout: Layout) -> bool:
     return subprocess.run(command, check=False, env=processes.ENVIRONMENT).returncode == 0
 
 
-def start(layout: Layout, passwords: dict[str, str], *, rekey: bool) -> None:
+def start(layout: Layout, passwords: dict[str, str], *, rekey: bool, durable: bool) -> None:
     """Start it, making the cluster at need. `rekey` sets these passwords where the old are lost."""
     pid_file, log_file = layout.cluster / "postmaster.pid", layout.home / "postgres.log"
     if rekey:
@@ -67,7 +69,8 @@ def start(layout: Layout, passwords: dict[str, str], *, rekey: bool) -> None:
         _single_user(layout, layout.cluster, _roles_sql("ALTER", passwords))
     _disown(pid_file)
     layout.postgres_socket.with_name(f"{layout.postgres_socket.name}.lock").unlink(missing_ok=True)
-    settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    values = SETTINGS if durable else SETTINGS | NOT_DURABLE
+    settings = [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
     server = servant_programs(layout)[0] / "postgres"
     processes.spawn(layout, server, "-D", layout.cluster, "-k", layout.sockets, *settings, log_file=log_file)
     processes.await_answer(lambda: answers(layout), log_file)

@@ -33,8 +33,9 @@ STATIC_CHECKS = [
     Check("types", ("mypy", "--no-error-summary", "apps", "controlplane", "bin/_bootstrap.py")),
     Check("imports", ("lint-imports", "--no-cache")),
 ]
-TESTS = Check("tests", ("pytest", "-m", "not browser", "-n", WORKERS, "--dist", "loadfile"))
-BROWSER = Check("browser", ("pytest", "-m", "browser", "-n", "2", "--dist", "loadfile"))
+BROWSERS = "tests/browser"  # named, so that nobody imports the tests of the other part
+TESTS = Check("tests", ("pytest", "-m", "not browser", "--ignore", BROWSERS, "-n", WORKERS, "--dist", "loadfile"))
+BROWSER = Check("browser", ("pytest", "-m", "browser", BROWSERS, "-n", "2", "--dist", "loadfile"))
 
 
 def main() -> int:
@@ -105,12 +106,18 @@ def _servers(data_dir: Path) -> Iterator[None]:
             print(f"Waiting for another bin/test that uses {data_dir} ...", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         found_running = any(embedded.running(data_dir).values())
-        embedded.start(data_dir)
+        in_use = data_dir / "in-use"
+        if not found_running:
+            if in_use.exists():  # the machine fell meanwhile: what was not on disk yet is lost
+                embedded.remove(data_dir)
+            in_use.touch()
+        embedded.start(data_dir, durable=False)
         try:
             yield
         finally:
             if not found_running:
                 embedded.stop(data_dir)
+                in_use.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

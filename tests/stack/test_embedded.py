@@ -167,6 +167,15 @@ def test_stopping_ends_both_and_twice_is_no_error(started: Layout) -> None:
     assert not (started.cluster / "postmaster.pid").exists()
 
 
+@pytest.mark.parametrize(("durable", "fsync"), [(False, "off"), (True, "on")])
+def test_the_disk_is_waited_for_unless_the_data_can_be_made_anew(started: Layout, durable: bool, fsync: str) -> None:
+    embedded.stop(started.data_dir)
+    known = embedded.start(started.data_dir, **({} if durable else {"durable": False}))
+    with psycopg.connect(known.database_url) as connection:
+        assert connection.execute("SHOW fsync").fetchone() == (fsync,)
+    assert rows(started.data_dir) == [(1,)]
+
+
 def test_lost_passwords_are_replaced_and_the_rows_stay(started: Layout) -> None:
     before = embedded.addresses(started.data_dir)
     (started.data_dir / "embedded.json").unlink()
