@@ -164,7 +164,7 @@ def assert_accessible(page: Page) -> None:
 
     A busy Chromium can hand out an element's initial style (black, 16px) while its own is pending: never twice.
     """
-    options = {"runOnly": {"type": "tag", "values": AXE_TAGS}}
+    options = {"runOnly": {"type": "tag", "values": AXE_TAGS}, "resultTypes": ["violations"]}
     results = Axe().run(page, options=options)
     if results.response["violations"]:
         page.evaluate(SETTLED)

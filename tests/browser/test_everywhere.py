@@ -145,18 +145,6 @@ def pages_of(scene: Scene) -> list[str]:
     return [*PAGES, f"/agents/{agent}/", f"/agents/{agent}/right-size/", f"/access/who/?{asked}", *own]
 
 
-@pytest.mark.parametrize("width", [1360, 390])
-@pytest.mark.parametrize("dark", [False, True])
-def test_every_page_is_accessible(open_page: Callable[..., Page], scene: Scene, width: int, dark: bool) -> None:
-    page = open_page(width=width, dark=dark)
-    sign_in(page, "everywhere", "/help/")
-    for path in pages_of(scene):
-        page.goto(path)
-        expect(page.get_by_role("main")).to_be_visible()
-        assert_accessible(page)
-        assert_nothing_overflows(page)
-
-
 def places(scene: Scene) -> list[str]:
     """The pages, an item with its acts and with each of its panels, a job and its results."""
     eva = User.objects.get(username="everywhere")
@@ -168,35 +156,50 @@ def places(scene: Scene) -> list[str]:
     return [*pages_of(scene), *(f"/inbox/{item.pk}/?decide={panel}" for panel in ("", *panels)), *more]
 
 
-@pytest.mark.parametrize("width", [1360, 390])
-def test_targets_are_large_enough_or_stand_apart(open_page: Callable[..., Page], scene: Scene, width: int) -> None:
-    page = open_page(width=width)
-    sign_in(page, "everywhere", "/help/")
-    found = {}
-    for path in places(scene):
-        page.goto(path)
-        expect(page.get_by_role("main")).to_be_visible()
-        found[path] = page.evaluate(TARGETS)
-    assert not {path: problems for path, problems in found.items() if problems}
+def in_theme(page: Page, *, dark: bool) -> None:
+    """As the person's system changes it under an open page."""
+    page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+    page.evaluate(SETTLED)
 
 
-@pytest.mark.parametrize(
-    ("width", "scale", "spaced"), [(680, 2, False), (680, 2, True), (390, 1, True), (1360, 1, True)]
-)
-def test_nothing_is_lost_at_twice_the_size_or_with_more_space_between_letters(
-    open_page: Callable[..., Page], scene: Scene, width: int, scale: int, spaced: bool
+@pytest.mark.parametrize(("width", "dark"), [(1360, False), (390, True)])
+def test_every_page_is_accessible_in_both_themes_and_large_enough_to_hit_and_to_bear_more_space(
+    open_page: Callable[..., Page], scene: Scene, width: int, dark: bool
 ) -> None:
-    page = open_page(width=width, height=860 // scale, scale=scale)
+    page = open_page(width=width, dark=dark)
+    sign_in(page, "everywhere", "/help/")
+    walked, found = pages_of(scene), {}
+    for path in places(scene):
+        in_theme(page, dark=dark)
+        page.goto(path)
+        expect(page.get_by_role("main")).to_be_visible()
+        if path in walked:
+            assert_accessible(page)
+            assert_nothing_overflows(page)
+        found[f"targets of {path}"] = page.evaluate(TARGETS)
+        page.evaluate("scrollTo(0, 0)")
+        if path in walked:
+            in_theme(page, dark=not dark)
+            assert_accessible(page)
+            assert_nothing_overflows(page)
+        page.evaluate(SPACE_TEXT)
+        page.evaluate(SETTLED)
+        found[f"spaced text of {path}"] = page.evaluate(LOST)
+    assert not {what: problems for what, problems in found.items() if problems}
+
+
+def test_nothing_is_lost_at_twice_the_size(open_page: Callable[..., Page], scene: Scene) -> None:
+    page = open_page(width=680, height=430, scale=2)
     sign_in(page, "everywhere", "/help/")
     found = {}
     for path in places(scene):
         page.goto(path)
         expect(page.get_by_role("main")).to_be_visible()
-        if spaced:
-            page.evaluate(SPACE_TEXT)
-            page.evaluate(SETTLED)
         found[path] = page.evaluate(LOST)
-    assert not {path: problems for path, problems in found.items() if problems}
+        page.evaluate(SPACE_TEXT)
+        page.evaluate(SETTLED)
+        found[f"spaced text of {path}"] = page.evaluate(LOST)
+    assert not {what: problems for what, problems in found.items() if problems}
 
 
 def test_a_keyboard_reaches_everything_and_the_focus_is_always_seen(page: Page, scene: Scene) -> None:
