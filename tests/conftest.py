@@ -1,6 +1,7 @@
 """Tests run on real PostgreSQL as the application's role, on a copy of a migrated template."""
 
 import hashlib
+import json
 import logging
 import os
 import subprocess
@@ -51,12 +52,57 @@ def copy_database(template: str, name: str) -> None:
     _run_as_owner(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
 
 
+def _migrations() -> dict[str, str]:
+    """Every migration and what it says, shortened."""
+    files = sorted(ROOT.glob("apps/*/migrations/*.py"))
+    return {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in files}
+
+
 def _template_name() -> str:
-    files = sorted(
-        [*ROOT.glob("apps/*/migrations/*.py"), *ROOT.glob("apps/*/models*"), ROOT / "apps/access/rules/permissions.py"]
-    )
+    files = sorted([*ROOT.glob("apps/*/models*"), ROOT / "apps/access/rules/permissions.py"])
     text = b"".join(f"{path}".encode() + (path.read_bytes() if path.is_file() else b"") for path in files)
-    return f"acp_template_{hashlib.sha256(text).hexdigest()[:12]}"
+    return f"acp_template_{hashlib.sha256(text + json.dumps(_migrations()).encode()).hexdigest()[:12]}"
+
+
+def _base_of(migrations: dict[str, str]) -> str | None:
+    """The template that holds most of these migrations, as they are now, and no others: an update begins there."""
+    with psycopg.connect(url_of(settings.DATABASE_OWNER_URL, "postgres"), autocommit=True) as owner:
+        rows = owner.execute(
+            "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+            " WHERE datname ~ '^acp_template_[0-9a-f]+$' AND shobj_description(oid, 'pg_database') IS NOT NULL"
+        ).fetchall()
+    held = {name: json.loads(said) for name, said in rows}
+    fitting = [name for name in held if held[name].items() <= migrations.items()]
+    return max(fitting, key=lambda name: len(held[name]), default=None)
+
+
+def _migrate(name: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **os.environ,
+        "DATABASE_URL": url_of(settings.DATABASE_URL, name),
+        "DATABASE_OWNER_URL": url_of(settings.DATABASE_OWNER_URL, name),
+        "REDIS_URL": settings.REDIS_URL,
+    }
+    command = [sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def _make_template(name: str) -> None:
+    """Migrate an older template's copy, as an update does; from nothing where there is none or it does not fit."""
+    draft, migrations = f"{name}_draft", _migrations()
+    base, done = _base_of(migrations), None
+    if base:
+        copy_database(base, draft)
+        done = _migrate(draft)
+    if done is None or done.returncode:
+        drop_database(draft)
+        _run_as_owner(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
+        done = _migrate(draft)
+    assert done.returncode == 0, done.stderr
+    _run_as_owner(
+        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name)),
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), json.dumps(migrations)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -66,25 +112,7 @@ def template_database() -> str:
     with psycopg.connect(url_of(settings.DATABASE_OWNER_URL, "postgres"), autocommit=True) as lock:
         lock.execute("SELECT pg_advisory_lock(7231)")
         if not _exists(name):
-            draft = f"{name}_draft"
-            drop_database(draft)
-            _run_as_owner(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
-            environment = {
-                **os.environ,
-                "DATABASE_URL": url_of(settings.DATABASE_URL, draft),
-                "DATABASE_OWNER_URL": url_of(settings.DATABASE_OWNER_URL, draft),
-                "REDIS_URL": settings.REDIS_URL,
-            }
-            done = subprocess.run(
-                [sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"],
-                cwd=ROOT,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            _run_as_owner(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name)))
+            _make_template(name)
     return name
 
 

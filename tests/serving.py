@@ -25,8 +25,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(check: Callable[[], bool], seconds: float = 30) -> None:
-    """Until ``check`` says yes; connection errors count as no."""
+def wait_for(check: Callable[[], bool], seconds: float = 120) -> None:
+    """Until ``check`` says yes; connection errors count as no. The limit tells what hangs from what is slow."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -57,8 +57,13 @@ def serving(database: str, folder: Path, **settings_of: str) -> Iterator[str]:
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as process,
     ):
         address = f"http://127.0.0.1:{port}"
+
+        def answers() -> bool:
+            assert process.poll() is None, (folder / "web.log").read_text()
+            return httpx.get(f"{address}/healthz", timeout=5).status_code == 200
+
         try:
-            wait_for(lambda: httpx.get(f"{address}/healthz", timeout=1).status_code == 200)
+            wait_for(answers)
             yield address
         finally:
             process.terminate()
