@@ -8,6 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.conf import global_settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
 
 from apps.core.rules import HEADERS, POLICY
@@ -16,8 +18,10 @@ from tests.factories.agents import make_agent, make_key_for
 from tests.serving import serving
 
 PASSWORD = "a long one that nobody guesses"
+HASHED = f"pbkdf2_sha256${PBKDF2PasswordHasher.iterations}$"
 HTTPS = {"X-Forwarded-Proto": "https"}
 PRODUCTION = {
+    "DJANGO_SETTINGS_MODULE": "controlplane.settings",
     "ACP_ENVIRONMENT": "production",
     "ACP_DEMO": "",
     "SECRET_KEY": "s" * 60,
@@ -27,8 +31,12 @@ PRODUCTION = {
 
 
 @pytest.fixture
-def person(real_db: str):
-    return make_admin(username="ada", password=PASSWORD)
+def person(real_db: str, settings):
+    """Somebody whose password costs what passwords cost in earnest."""
+    settings.PASSWORD_HASHERS = global_settings.PASSWORD_HASHERS
+    found = make_admin(username="ada", password=PASSWORD)
+    assert found.password.startswith(HASHED)
+    return found
 
 
 @pytest.fixture
@@ -109,6 +117,12 @@ def test_cookies_are_bound_to_this_host_to_https_and_away_from_scripts(plane):
         assert (one["path"], one["domain"]) == ("/", "")
         assert (bool(one["secure"]), bool(one["httponly"]), one["samesite"]) == (True, True, "Lax")
     assert int(cookies["__Host-sessionid"]["max-age"] or 0) <= 8 * 3600
+
+
+def test_a_password_is_kept_at_the_full_cost_of_guessing_it(plane, person):
+    sign_in(plane)  # which would hash it anew, were another way preferred
+    person.refresh_from_db()
+    assert person.password.startswith(HASHED)
 
 
 def test_without_https_a_production_plane_promises_none(plane):

@@ -1,4 +1,4 @@
-"""Data folders with embedded servers of their own, beside those the other tests share."""
+"""Data folders with embedded servers of their own, beside those the other tests share; the settings of earnest."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from controlplane import embedded
 
 @pytest.fixture(autouse=True)
 def nothing_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "ACP_DATA_DIR"):
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "ACP_DATA_DIR", "DJANGO_SETTINGS_MODULE"):
         monkeypatch.delenv(name, raising=False)
 
 
