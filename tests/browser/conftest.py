@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.conftest import copy_database, drop_database, use_database
 from tests.serving import serving
@@ -19,6 +19,8 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's own loop runs in the thread of the test
 PASSWORD = "correct horse battery"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PATIENCE_MS = 60_000  # tells what hangs from what is slow on a busy machine
+expect.set_options(timeout=PATIENCE_MS)
 SETTLED = "async () => { for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame); }"  # two frames drawn
 
 
@@ -125,7 +127,7 @@ def open_page(browser: Browser, server: str, watch: Watch) -> Iterator[Callable[
         if javascript:
             context.add_init_script(VIOLATIONS)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", watch.on_console)
         page.on("pageerror", lambda error: watch.problems.append(f"page error: {error}"))
         page.on("request", lambda request: watch.on_request(request, server))

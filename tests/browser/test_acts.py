@@ -49,7 +49,7 @@ def test_ada_ticks_with_x_reads_the_total_and_approves_what_is_alike(page: Page,
     expect(page.get_by_role("heading", name="What became of each")).to_be_visible()
     while perform_due_items():
         pass
-    expect(page.get_by_text("3 of 3")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("3 of 3")).to_be_visible()
     assert_accessible(page)
     for item in items:
         item.refresh_from_db()

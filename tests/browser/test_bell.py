@@ -31,7 +31,7 @@ def test_the_bell_counts_what_comes_without_a_reload(page: Page, db: str) -> Non
     expect(page.locator(".live[data-state=live]")).to_be_visible()
     item = scene.payment()
     tell_of(item)
-    expect(page.get_by_role("link", name="Notifications, 1 unseen")).to_be_visible(timeout=8_000)
+    expect(page.get_by_role("link", name="Notifications, 1 unseen")).to_be_visible()
     bell.click()
     page.get_by_role("link", name="Waits for you").click()
     expect(page).to_have_url(re.compile(f"/inbox/{item.pk}/"))

@@ -28,8 +28,8 @@ def test_a_chart_is_drawn_and_follows_the_theme(page: Page) -> None:
     plot.scroll_into_view_if_needed()
     expect(plot.locator(".main-svg").first).to_be_visible(timeout=30_000)
     before = plot.locator(".xtick text").first.evaluate("e => getComputedStyle(e).fill")
-    page.get_by_role("button", name="Switch between light and dark").click(timeout=30_000)  # all charts are drawn again
-    expect(plot.locator(".xtick text").first).not_to_have_css("fill", before, timeout=30_000)
+    page.get_by_role("button", name="Switch between light and dark").click()  # all charts are drawn again
+    expect(plot.locator(".xtick text").first).not_to_have_css("fill", before)
     page.reload()
     assert page.locator("html").get_attribute("data-theme") == "dark"
 
