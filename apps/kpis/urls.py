@@ -12,6 +12,7 @@ pages = [
     path("dashboards/goals/<str:kind>/<slug:slug>/remove/", views.remove_goal, name="remove-goal"),
     path("dashboards/event-logs/", views.event_logs, name="event-logs"),
     path("dashboards/event-logs/<uuid:log_id>/", views.event_log, name="event-log"),
+    path("dashboards/event-logs/<uuid:log_id>/draft.yaml", views.draft_from_log, name="draft-from-log"),
     path("dashboards/event-logs/<uuid:log_id>/remove/", views.remove_event_log, name="remove-event-log"),
     path("dashboards/oversight/", views.oversight, name="oversight"),
     path("dashboards/<slug:slug>/", views.dashboard, name="dashboard"),

@@ -171,6 +171,9 @@ class TestPages:
         assert "<b>Invoices" not in text
         for shown in ("Submit → Check → Pay", "8 h", "after 2 h of waiting", "100.0"):
             assert shown in text, shown
+        draft = admin.get(f"/dashboards/event-logs/{log.pk}/draft.yaml")
+        assert draft["Content-Type"] == "application/yaml; charset=utf-8"
+        assert "agent: check\n    needs: [submit]" in draft.content.decode()
         admin.post(f"/dashboards/event-logs/{log.pk}/remove/")
         assert not EventLog.objects.exists()
 

@@ -14,8 +14,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from apps.kpis.rules.eventlogs import Columns, Event, LogError, LogFigures, events, figures_of, read_log, reading, xes
+from apps.kpis.rules.eventlogs import (
+    Columns,
+    Event,
+    LogError,
+    LogFigures,
+    draft_of,
+    events,
+    figures_of,
+    read_log,
+    reading,
+    xes,
+)
 from apps.kpis.rules.statistics import percentile
+from apps.workflows.rules.checks import check_document
+from apps.workflows.rules.source import read_source
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -250,3 +263,29 @@ def test_figures_equal_those_by_brute_force(seed: int) -> None:
 def test_a_log_of_nothing_is_refused() -> None:
     with pytest.raises(LogError, match="no events"):
         figures_of([], ZONE)
+
+
+NAMES = (
+    "Submit",
+    "Prüfen & freigeben",
+    "Submit",
+    "審査",
+    "審査 2",
+    "2nd look",
+    "prufen freigeben",
+    'a: "b" # c',
+    "for",
+)
+
+
+def test_a_draft_of_any_activities_is_a_document_that_is_checked() -> None:
+    rows = [Event("a", name, at(8, n), at(8, n)) for n, name in enumerate(NAMES)]
+    text = draft_of('Invoices: "2025" # \n- x', figures_of(rows, ZONE).figures["map"], unit="finance")
+    source = read_source(text)
+    assert check_document(source) == []
+    assert source.value["name"] == 'Invoices: "2025" # \n- x'
+    steps = source.value["steps"]
+    assert len(steps) == len(set(NAMES))
+    order = list(steps)
+    assert [step.get("needs", []) for step in steps.values()] == [[], *([name] for name in order[:-1])]
+    assert "# Prüfen & freigeben; waited for 0.0 h at the median" in text

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from apps.access.models import BusinessUnit
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
@@ -25,3 +26,10 @@ def event_log_for(actor: User, log_id: UUID) -> EventLog:
     if found is None:
         raise NotFoundError
     return found
+
+
+def unit_slug_for(workflow: str) -> str:
+    """The unit of a workflow; of none the topmost one."""
+    found = BusinessUnit.objects.filter(workflow__slug=workflow).first() if workflow else None
+    top = found or BusinessUnit.objects.filter(parent=None).order_by("created_at").first()
+    return top.slug if top else ""

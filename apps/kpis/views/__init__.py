@@ -2,13 +2,14 @@
 
 from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, simulated_run
 from apps.kpis.views.goals import goals, remove_goal, set_baseline, set_target
-from apps.kpis.views.logs import event_log, event_logs, remove_event_log
+from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log
 from apps.kpis.views.quality import oversight
 
 __all__ = [
     "behind",
     "dashboard",
     "dashboards",
+    "draft_from_log",
     "event_log",
     "event_logs",
     "export",
