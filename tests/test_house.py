@@ -13,7 +13,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from apps.access.rules import PERMISSIONS
+from apps.configuration.rules import KINDS
 from apps.core.models import Stateful
+from tests.configuration.kinds import CONFIGURATION, NOT_CONFIGURATION
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
@@ -186,3 +188,12 @@ def test_every_permission_that_code_names_is_in_the_contract():
             )
         )
     assert named <= set(PERMISSIONS)
+
+
+def test_every_model_is_configuration_or_it_is_said_why_not():
+    models = {model._meta.label for model in apps.get_models() if model.__module__.startswith("apps.")}
+    said = [*CONFIGURATION, *NOT_CONFIGURATION]
+    assert len(said) == len(set(said))
+    assert models == set(said), "new models: name the kind of their documents, or why they have none"
+    assert set(CONFIGURATION.values()) == set(KINDS)
+    assert all(reason.strip() for reason in NOT_CONFIGURATION.values())

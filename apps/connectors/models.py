@@ -224,11 +224,6 @@ class OperationPermission(ObjectGrant):
         """The most that one use may move; None: any amount."""
         return None if self.limit_minor is None else Money(self.limit_minor, self.limit_currency)
 
-    @staticmethod
-    def live() -> Q:
-        """Not ended, by the database's clock."""
-        return Q(until=None) | Q(until__gt=ClockTimestamp())
-
 
 class RightSizing(Record):
     """That an agent's permissions were narrowed together: what each was and became, so that it can be taken back.

@@ -139,6 +139,11 @@ class ObjectGrant(UserObjectPermissionBase):
     granted_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
     reason = models.CharField(max_length=500, blank=True)
 
+    @staticmethod
+    def live() -> models.Q:
+        """Not ended, by the database's clock."""
+        return models.Q(until=None) | models.Q(until__gt=ClockTimestamp())
+
     class Meta(UserObjectPermissionBase.Meta):
         abstract = True
 

@@ -1,12 +1,14 @@
 """How documents look. Pure: what they refer to is looked up elsewhere."""
 
 from apps.configuration.rules.kinds import ABSENT, KINDS, ORDER, look, name_key, slug_of
+from apps.configuration.rules.prices import PRICES, price_name, since_of, since_text
 from apps.configuration.rules.shapes import Misfit, Path, Reference, day_of, moment_of
 
 __all__ = [
     "ABSENT",
     "KINDS",
     "ORDER",
+    "PRICES",
     "Misfit",
     "Path",
     "Reference",
@@ -14,5 +16,8 @@ __all__ = [
     "look",
     "moment_of",
     "name_key",
+    "price_name",
+    "since_of",
+    "since_text",
     "slug_of",
 ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from apps.access.rules import MAX_DAYS, MAX_LEVELS, MAX_REPEAT, WEEKDAYS
 from apps.agents.rules import AgentState, EffectClass
+from apps.configuration.rules.prices import PRICES, price_name
 from apps.configuration.rules.shapes import (
     Day,
     Either,
@@ -12,6 +13,7 @@ from apps.configuration.rules.shapes import (
     Keys,
     ListOf,
     Maybe,
+    Micro,
     Misfit,
     Moment,
     Number,
@@ -86,6 +88,7 @@ USABLE = Either(
         },
     ),
 )
+WORKABLE = Either(Ref("Workflow"), Keys({"workflow": Ref("Workflow")}, {"until": Maybe(Moment())}))
 COUNTED = Keys(
     {}, {"agent": Ref("Agent"), "unit": Ref("BusinessUnit"), "workflow": Ref("Workflow"), "connector": Ref("Connector")}
 )
@@ -218,7 +221,7 @@ SHAPES: Mapping[str, Keys] = {
             "capabilities": ListOf(Text(120, 1)),
             "version": VERSION,
             "operations": ListOf(USABLE),
-            "workflows": ListOf(Ref("Workflow")),
+            "workflows": ListOf(WORKABLE),
             "limits": Keys({}, {"max_concurrent": Whole(1), "rate_per_minute": Whole(1)}),
         },
     ),
@@ -268,6 +271,10 @@ SHAPES: Mapping[str, Keys] = {
             "owner": Maybe(Ref("User")),
         },
     ),
+    "Price": Keys(
+        {"model": Text(120, 1), "from": Moment(), **dict.fromkeys(PRICES[:2], Micro())},
+        dict.fromkeys(PRICES[2:], Micro()),
+    ),
 }
 """Keys besides ``kind`` and ``state``."""
 
@@ -280,6 +287,7 @@ STATES: Mapping[str, Shape] = {
 ORDER = (
     "Calendar", "BusinessUnit", "Role", "User", "Rota", "Queue", "ChatTarget", "Connector", "Operation", "Agent",
     "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Target", "Baseline",
+    "Price",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 
@@ -288,11 +296,16 @@ KINDS = tuple(kind for kind in ORDER if kind != "AgentWorkflows")
 
 def name_key(kind: str) -> str:
     """The key that names an object."""
-    return "username" if kind == "User" else "slug"
+    return {"User": "username", "Price": "model"}.get(kind, "slug")
 
 
 def slug_of(kind: str, value: Mapping[str, Any]) -> str:
-    """How the object is called; targets and baselines may leave it to what they are about. Empty if it has no name."""
+    """How the object is called; empty if it has no name.
+
+    Prices are called by what they are about; targets and baselines may be.
+    """
+    if kind == "Price":
+        return price_name(value.get("model"), value.get("from"))
     found = value.get(name_key(kind))
     if isinstance(found, str) and found:
         return found

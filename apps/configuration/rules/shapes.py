@@ -186,6 +186,18 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Micro:
+    """A price per token: a number of millionths, at most six digits after the point."""
+
+    def look(self, value: Any, path: Path) -> Iterator[Finding]:
+        """Misfits."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield Misfit(path, f"A number is wanted, not {named(value)}.")
+        elif round(value, 6) != value:
+            yield Misfit(path, "At most six digits after the point are wanted.")
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """An object with exactly these keys."""
 

@@ -1,5 +1,6 @@
 """Applying documents: everything or nothing, in the order that their references need."""
 
+import difflib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from django.db import connection, transaction
 from apps.audit.models import Entry
 from apps.audit.services import record
 from apps.configuration.rules import ORDER, Path
+from apps.configuration.selectors import written_now
 from apps.configuration.services.kinds import APPLY, CHANGED, CREATED, UNCHANGED, together
 from apps.configuration.services.reading import ConfigurationError, Document, Reading, Trouble, read_documents
 from apps.configuration.services.removing import REMOVE
@@ -22,12 +24,16 @@ type Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of one object; ``fields`` are the columns that changed."""
+    """What became of one object; ``fields`` are the columns that changed.
+
+    ``difference``: of a dry run, the lines of its document that go (``-``) and come (``+``).
+    """
 
     kind: str
     slug: str
     outcome: str
     fields: tuple[str, ...] = ()
+    difference: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         said = f"{self.outcome:<9} {self.kind} {self.slug}"
@@ -46,15 +52,26 @@ def apply_texts(
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('configuration.apply', 0))")
     reading = read_documents(texts, approved_by)
+    keys = [document.key for document in reading.documents] if dry_run else []
+    before = written_now(keys)
     outcomes = _carry_out(actor, reading)
     if reading.troubles:
         raise ConfigurationError(reading.troubles)
+    after = written_now(keys)
+    for key in keys:
+        outcomes[key] = replace(outcomes[key], difference=_difference(before.get(key, ""), after.get(key, "")))
     applied = [outcomes[document.key] for document in reading.documents]
     if any(each.outcome != UNCHANGED for each in applied):
         _tell(actor, texts, applied, approved_by)
     if dry_run:
         transaction.set_rollback(True)
     return applied
+
+
+def _difference(before: str, after: str) -> tuple[str, ...]:
+    """Only what differs: a document is short, and its line says its key."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    return tuple(line for place, line in enumerate(lines) if place > 1 and not line.startswith("@@"))
 
 
 @transaction.atomic

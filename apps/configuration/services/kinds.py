@@ -12,11 +12,11 @@ from apps.access.models import BusinessUnit, Calendar, Queue, Role
 from apps.access.services import save_calendar, save_person, save_queue, save_role, save_rota, save_unit, set_roles
 from apps.agents.models import Agent
 from apps.agents.services import change_state, save_agent, save_version
-from apps.configuration.rules import day_of, moment_of
+from apps.configuration.rules import PRICES, day_of, moment_of, since_of
 from apps.configuration.services.caps import apply_breaker, apply_budget
 from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation, OperationPermission
-from apps.connectors.rules import Money, OperationSpec
+from apps.connectors.rules import ConnectorState, Money, OperationSpec
 from apps.connectors.services import (
     change_connector_state,
     change_operation_state,
@@ -30,7 +30,7 @@ from apps.connectors.services import (
 from apps.core.errors import InvalidError
 from apps.core.models import User, database_now
 from apps.kpis.models import Baseline, Target
-from apps.kpis.services.goals import save_baseline, save_target
+from apps.kpis.services.goals import save_baseline, save_price, save_target
 from apps.notifications.services import save_chat_target
 from apps.oversight.rules import DrillTerms
 from apps.oversight.services import set_drills
@@ -238,7 +238,7 @@ def apply_agent(actor: User, document: Document) -> str:
         is_reviewed=True,
     )
     versioned = UNCHANGED
-    if "version" in value or agent.version_id is None:
+    if "version" in value or outcome == CREATED:
         versioned = save_version(actor, agent=agent, is_reviewed=True, **value.get("version", {}))[1]
     permitted = _set_operations(actor, agent, document)
     state = value.get("state", agent.state)
@@ -273,7 +273,8 @@ def _set_operations(actor: User, agent: Agent, document: Document) -> str:
             inside = {f"operations.{place}.{path}": messages for path, messages in error.errors.items()}
             raise InvalidError(errors=inside) from error
         outcomes.append(outcome)
-    surplus = OperationPermission.objects.filter(user=agent.user).exclude(content_object__slug__in=wanted)
+    surplus = OperationPermission.objects.filter(OperationPermission.live(), user=agent.user)
+    surplus = surplus.exclude(content_object__slug__in=wanted).exclude(content_object__state=ConnectorState.RETIRED)
     for held in surplus.select_related("content_object__connector"):
         revoke_operation(actor, holder=agent.user, operation=held.content_object, reason=reason)
         outcomes.append(CHANGED)
@@ -287,8 +288,10 @@ def _limit(said: Any) -> Money | None:
 def apply_agent_workflows(actor: User, document: Document) -> str:
     """The whole of the workflows that an agent works in; applied when both are there."""
     agent = Agent.objects.select_related("unit", "user").get(slug=document.slug)
-    slugs = document.source.value.get("workflows", [])
-    workflows = list(Workflow.objects.filter(slug__in=slugs))
+    asked = [{"workflow": one} if isinstance(one, str) else one for one in document.source.value.get("workflows", [])]
+    until = {one["workflow"]: moment_of(one["until"]) if one.get("until") else None for one in asked}
+    wanted = [slug for slug, end in until.items() if end is None or _is_ahead(end)]
+    workflows = {found: until[found.slug] for found in Workflow.objects.filter(slug__in=wanted)}
     return set_agent_workflows(actor, agent=agent, workflows=workflows, reason=reason_of(document))
 
 
@@ -345,6 +348,13 @@ def apply_baseline(actor: User, document: Document) -> str:
     )[1]
 
 
+def apply_price(actor: User, document: Document) -> str:
+    """What a model costs from a time on. What was said of an earlier time stays."""
+    value = document.source.value
+    prices = {name: Decimal(str(value[name])) for name in PRICES if name in value}
+    return save_price(actor, model=value["model"], valid_from=since_of(value["from"]), **prices)
+
+
 APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "Calendar": apply_calendar,
     "BusinessUnit": apply_unit,
@@ -363,4 +373,5 @@ APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "Breaker": apply_breaker,
     "Target": apply_target,
     "Baseline": apply_baseline,
+    "Price": apply_price,
 }

@@ -15,7 +15,7 @@ from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import ConnectorState
 from apps.connectors.services import change_connector_state, change_operation_state
-from apps.core.errors import NotAllowedError
+from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import User
 from apps.halts.models import Breaker
 from apps.halts.services import end_breaker
@@ -144,6 +144,11 @@ def _rota(actor: User, document: Document) -> str:
     return _done(found and remove_rota(actor, rota=found))
 
 
+def _price(actor: User, document: Document) -> str:
+    """Raises ConflictError: what work cost is counted by it."""
+    raise ConflictError(_("Prices stay, because what work cost is counted by them: say another from a later day."))
+
+
 REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Calendar": _calendar,
     "BusinessUnit": _unit,
@@ -161,4 +166,5 @@ REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Breaker": _breaker,
     "Target": _target,
     "Baseline": _baseline,
+    "Price": _price,
 }

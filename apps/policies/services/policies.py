@@ -302,9 +302,16 @@ def apply_policy(
 ) -> tuple[Policy, str]:
     """Write a policy and put it in force at once, as documents do; the policy and what happened to it.
 
+    Where what is in force says the same, a draft ahead of it stays a draft.
     In production what lowers enforcement takes a person and, as ``agreed_by``, another who may lower it.
     """
     take_turn()  # before the policy is locked, as every publication does
+    rows = Policy.objects.select_for_update(of=("self",)).select_related("unit", "in_force")
+    found = rows.filter(slug=slug, state=PolicyState.IN_FORCE).first()
+    digest = version_digest(unit.slug if unit else "", rules, tests)
+    if found and found.in_force and found.in_force.digest == digest:
+        require_manager(actor, found.unit, PUBLISH)
+        return found, write_if_changed(actor, found, is_new=False, values={"name": name or slug})
     policy, outcome = save_policy(
         actor, slug=slug, name=name, rules=rules, tests=tests, unit=unit, operations=operations
     )

@@ -86,6 +86,6 @@ def story_of(actor: User, run: Run) -> list[Entry]:
 def agents_of(actor: User, workflow: Workflow) -> QuerySet[WorkflowPermission]:
     """Who may take the tasks of a workflow (fetched through ``workflow_for``)."""
     assert actor.is_active
-    live = Q(until=None) | Q(until__gt=ClockTimestamp())
+    live = WorkflowPermission.live()
     rows = WorkflowPermission.objects.filter(live, content_object=workflow, permission__codename="work_workflow")
     return rows.select_related("user__agent").order_by("user__username")

@@ -1,5 +1,6 @@
 """Which agents may take a workflow's tasks and start its runs."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.contrib.auth.models import Permission
@@ -59,11 +60,18 @@ def revoke_workflow(actor: User, *, agent: Agent, workflow: Workflow, reason: st
 
 
 @transaction.atomic
-def set_agent_workflows(actor: User, *, agent: Agent, workflows: list[Workflow], reason: str = "") -> str:
-    """Make an agent's workflows exactly these: ``changed`` or ``unchanged``."""
-    wanted = {workflow.pk for workflow in workflows}
-    said = {grant_workflow(actor, agent=agent, workflow=workflow, reason=reason) for workflow in workflows}
-    others = Workflow.objects.filter(permissions__user=agent.user).exclude(pk__in=wanted).distinct()
+def set_agent_workflows(
+    actor: User, *, agent: Agent, workflows: Mapping[Workflow, datetime | None], reason: str = ""
+) -> str:
+    """Make an agent's workflows exactly these, each until its time: ``changed`` or ``unchanged``. What ended, ended."""
+    said = {
+        grant_workflow(actor, agent=agent, workflow=workflow, until=until, reason=reason)
+        for workflow, until in workflows.items()
+    }
+    held = WorkflowPermission.objects.filter(
+        WorkflowPermission.live(), user=agent.user, content_object__retired_at=None
+    )
+    others = Workflow.objects.filter(pk__in=held.values("content_object")).exclude(pk__in=[one.pk for one in workflows])
     for workflow in others:
         revoke_workflow(actor, agent=agent, workflow=workflow, reason=reason)
         said.add("changed")

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from apps.configuration.services import ConfigurationError, apply_texts
+from apps.configuration.services import CHANGED, ConfigurationError, apply_texts
 from apps.core.errors import DomainError
 from apps.core.models import User
 from apps.core.services import system_user
@@ -40,6 +40,8 @@ class Command(BaseCommand):
             raise CommandError(f"{error.message} {_('Nothing was changed.')}") from error
         for each in applied:
             self.stdout.write(str(each))
+            for line in each.difference if each.outcome == CHANGED else ():
+                self.stdout.write(f"    {line}")
         if options["dry_run"]:
             self.stdout.write(_("Nothing was changed: this was a dry run."))
 
