@@ -18,3 +18,22 @@ def wilson_interval(numerator: int, denominator: int) -> tuple[float, float] | N
     low = 0.0 if numerator == 0 else max(0.0, (centre - spread) / scale)
     high = 1.0 if numerator == denominator else min(1.0, (centre + spread) / scale)
     return min(low, share), max(high, share)
+
+
+def difference_interval(
+    numerator: int, denominator: int, numerator_before: int, denominator_before: int
+) -> tuple[float, float] | None:
+    """The 95 % interval of a share less the one before, -1..1; None where either is over nothing.
+
+    Newcombe's hybrid score interval from the Wilson intervals of both. Newcombe 1998, Statistics in Medicine 17,
+    873-890, method 10.
+    """
+    now = wilson_interval(numerator, denominator)
+    before = wilson_interval(numerator_before, denominator_before)
+    if now is None or before is None:
+        return None
+    share, share_before = numerator / denominator, numerator_before / denominator_before
+    difference = share - share_before
+    low = difference - math.hypot(share - now[0], before[1] - share_before)
+    high = difference + math.hypot(now[1] - share, share_before - before[0])
+    return max(-1.0, low), min(1.0, high)

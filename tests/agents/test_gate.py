@@ -1,5 +1,6 @@
 """The gate between pilot and active: what is counted, what it stops, and who overrides it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.agents.models import Action, Agent, ChangeRequest, Repetition
-from apps.agents.rules import GATE_CASES, Proof, TrackRecord, gate_of
-from apps.agents.selectors import gate_for
-from apps.agents.services import agree_to_change, ask_change, change_state, save_version
+from apps.agents.rules import GATE_CASES, Earlier, Proof, TrackRecord, gate_of
+from apps.agents.selectors import gate_for, trial_for
+from apps.agents.services import agree_to_change, ask_change, change_state, save_version, set_cases
 from apps.audit.models import Entry
-from apps.core.errors import ConflictError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.models import ClockTimestamp
+from apps.core.statistics import difference_interval
 from apps.halts.services import engage_halt
 from tests.agents.test_changes import managers, state_of
-from tests.factories.access import make_admin
+from tests.factories.access import make_admin, make_holder
 from tests.factories.agents import make_action, make_agent
 from tests.oversight.test_api import caller, decide, post
-from tests.workflows.actions import make_desk
+from tests.workflows.actions import make_desk, rules_of
 
 counts = st.integers(min_value=0, max_value=1000)
 
@@ -185,3 +187,175 @@ class TestWhereItIsShown:
         assert answer.status_code == 409
         assert "does not pass the gate" in answer.content.decode()
         assert state_of(agent) == "pilot"
+
+
+class TestComparedWithTheVersionBefore:
+    def line(self, proof: str, **counts: Any) -> Any:
+        earlier = Earlier(3, **{name[7:]: n for name, n in counts.items() if name.startswith("before_")})
+        now = {name: n for name, n in counts.items() if not name.startswith("before_")}
+        return {line.proof: line for line in gate_of(TrackRecord(**now, earlier=earlier))}[Proof(proof)]
+
+    def test_it_fails_only_where_so_many_cases_leave_no_doubt(self) -> None:
+        more = self.line("not_more_errors", carried_out=100, failed=5, before_carried_out=100, before_failed=4)
+        assert (more.passed, more.value, more.n) == (True, 0.05, 100)
+        assert (more.compared.version, more.compared.share, more.compared.n) == (3, 0.04, 100)
+        assert more.compared.low < 0 < more.compared.high
+        far = self.line("not_more_errors", carried_out=1000, failed=50, before_carried_out=1000, before_failed=5)
+        assert not far.passed
+        assert far.compared.low > 0
+        assert self.line(
+            "not_more_errors", carried_out=1000, failed=5, before_carried_out=1000, before_failed=50
+        ).passed
+        less = self.line("not_less_right", decided=200, unmodified=181, before_decided=200, before_unmodified=199)
+        assert not less.passed
+        assert less.compared.high < 0
+        assert self.line("not_less_right", decided=20, unmodified=18, before_decided=20, before_unmodified=19).passed
+
+    def test_with_nothing_before_there_is_nothing_to_compare(self) -> None:
+        for done in (TrackRecord(carried_out=30, failed=1), TrackRecord(carried_out=30, earlier=Earlier(1))):
+            lines = {line.proof: line for line in gate_of(done)}
+            for proof in (Proof.NOT_MORE_ERRORS, Proof.NOT_LESS_RIGHT):
+                assert lines[proof].passed
+                assert lines[proof].compared is None
+
+    @pytest.mark.parametrize(
+        ("counts", "low", "high"),
+        [
+            ((56, 70, 48, 80), 0.0524, 0.3339),
+            ((9, 10, 3, 10), 0.1705, 0.8090),
+            ((10, 10, 0, 20), 0.6791, 1.0),
+            ((0, 10, 0, 10), -0.2775, 0.2775),
+        ],
+    )
+    def test_the_interval_is_that_of_the_paper(
+        self, counts: tuple[int, int, int, int], low: float, high: float
+    ) -> None:
+        assert difference_interval(*counts) == pytest.approx((low, high), abs=5e-5)
+
+    @pytest.mark.django_db
+    def test_the_version_before_is_the_one_that_was_in_force_last(self) -> None:
+        agent = make_agent(state="pilot")
+        admin = make_admin()
+        second, _ = save_version(admin, agent=agent, instructions="2", is_reviewed=True)
+        for state, times in (("succeeded", 3), ("failed", 1)):
+            for _n in range(times):
+                make_action(agent=agent, state=state)
+        save_version(admin, agent=agent, instructions="draft", activate=False)
+        save_version(admin, agent=agent, instructions="3", is_reviewed=True)
+        make_action(agent=agent, state="succeeded")
+        line = {line.proof: line for line in gate_for(admin, agent)}[Proof.NOT_MORE_ERRORS]
+        assert (line.value, line.n) == (0.0, 1)
+        assert (line.compared.version, line.compared.share, line.compared.n) == (second.number, 0.25, 4)
+
+
+@pytest.mark.django_db
+class TestStoredTests:
+    def stored(self, desk: Any, *cases: tuple[str, int, str]) -> Any:
+        said = [
+            {
+                "name": name,
+                "operation": desk.operation.slug,
+                "parameters": desk.body(amount)["parameters"],
+                "expect": expect,
+            }
+            for name, amount, expect in cases
+        ]
+        assert set_cases(make_admin(), agent=desk.agent, cases=said) == "changed"
+        return trial_for(desk.agent.owner, desk.agent)
+
+    def test_each_is_judged_by_permissions_and_the_rules_in_force_and_nothing_is_written(self) -> None:
+        desk = make_desk()
+        Agent.objects.filter(pk=desk.agent.pk).update(state="draft")
+        desk.agent.refresh_from_db()
+        cases = (
+            ("a", 5_000, "allow"),
+            ("b", 250_000, "require_approval"),
+            ("c", 20_000_000, "deny"),
+            ("d", -1, "refused"),
+        )
+        before = Entry.objects.count() + 1
+        trial = self.stored(desk, *cases)
+        assert [(one.name, one.got, one.passed) for one in trial.results] == [
+            ("a", "allow", True), ("b", "require_approval", True), ("c", "deny", True), ("d", "refused", True),
+        ]  # fmt: skip
+        assert f"{desk.policy.slug} · small" in trial.results[0].why
+        assert (Entry.objects.count(), Action.objects.count()) == (before, 0)
+        assert desk.agent.state == "draft"
+
+    def test_one_that_is_not_as_expected_closes_the_gate_and_two_may_override(self) -> None:
+        desk = make_desk()
+        Agent.objects.filter(pk=desk.agent.pk).update(state="pilot")
+        desk.agent.refresh_from_db()
+        proven(desk.agent)
+        assert failed_of(desk.agent) == []
+        self.stored(desk, ("large", 250_000, "deny"))
+        assert failed_of(desk.agent) == ["tests"]
+        first, second = managers(desk.agent)
+        with pytest.raises(ConflictError):
+            ask_change(first, agent=desk.agent, kind="state", to="active", reason="Now.")
+        change = ask_change(
+            first, agent=desk.agent, kind="state", to="active", reason="The test is old.", override=True
+        )
+        assert change is not None
+        assert change.overridden == ["tests"]
+        agree_to_change(second, change=change)
+        assert state_of(desk.agent) == "active"
+
+    def test_what_people_rejected_may_not_pass_without_them(self) -> None:
+        desk = make_desk()
+        desk.ask(250_000)
+        item = Action.objects.get().escalations.get()
+        body = {"verdict": "reject", "reason": "No.", "version": item.version}
+        assert decide(caller(desk.approver), item, **body).status_code == 200
+        line = {line.proof: line for line in gate_for(desk.agent.owner, desk.agent)}[Proof.REJECTED_BEFORE]
+        assert (line.value, line.n, line.passed) == (0, 1, True)
+        rules_of(desk, {"slug": "all", "when": "true", "effect": "allow"})
+        line = {line.proof: line for line in gate_for(desk.agent.owner, desk.agent)}[Proof.REJECTED_BEFORE]
+        assert (line.value, line.n, line.passed) == (1, 1, False)
+
+    @pytest.mark.parametrize(
+        ("case", "path"),
+        [
+            ({"name": " "}, "0.name"),
+            ({"expect": "maybe"}, "0.expect"),
+            ({"parameters": {"a": "\x00"}}, "0.parameters"),
+            ({"parameters": {"a": 2**60}}, "0.parameters"),
+        ],
+    )
+    def test_what_does_not_fit_is_said_where_and_nothing_is_stored(self, case: dict[str, Any], path: str) -> None:
+        agent = make_agent()
+        good = {"name": "a", "operation": "b", "parameters": {}, "expect": "allow"}
+        with pytest.raises(InvalidError) as refused:
+            set_cases(make_admin(), agent=agent, cases=[{**good, **case}])
+        assert list(refused.value.errors) == [path]
+        with pytest.raises(InvalidError):
+            set_cases(make_admin(), agent=agent, cases=[good, good])
+        assert not agent.cases.exists()
+        assert not Entry.objects.exists()
+
+    def test_agents_and_strangers_store_none(self) -> None:
+        agent = make_agent()
+        for actor in (agent.user, make_holder("agents.view_agent", unit=agent.unit)):
+            with pytest.raises(NotAllowedError):
+                set_cases(actor, agent=agent, cases=[])
+
+    def test_the_page_stores_shows_and_removes_them(self, client: Any) -> None:
+        desk = make_desk()
+        client.force_login(make_admin())
+        address = f"/agents/{desk.agent.slug}/tests/"
+        assert "No test yet" in client.get(address).content.decode()
+        body = {"name": "small", "operation": desk.operation.slug, "expect": "deny", "parameters": "{"}
+        refused = client.post(address, body)
+        assert refused.status_code == 422
+        assert 'class="summary" role="alert"' in refused.content.decode()
+        body["parameters"] = json.dumps(desk.body(5_000)["parameters"])
+        assert client.post(address, body).status_code == 302
+        page = client.get(address).content.decode()
+        assert f"{desk.policy.slug} · small" in page
+        assert client.post(address, body).status_code == 422
+        assert client.post(f"{address}remove/", {"name": "none"}).status_code == 404
+        assert client.post(f"{address}remove/", {"name": "small"}).status_code == 302
+        assert not desk.agent.cases.exists()
+        client.force_login(make_holder("agents.view_agent", unit=desk.agent.unit))
+        assert client.get(address).status_code == 200
+        assert client.post(address, body).status_code == 404

@@ -142,7 +142,8 @@ def pages_of(scene: Scene) -> list[str]:
     assert policy is not None
     edit = f"/policies/{policy.slug}/edit/"
     own = [edit, f"{edit}?rule={policy.in_force.rules[0]['slug']}", *of_system]
-    return [*PAGES, f"/agents/{agent}/", f"/agents/{agent}/right-size/", f"/access/who/?{asked}", *own]
+    of_agent = [f"/agents/{agent}/{page}/" for page in ("right-size", "edit", "versions/new", "tests")]
+    return [*PAGES, f"/agents/{agent}/", *of_agent, f"/access/who/?{asked}", *own]
 
 
 def places(scene: Scene) -> list[str]:

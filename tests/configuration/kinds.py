@@ -15,6 +15,7 @@ CONFIGURATION = {
     "connectors.OperationPin": "Operation",
     "agents.Agent": "Agent",
     "agents.AgentVersion": "Agent",
+    "agents.AgentCase": "Agent",
     "connectors.OperationPermission": "Agent",
     "workflows.WorkflowPermission": "Agent",
     "workflows.Workflow": "Workflow",

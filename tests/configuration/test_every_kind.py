@@ -90,6 +90,7 @@ class TestOneOfEach:
             ("Operation", "minimum: 1", "minimum: 2", "minimum: 1", "minimum: 2"),
             ("Agent", "amount_minor: 500000", "amount_minor: 400000", "500000", "400000"),
             ("Agent", "workflows: [{workflow: pay-out, until: 2099-12-31}]", "workflows: []", "pay-out", ""),
+            ("Agent", "expect: refused", "expect: deny", "expect: refused", "expect: deny"),
             ("Workflow", "name: Pay out", "name: Pay", "name: Pay out", "name: Pay"),
             ("Policy", "<= 100000", "<= 50000", "<= 100000", "<= 50000"),
             ("Budget", "10000000", "20000000", "cap_minor: 10000000", "cap_minor: 20000000"),

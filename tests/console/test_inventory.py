@@ -15,7 +15,7 @@ from tests.factories.connectors import make_operation, permit
 from tests.oversight.test_api import caller
 
 pytestmark = pytest.mark.django_db
-VIEW = "agents.view_agent"
+VIEW, MANAGE = "agents.view_agent", "agents.manage_agent"
 OLD = ClockTimestamp() - timedelta(days=91)
 
 
@@ -23,7 +23,7 @@ OLD = ClockTimestamp() - timedelta(days=91)
 def agent() -> Agent:
     """An agent that wants no looking at, old as it is: it works, is owned, its key lasts."""
     agent = make_agent()
-    grant(agent.owner, make_role(VIEW), agent.unit)
+    grant(agent.owner, make_role(VIEW, MANAGE), agent.unit)
     make_key_for(agent)
     make_action(agent=agent)
     Agent.objects.filter(pk=agent.pk).update(created_at=OLD)
@@ -33,7 +33,7 @@ def agent() -> Agent:
 def why(agent: Agent) -> list[str]:
     found = inventory_for(make_admin()).get(pk=agent.pk)
     reasons = [reason.value for reason in reasons_of(found)]
-    for reason in ("unused", "ownerless", "expiring", "over_privileged"):
+    for reason in ("unused", "ownerless", "unmanaged", "expiring", "over_privileged"):
         is_listed = inventory_for(make_admin(), stale=reason).filter(pk=agent.pk).exists()
         assert is_listed == (reason in reasons), reason
     return reasons
@@ -78,9 +78,30 @@ class TestOwnerless:
         above = make_unit()
         agent.unit.parent = above
         agent.unit.save()
-        owner = make_holder(VIEW, unit=above) if where == "above" else make_holder(VIEW)
+        owner = make_holder(VIEW, MANAGE, unit=above) if where == "above" else make_holder(VIEW, MANAGE)
         Agent.objects.filter(pk=agent.pk).update(owner=owner)
         assert why(agent) == []
+
+
+class TestUnmanaged:
+    def test_whose_owner_may_not_manage_it_there(self, agent: Agent) -> None:
+        owner = make_holder(VIEW, unit=agent.unit)
+        Agent.objects.filter(pk=agent.pk).update(owner=owner)
+        assert why(agent) == ["unmanaged"]
+        grant(owner, make_role(MANAGE), make_unit())
+        assert why(agent) == ["unmanaged"]
+        grant(owner, make_role(MANAGE), agent.unit, until=ClockTimestamp() - timedelta(days=1))
+        assert why(agent) == ["unmanaged"]
+        grant(owner, make_role(MANAGE), agent.unit)
+        assert why(agent) == []
+
+    def test_the_list_names_it_and_says_what_to_do(self, agent: Agent, client: Any) -> None:
+        Agent.objects.filter(pk=agent.pk).update(owner=make_holder(VIEW, unit=agent.unit))
+        client.force_login(make_admin())
+        page = " ".join(client.get("/agents/?stale=unmanaged").content.decode().split())
+        assert agent.name in page
+        assert "Owner cannot manage it" in page
+        assert "give them a role" in page
 
 
 class TestExpiring:

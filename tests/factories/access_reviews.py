@@ -3,12 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.access.models import RoleGrant
+from apps.access.models import PersonalToken, RoleGrant
 from apps.agents.models import AgentCredential
 from apps.connectors.models import OperationPermission
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.oversight.models import AccessReview, AccessReviewLine
 from apps.oversight.services import open_access_review
+from apps.workflows.models import WorkflowPermission
 
 
 def in_days(days: float) -> datetime:
@@ -21,6 +22,8 @@ def age_rights(days: int = 100) -> None:
     RoleGrant.objects.update(created_at=ago)
     OperationPermission.objects.update(granted_at=ago)
     AgentCredential.objects.update(created_at=ago)
+    WorkflowPermission.objects.update(granted_at=ago)
+    PersonalToken.objects.update(created_at=ago)
 
 
 def open_review(actor: User, **fields: Any) -> AccessReview:

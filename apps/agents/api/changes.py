@@ -127,6 +127,16 @@ class AgentChanges(AgentStateView):
         return self.once(lambda: self.ask(slug, **body))
 
 
+class ComparedSerializer(serializers.Serializer[Any]):
+    """The same share of the version before, over ``n``; ``low`` to ``high``: the 95 % interval of now less before."""
+
+    version = serializers.IntegerField()
+    share = serializers.FloatField()
+    n = serializers.IntegerField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
 class CriterionSerializer(serializers.Serializer[Any]):
     """One line of the gate; ``value`` null: there was nothing to measure; ``n``: over how many it was measured."""
 
@@ -135,6 +145,7 @@ class CriterionSerializer(serializers.Serializer[Any]):
     threshold = serializers.FloatField()
     n = serializers.IntegerField()
     passed = serializers.BooleanField()
+    compared = ComparedSerializer(allow_null=True)
 
 
 class GateSerializer(serializers.Serializer[Any]):

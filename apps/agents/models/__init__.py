@@ -2,8 +2,18 @@
 
 from apps.agents.models.actions import Action
 from apps.agents.models.agents import Agent, AgentCredential, AgentVersion
+from apps.agents.models.cases import AgentCase
 from apps.agents.models.changes import ChangeRequest
 from apps.agents.models.rates import RequestRate
 from apps.agents.models.repetitions import Repetition
 
-__all__ = ["Action", "Agent", "AgentCredential", "AgentVersion", "ChangeRequest", "Repetition", "RequestRate"]
+__all__ = [
+    "Action",
+    "Agent",
+    "AgentCase",
+    "AgentCredential",
+    "AgentVersion",
+    "ChangeRequest",
+    "Repetition",
+    "RequestRate",
+]

@@ -10,9 +10,10 @@ from apps.agents.selectors.agents import (
     require_live,
     require_working,
     require_working_agent,
+    seen_of,
 )
 from apps.agents.selectors.changes import change_for, changes_for, open_changes_for, who_could_agree
-from apps.agents.selectors.gates import gate_for, is_gated
+from apps.agents.selectors.gates import gate_for, is_gated, trial_for
 from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for
 from apps.agents.selectors.targets import same_target, target_digests, target_names
 from apps.agents.selectors.versions import described, version_for, versions_for
@@ -38,9 +39,11 @@ __all__ = [
     "require_working",
     "require_working_agent",
     "same_target",
+    "seen_of",
     "taken_back_by",
     "target_digests",
     "target_names",
+    "trial_for",
     "version_for",
     "versions_for",
     "who_could_agree",

@@ -8,6 +8,7 @@ from apps.agents.rules import MAX_LIVE, TESTABLE, WORKING, AgentState, Environme
 from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
+from apps.core.rules import digest_of
 
 
 def agents_for(actor: User) -> QuerySet[Agent]:
@@ -24,6 +25,12 @@ def agent_for(actor: User, slug: str, *, perm: str = "agents.view_agent") -> Age
     if found := visible(actor, perm, rows).first():
         return found
     raise NotFoundError
+
+
+def seen_of(agent: Agent) -> str:
+    """Digest of what people say of an agent: whoever changes it says which they saw."""
+    said = {name: getattr(agent, name) for name in ("name", "purpose", "known_limits", "risk")}
+    return digest_of({**said, "owner": agent.owner.username})
 
 
 def require_working_agent(actor: User, *, tests: bool = False) -> None:

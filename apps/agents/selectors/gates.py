@@ -1,6 +1,7 @@
 """The gate between pilot and active: computed, shown, and never passed by itself."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.utils.module_loading import import_string
 
 from apps.agents.models import Agent
 from apps.agents.rules import TWO_PEOPLE, AgentState, Criterion, TrackRecord, gate_of
+from apps.agents.rules.cases import Trial
 from apps.audit.models import Entry
 from apps.core.models import User
 
@@ -16,7 +18,21 @@ def gate_for(actor: User, agent: Agent) -> list[Criterion]:
     """How an agent that the caller fetched through ``agent_for`` stands against each line of the gate, now."""
     assert actor.is_active
     ask = cast("Callable[[Agent], TrackRecord]", import_string(settings.AGENT_RECORD))
-    return gate_of(ask(agent))
+    trial = trial_for(actor, agent)
+    done = replace(
+        ask(agent),
+        tests=len(trial.results),
+        broken=trial.broken,
+        rejudged=trial.rejected,
+        allowed_again=len(trial.allowed_again),
+    )
+    return gate_of(done)
+
+
+def trial_for(actor: User, agent: Agent) -> Trial:
+    """What the plane would say now to the tests that are stored with such an agent (``settings.AGENT_TRIAL``)."""
+    assert actor.is_active
+    return cast("Callable[[Agent], Trial]", import_string(settings.AGENT_TRIAL))(agent)
 
 
 def is_gated(agent: Agent) -> bool:

@@ -8,14 +8,17 @@ from apps.agents.services.agents import (
     save_agent,
     suspend_ownerless,
 )
+from apps.agents.services.cases import add_case, remove_case, set_cases
 from apps.agents.services.changes import agree_to_change, ask_change, drop_change
 from apps.agents.services.credentials import IssuedKey, authenticate_agent, create_credential, revoke_credential
+from apps.agents.services.describing import describe_agent
 from apps.agents.services.erasing import erase_actions
 from apps.agents.services.repetitions import dismiss_flag, note_repetition
 from apps.agents.services.versions import promote_version, save_version
 
 __all__ = [
     "IssuedKey",
+    "add_case",
     "agree_to_change",
     "ask_change",
     "authenticate_agent",
@@ -24,14 +27,17 @@ __all__ = [
     "change_risk",
     "change_state",
     "create_credential",
+    "describe_agent",
     "dismiss_flag",
     "drop_change",
     "erase_actions",
     "note_repetition",
     "promote_version",
     "propose_action",
+    "remove_case",
     "revoke_credential",
     "save_agent",
     "save_version",
+    "set_cases",
     "suspend_ownerless",
 ]

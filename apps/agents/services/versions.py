@@ -35,12 +35,14 @@ def save_version(
     draft and promoted by two, ConflictError ``second_person_required``.
     """
     require_manager(actor, agent.unit, MANAGE)
-    risk = Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk).risk  # somebody may have raised it meanwhile
+    now = Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)  # somebody may have raised its risk meanwhile
+    if now.state == AgentState.RETIRED:
+        raise ConflictError(_("A retired agent stays as it is."))
     digest = digest_of({"model": model, "provider": provider, "instructions": instructions, "config": config or {}})
     current = agent.versions.filter(state=VersionState.ACTIVE).first()
     if current and current.digest == digest:
         return current, "unchanged"
-    if activate and current and not is_reviewed and risk in TWO_PEOPLE:
+    if activate and current and not is_reviewed and now.risk in TWO_PEOPLE:
         raise ConflictError(
             _("It takes two people to give this agent another version: make it as a draft, then promote it."),
             code="second_person_required",

@@ -5,6 +5,8 @@ from typing import Any
 
 from apps.access.rules import MAX_DAYS, MAX_LEVELS, MAX_REPEAT, WEEKDAYS
 from apps.agents.rules import AgentState, EffectClass
+from apps.agents.rules.cases import MAX_CASES as MAX_AGENT_CASES
+from apps.agents.rules.cases import Expected
 from apps.configuration.rules.prices import PRICES, price_name
 from apps.configuration.rules.shapes import (
     Day,
@@ -89,6 +91,9 @@ USABLE = Either(
     ),
 )
 WORKABLE = Either(Ref("Workflow"), Keys({"workflow": Ref("Workflow")}, {"until": Maybe(Moment())}))
+AGENT_CASE = Keys(
+    {"name": Text(80, 1), "operation": Text(120, 1), "expect": OneOf(tuple(Expected))}, {"parameters": Object()}
+)
 COUNTED = Keys(
     {}, {"agent": Ref("Agent"), "unit": Ref("BusinessUnit"), "workflow": Ref("Workflow"), "connector": Ref("Connector")}
 )
@@ -222,6 +227,7 @@ SHAPES: Mapping[str, Keys] = {
             "version": VERSION,
             "operations": ListOf(USABLE),
             "workflows": ListOf(WORKABLE),
+            "tests": ListOf(AGENT_CASE, MAX_AGENT_CASES),
             "limits": Keys({}, {"max_concurrent": Whole(1), "rate_per_minute": Whole(1)}),
         },
     ),

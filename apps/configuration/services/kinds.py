@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit, Calendar, Queue, Role
 from apps.access.services import save_calendar, save_person, save_queue, save_role, save_rota, save_unit, set_roles
 from apps.agents.models import Agent
-from apps.agents.services import change_state, save_agent, save_version
+from apps.agents.services import change_state, save_agent, save_version, set_cases
 from apps.configuration.rules import PRICES, day_of, moment_of, since_of
 from apps.configuration.services.caps import apply_breaker, apply_budget
 from apps.configuration.services.reading import Document
@@ -241,10 +241,19 @@ def apply_agent(actor: User, document: Document) -> str:
     if "version" in value or outcome == CREATED:
         versioned = save_version(actor, agent=agent, is_reviewed=True, **value.get("version", {}))[1]
     permitted = _set_operations(actor, agent, document)
+    tested = _set_cases(actor, agent, document)
     state = value.get("state", agent.state)
     moved = UNCHANGED if agent.state == state else CHANGED
     change_state(actor, agent=agent, to=state, reason=reason_of(document))
-    return together(outcome, versioned, permitted, moved)
+    return together(outcome, versioned, permitted, tested, moved)
+
+
+def _set_cases(actor: User, agent: Agent, document: Document) -> str:
+    cases = [{"parameters": {}, **case} for case in document.source.value.get("tests", [])]
+    try:
+        return set_cases(actor, agent=agent, cases=cases)
+    except InvalidError as error:
+        raise InvalidError(errors={f"tests.{path}": texts for path, texts in error.errors.items()}) from error
 
 
 def _set_operations(actor: User, agent: Agent, document: Document) -> str:

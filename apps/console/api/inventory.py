@@ -56,7 +56,7 @@ class Inventory(PlaneView):
         responses={200: InventoryPage, **PROBLEMS},
     )
     def get(self, request: Request) -> Response:
-        """Agents by slug with why each wants looking at: unused, ownerless, expiring, over_privileged."""
+        """Agents by slug with why each wants looking at: unused, ownerless, unmanaged, expiring, over_privileged."""
         known_params(request, "stale")
         require(self.actor, "agents.view_agent")
         stale = request.query_params.get("stale", "")

@@ -14,6 +14,7 @@ from apps.console.forms.agents import (
 from apps.console.forms.audit import AuditFilterForm
 from apps.console.forms.breakers import BreakerForm
 from apps.console.forms.budgets import BudgetForm
+from apps.console.forms.describing import AgentForm, CaseForm, VersionForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
 from apps.console.forms.policies import NewPolicyForm, parsed
@@ -26,10 +27,12 @@ from apps.console.forms.tokens import TokenForm
 __all__ = [
     "DAY_NAMES",
     "AbsenceForm",
+    "AgentForm",
     "AuditFilterForm",
     "BreakerForm",
     "BudgetForm",
     "CalendarForm",
+    "CaseForm",
     "Choices",
     "CredentialForm",
     "DrillForm",
@@ -53,6 +56,7 @@ __all__ = [
     "SwapForm",
     "TokenForm",
     "TurnForm",
+    "VersionForm",
     "parsed",
     "shown_as",
     "typed",

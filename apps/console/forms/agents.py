@@ -155,7 +155,26 @@ class PromoteForm(ReasonForm):
     field_order = ["handover", "reason"]
 
 
-class NewAgentForm(forms.Form):
+def person_of(username: str) -> User:
+    """The active person of this name. Raises ValidationError."""
+    found = User.objects.filter(username=username, kind="human", is_active=True).first()
+    if found is None:
+        raise forms.ValidationError(_("There is no active person of this name."))
+    return found
+
+
+class RefusingForm(forms.Form):
+    """A form that takes what a service refused."""
+
+    def refuse(self, errors: Mapping[str, Iterable[str]]) -> None:
+        """Put what the service refused beside its field."""
+        for path, texts in errors.items():
+            name = path.partition(".")[0]
+            for text in texts:
+                self.add_error(name if name in self.fields else None, text)
+
+
+class NewAgentForm(RefusingForm):
     """Who a new agent is, who answers for it, what it may use to begin with."""
 
     name = forms.CharField(label=_("Name"), max_length=120)
@@ -194,14 +213,4 @@ class NewAgentForm(forms.Form):
 
     def clean_owner(self) -> User:
         """The person."""
-        found = User.objects.filter(username=self.cleaned_data["owner"], kind="human", is_active=True).first()
-        if found is None:
-            raise forms.ValidationError(_("There is no active person of this name."))
-        return found
-
-    def refuse(self, errors: Mapping[str, Iterable[str]]) -> None:
-        """Put what the service refused beside its field."""
-        for path, texts in errors.items():
-            name = path.partition(".")[0]
-            for text in texts:
-                self.add_error(name if name in self.fields else None, text)
+        return person_of(self.cleaned_data["owner"])

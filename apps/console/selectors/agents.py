@@ -102,12 +102,37 @@ class GateLine:
     @property
     def is_share(self) -> bool:
         """Whether value and threshold are shares, not counts."""
-        return self.line.proof in {Proof.UNMODIFIED, Proof.ERRORS}
+        return self.line.proof in {Proof.UNMODIFIED, Proof.ERRORS} or self.is_compared
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether it is held against the version before."""
+        return self.line.proof in {Proof.NOT_LESS_RIGHT, Proof.NOT_MORE_ERRORS}
+
+    @property
+    def is_untested(self) -> bool:
+        """Whether it is about tests, and there are none."""
+        return self.line.proof == Proof.TESTS and not self.line.n
+
+    @property
+    def is_of_many(self) -> bool:
+        """Whether it is a count of so many."""
+        return self.line.proof in {Proof.TESTS, Proof.REJECTED_BEFORE}
+
+    @property
+    def low(self) -> str:
+        """Where the interval of the difference begins, in points of a hundred with their sign."""
+        return f"{self.line.compared.low * 100:+.1f}" if self.line.compared else ""
+
+    @property
+    def high(self) -> str:
+        """Where it ends."""
+        return f"{self.line.compared.high * 100:+.1f}" if self.line.compared else ""
 
     @property
     def is_least(self) -> bool:
         """Whether the threshold is the least that is enough, not the most that is let pass."""
-        return self.line.proof in {Proof.CASES, Proof.UNMODIFIED}
+        return self.line.proof in {Proof.CASES, Proof.UNMODIFIED, Proof.TESTS}
 
 
 EVIDENCE = {
@@ -118,6 +143,10 @@ EVIDENCE = {
     Proof.UNKNOWN: "/actions/?agent={agent}&state=unknown",
     Proof.FLAGS: "/flags/?agent={agent}",
     Proof.HALTS: "/halts/",
+    Proof.NOT_LESS_RIGHT: "/inbox/?view=decided&agent={agent}",
+    Proof.NOT_MORE_ERRORS: "/actions/?agent={agent}&state=failed",
+    Proof.TESTS: "/agents/{agent}/tests/",
+    Proof.REJECTED_BEFORE: "/agents/{agent}/tests/",
 }
 PROOFS = {
     Proof.CASES: _("Cases that were carried out or refused by people"),
@@ -127,6 +156,10 @@ PROOFS = {
     Proof.UNKNOWN: _("What nobody knows the outcome of"),
     Proof.FLAGS: _("Open flags"),
     Proof.HALTS: _("Kill switches engaged on it"),
+    Proof.NOT_LESS_RIGHT: _("Approved as asked, not less than of the version before"),
+    Proof.NOT_MORE_ERRORS: _("Failed, not more than of the version before"),
+    Proof.TESTS: _("Its tests, as expected"),
+    Proof.REJECTED_BEFORE: _("What people rejected, and would pass without them now"),
 }
 
 

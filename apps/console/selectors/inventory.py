@@ -1,4 +1,4 @@
-"""The agents that want looking at: unused, owned by nobody, about to lose something, or with more than they need."""
+"""The agents that want looking at: unused, owned by nobody who could manage them, about to lose something, too free."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -24,6 +24,7 @@ class Stale(StrEnum):
 
     UNUSED = "unused"
     OWNERLESS = "ownerless"
+    UNMANAGED = "unmanaged"
     EXPIRING = "expiring"
     OVER_PRIVILEGED = "over_privileged"
 
@@ -31,34 +32,40 @@ class Stale(StrEnum):
 WORDS = {
     Stale.UNUSED: _("Unused"),
     Stale.OWNERLESS: _("Ownerless"),
+    Stale.UNMANAGED: _("Owner cannot manage it"),
     Stale.EXPIRING: _("Expiring"),
     Stale.OVER_PRIVILEGED: _("Over-privileged"),
 }
 MEANINGS = {
     Stale.UNUSED: _("Asked for nothing and used no key in 90 days, and is older than that."),
     Stale.OWNERLESS: _("Its owner has left, or holds no role in its unit any more."),
+    Stale.UNMANAGED: _("Its owner answers for it and may not suspend it, narrow it or end its keys: give them a role."),
     Stale.EXPIRING: _("Its last key or a permission ends within 14 days."),
     Stale.OVER_PRIVILEGED: _("Has had a permission for 90 days that it did not use in that time."),
 }
-IN_UNIT = """
+OWNER_HOLDS = """
 EXISTS (
     WITH RECURSIVE up AS (
         SELECT b.id, b.parent_id FROM access_businessunit b WHERE b.id = agents_agent.unit_id
         UNION ALL SELECT b.id, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
     )
-    SELECT 1 FROM access_rolegrant g
+    SELECT 1 FROM access_rolegrant g JOIN access_role r ON r.id = g.role_id
     WHERE g.user_id = agents_agent.owner_id AND g.revoked_at IS NULL
       AND (g.until IS NULL OR g.until > clock_timestamp()) AND (g.unit_id IS NULL OR g.unit_id IN (SELECT id FROM up))
+      AND (%s = '' OR r.permissions ? %s)
 )
 """
+"""Whether its owner holds this permission in its unit; an empty one: any role."""
+MANAGE = "agents.manage_agent"
 
 
 def inventory_for(actor: User, *, stale: str = "") -> QuerySet[Agent]:
     """Agents that ``actor`` may see, each with ``is_<stale>`` for every reason to look at it; those of one reason."""
-    rows = agents_for(actor).annotate(is_in_unit=RawSQL(IN_UNIT, [], output_field=BooleanField()))  # noqa: S611 - no input
+    rows = agents_for(actor).annotate(is_in_unit=_owner_holds(""), is_managed=_owner_holds(MANAGE))
     rows = rows.annotate(
         is_unused=_is_there() & Q(created_at__lt=_ago(STALE_DAYS)) & ~Exists(_acted()) & ~Exists(_called()),
         is_ownerless=_is_there() & (Q(owner__is_active=False) | Q(is_in_unit=False)),
+        is_unmanaged=_is_there() & Q(owner__is_active=True, is_in_unit=True, is_managed=False),
         is_expiring=_is_there() & (Exists(_ending()) | (Exists(_keys()) & ~Exists(_lasting()))),
         is_over_privileged=_is_there() & Exists(_unneeded()),
     )
@@ -73,6 +80,10 @@ def why_of(agent: Agent) -> list[tuple[Stale, str, str]]:
 def reasons_of(agent: Agent) -> list[Stale]:
     """Why an agent of ``inventory_for`` wants looking at."""
     return [reason for reason in Stale if getattr(agent, f"is_{reason}")]
+
+
+def _owner_holds(permission: str) -> RawSQL:
+    return RawSQL(OWNER_HOLDS, [permission, permission], output_field=BooleanField())  # noqa: S611 - only parameters
 
 
 def _is_there() -> Q:

@@ -11,12 +11,14 @@ from apps.access.models import BusinessUnit
 from apps.connectors.rules import Money
 from apps.core.amounts import EXPONENTS, minor_of
 from apps.core.days import LastDayField
-from apps.oversight.rules.access_reviews import AtDue, RightKind, Say
+from apps.oversight.rules.access_reviews import HAVE_AN_END, AtDue, RightKind, Say
 
 KINDS = [
     (RightKind.ROLE.value, _("Roles of people")),
     (RightKind.OPERATION.value, _("Operations that agents may use")),
+    (RightKind.WORKFLOW.value, _("Workflows in which agents may work")),
     (RightKind.KEY.value, _("Keys of agents")),
+    (RightKind.TOKEN.value, _("Tokens of people, which are of no unit: only a review of everything has them")),
 ]
 SAYS = [(Say.KEEP.value, _("Keep")), (Say.NARROW.value, _("Lower its limit")), (Say.REVOKE.value, _("Revoke"))]
 
@@ -100,7 +102,7 @@ class LineForm(PlacingForm):
             del self.fields["amount"], self.fields["currency"]
             says: Any = self.fields["say"]
             says.choices = [choice for choice in SAYS if choice[0] != Say.NARROW]
-        if kind == RightKind.KEY:
+        if kind in HAVE_AN_END:
             del self.fields["until"]
 
     def clean(self) -> dict[str, Any]:

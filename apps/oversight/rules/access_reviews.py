@@ -19,11 +19,17 @@ REMIND_DAYS = 3
 
 
 class RightKind(StrEnum):
-    """What kind of right: a role of a person, an operation that an agent may use, a key of an agent."""
+    """What kind of right: a person's role or token; an operation, a workflow or a key of an agent."""
 
     ROLE = "role"
     OPERATION = "operation"
+    WORKFLOW = "workflow"
     KEY = "key"
+    TOKEN = "token"  # noqa: S105 - the word, no secret
+
+
+HAVE_AN_END = frozenset({RightKind.KEY, RightKind.TOKEN})
+"""What was made with its end, and gets no other."""
 
 
 class AtDue(StrEnum):

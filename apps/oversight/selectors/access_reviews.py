@@ -20,7 +20,13 @@ from apps.oversight.rules.access_reviews import LineState, ReviewState, RightKin
 from apps.oversight.selectors.rights import Right, rights_now
 
 MANAGE, AGENTS, READ = "access.manage_access", "agents.manage_agent", "audit.view_entry"
-TAKES: dict[str, str] = {RightKind.ROLE: MANAGE, RightKind.OPERATION: AGENTS, RightKind.KEY: AGENTS}
+TAKES: dict[str, str] = {
+    RightKind.ROLE: MANAGE,
+    RightKind.OPERATION: AGENTS,
+    RightKind.WORKFLOW: AGENTS,
+    RightKind.KEY: AGENTS,
+    RightKind.TOKEN: MANAGE,
+}
 """Who could take a right of a kind away, and so decides about it."""
 
 
@@ -30,7 +36,7 @@ def _where(scope: Scope) -> Q:
 
 def _seen_by(actor: User) -> Q:
     """Lines of one's units: all for who manages access or reads the ledger, agents' for who manages agents."""
-    agents = Q(kind__in=[RightKind.OPERATION, RightKind.KEY])
+    agents = Q(kind__in=[kind for kind, perm in TAKES.items() if perm == AGENTS])
     return _where(scope_for(actor, MANAGE)) | _where(scope_for(actor, READ)) | agents & _where(scope_for(actor, AGENTS))
 
 

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from apps.agents.models import Action, Agent, Repetition
-from apps.agents.rules import GATE_DAYS, ActionState, Environment, TrackRecord
+from apps.agents.rules import GATE_DAYS, ActionState, Earlier, Environment, TrackRecord
+from apps.audit.models import Entry
 from apps.connectors.rules import EffectState
 from apps.core.models import ClockTimestamp
 from apps.halts.models import Halt
@@ -33,14 +34,38 @@ def track_record_of(agent: Agent) -> TrackRecord:
         unmodified=Count("pk", filter=is_unmodified),
         harmful=Count("pk", filter=is_harmful),
     )
-    mismatched = actions.filter(state=ActionState.SUCCEEDED, carried_out__state=EffectState.MISMATCH).count()
     stops = Q(scope=HaltScope.AGENT, target=agent.slug) | Q(scope=HaltScope.VERSION, target=agent.acts_as)
     return TrackRecord(
         carried_out=sum(states.get(state, 0) for state in CARRIED_OUT),
-        failed=states.get(ActionState.FAILED, 0) + mismatched,
+        failed=states.get(ActionState.FAILED, 0) + _mismatched(actions),
         refused=sum(states.get(state, 0) for state in REFUSED),
         unknown=states.get(ActionState.UNKNOWN, 0),
         flags=Repetition.objects.filter(Repetition.open(), agent=agent).count(),
         halts=Halt.objects.filter(stops, lifted_at=None).count(),
+        earlier=_earlier(agent),
         **said,
+    )
+
+
+def _mismatched(actions: QuerySet[Action]) -> int:
+    """How many were carried out, and the system of record says otherwise."""
+    return actions.filter(state=ActionState.SUCCEEDED, carried_out__state=EffectState.MISMATCH).count()
+
+
+def _earlier(agent: Agent) -> Earlier | None:
+    """What the version did that was in force before the present one, by the ledger; None where there was none."""
+    others = {version.pk: version.number for version in agent.versions.all() if version.pk != agent.version_id}
+    entered = Entry.objects.filter(name="agentversion.active", subject_id__in=list(others)).order_by("-id")
+    last = entered.values_list("subject_id", flat=True).first()
+    if last is None:
+        return None
+    actions = Action.objects.filter(agent=agent, version=last, environment=Environment.LIVE)
+    states = dict(actions.order_by().values_list("state").annotate(times=Count("pk")))
+    items = Escalation.objects.filter(action__in=actions, kind=Kind.ACTION)
+    return Earlier(
+        number=others[last],
+        carried_out=sum(states.get(state, 0) for state in CARRIED_OUT),
+        failed=states.get(ActionState.FAILED, 0) + _mismatched(actions),
+        decided=items.filter(state__in=sorted(DECIDED)).count(),
+        unmodified=items.filter(state=EscalationState.APPROVED, edited=False).count(),
     )

@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Count, Max, Q
+from django.utils.module_loading import import_string
 
-from apps.access.models import BusinessUnit, RoleGrant
+from apps.access.models import BusinessUnit, PersonalToken, RoleGrant
 from apps.access.selectors import live_grants
 from apps.agents.models import Action, AgentCredential
 from apps.agents.rules import AgentState, Environment
@@ -55,16 +57,57 @@ def rights_now(wanted: Mapping[str, Collection[str]]) -> dict[Key, Right]:
         found += _operations(Q(pk__in=[int(key) for key in keys]))
     if keys := wanted.get(RightKind.KEY):
         found += _keys(Q(pk__in=[UUID(key) for key in keys]))
+    if keys := wanted.get(RightKind.WORKFLOW):
+        found += workflow_rights().held(Q(pk__in=[int(key) for key in keys]))
+    if keys := wanted.get(RightKind.TOKEN):
+        found += _tokens(Q(pk__in=[UUID(key) for key in keys]))
     return {(right.kind, right.key): right for right in found}
 
 
 def rights_within(kinds: Iterable[str], units: Sequence[UUID] | None) -> list[Right]:
-    """Every right of these kinds that is held in these units; None: everywhere."""
+    """Every right of these kinds that is held in these units; None: everywhere, with tokens, which are of no unit."""
     found: list[Right] = []
     for kind, (read, path) in READERS.items():
         if kind in kinds:
             found += read(Q() if units is None else Q(**{f"{path}__in": units}))
+    if RightKind.WORKFLOW in kinds:
+        found += workflow_rights().held(Q() if units is None else Q(user__agent__unit__in=units))
+    if RightKind.TOKEN in kinds and units is None:
+        found += _tokens(Q())
     return found
+
+
+class ForeignRights(Protocol):
+    """Rights of a floor above: how they are read, measured, ended and taken away."""
+
+    def held(self, where: Q) -> list[Right]:
+        """Those that are held now."""
+
+    def evidence_of(self, rights: Sequence[Right], since: datetime, now: datetime) -> dict[Key, Evidence]:
+        """How each was used."""
+
+    def revoke(self, actor: User, right: Right, *, reason: str) -> None:
+        """Take it away."""
+
+    def end_at(self, actor: User, right: Right, *, until: datetime | None, reason: str) -> None:
+        """Give it an end."""
+
+
+def workflow_rights() -> ForeignRights:
+    """The workflows in which agents may work (``settings.WORKFLOW_RIGHTS``)."""
+    return cast("ForeignRights", import_string(settings.WORKFLOW_RIGHTS))
+
+
+def _tokens(where: Q) -> list[Right]:
+    rows = PersonalToken.objects.filter(PersonalToken.live(), where, user__is_active=True, user__kind="human")
+    return [
+        Right(
+            RightKind.TOKEN, str(row.pk), None, row.user, row.name or row.key_id, row.created_at, str(row.user),
+            row.expires_at,
+            {"until": _iso(row.expires_at), "permissions": row.permissions, "read_only": row.read_only}, row,
+        )
+        for row in rows.select_related("user").order_by("pk")
+    ]  # fmt: skip
 
 
 def _roles(where: Q) -> list[Right]:
@@ -128,7 +171,8 @@ def evidence_of(rights: Sequence[Right], now: datetime) -> dict[Key, Evidence]:
     return (
         _of_roles(by_kind[RightKind.ROLE], since, now)
         | _of_operations(by_kind[RightKind.OPERATION], since, now)
-        | _of_keys(by_kind[RightKind.KEY], now)
+        | _of_keys([*by_kind[RightKind.KEY], *by_kind[RightKind.TOKEN]], now)
+        | workflow_rights().evidence_of(by_kind[RightKind.WORKFLOW], since, now)
     )
 
 
@@ -197,7 +241,7 @@ def _of_operations(rights: list[Right], since: datetime, now: datetime) -> dict[
 
 
 def _of_keys(rights: list[Right], now: datetime) -> dict[Key, Evidence]:
-    """When a key was used last, to the minute; how often is not counted."""
+    """When a key or a token was used last, to the minute; how often is not counted."""
     found: dict[Key, Evidence] = {}
     for right in rights:
         from_when, is_whole = window(right.granted_at, now)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.access.services import grant_role, revoke_role
+from apps.access.services import grant_role, revoke_role, revoke_token
 from apps.agents.services import revoke_credential
 from apps.audit.services import record
 from apps.connectors.rules import Money
@@ -17,9 +17,9 @@ from apps.core.errors import ConflictError, DomainError, InvalidError, NotAllowe
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.oversight.models import AccessReview, AccessReviewLine
-from apps.oversight.rules.access_reviews import OUTCOMES, LineState, ReviewState, RightKind, Say
+from apps.oversight.rules.access_reviews import HAVE_AN_END, OUTCOMES, LineState, ReviewState, RightKind, Say
 from apps.oversight.selectors.access_reviews import may_decide
-from apps.oversight.selectors.rights import Right, rights_now
+from apps.oversight.selectors.rights import Right, rights_now, workflow_rights
 
 REASON_MAX = 500
 
@@ -127,8 +127,10 @@ def _checked(now: Right, act: Say, less: Less, review: AccessReview) -> Less:
         errors["say"] = [_("Fewer parameters or a lower limit narrow it: say so.")]
     if act == Say.NARROW and (now.kind != RightKind.OPERATION or not partly):
         errors["say"] = [_("An operation is narrowed to parameters or a limit; of all else keep it until a time.")]
-    if less.until is not None and (act == Say.REVOKE or now.kind == RightKind.KEY):
-        errors["until"] = [_("Nothing is left that could end then.") if act == Say.REVOKE else _("A key has its end.")]
+    if less.until is not None and (act == Say.REVOKE or now.kind in HAVE_AN_END):
+        errors["until"] = [
+            _("Nothing is left that could end then.") if act == Say.REVOKE else _("A key or a token has its end.")
+        ]
     elif less.until is not None and less.until.tzinfo is None:
         errors["until"] = [_("A time with its zone.")]
     elif less.until is not None and now.until is not None and less.until > now.until:
@@ -150,6 +152,8 @@ def _act(actor: User, now: Right, act: Say, reason: str, less: Less) -> dict[str
             return None
         if now.kind == RightKind.ROLE:
             grant_role(actor, user=now.holder, role=now.row.role, unit=now.row.unit, until=_future(less.until))
+        elif now.kind == RightKind.WORKFLOW:
+            workflow_rights().end_at(actor, now, until=_future(less.until), reason=reason)
         else:
             _narrow(actor, now, reason, less)
     except NotFoundError as error:
@@ -164,6 +168,10 @@ def revoke_now(actor: User, now: Right, reason: str) -> None:
         revoke_role(actor, grant=now.row, reason=reason)
     elif now.kind == RightKind.OPERATION:
         revoke_operation(actor, holder=now.holder, operation=now.row.content_object, reason=reason)
+    elif now.kind == RightKind.WORKFLOW:
+        workflow_rights().revoke(actor, now, reason=reason)
+    elif now.kind == RightKind.TOKEN:
+        revoke_token(actor, token=now.row)
     else:
         revoke_credential(actor, credential=now.row, reason=reason)
 

@@ -1,10 +1,34 @@
 """The lives of agents, versions and actions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from apps.agents.rules.gates import (
+    GATE_CASES,
+    GATE_DAYS,
+    GATE_ERRORS,
+    GATE_UNMODIFIED,
+    Compared,
+    Criterion,
+    Earlier,
+    Proof,
+    TrackRecord,
+    gate_of,
+)
 from apps.core.rules import MAX_INTEGER, Moves, Risk
+
+__all__ = [
+    "GATE_CASES",
+    "GATE_DAYS",
+    "GATE_ERRORS",
+    "GATE_UNMODIFIED",
+    "Compared",
+    "Criterion",
+    "Earlier",
+    "Proof",
+    "TrackRecord",
+    "gate_of",
+]
 
 
 class AgentState(StrEnum):
@@ -86,75 +110,6 @@ class ChangeEnd(StrEnum):
     REFUSED = "refused"
     EXPIRED = "expired"
     OVERTAKEN = "overtaken"
-
-
-class Proof(StrEnum):
-    """What an agent has to show before it works without being watched."""
-
-    CASES = "cases"
-    UNMODIFIED = "unmodified"
-    ERRORS = "errors"
-    HARMFUL = "harmful"
-    UNKNOWN = "unknown"
-    FLAGS = "flags"
-    HALTS = "halts"
-
-
-GATE_DAYS = 90
-"""What is older says little of the agent as it is."""
-GATE_CASES = 20
-"""So many of its actions were carried out, or refused by people, at least."""
-GATE_UNMODIFIED = 0.9
-"""This share of what people decided they approved as it was asked, at least."""
-GATE_ERRORS = 0.05
-"""This share of what was carried out failed, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrackRecord:
-    """What the present version of an agent did in ``GATE_DAYS``; counts."""
-
-    carried_out: int = 0
-    failed: int = 0
-    refused: int = 0
-    decided: int = 0
-    unmodified: int = 0
-    harmful: int = 0
-    unknown: int = 0
-    flags: int = 0
-    halts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One line of the gate. ``value`` None: there was nothing to measure; ``n``: over how many it was measured."""
-
-    proof: Proof
-    value: float | None
-    threshold: float
-    n: int
-    passed: bool
-
-
-def gate_of(done: TrackRecord) -> list[Criterion]:
-    """What stands between pilot and active, each line by itself. Nothing asked of people is nothing changed by them."""
-    cases = done.carried_out + done.refused
-    unmodified = done.unmodified / done.decided if done.decided else None
-    errors = done.failed / done.carried_out if done.carried_out else None
-    none_of = {Proof.HARMFUL: done.harmful, Proof.UNKNOWN: done.unknown, Proof.FLAGS: done.flags}
-    none_of[Proof.HALTS] = done.halts
-    return [
-        Criterion(Proof.CASES, cases, GATE_CASES, cases, cases >= GATE_CASES),
-        Criterion(
-            Proof.UNMODIFIED,
-            unmodified,
-            GATE_UNMODIFIED,
-            done.decided,
-            unmodified is None or unmodified >= GATE_UNMODIFIED,
-        ),
-        Criterion(Proof.ERRORS, errors, GATE_ERRORS, done.carried_out, errors is None or errors <= GATE_ERRORS),
-        *(Criterion(proof, count, 0, count, count == 0) for proof, count in none_of.items()),
-    ]
 
 
 CHANGE_WITHIN_S = 7 * 86_400
