@@ -28,10 +28,10 @@ def difference_interval(
     Newcombe's hybrid score interval from the Wilson intervals of both. Newcombe 1998, Statistics in Medicine 17,
     873-890, method 10.
     """
-    now = wilson_interval(numerator, denominator)
-    before = wilson_interval(numerator_before, denominator_before)
-    if now is None or before is None:
+    if denominator <= 0 or denominator_before <= 0:
         return None
+    now = wilson_interval(numerator, denominator) or (0.0, 1.0)
+    before = wilson_interval(numerator_before, denominator_before) or (0.0, 1.0)
     share, share_before = numerator / denominator, numerator_before / denominator_before
     difference = share - share_before
     low = difference - math.hypot(share - now[0], before[1] - share_before)

@@ -170,7 +170,7 @@ class TestWhereItIsShown:
         told = client.get(f"/api/v1/agents/{agent.slug}/gate/").json()
         assert (told["passed"], told["days"]) == (False, 90)
         cases = next(line for line in told["criteria"] if line["proof"] == "cases")
-        assert cases == {"proof": "cases", "value": 3, "threshold": 20, "n": 3, "passed": False}
+        assert cases == {"proof": "cases", "value": 3, "threshold": 20, "n": 3, "passed": False, "compared": None}
         answer = post(client, f"/api/v1/agents/{agent.slug}/state/", {"state": "active"})
         assert (answer.status_code, answer.json()["code"]) == (409, "gate_not_passed")
         assert answer.json()["criteria"] == ["cases"]

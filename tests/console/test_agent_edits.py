@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.access.models import RoleGrant
 from apps.agents.models import Agent, AgentVersion, ChangeRequest
 from apps.agents.selectors import seen_of
 from apps.agents.services import agree_to_change, save_version
@@ -12,6 +13,7 @@ from apps.audit.models import Entry
 from apps.core.models import User
 from tests.factories.access import make_admin, make_holder, make_user
 from tests.factories.agents import make_agent
+from tests.factories.connectors import make_operation, permit
 
 pytestmark = pytest.mark.django_db
 MANAGE, VIEW = "agents.manage_agent", "agents.view_agent"
@@ -177,3 +179,28 @@ class TestVersion:
         assert 'class="summary" role="alert"' in answer.content.decode()
         assert said in text_of(answer)
         assert AgentVersion.objects.count() == before
+
+
+class TestTakingAway:
+    """What a revocation follows from is said before, and what it wants is said where it was missing."""
+
+    def test_a_permission(self, client: Client, admin: User) -> None:
+        agent = make_agent()
+        operation = make_operation()
+        permit(agent.user, operation)
+        page = text_of(client.get(f"/agents/{agent.slug}/"))
+        assert "next request for it is refused" in page
+        answer = client.post(f"/agents/{agent.slug}/permissions/{operation.slug}/revoke/", {"reason": ""})
+        assert answer.status_code == 422
+        name = f"why-{operation.slug}-reason"
+        assert f'href="#{name}"' in text_of(answer)
+        assert f'id="{name}"' in text_of(answer)
+
+    def test_a_role(self, client: Client, admin: User) -> None:
+        grant = RoleGrant.objects.get(user=make_holder(VIEW))
+        page = text_of(client.get(f"/access/people/{grant.user.username}/"))
+        assert "votes that rested on it are void" in page
+        answer = client.post(f"/access/grants/{grant.pk}/revoke/", {"reason": ""})
+        assert answer.status_code == 422
+        assert f'href="#why-{grant.pk}-reason"' in text_of(answer)
+        assert f'id="why-{grant.pk}-reason"' in text_of(answer)

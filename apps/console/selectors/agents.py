@@ -156,8 +156,8 @@ PROOFS = {
     Proof.UNKNOWN: _("What nobody knows the outcome of"),
     Proof.FLAGS: _("Open flags"),
     Proof.HALTS: _("Kill switches engaged on it"),
-    Proof.NOT_LESS_RIGHT: _("Approved as asked, not less than of the version before"),
-    Proof.NOT_MORE_ERRORS: _("Failed, not more than of the version before"),
+    Proof.NOT_LESS_RIGHT: _("Approved as asked, compared with the version before"),
+    Proof.NOT_MORE_ERRORS: _("Failed, compared with the version before"),
     Proof.TESTS: _("Its tests, as expected"),
     Proof.REJECTED_BEFORE: _("What people rejected, and would pass without them now"),
 }

@@ -51,6 +51,7 @@ def _person(
     *,
     form: GrantRoleForm | None = None,
     absence_form: AbsenceForm | None = None,
+    take_form: RevokeRoleForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     person = person_for(request.user, username)
@@ -59,6 +60,7 @@ def _person(
         "grants": grants_for(request.user).filter(user=person),
         "rights": selectors.rights_of(request.user, person),
         "form": form or _form(request),
+        "take_form": take_form,
         "may_plan": scope_for(request.user, PERM).everywhere,
         **absences_context(request, person, form=absence_form),
     }
@@ -101,9 +103,9 @@ def give(request: Request, username: str) -> HttpResponse:
 def take(request: Request, grant_id: UUID) -> HttpResponse:
     """Take a role away."""
     grant = grant_for(request.user, grant_id)
-    form = RevokeRoleForm(request.POST)
+    form = RevokeRoleForm(request.POST, auto_id=f"why-{grant.pk}-%s")
     if not form.is_valid():
-        return _person(request, grant.user.username, status=422)
+        return _person(request, grant.user.username, status=422, take_form=form)
     revoke_role(request.user, grant=grant, reason=form.cleaned_data["reason"])
     messages.success(request, _("Revoked. It is gone from their next request on."))
     return redirect("console:person", username=grant.user.username)

@@ -170,10 +170,9 @@ def permit(request: Request, slug: str) -> HttpResponse:
 def forbid(request: Request, slug: str, operation: str) -> HttpResponse:
     """Take an operation away."""
     found = agent_for(request.user, slug, perm=MANAGE)
-    form = ReasonForm(request.POST)
+    form = ReasonForm(request.POST, auto_id=f"why-{operation}-%s")
     if not form.is_valid():
-        messages.error(request, _("Nothing was revoked: say why."))
-        return _page(request, found, status=422)
+        return _page(request, found, status=422, forbid_form=form, forbidding=operation)
     revoke_operation(
         request.user,
         holder=found.user,

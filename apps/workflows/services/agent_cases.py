@@ -13,6 +13,7 @@ from apps.policies.services import evaluate_action
 from apps.workflows.selectors.places import OUTSIDE, Place, place_of_action
 from apps.workflows.services.actions.pipeline import Ask, weigh
 
+SHOWN_ERRORS = 3
 REJUDGED = 50
 """So many of the newest rejections are judged again."""
 
@@ -51,5 +52,6 @@ def _said(actor: User, operation: str, parameters: dict[str, object], place: Pla
         weighed = weigh(actor, Ask(operation=operation, parameters=parameters), place)
         verdict = evaluate_action(actor, facts=weighed.facts)
     except DomainError as error:
-        return Expected.REFUSED, str(error.message)
+        wrong = [f"{path}: {texts[0]}" for path, texts in error.errors.items() if texts]
+        return Expected.REFUSED, " ".join(wrong[:SHOWN_ERRORS]) or str(error.message)
     return verdict.effect.value, ", ".join(f"{rule.policy} · {rule.rule}" for rule in verdict.rules) or verdict.reason
