@@ -279,6 +279,7 @@ class TestStoredTests:
             ("a", "allow", True), ("b", "require_approval", True), ("c", "deny", True), ("d", "refused", True),
         ]  # fmt: skip
         assert f"{desk.policy.slug} · small" in trial.results[0].why
+        assert "amount_minor" in trial.results[3].why
         assert (Entry.objects.count(), Action.objects.count()) == (before, 0)
         assert desk.agent.state == "draft"
 

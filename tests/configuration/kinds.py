@@ -40,6 +40,7 @@ PLUMBING = "the plane's own memory"
 NOT_CONFIGURATION = {
     "access.Absence": OWN,
     "access.PersonalToken": SECRET,
+    "access.Session": HAPPENED,
     "agents.AgentCredential": SECRET,
     "connectors.ConnectorSecret": SECRET,
     "notifications.Browser": OWN,
