@@ -119,10 +119,14 @@ class TestWhoPromotes:
         assert states(agent) == {1: "active", 2: "draft"}
 
     def test_a_retired_agent_gets_none(self) -> None:
-        agent = make_agent(state="retired")
+        agent = make_agent()
         with_draft(agent)
+        Agent.objects.filter(pk=agent.pk).update(state="retired")
+        agent.refresh_from_db()
         with pytest.raises(ConflictError):
             promote(agent, 2)
+        with pytest.raises(ConflictError):
+            save_version(make_admin(), agent=agent, model="m3", activate=False)
         assert states(agent) == {1: "active", 2: "draft"}
 
 
