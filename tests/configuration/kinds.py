@@ -74,6 +74,7 @@ NOT_CONFIGURATION = {
     "halts.DrillClaim": HAPPENED,
     "halts.Trip": HAPPENED,
     "kpis.HistoryImport": HAPPENED,
+    "kpis.EventLog": HAPPENED,
     "notifications.Delivery": HAPPENED,
     "notifications.Notice": HAPPENED,
     "oversight.Comment": HAPPENED,
