@@ -39,6 +39,7 @@ pages: list[URLPattern] = [
     path("inbox/<uuid:escalation_id>/comment/", views.comment, name="comment"),
     path("inbox/<uuid:escalation_id>/seen/<uuid:vote_id>/", views.seen, name="seen"),
     path("inbox/<uuid:escalation_id>/presence/", views.presence, name="presence"),
+    path("inbox/<uuid:escalation_id>/dry-run/", views.dry_run, name="dry-run"),
     path("inbox/<uuid:escalation_id>/on-file/", views.on_file, name="on-file"),
     path("inbox/<uuid:escalation_id>/evidence/", views.evidence, name="evidence"),
     *(path(f"inbox/<uuid:escalation_id>/{name}/", views.act, {"name": name}, name=name) for name in views.ACTS),

@@ -117,7 +117,9 @@ def test_an_undoing_that_failed_is_an_exception_before_the_owner(desk, system, k
     assert item.subject["error"]["code"] == "refused_by_system"
     client = Client()
     client.force_login(desk.approver)
-    assert "done by hand" in client.get(f"/inbox/{item.pk}/").content.decode()
+    page = client.get(f"/inbox/{item.pk}/").content.decode()
+    assert "done by hand" in page
+    assert "refused_by_system" in page
 
 
 def failed_undoing(desk, system, keeper):
@@ -297,3 +299,19 @@ def test_a_run_that_fails_takes_back_what_it_did_and_the_action_says_so():
     assert Action.objects.get(pk=done.pk).state == "compensated"
     assert the_effect(done).state == "compensated"
     assert Run.objects.get(pk=run.pk).state == "cancelled"
+
+
+def test_the_item_says_why_the_system_refused_what_was_approved(desk, system):
+    desk.ask(250_000)
+    item = Escalation.objects.get()
+    say(desk.approver, item)
+    client = Client()
+    client.force_login(desk.approver)
+    assert "was not done" not in client.get(f"/inbox/{item.pk}/").content.decode()
+    system.will(status=409, body=b'{"error": "account <b>closed</b>"}')
+    work()
+    page = client.get(f"/inbox/{item.pk}/").content.decode()
+    assert "It was approved, and was not done." in page
+    assert "answered 409" in page
+    assert "account &lt;b&gt;closed&lt;/b&gt;" in page
+    assert f"/actions/{item.action_id}/" in page

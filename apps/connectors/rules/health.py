@@ -12,11 +12,12 @@ ENOUGH_FOR_P95 = 20
 
 
 class Purpose(StrEnum):
-    """What a call was for: an action's effect, reading back what it did, looking up what is on file, a probe."""
+    """What a call was for: an action's effect, reading it back, looking up what is on file, a dry run, a probe."""
 
     EFFECT = "effect"
     READ_BACK = "read_back"
     LOOK_UP = "look_up"
+    DRY_RUN = "dry_run"
     PROBE = "probe"
 
 

@@ -31,6 +31,7 @@ from apps.connectors.services.reads import OnFile, read_on_file
 from apps.connectors.services.requests import grant_request, refuse_request, request_access
 from apps.connectors.services.secrets import drop_older_secret, drop_secret, end_overlaps, set_secret
 from apps.connectors.services.sizing import right_size, undo_right_sizing
+from apps.connectors.services.trying import Tried, try_out
 from apps.connectors.services.verifying import accept_mismatch, read_back, settle_check, take_check
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 
@@ -38,6 +39,7 @@ __all__ = [
     "Due",
     "DueEffect",
     "OnFile",
+    "Tried",
     "WayBack",
     "accept_mismatch",
     "allow_inside",
@@ -81,6 +83,7 @@ __all__ = [
     "settle_check",
     "settle_effect",
     "take_check",
+    "try_out",
     "undo_right_sizing",
     "way_back_of",
 ]

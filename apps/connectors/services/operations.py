@@ -15,7 +15,6 @@ from apps.agents.rules import EffectClass
 from apps.audit.services import advance
 from apps.connectors.models import Connector, Operation, OperationPin
 from apps.connectors.rules import (
-    METHODS,
     ConnectorState,
     ExecutedBy,
     Idempotency,
@@ -26,8 +25,10 @@ from apps.connectors.rules import (
     template_problem,
 )
 from apps.connectors.rules.mails import methods_of, sending_errors
+from apps.connectors.rules.trying import does_it, plan_problem
 from apps.connectors.rules.verifying import JUDGING, verify_errors
 from apps.connectors.selectors import MANAGE
+from apps.connectors.selectors.beside import writes_beside
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.expressions import Declarations, ExpressionError, Kind, compile_expression
 from apps.core.models import User
@@ -125,17 +126,24 @@ def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[s
         found["target"] = [_("The operation has no such parameter.")]
     if problem := template_problem(values["consequence"], schema=schema, has_amount=amount is not None):
         found["consequence"] = [problem]
-    if values["dry_run"] is not None and _plan_problem(values["dry_run"]):
-        found["dry_run"] = [_plan_problem(values["dry_run"])]
+    if problem := _plan_problem(values):
+        found["dry_run"] = [problem]
     if values["effect"] == EffectClass.READ and values["method"] == "DELETE":
         found["effect"] = [_("A DELETE does not only read.")]
     return found
 
 
-def _plan_problem(plan: Any) -> str:
-    if not isinstance(plan, dict) or set(plan) != {"method", "path"}:
-        return str(_("An object with method and path."))
-    return _one_of(plan["method"], METHODS) or path_problem(str(plan["path"]))
+def _plan_problem(values: dict[str, Any]) -> str:
+    """What is wrong with a dry run; it must not be the call of anything that does something."""
+    plan = values["dry_run"]
+    if plan is None:
+        return ""
+    if problem := plan_problem(plan, schema=values["parameters"]):
+        return problem
+    own = [] if values["effect"] == EffectClass.READ else [(values["method"], values["path"])]
+    if does_it(plan, [*own, *writes_beside(values["connector"].pk)]):
+        return str(_("This very call does something: a dry run has a call of its own."))
+    return ""
 
 
 def _amount_errors(amount: Any, schema: Mapping[str, Any]) -> dict[str, list[str]]:

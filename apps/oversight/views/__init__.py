@@ -12,6 +12,7 @@ from apps.oversight.views.presence import presence
 from apps.oversight.views.proposing import propose
 from apps.oversight.views.seen import evidence, seen
 from apps.oversight.views.standing import end_standing, standing, standing_list
+from apps.oversight.views.trying import dry_run
 
 __all__ = [
     "ACTS",
@@ -21,6 +22,7 @@ __all__ = [
     "comment",
     "decide",
     "drills",
+    "dry_run",
     "end_drills",
     "end_standing",
     "evidence",

@@ -166,7 +166,7 @@ def _lint(at: str, rule: Rule, program: Program) -> Iterator[Finding]:
     if rule.effect is Effect.ALLOW and "action.confidence" in names:
         message = "An agent's confidence may only tighten: an allow rule does not read it."
         yield Finding(f"{at}.when", message, rule.slug)
-    for name in ("dry_run_first", "notify", "redact"):
+    for name in ("notify", "redact"):
         if getattr(rule.obligations, name):
             message = "This is kept with the verdict; nothing carries it out yet."
             yield Finding(f"{at}.obligations.{name}", message, rule.slug, is_warning=True)

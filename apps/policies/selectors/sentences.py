@@ -221,7 +221,7 @@ def _in_advance(limit: StandingLimit, currency: str) -> str:
 def _flags(demands: Obligations) -> list[str]:
     found = (
         (demands.step_up, _("the approver confirms who they are")),
-        (demands.dry_run_first, _("tried without effect first (kept on record only)")),
+        (demands.dry_run_first, _("tried without effect first, where the operation can be")),
         (demands.compensable, _("only if it can be undone")),
     )
     return [words for wanted, words in found if wanted]
