@@ -15,6 +15,7 @@ from apps.audit.models import Entry
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.models import User
 from apps.kpis.models import Baseline, EventLog
+from apps.kpis.selectors import draft_for
 from apps.kpis.services import delete_event_log, import_event_log
 from apps.workflows.models import Workflow
 from tests.factories.access import make_admin, make_holder, make_unit
@@ -176,6 +177,11 @@ class TestPages:
         assert "agent: check\n    needs: [submit]" in draft.content.decode()
         admin.post(f"/dashboards/event-logs/{log.pk}/remove/")
         assert not EventLog.objects.exists()
+
+    def test_a_draft_of_a_workflow_s_log_is_in_its_unit(self) -> None:
+        unit = make_unit()
+        log, _said = imported(make_admin(), workflow=flow(unit).slug)
+        assert f"unit: {unit.slug}\n" in draft_for(make_holder("kpis.view_kpi"), log)
 
     def test_a_fault_is_shown_with_its_place_and_what_was_typed_stays(self) -> None:
         page = signed_in(make_admin()).post("/dashboards/event-logs/", self.form(case="Vorgang"))

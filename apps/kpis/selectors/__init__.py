@@ -2,7 +2,7 @@
 
 from apps.kpis.selectors.goals import baseline_for, baselines_for, goals_for, target_for, targets_for
 from apps.kpis.selectors.kpis import Answer, Point, Total, behind_for, definition_for, kpis_for
-from apps.kpis.selectors.logs import event_log_for, event_logs_for, unit_slug_for
+from apps.kpis.selectors.logs import draft_for, event_log_for, event_logs_for
 
 __all__ = [
     "Answer",
@@ -12,11 +12,11 @@ __all__ = [
     "baselines_for",
     "behind_for",
     "definition_for",
+    "draft_for",
     "event_log_for",
     "event_logs_for",
     "goals_for",
     "kpis_for",
     "target_for",
     "targets_for",
-    "unit_slug_for",
 ]

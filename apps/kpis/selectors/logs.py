@@ -9,6 +9,7 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.kpis.models import EventLog
+from apps.kpis.rules.eventlogs import draft_of
 from apps.kpis.selectors.goals import VIEW
 from apps.workflows.models import Workflow
 
@@ -28,8 +29,9 @@ def event_log_for(actor: User, log_id: UUID) -> EventLog:
     return found
 
 
-def unit_slug_for(workflow: str) -> str:
-    """The unit of a workflow; of none the topmost one."""
-    found = BusinessUnit.objects.filter(workflow__slug=workflow).first() if workflow else None
-    top = found or BusinessUnit.objects.filter(parent=None).order_by("created_at").first()
-    return top.slug if top else ""
+def draft_for(actor: User, log: EventLog) -> str:
+    """A workflow document of the way that most cases took, in the unit of the log's workflow, else the topmost one."""
+    require(actor, VIEW)
+    workflow = Workflow.objects.filter(slug=log.workflow).select_related("unit").first()
+    unit = workflow.unit if workflow else BusinessUnit.objects.filter(parent=None).order_by("created_at").first()
+    return draft_of(log.name, log.figures["map"], unit=unit.slug if unit else "")

@@ -16,9 +16,9 @@ from apps.core.gate import holds
 from apps.core.http import Request
 from apps.kpis.forms import EventLogForm
 from apps.kpis.models.clock import reporting_zone
-from apps.kpis.rules.eventlogs import Columns, draft_of
+from apps.kpis.rules.eventlogs import Columns
 from apps.kpis.rules.statistics import percentile
-from apps.kpis.selectors import event_log_for, event_logs_for, unit_slug_for
+from apps.kpis.selectors import draft_for, event_log_for, event_logs_for
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.services import delete_event_log, import_event_log
 from apps.kpis.services.goals import MANAGE
@@ -100,9 +100,8 @@ def _path(told: dict[str, Any]) -> dict[str, Any]:
 def draft_from_log(request: Request, log_id: UUID) -> HttpResponse:
     """A workflow document to go on from, as a file."""
     log = event_log_for(request.user, log_id)
-    text = draft_of(log.name, log.figures["map"], unit=unit_slug_for(log.workflow))
     headers = {"Content-Disposition": 'attachment; filename="draft.yaml"'}
-    return HttpResponse(text, content_type="application/yaml; charset=utf-8", headers=headers)
+    return HttpResponse(draft_for(request.user, log), content_type="application/yaml; charset=utf-8", headers=headers)
 
 
 @require_POST
