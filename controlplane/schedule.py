@@ -34,6 +34,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "breakers": (1, "apps.workflows.tasks.breakers.check_breakers"),
     "paces": (3600, "apps.workflows.tasks.breakers.measure_paces"),
     "budgets": (1, "apps.policies.tasks.settle_budgets"),
+    "waivers": (60, "apps.policies.tasks.end_waivers"),
     "ownerless": (60, "apps.agents.tasks.sweep_ownerless"),
     "absences": (1, "apps.access.tasks.sweep_absences"),
     "sessions": (3600, "apps.access.tasks.forget_sessions"),

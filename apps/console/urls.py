@@ -11,6 +11,7 @@ from apps.console.api import halts as halts_api
 from apps.console.api import inventory as inventory_api
 from apps.console.api import policies as policies_api
 from apps.console.api import sizing as sizing_api
+from apps.console.api import waivers as waivers_api
 from apps.console.api import who as who_api
 from apps.console.views import (
     absences,
@@ -38,6 +39,7 @@ from apps.console.views import (
     simulations,
     sizing,
     tokens,
+    waivers,
     who,
 )
 
@@ -114,6 +116,12 @@ pages = [
     path("new-budget/", budgets.new_budget, name="new-budget"),
     path("budgets/<slug:slug>/", budgets.budget, name="budget"),
     path("budgets/<slug:slug>/end/", budgets.end, name="end-budget"),
+    path("waivers/", waivers.waivers, name="waivers"),
+    path("new-waiver/", waivers.new_waiver, name="new-waiver"),
+    path("waivers/<uuid:waiver_id>/", waivers.waiver, name="waiver"),
+    path("waivers/<uuid:waiver_id>/approve/", waivers.approve, name="approve-waiver"),
+    path("waivers/<uuid:waiver_id>/decline/", waivers.decline, name="decline-waiver"),
+    path("waivers/<uuid:waiver_id>/end/", waivers.end, name="end-waiver"),
     path("halts/", halts.halts, name="halts"),
     path("halts/banners/", halts.banners, name="banners"),
     path("halts/drills/", halt_drills.drills, name="halt-drills"),
@@ -144,6 +152,11 @@ endpoints = [
     path("breakers/<slug:slug>/", breakers_api.BreakerDetail.as_view(), name="breaker"),
     path("budgets/", budgets_api.Budgets.as_view(), name="budgets"),
     path("budgets/<slug:slug>/", budgets_api.BudgetDetail.as_view(), name="budget"),
+    path("waivers/", waivers_api.Waivers.as_view(), name="waivers"),
+    path("waivers/<uuid:waiver_id>/", waivers_api.WaiverDetail.as_view(), name="waiver"),
+    path("waivers/<uuid:waiver_id>/approve/", waivers_api.WaiverApprove.as_view(), name="approve-waiver"),
+    path("waivers/<uuid:waiver_id>/decline/", waivers_api.WaiverDecline.as_view(), name="decline-waiver"),
+    path("waivers/<uuid:waiver_id>/end/", waivers_api.WaiverEnd.as_view(), name="end-waiver"),
     path("halts/", halts_api.Halts.as_view(), name="halts"),
     path("halts/drills/", halt_drills_api.HaltDrills.as_view(), name="halt-drills"),
     path("halts/drills/<uuid:drill_id>/", halt_drills_api.HaltDrillDetail.as_view(), name="halt-drill"),

@@ -4,6 +4,7 @@ from apps.audit.models import Entry
 from apps.policies.services import count_entries
 from apps.policies.services.reserving import settle_reservations
 from apps.policies.services.simulations import judge_on
+from apps.policies.services.waivers import expire_waivers
 
 
 def fold_entries(entries: list[Entry]) -> None:
@@ -19,3 +20,8 @@ def settle_budgets() -> int:
 def judge_past() -> int:
     """Judge some more of the past for a simulation that waits for it; how many actions were looked at."""
     return judge_on()
+
+
+def end_waivers() -> int:
+    """End the waivers whose time is over; how many."""
+    return expire_waivers()

@@ -41,6 +41,7 @@ from apps.policies.selectors import (
     shadows_for,
     versions_for,
 )
+from apps.policies.selectors.waivers import waivable_rules
 from apps.policies.services import check_policy, decline_proposal, publish_policy, retire_policy, roll_back_policy
 
 VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
@@ -96,6 +97,7 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: 
         "shadows": [] if is_draft else [(one, shadow_examples_for(actor, one)) for one in shadows_for(actor, found)],
         "rules": [(card, numbers.get(card.slug, RuleNumbers())) for card in rules_for(actor, version)],
         "findings": _findings(actor, found, version),
+        "waivable": [] if is_draft or actor.is_agent else waivable_rules(actor, found),
         "cases": cases_for(actor, version),
         "tests_before": found.in_force.tests if found.in_force else [],
         "versions": versions_for(actor, found)[:50],

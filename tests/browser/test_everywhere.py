@@ -48,6 +48,8 @@ PAGES = [
     "/control/",
     "/policies/",
     "/new-policy/",
+    "/waivers/",
+    "/new-waiver/",
     "/access/",
     "/connectors/",
     "/halts/",

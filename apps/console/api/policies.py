@@ -53,7 +53,7 @@ class PolicyEvaluation(PlaneView):
         body = self.body(EvaluationBody)
         agent = agent_for(self.actor, body.pop("agent"), perm="policies.view_policy")
         weighed = weigh(agent.user, Ask(**body), Place())
-        verdict = evaluate_action(self.actor, facts=weighed.facts).as_json()
+        verdict = evaluate_action(self.actor, facts=weighed.facts, is_fresh=True).as_json()
         return Response(
             {
                 "agent": agent.slug,

@@ -23,6 +23,7 @@ from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
 from apps.console.forms.simulations import SimulationForm, StepForm, TurnForm
 from apps.console.forms.tokens import TokenForm
+from apps.console.forms.waivers import WaiverAnswerForm, WaiverForm
 
 __all__ = [
     "DAY_NAMES",
@@ -57,6 +58,8 @@ __all__ = [
     "TokenForm",
     "TurnForm",
     "VersionForm",
+    "WaiverAnswerForm",
+    "WaiverForm",
     "parsed",
     "shown_as",
     "typed",

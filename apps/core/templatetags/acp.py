@@ -38,12 +38,12 @@ TONES = {
     "ok": """approved answered succeeded active done live released verified completed allow allowed healthy published
         enforced ready carried_out went_on passed""",
     "warn": """pending pending_approval held changes_requested waiting paused require_approval compensating pilot
-        blocked unknown draining stale sent_back open""",
+        blocked unknown draining stale sent_back open asked""",
     "bad": """rejected denied deny failed halted suspended compensation_failed mismatch revoked down error invalidated
         engaged overturned quarantined""",
     "info": "running executing claimed proposed offered queued flag started under_way",
     "": """expired cancelled superseded retired skipped consumed lifted draft closed compensated reversed unused
-        not_run dismissed abandoned shadow""",
+        not_run dismissed abandoned shadow ended used_up""",
 }
 TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 WORDS = {
@@ -54,6 +54,7 @@ WORDS = {
     "allow": gettext_lazy("Allowed"),
     "deny": gettext_lazy("Denied"),
     "shadow": gettext_lazy("In shadow"),
+    "used_up": gettext_lazy("Used up"),
     "in_app": gettext_lazy("In the app"),
     "email": gettext_lazy("E-mail"),
     "push": gettext_lazy("Browser"),

@@ -24,6 +24,7 @@ TOLD_OF_VERDICT = (
     "trace",
     "allowed_when",
     "avoided_when",
+    "waivers",
 )
 
 

@@ -79,7 +79,7 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
     if found := permitted.errors(parameters):
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
     money, target = permitted.money(parameters), permitted.target(parameters)
-    verdict = evaluate_action(actor, facts=facts_of(item, action, permitted, parameters))
+    verdict = evaluate_action(actor, facts=facts_of(item, action, permitted, parameters), waived_for=action.pk)
     if verdict.effect is Effect.DENY:
         raise InvalidError(_("The rules deny this."), errors={"parameters": _denials(verdict)})
     return Edit(

@@ -51,7 +51,7 @@ from apps.policies.rules.proposals import (
     rules_with,
 )
 from apps.policies.rules.quorums import MAX_QUORUM, Group, Quorum
-from apps.policies.rules.verdicts import Judged, Matched, Verdict, is_stricter, joined, judge, verdict_of
+from apps.policies.rules.verdicts import Judged, Matched, Verdict, is_stricter, joined, judge, public_waiver, verdict_of
 from apps.policies.rules.weighing import Outcome, Reason, RuleInForce, compile_rule
 
 __all__ = [
@@ -116,6 +116,7 @@ __all__ = [
     "merge",
     "only_tightens",
     "past_of",
+    "public_waiver",
     "read_cases",
     "read_rule",
     "read_rules",

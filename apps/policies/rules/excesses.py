@@ -18,7 +18,7 @@ def beyond_budgets(verdict: Verdict, excesses: Sequence[Excess]) -> Verdict:
     """
     told = tuple(excess.as_json() for excess in excesses)
     if any(excess.budget.exhausted == Exhausted.DENY for excess in excesses):
-        return replace(verdict, effect=Effect.DENY, reason=Reason.BUDGET_EXHAUSTED, groups=(), budgets=told)
+        return replace(verdict, effect=Effect.DENY, reason=Reason.BUDGET_EXHAUSTED, groups=(), budgets=told, waivers=())
     return replace(
         verdict,
         effect=Effect.REQUIRE_APPROVAL,

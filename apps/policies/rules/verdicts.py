@@ -68,6 +68,7 @@ class Verdict:
     ``allowed_when``: what would make a rule allow it; ``avoided_when``: what, any one of it, would keep a rule from
     denying it or asking about it; each where the rule is plain and not confidential. ``budgets``: those that the action
     does not fit, as agents and people are told of them; ``covering``: all that it falls under, which is not kept.
+    ``waivers``: those that lifted a rule which had its say; the trace still has that rule.
     """
 
     effect: Effect
@@ -82,6 +83,7 @@ class Verdict:
     allowed_when: tuple[dict[str, Any], ...] = ()
     avoided_when: tuple[dict[str, Any], ...] = ()
     budgets: tuple[dict[str, Any], ...] = ()
+    waivers: tuple[dict[str, Any], ...] = ()
     covering: tuple[Covering, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     facts_hash: str = ""
@@ -96,6 +98,7 @@ class Verdict:
             "trace": [line.as_json() for line in self.trace],
             "facts": self.facts,
             "facts_hash": self.facts_hash,
+            **({"waivers": list(self.waivers)} if self.waivers else {}),
         }
 
     def public_json(self) -> dict[str, Any]:
@@ -110,7 +113,13 @@ class Verdict:
             "allowed_when": list(self.allowed_when),
             "avoided_when": list(self.avoided_when),
             "budgets": list(self.budgets),
+            **({"waivers": [public_waiver(waiver) for waiver in self.waivers]} if self.waivers else {}),
         }
+
+
+def public_waiver(waiver: dict[str, Any]) -> dict[str, Any]:
+    """Which rule was lifted and until when: who asked and who approved is told to people only."""
+    return {name: waiver[name] for name in ("policy", "rule", "effect", "until")}
 
 
 def verdict_of(stored: dict[str, Any]) -> Verdict:
@@ -148,6 +157,7 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
         allowed_when=tuple(stored["allowed_when"]),
         avoided_when=tuple(stored.get("avoided_when", ())),
         budgets=tuple(stored.get("budgets", ())),
+        waivers=tuple(stored.get("waivers", ())),
         facts=stored["facts"],
         facts_hash=stored["facts_hash"],
     )

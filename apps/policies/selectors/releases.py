@@ -15,6 +15,7 @@ from apps.core.prepared import planned_once
 from apps.policies.models import Release
 from apps.policies.rules import RuleInForce, compile_rule, read_rules
 from apps.policies.rules.budgets import Covering
+from apps.policies.rules.waivers import Lift
 
 GROUND = """
 WITH RECURSIVE up AS (
@@ -26,7 +27,17 @@ SELECT r.id, r.number, clock_timestamp(),
        (SELECT json_agg(json_build_array(id, slug, name, measure, currency, cap, period, exhausted, queue) ORDER BY id)
         FROM policies_budget b WHERE ended_at IS NULL AND (
             scope = 'agent' AND target = %s OR scope = 'workflow' AND target = %s OR scope = 'connector' AND target = %s
-            OR scope = 'unit' AND target IN (SELECT slug FROM up)))
+            OR scope = 'unit' AND target IN (SELECT slug FROM up))),
+       (SELECT json_agg(json_build_array(w.id, p.slug, w.rule, w.digest, m.username, a.username, w.until))
+        FROM (SELECT * FROM policies_waiver WHERE state = 'live' AND %s
+                 AND used < times AND until > clock_timestamp() AND (
+                 scope = 'agent' AND target = %s OR scope = 'workflow' AND target = %s
+                 OR scope = 'operation' AND target = %s OR scope = 'unit' AND target IN (SELECT slug FROM up))
+              UNION ALL
+              SELECT w.* FROM policies_waiver w JOIN policies_waiveruse u ON u.waiver_id = w.id
+              WHERE u.action_id = %s AND w.state <> 'ended') w
+        JOIN policies_policy p ON p.id = w.policy_id
+        JOIN core_user m ON m.id = w.maker_id JOIN core_user a ON a.id = w.approver_id)
 FROM (SELECT 1) AS one LEFT JOIN LATERAL (
     SELECT id, number FROM policies_release ORDER BY number DESC LIMIT 1
 ) AS r ON true
@@ -38,7 +49,7 @@ class Ground:
     """What judging reads of the database, in one row: the release in force (0 without any), the time, the units.
 
     ``currencies``: of each unit by slug, and of the topmost under the empty one. ``budgets``: those that the action
-    falls under, in the order in which they are reserved.
+    falls under, in the order in which they are reserved. ``waivers``: those that take it in, or that it used already.
     """
 
     release_id: UUID | None
@@ -47,6 +58,7 @@ class Ground:
     units: frozenset[str]
     currencies: Mapping[str, str]
     budgets: tuple[Covering, ...] = ()
+    waivers: tuple[Lift, ...] = ()
 
 
 class RulesInForce:
@@ -72,16 +84,34 @@ NO_RULES = RulesInForce(())
 
 
 def ground_for(
-    actor: User, unit_id: UUID | None, *, agent: str = "", workflow: str = "", connector: str = ""
+    actor: User,
+    unit_id: UUID | None,
+    *,
+    agent: str = "",
+    workflow: str = "",
+    connector: str = "",
+    operation: str = "",
+    is_fresh: bool = False,
+    used_by: UUID | None = None,
 ) -> Ground:
-    """The ground for an action in this unit: one query, each time, so that a publication acts on the next request."""
+    """The ground for an action in this unit: one query, each time, so that a publication acts on the next request.
+
+    ``is_fresh``: with the waivers that could lift a rule for it; ``used_by``: with those that this action used.
+    """
+    waived: list[Any] = [is_fresh, agent, workflow, operation, used_by]
     with planned_once(), connection.cursor() as cursor:
-        cursor.execute(GROUND, [unit_id, agent, workflow, connector])
-        release_id, number, now, units, budgets = cursor.fetchone()
+        cursor.execute(GROUND, [unit_id, agent, workflow, connector, *waived])
+        release_id, number, now, units, budgets, waivers = cursor.fetchone()
     currencies = {slug: currency for slug, currency, _ in units}
     tops = [("", currency) for _, currency, is_top in units if is_top]
     covering = tuple(Covering(UUID(found), *rest) for found, *rest in budgets or ())
-    return Ground(release_id, number or 0, now, frozenset(currencies), currencies | dict(tops), covering)
+    lifts = tuple(_lift_of(row) for row in waivers or ())
+    return Ground(release_id, number or 0, now, frozenset(currencies), currencies | dict(tops), covering, lifts)
+
+
+def _lift_of(row: list[str]) -> Lift:
+    found, policy, rule, digest, by, approved_by, until = row
+    return Lift(UUID(found), policy, rule, digest, by, approved_by, datetime.fromisoformat(until))
 
 
 def rules_for_release(actor: User, release_id: UUID | None) -> RulesInForce:

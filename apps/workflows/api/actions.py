@@ -30,6 +30,7 @@ from apps.core.models import User
 from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import grant_of_action, open_question_of, waiting_item_of_action
+from apps.policies.rules import public_waiver
 from apps.workflows.selectors.places import place_of_task
 from apps.workflows.services.actions import (
     Ask,
@@ -187,6 +188,7 @@ PUBLIC_VERDICT = (
     "release",
     "allowed_when",
     "avoided_when",
+    "waivers",
     "budgets",
     "standing",
 )
@@ -231,6 +233,8 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
 def _told(verdict: dict[str, Any]) -> dict[str, Any]:
     """The verdict as its agent gets it: what a person approved in advance is allowed, with the rule and the person."""
     told = {name: verdict[name] for name in PUBLIC_VERDICT if name in verdict}
+    if "waivers" in told:
+        told["waivers"] = [public_waiver(waiver) for waiver in told["waivers"]]
     return {**told, "effect": "allow"} if told.get("standing") else told
 
 

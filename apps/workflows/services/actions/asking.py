@@ -28,9 +28,11 @@ from apps.oversight.selectors import asked_digest_of_action
 from apps.oversight.services import attempt_again, open_action_escalation, release_grant, supersede_escalation
 from apps.policies.rules import Effect, Verdict
 from apps.policies.services import evaluate_action
+from apps.policies.services.waivers import use_waivers
 from apps.workflows.services.actions.ahead import approved_ahead, let_run, told_of
 from apps.workflows.services.actions.budgets import within_budgets
 from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, weigh
+from apps.workflows.services.actions.waived import within_waivers
 
 REMEMBERED = timedelta(hours=24)
 LOOKED_AT = 10
@@ -53,7 +55,7 @@ WAITING = frozenset({ActionState.PENDING_APPROVAL})
 def check_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> tuple[Weighed, Verdict]:
     """The verdict that this request would get. Nothing runs, nobody is asked; one line in the ledger."""
     weighed = weigh(actor, ask, place)
-    verdict = evaluate_action(actor, facts=weighed.facts)
+    verdict = evaluate_action(actor, facts=weighed.facts, is_fresh=True)
     subject = weighed.agent or weighed.unit
     record(
         actor,
@@ -88,16 +90,20 @@ def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
     if before is not None and before.state in WAITING:
         supersede_escalation(actor, action=before, successor=action_id)
         before = cancel_action(actor, action=before, reason="superseded")
-    verdict = evaluate_action(actor, facts=replace(weighed.facts, action_id=action_id))
+    facts = replace(weighed.facts, action_id=action_id)
 
     def write(verdict: Verdict) -> Action:
         approval = approved_ahead(actor, ask, weighed, place, verdict)
         action = _propose(actor, ask, place, weighed, verdict, approval, pk=action_id)
+        use_waivers(actor, action=action, verdict=verdict)
         if approval is not None:
             return let_run(actor, action, approval)
         return _follow(actor, action, weighed, place, verdict, predecessor=before)
 
-    return within_budgets(verdict, weighed, place, write)
+    return within_waivers(
+        lambda over: evaluate_action(actor, facts=facts, is_fresh=True, but=over),
+        lambda verdict: within_budgets(verdict, weighed, place, write),
+    )
 
 
 def _is_same(actor: User, before: Action, digest: str) -> bool:

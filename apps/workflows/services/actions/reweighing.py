@@ -26,6 +26,7 @@ from apps.oversight.selectors import (
 from apps.oversight.services import open_action_escalation, release_grant, revoke_grants
 from apps.policies.rules import Effect, Verdict, is_stricter, joined, verdict_of
 from apps.policies.selectors import release_number
+from apps.policies.selectors.waivers import has_waiver_ended
 from apps.policies.services import evaluate_action
 from apps.workflows.selectors.places import Place, place_of_action
 from apps.workflows.services.actions.ending import scopes_of
@@ -38,13 +39,13 @@ HALTED, STRICTER, VOID = "halted", "stricter", "not_eligible"
 def return_if_stricter(actor: User, *, action: Action) -> bool:
     """Whether the rules in force demand more than the action's verdict did; it is then denied or asked again.
 
-    Asked again it is too where a halt came since it was approved, and where those who approved may not decide it any
-    more: their approval fell with their right. Call inside the claim, with the action locked. A milder release changes
-    nothing: what was approved is what runs.
+    Asked again it is too where a halt came since it was approved, where those who approved may not decide it any more
+    (their approval fell with their right), and where a waiver that it used was ended. Call inside the claim, with the
+    action locked. A milder release changes nothing: what was approved is what runs.
     """
     if return_if_stopped(actor, action=action):
         return True
-    if release_number() == action.release_number:
+    if release_number() == action.release_number and not has_waiver_ended(actor, action.verdict):
         return _return_if_void(actor, action)
     place, weighed, verdict = _judged_again(actor, action)
     if not is_stricter(verdict, verdict_of(action.verdict)) and not _is_asked_again(actor, action, weighed, verdict):
