@@ -56,7 +56,9 @@ class TestJudging:
             str(waiver.pk), waiver.maker.username, waiver.approver.username,
         )  # fmt: skip
         assert verdict_of(action.verdict).waivers == (kept,)
-        assert "huge" in [line["rule"] for line in action.verdict["trace"]]
+        lines = {line["rule"]: line.get("waiver") for line in action.verdict["trace"]}
+        assert (lines["huge"], lines["large"]) == (str(waiver.pk), None)
+        assert verdict_of(action.verdict).as_json()["trace"] == action.verdict["trace"]
         waiver.refresh_from_db()
         assert (waiver.used, waiver.state, waiver.uses.get().action) == (1, "live", action)
         entry = Entry.objects.get(name="waiver.used")

@@ -39,7 +39,10 @@ class Matched:
 
 
 class Judged(NamedTuple):
-    """One rule in scope and what became of it; ``is_shadow``: it had no say, whatever became of it."""
+    """One rule in scope and what became of it; ``is_shadow``: it had no say, whatever became of it.
+
+    ``waiver``: the id of the one that lifted it.
+    """
 
     policy: str
     rule: str
@@ -47,6 +50,7 @@ class Judged(NamedTuple):
     outcome: Outcome
     error: str = ""
     is_shadow: bool = False
+    waiver: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The line of the trace."""
@@ -58,6 +62,7 @@ class Judged(NamedTuple):
             "outcome": self.outcome.value,
             **error,
             **({"mode": Mode.SHADOW.value} if self.is_shadow else {}),
+            **({"waiver": self.waiver} if self.waiver else {}),
         }
 
 
@@ -151,6 +156,7 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
                 Outcome(line["outcome"]),
                 line.get("error", ""),
                 line.get("mode") == Mode.SHADOW,
+                line.get("waiver", ""),
             )
             for line in stored["trace"]
         ),

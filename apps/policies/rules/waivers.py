@@ -94,19 +94,21 @@ def rule_digest(rule: Rule) -> str:
 def with_waivers(verdict: Verdict, rules: Sequence[RuleInForce], facts: Facts, waivers: Iterable[Lift]) -> Verdict:
     """What is left of ``verdict`` once the rules that waivers lift have no say; itself where it would deny anyway.
 
-    ``waivers``: those that take the action in. The trace stays that of all rules. Raises ContextError.
+    ``waivers``: those that take the action in. The trace stays that of all rules, and names what lifted one. Raises
+    ContextError.
     """
     found = _used(verdict, rules, waivers)
     if not found:
         return verdict
-    lifted = {(lift.policy, lift.rule) for lift, _effect in found}
+    lifted = {(lift.policy, lift.rule): str(lift.id) for lift, _effect in found}
     rest = judge(
         (rule for rule in rules if (rule.policy, rule.rule.slug) not in lifted), facts, release=verdict.release
     )
     if rest.effect is Effect.DENY:
         return verdict
     told = tuple(lift.told(effect) for lift, effect in found)
-    return replace(rest, waivers=told, trace=verdict.trace)
+    trace = tuple(line._replace(waiver=lifted.get((line.policy, line.rule), "")) for line in verdict.trace)
+    return replace(rest, waivers=told, trace=trace)
 
 
 def _used(verdict: Verdict, rules: Sequence[RuleInForce], waivers: Iterable[Lift]) -> list[tuple[Lift, Effect]]:
