@@ -16,6 +16,7 @@ from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, V
 from apps.oversight.rules.access_reviews import LineState, ReviewState, RightKind
 from apps.policies.rules import PROPOSABLE, PolicyState, ProposalState
 from apps.policies.rules.simulations import SimulationState
+from apps.policies.rules.waivers import WaiverState
 from apps.workflows.rules.interrupts import Progress
 from apps.workflows.rules.states import RunState
 from controlplane import embedded, environment
@@ -305,6 +306,7 @@ SPECTACULAR_SETTINGS = {
         "PolicyStateEnum": [state.value for state in PolicyState],
         "ProposalStateEnum": [state.value for state in ProposalState],
         "SimulationStateEnum": [state.value for state in SimulationState],
+        "WaiverStateEnum": [state.value for state in WaiverState],
         "EffectEnum": [effect.value for effect in EffectClass],
         "ProposableEffectEnum": [effect.value for effect in PROPOSABLE],
         "VoteVerdictEnum": [verdict.value for verdict in VoteVerdict],
