@@ -7,7 +7,7 @@ from rest_framework.authentication import SessionAuthentication as DrfSession
 from rest_framework.parsers import BaseParser
 
 from apps.core import errors
-from apps.core.rules import ValueProblem, check_values, strict_json
+from apps.core.rules import ValueProblem, check_values, misplaced_secrets, strict_json
 
 MAX_BODY = 1024 * 1024
 
@@ -30,6 +30,8 @@ class StrictJSONParser(BaseParser):
             check_values(value)
         except ValueProblem as problem:
             raise errors.InvalidError(errors={problem.path or "body": [str(problem)]}) from problem
+        if found := misplaced_secrets(value):
+            raise errors.misplaced_error(found)
         return value
 
 

@@ -69,3 +69,10 @@ class RateLimitedError(DomainError):
 
 class UnavailableError(DomainError):
     code, status, message = "unavailable", 503, _("The plane cannot answer now; nothing was done.")
+
+
+def misplaced_error(paths: list[str]) -> InvalidError:
+    """What is said of secrets in fields that others read; never the secret."""
+    said = _("A key or a private key stands here, where others would read it. Nothing of it was kept: take it out.")
+    more = _("Replace it, too: it has been sent where it does not belong.")
+    return InvalidError(errors={path or "body": [f"{said} {more}"] for path in paths})

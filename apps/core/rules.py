@@ -160,6 +160,31 @@ def _check_text(text: str, path: str) -> None:
         raise ValueProblem("Half of a surrogate pair.", path)
 
 
+SECRET = re.compile(
+    r"acp_(?:agt|pat)_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
+)
+"""A key of ours, or somebody's private key: what is written so is nothing else."""
+OF_SECRETS = frozenset({"secret", "password"})
+"""Fields in which secrets belong, at the top of what was sent and nowhere below."""
+
+
+def misplaced_secrets(value: object, path: str = "") -> list[str]:
+    """Where in ``value`` a secret stands that belongs elsewhere, as paths; names of members are looked at too."""
+    if isinstance(value, str):
+        return [path] if path not in OF_SECRETS and SECRET.search(value) else []
+    if isinstance(value, dict):
+        if any(SECRET.search(key) for key in value):
+            return [path]  # a path through such a name would repeat it
+        return [each for key, item in value.items() for each in misplaced_secrets(item, _below(path, key))]
+    if isinstance(value, list):
+        return [each for index, item in enumerate(value) for each in misplaced_secrets(item, _below(path, index))]
+    return []
+
+
+def _below(path: str, name: object) -> str:
+    return f"{path}.{name}".lstrip(".")
+
+
 MAX_NETWORKS = 20
 
 

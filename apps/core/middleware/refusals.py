@@ -7,7 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from apps.core.api import database_error_of, problem_json
-from apps.core.errors import DomainError, InvalidError, NotFoundError
+from apps.core.errors import DomainError, InvalidError, NotFoundError, misplaced_error
+from apps.core.rules import misplaced_secrets
 
 
 class DomainErrorMiddleware:
@@ -21,11 +22,15 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        """Refuse U+0000 in an address: PostgreSQL takes none, and nothing is called so."""
+        """Refuse U+0000 in an address, which nothing is called, and secrets in fields that others read."""
         if "\x00" in request.path:
             return self._answer(request, NotFoundError())
         if cut := [name for name, values in request.GET.lists() if "\x00" in name + "".join(map(str, values))]:
             return self._answer(request, InvalidError(errors={name: ["The character U+0000."] for name in cut}))
+        if request.method == "POST" and not request.path.startswith(("/api/", "/accounts/")):
+            typed = {name: "\n".join(map(str, values)) for name, values in request.POST.lists()}
+            if found := misplaced_secrets(typed):
+                return self._answer(request, misplaced_error(found))
         return None
 
     def _answer(self, request: HttpRequest, error: DomainError) -> HttpResponse | None:
