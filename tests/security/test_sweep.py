@@ -67,6 +67,7 @@ ELSEWHERE = {
     "interrupt_id": "tests/workflows/test_interrupts.py",
     "job_id": "tests/oversight/test_bulk.py",
     "line_id": "tests/oversight/test_access_review_doors.py",
+    "log_id": "tests/kpis/test_event_log_doors.py",
     "proposal_id": "tests/policies/test_proposals.py",
     "review_id": "tests/oversight/test_access_review_doors.py",
     "simulation_id": "tests/console/test_simulations.py",
