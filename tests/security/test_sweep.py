@@ -74,6 +74,7 @@ ELSEWHERE = {
     "sizing_id": "tests/console/test_sizing.py",
     "task_id": "tests/workflows/test_api.py",
     "view_id": "tests/oversight/test_lists.py",
+    "waiver_id": "tests/workflows/test_waivers.py",
     "vote_id": "tests/oversight/test_seen.py",
 }
 """What the scene does not hold, and where others' are asked for; here the address is asked for what is not there."""
