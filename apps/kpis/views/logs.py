@@ -24,6 +24,8 @@ from apps.kpis.services import delete_event_log, import_event_log
 from apps.kpis.services.goals import MANAGE
 
 SHOWN = 100
+ROWS, VARIANTS = 20, 10
+"""Of each list the page shows so many; the API says all that are kept."""
 
 
 @require_http_methods(["GET", "POST"])
@@ -72,10 +74,13 @@ def event_log(request: Request, log_id: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "log": log,
         "figures": log.figures,
+        "activities": log.figures["activities"][:ROWS],
         "workflow": workflows_for(request.user).get(log.workflow, log.workflow),
         "usual_week": _usual(log.figures["throughput_weekly"]),
         "path": _path(told),
-        "arrows": [{**arrow, "before": arrow["from"], "after": arrow["to"]} for arrow in told["arrows"]],
+        "arrows": [{**one, "before": one["from"], "after": one["to"]} for one in told["arrows"][:ROWS]],
+        "variants": told["variants"][:VARIANTS],
+        "workload": told["workload"][:ROWS],
         "may_manage": holds(request.user, MANAGE),
     }
     return render(request, "kpis/event_log.html", context)
