@@ -10,6 +10,10 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 SENTENCES: Mapping[str, Any] = {
+    # why a session ended
+    "by_hand": _("The person ended it."),
+    "by_administrator": _("An administrator ended it."),
+    "too_many": _("The person signed in elsewhere, and had too many sessions."),
     # why an item or an action ended
     "operation_changed": _("The operation is not the one that was judged any more, so it could not run as asked."),
     "version_superseded": _("Another version of the agent took over, so what this one asked for does not run."),
