@@ -106,6 +106,7 @@ INSTALLED_APPS = [
     "apps.audit",
     "apps.access",
     "apps.halts",
+    "apps.classification",
     "apps.agents",
     "apps.policies",
     "apps.connectors",

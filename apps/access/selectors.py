@@ -44,6 +44,26 @@ def unit_scopes_for(actor: User, perm: str) -> Scope:
     return Scope(everywhere=None in units, units=frozenset(unit for unit in units if unit is not None))
 
 
+ROLE_SCOPE = SCOPE.replace("r.permissions ? %s", "r.slug = %s")
+
+
+def role_scope_for(actor: User, role: str) -> Scope:
+    """Where ``actor`` holds this very role, children included: one query, once per request where rights are remembered.
+
+    Nowhere with a token that carries only some rights.
+    """
+    if not actor.is_active or getattr(actor, "carries", None) is not None:
+        return NOWHERE
+    return recall(actor, f"role:{role}", lambda: _role_scope(actor, role))
+
+
+def _role_scope(actor: User, role: str) -> Scope:
+    with connection.cursor() as cursor:
+        cursor.execute(ROLE_SCOPE, [actor.pk, role])
+        units = [row[0] for row in cursor.fetchall()]
+    return Scope(everywhere=None in units, units=frozenset(unit for unit in units if unit is not None))
+
+
 def live_grants() -> Q:
     """Role grants that hold now, by the database's clock."""
     return Q(revoked_at=None) & (Q(until=None) | Q(until__gt=ClockTimestamp()))

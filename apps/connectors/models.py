@@ -1,5 +1,6 @@
 """Outside systems, what can be done in them, who may, and every effect on them."""
 
+from collections.abc import Iterable
 from typing import Any, override
 from uuid import UUID
 
@@ -46,7 +47,10 @@ CONNECTOR_JUDGED = ("slug", "adapter", "base_url", "allow_internal", "auth")
 
 
 class Connector(Stateful):
-    """An outside system. Scheme, host and port of ``base_url`` are all that its calls may reach."""
+    """An outside system. Scheme, host and port of ``base_url`` are all that its calls may reach.
+
+    ``cleared``: the classes of data that may be sent to it.
+    """
 
     MOVES = CONNECTOR_MOVES
     UNIT = "unit"
@@ -61,6 +65,7 @@ class Connector(Stateful):
     auth = models.JSONField(default=dict)
     limits = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     mail = models.JSONField(null=True, blank=True)
+    cleared: "models.JSONField[Any, Any]" = models.JSONField(default=list, db_default=Value([], models.JSONField()))
     state = models.CharField(max_length=10, choices=choices_of(ConnectorState), default=ConnectorState.ACTIVE)
 
     class Meta:
@@ -111,7 +116,10 @@ class ConnectorSecret(Record):
 
 
 class Operation(Stateful):
-    """One thing that can be done in a system. ``version`` grows with every change of what it means."""
+    """One thing that can be done in a system. ``version`` grows with every change of what it means.
+
+    ``classed``: the paths of its parameters that carry each class of data, read from the schema when it is saved.
+    """
 
     MOVES = OPERATION_MOVES
     UNIT = "connector__unit"
@@ -123,6 +131,7 @@ class Operation(Stateful):
     method = models.CharField(max_length=6, choices=[(method, method) for method in ALL_METHODS])
     path = models.CharField(max_length=500)
     parameters = models.JSONField(default=dict)
+    classed: "models.JSONField[Any, Any]" = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     effect = models.CharField(max_length=12, choices=choices_of(EffectClass))
     execution = models.CharField(max_length=5, choices=choices_of(ExecutedBy), default=ExecutedBy.PLANE)
     amount = models.JSONField(null=True, blank=True)
@@ -144,10 +153,16 @@ class Operation(Stateful):
     def __str__(self) -> str:
         return self.slug
 
+    def not_cleared(self, classes: Iterable[str] | None = None) -> list[str]:
+        """Those of ``classes`` (None: all that it can carry) that its system is not cleared for."""
+        return sorted(set(self.classed if classes is None else classes) - set(self.connector.cleared))
+
     @property
     def definition_digest(self) -> str:
         """What would be called, how and where: the action that was judged keeps it, and nothing else runs for it."""
         system = {name: getattr(self.connector, name) for name in CONNECTOR_JUDGED}
+        if lacking := self.not_cleared():
+            system = system | {"not_cleared": lacking}
         judged = {name: getattr(self, name) for name in OPERATION_JUDGED}
         if self.mail is not None:
             judged, system = judged | {"mail": self.mail}, system | {"mail": self.connector.mail}

@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from apps.console.api import breakers as breakers_api
 from apps.console.api import budgets as budgets_api
+from apps.console.api import data_classes as data_classes_api
 from apps.console.api import erasures as erasures_api
 from apps.console.api import halt_drills as halt_drills_api
 from apps.console.api import halts as halts_api
@@ -26,6 +27,7 @@ from apps.console.views import (
     breakers,
     budgets,
     compensating,
+    data_classes,
     duty,
     erasures,
     flags,
@@ -128,6 +130,10 @@ pages = [
     path("halts/engage/", halts.engage, name="engage"),
     path("halts/<uuid:halt_id>/", halts.halt, name="halt"),
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="lift"),
+    path("data-classes/", data_classes.data_classes, name="data-classes"),
+    path("data-classes/report.csv", data_classes.export, name="data-classes-csv"),
+    path("new-data-class/", data_classes.new_data_class, name="new-data-class"),
+    path("data-classes/<slug:slug>/", data_classes.data_class, name="data-class"),
     path("audit/", audit.audit, name="audit"),
     path("audit/<int:entry_id>/", audit.entry, name="entry"),
     path("audit/erasures/", erasures.erasures, name="erasures"),
@@ -163,6 +169,8 @@ endpoints = [
     path("halts/<uuid:halt_id>/taken-back/", halts_api.HaltTakenBack.as_view(), name="taken-back"),
     path("halts/<uuid:halt_id>/in-flight/", halts_api.HaltInFlight.as_view(), name="in-flight"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),
+    path("data-classes/", data_classes_api.DataClasses.as_view(), name="data-classes"),
+    path("data-classes/<slug:slug>/", data_classes_api.DataClassDetail.as_view(), name="data-class"),
     path("audit/erasures/", erasures_api.Erasures.as_view(), name="erasures"),
     path("audit/trails/<uuid:trail_id>/erase/", erasures_api.TrailErase.as_view(), name="erase"),
     path("audit/trails/<uuid:trail_id>/erase/agree/", erasures_api.TrailEraseAgreement.as_view(), name="agree"),

@@ -56,6 +56,12 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(
         403,
+        ("not_cleared",),
+        _("the parameters carry data classes that the system is not cleared for: `data_classes`, `errors`"),
+        _("leave these parameters out, or say so to whoever manages the system"),
+    ),
+    Problem(
+        403,
         ("not_eligible",),
         _("a person who may not decide this item, or not release the rules that they wrote, tried to; `why`"),
         _("for people"),

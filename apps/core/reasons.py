@@ -15,6 +15,7 @@ SENTENCES: Mapping[str, Any] = {
     "by_administrator": _("An administrator ended it."),
     "too_many": _("The person signed in elsewhere, and had too many sessions."),
     # why an item or an action ended
+    "not_cleared": _("The system is not cleared for the data classes that it carries, so it could not run as asked."),
     "operation_changed": _("The operation is not the one that was judged any more, so it could not run as asked."),
     "version_superseded": _("Another version of the agent took over, so what this one asked for does not run."),
     "new_version": _("A new version of the agent took over."),

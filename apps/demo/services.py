@@ -77,6 +77,8 @@ def _follow_systems(actor: User) -> list[str]:
                 allow_internal=connector.allow_internal,
                 auth=connector.auth,
                 unit=connector.unit,
+                limits=connector.limits,
+                cleared=connector.cleared,
             )
             moved.append(f"changed   Connector {connector.slug} (base_url)")
     return moved

@@ -45,6 +45,8 @@ PAGES = [
     "/dashboards/event-logs/",
     "/audit/",
     "/audit/erasures/",
+    "/data-classes/",
+    "/new-data-class/",
     "/control/",
     "/policies/",
     "/new-policy/",

@@ -122,3 +122,12 @@ def test_the_page_and_the_api_say_so_and_nothing_is_refused() -> None:
     assert found["ok"] is True
     assert [each["severity"] for each in found["findings"]] == ["warning"] * 4
     assert len(check_policy(viewer, rules=policy.in_force.rules)) == 2
+
+
+def test_a_data_class_that_does_not_exist_is_a_warning_with_its_position():
+    rules, _findings = read_rules([make_rule(when="true && 'bnak' in action.data_classes")])
+    (found,) = [each for each in lint_rules(rules, classes={"bank"}) if "bnak" in each.message]
+    assert (found.field, found.is_warning, found.message[:5]) == ("rules.0.when", True, "1:16:")
+    assert not [each for each in lint_rules(rules) if "bnak" in each.message]
+    rules, _findings = read_rules([make_rule(when="'bank' in action.data_classes")])
+    assert not [each for each in lint_rules(rules, classes={"bank"}) if "class" in each.message]

@@ -1,5 +1,6 @@
 """Action: one thing an agent asks to do. The spine of the house."""
 
+from collections.abc import Container
 from typing import Any, override
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.db.models import Q, Value
 from apps.access.models import BusinessUnit
 from apps.agents.models.agents import Agent, AgentVersion
 from apps.agents.rules import ACTION_MOVES, MAY_STILL_COUNT, ActionState, EffectClass, Environment, Execution
+from apps.classification.rules import Veil
 from apps.core.models import Erasable, Stateful, User, choices_of
 
 
@@ -21,7 +23,8 @@ class Action(Erasable, Stateful):
     erased, so that limits by target still count the action. ``cannot_take``: what its agent's framework takes no
     answer for, of ``edit`` and ``request_changes``: people are not offered it. ``together``: it is carried out with
     others, when all are decided. ``compensates``: what it takes back when it succeeds. ``environment``: that of the
-    key; of a test nothing is called, and no figure counts it.
+    key; of a test nothing is called, and no figure counts it. ``classed``: the paths of its parameters that carry a
+    class of data; but for its target, what else is written here holds marks in the place of these values.
     """
 
     MOVES = ACTION_MOVES
@@ -39,6 +42,7 @@ class Action(Erasable, Stateful):
     effect = models.CharField(max_length=12, choices=choices_of(EffectClass))
     execution = models.CharField(max_length=5, choices=choices_of(Execution), default=Execution.PLANE)
     parameters = models.JSONField(default=dict)
+    classed: "models.JSONField[Any, Any]" = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     digest = models.CharField(max_length=71)
     definition_digest = models.CharField(max_length=71, blank=True)
     amount_minor = models.BigIntegerField(null=True)
@@ -101,12 +105,24 @@ class Action(Erasable, Stateful):
                 condition=Q(state__in=[ActionState.DENIED, ActionState.REJECTED, ActionState.FAILED]),
             ),
             models.Index(
+                fields=["finished_at"], name="action_classed_kept", condition=~Q(classed={}) & Q(erased_at=None)
+            ),
+            models.Index(
                 fields=["agent", "operation", "digest"], name="action_rejected", condition=Q(state=ActionState.REJECTED)
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.operation} by {self.agent or self.principal}"
+
+    def veil(self, hide: Container[str] | None = None) -> Veil:
+        """Marks in the place of what its parameters carry of the classes in ``hide`` (None: of all)."""
+        return Veil([(self.classed, self.parameters)] if self.classed else [], hide)
+
+    @property
+    def marked_target(self) -> str:
+        """Whom or what it is aimed at; a mark where that carries a class."""
+        return self.veil().text(self.target) if self.classed and self.target else self.target
 
     @property
     @override

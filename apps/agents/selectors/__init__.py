@@ -16,6 +16,7 @@ from apps.agents.selectors.changes import change_for, changes_for, open_changes_
 from apps.agents.selectors.gates import gate_for, is_gated, trial_for
 from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for
 from apps.agents.selectors.targets import same_target, target_digests, target_names
+from apps.agents.selectors.veils import hidden_of, shown_to, veil_of_run
 from apps.agents.selectors.versions import described, version_for, versions_for
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "flag_for",
     "flags_for",
     "gate_for",
+    "hidden_of",
     "is_gated",
     "may_have_another_key",
     "open_changes_for",
@@ -40,10 +42,12 @@ __all__ = [
     "require_working_agent",
     "same_target",
     "seen_of",
+    "shown_to",
     "taken_back_by",
     "target_digests",
     "target_names",
     "trial_for",
+    "veil_of_run",
     "version_for",
     "versions_for",
     "who_could_agree",

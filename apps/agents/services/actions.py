@@ -29,7 +29,7 @@ def propose_action(
         "digest": action.digest,
         "amount_minor": action.amount_minor,
         "currency": action.currency,
-        "target": action.target,
+        "target": action.marked_target,
         "reference": action.reference,
         "step": action.step,
         "workflow": action.workflow,

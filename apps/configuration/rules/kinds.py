@@ -7,6 +7,7 @@ from apps.access.rules import MAX_DAYS, MAX_LEVELS, MAX_REPEAT, WEEKDAYS
 from apps.agents.rules import AgentState, EffectClass
 from apps.agents.rules.cases import MAX_CASES as MAX_AGENT_CASES
 from apps.agents.rules.cases import Expected
+from apps.configuration.rules.classes import DATA_CLASS
 from apps.configuration.rules.prices import PRICES, price_name
 from apps.configuration.rules.shapes import (
     Day,
@@ -167,6 +168,7 @@ SHAPES: Mapping[str, Keys] = {
             "allow_internal": Truth(),
         },
     ),
+    "DataClass": DATA_CLASS,
     "Connector": Keys(
         {"slug": SLUG, "base_url": Text(500, 1)},
         {
@@ -182,6 +184,7 @@ SHAPES: Mapping[str, Keys] = {
                 )
             ),
             "secret_env": VARIABLE,
+            "cleared": ListOf(Ref("DataClass")),
             "unit": Maybe(Ref("BusinessUnit")),
         },
     ),
@@ -291,9 +294,8 @@ STATES: Mapping[str, Shape] = {
 }
 
 ORDER = (
-    "Calendar", "BusinessUnit", "Role", "User", "Rota", "Queue", "ChatTarget", "Connector", "Operation", "Agent",
-    "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Target", "Baseline",
-    "Price",
+    "Calendar", "BusinessUnit", "Role", "User", "Rota", "Queue", "ChatTarget", "DataClass", "Connector", "Operation",
+    "Agent", "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Target", "Baseline", "Price",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 

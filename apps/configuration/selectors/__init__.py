@@ -16,6 +16,7 @@ EXPORT: Mapping[str, Writer] = {
     "Rota": people.rotas,
     "Queue": people.queues,
     "ChatTarget": people.chat_targets,
+    "DataClass": systems.data_classes,
     "Connector": systems.connectors,
     "Operation": systems.operations,
     "Agent": systems.agents,

@@ -5,12 +5,21 @@ from typing import Any
 
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
-from apps.configuration.selectors.writing import Only, Written, document, dumped, named, slug, time
+from apps.classification.models import DataClass
+from apps.configuration.selectors.writing import Only, Written, document, dumped, listed, named, slug, time
 from apps.connectors.models import Connector, ConnectorSecret, Operation, OperationPermission, OperationPin
 from apps.connectors.rules import ConnectorState, OperationSpec
 from apps.workflows.models import Workflow, WorkflowPermission
 
 DEFAULTS = OperationSpec(name="", method="", path="", effect="")
+
+
+def data_classes(only: Only) -> Iterator[Written]:
+    """Classes of data."""
+    names = ("slug", "name", "purpose", "sensitivity", "retention_days", "visible_to")
+    for found in named(DataClass.objects.order_by("slug"), only):
+        head = {"kind": "DataClass", **{name: getattr(found, name) for name in names}}
+        yield found.slug, document(head) + listed("redact_in", found.redact_in)
 
 
 def connectors(only: Only) -> Iterator[Written]:
@@ -34,6 +43,7 @@ def connectors(only: Only) -> Iterator[Written]:
                     "allow_internal": connector.allow_internal or None,
                     "auth": connector.auth,
                     "limits": connector.limits or None,
+                    "cleared": connector.cleared,
                     "mail": connector.mail,
                     "unit": slug(connector.unit),
                     "state": None if connector.state == ConnectorState.ACTIVE else connector.state,

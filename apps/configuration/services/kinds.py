@@ -14,6 +14,7 @@ from apps.agents.models import Agent
 from apps.agents.services import change_state, save_agent, save_version, set_cases
 from apps.configuration.rules import PRICES, day_of, moment_of, since_of
 from apps.configuration.services.caps import apply_breaker, apply_budget
+from apps.configuration.services.classes import apply_data_class
 from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation, OperationPermission
 from apps.connectors.rules import ConnectorState, Money, OperationSpec
@@ -192,7 +193,7 @@ def apply_connector(actor: User, document: Document) -> str:
         name=_name(document),
         base_url=value["base_url"],
         unit=_unit(document),
-        **_chosen(document, "adapter", "allow_internal", "auth", "limits", "mail"),
+        **_chosen(document, "adapter", "allow_internal", "auth", "limits", "mail", "cleared"),
     )
     sealed = UNCHANGED
     if secret := _given(document, "secret_env"):
@@ -372,6 +373,7 @@ APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "Rota": apply_rota,
     "Queue": apply_queue,
     "ChatTarget": apply_chat_target,
+    "DataClass": apply_data_class,
     "Connector": apply_connector,
     "Operation": apply_operation,
     "Agent": apply_agent,

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
+from apps.classification.models import DataClass
 from apps.configuration.rules import ABSENT, KINDS, Misfit, Path, Reference, look, slug_of
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import ConnectorState
@@ -158,6 +159,7 @@ KNOWN: Mapping[str, Callable[[list[str]], set[str]]] = {
         User.objects.filter(username__in=slugs, kind="human", is_active=True).values_list("username", flat=True)
     ),
     "Rota": lambda slugs: set(Rota.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
+    "DataClass": lambda slugs: set(DataClass.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "Queue": lambda slugs: set(Queue.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "Connector": lambda slugs: set(
         Connector.objects.filter(slug__in=slugs).exclude(state=ConnectorState.RETIRED).values_list("slug", flat=True)

@@ -10,6 +10,7 @@ from apps.access.services.removals import remove_calendar, remove_queue, remove_
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.agents.services import change_state
+from apps.configuration.services.classes import end_data_class
 from apps.configuration.services.kinds import UNCHANGED, reason_of
 from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation
@@ -157,6 +158,7 @@ REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Rota": _rota,
     "Queue": _queue,
     "ChatTarget": _chat_target,
+    "DataClass": lambda actor, document: _done(end_data_class(actor, document)),
     "Connector": _connector,
     "Operation": _operation,
     "Agent": _agent,

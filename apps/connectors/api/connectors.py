@@ -41,6 +41,9 @@ class ConnectorBody(StrictSerializer):
     auth = JsonObject(required=False)
     limits = JsonObject(required=False)
     mail = JsonObject(required=False, allow_null=True)
+    cleared = serializers.ListField(
+        child=Text(max_length=63), max_length=100, required=False, help_text="Data classes that may be sent to it."
+    )
     unit = Text(max_length=63, required=False, allow_null=True)
 
 
@@ -64,6 +67,7 @@ class ConnectorSerializer(serializers.Serializer[Any]):
     auth = serializers.JSONField()
     limits = serializers.JSONField()
     mail = serializers.JSONField(allow_null=True)
+    cleared = serializers.ListField(child=serializers.CharField(), help_text="Data classes that may be sent to it.")
     unit = serializers.CharField(allow_null=True)
     state = serializers.CharField()
 
@@ -119,7 +123,7 @@ class ConnectorStateBody(StrictSerializer):
 
 def connector_json(connector: Connector) -> dict[str, Any]:
     """The system as ``ConnectorSerializer`` describes it."""
-    names = ("slug", "name", "adapter", "base_url", "allow_internal", "auth", "limits", "mail", "state")
+    names = ("slug", "name", "adapter", "base_url", "allow_internal", "auth", "limits", "mail", "cleared", "state")
     return {
         **{name: getattr(connector, name) for name in names},
         "unit": connector.unit.slug if connector.unit else None,
@@ -202,7 +206,7 @@ class ConnectorDetail(PlaneView):
         connector = connector_for(self.actor, slug)
         body = self.body(ConnectorChange)
         unit = _unit(self.actor, body.pop("unit")) if "unit" in body else connector.unit
-        names = ("name", "base_url", "adapter", "allow_internal", "auth", "limits", "mail")
+        names = ("name", "base_url", "adapter", "allow_internal", "auth", "limits", "mail", "cleared")
         values = {name: body.get(name, getattr(connector, name)) for name in names}
 
         def answer() -> tuple[int, Any]:

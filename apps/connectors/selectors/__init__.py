@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.agents.models import Action, Agent
 from apps.agents.rules import AgentState, EffectClass, Environment
 from apps.agents.selectors import agents_for
+from apps.classification.rules import Classed, marked
 from apps.connectors.models import (
     AccessRequest,
     Connector,
@@ -104,9 +105,13 @@ class Permitted:
         """Whom or what the action is aimed at."""
         return target_of(parameters, self.operation.target)
 
-    def consequence(self, parameters: dict[str, Any]) -> str:
-        """The sentence that says what will happen; empty where the operation has no template."""
-        return consequence_of(self.operation.consequence, parameters, self.money(parameters))
+    def consequence(self, parameters: dict[str, Any], classed: Classed | None = None) -> str:
+        """The sentence that says what will happen; empty where the operation has no template.
+
+        What carries a class of data (``classed``; None: of all that may) stands in it as a mark.
+        """
+        shown = marked(parameters, self.operation.classed if classed is None else classed)
+        return consequence_of(self.operation.consequence, shown, self.money(parameters))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Commands on systems."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -10,6 +11,7 @@ from apps.access.models import BusinessUnit
 from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.audit.services import advance, record
+from apps.classification.selectors import known_classes
 from apps.connectors.adapters.http import probe
 from apps.connectors.models import Connector
 from apps.connectors.rules import CallEnd, ConnectorState, is_port_allowed, origin_of, ports_of
@@ -39,19 +41,21 @@ PROBE_S = 5
 def save_connector(
     actor: User, *, slug: str, name: str, base_url: str, adapter: str = "http", allow_internal: bool = False,
     auth: dict[str, Any] | None = None, unit: BusinessUnit | None = None, keep_secret: bool = True,
-    limits: dict[str, Any] | None = None, mail: dict[str, Any] | None = None,
+    limits: dict[str, Any] | None = None, mail: dict[str, Any] | None = None, cleared: Sequence[str] = (),
 ) -> tuple[Connector, str]:  # fmt: skip
     """Make or change a system; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back.
 
-    Where a person allows inside addresses, another person has to agree (``allow_inside``): until then they are refused.
-    With ``keep_secret`` False a stored secret is dropped when scheme, host or port change: whoever may only write a
-    secret must not be able to have it sent elsewhere.
+    ``cleared``: the classes of data that may be sent to it. Where a person allows inside addresses, another person has
+    to agree (``allow_inside``): until then they are refused. With ``keep_secret`` False a stored secret is dropped when
+    scheme, host or port change: whoever may only write a secret must not be able to have it sent elsewhere.
     """
     require_manager(actor, unit, MANAGE)
     auth = auth or {"type": "none"}
     _check_connector(slug=slug, name=name, base_url=base_url, adapter=adapter, auth=auth, mail=mail)
     if wrong := limit_problems(limits or {}):
         raise InvalidError(errors={f"limits.{limit}": [problem] for limit, problem in wrong.items()})
+    if unknown := sorted(set(cleared) - known_classes()):
+        raise InvalidError(errors={"cleared": [_("There is no data class %s.") % ", ".join(unknown)]})
     found = Connector.objects.select_for_update(of=("self",)).filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, MANAGE)
@@ -63,7 +67,7 @@ def save_connector(
     allow_internal = allow_internal and not asks
     values = {
         "name": name, "base_url": base_url, "adapter": adapter, "allow_internal": allow_internal, "auth": auth,
-        "unit": unit, "limits": limits or {}, "mail": mail,
+        "unit": unit, "limits": limits or {}, "mail": mail, "cleared": sorted(set(cleared)),
     }  # fmt: skip
     outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
     note_inside(actor, connector, asks=asks)

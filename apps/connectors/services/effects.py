@@ -154,7 +154,13 @@ def require_permission(action: Action) -> Operation:
 
 
 def refuse_changed(action: Action, operation: Operation) -> None:
-    """Raise NotAllowedError unless ``operation``, its connector with it, is what it was when the action was judged."""
+    """Raise NotAllowedError unless ``operation``, its connector with it, is what it was when the action was judged.
+
+    Before that, unless the connector is cleared for what the action carries.
+    """
+    if lacking := operation.not_cleared(action.classed):
+        said = _("%(system)s is not cleared for the data classes that these parameters carry: %(classes)s.")
+        raise NotAllowedError(said % {"system": operation.connector, "classes": ", ".join(lacking)}, why="not_cleared")
     if operation.definition_digest != action.definition_digest:
         raise NotAllowedError(_("The operation is not the one that was judged any more."), why="operation_changed")
 

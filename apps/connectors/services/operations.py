@@ -13,6 +13,8 @@ from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.agents.rules import EffectClass
 from apps.audit.services import advance
+from apps.classification.rules import ANYTHING, classed_by, covers, named
+from apps.classification.selectors import known_classes
 from apps.connectors.models import Connector, Operation, OperationPin
 from apps.connectors.rules import (
     ConnectorState,
@@ -51,7 +53,8 @@ def save_operation(actor: User, *, slug: str, connector: Connector, spec: Operat
     if found and found.connector_id != connector.pk:
         raise ConflictError(_("An operation stays with its connector; this slug belongs to another."))
     operation = found or Operation(slug=slug)
-    values: dict[str, Any] = {"connector": connector, **asdict(spec)}
+    classed, _problems = classed_by(spec.parameters, ANYTHING)
+    values: dict[str, Any] = {"connector": connector, **asdict(spec), "classed": classed}
     outcome = write_if_changed(actor, operation, is_new=found is None, values=values)
     if outcome == "changed":
         Operation.objects.filter(pk=operation.pk).update(version=F("version") + 1)
@@ -115,7 +118,8 @@ def spec_errors(slug: str, connector: Connector, spec: OperationSpec) -> dict[st
 def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[str, list[str]]:
     """What does not fit together: path, amount and sentence with the parameters; effect with the method."""
     amount = values["amount"]
-    found = _amount_errors(amount, schema) | _other_errors("compensation", values["compensation"], {"parameters"})
+    found = _class_errors(schema, amount) | _amount_errors(amount, schema)
+    found |= _other_errors("compensation", values["compensation"], {"parameters"})
     found |= _other_errors("on_file", values["on_file"], {"parameters", "values"})
     found |= sending_errors(values, adapter=values["connector"].adapter)
     found |= _verify_errors(values["verify"], is_read=values["effect"] == EffectClass.READ)
@@ -130,6 +134,16 @@ def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[s
         found["dry_run"] = [problem]
     if values["effect"] == EffectClass.READ and values["method"] == "DELETE":
         found["effect"] = [_("A DELETE does not only read.")]
+    return found
+
+
+def _class_errors(schema: Mapping[str, Any], amount: Any) -> dict[str, list[str]]:
+    """Where a data class of the schema does not fit, and why."""
+    classed, problems = classed_by(schema, known_classes() if named(schema) else ())
+    found = {f"parameters.{where}": [problem] for where, problem in problems.items()}
+    for key in ("path", "currency_path"):
+        if isinstance(amount, dict) and covers(classed, str(amount.get(key, "")).split(".")):
+            found[f"amount.{key}"] = [_("Limits, budgets and figures count it: an amount carries no data class.")]
     return found
 
 

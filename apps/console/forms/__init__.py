@@ -14,6 +14,7 @@ from apps.console.forms.agents import (
 from apps.console.forms.audit import AuditFilterForm
 from apps.console.forms.breakers import BreakerForm
 from apps.console.forms.budgets import BudgetForm
+from apps.console.forms.data_classes import DataClassForm
 from apps.console.forms.describing import AgentForm, CaseForm, VersionForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
@@ -36,6 +37,7 @@ __all__ = [
     "CaseForm",
     "Choices",
     "CredentialForm",
+    "DataClassForm",
     "DrillForm",
     "EngageForm",
     "GrantAccessForm",

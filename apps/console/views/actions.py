@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
-from apps.agents.selectors import action_for, actions_for, taken_back_by
+from apps.agents.selectors import action_for, actions_for, hidden_of, shown_to, taken_back_by
 from apps.audit.selectors import trail_for
 from apps.connectors.selectors import effect_for
 from apps.connectors.services import way_back_of
@@ -66,18 +66,23 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
     """One action: what was asked, what policy said, who decided, what came of it, and the ledger's lines about it."""
     drill = drill_of_action_for(request.user, action_id)
     found = drill.stand_in() if drill else action_for(request.user, action_id)
+    effect, shown = effect_for(request.user, found), shown_to(request.user, found)
+    hide = hidden_of(request.user, found)
+    if effect and effect.read_back:
+        effect.read_back = found.veil(hide).over(effect.read_back)
     context = {
-        "action": found,
-        "rules": matched_rules_for(request.user, found.verdict),
-        "would_have": would_have_for(request.user, found.verdict),
+        "action": shown,
+        "hidden": sorted(hide),
+        "rules": matched_rules_for(request.user, shown.verdict),
+        "would_have": would_have_for(request.user, shown.verdict),
         "items": [escalation_for(request.user, drill.item_id)] if drill else items_of_action(request.user, found),
         "grant": grant_of_action(request.user, found),
-        "effect": effect_for(request.user, found),
+        "effect": effect,
         "trail": [] if drill else trail_for(request.user, found.trail),
         "taken_back_by": taken_back_by(request.user, found),
         "compensable": not drill and _is_compensable(request, found),
         "may_erase": holds(request.user, "audit.erase_payload"),
-        "ways_out": ways_out_for(request.user, found.verdict, currency=found.currency),
+        "ways_out": ways_out_for(request.user, shown.verdict, currency=found.currency),
     }
     template = "console/_action.html" if wants_fragment(request) else "console/action.html"
     return render(request, template, context)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from apps.agents.rules import ActionState
-from apps.agents.selectors import action_for
+from apps.agents.selectors import action_for, hidden_of, shown_to
 from apps.connectors.services import way_back_of
 from apps.core.errors import DomainError, NotAllowedError
 from apps.core.http import Request
@@ -49,5 +49,8 @@ def compensate(request: Request, action_id: UUID) -> HttpResponse:
             }
             messages.info(request, said.get(ActionState(taking.state), _("Asked for. This is what takes it back.")))
             return redirect("console:action", action_id=taking.pk)
-    context = {"action": action, "back": way_back_of(action), "form": form}
+    back = way_back_of(action)
+    hide = hidden_of(request.user, action)
+    shown = action.veil(hide).over(back.parameters) if back else {}
+    context = {"action": shown_to(request.user, action), "back": back, "parameters": shown, "form": form}
     return render(request, "console/compensate.html", context, status=UNFIT if form.errors else 200)

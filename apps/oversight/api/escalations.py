@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apps.core.api import ErasedMark, PlaneView, known_params, page_of, wait_params
 from apps.core.errors import InvalidError
-from apps.core.gate import refuse_agents
+from apps.core.gate import refuse_agents, remembering
 from apps.core.rules import Risk
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.rules import EscalationState, Kind, VoteVerdict
@@ -35,6 +35,13 @@ class VoteSerializer(serializers.Serializer[Any]):
     by = serializers.CharField()
     verdict = serializers.ChoiceField([verdict.value for verdict in VoteVerdict])
     at = serializers.DateTimeField()
+
+
+class HiddenSerializer(serializers.Serializer[Any]):
+    """A class of data that you may not see here, and the fields that carry it."""
+
+    data_class = serializers.CharField()
+    paths = serializers.ListField(child=serializers.CharField())
 
 
 class QuorumSerializer(serializers.Serializer[Any]):
@@ -92,6 +99,7 @@ class EscalationRow(serializers.Serializer[Any]):
     target = serializers.CharField(allow_null=True)
     question = serializers.CharField(allow_null=True)
     consequence = serializers.CharField(allow_blank=True)
+    hidden = HiddenSerializer(many=True, help_text="Marks such as `[bank/iban hidden]` stand where you may not see.")
     quorum = QuorumSerializer()
     allowed = serializers.JSONField(help_text="What you may say now, and what it takes: {approve: {restate, step_up}}.")
     why_not = serializers.CharField(allow_null=True, help_text="Why `allowed` is empty.")
@@ -187,7 +195,8 @@ class Escalations(PlaneView):
         rows = filtered(self.actor, escalations_for(self.actor), **wanted)
         standing = standing_for(self.actor)
         order = INBOX_ORDER if wanted.get("state") == EscalationState.PENDING else ("-id",)
-        return page_of(request, rows, lambda item: row_for(self.actor, item, standing), order=order)
+        with remembering(self.actor):
+            return page_of(request, rows, lambda item: row_for(self.actor, item, standing), order=order)
 
 
 def _require_words(wanted: dict[str, str]) -> None:

@@ -79,7 +79,7 @@ def whole_json(approval: StandingApproval) -> dict[str, Any]:
         "escalation": approval.item_id,
         "agent": approval.agent.slug,
         "operation": approval.operation,
-        "target": action.target if action else "",
+        "target": action.marked_target if action else "",
         "currency": action.currency if action else "",
         "rule": approval.rule,
         "ended_at": approval.ended_at,

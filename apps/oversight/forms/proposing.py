@@ -57,7 +57,7 @@ class ProposeForm(forms.Form):
             del names["amount"]
         else:
             names["amount"].label = _("Amount, %s") % action.currency if action and action.currency else _("Amount")
-        if action is None or not action.target:
+        if action is None or not action.target or action.marked_target != action.target:
             del names["same_target"]
         if item.agent is None:
             del names["same_agent"]

@@ -10,6 +10,7 @@ from django.utils.crypto import salted_hmac
 from apps.access.models import Queue
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
+from apps.classification.rules import covers
 from apps.core.differences import is_secret
 from apps.core.models import Record, User, choices_of
 from apps.oversight.models.escalations import Escalation
@@ -142,9 +143,11 @@ class Drill(Record):
 
     @property
     def change(self) -> tuple[object, object] | None:
-        """What was planted, and what stood there; None for documents, for secrets, and where it was erased."""
+        """What was planted, and what stood there; None for documents, secrets, what is classed or was erased."""
         real = self.source.action
         if self.planted is None or real is None or is_secret(self.path):
+            return None
+        if covers(real.classed, self.path.split(".")):
             return None
         stood = value_at(real.parameters, self.path)
         return None if stood is None else (self.planted, stood)
@@ -175,6 +178,7 @@ class Drill(Record):
 
 
 COPIED = (
+    "classed",
     "principal",
     "agent",
     "version",

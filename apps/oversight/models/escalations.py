@@ -8,7 +8,7 @@ from uuid import UUID
 from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.db.models.functions import Cast, Coalesce, Least, Right
 
@@ -78,6 +78,8 @@ class Escalation(Erasable, Stateful):
     ``version`` grows when what is to be decided changes, not with votes, comments and claims. Once decided the row
     never changes again: PostgreSQL itself refuses (migration 0002).
 
+    ``classed``: the paths of ``subject`` that carry a class of data, where there is no action that says so.
+
     ``drill_for``: this is an exercise for that person, with no action behind it. ``objects`` leaves those out;
     ``everything``, for the inbox and the drills themselves, does not.
 
@@ -114,6 +116,7 @@ class Escalation(Erasable, Stateful):
     title = models.CharField(max_length=300)
     consequence = models.TextField(blank=True)
     subject = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    classed: "models.JSONField[Any, Any]" = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     schema = models.JSONField(null=True)
     options = models.JSONField(default=list)
     verdict = models.JSONField(default=dict, encoder=DjangoJSONEncoder)

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.agents.models import Action, Agent
+from apps.classification.rules import marked
 from apps.core.differences import masked
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.oversight.models.escalations import Escalation
@@ -69,7 +70,8 @@ class StandingApproval(Stateful):
         """What its rule wants the same besides, to be shown: parameters by path with what they said (None: nothing)."""
         standing = (self.item.verdict.get("obligations") or {}).get("standing") or {}
         said = self.item.action.parameters if self.item.action else {}
-        return {path: masked(value_at(said, path), path) for path in sorted(standing.get("same", ()))}
+        shown = marked(said, self.item.action.classed if self.item.action else {})
+        return {path: masked(value_at(shown, path), path) for path in sorted(standing.get("same", ()))}
 
     @staticmethod
     def usable() -> Q:

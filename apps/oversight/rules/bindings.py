@@ -1,9 +1,10 @@
 """What a decision is tied to: digests, what was shown, what an edit changed."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Any
 
+from apps.classification.rules import Classed, marked
 from apps.core.rules import canonical_json, digest_of
 
 
@@ -31,6 +32,28 @@ def patch_between(before: Any, after: Any, path: str = "") -> list[dict[str, Any
         pairs = enumerate(zip(before, after, strict=True))
         return [step for index, (left, right) in pairs for step in patch_between(left, right, f"{path}/{index}")]
     return [{"op": "replace", "path": path, "value": after}]
+
+
+def marked_patch(
+    patch: list[dict[str, Any]], classed: Classed, hide: Container[str] | None = None
+) -> list[dict[str, Any]]:
+    """The same patch with marks for what carries one of these classes (``hide`` None: any)."""
+    return [_marked_step(step, classed, hide) for step in patch]
+
+
+def _marked_step(step: dict[str, Any], classed: Classed, hide: Container[str] | None) -> dict[str, Any]:
+    if "value" not in step:
+        return step
+    path = [part.replace("~1", "/").replace("~0", "~") for part in step["path"].split("/")[1:]]
+    value = step["value"]
+    for part in reversed(path):
+        value = [value] if part.isdigit() else {part: value}
+    value = marked(value, classed, hide)
+    for part in path:
+        if isinstance(value, str):
+            break  # a mark for something around it
+        value = value[0] if part.isdigit() else value[part]
+    return {**step, "value": value}
 
 
 def _escaped(key: str) -> str:

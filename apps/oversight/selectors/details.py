@@ -4,6 +4,7 @@ from typing import Any
 
 from apps.agents.models import Action
 from apps.audit.models import Entry
+from apps.classification.rules import Place
 from apps.core.differences import MASKED, is_secret
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
@@ -15,6 +16,7 @@ from apps.oversight.selectors.escalations import winner_for
 from apps.oversight.selectors.handing import successor_for
 from apps.oversight.selectors.judged import verdict_for
 from apps.oversight.selectors.standing import standing_approvals_of
+from apps.oversight.selectors.veils import sight_of
 from apps.policies.models import Proposal
 from apps.policies.selectors import proposals_of_item
 
@@ -53,14 +55,14 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
     """A list's line: the detail without parameters, verdict, timeline. ``item`` as ``escalations_for`` fetches it."""
     groups = item.group_list()
     action = item.action
-    hides = hides_votes_for(actor, item)
+    hides, sight = hides_votes_for(actor, item), sight_of(actor, item)
     votes = [] if hides else [_vote(vote) for vote in item.live_votes()]
     return {
         "id": item.pk,
         "kind": item.kind,
         "state": item.state,
         "version": item.version,
-        "title": item.title,
+        "title": sight.text(item.title),
         "queue": groups[0].queue.slug if groups else None,
         "groups": [_group(group) for group in groups],
         "unit": item.unit.slug,
@@ -76,9 +78,10 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "operation": action.operation if action else None,
         "amount_minor": action.amount_minor if action else None,
         "currency": (action.currency or None) if action else None,
-        "target": (action.target or None) if action else None,
-        "question": item.subject.get("question", item.title) if item.kind == Kind.QUESTION else None,
-        "consequence": item.consequence,
+        "target": (sight.text(action.marked_target) or None) if action else None,
+        "question": sight.subject().get("question", item.title) if item.kind == Kind.QUESTION else None,
+        "consequence": sight.text(item.consequence),
+        "hidden": sight.hidden,
         "quorum": {"needed": sum(group.needed for group in groups), "votes": votes, "hidden": hides},
         "allowed": allowed_for(actor, item, standing),
         "why_not": why_not_for(actor, item, standing),
@@ -104,7 +107,7 @@ def row_for(actor: User, item: Escalation, standing: Standing | None = None) -> 
         "reason": item.reason,
         "reason_code": item.reason_code or None,
         "retry": item.retry or None,
-        "answer": item.answer,
+        "answer": sight.answer(item.answer),
     }
 
 
@@ -126,14 +129,16 @@ def seen_by_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
 
 def detail_for(actor: User, item: Escalation) -> dict[str, Any]:
     """Everything of one item, as the public interface names it. ``item`` as ``escalation_for`` fetches it."""
+    sight = sight_of(actor, item)
+    traced = sight_of(actor, item, place=Place.TRACE)
     return {
         **row_for(actor, item),
         "groups": _counted_groups(actor, item),
-        "parameters": masked(item.values()) if item.action else None,
-        "subject": None if item.action and item.kind != Kind.EXCEPTION else masked(item.subject),
-        "asked": masked(item.asked["parameters"]) if item.asked else None,
-        "patch": item.patch,
-        "verdict": verdict_for(actor, item) or None,
+        "parameters": masked(sight.values(item.values())) if item.action else None,
+        "subject": None if item.action and item.kind != Kind.EXCEPTION else masked(sight.subject()),
+        "asked": masked(sight.values(item.asked["parameters"])) if item.asked else None,
+        "patch": sight.patch(item.patch),
+        "verdict": traced.over(verdict_for(actor, item)) or None,
         "schema": item.schema,
         "options": item.options,
         "digest": item.digest or None,

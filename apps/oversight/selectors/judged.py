@@ -35,9 +35,11 @@ def verdict_for(actor: User, item: Escalation) -> dict[str, Any]:
 
 
 def changed_since_judged(action: Action) -> str:
-    """``operation_changed`` or ``version_superseded``; empty while everything is as it was when it was judged."""
+    """``operation_changed``, ``not_cleared`` or ``version_superseded``; empty while all is as it was when judged."""
     if action.version and action.version.state == VersionState.SUPERSEDED:
         return "version_superseded"
     operation = _operation.first(slug=action.operation)
+    if operation is not None and operation.not_cleared(action.classed):
+        return "not_cleared"
     is_same = operation is not None and operation.definition_digest == action.definition_digest
     return "" if is_same else "operation_changed"

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from django.db.models import QuerySet
 
 from apps.agents.rules import Environment
-from apps.agents.selectors import target_names
+from apps.agents.selectors import hidden_of, target_names
+from apps.classification.rules import marked
 from apps.core.differences import Difference, differences
 from apps.core.gate import reader, visible_when_read
 from apps.core.models import User
@@ -14,6 +15,7 @@ from apps.oversight.models import Escalation
 from apps.oversight.rules import DECIDED, EscalationState, Fate, Kind
 from apps.oversight.selectors.eligibility import VIEW
 from apps.oversight.selectors.fates import fates_for
+from apps.oversight.selectors.veils import sight_of
 
 PRECEDENTS = 20
 SEARCHED = 500
@@ -26,6 +28,8 @@ NEEDED = (
     "action__erased_target",
     "action__erased_at",
     "action__parameters",
+    "action__classed",
+    "action__unit",
     "decided_by__name",
     "decided_by__username",
 )
@@ -77,7 +81,7 @@ def precedent_for(actor: User, item: Escalation) -> Precedent:
         same_target=sum((row.action.target or row.action.erased_target) in names for row in last if row.action),
         last=last[:LISTED],
         compared=approved,
-        differs=_different(approved, item),
+        differs=_different(actor, approved, item),
     )
 
 
@@ -94,8 +98,10 @@ _of_agent = Prepared(lambda: _like(Slot("agent")), is_list=True)
 _of_no_agent = Prepared(lambda: _like(None), is_list=True)
 
 
-def _different(approved: Escalation | None, item: Escalation) -> list[Difference]:
+def _different(actor: User, approved: Escalation | None, item: Escalation) -> list[Difference]:
     if approved is None or approved.action is None or item.action is None:
         return []
-    rows = differences(approved.action.parameters, item.action.parameters)
+    hide = hidden_of(actor, approved.action)
+    before = marked(approved.action.parameters, approved.action.classed, hide)
+    rows = differences(before, sight_of(actor, item).values(item.action.parameters))
     return [row for row in rows if row.kind != "same"]

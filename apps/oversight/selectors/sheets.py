@@ -34,6 +34,7 @@ from apps.oversight.selectors.factors import (
 )
 from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.standing import standing_approvals_of
+from apps.oversight.selectors.veils import Sight, sight_of
 from apps.policies.models import Proposal
 from apps.policies.selectors import proposals_of_item, ways_out_for
 
@@ -86,11 +87,13 @@ class Sheet:
     before: Any = None
     before_label: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
+    sight: Sight | None = None
 
     @property
     def parameters(self) -> Any:
-        """What is to be decided on: the action's parameters, or what the step was given."""
-        return ordered(self.item.values(), self.operation)
+        """What is to be decided on: the action's parameters, or what the step was given. What is hidden is marked."""
+        found = ordered(self.item.values(), self.operation)
+        return self.sight.values(found) if self.sight else found
 
     @property
     def may_decide(self) -> bool:
@@ -172,7 +175,8 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
     """The sheet of an item that ``actor`` fetched through ``escalation_for``."""
     standing = standing_for(actor)
     operation = _operation(item)
-    before, label = _before(item)
+    sight = sight_of(actor, item)
+    before, label = _before(actor, item)
     hides = hides_votes_for(actor, item)
     return Sheet(
         item=item,
@@ -197,7 +201,8 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         drill=drill_of(actor, item),
         before=before,
         before_label=label,
-        notes=_notes(item),
+        notes=_notes(item, sight),
+        sight=sight,
     )
 
 
@@ -208,8 +213,8 @@ def _ways_out(actor: User, item: Escalation) -> list[str]:
 
 def ordered_values_for(actor: User, item: Escalation) -> tuple[dict[str, Any], Mapping[str, str]]:
     """The values of an item that ``actor`` fetched, in the order of its page, and what their amounts read as."""
-    assert actor.is_active
-    return ordered(item.values(), _operation(item)), _notes(item)
+    sight = sight_of(actor, item)
+    return sight.values(ordered(item.values(), _operation(item))), _notes(item, sight)
 
 
 def _operation(item: Escalation) -> Operation | None:
@@ -228,28 +233,28 @@ def _with_way_back() -> QuerySet[Operation]:
 _to_run = Prepared(_with_way_back)
 
 
-def _before(item: Escalation) -> tuple[Any, str]:
+def _before(actor: User, item: Escalation) -> tuple[Any, str]:
     """What the parameters are compared with: the agent's own, if a person edited them; else the item it replaces.
 
     Nothing where that was about the same action, which people are asked about ``again``.
     """
     if item.asked and item.action:
-        return item.asked.get("parameters"), "asked"
+        return sight_of(actor, item).values(item.asked.get("parameters")), "asked"
     if item.supersedes_id and item.action:
         older = Escalation.objects.select_related("action").filter(pk=item.supersedes_id).first()
         if older and older.action_id == item.action_id:
             return None, "again"
         if older and older.action:
-            return older.action.parameters, "superseded"
+            return sight_of(actor, older).values(older.action.parameters), "superseded"
     return None, ""
 
 
-def _notes(item: Escalation) -> dict[str, str]:
+def _notes(item: Escalation, sight: Sight) -> dict[str, str]:
     """Amounts as people read them, by path: integers in minor units with a currency beside or above them."""
     leaves = flattened(item.values())
     found = {}
     for path, value in leaves.items():
-        if not path.endswith("_minor") or isinstance(value, bool) or not isinstance(value, int):
+        if not path.endswith("_minor") or sight.hides(path) or isinstance(value, bool) or not isinstance(value, int):
             continue
         above = path.rpartition(".")[0]
         currency = leaves.get(f"{above}.currency".lstrip(".")) or leaves.get("currency")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action
 from apps.agents.rules import ActionState, AgentState
 from apps.audit.services import advance, record
+from apps.classification.rules import ANYTHING, classed_by, marked
 from apps.core.errors import ConflictError, HaltedError, NotAllowedError
 from apps.core.gate import require_carried, require_human
 from apps.core.models import ClockTimestamp, User
@@ -19,7 +20,7 @@ from apps.core.prepared import Prepared, Slot
 from apps.core.services import one_by_one, system_user
 from apps.halts.selectors import halt_since, require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.oversight.rules import Ballot, EscalationState, Kind, tally
+from apps.oversight.rules import Ballot, EscalationState, Kind, marked_patch, tally
 from apps.oversight.selectors import (
     changed_since_judged,
     require_visible,
@@ -150,16 +151,17 @@ def decide(actor: User, item: Escalation, decision: Decision) -> None:
 
 
 def decision_payload(item: Escalation, decision: Decision) -> dict[str, Any]:
-    """What follows needs of a decision: where the run goes on, what was said, by whom."""
+    """What follows needs of a decision: where the run goes on, what was said, by whom. What is classed is marked."""
+    said, _problems = classed_by(item.schema, ANYTHING)
     return {
         **ending_payload(item, decision.outcome),
         "reason": decision.reason,
         "reason_code": decision.reason_code,
         "retry": decision.retry,
-        "answer": decision.answer,
+        "answer": marked(decision.answer, said),
         "decided_by": decision.names,
         "edited": item.edited,
-        "patch": item.patch,
+        "patch": marked_patch(item.patch, item.action.classed) if item.action else item.patch,
         "digest": item.digest,
         "version": item.version,
         "held_s": decision.hold_s,

@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import record
+from apps.classification.rules import Place, Veil, carried, restored
+from apps.classification.selectors import hidden_for
 from apps.connectors.rules import Money
 from apps.connectors.selectors import Permitted, permitted_operation_for
 from apps.core.differences import masks_in, unmasked
@@ -18,7 +20,7 @@ from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import ValueProblem, highest_risk
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.oversight.rules import EDIT, EscalationState, action_digest, patch_between
+from apps.oversight.rules import EDIT, EscalationState, action_digest, marked_patch, patch_between
 from apps.oversight.services.arrivals import arrival_times
 from apps.oversight.services.decisions import void_votes
 from apps.oversight.services.endings import end_approvals_on
@@ -52,6 +54,7 @@ class Edit:
     target: str
     consequence: str
     permitted: Permitted
+    classed: dict[str, list[list[str]]]
 
 
 def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edit | None:
@@ -63,7 +66,7 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
     action = item.action
     if action is None:
         raise InvalidError(errors={"parameters": [_("Only an action's parameters can be edited.")]})
-    parameters = cast("dict[str, Any]", unmasked(parameters, action.parameters))
+    parameters = _with_hidden(actor, action, cast("dict[str, Any]", unmasked(parameters, action.parameters)))
     if lost := masks_in(parameters):
         raise InvalidError(errors={f"parameters.{path}": [_("Type the secret anew.")] for path in lost})
     try:
@@ -92,7 +95,35 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
         target=target,
         consequence=permitted.consequence(parameters),
         permitted=permitted,
+        classed=_cleared(permitted, parameters),
     )
+
+
+def _with_hidden(actor: User, action: Action, parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the editor may not see, as it is. Raises InvalidError where they gave something else for it."""
+    if not action.classed:
+        return parameters
+    hide = hidden_for(actor, action.classed, unit=action.unit_id, place=Place.INBOX)
+    given, wrong = restored(parameters, action.parameters, action.classed, hide)
+    if wrong:
+        text = _("You may not see this value, so you cannot change it.")
+        raise InvalidError(errors={f"parameters.{path}".rstrip("."): [text] for path in wrong})
+    return cast("dict[str, Any]", given)
+
+
+def _cleared(permitted: Permitted, parameters: dict[str, Any]) -> dict[str, list[list[str]]]:
+    """The classes that edited parameters carry. Raises InvalidError where the system is not cleared for one."""
+    classed = carried(permitted.operation.classed, parameters)
+    if lacking := permitted.operation.not_cleared(classed):
+        text = _("%(system)s is not cleared for the class %(slug)s.")
+        raise InvalidError(
+            errors={
+                f"parameters.{'.'.join(path)}": [text % {"system": permitted.operation.connector, "slug": slug}]
+                for slug in lacking
+                for path in classed[slug]
+            }
+        )
+    return classed
 
 
 def _require_taken(action: Action) -> None:
@@ -140,6 +171,7 @@ def facts_of(item: Escalation, action: Action, permitted: Permitted, parameters:
         confidence=action.confidence,
         is_compensable=operation.compensation is not None,
         agent=asks,
+        data_classes=tuple(carried(operation.classed, parameters)),
         run=RunFacts(
             workflow=item.workflow,
             step=item.step,
@@ -188,12 +220,12 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
         item,
         "escalation.edited",
         payload={
-            "patch": edit.patch,
+            "patch": marked_patch(edit.patch, edit.classed),
             "from": was,
             "digest": edit.digest,
             "stricter": edit.is_stricter,
             "version": item.version,
-            "verdict": edit.verdict.as_json(),
+            "verdict": Veil([(edit.classed, edit.parameters)]).over(edit.verdict.as_json()),
         },
     )
     reserve_again(actor, action=item.action, budgets=edit.verdict.covering)
@@ -265,6 +297,7 @@ def _amend_action(actor: User, action: Action, edit: Edit) -> None:
     """The action asks for the edited parameters from now on; what was asked first stays in the item and the ledger."""
     columns: dict[str, Any] = {
         "parameters": edit.parameters,
+        "classed": edit.classed,
         "digest": edit.digest,
         "amount_minor": edit.money.minor if edit.money else None,
         "currency": edit.money.currency if edit.money else "",
@@ -280,4 +313,5 @@ def _amend_action(actor: User, action: Action, edit: Edit) -> None:
     was = action.digest
     for name, value in columns.items():
         setattr(action, name, value)
-    record(actor, action, "action.edited", payload={"from": was, "digest": edit.digest, "patch": edit.patch})
+    patch = marked_patch(edit.patch, edit.classed)
+    record(actor, action, "action.edited", payload={"from": was, "digest": edit.digest, "patch": patch})

@@ -15,6 +15,7 @@ from apps.access.selectors import open_hours_of
 from apps.agents.models import Action, Agent
 from apps.agents.rules import Environment
 from apps.audit.services import record
+from apps.classification.rules import Classed, covers
 from apps.connectors.models import Operation
 from apps.core.errors import InvalidError, UnavailableError
 from apps.core.formats import money
@@ -65,6 +66,7 @@ class About(TypedDict, total=False):
     run_unit_id: UUID | None
     consequence: str
     subject: dict[str, Any]
+    classed: Classed
     schema: dict[str, Any] | None
     options: list[Any]
     verdict: dict[str, Any]
@@ -160,6 +162,8 @@ def _columns(kind: str, wanted: Sequence[Wanted], about: About) -> dict[str, Any
     risk = Risk(about.get("risk", Risk.MEDIUM))
     schema = _schema(kind, about)
     subject = about.get("subject", {})
+    if action is not None and action.classed:  # what systems answered may quote what its parameters carry
+        subject = action.veil().over(subject)
     return {
         **columns,
         "risk": risk,
@@ -167,11 +171,19 @@ def _columns(kind: str, wanted: Sequence[Wanted], about: About) -> dict[str, Any
         "subject": subject,
         "schema": schema,
         "exclude": sorted(set(about.get("exclude", ()))),
-        "restate": about.get("restate") or restate_field(subject, preferred=["amount_minor"]) or "title",
+        "restate": about.get("restate") or _subject_restated(subject, about) or "title",
     }
 
 
+def _subject_restated(subject: dict[str, Any], about: About) -> str | None:
+    """What has to be retyped: nothing that its approver may not see."""
+    classed = about.get("classed", {})
+    shown = {name: value for name, value in subject.items() if not covers(classed, [name])}
+    return restate_field(shown, preferred=["amount_minor"])
+
+
 COPIED = (
+    "classed",
     "action",
     "agent",
     "workflow",
@@ -356,13 +368,14 @@ def title_of(action: Action, operation: Operation | None) -> str:
     amount = money(action.amount_minor, action.currency) if action.amount_minor is not None else ""
     name = operation.name if operation and operation.name else action.operation
     mark = _("Test") if action.environment == Environment.TEST else ""
-    return " · ".join(part for part in (mark, name, amount, action.target) if part)[:TITLE_MAX]
+    return " · ".join(part for part in (mark, name, amount, action.marked_target) if part)[:TITLE_MAX]
 
 
 def _restate(action: Action, operation: Operation | None) -> str:
     amount = (operation.amount or {}).get("path") if operation else None
     preferred = [path for path in (amount, operation.target if operation else None) if path]
-    return restate_field(action.parameters, preferred=preferred) or "operation"
+    shown = {name: value for name, value in action.parameters.items() if not covers(action.classed, [name])}
+    return restate_field(shown, preferred=preferred) or "operation"
 
 
 def wanted_of(verdict: Verdict) -> list[Wanted]:

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from apps.classification.rules import covers
 from apps.core.errors import InvalidError
 from apps.core.gate import require_human
 from apps.core.models import User
@@ -48,6 +49,9 @@ def propose_rule(
         raise InvalidError(errors={"effect": [_("Only what a rule sent here can be ruled otherwise.")]})
     if item.erased_at is not None:  # its target and parameters are gone: what is said of the same would hold for any
         raise InvalidError(errors={"effect": [_("What was written here is erased; nothing is like it any more.")]})
+    if same_target and item.action.marked_target != item.action.target:
+        message = _("Its target carries a data class, and a rule is read by everybody who reads policies.")
+        raise InvalidError(errors={"same_target": [message]})
     policy = policy or next(iter(asking))
     if policy not in asking:
         raise InvalidError(errors={"policy": [_("One of: %s.") % ", ".join(asking)]})
@@ -80,6 +84,11 @@ def _same_as(item: Escalation) -> dict[str, str | int | bool]:
     if odd := [path for path, value in found.items() if not (PLAIN.fullmatch(path) and _is_plain(value))]:
         message = _("The rule wants the same %s, and here that is no single text or whole number: no rule can name it.")
         raise InvalidError(errors={"effect": [message % ", ".join(sorted(odd))]})
+    if classed := [path for path in found if item.action and covers(item.action.classed, path.split("."))]:
+        message = _(
+            "The rule wants the same %s, which carries a data class: everybody who reads policies would see it."
+        )
+        raise InvalidError(errors={"effect": [message % ", ".join(sorted(classed))]})
     return found
 
 

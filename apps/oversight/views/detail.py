@@ -18,6 +18,7 @@ from apps.oversight.selectors import (
     successor_for,
 )
 from apps.oversight.selectors.sheets import Sheet, sheet_for
+from apps.oversight.selectors.veils import sight_of
 
 MOVE_PANELS = {"snooze", "more"}
 PANELS = MOVE_PANELS | {"approve", "reject", "request_changes", "edit", "answer"}
@@ -28,7 +29,8 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
     sheet = sheet_for(request.user, item)
     panel = extra.get("panel") or request.GET.get("decide", "")
     item.why = why_of(item)  # type: ignore[attr-defined] # what its row's second line says
-    value, exponent = item.restated()
+    sight = sight_of(request.user, item)
+    value, exponent = item.restated(sight.values(item.values()))
     context: dict[str, Any] = {
         "sheet": sheet,
         "item": item,
@@ -47,6 +49,8 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
         **extra,
         "panel": panel if panel in PANELS else "",
     }
+    # what the page is known by has been hashed: from here on the item is read alone
+    item.title, item.consequence = sight.text(item.title), sight.text(item.consequence)
     if sheet.may_decide and "edit" in context["allowed"] and "edit_form" not in context:
         context["edit_form"] = parameters_form(schema_of(sheet), sheet.parameters)
     if sheet.may_decide and "answer" in context["allowed"] and "answer_form" not in context:

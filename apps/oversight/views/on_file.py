@@ -12,6 +12,7 @@ from apps.core.errors import NotFoundError
 from apps.core.http import Request, wants_fragment
 from apps.oversight.selectors import escalation_for
 from apps.oversight.selectors.sheets import ordered_values_for
+from apps.oversight.selectors.veils import sight_of
 
 
 @require_GET
@@ -23,7 +24,8 @@ def on_file(request: Request, escalation_id: UUID) -> HttpResponse:
         raise NotFoundError
     proposed, notes = ordered_values_for(request.user, item)
     held = {name: found.values[name] for name in proposed if name in found.values} if found.values else {}
-    rows = differences(held, proposed, notes=notes)
+    sight = sight_of(request.user, item)
+    rows = differences(sight.values(held), proposed, notes=notes)
     context = {
         "item": item,
         "found": found,

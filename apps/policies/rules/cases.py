@@ -48,6 +48,7 @@ _PARTS: Mapping[str, Mapping[str, type]] = {
         "environment": str,
         "confidence": float,
         "is_compensable": bool,
+        "data_classes": list,
     },
     "agent": {
         "slug": str,
@@ -177,6 +178,8 @@ def _facts(raw: Mapping[str, Any]) -> Facts:
         raise DocumentError("action.operation", "This is required.")
     if "capabilities" in agent:
         agent["capabilities"] = tuple(agent["capabilities"])
+    if "data_classes" in action:
+        action["data_classes"] = tuple(action["data_classes"])
     return Facts(
         **{"effect": "", **action},
         agent=AgentFacts(**agent),

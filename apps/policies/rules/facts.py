@@ -22,6 +22,7 @@ VARIABLES: Mapping[str, Kind] = {
     "action.reference": Kind.STRING,
     "action.environment": Kind.STRING,
     "action.confidence": Kind.DOUBLE,
+    "action.data_classes": Kind.STRINGS,
     "agent.slug": Kind.STRING,
     "agent.unit": Kind.STRING,
     "agent.risk": Kind.STRING,
@@ -120,6 +121,7 @@ class Facts:
     on_behalf_of: str = ""
     unit_id: UUID | None = None
     action_id: UUID | None = None
+    data_classes: tuple[str, ...] = ()
     units: frozenset[str] | None = None
     currencies: Mapping[str, str] = field(default_factory=dict)
     now: datetime | None = None
@@ -137,6 +139,7 @@ class Facts:
             "action.reference": self.reference,
             "action.environment": self.environment,
             "action.confidence": self.confidence,
+            "action.data_classes": sorted(self.data_classes),
             "agent.slug": self.agent.slug,
             "agent.unit": self.agent.unit,
             "agent.risk": self.agent.risk,

@@ -116,6 +116,7 @@ def facts_kept(kept: Kept, calls: set[FunctionCall]) -> Facts:
         environment=told["action.environment"],
         confidence=told.get("action.confidence"),
         is_compensable=told.get("compensable", False),
+        data_classes=tuple(told.get("action.data_classes", ())),
         agent=AgentFacts(
             slug=told["agent.slug"],
             unit=told["agent.unit"],

@@ -38,6 +38,7 @@ def fact_words() -> dict[str, str]:
         "action.reference": _("the reference"),
         "action.environment": _("the environment"),
         "action.confidence": _("the agent's confidence"),
+        "action.data_classes": _("the data classes that it carries"),
         "agent.slug": _("the agent"),
         "agent.unit": _("the agent's unit"),
         "agent.risk": _("the agent's risk"),

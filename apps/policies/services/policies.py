@@ -14,6 +14,7 @@ from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.agents.models import Agent
 from apps.audit.services import advance, record
+from apps.classification.selectors import known_classes
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.expressions.trial import slow_expressions
 from apps.core.models import ClockTimestamp, User
@@ -57,7 +58,7 @@ def check_policy(
     named = [rule.slug for rule in read]
     misfits = read_cases(tests, rules=named, units=units_known(actor))[1] if tests != () else ()
     asked = getattr(settings, "POLICY_IRREVERSIBLE", "")
-    odd = lint_rules(read, irreversible=import_string(asked)() if asked else ())
+    odd = lint_rules(read, irreversible=import_string(asked)() if asked else (), classes=known_classes())
     return findings + check_rules(read, _known(operations)) + odd + misfits
 
 

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apps.agents.models import Action
 from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Execution
-from apps.agents.selectors import action_for, actions_for, taken_back_by
+from apps.agents.selectors import action_for, actions_for, shown_to, taken_back_by
 from apps.agents.services import note_repetition
 from apps.core.api import (
     ErasedMark,
@@ -26,6 +26,7 @@ from apps.core.api import (
     wait_params,
 )
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.gate import remembering
 from apps.core.models import User
 from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS, WAIT
@@ -196,6 +197,7 @@ PUBLIC_VERDICT = (
 
 def action_json(actor: User, action: Action) -> dict[str, Any]:
     """The action as ``ActionSerializer`` describes it."""
+    action = shown_to(actor, action)
     was_asked = action.verdict.get("effect") == "require_approval"
     item = waiting_item_of_action(actor, action) if was_asked or action.state == ActionState.UNKNOWN else None
     grant = grant_of_action(actor, action) if was_asked or action.execution == Execution.AGENT else None
@@ -296,7 +298,8 @@ class Actions(AskingView):
         for name, path in (("state", "state"), ("agent", "agent__slug"), ("operation", "operation")):
             if value := request.query_params.get(name):
                 rows = rows.filter(**{path: value})
-        return page_of(request, rows, lambda action: action_json(self.actor, action))
+        with remembering(self.actor):
+            return page_of(request, rows, lambda action: action_json(self.actor, action))
 
 
 class ActionDetail(PlaneView):

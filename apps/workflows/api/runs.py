@@ -29,6 +29,7 @@ from apps.workflows.models.definitions import number_of_version
 from apps.workflows.rules.states import Kind, RunState, StepState
 from apps.workflows.selectors import run_for, runs_for
 from apps.workflows.selectors.reading import StepShown, steps_of
+from apps.workflows.selectors.veils import veil_over, veiled_steps
 from apps.workflows.selectors.waiting import waiting_for
 from apps.workflows.services import cancel_run, pause_run, resume_run, start_run
 
@@ -142,14 +143,16 @@ def run_json(actor: User, run_id: UUID) -> dict[str, Any]:
     """The run as ``RunSerializer`` describes it. Raises NotFoundError."""
     run = run_for(actor, run_id)
     waits = waiting_for(actor, run)
+    steps = steps_of(actor, run, waits)
+    veil = veil_over(actor, run, steps)
     return {
         **line_json(run),
         "version": number_of_version(run.version_id),
-        "steps": [step_json(step) for step in steps_of(actor, run, waits)],
+        "steps": [step_json(step) for step in veiled_steps(veil, steps)],
         "waiting_for": [waiting.as_json() for waiting in waits],
-        "input": run.input,
-        "output": run.output,
-        "error": run.error,
+        "input": veil.over(run.input),
+        "output": veil.over(run.output),
+        "error": veil.over(run.error),
         "cost": _cost(actor, run),
         "erased": run.erased,
     }

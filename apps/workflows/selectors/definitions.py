@@ -5,6 +5,7 @@ from django.db.models import Q, QuerySet
 from apps.access.models import BusinessUnit, Queue, Role
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
+from apps.classification.selectors import known_classes
 from apps.connectors.models import Operation
 from apps.connectors.rules import ConnectorState
 from apps.core.errors import NotFoundError
@@ -62,5 +63,6 @@ def catalogue(actor: User) -> Catalogue:
             slug: OperationFacts(effect, parameters or {})
             for slug, effect, parameters in operations.values_list("slug", "effect", "parameters")
         },
+        data_classes=known_classes(),
         people=frozenset(User.objects.filter(kind="human", is_active=True).values_list("username", flat=True)),
     )

@@ -62,6 +62,12 @@ def trail_of(actor: User, trail_id: UUID) -> Trail:
     )
     if subject is None:
         raise NotFoundError
+    return trail_on(subject)
+
+
+def trail_on(subject: Run | Action | Escalation) -> Trail:
+    """Everything that hangs on the subject of a trail. The caller answers for who may know."""
+    trail_id = subject.pk
     actions = tuple(Action.objects.filter(Q(run_id=trail_id) | Q(pk=trail_id, run_id=None)).order_by("id"))
     about = Q(run_id=trail_id) | Q(action__in=[action.pk for action in actions]) | Q(pk=trail_id)
     return Trail(subject, actions, tuple(Escalation.objects.filter(about).order_by("id")))

@@ -97,13 +97,18 @@ def erase_trail(actor: User, *, trail_id: UUID) -> Entry:
     if not may_erase(asked.asked_by, trail):
         raise ConflictError(_("%s may not erase this any more. Ask for it anew.") % asked.asked_by)
     _end(asked, actor, ErasureEnd.ERASED)
-    told = {"asked_by": asked.asked_by.username, **trail.counts()}
-    entry = erase_payloads(actor, trail.subject, trail=trail_id, reason=asked.reason, **told)
+    return erase_words(actor, trail, reason=asked.reason, asked_by=asked.asked_by.username)
+
+
+def erase_words(actor: User, trail: Trail, *, reason: str, **told: object) -> Entry:
+    """Erase a trail that the caller locked and nothing stands in the way of; ``told`` stands in the entry about it."""
+    trail_id = trail.subject.pk
+    entry = erase_payloads(actor, trail.subject, trail=trail_id, reason=reason, **told, **trail.counts())
     erase_actions(actor, ids=trail.action_ids)
     erase_effects(actor, action_ids=trail.action_ids)
     erase_items(actor, ids=trail.item_ids)
-    erase_jobs(actor, ids=trail.item_ids, reason=asked.reason)
-    erase_proposals(actor, items=trail.item_ids, reason=asked.reason)
+    erase_jobs(actor, ids=trail.item_ids, reason=reason)
+    erase_proposals(actor, items=trail.item_ids, reason=reason)
     tasks = Task.objects.filter(run=trail.run).values_list("pk", flat=True) if trail.run else ()
     interrupts = InterruptCall.objects.filter(action__in=trail.action_ids).values_list("interrupt", flat=True)
     blank_answers(ids=[trail_id, *trail.action_ids, *trail.item_ids, *tasks, *interrupts])

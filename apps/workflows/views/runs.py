@@ -28,6 +28,7 @@ from apps.workflows.selectors import run_for, runs_for, workflows_for
 from apps.workflows.selectors.drawings import kind_word, picture_for
 from apps.workflows.selectors.overview import ATTENTION, filtered, open_steps_of, story_of
 from apps.workflows.selectors.reading import StepShown, steps_of
+from apps.workflows.selectors.veils import veil_over, veiled_steps
 from apps.workflows.selectors.waiting import waiting_for
 
 PAGE = 50
@@ -92,6 +93,9 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
     tab = tab if tab in TABS else "graph"
     waits = waiting_for(request.user, row)
     steps = steps_of(request.user, row, waits)
+    veil = veil_over(request.user, row, steps)
+    steps = veiled_steps(veil, steps)
+    row.input, row.output, row.error = map(veil.over, (row.input, row.output, row.error))  # to be shown alone
     definition = definition_of_version(row.version_id)
     chosen = next((step for step in steps if step.name == request.GET.get("step") and step.current), None)
     context = {

@@ -23,6 +23,7 @@ class Catalogue:
     capabilities: frozenset[str] | None = None
     operations: Mapping[str, OperationFacts] | None = None
     people: frozenset[str] | None = None
+    data_classes: frozenset[str] | None = None
 
 
 NOTHING_ASKED = Catalogue()

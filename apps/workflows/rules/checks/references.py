@@ -1,12 +1,16 @@
 """What a document refers to: queues, capabilities, operations and their parameters."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from apps.classification.rules import classed_by, covers, position_of
 from apps.workflows.rules.checks.catalogue import Catalogue, OperationFacts
 from apps.workflows.rules.definition import StepDef
 from apps.workflows.rules.source import Path, Problem, Source
 from apps.workflows.rules.states import Kind
+
+NAMED_INPUT = re.compile(r"\binput\.([A-Za-z_][A-Za-z0-9_.]*)")
 
 
 def reference_problems(source: Source, steps: Mapping[str, StepDef], catalogue: Catalogue) -> Iterator[Problem]:
@@ -15,6 +19,8 @@ def reference_problems(source: Source, steps: Mapping[str, StepDef], catalogue: 
     yield from _exists(source, ("unit",), document["unit"], catalogue.units, "business unit")
     yield from _exists(source, ("owner",), document.get("owner"), catalogue.people, "person")
     yield from _exists(source, ("sla", "to"), document.get("sla", {}).get("to"), catalogue.queues, "queue")
+    if catalogue.data_classes is not None:
+        yield from _classes(source, steps, catalogue.data_classes)
     for name, step in steps.items():
         path: Path = ("steps", name)
         yield from _exists(source, (*path, "queue"), step.queue, catalogue.queues, "queue")
@@ -28,6 +34,22 @@ def reference_problems(source: Source, steps: Mapping[str, StepDef], catalogue: 
             )
         if catalogue.operations is not None:
             yield from _operations(source, step, catalogue.operations)
+
+
+def _classes(source: Source, steps: Mapping[str, StepDef], known: frozenset[str]) -> Iterator[Problem]:
+    """Data classes that do not exist or cannot be followed; keys made of what carries one, which every list shows."""
+    document = source.value
+    schemas: list[tuple[Path, Any]] = [(("input",), document.get("input"))]
+    for name, step in steps.items():
+        schemas.append((("steps", name, *(("form", "schema") if step.kind is Kind.FORM else ("output",))), step.schema))
+    for place, schema in schemas:
+        for where, message in classed_by(schema, known)[1].items():
+            yield source.problem((*place, *position_of(where)), message)
+    classed, _problems = classed_by(document.get("input"), known)
+    for key in ("key", "exclusive"):
+        for path in NAMED_INPUT.findall(str(document.get(key) or "")):
+            if slug := covers(classed, path.split(".")):
+                yield source.problem((key,), f"input.{path} carries the data class {slug!r}, and lists show {key}s.")
 
 
 def _exists(source: Source, path: Path, slug: str | None, known: frozenset[str] | None, what: str) -> Iterator[Problem]:

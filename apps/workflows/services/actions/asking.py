@@ -15,6 +15,7 @@ from apps.agents.rules import ActionState, Execution
 from apps.agents.selectors import require_at_work
 from apps.agents.services import cancel_action, propose_action
 from apps.audit.services import record
+from apps.classification.rules import Veil
 from apps.connectors.services import prepare_effect
 from apps.core.errors import ConflictError
 from apps.core.models import ClockTimestamp, User
@@ -201,6 +202,10 @@ STATE_AFTER = {
 }
 
 
+QUOTING = ("goal", "reasoning", "alternatives", "sources", "evidence")
+"""Words of an agent that may quote its parameters: what carries a class is kept in these alone."""
+
+
 def _propose(
     actor: User,
     ask: Ask,
@@ -215,6 +220,9 @@ def _propose(
         name: getattr(ask, name)
         for name in ("goal", "reasoning", "alternatives", "confidence", "sources", "evidence", "reference", "execution")
     }
+    if weighed.classed:
+        veil = Veil([(weighed.classed, ask.parameters)])
+        words |= {name: veil.over(words[name]) for name in QUOTING}
     answers: dict[str, Any] = {"cannot_take": sorted(ask.cannot_take), "together": ask.together}
     spot: dict[str, Any] = {
         name: getattr(place, name) for name in ("workflow", "run_id", "step", "round", "item", "task_id", "purpose")
@@ -244,6 +252,7 @@ def _propose(
         connector=operation.connector.slug,
         effect=operation.effect,
         parameters=ask.parameters,
+        classed=weighed.classed,
         digest=weighed.digest,
         definition_digest=operation.definition_digest,
         amount_minor=weighed.money.minor if weighed.money else None,

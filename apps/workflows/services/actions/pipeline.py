@@ -1,6 +1,6 @@
 """What stands between a request and the rules: halts, life, permission, schema. Each stage can only refuse."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,8 @@ from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
 from apps.agents.rules import Environment, Execution
 from apps.agents.selectors import require_working
+from apps.classification.rules import carried
+from apps.connectors.models import Operation
 from apps.connectors.rules import Money, is_within_limit, refused_paths
 from apps.connectors.selectors import Permitted, permitted_operation_for
 from apps.connectors.selectors.pins import refuse_quarantined
@@ -57,6 +59,7 @@ class Weighed:
     consequence: str
     on_behalf_of: User | None
     facts: Facts
+    classed: dict[str, list[list[str]]]
 
 
 def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
@@ -83,6 +86,8 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
     _require_execution(operation.execution, ask.execution)
     money, target = permitted.money(ask.parameters), permitted.target(ask.parameters)
     _require_limit(permitted, money)
+    classed = carried(operation.classed, ask.parameters)
+    _require_cleared(operation, classed)
     digest = action_digest(operation.slug, ask.parameters)
     facts = Facts(
         operation=operation.slug,
@@ -100,11 +105,12 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
         on_behalf_of=person.username if person else "",
         unit_id=unit.pk,
         environment=agent.environment if agent else Environment.LIVE,
+        data_classes=tuple(classed),
     )
-    consequence = permitted.consequence(ask.parameters)
+    consequence = permitted.consequence(ask.parameters, classed)
     if facts.environment == Environment.TEST:
         consequence = f"{_('A test, nothing is called.')} {consequence}".strip()
-    return Weighed(agent, unit, permitted, digest, money, target, consequence, person, facts)
+    return Weighed(agent, unit, permitted, digest, money, target, consequence, person, facts, classed)
 
 
 def _require_life(agent: Agent | None, unit: BusinessUnit, place: Place, operation: str, *, connector: str) -> None:
@@ -153,6 +159,15 @@ def _require_limit(permitted: Permitted, money: Money | None) -> None:
         amount = permitted.operation.amount or {}
         said = _("Your permission ends at %s; what has another currency or no amount is beyond it.") % permitted.limit
         raise NotAllowedError(said, errors={f"parameters.{amount.get('path', '')}".rstrip("."): [said]})
+
+
+def _require_cleared(operation: Operation, classes: Iterable[str]) -> None:
+    if lacking := operation.not_cleared(classes):
+        said = _("%(system)s is not cleared for the data classes that these parameters carry: %(classes)s.")
+        told = said % {"system": operation.connector, "classes": ", ".join(lacking)}
+        paths = [(slug, ".".join(path)) for slug in lacking for path in operation.classed[slug]]
+        errors = {f"parameters.{path}": [_("It carries the class %s.") % slug] for slug, path in paths}
+        raise NotAllowedError(told, code="not_cleared", errors=errors, data_classes=lacking)
 
 
 def how_to_ask(operation: str, fields: Sequence[str] | None = None) -> dict[str, Any]:
