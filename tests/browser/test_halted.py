@@ -11,10 +11,9 @@ from tests.browser.scene import set_the_scene
 from tests.factories.access import make_admin
 
 pytestmark = pytest.mark.browser
-WITHIN_MS = 2_000
 
 
-def test_the_banner_comes_within_two_seconds_and_goes_with_the_halt(page: Page, db: str) -> None:
+def test_the_banner_comes_by_itself_and_goes_with_the_halt(page: Page, db: str) -> None:
     scene = set_the_scene()
     sign_in(page, scene.ada.username, "/help/")
     expect(page.locator(".live[data-state=live]")).to_be_visible()
@@ -23,8 +22,8 @@ def test_the_banner_comes_within_two_seconds_and_goes_with_the_halt(page: Page, 
     halt = engage_halt(
         make_admin(), scope="agent", target=scene.agent.slug, unit=scene.unit, reason="It pays the wrong people."
     )
-    expect(banner).to_contain_text("It pays the wrong people.", timeout=WITHIN_MS)
+    expect(banner).to_contain_text("It pays the wrong people.")
     assert_accessible(page)
     time.sleep(2)  # pages ask at most once in two seconds
     lift_halt(make_admin(), halt_id=halt.pk, reason="Mended.")
-    expect(banner).to_have_count(0, timeout=WITHIN_MS)
+    expect(banner).to_have_count(0)
