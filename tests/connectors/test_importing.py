@@ -18,8 +18,9 @@ from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.services import system_user
 from tests.factories.access import make_admin, make_holder, make_unit
 from tests.factories.agents import make_action, make_agent
+from tests.factories.classification import make_data_class
 from tests.factories.connectors import make_connector, make_operation, permit
-from tests.factories.openapi import BANK, document_with
+from tests.factories.openapi import BANK, classed_bank, document_with
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +69,16 @@ def in_use(admin, bank):
 
 
 class TestTheFirstTime:
+    def test_what_names_a_class_that_nobody_made_is_left_out_with_the_reason(self, admin, bank):
+        plan = take(admin, bank, classed_bank())
+        assert [found.slug for found in plan.new] == ["bank.get_customer"]
+        assert any("There is no data class 'bank-details'" in left.reason for left in plan.unfit), plan.unfit
+        make_data_class(slug="bank-details")
+        make_data_class(slug="personal")
+        assert [found.slug for found in take(admin, bank, classed_bank()).new] == [
+            "bank.create_payment", "bank.update_customer",
+        ]  # fmt: skip
+
     def test_operations_come_in_disabled_with_a_guess_and_its_reason(self, admin, bank):
         plan = take(admin, bank)
         assert [found.slug for found in plan.new] == [

@@ -13,7 +13,7 @@ from apps.connectors.rules import narrowed_schema, parameter_errors, schema_prob
 from apps.connectors.rules.openapi import BYTES_MAX, OPERATIONS_MAX, read_openapi
 from apps.connectors.rules.secrets import looks_secret
 from apps.core.rules import ValueProblem
-from tests.factories.openapi import BANK, document_with, with_body
+from tests.factories.openapi import BANK, classed_bank, document_with, with_body
 
 BASE = "https://bank.example"
 
@@ -58,7 +58,7 @@ class TestWhatIsMadeOfIt:
         validate(document_with(with_body({"type": "object"})))
 
     def test_every_operation_with_all_that_the_plane_needs(self):
-        contents = read(BANK)
+        contents = read(classed_bank())
         assert (contents.title, contents.version, contents.unfit) == ("Bank API", "2", ())
         assert "1 other server(s) are left out" in contents.notes[0]
         pay, get, change = contents.operations

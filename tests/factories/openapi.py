@@ -1,5 +1,6 @@
 """OpenAPI documents as a vendor would write them."""
 
+from copy import deepcopy
 from typing import Any
 
 KEY = {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {"type": "string"}}
@@ -36,7 +37,7 @@ BANK: dict[str, Any] = {
                         "application/json": {
                             "schema": {
                                 "type": "object",
-                                "properties": {"phone": {"type": "string", "x-data-class": "personal"}},
+                                "properties": {"phone": {"type": "string"}},
                             }
                         }
                     }
@@ -54,13 +55,22 @@ BANK: dict[str, Any] = {
                     "id": {"type": "string", "readOnly": True},
                     "amount_minor": {"type": "integer", "minimum": 1},
                     "currency": {"type": "string"},
-                    "iban": {"type": "string", "x-data-class": "bank-details"},
+                    "iban": {"type": "string"},
                 },
             }
         }
     },
 }
 """A payment, a read and a change; the second server is a sandbox."""
+
+
+def classed_bank() -> dict[str, Any]:
+    """The same, with an IBAN and a telephone number of a class."""
+    document = deepcopy(BANK)
+    document["components"]["schemas"]["Payment"]["properties"]["iban"]["x-data-class"] = "bank-details"
+    change = document["paths"]["/customers/{customer-id}"]["patch"]["requestBody"]["content"]["application/json"]
+    change["schema"]["properties"]["phone"]["x-data-class"] = "personal"
+    return document
 
 
 def document_with(
