@@ -27,6 +27,7 @@ CONFIGURATION = {
     "kpis.Target": "Target",
     "kpis.Baseline": "Baseline",
     "kpis.PriceBook": "Price",
+    "classification.DataClass": "DataClass",
 }
 """Model: the kind of document that brings it about."""
 

@@ -86,6 +86,7 @@ class TestOneOfEach:
             ("Rota", '"18:00"', '"19:00"', "18:00", "19:00"),
             ("Queue", "per_week: 2", "per_week: 3", "per_week: 2", "per_week: 3"),
             ("ChatTarget", "queue: payouts", "user: carla", "queue: payouts", "user: carla"),
+            ("DataClass", "retention_days: 90", "retention_days: 30", "retention_days: 90", "retention_days: 30"),
             ("Connector", "per_minute: 600", "per_minute: 60", "per_minute: 600", "per_minute: 60"),
             ("Operation", "minimum: 1", "minimum: 2", "minimum: 1", "minimum: 2"),
             ("Agent", "amount_minor: 500000", "amount_minor: 400000", "500000", "400000"),
@@ -139,7 +140,8 @@ class TestOneOfEach:
     def test_a_workflow_is_worked_in_until_its_time(self, one_of_each):
         held = WorkflowPermission.objects.filter(user__username="agent:teller")
         assert {str(row.until) for row in held} == {"2100-01-01 00:00:00+00:00"}
-        past = EXAMPLES[9].replace("workflow: pay-out, until: 2099", "workflow: pay-out, until: 2020")
+        (example,) = [text for text in EXAMPLES if text.startswith("kind: Agent\n")]
+        past = example.replace("workflow: pay-out, until: 2099", "workflow: pay-out, until: 2020")
         apply_texts(one_of_each, texts={"a.yaml": past})
         assert not held.all().exists()
 

@@ -37,7 +37,7 @@ def pin_for(actor: User, slug: str) -> OperationPin:
 def refuse_quarantined(actor: User, operation: str) -> None:
     """Raise NotAllowedError ``operation_quarantined`` if that alone keeps ``actor`` from an operation it may use."""
     if why_gone(actor, operation) == WHY:
-        raise NotAllowedError(QUARANTINED, code=WHY, why=WHY)
+        raise NotAllowedError(QUARANTINED, code="operation_quarantined", why=WHY)
 
 
 def why_gone(actor: User, operation: str) -> str:
