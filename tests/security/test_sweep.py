@@ -82,7 +82,7 @@ NAMES_NO_THING = re.compile(
     r"accounts/|admin/|api/v1/<path:rest>|dashboards/|api/v1/(baselines|targets|kpis)/|access/reviews/.*together"
     r"|(api/v1/)?data-classes/"
 )
-"""Allauth's links carry a secret of their own; the back office is for staff; figures, goals and classes have no unit."""
+"""Allauth's links carry a secret of their own; the back office is for staff; figures, goals, classes have no unit."""
 PEOPLE = ("a person with every right elsewhere", "a person without any right")
 TOKENS = ("a token with every right elsewhere", "a token of somebody without any right")
 AGENT = "an agent of elsewhere"
