@@ -13,6 +13,7 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 
 from apps.core.envelope import master_keys, seal, unseal
 from apps.core.errors import UnavailableError
+from apps.core.prepared import Prepared, Slot
 
 ADDRESS, BROWSER = "signed_in_from", "signed_in_with"
 """Under which names a session holds from where, and with which browser, its person signed in."""
@@ -22,6 +23,14 @@ PLACE = b"acp.session.v1"
 def stored_key(key: str) -> str:
     """What of a session's key is stored: its SHA-256 in hex. It is random: nobody finds it by trying."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _live_rows() -> Any:
+    model = SessionStore.get_model_class()
+    return model.objects.annotate(is_unseen=model.unseen()).filter(model.live(), session_key=Slot("key"))
+
+
+_live: Prepared[Any] = Prepared(_live_rows)
 
 
 class SessionStore(DatabaseStore):
@@ -49,9 +58,7 @@ class SessionStore(DatabaseStore):
 
     def load(self) -> dict[str, Any]:
         """What the session holds; nothing, and no key, where it has ended."""
-        model = self.get_model_class()
-        rows = model.objects.annotate(is_unseen=model.unseen())
-        self.row = rows.filter(model.live(), session_key=stored_key(self.session_key or "")).first()
+        self.row = _live.first(key=stored_key(self.session_key or ""))
         if self.row is None:
             self._session_key = None
             return {}
@@ -78,4 +85,4 @@ class SessionStore(DatabaseStore):
 
     async def acreate_model_instance(self, data: dict[str, Any]) -> Any:
         """Nothing of ours asks for a session asynchronously; what did would store its key in clear."""
-        raise NotImplementedError
+        raise RuntimeError("Sessions are read and written synchronously.")

@@ -131,3 +131,8 @@ def _made_key(path: Path) -> str:
     finally:
         draft.unlink()
     return path.read_text(encoding="ascii")
+
+
+def place_of(holder: object, credential: object, version: int) -> bytes:
+    """The associated data of one version of a credential that is kept: a sealed row moved elsewhere opens nothing."""
+    return f"acp.secret.v1\x00{holder}\x00{credential}\x00{version}".encode()

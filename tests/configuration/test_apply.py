@@ -10,8 +10,8 @@ from apps.agents.models import Agent
 from apps.audit.models import Entry, Payload
 from apps.configuration.selectors import export_for
 from apps.configuration.services import ConfigurationError, apply_documents, apply_texts
-from apps.connectors.adapters import envelope
 from apps.connectors.models import Connector, ConnectorSecret, Operation, OperationPermission
+from apps.core import envelope
 from apps.core.errors import NotAllowedError
 from apps.core.models import User
 from apps.core.services import system_user

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from apps.connectors.adapters.envelope import MasterKey, place_of, read_key, seal, unseal
 from apps.connectors.adapters.http import Call, send
 from apps.connectors.rules import RESPONSE_BYTES_MAX, CallEnd, Origin, forms_of, origin_of
+from apps.core.envelope import MasterKey, place_of, read_key, seal, unseal
 from apps.core.errors import UnavailableError
 
 CANARY = "canary-7f3a/91+x"

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from apps.connectors.adapters.envelope import MasterKey, master_keys
+from apps.core.envelope import MasterKey, master_keys
 from apps.core.errors import UnavailableError
 
 KEY, OTHER = "11" * 32, "22" * 32

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from copy import deepcopy
+from operator import attrgetter
 
 import pytest
 import yaml
@@ -128,7 +129,7 @@ class TestWhatIsMadeOfIt:
         turned = deepcopy(BANK)
         turned["components"]["schemas"]["Payment"]["required"].reverse()
         turned["paths"] = dict(reversed(list(turned["paths"].items())))
-        key = lambda found: found.key  # noqa: E731 - two lists in one order
+        key = attrgetter("key")
         assert sorted(read(turned).operations, key=key) == sorted(read(BANK).operations, key=key)
 
     def test_a_name_of_the_path_gives_way_to_the_same_name_in_the_body(self):

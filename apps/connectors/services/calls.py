@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.db.models import Q
 
-from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import Call
 from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation
 from apps.connectors.rules import (
@@ -25,6 +24,7 @@ from apps.connectors.rules import (
 from apps.connectors.rules.egress import MAIL, WEB
 from apps.connectors.rules.limits import response_bytes_of, timeout_s_of
 from apps.connectors.rules.mails import EMAIL
+from apps.core import envelope
 from apps.core.errors import DomainError, UnavailableError
 from apps.core.models import ClockTimestamp
 from apps.core.rules import canonical_json

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
 from apps.audit.services import record
-from apps.connectors.adapters import envelope
 from apps.connectors.models import Connector, ConnectorSecret
 from apps.connectors.selectors import MANAGE
+from apps.core import envelope
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 from py_vapid import Vapid
 
-from apps.connectors.adapters import envelope
 from apps.connectors.adapters.http import Call, send
 from apps.connectors.rules import Origin
+from apps.core import envelope
 from apps.core.rules import canonical_json
 from apps.notifications.adapters.answers import sent_of
 from apps.notifications.adapters.chat import webhook_of

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import Queue
 from apps.access.services import require_manager
 from apps.audit.services import record
-from apps.connectors.adapters import envelope
+from apps.core import envelope
 from apps.core.errors import InvalidError, UnavailableError
 from apps.core.models import ClockTimestamp, User
 from apps.notifications.adapters.chat import webhook_of

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.classification.rules import KEYWORD
 from apps.connectors.rules.egress import path_problem
 from apps.connectors.rules.openapi.guesses import Guess, amount_for, consequence_for, guess_of
-from apps.connectors.rules.openapi.schemas import DATA_CLASS, Reading
+from apps.connectors.rules.openapi.schemas import Reading
 from apps.connectors.rules.parameters import METHODS, WITH_BODY, schema_problem
 from apps.connectors.rules.secrets import MISPLACED, looks_secret
 from apps.connectors.rules.states import Idempotency
@@ -159,7 +160,7 @@ def _sort(reading: Reading, parts: _Parts, name: str, parameter: Mapping[str, An
         raise ValueProblem("A parameter is described by a schema; other forms are not sent.", where)
     made = reading.schema(parameter["schema"], f"{where}.schema")
     schema = dict(made) if isinstance(made, dict) else {}
-    beside = {more: parameter[more] for more in ("description", DATA_CLASS) if more in parameter}
+    beside = {more: parameter[more] for more in ("description", KEYWORD) if more in parameter}
     schema |= reading.schema(beside, where) if beside else {}
     if parameter["in"] == "path":
         if not _is_one_of(schema, {"string", "integer"}):

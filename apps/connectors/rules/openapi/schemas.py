@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from apps.classification.rules import KEYWORD, SLUG
 from apps.core.rules import ValueProblem
 
 NODES_MAX, ALL_NODES_MAX, DEPTH_MAX = 1_500, 40_000, 30
 CHARS_MAX, ALL_CHARS_MAX = 60_000, 2_000_000
 TOO_LARGE = "Its schema is too large once every $ref is written out. Cut it down to what you need."
 PATTERN_MAX = 200
-DATA_CLASS = "x-data-class"
-CLASS_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+PLACE = re.compile(r"[0-9]{1,5}")
+"""A place in a list, as a $ref names it."""
 REPEATED_REPEAT = re.compile(r"[+*}]\??\)+\??[+*{]|\|[^)]*\)[+*{]")
 """A repeat inside a repeat, or a choice repeated: patterns that a text can make run for ages."""
 
@@ -30,10 +31,10 @@ KEPT = frozenset(
     {"type", "enum", "const", "default", "format", "multipleOf", "maximum", "exclusiveMaximum", "minimum",
      "exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains",
      "minContains", "maxProperties", "minProperties", "required", "dependentRequired", "title", "description",
-     DATA_CLASS}
+     KEYWORD}
 )  # fmt: skip
 REFUSED = frozenset({"$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$anchor", "$id"})
-ANNOTATIONS = frozenset({"title", "description", DATA_CLASS})
+ANNOTATIONS = frozenset({"title", "description", KEYWORD})
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Reading:
             name = unquote(part).replace("~1", "/").replace("~0", "~")
             if isinstance(here, Mapping) and name in here:
                 here = here[name]
-            elif isinstance(here, list) and name.isdigit() and len(name) < 6 and int(name) < len(here):  # noqa: PLR2004
+            elif isinstance(here, list) and PLACE.fullmatch(name) and int(name) < len(here):
                 here = here[int(name)]
             else:
                 raise ValueProblem(f"The $ref {ref[:120]!r} leads nowhere.", path)
@@ -151,7 +152,7 @@ class Reading:
 
 def _checked(name: str, value: Any, path: str) -> Any:
     """A keyword's value as it is. Raises ValueProblem for patterns that could run for ages and odd data classes."""
-    if name == DATA_CLASS and not (isinstance(value, str) and CLASS_SLUG.fullmatch(value)):
+    if name == KEYWORD and not (isinstance(value, str) and SLUG.fullmatch(value)):
         raise ValueProblem("A data class is named by its slug (small letters, digits, - and _).", path)
     if name == "enum":
         return _list(value, path)
