@@ -153,7 +153,7 @@
   addEventListener("change", (event) => { if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit(); });
 
   // Confirmed states: a button says "Recording…" until the server has answered, and cannot be pressed twice.
-  const calm = (within = document) => $$("button[data-said]", within).forEach((button) => {
+  const calm = (sender) => $$("button[data-said]").filter((button) => !sender || button === sender || button.form === sender).forEach((button) => {
     button.removeAttribute("aria-busy");
     button.disabled = false;
     $(".label", button).textContent = button.dataset.said;
@@ -218,7 +218,7 @@
   });
   addEventListener("htmx:afterRequest", (event) => {
     event.detail.target?.removeAttribute?.("aria-busy");
-    calm();
+    calm(event.detail.elt); // a form that waits behind this request is still being recorded
     if (event.detail.successful) event.detail.elt.closest?.(".toast")?.remove();
     if (event.detail.successful && event.detail.requestConfig?.verb === "post") $$("[data-draft]", event.detail.elt).forEach((field) => sessionStorage.removeItem(draft(field)));
   });

@@ -141,6 +141,9 @@ def test_a_question_that_waits_behind_the_list_still_goes_to_the_agent(page: Pag
     page.get_by_role("button", name="Ask the agent").click()
     expect(page.get_by_role("button", name="Recording…")).to_be_disabled()
     page.wait_for_function("document.activeElement === document.body")  # the button was left
+    with page.expect_response(re.compile("/presence/")):
+        page.evaluate("document.body.dispatchEvent(new Event('acp:here'))")
+    expect(page.get_by_role("button", name="Recording…")).to_be_disabled()  # whatever else was answered meanwhile
     assert len(kept) == 1
     item.refresh_from_db()
     assert item.sla_paused_at is None

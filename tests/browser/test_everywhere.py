@@ -182,7 +182,6 @@ def test_every_page_is_accessible_in_both_themes_and_large_enough_to_hit_and_to_
             assert_accessible(page)
             assert_nothing_overflows(page)
         found[f"targets of {path}"] = page.evaluate(TARGETS)
-        page.evaluate("scrollTo(0, 0)")
         if path in walked:
             in_theme(page, dark=not dark)
             assert_accessible(page)
