@@ -119,6 +119,7 @@ class Operation(Stateful):
     """One thing that can be done in a system. ``version`` grows with every change of what it means.
 
     ``classed``: the paths of its parameters that carry each class of data, read from the schema when it is saved.
+    ``exclusive``: the key of its parameters that one action at a time holds.
     """
 
     MOVES = OPERATION_MOVES
@@ -143,6 +144,7 @@ class Operation(Stateful):
     on_file = models.JSONField(null=True, blank=True)
     dry_run = models.JSONField(null=True, blank=True)
     verify = models.JSONField(null=True, blank=True)
+    exclusive = models.CharField(max_length=500, blank=True, default="", db_default="")
     mail = models.JSONField(null=True, blank=True)
     fee_minor = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=12, choices=choices_of(OperationState), default=OperationState.ACTIVE)
@@ -340,7 +342,8 @@ class ConnectorCall(Record):
 class Effect(Stateful):
     """What carrying out one action did to the system of record. ``retry_at``: when it is due again, if ever.
 
-    ``verify_at``: when the system is to be read back, if it still is; ``read_back``: what it showed.
+    ``verify_at``: when the system is to be read back, if it still is; ``read_back``: what it showed. ``in_line``: it
+    waits until another action with its key has ended.
     """
 
     MOVES = EFFECT_MOVES
@@ -354,6 +357,7 @@ class Effect(Stateful):
     attempt = models.PositiveIntegerField(default=0)
     repeats = models.PositiveSmallIntegerField(default=0)
     deferrals = models.PositiveSmallIntegerField(default=0)
+    in_line = models.BooleanField(default=False, db_default=False)
     lease_until = models.DateTimeField(null=True)
     retry_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)

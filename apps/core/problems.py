@@ -155,6 +155,12 @@ ALL: tuple[Problem, ...] = (
         _("the grant is used, or is for other parameters"),
         _("do exactly what was approved, once"),
     ),
+    Problem(
+        409,
+        ("key_held",),
+        _("another action that must not run beside this one is under way; `retry_after_s`"),
+        _("consume it again after so many seconds; the grant is still yours"),
+    ),
     Problem(409, ("lease_lost",), _("the lease ran out or belongs to another"), _("drop the task")),
     Problem(409, ("completion_conflict",), _("the task was completed with another output"), _("drop yours")),
     Problem(409, ("duplicate_key",), _("an open run has this key; `run`"), _("follow that run")),

@@ -33,6 +33,12 @@ def system_user(name: str) -> User:
     return found
 
 
+def lock_key(space: int, key: str) -> None:
+    """Wait for whoever locked the same key of this space, and hold it until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [key, space])
+
+
 @transaction.atomic
 def answer_once(
     actor: User, *, scope: str, key: str, digest: str, answer: Callable[[], tuple[int, Any]]

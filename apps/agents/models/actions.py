@@ -10,7 +10,15 @@ from django.db.models import Q, Value
 
 from apps.access.models import BusinessUnit
 from apps.agents.models.agents import Agent, AgentVersion
-from apps.agents.rules import ACTION_MOVES, MAY_STILL_COUNT, ActionState, EffectClass, Environment, Execution
+from apps.agents.rules import (
+    ACTION_MOVES,
+    CARRIED_OUT,
+    MAY_STILL_COUNT,
+    ActionState,
+    EffectClass,
+    Environment,
+    Execution,
+)
 from apps.classification.rules import Veil
 from apps.core.models import Erasable, Stateful, User, choices_of
 
@@ -25,6 +33,7 @@ class Action(Erasable, Stateful):
     others, when all are decided. ``compensates``: what it takes back when it succeeds. ``environment``: that of the
     key; of a test nothing is called, and no figure counts it. ``classed``: the paths of its parameters that carry a
     class of data; but for its target, what else is written here holds marks in the place of these values.
+    ``exclusive``: the digest of the key that one action at a time holds while it is carried out; empty: it needs none.
     """
 
     MOVES = ACTION_MOVES
@@ -53,6 +62,7 @@ class Action(Erasable, Stateful):
     reference = models.CharField(max_length=200, blank=True)
     cannot_take: "models.JSONField[Any, Any]" = models.JSONField(default=list, db_default=Value([], models.JSONField()))
     together = models.BooleanField(default=False, db_default=False)
+    exclusive = models.CharField(max_length=71, blank=True, default="", db_default="")
 
     environment = models.CharField(
         max_length=4, choices=choices_of(Environment), default=Environment.LIVE, db_default=Environment.LIVE
@@ -99,6 +109,11 @@ class Action(Erasable, Stateful):
             ),
             models.Index(fields=["state", "-id"], name="action_by_state"),
             models.Index(fields=["compensates"], name="action_taken_back", condition=~Q(compensates=None)),
+            models.Index(
+                fields=["exclusive"],
+                name="action_in_line",
+                condition=~Q(exclusive="") & Q(state__in=CARRIED_OUT),
+            ),
             models.Index(
                 fields=["finished_at"],
                 name="action_went_wrong",

@@ -252,5 +252,7 @@ MAY_STILL_COUNT = frozenset(
     }
 )
 """States of what takes another action back in which nothing else may: it is under way, unclear, or has done it."""
+CARRIED_OUT = (ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNKNOWN)
+"""States in which an action is carried out, or is next."""
 ANSWERED_AT_ONCE = frozenset({ActionState.SUCCEEDED, ActionState.FAILED, ActionState.DENIED})
 """States in which POST answers 201 instead of 202."""

@@ -21,6 +21,7 @@ def erase_actions(actor: User, *, ids: Sequence[UUID]) -> int:
             target="",
             erased_target=target_digests(action.target)[0] if action.target else "",
             consequence="",
+            exclusive="",
             goal="",
             reasoning="",
             alternatives=[],

@@ -214,6 +214,7 @@ SHAPES: Mapping[str, Keys] = {
                     {"parameters": Object(), "within_s": Whole(0, 3600)},
                 )
             ),
+            "exclusive": Text(500),
             "mail": Maybe(Keys({"to": ListOf(Text(254, 1), 20), "subject": Text(300, 1), "body": Text(50_000, 1)}, {})),
             "fee_minor": Whole(),
             "pinned": PIN,

@@ -53,6 +53,10 @@ class OperationBody(StrictSerializer):
     on_file = JsonObject(required=False, allow_null=True)
     dry_run = JsonObject(required=False, allow_null=True)
     verify = JsonObject(required=False, allow_null=True)
+    exclusive = Text(
+        max_length=500, required=False, allow_blank=True,
+        help_text="CEL over `request`: the key that one action at a time holds while it is carried out.",
+    )  # fmt: skip
     mail = JsonObject(required=False, allow_null=True)
     fee_minor = StrictInteger(min_value=0, max_value=2**31 - 1, required=False)
 
@@ -90,6 +94,7 @@ class OperationSerializer(serializers.Serializer[Any]):
     on_file = serializers.JSONField(allow_null=True)
     dry_run = serializers.JSONField(allow_null=True)
     verify = serializers.JSONField(allow_null=True)
+    exclusive = serializers.CharField()
     mail = serializers.JSONField(allow_null=True)
     fee_minor = serializers.IntegerField()
 

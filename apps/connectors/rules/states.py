@@ -135,6 +135,7 @@ class OperationSpec:
     on_file: dict[str, Any] | None = None
     dry_run: dict[str, str] | None = None
     verify: dict[str, Any] | None = None
+    exclusive: str = ""
     mail: dict[str, Any] | None = None
     fee_minor: int = 0
 

@@ -36,6 +36,7 @@ from apps.connectors.rules import (
     target_of,
     uncallable,
 )
+from apps.connectors.rules.exclusive import key_of
 from apps.connectors.rules.health import (
     CALLS_MAX,
     ENOUGH_FOR_P95,
@@ -82,12 +83,16 @@ class Permitted:
         for path, messages in parameter_errors(operation.parameters, parameters).items():
             found.setdefault(path, messages)
         if not found:
-            for check in (self.money, self._made):
+            for check in (self.money, self._made, self._key):
                 try:
                     check(parameters)
                 except ValueProblem as problem:
                     found.setdefault(problem.path, []).append(str(problem))
         return found
+
+    def _key(self, parameters: dict[str, Any]) -> str:
+        """What it may not run beside. Raises ValueProblem."""
+        return key_of(self.operation.exclusive, parameters, environment=Environment.LIVE)
 
     def _made(self, parameters: dict[str, Any]) -> object:
         """The request, or the mail, of these parameters. Raises ValueProblem."""

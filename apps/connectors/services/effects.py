@@ -37,6 +37,7 @@ from apps.connectors.rules.mails import EMAIL
 from apps.connectors.selectors import permitted_operation_for
 from apps.connectors.selectors.pins import refuse_quarantined
 from apps.connectors.services.calls import NotConfiguredError, call_of, target_of_call
+from apps.connectors.services.exclusive import call_next, note_key, take_turns
 from apps.connectors.services.mails import mail_of
 from apps.connectors.services.noting import note_call, require_room
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
@@ -91,6 +92,7 @@ def prepare_effect(actor: User, *, action: Action, idempotency_key: str = "") ->
         split = split_parameters(operation.method, operation.path, action.parameters)
     except ValueProblem as problem:
         raise InvalidError(errors={f"parameters.{problem.path}": [str(problem)]}) from problem
+    note_key(action, operation)
     effect = Effect.objects.create(
         action=action,
         operation=operation,
@@ -112,14 +114,15 @@ def claim_effect(actor: User, *, action: Action) -> Effect:
     """Take the prepared (or repeatable and due) effect of an action under a lease. Call inside the claim's transaction.
 
     Raises NotAllowedError when the principal may no longer use the operation with these parameters or it is not the
-    one that was judged, ConflictError when somebody else has it or it is not due, RateLimitedError while the system's
-    limits leave no room.
+    one that was judged, ConflictError when somebody else has it or it is not due, KeyHeldError while another action
+    with its key is under way, RateLimitedError while the system's limits leave no room.
     """
     effect = _effects().filter(action=action).first()
     if effect is None:
         raise NotFoundError
     require_permission(action)
     refuse_changed(action, effect.operation)  # the very rows that the call is made of
+    take_turns([(action, effect.operation)])
     require_room(effect.connector)
     is_repeat = effect.state == EffectState.UNKNOWN
     is_due = Q(retry_at__lte=ClockTimestamp())
@@ -133,6 +136,7 @@ def claim_effect(actor: User, *, action: Action) -> Effect:
         attempt=F("attempt") + 1,
         repeats=F("repeats") + int(is_repeat),
         retry_at=None,
+        in_line=False,
     )
 
 
@@ -221,7 +225,7 @@ def settle_effect(actor: User, *, effect: Effect, call: CallResult) -> Effect:
     deferred = outcome.state == EffectState.PREPARED
     failed = outcome.state != EffectState.SUCCEEDED
     error = {"code": outcome.code, "message": call.error, "status": call.status} if failed else None
-    return advance(
+    settled = advance(
         actor,
         fresh,
         outcome.state,
@@ -244,6 +248,9 @@ def settle_effect(actor: User, *, effect: Effect, call: CallResult) -> Effect:
         retry_at=None if outcome.retry_in_s is None else ClockTimestamp() + timedelta(seconds=outcome.retry_in_s),
         verify_at=None if failed else _verify_at(fresh),
     )
+    if outcome.state != EffectState.UNKNOWN or outcome.retry_in_s is None:
+        call_next(fresh.action)
+    return settled
 
 
 def _verify_at(effect: Effect) -> ClockTimestamp | None:

@@ -26,6 +26,7 @@ from apps.connectors.rules import (
     schema_problem,
     template_problem,
 )
+from apps.connectors.rules.exclusive import exclusive_problem
 from apps.connectors.rules.mails import methods_of, sending_errors
 from apps.connectors.rules.trying import does_it, plan_problem
 from apps.connectors.rules.verifying import JUDGING, verify_errors
@@ -38,7 +39,7 @@ from apps.core.models import User
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*")
 DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 TIMEOUT_S_MAX = 120
-SLUG_MAX, NAME_MAX, PATH_MAX, TEMPLATE_MAX = 120, 160, 500, 500
+SLUG_MAX, NAME_MAX, PATH_MAX, TEMPLATE_MAX, EXCLUSIVE_MAX = 120, 160, 500, 500, 500
 EXPRESSIONS = Declarations({"request": Kind.MAP, "response": Kind.DYN})
 """What the parameters of a compensation, or of a look at what is on file, are made of."""
 
@@ -108,6 +109,7 @@ def spec_errors(slug: str, connector: Connector, spec: OperationSpec) -> dict[st
         "fee_minor": "" if values["fee_minor"] >= 0 else _("Not negative."),
         "target": "" if not values["target"] or DOTTED.fullmatch(values["target"]) else _("The path of a parameter."),
         "consequence": _too_long(values["consequence"], TEMPLATE_MAX),
+        "exclusive": exclusive_problem(values["exclusive"]) or _too_long(values["exclusive"], EXCLUSIVE_MAX),
     }
     found = {name: [problem] for name, problem in checks.items() if problem}
     if not found:

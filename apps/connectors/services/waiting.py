@@ -14,11 +14,14 @@ from apps.core.models import ClockTimestamp, User
 
 
 @transaction.atomic
-def postpone_effect(*, effect_id: UUID, seconds: int) -> None:
-    """Look at a prepared or repeatable effect again later: a halt stands in its way. Nothing of it changes."""
+def postpone_effect(*, effect_id: UUID, seconds: int, in_line: bool = False) -> None:
+    """Look at a prepared or repeatable effect again later: a halt stands in its way, or what holds its key.
+
+    Nothing else of it changes.
+    """
     Effect.objects.filter(
         Q(state=EffectState.PREPARED) | Q(state=EffectState.UNKNOWN, retry_at__isnull=False), pk=effect_id
-    ).update(retry_at=ClockTimestamp() + timedelta(seconds=seconds))
+    ).update(retry_at=ClockTimestamp() + timedelta(seconds=seconds), in_line=in_line)
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from apps.agents.rules import ActionState
 from apps.agents.selectors import action_for, actions_for, hidden_of, shown_to, taken_back_by
 from apps.audit.selectors import trail_for
 from apps.connectors.selectors import effect_for
+from apps.connectors.selectors.exclusive import holder_for
 from apps.connectors.services import way_back_of
 from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
@@ -78,6 +79,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "items": [escalation_for(request.user, drill.item_id)] if drill else items_of_action(request.user, found),
         "grant": grant_of_action(request.user, found),
         "effect": effect,
+        "holder": holder_for(request.user, found) if effect and effect.in_line else None,
         "trail": [] if drill else trail_for(request.user, found.trail),
         "taken_back_by": taken_back_by(request.user, found),
         "compensable": not drill and _is_compensable(request, found),

@@ -12,6 +12,7 @@ from apps.agents.models import Action
 from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Execution
 from apps.agents.selectors import action_for, actions_for, shown_to, taken_back_by
 from apps.agents.services import note_repetition
+from apps.connectors.selectors.exclusive import is_in_line
 from apps.core.api import (
     ErasedMark,
     JsonObject,
@@ -139,6 +140,7 @@ class ActionSerializer(serializers.Serializer[Any]):
     task = serializers.UUIDField(allow_null=True)
     compensates = serializers.UUIDField(allow_null=True)
     compensated_by = serializers.UUIDField(allow_null=True)
+    in_line = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
 
@@ -227,6 +229,7 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "task": action.task_id,
         "compensates": action.compensates_id,
         "compensated_by": taken_back_by(actor, action),
+        "in_line": is_in_line(actor, action),
         "created_at": action.created_at,
         "finished_at": action.finished_at,
     }

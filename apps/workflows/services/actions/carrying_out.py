@@ -13,7 +13,7 @@ from apps.agents.rules import ActionState, Execution
 from apps.agents.selectors import require_working, require_working_agent
 from apps.agents.services import cancel_action
 from apps.audit.services import advance
-from apps.connectors.models import Effect
+from apps.connectors.models import Effect, Operation
 from apps.connectors.rules import EffectState
 from apps.connectors.services import (
     claim_effect,
@@ -27,6 +27,7 @@ from apps.connectors.services import (
     settle_effect,
 )
 from apps.connectors.services.effects import Due, DueEffect
+from apps.connectors.services.exclusive import AGAIN_S, KeyHeldError, call_next, take_turns
 from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
 from apps.core.errors import (
     ConflictError,
@@ -81,6 +82,9 @@ def _see_to(plane: User, due: DueEffect) -> bool:
     except HaltedError:
         postpone_effect(effect_id=due.effect_id, seconds=HALTED_AGAIN_S)
         return False
+    except KeyHeldError:
+        postpone_effect(effect_id=due.effect_id, seconds=AGAIN_S, in_line=True)
+        return True
     except ConflictError:
         return False  # somebody else has it
     except RateLimitedError as error:  # the system's own limits: its turn comes
@@ -253,8 +257,8 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
 
     The action is ``executing`` then. Look at its state: where the rules became stricter it went back to them instead,
     where the operation is not the one that was judged any more it has failed.
-    Raises HaltedError, NotAllowedError, or ConflictError: ``already_consumed``, ``binding_mismatch``, ``expired``,
-    ``invalid_state``.
+    Raises HaltedError, NotAllowedError, KeyHeldError, or ConflictError: ``already_consumed``, ``binding_mismatch``,
+    ``expired``, ``invalid_state``.
     """
     (taken,) = consume_actions(actor, wanted=[(action, digest)])
     return taken
@@ -271,6 +275,8 @@ def consume_actions(actor: User, *, wanted: Sequence[tuple[Action, str]]) -> lis
     actions = [locked[action.pk] for action, _digest in wanted]
     stand = [_stands(actor, action) for action in actions]
     if all(stand):
+        operations = Operation.objects.in_bulk([action.operation for action in actions], field_name="slug")
+        take_turns([(action, operations[action.operation]) for action in actions])
         for action, (_asked, digest) in zip(actions, wanted, strict=True):
             consume_grant(actor, action=action, digest=digest)
             advance(actor, action, ActionState.EXECUTING, payload={"by": "agent"})
@@ -329,5 +335,6 @@ def report_outcome(
     )
     if succeeded:
         open_review(system_user("plane"), action=action)
+    call_next(action)
     tell_run(actor, action)
     return action

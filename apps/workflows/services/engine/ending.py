@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from django.db import connection
 from django.db.models import Q
 
 from apps.agents.models import Action
@@ -10,6 +9,7 @@ from apps.agents.rules import FINAL_ACTIONS
 from apps.agents.services import cancel_action
 from apps.audit.services import Change, record_many
 from apps.core.errors import ConflictError
+from apps.core.services import lock_key
 from apps.oversight.services import cancel_escalations
 from apps.workflows.models import Attempt, Exclusive, Run, Task, Timer
 from apps.workflows.rules.planner import commands as do
@@ -123,15 +123,15 @@ def _cancel_actions(spot: Spot, step: str, round_: int) -> int:
 
 # The exclusive key
 
-LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))"
+RUN_KEYS = 7
+"""The space of the locks of these keys."""
 
 
 def take_key(run: Run) -> bool:
     """Stand in line for the run's exclusive key; whether it holds the key now. True for a run that needs none."""
     if not run.exclusive:
         return True
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK_KEY, [run.exclusive])
+    lock_key(RUN_KEYS, run.exclusive)
     taken = Exclusive.objects.filter(key=run.exclusive).exists()
     Exclusive.objects.create(run=run, key=run.exclusive, holds=not taken)
     return not taken
@@ -142,8 +142,7 @@ def pass_on(spot: Spot) -> None:
     run = spot.run
     if not spot.released or not run.exclusive:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK_KEY, [run.exclusive])
+    lock_key(RUN_KEYS, run.exclusive)
     Exclusive.objects.filter(run=run).delete()
     if Exclusive.objects.filter(key=run.exclusive, holds=True).exists():
         return
