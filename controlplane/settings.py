@@ -193,11 +193,16 @@ DEMO_PEOPLE = "apps.demo.selectors.people_for"
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "apps.access.accounts.AccountAdapter"
-ACCOUNT_FORMS = {"login": "apps.access.accounts.SignInForm"}
+ACCOUNT_FORMS = {"login": "apps.access.forms.SignInForm"}
 MFA_ADAPTER = "apps.access.accounts.SecondFactorAdapter"
 MFA_FORMS = {
-    "authenticate": "apps.access.accounts.CodeForm",
-    "reauthenticate": "apps.access.accounts.CodeAgainForm",
+    "authenticate": "apps.access.forms.CodeForm",
+    "reauthenticate": "apps.access.forms.CodeAgainForm",
+    "authenticate_webauthn": "apps.access.forms.PasskeyForm",
+    "reauthenticate_webauthn": "apps.access.forms.PasskeyAgainForm",
+    "login_webauthn": "apps.access.forms.PasskeyAloneForm",
+    "add_webauthn": "apps.access.forms.AddPasskeyForm",
+    "edit_webauthn": "apps.access.forms.NamePasskeyForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
@@ -209,10 +214,15 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": "5/5m/key",  # codes of second factors, by person
     "guess_at_place": "5/5m/key",  # a name from one address, or from one browser that is known
     "guess_from_address": "10/m/ip",
+    "passkey_challenge": "60/m/ip",
     "guess_at_name": "100/h/key",  # a name from wherever nobody of that name signed in before
 }
 """How often passwords and codes are guessed at; how they work together: ``apps.access.accounts``."""
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a passkey is two factors: what one has, and its PIN or a finger
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # whose address is whose says who manages access, nobody by themselves
 MFA_TOTP_ISSUER = "Autonomy Control Plane"
 
 SESSION_ENGINE = "apps.access.sessions"

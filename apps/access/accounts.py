@@ -9,18 +9,16 @@ from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.forms import LoginForm
 from allauth.account.internal.flows.login import get_authentication_records
-from allauth.core import context
 from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
-from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.access.services import begin_session, end_other_sessions, note_account, note_failed_sign_in, note_sign_out
@@ -55,6 +53,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
     def get_client_ip(self, request: Any) -> str:
         """As everywhere in the plane: our own proxies are believed, nobody else."""
         return caller_address(request)
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """In our words."""
+        words = {"reauthenticate": _("Use your password"), "mfa_reauthenticate": _("Use a code")}
+        return [
+            {**one, "description": words.get(one["id"], _("Use a passkey"))}
+            for one in super().get_reauthentication_methods(user)
+        ]
 
     def pre_authenticate(self, request: Any, **credentials: Any) -> None:
         """Refuse the guess that is one too many, whether or not there is such a person."""
@@ -130,7 +136,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is untyped
-    """The secrets of second factors are kept sealed."""
+    """The secrets of second factors are kept sealed, and nobody loses their only way in."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultMFAAdapter.error_messages,
+        "cannot_delete_authenticator": _("It is the only way in which you can sign in: add another first."),
+        "incorrect_passkey": _("That passkey did not answer as it should. Try again."),
+    }
 
     def encrypt(self, text: str) -> str:
         """Sealed by the plane's key."""
@@ -142,35 +154,24 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is
             return encrypted_text
         return unseal(master_keys(), b64decode(encrypted_text.removeprefix(SEALED)), PLACE)
 
+    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
+        """Not the only way in: without a password, the last passkey stays."""
+        return authenticator.type != Authenticator.Type.WEBAUTHN or bool(ways_in_without(authenticator))
 
-class _Noted:
-    """A form for a code: a wrong one is recorded."""
-
-    user: Any
-
-    def clean_code(self) -> Any:
-        """The code, if it is right."""
-        try:
-            return super().clean_code()  # type: ignore[misc] # of the form beside it
-        except ValidationError:
-            address = caller_address(context.request)
-            note_failed_sign_in(named=self.user.username, user=self.user, address=address, method="code")
-            raise
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:  # noqa: A002 - allauth's name
+        """What a passkey is called if its person does not say."""
+        count = Authenticator.objects.filter(user=user, type=type).count()
+        return gettext("My passkey %d") % (count + 1) if count else gettext("My passkey")
 
 
-class CodeForm(_Noted, AuthenticateForm):  # type: ignore[misc] # allauth is untyped
-    """At the sign-in."""
+def ways_in_without(passkey: Authenticator) -> list[str]:
+    """How its person could still sign in were this one gone: ``password``, ``passkey``."""
+    passkeys = Authenticator.objects.filter(user=passkey.user, type=Authenticator.Type.WEBAUTHN)
+    found = {"password": passkey.user.has_usable_password(), "passkey": passkeys.exclude(pk=passkey.pk).exists()}
+    return [way for way, is_there in found.items() if is_there]
 
 
-class CodeAgainForm(_Noted, ReauthenticateForm):  # type: ignore[misc] # allauth is untyped
-    """To confirm that it is you."""
-
-
-class SignInForm(LoginForm):  # type: ignore[misc] # allauth is untyped
-    """The sign-in page's form, whose errors name the fields as the page does."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["login"].label = _("Username or e-mail")
-        self.fields["login"].error_messages["required"] = _("Say who you are.")
-        self.fields["password"].error_messages["required"] = _("Say your password.")
+def is_last_factor(factor: Authenticator) -> bool:
+    """Whether a password alone signs its person in were this one gone; recovery codes go with the last."""
+    others = Authenticator.objects.filter(user=factor.user).exclude(pk=factor.pk)
+    return not others.exclude(type=Authenticator.Type.RECOVERY_CODES).exists()

@@ -7,10 +7,18 @@ from apps.access import api, views
 pages: list[URLPattern] = []
 
 doors = [
+    path("email/", views.no_such_page, name="account_email"),
     path("reauthenticate/", views.PasswordAgain.as_view(), name="account_reauthenticate"),
+    path("2fa/authenticate/", views.Code.as_view(), name="mfa_authenticate"),
     path("2fa/reauthenticate/", views.CodeAgain.as_view(), name="mfa_reauthenticate"),
     path("2fa/totp/activate/", views.SetUpApp.as_view(), name="mfa_activate_totp"),
     path("2fa/totp/deactivate/", views.RemoveApp.as_view(), name="mfa_deactivate_totp"),
+    path("2fa/webauthn/", views.Passkeys.as_view(), name="mfa_list_webauthn"),
+    path("2fa/webauthn/add/", views.AddPasskey.as_view(), name="mfa_add_webauthn"),
+    path("2fa/webauthn/login/", views.SignInByPasskey.as_view(), name="mfa_login_webauthn"),
+    path("2fa/webauthn/reauthenticate/", views.PasskeyAgain.as_view(), name="mfa_reauthenticate_webauthn"),
+    path("2fa/webauthn/keys/<int:pk>/edit/", views.NamePasskey.as_view(), name="mfa_edit_webauthn"),
+    path("2fa/webauthn/keys/<int:pk>/remove/", views.RemovePasskey.as_view(), name="mfa_remove_webauthn"),
     path("2fa/recovery-codes/generate/", views.NewCodes.as_view(), name="mfa_generate_recovery_codes"),
 ]
 """In the place of allauth's own, under ``/accounts/``."""

@@ -118,10 +118,11 @@ def open_page(browser: Browser, server: str, watch: Watch) -> Iterator[Callable[
     pages: list[Page] = []
 
     def make(
-        *, width: int = 1360, height: int = 860, dark: bool = False, javascript: bool = True, scale: int = 1
-    ) -> Page:
+        *, width: int = 1360, height: int = 860, dark: bool = False, javascript: bool = True, scale: int = 1,
+        base_url: str = server,
+    ) -> Page:  # fmt: skip
         context = browser.new_context(
-            base_url=server, viewport={"width": width, "height": height}, java_script_enabled=javascript,
+            base_url=base_url, viewport={"width": width, "height": height}, java_script_enabled=javascript,
             color_scheme="dark" if dark else "light", reduced_motion="reduce", device_scale_factor=scale,
         )  # fmt: skip
         if javascript:
@@ -130,16 +131,16 @@ def open_page(browser: Browser, server: str, watch: Watch) -> Iterator[Callable[
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", watch.on_console)
         page.on("pageerror", lambda error: watch.problems.append(f"page error: {error}"))
-        page.on("request", lambda request: watch.on_request(request, server))
+        page.on("request", lambda request: watch.on_request(request, base_url))
         page.on("requestfailed", watch.on_failed)
         contexts.append(context)
         pages.append(page)
-        page.has_javascript = javascript  # type: ignore[attr-defined] # read below
+        page.has_javascript, page.home = javascript, base_url  # type: ignore[attr-defined] # read below
         return page
 
     yield make
     for page in pages:
-        if page.has_javascript and page.url.startswith(server):  # type: ignore[attr-defined] # set above
+        if page.has_javascript and page.url.startswith(page.home):  # type: ignore[attr-defined] # set above
             watch.problems += page.evaluate("window.__violations || []")
     for context in contexts:
         context.close()

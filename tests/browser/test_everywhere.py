@@ -80,6 +80,7 @@ PAGES = [
     "/search/?q=pay",
     "/accounts/password/change/",
     "/accounts/2fa/",
+    "/accounts/2fa/webauthn/",
 ]
 LOOK = """
 () => new Promise((done) => {

@@ -1,4 +1,4 @@
-"""The doors at which people change how they sign in, as allauth builds them, each with its entry in the ledger.
+"""Passwords, codes of an app and recovery codes, as allauth builds their doors, each with its entry in the ledger.
 
 The change and its entry are one transaction.
 """
@@ -7,13 +7,23 @@ from typing import Any, ClassVar
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa
+from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as totp
+from allauth.mfa.utils import is_mfa_enabled
+from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
 
+from apps.access.accounts import is_last_factor
 from apps.access.services import note_account
 from apps.core.http import caller_address
+
+
+def no_such_page(request: HttpRequest) -> HttpResponse:
+    """Nobody gives themselves another address, such as a colleague's: who manages access does."""
+    raise Http404
 
 
 class Recorded:
@@ -55,8 +65,22 @@ class RemoveApp(Recorded, totp.DeactivateTOTPView):  # type: ignore[misc] # as a
 
     does, told = "second_factor_removed", {"method": "totp"}
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Whether a password is all that is left."""
+        return {**super().get_context_data(**kwargs), "is_last": is_last_factor(self.authenticator)}
+
 
 class NewCodes(Recorded, codes.GenerateRecoveryCodesView):  # type: ignore[misc] # as above
     """Make new recovery codes; the old ones are void."""
 
     does, told = "second_factor_added", {"method": "recovery_codes"}
+
+
+@method_decorator(login_not_required, name="dispatch")
+class Code(mfa.AuthenticateView):  # type: ignore[misc] # as above
+    """The second factor after the password: a code, or a passkey of whoever has one."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Whether to offer passkeys."""
+        has_one = is_mfa_enabled(self.stage.login.user, [Authenticator.Type.WEBAUTHN])
+        return {**super().get_context_data(**kwargs), "passkeys": has_one}
