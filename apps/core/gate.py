@@ -90,12 +90,16 @@ def visible[M: Model](actor: User, perm: str, rows: QuerySet[M]) -> QuerySet[M]:
     return rows.filter(allowed)
 
 
-def visible_when_read[M: Model](perm: str, rows: QuerySet[M]) -> QuerySet[M]:
-    """``visible`` for a prepared read, whoever asks: its values are ``reader(actor, perm)``."""
-    allowed = Q(Slot("everywhere", BooleanField())) | Q(pk__in=_granted(Slot("reader"), perm, rows.model))
+def visible_when_read[M: Model](perm: str, rows: QuerySet[M], *, slots: str = "") -> QuerySet[M]:
+    """``visible`` for a prepared read, whoever asks: its values are ``reader(actor, perm)``.
+
+    ``slots``: what their names begin with, where a read asks for two permissions.
+    """
+    everywhere, who = Slot(f"{slots}everywhere", BooleanField()), Slot(f"{slots}reader")
+    allowed = Q(everywhere) | Q(pk__in=_granted(who, perm, rows.model))
     unit = getattr(rows.model, "UNIT", None)
     if unit is not None:
-        allowed |= Q(**{f"{unit}__pk__any_of" if unit else "pk__any_of": Slot("units")})
+        allowed |= Q(**{f"{unit}__pk__any_of" if unit else "pk__any_of": Slot(f"{slots}units")})
     return rows.filter(allowed)
 
 

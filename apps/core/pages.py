@@ -1,6 +1,6 @@
 """Keyset pages for lists on pages: no counts, no offsets, cursors that nobody can forge."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,26 +16,27 @@ SIZE = 25
 
 @dataclass(frozen=True, slots=True)
 class Page[M]:
-    """Some rows; ``next_url`` leads to the following ones, None at the end. ``is_first``: no cursor was given.
-
-    ``ahead``: rows behind these that were read as well.
-    """
+    """Some rows; ``next_url`` leads to the following ones, None at the end. ``is_first``: no cursor was given."""
 
     rows: list[M]
     next_url: str | None
     is_first: bool
-    ahead: Sequence[M] = ()
 
 
-def page_of[M](
-    request: HttpRequest, rows: QuerySet[Any, M], *, order: tuple[str, ...], size: int = SIZE, ahead: int = 1
-) -> Page[M]:
+def page_of[M](request: HttpRequest, rows: QuerySet[Any, M], *, order: tuple[str, ...], size: int = SIZE) -> Page[M]:
     """One page of ``rows`` in ``order`` (unique as a whole) behind ``?after=``; a foreign cursor is ignored."""
     values = _opened(request.GET.get("after", ""), len(order))
     rows = rows.order_by(*order)
     if values is not None:
         rows = rows.filter(behind(order, values))
-    found = list(rows[: size + ahead])
+    return page_from(request, rows[: size + 1], order=order, size=size, is_first=values is None)
+
+
+def page_from[M](
+    request: HttpRequest, rows: Iterable[M], *, order: tuple[str, ...], size: int = SIZE, is_first: bool = True
+) -> Page[M]:
+    """The page that begins ``rows``, which are in ``order`` and more than ``size`` where something follows."""
+    found = list(rows)
     next_url = None
     if len(found) > size:
         last = found[size - 1]
@@ -44,7 +45,7 @@ def page_of[M](
             [plain(getattr(last, name.lstrip("-"))) for name in order], salt=SALT, compress=True
         )
         next_url = f"{request.path}?{params.urlencode()}"
-    return Page(found[:size], next_url, is_first=values is None, ahead=found[size:])
+    return Page(found[:size], next_url, is_first=is_first)
 
 
 def _opened(cursor: str, length: int) -> list[Any] | None:

@@ -11,8 +11,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Expression, Field, Model, QuerySet
-from django.db.models.query import ModelIterable
+from django.db.models import Expression, Field, QuerySet
 from django.db.transaction import TransactionManagementError
 
 
@@ -48,19 +47,19 @@ class Slot(Expression):
         return "%s", [self]
 
 
-class Prepared[M: Model]:
+class Prepared[R]:
     """A queryset with slots. Values go to the driver as they are: no field checks or converts them.
 
     ``build`` runs once, at the first read; what it puts in besides slots stays for the life of the process.
     ``is_list``: it may read many rows, so PostgreSQL plans each run with its values (``planned_once`` says why).
     """
 
-    def __init__(self, build: Callable[[], QuerySet[M]], *, is_list: bool = False) -> None:
+    def __init__(self, build: Callable[[], QuerySet[Any, R]], *, is_list: bool = False) -> None:
         self._build = build
         self._is_list = is_list
 
     @cached_property
-    def _compiled(self) -> tuple[QuerySet[M], Any, str, tuple[Any, ...]]:
+    def _compiled(self) -> tuple[QuerySet[Any, R], Any, str, tuple[Any, ...]]:
         queryset = self._build()
         compiler = queryset.query.get_compiler(queryset.db)
         sql, parameters = compiler.as_sql()
@@ -68,7 +67,7 @@ class Prepared[M: Model]:
         compiler.get_converters = lambda _columns: converters
         return queryset, compiler, sql, tuple(parameters)
 
-    def __call__(self, **values: Any) -> list[M]:
+    def __call__(self, **values: Any) -> list[R]:
         """The rows for these values, one for each slot (KeyError where one is missing).
 
         Raises TransactionManagementError where the rows would be locked outside a transaction, as Django does when it
@@ -82,15 +81,15 @@ class Prepared[M: Model]:
         ready.connection = connections[queryset.db]  # a connection belongs to its thread
         ready.as_sql = lambda *_args, **_named: (sql, bound)
         with nullcontext() if self._is_list else planned_once(queryset.db):
-            return list(ModelIterable(cast("Any", _Ready(queryset, ready))))
+            return list(cast("Any", queryset)._iterable_class(_Ready(queryset, ready)))
 
-    def first(self, **values: Any) -> M | None:
+    def first(self, **values: Any) -> R | None:
         """The first row, or None; ``build`` says in which order and how many at most."""
         return next(iter(self(**values)), None)
 
 
 class _Ready:
-    """As much of a queryset as Django's ModelIterable reads, with a compiler that need not compile."""
+    """As much of a queryset as Django's iterables read, with a compiler that need not compile."""
 
     def __init__(self, queryset: QuerySet[Any], compiler: Any) -> None:
         self.db = queryset.db

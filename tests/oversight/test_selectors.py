@@ -1,6 +1,7 @@
 """What waits for whom; what a page may know."""
 
 import random
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -18,6 +19,7 @@ from apps.oversight.selectors import (
     eligible_for,
     escalation_for,
     escalations_for,
+    first_for,
     inbox_for,
     precedent_for,
     row_for,
@@ -30,6 +32,7 @@ from tests.factories.access import grant, make_approver, make_holder, make_queue
 from tests.factories.oversight import escalate, make_escalation, make_payment, propose, say
 
 pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
 
 
 def ids(rows):
@@ -79,9 +82,8 @@ def test_what_i_hold_is_mine_until_it_runs_out():
     assert ids(inbox_for(payment.ada, view="claimed")) == []
 
 
-def test_the_inbox_asks_in_sql_what_the_rules_ask_of_one_item():
-    """Every combination of exclusions, edits and stations, drawn at random: both sides must agree on each item."""
-    chance = random.Random(7)
+def items_at_random(chance):
+    """Forty items with every combination of exclusions, edits and stations; the people who meet them."""
     payment = make_payment()
     queues = [payment.queue, make_queue(unit=payment.unit), make_queue()]
     people = [make_approver(queue) for queue in queues for _ in range(2)]
@@ -107,12 +109,43 @@ def test_the_inbox_asks_in_sql_what_the_rules_ask_of_one_item():
             verdict=chance.choice([{}, {"authors": chance.sample(names, 2)}]),
         )
         Escalation.objects.filter(pk=item.pk).update(editors=chance.sample(names, chance.randint(0, 1)))
+    return people
+
+
+def test_the_inbox_asks_in_sql_what_the_rules_ask_of_one_item():
+    people = items_at_random(random.Random(7))
     everything = list(Escalation.objects.select_related("agent__owner", "action__principal", "action__on_behalf_of"))
     for person in people:
         standing = standing_for(person)
         visible = set(ids(escalations_for(person)))
         wanted = {item.pk for item in everything if item.pk in visible and standing.why_not(item) is None}
         assert set(ids(inbox_for(person))) == wanted, person
+
+
+def test_every_page_reads_of_what_waits_what_the_inbox_lists():
+    """Also of what somebody voted on, for themselves or another, handed on or put aside."""
+    chance = random.Random(11)
+    people = items_at_random(chance)
+    for item in Escalation.objects.all():
+        one, other = chance.sample(people, 2)
+        match chance.randint(0, 4):
+            case 0:
+                item.votes.create(voter=one, verdict="approve", version=1, digest="", acts_for=[other.username])
+            case 1:
+                item.delegations.create(by=one, to=other, ended_at=chance.choice([None, item.created_at]))
+            case 2:
+                until = item.created_at + timedelta(days=chance.choice([-1, 1]))
+                item.snoozes.create(person=one, until=until, due_at=item.due_at + chance.choice([-1, 1]) * SECOND)
+    found = [[waiting.id for waiting in first_for(person)] for person in people]
+    assert found == [ids(inbox_for(person)) for person in people]
+    assert len({len(some) for some in found}) > 3  # each of them another share
+
+
+def test_a_page_names_the_first_of_those_who_could_decide():
+    people = items_at_random(random.Random(13))
+    for item in Escalation.objects.all():
+        everybody = eligible_for(people[0], item)
+        assert eligible_for(people[0], item, most=1) == {key: some[:1] for key, some in everybody.items()}
 
 
 def test_counts_stop_at_their_cap_and_say_so():

@@ -124,7 +124,7 @@ def _spread(notice_id: UUID) -> None:
     if notice.event in ENDING and notice.escalation:
         _silence_item(notice, notice.escalation)
     people = recipients_of(notice)
-    deliveries = list(_messages(notice, people, notice.now))  # type: ignore[attr-defined] # annotated above
+    deliveries = list(_messages(notice, people, notice.now))
     Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
     Notice.objects.filter(pk=notice.pk).update(spread_at=ClockTimestamp())
     shown = sum(row.channel == Channel.IN_APP and row.state == DeliveryState.DELIVERED for row in deliveries)

@@ -25,6 +25,12 @@ class Separation:
     people: Mapping[str, frozenset[str]] = field(default_factory=dict)
     editors: frozenset[str] = frozenset()
 
+    @property
+    def barred(self) -> frozenset[str]:
+        """Everybody whom ``bars`` gives a reason for."""
+        words = (self.people.get(word, frozenset()) for word in EXCLUDE_WORDS if word in self.exclude)
+        return self.editors.union(self.exclude - set(EXCLUDE_WORDS), *words)
+
     def bars(self, username: str) -> str | None:
         """The reason why ``username`` is excluded: a word, ``excluded`` for a name, ``editor``; None if not."""
         if username in self.editors:

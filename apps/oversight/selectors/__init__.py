@@ -48,9 +48,6 @@ from apps.oversight.selectors.eligibility import (
 )
 from apps.oversight.selectors.escalations import (
     INBOX_ORDER,
-    MENU_CAP,
-    Counts,
-    counts_for,
     decided_for,
     escalation_for,
     escalations_for,
@@ -82,12 +79,7 @@ from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.preferences import own_hold_for, people_for, saved_views_for
 from apps.oversight.selectors.proposing import asking_beside, asking_rules_of
 from apps.oversight.selectors.seen import Seen, seen_for, votes_for
-from apps.oversight.selectors.sheets import (
-    Sheet,
-    first_for_menu,
-    menu_counts_without,
-    sheet_for,
-)
+from apps.oversight.selectors.sheets import Sheet, sheet_for
 from apps.oversight.selectors.sittings import Progress, Sitting, progress_for, sitting_for
 from apps.oversight.selectors.standing import (
     has_standing_fallen,
@@ -105,11 +97,11 @@ from apps.oversight.selectors.taken_back import (
     grants_taken_back_for,
     taken_back_by,
 )
+from apps.oversight.selectors.waiting import Counts, Waiting, counts_for, first_for
 from apps.oversight.selectors.words import NO_CHANGES, WHY_NOT
 
 __all__ = [
     "INBOX_ORDER",
-    "MENU_CAP",
     "NO_CHANGES",
     "WHY_NOT",
     "Choices",
@@ -123,6 +115,7 @@ __all__ = [
     "Sitting",
     "Standing",
     "TakenBack",
+    "Waiting",
     "allowed_for",
     "asked_digest_of_action",
     "asking_beside",
@@ -150,7 +143,7 @@ __all__ = [
     "fallen_approval_of",
     "fates_for",
     "filtered",
-    "first_for_menu",
+    "first_for",
     "grant_of_action",
     "grants_taken_back_for",
     "has_standing_fallen",
@@ -168,7 +161,6 @@ __all__ = [
     "live_standing_approvals",
     "masked",
     "matching_for",
-    "menu_counts_without",
     "next_level_of",
     "next_rung",
     "no_longer_with_for",

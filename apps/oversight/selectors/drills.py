@@ -18,7 +18,8 @@ from apps.core.services import system_user
 from apps.oversight.models import Drill, DrillPlan, Escalation, EscalationGroup
 from apps.oversight.rules import ENOUGH_PEOPLE, MAX_WAITING, DrillOutcome, EscalationState, Kind
 from apps.oversight.selectors.eligibility import eligible_for, standing_for
-from apps.oversight.selectors.escalations import AUDIT, counts_for
+from apps.oversight.selectors.escalations import AUDIT
+from apps.oversight.selectors.waiting import counts_for
 
 MANAGE = "access.manage_access"
 SOURCES_FROM = timedelta(days=90)

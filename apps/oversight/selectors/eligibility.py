@@ -210,10 +210,10 @@ def _away(actor: User) -> dict[User, User | None]:
     return recall(actor, "access.away", away_now)
 
 
-def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
+def eligible_for(actor: User, item: Escalation, *, most: int | None = None) -> dict[str, list[User]]:
     """Who could still decide ``item``, by group that is asked: who serves it, may decide in its unit, is not barred.
 
-    For somebody who is away, who stands in; nobody where nobody does.
+    For somebody who is away, who stands in; nobody where nobody does. ``most``: the first so many, by username.
     """
     separation, away = item.separation(), _away(actor)
     deciders = _holders(actor, DECIDE, item.unit_id)
@@ -222,14 +222,17 @@ def eligible_for(actor: User, item: Escalation) -> dict[str, list[User]]:
     found: dict[str, list[User]] = {}
     for group in item.asked_groups():
         there: dict[str, User] = {}
-        for member in _asked(actor, group).filter(pk__in=deciders):
+        members = _asked(actor, group).filter(pk__in=deciders)
+        if most is not None and not away:  # nobody stands in for anybody, so that the order is the members' own
+            members = members.exclude(username__in=done | separation.barred)[:most]
+        for member in members:
             chain = stand_in(away, member) if member in away else (member,)
             names = {person.username for person in chain}
             if not chain or names & done or any(separation.bars(name) for name in names):
                 continue
             if chain[-1] == member or chain[-1].pk in holders:
                 there[chain[-1].username] = chain[-1]
-        found[group.key] = [there[name] for name in sorted(there)]
+        found[group.key] = [there[name] for name in sorted(there)][:most]
     return found
 
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 from uuid import UUID
 
@@ -14,8 +15,6 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import holds, reader, refuse_agents, visible, visible_when_read
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
-from apps.core.rules import Risk
-from apps.core.walking import along_an_index
 from apps.oversight.models import Delegation, Drill, Escalation, EscalationGroup, Snooze, Vote
 from apps.oversight.models.groups import live_votes_of_item
 from apps.oversight.rules import (
@@ -28,11 +27,23 @@ from apps.oversight.selectors.eligibility import DECIDE, VIEW, Place, called_to,
 
 PENDING = EscalationState.PENDING
 INBOX_ORDER = ("due_at", "id")
-MENU_CAP = 200
-"""Beyond so many the exact number helps nobody, and would cost every page."""
 AUDIT = "audit.view_entry"
 ENDING = re.compile(r"[0-9A-Fa-f-]{4,36}")
 """What may be the end of an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A person as conditions name them: by values, or by the slots of a prepared read."""
+
+    name: Any
+    listed: Any
+    author: Any
+
+    @classmethod
+    def of(cls, username: str) -> Self:
+        """By name, as a member of a list, as an author in a verdict."""
+        return cls(username, username, {"authors": [username]})
 
 
 PARTS = (
@@ -99,10 +110,13 @@ def require_visible(actor: User, escalation_id: UUID) -> None:
 
 
 def _visible(actor: User) -> QuerySet[Escalation]:
-    """Real items, and the drills for ``actor`` that wait: nobody's list tells of another's."""
     refuse_agents(actor)
-    mine = Q(drill_for=None) | Q(drill_for=actor, state=PENDING)
-    return visible(actor, VIEW, Escalation.everything.filter(mine))
+    return visible(actor, VIEW, shown_in_lists(actor))
+
+
+def shown_in_lists(person: User | Slot) -> QuerySet[Escalation]:
+    """Real items, and the drills for ``person`` that wait: nobody's list tells of another's."""
+    return Escalation.everything.filter(Q(drill_for=None) | Q(drill_for=person, state=PENDING))
 
 
 def _may_open(actor: User, escalation_id: UUID) -> bool:
@@ -187,8 +201,13 @@ def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> Que
 
 
 def _mine(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
-    handed = Delegation.objects.filter(escalation=OuterRef("pk"), by=actor, ended_at=None)
-    return decidable_for(actor, rows).filter(~Exists(handed) & ~_aside(actor))
+    return decidable_for(actor, rows).filter(in_hand_of(actor))
+
+
+def in_hand_of(person: User | Slot) -> Q:
+    """What ``person`` neither handed on nor put aside."""
+    handed = Delegation.objects.filter(escalation=OuterRef("pk"), by=person, ended_at=None)
+    return Q(~Exists(handed) & ~_aside(person))
 
 
 def decidable_for(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
@@ -199,55 +218,62 @@ def decidable_for(actor: User, rows: QuerySet[Escalation]) -> QuerySet[Escalatio
     if not actor.is_human:
         return rows.none()
     standing = standing_for(actor)
-    groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=standing.queues)
-    by_me = Q(voter=actor) | Q(acts_for__contains=actor.username)
-    voted = Vote.objects.filter(by_me, escalation=OuterRef("pk"), voided_at=None)
-    asked_for: Any = Exists(groups)
+    asked_for = asked_of(list(standing.queues))
     if called := called_to(actor):
         asked_for |= Q(pk__in=called)
     for place in standing.places:
         asked_for |= _in_place(place)
-    barred = _barred([actor.username])
-    return visible(actor, DECIDE, rows).filter(asked_for, ~Exists(voted), ~barred, state=PENDING)
+    me = Named.of(actor.username)
+    unsaid = ~voted_by(Q(voter=actor), me) & ~barred_from(me)
+    return visible(actor, DECIDE, rows).filter(asked_for, unsaid, state=PENDING)
 
 
-def _barred(names: Sequence[str]) -> Q:
+def asked_of(queues: Sequence[UUID] | Slot) -> Q:
+    """Items with a group that is asked in one of these queues."""
+    return Q(Exists(EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__pk__any_of=queues)))
+
+
+def voted_by(voters: Q, *people: Named) -> Q:
+    """Items on which a live vote of ``voters`` stands, or one that was cast for one of ``people``."""
+    spoke = reduce(or_, (Q(acts_for__contains=person.listed) for person in people), voters)
+    return Q(Exists(Vote.objects.filter(spoke, escalation=OuterRef("pk"), voided_at=None)))
+
+
+def barred_from(*people: Named) -> Q:
     """Items from which one of these people is excluded.
 
     Subqueries, not joins: they run only where the word stands, and leave the planner its index over due dates.
     """
-    owned = Agent.objects.filter(pk=OuterRef("agent"), owner__username__in=names)
-    asked = Action.objects.filter(pk=OuterRef("action"), on_behalf_of__username__in=names)
-    found = (
-        Q(Exists(owned), exclude__contains="agent_owner")
-        | Q(Exists(asked), exclude__contains="requester")
-        | Q(exclude__contains="requester", action=None, run_starter__in=names)
-        | Q(exclude__contains="run_starter", run_starter__in=names)
-    )
-    for name in names:
-        found |= Q(editors__contains=name) | Q(exclude__contains=name)
-        found |= Q(exclude__contains="policy_author", verdict__contains={"authors": [name]})
+    found = Q()
+    for person in people:
+        owned = Agent.objects.filter(pk=OuterRef("agent"), owner__username=person.name)
+        asked = Action.objects.filter(pk=OuterRef("action"), on_behalf_of__username=person.name)
+        found |= (
+            Q(Exists(owned), exclude__contains="agent_owner")
+            | Q(Exists(asked), exclude__contains="requester")
+            | Q(exclude__contains="requester", action=None, run_starter=person.name)
+            | Q(exclude__contains="run_starter", run_starter=person.name)
+            | Q(editors__contains=person.listed)
+            | Q(exclude__contains=person.listed)
+            | Q(exclude__contains="policy_author", verdict__contains=person.author)
+        )
     return found
 
 
 def _in_place(place: Place) -> Q:
     """What waits for somebody who is away, for whoever takes their place."""
-    groups = EscalationGroup.objects.filter(escalation=OuterRef("pk"), is_open=True, queue__in=place.queues)
     names = sorted(place.people)
-    spoke = Q(voter__username__in=names)
-    for name in names:
-        spoke |= Q(acts_for__contains=name)
-    voted = Vote.objects.filter(spoke, escalation=OuterRef("pk"), voided_at=None)
+    people = [Named.of(name) for name in names]
     here = Q() if place.scope.everywhere else Q(unit__in=place.scope.units)
-    asked_for: Any = Exists(groups)
+    asked_for = asked_of(list(place.queues))
     if called := called_to(place.user):
         asked_for |= Q(pk__in=called)
-    return Q(asked_for, ~Exists(voted), ~_barred(names), here)
+    return asked_for & ~voted_by(Q(voter__username__in=names), *people) & ~barred_from(*people) & here
 
 
-def _aside(actor: User) -> Exists:
-    """What ``actor`` put aside and whose time has not come. An item that is due earlier than then is back at once."""
-    return Exists(_snoozes(actor))
+def _aside(person: User | Slot) -> Exists:
+    """What ``person`` put aside and whose time has not come. An item that is due earlier than then is back at once."""
+    return Exists(_snoozes(person))
 
 
 def _snoozes(person: User | Slot) -> QuerySet[Snooze]:
@@ -316,38 +342,6 @@ def decided_for(actor: User) -> QuerySet[Escalation]:
     A join, not a subquery: a person has one live vote on an item, and the votes' index is in the order of the items.
     """
     return escalations_for(actor).filter(votes__voter=actor, votes__voided_at=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How much waits; ``is_capped``: at least so many."""
-
-    mine: int
-    grave: int
-    is_capped: bool
-
-    def __str__(self) -> str:
-        return f"{self.mine:,}+" if self.is_capped else f"{self.mine:,}"
-
-    @classmethod
-    def of(cls, risks: Sequence[str], *, cap: int = MENU_CAP) -> Self:
-        """Of items of these risks, of which those beyond ``cap`` only say that there are more."""
-        grave = sum(risk in {Risk.HIGH, Risk.CRITICAL} for risk in risks[:cap])
-        return cls(min(len(risks), cap), grave, is_capped=len(risks) > cap)
-
-
-def counts_for(actor: User, *, cap: int = MENU_CAP) -> Counts:
-    """How many items ``actor`` may decide now, and how many of them are of a high tier; stops counting at ``cap``."""
-    return Counts.of([risk for _due_at, _pk, risk in first_of(actor, most=cap + 1)], cap=cap)
-
-
-def first_of(actor: User, *, most: int) -> list[tuple[datetime, UUID, str]]:
-    """``(due_at, id, risk)`` of the first items that ``actor`` may decide now, as the inbox orders them."""
-    if actor.is_agent:
-        return []
-    rows = _mine(actor, _visible(actor))
-    with along_an_index():
-        return list(rows.order_by(*INBOX_ORDER).values_list("due_at", "pk", "risk")[:most])
 
 
 def winner_for(actor: User, item: Escalation) -> dict[str, Any] | None:

@@ -1,10 +1,8 @@
 """Everything that the decision page shows of one item, gathered from stored facts. The agent's words stay apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
@@ -20,7 +18,6 @@ from apps.oversight.rules import EscalationState, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
 from apps.oversight.selectors.drills import drill_of
 from apps.oversight.selectors.eligibility import eligible_for, standing_for, tally_for
-from apps.oversight.selectors.escalations import MENU_CAP, Counts, first_of
 from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.factors import (
     Cost,
@@ -152,16 +149,6 @@ class Sheet:
         )
 
 
-def first_for_menu(actor: User) -> list[tuple[datetime, UUID, str]]:
-    """``first_of``, as many as ``counts_for`` counts and one that is about to be decided."""
-    return first_of(actor, most=MENU_CAP + 2)
-
-
-def menu_counts_without(first: Sequence[tuple[datetime, UUID, str]], item_id: UUID) -> Counts:
-    """What ``counts_for`` will say when an item is decided, from ``first_for_menu`` before."""
-    return Counts.of([risk for _due_at, pk, risk in first if pk != item_id])
-
-
 def ordered(values: Mapping[str, Any], operation: Operation | None) -> dict[str, Any]:
     """What matters first: amount, currency, target, then what the schema requires. The database keeps no order."""
     schema = operation.parameters if operation else {}
@@ -265,11 +252,11 @@ def _notes(item: Escalation, sight: Sight) -> dict[str, str]:
 
 def _progress(actor: User, item: Escalation, votes: list[Vote]) -> list[Progress]:
     approvals = [vote for vote in votes if vote.verdict == VoteVerdict.APPROVE]
-    could = eligible_for(actor, item) if item.state == EscalationState.PENDING else {}
+    could = eligible_for(actor, item, most=NAMES_SHOWN) if item.state == EscalationState.PENDING else {}
     groups = item.group_list()
     counted = tally_for(actor, item).counted if len(groups) > 1 and approvals else {}
     return [
-        Progress(group, approved[: group.needed], could.get(group.key, [])[:NAMES_SHOWN])
+        Progress(group, approved[: group.needed], could.get(group.key, []))
         for group in groups
         for approved in [_of_group(group, approvals, counted, is_only=len(groups) == 1)]
     ]

@@ -28,12 +28,12 @@ from apps.oversight.rules import EscalationState, InboxView, VoteVerdict
 from apps.oversight.selectors import (
     WHY_NOT,
     Counts,
+    Waiting,
     allowed_for,
     counts_for,
     escalation_for,
     escalations_for,
-    first_for_menu,
-    menu_counts_without,
+    first_for,
     winner_for,
 )
 from apps.oversight.selectors.sheets import sheet_for
@@ -200,14 +200,14 @@ def _look_ahead(request: Request, item: Escalation) -> tuple[UUID | None, Counts
     filters = InboxFilter(mine)
     if filters.is_filtered:
         rows = rows_of(request.user, filters).prefetch_related(None)
-        first = list(rows.values_list("due_at", "pk", "risk")[:LOOKED_AHEAD])
+        first = [Waiting(*row) for row in rows.values_list("due_at", "pk", "risk")[:LOOKED_AHEAD]]
         counts = None
     else:
-        first = first_for_menu(request.user)
-        counts = menu_counts_without(first, item.pk)
-    others = [(due_at, pk) for due_at, pk, _risk in first if pk != item.pk]
-    behind = [place for place in others if place > (item.due_at, item.pk)]
-    return next((pk for _due_at, pk in behind or others), None), counts
+        first = first_for(request.user)
+        counts = Counts.without(first, item.pk)
+    others = [other for other in first if other.id != item.pk]
+    behind = [other for other in others if (other.due_at, other.id) > (item.due_at, item.pk)]
+    return next((other.id for other in behind or others), None), counts
 
 
 def _after(

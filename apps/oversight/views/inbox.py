@@ -14,12 +14,11 @@ from django.views.decorators.http import require_GET
 from apps.core.gate import remembering, require
 from apps.core.http import Request, is_prefetch, wants_fragment
 from apps.core.models import User
-from apps.core.pages import SIZE, Page, page_of
+from apps.core.pages import Page, page_from, page_of
 from apps.oversight.forms import FATES, PICKED, InboxFilter, SavedViewForm, uuid_of
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
 from apps.oversight.selectors import (
-    MENU_CAP,
     Counts,
     choices_for,
     counts_for,
@@ -27,6 +26,7 @@ from apps.oversight.selectors import (
     escalation_for,
     escalations_for,
     fates_for,
+    first_for,
     likes_for,
     lines_for,
     saved_views_for,
@@ -147,12 +147,14 @@ def counts_on(request: Request, counts: Counts | None = None) -> Counts:
 def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escalation]:
     if filters.folds and filters.wanted["view"] != InboxView.DECIDED:
         return _folded(request.user, filters)
-    keys = rows_of(request.user, filters).values_list("due_at", "id", "risk", named=True)
-    is_whole = filters.wanted["view"] == InboxView.MINE and not filters.is_filtered and "after" not in request.GET
-    with reading(filters):
-        found = page_of(request, keys, order=_order(filters), ahead=MENU_CAP + 1 - SIZE if is_whole else 1)
-    if is_whole:  # what the menu counts begins with this page
-        counts_on(request, Counts.of([key.risk for key in (*found.rows, *found.ahead)]))
+    if filters.wanted["view"] == InboxView.MINE and not filters.is_filtered and "after" not in request.GET:
+        first = first_for(request.user)
+        counts_on(request, Counts.of(first))  # what the menu counts begins with this page
+        found: Page[Any] = page_from(request, first, order=BY_DUE_DATE)
+    else:
+        keys = rows_of(request.user, filters).values_list("due_at", "id", named=True)
+        with reading(filters):
+            found = page_of(request, keys, order=_order(filters))
     rows = lines_for(request.user, [key.id for key in found.rows])
     next_url = f"{path}?{found.next_url.partition('?')[2]}" if path and found.next_url else found.next_url
     return Page(rows, next_url, found.is_first)
