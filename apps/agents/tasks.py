@@ -14,3 +14,8 @@ def suspend_ownerless(entry: Entry) -> None:
 def sweep_ownerless() -> int:
     """Each minute: the same, however an account was ended; how many."""
     return services.suspend_ownerless()
+
+
+def forget_tokens() -> int:
+    """Each hour: delete tokens and assertions that are long over; how many."""
+    return services.forget_tokens()

@@ -2,9 +2,15 @@
 
 from django.urls import URLPattern, path
 
-from apps.agents import api
+from apps.agents import api, views
 
-pages: list[URLPattern] = []
+pages: list[URLPattern] = [
+    path("oauth/token", views.token, name="token"),
+    path("oauth/revoke", views.revoke, name="revoke"),
+    path(".well-known/oauth-authorization-server", views.authorization_server, name="authorization-server"),
+    path(".well-known/oauth-protected-resource", views.protected_resource, name="protected-resource"),
+    path(views.RESOURCE_DOCUMENT, views.protected_resource, name="protected-resource-of-api"),
+]
 
 endpoints = [
     path("me/", api.Me.as_view(), name="me"),
@@ -27,4 +33,6 @@ endpoints = [
         api.AgentCredentialDetail.as_view(),
         name="agent-credential",
     ),
+    path("agents/<slug:slug>/tokens/", api.AgentTokens.as_view(), name="agent-tokens"),
+    path("agents/<slug:slug>/tokens/<uuid:access_token_id>/", api.AgentToken.as_view(), name="agent-token"),
 ]

@@ -24,6 +24,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from apps.core import errors
+from apps.core.authentication import challenge_of
 from apps.core.keysets import behind, plain
 from apps.core.models import User
 from apps.core.rules import MAX_WAIT_S, digest_of
@@ -342,7 +343,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         problem_of(found, getattr(request, "request_id", "")), status=found.status, content_type=PROBLEM
     )
     if found.status == status.HTTP_401_UNAUTHORIZED:
-        response["WWW-Authenticate"] = "Bearer"
+        response["WWW-Authenticate"] = challenge_of(request)
     if found.status in {status.HTTP_429_TOO_MANY_REQUESTS, status.HTTP_503_SERVICE_UNAVAILABLE}:
         response["Retry-After"] = str(found.members.get("retry_after_s", 1))
     response.exception = True

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from rest_framework import exceptions
 from rest_framework.authentication import SessionAuthentication as DrfSession
 from rest_framework.parsers import BaseParser
@@ -10,6 +11,22 @@ from apps.core import errors
 from apps.core.rules import ValueProblem, check_values, misplaced_secrets, strict_json
 
 MAX_BODY = 1024 * 1024
+RESOURCE_PATH = "/api/v1/"
+
+
+def resource_of_api() -> str:
+    """How tokens call the API for which they are (RFC 8707)."""
+    return f"{settings.ACP_URL}{RESOURCE_PATH}"
+
+
+def challenge_of(request: Any) -> str:
+    """``WWW-Authenticate`` of a 401: where tokens are had (RFC 9728), and that the one sent is none (RFC 6750)."""
+    said = []
+    if settings.ACP_URL:
+        said.append(f'resource_metadata="{settings.ACP_URL}/.well-known/oauth-protected-resource{RESOURCE_PATH}"')
+    if request is not None and bearer_of(request) is not None:
+        said.append('error="invalid_token"')
+    return " ".join(["Bearer", ", ".join(said)]).strip()
 
 
 class StrictJSONParser(BaseParser):

@@ -31,7 +31,7 @@ class Key:
 
 
 def make_key(prefix: str) -> Key:
-    """A new key of ``prefix`` (``acp_agt``, ``acp_pat``)."""
+    """A new key of ``prefix`` (``acp_agt``, ``acp_pat``, ``acp_tok``)."""
     return Key(prefix, _random(ID_LENGTH), _random(SECRET_LENGTH))
 
 

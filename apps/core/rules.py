@@ -161,7 +161,7 @@ def _check_text(text: str, path: str) -> None:
 
 
 SECRET = re.compile(
-    r"acp_(?:agt|pat)_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
+    r"acp_(?:agt|pat|tok)_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
 )
 """A key of ours, or somebody's private key: what is written so is nothing else."""
 OF_SECRETS = frozenset({"secret", "password"})

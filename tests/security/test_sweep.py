@@ -18,6 +18,7 @@ from apps.access.models import Absence, Session
 from apps.access.rules import PERMISSIONS
 from apps.access.services import create_token, save_rota
 from apps.access.services.tokens import token_behind
+from apps.agents.services.access_tokens import issue_token
 from apps.audit.models import Entry
 from apps.connectors.services import request_access
 from apps.core.models import ClockTimestamp
@@ -45,7 +46,8 @@ PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 POLICY = re.compile(r"\^policies/\(\?P<slug>.*?\]\+\)(.*)\$")
 
 IDS = {
-    "absence_id": "absence", "action_id": "action", "credential_id": "key", "entry_id": "entry",
+    "absence_id": "absence", "access_token_id": "access_token", "action_id": "action",
+    "credential_id": "key", "entry_id": "entry",
     "escalation_id": "item", "grant_id": "grant", "halt_id": "halt", "ref": "session", "request_id": "request",
     "run_id": "run", "token_id": "token", "trail_id": "action", "username": "person", "operation": "operation",
     "number": "version", "queue": "queue",
@@ -152,8 +154,10 @@ def scene(db: Any) -> dict[str, tuple[Model, str]]:
     browser = Client()
     browser.force_login(person)
     flow = make_workflow({"unit": unit.slug, "name": f"{CANARY} flow", "steps": {"a": {"agent": "lab.do"}}})
+    given = issue_token(agent.credentials.select_related("agent__user").get(), resource="here").token
     return {
         "absence": (away, str(away.pk)),
+        "access_token": (given, str(given.pk)),
         "action": (payment.action, str(payment.action.pk)),
         "agent": (agent, agent.slug),
         "breaker": (breaker, breaker.slug),

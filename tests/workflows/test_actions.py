@@ -352,5 +352,5 @@ def test_a_dead_key_is_refused_and_recorded():
     desk.agent.credentials.update(revoked_at="2026-01-01T00:00:00Z")
     answer = desk.ask()
     assert (answer.status_code, answer.json()["code"]) == (401, "credential_revoked")
-    assert answer["WWW-Authenticate"] == "Bearer"
+    assert answer["WWW-Authenticate"].startswith("Bearer ")
     assert Entry.objects.filter(name="agentcredential.refused").exists()

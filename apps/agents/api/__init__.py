@@ -1,5 +1,6 @@
 """Endpoints of agents: who I am, the inventory, versions, keys, states, flags."""
 
+from apps.agents.api.access_tokens import AgentToken, AgentTokens
 from apps.agents.api.agents import (
     AgentCredentialDetail,
     AgentCredentials,
@@ -20,6 +21,8 @@ __all__ = [
     "AgentDetail",
     "AgentGate",
     "AgentStateView",
+    "AgentToken",
+    "AgentTokens",
     "AgentVersionDetail",
     "AgentVersions",
     "Agents",

@@ -17,10 +17,12 @@ from apps.agents.rules import Environment
 from apps.agents.selectors import agent_for, agents_for, credentials_for
 from apps.agents.services import (
     create_credential,
+    register_public_key,
     revoke_credential,
     save_agent,
 )
 from apps.core.api import (
+    AnyJson,
     JsonObject,
     PlaneView,
     StrictInteger,
@@ -49,7 +51,7 @@ class AgentKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "acp_agt_...; Acp-Agent-Version names the version",
+            "description": "acp_agt_... or a token of /oauth/token; Acp-Agent-Version names the version",
         }
 
 
@@ -92,6 +94,7 @@ class CredentialBody(StrictSerializer):
         required=False,
         help_text="From where alone it may be used: 10.0.0.0/8, 2001:db8::/32.",
     )
+    public_key = AnyJson(required=False, help_text="PEM or a JWK: the agent signs, and nothing secret is made.")
 
 
 class AgentSerializer(serializers.Serializer[Any]):
@@ -132,7 +135,10 @@ class CredentialSerializer(serializers.Serializer[Any]):
     """A key: never its secret, but for ``key`` in the answer that made it."""
 
     id = serializers.UUIDField()
+    kind = serializers.ChoiceField(["key", "public_key"])
     key_id = serializers.CharField()
+    algorithm = serializers.CharField(help_text="By which a public key signs; empty for a key.")
+    thumbprint = serializers.CharField(help_text="Of a public key, as RFC 7638 makes it; empty for a key.")
     environment = serializers.CharField()
     expires_at = serializers.DateTimeField()
     revoked_at = serializers.DateTimeField(allow_null=True)
@@ -169,7 +175,7 @@ def agent_json(agent: Agent) -> dict[str, Any]:
 def credential_json(credential: AgentCredential, key: str = "") -> dict[str, Any]:
     """The key as ``CredentialSerializer`` describes it."""
     names = ("id", "key_id", "environment", "expires_at", "revoked_at", "last_used_at", "networks", "refusals")
-    found = {name: getattr(credential, name) for name in names}
+    found = {name: getattr(credential, name) for name in (*names, "kind", "algorithm", "thumbprint")}
     return {**found, "key": key} if key else found
 
 
@@ -288,9 +294,15 @@ class AgentCredentials(PlaneView):
         responses={201: CredentialSerializer, **PROBLEMS},
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Make a key. ``key`` is in this answer and nowhere else, so this answer is not kept for a repeat."""
+        """Make a key. ``key`` is in this answer and nowhere else, so this answer is not kept for a repeat.
+
+        With ``public_key`` none is made: the agent signs with its own, and asks ``/oauth/token`` for tokens.
+        """
         agent = agent_for(self.actor, slug, perm=MANAGE)
-        issued = create_credential(self.actor, agent=agent, **self.body(CredentialBody))
+        body = self.body(CredentialBody)
+        if "public_key" in body:
+            return Response(credential_json(register_public_key(self.actor, agent=agent, **body)), status=201)
+        issued = create_credential(self.actor, agent=agent, **body)
         return Response(credential_json(issued.credential, issued.text), status=201)
 
 

@@ -1,5 +1,6 @@
 """Agents, their versions and credentials, and the actions they ask for."""
 
+from apps.agents.models.access_tokens import AccessToken, SpentAssertion
 from apps.agents.models.actions import Action
 from apps.agents.models.agents import Agent, AgentCredential, AgentVersion
 from apps.agents.models.cases import AgentCase
@@ -8,6 +9,7 @@ from apps.agents.models.rates import RequestRate
 from apps.agents.models.repetitions import Repetition
 
 __all__ = [
+    "AccessToken",
     "Action",
     "Agent",
     "AgentCase",
@@ -16,4 +18,5 @@ __all__ = [
     "ChangeRequest",
     "Repetition",
     "RequestRate",
+    "SpentAssertion",
 ]

@@ -15,6 +15,7 @@ from apps.agents.rules import (
     Environment,
     VersionState,
 )
+from apps.agents.rules.public_keys import algorithm_of
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.core.rules import Risk
 
@@ -96,6 +97,8 @@ class AgentVersion(Stateful):
 class AgentCredential(Record):
     """One key of an agent. Only its digest is kept; it was shown once.
 
+    ``public_key``: the agent signs instead of sending a secret. Its public half as a JWK with ``kid``; ``digest`` is
+    then the thumbprint, which no text of a key has.
     ``networks``: from where alone it may be used; none: from anywhere. ``refusals``: how often it was refused, dead or
     from elsewhere; ``alarmed_at``: when that was recorded and told last.
     """
@@ -114,12 +117,31 @@ class AgentCredential(Record):
     refusals = models.PositiveIntegerField(default=0, db_default=0)
     alarmed_at = models.DateTimeField(null=True)
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    public_key: "models.JSONField[Any, Any]" = models.JSONField(null=True)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["digest"], condition=Q(public_key__isnull=False), name="public_key_once")
+        ]
         indexes = [models.Index(fields=["agent"], name="credential_live", condition=Q(revoked_at=None))]
 
     def __str__(self) -> str:
         return f"key {self.key_id} of {self.agent}"
+
+    @property
+    def kind(self) -> str:
+        """``key``: it is sent. ``public_key``: it signs."""
+        return "public_key" if self.public_key else "key"
+
+    @property
+    def thumbprint(self) -> str:
+        """By which its public key is known; empty for a key that is sent."""
+        return self.digest if self.public_key else ""
+
+    @property
+    def algorithm(self) -> str:
+        """How it signs; empty for a key that is sent."""
+        return algorithm_of(self.public_key) if self.public_key else ""
 
     @property
     def apart(self) -> str:

@@ -2,6 +2,8 @@
 
 from apps.agents.selectors.actions import action_for, actions_for, taken_back_by
 from apps.agents.selectors.agents import (
+    access_token_for,
+    access_tokens_for,
     agent_for,
     agents_for,
     credentials_for,
@@ -20,6 +22,8 @@ from apps.agents.selectors.veils import hidden_of, shown_to, veil_of_run
 from apps.agents.selectors.versions import described, version_for, versions_for
 
 __all__ = [
+    "access_token_for",
+    "access_tokens_for",
     "action_for",
     "actions_for",
     "agent_for",

@@ -1,13 +1,15 @@
-"""Agents and their keys."""
+"""Agents, their keys and tokens."""
+
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from apps.agents.models import Agent, AgentCredential
+from apps.agents.models import AccessToken, Agent, AgentCredential
 from apps.agents.rules import MAX_LIVE, TESTABLE, WORKING, AgentState, Environment, VersionState
 from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
 from apps.core.gate import visible
-from apps.core.models import User
+from apps.core.models import ClockTimestamp, User
 from apps.core.rules import digest_of
 
 
@@ -75,8 +77,22 @@ def credentials_for(actor: User, agent: Agent) -> QuerySet[AgentCredential]:
     return visible(actor, "agents.manage_agent", AgentCredential.objects.filter(agent=agent)).order_by("-id")
 
 
-def may_have_another_key(actor: User, agent: Agent) -> bool:
-    """Whether a key can be made for ``agent`` now: a retired one gets none, and the live ones are few."""
-    live = credentials_for(actor, agent).filter(AgentCredential.live())
+def may_have_another_key(actor: User, agent: Agent, *, public: bool = False) -> bool:
+    """Whether a key can be made for ``agent`` now, or a public one registered: a retired one gets none; few live."""
+    live = credentials_for(actor, agent).filter(AgentCredential.live(), public_key__isnull=not public)
     is_room = any(live.filter(environment=each).count() < MAX_LIVE for each in Environment)
     return agent.state != AgentState.RETIRED and is_room
+
+
+def access_tokens_for(actor: User, agent: Agent) -> QuerySet[AccessToken]:
+    """An agent's tokens that live, newest first, for those who manage it."""
+    rows = AccessToken.objects.filter(AccessToken.live(), credential__agent=agent, credential__revoked_at=None)
+    rows = rows.filter(credential__expires_at__gt=ClockTimestamp()).select_related("credential__agent__unit")
+    return visible(actor, "agents.manage_agent", rows).order_by("-id")
+
+
+def access_token_for(actor: User, agent: Agent, token_id: UUID) -> AccessToken:
+    """One of them. Raises NotFoundError."""
+    if found := access_tokens_for(actor, agent).filter(pk=token_id).first():
+        return found
+    raise NotFoundError

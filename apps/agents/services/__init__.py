@@ -1,5 +1,6 @@
 """Commands on agents, their versions and credentials, and on actions."""
 
+from apps.agents.services.access_tokens import forget_tokens, revoke_access_token
 from apps.agents.services.actions import cancel_action, propose_action
 from apps.agents.services.agents import (
     bump_epoch,
@@ -10,7 +11,13 @@ from apps.agents.services.agents import (
 )
 from apps.agents.services.cases import add_case, remove_case, set_cases
 from apps.agents.services.changes import agree_to_change, ask_change, drop_change
-from apps.agents.services.credentials import IssuedKey, authenticate_agent, create_credential, revoke_credential
+from apps.agents.services.credentials import (
+    IssuedKey,
+    authenticate_agent,
+    create_credential,
+    register_public_key,
+    revoke_credential,
+)
 from apps.agents.services.describing import describe_agent
 from apps.agents.services.erasing import erase_actions
 from apps.agents.services.repetitions import dismiss_flag, note_repetition
@@ -31,10 +38,13 @@ __all__ = [
     "dismiss_flag",
     "drop_change",
     "erase_actions",
+    "forget_tokens",
     "note_repetition",
     "promote_version",
     "propose_action",
+    "register_public_key",
     "remove_case",
+    "revoke_access_token",
     "revoke_credential",
     "save_agent",
     "save_version",

@@ -12,13 +12,14 @@ from django.utils.translation import gettext_lazy as _lazy
 from apps.access.services import require_manager
 from apps.agents.models import Agent, AgentCredential, AgentVersion
 from apps.agents.rules import AT_WORK, MAX_LIVE, AgentState, Environment
+from apps.agents.rules.public_keys import read_public_key
 from apps.agents.services.agents import MANAGE, bump_epoch
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAuthenticatedError
 from apps.core.keys import make_key, read_key
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
-from apps.core.rules import MAX_NETWORKS, is_within, read_networks
+from apps.core.rules import MAX_NETWORKS, ValueProblem, is_within, read_networks
 
 PREFIX = "acp_agt"
 MAX_DAYS = 90
@@ -47,6 +48,39 @@ def create_credential(
     ``version``: the number of the one version as which the key acts; None for whichever is current or named.
     ``networks``: from where alone it may be used.
     """
+    terms = _terms(actor, agent, days, environment, version, networks, public=False)
+    key = make_key(PREFIX)
+    credential = AgentCredential.objects.create(**terms, key_id=key.key_id, digest=key.digest)
+    return IssuedKey(_created(actor, credential, days), key.text)
+
+
+@transaction.atomic
+def register_public_key(
+    actor: User, *, agent: Agent, public_key: object, days: int = 90, environment: str = "live",
+    version: int | None = None, networks: Sequence[str] = (),
+) -> AgentCredential:  # fmt: skip
+    """Know a key by which an agent signs for its tokens; otherwise as ``create_credential``, with a count of its own.
+
+    ``public_key``: PEM, or a JWK as text or as an object. Raises InvalidError for what is no public key, a private one
+    first of all, and ConflictError where it was ever registered: one key is one agent's, and does not come back.
+    """
+    terms = _terms(actor, agent, days, environment, version, networks, public=True)
+    try:
+        read = read_public_key(public_key)
+    except ValueProblem as problem:
+        raise InvalidError(errors={"public_key": [str(problem)]}) from problem
+    if AgentCredential.objects.filter(digest=read.thumbprint).exists():
+        raise ConflictError(_("This key was registered before, here or with another agent: make a new one."))
+    name = make_key(PREFIX).key_id
+    credential = AgentCredential.objects.create(**terms, key_id=name, digest=read.thumbprint, public_key=read.jwk)
+    return _created(actor, credential, days, thumbprint=read.thumbprint, algorithm=read.algorithm)
+
+
+def _terms(
+    actor: User, agent: Agent, days: int, environment: str, version: int | None, networks: Sequence[str], *,
+    public: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """What a new credential is made of, with the agent locked. Raises where it may not have one."""
     require_manager(actor, agent.unit, MANAGE)
     if not 1 <= days <= MAX_DAYS:
         raise InvalidError(errors={"days": [_("From 1 to %d.") % MAX_DAYS]})
@@ -56,28 +90,35 @@ def create_credential(
     Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)
     if agent.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent gets no key."))
-    if agent.credentials.filter(AgentCredential.live(), environment=environment).count() >= MAX_LIVE:
+    alike = agent.credentials.filter(AgentCredential.live(), environment=environment, public_key__isnull=not public)
+    if alike.count() >= MAX_LIVE:
         raise ConflictError(_("%d keys are live, the most there can be; revoke one first.") % MAX_LIVE)
     bound = _version_of(agent, str(version)) if version is not None else None
     if version is not None and bound is None:
         raise InvalidError(errors={"version": [_("The agent has no such version.")]})
-    key = make_key(PREFIX)
-    credential = AgentCredential.objects.create(
-        agent=agent,
-        version=bound,
-        key_id=key.key_id,
-        digest=key.digest,
-        environment=environment,
-        made_by=actor,
-        networks=allowed,
-        expires_at=ClockTimestamp() + timedelta(days=days),
-    )
+    return {
+        "agent": agent,
+        "version": bound,
+        "environment": environment,
+        "made_by": actor,
+        "networks": allowed,
+        "expires_at": ClockTimestamp() + timedelta(days=days),
+    }
+
+
+def _created(actor: User, credential: AgentCredential, days: int, **more: str) -> AgentCredential:
     credential.refresh_from_db()
-    told: dict[str, Any] = {"agent": agent.slug, "key_id": key.key_id, "days": days, "environment": environment}
-    if allowed:
-        told["networks"] = allowed
+    told: dict[str, Any] = {
+        "agent": credential.agent.slug,
+        "key_id": credential.key_id,
+        "days": days,
+        "environment": credential.environment,
+        **more,
+    }
+    if credential.networks:
+        told["networks"] = credential.networks
     record(actor, credential, "created", payload=told)
-    return IssuedKey(credential, key.text)
+    return credential
 
 
 def _networks(texts: Sequence[str]) -> list[str]:
@@ -125,15 +166,23 @@ def authenticate_agent(text: str, *, address: str = "") -> AgentCredential:
     found = key and _credential.first(key_id=key.key_id, digest=key.digest)
     if not found:
         raise NotAuthenticatedError
-    if not found.is_live or (found.networks and not is_within(address, found.networks)):
-        _refuse(found, address)
-    if found.is_unused:  # one write a minute, not one a request
-        AgentCredential.objects.filter(AgentCredential.unused_for(COARSE), pk=found.pk).update(
+    return use_credential(found, address=address)
+
+
+def use_credential(credential: Any, *, address: str) -> AgentCredential:
+    """The credential, whose holder has proven to be it, and which is noted as used.
+
+    It comes with ``is_live`` and ``is_unused``. Raises NotAuthenticatedError where it is dead, or used from elsewhere.
+    """
+    if not credential.is_live or (credential.networks and not is_within(address, credential.networks)):
+        _refuse(credential, address)
+    if credential.is_unused:  # one write a minute, not one a request
+        AgentCredential.objects.filter(AgentCredential.unused_for(COARSE), pk=credential.pk).update(
             last_used_at=ClockTimestamp()
         )
-    credential: AgentCredential = found
-    credential.agent.environment = credential.environment
-    return credential
+    found: AgentCredential = credential
+    found.agent.environment = found.environment
+    return found
 
 
 def act_as(credential: AgentCredential, wanted: str = "") -> None:

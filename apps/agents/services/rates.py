@@ -1,5 +1,8 @@
-"""How many requests of an agent are answered in a minute."""
+"""How many requests of an agent are answered in a minute, and how often somebody may fail to be one."""
 
+from time import time
+
+from django.core.cache import cache
 from django.db import connection
 from django.utils.translation import gettext as _
 
@@ -29,3 +32,24 @@ def count_request(agent: Agent) -> None:
         requests, seconds = cursor.fetchone()
     if requests > most:
         raise RateLimitedError(_("At most %d requests in a minute.") % most, retry_after_s=max(seconds, 1))
+
+
+FAILURES_A_MINUTE = 20
+MINUTE_S = 60
+
+
+def count_failure(address: str) -> None:
+    """Somebody at ``address`` asked for a token and was not the agent that they said."""
+    key = _failures(address)
+    cache.add(key, 0, 2 * MINUTE_S)
+    cache.incr(key)
+
+
+def require_few_failures(address: str) -> None:
+    """Raise RateLimitedError where so many failed in this minute: each try costs a look at a signature."""
+    if cache.get(_failures(address), 0) >= FAILURES_A_MINUTE:
+        raise RateLimitedError(_("Too many failed from this address."), retry_after_s=MINUTE_S)
+
+
+def _failures(address: str) -> str:
+    return f"token-failures:{address}:{int(time() // MINUTE_S)}"

@@ -8,6 +8,7 @@ from apps.console.forms.agents import (
     NewAgentForm,
     PermissionForm,
     PromoteForm,
+    PublicKeyForm,
     ReasonForm,
     StateForm,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "NewPolicyForm",
     "PermissionForm",
     "PromoteForm",
+    "PublicKeyForm",
     "ReasonForm",
     "RevokeRoleForm",
     "RotaForm",

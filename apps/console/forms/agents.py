@@ -8,12 +8,13 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import BusinessUnit
 from apps.agents.rules import AgentState, Environment, Handover
+from apps.agents.rules.public_keys import MAX_TEXT, PrivateKeyProblem, read_public_key
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money
 from apps.core.amounts import minor_of
 from apps.core.days import LastDayField
 from apps.core.models import User
-from apps.core.rules import Risk, read_networks
+from apps.core.rules import Risk, ValueProblem, read_networks
 
 
 class AmongOthers(forms.Form):
@@ -123,6 +124,34 @@ class CredentialForm(AmongOthers):
         if odd:
             raise forms.ValidationError(_("%s is no network such as 10.0.0.0/8 or 2001:db8::/32.") % odd[0])
         return found
+
+
+class PublicKeyForm(CredentialForm):
+    """A public key by which an agent signs."""
+
+    IDS = "public_key_%s"
+
+    public_key = forms.CharField(
+        label=_("Public key"),
+        max_length=MAX_TEXT,
+        widget=forms.Textarea({"rows": 5, "spellcheck": "false", "autocomplete": "off"}),
+        help_text=_("PEM or a JWK: P-256, Ed25519, or RSA from 2048 bits on. Never the private one: it stays there."),
+        error_messages={"required": _("Paste the public key.")},
+    )
+
+    field_order = ["public_key", "environment", "days", "networks"]
+
+    def clean_public_key(self) -> str:
+        """The text, if it holds a public key; a private one is not even shown again."""
+        text = str(self.cleaned_data["public_key"])
+        try:
+            read_public_key(text)
+        except PrivateKeyProblem as problem:
+            self.data = {name: value for name, value in self.data.items() if name != "public_key"}
+            raise forms.ValidationError(str(problem)) from problem
+        except ValueProblem as problem:
+            raise forms.ValidationError(str(problem)) from problem
+        return text
 
 
 class StateForm(AmongOthers):

@@ -14,6 +14,8 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.agents.models import Agent
 from apps.agents.rules import AGENT_MOVES, MAX_LIVE, AgentState, ChangeKind, FlagState
 from apps.agents.selectors import (
+    access_token_for,
+    access_tokens_for,
     actions_for,
     agent_for,
     change_for,
@@ -29,12 +31,14 @@ from apps.agents.services import (
     ask_change,
     create_credential,
     drop_change,
+    register_public_key,
+    revoke_access_token,
     revoke_credential,
 )
 from apps.connectors.selectors import all_operations_for, operation_for, requests_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
-from apps.console.forms import CredentialForm, PermissionForm, ReasonForm, StateForm
+from apps.console.forms import CredentialForm, PermissionForm, PublicKeyForm, ReasonForm, StateForm
 from apps.console.selectors.agent_record import record_for, rules_of
 from apps.console.selectors.agents import OperationInWords
 from apps.console.selectors.inventory import MEANINGS, WORDS, Stale, inventory_for, why_of
@@ -48,7 +52,7 @@ from apps.halts.selectors import affecting_for
 
 MANAGE = "agents.manage_agent"
 FIELD_OF = {"until": "until", "limit": "amount", "limit.amount_minor": "amount", "limit.currency": "currency"}
-SHOWN_FLAGS, SHOWN_AGENTS = 5, 50
+SHOWN_FLAGS, SHOWN_AGENTS, SHOWN_TOKENS = 5, 50, 20
 
 
 @require_GET
@@ -93,6 +97,8 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "credentials": credentials_for(request.user, found) if may_manage else [],
         "may_make_key": may_manage and may_have_another_key(request.user, found),
         "most_keys": MAX_LIVE,
+        "tokens": access_tokens_for(request.user, found)[:SHOWN_TOKENS] if may_manage else [],
+        "may_register": may_manage and may_have_another_key(request.user, found, public=True),
         "versions": found.versions.order_by("-number"),
         "actions": actions_for(request.user).filter(agent=found)[:8],
         "requests": ready(request, list(requests_for(request.user, agent=found.slug, state="open"))),
@@ -110,6 +116,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "narrowing": narrowing,
         "permission_form": PermissionForm(operations=operations, initial=_held(words, narrowing)),
         "credential_form": CredentialForm(),
+        "public_key_form": PublicKeyForm(),
         "state_form": StateForm(),
         "drop_form": ReasonForm(),
         **forms,
@@ -197,6 +204,31 @@ def make_key(request: Request, slug: str) -> HttpResponse:
         form.add_error(None, str(error.message))
         return _page(request, found, status=error.status, credential_form=form, open_form="key")
     keep_issued(request, issued)
+    return redirect("console:agent", slug=slug)
+
+
+@require_POST
+def register_key(request: Request, slug: str) -> HttpResponse:
+    """Know a public key by which the agent signs."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    form = PublicKeyForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, status=422, public_key_form=form, open_form="key")
+    try:
+        register_public_key(request.user, agent=found, **form.cleaned_data)
+    except ConflictError as error:
+        form.add_error(None, str(error.message))
+        return _page(request, found, status=error.status, public_key_form=form, open_form="key")
+    messages.success(request, _("Registered. The agent may sign with it for its tokens from now on."))
+    return redirect("console:agent", slug=slug)
+
+
+@require_POST
+def end_token(request: Request, slug: str, access_token_id: UUID) -> HttpResponse:
+    """End one of the agent's tokens."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    revoke_access_token(request.user, token=access_token_for(request.user, found, access_token_id))
+    messages.success(request, _("Ended. The agent's next request with it is refused."))
     return redirect("console:agent", slug=slug)
 
 
