@@ -41,8 +41,7 @@ MINUTE_S = 60
 def count_failure(address: str) -> None:
     """Somebody at ``address`` asked for a token and was not the agent that they said."""
     key = _failures(address)
-    cache.add(key, 0, 2 * MINUTE_S)
-    cache.incr(key)
+    cache.set(key, cache.get(key, 0) + 1, 2 * MINUTE_S)
 
 
 def require_few_failures(address: str) -> None:
