@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agents', '0032_carry_classes_of_data'),
+        ('agents', '0033_hold_a_key'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
