@@ -56,7 +56,10 @@ def remember(actor: User) -> None:
 
 @contextmanager
 def remembering(actor: User) -> Iterator[None]:
-    """Ask for each of ``actor``'s rights once within: around the parts of a writing request that only read."""
+    """Ask for each of ``actor``'s rights once within: around the parts of a writing request that only read.
+
+    And around what one short transaction decides about several rows, none of which can be later than the others.
+    """
     before = getattr(actor, "rights_remembered", None)
     actor.rights_remembered = {} if before is None else before  # type: ignore[attr-defined] # as above
     try:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from apps.audit.models import Entry
+from apps.core.models import ClockTimestamp
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, Grant, Job, JobItem, Vote
 from apps.oversight.rules import Candidate, bulk_problem, limit_problem, outliers
-from apps.oversight.services import perform_due_items, start_bulk
+from apps.oversight.services import jobs, perform_due_items, start_bulk
 from apps.oversight.services.jobs import CLAIM
 from apps.policies.rules import USUAL_BULK, Bulk
 from tests.factories.access import make_holder, make_user
@@ -348,6 +349,33 @@ def test_the_right_to_decide_is_asked_at_each_vote():
     codes = [row.code for row in JobItem.objects.filter(job=job)]
     assert set(codes) <= {"", "not_found"}
     assert set(states(items)) == {"pending"}
+
+
+def test_an_item_that_cannot_be_done_holds_up_no_other_and_each_is_voted_on_once(monkeypatch):
+    payment, items = many(4)
+    job = ask(payment.ada, items).json()["id"]
+    monkeypatch.setattr(jobs, "cast_vote", breaking(jobs.cast_vote, at=items[1].pk))
+    for tries in (1, 2):
+        with pytest.raises(RuntimeError, match="the cable is cut"):
+            perform_due_items()
+        waiting = JobItem.objects.filter(job=job, state="waiting")
+        assert set(waiting.values_list("attempts", flat=True)) == {tries}
+        assert Vote.objects.count() == len(items) - waiting.count()  # what was taken back was taken back whole
+        waiting.update(not_before=ClockTimestamp())
+    assert states(items) == ["approved", "pending", "approved", "approved"]
+    monkeypatch.undo()
+    assert work() == 1
+    assert Job.objects.get(pk=job).state == "done"
+    assert Vote.objects.count() == 4
+
+
+def breaking(command, *, at):
+    def broken(person, *, escalation_id, **words):
+        if escalation_id == at:
+            raise RuntimeError("the cable is cut")
+        return command(person, escalation_id=escalation_id, **words)
+
+    return broken
 
 
 def test_a_repeat_with_the_same_key_is_the_same_job():

@@ -1,6 +1,7 @@
-"""Many items told the same at once: asked for in one transaction, done in one transaction each."""
+"""Many items told the same at once: asked for in one transaction, done by workers, a few in each of theirs."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, DomainError, InvalidError
-from apps.core.gate import require_carried, require_human
+from apps.core.gate import remembering, require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot, planned_once
 from apps.core.queue import ring
@@ -149,7 +150,7 @@ WITH due AS (
 UPDATE oversight_jobitem AS claimed SET attempts = attempts + 1,
        not_before = clock_timestamp() + least(power(2, attempts), 60) * interval '1 second'
 FROM due WHERE claimed.id = due.id
-RETURNING claimed.id,
+RETURNING claimed.id, claimed.attempts = 1 AS is_new,
           EXISTS (SELECT FROM oversight_jobitem o WHERE o.state = 'waiting' AND o.not_before <= clock_timestamp()
                   AND o.id NOT IN (SELECT id FROM due)) AS is_shared,
           NOT EXISTS (SELECT FROM oversight_jobitem o WHERE o.state = 'waiting' AND o.job_id = claimed.job_id
@@ -158,42 +159,67 @@ RETURNING claimed.id,
 
 
 def perform_due_items(at_once: int = AT_ONCE) -> int:
-    """Do up to ``at_once`` items of jobs that are due, one transaction each; how many were done.
+    """Do up to ``at_once`` items of jobs that are due; how many were done.
 
     Claiming postpones first and commits, so that a worker that dies holds up nothing but these items, for a second. The
-    vote and the note that it was cast are one transaction: what was not noted was not cast.
+    vote and the note that it was cast are one transaction: what was not noted was not cast. Items that are tried for
+    the first time share one; an error takes it back whole, and from then on each is tried alone.
+    What is wrong with one is raised when the others have been done.
     """
     with transaction.atomic(), planned_once(), connection.cursor() as cursor:
         cursor.execute(CLAIM, [at_once])
         claimed = cursor.fetchall()
-        if any(is_shared for _id, is_shared, _is_last in claimed):
+        if any(is_shared for _id, _is_new, is_shared, _is_last in claimed):
             ring("jobs")  # so that workers share them
     if not claimed:
         _finish_left_open()
-    ending = dict[UUID, User]()
-    for item_id, _is_shared, is_last in claimed:
-        if (job := _perform(item_id)) and is_last:
-            ending[job.pk] = job.person
-    for job_id, person in ending.items():
-        _finish_if_done(person, job_id)
+    alone = [[item_id] for item_id, is_new, _is_shared, _is_last in claimed if not is_new]
+    together = [item_id for item_id, is_new, _is_shared, _is_last in claimed if is_new]
+    jobs = _perform_each([together, *alone])
+    if any(is_last for _id, _is_new, _is_shared, is_last in claimed):
+        for job in {job.pk: job for job in jobs}.values():
+            _finish_if_done(job.person, job.pk)
     return len(claimed)
+
+
+def _perform_each(groups: Sequence[Sequence[UUID]]) -> list[Job]:
+    if not groups:
+        return []
+    try:
+        jobs = _perform(groups[0])
+    finally:
+        others = _perform_each(groups[1:])
+    return [*jobs, *others]
 
 
 _claimed = Prepared(
     lambda: (
         JobItem.objects.select_for_update(of=("self",))
         .select_related("job__person")
-        .filter(pk=Slot("item"), state=JobItemState.WAITING)
-        .order_by()
+        .filter(pk__any_of=Slot("items"), state=JobItemState.WAITING)
+        .order_by("not_before", "pk")
     )
 )
 
 
 @transaction.atomic
-def _perform(item_id: UUID) -> Job | None:
-    row = _claimed.first(item=item_id)
-    if row is None:
-        return None
+def _perform(item_ids: Sequence[UUID]) -> list[Job]:
+    """Do these items in one transaction; their jobs.
+
+    What a person's rights are is read once for all items that the transaction decides for them, under its fence.
+    """
+    jobs: dict[UUID, Job] = {}
+    with ExitStack() as remembered:
+        for row in _claimed(items=list(item_ids)) if item_ids else ():
+            if row.job_id not in jobs:
+                jobs[row.job_id] = row.job
+                remembered.enter_context(remembering(row.job.person))
+            row.job = jobs[row.job_id]
+            _perform_one(row)
+    return list(jobs.values())
+
+
+def _perform_one(row: JobItem) -> None:
     person = row.job.person
     try:
         item = _tell(person, row)
@@ -201,7 +227,6 @@ def _perform(item_id: UUID) -> Job | None:
     except DomainError as error:
         result = _failed(error)
     JobItem.objects.filter(pk=row.pk).update(**result)
-    return row.job
 
 
 def _finish_left_open() -> None:
