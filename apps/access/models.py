@@ -73,7 +73,10 @@ class Role(Record):
 
 
 class RoleGrant(Record):
-    """A role held by a user: within a unit and below, or everywhere (no unit), possibly until a time."""
+    """A role held by a user: within a unit and below, or everywhere (no unit), possibly until a time.
+
+    ``provisioned``: it follows from the groups of a directory, and goes when they do.
+    """
 
     UNIT = "unit"
 
@@ -83,6 +86,7 @@ class RoleGrant(Record):
     until = models.DateTimeField(null=True, blank=True)
     granted_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     revoked_at = models.DateTimeField(null=True, blank=True)
+    provisioned = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
@@ -267,3 +271,60 @@ class Absence(Record):
     def now() -> Q:
         """Going on, by the database's clock."""
         return Q(starts_at__lte=ClockTimestamp(), ends_at__gt=ClockTimestamp())
+
+
+class DirectoryAccount(Record):
+    """A person whom a directory brought: it may change and end this one, and no other person.
+
+    ``ended``: the directory said that they have left, so it may say that they are back. ``removed_at``: it has
+    forgotten them; who they were stays.
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="directory_account")
+    external_id = models.CharField(max_length=200, blank=True)
+    changed_at = models.DateTimeField(db_default=ClockTimestamp())
+    ended = models.BooleanField(default=False, db_default=False)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["external_id"], condition=~Q(external_id="") & Q(removed_at=None), name="directory_account_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} from the directory"
+
+
+class DirectoryGroup(Record):
+    """A group of a directory. It grants what ``GroupMapping`` says of its name, and nothing else."""
+
+    name = models.CharField(max_length=200, unique=True)
+    external_id = models.CharField(max_length=200, blank=True)
+    changed_at = models.DateTimeField(db_default=ClockTimestamp())
+    members: "models.ManyToManyField[User, Any]" = models.ManyToManyField(User, related_name="directory_groups")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMapping(Record):
+    """Who is in the directory's group of this name holds this role there, and below."""
+
+    UNIT = "unit"
+
+    slug = models.SlugField(max_length=63, unique=True)
+    group = models.CharField(max_length=200)
+    role = models.ForeignKey(Role, models.PROTECT, related_name="mappings")
+    unit = models.ForeignKey(BusinessUnit, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.group} is {self.role}"

@@ -5,7 +5,19 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.access.models import Absence, BusinessUnit, Calendar, PersonalToken, Queue, Role, RoleGrant, Rota, Session
+from apps.access.models import (
+    Absence,
+    BusinessUnit,
+    Calendar,
+    DirectoryAccount,
+    DirectoryGroup,
+    PersonalToken,
+    Queue,
+    Role,
+    RoleGrant,
+    Rota,
+    Session,
+)
 from apps.access.rules import OpenHours, Policy
 from apps.core.errors import NotFoundError
 from apps.core.gate import NOWHERE, Scope, carries, holds, recall, scope_for, visible
@@ -13,7 +25,7 @@ from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.prepared import Prepared
 from apps.core.rules import UserKind
 
-CONSOLE = "console"
+CONSOLE, DIRECTORY = "console", "directory"
 
 SCOPE = """
 WITH RECURSIVE held AS (
@@ -33,9 +45,12 @@ def unit_scopes_for(actor: User, perm: str) -> Scope:
     """Where ``actor`` holds ``perm`` by role: one query, children included. The gate's hook.
 
     The system user ``console`` (``manage.py``) holds everything but deciding: whoever runs it owns the machine.
+    ``directory`` manages access: it does what a directory's groups come to by the mappings that people made.
     """
     if actor.kind == UserKind.SYSTEM and actor.username == CONSOLE:
         return Scope(everywhere=perm != "oversight.decide_escalation", units=frozenset())
+    if actor.kind == UserKind.SYSTEM and actor.username == DIRECTORY:
+        return Scope(everywhere=perm == "access.manage_access", units=frozenset())
     with connection.cursor() as cursor:
         cursor.execute(SCOPE, [actor.pk, perm])
         units = [row[0] for row in cursor.fetchall()]
@@ -352,3 +367,15 @@ def token_for(actor: User, token_id: UUID) -> PersonalToken:
 def sessions_for(actor: User) -> QuerySet[Session]:
     """Where ``actor`` is signed in now, newest first."""
     return Session.objects.filter(Session.live(), user=actor).order_by("-began_at")
+
+
+def accounts_for(actor: User) -> QuerySet[DirectoryAccount]:
+    """The people whom a directory brought, for whoever provisions them."""
+    rows = DirectoryAccount.objects.filter(removed_at=None).select_related("user").order_by("created_at", "pk")
+    return rows if scope_for(actor, "access.provision_people").everywhere else rows.none()
+
+
+def directory_groups_for(actor: User) -> QuerySet[DirectoryGroup]:
+    """The groups of a directory, for whoever provisions people."""
+    rows = DirectoryGroup.objects.order_by("created_at", "pk")
+    return rows if scope_for(actor, "access.provision_people").everywhere else rows.none()

@@ -4,7 +4,19 @@ from django.urls import URLPattern, path
 
 from apps.access import api, views
 
-pages: list[URLPattern] = []
+pages: list[URLPattern] = [
+    path("scim/v2/Users", api.ScimUsers.as_view(), name="scim-users"),
+    path("scim/v2/Users/<uuid:person_id>", api.ScimUser.as_view(), name="scim-user"),
+    path("scim/v2/Groups", api.ScimGroups.as_view(), name="scim-groups"),
+    path("scim/v2/Groups/<uuid:group_id>", api.ScimGroup.as_view(), name="scim-group"),
+    path("scim/v2/ServiceProviderConfig", api.ScimConfig.as_view(), name="scim-config"),
+    path("scim/v2/ResourceTypes", api.ScimResourceTypes.as_view(), name="scim-resource-types"),
+    path("scim/v2/ResourceTypes/<str:name>", api.ScimResourceTypes.as_view(), name="scim-resource-type"),
+    path("scim/v2/Schemas", api.ScimSchemas.as_view(), name="scim-schemas"),
+    path("scim/v2/Schemas/<str:name>", api.ScimSchemas.as_view(), name="scim-schema"),
+    path("scim/v2/<path:rest>", api.ScimNowhere.as_view(), name="scim-nowhere"),
+]
+"""What directories call is no page; it stands where they expect it, outside our own API."""
 
 doors = [
     path("email/", views.no_such_page, name="account_email"),

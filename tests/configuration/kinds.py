@@ -4,6 +4,7 @@ CONFIGURATION = {
     "access.Calendar": "Calendar",
     "access.BusinessUnit": "BusinessUnit",
     "access.Role": "Role",
+    "access.GroupMapping": "GroupMapping",
     "core.User": "User",
     "access.RoleGrant": "User",
     "access.Rota": "Rota",
@@ -40,6 +41,8 @@ PLUMBING = "the plane's own memory"
 
 NOT_CONFIGURATION = {
     "access.Absence": OWN,
+    "access.DirectoryAccount": HAPPENED,
+    "access.DirectoryGroup": HAPPENED,
     "access.PersonalToken": SECRET,
     "access.Session": HAPPENED,
     "agents.AccessToken": SECRET,

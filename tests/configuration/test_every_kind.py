@@ -83,6 +83,7 @@ class TestOneOfEach:
             ("BusinessUnit", "7200", "7300", "hourly_rate_minor: 7200", "hourly_rate_minor: 7300"),
             ("Role", ", agents.view_agent]", "]", "agents.view_agent", ""),
             ("User", "2099-12-31", "2098-12-31", "2100-01-01", "2099-01-01"),
+            ("GroupMapping", "Payouts approvers", "Payers", "group: Payouts approvers", "group: Payers"),
             ("Rota", '"18:00"', '"19:00"', "18:00", "19:00"),
             ("Queue", "per_week: 2", "per_week: 3", "per_week: 2", "per_week: 3"),
             ("ChatTarget", "queue: payouts", "user: carla", "queue: payouts", "user: carla"),

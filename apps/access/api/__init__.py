@@ -3,6 +3,16 @@
 from apps.access.api.absences import AbsenceEnd, AbsencesOf, OwnAbsences
 from apps.access.api.people import People, Roles, Units
 from apps.access.api.queues import CalendarDetail, Calendars, Queues, RotaDetail, Rotas
+from apps.access.api.scim import (
+    ScimConfig,
+    ScimGroup,
+    ScimGroups,
+    ScimNowhere,
+    ScimResourceTypes,
+    ScimSchemas,
+    ScimUser,
+    ScimUsers,
+)
 from apps.access.api.sessions import OwnSession, OwnSessions, SessionsOf
 from apps.access.api.tokens import OwnToken, OwnTokens
 
@@ -21,6 +31,14 @@ __all__ = [
     "Roles",
     "RotaDetail",
     "Rotas",
+    "ScimConfig",
+    "ScimGroup",
+    "ScimGroups",
+    "ScimNowhere",
+    "ScimResourceTypes",
+    "ScimSchemas",
+    "ScimUser",
+    "ScimUsers",
     "SessionsOf",
     "Units",
 ]

@@ -24,6 +24,7 @@ PERMISSIONS: Mapping[str, str] = {
     "kpis.view_kpi": "See dashboards and KPIs.",
     "kpis.manage_target": "Set baselines, targets and prices.",
     "access.manage_access": "Manage units, people, roles and queues.",
+    "access.provision_people": "Say as a directory who is there and in which groups (SCIM); for its token alone.",
 }
 
 ADMINISTRATOR = "administrator"

@@ -8,6 +8,7 @@ from apps.agents.rules import AgentState, EffectClass
 from apps.agents.rules.cases import MAX_CASES as MAX_AGENT_CASES
 from apps.agents.rules.cases import Expected
 from apps.configuration.rules.classes import DATA_CLASS
+from apps.configuration.rules.mappings import GROUP_MAPPING
 from apps.configuration.rules.prices import PRICES, price_name
 from apps.configuration.rules.shapes import (
     Day,
@@ -135,6 +136,7 @@ SHAPES: Mapping[str, Keys] = {
         },
         {"name": NAME, "at": Text(5, 5), "days": Whole(1, MAX_DAYS), "exceptions": ListOf(EXCEPTION)},
     ),
+    "GroupMapping": GROUP_MAPPING,
     "Role": Keys({"slug": SLUG, "permissions": ListOf(Text(80, 1))}, {"name": NAME}),
     "User": Keys(
         {"username": USERNAME},
@@ -295,8 +297,8 @@ STATES: Mapping[str, Shape] = {
 }
 
 ORDER = (
-    "Calendar", "BusinessUnit", "Role", "User", "Rota", "Queue", "ChatTarget", "DataClass", "Connector", "Operation",
-    "Agent", "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Target", "Baseline", "Price",
+    "Calendar", "BusinessUnit", "Role", "GroupMapping", "User", "Rota", "Queue", "ChatTarget", "DataClass", "Connector",
+    "Operation", "Agent", "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Target", "Baseline", "Price",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 

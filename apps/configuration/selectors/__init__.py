@@ -12,6 +12,7 @@ EXPORT: Mapping[str, Writer] = {
     "Calendar": people.calendars,
     "BusinessUnit": people.units,
     "Role": people.roles,
+    "GroupMapping": people.group_mappings,
     "User": people.users,
     "Rota": people.rotas,
     "Queue": people.queues,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
+from apps.access.models import BusinessUnit, Calendar, GroupMapping, Queue, Role, RoleGrant, Rota
 from apps.access.rules import ADMINISTRATOR, WEEKDAYS
 from apps.access.selectors import live_grants
 from apps.configuration.selectors.writing import Only, Written, document, listed, named, slug, time
@@ -77,6 +77,14 @@ def users(only: Only) -> Iterator[Written]:
                 }
             ),
         )
+
+
+def group_mappings(only: Only) -> Iterator[Written]:
+    """Which groups of a directory hold which role."""
+    for row in named(GroupMapping.objects.select_related("role", "unit").order_by("slug"), only):
+        unit = row.unit.slug if row.unit else None
+        head = {"kind": "GroupMapping", "slug": row.slug, "group": row.group, "role": row.role.slug, "unit": unit}
+        yield row.slug, document(head)
 
 
 def rotas(only: Only) -> Iterator[Written]:

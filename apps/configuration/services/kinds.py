@@ -15,6 +15,7 @@ from apps.agents.services import change_state, save_agent, save_version, set_cas
 from apps.configuration.rules import PRICES, day_of, moment_of, since_of
 from apps.configuration.services.caps import apply_breaker, apply_budget
 from apps.configuration.services.classes import apply_data_class
+from apps.configuration.services.mappings import apply_group_mapping
 from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation, OperationPermission
 from apps.connectors.rules import ConnectorState, Money, OperationSpec
@@ -369,6 +370,7 @@ APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "Calendar": apply_calendar,
     "BusinessUnit": apply_unit,
     "Role": apply_role,
+    "GroupMapping": apply_group_mapping,
     "User": apply_user,
     "Rota": apply_rota,
     "Queue": apply_queue,

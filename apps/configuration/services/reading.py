@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
+from apps.access.models import BusinessUnit, Calendar, GroupMapping, Queue, Role, Rota
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.classification.models import DataClass
@@ -158,6 +158,7 @@ KNOWN: Mapping[str, Callable[[list[str]], set[str]]] = {
     "User": lambda slugs: set(
         User.objects.filter(username__in=slugs, kind="human", is_active=True).values_list("username", flat=True)
     ),
+    "GroupMapping": lambda slugs: set(GroupMapping.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "Rota": lambda slugs: set(Rota.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "DataClass": lambda slugs: set(DataClass.objects.filter(slug__in=slugs).values_list("slug", flat=True)),
     "Queue": lambda slugs: set(Queue.objects.filter(slug__in=slugs).values_list("slug", flat=True)),

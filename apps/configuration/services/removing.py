@@ -12,6 +12,7 @@ from apps.agents.rules import AgentState
 from apps.agents.services import change_state
 from apps.configuration.services.classes import end_data_class
 from apps.configuration.services.kinds import UNCHANGED, reason_of
+from apps.configuration.services.mappings import end_group_mapping
 from apps.configuration.services.reading import Document
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import ConnectorState
@@ -154,6 +155,7 @@ REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Calendar": _calendar,
     "BusinessUnit": _unit,
     "Role": _role,
+    "GroupMapping": lambda actor, document: _done(end_group_mapping(actor, document)),
     "User": _user,
     "Rota": _rota,
     "Queue": _queue,
