@@ -9,7 +9,7 @@ from django.test import Client
 from apps.access.models import DirectoryAccount, DirectoryGroup, GroupMapping, PersonalToken, Role, RoleGrant, Session
 from apps.access.rules import scim
 from apps.access.selectors import live_grants
-from apps.access.services import create_token, end_person, grant_role
+from apps.access.services import create_token, end_person, grant_role, save_person
 from apps.access.services.directory import remove_mapping, save_mapping
 from apps.audit.models import Entry
 from apps.audit.tasks import deliver_reactions
@@ -20,6 +20,7 @@ from tests.factories.agents import make_agent, make_key_for
 
 pytestmark = pytest.mark.django_db
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+NOTHING = {"op": "replace", "value": {}}
 PROVISION = "access.provision_people"
 
 
@@ -35,8 +36,8 @@ class Directory:
         headers = {"Authorization": f"Bearer {token or self.token}"}
         return getattr(Client(), method)(f"/scim/v2/{path}", headers=headers, **content)
 
-    def bring(self, name: str, **more: Any) -> dict[str, Any]:
-        answer = self.call("post", "Users", {"schemas": [scim.USER], "userName": name, **more})
+    def bring(self, username: str, **more: Any) -> dict[str, Any]:
+        answer = self.call("post", "Users", {"schemas": [scim.USER], "userName": username, **more})
         assert answer.status_code == 201, answer.content
         return dict(answer.json())
 
@@ -133,9 +134,9 @@ class TestPeople:
         agent, client = make_agent(owner=user), Client()
         client.force_login(user)
         token = create_token(user, user=user)
-        assert client.get("/").status_code == 200
+        assert client.get("/settings/tokens/").status_code == 200
         directory.patch(f"Users/{found['id']}", {"op": "replace", "path": "active", "value": False})
-        assert client.get("/").status_code == 302
+        assert client.get("/settings/tokens/").status_code == 302
         assert not Session.objects.filter(user=user).exists()
         assert PersonalToken.objects.filter(user=user, revoked_at=None).count() == 0
         assert Client().get("/api/v1/me/", headers={"Authorization": f"Bearer {token}"}).status_code == 401
@@ -149,7 +150,8 @@ class TestPeople:
         admin = make_admin(username="boss", email="boss@example.com")
         assert refused(directory.call("post", "Users", {"userName": "BOSS"})) == (409, "uniqueness")
         for method in ("get", "put", "patch", "delete"):
-            assert refused(directory.call(method, f"Users/{admin.pk}", {"userName": "boss"}))[0] in {400, 404}
+            body = None if method == "get" else {"userName": "boss"} if method == "put" else {"Operations": [NOTHING]}
+            assert refused(directory.call(method, f"Users/{admin.pk}", body)) == (404, ""), method
         assert directory.call("get", "Users").json()["Resources"] == []
         body = {"userName": "eva", "emails": [{"value": "Boss@example.com"}]}
         assert refused(directory.call("post", "Users", body)) == (409, "uniqueness")
@@ -181,6 +183,13 @@ class TestPeople:
         assert refused(directory.call("get", f"Users/{found['id']}"))[0] == 404
         assert not User.objects.get(username="ada").is_active
         assert directory.bring("ada")["id"] == found["id"]
+        assert User.objects.get(username="ada").is_active
+
+    def test_a_forgotten_one_whom_people_took_back_is_theirs(self, directory: Directory) -> None:
+        found = directory.bring("ada")
+        directory.call("delete", f"Users/{found['id']}")
+        save_person(make_admin(), username="ada", name="Ada", email="ada@example.com")
+        assert refused(directory.call("post", "Users", {"userName": "ada", "active": False})) == (409, "uniqueness")
         assert User.objects.get(username="ada").is_active
 
     def test_pages_and_filters(self, directory: Directory) -> None:
