@@ -23,7 +23,7 @@ from apps.agents.services.access_tokens import (
     hand_back_token,
     issue_token,
 )
-from apps.agents.services.rates import count_failure, require_few_failures
+from apps.agents.services.rates import count_failure
 from apps.core.api import database_error_of
 from apps.core.authentication import RESOURCE_PATH, resource_of_api
 from apps.core.errors import DomainError, NotAuthenticatedError, NotFoundError, RateLimitedError, UnavailableError
@@ -62,7 +62,6 @@ def oauth_door(view: Callable[[HttpRequest, dict[str, str]], HttpResponse]) -> C
     def door(request: HttpRequest) -> HttpResponse:
         try:
             _require_configured()
-            require_few_failures(caller_address(request))
             return view(request, _form(request))
         except FormError as error:
             return _problem(error.code, str(error), 400, {})

@@ -320,13 +320,14 @@ class TestTheNextRequest:
 
 @pytest.mark.django_db
 class TestTooMuch:
-    def test_failures_are_counted_by_address(self, desk: Desk) -> None:
-        form = {"client_id": desk.agent.slug, "client_secret": desk.key}
+    def test_failures_are_counted_by_address_and_keep_no_agent_out(self, desk: Desk) -> None:
+        wrong = {"client_id": desk.agent.slug, "client_secret": "y"}
         for _ in range(20):
-            ask("192.0.2.1", client_id="x", client_secret="y")
-        answer = ask("192.0.2.1", **form)
+            assert refused(ask("192.0.2.1", **wrong))[0] == 401
+        answer = ask("192.0.2.1", **wrong)
         assert (refused(answer), answer["Retry-After"]) == ((429, "temporarily_unavailable"), "60")
-        assert token_of(ask("192.0.2.2", **form))
+        assert refused(ask("192.0.2.2", **wrong))[0] == 401
+        assert token_of(ask("192.0.2.1", client_id=desk.agent.slug, client_secret=desk.key))
 
     def test_so_many_tokens_in_a_minute(self, desk: Desk) -> None:
         form = {"client_id": desk.agent.slug, "client_secret": desk.key}

@@ -39,16 +39,13 @@ MINUTE_S = 60
 
 
 def count_failure(address: str) -> None:
-    """Somebody at ``address`` asked for a token and was not the agent that they said."""
-    key = _failures(address)
-    cache.set(key, cache.get(key, 0) + 1, 2 * MINUTE_S)
+    """Somebody at ``address`` asked for a token and was not the agent that they said.
 
-
-def require_few_failures(address: str) -> None:
-    """Raise RateLimitedError where so many failed in this minute: each try costs a look at a signature."""
-    if cache.get(_failures(address), 0) >= FAILURES_A_MINUTE:
+    Raises RateLimitedError from the twenty-first in a minute on. Whoever is the agent is not asked: behind a proxy all
+    agents may have one address, and a stranger who fails on purpose keeps nobody out.
+    """
+    key = f"token-failures:{address}:{int(time() // MINUTE_S)}"
+    failures = cache.get(key, 0) + 1
+    cache.set(key, failures, 2 * MINUTE_S)
+    if failures > FAILURES_A_MINUTE:
         raise RateLimitedError(_("Too many failed from this address."), retry_after_s=MINUTE_S)
-
-
-def _failures(address: str) -> str:
-    return f"token-failures:{address}:{int(time() // MINUTE_S)}"
