@@ -171,6 +171,8 @@ class TestPeople:
         end_person(make_admin(), user=User.objects.get(username="ada"), reason="odd")
         for body in ({"userName": "ada", "active": True}, {"userName": "ada"}):
             assert directory.call("put", f"Users/{found['id']}", body).json()["active"] is False
+        directory.call("delete", f"Users/{found['id']}")
+        assert refused(directory.call("post", "Users", {"userName": "ada"})) == (409, "uniqueness")
 
     def test_a_name_stays(self, directory: Directory) -> None:
         found = directory.bring("ada")

@@ -37,7 +37,7 @@ def provision_person(actor: User, *, person: Person) -> DirectoryAccount:
     assert person.username
     found = User.objects.select_for_update().filter(username__iexact=person.username).first()
     account = DirectoryAccount.objects.filter(user=found).first() if found else None
-    is_forgotten = bool(found and account and account.removed_at and not found.is_active)
+    is_forgotten = bool(found and account and account.removed_at and account.ended and not found.is_active)
     if (found and not is_forgotten) or person.username.lower() in RESERVED:
         raise ConflictError(_("There is somebody of this name."))
     _require_own(person, found)
