@@ -4,11 +4,13 @@ from django.urls import path
 
 from apps.connectors import views
 from apps.connectors.api import calls, connectors, imports, inside, operations, permissions, requests, secrets
+from apps.connectors.views import editing
 from apps.connectors.views import imports as import_views
 
 pages = [
     path("connectors/", views.connectors, name="connectors"),
     path("connectors/<slug:slug>/", views.connector, name="connector"),
+    path("connectors/<slug:slug>/edit/", editing.edit_connector, name="edit"),
     path("connectors/<slug:slug>/secret/", views.rotate, name="rotate"),
     path("connectors/<slug:slug>/secret/older/", views.drop_older, name="drop-older"),
     path("connectors/<slug:slug>/inside/", views.decide_inside, name="inside"),

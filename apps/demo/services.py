@@ -79,6 +79,8 @@ def _follow_systems(actor: User) -> list[str]:
                 unit=connector.unit,
                 limits=connector.limits,
                 cleared=connector.cleared,
+                test_base_url=connector.test_base_url,
+                test_allow_internal=connector.test_allow_internal,
             )
             moved.append(f"changed   Connector {connector.slug} (base_url)")
     return moved

@@ -100,7 +100,7 @@ class TestConnectors:
         make_connector(slug="bank", auth={"type": "bearer"})
         answer = api("PUT", "/connectors/bank/secret/", {"secret": CANARY})
         assert answer.status_code == 200
-        known = {"fingerprint", "version", "state", "set_at", "set_by", "replaced_at", "stands_in_until"}
+        known = {"environment", "fingerprint", "version", "state", "set_at", "set_by", "replaced_at", "stands_in_until"}
         assert set(answer.body) == known
         for path in ("/connectors/", "/connectors/bank/", "/operations/", "/audit/entries/"):
             assert CANARY not in api("GET", path).content.decode()

@@ -31,7 +31,7 @@ class Action(Erasable, Stateful):
     erased, so that limits by target still count the action. ``cannot_take``: what its agent's framework takes no
     answer for, of ``edit`` and ``request_changes``: people are not offered it. ``together``: it is carried out with
     others, when all are decided. ``compensates``: what it takes back when it succeeds. ``environment``: that of the
-    key; of a test nothing is called, and no figure counts it. ``classed``: the paths of its parameters that carry a
+    key; a test reaches nothing live, and no figure counts it. ``classed``: the paths of its parameters that carry a
     class of data; but for its target, what else is written here holds marks in the place of these values.
     ``exclusive``: the digest of the key that one action at a time holds while it is carried out; empty: it needs none.
     """

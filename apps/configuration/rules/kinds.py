@@ -186,6 +186,9 @@ SHAPES: Mapping[str, Keys] = {
                 )
             ),
             "secret_env": VARIABLE,
+            "test_base_url": Text(500),
+            "test_allow_internal": Truth(),
+            "test_secret_env": VARIABLE,
             "cleared": ListOf(Ref("DataClass")),
             "unit": Maybe(Ref("BusinessUnit")),
         },

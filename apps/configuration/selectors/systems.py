@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.agents.models import Agent
-from apps.agents.rules import AgentState
+from apps.agents.rules import AgentState, Environment
 from apps.classification.models import DataClass
 from apps.configuration.selectors.writing import Only, Written, document, dumped, listed, named, slug, time
 from apps.connectors.models import Connector, ConnectorSecret, Operation, OperationPermission, OperationPin
@@ -24,13 +24,13 @@ def data_classes(only: Only) -> Iterator[Written]:
 
 def connectors(only: Only) -> Iterator[Written]:
     """Systems that are not retired; their secrets are not written."""
-    sealed = dict(
-        ConnectorSecret.objects.filter(replaced_at=None).values_list("connector_id", "fingerprint").order_by("id")
-    )
+    sealed: dict[Any, str] = {}
+    for secret in ConnectorSecret.objects.filter(replaced_at=None).order_by("credential"):
+        name = "secret_env" if secret.environment == Environment.LIVE else "test_secret_env"
+        said = f"# its secret {secret.fingerprint} is not exported; {name} names where apply finds one\n"
+        sealed[secret.connector_id] = sealed.get(secret.connector_id, "") + said
     rows = Connector.objects.exclude(state=ConnectorState.RETIRED).select_related("unit")
     for connector in named(rows, only).order_by("slug"):
-        fingerprint = sealed.get(connector.pk)
-        comment = f"# its secret {fingerprint} is not exported; secret_env names where apply finds one\n"
         yield (
             connector.slug,
             document(
@@ -41,6 +41,8 @@ def connectors(only: Only) -> Iterator[Written]:
                     "adapter": connector.adapter,
                     "base_url": connector.base_url,
                     "allow_internal": connector.allow_internal or None,
+                    "test_base_url": connector.test_base_url or None,
+                    "test_allow_internal": connector.test_allow_internal or None,
                     "auth": connector.auth,
                     "limits": connector.limits or None,
                     "cleared": connector.cleared,
@@ -48,7 +50,7 @@ def connectors(only: Only) -> Iterator[Written]:
                     "unit": slug(connector.unit),
                     "state": None if connector.state == ConnectorState.ACTIVE else connector.state,
                 },
-                comment if fingerprint else "",
+                sealed.get(connector.pk, ""),
             ),
         )
 

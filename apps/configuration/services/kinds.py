@@ -194,15 +194,24 @@ def apply_connector(actor: User, document: Document) -> str:
         name=_name(document),
         base_url=value["base_url"],
         unit=_unit(document),
-        **_chosen(document, "adapter", "allow_internal", "auth", "limits", "mail", "cleared"),
-    )
-    sealed = UNCHANGED
-    if secret := _given(document, "secret_env"):
-        try:
-            sealed = set_secret(actor, connector=connector, secret=secret)[1]
-        except InvalidError as error:
-            raise InvalidError(errors={"secret_env": error.errors.get("secret", [str(error)])}) from error
-    return together(outcome, sealed, _move_connector(actor, connector, value.get("state", "active"), document))
+        **_chosen(document, "adapter", "allow_internal", "auth", "limits", "mail", "cleared", "test_base_url",
+                  "test_allow_internal"),
+    )  # fmt: skip
+    sealed = [
+        _seal(actor, connector, document, name, credential)
+        for name, credential in (("secret_env", "main"), ("test_secret_env", "test"))
+    ]
+    return together(outcome, *sealed, _move_connector(actor, connector, value.get("state", "active"), document))
+
+
+def _seal(actor: User, connector: Connector, document: Document, name: str, credential: str) -> str:
+    """Set the secret that the variable named by ``name`` holds, if it holds one."""
+    if not (secret := _given(document, name)):
+        return UNCHANGED
+    try:
+        return set_secret(actor, connector=connector, secret=secret, credential=credential)[1]
+    except InvalidError as error:
+        raise InvalidError(errors={name: error.errors.get("secret", [str(error)])}) from error
 
 
 def _move_connector(actor: User, connector: Connector, state: str, document: Document) -> str:

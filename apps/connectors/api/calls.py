@@ -28,6 +28,7 @@ class ConnectorCallSerializer(serializers.Serializer[Any]):
     in_trouble = serializers.BooleanField()
     duration_ms = serializers.IntegerField()
     action = serializers.UUIDField(allow_null=True)
+    environment = serializers.CharField()
 
 
 class ConnectorCallPage(serializers.Serializer[Any]):
@@ -39,7 +40,7 @@ class ConnectorCallPage(serializers.Serializer[Any]):
 
 def call_json(call: ConnectorCall) -> dict[str, Any]:
     """The call as ``ConnectorCallSerializer`` describes it."""
-    names = ("id", "purpose", "end", "status", "code", "said", "in_trouble", "duration_ms")
+    names = ("id", "purpose", "end", "status", "code", "said", "in_trouble", "duration_ms", "environment")
     return {
         **{name: getattr(call, name) for name in names},
         "at": call.created_at,
@@ -53,12 +54,13 @@ class ConnectorCalls(PlaneView):
 
     @extend_schema(operation_id="list_connector_calls", responses={200: ConnectorCallPage, **PROBLEMS})
     def get(self, request: Request, slug: str) -> Response:
-        """Calls of the last five weeks, newest first; filters ``code``, ``end``, ``operation``, ``purpose``."""
-        known_params(request, "code", "end", "operation", "purpose")
+        """Calls of five weeks, newest first; filters ``code``, ``end``, ``environment``, ``operation``, ``purpose``."""
+        known_params(request, "code", "end", "environment", "operation", "purpose")
         connector = connector_for(self.actor, slug)
         require_human(self.actor)
         rows = calls_for(self.actor, connector)
         paths = {"code": "code", "end": "end", "operation": "operation__slug", "purpose": "purpose"}
+        paths["environment"] = "environment"
         for name, path in paths.items():
             if value := request.query_params.get(name):
                 rows = rows.filter(**{path: value})

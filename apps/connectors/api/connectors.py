@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_for
+from apps.agents.rules import Environment
 from apps.connectors import services
 from apps.connectors.models import Connector, ConnectorSecret
 from apps.connectors.rules import ConnectorState
@@ -29,6 +30,11 @@ from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
 
+WRITTEN = (
+    "name", "adapter", "base_url", "allow_internal", "test_base_url", "test_allow_internal", "auth", "limits", "mail",
+    "cleared",
+)  # fmt: skip
+
 
 class ConnectorBody(StrictSerializer):
     """A system as an admin writes it."""
@@ -38,6 +44,11 @@ class ConnectorBody(StrictSerializer):
     base_url = Text(max_length=500)
     adapter = Text(max_length=8, required=False)
     allow_internal = StrictBoolean(required=False)
+    test_base_url = Text(
+        max_length=500, required=False, allow_blank=True,
+        help_text="Where what is asked with a test key is called; empty: it is answered without a call.",
+    )  # fmt: skip
+    test_allow_internal = StrictBoolean(required=False)
     auth = JsonObject(required=False)
     limits = JsonObject(required=False)
     mail = JsonObject(required=False, allow_null=True)
@@ -64,6 +75,9 @@ class ConnectorSerializer(serializers.Serializer[Any]):
     base_url = serializers.CharField()
     allow_internal = serializers.BooleanField()
     inside_asked_by = serializers.CharField(allow_null=True)
+    test_base_url = serializers.CharField()
+    test_allow_internal = serializers.BooleanField()
+    test_inside_asked_by = serializers.CharField(allow_null=True)
     auth = serializers.JSONField()
     limits = serializers.JSONField()
     mail = serializers.JSONField(allow_null=True)
@@ -75,6 +89,7 @@ class ConnectorSerializer(serializers.Serializer[Any]):
 class SecretSerializer(serializers.Serializer[Any]):
     """What may be known of a secret: never the secret. ``state``: ``in_use``, ``stands_in``, ``destroyed``."""
 
+    environment = serializers.CharField(help_text="What it opens: the live address, or the one for tests.")
     fingerprint = serializers.CharField()
     version = serializers.IntegerField()
     state = serializers.CharField()
@@ -104,6 +119,7 @@ class ConnectorDetailSerializer(ConnectorSerializer):
     """A system with its health, and its secret's fingerprint for those who manage it."""
 
     secret = SecretSerializer(allow_null=True)
+    test_secret = SecretSerializer(allow_null=True)
     health = HealthSerializer()
 
 
@@ -123,17 +139,18 @@ class ConnectorStateBody(StrictSerializer):
 
 def connector_json(connector: Connector) -> dict[str, Any]:
     """The system as ``ConnectorSerializer`` describes it."""
-    names = ("slug", "name", "adapter", "base_url", "allow_internal", "auth", "limits", "mail", "cleared", "state")
+    names = ("slug", *WRITTEN, "state")
     return {
         **{name: getattr(connector, name) for name in names},
         "unit": connector.unit.slug if connector.unit else None,
-        "inside_asked_by": connector.inside_asked_by.username if connector.inside_asked_by else None,
+        "inside_asked_by": connector.inside_asked_by and connector.inside_asked_by.username,
+        "test_inside_asked_by": connector.test_inside_asked_by and connector.test_inside_asked_by.username,
     }
 
 
 def secret_json(secret: ConnectorSecret) -> dict[str, Any]:
     """The version as ``SecretSerializer`` describes it."""
-    names = ("fingerprint", "version", "state", "replaced_at", "stands_in_until")
+    names = ("environment", "fingerprint", "version", "state", "replaced_at", "stands_in_until")
     return {
         **{name: getattr(secret, name) for name in names},
         "set_at": secret.created_at,
@@ -144,9 +161,11 @@ def secret_json(secret: ConnectorSecret) -> dict[str, Any]:
 def detail_json(actor: User, connector: Connector) -> dict[str, Any]:
     """The system as ``ConnectorDetailSerializer`` describes it."""
     secret, health = secret_for(actor, connector), health_for(actor, connector)
+    test_secret = secret_for(actor, connector, Environment.TEST)
     return {
         **connector_json(connector),
         "secret": secret and secret_json(secret),
+        "test_secret": test_secret and secret_json(test_secret),
         "health": {**asdict(health), "error_share": health.error_share},
     }
 
@@ -206,8 +225,7 @@ class ConnectorDetail(PlaneView):
         connector = connector_for(self.actor, slug)
         body = self.body(ConnectorChange)
         unit = _unit(self.actor, body.pop("unit")) if "unit" in body else connector.unit
-        names = ("name", "base_url", "adapter", "allow_internal", "auth", "limits", "mail", "cleared")
-        values = {name: body.get(name, getattr(connector, name)) for name in names}
+        values = {name: body.get(name, getattr(connector, name)) for name in WRITTEN}
 
         def answer() -> tuple[int, Any]:
             changed, _outcome = services.save_connector(self.actor, slug=slug, **values, unit=unit, keep_secret=False)

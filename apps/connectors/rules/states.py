@@ -86,7 +86,7 @@ class EffectState(StrEnum):
 EFFECT_MOVES: Moves = {
     EffectState.PREPARED: frozenset({EffectState.CLAIMED, EffectState.FAILED}),
     # Back to prepared: the worker died before it sent anything.
-    # Succeeded at once: a test, for which nothing is called.
+    # Succeeded at once: a test of a system without a test address.
     EffectState.CLAIMED: frozenset(
         {EffectState.DISPATCHED, EffectState.PREPARED, EffectState.FAILED, EffectState.SUCCEEDED}
     ),

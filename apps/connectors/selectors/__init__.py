@@ -47,6 +47,7 @@ from apps.connectors.rules.health import (
 )
 from apps.connectors.rules.limits import ERRORS_PER_1000
 from apps.connectors.rules.mails import draft_of
+from apps.connectors.rules.places import CREDENTIALS
 from apps.connectors.rules.requests import RequestEnd
 from apps.connectors.rules.states import SETTLED
 from apps.core.errors import NotFoundError
@@ -191,7 +192,7 @@ _permission = Prepared(lambda: _usable(Slot("user")).filter(content_object__slug
 
 def connectors_for(actor: User) -> QuerySet[Connector]:
     """Systems that ``actor`` manages or may use, by slug. One without a unit is seen by all who see any."""
-    rows = Connector.objects.select_related("unit", "inside_asked_by").order_by("slug")
+    rows = Connector.objects.select_related("unit", "inside_asked_by", "test_inside_asked_by").order_by("slug")
     seen = Q(pk__in=visible(actor, MANAGE, Connector.objects.all())) | Q(
         pk__in=visible(actor, USE, Operation.objects.all()).values("connector")
     )
@@ -236,17 +237,17 @@ def irreversible_operations() -> set[str]:
 
 
 def secrets_for(actor: User, connector: Connector) -> QuerySet[ConnectorSecret]:
-    """The versions of its secret, newest first, for those who manage the connector; what is sealed stays where it is.
+    """The versions of its secrets, newest first, for those who manage the connector; what is sealed stays where it is.
 
-    The first is in use unless it was replaced: then there is none.
+    Those of the live address come first. The first of an address is in use unless it was replaced: then there is none.
     """
     rows = ConnectorSecret.objects.filter(connector=connector).defer("sealed")
     return visible(actor, MANAGE, rows).select_related("made_by").order_by("credential", "-version")
 
 
-def secret_for(actor: User, connector: Connector) -> ConnectorSecret | None:
-    """The one in use; None where there is none, or for those who do not manage the connector."""
-    return secrets_for(actor, connector).filter(replaced_at=None).first()
+def secret_for(actor: User, connector: Connector, environment: str = Environment.LIVE) -> ConnectorSecret | None:
+    """The one in use at an address; None where there is none, or for those who do not manage the connector."""
+    return secrets_for(actor, connector).filter(replaced_at=None, credential=CREDENTIALS[environment]).first()
 
 
 def health_for(actor: User, connector: Connector) -> Health:
@@ -280,7 +281,8 @@ SELECT count(*), count(*) FILTER (WHERE in_trouble), max(created_at),
        percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms) FILTER (WHERE "end" = 'answered')
 FROM (SELECT *, created_at > clock_timestamp() - %(recent)s * interval '1 second' AS is_recent
       FROM connectors_connectorcall
-      WHERE connector_id = %(id)s AND created_at > clock_timestamp() - %(days)s * interval '1 day'
+      WHERE connector_id = %(id)s AND environment = 'live'
+            AND created_at > clock_timestamp() - %(days)s * interval '1 day'
       ORDER BY created_at DESC LIMIT %(most)s) AS lately
 """
 

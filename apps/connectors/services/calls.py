@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.db.models import Q
 
+from apps.agents.rules import Environment
 from apps.connectors.adapters.http import Call
 from apps.connectors.models import Connector, ConnectorSecret, Effect, Operation
 from apps.connectors.rules import (
@@ -24,6 +25,7 @@ from apps.connectors.rules import (
 from apps.connectors.rules.egress import MAIL, WEB
 from apps.connectors.rules.limits import response_bytes_of, timeout_s_of
 from apps.connectors.rules.mails import EMAIL
+from apps.connectors.rules.places import Place
 from apps.core import envelope
 from apps.core.errors import DomainError, UnavailableError
 from apps.core.models import ClockTimestamp
@@ -48,10 +50,17 @@ def ports_for(adapter: str) -> str:
     return str(settings.ACP_MAIL_PORTS if adapter == EMAIL else settings.ACP_EGRESS_PORTS)
 
 
-def origin_for(connector: Connector) -> Origin:
+def place_for(connector: Connector, environment: str) -> Place:
+    """The address of an environment, never another's. Raises NotConfiguredError where the system has none."""
+    if (found := connector.place(environment)) is None:
+        raise NotConfiguredError(f"The connector {connector.slug} has no test address.")
+    return found
+
+
+def origin_for(connector: Connector, place: Place) -> Origin:
     """Where the connector's calls go. Raises NotConfiguredError."""
     try:
-        origin = origin_of(connector.base_url, schemes_of(connector.adapter))
+        origin = origin_of(place.base_url, schemes_of(connector.adapter))
     except ValueError as problem:
         raise NotConfiguredError(f"The address of {connector.slug} does not fit: {problem}") from problem
     if not is_port_allowed(origin.port, ports_of(ports_for(connector.adapter))):
@@ -62,24 +71,25 @@ def origin_for(connector: Connector) -> Origin:
 
 def call_of(effect: Effect) -> Call:
     """The call of an effect. Raises NotConfiguredError, ValueProblem; neither repeats the secret."""
-    call = call_to(effect.operation, effect.connector, effect.action.parameters)
+    call = call_to(effect.operation, effect.connector, effect.action.parameters, environment=effect.action.environment)
     if effect.operation.idempotency == Idempotency.HEADER:
         return replace(call, headers=[*call.headers, ("Idempotency-Key", effect.idempotency_key)])
     return call
 
 
-def call_to(operation: Operation, connector: Connector, parameters: Mapping[str, Any]) -> Call:
-    """The call of an operation with these parameters. Raises as ``call_of``."""
-    origin = origin_for(connector)
+def call_to(operation: Operation, connector: Connector, parameters: Mapping[str, Any], *, environment: str) -> Call:
+    """The call of an operation with these parameters, at the address of an environment. Raises as ``call_of``."""
+    place = place_for(connector, environment)
+    origin = origin_for(connector, place)
     split = split_parameters(operation.method, operation.path, parameters)
-    secrets = secrets_of(connector)
+    secrets = secrets_of(connector, place)
     return Call(
         method=operation.method,
         origin=origin,
         target=target_of_call(origin.path, split),
         timeout_s=timeout_s_of(connector.limits, operation.timeout_s),
         most_bytes=response_bytes_of(connector.limits),
-        allow_internal=connector.allow_internal,
+        allow_internal=place.allow_internal,
         auth=_auth(connector, secrets[0]) if secrets else [],
         older=_auth(connector, secrets[1]) if secrets[1:] else [],
         body=None if split.body is None else canonical_json(split.body),
@@ -121,14 +131,16 @@ def pair_of(auth: dict[str, Any], secret: str) -> str:
     return secret
 
 
-def secrets_of(connector: Connector) -> list[str]:
-    """The secret in use, then the one before it while that stands in; none where none is needed."""
+def secrets_of(connector: Connector, place: Place) -> list[str]:
+    """The place's own secret in use, then the one before it while that stands in; none where none is needed."""
     if connector.auth.get("type", "none") == "none":
         return []
     opens = Q(replaced_at=None) | Q(stands_in_until__gt=ClockTimestamp())
-    found = list(ConnectorSecret.objects.filter(opens, connector=connector).order_by("-version")[:2])
+    rows = ConnectorSecret.objects.filter(opens, connector=connector, credential=place.credential)
+    found = list(rows.order_by("-version")[:2])
     if not found or found[0].replaced_at is not None:
-        raise NotConfiguredError(f"The connector {connector.slug} has no secret.")
+        said = "no secret" if place.environment == Environment.LIVE else "no secret for its test address"
+        raise NotConfiguredError(f"The connector {connector.slug} has {said}.")
     try:
         return [
             envelope.unseal(

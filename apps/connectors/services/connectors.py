@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit
 from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
+from apps.agents.rules import Environment
 from apps.audit.services import advance, record
 from apps.classification.selectors import known_classes
 from apps.connectors.adapters.http import probe
@@ -19,8 +20,9 @@ from apps.connectors.rules.egress import MAIL, WEB
 from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.limits import limit_problems
 from apps.connectors.rules.mails import EMAIL, system_mail_errors
+from apps.connectors.rules.places import CREDENTIALS, reaches
 from apps.connectors.selectors import MANAGE
-from apps.connectors.services.calls import ports_for, schemes_of
+from apps.connectors.services.calls import place_for, ports_for, schemes_of
 from apps.connectors.services.inside import asks_for_inside, note_inside
 from apps.connectors.services.noting import note_call
 from apps.connectors.services.secrets import destroy_secrets
@@ -37,25 +39,34 @@ ADAPTERS = ("http", EMAIL)
 PROBE_S = 5
 
 
+class ForTests(TypedDict, total=False):
+    """Where what is asked with a test key goes, and whether that is inside one's own network."""
+
+    test_base_url: str
+    test_allow_internal: bool
+
+
 @transaction.atomic
 def save_connector(
     actor: User, *, slug: str, name: str, base_url: str, adapter: str = "http", allow_internal: bool = False,
     auth: dict[str, Any] | None = None, unit: BusinessUnit | None = None, keep_secret: bool = True,
     limits: dict[str, Any] | None = None, mail: dict[str, Any] | None = None, cleared: Sequence[str] = (),
+    **tests: Unpack[ForTests],
 ) -> tuple[Connector, str]:  # fmt: skip
     """Make or change a system; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back.
 
-    ``cleared``: the classes of data that may be sent to it. Where a person allows inside addresses, another person has
-    to agree (``allow_inside``): until then they are refused. With ``keep_secret`` False a stored secret is dropped when
-    scheme, host or port change: whoever may only write a secret must not be able to have it sent elsewhere.
+    ``cleared``: the classes of data that may be sent to it. ``tests``: where what is asked with a test key goes, which
+    without an address is nowhere. Where a person allows inside addresses, another person has to agree
+    (``allow_inside``), of each address by itself: until then they are refused. With ``keep_secret`` False an address's
+    secret is dropped when scheme, host or port change: whoever may only write a secret must not be able to have it
+    sent elsewhere.
     """
     require_manager(actor, unit, MANAGE)
+    test_base_url, test_allow_internal = tests.get("test_base_url", ""), tests.get("test_allow_internal", False)
     auth = auth or {"type": "none"}
     _check_connector(slug=slug, name=name, base_url=base_url, adapter=adapter, auth=auth, mail=mail)
-    if wrong := limit_problems(limits or {}):
-        raise InvalidError(errors={f"limits.{limit}": [problem] for limit, problem in wrong.items()})
-    if unknown := sorted(set(cleared) - known_classes()):
-        raise InvalidError(errors={"cleared": [_("There is no data class %s.") % ", ".join(unknown)]})
+    _check_more(limits or {}, cleared)
+    _check_test_address(test_base_url, base_url, adapter)
     found = Connector.objects.select_for_update(of=("self",)).filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, MANAGE)
@@ -63,23 +74,49 @@ def save_connector(
             raise InvalidError(errors={"adapter": [_("It has operations of another kind: retire them first.")]})
     connector = found or Connector(slug=slug)
     moved = found is not None and _origin(found.base_url) != _origin(base_url)
+    test_moved = found is not None and _origin(found.test_base_url) != _origin(test_base_url)
     asks = asks_for_inside(actor, found, base_url, wanted=allow_internal)
-    allow_internal = allow_internal and not asks
+    test_asks = asks_for_inside(actor, found, test_base_url, wanted=test_allow_internal, environment=Environment.TEST)
     values = {
-        "name": name, "base_url": base_url, "adapter": adapter, "allow_internal": allow_internal, "auth": auth,
+        "name": name, "base_url": base_url, "adapter": adapter, "auth": auth,
+        "allow_internal": allow_internal and not asks, "test_base_url": test_base_url,
+        "test_allow_internal": bool(test_base_url) and test_allow_internal and not test_asks,
         "unit": unit, "limits": limits or {}, "mail": mail, "cleared": sorted(set(cleared)),
     }  # fmt: skip
     outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
     note_inside(actor, connector, asks=asks)
+    note_inside(actor, connector, asks=test_asks, environment=Environment.TEST)
     if moved and not keep_secret:
         destroy_secrets(actor, connector)
+    if not test_base_url or (test_moved and not keep_secret):
+        destroy_secrets(actor, connector, CREDENTIALS[Environment.TEST])
     if connector.state != ConnectorState.ACTIVE and connector.state == ConnectorState.RETIRED:
         advance(actor, connector, ConnectorState.ACTIVE)
         outcome = "changed"
     return connector, outcome
 
 
-def _origin(base_url: str) -> tuple[str, str, int]:
+def _check_more(limits: dict[str, Any], cleared: Sequence[str]) -> None:
+    if wrong := limit_problems(limits):
+        raise InvalidError(errors={f"limits.{limit}": [problem] for limit, problem in wrong.items()})
+    if unknown := sorted(set(cleared) - known_classes()):
+        raise InvalidError(errors={"cleared": [_("There is no data class %s.") % ", ".join(unknown)]})
+
+
+def _check_test_address(test_base_url: str, base_url: str, adapter: str) -> None:
+    """A place for tests is another place: a call there is never one at the live address."""
+    if not test_base_url:
+        return
+    problem = _address_problem(test_base_url, adapter)
+    if not problem and reaches(origin_of(test_base_url, WEB + MAIL), origin_of(base_url, WEB + MAIL)):
+        problem = str(_("This leads to the live address: what is only tried would be done."))
+    if problem or len(test_base_url) > 500:  # noqa: PLR2004 - the column
+        raise InvalidError(errors={"test_base_url": [problem or _("At most 500 characters.")]})
+
+
+def _origin(base_url: str) -> tuple[str, str, int] | None:
+    if not base_url:
+        return None
     origin = origin_of(base_url, WEB + MAIL)
     return origin.scheme, origin.host, origin.port
 
@@ -143,21 +180,24 @@ def change_connector_state(actor: User, *, connector: Connector, to: str, reason
     return connector
 
 
-def probe_connector(actor: User, *, connector: Connector) -> int:
+def probe_connector(actor: User, *, connector: Connector, environment: str = Environment.LIVE) -> int:
     """Resolve, check and connect (TLS too), sending nothing; the milliseconds it took. Raises UnavailableError.
 
-    Never inside a transaction: it waits for the network, at most five seconds.
+    Never inside a transaction: it waits for the network, at most five seconds. Raises NotConfiguredError where the
+    system has no such address.
     """
     require_manager(actor, connector.unit, MANAGE)
+    place = place_for(connector, environment)
     result = probe(
-        origin_of(connector.base_url, schemes_of(connector.adapter)),
-        allow_internal=connector.allow_internal,
+        origin_of(place.base_url, schemes_of(connector.adapter)),
+        allow_internal=place.allow_internal,
         timeout_s=PROBE_S,
     )
     reached = result.end == CallEnd.ANSWERED
     with transaction.atomic():
         payload = {"reached": reached, "error": result.error, "duration_ms": result.duration_ms}
-        note_call(connector, purpose=Purpose.PROBE, call=result)
+        payload["environment"] = environment
+        note_call(connector, purpose=Purpose.PROBE, call=result, environment=environment)
         record(actor, connector, "probed", payload=payload)
     if not reached:
         raise UnavailableError(result.error)

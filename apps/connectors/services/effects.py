@@ -17,7 +17,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
-from apps.agents.rules import Environment
+from apps.agents.rules import EffectClass, Environment
 from apps.audit.services import advance, record
 from apps.connectors.adapters.http import send
 from apps.connectors.adapters.smtp import post
@@ -123,7 +123,7 @@ def claim_effect(actor: User, *, action: Action) -> Effect:
     require_permission(action)
     refuse_changed(action, effect.operation)  # the very rows that the call is made of
     take_turns([(action, effect.operation)])
-    require_room(effect.connector)
+    require_room(effect.connector, environment=action.environment)
     is_repeat = effect.state == EffectState.UNKNOWN
     is_due = Q(retry_at__lte=ClockTimestamp())
     return advance(
@@ -172,10 +172,10 @@ def refuse_changed(action: Action, operation: Operation) -> None:
 def dispatch_effect(actor: User, *, effect: Effect) -> CallResult:
     """Make the call of a claimed effect. Never inside a transaction: what it did cannot be rolled back.
 
-    Raises ConflictError when the lease was lost. What the network or the system does is in the result. For a test
-    nothing is called, and no secret opened.
+    Raises ConflictError when the lease was lost. What the network or the system does is in the result. A test is called
+    at the test address; where there is none nothing is called, and no secret opened.
     """
-    if effect.action.environment == Environment.TEST:
+    if effect.connector.place(effect.action.environment) is None:
         return CallResult(CallEnd.NOT_CALLED)
     try:
         carry = _carried_by(effect)
@@ -211,16 +211,17 @@ def settle_effect(actor: User, *, effect: Effect, call: CallResult) -> Effect:
     fresh = _effects().select_for_update(of=("self",)).get(pk=effect.pk)
     if fresh.attempt != effect.attempt:
         raise ConflictError(_("Another attempt is under way."), state=fresh.state)
+    is_test = fresh.action.environment == Environment.TEST
     outcome = outcome_of(
         call,
-        effect=fresh.operation.effect,
+        effect=EffectClass.READ if is_test else fresh.operation.effect,  # nobody is asked what a test did
         idempotency=fresh.operation.idempotency,
         repeats=fresh.repeats,
         deferrals=fresh.deferrals,
     )
     note_call(
         fresh.connector, purpose=Purpose.EFFECT, call=call, operation=fresh.operation, outcome=outcome,
-        action_id=fresh.action_id,
+        action_id=fresh.action_id, environment=fresh.action.environment,
     )  # fmt: skip
     deferred = outcome.state == EffectState.PREPARED
     failed = outcome.state != EffectState.SUCCEEDED

@@ -6,20 +6,21 @@ from apps.connectors.adapters.smtp import Mail
 from apps.connectors.models import Effect
 from apps.connectors.rules.limits import timeout_s_of
 from apps.connectors.rules.mails import NO_TLS, draft_of
-from apps.connectors.services.calls import NotConfiguredError, forms_in, origin_for, pair_of, secrets_of
+from apps.connectors.services.calls import NotConfiguredError, forms_in, origin_for, pair_of, place_for, secrets_of
 
 
 def mail_of(effect: Effect) -> Mail:
     """The mail of an effect. Raises NotConfiguredError, ValueProblem; neither repeats the secret."""
     operation, connector = effect.operation, effect.connector
-    origin = origin_for(connector)
+    place = place_for(connector, effect.action.environment)
+    origin = origin_for(connector, place)
     if operation.mail is None or connector.mail is None:
         raise NotConfiguredError(f"{operation.slug} says nothing of a mail.")
     sender = str(connector.mail["from"])
     draft = draft_of(
         operation.mail, effect.action.parameters, domains=connector.mail["recipients"], amount=operation.amount
     )
-    secrets = secrets_of(connector)
+    secrets = secrets_of(connector, place)
     return Mail(
         origin=origin,
         sender=sender,
@@ -30,7 +31,7 @@ def mail_of(effect: Effect) -> Mail:
         timeout_s=timeout_s_of(connector.limits, operation.timeout_s),
         reply_to=str(connector.mail.get("reply_to", "")),
         needs_tls=connector.mail.get("tls") != NO_TLS,
-        allow_internal=connector.allow_internal,
+        allow_internal=place.allow_internal,
         logins=[_login(pair_of(connector.auth, secret)) for secret in secrets],
         masks=[form for secret in secrets for form in forms_in(connector, secret)],
     )

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from apps.agents.rules import Environment
 from apps.connectors.models import Connector, ConnectorCall, Effect, Operation
 from apps.connectors.rules import CallEnd, CallResult, EffectState, Outcome, in_trouble, outcome_of
 from apps.connectors.rules.health import Purpose
@@ -26,6 +27,7 @@ def note_call(
     operation: Operation | None = None,
     outcome: Outcome | None = None,
     action_id: UUID | None = None,
+    environment: str = Environment.LIVE,
 ) -> None:
     """One line of what a system was asked. ``outcome``: of an effect; a read's is worked out.
 
@@ -45,6 +47,7 @@ def note_call(
         in_trouble=in_trouble(call, found),
         duration_ms=call.duration_ms,
         action_id=action_id,
+        environment=environment,
     )
 
 
@@ -65,8 +68,8 @@ def forget_calls() -> int:
     return ConnectorCall.objects.filter(created_at__lt=ClockTimestamp() - KEEP).delete()[0]
 
 
-def require_room(connector: Connector) -> None:
-    """Raise RateLimitedError while the system's limits leave no room for one more effect.
+def require_room(connector: Connector, *, environment: str) -> None:
+    """Raise RateLimitedError while the system's limits leave no room for one more effect of an environment.
 
     Call inside the claim's transaction: whoever claims for the same system waits for the lock until it is committed.
     """
@@ -77,12 +80,16 @@ def require_room(connector: Connector) -> None:
     flying = Effect.objects.filter(
         Q(state__in=[EffectState.CLAIMED, EffectState.DISPATCHED], lease_until__gt=ClockTimestamp()),
         connector=connector,
+        action__environment=environment,
     ).count()
     if flying >= limits.get("concurrent", flying + 1):
         raise RateLimitedError(retry_after_s=1)
     if "per_minute" in limits:
         lately = ConnectorCall.objects.filter(
-            connector=connector, purpose=Purpose.EFFECT, created_at__gt=ClockTimestamp() - MINUTE
+            connector=connector,
+            purpose=Purpose.EFFECT,
+            environment=environment,
+            created_at__gt=ClockTimestamp() - MINUTE,
         )
         if flying + lately.count() >= limits["per_minute"]:
             raise RateLimitedError(retry_after_s=5)

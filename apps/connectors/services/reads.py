@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
-from apps.agents.rules import EffectClass, Environment
+from apps.agents.rules import EffectClass
 from apps.audit.services import record
 from apps.connectors.adapters.http import Call, send
 from apps.connectors.models import Operation
@@ -63,10 +63,8 @@ def read_on_file(actor: User, *, action: Action, trail: UUID) -> OnFile | None:
     if not named:
         return None
     slug = str(named.get("operation", ""))
-    if action.environment == Environment.TEST:
-        return OnFile(slug, timezone.now(), problem=_("This is a test, so the system is not asked."))
     try:
-        operation, call = prepared_read(slug, named, action.parameters)
+        operation, call = prepared_read(slug, named, action.parameters, environment=action.environment)
         require_running(units=[action.unit_id], connector=operation.connector.slug, operation=slug)
     except (CannotLookError, NotConfiguredError) as problem:
         return OnFile(slug, timezone.now(), problem=str(problem))
@@ -80,16 +78,21 @@ def read_on_file(actor: User, *, action: Action, trail: UUID) -> OnFile | None:
         AT_ONCE.release()
     found = _told(slug, named, action, result)
     with transaction.atomic():
-        note_call(operation.connector, purpose=Purpose.LOOK_UP, call=result, operation=operation, action_id=action.pk)
+        note_call(
+            operation.connector, purpose=Purpose.LOOK_UP, call=result, operation=operation, action_id=action.pk,
+            environment=action.environment,
+        )  # fmt: skip
         payload = {"action": action.pk, "status": result.status, "end": result.end, "duration_ms": result.duration_ms}
         record(actor, operation, "operation.looked_up", trail=trail, unit=action.unit_id, payload=payload)
     return found
 
 
 def prepared_read(
-    slug: str, named: Mapping[str, Any], request: Mapping[str, Any], response: Any = None
+    slug: str, named: Mapping[str, Any], request: Mapping[str, Any], response: Any = None, *, environment: str
 ) -> tuple[Operation, Call]:
     """The read that an operation names, and its call; ``parameters`` are made of request and response.
+
+    A test is read at the test address; where there is none the system is not asked.
 
     Raises CannotLookError, NotConfiguredError.
     """
@@ -98,11 +101,13 @@ def prepared_read(
         raise CannotLookError(_("%s is not in use.") % slug)
     if operation.effect != EffectClass.READ or operation.method != "GET":
         raise CannotLookError(_("%s does more than read, so it is not called.") % slug)
+    if operation.connector.place(environment) is None:
+        raise CannotLookError(_("This is a test, so the system is not asked."))
     parameters = filled(named.get("parameters", {}), {"request": dict(request), "response": response or {}})
     if parameter_errors(operation.parameters, parameters):
         raise CannotLookError(_("The parameters of %s cannot be made of what is proposed.") % slug)
     try:
-        return operation, call_to(operation, operation.connector, parameters)
+        return operation, call_to(operation, operation.connector, parameters, environment=environment)
     except ValueProblem as problem:
         raise CannotLookError(str(problem)) from problem
 

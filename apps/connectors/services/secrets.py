@@ -7,8 +7,10 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
+from apps.agents.rules import Environment
 from apps.audit.services import record
 from apps.connectors.models import Connector, ConnectorSecret
+from apps.connectors.rules.places import CREDENTIALS
 from apps.connectors.selectors import MANAGE
 from apps.core import envelope
 from apps.core.errors import InvalidError, NotFoundError
@@ -17,7 +19,7 @@ from apps.core.services import system_user
 
 SECRET_MAX = 4096
 OVERLAP_S_MAX = 7 * 86_400
-MAIN = "main"
+MAIN, TEST = CREDENTIALS[Environment.LIVE], CREDENTIALS[Environment.TEST]
 DESTROYED = {"sealed": b"", "stands_in_until": None}
 
 
@@ -29,11 +31,13 @@ def set_secret(
 
     The one before is destroyed at once, or stands in for ``overlap_s`` seconds: it is tried where the system answers
     401 to the new one. One that stood in until now is destroyed. The ledger gets fingerprints and versions.
+    ``credential``: ``test`` is the secret of the test address; it is never the live one, nor the other way round.
     """
     require_manager(actor, connector.unit, MANAGE)
-    _check_secret(connector, secret, overlap_s)
-    Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
+    connector = Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
+    _check_secret(connector, secret, overlap_s, credential)
     masters = envelope.master_keys()
+    _refuse_shared(connector, credential, {master.fingerprint(secret) for master in masters})
     versions = ConnectorSecret.objects.filter(connector=connector, credential=credential)
     current = versions.filter(replaced_at=None).first()
     if current and current.fingerprint in {master.fingerprint(secret) for master in masters}:
@@ -55,6 +59,7 @@ def set_secret(
     record(
         actor, made, "rotated" if current else "created",
         payload={"connector": connector.slug, "version": made.version, "fingerprint": made.fingerprint,
+                 "credential": credential,
                  "overlap_s": overlap_s if current else 0},
     )  # fmt: skip
     return made, "changed" if current else "created"
@@ -69,7 +74,7 @@ def _replace(current: ConnectorSecret, overlap_s: int) -> None:
         rows.update(replaced_at=ClockTimestamp(), **DESTROYED)
 
 
-def _check_secret(connector: Connector, secret: str, overlap_s: int) -> None:
+def _check_secret(connector: Connector, secret: str, overlap_s: int, credential: str) -> None:
     problem = ""
     if not 1 <= len(secret) <= SECRET_MAX or not secret.strip():
         problem = _("From 1 to 4,096 characters.")
@@ -77,11 +82,22 @@ def _check_secret(connector: Connector, secret: str, overlap_s: int) -> None:
         problem = _("Printable characters only; it travels in a header.")
     elif connector.auth.get("type") == "none":
         problem = _("This connector's auth is “none”: it has no use for a secret.")
+    elif credential == TEST and not connector.test_base_url:
+        problem = _("This connector has no test address: it has no use for a secret of it.")
     errors = {"secret": [problem]} if problem else {}
     if not 0 <= overlap_s <= OVERLAP_S_MAX:
         errors["overlap_s"] = [_("From 0 to %d seconds.") % OVERLAP_S_MAX]
     if errors:
         raise InvalidError(errors=errors)
+
+
+def _refuse_shared(connector: Connector, credential: str, fingerprints: set[str]) -> None:
+    """Raise InvalidError where another address of the system is opened by this very secret."""
+    opens = Q(replaced_at=None) | Q(stands_in_until__isnull=False)
+    others = ConnectorSecret.objects.filter(opens, connector=connector, fingerprint__in=fingerprints)
+    if others.exclude(credential=credential).exists():
+        said = _("The live and the test address need a secret each, and this is the one of the other.")
+        raise InvalidError(errors={"secret": [said]})
 
 
 @transaction.atomic
@@ -134,4 +150,5 @@ def end_overlaps() -> int:
 
 def _record_end(actor: User, secret: ConnectorSecret, connector: Connector) -> None:
     told = {"connector": connector.slug, "version": secret.version, "fingerprint": secret.fingerprint}
+    told["credential"] = secret.credential
     record(actor, secret, "dropped", payload=told)

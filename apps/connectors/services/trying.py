@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
-from apps.agents.rules import Environment
 from apps.audit.services import record
 from apps.connectors.adapters.http import Call, send
 from apps.connectors.models import Operation
@@ -52,7 +51,7 @@ def try_out(actor: User, *, action: Action, trail: UUID) -> Tried | None:
     operation = Operation.objects.select_related("connector__unit").filter(slug=action.operation).first()
     if operation is None or not operation.dry_run:
         return None
-    if action.environment == Environment.TEST:
+    if operation.connector.place(action.environment) is None:
         return Tried(timezone.now(), problem=_("This is a test, so the system is not asked."))
     try:
         require_running(units=[action.unit_id], connector=operation.connector.slug, operation=operation.slug)
@@ -68,7 +67,10 @@ def try_out(actor: User, *, action: Action, trail: UUID) -> Tried | None:
     finally:
         AT_ONCE.release()
     with transaction.atomic():
-        note_call(operation.connector, purpose=Purpose.DRY_RUN, call=result, operation=operation, action_id=action.pk)
+        note_call(
+            operation.connector, purpose=Purpose.DRY_RUN, call=result, operation=operation, action_id=action.pk,
+            environment=action.environment,
+        )  # fmt: skip
         told = {"action": action.pk, "status": result.status, "end": result.end, "duration_ms": result.duration_ms}
         record(actor, operation, "operation.tried", trail=trail, unit=action.unit_id, payload=told)
     return _told(result)
@@ -83,7 +85,7 @@ def _planned(operation: Operation, action: Action) -> Call:
         raise CannotLookError(_("Its dry run is a call that does something, so it is not made."))
     planned = copy(operation)
     planned.method, planned.path = str(plan["method"]), str(plan["path"])
-    return call_to(planned, operation.connector, action.parameters)
+    return call_to(planned, operation.connector, action.parameters, environment=action.environment)
 
 
 def _told(result: CallResult) -> Tried:

@@ -55,7 +55,9 @@ def read_back(effect: Effect) -> ReadBack | None:
         return ReadBack(Reading.UNREAD, problem=_("The operation is not verified any more."))
     request, response = effect.action.parameters, (effect.response or {}).get("body")
     try:
-        operation, call = prepared_read(str(verify.get("operation", "")), verify, request, response)
+        operation, call = prepared_read(
+            str(verify.get("operation", "")), verify, request, response, environment=effect.action.environment
+        )
         require_running(units=[effect.action.unit_id], connector=operation.connector.slug, operation=operation.slug)
     except HaltedError:
         return None

@@ -8,9 +8,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from apps.agents.rules import Environment
 from apps.connectors import services
 from apps.connectors.forms import RotationForm, SecretForm, StateForm
 from apps.connectors.models import Connector
+from apps.connectors.rules.places import CREDENTIALS
 from apps.connectors.selectors import (
     MANAGE,
     SHOWN_CALLS,
@@ -26,7 +28,7 @@ from apps.connectors.selectors import (
     who_may_use_for,
 )
 from apps.connectors.selectors.pins import waiting_for
-from apps.connectors.services.inside import host_of
+from apps.connectors.services.inside import NAMES
 from apps.core.errors import DomainError, InvalidError, NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
@@ -65,16 +67,37 @@ def _page(request: Request, found: Connector, *, status: int = 200, **forms: Any
         "troubles": calls_for(request.user, found).filter(in_trouble=True)[:SHOWN_CALLS],
         "operations": operations_of_for(request.user, found),
         "permissions": who_may_use_for(request.user, found),
-        "secret": secret_for(request.user, found),
-        "secrets": secrets_for(request.user, found)[:SHOWN_SECRETS],
-        "inside_host": host_of(found.base_url),
+        "places": [
+            _place(request, found, environment, forms) for environment in Environment if found.place(environment)
+        ],
         "needs_secret": found.auth.get("type", "none") != "none",
         "may_manage": holds(request.user, MANAGE, found),
-        "secret_form": RotationForm() if secret_for(request.user, found) else SecretForm(),
         "state_form": StateForm(initial={"state": found.state}),
         **forms,
     }
     return render(request, "connectors/connector.html", context, status=status)
+
+
+def _place(request: Request, found: Connector, environment: Environment, forms: dict[str, Any]) -> dict[str, Any]:
+    """One address of a system, who asks for an inside one, and its secret as far as it is shown."""
+    secret, names = secret_for(request.user, found, environment), NAMES[environment]
+    versions = secrets_for(request.user, found).filter(credential=CREDENTIALS[environment])
+    form = forms.get("secret_form") if environment == forms.get("environment", Environment.LIVE) else None
+    return {
+        "environment": environment,
+        "base_url": getattr(found, names.base_url),
+        "allowed": getattr(found, names.allowed),
+        "asked_by": getattr(found, names.asked_by),
+        "host": names.host(found),
+        "secret": secret,
+        "secrets": versions[:SHOWN_SECRETS],
+        "form": form or (RotationForm() if secret else SecretForm()),
+    }
+
+
+def _environment(request: Request) -> Environment:
+    """Which address is meant; the live one unless it is the other."""
+    return Environment.TEST if request.POST.get("environment") == Environment.TEST else Environment.LIVE
 
 
 @require_GET
@@ -87,16 +110,19 @@ def connector(request: Request, slug: str) -> HttpResponse:
 def rotate(request: Request, slug: str) -> HttpResponse:
     """Set or rotate the secret; the old one is destroyed, at once or after an overlap."""
     found = connector_for(request.user, slug)
-    form = RotationForm(request.POST) if secret_for(request.user, found) else SecretForm(request.POST)
+    where = _environment(request)
+    form = RotationForm(request.POST) if secret_for(request.user, found, where) else SecretForm(request.POST)
     if not form.is_valid():
-        return _page(request, found, status=UNFIT, secret_form=form)
+        return _page(request, found, status=UNFIT, secret_form=form, environment=where)
     try:
         overlap_s = int(form.cleaned_data.get("overlap_s", 0))
         secret = form.cleaned_data["secret"]
-        made, outcome = services.set_secret(request.user, connector=found, secret=secret, overlap_s=overlap_s)
+        made, outcome = services.set_secret(
+            request.user, connector=found, secret=secret, overlap_s=overlap_s, credential=CREDENTIALS[where]
+        )
     except InvalidError as error:
         form.add_error("secret", error.errors.get("secret", [str(error.message)]))
-        return _page(request, found, status=UNFIT, secret_form=form)
+        return _page(request, found, status=UNFIT, secret_form=form, environment=where)
     if outcome == "unchanged":
         messages.info(request, _("This is the secret that was in use already."))
     else:
@@ -107,7 +133,8 @@ def rotate(request: Request, slug: str) -> HttpResponse:
 @require_POST
 def drop_older(request: Request, slug: str) -> HttpResponse:
     """Destroy the secret that was replaced, before its overlap is over."""
-    services.drop_older_secret(request.user, connector=connector_for(request.user, slug))
+    credential = CREDENTIALS[_environment(request)]
+    services.drop_older_secret(request.user, connector=connector_for(request.user, slug), credential=credential)
     messages.success(request, _("Destroyed. Only the new secret opens the system now."))
     return redirect("connectors:connector", slug=slug)
 
@@ -115,12 +142,13 @@ def drop_older(request: Request, slug: str) -> HttpResponse:
 @require_POST
 def decide_inside(request: Request, slug: str) -> HttpResponse:
     """Allow a system of one's own network, as somebody else asked; or refuse it."""
-    found = connector_for(request.user, slug)
+    found, where = connector_for(request.user, slug), _environment(request)
     if request.POST.get("answer") == "allow":
-        services.allow_inside(request.user, connector=found, host=request.POST.get("host", ""))
+        host = request.POST.get("host", "")
+        services.allow_inside(request.user, connector=found, host=host, environment=where)
         messages.success(request, _("Allowed. It acts on the next call."))
     else:
-        services.refuse_inside(request.user, connector=found)
+        services.refuse_inside(request.user, connector=found, environment=where)
         messages.success(request, _("Refused. Inside addresses stay out of reach."))
     return redirect("connectors:connector", slug=slug)
 
@@ -166,7 +194,7 @@ def probe(request: Request, slug: str) -> HttpResponse:
     """See whether the system can be reached; no secret is sent."""
     found = connector_for(request.user, slug)
     try:
-        services.probe_connector(request.user, connector=found)
+        services.probe_connector(request.user, connector=found, environment=_environment(request))
     except DomainError as error:
         if isinstance(error, NotAllowedError):
             raise

@@ -15,10 +15,9 @@ from apps.connectors.models import Connector, OperationPin
 from apps.connectors.rules import OperationState
 from apps.connectors.rules.openapi import BYTES_MAX, OPERATIONS_MAX
 from apps.connectors.rules.pins import Plan
-from apps.connectors.selectors import MANAGE, connector_for
 from apps.connectors.selectors.pins import pin_for, waiting_for
-from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
-from apps.core.gate import holds
+from apps.connectors.views.editing import managed
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.http import Request
 
 UNFIT, STALE = 422, 409
@@ -27,7 +26,7 @@ UNFIT, STALE = 422, 409
 @require_http_methods(["GET", "HEAD", "POST"])
 def import_document(request: Request, slug: str) -> HttpResponse:
     """A document is given, then shown as what it would do; it does that once the person has said so."""
-    found = _managed(request, slug)
+    found = managed(request, slug)
     if request.method != "POST":
         return _import_page(request, found, DocumentForm())
     form = DocumentForm(request.POST, request.FILES)
@@ -66,7 +65,7 @@ def _told(plan: Plan) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def review(request: Request, slug: str, operation: str) -> HttpResponse:
     """What its document says of an operation, beside what was confirmed; and what a person makes of it."""
-    found = _managed(request, slug)
+    found = managed(request, slug)
     pin = pin_for(request.user, operation)
     if pin.operation.connector_id != found.pk:
         raise NotFoundError
@@ -103,10 +102,3 @@ def _review_page(
         "others": waiting_for(request.user, found).exclude(pk=pin.pk).count(),
     }
     return render(request, "connectors/review.html", context, status=status)
-
-
-def _managed(request: Request, slug: str) -> Connector:
-    found = connector_for(request.user, slug)
-    if not holds(request.user, MANAGE, found):
-        raise NotAllowedError
-    return found

@@ -109,7 +109,9 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
     )
     consequence = permitted.consequence(ask.parameters, classed)
     if facts.environment == Environment.TEST:
-        consequence = f"{_('A test, nothing is called.')} {consequence}".strip()
+        is_called = operation.connector.test_base_url and ask.execution != Execution.AGENT
+        said = _("A test, called at the test address.") if is_called else _("A test, nothing is called.")
+        consequence = f"{said} {consequence}".strip()
     return Weighed(agent, unit, permitted, digest, money, target, consequence, person, facts, classed)
 
 

@@ -1,33 +1,27 @@
-"""Outside systems, what can be done in them, who may, and every effect on them."""
+"""Outside systems and their secrets; what can be done in them, where that comes from, and who may."""
 
 from collections.abc import Iterable
-from typing import Any, override
-from uuid import UUID
+from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q, Value
 
 from apps.access.models import BusinessUnit
-from apps.agents.models import Action, Agent
-from apps.agents.rules import EffectClass
+from apps.agents.rules import EffectClass, Environment
 from apps.connectors.rules import (
     ALL_METHODS,
     CONNECTOR_MOVES,
-    EFFECT_MOVES,
     OPERATION_MOVES,
     ConnectorState,
-    EffectState,
     ExecutedBy,
     Idempotency,
     Money,
     OperationState,
     SecretState,
 )
-from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.pins import PINNED, Waiting, merged
-from apps.connectors.rules.requests import RequestEnd
-from apps.core.models import ClockTimestamp, ObjectGrant, Record, Stateful, User, choices_of
+from apps.connectors.rules.places import CREDENTIALS, Place
+from apps.core.models import ObjectGrant, Record, Stateful, User, choices_of
 from apps.core.rules import digest_of
 
 OPERATION_JUDGED = (
@@ -49,7 +43,8 @@ CONNECTOR_JUDGED = ("slug", "adapter", "base_url", "allow_internal", "auth")
 class Connector(Stateful):
     """An outside system. Scheme, host and port of ``base_url`` are all that its calls may reach.
 
-    ``cleared``: the classes of data that may be sent to it.
+    ``test_base_url``: the same for what is asked with a test key, where the system has a place for that; empty: it has
+    none. ``cleared``: the classes of data that may be sent to it.
     """
 
     MOVES = CONNECTOR_MOVES
@@ -62,6 +57,9 @@ class Connector(Stateful):
     base_url = models.CharField(max_length=500)
     allow_internal = models.BooleanField(default=False)
     inside_asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    test_base_url = models.CharField(max_length=500, blank=True, default="", db_default="")
+    test_allow_internal = models.BooleanField(default=False, db_default=False)
+    test_inside_asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     auth = models.JSONField(default=dict)
     limits = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     mail = models.JSONField(null=True, blank=True)
@@ -74,11 +72,18 @@ class Connector(Stateful):
     def __str__(self) -> str:
         return self.name
 
+    def place(self, environment: str) -> Place | None:
+        """Where the calls of an environment go; None: what is asked with a test key is answered without one."""
+        if environment == Environment.LIVE:
+            return Place(self.base_url, self.allow_internal, Environment.LIVE)
+        return Place(self.test_base_url, self.test_allow_internal, Environment.TEST) if self.test_base_url else None
+
 
 class ConnectorSecret(Record):
     """One version of one credential of a connector, sealed. A version that was replaced keeps its fingerprint only.
 
-    ``stands_in_until``: replaced, and tried until then where the system does not take the new one yet.
+    ``credential``: ``main``, or ``test`` for the test address. ``stands_in_until``: replaced, and tried until then
+    where the system does not take the new one yet.
     """
 
     UNIT = "connector__unit"
@@ -106,6 +111,11 @@ class ConnectorSecret(Record):
 
     def __str__(self) -> str:
         return f"secret {self.fingerprint} of {self.connector}"
+
+    @property
+    def environment(self) -> Environment:
+        """What it opens."""
+        return Environment.TEST if self.credential == CREDENTIALS[Environment.TEST] else Environment.LIVE
 
     @property
     def state(self) -> SecretState:
@@ -240,160 +250,3 @@ class OperationPermission(ObjectGrant):
     def limit(self) -> Money | None:
         """The most that one use may move; None: any amount."""
         return None if self.limit_minor is None else Money(self.limit_minor, self.limit_currency)
-
-
-class RightSizing(Record):
-    """That an agent's permissions were narrowed together: what each was and became, so that it can be taken back.
-
-    ``before`` and ``after``: ``[{operation, fields, until, limit}]``; what is in one alone was revoked.
-    """
-
-    UNIT = "agent__unit"
-
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="right_sizings")
-    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    reason = models.CharField(max_length=500)
-    before: "models.JSONField[Any, Any]" = models.JSONField()
-    after: "models.JSONField[Any, Any]" = models.JSONField()
-    undone_at = models.DateTimeField(null=True)
-    undone_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-
-    class Meta:
-        default_permissions = ()
-        indexes = [models.Index(fields=["agent", "-id"], name="right_sizing_by_agent")]
-
-    def __str__(self) -> str:
-        return f"{self.agent} was narrowed"
-
-
-class AccessRequest(Record):
-    """An agent asks for an operation that it may not use, or not with these ``fields`` (None: with all).
-
-    ``operation`` is what it wrote: there may be none of this name, and the agent is not told. ``reason`` is the agent's
-    own text. ``times``: how often it asked meanwhile; ``answer``: why people said yes or no.
-    """
-
-    UNIT = "agent__unit"
-
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="access_requests")
-    operation = models.CharField(max_length=120)
-    fields: "models.JSONField[Any, Any]" = models.JSONField(null=True)
-    days = models.PositiveSmallIntegerField()
-    reason = models.CharField(max_length=500)
-    times = models.PositiveIntegerField(default=1)
-    expires_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)
-    ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    outcome = models.CharField(max_length=7, choices=choices_of(RequestEnd), blank=True)
-    answer = models.CharField(max_length=500, blank=True)
-
-    class Meta:
-        default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(
-                fields=["agent", "operation"], condition=Q(ended_at=None), name="access_requested_once"
-            ),
-            models.CheckConstraint(
-                condition=Q(ended_at=None, outcome="") | Q(ended_at__isnull=False) & ~Q(outcome=""),
-                name="access_request_ends_with_an_outcome",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.agent} asks for {self.operation}"
-
-    @staticmethod
-    def open() -> Q:
-        """Waits for people, by the database's clock."""
-        return Q(ended_at=None, expires_at__gt=ClockTimestamp())
-
-
-class ConnectorCall(Record):
-    """That a system was called: what for, how it ended, how long it took. Nothing of what was asked or answered.
-
-    ``in_trouble``: it says something bad of the system. ``said``: the egress guard's own words.
-    """
-
-    UNIT = "connector__unit"
-
-    connector = models.ForeignKey(Connector, models.CASCADE, related_name="calls")
-    operation = models.ForeignKey(Operation, models.CASCADE, null=True, related_name="+")
-    purpose = models.CharField(max_length=9, choices=choices_of(Purpose))
-    end = models.CharField(max_length=12)
-    status = models.PositiveSmallIntegerField(null=True)
-    code = models.CharField(max_length=20, blank=True)
-    said = models.CharField(max_length=200, blank=True)
-    in_trouble = models.BooleanField(default=False)
-    duration_ms = models.PositiveIntegerField(default=0)
-    action_id = models.UUIDField(null=True)
-
-    class Meta:
-        default_permissions = ()
-        indexes = [
-            models.Index(fields=["connector", "-created_at"], name="call_by_connector"),
-            models.Index(fields=["connector", "-created_at"], name="call_in_trouble", condition=Q(in_trouble=True)),
-            models.Index(fields=["created_at"], name="call_by_time"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.purpose} at {self.connector}"
-
-
-class Effect(Stateful):
-    """What carrying out one action did to the system of record. ``retry_at``: when it is due again, if ever.
-
-    ``verify_at``: when the system is to be read back, if it still is; ``read_back``: what it showed. ``in_line``: it
-    waits until another action with its key has ended.
-    """
-
-    MOVES = EFFECT_MOVES
-    UNIT = "action__unit"
-
-    action = models.OneToOneField(Action, models.PROTECT, related_name="carried_out")
-    operation = models.ForeignKey(Operation, models.PROTECT, related_name="effects")
-    connector = models.ForeignKey(Connector, models.PROTECT, related_name="effects")
-    state = models.CharField(max_length=12, choices=choices_of(EffectState), default=EffectState.PREPARED)
-    idempotency_key = models.CharField(max_length=200, unique=True)
-    attempt = models.PositiveIntegerField(default=0)
-    repeats = models.PositiveSmallIntegerField(default=0)
-    deferrals = models.PositiveSmallIntegerField(default=0)
-    in_line = models.BooleanField(default=False, db_default=False)
-    lease_until = models.DateTimeField(null=True)
-    retry_at = models.DateTimeField(null=True)
-    settled_at = models.DateTimeField(null=True)
-    duration_ms = models.PositiveIntegerField(null=True)
-    in_trouble = models.BooleanField(default=False)
-    request: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
-    response = models.JSONField(null=True, encoder=DjangoJSONEncoder)
-    error = models.JSONField(null=True, encoder=DjangoJSONEncoder)
-    verify_at = models.DateTimeField(null=True)
-    verify_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
-    read_back_at = models.DateTimeField(null=True)
-    read_back = models.JSONField(null=True, encoder=DjangoJSONEncoder)
-
-    class Meta:
-        default_permissions = ()
-        indexes = [
-            models.Index(fields=["verify_at"], name="effect_to_verify", condition=Q(verify_at__isnull=False)),
-            models.Index(fields=["read_back_at"], name="effect_mismatched", condition=Q(state=EffectState.MISMATCH)),
-            models.Index(
-                fields=["retry_at"],
-                name="effect_due",
-                condition=Q(state__in=[EffectState.PREPARED, EffectState.UNKNOWN]),
-            ),
-            models.Index(
-                fields=["lease_until"],
-                name="effect_leased",
-                condition=Q(state__in=[EffectState.CLAIMED, EffectState.DISPATCHED]),
-            ),
-            models.Index(fields=["connector", "-settled_at"], name="effect_by_connector"),
-        ]
-
-    def __str__(self) -> str:
-        return f"effect of {self.operation.slug}"
-
-    @property
-    @override
-    def trail(self) -> UUID:
-        """The trail of its action."""
-        return self.action.trail
