@@ -91,6 +91,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "agent.mismatched": (TELL,),
     "agent.key_refused": (TELL,),
     "agent.access_requested": (TELL,),
+    "connector.quarantined": (TELL,),
     "release.published": (STANDING,),
     "halt.lifted": ("apps.oversight.tasks.start_clocks",),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),

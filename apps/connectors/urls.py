@@ -17,7 +17,9 @@ pages = [
     path("connectors/<slug:slug>/state/", views.move, name="move"),
     path("connectors/<slug:slug>/probe/", views.probe, name="probe"),
     path("connectors/<slug:slug>/import/", import_views.import_document, name="import"),
+    path("connectors/<slug:slug>/review/", import_views.confirm, name="confirm"),
     path("connectors/<slug:slug>/operations/<str:operation>/review/", import_views.review, name="review"),
+    path("connectors/<slug:slug>/operations/<str:operation>/edit/", editing.edit_operation, name="edit-operation"),
     path("connectors/<slug:slug>/operations/<str:operation>/state/", views.move_operation, name="move-operation"),
 ]
 

@@ -92,6 +92,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
     trail = serializers.UUIDField(allow_null=True, help_text="Whose words somebody asked to erase.")
     proposal = serializers.UUIDField(allow_null=True, help_text="The change of rules that waits for a release.")
     review = serializers.UUIDField(allow_null=True, help_text="The access review with rights that wait, or that ended.")
+    connector = serializers.CharField(allow_null=True, help_text="The system some of whose operations are quarantined.")
     at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField(allow_null=True)
     is_open = serializers.BooleanField()
@@ -187,6 +188,7 @@ def notice_json(row: Delivery) -> dict[str, Any]:
         "trail": row.notice.erasure.trail_id if row.notice.erasure else None,
         "proposal": row.notice.proposal_id,
         "review": row.notice.review_id,
+        "connector": row.notice.connector.slug if row.notice.connector else None,
         "at": row.created_at,
         "seen_at": row.seen_at,
         "is_open": row.closed_at is None,

@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from apps.access.models import Queue
 from apps.agents.models import Agent
 from apps.audit.models import Entry
+from apps.connectors.models import Connector
+from apps.connectors.rules import OperationState
 from apps.core.models import ClockTimestamp, Record, User, choices_of
 from apps.core.rules import Risk
 from apps.halts.models import Halt
@@ -40,6 +42,7 @@ HEADLINES = {
     Event.REVIEW_DUE: _("Rights wait for your review, and soon nobody can decide about them"),
     Event.REVIEWED: _("The access review has ended"),
     Event.MISMATCH: _("A system shows something else than it did"),
+    Event.QUARANTINE: _("What it can do changed: nobody may use that until a person has looked"),
     Event.KEY: _("A key of it was used that is dead, or from elsewhere"),
 }
 PROPOSED = {
@@ -48,7 +51,7 @@ PROPOSED = {
     ProposalKind.ROLLBACK: _("%(who)s proposes to take %(policy)s back to an earlier version"),
     ProposalKind.RETIRE: _("%(who)s proposes to retire %(policy)s"),
 }
-SUBJECTS = ("escalation", "halt", "agent", "erasure", "budget", "proposal", "review")
+SUBJECTS = ("escalation", "halt", "agent", "erasure", "budget", "proposal", "review", "connector")
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
     EscalationState.REJECTED: _("Rejected"),
@@ -156,6 +159,7 @@ class Notice(Record):
     budget = models.ForeignKey(Budget, models.PROTECT, null=True, related_name="+")
     proposal = models.ForeignKey(Proposal, models.PROTECT, null=True, related_name="+")
     review = models.ForeignKey(AccessReview, models.PROTECT, null=True, related_name="+")
+    connector = models.ForeignKey(Connector, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -192,17 +196,19 @@ class Notice(Record):
         if self.proposal:
             told = {"who": self.proposal.version.author, "policy": self.proposal.policy}
             return str(PROPOSED[ProposalKind(self.proposal.kind)] % told)
-        return self.escalation.title if self.escalation else str(self.halt or self.agent or self.budget or self.review)
+        if self.escalation:
+            return self.escalation.title
+        return str(self.halt or self.agent or self.budget or self.review or self.connector)
 
     @property
     def url(self) -> str:
         """Where it is shown; opening it decides nothing."""
-        if self.agent:
-            return f"/agents/{self.agent.slug}/"
+        named = {"agents": self.agent, "budgets": self.budget, "connectors": self.connector}
+        for place, thing in named.items():
+            if thing:
+                return f"/{place}/{thing.slug}/"
         if self.erasure:
             return f"/audit/trails/{self.erasure.trail_id}/erase/"
-        if self.budget:
-            return f"/budgets/{self.budget.slug}/"
         if self.proposal:
             return f"/policies/{self.proposal.policy.slug}/?version={self.proposal.version.number}"
         if self.review_id:
@@ -211,7 +217,9 @@ class Notice(Record):
 
     @property
     def is_over(self) -> bool:
-        """Whether it asks for a review that has ended."""
+        """Whether it asks for a review that has ended, of rights or of what a system can do."""
+        if self.connector:
+            return not self.connector.operations.filter(state=OperationState.QUARANTINED).exists()
         is_asking = self.event in {Event.REVIEW, Event.REVIEW_DUE}
         return is_asking and self.review is not None and self.review.closed_at is not None
 
@@ -221,6 +229,8 @@ class Notice(Record):
         found = self.escalation or self.agent
         if self.erasure_id or self.budget_id or self.proposal_id or self.review_id:
             return Risk.MEDIUM
+        if self.connector_id:
+            return Risk.HIGH  # what agents did with it stands still meanwhile
         return Risk(found.risk) if found else Risk.CRITICAL
 
 

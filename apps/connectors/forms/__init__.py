@@ -3,11 +3,22 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from apps.connectors.forms.confirming import ConfirmForm
 from apps.connectors.forms.imports import DocumentForm, ReviewForm
+from apps.connectors.forms.operations import OperationForm
 from apps.connectors.forms.systems import ConnectorForm
 from apps.connectors.rules import ConnectorState
 
-__all__ = ["ConnectorForm", "DocumentForm", "ReviewForm", "RotationForm", "SecretForm", "StateForm"]
+__all__ = [
+    "ConfirmForm",
+    "ConnectorForm",
+    "DocumentForm",
+    "OperationForm",
+    "ReviewForm",
+    "RotationForm",
+    "SecretForm",
+    "StateForm",
+]
 
 STATES = (
     (ConnectorState.ACTIVE, _("In use")),

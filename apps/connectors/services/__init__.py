@@ -26,7 +26,7 @@ from apps.connectors.services.newcomers import begin_agent
 from apps.connectors.services.noting import forget_calls
 from apps.connectors.services.operations import change_operation_state, save_operation
 from apps.connectors.services.permissions import grant_operation, narrow_operation, revoke_operation
-from apps.connectors.services.pins import review_operation, set_pin
+from apps.connectors.services.pins import confirm_operations, review_operation, set_pin
 from apps.connectors.services.reads import OnFile, read_on_file
 from apps.connectors.services.requests import grant_request, refuse_request, request_access
 from apps.connectors.services.secrets import drop_older_secret, drop_secret, end_overlaps, set_secret
@@ -47,6 +47,7 @@ __all__ = [
     "change_connector_state",
     "change_operation_state",
     "claim_effect",
+    "confirm_operations",
     "dispatch_effect",
     "drop_effect",
     "drop_older_secret",

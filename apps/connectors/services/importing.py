@@ -15,6 +15,7 @@ from apps.connectors.rules.pins import PINNED, Change, Known, Plan, Waiting, mer
 from apps.connectors.rules.secrets import looks_secret
 from apps.connectors.selectors import MANAGE
 from apps.connectors.services.operations import save_operation, spec_errors
+from apps.connectors.services.pins import note_quarantine
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import User
 from apps.core.rules import ValueProblem
@@ -61,10 +62,9 @@ def _take(actor: User, connector: Connector, contents: Contents, digest: str, *,
         return plan
     for described in plan.new:
         _bring_in(actor, connector, contents, described, digest)
-    for change in plan.changed:
-        _note_change(actor, pins[change.known.slug], contents, change, digest)
-    for known in plan.removed:
-        _note_removal(actor, pins[known.slug], digest)
+    stopped = [change.known.slug for change in plan.changed if _note_change(actor, pins, contents, change, digest)]
+    stopped += [known.slug for known in plan.removed if _note_removal(actor, pins[known.slug], digest)]
+    note_quarantine(actor, connector, slugs=stopped, document=contents.title)
     for slug in plan.same:
         OperationPin.objects.filter(pk=pins[slug].pk).update(digest=digest)
     counts = {name: len(getattr(plan, name)) for name in ("new", "changed", "removed", "same", "unfit")}
@@ -132,8 +132,12 @@ def _guess(described: Described) -> dict[str, str]:
     return {"effect": str(described.guess.effect), "reason": described.guess.reason}
 
 
-def _note_change(actor: User, pin: OperationPin, contents: Contents, change: Change, digest: str) -> None:
-    """Keep what the document says now beside what a person confirmed; what nobody confirmed yet is replaced."""
+def _note_change(actor: User, pins: dict[str, OperationPin], contents: Contents, change: Change, digest: str) -> bool:
+    """Keep what the document says now beside what a person confirmed; what nobody confirmed yet is replaced.
+
+    Whether that stopped what was in use.
+    """
+    pin = pins[change.known.slug]
     described, operation = change.described, pin.operation
     pin.key, pin.document, pin.digest, pin.guess = described.key, contents.title, digest, _guess(described)
     if pin.confirmed_at is None:
@@ -147,21 +151,22 @@ def _note_change(actor: User, pin: OperationPin, contents: Contents, change: Cha
     else:
         pin.proposed, pin.waiting = described.definition, Waiting.CHANGED
     pin.save()
-    _quarantine(actor, operation, {"document": pin.document, "digest": digest, "differs": change.fields})
+    return _quarantine(actor, operation, {"document": pin.document, "digest": digest, "differs": change.fields})
 
 
-def _note_removal(actor: User, pin: OperationPin, digest: str) -> None:
+def _note_removal(actor: User, pin: OperationPin, digest: str) -> bool:
     pin.digest, pin.proposed, pin.waiting = digest, None, Waiting.REMOVED
     pin.save()
-    _quarantine(actor, pin.operation, {"document": pin.document, "digest": digest, "differs": list(PINNED)})
+    return _quarantine(actor, pin.operation, {"document": pin.document, "digest": digest, "differs": list(PINNED)})
 
 
-def _quarantine(actor: User, operation: Operation, payload: dict[str, Any]) -> None:
-    """Stop what is in use; what is not stays so, and cannot be used before a person looked."""
+def _quarantine(actor: User, operation: Operation, payload: dict[str, Any]) -> bool:
+    """Stop what is in use, which is answered; what is not stays so, and cannot be used before a person looked."""
     if operation.state == OperationState.ACTIVE:
         advance(actor, operation, OperationState.QUARANTINED, payload=payload)
-    else:
-        record(actor, operation, "differs", payload=payload)
+        return True
+    record(actor, operation, "differs", payload=payload)
+    return False
 
 
 @transaction.atomic

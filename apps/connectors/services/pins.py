@@ -1,6 +1,7 @@
 """What a person makes of an imported operation: confirm it, take a change of its document, or keep what is there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -8,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
 from apps.audit.services import advance, record
-from apps.connectors.models import Operation, OperationPin
+from apps.connectors.models import Connector, Operation, OperationPin
 from apps.connectors.rules import OperationSpec, OperationState
 from apps.connectors.rules.pins import PINNED, Review, Waiting, is_milder
 from apps.connectors.selectors import MANAGE
@@ -18,6 +19,15 @@ from apps.core.models import ClockTimestamp, User
 
 OWN = ("effect", "amount", "target", "consequence")
 """What a document does not say, so that the person who reviews it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """That a person takes a new operation into use, with this effect class; ``seen`` is its pin's as they saw it."""
+
+    operation: str
+    seen: str
+    effect: str
 
 
 @transaction.atomic
@@ -100,6 +110,41 @@ def _settle(actor: User, pin: OperationPin, was: str) -> None:
     pin.refresh_from_db()
 
 
+def note_quarantine(actor: User, connector: Connector, *, slugs: Sequence[str], document: str) -> None:
+    """Leave one entry of what was stopped together, of which whoever manages the system is told; none of nothing."""
+    if slugs:
+        record(actor, connector, "quarantined", payload={"document": document, "operations": sorted(slugs)})
+
+
+@transaction.atomic
+def confirm_operations(
+    actor: User, *, connector: Connector, wanted: Sequence[Confirmation], reason: str = ""
+) -> list[Operation]:
+    """Take operations of a system into use that were imported and that nobody confirmed yet: all of them or none.
+
+    ``reason``: of every one whose effect asks for less care than was guessed. Raises InvalidError with what does not
+    fit, by the operation's slug; ConflictError where one is no new one any more, or changed since it was looked at.
+    """
+    require_manager(actor, connector.unit, MANAGE)
+    rows = Operation.objects.select_related("connector__unit", "pin").filter(connector=connector)
+    found = {operation.slug: operation for operation in rows.filter(slug__in=[one.operation for one in wanted])}
+    errors: dict[str, list[str]] = {}
+    for one in sorted(wanted, key=lambda one: one.operation):
+        operation = found.get(one.operation)
+        if operation is None or getattr(operation, "pin", None) is None or operation.pin.waiting != Waiting.NEW:
+            raise ConflictError(_("%s is no new one any more: look again.") % one.operation, code="stale")
+        milder = _is_milder(one.effect, operation.pin.guess["effect"])
+        try:
+            review_operation(
+                actor, operation=operation, seen=one.seen, reason=reason if milder else "", effect=one.effect
+            )
+        except InvalidError as error:
+            errors[one.operation] = [text for texts in error.errors.values() for text in texts]
+    if errors:
+        raise InvalidError(errors=errors)
+    return [found[one.operation] for one in wanted]
+
+
 @transaction.atomic
 def set_pin(actor: User, *, operation: Operation, described: Mapping[str, Any] | None) -> str:
     """Write down where an operation was imported from, as a document says; ``created``, ``changed``, ``unchanged``.
@@ -129,7 +174,15 @@ def set_pin(actor: User, *, operation: Operation, described: Mapping[str, Any] |
         made.confirmed_at, made.confirmed_by = ClockTimestamp(), actor
     made.save(force_insert=pin is None)
     record(actor, operation, "pinned", payload={"document": made.document, "digest": made.digest, "waiting": waiting})
-    if waiting and operation.state == OperationState.ACTIVE:
-        to = OperationState.DISABLED if waiting == Waiting.NEW else OperationState.QUARANTINED
-        advance(actor, operation, to, payload={"reason": "pinned"})
+    _stop_waiting(actor, operation, made)
     return "changed" if pin else "created"
+
+
+def _stop_waiting(actor: User, operation: Operation, pin: OperationPin) -> None:
+    """Take out of use what a person should look at first."""
+    if not pin.waiting or operation.state != OperationState.ACTIVE:
+        return
+    to = OperationState.DISABLED if pin.waiting == Waiting.NEW else OperationState.QUARANTINED
+    advance(actor, operation, to, payload={"reason": "pinned"})
+    if to == OperationState.QUARANTINED:
+        note_quarantine(actor, operation.connector, slugs=[operation.slug], document=pin.document)

@@ -5,18 +5,20 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.connectors import services
-from apps.connectors.forms import ConnectorForm
-from apps.connectors.models import Connector
-from apps.connectors.selectors import MANAGE, connector_for
-from apps.core.errors import InvalidError, NotAllowedError
+from apps.connectors.forms import ConnectorForm, OperationForm
+from apps.connectors.models import Connector, Operation
+from apps.connectors.rules import OperationSpec, OperationState
+from apps.connectors.selectors import MANAGE, all_operations_for, connector_for
+from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.http import Request
 
-UNFIT = 422
+UNFIT, STALE = 422, 409
 KEPT = ("name", "base_url", "adapter", "allow_internal", "auth", "mail", "cleared", "unit")
 
 
@@ -52,3 +54,36 @@ def _connector_page(request: Request, found: Connector, form: ConnectorForm, *, 
     limits = [form[name] for name in form.fields if name.startswith("limit_")]
     context = {"connector": found, "form": form, "limits": limits}
     return render(request, "connectors/edit.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit_operation(request: Request, slug: str, operation: str) -> HttpResponse:
+    """Change how an operation is carried out: what it reads back, tries, keeps apart, and how long a call may take."""
+    connector = managed(request, slug)
+    rows = all_operations_for(request.user).filter(connector=connector).exclude(state=OperationState.RETIRED)
+    found = None if "\x00" in operation else rows.filter(slug=operation).first()
+    if found is None:
+        raise NotFoundError
+    if request.method != "POST":
+        return _operation_page(request, found, OperationForm(operation=found))
+    form = OperationForm(request.POST, operation=found)
+    if not form.is_valid():
+        return _operation_page(request, found, form, status=UNFIT)
+    if form.cleaned_data["version"] != found.version:
+        form.add_error(None, _("It changed since you looked: compare what you wrote with what is there, then save."))
+        form.data = {**request.POST.dict(), "version": str(found.version)}
+        return _operation_page(request, found, form, status=STALE)
+    spec = {name: getattr(found, name) for name in OperationSpec.__dataclass_fields__} | form.cleaned_data["spec"]
+    try:
+        services.save_operation(request.user, slug=found.slug, connector=connector, spec=OperationSpec(**spec))
+    except InvalidError as error:
+        form.refuse(error.errors)
+        return _operation_page(request, found, form, status=UNFIT)
+    messages.success(request, _("Changed. It acts on what is carried out from now on."))
+    return redirect(f"{reverse('connectors:connector', args=[slug])}#{found.slug}")
+
+
+def _operation_page(request: Request, found: Operation, form: OperationForm, *, status: int = 200) -> HttpResponse:
+    reads = all_operations_for(request.user).filter(connector=found.connector, effect="read", state="active")
+    context = {"connector": found.connector, "operation": found, "form": form, "reads": reads}
+    return render(request, "connectors/edit_operation.html", context, status=status)

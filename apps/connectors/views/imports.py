@@ -7,14 +7,15 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from apps.connectors import services
-from apps.connectors.forms import DocumentForm, ReviewForm
+from apps.connectors.forms import ConfirmForm, DocumentForm, ReviewForm
 from apps.connectors.models import Connector, OperationPin
 from apps.connectors.rules import OperationState
 from apps.connectors.rules.openapi import BYTES_MAX, OPERATIONS_MAX
-from apps.connectors.rules.pins import Plan
+from apps.connectors.rules.pins import Plan, Waiting
 from apps.connectors.selectors.pins import pin_for, waiting_for
 from apps.connectors.views.editing import managed
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
@@ -102,3 +103,42 @@ def _review_page(
         "others": waiting_for(request.user, found).exclude(pk=pin.pk).count(),
     }
     return render(request, "connectors/review.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: Request, slug: str) -> HttpResponse:
+    """Take many imported operations into use at once; what changed or is gone is looked at one by one."""
+    found = managed(request, slug)
+    pins = list(waiting_for(request.user, found).filter(waiting=Waiting.NEW))
+    if request.method != "POST":
+        return _confirm_page(request, found, ConfirmForm(pins=pins))
+    form = ConfirmForm(request.POST, pins=pins)
+    if form.is_stale:
+        return _confirm_stale(request, found, _("Some of it was confirmed or is gone meanwhile: look again."))
+    if not form.is_valid():
+        return _confirm_page(request, found, form, status=UNFIT)
+    said = form.cleaned_data
+    try:
+        done = services.confirm_operations(request.user, connector=found, wanted=said["wanted"], reason=said["reason"])
+    except InvalidError as error:
+        form.refuse(error.errors)
+        return _confirm_page(request, found, form, status=UNFIT)
+    except ConflictError as error:
+        return _confirm_stale(request, found, str(error.message))
+    messages.success(
+        request,
+        ngettext("%(n)d operation is in use.", "%(n)d operations are in use.", len(done)) % {"n": len(done)},
+    )
+    return redirect(f"{reverse('connectors:connector', args=[slug])}#h-operations")
+
+
+def _confirm_stale(request: Request, found: Connector, said: str) -> HttpResponse:
+    messages.error(request, said)
+    pins = list(waiting_for(request.user, found).filter(waiting=Waiting.NEW))
+    return _confirm_page(request, found, ConfirmForm(pins=pins), status=STALE)
+
+
+def _confirm_page(request: Request, found: Connector, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
+    others = waiting_for(request.user, found).exclude(waiting=Waiting.NEW)
+    context = {"connector": found, "form": form, "others": others}
+    return render(request, "connectors/confirm.html", context, status=status)

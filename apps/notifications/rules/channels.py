@@ -64,6 +64,7 @@ class Event(StrEnum):
     REVIEW_DUE = "review_due"
     REVIEWED = "reviewed"
     MISMATCH = "mismatch"
+    QUARANTINE = "quarantine"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -103,6 +104,7 @@ EVENTS: Mapping[str, Event] = {
     "access.review.due_soon": Event.REVIEW_DUE,
     "access.review.closed": Event.REVIEWED,
     "agent.mismatched": Event.MISMATCH,
+    "connector.quarantined": Event.QUARANTINE,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

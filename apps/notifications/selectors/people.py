@@ -20,6 +20,7 @@ from apps.policies.rules import ProposalState
 from apps.workflows.selectors.erasing import who_is_asked_to_agree
 
 LIFT, MANAGE, PUBLISH = "halts.lift_halt", "agents.manage_agent", "policies.publish_policy"
+CONNECT = "connectors.manage_connector"
 
 
 def recipients_of(notice: Notice) -> list[User]:
@@ -34,13 +35,20 @@ def _concerned(notice: Notice) -> list[User]:
         return _of_agent(notice, notice.agent)
     if notice.erasure:
         return who_is_asked_to_agree(notice.erasure, most=RECIPIENTS_MAX)
-    if notice.budget:
-        return [notice.budget.owner]
+    if notice.budget or notice.connector:
+        return [notice.budget.owner] if notice.budget else _of_connector(notice)
     if notice.proposal:
         return _of_proposal(notice.proposal)
     if notice.review:
         return _of_review(notice, notice.review)
     return _of_halt(notice.halt) if notice.halt else _of_item(notice)
+
+
+def _of_connector(notice: Notice) -> list[User]:
+    """Whoever manages the system, while something of it is quarantined."""
+    if notice.connector is None or notice.is_over:
+        return []
+    return list(holders_for(system_user("plane"), CONNECT, notice.connector.unit_id))
 
 
 def _of_review(notice: Notice, review: AccessReview) -> list[User]:

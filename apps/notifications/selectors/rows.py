@@ -30,6 +30,7 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__proposal__policy",
         "notice__proposal__version__author",
         "notice__review",
+        "notice__connector",
     )
     return rows.select_related(*about).order_by("-id")
 

@@ -98,6 +98,8 @@ def _kind(notice: Notice) -> Any:
         return _("Policy")
     if notice.review:
         return _("Access review")
+    if notice.connector:
+        return _("Connector")
     return _("Agent") if notice.agent else _("Erasure") if notice.erasure else _("Halt")
 
 

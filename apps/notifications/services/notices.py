@@ -52,7 +52,7 @@ RETURNING id
 """
 
 
-KINDS = {kind: kind for kind in ("halt", "agent", "budget", "proposal")} | {"accessreview": "review"}
+KINDS = {kind: kind for kind in ("halt", "agent", "budget", "proposal", "connector")} | {"accessreview": "review"}
 """What an entry is about -> what a notice calls it; all else is about an item."""
 
 
@@ -105,6 +105,7 @@ ABOUT = (
     "proposal__policy",
     "proposal__version",
     "review__opened_by",
+    "connector",
 )
 _to_spread = Prepared(
     lambda: (

@@ -52,6 +52,7 @@ ABOUT = (
     "recipient", "chat_target", "browser",
     "notice__entry", "notice__halt__engaged_by", "notice__agent", "notice__erasure__asked_by", "notice__budget",
     "notice__proposal__policy", "notice__proposal__version__author", "notice__review",
+    "notice__connector",
     "notice__escalation__agent",
 )  # fmt: skip
 
