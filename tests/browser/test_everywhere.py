@@ -8,10 +8,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from apps.access.services import create_token
-from apps.connectors.models import OperationPermission
-from apps.connectors.services import import_openapi, request_access
+from apps.agents.models import Action
+from apps.connectors.models import Operation, OperationPermission
+from apps.connectors.services import import_openapi, request_access, way_back_of
 from apps.core.models import ClockTimestamp, User
 from apps.halts.services import engage_halt, lift_halt
+from apps.oversight.models import Escalation
 from apps.oversight.selectors import inbox_for, jobs_for
 from apps.oversight.services import start_bulk
 from apps.policies.models import Policy
@@ -19,6 +21,7 @@ from tests.browser.conftest import PASSWORD, SETTLED, assert_accessible, assert_
 from tests.browser.looks import LOST, SPACE_TEXT, TARGETS
 from tests.browser.scene import Scene, set_the_scene
 from tests.factories.access import grant, make_admin
+from tests.factories.agents import make_action
 from tests.factories.connectors import make_operation, permit
 from tests.factories.openapi import BANK
 
@@ -122,6 +125,7 @@ def scene(db: str, companies: dict[str, Scene]) -> Scene:
         lift_halt(admin, halt_id=halt.pk, reason="The bank has mended it; three payments were looked at.")
         create_token(admin, user=admin, name="Nightly figures", permissions=["kpis.view_kpi"], read_only=True)
         too_much_and_too_little(scene)
+        done_and_tried(scene)
         companies["one"] = scene
     return companies["one"]
 
@@ -137,18 +141,39 @@ def too_much_and_too_little(scene: Scene) -> None:
         request_access(scene.agent.user, operation=operation, reason="The supplier wants its money back.")
 
 
+def done_and_tried(scene: Scene) -> None:
+    """Something was done that can be taken back, and what waits can be tried without effect."""
+    system = scene.operation.connector
+    back = make_operation(
+        connector=system, path="/refunds", parameters={"type": "object", "properties": {"id": {"type": "string"}}},
+        amount=None, target="", consequence="",
+    )  # fmt: skip
+    way = {"operation": back.slug, "parameters": {"id": "response.id"}}
+    paying = make_operation(connector=system, slug=f"{system.slug}.can_be_taken_back", compensation=way)
+    done = make_action(
+        agent=scene.agent, operation=paying.slug, connector=system.slug, effect="irreversible", state="succeeded",
+        parameters={"amount_minor": 100, "currency": "EUR", "iban": "DE89"}, result={"id": "p-1"},
+    )  # fmt: skip
+    assert way_back_of(done) is not None
+    Operation.objects.filter(pk=scene.operation.pk).update(dry_run={"method": "POST", "path": "/payments/validate"})
+
+
 def pages_of(scene: Scene) -> list[str]:
     """Those that there are everywhere, and those of the agent."""
     agent, asked = scene.agent.slug, f"permission=connectors.use_operation&operation={scene.operation.slug}"
     system = f"/connectors/{scene.operation.connector.slug}"
     imported = f"{scene.operation.connector.slug}.create_payment"
-    of_system = [f"{system}/", f"{system}/import/", f"{system}/operations/{imported}/review/"]
+    of_system = [f"{system}/{page}" for page in ("", "import/", "edit/", "review/", f"operations/{imported}/review/")]
+    of_system += [f"{system}/operations/{imported}/edit/"]
     policy = Policy.objects.order_by("slug").first()
     assert policy is not None
     edit = f"/policies/{policy.slug}/edit/"
     own = [edit, f"{edit}?rule={policy.in_force.rules[0]['slug']}", *of_system]
     of_agent = [f"/agents/{agent}/{page}/" for page in ("right-size", "edit", "versions/new", "tests")]
-    return [*PAGES, f"/agents/{agent}/", *of_agent, f"/access/who/?{asked}", *own]
+    done = Action.objects.get(operation=f"{scene.operation.connector.slug}.can_be_taken_back")
+    tried = Escalation.objects.filter(action__operation=scene.operation.slug, state="pending").earliest("id")
+    acts = [f"/actions/{done.pk}/", f"/actions/{done.pk}/compensate/", f"/inbox/{tried.pk}/dry-run/"]
+    return [*PAGES, f"/agents/{agent}/", *of_agent, f"/access/who/?{asked}", *own, *acts]
 
 
 def places(scene: Scene) -> list[str]:
