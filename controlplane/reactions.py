@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 TELL = "apps.notifications.tasks.tell"
 HUSH_ERASURE = "apps.notifications.tasks.hush_erasure"
+HUSH_CHANGE = "apps.notifications.tasks.hush_change"
 HUSH_PROPOSAL = "apps.notifications.tasks.hush_proposal"
 STANDING = "apps.oversight.tasks.end_fallen_standing"
 
@@ -51,6 +52,10 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
     "agent.flagged": (TELL,),
     "budget.warned": (TELL,),
+    "budgetchange.open": (TELL,),
+    "budgetchange.released": (HUSH_CHANGE,),
+    "budgetchange.declined": (HUSH_CHANGE,),
+    "budgetchange.superseded": (HUSH_CHANGE,),
     "proposal.open": (TELL,),
     "proposal.released": (HUSH_PROPOSAL,),
     "proposal.declined": (HUSH_PROPOSAL,),

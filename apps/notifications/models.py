@@ -198,6 +198,9 @@ class Notice(Record):
             return str(PROPOSED[ProposalKind(self.proposal.kind)] % told)
         if self.escalation:
             return self.escalation.title
+        if self.budget and self.event == Event.PROPOSAL:
+            told = {"who": self.entry.actor, "budget": self.budget}
+            return _("%(who)s proposes to let more through %(budget)s") % told
         return str(self.halt or self.agent or self.budget or self.review or self.connector)
 
     @property

@@ -39,6 +39,12 @@ def hush_proposal(entry: Entry) -> None:
     services.close_proposal_notices(entry.actor, proposal_id=entry.subject_id)
 
 
+@reaction
+def hush_change(entry: Entry) -> None:
+    """Nobody is asked any more to release a change of a budget that was decided."""
+    services.close_change_notices(entry.actor, change_id=entry.subject_id)
+
+
 def send_messages() -> int:
     """Write and send what is due; how much. One thread of a process at a time: a slow mail server holds no others."""
     if not _sending.acquire(blocking=False):

@@ -63,6 +63,7 @@ NOT_CONFIGURATION = {
     "oversight.Grant": DECIDED,
     "oversight.StandingApproval": DECIDED,
     "oversight.Vote": DECIDED,
+    "policies.BudgetChange": DECIDED,
     "policies.Proposal": DECIDED,
     "policies.Simulation": DECIDED,
     "policies.Waiver": DECIDED,

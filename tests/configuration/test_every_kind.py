@@ -95,7 +95,7 @@ class TestOneOfEach:
             ("Agent", "expect: refused", "expect: deny", "expect: refused", "expect: deny"),
             ("Workflow", "name: Pay out", "name: Pay", "name: Pay out", "name: Pay"),
             ("Policy", "<= 100000", "<= 50000", "<= 100000", "<= 50000"),
-            ("Budget", "10000000", "20000000", "cap_minor: 10000000", "cap_minor: 20000000"),
+            ("Budget", "10000000", "5000000", "cap_minor: 10000000", "cap_minor: 5000000"),
             ("Breaker", "threshold: 5", "threshold: 6", "threshold: 5", "threshold: 6"),
             ("Target", "value: 3600", "value: 1800", "value: 3600", "value: 1800"),
             ("Baseline", "n: 120", "n: 121", "n: 120", "n: 121"),

@@ -10,7 +10,7 @@ from apps.configuration.services import apply_texts
 from apps.core.services import system_user
 from apps.notifications.models import Delivery
 from apps.notifications.services import spread_notices
-from apps.policies.models import Budget
+from apps.policies.models import Budget, BudgetChange
 from tests.factories.access import make_admin, make_holder, make_user
 from tests.factories.budgets import make_budget
 from tests.workflows.actions import make_desk
@@ -45,12 +45,14 @@ def test_a_budget_is_made_changed_and_ended_on_pages(client, desk):
     page = client.get("/budgets/daily/").content.decode()
     assert "300.00 EUR" in page
     assert "200.00 EUR" in page
-    changed = {"name": "Daily", "amount": "250", "exhausted": "escalate", "queue": desk.queue.slug}
+    changed = {"name": "Each day", "amount": "250", "exhausted": "deny"}
     client.post("/budgets/daily/", {**changed, "owner": admin.username})
     budget = Budget.objects.get()
-    assert (budget.cap, budget.exhausted, budget.queue) == (25_000, "escalate", desk.queue.slug)
-    assert "Daily" in client.get("/budgets/").content.decode()
-    client.post("/budgets/daily/end/")
+    assert (budget.cap, budget.name) == (25_000, "Each day")
+    assert "Each day" in client.get("/budgets/").content.decode()
+    client.post("/budgets/daily/end/", {"reason": "Not needed."})
+    client.force_login(make_admin())
+    client.post(f"/budgets/daily/changes/{budget.changes.get().pk}/release/")
     assert "No budget yet" in client.get("/budgets/").content.decode()
 
 
@@ -80,7 +82,8 @@ def test_who_may_not_publish_reads_and_changes_nothing(client, desk):
     client.force_login(make_holder("policies.view_policy", unit=desk.agent.unit))
     assert client.get(f"/budgets/{budget.slug}/").status_code == 200
     assert client.get("/new-budget/").status_code == 403
-    assert client.post(f"/budgets/{budget.slug}/end/").status_code == 403
+    assert client.post(f"/budgets/{budget.slug}/end/", {"reason": "Not needed."}).status_code == 403
+    assert not BudgetChange.objects.exists()
     client.force_login(make_user())
     assert client.get("/budgets/").status_code == 403
     assert client.get(f"/budgets/{budget.slug}/").status_code == 404
@@ -105,7 +108,10 @@ def test_a_budget_over_the_api(client, desk):
     for changes, field in (({"period": "day"}, "period"), ({"target": "x"}, "target"), ({"cap": -1}, "cap")):
         answer = put(**changes)
         assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
-    assert client.delete("/api/v1/budgets/calls/").status_code == 204
+    ended = client.delete("/api/v1/budgets/calls/?reason=Over")
+    assert ended.status_code == 202
+    client.force_login(make_admin())
+    client.post(f"/api/v1/budgets/calls/changes/{ended.json()['id']}/release/")
     assert client.get("/api/v1/budgets/calls/").status_code == 404
     assert desk.get("budgets/").json().get("results", []) == []
 
@@ -137,6 +143,7 @@ queue: {desk.queue.slug}
     (again,) = apply_texts(console, texts={"out.yaml": exported})
     assert again.outcome == "unchanged"
     assert export_for(console, kinds=["Budget"]) == exported
-    (gone,) = apply_texts(console, texts={"b.yaml": "kind: Budget\nslug: daily\nstate: absent\n"})
+    absent = {"b.yaml": "kind: Budget\nslug: daily\nstate: absent\n"}
+    (gone,) = apply_texts(console, texts=absent, approved_by=make_admin())
     assert gone.outcome == "removed"
     assert export_for(console, kinds=["Budget"]) == ""

@@ -15,9 +15,10 @@ from apps.oversight.services import cast_vote
 from apps.policies.models import BudgetPeriod, Reservation
 from apps.policies.rules.budgets import BudgetTerms
 from apps.policies.services.budgets import end_budget, save_budget
+from apps.policies.services.changes import release_change
 from apps.policies.services.reserving import settle_reservations
 from apps.workflows.services.actions import Ask, check_action
-from tests.factories.access import make_unit
+from tests.factories.access import make_admin, make_unit
 from tests.factories.budgets import make_budget
 from tests.workflows.actions import make_desk, the_item, work
 
@@ -213,6 +214,6 @@ def test_what_of_a_budget_cannot_change_is_refused_and_an_ended_one_counts_nothi
             **about,
         )
     assert set(refused.value.errors) == {"cap", "period", "currency"}
-    end_budget(desk.agent.owner.__class__.objects.get(username="console"), budget=budget)
+    release_change(make_admin(), change=end_budget(make_admin(), budget=budget, reason="Not needed."))
     assert desk.ask(50_000).json()["state"] == "approved"
     assert not Escalation.objects.exists()

@@ -81,7 +81,7 @@ def apply_documents(actor: User, *, texts: Mapping[str, str]) -> list[str]:
 
 
 def _tell(actor: User, texts: Mapping[str, str], applied: list[Applied], approved_by: User | None) -> None:
-    counts = {name: sum(each.outcome == name for each in applied) for name in (CREATED, CHANGED, "removed")}
+    counts = {name: sum(each.outcome == name for each in applied) for name in (CREATED, CHANGED, "removed", "proposed")}
     files = {name: f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" for name, text in texts.items()}
     payload = {**counts, "files": files, "approved_by": approved_by and approved_by.username}
     record(actor, actor, "configuration.applied", payload=payload)

@@ -1,24 +1,28 @@
 """How budgets and breakers are brought about: what caps things, and what stops them by itself."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
-from apps.configuration.services.reading import Document
+from apps.configuration.services.reading import Document, reason_of
 from apps.connectors.models import Connector
 from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.halts.rules import BreakerTerms, HaltScope
 from apps.halts.services import save_breaker
-from apps.policies.rules.budgets import BudgetTerms, Measure
-from apps.policies.services.budgets import save_budget
+from apps.policies.models import BudgetChange
+from apps.policies.rules import ProposalState
+from apps.policies.rules.budgets import BudgetTerms, ChangeKind, Measure
+from apps.policies.services.budgets import PROPOSED, save_budget
+from apps.policies.services.changes import release_change
 from apps.workflows.models import Workflow
 
 
 def apply_budget(actor: User, document: Document) -> str:
-    """A budget. Where no owner is named it is the agent's or the workflow's."""
+    """A budget; whose owner is not named, it is the agent's or the workflow's. What lets more through is proposed."""
     value = document.source.value
     named = [(scope, target) for scope, target in value["scope"].items() if target]
     if len(named) != 1:
@@ -43,7 +47,19 @@ def apply_budget(actor: User, document: Document) -> str:
         "target": target,
         "unit": unit,
     }
-    return save_budget(actor, owner=owner, terms=terms, **about)[1]
+    budget, outcome = save_budget(actor, owner=owner, terms=terms, reason=reason_of(document), **about)
+    if outcome == PROPOSED:
+        change = budget.changes.get(state=ProposalState.OPEN, kind=ChangeKind.CHANGE, **asdict(terms.limits))
+        return "changed" if released_by_second(document, change) else PROPOSED
+    return outcome
+
+
+def released_by_second(document: Document, change: BudgetChange) -> bool:
+    """Whether a second person is named, in whose name it is released then; else it waits for one."""
+    if document.approved_by is None:
+        return False
+    release_change(document.approved_by, change=change)
+    return True
 
 
 def _of_owned(row: Agent | Workflow) -> tuple[BusinessUnit | None, User | None]:

@@ -6,8 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from apps.access.models import BusinessUnit, Calendar, Queue, Role
 from apps.access.services import save_calendar, save_person, save_queue, save_role, save_rota, save_unit, set_roles
 from apps.agents.models import Agent
@@ -16,7 +14,7 @@ from apps.configuration.rules import PRICES, day_of, moment_of, since_of
 from apps.configuration.services.caps import apply_breaker, apply_budget
 from apps.configuration.services.classes import apply_data_class
 from apps.configuration.services.mappings import apply_group_mapping
-from apps.configuration.services.reading import Document
+from apps.configuration.services.reading import Document, reason_of
 from apps.connectors.models import Connector, Operation, OperationPermission
 from apps.connectors.rules import ConnectorState, Money, OperationSpec
 from apps.connectors.services import (
@@ -71,11 +69,6 @@ def _unit(document: Document, key: str = "unit") -> BusinessUnit | None:
 def _given(document: Document, key: str) -> str:
     """The value of the environment variable that the key names; empty where it is unset or not named."""
     return os.environ.get(str(document.source.value.get(key) or ""), "")
-
-
-def reason_of(document: Document) -> str:
-    """Why, for the ledger."""
-    return _("Applied from %s.") % document.file
 
 
 def _calendar(document: Document) -> Calendar | None:

@@ -68,6 +68,11 @@ class Document:
         return Trouble(self.file, found.line or 1, found.path, message)
 
 
+def reason_of(document: Document) -> str:
+    """Why, for the ledger."""
+    return _("Applied from %s.") % document.file
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The documents, what each refers to, and what is wrong with them."""

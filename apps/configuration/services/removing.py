@@ -10,10 +10,11 @@ from apps.access.services.removals import remove_calendar, remove_queue, remove_
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.agents.services import change_state
+from apps.configuration.services.caps import released_by_second
 from apps.configuration.services.classes import end_data_class
-from apps.configuration.services.kinds import UNCHANGED, reason_of
+from apps.configuration.services.kinds import UNCHANGED
 from apps.configuration.services.mappings import end_group_mapping
-from apps.configuration.services.reading import Document
+from apps.configuration.services.reading import Document, reason_of
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import ConnectorState
 from apps.connectors.services import change_connector_state, change_operation_state
@@ -28,7 +29,7 @@ from apps.notifications.services import remove_chat_target
 from apps.policies.models import Budget, Policy, Proposal
 from apps.policies.rules import PolicyState, ProposalState
 from apps.policies.services import publish_policy, retire_policy
-from apps.policies.services.budgets import end_budget
+from apps.policies.services.budgets import PROPOSED, end_budget
 from apps.workflows.models import Workflow
 from apps.workflows.services.definitions import retire_workflow
 
@@ -111,7 +112,10 @@ def _release(document: Document, proposal: Proposal) -> None:
 
 def _budget(actor: User, document: Document) -> str:
     found = Budget.objects.select_related("unit").filter(slug=document.slug, ended_at=None).first()
-    return _done(found and end_budget(actor, budget=found))
+    if found is None:
+        return UNCHANGED
+    change = end_budget(actor, budget=found, reason=reason_of(document))
+    return REMOVED if released_by_second(document, change) else PROPOSED
 
 
 def _breaker(actor: User, document: Document) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -9,15 +10,28 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.console.selectors import halt_target_for
-from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params, page_at_once
+from apps.core.api import (
+    PlaneView,
+    StrictInteger,
+    StrictSerializer,
+    Text,
+    known_params,
+    page_at_once,
+    reason_of,
+)
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
-from apps.policies.models import Budget
-from apps.policies.rules.budgets import BudgetScope, BudgetTerms, Exhausted, Measure, Period
-from apps.policies.selectors.budgets import Used, budget_for, budgets_for, used_of
-from apps.policies.services.budgets import end_budget, save_budget
+from apps.policies.models import Budget, BudgetChange
+from apps.policies.rules import ProposalState
+from apps.policies.rules.budgets import BudgetScope, BudgetTerms, ChangeKind, Exhausted, Measure, Period
+from apps.policies.selectors.budgets import Used, budget_for, budgets_for, change_for, open_changes_for, used_of
+from apps.policies.services.budgets import PROPOSED, end_budget, save_budget
+from apps.policies.services.changes import decline_change, release_change
+
+REASON = OpenApiParameter("reason", str, description="Why it should end; who releases that reads it.")
+STATUS = {"created": 201, PROPOSED: 202}
 
 
 class BudgetBody(StrictSerializer):
@@ -33,6 +47,33 @@ class BudgetBody(StrictSerializer):
     period = serializers.ChoiceField([period.value for period in Period])
     exhausted = serializers.ChoiceField([then.value for then in Exhausted], required=False)
     queue = Text(max_length=63, required=False, allow_blank=True)
+    reason = Text(
+        max_length=500, required=False, allow_blank=True, help_text="Needed where more would be let through than now."
+    )
+
+
+class DeclineChangeBody(StrictSerializer):
+    """Why a change is not released; who proposed it may take it back without a word."""
+
+    reason = Text(max_length=500, required=False, allow_blank=True)
+
+
+class BudgetChangeSerializer(serializers.Serializer[Any]):
+    """What somebody proposes of a budget: it changes nothing before somebody else has released it."""
+
+    id = serializers.UUIDField()
+    budget = serializers.CharField()
+    kind = serializers.ChoiceField([kind.value for kind in ChangeKind])
+    cap = serializers.IntegerField()
+    exhausted = serializers.CharField()
+    queue = serializers.CharField(allow_blank=True)
+    was = serializers.JSONField(help_text="What the budget said then: {cap, exhausted, queue}.")
+    reason = serializers.CharField()
+    state = serializers.ChoiceField([state.value for state in ProposalState])
+    by = serializers.CharField()
+    at = serializers.DateTimeField()
+    decided_by = serializers.CharField(allow_null=True)
+    answer = serializers.CharField(allow_blank=True)
 
 
 class BudgetSerializer(serializers.Serializer[Any]):
@@ -54,6 +95,7 @@ class BudgetSerializer(serializers.Serializer[Any]):
     spent = serializers.IntegerField()
     reserved = serializers.IntegerField()
     left = serializers.IntegerField()
+    changes = BudgetChangeSerializer(many=True, help_text="What waits for somebody else to release it.")
 
 
 class BudgetPage(serializers.Serializer[Any]):
@@ -63,18 +105,32 @@ class BudgetPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
-def budgets_json(budgets: Sequence[Budget]) -> list[dict[str, Any]]:
-    """The budgets as ``BudgetSerializer`` describes one. One query."""
-    used = used_of(budgets)
-    return [_budget_json(budget, used[budget.pk]) for budget in budgets]
+def change_json(change: BudgetChange) -> dict[str, Any]:
+    """The change as ``BudgetChangeSerializer`` describes it."""
+    plain = ("kind", "cap", "exhausted", "queue", "reason", "state", "answer")
+    return {
+        "id": change.pk,
+        "budget": change.budget.slug,
+        **{name: getattr(change, name) for name in plain},
+        "was": {name: getattr(change, f"was_{name}") for name in ("cap", "exhausted", "queue")},
+        "by": change.author.username,
+        "at": change.created_at,
+        "decided_by": change.decided_by.username if change.decided_by else None,
+    }
 
 
-def budget_json(budget: Budget) -> dict[str, Any]:
+def budgets_json(actor: User, budgets: Sequence[Budget]) -> list[dict[str, Any]]:
+    """The budgets as ``BudgetSerializer`` describes one. Two queries."""
+    used, changes = used_of(budgets), open_changes_for(actor, budgets)
+    return [_budget_json(budget, used[budget.pk], changes[budget.pk]) for budget in budgets]
+
+
+def budget_json(actor: User, budget: Budget) -> dict[str, Any]:
     """One of them."""
-    return budgets_json([budget])[0]
+    return budgets_json(actor, [budget])[0]
 
 
-def _budget_json(budget: Budget, used: Used) -> dict[str, Any]:
+def _budget_json(budget: Budget, used: Used, changes: Sequence[BudgetChange]) -> dict[str, Any]:
     plain = ("slug", "name", "scope", "target", "measure", "cap", "currency", "period", "exhausted", "queue")
     return {
         **{name: getattr(budget, name) for name in plain},
@@ -84,6 +140,7 @@ def _budget_json(budget: Budget, used: Used) -> dict[str, Any]:
         "spent": used.spent,
         "reserved": used.reserved,
         "left": max(budget.cap - used.spent - used.reserved, 0),
+        "changes": [change_json(change) for change in changes],
     }
 
 
@@ -98,7 +155,7 @@ class Budgets(PlaneView):
     def get(self, request: Request) -> Response:
         """Budgets in force in your units."""
         known_params(request)
-        return page_at_once(request, budgets_for(self.actor), budgets_json)
+        return page_at_once(request, budgets_for(self.actor), lambda rows: budgets_json(self.actor, rows))
 
 
 class BudgetDetail(PlaneView):
@@ -107,15 +164,18 @@ class BudgetDetail(PlaneView):
     @extend_schema(operation_id="get_budget", responses={200: BudgetSerializer, **PROBLEMS})
     def get(self, request: Request, slug: str) -> Response:
         """One budget, and what is left of it."""
-        return Response(budget_json(budget_for(self.actor, slug)))
+        return Response(budget_json(self.actor, budget_for(self.actor, slug)))
 
     @extend_schema(
         operation_id="put_budget",
         request=BudgetBody,
-        responses={200: BudgetSerializer, 201: BudgetSerializer, **PROBLEMS},
+        responses={200: BudgetSerializer, 201: BudgetSerializer, 202: BudgetSerializer, **PROBLEMS},
     )
     def put(self, request: Request, slug: str) -> Response:
-        """Make or change a budget; it acts on the next request."""
+        """Make or change a budget; it acts on the next request.
+
+        What would let more through is proposed only (202, among its ``changes``), and somebody else releases it.
+        """
         body = self.body(BudgetBody)
         owner = User.objects.filter(username=body.pop("owner"), kind="human", is_active=True).first()
         if owner is None:
@@ -124,21 +184,48 @@ class BudgetDetail(PlaneView):
             unit = halt_target_for(self.actor, body["scope"], body["target"])
         except NotFoundError as error:
             raise InvalidError(errors={"target": ["There is no such target."]}) from error
-        about = {name: body.pop(name) for name in ("scope", "target", "name") if name in body}
+        about = {name: body.pop(name) for name in ("scope", "target", "name", "reason") if name in body}
 
         def answer() -> tuple[int, Any]:
             terms = BudgetTerms(**body)
             budget, outcome = save_budget(self.actor, slug=slug, unit=unit, owner=owner, terms=terms, **about)
-            return 201 if outcome == "created" else 200, budget_json(budget)
+            return STATUS.get(outcome, 200), budget_json(self.actor, budget)
 
         return self.once(answer)
 
-    @extend_schema(operation_id="end_budget", request=None, responses={204: None, **PROBLEMS})
+    @extend_schema(operation_id="end_budget", parameters=[REASON], responses={202: BudgetChangeSerializer, **PROBLEMS})
     def delete(self, request: Request, slug: str) -> Response:
-        """Count no more under it."""
+        """Propose to count no more under it; somebody else releases that."""
 
         def answer() -> tuple[int, Any]:
-            end_budget(self.actor, budget=budget_for(self.actor, slug))
-            return 204, None
+            budget = budget_for(self.actor, slug)
+            return 202, change_json(end_budget(self.actor, budget=budget, reason=reason_of(request)))
 
         return self.once(answer)
+
+
+class BudgetChangeRelease(PlaneView):
+    """``/budgets/{slug}/changes/{id}/release/``."""
+
+    @extend_schema(
+        operation_id="release_budget_change", request=None, responses={200: BudgetChangeSerializer, **PROBLEMS}
+    )
+    def post(self, request: Request, slug: str, change_id: UUID) -> Response:
+        """Let a change act from the next request on; never by who proposed it."""
+        found = change_for(self.actor, slug, change_id)
+        return self.once(lambda: (200, change_json(release_change(self.actor, change=found))))
+
+
+class BudgetChangeDecline(PlaneView):
+    """``/budgets/{slug}/changes/{id}/decline/``."""
+
+    @extend_schema(
+        operation_id="decline_budget_change",
+        request=DeclineChangeBody,
+        responses={200: BudgetChangeSerializer, **PROBLEMS},
+    )
+    def post(self, request: Request, slug: str, change_id: UUID) -> Response:
+        """End a change without a release, with the reason."""
+        found = change_for(self.actor, slug, change_id)
+        said: dict[str, Any] = self.body(DeclineChangeBody)
+        return self.once(lambda: (200, change_json(decline_change(self.actor, change=found, **said))))

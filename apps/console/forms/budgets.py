@@ -62,13 +62,18 @@ class BudgetForm(forms.Form):
         to_field_name="username",
         help_text=gettext_lazy("Is told when 80% are used."),
     )
+    reason = forms.CharField(
+        label=gettext_lazy("Why"),
+        max_length=500,
+        required=False,
+        help_text=gettext_lazy("Needed where it lets more through than now: whoever releases it reads this."),
+    )
 
     def __init__(self, data: Mapping[str, Any] | None = None, *, budget: Budget | None = None) -> None:
         super().__init__(data, initial=_of(budget) if budget else None)
         self._budget = budget
-        if budget is not None:
-            for name in FIXED:
-                del self.fields[name]
+        for name in FIXED if budget is not None else ("reason",):
+            del self.fields[name]
 
     def clean(self) -> dict[str, Any]:
         """No more digits than the currency has; calls are whole."""

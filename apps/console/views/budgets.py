@@ -1,21 +1,36 @@
-"""Budgets: what is left of each, and how they are made, changed and ended."""
+"""Budgets: what is left of each, how they are made, changed and ended, and what waits for a second person."""
+
+from collections.abc import Callable
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.console import selectors
 from apps.console.forms import BudgetForm
-from apps.core.errors import InvalidError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.gate import holds, require
 from apps.core.http import Request
 from apps.policies.models import Budget
-from apps.policies.selectors.budgets import budget_for, budgets_for, used_of
-from apps.policies.services.budgets import end_budget, save_budget
+from apps.policies.selectors.budgets import (
+    budget_for,
+    budgets_for,
+    change_for,
+    may_release_change,
+    open_changes_for,
+    releasers_of,
+    used_of,
+)
+from apps.policies.services.budgets import PROPOSED, end_budget, save_budget
+from apps.policies.services.changes import decline_change, release_change
 
 VIEW, CHANGE = "policies.view_policy", "policies.publish_policy"
+SAVED_WORDS = gettext_lazy("Saved. It counts from the next request on.")
+PROPOSED_WORDS = gettext_lazy("Proposed. It lets more through, so nothing changes until somebody else has released it.")
 
 
 @require_GET
@@ -24,7 +39,11 @@ def budgets(request: Request) -> HttpResponse:
     require(request.user, VIEW)
     found = list(budgets_for(request.user))
     used = used_of(found)
-    rows = [(budget, used[budget.pk], used[budget.pk].spent + used[budget.pk].reserved) for budget in found]
+    changes = open_changes_for(request.user, found)
+    rows = [
+        (budget, used[budget.pk], used[budget.pk].spent + used[budget.pk].reserved, changes[budget.pk])
+        for budget in found
+    ]
     return render(request, "console/budgets.html", {"rows": rows, "may_change": holds(request.user, CHANGE)})
 
 
@@ -34,7 +53,7 @@ def new_budget(request: Request) -> HttpResponse:
     require(request.user, CHANGE)
     form = BudgetForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and (slug := _made(request, form)):
-        messages.success(request, _("Saved. It counts from the next request on."))
+        messages.success(request, SAVED_WORDS)
         return redirect("console:budget", slug=slug)
     return render(request, "console/budget_form.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -66,15 +85,20 @@ def budget(request: Request, slug: str) -> HttpResponse:
         about = {"slug": slug, "scope": found.scope, "target": found.target}
         about["name"], owner = said["name"], said["owner"]
         try:
-            save_budget(request.user, unit=found.unit, owner=owner, terms=form.terms(), **about)
+            about["reason"] = said["reason"]
+            outcome = save_budget(request.user, unit=found.unit, owner=owner, terms=form.terms(), **about)[1]
         except InvalidError as error:
             form.refuse(error.errors)
         else:
-            messages.success(request, _("Saved. It counts from the next request on."))
+            messages.success(request, PROPOSED_WORDS if outcome == PROPOSED else SAVED_WORDS)
             return redirect("console:budget", slug=slug)
     used = used_of([found])[found.pk]
     context = {"budget": found, "used": used, "taken": used.spent + used.reserved, "form": form}
     context["left"] = max(found.cap - used.spent - used.reserved, 0)
+    context["changes"] = [
+        (change, may_release_change(request.user, change), releasers_of(request.user, change))
+        for change in open_changes_for(request.user, [found])[found.pk]
+    ]
     return render(
         request, "console/budget.html", {**context, "may_change": may_change}, status=422 if form.errors else 200
     )
@@ -82,7 +106,36 @@ def budget(request: Request, slug: str) -> HttpResponse:
 
 @require_POST
 def end(request: Request, slug: str) -> HttpResponse:
-    """Count no more under a budget."""
-    end_budget(request.user, budget=budget_for(request.user, slug))
-    messages.success(request, _("Ended. It stops nothing any more."))
-    return redirect("console:budgets")
+    """Propose to count no more under a budget."""
+    found = budget_for(request.user, slug)
+    reason = request.POST.get("reason", "")
+    return _answered(request, slug, lambda: end_budget(request.user, budget=found, reason=reason), str(PROPOSED_WORDS))
+
+
+@require_POST
+def release(request: Request, slug: str, change_id: UUID) -> HttpResponse:
+    """Let what somebody else proposed act."""
+    found = change_for(request.user, slug, change_id)
+    said = _("Released. It acts on the next request.")
+    answer = _answered(request, slug, lambda: release_change(request.user, change=found), said)
+    return redirect("console:budgets") if budgets_for(request.user).filter(slug=slug).first() is None else answer
+
+
+@require_POST
+def decline(request: Request, slug: str, change_id: UUID) -> HttpResponse:
+    """End what was proposed without a release."""
+    found = change_for(request.user, slug, change_id)
+    reason = request.POST.get("reason", "")
+    said = _("Declined. The budget stays as it is.")
+    return _answered(request, slug, lambda: decline_change(request.user, change=found, reason=reason), said)
+
+
+def _answered(request: Request, slug: str, command: Callable[[], object], said: str) -> HttpResponse:
+    """Carry it out and say so, or why not, on the budget's page."""
+    try:
+        command()
+        messages.success(request, said)
+    except (ConflictError, InvalidError) as error:
+        texts = [text for texts in error.errors.values() for text in texts]
+        messages.error(request, " ".join(texts) or str(error.message))
+    return redirect("console:budget", slug=slug)

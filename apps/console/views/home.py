@@ -19,6 +19,7 @@ from apps.core.http import Request, wants_fragment
 from apps.oversight.selectors import own_hold_for
 from apps.oversight.services import set_own_hold
 from apps.policies.selectors import lowered_for
+from apps.policies.selectors.budgets import waiting_changes_for
 from apps.policies.selectors.waivers import waiting_waivers_for
 
 PALETTE = 12
@@ -53,6 +54,7 @@ def control(request: Request) -> HttpResponse:
         "findings": selectors.health_for(request.user),
         "lowered": lowered_for(request.user),
         "waiting_waivers": waiting_waivers_for(request.user),
+        "waiting_changes": waiting_changes_for(request.user),
         "manages_access": holds(request.user, MANAGE),
     }
     return render(request, template, context)

@@ -98,6 +98,7 @@ EVENTS: Mapping[str, Event] = {
     "erasure.requested": Event.ERASURE,
     "budget.warned": Event.BUDGET,
     "proposal.open": Event.PROPOSAL,
+    "budgetchange.open": Event.PROPOSAL,
     "agent.key_refused": Event.KEY,
     "agent.access_requested": Event.ACCESS,
     "access.review.opened": Event.REVIEW,

@@ -15,8 +15,9 @@ from apps.oversight.models import AccessReview, Comment, Escalation
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import eligible_for
 from apps.oversight.selectors.access_reviews import reviewers_of
-from apps.policies.models import Proposal
+from apps.policies.models import Budget, BudgetChange, Proposal
 from apps.policies.rules import ProposalState
+from apps.policies.selectors.budgets import releasers_of
 from apps.workflows.selectors.erasing import who_is_asked_to_agree
 
 LIFT, MANAGE, PUBLISH = "halts.lift_halt", "agents.manage_agent", "policies.publish_policy"
@@ -36,7 +37,7 @@ def _concerned(notice: Notice) -> list[User]:
     if notice.erasure:
         return who_is_asked_to_agree(notice.erasure, most=RECIPIENTS_MAX)
     if notice.budget or notice.connector:
-        return [notice.budget.owner] if notice.budget else _of_connector(notice)
+        return _of_budget(notice, notice.budget) if notice.budget else _of_connector(notice)
     if notice.proposal:
         return _of_proposal(notice.proposal)
     if notice.review:
@@ -56,6 +57,14 @@ def _of_review(notice: Notice, review: AccessReview) -> list[User]:
     if notice.event == Event.REVIEWED:
         return [review.opened_by]
     return reviewers_of(review) if review.closed_at is None else []
+
+
+def _of_budget(notice: Notice, budget: Budget) -> list[User]:
+    """Its owner; of a change that waits, who may release it."""
+    if notice.event != Event.PROPOSAL:
+        return [budget.owner]
+    change = BudgetChange.objects.select_related("budget").get(pk=notice.entry.subject_id)
+    return releasers_of(system_user("plane"), change) if change.state == ProposalState.OPEN else []
 
 
 def _of_proposal(proposal: Proposal) -> list[User]:

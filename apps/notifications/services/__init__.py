@@ -1,6 +1,7 @@
 """Commands on what people are told."""
 
 from apps.notifications.services.attention import (
+    close_change_notices,
     close_erasure_notices,
     close_notices,
     close_proposal_notices,
@@ -22,6 +23,7 @@ from apps.notifications.services.wishes import save_wishes
 
 __all__ = [
     "add_browser",
+    "close_change_notices",
     "close_erasure_notices",
     "close_notices",
     "close_proposal_notices",

@@ -79,6 +79,17 @@ def close_proposal_notices(actor: User, *, proposal_id: UUID) -> int:
 
 
 @transaction.atomic
+def close_change_notices(actor: User, *, change_id: UUID) -> int:
+    """What asked people to release a change of a budget asks no more: it is decided; how many."""
+    list(Notice.objects.select_for_update(of=("self",)).filter(entry__subject_id=change_id).order_by("pk"))
+    rows = Delivery.objects.filter(notice__entry__subject_id=change_id, channel=Channel.IN_APP, closed_at=None)
+    done = rows.update(closed_at=ClockTimestamp())
+    if done:
+        announce()
+    return done
+
+
+@transaction.atomic
 def close_notices(actor: User, *, escalation_id: UUID) -> int:
     """What asked ``actor`` to decide an item asks no more: they have; how many."""
     rows = Delivery.objects.filter(recipient=actor, channel=Channel.IN_APP, closed_at=None)

@@ -39,6 +39,7 @@ from apps.notifications.selectors import Wishes, recipients_of, wishes_of
 from apps.notifications.services.browsers import forget_browsers
 from apps.oversight.models import Escalation
 from apps.oversight.services import Reach, note_reach
+from apps.policies.models import BudgetChange
 from apps.workflows.models import ErasureRequest
 
 LANE = "messages"
@@ -67,6 +68,8 @@ def raise_notice(actor: User, *, entry: Entry) -> None:
         if asked is None:
             return
         about = {"erasure_id": asked.pk}
+    elif entry.subject_kind == "budgetchange":
+        about = {"budget_id": BudgetChange.objects.values_list("budget", flat=True).get(pk=entry.subject_id)}
     else:
         kind = KINDS.get(entry.subject_kind, "escalation")
         about = {f"{kind}_id": entry.subject_id}

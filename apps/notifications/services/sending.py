@@ -32,6 +32,7 @@ from apps.notifications.rules import (
     TRIES_BEFORE_UNHEARD,
     Channel,
     DeliveryState,
+    Event,
     Sent,
     Silence,
     retry_after_s,
@@ -43,6 +44,7 @@ from apps.notifications.services.letters import chat_text_of, letter_of, push_of
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import inbox_for
 from apps.oversight.services import Reach, note_reach
+from apps.policies.models import BudgetChange
 from apps.policies.rules import ProposalState
 
 BUDGET_S = 20.0
@@ -50,7 +52,7 @@ BUDGET_S = 20.0
 OUTCOME_MAX = 200
 ABOUT = (
     "recipient", "chat_target", "browser",
-    "notice__entry", "notice__halt__engaged_by", "notice__agent", "notice__erasure__asked_by", "notice__budget",
+    "notice__entry__actor", "notice__halt__engaged_by", "notice__agent", "notice__erasure__asked_by", "notice__budget",
     "notice__proposal__policy", "notice__proposal__version__author", "notice__review",
     "notice__connector",
     "notice__escalation__agent",
@@ -129,7 +131,16 @@ def _silenced(rows: Sequence[Delivery]) -> dict[UUID, Silence]:
     gone += [row for row in rows if row.notice.erasure and row.notice.erasure.ended_at]
     gone += [row for row in rows if row.notice.proposal and row.notice.proposal.state != ProposalState.OPEN]
     gone += [row for row in rows if row.notice.is_over]
+    gone += _of_decided_changes(rows)
     return {row.pk: Silence.NOT_ASKED for row in [*gone, *asking] if row in gone or row.pk not in still}
+
+
+def _of_decided_changes(rows: Sequence[Delivery]) -> list[Delivery]:
+    """The rows that ask for a release of a budget's change that does not wait any more."""
+    asking = [row for row in rows if row.notice.budget_id and row.notice.event == Event.PROPOSAL]
+    changes = BudgetChange.objects.filter(pk__in={row.notice.entry.subject_id for row in asking})
+    waiting = set(changes.filter(state=ProposalState.OPEN).values_list("pk", flat=True)) if asking else set()
+    return [row for row in asking if row.notice.entry.subject_id not in waiting]
 
 
 def _is_set_up(channel: Channel) -> bool:

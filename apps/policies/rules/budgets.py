@@ -41,6 +41,13 @@ class Exhausted(StrEnum):
     ESCALATE = "escalate"
 
 
+class ChangeKind(StrEnum):
+    """What is proposed of a budget: other terms, or that it counts no more."""
+
+    CHANGE = "change"
+    END = "end"
+
+
 class ReservationState(StrEnum):
     """Held while its action may still happen; then spent, or given back."""
 
@@ -64,6 +71,23 @@ RELEASES = frozenset(
 """States that give it back. In every other one the action may still happen, or nobody knows: it stays held."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What of a budget may change: how much, and who is asked about what does not fit (nobody: it is denied)."""
+
+    cap: int
+    exhausted: str
+    queue: str
+
+    def loosens(self, before: "Limits") -> bool:
+        """Whether more may be done than ``before``: a higher cap, people asked instead of a denial, or other people.
+
+        Who may answer beyond a cap is part of it: in another queue there may be anybody.
+        """
+        asks_others = self.exhausted == Exhausted.ESCALATE and self.queue != before.queue
+        return self.cap > before.cap or asks_others
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetTerms:
     """How much, of what, in which time, and what then. ``cap``: minor units of ``currency``, or calls."""
@@ -74,6 +98,11 @@ class BudgetTerms:
     currency: str = ""
     exhausted: str = Exhausted.DENY
     queue: str = ""
+
+    @property
+    def limits(self) -> Limits:
+        """What of it may change later; a queue has a say only where it is asked."""
+        return Limits(self.cap, self.exhausted, self.queue if self.exhausted == Exhausted.ESCALATE else "")
 
 
 class Why(StrEnum):

@@ -8,10 +8,14 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
+from apps.access.selectors import holders_for
 from apps.core.errors import NotFoundError
-from apps.core.gate import scope_for
+from apps.core.gate import holds, scope_for, visible
 from apps.core.models import User
-from apps.policies.models import Budget
+from apps.policies.models import Budget, BudgetChange
+from apps.policies.rules import ProposalState
+from apps.policies.rules.budgets import Limits
+from apps.policies.selectors.proposals import LOWER, PUBLISH, SHOWN_MAX, VIEW
 
 USED = """
 SELECT b.id, s.starts, (s.starts + ('1 ' || b.period)::interval)::date, coalesce(p.spent, 0), coalesce(p.reserved, 0),
@@ -27,7 +31,7 @@ WHERE b.id = ANY(%s)
 
 def budgets_for(actor: User) -> QuerySet[Budget]:
     """Budgets in force in the actor's units, by slug."""
-    scope = scope_for(actor, "policies.view_policy")
+    scope = scope_for(actor, VIEW)
     rows = Budget.objects.filter(ended_at=None).select_related("unit", "owner").order_by("slug")
     return rows if scope.everywhere else rows.filter(unit__in=scope.units)
 
@@ -55,3 +59,59 @@ def used_of(budgets: Iterable[Budget]) -> dict[UUID, Used]:
     with connection.cursor() as cursor:
         cursor.execute(USED, [[budget.pk for budget in budgets]])
         return {row[0]: Used(row[1], row[2], row[3], row[4], int(row[5])) for row in cursor.fetchall()}
+
+
+def limits_of(budget: Budget) -> Limits:
+    """What of a budget may change, as it is."""
+    return Limits(budget.cap, budget.exhausted, budget.queue)
+
+
+def base_of(change: BudgetChange) -> Limits:
+    """What the budget said when the change was proposed."""
+    return Limits(change.was_cap, change.was_exhausted, change.was_queue)
+
+
+def wanted_by(change: BudgetChange) -> Limits:
+    """What the budget would say."""
+    return Limits(change.cap, change.exhausted, change.queue)
+
+
+def changes_for(actor: User) -> QuerySet[BudgetChange]:
+    """What was proposed of the budgets that ``actor`` may see, newest first."""
+    return visible(actor, VIEW, BudgetChange.objects.select_related("budget__unit", "author", "decided_by")).order_by(
+        "-id"
+    )
+
+
+def change_for(actor: User, slug: str, change_id: UUID) -> BudgetChange:
+    """One of them, of the budget ``slug``. Raises NotFoundError."""
+    if found := changes_for(actor).filter(budget__slug=slug, pk=change_id).first():
+        return found
+    raise NotFoundError
+
+
+def open_changes_for(actor: User, budgets: Iterable[Budget]) -> dict[UUID, list[BudgetChange]]:
+    """What waits of each of these budgets. One query."""
+    found: dict[UUID, list[BudgetChange]] = {budget.pk: [] for budget in budgets}
+    for change in changes_for(actor).filter(budget__in=found, state=ProposalState.OPEN):
+        found[change.budget_id].append(change)
+    return found
+
+
+def waiting_changes_for(actor: User) -> int:
+    """How many wait for somebody who may lower enforcement, where ``actor`` may and did not propose them."""
+    rows = visible(actor, LOWER, BudgetChange.objects.filter(state=ProposalState.OPEN).exclude(author=actor))
+    return rows.count()
+
+
+def releasers_of(actor: User, change: BudgetChange) -> list[User]:
+    """Who else than its author may release it, by name."""
+    unit = change.budget.unit_id
+    found = holders_for(actor, PUBLISH, unit).filter(pk__in=holders_for(actor, LOWER, unit).values("pk"))
+    return list(found.exclude(pk=change.author_id)[:SHOWN_MAX])
+
+
+def may_release_change(actor: User, change: BudgetChange) -> bool:
+    """Whether ``actor`` may release it while it waits."""
+    is_other = change.state == ProposalState.OPEN and change.author_id != actor.pk and actor.is_human
+    return is_other and holds(actor, PUBLISH, change) and holds(actor, LOWER, change)

@@ -1,4 +1,4 @@
-"""Making, changing and ending budgets."""
+"""Making, changing and ending budgets. What lets more through is proposed, and released by somebody else."""
 
 import re
 from typing import Any
@@ -9,15 +9,17 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit, Queue
 from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
-from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
-from apps.policies.models import Budget
-from apps.policies.rules.budgets import BudgetScope, BudgetTerms, Exhausted, Measure, Period
+from apps.policies.models import Budget, BudgetChange
+from apps.policies.rules.budgets import BudgetScope, BudgetTerms, ChangeKind, Exhausted, Measure, Period
+from apps.policies.selectors.budgets import limits_of
+from apps.policies.services.changes import locked, propose, supersede
 from apps.policies.services.policies import PUBLISH
 
 ISO_4217 = re.compile(r"[A-Z]{3}")
+PROPOSED = "proposed"
 FIXED = ("scope", "target", "measure", "currency", "period")
 """What makes a budget the one it is: what was counted under it would mean something else."""
 
@@ -33,11 +35,14 @@ def save_budget(
     owner: User,
     terms: BudgetTerms,
     name: str = "",
+    reason: str = "",
 ) -> tuple[Budget, str]:
     """Make or change a budget; it and what happened to it. It acts on the next request.
 
-    ``unit`` is that of the target (looked up by the door): ``actor`` publishes policies there. A cap below what is used
-    lets nothing more through and takes nothing back. Raises InvalidError, also for what of a budget cannot change.
+    What would let more through than now (a higher cap, people asked instead of a denial, other people) changes nothing
+    yet: it is ``proposed``, with the ``reason``, and somebody else releases it. ``unit`` is that of the target (looked
+    up by the door): ``actor`` publishes policies there. A cap below what is used lets nothing more through and takes
+    nothing back. Raises InvalidError, also for what of a budget cannot change.
     """
     require_manager(actor, unit, PUBLISH)
     values: dict[str, Any] = {
@@ -51,7 +56,7 @@ def save_budget(
         "cap": terms.cap,
         "period": terms.period,
         "exhausted": terms.exhausted,
-        "queue": terms.queue if terms.exhausted == Exhausted.ESCALATE else "",
+        "queue": terms.limits.queue,
     }
     if errors := _errors_of(values):
         raise InvalidError(errors=errors)
@@ -60,8 +65,17 @@ def save_budget(
         require_manager(actor, found.unit, PUBLISH)
         _refuse_another(found, values)
     budget = found or Budget(slug=slug)
+    wanted = terms.limits
+    if found and found.ended_at is None and wanted.loosens(limits_of(found)):
+        write_if_changed(actor, found, is_new=False, values={"name": values["name"], "owner": owner})
+        propose(actor, found, ChangeKind.CHANGE, wanted, reason=reason)
+        return found, PROPOSED
     values["ended_at"] = None  # one that had ended counts again
-    return budget, write_if_changed(actor, budget, is_new=found is None, values=values)
+    before = limits_of(found) if found else wanted
+    outcome = write_if_changed(actor, budget, is_new=found is None, values=values)
+    if before != wanted:
+        supersede(actor, budget)
+    return budget, outcome
 
 
 def _refuse_another(found: Budget, values: dict[str, Any]) -> None:
@@ -91,11 +105,13 @@ def _errors_of(values: dict[str, Any]) -> dict[str, list[str]]:
 
 
 @transaction.atomic
-def end_budget(actor: User, *, budget: Budget) -> Budget:
-    """Count no more under it. What is held settles as it would; what was counted stays. Raises ConflictError."""
+def end_budget(actor: User, *, budget: Budget, reason: str) -> BudgetChange:
+    """Propose that nothing counts under it any more; somebody else releases that.
+
+    Raises ConflictError where it has ended, InvalidError at ``reason``.
+    """
     require_manager(actor, budget.unit, PUBLISH)
-    if Budget.objects.filter(pk=budget.pk, ended_at=None).update(ended_at=ClockTimestamp()) != 1:
+    found = locked(budget)
+    if found.ended_at is not None:
         raise ConflictError(_("It has ended already."))
-    budget.refresh_from_db(fields=["ended_at"])
-    record(actor, budget, "budget.ended", payload={"name": budget.slug})
-    return budget
+    return propose(actor, found, ChangeKind.END, limits_of(found), reason=reason)

@@ -263,12 +263,13 @@ def _refuse_author(actor: User, policy: Policy, chosen: PolicyVersion) -> None:
         if is_own
         else _("It lowers what is enforced, which you may not; these people may: %s.")
     )
-    raise NotAllowedError(
-        words % (", ".join(map(str, others)) or _("nobody may")),
-        code="not_eligible",
-        why="policy_author" if is_own else "lowers_enforcement",
-        may=[person.username for person in others],
-    )
+    raise not_eligible(words, why="policy_author" if is_own else "lowers_enforcement", others=others)
+
+
+def not_eligible(words: str, *, why: str, others: Sequence[User]) -> NotAllowedError:
+    """The error for who wants to release what takes somebody else; ``words`` with a place for who that may be."""
+    names = ", ".join(map(str, others)) or _("nobody may")
+    return NotAllowedError(words % names, code="not_eligible", why=why, may=[person.username for person in others])
 
 
 def _require_agreement(actor: User, policy: Policy, chosen: PolicyVersion, agreed_by: User | None) -> None:

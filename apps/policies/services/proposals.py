@@ -60,7 +60,7 @@ def propose_change(
     if found is None:
         raise NotFoundError(_("There is no such policy."))
     _require_author(actor, found)
-    reason = _checked(reason, is_needed=True)
+    reason = checked_reason(reason, is_needed=True)
     if found.in_force is None:
         raise ConflictError(_("The policy is not in force; there is nothing to change."), state=found.state)
     _refuse_abroad(found.in_force, wish, asking, currencies)
@@ -81,7 +81,7 @@ def roll_back_policy(actor: User, *, policy: Policy, version: int, reason: str) 
     version that is none of before.
     """
     found = _locked(actor, policy)
-    reason = _checked(reason, is_needed=True)
+    reason = checked_reason(reason, is_needed=True)
     old = found.versions.filter(number=version).first()
     if old is None:
         raise NotFoundError(_("There is no such version."))
@@ -104,7 +104,7 @@ def retire_policy(actor: User, *, policy: Policy, reason: str) -> Proposal:
     Raises InvalidError at ``reason``, ConflictError where it is retired or the same is proposed already.
     """
     found = _locked(actor, policy)
-    reason = _checked(reason, is_needed=True)
+    reason = checked_reason(reason, is_needed=True)
     if found.state == PolicyState.RETIRED:
         raise ConflictError(_("The policy is retired already."), state=found.state)
     covered = found.in_force.unit if found.in_force else found.unit.slug if found.unit else ""
@@ -132,7 +132,7 @@ def propose_rules(
     """
     require_human(actor)
     found = _locked(actor, policy)
-    reason = _checked(reason, is_needed=True)
+    reason = checked_reason(reason, is_needed=True)
     base = found.in_force
     if instead_of != (base.number if base else 0):
         raise ConflictError(_("Something else came into force since; look at it again."), code="stale")
@@ -154,7 +154,7 @@ def propose_amount(actor: User, *, simulation: Simulation, amount_minor: int, re
     something else came into force since (``stale``) or the same is proposed already.
     """
     found = _locked(actor, simulation.policy)
-    reason = _checked(reason, is_needed=True)
+    reason = checked_reason(reason, is_needed=True)
     lever = lever_of(simulation)
     if lever is None or amount_minor not in lever.steps or amount_minor == lever.amount_minor:
         raise InvalidError(errors={"amount_minor": [_("Another of the amounts that were tried is wanted.")]})
@@ -233,7 +233,7 @@ def decline_proposal(actor: User, *, proposal: Proposal, reason: str = "") -> Pr
     """End a proposal without a release; whoever made it may take it back so. Raises ConflictError once decided."""
     require_human(actor)
     require_manager(actor, proposal.policy.unit, PUBLISH)
-    reason = _checked(reason, is_needed=proposal.version.author_id != actor.pk)
+    reason = checked_reason(reason, is_needed=proposal.version.author_id != actor.pk)
     Policy.objects.select_for_update().get(pk=proposal.policy_id)  # a release of it ends first, or sees this end
     return advance(
         actor,
@@ -246,7 +246,8 @@ def decline_proposal(actor: User, *, proposal: Proposal, reason: str = "") -> Pr
     )
 
 
-def _checked(reason: str, *, is_needed: bool) -> str:
+def checked_reason(reason: str, *, is_needed: bool) -> str:
+    """The reason without blanks around it. Raises InvalidError at ``reason`` for a missing or too long one."""
     text = reason.strip()
     if is_needed and not text:
         raise InvalidError(errors={"reason": [_("Say why.")]})
