@@ -1,10 +1,13 @@
 """Budgets: reserved before anything is done, settled when it ended, never more than the cap."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
 from django.db.models import Sum
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.agents.models import Action
 from apps.audit.models import Entry
@@ -13,7 +16,11 @@ from apps.core.errors import InvalidError
 from apps.oversight.models import Escalation
 from apps.oversight.services import cast_vote
 from apps.policies.models import BudgetPeriod, Reservation
-from apps.policies.rules.budgets import BudgetTerms
+from apps.policies.rules import Verdict
+from apps.policies.rules.budgets import BudgetTerms, Covering, Excess, Why
+from apps.policies.rules.documents import STRICTNESS
+from apps.policies.rules.documents import Effect as Says
+from apps.policies.rules.excesses import beyond_budgets
 from apps.policies.services.budgets import end_budget, save_budget
 from apps.policies.services.changes import release_change
 from apps.policies.services.reserving import settle_reservations
@@ -200,6 +207,82 @@ def test_a_test_key_and_a_dry_run_take_nothing():
     make_budget(desk.agent, cap=100_000)
     check_action(desk.agent.user, ask=Ask(operation=desk.operation.slug, parameters=desk.body()["parameters"]))
     assert not BudgetPeriod.objects.exists()
+
+
+class TestDryRun:
+    """`/actions/check/` says what asking would, and takes nothing."""
+
+    def check(self, desk, amount, **more):
+        answer = desk.post("actions/check/", desk.body(amount, **more)).json()
+        return answer["verdict"]["effect"], answer["verdict"]["reason"], answer["within_budgets"]
+
+    def test_it_says_whether_it_fits_now(self):
+        desk = make_desk()
+        make_budget(desk.agent, cap=100_000)
+        assert self.check(desk, 100_000) == ("allow", "", True)
+        assert desk.ask(60_000).json()["state"] == "approved"
+        before = list(BudgetPeriod.objects.values_list("spent", "reserved"))
+        assert self.check(desk, 40_000) == ("allow", "", True)
+        assert self.check(desk, 40_001) == ("deny", "budget_exhausted", False)
+        assert list(BudgetPeriod.objects.values_list("spent", "reserved")) == before
+        assert Reservation.objects.count() == 1
+
+    def test_it_says_the_same_as_asking_does_whatever_ended_meanwhile(self):
+        desk = make_desk()
+        make_budget(desk.agent, cap=100_000)
+        first = desk.ask(100_000).json()["id"]
+        assert self.check(desk, 1) == ("deny", "budget_exhausted", False)
+        Action.objects.filter(pk=first).update(state="failed")  # not settled yet
+        assert self.check(desk, 100_000) == ("allow", "", True)
+        assert desk.ask(100_000).json()["state"] == "approved"
+
+    def test_people_are_asked_where_the_budget_asks_and_nobody_where_rules_deny(self):
+        desk = make_desk()
+        budget = make_budget(desk.agent, cap=10_000, exhausted="escalate", queue=desk.queue.slug)
+        answer = desk.post("actions/check/", desk.body(20_000)).json()
+        assert (answer["verdict"]["effect"], answer["within_budgets"]) == ("require_approval", False)
+        assert [each["budget"] for each in answer["verdict"]["budgets"]] == [budget.slug]
+        denied = desk.post("actions/check/", desk.body(20_000_000)).json()
+        assert (denied["verdict"]["effect"], denied["within_budgets"]) == ("deny", None)
+        assert denied["verdict"]["budgets"] == []
+        assert not Escalation.objects.exists()
+
+    def test_what_it_would_replace_holds_nothing_against_it(self):
+        desk = make_desk()
+        make_budget(desk.agent, cap=300_000)
+        assert desk.ask(200_000, reference="invoice-1").json()["state"] == "pending_approval"
+        assert self.check(desk, 250_000)[2] is False
+        assert self.check(desk, 250_000, reference="invoice-1")[2] is True
+        assert desk.ask(250_000, reference="invoice-1").json()["state"] == "pending_approval"
+
+    def test_an_amount_in_another_currency_does_not_fit_and_none_takes_none(self):
+        desk = make_desk()
+        make_budget(desk.agent, cap=10**9, currency="USD")
+        (told,) = desk.post("actions/check/", desk.body(1)).json()["verdict"]["budgets"]
+        assert told["why"] == "other_currency"
+
+    def test_people_who_try_rules_are_told_too(self, client):
+        desk = make_desk()
+        make_budget(desk.agent, cap=10_000)
+        client.force_login(make_admin())
+        body = {"agent": desk.agent.slug, **desk.body(20_000)}
+        answer = client.post("/api/v1/policies/evaluate/", body, content_type="application/json").json()
+        assert (answer["verdict"]["effect"], answer["within_budgets"]) == ("deny", False)
+        assert not Reservation.objects.exists()
+
+
+@given(
+    effect=st.sampled_from([Says.ALLOW, Says.REQUIRE_APPROVAL]),
+    exhausted=st.lists(st.sampled_from(["deny", "escalate"]), min_size=1, max_size=3),
+)
+def test_budgets_only_tighten_so_the_order_of_rules_and_budgets_says_the_same(effect, exhausted):
+    excesses = [
+        Excess(Covering(uuid4(), f"b{n}", "B", "money", "EUR", 1, "day", then, "q"), Why.EXHAUSTED, 0)
+        for n, then in enumerate(exhausted)
+    ]
+    of_budgets = max(STRICTNESS["deny" if then == "deny" else "require_approval"] for then in exhausted)
+    said = beyond_budgets(Verdict(effect=effect), excesses)
+    assert STRICTNESS[said.effect] == max(STRICTNESS[effect], of_budgets)
 
 
 def test_what_of_a_budget_cannot_change_is_refused_and_an_ended_one_counts_nothing():

@@ -15,6 +15,7 @@ from apps.core.schema import PROBLEMS
 from apps.policies.selectors import matched_rules_for, trace_for
 from apps.policies.services import evaluate_action
 from apps.workflows.services.actions import Ask, Place
+from apps.workflows.services.actions.budgets import weighed_against_budgets
 from apps.workflows.services.actions.pipeline import weigh
 
 
@@ -37,6 +38,7 @@ class EvaluationSerializer(serializers.Serializer[Any]):
     operation = serializers.CharField()
     digest = serializers.CharField()
     consequence = serializers.CharField()
+    within_budgets = serializers.BooleanField(allow_null=True, help_text="Now; null where budgets are not asked.")
     verdict = serializers.JSONField()
     sentences = serializers.JSONField()
 
@@ -53,13 +55,16 @@ class PolicyEvaluation(PlaneView):
         body = self.body(EvaluationBody)
         agent = agent_for(self.actor, body.pop("agent"), perm="policies.view_policy")
         weighed = weigh(agent.user, Ask(**body), Place())
-        verdict = evaluate_action(self.actor, facts=weighed.facts, is_fresh=True).as_json()
+        judged = evaluate_action(self.actor, facts=weighed.facts, is_fresh=True)
+        said, fits = weighed_against_budgets(self.actor, judged, weighed, Place())
+        verdict = said.as_json()
         return Response(
             {
                 "agent": agent.slug,
                 "operation": weighed.permitted.operation.slug,
                 "digest": weighed.digest,
                 "consequence": weighed.consequence,
+                "within_budgets": fits,
                 "verdict": {**verdict, "trace": trace_for(self.actor, verdict)},
                 "sentences": [card.as_json() for card in matched_rules_for(self.actor, verdict)],
             }

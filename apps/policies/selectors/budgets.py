@@ -1,6 +1,6 @@
 """Budgets in force, and how much of each is used now."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -14,7 +14,7 @@ from apps.core.gate import holds, scope_for, visible
 from apps.core.models import User
 from apps.policies.models import Budget, BudgetChange
 from apps.policies.rules import ProposalState
-from apps.policies.rules.budgets import Limits
+from apps.policies.rules.budgets import RELEASES, SPENDS, Covering, Excess, Limits, Why
 from apps.policies.selectors.proposals import LOWER, PUBLISH, SHOWN_MAX, VIEW
 
 USED = """
@@ -27,6 +27,21 @@ CROSS JOIN LATERAL (
 ) s LEFT JOIN policies_budgetperiod p ON p.budget_id = b.id AND p.starts = s.starts
 WHERE b.id = ANY(%s)
 """
+
+NEAR = """
+SELECT p.budget_id, p.id, p.spent + p.reserved
+FROM policies_budget b LEFT JOIN access_businessunit u ON u.id = b.unit_id
+JOIN policies_budgetperiod p ON p.budget_id = b.id
+ AND p.starts = date_trunc(b.period, clock_timestamp() AT TIME ZONE coalesce(u.timezone, 'UTC'))::date
+WHERE b.id = ANY(%s)
+"""
+UNSETTLED = """
+SELECT coalesce(sum(CASE WHEN (a.state = ANY(%s) OR a.id = %s) AND NOT r.is_beyond THEN -r.amount
+                         WHEN a.state = ANY(%s) AND r.is_beyond THEN r.amount ELSE 0 END), 0)
+FROM policies_reservation r JOIN agents_action a ON a.id = r.action_id
+WHERE r.period_id = %s AND r.state = 'held'
+"""
+"""What settling the actions that ended would change of what is used; the action given counts as ended too."""
 
 
 def budgets_for(actor: User) -> QuerySet[Budget]:
@@ -59,6 +74,43 @@ def used_of(budgets: Iterable[Budget]) -> dict[UUID, Used]:
     with connection.cursor() as cursor:
         cursor.execute(USED, [[budget.pk for budget in budgets]])
         return {row[0]: Used(row[1], row[2], row[3], row[4], int(row[5])) for row in cursor.fetchall()}
+
+
+def excesses_for(
+    actor: User,
+    covering: Sequence[Covering],
+    *,
+    amount_minor: int | None,
+    currency: str,
+    instead_of: UUID | None = None,
+) -> list[Excess]:
+    """Which of these budgets an action of this amount would not fit now, as taking it would say. Locks nothing.
+
+    ``instead_of``: an action that waits and would go first. One query, and one more for each that it does not fit.
+    """
+    assert actor.is_active
+    with connection.cursor() as cursor:
+        cursor.execute(NEAR, [[budget.id for budget in covering]])
+        periods = {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+    found = []
+    for budget in covering:
+        share = budget.share_of(amount_minor, currency)
+        if share == 0:
+            continue
+        period, used = periods.get(budget.id, (None, 0))
+        if period is not None and (share is None or used + share > budget.cap):
+            used += _unsettled(period, instead_of)
+        if share is None:
+            found.append(Excess(budget, Why.OTHER_CURRENCY, max(budget.cap - used, 0)))
+        elif used + share > budget.cap:
+            found.append(Excess(budget, Why.EXHAUSTED, max(budget.cap - used, 0)))
+    return found
+
+
+def _unsettled(period_id: int, instead_of: UUID | None) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(UNSETTLED, [sorted(RELEASES), instead_of, sorted(SPENDS), period_id])
+        return int(cursor.fetchone()[0])
 
 
 def limits_of(budget: Budget) -> Limits:

@@ -159,6 +159,7 @@ class CheckSerializer(serializers.Serializer[Any]):
     digest = serializers.CharField()
     consequence = serializers.CharField()
     verdict = serializers.JSONField()
+    within_budgets = serializers.BooleanField(allow_null=True, help_text="Now; null where budgets are not asked.")
 
 
 class DigestSerializer(StrictSerializer):
@@ -320,15 +321,16 @@ class ActionCheck(AskingView):
 
     @extend_schema(operation_id="check_action", request=AskSerializer, responses={200: CheckSerializer, **PROBLEMS})
     def post(self, request: Request) -> Response:
-        """The verdict that this request would get; nothing runs and nobody is asked."""
+        """The verdict that this request would get; nothing runs, nothing is reserved and nobody is asked."""
         ask, place = self.ask()
-        weighed, verdict = check_action(self.actor, ask=ask, place=place)
+        weighed, verdict, fits = check_action(self.actor, ask=ask, place=place)
         return Response(
             {
                 "operation": ask.operation,
                 "digest": weighed.digest,
                 "consequence": weighed.consequence,
                 "verdict": verdict.public_json(),
+                "within_budgets": fits,
             }
         )
 

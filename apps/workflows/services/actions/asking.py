@@ -31,7 +31,7 @@ from apps.policies.rules import Effect, Verdict
 from apps.policies.services import evaluate_action
 from apps.policies.services.waivers import use_waivers
 from apps.workflows.services.actions.ahead import approved_ahead, let_run, told_of
-from apps.workflows.services.actions.budgets import within_budgets
+from apps.workflows.services.actions.budgets import weighed_against_budgets, within_budgets
 from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, weigh
 from apps.workflows.services.actions.waived import within_waivers
 
@@ -53,10 +53,18 @@ WAITING = frozenset({ActionState.PENDING_APPROVAL})
 
 
 @transaction.atomic
-def check_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> tuple[Weighed, Verdict]:
-    """The verdict that this request would get. Nothing runs, nobody is asked; one line in the ledger."""
+def check_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> tuple[Weighed, Verdict, bool | None]:
+    """The verdict that this request would get, and whether it fits its budgets now (None: they are not asked).
+
+    Nothing runs, nothing is reserved, nobody is asked; one line in the ledger.
+    """
     weighed = weigh(actor, ask, place)
     verdict = evaluate_action(actor, facts=weighed.facts, is_fresh=True)
+    before = _named(weighed.agent, ask).first() if weighed.agent and ask.reference else None
+    counted = before is not None and (before.state in WAITING or _is_same(actor, before, weighed.digest))
+    verdict, fits = weighed_against_budgets(
+        actor, verdict, weighed, place, instead_of=before.pk if before and counted else None
+    )
     subject = weighed.agent or weighed.unit
     record(
         actor,
@@ -65,7 +73,7 @@ def check_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> tuple[Weig
         unit=weighed.unit.pk,
         payload={"operation": ask.operation, "digest": weighed.digest, "effect": verdict.effect.value},
     )
-    return weighed, verdict
+    return weighed, verdict, fits
 
 
 @transaction.atomic(savepoint=False)
@@ -124,10 +132,13 @@ def _one_at_a_time(agent: Agent, ask: Ask) -> None:
 def _referred(agent: Agent, ask: Ask) -> Action | None:
     if not ask.reference:
         return None
-    rows = Action.objects.select_for_update(of=("self",)).filter(
-        agent=agent, environment=agent.environment, operation=ask.operation, reference=ask.reference
-    )
-    return rows.order_by("-id").first()
+    return _named(agent, ask).select_for_update(of=("self",)).first()
+
+
+def _named(agent: Agent, ask: Ask) -> QuerySet[Action]:
+    """What an agent asked for by this reference, the latest first."""
+    about = {"environment": agent.environment, "operation": ask.operation, "reference": ask.reference}
+    return Action.objects.filter(agent=agent, **about).order_by("-id")
 
 
 def _refused(which: Q) -> QuerySet[Action]:
