@@ -205,6 +205,12 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(429, ("rate_limited",), _("too many requests; `Retry-After`"), _("wait so long")),
     Problem(
+        429,
+        ("too_many_at_once",),
+        _("you do as many things at once as you may: tasks held, actions being carried out; `Retry-After`"),
+        _("end one, then try again"),
+    ),
+    Problem(
         503,
         ("unavailable",),
         _("a part of the plane is away for a moment"),

@@ -108,6 +108,7 @@ class Action(Erasable, Stateful):
                 fields=["agent", "operation", "reference"], name="action_by_reference", condition=~Q(reference="")
             ),
             models.Index(fields=["state", "-id"], name="action_by_state"),
+            models.Index(fields=["agent"], name="action_being_done", condition=Q(state=ActionState.EXECUTING)),
             models.Index(fields=["compensates"], name="action_taken_back", condition=~Q(compensates=None)),
             models.Index(
                 fields=["exclusive"],

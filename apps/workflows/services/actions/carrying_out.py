@@ -55,6 +55,7 @@ from apps.oversight.services import (
 from apps.oversight.services.unknowns import HAPPENED
 from apps.workflows.services.actions.ending import ask_what_happened, fail_action, lock_action, scopes_of, tell_run
 from apps.workflows.services.actions.reweighing import return_if_stricter
+from apps.workflows.services.actions.room import require_room_for
 
 HALTED_AGAIN_S = 3
 REFUSED_AGAIN_S = 30
@@ -130,6 +131,7 @@ def _claim(plane: User, action_id: UUID) -> Effect | None:
                 if return_if_stricter(plane, action=action):
                     return None
                 _use_approval(plane, action)
+                require_room_for([action])
             effect = claim_effect(plane, action=action)
     except (NotAllowedError, NotFoundError, InvalidError) as error:
         _refuse(plane, action, code=str(error.members.get("why") or error.code), message=str(error.message))
@@ -258,7 +260,7 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     The action is ``executing`` then. Look at its state: where the rules became stricter it went back to them instead,
     where the operation is not the one that was judged any more it has failed.
     Raises HaltedError, NotAllowedError, KeyHeldError, or ConflictError: ``already_consumed``, ``binding_mismatch``,
-    ``expired``, ``invalid_state``.
+    ``expired``, ``invalid_state``; RateLimitedError ``too_many_at_once`` while it does as much as it may at once.
     """
     (taken,) = consume_actions(actor, wanted=[(action, digest)])
     return taken
@@ -275,6 +277,7 @@ def consume_actions(actor: User, *, wanted: Sequence[tuple[Action, str]]) -> lis
     actions = [locked[action.pk] for action, _digest in wanted]
     stand = [_stands(actor, action) for action in actions]
     if all(stand):
+        require_room_for([action for action in actions if action.state == ActionState.APPROVED])
         operations = Operation.objects.in_bulk([action.operation for action in actions], field_name="slug")
         take_turns([(action, operations[action.operation]) for action in actions])
         for action, (_asked, digest) in zip(actions, wanted, strict=True):

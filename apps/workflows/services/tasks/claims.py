@@ -17,6 +17,7 @@ from apps.halts.selectors import require_running, take_fence
 from apps.oversight.selectors import units_below
 from apps.workflows.models import Task
 from apps.workflows.rules.states import AttemptState
+from apps.workflows.services.actions.room import busy_with, lock_agent
 from apps.workflows.services.engine.ending import attempt_of
 from apps.workflows.services.tasks.leases import (
     LEASE_S,
@@ -39,16 +40,13 @@ WITH may AS (
     JOIN workflows_workflow w ON w.id = p.content_object_id
     WHERE p.user_id = %(user)s AND a.codename = 'work_workflow' AND (p.until IS NULL OR p.until > clock_timestamp())
       AND NOT (w.slug = ANY(%(halted_workflows)s))
-), room AS (
-    SELECT greatest(0, %(most)s - count(*)) AS n FROM workflows_task
-    WHERE agent_id = %(agent)s AND state = 'claimed'
 ), picked AS (
     SELECT t.id FROM workflows_task t
     WHERE t.state = 'ready' AND t.capability = ANY(%(capabilities)s)
       AND t.workflow_id IN (SELECT workflow_id FROM may)
       AND NOT (t.unit_id = ANY(%(halted_units)s))
     ORDER BY t.order_at, t.id
-    LIMIT (SELECT least(n, %(limit)s) FROM room)
+    LIMIT %(limit)s
     FOR UPDATE OF t SKIP LOCKED
 )
 UPDATE workflows_task t
@@ -76,11 +74,12 @@ def claim_tasks(actor: User, *, limit: int = 1, capabilities: Sequence[str] | No
     can = [name for name in agent.capabilities if capabilities is None or name in capabilities]
     # Requests of one agent take turns with each other and with a change of its version: its limit is never exceeded,
     # and none that came in under the version before takes what nobody would give back.
-    list(Agent.objects.select_for_update(no_key=True).filter(pk=agent.pk).values_list("pk", flat=True))
+    lock_agent(agent.pk)
     if agent.version:
         agent.version.refresh_from_db(fields=["state"])
     require_at_work(agent)
-    ids = _take(agent, can, min(limit, MAX_CLAIM)) if can else []
+    room = min(limit, MAX_CLAIM, agent.max_concurrent - busy_with(agent.pk)) if can else 0
+    ids = _take(agent, can, room) if room > 0 else []
     rows = Task.objects.filter(pk__in=ids).select_related("workflow", "run").order_by("order_at", "id")
     found = list(rows)
     record_many(actor, [Change(task, "claimed", _payload(task, agent)) for task in found])
@@ -96,7 +95,6 @@ def _take(agent: Agent, capabilities: list[str], limit: int) -> list[UUID]:
                 "user": agent.user_id,
                 "agent": agent.pk,
                 "version": agent.version_id,
-                "most": agent.max_concurrent,
                 "capabilities": capabilities,
                 "limit": limit,
                 "lease_s": LEASE_S,
