@@ -181,6 +181,7 @@ endpoints = [
     path("halts/drills/", halt_drills_api.HaltDrills.as_view(), name="halt-drills"),
     path("halts/drills/<uuid:drill_id>/", halt_drills_api.HaltDrillDetail.as_view(), name="halt-drill"),
     path("halts/<uuid:halt_id>/taken-back/", halts_api.HaltTakenBack.as_view(), name="taken-back"),
+    path("halts/<uuid:halt_id>/counted/", halts_api.HaltCounted.as_view(), name="counted"),
     path("halts/<uuid:halt_id>/in-flight/", halts_api.HaltInFlight.as_view(), name="in-flight"),
     path("halts/<uuid:halt_id>/lift/", halts_api.HaltLift.as_view(), name="lift"),
     path("data-classes/", data_classes_api.DataClasses.as_view(), name="data-classes"),

@@ -43,7 +43,8 @@ class Breaker(Record):
     """A rule that engages a halt by itself: so many of ``kind`` within ``window_s`` seconds.
 
     ``target``: a slug of its scope; empty: each agent, version or system by itself. ``threshold``: a count; of
-    ``volume`` how many times the usual most; of ``spend`` minor units of ``currency``.
+    ``volume`` how many times the usual most; of ``spend`` minor units of ``currency``. ``cause`` as in
+    ``rules.BreakerTerms``: only what came about by it counts.
     """
 
     UNIT = "unit"
@@ -57,11 +58,16 @@ class Breaker(Record):
     threshold = models.BigIntegerField()
     window_s = models.PositiveIntegerField()
     currency = models.CharField(max_length=3, blank=True)
+    cause = models.CharField(max_length=130, blank=True, db_default="")
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ()
         constraints = [
+            models.CheckConstraint(
+                condition=Q(cause="") | Q(kind__in=[BreakerKind.DENIED, BreakerKind.FAILED]),
+                name="breaker_of_what_has_a_cause",
+            ),
             models.CheckConstraint(condition=Q(threshold__gt=0, window_s__gt=0), name="breaker_counts_something"),
             models.CheckConstraint(
                 condition=Q(kind=BreakerKind.SPEND) ^ Q(currency=""), name="breaker_of_money_has_a_currency"
@@ -73,13 +79,18 @@ class Breaker(Record):
 
 
 class Trip(Record):
-    """One time that a breaker opened: the halt that it engaged, what it had counted, and what was in flight."""
+    """One time that a breaker opened: the halt that it engaged, what it had counted, and what was in flight.
+
+    ``cause``: the one that the breaker named then; ``actions``: the ids of the last that it counted, newest first.
+    """
 
     breaker = models.ForeignKey(Breaker, models.PROTECT, related_name="trips")
     halt = models.OneToOneField(Halt, models.CASCADE, related_name="trip")
     measured = models.BigIntegerField()
     threshold = models.BigIntegerField()
     in_flight = models.PositiveIntegerField()
+    cause = models.CharField(max_length=130, blank=True, db_default="")
+    actions = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
 
     class Meta:
         default_permissions = ()

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from apps.core.rules import MAX_INTEGER
 
@@ -34,6 +35,35 @@ class BreakerKind(StrEnum):
     MISMATCH = "mismatch"
     VOLUME = "volume"
     SPEND = "spend"
+
+
+class FailureCause(StrEnum):
+    """Why an action failed or nobody knows its outcome. ``unknown``: the outcome is, whatever the cause.
+
+    ``timeout``: the system fell silent. ``server_error``: it answered with 5xx, or with what nobody can read.
+    ``refused``: it said no. ``unreachable``: it could not be called. ``plane``: what was allowed could not run as it
+    was judged. ``reported``: the agent carried it out itself, and says that it failed.
+    """
+
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server_error"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    PLANE = "plane"
+    REPORTED = "reported"
+    UNKNOWN = "unknown"
+
+
+class DenialCause(StrEnum):
+    """Why an action was denied where no rule said so; a rule is named as ``policy/rule``."""
+
+    NO_MATCHING_ALLOW = "no_matching_allow"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    NOT_COMPENSABLE = "not_compensable"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+
+
+RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}/[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class DrillState(StrEnum):
@@ -94,22 +124,31 @@ def threshold_of(kind: str, threshold: int, *, is_half_open: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class BreakerTerms:
-    """What is counted of what, and from how much on in how many seconds it is too much."""
+    """What is counted of what, and from how much on in how many seconds it is too much.
+
+    ``cause``: of denied actions, a rule as ``policy/rule`` or a ``DenialCause``; of failed ones, a ``FailureCause``;
+    empty: whatever the cause.
+    """
 
     kind: str
     scope: str
     threshold: int
     window_s: int
     currency: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a breaker counted, from how much on it opens, and how many actions were in flight."""
+    """What a breaker counted, from how much on it opens, and how many actions were in flight.
+
+    ``actions``: the ids of the last that it counted, newest first.
+    """
 
     measured: int
     threshold: int
     in_flight: int
+    actions: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +197,16 @@ def problems_of(terms: BreakerTerms) -> dict[str, list[str]]:
         wrong["window_s"] = [f"Seconds, from 1 to {MAX_WINDOW_S}."]
     if (terms.kind == BreakerKind.SPEND) != bool(re.fullmatch(r"[A-Z]{3}", terms.currency)):
         wrong["currency"] = ["Three capital letters where money is counted, such as EUR; else none."]
+    if terms.cause and (text := _misnamed(terms)):
+        wrong["cause"] = [text]
     return wrong
+
+
+def _misnamed(terms: BreakerTerms) -> str:
+    """What is wrong with a cause that is named; empty if nothing is."""
+    if terms.kind == BreakerKind.FAILED:
+        return "" if terms.cause in set(FailureCause) else f"One of: {', '.join(FailureCause)}."
+    if terms.kind == BreakerKind.DENIED:
+        is_known = terms.cause in set(DenialCause) or RULE.fullmatch(terms.cause)
+        return "" if is_known else f"A rule as policy/rule, or one of: {', '.join(DenialCause)}."
+    return "Only what was denied or failed has a cause to name."

@@ -95,6 +95,7 @@ OPEN: dict[str, tuple[tuple[str, ...], str]] = {
     "halts/<uuid:halt_id>/": (PEOPLE, HALTS),
     "halts/<uuid:halt_id>/lift/": (PEOPLE, HALTS),
     "api/v1/halts/<uuid:halt_id>/in-flight/": ((AGENT, *TOKENS), HALTS),
+    "api/v1/halts/<uuid:halt_id>/counted/": ((AGENT, *TOKENS), HALTS),
     "api/v1/halts/<uuid:halt_id>/taken-back/": ((AGENT, *TOKENS), HALTS),
     "inbox/<uuid:escalation_id>/skip/": (PEOPLE, "leads on to the next item of one's own, whatever it is asked for"),
 }

@@ -48,6 +48,7 @@ OPERATION_SLUG = Text(
 USERNAME = Text(150, 1, r"[A-Za-z0-9][A-Za-z0-9@.+_-]*", "A user name (letters, digits and @.+-_)")
 VARIABLE = Text(120, 1, r"[A-Za-z_][A-Za-z0-9_]*", "The name of an environment variable")
 NAME = Text(120, 1)
+CURRENCY = Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217")
 GONE = OneOf((ABSENT,))
 USED = OneOf((ConnectorState.ACTIVE, ConnectorState.DISABLED, ABSENT))
 USABLE_OR_NOT = OneOf((OperationState.ACTIVE, OperationState.DISABLED, OperationState.QUARANTINED, ABSENT))
@@ -121,7 +122,7 @@ SHAPES: Mapping[str, Keys] = {
             "name": NAME,
             "parent": Maybe(Ref("BusinessUnit")),
             "calendar": Maybe(Ref("Calendar")),
-            "currency": Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217"),
+            "currency": CURRENCY,
             "timezone": Text(60, 1),
             "hourly_rate_minor": Whole(),
         },
@@ -250,7 +251,7 @@ SHAPES: Mapping[str, Keys] = {
             "name": NAME,
             "owner": Ref("User"),
             "cap_minor": Whole(),
-            "currency": Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217"),
+            "currency": CURRENCY,
             "cap_calls": Whole(),
             "exhausted": OneOf(tuple(Exhausted)),
             "queue": Ref("Queue"),
@@ -264,7 +265,7 @@ SHAPES: Mapping[str, Keys] = {
             "threshold": Whole(1),
             "window_s": Whole(1, MAX_WINDOW_S),
         },
-        {"name": NAME, "target": Text(120), "currency": Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217")},
+        {"name": NAME, "target": Text(120), "currency": CURRENCY, "cause": Text(130)},
     ),
     "Target": Keys(
         {"kpi": Text(40, 1), "value": Number()},

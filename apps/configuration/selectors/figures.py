@@ -40,7 +40,9 @@ def breakers(only: Only) -> Iterator[Written]:
     """Breakers that count."""
     for breaker in named(Breaker.objects.filter(ended_at=None).order_by("slug"), only):
         head = {"kind": "Breaker", "slug": breaker.slug, "name": breaker.name, "counts": breaker.kind}
-        more = {name: getattr(breaker, name) for name in ("scope", "target", "threshold", "window_s", "currency")}
+        more = {
+            name: getattr(breaker, name) for name in ("scope", "target", "threshold", "window_s", "currency", "cause")
+        }
         yield breaker.slug, document({**head, **more})
 
 

@@ -16,6 +16,7 @@ from apps.halts.services import save_breaker
 from apps.policies.models import BudgetChange
 from apps.policies.rules import ProposalState
 from apps.policies.rules.budgets import BudgetTerms, ChangeKind, Measure
+from apps.policies.selectors import refuse_unknown_rule
 from apps.policies.services.budgets import PROPOSED, save_budget
 from apps.policies.services.changes import release_change
 from apps.workflows.models import Workflow
@@ -85,7 +86,9 @@ def apply_breaker(actor: User, document: Document) -> str:
         threshold=value["threshold"],
         window_s=value["window_s"],
         currency=value.get("currency") or "",
+        cause=value.get("cause") or "",
     )
+    refuse_unknown_rule(actor, terms.cause)
     about = {"slug": document.slug, "name": str(value.get("name") or document.slug), "target": target}
     return save_breaker(actor, unit=_unit_of(terms.scope, target) if target else None, terms=terms, **about)[1]
 

@@ -14,9 +14,10 @@ from apps.core.errors import InvalidError, NotFoundError
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
 from apps.halts.models import Breaker
-from apps.halts.rules import BREAKABLE, MAX_WINDOW_S, BreakerKind, BreakerTerms
+from apps.halts.rules import BREAKABLE, MAX_WINDOW_S, BreakerKind, BreakerTerms, DenialCause, FailureCause
 from apps.halts.selectors import breaker_for, breakers_for, opened_of
 from apps.halts.services import end_breaker, save_breaker
+from apps.policies.selectors import refuse_unknown_rule
 
 
 class BreakerBody(StrictSerializer):
@@ -29,6 +30,12 @@ class BreakerBody(StrictSerializer):
     threshold = StrictInteger(min_value=1, max_value=MAX_INTEGER)
     window_s = StrictInteger(min_value=1, max_value=MAX_WINDOW_S)
     currency = Text(max_length=3, required=False, allow_blank=True)
+    cause = Text(
+        max_length=130,
+        required=False,
+        allow_blank=True,
+        help_text=f"Of denied: policy/rule, {', '.join(DenialCause)}; of failed: {', '.join(FailureCause)}; empty: any",
+    )
 
 
 class BreakerSerializer(serializers.Serializer[Any]):
@@ -42,6 +49,7 @@ class BreakerSerializer(serializers.Serializer[Any]):
     threshold = serializers.IntegerField()
     window_s = serializers.IntegerField()
     currency = serializers.CharField()
+    cause = serializers.CharField(allow_blank=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     opened = serializers.IntegerField()
 
@@ -55,7 +63,7 @@ class BreakerPage(serializers.Serializer[Any]):
 
 def breakers_json(breakers: Sequence[Breaker]) -> list[dict[str, Any]]:
     """The breakers as ``BreakerSerializer`` describes one. One query."""
-    plain = ("slug", "name", "kind", "scope", "target", "threshold", "window_s", "currency", "ended_at")
+    plain = ("slug", "name", "kind", "scope", "target", "threshold", "window_s", "currency", "cause", "ended_at")
     opened = opened_of(breakers)
     return [{**{name: getattr(breaker, name) for name in plain}, "opened": opened[breaker.pk]} for breaker in breakers]
 
@@ -100,6 +108,8 @@ class BreakerDetail(PlaneView):
             unit = halt_target_for(self.actor, body["scope"], about["target"]) if about.get("target") else None
         except NotFoundError as error:
             raise InvalidError(errors={"target": ["There is no such target."]}) from error
+
+        refuse_unknown_rule(self.actor, body.get("cause", ""))
 
         def answer() -> tuple[int, Any]:
             breaker, outcome = save_breaker(self.actor, slug=slug, unit=unit, terms=BreakerTerms(**body), **about)

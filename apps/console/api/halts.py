@@ -13,13 +13,13 @@ from apps.console.selectors import halt_target_for
 from apps.core.api import PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.schema import PROBLEMS
-from apps.halts.models import Halt
+from apps.halts.models import Halt, Trip
 from apps.halts.rules import HaltScope
 from apps.halts.selectors import halt_for, halts_for
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation
 from apps.oversight.selectors import decisions_taken_back_for, grants_taken_back_for, taken_back_by
-from apps.workflows.selectors.stopped import in_flight_of
+from apps.workflows.selectors.stopped import counted_for, in_flight_of
 
 KINDS = ("grants", "decisions")
 FLYING = ("stopped", "finished", "unknown")
@@ -223,6 +223,60 @@ class HaltInFlight(PlaneView):
         flight = in_flight_of(self.actor, halt_for(self.actor, halt_id))
         kinds = {name: [flying_json(row) for row in getattr(flight, name)] for name in FLYING}
         return Response({**kinds, "settled_after_s": flight.settled_after_s})
+
+
+class CountedActionSerializer(serializers.Serializer[Any]):
+    """One action that a breaker counted, and why it went as it did."""
+
+    id = serializers.UUIDField()
+    operation = serializers.CharField()
+    agent = serializers.CharField(allow_null=True)
+    state = serializers.CharField()
+    causes = serializers.ListField(child=serializers.CharField())
+
+
+class CountedSerializer(serializers.Serializer[Any]):
+    """What the breaker behind a halt counted. ``cause``: the one that it counts alone; empty: any."""
+
+    breaker = serializers.CharField()
+    kind = serializers.CharField()
+    cause = serializers.CharField(allow_blank=True)
+    currency = serializers.CharField(allow_blank=True)
+    measured = serializers.IntegerField()
+    threshold = serializers.IntegerField()
+    actions = CountedActionSerializer(many=True, help_text="The last that it counted, of your units.")
+
+
+class HaltCounted(PlaneView):
+    """``/halts/{id}/counted/``."""
+
+    @extend_schema(operation_id="get_halt_counted", responses={200: CountedSerializer, **PROBLEMS})
+    def get(self, request: Request, halt_id: UUID) -> Response:
+        """What a breaker counted before it engaged this halt; 404 where a person engaged it."""
+        trip = Trip.objects.filter(halt=halt_for(self.actor, halt_id)).select_related("breaker").first()
+        if trip is None:
+            raise NotFoundError
+        actions = [
+            {
+                "id": row.pk,
+                "operation": row.operation,
+                "agent": row.agent.slug if row.agent else None,
+                "state": row.state,
+                "causes": list(causes),
+            }
+            for row, causes in counted_for(self.actor, trip)
+        ]
+        return Response(
+            {
+                "breaker": trip.breaker.slug,
+                "kind": trip.breaker.kind,
+                "cause": trip.cause,
+                "currency": trip.breaker.currency,
+                "measured": trip.measured,
+                "threshold": trip.threshold,
+                "actions": actions,
+            }
+        )
 
 
 class HaltLift(PlaneView):

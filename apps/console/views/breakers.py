@@ -14,6 +14,7 @@ from apps.core.http import Request
 from apps.halts.models import Breaker, Trip
 from apps.halts.selectors import breaker_for, breakers_for
 from apps.halts.services import end_breaker, save_breaker
+from apps.policies.selectors import refuse_unknown_rule
 
 ENGAGE, LIFT = "halts.engage_halt", "halts.lift_halt"
 SHOWN = 20
@@ -60,6 +61,7 @@ def _saved(request: Request, form: BreakerForm, found: Breaker | None) -> bool:
         return False
     try:
         unit = selectors.halt_target_for(request.user, said["scope"], said["target"]) if said["target"] else None
+        refuse_unknown_rule(request.user, said["cause"])
         save_breaker(request.user, slug=slug, name=said["name"], target=said["target"], unit=unit, terms=form.terms())
     except NotFoundError:
         form.refuse({"target": [_("There is none with this short name.")]})

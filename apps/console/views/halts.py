@@ -20,7 +20,7 @@ from apps.halts.rules import DRILL_EVERY_DAYS, HaltScope
 from apps.halts.selectors import halt_for, halts_for, is_drill_due_for, may_see_drills
 from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.selectors import decisions_taken_back_for, grants_taken_back_for, taken_back_by
-from apps.workflows.selectors.stopped import in_flight_of
+from apps.workflows.selectors.stopped import counted_for, in_flight_of
 
 
 def _page(request: Request, *, status: int = 200, form: EngageForm | None = None, lift: object = None) -> HttpResponse:
@@ -69,12 +69,14 @@ def halt(request: Request, halt_id: UUID) -> HttpResponse:
     else:
         page = page_of(request, decisions_taken_back_for(request.user, found), order=("-id",))
     counts = taken_back_by(request.user, [found.pk])[found.pk]
+    trip = Trip.objects.filter(halt=found).select_related("breaker").first()
     context = {
         "halt": found,
         "what": what,
         "page": page,
         "counts": counts,
-        "trip": Trip.objects.filter(halt=found).first(),
+        "trip": trip,
+        "counted": counted_for(request.user, trip) if trip else [],
     }
     return render(request, "console/halt.html", {**context, "flight": in_flight_of(request.user, found)})
 

@@ -11,11 +11,12 @@ from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.formats import money
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import announce
 from apps.halts.models import Breaker, Halt, Trip
-from apps.halts.rules import BreakerTerms, HaltScope, Measured, problems_of
+from apps.halts.rules import BreakerKind, BreakerTerms, HaltScope, Measured, problems_of
 from apps.halts.selectors import FENCE, halt_for
 from apps.halts.services.fence import close_fence
 
@@ -81,20 +82,45 @@ def open_breaker(
     plane: User, *, breaker: Breaker, target: str, unit: BusinessUnit | None, told: Measured
 ) -> Halt | None:
     """Stop what a breaker found, once; None where it is stopped already. Whoever it concerns is told by the halt."""
-    words = {"name": breaker.name, "measured": told.measured, "limit": told.threshold, "seconds": breaker.window_s}
-    text = _("Breaker “%(name)s”: %(measured)s in %(seconds)s s, from %(limit)s on it opens. In flight: %(flying)s.")
     try:
         with transaction.atomic():
-            reason = text % {**words, "flying": told.in_flight}
+            reason = _reason_of(breaker, told)
             halt = _engage(plane, scope=breaker.scope, target=target, unit=unit, reason=reason)
     except ConflictError:
         return None
     Trip.objects.create(
-        breaker=breaker, halt=halt, measured=told.measured, threshold=told.threshold, in_flight=told.in_flight
+        breaker=breaker,
+        halt=halt,
+        measured=told.measured,
+        threshold=told.threshold,
+        in_flight=told.in_flight,
+        cause=breaker.cause,
+        actions=[str(pk) for pk in told.actions],
     )
-    payload = {"name": breaker.slug, "kind": breaker.kind, "target": target, "measured": told.measured}
+    payload: dict[str, object] = {"name": breaker.slug, "kind": breaker.kind, "target": target}
+    payload |= {"measured": told.measured, "cause": breaker.cause, "actions": [str(pk) for pk in told.actions]}
     record(plane, breaker, "breaker.opened", unit=unit.pk if unit else None, payload=payload)
     return halt
+
+
+def _reason_of(breaker: Breaker, told: Measured) -> str:
+    """What a breaker counted, in words: amounts as people write them, and the cause where it names one."""
+    is_money = breaker.kind == BreakerKind.SPEND
+    words = {
+        "name": breaker.name,
+        "measured": money(told.measured, breaker.currency) if is_money else told.measured,
+        "limit": money(told.threshold, breaker.currency) if is_money else told.threshold,
+        "seconds": breaker.window_s,
+        "flying": told.in_flight,
+        "cause": breaker.cause,
+    }
+    if breaker.cause:
+        text = _(
+            "Breaker “%(name)s”: %(measured)s with the cause %(cause)s in %(seconds)s s, from %(limit)s on it opens."
+        )
+    else:
+        text = _("Breaker “%(name)s”: %(measured)s in %(seconds)s s, from %(limit)s on it opens.")
+    return f"{text} {_('In flight: %(flying)s.')}" % words
 
 
 @transaction.atomic

@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from apps.access.models import Queue
-from apps.core.errors import NotFoundError
+from apps.core.errors import InvalidError, NotFoundError
 from apps.core.expressions import ExpressionError
 from apps.core.gate import visible
 from apps.core.models import User
@@ -23,6 +24,7 @@ from apps.policies.rules import (
     Facts,
     Mode,
     Opaque,
+    PolicyState,
     RuleInForce,
     RunFacts,
     compile_rule,
@@ -80,6 +82,18 @@ def policy_for(actor: User, slug: str, *, perm: str = VIEW) -> Policy:
     if found := visible(actor, perm, rows).first():
         return found
     raise NotFoundError
+
+
+def refuse_unknown_rule(actor: User, cause: str) -> None:
+    """Raise InvalidError at ``cause`` where it is ``policy/rule`` and no policy in force has such a denying rule."""
+    slug, slash, rule = cause.partition("/")
+    if not slash:
+        return
+    assert actor.is_active
+    policy = Policy.objects.filter(slug=slug, state=PolicyState.IN_FORCE).select_related("in_force").first()
+    rules = policy.in_force.rules if policy and policy.in_force else []
+    if not any(each.get("slug") == rule and each.get("effect") == Effect.DENY for each in rules):
+        raise InvalidError(errors={"cause": [_("No policy in force has a rule of this name that denies.")]})
 
 
 def versions_for(actor: User, policy: Policy) -> QuerySet[PolicyVersion]:

@@ -10,10 +10,11 @@ from apps.agents.rules import ActionState
 from apps.agents.selectors import actions_for
 from apps.audit.models import Entry
 from apps.core.models import User
-from apps.halts.models import Halt
+from apps.halts.models import Halt, Trip
 from apps.halts.rules import HaltScope
 from apps.oversight.selectors import units_below
 from apps.workflows.models import Run
+from apps.workflows.rules.causes import causes_of
 
 PATHS = {
     HaltScope.WORKFLOW: "workflow",
@@ -60,6 +61,12 @@ class InFlight:
             return None
         ends = [action.finished_at for action in self.finished if action.finished_at]
         return max(((end - self.halted_at).total_seconds() for end in ends), default=0.0)
+
+
+def counted_for(actor: User, trip: Trip) -> list[tuple[Action, tuple[str, ...]]]:
+    """The last actions behind the opening of a breaker that ``actor`` may see, newest first, each with its causes."""
+    rows = actions_for(actor).filter(pk__in=trip.actions).select_related("agent").order_by("-id")
+    return [(row, causes_of(row.state, error=row.error, verdict=row.verdict)) for row in rows]
 
 
 def in_flight_of(actor: User, halt: Halt) -> InFlight:

@@ -1,8 +1,10 @@
 """Breakers: looked at every second, by counts of what the database has. What is too much is stopped, once."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -14,9 +16,10 @@ from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
 from apps.core.services import system_user
 from apps.halts.models import Breaker, Halt
-from apps.halts.rules import PACE_MINUTES, PROBATION_S, BreakerKind, HaltScope, Measured, threshold_of
+from apps.halts.rules import PACE_MINUTES, PROBATION_S, BreakerKind, FailureCause, HaltScope, Measured, threshold_of
 from apps.halts.services import open_breaker
 from apps.policies.selectors.history import oldest_id
+from apps.workflows.rules.causes import CODES
 
 TARGETS = {
     HaltScope.AGENT: "g.slug",
@@ -44,26 +47,41 @@ SPENT = f"""{ASKED} AND a.currency = %(currency)s
     AND a.state NOT IN ('denied', 'rejected', 'changes_requested', 'expired', 'cancelled', 'failed')
 """
 WHICH = {BreakerKind.SPEND: SPENT, BreakerKind.MISMATCH: MISMATCHED}
+BY_PLANE = "coalesce(a.error ->> 'by', '') <> 'agent'"
+CODED = f"a.error ->> 'code' = ANY(%(codes)s) AND {BY_PLANE}"
+FAILED_BY = {
+    **dict.fromkeys(FailureCause, CODED),
+    FailureCause.PLANE: f"NOT coalesce(a.error ->> 'code' = ANY(%(known)s), false) AND {BY_PLANE}",
+    FailureCause.REPORTED: "a.error ->> 'by' = 'agent'",
+    FailureCause.UNKNOWN: "a.state = 'unknown'",
+}
+"""What agents say of their own actions is no word of a system, whatever code they send."""
 ONE_JOB = """
     coalesce((SELECT j.job_id FROM oversight_escalation e JOIN oversight_jobitem j ON j.escalation_id = e.id
               WHERE e.action_id = a.id AND j.state = 'done' LIMIT 1), a.id)
 """
 """Whoever rejects many at once says one thing; and the rest of them is not to be held up by the first."""
+ROWS = """
+    agents_action a
+    JOIN agents_agent g ON g.id = a.agent_id LEFT JOIN agents_agentversion v ON v.id = a.version_id
+    LEFT JOIN LATERAL (SELECT max(h.lifted_at) AS lifted_at FROM halts_halt h
+                       WHERE h.scope = %(scope)s AND h.target = {target}) l ON true
+    WHERE a.environment = 'live' AND {target} IS NOT NULL AND (%(target)s = '' OR {target} = %(target)s)
+      AND ({which}) AND ({cause})
+"""
 COUNTED = """
 SELECT f.target, f.measured, coalesce(p.p99, 0), f.is_half_open FROM (
     SELECT c.target, {measure} AS measured,
            bool_or(c.lifted_at > clock_timestamp() - %(probation)s * interval '1 second') AS is_half_open
     FROM (
-        SELECT {target} AS target, a.amount_minor, {act} AS act, l.lifted_at FROM agents_action a
-        JOIN agents_agent g ON g.id = a.agent_id LEFT JOIN agents_agentversion v ON v.id = a.version_id
-        LEFT JOIN LATERAL (SELECT max(h.lifted_at) AS lifted_at FROM halts_halt h
-                           WHERE h.scope = %(scope)s AND h.target = {target}) l ON true
-        WHERE a.environment = 'live' AND {target} IS NOT NULL AND (%(target)s = '' OR {target} = %(target)s)
-          AND ({which})
+        SELECT {target} AS target, a.amount_minor, {act} AS act, l.lifted_at FROM {rows}
     ) c GROUP BY c.target
 ) f LEFT JOIN halts_pace p ON p.agent = f.target AND p.minutes >= %(minutes)s
 WHERE NOT EXISTS (SELECT 1 FROM halts_halt h WHERE h.scope = %(scope)s AND h.target = f.target AND h.lifted_at IS NULL)
 """
+BEHIND = "SELECT a.id FROM {rows} ORDER BY a.id DESC LIMIT %(shown)s"
+"""The last of what was counted of one target."""
+SHOWN = 50
 SINCE = "greatest(clock_timestamp() - %(window)s * interval '1 second', coalesce(l.lifted_at, '-infinity'))"
 """What happened before a person looked says nothing of after."""
 PACES = """
@@ -95,14 +113,37 @@ def check_breakers() -> int:
     return sum(_open(plane, breaker, found) for breaker in rows for found in _findings(breaker))
 
 
-def _findings(breaker: Breaker) -> Iterator[Finding]:
+def _query(breaker: Breaker, text: str) -> str:
+    """``text`` with what this breaker counts in its places."""
     kind = BreakerKind(breaker.kind)
     which = WRONG if kind in ENDED else WHICH.get(kind, ASKED)
-    measure = "coalesce(sum(c.amount_minor), 0)" if kind == BreakerKind.SPEND else "count(DISTINCT c.act)"
-    act = ONE_JOB if kind == BreakerKind.REJECTED else "a.id"
-    target = TARGETS[HaltScope(breaker.scope)]
-    query = COUNTED.format(target=target, measure=measure, act=act, which=which.format(since=SINCE))
-    values: dict[str, Any] = {
+    places = {
+        "target": TARGETS[HaltScope(breaker.scope)],
+        "measure": "coalesce(sum(c.amount_minor), 0)" if kind == BreakerKind.SPEND else "count(DISTINCT c.act)",
+        "act": ONE_JOB if kind == BreakerKind.REJECTED else "a.id",
+        "which": which.format(since=SINCE),
+        "cause": _condition_of(kind, breaker.cause),
+    }
+    return text.format(rows=ROWS.format(**places), **places)
+
+
+def _condition_of(kind: BreakerKind, cause: str) -> str:
+    """What of an action says that it came about by ``cause``; its values are those of ``_values``."""
+    if not cause:
+        return "true"
+    if kind == BreakerKind.DENIED:
+        return "a.verdict -> 'rules' @> %(rules)s::jsonb" if "/" in cause else "a.verdict ->> 'reason' = %(cause)s"
+    return FAILED_BY[FailureCause(cause)]
+
+
+def _values(breaker: Breaker) -> dict[str, Any]:
+    kind = BreakerKind(breaker.kind)
+    policy, _slash, rule = breaker.cause.partition("/")
+    return {
+        "cause": breaker.cause,
+        "rules": json.dumps([{"policy": policy, "rule": rule, "effect": "deny"}]),
+        "codes": sorted(CODES.get(breaker.cause, ())),
+        "known": sorted(code for codes in CODES.values() for code in codes),
         "scope": breaker.scope,
         "target": breaker.target,
         "window": breaker.window_s,
@@ -112,9 +153,14 @@ def _findings(breaker: Breaker) -> Iterator[Finding]:
         "oldest": oldest_id(breaker.window_s),
         "probation": PROBATION_S,
         "minutes": PACE_MINUTES,
+        "shown": SHOWN,
     }
+
+
+def _findings(breaker: Breaker) -> Iterator[Finding]:
+    kind = BreakerKind(breaker.kind)
     with connection.cursor() as cursor:
-        cursor.execute(query, values)
+        cursor.execute(_query(breaker, COUNTED), _values(breaker))
         rows = cursor.fetchall()
     for target, measured, p99, is_half_open in rows:
         threshold = threshold_of(kind, breaker.threshold, is_half_open=bool(is_half_open))
@@ -127,9 +173,17 @@ def _findings(breaker: Breaker) -> Iterator[Finding]:
 @transaction.atomic
 def _open(plane: User, breaker: Breaker, found: Finding) -> bool:
     unit = UNITS[HaltScope(breaker.scope)](found.target)
-    told = Measured(found.measured, found.threshold, _in_flight(breaker.scope, found.target))
+    flying = _in_flight(breaker.scope, found.target)
+    told = Measured(found.measured, found.threshold, flying, _behind(breaker, found.target))
     halt: Halt | None = open_breaker(plane, breaker=breaker, target=found.target, unit=unit, told=told)
     return halt is not None
+
+
+def _behind(breaker: Breaker, target: str) -> tuple[UUID, ...]:
+    """The last actions of ``target`` that the breaker counts."""
+    with connection.cursor() as cursor:
+        cursor.execute(_query(breaker, BEHIND), {**_values(breaker), "target": target})
+        return tuple(row[0] for row in cursor.fetchall())
 
 
 def _in_flight(scope: str, target: str) -> int:
