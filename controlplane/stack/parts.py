@@ -1,9 +1,10 @@
 """What the plane is made of: a bill of materials from the lock file, and whether anything in it is known to be unsafe.
 
     bin/sbom [--output FILE] [--lock FILE]     a CycloneDX 1.6 document, as JSON
-    bin/audit [--lock FILE] [--decisions FILE] [--source ADDRESS]
+    bin/audit [--lock FILE] [--decisions FILE] [--source ADDRESS | --index [--cache FILE]]
 
-``bin/audit`` asks OSV about every locked package. It ends with 0 where everything was looked up and nothing is open,
+``bin/audit`` asks OSV about every locked package; with ``--index`` the package index that pip is configured for, where
+there is one, at most once a day. It ends with 0 where everything was looked up and nothing is open,
 with 1 where something is open, and with 2 where it could not look: that is never good news, and it says so. What was
 decided on a finding stands in ``vulnerabilities.toml``. Standard library alone: it runs before anything is installed.
 """
@@ -13,21 +14,19 @@ import json
 import re
 import sys
 import tomllib
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from http.client import HTTPException
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from controlplane.stack.known import Known, NotLookedUpError, ask_index, ask_osv
+
 ROOT = Path(__file__).resolve().parents[2]
 PLANE = "autonomy-control-plane"
 OSV = "https://api.osv.dev/v1/querybatch"
-TIMEOUT_S = 20
-ANSWER_MAX = 20_000_000
 NOTHING_OPEN, OPEN, NOT_LOOKED_UP = 0, 1, 2
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^\s;\\]+)")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -58,10 +57,6 @@ class Decision:
     reason: str
     by: str
     until: date
-
-
-class NotLookedUpError(Exception):
-    """Nobody could be asked, or the answer was none."""
 
 
 def parts_of(lock: str) -> list[Part]:
@@ -114,24 +109,6 @@ def bill_of(lock: str, *, version: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def look_up(parts: Sequence[Part], source: str) -> dict[str, list[str]]:
-    """Package -> the ids of what is known against this version of it. Raises NotLookedUpError."""
-    ecosystem = "PyPI"
-    asked = [{"package": {"name": part.name, "ecosystem": ecosystem}, "version": part.version} for part in parts]
-    request = urllib.request.Request(
-        source, data=json.dumps({"queries": asked}).encode(), headers={"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            results = json.loads(answer.read(ANSWER_MAX))["results"]
-        found = [[str(one["id"]) for one in result.get("vulns", [])] for result in results]
-    except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotLookedUpError(f"{type(error).__name__}: {error}") from error
-    if len(found) != len(parts):
-        raise NotLookedUpError(f"{len(parts)} packages were asked for and {len(found)} answered.")
-    return {part.name: ids for part, ids in zip(parts, found, strict=True) if ids}
-
-
 def decisions_of(text: str) -> list[Decision]:
     """The decisions of ``vulnerabilities.toml``. Raises ValueError where one lacks a reason, a name or its end."""
     rows = tomllib.loads(text).get("decision", [])
@@ -144,20 +121,22 @@ def decisions_of(text: str) -> list[Decision]:
     return found
 
 
-def audit(parts: Sequence[Part], decisions: Sequence[Decision], *, source: str, today: date) -> tuple[int, list[str]]:
+def audit(
+    parts: Sequence[Part], decisions: Sequence[Decision], *, ask: Callable[[Sequence[Part]], Known], today: date
+) -> tuple[int, list[str]]:
     """How it stands (``NOTHING_OPEN``, ``OPEN``, ``NOT_LOOKED_UP``), and in words, line by line."""
     try:
-        known = look_up(parts, source)
+        known = ask(parts)
     except NotLookedUpError as error:
         return NOT_LOOKED_UP, [f"Not looked up: {error}", "Nothing is known of any package. This is no clean result."]
     decided = {(one.id, one.package): one for one in decisions if one.until >= today}
     lines, is_open = [], False
-    for name, ids in sorted(known.items()):
-        for each in ids:
-            decision = decided.get((each, name))
+    for name, findings in sorted(known.items()):
+        for names in findings:  # the same finding under each of its names
+            decision = next((decided[each, name] for each in names if (each, name) in decided), None)
             is_open |= decision is None
             said = f"decided by {decision.by} until {decision.until}: {decision.reason}" if decision else "open"
-            lines.append(f"{name}: {each}: {said}")
+            lines.append(f"{name}: {', '.join(names)}: {said}")
     lines.append(f"{len(parts)} packages looked up, {sum(map(len, known.values()))} findings.")
     return OPEN if is_open else NOTHING_OPEN, lines
 
@@ -170,6 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="where the bill of materials goes; else it is printed")
     parser.add_argument("--decisions", type=Path, default=ROOT / "vulnerabilities.toml")
     parser.add_argument("--source", default=OSV, help="who is asked, in the form of OSV's querybatch")
+    parser.add_argument("--index", action="store_true", help="ask the index that pip is configured for instead")
+    parser.add_argument("--cache", type=Path, help="where what the index said is kept for a day")
     given = parser.parse_args(argv)
     try:
         lock = given.lock.read_text()
@@ -179,7 +160,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             given.output.write_text(text) if given.output else sys.stdout.write(text)
             return 0
         decisions = decisions_of(given.decisions.read_text())
-        status, lines = audit(parts_of(lock), decisions, source=given.source, today=datetime.now(UTC).date())
+        ask = partial(ask_index, cache=given.cache) if given.index else partial(ask_osv, source=given.source)
+        status, lines = audit(parts_of(lock), decisions, ask=ask, today=datetime.now(UTC).date())
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return NOT_LOOKED_UP

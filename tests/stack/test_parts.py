@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from controlplane.stack.known import ask_osv
 from controlplane.stack.parts import (
     NOT_LOOKED_UP,
     NOTHING_OPEN,
@@ -112,7 +114,8 @@ class TestTheAudit:
     parts = parts_of(SMALL)
 
     def ask(self, source: str, decisions: str = "") -> tuple[int, str]:
-        status, lines = audit(self.parts, decisions_of(decisions), source=source, today=TODAY)
+        ask = partial(ask_osv, source=source)
+        status, lines = audit(self.parts, decisions_of(decisions), ask=ask, today=TODAY)
         return status, "\n".join(lines)
 
     def test_nobody_there_is_not_looked_up(self):
