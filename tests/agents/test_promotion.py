@@ -157,6 +157,13 @@ class TestDraining:
         assert sweep_handovers() == 1
         assert states(desk.agent) == {1: "superseded", 2: "active"}
 
+    def test_what_a_test_key_asked_holds_up_nothing(self, desk: Desk) -> None:
+        promote(desk.agent, 2)
+        Task.objects.filter(state="claimed").update(state="done")
+        Action.objects.update(environment="test")
+        assert sweep_handovers() == 1
+        assert states(desk.agent) == {1: "superseded", 2: "active"}
+
     def test_people_still_decide_what_it_asked(self, desk: Desk) -> None:
         promote(desk.agent, 2)
         deliver_reactions()

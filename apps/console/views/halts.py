@@ -28,13 +28,15 @@ def _page(request: Request, *, status: int = 200, form: EngageForm | None = None
     stoppable = selectors.stoppable_for(request.user) if may_engage else []
     everything = next((row for row in stoppable if row.scope == HaltScope.EVERYTHING), None)
     engaged = selectors.standing_for(request.user)
+    stopped = {(each.halt.scope, each.halt.target) for each in engaged}
     past = list(halts_for(request.user).filter(lifted_at__isnull=False)[:20])
     context = {
         "engaged": engaged,
         "past": past,
         "taken_back": taken_back_by(request.user, [*(each.halt.pk for each in engaged), *(row.pk for row in past)]),
-        "stoppable": [row for row in stoppable if row is not everything],
-        "everything": everything,
+        "stoppable": [row for row in stoppable if row is not everything and (row.scope, row.target) not in stopped],
+        "everything": everything if (HaltScope.EVERYTHING, "") not in stopped else None,
+        "is_everything_stopped": (HaltScope.EVERYTHING, "") in stopped,
         "others_stop_everything": [] if everything else selectors.who_stops_everything_for(request.user),
         "may_engage": may_engage,
         "may_see_drills": may_see_drills(request.user),

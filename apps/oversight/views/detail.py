@@ -5,6 +5,7 @@ from typing import Any
 from apps.core.formats import number
 from apps.core.gate import scope_for
 from apps.core.http import Request
+from apps.halts.selectors import engaged_for
 from apps.oversight.forms import REASONS, RETRY, SPANS, CommentForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, Kind, VoteVerdict, is_grave
@@ -77,14 +78,15 @@ def _more(request: Request, item: Escalation) -> dict[str, Any]:
 
 
 def _stoppable(request: Request, item: Escalation) -> list[tuple[str, str, str]]:
-    """``(scope, target, name)`` of what a halt from this item could stop, for those who may engage one here."""
+    """``(scope, target, name)`` of what a halt from this item could stop, and none does, for those who may engage."""
     scope = scope_for(request.user, "halts.engage_halt")
     found = []
     if item.agent and (scope.everywhere or item.agent.unit_id in scope.units):
         found.append(("agent", item.agent.slug, str(item.agent)))
     if item.workflow and (scope.everywhere or item.unit_id in scope.units):
         found.append(("workflow", item.workflow, item.workflow))
-    return found
+    stopped = set(engaged_for(request.user).values_list("scope", "target"))
+    return [each for each in found if each[:2] not in stopped]
 
 
 def why_of(row: Escalation) -> str:

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from apps.agents.models import Action, AgentVersion
-from apps.agents.rules import ActionState, VersionState
+from apps.agents.rules import ActionState, Environment, VersionState
 from apps.audit.services import Change, advance, record_many
 from apps.core.errors import ConflictError
 from apps.core.models import ClockTimestamp, User
@@ -48,10 +48,10 @@ def _return_of_run(plane: User, version_id: UUID, run_id: UUID) -> int:
 
 
 def end_drained() -> int:
-    """Supersede the versions that have finished what they held; how many."""
+    """Supersede the versions that have finished what they held; how many. What a test key asked holds up nothing."""
     plane = system_user("plane")
     tasks = Task.objects.filter(version=OuterRef("pk"), state=TaskState.CLAIMED)
-    actions = Action.objects.filter(version=OuterRef("pk"), state__in=UNDER_WAY)
+    actions = Action.objects.filter(version=OuterRef("pk"), state__in=UNDER_WAY, environment=Environment.LIVE)
     rows = AgentVersion.objects.filter(~Exists(tasks), ~Exists(actions), state=VersionState.DRAINING)
     return sum(_end(plane, version) for version in rows.select_related("agent__unit"))
 
