@@ -6,6 +6,7 @@ from apps.classification.rules.marks import (
     mark_of,
     marked,
     restored,
+    united,
     unmarked,
     values_at,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "named",
     "position_of",
     "restored",
+    "united",
     "unmarked",
     "values_at",
 ]

@@ -31,6 +31,14 @@ def carried(classed: Classed, value: object) -> dict[str, list[list[str]]]:
     return {slug: paths for slug, paths in found.items() if paths}
 
 
+def united(classed: Classed, more: Classed) -> dict[str, list[list[str]]]:
+    """The paths of both, each once."""
+    found = {slug: [list(path) for path in classed.get(slug, ())] for slug in (*classed, *more)}
+    for slug, paths in more.items():
+        found[slug] += [list(path) for path in paths if list(path) not in found[slug]]
+    return found
+
+
 def values_at(value: object, path: Sequence[str]) -> Iterator[Any]:
     """Everything that stands at a path."""
     if not path:
@@ -71,7 +79,10 @@ def _inside(wanted: Sequence[tuple[tuple[str, ...], str]], name: str) -> list[tu
 
 
 class Veil:
-    """Marks in the place of known values, wherever in words or JSON they are quoted: loosely, as people write them."""
+    """Marks in the place of known values, wherever in words or JSON they are quoted: loosely, as people write them.
+
+    What stands in several ``sources`` has the mark of the first.
+    """
 
     def __init__(self, sources: Sequence[tuple[Classed, object]], hide: Container[str] | None = None) -> None:
         marks: dict[str, str] = {}
@@ -79,7 +90,7 @@ class Veil:
             for slug, paths in classed.items():
                 for path in paths if hide is None or slug in hide else ():
                     for each in values_at(value, path):
-                        marks |= dict.fromkeys(_leaves(each), mark_of(slug, path))
+                        marks = dict.fromkeys(_leaves(each), mark_of(slug, path)) | marks
         self._marks = {f"g{index}": marks[text] for index, text in enumerate(sorted(marks, key=len, reverse=True))}
         ordered = sorted(marks, key=len, reverse=True)
         self._exact = marks

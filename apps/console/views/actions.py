@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
-from apps.agents.selectors import action_for, actions_for, hidden_of, shown_to, taken_back_by
+from apps.agents.selectors import action_for, actions_for, hidden_of, taken_back_by
 from apps.audit.selectors import trail_for
 from apps.connectors.selectors import effect_for
 from apps.connectors.selectors.exclusive import holder_for
@@ -19,6 +19,7 @@ from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
 from apps.policies.selectors import matched_rules_for, ways_out_for, would_have_for
+from apps.workflows.selectors.veils import action_shown_to, veil_before
 from apps.workflows.services.actions import may_compensate
 
 PAGE = 50
@@ -67,10 +68,10 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
     """One action: what was asked, what policy said, who decided, what came of it, and the ledger's lines about it."""
     drill = drill_of_action_for(request.user, action_id)
     found = drill.stand_in() if drill else action_for(request.user, action_id)
-    effect, shown = effect_for(request.user, found), shown_to(request.user, found)
+    effect, shown = effect_for(request.user, found), action_shown_to(request.user, found)
     hide = hidden_of(request.user, found)
     if effect and effect.read_back:
-        effect.read_back = found.veil(hide).over(effect.read_back)
+        effect.read_back = veil_before(request.user, found).over(effect.read_back)
     context = {
         "action": shown,
         "hidden": sorted(hide),

@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from apps.agents.rules import ActionState
-from apps.agents.selectors import action_for, hidden_of, shown_to
+from apps.agents.selectors import action_for, hidden_of
 from apps.connectors.services import way_back_of
 from apps.core.errors import DomainError, NotAllowedError
 from apps.core.http import Request
+from apps.workflows.selectors.veils import action_shown_to
 from apps.workflows.services.actions import compensate_action, may_compensate
 
 UNFIT = 422
@@ -52,5 +53,5 @@ def compensate(request: Request, action_id: UUID) -> HttpResponse:
     back = way_back_of(action)
     hide = hidden_of(request.user, action)
     shown = action.veil(hide).over(back.parameters) if back else {}
-    context = {"action": shown_to(request.user, action), "back": back, "parameters": shown, "form": form}
+    context = {"action": action_shown_to(request.user, action), "back": back, "parameters": shown, "form": form}
     return render(request, "console/compensate.html", context, status=UNFIT if form.errors else 200)

@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import record
-from apps.classification.rules import Place, Veil, carried, restored
+from apps.classification.rules import Place, Veil, carried, restored, united
 from apps.classification.selectors import hidden_for
+from apps.connectors.models import Operation
 from apps.connectors.rules import Money
 from apps.connectors.selectors import Permitted, permitted_operation_for
 from apps.core.differences import masks_in, unmasked
@@ -82,6 +83,7 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
     if found := permitted.errors(parameters):
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
     money, target = permitted.money(parameters), permitted.target(parameters)
+    classed = _cleared(action, permitted, parameters)
     verdict = evaluate_action(actor, facts=facts_of(item, action, permitted, parameters), waived_for=action.pk)
     if verdict.effect is Effect.DENY:
         raise InvalidError(_("The rules deny this."), errors={"parameters": _denials(verdict)})
@@ -93,9 +95,9 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
         is_stricter=is_stricter(verdict, verdict_of(item.verdict)),
         money=money,
         target=target,
-        consequence=permitted.consequence(parameters),
+        consequence=permitted.consequence(parameters, classed),
         permitted=permitted,
-        classed=_cleared(permitted, parameters),
+        classed=classed,
     )
 
 
@@ -111,9 +113,14 @@ def _with_hidden(actor: User, action: Action, parameters: dict[str, Any]) -> dic
     return cast("dict[str, Any]", given)
 
 
-def _cleared(permitted: Permitted, parameters: dict[str, Any]) -> dict[str, list[list[str]]]:
+def _carried(action: Action, operation: Operation, parameters: dict[str, Any]) -> dict[str, list[list[str]]]:
+    """The classes of the operation, and those that the action's run handed on."""
+    return united(carried(operation.classed, parameters), carried(action.classed, parameters))
+
+
+def _cleared(action: Action, permitted: Permitted, parameters: dict[str, Any]) -> dict[str, list[list[str]]]:
     """The classes that edited parameters carry. Raises InvalidError where the system is not cleared for one."""
-    classed = carried(permitted.operation.classed, parameters)
+    classed = _carried(action, permitted.operation, parameters)
     if lacking := permitted.operation.not_cleared(classed):
         text = _("%(system)s is not cleared for the class %(slug)s.")
         raise InvalidError(
@@ -171,7 +178,7 @@ def facts_of(item: Escalation, action: Action, permitted: Permitted, parameters:
         confidence=action.confidence,
         is_compensable=operation.compensation is not None,
         agent=asks,
-        data_classes=tuple(carried(operation.classed, parameters)),
+        data_classes=tuple(_carried(action, operation, parameters)),
         run=RunFacts(
             workflow=item.workflow,
             step=item.step,

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apps.agents.models import Action
 from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Execution
-from apps.agents.selectors import action_for, actions_for, shown_to, taken_back_by
+from apps.agents.selectors import action_for, actions_for, taken_back_by
 from apps.agents.services import note_repetition
 from apps.connectors.selectors.exclusive import is_in_line
 from apps.core.api import (
@@ -34,6 +34,7 @@ from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import grant_of_action, open_question_of, waiting_item_of_action
 from apps.policies.rules import public_waiver
 from apps.workflows.selectors.places import place_of_task
+from apps.workflows.selectors.veils import action_shown_to
 from apps.workflows.services.actions import (
     Ask,
     Place,
@@ -200,7 +201,7 @@ PUBLIC_VERDICT = (
 
 def action_json(actor: User, action: Action) -> dict[str, Any]:
     """The action as ``ActionSerializer`` describes it."""
-    action = shown_to(actor, action)
+    action = action_shown_to(actor, action)
     was_asked = action.verdict.get("effect") == "require_approval"
     item = waiting_item_of_action(actor, action) if was_asked or action.state == ActionState.UNKNOWN else None
     grant = grant_of_action(actor, action) if was_asked or action.execution == Execution.AGENT else None

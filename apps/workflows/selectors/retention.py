@@ -16,6 +16,7 @@ from apps.core.gate import visible
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.oversight.models import Escalation
 from apps.oversight.models.escalations import OPEN
+from apps.oversight.rules import Kind
 from apps.workflows.models import Run, WorkflowVersion
 from apps.workflows.selectors.veils import classes_of_version
 
@@ -52,10 +53,13 @@ def ended_actions(slug: str) -> QuerySet[Action]:
 
 
 def carrying_runs(slug: str) -> QuerySet[Run]:
-    """Runs that ended and still hold values of a class: their own, or those of their actions."""
+    """Runs that ended and still hold values of a class: their own, their actions', or answers to their agents."""
     own = [pk for pk in _versions() if any(slug in classed for classed in classes_of_version(pk).values())]
     actions = Action.objects.exclude(classed={}).filter(erased_at=None, classed__has_key=slug, run_id=OuterRef("pk"))
-    rows = Run.objects.filter(Q(version__in=own) | Exists(actions), erased_at=None, finished_at__isnull=False)
+    asked = Escalation.objects.filter(run_id=OuterRef("pk"), kind=Kind.QUESTION, answer__isnull=False)
+    said = asked.annotate(text=Cast("schema", TextField())).filter(text__contains=f'"{KEYWORD}": "{slug}"')
+    holds = Q(version__in=own) | Exists(actions) | Exists(said)
+    rows = Run.objects.filter(holds, erased_at=None, finished_at__isnull=False)
     return rows.exclude(Exists(Escalation.objects.filter(run_id=OuterRef("pk"), state__in=OPEN)))
 
 

@@ -1,6 +1,6 @@
 """What stands between a request and the rules: halts, life, permission, schema. Each stage can only refuse."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
 from apps.agents.rules import Environment, Execution
 from apps.agents.selectors import require_working
-from apps.classification.rules import carried
+from apps.classification.rules import carried, united
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money, is_within_limit, refused_paths
 from apps.connectors.selectors import Permitted, permitted_operation_for
@@ -22,7 +22,9 @@ from apps.core.rules import ValueProblem, check_values
 from apps.halts.selectors import require_running
 from apps.oversight.rules import action_digest
 from apps.policies.rules import AgentFacts, Facts, RunFacts
+from apps.workflows.models import Run
 from apps.workflows.selectors.places import OUTSIDE, Place
+from apps.workflows.selectors.veils import marks_of
 
 __all__ = ["OUTSIDE", "Ask", "Place", "Weighed", "weigh"]
 
@@ -86,7 +88,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
     _require_execution(operation.execution, ask.execution)
     money, target = permitted.money(ask.parameters), permitted.target(ask.parameters)
     _require_limit(permitted, money)
-    classed = carried(operation.classed, ask.parameters)
+    classed = united(carried(operation.classed, ask.parameters), _brought(operation, ask.parameters, place))
     _require_cleared(operation, classed)
     digest = action_digest(operation.slug, ask.parameters)
     facts = Facts(
@@ -163,11 +165,23 @@ def _require_limit(permitted: Permitted, money: Money | None) -> None:
         raise NotAllowedError(said, errors={f"parameters.{amount.get('path', '')}".rstrip("."): [said]})
 
 
-def _require_cleared(operation: Operation, classes: Iterable[str]) -> None:
-    if lacking := operation.not_cleared(classes):
+def _brought(operation: Operation, parameters: dict[str, Any], place: Place) -> dict[str, list[list[str]]]:
+    """What a run hands on: classes of its input, outputs and answers keep hold of their values. Amounts carry none."""
+    run = Run.objects.only("version", "input").filter(pk=place.run_id).first() if place.run_id else None
+    if run is None:
+        return {}
+    amount = operation.amount or {}
+    free = [str(amount.get(key, "")).split(".") for key in ("path", "currency_path")]
+    found = marks_of(run).paths_in(parameters)
+    kept = {slug: [path for path in paths if path not in free] for slug, paths in found.items()}
+    return {slug: paths for slug, paths in kept.items() if paths}
+
+
+def _require_cleared(operation: Operation, classed: dict[str, list[list[str]]]) -> None:
+    if lacking := operation.not_cleared(classed):
         said = _("%(system)s is not cleared for the data classes that these parameters carry: %(classes)s.")
         told = said % {"system": operation.connector, "classes": ", ".join(lacking)}
-        paths = [(slug, ".".join(path)) for slug in lacking for path in operation.classed[slug]]
+        paths = [(slug, ".".join(path)) for slug in lacking for path in classed[slug]]
         errors = {f"parameters.{path}": [_("It carries the class %s.") % slug] for slug, path in paths}
         raise NotAllowedError(told, code="not_cleared", errors=errors, data_classes=lacking)
 

@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 
 from apps.access.models import Queue, Role
 from apps.access.selectors import ancestors_for
-from apps.classification.rules import Veil
 from apps.core.errors import DomainError, InvalidError
 from apps.oversight.models import Escalation
 from apps.oversight.services import Wanted, open_escalation
@@ -20,7 +19,7 @@ from apps.workflows.rules.planner import commands as do
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.planner.plan import Plan
 from apps.workflows.rules.states import Kind
-from apps.workflows.selectors.veils import classes_of_version, sources_of
+from apps.workflows.selectors.veils import marks_of
 from apps.workflows.services.engine.operations import words_of
 from apps.workflows.services.engine.place import Spot
 
@@ -41,7 +40,7 @@ def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, groups: list[Wa
     assert step.due is not None, "Checked when the version was published."
     escalates = step.due.then == "escalate"
     before = Escalation.objects.filter(run_id=spot.run.pk, step=step.name, kind=step.kind.value).order_by("-id").first()
-    veil, subject = veil_at(spot), _subject(command)
+    veil, subject = marks_of(spot.run), _subject(command)
     open_escalation(
         spot.principal,
         kind=step.kind.value,
@@ -63,15 +62,6 @@ def _open_item(spot: Spot, step: StepDef, command: do.AskPeople, groups: list[Wa
         back_to=_back_to(spot, step),
         **_place(spot, command.step, command.round, None),
     )
-
-
-def veil_at(spot: Spot) -> Veil:
-    """Marks for what a run's input and its outputs so far carry; nothing is read where no schema names one."""
-    classes = classes_of_version(spot.run.version_id)
-    if not classes:
-        return Veil([])
-    outputs = [(name, spot.view.outputs[name]) for name in classes if name in spot.view.outputs]
-    return Veil(list(sources_of(spot.run, outputs)))
 
 
 def _wanted(step: StepDef, voters: Voters) -> Wanted:
@@ -134,7 +124,7 @@ def raise_exception(spot: Spot, command: do.RaiseException) -> Iterable[on.Event
             note = f"{command.message} {_('There is no queue that could be asked.')}"
             yield on.ExceptionResolved(command.step, command.round, command.item, "fail", note=note)
         return
-    veil, subject = veil_at(spot), _exception_subject(spot, command)
+    veil, subject = marks_of(spot.run), _exception_subject(spot, command)
     about: dict[str, Any] = {
         "kind": "exception",
         "unit": spot.run.unit,

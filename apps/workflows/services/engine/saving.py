@@ -1,5 +1,6 @@
 """Writing back what the planner changed: steps and compensations as they move, the run once at the end."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Min
@@ -12,6 +13,7 @@ from apps.workflows.models.definitions import number_of_version
 from apps.workflows.rules.definition import Definition
 from apps.workflows.rules.planner.state import UNSET, RunView, StepView
 from apps.workflows.rules.states import RUN_FINAL, Kind, RunState, StepState
+from apps.workflows.selectors.veils import marks_of
 from apps.workflows.services.engine.loading import COUNTERS, notes_of
 
 HISTORY = {StepState.OPEN: StepState.CANCELLED, StepState.CANCELLED: StepState.CANCELLED}
@@ -162,8 +164,20 @@ class Rows:
     def tell(self) -> None:
         """Write the entries of what has moved so far, before what follows from it writes its own."""
         if self.changes:
-            record_many(self.actor, self.changes, trail=self.run.pk, unit=self.run.unit_id)
+            record_many(self.actor, self._marked(), trail=self.run.pk, unit=self.run.unit_id)
         self.changes = []
+
+    def _marked(self) -> list[Change]:
+        """The changes with marks in what went wrong, where words of agents and systems may quote what is classed."""
+        if not any(change.payload.get("error") for change in self.changes):
+            return self.changes
+        veil = marks_of(self.run)
+        return [
+            replace(change, payload={**change.payload, "error": veil.over(change.payload["error"])})
+            if change.payload.get("error")
+            else change
+            for change in self.changes
+        ]
 
 
 def run_payload(run: Run, definition: Definition) -> dict[str, Any]:

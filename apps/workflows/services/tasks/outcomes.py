@@ -17,6 +17,7 @@ from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.answers import output_errors
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import AttemptState, RunState, TaskState
+from apps.workflows.selectors.veils import marks_of
 from apps.workflows.services.engine import advance_run
 from apps.workflows.services.engine.chance import jitter
 from apps.workflows.services.engine.ending import attempt_of
@@ -159,7 +160,8 @@ def fail_task(actor: User, *, task_id: UUID, lease: str, code: str, message: str
     attempt = attempt_of(task, AttemptState.FAILED)
     attempt.digest, attempt.error = digest, error
     attempt.save(force_insert=True)
-    record_many(actor, [Change(task, "failed", _payload(task, agent, **error, retryable=retryable))])
+    told = marks_of(run).over(error)
+    record_many(actor, [Change(task, "failed", _payload(task, agent, **told, retryable=retryable))])
     return end_try(actor, run, task, code=error["code"], message=error["message"], retryable=retryable)
 
 

@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 
 from apps.agents.models import Agent
 from apps.audit.services import Change, record_many
+from apps.classification.rules import classed_by, named
+from apps.classification.selectors import known_classes
 from apps.core.errors import InvalidError, UnavailableError
 from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Escalation
@@ -19,6 +21,7 @@ from apps.workflows.models import Run, Step, Task
 from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import LANE_BONUS_S, AttemptState, Lane, RunState, TaskState
+from apps.workflows.selectors.veils import marks_of
 from apps.workflows.services.engine import advance_run, locked_run
 from apps.workflows.services.engine.ending import attempt_of
 from apps.workflows.services.engine.ends import answer_of
@@ -41,11 +44,13 @@ def ask_about_task(
 ) -> Escalation:
     """Ask people about a task one holds. The lease ends; the task comes back, to whoever may take it, with the answer.
 
-    Raises ConflictError ``lease_lost``, InvalidError for a question nobody can answer.
+    Raises ConflictError ``lease_lost``, InvalidError for a question nobody can answer, or whose answer would carry a
+    data class that cannot be followed.
     """
     agent = agent_of(actor)
     if not question.strip() or len(question) > MAX_QUESTION:
         raise InvalidError(errors={"question": [_("From 1 to %d characters.") % MAX_QUESTION]})
+    _require_followed(schema)
     run, task = held_task(agent, task_id, lease)
     if len(task.answers) >= MAX_QUESTIONS:
         raise InvalidError(errors={"question": [_("At most %d questions per task.") % MAX_QUESTIONS]})
@@ -56,6 +61,8 @@ def ask_about_task(
     is_again = before is not None and before.state == EscalationState.CHANGES_REQUESTED
     if queue is None:
         raise UnavailableError(_("There is no queue that could be asked."))
+    veil = marks_of(run)
+    subject = {"question": veil.text(question.strip()), "input": task.input}
     item = open_escalation(
         actor,
         kind="question",
@@ -63,7 +70,8 @@ def ask_about_task(
         groups=[(queue, 1)],
         title=f"{step.label} · {run.workflow.name} · {run.key or str(run.pk)[-12:]}",
         consequence=_("The agent goes on with your answer."),
-        subject={"question": question.strip(), "input": task.input},
+        subject=subject,
+        classed=veil.paths_in(subject),
         schema=schema,
         options=options or [],
         risk=step.risk or definition.risk,
@@ -83,6 +91,11 @@ def ask_about_task(
     record_many(actor, [Change(task, "asked", {"step": task.step, "agent": agent.slug, "escalation": item.pk})])
     _tell_run(actor, run, task, agent, waits=True)
     return item
+
+
+def _require_followed(schema: dict[str, Any] | None) -> None:
+    if schema and named(schema) and (problems := classed_by(schema, known_classes())[1]):
+        raise InvalidError(errors={f"schema.{where}": [message] for where, message in problems.items()})
 
 
 def _rest(task: Task) -> None:
