@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Any
 
 from apps.agents.rules import EffectClass
+from apps.classification.rules import KEYWORD
 from apps.connectors.rules.openapi import Contents, Described, Unfit
 
 PINNED = ("name", "method", "path", "parameters", "idempotency")
@@ -119,8 +121,30 @@ def _sort(plan: Plan, known: Known, described: Described) -> None:
 
 
 def merged(current: Mapping[str, Any], pinned: Mapping[str, Any], proposed: Mapping[str, Any]) -> dict[str, Any]:
-    """What taking a change makes of an operation: the document's word where it changed, else what is there."""
-    return {name: proposed[name] if proposed[name] != pinned[name] else current[name] for name in PINNED}
+    """What taking a change makes of an operation: the document's word where it changed, else what is there.
+
+    A data class that people gave a parameter stays with it while the document describes it and names no class itself.
+    """
+    taken = {name: proposed[name] if proposed[name] != pinned[name] else current[name] for name in PINNED}
+    if taken["parameters"] != current["parameters"]:
+        taken["parameters"] = _with_classes(taken["parameters"], current["parameters"], pinned["parameters"])
+    return taken
+
+
+def _with_classes(new: Any, current: Any, pinned: Any) -> Any:
+    """A schema with the classes of ``current`` that ``pinned`` did not name, wherever it has none of its own."""
+    if isinstance(new, list) and isinstance(current, list):
+        before = pinned if isinstance(pinned, list) else []
+        pairs = zip_longest(new, current[: len(new)], before[: len(new)])
+        return [_with_classes(*each) for each in pairs]
+    if not (isinstance(new, Mapping) and isinstance(current, Mapping)):
+        return new
+    known = pinned if isinstance(pinned, Mapping) else {}
+    made = {name: _with_classes(each, current.get(name), known.get(name)) for name, each in new.items()}
+    given = current.get(KEYWORD)
+    if isinstance(given, str) and KEYWORD not in new and KEYWORD not in known:
+        made[KEYWORD] = given
+    return made
 
 
 def is_milder(effect: str, than: str) -> bool:
