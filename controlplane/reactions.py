@@ -10,6 +10,7 @@ TELL = "apps.notifications.tasks.tell"
 HUSH_ERASURE = "apps.notifications.tasks.hush_erasure"
 HUSH_CHANGE = "apps.notifications.tasks.hush_change"
 HUSH_PROPOSAL = "apps.notifications.tasks.hush_proposal"
+HUSH_WAIVER = "apps.notifications.tasks.hush_waiver"
 STANDING = "apps.oversight.tasks.end_fallen_standing"
 
 REACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -60,6 +61,13 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "proposal.released": (HUSH_PROPOSAL,),
     "proposal.declined": (HUSH_PROPOSAL,),
     "proposal.superseded": (HUSH_PROPOSAL,),
+    "waiver.asked": (TELL,),
+    "waiver.live": (HUSH_WAIVER, TELL),
+    "waiver.declined": (HUSH_WAIVER, TELL),
+    "waiver.due_soon": (TELL,),
+    "waiver.used_up": (TELL,),
+    "waiver.expired": (HUSH_WAIVER, TELL),
+    "waiver.ended": (HUSH_WAIVER, TELL),
     "access.review.opened": (TELL,),
     "access.review.due_soon": (TELL,),
     "access.review.closed": (TELL,),

@@ -93,6 +93,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
     proposal = serializers.UUIDField(allow_null=True, help_text="The change of rules that waits for a release.")
     review = serializers.UUIDField(allow_null=True, help_text="The access review with rights that wait, or that ended.")
     connector = serializers.CharField(allow_null=True, help_text="The system some of whose operations are quarantined.")
+    waiver = serializers.UUIDField(allow_null=True, help_text="The waiver that somebody asks for, or that was decided.")
     at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField(allow_null=True)
     is_open = serializers.BooleanField()
@@ -189,6 +190,7 @@ def notice_json(row: Delivery) -> dict[str, Any]:
         "proposal": row.notice.proposal_id,
         "review": row.notice.review_id,
         "connector": row.notice.connector.slug if row.notice.connector else None,
+        "waiver": row.notice.waiver_id,
         "at": row.created_at,
         "seen_at": row.seen_at,
         "is_open": row.closed_at is None,

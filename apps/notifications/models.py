@@ -18,8 +18,9 @@ from apps.halts.models import Halt
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
 from apps.oversight.models import AccessReview, Escalation
 from apps.oversight.rules import EscalationState
-from apps.policies.models import Budget, Proposal
+from apps.policies.models import Budget, Proposal, Waiver
 from apps.policies.rules import ProposalKind
+from apps.policies.rules.waivers import WaiverState
 from apps.workflows.models import ErasureRequest
 
 HEADLINES = {
@@ -44,6 +45,15 @@ HEADLINES = {
     Event.MISMATCH: _("A system shows something else than it did"),
     Event.QUARANTINE: _("What it can do changed: nobody may use that until a person has looked"),
     Event.KEY: _("A key of it was used that is dead, or from elsewhere"),
+    Event.WAIVER: _("Asks for a waiver: another person approves or declines it"),
+    Event.WAIVER_DUE: _("Your waiver ends soon"),
+}
+WAIVED = {
+    WaiverState.LIVE: _("Your waiver was approved"),
+    WaiverState.DECLINED: _("Your waiver was declined"),
+    WaiverState.USED_UP: _("Your waiver is used up"),
+    WaiverState.EXPIRED: _("The time of your waiver is over"),
+    WaiverState.ENDED: _("Your waiver was ended"),
 }
 PROPOSED = {
     ProposalKind.RULE: _("%(who)s proposes a rule for %(policy)s"),
@@ -51,7 +61,7 @@ PROPOSED = {
     ProposalKind.ROLLBACK: _("%(who)s proposes to take %(policy)s back to an earlier version"),
     ProposalKind.RETIRE: _("%(who)s proposes to retire %(policy)s"),
 }
-SUBJECTS = ("escalation", "halt", "agent", "erasure", "budget", "proposal", "review", "connector")
+SUBJECTS = ("escalation", "halt", "agent", "erasure", "budget", "proposal", "review", "connector", "waiver")
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
     EscalationState.REJECTED: _("Rejected"),
@@ -160,6 +170,7 @@ class Notice(Record):
     proposal = models.ForeignKey(Proposal, models.PROTECT, null=True, related_name="+")
     review = models.ForeignKey(AccessReview, models.PROTECT, null=True, related_name="+")
     connector = models.ForeignKey(Connector, models.PROTECT, null=True, related_name="+")
+    waiver = models.ForeignKey(Waiver, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -184,6 +195,8 @@ class Notice(Record):
         """What happened, in words."""
         if self.escalation and self.event == Event.DECIDED:
             return str(DECIDED.get(EscalationState(self.escalation.state), _("Decided")))
+        if self.waiver and self.event in {Event.WAIVED, Event.WAIVER_END}:
+            return str(WAIVED[WaiverState(self.entry.name.rpartition(".")[2])])
         return str(HEADLINES.get(Event(self.event), _("Ended")))
 
     @property
@@ -196,6 +209,9 @@ class Notice(Record):
         if self.proposal:
             told = {"who": self.proposal.version.author, "policy": self.proposal.policy}
             return str(PROPOSED[ProposalKind(self.proposal.kind)] % told)
+        if self.waiver:
+            words = {"rule": self.waiver, "target": self.waiver.target, "who": self.waiver.maker}
+            return _("No %(rule)s for %(target)s, asked for by %(who)s") % words
         if self.escalation:
             return self.escalation.title
         if self.budget and self.event == Event.PROPOSAL:
@@ -214,15 +230,17 @@ class Notice(Record):
             return f"/audit/trails/{self.erasure.trail_id}/erase/"
         if self.proposal:
             return f"/policies/{self.proposal.policy.slug}/?version={self.proposal.version.number}"
-        if self.review_id:
-            return f"/access/reviews/{self.review_id}/"
-        return f"/inbox/{self.escalation_id}/" if self.escalation_id else "/halts/"
+        pages = {"access/reviews": self.review_id, "waivers": self.waiver_id, "inbox": self.escalation_id}
+        return next((f"/{page}/{pk}/" for page, pk in pages.items() if pk), "/halts/")
 
     @property
     def is_over(self) -> bool:
-        """Whether it asks for a review that has ended, of rights or of what a system can do."""
+        """Whether what it asks for is done: a review, of rights or of a system; a waiver, decided or no longer running."""
         if self.connector:
             return not self.connector.operations.filter(state=OperationState.QUARANTINED).exists()
+        if self.waiver:
+            running = {Event.WAIVER: WaiverState.ASKED, Event.WAIVER_DUE: WaiverState.LIVE}
+            return self.waiver.state != running.get(Event(self.event), self.waiver.state)
         is_asking = self.event in {Event.REVIEW, Event.REVIEW_DUE}
         return is_asking and self.review is not None and self.review.closed_at is not None
 
@@ -230,7 +248,7 @@ class Notice(Record):
     def risk(self) -> Risk:
         """How grave it is: as its item or its agent; a halt always is. All else can wait, or some of it is left."""
         found = self.escalation or self.agent
-        if self.erasure_id or self.budget_id or self.proposal_id or self.review_id:
+        if any((self.erasure_id, self.budget_id, self.proposal_id, self.review_id, self.waiver_id)):
             return Risk.MEDIUM
         if self.connector_id:
             return Risk.HIGH  # what agents did with it stands still meanwhile

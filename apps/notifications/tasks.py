@@ -45,6 +45,12 @@ def hush_change(entry: Entry) -> None:
     services.close_change_notices(entry.actor, change_id=entry.subject_id)
 
 
+@reaction
+def hush_waiver(entry: Entry) -> None:
+    """Nobody is asked any more to approve a waiver that was decided, or that nobody decided in time."""
+    services.close_waiver_notices(entry.actor, waiver_id=entry.subject_id)
+
+
 def send_messages() -> int:
     """Write and send what is due; how much. One thread of a process at a time: a slow mail server holds no others."""
     if not _sending.acquire(blocking=False):

@@ -4,7 +4,7 @@ from apps.audit.models import Entry
 from apps.policies.services import count_entries
 from apps.policies.services.reserving import settle_reservations
 from apps.policies.services.simulations import judge_on
-from apps.policies.services.waivers import expire_waivers
+from apps.policies.services.waivers import expire_waivers, warn_of_ends
 
 
 def fold_entries(entries: list[Entry]) -> None:
@@ -23,5 +23,5 @@ def judge_past() -> int:
 
 
 def end_waivers() -> int:
-    """End the waivers whose time is over; how many."""
-    return expire_waivers()
+    """End the waivers whose time is over, and say of others that it soon is; how many."""
+    return expire_waivers() + warn_of_ends()

@@ -24,6 +24,8 @@ from tests.factories.access import make_admin, make_approver, make_holder, make_
 from tests.factories.agents import make_action, make_agent
 from tests.factories.oversight import make_escalation
 from tests.factories.policies import make_facts, make_policy, make_rule
+from tests.factories.waivers import make_waiver
+from tests.notifications.test_in_app import signed_in
 
 pytestmark = pytest.mark.django_db
 UP_TO = {"slug": "small", "when": "action.amount_minor <= 10000", "effect": "allow"}
@@ -321,3 +323,21 @@ class TestApi:
         assert self.client(stranger).get(f"{self.BASE}/simulations/{made.pk}/").status_code == 404
         assert self.client(stranger).get(f"{self.BASE}/simulations/").json()["results"] == []
         assert self.post(stranger, f"simulations/{made.pk}/cancel/", {}).status_code == 404
+
+
+def test_a_waiver_that_was_used_lifts_its_rule_while_the_draft_leaves_it_as_it_was(world):
+    waiver = make_waiver(world.policy, "large", scope="agent", target=world.agent.slug, times=5)
+    assert world.asked(20_000).verdict["effect"] == "require_approval"
+    action = world.asked(30_000, state="approved")
+    told = {"id": str(waiver.pk), "policy": world.policy.slug, "rule": "large", "effect": "require_approval"}
+    lifting = {**UP_TO, "slug": "any", "when": "true"}
+    world.policy = world.policy.__class__.objects.get(pk=world.policy.pk)
+    Action.objects.filter(pk=action.pk).update(verdict={**action.verdict, "effect": "allow", "waivers": [told]})
+    same = [*world.asking, make_rule(**lifting)]
+    done = world.finish(world.start(rules=[make_rule(**UP_TO), make_rule(**world.asking[1]), same[2]]))
+    cells = {key: cell["n"] for key, cell in done.tallies[0]["cells"].items()}
+    assert (done.waived, cells) == (1, {"require_approval>require_approval": 1, "require_approval>allow": 1})
+    other = make_rule(**{**world.asking[1], "when": "action.amount_minor > 15000"})
+    done = world.finish(world.start(rules=[make_rule(**UP_TO), other, same[2]]))
+    assert (done.waived, set(done.tallies[0]["cells"])) == (0, {"require_approval>require_approval"})
+    assert "used a waiver" not in signed_in(world.admin).get(f"/simulations/{done.pk}/").content.decode()

@@ -65,6 +65,10 @@ class Event(StrEnum):
     REVIEWED = "reviewed"
     MISMATCH = "mismatch"
     QUARANTINE = "quarantine"
+    WAIVER = "waiver"
+    WAIVED = "waived"
+    WAIVER_DUE = "waiver_due"
+    WAIVER_END = "waiver_end"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -106,6 +110,13 @@ EVENTS: Mapping[str, Event] = {
     "access.review.closed": Event.REVIEWED,
     "agent.mismatched": Event.MISMATCH,
     "connector.quarantined": Event.QUARANTINE,
+    "waiver.asked": Event.WAIVER,
+    "waiver.live": Event.WAIVED,
+    "waiver.declined": Event.WAIVED,
+    "waiver.due_soon": Event.WAIVER_DUE,
+    "waiver.used_up": Event.WAIVER_END,
+    "waiver.expired": Event.WAIVER_END,
+    "waiver.ended": Event.WAIVER_END,
 }
 """The name of an entry of the ledger -> what it is to people."""
 

@@ -18,6 +18,7 @@ from apps.oversight.selectors.access_reviews import reviewers_of
 from apps.policies.models import Budget, BudgetChange, Proposal
 from apps.policies.rules import ProposalState
 from apps.policies.selectors.budgets import releasers_of
+from apps.policies.selectors.waivers import approvers_of
 from apps.workflows.selectors.erasing import who_is_asked_to_agree
 
 LIFT, MANAGE, PUBLISH = "halts.lift_halt", "agents.manage_agent", "policies.publish_policy"
@@ -38,8 +39,8 @@ def _concerned(notice: Notice) -> list[User]:
         return who_is_asked_to_agree(notice.erasure, most=RECIPIENTS_MAX)
     if notice.budget or notice.connector:
         return _of_budget(notice, notice.budget) if notice.budget else _of_connector(notice)
-    if notice.proposal:
-        return _of_proposal(notice.proposal)
+    if notice.proposal or notice.waiver:
+        return _of_proposal(notice.proposal) if notice.proposal else _of_waiver(notice)
     if notice.review:
         return _of_review(notice, notice.review)
     return _of_halt(notice.halt) if notice.halt else _of_item(notice)
@@ -65,6 +66,15 @@ def _of_budget(notice: Notice, budget: Budget) -> list[User]:
         return [budget.owner]
     change = BudgetChange.objects.select_related("budget").get(pk=notice.entry.subject_id)
     return releasers_of(system_user("plane"), change) if change.state == ProposalState.OPEN else []
+
+
+def _of_waiver(notice: Notice) -> list[User]:
+    """Who may approve it, while it waits; of what became of it, and that it ends soon, who asked for it."""
+    waiver = notice.waiver
+    assert waiver is not None, "asked by the caller"
+    if notice.event != Event.WAIVER:
+        return [waiver.maker] if not notice.is_over else []
+    return approvers_of(system_user("plane"), waiver, most=RECIPIENTS_MAX) if not notice.is_over else []
 
 
 def _of_proposal(proposal: Proposal) -> list[User]:

@@ -31,6 +31,8 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__proposal__version__author",
         "notice__review",
         "notice__connector",
+        "notice__waiver__policy",
+        "notice__waiver__maker",
     )
     return rows.select_related(*about).order_by("-id")
 

@@ -5,6 +5,7 @@ from apps.notifications.services.attention import (
     close_erasure_notices,
     close_notices,
     close_proposal_notices,
+    close_waiver_notices,
     mark_all_seen,
     mark_seen,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "close_erasure_notices",
     "close_notices",
     "close_proposal_notices",
+    "close_waiver_notices",
     "end_browsers",
     "forget_notices",
     "leave_browser",

@@ -4,16 +4,18 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import announce
 from apps.notifications.models import Delivery, Notice
-from apps.notifications.rules import ASKING, Channel
+from apps.notifications.rules import ASKING, Channel, Event
 from apps.notifications.selectors import notice_for, notices_for
 from apps.oversight.models import Escalation
 from apps.oversight.services import Reach, note_reach
 from apps.policies.rules import ProposalState
+from apps.policies.rules.waivers import WaiverState
 
 SEEN_AT_ONCE = 200
 
@@ -71,8 +73,20 @@ def close_proposal_notices(actor: User, *, proposal_id: UUID) -> int:
     What is just being spread for it is waited for, and then closed too.
     """
     list(Notice.objects.select_for_update().filter(proposal=proposal_id).order_by("pk"))
-    rows = Delivery.objects.filter(notice__proposal=proposal_id, channel=Channel.IN_APP, closed_at=None)
-    done = rows.exclude(notice__proposal__state=ProposalState.OPEN).update(closed_at=ClockTimestamp())
+    rows = Delivery.objects.filter(notice__proposal=proposal_id)
+    return _close(rows.exclude(notice__proposal__state=ProposalState.OPEN))
+
+
+@transaction.atomic
+def close_waiver_notices(actor: User, *, waiver_id: UUID) -> int:
+    """The same of what asked people to approve a waiver: it is decided, or nobody did in time."""
+    list(Notice.objects.select_for_update().filter(waiver=waiver_id, event=Event.WAIVER).order_by("pk"))
+    rows = Delivery.objects.filter(notice__waiver=waiver_id, notice__event=Event.WAIVER)
+    return _close(rows.exclude(notice__waiver__state=WaiverState.ASKED))
+
+
+def _close(rows: QuerySet[Delivery]) -> int:
+    done = rows.filter(channel=Channel.IN_APP, closed_at=None).update(closed_at=ClockTimestamp())
     if done:
         announce()
     return done

@@ -100,6 +100,8 @@ def _kind(notice: Notice) -> Any:
         return _("Access review")
     if notice.connector:
         return _("Connector")
+    if notice.waiver:
+        return _("Waiver")
     return _("Agent") if notice.agent else _("Erasure") if notice.erasure else _("Halt")
 
 

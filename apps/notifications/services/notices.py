@@ -53,7 +53,8 @@ RETURNING id
 """
 
 
-KINDS = {kind: kind for kind in ("halt", "agent", "budget", "proposal", "connector")} | {"accessreview": "review"}
+SAME = ("halt", "agent", "budget", "proposal", "connector", "waiver")
+KINDS = {kind: kind for kind in SAME} | {"accessreview": "review"}
 """What an entry is about -> what a notice calls it; all else is about an item."""
 
 
@@ -109,6 +110,8 @@ ABOUT = (
     "proposal__version",
     "review__opened_by",
     "connector",
+    "waiver__policy",
+    "waiver__maker",
 )
 _to_spread = Prepared(
     lambda: (

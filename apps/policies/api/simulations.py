@@ -58,6 +58,9 @@ class SimulationSerializer(serializers.Serializer[Any]):
     judged_otherwise = serializers.IntegerField(
         help_text="Of those replayed, what another release than this one, or what people changed, made of it then."
     )
+    waived = serializers.IntegerField(
+        help_text="Of those replayed, what used a waiver: it lifts its rule here too while the rule says the same."
+    )
     by = serializers.CharField()
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -107,7 +110,7 @@ def simulation_line(simulation: Simulation) -> dict[str, Any]:
 
 def simulation_json(actor: User, simulation: Simulation) -> dict[str, Any]:
     """The simulation as ``SimulationSerializer`` describes it."""
-    names = ("digest", "lever", "release", "since", "until", "judged_otherwise", "finished_at")
+    names = ("digest", "lever", "release", "since", "until", "judged_otherwise", "waived", "finished_at")
     return {
         **simulation_line(simulation),
         **{name: getattr(simulation, name) for name in names},

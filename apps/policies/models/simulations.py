@@ -37,6 +37,7 @@ class Simulation(Stateful):
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     judged_otherwise = models.PositiveIntegerField(default=0)
+    waived = models.PositiveIntegerField(default=0, db_default=0)
     gaps = models.JSONField(default=dict)
     tallies = models.JSONField(default=list)
     claimed_until = models.DateTimeField(db_default=ClockTimestamp())

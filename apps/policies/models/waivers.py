@@ -36,6 +36,7 @@ class Waiver(Stateful):
     ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True)
     answer = models.CharField(max_length=500, blank=True)
+    warned_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ()

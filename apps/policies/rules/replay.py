@@ -13,7 +13,8 @@ from apps.core.expressions import ContextError, FunctionCall
 from apps.policies.rules.documents import Effect
 from apps.policies.rules.facts import AgentFacts, Facts, RunFacts, written
 from apps.policies.rules.quorums import Group
-from apps.policies.rules.weighing import Reason, RuleInForce, Sight, weigh
+from apps.policies.rules.waivers import rule_digest
+from apps.policies.rules.weighing import Reason, RuleInForce, Sight, Weighed, weigh
 
 type RuleSet = Callable[[str], Sequence[RuleInForce]]
 """The rules of one set that are about an operation."""
@@ -34,7 +35,8 @@ class Gap(StrEnum):
 class Kept:
     """What was kept of one action: the facts of its verdict, and what the action itself has.
 
-    ``is_edited``: people changed its parameters, so they are not those that the facts speak of.
+    ``is_edited``: people changed its parameters, so they are not those that the facts speak of. ``lifted``: the rules
+    that waivers lifted for it, as they said then: policy, rule and digest.
     """
 
     facts: Mapping[str, Any] | None
@@ -42,14 +44,16 @@ class Kept:
     parameters: dict[str, Any] = field(default_factory=dict)
     is_erased: bool = False
     is_edited: bool = False
+    lifted: frozenset[tuple[str, str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What one set of rules comes to, and how many people of which queues it would ask."""
+    """What one set of rules comes to, how many people of which queues it would ask, and whether by a waiver."""
 
     effect: Effect
     asked: Mapping[str, int] = field(default_factory=dict)
+    is_waived: bool = False
 
 
 def replay(kept: Kept, sets: Sequence[RuleSet]) -> tuple[Replayed, ...] | Gap:
@@ -63,13 +67,29 @@ def replay(kept: Kept, sets: Sequence[RuleSet]) -> tuple[Replayed, ...] | Gap:
         sight = Sight(facts_kept(kept, asked))
         if asked and any(_lacks_history(rule, sight.facts) for rules in chosen for rule in rules):
             return Gap.HISTORY
-        weighed = [weigh(rules, sight) for rules in chosen]
+        waived = [_without(rules, kept.lifted, sight) for rules in chosen]
+        weighed = [rest or weigh(rules, sight) for rules, rest in zip(chosen, waived, strict=True)]
     except (KeyError, TypeError, ValueError, ContextError):
         return Gap.UNFIT
     # Older facts do not say whether the action could be undone; without a rule that asks, it does not matter.
     if "compensable" not in told and any(each.reason == Reason.NOT_COMPENSABLE for each in weighed):
         return Gap.COMPENSATION
-    return tuple(Replayed(each.effect, _asked(each.groups(sight.facts))) for each in weighed)
+    return tuple(
+        Replayed(each.effect, _asked(each.groups(sight.facts)), rest is not None)
+        for each, rest in zip(weighed, waived, strict=True)
+    )
+
+
+def _without(rules: Sequence[RuleInForce], lifted: frozenset[tuple[str, str, str]], sight: Sight) -> Weighed | None:
+    """What is left once the rules that waivers lifted have no say; None where nothing is, or it would deny anyway.
+
+    As when it was judged: of a rule that a draft changes its waiver lifts nothing.
+    """
+    if not lifted:
+        return None
+    left = [rule for rule in rules if (rule.policy, rule.rule.slug, rule_digest(rule.rule)) not in lifted]
+    rest = weigh(left, sight) if len(left) < len(rules) else None
+    return None if rest is None or rest.effect is Effect.DENY else rest
 
 
 def _enforced(rules: Sequence[RuleInForce]) -> list[RuleInForce]:

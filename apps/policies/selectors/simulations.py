@@ -19,7 +19,7 @@ from apps.agents.rules import ActionState, Environment
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
-from apps.policies.models import Policy, Release, Simulation
+from apps.policies.models import Policy, Release, Simulation, Waiver
 from apps.policies.rules import compile_rule, read_rules
 from apps.policies.rules.levers import Lever, Place, turned
 from apps.policies.rules.replay import Kept, RuleSet
@@ -139,23 +139,35 @@ def next_past_of(simulation: Simulation, *, limit: int) -> list[Past]:
         rows = rows.filter(pk__gt=simulation.cursor)
     found = list(
         rows.annotate(
-            told=KeyTransform("facts", "verdict"), said=KeyTextTransform("effect", "verdict")
+            told=KeyTransform("facts", "verdict"),
+            said=KeyTextTransform("effect", "verdict"),
+            waivers=KeyTransform("waivers", "verdict"),
         ).values_list(
             "pk", "unit__slug", "agent__slug", "connector", "parameters", "amount_minor", "currency", "state",
-            "erased_at", "told", "said",
+            "erased_at", "told", "said", "waivers",
         )[:limit]
     )  # fmt: skip
     seen = hindsight_of([row[0] for row in found])
-    return [_past(row, seen.get(row[0], NO_HINDSIGHT)) for row in found]
+    lifted = _lifted_of({told["id"] for row in found for told in row[-1] or ()})
+    return [_past(row, seen.get(row[0], NO_HINDSIGHT), lifted) for row in found]
 
 
-def _past(row: tuple[Any, ...], seen: Hindsight) -> Past:
-    pk, unit, agent, connector, parameters, amount_minor, currency, state, erased_at, facts, effect = row
+def _lifted_of(waivers: Collection[str]) -> dict[str, tuple[str, str, str]]:
+    """What each waiver lifts: policy, rule, and its digest. No query where none was used."""
+    if not waivers:
+        return {}
+    rows = Waiver.objects.filter(pk__in=waivers).values_list("pk", "policy__slug", "rule", "digest")
+    return {str(pk): (policy, rule, digest) for pk, policy, rule, digest in rows}
+
+
+def _past(row: tuple[Any, ...], seen: Hindsight, lifted: Mapping[str, tuple[str, str, str]]) -> Past:
+    pk, unit, agent, connector, parameters, amount_minor, currency, state, erased_at, facts, effect, waivers = row
+    used = frozenset(lifted[told["id"]] for told in waivers or () if told["id"] in lifted)
     later = LATER.get(state)
     if seen.is_overturned and later is Later.WELL:
         later = Later.OVERTURNED
     return Past(
-        Kept(facts, connector, parameters, erased_at is not None, seen.is_edited),
+        Kept(facts, connector, parameters, erased_at is not None, seen.is_edited, used),
         Case(pk, unit, agent or "", amount_minor, currency, seen.decided, later),
         effect or "",
     )

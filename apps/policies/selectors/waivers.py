@@ -45,9 +45,9 @@ def uses_of(actor: User, waiver: Waiver) -> list[WaiverUse]:
     return list(waiver.uses.select_related("action__agent").order_by("-number")[:SHOWN_MAX])
 
 
-def approvers_of(actor: User, waiver: Waiver) -> list[User]:
-    """Who may approve it, by name."""
-    return list(holders_for(actor, LOWER, waiver.policy.unit_id).exclude(pk=waiver.maker_id)[:SHOWN_MAX])
+def approvers_of(actor: User, waiver: Waiver, *, most: int = SHOWN_MAX) -> list[User]:
+    """Who may approve it, by name; at most ``most``."""
+    return list(holders_for(actor, LOWER, waiver.policy.unit_id).exclude(pk=waiver.maker_id)[:most])
 
 
 def may_approve(actor: User, waiver: Waiver) -> bool:

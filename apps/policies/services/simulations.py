@@ -167,7 +167,7 @@ def judge_on() -> int:
 
 def _write(simulation: Simulation, past: Sequence[Past]) -> None:
     tallies = [tally_of(stored) for stored in simulation.tallies]
-    gaps, otherwise = dict(simulation.gaps), 0
+    gaps, otherwise, waived = dict(simulation.gaps), 0, 0
     for one in past:
         told = replay(one.kept, rule_sets_of(simulation.pk))
         if isinstance(told, Gap):
@@ -175,6 +175,7 @@ def _write(simulation: Simulation, past: Sequence[Past]) -> None:
             continue
         before, *after = told
         otherwise += before.effect != one.effect
+        waived += any(each.is_waived for each in told)
         for tally, replayed in zip(tallies, after, strict=True):
             tally.add(one.case, before, replayed)
     mine = Simulation.objects.filter(pk=simulation.pk, state=SimulationState.RUNNING, cursor=simulation.cursor)
@@ -183,6 +184,7 @@ def _write(simulation: Simulation, past: Sequence[Past]) -> None:
             cursor=past[-1].case.id,
             done=F("done") + len(past),
             judged_otherwise=F("judged_otherwise") + otherwise,
+            waived=F("waived") + waived,
             gaps=gaps,
             tallies=[tally.as_json() for tally in tallies],
             claimed_until=ClockTimestamp(),

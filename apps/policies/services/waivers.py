@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import DurationField, ExpressionWrapper, F, QuerySet, Value
+from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
@@ -186,6 +187,21 @@ def use_waivers(actor: User, *, action: Action, verdict: Verdict) -> None:
         record(actor, waiver, "waiver.used", trail=action.trail, payload=told)
         if not waiver.left:
             advance(actor, waiver, WaiverState.USED_UP, payload={"action": action.pk}, ended_at=ClockTimestamp())
+
+
+def warn_of_ends() -> int:
+    """Say once of each waiver in force that it ends soon: a third of its days before, at most three; how many."""
+    third = ExpressionWrapper(F("days") * Value(timedelta(hours=8)), output_field=DurationField())
+    soon = Waiver.objects.filter(Waiver.usable(), warned_at=None)
+    soon = soon.filter(until__lte=ClockTimestamp() + Least(third, Value(timedelta(days=3))))
+    plane, found = system_user("plane"), 0
+    for waiver in list(soon.select_related("policy").order_by("id")[:BATCH]):
+        with transaction.atomic():
+            fresh = Waiver.objects.filter(pk=waiver.pk, state=WaiverState.LIVE, warned_at=None)
+            if fresh.update(warned_at=ClockTimestamp()):
+                record(plane, waiver, "waiver.due_soon", payload=_told(waiver))
+                found += 1
+    return found
 
 
 def expire_waivers() -> int:
