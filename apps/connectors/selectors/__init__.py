@@ -236,6 +236,12 @@ def irreversible_operations() -> set[str]:
     return set(Operation.objects.filter(effect=EffectClass.IRREVERSIBLE).values_list("slug", flat=True))
 
 
+def operation_homes() -> dict[str, str]:
+    """The connector of each operation that is not retired with it or by itself (``settings.POLICY_HOMES``)."""
+    rows = Operation.objects.exclude(state=ConnectorState.RETIRED).exclude(connector__state=ConnectorState.RETIRED)
+    return dict(rows.values_list("slug", "connector__slug"))
+
+
 def secrets_for(actor: User, connector: Connector) -> QuerySet[ConnectorSecret]:
     """The versions of its secrets, newest first, for those who manage the connector; what is sealed stays where it is.
 

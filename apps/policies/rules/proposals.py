@@ -8,6 +8,7 @@ from typing import Any
 
 from apps.core.rules import Moves
 from apps.policies.rules.documents import STRICTNESS, Effect, Mode
+from apps.policies.rules.reach import There, is_idle
 
 
 class ProposalState(StrEnum):
@@ -151,15 +152,20 @@ def only_tightens(differences: Iterable[Difference]) -> bool:
     )
 
 
-def lowers(differences: Iterable[Difference]) -> bool:
+def lowers(differences: Iterable[Difference], *, was: There | None = None, there: There | None = None) -> bool:
     """Whether less is enforced afterwards: a rule that denies or asks goes, goes into shadow, or has a milder effect.
 
-    What its condition says is not looked at: that a limit is another is what policies are changed for.
+    So it is where its condition never holds any more, or its scope matches nothing that is ``there`` and did of what
+    ``was``. What else its condition says is not looked at: that a limit is another is what policies are changed for.
     """
     return any(
         before is not None
         and before.get("effect") in {Effect.DENY, Effect.REQUIRE_APPROVAL}
-        and (after is None or STRICTNESS[str(after.get("effect"))] < STRICTNESS[str(before.get("effect"))])
+        and (
+            after is None
+            or STRICTNESS[str(after.get("effect"))] < STRICTNESS[str(before.get("effect"))]
+            or (is_idle(after, there) and not is_idle(before, was))
+        )
         for before, after in ((_enforced(each.before), _enforced(each.after)) for each in differences)
     )
 

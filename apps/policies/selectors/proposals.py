@@ -5,15 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.module_loading import import_string
 
-from apps.access.selectors import holders_for
+from apps.access.models import BusinessUnit
+from apps.access.selectors import ancestors_for, holders_for, unit_ids_below
+from apps.agents.models import Agent, AgentVersion
+from apps.agents.rules import AgentState
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds, visible
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.policies.models import Policy, PolicyVersion, Proposal, Release
 from apps.policies.rules import Difference, ProposalState, differences_between, lowers, only_tightens
+from apps.policies.rules.reach import There
 from apps.policies.selectors.policies import RuleCard, drafted_rules_for, rules_for
 
 VIEW, PUBLISH, LOWER = "policies.view_policy", "policies.publish_policy", "policies.lower_enforcement"
@@ -125,7 +131,27 @@ def is_lowered_by(policy: Policy, version: PolicyVersion) -> bool:
     if old is None:
         return False
     is_narrower = version.unit not in (old.unit, "") and lowers(differences_between(old.rules, ()))
-    return is_narrower or lowers(differences_between(old.rules, version.rules))
+    differences = differences_between(old.rules, version.rules)
+    if is_narrower or lowers(differences):
+        return True
+    scoped = [each for each in differences if each.before and each.after and "scope" in each.changed]
+    return bool(scoped) and lowers(scoped, was=there_for(old.unit), there=there_for(version.unit))
+
+
+def there_for(unit: str) -> There:
+    """What the scopes of a policy that covers ``unit`` (empty: everything) can match now."""
+    found = BusinessUnit.objects.filter(slug=unit).first() if unit else None
+    rows = BusinessUnit.objects.values_list("slug", flat=True)
+    near = {*unit_ids_below(unit), *ancestors_for(None, found.pk)} if found else None
+    agents = Agent.objects.exclude(state=AgentState.RETIRED)
+    versions = AgentVersion.objects.filter(agent__in=agents).values_list("agent__slug", "number")
+    return There(
+        operations=import_string(settings.POLICY_HOMES)(),
+        agents=set(agents.values_list("slug", flat=True)),
+        versions={f"{slug}@{number}" for slug, number in versions},
+        workflows=import_string(settings.POLICY_WORKFLOWS)(),
+        units=set(rows if near is None else rows.filter(pk__in=near)),
+    )
 
 
 def is_tightened_by(policy: Policy, version: PolicyVersion) -> bool:

@@ -1,6 +1,13 @@
 """Which workflows, runs and tasks an actor may see."""
 
-from apps.workflows.selectors.definitions import catalogue, version_for, versions_for, workflow_for, workflows_for
+from apps.workflows.selectors.definitions import (
+    catalogue,
+    version_for,
+    versions_for,
+    workflow_for,
+    workflows_for,
+    workflows_in_use,
+)
 from apps.workflows.selectors.runs import run_for, runs_for
 
 __all__ = [
@@ -11,4 +18,5 @@ __all__ = [
     "versions_for",
     "workflow_for",
     "workflows_for",
+    "workflows_in_use",
 ]

@@ -15,6 +15,11 @@ from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.rules.checks import Catalogue, OperationFacts
 
 
+def workflows_in_use() -> set[str]:
+    """The slugs of those that are not retired (``settings.POLICY_WORKFLOWS``)."""
+    return set(Workflow.objects.filter(retired_at=None).values_list("slug", flat=True))
+
+
 def workflows_for(actor: User, *, perm: str = "workflows.view_run") -> QuerySet[Workflow]:
     """Workflows on which ``actor`` holds ``perm``, by slug; to see one, any permission on it is enough."""
     rows = Workflow.objects.select_related("unit", "owner")
