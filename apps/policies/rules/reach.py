@@ -7,7 +7,8 @@ from typing import Any
 
 from apps.core.expressions import ExpressionError
 from apps.core.expressions.syntax import Call, Literal, Node
-from apps.policies.rules.documents import DocumentError, Rule, Scope, read_rule
+from apps.policies.rules.documents import Rule, Scope, read_rule
+from apps.policies.rules.obligations import DocumentError
 from apps.policies.rules.weighing import compile_rule
 
 COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
