@@ -20,6 +20,9 @@ endpoints = [
     path("flags/<uuid:flag_id>/dismiss/", api.FlagDismissal.as_view(), name="dismiss-flag"),
     path("agents/<slug:slug>/state/", api.AgentStateView.as_view(), name="agent-state"),
     path("agents/<slug:slug>/gate/", api.AgentGate.as_view(), name="agent-gate"),
+    path("agents/<slug:slug>/tests/", api.AgentTests.as_view(), name="agent-tests"),
+    path("agents/<slug:slug>/tests/run/", api.AgentTestRun.as_view(), name="run-agent-tests"),
+    path("agents/<slug:slug>/tests/<uuid:case_id>/", api.AgentTestDetail.as_view(), name="agent-test"),
     path("agents/<slug:slug>/changes/", api.AgentChanges.as_view(), name="agent-changes"),
     path(
         "agents/<slug:slug>/changes/<uuid:change_id>/agree/", api.AgentChangeAgreement.as_view(), name="agree-to-change"

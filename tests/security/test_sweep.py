@@ -62,6 +62,7 @@ SLUGS = {
 ELSEWHERE = {
     "approval_id": "tests/workflows/test_approved_in_advance.py",
     "browser_id": "tests/notifications/test_browsers.py",
+    "case_id": "tests/agents/test_cases_api.py",
     "change_id": "tests/agents/test_changes.py",
     "delivery_id": "tests/notifications/test_in_app.py",
     "drill_id": "tests/halts/test_drills.py",

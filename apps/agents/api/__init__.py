@@ -1,4 +1,4 @@
-"""Endpoints of agents: who I am, the inventory, versions, keys, states, flags."""
+"""Endpoints of agents: who I am, the inventory, versions, keys, states, stored tests, flags."""
 
 from apps.agents.api.access_tokens import AgentToken, AgentTokens
 from apps.agents.api.agents import (
@@ -8,6 +8,7 @@ from apps.agents.api.agents import (
     Agents,
     Me,
 )
+from apps.agents.api.cases import AgentTestDetail, AgentTestRun, AgentTests
 from apps.agents.api.changes import AgentChangeAgreement, AgentChangeEnd, AgentChanges, AgentGate, AgentStateView
 from apps.agents.api.flags import FlagDismissal, Flags
 from apps.agents.api.versions import AgentVersionDetail, AgentVersions
@@ -21,6 +22,9 @@ __all__ = [
     "AgentDetail",
     "AgentGate",
     "AgentStateView",
+    "AgentTestDetail",
+    "AgentTestRun",
+    "AgentTests",
     "AgentToken",
     "AgentTokens",
     "AgentVersionDetail",

@@ -15,7 +15,7 @@ from apps.agents.selectors.agents import (
     seen_of,
 )
 from apps.agents.selectors.changes import change_for, changes_for, open_changes_for, who_could_agree
-from apps.agents.selectors.gates import gate_for, is_gated, trial_for
+from apps.agents.selectors.gates import case_for, cases_for, gate_for, is_gated, trial_for
 from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for
 from apps.agents.selectors.targets import same_target, target_digests, target_names
 from apps.agents.selectors.veils import hidden_of, shown_to, veil_of_run
@@ -28,6 +28,8 @@ __all__ = [
     "actions_for",
     "agent_for",
     "agents_for",
+    "case_for",
+    "cases_for",
     "change_for",
     "changes_for",
     "credentials_for",

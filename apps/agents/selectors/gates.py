@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
+from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
-from apps.agents.models import Agent
+from apps.agents.models import Agent, AgentCase
 from apps.agents.rules import TWO_PEOPLE, AgentState, Criterion, TrackRecord, gate_of
 from apps.agents.rules.cases import Trial
 from apps.audit.models import Entry
+from apps.core.errors import NotFoundError
 from apps.core.models import User
 
 
@@ -27,6 +30,19 @@ def gate_for(actor: User, agent: Agent) -> list[Criterion]:
         allowed_again=len(trial.allowed_again),
     )
     return gate_of(done)
+
+
+def cases_for(actor: User, agent: Agent) -> QuerySet[AgentCase]:
+    """The tests that are stored with an agent fetched for ``actor``, newest first."""
+    assert actor.is_active
+    return agent.cases.select_related("made_by").order_by("-id")
+
+
+def case_for(actor: User, agent: Agent, case_id: UUID) -> AgentCase:
+    """One of them. Raises NotFoundError."""
+    if found := cases_for(actor, agent).filter(pk=case_id).first():
+        return found
+    raise NotFoundError
 
 
 def trial_for(actor: User, agent: Agent) -> Trial:

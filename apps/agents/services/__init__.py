@@ -9,7 +9,7 @@ from apps.agents.services.agents import (
     save_agent,
     suspend_ownerless,
 )
-from apps.agents.services.cases import add_case, remove_case, set_cases
+from apps.agents.services.cases import add_case, change_case, remove_case, set_cases
 from apps.agents.services.changes import agree_to_change, ask_change, drop_change
 from apps.agents.services.credentials import (
     IssuedKey,
@@ -31,6 +31,7 @@ __all__ = [
     "authenticate_agent",
     "bump_epoch",
     "cancel_action",
+    "change_case",
     "change_risk",
     "change_state",
     "create_credential",

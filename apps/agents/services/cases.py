@@ -34,25 +34,30 @@ def set_cases(actor: User, *, agent: Agent, cases: Sequence[Mapping[str, Any]]) 
         return "unchanged"
     if agent.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent stays as it is."))
-    agent.cases.all().delete()
-    AgentCase.objects.bulk_create(
-        AgentCase(
-            agent=agent,
-            name=case["name"],
-            operation=case["operation"],
-            parameters=case["parameters"],
-            expected=case["expect"],
-            made_by=actor,
-        )
-        for case in after
-    )
-    told = {"tests": len(after), "digest": digest_of(after), "before": digest_of(before)}
-    record(actor, agent, "agent.tests_changed", payload=told)
+    agent.cases.exclude(name__in=[case["name"] for case in after]).delete()
+    for case in after:
+        if case not in before:
+            _write(actor, agent, case, {"agent": agent, "name": case["name"]})
+    _tell(actor, agent, before)
     return "changed"
 
 
+def _write(actor: User, agent: Agent, case: Mapping[str, Any], which: Mapping[str, Any]) -> AgentCase:
+    said = {"operation": case["operation"], "parameters": case["parameters"], "expected": case["expect"]}
+    values = {"agent": agent, "name": case["name"], **said, "made_by": actor}
+    return AgentCase.objects.update_or_create(**which, defaults=values)[0]
+
+
+def _tell(actor: User, agent: Agent, before: list[dict[str, Any]]) -> None:
+    after = [case.said for case in agent.cases.order_by("name")]
+    told = {"tests": len(after), "digest": digest_of(after), "before": digest_of(before)}
+    record(actor, agent, "agent.tests_changed", payload=told)
+
+
 @transaction.atomic
-def add_case(actor: User, *, agent: Agent, name: str, operation: str, parameters: dict[str, Any], expect: str) -> None:
+def add_case(
+    actor: User, *, agent: Agent, name: str, operation: str, parameters: dict[str, Any], expect: str
+) -> AgentCase:
     """Store one more test with an agent. Raises InvalidError by field."""
     require_manager(actor, agent.unit, MANAGE)
     Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)
@@ -62,6 +67,31 @@ def add_case(actor: User, *, agent: Agent, name: str, operation: str, parameters
         set_cases(actor, agent=agent, cases=[*kept, more])
     except InvalidError as error:
         raise InvalidError(errors={path.rpartition(".")[2]: texts for path, texts in error.errors.items()}) from error
+    return AgentCase.objects.select_related("made_by").get(agent=agent, name=name.strip())
+
+
+@transaction.atomic
+def change_case(
+    actor: User, *, agent: Agent, case: AgentCase, name: str, operation: str, parameters: dict[str, Any], expect: str
+) -> AgentCase:
+    """Say one otherwise. Raises InvalidError by field, NotFoundError where it is gone, ConflictError if retired."""
+    require_manager(actor, agent.unit, MANAGE)
+    agent = Agent.objects.select_for_update(of=("self",)).select_related("unit").get(pk=agent.pk)
+    rows = list(agent.cases.select_related("made_by").order_by("name"))
+    found = next((row for row in rows if row.pk == case.pk), None)
+    if found is None:
+        raise NotFoundError
+    said = {"name": name.strip(), "operation": operation, "parameters": parameters, "expect": expect}
+    wanted = [*(row.said for row in rows if row.pk != found.pk), said]
+    if problems := case_problems(wanted):
+        raise InvalidError(errors={path.rpartition(".")[2]: [problem] for path, problem in problems.items()})
+    if said == found.said:
+        return found
+    if agent.state == AgentState.RETIRED:
+        raise ConflictError(_("A retired agent stays as it is."))
+    changed = _write(actor, agent, said, {"pk": found.pk})
+    _tell(actor, agent, [row.said for row in rows])
+    return changed
 
 
 @transaction.atomic
