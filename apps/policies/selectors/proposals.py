@@ -135,10 +135,10 @@ def is_lowered_by(policy: Policy, version: PolicyVersion) -> bool:
     if is_narrower or lowers(differences):
         return True
     scoped = [each for each in differences if each.before and each.after and "scope" in each.changed]
-    return bool(scoped) and lowers(scoped, was=there_for(old.unit), there=there_for(version.unit))
+    return bool(scoped) and lowers(scoped, was=what_is_there(old.unit), there=what_is_there(version.unit))
 
 
-def there_for(unit: str) -> There:
+def what_is_there(unit: str) -> There:
     """What the scopes of a policy that covers ``unit`` (empty: everything) can match now."""
     found = BusinessUnit.objects.filter(slug=unit).first() if unit else None
     rows = BusinessUnit.objects.values_list("slug", flat=True)
