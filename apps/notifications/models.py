@@ -235,7 +235,7 @@ class Notice(Record):
 
     @property
     def is_over(self) -> bool:
-        """Whether what it asks for is done: a review, of rights or of a system; a waiver, decided or no longer running."""
+        """Whether what it asks for is done: a review of rights or of a system, a waiver that is decided or ran out."""
         if self.connector:
             return not self.connector.operations.filter(state=OperationState.QUARANTINED).exists()
         if self.waiver:

@@ -92,17 +92,16 @@ def _kind(notice: Notice) -> Any:
     item = notice.escalation
     if item:
         return item.get_kind_display()
-    if notice.budget:
-        return _("Budget")
-    if notice.proposal:
-        return _("Policy")
-    if notice.review:
-        return _("Access review")
-    if notice.connector:
-        return _("Connector")
-    if notice.waiver:
-        return _("Waiver")
-    return _("Agent") if notice.agent else _("Erasure") if notice.erasure else _("Halt")
+    kinds = {
+        _("Budget"): notice.budget,
+        _("Policy"): notice.proposal,
+        _("Access review"): notice.review,
+        _("Connector"): notice.connector,
+        _("Waiver"): notice.waiver,
+        _("Agent"): notice.agent,
+        _("Erasure"): notice.erasure,
+    }
+    return next((kind for kind, about in kinds.items() if about), _("Halt"))
 
 
 def _line(row: Delivery) -> dict[str, Any]:
