@@ -212,12 +212,11 @@ class Notice(Record):
         if self.waiver:
             words = {"rule": self.waiver, "target": self.waiver.target, "who": self.waiver.maker}
             return _("No %(rule)s for %(target)s, asked for by %(who)s") % words
-        if self.escalation:
-            return self.escalation.title
         if self.budget and self.event == Event.PROPOSAL:
             told = {"who": self.entry.actor, "budget": self.budget}
             return _("%(who)s proposes to let more through %(budget)s") % told
-        return str(self.halt or self.agent or self.budget or self.review or self.connector)
+        item = self.escalation
+        return item.title if item else str(self.halt or self.agent or self.budget or self.review or self.connector)
 
     @property
     def url(self) -> str:

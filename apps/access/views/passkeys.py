@@ -64,7 +64,7 @@ class RemovePasskey(Recorded, webauthn.RemoveWebAuthnView):  # type: ignore[misc
     @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
         """Asked under a lock: of two last ones that are removed at once, one stays."""
-        User.objects.select_for_update().get(pk=self.request.user.pk)
+        User.objects.select_for_update().get(pk=self.object.user_id)
         if not ways_in_without(self.object):
             form.add_error(None, get_adapter().validation_error("cannot_delete_authenticator"))
             answer: HttpResponse = self.form_invalid(form)

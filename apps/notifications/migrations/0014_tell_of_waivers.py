@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         ('halts', '0006_drills_stay'),
         ('notifications', '0013_tell_of_quarantines'),
         ('oversight', '0085_know_classes_of_subjects'),
-        ('policies', '0013_warn_of_ending_waivers'),
+        ('policies', '0014_warn_of_ending_waivers'),
         ('workflows', '0023_erase_with_two_people'),
     ]
 
