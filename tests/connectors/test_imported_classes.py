@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
-def test_a_class_that_people_gave_a_parameter_survives_a_change_of_the_document(self, admin, bank, confirmed):
+def test_a_class_that_people_gave_a_parameter_survives_a_change_of_the_document(admin, bank, confirmed):
     make_data_class(slug="bank-details")
     take(admin, bank)
     if confirmed:
@@ -28,7 +28,7 @@ def test_a_class_that_people_gave_a_parameter_survives_a_change_of_the_document(
     assert "note" in taken.parameters["properties"]
 
 
-def test_a_parameter_that_loses_its_class_with_the_document_shows_it_to_who_confirms(self, admin, bank, in_use):
+def test_a_parameter_that_loses_its_class_with_the_document_shows_it_to_who_confirms(admin, bank, in_use):
     make_data_class(slug="bank-details")
     make_data_class(slug="personal")
     classify(in_use, iban="personal")

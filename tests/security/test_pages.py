@@ -14,6 +14,8 @@ from tests.test_house import every_address, example_of
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long one that nobody guesses"
+FOR_PROGRAMS = ("oauth/", "scim/")
+"""Doors that ask each request for a secret of its own: what a browser holds opens none of them."""
 ROUTES = sorted({route for route in every_address() if "(?P" not in route})
 
 
@@ -28,7 +30,8 @@ def test_no_page_takes_a_form_that_another_site_posts():
             continue
         answer = client.post(f"/{example_of(route)}", {"reason": "x"}, headers={"Origin": "https://evil.example"})
         asked += answer.status_code == 403
-        if answer.status_code not in {403, 404, 405}:
+        unheard = {400, 401} if route.startswith(FOR_PROGRAMS) else set()
+        if answer.status_code not in {403, 404, 405, *unheard}:
             taken[route] = answer.status_code
     assert taken == {}
     assert asked >= 50

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import CharField, JSONField, Q, QuerySet
 
-from apps.core.gate import reader, visible_when_read
+from apps.core.gate import holds, reader, visible_when_read
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.core.rules import Risk
@@ -72,7 +72,7 @@ def counts_for(actor: User, *, cap: int = MENU_CAP) -> Counts:
 
 def first_for(actor: User) -> list[Waiting]:
     """The first ``READ`` items that ``actor`` may decide now, as the inbox orders them: what ``inbox_for`` gives."""
-    if not actor.is_human:
+    if not (actor.is_human and holds(actor, DECIDE)):
         return []
     standing = standing_for(actor)
     if standing.places or called_to(actor):  # few people at a time; their conditions differ from one to the next
