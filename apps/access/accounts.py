@@ -158,9 +158,9 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is
         """Not the only way in: without a password, the last passkey stays."""
         return authenticator.type != Authenticator.Type.WEBAUTHN or bool(ways_in_without(authenticator))
 
-    def generate_authenticator_name(self, user: Any, type: Any) -> str:  # noqa: A002 - allauth's name
+    def generate_authenticator_name(self, user: Any, kind: Any) -> str:
         """What a passkey is called if its person does not say."""
-        count = Authenticator.objects.filter(user=user, type=type).count()
+        count = Authenticator.objects.filter(user=user, type=kind).count()
         return gettext("My passkey %d") % (count + 1) if count else gettext("My passkey")
 
 

@@ -188,7 +188,12 @@ class Notice(Record):
         indexes = [models.Index(fields=["not_before"], name="notice_due", condition=Q(spread_at=None))]
 
     def __str__(self) -> str:
-        return f"{self.event} of {next(filter(None, (getattr(self, f'{about}_id') for about in SUBJECTS)))}"
+        return f"{self.event} of {getattr(self, f'{self.about}_id')}"
+
+    @property
+    def about(self) -> str:
+        """Which of ``SUBJECTS`` it is about: one of them, as a constraint says."""
+        return next(about for about in SUBJECTS if getattr(self, f"{about}_id"))
 
     @property
     def headline(self) -> str:

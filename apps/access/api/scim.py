@@ -66,8 +66,8 @@ class ScimView(PlaneView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """The RFC's error; a refused write leaves its line in the ledger as everywhere."""
-        kind = exc.kind if isinstance(exc, scim.ScimProblem) else ""
-        told = InvalidError(str(exc)) if isinstance(exc, scim.ScimProblem) else exc
+        kind = exc.kind if isinstance(exc, scim.ScimError) else ""
+        told = InvalidError(str(exc)) if isinstance(exc, scim.ScimError) else exc
         response = super().handle_exception(told)
         found = domain_error_of(told)
         if found is None:
@@ -85,9 +85,9 @@ class ScimView(PlaneView):
         return response
 
     def given(self) -> dict[str, Any]:
-        """The body, an object. Raises ScimProblem."""
+        """The body, an object. Raises ScimError."""
         if not isinstance(self.request.data, dict):
-            raise scim.ScimProblem("invalidSyntax", "The body is an object.")
+            raise scim.ScimError("invalidSyntax", "The body is an object.")
         return self.request.data
 
     def asked(self, name: str) -> str | None:
@@ -96,7 +96,7 @@ class ScimView(PlaneView):
         return said.get(name)
 
     def listed[M: Model](self, rows: QuerySet[M], kind: str, written: Any) -> Response:
-        """A page of a list. Raises ScimProblem for a filter that is not understood."""
+        """A page of a list. Raises ScimError for a filter that is not understood."""
         wanted = scim.read_filter(self.asked("filter") or "", kind)
         for name, value in wanted.items():
             rows = rows.filter(**lookup(kind, name, value))

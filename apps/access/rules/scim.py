@@ -1,6 +1,6 @@
 """SCIM 2.0 as far as the plane speaks it (RFC 7643, 7644): filters, patches and resources, and vendors' odd spellings.
 
-Pure: what a request says becomes frozen values; what cannot be read is a ScimProblem with the RFC's own word for it.
+Pure: what a request says becomes frozen values; what cannot be read is a ScimError with the RFC's own word for it.
 """
 
 import json
@@ -37,7 +37,7 @@ UNKEPT = re.compile(
 """Of the core schema, taken and not kept, as extensions are; ``roles`` and ``entitlements`` grant nothing."""
 
 
-class ScimProblem(ValueError):  # noqa: N818 - a finding about a request, translated at the door
+class ScimError(ValueError):
     """A request that does not fit; ``kind`` is the RFC's scimType."""
 
     def __init__(self, kind: str, text: str) -> None:
@@ -68,24 +68,24 @@ class GroupChange:
 
 
 def read_filter(text: str, kind: str) -> dict[str, str]:
-    """``{attribute: value}`` of a filter of ``eq`` clauses joined by ``and``. Raises ScimProblem ``invalidFilter``."""
+    """``{attribute: value}`` of a filter of ``eq`` clauses joined by ``and``. Raises ScimError ``invalidFilter``."""
     found: dict[str, str] = {}
     if len(text) > MAX_FILTER:
-        raise ScimProblem("invalidFilter", "The filter is too long.")
+        raise ScimError("invalidFilter", "The filter is too long.")
     rest = text
     while rest.strip():
         clause = CLAUSE.match(rest)
         name = _short(clause[1], kind).lower() if clause else ""
         if clause is None or name not in FILTERED[kind]:
-            raise ScimProblem("invalidFilter", f"Only eq on {', '.join(FILTERED[kind].values())}, joined by and.")
+            raise ScimError("invalidFilter", f"Only eq on {', '.join(FILTERED[kind].values())}, joined by and.")
         try:
             found[FILTERED[kind][name]] = str(json.loads(clause[2]))
         except ValueError as error:
-            raise ScimProblem("invalidFilter", "A text of the filter cannot be read.") from error
+            raise ScimError("invalidFilter", "A text of the filter cannot be read.") from error
         is_last = not clause[0].rstrip().lower().endswith("and")
         rest = rest[clause.end() :]
         if not is_last and not rest.strip():
-            raise ScimProblem("invalidFilter", "The filter ends in the middle.")
+            raise ScimError("invalidFilter", "The filter ends in the middle.")
     return found
 
 
@@ -96,10 +96,10 @@ def _short(name: str, kind: str) -> str:
 
 
 def read_person(body: Mapping[str, Any]) -> Person:
-    """A whole user as POST and PUT send it. Raises ScimProblem."""
+    """A whole user as POST and PUT send it. Raises ScimError."""
     given = {str(name).lower(): value for name, value in body.items()}
     if not given.get("username"):
-        raise ScimProblem("invalidValue", "userName is missing.")
+        raise ScimError("invalidValue", "userName is missing.")
     parts: dict[str, Any] = {}
     for name, value in given.items():
         _set_person(parts, name, value)
@@ -108,7 +108,7 @@ def read_person(body: Mapping[str, Any]) -> Person:
 
 
 def read_person_patch(body: Mapping[str, Any]) -> Person:
-    """What a PATCH changes of a user. Half a name changes nothing: no half is kept. Raises ScimProblem."""
+    """What a PATCH changes of a user. Half a name changes nothing: no half is kept. Raises ScimError."""
     parts: dict[str, Any] = {}
     for verb, path, value in _operations(body):
         if verb == "remove":
@@ -119,7 +119,7 @@ def read_person_patch(body: Mapping[str, Any]) -> Person:
             for name, inner in value.items():
                 _set_person(parts, _short(str(name), "User").lower(), inner)
         else:
-            raise ScimProblem("invalidValue", "Without a path the value is an object.")
+            raise ScimError("invalidValue", "Without a path the value is an object.")
     if not {"givenname", "familyname"} <= parts.keys():
         parts = {name: value for name, value in parts.items() if name not in {"givenname", "familyname"}}
     return _person(parts, _name_of(parts))
@@ -138,13 +138,13 @@ def _set_person(parts: dict[str, Any], name: str, value: Any) -> None:
     elif name in {"name.formatted", "name.givenname", "name.familyname"}:
         parts[name.removeprefix("name.")] = value
     elif not (UNKEPT.match(name) or name.startswith("urn:")):
-        raise ScimProblem("invalidPath", f"There is no attribute {name[:80]}.")
+        raise ScimError("invalidPath", f"There is no attribute {name[:80]}.")
 
 
 def _remove_person(parts: dict[str, Any], path: str) -> None:
     name = _short(path, "User").lower()
     if name in {"username", "active", "id"}:
-        raise ScimProblem("mutability", f"{path[:80]} cannot be removed.")
+        raise ScimError("mutability", f"{path[:80]} cannot be removed.")
     if name == "emails":
         parts["email"] = ""
     elif name != "name":
@@ -168,10 +168,10 @@ def _person(parts: Mapping[str, Any], name: str) -> Person:
     texts = {key: _text(parts[key], key, most) for key, most in PERSON_TEXTS.items() if key in parts}
     username = texts.get("username")
     if username is not None and not USERNAME.fullmatch(username):
-        raise ScimProblem("invalidValue", "userName has letters, digits and @ . + - _ alone.")
+        raise ScimError("invalidValue", "userName has letters, digits and @ . + - _ alone.")
     email = texts.get("email")
     if email and not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
-        raise ScimProblem("invalidValue", "The address of mail is none.")
+        raise ScimError("invalidValue", "The address of mail is none.")
     return Person(
         username=username,
         external_id=texts.get("externalid"),
@@ -187,7 +187,7 @@ PERSON_TEXTS = {"username": USERNAME_MAX, "externalid": EXTERNAL_MAX, "email": E
 def _text(value: Any, name: str, most: int) -> str:
     value = "" if value is None else value
     if not isinstance(value, str) or len(value) > most:
-        raise ScimProblem("invalidValue", f"{name} is a text of at most {most} characters.")
+        raise ScimError("invalidValue", f"{name} is a text of at most {most} characters.")
     return value.strip()
 
 
@@ -197,21 +197,21 @@ def _truth(value: Any) -> bool:
         return value.lower() == "true"
     if isinstance(value, bool):
         return value
-    raise ScimProblem("invalidValue", "active is true or false.")
+    raise ScimError("invalidValue", "active is true or false.")
 
 
 def read_group(body: Mapping[str, Any]) -> GroupChange:
-    """A whole group as POST and PUT send it: who is not named is not in it. Raises ScimProblem."""
+    """A whole group as POST and PUT send it: who is not named is not in it. Raises ScimError."""
     given = {str(name).lower(): value for name, value in body.items()}
     name = _text(given.get("displayname"), "displayName", GROUP_MAX)
     if not name:
-        raise ScimProblem("invalidValue", "displayName is missing.")
+        raise ScimError("invalidValue", "displayName is missing.")
     external = _text(given.get("externalid"), "externalId", EXTERNAL_MAX)
     return GroupChange(name=name, external_id=external, members=members_of(given.get("members")))
 
 
 def read_group_patch(body: Mapping[str, Any]) -> GroupChange:
-    """What a PATCH changes of a group; later operations stand before earlier ones. Raises ScimProblem."""
+    """What a PATCH changes of a group; later operations stand before earlier ones. Raises ScimError."""
     parts: dict[str, Any] = {"added": frozenset(), "removed": frozenset(), "members": None}
     for verb, path, value in _operations(body):
         if not path and isinstance(value, Mapping):
@@ -236,11 +236,11 @@ def _change_group(parts: dict[str, Any], verb: str, path: str, value: Any) -> No
     elif name == "displayname":
         parts[name] = _text(value, "displayName", GROUP_MAX) if verb != "remove" else ""
         if not parts[name]:
-            raise ScimProblem("invalidValue", "A group has a displayName.")
+            raise ScimError("invalidValue", "A group has a displayName.")
     elif name == "externalid":
         parts[name] = _text(value, "externalId", EXTERNAL_MAX) if verb != "remove" else ""
     elif name not in {"id", "schemas", "meta"}:
-        raise ScimProblem("invalidPath", f"There is no attribute {path[:80]} of a group.")
+        raise ScimError("invalidPath", f"There is no attribute {path[:80]} of a group.")
 
 
 def _change_members(parts: dict[str, Any], verb: str, people: frozenset[UUID], *, everybody: bool) -> None:
@@ -253,39 +253,39 @@ def _change_members(parts: dict[str, Any], verb: str, people: frozenset[UUID], *
 
 
 def members_of(value: Any) -> frozenset[UUID]:
-    """The people in a list of members. Groups in groups are none: say every person. Raises ScimProblem."""
+    """The people in a list of members. Groups in groups are none: say every person. Raises ScimError."""
     rows = [] if value is None else value
     if not isinstance(rows, list) or len(rows) > MAX_MEMBERS:
-        raise ScimProblem("invalidValue", f"members is a list of at most {MAX_MEMBERS}.")
+        raise ScimError("invalidValue", f"members is a list of at most {MAX_MEMBERS}.")
     try:
         return frozenset(UUID(str(row["value"])) for row in rows)
     except (KeyError, TypeError, ValueError) as error:
-        raise ScimProblem("invalidValue", "A member is {value: id} of a user here.") from error
+        raise ScimError("invalidValue", "A member is {value: id} of a user here.") from error
 
 
 def _operations(body: Mapping[str, Any]) -> Iterable[tuple[str, str, Any]]:
     """``(verb, path, value)`` of each operation; verbs come in any case."""
     rows = next((value for name, value in body.items() if name.lower() == "operations"), None)
     if PATCH not in (body.get("schemas") or [PATCH]):
-        raise ScimProblem("invalidSyntax", f"The schema of a patch is {PATCH}.")
+        raise ScimError("invalidSyntax", f"The schema of a patch is {PATCH}.")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_OPERATIONS:
-        raise ScimProblem("invalidSyntax", f"Operations is a list of 1 to {MAX_OPERATIONS}.")
+        raise ScimError("invalidSyntax", f"Operations is a list of 1 to {MAX_OPERATIONS}.")
     for row in rows:
         verb = str(row.get("op", "")).lower() if isinstance(row, Mapping) else ""
         path = row.get("path") or "" if verb else ""
         if verb not in {"add", "replace", "remove"} or not isinstance(path, str) or len(path) > MAX_FILTER:
-            raise ScimProblem("invalidSyntax", "An operation has op: add, replace or remove, and a path.")
+            raise ScimError("invalidSyntax", "An operation has op: add, replace or remove, and a path.")
         if verb == "remove" and not path:
-            raise ScimProblem("noTarget", "What is removed has a path.")
+            raise ScimError("noTarget", "What is removed has a path.")
         yield verb, path, row.get("value")
 
 
 def page_of(start: str | None, count: str | None) -> tuple[int, int]:
-    """``(startIndex from 1, count)`` as RFC 7644, 3.4.2.4 reads them. Raises ScimProblem."""
+    """``(startIndex from 1, count)`` as RFC 7644, 3.4.2.4 reads them. Raises ScimError."""
     try:
         first, most = int(start or 1), int(MAX_COUNT if count is None else count)
     except ValueError as error:
-        raise ScimProblem("invalidValue", "startIndex and count are numbers.") from error
+        raise ScimError("invalidValue", "startIndex and count are numbers.") from error
     return min(max(first, 1), 10**9), min(max(most, 0), MAX_COUNT)
 
 

@@ -188,9 +188,8 @@ def sync_roles(people: Iterable[UUID]) -> None:
     """
     directory = system_user(DIRECTORY)
     for user in User.objects.select_for_update().filter(pk__in=set(people)).order_by("pk"):
-        rows = GroupMapping.objects.select_related("role", "unit").filter(
-            group__in=user.directory_groups.values("name")
-        )  # fmt: skip
+        groups = user.directory_groups.values("name")
+        rows = GroupMapping.objects.select_related("role", "unit").filter(group__in=groups)
         wanted = {(row.role_id, row.unit_id): row for row in rows} if user.is_active else {}
         held = list(RoleGrant.objects.select_related("role", "unit").filter(live_grants(), user=user))
         for grant in held:

@@ -37,6 +37,7 @@ FORBIDDEN_HEADERS = frozenset(
 AUTH_KEYS = {"none": set(), "bearer": set(), "basic": {"username"}, "header": {"name"}}
 ADAPTERS = ("http", EMAIL)
 PROBE_S = 5
+NAME_MAX, ADDRESS_MAX = 120, 500
 
 
 class ForTests(TypedDict, total=False):
@@ -110,8 +111,8 @@ def _check_test_address(test_base_url: str, base_url: str, adapter: str) -> None
     problem = _address_problem(test_base_url, adapter)
     if not problem and reaches(origin_of(test_base_url, WEB + MAIL), origin_of(base_url, WEB + MAIL)):
         problem = str(_("This leads to the live address: what is only tried would be done."))
-    if problem or len(test_base_url) > 500:  # noqa: PLR2004 - the column
-        raise InvalidError(errors={"test_base_url": [problem or _("At most 500 characters.")]})
+    if problem or len(test_base_url) > ADDRESS_MAX:
+        raise InvalidError(errors={"test_base_url": [problem or _("At most %d characters.") % ADDRESS_MAX]})
 
 
 def _origin(base_url: str) -> tuple[str, str, int] | None:
@@ -127,14 +128,14 @@ def _check_connector(
     errors: dict[str, list[str]] = {}
     if not SLUG.fullmatch(slug):
         errors["slug"] = [_("Small letters, digits, “-” and “_”, at most 63.")]
-    if not 1 <= len(name.strip()) <= 120:  # noqa: PLR2004 - the column
-        errors["name"] = [_("From 1 to 120 characters.")]
+    if not 1 <= len(name.strip()) <= NAME_MAX:
+        errors["name"] = [_("From 1 to %d characters.") % NAME_MAX]
     if adapter not in ADAPTERS:
         errors["adapter"] = [_("One of: %s.") % ", ".join(ADAPTERS)]
     if problem := _address_problem(base_url, adapter):
         errors["base_url"] = [problem]
-    if len(base_url) > 500:  # noqa: PLR2004 - the column
-        errors["base_url"] = [_("At most 500 characters.")]
+    if len(base_url) > ADDRESS_MAX:
+        errors["base_url"] = [_("At most %d characters.") % ADDRESS_MAX]
     errors |= _auth_errors(auth) | system_mail_errors(mail, adapter=adapter, auth=str(auth.get("type")))
     if errors:
         raise InvalidError(errors=errors)

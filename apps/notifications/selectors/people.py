@@ -1,10 +1,14 @@
 """Who is told of what: read when it is told, by queries whose number does not grow with the people."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from django.db.models import Q, QuerySet
 
 from apps.access.models import RoleGrant
 from apps.access.selectors import ancestors_for, holders_for, live_grants
 from apps.agents.models import Agent
+from apps.connectors.models import Connector
 from apps.core.models import User
 from apps.core.services import system_user
 from apps.halts.models import Halt
@@ -15,10 +19,11 @@ from apps.oversight.models import AccessReview, Comment, Escalation
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import eligible_for
 from apps.oversight.selectors.access_reviews import reviewers_of
-from apps.policies.models import Budget, BudgetChange, Proposal
+from apps.policies.models import Budget, BudgetChange, Proposal, Waiver
 from apps.policies.rules import ProposalState
 from apps.policies.selectors.budgets import releasers_of
 from apps.policies.selectors.waivers import approvers_of
+from apps.workflows.models import ErasureRequest
 from apps.workflows.selectors.erasing import who_is_asked_to_agree
 
 LIFT, MANAGE, PUBLISH = "halts.lift_halt", "agents.manage_agent", "policies.publish_policy"
@@ -33,24 +38,12 @@ def recipients_of(notice: Notice) -> list[User]:
 
 
 def _concerned(notice: Notice) -> list[User]:
-    if notice.agent:
-        return _of_agent(notice, notice.agent)
-    if notice.erasure:
-        return who_is_asked_to_agree(notice.erasure, most=RECIPIENTS_MAX)
-    if notice.budget or notice.connector:
-        return _of_budget(notice, notice.budget) if notice.budget else _of_connector(notice)
-    if notice.proposal or notice.waiver:
-        return _of_proposal(notice.proposal) if notice.proposal else _of_waiver(notice)
-    if notice.review:
-        return _of_review(notice, notice.review)
-    return _of_halt(notice.halt) if notice.halt else _of_item(notice)
+    return CONCERNED[notice.about](notice, getattr(notice, notice.about))
 
 
-def _of_connector(notice: Notice) -> list[User]:
+def _of_connector(notice: Notice, connector: Connector) -> list[User]:
     """Whoever manages the system, while something of it is quarantined."""
-    if notice.connector is None or notice.is_over:
-        return []
-    return list(holders_for(system_user("plane"), CONNECT, notice.connector.unit_id))
+    return [] if notice.is_over else list(holders_for(system_user("plane"), CONNECT, connector.unit_id))
 
 
 def _of_review(notice: Notice, review: AccessReview) -> list[User]:
@@ -68,16 +61,20 @@ def _of_budget(notice: Notice, budget: Budget) -> list[User]:
     return releasers_of(system_user("plane"), change) if change.state == ProposalState.OPEN else []
 
 
-def _of_waiver(notice: Notice) -> list[User]:
+def _of_waiver(notice: Notice, waiver: Waiver) -> list[User]:
     """Who may approve it, while it waits; of what became of it, and that it ends soon, who asked for it."""
-    waiver = notice.waiver
-    assert waiver is not None, "asked by the caller"
-    if notice.event != Event.WAIVER:
-        return [waiver.maker] if not notice.is_over else []
-    return approvers_of(system_user("plane"), waiver, most=RECIPIENTS_MAX) if not notice.is_over else []
+    if notice.is_over:
+        return []
+    is_asked = notice.event == Event.WAIVER
+    return approvers_of(system_user("plane"), waiver, most=RECIPIENTS_MAX) if is_asked else [waiver.maker]
 
 
-def _of_proposal(proposal: Proposal) -> list[User]:
+def _of_erasure(notice: Notice, asked: ErasureRequest) -> list[User]:
+    """Who may agree with it."""
+    return who_is_asked_to_agree(asked, most=RECIPIENTS_MAX)
+
+
+def _of_proposal(notice: Notice, proposal: Proposal) -> list[User]:
     """Who may release or decline it, while it waits."""
     if proposal.state != ProposalState.OPEN:
         return []
@@ -93,9 +90,8 @@ def _of_agent(notice: Notice, agent: Agent) -> list[User]:
     return [agent.owner]
 
 
-def _of_item(notice: Notice) -> list[User]:
-    item = notice.escalation
-    assert item is not None, "a constraint says so"
+def _of_item(notice: Notice, item: Escalation) -> list[User]:
+    """Who is asked; of what became of it, the agent's owner; of a reply, who wrote."""
     if notice.event == Event.ASSIGNED:
         return list(User.objects.filter(username=notice.entry.payload.get("to", "")))
     if notice.event in ASKING:
@@ -120,10 +116,24 @@ def _who_asked(item: Escalation) -> QuerySet[User]:
     return User.objects.filter(Q(pk__in=wrote) | Q(pk=item.claimed_by_id))
 
 
-def _of_halt(halt: Halt) -> list[User]:
+def _of_halt(notice: Notice, halt: Halt) -> list[User]:
     """The owner of what is stopped, and who may lift the halt."""
     above = ancestors_for(None, halt.unit_id) if halt.unit_id else []
     grants = RoleGrant.objects.filter(live_grants(), Q(unit=None) | Q(unit__in=above))
     lifters = User.objects.filter(pk__in=grants.filter(role__permissions__contains=[LIFT]).values("user"))
     slug = halt.target.partition("@")[0] if halt.scope in {HaltScope.AGENT, HaltScope.VERSION} else ""
     return [agent.owner for agent in Agent.objects.filter(slug=slug).select_related("owner")] + list(lifters)
+
+
+CONCERNED: Mapping[str, Callable[[Notice, Any], list[User]]] = {
+    "escalation": _of_item,
+    "halt": _of_halt,
+    "agent": _of_agent,
+    "erasure": _of_erasure,
+    "budget": _of_budget,
+    "proposal": _of_proposal,
+    "review": _of_review,
+    "connector": _of_connector,
+    "waiver": _of_waiver,
+}
+"""What a notice is about -> whom it concerns."""

@@ -60,10 +60,7 @@ def _see(actor: User, rows: Iterable[Delivery]) -> None:
 def close_erasure_notices(actor: User, *, trail_id: UUID) -> int:
     """What asked people to agree with an erasure asks no more: it is done, refused or withdrawn; how many."""
     over = Delivery.objects.filter(notice__erasure__trail_id=trail_id, notice__erasure__ended_at__isnull=False)
-    done = over.filter(channel=Channel.IN_APP, closed_at=None).update(closed_at=ClockTimestamp())
-    if done:
-        announce()
-    return done
+    return _close(over)
 
 
 @transaction.atomic
@@ -85,19 +82,15 @@ def close_waiver_notices(actor: User, *, waiver_id: UUID) -> int:
     return _close(rows.exclude(notice__waiver__state=WaiverState.ASKED))
 
 
-def _close(rows: QuerySet[Delivery]) -> int:
-    done = rows.filter(channel=Channel.IN_APP, closed_at=None).update(closed_at=ClockTimestamp())
-    if done:
-        announce()
-    return done
-
-
 @transaction.atomic
 def close_change_notices(actor: User, *, change_id: UUID) -> int:
     """What asked people to release a change of a budget asks no more: it is decided; how many."""
     list(Notice.objects.select_for_update(of=("self",)).filter(entry__subject_id=change_id).order_by("pk"))
-    rows = Delivery.objects.filter(notice__entry__subject_id=change_id, channel=Channel.IN_APP, closed_at=None)
-    done = rows.update(closed_at=ClockTimestamp())
+    return _close(Delivery.objects.filter(notice__entry__subject_id=change_id))
+
+
+def _close(rows: QuerySet[Delivery]) -> int:
+    done = rows.filter(channel=Channel.IN_APP, closed_at=None).update(closed_at=ClockTimestamp())
     if done:
         announce()
     return done

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.core.rules import Risk
 from apps.notifications.adapters.mail import Letter
@@ -16,6 +16,17 @@ from apps.notifications.models import Browser, Delivery, Notice
 from apps.notifications.rules import URGENCY, Note, for_chat, one_line, topic_of, ttl_s_of, unlinked
 
 SETTINGS_PAGE = "/settings/notifications/"
+KINDS = {
+    "halt": gettext_lazy("Halt"),
+    "agent": gettext_lazy("Agent"),
+    "erasure": gettext_lazy("Erasure"),
+    "budget": gettext_lazy("Budget"),
+    "proposal": gettext_lazy("Policy"),
+    "review": gettext_lazy("Access review"),
+    "connector": gettext_lazy("Connector"),
+    "waiver": gettext_lazy("Waiver"),
+}
+"""What a notice that is about no item is about, in words."""
 
 
 def letter_of(rows: Sequence[Delivery]) -> Letter:
@@ -90,18 +101,7 @@ def _digest_subject(rows: Sequence[Delivery]) -> str:
 
 def _kind(notice: Notice) -> Any:
     item = notice.escalation
-    if item:
-        return item.get_kind_display()
-    kinds = {
-        _("Budget"): notice.budget,
-        _("Policy"): notice.proposal,
-        _("Access review"): notice.review,
-        _("Connector"): notice.connector,
-        _("Waiver"): notice.waiver,
-        _("Agent"): notice.agent,
-        _("Erasure"): notice.erasure,
-    }
-    return next((kind for kind, about in kinds.items() if about), _("Halt"))
+    return item.get_kind_display() if item else KINDS[notice.about]
 
 
 def _line(row: Delivery) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from apps.oversight.forms import FATES, PICKED, InboxFilter, SavedViewForm, uuid
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, InboxView
 from apps.oversight.selectors import (
+    INBOX_ORDER,
     Counts,
     choices_for,
     counts_for,
@@ -37,7 +38,6 @@ from apps.oversight.views.focus import focus_context, in_focus
 from apps.oversight.views.lists import VIEW, reading, rows_of
 
 NEWEST_FIRST = ("-id",)
-BY_DUE_DATE = ("due_at", "id")
 MAX_SHOWN = 200
 MAX_GROUPS = 100
 MAX_ARRIVED = 99
@@ -150,7 +150,7 @@ def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escala
     if filters.wanted["view"] == InboxView.MINE and not filters.is_filtered and "after" not in request.GET:
         first = first_for(request.user)
         counts_on(request, Counts.of(first))  # what the menu counts begins with this page
-        found: Page[Any] = page_from(request, first, order=BY_DUE_DATE)
+        found: Page[Any] = page_from(request, first, order=INBOX_ORDER)
     else:
         keys = rows_of(request.user, filters).values_list("due_at", "id", named=True)
         with reading(filters):
@@ -173,7 +173,7 @@ def _folded(actor: User, filters: InboxFilter) -> Page[Escalation]:
 
 
 def _order(filters: InboxFilter) -> tuple[str, ...]:
-    return NEWEST_FIRST if filters.wanted["view"] == InboxView.DECIDED else BY_DUE_DATE
+    return NEWEST_FIRST if filters.wanted["view"] == InboxView.DECIDED else INBOX_ORDER
 
 
 def _changes(request: Request, filters: InboxFilter) -> dict[str, Any]:
