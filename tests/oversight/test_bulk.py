@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from apps.audit.models import Entry
-from apps.core.models import ClockTimestamp
+from apps.core.models import ClockTimestamp, User
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, Grant, Job, JobItem, Vote
 from apps.oversight.rules import Candidate, bulk_problem, limit_problem, outliers
@@ -351,10 +351,21 @@ def test_the_right_to_decide_is_asked_at_each_vote():
     assert set(states(items)) == {"pending"}
 
 
+def test_nothing_is_decided_for_who_has_left():
+    payment, items = many(3)
+    job = ask(payment.ada, items).json()["id"]
+    User.objects.filter(pk=payment.ada.pk).update(is_active=False)
+    work()
+    assert {row.code for row in JobItem.objects.filter(job=job)} == {"not_allowed"}
+    assert not Vote.objects.exists()
+    assert Job.objects.get(pk=job).state == "done"
+    assert set(states(items)) == {"pending"}
+
+
 def test_an_item_that_cannot_be_done_holds_up_no_other_and_each_is_voted_on_once(monkeypatch):
     payment, items = many(4)
     job = ask(payment.ada, items).json()["id"]
-    monkeypatch.setattr(jobs, "cast_vote", breaking(jobs.cast_vote, at=items[1].pk))
+    monkeypatch.setattr(jobs, "vote_on", breaking(jobs.vote_on, at=items[1].pk))
     for tries in (1, 2):
         with pytest.raises(RuntimeError, match="the cable is cut"):
             perform_due_items()
@@ -370,10 +381,10 @@ def test_an_item_that_cannot_be_done_holds_up_no_other_and_each_is_voted_on_once
 
 
 def breaking(command, *, at):
-    def broken(person, *, escalation_id, **words):
-        if escalation_id == at:
+    def broken(person, item, **words):
+        if item.pk == at:
             raise RuntimeError("the cable is cut")
-        return command(person, escalation_id=escalation_id, **words)
+        return command(person, item, **words)
 
     return broken
 

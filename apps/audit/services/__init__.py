@@ -1,6 +1,14 @@
 """Writing to the ledger, moving rows along their life, and delivering and folding what follows."""
 
-from apps.audit.services.entries import Change, advance, record, record_many, record_refusal, unit_of
+from apps.audit.services.entries import (
+    Change,
+    advance,
+    record,
+    record_many,
+    record_refusal,
+    recorded_together,
+    unit_of,
+)
 from apps.audit.services.erasing import erase_payloads
 from apps.audit.services.projections import read_on, retry_stumbles
 from apps.audit.services.reactions import claim_delivery, deliver
@@ -16,6 +24,7 @@ __all__ = [
     "record",
     "record_many",
     "record_refusal",
+    "recorded_together",
     "retry_stumbles",
     "seal_entries",
     "unit_of",

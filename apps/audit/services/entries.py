@@ -1,6 +1,8 @@
 """Writing to the ledger, and moving rows along their life."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -89,11 +91,41 @@ def record_many(
         for change in changes
     ]
     contents = [{"payload": change.payload, "subject": str(change.subject)[:200]} for change in changes]
+    if (waiting := _together.get()) is not None:
+        waiting += zip(entries, contents, strict=True)
+    else:
+        _write(entries, contents)
+    return entries
+
+
+def _write(entries: Sequence[Entry], contents: Sequence[dict[str, Any]]) -> None:
     if write_entries(entries, contents):
         ring("reactions")
     if any(entry.subject_kind in settings.LIVE_TOPICS for entry in entries):
         announce()
-    return entries
+
+
+_together: ContextVar[list[tuple[Entry, dict[str, Any]]] | None] = ContextVar("entries_together", default=None)
+
+
+@contextmanager
+def recorded_together() -> Iterator[None]:
+    """What is recorded within is written at its end, in its order, by one statement; nothing of it where it raises.
+
+    Until then the entries have no numbers, and nobody reads them. One within another hands its entries on to that one.
+    Call it inside the transaction of the changes, at the place of a savepoint where one is taken back alone.
+    """
+    outer = _together.get()
+    found: list[tuple[Entry, dict[str, Any]]] = []
+    token = _together.set(found)
+    try:
+        yield
+    finally:
+        _together.reset(token)
+    if outer is not None:
+        outer += found
+    elif found:
+        _write([entry for entry, _content in found], [content for _entry, content in found])
 
 
 def advance[R: Stateful](

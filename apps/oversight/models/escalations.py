@@ -18,7 +18,7 @@ from apps.core.amounts import exponent_of
 from apps.core.models import ClockTimestamp, Erasable, Stateful, User, choices_of
 from apps.core.prepared import Prepared, Slot
 from apps.core.rules import Risk
-from apps.oversight.models.groups import EscalationGroup, Vote, groups_of_item, live_votes_of_item
+from apps.oversight.models.groups import EscalationGroup, Vote, groups_of, live_votes_of
 from apps.oversight.rules import (
     DECIDED,
     ESCALATION_MOVES,
@@ -89,6 +89,8 @@ class Escalation(Erasable, Stateful):
 
     MOVES = ESCALATION_MOVES
     UNIT = "unit"
+    in_time: bool
+    """Whether it was ``unexpired`` when it was locked; only a locked one knows."""
     _groups: list[EscalationGroup] | None = None
     _handed: "list[Delegation] | None" = None
     _stand_in: Action | None = None
@@ -256,7 +258,7 @@ class Escalation(Erasable, Stateful):
         """The groups in their order, with queues and roles; read once. ``forget_groups`` after changing them."""
         if self._groups is None:
             is_here = "groups" in getattr(self, "_prefetched_objects_cache", {})
-            self._groups = list(self.groups.all()) if is_here else groups_of_item(item=self.pk)
+            self._groups = list(self.groups.all()) if is_here else groups_of(items=[self.pk])
         return self._groups
 
     def take_groups(self, groups: "Iterable[EscalationGroup]") -> None:
@@ -352,13 +354,13 @@ class Escalation(Erasable, Stateful):
         """The votes that count, oldest first; from the prefetch where there is one."""
         if (found := getattr(self, "prefetched_votes", None)) is not None:
             return list(found)
-        return live_votes_of_item(item=self.pk)
+        return live_votes_of(items=[self.pk])
 
     def delegation_list(self) -> "list[Delegation]":
         """The live hand-overs, oldest first; read once. ``forget_delegations`` after changing them."""
         if self._handed is None:
             found = getattr(self, "prefetched_handed", None)
-            self._handed = live_delegations_of_item(item=self.pk) if found is None else list(found)
+            self._handed = live_delegations_of(items=[self.pk]) if found is None else list(found)
         return self._handed
 
     def forget_delegations(self) -> None:
@@ -391,8 +393,8 @@ class Escalation(Erasable, Stateful):
 
 def _live_delegations() -> QuerySet["Delegation"]:
     """Hand-overs come to an item from a module that knows it, so they are looked up by name."""
-    rows = apps.get_model("oversight", "Delegation")._default_manager.filter(escalation=Slot("item"), ended_at=None)
-    return rows.select_related("by", "to").order_by("id")
+    rows = apps.get_model("oversight", "Delegation")._default_manager.filter(ended_at=None)
+    return rows.filter(escalation__pk__any_of=Slot("items")).select_related("by", "to").order_by("id")
 
 
-live_delegations_of_item = Prepared(_live_delegations)
+live_delegations_of = Prepared(_live_delegations)

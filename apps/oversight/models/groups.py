@@ -114,9 +114,11 @@ class Vote(Record):
         return self.escalation.trail
 
 
-groups_of_item = Prepared(
-    lambda: EscalationGroup.objects.select_related("queue", "role").filter(escalation=Slot("item"))
+groups_of = Prepared(
+    lambda: EscalationGroup.objects.select_related("queue", "role").filter(escalation__pk__any_of=Slot("items"))
 )
-live_votes_of_item = Prepared(
-    lambda: Vote.objects.select_related("voter").filter(escalation=Slot("item"), voided_at=None).order_by("id")
+live_votes_of = Prepared(
+    lambda: (
+        Vote.objects.select_related("voter").filter(escalation__pk__any_of=Slot("items"), voided_at=None).order_by("id")
+    )
 )

@@ -54,6 +54,7 @@ from apps.oversight.selectors.escalations import (
     filtered,
     inbox_for,
     lines_for,
+    opened_for,
     require_shown,
     require_visible,
     unheard_items,
@@ -73,8 +74,9 @@ from apps.oversight.selectors.jobs import (
     no_longer_with_for,
     results_for,
 )
-from apps.oversight.selectors.judged import changed_since_judged
+from apps.oversight.selectors.judged import OperationOf, changed_since_judged, operation_named
 from apps.oversight.selectors.pace import pace_for
+from apps.oversight.selectors.parts import read_parts
 from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.preferences import own_hold_for, people_for, saved_views_for
 from apps.oversight.selectors.proposing import asking_beside, asking_rules_of
@@ -107,6 +109,7 @@ __all__ = [
     "Choices",
     "Counts",
     "DrillResult",
+    "OperationOf",
     "Piece",
     "Precedent",
     "Progress",
@@ -165,6 +168,8 @@ __all__ = [
     "next_rung",
     "no_longer_with_for",
     "open_question_of",
+    "opened_for",
+    "operation_named",
     "other_queues_for",
     "own_drills_for",
     "own_hold_for",
@@ -175,6 +180,7 @@ __all__ = [
     "proposed_json",
     "queues_with_drills_for",
     "reachable_by",
+    "read_parts",
     "released_for",
     "require_shown",
     "require_visible",

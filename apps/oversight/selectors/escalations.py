@@ -16,7 +16,7 @@ from apps.core.gate import holds, reader, refuse_agents, visible, visible_when_r
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Delegation, Drill, Escalation, EscalationGroup, Snooze, Vote
-from apps.oversight.models.groups import live_votes_of_item
+from apps.oversight.models.groups import live_votes_of
 from apps.oversight.rules import (
     OUTCOME,
     DrillOutcome,
@@ -76,7 +76,7 @@ def escalation_for(actor: User, escalation_id: UUID) -> Escalation:
         found = _item.first(**asked, audits=True)
     if found is None:
         raise NotFoundError
-    found.prefetched_votes = live_votes_of_item(item=found.pk)  # type: ignore[attr-defined] # as a list prefetches them
+    found.prefetched_votes = live_votes_of(items=[found.pk])  # type: ignore[attr-defined] # as a list prefetches them
     return found
 
 
@@ -91,21 +91,21 @@ _item = Prepared(_to_show)
 _opened = Prepared(
     lambda: (
         visible_when_read(VIEW, Escalation.everything.filter(Q(drill_for=None) | Q(drill_for=Slot("person"))))
-        .filter(pk=Slot("item"))
-        .only("pk")
+        .filter(pk__any_of=Slot("items"))
+        .values_list("pk", flat=True)
     )
 )
 
 
 def require_shown(actor: User, escalation_id: UUID) -> None:
     """Raise NotFoundError unless ``actor`` may look at the item; auditors look at others' drills too."""
-    if not (_may_open(actor, escalation_id) or _to_audit(actor).filter(pk=escalation_id).exists()):
+    if not (opened_for(actor, [escalation_id]) or _to_audit(actor).filter(pk=escalation_id).exists()):
         raise NotFoundError
 
 
 def require_visible(actor: User, escalation_id: UUID) -> None:
     """Raise NotFoundError unless ``actor`` may see the item and do something about it: not another's drill."""
-    if not _may_open(actor, escalation_id):
+    if not opened_for(actor, [escalation_id]):
         raise NotFoundError
 
 
@@ -119,10 +119,10 @@ def shown_in_lists(person: User | Slot) -> QuerySet[Escalation]:
     return Escalation.everything.filter(Q(drill_for=None) | Q(drill_for=person, state=PENDING))
 
 
-def _may_open(actor: User, escalation_id: UUID) -> bool:
-    """Whether it may be opened by its id: beside that, the drills one has behind one."""
+def opened_for(actor: User, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Which of them may be opened by their ids and acted on: beside those of lists, the drills one has behind one."""
     refuse_agents(actor)
-    return bool(_opened(item=escalation_id, person=actor.pk, **reader(actor, VIEW)))
+    return frozenset(_opened(items=list(ids), person=actor.pk, **reader(actor, VIEW)))
 
 
 def _to_audit(actor: User) -> QuerySet[Escalation]:

@@ -1,5 +1,6 @@
 """What policy said of an item, and whether what people are asked is still what would run."""
 
+from collections.abc import Callable
 from typing import Any
 
 from apps.agents.models import Action
@@ -34,11 +35,20 @@ def verdict_for(actor: User, item: Escalation) -> dict[str, Any]:
     return {**told, "trace": trace_for(actor, item.verdict)} if "trace" in told else told
 
 
-def changed_since_judged(action: Action) -> str:
+type OperationOf = Callable[[str], Operation | None]
+"""How an operation is found by its slug."""
+
+
+def operation_named(slug: str) -> Operation | None:
+    """The operation as it is now, with its connector."""
+    return _operation.first(slug=slug)
+
+
+def changed_since_judged(action: Action, operation_of: OperationOf = operation_named) -> str:
     """``operation_changed``, ``not_cleared`` or ``version_superseded``; empty while all is as it was when judged."""
     if action.version and action.version.state == VersionState.SUPERSEDED:
         return "version_superseded"
-    operation = _operation.first(slug=action.operation)
+    operation = operation_of(action.operation)
     if operation is not None and operation.not_cleared(action.classed):
         return "not_cleared"
     is_same = operation is not None and operation.definition_digest == action.definition_digest

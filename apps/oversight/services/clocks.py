@@ -19,7 +19,7 @@ from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import EscalationState
 from apps.oversight.services.arrivals import times_at, warning_at
 from apps.oversight.services.decisions import lock_item, require_item_running
-from apps.oversight.services.endings import Where, end_item, end_waiting_action, lock_items
+from apps.oversight.services.endings import Where, end_item, end_waiting_action, lock_open
 
 BATCH = 500
 # Sweeps ask with ``Now``, the time of their statement, at which an index can begin: ``clock_timestamp()`` may differ
@@ -60,7 +60,7 @@ def reassign_open(actor: User, *, queue: Queue, reason: str = "overdue", **where
     if not where:
         raise ValueError("Say which.")
     done = 0
-    for item in lock_items(Escalation.objects.filter(state=EscalationState.PENDING, **where)):
+    for item in lock_open(Escalation.objects.filter(state=EscalationState.PENDING, **where)):
         was = item.group_list()
         if [group.queue_id for group in was] == [queue.pk]:
             continue

@@ -1,12 +1,13 @@
 """From the count to what follows: hold, release, and the end of an item with its action in one transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
@@ -22,7 +23,9 @@ from apps.halts.selectors import halt_since, require_running, take_fence
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules import Ballot, EscalationState, Kind, marked_patch, tally
 from apps.oversight.selectors import (
+    OperationOf,
     changed_since_judged,
+    operation_named,
     require_visible,
     scopes_of_item,
     standing_for,
@@ -49,31 +52,47 @@ class Decision:
     hold_s: int = 0
 
 
-_locked_action = Prepared(
+_locked_actions = Prepared(
     lambda: (
         Action.objects.select_for_update(of=("self",))
         .select_related("agent__owner", "version", "principal", "on_behalf_of")
-        .filter(escalations=Slot("item"))
+        .filter(escalations__pk__any_of=Slot("items"))
+        .order_by("pk")
     )
 )
-_locked_item = Prepared(lambda: Escalation.everything.select_for_update(of=("self",)).filter(pk=Slot("item")))
-_in_time = Prepared(lambda: Escalation.everything.filter(Escalation.unexpired(), pk=Slot("item")).only("pk"))
+_locked_items = Prepared(
+    lambda: (
+        Escalation.everything.select_for_update(of=("self",))
+        .annotate(was_unexpired=ExpressionWrapper(Escalation.unexpired(), BooleanField()))
+        .filter(pk__any_of=Slot("items"))
+        .order_by("pk")
+    )
+)
+
+
+def lock_items(ids: Sequence[UUID]) -> Sequence[Escalation]:
+    """The items in order of id, locked after their actions: everybody who locks both takes the actions first."""
+    actions = {action.pk: action for action in _locked_actions(items=list(ids))}
+    items = _locked_items(items=list(ids))
+    for item in items:
+        item.in_time = item.was_unexpired
+        if item.action_id in actions:
+            item.action = actions[item.action_id]
+            item.agent = item.action.agent
+    return items
 
 
 def lock_item(escalation_id: UUID, *, drills: bool = False) -> Escalation:
-    """The item, locked after its action: everybody who locks both takes the action first.
+    """One item, locked as ``lock_items`` does.
 
     ``drills``: the caller knows what to do with one. Else it raises ConflictError ``drill``: nothing follows from it.
     """
-    action = _locked_action.first(item=escalation_id)
-    item = _locked_item.first(item=escalation_id)
-    if item is None:
+    items = lock_items([escalation_id])
+    if not items:
         raise Escalation.DoesNotExist
-    if item.is_drill and not drills:
-        refuse_drill(item)
-    if action is not None:
-        item.action, item.agent = action, action.agent
-    return item
+    if items[0].is_drill and not drills:
+        refuse_drill(items[0])
+    return items[0]
 
 
 def refuse_drill(item: Escalation) -> None:
@@ -105,15 +124,15 @@ def refuse_ended(actor: User, item: Escalation) -> None:
 
 def refuse_late(item: Escalation) -> None:
     """Raise ConflictError for a pending item whose end is only not written down yet: expired, or its agent retired."""
-    if not _in_time(item=item.pk):
+    if not item.in_time:
         raise ConflictError(_("It has expired; nothing will run."), code="expired")
     if item.kind == Kind.ACTION and item.agent and item.agent.state == AgentState.RETIRED:
         raise ConflictError(_("The agent is retired; nothing will run."), code="cancelled")
 
 
-def refuse_changed(item: Escalation) -> None:
+def refuse_changed(item: Escalation, operation_of: OperationOf = operation_named) -> None:
     """Raise ConflictError ``invalidated`` where what people were asked is not what would run any more."""
-    if item.kind == Kind.ACTION and item.action and (why := changed_since_judged(item.action)):
+    if item.kind == Kind.ACTION and item.action and (why := changed_since_judged(item.action, operation_of)):
         raise ConflictError(_("What was judged has changed; nothing will run."), code="invalidated", why=why)
 
 

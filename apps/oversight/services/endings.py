@@ -14,7 +14,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Escalation, StandingApproval, Vote
 from apps.oversight.rules import EscalationState, Kind, StandingState
 from apps.oversight.selectors import standing_for
-from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
+from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, lock_items, void_votes
 from apps.oversight.services.stops import OPEN, settle_clocks
 
 
@@ -64,7 +64,7 @@ def cancel_escalations(actor: User, *, reason: str = "cancelled", **where: Unpac
         raise ValueError("Say which.")
     rows = Escalation.objects.filter(state__in=OPEN, **where)
     done = 0
-    for item in lock_items(rows):
+    for item in lock_open(rows):
         void_votes(actor, item, why="cancelled")
         end_item(actor, item, EscalationState.CANCELLED, why=reason)
         end_waiting_action(actor, item, ActionState.CANCELLED, why=reason)
@@ -72,15 +72,10 @@ def cancel_escalations(actor: User, *, reason: str = "cancelled", **where: Unpac
     return done
 
 
-def lock_items(rows: QuerySet[Escalation]) -> list[Escalation]:
+def lock_open(rows: QuerySet[Escalation]) -> list[Escalation]:
     """The items that are still open once their actions and then they themselves are locked, in order of id."""
     ids = list(rows.order_by("id").values_list("pk", flat=True))
-    if not ids:
-        return []
-    actions = Action.objects.select_for_update(of=("self",)).filter(escalations__pk__any_of=ids).order_by("id")
-    list(actions.values_list("pk", flat=True))
-    found = [lock_item(pk) for pk in ids]
-    return [item for item in found if item.state in OPEN]
+    return [item for item in lock_items(ids) if item.state in OPEN] if ids else []
 
 
 @transaction.atomic
@@ -90,7 +85,7 @@ def supersede_escalation(actor: User, *, action: Action, successor: UUID) -> Esc
     The action itself is the caller's to cancel.
     """
     rows = Escalation.objects.filter(state__in=OPEN, action=action, kind=Kind.ACTION)
-    for item in lock_items(rows):
+    for item in lock_open(rows):
         void_votes(actor, item, why="superseded")
         end_item(actor, item, EscalationState.SUPERSEDED, why="superseded", by=successor)
         return item

@@ -1,22 +1,21 @@
 """Many items told the same at once: asked for in one transaction, done by workers, a few in each of theirs."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
-from apps.audit.services import advance, record
-from apps.core.errors import ConflictError, DomainError, InvalidError
+from apps.audit.services import advance, record, recorded_together
+from apps.core.errors import ConflictError, DomainError, InvalidError, NotFoundError
 from apps.core.gate import remembering, require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot, planned_once
 from apps.core.queue import ring
 from apps.core.reasons import sentence_of
-from apps.halts.selectors import take_fence
 from apps.oversight.models import Escalation, Job, JobItem
 from apps.oversight.rules import (
     MAX_BULK,
@@ -28,9 +27,9 @@ from apps.oversight.rules import (
 )
 from apps.oversight.selectors import WHY_NOT, drill_of, escalations_for, left_out_for, no_longer_with_for
 from apps.oversight.selectors.eligibility import DECIDE
-from apps.oversight.services.decisions import lock_item, refuse_ended
+from apps.oversight.services.decisions import refuse_ended
 from apps.oversight.services.timing import snooze_escalation
-from apps.oversight.services.votes import REASON_CODE_MAX, cast_vote
+from apps.oversight.services.votes import REASON_CODE_MAX, Words, lock_for_votes, vote_on
 
 MESSAGE_MAX, CODE_MAX = 300, 40
 
@@ -68,7 +67,7 @@ def start_bulk(
             position=position,
             version=seen.get(item.pk, item.version),
             digest=item.digest,
-            **(_OUTLIER if item.pk in left_out else _ended(actor, item)),
+            **(_OUTLIER if item.pk in left_out else _ended(actor, item))._asdict(),
         )
         for position, item in enumerate(items)
     ]
@@ -82,20 +81,27 @@ def start_bulk(
     return job
 
 
-_OUTLIER = {
-    "state": JobItemState.EXCLUDED,
-    "code": "outlier",
-    "message": "Its amount stands out from the others. Look at it alone.",
-}
+class Result(NamedTuple):
+    """What became of one item, as its row says it."""
+
+    state: str = JobItemState.WAITING
+    outcome: str = ""
+    code: str = ""
+    message: str = ""
 
 
-def _ended(actor: User, item: Escalation) -> dict[str, str]:
-    """What a job says at once of an item that does not wait; nothing of one that does."""
+_OUTLIER = Result(
+    JobItemState.EXCLUDED, code="outlier", message="Its amount stands out from the others. Look at it alone."
+)
+
+
+def _ended(actor: User, item: Escalation) -> Result:
+    """What a job says at once of an item that does not wait; of one that does, that it waits."""
     try:
         refuse_ended(actor, item)
     except DomainError as error:
         return _failed(error)
-    return {}
+    return Result()
 
 
 def _items(actor: User, ids: Sequence[UUID], verdict: str) -> list[Escalation]:
@@ -208,25 +214,51 @@ def _perform(item_ids: Sequence[UUID]) -> list[Job]:
 
     What a person's rights are is read once for all items that the transaction decides for them, under its fence.
     """
-    jobs: dict[UUID, Job] = {}
-    with ExitStack() as remembered:
-        for row in _claimed(items=list(item_ids)) if item_ids else ():
-            if row.job_id not in jobs:
-                jobs[row.job_id] = row.job
-                remembered.enter_context(remembering(row.job.person))
-            row.job = jobs[row.job_id]
-            _perform_one(row)
-    return list(jobs.values())
+    rows: dict[Job, list[JobItem]] = {}
+    for row in _claimed(items=list(item_ids)) if item_ids else ():
+        rows.setdefault(row.job, []).append(row)
+    for job, of_job in rows.items():
+        with remembering(job.person), recorded_together():
+            _perform_of(job, of_job)
+    return list(rows)
 
 
-def _perform_one(row: JobItem) -> None:
-    person = row.job.person
+def _perform_of(job: Job, rows: Sequence[JobItem]) -> None:
+    """Tell each of a job's items, and note what came of it: what came of several alike by one statement."""
     try:
-        item = _tell(person, row)
-        result = {"state": JobItemState.DONE, "outcome": str(item.state), "message": _said_of_drill(person, item)}
+        items = _locked(job, [row.escalation_id for row in rows])
+    except DomainError as error:  # whoever asked has left
+        _note(_failed(error), [row.pk for row in rows])
+        return
+    results: dict[Result, list[UUID]] = {}
+    for row in rows:
+        result = _perform_one(job, row, items)
+        if result.state == JobItemState.DONE:
+            results.setdefault(result, []).append(row.pk)
+        else:  # at once: what failed does not count towards what may be approved together
+            _note(result, [row.pk])
+    for result, done in results.items():
+        _note(result, done)
+
+
+def _locked(job: Job, ids: Sequence[UUID]) -> dict[UUID, Escalation]:
+    """Those that are voted on, by id; who only puts items aside locks each alone."""
+    if job.verdict == BulkVerdict.SNOOZE:
+        return {}
+    return {item.pk: item for item in lock_for_votes(job.person, ids)}
+
+
+def _note(result: Result, done: Sequence[UUID]) -> None:
+    JobItem.objects.filter(pk__any_of=done).update(**result._asdict())
+
+
+def _perform_one(job: Job, row: JobItem, items: Mapping[UUID, Escalation]) -> Result:
+    try:
+        with recorded_together():
+            item = _tell(job, row, items)
     except DomainError as error:
-        result = _failed(error)
-    JobItem.objects.filter(pk=row.pk).update(**result)
+        return _failed(error)
+    return Result(JobItemState.DONE, outcome=str(item.state), message=_said_of_drill(job.person, item))
 
 
 def _finish_left_open() -> None:
@@ -245,36 +277,30 @@ def _said_of_drill(person: User, item: Escalation) -> str:
     return _("This was a drill. You caught it.") if drill.is_caught else _("This was a drill, and you approved it.")
 
 
-def _tell(person: User, row: JobItem) -> Escalation:
+def _tell(job: Job, row: JobItem, items: Mapping[UUID, Escalation]) -> Escalation:
     """What one item is told; the item then. Everything is asked again as if the person had said it here.
 
     Each command is atomic by itself: what it refuses leaves nothing behind in the transaction of the note.
     """
-    job = row.job
     if job.verdict == BulkVerdict.SNOOZE:
-        return snooze_escalation(person, escalation_id=row.escalation_id, until=job.until)
+        return snooze_escalation(job.person, escalation_id=row.escalation_id, until=job.until)
+    item = items.get(row.escalation_id)
+    if item is None:
+        raise NotFoundError
     if job.verdict == BulkVerdict.APPROVE:
-        _require_together(person, row)
-    return cast_vote(
-        person,
-        escalation_id=row.escalation_id,
-        verdict=job.verdict,
-        version=row.version,
-        reason=job.reason,
-        reason_code=job.reason_code,
-    )
+        _require_together(job, item)
+    said = Words(reason=job.reason, reason_code=job.reason_code)
+    return vote_on(job.person, item, verdict=job.verdict, version=row.version, **said)
 
 
-def _require_together(person: User, row: JobItem) -> None:
+def _require_together(job: Job, item: Escalation) -> None:
     """Raise ConflictError ``not_together`` where the item's rules have come to let fewer be approved at once."""
-    take_fence()
-    item = lock_item(row.escalation_id, drills=True)
-    if item.state == EscalationState.PENDING and (why := no_longer_with_for(person, row.job, item)):
+    if item.state == EscalationState.PENDING and (why := no_longer_with_for(job.person, job, item)):
         raise ConflictError(why, code="not_together")
 
 
-def _failed(error: DomainError) -> dict[str, str]:
-    return {"state": JobItemState.FAILED, "code": error.code[:CODE_MAX], "message": _words(error)}
+def _failed(error: DomainError) -> Result:
+    return Result(JobItemState.FAILED, code=error.code[:CODE_MAX], message=_words(error))
 
 
 def _words(error: DomainError) -> str:

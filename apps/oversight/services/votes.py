@@ -1,5 +1,6 @@
 """The vote: one person's say, checked at the vote and at the count."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
@@ -7,9 +8,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.audit.services import record
-from apps.core.errors import ConflictError, InvalidError, NotAllowedError
-from apps.core.gate import require_carried, require_human
+from apps.audit.services import record, recorded_together
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.gate import recall, require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.halts.selectors import take_fence
@@ -29,12 +30,23 @@ from apps.oversight.rules import (
     is_retry,
     tally,
 )
-from apps.oversight.selectors import NO_CHANGES, Standing, own_hold_for, require_visible, standing_for
+from apps.oversight.selectors import (
+    NO_CHANGES,
+    Standing,
+    opened_for,
+    operation_named,
+    own_hold_for,
+    read_parts,
+    require_visible,
+    scopes_of_item,
+    standing_for,
+)
 from apps.oversight.selectors.eligibility import DECIDE
 from apps.oversight.services.decisions import (
     Decision,
     decide,
     lock_item,
+    lock_items,
     refuse_changed,
     refuse_ended,
     refuse_late,
@@ -93,16 +105,38 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     ``invalidated``, ``stale`` with ``version``. Nothing is changed by what is refused.
     """
     require_human(actor)
-    require_visible(actor, escalation_id)
+    items = lock_for_votes(actor, [escalation_id])
+    if not items:
+        raise NotFoundError
+    return _vote_on(actor, items[0], verdict, version, words)
+
+
+def lock_for_votes(actor: User, ids: Sequence[UUID]) -> Sequence[Escalation]:
+    """Those of them that ``actor`` may open, locked, with what a vote reads of them; as many queries as for one."""
+    opened = opened_for(actor, ids)
     take_fence()
-    item = lock_item(escalation_id, drills=True)
+    items = lock_items([pk for pk in ids if pk in opened])
+    read_parts(items)
+    return items
+
+
+@transaction.atomic
+def vote_on(actor: User, item: Escalation, *, verdict: str, version: int, **words: Unpack[Words]) -> Escalation:
+    """``cast_vote`` on one of several from ``lock_for_votes``; what is refused leaves nothing in their transaction."""
+    require_human(actor)
+    return _vote_on(actor, item, verdict, version, words)
+
+
+@recorded_together()
+def _vote_on(actor: User, item: Escalation, verdict: str, version: int, words: Words) -> Escalation:
     refuse_ended(actor, item)
-    require_item_running(item)
+    _require_running(actor, item)
     refuse_late(item)
-    refuse_changed(item)
+    refuse_changed(item, lambda slug: recall(actor, f"operation.{slug}", lambda: operation_named(slug)))
     standing = standing_for(actor)
     _require_eligible(standing, item)
     earlier = item.live_votes()
+    vars(item).pop("prefetched_votes")  # whoever counts from here on counts this vote too
     _refuse_second(actor, standing.acts_for(item), earlier)
     said = _said(item, verdict, words)
     _refuse_stale(item, version, said)
@@ -121,6 +155,11 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     vote = _write_vote(actor, item, said, standing.acts_for(item))
     _count(actor, standing, item, said, [*earlier, vote])
     return item
+
+
+def _require_running(actor: User, item: Escalation) -> None:
+    """Asked once for all items that a transaction decides for ``actor``: under its fence no halt begins."""
+    recall(actor, f"halts.{sorted(scopes_of_item(item).items(), key=str)}", lambda: require_item_running(item))
 
 
 def _require_eligible(standing: Standing, item: Escalation) -> None:
@@ -247,7 +286,7 @@ def _count(actor: User, standing: Standing, item: Escalation, said: Said, votes:
             escalate_unreachable(system_user("plane"), escalation_id=item.pk)
             item.refresh_from_db(fields=["version", "due_at"])
         return
-    own = own_hold_for(actor) if said.hold_s is None else said.hold_s
+    own = recall(actor, "oversight.hold", lambda: own_hold_for(actor)) if said.hold_s is None else said.hold_s
     decide(
         actor,
         item,
