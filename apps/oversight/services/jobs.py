@@ -145,7 +145,7 @@ def _require_alike(actor: User, items: Sequence[Escalation]) -> frozenset[UUID]:
     return standing_out
 
 
-AT_ONCE = 5
+AT_ONCE = 10
 """Items that a worker claims together: what one that dies holds up for a second."""
 
 CLAIM = """
