@@ -18,11 +18,13 @@ pages = [
     path("dashboards/<slug:slug>/", views.dashboard, name="dashboard"),
     path("dashboards/<slug:slug>/<slug:figure>.csv", views.export, name="csv"),
     path("dashboards/<slug:slug>/<slug:kpi>/", views.behind, name="behind"),
+    path("dashboards/<slug:slug>/<slug:kpi>/events.<str:kind>", views.export_events, name="export-events"),
 ]
 
 endpoints = [
     path("kpis/", api.Kpis.as_view(), name="kpis"),
     path("kpis/<slug:kpi>/runs/", api.KpiRuns.as_view(), name="kpi-runs"),
+    path("kpis/<slug:kpi>/events/", api.KpiEvents.as_view(), name="kpi-events"),
     path("baselines/", api.Baselines.as_view(), name="baselines"),
     path("baselines/<slug:slug>/", api.BaselineDetail.as_view(), name="baseline"),
     path("event-logs/", api.EventLogs.as_view(), name="event-logs"),

@@ -1,6 +1,6 @@
 """Pages of KPIs."""
 
-from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, simulated_run
+from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, export_events, simulated_run
 from apps.kpis.views.goals import goals, remove_goal, set_baseline, set_target
 from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log
 from apps.kpis.views.quality import oversight
@@ -13,6 +13,7 @@ __all__ = [
     "event_log",
     "event_logs",
     "export",
+    "export_events",
     "goals",
     "oversight",
     "remove_event_log",

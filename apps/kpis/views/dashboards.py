@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
@@ -20,6 +20,7 @@ from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import RangeName
 from apps.kpis.rules.buckets import local_day, named_period
 from apps.kpis.rules.definitions import Behind
+from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import behind_for, definition_for, kpis_for
 from apps.kpis.selectors.dashboards import (
@@ -30,6 +31,7 @@ from apps.kpis.selectors.dashboards import (
     workflows_for,
 )
 from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for, drawings_for
+from apps.kpis.selectors.events import TOLD, traces_for
 from apps.kpis.selectors.runs import simulated_run_for
 
 PAGE = 50
@@ -144,8 +146,21 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "rows": shown.rows,
         "names": names,
         "next": shown.next_url,
+        "log_kinds": list(LogKind) if rows else [],
     }
     return render(request, "kpis/behind.html", context)
+
+
+@require_GET
+def export_events(request: Request, slug: str, kpi: str, kind: str) -> StreamingHttpResponse:
+    """The runs behind a number as an event log."""
+    if (slug != OVERVIEW and slug not in workflows_for(request.user)) or kind not in list(LogKind):
+        raise NotFoundError
+    traces = traces_for(request.user, definition_for(request.user, kpi), asked_of(request, slug))
+    form = LogKind(kind)
+    answer = StreamingHttpResponse(written(traces, form, TOLD), content_type=TYPES[form])
+    answer["Content-Disposition"] = f'attachment; filename="{slug}-{kpi}.{form}"'
+    return answer
 
 
 @require_GET
