@@ -54,6 +54,7 @@ SENTENCES: Mapping[str, Any] = {
     "touched": _("It was asked about, handed on or taken further instead of being decided."),
     # why it goes back to people
     "halted": _("A halt took back what was approved, so people are asked again."),
+    "key_held": _("Another action that must not run beside it was under way."),
     "stricter": _("The rules in force ask for more than those under which it was approved."),
     "policy": _("The rules in force ask for more than those under which people voted."),
     "edited": _("The parameters were edited, so what was said before counts no more."),

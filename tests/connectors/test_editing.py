@@ -29,6 +29,7 @@ SAID = {
     "dry_run_method": "POST",
     "dry_run_path": "/payments/validate",
     "exclusive": "'iban:' + request.iban",
+    "on_conflict": "ask",
     "timeout_s": "7",
 }
 PATH = "/connectors/bank/operations/bank.pay/edit/"
@@ -47,12 +48,13 @@ def test_it_is_saved_shown_again_and_taken_away(paying: Operation) -> None:
     assert paying.dry_run == {"method": "POST", "path": "/payments/validate"}
     assert (paying.exclusive, paying.timeout_s, paying.version) == ("'iban:' + request.iban", 7, 2)
     assert (paying.consequence, paying.idempotency) == ("Will pay {amount} to {iban}.", "header")  # all else stays
+    assert paying.on_conflict == "ask"
     shown = page.get(PATH).content.decode()
     for text in ("at: response.id\niban: request.iban", "found.paid == true", "/payments/validate", "bank.look"):
         assert text in shown
     assert page.post(PATH, {"version": "2", "timeout_s": "7"}).status_code == 302
     paying.refresh_from_db()
-    assert (paying.verify, paying.dry_run, paying.exclusive) == (None, None, "")
+    assert (paying.verify, paying.dry_run, paying.exclusive, paying.on_conflict) == (None, None, "", "queue")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,8 @@ def test_it_is_saved_shown_again_and_taken_away(paying: Operation) -> None:
         ("dry_run_path", "/payments", "a dry run has a call of its own"),
         ("dry_run_method", "", "One of: GET, POST"),
         ("exclusive", "request.", "exclusive"),
+        ("exclusive", "", "Without a key"),
+        ("on_conflict", "shout", "on_conflict"),
         ("timeout_s", "0", "timeout_s"),
         ("timeout_s", "", "timeout_s"),
     ],

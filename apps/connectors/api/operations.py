@@ -13,7 +13,7 @@ from apps.connectors import services
 from apps.connectors.api.connectors import ConnectorStateBody
 from apps.connectors.api.permissions import LimitSerializer, limit_json
 from apps.connectors.models import Connector, Operation
-from apps.connectors.rules import ALL_METHODS, ExecutedBy, Idempotency, OperationSpec
+from apps.connectors.rules import ALL_METHODS, ExecutedBy, Idempotency, OnConflict, OperationSpec
 from apps.connectors.selectors import Permitted, all_operations_for, connector_for, operation_for, operations_for
 from apps.core.api import (
     REASON,
@@ -57,6 +57,9 @@ class OperationBody(StrictSerializer):
         max_length=500, required=False, allow_blank=True,
         help_text="CEL over `request`: the key that one action at a time holds while it is carried out.",
     )  # fmt: skip
+    on_conflict = serializers.ChoiceField(
+        [way.value for way in OnConflict], required=False, help_text="What becomes of an action whose key is held."
+    )
     mail = JsonObject(required=False, allow_null=True)
     fee_minor = StrictInteger(min_value=0, max_value=2**31 - 1, required=False)
 
@@ -95,6 +98,7 @@ class OperationSerializer(serializers.Serializer[Any]):
     dry_run = serializers.JSONField(allow_null=True)
     verify = serializers.JSONField(allow_null=True)
     exclusive = serializers.CharField()
+    on_conflict = serializers.CharField()
     mail = serializers.JSONField(allow_null=True)
     fee_minor = serializers.IntegerField()
 

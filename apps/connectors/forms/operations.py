@@ -7,9 +7,17 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.connectors.models import Operation
+from apps.connectors.rules import OnConflict
 from apps.connectors.rules.trying import METHODS_OF_TRYING
 from apps.connectors.rules.verifying import WITHIN_S_MAX
 from apps.connectors.services.operations import EXCLUSIVE_MAX, TIMEOUT_S_MAX
+
+CONFLICTS = [
+    (OnConflict.QUEUE, _("waits for its turn")),
+    (OnConflict.ASK, _("goes before people, and then waits")),
+    (OnConflict.DENY, _("is denied")),
+    (OnConflict.SUPERSEDE, _("waits, and is cancelled where the same is asked for again")),
+]
 
 PLACES = {
     "verify": "verify_operation",
@@ -43,6 +51,7 @@ class OperationForm(forms.Form):
     )
     dry_run_path = forms.CharField(max_length=500, required=False, label=_("Path of the dry run"))
     exclusive = forms.CharField(max_length=EXCLUSIVE_MAX, required=False, label=_("Key of what runs one at a time"))
+    on_conflict = forms.ChoiceField(choices=CONFLICTS, required=False, label=_("What meets another with its key"))
     timeout_s = forms.IntegerField(min_value=1, max_value=TIMEOUT_S_MAX, label=_("Seconds a call may take"))
 
     def __init__(self, data: Any = None, *, operation: Operation) -> None:
@@ -59,6 +68,7 @@ class OperationForm(forms.Form):
                 "dry_run_method": plan.get("method", ""),
                 "dry_run_path": plan.get("path", ""),
                 "exclusive": operation.exclusive,
+                "on_conflict": operation.on_conflict,
                 "timeout_s": operation.timeout_s,
             },
         )
@@ -84,6 +94,7 @@ class OperationForm(forms.Form):
             "verify": {"operation": "", **verify} if verify else None,
             "dry_run": plan if any(plan.values()) else None,
             "exclusive": said.get("exclusive", ""),
+            "on_conflict": said.get("on_conflict") or OnConflict.QUEUE,
             "timeout_s": said.get("timeout_s"),
         }
         return said

@@ -16,6 +16,7 @@ from apps.connectors.rules import (
     ExecutedBy,
     Idempotency,
     Money,
+    OnConflict,
     OperationState,
     SecretState,
 )
@@ -129,7 +130,7 @@ class Operation(Stateful):
     """One thing that can be done in a system. ``version`` grows with every change of what it means.
 
     ``classed``: the paths of its parameters that carry each class of data, read from the schema when it is saved.
-    ``exclusive``: the key of its parameters that one action at a time holds.
+    ``exclusive``: the key of its parameters that one action at a time holds; ``on_conflict``: what becomes of another.
     """
 
     MOVES = OPERATION_MOVES
@@ -155,6 +156,9 @@ class Operation(Stateful):
     dry_run = models.JSONField(null=True, blank=True)
     verify = models.JSONField(null=True, blank=True)
     exclusive = models.CharField(max_length=500, blank=True, default="", db_default="")
+    on_conflict = models.CharField(
+        max_length=9, choices=choices_of(OnConflict), default=OnConflict.QUEUE, db_default=OnConflict.QUEUE
+    )
     mail = models.JSONField(null=True, blank=True)
     fee_minor = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=12, choices=choices_of(OperationState), default=OperationState.ACTIVE)

@@ -26,6 +26,19 @@ class Idempotency(StrEnum):
     NATURAL = "natural"
 
 
+class OnConflict(StrEnum):
+    """What becomes of an action whose key another holds when it should begin.
+
+    ``queue``: it waits for its turn. ``ask``: people decide whether it does. ``deny``: it is denied. ``supersede``: it
+    waits, and is cancelled where the same was asked for again since.
+    """
+
+    QUEUE = "queue"
+    ASK = "ask"
+    DENY = "deny"
+    SUPERSEDE = "supersede"
+
+
 class ConnectorState(StrEnum):
     """Whether a system, or one operation of it, may be used."""
 
@@ -136,6 +149,7 @@ class OperationSpec:
     dry_run: dict[str, str] | None = None
     verify: dict[str, Any] | None = None
     exclusive: str = ""
+    on_conflict: str = OnConflict.QUEUE
     mail: dict[str, Any] | None = None
     fee_minor: int = 0
 

@@ -32,6 +32,21 @@ def is_in_line(actor: User, action: Action) -> bool:
     )
 
 
+def is_outdated(action: Action) -> bool:
+    """Whether the same operation was asked for again with the action's key, and that one may run, does or just did.
+
+    What had ended before the action was ready to run never met it.
+    """
+    if not action.exclusive:
+        return False
+    ready = Effect.objects.filter(action=action).values_list("created_at", flat=True).first()
+    newer = Q(state__in=CARRIED_OUT)
+    if ready is not None:
+        newer |= Q(state=ActionState.SUCCEEDED, finished_at__gt=ready)
+    same = Action.objects.filter(operation=action.operation, exclusive=action.exclusive, purpose=action.purpose)
+    return same.filter(newer, pk__gt=action.pk).exists()
+
+
 def holder_for(actor: User, action: Action) -> Action | None:
     """The action that holds the key of another; None where none does, or ``actor`` may not see it."""
     if not action.exclusive:

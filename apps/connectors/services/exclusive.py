@@ -20,12 +20,16 @@ ACTION_KEYS = 8
 
 
 class KeyHeldError(ConflictError):
-    """Another action with the same key is under way; ``retry_after_s`` says when to ask again."""
+    """Another action with the same key is under way; ``retry_after_s`` says when to ask again.
+
+    ``action`` and ``operation``: what it holds up.
+    """
 
     code, message = "key_held", _("Another action that must not run beside this one is under way.")
 
-    def __init__(self) -> None:
+    def __init__(self, action: Action, operation: Operation) -> None:
         super().__init__(retry_after_s=AGAIN_S)
+        self.action, self.operation = action, operation
 
 
 def note_key(action: Action, operation: Operation) -> str:
@@ -45,12 +49,12 @@ def take_turns(wanted: Sequence[tuple[Action, Operation]]) -> None:
 
     Call inside the claim's transaction. Raises KeyHeldError where something is under way, InvalidError.
     """
-    keys = [(note_key(action, operation), action) for action, operation in wanted]
-    for key in sorted({key for key, _action in keys if key}):  # in one order, or two would wait for each other
+    keys = [(note_key(action, operation), action, operation) for action, operation in wanted]
+    for key in sorted({key for key, *_rest in keys if key}):  # in one order, or two would wait for each other
         lock_key(ACTION_KEYS, key)
-        mine = [action.pk for own, action in keys if own == key]
+        mine = {action.pk: (action, operation) for own, action, operation in keys if own == key}
         if len(mine) > 1 or Action.objects.filter(held_by(), exclusive=key).exclude(pk__in=mine).exists():
-            raise KeyHeldError
+            raise KeyHeldError(*mine.popitem()[1])
 
 
 def call_next(action: Action) -> None:

@@ -20,6 +20,7 @@ from apps.connectors.rules import (
     ConnectorState,
     ExecutedBy,
     Idempotency,
+    OnConflict,
     OperationSpec,
     path_names,
     path_problem,
@@ -102,6 +103,7 @@ def spec_errors(slug: str, connector: Connector, spec: OperationSpec) -> dict[st
         "method": _one_of(values["method"], methods_of(connector.adapter)),
         "effect": _one_of(values["effect"], EffectClass),
         "execution": _one_of(values["execution"], ExecutedBy),
+        "on_conflict": _one_of(values["on_conflict"], OnConflict),
         "idempotency": _one_of(values["idempotency"], Idempotency),
         "path": path_problem(values["path"]) or _too_long(values["path"], PATH_MAX),
         "parameters": schema_problem(schema),
@@ -125,6 +127,8 @@ def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[s
     found |= _other_errors("on_file", values["on_file"], {"parameters", "values"})
     found |= sending_errors(values, adapter=values["connector"].adapter)
     found |= _verify_errors(values["verify"], is_read=values["effect"] == EffectClass.READ)
+    if values["on_conflict"] != OnConflict.QUEUE and not values["exclusive"]:
+        found["on_conflict"] = [_("Without a key of what runs one at a time nothing meets.")]
     missing = [name for name in path_names(values["path"]) if name not in schema.get("required", [])]
     if missing:
         found["path"] = [_("Every parameter in the path must be required: %s.") % ", ".join(missing)]

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     LIMIT_EXCEEDED = "limit_exceeded"
     NOT_COMPENSABLE = "not_compensable"
     BUDGET_EXHAUSTED = "budget_exhausted"
+    KEY_HELD = "key_held"
 
 
 @dataclass(frozen=True, slots=True)

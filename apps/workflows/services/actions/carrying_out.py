@@ -53,6 +53,7 @@ from apps.oversight.services import (
     revoke_grants,
 )
 from apps.oversight.services.unknowns import HAPPENED
+from apps.workflows.services.actions.conflicts import cancel_if_outdated, meet_conflict
 from apps.workflows.services.actions.ending import ask_what_happened, fail_action, lock_action, scopes_of, tell_run
 from apps.workflows.services.actions.reweighing import return_if_stricter
 from apps.workflows.services.actions.room import require_room_for
@@ -128,17 +129,27 @@ def _claim(plane: User, action_id: UUID) -> Effect | None:
         with transaction.atomic():
             _require_life(action)
             if action.state == ActionState.APPROVED:
-                if return_if_stricter(plane, action=action):
+                if _is_outdated(plane, action) or return_if_stricter(plane, action=action):
                     return None
                 _use_approval(plane, action)
                 require_room_for([action])
             effect = claim_effect(plane, action=action)
+    except KeyHeldError as held:
+        if not meet_conflict(plane, action, held.operation):
+            raise
+        return None
     except (NotAllowedError, NotFoundError, InvalidError) as error:
         _refuse(plane, action, code=str(error.members.get("why") or error.code), message=str(error.message))
         return None
     if action.state != ActionState.EXECUTING:
         advance(plane, action, ActionState.EXECUTING, payload={"attempt": effect.attempt})
     return effect
+
+
+def _is_outdated(plane: User, action: Action) -> bool:
+    """Whether a locked action was cancelled, because the same was asked for again since."""
+    operation = Operation.objects.filter(slug=action.operation).first() if action.exclusive else None
+    return operation is not None and cancel_if_outdated(plane, action, operation)
 
 
 def _require_life(action: Action) -> None:
@@ -258,7 +269,8 @@ def consume_action(actor: User, *, action: Action, digest: str) -> Action:
     """The agent claims its grant and carries out itself; the same is asked as before an effect of the plane.
 
     The action is ``executing`` then. Look at its state: where the rules became stricter it went back to them instead,
-    where the operation is not the one that was judged any more it has failed.
+    where the operation is not the one that was judged any more it has failed, and where another holds its key it may
+    have been denied or gone before people.
     Raises HaltedError, NotAllowedError, KeyHeldError, or ConflictError: ``already_consumed``, ``binding_mismatch``,
     ``expired``, ``invalid_state``; RateLimitedError ``too_many_at_once`` while it does as much as it may at once.
     """
@@ -277,9 +289,15 @@ def consume_actions(actor: User, *, wanted: Sequence[tuple[Action, str]]) -> lis
     actions = [locked[action.pk] for action, _digest in wanted]
     stand = [_stands(actor, action) for action in actions]
     if all(stand):
-        require_room_for([action for action in actions if action.state == ActionState.APPROVED])
         operations = Operation.objects.in_bulk([action.operation for action in actions], field_name="slug")
-        take_turns([(action, operations[action.operation]) for action in actions])
+        try:
+            with transaction.atomic():
+                require_room_for([action for action in actions if action.state == ActionState.APPROVED])
+                take_turns([(action, operations[action.operation]) for action in actions])
+        except KeyHeldError as held:
+            if not meet_conflict(actor, held.action, held.operation):
+                raise
+            return actions
         for action, (_asked, digest) in zip(actions, wanted, strict=True):
             consume_grant(actor, action=action, digest=digest)
             advance(actor, action, ActionState.EXECUTING, payload={"by": "agent"})
