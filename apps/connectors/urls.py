@@ -4,13 +4,14 @@ from django.urls import path
 
 from apps.connectors import views
 from apps.connectors.api import calls, connectors, imports, inside, operations, permissions, requests, secrets
-from apps.connectors.views import editing
+from apps.connectors.views import calling, editing
 from apps.connectors.views import imports as import_views
 
 pages = [
     path("connectors/", views.connectors, name="connectors"),
     path("connectors/<slug:slug>/", views.connector, name="connector"),
     path("connectors/<slug:slug>/edit/", editing.edit_connector, name="edit"),
+    path("connectors/<slug:slug>/address/", calling.edit_address, name="edit-address"),
     path("connectors/<slug:slug>/secret/", views.rotate, name="rotate"),
     path("connectors/<slug:slug>/secret/older/", views.drop_older, name="drop-older"),
     path("connectors/<slug:slug>/inside/", views.decide_inside, name="inside"),
@@ -20,6 +21,7 @@ pages = [
     path("connectors/<slug:slug>/review/", import_views.confirm, name="confirm"),
     path("connectors/<slug:slug>/operations/<str:operation>/review/", import_views.review, name="review"),
     path("connectors/<slug:slug>/operations/<str:operation>/edit/", editing.edit_operation, name="edit-operation"),
+    path("connectors/<slug:slug>/operations/<str:operation>/call/", calling.edit_call, name="edit-call"),
     path("connectors/<slug:slug>/operations/<str:operation>/state/", views.move_operation, name="move-operation"),
 ]
 

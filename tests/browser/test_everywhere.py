@@ -163,8 +163,8 @@ def pages_of(scene: Scene) -> list[str]:
     agent, asked = scene.agent.slug, f"permission=connectors.use_operation&operation={scene.operation.slug}"
     system = f"/connectors/{scene.operation.connector.slug}"
     imported = f"{scene.operation.connector.slug}.create_payment"
-    of_system = [f"{system}/{page}" for page in ("", "import/", "edit/", "review/", f"operations/{imported}/review/")]
-    of_system += [f"{system}/operations/{imported}/edit/"]
+    of_system = [f"{system}/{page}" for page in ("", "import/", "edit/", "address/", "review/")]
+    of_system += [f"{system}/operations/{imported}/{page}/" for page in ("review", "edit", "call")]
     policy = Policy.objects.order_by("slug").first()
     assert policy is not None
     edit = f"/policies/{policy.slug}/edit/"

@@ -3,6 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from apps.connectors.forms.calling import AddressForm, CallForm, seen_of
 from apps.connectors.forms.confirming import ConfirmForm
 from apps.connectors.forms.imports import DocumentForm, ReviewForm
 from apps.connectors.forms.operations import OperationForm
@@ -10,6 +11,8 @@ from apps.connectors.forms.systems import ConnectorForm
 from apps.connectors.rules import ConnectorState
 
 __all__ = [
+    "AddressForm",
+    "CallForm",
     "ConfirmForm",
     "ConnectorForm",
     "DocumentForm",
@@ -18,6 +21,7 @@ __all__ = [
     "RotationForm",
     "SecretForm",
     "StateForm",
+    "seen_of",
 ]
 
 STATES = (

@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from apps.connectors import services
@@ -19,6 +20,7 @@ from apps.core.gate import holds
 from apps.core.http import Request
 
 UNFIT, STALE = 422, 409
+STALE_SAID = gettext_lazy("It changed since you looked: compare what you wrote with what is there, then save.")
 KEPT = ("name", "base_url", "adapter", "allow_internal", "auth", "mail", "cleared", "unit")
 
 
@@ -27,6 +29,15 @@ def managed(request: Request, slug: str) -> Connector:
     found = connector_for(request.user, slug)
     if not holds(request.user, MANAGE, found):
         raise NotAllowedError
+    return found
+
+
+def operation_of(request: Request, connector: Connector, slug: str) -> Operation:
+    """One of its operations that is not retired. Raises NotFoundError."""
+    rows = all_operations_for(request.user).filter(connector=connector).exclude(state=OperationState.RETIRED)
+    found = None if "\x00" in slug else rows.filter(slug=slug).first()
+    if found is None:
+        raise NotFoundError
     return found
 
 
@@ -60,17 +71,14 @@ def _connector_page(request: Request, found: Connector, form: ConnectorForm, *, 
 def edit_operation(request: Request, slug: str, operation: str) -> HttpResponse:
     """Change how an operation is carried out: what it reads back, tries, keeps apart, and how long a call may take."""
     connector = managed(request, slug)
-    rows = all_operations_for(request.user).filter(connector=connector).exclude(state=OperationState.RETIRED)
-    found = None if "\x00" in operation else rows.filter(slug=operation).first()
-    if found is None:
-        raise NotFoundError
+    found = operation_of(request, connector, operation)
     if request.method != "POST":
         return _operation_page(request, found, OperationForm(operation=found))
     form = OperationForm(request.POST, operation=found)
     if not form.is_valid():
         return _operation_page(request, found, form, status=UNFIT)
     if form.cleaned_data["version"] != found.version:
-        form.add_error(None, _("It changed since you looked: compare what you wrote with what is there, then save."))
+        form.add_error(None, STALE_SAID)
         form.data = {**request.POST.dict(), "version": str(found.version)}
         return _operation_page(request, found, form, status=STALE)
     spec = {name: getattr(found, name) for name in OperationSpec.__dataclass_fields__} | form.cleaned_data["spec"]

@@ -1,0 +1,86 @@
+"""Pages on which a person changes what is called: a system's own address, and the call of an operation."""
+
+from dataclasses import asdict
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from apps.connectors import services
+from apps.connectors.forms import AddressForm, CallForm, seen_of
+from apps.connectors.models import Connector, Operation
+from apps.connectors.rules import OperationSpec
+from apps.connectors.rules.mails import EMAIL
+from apps.connectors.selectors.beside import begun_before_for
+from apps.connectors.views.editing import STALE, STALE_SAID, UNFIT, managed, operation_of
+from apps.core.errors import InvalidError, NotFoundError
+from apps.core.http import Request
+
+KEPT = ("adapter", "mail", "cleared", "unit", "limits", "test_base_url", "test_allow_internal")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit_address(request: Request, slug: str) -> HttpResponse:
+    """Change where a system is and how it is signed in to; all else of it stays."""
+    found = managed(request, slug)
+    if request.method != "POST":
+        return _address_page(request, found, AddressForm(connector=found))
+    form = AddressForm(request.POST, connector=found)
+    if not form.is_valid():
+        return _address_page(request, found, form, status=UNFIT)
+    if form.cleaned_data["seen"] != seen_of(found):
+        form.add_error(None, STALE_SAID)
+        form.data = {**request.POST.dict(), "seen": seen_of(found)}
+        return _address_page(request, found, form, status=STALE)
+    values: dict[str, Any] = {name: getattr(found, name) for name in KEPT}
+    values |= {name: form.cleaned_data[name] for name in ("name", "base_url", "allow_internal")}
+    try:
+        services.save_connector(request.user, slug=slug, **values, auth=form.auth, keep_secret=False)
+    except InvalidError as error:
+        form.refuse(error.errors)
+        return _address_page(request, found, form, status=UNFIT)
+    messages.success(request, _("Changed. It acts on the next request."))
+    return redirect("connectors:connector", slug=slug)
+
+
+def _address_page(request: Request, found: Connector, form: AddressForm, *, status: int = 200) -> HttpResponse:
+    context = {"connector": found, "form": form, "begun": begun_before_for(request.user, connector=found.slug)}
+    return render(request, "connectors/edit_address.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit_call(request: Request, slug: str, operation: str) -> HttpResponse:
+    """Change what an operation calls and what people are told of it; how it is carried out stays."""
+    connector = managed(request, slug)
+    found = operation_of(request, connector, operation)
+    if connector.adapter == EMAIL:
+        raise NotFoundError  # a mail has no call
+    if request.method != "POST":
+        return _call_page(request, found, CallForm(operation=found))
+    form = CallForm(request.POST, operation=found)
+    if not form.is_valid():
+        return _call_page(request, found, form, status=UNFIT)
+    if form.cleaned_data["version"] != found.version:
+        form.add_error(None, STALE_SAID)
+        form.data = {**request.POST.dict(), "version": str(found.version)}
+        return _call_page(request, found, form, status=STALE)
+    spec = asdict(OperationSpec(**{name: getattr(found, name) for name in OperationSpec.__dataclass_fields__}))
+    try:
+        services.save_operation(
+            request.user, slug=found.slug, connector=connector, spec=OperationSpec(**{**spec, **form.spec})
+        )
+    except InvalidError as error:
+        form.refuse(error.errors)
+        return _call_page(request, found, form, status=UNFIT)
+    messages.success(request, _("Changed. What was asked for before does not run as it was asked."))
+    return redirect(f"{reverse('connectors:connector', args=[slug])}#{found.slug}")
+
+
+def _call_page(request: Request, found: Operation, form: CallForm, *, status: int = 200) -> HttpResponse:
+    begun = begun_before_for(request.user, operation=found.slug)
+    context = {"connector": found.connector, "operation": found, "form": form, "begun": begun}
+    return render(request, "connectors/edit_call.html", context, status=status)
