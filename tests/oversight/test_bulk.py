@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
@@ -349,6 +350,32 @@ def test_the_right_to_decide_is_asked_at_each_vote():
     codes = [row.code for row in JobItem.objects.filter(job=job)]
     assert set(codes) <= {"", "not_found"}
     assert set(states(items)) == {"pending"}
+
+
+def test_many_are_read_as_one_is():
+    def reads(number):
+        payment, items = many(number)
+        ask(payment.ada, items, verdict="reject", reason="Not this month.")
+        with CaptureQueriesContext(connection) as found:
+            assert perform_due_items() == number
+        assert set(states(items)) == {"rejected"}
+        return [sql for query in found if (sql := query["sql"]).startswith("SELECT")]
+
+    reads(1)  # what a process reads once
+    assert len(reads(9)) == len(reads(2))
+
+
+def test_entries_of_what_is_refused_are_not_written_with_those_of_the_others():
+    payment, items = many(3)
+    job = ask(payment.ada, items).json()["id"]
+    assert say(payment.ben, items[1], "reject", reason="Not this one.").state == "rejected"
+    before = Entry.objects.filter(subject_id=items[1].pk).count()
+    assert work() == 3
+    assert [row.code for row in JobItem.objects.filter(job=job)] == ["", "already_decided", ""]
+    assert Entry.objects.filter(subject_id=items[1].pk).count() == before
+    for item in (items[0], items[2]):
+        names = Entry.objects.filter(subject_id=item.pk).order_by("id").values_list("name", flat=True)
+        assert list(names)[-2:] == ["vote.cast", "escalation.approved"]
 
 
 def test_nothing_is_decided_for_who_has_left():
