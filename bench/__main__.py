@@ -2,7 +2,8 @@
 
 Every suite works on a database of its own on the embedded PostgreSQL, with real processes where HTTP is measured. These
 numbers are for comparing within one run: ``pg4`` (insert+update transactions per second on four plain connections) says
-how fast the machine was while they were taken, and what a wait would be on the machine that the aims were set on (ADR 0020).
+how fast the machine was while they were taken. Beside each wait stands what it would be on the machine that the aims
+were set on (ADR 0020).
 """
 
 import argparse

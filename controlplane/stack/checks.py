@@ -42,9 +42,9 @@ STATIC_CHECKS = [
     ),
 ]
 BROWSERS = "tests/browser"  # named, so that nobody imports the tests of the other part
-SLOWEST = ("--durations", "15", "--durations-min", "5")
-TESTS = Check("tests", ("pytest", "-m", "not browser", "--ignore", BROWSERS, "-n", WORKERS, "--dist", "loadfile", *SLOWEST))
-BROWSER = Check("browser", ("pytest", "-m", "browser", BROWSERS, "-n", "2", "--dist", "loadfile", *SLOWEST))
+WHOLE = ("--dist", "loadfile", "--durations", "15", "--durations-min", "5")
+TESTS = Check("tests", ("pytest", "-m", "not browser", "--ignore", BROWSERS, "-n", WORKERS, *WHOLE))
+BROWSER = Check("browser", ("pytest", "-m", "browser", BROWSERS, "-n", "2", *WHOLE))
 
 
 def main() -> int:
