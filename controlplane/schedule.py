@@ -53,6 +53,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "secrets": (10, "apps.connectors.tasks.end_overlaps"),
     "calls": (86_400, "apps.connectors.tasks.forget_calls"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
+    "uploads": (600, "apps.kpis.tasks.sweep_uploads"),
     "retention": (600, "apps.workflows.tasks.retention.erase_ended"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),
 }

@@ -12,3 +12,8 @@ def fold_entries(entries: list[Entry]) -> None:
 def reconcile_rollups() -> int:
     """Each night: hold the rollups of the last weeks against the facts and mend them; how many buckets differed."""
     return services.reconcile_rollups()
+
+
+def sweep_uploads() -> int:
+    """Delete the event logs that nobody imported within the hour; how many."""
+    return services.sweep_uploads()

@@ -83,6 +83,7 @@ NOT_CONFIGURATION = {
     "halts.Trip": HAPPENED,
     "kpis.HistoryImport": HAPPENED,
     "kpis.EventLog": HAPPENED,
+    "kpis.LogUpload": PLUMBING,
     "notifications.Delivery": HAPPENED,
     "notifications.Notice": HAPPENED,
     "oversight.Comment": HAPPENED,

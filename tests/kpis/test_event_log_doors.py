@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -15,7 +14,6 @@ from apps.audit.models import Entry
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.models import User
 from apps.kpis.models import Baseline, EventLog
-from apps.kpis.selectors import draft_for
 from apps.kpis.services import delete_event_log, import_event_log
 from apps.workflows.models import Workflow
 from tests.factories.access import make_admin, make_holder, make_unit
@@ -154,47 +152,3 @@ class TestApi:
         assert signed_in(stranger).get(f"/dashboards/event-logs/{log.pk}/").status_code == 404
         mine = make_holder("kpis.view_kpi", unit=unit)
         assert client.get(f"/api/v1/event-logs/{log.pk}/", headers=token(mine)).status_code == 200
-
-
-class TestPages:
-    def form(self, text: str = LOG, **said: str) -> dict[str, Any]:
-        file = SimpleUploadedFile("log.csv", text.encode())
-        return {"file": file, "name": "<b>Invoices</b>", "tz": "UTC", **said}
-
-    def test_a_log_is_imported_shown_and_removed(self) -> None:
-        admin = signed_in(make_admin())
-        assert "No log yet" in admin.get("/dashboards/event-logs/").content.decode()
-        page = admin.post("/dashboards/event-logs/", self.form(), follow=True)
-        text = page.content.decode()
-        log = EventLog.objects.get()
-        assert page.redirect_chain[-1][0] == f"/dashboards/event-logs/{log.pk}/"
-        assert "&lt;b&gt;Invoices&lt;/b&gt;" in text
-        assert "<b>Invoices" not in text
-        for shown in ("Submit → Check → Pay", "8 h", "after 2 h of waiting", "100.0"):
-            assert shown in text, shown
-        draft = admin.get(f"/dashboards/event-logs/{log.pk}/draft.yaml")
-        assert draft["Content-Type"] == "application/yaml; charset=utf-8"
-        assert "agent: check\n    needs: [submit]" in draft.content.decode()
-        admin.post(f"/dashboards/event-logs/{log.pk}/remove/")
-        assert not EventLog.objects.exists()
-
-    def test_a_draft_of_a_workflow_s_log_is_in_its_unit(self) -> None:
-        unit = make_unit()
-        log, _said = imported(make_admin(), workflow=flow(unit).slug)
-        assert f"unit: {unit.slug}\n" in draft_for(make_holder("kpis.view_kpi"), log)
-
-    def test_a_fault_is_shown_with_its_place_and_what_was_typed_stays(self) -> None:
-        page = signed_in(make_admin()).post("/dashboards/event-logs/", self.form(case="Vorgang"))
-        text = page.content.decode()
-        assert page.status_code == 422
-        assert "There is no column &#x27;Vorgang&#x27; for the case; there are case_id, activity" in text
-        assert 'value="Vorgang"' in text
-        assert "Choose the file again" in text
-        assert not EventLog.objects.exists()
-
-    def test_who_only_looks_gets_no_form_and_no_import(self) -> None:
-        viewer = signed_in(make_holder("kpis.view_kpi"))
-        text = viewer.get("/dashboards/event-logs/").content.decode()
-        assert 'type="file"' not in text
-        assert viewer.post("/dashboards/event-logs/", self.form()).status_code == 403
-        assert not EventLog.objects.exists()

@@ -23,6 +23,13 @@ class CycleTimes(serializers.Serializer[Any]):
     p95 = serializers.FloatField()
 
 
+class CostOfCases(serializers.Serializer[Any]):
+    """What a case cost at the mean, in major units of the reporting currency, of the cases that say so."""
+
+    cases = serializers.IntegerField()
+    mean = serializers.FloatField()
+
+
 class EventLogLine(serializers.Serializer[Any]):
     """A log in a list."""
 
@@ -47,6 +54,7 @@ class EventLogSerializer(EventLogLine):
     handovers = serializers.IntegerField()
     throughput_weekly = serializers.ListField(child=serializers.DictField())
     activities = serializers.ListField(child=serializers.DictField())
+    cost = CostOfCases(allow_null=True, required=False)
     map = serializers.DictField()
 
 

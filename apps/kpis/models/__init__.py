@@ -3,7 +3,7 @@
 from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFact
 from apps.kpis.models.goals import Baseline, Target
 from apps.kpis.models.history import HistoryImport
-from apps.kpis.models.logs import EventLog
+from apps.kpis.models.logs import EventLog, LogUpload
 from apps.kpis.models.prices import PriceBook
 from apps.kpis.models.rollups import RollupDay
 
@@ -14,6 +14,7 @@ __all__ = [
     "EventLog",
     "Fact",
     "HistoryImport",
+    "LogUpload",
     "PriceBook",
     "RollupDay",
     "RunFact",

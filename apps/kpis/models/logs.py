@@ -30,3 +30,17 @@ class EventLog(Record):
 
     def __str__(self) -> str:
         return self.name
+
+
+class LogUpload(Record):
+    """A file that waits until somebody has said how to read it: for an hour, for who left it, one a person."""
+
+    owner = models.OneToOneField(User, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=200, blank=True)
+    content = models.BinaryField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name

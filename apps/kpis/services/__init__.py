@@ -6,17 +6,21 @@ from apps.kpis.services.goals import delete_goal, save_baseline, save_price, sav
 from apps.kpis.services.history import import_history
 from apps.kpis.services.logs import delete_event_log, import_event_log
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
+from apps.kpis.services.uploads import forget_upload, keep_upload, sweep_uploads
 
 __all__ = [
     "delete_event_log",
     "delete_goal",
     "fold_entries",
+    "forget_upload",
     "import_event_log",
     "import_history",
+    "keep_upload",
     "recompute_rollups",
     "reconcile_rollups",
     "save_baseline",
     "save_price",
     "save_target",
+    "sweep_uploads",
     "write_facts",
 ]

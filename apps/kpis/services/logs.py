@@ -12,13 +12,15 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import digest_of
 from apps.kpis.models import EventLog
-from apps.kpis.models.clock import reporting_zone
+from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import local_day
-from apps.kpis.rules.eventlogs import Columns, LogError, LogFigures, figures_of, read_log
+from apps.kpis.rules.eventlogs import Columns, LogError, LogFigures, Spelling, figures_of, read_log
 from apps.kpis.rules.eventlogs.reading import digest_of_file, zone_of
+from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.services.goals import MANAGE, save_baseline, unit_of
 
 MAX_NAME = 120
+MICRO = 1_000_000
 
 
 def import_event_log(
@@ -30,12 +32,14 @@ def import_event_log(
     tz: str = "",
     columns: Columns | None = None,
     encoding: str = "",
+    spelling: Spelling | None = None,
 ) -> tuple[EventLog, str]:
     """Read a log whole and keep what it says; with ``created``, ``changed`` or ``unchanged``.
 
-    The same file with the same columns and zone changes nothing; another one under the same name takes its place. With
-    a ``workflow``, whose baselines are set from it: how long a case took, how many there were a day, how many were
-    worked on again. Nothing is kept of a log that has a fault. Raises InvalidError, which says where.
+    The same file, read in the same way, changes nothing; another one under the same name takes its place. With a
+    ``workflow``, whose baselines are set from it: how long a case took, how many there were a day, how many were
+    worked on again, and what one cost if each case says so. Nothing is kept of a log that has a fault. Raises
+    InvalidError, which says where.
     """
     require_manager(actor, unit_of(workflow), MANAGE)
     name = name.strip()
@@ -44,15 +48,24 @@ def import_event_log(
     columns = columns or Columns()
     try:
         zone = zone_of(tz) if tz else reporting_zone()
-        told = {"file": digest_of_file(file), "columns": asdict(columns), "tz": zone.key, "encoding": encoding}
-        digest = digest_of(told)
+        digest = _digest_of(file, columns, zone, encoding, spelling or Spelling())
         known = EventLog.objects.filter(name=name, workflow=workflow, digest=digest).first()
         if known is not None:
             return known, "unchanged"
-        found = figures_of(read_log(file, zone=zone, columns=columns, encoding=encoding), zone)
+        events = read_log(file, zone=zone, columns=columns, encoding=encoding, spelling=spelling)
+        found = figures_of(events, zone)
     except LogError as error:
         raise InvalidError(errors={"file": [str(error)]}) from error
     return _keep(actor, name=name, workflow=workflow, zone=zone, digest=digest, found=found)
+
+
+def _digest_of(file: BinaryIO, columns: Columns, zone: ZoneInfo, encoding: str, spelling: Spelling) -> str:
+    """Of the file and of how it is read; what is not said otherwise is left out."""
+    said = {name: value for name, value in asdict(columns).items() if value or name not in {"lifecycle", "cost"}}
+    usual = asdict(Spelling())
+    spelled = {name: str(value) for name, value in asdict(spelling).items() if value != usual[name]}
+    told = {"file": digest_of_file(file), "columns": said, "tz": zone.key, "encoding": encoding}
+    return digest_of({**told, "spelling": spelled} if spelled else told)
 
 
 @transaction.atomic
@@ -96,6 +109,8 @@ def _set_baselines(actor: User, log: EventLog, zone: ZoneInfo) -> None:
         "throughput": log.cases / days,
         "rework_rate": log.figures["rework_share"],
     }
+    if (cost := log.figures["cost"]) is not None and cost["cases"] == log.cases:
+        measured["cost_per_success_minor"] = cost["mean"] * MICRO / micro_per_minor(reporting_currency())
     for kpi, value in measured.items():
         save_baseline(
             actor,

@@ -2,6 +2,7 @@
 
 from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, export_events, simulated_run
 from apps.kpis.views.goals import goals, remove_goal, set_baseline, set_target
+from apps.kpis.views.imports import discard_log_upload, read_log_upload
 from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log
 from apps.kpis.views.quality import oversight
 
@@ -9,6 +10,7 @@ __all__ = [
     "behind",
     "dashboard",
     "dashboards",
+    "discard_log_upload",
     "draft_from_log",
     "event_log",
     "event_logs",
@@ -16,6 +18,7 @@ __all__ = [
     "export_events",
     "goals",
     "oversight",
+    "read_log_upload",
     "remove_event_log",
     "remove_goal",
     "set_baseline",

@@ -1,6 +1,5 @@
 """Event logs: what processes were like before, and the map that shows in them."""
 
-from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -11,17 +10,17 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import holds
 from apps.core.http import Request
-from apps.kpis.forms import EventLogForm
-from apps.kpis.models.clock import reporting_zone
-from apps.kpis.rules.eventlogs import Columns
+from apps.kpis.forms import LogFileForm
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.statistics import percentile
 from apps.kpis.selectors import draft_for, event_log_for, event_logs_for
 from apps.kpis.selectors.dashboards import workflows_for
-from apps.kpis.services import delete_event_log, import_event_log
+from apps.kpis.services import delete_event_log, keep_upload
 from apps.kpis.services.goals import MANAGE
+from apps.kpis.services.logs import MICRO
 
 SHOWN = 100
 ROWS, VARIANTS = 20, 10
@@ -30,11 +29,12 @@ ROWS, VARIANTS = 20, 10
 
 @require_http_methods(["GET", "POST"])
 def event_logs(request: Request) -> HttpResponse:
-    """GET lists the logs; POST imports one."""
+    """GET lists the logs; POST takes a file, and leads to how it would be read."""
     names = workflows_for(request.user)
-    form = EventLogForm(request.POST or None, request.FILES or None, workflows=names, zone=reporting_zone().key)
-    if request.method == "POST" and form.is_valid() and (log_id := _import(request, form)):
-        return redirect("kpis:event-log", log_id=log_id)
+    form = LogFileForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["file"]
+        return redirect("kpis:read-log", upload_id=keep_upload(request.user, file=file, name=file.name).pk)
     logs = [
         {"log": log, "workflow": names.get(log.workflow, log.workflow)} for log in event_logs_for(request.user)[:SHOWN]
     ]
@@ -42,40 +42,18 @@ def event_logs(request: Request) -> HttpResponse:
     return render(request, "kpis/event_logs.html", context, status=422 if form.errors else 200)
 
 
-def _import(request: Request, form: EventLogForm) -> UUID | None:
-    """The log; None where it was not imported, with what is wrong beside its field."""
-    said = form.cleaned_data
-    columns = replace(Columns(), **{part.name: said[part.name] for part in fields(Columns) if said[part.name]})
-    asked = {name: said[name] for name in ("name", "workflow", "tz", "encoding")}
-    try:
-        log, outcome = import_event_log(request.user, file=said["file"], columns=columns, **asked)
-    except InvalidError as error:
-        for path, texts in error.errors.items():
-            for text in texts:
-                form.add_error(path if path in form.fields else None, text)
-        return None
-    except ConflictError as error:
-        form.add_error(None, str(error.message))
-        return None
-    told = {
-        "created": _("Imported."),
-        "changed": _("Imported; what stood here under this name is gone."),
-        "unchanged": _("It is here already: this is the same file, read in the same way."),
-    }
-    messages.success(request, told[outcome])
-    return log.pk
-
-
 @require_GET
 def event_log(request: Request, log_id: UUID) -> HttpResponse:
     """One log: its figures, what follows what, its variants, and who did how much."""
     log = event_log_for(request.user, log_id)
-    told = log.figures["map"]
+    told, currency = log.figures["map"], reporting_currency()
     context: dict[str, Any] = {
         "log": log,
         "figures": log.figures,
         "activities": log.figures["activities"][:ROWS],
         "workflow": workflows_for(request.user).get(log.workflow, log.workflow),
+        "cost_minor": cost["mean"] * MICRO / micro_per_minor(currency) if (cost := log.figures.get("cost")) else None,
+        "currency": currency,
         "usual_week": _usual(log.figures["throughput_weekly"]),
         "path": _path(told),
         "arrows": [{**one, "before": one["from"], "after": one["to"]} for one in told["arrows"][:ROWS]],

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.access.services.acting import acting_user
 from apps.core.errors import DomainError, InvalidError
-from apps.kpis.rules.eventlogs import Columns
+from apps.kpis.rules.eventlogs import Columns, Dates, Spelling
 from apps.kpis.services import import_event_log
 
 
@@ -28,17 +28,21 @@ class Command(BaseCommand):
         )
         parser.add_argument("--encoding", default="", help="of a CSV that is not UTF-8, such as cp1252")
         parser.add_argument("--as", dest="username", default="", help="a person; without it, the console")
+        parser.add_argument("--delimiter", default="", help="between cells; without it, what the first line uses most")
+        parser.add_argument("--dates", choices=list(Dates), default=Dates.ISO, help="year, day or month first")
+        parser.add_argument("--decimal", choices=[".", ","], default=".", help="sign of decimals in costs")
         for part in fields(Columns):
             parser.add_argument(f"--{part.name}", default=part.default, help="column of a CSV (%(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Read it whole, or say where it is at fault."""
         columns = Columns(**{part.name: options[part.name] for part in fields(Columns)})
+        spelling = Spelling(options["delimiter"], Dates(options["dates"]), options["decimal"])
         asked = {name: options[name] for name in ("name", "workflow", "tz", "encoding")}
         try:
             actor = acting_user(options["username"])
             with options["file"].open("rb") as file:
-                log, said = import_event_log(actor, file=file, columns=columns, **asked)
+                log, said = import_event_log(actor, file=file, columns=columns, spelling=spelling, **asked)
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from error
         except InvalidError as error:

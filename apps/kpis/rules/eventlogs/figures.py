@@ -65,6 +65,7 @@ def figures_of(events: Iterable[Event], zone: ZoneInfo) -> LogFigures:
         "handovers": sum(_is_handover(one, two) for rows in everything for one, two in pairwise(rows)),
         "throughput_weekly": [{"week": week, "cases": weeks[week]} for week in sorted(weeks)],
         "activities": _activities(everything),
+        "cost": _cost(everything),
         "map": {
             "arrows": _arrows(everything),
             "variants": _top_variants(everything, variants, cycle_s),
@@ -83,6 +84,13 @@ def figures_of(events: Iterable[Event], zone: ZoneInfo) -> LogFigures:
 
 def _cycle_s(rows: Sequence[Event]) -> float:
     return (rows[-1].complete - min(row.start for row in rows)).total_seconds()
+
+
+def _cost(cases: Sequence[Sequence[Event]]) -> dict[str, Any] | None:
+    """What cases cost, in the reporting currency, and how many say so; None where none does."""
+    told = [[row.cost for row in rows if row.cost is not None] for rows in cases]
+    costs = [sum(one) for one in told if one]
+    return {"cases": len(costs), "mean": float(sum(costs) / len(costs))} if costs else None
 
 
 def _week(at: datetime, zone: ZoneInfo) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from apps.kpis.rules.eventlogs.clocks import Clock, Spelling
 from apps.kpis.rules.eventlogs.events import MAX_BYTES, Event, LogError, counted
 from apps.kpis.rules.eventlogs.tables import Columns, read_table
 from apps.kpis.rules.eventlogs.xes import read_xes
@@ -17,17 +18,31 @@ GZIP = b"\x1f\x8b"
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
-def read_log(file: BinaryIO, *, zone: ZoneInfo, columns: Columns | None = None, encoding: str = "") -> Iterator[Event]:
+def read_log(
+    file: BinaryIO,
+    *,
+    zone: ZoneInfo,
+    columns: Columns | None = None,
+    encoding: str = "",
+    spelling: Spelling | None = None,
+) -> Iterator[Event]:
     """The events of a CSV or XES file, packed by gzip or not. Raises LogError.
 
     ``zone`` is that of timestamps without an offset. Text is UTF-8, or UTF-16 with its mark, unless ``encoding`` says
-    otherwise; XES says so itself.
+    otherwise; XES says so itself, and is spelled as the standard has it.
     """
-    parts = _parts(file)
+    parts = parts_of(file)
     first = next(parts, b"")
-    if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        return counted(read_xes(_after(first, parts), zone))
-    return counted(read_table(_lines(_after(first, parts), encoding), columns or Columns(), zone))
+    if is_xes(first):
+        return counted(read_xes(_after(first, parts), Clock(zone)))
+    spelling = spelling or Spelling()
+    lines = lines_of(_after(first, parts), encoding)
+    return counted(read_table(lines, columns or Columns(), Clock(zone, spelling.dates), spelling))
+
+
+def is_xes(first: bytes) -> bool:
+    """Whether a file that begins so is XML."""
+    return first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def digest_of_file(file: BinaryIO) -> str:
@@ -53,7 +68,7 @@ def _after(first: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
     yield from parts
 
 
-def _parts(file: BinaryIO) -> Iterator[bytes]:
+def parts_of(file: BinaryIO) -> Iterator[bytes]:
     """What the file unpacks to, piece by piece, so that a bomb is found before it has gone off."""
     is_packed = file.read(len(GZIP)) == GZIP
     file.seek(0)
@@ -69,7 +84,8 @@ def _parts(file: BinaryIO) -> Iterator[bytes]:
         raise LogError(f"The file is packed by gzip and broken: {error}.") from None
 
 
-def _lines(parts: Iterator[bytes], encoding: str) -> Iterator[str]:
+def lines_of(parts: Iterator[bytes], encoding: str) -> Iterator[str]:
+    """The lines of a text. Raises LogError."""
     first = next(parts, b"")
     found = encoding or next((name for mark, name in BOMS if first.startswith(mark)), "utf-8")
     try:

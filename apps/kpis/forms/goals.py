@@ -1,6 +1,5 @@
 """What a person types to say how a KPI was, and how it should be."""
 
-from dataclasses import fields
 from typing import Any
 
 from django import forms
@@ -10,17 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules import DEFINITIONS, Direction
-from apps.kpis.rules.eventlogs import Columns
 from apps.kpis.rules.typed import typed_value
-
-MAX_UPLOAD = 20 * 1024 * 1024
-COLUMN_LABELS = {
-    "case": gettext_lazy("Case"),
-    "activity": gettext_lazy("Activity"),
-    "start": gettext_lazy("Start"),
-    "complete": gettext_lazy("Complete"),
-    "resource": gettext_lazy("Resource"),
-}
 
 
 class GoalForm(forms.Form):
@@ -82,45 +71,3 @@ class TargetForm(GoalForm):
             (Direction.DOWN, gettext_lazy("lower")),
         ],
     )
-
-
-class EventLogForm(forms.Form):
-    """A file of events, and which of its columns says what."""
-
-    file = forms.FileField(
-        label=gettext_lazy("File"), help_text=gettext_lazy("CSV or XES, also packed as .gz; at most 20 MB.")
-    )
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=120, help_text=gettext_lazy("Such as Invoices 2025."))
-    workflow = forms.ChoiceField(
-        label=gettext_lazy("Workflow"),
-        required=False,
-        help_text=gettext_lazy("Sets its baselines: cycle time, cases a day, worked on again."),
-    )
-    tz = forms.CharField(
-        label=gettext_lazy("Time zone"),
-        max_length=64,
-        help_text=gettext_lazy("Of times without an offset, and of weeks."),
-    )
-    encoding = forms.CharField(
-        label=gettext_lazy("Encoding"),
-        max_length=40,
-        required=False,
-        help_text=gettext_lazy("Of a CSV that is not UTF-8, such as cp1252."),
-    )
-
-    def __init__(self, *args: Any, workflows: dict[str, str], zone: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["workflow"].choices = [("", _("None of these")), *workflows.items()]  # type: ignore[attr-defined] # a choice field
-        self.fields["tz"].initial = zone
-        for part in fields(Columns):
-            label = COLUMN_LABELS[part.name]
-            self.fields[part.name] = forms.CharField(
-                label=label, max_length=120, required=False, initial=part.default, help_text=_("Column of a CSV.")
-            )
-
-    def clean_file(self) -> Any:
-        """Not larger than a page may take; the command takes more."""
-        file = self.cleaned_data["file"]
-        if file.size > MAX_UPLOAD:
-            raise forms.ValidationError(_("At most 20 MB here; manage.py import_event_log takes more."))
-        return file

@@ -1,0 +1,121 @@
+"""A file of events, and how it is read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.kpis.rules.eventlogs import Columns, Dates, LogError, Spelling
+from apps.kpis.rules.eventlogs.reading import zone_of
+
+MAX_UPLOAD = 20 * 1024 * 1024
+COLUMN_LABELS = {
+    "case": gettext_lazy("Case"),
+    "activity": gettext_lazy("Activity"),
+    "start": gettext_lazy("Start"),
+    "complete": gettext_lazy("Complete, or the only time"),
+    "resource": gettext_lazy("Resource"),
+    "lifecycle": gettext_lazy("Life cycle"),
+    "cost": gettext_lazy("Cost"),
+}
+COLUMN_HINTS = {
+    "start": gettext_lazy("Without one, what happened took no time."),
+    "lifecycle": gettext_lazy("Where a line is a start or a complete, not both."),
+    "cost": gettext_lazy("In the reporting currency."),
+}
+NEEDED = frozenset({"case", "activity", "complete"})
+ENCODINGS = [
+    ("utf-8", "UTF-8"),
+    ("cp1252", "Windows-1252"),
+    ("utf-16", "UTF-16"),
+    ("utf-16-le", "UTF-16 LE"),
+    ("iso-8859-15", "ISO 8859-15"),
+]
+DELIMITERS = [(",", gettext_lazy("Comma")), (";", gettext_lazy("Semicolon")), ("\t", "Tab"), ("|", gettext_lazy("Bar"))]
+DATES = [
+    (Dates.ISO, gettext_lazy("Year first: 2026-03-29 14:05")),
+    (Dates.DAY_FIRST, gettext_lazy("Day first: 29.03.2026 14:05")),
+    (Dates.MONTH_FIRST, gettext_lazy("Month first: 03/29/2026 2:05 PM")),
+]
+DECIMALS = [(".", gettext_lazy("Point: 1,234.50")), (",", gettext_lazy("Comma: 1.234,50"))]
+
+
+class LogFileForm(forms.Form):
+    """The file; how it is read is asked once it is here."""
+
+    file = forms.FileField(
+        label=gettext_lazy("File"), help_text=gettext_lazy("CSV or XES, also packed as .gz; at most 20 MB.")
+    )
+
+    def clean_file(self) -> Any:
+        """Not larger than a page may take; the command takes more."""
+        file = self.cleaned_data["file"]
+        if file.size > MAX_UPLOAD:
+            raise forms.ValidationError(_("At most 20 MB here; manage.py import_event_log takes more."))
+        return file
+
+
+class LogReadingForm(forms.Form):
+    """What the log is called and whose it is; of a CSV also how it is written, and which column says what."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=120, help_text=gettext_lazy("Such as Invoices 2025."))
+    workflow = forms.ChoiceField(
+        label=gettext_lazy("Workflow"),
+        required=False,
+        help_text=gettext_lazy("Sets its baselines: cycle time, cases a day, worked on again, cost."),
+    )
+    tz = forms.CharField(
+        label=gettext_lazy("Time zone"),
+        max_length=64,
+        help_text=gettext_lazy("Of times without an offset, and of weeks."),
+    )
+
+    def __init__(
+        self, *args: Any, workflows: dict[str, str], header: Sequence[str] | None = None, **kwargs: Any
+    ) -> None:
+        """``header``: the columns of a CSV; None where the file has none to choose from."""
+        super().__init__(*args, **kwargs)
+        self.fields["workflow"].choices = [("", _("None of these")), *workflows.items()]  # type: ignore[attr-defined] # a choice field
+        self.is_table = header is not None
+        if header is None:
+            return
+        named = [(name, name) for name in header if name]
+        for part, label in COLUMN_LABELS.items():
+            is_needed = part in NEEDED
+            self.fields[part] = forms.ChoiceField(
+                label=label,
+                required=is_needed,
+                choices=[("", _("Choose…") if is_needed else _("None")), *named],
+                help_text=COLUMN_HINTS.get(part, ""),
+            )
+        self.fields["encoding"] = forms.ChoiceField(label=_("Encoding"), choices=ENCODINGS)
+        self.fields["delimiter"] = forms.ChoiceField(label=_("Cells are apart by"), choices=DELIMITERS)
+        self.fields["dates"] = forms.ChoiceField(label=_("Dates"), choices=DATES)
+        self.fields["decimal"] = forms.ChoiceField(label=_("Decimal sign"), choices=DECIMALS)
+
+    def clean_tz(self) -> str:
+        """A zone that there is."""
+        try:
+            return zone_of(self.cleaned_data["tz"]).key
+        except LogError as error:
+            raise forms.ValidationError(error.message) from error
+
+    @property
+    def columns(self) -> Columns:
+        """Which column says what."""
+        return Columns(**{part: self.cleaned_data[part] for part in COLUMN_LABELS}) if self.is_table else Columns()
+
+    @property
+    def encoding(self) -> str:
+        """Of a CSV; empty where the file says so itself."""
+        return str(self.cleaned_data["encoding"]) if self.is_table else ""
+
+    @property
+    def spelling(self) -> Spelling:
+        """How a CSV is written."""
+        if not self.is_table:
+            return Spelling()
+        said = self.cleaned_data
+        return Spelling(said["delimiter"], Dates(said["dates"]), said["decimal"])
