@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -83,3 +85,38 @@ def networks(name: str) -> tuple[str, ...]:
     if odd:
         raise ImproperlyConfigured(f"In {name}, {odd[0]!r} is no network such as 10.0.0.0/8 or 2001:db8::/32.")
     return tuple(found)
+
+
+PROVIDER = re.compile(r"[a-z][a-z0-9]*")
+
+
+def identity_providers(said: Mapping[str, str], schemes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """``ACP_OIDC=okta`` and what ``ACP_OIDC_OKTA_...`` says of it, by slug.
+
+    ISSUER, CLIENT_ID, CLIENT_SECRET (or _FILE), NAME, DOMAINS (whose verified addresses it speaks for) and STRONG (acr
+    or amr values).
+    """
+    found = {}
+    for slug in filter(None, (text.strip() for text in said.get("ACP_OIDC", "").split(","))):
+        if not PROVIDER.fullmatch(slug):
+            raise ImproperlyConfigured(f"In ACP_OIDC, {slug!r} is not of small letters and digits.")
+        about = f"ACP_OIDC_{slug.upper()}_"
+        file = said.get(f"{about}CLIENT_SECRET_FILE")
+        one = {
+            "name": said.get(f"{about}NAME") or slug.capitalize(),
+            "issuer": said.get(f"{about}ISSUER", ""),
+            "client_id": said.get(f"{about}CLIENT_ID", ""),
+            "secret": Path(file).read_text().strip() if file else said.get(f"{about}CLIENT_SECRET", ""),
+            "domains": _listed(said.get(f"{about}DOMAINS", "").lower()),
+            "strong": _listed(said.get(f"{about}STRONG", "")),
+        }
+        if not (one["issuer"] and one["client_id"] and one["secret"]):
+            raise ImproperlyConfigured(f"Set {about}ISSUER, {about}CLIENT_ID and {about}CLIENT_SECRET.")
+        if not str(one["issuer"]).startswith(schemes):
+            raise ImproperlyConfigured(f"{about}ISSUER begins with https://.")
+        found[slug] = one
+    return found
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())

@@ -196,6 +196,9 @@ LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "apps.access.accounts.AccountAdapter"
 ACCOUNT_FORMS = {"login": "apps.access.forms.SignInForm"}
+OIDC_SCHEMES = ("https://",) if IN_PRODUCTION else ("https://", "http://127.0.0.1:", "http://localhost:")
+OIDC_PROVIDERS = environment.identity_providers(os.environ, OIDC_SCHEMES)
+"""Identity providers by slug: name, issuer, client_id, secret, domains, strong."""
 MFA_ADAPTER = "apps.access.accounts.SecondFactorAdapter"
 MFA_FORMS = {
     "authenticate": "apps.access.forms.CodeForm",
@@ -217,6 +220,7 @@ ACCOUNT_RATE_LIMITS = {
     "guess_at_place": "5/5m/key",  # a name from one address, or from one browser that is known
     "guess_from_address": "10/m/ip",
     "passkey_challenge": "60/m/ip",
+    "single_sign_on": "60/m/ip",
     "guess_at_name": "100/h/key",  # a name from wherever nobody of that name signed in before
 }
 """How often passwords and codes are guessed at; how they work together: ``apps.access.accounts``."""

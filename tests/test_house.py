@@ -23,7 +23,7 @@ ROOMS = {
     "tasks", "urls", "views",
 }  # fmt: skip
 EXTRA = {
-    "access": {"accounts", "authentication", "sessions"},
+    "access": {"accounts", "authentication", "oidc", "sessions"},
     "agents": {"authentication"},
     "connectors": {"adapters"},
     "core": {

@@ -5,6 +5,7 @@ nobody out: a browser in which the person signed in before has a count of its ow
 asked for it instead (docs/security.md).
 """
 
+import time
 from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 
@@ -13,20 +14,25 @@ from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from allauth.mfa.stages import AuthenticateStage
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from apps.access.models import Identity
+from apps.access.oidc import Provider, providers
 from apps.access.services import begin_session, end_other_sessions, note_account, note_failed_sign_in, note_sign_out
 from apps.access.services.sessions import name_digest
 from apps.core.envelope import master_keys, seal, unseal
 from apps.core.http import browser_of, caller_address, known_as, remember_known
 from apps.core.models import User
 
+STEP_UP_S = 300
 TOO_MANY = "too_many_login_attempts"
 SEALED, PLACE = "sealed:", b"acp.second-factor.v1"
 
@@ -57,10 +63,20 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         """In our words."""
         words = {"reauthenticate": _("Use your password"), "mfa_reauthenticate": _("Use a code")}
-        return [
+        own = [
             {**one, "description": words.get(one["id"], _("Use a passkey"))}
             for one in super().get_reauthentication_methods(user)
         ]
+        return own + [self._by_provider(one) for one in providers().values() if one.strong and known_at(user, one)]
+
+    def _by_provider(self, provider: Provider) -> dict[str, Any]:
+        url = reverse("single-sign-on", args=[provider.slug])
+        return {"id": f"oidc:{provider.slug}", "description": _("Use %s") % provider.name, "url": url}
+
+    def get_login_stages(self) -> list[str]:
+        """Ours in the place of allauth's."""
+        own = {"allauth.mfa.stages.AuthenticateStage": "apps.access.accounts.SecondFactorStage"}
+        return [own.get(stage, stage) for stage in super().get_login_stages()]
 
     def pre_authenticate(self, request: Any, **credentials: Any) -> None:
         """Refuse the guess that is one too many, whether or not there is such a person."""
@@ -135,6 +151,31 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
             import_string(settings.ON_BROWSER_LEFT)(user, browser_id=browser_id, **how)
 
 
+def known_at(user: Any, provider: Provider) -> bool:
+    """Whether this provider named this person before."""
+    return bool(user.is_authenticated and Identity.objects.filter(user=user, issuer=provider.issuer).exists())
+
+
+class SecondFactorStage(AuthenticateStage):  # type: ignore[misc] # allauth is untyped
+    """Asked for by the plane, unless an identity provider says that it asked for one."""
+
+    def _should_handle(self, request: Any) -> bool:
+        records = get_authentication_records(request, self.login.user) if self.login.user else []
+        return not any(one["method"] == "oidc" and one["is_strong"] for one in records[-1:]) and bool(
+            super()._should_handle(request)
+        )
+
+
+def signed_in_recently(request: Any) -> bool:
+    """Whether this session gave a password, a code or a passkey within five minutes.
+
+    Coming from an identity provider is none of it, unless that says that it asked just now for more than a password.
+    """
+    records = get_authentication_records(request, request.user)
+    moments = [one["at"] for one in records if one["method"] != "oidc" or one["is_fresh"]]
+    return time.time() - max(moments, default=0) < STEP_UP_S
+
+
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is untyped
     """The secrets of second factors are kept sealed, and nobody loses their only way in."""
 
@@ -165,9 +206,13 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is
 
 
 def ways_in_without(passkey: Authenticator) -> list[str]:
-    """How its person could still sign in were this one gone: ``password``, ``passkey``."""
+    """How its person could still sign in were this one gone: ``password``, ``passkey``, ``provider``."""
     passkeys = Authenticator.objects.filter(user=passkey.user, type=Authenticator.Type.WEBAUTHN)
-    found = {"password": passkey.user.has_usable_password(), "passkey": passkeys.exclude(pk=passkey.pk).exists()}
+    found = {
+        "password": passkey.user.has_usable_password(),
+        "passkey": passkeys.exclude(pk=passkey.pk).exists(),
+        "provider": any(known_at(passkey.user, one) for one in providers().values()),
+    }
     return [way for way, is_there in found.items() if is_there]
 
 

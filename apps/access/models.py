@@ -328,3 +328,21 @@ class GroupMapping(Record):
 
     def __str__(self) -> str:
         return f"{self.group} is {self.role}"
+
+
+class Identity(Record):
+    """Who somebody is at an identity provider: ``issuer`` names them ``subject``, for ever."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="identity_is_one_person"),
+            models.UniqueConstraint(fields=["issuer", "user"], name="identity_once_at_an_issuer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.issuer}"

@@ -19,6 +19,9 @@ pages: list[URLPattern] = [
 """What directories call is no page; it stands where they expect it, outside our own API."""
 
 doors = [
+    path("login/", views.SignIn.as_view(), name="account_login"),
+    path("sso/<slug:slug>/", views.begin_sign_on, name="single-sign-on"),
+    path("sso/<slug:slug>/callback/", views.end_sign_on, name="single-sign-on-callback"),
     path("email/", views.no_such_page, name="account_email"),
     path("reauthenticate/", views.PasswordAgain.as_view(), name="account_reauthenticate"),
     path("2fa/authenticate/", views.Code.as_view(), name="mfa_authenticate"),

@@ -44,6 +44,7 @@ NOT_CONFIGURATION = {
     "access.DirectoryAccount": HAPPENED,
     "access.DirectoryGroup": HAPPENED,
     "access.PersonalToken": SECRET,
+    "access.Identity": HAPPENED,
     "access.Session": HAPPENED,
     "agents.AccessToken": SECRET,
     "agents.AgentCredential": SECRET,

@@ -3,6 +3,7 @@
 from apps.access.services.absences import end_absence, plan_absence, sweep_absences
 from apps.access.services.calendars import save_calendar
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
+from apps.access.services.identities import find_signed_on, unlink_identities
 from apps.access.services.people import save_person
 from apps.access.services.rotas import save_rota, swap_duty, unswap_duty
 from apps.access.services.sessions import (
@@ -28,6 +29,7 @@ __all__ = [
     "end_person",
     "end_session",
     "end_sessions_of",
+    "find_signed_on",
     "find_token_holder",
     "forget_sessions",
     "grant_role",
@@ -48,5 +50,6 @@ __all__ = [
     "set_roles",
     "swap_duty",
     "sweep_absences",
+    "unlink_identities",
     "unswap_duty",
 ]

@@ -2,6 +2,7 @@
 
 from apps.access.views.factors import Code, CodeAgain, NewCodes, PasswordAgain, RemoveApp, SetUpApp, no_such_page
 from apps.access.views.passkeys import AddPasskey, NamePasskey, PasskeyAgain, Passkeys, RemovePasskey, SignInByPasskey
+from apps.access.views.single_sign_on import SignIn, begin_sign_on, end_sign_on
 
 __all__ = [
     "AddPasskey",
@@ -15,6 +16,9 @@ __all__ = [
     "RemoveApp",
     "RemovePasskey",
     "SetUpApp",
+    "SignIn",
     "SignInByPasskey",
+    "begin_sign_on",
+    "end_sign_on",
     "no_such_page",
 ]

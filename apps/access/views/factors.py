@@ -4,8 +4,10 @@ The change and its entry are one transaction.
 """
 
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from allauth.account import views as account
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
 from allauth.mfa.base import views as mfa
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes import views as codes
@@ -13,10 +15,11 @@ from allauth.mfa.totp import views as totp
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 
-from apps.access.accounts import is_last_factor
+from apps.access.accounts import is_last_factor, signed_in_recently
 from apps.access.services import note_account
 from apps.core.http import caller_address
 
@@ -42,6 +45,22 @@ class Recorded:
         return answer
 
 
+class Confirmed(Recorded):
+    """One that takes a fresh sign-in, also of whoever has neither password nor second factor here.
+
+    allauth asks nobody whom it cannot ask itself.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """To the identity provider and back, where only that can say who it is."""
+        person = request.user
+        if person.is_authenticated and not get_reauthentication_flows(person) and not signed_in_recently(request):
+            back = urlencode({"next": request.get_full_path()})
+            return HttpResponseRedirect(f"{reverse('account_reauthenticate')}?{back}")
+        answer: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[misc] # of the view beside it
+        return answer
+
+
 class PasswordAgain(Recorded, account.ReauthenticateView):  # type: ignore[misc] # allauth is untyped
     """Step-up by password."""
 
@@ -54,13 +73,13 @@ class CodeAgain(Recorded, mfa.ReauthenticateView):  # type: ignore[misc] # as ab
     does, told = "stepped_up", {"method": "code"}
 
 
-class SetUpApp(Recorded, totp.ActivateTOTPView):  # type: ignore[misc] # as above
+class SetUpApp(Confirmed, totp.ActivateTOTPView):  # type: ignore[misc] # as above
     """Set an authenticator app up."""
 
     does, told = "second_factor_added", {"method": "totp"}
 
 
-class RemoveApp(Recorded, totp.DeactivateTOTPView):  # type: ignore[misc] # as above
+class RemoveApp(Confirmed, totp.DeactivateTOTPView):  # type: ignore[misc] # as above
     """Remove it again."""
 
     does, told = "second_factor_removed", {"method": "totp"}
@@ -70,7 +89,7 @@ class RemoveApp(Recorded, totp.DeactivateTOTPView):  # type: ignore[misc] # as a
         return {**super().get_context_data(**kwargs), "is_last": is_last_factor(self.authenticator)}
 
 
-class NewCodes(Recorded, codes.GenerateRecoveryCodesView):  # type: ignore[misc] # as above
+class NewCodes(Confirmed, codes.GenerateRecoveryCodesView):  # type: ignore[misc] # as above
     """Make new recovery codes; the old ones are void."""
 
     does, told = "second_factor_added", {"method": "recovery_codes"}

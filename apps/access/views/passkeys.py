@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 
 from apps.access.accounts import is_last_factor, ways_in_without
-from apps.access.views.factors import Recorded
+from apps.access.views.factors import Confirmed, Recorded
 from apps.core.models import User
 
 
@@ -29,7 +29,7 @@ class Passkeys(webauthn.ListWebAuthnView):  # type: ignore[misc] # allauth is un
         return super().get_queryset().order_by("created_at")
 
 
-class AddPasskey(Recorded, webauthn.AddWebAuthnView):  # type: ignore[misc] # as above
+class AddPasskey(Confirmed, webauthn.AddWebAuthnView):  # type: ignore[misc] # as above
     """Always one that signs in by itself: it stays in the device and asks for a PIN or a finger."""
 
     does, told = "second_factor_added", {"method": "webauthn"}
@@ -45,13 +45,13 @@ class AddPasskey(Recorded, webauthn.AddWebAuthnView):  # type: ignore[misc] # as
         return reverse("mfa_view_recovery_codes" if self.did_generate_recovery_codes else "mfa_list_webauthn")
 
 
-class NamePasskey(Recorded, webauthn.EditWebAuthnView):  # type: ignore[misc] # as above
+class NamePasskey(Confirmed, webauthn.EditWebAuthnView):  # type: ignore[misc] # as above
     """Call it something else."""
 
     does, told = "passkey_renamed", {"method": "webauthn"}
 
 
-class RemovePasskey(Recorded, webauthn.RemoveWebAuthnView):  # type: ignore[misc] # as above
+class RemovePasskey(Confirmed, webauthn.RemoveWebAuthnView):  # type: ignore[misc] # as above
     """Take it away; the only way in stays, and the page says what goes with the last second factor."""
 
     does, told = "second_factor_removed", {"method": "webauthn"}

@@ -1,13 +1,11 @@
 """What a person does with an item: decide, comment. Views translate; the services decide what happens."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
-from allauth.account.authentication import get_authentication_records
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -16,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from apps.access.accounts import signed_in_recently
 from apps.core.errors import ConflictError, DomainError, HaltedError, InvalidError, NotAllowedError
 from apps.core.gate import remembering
 from apps.core.http import Request, wants_fragment
@@ -48,7 +47,6 @@ SAID = {
     EscalationState.CHANGES_REQUESTED: gettext_lazy("Sent back with your words."),
     EscalationState.ANSWERED: gettext_lazy("Answered."),
 }
-STEP_UP_S = 300
 LOOKED_AHEAD = 50
 CONFLICT, UNFIT = 409, 422
 
@@ -89,12 +87,6 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
         return _refused(request, now, form, values, status=CONFLICT, problem=problem_of(request.user, now, error))
     with remembering(request.user):
         return _after(request, decided, *ahead)
-
-
-def signed_in_recently(request: Request) -> bool:
-    """Whether this session gave a password or a code within the last five minutes."""
-    moments = [record["at"] for record in get_authentication_records(request, request.user)]
-    return time.time() - max(moments, default=0) < STEP_UP_S
 
 
 def _ask_again(request: Request, item: Escalation, form: DecisionForm) -> HttpResponse:

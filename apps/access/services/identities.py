@@ -1,0 +1,45 @@
+"""Commands on who somebody is at an identity provider."""
+
+from django.db import transaction
+
+from apps.access.models import Identity
+from apps.access.services.units import require_manager
+from apps.audit.services import record
+from apps.core.errors import NotFoundError
+from apps.core.models import User
+from apps.core.services import system_user
+
+
+@transaction.atomic
+def find_signed_on(*, issuer: str, subject: str, email: str) -> User | None:
+    """The person whom an identity provider names, or None; nobody is made.
+
+    ``email``: an address that the provider verified and may speak for, else empty. It counts once, for a person whom
+    this provider named never before: later on only ``subject`` does. An address that passed to somebody else opens
+    nothing, nor does one that two people have.
+    """
+    known = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
+    if known is not None:
+        return known.user if known.user.is_active and known.user.is_human else None
+    people = list(User.objects.select_for_update().filter(email__iexact=email)[:2]) if email else []
+    if len(people) != 1 or not people[0].is_active or not people[0].is_human:
+        return None
+    person = people[0]
+    if Identity.objects.filter(issuer=issuer, user=person).exists():
+        return None
+    Identity.objects.create(user=person, issuer=issuer, subject=subject)
+    record(system_user("plane"), person, "user.identity_linked", payload={"issuer": issuer})
+    return person
+
+
+@transaction.atomic
+def unlink_identities(actor: User, *, user: User) -> int:
+    """Forget who somebody is at identity providers; how many were forgotten. Their next sign-in goes by address."""
+    require_manager(actor, None)
+    rows = list(Identity.objects.select_for_update().filter(user=user))
+    if not rows:
+        raise NotFoundError
+    for row in rows:
+        row.delete()
+        record(actor, user, "user.identity_unlinked", payload={"issuer": row.issuer})
+    return len(rows)

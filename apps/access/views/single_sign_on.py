@@ -1,0 +1,143 @@
+"""Sign in by an identity provider, and confirm by it that it is you."""
+
+import time
+from typing import Any
+
+import structlog
+from allauth.account import views as account
+from allauth.account.adapter import get_adapter as get_account_adapter
+from allauth.account.internal.flows.login import record_authentication
+from allauth.account.utils import get_next_redirect_url, perform_login
+from allauth.core.internal import ratelimit
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from apps.access.models import Identity
+from apps.access.oidc import AGE_S, Provider, SignedOn, SignOnError, begin, finish, providers
+from apps.access.services import find_signed_on, note_account, note_failed_sign_in
+from apps.core.errors import NotFoundError
+from apps.core.http import caller_address
+
+log = structlog.get_logger(__name__)
+WAITING, MOST = "oidc", 5
+"""Where a session keeps the sign-ins that it began, and how many: a few tabs, each answered once."""
+
+
+class SignIn(account.LoginView):  # type: ignore[misc] # allauth is untyped
+    """The door, with the providers' names on it."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Those that are configured."""
+        return {**super().get_context_data(**kwargs), "providers": list(providers().values())}
+
+
+def _provider(slug: str) -> Provider:
+    if found := providers().get(slug):
+        return found
+    raise NotFoundError
+
+
+def _callback(request: HttpRequest, slug: str) -> str:
+    return request.build_absolute_uri(reverse("single-sign-on-callback", args=[slug]))
+
+
+@login_not_required
+@require_GET
+def begin_sign_on(request: HttpRequest, slug: str) -> HttpResponse:
+    """Send the browser to the provider; of somebody signed in, to ask again who they are."""
+    provider = _provider(slug)
+    if not ratelimit.consume(request, app="allauth.account", action="single_sign_on", limit_get=True):
+        too_many: HttpResponse = ratelimit.respond_429(request)
+        return too_many
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":  # another site begins nothing here
+        return HttpResponseRedirect(reverse("account_login"))
+    again = request.user.is_authenticated
+    try:
+        address, kept = begin(provider, redirect_uri=_callback(request, slug), again=again)
+    except SignOnError as error:
+        return _refused(request, provider, error.why)
+    own = {"slug": slug, "onwards": get_next_redirect_url(request) or "/", "who": str(request.user.pk) if again else ""}
+    waiting = list(request.session.get(WAITING, {}).items())[-(MOST - 1) :]
+    request.session[WAITING] = {**dict(waiting), kept["state"]: {**kept, **own}}
+    return HttpResponseRedirect(address)
+
+
+@login_not_required
+@require_GET
+def end_sign_on(request: HttpRequest, slug: str) -> HttpResponse:
+    """The browser comes back: once for each time that this session sent it away, and soon."""
+    provider = _provider(slug)
+    if not ratelimit.consume(request, app="allauth.account", action="single_sign_on", limit_get=True):
+        too_many: HttpResponse = ratelimit.respond_429(request)
+        return too_many
+    waiting = dict(request.session.get(WAITING, {}))
+    kept = waiting.pop(request.GET.get("state", ""), None)
+    if kept:
+        request.session[WAITING] = waiting  # what is answered is answered, whatever happens below
+    if wrong := _wrong_with(request, provider, kept):
+        return _refused(request, provider, wrong)
+    try:
+        who = finish(provider, code=request.GET["code"], kept=kept, redirect_uri=_callback(request, slug))
+        return _confirmed(request, provider, who, kept) if kept["who"] else _in(request, provider, who, kept)
+    except SignOnError as error:
+        return _refused(request, provider, error.why)
+
+
+def _wrong_with(request: HttpRequest, provider: Provider, kept: dict[str, Any] | None) -> str:
+    """Why nobody is asked who came back; empty where nothing is wrong so far."""
+    if kept is None or kept["slug"] != provider.slug or time.time() - kept["at"] > AGE_S:
+        return "state"
+    if request.GET.get("iss", provider.issuer) != provider.issuer:  # RFC 9207
+        return "issuer"
+    return "" if request.GET.get("code") and "error" not in request.GET else "cancelled"
+
+
+def _in(request: HttpRequest, provider: Provider, who: SignedOn, kept: dict[str, Any]) -> HttpResponse:
+    if request.user.is_authenticated:  # another tab was faster
+        return HttpResponseRedirect(kept["onwards"])
+    person = find_signed_on(issuer=provider.issuer, subject=who.subject, email=who.email)
+    if person is None:
+        raise SignOnError("nobody")
+    _remember(request, person, provider, who)
+    answer: HttpResponse = perform_login(request, person, email_verification="none", redirect_url=kept["onwards"])
+    return answer
+
+
+def _confirmed(request: HttpRequest, provider: Provider, who: SignedOn, kept: dict[str, Any]) -> HttpResponse:
+    """Only the same person, whom the provider asked just now for more than a password, and says so."""
+    own = Identity.objects.filter(issuer=provider.issuer, subject=who.subject, user=request.user.pk)
+    if str(request.user.pk) != kept["who"] or not own.exists():
+        raise SignOnError("somebody_else")
+    if not who.is_fresh:
+        raise SignOnError("not_fresh")
+    told = {"method": "oidc", "issuer": provider.issuer, "address": caller_address(request)}
+    note_account(request.user, name="stepped_up", told=told)  # type: ignore[arg-type] # somebody signed in
+    _remember(request, request.user, provider, who, reauthenticated=True)
+    return HttpResponseRedirect(kept["onwards"])
+
+
+def _remember(request: HttpRequest, person: Any, provider: Provider, who: SignedOn, **more: bool) -> None:
+    said = {"provider": provider.slug, "is_strong": who.is_strong, "is_fresh": who.is_fresh, **more}
+    record_authentication(request, person, "oidc", **said)
+
+
+def _refused(request: HttpRequest, provider: Provider, why: str) -> HttpResponse:
+    """Back to the door, or to where one was; the log says why, the page what to do."""
+    log.warning("single_sign_on_refused", provider=provider.slug, why=why)
+    person = request.user if request.user.is_authenticated else None
+    if why != "cancelled":
+        named = person.username if person else ""
+        note_failed_sign_in(named=named, user=person, address=caller_address(request), method="oidc")
+    words = {
+        "cancelled": _("%s signed nobody in."),
+        "unreachable": _("%s does not answer. Sign in another way, or try again."),
+        "nobody": _("%s says who you are, but nobody here is known by that. Ask whoever manages access."),
+        "not_fresh": _("%s did not say that it asked you just now for more than a password. Confirm another way."),
+    }
+    text = words.get(why, _("What came back from %s proves nothing. Try again."))
+    get_account_adapter().add_message(request, messages.ERROR, message=text % provider.name)
+    return HttpResponseRedirect(reverse("console:settings" if person else "account_login"))
