@@ -4,14 +4,15 @@ The authorization code flow with PKCE (RFC 7636), bound to one browser by ``stat
 signature is checked though it comes over TLS, by the provider's published keys and by no algorithm with a shared key.
 """
 
+import json
 import secrets
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
 import jwt
@@ -21,6 +22,9 @@ ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 LEEWAY_S, AGE_S, FRESH_S = 60, 600, 60
 """How far clocks may differ; how old an ID token may be; how long ago a fresh sign-in at the provider may be."""
 TIMEOUT_S, ANSWER_MAX = 5.0, 1_000_000
+"""How long a byte of an answer may be waited for, and the whole of it; how many bytes it may have."""
+NONSENSE = (jwt.PyJWTError, TypeError, ValueError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What reading raises of what no honest provider sends."""
 SUBJECT_MAX = 255
 
 
@@ -40,7 +44,7 @@ class Provider:
     name: str
     issuer: str
     client_id: str
-    secret: str
+    secret: str = field(repr=False)
     domains: tuple[str, ...] = ()
     strong: tuple[str, ...] = ()
 
@@ -88,7 +92,7 @@ def finish(provider: Provider, *, code: str, kept: Mapping[str, Any], redirect_u
         "redirect_uri": redirect_uri,
         "code_verifier": kept["verifier"],
     }
-    answer = _asked("POST", described["token_endpoint"], form=asked, auth=(provider.client_id, provider.secret))
+    answer = _asked("POST", described["token_endpoint"], form=asked, auth=_basic(provider))
     token = answer.get("id_token")
     if not isinstance(token, str):
         raise SignOnError("no_token")
@@ -103,31 +107,54 @@ def _described(provider: Provider) -> dict[str, Any]:
     if found.get("issuer") != provider.issuer:
         raise SignOnError("issuer")
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        if not isinstance(found.get(name), str) or not found[name].startswith(settings.OIDC_SCHEMES):
+        if not _leads_well(found.get(name)):
             raise SignOnError("description")
     return found
+
+
+def _leads_well(url: Any) -> bool:
+    """Whether this is an address that a browser, or the plane with its secret, may be sent to."""
+    try:
+        parts = urlsplit(url) if _is_plain(url) else None
+    except ValueError:
+        return False
+    return bool(parts and parts.hostname and "@" not in parts.netloc and not parts.fragment)
+
+
+def _is_plain(url: Any) -> bool:
+    return isinstance(url, str) and url.startswith(settings.OIDC_SCHEMES) and url.isascii() and url.isprintable()
+
+
+def _basic(provider: Provider) -> tuple[str, str]:
+    """Both encoded as in a form before they are joined (RFC 6749, 2.3.1)."""
+    return quote_plus(provider.client_id), quote_plus(provider.secret)
 
 
 def _asked(
     method: str, url: str, *, form: dict[str, str] | None = None, auth: tuple[str, str] | None = None
 ) -> dict[str, Any]:
-    """A JSON object from the provider: no redirects, no proxy of the environment, bounded in time and size."""
+    """A JSON object from the provider: no redirects, no proxy of the environment, bounded in time and size.
+
+    Read as it comes, never unpacked: a packed answer is small until it is opened.
+    """
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    until = time.monotonic() + TIMEOUT_S
     try:
-        with httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
-            request = client.build_request(method, url, data=form, headers={"Accept": "application/json"})
-            response = client.send(request, stream=True, auth=httpx.BasicAuth(*auth) if auth else None)
-            try:
-                text = b""
-                for part in response.iter_bytes():
-                    text += part
-                    if len(text) > ANSWER_MAX:
-                        raise SignOnError("too_large")
-            finally:
-                response.close()
-            found = httpx.Response(response.status_code, content=text).json()
+        with (
+            httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
+            client.stream(method, url, data=form, headers=headers, auth=auth) as response,
+        ):
+            text = b""
+            for part in response.iter_raw():
+                text += part
+                if len(text) > ANSWER_MAX:
+                    raise SignOnError("too_large")
+                if time.monotonic() > until:
+                    raise SignOnError("unreachable")
+            found = json.loads(text)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SignOnError("unreachable") from error
-    except ValueError as error:
+    except NONSENSE as error:
         raise SignOnError("not_json") from error
     if response.status_code != httpx.codes.OK or not isinstance(found, dict):
         raise SignOnError("refused")
@@ -140,31 +167,37 @@ def _proven(provider: Provider, token: str, published: dict[str, Any]) -> dict[s
         header = jwt.get_unverified_header(token)
         if header.get("alg") not in ALGORITHMS:
             raise SignOnError("algorithm")
-        key = _key(jwt.PyJWKSet.from_dict(published).keys, header.get("kid"))
         claims: dict[str, Any] = jwt.decode(
             token,
-            key=key,
+            key=_key(published, header),
             algorithms=[header["alg"]],
             audience=provider.client_id,
             issuer=provider.issuer,
             leeway=LEEWAY_S,
             options={"require": ["iss", "aud", "exp", "iat", "sub"]},
         )
-    except (jwt.PyJWTError, TypeError, ValueError) as error:
+        is_old = claims["iat"] < time.time() - AGE_S
+    except NONSENSE as error:
         raise SignOnError("token") from error
     several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
     if claims.get("azp", None if several else provider.client_id) != provider.client_id:
         raise SignOnError("audience")
-    if claims["iat"] < time.time() - AGE_S:
+    if is_old:
         raise SignOnError("old")
     return claims
 
 
-def _key(keys: list[Any], named: str | None) -> Any:
-    found = [key for key in keys if key.key_id == named and key.public_key_use in {None, "sig"}]
+def _key(published: dict[str, Any], header: dict[str, Any]) -> jwt.PyJWK:
+    """The one key of that name, of the token's own algorithm: PyJWT goes by the key's, whatever the token says."""
+    named, algorithm = header.get("kid"), header["alg"]
+    found = [
+        key
+        for key in published["keys"]
+        if key.get("kid") == named and key.get("use", "sig") == "sig" and key.get("alg", algorithm) == algorithm
+    ]
     if len(found) != 1:
         raise SignOnError("key")
-    return found[0]
+    return jwt.PyJWK(found[0], algorithm=algorithm)
 
 
 def _signed_on(provider: Provider, claims: dict[str, Any]) -> SignedOn:
@@ -177,5 +210,6 @@ def _signed_on(provider: Provider, claims: dict[str, Any]) -> SignedOn:
     said = [*(methods if isinstance(methods, list) else []), claims.get("acr")]
     is_strong = bool({str(one) for one in said} & set(provider.strong))
     when = claims.get("auth_time")
-    is_fresh = is_strong and isinstance(when, int) and abs(time.time() - when) <= FRESH_S
+    now = time.time()
+    is_fresh = is_strong and isinstance(when, int | float) and now - FRESH_S <= when <= now + FRESH_S
     return SignedOn(subject=subject, email=str(email) if speaks_for else "", is_strong=is_strong, is_fresh=is_fresh)

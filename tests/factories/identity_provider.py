@@ -11,7 +11,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_urlsafe
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,12 +19,12 @@ from jwt.algorithms import RSAAlgorithm
 
 TIMES = {"iat", "exp", "nbf", "auth_time"}
 """Said in seconds from now."""
-CLIENT, SECRET = "the-plane", "a secret of the plane and its provider"
+CLIENT, SECRET = "the-plane", "a secret: of 100% plane+provider"
 
 
 @dataclass
 class IdentityProvider:
-    """Whoever comes is ``person``; ``lies`` goes over the claims of each ID token, ``signs`` makes the token."""
+    """Whoever comes is ``person``; ``lies`` goes over the claims, ``published`` over the key, ``says`` is answered."""
 
     issuer: str = ""
     person: dict[str, Any] = field(default_factory=dict)
@@ -34,6 +34,9 @@ class IdentityProvider:
     other: rsa.RSAPrivateKey | None = None
     algorithm: str = "RS256"
     down: bool = False
+    published: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    says: dict[str, bytes] = field(default_factory=dict)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
 
@@ -45,7 +48,7 @@ class IdentityProvider:
     def keys(self) -> dict[str, Any]:
         """What it publishes."""
         public = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
-        return {"keys": [{**public, "kid": "one", "use": "sig", "alg": "RS256"}]}
+        return {"keys": [{**public, "kid": "one", "use": "sig", "alg": "RS256", **self.published}]}
 
     def authorize(self, asked: dict[str, str]) -> str:
         """Somebody signs in without a word; where the browser is sent back to."""
@@ -89,20 +92,21 @@ def door_of(provider: IdentityProvider) -> type[BaseHTTPRequestHandler]:
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(json.dumps(found).encode())
+            self.wfile.write(provider.says.get(urlsplit(self.path).path) or json.dumps(found).encode())
 
         def do_GET(self) -> None:
             place = urlsplit(self.path)
             asked = {name: values[0] for name, values in parse_qs(place.query).items()}
             told = {"/.well-known/openid-configuration": provider.description, "/keys": provider.keys}
             if found := told.get(place.path):
-                self.answer(503 if provider.down else 200, found())
+                self.answer(503 if provider.down else 200, found(), **provider.headers)
             else:
                 self.answer(302, Location=provider.authorize(asked))
 
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            who = b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
+            basic = b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
+            who = ":".join(unquote_plus(half) for half in basic.split(":"))
             found = provider.token({name: values[0] for name, values in parse_qs(text).items()}, who)
             self.answer(200 if found else 400, found or {"error": "invalid_grant"})
 
