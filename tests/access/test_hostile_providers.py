@@ -34,7 +34,10 @@ class TestAnswers:
     def test_a_packed_answer_is_not_unpacked(self, ada, idp):
         idp.headers = {"Content-Encoding": "gzip"}
         idp.says = {"/keys": gzip.compress(json.dumps(idp.keys()).encode())}
-        assert not is_in(sign_on_after_description(idp))
+        described = json.dumps(idp.description()).encode()
+        idp.says["/.well-known/openid-configuration"] = gzip.compress(described)
+        client = Client()
+        assert_refused(client, client.get(START))
 
     def test_an_answer_without_end_is_left(self, ada, idp, monkeypatch):
         client = Client()
@@ -60,12 +63,6 @@ class TestAnswers:
             client = Client()
             assert client.get(START)["Location"] == "/accounts/login/"
             assert not is_in(client)
-
-
-def sign_on_after_description(idp) -> Client:
-    client = Client()
-    sign_on(client)
-    return client
 
 
 class TestKeys:
@@ -135,3 +132,12 @@ class TestClaims:
 def test_the_secret_is_in_no_traceback():
     told = repr(Provider(slug="house", name="House", issuer="https://id.example", client_id="a", secret=SECRET))
     assert SECRET not in told
+
+
+def test_the_door_still_leads_where_one_wanted_to_go_and_nowhere_else(ada, idp):
+    idp.lies = {"email_verified": False}
+    assert sign_on(query="?next=/inbox/")[1]["Location"] == "/accounts/login/?next=%2Finbox%2F"
+    assert sign_on(query="?next=//evil.example/")[1]["Location"] == "/accounts/login/"
+    idp.down = True
+    assert Client().get(f"{START}?next=/inbox/")["Location"] == "/accounts/login/?next=%2Finbox%2F"
+    assert Client().get(f"{START}?next=https://evil.example/")["Location"] == "/accounts/login/"

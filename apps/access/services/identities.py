@@ -25,8 +25,8 @@ def find_signed_on(*, issuer: str, subject: str, email: str) -> User | None:
     if len(people) != 1 or not people[0].is_active or not people[0].is_human:
         return None
     person = people[0]
-    if Identity.objects.filter(issuer=issuer, user=person).exists():
-        return None
+    if before := Identity.objects.filter(issuer=issuer, user=person).first():
+        return person if before.subject == subject else None  # the same again: another tab, a moment earlier
     Identity.objects.create(user=person, issuer=issuer, subject=subject)
     record(system_user("plane"), person, "user.identity_linked", payload={"issuer": issuer})
     return person

@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from allauth.account import views as account
@@ -55,12 +56,12 @@ def begin_sign_on(request: HttpRequest, slug: str) -> HttpResponse:
         return too_many
     if request.headers.get("Sec-Fetch-Site") == "cross-site":  # another site begins nothing here
         return HttpResponseRedirect(reverse("account_login"))
-    again = request.user.is_authenticated
+    again, onwards = request.user.is_authenticated, get_next_redirect_url(request) or "/"
     try:
         address, kept = begin(provider, redirect_uri=_callback(request, slug), again=again)
     except SignOnError as error:
-        return _refused(request, provider, error.why)
-    own = {"slug": slug, "onwards": get_next_redirect_url(request) or "/", "who": str(request.user.pk) if again else ""}
+        return _refused(request, provider, error.why, onwards=onwards)
+    own = {"slug": slug, "onwards": onwards, "who": str(request.user.pk) if again else ""}
     waiting = list(request.session.get(WAITING, {}).items())[-(MOST - 1) :]
     request.session[WAITING] = {**dict(waiting), kept["state"]: {**kept, **own}}
     return HttpResponseRedirect(address)
@@ -84,7 +85,7 @@ def end_sign_on(request: HttpRequest, slug: str) -> HttpResponse:
         who = finish(provider, code=request.GET["code"], kept=kept, redirect_uri=_callback(request, slug))
         return _confirmed(request, provider, who, kept) if kept["who"] else _in(request, provider, who, kept)
     except SignOnError as error:
-        return _refused(request, provider, error.why)
+        return _refused(request, provider, error.why, onwards=kept["onwards"])
 
 
 def _wrong_with(request: HttpRequest, provider: Provider, kept: dict[str, Any] | None) -> str:
@@ -125,8 +126,8 @@ def _remember(request: HttpRequest, person: Any, provider: Provider, who: Signed
     record_authentication(request, person, "oidc", **said)
 
 
-def _refused(request: HttpRequest, provider: Provider, why: str) -> HttpResponse:
-    """Back to the door, or to where one was; the log says why, the page what to do."""
+def _refused(request: HttpRequest, provider: Provider, why: str, *, onwards: str = "/") -> HttpResponse:
+    """Back to the door, which still leads ``onwards``, or to one's settings; the log says why, the page what to do."""
     log.warning("single_sign_on_refused", provider=provider.slug, why=why)
     person = request.user if request.user.is_authenticated else None
     if why != "cancelled":
@@ -140,4 +141,7 @@ def _refused(request: HttpRequest, provider: Provider, why: str) -> HttpResponse
     }
     text = words.get(why, _("What came back from %s proves nothing. Try again."))
     get_account_adapter().add_message(request, messages.ERROR, message=text % provider.name)
-    return HttpResponseRedirect(reverse("console:settings" if person else "account_login"))
+    if person:
+        return HttpResponseRedirect(reverse("console:settings"))
+    back = f"?{urlencode({'next': onwards})}" if onwards != "/" else ""
+    return HttpResponseRedirect(reverse("account_login") + back)
