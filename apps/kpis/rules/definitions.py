@@ -123,6 +123,7 @@ def _count(key: str, label: str, formula: str, direction: Direction, of: str, be
 _CYCLE = gettext_noop(
     "finished at minus started at, of the runs that succeeded; calendar time; exact percentile, type 7"
 )
+_LEAD = gettext_noop("finished at minus accepted at, of the runs that succeeded; the queue before the start included")
 _LATENCY = gettext_noop("decided at minus requested at, of every decision in the period; expiries are counted apart")
 
 _ALL = (
@@ -161,14 +162,8 @@ _ALL = (
     _percentile("cycle_time_p50_s", gettext_noop("Cycle time, median"), _CYCLE, 0.5, "cycle", "succeeded"),
     _percentile("cycle_time_p90_s", gettext_noop("Cycle time, 90th percentile"), _CYCLE, 0.9, "cycle", "succeeded"),
     _percentile("cycle_time_p95_s", gettext_noop("Cycle time, 95th percentile"), _CYCLE, 0.95, "cycle", "succeeded"),
-    _percentile(
-        "lead_time_p50_s",
-        gettext_noop("Lead time, median"),
-        gettext_noop("finished at minus accepted at, of the runs that succeeded; the queue before the start included"),
-        0.5,
-        "lead",
-        "succeeded",
-    ),
+    _percentile("lead_time_p50_s", gettext_noop("Lead time, median"), _LEAD, 0.5, "lead", "succeeded"),
+    _percentile("lead_time_p90_s", gettext_noop("Lead time, 90th percentile"), _LEAD, 0.9, "lead", "succeeded"),
     _share(
         "error_rate",
         gettext_noop("Error rate"),
@@ -270,6 +265,15 @@ _ALL = (
         "approval_latency_p90_s", gettext_noop("Approval latency, 90th percentile"), _LATENCY, 0.9, "latency", "decided"
     ),
     _share(
+        "approval_rate",
+        gettext_noop("Approval rate"),
+        gettext_noop("decisions that approved, as proposed or edited / decisions"),
+        Direction.NONE,
+        "approved",
+        "decided",
+        behind=Behind.DECISIONS,
+    ),
+    _share(
         "override_rate",
         gettext_noop("Override rate"),
         gettext_noop("decisions that edited or rejected what was proposed / decisions"),
@@ -345,7 +349,7 @@ DECISION_COUNTS = ("decided", "approved", "edited", "overridden", "expired")
 COST_SUMS = ("spend_micro", "cost_items")
 ADDITIVE = (*RUN_COUNTS, *RUN_SUMS, "arrivals", *DECISION_COUNTS, *COST_SUMS)
 """What a rollup keeps: measures that may be added over days, units and versions."""
-PERCENTILES: Mapping[str, tuple[float, ...]] = {"cycle": (0.5, 0.9, 0.95), "lead": (0.5,), "latency": (0.5, 0.9)}
+PERCENTILES: Mapping[str, tuple[float, ...]] = {"cycle": (0.5, 0.9, 0.95), "lead": (0.5, 0.9), "latency": (0.5, 0.9)}
 """What must be computed from facts: a percentile of percentiles is none."""
 
 type Measures = Mapping[str, float | None]
