@@ -84,6 +84,7 @@ ALLOWED_HOSTS = [host for host in os.environ.get("ALLOWED_HOSTS", "").split(",")
 )
 ACP_EGRESS_PORTS = os.environ.get("ACP_EGRESS_PORTS") or "80,443,1024-65535"
 ACP_MAIL_PORTS = os.environ.get("ACP_MAIL_PORTS") or "25,465,587,1024-65535"
+ACP_SQL_PORTS = os.environ.get("ACP_SQL_PORTS") or "1024-65535"
 TRUSTED_PROXIES = environment.networks("ACP_TRUSTED_PROXIES")
 """Our own proxies: what they wrote into X-Forwarded-For is believed, of nobody else."""
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]

@@ -93,6 +93,7 @@ OPERATION = Keys(
         "exclusive": Text(500),
         "on_conflict": OneOf(tuple(OnConflict)),
         "mail": Maybe(Keys({"to": ListOf(Text(254, 1), 20), "subject": Text(300, 1), "body": Text(50_000, 1)}, {})),
+        "query": Text(10_000),
         "fee_minor": Whole(),
         "pinned": PIN,
     },

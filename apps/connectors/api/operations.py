@@ -61,6 +61,9 @@ class OperationBody(StrictSerializer):
         [way.value for way in OnConflict], required=False, help_text="What becomes of an action whose key is held."
     )
     mail = JsonObject(required=False, allow_null=True)
+    query = Text(
+        max_length=10_000, required=False, allow_blank=True, help_text="The statement that a database is asked."
+    )
     fee_minor = StrictInteger(min_value=0, max_value=2**31 - 1, required=False)
 
 
@@ -100,6 +103,7 @@ class OperationSerializer(serializers.Serializer[Any]):
     exclusive = serializers.CharField()
     on_conflict = serializers.CharField()
     mail = serializers.JSONField(allow_null=True)
+    query = serializers.CharField()
     fee_minor = serializers.IntegerField()
 
 

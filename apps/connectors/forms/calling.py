@@ -11,6 +11,7 @@ from apps.agents.rules import EffectClass
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import Idempotency
 from apps.connectors.rules.mails import methods_of
+from apps.connectors.rules.queries import QUERY_MAX, SQL
 from apps.core.rules import digest_of
 
 EFFECTS = [
@@ -96,6 +97,12 @@ class CallForm(_Refusing):
     )
     effect = forms.ChoiceField(choices=EFFECTS, label=_("Effect"))
     idempotency = forms.ChoiceField(choices=REPEATS, label=_("May it be repeated"))
+    query = forms.CharField(
+        max_length=QUERY_MAX,
+        required=False,
+        label=_("Statement"),
+        widget=forms.Textarea({"rows": 8, "spellcheck": "false"}),
+    )
     target = forms.CharField(max_length=200, required=False, label=_("Parameter that says whom or what it is aimed at"))
     consequence = forms.CharField(max_length=500, required=False, label=_("What people are told"))
 
@@ -106,6 +113,8 @@ class CallForm(_Refusing):
         self.fields["method"] = forms.ChoiceField(
             choices=[(name, name) for name in methods_of(operation.connector.adapter)], label=_("Method")
         )
+        if operation.connector.adapter != SQL:
+            del self.fields["query"]
 
     def clean_parameters(self) -> dict[str, Any]:
         """The schema that was written."""
@@ -120,10 +129,10 @@ class CallForm(_Refusing):
     @property
     def spec(self) -> dict[str, Any]:
         """What was said, as an operation holds it."""
-        return {name: self.cleaned_data[name] for name in CALLED}
+        return {name: self.cleaned_data[name] for name in CALLED if name in self.cleaned_data}
 
 
-CALLED = ("name", "method", "path", "parameters", "effect", "idempotency", "target", "consequence")
+CALLED = ("name", "method", "path", "parameters", "effect", "idempotency", "target", "consequence", "query")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

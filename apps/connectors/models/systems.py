@@ -131,6 +131,7 @@ class Operation(Stateful):
 
     ``classed``: the paths of its parameters that carry each class of data, read from the schema when it is saved.
     ``exclusive``: the key of its parameters that one action at a time holds; ``on_conflict``: what becomes of another.
+    ``query``: the statement that a database is asked.
     """
 
     MOVES = OPERATION_MOVES
@@ -160,6 +161,7 @@ class Operation(Stateful):
         max_length=9, choices=choices_of(OnConflict), default=OnConflict.QUEUE, db_default=OnConflict.QUEUE
     )
     mail = models.JSONField(null=True, blank=True)
+    query = models.TextField(blank=True, default="", db_default="")
     fee_minor = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=12, choices=choices_of(OperationState), default=OperationState.ACTIVE)
 
@@ -182,6 +184,8 @@ class Operation(Stateful):
         judged = {name: getattr(self, name) for name in OPERATION_JUDGED}
         if self.mail is not None:
             judged, system = judged | {"mail": self.mail}, system | {"mail": self.connector.mail}
+        if self.query:
+            judged["query"] = self.query
         return digest_of(judged | {"connector": system})
 
 

@@ -10,8 +10,8 @@ NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 """A last label that resolvers read as a number: 127.1, 2130706433, 0x7f000001, 0177.0.0.1."""
 PLAIN = re.compile(r"[!-\[\]-~]+")
 PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%{}-]*)+")
-PORTS = {"http": 80, "https": 443, "smtp": 587, "smtps": 465}
-WEB, MAIL = ("http", "https"), ("smtp", "smtps")
+PORTS = {"http": 80, "https": 443, "smtp": 587, "smtps": 465, "postgresql": 5432}
+WEB, MAIL, DATABASES = ("http", "https"), ("smtp", "smtps"), ("postgresql",)
 """``smtp`` begins TLS by STARTTLS, ``smtps`` is TLS from the first byte."""
 LARGEST_PORT = 65_535
 type PortRanges = tuple[tuple[int, int], ...]

@@ -15,11 +15,13 @@ from apps.connectors.rules.egress import climbs
 from apps.core.rules import ValueProblem, canonical_json
 
 IN_PATH = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-WITH_BODY = frozenset({"POST", "PUT", "PATCH", "SEND"})
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "SEND", "SELECT"})
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SEND = "SEND"
 """The method of an operation that sends a mail: its parameters make the mail, and nothing stands in an address."""
-ALL_METHODS = (*METHODS, SEND)
+SELECT = "SELECT"
+"""That of one that asks a database: its parameters are bound in a statement."""
+ALL_METHODS = (*METHODS, SEND, SELECT)
 FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 ERRORS_MAX = 20
 

@@ -151,6 +151,7 @@ class OperationSpec:
     exclusive: str = ""
     on_conflict: str = OnConflict.QUEUE
     mail: dict[str, Any] | None = None
+    query: str = ""
     fee_minor: int = 0
 
 

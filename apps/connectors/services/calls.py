@@ -22,10 +22,11 @@ from apps.connectors.rules import (
     ports_of,
     split_parameters,
 )
-from apps.connectors.rules.egress import MAIL, WEB
+from apps.connectors.rules.egress import DATABASES, MAIL, WEB
 from apps.connectors.rules.limits import response_bytes_of, timeout_s_of
 from apps.connectors.rules.mails import EMAIL
 from apps.connectors.rules.places import Place
+from apps.connectors.rules.queries import SQL
 from apps.core import envelope
 from apps.core.errors import DomainError, UnavailableError
 from apps.core.models import ClockTimestamp
@@ -42,12 +43,16 @@ class NotConfiguredError(DomainError):
 
 def schemes_of(adapter: str) -> tuple[str, ...]:
     """What addresses of systems that an adapter speaks to begin with."""
-    return MAIL if adapter == EMAIL else WEB
+    return {EMAIL: MAIL, SQL: DATABASES}.get(adapter, WEB)
 
 
 def ports_for(adapter: str) -> str:
     """The ports that an adapter may reach, as the setting spells them."""
-    return str(settings.ACP_MAIL_PORTS if adapter == EMAIL else settings.ACP_EGRESS_PORTS)
+    return str(getattr(settings, _setting_of(adapter)))
+
+
+def _setting_of(adapter: str) -> str:
+    return {EMAIL: "ACP_MAIL_PORTS", SQL: "ACP_SQL_PORTS"}.get(adapter, "ACP_EGRESS_PORTS")
 
 
 def place_for(connector: Connector, environment: str) -> Place:
@@ -64,7 +69,7 @@ def origin_for(connector: Connector, place: Place) -> Origin:
     except ValueError as problem:
         raise NotConfiguredError(f"The address of {connector.slug} does not fit: {problem}") from problem
     if not is_port_allowed(origin.port, ports_of(ports_for(connector.adapter))):
-        name = "ACP_MAIL_PORTS" if connector.adapter == EMAIL else "ACP_EGRESS_PORTS"
+        name = _setting_of(connector.adapter)
         raise NotConfiguredError(f"The port {origin.port} of {connector.slug} may not be reached ({name}).")
     return origin
 

@@ -16,11 +16,12 @@ from apps.classification.selectors import known_classes
 from apps.connectors.adapters.http import probe
 from apps.connectors.models import Connector
 from apps.connectors.rules import CallEnd, ConnectorState, is_port_allowed, origin_of, ports_of
-from apps.connectors.rules.egress import MAIL, WEB
+from apps.connectors.rules.egress import DATABASES, MAIL, WEB
 from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.limits import limit_problems
 from apps.connectors.rules.mails import EMAIL, system_mail_errors
 from apps.connectors.rules.places import CREDENTIALS, reaches
+from apps.connectors.rules.queries import SQL, system_query_errors
 from apps.connectors.selectors import MANAGE
 from apps.connectors.services.calls import place_for, ports_for, schemes_of
 from apps.connectors.services.inside import asks_for_inside, note_inside
@@ -35,7 +36,8 @@ FORBIDDEN_HEADERS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "cookie"}
 )
 AUTH_KEYS = {"none": set(), "bearer": set(), "basic": {"username"}, "header": {"name"}}
-ADAPTERS = ("http", EMAIL)
+ADAPTERS = ("http", EMAIL, SQL)
+ANY = WEB + MAIL + DATABASES
 PROBE_S = 5
 NAME_MAX, ADDRESS_MAX = 120, 500
 
@@ -109,7 +111,7 @@ def _check_test_address(test_base_url: str, base_url: str, adapter: str) -> None
     if not test_base_url:
         return
     problem = _address_problem(test_base_url, adapter)
-    if not problem and reaches(origin_of(test_base_url, WEB + MAIL), origin_of(base_url, WEB + MAIL)):
+    if not problem and reaches(origin_of(test_base_url, ANY), origin_of(base_url, ANY)):
         problem = str(_("This leads to the live address: what is only tried would be done."))
     if problem or len(test_base_url) > ADDRESS_MAX:
         raise InvalidError(errors={"test_base_url": [problem or _("At most %d characters.") % ADDRESS_MAX]})
@@ -118,7 +120,7 @@ def _check_test_address(test_base_url: str, base_url: str, adapter: str) -> None
 def _origin(base_url: str) -> tuple[str, str, int] | None:
     if not base_url:
         return None
-    origin = origin_of(base_url, WEB + MAIL)
+    origin = origin_of(base_url, ANY)
     return origin.scheme, origin.host, origin.port
 
 
@@ -137,6 +139,9 @@ def _check_connector(
     if len(base_url) > ADDRESS_MAX:
         errors["base_url"] = [_("At most %d characters.") % ADDRESS_MAX]
     errors |= _auth_errors(auth) | system_mail_errors(mail, adapter=adapter, auth=str(auth.get("type")))
+    if "base_url" not in errors:
+        path = origin_of(base_url, ANY).path
+        errors |= system_query_errors(adapter=adapter, path=path, auth=str(auth.get("type")))
     if errors:
         raise InvalidError(errors=errors)
 

@@ -29,6 +29,7 @@ from apps.connectors.rules import (
 )
 from apps.connectors.rules.exclusive import exclusive_problem
 from apps.connectors.rules.mails import methods_of, sending_errors
+from apps.connectors.rules.queries import asking_errors
 from apps.connectors.rules.trying import does_it, plan_problem
 from apps.connectors.rules.verifying import JUDGING, verify_errors
 from apps.connectors.selectors import MANAGE
@@ -125,6 +126,7 @@ def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[s
     found = _class_errors(schema, amount) | _amount_errors(amount, schema)
     found |= _other_errors("compensation", values["compensation"], {"parameters"})
     found |= _other_errors("on_file", values["on_file"], {"parameters", "values"})
+    found |= asking_errors(values, adapter=values["connector"].adapter)
     found |= sending_errors(values, adapter=values["connector"].adapter)
     found |= _verify_errors(values["verify"], is_read=values["effect"] == EffectClass.READ)
     if values["on_conflict"] != OnConflict.QUEUE and not values["exclusive"]:
