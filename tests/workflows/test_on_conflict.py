@@ -55,6 +55,17 @@ def test_denied_it_is_over_and_nothing_was_called(system) -> None:
     assert system.asked == []
 
 
+@pytest.mark.parametrize("way", ["ask", "deny", "supersede"])
+def test_what_takes_something_back_waits_whatever_is_said(system, way: str) -> None:
+    desk, _first, second = meeting(system, way)
+    desk.ask(3000)
+    Action.objects.exclude(state="executing").update(purpose="compensate")
+    work()
+    second.refresh_from_db()
+    assert (second.state, system.asked, Escalation.objects.count()) == ("approved", [], 0)
+    assert Effect.objects.get(action=second).in_line
+
+
 def test_without_another_it_runs_at_once_whatever_is_said(system) -> None:
     for way in ("queue", "ask", "deny", "supersede"):
         desk = make_desk(system.url, exclusive=f"'{way}'", on_conflict=way)

@@ -295,8 +295,8 @@ def consume_actions(actor: User, *, wanted: Sequence[tuple[Action, str]]) -> lis
                 require_room_for([action for action in actions if action.state == ActionState.APPROVED])
                 take_turns([(action, operations[action.operation]) for action in actions])
         except KeyHeldError as held:
-            if not meet_conflict(actor, held.action, held.operation):
-                raise
+            if len(actions) > 1 or not meet_conflict(actor, held.action, held.operation):
+                raise  # of several none begins: they may only have met each other
             return actions
         for action, (_asked, digest) in zip(actions, wanted, strict=True):
             consume_grant(actor, action=action, digest=digest)

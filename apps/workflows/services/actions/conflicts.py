@@ -25,7 +25,7 @@ SUPERSEDED = "superseded"
 
 def cancel_if_outdated(plane: User, action: Action, operation: Operation) -> bool:
     """Whether a locked action that has not begun is cancelled, because the same was asked for again since."""
-    if operation.on_conflict != OnConflict.SUPERSEDE or action.state != ActionState.APPROVED or not is_outdated(action):
+    if operation.on_conflict != OnConflict.SUPERSEDE or not _may_give_way(action) or not is_outdated(action):
         return False
     revoke_grants(plane, action=action, why=SUPERSEDED)
     drop_effect(plane, action=action, code=SUPERSEDED, message="")
@@ -39,7 +39,7 @@ def meet_conflict(plane: User, action: Action, operation: Operation) -> bool:
     People are asked once: what they approve waits. Where nobody can be asked it is denied.
     """
     before = verdict_of(action.verdict)
-    if action.state != ActionState.APPROVED or before.reason == Reason.KEY_HELD:
+    if not _may_give_way(action) or before.reason == Reason.KEY_HELD:
         return False
     if operation.on_conflict == OnConflict.ASK:
         _return(plane, action, _asking(action, before))
@@ -48,6 +48,11 @@ def meet_conflict(plane: User, action: Action, operation: Operation) -> bool:
         _return(plane, action, _denying(before))
         return True
     return False
+
+
+def _may_give_way(action: Action) -> bool:
+    """Whether it has not begun, and takes nothing back: what was done is undone, however long that waits."""
+    return action.state == ActionState.APPROVED and action.purpose == "act"
 
 
 def _denying(before: Verdict) -> Verdict:
