@@ -50,7 +50,7 @@ class TestConnectors:
             ("name", ""),
             ("base_url", "ftp://bank"),
             ("base_url", "http://a@b"),
-            ("adapter", "sql"),
+            ("adapter", "fax"),
             ("auth", {"type": "digest"}),
             ("auth", {"type": "header"}),
             ("auth", {"type": "header", "name": "Host"}),
