@@ -24,6 +24,7 @@ def keep_upload(actor: User, *, file: BinaryIO, name: str) -> LogUpload:
     content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise InvalidError(errors={"file": ["At most 20 MB here; manage.py import_event_log takes more."]})
+    list(User.objects.select_for_update(no_key=True).filter(pk=actor.pk).values_list("pk"))  # one after the other
     LogUpload.objects.filter(owner=actor).delete()
     shown = "".join(character for character in name if character.isprintable())[:MAX_NAME]
     return LogUpload.objects.create(owner=actor, name=shown, content=content)
