@@ -13,6 +13,7 @@ from apps.core.api import JsonObject, PlaneView, StrictSerializer, Text
 from apps.core.gate import refuse_agents
 from apps.core.schema import PROBLEMS
 from apps.policies.selectors import matched_rules_for, trace_for
+from apps.policies.selectors.quiet import quieted_for
 from apps.policies.services import evaluate_action
 from apps.workflows.services.actions import Ask, Place
 from apps.workflows.services.actions.budgets import weighed_against_budgets
@@ -57,7 +58,7 @@ class PolicyEvaluation(PlaneView):
         weighed = weigh(agent.user, Ask(**body), Place())
         judged = evaluate_action(self.actor, facts=weighed.facts, is_fresh=True)
         said, fits = weighed_against_budgets(self.actor, judged, weighed, Place())
-        verdict = said.as_json()
+        verdict = quieted_for(self.actor, said.as_json())
         return Response(
             {
                 "agent": agent.slug,

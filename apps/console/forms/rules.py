@@ -173,7 +173,9 @@ class RuleForm(forms.Form):
         required=False,
         choices=[("", gettext_lazy("as it is")), *((risk, RISK_WORDS[risk]) for risk in RISKS)],
     )
-    confidential = forms.BooleanField(label=gettext_lazy("Agents are not told its threshold"), required=False)
+    confidential = forms.BooleanField(
+        label=gettext_lazy("Only those who may see this policy know what it says"), required=False
+    )
     is_shadow = forms.BooleanField(
         label=gettext_lazy("In shadow: it only writes down what it would have said"), required=False
     )

@@ -18,6 +18,7 @@ from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.selectors import matched_rules_for, ways_out_for, would_have_for
 from apps.workflows.selectors.veils import action_shown_to, veil_before
 from apps.workflows.services.actions import may_compensate
@@ -76,6 +77,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "action": shown,
         "hidden": sorted(hide),
         "rules": matched_rules_for(request.user, shown.verdict),
+        "quiet": [line for line in shown.verdict.get("rules", ()) if line["rule"] == CONFIDENTIAL],
         "would_have": would_have_for(request.user, shown.verdict),
         "items": [escalation_for(request.user, drill.item_id)] if drill else items_of_action(request.user, found),
         "grant": grant_of_action(request.user, found),

@@ -27,6 +27,7 @@ from apps.kpis.rules.costs import (
 from apps.kpis.rules.facts import CLOSED, DECIDED, CostSeen, DecisionSeen, RunSeen, StepSeen, duration_ms
 from apps.kpis.rules.formats import micro_per_minor
 from apps.oversight.models import Escalation, Vote
+from apps.policies.rules.quiet import first_rule_of
 from apps.telemetry.models import UsageRecord
 
 STEP_ENDS = ("done", "failed", "cancelled", "superseded")
@@ -104,17 +105,11 @@ def decisions_seen(ids: Iterable[UUID]) -> list[DecisionSeen]:
             edited=row.edited,
             overdue=row.overdue_at is not None,
             agent=row.agent.slug if row.agent else "",
-            rule=_rule(row.verdict),
+            rule=first_rule_of(row.verdict),
             decided_by=row.decided_by.username if row.decided_by else "",
         )
         for row in rows
     ]
-
-
-def _rule(verdict: dict[str, Any]) -> str:
-    rules = verdict.get("rules") or [{}]
-    first = rules[0] if isinstance(rules[0], dict) else {}
-    return "/".join(str(first[name]) for name in ("policy", "rule") if first.get(name))
 
 
 def human_costs_seen(decisions: Sequence[DecisionSeen]) -> list[CostSeen]:

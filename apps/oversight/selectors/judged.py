@@ -10,6 +10,7 @@ from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Escalation
 from apps.policies.selectors import trace_for
+from apps.policies.selectors.quiet import quieted_for
 
 _operation = Prepared(lambda: Operation.objects.select_related("connector").filter(slug=Slot("slug")))
 
@@ -30,9 +31,10 @@ TOLD_OF_VERDICT = (
 
 
 def verdict_for(actor: User, item: Escalation) -> dict[str, Any]:
-    """The stored verdict as the item tells of it; of confidential rules in shadow it names none to strangers."""
-    told = {name: item.verdict[name] for name in TOLD_OF_VERDICT if name in item.verdict}
-    return {**told, "trace": trace_for(actor, item.verdict)} if "trace" in told else told
+    """The stored verdict as the item tells of it; of confidential rules it names none to strangers."""
+    verdict = quieted_for(actor, item.verdict)
+    told = {name: verdict[name] for name in TOLD_OF_VERDICT if name in verdict}
+    return {**told, "trace": trace_for(actor, verdict)} if "trace" in told else told
 
 
 type OperationOf = Callable[[str], Operation | None]

@@ -11,6 +11,7 @@ from apps.core.models import User
 from apps.oversight.models import Escalation, ViewSnapshot, Vote
 from apps.oversight.selectors.details import hides_votes_for, masked
 from apps.oversight.selectors.veils import Sight, sight_of
+from apps.policies.selectors.quiet import quieted_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def seen_for(actor: User, item: Escalation, vote_id: UUID) -> Seen:
     vote = Vote.objects.select_related("voter").filter(escalation=item, pk=vote_id).first()
     if vote is None or (hides_votes_for(actor, item) and vote.voter_id != actor.pk):
         raise NotFoundError
-    return _seen(vote, ViewSnapshot.objects.filter(hash=vote.view_hash).first(), sight_of(actor, item))
+    return _seen(actor, vote, ViewSnapshot.objects.filter(hash=vote.view_hash).first(), sight_of(actor, item))
 
 
 def votes_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
@@ -45,15 +46,17 @@ def votes_for(actor: User, item: Escalation) -> list[dict[str, Any]]:
         votes = [vote for vote in votes if vote.voter_id == actor.pk]
     kept = ViewSnapshot.objects.in_bulk({vote.view_hash for vote in votes if vote.view_hash})
     sight = sight_of(actor, item)
-    return [_told(_seen(vote, kept.get(vote.view_hash), sight)) for vote in votes]
+    return [_told(_seen(actor, vote, kept.get(vote.view_hash), sight)) for vote in votes]
 
 
-def _seen(vote: Vote, kept: ViewSnapshot | None, sight: Sight) -> Seen:
+def _seen(actor: User, vote: Vote, kept: ViewSnapshot | None, sight: Sight) -> Seen:
     if kept is None or kept.shown is None:
         return Seen(vote, None, is_proven=False)
     digest = f"sha256:{hashlib.sha256(kept.shown.encode()).hexdigest()}"
     shown = json.loads(kept.shown)
     shown |= {"values": sight.values(shown["values"])} if "values" in shown else {}
+    if shown.get("verdict"):
+        shown = {**shown, "verdict": quieted_for(actor, shown["verdict"])}
     return Seen(vote, cast("dict[str, Any]", masked(shown)), is_proven=digest == vote.view_hash)
 
 

@@ -34,6 +34,7 @@ from apps.oversight.selectors.standing import standing_approvals_of
 from apps.oversight.selectors.veils import Sight, sight_of
 from apps.policies.models import Proposal
 from apps.policies.selectors import proposals_of_item, ways_out_for
+from apps.policies.selectors.quiet import quieted_for
 
 NAMES_SHOWN = 6
 
@@ -85,6 +86,7 @@ class Sheet:
     before_label: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
     sight: Sight | None = None
+    verdict: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> Any:
@@ -121,7 +123,7 @@ class Sheet:
     @property
     def asking_rules(self) -> list[dict[str, Any]]:
         """The matched rules that ask for a person, in words."""
-        return [rule for rule in self.item.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
+        return [rule for rule in self.verdict.get("rules", []) if rule.get("effect") == "require_approval"]
 
     @property
     def lets_ahead(self) -> bool:
@@ -190,6 +192,7 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         before_label=label,
         notes=_notes(item, sight),
         sight=sight,
+        verdict=quieted_for(actor, item.verdict),
     )
 
 

@@ -35,6 +35,7 @@ from apps.oversight.selectors.eligibility import DECIDE
 from apps.oversight.services.grants import release_grant
 from apps.oversight.services.stages import follow_stages
 from apps.oversight.services.stops import ASKED, CAUSES, settle_clocks
+from apps.policies.rules.quiet import first_rule_of
 
 BATCH = 500
 
@@ -189,7 +190,6 @@ def decision_payload(item: Escalation, decision: Decision) -> dict[str, Any]:
 
 def ending_payload(item: Escalation, outcome: str) -> dict[str, Any]:
     """What every end of an item says: what it was, where it belongs, since when it waited."""
-    rules = item.verdict.get("rules") or [{}]
     return {
         "kind": item.kind,
         "outcome": str(outcome),
@@ -203,7 +203,7 @@ def ending_payload(item: Escalation, outcome: str) -> dict[str, Any]:
         "agent": item.agent.slug if item.agent else "",
         "risk": item.risk,
         "queues": [group.queue.slug for group in item.group_list()],
-        "rule": f"{rules[0].get('policy', '')}/{rules[0].get('rule', '')}".strip("/"),
+        "rule": first_rule_of(item.verdict),
         "requested_at": item.created_at,
         "due_at": item.due_at,
         "stood_s": int(item.stood.total_seconds()),

@@ -38,6 +38,7 @@ from apps.policies.rules import (
     joined,
     verdict_of,
 )
+from apps.policies.rules.quiet import quieted
 from apps.policies.services import evaluate_action
 from apps.policies.services.reserving import reserve_again
 
@@ -232,7 +233,7 @@ def apply_edit(actor: User, item: Escalation, edit: Edit) -> None:
             "digest": edit.digest,
             "stricter": edit.is_stricter,
             "version": item.version,
-            "verdict": Veil([(edit.classed, edit.parameters)]).over(edit.verdict.as_json()),
+            "verdict": Veil([(edit.classed, edit.parameters)]).over(quieted(edit.verdict.as_json())),
         },
     )
     reserve_again(actor, action=item.action, budgets=edit.verdict.covering)

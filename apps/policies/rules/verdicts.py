@@ -10,6 +10,7 @@ from apps.policies.rules.clauses import opposite_of
 from apps.policies.rules.documents import STRICTNESS, Effect, Mode
 from apps.policies.rules.facts import Facts
 from apps.policies.rules.obligations import NONE, NOTHING_STANDING, USUAL_BULK, Obligations, obligations_of
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.quorums import Group, group_of, joined_groups
 from apps.policies.rules.weighing import Outcome, RuleInForce, Sight, weigh
 
@@ -24,9 +25,10 @@ class Matched:
     effect: Effect
     message: str = ""
     error: str = ""
+    confidential: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The rule for the API."""
+        """The rule as it is kept; what strangers are told of it is for ``quieted`` to say."""
         error = {"error": self.error} if self.error else {}
         return {
             "policy": self.policy,
@@ -35,13 +37,14 @@ class Matched:
             "effect": self.effect.value,
             "message": self.message,
             **error,
+            **({CONFIDENTIAL: True} if self.confidential else {}),
         }
 
 
 class Judged(NamedTuple):
     """One rule in scope and what became of it; ``is_shadow``: it had no say, whatever became of it.
 
-    ``waiver``: the id of the one that lifted it.
+    ``waiver``: the id of the one that lifted it. ``confidential``: named to nobody who may not see its policy.
     """
 
     policy: str
@@ -51,6 +54,7 @@ class Judged(NamedTuple):
     error: str = ""
     is_shadow: bool = False
     waiver: str = ""
+    confidential: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The line of the trace."""
@@ -63,6 +67,7 @@ class Judged(NamedTuple):
             **error,
             **({"mode": Mode.SHADOW.value} if self.is_shadow else {}),
             **({"waiver": self.waiver} if self.waiver else {}),
+            **({CONFIDENTIAL: True} if self.confidential else {}),
         }
 
 
@@ -124,7 +129,7 @@ class Verdict:
 
 def public_waiver(waiver: dict[str, Any]) -> dict[str, Any]:
     """Which rule was lifted and until when: who asked and who approved is told to people only."""
-    return {name: waiver[name] for name in ("policy", "rule", "effect", "until")}
+    return {name: waiver[name] for name in ("policy", "rule", "effect", "until", CONFIDENTIAL) if name in waiver}
 
 
 def verdict_of(stored: dict[str, Any]) -> Verdict:
@@ -139,6 +144,7 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
                 Effect(rule["effect"]),
                 rule["message"],
                 rule.get("error", ""),
+                rule.get(CONFIDENTIAL, False),
             )
             for rule in stored["rules"]
         ),
@@ -157,6 +163,7 @@ def verdict_of(stored: dict[str, Any]) -> Verdict:
                 line.get("error", ""),
                 line.get("mode") == Mode.SHADOW,
                 line.get("waiver", ""),
+                line.get(CONFIDENTIAL, False),
             )
             for line in stored["trace"]
         ),
@@ -184,7 +191,15 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
         release=release,
         authors=tuple(sorted({rule.author for rule in matched if rule.author})),
         trace=tuple(
-            Judged(rule.policy, rule.rule.slug, rule.rule.effect, outcome, error, rule.rule.is_shadow)
+            Judged(
+                rule.policy,
+                rule.rule.slug,
+                rule.rule.effect,
+                outcome,
+                error,
+                rule.rule.is_shadow,
+                confidential=rule.rule.confidential,
+            )
             for rule, outcome, error in weighed.judged
         ),
         allowed_when=() if weighed.effect is Effect.ALLOW else _allowed_when(weighed.judged, facts),
@@ -243,7 +258,8 @@ def _risk(matched: Sequence[RuleInForce]) -> Risk | None:
 
 
 def _told(rule: RuleInForce, error: str) -> Matched:
-    return Matched(rule.policy, rule.version, rule.rule.slug, rule.rule.effect, rule.rule.message, error)
+    told = rule.rule
+    return Matched(rule.policy, rule.version, told.slug, told.effect, told.message, error, told.confidential)
 
 
 def _strictest_first(rule: Matched) -> tuple[int, str, str]:

@@ -14,6 +14,7 @@ from uuid import UUID
 from apps.core.rules import Moves, digest_of
 from apps.policies.rules.documents import Effect, Rule
 from apps.policies.rules.facts import Facts
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.verdicts import Verdict, judge
 from apps.policies.rules.weighing import RuleInForce
 
@@ -73,16 +74,17 @@ class Lift:
     approved_by: str
     until: datetime
 
-    def told(self, effect: Effect) -> dict[str, Any]:
-        """What a verdict keeps of it; ``effect`` is what it lifted."""
+    def told(self, rule: Rule) -> dict[str, Any]:
+        """What a verdict keeps of it; ``rule`` is what it lifted."""
         return {
             "id": str(self.id),
             "policy": self.policy,
             "rule": self.rule,
-            "effect": effect.value,
+            "effect": rule.effect.value,
             "by": self.by,
             "approved_by": self.approved_by,
             "until": self.until.isoformat(),
+            **({CONFIDENTIAL: True} if rule.confidential else {}),
         }
 
 
@@ -100,26 +102,26 @@ def with_waivers(verdict: Verdict, rules: Sequence[RuleInForce], facts: Facts, w
     found = _used(verdict, rules, waivers)
     if not found:
         return verdict
-    lifted = {(lift.policy, lift.rule): str(lift.id) for lift, _effect in found}
+    lifted = {(lift.policy, lift.rule): str(lift.id) for lift, _rule in found}
     rest = judge(
         (rule for rule in rules if (rule.policy, rule.rule.slug) not in lifted), facts, release=verdict.release
     )
     if rest.effect is Effect.DENY:
         return verdict
-    told = tuple(lift.told(effect) for lift, effect in found)
+    told = tuple(lift.told(rule) for lift, rule in found)
     trace = tuple(line._replace(waiver=lifted.get((line.policy, line.rule), "")) for line in verdict.trace)
     return replace(rest, waivers=told, trace=trace)
 
 
-def _used(verdict: Verdict, rules: Sequence[RuleInForce], waivers: Iterable[Lift]) -> list[tuple[Lift, Effect]]:
+def _used(verdict: Verdict, rules: Sequence[RuleInForce], waivers: Iterable[Lift]) -> list[tuple[Lift, Rule]]:
     """The first waiver of each rule that had its say and still says what it said, in the order of their ids."""
     matched = {(rule.policy, rule.rule) for rule in verdict.rules if rule.effect in LIFTED}
     named = {(rule.policy, rule.rule.slug): rule.rule for rule in rules}
-    found: dict[tuple[str, str], tuple[Lift, Effect]] = {}
+    found: dict[tuple[str, str], tuple[Lift, Rule]] = {}
     for lift in sorted(waivers, key=lambda lift: lift.id):
         key = lift.policy, lift.rule
         if key in matched and key not in found and rule_digest(named[key]) == lift.digest:
-            found[key] = lift, named[key].effect
+            found[key] = lift, named[key]
     return sorted(found.values(), key=lambda one: one[0].id)
 
 

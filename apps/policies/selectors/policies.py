@@ -146,8 +146,8 @@ def matched_rules_for(
 ) -> list[RuleCard]:
     """The matched rules of a stored verdict as cards, strictest first. ``queues``: names that are known, by slug.
 
-    Whoever may see the action may see why: no permission on the policy is asked. A rule that cannot be found any more
-    is left out.
+    Whoever may see the action may see why: no permission on the policy is asked, but for confidential rules. A rule
+    that cannot be found any more is left out.
     """
     matched = [(rule["policy"], rule.get("version", 0), rule["rule"]) for rule in verdict.get("rules", ())]
     slugs = {policy for policy, _, _ in matched}
@@ -159,7 +159,7 @@ def matched_rules_for(
         for version in versions.select_related("policy")
         for rule in compiled_version(version)
     }
-    return _cards((rules[key] for key in matched if key in rules), queues)
+    return _cards(_open_to(actor, [rules[key] for key in matched if key in rules]), queues)
 
 
 def rules_about_for(
@@ -182,7 +182,15 @@ def rules_about_for(
     found = rules_for_release(actor, ground.release_id).about(operation)
     rules = [rule for rule in found if not rule.rule.is_shadow and rule.covers(facts)]
     order = list(Effect)
-    return _cards(sorted(rules, key=lambda rule: -order.index(rule.rule.effect)))
+    return _cards(_open_to(actor, sorted(rules, key=lambda rule: -order.index(rule.rule.effect))))
+
+
+def _open_to(actor: User, rules: Sequence[RuleInForce]) -> list[RuleInForce]:
+    """Without the confidential ones of policies that ``actor`` may not see; no query where none is."""
+    quiet = {rule.policy for rule in rules if rule.rule.confidential}
+    rows = policies_for(actor).filter(slug__in=quiet) if quiet and not actor.is_agent else Policy.objects.none()
+    seen = set(rows.values_list("slug", flat=True))
+    return [rule for rule in rules if not rule.rule.confidential or rule.policy in seen]
 
 
 def _cards(rules: Iterable[RuleInForce], queues: Mapping[str, str] = MappingProxyType({})) -> list[RuleCard]:

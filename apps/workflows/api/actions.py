@@ -33,6 +33,7 @@ from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import grant_of_action, open_question_of, waiting_item_of_action
 from apps.policies.rules import public_waiver
+from apps.policies.selectors.quiet import quieted_for
 from apps.workflows.selectors.places import place_of_task
 from apps.workflows.selectors.veils import action_shown_to
 from apps.workflows.services.actions import (
@@ -330,7 +331,7 @@ class ActionCheck(AskingView):
                 "operation": ask.operation,
                 "digest": weighed.digest,
                 "consequence": weighed.consequence,
-                "verdict": verdict.public_json(),
+                "verdict": quieted_for(self.actor, verdict.public_json()),
                 "within_budgets": fits,
             }
         )

@@ -16,6 +16,7 @@ from apps.core.reasons import sentence_of
 from apps.oversight.models import Escalation, Grant
 from apps.oversight.rules import EscalationState, GrantState, Kind
 from apps.policies.rules import Effect
+from apps.policies.rules.quiet import quieted
 from apps.workflows.models import Interrupt, InterruptCall
 from apps.workflows.rules.interrupts import Answer, Verdict
 
@@ -121,7 +122,7 @@ def _denial(action: Action) -> str:
     """The sentences of the rules that deny it, or what changed while it waited."""
     if code := (action.error or {}).get("code"):
         return sentence_of(code)
-    rules = action.verdict.get("rules", [])
+    rules = quieted(action.verdict).get("rules", [])
     said = [str(rule.get("message") or rule.get("rule", "")) for rule in rules if rule.get("effect") == Effect.DENY]
     return " ".join(said) or _("No rule allows it.")
 

@@ -1,6 +1,7 @@
 """What somebody may see of a run whose data carries classes."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
@@ -13,6 +14,7 @@ from apps.core.gate import recall
 from apps.core.models import User
 from apps.oversight.models import Escalation
 from apps.oversight.rules import Kind
+from apps.policies.selectors.quiet import quieted_for
 from apps.workflows.models import Run, Step
 from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.selectors.reading import StepShown
@@ -54,11 +56,15 @@ def _carried_in(run_id: UUID) -> list[tuple[Classed, object]]:
 def action_shown_to(actor: User, action: Action) -> Action:
     """The action to be shown to ``actor``, who fetched it.
 
-    What carries a class and came from its run is marked in what systems answered too, wherever they quote a part.
+    What carries a class and came from its run is marked in what systems answered too, wherever they quote a part, and
+    confidential rules have no names for those who may not see them.
     """
     shown = shown_to(actor, action)
     if action.run_id is not None and (veil := veil_before(actor, action)):
         shown.result, shown.error, shown.refusal = map(veil.over, (shown.result, shown.error, shown.refusal))
+    if (told := quieted_for(actor, shown.verdict)) != shown.verdict:
+        shown = copy(shown)
+        shown.verdict = told
     return shown
 
 

@@ -9,6 +9,7 @@ from apps.agents.rules.cases import CaseResult, Expected, Trial
 from apps.core.errors import DomainError
 from apps.core.models import ClockTimestamp, User
 from apps.policies.rules import Effect
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.services import evaluate_action
 from apps.workflows.selectors.places import OUTSIDE, Place, place_of_action
 from apps.workflows.services.actions.pipeline import Ask, weigh
@@ -54,4 +55,6 @@ def _said(actor: User, operation: str, parameters: dict[str, object], place: Pla
     except DomainError as error:
         wrong = [f"{path}: {texts[0]}" for path, texts in error.errors.items() if texts]
         return Expected.REFUSED, " ".join(wrong[:SHOWN_ERRORS]) or str(error.message)
-    return verdict.effect.value, ", ".join(f"{rule.policy} · {rule.rule}" for rule in verdict.rules) or verdict.reason
+    return verdict.effect.value, ", ".join(
+        f"{rule.policy} · {CONFIDENTIAL if rule.confidential else rule.rule}" for rule in verdict.rules
+    ) or verdict.reason

@@ -28,6 +28,7 @@ from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import asked_digest_of_action
 from apps.oversight.services import attempt_again, open_action_escalation, release_grant, supersede_escalation
 from apps.policies.rules import Effect, Verdict
+from apps.policies.rules.quiet import quieted
 from apps.policies.services import evaluate_action
 from apps.policies.services.waivers import use_waivers
 from apps.workflows.services.actions.ahead import approved_ahead, let_run, told_of
@@ -241,7 +242,7 @@ def _propose(
     told: dict[str, Any] = {
         "effect": verdict.effect.value,
         "release": verdict.release,
-        "rules": [rule.as_json() for rule in verdict.rules],
+        "rules": quieted(verdict.public_json())["rules"],
     }
     stored = verdict.as_json()
     if approval is not None:
