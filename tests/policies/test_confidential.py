@@ -5,14 +5,19 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.access.models import RoleGrant
 from apps.audit.models import Entry
 from apps.audit.tasks import fold_projections
 from apps.core.services import system_user
+from apps.halts.models import Trip
 from apps.oversight.models import Vote
+from apps.oversight.selectors import asking_beside
 from apps.policies.rules.quiet import CONFIDENTIAL, quieted
 from apps.policies.services import apply_policy
+from apps.workflows.selectors.stopped import counted_for
 from tests.classification.test_hidden import addresses, shows
 from tests.factories.access import grant, make_admin, make_role
 from tests.factories.waivers import make_waiver
@@ -53,7 +58,7 @@ class House:
         unit = self.desk.agent.unit
         apply_policy(system_user("console"), slug=self.desk.policy.slug, name="P", unit=unit, rules=rules)
         self.desk.policy.refresh_from_db()
-        grant(self.desk.approver, make_role("policies.view_policy", "audit.view_entry"), unit)
+        grant(self.desk.approver, make_role("policies.view_policy", "audit.view_entry", "agents.view_agent"), unit)
         self.knows, self.stranger = Person(self.desk.approver), Person(self.stranger_of(make_admin()))
 
     def stranger_of(self, admin: Any) -> Any:
@@ -102,7 +107,7 @@ def test_no_page_that_a_stranger_opens_names_a_confidential_rule(house: House, a
     if amount == 800_000:
         item = the_item()
         near += [f"/inbox/{item.pk}/", f"/inbox/{item.pk}/?decide=more", f"/api/v1/escalations/{item.pk}/"]
-        near += [f"/inbox/{item.pk}/propose/", "/inbox/bulk/?all=1", "/search/?q=s3cret", "/api/v1/search/?q=s3cret"]
+        near += [f"/inbox/{item.pk}/propose/", "/inbox/bulk/?all=1", "/search/?q=asking"]
         seen = house.knows.page(f"/inbox/{item.pk}/")
         assert "s3cret-asking" in seen
         assert "s3cret-asking" in str(house.knows.get(f"/escalations/{item.pk}/").json()["verdict"])
@@ -131,6 +136,33 @@ def test_who_may_see_the_policy_is_told_everything(house: House) -> None:
     told = house.knows.get(f"/actions/{made['id']}/").json()["verdict"]
     assert told["rules"][0]["rule"] == "s3cret-denying"
     assert "s3cret-denying" not in house.stranger.page(f"/actions/{made['id']}/")
+
+
+def test_a_list_asks_for_policies_as_often_however_long_it_is(house: House) -> None:
+    def queries(address: str) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert shows(house.stranger, address, CANARY) == 0
+        return sum('"policies_policy"' in query["sql"] for query in seen)
+
+    listed = ("/inbox/", "/api/v1/escalations/", "/api/v1/actions/", "/actions/")
+    house.desk.ask(800_000)
+    for address in listed:
+        queries(address)
+    few = [queries(address) for address in listed]
+    for number in range(3):
+        house.desk.ask(800_000, reference=f"more-{number}")
+    assert [queries(address) for address in listed] == few
+
+
+def test_what_opened_a_breaker_and_what_goes_on_asking_have_no_names_either(house: House) -> None:
+    denied = house.desk.ask(900_000).json()
+    trip = Trip(actions=[denied["id"]])
+    policy = house.desk.policy.slug
+    assert [causes for _action, causes in counted_for(house.stranger.user, trip)] == [(f"{policy}/confidential",)]
+    assert [causes for _action, causes in counted_for(house.knows.user, trip)] == [(f"{policy}/s3cret-denying",)]
+    house.desk.ask(800_000, reference="b")
+    assert asking_beside(house.stranger.user, the_item(), "another") == [f"{policy}/confidential"]
+    assert asking_beside(house.knows.user, the_item(), "another") == [f"{policy}/s3cret-asking"]
 
 
 def test_a_waiver_of_a_confidential_rule_is_not_named_either(house: House) -> None:

@@ -59,7 +59,7 @@ class Propose(PersonView):
 
         def answer() -> tuple[int, Any]:
             made = propose_rule(self.actor, escalation_id=escalation_id, **said)
-            beside = asking_beside(item, made.policy.slug) if made.effect == "allow" else []
+            beside = asking_beside(self.actor, item, made.policy.slug) if made.effect == "allow" else []
             return 201, {**proposed_json(made), "still_asking": beside}
 
         return self.once(answer)

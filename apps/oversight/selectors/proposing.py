@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from apps.core.models import User
 from apps.oversight.models import Escalation
 from apps.policies.rules import Effect
+from apps.policies.selectors.quiet import quieted_for
 
 
 def asking_rules_of(item: Escalation) -> Mapping[str, frozenset[str]]:
@@ -15,7 +17,11 @@ def asking_rules_of(item: Escalation) -> Mapping[str, frozenset[str]]:
     return found
 
 
-def asking_beside(item: Escalation, policy: str) -> list[str]:
-    """The rules of other policies that sent ``item`` to people, as ``policy/rule``: these go on asking."""
-    asking = asking_rules_of(item)
-    return [f"{other}/{rule}" for other, rules in asking.items() if other != policy for rule in sorted(rules)]
+def asking_beside(actor: User, item: Escalation, policy: str) -> list[str]:
+    """The rules of other policies that sent ``item`` to people, as ``policy/rule``: these go on asking.
+
+    A confidential one has no name for those who may not see its policy.
+    """
+    rules = quieted_for(actor, item.verdict).get("rules", ())
+    asking = {(rule["policy"], rule["rule"]) for rule in rules if rule.get("effect") == Effect.REQUIRE_APPROVAL}
+    return [f"{other}/{rule}" for other, rule in sorted(asking) if other != policy]

@@ -28,13 +28,13 @@ from apps.oversight.rules import (
     EscalationState,
     Kind,
     StandingState,
+    asking_rule,
     is_over,
     same_json,
     standing_problem,
     value_at,
 )
 from apps.oversight.selectors import (
-    asking_rules_of,
     live_standing_approvals,
     require_visible,
     scopes_of_item,
@@ -47,6 +47,7 @@ from apps.oversight.services.edits import facts_of
 from apps.oversight.services.endings import end_approval
 from apps.oversight.services.items import wanted_of
 from apps.policies.rules import Effect, StandingLimit, Verdict, is_stricter, verdict_of
+from apps.policies.rules.quiet import quieted
 from apps.policies.selectors import release_number
 from apps.policies.services import evaluate_action
 
@@ -85,7 +86,6 @@ def make_standing_approval(
     if item.standing_approvals.filter(maker=actor, state=StandingState.LIVE).exists():
         raise ConflictError(_("You approved the like of this in advance already; end that first."))
     assert item.agent is not None, "checked above"
-    policy, rules = next(iter(asking_rules_of(item).items()))
     approval = StandingApproval.objects.create(
         item=item,
         maker=actor,
@@ -95,7 +95,7 @@ def make_standing_approval(
         times=times,
         until=ClockTimestamp() + timedelta(days=days),
         release=verdict.release,
-        rule=f"{policy}/{min(rules)}",
+        rule=asking_rule(quieted(item.verdict)["rules"]),
     )
     approval.refresh_from_db(fields=["until", "created_at"])
     told = {"escalation": item.pk, "agent": item.agent.slug, "operation": approval.operation, "rule": approval.rule}

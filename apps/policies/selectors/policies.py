@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import Queue
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.expressions import ExpressionError
-from apps.core.gate import visible
+from apps.core.gate import recall, visible
 from apps.core.models import User
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import (
@@ -185,11 +185,15 @@ def rules_about_for(
     return _cards(_open_to(actor, sorted(rules, key=lambda rule: -order.index(rule.rule.effect))))
 
 
+def slugs_seen_by(actor: User) -> set[str]:
+    """The policies that ``actor`` may see: for lists of verdicts, asked once a request."""
+    return recall(actor, "policies.seen", lambda: set(policies_for(actor).values_list("slug", flat=True)))
+
+
 def _open_to(actor: User, rules: Sequence[RuleInForce]) -> list[RuleInForce]:
     """Without the confidential ones of policies that ``actor`` may not see; no query where none is."""
     quiet = {rule.policy for rule in rules if rule.rule.confidential}
-    rows = policies_for(actor).filter(slug__in=quiet) if quiet and not actor.is_agent else Policy.objects.none()
-    seen = set(rows.values_list("slug", flat=True))
+    seen = slugs_seen_by(actor) if quiet and not actor.is_agent else set()
     return [rule for rule in rules if not rule.rule.confidential or rule.policy in seen]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.core.models import User
 from apps.policies.rules.quiet import confidential_policies, quieted
-from apps.policies.selectors.policies import policies_for
+from apps.policies.selectors.policies import slugs_seen_by
 
 
 def quieted_for(actor: User, verdict: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def quieted_for(actor: User, verdict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seen_of(actor: User, policies: Collection[str]) -> set[str]:
-    """Which of these policies ``actor`` may see; an agent none. No query where there are none."""
+    """Which of these policies ``actor`` may see; an agent none. No query where there are none, else one a request."""
     if not policies or actor.is_agent:
         return set()
-    return set(policies_for(actor).filter(slug__in=policies).values_list("slug", flat=True))
+    return slugs_seen_by(actor) & set(policies)

@@ -18,6 +18,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.policies.models import Policy, Waiver, WaiverUse
 from apps.policies.rules import DocumentError, PolicyState, Rule, Verdict, read_rule
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.waivers import MAX_DAYS, MAX_TIMES, WaiverScope, WaiverState, rule_digest, why_pointless
 from apps.policies.selectors.waivers import approvers_of, may_end
 from apps.policies.services.policies import LOWER
@@ -178,13 +179,16 @@ def use_waivers(actor: User, *, action: Action, verdict: Verdict) -> None:
 
     Raises WaiverOverError where one is not to be had any more; then roll back to before the action.
     """
+    quiet = {UUID(told["id"]) for told in verdict.waivers if told.get(CONFIDENTIAL)}
     for pk in sorted(UUID(told["id"]) for told in verdict.waivers):
         if Waiver.objects.filter(Waiver.usable(), pk=pk).update(used=F("used") + 1) != 1:
             raise WaiverOverError(pk)
         waiver = Waiver.objects.select_related("policy").get(pk=pk)
         use = WaiverUse.objects.create(waiver=waiver, action=action, number=waiver.used)
         told = {**_told(waiver), "action": action.pk, "attempt": use.number, "digest": action.digest}
-        record(actor, waiver, "waiver.used", trail=action.trail, payload=told)
+        if pk in quiet:  # the action's trail has more readers than the policy, and a waiver is called like its rule
+            told["rule"] = f"{waiver.policy.slug}/{CONFIDENTIAL}"
+        record(actor, action if pk in quiet else waiver, "waiver.used", trail=action.trail, payload=told)
         if not waiver.left:
             advance(actor, waiver, WaiverState.USED_UP, payload={"action": action.pk}, ended_at=ClockTimestamp())
 

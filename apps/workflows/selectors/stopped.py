@@ -13,6 +13,8 @@ from apps.core.models import User
 from apps.halts.models import Halt, Trip
 from apps.halts.rules import HaltScope
 from apps.oversight.selectors import units_below
+from apps.policies.rules.quiet import confidential_policies, quieted
+from apps.policies.selectors.quiet import seen_of
 from apps.workflows.models import Run
 from apps.workflows.rules.causes import causes_of
 
@@ -66,7 +68,9 @@ class InFlight:
 def counted_for(actor: User, trip: Trip) -> list[tuple[Action, tuple[str, ...]]]:
     """The last actions behind the opening of a breaker that ``actor`` may see, newest first, each with its causes."""
     rows = actions_for(actor).filter(pk__in=trip.actions).select_related("agent").order_by("-id")
-    return [(row, causes_of(row.state, error=row.error, verdict=row.verdict)) for row in rows]
+    found = list(rows)
+    seen = seen_of(actor, {slug for row in found for slug in confidential_policies(row.verdict)})
+    return [(row, causes_of(row.state, error=row.error, verdict=quieted(row.verdict, seen))) for row in found]
 
 
 def in_flight_of(actor: User, halt: Halt) -> InFlight:
