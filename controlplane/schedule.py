@@ -52,6 +52,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "notices": (86_400, "apps.notifications.tasks.sweep_notices"),
     "secrets": (10, "apps.connectors.tasks.end_overlaps"),
     "calls": (86_400, "apps.connectors.tasks.forget_calls"),
+    "spans": (600, "apps.telemetry.tasks.forget_spans"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "uploads": (600, "apps.kpis.tasks.sweep_uploads"),
     "retention": (600, "apps.workflows.tasks.retention.erase_ended"),

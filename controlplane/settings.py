@@ -276,6 +276,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 AGENT_LINK_HOSTS = tuple(host for host in os.environ.get("ACP_AGENT_LINK_HOSTS", "").split(",") if host)
 ACP_REPORTING_TZ = os.environ.get("ACP_REPORTING_TZ", "UTC")
+ACP_SPAN_DAYS = int(os.environ.get("ACP_SPAN_DAYS", "30"))
+"""For how many days spans are kept that agents report."""
 
 STATIC_URL = "/static/"
 STATIC_ROOT = ACP_DATA_DIR / "static"

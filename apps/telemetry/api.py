@@ -1,17 +1,22 @@
-"""The endpoint for usage."""
+"""The endpoints for usage and for spans."""
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from rest_framework import exceptions, serializers
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.agents.authentication import AgentKeyAuthentication
 from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text
+from apps.core.errors import MalformedError, TooLargeError
 from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS
 from apps.telemetry.models import UsageRecord
-from apps.telemetry.services import record_usage
+from apps.telemetry.rules import otlp
+from apps.telemetry.services import record_usage, take_spans
 
 MOST_TOKENS = 10**10
 
@@ -67,3 +72,40 @@ class Usage(PlaneView):
             return 201, usage_json(record_usage(self.actor, **body, **named))
 
         return self.once(answer)
+
+
+class AnyAnswer(DefaultContentNegotiation):
+    """Exporters ask for the type that they send and get it; a refusal is a problem document whatever they ask for."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """The only one."""
+        return renderers[0], renderers[0].media_type
+
+
+@extend_schema(exclude=True)  # OTLP describes it
+class Traces(PlaneView):
+    """``/v1/traces``, outside ``/api/v1/``: where exporters of OpenTelemetry send what they have."""
+
+    authentication_classes = [AgentKeyAuthentication]
+    content_negotiation_class = AnyAnswer
+
+    def post(self, request: Request) -> HttpResponse:
+        """Take spans in protobuf or JSON, plain or packed by gzip; answered once all of it is kept."""
+        kind = (request.content_type or "").partition(";")[0].strip().lower()
+        if kind not in {otlp.PROTOBUF, otlp.JSON}:
+            raise exceptions.UnsupportedMediaType(kind)
+        if not request.headers.get("Content-Length"):
+            raise MalformedError("Say how long the body is: Content-Length.")
+        raw = request._request.read(otlp.MAX_BODY + 1)
+        try:
+            body = otlp.unpack(raw, request.headers.get("Content-Encoding", "").strip().lower())
+            spans, unreadable = otlp.read_traces(body, kind)
+        except otlp.TooMuchError as error:
+            raise TooLargeError from error
+        except otlp.UnreadableError as error:
+            raise MalformedError(str(error)) from error
+        taken = take_spans(self.actor, spans=spans, unreadable=unreadable)
+        return HttpResponse(otlp.answer_of(kind, rejected=taken.rejected, why=WHY), content_type=kind)
+
+
+WHY = "Spans without ids or times, of work that is not this agent's own, or of a trace that is too long."

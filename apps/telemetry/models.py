@@ -47,3 +47,60 @@ class UsageRecord(Record):
     def trail(self) -> UUID:
         """The run, the action, or the record itself."""
         return self.run_id or self.action_id or self.id
+
+
+class Span(Record):
+    """One span as an agent reported it, without what was said to models. Kept for ``ACP_SPAN_DAYS``.
+
+    ``tokens`` are those of a call of a model (``rules.names.SpanFacts``); ``usage`` says that they were counted, once.
+    What a span belongs to is empty until it is known: spans arrive before those above them.
+    """
+
+    UNIT = "agent__unit"
+
+    agent = models.ForeignKey(Agent, models.PROTECT, related_name="+")
+    trace_id = models.CharField(max_length=32)
+    span_id = models.CharField(max_length=16)
+    parent_id = models.CharField(max_length=16, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    failed = models.BooleanField(default=False)
+    operation = models.CharField(max_length=40, blank=True)
+    model = models.CharField(max_length=120, blank=True)
+    response_id = models.CharField(max_length=200, blank=True)
+    tokens = models.JSONField(null=True)
+    attributes = models.JSONField(default=dict)
+    run_id = models.UUIDField(null=True)
+    task_id = models.UUIDField(null=True)
+    action_id = models.UUIDField(null=True)
+    usage = models.ForeignKey(UsageRecord, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["created_at"], name="span_by_age"),
+            models.Index(fields=["agent", "response_id"], name="span_by_response", condition=~Q(response_id="")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["agent", "trace_id", "span_id"], name="span_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.span_id
+
+
+class SpanCount(Record):
+    """How many spans of an agent were kept and rejected on one day (UTC)."""
+
+    UNIT = "agent__unit"
+
+    agent = models.ForeignKey(Agent, models.PROTECT, related_name="+")
+    day = models.DateField()
+    kept = models.PositiveBigIntegerField(default=0)
+    rejected = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["agent", "day"], name="span_count_once_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.agent} on {self.day}"

@@ -100,6 +100,8 @@ NOT_CONFIGURATION = {
     "policies.Release": HAPPENED,
     "policies.Reservation": HAPPENED,
     "policies.WaiverUse": HAPPENED,
+    "telemetry.Span": HAPPENED,
+    "telemetry.SpanCount": COUNTED,
     "telemetry.UsageRecord": HAPPENED,
     "workflows.Attempt": HAPPENED,
     "workflows.Compensation": HAPPENED,

@@ -14,7 +14,7 @@ from tests.test_house import every_address, example_of
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long one that nobody guesses"
-FOR_PROGRAMS = ("oauth/", "scim/")
+FOR_PROGRAMS = ("oauth/", "scim/", "v1/", "otlp/")
 """Doors that ask each request for a secret of its own: what a browser holds opens none of them."""
 ROUTES = sorted({route for route in every_address() if "(?P" not in route})
 

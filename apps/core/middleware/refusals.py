@@ -27,7 +27,9 @@ class DomainErrorMiddleware:
             return self._answer(request, NotFoundError())
         if cut := [name for name, values in request.GET.lists() if "\x00" in name + "".join(map(str, values))]:
             return self._answer(request, InvalidError(errors={name: ["The character U+0000."] for name in cut}))
-        if request.method == "POST" and not request.path.startswith(("/api/", "/accounts/", "/oauth/")):
+        if request.method == "POST" and not request.path.startswith(
+            ("/api/", "/accounts/", "/oauth/", "/v1/", "/otlp/")
+        ):
             typed = {name: "\n".join(map(str, values)) for name, values in request.POST.lists()}
             if found := misplaced_secrets(typed):
                 return self._answer(request, misplaced_error(found))

@@ -1,4 +1,4 @@
-"""Taking in what agents report."""
+"""Usage, as an agent tells it by itself or by its spans."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.models import User
 from apps.telemetry.models import UsageRecord
-from apps.telemetry.selectors import work_for
+from apps.telemetry.selectors import Work, work_for
 
 
 @transaction.atomic
@@ -37,7 +37,30 @@ def record_usage(
         raise InvalidError(errors={"run": ["Name exactly one of run, task and action."]})
     if cache_read_tokens + cache_write_tokens > input_tokens:
         raise InvalidError(errors={"cache_read_tokens": ["More than input_tokens, which counts cached tokens too."]})
-    work = work_for(actor, run_id=run_id, task_id=task_id, action_id=action_id)
+    return keep_usage(
+        actor,
+        work=work_for(actor, run_id=run_id, task_id=task_id, action_id=action_id),
+        model=model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=cache_read_tokens,
+        cache_write_tokens=cache_write_tokens,
+        cost_minor=cost_minor,
+    )
+
+
+def keep_usage(
+    actor: User,
+    *,
+    work: Work,
+    model: str,
+    input_tokens: int,
+    output_tokens: int,
+    cache_read_tokens: int,
+    cache_write_tokens: int,
+    cost_minor: int | None = None,
+) -> UsageRecord:
+    """Keep what work that was found to be the agent's own used. Call inside the transaction that found it."""
     usage = UsageRecord.objects.create(
         agent=actor.agent,
         model=model,

@@ -1,0 +1,1 @@
+"""What spans say, in whichever words."""

@@ -1,0 +1,124 @@
+"""What a span says by its attributes: GenAI's names of today and before, and OpenInference's.
+
+Sources: the OpenTelemetry registry (``gen_ai.*``) and the OpenInference specification. Nothing here fails on odd
+values: what is not of the kind that a name promises counts as not said.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MOST_TOKENS = 10**10
+LONGEST = 4096
+"""Characters kept of one text."""
+
+LEAVES = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+"""Operations that call a model themselves; whatever stands above them adds up what they used."""
+KINDS = {
+    "LLM": "chat",
+    "TOOL": "execute_tool",
+    "AGENT": "invoke_agent",
+    "CHAIN": "invoke_workflow",
+    "WORKFLOW": "invoke_workflow",
+    "RETRIEVER": "retrieval",
+    "EMBEDDING": "embeddings",
+    "RERANKER": "rerank",
+    "GUARDRAIL": "guardrail",
+    "EVALUATOR": "evaluate",
+    "PROMPT": "prompt",
+}
+"""Kinds of OpenInference and Traceloop, by GenAI's operation; the last four have none, and keep their own word."""
+
+OPERATION = ("gen_ai.operation.name",)
+KIND = ("openinference.span.kind", "traceloop.span.kind")
+PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
+AGENT = ("gen_ai.agent.name", "agent.name")
+CONVERSATION = ("gen_ai.conversation.id", "session.id")
+MODEL = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "embedding.model_name")
+RESPONSE = ("gen_ai.response.id",)
+TOOL = ("gen_ai.tool.name", "tool.name")
+CALL = ("gen_ai.tool.call.id",)
+INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
+OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
+CACHE_READ = ("gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read")
+CACHE_WRITE = ("gen_ai.usage.cache_creation.input_tokens", "llm.token_count.prompt_details.cache_write")
+
+CONTENT = (
+    "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.prompt",
+    "gen_ai.completion", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.tool.definitions",
+    "gen_ai.retrieval", "llm.input_messages", "llm.output_messages", "llm.prompt", "llm.completions", "llm.tools",
+    "llm.function_call", "input.value", "output.value", "tool.parameters", "retrieval.documents",
+    "embedding.embeddings", "embedding.text", "reranker.", "message.", "traceloop.entity.input",
+    "traceloop.entity.output",
+)  # fmt: skip
+"""What attributes begin with whose values are what was said to a model, and what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFacts:
+    """What is read from a span's attributes; empty or None where it does not say."""
+
+    operation: str = ""
+    provider: str = ""
+    agent: str = ""
+    conversation: str = ""
+    model: str = ""
+    response_id: str = ""
+    tool: str = ""
+    tool_call_id: str = ""
+    tokens: dict[str, int] | None = None
+    """``input`` (cached ones included), ``output``, ``cache_read``, ``cache_write``; of calls of models alone."""
+
+
+def facts_of(attributes: Mapping[str, Any]) -> SpanFacts:
+    """What the attributes say; the name of today goes before the older one."""
+    operation = _text(attributes, OPERATION) or _of_kind(_text(attributes, KIND))
+    model = _text(attributes, MODEL)
+    return SpanFacts(
+        operation=operation[:40],
+        provider=_text(attributes, PROVIDER)[:120],
+        agent=_text(attributes, AGENT)[:120],
+        conversation=_text(attributes, CONVERSATION)[:200],
+        model=model[:120],
+        response_id=_text(attributes, RESPONSE)[:200],
+        tool=_text(attributes, TOOL)[:120],
+        tool_call_id=_text(attributes, CALL)[:200],
+        tokens=_tokens(attributes) if operation in LEAVES and model else None,
+    )
+
+
+def without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes but those that carry what was said to a model and what it said."""
+    return {name: value for name, value in attributes.items() if not name.startswith(CONTENT)}
+
+
+def _of_kind(kind: str) -> str:
+    return KINDS.get(kind.upper(), "")
+
+
+def _text(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return next((said for name in names if isinstance(said := attributes.get(name), str) and said), "")
+
+
+def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    """The first whole number from 0 on; OpenTelemetry's JavaScript sends integers as doubles."""
+    for name in names:
+        said = attributes.get(name)
+        whole = not isinstance(said, bool) and (
+            isinstance(said, int) or (isinstance(said, float) and said.is_integer())
+        )
+        if whole and 0 <= (found := int(said or 0)) <= MOST_TOKENS:
+            return found
+    return None
+
+
+def _tokens(attributes: Mapping[str, Any]) -> dict[str, int] | None:
+    """Cached tokens beyond ``input`` were counted beside it, not in it: they are added."""
+    fresh, output = _count(attributes, INPUT), _count(attributes, OUTPUT)
+    if fresh is None and output is None:
+        return None
+    read, written = _count(attributes, CACHE_READ) or 0, _count(attributes, CACHE_WRITE) or 0
+    whole = fresh or 0
+    if read + written > whole:
+        whole += read + written
+    return {"input": whole, "output": output or 0, "cache_read": read, "cache_write": written}

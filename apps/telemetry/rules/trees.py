@@ -1,0 +1,43 @@
+"""How the spans of one trace stand above each other, and which of them count."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+
+DEEPEST = 100
+"""So many spans above one are looked at."""
+
+
+def above(span_id: str, parents: Mapping[str, str]) -> Iterator[str]:
+    """The spans above one, nearest first, as far as they are known and ``DEEPEST`` at most."""
+    return islice(_all_above(span_id, parents), DEEPEST)
+
+
+def _all_above(span_id: str, parents: Mapping[str, str]) -> Iterator[str]:
+    """A circle ends where it began."""
+    seen, at = {span_id}, parents.get(span_id, "")
+    while at in parents and at not in seen:
+        yield at
+        seen.add(at)
+        at = parents[at]
+
+
+def leaves_of(telling: Iterable[str], counted: Iterable[str], parents: Mapping[str, str]) -> set[str]:
+    """Those of ``telling`` (spans that tell of tokens) that count: nothing below tells too, nothing above was counted.
+
+    So what a model used once counts once, whether its wrapper, its client or both tell of it.
+    """
+    telling, counted = set(telling), set(counted)
+    wrapping = {one for span_id in telling for one in above(span_id, parents)}
+    return {one for one in telling - wrapping - counted if not any(higher in counted for higher in above(one, parents))}
+
+
+def inherited[T](links: Mapping[str, T], parents: Mapping[str, str]) -> dict[str, T]:
+    """What spans without a link of their own belong to: what the nearest one above does, else all of the trace."""
+    whole = set(links.values())
+    alone = next(iter(whole)) if len(whole) == 1 else None
+    found = dict[str, T]()
+    for span_id in parents.keys() - links.keys():
+        near = next((links[one] for one in above(span_id, parents) if one in links), alone)
+        if near is not None:
+            found[span_id] = near
+    return found

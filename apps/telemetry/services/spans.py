@@ -1,0 +1,200 @@
+"""Spans: taken in one transaction with what follows of them, so that an answer means that all of it is kept."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Count, F
+from django.db.utils import OperationalError
+from psycopg.errors import LockNotAvailable
+
+from apps.agents.models import Agent
+from apps.agents.selectors import require_working_agent
+from apps.audit.services import recorded_together
+from apps.core.errors import NotAllowedError, NotFoundError, RateLimitedError
+from apps.core.models import ClockTimestamp, User, database_now
+from apps.telemetry.models import Span, SpanCount
+from apps.telemetry.rules.names import facts_of, without_content
+from apps.telemetry.rules.otlp import SpanSaid
+from apps.telemetry.rules.trees import inherited, leaves_of
+from apps.telemetry.selectors import Work, work_for
+from apps.telemetry.services.usage import keep_usage
+
+MOST_IN_TRACE = 5_000
+"""Spans of one trace; what comes beyond is rejected."""
+AT_ONCE = 10_000
+NAMED = {"acp.action.id": "action_id", "acp.task.id": "task_id", "acp.step.id": "task_id", "acp.run.id": "run_id"}
+"""Attributes that say what a span belongs to, the narrowest first."""
+
+Link = tuple[UUID | None, UUID | None, UUID | None]
+"""Run, task, action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many spans of a request were kept or had been before, and how many were not."""
+
+    kept: int
+    rejected: int
+
+
+@transaction.atomic
+def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Taken:
+    """Keep an agent's spans, and the usage that they tell of. A span that is known already changes nothing.
+
+    ``unreadable`` were sent and are no spans; they are counted as rejected, with those that name work of others.
+    Raises NotAllowedError for anybody but an agent that may act, RateLimitedError while another request of it is busy.
+    """
+    if not actor.is_agent:
+        raise NotAllowedError("Only an agent reports its spans.")
+    require_working_agent(actor)
+    agent: Agent = actor.agent
+    _one_at_a_time(agent)
+    works = _Works(actor)
+    full = _full_traces(agent, spans)
+    rows = [row for said in spans if said.trace_id not in full and (row := _row(agent, said, works)) is not None]
+    taken = Taken(len(rows), len(spans) - len(rows) + unreadable)
+    Span.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
+    with recorded_together():
+        for trace_id in sorted({row.trace_id for row in rows}):
+            _settle(agent, trace_id, works)
+    _count(agent, taken)
+    return taken
+
+
+def forget_spans() -> int:
+    """Delete spans that are older than ``ACP_SPAN_DAYS``, some thousands at a time; how many. Usage stays."""
+    old = Span.objects.filter(created_at__lt=ClockTimestamp() - timedelta(days=settings.ACP_SPAN_DAYS))
+    return Span.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:AT_ONCE])).delete()[0]
+
+
+class _Works:
+    """What links lead to, asked of the database once each; None where it is not the agent's own."""
+
+    def __init__(self, actor: User) -> None:
+        self.actor = actor
+        self.known = dict[tuple[str, UUID], Work | None]()
+
+    def find(self, name: str, at: UUID) -> Work | None:
+        if (name, at) not in self.known:
+            try:
+                self.known[name, at] = work_for(self.actor, **{name: at})
+            except NotFoundError:
+                self.known[name, at] = None
+        return self.known[name, at]
+
+    def behind(self, link: Link) -> Work | None:
+        run, task, action = link
+        named = (("action_id", action), ("task_id", task), ("run_id", run))
+        return next((self.find(name, at) for name, at in named if at is not None), None)
+
+
+def _one_at_a_time(agent: Agent) -> None:
+    """Two requests of one agent would count one response twice; the second waits a moment, and is then told to."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"spans:{agent.pk}"])
+            cursor.execute("SET LOCAL lock_timeout = DEFAULT")
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise RateLimitedError(retry_after_s=1) from error
+        raise
+
+
+def _full_traces(agent: Agent, spans: list[SpanSaid]) -> set[str]:
+    coming = defaultdict[str, int](int)
+    for said in spans:
+        coming[said.trace_id] += 1
+    counts = Span.objects.filter(agent=agent, trace_id__any_of=list(coming)).values_list("trace_id")
+    held = dict(counts.annotate(n=Count("pk")))
+    return {trace_id for trace_id, n in coming.items() if held.get(trace_id, 0) + n > MOST_IN_TRACE}
+
+
+def _row(agent: Agent, said: SpanSaid, works: _Works) -> Span | None:
+    """The row of a span; None where it names work that is not the agent's own, or that does not belong together."""
+    link = Work(agent.unit_id)
+    for attribute, name in NAMED.items():
+        if attribute not in said.attributes:
+            continue
+        at = _uuid(said.attributes[attribute])
+        work = works.find(name, at) if at else None
+        if work is None or (getattr(link, name) or at) != at:
+            return None
+        if link.run_id and work.run_id != link.run_id:
+            return None
+        link = link if link.action_id or link.task_id else work
+    facts = facts_of(said.attributes)
+    return Span(
+        agent=agent,
+        trace_id=said.trace_id,
+        span_id=said.span_id,
+        parent_id=said.parent_id,
+        name=said.name,
+        started_at=said.started_at,
+        ended_at=said.ended_at,
+        failed=said.failed,
+        operation=facts.operation,
+        model=facts.model,
+        response_id=facts.response_id,
+        tokens=facts.tokens,
+        attributes=without_content(said.attributes),
+        run_id=link.run_id,
+        task_id=link.task_id,
+        action_id=link.action_id,
+    )
+
+
+def _uuid(said: Any) -> UUID | None:
+    try:
+        return UUID(said)
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _settle(agent: Agent, trace_id: str, works: _Works) -> None:
+    """Link what has become linkable in a trace, and count what its leaves used."""
+    rows = list(Span.objects.filter(agent=agent, trace_id=trace_id).defer("attributes", "name").order_by("started_at"))
+    parents = {row.span_id: row.parent_id for row in rows}
+    links = {row.span_id: _link(row) for row in rows if any(_link(row))}
+    below = inherited(links, parents)
+    late = [row for row in rows if row.span_id in below]
+    for row in late:
+        row.run_id, row.task_id, row.action_id = below[row.span_id]
+    Span.objects.bulk_update(late, ["run_id", "task_id", "action_id"], batch_size=1000)
+    _count_usage(agent, rows, parents, works)
+
+
+def _link(row: Span) -> Link:
+    return row.run_id, row.task_id, row.action_id
+
+
+def _count_usage(agent: Agent, rows: list[Span], parents: dict[str, str], works: _Works) -> None:
+    counted = {row.span_id for row in rows if row.usage_id}
+    leaves = leaves_of((row.span_id for row in rows if row.tokens), counted, parents)
+    wanted = [row for row in rows if row.span_id in leaves and any(_link(row))]
+    if not wanted:
+        return
+    answers = [row.response_id for row in wanted if row.response_id]
+    before = Span.objects.filter(agent=agent, response_id__any_of=answers).exclude(response_id="").exclude(usage=None)
+    told = set(before.values_list("response_id", flat=True))
+    done = list[Span]()
+    for row in wanted:
+        work = works.behind(_link(row))
+        if work is None or row.tokens is None or row.response_id in told:
+            continue
+        row.usage = keep_usage(
+            works.actor, work=work, model=row.model, **{f"{name}_tokens": n for name, n in row.tokens.items()}
+        )
+        told |= {row.response_id} - {""}
+        done.append(row)
+    Span.objects.bulk_update(done, ["usage"], batch_size=1000)
+
+
+def _count(agent: Agent, taken: Taken) -> None:
+    row, _ = SpanCount.objects.get_or_create(agent=agent, day=database_now().date())
+    SpanCount.objects.filter(pk=row.pk).update(kept=F("kept") + taken.kept, rejected=F("rejected") + taken.rejected)

@@ -1,0 +1,102 @@
+"""What spans say, name by name, and how they stand above each other."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.telemetry.rules import names, otlp
+from apps.telemetry.rules.names import facts_of, without_content
+from apps.telemetry.rules.trees import above, leaves_of
+
+ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())
+EVERY_NAME = sorted(
+    {
+        *names.OPERATION, *names.KIND, *names.PROVIDER, *names.AGENT, *names.CONVERSATION, *names.MODEL,
+        *names.RESPONSE, *names.TOOL, *names.CALL, *names.INPUT, *names.OUTPUT, *names.CACHE_READ, *names.CACHE_WRITE,
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "read"),
+    [
+        ("gen_ai.operation.name", "execute_tool", "operation", "execute_tool"),
+        ("openinference.span.kind", "LLM", "operation", "chat"),
+        ("openinference.span.kind", "TOOL", "operation", "execute_tool"),
+        ("openinference.span.kind", "RETRIEVER", "operation", "retrieval"),
+        ("openinference.span.kind", "RERANKER", "operation", "rerank"),
+        ("openinference.span.kind", "new", "operation", ""),
+        ("traceloop.span.kind", "agent", "operation", "invoke_agent"),
+        ("traceloop.span.kind", "workflow", "operation", "invoke_workflow"),
+        ("gen_ai.provider.name", "some", "provider", "some"),
+        ("gen_ai.system", "some", "provider", "some"),
+        ("gen_ai.agent.name", "buyer", "agent", "buyer"),
+        ("agent.name", "buyer", "agent", "buyer"),
+        ("gen_ai.conversation.id", "c", "conversation", "c"),
+        ("session.id", "c", "conversation", "c"),
+        ("gen_ai.request.model", "m", "model", "m"),
+        ("gen_ai.response.model", "m", "model", "m"),
+        ("llm.model_name", "m", "model", "m"),
+        ("gen_ai.response.id", "r", "response_id", "r"),
+        ("gen_ai.tool.name", "t", "tool", "t"),
+        ("tool.name", "t", "tool", "t"),
+        ("gen_ai.tool.call.id", "k", "tool_call_id", "k"),
+    ],
+)
+def test_each_name_is_read(name: str, value: str, field: str, read: str) -> None:
+    assert getattr(facts_of({name: value}), field) == read
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [
+        ({"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 2}, (9, 2, 0, 0)),
+        ({"gen_ai.usage.prompt_tokens": 9, "gen_ai.usage.completion_tokens": 2}, (9, 2, 0, 0)),
+        ({"llm.token_count.prompt": 9.0, "llm.token_count.completion": 2}, (9, 2, 0, 0)),
+        ({"gen_ai.usage.input_tokens": 9, "gen_ai.usage.prompt_tokens": 5}, (9, 0, 0, 0)),
+        ({"gen_ai.usage.input_tokens": 9, "gen_ai.usage.cache_read.input_tokens": 4}, (9, 0, 4, 0)),
+        ({"gen_ai.usage.input_tokens": 9, "gen_ai.usage.cache_creation.input_tokens": 4}, (9, 0, 0, 4)),
+        ({"llm.token_count.prompt": 9, "llm.token_count.prompt_details.cache_read": 4}, (9, 0, 4, 0)),
+        ({"llm.token_count.prompt": 9, "llm.token_count.prompt_details.cache_write": 4}, (9, 0, 0, 4)),
+        ({"gen_ai.usage.input_tokens": 9, "gen_ai.usage.cache_read.input_tokens": 40}, (49, 0, 40, 0)),
+    ],
+)
+def test_tokens_are_read_in_each_spelling(told: dict[str, Any], tokens: tuple[int, ...]) -> None:
+    read = facts_of({"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", **told}).tokens
+    assert read == dict(zip(("input", "output", "cache_read", "cache_write"), tokens, strict=True))
+    assert facts_of({"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "m", **told}).tokens is None
+
+
+@given(st.dictionaries(st.sampled_from(EVERY_NAME), ANY))
+def test_odd_values_are_not_said_and_cached_tokens_are_within(attributes: dict[str, Any]) -> None:
+    tokens = facts_of({**attributes, "gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}).tokens
+    if tokens:
+        assert tokens["cache_read"] + tokens["cache_write"] <= tokens["input"]
+        assert min(tokens.values()) >= 0
+
+
+def test_tokens_are_no_content() -> None:
+    told = {"gen_ai.usage.prompt_tokens": 1, "llm.token_count.prompt": 1}
+    assert without_content({**told, "gen_ai.completion.0.content": "x", "llm.prompts": "x"}) == told
+
+
+@given(st.binary(max_size=200), st.sampled_from([otlp.PROTOBUF, otlp.JSON]))
+def test_bytes_are_read_or_refused(body: bytes, kind: str) -> None:
+    with suppress(otlp.UnreadableError):
+        assert otlp.read_traces(body, kind)[1] <= len(body)
+
+
+IDS = st.sampled_from("abcdefg")
+
+
+@given(st.dictionaries(IDS, IDS), st.sets(IDS), st.sets(IDS))
+def test_of_what_counts_nothing_stands_above_another_even_in_circles(
+    parents: dict[str, str], telling: set[str], counted: set[str]
+) -> None:
+    leaves = leaves_of(telling, counted, parents)
+    assert leaves <= telling - counted
+    for one in leaves:
+        assert not set(above(one, parents)) & (leaves | counted)

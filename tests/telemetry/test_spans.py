@@ -1,0 +1,235 @@
+"""Spans: what is taken, what is refused, and that a model's tokens count once."""
+
+import gzip
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from apps.agents.models import Agent
+from apps.audit.models import Entry
+from apps.core.models import ClockTimestamp
+from apps.telemetry.models import Span, SpanCount, UsageRecord
+from apps.telemetry.rules.otlp import MAX_BODY
+from apps.telemetry.services import forget_spans
+from tests.factories.agents import make_action, make_agent, make_key_for
+from tests.serving import serving
+
+TRACE = "5b8efff798038103d269b633813fc60c"
+CHAT = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.response.model": "large",
+    "gen_ai.usage.input_tokens": 100,
+    "gen_ai.usage.output_tokens": 10,
+}
+
+
+@pytest.fixture
+def agent(db: None) -> Agent:
+    return make_agent()
+
+
+def attribute(name: str, value: Any) -> dict[str, Any]:
+    return {"key": name, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
+
+
+def span(number: int, attributes: dict[str, Any], *, parent: int = 0, trace: str = TRACE) -> dict[str, Any]:
+    return {
+        "traceId": trace,
+        "spanId": f"{number:016x}",
+        "parentSpanId": f"{parent:016x}" if parent else "",
+        "name": "a span",
+        "startTimeUnixNano": "1764316800000000000",
+        "endTimeUnixNano": "1764316801000000000",
+        "attributes": [attribute(name, value) for name, value in attributes.items()],
+    }
+
+
+def body_of(*spans: dict[str, Any]) -> bytes:
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}).encode()
+
+
+def send(agent: Agent, body: bytes, kind: str = "application/json", **headers: str) -> Any:
+    key = make_key_for(agent)
+    headers = {"Authorization": f"Bearer {key}", **headers}
+    return Client().post("/v1/traces", data=body, content_type=kind, headers=headers)
+
+
+def rejected(answer: Any) -> int:
+    assert answer.status_code == 200, answer.content
+    return int(answer.json().get("partialSuccess", {}).get("rejectedSpans", 0))
+
+
+def test_the_official_exporter_sends_and_what_a_model_used_is_counted(real_db: str, tmp_path: Path) -> None:
+    agent = make_agent()
+    action = make_action(agent=agent, run_id=uuid4())
+    provider = TracerProvider(resource=Resource({"service.name": "buyer"}))
+    with serving(str(connection.settings_dict["NAME"]), tmp_path) as address:
+        exporter = OTLPSpanExporter(
+            endpoint=f"{address}/v1/traces", headers={"Authorization": f"Bearer {make_key_for(agent)}"}
+        )
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        tracer = provider.get_tracer("test")
+        named = {"acp.action.id": str(action.pk)}
+        whole = tracer.start_as_current_span("invoke_agent buyer", attributes=named)
+        with whole, tracer.start_as_current_span("chat large", attributes=CHAT):
+            pass
+        provider.shutdown()
+    usage = UsageRecord.objects.get()
+    assert (usage.input_tokens, usage.output_tokens, usage.run_id) == (100, 10, action.run_id)
+    assert Entry.objects.get(name="usage.recorded").payload["agent"] == agent.slug
+    assert set(Span.objects.values_list("attributes__service.name", flat=True)) <= {"buyer", None}
+    assert Span.objects.filter(attributes__has_key="service.name").count() == 2
+
+
+def test_protobuf_and_json_packed_and_plain_say_the_same_and_are_answered_in_kind(agent: Agent) -> None:
+    request = ExportTraceServiceRequest()
+    sent = request.resource_spans.add().scope_spans.add().spans.add()
+    sent.trace_id, sent.span_id = bytes.fromhex(TRACE), b"12345678"
+    sent.start_time_unix_nano, sent.end_time_unix_nano = 1764316800000000000, 1764316801000000000
+    answer = send(
+        agent, gzip.compress(request.SerializeToString()), "application/x-protobuf", **{"Content-Encoding": "gzip"}
+    )
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/x-protobuf")
+    assert not ExportTraceServiceResponse.FromString(answer.content).HasField("partial_success")
+    assert rejected(send(agent, body_of(span(2, {})))) == 0
+    first, second = Span.objects.order_by("span_id")
+    assert (first.trace_id, first.started_at) == (second.trace_id, second.started_at)
+
+
+def test_a_span_that_is_sent_again_counts_nothing_again(agent: Agent) -> None:
+    action = make_action(agent=agent)
+    body = body_of(span(1, {**CHAT, "acp.action.id": str(action.pk)}))
+    for _ in range(2):
+        assert rejected(send(agent, body)) == 0
+    assert (Span.objects.count(), UsageRecord.objects.count()) == (1, 1)
+
+
+def test_spans_of_work_of_others_are_rejected_and_counted_and_the_others_kept(agent: Agent) -> None:
+    foreign = make_action(run_id=uuid4())
+    spans = [
+        span(number, {**CHAT, name: value})
+        for number, (name, value) in enumerate(
+            [
+                ("acp.action.id", str(foreign.pk)), ("acp.run.id", str(foreign.run_id)), ("acp.task.id", str(uuid4())),
+                ("acp.step.id", "no id"), ("acp.run.id", 7),
+            ],
+            start=1,
+        )
+    ]  # fmt: skip
+    assert rejected(send(agent, body_of(*spans, span(9, {}), {"name": "nothing"}))) == 6
+    assert Span.objects.get().span_id.endswith("9")
+    assert UsageRecord.objects.count() == 0
+    count = SpanCount.objects.get(agent=agent)
+    assert (count.kept, count.rejected) == (1, 6)
+
+
+def test_an_action_of_one_run_is_not_reported_for_another(agent: Agent) -> None:
+    mine, other = make_action(agent=agent, run_id=uuid4()), uuid4()
+    named = {"acp.action.id": str(mine.pk), "acp.run.id": str(other)}
+    assert rejected(send(agent, body_of(span(1, named)))) == 1
+    assert not Span.objects.exists()
+
+
+def test_what_ends_first_is_linked_when_what_stands_above_arrives(agent: Agent) -> None:
+    action = make_action(agent=agent)
+    send(agent, body_of(span(2, CHAT, parent=1)))
+    assert not UsageRecord.objects.exists()
+    send(agent, body_of(span(1, {"acp.action.id": str(action.pk)})))
+    assert UsageRecord.objects.get().action_id == action.pk
+    assert set(Span.objects.values_list("action_id", flat=True)) == {action.pk}
+
+
+def test_wrappers_gateways_and_agents_tell_of_the_same_tokens_once(agent: Agent) -> None:
+    action = make_action(agent=agent)
+    whole = {**CHAT, "gen_ai.operation.name": "invoke_agent", "acp.action.id": str(action.pk)}
+    answered = {**CHAT, "gen_ai.response.id": "r-1"}
+    spans = [span(1, whole), span(2, CHAT, parent=1), span(3, answered, parent=2), span(4, answered, parent=1)]
+    send(agent, body_of(*spans))
+    assert UsageRecord.objects.count() == 1
+    send(agent, body_of(span(5, answered, parent=1)))
+    send(agent, body_of(span(6, CHAT, parent=3)))
+    assert UsageRecord.objects.count() == 1
+
+
+def test_what_was_said_to_a_model_is_not_kept_nor_a_key(agent: Agent) -> None:
+    key = make_key_for(agent)
+    said = {"gen_ai.input.messages": "hello", "gen_ai.prompt.0.content": "hello", "input.value": "hello", "note": key}
+    send(agent, body_of(span(1, {**said, "gen_ai.tool.name": "search", "odd": "a\x00b"})))
+    kept = Span.objects.get().attributes
+    assert kept == {"note": "…", "gen_ai.tool.name": "search", "odd": "a\N{REPLACEMENT CHARACTER}b"}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "encoding", "status"),
+    [
+        (b"{", "application/json", "", 400),
+        (b"[]", "application/json", "", 400),
+        (b'{"resourceSpans": 5}', "application/json", "", 400),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "zz"}]}]}]}', "application/json", "", 400),
+        (b"[" * 100_000, "application/json", "", 400),
+        (b"\xff\xff\xff", "application/x-protobuf", "", 400),
+        (b"plain", "application/x-protobuf", "gzip", 400),
+        (gzip.compress(b"a" * 100)[:-4], "application/x-protobuf", "gzip", 400),
+        (gzip.compress(b"") + b"more", "application/x-protobuf", "gzip", 400),
+        (b"a", "application/x-protobuf", "br", 400),
+        (b"a" * (MAX_BODY + 1), "application/x-protobuf", "", 413),
+        (gzip.compress(b"\0" * (200 * 1024 * 1024), 9), "application/x-protobuf", "gzip", 413),
+        (body_of({"name": "\ud800"}), "application/json", "", 400),
+        (body_of(*[{}] * 10_001), "application/json", "", 413),
+        (body_of(*[span(1, {}, trace=f"{number + 1:032x}") for number in range(1001)]), "application/json", "", 413),
+        (b"a", "text/plain", "", 415),
+    ],
+    ids=lambda value: "body" if isinstance(value, bytes) else None,
+)  # fmt: skip
+def test_bad_bodies_are_refused_and_nothing_is_kept(
+    agent: Agent, body: bytes, kind: str, encoding: str, status: int
+) -> None:
+    answer = send(agent, body, kind, **({"Content-Encoding": encoding} if encoding else {}))
+    assert answer.status_code == status
+    assert answer["Content-Type"] == "application/problem+json"
+    assert not Span.objects.exists()
+
+
+def test_a_second_request_of_one_agent_waits_and_is_then_told_to_come_again(real_db: str) -> None:
+    agent = make_agent()
+    with psycopg.connect(real_db) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"spans:{agent.pk}"])
+        answer = send(agent, body_of(span(1, {})))
+        assert (answer.status_code, answer["Retry-After"]) == (429, "1")
+        assert not Span.objects.exists()
+    assert rejected(send(agent, body_of(span(1, {})))) == 0
+
+
+def test_people_strangers_and_suspended_agents_send_nothing(agent: Agent) -> None:
+    person = Client()
+    person.force_login(agent.owner)
+    assert person.post("/v1/traces", body_of(span(1, {})), content_type="application/json").status_code == 401
+    Agent.objects.filter(pk=agent.pk).update(state="suspended")
+    assert send(agent, body_of(span(1, {}))).status_code in {401, 403}
+    assert not Span.objects.exists()
+
+
+def test_old_spans_are_deleted_and_what_was_used_stays(agent: Agent) -> None:
+    action = make_action(agent=agent)
+    send(agent, body_of(span(1, {**CHAT, "acp.action.id": str(action.pk)}), span(2, {})))
+    Span.objects.filter(span_id__endswith="1").update(
+        created_at=ClockTimestamp() - timedelta(days=settings.ACP_SPAN_DAYS, seconds=1)
+    )
+    assert forget_spans() == 1
+    assert (Span.objects.count(), UsageRecord.objects.count()) == (1, 1)
