@@ -1,7 +1,8 @@
 """One question to a PostgreSQL database, through the egress guard.
 
-The connection goes to a checked address under the original name. The transaction only reads, the statement is prepared
-(so the server takes one only) with its parameters bound, and rows are read one by one up to a cap, before one deadline.
+The connection goes to a checked address under the original name. The transaction only reads, the statement goes by the
+extended protocol (which takes one only) with its parameters bound, and rows are taken from the wire one by one up to a
+cap, before one deadline: no more than a row too many is ever in memory.
 """
 
 import os
@@ -116,10 +117,9 @@ def _answered(question: Question, connection: "psycopg.Connection[Any]") -> Call
     connection.read_only = True
     lines: list[str] = []
     size = 0
+    asked = {**question.values, "acp$bytes": question.most_bytes}
     with connection.cursor() as cursor:
-        asked = {**question.values, "acp$bytes": question.most_bytes}
-        cursor.execute(bounded(question.query), asked, prepare=True)
-        for (line,) in cursor:
+        for (line,) in cursor.stream(bounded(question.query), asked):
             size += len(line.encode()) if line is not None else question.most_bytes + 1
             if size > question.most_bytes:
                 raise _TooLarge
