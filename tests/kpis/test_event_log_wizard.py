@@ -168,6 +168,13 @@ class TestImporting:
         took = {one["activity"]: one["duration_p50_s"] for one in log.figures["activities"]}
         assert (log.events, took) == (2, {"Check": 4.5 * 3600, "Pay": 0})
 
+    def test_a_row_has_a_start_or_a_place_in_the_life_cycle_never_both(self) -> None:
+        admin = signed_in(make_admin())
+        chosen = {"case": "case", "activity": "event", "complete": "timestamp", "resource": "user", "dates": "mdy"}
+        answer = sent(admin, left(admin, MOMENTS), **chosen, lifecycle="lifecycle", start="timestamp")
+        assert "choose None for one" in answer.content.decode()
+        assert not EventLog.objects.exists()
+
     def test_the_same_again_changes_nothing(self) -> None:
         admin = signed_in(make_admin())
         sent(admin, left(admin))

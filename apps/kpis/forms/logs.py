@@ -102,6 +102,13 @@ class LogReadingForm(forms.Form):
         except LogError as error:
             raise forms.ValidationError(error.message) from error
 
+    def clean(self) -> dict[str, Any]:
+        """A row is an activity with its start, or one moment of its life cycle; never both."""
+        said = super().clean() or {}
+        if said.get("start") and said.get("lifecycle"):
+            self.add_error("lifecycle", _("A row says its start or its place in the life cycle: choose None for one."))
+        return said
+
     @property
     def columns(self) -> Columns:
         """Which column says what."""
