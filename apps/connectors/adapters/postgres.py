@@ -47,7 +47,7 @@ class Question:
     most_bytes: int = RESPONSE_BYTES_MAX
 
 
-class _TooLarge(Exception):  # noqa: N818 - never leaves this file
+class _TooLargeError(Exception):
     pass
 
 
@@ -79,7 +79,7 @@ def _tried(question: Question, login: tuple[str, str], deadline: float) -> CallR
         watch.start()
         try:
             return _answered(question, connection)
-        except _TooLarge:
+        except _TooLargeError:
             return CallResult(CallEnd.BROKEN, error=f"The answer is larger than {question.most_bytes} bytes.")
         except psycopg.Error as error:
             return _refused(question, error, is_late=time.monotonic() >= deadline)
@@ -122,7 +122,7 @@ def _answered(question: Question, connection: "psycopg.Connection[Any]") -> Call
         for (line,) in cursor.stream(bounded(question.query), asked):
             size += len(line.encode()) if line is not None else question.most_bytes + 1
             if size > question.most_bytes:
-                raise _TooLarge
+                raise _TooLargeError
             lines.append(line)
     more = "true" if len(lines) > ROWS_MAX else "false"
     raw = f'{{"rows": [{",".join(lines[:ROWS_MAX])}], "more": {more}}}'

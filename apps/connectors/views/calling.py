@@ -1,6 +1,5 @@
 """Pages on which a person changes what is called: a system's own address, and the call of an operation."""
 
-from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
@@ -68,11 +67,9 @@ def edit_call(request: Request, slug: str, operation: str) -> HttpResponse:
         form.add_error(None, STALE_SAID)
         form.data = {**request.POST.dict(), "version": str(found.version)}
         return _call_page(request, found, form, status=STALE)
-    spec = asdict(OperationSpec(**{name: getattr(found, name) for name in OperationSpec.__dataclass_fields__}))
+    spec = {name: getattr(found, name) for name in OperationSpec.__dataclass_fields__} | form.spec
     try:
-        services.save_operation(
-            request.user, slug=found.slug, connector=connector, spec=OperationSpec(**{**spec, **form.spec})
-        )
+        services.save_operation(request.user, slug=found.slug, connector=connector, spec=OperationSpec(**spec))
     except InvalidError as error:
         form.refuse(error.errors)
         return _call_page(request, found, form, status=UNFIT)
