@@ -108,4 +108,4 @@ class Traces(PlaneView):
         return HttpResponse(otlp.answer_of(kind, rejected=taken.rejected, why=WHY), content_type=kind)
 
 
-WHY = "Spans without ids or times, of work that is not this agent's own, or of a trace that is too long."
+WHY = "Spans without ids, of times long past or to come, of work that is not this agent's own, or of too long a trace."

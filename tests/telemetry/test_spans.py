@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from tests.factories.agents import make_action, make_agent, make_key_for
 from tests.serving import serving
 
 TRACE = "5b8efff798038103d269b633813fc60c"
+SECOND = 10**9
+NOW = time.time_ns()
 CHAT = {
     "gen_ai.operation.name": "chat",
     "gen_ai.response.model": "large",
@@ -48,14 +51,16 @@ def attribute(name: str, value: Any) -> dict[str, Any]:
     return {"key": name, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
 
 
-def span(number: int, attributes: dict[str, Any], *, parent: int = 0, trace: str = TRACE) -> dict[str, Any]:
+def span(
+    number: int, attributes: dict[str, Any], *, parent: int = 0, trace: str = TRACE, ended_ns: int = NOW
+) -> dict[str, Any]:
     return {
         "traceId": trace,
         "spanId": f"{number:016x}",
         "parentSpanId": f"{parent:016x}" if parent else "",
         "name": "a span",
-        "startTimeUnixNano": "1764316800000000000",
-        "endTimeUnixNano": "1764316801000000000",
+        "startTimeUnixNano": str(ended_ns - SECOND),
+        "endTimeUnixNano": str(ended_ns),
         "attributes": [attribute(name, value) for name, value in attributes.items()],
     }
 
@@ -101,7 +106,7 @@ def test_protobuf_and_json_packed_and_plain_say_the_same_and_are_answered_in_kin
     request = ExportTraceServiceRequest()
     sent = request.resource_spans.add().scope_spans.add().spans.add()
     sent.trace_id, sent.span_id = bytes.fromhex(TRACE), b"12345678"
-    sent.start_time_unix_nano, sent.end_time_unix_nano = 1764316800000000000, 1764316801000000000
+    sent.start_time_unix_nano, sent.end_time_unix_nano = NOW - SECOND, NOW
     answer = send(
         agent, gzip.compress(request.SerializeToString()), "application/x-protobuf", **{"Content-Encoding": "gzip"}
     )
@@ -233,3 +238,11 @@ def test_old_spans_are_deleted_and_what_was_used_stays(agent: Agent) -> None:
     )
     assert forget_spans() == 1
     assert (Span.objects.count(), UsageRecord.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize("seconds", [-31 * 24 * 3600, 2 * 3600])
+def test_what_was_deleted_already_and_what_is_to_come_is_rejected(agent: Agent, seconds: int) -> None:
+    action = make_action(agent=agent)
+    far = span(1, {**CHAT, "acp.action.id": str(action.pk)}, ended_ns=NOW + seconds * SECOND)
+    assert rejected(send(agent, body_of(far, span(2, {})))) == 1
+    assert not UsageRecord.objects.exists()

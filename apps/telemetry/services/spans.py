@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,8 @@ from apps.telemetry.services.usage import keep_usage
 MOST_IN_TRACE = 5_000
 """Spans of one trace; what comes beyond is rejected."""
 AT_ONCE = 10_000
+AHEAD = timedelta(hours=1)
+"""How far an agent's clock may be ahead."""
 NAMED = {"acp.action.id": "action_id", "acp.task.id": "task_id", "acp.step.id": "task_id", "acp.run.id": "run_id"}
 """Attributes that say what a span belongs to, the narrowest first."""
 
@@ -56,7 +58,9 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     _one_at_a_time(agent)
     works = _Works(actor)
     full = _full_traces(agent, spans)
-    rows = [row for said in spans if said.trace_id not in full and (row := _row(agent, said, works)) is not None]
+    oldest, newest = _times_taken()
+    near = [said for said in spans if oldest <= said.ended_at <= newest and said.trace_id not in full]
+    rows = [row for said in near if (row := _row(agent, said, works)) is not None]
     taken = Taken(len(rows), len(spans) - len(rows) + unreadable)
     Span.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
     with recorded_together():
@@ -70,6 +74,12 @@ def forget_spans() -> int:
     """Delete spans that are older than ``ACP_SPAN_DAYS``, some thousands at a time; how many. Usage stays."""
     old = Span.objects.filter(created_at__lt=ClockTimestamp() - timedelta(days=settings.ACP_SPAN_DAYS))
     return Span.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:AT_ONCE])).delete()[0]
+
+
+def _times_taken() -> tuple[datetime, datetime]:
+    """When a span may have ended: what was deleted already must not count again when it is sent again."""
+    now = database_now()
+    return now - timedelta(days=settings.ACP_SPAN_DAYS), now + AHEAD
 
 
 class _Works:
