@@ -46,13 +46,20 @@ def _callback(request: HttpRequest, slug: str) -> str:
     return request.build_absolute_uri(reverse("single-sign-on-callback", args=[slug]))
 
 
+def _too_many(request: HttpRequest) -> HttpResponse | None:
+    """The refusal of one sign-on too many from one address; None while there are not too many."""
+    if ratelimit.consume(request, app="allauth.account", action="single_sign_on", limit_get=True):
+        return None
+    refusal: HttpResponse = ratelimit.respond_429(request)
+    return refusal
+
+
 @login_not_required
 @require_GET
 def begin_sign_on(request: HttpRequest, slug: str) -> HttpResponse:
     """Send the browser to the provider; of somebody signed in, to ask again who they are."""
     provider = _provider(slug)
-    if not ratelimit.consume(request, app="allauth.account", action="single_sign_on", limit_get=True):
-        too_many: HttpResponse = ratelimit.respond_429(request)
+    if too_many := _too_many(request):
         return too_many
     if request.headers.get("Sec-Fetch-Site") == "cross-site":  # another site begins nothing here
         return HttpResponseRedirect(reverse("account_login"))
@@ -72,8 +79,7 @@ def begin_sign_on(request: HttpRequest, slug: str) -> HttpResponse:
 def end_sign_on(request: HttpRequest, slug: str) -> HttpResponse:
     """The browser comes back: once for each time that this session sent it away, and soon."""
     provider = _provider(slug)
-    if not ratelimit.consume(request, app="allauth.account", action="single_sign_on", limit_get=True):
-        too_many: HttpResponse = ratelimit.respond_429(request)
+    if too_many := _too_many(request):
         return too_many
     waiting = dict(request.session.get(WAITING, {}))
     kept = waiting.pop(request.GET.get("state", ""), None)

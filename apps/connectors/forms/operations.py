@@ -99,6 +99,12 @@ class OperationForm(forms.Form):
         }
         return said
 
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What was said, as an operation holds it."""
+        said: dict[str, Any] = self.cleaned_data["spec"]
+        return said
+
     def refuse(self, errors: Mapping[str, list[str]]) -> None:
         """Say why not, each beside what it is about."""
         for path, said in errors.items():

@@ -5,17 +5,15 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.connectors import services
 from apps.connectors.forms import AddressForm, CallForm, seen_of
 from apps.connectors.models import Connector, Operation
-from apps.connectors.rules import OperationSpec
 from apps.connectors.rules.mails import EMAIL
 from apps.connectors.selectors.beside import begun_before_for
-from apps.connectors.views.editing import STALE, STALE_SAID, UNFIT, managed, operation_of
+from apps.connectors.views.editing import STALE, STALE_SAID, UNFIT, changed_operation, managed, operation_of
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.http import Request
 
@@ -60,24 +58,11 @@ def edit_call(request: Request, slug: str, operation: str) -> HttpResponse:
         raise NotFoundError  # a mail has no call
     if request.method != "POST":
         return _call_page(request, found, CallForm(operation=found))
-    form = CallForm(request.POST, operation=found)
-    if not form.is_valid():
-        return _call_page(request, found, form, status=UNFIT)
-    if form.cleaned_data["version"] != found.version:
-        form.add_error(None, STALE_SAID)
-        form.data = {**request.POST.dict(), "version": str(found.version)}
-        return _call_page(request, found, form, status=STALE)
-    spec = {name: getattr(found, name) for name in OperationSpec.__dataclass_fields__} | form.spec
-    try:
-        services.save_operation(request.user, slug=found.slug, connector=connector, spec=OperationSpec(**spec))
-    except InvalidError as error:
-        form.refuse(error.errors)
-        return _call_page(request, found, form, status=UNFIT)
-    messages.success(request, _("Changed. What was asked for before does not run as it was asked."))
-    return redirect(f"{reverse('connectors:connector', args=[slug])}#{found.slug}")
+    done = _("Changed. What was asked for before does not run as it was asked.")
+    return changed_operation(request, found, CallForm(request.POST, operation=found), _call_page, done)
 
 
-def _call_page(request: Request, found: Operation, form: CallForm, *, status: int = 200) -> HttpResponse:
+def _call_page(request: Request, found: Operation, form: CallForm, status: int = 200) -> HttpResponse:
     begun = begun_before_for(request.user, operation=found.slug)
     context = {"connector": found.connector, "operation": found, "form": form, "begun": begun}
     return render(request, "connectors/edit_call.html", context, status=status)

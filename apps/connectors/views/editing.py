@@ -1,5 +1,6 @@
 """Pages on which a system and its operations are changed."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from apps.connectors import services
-from apps.connectors.forms import ConnectorForm, OperationForm
+from apps.connectors.forms import CallForm, ConnectorForm, OperationForm
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import OperationSpec, OperationState
 from apps.connectors.selectors import MANAGE, all_operations_for, connector_for
@@ -22,6 +23,9 @@ from apps.core.http import Request
 UNFIT, STALE = 422, 409
 STALE_SAID = gettext_lazy("It changed since you looked: compare what you wrote with what is there, then save.")
 KEPT = ("name", "base_url", "adapter", "allow_internal", "auth", "mail", "cleared", "unit")
+
+type Page = Callable[[Request, Operation, Any, int], HttpResponse]
+"""Renders an operation with a form, under a status."""
 
 
 def managed(request: Request, slug: str) -> Connector:
@@ -74,24 +78,31 @@ def edit_operation(request: Request, slug: str, operation: str) -> HttpResponse:
     found = operation_of(request, connector, operation)
     if request.method != "POST":
         return _operation_page(request, found, OperationForm(operation=found))
-    form = OperationForm(request.POST, operation=found)
+    done = _("Changed. It acts on what is carried out from now on.")
+    return changed_operation(request, found, OperationForm(request.POST, operation=found), _operation_page, done)
+
+
+def changed_operation(
+    request: Request, found: Operation, form: OperationForm | CallForm, page: Page, done: str
+) -> HttpResponse:
+    """Change of an operation what ``form`` says; else its page again, with what is wrong beside its field."""
     if not form.is_valid():
-        return _operation_page(request, found, form, status=UNFIT)
+        return page(request, found, form, UNFIT)
     if form.cleaned_data["version"] != found.version:
         form.add_error(None, STALE_SAID)
         form.data = {**request.POST.dict(), "version": str(found.version)}
-        return _operation_page(request, found, form, status=STALE)
-    spec = {name: getattr(found, name) for name in OperationSpec.__dataclass_fields__} | form.cleaned_data["spec"]
+        return page(request, found, form, STALE)
+    spec = {name: getattr(found, name) for name in OperationSpec.__dataclass_fields__} | form.spec
     try:
-        services.save_operation(request.user, slug=found.slug, connector=connector, spec=OperationSpec(**spec))
+        services.save_operation(request.user, slug=found.slug, connector=found.connector, spec=OperationSpec(**spec))
     except InvalidError as error:
         form.refuse(error.errors)
-        return _operation_page(request, found, form, status=UNFIT)
-    messages.success(request, _("Changed. It acts on what is carried out from now on."))
-    return redirect(f"{reverse('connectors:connector', args=[slug])}#{found.slug}")
+        return page(request, found, form, UNFIT)
+    messages.success(request, done)
+    return redirect(f"{reverse('connectors:connector', args=[found.connector.slug])}#{found.slug}")
 
 
-def _operation_page(request: Request, found: Operation, form: OperationForm, *, status: int = 200) -> HttpResponse:
+def _operation_page(request: Request, found: Operation, form: OperationForm, status: int = 200) -> HttpResponse:
     reads = all_operations_for(request.user).filter(connector=found.connector, effect="read", state="active")
     context = {"connector": found.connector, "operation": found, "form": form, "reads": reads}
     return render(request, "connectors/edit_operation.html", context, status=status)

@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy
 
 from apps.kpis.rules.eventlogs import Columns, Dates, LogError, Spelling
 from apps.kpis.rules.eventlogs.reading import zone_of
+from apps.kpis.services.uploads import MAX_BYTES, TOO_LARGE
 
-MAX_UPLOAD = 20 * 1024 * 1024
 COLUMN_LABELS = {
     "case": gettext_lazy("Case"),
     "activity": gettext_lazy("Activity"),
@@ -52,8 +52,8 @@ class LogFileForm(forms.Form):
     def clean_file(self) -> Any:
         """Not larger than a page may take; the command takes more."""
         file = self.cleaned_data["file"]
-        if file.size > MAX_UPLOAD:
-            raise forms.ValidationError(_("At most 20 MB here; manage.py import_event_log takes more."))
+        if file.size > MAX_BYTES:
+            raise forms.ValidationError(TOO_LARGE)
         return file
 
 

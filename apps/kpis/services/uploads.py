@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import BinaryIO
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy
 
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.gate import holds
@@ -12,6 +13,7 @@ from apps.kpis.models import LogUpload
 from apps.kpis.services.goals import MANAGE
 
 MAX_BYTES = 20 * 1024 * 1024
+TOO_LARGE = gettext_lazy("At most 20 MB here; manage.py import_event_log takes more.")
 KEPT = timedelta(hours=1)
 MAX_NAME = 200
 
@@ -23,7 +25,7 @@ def keep_upload(actor: User, *, file: BinaryIO, name: str) -> LogUpload:
         raise NotAllowedError("Only who may set baselines imports event logs.")
     content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise InvalidError(errors={"file": ["At most 20 MB here; manage.py import_event_log takes more."]})
+        raise InvalidError(errors={"file": [str(TOO_LARGE)]})
     list(User.objects.select_for_update(no_key=True).filter(pk=actor.pk).values_list("pk"))  # one after the other
     LogUpload.objects.filter(owner=actor).delete()
     shown = "".join(character for character in name if character.isprintable())[:MAX_NAME]
