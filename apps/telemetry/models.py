@@ -79,6 +79,7 @@ class Span(Record):
     class Meta:
         indexes = [
             models.Index(fields=["created_at"], name="span_by_age"),
+            models.Index(fields=["run_id"], name="span_by_run", condition=~Q(run_id=None)),
             models.Index(fields=["agent", "response_id"], name="span_by_response", condition=~Q(response_id="")),
         ]
         constraints = [

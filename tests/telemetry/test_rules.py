@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apps.telemetry.rules import names, otlp
 from apps.telemetry.rules.names import facts_of, without_content
-from apps.telemetry.rules.trees import above, leaves_of
+from apps.telemetry.rules.trees import above, laid_out, leaves_of
 
 ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())
 EVERY_NAME = sorted(
@@ -100,3 +100,26 @@ def test_of_what_counts_nothing_stands_above_another_even_in_circles(
     assert leaves <= telling - counted
     for one in leaves:
         assert not set(above(one, parents)) & (leaves | counted)
+
+
+@given(st.dictionaries(IDS, IDS))
+def test_every_span_is_laid_out_once_right_below_its_parent_even_in_circles(parents: dict[str, str]) -> None:
+    laid = laid_out(parents)
+    assert sorted(one for one, _ in laid) == sorted(parents)
+    line = list[str]()
+    for one, depth in laid:
+        assert depth <= len(line)
+        del line[depth:]
+        assert depth == 0 or parents[one] == line[-1]
+        line.append(one)
+    for one, depth in laid:
+        assert depth > 0 or parents[one] not in parents or _circles(one, parents)
+
+
+def _circles(one: str, parents: dict[str, str]) -> bool:
+    """Whether whoever goes up from there never arrives."""
+    seen = set[str]()
+    while one in parents and one not in seen:
+        seen.add(one)
+        one = parents[one]
+    return one in seen

@@ -1,11 +1,8 @@
 """Spans: what is taken, what is refused, and that a model's tokens count once."""
 
 import gzip
-import json
-import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -29,55 +26,13 @@ from apps.telemetry.models import Span, SpanCount, UsageRecord
 from apps.telemetry.rules.otlp import MAX_BODY
 from apps.telemetry.services import forget_spans
 from tests.factories.agents import make_action, make_agent, make_key_for
+from tests.factories.telemetry import CHAT, NOW, SECOND, TRACE, body_of, rejected, send, span
 from tests.serving import serving
-
-TRACE = "5b8efff798038103d269b633813fc60c"
-SECOND = 10**9
-NOW = time.time_ns()
-CHAT = {
-    "gen_ai.operation.name": "chat",
-    "gen_ai.response.model": "large",
-    "gen_ai.usage.input_tokens": 100,
-    "gen_ai.usage.output_tokens": 10,
-}
 
 
 @pytest.fixture
 def agent(db: None) -> Agent:
     return make_agent()
-
-
-def attribute(name: str, value: Any) -> dict[str, Any]:
-    return {"key": name, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
-
-
-def span(
-    number: int, attributes: dict[str, Any], *, parent: int = 0, trace: str = TRACE, ended_ns: int = NOW
-) -> dict[str, Any]:
-    return {
-        "traceId": trace,
-        "spanId": f"{number:016x}",
-        "parentSpanId": f"{parent:016x}" if parent else "",
-        "name": "a span",
-        "startTimeUnixNano": str(ended_ns - SECOND),
-        "endTimeUnixNano": str(ended_ns),
-        "attributes": [attribute(name, value) for name, value in attributes.items()],
-    }
-
-
-def body_of(*spans: dict[str, Any]) -> bytes:
-    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}).encode()
-
-
-def send(agent: Agent, body: bytes, kind: str = "application/json", **headers: str) -> Any:
-    key = make_key_for(agent)
-    headers = {"Authorization": f"Bearer {key}", **headers}
-    return Client().post("/v1/traces", data=body, content_type=kind, headers=headers)
-
-
-def rejected(answer: Any) -> int:
-    assert answer.status_code == 200, answer.content
-    return int(answer.json().get("partialSuccess", {}).get("rejectedSpans", 0))
 
 
 def test_the_official_exporter_sends_and_what_a_model_used_is_counted(real_db: str, tmp_path: Path) -> None:

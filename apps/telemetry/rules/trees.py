@@ -41,3 +41,23 @@ def inherited[T](links: Mapping[str, T], parents: Mapping[str, str]) -> dict[str
         if near is not None:
             found[span_id] = near
     return found
+
+
+def laid_out(parents: Mapping[str, str]) -> list[tuple[str, int]]:
+    """Every span once with its depth, each right before what stands below it; in the order given beside each other.
+
+    A span whose parent is not there begins a tree (depth 0); so does the first of those from which a circle leads up.
+    """
+    below: dict[str, list[str]] = {}
+    for span_id, parent in parents.items():
+        below.setdefault(parent, []).append(span_id)
+    tops = [span_id for span_id, parent in parents.items() if parent not in parents]
+    found = dict[str, int]()
+    for top in (*tops, *parents):
+        waiting = [(top, 0)]
+        while waiting:
+            at, depth = waiting.pop()
+            if at not in found:
+                found[at] = depth
+                waiting.extend((one, depth + 1) for one in reversed(below.get(at, [])))
+    return list(found.items())

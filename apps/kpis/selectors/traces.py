@@ -1,0 +1,141 @@
+"""What the agents of one run reported, as a tree, with what it used and cost."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.agents.models import Action
+from apps.agents.selectors import actions_for
+from apps.core.gate import holds
+from apps.core.models import User
+from apps.kpis.models import CostItem
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.costs import CostKind, PricedBy
+from apps.kpis.rules.formats import micro_per_minor
+from apps.kpis.selectors.reading import VIEW
+from apps.telemetry.models import Span, UsageRecord
+from apps.telemetry.rules.trees import laid_out
+from apps.telemetry.selectors import spans_for
+from apps.workflows.models import Run
+from apps.workflows.selectors import runs_for
+
+MOST_SHOWN = 1_000
+
+
+@dataclass(slots=True)
+class Used:
+    """Tokens that count and what they cost. ``unpriced``: calls whose price nobody knows; they are no zero."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micro: int = 0
+    unpriced: int = 0
+
+    def add(self, other: "Used") -> None:
+        """Count another's as well."""
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cost_micro += other.cost_micro
+        self.unpriced += other.unpriced
+
+    @property
+    def cost_minor(self) -> float:
+        """The cost in minor units of the reporting currency, with up to four decimals."""
+        return round(self.cost_micro / micro_per_minor(reporting_currency()), 4)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """One span: ``depth`` from 0, what it used itself and with all below it, and the action that it belongs to.
+
+    ``action``: None where it names none, or one that the reader may not see; its ``verdict`` says what policy said.
+    """
+
+    span: Span
+    depth: int
+    own: Used
+    whole: Used
+    action: Action | None
+
+    @property
+    def took_s(self) -> float:
+        """From its start to its end by the agent's clock, never negative."""
+        return max(0.0, (self.span.ended_at - self.span.started_at).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class RunTrace:
+    """The tree, laid out: each row right before those below it. ``total`` is over all spans, shown or not.
+
+    ``shows_costs``: whether the reader may see what it cost; where not, no ``Used`` says it. ``is_cut``: there are
+    more than ``MOST_SHOWN`` spans, of which the earliest are shown.
+    """
+
+    rows: list[TraceRow]
+    total: Used
+    shows_costs: bool
+    is_cut: bool
+
+
+def spans_of_run_for(actor: User, run: Run) -> RunTrace:
+    """What agents that ``actor`` may see reported of a run that they may see; empty for anybody else."""
+    if not runs_for(actor).filter(pk=run.pk).exists():
+        return RunTrace([], Used(), shows_costs=False, is_cut=False)
+    mine = spans_for(actor).filter(run_id=run.pk)
+    found = list(mine.defer("attributes").order_by("started_at", "id")[: MOST_SHOWN + 1])
+    shows_costs = holds(actor, VIEW, run.unit)
+    spans, counted = found[:MOST_SHOWN], _used(mine.exclude(usage=None).values("usage"), shows_costs=shows_costs)
+    total = Used()
+    for one in counted.values():
+        total.add(one)
+    return RunTrace(_rows(actor, spans, counted), total, shows_costs, is_cut=len(found) > MOST_SHOWN)
+
+
+def _used(usages: QuerySet[Any, Any], *, shows_costs: bool) -> dict[UUID, Used]:
+    """What each usage came to, by its id. The price book's word: a late price mends it here as well."""
+    rows = UsageRecord.objects.filter(pk__in=usages)
+    found = {row.pk: Used(row.input_tokens, row.output_tokens) for row in rows}
+    if shows_costs:
+        for cost in CostItem.objects.filter(kind=CostKind.LLM, source_id__any_of=list(found)):
+            found[cost.source_id].cost_micro = cost.amount_micro
+            found[cost.source_id].unpriced = int(cost.priced_by == PricedBy.UNPRICED)
+    return found
+
+
+def _rows(actor: User, spans: list[Span], counted: dict[UUID, Used]) -> list[TraceRow]:
+    """Spans of different agents do not stand below each other, whatever they say of their parents."""
+    by_key = {_key(span, span.span_id): span for span in spans}
+    laid = laid_out({key: _key(span, span.parent_id) for key, span in by_key.items()})
+    actions = actions_for(actor).in_bulk({span.action_id for span in spans if span.action_id})
+    rows = [
+        TraceRow(
+            span,
+            depth,
+            own := counted.get(span.usage_id, Used()) if span.usage_id else Used(),
+            Used(own.input_tokens, own.output_tokens, own.cost_micro, own.unpriced),
+            actions.get(span.action_id) if span.action_id else None,
+        )
+        for span, depth in ((by_key[key], depth) for key, depth in laid)
+    ]
+    _add_up(rows)
+    return rows
+
+
+def _key(span: Span, span_id: str) -> str:
+    return f"{span.agent_id}:{span.trace_id}:{span_id}"
+
+
+def _add_up(rows: list[TraceRow]) -> None:
+    """Every row's ``whole`` into that of the row above it; from the last on, so that each is whole by then."""
+    above: list[int] = []
+    over = list[int | None]()
+    for place, row in enumerate(rows):
+        del above[row.depth :]
+        over.append(above[-1] if above else None)
+        above.append(place)
+    for place in reversed(range(len(rows))):
+        higher = over[place]
+        if higher is not None:
+            rows[higher].whole.add(rows[place].whole)

@@ -1,0 +1,99 @@
+"""The spans of one run: a tree with what it used and cost, for whoever may see the agents and the run."""
+
+from uuid import uuid4
+
+import pytest
+
+from apps.agents.models import Agent
+from apps.audit.models import Entry
+from apps.core.services import system_user
+from apps.kpis.models.clock import database_now
+from apps.kpis.selectors import spans_of_run_for
+from apps.kpis.services import fold_entries, save_price
+from apps.workflows.models import Run
+from apps.workflows.services import claim_tasks
+from tests.factories.access import make_holder, make_unit
+from tests.factories.agents import make_action, make_agent
+from tests.factories.telemetry import CHAT, body_of, rejected, send, span
+from tests.factories.workflows import make_run, make_worker, make_workflow
+
+pytestmark = pytest.mark.django_db
+OTHER = {**CHAT, "gen_ai.response.model": "unheard of"}
+SEES = ("workflows.view_run", "agents.view_agent", "kpis.view_kpi")
+
+
+@pytest.fixture
+def run() -> Run:
+    return make_run(make_workflow({"steps": {"check": {"agent": "order.check"}}}))
+
+
+@pytest.fixture
+def worker(run: Run) -> Agent:
+    """Has sent an agent's span with two calls below a chain, and one call of an action with the wrong parent."""
+    save_price(
+        system_user("console"), model="large", valid_from=database_now().replace(year=2020),
+        input_micro=3, output_micro=15,
+    )  # type: ignore[arg-type]  # fmt: skip
+    worker = make_worker(run.workflow, "order.check")
+    (task,) = claim_tasks(worker.user)
+    action = make_action(agent=worker, run_id=run.pk)
+    spans = [
+        span(1, {"gen_ai.operation.name": "invoke_agent", "acp.task.id": str(task.pk)}),
+        span(2, {}, parent=1),
+        span(3, CHAT, parent=2),
+        span(4, OTHER, parent=2),
+        span(5, {**CHAT, "acp.action.id": str(action.pk)}, parent=77),
+    ]
+    assert rejected(send(worker, body_of(*spans))) == 0
+    fold_entries(entries=list(Entry.objects.select_related("actor").order_by("id")))
+    return worker
+
+
+def test_spans_stand_below_each_other_and_what_is_below_adds_up(run: Run, worker: Agent) -> None:
+    trace = spans_of_run_for(make_holder(*SEES), run)
+    seen = [(int(row.span.span_id, 16), row.depth, row.whole.input_tokens, row.whole.unpriced) for row in trace.rows]
+    assert seen == [(1, 0, 200, 1), (2, 1, 200, 1), (3, 2, 100, 0), (4, 2, 100, 1), (5, 0, 100, 0)]
+    assert [row.own.cost_micro for row in trace.rows] == [0, 0, 450, 0, 450]
+    assert (trace.total.cost_micro, trace.total.input_tokens, trace.total.unpriced) == (900, 300, 1)
+    assert (trace.shows_costs, trace.is_cut) == (True, False)
+    action = trace.rows[4].action
+    assert action is not None
+    assert (action.run_id, action.operation) == (run.pk, "bank.pay")
+    assert [row.action for row in trace.rows[:4]] == [None] * 4
+
+
+def test_an_agents_span_never_stands_below_that_of_another(run: Run, worker: Agent) -> None:
+    other = make_worker(run.workflow, "order.check")
+    action = make_action(agent=other, run_id=run.pk)
+    send(other, body_of(span(9, {"acp.action.id": str(action.pk)}, parent=1)))
+    trace = spans_of_run_for(make_holder(*SEES), run)
+    assert [(row.span.agent, row.depth) for row in trace.rows if row.span.span_id.endswith("9")] == [(other, 0)]
+
+
+def test_costs_are_for_whoever_sees_figures_and_spans_for_whoever_sees_the_agent_and_the_run(
+    run: Run, worker: Agent
+) -> None:
+    plain = spans_of_run_for(make_holder("workflows.view_run", "agents.view_agent"), run)
+    assert (len(plain.rows), plain.shows_costs, plain.total.cost_micro, plain.total.unpriced) == (5, False, 0, 0)
+    for who in (
+        make_holder(),
+        make_holder("workflows.view_run"),
+        make_holder("agents.view_agent"),
+        make_holder(*SEES, unit=make_unit()),
+        worker.user,
+        make_agent().user,
+    ):
+        assert spans_of_run_for(who, run).rows == []
+
+
+def test_other_runs_are_not_in_it(run: Run, worker: Agent) -> None:
+    send(worker, body_of(span(8, {"acp.action.id": str(make_action(agent=worker, run_id=uuid4()).pk)})))
+    assert len(spans_of_run_for(make_holder(*SEES), run).rows) == 5
+
+
+def test_the_number_of_queries_does_not_grow_with_the_spans(
+    run: Run, worker: Agent, django_assert_max_num_queries: object
+) -> None:
+    viewer = make_holder(*SEES)
+    with django_assert_max_num_queries(14):  # type: ignore[operator]
+        spans_of_run_for(viewer, run)
