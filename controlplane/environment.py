@@ -120,3 +120,15 @@ def identity_providers(said: Mapping[str, str], schemes: tuple[str, ...]) -> dic
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+SHORTEST_TOKEN = 32
+
+
+def token(name: str, said: Mapping[str, str]) -> str:
+    """A token from ``name``, or from the file that ``<name>_FILE`` names; "" where there is none."""
+    file = said.get(f"{name}_FILE")
+    found = Path(file).read_text().strip() if file else said.get(name, "")
+    if found and (len(found) < SHORTEST_TOKEN or not found.isascii() or len(found.split()) != 1):
+        raise ImproperlyConfigured(f"{name} is one word of at least {SHORTEST_TOKEN} characters.")
+    return found

@@ -279,6 +279,11 @@ ACP_REPORTING_TZ = os.environ.get("ACP_REPORTING_TZ", "UTC")
 ACP_SPAN_DAYS = int(os.environ.get("ACP_SPAN_DAYS", "30"))
 """For how many days spans are kept that agents report."""
 
+ACP_METRICS_TOKEN = environment.token("ACP_METRICS_TOKEN", os.environ)
+"""Whoever has it reads /metrics and /metrics/kpi; without one there is neither."""
+if ACP_METRICS_TOKEN:
+    MIDDLEWARE.insert(0, "apps.core.middleware.counting.RequestCountsMiddleware")
+
 STATIC_URL = "/static/"
 STATIC_ROOT = ACP_DATA_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # empty until collected; WhiteNoise warns when it is missing

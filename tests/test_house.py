@@ -159,7 +159,9 @@ def test_every_address_turns_an_anonymous_visitor_away(route, client):
         return
     for method in ("get", "post"):
         answer = getattr(client, method)(f"/{example_of(route)}")
-        if route.startswith("scim/"):
+        if route.startswith("metrics"):
+            assert answer.status_code in {404, 405}, (method, answer.status_code)  # off until a token is set
+        elif route.startswith("scim/"):
             assert answer.status_code == 401, (method, answer.status_code)
             assert answer.json()["status"] == "401"
         elif route.startswith(("api/", "v1/", "otlp/")):

@@ -25,7 +25,7 @@ from apps.core.models import ClockTimestamp, User, database_now
 from apps.core.prepared import Prepared
 from apps.core.rules import UserKind
 
-CONSOLE, DIRECTORY = "console", "directory"
+CONSOLE, DIRECTORY, METRICS = "console", "directory", "metrics"
 
 SCOPE = """
 WITH RECURSIVE held AS (
@@ -46,11 +46,14 @@ def unit_scopes_for(actor: User, perm: str) -> Scope:
 
     The system user ``console`` (``manage.py``) holds everything but deciding: whoever runs it owns the machine.
     ``directory`` manages access: it does what a directory's groups come to by the mappings that people made.
+    ``metrics`` counts for monitoring, and sees nothing else.
     """
     if actor.kind == UserKind.SYSTEM and actor.username == CONSOLE:
         return Scope(everywhere=perm != "oversight.decide_escalation", units=frozenset())
     if actor.kind == UserKind.SYSTEM and actor.username == DIRECTORY:
         return Scope(everywhere=perm == "access.manage_access", units=frozenset())
+    if actor.kind == UserKind.SYSTEM and actor.username == METRICS:
+        return Scope(everywhere=perm == "kpis.view_kpi", units=frozenset())
     with connection.cursor() as cursor:
         cursor.execute(SCOPE, [actor.pk, perm])
         units = [row[0] for row in cursor.fetchall()]

@@ -124,6 +124,11 @@ def lag_s_for(actor: User, projection: str) -> float:
     return max(0.0, float((found["now"] - found["read_at"]).total_seconds()))
 
 
+def outbox_rows_for(actor: User) -> int:
+    """How many reactions are still to follow, at once or at a later try. A count, which names none of them."""
+    return Delivery.objects.filter(done_at=None).count() if actor.is_active else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Erased:
     """One erasure: the entry that says so, when, by whom, of how many payloads."""

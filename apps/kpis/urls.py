@@ -5,6 +5,8 @@ from django.urls import path
 from apps.kpis import api, views
 
 pages = [
+    path("metrics", views.process_figures, name="process-figures"),
+    path("metrics/kpi", views.kpi_figures, name="kpi-figures"),
     path("dashboards/", views.dashboards, name="dashboards"),
     path("dashboards/goals/", views.goals, name="goals"),
     path("dashboards/goals/baselines/", views.set_baseline, name="set-baseline"),

@@ -1,6 +1,7 @@
 """Pages of KPIs."""
 
 from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, export_events, simulated_run
+from apps.kpis.views.exposition import kpi_figures, process_figures
 from apps.kpis.views.goals import goals, remove_goal, set_baseline, set_target
 from apps.kpis.views.imports import discard_log_upload, read_log_upload
 from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log
@@ -17,7 +18,9 @@ __all__ = [
     "export",
     "export_events",
     "goals",
+    "kpi_figures",
     "oversight",
+    "process_figures",
     "read_log_upload",
     "remove_event_log",
     "remove_goal",
