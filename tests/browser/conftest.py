@@ -19,6 +19,8 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's own loop runs in the thread of the test
 PASSWORD = "correct horse battery"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EVERYTHING = {"type": "tag", "values": AXE_TAGS}
+COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}  # all of it that a theme can break
 PATIENCE_MS = 60_000  # tells what hangs from what is slow on a busy machine
 expect.set_options(timeout=PATIENCE_MS)
 SETTLED = "async () => { for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame); }"  # two frames drawn
@@ -162,12 +164,12 @@ def sign_in(page: Page, username: str, path: str = "/inbox/") -> None:
     page.wait_for_url(f"**{path}*")
 
 
-def assert_accessible(page: Page) -> None:
+def assert_accessible(page: Page, rules: dict[str, Any] = EVERYTHING) -> None:
     """No violation of WCAG 2.2 AA or of good practice that is still there once the page has been drawn anew.
 
     A busy Chromium can hand out an element's initial style (black, 16px) while its own is pending: never twice.
     """
-    options = {"runOnly": {"type": "tag", "values": AXE_TAGS}, "resultTypes": ["violations"]}
+    options = {"runOnly": rules, "resultTypes": ["violations"]}
     results = Axe().run(page, options=options)
     if results.response["violations"]:
         page.evaluate(SETTLED)
