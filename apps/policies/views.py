@@ -22,6 +22,7 @@ from apps.policies.selectors import (
     RuleNumbers,
     cases_for,
     changes_shown_for,
+    drawn_for,
     idle_rules_for,
     is_earlier,
     is_lowered_by,
@@ -79,6 +80,7 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: 
     is_draft = version is not None and version.pk != found.in_force_id
     changes: list[Change] = changes_shown_for(actor, found, version) if version and is_draft else []
     may_publish = not actor.is_agent and holds(actor, PUBLISH, found)
+    drawn = drawn_for(actor, version)
     was_before = bool(version and is_draft and is_earlier(found, version))
     return {
         "changes": changes,
@@ -95,7 +97,9 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: 
         "policy": found,
         "version": version,
         "shadows": [] if is_draft else [(one, shadow_examples_for(actor, one)) for one in shadows_for(actor, found)],
-        "rules": [(card, numbers.get(card.slug, RuleNumbers())) for card in rules_for(actor, version)],
+        "rules": [
+            (card, numbers.get(card.slug, RuleNumbers()), drawn.get(card.slug)) for card in rules_for(actor, version)
+        ],
         "findings": _findings(actor, found, version),
         "waivable": [] if is_draft or actor.is_agent else waivable_rules(actor, found),
         "cases": cases_for(actor, version),

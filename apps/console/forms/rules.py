@@ -69,7 +69,7 @@ SCOPE_LABELS = {
 MAIN = ("slug", "effect", "queue", "people", "role")
 COMMON_SCOPES, RARE_SCOPES = SCOPES[:4], SCOPES[4:]
 DEMANDS = ("currency", "expires_in", "hold", "sample", "limit", "step_up", "compensable", "exclude")
-MORE = ("message", "risk", "confidential", "is_shadow", "rest")
+MORE = ("message", "risk", "confidential", "is_shadow", "share", "rest")
 FIELD_OF = {
     "obligations.quorum": "people",
     "mode": "is_shadow",
@@ -178,6 +178,12 @@ class RuleForm(forms.Form):
     )
     is_shadow = forms.BooleanField(
         label=gettext_lazy("In shadow: it only writes down what it would have said"), required=False
+    )
+    share = forms.CharField(
+        label=gettext_lazy("For a share of the agents"),
+        required=False,
+        max_length=3,
+        help_text=gettext_lazy("Such as 20%, drawn by their slugs. On the others it is in shadow. Empty: for all."),
     )
     rest = forms.CharField(
         label=gettext_lazy("Other demands, as in documents"),

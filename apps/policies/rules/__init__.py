@@ -14,6 +14,7 @@ from apps.policies.rules.clauses import (
     condition_of,
 )
 from apps.policies.rules.documents import (
+    EVERY_AGENT,
     POLICY_MOVES,
     Effect,
     Finding,
@@ -55,6 +56,7 @@ from apps.policies.rules.verdicts import Judged, Matched, Verdict, is_stricter, 
 from apps.policies.rules.weighing import Outcome, Reason, RuleInForce, compile_rule
 
 __all__ = [
+    "EVERY_AGENT",
     "MAX_QUORUM",
     "MAX_TOGETHER",
     "POLICY_MOVES",

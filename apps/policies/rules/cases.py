@@ -11,7 +11,7 @@ from typing import Any
 
 from apps.core.expressions import ContextError, ExpressionError, FunctionCall, Kind, compile_expression
 from apps.core.rules import ValueProblem, canonical_json
-from apps.policies.rules.documents import Effect, Finding
+from apps.policies.rules.documents import EVERY_AGENT, Effect, Finding
 from apps.policies.rules.facts import WORLD, AgentFacts, Facts, RunFacts, past_of
 from apps.policies.rules.obligations import DocumentError
 from apps.policies.rules.verdicts import Verdict, judge
@@ -242,7 +242,11 @@ def _history(raw: object) -> dict[FunctionCall, int]:
 
 
 def run_cases(cases: Iterable[Case], rules: Sequence[RuleInForce], *, units: Units, unit: str) -> list[CaseResult]:
-    """What ``rules`` say of each case. A case without a unit happens in ``unit``, that of the policy."""
+    """What ``rules`` say of each case. A case without a unit happens in ``unit``, that of the policy.
+
+    Rules for a share of the agents are tried as if they had their say on all.
+    """
+    rules = [replace(rule, rule=replace(rule.rule, share=EVERY_AGENT)) for rule in rules]
     calls = {call: 0 for rule in rules for call in rule.program.calls}
     return [_run(case, rules, calls, *_ground(case.facts.agent.unit or unit, units)) for case in cases]
 

@@ -12,6 +12,8 @@ from apps.policies.rules.quorums import Quorum, read_quorums
 
 MAX_RULES = 200
 MAX_MESSAGE = 500
+EVERY_AGENT = 100
+_SHARE = re.compile(r"^[1-9][0-9]?%$")
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _KEYS = (
@@ -26,6 +28,7 @@ _KEYS = (
     "risk",
     "confidential",
     "mode",
+    "share",
 )
 
 
@@ -90,7 +93,10 @@ EVERYWHERE = Scope()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One condition with its effect and demands. Every amount in it is in ``currency``; empty: in that of its unit."""
+    """One condition with its effect and demands. Every amount in it is in ``currency``; empty: in that of its unit.
+
+    ``share``: on how many of a hundred agents it has its say; for the others it is in shadow.
+    """
 
     slug: str
     when: str
@@ -104,6 +110,7 @@ class Rule:
     confidential: bool = False
     currency: str = ""
     is_shadow: bool = False
+    share: int = EVERY_AGENT
     document: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -178,6 +185,7 @@ def read_rule(raw: object) -> Rule:
         confidential=_confidential(raw),
         currency=_currency(raw),
         is_shadow=_mode(raw) is Mode.SHADOW,
+        share=_share(raw),
         document=raw,
     )
 
@@ -234,6 +242,17 @@ def _mode(raw: dict[str, Any]) -> Mode:
     if not isinstance(mode, str) or mode not in set(Mode):
         raise DocumentError("mode", "One of enforced, shadow is wanted.")
     return Mode(mode)
+
+
+def _share(raw: dict[str, Any]) -> int:
+    share = raw.get("share")
+    if share is None and "share" not in raw:
+        return EVERY_AGENT
+    if not isinstance(share, str) or not _SHARE.match(share):
+        raise DocumentError("share", "A share of the agents from 1% to 99% is wanted, such as 20%.")
+    if _mode(raw) is Mode.SHADOW:
+        raise DocumentError("share", "A rule in shadow has no say for any agent: leave out the share or the mode.")
+    return int(share[:-1])
 
 
 def _currency(raw: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from apps.core.expressions import EvaluationError, ExpressionError, path_of, walk
 from apps.core.expressions.syntax import Call, Literal
-from apps.policies.rules.documents import STRICTNESS, Effect, Finding, Rule, Scope
+from apps.policies.rules.documents import EVERY_AGENT, STRICTNESS, Effect, Finding, Rule, Scope
 from apps.policies.rules.facts import VARIABLES, WORLD
 from apps.policies.rules.obligations import NONE
 from apps.policies.rules.weighing import RuleInForce, compile_rule
@@ -88,7 +88,7 @@ def _unlimited(rule: RuleInForce, irreversible: Collection[str]) -> str:
 
 def _shadowed(rule: Rule, rules: Sequence[Rule]) -> str:
     for other in rules:
-        if other is not rule and not other.is_shadow and _hides(other, rule):
+        if other is not rule and not other.is_shadow and other.share == EVERY_AGENT and _hides(other, rule):
             return f"{other.slug} outranks it wherever it matches: remove one of them, or narrow {other.slug}."
     return ""
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from apps.core.rules import Moves
-from apps.policies.rules.documents import STRICTNESS, Effect, Mode
+from apps.policies.rules.documents import EVERY_AGENT, STRICTNESS, Effect, Mode
 from apps.policies.rules.reach import There, is_idle
 
 
@@ -143,11 +143,13 @@ def differences_between(
 def only_tightens(differences: Iterable[Difference]) -> bool:
     """Whether nothing that is judged afterwards can come out milder, whatever the action.
 
-    So it is where rules that deny come, and rules that allow and demand nothing go. Everything else may loosen: a
-    rule that asks, and matches where nothing allowed, turns a denial into a question. A rule in shadow is as none.
+    So it is where rules that deny come or come to be for more agents, and rules that allow and demand nothing go.
+    Everything else may loosen: a rule that asks, and matches where nothing allowed, turns a denial into a question. A
+    rule in shadow is as none.
     """
     return all(
-        (after is None or after.get("effect") == Effect.DENY) and (before is None or _only_allows(before))
+        (after is None or after.get("effect") == Effect.DENY)
+        and (before is None or _only_allows(before) or _spreads(before, after))
         for before, after in ((_enforced(each.before), _enforced(each.after)) for each in differences)
     )
 
@@ -155,8 +157,9 @@ def only_tightens(differences: Iterable[Difference]) -> bool:
 def lowers(differences: Iterable[Difference], *, was: There | None = None, there: There | None = None) -> bool:
     """Whether less is enforced afterwards: a rule that denies or asks goes, goes into shadow, or has a milder effect.
 
-    So it is where its condition never holds any more, or its scope matches nothing that is ``there`` and did of what
-    ``was``. What else its condition says is not looked at: that a limit is another is what policies are changed for.
+    So it is where it has its say on fewer agents, where its condition never holds any more, or its scope matches
+    nothing that is ``there`` and did of what ``was``. What else its condition says is not looked at: that a limit is
+    another is what policies are changed for.
     """
     return any(
         before is not None
@@ -164,6 +167,7 @@ def lowers(differences: Iterable[Difference], *, was: There | None = None, there
         and (
             after is None
             or STRICTNESS[str(after.get("effect"))] < STRICTNESS[str(before.get("effect"))]
+            or _share(after) < _share(before)
             or (is_idle(after, there) and not is_idle(before, was))
         )
         for before, after in ((_enforced(each.before), _enforced(each.after)) for each in differences)
@@ -172,6 +176,16 @@ def lowers(differences: Iterable[Difference], *, was: There | None = None, there
 
 def _enforced(rule: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return None if rule is None or rule.get("mode") == Mode.SHADOW else rule
+
+
+def _spreads(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> bool:
+    """Whether a rule is the same, for more agents."""
+    same = after is not None and {**before, "share": None} == {**after, "share": None}
+    return after is not None and same and _share(before) < _share(after)
+
+
+def _share(rule: Mapping[str, Any]) -> int:
+    return int(str(rule["share"]).rstrip("%")) if "share" in rule else EVERY_AGENT
 
 
 def _only_allows(rule: Mapping[str, Any]) -> bool:

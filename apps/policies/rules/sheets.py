@@ -40,6 +40,7 @@ def filled(rule: Mapping[str, Any], *, digits: int) -> Fields:
         "risk": rule.get("risk", ""),
         "confidential": rule.get("confidential", False),
         "is_shadow": rule.get("mode") == Mode.SHADOW,
+        "share": rule.get("share", ""),
         **{name: ", ".join(rule.get("scope", {}).get(name, ())) for name in SCOPES},
         **_people(demands),
         "exclude": _taken(demands, "exclude", _are_exclusions) or [],
@@ -96,7 +97,7 @@ def document_of(fields: Mapping[str, Any], *, digits: int, before: Mapping[str, 
 
 def _document(fields: Mapping[str, Any], digits: int) -> dict[str, Any]:
     plain = {name: fields[name] for name in ("slug", "when", "effect")}
-    optional = {name: fields[name] or None for name in ("queue", "currency", "message", "risk")}
+    optional = {name: fields[name] or None for name in ("queue", "currency", "message", "risk", "share")}
     scope = {name: words_in(fields[name]) for name in SCOPES if words_in(fields[name])}
     demands = _demands(fields, digits)
     return {

@@ -197,7 +197,7 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
                 rule.rule.effect,
                 outcome,
                 error,
-                rule.rule.is_shadow,
+                rule.is_shadow_for(facts.agent.slug),
                 confidential=rule.rule.confidential,
             )
             for rule, outcome, error in weighed.judged
@@ -275,7 +275,7 @@ def _allowed_when(judged: Sequence[tuple[RuleInForce, Outcome, str]], facts: Fac
     for rule, outcome, _ in judged:
         if rule.rule.effect is not Effect.ALLOW or outcome is Outcome.TRUE:
             continue
-        if rule.rule.confidential or rule.rule.is_shadow:
+        if rule.rule.confidential or rule.is_shadow_for(facts.agent.slug):
             continue
         if rule.clauses:
             conditions = [clause.as_json() for clause in rule.clauses]

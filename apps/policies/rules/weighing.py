@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
 
 from apps.core.expressions import Activation, EvaluationError, Kind, Program, compile_expression
 from apps.policies.rules.clauses import Clause, clauses_of, condition_of
-from apps.policies.rules.documents import Effect, Rule
+from apps.policies.rules.documents import EVERY_AGENT, Effect, Rule
 from apps.policies.rules.facts import WORLD, Facts, covers
 from apps.policies.rules.obligations import NOTHING_STANDING, USUAL_BULK, Obligations, merge
 from apps.policies.rules.quorums import Group, groups_of, joined_groups
@@ -55,6 +57,16 @@ class RuleInForce:
         """Whether the policy's unit and the rule's scope take in the action."""
         return (not self.unit or self.unit in (facts.units or ())) and covers(self.rule.scope, facts)
 
+    def is_shadow_for(self, agent: str) -> bool:
+        """Whether the rule only writes down what it would say of what the agent of this slug asks.
+
+        Which agents are in a share is drawn by their slugs, so that who is in stays in while it grows. What no agent
+        asks is in none.
+        """
+        if self.rule.is_shadow or self.rule.share == EVERY_AGENT:
+            return self.rule.is_shadow
+        return not agent or place_of(agent, self.policy, self.rule.slug) >= self.rule.share
+
     def is_abroad(self, facts: Facts) -> bool:
         """Whether the action's amount is in another currency than the rule's, so that it is beyond every one of these.
 
@@ -72,6 +84,13 @@ def compile_rule(rule: Rule, *, policy: str = "", version: int = 0, author: str 
     program = compile_expression(rule.when, WORLD, returns=Kind.BOOL)
     clauses = clauses_of(condition_of(program.tree)) or ()
     return RuleInForce(policy, version, author, unit, rule, program, clauses)
+
+
+@lru_cache(maxsize=4096)
+def place_of(agent: str, policy: str, rule: str) -> int:
+    """The agent's place from 0 to 99 in the line of those to which the rule comes first, another one for each rule."""
+    drawn = sha256(f"{policy}/{rule}/{agent}".encode()).digest()
+    return int.from_bytes(drawn[:8]) % EVERY_AGENT
 
 
 class Sight:
@@ -121,7 +140,7 @@ def weigh(rules: Iterable[RuleInForce], sight: Sight) -> Weighed:
     """
     facts = sight.facts
     judged = tuple((rule, *sight.outcome_of(rule)) for rule in rules if rule.covers(facts))
-    matched = tuple((rule, error) for rule, outcome, error in judged if _matches(rule, outcome))
+    matched = tuple((rule, error) for rule, outcome, error in judged if _matches(rule, outcome, facts))
     obligations = _merged([_beyond(rule, facts) for rule, _ in matched])
     effect, reason = _effect([rule for rule, _ in matched], obligations, facts)
     return Weighed(effect, reason, obligations, matched, judged)
@@ -151,8 +170,8 @@ def _outcome(rule: RuleInForce, activation: Activation) -> tuple[Outcome, str]:
     return (Outcome.TRUE if value else Outcome.FALSE), ""
 
 
-def _matches(rule: RuleInForce, outcome: Outcome) -> bool:
-    return not rule.rule.is_shadow and rule.speaks_on(outcome)
+def _matches(rule: RuleInForce, outcome: Outcome, facts: Facts) -> bool:
+    return rule.speaks_on(outcome) and not rule.is_shadow_for(facts.agent.slug)
 
 
 def _effect(matched: Sequence[RuleInForce], obligations: Obligations, facts: Facts) -> tuple[Effect, str]:

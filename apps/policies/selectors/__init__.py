@@ -40,8 +40,10 @@ from apps.policies.selectors.releases import (
     rules_for_release,
 )
 from apps.policies.selectors.shadows import (
+    Drawn,
     Shadow,
     WouldHave,
+    drawn_for,
     lowered_for,
     shadow_examples_for,
     shadows_for,
@@ -53,6 +55,7 @@ from apps.policies.selectors.thresholds import ways_out_for
 __all__ = [
     "CaseCard",
     "Change",
+    "Drawn",
     "Ground",
     "RuleCard",
     "RuleNumbers",
@@ -64,6 +67,7 @@ __all__ = [
     "changes_of",
     "changes_shown_for",
     "drafted_rules_for",
+    "drawn_for",
     "ground_for",
     "history_for",
     "idle_rules_for",

@@ -18,6 +18,7 @@ from apps.core.gate import recall, visible
 from apps.core.models import User
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import (
+    EVERY_AGENT,
     AgentFacts,
     DocumentError,
     Effect,
@@ -56,6 +57,7 @@ class RuleCard:
     message: str = ""
     risk: str = ""
     is_shadow: bool = False
+    share: int = EVERY_AGENT
 
     def as_json(self) -> dict[str, Any]:
         """The card for the API."""
@@ -67,6 +69,7 @@ class RuleCard:
             "sentence": self.sentence,
             "message": self.message,
             "mode": (Mode.SHADOW if self.is_shadow else Mode.ENFORCED).value,
+            **({} if self.share == EVERY_AGENT else {"share": f"{self.share}%"}),
         }
 
 
@@ -180,7 +183,7 @@ def rules_about_for(
         units=ground.units,
     )
     found = rules_for_release(actor, ground.release_id).about(operation)
-    rules = [rule for rule in found if not rule.rule.is_shadow and rule.covers(facts)]
+    rules = [rule for rule in found if not rule.is_shadow_for(agent) and rule.covers(facts)]
     order = list(Effect)
     return _cards(_open_to(actor, sorted(rules, key=lambda rule: -order.index(rule.rule.effect))))
 
@@ -220,4 +223,5 @@ def _card(rule: RuleInForce, queue: str) -> RuleCard:
         message=rule.rule.message,
         risk=rule.rule.risk.value if rule.rule.risk else "",
         is_shadow=rule.rule.is_shadow,
+        share=rule.rule.share,
     )
