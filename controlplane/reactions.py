@@ -75,6 +75,11 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "erasure.withdrawn": (HUSH_ERASURE,),
     "erasure.refused": (HUSH_ERASURE,),
     "payloads.erased": (HUSH_ERASURE,),
+    "emergencyaccess.armed": (TELL,),
+    "emergencyaccess.opened": (TELL,),
+    "emergencyaccess.used": (TELL,),
+    "emergencyaccess.tried": (TELL,),
+    "emergencyaccess.ended": (TELL,),
     "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent", STANDING),
     "operation.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
     "connector.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
@@ -110,6 +115,9 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }
 
+EMERGENCY_REACTIONS = ("apps.access.tasks.note_emergency_change",)
+"""What follows from every change that is made with an emergency account, whatever it is called."""
+
 PROJECTIONS: Mapping[str, str] = {
     "kpis": "apps.kpis.tasks.fold_entries",
     "policies": "apps.policies.tasks.fold_entries",
@@ -132,4 +140,5 @@ LIVE_TOPICS: Mapping[str, tuple[str, ...]] = {
     "notice": ("notices:{subject}",),
     "user": ("calls:{subject}",),
     "agentcredential": ("keys",),
+    "emergencyaccess": ("halts",),
 }

@@ -21,12 +21,22 @@ from apps.workflows.rules.interrupts import Progress
 from apps.workflows.rules.states import RunState
 from controlplane import embedded, environment
 from controlplane.celery import app as celery_app  # whoever has the settings can wake the workers
-from controlplane.reactions import LIVE_TOPICS, PROJECTIONS, REACTIONS
+from controlplane.reactions import EMERGENCY_REACTIONS, LIVE_TOPICS, PROJECTIONS, REACTIONS
 from controlplane.schedule import JOBS, LANES, LANES_BEHIND, LANES_FIRST
 
 django_stubs_ext.monkeypatch()  # Django's generics can be named in annotations at run time
 
-__all__ = ["JOBS", "LANES", "LANES_BEHIND", "LANES_FIRST", "LIVE_TOPICS", "PROJECTIONS", "REACTIONS", "celery_app"]
+__all__ = [
+    "EMERGENCY_REACTIONS",
+    "JOBS",
+    "LANES",
+    "LANES_BEHIND",
+    "LANES_FIRST",
+    "LIVE_TOPICS",
+    "PROJECTIONS",
+    "REACTIONS",
+    "celery_app",
+]
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ACP_DATA_DIR = Path(os.environ.get("ACP_DATA_DIR") or BASE_DIR / ".data").resolve()
@@ -188,6 +198,7 @@ POLICY_PACES = "apps.oversight.selectors.hindsight.paces_of"
 ON_REFUSAL = "apps.audit.services.record_refusal"
 NAVIGATION_PERMISSIONS = "apps.console.selectors.permissions_held_by"
 NAVIGATION_HALTS = "apps.halts.selectors.engaged_for"
+NAVIGATION_EMERGENCIES = "apps.access.selectors.open_emergencies_for"
 NAVIGATION_UNSEEN = "apps.notifications.selectors.unseen_count_for"
 ON_SESSION_SEEN = "apps.access.services.note_seen"
 ON_BROWSER_LEFT = "apps.notifications.services.leave_browser"

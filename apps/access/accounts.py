@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.internal import ratelimit
+from allauth.core.internal.httpkit import redirect
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.stages import AuthenticateStage
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
+from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
@@ -26,9 +28,18 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import Identity
 from apps.access.oidc import Provider, providers
-from apps.access.services import begin_session, end_other_sessions, note_account, note_failed_sign_in, note_sign_out
+from apps.access.services import (
+    begin_session,
+    bind_emergency,
+    end_other_sessions,
+    note_account,
+    note_failed_sign_in,
+    note_sign_out,
+    open_emergency,
+)
 from apps.access.services.sessions import name_digest
 from apps.core.envelope import master_keys, seal, unseal
+from apps.core.gate import refuse_emergency
 from apps.core.http import browser_of, caller_address, known_as, remember_known
 from apps.core.models import User
 
@@ -112,22 +123,37 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
         note_failed_sign_in(named=named, user=person, address=caller_address(request), method="password")
 
     def pre_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
-        """Agents and systems hold keys, not sessions."""
+        """Agents and systems hold keys, not sessions; an emergency account has a door of its own, and nobody else."""
         if not user.is_human:
             return self.respond_user_inactive(request, user)
+        if user.is_emergency != bool(reason_given(request)):
+            words = OWN_DOOR if user.is_emergency else USUAL_DOOR
+            self.add_message(request, messages.ERROR, message=words)
+            return redirect(reverse("emergency-sign-in" if user.is_emergency else "account_login"))
         return super().pre_login(request, user, **kwargs)
 
+    @transaction.atomic
     def login(self, request: Any, user: Any) -> None:
-        """Whoever was told in this browser before, and is somebody else, is told here no more."""
+        """Whoever was told in this browser before, and is somebody else, is told here no more.
+
+        The credential of an emergency account is spent before anything else: a session that nobody paid for is none.
+        """
+        address, browser = caller_address(request), request.headers.get("User-Agent", "")
+        opened = open_emergency(user, reason=reason_given(request), address=address) if user.is_emergency else None
         methods = [str(one.get("type") or one["method"]) for one in get_authentication_records(request, user)]
         super().login(request, user)
-        browser = request.headers.get("User-Agent", "")
-        begin_session(user, session=request.session, address=caller_address(request), browser=browser, methods=methods)
+        ends_at = opened.ends_at if opened else None
+        about = {"address": address, "browser": browser, "methods": methods}
+        begin_session(user, session=request.session, ends_at=ends_at, **about)
+        if opened:
+            bind_emergency(opened, session=request.session.row.ref)
         self._leave(request, user, keep_own=True)
 
     def post_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
         """Know this browser again: strangers' guesses do not keep its person out."""
         response = super().post_login(request, user, **kwargs)
+        if user.is_emergency:
+            return response
         remember_known(request, response, [name_digest(name) for name in (user.username, user.email) if name])
         return response
 
@@ -141,6 +167,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
     @transaction.atomic
     def set_password(self, user: Any, password: str) -> None:
         """A new password ends every other session, wherever it is set."""
+        refuse_emergency(user)
         super().set_password(user, password)
         here = self.request.session.row if self.request.user.is_authenticated else None
         end_other_sessions(user, but=here and here.ref)
@@ -149,6 +176,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
     def _leave(self, request: Any, user: Any, **how: bool) -> None:
         if browser_id := browser_of(request):
             import_string(settings.ON_BROWSER_LEFT)(user, browser_id=browser_id, **how)
+
+
+OWN_DOOR = _("This is an emergency account: it is opened here, with a reason.")
+USUAL_DOOR = _("That account is not for emergencies. Sign in here.")
+
+
+def reason_given(request: Any) -> str:
+    """Why an emergency account is opened, as its door's form says; empty at any other door."""
+    return str(getattr(request, "emergency_reason", ""))
 
 
 def known_at(user: Any, provider: Provider) -> bool:

@@ -19,6 +19,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.access.services import note_failed_sign_in
+from apps.access.services.emergencies import REASON_MAX, REASON_MIN
 from apps.core.http import caller_address
 
 PASSKEY_NAME_MAX = 60
@@ -32,6 +33,29 @@ class SignInForm(LoginForm):  # type: ignore[misc] # allauth is untyped
         self.fields["login"].label = _("Username or e-mail")
         self.fields["login"].error_messages["required"] = _("Say who you are.")
         self.fields["password"].error_messages["required"] = _("Say your password.")
+
+
+class EmergencyForm(SignInForm):
+    """The door of emergency accounts: name, credential, and why."""
+
+    reason = forms.CharField(
+        label=_("Who you are, and what happened"),
+        min_length=REASON_MIN,
+        max_length=REASON_MAX,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}),
+        error_messages={"required": _("Say who you are and what happened: everybody who administers reads it.")},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = _("Emergency account")
+        self.fields["password"].label = _("Credential")
+        self.fields["password"].error_messages["required"] = _("Type the credential, with its dashes.")
+
+    def login(self, request: Any, redirect_url: str | None = None) -> Any:
+        """Sign in, and say why at the door's own step."""
+        request.emergency_reason = self.cleaned_data["reason"]
+        return super().login(request, redirect_url=redirect_url)
 
 
 def _note_failed(user: Any, method: str) -> None:

@@ -241,6 +241,51 @@ class Session(AbstractBaseSession):
         return Q(seen_at__lt=ClockTimestamp() - cls.COARSE)
 
 
+class EmergencyAccess(Record):
+    """One credential of an emergency account, and what became of it: it opens once, for an hour.
+
+    ``session``: which one it opened. ``ended_at``: signed out, ended or withdrawn; None while it waits or is open, and
+    where its hour ran out. ``told_at``: when tries at the account were told last.
+    """
+
+    LASTS = timedelta(hours=1)
+
+    user = models.ForeignKey(User, models.PROTECT, related_name="emergency_accesses")
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    opened_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=500, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    session = models.UUIDField(null=True)
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(opened_at=None, ended_at=None), name="emergency_credential_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(opened_at=None, ends_at=None, session=None) | (Q(ends_at__isnull=False) & ~Q(reason="")),
+                name="emergency_says_why_and_until_when",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.user.name or self.user.username
+
+    @staticmethod
+    def waiting() -> Q:
+        """Not used and not withdrawn."""
+        return Q(opened_at=None, ended_at=None)
+
+    @staticmethod
+    def open() -> Q:
+        """Somebody is, or may still be, signed in with it, by the database's clock."""
+        return Q(opened_at__isnull=False, ended_at=None, ends_at__gt=ClockTimestamp())
+
+
 class Absence(Record):
     """Somebody is away from ``starts_at`` until just before ``ends_at``; ``delegate`` decides for them meanwhile.
 

@@ -6,6 +6,7 @@ sign-in, after an hour in which nobody did anything, or when its row is deleted:
 
 import hashlib
 from base64 import b64decode, b64encode
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
@@ -15,8 +16,9 @@ from apps.core.envelope import master_keys, seal, unseal
 from apps.core.errors import UnavailableError
 from apps.core.prepared import Prepared, Slot
 
-ADDRESS, BROWSER = "signed_in_from", "signed_in_with"
-"""Under which names a session holds from where, and with which browser, its person signed in."""
+ADDRESS, BROWSER, ENDS = "signed_in_from", "signed_in_with", "ends_at"
+"""Under which names a session holds from where, and with which browser, its person signed in; and when it ends at the
+latest (ISO 8601), where that is sooner than of others."""
 PLACE = b"acp.session.v1"
 
 
@@ -77,11 +79,16 @@ class SessionStore(DatabaseStore):
         """The row as it is to be written: it stays the one that was read, which knows when it began."""
         key = stored_key(self._get_or_create_session_key())  # type: ignore[attr-defined] # the framework's hook
         row: Any = self.row if self.row is not None and self.row.session_key == key else self.model(session_key=key)
-        row.session_data, row.expire_date = self.encode(data), self.get_expiry_date()
+        row.session_data, row.expire_date = self.encode(data), self._end_of(data)
         row.user_id = data.get(SESSION_KEY)
         row.address, row.browser = data.get(ADDRESS, ""), data.get(BROWSER, "")
         self.row = row
         return row
+
+    def _end_of(self, data: dict[str, Any]) -> datetime:
+        """What was said at the sign-in stands, whatever the framework says of the session later."""
+        usual: datetime = self.get_expiry_date()
+        return min(usual, datetime.fromisoformat(data[ENDS])) if ENDS in data else usual
 
     async def acreate_model_instance(self, data: dict[str, Any]) -> Any:
         """Nothing of ours asks for a session asynchronously; what did would store its key in clear."""

@@ -1,6 +1,9 @@
-"""What runs by the clock."""
+"""What runs by the clock, and what follows from entries."""
 
 from apps.access import services
+from apps.audit.models import Entry
+from apps.audit.tasks import reaction
+from apps.core.services import system_user
 
 
 def sweep_absences() -> int:
@@ -11,3 +14,9 @@ def sweep_absences() -> int:
 def forget_sessions() -> int:
     """Each hour: delete the sessions that are over; how many."""
     return services.forget_sessions()
+
+
+@reaction
+def note_emergency_change(entry: Entry) -> None:
+    """Something was changed with an emergency account."""
+    services.note_emergency_change(system_user("plane"), entry=entry)

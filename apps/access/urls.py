@@ -20,6 +20,7 @@ pages: list[URLPattern] = [
 
 doors = [
     path("login/", views.SignIn.as_view(), name="account_login"),
+    path("emergency/", views.EmergencySignIn.as_view(), name="emergency-sign-in"),
     path("sso/<slug:slug>/", views.begin_sign_on, name="single-sign-on"),
     path("sso/<slug:slug>/callback/", views.end_sign_on, name="single-sign-on-callback"),
     path("email/", views.no_such_page, name="account_email"),

@@ -83,6 +83,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "menu": cache(lambda: _menu(request, actor)),
         "menu_foot": cache(lambda: [_entry(request, place, {}) for place in FOOT if _is_served(place.url)]),
         "engaged_halts": cache(lambda: _called("NAVIGATION_HALTS", actor) or []),
+        "emergencies": cache(lambda: _called("NAVIGATION_EMERGENCIES", actor) or []),
         "unseen": cache(lambda: _called("NAVIGATION_UNSEEN", actor) or 0),
         "may_lift": cache(lambda: actor is not None and _is_served("/halts/")),
         "server_now": cache(timezone.now),

@@ -162,6 +162,12 @@ def require_carried(actor: User, perm: str) -> None:
         raise NotAllowedError(_("This token does not carry the right that this takes."))
 
 
+def refuse_emergency(user: User) -> None:
+    """Raise NotAllowedError for an emergency account: no token, no role, no word to others, no other way in."""
+    if user.is_emergency:
+        raise NotAllowedError(_("An emergency account looks and stops; it does and gets nothing else."))
+
+
 def refuse_agents(actor: User) -> None:
     """Raise NotAllowedError for agents: no agent commands governance, whatever it was granted."""
     if actor.is_agent or not actor.is_active:

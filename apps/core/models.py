@@ -58,12 +58,14 @@ def choices_of(states: type[StrEnum]) -> list[tuple[str, str]]:
 class User(AbstractUser):
     """Any principal that signs in or calls: a person, an agent, or a system such as the plane itself.
 
+    ``is_emergency``: nobody's own account, for emergencies alone (``access.services.emergencies``).
     ``shortcuts``: a person's own keys (``core.shortcuts``), ``{"off": bool, "keys": {key: pressed}}``; comfort only.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=8, choices=choices_of(UserKind), default=UserKind.HUMAN)
     name = models.CharField(_("name"), max_length=120, blank=True)
+    is_emergency = models.BooleanField(default=False, db_default=False)
     first_name = None  # type: ignore[assignment] # one name; people's names do not split in two
     last_name = None  # type: ignore[assignment] # as above
     shortcuts: "models.JSONField[Any, Any]" = models.JSONField(default=dict, blank=True)
@@ -72,6 +74,10 @@ class User(AbstractUser):
         constraints = [
             models.CheckConstraint(condition=Q(is_superuser=False), name="user_never_superuser"),
             models.CheckConstraint(condition=Q(is_staff=False) | Q(kind="human"), name="user_staff_is_human"),
+            models.CheckConstraint(
+                condition=Q(is_emergency=False) | Q(kind="human", is_staff=False, email=""),
+                name="user_emergency_is_human_and_has_no_mail",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -94,6 +94,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
     review = serializers.UUIDField(allow_null=True, help_text="The access review with rights that wait, or that ended.")
     connector = serializers.CharField(allow_null=True, help_text="The system some of whose operations are quarantined.")
     waiver = serializers.UUIDField(allow_null=True, help_text="The waiver that somebody asks for, or that was decided.")
+    emergency = serializers.UUIDField(allow_null=True, help_text="The opening of an emergency account.")
     at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField(allow_null=True)
     is_open = serializers.BooleanField()
@@ -191,6 +192,7 @@ def notice_json(row: Delivery) -> dict[str, Any]:
         "review": row.notice.review_id,
         "connector": row.notice.connector.slug if row.notice.connector else None,
         "waiver": row.notice.waiver_id,
+        "emergency": row.notice.emergency_id,
         "at": row.created_at,
         "seen_at": row.seen_at,
         "is_open": row.closed_at is None,

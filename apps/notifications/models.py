@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.access.models import Queue
+from apps.access.models import EmergencyAccess, Queue
 from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.connectors.models import Connector
@@ -55,13 +55,23 @@ WAIVED = {
     WaiverState.EXPIRED: _("The time of your waiver is over"),
     WaiverState.ENDED: _("Your waiver was ended"),
 }
+ALARMED = {
+    "armed": _("An emergency account got a new credential"),
+    "opened": _("An emergency account was opened"),
+    "used": _("An emergency account changed something"),
+    "tried": _("Somebody failed to open an emergency account"),
+    "ended": _("An emergency account was closed"),
+}
+"""How the name of its entry ends -> what happened."""
 PROPOSED = {
     ProposalKind.RULE: _("%(who)s proposes a rule for %(policy)s"),
     ProposalKind.RULES: _("%(who)s proposes other rules for %(policy)s"),
     ProposalKind.ROLLBACK: _("%(who)s proposes to take %(policy)s back to an earlier version"),
     ProposalKind.RETIRE: _("%(who)s proposes to retire %(policy)s"),
 }
-SUBJECTS = ("escalation", "halt", "agent", "erasure", "budget", "proposal", "review", "connector", "waiver")
+SUBJECTS = (
+    "escalation", "halt", "agent", "erasure", "budget", "proposal", "review", "connector", "waiver", "emergency",
+)  # fmt: skip
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
     EscalationState.REJECTED: _("Rejected"),
@@ -171,6 +181,7 @@ class Notice(Record):
     review = models.ForeignKey(AccessReview, models.PROTECT, null=True, related_name="+")
     connector = models.ForeignKey(Connector, models.PROTECT, null=True, related_name="+")
     waiver = models.ForeignKey(Waiver, models.PROTECT, null=True, related_name="+")
+    emergency = models.ForeignKey(EmergencyAccess, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -202,6 +213,8 @@ class Notice(Record):
             return str(DECIDED.get(EscalationState(self.escalation.state), _("Decided")))
         if self.waiver and self.event in {Event.WAIVED, Event.WAIVER_END}:
             return str(WAIVED[WaiverState(self.entry.name.rpartition(".")[2])])
+        if self.emergency_id:
+            return str(ALARMED[self.entry.name.rpartition(".")[2]])
         return str(HEADLINES.get(Event(self.event), _("Ended")))
 
     @property
@@ -221,7 +234,15 @@ class Notice(Record):
             told = {"who": self.entry.actor, "budget": self.budget}
             return _("%(who)s proposes to let more through %(budget)s") % told
         item = self.escalation
-        return item.title if item else str(self.halt or self.agent or self.budget or self.review or self.connector)
+        named = self.halt or self.agent or self.budget or self.review or self.connector or self._alarm
+        return item.title if item else str(named)
+
+    @property
+    def _alarm(self) -> str:
+        """Which emergency account, and why it was opened or what was done with it."""
+        said = {"used": self.entry.payload.get("name"), "opened": self.emergency and self.emergency.reason}
+        more = said.get(self.entry.name.rpartition(".")[2])
+        return f"{self.emergency}: {more}" if more else str(self.emergency)
 
     @property
     def url(self) -> str:
@@ -232,6 +253,8 @@ class Notice(Record):
                 return f"/{place}/{thing.slug}/"
         if self.erasure:
             return f"/audit/trails/{self.erasure.trail_id}/erase/"
+        if self.emergency_id:
+            return "/access/emergency/"
         if self.proposal:
             return f"/policies/{self.proposal.policy.slug}/?version={self.proposal.version.number}"
         pages = {"access/reviews": self.review_id, "waivers": self.waiver_id, "inbox": self.escalation_id}

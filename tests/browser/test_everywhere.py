@@ -81,6 +81,7 @@ PAGES = [
     "/access/people/everywhere/",
     "/access/reviews/",
     "/access/new-review/",
+    "/access/emergency/",
     "/access/rotas/",
     "/access/new-rota/",
     "/access/calendars/",

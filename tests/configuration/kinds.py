@@ -41,6 +41,7 @@ PLUMBING = "the plane's own memory"
 
 NOT_CONFIGURATION = {
     "access.Absence": OWN,
+    "access.EmergencyAccess": SECRET,
     "access.DirectoryAccount": HAPPENED,
     "access.DirectoryGroup": HAPPENED,
     "access.PersonalToken": SECRET,

@@ -32,6 +32,7 @@ from apps.access.rules.ladders import (
 from apps.access.rules.permissions import (
     ADMINISTRATOR,
     ADMINISTRATOR_PERMISSIONS,
+    EMERGENCY_PERMISSIONS,
     PERMISSIONS,
     is_permission,
 )
@@ -40,6 +41,7 @@ from apps.access.rules.rotas import MAX_DAYS, MAX_EXCEPTIONS, MAX_PEOPLE, Shift,
 __all__ = [
     "ADMINISTRATOR",
     "ADMINISTRATOR_PERMISSIONS",
+    "EMERGENCY_PERMISSIONS",
     "HORIZON",
     "MAX_CHAIN",
     "MAX_DAYS",

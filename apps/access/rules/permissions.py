@@ -31,6 +31,13 @@ ADMINISTRATOR = "administrator"
 ADMINISTRATOR_PERMISSIONS = tuple(name for name in PERMISSIONS if name != "oversight.decide_escalation")
 """Administrators run the plane; they do not decide its items. A person needs an approver's role for that."""
 
+EMERGENCY_PERMISSIONS = frozenset({
+    "oversight.view_escalation", "agents.view_agent", "workflows.view_run", "policies.view_policy", "audit.view_entry",
+    "kpis.view_kpi", "halts.engage_halt",
+})  # fmt: skip
+"""An emergency account looks at everything and stops anything. It decides, grants, releases and lifts nothing, so that
+whoever gets hold of it can leave nothing behind but a halt."""
+
 
 def is_permission(name: str) -> bool:
     """Whether ``name`` is one of the contract."""

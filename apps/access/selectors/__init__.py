@@ -1,5 +1,12 @@
 """Who may what, where; who serves a queue, and when."""
 
+from apps.access.selectors.emergencies import (
+    emergency_account_for,
+    emergency_accounts_for,
+    emergency_rights_of,
+    emergency_uses_for,
+    open_emergencies_for,
+)
 from apps.access.selectors.people import (
     absence_for,
     absences_for,
@@ -62,6 +69,10 @@ __all__ = [
     "calendars_for",
     "delegates_for",
     "directory_groups_for",
+    "emergency_account_for",
+    "emergency_accounts_for",
+    "emergency_rights_of",
+    "emergency_uses_for",
     "escalation_policies",
     "grant_for",
     "grants_for",
@@ -74,6 +85,7 @@ __all__ = [
     "names_asking_rota",
     "names_using_calendar",
     "on_duty_of",
+    "open_emergencies_for",
     "open_hours_of",
     "own_tokens_for",
     "people_for",

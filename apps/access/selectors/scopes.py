@@ -6,6 +6,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from apps.access.models import BusinessUnit, Role, RoleGrant
+from apps.access.selectors.emergencies import emergency_rights_of
 from apps.core.errors import NotFoundError
 from apps.core.gate import NOWHERE, Scope, holds, recall, scope_for, visible
 from apps.core.models import ClockTimestamp, User
@@ -33,7 +34,10 @@ def unit_scopes_for(actor: User, perm: str) -> Scope:
     The system user ``console`` (``manage.py``) holds everything but deciding: whoever runs it owns the machine.
     ``directory`` manages access: it does what a directory's groups come to by the mappings that people made.
     ``metrics`` counts for monitoring, and sees nothing else.
+    An emergency account holds its few rights while it is open, and no role.
     """
+    if actor.is_emergency:
+        return Scope(everywhere=perm in emergency_rights_of(actor), units=frozenset())
     if actor.kind == UserKind.SYSTEM and actor.username == CONSOLE:
         return Scope(everywhere=perm != "oversight.decide_escalation", units=frozenset())
     if actor.kind == UserKind.SYSTEM and actor.username == DIRECTORY:

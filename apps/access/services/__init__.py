@@ -2,6 +2,13 @@
 
 from apps.access.services.absences import end_absence, plan_absence, sweep_absences
 from apps.access.services.calendars import save_calendar
+from apps.access.services.emergencies import (
+    arm_emergency,
+    bind_emergency,
+    note_emergency_change,
+    open_emergency,
+    withdraw_emergency,
+)
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
 from apps.access.services.identities import find_signed_on, unlink_identities
 from apps.access.services.people import save_person
@@ -21,8 +28,10 @@ from apps.access.services.tokens import authenticate_token, create_token, find_t
 from apps.access.services.units import require_manager, save_queue, save_role, save_unit
 
 __all__ = [
+    "arm_emergency",
     "authenticate_token",
     "begin_session",
+    "bind_emergency",
     "create_token",
     "end_absence",
     "end_other_sessions",
@@ -34,9 +43,11 @@ __all__ = [
     "forget_sessions",
     "grant_role",
     "note_account",
+    "note_emergency_change",
     "note_failed_sign_in",
     "note_seen",
     "note_sign_out",
+    "open_emergency",
     "plan_absence",
     "require_manager",
     "revoke_role",
@@ -52,4 +63,5 @@ __all__ = [
     "sweep_absences",
     "unlink_identities",
     "unswap_duty",
+    "withdraw_emergency",
 ]

@@ -9,6 +9,7 @@ from apps.access.selectors import live_grants
 from apps.access.services.units import require_manager
 from apps.audit.services import record
 from apps.core.errors import NotAllowedError, NotFoundError
+from apps.core.gate import refuse_emergency
 from apps.core.models import ClockTimestamp, User
 
 
@@ -20,6 +21,7 @@ def grant_role(
     require_manager(actor, unit)
     if not user.is_human:
         raise NotAllowedError
+    refuse_emergency(user)
     found = (
         RoleGrant.objects.select_for_update(of=("self",))
         .filter(user=user, role=role, unit=unit, revoked_at=None)

@@ -20,9 +20,9 @@ def find_signed_on(*, issuer: str, subject: str, email: str) -> User | None:
     """
     known = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
     if known is not None:
-        return known.user if known.user.is_active and known.user.is_human else None
+        return known.user if _may_come(known.user) else None
     people = list(User.objects.select_for_update().filter(email__iexact=email)[:2]) if email else []
-    if len(people) != 1 or not people[0].is_active or not people[0].is_human:
+    if len(people) != 1 or not _may_come(people[0]):
         return None
     person = people[0]
     if before := Identity.objects.filter(issuer=issuer, user=person).first():
@@ -30,6 +30,11 @@ def find_signed_on(*, issuer: str, subject: str, email: str) -> User | None:
     Identity.objects.create(user=person, issuer=issuer, subject=subject)
     record(system_user("plane"), person, "user.identity_linked", payload={"issuer": issuer})
     return person
+
+
+def _may_come(user: User) -> bool:
+    """An emergency account never does: what opens it is apart from every provider."""
+    return user.is_active and user.is_human and not user.is_emergency
 
 
 @transaction.atomic

@@ -19,6 +19,8 @@ def save_person(
     found = User.objects.select_for_update().filter(username=username).first()
     if found and found.kind != UserKind.HUMAN:
         raise InvalidError(errors={"username": [_("This name belongs to an agent or a system.")]})
+    if found and found.is_emergency:
+        raise InvalidError(errors={"username": [_("This is an emergency account: nobody's own.")]})
     user = found or User(username=username, kind=UserKind.HUMAN, password="!")  # noqa: S106 - "!" admits nobody
     values = {"name": name, "email": email, "is_staff": is_staff, "is_active": True}
     outcome = write_if_changed(actor, user, is_new=found is None, values=values)

@@ -1,5 +1,6 @@
 """Commands on who is signed in where, and what the ledger says of it."""
 
+from datetime import datetime
 from time import time
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,9 @@ from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
 from apps.access.models import Session
+from apps.access.services.emergencies import end_emergency, note_emergency_try
 from apps.access.services.units import require_manager
-from apps.access.sessions import ADDRESS, BROWSER
+from apps.access.sessions import ADDRESS, BROWSER, ENDS
 from apps.audit.services import record
 from apps.core.errors import NotFoundError
 from apps.core.gate import refuse_limited, require_human
@@ -38,9 +40,16 @@ def note_seen(session: Any) -> None:
 
 
 @transaction.atomic
-def begin_session(user: User, *, session: Any, address: str, browser: str, methods: list[str]) -> None:
-    """Somebody signed in: keep from where and with what, end the oldest sessions beyond the limit, and record it."""
+def begin_session(
+    user: User, *, session: Any, address: str, browser: str, methods: list[str], ends_at: datetime | None = None
+) -> None:
+    """Somebody signed in: keep from where and with what, end the oldest sessions beyond the limit, and record it.
+
+    ``ends_at``: when it ends at the latest, where that is sooner than of other sessions.
+    """
     session[ADDRESS], session[BROWSER] = address[:ADDRESS_MAX], browser[:BROWSER_MAX]
+    if ends_at:
+        session[ENDS] = ends_at.isoformat()
     session.save()
     User.objects.select_for_update().get(pk=user.pk)
     rows = Session.objects.filter(Session.live(), user=user).order_by("-began_at")
@@ -55,6 +64,8 @@ def note_sign_out(user: User, *, session: Any) -> None:
     """Somebody signs out; the framework deletes the session next."""
     if session.row is not None:
         record(user, user, SIGNED_OUT, payload={"session": str(session.row.ref)})
+        if user.is_emergency:
+            end_emergency(user, session=session.row.ref, why="signed_out")
 
 
 @transaction.atomic
@@ -70,6 +81,8 @@ def note_failed_sign_in(*, named: str, user: User | None, address: str, method: 
     Where there is such a person the entry is theirs; else it is the plane's, with a keyed digest that tells two names
     apart and says nothing of them. At most once in a minute an address and name, and sixty in a minute in all.
     """
+    if user and user.is_emergency:
+        note_emergency_try(user, address=address[:ADDRESS_MAX])
     who = str(user.pk) if user else name_digest(named)
     minute = f"failed-sign-ins:{int(time() // FAILED_EVERY_S)}"
     if not cache.add(f"failed-sign-in:{who}:{address}", 1, FAILED_EVERY_S):
@@ -129,3 +142,5 @@ def _end(actor: User, row: Session, *, why: str) -> None:
     row.delete()
     if row.user is not None:
         record(actor, row.user, ENDED, payload={"session": str(row.ref), "why": why})
+        if row.user.is_emergency:
+            end_emergency(actor, session=row.ref, why=why)

@@ -13,7 +13,7 @@ from apps.access.rules import is_permission
 from apps.access.services.units import require_manager
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotAuthenticatedError
-from apps.core.gate import refuse_limited
+from apps.core.gate import refuse_emergency, refuse_limited
 from apps.core.keys import make_key, read_key
 from apps.core.models import ClockTimestamp, User
 
@@ -38,6 +38,7 @@ def create_token(
     """
     if not user.is_human or not user.is_active:
         raise NotAllowedError
+    refuse_emergency(user)
     refuse_limited(actor)
     if actor.pk != user.pk:
         require_manager(actor, None)

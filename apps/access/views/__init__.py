@@ -2,12 +2,13 @@
 
 from apps.access.views.factors import Code, CodeAgain, NewCodes, PasswordAgain, RemoveApp, SetUpApp, no_such_page
 from apps.access.views.passkeys import AddPasskey, NamePasskey, PasskeyAgain, Passkeys, RemovePasskey, SignInByPasskey
-from apps.access.views.single_sign_on import SignIn, begin_sign_on, end_sign_on
+from apps.access.views.single_sign_on import EmergencySignIn, SignIn, begin_sign_on, end_sign_on
 
 __all__ = [
     "AddPasskey",
     "Code",
     "CodeAgain",
+    "EmergencySignIn",
     "NamePasskey",
     "NewCodes",
     "PasskeyAgain",

@@ -21,6 +21,7 @@ from django.utils.decorators import method_decorator
 
 from apps.access.accounts import is_last_factor, signed_in_recently
 from apps.access.services import note_account
+from apps.core.gate import refuse_emergency
 from apps.core.http import caller_address
 
 
@@ -54,6 +55,8 @@ class Confirmed(Recorded):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """To the identity provider and back, where only that can say who it is."""
         person = request.user
+        if person.is_authenticated:
+            refuse_emergency(person)
         if person.is_authenticated and not get_reauthentication_flows(person) and not signed_in_recently(request):
             back = urlencode({"next": request.get_full_path()})
             return HttpResponseRedirect(f"{reverse('account_reauthenticate')}?{back}")

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from apps.access.forms import EmergencyForm
 from apps.access.models import Identity
 from apps.access.oidc import AGE_S, Provider, SignedOn, SignOnError, begin, finish, providers
 from apps.access.services import find_signed_on, note_account, note_failed_sign_in
@@ -34,6 +35,16 @@ class SignIn(account.LoginView):  # type: ignore[misc] # allauth is untyped
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Those that are configured."""
         return {**super().get_context_data(**kwargs), "providers": list(providers().values())}
+
+
+class EmergencySignIn(account.LoginView):  # type: ignore[misc] # as above
+    """The door of emergency accounts. It asks no provider and sends no mail."""
+
+    template_name = "account/emergency.html"
+
+    def get_form_class(self) -> Any:
+        """With the field for the reason."""
+        return EmergencyForm
 
 
 def _provider(slug: str) -> Provider:

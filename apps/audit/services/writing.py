@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils.module_loading import import_string
 
 from apps.audit.models import Entry, Payload
-from apps.audit.rules import SALT_BYTES, canonical_text, commitment_of
+from apps.audit.rules import REFUSED, SALT_BYTES, canonical_text, commitment_of
 from apps.core.prepared import planned_once
 
 PLAIN = cast(
@@ -48,6 +48,7 @@ WITH given AS MATERIALIZED (
 )
 """
 WRITTEN = "SELECT id, xid, occurred_at FROM entry ORDER BY id"
+QUIET = ("user.sign", "user.session_", "emergencyaccess.", REFUSED)
 USUAL = 3
 """So many entries one change writes: their statement is kept, of longer ones there are too many."""
 AT_ONCE = 1000
@@ -90,6 +91,12 @@ def reactions_of(name: str) -> list[str]:
     return list(found)
 
 
+def _alarms(entry: Entry) -> Sequence[str]:
+    """What each change rings that is made with an emergency account; coming and going say so themselves."""
+    is_change = entry.actor.is_emergency and not entry.name.startswith(QUIET)
+    return settings.EMERGENCY_REACTIONS if is_change else ()
+
+
 def _row(entry: Entry, content: dict[str, Any]) -> list[Any]:
     text, salt = canonical_text(content, PLAIN), os.urandom(SALT_BYTES)
     entry.commitment = commitment_of(salt, text.encode())
@@ -106,5 +113,5 @@ def _row(entry: Entry, content: dict[str, Any]) -> list[Any]:
         entry.commitment,
         salt,
         text,
-        reactions_of(entry.name),
+        [*reactions_of(entry.name), *_alarms(entry)],
     ]

@@ -64,7 +64,8 @@ def users(only: Only) -> Iterator[Written]:
     for grant in RoleGrant.objects.filter(live_grants()).select_related("role", "unit").order_by("role__slug", "id"):
         line = {"role": grant.role.slug, "unit": slug(grant.unit), "until": time(grant.until)}
         held.setdefault(grant.user_id, []).append({name: value for name, value in line.items() if value})
-    for user in named(User.objects.filter(kind="human", is_active=True).order_by("username"), only, "username"):
+    people = User.objects.filter(kind="human", is_active=True, is_emergency=False).order_by("username")
+    for user in named(people, only, "username"):
         yield (
             user.username,
             document(

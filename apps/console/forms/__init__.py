@@ -18,6 +18,7 @@ from apps.console.forms.budgets import BudgetForm
 from apps.console.forms.data_classes import DataClassForm
 from apps.console.forms.describing import AgentForm, CaseForm, VersionForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
+from apps.console.forms.emergencies import EmergencyAccountForm
 from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
 from apps.console.forms.policies import NewPolicyForm, parsed
 from apps.console.forms.rules import Choices, RuleForm, shown_as, typed
@@ -40,6 +41,7 @@ __all__ = [
     "CredentialForm",
     "DataClassForm",
     "DrillForm",
+    "EmergencyAccountForm",
     "EngageForm",
     "GrantAccessForm",
     "GrantRoleForm",

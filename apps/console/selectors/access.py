@@ -5,7 +5,7 @@ from datetime import datetime
 
 from apps.access.models import RoleGrant
 from apps.access.rules import PERMISSIONS
-from apps.access.selectors import live_grants
+from apps.access.selectors import emergency_rights_of, live_grants
 from apps.core.gate import scope_for
 from apps.core.models import User
 
@@ -56,7 +56,7 @@ class Held:
 
 def rights_held_by(actor: User) -> list[Held]:
     """What ``actor`` itself may do and where, by permission."""
-    where: dict[str, set[str]] = {}
+    where: dict[str, set[str]] = {right: {""} for right in (emergency_rights_of(actor) if actor.is_emergency else ())}
     for grant in RoleGrant.objects.filter(live_grants(), user=actor).select_related("role", "unit"):
         for permission in grant.role.permissions:
             where.setdefault(permission, set()).add(grant.unit.name if grant.unit else "")

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.access.selectors import emergency_rights_of
 from apps.agents.models import AgentCredential
 from apps.agents.rules import WORKING, ActionState, FlagState
 from apps.agents.selectors import actions_for, agents_for, flags_for
@@ -48,6 +49,8 @@ def permissions_held_by(actor: User) -> frozenset[str]:
     """Every permission that ``actor`` holds anywhere by role; one query. The menu shows what it admits."""
     if not actor.is_active:
         return frozenset()
+    if actor.is_emergency:
+        return emergency_rights_of(actor)
     with connection.cursor() as cursor:
         cursor.execute(HELD, [actor.pk])
         return frozenset(row[0] for row in cursor.fetchall())

@@ -40,15 +40,15 @@ def take_issued(request: Request, agent: Agent) -> Shown | None:
     return Shown(credential, unseal(master_keys(), b64decode(kept["sealed"]), _place(request, credential.pk)))
 
 
-def keep_token(request: Request, text: str) -> None:
-    """Keep one's new token for the next reading of the page of tokens in this session."""
+def keep_token(request: Request, text: str, name: str = OWN) -> None:
+    """Keep one's new token, or another secret by its ``name``, for the next reading of its page in this session."""
     sealed = seal(master_keys()[0], text, _place(request, request.user.pk))
-    request.session[OWN] = b64encode(sealed).decode()
+    request.session[name] = b64encode(sealed).decode()
 
 
-def take_token(request: Request) -> str:
-    """The token that waits to be shown; afterwards it is gone. Empty without one."""
-    kept = request.session.pop(OWN, "")
+def take_token(request: Request, name: str = OWN) -> str:
+    """The token, or what has this ``name``, that waits to be shown; afterwards it is gone. Empty without one."""
+    kept = request.session.pop(name, "")
     return unseal(master_keys(), b64decode(kept), _place(request, request.user.pk)) if kept else ""
 
 

@@ -1,6 +1,7 @@
 """Channels, timing, texts."""
 
 from apps.notifications.rules.channels import (
+    ALARMS,
     ASKING,
     CHOICES,
     DELIVERY_MOVES,
@@ -41,6 +42,7 @@ from apps.notifications.rules.texts import for_chat, one_line, split_webhook, un
 from apps.notifications.rules.times import after_quiet, digest_at
 
 __all__ = [
+    "ALARMS",
     "ASKING",
     "BROWSERS_MAX",
     "CHOICES",

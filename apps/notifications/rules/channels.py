@@ -69,6 +69,7 @@ class Event(StrEnum):
     WAIVED = "waived"
     WAIVER_DUE = "waiver_due"
     WAIVER_END = "waiver_end"
+    EMERGENCY = "emergency"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -117,8 +118,17 @@ EVENTS: Mapping[str, Event] = {
     "waiver.used_up": Event.WAIVER_END,
     "waiver.expired": Event.WAIVER_END,
     "waiver.ended": Event.WAIVER_END,
+    "emergencyaccess.armed": Event.EMERGENCY,
+    "emergencyaccess.opened": Event.EMERGENCY,
+    "emergencyaccess.used": Event.EMERGENCY,
+    "emergencyaccess.tried": Event.EMERGENCY,
+    "emergencyaccess.ended": Event.EMERGENCY,
 }
 """The name of an entry of the ledger -> what it is to people."""
+
+
+ALARMS = frozenset({Event.EMERGENCY})
+"""What nobody can wish away: it is told at once, in the app and by mail."""
 
 
 def event_of(name: str, payload: Mapping[str, Any]) -> Event | None:

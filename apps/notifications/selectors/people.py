@@ -5,9 +5,10 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from apps.access.models import RoleGrant
+from apps.access.models import EmergencyAccess, RoleGrant
 from apps.access.selectors import ancestors_for, holders_for, live_grants
 from apps.agents.models import Agent
+from apps.agents.rules import AgentState
 from apps.connectors.models import Connector
 from apps.core.models import User
 from apps.core.services import system_user
@@ -67,6 +68,17 @@ def _of_waiver(notice: Notice, waiver: Waiver) -> list[User]:
         return []
     is_asked = notice.event == Event.WAIVER
     return approvers_of(system_user("plane"), waiver, most=RECIPIENTS_MAX) if is_asked else [waiver.maker]
+
+
+def _of_emergency(notice: Notice, opened: EmergencyAccess) -> list[User]:
+    """Whoever manages access anywhere; of its opening, the owners of agents that work as well, as far as they fit."""
+    grants = RoleGrant.objects.filter(live_grants(), role__permissions__contains=["access.manage_access"])
+    found = list(User.objects.filter(pk__in=grants.values("user"), is_active=True).order_by("username"))
+    if notice.entry.name != "emergencyaccess.opened":
+        return found
+    working = Agent.objects.filter(state__in=(AgentState.PILOT, AgentState.ACTIVE)).values("owner")
+    owners = User.objects.filter(pk__in=working, is_active=True).exclude(pk__in=grants.values("user"))
+    return found + list(owners.order_by("username")[: max(0, RECIPIENTS_MAX - len(found))])
 
 
 def _of_erasure(notice: Notice, asked: ErasureRequest) -> list[User]:
@@ -135,5 +147,6 @@ CONCERNED: Mapping[str, Callable[[Notice, Any], list[User]]] = {
     "review": _of_review,
     "connector": _of_connector,
     "waiver": _of_waiver,
+    "emergency": _of_emergency,
 }
 """What a notice is about -> whom it concerns."""

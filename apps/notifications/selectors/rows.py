@@ -33,6 +33,7 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__connector",
         "notice__waiver__policy",
         "notice__waiver__maker",
+        "notice__emergency__user",
     )
     return rows.select_related(*about).order_by("-id")
 

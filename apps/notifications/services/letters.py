@@ -25,6 +25,7 @@ KINDS = {
     "review": gettext_lazy("Access review"),
     "connector": gettext_lazy("Connector"),
     "waiver": gettext_lazy("Waiver"),
+    "emergency": gettext_lazy("Emergency account"),
 }
 """What a notice that is about no item is about, in words."""
 

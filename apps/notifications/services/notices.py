@@ -23,6 +23,7 @@ from apps.core.services import system_user
 from apps.core.turns import gives_way
 from apps.notifications.models import ChatTarget, Delivery, Notice
 from apps.notifications.rules import (
+    ALARMS,
     ASKING,
     ENDING,
     KEPT_DAYS,
@@ -54,7 +55,7 @@ RETURNING id
 
 
 SAME = ("halt", "agent", "budget", "proposal", "connector", "waiver")
-KINDS = {kind: kind for kind in SAME} | {"accessreview": "review"}
+KINDS = {kind: kind for kind in SAME} | {"accessreview": "review", "emergencyaccess": "emergency"}
 """What an entry is about -> what a notice calls it; all else is about an item."""
 
 
@@ -112,6 +113,7 @@ ABOUT = (
     "connector",
     "waiver__policy",
     "waiver__maker",
+    "emergency__user",
 )
 _to_spread = Prepared(
     lambda: (
@@ -160,9 +162,10 @@ def _messages(notice: Notice, people: list[User], now: datetime) -> Iterator[Del
     for person in people:
         wish = wishes[person.pk]
         row = {"notice": notice, "recipient": person, "risk": risk}
-        yield _in_app(row, wish.timing(Channel.IN_APP, risk))
+        in_app, by_mail = (_when(notice, wish, channel) for channel in (Channel.IN_APP, Channel.EMAIL))
+        yield _in_app(row, in_app)
         mail = Delivery(**row, channel=Channel.EMAIL)
-        yield _timed(mail, wish, now, wish.timing(Channel.EMAIL, risk), _why_no_mail(person))
+        yield _timed(mail, wish, now, by_mail, _why_no_mail(person))
         for target in wish.chats:
             chat = Delivery(**row, channel=Channel.CHAT, chat_target=target)
             yield _timed(chat, wish, now, wish.timing(Channel.CHAT, risk))
@@ -172,6 +175,11 @@ def _messages(notice: Notice, people: list[User], now: datetime) -> Iterator[Del
     for target in _chats_of_queues(notice):
         chat = Delivery(notice=notice, risk=risk, channel=Channel.CHAT, chat_target=target)
         yield _timed(chat, Wishes(), now, default_timing(Channel.CHAT, risk))
+
+
+def _when(notice: Notice, wish: Wishes, channel: Channel) -> Timing:
+    """As the person wishes; nobody wishes an alarm away."""
+    return Timing.NOW if notice.event in ALARMS else wish.timing(channel, notice.risk)
 
 
 def _in_app(row: dict[str, Any], timing: Timing) -> Delivery:

@@ -55,7 +55,7 @@ ABOUT = (
     "notice__entry__actor", "notice__halt__engaged_by", "notice__agent", "notice__erasure__asked_by", "notice__budget",
     "notice__proposal__policy", "notice__proposal__version__author", "notice__review",
     "notice__connector",
-    "notice__waiver__policy", "notice__waiver__maker",
+    "notice__waiver__policy", "notice__waiver__maker", "notice__emergency__user",
     "notice__escalation__agent",
 )  # fmt: skip
 
