@@ -186,6 +186,7 @@ GUARDIAN_MONKEY_PATCH_USER = False
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # object grants are asked for by the gate, not by has_perm
 GATE_SCOPES = "apps.access.selectors.unit_scopes_for"
 RUN_ELSEWHERE = "apps.kpis.views.simulated_run"
+RUN_TRACE = "apps.kpis.selectors.spans_of_run_for"
 AGENT_RECORD = "apps.oversight.selectors.track_record_of"
 WORKFLOW_RIGHTS = "apps.workflows.services.rights.RIGHTS"
 AGENT_TRIAL = "apps.workflows.services.agent_cases.trial_of"

@@ -36,7 +36,7 @@ def olga() -> Client:
     return client_of(make_holder("workflows.view_run", "workflows.operate_run", "workflows.publish_workflow"))
 
 
-@pytest.mark.parametrize("tab", ["graph", "timeline", "data", "story"])
+@pytest.mark.parametrize("tab", ["graph", "timeline", "trace", "data", "story"])
 def test_a_run_shows_what_it_waits_for_in_every_tab(olga: Client, run: Run, tab: str) -> None:
     page = olga.get(f"/runs/{run.pk}/?tab={tab}&step=validate_vendor")
     assert page.status_code == 200

@@ -78,6 +78,11 @@ class RunTrace:
     shows_costs: bool
     is_cut: bool
 
+    @property
+    def currency(self) -> str:
+        """The currency of every cost."""
+        return reporting_currency()
+
 
 def spans_of_run_for(actor: User, run: Run) -> RunTrace:
     """What agents that ``actor`` may see reported of a run that they may see; empty for anybody else."""

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from apps.core.models import User
-from apps.workflows.models import Run, Step
+from apps.workflows.models import Attempt, Run, Step, Task
 from apps.workflows.models.definitions import definition_of_version
 from apps.workflows.rules.states import StepState
 from apps.workflows.selectors.waiting import Waiting
@@ -75,3 +76,12 @@ def _shown(row: Step, label: str, waits: list[Waiting]) -> StepShown:
 def _pending(name: str, label: str, kind: str, round_: int) -> StepShown:
     state = StepState.PENDING.value
     return StepShown(name, label, kind, round_, state, True, None, None, None, "", 0, "", None, None, [])
+
+
+def steps_by_task(actor: User, run: Run) -> dict[UUID, str]:
+    """To which step each task of a run (fetched through ``run_for``) belonged, ended ones too."""
+    assert actor.is_active
+    tried = Attempt.objects.filter(run=run).exclude(task_id=None).values_list("task_id", "step")
+    return {task_id: step for task_id, step in tried if task_id} | dict(
+        Task.objects.filter(run=run).values_list("pk", "step")
+    )

@@ -1,8 +1,6 @@
 """Runs: finding one, understanding one, intervening in one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +13,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from apps.audit.models import Entry
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
@@ -23,16 +22,17 @@ from apps.workflows import services
 from apps.workflows.forms import CancelForm, ReasonForm
 from apps.workflows.models import Run
 from apps.workflows.models.definitions import definition_of_version, number_of_version
-from apps.workflows.rules.states import RUN_OPEN, Kind, RunState, StepState
+from apps.workflows.rules.states import RUN_OPEN, RunState
 from apps.workflows.selectors import run_for, runs_for, workflows_for
-from apps.workflows.selectors.drawings import kind_word, picture_for
+from apps.workflows.selectors.drawings import picture_for
 from apps.workflows.selectors.overview import ATTENTION, filtered, open_steps_of, story_of
-from apps.workflows.selectors.reading import StepShown, steps_of
+from apps.workflows.selectors.reading import steps_by_task, steps_of
+from apps.workflows.selectors.timeline import timeline_of
 from apps.workflows.selectors.veils import veil_over, veiled_steps
 from apps.workflows.selectors.waiting import waiting_for
 
 PAGE = 50
-TABS = ("graph", "timeline", "data", "story")
+TABS = ("graph", "timeline", "trace", "data", "story")
 STATES = (ATTENTION, "open", *RunState)
 
 
@@ -105,10 +105,11 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
         "steps": steps,
         "chosen": chosen,
         "tab": tab,
-        "tabs": [("graph", _("Steps")), ("timeline", _("Timeline")), ("data", _("Data")), ("story", _("Story"))],
+        "tabs": list(zip(TABS, (_("Steps"), _("Timeline"), _("Trace"), _("Data"), _("Story")), strict=True)),
         "picture": picture_for(request.user, definition, steps, chosen.name if chosen else ""),
-        "bars": _bars(row, steps) if tab == "timeline" else [],
-        "story": story_of(request.user, row) if tab == "story" else [],
+        "time": timeline_of(request.user, row, steps, timezone.now()) if tab == "timeline" else None,
+        **(_trace(request, row) if tab == "trace" else {}),
+        "story": [(line, _step_of(line)) for line in story_of(request.user, row)] if tab == "story" else [],
         "may_operate": not row.is_over and holds(request.user, "workflows.operate_run", row),
         "may_erase": row.is_over and holds(request.user, "audit.erase_payload", row),
         "is_open": row.state in RUN_OPEN,
@@ -121,38 +122,28 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
     return render(request, template, context, status=status)
 
 
+def _trace(request: Request, row: Run) -> dict[str, Any]:
+    """What agents reported; a floor above knows it, and what it cost (``settings.RUN_TRACE``)."""
+    trace = import_string(settings.RUN_TRACE)(request.user, row)
+    tasks = steps_by_task(request.user, row)
+    shown = [
+        (one, one.action.step if one.action and one.action.step else tasks.get(one.span.task_id, ""))
+        for one in trace.rows
+    ]
+    return {"trace": trace, "trace_rows": shown}
+
+
+def _step_of(line: Entry) -> str:
+    """The step that an entry tells of; "" where it tells of the run."""
+    return str(line.payload.get("step") or (line.payload.get("name", "") if line.subject_kind == "step" else ""))
+
+
 def _label(step: str) -> str:
     return step.replace("_", " ").capitalize()
 
 
 def _elapsed(row: Run) -> float:
     return ((row.finished_at or timezone.now()) - (row.started_at or row.created_at)).total_seconds()
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One round of a step on the run's line of time, in percent of it."""
-
-    step: StepShown
-    who: str
-    left: float
-    width: float
-    css: str
-    seconds: float
-
-
-def _bars(row: Run, steps: list[StepShown]) -> list[Bar]:
-    start, end = row.started_at or row.created_at, row.finished_at or timezone.now()
-    whole = max((end - start).total_seconds(), 0.001)
-    return [_bar(step, start, end, whole) for step in steps if step.started_at]
-
-
-def _bar(step: StepShown, start: datetime, end: datetime, whole: float) -> Bar:
-    assert step.started_at is not None
-    seconds = max(0.0, ((step.finished_at or end) - step.started_at).total_seconds())
-    left = max(0.0, (step.started_at - start).total_seconds() / whole * 100)
-    css = "bad" if step.state == StepState.FAILED else "human" if step.kind in (Kind.APPROVAL, Kind.FORM) else ""
-    return Bar(step, kind_word(step.kind), round(left, 2), round(max(seconds / whole * 100, 0.6), 2), css, seconds)
 
 
 @require_POST
