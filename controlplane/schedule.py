@@ -54,6 +54,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "calls": (86_400, "apps.connectors.tasks.forget_calls"),
     "spans": (600, "apps.telemetry.tasks.forget_spans"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
+    "open_time": (3600, "apps.kpis.tasks.fill_open_time"),
     "uploads": (600, "apps.kpis.tasks.sweep_uploads"),
     "retention": (600, "apps.workflows.tasks.retention.erase_ended"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),

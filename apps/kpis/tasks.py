@@ -14,6 +14,11 @@ def reconcile_rollups() -> int:
     return services.reconcile_rollups()
 
 
+def fill_open_time() -> int:
+    """Count the open time of runs that ended before there was a calendar to count by; how many."""
+    return services.fill_open_time()
+
+
 def sweep_uploads() -> int:
     """Delete the event logs that nobody imported within the hour; how many."""
     return services.sweep_uploads()

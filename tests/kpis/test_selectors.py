@@ -86,13 +86,8 @@ def test_percentiles_in_postgresql_are_those_of_the_pure_function(viewer: User) 
 def test_the_words_of_a_count_mean_the_same_in_sql_and_in_python(viewer: User) -> None:
     write_facts(facts=batch(80, seed=9))
     RunFact.objects.filter(state="succeeded", touches=0).update(mismatches=1)
-    rows = [
-        {
-            field: getattr(fact, field)
-            for field in ("state", "sla_met", "touches", "escalated", "reworked", "failed_attempts", "mismatches")
-        }
-        for fact in RunFact.objects.all()
-    ]
+    RunFact.objects.filter(workflow="a").update(business_ms=0)
+    rows = list(RunFact.objects.values())
     for name, is_member in MEMBER.items():
         assert RunFact.objects.filter(MEMBERS[name]).count() == sum(map(is_member, rows)), name
 

@@ -101,7 +101,12 @@ def open_hours_of(queue: Queue) -> OpenHours | None:
     """By what ``queue`` counts open time: its calendar, else that of the nearest unit from its own up; None: always."""
     if queue.calendar_id:
         return queue.calendar.open_hours() if queue.calendar else None
-    for found in Calendar.objects.raw(NEAREST_CALENDAR, [queue.unit_id]):
+    return open_hours_of_unit(queue.unit_id)
+
+
+def open_hours_of_unit(unit_id: UUID) -> OpenHours | None:
+    """By what a unit counts open time: its own calendar, else that of the nearest unit above it; None: always."""
+    for found in Calendar.objects.raw(NEAREST_CALENDAR, [unit_id]):
         return found.open_hours()
     return None
 

@@ -14,9 +14,9 @@ from apps.core.errors import InvalidError
 from apps.core.schema import PROBLEMS
 from apps.kpis.models import ApprovalFact, CostItem, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
-from apps.kpis.rules import DEFINITIONS, BucketSize, Unit
+from apps.kpis.rules import DEFINITIONS, LIVE, BucketSize, Figure, Unit
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
-from apps.kpis.selectors import Answer, Point, Total, behind_for, definition_for, kpis_for
+from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
 
 PARAMS = ("workflow", "unit", "agent", "version", "from", "to", "tz", "bucket", "compare", "simulated", "range")
 FILTERS = [
@@ -51,6 +51,14 @@ class TotalSerializer(serializers.Serializer[Any]):
     previous = serializers.FloatField(required=False, allow_null=True)
 
 
+class LiveSerializer(serializers.Serializer[Any]):
+    """The figures of one moment."""
+
+    as_of = serializers.DateTimeField()
+    figures = serializers.DictField(child=TotalSerializer())
+    definitions = serializers.DictField(child=serializers.CharField())
+
+
 class KpisSerializer(serializers.Serializer[Any]):
     """The answer to a question about KPIs."""
 
@@ -60,6 +68,7 @@ class KpisSerializer(serializers.Serializer[Any]):
     lag_s = serializers.FloatField()
     totals = serializers.DictField(child=TotalSerializer())
     series = serializers.ListField(child=serializers.JSONField())
+    live = LiveSerializer(help_text="What is open now: no period limits it.")
     definitions = serializers.DictField(child=serializers.CharField())
 
 
@@ -104,15 +113,20 @@ def asked_in(query: Mapping[str, str]) -> KpiFilter:
         raise InvalidError(errors={problem.field: [str(problem)]}) from problem
 
 
-def total_json(total: Total) -> dict[str, Any]:
-    """The total as ``TotalSerializer`` describes it."""
-    figure = total.figure
+def figure_json(figure: Figure) -> dict[str, Any]:
+    """A figure alone: value, unit, sample and what it is made of."""
     found: dict[str, Any] = {"value": figure.value, "unit": str(figure.definition.unit), "n": figure.n}
     if figure.definition.unit == Unit.MINOR:
         found["currency"] = figure.currency
     for name in ("numerator", "denominator", "low", "high"):
         if (value := getattr(figure, name)) is not None:
             found[name] = value
+    return found
+
+
+def total_json(total: Total) -> dict[str, Any]:
+    """The total as ``TotalSerializer`` describes it."""
+    found = figure_json(total.figure)
     if total.baseline is not None:
         found["baseline"] = round(total.baseline.value, 4)
     if total.target is not None:
@@ -128,7 +142,7 @@ def point_json(point: Point) -> dict[str, Any]:
     return {**ends, "partial": point.partial, **{key: figure.value for key, figure in point.figures.items()}}
 
 
-def answer_json(answer: Answer) -> dict[str, Any]:
+def answer_json(answer: Answer, live: Live) -> dict[str, Any]:
     """The answer as ``KpisSerializer`` describes it."""
     return {
         "filter": answer.asked.described,
@@ -137,6 +151,11 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "lag_s": answer.lag_s,
         "totals": {key: total_json(total) for key, total in answer.totals.items()},
         "series": [point_json(point) for point in answer.series],
+        "live": {
+            "as_of": live.as_of,
+            "figures": {key: figure_json(one) for key, one in live.figures.items()},
+            "definitions": {key: _(one.formula) for key, one in LIVE.items()},
+        },
         "definitions": {key: _(one.formula) for key, one in DEFINITIONS.items()},
     }
 
@@ -164,7 +183,8 @@ class Kpis(PlaneView):
     def get(self, request: Request) -> Response:
         """Totals and series of every KPI, with definitions, as-of and lag."""
         known_params(request, *PARAMS)
-        return Response(answer_json(kpis_for(self.actor, asked_in(request.query_params.dict()))))
+        asked = asked_in(request.query_params.dict())
+        return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked)))
 
 
 class KpiRuns(PlaneView):

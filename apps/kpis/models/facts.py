@@ -28,7 +28,10 @@ class Fact(models.Model):
 
 
 class RunFact(Fact):
-    """A run. Open ones have no ``finished_at``; the counts and costs are sums of the facts below it."""
+    """A run. Open ones have no ``finished_at``; the counts and costs are sums of the facts below it.
+
+    ``business_ms`` is the open time of its unit's calendar within it; None where there is no calendar.
+    """
 
     run_id = models.UUIDField(primary_key=True)
     version = models.PositiveIntegerField(default=0)
@@ -41,7 +44,9 @@ class RunFact(Fact):
     finished_at = models.DateTimeField(null=True)
     cycle_ms = models.BigIntegerField(null=True)
     lead_ms = models.BigIntegerField(null=True)
+    business_ms = models.BigIntegerField(null=True)
     paused_ms = models.BigIntegerField(default=0)
+    paused_since = models.DateTimeField(null=True)
     clock_clamped = models.BooleanField(default=False)
     sla_ms = models.BigIntegerField(null=True)
     sla_met = models.BooleanField(null=True)
@@ -50,6 +55,7 @@ class RunFact(Fact):
     escalated = models.BooleanField(default=False)
     reworked = models.BooleanField(default=False)
     failed_attempts = models.PositiveIntegerField(default=0)
+    handovers = models.PositiveIntegerField(default=0, db_default=0)
     llm_micro = models.BigIntegerField(default=0)
     human_micro = models.BigIntegerField(default=0)
     connector_micro = models.BigIntegerField(default=0)
@@ -69,7 +75,7 @@ class RunFact(Fact):
             models.Index(fields=["workflow", "finished_at"], name="run_fact_by_workflow"),
             models.Index(  # percentiles read nothing but this index
                 fields=["finished_at"],
-                include=["workflow", "state", "cycle_ms", "lead_ms", "unit", "simulated", "superseded"],
+                include=["workflow", "state", "cycle_ms", "lead_ms", "business_ms", "unit", "simulated", "superseded"],
                 name="run_fact_by_end",
             ),
             models.Index(fields=["started_at"], name="run_fact_by_start"),

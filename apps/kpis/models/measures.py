@@ -25,9 +25,10 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from apps.kpis.rules.buckets import Period
-from apps.kpis.rules.definitions import PERCENTILES, percentile_name
+from apps.kpis.rules.definitions import DECISION_COUNTS, PERCENTILES, RUN_COUNTS, RUN_SUMS, percentile_name
 
 FINISHED = Q(state__in=["succeeded", "failed"])
+BY_RULE = Q(by_person=True) & ~Q(rule="")
 
 MEMBERS: Mapping[str, Q] = {
     "succeeded": Q(state="succeeded"),
@@ -42,6 +43,7 @@ MEMBERS: Mapping[str, Q] = {
     "escalated": FINISHED & Q(escalated=True),
     "reworked": FINISHED & Q(reworked=True),
     "first_pass": FINISHED & Q(failed_attempts=0),
+    "in_calendar": Q(state="succeeded", business_ms__isnull=False),
     "arrivals": Q(),
     "backlog": Q(),
     "cost_items": Q(),
@@ -50,15 +52,10 @@ MEMBERS: Mapping[str, Q] = {
     "edited": Q(by_person=True, edited=True),
     "overridden": Q(by_person=True, overridden=True),
     "expired": Q(outcome="expired"),
+    "asked_by_rule": BY_RULE,
+    "needless": BY_RULE & Q(outcome="approved", edited=False),
 }
 """Which rows a measure counts. The drill-down lists exactly these."""
-
-ON_RUNS = (
-    "succeeded", "failed", "wrong", "cancelled", "sla_due", "sla_met",
-    "no_touch", "escalated", "reworked", "first_pass",
-)  # fmt: skip
-SUMS_ON_RUNS = ("cost_micro", "human_ms", "llm_micro", "human_micro", "connector_micro", "agent_micro", "unpriced")
-ON_DECISIONS = ("decided", "approved", "edited", "overridden", "expired")
 
 
 class PercentileCont(Aggregate):
@@ -91,15 +88,15 @@ def _sum(field: str) -> Any:
 
 
 RUN_MEASURES: Mapping[str, Any] = {
-    **{name: Count("run_id", filter=MEMBERS[name]) for name in ON_RUNS},
-    **{name: _sum(name) for name in SUMS_ON_RUNS},
+    **{name: Count("run_id", filter=MEMBERS[name]) for name in RUN_COUNTS},
+    **{name: _sum(name) for name in RUN_SUMS},
 }
 """Over runs by the time at which they finished."""
 
 ARRIVAL_MEASURES: Mapping[str, Any] = {"arrivals": Count("run_id")}
 """Over runs by the time at which they started."""
 
-DECISION_MEASURES: Mapping[str, Any] = {name: Count("escalation_id", filter=MEMBERS[name]) for name in ON_DECISIONS}
+DECISION_MEASURES: Mapping[str, Any] = {name: Count("escalation_id", filter=MEMBERS[name]) for name in DECISION_COUNTS}
 """Over decisions by the time of the decision."""
 
 COST_MEASURES: Mapping[str, Any] = {"spend_micro": _sum("amount_micro"), "cost_items": Count("id")}
@@ -123,7 +120,10 @@ class Duration:
 
 CYCLE = Duration("cycle", "cycle_ms", MEMBERS["succeeded"], PERCENTILES["cycle"])
 LEAD = Duration("lead", "lead_ms", MEMBERS["succeeded"], PERCENTILES["lead"])
+BUSINESS = Duration("business", "business_ms", MEMBERS["succeeded"], PERCENTILES["business"])
+"""Runs without a calendar have no value, and a percentile passes them over."""
 LATENCY = Duration("latency", "latency_ms", MEMBERS["decided"], PERCENTILES["latency"])
+DURATIONS = (CYCLE, LEAD, BUSINESS, LATENCY)
 
 
 def within(field: str, period: Period) -> Q:

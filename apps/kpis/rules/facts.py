@@ -10,12 +10,20 @@ DECIDED = ("approved", "rejected", "changes_requested", "answered")
 """Outcomes that a person gave; expired, cancelled and superseded are none."""
 ESCALATING_KINDS = ("action", "question", "exception", "unknown")
 """Kinds that are nobody's plan; an approval or a form is a planned touch."""
+WORKED = ("done", "failed", "superseded")
+"""States of a step's round in which something was done; what was skipped or called off is none."""
+BY_PEOPLE = frozenset({"approval", "form"})
+PEOPLE = "people"
+"""Who did a step that waits for people: figures and logs name nobody."""
 CLOSED = ("succeeded", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSeen:
-    """A run as one entry shows it; ``finished_at`` is None while it is open."""
+    """A run as one entry shows it; ``finished_at`` is None while it is open.
+
+    ``paused_ms`` are its pauses that are over; ``paused_since``: when the one began in which it is now.
+    """
 
     run_id: UUID
     workflow: str
@@ -30,6 +38,7 @@ class RunSeen:
     error_class: str = ""
     sla_ms: int | None = None
     paused_ms: int = 0
+    paused_since: datetime | None = None
     rerun_of: UUID | None = None
     entry_id: int = 0
 

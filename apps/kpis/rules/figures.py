@@ -105,7 +105,7 @@ def _share(definition: Definition, measures: Measures, currency: str) -> Figure:
 
 def _quotient(definition: Definition, measures: Measures, currency: str) -> Figure:
     top, bottom = measures.get(definition.numerator) or 0, int(measures.get(definition.denominator) or 0)
-    scale = micro_per_minor(currency) if definition.unit == Unit.MINOR else 1000
+    scale = {Unit.MINOR: micro_per_minor(currency), Unit.SECONDS: 1000}.get(definition.unit, 1)
     value = round(top / scale / bottom, 4) if bottom else None
     return Figure(definition, value, bottom, currency, numerator=round(top / scale, 4), denominator=bottom)
 

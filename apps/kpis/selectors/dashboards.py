@@ -17,7 +17,7 @@ from apps.halts.selectors import engaged_for
 from apps.kpis import charts
 from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.models.measures import CYCLE, LATENCY, within
+from apps.kpis.models.measures import BUSINESS, CYCLE, LATENCY, within
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
 from apps.kpis.rules.figures import (
@@ -144,7 +144,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         if slug not in names:
             raise NotFoundError
         asked = asked.of_workflow(slug)
-    answer = kpis_for(actor, asked, durations=(CYCLE, LATENCY))
+    answer = kpis_for(actor, asked, durations=(CYCLE, BUSINESS, LATENCY))
     workflows = workflow_rows_for(actor, answer)
     here = reverse("kpis:dashboard", args=[slug])
     return Dashboard(

@@ -12,17 +12,13 @@ from apps.kpis.models import RunFact, StepFact
 from apps.kpis.rules.definitions import Definition
 from apps.kpis.rules.eventlogs.events import Event
 from apps.kpis.rules.eventlogs.writing import Trace
+from apps.kpis.rules.facts import BY_PEOPLE, PEOPLE, WORKED
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors.kpis import behind_for
 from apps.kpis.selectors.reading import runs_for
 
 BATCH = 500
 """Runs that are read at once: the log is never in memory as a whole."""
-WORKED = ("done", "failed", "superseded")
-"""States of a step's round in which something was done; what was skipped or called off is no event."""
-BY_PEOPLE = frozenset({"approval", "form"})
-PEOPLE = "people"
-"""Who did a step that waits for people: the log names nobody."""
 TOLD = ("workflow", "version", "state", "outcome", "simulated")
 """What the log says of a run as a whole. Keys, inputs and outputs are not in it: they may be anything."""
 

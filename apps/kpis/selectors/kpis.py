@@ -12,13 +12,14 @@ from apps.core.gate import require
 from apps.core.models import User
 from apps.kpis.models import ApprovalFact, CostItem, RunFact
 from apps.kpis.models.clock import database_now, reporting_currency
-from apps.kpis.models.measures import CYCLE, LATENCY, LEAD, MEMBERS, Duration, within
+from apps.kpis.models.measures import DURATIONS, MEMBERS, Duration, within
 from apps.kpis.rules.buckets import Bucket, buckets_of, previous_period
-from apps.kpis.rules.definitions import DEFINITIONS, Behind, Definition, Kind
+from apps.kpis.rules.definitions import DEFINITIONS, LIVE, Behind, Definition, Kind
 from apps.kpis.rules.figures import Figure, Figures, Status, comparable, figure_of, figures_of, status_of
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.goals import Goals, goals_for
+from apps.kpis.selectors.live import OLDEST, open_runs_for
 from apps.kpis.selectors.reading import VIEW, Reader, Row, costs_for, decisions_for, runs_for
 
 PROJECTION = "kpis"
@@ -61,7 +62,7 @@ class Answer:
     halves: tuple[Figures, Figures]
 
 
-def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = (CYCLE, LEAD, LATENCY)) -> Answer:
+def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = DURATIONS) -> Answer:
     """Totals and series of every KPI. Raises NotAllowedError for who may see none anywhere."""
     goals, now, currency = goals_for(actor), database_now(), reporting_currency()
     reader = Reader(actor, asked, goals.costs())
@@ -146,7 +147,7 @@ def _lag_s(now: datetime) -> float:
 def definition_for(actor: User, key: str) -> Definition:
     """The KPI of this name, for who may see KPIs. Raises NotFoundError."""
     require(actor, VIEW)
-    found = DEFINITIONS.get(key)
+    found = DEFINITIONS.get(key) or LIVE.get(key)
     if found is None:
         raise NotFoundError
     return found
@@ -157,6 +158,9 @@ type Rows = QuerySet[RunFact] | QuerySet[ApprovalFact] | QuerySet[CostItem]
 ORDERS: Mapping[str, tuple[str, ...]] = {
     "cycle": ("-cycle_ms", "-run_id"),
     "lead": ("-lead_ms", "-run_id"),
+    "business": ("-business_ms", "-run_id"),
+    "paused_ms": ("-paused_ms", "-run_id"),
+    "handovers": ("-handovers", "-run_id"),
     "cost_micro": ("-cost_micro", "-run_id"),
     "human_ms": ("-human_ms", "-run_id"),
     "latency": ("-latency_ms", "-escalation_id"),
@@ -165,19 +169,21 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
 
 def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:
     """The rows behind a number, and the order that shows the most telling first. Runs, decisions or costs."""
-    members = MEMBERS[definition.members]
     match definition.behind:
         case Behind.DECISIONS:
-            found = decisions_for(actor, asked).filter(within("decided_at", asked.period)).filter(members)
-            return found, ORDERS.get(definition.numerator, ("-decided_at", "-escalation_id"))
+            found = decisions_for(actor, asked).filter(within("decided_at", asked.period))
+            return found.filter(MEMBERS[definition.members]), ORDERS.get(
+                definition.numerator, ("-decided_at", "-escalation_id")
+            )
         case Behind.COSTS:
             return costs_for(actor, asked).filter(within("incurred_at", asked.period)), ("-incurred_at", "-id")
         case Behind.STARTED:
             return runs_for(actor, asked).filter(within("started_at", asked.period)), ("-started_at", "-run_id")
         case Behind.OPEN:
-            open_runs = _open_rows(actor, asked)
-            return open_runs, ("started_at", "run_id")
-    runs = runs_for(actor, asked).filter(within("finished_at", asked.period)).filter(members)
+            return _open_rows(actor, asked), OLDEST
+        case Behind.NOW:
+            return open_runs_for(actor, definition, asked), OLDEST
+    runs = runs_for(actor, asked).filter(within("finished_at", asked.period)).filter(MEMBERS[definition.members])
     return runs, ORDERS.get(definition.numerator, ("-finished_at", "-run_id"))
 
 

@@ -19,8 +19,8 @@ from apps.kpis.models.measures import (
     COST_MEASURES,
     CYCLE,
     DECISION_MEASURES,
+    DURATIONS,
     LATENCY,
-    LEAD,
     RUN_MEASURES,
     Duration,
     Percentiles,
@@ -105,7 +105,7 @@ class Reader:
         """When the first run of all started."""
         return RunFact.objects.order_by("started_at").values_list("started_at", flat=True).first()
 
-    def read(self, periods: Sequence[Period], durations: Sequence[Duration] = (CYCLE, LEAD, LATENCY)) -> Reading:
+    def read(self, periods: Sequence[Period], durations: Sequence[Duration] = DURATIONS) -> Reading:
         """Everything about these periods: sums once by workflow and period, percentiles in one pass a table."""
         found = self._additive(periods)
         cut = len(periods) // 2

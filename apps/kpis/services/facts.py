@@ -11,8 +11,11 @@ from django.db.models import Model
 from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.facts import (
+    BY_PEOPLE,
     DECIDED,
     ESCALATING_KINDS,
+    PEOPLE,
+    WORKED,
     CostSeen,
     DecisionSeen,
     Facts,
@@ -25,6 +28,7 @@ from apps.kpis.rules.facts import (
     runs_backwards,
     sla_met_of,
 )
+from apps.kpis.services.opening import open_time_of
 from apps.kpis.services.rollups import Touched, recompute_rollups
 
 BATCH = 2000
@@ -37,6 +41,7 @@ UPDATE kpis_runfact AS run SET
   escalated = coalesce(decision.escalated, false) OR coalesce(step.overdue, false),
   reworked = coalesce(step.reworked, false),
   failed_attempts = coalesce(step.failed_attempts, 0),
+  handovers = coalesce(handed.n, 0),
   agents = (SELECT coalesce(array_agg(DISTINCT agent ORDER BY agent), '{}')
             FROM unnest(coalesce(decision.agents, '{}') || coalesce(step.agents, '{}') || coalesce(cost.agents, '{}'))
             AS agent WHERE agent <> ''),
@@ -56,6 +61,13 @@ LEFT JOIN (
          sum(failed_attempts) AS failed_attempts, array_agg(DISTINCT agent) AS agents
   FROM kpis_stepfact WHERE run_id = ANY(%(ids)s::uuid[]) GROUP BY run_id) AS step USING (run_id)
 LEFT JOIN (
+  SELECT run_id, count(*) FILTER (WHERE who <> '' AND before <> '' AND who <> before) AS n
+  FROM (SELECT run_id, who, lag(who) OVER (PARTITION BY run_id ORDER BY finished_at, step_id) AS before
+        FROM (SELECT run_id, finished_at, step_id,
+                     CASE WHEN kind = ANY(%(by_people)s) THEN %(people)s ELSE agent END AS who
+              FROM kpis_stepfact WHERE run_id = ANY(%(ids)s::uuid[]) AND state = ANY(%(worked)s)) AS done) AS row
+  GROUP BY run_id) AS handed USING (run_id)
+LEFT JOIN (
   SELECT run_id, sum(amount_micro) AS total, sum(amount_micro) FILTER (WHERE kind = 'llm') AS llm,
          sum(amount_micro) FILTER (WHERE kind = 'human') AS human,
          sum(quantity) FILTER (WHERE kind = 'human') AS human_ms,
@@ -67,6 +79,13 @@ WHERE run.run_id = wanted.run_id
 """
 """What a run's fact says of the facts below it. Recomputed whole, so that a late cost or correction mends it."""
 
+
+WORDS: Row = {
+    "kinds": list(ESCALATING_KINDS),
+    "worked": list(WORKED),
+    "by_people": sorted(BY_PEOPLE),
+    "people": PEOPLE,
+}
 
 DAYS = """
 SELECT workflow, (started_at AT TIME ZONE %(zone)s)::date FROM kpis_runfact WHERE run_id = ANY(%(runs)s::uuid[])
@@ -89,13 +108,14 @@ def write_facts(*, facts: Facts, simulated: bool = False) -> int:
     """
     touched = _days_of(facts)
     runs = _news(newest_by_id(facts.runs))
-    _upsert(RunFact, [_run_row(run, simulated) for run in runs], "run_id")
+    open_ms = open_time_of(runs)
+    _upsert(RunFact, [_run_row(run, open_ms.get(run.run_id), simulated) for run in runs], "run_id")
     _upsert(StepFact, [_step_row(step, simulated) for step in _last(facts.steps, "step_id")], "step_id")
     approvals = [_approval_row(one, simulated) for one in _last(facts.decisions, "escalation_id")]
     _upsert(ApprovalFact, approvals, "escalation_id")
     _upsert(CostItem, [_cost_row(cost, simulated) for cost in _last_costs(facts.costs)], "source_id, kind")
     with connection.cursor() as cursor:
-        cursor.execute(DERIVE, {"ids": _array(run_ids_of(facts)), "kinds": list(ESCALATING_KINDS)})
+        cursor.execute(DERIVE, {"ids": _array(run_ids_of(facts)), **WORDS})
     touched |= _days_of(facts)
     recompute_rollups(touched=touched)
     return len(facts)
@@ -152,6 +172,7 @@ DERIVED: Row = {
     "escalated": False,
     "reworked": False,
     "failed_attempts": 0,
+    "handovers": 0,
     "agents": [],
     "llm_micro": 0,
     "human_micro": 0,
@@ -166,7 +187,7 @@ DERIVED: Row = {
 """Columns of a run's fact that are sums of other facts, as they begin; no entry writes them."""
 
 
-def _run_row(run: RunSeen, simulated: bool) -> Row:
+def _run_row(run: RunSeen, business_ms: int | None, simulated: bool) -> Row:
     end = run.finished_at
     return dict(
         run_id=run.run_id,
@@ -183,7 +204,9 @@ def _run_row(run: RunSeen, simulated: bool) -> Row:
         finished_at=end,
         cycle_ms=None if end is None else duration_ms(run.started_at, end),
         lead_ms=None if end is None else duration_ms(run.created_at, end),
+        business_ms=business_ms,
         paused_ms=run.paused_ms,
+        paused_since=run.paused_since,
         clock_clamped=end is not None and runs_backwards(run.created_at, run.started_at, end),
         sla_ms=run.sla_ms,
         sla_met=sla_met_of(run),

@@ -53,7 +53,7 @@ def computed_rollups(workflows: Sequence[str], days: Sequence[date]) -> dict[Key
     for rows, moment, measures, versioned in sources:
         for row in _grouped(rows.filter(workflow__in=workflows), moment, days, measures, versioned):
             key = (row["day"], row["workflow"], row.get("version", 0), row["unit"], row["simulated"])
-            found[key] |= {name: row[name] for name in measures}
+            found[key] |= {name: row[f"m_{name}"] for name in measures}
     return found
 
 
@@ -65,7 +65,8 @@ def _grouped(
     by = ["day", "workflow", "unit", "simulated", *(["version"] if versioned else [])]
     within = {f"{moment}__gte": whole.start, f"{moment}__lt": whole.end}
     dated = rows.filter(**within).annotate(day=TruncDate(moment, tzinfo=zone)).filter(day__in=days)
-    grouped: Iterable[dict[str, Any]] = dated.order_by().values(*by).annotate(**measures)
+    named = {f"m_{name}": one for name, one in measures.items()}  # a measure may be called as a column is
+    grouped: Iterable[dict[str, Any]] = dated.order_by().values(*by).annotate(**named)
     return grouped
 
 

@@ -30,6 +30,7 @@ from apps.oversight.models import Escalation, Vote
 from apps.policies.rules.quiet import first_rule_of
 from apps.telemetry.models import UsageRecord
 
+PAUSED = "paused"
 STEP_ENDS = ("done", "failed", "cancelled", "superseded")
 
 
@@ -55,6 +56,7 @@ def run_seen(entry: Entry) -> RunSeen | None:
         finished_at=finished or (entry.occurred_at if state in CLOSED else None),
         sla_ms=told.get("sla_ms"),
         paused_ms=int(told.get("paused_ms") or 0),
+        paused_since=entry.occurred_at if state == PAUSED else None,
         rerun_of=UUID(told["rerun_of"]) if told.get("rerun_of") else None,
         entry_id=entry.pk,
     )

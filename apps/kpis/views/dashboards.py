@@ -22,7 +22,7 @@ from apps.kpis.rules.buckets import local_day, named_period
 from apps.kpis.rules.definitions import Behind
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
-from apps.kpis.selectors import behind_for, definition_for, kpis_for
+from apps.kpis.selectors import behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.dashboards import (
     dashboard_for,
     line_heads_for,
@@ -33,8 +33,11 @@ from apps.kpis.selectors.dashboards import (
 from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for, drawings_for
 from apps.kpis.selectors.events import TOLD, traces_for
 from apps.kpis.selectors.runs import simulated_run_for
+from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
 
 PAGE = 50
+NOW = "now"
+"""The export of the figures that no period limits."""
 
 
 def asked_of(request: Request, slug: str) -> KpiFilter:
@@ -98,11 +101,15 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
     """The overview, or one workflow's page."""
     asked = asked_of(request, slug)
     page = dashboard_for(request.user, slug, asked)
+    live = live_for(request.user, page.answer.asked)
     context = {
         "page": page,
         "asked": asked,
         "heads": line_heads_for(request.user),
         "version_heads": version_heads_for(request.user),
+        "live": live,
+        "live_lines": live_lines_for(request.user, page.answer.asked, live),
+        "other_lines": other_lines_for(request.user, page.answer),
         **controls_of(asked, page.answer.as_of),
     }
     return render(request, "kpis/dashboard.html", context)
@@ -110,16 +117,22 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
 
 @require_GET
 def export(request: Request, slug: str, figure: str) -> HttpResponse:
-    """A chart's table as CSV, or with ``kpis`` every KPI by bucket."""
+    """A chart's table as CSV; with ``kpis`` every KPI by bucket, with ``now`` what is open."""
     if slug != OVERVIEW and slug not in workflows_for(request.user):
         raise NotFoundError
-    found = kpis_for(request.user, asked_of(request, slug))
+    asked = asked_of(request, slug)
+    if figure == NOW:
+        return _csv(f"{slug}-now", live_csv_for(request.user, asked, live_for(request.user, asked)))
+    found = kpis_for(request.user, asked)
     drawing = next((one for one in drawings_for(request.user, found) if one.slug == figure), None)
     if drawing is None and figure != "kpis":
         raise NotFoundError
+    return _csv(f"{slug}-{figure}", csv_rows_for(request.user, found, drawing))
+
+
+def _csv(name: str, rows: list[list[str | float | None]]) -> HttpResponse:
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{slug}-{figure}.csv"'
-    rows = csv_rows_for(request.user, found, drawing)
+    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     csv.writer(answer).writerows([as_cell(cell) for cell in row] for row in rows)
     return answer
 
@@ -142,6 +155,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "definition": definition,
         "label": _(definition.label),
         "formula": _(definition.formula),
+        "is_live": definition.behind == Behind.NOW,
         "kind": {Behind.DECISIONS: "decisions", Behind.COSTS: "costs"}.get(definition.behind, "runs"),
         "rows": shown.rows,
         "names": names,

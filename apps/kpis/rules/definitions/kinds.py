@@ -1,0 +1,143 @@
+"""The words of a definition, and how one is written down."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Unit(StrEnum):
+    """What a figure counts."""
+
+    RUNS = "runs"
+    DECISIONS = "decisions"
+    HANDOVERS = "handovers"
+    SECONDS = "s"
+    RATIO = "ratio"
+    MINOR = "minor"
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    UP = "up"
+    DOWN = "down"
+    NONE = "none"
+
+
+class Kind(StrEnum):
+    """How a figure is computed from the measures."""
+
+    COUNT = "count"
+    SHARE = "share"
+    PERCENTILE = "percentile"
+    QUOTIENT = "quotient"
+    MONEY = "money"
+    STOCK = "stock"
+
+
+class Behind(StrEnum):
+    """Which rows lie behind a figure."""
+
+    FINISHED = "finished"
+    STARTED = "started"
+    DECISIONS = "decisions"
+    COSTS = "costs"
+    OPEN = "open"
+    NOW = "now"
+
+
+def gettext_noop(text: str) -> str:
+    """Mark English text for the catalogue; whoever shows it translates it."""
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One KPI.
+
+    ``numerator`` and ``denominator`` name measures; a percentile's ``numerator`` is the duration measured and its
+    ``denominator`` the count of what was measured; ``members`` says which rows a drill-down lists.
+    """
+
+    key: str
+    label: str
+    formula: str
+    unit: Unit
+    direction: Direction
+    kind: Kind
+    numerator: str
+    denominator: str
+    behind: Behind = Behind.FINISHED
+    members: str = "finished"
+    fraction: float | None = None
+    sampled: bool = True
+    per_day: bool = False
+
+
+def share(key: str, label: str, formula: str, direction: Direction, top: str, bottom: str, **more: str) -> Definition:
+    """``top`` out of ``bottom``, with its interval; the drill-down lists ``top``."""
+    return Definition(
+        key=key,
+        label=label,
+        formula=formula,
+        unit=Unit.RATIO,
+        direction=direction,
+        kind=Kind.SHARE,
+        numerator=top,
+        denominator=bottom,
+        members=more.get("members", top),
+        behind=Behind(more.get("behind", Behind.FINISHED)),
+    )
+
+
+def percentile(
+    key: str, label: str, formula: str, fraction: float, of: str, count: str, behind: Behind = Behind.FINISHED
+) -> Definition:
+    """A percentile of the duration ``of``, over the rows that ``count`` counts."""
+    return Definition(
+        key=key,
+        label=label,
+        formula=formula,
+        unit=Unit.SECONDS,
+        direction=Direction.DOWN,
+        kind=Kind.PERCENTILE,
+        numerator=of,
+        denominator=count,
+        members=count,
+        behind=behind,
+        fraction=fraction,
+    )
+
+
+def count(
+    key: str, label: str, formula: str, direction: Direction, of: str, behind: Behind, unit: Unit = Unit.RUNS
+) -> Definition:
+    """So many rows; compared by the day."""
+    return Definition(
+        key=key,
+        label=label,
+        formula=formula,
+        unit=unit,
+        direction=direction,
+        kind=Kind.COUNT,
+        numerator=of,
+        denominator=of,
+        members=of,
+        behind=behind,
+        sampled=False,
+        per_day=True,
+    )
+
+
+def per_run(key: str, label: str, formula: str, unit: Unit, of: str, runs: str = "closed") -> Definition:
+    """A sum over runs, by the run: less is better."""
+    return Definition(
+        key=key,
+        label=label,
+        formula=formula,
+        unit=unit,
+        direction=Direction.DOWN,
+        kind=Kind.QUOTIENT,
+        numerator=of,
+        denominator=runs,
+        members=runs,
+    )

@@ -1,0 +1,54 @@
+"""The figures of now: what is open, how old it is, what is late. No period limits them, and none of them is in one."""
+
+from apps.kpis.rules.definitions.kinds import (
+    Behind,
+    Definition,
+    Direction,
+    Kind,
+    Unit,
+    gettext_noop,
+    percentile,
+)
+
+AT_RISK = 0.8
+"""From this share of its target on, an open run is at risk."""
+
+
+def _open(key: str, label: str, formula: str, of: str) -> Definition:
+    return Definition(
+        key=key,
+        label=label,
+        formula=formula,
+        unit=Unit.RUNS,
+        direction=Direction.DOWN,
+        kind=Kind.STOCK,
+        numerator=of,
+        denominator=of,
+        members=of,
+        behind=Behind.NOW,
+        sampled=False,
+    )
+
+
+_AGE = gettext_noop("now minus started at, of the runs that are open; calendar time, pauses included")
+
+NOW = (
+    _open("wip", gettext_noop("Open runs"), gettext_noop("runs that have started and not finished, now"), "open"),
+    percentile("wip_age_p50_s", gettext_noop("Age of open runs, median"), _AGE, 0.5, "age", "open", Behind.NOW),
+    percentile(
+        "wip_age_p85_s", gettext_noop("Age of open runs, 85th percentile"), _AGE, 0.85, "age", "open", Behind.NOW
+    ),
+    percentile("wip_age_max_s", gettext_noop("Age of the oldest open run"), _AGE, 1.0, "age", "open", Behind.NOW),
+    _open(
+        "breached_open",
+        gettext_noop("Open past their SLA"),
+        gettext_noop("open runs whose time since the start, without pauses, is beyond their target, now"),
+        "breached",
+    ),
+    _open(
+        "at_risk",
+        gettext_noop("Open and at risk"),
+        gettext_noop("open runs beyond 80 % of their target and not yet beyond it, counted without pauses, now"),
+        "at_risk",
+    ),
+)

@@ -1,0 +1,72 @@
+"""What definitions name: counts and sums that may be added, percentiles that may not, and who is counted."""
+
+from collections.abc import Callable, Mapping
+
+RUN_COUNTS = (
+    "succeeded",
+    "failed",
+    "wrong",
+    "cancelled",
+    "sla_due",
+    "sla_met",
+    "no_touch",
+    "escalated",
+    "reworked",
+    "first_pass",
+    "in_calendar",
+)
+"""Counts over finished runs; ``finished`` is succeeded + failed, ``closed`` with the cancelled."""
+RUN_SUMS = (
+    "cost_micro",
+    "human_ms",
+    "llm_micro",
+    "human_micro",
+    "connector_micro",
+    "agent_micro",
+    "unpriced",
+    "paused_ms",
+    "handovers",
+)
+DECISION_COUNTS = ("decided", "approved", "edited", "overridden", "expired", "asked_by_rule", "needless")
+COST_SUMS = ("spend_micro", "cost_items")
+ADDITIVE = (*RUN_COUNTS, *RUN_SUMS, "arrivals", *DECISION_COUNTS, *COST_SUMS)
+"""What a rollup keeps: measures that may be added over days, units and versions."""
+PERCENTILES: Mapping[str, tuple[float, ...]] = {
+    "cycle": (0.5, 0.9, 0.95),
+    "lead": (0.5, 0.9),
+    "business": (0.5, 0.9),
+    "latency": (0.5, 0.9),
+    "age": (0.5, 0.85, 1.0),
+}
+"""What must be computed from facts: a percentile of percentiles is none."""
+
+type Measures = Mapping[str, float | None]
+
+
+def percentile_name(of: str, fraction: float) -> str:
+    """``cycle_p90``: the measure that holds a percentile, in milliseconds."""
+    return f"{of}_p{round(fraction * 100)}"
+
+
+def with_totals(measures: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Add what follows from the counts: ``finished`` and ``closed``."""
+    finished = (measures.get("succeeded") or 0) + (measures.get("failed") or 0)
+    return {**measures, "finished": finished, "closed": finished + (measures.get("cancelled") or 0)}
+
+
+MEMBER: Mapping[str, Callable[[Mapping[str, object]], bool]] = {
+    "succeeded": lambda run: run["state"] == "succeeded",
+    "failed": lambda run: run["state"] == "failed",
+    "wrong": lambda run: MEMBER["finished"](run) and (run["state"] == "failed" or int(str(run["mismatches"])) > 0),
+    "cancelled": lambda run: run["state"] == "cancelled",
+    "finished": lambda run: run["state"] in ("succeeded", "failed"),
+    "closed": lambda run: run["state"] in ("succeeded", "failed", "cancelled"),
+    "sla_due": lambda run: MEMBER["finished"](run) and run["sla_met"] is not None,
+    "sla_met": lambda run: MEMBER["finished"](run) and run["sla_met"] is True,
+    "no_touch": lambda run: run["state"] == "succeeded" and run["touches"] == 0,
+    "escalated": lambda run: MEMBER["finished"](run) and run["escalated"] is True,
+    "reworked": lambda run: MEMBER["finished"](run) and run["reworked"] is True,
+    "first_pass": lambda run: MEMBER["finished"](run) and run["failed_attempts"] == 0,
+    "in_calendar": lambda run: run["state"] == "succeeded" and run["business_ms"] is not None,
+}
+"""Which finished runs a count counts: the same words in Python that selectors say in SQL; a test holds them equal."""

@@ -1,0 +1,68 @@
+"""The figures that are no card: those of the period, and those of now, one line each."""
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from apps.core.models import User
+from apps.kpis.rules.definitions import CARDS, DEFINITIONS
+from apps.kpis.rules.figures import Figure
+from apps.kpis.rules.filters import KpiFilter
+from apps.kpis.rules.formats import DASH, count_text
+from apps.kpis.rules.sentences import interval_text
+from apps.kpis.selectors.drawings import page_of_kpi
+from apps.kpis.selectors.kpis import Answer
+from apps.kpis.selectors.live import Live
+
+NOT_READ = ("cycle_time_p95_s", "lead_time_p50_s", "lead_time_p90_s")
+"""What a dashboard does not read; the API does."""
+
+
+@dataclass(frozen=True, slots=True)
+class FigureLine:
+    """One figure in words; ``few``: too few values to compare it with anything."""
+
+    key: str
+    label: str
+    formula: str
+    text: str
+    interval: str
+    n: str
+    few: bool
+    href: str
+
+
+def other_lines_for(actor: User, answer: Answer) -> list[FigureLine]:
+    """Every figure of the period but the cards."""
+    keys = [key for key in DEFINITIONS if key not in {*CARDS, *NOT_READ}]
+    return [_line(answer.asked, answer.totals[key].figure) for key in keys] if actor.is_active else []
+
+
+def live_lines_for(actor: User, asked: KpiFilter, live: Live) -> list[FigureLine]:
+    """Every figure of now."""
+    return [_line(asked, figure) for figure in live.figures.values()] if actor.is_active else []
+
+
+def live_csv_for(actor: User, asked: KpiFilter, live: Live) -> list[list[str | float | None]]:
+    """The figures of now as raw numbers below lines that say what they are."""
+    if not actor.is_active:
+        return []
+    limits = {name: getattr(asked, name) for name in ("workflow", "unit", "agent", "version")}
+    said = ", ".join(f"{name}={value}" for name, value in limits.items() if value)
+    head: list[list[str | float | None]] = [[f"# filter: {said}"], [f"# as of: {live.as_of.isoformat()}"]]
+    head += [[f"# {key}: {_(one.definition.formula)}"] for key, one in live.figures.items()]
+    return [*head, ["figure", "value", "n"], *([key, one.value, one.n] for key, one in live.figures.items())]
+
+
+def _line(asked: KpiFilter, figure: Figure) -> FigureLine:
+    definition = figure.definition
+    return FigureLine(
+        key=definition.key,
+        label=_(definition.label),
+        formula=_(definition.formula),
+        text=figure.text,
+        interval=interval_text(figure) or DASH,
+        n=count_text(figure.n),
+        few=not figure.enough,
+        href=page_of_kpi(asked, definition.key) if figure.n else "",
+    )
