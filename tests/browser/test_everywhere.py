@@ -82,6 +82,8 @@ PAGES = [
     "/access/reviews/",
     "/access/new-review/",
     "/access/emergency/",
+    "/access/groups/",
+    "/access/new-group-mapping/",
     "/access/rotas/",
     "/access/new-rota/",
     "/access/calendars/",

@@ -17,6 +17,7 @@ from django.urls import resolve
 from apps.access.models import Absence, Session
 from apps.access.rules import PERMISSIONS
 from apps.access.services import create_token, save_rota
+from apps.access.services.directory import save_mapping
 from apps.access.services.tokens import token_behind
 from apps.agents.services.access_tokens import issue_token
 from apps.audit.models import Entry
@@ -55,8 +56,8 @@ IDS = {
 """What a parameter names, wherever it stands."""
 SLUGS = {
     "agents": "agent", "breakers": "breaker", "budgets": "budget", "calendars": "calendar", "connectors": "connector",
-    "operations": "operation", "policies": "policy", "rotas": "rota", "chats": "chat", "chat-targets": "chat",
-    "workflows": "workflow",
+    "groups": "mapping", "operations": "operation", "policies": "policy", "rotas": "rota", "chats": "chat",
+    "chat-targets": "chat", "workflows": "workflow",
 }  # fmt: skip
 """What ``slug`` names, by the first word of the address that says."""
 ELSEWHERE = {
@@ -141,6 +142,7 @@ def scene(db: Any) -> dict[str, tuple[Model, str]]:
     person = make_user(name=f"{CANARY} person", email="zanzibar@example.com")
     held = grant(person, make_role("kpis.view_kpi", name=f"{CANARY} role"), unit)
     make_key_for(agent)
+    held_by, _ = save_mapping(console, slug="a-group", group=f"{CANARY} group", role=held.role, unit=unit)
     away = Absence.objects.create(
         user=person, planned_by=person, starts_at=ClockTimestamp(), ends_at=ClockTimestamp() + timedelta(days=1)
     )
@@ -173,6 +175,7 @@ def scene(db: Any) -> dict[str, tuple[Model, str]]:
         "halt": (halt, str(halt.pk)),
         "item": (payment.item, str(payment.item.pk)),
         "key": (key := agent.credentials.get(), str(key.pk)),
+        "mapping": (held_by, held_by.slug),
         "operation": (payment.operation, payment.operation.slug),
         "person": (person, person.username),
         "policy": (policy := Policy.objects.get(unit=unit), policy.slug),

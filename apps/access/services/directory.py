@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, DirectoryAccount, DirectoryGroup, GroupMapping, Role, RoleGrant
+from apps.access.rules.mappings import roles_moved
 from apps.access.rules.scim import GroupChange, Person
 from apps.access.selectors import DIRECTORY, METRICS, live_grants
 from apps.access.services.grants import end_person, grant_role, revoke_role
@@ -192,10 +193,11 @@ def sync_roles(people: Iterable[UUID]) -> None:
         rows = GroupMapping.objects.select_related("role", "unit").filter(group__in=groups)
         wanted = {(row.role_id, row.unit_id): row for row in rows} if user.is_active else {}
         held = list(RoleGrant.objects.select_related("role", "unit").filter(live_grants(), user=user))
+        moved = roles_moved(wanted, {(grant.role_id, grant.unit_id): grant.provisioned for grant in held})
         for grant in held:
-            if grant.provisioned and (grant.role_id, grant.unit_id) not in wanted:
+            if (grant.role_id, grant.unit_id) in moved.lost:
                 revoke_role(directory, grant=grant, reason="No group of the directory says so any more.")
-        for key in wanted.keys() - {(grant.role_id, grant.unit_id) for grant in held}:
+        for key in moved.gained:
             given = grant_role(directory, user=user, role=wanted[key].role, unit=wanted[key].unit)
             RoleGrant.objects.filter(pk=given.pk).update(provisioned=True)
 

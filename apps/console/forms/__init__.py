@@ -20,6 +20,7 @@ from apps.console.forms.describing import AgentForm, CaseForm, VersionForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.emergencies import EmergencyAccountForm
 from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
+from apps.console.forms.mappings import GroupMappingForm
 from apps.console.forms.policies import NewPolicyForm, parsed
 from apps.console.forms.rules import Choices, RuleForm, shown_as, typed
 from apps.console.forms.settings import HoldForm
@@ -45,6 +46,7 @@ __all__ = [
     "EngageForm",
     "GrantAccessForm",
     "GrantRoleForm",
+    "GroupMappingForm",
     "HoldForm",
     "LiftForm",
     "NewAgentForm",
