@@ -53,6 +53,7 @@ PAGES = [
     "/dashboards/oversight/",
     "/dashboards/goals/",
     "/dashboards/event-logs/",
+    "/dashboards/prices/",
     "/audit/",
     "/audit/erasures/",
     "/data-classes/",

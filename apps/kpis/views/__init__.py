@@ -5,6 +5,7 @@ from apps.kpis.views.exposition import kpi_figures, process_figures
 from apps.kpis.views.goals import goals, remove_goal, set_baseline, set_target
 from apps.kpis.views.imports import discard_log_upload, read_log_upload
 from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log
+from apps.kpis.views.prices import prices, set_price
 from apps.kpis.views.quality import oversight
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "goals",
     "kpi_figures",
     "oversight",
+    "prices",
     "process_figures",
     "read_log_upload",
     "remove_event_log",
     "remove_goal",
     "set_baseline",
+    "set_price",
     "set_target",
     "simulated_run",
 ]

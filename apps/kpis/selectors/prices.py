@@ -1,0 +1,118 @@
+"""The price book: what models cost, what they were used for, and what another price would change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Max, Q, QuerySet, Sum
+
+from apps.core.gate import require, visible
+from apps.core.models import User
+from apps.kpis.models import CostItem, PriceBook
+from apps.kpis.models.clock import database_now, reporting_currency
+from apps.kpis.rules.costs import CostKind, PricedBy, TokenPrice
+
+VIEW, MANAGE = "kpis.view_kpi", "kpis.manage_target"
+RECENT_DAYS = 30
+
+REPRICED = """
+SELECT count(*), count(DISTINCT cost.run_id), count(*) FILTER (WHERE cost.priced_by = 'unpriced'),
+       coalesce(sum(cost.amount_micro), 0),
+       coalesce(sum(round(
+         greatest(used.input_tokens - used.cache_read_tokens - used.cache_write_tokens, 0) * %(input)s
+         + used.cache_read_tokens * %(read)s + used.cache_write_tokens * %(write)s + used.output_tokens * %(output)s
+       )), 0)
+FROM kpis_costitem AS cost JOIN telemetry_usagerecord AS used ON used.id = cost.source_id
+WHERE cost.kind = 'llm' AND cost.model = %(model)s AND cost.incurred_at >= %(since)s
+  AND (%(until)s::timestamptz IS NULL OR cost.incurred_at < %(until)s)
+"""
+"""The formula of ``rules.costs.llm_cost_micro``, over everything that would come to lie under a price."""
+
+
+@dataclass(slots=True)
+class ModelPrices:
+    """One model: its prices, newest first, and its use in the last days by what the reader may see.
+
+    ``unpriced`` counts, over all time, what it was used for and nobody knows the price of.
+    """
+
+    model: str
+    prices: list[PriceBook] = field(default_factory=list)
+    tokens: int = 0
+    calls: int = 0
+    cost_micro: int = 0
+    unpriced: int = 0
+    last_used: datetime | None = None
+    now: datetime | None = None
+
+    @property
+    def current(self) -> PriceBook | None:
+        """The price of what is used now."""
+        return next((row for row in self.prices if self.now is None or row.valid_from <= self.now), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Repricing:
+    """What a price would change: ``calls`` of ``runs`` would cost ``after_micro`` and cost ``before_micro`` now.
+
+    ``unpriced`` of them cost nothing so far because nobody knew their price. ``until``: another price begins then.
+    """
+
+    calls: int
+    runs: int
+    unpriced: int
+    before_micro: int
+    after_micro: int
+    until: datetime | None
+    instead_of: PriceBook | None
+
+
+def prices_for(actor: User) -> QuerySet[PriceBook]:
+    """Every price, for who may see figures."""
+    require(actor, VIEW)
+    return PriceBook.objects.order_by("model", "-valid_from")
+
+
+def price_book_for(actor: User) -> list[ModelPrices]:
+    """Every model that has a price or was used: first those whose use has none, then by what they cost."""
+    now = database_now()
+    book: dict[str, ModelPrices] = {}
+    for row in prices_for(actor).filter(currency=reporting_currency()):
+        book.setdefault(row.model, ModelPrices(row.model, now=now)).prices.append(row)
+    for used in _used(actor, now - timedelta(days=RECENT_DAYS)):
+        found = book.setdefault(used["model"], ModelPrices(used["model"], now=now))
+        found.tokens, found.calls, found.cost_micro = used["tokens"], used["calls"], used["cost"]
+        found.last_used = used["last"]
+    for missing in _costs(actor).filter(priced_by=PricedBy.UNPRICED).values("model").annotate(calls=Count("id")):
+        book.setdefault(missing["model"], ModelPrices(missing["model"], now=now)).unpriced = missing["calls"]
+    return sorted(book.values(), key=lambda one: (-one.unpriced, -one.cost_micro, one.model))
+
+
+def repricing_for(actor: User, *, model: str, valid_from: datetime, price: TokenPrice) -> Repricing:
+    """What this price would change of what was counted so far. Nothing is written. Raises NotAllowedError."""
+    require(actor, MANAGE)
+    rows = PriceBook.objects.filter(model=model, currency=reporting_currency())
+    until = rows.filter(valid_from__gt=valid_from).order_by("valid_from").values_list("valid_from", flat=True).first()
+    asked: dict[str, Any] = {
+        "model": model, "since": valid_from, "until": until,
+        "input": price.input_micro, "output": price.output_micro,
+        "read": price.cache_read_micro, "write": price.cache_write_micro,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(REPRICED, asked)
+        calls, runs, unpriced, before, after = cursor.fetchone()
+    same = rows.filter(valid_from=valid_from).first()
+    return Repricing(calls, runs, unpriced, int(before), int(after), until, same)
+
+
+def _costs(actor: User) -> QuerySet[CostItem]:
+    return visible(actor, VIEW, CostItem.objects.filter(kind=CostKind.LLM, simulated=False))
+
+
+def _used(actor: User, since: datetime) -> Iterable[Any]:
+    rows = _costs(actor).filter(~Q(model=""), incurred_at__gte=since)
+    return rows.values("model").annotate(
+        tokens=Sum("quantity"), calls=Count("id"), cost=Sum("amount_micro"), last=Max("incurred_at")
+    )

@@ -1,0 +1,82 @@
+"""The price book: what models cost, and what another price would change before it does."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.core.errors import InvalidError
+from apps.core.gate import holds, require
+from apps.core.http import Request
+from apps.kpis.forms.prices import AMOUNTS, PriceForm
+from apps.kpis.models import PriceBook
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.formats import micro_per_minor
+from apps.kpis.selectors.prices import MANAGE, RECENT_DAYS, ModelPrices, Repricing, price_book_for, repricing_for
+from apps.kpis.services import save_price
+
+
+def _page(request: Request, *, status: int = 200, **more: Any) -> HttpResponse:
+    book = price_book_for(request.user)
+    context = {
+        "book": [(one, _minor(one.cost_micro), [(row, _plain(row)) for row in one.prices]) for one in book],
+        "days": RECENT_DAYS,
+        "currency": reporting_currency(),
+        "unpriced": sum(one.unpriced for one in book),
+        "may_manage": holds(request.user, MANAGE),
+        "form": PriceForm(prefix="price", initial=_asked(request, book)),
+        **more,
+    }
+    return render(request, "kpis/prices.html", context, status=status)
+
+
+def _asked(request: Request, book: list[ModelPrices]) -> dict[str, Any]:
+    """The model that the address names, where there is such a one, with what it costs now."""
+    found = next((one for one in book if one.model == request.GET.get("model")), None)
+    if found is None:
+        return {}
+    row = found.current
+    return {"model": found.model, **(dict(zip(AMOUNTS, _plain(row), strict=True)) if row else {})}
+
+
+def _plain(row: PriceBook) -> list[str]:
+    """Its amounts without the zeros that say nothing."""
+    return [f"{getattr(row, name).normalize():f}" for name in AMOUNTS]
+
+
+def _minor(micro: int) -> float:
+    return micro / micro_per_minor(reporting_currency())
+
+
+@require_GET
+def prices(request: Request) -> HttpResponse:
+    """Every model with its prices and its use."""
+    return _page(request)
+
+
+@require_POST
+def set_price(request: Request) -> HttpResponse:
+    """Say what a model costs from a day on: first what that would change, then, with ``confirm``, so."""
+    require(request.user, MANAGE)
+    form = PriceForm(request.POST, prefix="price")
+    if not form.is_valid():
+        return _page(request, status=422, form=form)
+    said = form.cleaned_data
+    if "confirm" not in request.POST:
+        found = repricing_for(request.user, model=said["model"], valid_from=said["valid_from"], price=form.price())
+        return _page(request, form=form, change=found, **_shown(found))
+    try:
+        save_price(request.user, **said)
+    except InvalidError as error:
+        form.add_error(None, str(error.message))
+        return _page(request, status=422, form=form)
+    messages.success(request, _("Set. What was used since then is priced again within seconds."))
+    return redirect("kpis:prices")
+
+
+def _shown(change: Repricing) -> dict[str, Any]:
+    before, after = _minor(change.before_micro), _minor(change.after_micro)
+    return {"before": before, "after": after}

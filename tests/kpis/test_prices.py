@@ -1,0 +1,179 @@
+"""The price book's page: what models cost, what has no price, and what another price changes before it does."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.agents.models import Agent
+from apps.audit.models import Entry
+from apps.core.errors import NotAllowedError
+from apps.core.models import User
+from apps.kpis.models import CostItem, PriceBook
+from apps.kpis.models.clock import database_now
+from apps.kpis.rules.costs import TokenPrice
+from apps.kpis.selectors.prices import price_book_for, repricing_for
+from apps.kpis.services import fold_entries, save_price
+from apps.telemetry.services import record_usage
+from tests.factories.access import make_admin, make_holder, make_unit
+from tests.factories.agents import make_action, make_agent
+from tests.factories.kpis import make_price
+
+pytestmark = pytest.mark.django_db
+
+SET = "/dashboards/prices/set/"
+ASKED = {
+    "price-model": "large",
+    "price-valid_from": "2026-01-01",
+    "price-input_micro": "2.5",
+    "price-output_micro": "10",
+}
+
+
+@pytest.fixture
+def admin() -> User:
+    return make_admin()
+
+
+@pytest.fixture
+def agent() -> Agent:
+    return make_agent(unit=make_unit())
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def use(agent: Agent, model: str = "large", **tokens: int) -> None:
+    work = make_action(agent=agent).pk
+    record_usage(agent.user, model=model, action_id=work, **{"input_tokens": 1_000, "output_tokens": 100, **tokens})
+
+
+def fold() -> None:
+    fold_entries(entries=list(Entry.objects.select_related("actor").order_by("id")))
+
+
+def cost(model: str = "large") -> int:
+    return sum(CostItem.objects.filter(model=model).values_list("amount_micro", flat=True))
+
+
+def price(*amounts: str) -> TokenPrice:
+    return TokenPrice(*map(Decimal, amounts))
+
+
+class TestWhatItChanges:
+    def test_what_is_told_before_is_what_comes_of_it(self, admin: User, agent: Agent) -> None:
+        use(agent, input_tokens=3, output_tokens=0)
+        use(agent, input_tokens=1_001, output_tokens=7, cache_read_tokens=400, cache_write_tokens=101)
+        use(agent, "other")
+        fold()
+        asked = price("0.5", "1.333333", "0.05", "0.625")
+        since = database_now() - timedelta(days=1)
+        found = repricing_for(admin, model="large", valid_from=since, price=asked)
+        assert (found.calls, found.unpriced, found.before_micro, found.runs) == (2, 2, 0, 0)
+        assert cost() == 0
+        names = ("input_micro", "output_micro", "cache_read_micro", "cache_write_micro")
+        save_price(admin, model="large", valid_from=since, **{name: getattr(asked, name) for name in names})
+        fold()
+        assert found.after_micro == cost() == 2 + 342  # 1.5 rounds up; 500*.5 + 400*.05 + 101*.625 + 7*1.333333
+        assert cost("other") == 0
+
+    def test_it_reaches_to_the_next_price_and_no_further(self, admin: User, agent: Agent) -> None:
+        use(agent)
+        make_price(valid_from=database_now() - timedelta(hours=1))
+        fold()
+        before = repricing_for(
+            admin, model="large", valid_from=database_now() - timedelta(days=9), price=price("9", "9", "9", "9")
+        )
+        assert (before.calls, before.after_micro) == (0, 0)
+        assert before.until is not None
+        now = repricing_for(
+            admin, model="large", valid_from=database_now() - timedelta(minutes=1), price=price("9", "9", "9", "9")
+        )
+        assert (now.calls, now.before_micro, now.after_micro, now.until) == (1, 4_500, 9_900, None)
+
+    def test_it_is_for_those_who_may_set_prices(self, agent: Agent) -> None:
+        reader = make_holder("kpis.view_kpi", unit=agent.unit)
+        with pytest.raises(NotAllowedError):
+            repricing_for(reader, model="large", valid_from=database_now(), price=price("1", "1", "1", "1"))
+
+
+class TestTheBook:
+    def test_what_has_no_price_stands_first(self, admin: User, agent: Agent) -> None:
+        make_price(model="large")
+        make_price(model="large", valid_from=database_now() + timedelta(days=3), input_micro=99)
+        use(agent)
+        use(agent, "unheard-of")
+        fold()
+        first, second = price_book_for(admin)
+        assert (first.model, first.unpriced, first.prices, first.current) == ("unheard-of", 1, [], None)
+        assert (second.model, second.unpriced, second.tokens, second.cost_micro) == ("large", 0, 1_100, 4_500)
+        assert [row.input_micro for row in second.prices] == [99, 3]
+        assert second.current is not None
+        assert second.current.input_micro == 3
+
+    def test_use_is_told_of_what_the_reader_may_see(self, agent: Agent) -> None:
+        make_price()
+        use(agent)
+        use(agent, "secret-model")
+        fold()
+        (found,) = price_book_for(make_holder("kpis.view_kpi", unit=make_unit()))
+        assert (found.model, found.tokens, found.calls, found.cost_micro) == ("large", 0, 0, 0)
+        assert len(price_book_for(make_holder("kpis.view_kpi", unit=agent.unit))) == 2
+
+
+class TestThePage:
+    def test_first_what_it_changes_then_so(self, admin: User, agent: Agent) -> None:
+        use(agent)
+        fold()
+        page = signed_in(admin)
+        told = page.get("/dashboards/prices/").content.decode()
+        assert "1 call has no price" in told
+        told = page.post(SET, ASKED).content.decode()
+        assert "1 call, in 0 runs, was counted with" in told
+        assert "1 of them had no price so far." in told
+        assert not PriceBook.objects.exists()
+        assert page.post(SET, {**ASKED, "confirm": "1"}).status_code == 302
+        fold()
+        assert cost() == 3_500
+        told = page.get("/dashboards/prices/?model=large").content.decode()
+        assert "has no price" not in told
+        assert 'value="2.5"' in told
+
+    def test_a_price_of_ten_is_not_written_as_a_power(self, admin: User) -> None:
+        make_price(input_micro=30, output_micro=100)
+        told = signed_in(admin).get("/dashboards/prices/").content.decode()
+        assert '<td class="num">30</td><td class="num">100</td>' in told
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"price-model": ""},
+            {"price-model": "x" * 121},
+            {"price-valid_from": "yesterday"},
+            {"price-valid_from": "0001-01-01"},
+            {"price-input_micro": "-1"},
+            {"price-output_micro": "NaN"},
+            {"price-input_micro": "1e400"},
+            {"price-cache_read_micro": "0.0000001"},
+            {"price-model": "nul\x00"},
+        ],
+    )
+    def test_what_is_wrong_is_said_and_nothing_is_lost(self, admin: User, wrong: dict[str, Any]) -> None:
+        for more in ({}, {"confirm": "1"}):
+            answer = signed_in(admin).post(SET, {**ASKED, **wrong, **more})
+            assert answer.status_code == 422
+            assert 'value="10"' in answer.content.decode() or "price-output_micro" in wrong
+        assert not PriceBook.objects.exists()
+
+    def test_readers_read_and_set_nothing(self, agent: Agent) -> None:
+        make_price()
+        reader = signed_in(make_holder("kpis.view_kpi", unit=agent.unit))
+        assert "Show what it changes" not in reader.get("/dashboards/prices/").content.decode()
+        for more in ({}, {"confirm": "1"}):
+            assert reader.post(SET, {**ASKED, **more}).status_code == 403
+        assert signed_in(make_holder(unit=agent.unit)).get("/dashboards/prices/").status_code == 403
