@@ -30,7 +30,7 @@ EXTRA = {
         "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "envelope", "errors",
         "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
         "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics",
-        "templatetags", "turns", "updating", "walking",
+        "templatetags", "turns", "updating", "values", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},

@@ -22,6 +22,7 @@ from apps.console.forms.emergencies import EmergencyAccountForm
 from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
 from apps.console.forms.mappings import GroupMappingForm
 from apps.console.forms.policies import NewPolicyForm, parsed
+from apps.console.forms.policy_cases import CaseChoices, PolicyCaseForm
 from apps.console.forms.rules import Choices, RuleForm, shown_as, typed
 from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
@@ -37,6 +38,7 @@ __all__ = [
     "BreakerForm",
     "BudgetForm",
     "CalendarForm",
+    "CaseChoices",
     "CaseForm",
     "Choices",
     "CredentialForm",
@@ -52,6 +54,7 @@ __all__ = [
     "NewAgentForm",
     "NewPolicyForm",
     "PermissionForm",
+    "PolicyCaseForm",
     "PromoteForm",
     "PublicKeyForm",
     "ReasonForm",

@@ -1,12 +1,10 @@
-"""Rules edited as a form and as text: carried along from page to page, written down only once they are proposed."""
+"""Rules and tests edited as forms and as text: carried from page to page, written down only once they are proposed."""
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -15,63 +13,29 @@ from django.views.decorators.http import require_http_methods
 from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_for
 from apps.connectors.selectors import operation_schemas
-from apps.console.forms import Choices, NewPolicyForm, RuleForm, parsed, shown_as, typed
+from apps.console.forms import Choices, NewPolicyForm, RuleForm, shown_as, typed
+from apps.console.views.desk import Desk, begun, carried
+from apps.console.views.rule_cases import MOVES as CASE_MOVES
+from apps.console.views.rule_cases import fold_case, move_case, unit_of
 from apps.core.amounts import exponent_of
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import refuse_agents, require, scope_for, visible
 from apps.core.http import Request
-from apps.core.rules import digest_of
 from apps.policies.models import Policy
-from apps.policies.rules import DocumentError, Effect, Finding, read_rule
-from apps.policies.rules.documents import MAX_RULES
+from apps.policies.rules import DocumentError, Effect, read_rule
 from apps.policies.rules.rows import rows_of
 from apps.policies.selectors import (
+    CaseCard,
     changes_drafted_for,
+    drafted_cases_for,
     drafted_rules_for,
-    in_words,
     policy_for,
-    try_rules,
-    versions_for,
 )
 from apps.policies.services import check_policy, propose_rules, save_policy
-from apps.workflows.rules.source import SourceError, read_source
 
 PUBLISH = "policies.publish_policy"
 UNFIT = 422
 NEW: dict[str, Any] = {"slug": "", "when": "true", "effect": Effect.REQUIRE_APPROVAL.value}
-
-
-@dataclass
-class Desk:
-    """What is edited: the rules, which of them is open, the tests as text, and what is to be said of it all.
-
-    ``troubles`` are in the way of looking at the difference; what is ``said`` is not.
-    """
-
-    rules: list[dict[str, Any]]
-    tests_text: str
-    open: int | None = None
-    tests: Any = field(default_factory=list)
-    form: RuleForm | None = None
-    findings: list[Finding] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    is_checked: bool = False
-
-    @property
-    def digest(self) -> str:
-        """Of what was looked at, so that nothing else is proposed."""
-        return digest_of({"rules": self.rules, "tests": self.tests_text})
-
-    @property
-    def errors(self) -> list[Finding]:
-        """What is in the way."""
-        return [finding for finding in self.findings if not finding.is_warning]
-
-    @property
-    def is_fit(self) -> bool:
-        """Whether nothing is in the way."""
-        return not (self.errors or self.troubles or (self.form is not None and self.form.errors))
 
 
 @require_http_methods(["GET", "POST"])
@@ -82,62 +46,35 @@ def edit_rules(request: Request, slug: str) -> HttpResponse:
     """
     refuse_agents(request.user)
     found = policy_for(request.user, slug, perm=PUBLISH)
-    choices = Choices.of(operation_schemas(), found.unit)
+    schemas = operation_schemas()
+    choices = Choices.of(schemas, found.unit)
     if request.method == "GET":
         return _page(request, found, choices, _begun(request, found, choices))
-    desk = _carried(request.POST)
+    desk = carried(request.POST)
     do, _colon, at = request.POST.get("do", "").partition(":")
-    if not _folded(request, found, choices, desk, do, at):
+    if not _folded(request, desk, choices, do, at):
+        return _page(request, found, choices, desk)
+    if not fold_case(request.user, desk, choices, schemas, request.POST, do):
         return _page(request, found, choices, desk)
     if do == "propose":
         return _proposed(request, found, choices, desk)
-    _move(request, found, choices, desk, do, at)
+    if do in CASE_MOVES:
+        move_case(desk, choices, schemas, do, at)
+    else:
+        _move(request, desk, choices, do, at)
     return _page(request, found, choices, desk)
 
 
 def _begun(request: Request, found: Policy, choices: Choices) -> Desk:
-    """What the page starts from: what is in force, or the version that the address names; a rule may be open."""
-    number = request.GET.get("version", "")
-    version = found.in_force or found.latest
-    if number:
-        version = versions_for(request.user, found).filter(number=int(number) if number.isdecimal() else 0).first()
-        if version is None:
-            raise NotFoundError
-    rules = list(version.rules) if version else []
-    desk = Desk(rules, _yaml(version.tests) if version else "")
-    slugs = [rule.get("slug") for rule in rules]
+    """What the page starts from; the rule that the address names is open."""
+    desk = begun(request, found)
+    slugs = [rule.get("slug") for rule in desk.rules]
     if (wanted := request.GET.get("rule", "")) in slugs:
         _open(desk, choices, slugs.index(wanted))
     return desk
 
 
-def _yaml(tests: list[Any]) -> str:
-    return yaml.safe_dump(tests, allow_unicode=True, sort_keys=False, width=100) if tests else ""
-
-
-def _carried(data: QueryDict) -> Desk:
-    rules = parsed(data.get("rules", ""))
-    if rules is None or len(rules) > MAX_RULES + 1:
-        raise InvalidError(errors={"rules": [_("These are no rules.")]})
-    place = data.get("open", "")
-    is_open = place.isdecimal() and int(place) < len(rules)
-    desk = Desk(rules, data.get("tests", ""), int(place) if is_open else None)
-    _read_tests(desk)
-    return desk
-
-
-def _read_tests(desk: Desk) -> None:
-    if not desk.tests_text.strip():
-        return
-    try:
-        value = read_source(desk.tests_text).value
-    except SourceError as error:
-        desk.troubles.append(_("Tests: %s") % error.problem)
-        return
-    desk.tests = value if value is not None else []
-
-
-def _folded(request: Request, found: Policy, choices: Choices, desk: Desk, do: str, at: str) -> bool:
+def _folded(request: Request, desk: Desk, choices: Choices, do: str, at: str) -> bool:
     """Whether the open rule was taken into the rules, so that what the button says may follow."""
     if desk.open is None:
         return True
@@ -179,7 +116,7 @@ def _drop(desk: Desk) -> None:
     desk.open = None
 
 
-def _move(request: Request, found: Policy, choices: Choices, desk: Desk, do: str, at: str) -> None:
+def _move(request: Request, desk: Desk, choices: Choices, do: str, at: str) -> None:
     """What the button says, once the open rule is taken in."""
     place = int(at) if at.isdecimal() and int(at) < len(desk.rules) else None
     if do == "open" and place is not None:
@@ -194,7 +131,7 @@ def _move(request: Request, found: Policy, choices: Choices, desk: Desk, do: str
         _turn(desk, choices, do)
     else:
         desk.open = None
-        _look(request, found, desk, is_whole=do == "check")
+        _look(request, desk, is_whole=do == "check")
 
 
 def _open(desk: Desk, choices: Choices, place: int) -> None:
@@ -214,7 +151,7 @@ def _turn(desk: Desk, choices: Choices, to: str) -> None:
     desk.form = form
 
 
-def _look(request: Request, found: Policy, desk: Desk, *, is_whole: bool) -> None:
+def _look(request: Request, desk: Desk, *, is_whole: bool) -> None:
     """Everything that is wrong or odd; where the whole is asked for, it may then be proposed."""
     desk.findings = list(check_policy(request.user, rules=desk.rules, tests=desk.tests))
     desk.is_checked = is_whole
@@ -223,7 +160,7 @@ def _look(request: Request, found: Policy, desk: Desk, *, is_whole: bool) -> Non
 def _proposed(request: Request, found: Policy, choices: Choices, desk: Desk) -> HttpResponse:
     """Propose what was looked at; anything else is shown first."""
     desk.open, desk.form = None, None
-    _look(request, found, desk, is_whole=True)
+    _look(request, desk, is_whole=True)
     if not desk.is_fit:
         return _page(request, found, choices, desk)
     if request.POST.get("seen") != desk.digest:
@@ -253,20 +190,27 @@ def _page(request: Request, found: Policy, choices: Choices, desk: Desk, *, stat
     cards = drafted_rules_for(actor, found, desk.rules)
     based = request.POST.get("instead_of") or (found.in_force.number if found.in_force else 0)
     shows_change = desk.is_checked and not desk.errors
+    tests = desk.tests if isinstance(desk.tests, list) else []
+    results = drafted_cases_for(actor, rules=desk.rules, tests=tests, unit=unit_of(found))
     context = {
         "policy": found,
         "desk": desk,
         "rules": [(place, rule, card) for place, (rule, card) in enumerate(zip(desk.rules, cards, strict=True))],
         "rules_json": json.dumps(desk.rules, ensure_ascii=False),
         "form": desk.form,
+        "case_form": desk.case_form,
+        "open_form": desk.open_form,
         "card": cards[desk.open] if desk.open is not None else None,
         "can_be_rows": desk.open is not None and _can_be_rows(desk.rules[desk.open], choices),
         "based": based,
         "reason": request.POST.get("reason", ""),
         "warnings": [finding for finding in desk.findings if finding.is_warning],
         "changes": changes_drafted_for(actor, found, desk.rules) if shows_change else [],
-        "cases": _tried(request, found, desk) if shows_change else [],
+        "cases": [(place, test, results.get(place)) for place, test in enumerate(tests)],
+        "failed": sum(isinstance(result, CaseCard) and not result.has_passed for result in results.values()),
+        "case_result": results.get(desk.open_case) if desk.open_case is not None else None,
         "tests_changed": shows_change and list(desk.tests) != (found.in_force.tests if found.in_force else []),
+        "operations": sorted(operation_schemas()) if desk.tests_text is None else [],
         "currency": choices.currency,
     }
     refused = UNFIT if not desk.is_fit else status
@@ -278,13 +222,6 @@ def _can_be_rows(rule: dict[str, Any], choices: Choices) -> bool:
         return rows_of(read_rule(rule), digits=exponent_of(rule.get("currency") or choices.currency)) is not None
     except DocumentError:
         return False
-
-
-def _tried(request: Request, found: Policy, desk: Desk) -> list[tuple[bool, str]]:
-    """What comes of each test, run just now."""
-    covered = found.in_force.unit if found.in_force else found.unit.slug if found.unit else ""
-    results = try_rules(request.user, rules=desk.rules, tests=desk.tests, unit=covered)
-    return [(result.has_passed, in_words(result)) for result in results]
 
 
 @require_http_methods(["GET", "POST"])

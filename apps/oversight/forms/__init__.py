@@ -1,5 +1,6 @@
 """What a person may type: filters of the inbox, a decision, edited parameters, an answer, a comment."""
 
+from apps.core.values import ValueForm
 from apps.oversight.forms.access_reviews import LineForm, ReviewForm, TogetherForm
 from apps.oversight.forms.decisions import REASONS, RETRY, CommentForm, DecisionForm
 from apps.oversight.forms.drills import DrillForm
@@ -16,7 +17,7 @@ from apps.oversight.forms.moves import (
 )
 from apps.oversight.forms.proposing import ProposeForm
 from apps.oversight.forms.standing import StandingForm
-from apps.oversight.forms.values import ValueForm, answer_form, parameters_form
+from apps.oversight.forms.values import answer_form, parameters_form
 
 __all__ = [
     "FATES",

@@ -14,7 +14,7 @@ from apps.core.rules import ValueProblem, canonical_json
 from apps.policies.rules.documents import EVERY_AGENT, Effect, Finding
 from apps.policies.rules.facts import WORLD, AgentFacts, Facts, RunFacts, past_of
 from apps.policies.rules.obligations import DocumentError
-from apps.policies.rules.verdicts import Verdict, judge
+from apps.policies.rules.verdicts import Judged, Verdict, judge
 from apps.policies.rules.weighing import Reason, RuleInForce
 
 MAX_CASES = 50
@@ -76,13 +76,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of a case: ``effect`` is None where it could not be judged, and ``error`` says why."""
+    """What came of a case: ``effect`` is None where it could not be judged, and ``error`` says why.
+
+    ``trace``: what became of each rule in whose scope it is.
+    """
 
     case: Case
     effect: Effect | None
     rules: tuple[str, ...] = ()
     reason: str = ""
     error: str = ""
+    trace: tuple[Judged, ...] = ()
 
     @property
     def has_passed(self) -> bool:
@@ -263,7 +267,7 @@ def _run(
         verdict = judge(rules, facts)
     except ContextError as error:
         return CaseResult(case, None, error=f"{error.path}: {error.message}")
-    return CaseResult(case, verdict.effect, _deciding(verdict, rules), verdict.reason)
+    return CaseResult(case, verdict.effect, _deciding(verdict, rules), verdict.reason, trace=verdict.trace)
 
 
 def _deciding(verdict: Verdict, rules: Sequence[RuleInForce]) -> tuple[str, ...]:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
+from apps.core.expressions import ExpressionError
 from apps.core.models import User
 from apps.policies.models import PolicyVersion
 from apps.policies.rules import (
     CaseResult,
     Effect,
+    Judged,
+    Outcome,
     Reason,
     RuleInForce,
     Units,
@@ -24,11 +27,16 @@ from apps.policies.selectors.policies import compiled_version
 
 @dataclass(frozen=True, slots=True)
 class CaseCard:
-    """A test for people: its name, whether it passed, and in words what was expected and what came."""
+    """A test for people: its name, whether it passed, and in words what was expected, what came, and why.
+
+    ``trace``: each rule in whose scope it is, and what became of it.
+    """
 
     name: str
     has_passed: bool
-    words: str
+    expected: str
+    came: str
+    trace: tuple[tuple[str, str], ...] = ()
 
 
 def units_known(actor: User) -> Units:
@@ -47,8 +55,40 @@ def cases_for(actor: User, version: PolicyVersion | None) -> list[CaseCard]:
     """The tests of a version of a policy fetched for ``actor``, run now; none for no version."""
     if version is None or not version.tests:
         return []
-    results = _tried(actor, compiled_version(version), version.tests, version.unit)
-    return [CaseCard(result.case.name, result.has_passed, in_words(result)) for result in results]
+    return [_card(result) for result in _tried(actor, compiled_version(version), version.tests, version.unit)]
+
+
+def drafted_cases_for(actor: User, *, rules: object, tests: Sequence[object], unit: str) -> dict[int, CaseCard | str]:
+    """Tests that are written nowhere yet by their places: what came of each, or what is wrong with it.
+
+    Nothing is run while the rules do not fit.
+    """
+    units = units_known(actor)
+    read, problems = read_rules(rules)
+    cases, misfits = read_cases(list(tests), rules=[rule.slug for rule in read], units=units)
+    found: dict[int, CaseCard | str] = {
+        int(misfit.field.split(".")[1]): str(misfit) for misfit in misfits if misfit.field != "tests"
+    }
+    if problems or len(found) < len(misfits):  # rules that cannot be read, or more tests than there may be
+        return found
+    try:
+        compiled = [compile_rule(rule, unit=unit) for rule in read]
+    except ExpressionError:
+        return found
+    results = run_cases(cases, compiled, units=units, unit=unit)
+    places = [place for place in range(len(tests)) if place not in found]
+    return found | dict(zip(places, map(_card, results), strict=True))
+
+
+def _card(result: CaseResult) -> CaseCard:
+    expected, came = _sides(result)
+    return CaseCard(result.case.name, result.has_passed, expected, came, tuple(map(_line, result.trace)))
+
+
+def _line(line: Judged) -> tuple[str, str]:
+    words = {Outcome.TRUE: _("its condition holds"), Outcome.FALSE: _("its condition does not hold")}
+    said = words.get(line.outcome) or _("its condition has no value: %s") % line.error
+    return line.rule, _("%s; it is in shadow, so it has no say") % said if line.is_shadow else said
 
 
 def _tried(actor: User, rules: Sequence[RuleInForce], tests: object, unit: str) -> list[CaseResult]:
@@ -61,16 +101,19 @@ def _tried(actor: User, rules: Sequence[RuleInForce], tests: object, unit: str) 
 
 def in_words(result: CaseResult) -> str:
     """What was expected of a test, and what came."""
-    expected = _outcome(result.case.expect, (result.case.rule,) if result.case.rule else ())
-    if result.effect is None:
-        came = _("it could not be judged: %s") % result.error
-    else:
-        came = _outcome(result.effect, result.rules, result.reason)
+    expected, came = _sides(result)
     return _("%(name)s: expected %(expected)s; came %(came)s.") % {
         "name": result.case.name,
         "expected": expected,
         "came": came,
     }
+
+
+def _sides(result: CaseResult) -> tuple[str, str]:
+    expected = _outcome(result.case.expect, (result.case.rule,) if result.case.rule else ())
+    if result.effect is None:
+        return expected, _("it could not be judged: %s") % result.error
+    return expected, _outcome(result.effect, result.rules, result.reason)
 
 
 def _outcome(effect: Effect, rules: Sequence[str], reason: str = "") -> str:

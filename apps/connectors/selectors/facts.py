@@ -1,0 +1,18 @@
+"""What rules may know of an operation."""
+
+from typing import Any
+
+from apps.connectors.models import Operation
+
+
+def operation_facts(slug: str) -> dict[str, Any]:
+    """What rules may know of an operation whatever is asked of it, and whether it ``has_amount``; empty: not there."""
+    found = Operation.objects.select_related("connector").filter(slug=slug).first()
+    if found is None:
+        return {}
+    return {
+        "effect": found.effect,
+        "connector": found.connector.slug,
+        "is_compensable": found.compensation is not None,
+        "has_amount": bool(found.amount),
+    }
