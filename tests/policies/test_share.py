@@ -189,7 +189,7 @@ class TestRolledOut:
         page = signed_in(make_admin()).get("/policies/payments/").content.decode()
         assert "50 % of agents" in page
         assert (f"{len(drawn.slugs)} of 12 agents so far" if drawn.slugs else "None of 12 agents so far") in page
-        assert "It was judged on nothing in the last 30 days." in page
+        assert "It has its say on 50 of a hundred agents" in page
 
     def test_the_api_tells_the_same(self, world: World) -> None:
         self.begin(world, "50%")
