@@ -19,7 +19,7 @@ from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
 from apps.policies.rules.quiet import CONFIDENTIAL
-from apps.policies.selectors import matched_rules_for, ways_out_for, would_have_for
+from apps.policies.selectors import case_homes_for, matched_rules_for, ways_out_for, would_have_for
 from apps.workflows.selectors.veils import action_shown_to, veil_before
 from apps.workflows.services.actions import may_compensate
 
@@ -64,6 +64,10 @@ def _is_compensable(request: Request, found: Action) -> bool:
     return way_back_of(found) is not None
 
 
+def _can_be_test(found: Action) -> bool:
+    return found.erased_at is None and found.state not in {ActionState.PROPOSED, ActionState.PENDING_APPROVAL}
+
+
 @require_GET
 def action(request: Request, action_id: UUID) -> HttpResponse:
     """One action: what was asked, what policy said, who decided, what came of it, and the ledger's lines about it."""
@@ -87,6 +91,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "taken_back_by": taken_back_by(request.user, found),
         "compensable": not drill and _is_compensable(request, found),
         "may_erase": holds(request.user, "audit.erase_payload"),
+        "case_homes": [] if drill or not _can_be_test(found) else case_homes_for(request.user, found.verdict),
         "ways_out": ways_out_for(request.user, shown.verdict, currency=found.currency),
     }
     template = "console/_action.html" if wants_fragment(request) else "console/action.html"

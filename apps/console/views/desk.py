@@ -9,6 +9,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from apps.console.forms import PolicyCaseForm, RuleForm, parsed
+from apps.console.selectors.cases import BegunCase
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.http import Request
 from apps.core.rules import digest_of
@@ -25,7 +26,7 @@ class Desk:
     """What is edited: the rules and tests, which of them is open, and what is to be said of it all.
 
     ``tests_text``: the tests as somebody types them; None where they are shown as rows. ``troubles`` are in the way of
-    looking at the difference; what is ``said`` is not.
+    looking at the difference; what is ``said`` is not. ``is_fresh``: the open test was not there before it was opened.
     """
 
     rules: list[dict[str, Any]]
@@ -39,6 +40,8 @@ class Desk:
     troubles: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     new_operation: str = ""
+    is_fresh: bool = False
+    begun_from: BegunCase | None = None
     is_checked: bool = False
 
     @property
@@ -92,6 +95,7 @@ def carried(data: QueryDict) -> Desk:
     tests = parsed(data.get("cases", "[]"))
     if tests is None or len(tests) > MAX_CASES + 1:
         raise InvalidError(errors={"tests": [_("These are no tests.")]})
+    desk.is_fresh = bool(data.get("fresh"))
     desk.tests, desk.open_case = tests, _place(data.get("open-case", ""), tests)
     return desk
 

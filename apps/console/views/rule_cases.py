@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from apps.connectors.selectors.facts import operation_facts
 from apps.console.forms import CaseChoices, Choices, PolicyCaseForm
+from apps.console.selectors.cases import case_begun_for
 from apps.console.views.desk import Desk, as_text
+from apps.core.errors import NotFoundError
 from apps.core.expressions import ExpressionError
 from apps.core.models import User
 from apps.policies.models import Policy
@@ -56,7 +59,7 @@ def fold_case(actor: User, desk: Desk, choices: Choices, schemas: Schemas, data:
     if place is None:
         return True
     if do == "case-drop":
-        if not desk.tests[place].get("name"):
+        if desk.is_fresh:
             del desk.tests[place]
         desk.open_case = None
         return True
@@ -70,7 +73,7 @@ def fold_case(actor: User, desk: Desk, choices: Choices, schemas: Schemas, data:
     if form.errors:
         return False
     desk.tests[place] = told
-    desk.open_case, desk.case_form = None, None
+    desk.open_case, desk.case_form, desk.is_fresh = None, None, False
     if do in STAYING:
         open_case(desk, choices, schemas, place)
     return do not in STAYING
@@ -112,7 +115,24 @@ def _add(desk: Desk, choices: Choices, schemas: Schemas, case: dict[str, Any]) -
         desk.said.append(_("There are %d tests already, which is as many as there may be.") % MAX_CASES)
         return
     desk.tests.append(case)
+    desk.is_fresh = True
     open_case(desk, choices, schemas, len(desk.tests) - 1)
+
+
+def begin_from(actor: User, desk: Desk, choices: Choices, schemas: Schemas, action_id: str) -> None:
+    """Open a test of an action that was asked in earnest. Raises NotFoundError, ConflictError."""
+    try:
+        wanted = UUID(action_id)
+    except ValueError as error:
+        raise NotFoundError from error
+    desk.begun_from = case_begun_for(actor, wanted, questions=questions_of(compiled(desk.rules), {}))
+    made = desk.begun_from.case
+    names = [test.get("name") for test in desk.tests]
+    if made["name"] in names:
+        desk.begun_from = None
+        open_case(desk, choices, schemas, names.index(made["name"]))
+    else:
+        _add(desk, choices, schemas, made)
 
 
 def _begun(operation: str, choices: Choices) -> dict[str, Any]:

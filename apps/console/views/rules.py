@@ -16,7 +16,7 @@ from apps.connectors.selectors import operation_schemas
 from apps.console.forms import Choices, NewPolicyForm, RuleForm, shown_as, typed
 from apps.console.views.desk import Desk, begun, carried
 from apps.console.views.rule_cases import MOVES as CASE_MOVES
-from apps.console.views.rule_cases import fold_case, move_case, unit_of
+from apps.console.views.rule_cases import begin_from, fold_case, move_case, unit_of
 from apps.core.amounts import exponent_of
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import refuse_agents, require, scope_for, visible
@@ -49,7 +49,10 @@ def edit_rules(request: Request, slug: str) -> HttpResponse:
     schemas = operation_schemas()
     choices = Choices.of(schemas, found.unit)
     if request.method == "GET":
-        return _page(request, found, choices, _begun(request, found, choices))
+        desk = _begun(request, found, choices)
+        if action := request.GET.get("from", ""):
+            begin_from(request.user, desk, choices, schemas, action)
+        return _page(request, found, choices, desk)
     desk = carried(request.POST)
     do, _colon, at = request.POST.get("do", "").partition(":")
     if not _folded(request, desk, choices, do, at):

@@ -8,13 +8,14 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 
 from apps.agents.rules import EffectClass, Environment
+from apps.agents.selectors import actions_for
 from apps.connectors.models import Operation
 from apps.connectors.rules import money_text
 from apps.core.differences import flattened
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Drill, Escalation, EscalationGroup, StandingApproval, Vote
-from apps.oversight.rules import EscalationState, VoteVerdict
+from apps.oversight.rules import EscalationState, Kind, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
 from apps.oversight.selectors.drills import drill_of
 from apps.oversight.selectors.eligibility import eligible_for, standing_for, tally_for
@@ -32,8 +33,8 @@ from apps.oversight.selectors.factors import (
 from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.standing import standing_approvals_of
 from apps.oversight.selectors.veils import Sight, sight_of
-from apps.policies.models import Proposal
-from apps.policies.selectors import proposals_of_item, ways_out_for
+from apps.policies.models import Policy, Proposal
+from apps.policies.selectors import case_homes_for, proposals_of_item, ways_out_for
 from apps.policies.selectors.quiet import quieted_for
 
 NAMES_SHOWN = 6
@@ -87,6 +88,7 @@ class Sheet:
     notes: Mapping[str, str] = field(default_factory=dict)
     sight: Sight | None = None
     verdict: Mapping[str, Any] = field(default_factory=dict)
+    case_homes: list[Policy] = field(default_factory=list)
 
     @property
     def parameters(self) -> Any:
@@ -193,7 +195,23 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         notes=_notes(item, sight),
         sight=sight,
         verdict=quieted_for(actor, item.verdict),
+        case_homes=_case_homes(actor, item),
     )
+
+
+def _case_homes(actor: User, item: Escalation) -> list[Policy]:
+    """The policies in which what people said of the item can be kept as a test."""
+    is_said = item.state in {EscalationState.APPROVED, EscalationState.REJECTED}
+    if (
+        item.action is None
+        or not is_said
+        or item.kind != Kind.ACTION
+        or item.erased_at is not None
+        or item.drill_for_id is not None
+    ):
+        return []
+    found = case_homes_for(actor, item.verdict)
+    return found if found and actions_for(actor).filter(pk=item.action.pk).exists() else []
 
 
 def _ways_out(actor: User, item: Escalation) -> list[str]:

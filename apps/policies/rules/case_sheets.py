@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from apps.core.expressions import ExpressionError, FunctionCall, Kind, compile_expression
-from apps.policies.rules.facts import WORLD
+from apps.policies.rules.facts import WORLD, written
 from apps.policies.rules.sheets import words_in
 from apps.policies.rules.weighing import RuleInForce
 
@@ -41,10 +41,14 @@ AMOUNT, PARAMETERS, HISTORY = ("action", "amount_minor"), ("action", "parameters
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a rule asks of the past: as a test writes it, and whether the answer is an amount in minor units."""
+    """What a rule asks of the past: as a test writes it, and whether the answer is an amount in minor units.
+
+    ``kept``: the name under which a verdict keeps the answer.
+    """
 
     source: str
     is_money: bool
+    kept: str = ""
 
 
 def questions_of(rules: Iterable[RuleInForce], case: Mapping[str, Any]) -> list[Question]:
@@ -58,7 +62,7 @@ def questions_of(rules: Iterable[RuleInForce], case: Mapping[str, Any]) -> list[
             odd.append(source)
         else:
             asked[call] = source
-    found = [Question(source, call.name == "history.sum_minor") for call, source in asked.items()]
+    found = [Question(source, call.name == "history.sum_minor", written(call)) for call, source in asked.items()]
     return [*found, *(Question(source, is_money=False) for source in odd)]
 
 

@@ -1,6 +1,14 @@
 """Policies, rules in words, the release in force, and what rules did."""
 
-from apps.policies.selectors.cases import CaseCard, cases_for, drafted_cases_for, in_words, try_rules, units_known
+from apps.policies.selectors.cases import (
+    CaseCard,
+    case_homes_for,
+    cases_for,
+    drafted_cases_for,
+    in_words,
+    try_rules,
+    units_known,
+)
 from apps.policies.selectors.history import history_for
 from apps.policies.selectors.numbers import RuleNumbers, idle_rules_for, policy_numbers_for, rule_numbers_for
 from apps.policies.selectors.policies import (
@@ -62,6 +70,7 @@ __all__ = [
     "RulesInForce",
     "Shadow",
     "WouldHave",
+    "case_homes_for",
     "cases_for",
     "changes_drafted_for",
     "changes_of",

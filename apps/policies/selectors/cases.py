@@ -1,14 +1,16 @@
 """The tests of a policy: run on its rules, and what came of each in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.core.expressions import ExpressionError
+from apps.core.gate import visible
 from apps.core.models import User
-from apps.policies.models import PolicyVersion
+from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import (
     CaseResult,
     Effect,
@@ -89,6 +91,14 @@ def _line(line: Judged) -> tuple[str, str]:
     words = {Outcome.TRUE: _("its condition holds"), Outcome.FALSE: _("its condition does not hold")}
     said = words.get(line.outcome) or _("its condition has no value: %s") % line.error
     return line.rule, _("%s; it is in shadow, so it has no say") % said if line.is_shadow else said
+
+
+def case_homes_for(actor: User, verdict: Mapping[str, Any]) -> list[Policy]:
+    """The policies whose rules judged an action and which ``actor`` may change: where a test of it can be kept."""
+    slugs = {line["policy"] for part in ("rules", "trace") for line in verdict.get(part) or ()}
+    if not slugs or actor.is_agent:
+        return []
+    return list(visible(actor, "policies.publish_policy", Policy.objects.filter(slug__in=slugs).order_by("slug")))
 
 
 def _tried(actor: User, rules: Sequence[RuleInForce], tests: object, unit: str) -> list[CaseResult]:
