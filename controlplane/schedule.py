@@ -51,6 +51,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "halt_drills": (1, "apps.halts.tasks.perform_drills"),
     "notices": (86_400, "apps.notifications.tasks.sweep_notices"),
     "secrets": (10, "apps.connectors.tasks.end_overlaps"),
+    "tools": (3600, "apps.connectors.tasks.watch_tools"),
     "calls": (86_400, "apps.connectors.tasks.forget_calls"),
     "spans": (600, "apps.telemetry.tasks.forget_spans"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),

@@ -11,3 +11,8 @@ def end_overlaps() -> int:
 def forget_calls() -> int:
     """Delete what was noted of calls long ago; how many lines."""
     return services.forget_calls()
+
+
+def watch_tools() -> int:
+    """See whether imported tools are still described as a person confirmed them; how many are not."""
+    return services.watch_tools()

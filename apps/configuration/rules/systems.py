@@ -14,6 +14,7 @@ from apps.configuration.rules.shapes import (
 )
 from apps.connectors.rules import ALL_METHODS, METHODS, ExecutedBy, Idempotency, OnConflict
 from apps.connectors.rules.limits import LIMITS as CONNECTOR_LIMITS
+from apps.connectors.rules.parameters import CALL
 from apps.connectors.rules.pins import Waiting
 
 SLUG = Text(63, 1, r"[a-z0-9][a-z0-9_-]*", "A slug (small letters, digits, - and _)")
@@ -22,14 +23,16 @@ OPERATION_SLUG = Text(
 )
 VARIABLE = Text(120, 1, r"[A-Za-z_][A-Za-z0-9_]*", "The name of an environment variable")
 NAME = Text(120, 1)
+TOOL = Keys({}, {"hints": Object(), "output": Object()})
 DESCRIBED = Keys(
     {
         "name": Text(160, 1),
-        "method": OneOf(METHODS),
+        "method": OneOf((*METHODS, CALL)),
         "path": Text(500, 1),
         "parameters": Object(),
         "idempotency": OneOf(tuple(Idempotency)),
-    }
+    },
+    {"tool": TOOL},
 )
 PIN = Keys(
     {
@@ -94,6 +97,7 @@ OPERATION = Keys(
         "on_conflict": OneOf(tuple(OnConflict)),
         "mail": Maybe(Keys({"to": ListOf(Text(254, 1), 20), "subject": Text(300, 1), "body": Text(50_000, 1)}, {})),
         "query": Text(10_000),
+        "tool": Maybe(TOOL),
         "fee_minor": Whole(),
         "pinned": PIN,
     },

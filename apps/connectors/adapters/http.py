@@ -7,8 +7,9 @@ name. No redirects, no proxies, no cookies, no compression; one deadline over ev
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,7 @@ from apps.connectors.rules import (
     retry_after_s,
     shown,
 )
+from apps.connectors.rules.answers import TooLargeError
 from apps.core.rules import ValueProblem
 
 NOT_BEGUN = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.LocalProtocolError)
@@ -56,6 +58,7 @@ class Call:
     older: Sequence[tuple[str, str]] = ()
     masks: Sequence[str] = field(default=())
     media: str = "application/json"
+    accept: str = "application/json"
     most_bytes: int = RESPONSE_BYTES_MAX
 
 
@@ -65,7 +68,7 @@ class EgressRefusedError(Exception):
 
 def send(call: Call) -> CallResult:
     """Make the call. Never raises for what the network or the other side does: that is what the result says."""
-    result = _timed(call, lambda deadline: _asked(call, deadline))
+    result = timed(call, lambda deadline: _asked(call, deadline))
     left_s = call.timeout_s - result.duration_ms / 1000
     if result.status != UNAUTHORISED or not call.older or left_s <= 0:
         return result  # 401: the system looked at who asks, and at nothing else
@@ -76,10 +79,10 @@ def send(call: Call) -> CallResult:
 def probe(origin: Origin, *, allow_internal: bool, timeout_s: float) -> CallResult:
     """Connect and hang up; ``answered`` when that worked. Nothing is sent but a TLS handshake."""
     call = Call("HEAD", origin, "/", timeout_s, allow_internal)
-    return _timed(call, lambda deadline: _greeted(call, deadline))
+    return timed(call, lambda deadline: _greeted(call, deadline))
 
 
-def _timed(call: Call, attempt: Callable[[float], CallResult]) -> CallResult:
+def timed(call: Call, attempt: Callable[[float], CallResult]) -> CallResult:
     """What the attempt says, or what stopped it, with the time it took."""
     begun = time.monotonic()
     place = call.origin.authority
@@ -87,7 +90,7 @@ def _timed(call: Call, attempt: Callable[[float], CallResult]) -> CallResult:
         result = attempt(begun + call.timeout_s)
     except EgressRefusedError as error:
         result = CallResult(CallEnd.REFUSED, error=str(error))
-    except _TooLarge:
+    except TooLargeError:
         result = CallResult(CallEnd.BROKEN, error=f"The answer is larger than {call.most_bytes} bytes.")
     except NOT_BEGUN as error:
         result = CallResult(CallEnd.UNREACHABLE, error=f"{place} cannot be reached ({type(error).__name__}).")
@@ -152,14 +155,32 @@ def _addresses(call: Call, deadline: float) -> list[str]:
     return checked_addresses(call.origin, allow_internal=call.allow_internal, deadline=deadline)
 
 
-class _TooLarge(Exception):  # noqa: N818 - never leaves this file
-    pass
-
-
 def _exchange(call: Call, addresses: list[str], deadline: float) -> tuple[int, dict[str, str], bytes]:
+    with opened(call, addresses, deadline) as response:
+        return response.status, headers_of(response), whole(response, call.most_bytes)
+
+
+def headers_of(response: httpcore.Response) -> dict[str, str]:
+    """By name in small letters; of those given twice the last."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+
+
+def whole(response: httpcore.Response, most_bytes: int) -> bytes:
+    """All of the answer. Raises TooLargeError."""
+    raw = bytearray()
+    for chunk in response.iter_stream():
+        raw += chunk
+        if len(raw) > most_bytes:
+            raise TooLargeError
+    return bytes(raw)
+
+
+@contextmanager
+def opened(call: Call, addresses: list[str], deadline: float) -> Iterator[httpcore.Response]:
+    """The answer as it comes, over a connection of its own to one of the checked addresses."""
     headers = [
         (b"Host", call.origin.authority.encode()),
-        (b"Accept", b"application/json"),
+        (b"Accept", call.accept.encode()),
         (b"Accept-Encoding", b"identity"),
         (b"User-Agent", b"autonomy-control-plane"),
         *((name.encode("ascii"), value.encode("ascii")) for name, value in (*call.headers, *call.auth)),
@@ -181,13 +202,7 @@ def _exchange(call: Call, addresses: list[str], deadline: float) -> tuple[int, d
         ) as pool,
         pool.stream(call.method, url, headers=headers, content=call.body) as response,
     ):
-        raw = bytearray()
-        for chunk in response.iter_stream():
-            raw += chunk
-            if len(raw) > call.most_bytes:
-                raise _TooLarge
-        named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return response.status, named, bytes(raw)
+        yield response
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,16 +14,22 @@ from apps.connectors.api.operations import OperationSerializer, operation_json
 from apps.connectors.models import OperationPin
 from apps.connectors.rules.openapi import BYTES_MAX, Contents, Described, Unfit
 from apps.connectors.rules.pins import PINNED, Plan, Review
+from apps.connectors.rules.tools import MCP
 from apps.connectors.selectors import connector_for
 from apps.connectors.selectors.pins import pin_for
 from apps.core.api import JsonObject, PlaneView, StrictBoolean, StrictSerializer, Text, known_params
+from apps.core.errors import InvalidError
 from apps.core.schema import PROBLEMS
 
 
 class ImportBody(StrictSerializer):
-    """An OpenAPI 3.0 or 3.1 document, JSON or YAML, as one text; with ``dry_run`` nothing is changed."""
+    """An OpenAPI 3.0 or 3.1 document, JSON or YAML, as one text; with ``dry_run`` nothing is changed.
 
-    document = Text(max_length=BYTES_MAX, trim_whitespace=False)
+    An MCP server is asked itself: without ``document``, and with ``seen`` only if it still lists what was looked at.
+    """
+
+    document = Text(max_length=BYTES_MAX, trim_whitespace=False, required=False)
+    seen = Text(max_length=71, required=False)
     dry_run = StrictBoolean(required=False)
 
 
@@ -70,6 +77,7 @@ class ImportedSerializer(serializers.Serializer[Any]):
     removed = serializers.ListField(child=serializers.CharField())
     same = serializers.ListField(child=serializers.CharField())
     unfit = UnfitSerializer(many=True)
+    digest = serializers.CharField(required=False, help_text="Of the list of an MCP server: `seen` of the next call.")
 
 
 class DefinitionSerializer(serializers.Serializer[Any]):
@@ -80,6 +88,7 @@ class DefinitionSerializer(serializers.Serializer[Any]):
     path = serializers.CharField()
     parameters = serializers.JSONField()
     idempotency = serializers.CharField()
+    tool = serializers.JSONField(required=False, help_text="Of a tool of an MCP server: hints, schema of its answers.")
 
 
 class PinSerializer(serializers.Serializer[Any]):
@@ -153,7 +162,7 @@ def pin_json(pin: OperationPin) -> dict[str, Any]:
         "operation": pin.operation.slug,
         "state": pin.operation.state,
         **{name: getattr(pin, name) for name in told},
-        "differs": [name for name in PINNED if now[name] != taken[name]],
+        "differs": [name for name in PINNED if now.get(name) != taken.get(name)],
         "confirmed_at": pin.confirmed_at,
         "confirmed_by": pin.confirmed_by.username if pin.confirmed_by else None,
     }
@@ -164,13 +173,23 @@ class ConnectorImport(PlaneView):
 
     @extend_schema(operation_id="import_openapi", request=ImportBody, responses={200: ImportedSerializer, **PROBLEMS})
     def post(self, request: Request, slug: str) -> Response:
-        """Import an OpenAPI document. New operations come in disabled, changed ones in use are quarantined.
+        """Import an OpenAPI document, or the tools of an MCP server. What is new comes in disabled.
 
-        The same document again changes nothing, so no key is needed to repeat the call.
+        What changed in use is quarantined. The same again changes nothing, so no key is needed to repeat the call.
         """
         connector = connector_for(self.actor, slug)
         body = self.body(ImportBody)
         dry_run = body.get("dry_run", False)
+        if connector.adapter == MCP:
+            if "document" in body:
+                raise InvalidError(errors={"document": [_("The server itself says which tools it has.")]})
+            listing = services.import_tools(self.actor, connector=connector, seen=body.get("seen", ""), dry_run=dry_run)
+            told = imported_json(listing.contents, listing.plan, dry_run=dry_run)
+            return Response({**told, "digest": listing.digest})
+        if "document" not in body:
+            raise InvalidError(errors={"document": [_("This field is required.")]})
+        if "seen" in body:
+            raise InvalidError(errors={"seen": [_("Only a server is asked again; a document is what it was.")]})
         contents, plan = services.import_openapi(
             self.actor, connector=connector, text=body["document"], dry_run=dry_run
         )

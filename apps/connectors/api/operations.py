@@ -64,6 +64,7 @@ class OperationBody(StrictSerializer):
     query = Text(
         max_length=10_000, required=False, allow_blank=True, help_text="The statement that a database is asked."
     )
+    tool = JsonObject(required=False, allow_null=True)
     fee_minor = StrictInteger(min_value=0, max_value=2**31 - 1, required=False)
 
 
@@ -104,6 +105,7 @@ class OperationSerializer(serializers.Serializer[Any]):
     on_conflict = serializers.CharField()
     mail = serializers.JSONField(allow_null=True)
     query = serializers.CharField()
+    tool = serializers.JSONField(allow_null=True)
     fee_minor = serializers.IntegerField()
 
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.connectors.models import Operation
 from apps.connectors.rules import OnConflict
-from apps.connectors.rules.trying import METHODS_OF_TRYING
+from apps.connectors.rules.trying import methods_of_trying
 from apps.connectors.rules.verifying import WITHIN_S_MAX
 from apps.connectors.services.operations import EXCLUSIVE_MAX, TIMEOUT_S_MAX
 
@@ -44,11 +44,6 @@ class OperationForm(forms.Form):
     verify_within_s = forms.IntegerField(
         min_value=0, max_value=WITHIN_S_MAX, required=False, label=_("Seconds that the system may take to show it")
     )
-    dry_run_method = forms.ChoiceField(
-        choices=[("", _("none")), *((name, name) for name in METHODS_OF_TRYING)],
-        required=False,
-        label=_("Method of the dry run"),
-    )
     dry_run_path = forms.CharField(max_length=500, required=False, label=_("Path of the dry run"))
     exclusive = forms.CharField(max_length=EXCLUSIVE_MAX, required=False, label=_("Key of what runs one at a time"))
     on_conflict = forms.ChoiceField(choices=CONFLICTS, required=False, label=_("What meets another with its key"))
@@ -71,6 +66,12 @@ class OperationForm(forms.Form):
                 "on_conflict": operation.on_conflict,
                 "timeout_s": operation.timeout_s,
             },
+        )
+        methods = methods_of_trying(operation.connector.adapter)
+        self.fields["dry_run_method"] = forms.ChoiceField(
+            choices=[("", _("none")), *((name, name) for name in methods)],
+            required=False,
+            label=_("Method of the dry run"),
         )
 
     def clean_verify_parameters(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from apps.connectors.rules import (
     OperationState,
     SecretState,
 )
-from apps.connectors.rules.pins import PINNED, Waiting, merged
+from apps.connectors.rules.pins import PINNED, Waiting, merged, pinned_of
 from apps.connectors.rules.places import CREDENTIALS, Place
 from apps.core.models import ObjectGrant, Record, Stateful, User, choices_of
 from apps.core.rules import digest_of
@@ -131,7 +131,8 @@ class Operation(Stateful):
 
     ``classed``: the paths of its parameters that carry each class of data, read from the schema when it is saved.
     ``exclusive``: the key of its parameters that one action at a time holds; ``on_conflict``: what becomes of another.
-    ``query``: the statement that a database is asked.
+    ``query``: the statement that a database is asked. ``tool``: what an MCP server says of its tool: hints, and the
+    schema of its answers.
     """
 
     MOVES = OPERATION_MOVES
@@ -162,6 +163,7 @@ class Operation(Stateful):
     )
     mail = models.JSONField(null=True, blank=True)
     query = models.TextField(blank=True, default="", db_default="")
+    tool: "models.JSONField[Any, Any]" = models.JSONField(null=True, blank=True)
     fee_minor = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=12, choices=choices_of(OperationState), default=OperationState.ACTIVE)
 
@@ -186,6 +188,8 @@ class Operation(Stateful):
             judged, system = judged | {"mail": self.mail}, system | {"mail": self.connector.mail}
         if self.query:
             judged["query"] = self.query
+        if self.tool is not None:
+            judged["tool"] = self.tool
         return digest_of(judged | {"connector": system})
 
 
@@ -225,7 +229,7 @@ class OperationPin(Record):
     @property
     def now(self) -> dict[str, Any]:
         """What a document can say of an operation, as it is."""
-        return {name: getattr(self.operation, name) for name in PINNED}
+        return pinned_of({name: getattr(self.operation, name) for name in PINNED})
 
     @property
     def taken(self) -> dict[str, Any]:

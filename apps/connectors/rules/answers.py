@@ -16,6 +16,10 @@ SECONDS = re.compile(r"[0-9]{1,8}")
 MASK = "•••"
 
 
+class TooLargeError(Exception):
+    """The answer is larger than is read."""
+
+
 def answer_of(raw: bytes) -> Any:
     """The JSON object or list of a response; None for an empty one. Raises ValueProblem for anything else."""
     if not raw.strip():

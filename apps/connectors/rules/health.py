@@ -12,13 +12,17 @@ ENOUGH_FOR_P95 = 20
 
 
 class Purpose(StrEnum):
-    """What a call was for: an action's effect, reading it back, looking up what is on file, a dry run, a probe."""
+    """What a call was for: an action's effect, reading it back, looking up what is on file, a dry run, a probe.
+
+    ``tools``: asking an MCP server which tools it has.
+    """
 
     EFFECT = "effect"
     READ_BACK = "read_back"
     LOOK_UP = "look_up"
     DRY_RUN = "dry_run"
     PROBE = "probe"
+    TOOLS = "tools"
 
 
 class Condition(StrEnum):

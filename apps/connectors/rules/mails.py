@@ -9,9 +9,10 @@ from typing import Any
 from apps.agents.rules import EffectClass
 from apps.connectors.rules.egress import HOST
 from apps.connectors.rules.money import Money, money_of, value_at
-from apps.connectors.rules.parameters import METHODS, SELECT, SEND
+from apps.connectors.rules.parameters import CALL, METHODS, SELECT, SEND
 from apps.connectors.rules.queries import SQL
 from apps.connectors.rules.states import ExecutedBy, Idempotency
+from apps.connectors.rules.tools import MCP
 from apps.connectors.rules.wording import PLACEHOLDER, template_problem
 from apps.core.rules import ValueProblem
 
@@ -111,8 +112,8 @@ def _recipient_problem(wanted: object, schema: Mapping[str, Any]) -> str:
 
 
 def methods_of(adapter: str) -> tuple[str, ...]:
-    """What an operation of a system can be: a method of HTTP, sending a mail, or asking a database."""
-    return {EMAIL: (SEND,), SQL: (SELECT,)}.get(adapter, METHODS)
+    """What an operation of a system can be: a method of HTTP, sending a mail, asking a database, calling a tool."""
+    return {EMAIL: (SEND,), SQL: (SELECT,), MCP: (CALL,)}.get(adapter, METHODS)
 
 
 def sending_errors(values: Mapping[str, Any], *, adapter: str) -> dict[str, list[str]]:

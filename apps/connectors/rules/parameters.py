@@ -15,13 +15,15 @@ from apps.connectors.rules.egress import climbs
 from apps.core.rules import ValueProblem, canonical_json
 
 IN_PATH = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-WITH_BODY = frozenset({"POST", "PUT", "PATCH", "SEND", "SELECT"})
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "SEND", "SELECT", "CALL"})
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SEND = "SEND"
 """The method of an operation that sends a mail: its parameters make the mail, and nothing stands in an address."""
 SELECT = "SELECT"
 """That of one that asks a database: its parameters are bound in a statement."""
-ALL_METHODS = (*METHODS, SEND, SELECT)
+CALL = "CALL"
+"""That of one that calls a tool of an MCP server: its parameters are the tool's arguments."""
+ALL_METHODS = (*METHODS, SEND, SELECT, CALL)
 FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 ERRORS_MAX = 20
 

@@ -10,8 +10,8 @@ from apps.agents.rules import EffectClass
 from apps.classification.rules import KEYWORD
 from apps.connectors.rules.openapi import Contents, Described, Unfit
 
-PINNED = ("name", "method", "path", "parameters", "idempotency")
-"""What a document says of an operation; all else is the plane's own."""
+PINNED = ("name", "method", "path", "parameters", "idempotency", "tool")
+"""What a document says of an operation; all else is the plane's own. ``tool``: of a tool of an MCP server alone."""
 CARE = (EffectClass.READ, EffectClass.WRITE, EffectClass.IRREVERSIBLE)
 
 
@@ -58,7 +58,7 @@ class Change:
     @property
     def fields(self) -> list[str]:
         """What differs from the last time: ``path``, ``parameters``."""
-        return [name for name in PINNED if self.known.latest.get(name) != self.described.definition[name]]
+        return [name for name in PINNED if self.known.latest.get(name) != self.described.definition.get(name)]
 
 
 @dataclass
@@ -87,8 +87,8 @@ def plan_of(contents: Contents, known: Iterable[Known], others: Mapping[str, tup
         elif slug := by_hand.get(_place(described.definition)):
             plan.unfit.append(Unfit(described.where, f"It is described by hand already, as {slug}."))
         elif described.slug in others or described.slug in left:
-            reason = f"There is an operation {described.slug} already. Give this one another operationId."
-            plan.unfit.append(Unfit(described.where, reason, "operationId"))
+            reason = f"There is an operation {described.slug} already.{contents.renamed}"
+            plan.unfit.append(Unfit(described.where, reason, "operationId" if contents.renamed else "name"))
         else:
             plan.new.append(described)
     gone = [one for one in left.values() if one.document == contents.title and not one.is_retired]
@@ -120,12 +120,21 @@ def _sort(plan: Plan, known: Known, described: Described) -> None:
         plan.same.append(known.slug)
 
 
+def pinned_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``values`` what a document can say of an operation; nothing of a tool where it is none."""
+    return {name: values[name] for name in PINNED if name != "tool" or values.get("tool") is not None}
+
+
 def merged(current: Mapping[str, Any], pinned: Mapping[str, Any], proposed: Mapping[str, Any]) -> dict[str, Any]:
     """What taking a change makes of an operation: the document's word where it changed, else what is there.
 
     A data class that people gave a parameter stays with it while the document describes it and names no class itself.
     """
-    taken = {name: proposed[name] if proposed[name] != pinned[name] else current[name] for name in PINNED}
+    taken = {
+        name: proposed.get(name) if proposed.get(name) != pinned.get(name) else current.get(name)
+        for name in PINNED
+        if name in proposed or name in current
+    }
     if taken["parameters"] != current["parameters"]:
         taken["parameters"] = _with_classes(taken["parameters"], current["parameters"], pinned["parameters"])
     return taken

@@ -152,6 +152,7 @@ class OperationSpec:
     on_conflict: str = OnConflict.QUEUE
     mail: dict[str, Any] | None = None
     query: str = ""
+    tool: dict[str, Any] | None = None
     fee_minor: int = 0
 
 

@@ -22,6 +22,7 @@ from apps.connectors.services.effects import (
 from apps.connectors.services.erasing import erase_effects
 from apps.connectors.services.importing import import_openapi
 from apps.connectors.services.inside import allow_inside, refuse_inside
+from apps.connectors.services.listing import Listing, import_tools, watch_tools
 from apps.connectors.services.newcomers import begin_agent
 from apps.connectors.services.noting import forget_calls
 from apps.connectors.services.operations import change_operation_state, save_operation
@@ -38,6 +39,7 @@ from apps.connectors.services.waiting import drop_effect, give_up_repeating, pos
 __all__ = [
     "Due",
     "DueEffect",
+    "Listing",
     "OnFile",
     "Tried",
     "WayBack",
@@ -60,6 +62,7 @@ __all__ = [
     "grant_operation",
     "grant_request",
     "import_openapi",
+    "import_tools",
     "mark_compensated",
     "narrow_operation",
     "postpone_effect",
@@ -86,5 +89,6 @@ __all__ = [
     "take_check",
     "try_out",
     "undo_right_sizing",
+    "watch_tools",
     "way_back_of",
 ]

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.db.models import Q
@@ -84,20 +84,30 @@ def call_of(effect: Effect) -> Call:
 
 def call_to(operation: Operation, connector: Connector, parameters: Mapping[str, Any], *, environment: str) -> Call:
     """The call of an operation with these parameters, at the address of an environment. Raises as ``call_of``."""
+    split = split_parameters(operation.method, operation.path, parameters)
+    call = call_at(connector, environment, timeout_s=operation.timeout_s)
+    return replace(
+        call,
+        method=operation.method,
+        target=target_of_call(call.origin.path, split),
+        body=None if split.body is None else canonical_json(split.body),
+    )
+
+
+def call_at(connector: Connector, environment: str, *, timeout_s: int) -> Call:
+    """A POST of nothing to a system's very address, with what opens it. Raises NotConfiguredError."""
     place = place_for(connector, environment)
     origin = origin_for(connector, place)
-    split = split_parameters(operation.method, operation.path, parameters)
     secrets = secrets_of(connector, place)
     return Call(
-        method=operation.method,
+        method="POST",
         origin=origin,
-        target=target_of_call(origin.path, split),
-        timeout_s=timeout_s_of(connector.limits, operation.timeout_s),
+        target=urlsplit(place.base_url).path or "/",
+        timeout_s=timeout_s_of(connector.limits, timeout_s),
         most_bytes=response_bytes_of(connector.limits),
         allow_internal=place.allow_internal,
         auth=_auth(connector, secrets[0]) if secrets else [],
         older=_auth(connector, secrets[1]) if secrets[1:] else [],
-        body=None if split.body is None else canonical_json(split.body),
         masks=[form for secret in secrets for form in forms_in(connector, secret)],
     )
 

@@ -22,6 +22,7 @@ from apps.connectors.rules.limits import limit_problems
 from apps.connectors.rules.mails import EMAIL, system_mail_errors
 from apps.connectors.rules.places import CREDENTIALS, reaches
 from apps.connectors.rules.queries import SQL, system_query_errors
+from apps.connectors.rules.tools import MCP
 from apps.connectors.selectors import MANAGE
 from apps.connectors.services.calls import place_for, ports_for, schemes_of
 from apps.connectors.services.inside import asks_for_inside, note_inside
@@ -33,10 +34,19 @@ from apps.core.models import User
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 FORBIDDEN_HEADERS = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "cookie"}
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "idempotency-key",
+        "cookie",
+        "mcp-session-id",
+        "mcp-protocol-version",
+    }
 )
 AUTH_KEYS = {"none": set(), "bearer": set(), "basic": {"username"}, "header": {"name"}}
-ADAPTERS = ("http", EMAIL, SQL)
+ADAPTERS = ("http", EMAIL, SQL, MCP)
 ANY = WEB + MAIL + DATABASES
 PROBE_S = 5
 NAME_MAX, ADDRESS_MAX = 120, 500

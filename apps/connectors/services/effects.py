@@ -20,6 +20,7 @@ from apps.agents.models import Action
 from apps.agents.rules import EffectClass, Environment
 from apps.audit.services import advance, record
 from apps.connectors.adapters.http import send
+from apps.connectors.adapters.mcp import call_tool
 from apps.connectors.adapters.postgres import ask
 from apps.connectors.adapters.smtp import post
 from apps.connectors.models import Effect, Operation
@@ -36,6 +37,7 @@ from apps.connectors.rules import (
 from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.mails import EMAIL
 from apps.connectors.rules.queries import SQL
+from apps.connectors.rules.tools import MCP
 from apps.connectors.selectors import permitted_operation_for
 from apps.connectors.selectors.pins import refuse_quarantined
 from apps.connectors.services.calls import NotConfiguredError, call_of, target_of_call
@@ -43,6 +45,7 @@ from apps.connectors.services.exclusive import call_next, note_key, take_turns
 from apps.connectors.services.mails import mail_of
 from apps.connectors.services.noting import note_call, require_room
 from apps.connectors.services.queries import question_of
+from apps.connectors.services.tools import tool_call_of
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds
 from apps.core.models import ClockTimestamp, User
@@ -203,6 +206,8 @@ def _carried_by(effect: Effect) -> Callable[[], CallResult]:
         return partial(post, mail_of(effect))
     if effect.connector.adapter == SQL:
         return partial(ask, question_of(effect))
+    if effect.connector.adapter == MCP:
+        return partial(call_tool, tool_call_of(effect))
     return partial(send, call_of(effect))
 
 

@@ -11,7 +11,7 @@ from apps.audit.services import advance, record
 from apps.connectors.models import Connector, Operation, OperationPin
 from apps.connectors.rules import OperationSpec, OperationState
 from apps.connectors.rules.openapi import Contents, Described, Unfit, read_openapi
-from apps.connectors.rules.pins import PINNED, Change, Known, Plan, Waiting, merged, plan_of
+from apps.connectors.rules.pins import Change, Known, Plan, Waiting, merged, plan_of
 from apps.connectors.rules.secrets import looks_secret
 from apps.connectors.selectors import MANAGE
 from apps.connectors.services.operations import save_operation, spec_errors
@@ -37,15 +37,24 @@ def import_openapi(actor: User, *, connector: Connector, text: str, dry_run: boo
     try:
         contents = read_openapi(text, connector=connector.slug, base_url=connector.base_url)
     except ValueProblem as problem:
-        _record_refusal(actor, connector, text, problem)
-        raise InvalidError(errors={"document": [_told(problem)]}) from problem
-    return contents, _take(actor, connector, contents, _digest_of(text), dry_run=dry_run)
+        record_refusal(actor, connector=connector, text=text, problem=problem)
+        raise InvalidError(errors={"document": [told_of(problem)]}) from problem
+    digest = digest_of_text(text)
+    return contents, take_contents(actor, connector=connector, contents=contents, digest=digest, dry_run=dry_run)
 
 
 @transaction.atomic
-def _take(actor: User, connector: Connector, contents: Contents, digest: str, *, dry_run: bool) -> Plan:
-    """Carry out the plan against what is there now: nobody changes the system's operations meanwhile."""
+def take_contents(
+    actor: User, *, connector: Connector, contents: Contents, digest: str, dry_run: bool = False, brings_in: bool = True
+) -> Plan:
+    """Carry out the plan against what is there now: nobody changes the system's operations meanwhile.
+
+    Without ``brings_in`` what nobody confirmed is left for a person to import, and nothing is noted of what stays.
+    """
+    asked = connector.base_url
     connector = Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
+    if connector.base_url != asked:
+        raise ConflictError(_("Its address changed meanwhile: look again."), code="stale")
     if connector.state == OperationState.RETIRED:
         raise ConflictError(_("The connector is retired."), state=connector.state)
     pins = {
@@ -58,7 +67,10 @@ def _take(actor: User, connector: Connector, contents: Contents, digest: str, *,
     slugs = [described.slug for described in contents.operations]
     plan = plan_of(contents, [_known(pin) for pin in pins.values()], _others(connector, slugs, pins))
     _leave_unfit(connector, plan)
-    if dry_run:
+    if not brings_in:
+        confirmed = {slug for slug, pin in pins.items() if pin.confirmed_at is not None}
+        plan.new, plan.changed = [], [change for change in plan.changed if change.known.slug in confirmed]
+    if dry_run or not (brings_in or plan.changed or plan.removed):
         return plan
     for described in plan.new:
         _bring_in(actor, connector, contents, described, digest)
@@ -157,7 +169,7 @@ def _note_change(actor: User, pins: dict[str, OperationPin], contents: Contents,
 def _note_removal(actor: User, pin: OperationPin, digest: str) -> bool:
     pin.digest, pin.proposed, pin.waiting = digest, None, Waiting.REMOVED
     pin.save()
-    return _quarantine(actor, pin.operation, {"document": pin.document, "digest": digest, "differs": list(PINNED)})
+    return _quarantine(actor, pin.operation, {"document": pin.document, "digest": digest, "differs": list(pin.now)})
 
 
 def _quarantine(actor: User, operation: Operation, payload: dict[str, Any]) -> bool:
@@ -170,16 +182,20 @@ def _quarantine(actor: User, operation: Operation, payload: dict[str, Any]) -> b
 
 
 @transaction.atomic
-def _record_refusal(actor: User, connector: Connector, text: str, problem: ValueProblem) -> None:
+def record_refusal(actor: User, *, connector: Connector, text: str, problem: ValueProblem) -> None:
     """That somebody tried, and why not; nothing of the document but its digest and size."""
     said = {"reason": str(problem), "at": problem.path}
     shown = {name: "…" if looks_secret(told) else told for name, told in said.items()}
-    record(actor, connector, "import_refused", payload={"digest": _digest_of(text), "characters": len(text), **shown})
+    record(
+        actor, connector, "import_refused", payload={"digest": digest_of_text(text), "characters": len(text), **shown}
+    )
 
 
-def _digest_of(text: str) -> str:
+def digest_of_text(text: str) -> str:
+    """How a document is known again."""
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
 
 
-def _told(problem: ValueProblem) -> str:
+def told_of(problem: ValueProblem) -> str:
+    """The problem in one line, with where it is."""
     return f"{problem.path}: {problem}" if problem.path else str(problem)

@@ -30,6 +30,7 @@ from apps.connectors.rules import (
 from apps.connectors.rules.exclusive import exclusive_problem
 from apps.connectors.rules.mails import methods_of, sending_errors
 from apps.connectors.rules.queries import asking_errors
+from apps.connectors.rules.tools import calling_errors
 from apps.connectors.rules.trying import does_it, plan_problem
 from apps.connectors.rules.verifying import JUDGING, verify_errors
 from apps.connectors.selectors import MANAGE
@@ -128,6 +129,7 @@ def _fitting_errors(schema: Mapping[str, Any], values: dict[str, Any]) -> dict[s
     found |= _other_errors("on_file", values["on_file"], {"parameters", "values"})
     found |= asking_errors(values, adapter=values["connector"].adapter)
     found |= sending_errors(values, adapter=values["connector"].adapter)
+    found |= calling_errors(values, adapter=values["connector"].adapter)
     found |= _verify_errors(values["verify"], is_read=values["effect"] == EffectClass.READ)
     if values["on_conflict"] != OnConflict.QUEUE and not values["exclusive"]:
         found["on_conflict"] = [_("Without a key of what runs one at a time nothing meets.")]
@@ -160,7 +162,7 @@ def _plan_problem(values: dict[str, Any]) -> str:
     plan = values["dry_run"]
     if plan is None:
         return ""
-    if problem := plan_problem(plan, schema=values["parameters"]):
+    if problem := plan_problem(plan, schema=values["parameters"], adapter=values["connector"].adapter):
         return problem
     own = [] if values["effect"] == EffectClass.READ else [(values["method"], values["path"])]
     if does_it(plan, [*own, *writes_beside(values["connector"].pk)]):

@@ -11,7 +11,7 @@ from apps.access.services import require_manager
 from apps.audit.services import advance, record
 from apps.connectors.models import Connector, Operation, OperationPin
 from apps.connectors.rules import OperationSpec, OperationState
-from apps.connectors.rules.pins import PINNED, Review, Waiting, is_milder
+from apps.connectors.rules.pins import Review, Waiting, is_milder, pinned_of
 from apps.connectors.selectors import MANAGE
 from apps.connectors.services.operations import save_operation
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
@@ -160,7 +160,7 @@ def set_pin(actor: User, *, operation: Operation, described: Mapping[str, Any] |
         raise ConflictError(_("What its document says of it waits for a person: review it first."))
     values = {
         "key": described["key"], "document": described.get("document", ""), "digest": described["digest"],
-        "definition": {name: described["definition"][name] for name in PINNED}, "waiting": waiting,
+        "definition": pinned_of(described["definition"]), "waiting": waiting,
         "proposed": described.get("proposed"), "guess": described["guess"],
     }  # fmt: skip
     if (values["proposed"] is not None) != (waiting == Waiting.CHANGED):

@@ -3,9 +3,11 @@
 Nothing is stored of the answer; the ledger notes who tried, where, and how it went.
 """
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,14 +18,17 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action
 from apps.audit.services import record
 from apps.connectors.adapters.http import Call, send
+from apps.connectors.adapters.mcp import call_tool
 from apps.connectors.models import Operation
 from apps.connectors.rules import CallEnd, CallResult, ConnectorState
 from apps.connectors.rules.health import Purpose
+from apps.connectors.rules.tools import MCP
 from apps.connectors.rules.trying import does_it
 from apps.connectors.selectors.beside import writes_beside
 from apps.connectors.services.calls import NotConfiguredError, call_to
 from apps.connectors.services.noting import note_call
 from apps.connectors.services.reads import AT_ONCE, FINE, READ_TIMEOUT_S, CannotLookError
+from apps.connectors.services.tools import tool_call_to
 from apps.core.errors import HaltedError
 from apps.core.models import User
 from apps.core.rules import ValueProblem
@@ -55,7 +60,7 @@ def try_out(actor: User, *, action: Action, trail: UUID) -> Tried | None:
         return Tried(timezone.now(), problem=_("This is a test, so the system is not asked."))
     try:
         require_running(units=[action.unit_id], connector=operation.connector.slug, operation=operation.slug)
-        call = _planned(operation, action)
+        carry = _planned(operation, action)
     except HaltedError:
         return Tried(timezone.now(), problem=_("A halt is engaged, so the system is not asked."))
     except (CannotLookError, NotConfiguredError, ValueProblem) as problem:
@@ -63,7 +68,7 @@ def try_out(actor: User, *, action: Action, trail: UUID) -> Tried | None:
     if not AT_ONCE.acquire(blocking=False):
         return Tried(timezone.now(), problem=_("Too many are looking at once; ask again in a moment."))
     try:
-        result = send(replace(call, timeout_s=min(READ_TIMEOUT_S, call.timeout_s)))
+        result = carry()
     finally:
         AT_ONCE.release()
     with transaction.atomic():
@@ -76,8 +81,8 @@ def try_out(actor: User, *, action: Action, trail: UUID) -> Tried | None:
     return _told(result)
 
 
-def _planned(operation: Operation, action: Action) -> Call:
-    """The call that tries it. Raises CannotLookError where it would be a call that does something."""
+def _planned(operation: Operation, action: Action) -> Callable[[], CallResult]:
+    """What makes the call that tries it. Raises CannotLookError where it would be a call that does something."""
     if ConnectorState.ACTIVE not in {operation.state} & {operation.connector.state}:
         raise CannotLookError(_("%s is not in use.") % operation.slug)
     plan = operation.dry_run or {}
@@ -85,7 +90,16 @@ def _planned(operation: Operation, action: Action) -> Call:
         raise CannotLookError(_("Its dry run is a call that does something, so it is not made."))
     planned = copy(operation)
     planned.method, planned.path = str(plan["method"]), str(plan["path"])
-    return call_to(planned, operation.connector, action.parameters, environment=action.environment)
+    if operation.connector.adapter == MCP:
+        planned.tool = None
+        asked = tool_call_to(planned, action.parameters, environment=action.environment)
+        return partial(call_tool, replace(asked, call=_soon(asked.call)))
+    call = call_to(planned, operation.connector, action.parameters, environment=action.environment)
+    return partial(send, _soon(call))
+
+
+def _soon(call: Call) -> Call:
+    return replace(call, timeout_s=min(READ_TIMEOUT_S, call.timeout_s))
 
 
 def _told(result: CallResult) -> Tried:

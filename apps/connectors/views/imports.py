@@ -16,9 +16,10 @@ from apps.connectors.models import Connector, OperationPin
 from apps.connectors.rules import OperationState
 from apps.connectors.rules.openapi import BYTES_MAX, OPERATIONS_MAX
 from apps.connectors.rules.pins import Plan, Waiting
+from apps.connectors.rules.tools import MCP
 from apps.connectors.selectors.pins import pin_for, waiting_for
 from apps.connectors.views.editing import managed
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import ConflictError, DomainError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.http import Request
 
 UNFIT, STALE = 422, 409
@@ -28,6 +29,8 @@ UNFIT, STALE = 422, 409
 def import_document(request: Request, slug: str) -> HttpResponse:
     """A document is given, then shown as what it would do; it does that once the person has said so."""
     found = managed(request, slug)
+    if found.adapter == MCP:
+        return _import_tools(request, found)
     if request.method != "POST":
         return _import_page(request, found, DocumentForm())
     form = DocumentForm(request.POST, request.FILES)
@@ -41,15 +44,40 @@ def import_document(request: Request, slug: str) -> HttpResponse:
         return _import_page(request, found, form, status=UNFIT)
     if not is_sure:
         return _import_page(request, found, form, contents=contents, plan=plan, text=text, acts=_acts(plan))
+    return _imported(request, found, plan)
+
+
+def _imported(request: Request, found: Connector, plan: Plan) -> HttpResponse:
     messages.success(request, _("Imported. %s") % _told(plan))
-    return redirect(f"{reverse('connectors:connector', args=[slug])}#h-operations")
+    return redirect(f"{reverse('connectors:connector', args=[found.slug])}#h-operations")
+
+
+def _import_tools(request: Request, found: Connector) -> HttpResponse:
+    """A server is asked which tools it has; what it said is imported if it still says so."""
+    if request.method != "POST":
+        return _import_page(request, found)
+    is_sure = request.POST.get("step") == "import"
+    try:
+        listing = services.import_tools(
+            request.user, connector=found, seen=request.POST.get("seen", "") if is_sure else "", dry_run=not is_sure
+        )
+    except NotAllowedError:
+        raise
+    except DomainError as error:
+        said = [text for texts in error.errors.values() for text in texts] or [str(error.message)]
+        status = STALE if isinstance(error, ConflictError) else UNFIT
+        return _import_page(request, found, problems=said, status=status)
+    if is_sure:
+        return _imported(request, found, listing.plan)
+    plan = listing.plan
+    return _import_page(request, found, contents=listing.contents, plan=plan, seen=listing.digest, acts=_acts(plan))
 
 
 def _import_page(
-    request: Request, found: Connector, form: DocumentForm, *, status: int = 200, **more: Any
+    request: Request, found: Connector, form: DocumentForm | None = None, *, status: int = 200, **more: Any
 ) -> HttpResponse:
     limits = {"kib": BYTES_MAX // 1024, "most": OPERATIONS_MAX}
-    context = {"connector": found, "form": form, **limits, **more}
+    context = {"connector": found, "form": form, "is_server": found.adapter == MCP, **limits, **more}
     return render(request, "connectors/import.html", context, status=status)
 
 

@@ -9,10 +9,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 from apps.access.services.acting import acting_user
-from apps.connectors.rules.openapi import BYTES_MAX
+from apps.connectors.models import Connector
+from apps.connectors.rules.openapi import BYTES_MAX, Contents
+from apps.connectors.rules.pins import Plan
 from apps.connectors.selectors import connector_for
 from apps.connectors.services import import_openapi
 from apps.core.errors import DomainError, InvalidError
+from apps.core.models import User
 
 
 class Command(BaseCommand):
@@ -21,20 +24,27 @@ class Command(BaseCommand):
     help = "Import an OpenAPI 3.0 or 3.1 document. What is new is disabled, what changed in use is quarantined."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Where to, which document, in whose name."""
+        """Where to, what, in whose name."""
         parser.add_argument("connector")
-        parser.add_argument("file", metavar="FILE", help="JSON or YAML; - reads standard input")
+        self.add_source(parser)
         parser.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
         parser.add_argument("--as", dest="username")
+
+    def add_source(self, parser: ArgumentParser) -> None:
+        """Which document."""
+        parser.add_argument("file", metavar="FILE", help="JSON or YAML; - reads standard input")
+
+    def take(self, actor: User, connector: Connector, options: dict[str, Any]) -> tuple[Contents, Plan]:
+        """Import the document."""
+        text = _text(options["file"])
+        return import_openapi(actor, connector=connector, text=text, dry_run=options["dry_run"])
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import, and print what became of each operation."""
         try:
             actor = acting_user(options["username"])
             connector = connector_for(actor, options["connector"])
-            contents, plan = import_openapi(
-                actor, connector=connector, text=_text(options["file"]), dry_run=options["dry_run"]
-            )
+            contents, plan = self.take(actor, connector, options)
         except InvalidError as error:
             said = [text for texts in error.errors.values() for text in texts]
             raise CommandError("\n".join([*said, _("Nothing was changed.")])) from error

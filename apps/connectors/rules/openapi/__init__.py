@@ -22,13 +22,17 @@ __all__ = ["BYTES_MAX", "OPERATIONS_MAX", "Contents", "Described", "Guess", "Unf
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a document describes: operations that can be taken over, and those that cannot."""
+    """What a document describes: operations that can be taken over, and those that cannot.
+
+    ``renamed``: what to do about two of one name.
+    """
 
     title: str
     version: str
     operations: tuple[Described, ...]
     unfit: tuple[Unfit, ...]
     notes: tuple[str, ...] = ()
+    renamed: str = " Give this one another operationId."
 
 
 def read_openapi(text: str, *, connector: str, base_url: str) -> Contents:

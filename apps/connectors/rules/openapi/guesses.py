@@ -55,10 +55,14 @@ def guess_of(*, method: str, path: str, operation_id: str, summary: str, paramet
         return _of_read(method, _words(operation_id) | _words(path.rpartition("/")[2]))
     if final := sorted(set(words) & FINAL):
         return Guess(EffectClass.IRREVERSIBLE, f"{method}, and “{final[0]}” in {words[final[0]]} sounds final.")
-    money = sorted(name for name in parameters.get("properties", {}) if MONEY.fullmatch(str(name)))
-    if money:
+    if money := money_in(parameters):
         return Guess(EffectClass.IRREVERSIBLE, f"{method} with {money[0]}: it may move money.")
     return Guess(EffectClass.WRITE, f"{method} changes something, and nothing says that it is final.")
+
+
+def money_in(parameters: Mapping[str, Any]) -> list[str]:
+    """Parameters that are called like an amount of money."""
+    return sorted(name for name in parameters.get("properties", {}) if MONEY.fullmatch(str(name)))
 
 
 def _of_read(method: str, words: set[str]) -> Guess:

@@ -165,7 +165,7 @@ def _checked(name: str, value: Any, path: str) -> Any:
             raise ValueProblem("This pattern may run for ages on an unkind text; write a simpler one.", path)
         try:  # a long one could nest deeper than Python reads
             re.compile(value)
-        except (re.error, TypeError) as error:
+        except (re.error, TypeError, OverflowError) as error:
             raise ValueProblem("This pattern cannot be read.", path) from error
     return value
 
