@@ -49,7 +49,7 @@ class EmergencyForm(SignInForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].label = _("Emergency account")
-        self.fields["password"].label = _("Credential")
+        self.fields["password"].label, self.fields["password"].help_text = _("Credential"), ""
         self.fields["password"].error_messages["required"] = _("Type the credential, with its dashes.")
 
     def login(self, request: Any, redirect_url: str | None = None) -> Any:

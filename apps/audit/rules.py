@@ -19,6 +19,11 @@ ERASURE_ASKED = "erasure.requested"
 OF_ERASURES = "erasure."
 """How the names begin of what was said of a request to erase."""
 
+COMING_AND_GOING = ("user.sign", "user.session_", "browser.left", "emergencyaccess.", REFUSED)
+"""How the names of entries begin that say who comes and goes, and who tried what in vain; they change nothing else."""
+EMERGENCY_ENTRIES = (*COMING_AND_GOING, "halt.engaged")
+"""How the names of all entries begin that an emergency account may leave; what would leave another does not happen."""
+
 FACTS = frozenset({
     "action", "agent", "amount_minor", "asked_at", "attempt", "attempts", "by", "by_hand", "cache_read_tokens",
     "cache_write_tokens", "claims", "code", "comment", "cost_minor", "created_at", "currency", "decided_by",

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from io import StringIO
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
+from django.http import HttpResponse
 from django.test import Client
 
 from apps.access.models import EmergencyAccess, PersonalToken, RoleGrant, Session
@@ -17,11 +17,21 @@ from apps.access.services.identities import find_signed_on
 from apps.audit.models import Entry
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.gate import holds
+from apps.core.http import remember_browser
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
+from apps.halts.models import Halt, HaltDrill
+from apps.halts.services import engage_halt, lift_halt
+from apps.halts.services.drills import start_drill
+from apps.notifications.models import Browser
+from apps.oversight.models import Comment
 from apps.oversight.services import comment_escalation
+from apps.policies.models import Waiver
+from apps.policies.services.waivers import ask_waiver
 from tests.access.test_signing_in import PASSWORD, browser, is_in, quick_passwords, sign_in
 from tests.factories.access import make_admin, make_holder, make_role, make_unit, make_user
+from tests.factories.oversight import make_payment
+from tests.factories.policies import make_policy, make_rule
 
 __all__ = ["quick_passwords"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
@@ -99,6 +109,24 @@ class TestTheWayIn:
         client = break_in(PASSWORD, name="root")
         assert not is_in(client)
         assert names() == []
+
+    def test_it_opens_in_a_browser_in_which_somebody_else_was_told(self, admin: User) -> None:
+        client = browser()
+        about = {
+            "endpoint": "https://push.example/1",
+            "host": "push.example",
+            "p256dh": "a",
+            "auth": "b",
+            "key_id": "c",
+        }
+        row = Browser.objects.create(user=admin, name="Firefox", **about)
+        response = HttpResponse()
+        remember_browser(response, row.pk)
+        client.cookies.update(response.cookies)
+        assert is_in(break_in(armed(admin), client=client))
+        row.refresh_from_db()
+        assert row.gone_at is not None
+        assert client.get("/")["Location"] == "/halts/"
 
     def test_the_credential_works_once(self, admin: User) -> None:
         text = armed(admin)
@@ -204,7 +232,6 @@ class TestWhatItCannot:
             lambda: arm_emergency(glass, username="glass"),
             lambda: create_token(glass, user=glass),
             lambda: end_sessions_of(glass, user=admin),
-            lambda: comment_escalation(glass, escalation_id=uuid4(), text="The head of finance approves this."),
         ):
             with pytest.raises(NotAllowedError):
                 attempt()
@@ -223,6 +250,31 @@ class TestWhatItCannot:
         with pytest.raises(InvalidError):
             save_person(admin, username="glass", name="x", email="")
         assert not RoleGrant.objects.filter(user=glass).exists()
+
+    def test_with_what_it_may_look_at_it_changes_nothing(self, admin: User) -> None:
+        """Whoever has both the credential and an account of their own is no two people."""
+        break_in(armed(admin))
+        glass, payment = User.objects.get(username="glass"), make_payment()
+        policy = make_policy(make_rule(slug="no", effect="deny"), unit=make_unit(), name="Payments")
+        about = {"rule": "no", "scope": "agent", "target": "robot", "reason": "Bond.", "days": 9, "times": 3}
+        for attempt in (
+            lambda: comment_escalation(glass, escalation_id=payment.item.pk, text="The head of finance agrees."),
+            lambda: ask_waiver(glass, policy=policy, **about),
+            lambda: start_drill(glass, scope="everything", reason="To keep them busy."),
+        ):
+            with pytest.raises(NotAllowedError, match="looks and stops"):
+                attempt()
+        assert not Waiver.objects.exists()
+        assert not Comment.objects.exists()
+        assert not HaltDrill.objects.exists()
+
+    def test_it_stops_and_lifts_nothing(self, admin: User) -> None:
+        break_in(armed(admin))
+        glass = User.objects.get(username="glass")
+        engage_halt(glass, scope="everything", target="", reason="It pays twice.")
+        with pytest.raises(NotAllowedError):
+            lift_halt(glass, halt_id=Halt.objects.get().pk, reason="Never mind.")
+        assert lift_halt(admin, halt_id=Halt.objects.get().pk, reason="Looked at.").lifted_by == admin
 
     @pytest.mark.parametrize(
         "door", ["password/change/", "2fa/totp/activate/", "2fa/webauthn/add/", "2fa/recovery-codes/generate/"]

@@ -12,9 +12,10 @@ from django.db import transaction
 from django.db.models import Model, Q
 
 from apps.audit.models import Entry
-from apps.audit.rules import REFUSED
+from apps.audit.rules import EMERGENCY_ENTRIES, REFUSED
 from apps.audit.services.writing import write_entries
 from apps.core.errors import ConflictError
+from apps.core.gate import refuse_emergency
 from apps.core.models import Stateful, User
 from apps.core.queue import announce, ring
 from apps.core.updating import update_row
@@ -72,7 +73,10 @@ def record_many(
     unit: UUID | None = None,
     on_behalf_of: User | None = None,
 ) -> list[Entry]:
-    """Write the entries of many changes by one actor, a thousand in one statement; otherwise as ``record``."""
+    """Write the entries of many changes by one actor, a thousand in one statement; otherwise as ``record``.
+
+    What an emergency account may not do ends here with NotAllowedError, and its change with it, whatever allowed it.
+    """
     assert transaction.get_connection().in_atomic_block, "An entry is written with the change it records."
     if not changes:
         return []
@@ -90,6 +94,8 @@ def record_many(
         )
         for change in changes
     ]
+    if actor.is_emergency and not all(entry.name.startswith(EMERGENCY_ENTRIES) for entry in entries):
+        refuse_emergency(actor)
     contents = [{"payload": change.payload, "subject": str(change.subject)[:200]} for change in changes]
     if (waiting := _together.get()) is not None:
         waiting += zip(entries, contents, strict=True)

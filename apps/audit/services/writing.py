@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils.module_loading import import_string
 
 from apps.audit.models import Entry, Payload
-from apps.audit.rules import REFUSED, SALT_BYTES, canonical_text, commitment_of
+from apps.audit.rules import COMING_AND_GOING, SALT_BYTES, canonical_text, commitment_of
 from apps.core.prepared import planned_once
 
 PLAIN = cast(
@@ -48,7 +48,6 @@ WITH given AS MATERIALIZED (
 )
 """
 WRITTEN = "SELECT id, xid, occurred_at FROM entry ORDER BY id"
-QUIET = ("user.sign", "user.session_", "emergencyaccess.", REFUSED)
 USUAL = 3
 """So many entries one change writes: their statement is kept, of longer ones there are too many."""
 AT_ONCE = 1000
@@ -93,7 +92,7 @@ def reactions_of(name: str) -> list[str]:
 
 def _alarms(entry: Entry) -> Sequence[str]:
     """What each change rings that is made with an emergency account; coming and going say so themselves."""
-    is_change = entry.actor.is_emergency and not entry.name.startswith(QUIET)
+    is_change = entry.actor.is_emergency and not entry.name.startswith(COMING_AND_GOING)
     return settings.EMERGENCY_REACTIONS if is_change else ()
 
 

@@ -27,7 +27,7 @@ from apps.workflows.selectors.erasing import erasures_asked_for
 
 LAG_S = 30
 EXPIRING_DAYS = 14
-DRILLS = "/halts/drills/"
+DRILLS, HALTS = "/halts/drills/", "/halts/"
 
 HELD = """
 SELECT DISTINCT permission FROM access_rolegrant g JOIN access_role r ON r.id = g.role_id,
@@ -57,7 +57,9 @@ def permissions_held_by(actor: User) -> frozenset[str]:
 
 
 def home_of(actor: User) -> str:
-    """The address at which ``actor`` begins."""
+    """The address at which ``actor`` begins; an emergency account where things are stopped."""
+    if actor.is_emergency:
+        return HALTS
     held = permissions_held_by(actor)
     return next((url for permission, url in HOMES if permission in held), "/help/")
 

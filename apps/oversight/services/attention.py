@@ -10,7 +10,7 @@ from apps.agents.models import Action
 from apps.agents.selectors import require_working_agent
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
-from apps.core.gate import refuse_emergency, require_carried, require_human
+from apps.core.gate import require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Comment, Escalation
 from apps.oversight.rules import CLAIM_S, MAX_COMMENT, EscalationState, Kind
@@ -71,7 +71,6 @@ def _pending(actor: User, escalation_id: UUID) -> Escalation:
 def comment_escalation(actor: User, *, escalation_id: UUID, text: str) -> Comment:
     """Write below an item that one may see, ended or not. One's claim is renewed by it."""
     require_human(actor)
-    refuse_emergency(actor)
     item = escalation_for(actor, escalation_id)
     refuse_drill(item)
     comment = _write(actor, item, text)
