@@ -4,10 +4,13 @@ from django.urls import URLPattern, path
 
 from apps.workflows.api import actions, comments, compensating, definitions, interrupts, runs, tasks
 from apps.workflows.views import definitions as workflow_pages
+from apps.workflows.views import failures as failure_pages
 from apps.workflows.views import runs as run_pages
 
 pages: list[URLPattern] = [
     path("runs/", run_pages.runs, name="runs"),
+    path("runs/failures/", failure_pages.failures, name="failures"),
+    path("runs/failures/retry/", failure_pages.retry_failed, name="retry-failed"),
     path("runs/<uuid:run_id>/", run_pages.run, name="run"),
     path("runs/<uuid:run_id>/pause/", run_pages.pause, name="run-pause"),
     path("runs/<uuid:run_id>/resume/", run_pages.resume, name="run-resume"),

@@ -109,6 +109,7 @@ NOT_CONFIGURATION = {
     "workflows.Exclusive": HAPPENED,
     "workflows.Interrupt": HAPPENED,
     "workflows.InterruptCall": HAPPENED,
+    "workflows.Retry": HAPPENED,
     "workflows.Run": HAPPENED,
     "workflows.Step": HAPPENED,
     "workflows.Task": HAPPENED,

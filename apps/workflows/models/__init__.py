@@ -3,6 +3,7 @@
 from apps.workflows.models.definitions import Workflow, WorkflowPermission, WorkflowVersion
 from apps.workflows.models.erasures import ErasureRequest
 from apps.workflows.models.interrupts import Interrupt, InterruptCall
+from apps.workflows.models.retries import Retry
 from apps.workflows.models.runs import Compensation, Exclusive, Run, Step, Timer
 from apps.workflows.models.tasks import Attempt, Task
 
@@ -13,6 +14,7 @@ __all__ = [
     "Exclusive",
     "Interrupt",
     "InterruptCall",
+    "Retry",
     "Run",
     "Step",
     "Task",

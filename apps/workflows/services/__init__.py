@@ -12,6 +12,7 @@ from apps.workflows.services.definitions import (
 from apps.workflows.services.engine import complete_operation_step, resume_operation_step, resume_step
 from apps.workflows.services.erasing import ask_erasure, drop_erasure, erase_trail
 from apps.workflows.services.permissions import grant_workflow, revoke_workflow, set_agent_workflows
+from apps.workflows.services.retrying import perform_due_retries, retry_runs
 from apps.workflows.services.runs import begin_promoted, begin_run, cancel_run, pause_run, resume_run, start_run
 from apps.workflows.services.tasks import (
     ask_about_task,
@@ -50,6 +51,7 @@ __all__ = [
     "heartbeat_task",
     "offer_scheduled",
     "pause_run",
+    "perform_due_retries",
     "publish_document",
     "publish_version",
     "raise_forgotten",
@@ -58,6 +60,7 @@ __all__ = [
     "resume_run",
     "resume_step",
     "retire_workflow",
+    "retry_runs",
     "return_tasks_of_version",
     "revoke_workflow",
     "rollback_workflow",

@@ -51,9 +51,12 @@ def start_run(
     key: str | None = None,
     business_unit: str | None = None,
     on_behalf_of: str | None = None,
+    again: Run | None = None,
 ) -> Run:
     """Start a run of the active version of ``workflow``.
 
+    ``again``: a run that failed and begins anew for whoever started it, who decides nothing of it now either; that
+    ``actor`` had it do so is in the ledger.
     Raises NotFoundError, NotAllowedError ``agent_inactive``, InvalidError (input, key), HaltedError, and ConflictError
     ``duplicate_key`` with the id of the open run that has the key.
     """
@@ -65,7 +68,11 @@ def start_run(
     unit = _unit(actor, row, business_unit)
     person = _person(on_behalf_of, row, unit)
     take_fence()
-    agent = actor.agent if actor.is_agent else None
+    starter = again.started_by if again else actor
+    if not starter.is_active:
+        raise NotAllowedError(_("Whoever started it has left."))
+    require_working_agent(starter)
+    agent = starter.agent if starter.is_agent else None
     if agent:
         require_at_work(agent)
     require_running(
@@ -80,7 +87,7 @@ def start_run(
         version_id=row.active_id,
         unit=unit,
         input=input,
-        started_by=actor,
+        started_by=starter,
         on_behalf_of=person,
         simulated=False,
     )

@@ -59,3 +59,8 @@ def raise_forgotten() -> int:
 def sweep_runs() -> int:
     """Let due timers fire, begin what got its key; how much."""
     return services.fire_timers() + services.begin_promoted()
+
+
+def retry_due_runs() -> int:
+    """Begin runs anew that wait for it; how many."""
+    return services.perform_due_retries()

@@ -27,6 +27,7 @@ from apps.workflows.selectors import run_for, runs_for, workflows_for
 from apps.workflows.selectors.drawings import picture_for
 from apps.workflows.selectors.overview import ATTENTION, filtered, open_steps_of, story_of
 from apps.workflows.selectors.reading import steps_by_task, steps_of
+from apps.workflows.selectors.retrying import tries_of
 from apps.workflows.selectors.timeline import timeline_of
 from apps.workflows.selectors.veils import veil_over, veiled_steps
 from apps.workflows.selectors.waiting import waiting_for
@@ -113,6 +114,7 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
         "may_operate": not row.is_over and holds(request.user, "workflows.operate_run", row),
         "may_erase": row.is_over and holds(request.user, "audit.erase_payload", row),
         "is_open": row.state in RUN_OPEN,
+        **tries_of(request.user, row),
         "elapsed_s": _elapsed(row),
         "form": ReasonForm(),
         "cancel_form": CancelForm(),
