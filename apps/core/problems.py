@@ -125,6 +125,12 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(
         409,
+        ("not_safe",),
+        _("what the run did may still count, so it does not begin anew"),
+        _("for people: look at the run"),
+    ),
+    Problem(
+        409,
         ("already_decided", "already_voted"),
         _("the item is decided (`winner`), or you have voted"),
         _("for people"),

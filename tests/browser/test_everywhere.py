@@ -48,6 +48,8 @@ PAGES = [
     "/agents/?stale=over_privileged",
     "/new-agent/",
     "/runs/",
+    "/runs/?state=attention",
+    "/runs/failures/",
     "/workflows/",
     "/dashboards/overview/",
     "/dashboards/oversight/",

@@ -109,6 +109,12 @@ def reason_word(word: object) -> SafeString | str:
 
 
 ENTRY_WORDS = {
+    "workflowversion.published": gettext_lazy("Workflow version published"),
+    "agentversion.active": gettext_lazy("Agent version active"),
+    "agentversion.pilot": gettext_lazy("Agent version in pilot"),
+    "run.retry_asked": gettext_lazy("Asked to begin anew"),
+    "retry.started": gettext_lazy("Began anew"),
+    "retry.refused": gettext_lazy("Did not begin anew"),
     "escalation.pending": gettext_lazy("Put before people"),
     "escalation.attempted": gettext_lazy("Asked again"),
     "escalation.commented": gettext_lazy("Commented"),

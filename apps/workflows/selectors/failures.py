@@ -9,9 +9,9 @@ from uuid import UUID
 from apps.audit.models import Entry
 from apps.core.gate import visible
 from apps.core.models import ClockTimestamp, User
-from apps.workflows.models import Retry, Run, Step
+from apps.workflows.models import Attempt, Retry, Run, Step
 from apps.workflows.rules.retrying import RetryState, Unsafe
-from apps.workflows.rules.states import StepState
+from apps.workflows.rules.states import AttemptState, StepState
 from apps.workflows.selectors.retrying import failed_runs_for, operable_for, unsafe_runs_of
 
 VIEW = "workflows.view_run"
@@ -19,10 +19,12 @@ MOST_RUNS = 1_000
 MOST_CHANGES = 50
 DAYS = (1, 7, 30)
 CHANGES = (
-    "workflowversion.active", "agentversion.active", "agentversion.pilot", "agent.active", "agent.suspended",
+    "workflowversion.published", "agentversion.active", "agentversion.pilot", "agent.active", "agent.suspended",
     "release.published", "halt.engaged", "halt.lifted", "connector.changed", "operation.changed",
 )  # fmt: skip
 """Entries that say that something came into force, stopped, or is not what it was."""
+
+BY_PERSON = "failed_by_person"
 
 type Cause = tuple[str, str, str]
 """Workflow, step ("" where none failed), code of the error."""
@@ -45,6 +47,11 @@ class Group:
     def query(self) -> str:
         """What names the cause in an address."""
         return urlencode(list(zip(("workflow", "step", "code"), self.cause, strict=True)))
+
+    @property
+    def refusals(self) -> list[tuple[str, int]]:
+        """Why retries were refused, and how many."""
+        return self.refused.most_common()
 
     @property
     def first_at(self) -> datetime | None:
@@ -93,13 +100,21 @@ def _weigh(group: Group, run: Run, why: Unsafe | None, *, is_theirs: bool) -> No
 
 
 def _causes(runs: list[Run]) -> dict[UUID, Cause]:
-    """The step that failed last, and its error's code; the run's own where no step failed."""
-    steps = Step.objects.filter(run__in=[run.pk for run in runs], state=StepState.FAILED, current=True)
-    last = {step.run_id: step for step in steps.only("run_id", "name", "error").order_by("finished_at", "id")}
+    """The step that failed last, and its error's code; the run's own where no step failed.
+
+    Where a person let it fail: what its last try ended with, which is why they were asked.
+    """
+    ids = [run.pk for run in runs]
+    steps = Step.objects.filter(run__in=ids, state=StepState.FAILED, current=True).order_by("finished_at", "id")
+    last = {step.run_id: step for step in steps.only("run_id", "name", "error")}
+    tries = Attempt.objects.filter(run__in=ids, state=AttemptState.FAILED).order_by("id")
+    tried = {(run_id, step): error for run_id, step, error in tries.values_list("run_id", "step", "error")}
     found = {}
     for run in runs:
         step = last.get(run.pk)
         error = (step.error if step else None) or run.error or {}
+        if step and error.get("code") == BY_PERSON:
+            error = tried.get((run.pk, step.name)) or error
         found[run.pk] = (run.workflow.slug, step.name if step else "", str(error.get("code") or ""))
     return found
 

@@ -2,18 +2,35 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Exists, IntegerChoices, IntegerField, OuterRef, Q, QuerySet, When
 
 from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp, User
+from apps.oversight.models import Escalation
+from apps.oversight.rules import Kind as Item
 from apps.workflows.models import Run, Step, Workflow, WorkflowPermission
 from apps.workflows.rules.states import RUN_OPEN, RunState, StepState
 from apps.workflows.selectors.definitions import workflows_for
 from apps.workflows.selectors.drawings import kind_word
 
 ATTENTION = "attention"
+
+
+class Trouble(IntegerChoices):
+    """What a run needs somebody for, the gravest first."""
+
+    FAILING = 0
+    LATE = 1
+    PAUSED = 2
+    WAITING = 3
+    NONE = 9
+
+
+TROUBLES = {"failing": Trouble.FAILING, "late": Trouble.LATE, "paused": Trouble.PAUSED, "waiting": Trouble.WAITING}
+"""By the word in addresses; the last two are states of runs as well."""
 RECENT_DAYS = 30
 STORY_LINES = 400
 
@@ -30,10 +47,14 @@ class WorkflowLine:
 
 
 def filtered(rows: QuerySet[Run], state: str, workflow: str, text: str) -> QuerySet[Run]:
-    """``rows`` of one state (``attention``: waiting, failing or late), one workflow, and with a key like ``text``."""
+    """``rows`` of one state (``attention``: waiting, failing or late), one workflow, and with a key like ``text``.
+
+    ``attention`` is in an order of its own: the gravest first, then who waits longest.
+    """
     if state == ATTENTION:
-        troubled = [RunState.WAITING, RunState.PAUSED, RunState.COMPENSATION_FAILED]
-        rows = rows.filter(Q(state__in=troubled) | Q(state__in=sorted(RUN_OPEN), overdue_at__isnull=False))
+        rows = with_trouble(rows).filter(trouble__lt=Trouble.NONE).order_by("trouble", "id")
+    elif state in ("failing", "late"):
+        rows = with_trouble(rows).filter(trouble=TROUBLES[state])
     elif state == "open":
         rows = rows.filter(state__in=sorted(RUN_OPEN))
     elif state:
@@ -41,6 +62,30 @@ def filtered(rows: QuerySet[Run], state: str, workflow: str, text: str) -> Query
     if workflow:
         rows = rows.filter(workflow__slug=workflow)
     return rows.filter(key__startswith=text) if text else rows
+
+
+def with_trouble(rows: QuerySet[Run]) -> QuerySet[Any]:
+    """Each run with the gravest thing that it needs somebody for, as ``trouble``; open ones alone have any."""
+    failing = Escalation.objects.filter(run_id=OuterRef("pk"), state="pending", kind__in=[Item.EXCEPTION, Item.UNKNOWN])
+    return rows.annotate(
+        trouble=Case(
+            When(~Q(state__in=sorted(RUN_OPEN)), then=Trouble.NONE),
+            When(Q(state=RunState.COMPENSATION_FAILED) | Q(Exists(failing)), then=Trouble.FAILING),
+            When(overdue_at__isnull=False, then=Trouble.LATE),
+            When(state=RunState.PAUSED, then=Trouble.PAUSED),
+            When(state=RunState.WAITING, then=Trouble.WAITING),
+            default=Trouble.NONE,
+            output_field=IntegerField(),
+        )
+    )
+
+
+def troubles_in(actor: User, rows: QuerySet[Run]) -> dict[str, int]:
+    """How many of ``rows`` (seen by ``actor``) are in each trouble, by its word in addresses."""
+    assert actor.is_active
+    opened = with_trouble(rows.filter(state__in=sorted(RUN_OPEN))).order_by()
+    counted = dict(opened.values_list("trouble").annotate(n=Count("pk")))
+    return {word: counted.get(trouble, 0) for word, trouble in TROUBLES.items()}
 
 
 def open_steps_of(actor: User, runs: list[Run]) -> dict[UUID, list[tuple[str, str, bool]]]:

@@ -25,7 +25,7 @@ from apps.workflows.models.definitions import definition_of_version, number_of_v
 from apps.workflows.rules.states import RUN_OPEN, RunState
 from apps.workflows.selectors import run_for, runs_for, workflows_for
 from apps.workflows.selectors.drawings import picture_for
-from apps.workflows.selectors.overview import ATTENTION, filtered, open_steps_of, story_of
+from apps.workflows.selectors.overview import ATTENTION, filtered, open_steps_of, story_of, troubles_in
 from apps.workflows.selectors.reading import steps_by_task, steps_of
 from apps.workflows.selectors.retrying import tries_of
 from apps.workflows.selectors.timeline import timeline_of
@@ -34,7 +34,7 @@ from apps.workflows.selectors.waiting import waiting_for
 
 PAGE = 50
 TABS = ("graph", "timeline", "trace", "data", "story")
-STATES = (ATTENTION, "open", *RunState)
+STATES = (ATTENTION, "failing", "late", "open", *RunState)
 
 
 @require_GET
@@ -44,14 +44,20 @@ def runs(request: Request) -> HttpResponse:
     if asked["state"] not in STATES:
         asked["state"] = ""
     rows = filtered(runs_for(request.user), asked["state"], asked["workflow"], asked["q"])
-    if before := _uuid(request.GET.get("before", "")):
+    is_attention = asked["state"] == ATTENTION
+    before = _uuid(request.GET.get("before", ""))
+    if before and not is_attention:
         rows = rows.filter(behind(("-id",), [before]))
     found = list(rows[: PAGE + 1])
-    shown, following = found[:PAGE], found[PAGE - 1].pk if len(found) > PAGE else None
+    shown, is_cut = found[:PAGE], len(found) > PAGE
+    following = shown[-1].pk if is_cut and not is_attention else None
     steps = open_steps_of(request.user, shown)
     context = {
         "lines": [(run, steps.get(run.pk, [])) for run in shown],
         "following": following,
+        "is_attention": is_attention,
+        "is_cut": is_cut,
+        "troubles": _troubles(request) if is_attention else [],
         "asked": asked,
         "filtered": any(asked.values()),
         "states": _state_links(asked["state"]),
@@ -65,6 +71,8 @@ def _state_links(chosen: str) -> list[tuple[str, str, bool]]:
     words = {
         "": _("All"),
         ATTENTION: _("Needs attention"),
+        "failing": _("Failing"),
+        "late": _("Late"),
         "open": _("Open"),
         RunState.RUNNING: _("Running"),
         RunState.WAITING: _("Waiting"),
@@ -73,6 +81,18 @@ def _state_links(chosen: str) -> list[tuple[str, str, bool]]:
         RunState.CANCELLED: _("Cancelled"),
     }
     return [(value, word, value == chosen) for value, word in words.items()]
+
+
+def _troubles(request: Request) -> list[tuple[str, str, int]]:
+    """What people are needed for: the state in an address, its words, how many runs."""
+    counted = troubles_in(request.user, runs_for(request.user))
+    words = {
+        "failing": _("fail: a step did, nobody knows what was done, or it cannot be taken back"),
+        "late": _("are over their time"),
+        "paused": _("are paused until somebody resumes them"),
+        "waiting": _("wait for people, or for their turn"),
+    }
+    return [(word, said, counted[word]) for word, said in words.items()]
 
 
 @require_GET
