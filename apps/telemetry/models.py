@@ -7,7 +7,8 @@ from django.db import models
 from django.db.models import Q
 
 from apps.agents.models import Agent
-from apps.core.models import Record
+from apps.core.models import Record, choices_of
+from apps.telemetry.rules.links import LinkedBy
 
 
 class UsageRecord(Record):
@@ -52,6 +53,7 @@ class UsageRecord(Record):
 class Span(Record):
     """One span as an agent reported it, without what was said to models. Kept for ``ACP_SPAN_DAYS``.
 
+    ``linked_by`` says how it is known what it belongs to; ``service`` is the name that its sender has for itself.
     ``tokens`` are those of a call of a model (``rules.names.SpanFacts``); ``usage`` says that they were counted, once.
     What a span belongs to is empty until it is known: spans arrive before those above them.
     """
@@ -69,6 +71,9 @@ class Span(Record):
     operation = models.CharField(max_length=40, blank=True)
     model = models.CharField(max_length=120, blank=True)
     response_id = models.CharField(max_length=200, blank=True)
+    conversation = models.CharField(max_length=200, blank=True, db_default="")
+    service = models.CharField(max_length=120, blank=True, db_default="")
+    linked_by = models.CharField(max_length=12, choices=choices_of(LinkedBy), blank=True, db_default="", default="")
     tokens = models.JSONField(null=True)
     attributes = models.JSONField(default=dict)
     run_id = models.UUIDField(null=True)
@@ -80,6 +85,12 @@ class Span(Record):
         indexes = [
             models.Index(fields=["created_at"], name="span_by_age"),
             models.Index(fields=["run_id"], name="span_by_run", condition=~Q(run_id=None)),
+            models.Index(
+                fields=["agent", "created_at"],
+                name="span_unlinked",
+                condition=Q(run_id=None, task_id=None, action_id=None),
+            ),
+            models.Index(fields=["agent", "conversation"], name="span_by_talk", condition=~Q(conversation="")),
             models.Index(fields=["agent", "response_id"], name="span_by_response", condition=~Q(response_id="")),
         ]
         constraints = [

@@ -31,16 +31,9 @@ def leaves_of(telling: Iterable[str], counted: Iterable[str], parents: Mapping[s
     return {one for one in telling - wrapping - counted if not any(higher in counted for higher in above(one, parents))}
 
 
-def inherited[T](links: Mapping[str, T], parents: Mapping[str, str]) -> dict[str, T]:
-    """What spans without a link of their own belong to: what the nearest one above does, else all of the trace."""
-    whole = set(links.values())
-    alone = next(iter(whole)) if len(whole) == 1 else None
-    found = dict[str, T]()
-    for span_id in parents.keys() - links.keys():
-        near = next((links[one] for one in above(span_id, parents) if one in links), alone)
-        if near is not None:
-            found[span_id] = near
-    return found
+def nearest[T](span_id: str, parents: Mapping[str, str], links: Mapping[str, T]) -> T | None:
+    """What the nearest span above that has a link belongs to."""
+    return next((links[one] for one in above(span_id, parents) if one in links), None)
 
 
 def laid_out(parents: Mapping[str, str]) -> list[tuple[str, int]]:

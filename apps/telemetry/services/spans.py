@@ -15,13 +15,15 @@ from psycopg.errors import LockNotAvailable
 from apps.agents.models import Agent
 from apps.agents.selectors import require_working_agent
 from apps.audit.services import recorded_together
-from apps.core.errors import NotAllowedError, NotFoundError, RateLimitedError
+from apps.core.errors import NotAllowedError, RateLimitedError
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.telemetry.models import Span, SpanCount
+from apps.telemetry.rules.links import NOTHING, LinkedBy
 from apps.telemetry.rules.names import facts_of, without_content
 from apps.telemetry.rules.otlp import SpanSaid
-from apps.telemetry.rules.trees import inherited, leaves_of
-from apps.telemetry.selectors import Work, work_for
+from apps.telemetry.rules.trees import leaves_of
+from apps.telemetry.selectors import Work
+from apps.telemetry.services.linking import Works, earlier_traces, link_of, link_trace
 from apps.telemetry.services.usage import keep_usage
 
 MOST_IN_TRACE = 5_000
@@ -31,9 +33,6 @@ AHEAD = timedelta(hours=1)
 """How far an agent's clock may be ahead."""
 NAMED = {"acp.action.id": "action_id", "acp.task.id": "task_id", "acp.step.id": "task_id", "acp.run.id": "run_id"}
 """Attributes that say what a span belongs to, the narrowest first."""
-
-Link = tuple[UUID | None, UUID | None, UUID | None]
-"""Run, task, action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     require_working_agent(actor)
     agent: Agent = actor.agent
     _one_at_a_time(agent)
-    works = _Works(actor)
+    works = Works(actor, {said.trace_id for said in spans})
     full = _full_traces(agent, spans)
     oldest, newest = _times_taken()
     near = [said for said in spans if oldest <= said.ended_at <= newest and said.trace_id not in full]
@@ -64,7 +63,11 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     taken = Taken(len(rows), len(spans) - len(rows) + unreadable)
     Span.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
     with recorded_together():
-        for trace_id in sorted({row.trace_id for row in rows}):
+        linked = [row for row in rows if link_of(row) != NOTHING]
+        linked += [
+            row for trace_id in sorted({row.trace_id for row in rows}) for row in _settle(agent, trace_id, works)
+        ]
+        for trace_id in earlier_traces(agent, linked):
             _settle(agent, trace_id, works)
     _count(agent, taken)
     return taken
@@ -80,27 +83,6 @@ def _times_taken() -> tuple[datetime, datetime]:
     """When a span may have ended: what was deleted already must not count again when it is sent again."""
     now = database_now()
     return now - timedelta(days=settings.ACP_SPAN_DAYS), now + AHEAD
-
-
-class _Works:
-    """What links lead to, asked of the database once each; None where it is not the agent's own."""
-
-    def __init__(self, actor: User) -> None:
-        self.actor = actor
-        self.known = dict[tuple[str, UUID], Work | None]()
-
-    def find(self, name: str, at: UUID) -> Work | None:
-        if (name, at) not in self.known:
-            try:
-                self.known[name, at] = work_for(self.actor, **{name: at})
-            except NotFoundError:
-                self.known[name, at] = None
-        return self.known[name, at]
-
-    def behind(self, link: Link) -> Work | None:
-        run, task, action = link
-        named = (("action_id", action), ("task_id", task), ("run_id", run))
-        return next((self.find(name, at) for name, at in named if at is not None), None)
 
 
 def _one_at_a_time(agent: Agent) -> None:
@@ -125,7 +107,7 @@ def _full_traces(agent: Agent, spans: list[SpanSaid]) -> set[str]:
     return {trace_id for trace_id, n in coming.items() if held.get(trace_id, 0) + n > MOST_IN_TRACE}
 
 
-def _row(agent: Agent, said: SpanSaid, works: _Works) -> Span | None:
+def _row(agent: Agent, said: SpanSaid, works: Works) -> Span | None:
     """The row of a span; None where it names work that is not the agent's own, or that does not belong together."""
     link = Work(agent.unit_id)
     for attribute, name in NAMED.items():
@@ -151,12 +133,19 @@ def _row(agent: Agent, said: SpanSaid, works: _Works) -> Span | None:
         operation=facts.operation,
         model=facts.model,
         response_id=facts.response_id,
+        conversation=facts.conversation,
+        service=_text(said.attributes.get("service.name"))[:120],
+        linked_by=LinkedBy.ATTRIBUTE if link.run_id or link.task_id or link.action_id else "",
         tokens=facts.tokens,
         attributes=without_content(said.attributes),
         run_id=link.run_id,
         task_id=link.task_id,
         action_id=link.action_id,
     )
+
+
+def _text(said: Any) -> str:
+    return said if isinstance(said, str) else ""
 
 
 def _uuid(said: Any) -> UUID | None:
@@ -166,27 +155,18 @@ def _uuid(said: Any) -> UUID | None:
         return None
 
 
-def _settle(agent: Agent, trace_id: str, works: _Works) -> None:
-    """Link what has become linkable in a trace, and count what its leaves used."""
+def _settle(agent: Agent, trace_id: str, works: Works) -> list[Span]:
+    """Link what has become linkable in a trace, and count what its leaves used; the spans that were linked now."""
     rows = list(Span.objects.filter(agent=agent, trace_id=trace_id).defer("attributes", "name").order_by("started_at"))
-    parents = {row.span_id: row.parent_id for row in rows}
-    links = {row.span_id: _link(row) for row in rows if any(_link(row))}
-    below = inherited(links, parents)
-    late = [row for row in rows if row.span_id in below]
-    for row in late:
-        row.run_id, row.task_id, row.action_id = below[row.span_id]
-    Span.objects.bulk_update(late, ["run_id", "task_id", "action_id"], batch_size=1000)
-    _count_usage(agent, rows, parents, works)
+    late = link_trace(agent, trace_id, rows, works)
+    _count_usage(agent, rows, {row.span_id: row.parent_id for row in rows}, works)
+    return late
 
 
-def _link(row: Span) -> Link:
-    return row.run_id, row.task_id, row.action_id
-
-
-def _count_usage(agent: Agent, rows: list[Span], parents: dict[str, str], works: _Works) -> None:
+def _count_usage(agent: Agent, rows: list[Span], parents: dict[str, str], works: Works) -> None:
     counted = {row.span_id for row in rows if row.usage_id}
     leaves = leaves_of((row.span_id for row in rows if row.tokens), counted, parents)
-    wanted = [row for row in rows if row.span_id in leaves and any(_link(row))]
+    wanted = [row for row in rows if row.span_id in leaves and link_of(row) != NOTHING]
     if not wanted:
         return
     answers = [row.response_id for row in wanted if row.response_id]
@@ -194,7 +174,7 @@ def _count_usage(agent: Agent, rows: list[Span], parents: dict[str, str], works:
     told = set(before.values_list("response_id", flat=True))
     done = list[Span]()
     for row in wanted:
-        work = works.behind(_link(row))
+        work = works.behind(link_of(row))
         if work is None or row.tokens is None or row.response_id in told:
             continue
         row.usage = keep_usage(

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from apps.agents.models import Action
 from apps.agents.rules import ANSWERED_AT_ONCE, FINAL_ACTIONS, ActionState, Execution
+from apps.agents.rules.traces import baggage_of, traceparent_of
 from apps.agents.selectors import action_for, actions_for, taken_back_by
 from apps.agents.services import note_repetition
 from apps.connectors.selectors.exclusive import is_in_line
@@ -143,6 +144,8 @@ class ActionSerializer(serializers.Serializer[Any]):
     compensates = serializers.UUIDField(allow_null=True)
     compensated_by = serializers.UUIDField(allow_null=True)
     in_line = serializers.BooleanField()
+    traceparent = serializers.CharField(help_text="W3C Trace Context: continue it where you carry it out.")
+    baggage = serializers.CharField(help_text="W3C Baggage: `acp.run.id`, `acp.step.id`, `acp.action.id`.")
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
 
@@ -233,6 +236,8 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "compensates": action.compensates_id,
         "compensated_by": taken_back_by(actor, action),
         "in_line": is_in_line(actor, action),
+        "traceparent": traceparent_of(action.trail, action.pk),
+        "baggage": baggage_of(run=action.run_id, task=action.task_id, action=action.pk),
         "created_at": action.created_at,
         "finished_at": action.finished_at,
     }

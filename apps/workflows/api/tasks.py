@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.agents.rules.traces import baggage_of, traceparent_of
 from apps.core.api import (
     AnyJson,
     JsonObject,
@@ -111,6 +112,8 @@ class TaskSerializer(serializers.Serializer[Any]):
     context = serializers.JSONField()  # type: ignore[assignment] # the interface's word
     idempotency_key = serializers.CharField()
     due_at = serializers.DateTimeField(allow_null=True)
+    traceparent = serializers.CharField(help_text="W3C Trace Context: continue it, and your spans are the task's.")
+    baggage = serializers.CharField(help_text="W3C Baggage: `acp.run.id` and `acp.step.id`.")
 
 
 class ClaimedSerializer(serializers.Serializer[Any]):
@@ -167,6 +170,8 @@ def task_json(shown: TaskShown) -> dict[str, Any]:
         "context": shown.context,
         "idempotency_key": f"{task.run_id}:{task.step}:{task.round}:{task.item}",
         "due_at": task.timeout_at,
+        "traceparent": traceparent_of(task.run_id, task.pk),
+        "baggage": baggage_of(run=task.run_id, task=task.pk),
     }
 
 

@@ -1,0 +1,178 @@
+"""What spans belong to: their own word, the trace that the plane gave, the conversation. Always the agent's own."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Q
+
+from apps.agents.models import Action, Agent
+from apps.agents.rules.traces import span_id_of, trail_of_trace
+from apps.core.errors import NotFoundError
+from apps.core.models import ClockTimestamp, User
+from apps.telemetry.models import Span
+from apps.telemetry.rules.links import NOTHING, Link, LinkedBy
+from apps.telemetry.rules.trees import nearest
+from apps.telemetry.selectors import Work, work_for
+from apps.workflows.models import Attempt, Run, Task
+
+LINK_DAYS = 7
+"""For so long a span that belongs to nothing may still be linked."""
+ROUND_A_RUN = timedelta(hours=1)
+"""So much earlier or later than its run a span of the same conversation may be."""
+MOST_TRACES = 100
+"""Earlier traces of a conversation that are looked at again."""
+UNLINKED = Q(run_id=None, task_id=None, action_id=None)
+
+
+class Works:
+    """What links lead to, asked of the database once each; None where it is not the agent's own."""
+
+    def __init__(self, actor: User, traces: Iterable[str] = ()) -> None:
+        self.actor = actor
+        self.seen = dict[tuple[str, UUID], Work | None]()
+        self.ours = dict[str, str]()
+        self.know(traces)
+
+    def find(self, name: str, at: UUID) -> Work | None:
+        """The run, task or action (``name``: ``run_id``, ...) of this id."""
+        if (name, at) not in self.seen:
+            try:
+                self.seen[name, at] = work_for(self.actor, **{name: at})
+            except NotFoundError:
+                self.seen[name, at] = None
+        return self.seen[name, at]
+
+    def behind(self, link: Link) -> Work | None:
+        """What a link leads to, the narrowest first."""
+        run, task, action = link
+        named = (("action_id", action), ("task_id", task), ("run_id", run))
+        return next((self.find(name, at) for name, at in named if at is not None), None)
+
+    def know(self, traces: Iterable[str]) -> None:
+        """Which of these traces the plane gave away, two questions for all of them."""
+        trails = {trail_of_trace(trace): trace for trace in traces}
+        for run in Run.objects.filter(pk__any_of=list(trails)).values_list("pk", flat=True):
+            self.ours[trails[run]] = "run_id"
+        actions = Action.objects.filter(pk__any_of=list(trails), principal=self.actor, run_id=None)
+        for action in actions.values_list("pk", flat=True):
+            self.ours[trails[action]] = "action_id"
+
+    def of_trace(self, trace_id: str) -> Work | None:
+        """The agent's own run or action of which this is the trace; None for other traces, and for those of others."""
+        name = self.ours.get(trace_id)
+        return self.find(name, trail_of_trace(trace_id)) if name else None
+
+
+def link_of(row: Span) -> Link:
+    """What a span belongs to."""
+    return row.run_id, row.task_id, row.action_id
+
+
+def link_trace(agent: Agent, trace_id: str, rows: list[Span], works: Works) -> list[Span]:
+    """Link what has become linkable of the rows of a trace; those that were."""
+    parents = {row.span_id: row.parent_id for row in rows}
+    links = {row.span_id: link_of(row) for row in rows if link_of(row) != NOTHING}
+    ours = works.of_trace(trace_id)
+    whole = _as_link(ours) if ours else _alone(links)
+    stood_for = _stood_for(agent, ours, rows, parents) if ours else {}
+    late = list[Span]()
+    for row in rows:
+        if row.span_id in links:
+            continue
+        near = nearest(row.span_id, parents, links)
+        top = stood_for.get(row.span_id)
+        found, by = (
+            (near, LinkedBy.ABOVE)
+            if near
+            else (top, LinkedBy.TRACE)
+            if top
+            else (whole, LinkedBy.TRACE if ours else LinkedBy.ABOVE)
+        )
+        if found:
+            late.append(_linked(row, found, by))
+    late += _by_conversation(agent, [row for row in rows if link_of(row) == NOTHING], works)
+    Span.objects.bulk_update(late, ["run_id", "task_id", "action_id", "linked_by"], batch_size=1000)
+    return late
+
+
+def earlier_traces(agent: Agent, linked: Iterable[Span]) -> list[str]:
+    """Traces with spans of the same conversations that belong to nothing yet."""
+    talks = {row.conversation for row in linked if row.conversation}
+    if not talks:
+        return []
+    rows = Span.objects.filter(UNLINKED, agent=agent, conversation__any_of=list(talks), created_at__gt=_oldest())
+    return list(rows.order_by("trace_id").values_list("trace_id", flat=True).distinct()[:MOST_TRACES])
+
+
+def _linked(row: Span, link: Link, by: LinkedBy) -> Span:
+    row.run_id, row.task_id, row.action_id = link
+    row.linked_by = by
+    return row
+
+
+def _as_link(work: Work) -> Link:
+    return work.run_id, work.task_id, work.action_id
+
+
+def _alone(links: dict[str, Link]) -> Link | None:
+    """What all of a trace belongs to, where one thing alone is named in it."""
+    whole = set(links.values())
+    return next(iter(whole)) if len(whole) == 1 else None
+
+
+def _stood_for(agent: Agent, ours: Work, rows: list[Span], parents: dict[str, str]) -> dict[str, Link]:
+    """Spans right below one of the plane's own, which stands for a task or an action of this agent, and all below."""
+    outside = {row.parent_id for row in rows if row.parent_id and row.parent_id not in parents}
+    if not outside:
+        return {}
+    stands = dict[str, Link]()
+    if ours.run_id:
+        held = Task.objects.filter(run=ours.run_id, agent=agent).values_list("pk", flat=True)
+        tried = Attempt.objects.filter(run=ours.run_id, agent=agent).exclude(task_id=None)
+        for task in {*held, *tried.values_list("task_id", flat=True)}:
+            if task:
+                stands[span_id_of(task)] = (ours.run_id, task, None)
+        asked = Action.objects.filter(run_id=ours.run_id, principal=agent.user_id).values_list("pk", "task_id")
+        stands |= {span_id_of(action): (ours.run_id, task, action) for action, task in asked}
+    found = {row.span_id: stands[row.parent_id] for row in rows if row.parent_id in outside & stands.keys()}
+    below = {one: near for one in parents if one not in found and (near := nearest(one, parents, found))}
+    return found | below
+
+
+def _by_conversation(agent: Agent, rows: list[Span], works: Works) -> list[Span]:
+    """Spans of a conversation that led to one run of the agent, at about its time; or that is named by its id."""
+    talks = {row.conversation for row in rows if row.conversation}
+    if not talks:
+        return []
+    told = Span.objects.filter(agent=agent, conversation__any_of=list(talks), created_at__gt=_oldest())
+    runs: dict[str, set[UUID]] = {talk: set() for talk in talks}
+    for talk, run in told.exclude(run_id=None).order_by().values_list("conversation", "run_id").distinct():
+        if run:
+            runs[talk].add(run)
+    for talk in talks:
+        runs[talk] |= {run for run in [_uuid(talk)] if run and works.find("run_id", run)}
+    times = {run.pk: run for run in Run.objects.filter(pk__in=set().union(*runs.values()))}
+    late = list[Span]()
+    for row in rows:
+        named = runs.get(row.conversation, set())
+        talked = times.get(next(iter(named))) if len(named) == 1 else None
+        if talked and _at_its_time(row, talked):
+            late.append(_linked(row, (talked.pk, None, None), LinkedBy.CONVERSATION))
+    return late
+
+
+def _at_its_time(row: Span, run: Run) -> bool:
+    begun = run.created_at - ROUND_A_RUN <= row.ended_at
+    return begun and (run.finished_at is None or row.started_at <= run.finished_at + ROUND_A_RUN)
+
+
+def _oldest() -> object:
+    return ClockTimestamp() - timedelta(days=LINK_DAYS)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
