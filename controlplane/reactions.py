@@ -107,6 +107,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "agent.suspended": (STANDING, TELL),
     "agent.change_requested": (TELL,),
     "agent.mismatched": (TELL,),
+    "agent.acted_unasked": (TELL,),
     "agent.key_refused": (TELL,),
     "agent.access_requested": (TELL,),
     "connector.quarantined": (TELL,),

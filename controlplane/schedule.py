@@ -56,6 +56,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "tools": (3600, "apps.connectors.tasks.watch_tools"),
     "calls": (86_400, "apps.connectors.tasks.forget_calls"),
     "spans": (600, "apps.telemetry.tasks.forget_spans"),
+    "tool_calls": (60, "apps.telemetry.tasks.judge_tool_calls"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "open_time": (3600, "apps.kpis.tasks.fill_open_time"),
     "uploads": (600, "apps.kpis.tasks.sweep_uploads"),

@@ -43,6 +43,7 @@ from apps.console.views import (
     simulations,
     sizing,
     tokens,
+    tool_findings,
     waivers,
     who,
 )
@@ -84,6 +85,8 @@ pages = [
     path("agents/<slug:slug>/edit/", agent_edits.edit, name="edit-agent"),
     path("agents/<slug:slug>/versions/new/", agent_edits.new_version, name="new-version"),
     path("agents/<slug:slug>/versions/<int:number>/", agent_versions.version, name="agent-version"),
+    path("tool-findings/", tool_findings.findings, name="tool-findings"),
+    path("tool-findings/<uuid:finding_id>/dismiss/", tool_findings.dismiss, name="dismiss-tool"),
     path("flags/", flags.flags, name="flags"),
     path("flags/<uuid:flag_id>/dismiss/", flags.dismiss, name="dismiss-flag"),
     path("access/", access.access, name="access"),

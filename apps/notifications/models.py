@@ -46,6 +46,7 @@ HEADLINES = {
     Event.QUARANTINE: _("What it can do changed: nobody may use that until a person has looked"),
     Event.KEY: _("A key of it was used that is dead, or from elsewhere"),
     Event.WAIVER: _("Asks for a waiver: another person approves or declines it"),
+    Event.UNASKED: _("Uses tools without asking"),
     Event.WAIVER_DUE: _("Your waiver ends soon"),
 }
 WAIVED = {

@@ -7,8 +7,10 @@ from django.db import models
 from django.db.models import Q
 
 from apps.agents.models import Agent
-from apps.core.models import Record, choices_of
+from apps.agents.rules import MAX_DISMISS_REASON
+from apps.core.models import Record, User, choices_of
 from apps.telemetry.rules.links import LinkedBy
+from apps.telemetry.rules.tools import FindingState, ToolCall
 
 
 class UsageRecord(Record):
@@ -54,6 +56,7 @@ class Span(Record):
     """One span as an agent reported it, without what was said to models. Kept for ``ACP_SPAN_DAYS``.
 
     ``linked_by`` says how it is known what it belongs to; ``service`` is the name that its sender has for itself.
+    ``tool``, ``tool_call``: of a call of a tool, which, and whether an action stands behind it (``governed_by``).
     ``tokens`` are those of a call of a model (``rules.names.SpanFacts``); ``usage`` says that they were counted, once.
     What a span belongs to is empty until it is known: spans arrive before those above them.
     """
@@ -73,6 +76,9 @@ class Span(Record):
     response_id = models.CharField(max_length=200, blank=True)
     conversation = models.CharField(max_length=200, blank=True, db_default="")
     service = models.CharField(max_length=120, blank=True, db_default="")
+    tool = models.CharField(max_length=120, blank=True, db_default="", default="")
+    tool_call = models.CharField(max_length=10, choices=choices_of(ToolCall), blank=True, db_default="", default="")
+    governed_by = models.UUIDField(null=True)
     linked_by = models.CharField(max_length=12, choices=choices_of(LinkedBy), blank=True, db_default="", default="")
     tokens = models.JSONField(null=True)
     attributes = models.JSONField(default=dict)
@@ -90,11 +96,21 @@ class Span(Record):
                 name="span_unlinked",
                 condition=Q(run_id=None, task_id=None, action_id=None),
             ),
+            models.Index(
+                fields=["agent", "tool", "tool_call", "started_at"], name="span_of_tool", condition=~Q(tool_call="")
+            ),
+            models.Index(fields=["created_at"], name="span_to_judge", condition=Q(tool_call="open")),
+            models.Index(fields=["governed_by"], name="span_governed_by", condition=~Q(governed_by=None)),
             models.Index(fields=["agent", "conversation"], name="span_by_talk", condition=~Q(conversation="")),
             models.Index(fields=["agent", "response_id"], name="span_by_response", condition=~Q(response_id="")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["agent", "trace_id", "span_id"], name="span_once"),
+            models.CheckConstraint(
+                condition=Q(tool_call="governed", governed_by__isnull=False)
+                | ~Q(tool_call="governed") & Q(governed_by=None),
+                name="span_governed_by_an_action",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -116,3 +132,39 @@ class SpanCount(Record):
 
     def __str__(self) -> str:
         return f"{self.agent} on {self.day}"
+
+
+class ToolFinding(Record):
+    """A tool that an agent used without asking the plane: one row, however often.
+
+    How often is counted from the spans while they are kept. ``dismissed_at``, ``dismissed_by``, ``dismiss_reason``:
+    somebody looked and says why that is right; it stays dismissed.
+    """
+
+    UNIT = "agent__unit"
+
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="tool_findings")
+    tool = models.CharField(max_length=120)
+    last_at = models.DateTimeField()
+    dismissed_at = models.DateTimeField(null=True)
+    dismissed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    dismiss_reason = models.CharField(max_length=MAX_DISMISS_REASON, blank=True, default="", db_default="")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["agent", "tool"], name="tool_finding_once"),
+            models.CheckConstraint(
+                condition=Q(dismissed_at=None, dismissed_by=None)
+                | Q(dismissed_at__isnull=False, dismissed_by__isnull=False),
+                name="tool_finding_dismissed_by_somebody",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool} by {self.agent}"
+
+    @property
+    def state(self) -> FindingState:
+        """Whether somebody still has to look."""
+        return FindingState.DISMISSED if self.dismissed_at else FindingState.OPEN

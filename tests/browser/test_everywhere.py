@@ -70,6 +70,7 @@ PAGES = [
     "/halts/",
     "/halts/drills/",
     "/flags/",
+    "/tool-findings/",
     "/help/",
     "/help/problems/",
     "/settings/",

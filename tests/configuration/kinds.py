@@ -103,6 +103,7 @@ NOT_CONFIGURATION = {
     "policies.WaiverUse": HAPPENED,
     "telemetry.Span": HAPPENED,
     "telemetry.SpanCount": COUNTED,
+    "telemetry.ToolFinding": HAPPENED,
     "telemetry.UsageRecord": HAPPENED,
     "workflows.Attempt": HAPPENED,
     "workflows.Compensation": HAPPENED,

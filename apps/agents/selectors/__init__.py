@@ -16,7 +16,7 @@ from apps.agents.selectors.agents import (
 )
 from apps.agents.selectors.changes import change_for, changes_for, open_changes_for, who_could_agree
 from apps.agents.selectors.gates import case_for, cases_for, gate_for, is_gated, trial_for
-from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for
+from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for, held_or_own_for
 from apps.agents.selectors.targets import same_target, target_digests, target_names
 from apps.agents.selectors.veils import hidden_of, shown_to, veil_of_run
 from apps.agents.selectors.versions import described, version_for, versions_for
@@ -38,6 +38,7 @@ __all__ = [
     "flag_for",
     "flags_for",
     "gate_for",
+    "held_or_own_for",
     "hidden_of",
     "is_gated",
     "may_have_another_key",

@@ -18,7 +18,7 @@ def flags_for(actor: User, *, agent: str = "", state: str = "") -> QuerySet[Repe
 
     ``agent``: the slug of one; ``state``: only those that stand (``open``) or were ``dismissed``.
     """
-    rows = Repetition.objects.filter(flagged_at__isnull=False, agent__in=_agents(actor, VIEW))
+    rows = Repetition.objects.filter(flagged_at__isnull=False, agent__in=held_or_own_for(actor, perm=VIEW))
     if agent:
         rows = rows.filter(agent__slug=agent)
     if state:
@@ -38,10 +38,13 @@ def dismissible_for(actor: User) -> frozenset[UUID]:
     """The agents whose flags ``actor`` may dismiss: those that they own, or may suspend. No agent dismisses any."""
     if not actor.is_human:
         return frozenset()
-    return frozenset(_agents(actor, MANAGE).filter(repetitions__flagged_at__isnull=False).values_list("pk", flat=True))
+    return frozenset(
+        held_or_own_for(actor, perm=MANAGE).filter(repetitions__flagged_at__isnull=False).values_list("pk", flat=True)
+    )
 
 
-def _agents(actor: User, perm: str) -> QuerySet[Agent]:
+def held_or_own_for(actor: User, *, perm: str) -> QuerySet[Agent]:
+    """Agents on which ``actor`` holds ``perm``, and those that they own; for an agent, itself."""
     if not actor.is_active:
         return Agent.objects.none()
     if actor.is_agent:

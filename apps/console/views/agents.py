@@ -49,6 +49,8 @@ from apps.core.gate import holds
 from apps.core.http import Request
 from apps.core.pages import page_of
 from apps.halts.selectors import affecting_for
+from apps.telemetry.rules.tools import FindingState
+from apps.telemetry.selectors import coverage_for, findings_for
 
 MANAGE = "agents.manage_agent"
 FIELD_OF = {"until": "until", "limit": "amount", "limit.amount_minor": "amount", "limit.currency": "currency"}
@@ -93,6 +95,8 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "rules": rules_of(words),
         "uses": (sum(word.use.used > 0 for word in words if word.use.is_live), sum(word.use.is_live for word in words)),
         "record": record_for(request.user, found),
+        "coverage": coverage_for(request.user, found),
+        "unasked": findings_for(request.user, agent=found.slug, state=FindingState.OPEN)[:SHOWN_FLAGS],
         "not_permitted": selectors.not_permitted_for(request.user, found),
         "credentials": credentials_for(request.user, found) if may_manage else [],
         "may_make_key": may_manage and may_have_another_key(request.user, found),

@@ -70,6 +70,7 @@ class Event(StrEnum):
     WAIVER_DUE = "waiver_due"
     WAIVER_END = "waiver_end"
     EMERGENCY = "emergency"
+    UNASKED = "unasked"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -110,6 +111,7 @@ EVENTS: Mapping[str, Event] = {
     "access.review.due_soon": Event.REVIEW_DUE,
     "access.review.closed": Event.REVIEWED,
     "agent.mismatched": Event.MISMATCH,
+    "agent.acted_unasked": Event.UNASKED,
     "connector.quarantined": Event.QUARANTINE,
     "waiver.asked": Event.WAIVER,
     "waiver.live": Event.WAIVED,

@@ -1,6 +1,26 @@
-"""What an agent may report about, and who sees what it reported."""
+"""What an agent may report about, who sees what it reported, and how much of what it does is governed."""
 
 from apps.telemetry.selectors.spans import spans_for
+from apps.telemetry.selectors.tools import (
+    COVERAGE_DAYS,
+    coverage_for,
+    coverage_of_all_for,
+    dismissible_for,
+    examples_for,
+    finding_for,
+    findings_for,
+)
 from apps.telemetry.selectors.work import Work, work_for
 
-__all__ = ["Work", "spans_for", "work_for"]
+__all__ = [
+    "COVERAGE_DAYS",
+    "Work",
+    "coverage_for",
+    "coverage_of_all_for",
+    "dismissible_for",
+    "examples_for",
+    "finding_for",
+    "findings_for",
+    "spans_for",
+    "work_for",
+]

@@ -21,6 +21,7 @@ from apps.telemetry.models import Span, SpanCount
 from apps.telemetry.rules.links import NOTHING, LinkedBy
 from apps.telemetry.rules.names import facts_of, without_content
 from apps.telemetry.rules.otlp import SpanSaid
+from apps.telemetry.rules.tools import EXECUTE, ToolCall, tool_of
 from apps.telemetry.rules.trees import leaves_of
 from apps.telemetry.selectors import Work
 from apps.telemetry.services.linking import Works, earlier_traces, link_of, link_trace
@@ -133,6 +134,8 @@ def _row(agent: Agent, said: SpanSaid, works: Works) -> Span | None:
         operation=facts.operation,
         model=facts.model,
         response_id=facts.response_id,
+        tool=(tool := tool_of(facts.tool, said.name) if facts.operation == EXECUTE else ""),
+        tool_call=ToolCall.OPEN if tool else "",
         conversation=facts.conversation,
         service=_text(said.attributes.get("service.name"))[:120],
         linked_by=LinkedBy.ATTRIBUTE if link.run_id or link.task_id or link.action_id else "",

@@ -1,0 +1,142 @@
+"""Judging calls of tools: what the plane was never asked about becomes a finding, and its agent's owner is told."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Action, Agent
+from apps.agents.rules import Environment
+from apps.audit.services import record
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.gate import require_human
+from apps.core.models import ClockTimestamp, User
+from apps.core.services import system_user
+from apps.telemetry.models import Span, ToolFinding
+from apps.telemetry.rules.links import LinkedBy
+from apps.telemetry.rules.tools import SLACK, Asked, CallSeen, Seen, ToolCall, judge, plain
+from apps.telemetry.selectors import dismissible_for
+from apps.workflows.models import InterruptCall
+
+LATE_S = 300
+"""How long a call waits for what may still arrive: spans above it, by which it belongs to a run."""
+AT_ONCE = 1_000
+TOLD = 20
+"""Names of tools that an entry holds at most."""
+
+
+def judge_tool_calls() -> int:
+    """Judge the calls of tools that have waited long enough, one agent at a time; how many."""
+    waiting = Span.objects.filter(tool_call=ToolCall.OPEN, created_at__lt=ClockTimestamp() - timedelta(seconds=LATE_S))
+    agents = list(waiting.order_by().values_list("agent", flat=True).distinct())
+    return sum(_judge_agent(agent) for agent in agents)
+
+
+@transaction.atomic
+def _judge_agent(agent_id: UUID) -> int:
+    agent = Agent.objects.select_for_update(no_key=True).get(pk=agent_id)
+    old = ClockTimestamp() - timedelta(seconds=LATE_S)
+    rows = Span.objects.filter(agent=agent, tool_call=ToolCall.OPEN, created_at__lt=old)
+    spans = {row.pk: row for row in rows.order_by("started_at", "id").defer("attributes")[:AT_ONCE]}
+    if not spans:
+        return 0
+    calls = [_seen(row) for row in spans.values()]
+    trees, counted = _around(agent, {call.trace_id for call in calls})
+    judged = judge(calls, _asked(agent, calls), trees=trees, counted=counted)
+    for key, action in judged.governed.items():
+        spans[key].tool_call, spans[key].governed_by = ToolCall.GOVERNED, action
+    for key in judged.ungoverned:
+        spans[key].tool_call = ToolCall.UNGOVERNED
+    for key in judged.repeats:
+        spans[key].tool_call = ToolCall.REPEAT
+    Span.objects.bulk_update(spans.values(), ["tool_call", "governed_by"], batch_size=1000)
+    _find(agent, [spans[key] for key in judged.ungoverned])
+    return len(spans)
+
+
+def _seen(row: Span) -> CallSeen:
+    is_told = row.linked_by in {LinkedBy.ATTRIBUTE, LinkedBy.TRACE}
+    return CallSeen(
+        key=row.pk,
+        trace_id=row.trace_id,
+        span_id=row.span_id,
+        tool=row.tool,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        run_id=row.run_id,
+        named=row.action_id if is_told else None,
+    )
+
+
+def _around(agent: Agent, traces: set[str]) -> tuple[dict[str, dict[str, str]], dict[str, Seen]]:
+    """How the spans of these traces stand above each other, and which calls of them were counted before."""
+    trees = defaultdict[str, dict[str, str]](dict)
+    counted = defaultdict[str, set[tuple[str, str]]](set)
+    done = {ToolCall.GOVERNED, ToolCall.UNGOVERNED}
+    rows = Span.objects.filter(agent=agent, trace_id__any_of=list(traces))
+    for trace, span, parent, tool, state in rows.values_list("trace_id", "span_id", "parent_id", "tool", "tool_call"):
+        trees[trace][span] = parent
+        if state in done:
+            counted[trace].add((span, tool))
+    return dict(trees), dict(counted)
+
+
+def _asked(agent: Agent, calls: list[CallSeen]) -> Iterable[Asked]:
+    """The agent's actions of about that time, and those that are named, but what stands behind a call already."""
+    first, last = min(call.started_at for call in calls) - SLACK, max(call.ended_at for call in calls) + SLACK
+    then = Q(created_at__lte=last) & (Q(finished_at=None) | Q(finished_at__gte=first))
+    named = Q(pk__in=[call.named for call in calls if call.named])
+    rows = Action.objects.filter(then | named, principal=agent.user_id, environment=Environment.LIVE)
+    found = list(rows.values_list("pk", "operation", "run_id", "created_at", "finished_at"))
+    keys = [pk for pk, *_rest in found]
+    taken = set(Span.objects.filter(governed_by__any_of=keys).values_list("governed_by", flat=True))
+    called = defaultdict[UUID, set[str]](set)
+    for action, name in InterruptCall.objects.filter(action__pk__any_of=keys).values_list("action", "name"):
+        called[action].add(plain(name))
+    return [
+        Asked(pk, frozenset({plain(operation)} | called[pk]), run, asked_at, ended_at)
+        for pk, operation, run, asked_at, ended_at in found
+        if pk not in taken
+    ]
+
+
+def _find(agent: Agent, spans: list[Span]) -> None:
+    """Note the tools; the owner is told where nothing of the agent was open before, so that it is once."""
+    if not spans:
+        return
+    last = {row.tool: row.started_at for row in sorted(spans, key=lambda row: row.started_at)}
+    was_open = ToolFinding.objects.filter(agent=agent, dismissed_at=None).exists()
+    known = {one.tool: one for one in ToolFinding.objects.filter(agent=agent, tool__in=list(last))}
+    for tool, one in known.items():
+        one.last_at = max(one.last_at, last[tool])
+    ToolFinding.objects.bulk_update(known.values(), ["last_at"])
+    fresh = sorted(last.keys() - known.keys())
+    ToolFinding.objects.bulk_create([ToolFinding(agent=agent, tool=tool, last_at=last[tool]) for tool in fresh])
+    if fresh and not was_open:
+        told = {"tools": fresh[:TOLD], "calls": sum(row.tool in set(fresh) for row in spans)}
+        record(system_user("plane"), agent, "agent.acted_unasked", payload=told)
+
+
+@transaction.atomic
+def dismiss_finding(actor: User, *, finding: ToolFinding, reason: str) -> ToolFinding:
+    """Say why it is right that an agent uses a tool without asking: its owner, or who may suspend it.
+
+    Raises ConflictError where somebody did before.
+    """
+    require_human(actor)
+    if finding.agent_id not in dismissible_for(actor):
+        raise NotAllowedError(_("The agent's owner, or who may suspend it, dismisses what is found of it."))
+    if not reason.strip():
+        raise InvalidError(errors={"reason": [_("Say why.")]})
+    done = {"dismissed_at": ClockTimestamp(), "dismissed_by": actor, "dismiss_reason": reason.strip()}
+    changed = ToolFinding.objects.filter(pk=finding.pk, dismissed_at=None).update(**done)
+    finding.refresh_from_db()
+    if not changed:
+        raise ConflictError(_("%s dismissed it before.") % (finding.dismissed_by or _("Somebody")))
+    told = {"tool": finding.tool, "finding": finding.pk, "reason": finding.dismiss_reason}
+    record(actor, finding.agent, "agent.tool_dismissed", payload=told)
+    return finding
