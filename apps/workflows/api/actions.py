@@ -33,8 +33,8 @@ from apps.core.models import User
 from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import grant_of_action, open_question_of, waiting_item_of_action
-from apps.policies.rules import public_waiver
 from apps.policies.selectors.quiet import quieted_for
+from apps.workflows.api.verdicts import told_verdict
 from apps.workflows.selectors.places import place_of_task
 from apps.workflows.selectors.veils import action_shown_to
 from apps.workflows.services.actions import (
@@ -189,20 +189,6 @@ class CancelBody(StrictSerializer):
     reason = Text(max_length=2000, required=False, allow_blank=True)
 
 
-PUBLIC_VERDICT = (
-    "effect",
-    "reason",
-    "rules",
-    "obligations",
-    "release",
-    "allowed_when",
-    "avoided_when",
-    "waivers",
-    "budgets",
-    "standing",
-)
-
-
 def action_json(actor: User, action: Action) -> dict[str, Any]:
     """The action as ``ActionSerializer`` describes it."""
     action = action_shown_to(actor, action)
@@ -220,7 +206,7 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "reference": action.reference,
         "attempts": action.attempts,
         "consequence": action.consequence,
-        "verdict": _told(action.verdict),
+        "verdict": told_verdict(action.verdict),
         "escalation": item
         and {"id": item.pk, "url": f"/inbox/{item.pk}/", "expires_at": item.expires_at, "quorum": item.quorum_needed},
         "question": open_question_of(actor, item),
@@ -241,14 +227,6 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
         "created_at": action.created_at,
         "finished_at": action.finished_at,
     }
-
-
-def _told(verdict: dict[str, Any]) -> dict[str, Any]:
-    """The verdict as its agent gets it: what a person approved in advance is allowed, with the rule and the person."""
-    told = {name: verdict[name] for name in PUBLIC_VERDICT if name in verdict}
-    if "waivers" in told:
-        told["waivers"] = [public_waiver(waiver) for waiver in told["waivers"]]
-    return {**told, "effect": "allow"} if told.get("standing") else told
 
 
 def require_agent(actor: User) -> None:
