@@ -118,7 +118,10 @@ class Span(Record):
 
 
 class SpanCount(Record):
-    """How many spans of an agent were kept and rejected on one day (UTC)."""
+    """How many spans of an agent were kept and rejected on one day (UTC), and why (``rules.rejections``).
+
+    Reasons are counted since they are told apart; before, ``rejected`` alone was.
+    """
 
     UNIT = "agent__unit"
 
@@ -126,6 +129,10 @@ class SpanCount(Record):
     day = models.DateField()
     kept = models.PositiveBigIntegerField(default=0)
     rejected = models.PositiveBigIntegerField(default=0)
+    unreadable = models.PositiveBigIntegerField(default=0, db_default=0)
+    out_of_time = models.PositiveBigIntegerField(default=0, db_default=0)
+    of_others = models.PositiveBigIntegerField(default=0, db_default=0)
+    overfull = models.PositiveBigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["agent", "day"], name="span_count_once_a_day")]

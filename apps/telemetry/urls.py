@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from apps.telemetry.api import intake, tools
+from apps.telemetry.api import intake, spans, tools
 
 pages: list[URLPattern] = [
     path("v1/traces", intake.Traces.as_view(), name="traces"),
@@ -11,6 +11,11 @@ pages: list[URLPattern] = [
 
 endpoints = [
     path("usage/", intake.Usage.as_view(), name="usage"),
+    path("spans/", spans.Spans.as_view(), name="spans"),
+    path("spans/unlinked/", spans.UnlinkedSpans.as_view(), name="unlinked-spans"),
+    path("spans/rejected/", spans.RejectedSpans.as_view(), name="rejected-spans"),
+    path("spans/<uuid:span_id>/", spans.SpanDetail.as_view(), name="span"),
+    path("spans/<uuid:span_id>/link/", spans.SpanLink.as_view(), name="link-span"),
     path("tool-findings/", tools.ToolFindings.as_view(), name="tool-findings"),
     path("tool-findings/<uuid:finding_id>/dismiss/", tools.ToolFindingDismissal.as_view(), name="dismiss-tool"),
     path("agents/<slug:slug>/coverage/", tools.AgentCoverage.as_view(), name="agent-coverage"),

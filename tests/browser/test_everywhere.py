@@ -70,6 +70,7 @@ PAGES = [
     "/halts/",
     "/halts/drills/",
     "/flags/",
+    "/spans/",
     "/tool-findings/",
     "/help/",
     "/help/problems/",

@@ -79,6 +79,7 @@ ELSEWHERE = {
     "review_id": "tests/oversight/test_access_review_doors.py",
     "simulation_id": "tests/console/test_simulations.py",
     "sizing_id": "tests/console/test_sizing.py",
+    "span_id": "tests/telemetry/test_looking.py",
     "task_id": "tests/workflows/test_api.py",
     "view_id": "tests/oversight/test_lists.py",
     "waiver_id": "tests/workflows/test_waivers.py",

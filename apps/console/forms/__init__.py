@@ -27,6 +27,7 @@ from apps.console.forms.rules import Choices, RuleForm, shown_as, typed
 from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
 from apps.console.forms.simulations import SimulationForm, StepForm, TurnForm
+from apps.console.forms.spans import LinkSpanForm
 from apps.console.forms.tokens import TokenForm
 from apps.console.forms.waivers import WaiverAnswerForm, WaiverForm
 
@@ -51,6 +52,7 @@ __all__ = [
     "GroupMappingForm",
     "HoldForm",
     "LiftForm",
+    "LinkSpanForm",
     "NewAgentForm",
     "NewPolicyForm",
     "PermissionForm",

@@ -180,7 +180,13 @@ def _action_cost(action: Action, entry: Entry, kind: CostKind, micro: int, price
 
 def usage_costs_seen(entries: Sequence[Entry]) -> list[CostSeen]:
     """What models cost, from the price book; else what the agent says; else unpriced, which is counted and no zero."""
-    return _usage_costs([(entry.subject_id, entry.unit, entry.occurred_at, entry.payload) for entry in entries])
+    return _usage_costs([(entry.subject_id, entry.unit, _used_at(entry), entry.payload) for entry in entries])
+
+
+def _used_at(entry: Entry) -> datetime:
+    """When a model was called, as its agent says; never after it said so."""
+    said = _instant(entry.payload.get("started_at"))
+    return min(said, entry.occurred_at) if said else entry.occurred_at
 
 
 def repriced_costs_seen(models: set[str]) -> list[CostSeen]:

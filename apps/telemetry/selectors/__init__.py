@@ -1,6 +1,14 @@
 """What an agent may report about, who sees what it reported, and how much of what it does is governed."""
 
-from apps.telemetry.selectors.spans import spans_for
+from apps.telemetry.selectors.spans import (
+    LATE_DAYS,
+    REJECTED_DAYS,
+    SpanFilter,
+    rejected_for,
+    span_for,
+    spans_for,
+    unlinked_for,
+)
 from apps.telemetry.selectors.tools import (
     COVERAGE_DAYS,
     coverage_for,
@@ -14,6 +22,9 @@ from apps.telemetry.selectors.work import Work, work_for
 
 __all__ = [
     "COVERAGE_DAYS",
+    "LATE_DAYS",
+    "REJECTED_DAYS",
+    "SpanFilter",
     "Work",
     "coverage_for",
     "coverage_of_all_for",
@@ -21,6 +32,9 @@ __all__ = [
     "examples_for",
     "finding_for",
     "findings_for",
+    "rejected_for",
+    "span_for",
     "spans_for",
+    "unlinked_for",
     "work_for",
 ]

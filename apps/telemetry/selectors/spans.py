@@ -1,14 +1,124 @@
 """Spans, for people who may see the agents that sent them."""
 
-from django.db.models import QuerySet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
+from django.db.models import Count, Max, Q, QuerySet, Sum
+
+from apps.core.errors import NotFoundError
 from apps.core.gate import visible
-from apps.core.models import User
-from apps.telemetry.models import Span
+from apps.core.models import ClockTimestamp, User
+from apps.telemetry.models import Span, SpanCount
+from apps.telemetry.rules.rejections import Rejection
 
 VIEW = "agents.view_agent"
+LINKED = ~Q(run_id=None, task_id=None, action_id=None)
+LATE_DAYS = 7
+"""For so long what belongs to nothing may be linked by hand."""
+REJECTED_DAYS = 30
+MOST_LINES = 100
 
 
-def spans_for(actor: User) -> QuerySet[Span]:
+@dataclass(frozen=True, slots=True)
+class SpanFilter:
+    """What of the list is asked for; empty and None: everything. ``since``: that ended then or later."""
+
+    agent: str = ""
+    service: str = ""
+    run: UUID | None = None
+    trace: str = ""
+    linked: bool | None = None
+    failed: bool | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """What one service of one agent sent that belongs to nothing."""
+
+    agent: str
+    agent_name: str
+    service: str
+    spans: int
+    traces: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """How many spans of one agent were kept and rejected, and why."""
+
+    agent: str
+    agent_name: str
+    kept: int
+    rejected: int
+    why: dict[str, int]
+
+    @property
+    def untold(self) -> int:
+        """Those from before reasons were told apart."""
+        return max(0, self.rejected - sum(self.why.values()))
+
+
+def spans_for(actor: User, asked: SpanFilter | None = None) -> QuerySet[Span]:
     """Spans of the agents that ``actor`` may see, newest first."""
-    return visible(actor, VIEW, Span.objects.select_related("agent", "usage")).order_by("-id")
+    rows = visible(actor, VIEW, Span.objects.select_related("agent", "usage")).order_by("-id")
+    return rows.filter(_asked(asked)) if asked else rows
+
+
+def span_for(actor: User, span_id: UUID) -> Span:
+    """One of them, whole. Raises NotFoundError."""
+    if found := spans_for(actor).select_related("agent__user").filter(pk=span_id).first():
+        return found
+    raise NotFoundError
+
+
+def _asked(asked: SpanFilter) -> Q:
+    found = Q()
+    if asked.agent:
+        found &= Q(agent__slug=asked.agent)
+    if asked.service:
+        found &= Q(service=asked.service)
+    if asked.run:
+        found &= Q(run_id=asked.run)
+    if asked.trace:
+        found &= Q(trace_id=asked.trace)
+    if asked.linked is not None:
+        found &= LINKED if asked.linked else ~LINKED
+    if asked.failed is not None:
+        found &= Q(failed=asked.failed)
+    return found & Q(ended_at__gte=asked.since) if asked.since else found
+
+
+def unlinked_for(actor: User) -> list[Unlinked]:
+    """What may still be linked by hand, by agent and service, the latest first; the first ``MOST_LINES``."""
+    since = ClockTimestamp() - timedelta(days=LATE_DAYS)
+    rows = spans_for(actor).filter(~LINKED, created_at__gt=since).order_by()
+    found = rows.values("agent__slug", "agent__name", "service").annotate(
+        spans=Count("pk"), traces=Count("trace_id", distinct=True), last_at=Max("ended_at")
+    )
+    return [
+        Unlinked(row["agent__slug"], row["agent__name"], row["service"], row["spans"], row["traces"], row["last_at"])
+        for row in found.order_by("-last_at")[:MOST_LINES]
+    ]
+
+
+def rejected_for(actor: User) -> list[Rejected]:
+    """Of the last ``REJECTED_DAYS``, which agents' spans were rejected and why, the most first."""
+    since = ClockTimestamp() - timedelta(days=REJECTED_DAYS)
+    rows = visible(actor, VIEW, SpanCount.objects.filter(created_at__gt=since)).order_by()
+    sums: dict[str, Any] = {f"sum_{name}": Sum(name) for name in ("kept", "rejected", *map(str, Rejection))}
+    found: QuerySet[Any, Any] = rows.values("agent__slug", "agent__name")
+    found = found.annotate(**sums)
+    return [
+        Rejected(
+            row["agent__slug"],
+            row["agent__name"],
+            row["sum_kept"],
+            row["sum_rejected"],
+            {str(why): row[f"sum_{why}"] for why in Rejection},
+        )
+        for row in found.filter(sum_rejected__gt=0).order_by("-sum_rejected")[:MOST_LINES]
+    ]

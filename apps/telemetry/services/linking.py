@@ -13,11 +13,9 @@ from apps.core.models import ClockTimestamp, User
 from apps.telemetry.models import Span
 from apps.telemetry.rules.links import NOTHING, Link, LinkedBy
 from apps.telemetry.rules.trees import nearest
-from apps.telemetry.selectors import Work, work_for
+from apps.telemetry.selectors import LATE_DAYS, Work, work_for
 from apps.workflows.models import Attempt, Run, Task
 
-LINK_DAYS = 7
-"""For so long a span that belongs to nothing may still be linked."""
 ROUND_A_RUN = timedelta(hours=1)
 """So much earlier or later than its run a span of the same conversation may be."""
 MOST_TRACES = 100
@@ -168,7 +166,7 @@ def _at_its_time(row: Span, run: Run) -> bool:
 
 
 def _oldest() -> object:
-    return ClockTimestamp() - timedelta(days=LINK_DAYS)
+    return ClockTimestamp() - timedelta(days=LATE_DAYS)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -7,25 +7,23 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, F
-from django.db.utils import OperationalError
-from psycopg.errors import LockNotAvailable
 
 from apps.agents.models import Agent
 from apps.agents.selectors import require_working_agent
 from apps.audit.services import recorded_together
-from apps.core.errors import NotAllowedError, RateLimitedError
+from apps.core.errors import NotAllowedError
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.telemetry.models import Span, SpanCount
 from apps.telemetry.rules.links import NOTHING, LinkedBy
 from apps.telemetry.rules.names import facts_of, without_content
 from apps.telemetry.rules.otlp import SpanSaid
+from apps.telemetry.rules.rejections import Rejection
 from apps.telemetry.rules.tools import EXECUTE, ToolCall, tool_of
-from apps.telemetry.rules.trees import leaves_of
 from apps.telemetry.selectors import Work
-from apps.telemetry.services.linking import Works, earlier_traces, link_of, link_trace
-from apps.telemetry.services.usage import keep_usage
+from apps.telemetry.services.linking import Works, earlier_traces, link_of
+from apps.telemetry.services.settling import one_at_a_time, settle
 
 MOST_IN_TRACE = 5_000
 """Spans of one trace; what comes beyond is rejected."""
@@ -55,22 +53,29 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
         raise NotAllowedError("Only an agent reports its spans.")
     require_working_agent(actor)
     agent: Agent = actor.agent
-    _one_at_a_time(agent)
+    one_at_a_time(agent)
     works = Works(actor, {said.trace_id for said in spans})
     full = _full_traces(agent, spans)
     oldest, newest = _times_taken()
-    near = [said for said in spans if oldest <= said.ended_at <= newest and said.trace_id not in full]
+    timely = [said for said in spans if oldest <= said.ended_at <= newest]
+    near = [said for said in timely if said.trace_id not in full]
     rows = [row for said in near if (row := _row(agent, said, works)) is not None]
-    taken = Taken(len(rows), len(spans) - len(rows) + unreadable)
+    why = {
+        Rejection.UNREADABLE: unreadable,
+        Rejection.OUT_OF_TIME: len(spans) - len(timely),
+        Rejection.OVERFULL: len(timely) - len(near),
+        Rejection.OF_OTHERS: len(near) - len(rows),
+    }
+    taken = Taken(len(rows), sum(why.values()))
     Span.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
     with recorded_together():
         linked = [row for row in rows if link_of(row) != NOTHING]
         linked += [
-            row for trace_id in sorted({row.trace_id for row in rows}) for row in _settle(agent, trace_id, works)
+            row for trace_id in sorted({row.trace_id for row in rows}) for row in settle(actor, agent, trace_id, works)
         ]
         for trace_id in earlier_traces(agent, linked):
-            _settle(agent, trace_id, works)
-    _count(agent, taken)
+            settle(actor, agent, trace_id, works)
+    _count(agent, taken.kept, why)
     return taken
 
 
@@ -84,19 +89,6 @@ def _times_taken() -> tuple[datetime, datetime]:
     """When a span may have ended: what was deleted already must not count again when it is sent again."""
     now = database_now()
     return now - timedelta(days=settings.ACP_SPAN_DAYS), now + AHEAD
-
-
-def _one_at_a_time(agent: Agent) -> None:
-    """Two requests of one agent would count one response twice; the second waits a moment, and is then told to."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '2s'")
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"spans:{agent.pk}"])
-            cursor.execute("SET LOCAL lock_timeout = DEFAULT")
-    except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            raise RateLimitedError(retry_after_s=1) from error
-        raise
 
 
 def _full_traces(agent: Agent, spans: list[SpanSaid]) -> set[str]:
@@ -158,36 +150,7 @@ def _uuid(said: Any) -> UUID | None:
         return None
 
 
-def _settle(agent: Agent, trace_id: str, works: Works) -> list[Span]:
-    """Link what has become linkable in a trace, and count what its leaves used; the spans that were linked now."""
-    rows = list(Span.objects.filter(agent=agent, trace_id=trace_id).defer("attributes", "name").order_by("started_at"))
-    late = link_trace(agent, trace_id, rows, works)
-    _count_usage(agent, rows, {row.span_id: row.parent_id for row in rows}, works)
-    return late
-
-
-def _count_usage(agent: Agent, rows: list[Span], parents: dict[str, str], works: Works) -> None:
-    counted = {row.span_id for row in rows if row.usage_id}
-    leaves = leaves_of((row.span_id for row in rows if row.tokens), counted, parents)
-    wanted = [row for row in rows if row.span_id in leaves and link_of(row) != NOTHING]
-    if not wanted:
-        return
-    answers = [row.response_id for row in wanted if row.response_id]
-    before = Span.objects.filter(agent=agent, response_id__any_of=answers).exclude(response_id="").exclude(usage=None)
-    told = set(before.values_list("response_id", flat=True))
-    done = list[Span]()
-    for row in wanted:
-        work = works.behind(link_of(row))
-        if work is None or row.tokens is None or row.response_id in told:
-            continue
-        row.usage = keep_usage(
-            works.actor, work=work, model=row.model, **{f"{name}_tokens": n for name, n in row.tokens.items()}
-        )
-        told |= {row.response_id} - {""}
-        done.append(row)
-    Span.objects.bulk_update(done, ["usage"], batch_size=1000)
-
-
-def _count(agent: Agent, taken: Taken) -> None:
+def _count(agent: Agent, kept: int, why: dict[Rejection, int]) -> None:
     row, _ = SpanCount.objects.get_or_create(agent=agent, day=database_now().date())
-    SpanCount.objects.filter(pk=row.pk).update(kept=F("kept") + taken.kept, rejected=F("rejected") + taken.rejected)
+    more = {"kept": kept, "rejected": sum(why.values())} | {str(one): n for one, n in why.items()}
+    SpanCount.objects.filter(pk=row.pk).update(**{name: F(name) + n for name, n in more.items()})

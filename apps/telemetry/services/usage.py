@@ -1,9 +1,11 @@
 """Usage, as an agent tells it by itself or by its spans."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
+from apps.agents.models import Agent
 from apps.agents.selectors import require_working_agent
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
@@ -39,6 +41,7 @@ def record_usage(
         raise InvalidError(errors={"cache_read_tokens": ["More than input_tokens, which counts cached tokens too."]})
     return keep_usage(
         actor,
+        agent=actor.agent,
         work=work_for(actor, run_id=run_id, task_id=task_id, action_id=action_id),
         model=model,
         input_tokens=input_tokens,
@@ -52,6 +55,7 @@ def record_usage(
 def keep_usage(
     actor: User,
     *,
+    agent: Agent,
     work: Work,
     model: str,
     input_tokens: int,
@@ -59,10 +63,14 @@ def keep_usage(
     cache_read_tokens: int,
     cache_write_tokens: int,
     cost_minor: int | None = None,
+    started_at: datetime | None = None,
 ) -> UsageRecord:
-    """Keep what work that was found to be the agent's own used. Call inside the transaction that found it."""
+    """Keep what work that was found to be the agent's own used. Call inside the transaction that found it.
+
+    ``started_at``: when, by the agent's clock, the model was called; None: about now. Its price is that of then.
+    """
     usage = UsageRecord.objects.create(
-        agent=actor.agent,
+        agent=agent,
         model=model,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
@@ -86,11 +94,12 @@ def keep_usage(
             "cache_read_tokens": cache_read_tokens,
             "cache_write_tokens": cache_write_tokens,
             "cost_minor": cost_minor,
-            "agent": actor.agent.slug,
+            "agent": agent.slug,
             "workflow": work.workflow,
             "run": work.run_id,
             "task": work.task_id,
             "action": work.action_id,
+            **({"started_at": started_at.isoformat()} if started_at else {}),
         },
     )
     return usage
