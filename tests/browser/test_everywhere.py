@@ -53,6 +53,7 @@ PAGES = [
     "/workflows/",
     "/dashboards/overview/",
     "/dashboards/oversight/",
+    "/dashboards/data-quality/",
     "/dashboards/goals/",
     "/dashboards/event-logs/",
     "/dashboards/prices/",

@@ -1,6 +1,7 @@
 """Pages of KPIs."""
 
 from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, export_events, simulated_run
+from apps.kpis.views.data_quality import data_quality
 from apps.kpis.views.exposition import kpi_figures, process_figures
 from apps.kpis.views.goals import goals, remove_goal, set_baseline, set_target
 from apps.kpis.views.imports import discard_log_upload, read_log_upload
@@ -12,6 +13,7 @@ __all__ = [
     "behind",
     "dashboard",
     "dashboards",
+    "data_quality",
     "discard_log_upload",
     "draft_from_log",
     "event_log",

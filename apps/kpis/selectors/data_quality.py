@@ -1,0 +1,128 @@
+"""How far the figures can be trusted: how late they are, and what is missing from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
+
+from apps.audit.selectors import lag_s_for, outbox_rows_for
+from apps.core.gate import holds, require, visible
+from apps.core.models import ClockTimestamp, User
+from apps.kpis.models import CostItem, RunFact
+from apps.kpis.rules.costs import PricedBy
+from apps.kpis.rules.quality import Share
+from apps.kpis.selectors.reading import VIEW
+from apps.telemetry.models import Span
+from apps.telemetry.rules.tools import Coverage
+from apps.telemetry.selectors import Rejected, Unlinked, coverage_of_all_for, rejected_for, spans_for, unlinked_for
+
+DAYS = 30
+AHEAD_S = 2
+"""A span that ends so much later than it arrived comes from a clock that is ahead."""
+MOST_LINES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """What one model used that nobody has a price for: calls and tokens, ever, and when last."""
+
+    model: str
+    calls: int
+    tokens: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """An agent whose clock is ahead: by how many seconds at most, in how many spans of the last day."""
+
+    agent: str
+    agent_name: str
+    spans: int
+    most_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What is known of the agents' own reports. ``ahead`` is of the last day: of spans, those of clocks ahead."""
+
+    rejected: Sequence[Rejected]
+    unlinked: Sequence[Unlinked]
+    ahead: Share
+    clocks: Sequence[Ahead]
+    coverage: Coverage
+
+    @property
+    def not_taken(self) -> Share:
+        """Of all spans that were sent by agents with a rejection, those that were not taken."""
+        rejected = sum(one.rejected for one in self.rejected)
+        return Share(rejected, rejected + sum(one.kept for one in self.rejected))
+
+    @property
+    def loose(self) -> int:
+        """Spans that belong to nothing and may still be linked by hand."""
+        return sum(one.spans for one in self.unlinked)
+
+
+@dataclass(frozen=True, slots=True)
+class DataQuality:
+    """``lag_s``: since the figures were last folded. ``reported``: None for whoever may see no agents.
+
+    ``clamped``: of the runs that ended in ``DAYS``, those whose times ran backwards.
+    """
+
+    lag_s: float
+    outbox_rows: int
+    clamped: Share
+    unpriced: Sequence[Unpriced]
+    reported: Reported | None
+
+    @property
+    def unpriced_tokens(self) -> int:
+        """Tokens that cost nothing in any figure, because nobody has their price."""
+        return sum(one.tokens for one in self.unpriced)
+
+
+def data_quality_for(actor: User) -> DataQuality:
+    """What is known of the figures that ``actor`` sees. Raises NotAllowedError for whoever sees none."""
+    require(actor, VIEW)
+    since = ClockTimestamp() - timedelta(days=DAYS)
+    ended = visible(actor, VIEW, RunFact.objects.filter(finished_at__gt=since, simulated=False, superseded=False))
+    clamped = ended.order_by().aggregate(n=Count("pk"), clamped=Count("pk", filter=Q(clock_clamped=True)))
+    return DataQuality(
+        lag_s=lag_s_for(actor, "kpis"),
+        outbox_rows=outbox_rows_for(actor),
+        clamped=Share(clamped["clamped"], clamped["n"]),
+        unpriced=_unpriced(actor),
+        reported=_reported(actor) if holds(actor, "agents.view_agent") else None,
+    )
+
+
+def _unpriced(actor: User) -> list[Unpriced]:
+    rows = visible(actor, VIEW, CostItem.objects.filter(priced_by=PricedBy.UNPRICED, simulated=False)).order_by()
+    found: QuerySet[Any, Any] = rows.values("model")
+    found = found.annotate(calls=Count("pk"), tokens=Sum("quantity"), last_at=Max("incurred_at"))
+    return [Unpriced(**row) for row in found.order_by("-tokens")[:MOST_LINES]]
+
+
+def _reported(actor: User) -> Reported:
+    recent = spans_for(actor).filter(created_at__gt=ClockTimestamp() - timedelta(days=1)).order_by()
+    ahead = recent.filter(ended_at__gt=F("created_at") + timedelta(seconds=AHEAD_S))
+    return Reported(
+        rejected=rejected_for(actor),
+        unlinked=unlinked_for(actor),
+        ahead=Share(ahead.count(), recent.count()),
+        clocks=_clocks(ahead),
+        coverage=coverage_of_all_for(actor),
+    )
+
+
+def _clocks(ahead: QuerySet[Span]) -> list[Ahead]:
+    found: QuerySet[Any, Any] = ahead.values("agent__slug", "agent__name")
+    found = found.annotate(n=Count("pk"), most=Max(F("ended_at") - F("created_at")))
+    return [
+        Ahead(row["agent__slug"], row["agent__name"], row["n"], row["most"].total_seconds())
+        for row in found.order_by("-most")[:MOST_LINES]
+    ]
