@@ -11,13 +11,17 @@ from tests.factories.agents import make_key_for
 
 TRACE = "5b8efff798038103d269b633813fc60c"
 SECOND = 10**9
-NOW = time.time_ns()
 CHAT = {
     "gen_ai.operation.name": "chat",
     "gen_ai.response.model": "large",
     "gen_ai.usage.input_tokens": 100,
     "gen_ai.usage.output_tokens": 10,
 }
+
+
+def now_ns() -> int:
+    """The time, in nanoseconds."""
+    return time.time_ns()
 
 
 def attribute(name: str, value: Any) -> dict[str, Any]:
@@ -30,10 +34,11 @@ def span(
     *,
     parent: int = 0,
     trace: str = TRACE,
-    ended_ns: int = NOW,
+    ended_ns: int | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
-    """One span of a second, in OTLP's JSON; ``fields`` replace what it says."""
+    """One span of a second that ended just now, in OTLP's JSON; ``fields`` replace what it says."""
+    ended_ns = now_ns() if ended_ns is None else ended_ns
     return {
         "traceId": trace,
         "spanId": f"{number:016x}",

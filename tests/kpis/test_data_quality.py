@@ -16,7 +16,7 @@ from apps.telemetry.models import Span
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.agents import make_action, make_agent, make_key_for
 from tests.factories.kpis import make_cost, make_run
-from tests.factories.telemetry import NOW, SECOND, body_of, send, span
+from tests.factories.telemetry import SECOND, body_of, now_ns, send, span
 from tests.oversight.test_api import caller
 
 pytestmark = pytest.mark.django_db
@@ -31,8 +31,8 @@ def agent() -> Agent:
     send(
         agent,
         body_of(
-            span(1, {}, ended_ns=NOW + 600 * SECOND),
-            span(2, {"acp.action.id": str(action.pk)}, trace="2" * 32, ended_ns=NOW - 60 * SECOND),
+            span(1, {}, ended_ns=now_ns() + 600 * SECOND),
+            span(2, {"acp.action.id": str(action.pk)}, trace="2" * 32, ended_ns=now_ns() - 60 * SECOND),
             {"name": "nothing"},
         ),
     )

@@ -17,7 +17,7 @@ from apps.telemetry.models import UsageRecord
 from apps.workflows.models import Run, Task
 from apps.workflows.services import claim_tasks, complete_task
 from tests.factories.agents import make_action, make_key_for
-from tests.factories.telemetry import CHAT, NOW, SECOND, body_of, rejected, send, span
+from tests.factories.telemetry import CHAT, SECOND, body_of, now_ns, rejected, send, span
 from tests.factories.workflows import make_run, make_worker, make_workflow
 
 pytestmark = pytest.mark.django_db
@@ -93,8 +93,8 @@ def test_a_model_that_the_book_does_not_know_is_unpriced_and_no_zero_until_it_do
 def test_the_price_is_that_of_when_the_call_began_and_never_of_a_time_to_come(worker: Agent, task: Task) -> None:
     price("large", 30, 150, ago=timedelta(hours=2))
     named = {**CHAT, "acp.task.id": str(task.pk)}
-    send(worker, body_of(span(1, named, ended_ns=NOW - 3 * 3600 * SECOND), span(2, named)))
-    send(worker, body_of(span(3, named, ended_ns=NOW + 1800 * SECOND)))
+    send(worker, body_of(span(1, named, ended_ns=now_ns() - 3 * 3600 * SECOND), span(2, named)))
+    send(worker, body_of(span(3, named, ended_ns=now_ns() + 1800 * SECOND)))
     fold()
     rows = CostItem.objects.filter(kind="llm").order_by("incurred_at")
     assert [row.amount_micro for row in rows] == [450, 4500, 4500]

@@ -15,7 +15,7 @@ from apps.telemetry.models import Span, UsageRecord
 from apps.workflows.models import Run
 from apps.workflows.services import claim_tasks, complete_task
 from tests.factories.agents import make_action, make_agent, make_key_for
-from tests.factories.telemetry import CHAT, NOW, SECOND, TRACE, body_of, rejected, send, span
+from tests.factories.telemetry import CHAT, SECOND, TRACE, body_of, now_ns, rejected, send, span
 from tests.factories.workflows import make_run, make_worker, make_workflow
 
 pytestmark = pytest.mark.django_db
@@ -134,7 +134,7 @@ def test_a_conversation_of_two_runs_or_at_another_time_links_nothing(run: Run, w
     assert set(Span.objects.values_list("run_id", flat=True)) == {run.pk, other.pk}
     send(worker, body_of(span(3, {**CHAT, **TALK}, trace="3" * 32)))
     early = {**CHAT, "session.id": str(run.pk)}
-    send(worker, body_of(span(4, early, trace="4" * 32, ended_ns=NOW - 5 * 3600 * SECOND)))
+    send(worker, body_of(span(4, early, trace="4" * 32, ended_ns=now_ns() - 5 * 3600 * SECOND)))
     assert links()[2:] == [(None, None, None, "")] * 2
     assert not UsageRecord.objects.exists()
 

@@ -16,7 +16,7 @@ from apps.workflows.models import Run
 from apps.workflows.services import claim_tasks
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.agents import make_action, make_agent, make_key_for
-from tests.factories.telemetry import CHAT, NOW, SECOND, TRACE, body_of, rejected, send, span
+from tests.factories.telemetry import CHAT, SECOND, TRACE, body_of, now_ns, rejected, send, span
 from tests.factories.workflows import make_run, make_worker, make_workflow
 from tests.oversight.edge_cases.census import only
 from tests.oversight.test_api import caller, nothing_but_a_note, post
@@ -137,7 +137,7 @@ def test_what_was_not_taken_is_counted_by_reason(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(taking, "MOST_IN_TRACE", 2)
     body = body_of(
         *[span(number, {}, trace=OTHER) for number in (1, 2, 3)],
-        span(4, {}, trace="7" * 32, ended_ns=NOW - 40 * 24 * 3600 * SECOND),
+        span(4, {}, trace="7" * 32, ended_ns=now_ns() - 40 * 24 * 3600 * SECOND),
         span(5, {"acp.run.id": str(uuid4())}, trace="8" * 32),
         span(6, {}, trace="9" * 32),
         {"name": "nothing"},

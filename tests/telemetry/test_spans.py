@@ -26,7 +26,7 @@ from apps.telemetry.models import Span, SpanCount, UsageRecord
 from apps.telemetry.rules.otlp import MAX_BODY
 from apps.telemetry.services import forget_spans
 from tests.factories.agents import make_action, make_agent, make_key_for
-from tests.factories.telemetry import CHAT, NOW, SECOND, TRACE, body_of, rejected, send, span
+from tests.factories.telemetry import CHAT, SECOND, TRACE, body_of, now_ns, rejected, send, span
 from tests.serving import serving
 
 
@@ -61,13 +61,14 @@ def test_protobuf_and_json_packed_and_plain_say_the_same_and_are_answered_in_kin
     request = ExportTraceServiceRequest()
     sent = request.resource_spans.add().scope_spans.add().spans.add()
     sent.trace_id, sent.span_id = bytes.fromhex(TRACE), b"12345678"
-    sent.start_time_unix_nano, sent.end_time_unix_nano = NOW - SECOND, NOW
+    now = now_ns()
+    sent.start_time_unix_nano, sent.end_time_unix_nano = now - SECOND, now
     answer = send(
         agent, gzip.compress(request.SerializeToString()), "application/x-protobuf", **{"Content-Encoding": "gzip"}
     )
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/x-protobuf")
     assert not ExportTraceServiceResponse.FromString(answer.content).HasField("partial_success")
-    assert rejected(send(agent, body_of(span(2, {})))) == 0
+    assert rejected(send(agent, body_of(span(2, {}, ended_ns=now)))) == 0
     first, second = Span.objects.order_by("span_id")
     assert (first.trace_id, first.started_at) == (second.trace_id, second.started_at)
 
@@ -198,6 +199,6 @@ def test_old_spans_are_deleted_and_what_was_used_stays(agent: Agent) -> None:
 @pytest.mark.parametrize("seconds", [-31 * 24 * 3600, 2 * 3600])
 def test_what_was_deleted_already_and_what_is_to_come_is_rejected(agent: Agent, seconds: int) -> None:
     action = make_action(agent=agent)
-    far = span(1, {**CHAT, "acp.action.id": str(action.pk)}, ended_ns=NOW + seconds * SECOND)
+    far = span(1, {**CHAT, "acp.action.id": str(action.pk)}, ended_ns=now_ns() + seconds * SECOND)
     assert rejected(send(agent, body_of(far, span(2, {})))) == 1
     assert not UsageRecord.objects.exists()

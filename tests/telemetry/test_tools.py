@@ -19,7 +19,7 @@ from apps.workflows.models import Interrupt, InterruptCall, Run
 from apps.workflows.services import claim_tasks
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.agents import make_action, make_agent, make_key_for
-from tests.factories.telemetry import NOW, SECOND, body_of, rejected, send, span
+from tests.factories.telemetry import SECOND, body_of, now_ns, rejected, send, span
 from tests.factories.workflows import deliver_all, make_run, make_worker, make_workflow
 from tests.oversight.edge_cases.census import only
 from tests.oversight.test_api import caller, nothing_but_a_note, post
@@ -89,7 +89,7 @@ def test_another_tool_another_agent_another_time_and_a_test_govern_nothing(agent
     asked(agent, environment="test")
     over = asked(agent, ago_s=3600)
     Action.objects.filter(pk=over.pk).update(finished_at=ClockTimestamp() - timedelta(seconds=3000))
-    assert tell(agent, call(1), call(2, ended_ns=NOW - 7200 * SECOND)) == ["ungoverned", "ungoverned"]
+    assert tell(agent, call(1), call(2, ended_ns=now_ns() - 7200 * SECOND)) == ["ungoverned", "ungoverned"]
 
 
 def test_what_waited_for_people_for_hours_governs_the_call_that_follows(agent: Agent) -> None:
