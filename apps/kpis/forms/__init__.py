@@ -2,13 +2,16 @@
 
 from apps.kpis.forms.goals import BaselineForm, GoalForm, TargetForm
 from apps.kpis.forms.logs import DELIMITERS, ENCODINGS, LogFileForm, LogReadingForm
+from apps.kpis.forms.prices import AMOUNTS, PriceForm
 
 __all__ = [
+    "AMOUNTS",
     "DELIMITERS",
     "ENCODINGS",
     "BaselineForm",
     "GoalForm",
     "LogFileForm",
     "LogReadingForm",
+    "PriceForm",
     "TargetForm",
 ]

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.core.errors import InvalidError
 from apps.core.gate import holds, require
 from apps.core.http import Request
-from apps.kpis.forms.prices import AMOUNTS, PriceForm
+from apps.kpis.forms import AMOUNTS, PriceForm
 from apps.kpis.models import PriceBook
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.formats import micro_per_minor
