@@ -51,6 +51,8 @@ class EmergencyForm(SignInForm):
         self.fields["login"].label = _("Emergency account")
         self.fields["password"].label, self.fields["password"].help_text = _("Credential"), ""
         self.fields["password"].error_messages["required"] = _("Type the credential, with its dashes.")
+        for name in ("login", "password"):  # nothing for a browser to fill in or to keep
+            self.fields[name].widget.attrs |= {"autocomplete": "off", "placeholder": ""}
 
     def login(self, request: Any, redirect_url: str | None = None) -> Any:
         """Sign in, and say why at the door's own step."""
