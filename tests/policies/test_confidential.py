@@ -10,14 +10,21 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.access.models import RoleGrant
 from apps.audit.models import Entry
-from apps.audit.tasks import fold_projections
+from apps.audit.tasks import deliver_reactions, fold_projections
+from apps.core.errors import InvalidError
 from apps.core.services import system_user
 from apps.halts.models import Trip
+from apps.halts.rules import BreakerTerms
+from apps.halts.services import save_breaker
 from apps.oversight.models import Vote
 from apps.oversight.selectors import asking_beside
+from apps.policies.models import PolicyVersion, Waiver
 from apps.policies.rules.quiet import CONFIDENTIAL, quieted
-from apps.policies.services import apply_policy
+from apps.policies.selectors import refuse_unknown_rule
+from apps.policies.services import apply_policy, save_policy
+from apps.policies.services.waivers import decline_waiver, end_waiver
 from apps.workflows.selectors.stopped import counted_for
+from apps.workflows.services.breakers import check_breakers
 from tests.classification.test_hidden import addresses, shows
 from tests.factories.access import grant, make_admin, make_role
 from tests.factories.waivers import make_waiver
@@ -171,6 +178,60 @@ def test_a_waiver_of_a_confidential_rule_is_not_named_either(house: House) -> No
     assert (answer.json()["state"], answer.json()["verdict"]["waivers"][0]["rule"]) == ("approved", "confidential")
     assert not CANARY.search(answer.content.decode())
     assert shows(house.stranger, f"/actions/{answer.json()['id']}/", CANARY) == 0
+
+
+def test_no_entry_of_a_waivers_life_and_no_message_names_its_rule(house: House) -> None:
+    policy, agent = house.desk.policy, house.desk.agent.slug
+    waiver = make_waiver(policy, "s3cret-asking", scope="agent", target=agent, times=2)
+    declined = make_waiver(policy, "s3cret-denying", scope="agent", target=agent, approved=False)
+    decline_waiver(make_admin(), waiver=declined, reason="No.")
+    house.desk.ask(800_000)
+    end_waiver(make_admin(), waiver=waiver, reason="Enough.")
+    again = make_waiver(policy, "s3cret-asking", scope="agent", target=agent)
+    house.desk.ask(800_000, reference="b")
+    Waiver.objects.filter(pk=again.pk).update(warned_at=None)
+    assert str(again) == f"{policy.slug}/confidential"
+    assert deliver_reactions()
+    entries = Entry.objects.filter(name__startswith="waiver.")
+    assert {entry.name for entry in entries} >= {
+        "waiver.asked", "waiver.live", "waiver.declined", "waiver.ended", "waiver.used", "waiver.used_up",
+    }  # fmt: skip
+    told = [entry.written.content for entry in entries.select_related("written")]
+    assert not CANARY.search(json.dumps(told, default=str))
+    assert "s3cret-asking" in house.knows.page(f"/waivers/{again.pk}/")
+
+
+def test_a_breaker_counts_confidential_rules_together_and_by_no_name(house: House) -> None:
+    policy, knows, admin = house.desk.policy.slug, house.knows.user, make_admin()
+    for actor, cause, said in (
+        (knows, f"{policy}/s3cret-denying", f"{policy}/confidential"),
+        (house.stranger.user, f"{policy}/s3cret-denying", "No policy in force has a rule of this name"),
+        (house.stranger.user, f"{policy}/s3cret-none", "No policy in force has a rule of this name"),
+        (admin, f"{policy}/all", "No policy in force has a rule of this name"),
+    ):
+        with pytest.raises(InvalidError) as refused:
+            refuse_unknown_rule(actor, cause)
+        assert said in refused.value.errors["cause"][0]
+    refuse_unknown_rule(house.stranger.user, f"{policy}/confidential")
+    terms = BreakerTerms("denied", "agent", 2, 60, "", f"{policy}/confidential")
+    save_breaker(admin, slug="quiet", name="Quiet", target="", unit=None, terms=terms)
+    house.desk.ask(900_000)
+    assert check_breakers() == 0
+    last = house.desk.ask(900_000, reference="b").json()
+    assert check_breakers() == 1
+    trip = Trip.objects.get()
+    assert (trip.measured, trip.actions[0]) == (2, last["id"])
+    assert not CANARY.search(json.dumps(Entry.objects.get(name="breaker.opened").payload))
+
+
+@pytest.mark.parametrize("confidential", [True, False])
+def test_no_new_version_has_a_rule_by_the_name_that_stands_for_all(house: House, confidential: bool) -> None:
+    versions = PolicyVersion.objects.count()
+    rule = {"slug": CONFIDENTIAL, "when": "true", "effect": "deny", "confidential": confidential}
+    with pytest.raises(InvalidError) as refused:
+        save_policy(make_admin(), slug="odd", name="Odd", rules=[rule])
+    assert "stands for rules that are confidential" in refused.value.errors["rules.0.slug"][0]
+    assert PolicyVersion.objects.count() == versions
 
 
 def test_nothing_is_hidden_where_no_rule_is_confidential() -> None:

@@ -6,6 +6,7 @@ from apps.agents.models import Action
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
 from apps.policies.models.policies import Policy
 from apps.policies.rules import Effect
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.waivers import MAX_DAYS, WAIVER_MOVES, WaiverScope, WaiverState
 
 
@@ -14,6 +15,7 @@ class Waiver(Stateful):
 
     ``digest``: of the rule as it was then; of another it lifts nothing. ``target``: a slug, by ``scope`` (a plain
     value: operations and workflows live elsewhere). ``used`` never passes ``times``: a use is one conditional UPDATE.
+    ``confidential``: its rule is, so ``str`` does not name it, nor does the ledger, which has more readers.
     """
 
     MOVES = WAIVER_MOVES
@@ -37,6 +39,7 @@ class Waiver(Stateful):
     ended_at = models.DateTimeField(null=True)
     answer = models.CharField(max_length=500, blank=True)
     warned_at = models.DateTimeField(null=True)
+    confidential = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         default_permissions = ()
@@ -57,7 +60,7 @@ class Waiver(Stateful):
         ]
 
     def __str__(self) -> str:
-        return f"{self.policy.slug}/{self.rule}"
+        return f"{self.policy.slug}/{CONFIDENTIAL if self.confidential else self.rule}"
 
     @property
     def left(self) -> int:

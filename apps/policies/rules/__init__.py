@@ -1,7 +1,7 @@
 """Rules as data: how they are written, what they may know, what they demand, and how they are judged."""
 
 from apps.policies.rules.cases import Case, CaseResult, Units, read_cases, run_cases
-from apps.policies.rules.checks import Known, check_rules
+from apps.policies.rules.checks import Known, check_rules, taken_names
 from apps.policies.rules.clauses import (
     Clause,
     Comparison,
@@ -124,5 +124,6 @@ __all__ = [
     "read_rules",
     "rules_with",
     "run_cases",
+    "taken_names",
     "verdict_of",
 ]

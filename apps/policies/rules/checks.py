@@ -20,6 +20,7 @@ from apps.policies.rules.documents import Effect, Finding, Rule
 from apps.policies.rules.facts import HISTORY, VARIABLES, past_of
 from apps.policies.rules.hints import hint_for, hint_of
 from apps.policies.rules.obligations import DocumentError
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.weighing import compile_rule
 
 _HAS_PARAMETER = re.compile(r"has\(\s*action\.parameters(?:\.\w+)+\s*\)")
@@ -39,6 +40,16 @@ class Known:
     agents: Collection[str] | None = None
     units: Collection[str] | None = None
     operations: Mapping[str, Schema] | None = None
+
+
+def taken_names(rules: Sequence[Rule]) -> tuple[Finding, ...]:
+    """Rules by the name that stands for every confidential rule: nobody could tell them apart."""
+    message = f"The name {CONFIDENTIAL!r} stands for rules that are confidential; give this one another."
+    return tuple(
+        Finding(f"rules.{place}.slug", message, rule.slug)
+        for place, rule in enumerate(rules)
+        if rule.slug == CONFIDENTIAL
+    )
 
 
 def check_rules(rules: Sequence[Rule], known: Known) -> tuple[Finding, ...]:

@@ -33,6 +33,7 @@ from apps.policies.rules import (
     read_rule,
     read_rules,
 )
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.selectors.releases import ground_for, rules_for_release
 from apps.policies.selectors.sentences import demands_of, scope_of, sentence_of
 
@@ -88,15 +89,24 @@ def policy_for(actor: User, slug: str, *, perm: str = VIEW) -> Policy:
 
 
 def refuse_unknown_rule(actor: User, cause: str) -> None:
-    """Raise InvalidError at ``cause`` where it is ``policy/rule`` and no policy in force has such a denying rule."""
+    """Raise InvalidError at ``cause`` where it is ``policy/rule`` and no policy in force has such a denying rule.
+
+    Confidential rules are named together, as ``policy/confidential``: whoever sees what counts them need not see the
+    policy. Who may see it is told so; to everybody else there is none of its name.
+    """
     slug, slash, rule = cause.partition("/")
     if not slash:
         return
     assert actor.is_active
     policy = Policy.objects.filter(slug=slug, state=PolicyState.IN_FORCE).select_related("in_force").first()
     rules = policy.in_force.rules if policy and policy.in_force else []
-    if not any(each.get("slug") == rule and each.get("effect") == Effect.DENY for each in rules):
-        raise InvalidError(errors={"cause": [_("No policy in force has a rule of this name that denies.")]})
+    denying = [each for each in rules if each.get("effect") == Effect.DENY]
+    if any(rule == (CONFIDENTIAL if each.get("confidential") else each.get("slug")) for each in denying):
+        return
+    if any(rule == each.get("slug") for each in denying) and slug in slugs_seen_by(actor):
+        text = _("This rule is confidential: count all of its policy that are, as %s.")
+        raise InvalidError(errors={"cause": [text % f"{slug}/{CONFIDENTIAL}"]})
+    raise InvalidError(errors={"cause": [_("No policy in force has a rule of this name that denies.")]})
 
 
 def versions_for(actor: User, policy: Policy) -> QuerySet[PolicyVersion]:

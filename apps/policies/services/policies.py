@@ -32,6 +32,7 @@ from apps.policies.rules import (
     lint_rules,
     read_cases,
     read_rules,
+    taken_names,
 )
 from apps.policies.selectors import (
     in_words,
@@ -59,7 +60,7 @@ def check_policy(
     misfits = read_cases(tests, rules=named, units=units_known(actor))[1] if tests != () else ()
     asked = getattr(settings, "POLICY_IRREVERSIBLE", "")
     odd = lint_rules(read, irreversible=import_string(asked)() if asked else (), classes=known_classes())
-    return findings + check_rules(read, _known(operations)) + odd + misfits
+    return findings + taken_names(read) + check_rules(read, _known(operations)) + odd + misfits
 
 
 def _known(operations: Schemas | None) -> Known:

@@ -72,6 +72,7 @@ def ask_waiver(
         policy=policy,
         digest=rule_digest(found),
         effect=found.effect,
+        confidential=found.confidential,
         reason=reason.strip(),
         maker=actor,
         days=days,

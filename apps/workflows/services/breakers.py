@@ -18,6 +18,7 @@ from apps.core.services import system_user
 from apps.halts.models import Breaker, Halt
 from apps.halts.rules import PACE_MINUTES, PROBATION_S, BreakerKind, FailureCause, HaltScope, Measured, threshold_of
 from apps.halts.services import open_breaker
+from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.selectors.history import oldest_id
 from apps.workflows.rules.causes import CODES
 
@@ -81,6 +82,8 @@ WHERE NOT EXISTS (SELECT 1 FROM halts_halt h WHERE h.scope = %(scope)s AND h.tar
 """
 BEHIND = "SELECT a.id FROM {rows} ORDER BY a.id DESC LIMIT %(shown)s"
 """The last of what was counted of one target."""
+DENIED_BY = "a.verdict -> 'rules' @> ANY (%(rules)s::jsonb[])"
+"""By one rule, or by any confidential one of a policy."""
 SHOWN = 50
 SINCE = "greatest(clock_timestamp() - %(window)s * interval '1 second', coalesce(l.lifted_at, '-infinity'))"
 """What happened before a person looked says nothing of after."""
@@ -132,8 +135,13 @@ def _condition_of(kind: BreakerKind, cause: str) -> str:
     if not cause:
         return "true"
     if kind == BreakerKind.DENIED:
-        return "a.verdict -> 'rules' @> %(rules)s::jsonb" if "/" in cause else "a.verdict ->> 'reason' = %(cause)s"
+        return DENIED_BY if "/" in cause else "a.verdict ->> 'reason' = %(cause)s"
     return FAILED_BY[FailureCause(cause)]
+
+
+def _named(rule: str) -> list[dict[str, Any]]:
+    """What a verdict says of a rule of this name; ``confidential`` names every one that is."""
+    return [{"rule": rule}, *([{CONFIDENTIAL: True}] if rule == CONFIDENTIAL else [])]
 
 
 def _values(breaker: Breaker) -> dict[str, Any]:
@@ -141,7 +149,7 @@ def _values(breaker: Breaker) -> dict[str, Any]:
     policy, _slash, rule = breaker.cause.partition("/")
     return {
         "cause": breaker.cause,
-        "rules": json.dumps([{"policy": policy, "rule": rule, "effect": "deny"}]),
+        "rules": [json.dumps([{"policy": policy, "effect": "deny", **which}]) for which in _named(rule)],
         "codes": sorted(CODES.get(breaker.cause, ())),
         "known": sorted(code for codes in CODES.values() for code in codes),
         "scope": breaker.scope,
