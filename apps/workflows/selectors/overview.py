@@ -52,16 +52,21 @@ def filtered(rows: QuerySet[Run], state: str, workflow: str, text: str) -> Query
     ``attention`` is in an order of its own: the gravest first, then who waits longest.
     """
     if state == ATTENTION:
-        rows = with_trouble(rows).filter(trouble__lt=Trouble.NONE).order_by("trouble", "id")
+        rows = with_trouble(_open(rows)).filter(trouble__lt=Trouble.NONE).order_by("trouble", "id")
     elif state in ("failing", "late"):
-        rows = with_trouble(rows).filter(trouble=TROUBLES[state])
+        rows = with_trouble(_open(rows)).filter(trouble=TROUBLES[state])
     elif state == "open":
-        rows = rows.filter(state__in=sorted(RUN_OPEN))
+        rows = _open(rows)
     elif state:
         rows = rows.filter(state=state)
     if workflow:
         rows = rows.filter(workflow__slug=workflow)
     return rows.filter(key__startswith=text) if text else rows
+
+
+def _open(rows: QuerySet[Run]) -> QuerySet[Run]:
+    """Those that have not ended: few of all, and found by an index of their own."""
+    return rows.filter(state__in=sorted(RUN_OPEN))
 
 
 def with_trouble(rows: QuerySet[Run]) -> QuerySet[Any]:
@@ -83,7 +88,7 @@ def with_trouble(rows: QuerySet[Run]) -> QuerySet[Any]:
 def troubles_in(actor: User, rows: QuerySet[Run]) -> dict[str, int]:
     """How many of ``rows`` (seen by ``actor``) are in each trouble, by its word in addresses."""
     assert actor.is_active
-    opened = with_trouble(rows.filter(state__in=sorted(RUN_OPEN))).order_by()
+    opened = with_trouble(_open(rows)).order_by()
     counted = dict(opened.values_list("trouble").annotate(n=Count("pk")))
     return {word: counted.get(trouble, 0) for word, trouble in TROUBLES.items()}
 
