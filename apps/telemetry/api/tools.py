@@ -34,7 +34,7 @@ class FindingSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     agent = serializers.CharField()
     tool = serializers.CharField(help_text="As the agent's spans name it.")
-    state = serializers.ChoiceField([state.value for state in FindingState])
+    state = serializers.CharField(help_text=", ".join(FindingState))
     calls = serializers.IntegerField(help_text="Of the last 30 days, as far as the spans are kept.")
     last_at = serializers.DateTimeField()
     found_at = serializers.DateTimeField()
