@@ -103,6 +103,7 @@ def test_a_span_is_shown_with_its_attributes_and_what_it_used(run: Run, worker: 
     text = signed_in(make_holder(VIEW, SEE_RUN)).get(f"/spans/{found.pk}/").content.decode()
     assert "by the trace that the plane gave" in text
     assert "blue" in text
+    assert "&lt;span" not in text
 
 
 def test_rows_are_seen_by_unit_and_by_nobody_else(run: Run, worker: Agent) -> None:
