@@ -14,6 +14,8 @@ SENTENCES: Mapping[str, Any] = {
     "by_hand": _("The person ended it."),
     "by_administrator": _("An administrator ended it."),
     "too_many": _("The person signed in elsewhere, and had too many sessions."),
+    "signed_out": _("Whoever used it signed out."),
+    "replaced": _("The account got another credential."),
     # why an item or an action ended
     "not_cleared": _("The system is not cleared for the data classes that it carries, so it could not run as asked."),
     "operation_changed": _("The operation is not the one that was judged any more, so it could not run as asked."),
