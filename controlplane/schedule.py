@@ -58,7 +58,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "spans": (600, "apps.telemetry.tasks.forget_spans"),
     "tool_calls": (60, "apps.telemetry.tasks.judge_tool_calls"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
-    "open_time": (3600, "apps.kpis.tasks.fill_open_time"),
+    "facts": (3600, "apps.kpis.tasks.fill_facts"),
     "uploads": (600, "apps.kpis.tasks.sweep_uploads"),
     "retention": (600, "apps.workflows.tasks.retention.erase_ended"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),

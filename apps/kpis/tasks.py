@@ -14,9 +14,9 @@ def reconcile_rollups() -> int:
     return services.reconcile_rollups()
 
 
-def fill_open_time() -> int:
-    """Count the open time of runs that ended before there was a calendar to count by; how many."""
-    return services.fill_open_time()
+def fill_facts() -> int:
+    """Count what was not counted when it happened: open time before there was a calendar, actions, incidents."""
+    return services.fill_open_time() + services.fill_acts()
 
 
 def sweep_uploads() -> int:

@@ -117,6 +117,8 @@ NOT_CONFIGURATION = {
     "workflows.Timer": HAPPENED,
     "agents.RequestRate": COUNTED,
     "halts.Pace": COUNTED,
+    "kpis.ActionFact": COUNTED,
+    "kpis.IncidentFact": COUNTED,
     "kpis.ApprovalFact": COUNTED,
     "kpis.CostItem": COUNTED,
     "kpis.RollupDay": COUNTED,

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.core.api import PlaneView, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.schema import PROBLEMS
-from apps.kpis.models import ApprovalFact, CostItem, RunFact
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import DEFINITIONS, LIVE, BucketSize, Figure, Unit
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
@@ -73,7 +73,7 @@ class KpisSerializer(serializers.Serializer[Any]):
 
 
 class BehindSerializer(serializers.Serializer[Any]):
-    """A run behind a number; for decisions and costs, the one of them that counts."""
+    """A run behind a number; for all else, the decision, cost, action or incident that counts."""
 
     run = serializers.UUIDField(allow_null=True)
     workflow = serializers.CharField()
@@ -92,9 +92,22 @@ class BehindSerializer(serializers.Serializer[Any]):
     decided_at = serializers.DateTimeField(required=False)
     latency_s = serializers.FloatField(required=False)
     edited = serializers.BooleanField(required=False)
-    amount_minor = serializers.FloatField(required=False)
+    amount_minor = serializers.FloatField(required=False, allow_null=True)
+    currency = serializers.CharField(required=False)
     incurred_at = serializers.DateTimeField(required=False)
     priced_by = serializers.CharField(required=False)
+    action = serializers.UUIDField(required=False, allow_null=True)
+    agent = serializers.CharField(required=False)
+    operation = serializers.CharField(required=False)
+    ended_at = serializers.DateTimeField(required=False, allow_null=True)
+    decided = serializers.BooleanField(required=False, allow_null=True, help_text="Approved as it was asked.")
+    reviewed = serializers.BooleanField(required=False, allow_null=True, help_text="Found right afterwards.")
+    read_back = serializers.BooleanField(required=False, allow_null=True, help_text="The system shows what was done.")
+    taken_back = serializers.BooleanField(required=False)
+    alone = serializers.BooleanField(required=False, help_text="Done, and nobody had been asked.")
+    about = serializers.CharField(required=False)
+    began_at = serializers.DateTimeField(required=False)
+    took_s = serializers.FloatField(required=False, allow_null=True)
     simulated = serializers.BooleanField()
 
 
@@ -171,6 +184,13 @@ def behind_json(row: Any) -> dict[str, Any]:
     if isinstance(row, ApprovalFact):
         named = {name: getattr(row, name) for name in ("kind", "outcome", "requested_at", "decided_at", "edited")}
         return {**found, "escalation": row.escalation_id, **named, "latency_s": row.latency_ms / 1000}
+    if isinstance(row, ActionFact):
+        judged = ("decided", "reviewed", "read_back", "taken_back", "alone")
+        named = {name: getattr(row, name) for name in ("agent", "operation", "state", "ended_at", *judged)}
+        return {**found, "action": row.action_id, **named}
+    if isinstance(row, IncidentFact):
+        named = {name: getattr(row, name) for name in ("kind", "about", "agent", "began_at", "ended_at", "currency")}
+        return {**found, "action": row.action_id, **named, "amount_minor": row.amount_minor, "took_s": row.took_s}
     assert isinstance(row, CostItem)
     named = {name: getattr(row, name) for name in ("kind", "incurred_at", "priced_by")}
     return {**found, **named, "amount_minor": row.amount_minor}

@@ -1,5 +1,6 @@
 """Facts, rollups of facts, what things cost, and what they are compared with."""
 
+from apps.kpis.models.acts import ActionFact, IncidentFact
 from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFact
 from apps.kpis.models.goals import Baseline, Target
 from apps.kpis.models.history import HistoryImport
@@ -8,12 +9,14 @@ from apps.kpis.models.prices import PriceBook
 from apps.kpis.models.rollups import RollupDay
 
 __all__ = [
+    "ActionFact",
     "ApprovalFact",
     "Baseline",
     "CostItem",
     "EventLog",
     "Fact",
     "HistoryImport",
+    "IncidentFact",
     "LogUpload",
     "PriceBook",
     "RollupDay",

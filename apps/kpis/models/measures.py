@@ -25,9 +25,19 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from apps.kpis.rules.buckets import Period
-from apps.kpis.rules.definitions import DECISION_COUNTS, PERCENTILES, RUN_COUNTS, RUN_SUMS, percentile_name
+from apps.kpis.rules.definitions import (
+    ACTION_COUNTS,
+    DECISION_COUNTS,
+    PERCENTILES,
+    RUN_COUNTS,
+    RUN_SUMS,
+    percentile_name,
+)
 
 FINISHED = Q(state__in=["succeeded", "failed"])
+JUDGED = Q(decided__isnull=False) | Q(reviewed__isnull=False) | Q(read_back__isnull=False)
+NOT_WRONG = [Q(**{f"{by}__isnull": True}) | Q(**{by: True}) for by in ("decided", "reviewed", "read_back")]
+ALONE = Q(alone=True)
 BY_RULE = Q(by_person=True) & ~Q(rule="")
 
 MEMBERS: Mapping[str, Q] = {
@@ -53,6 +63,17 @@ MEMBERS: Mapping[str, Q] = {
     "overridden": Q(by_person=True, overridden=True),
     "expired": Q(outcome="expired"),
     "asked_by_rule": BY_RULE,
+    "judged": JUDGED,
+    "judged_right": JUDGED & NOT_WRONG[0] & NOT_WRONG[1] & NOT_WRONG[2],
+    "judged_by_decision": Q(decided__isnull=False),
+    "right_by_decision": Q(decided=True),
+    "judged_by_review": Q(reviewed__isnull=False),
+    "right_by_review": Q(reviewed=True),
+    "judged_by_reading": Q(read_back__isnull=False),
+    "right_by_reading": Q(read_back=True),
+    "judged_alone": ALONE & (Q(taken_back=True) | Q(reviewed__isnull=False) | Q(read_back__isnull=False)),
+    "missed": ALONE & (Q(taken_back=True) | Q(reviewed=False) | Q(read_back=False)),
+    "incidents": Q(),
     "needless": BY_RULE & Q(outcome="approved", edited=False),
 }
 """Which rows a measure counts. The drill-down lists exactly these."""
@@ -98,6 +119,12 @@ ARRIVAL_MEASURES: Mapping[str, Any] = {"arrivals": Count("run_id")}
 
 DECISION_MEASURES: Mapping[str, Any] = {name: Count("escalation_id", filter=MEMBERS[name]) for name in DECISION_COUNTS}
 """Over decisions by the time of the decision."""
+
+ACTION_MEASURES: Mapping[str, Any] = {name: Count("action_id", filter=MEMBERS[name]) for name in ACTION_COUNTS}
+"""Over actions by the time at which they ended."""
+
+INCIDENT_MEASURES: Mapping[str, Any] = {"incidents": Count("id")}
+"""Over incidents by the time at which they began."""
 
 COST_MEASURES: Mapping[str, Any] = {"spend_micro": _sum("amount_micro"), "cost_items": Count("id")}
 """Over costs by the time at which they were incurred."""

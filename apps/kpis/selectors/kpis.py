@@ -1,8 +1,9 @@
 """The answer to a question about KPIs: what the API prints, the pages draw and the CSV lists."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
@@ -10,7 +11,7 @@ from apps.audit.models import Cursor, Entry
 from apps.core.errors import NotFoundError
 from apps.core.gate import require
 from apps.core.models import User
-from apps.kpis.models import ApprovalFact, CostItem, RunFact
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, RunFact
 from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import DURATIONS, MEMBERS, Duration, within
 from apps.kpis.rules.buckets import Bucket, buckets_of, previous_period
@@ -20,7 +21,16 @@ from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.live import OLDEST, open_runs_for
-from apps.kpis.selectors.reading import VIEW, Reader, Row, costs_for, decisions_for, runs_for
+from apps.kpis.selectors.reading import (
+    VIEW,
+    Reader,
+    Row,
+    actions_for,
+    costs_for,
+    decisions_for,
+    incidents_for,
+    runs_for,
+)
 
 PROJECTION = "kpis"
 
@@ -153,8 +163,28 @@ def definition_for(actor: User, key: str) -> Definition:
     return found
 
 
-type Rows = QuerySet[RunFact] | QuerySet[ApprovalFact] | QuerySet[CostItem]
+type Rows = (
+    QuerySet[RunFact] | QuerySet[ApprovalFact] | QuerySet[CostItem] | QuerySet[ActionFact] | QuerySet[IncidentFact]
+)
 
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose rows lie behind figures of a period: by which moment they count, and what tells them apart."""
+
+    rows: Callable[[User, KpiFilter], QuerySet[Any]]
+    moment: str
+    key: str
+
+
+SOURCES: Mapping[Behind, Source] = {
+    Behind.FINISHED: Source(runs_for, "finished_at", "run_id"),
+    Behind.STARTED: Source(runs_for, "started_at", "run_id"),
+    Behind.DECISIONS: Source(decisions_for, "decided_at", "escalation_id"),
+    Behind.COSTS: Source(costs_for, "incurred_at", "id"),
+    Behind.ACTIONS: Source(actions_for, "ended_at", "action_id"),
+    Behind.INCIDENTS: Source(incidents_for, "began_at", "id"),
+}
 ORDERS: Mapping[str, tuple[str, ...]] = {
     "cycle": ("-cycle_ms", "-run_id"),
     "lead": ("-lead_ms", "-run_id"),
@@ -168,23 +198,16 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
 
 
 def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:
-    """The rows behind a number, and the order that shows the most telling first. Runs, decisions or costs."""
+    """The rows behind a number, and the order that shows the most telling first."""
     match definition.behind:
-        case Behind.DECISIONS:
-            found = decisions_for(actor, asked).filter(within("decided_at", asked.period))
-            return found.filter(MEMBERS[definition.members]), ORDERS.get(
-                definition.numerator, ("-decided_at", "-escalation_id")
-            )
-        case Behind.COSTS:
-            return costs_for(actor, asked).filter(within("incurred_at", asked.period)), ("-incurred_at", "-id")
-        case Behind.STARTED:
-            return runs_for(actor, asked).filter(within("started_at", asked.period)), ("-started_at", "-run_id")
         case Behind.OPEN:
             return _open_rows(actor, asked), OLDEST
         case Behind.NOW:
             return open_runs_for(actor, definition, asked), OLDEST
-    runs = runs_for(actor, asked).filter(within("finished_at", asked.period)).filter(MEMBERS[definition.members])
-    return runs, ORDERS.get(definition.numerator, ("-finished_at", "-run_id"))
+    source = SOURCES[definition.behind]
+    rows: QuerySet[Any] = source.rows(actor, asked).filter(within(source.moment, asked.period))
+    order = ORDERS.get(definition.numerator, (f"-{source.moment}", f"-{source.key}"))
+    return rows.filter(MEMBERS[definition.members]), order
 
 
 def _open_rows(actor: User, asked: KpiFilter) -> QuerySet[RunFact]:

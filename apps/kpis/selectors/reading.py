@@ -12,14 +12,16 @@ from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerF
 from apps.access.selectors import unit_ids_below
 from apps.core.gate import visible
 from apps.core.models import User
-from apps.kpis.models import ApprovalFact, CostItem, Fact, RollupDay, RunFact
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem, Fact, IncidentFact, RollupDay, RunFact
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.measures import (
+    ACTION_MEASURES,
     ARRIVAL_MEASURES,
     COST_MEASURES,
     CYCLE,
     DECISION_MEASURES,
     DURATIONS,
+    INCIDENT_MEASURES,
     LATENCY,
     RUN_MEASURES,
     Duration,
@@ -57,6 +59,16 @@ def decisions_for(actor: User, asked: KpiFilter) -> QuerySet[ApprovalFact]:
 def costs_for(actor: User, asked: KpiFilter) -> QuerySet[CostItem]:
     """The costs that ``actor`` may count, within the filter but for its period."""
     return _of_runs(_limited(visible(actor, VIEW, CostItem.objects.all()), asked), asked)
+
+
+def actions_for(actor: User, asked: KpiFilter) -> QuerySet[ActionFact]:
+    """The actions of agents that ``actor`` may count, within the filter but for its period."""
+    return _of_runs(_limited(visible(actor, VIEW, ActionFact.objects.all()), asked), asked)
+
+
+def incidents_for(actor: User, asked: KpiFilter) -> QuerySet[IncidentFact]:
+    """The incidents that ``actor`` may count, within the filter but for its period."""
+    return _of_runs(_limited(visible(actor, VIEW, IncidentFact.objects.all()), asked), asked)
 
 
 def _limits(asked: KpiFilter) -> dict[str, Any]:
@@ -98,6 +110,8 @@ class Reader:
         self.runs = runs_for(actor, asked)
         self.decisions = decisions_for(actor, asked)
         self.costs = costs_for(actor, asked)
+        self.actions = actions_for(actor, asked)
+        self.incidents = incidents_for(actor, asked)
         self.rollups: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(**_limits(asked)))
 
     @cached_property
@@ -171,6 +185,8 @@ class Reader:
                 (self.runs, "started_at", ARRIVAL_MEASURES),
                 (self.decisions, "decided_at", DECISION_MEASURES),
                 (self.costs, "incurred_at", COST_MEASURES),
+                (self.actions, "ended_at", ACTION_MEASURES),
+                (self.incidents, "began_at", INCIDENT_MEASURES),
             )
             for rows, field, measures in sources:
                 for (at, name), row in grouped(rows, field, periods, measures, ("workflow",)).items():

@@ -1,6 +1,7 @@
 """What can happen to facts, rollups, prices, baselines and targets."""
 
 from apps.kpis.services.facts import write_facts
+from apps.kpis.services.filling import fill_acts
 from apps.kpis.services.folding import fold_entries
 from apps.kpis.services.goals import delete_goal, save_baseline, save_price, save_target
 from apps.kpis.services.history import import_history
@@ -12,6 +13,7 @@ from apps.kpis.services.uploads import forget_upload, keep_upload, sweep_uploads
 __all__ = [
     "delete_event_log",
     "delete_goal",
+    "fill_acts",
     "fill_open_time",
     "fold_entries",
     "forget_upload",

@@ -9,6 +9,8 @@ from apps.audit.models import Entry
 from apps.kpis.models import PriceBook, RunFact
 from apps.kpis.rules.facts import Facts, run_ids_of
 from apps.kpis.services.facts import write_facts
+from apps.kpis.services.incidents import fold_incidents
+from apps.kpis.services.judged import judge_actions, judged_in
 from apps.kpis.services.locks import hold_projection
 from apps.kpis.services.seen import (
     action_costs_seen,
@@ -43,8 +45,11 @@ def fold_entries(*, entries: Sequence[Entry]) -> int:
     """Write the facts that these entries tell; how many. The same entries again change nothing."""
     hold_projection()
     facts = facts_in(entries)
-    if not len(facts):
-        return 0
+    written = _write(entries, facts) if len(facts) else 0
+    return written + judge_actions(ids=judged_in(entries)) + fold_incidents(entries=entries)
+
+
+def _write(entries: Sequence[Entry], facts: Facts) -> int:
     invented = _simulated_runs(entries, facts)
     for simulated in (False, True):
         write_facts(facts=_part(facts, invented, simulated), simulated=simulated)

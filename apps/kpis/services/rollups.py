@@ -10,9 +10,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import TruncDate
 
-from apps.kpis.models import ApprovalFact, CostItem, RollupDay, RunFact
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, RollupDay, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
-from apps.kpis.models.measures import ARRIVAL_MEASURES, COST_MEASURES, DECISION_MEASURES, RUN_MEASURES
+from apps.kpis.models.measures import (
+    ACTION_MEASURES,
+    ARRIVAL_MEASURES,
+    COST_MEASURES,
+    DECISION_MEASURES,
+    INCIDENT_MEASURES,
+    RUN_MEASURES,
+)
 from apps.kpis.rules.buckets import day_period
 from apps.kpis.rules.definitions import ADDITIVE
 from apps.kpis.services.locks import hold_projection
@@ -49,6 +56,8 @@ def computed_rollups(workflows: Sequence[str], days: Sequence[date]) -> dict[Key
         (runs, "started_at", ARRIVAL_MEASURES, True),
         (ApprovalFact.objects.all(), "decided_at", DECISION_MEASURES, False),
         (CostItem.objects.all(), "incurred_at", COST_MEASURES, False),
+        (ActionFact.objects.all(), "ended_at", ACTION_MEASURES, False),
+        (IncidentFact.objects.all(), "began_at", INCIDENT_MEASURES, False),
     )
     for rows, moment, measures, versioned in sources:
         for row in _grouped(rows.filter(workflow__in=workflows), moment, days, measures, versioned):
@@ -112,7 +121,10 @@ def _workflows(days: Sequence[date]) -> set[str]:
     started = RunFact.objects.filter(started_at__lt=whole.end).exclude(finished_at__lt=whole.start)
     decided = ApprovalFact.objects.filter(decided_at__gte=whole.start, decided_at__lt=whole.end)
     spent = CostItem.objects.filter(incurred_at__gte=whole.start, incurred_at__lt=whole.end)
-    return {name for rows in (started, decided, spent) for name in rows.values_list("workflow", flat=True).distinct()}
+    acted = ActionFact.objects.filter(ended_at__gte=whole.start, ended_at__lt=whole.end)
+    wrong = IncidentFact.objects.filter(began_at__gte=whole.start, began_at__lt=whole.end)
+    everything = (started, decided, spent, acted, wrong)
+    return {name for rows in everything for name in rows.values_list("workflow", flat=True).distinct()}
 
 
 def _differences(kept: QuerySet[RollupDay], found: Mapping[Key, Mapping[str, int]]) -> set[Key]:

@@ -36,6 +36,12 @@ from apps.kpis.selectors.runs import simulated_run_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
 
 PAGE = 50
+TABLES = {
+    Behind.DECISIONS: "decisions",
+    Behind.COSTS: "costs",
+    Behind.ACTIONS: "actions",
+    Behind.INCIDENTS: "incidents",
+}
 NOW = "now"
 """The export of the figures that no period limits."""
 
@@ -139,7 +145,7 @@ def _csv(name: str, rows: list[list[str | float | None]]) -> HttpResponse:
 
 @require_GET
 def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
-    """The runs, decisions or costs behind a number."""
+    """The runs, decisions, costs, actions or incidents behind a number."""
     names = workflows_for(request.user)
     if slug != OVERVIEW and slug not in names:
         raise NotFoundError
@@ -156,7 +162,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "label": _(definition.label),
         "formula": _(definition.formula),
         "is_live": definition.behind == Behind.NOW,
-        "kind": {Behind.DECISIONS: "decisions", Behind.COSTS: "costs"}.get(definition.behind, "runs"),
+        "rows_template": f"kpis/_{TABLES.get(definition.behind, 'runs')}.html",
         "rows": shown.rows,
         "names": names,
         "next": shown.next_url,

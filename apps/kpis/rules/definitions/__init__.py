@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 
+from apps.kpis.rules.definitions.actions import ACTIONS
 from apps.kpis.rules.definitions.kinds import Behind, Definition, Direction, Kind, Unit, gettext_noop
 from apps.kpis.rules.definitions.live import AT_RISK, NOW
 from apps.kpis.rules.definitions.measures import (
+    ACTION_COUNTS,
     ADDITIVE,
     COST_SUMS,
     DECISION_COUNTS,
+    INCIDENT_COUNTS,
     MEMBER,
     PERCENTILES,
     RUN_COUNTS,
@@ -18,7 +21,7 @@ from apps.kpis.rules.definitions.measures import (
 )
 from apps.kpis.rules.definitions.period import PERIOD
 
-DEFINITIONS: Mapping[str, Definition] = {definition.key: definition for definition in PERIOD}
+DEFINITIONS: Mapping[str, Definition] = {definition.key: definition for definition in (*PERIOD, *ACTIONS)}
 """The figures of a period."""
 LIVE: Mapping[str, Definition] = {definition.key: definition for definition in NOW}
 """The figures of now."""
@@ -35,12 +38,14 @@ CARDS = (
 """The seven cards, in the order in which an executive asks."""
 
 __all__ = [
+    "ACTION_COUNTS",
     "ADDITIVE",
     "AT_RISK",
     "CARDS",
     "COST_SUMS",
     "DECISION_COUNTS",
     "DEFINITIONS",
+    "INCIDENT_COUNTS",
     "LIVE",
     "MEMBER",
     "PERCENTILES",

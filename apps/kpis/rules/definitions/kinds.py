@@ -10,6 +10,8 @@ class Unit(StrEnum):
     RUNS = "runs"
     DECISIONS = "decisions"
     HANDOVERS = "handovers"
+    ACTIONS = "actions"
+    INCIDENTS = "incidents"
     SECONDS = "s"
     RATIO = "ratio"
     MINOR = "minor"
@@ -43,6 +45,8 @@ class Behind(StrEnum):
     COSTS = "costs"
     OPEN = "open"
     NOW = "now"
+    ACTIONS = "actions"
+    INCIDENTS = "incidents"
 
 
 def gettext_noop(text: str) -> str:

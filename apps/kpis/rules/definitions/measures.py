@@ -28,8 +28,21 @@ RUN_SUMS = (
     "handovers",
 )
 DECISION_COUNTS = ("decided", "approved", "edited", "overridden", "expired", "asked_by_rule", "needless")
+ACTION_COUNTS = (
+    "judged",
+    "judged_right",
+    "judged_by_decision",
+    "right_by_decision",
+    "judged_by_review",
+    "right_by_review",
+    "judged_by_reading",
+    "right_by_reading",
+    "judged_alone",
+    "missed",
+)
+INCIDENT_COUNTS = ("incidents",)
 COST_SUMS = ("spend_micro", "cost_items")
-ADDITIVE = (*RUN_COUNTS, *RUN_SUMS, "arrivals", *DECISION_COUNTS, *COST_SUMS)
+ADDITIVE = (*RUN_COUNTS, *RUN_SUMS, "arrivals", *DECISION_COUNTS, *ACTION_COUNTS, *INCIDENT_COUNTS, *COST_SUMS)
 """What a rollup keeps: measures that may be added over days, units and versions."""
 PERCENTILES: Mapping[str, tuple[float, ...]] = {
     "cycle": (0.5, 0.9, 0.95),
