@@ -23,6 +23,7 @@ from apps.kpis.rules import DEFINITIONS, RangeName
 from apps.kpis.rules.filters import filter_of
 from apps.kpis.selectors import behind_for, kpis_for
 from apps.kpis.services import fill_acts, fold_entries
+from apps.kpis.services.incidents import unfolded_incidents
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
 from tests.factories.access import make_approver, make_holder, make_queue, make_unit
 from tests.factories.agents import make_action, make_agent
@@ -196,6 +197,7 @@ def test_incidents_begin_and_end_with_entries_and_know_their_money(viewer: User)
     test = make_action(state="unknown", environment="test")
     record(system_user("plane"), test, "action.unknown")
     fold()
+    assert unfolded_incidents(10) == [], "what a test key did is none, and is not looked for again"
     open_ = {one.kind: one for one in IncidentFact.objects.all()}
     assert set(open_) == {"unknown", "mismatch", "halt"}
     assert (open_["unknown"].amount_minor, open_["unknown"].currency, open_["unknown"].took_s) == (70_000, "EUR", None)

@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from apps.agents.models import Action
 from apps.agents.rules import Environment
 from apps.audit.models import Entry
+from apps.connectors.models import Effect
 from apps.halts.models import Halt, Trip
 from apps.kpis.models import IncidentFact, RunFact
 from apps.kpis.models.clock import reporting_zone
@@ -45,7 +46,12 @@ def fold_incidents(*, entries: Sequence[Entry]) -> int:
 def unfolded_incidents(limit: int) -> list[Entry]:
     """Entries that begin an incident which nobody wrote down, and all that end them: those from before it was done."""
     known = IncidentFact.objects.filter(source_id=OuterRef("subject_id"))
-    lost = Entry.objects.filter(Q(name__in=sorted(BEGINS)), ~Exists(known)).order_by("id")[:limit]
+    tried = Action.objects.exclude(environment=Environment.LIVE)
+    never = Q(subject_id__in=tried.values("pk")) | Q(
+        subject_id__in=Effect.objects.filter(action__in=tried).values("pk")
+    )
+    begun = Entry.objects.filter(Q(name__in=sorted(BEGINS)), ~Exists(known)).exclude(never)
+    lost = begun.order_by("id")[:limit]
     sources = {entry.subject_id for entry in lost}
     return list(Entry.objects.filter(subject_id__in=sources, name__in=sorted(TOLD)).order_by("id")) if sources else []
 
