@@ -108,9 +108,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
         return bool(used)
 
     def authenticate(self, request: Any, **credentials: Any) -> Any:
-        """Where a name was guessed at too often, a password alone opens nothing; the answer is always the same."""
+        """Where a name was guessed at too often, a password alone opens nothing; the answer is always the same.
+
+        But for an emergency account: nobody guesses its credential, and strangers must not be able to shut it.
+        """
         user = super().authenticate(request, **credentials)
-        if self._is_tired and not (user and is_mfa_enabled(user)):
+        if self._is_tired and not (user and (user.is_emergency or is_mfa_enabled(user))):
             raise self.validation_error(TOO_MANY)
         for used in self._spent if user else []:
             used.rollback()  # what was right counts as no guess
@@ -128,6 +131,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
             return self.respond_user_inactive(request, user)
         if user.is_emergency != bool(reason_given(request)):
             words = OWN_DOOR if user.is_emergency else USUAL_DOOR
+            if user.is_emergency:  # somebody knows its credential: people are told, as of a wrong one
+                address = caller_address(request)
+                note_failed_sign_in(named=user.username, user=user, address=address, method="password")
             self.add_message(request, messages.ERROR, message=words)
             return redirect(reverse("emergency-sign-in" if user.is_emergency else "account_login"))
         return super().pre_login(request, user, **kwargs)

@@ -103,7 +103,7 @@ class TestTheWayIn:
         answer = sign_in(client, text, "glass")
         assert (answer.status_code, answer["Location"]) == (302, DOOR)
         assert not is_in(client)
-        assert names() == ["armed"]
+        assert names() == ["armed", "tried"]
 
     def test_nobody_else_comes_through_its_door(self, admin: User) -> None:
         client = break_in(PASSWORD, name="root")
@@ -151,6 +151,32 @@ class TestTheWayIn:
         assert names() == ["armed", "tried"]
         assert not is_in(break_in(text)), "too many guesses from this address"
         assert is_in(break_in(text, client=browser("192.0.2.99")))
+
+    def test_strangers_who_guess_at_its_name_do_not_shut_it(self, admin: User) -> None:
+        text = armed(admin)
+        for place in range(30):
+            for _try in range(4):
+                break_in("wrong", client=browser(f"10.9.{place}.1"))
+        assert is_in(break_in(text, client=browser("10.9.99.1")))
+
+    def test_a_credential_that_was_replaced_meanwhile_opens_nothing(self, admin: User) -> None:
+        armed(admin)
+        shown = User.objects.get(username="glass")
+        text = armed(admin)
+        with pytest.raises(NotAllowedError):
+            open_emergency(shown, reason=WHY, address="")
+        assert is_in(break_in(text))
+
+    def test_who_shows_it_at_the_usual_door_is_told_of(self, admin: User) -> None:
+        text = armed(admin)
+        sign_in(browser(), text, name="glass")
+        assert Entry.objects.filter(name="emergencyaccess.tried").count() == 1
+        assert EmergencyAccess.objects.get().opened_at is None
+
+    @pytest.mark.parametrize("name", ["directory", "Metrics", "plane", "console"])
+    def test_the_plane_s_own_names_are_none_for_it(self, admin: User, name: str) -> None:
+        with pytest.raises(InvalidError):
+            arm_emergency(admin, username=name)
 
     def test_no_provider_leads_to_it(self, admin: User) -> None:
         armed(admin)

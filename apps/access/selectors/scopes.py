@@ -13,6 +13,8 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.rules import UserKind
 
 CONSOLE, DIRECTORY, METRICS = "console", "directory", "metrics"
+RESERVED = frozenset({"plane", CONSOLE, DIRECTORY, METRICS})
+"""Names of the plane's own users, which may not be there yet."""
 
 SCOPE = """
 WITH RECURSIVE held AS (

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit, DirectoryAccount, DirectoryGroup, GroupMapping, Role, RoleGrant
 from apps.access.rules.mappings import roles_moved
 from apps.access.rules.scim import GroupChange, Person
-from apps.access.selectors import DIRECTORY, METRICS, live_grants
+from apps.access.selectors import DIRECTORY, RESERVED, live_grants
 from apps.access.services.grants import end_person, grant_role, revoke_role
 from apps.access.services.people import save_person
 from apps.access.services.sessions import end_sessions_of
@@ -24,8 +24,6 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 
 PROVISION = "access.provision_people"
-RESERVED = frozenset({"plane", "console", DIRECTORY, METRICS})
-"""Names of the plane's own users, which may not be there yet."""
 
 
 @transaction.atomic

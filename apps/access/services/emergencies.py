@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import EmergencyAccess, Session
+from apps.access.selectors import RESERVED
 from apps.access.services.units import require_manager
 from apps.audit.models import Entry
 from apps.audit.services import record
@@ -55,6 +56,8 @@ def arm_emergency(actor: User, *, username: str) -> tuple[EmergencyAccess, str]:
 
 
 def _new(username: str) -> User:
+    if username.lower() in RESERVED:
+        raise InvalidError(errors={"username": [_("The plane's own users have this name.")]})
     try:
         UnicodeUsernameValidator()(username)
     except ValidationError as error:
@@ -94,7 +97,10 @@ def open_emergency(user: User, *, reason: str, address: str) -> EmergencyAccess:
 
     From here on its text is worth nothing, whatever becomes of the sign-in. ``reason``: 10 to 500 characters.
     """
+    now = User.objects.select_for_update().get(pk=user.pk)  # as whoever gives it another credential does first
     waiting = EmergencyAccess.objects.filter(EmergencyAccess.waiting(), user=user)
+    if not now.is_active or now.password != user.password:
+        raise NotAllowedError(_("This credential is used up. Another administrator makes a new one."))
     opened = waiting.update(
         opened_at=ClockTimestamp(), ends_at=ClockTimestamp() + EmergencyAccess.LASTS, reason=reason, address=address
     )
@@ -102,7 +108,7 @@ def open_emergency(user: User, *, reason: str, address: str) -> EmergencyAccess:
         raise NotAllowedError(_("This credential is used up. Another administrator makes a new one."))
     user.set_unusable_password()
     user.save(update_fields=["password"])
-    row = EmergencyAccess.objects.select_related("user").filter(user=user).latest("opened_at")
+    row = EmergencyAccess.objects.select_related("user").filter(user=user, opened_at__isnull=False).latest("opened_at")
     record(user, row, "opened", payload={"user": user.username, "reason": reason, "address": address})
     return row
 
