@@ -129,7 +129,20 @@ class TestSafety:
         other = failed(flow, key="PO-1")
         assert unsafe_runs_of(olga, [run, other]) == {}
         make_run(flow, key="PO-1")
-        assert unsafe_runs_of(olga, [run, other]) == {run.pk: Unsafe.REPLACED, other.pk: Unsafe.REPLACED}
+        assert unsafe_runs_of(olga, [run, other]) == dict.fromkeys((run.pk, other.pk), Unsafe.UNDER_WAY)
+
+    @pytest.mark.parametrize("first", ["book", "tell"])
+    def test_what_any_run_with_the_key_did_for_good_counts(self, flow, olga, first):
+        runs = [failed(flow, key="PO-1", at=at) for at in (first, "book" if first == "tell" else "tell")]
+        elsewhere = failed(flow, key="PO-2")
+        assert unsafe_runs_of(olga, [*runs, elsewhere]) == dict.fromkeys((run.pk for run in runs), Unsafe.IRREVERSIBLE)
+        assert unsafe_runs_of(olga, runs[:1]) == {runs[0].pk: Unsafe.IRREVERSIBLE}
+
+    def test_an_agents_word_that_nothing_was_done_is_not_enough(self, flow, olga):
+        run = failed(flow)
+        said = {"by": "agent", "code": "reported", "message": "No."}
+        Action.objects.filter(run_id=run.pk, step="book").update(error=said)
+        assert unsafe_runs_of(olga, [run]) == {run.pk: Unsafe.UNPROVEN}
 
     def test_an_input_that_was_erased_begins_nothing(self, flow, olga):
         run = failed(flow)

@@ -29,6 +29,7 @@ class Unsafe(StrEnum):
     UNDER_WAY = "under_way"
     IRREVERSIBLE = "irreversible"
     STANDS = "stands"
+    UNPROVEN = "unproven"
     REPLACED = "replaced"
     ERASED = "erased"
     SIMULATED = "simulated"
@@ -41,17 +42,22 @@ OPEN = frozenset({"proposed", "pending_approval", "approved", "executing"})
 
 @dataclass(frozen=True, slots=True)
 class Did:
-    """One action of a run: its state, what its operation does to the world, whether it takes another one back."""
+    """One action of a run: its state, what its operation does to the world, whether it takes another one back.
+
+    ``by_agent``: that it failed is the word of the agent that carried it out itself.
+    """
 
     state: str
     effect: str
     takes_back: bool
+    by_agent: bool = False
 
 
 def unsafe_by(actions: Iterable[Did]) -> Unsafe | None:
     """What of a run's actions forbids to begin it anew; None where nothing does.
 
-    What only reads may be read again. What was done must have been taken back; what failed is known not to be done.
+    What only reads may be read again. What was done must have been taken back; what failed is known not to be done,
+    unless an agent alone says so.
     """
     found = {why for one in actions if (why := _unsafe(one))}
     return next((why for why in Unsafe if why in found), None)
@@ -64,6 +70,8 @@ def _unsafe(one: Did) -> Unsafe | None:
         return Unsafe.UNKNOWN
     if one.state in OPEN:
         return Unsafe.UNDER_WAY
+    if one.state == "failed" and one.by_agent:
+        return Unsafe.UNPROVEN
     if one.state != "succeeded" or one.takes_back:
         return None
     return Unsafe.IRREVERSIBLE if one.effect == IRREVERSIBLE else Unsafe.STANDS

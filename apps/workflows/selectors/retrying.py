@@ -31,25 +31,44 @@ def operable_for(actor: User, runs: Sequence[Run]) -> frozenset[UUID]:
 def unsafe_runs_of(actor: User, runs: Sequence[Run], *, asked: bool = True) -> dict[UUID, Unsafe]:
     """Why each of these failed runs (seen by ``actor``) is not begun anew; those not named are safe.
 
+    Whatever was done under a run's key counts, in whichever of the runs that ever had it.
     ``asked``: whether one for which somebody asked already counts as such.
     """
     assert actor.is_active
     ids = [run.pk for run in runs]
-    done: dict[UUID | None, list[Did]] = defaultdict(list)
-    for run_id, state, effect, original in Action.objects.filter(run_id__in=ids).values_list(
-        "run_id", "state", "effect", "compensates"
-    ):
-        done[run_id].append(Did(state, effect, original is not None))
+    done = _done(runs)
     going = Retry.objects.filter(run__in=ids).exclude(state=RetryState.REFUSED)
     retried, replaced = set(going.values_list("run", flat=True)) if asked else set(), _replaced(ids)
     found = {
-        run.pk: unsafe_by(done[run.pk])
+        run.pk: unsafe_by(done[_work_of(run)])
         or (Unsafe.REPLACED if run.pk in replaced else None)
         or (Unsafe.ERASED if run.erased_at else None)
         or (Unsafe.SIMULATED if run.simulated else None)
         for run in runs
     }
     return {pk: why for pk, why in (found | dict.fromkeys(retried, Unsafe.RETRIED)).items() if why}
+
+
+type Work = tuple[UUID, str] | UUID
+"""What a run is about: a key of its workflow, else the run alone."""
+
+
+def _work_of(run: Run) -> Work:
+    return (run.workflow_id, run.key) if run.key else run.pk
+
+
+def _done(runs: Sequence[Run]) -> dict[Work, list[Did]]:
+    keyed = {run.key for run in runs if run.key}
+    flows = {run.workflow_id for run in runs}
+    of_key = Run.objects.filter(workflow__in=flows, key__in=keyed) if keyed else Run.objects.none()
+    works = {run.pk: _work_of(run) for run in (*of_key.only("id", "workflow_id", "key"), *runs)}
+    found: dict[Work, list[Did]] = defaultdict(list)
+    rows = Action.objects.filter(run_id__any_of=list(works))
+    for run_id, state, effect, original, error in rows.values_list("run_id", "state", "effect", "compensates", "error"):
+        if run_id is not None:
+            by_agent = (error or {}).get("by") == "agent"
+            found[works[run_id]].append(Did(state, effect, original is not None, by_agent))
+    return found
 
 
 def _replaced(ids: Sequence[UUID]) -> set[UUID]:

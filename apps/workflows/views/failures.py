@@ -29,6 +29,7 @@ def why_words() -> dict[Unsafe, str]:
         Unsafe.UNDER_WAY: _("something may still be done"),
         Unsafe.IRREVERSIBLE: _("something irreversible was done"),
         Unsafe.STANDS: _("something was done and not taken back"),
+        Unsafe.UNPROVEN: _("only their agent says that something was not done"),
         Unsafe.REPLACED: _("a later run has their key"),
         Unsafe.ERASED: _("their input was erased"),
         Unsafe.SIMULATED: _("they were simulated"),
