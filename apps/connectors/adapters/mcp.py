@@ -142,7 +142,10 @@ def _called(talk: "_Talk", asked: ToolCall) -> CallResult:
     talk.is_begun = True
     result = talk.ask("tools/call", {"name": asked.tool, "arguments": dict(asked.arguments)})
     masks = asked.call.masks
-    if result.get("isError", False) is not False:
+    failed = result.get("isError", False)
+    if not isinstance(failed, bool):
+        return CallResult(CallEnd.BROKEN, 200, error="The answer does not say whether the tool failed.")
+    if failed:
         return CallResult(CallEnd.ANSWERED, FAILED_TOOL, error=shown(words_of(result).encode(), masks))
     found = answer_in(result)
     if asked.answer is not None and weight_of(asked.answer) * weight_of(found) > CHECKS_MAX:

@@ -12,8 +12,8 @@ VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 """Revisions of the protocol that are spoken, the newest, which is offered, first."""
 SESSION = re.compile(r"[!-~]{1,512}")
 NOT_OFFERED = -32601
-REFUSALS = frozenset({-32700, -32600, -32601, -32602, -32042})
-"""Errors that say that nothing was begun; after any other nobody knows."""
+REFUSALS = frozenset({-32700, -32601})
+"""Errors that say that nothing was begun; after any other nobody knows: -32602 is said of what a tool gave, too."""
 REFUSED, FAILED_TOOL, BROKEN_TOOL = 400, 422, 500
 """The status that stands for such a refusal, for a tool that says that it failed, and for any other error."""
 
