@@ -135,21 +135,28 @@ def judge(
     for call in alone:
         if call.named in free and call.named is not None:
             found.governed[call.key] = free.pop(call.named).key
+    by_name = defaultdict[str, list[Asked]](list)
+    for one in free.values():
+        for name in one.names:
+            by_name[name].append(one)
     for call in sorted(alone, key=lambda one: one.started_at):
-        if call.key in found.governed:
-            continue
-        fitting = [one for one in free.values() if _fits(one, call)]
-        if fitting:
-            nearest = min(fitting, key=lambda one: (abs(one.asked_at - call.started_at), one.key))
-            found.governed[call.key] = free.pop(nearest.key).key
-        else:
-            found.ungoverned.append(call.key)
+        if call.key not in found.governed:
+            _judge_one(call, by_name[plain(call.tool)], free, found)
     return found
 
 
+def _judge_one(call: CallSeen, named_so: Iterable[Asked], free: dict[UUID, Asked], found: Judged) -> None:
+    fitting = [one for one in named_so if one.key in free and _fits(one, call)]
+    if fitting:
+        nearest = min(fitting, key=lambda one: (abs(one.asked_at - call.started_at), one.key))
+        found.governed[call.key] = free.pop(nearest.key).key
+    else:
+        found.ungoverned.append(call.key)
+
+
 def _fits(action: Asked, call: CallSeen) -> bool:
-    """The same name, the same run where the call is known to be of one, and both at one time."""
-    if plain(call.tool) not in action.names or (call.run_id is not None and call.run_id != action.run_id):
+    """The same run where the call is known to be of one, and both at one time; the names are alike."""
+    if call.run_id is not None and call.run_id != action.run_id:
         return False
     over = action.ended_at is not None and action.ended_at < call.started_at - SLACK
     return not over and action.asked_at <= call.ended_at + SLACK

@@ -25,6 +25,8 @@ from apps.workflows.models import InterruptCall
 LATE_S = 300
 """How long a call waits for what may still arrive: spans above it, by which it belongs to a run."""
 AT_ONCE = 1_000
+LONGEST = timedelta(days=2)
+"""A call that says it took longer is held against the actions of its last days: an agent's clock may say anything."""
 TOLD = 20
 """Names of tools that an entry holds at most."""
 
@@ -87,7 +89,8 @@ def _around(agent: Agent, traces: set[str]) -> tuple[dict[str, dict[str, str]], 
 
 def _asked(agent: Agent, calls: list[CallSeen]) -> Iterable[Asked]:
     """The agent's actions of about that time, and those that are named, but what stands behind a call already."""
-    first, last = min(call.started_at for call in calls) - SLACK, max(call.ended_at for call in calls) + SLACK
+    last = max(call.ended_at for call in calls) + SLACK
+    first = max(min(call.started_at for call in calls), last - LONGEST) - SLACK
     then = Q(created_at__lte=last) & (Q(finished_at=None) | Q(finished_at__gte=first))
     named = Q(pk__in=[call.named for call in calls if call.named])
     rows = Action.objects.filter(then | named, principal=agent.user_id, environment=Environment.LIVE)
