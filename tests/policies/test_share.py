@@ -74,7 +74,7 @@ class TestWhoIsIn:
         assert all(bool(way) is not allows.is_shadow_for(slug) for slug, way in ways.items())
 
 
-@pytest.mark.parametrize("wrong", ["0%", "100%", "20", 20, "1.5%", "-3%", None, "20 %", ["20%"]])
+@pytest.mark.parametrize("wrong", ["0%", "100%", "20", 20, "1.5%", "-3%", None, "20 %", "20%\n", ["20%"]])
 def test_says_what_a_share_may_be(wrong: Any) -> None:
     with pytest.raises(DocumentError) as caught:
         read_rule({**ALL, "share": wrong})

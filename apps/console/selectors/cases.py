@@ -100,16 +100,25 @@ def _told(action: Action, facts: Mapping[str, Any], parameters: dict[str, Any], 
         "is_compensable": facts.get("compensable"),
         "data_classes": sorted(action.classed),
     }
-    if action.marked_target != action.target:
+    classed = set(_classed_texts(action))  # too short ones are found by their path alone, and leave no mark
+    if action.marked_target != action.target or action.target in classed:
         left.append("target")
         del told["target"]
-    if action.veil().text(action.reference) != action.reference:
+    if action.veil().text(action.reference) != action.reference or action.reference in classed:
         left.append("reference")
         del told["reference"]
     if action.amount_minor is not None and action.amount_minor in set(_classed_numbers(action)):
         left.append("amount")
         del told["amount_minor"]
     return told
+
+
+def _classed_texts(action: Action) -> Iterator[str]:
+    for paths in action.classed.values():
+        for path in paths:
+            for value in values_at(action.parameters, path):
+                if isinstance(value, str | int | float) and value != "":
+                    yield str(value)
 
 
 def _classed_numbers(action: Action) -> Iterator[int]:

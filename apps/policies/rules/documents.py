@@ -191,7 +191,7 @@ def read_rule(raw: object) -> Rule:
 
 
 def _slug(raw: object) -> str:
-    if not isinstance(raw, str) or not _SLUG.match(raw):
+    if not isinstance(raw, str) or not _SLUG.fullmatch(raw):
         raise DocumentError("slug", "Lower-case letters, digits, hyphens and underscores are wanted, at most 63.")
     return raw
 
@@ -248,7 +248,7 @@ def _share(raw: dict[str, Any]) -> int:
     share = raw.get("share")
     if share is None and "share" not in raw:
         return EVERY_AGENT
-    if not isinstance(share, str) or not _SHARE.match(share):
+    if not isinstance(share, str) or not _SHARE.fullmatch(share):
         raise DocumentError("share", "A share of the agents from 1% to 99% is wanted, such as 20%.")
     if _mode(raw) is Mode.SHADOW:
         raise DocumentError("share", "A rule in shadow has no say for any agent: leave out the share or the mode.")
@@ -257,7 +257,7 @@ def _share(raw: dict[str, Any]) -> int:
 
 def _currency(raw: dict[str, Any]) -> str:
     currency = raw.get("currency", "")
-    if not isinstance(currency, str) or ("currency" in raw and not _CURRENCY.match(currency)):
+    if not isinstance(currency, str) or ("currency" in raw and not _CURRENCY.fullmatch(currency)):
         raise DocumentError("currency", "The three letters of a currency are wanted, such as EUR.")
     return currency
 
