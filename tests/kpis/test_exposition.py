@@ -118,8 +118,11 @@ class TestFigures:
     def test_what_waits_is_told_from_where_it_waits(self, monitoring):
         make_payment()
         flow = make_workflow({"slug": "order", "steps": {"check": {"agent": "order.check"}}})
-        late = start_real_run(flow)
-        Run.objects.filter(pk=late.pk).update(due_at=database_now() - timedelta(minutes=1))
+        start_real_run(flow)
+        began = database_now() - timedelta(hours=3)
+        for since in (None, began):  # what is paused uses nothing of its time up
+            late = make_run(started_at=began, finished_at=None, sla_ms=1_000, paused_since=since)
+            write_facts(facts=Facts(runs=[late]))
         tried = start_real_run(make_workflow({"slug": "calm", "steps": {"check": {"agent": "calm.check"}}}))
         Run.objects.filter(pk=tried.pk).update(simulated=True)
         agent = make_agent()

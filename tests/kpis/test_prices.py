@@ -98,8 +98,11 @@ class TestWhatItChanges:
 
     def test_it_is_for_those_who_may_set_prices(self, agent: Agent) -> None:
         reader = make_holder("kpis.view_kpi", unit=agent.unit)
-        with pytest.raises(NotAllowedError):
-            repricing_for(reader, model="large", valid_from=database_now(), price=price("1", "1", "1", "1"))
+        here = make_holder("kpis.view_kpi", "kpis.manage_target", unit=agent.unit)
+        for person in (reader, here):
+            with pytest.raises(NotAllowedError):
+                repricing_for(person, model="large", valid_from=database_now(), price=price("1", "1", "1", "1"))
+        assert signed_in(here).post(SET, ASKED).status_code == 403
 
 
 class TestTheBook:

@@ -7,13 +7,15 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import BigIntegerField, Count, F, Func, IntegerField, Min, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 
+from apps.agents.rules import Environment
 from apps.audit.selectors import lag_s_for, outbox_rows_for
 from apps.core.gate import visible
-from apps.core.models import ClockTimestamp, User, database_now
+from apps.core.models import User, database_now
 from apps.kpis.models import CostItem, RunFact
 from apps.kpis.models.measures import CYCLE
 from apps.kpis.rules.costs import CostKind, PricedBy
 from apps.kpis.rules.exposition import BOUNDS_S, STATUSES, Durations, Ended, RunCounts, Standing
+from apps.kpis.selectors.live import breached_for
 from apps.kpis.selectors.reading import VIEW
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, Kind
@@ -67,6 +69,7 @@ def _between(field: str, since: datetime | None, until: datetime | None) -> Q:
 def standing_for(actor: User) -> Standing:
     """What stands now, from the tables where work happens."""
     items = visible(actor, VIEW, Escalation.objects.filter(state=EscalationState.PENDING)).exclude(kind=Kind.REVIEW)
+    items = items.exclude(action__environment=Environment.TEST)
     waiting = items.aggregate(n=Count("pk"), oldest=Min("created_at"))
     open_runs = visible(actor, VIEW, Run.objects.filter(simulated=False)).exclude(state__in=RUN_FINAL).order_by()
     workflows = visible(actor, VIEW, Workflow.objects.filter(retired_at=None))
@@ -77,7 +80,7 @@ def standing_for(actor: User) -> Standing:
         backlog=backlog,
         approvals_pending=waiting["n"],
         approval_oldest_s=(database_now() - waiting["oldest"]).total_seconds() if waiting["oldest"] else 0.0,
-        sla_breached_open=open_runs.filter(due_at__lt=ClockTimestamp()).count(),
+        sla_breached_open=breached_for(actor),
         rollup_lag_s=lag_s_for(actor, "kpis"),
         outbox_rows=outbox_rows_for(actor),
         spans_rejected=_sum(visible(actor, VIEW, SpanCount.objects.all()), "rejected"),

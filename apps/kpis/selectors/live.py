@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import BigIntegerField, Count, F, Func, Q, QuerySet, Value
 from django.db.models.fields import DateTimeField
 
+from apps.core.gate import visible
 from apps.core.models import User
 from apps.kpis.models import RunFact
 from apps.kpis.models.clock import database_now, reporting_currency
@@ -14,7 +15,7 @@ from apps.kpis.models.measures import PercentileCont
 from apps.kpis.rules.definitions import AT_RISK, LIVE, PERCENTILES, Definition, percentile_name
 from apps.kpis.rules.figures import Figures, figure_of
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.selectors.reading import runs_for
+from apps.kpis.selectors.reading import VIEW, runs_for
 
 OLDEST = ("started_at", "run_id")
 
@@ -53,10 +54,19 @@ def open_runs_for(actor: User, definition: Definition, asked: KpiFilter) -> Quer
 
 def _open(actor: User, asked: KpiFilter, now: datetime) -> QuerySet[RunFact]:
     """Open runs with their age, and with the time that counts towards their SLA: no pause does, over or not."""
+    return _clocked(runs_for(actor, asked), now)
+
+
+def breached_for(actor: User) -> int:
+    """How many open runs that ``actor`` may see have used more than their SLA, whatever workflow they are of."""
+    rows = visible(actor, VIEW, RunFact.objects.filter(simulated=False, superseded=False))
+    return _clocked(rows, database_now()).filter(LATE["breached"]).count()
+
+
+def _clocked(rows: QuerySet[RunFact], now: datetime) -> QuerySet[RunFact]:
     moment = Value(now, output_field=DateTimeField())
     return (
-        runs_for(actor, asked)
-        .filter(finished_at=None, started_at__lte=now)
+        rows.filter(finished_at=None, started_at__lte=now)
         .annotate(age_ms=_ms(moment, F("started_at")))
         .annotate(standing_ms=_ms(moment, Func(F("paused_since"), moment, function="coalesce")))
         .annotate(clock_ms=F("age_ms") - F("standing_ms") - F("paused_ms"))

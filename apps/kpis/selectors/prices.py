@@ -8,7 +8,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from apps.core.gate import require, visible
+from apps.core.errors import NotAllowedError
+from apps.core.gate import require, scope_for, visible
 from apps.core.models import User
 from apps.kpis.models import CostItem, PriceBook
 from apps.kpis.models.clock import database_now, reporting_currency
@@ -25,7 +26,7 @@ SELECT count(*), count(DISTINCT cost.run_id), count(*) FILTER (WHERE cost.priced
          + used.cache_read_tokens * %(read)s + used.cache_write_tokens * %(write)s + used.output_tokens * %(output)s
        )), 0)
 FROM kpis_costitem AS cost JOIN telemetry_usagerecord AS used ON used.id = cost.source_id
-WHERE cost.kind = 'llm' AND cost.model = %(model)s AND cost.incurred_at >= %(since)s
+WHERE cost.kind = 'llm' AND NOT cost.simulated AND cost.model = %(model)s AND cost.incurred_at >= %(since)s
   AND (%(until)s::timestamptz IS NULL OR cost.incurred_at < %(until)s)
 """
 """The formula of ``rules.costs.llm_cost_micro``, over everything that would come to lie under a price."""
@@ -75,6 +76,11 @@ def prices_for(actor: User) -> QuerySet[PriceBook]:
     return PriceBook.objects.order_by("model", "-valid_from")
 
 
+def may_set_prices(actor: User) -> bool:
+    """Whether ``actor`` may: prices hold in every unit."""
+    return actor.is_human and scope_for(actor, MANAGE).everywhere
+
+
 def price_book_for(actor: User) -> list[ModelPrices]:
     """Every model that has a price or was used: first those whose use has none, then by what they cost."""
     now = database_now()
@@ -92,7 +98,8 @@ def price_book_for(actor: User) -> list[ModelPrices]:
 
 def repricing_for(actor: User, *, model: str, valid_from: datetime, price: TokenPrice) -> Repricing:
     """What this price would change of what was counted so far. Nothing is written. Raises NotAllowedError."""
-    require(actor, MANAGE)
+    if not may_set_prices(actor):
+        raise NotAllowedError
     rows = PriceBook.objects.filter(model=model, currency=reporting_currency())
     until = rows.filter(valid_from__gt=valid_from).order_by("valid_from").values_list("valid_from", flat=True).first()
     asked: dict[str, Any] = {

@@ -27,6 +27,7 @@ from apps.kpis.rules.costs import (
 from apps.kpis.rules.facts import CLOSED, DECIDED, CostSeen, DecisionSeen, RunSeen, StepSeen, duration_ms
 from apps.kpis.rules.formats import micro_per_minor
 from apps.oversight.models import Escalation, Vote
+from apps.policies.rules import Effect
 from apps.policies.rules.quiet import first_rule_of
 from apps.telemetry.models import UsageRecord
 
@@ -107,11 +108,17 @@ def decisions_seen(ids: Iterable[UUID]) -> list[DecisionSeen]:
             edited=row.edited,
             overdue=row.overdue_at is not None,
             agent=row.agent.slug if row.agent else "",
-            rule=first_rule_of(row.verdict),
+            rule=_asking_rule_of(row.verdict),
             decided_by=row.decided_by.username if row.decided_by else "",
         )
         for row in rows
     ]
+
+
+def _asking_rule_of(verdict: dict[str, Any]) -> str:
+    """The rule that asked people; empty where a budget or a held key did, and the rules allow."""
+    rules = verdict.get("rules") or [{}]
+    return first_rule_of(verdict) if rules[0].get("effect") == Effect.REQUIRE_APPROVAL else ""
 
 
 def human_costs_seen(decisions: Sequence[DecisionSeen]) -> list[CostSeen]:

@@ -8,14 +8,20 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.core.errors import InvalidError
-from apps.core.gate import holds, require
+from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.http import Request
 from apps.kpis.forms import AMOUNTS, PriceForm
 from apps.kpis.models import PriceBook
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.formats import micro_per_minor
-from apps.kpis.selectors.prices import MANAGE, RECENT_DAYS, ModelPrices, Repricing, price_book_for, repricing_for
+from apps.kpis.selectors.prices import (
+    RECENT_DAYS,
+    ModelPrices,
+    Repricing,
+    may_set_prices,
+    price_book_for,
+    repricing_for,
+)
 from apps.kpis.services import save_price
 
 
@@ -26,7 +32,7 @@ def _page(request: Request, *, status: int = 200, **more: Any) -> HttpResponse:
         "days": RECENT_DAYS,
         "currency": reporting_currency(),
         "unpriced": sum(one.unpriced for one in book),
-        "may_manage": holds(request.user, MANAGE),
+        "may_manage": may_set_prices(request.user),
         "form": PriceForm(prefix="price", initial=_asked(request, book)),
         **more,
     }
@@ -60,7 +66,8 @@ def prices(request: Request) -> HttpResponse:
 @require_POST
 def set_price(request: Request) -> HttpResponse:
     """Say what a model costs from a day on: first what that would change, then, with ``confirm``, so."""
-    require(request.user, MANAGE)
+    if not may_set_prices(request.user):
+        raise NotAllowedError
     form = PriceForm(request.POST, prefix="price")
     if not form.is_valid():
         return _page(request, status=422, form=form)
