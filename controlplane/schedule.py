@@ -38,6 +38,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "waivers": (60, "apps.policies.tasks.end_waivers"),
     "ownerless": (60, "apps.agents.tasks.sweep_ownerless"),
     "absences": (1, "apps.access.tasks.sweep_absences"),
+    "emergencies": (60, "apps.access.tasks.sweep_emergencies"),
     "tokens": (3600, "apps.agents.tasks.forget_tokens"),
     "sessions": (3600, "apps.access.tasks.forget_sessions"),
     "escalations": (1, "apps.oversight.tasks.sweep_escalations"),

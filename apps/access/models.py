@@ -244,8 +244,8 @@ class Session(AbstractBaseSession):
 class EmergencyAccess(Record):
     """One credential of an emergency account, and what became of it: it opens once, for an hour.
 
-    ``session``: which one it opened. ``ended_at``: signed out, ended or withdrawn; None while it waits or is open, and
-    where its hour ran out. ``told_at``: when tries at the account were told last.
+    ``session``: which one it opened. ``ended_at``: signed out, ended, withdrawn or its hour over; None while it waits
+    or is open, and for a minute after its hour. ``told_at``: when tries at the account were told last.
     """
 
     LASTS = timedelta(hours=1)

@@ -11,6 +11,11 @@ def sweep_absences() -> int:
     return services.sweep_absences()
 
 
+def sweep_emergencies() -> int:
+    """Each minute: note which emergency accounts' hours are over; how many."""
+    return services.sweep_emergencies()
+
+
 def forget_sessions() -> int:
     """Each hour: delete the sessions that are over; how many."""
     return services.forget_sessions()

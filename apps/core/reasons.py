@@ -15,6 +15,7 @@ SENTENCES: Mapping[str, Any] = {
     "by_administrator": _("An administrator ended it."),
     "too_many": _("The person signed in elsewhere, and had too many sessions."),
     "signed_out": _("Whoever used it signed out."),
+    "hour_over": _("Its hour was over."),
     "replaced": _("The account got another credential."),
     # why an item or an action ended
     "not_cleared": _("The system is not cleared for the data classes that it carries, so it could not run as asked."),

@@ -12,7 +12,15 @@ from django.test import Client
 
 from apps.access.models import EmergencyAccess, PersonalToken, RoleGrant, Session
 from apps.access.rules import EMERGENCY_PERMISSIONS, PERMISSIONS
-from apps.access.services import arm_emergency, create_token, end_sessions_of, grant_role, open_emergency, save_person
+from apps.access.services import (
+    arm_emergency,
+    create_token,
+    end_sessions_of,
+    grant_role,
+    open_emergency,
+    save_person,
+    sweep_emergencies,
+)
 from apps.access.services.identities import find_signed_on
 from apps.audit.models import Entry
 from apps.core.errors import InvalidError, NotAllowedError
@@ -214,6 +222,14 @@ class TestTheEnd:
         assert holds(glass, "audit.view_entry")
         EmergencyAccess.objects.update(ends_at=ClockTimestamp() - timedelta(seconds=1))
         assert not any(holds(glass, right) for right in PERMISSIONS)
+
+    def test_that_its_hour_is_over_is_noted_once_and_told(self, admin: User) -> None:
+        break_in(armed(admin))
+        assert sweep_emergencies() == 0
+        EmergencyAccess.objects.update(ends_at=ClockTimestamp() - timedelta(seconds=1))
+        assert (sweep_emergencies(), sweep_emergencies()) == (1, 0)
+        assert opened().ended_at == opened().ends_at
+        assert Entry.objects.get(name="emergencyaccess.ended").payload == {"user": "glass", "why": "hour_over"}
 
     def test_signing_out_closes_it(self, admin: User) -> None:
         client = break_in(armed(admin))

@@ -7,6 +7,7 @@ from apps.access.services.emergencies import (
     bind_emergency,
     note_emergency_change,
     open_emergency,
+    sweep_emergencies,
     withdraw_emergency,
 )
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
@@ -61,6 +62,7 @@ __all__ = [
     "set_roles",
     "swap_duty",
     "sweep_absences",
+    "sweep_emergencies",
     "unlink_identities",
     "unswap_duty",
     "withdraw_emergency",

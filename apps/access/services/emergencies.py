@@ -126,6 +126,18 @@ def end_emergency(actor: User, *, session: UUID, why: str) -> None:
 
 
 @transaction.atomic
+def sweep_emergencies() -> int:
+    """Each minute: note that the hour of an opening is over, for which nobody signed out; how many."""
+    plane = system_user("plane")
+    rows = EmergencyAccess.objects.select_for_update(of=("self",), skip_locked=True).select_related("user")
+    over = list(rows.filter(opened_at__isnull=False, ended_at=None, ends_at__lte=ClockTimestamp()))
+    for row in over:
+        EmergencyAccess.objects.filter(pk=row.pk).update(ended_at=row.ends_at)
+        record(plane, row, "ended", payload={"user": row.user.username, "why": "hour_over"})
+    return len(over)
+
+
+@transaction.atomic
 def note_emergency_try(user: User, *, address: str) -> None:
     """Somebody failed to sign in by the name of an emergency account; people are told, once an hour."""
     row = EmergencyAccess.objects.filter(user=user).order_by("-created_at").first()
