@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from apps.access import selectors as access
 from apps.access.models import Rota
+from apps.access.selectors import queues as access
 from apps.access.services import end_person, plan_absence, save_rota, swap_duty
 from apps.audit.models import Entry
 from apps.audit.tasks import deliver_reactions
