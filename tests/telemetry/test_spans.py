@@ -24,7 +24,7 @@ from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp
 from apps.telemetry.models import Span, SpanCount, UsageRecord
 from apps.telemetry.rules.otlp import MAX_BODY
-from apps.telemetry.services import forget_spans
+from apps.telemetry.services import forget_spans, judge_tool_calls
 from tests.factories.agents import make_action, make_agent, make_key_for
 from tests.factories.telemetry import CHAT, SECOND, TRACE, body_of, now_ns, rejected, send, span
 from tests.serving import serving
@@ -175,6 +175,18 @@ def test_a_second_request_of_one_agent_waits_and_is_then_told_to_come_again(real
         assert (answer.status_code, answer["Retry-After"]) == (429, "1")
         assert not Span.objects.exists()
     assert rejected(send(agent, body_of(span(1, {})))) == 0
+
+
+def test_an_agent_that_sends_just_now_holds_up_the_judging_of_nobody_else(real_db: str) -> None:
+    busy, other = make_agent(), make_agent()
+    for agent in (busy, other):
+        assert rejected(send(agent, body_of(span(1, {"gen_ai.operation.name": "execute_tool"})))) == 0
+    Span.objects.update(created_at=ClockTimestamp() - timedelta(hours=1))
+    with psycopg.connect(real_db) as sending:
+        sending.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"spans:{busy.pk}"])
+        assert judge_tool_calls() == 1
+        assert dict(Span.objects.values_list("agent", "tool_call")) == {busy.pk: "open", other.pk: "ungoverned"}
+    assert judge_tool_calls() == 1
 
 
 def test_people_strangers_and_suspended_agents_send_nothing(agent: Agent) -> None:

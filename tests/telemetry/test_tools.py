@@ -92,6 +92,14 @@ def test_another_tool_another_agent_another_time_and_a_test_govern_nothing(agent
     assert tell(agent, call(1), call(2, ended_ns=now_ns() - 7200 * SECOND)) == ["ungoverned", "ungoverned"]
 
 
+def test_a_clock_that_says_years_reaches_back_some_days_and_no_further(agent: Agent) -> None:
+    over = asked(agent, ago_s=10 * 86_400)
+    Action.objects.filter(pk=over.pk).update(finished_at=ClockTimestamp() - timedelta(days=9))
+    assert tell(agent, call(1, startTimeUnixNano="1")) == ["ungoverned"]
+    asked(agent, ago_s=86_400)
+    assert tell(agent, call(2, startTimeUnixNano="1")) == ["ungoverned", "governed"]
+
+
 def test_what_waited_for_people_for_hours_governs_the_call_that_follows(agent: Agent) -> None:
     asked(agent, ago_s=6 * 3600, state="approved")
     assert tell(agent, call(1)) == ["governed"]

@@ -80,15 +80,10 @@ def link_trace(agent: Agent, trace_id: str, rows: list[Span], works: Works) -> l
             continue
         near = nearest(row.span_id, parents, links)
         top = stood_for.get(row.span_id)
-        found, by = (
-            (near, LinkedBy.ABOVE)
-            if near
-            else (top, LinkedBy.TRACE)
-            if top
-            else (whole, LinkedBy.TRACE if ours else LinkedBy.ABOVE)
-        )
-        if found:
-            late.append(_linked(row, found, by))
+        ways = ((near, LinkedBy.ABOVE), (top, LinkedBy.TRACE), (whole, LinkedBy.TRACE if ours else LinkedBy.ABOVE))
+        first = next(((link, by) for link, by in ways if link), None)
+        if first:
+            late.append(_linked(row, *first))
     late += _by_conversation(agent, [row for row in rows if link_of(row) == NOTHING], works)
     Span.objects.bulk_update(late, ["run_id", "task_id", "action_id", "linked_by"], batch_size=1000)
     return late

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action, Agent
 from apps.agents.rules import Environment
 from apps.audit.services import record
-from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError, RateLimitedError
 from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
@@ -20,6 +20,7 @@ from apps.telemetry.models import Span, ToolFinding
 from apps.telemetry.rules.links import LinkedBy
 from apps.telemetry.rules.tools import SLACK, Asked, CallSeen, Seen, ToolCall, judge, plain
 from apps.telemetry.selectors import dismissible_for
+from apps.telemetry.services.settling import one_at_a_time
 from apps.workflows.models import InterruptCall
 
 LATE_S = 300
@@ -35,12 +36,21 @@ def judge_tool_calls() -> int:
     """Judge the calls of tools that have waited long enough, one agent at a time; how many."""
     waiting = Span.objects.filter(tool_call=ToolCall.OPEN, created_at__lt=ClockTimestamp() - timedelta(seconds=LATE_S))
     agents = list(waiting.order_by().values_list("agent", flat=True).distinct())
-    return sum(_judge_agent(agent) for agent in agents)
+    return sum(_judged_unless_busy(agent) for agent in agents)
+
+
+def _judged_unless_busy(agent_id: UUID) -> int:
+    """An agent that sends spans just now is judged the next time, and holds up nobody else."""
+    try:
+        return _judge_agent(agent_id)
+    except RateLimitedError:
+        return 0
 
 
 @transaction.atomic
 def _judge_agent(agent_id: UUID) -> int:
-    agent = Agent.objects.select_for_update(no_key=True).get(pk=agent_id)
+    agent = Agent.objects.get(pk=agent_id)
+    one_at_a_time(agent)
     old = ClockTimestamp() - timedelta(seconds=LATE_S)
     rows = Span.objects.filter(agent=agent, tool_call=ToolCall.OPEN, created_at__lt=old)
     spans = {row.pk: row for row in rows.order_by("started_at", "id").defer("attributes")[:AT_ONCE]}
