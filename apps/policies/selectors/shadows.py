@@ -13,8 +13,9 @@ from apps.agents.rules import AgentState
 from apps.agents.selectors import actions_for, agents_for
 from apps.core.models import User
 from apps.policies.models import Policy, PolicyVersion, Release
-from apps.policies.rules import Effect, Mode, Rule, compile_rule, read_rule
+from apps.policies.rules import Effect, Mode, Rule, read_rule
 from apps.policies.rules.numbers import would_speak
+from apps.policies.rules.weighing import place_of
 from apps.policies.selectors.policies import policies_for
 
 RECENT, EXAMPLES = 1_000, 5
@@ -155,8 +156,9 @@ class Drawn:
 
 def drawn_for(actor: User, version: PolicyVersion | None) -> dict[str, Drawn]:
     """By the slugs of a version's rules for a share of the agents; of those agents that ``actor`` may see."""
-    rules = [rule for rule in (version.rules if version else ()) if "share" in rule]
-    return {str(rule["slug"]): _drawn(actor, version, read_rule(rule)) for rule in rules} if version else {}
+    if version is None:
+        return {}
+    return {str(rule["slug"]): _drawn(actor, version, read_rule(rule)) for rule in version.rules if "share" in rule}
 
 
 def _drawn(actor: User, version: PolicyVersion, rule: Rule) -> Drawn:
@@ -168,8 +170,7 @@ def _drawn(actor: User, version: PolicyVersion, rule: Rule) -> Drawn:
     if rule.scope.agents:
         rows = rows.filter(slug__in=rule.scope.agents)
     slugs = list(rows.values_list("slug", flat=True))
-    judging = compile_rule(rule, policy=version.policy.slug)
-    return Drawn([slug for slug in slugs if not judging.is_shadow_for(slug)], len(slugs))
+    return Drawn([slug for slug in slugs if place_of(slug, version.policy.slug, rule.slug) < rule.share], len(slugs))
 
 
 def _in_part(rule: Mapping[str, Any]) -> dict[str, str]:
