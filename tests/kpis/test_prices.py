@@ -1,6 +1,6 @@
 """The price book's page: what models cost, what has no price, and what another price changes before it does."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -151,6 +151,13 @@ class TestThePage:
         make_price(input_micro=30, output_micro=100)
         told = signed_in(admin).get("/dashboards/prices/").content.decode()
         assert '<td class="num">30</td><td class="num">100</td>' in told
+
+    def test_a_day_is_one_of_the_reporting_zone(self, admin: User, settings: Any) -> None:
+        settings.ACP_REPORTING_TZ = "Europe/Berlin"
+        page = signed_in(admin)
+        page.post(SET, {**ASKED, "confirm": "1"})
+        assert PriceBook.objects.get().valid_from == datetime(2025, 12, 31, 23, tzinfo=UTC)
+        assert '<td class="nowrap">2026-01-01 ' in page.get("/dashboards/prices/").content.decode()
 
     @pytest.mark.parametrize(
         "wrong",

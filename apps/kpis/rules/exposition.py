@@ -106,7 +106,7 @@ def _standing(standing: Standing) -> Iterable[Metric]:
         ("acp_approvals_pending", "Items that wait for people.", standing.approvals_pending),
         ("acp_approval_oldest_seconds", "For how long the oldest of them has waited; 0 without any.",
          standing.approval_oldest_s),
-        ("acp_sla_breached_open", "Open runs past the time at which they were due.", standing.sla_breached_open),
+        ("acp_sla_breached_open", "Open runs beyond their SLA, pauses left out.", standing.sla_breached_open),
         ("acp_rollup_lag_seconds", "Since figures were last folded from the ledger.", standing.rollup_lag_s),
         ("acp_outbox_rows", "Reactions to entries of the ledger that are still to follow.", standing.outbox_rows),
         ("acp_tokens_unpriced_total", "Tokens of models that have no price.", standing.tokens_unpriced),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from apps.core.errors import NotAllowedError
 from apps.core.gate import require, scope_for, visible
@@ -45,7 +45,6 @@ class ModelPrices:
     calls: int = 0
     cost_micro: int = 0
     unpriced: int = 0
-    last_used: datetime | None = None
     now: datetime | None = None
 
     @property
@@ -90,7 +89,6 @@ def price_book_for(actor: User) -> list[ModelPrices]:
     for used in _used(actor, now - timedelta(days=RECENT_DAYS)):
         found = book.setdefault(used["model"], ModelPrices(used["model"], now=now))
         found.tokens, found.calls, found.cost_micro = used["tokens"], used["calls"], used["cost"]
-        found.last_used = used["last"]
     for missing in _costs(actor).filter(priced_by=PricedBy.UNPRICED).values("model").annotate(calls=Count("id")):
         book.setdefault(missing["model"], ModelPrices(missing["model"], now=now)).unpriced = missing["calls"]
     return sorted(book.values(), key=lambda one: (-one.unpriced, -one.cost_micro, one.model))
@@ -120,6 +118,4 @@ def _costs(actor: User) -> QuerySet[CostItem]:
 
 def _used(actor: User, since: datetime) -> Iterable[Any]:
     rows = _costs(actor).filter(~Q(model=""), incurred_at__gte=since)
-    return rows.values("model").annotate(
-        tokens=Sum("quantity"), calls=Count("id"), cost=Sum("amount_micro"), last=Max("incurred_at")
-    )
+    return rows.values("model").annotate(tokens=Sum("quantity"), calls=Count("id"), cost=Sum("amount_micro"))

@@ -12,7 +12,8 @@ from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.http import Request
 from apps.kpis.forms import AMOUNTS, PriceForm
 from apps.kpis.models import PriceBook
-from apps.kpis.models.clock import reporting_currency
+from apps.kpis.models.clock import reporting_currency, reporting_zone
+from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.selectors.prices import (
     RECENT_DAYS,
@@ -26,9 +27,16 @@ from apps.kpis.services import save_price
 
 
 def _page(request: Request, *, status: int = 200, **more: Any) -> HttpResponse:
-    book = price_book_for(request.user)
+    book, zone = price_book_for(request.user), reporting_zone()
     context = {
-        "book": [(one, _minor(one.cost_micro), [(row, _plain(row)) for row in one.prices]) for one in book],
+        "book": [
+            (
+                one,
+                _minor(one.cost_micro),
+                [(row, local_day(row.valid_from, zone).isoformat(), _plain(row)) for row in one.prices],
+            )
+            for one in book
+        ],
         "days": RECENT_DAYS,
         "currency": reporting_currency(),
         "unpriced": sum(one.unpriced for one in book),
