@@ -17,7 +17,10 @@ from bench import stage
 
 REFERENCE_PG4 = 6600
 """What ``pg4`` reaches on the machine for which the aims in milliseconds were set."""
-SUITES = ("pg4", "decision", "steps", "resume", "inbox", "streams", "dashboard", "simulate", "governance")
+SUITES = (
+    "pg4", "decision", "steps", "resume", "inbox", "streams", "dashboard", "simulate", "governance", "stopping",
+    "revoking",
+)  # fmt: skip
 
 
 def main() -> int:

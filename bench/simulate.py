@@ -1,9 +1,16 @@
-"""Judging the past once more: 50 rules on 3 KB of parameters, in memory and from the database, on one core."""
+"""Judging the past once more, in memory and from the database, on one core: no action of it like another.
+
+Two sets of rules: such as read long parameters, of which every action is judged; and such as look at amounts, agents
+and workflows, as those of the sample company do, to which many actions are alike.
+"""
 
 import json
 import statistics
 import time
+from dataclasses import replace
 from datetime import timedelta
+from math import exp
+from random import Random
 from typing import Any
 
 from django.db import connection
@@ -12,7 +19,8 @@ from django.utils import timezone
 from apps.agents.models import Action
 from apps.policies.models import Simulation
 from apps.policies.rules import compile_rule, judge, read_rules
-from apps.policies.rules.replay import Kept, replay
+from apps.policies.rules.alike import AMOUNT, Trial
+from apps.policies.rules.replay import Kept
 from apps.policies.services.simulations import judge_on, start_simulation
 from bench.policies import documents, facts
 from tests.factories.access import make_admin, make_queue
@@ -22,24 +30,45 @@ from tests.factories.policies import make_policy
 ACTIONS, TIMES, MILLION = 20_000, 5, 1_000_000
 LATER = "action.amount_minor > 123456"
 """The draft differs in one rule."""
-MULTIPLY = """
-INSERT INTO agents_action ({columns}) SELECT {values} FROM agents_action a, generate_series(1, %s) WHERE a.id = %s
+SPREAD = "floor(exp(4 + 9 * random()))::bigint"
+"""Amounts from 0.55 to 4,400.00, small ones more often."""
+MULTIPLY = f"""
+INSERT INTO agents_action ({{columns}})
+SELECT {{values}} FROM agents_action a,
+    LATERAL (SELECT {SPREAD} AS amount FROM generate_series(1, %s)) AS n WHERE a.id = %s
 """
+PLAIN = (
+    "agent.slug != '' && action.amount_minor <= {n}000",
+    "action.amount_minor > {n}000",
+    "agent.slug == '' && run.workflow == 'purchase-order'",
+    "action.effect == 'write'",
+    "agent.risk in ['high', 'critical'] && action.amount_minor > {n}00",
+)
 
 
-def measure_pure() -> float:
-    """Replays a second of processor time: what is in force and a draft, of fifty rules each; median of five."""
-    rules = [compile_rule(rule, policy="bench", version=1) for rule in read_rules(documents(50))[0]]
-    draft = [compile_rule(rule, policy="bench") for rule in read_rules(drafted(documents(50)))[0]]
-    asked = facts()
-    kept = Kept(json.loads(json.dumps(judge(rules, asked).facts)), "erp", asked.parameters)
-    sets = [lambda _operation: rules, lambda _operation: draft]
+def plain(count: int) -> list[dict[str, Any]]:
+    """``count`` rules that read no parameters."""
+    rules: list[dict[str, Any]] = documents(count)
+    return [{**rule, "when": PLAIN[n % len(PLAIN)].format(n=n + 1)} for n, rule in enumerate(rules)]
+
+
+def measure_pure(documents: list[dict[str, Any]]) -> float:
+    """Actions a second of processor time: what is in force and a draft; median of five, each with other amounts."""
+    rules = [compile_rule(rule, policy="bench", version=1) for rule in read_rules(documents)[0]]
+    draft = [compile_rule(rule, policy="bench") for rule in read_rules(drafted(documents))[0]]
+    asked, chance = facts(), Random(7)
+    told = judge(rules, asked).facts
     found = []
     for _ in range(TIMES):
+        trial = Trial([lambda _operation: rules, lambda _operation: draft])
+        past = [
+            Kept(json.loads(json.dumps({**told, AMOUNT: int(exp(chance.uniform(4, 13)))})), "erp", asked.parameters)
+            for _ in range(5_000)
+        ]
         began = time.process_time()
-        for _ in range(2_000):
-            replay(kept, sets)
-        found.append(2_000 / (time.process_time() - began))
+        for kept in past:
+            trial.replay(kept)
+        found.append(len(past) / (time.process_time() - began))
     return statistics.median(found)
 
 
@@ -47,13 +76,14 @@ def drafted(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*rules[:-1], {**rules[-1], "when": LATER}]
 
 
-def measure_whole() -> tuple[float, float]:
+def measure_whole(documents: list[dict[str, Any]], actions: int = ACTIONS) -> tuple[float, float]:
     """Actions a second of this process's time, and of the clock: read, replayed, counted, written; median of five."""
     admin, queue = make_admin(), make_queue()
-    rules = [{**rule, "queue": queue.slug} if "queue" in rule else rule for rule in documents(50)]
-    policy = make_policy(*rules)
+    rules = [{**rule, "queue": queue.slug} if "queue" in rule else rule for rule in documents]
     agent, asked = make_agent(), facts()
-    compiled = [compile_rule(rule, policy=policy.slug, version=1) for rule in read_rules(rules)[0]]
+    policy = make_policy(*rules, unit=agent.unit)
+    compiled = [compile_rule(rule, policy=policy.slug, unit=agent.unit.slug) for rule in read_rules(rules)[0]]
+    asked = replace(asked, units=frozenset({agent.unit.slug}), agent=replace(asked.agent, slug=agent.slug))
     action = make_action(
         agent=agent,
         parameters=asked.parameters,
@@ -63,7 +93,7 @@ def measure_whole() -> tuple[float, float]:
         currency="EUR",
         state="succeeded",
     )
-    _multiply(action, ACTIONS - 1)
+    _multiply(action, actions - 1)
     busy, clock = [], []
     for _ in range(TIMES):
         now = timezone.now() + timedelta(minutes=1)
@@ -71,18 +101,23 @@ def measure_whole() -> tuple[float, float]:
         began, started = time.process_time(), time.perf_counter()
         while judge_on():
             pass
-        busy.append(ACTIONS / (time.process_time() - began))
-        clock.append(ACTIONS / (time.perf_counter() - started))
+        busy.append(actions / (time.process_time() - began))
+        clock.append(actions / (time.perf_counter() - started))
         done = Simulation.objects.get(pk=made.pk)
-        if (done.state, done.done, done.gaps) != ("done", ACTIONS, {}):
-            raise SystemExit(f"It counted {done.done} of {ACTIONS}: {done.state}, {done.gaps}.")
+        if (done.state, done.done, done.gaps) != ("done", actions, {}):
+            raise SystemExit(f"It counted {done.done} of {actions}: {done.state}, {done.gaps}.")
     return statistics.median(busy), statistics.median(clock)
 
 
 def _multiply(action: Action, times: int) -> None:
-    """The same action under other ids, in the database itself."""
+    """The same action under other ids and with other amounts, in the database itself."""
     columns = [field.column for field in Action._meta.concrete_fields]
-    values = ["uuidv7()" if name == "id" else f"a.{name}" for name in columns]
+    other = {
+        "id": "uuidv7()",
+        "amount_minor": "n.amount",
+        "verdict": f"jsonb_set(a.verdict, '{{facts,{AMOUNT}}}', to_jsonb(n.amount))",
+    }
+    values = [other.get(name, f"a.{name}") for name in columns]
     with connection.cursor() as cursor:
         cursor.execute(MULTIPLY.format(columns=", ".join(columns), values=", ".join(values)), [times, action.pk])
         cursor.execute("ANALYZE agents_action")

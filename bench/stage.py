@@ -53,20 +53,23 @@ class Scene:
         """Web, workers and scheduler, until they answer."""
         if self.processes:
             return
-        self.start("-m", "uvicorn", "controlplane.asgi:app", "--port", str(self.port), "--log-level", "warning")
+        self._start_web(self.port)
         for name in WORKERS:
             threads = ("--pool", "threads", "-c", "4", "-l", "WARNING", "-n", f"{name}@%h")
             self.start("-m", "celery", "-A", "controlplane", "worker", *threads)
         self.start("manage.py", "run_scheduler")
-        ends = time.monotonic() + READY_S
-        while time.monotonic() < ends:
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.3)
-        raise SystemExit(f"The plane did not become ready; {DATA_DIR / 'bench.log'} says why.")
+        _wait_for(self.url)
+
+    def start_another(self) -> str:
+        """The address of a second web process beside the plane."""
+        self.start_plane()
+        port = _free_port()
+        self._start_web(port)
+        _wait_for(url := f"http://127.0.0.1:{port}")
+        return url
+
+    def _start_web(self, port: int) -> None:
+        self.start("-m", "uvicorn", "controlplane.asgi:app", "--port", str(port), "--log-level", "warning")
 
     def stop(self) -> None:
         """End what was started."""
@@ -77,6 +80,24 @@ class Scene:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _wait_for(url: str) -> None:
+    ends = time.monotonic() + READY_S
+    while time.monotonic() < ends:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    raise SystemExit(f"The plane did not become ready; {DATA_DIR / 'bench.log'} says why.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -98,10 +119,7 @@ def prepared() -> Iterator[Scene]:
     with psycopg.connect(admin, autocommit=True) as owner:
         owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    scene = Scene(environment["DATABASE_URL"], environment, port)
+    scene = Scene(environment["DATABASE_URL"], environment, _free_port())
     import django
 
     django.setup()

@@ -6,7 +6,7 @@ import os
 import statistics
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +38,21 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+async def listen(url: str, cookie: str, topics: str) -> AsyncIterator[dict[str, Any] | None]:
+    """What an open page is told; None first, once it is open. Bare sockets: the client shares the machine."""
+    place = urlsplit(url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    ask = f"GET /live/?topics={topics} HTTP/1.1\r\nHost: {place.netloc}\r\nCookie: sessionid={cookie}\r\n\r\n"
+    writer.write(ask.encode())
+    status = await reader.readline()
+    if b" 200 " not in status:
+        raise RuntimeError(status.decode())
+    yield None
+    while line := await reader.readline():
+        if line.startswith(b"data: "):
+            yield json.loads(line[6:])
+
+
 class Rush:
     """One measurement: open pages that listen, and a thread that makes items once all of them do."""
 
@@ -65,19 +80,11 @@ class Rush:
         return used
 
     async def _listen(self, index: int) -> None:
-        """Bare sockets: the client shares the machine with what it measures."""
-        place = urlsplit(self.url)
-        reader, writer = await asyncio.open_connection(place.hostname, place.port)
-        cookie = f"sessionid={self.cookies[index // EACH]}"
-        ask = f"GET /live/?topics=inbox HTTP/1.1\r\nHost: {place.netloc}\r\nCookie: {cookie}\r\n\r\n"
-        writer.write(ask.encode())
-        status = await reader.readline()
-        if b" 200 " not in status:
-            raise RuntimeError(status.decode())
-        self.opened += 1
-        while line := await reader.readline():
-            if line.startswith(b"data: "):
-                self.heard[index].append((json.loads(line[6:])["version"], time.monotonic()))
+        async for event in listen(self.url, self.cookies[index // EACH], "inbox"):
+            if event is None:
+                self.opened += 1
+            else:
+                self.heard[index].append((event["version"], time.monotonic()))
 
     def _make(self) -> None:
         begun = time.monotonic()

@@ -242,6 +242,39 @@ def measure_streams(scene: Scene, figures: dict[str, Rows]) -> Rows:
     ]
 
 
+def measure_stopping(scene: Scene, figures: dict[str, Rows]) -> Rows:
+    """Fifty open pages and an owner: from the answer that stopped something until they know."""
+    from bench import stopping
+
+    scene.start_plane()
+    found: Rows = []
+    for what, waits in stopping.measure(scene.url, rounds=20).items():
+        for name, times in waits._asdict().items():
+            found += [
+                row(f"{what}: {stopping.WORDS[name]}, p50", statistics.median(times), "ms"),
+                row(f"{what}: {stopping.WORDS[name]}, p95", percentile(times, 0.95), "ms", "<= 2000"),
+                row("... at the latest", max(times), "ms"),
+            ]
+    return found
+
+
+def measure_revoking(scene: Scene, figures: dict[str, Rows]) -> Rows:
+    """Ended at one web process, asked for at two: from the answer until neither takes it, at the latest of twenty."""
+    from bench import revoking
+
+    scene.start_plane()
+    urls, rounds = (scene.url, scene.start_another()), 20
+    ways = revoking.Ways()
+    found = [
+        row(f"{what}: refused after", max(revoking.refusal_times(make, urls, rounds=rounds)), "ms", "<= 1000")
+        for what, make in ways.all()
+    ]
+    return found + [
+        row(f"open pages, {what}: closed after", max(revoking.stream_times(end, urls, rounds=rounds)), "ms", "<= 1000")
+        for what, end in ways.of_streams()
+    ]
+
+
 def _page(scene: Scene, person: Any, url: str, what: str, aim: str) -> Rows:
     """How long a signed-in person waits for a page of HTML."""
     with signed_in(scene, person) as client:
@@ -283,11 +316,14 @@ def measure_dashboard(scene: Scene, figures: dict[str, Rows], runs: int = 100_00
 
 def measure_simulate(scene: Scene, figures: dict[str, Rows]) -> Rows:
     """Fifty rules on the past, on one core. The million is worked out from the rate, not run."""
-    pure = simulate.measure_pure()
-    busy, clock = simulate.measure_whole()
-    return [
-        row("replays in memory, two sets of 50 rules, 3 KB", pure, "per s of processor"),
-        row("actions simulated, of this process's time", busy, "per s of processor", "8,300"),
-        row("actions simulated, database included", clock, "per s"),
-        row("a million actions, worked out from that", simulate.MILLION / clock / 60, "min", "about 2"),
-    ]
+    found: Rows = []
+    for name, rules in (("plain rules", simulate.plain(50)), ("rules on 3 KB", policies.documents(50))):
+        pure = simulate.measure_pure(rules)
+        busy, clock = simulate.measure_whole(rules)
+        found += [
+            row(f"{name}: in memory, two sets of 50", pure, "per s of processor"),
+            row(f"{name}: of this process's time", busy, "per s of processor", "8,300"),
+            row(f"{name}: database included", clock, "per s"),
+            row(f"{name}: a million actions, worked out from that", simulate.MILLION / clock / 60, "min", "about 2"),
+        ]
+    return found

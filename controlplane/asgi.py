@@ -5,6 +5,7 @@ pool of threads (twice the rate of Django's own ASGI handler for synchronous vie
 """
 
 import os
+from asyncio import to_thread
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 
 from a2wsgi import WSGIMiddleware
 
+from apps.core.tracing import start_tracing, stop_tracing
 from controlplane.bodies import relay, whole
 from controlplane.heading import heading
 from controlplane.waiting import Listener, claim, hold, stream, versions
@@ -20,12 +22,14 @@ from controlplane.wsgi import application as wsgi
 THREADS = 16
 pages: Any = WSGIMiddleware(wsgi, workers=THREADS)  # type: ignore[arg-type] # WSGI by its protocol, not its types
 listener = Listener()
+start_tracing("acp-web")
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Dispatch one connection."""
     if scope["type"] == "lifespan":
         await listener.lifespan(receive, send)
+        await to_thread(stop_tracing)
         return
     if scope["type"] != "http":
         return

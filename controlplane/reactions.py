@@ -9,6 +9,7 @@ from collections.abc import Mapping
 TELL = "apps.notifications.tasks.tell"
 HUSH_ERASURE = "apps.notifications.tasks.hush_erasure"
 HUSH_CHANGE = "apps.notifications.tasks.hush_change"
+HUSH_BREAKER = "apps.notifications.tasks.hush_breaker"
 HUSH_PROPOSAL = "apps.notifications.tasks.hush_proposal"
 HUSH_WAIVER = "apps.notifications.tasks.hush_waiver"
 STANDING = "apps.oversight.tasks.end_fallen_standing"
@@ -57,6 +58,10 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "budgetchange.released": (HUSH_CHANGE,),
     "budgetchange.declined": (HUSH_CHANGE,),
     "budgetchange.superseded": (HUSH_CHANGE,),
+    "breakerchange.open": (TELL,),
+    "breakerchange.released": (HUSH_BREAKER,),
+    "breakerchange.declined": (HUSH_BREAKER,),
+    "breakerchange.superseded": (HUSH_BREAKER,),
     "proposal.open": (TELL,),
     "proposal.released": (HUSH_PROPOSAL,),
     "proposal.declined": (HUSH_PROPOSAL,),
@@ -74,12 +79,13 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "erasure.requested": (TELL,),
     "erasure.withdrawn": (HUSH_ERASURE,),
     "erasure.refused": (HUSH_ERASURE,),
-    "payloads.erased": (HUSH_ERASURE,),
+    "payloads.erased": (HUSH_ERASURE, "apps.telemetry.tasks.erase_reports"),
     "emergencyaccess.armed": (TELL,),
     "emergencyaccess.opened": (TELL,),
     "emergencyaccess.used": (TELL,),
     "emergencyaccess.tried": (TELL,),
     "emergencyaccess.ended": (TELL,),
+    "reportsubscription.due": (TELL,),
     "agent.retired": ("apps.oversight.tasks.cancel_items_of_agent", STANDING),
     "operation.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
     "connector.changed": ("apps.oversight.tasks.end_what_changed", STANDING),
@@ -108,13 +114,26 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "agent.change_requested": (TELL,),
     "agent.mismatched": (TELL,),
     "agent.acted_unasked": (TELL,),
+    "agent.acted_despite": (TELL,),
     "agent.key_refused": (TELL,),
     "agent.access_requested": (TELL,),
     "connector.quarantined": (TELL,),
+    "workflow.unusual": (TELL,),
     "release.published": (STANDING,),
     "halt.lifted": ("apps.oversight.tasks.start_clocks",),
     "run.got_key": ("apps.workflows.tasks.runs.begin_run",),
 }
+
+OF_TRACES: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    ("run.succeeded", "run.failed", "run.cancelled"), ("apps.telemetry.tasks.tell_run",)
+)
+"""What follows as well where the plane sends its own traces."""
+
+
+def with_traces(board: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """The board with what tells collectors of runs."""
+    return {**board, **{name: (*board.get(name, ()), *handlers) for name, handlers in OF_TRACES.items()}}
+
 
 EMERGENCY_REACTIONS = ("apps.access.tasks.note_emergency_change",)
 """What follows from every change that is made with an emergency account, whatever it is called."""

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import django_stubs_ext
-import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.agents.rules import ActionState, AgentState, ChangeKind, EffectClass, Execution
 from apps.connectors.rules import ConnectorState, ExecutedBy
-from apps.halts.rules import HaltScope
+from apps.halts.rules import BreakerChangeKind, HaltScope
+from apps.kpis.rules.goals import BaselineState
 from apps.notifications.rules import CHOICES, Channel, Timing
 from apps.oversight.rules import BulkVerdict, EscalationState, JobState, Kind, VoteVerdict
 from apps.oversight.rules.access_reviews import LineState, ReviewState, RightKind
@@ -19,9 +19,9 @@ from apps.policies.rules.simulations import SimulationState
 from apps.policies.rules.waivers import WaiverState
 from apps.workflows.rules.interrupts import Progress
 from apps.workflows.rules.states import RunState
-from controlplane import embedded, environment
+from controlplane import embedded, environment, logs
 from controlplane.celery import app as celery_app  # whoever has the settings can wake the workers
-from controlplane.reactions import EMERGENCY_REACTIONS, LIVE_TOPICS, PROJECTIONS, REACTIONS
+from controlplane.reactions import EMERGENCY_REACTIONS, LIVE_TOPICS, PROJECTIONS, REACTIONS, with_traces
 from controlplane.schedule import JOBS, LANES, LANES_BEHIND, LANES_FIRST
 
 django_stubs_ext.monkeypatch()  # Django's generics can be named in annotations at run time
@@ -153,6 +153,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "apps.core.middleware.DomainErrorMiddleware",
+    "apps.access.enrolment.SecondFactorMiddleware",
     "apps.core.middleware.ReadOnceMiddleware",
     "apps.core.middleware.SessionSeenMiddleware",
 ]
@@ -180,13 +181,20 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {
+        "NAME": "apps.access.passwords.OwnWordsValidator",
+        "OPTIONS": {"words": environment.password_words(os.environ)},
+    },
 ]
 ANONYMOUS_USER_NAME = None
 GUARDIAN_MONKEY_PATCH_USER = False
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # object grants are asked for by the gate, not by has_perm
 GATE_SCOPES = "apps.access.selectors.unit_scopes_for"
+MOVES_WEIGHED = "apps.policies.selectors.moves.left_for"
 RUN_ELSEWHERE = "apps.kpis.views.simulated_run"
+WEEKLY_REPORT = "apps.kpis.services.letters.write_report"
 RUN_TRACE = "apps.kpis.selectors.spans_of_run_for"
+ACTION_VEIL = "apps.workflows.selectors.veils.veil_before"
 AGENT_RECORD = "apps.oversight.selectors.track_record_of"
 WORKFLOW_RIGHTS = "apps.workflows.services.rights.RIGHTS"
 AGENT_TRIAL = "apps.workflows.services.agent_cases.trial_of"
@@ -212,6 +220,8 @@ ACCOUNT_FORMS = {"login": "apps.access.forms.SignInForm"}
 OIDC_SCHEMES = ("https://",) if IN_PRODUCTION else ("https://", "http://127.0.0.1:", "http://localhost:")
 OIDC_PROVIDERS = environment.identity_providers(os.environ, OIDC_SCHEMES)
 """Identity providers by slug: name, issuer, client_id, secret, domains, strong."""
+SAML_PROVIDERS = environment.saml_providers(os.environ, OIDC_SCHEMES, OIDC_PROVIDERS)
+"""Those that speak SAML: name, issuer, url, certificates, email, domains, strong."""
 MFA_ADAPTER = "apps.access.accounts.SecondFactorAdapter"
 MFA_FORMS = {
     "authenticate": "apps.access.forms.CodeForm",
@@ -237,6 +247,8 @@ ACCOUNT_RATE_LIMITS = {
     "guess_at_name": "100/h/key",  # a name from wherever nobody of that name signed in before
 }
 """How often passwords and codes are guessed at; how they work together: ``apps.access.accounts``."""
+ACP_SECOND_FACTOR = environment.second_factor(os.environ, "deciders" if IN_PRODUCTION else "offered")
+"""Of whom a second factor is demanded: ``apps.access.enrolment``."""
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a passkey is two factors: what one has, and its PIN or a finger
@@ -295,6 +307,12 @@ ACP_METRICS_TOKEN = environment.token("ACP_METRICS_TOKEN", os.environ)
 """Whoever has it reads /metrics and /metrics/kpi; without one there is neither."""
 if ACP_METRICS_TOKEN:
     MIDDLEWARE.insert(0, "apps.core.middleware.counting.RequestCountsMiddleware")
+SENDS_TRACES = environment.sends_traces(os.environ)
+TRUSTS_TRACEPARENT = os.environ.get("ACP_TRUST_TRACEPARENT", "") == "1"
+"""Whether callers decide by their ``traceparent`` which of our spans are kept."""
+if SENDS_TRACES:
+    MIDDLEWARE.insert(0, "apps.core.middleware.traced.TracedMiddleware")
+    REACTIONS = with_traces(REACTIONS)
 
 STATIC_URL = "/static/"
 STATIC_ROOT = ACP_DATA_DIR / "static"
@@ -334,6 +352,8 @@ SPECTACULAR_SETTINGS = {
         "ActionStateEnum": [state.value for state in ActionState],
         "AgentStateEnum": [state.value for state in AgentState],
         "ChangeKindEnum": [kind.value for kind in ChangeKind],
+        "BaselineStateEnum": [state.value for state in BaselineState],
+        "BudgetChangeKindEnum": [kind.value for kind in BreakerChangeKind],  # the same words for both
         "BulkVerdictEnum": [verdict.value for verdict in BulkVerdict],
         "EscalationStateEnum": [state.value for state in EscalationState],
         "EscalationKindEnum": [kind.value for kind in Kind],
@@ -367,28 +387,4 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 
-structlog.configure(
-    processors=[
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(),
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    wrapper_class=structlog.stdlib.BoundLogger,
-)
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(message)s"}, "named": {"format": "%(levelname)s %(name)s %(message)s"}},
-    "handlers": {
-        "line": {"class": "logging.StreamHandler", "formatter": "line"},
-        "named": {"class": "logging.StreamHandler", "formatter": "named"},
-    },
-    "loggers": {
-        "apps": {"handlers": ["line"], "level": "INFO", "propagate": True},
-        "django": {"handlers": ["named"], "level": "WARNING", "propagate": True},
-        "celery": {"handlers": ["named"], "level": "WARNING", "propagate": True},
-    },
-}
+LOGGING = logs.configure(os.environ.get("ACP_LOG_FORMAT") or "json")

@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, cast
@@ -53,6 +53,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.versions: OrderedDict[str, int] = OrderedDict()
+        self.newest = 0
         self.waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self.streams: defaultdict[str, int] = defaultdict(int)
         self.waits: defaultdict[str, int] = defaultdict(int)
@@ -110,6 +111,7 @@ class Listener:
             if (entry, kind, subject) in self._seen:
                 continue
             self._seen[entry, kind, subject] = None
+            self.newest = max(self.newest, entry)
             for pattern in settings.LIVE_TOPICS.get(kind, ()):
                 self._bump(pattern.format(subject=subject, trail=trail), entry)
         while len(self._seen) > REMEMBERED:
@@ -316,8 +318,8 @@ async def _person(pages: Any, scope: Any) -> Answer:
 
 
 async def stream(listener: Listener, pages: Any, scope: Any, receive: Any, send: Any) -> None:
-    """``/live/?topics=a,b``: server-sent events that carry topic and version, nothing else."""
-    who = await _person(pages, scope)
+    """``/live/?topics=a,b``: server-sent events that carry topic and version, nothing else, while the session lives."""
+    before, who = listener.newest, await _person(pages, scope)
     if who.status != HTTPStatus.NO_CONTENT:
         if HTTPStatus(who.status).is_redirection:  # to the door, which no stream passes; 204 tells it not to come again
             who.status, who.headers, who.body = HTTPStatus.NO_CONTENT, [], b""
@@ -331,17 +333,37 @@ async def stream(listener: Listener, pages: Any, scope: Any, receive: Any, send:
     headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     listener.streams[person] += 1
+
+    async def is_signed_in() -> bool:
+        now = await _person(pages, scope)
+        return now.status == HTTPStatus.NO_CONTENT and now.header(b"x-person") == person
+
+    own = {f"calls:{person}": before}
     try:
-        async with listener.interest(topics) as changed:
-            await _send_events(listener, topics, changed, receive, send)
+        async with listener.interest([*topics, *own]) as changed:
+            changed.set()  # what ended the account since it was asked for has been told already
+            await _send_events(listener, topics, changed, receive, send, own=own, may_go_on=is_signed_in)
     finally:
         listener.streams[person] -= 1
         if not listener.streams[person]:
             del listener.streams[person]
 
 
-async def _send_events(listener: Listener, topics: list[str], changed: Any, receive: Any, send: Any) -> None:
-    told = {topic: listener.versions.get(topic, 0) for topic in topics}
+async def _send_events(
+    listener: Listener,
+    topics: list[str],
+    changed: Any,
+    receive: Any,
+    send: Any,
+    *,
+    own: dict[str, int],
+    may_go_on: Callable[[], Awaitable[bool]],
+) -> None:
+    """Tell of ``topics`` until nobody listens, time is up, or what was recorded of the account ended it.
+
+    ``own``: the topic of the account, and the version from which on that is asked.
+    """
+    told = {topic: listener.versions.get(topic, 0) for topic in topics} | own
     text, ends = "retry: 3000\n\n", time.monotonic() + STREAM_S
     while time.monotonic() < ends:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
@@ -350,10 +372,12 @@ async def _send_events(listener: Listener, topics: list[str], changed: Any, rece
         if not await _woken(changed, HEARTBEAT_S, receive):
             return
         changed.clear()
-        news = {topic: listener.versions[topic] for topic in topics if listener.versions.get(topic, 0) > told[topic]}
+        news = {topic: listener.versions[topic] for topic in told if listener.versions.get(topic, 0) > told[topic]}
         told |= news
+        if own.keys() & news.keys() and not await may_go_on():
+            break
         text = "".join(
-            f"data: {json.dumps({'topic': topic, 'version': version})}\n\n" for topic, version in news.items()
+            f"data: {json.dumps({'topic': topic, 'version': news[topic]})}\n\n" for topic in topics if topic in news
         )
         text = text or ": alive\n\n"
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -59,6 +59,7 @@
       await Plotly.react(plot, paint(figure.data), layout, {displayModeBar: false, responsive: true, showSendToCloud: false});
       if (!plot.dataset.done) plot.on("plotly_click", (event) => { const url = event.points[0]?.customdata; if (typeof url === "string" && url.startsWith("/")) location.assign(url); });
       plot.dataset.done = "1";
+      plot.closest("figure")?.querySelector("[data-png]")?.removeAttribute("hidden");
     } catch {
       plot.removeAttribute("aria-busy");
       plot.dataset.failed = "1";
@@ -77,8 +78,17 @@
   addEventListener("htmx:afterSettle", (event) => watch(event.detail.elt));
   addEventListener("acp:theme", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("click", async (event) => {
+  // A picture stands alone: it says what it shows, of when, and has a ground of its own.
+  const save = async (button) => {
+    const plot = button.closest("figure").querySelector(".plot"), Plotly = await plotly(), {title, caption, png} = button.dataset;
+    if (!plot.dataset.done) await draw(plot);
+    const inert = (text) => text.replaceAll("<", "‹").replaceAll(">", "›"), ground = colour("--surface");
+    const head = {text: `${inert(title)}<br><sub>${inert(caption)}</sub>`, x: 0.02, xanchor: "left", yref: "container", y: 0.96, yanchor: "top", font: {size: 16}};
+    const layout = {...plot.layout, title: head, paper_bgcolor: ground, plot_bgcolor: ground, margin: {l: 60, r: 24, t: 96, b: 48}};
+    Plotly.downloadImage({data: plot.data, layout}, {format: "png", scale: 2, width: 960, height: 480, filename: png});
+  };
+  addEventListener("click", (event) => {
     const button = event.target.closest("[data-png]");
-    if (button) (await plotly()).downloadImage(document.getElementById(button.dataset.png), {format: "png", scale: 2, filename: button.dataset.png});
+    if (button) save(button);
   });
 })();

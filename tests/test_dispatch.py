@@ -149,3 +149,65 @@ def test_a_stream_without_a_session_is_told_not_to_come_again():
 
     caller = asyncio.run(story())
     assert (caller.status, bytes(caller.body)) == (204, b"")
+
+
+@pytest.mark.parametrize(("of_whom", "goes_on"), [("ada", False), ("bo", True)])
+def test_a_stream_ends_with_its_persons_session_and_with_nobody_elses(of_whom, goes_on):
+    async def story() -> tuple[bool, int]:
+        listener, asked = Listener(), 0
+        again = asyncio.Event()
+
+        async def pages(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal asked
+            asked += 1
+            status = 204 if asked == 1 else 302
+            await send({"type": "http.response.start", "status": status, "headers": [(b"x-person", b"ada")]})
+            await send({"type": "http.response.body", "body": b""})
+
+        class Watching(Caller):
+            async def send(self, message: dict[str, Any]) -> None:
+                await super().send(message)
+                if b"inbox" in message.get("body", b""):
+                    again.set()
+
+        caller = Watching()
+        scope = scope_of("GET", "/live/", query=b"topics=inbox")
+        task = asyncio.create_task(stream(listener, pages, scope, caller.receive, caller.send))
+        while not listener.waiting:
+            await asyncio.sleep(0)
+        listener._tell([(1, "user", of_whom, of_whom), (2, "escalation", "one", "one")])
+        await asyncio.wait(
+            {task, asyncio.create_task(again.wait())}, return_when=asyncio.FIRST_COMPLETED, timeout=HANGS_S
+        )
+        ended = task.done()
+        caller.gone.set()
+        await asyncio.wait_for(task, HANGS_S)
+        return not ended, asked
+
+    assert asyncio.run(story()) == (goes_on, 1 if goes_on else 2)
+
+
+def test_what_ended_while_a_stream_opened_ends_it_too():
+    async def story() -> Caller:
+        listener, asked = Listener(), 0
+
+        async def pages(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal asked
+            asked += 1
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 204 if asked == 1 else 302,
+                    "headers": [(b"x-person", b"ada")],
+                }
+            )
+            listener._tell([(7, "user", "ada", "ada")])  # nobody has said yet that they wait for this
+            await send({"type": "http.response.body", "body": b""})
+
+        caller = Caller()
+        scope = scope_of("GET", "/live/", query=b"topics=inbox")
+        await asyncio.wait_for(stream(listener, pages, scope, caller.receive, caller.send), HANGS_S)
+        return caller
+
+    caller = asyncio.run(story())
+    assert caller.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 from apps.access.rules import PERMISSIONS
 from apps.configuration.rules import KINDS
 from apps.core.models import Stateful
+from controlplane.reactions import with_traces
 from tests.configuration.kinds import CONFIGURATION, NOT_CONFIGURATION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,14 +24,14 @@ ROOMS = {
     "tasks", "urls", "views",
 }  # fmt: skip
 EXTRA = {
-    "access": {"accounts", "authentication", "oidc", "sessions"},
+    "access": {"accounts", "authentication", "enrolment", "oidc", "passwords", "saml", "sessions"},
     "agents": {"authentication"},
     "connectors": {"adapters"},
     "core": {
         "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "envelope", "errors",
         "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
         "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics",
-        "templatetags", "turns", "updating", "values", "walking",
+        "templatetags", "tracing", "turns", "updating", "values", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},
@@ -116,7 +117,7 @@ def test_every_reaction_names_a_real_handler_and_a_state_that_something_reaches(
         for state in (*moves, "changed")  # every service saves through write_if_changed
     }
     source = "".join(path.read_text() for path in APP_FILES if room_of(path) in {"services", "rules"})
-    for name, handlers in settings.REACTIONS.items():
+    for name, handlers in with_traces(settings.REACTIONS).items():
         assert name in reachable or f'"{name}"' in source, name
         for handler in handlers:
             assert import_string(handler).is_reaction, handler

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
+from structlog.testing import capture_logs
 
 from apps.access.models import BusinessUnit
 from apps.core.api import domain_error_of
 from apps.core.errors import DomainError
 from apps.core.problems import ALL
 from controlplane.bodies import REFUSED
+from tests.factories.access import make_user
+from tests.oversight.test_api import caller
 
 ROOT = Path(__file__).resolve().parents[1]
 KNOWN = {code: problem.status for problem in ALL for code in problem.codes}
@@ -100,3 +103,20 @@ def test_the_same_made_twice_at_once_is_no_error_of_ours_and_what_else_breaks_is
     with pytest.raises(IntegrityError) as broken, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
     assert getattr(domain_error_of(broken.value), "code", None) == code
+
+
+@pytest.mark.django_db
+def test_it_stays_refused_where_the_ledger_cannot_be_asked(settings, client):
+    settings.ON_REFUSAL = f"{__name__}.no_ledger"
+    person = make_user()
+    client.force_login(person)
+    with capture_logs() as said:
+        page = client.post("/new-agent/", {})
+        answer = caller(person).post("/api/v1/agents/", "{}", content_type="application/json")
+    assert (page.status_code, answer.status_code, answer.json()["code"]) == (403, 422, "invalid")
+    assert [line["event"] for line in said if line["log_level"] == "error"] == ["refusal_not_recorded"] * 2
+
+
+def no_ledger(actor, **refusal):
+    """It does not answer."""
+    raise OperationalError

@@ -28,6 +28,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import Identity
 from apps.access.oidc import Provider, providers
+from apps.access.saml import SamlProvider, saml_providers
+from apps.access.selectors import is_factor_demanded_of
 from apps.access.services import (
     begin_session,
     bind_emergency,
@@ -37,7 +39,7 @@ from apps.access.services import (
     note_sign_out,
     open_emergency,
 )
-from apps.access.services.sessions import name_digest
+from apps.access.services.sessions import hold_account, name_digest
 from apps.core.envelope import master_keys, seal, unseal
 from apps.core.gate import refuse_emergency
 from apps.core.http import browser_of, caller_address, known_as, remember_known
@@ -46,6 +48,10 @@ from apps.core.models import User
 STEP_UP_S = 300
 TOO_MANY = "too_many_login_attempts"
 SEALED, PLACE = "sealed:", b"acp.second-factor.v1"
+
+type AnyProvider = Provider | SamlProvider
+BY_PROVIDER = {Provider.method, SamlProvider.method}
+"""Methods by which somebody else says who comes, and how sure they are of it."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is untyped
@@ -78,11 +84,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
             {**one, "description": words.get(one["id"], _("Use a passkey"))}
             for one in super().get_reauthentication_methods(user)
         ]
-        return own + [self._by_provider(one) for one in providers().values() if one.strong and known_at(user, one)]
+        return own + [self._by_provider(one) for one in all_providers() if one.strong and known_at(user, one)]
 
-    def _by_provider(self, provider: Provider) -> dict[str, Any]:
-        url = reverse("single-sign-on", args=[provider.slug])
-        return {"id": f"oidc:{provider.slug}", "description": _("Use %s") % provider.name, "url": url}
+    def is_reauthentication_required(self, *, app: str) -> bool:
+        """Not of whoever signed in just now and is led to set up their first second factor."""
+        is_led = getattr(self.request, "lacks_factor", False)
+        return not (is_led and came_just_now(self.request)) and bool(super().is_reauthentication_required(app=app))
+
+    def _by_provider(self, provider: AnyProvider) -> dict[str, Any]:
+        url = reverse(provider.door, args=[provider.slug])
+        return {"id": f"{provider.method}:{provider.slug}", "description": _("Use %s") % provider.name, "url": url}
 
     def get_login_stages(self) -> list[str]:
         """Ours in the place of allauth's."""
@@ -144,6 +155,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
 
         The credential of an emergency account is spent before anything else: a session that nobody paid for is none.
         """
+        hold_account(user)
         address, browser = caller_address(request), request.headers.get("User-Agent", "")
         opened = open_emergency(user, reason=reason_given(request), address=address) if user.is_emergency else None
         methods = [str(one.get("type") or one["method"]) for one in get_authentication_records(request, user)]
@@ -163,8 +175,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
         remember_known(request, response, [name_digest(name) for name in (user.username, user.email) if name])
         return response
 
+    @transaction.atomic
     def logout(self, request: Any) -> None:
-        """Whoever signs out is told nothing in this browser: others may sit here next."""
+        """Whoever signs out is told nothing in this browser: others may sit here next. Recorded with the end itself."""
         if request.user.is_authenticated:
             self._leave(request, request.user)
             note_sign_out(request.user, session=request.session)
@@ -174,6 +187,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
     def set_password(self, user: Any, password: str) -> None:
         """A new password ends every other session, wherever it is set."""
         refuse_emergency(user)
+        hold_account(user)
         super().set_password(user, password)
         here = self.request.session.row if self.request.user.is_authenticated else None
         end_other_sessions(user, but=here and here.ref)
@@ -193,7 +207,12 @@ def reason_given(request: Any) -> str:
     return str(getattr(request, "emergency_reason", ""))
 
 
-def known_at(user: Any, provider: Provider) -> bool:
+def all_providers() -> list[AnyProvider]:
+    """Every identity provider of the settings, in their order."""
+    return [*providers().values(), *saml_providers().values()]
+
+
+def known_at(user: Any, provider: AnyProvider) -> bool:
     """Whether this provider named this person before."""
     return bool(user.is_authenticated and Identity.objects.filter(user=user, issuer=provider.issuer).exists())
 
@@ -203,7 +222,7 @@ class SecondFactorStage(AuthenticateStage):  # type: ignore[misc] # allauth is u
 
     def _should_handle(self, request: Any) -> bool:
         records = get_authentication_records(request, self.login.user) if self.login.user else []
-        return not any(one["method"] == "oidc" and one["is_strong"] for one in records[-1:]) and bool(
+        return not any(one["method"] in BY_PROVIDER and one["is_strong"] for one in records[-1:]) and bool(
             super()._should_handle(request)
         )
 
@@ -214,8 +233,18 @@ def signed_in_recently(request: Any) -> bool:
     Coming from an identity provider is none of it, unless that says that it asked just now for more than a password.
     """
     records = get_authentication_records(request, request.user)
-    moments = [one["at"] for one in records if one["method"] != "oidc" or one["is_fresh"]]
+    moments = [one["at"] for one in records if one["method"] not in BY_PROVIDER or one["is_fresh"]]
     return time.time() - max(moments, default=0) < STEP_UP_S
+
+
+def came_just_now(request: Any) -> bool:
+    """Whether this session began within five minutes, by whatever way.
+
+    As much as a password is worth: enough to set up the first second factor, and for nothing else.
+    """
+    return time.time() - max((one["at"] for one in get_authentication_records(request, request.user)), default=0) < (
+        STEP_UP_S
+    )
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is untyped
@@ -223,7 +252,10 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultMFAAdapter.error_messages,
-        "cannot_delete_authenticator": _("It is the only way in which you can sign in: add another first."),
+        "cannot_delete_authenticator": _(
+            "It is the only way in which you can sign in, or the only second factor where one is demanded:"
+            " add another first."
+        ),
         "incorrect_passkey": _("That passkey did not answer as it should. Try again."),
     }
 
@@ -238,7 +270,9 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth is
         return unseal(master_keys(), b64decode(encrypted_text.removeprefix(SEALED)), PLACE)
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
-        """Not the only way in: without a password, the last passkey stays."""
+        """Not the only way in: without a password, the last passkey stays. Nor the last that is demanded."""
+        if is_last_factor(authenticator) and is_factor_demanded_of(authenticator.user):
+            return False
         return authenticator.type != Authenticator.Type.WEBAUTHN or bool(ways_in_without(authenticator))
 
     def generate_authenticator_name(self, user: Any, kind: Any) -> str:
@@ -253,7 +287,7 @@ def ways_in_without(passkey: Authenticator) -> list[str]:
     found = {
         "password": passkey.user.has_usable_password(),
         "passkey": passkeys.exclude(pk=passkey.pk).exists(),
-        "provider": any(known_at(passkey.user, one) for one in providers().values()),
+        "provider": any(known_at(passkey.user, one) for one in all_providers()),
     }
     return [way for way, is_there in found.items() if is_there]
 

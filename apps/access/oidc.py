@@ -11,7 +11,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
@@ -39,6 +39,9 @@ class SignOnError(Exception):
 @dataclass(frozen=True)
 class Provider:
     """One identity provider. ``domains``: whose verified addresses it speaks for; ``strong``: acr or amr values."""
+
+    method: ClassVar = "oidc"
+    door: ClassVar = "single-sign-on"
 
     slug: str
     name: str

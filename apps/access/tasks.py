@@ -17,8 +17,8 @@ def sweep_emergencies() -> int:
 
 
 def forget_sessions() -> int:
-    """Each hour: delete the sessions that are over; how many."""
-    return services.forget_sessions()
+    """Each hour: delete the sessions that are over, and what is noted of assertions that are; how many."""
+    return services.forget_sessions() + services.forget_assertions()
 
 
 @reaction

@@ -20,11 +20,17 @@ pages: list[URLPattern] = [
 
 doors = [
     path("login/", views.SignIn.as_view(), name="account_login"),
+    path("logout/", views.SignOut.as_view(), name="account_logout"),
     path("emergency/", views.EmergencySignIn.as_view(), name="emergency-sign-in"),
     path("sso/<slug:slug>/", views.begin_sign_on, name="single-sign-on"),
     path("sso/<slug:slug>/callback/", views.end_sign_on, name="single-sign-on-callback"),
+    path("saml/<slug:slug>/", views.begin_saml_sign_on, name="saml-sign-on"),
+    path("saml/<slug:slug>/acs/", views.take_saml_answer, name="saml-sign-on-acs"),
+    path("saml/<slug:slug>/done/", views.end_saml_sign_on, name="saml-sign-on-done"),
+    path("saml/<slug:slug>/metadata/", views.saml_metadata, name="saml-sign-on-metadata"),
     path("email/", views.no_such_page, name="account_email"),
     path("reauthenticate/", views.PasswordAgain.as_view(), name="account_reauthenticate"),
+    path("2fa/needed/", views.second_factor, name="second-factor"),
     path("2fa/authenticate/", views.Code.as_view(), name="mfa_authenticate"),
     path("2fa/reauthenticate/", views.CodeAgain.as_view(), name="mfa_reauthenticate"),
     path("2fa/totp/activate/", views.SetUpApp.as_view(), name="mfa_activate_totp"),

@@ -34,7 +34,7 @@ FACTS = frozenset({
     "reason_code", "reference", "refused", "release", "requested_at", "rerun_of", "retry", "rework", "risk",
     "round", "rule", "run", "run_id", "scope", "simulated", "sla_ms", "started_at", "started_by", "state",
     "status", "step", "stood_s", "stopped_at", "stricter", "supersedes", "task", "task_id", "time_to_stop_ms",
-    "to", "try", "ttl_s", "undone", "unit_id", "until", "verdict", "version", "voters", "workflow",
+    "to", "try", "ttl_s", "undone", "unit_id", "until", "verdict", "version", "voters", "week", "workflow",
 })  # fmt: skip
 """What is kept when a payload is erased: states, instants, counts, amounts, ids, slugs; nobody's words, no parameters.
 KPIs and counts of rules read nothing else, so that they are the same before and after, and when rebuilt."""

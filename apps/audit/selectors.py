@@ -82,6 +82,7 @@ def _subject(text: str) -> Q:
 OF_ACCOUNTS = (
     "user.signed_in", "user.sign_in_failed", "user.signed_out", "user.session_ended", "user.stepped_up",
     "user.password_changed", "user.password_set", "user.second_factor_added", "user.second_factor_removed",
+    "user.second_factors_reset",
     "user.passkey_renamed", "user.identity_linked", "user.identity_unlinked",
 )  # fmt: skip
 """What entries about how somebody signs in are called."""

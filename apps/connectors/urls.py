@@ -9,6 +9,7 @@ from apps.connectors.views import imports as import_views
 
 pages = [
     path("connectors/", views.connectors, name="connectors"),
+    path("new-connector/", calling.new_connector, name="new-connector"),
     path("connectors/<slug:slug>/", views.connector, name="connector"),
     path("connectors/<slug:slug>/edit/", editing.edit_connector, name="edit"),
     path("connectors/<slug:slug>/address/", calling.edit_address, name="edit-address"),

@@ -10,6 +10,7 @@ from apps.console.api import erasures as erasures_api
 from apps.console.api import halt_drills as halt_drills_api
 from apps.console.api import halts as halts_api
 from apps.console.api import inventory as inventory_api
+from apps.console.api import levels as levels_api
 from apps.console.api import policies as policies_api
 from apps.console.api import sizing as sizing_api
 from apps.console.api import waivers as waivers_api
@@ -21,6 +22,8 @@ from apps.console.views import (
     actions,
     agent_cases,
     agent_edits,
+    agent_levels,
+    agent_moves,
     agent_versions,
     agents,
     audit,
@@ -31,12 +34,15 @@ from apps.console.views import (
     duty,
     emergencies,
     erasures,
+    feedback,
     flags,
     halt_drills,
     halts,
     home,
+    logs,
     mappings,
     new_agent,
+    reports,
     rules,
     sessions,
     shortcuts,
@@ -54,6 +60,9 @@ pages = [
     path("control/", home.control, name="control"),
     path("help/", home.help_page, name="help"),
     path("settings/", home.settings_page, name="settings"),
+    path("reports/weekly/", reports.weekly, name="weekly"),
+    path("reports/weekly/by-mail/", reports.subscribe, name="report-by-mail"),
+    path("reports/weekly/<str:week>/", reports.report, name="report"),
     path("settings/absences/", absences.own, name="own-absences"),
     path("settings/sessions/", sessions.sessions, name="own-sessions"),
     path("settings/sessions/end-others/", sessions.end_others, name="end-other-sessions"),
@@ -72,6 +81,7 @@ pages = [
     path("agents/<slug:slug>/", agents.agent, name="agent"),
     path("agents/<slug:slug>/permissions/", agents.permit, name="permit"),
     path("agents/<slug:slug>/permissions/<str:operation>/revoke/", agents.forbid, name="forbid"),
+    path("agents/<slug:slug>/levels/<str:operation>/", agent_levels.level, name="agent-level"),
     path("agents/<slug:slug>/right-size/", sizing.sizing, name="sizing"),
     path("agents/<slug:slug>/right-size/<uuid:sizing_id>/undo/", sizing.undo, name="undo-sizing"),
     path("agents/<slug:slug>/keys/", agents.make_key, name="make-key"),
@@ -83,10 +93,15 @@ pages = [
     path("agents/<slug:slug>/changes/<uuid:change_id>/drop/", agents.drop, name="drop-change"),
     path("agents/<slug:slug>/tests/", agent_cases.cases, name="agent-tests"),
     path("agents/<slug:slug>/tests/remove/", agent_cases.remove, name="remove-agent-test"),
+    path("agents/<slug:slug>/feedback/", feedback.feedback, name="agent-feedback"),
+    path("agents/<slug:slug>/feedback.csv", feedback.export, {"form": "csv"}, name="agent-feedback-csv"),
+    path("agents/<slug:slug>/feedback.jsonl", feedback.export, {"form": "jsonl"}, name="agent-feedback-jsonl"),
     path("agents/<slug:slug>/edit/", agent_edits.edit, name="edit-agent"),
+    path("agents/<slug:slug>/unit/", agent_moves.move_unit, name="move-agent"),
     path("agents/<slug:slug>/versions/new/", agent_edits.new_version, name="new-version"),
     path("agents/<slug:slug>/versions/<int:number>/", agent_versions.version, name="agent-version"),
     path("spans/", spans.spans, name="spans"),
+    path("logs/", logs.logs, name="logs"),
     path("spans/<uuid:span_id>/", spans.span, name="span"),
     path("spans/<uuid:span_id>/link/", spans.link, name="link-span"),
     path("tool-findings/", tool_findings.findings, name="tool-findings"),
@@ -126,6 +141,8 @@ pages = [
     path("new-breaker/", breakers.new_breaker, name="new-breaker"),
     path("breakers/<slug:slug>/", breakers.breaker, name="breaker"),
     path("breakers/<slug:slug>/end/", breakers.end, name="end-breaker"),
+    path("breakers/<slug:slug>/changes/<uuid:change_id>/release/", breakers.release, name="release-breaker-change"),
+    path("breakers/<slug:slug>/changes/<uuid:change_id>/decline/", breakers.decline, name="decline-breaker-change"),
     path("new-policy/", rules.new_policy, name="new-policy"),
     path("policies/<slug:slug>/edit/", rules.edit_rules, name="edit-rules"),
     path("policies/<slug:slug>/simulate/", simulations.simulate, name="simulate"),
@@ -136,6 +153,7 @@ pages = [
     path("new-budget/", budgets.new_budget, name="new-budget"),
     path("budgets/<slug:slug>/", budgets.budget, name="budget"),
     path("budgets/<slug:slug>/end/", budgets.end, name="end-budget"),
+    path("budgets/<slug:slug>/actions/<uuid:action_id>/return/", budgets.give_back, name="return-spent"),
     path("budgets/<slug:slug>/changes/<uuid:change_id>/release/", budgets.release, name="release-budget-change"),
     path("budgets/<slug:slug>/changes/<uuid:change_id>/decline/", budgets.decline, name="decline-budget-change"),
     path("waivers/", waivers.waivers, name="waivers"),
@@ -164,6 +182,7 @@ pages = [
 ]
 
 endpoints = [
+    path("agents/<slug:slug>/levels/", levels_api.AgentLevels.as_view(), name="agent-levels"),
     path("agents/<slug:slug>/right-sizing/", sizing_api.AgentRightSizing.as_view(), name="right-sizing"),
     path("agents/<slug:slug>/right-sizing/replay/", sizing_api.AgentReplay.as_view(), name="replay-right-sizing"),
     path(
@@ -176,8 +195,19 @@ endpoints = [
     path("inventory/", inventory_api.Inventory.as_view(), name="inventory"),
     path("breakers/", breakers_api.Breakers.as_view(), name="breakers"),
     path("breakers/<slug:slug>/", breakers_api.BreakerDetail.as_view(), name="breaker"),
+    path(
+        "breakers/<slug:slug>/changes/<uuid:change_id>/release/",
+        breakers_api.BreakerChangeRelease.as_view(),
+        name="release-breaker-change",
+    ),
+    path(
+        "breakers/<slug:slug>/changes/<uuid:change_id>/decline/",
+        breakers_api.BreakerChangeDecline.as_view(),
+        name="decline-breaker-change",
+    ),
     path("budgets/", budgets_api.Budgets.as_view(), name="budgets"),
     path("budgets/<slug:slug>/", budgets_api.BudgetDetail.as_view(), name="budget"),
+    path("budgets/<slug:slug>/returns/", budgets_api.BudgetReturns.as_view(), name="budget-returns"),
     path(
         "budgets/<slug:slug>/changes/<uuid:change_id>/release/",
         budgets_api.BudgetChangeRelease.as_view(),

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import Model, QuerySet
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.module_loading import import_string
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from psycopg.errors import UniqueViolation
@@ -29,6 +30,8 @@ from apps.core.keysets import behind, plain
 from apps.core.models import User
 from apps.core.rules import MAX_WAIT_S, digest_of
 from apps.core.services import answer_once
+
+log = structlog.get_logger(__name__)
 
 MAX_KEY = 200
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
@@ -99,6 +102,26 @@ class JsonObject(serializers.JSONField):
         return data
 
 
+def note_refused(request: Request | HttpRequest, user: object, refusal: errors.DomainError) -> None:
+    """Leave a line in the ledger where somebody whom the plane knows was refused a write, by the API or on a page."""
+    is_write = request.method not in {"GET", "HEAD", "OPTIONS"}
+    if not is_write or isinstance(refusal, errors.UnavailableError) or not isinstance(user, User):
+        return
+    note = import_string(settings.ON_REFUSAL)
+    try:
+        note(
+            user,
+            code=refusal.code,
+            status=refusal.status,
+            method=str(request.method),
+            path=request.path,
+            request_id=getattr(request, "request_id", ""),
+        )
+    except (DatabaseError, InterfaceError):
+        # It stays refused, whether or not the ledger could be asked: an answer of 500 would say less of it, not more.
+        log.exception("refusal_not_recorded", code=refusal.code, path=request.path)
+
+
 class PlaneView(APIView):
     """An endpoint: authenticated, strict, and thin. It reads through selectors and writes through services."""
 
@@ -120,18 +143,8 @@ class PlaneView(APIView):
         """Answer with problem details; a refused write leaves a line in the ledger."""
         response = super().handle_exception(exc)
         found = domain_error_of(exc)
-        user = getattr(self.request, "_user", None)
-        unsafe = self.request.method not in {"GET", "HEAD", "OPTIONS"}
-        if found is not None and unsafe and isinstance(user, User) and not isinstance(found, errors.UnavailableError):
-            note = import_string(settings.ON_REFUSAL)
-            note(
-                user,
-                code=found.code,
-                status=found.status,
-                method=str(self.request.method),
-                path=self.request.path,
-                request_id=getattr(self.request, "request_id", ""),
-            )
+        if found is not None:
+            note_refused(self.request, getattr(self.request, "_user", None), found)
         return response
 
     def once(self, answer: Callable[[], tuple[int, Any]], *, required: bool = False) -> Response:
@@ -195,21 +208,30 @@ def page_at_once[M: Model](
     request: Request, rows: QuerySet[M], serialize: Callable[[list[M]], list[Any]], *, order: tuple[str, ...] = ("-id",)
 ) -> Response:
     """``page_of`` where what is said of a row is read for all rows of the page together, not row by row."""
-    limit = _limit(request)
+    limit = limit_param(request)
     rows = rows.order_by(*order)
-    if cursor := request.query_params.get("cursor"):
-        rows = rows.filter(behind(order, _open(cursor, len(order))))
+    if values := cursor_param(request, len(order)):
+        rows = rows.filter(behind(order, values))
     found = list(rows[: limit + 1])
     following = None
     if len(found) > limit:
         last = found[limit - 1]
-        values = [plain(getattr(last, name.lstrip("-"))) for name in order]
-        query = {**request.query_params.dict(), "cursor": signing.dumps(values, salt="cursor", compress=True)}
-        following = request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+        following = following_url(request, [getattr(last, name.lstrip("-")) for name in order])
     return Response({"results": serialize(found[:limit]), "next": following})
 
 
-def _open(cursor: str, length: int) -> list[Any]:
+def following_url(request: Request, values: list[Any]) -> str:
+    """The same list behind the row with these values of its order."""
+    cursor = signing.dumps([plain(value) for value in values], salt="cursor", compress=True)
+    query = {**request.query_params.dict(), "cursor": cursor}
+    return request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+
+
+def cursor_param(request: Request, length: int) -> list[Any] | None:
+    """The values behind which the page begins, None at the beginning. Raises InvalidError."""
+    cursor = request.query_params.get("cursor")
+    if not cursor:
+        return None
     try:
         values = signing.loads(cursor, salt="cursor")
     except signing.BadSignature as error:
@@ -219,7 +241,8 @@ def _open(cursor: str, length: int) -> list[Any]:
     return cast("list[Any]", values)
 
 
-def _limit(request: Request) -> int:
+def limit_param(request: Request) -> int:
+    """How many rows a page holds. Raises InvalidError."""
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
         raise errors.InvalidError(errors={"limit": [f"A number from 1 to {MAX_LIMIT}."]})

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from guardian.utils import get_user_obj_perms_model
 
 from apps.core.errors import NotAllowedError
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import ClockTimestamp, ObjectGrant, User
 from apps.core.prepared import Slot
 
 
@@ -128,6 +128,11 @@ def _granted(actor: "User | Slot", perm: str, model: type[Model]) -> "QuerySet[M
         .filter(Q(until=None) | Q(until__gt=ClockTimestamp()))
         .values("content_object_id"),
     )
+
+
+def has_direct_grants(actor: User) -> bool:
+    """Whether ``actor`` was granted anything on a single object, ended or not."""
+    return any(model._default_manager.filter(user=actor).exists() for model in ObjectGrant.__subclasses__())
 
 
 def holds(actor: User, perm: str, row: Model | None = None) -> bool:

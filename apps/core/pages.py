@@ -25,7 +25,7 @@ class Page[M]:
 
 def page_of[M](request: HttpRequest, rows: QuerySet[Any, M], *, order: tuple[str, ...], size: int = SIZE) -> Page[M]:
     """One page of ``rows`` in ``order`` (unique as a whole) behind ``?after=``; a foreign cursor is ignored."""
-    values = _opened(request.GET.get("after", ""), len(order))
+    values = place_of(request, len(order))
     rows = rows.order_by(*order)
     if values is not None:
         rows = rows.filter(behind(order, values))
@@ -48,7 +48,9 @@ def page_from[M](
     return Page(found[:size], next_url, is_first=is_first)
 
 
-def _opened(cursor: str, length: int) -> list[Any] | None:
+def place_of(request: HttpRequest, length: int) -> list[Any] | None:
+    """The values behind which the page begins, None at the beginning; a foreign cursor is ignored."""
+    cursor = request.GET.get("after", "")
     try:
         values = signing.loads(cursor, salt=SALT) if cursor else None
     except signing.BadSignature:

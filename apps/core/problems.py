@@ -62,8 +62,17 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(
         403,
+        ("second_factor_needed",),
+        _("a person's session has proven no second factor, where one is demanded of them"),
+        _("for people: set one up on the plane's page"),
+    ),
+    Problem(
+        403,
         ("not_eligible",),
-        _("a person who may not decide this item, or not release the rules that they wrote, tried to; `why`"),
+        _(
+            "a person who may not decide this item, or not release the rules or approve the baseline that they wrote, "
+            "tried to; `why`"
+        ),
         _("for people"),
     ),
     Problem(
@@ -179,7 +188,10 @@ ALL: tuple[Problem, ...] = (
     Problem(
         409,
         ("second_person_required",),
-        _("one person may not change this of a high-risk agent alone"),
+        _(
+            "one person may not change this of a high-risk agent alone, nor move what something holds (`leaves`), nor "
+            "give a unit another currency"
+        ),
         _("for people: `POST /agents/{slug}/changes/`, and somebody else agrees"),
     ),
     Problem(
@@ -187,6 +199,12 @@ ALL: tuple[Problem, ...] = (
         ("gate_not_passed",),
         _("the agent has not shown yet what it takes to be active; `criteria`"),
         _("for people: `GET /agents/{slug}/gate/` says what is missing"),
+    ),
+    Problem(
+        409,
+        ("has_left",),
+        _("the person has left, and stays out"),
+        _("for people: `reinstate` says that they come back"),
     ),
     Problem(409, ("invalid_state",), _("it is not in a state in which this can be done"), _("read it again")),
     Problem(

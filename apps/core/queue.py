@@ -11,6 +11,8 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
+from apps.core.tracing import SpanKind, carried, span
+
 log = structlog.get_logger(__name__)
 
 LIVE_CHANNEL = "acp:live"
@@ -85,7 +87,8 @@ def _send(lane: str) -> None:
     from kombu.exceptions import OperationalError
 
     try:
-        current_app.send_task("core.drain", args=(lane,), retry=False, ignore_result=True)
+        with span(f"ring {lane}", kind=SpanKind.PRODUCER):
+            current_app.send_task("core.drain", args=(lane,), retry=False, ignore_result=True, headers=carried())
     except OperationalError as error:
         raise redis.ConnectionError(str(error)) from error
 

@@ -93,6 +93,8 @@ SENTENCES: Mapping[str, Any] = {
     "unseen": _("Nobody had seen it."),
     "unreached": _("Nobody could be reached."),
     "unreachable": _("Those left could not decide it any more."),
+    # why a report is sent no more
+    "unit_removed": _("Its unit was removed."),
 }
 
 

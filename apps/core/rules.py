@@ -38,6 +38,23 @@ class Risk(StrEnum):
     CRITICAL = "critical"
 
 
+class ProposalState(StrEnum):
+    """Where a proposed change is."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    DECLINED = "declined"
+    SUPERSEDED = "superseded"
+
+
+PROPOSAL_MOVES: Moves = {
+    ProposalState.OPEN: frozenset({ProposalState.RELEASED, ProposalState.DECLINED, ProposalState.SUPERSEDED}),
+    ProposalState.RELEASED: frozenset(),
+    ProposalState.DECLINED: frozenset(),
+    ProposalState.SUPERSEDED: frozenset(),
+}
+
+
 def highest_risk(*risks: str | None) -> Risk:
     """The gravest of the given tiers; ``low`` when none is given."""
     order = list(Risk)

@@ -1,14 +1,14 @@
 """Engaged and lifted kill switches."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
 
 from apps.access.models import BusinessUnit
 from apps.core.models import ClockTimestamp, Record, Stateful, User, choices_of
-from apps.core.rules import Moves
-from apps.halts.rules import BreakerKind, DrillState, Flaw, HaltScope
+from apps.core.rules import PROPOSAL_MOVES, Moves, ProposalState
+from apps.halts.rules import BreakerChangeKind, BreakerKind, BreakerWatch, DrillState, Flaw, HaltScope
 
 
 class Halt(Record):
@@ -76,6 +76,72 @@ class Breaker(Record):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def watch(self) -> BreakerWatch:
+        """What it counts of what."""
+        return BreakerWatch(**{name: getattr(self, name) for name in BreakerWatch.__dataclass_fields__})
+
+
+class BreakerChange(Stateful):
+    """What somebody wants of a breaker that would let more through, and that somebody else releases or declines.
+
+    ``wanted``: a ``rules.BreakerWatch`` as it would be; ``was``: as it was when this was proposed: once the breaker
+    says something else, it cannot be released any more. To end the breaker, both are the same. ``to_unit``: of the
+    target wanted.
+    """
+
+    MOVES = PROPOSAL_MOVES
+    UNIT = "breaker__unit"
+
+    breaker = models.ForeignKey(Breaker, models.PROTECT, related_name="changes")
+    kind = models.CharField(max_length=6, choices=choices_of(BreakerChangeKind))
+    wanted: "models.JSONField[Any, Any]" = models.JSONField()
+    was: "models.JSONField[Any, Any]" = models.JSONField()
+    to_unit = models.ForeignKey(BusinessUnit, models.PROTECT, null=True, related_name="+")
+    author = models.ForeignKey(User, models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=10, choices=choices_of(ProposalState), default=ProposalState.OPEN)
+    decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    answer = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["breaker", "kind", "wanted"],
+                condition=Q(state=ProposalState.OPEN),
+                name="breaker_change_waits_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=ProposalState.OPEN, decided_by=None)
+                | (~Q(state=ProposalState.OPEN) & Q(decided_by__isnull=False)),
+                name="breaker_change_decided_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ProposalState.RELEASED) | ~Q(decided_by=models.F("author")),
+                name="breaker_change_by_two_people",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.breaker.name
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the breaker would count nothing any more."""
+        return self.kind == BreakerChangeKind.END
+
+    @property
+    def breaker_then(self) -> Breaker:
+        """The breaker as it would be; never saved."""
+        return Breaker(**self.wanted)
+
+    @property
+    def breaker_before(self) -> Breaker:
+        """The breaker as it was when this was proposed; never saved."""
+        return Breaker(**self.was)
 
 
 class Trip(Record):

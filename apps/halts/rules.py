@@ -1,7 +1,7 @@
 """What a halt can stop, and when a breaker does."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -136,6 +136,39 @@ class BreakerTerms:
     window_s: int
     currency: str = ""
     cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerWatch(BreakerTerms):
+    """What a breaker counts of what: its terms, and its ``target`` (empty: each of the scope by itself)."""
+
+    target: str = ""
+
+    def loosens(self, before: "BreakerWatch") -> bool:
+        """Whether something may go on that ``before`` would have stopped; true unless it is certain that nothing may.
+
+        Certain are a lower threshold, a longer window (it holds all of the shorter one), every cause instead of one,
+        every target instead of one. How much more than usual is much depends on the window both ways.
+        """
+        widened = replace(
+            before,
+            threshold=self.threshold,
+            window_s=self.window_s,
+            target=self.target and before.target,
+            cause=self.cause and before.cause,
+        )
+        is_usual = self.kind == BreakerKind.VOLUME and self.window_s != before.window_s
+        return self != widened or is_usual or self.threshold > before.threshold or self.window_s < before.window_s
+
+
+class BreakerChangeKind(StrEnum):
+    """What is proposed of a breaker: that it counts otherwise, or not at all."""
+
+    CHANGE = "change"
+    END = "end"
+
+
+MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,20 @@
 The browser resolves the tokens for its theme; nothing here imports plotly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from apps.kpis.rules import MAX_BUCKETS
+from apps.kpis.rules.changes import Mark
 
 SERIES = ("--series-1", "--series-2", "--series-3", "--series-4")
 """At most four series; lines differ by dash too, stacks by order and name."""
 BAND = "--series-band"
 BASELINE = "--series-4"
+MARK = "--muted"
+INERT = str.maketrans({"<": "‹", ">": "›"})
+"""The library reads tags in words, and people wrote some of these."""
 SPARK_POINTS = 30
 MAX_TICKS = 9
 MARGIN = 10
@@ -90,6 +94,31 @@ def bars(labels: Sequence[str], series: Series, *, y_title: str, mean: Series | 
     return _figure([_bar(labels, series), *([_line(labels, mean)] if mean else [])], labels, y_title)
 
 
+def control(
+    labels: Sequence[str],
+    value: Series,
+    *,
+    limits: Sequence[Series],
+    looks: Series,
+    events: Mapping[int, str],
+    y_title: str,
+) -> Chart:
+    """A line between its limits; ``looks`` marks what is worth one, ``events`` name what began at a place."""
+    _check(labels)
+    marked = {
+        **_line(labels, looks),
+        "mode": "markers",
+        "marker": {"color": looks.token, "size": 11, "symbol": "diamond"},
+    }
+    shown = [marked] if any(one is not None for one in looks.values) else []
+    chart = _figure([_line(labels, value), *(_line(labels, one) for one in limits), *shown], labels, y_title)
+    chart["layout"]["annotations"] = [
+        {"x": labels[place], "y": 1, "yref": "paper", "text": text, "showarrow": False}
+        for place, text in events.items()
+    ]
+    return chart
+
+
 def stacked(
     labels: Sequence[str], series: Sequence[Series], *, y_title: str, share: bool = False, mean: Series | None = None
 ) -> Chart:
@@ -126,6 +155,41 @@ def spark_points(values: Sequence[float | None], baseline: float | None = None) 
     points = " ".join(place(index, value) for index, value in known)
     dashed = "" if baseline is None else " ".join(place(index, baseline) for index in (first, last))
     return {"line": points, "area": f"0.0,36 {points} 100.0,36", "baseline": dashed}
+
+
+def marked(chart: Chart, marks: Sequence[Mark]) -> Chart:
+    """The chart with a dotted line and a number at each mark; its words show beside the pointer."""
+    if not marks:
+        return chart
+    lines = [
+        {
+            "type": "line",
+            "xref": "x",
+            "yref": "paper",
+            "x0": mark.label,
+            "x1": mark.label,
+            "y0": 0,
+            "y1": 1,
+            "layer": "below",
+            "line": {"color": MARK, "width": 1, "dash": "dot"},
+        }
+        for mark in marks
+    ]
+    words = [
+        {
+            "xref": "x",
+            "yref": "paper",
+            "x": mark.label,
+            "y": 1,
+            "yanchor": "top",
+            "text": str(mark.number),
+            "hovertext": mark.words.translate(INERT),
+            "showarrow": False,
+            "font": {"color": MARK, "size": 11},
+        }
+        for mark in marks
+    ]
+    return {**chart, "layout": {**chart["layout"], "shapes": lines, "annotations": words}}
 
 
 def running_mean(values: Sequence[float | None], width: int) -> list[float | None]:

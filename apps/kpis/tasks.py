@@ -19,6 +19,16 @@ def fill_facts() -> int:
     return services.fill_open_time() + services.fill_acts()
 
 
+def fill_values() -> int:
+    """Go through runs again whose KPIs of one's own were made or changed since; how many values."""
+    return services.fill_values()
+
+
 def sweep_uploads() -> int:
     """Delete the event logs that nobody imported within the hour; how many."""
     return services.sweep_uploads()
+
+
+def find_anomalies() -> int:
+    """Hold the newest hour that is over against the same hour of eight weeks; how many anomalies began."""
+    return services.find_anomalies()

@@ -7,21 +7,21 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.access.models import EmergencyAccess, Queue
+from apps.access.models import BusinessUnit, EmergencyAccess, Queue
 from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.connectors.models import Connector
 from apps.connectors.rules import OperationState
 from apps.core.models import ClockTimestamp, Record, User, choices_of
-from apps.core.rules import Risk
-from apps.halts.models import Halt
+from apps.core.rules import ProposalState, Risk
+from apps.halts.models import BreakerChange, Halt
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
 from apps.oversight.models import AccessReview, Escalation
 from apps.oversight.rules import EscalationState
 from apps.policies.models import Budget, Proposal, Waiver
 from apps.policies.rules import ProposalKind
 from apps.policies.rules.waivers import WaiverState
-from apps.workflows.models import ErasureRequest
+from apps.workflows.models import ErasureRequest, Workflow
 
 HEADLINES = {
     Event.WAITING: _("Waits for you"),
@@ -48,6 +48,8 @@ HEADLINES = {
     Event.WAIVER: _("Asks for a waiver: another person approves or declines it"),
     Event.UNASKED: _("Uses tools without asking"),
     Event.WAIVER_DUE: _("Your waiver ends soon"),
+    Event.REPORT: _("Weekly report"),
+    Event.UNUSUAL: _("Something unusual in the last hour"),
 }
 WAIVED = {
     WaiverState.LIVE: _("Your waiver was approved"),
@@ -72,6 +74,7 @@ PROPOSED = {
 }
 SUBJECTS = (
     "escalation", "halt", "agent", "erasure", "budget", "proposal", "review", "connector", "waiver", "emergency",
+    "report", "workflow", "breaker_change",
 )  # fmt: skip
 DECIDED = {
     EscalationState.APPROVED: _("Approved"),
@@ -168,6 +171,39 @@ class Browser(Record):
         return self.name
 
 
+class ReportSubscription(Record):
+    """That somebody gets the weekly report by mail: of which unit (none: all that they see), on which day and hour.
+
+    ``weekday``: 0 is Monday; in the person's own ``timezone``. ``next_at``: when the next one is due; ``last_week``:
+    the Monday of the week that the last one was about, so that nobody gets a week twice. The unit may have been removed
+    since: what one person wants to read keeps no unit.
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="+")
+    unit = models.ForeignKey(BusinessUnit, models.DO_NOTHING, null=True, related_name="+", db_constraint=False)
+    weekday = models.PositiveSmallIntegerField()
+    hour = models.PositiveSmallIntegerField()
+    timezone = models.CharField(max_length=60)
+    is_on = models.BooleanField()
+    next_at = models.DateTimeField()
+    last_week = models.DateField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=Q(weekday__lte=6, hour__lte=23), name="report_on_a_day_at_an_hour")
+        ]
+        indexes = [models.Index(fields=["next_at"], name="report_due", condition=Q(is_on=True))]
+
+    def __str__(self) -> str:
+        return str(_("a unit that was removed") if self.is_of_removed_unit else self.unit or _("all units"))
+
+    @property
+    def is_of_removed_unit(self) -> bool:
+        """Whether the unit that it was to be about is no more: then it is about nothing, never about all."""
+        return self.unit_id is not None and not BusinessUnit.objects.filter(pk=self.unit_id).exists()
+
+
 class Notice(Record):
     """One entry of the ledger that people are told of. ``spread_at``: when its messages were written down."""
 
@@ -183,6 +219,9 @@ class Notice(Record):
     connector = models.ForeignKey(Connector, models.PROTECT, null=True, related_name="+")
     waiver = models.ForeignKey(Waiver, models.PROTECT, null=True, related_name="+")
     emergency = models.ForeignKey(EmergencyAccess, models.PROTECT, null=True, related_name="+")
+    report = models.ForeignKey(ReportSubscription, models.PROTECT, null=True, related_name="+")
+    workflow = models.ForeignKey(Workflow, models.PROTECT, null=True, related_name="+")
+    breaker_change = models.ForeignKey(BreakerChange, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -216,6 +255,8 @@ class Notice(Record):
             return str(WAIVED[WaiverState(self.entry.name.rpartition(".")[2])])
         if self.emergency_id:
             return str(ALARMED[self.entry.name.rpartition(".")[2]])
+        if self.entry.name == "agent.acted_despite":
+            return str(_("Acted although it was not allowed"))
         return str(HEADLINES.get(Event(self.event), _("Ended")))
 
     @property
@@ -231,12 +272,14 @@ class Notice(Record):
         if self.waiver:
             words = {"rule": self.waiver, "target": self.waiver.target, "who": self.waiver.maker}
             return _("No %(rule)s for %(target)s, asked for by %(who)s") % words
-        if self.budget and self.event == Event.PROPOSAL:
-            told = {"who": self.entry.actor, "budget": self.budget}
+        loosened = self.breaker_change or self.budget
+        if loosened and self.event == Event.PROPOSAL:
+            told = {"who": self.entry.actor, "budget": loosened}
             return _("%(who)s proposes to let more through %(budget)s") % told
         item = self.escalation
-        named = self.halt or self.agent or self.budget or self.review or self.connector or self._alarm
-        return item.title if item else str(named)
+        named = self.halt or self.agent or self.budget or self.review or self.connector
+        subject = named or self.report or self.workflow or self._alarm
+        return item.title if item else str(subject)
 
     @property
     def _alarm(self) -> str:
@@ -248,7 +291,8 @@ class Notice(Record):
     @property
     def url(self) -> str:
         """Where it is shown; opening it decides nothing."""
-        named = {"agents": self.agent, "budgets": self.budget, "connectors": self.connector}
+        breaker = self.breaker_change and self.breaker_change.breaker
+        named = {"agents": self.agent, "budgets": self.budget, "connectors": self.connector, "breakers": breaker}
         for place, thing in named.items():
             if thing:
                 return f"/{place}/{thing.slug}/"
@@ -256,6 +300,8 @@ class Notice(Record):
             return f"/audit/trails/{self.erasure.trail_id}/erase/"
         if self.emergency_id:
             return "/access/emergency/"
+        if self.report_id or self.workflow_id:
+            return "/reports/weekly/" if self.report_id else "/dashboards/unusual/"
         if self.proposal:
             return f"/policies/{self.proposal.policy.slug}/?version={self.proposal.version.number}"
         pages = {"access/reviews": self.review_id, "waivers": self.waiver_id, "inbox": self.escalation_id}
@@ -263,7 +309,9 @@ class Notice(Record):
 
     @property
     def is_over(self) -> bool:
-        """Whether what it asks for is done: a review of rights or of a system, a waiver that is decided or ran out."""
+        """Whether what it asks for is done: a review, a change or a waiver that is decided, or ran out."""
+        if self.breaker_change:
+            return self.breaker_change.state != ProposalState.OPEN
         if self.connector:
             return not self.connector.operations.filter(state=OperationState.QUARANTINED).exists()
         if self.waiver:
@@ -275,9 +323,12 @@ class Notice(Record):
     @property
     def risk(self) -> Risk:
         """How grave it is: as its item or its agent; a halt always is. All else can wait, or some of it is left."""
-        found = self.escalation or self.agent
-        if any((self.erasure_id, self.budget_id, self.proposal_id, self.review_id, self.waiver_id)):
+        found = self.escalation or self.agent or self.workflow
+        waiting = (self.erasure_id, self.budget_id, self.proposal_id, self.review_id, self.waiver_id)
+        if any(waiting) or self.breaker_change_id:
             return Risk.MEDIUM
+        if self.report_id:
+            return Risk.LOW
         if self.connector_id:
             return Risk.HIGH  # what agents did with it stands still meanwhile
         return Risk(found.risk) if found else Risk.CRITICAL

@@ -7,6 +7,7 @@ from apps.audit.tasks import reaction
 from apps.notifications import services
 
 _sending = Lock()
+_reporting = Lock()
 
 
 @reaction
@@ -46,6 +47,12 @@ def hush_change(entry: Entry) -> None:
 
 
 @reaction
+def hush_breaker(entry: Entry) -> None:
+    """Nobody is asked any more to release a change of a breaker that was decided."""
+    services.close_breaker_notices(entry.actor, change_id=entry.subject_id)
+
+
+@reaction
 def hush_waiver(entry: Entry) -> None:
     """Nobody is asked any more to approve a waiver that was decided, or that nobody decided in time."""
     services.close_waiver_notices(entry.actor, waiver_id=entry.subject_id)
@@ -61,6 +68,21 @@ def send_messages() -> int:
         _sending.release()
 
 
+def send_reports() -> int:
+    """Write and post the weekly reports that are due, beside all other messages; how many."""
+    if not _reporting.acquire(blocking=False):
+        return 0
+    try:
+        return services.send_reports()
+    finally:
+        _reporting.release()
+
+
 def sweep_notices() -> int:
     """Forget what people were told long ago."""
     return services.forget_notices()
+
+
+def issue_reports() -> int:
+    """Say of each weekly report that is due that it is; how many."""
+    return services.issue_reports()

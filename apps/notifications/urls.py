@@ -22,6 +22,7 @@ endpoints = [
     path("me/browsers/", api.MyBrowsers.as_view(), name="my-browsers"),
     path("me/browsers/<uuid:browser_id>/", api.MyBrowser.as_view(), name="my-browser"),
     path("me/browsers/<uuid:browser_id>/test/", api.TryMyBrowser.as_view(), name="try-my-browser"),
+    path("me/weekly-report/", api.MyWeeklyReport.as_view(), name="my-weekly-report"),
     path("notifications/", api.Notices.as_view(), name="notices"),
     path("notifications/seen/", api.NoticesSeen.as_view(), name="notices-seen"),
     path("chat-targets/", api.Chats.as_view(), name="chats"),

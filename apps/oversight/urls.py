@@ -4,7 +4,18 @@ from django.urls import URLPattern, path
 
 from apps.oversight import views
 from apps.oversight.api import access_reviews as reviews_api
-from apps.oversight.api import attention, decisions, drills, escalations, jobs, moves, preferences, proposing, standing
+from apps.oversight.api import (
+    attention,
+    decisions,
+    drills,
+    escalations,
+    feedback,
+    jobs,
+    moves,
+    preferences,
+    proposing,
+    standing,
+)
 from apps.oversight.views import access_reviews
 
 pages: list[URLPattern] = [
@@ -69,6 +80,8 @@ endpoints: list[URLPattern] = [
     path("escalations/<uuid:escalation_id>/claim/", attention.Claim.as_view(), name="claim"),
     path("escalations/<uuid:escalation_id>/release/", attention.Release.as_view(), name="release"),
     path("escalations/bulk/", jobs.Bulk.as_view(), name="bulk"),
+    path("me/feedback/", feedback.MyFeedback.as_view(), name="my-feedback"),
+    path("agents/<slug:slug>/feedback/", feedback.AgentFeedback.as_view(), name="agent-feedback"),
     path("me/deciding/", preferences.Deciding.as_view(), name="deciding"),
     path("jobs/", jobs.Jobs.as_view(), name="jobs"),
     path("jobs/<uuid:job_id>/", jobs.JobDetail.as_view(), name="job"),

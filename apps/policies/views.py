@@ -40,6 +40,7 @@ from apps.policies.selectors import (
     rules_for,
     shadow_examples_for,
     shadows_for,
+    unit_of_version,
     versions_for,
 )
 from apps.policies.selectors.waivers import waivable_rules
@@ -92,6 +93,7 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: 
             may_publish and version and is_draft and not was_before and may_release(actor, found, version)
         ),
         "publishers": releasers_for(actor, found, version) if version and is_draft else [],
+        "moves_to": _moved(actor, found, version) if version and is_draft else None,
         "is_lowered": bool(version and is_draft and is_lowered_by(found, version)),
         "is_own": bool(version and version.author_id == actor.pk),
         "policy": found,
@@ -108,6 +110,14 @@ def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: 
         "may_publish": may_publish,
         "retire_form": retire_form,
     }
+
+
+def _moved(actor: User, found: Policy, version: PolicyVersion) -> str | None:
+    """The name of what a version would cover instead of what the policy covers now; None where that is the same."""
+    if version.unit == (found.unit.slug if found.unit else ""):
+        return None
+    unit = unit_of_version(actor, version)
+    return unit.name if unit else version.unit or _("Everything")
 
 
 def _findings(actor: User, found: Policy, version: PolicyVersion | None) -> list[Finding]:

@@ -5,12 +5,21 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from apps.agents.models import Agent
 from apps.agents.rules import MAX_DISMISS_REASON
 from apps.core.models import Record, User, choices_of
 from apps.telemetry.rules.links import LinkedBy
-from apps.telemetry.rules.tools import FindingState, ToolCall
+from apps.telemetry.rules.severities import word_of
+from apps.telemetry.rules.tools import Despite, FindingState, ToolCall
+
+DESPITE = {
+    Despite.DENIED: _("made although the plane had denied it"),
+    Despite.REJECTED: _("made although people had rejected it"),
+    Despite.WAITING: _("made while people had not decided yet"),
+    Despite.LAPSED: _("made although nobody had allowed it in time"),
+}
 
 
 class UsageRecord(Record):
@@ -57,6 +66,7 @@ class Span(Record):
 
     ``linked_by`` says how it is known what it belongs to; ``service`` is the name that its sender has for itself.
     ``tool``, ``tool_call``: of a call of a tool, which, and whether an action stands behind it (``governed_by``).
+    ``despite``, ``despite_action``: it was made although that action had not been allowed, and how that had come.
     ``tokens`` are those of a call of a model (``rules.names.SpanFacts``); ``usage`` says that they were counted, once.
     What a span belongs to is empty until it is known: spans arrive before those above them.
     """
@@ -79,6 +89,8 @@ class Span(Record):
     tool = models.CharField(max_length=120, blank=True, db_default="", default="")
     tool_call = models.CharField(max_length=10, choices=choices_of(ToolCall), blank=True, db_default="", default="")
     governed_by = models.UUIDField(null=True)
+    despite = models.CharField(max_length=8, choices=choices_of(Despite), blank=True, db_default="", default="")
+    despite_action = models.UUIDField(null=True)
     linked_by = models.CharField(max_length=12, choices=choices_of(LinkedBy), blank=True, db_default="", default="")
     tokens = models.JSONField(null=True)
     attributes = models.JSONField(default=dict)
@@ -116,11 +128,61 @@ class Span(Record):
     def __str__(self) -> str:
         return self.name or self.span_id
 
+    @property
+    def despite_words(self) -> str:
+        """How it was made, in words; empty where nothing was refused."""
+        return str(DESPITE[Despite(self.despite)]) if self.despite else ""
+
+
+class LogRecord(Record):
+    """One log record as an agent reported it, without what was said to models. Kept for ``ACP_SPAN_DAYS``.
+
+    ``digest`` (SHA-256, hex) is over all that was sent: log records have no ids, and what is sent again is the same.
+    ``severity`` is OpenTelemetry's number, 0 for none. What it belongs to is what it names, what its span is known to
+    belong to by then, or what its trace is of; ``selectors.logs`` also finds it by a span that arrives later.
+    """
+
+    UNIT = "agent__unit"
+
+    agent = models.ForeignKey(Agent, models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    trace_id = models.CharField(max_length=32, blank=True)
+    span_id = models.CharField(max_length=16, blank=True)
+    at = models.DateTimeField()
+    severity = models.PositiveSmallIntegerField(default=0)
+    event = models.CharField(max_length=120, blank=True)
+    service = models.CharField(max_length=120, blank=True)
+    body = models.TextField(blank=True)
+    attributes = models.JSONField(default=dict)
+    run_id = models.UUIDField(null=True)
+    task_id = models.UUIDField(null=True)
+    action_id = models.UUIDField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["created_at"], name="log_by_age"),
+            models.Index(fields=["agent", "at"], name="log_by_agent"),
+            models.Index(fields=["run_id"], name="log_by_run", condition=~Q(run_id=None)),
+            models.Index(fields=["action_id"], name="log_by_action", condition=~Q(action_id=None)),
+            models.Index(fields=["trace_id"], name="log_by_trace", condition=~Q(trace_id="")),
+        ]
+        constraints = [models.UniqueConstraint(fields=["agent", "digest"], name="log_once")]
+
+    def __str__(self) -> str:
+        return self.body[:80] or self.event
+
+    @property
+    def level(self) -> str:
+        """The word of its severity; empty for none."""
+        return word_of(self.severity)
+
 
 class SpanCount(Record):
-    """How many spans of an agent were kept and rejected on one day (UTC), and why (``rules.rejections``).
+    """How many spans of an agent were kept and rejected on one day (UTC), and why (``rules.rejections``); and logs.
 
-    Reasons are counted since they are told apart; before, ``rejected`` alone was.
+    Reasons are counted since they are told apart; before, ``rejected`` alone was. ``misnamed`` were kept, and named
+    work that is not the agent's own; before that was told apart they were rejected (``of_others``).
     """
 
     UNIT = "agent__unit"
@@ -133,6 +195,9 @@ class SpanCount(Record):
     out_of_time = models.PositiveBigIntegerField(default=0, db_default=0)
     of_others = models.PositiveBigIntegerField(default=0, db_default=0)
     overfull = models.PositiveBigIntegerField(default=0, db_default=0)
+    misnamed = models.PositiveBigIntegerField(default=0, db_default=0)
+    logs_kept = models.PositiveBigIntegerField(default=0, db_default=0)
+    logs_rejected = models.PositiveBigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["agent", "day"], name="span_count_once_a_day")]
@@ -144,7 +209,8 @@ class SpanCount(Record):
 class ToolFinding(Record):
     """A tool that an agent used without asking the plane: one row, however often.
 
-    How often is counted from the spans while they are kept. ``dismissed_at``, ``dismissed_by``, ``dismiss_reason``:
+    How often is counted from the spans while they are kept. ``despite_at``: when it was last used although the plane
+    had not allowed it; that opens it again. ``dismissed_at``, ``dismissed_by``, ``dismiss_reason``:
     somebody looked and says why that is right; it stays dismissed.
     """
 
@@ -153,6 +219,7 @@ class ToolFinding(Record):
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="tool_findings")
     tool = models.CharField(max_length=120)
     last_at = models.DateTimeField()
+    despite_at = models.DateTimeField(null=True)
     dismissed_at = models.DateTimeField(null=True)
     dismissed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     dismiss_reason = models.CharField(max_length=MAX_DISMISS_REASON, blank=True, default="", db_default="")

@@ -2,11 +2,13 @@
 
 from django.urls import URLPattern, path
 
-from apps.telemetry.api import intake, spans, tools
+from apps.telemetry.api import intake, logs, spans, tools
 
 pages: list[URLPattern] = [
     path("v1/traces", intake.Traces.as_view(), name="traces"),
     path("otlp/v1/traces", intake.Traces.as_view(), name="otlp-traces"),
+    path("v1/logs", intake.Logs.as_view(), name="logs"),
+    path("otlp/v1/logs", intake.Logs.as_view(), name="otlp-logs"),
 ]
 
 endpoints = [
@@ -16,6 +18,7 @@ endpoints = [
     path("spans/rejected/", spans.RejectedSpans.as_view(), name="rejected-spans"),
     path("spans/<uuid:span_id>/", spans.SpanDetail.as_view(), name="span"),
     path("spans/<uuid:span_id>/link/", spans.SpanLink.as_view(), name="link-span"),
+    path("logs/", logs.Logs.as_view(), name="log-list"),
     path("tool-findings/", tools.ToolFindings.as_view(), name="tool-findings"),
     path("tool-findings/<uuid:finding_id>/dismiss/", tools.ToolFindingDismissal.as_view(), name="dismiss-tool"),
     path("agents/<slug:slug>/coverage/", tools.AgentCoverage.as_view(), name="agent-coverage"),

@@ -202,8 +202,8 @@ class Demo:
 
     def _tell_missing(self, parts: dict[str, Any], seconds: float) -> None:
         missing = [f"{part} {state}" for part, state in parts.items() if part != "status" and state != "ok"]
-        say(f"Not ready after {seconds:.0f} s: {', '.join(missing) or 'web does not answer'}.")
-        say(f"Logs: {self.supervisor.logs}")
+        said = ", ".join(missing) or "web does not answer yet"
+        say(f"Still starting after {seconds:.0f} s: {said}. It goes on trying. Logs: {self.supervisor.logs}")
 
     def _tell_sign_ins(self) -> None:
         signs = EMPTY_SIGN_IN if self.options.empty else SIGN_INS

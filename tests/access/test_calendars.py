@@ -72,6 +72,11 @@ def test_open_time_adds_up(hours, a, b, c):
     assert hours.between(three, one) == timedelta(0)
 
 
+@given(calendars(), INSTANTS, SPANS)
+def test_ends_turned_around_within_a_slot_are_no_time(hours, start, span):
+    assert hours.between(start + span, start) == timedelta(0)
+
+
 @given(st.sampled_from(ZONES), INSTANTS, SPANS)
 def test_around_the_clock_open_time_is_elapsed_time(zone, start, span):
     hours = open_hours(timezone=zone, hours=ALL_DAY)

@@ -10,9 +10,12 @@ from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.contrib import auth
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
+from apps.access.passwords import OwnWordsValidator
+from controlplane.environment import password_words
 from tests.factories.access import make_user
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +65,19 @@ def test_short_common_and_telling_ones_are_refused(ada, new):
     client = sign_in(LONG)
     answer = client.post("/accounts/password/change/", {"oldpassword": LONG, "password1": new, "password2": new})
     assert answer.status_code == 200
+    ada.refresh_from_db()
+    assert ada.check_password(LONG)
+
+
+def test_a_new_one_is_not_mainly_of_the_organisation_s_own_words(ada):
+    check = OwnWordsValidator(password_words({"ACP_PASSWORD_WORDS": "Acme, Acmeland"})).validate
+    for wrong in ("AcmeLand-2026", "acme.ACME.acme", "Acme-Control-Plane1"):
+        with pytest.raises(ValidationError):
+            check(wrong)
+    for right in ("short", "Acme horses eat staples", "nothing of theirs"):
+        check(right)
+    said = {"oldpassword": LONG, "password1": "ControlPlane-26", "password2": "ControlPlane-26"}
+    sign_in(LONG).post("/accounts/password/change/", said)
     ada.refresh_from_db()
     assert ada.check_password(LONG)
 

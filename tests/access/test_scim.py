@@ -125,6 +125,7 @@ class TestPeople:
         for active in (False, True):
             answer = directory.patch(f"Users/{found['id']}", {"op": "replace", "value": {"active": active}})
             assert answer.json()["active"] is active
+            assert Entry.objects.filter(name="user.reinstated", actor__username="directory").count() == int(active)
         body = {"userName": "ben", "displayName": "Ben", "active": False, "emails": [{"value": "b@example.com"}]}
         assert directory.call("put", f"Users/{found['id']}", body).json()["active"] is False
 
@@ -174,6 +175,16 @@ class TestPeople:
         directory.call("delete", f"Users/{found['id']}")
         assert refused(directory.call("post", "Users", {"userName": "ada"})) == (409, "uniqueness")
 
+    def test_nor_whom_people_brought_back_before_they_ended_them(self, directory: Directory) -> None:
+        found = directory.bring("ada")
+        directory.call("put", f"Users/{found['id']}", {"userName": "ada", "active": False})
+        admin, person = make_admin(), User.objects.get(username="ada")
+        save_person(admin, username="ada", name=person.name, email=person.email, reinstate=True)
+        end_person(admin, user=User.objects.get(username="ada"), reason="odd")
+        again = directory.call("put", f"Users/{found['id']}", {"userName": "ada", "active": True})
+        assert again.json()["active"] is False
+        assert not User.objects.get(username="ada").is_active
+
     def test_a_name_stays(self, directory: Directory) -> None:
         found = directory.bring("ada")
         operation = {"op": "replace", "path": "userName", "value": "root"}
@@ -190,7 +201,7 @@ class TestPeople:
     def test_a_forgotten_one_whom_people_took_back_is_theirs(self, directory: Directory) -> None:
         found = directory.bring("ada")
         directory.call("delete", f"Users/{found['id']}")
-        save_person(make_admin(), username="ada", name="Ada", email="ada@example.com")
+        save_person(make_admin(), username="ada", name="Ada", email="ada@example.com", reinstate=True)
         assert refused(directory.call("post", "Users", {"userName": "ada", "active": False})) == (409, "uniqueness")
         assert User.objects.get(username="ada").is_active
 

@@ -11,6 +11,7 @@ from apps.access.services import (
     find_token_holder,
     grant_role,
     revoke_role,
+    save_person,
     save_queue,
     save_role,
     save_unit,
@@ -19,7 +20,7 @@ from apps.access.services import (
 from apps.audit.models import Entry
 from apps.core.errors import InvalidError, NotAllowedError, NotAuthenticatedError
 from apps.core.gate import holds
-from apps.core.models import ClockTimestamp
+from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from tests.factories.access import grant, make_admin, make_holder, make_queue, make_role, make_unit, make_user
 from tests.factories.agents import make_agent
@@ -51,6 +52,15 @@ def test_nobody_gives_a_role_where_they_do_not_manage(who):
     assert not Entry.objects.exists()
 
 
+def test_nobody_gives_a_role_to_themselves():
+    admin, role, unit = make_admin(), make_role("oversight.decide_escalation"), make_unit()
+    with pytest.raises(NotAllowedError):
+        grant_role(admin, user=admin, role=role, unit=unit)
+    assert not holds(admin, "oversight.decide_escalation", unit)
+    grant_role(system_user("console"), user=admin, role=role, unit=unit)
+    assert holds(admin, "oversight.decide_escalation", unit)
+
+
 def test_a_unit_admin_cannot_give_a_role_everywhere():
     with pytest.raises(NotAllowedError):
         grant_role(make_holder(MANAGE, unit=make_unit()), user=make_user(), role=make_role("kpis.view_kpi"), unit=None)
@@ -76,6 +86,18 @@ def test_a_role_is_revoked_once():
     held = grant_role(admin, user=person, role=role)
     revoke_role(admin, grant=held, reason="over")
     assert not holds(person, "kpis.view_kpi")
+
+
+def test_nobody_adds_to_a_role_that_they_hold():
+    admin, other = make_admin(), make_admin()
+    role = make_role("access.manage_access", "kpis.view_kpi")
+    grant(admin, role)
+    more = ["access.manage_access", "oversight.decide_escalation"]
+    with pytest.raises(NotAllowedError):
+        save_role(admin, slug=role.slug, name=role.name, permissions=more)
+    assert not holds(admin, "oversight.decide_escalation")
+    assert save_role(admin, slug=role.slug, name=role.name, permissions=["access.manage_access"])[1] == "changed"
+    assert save_role(other, slug=role.slug, name=role.name, permissions=more)[1] == "changed"
 
 
 def test_a_role_with_an_unknown_permission_is_refused():
@@ -167,3 +189,14 @@ def test_a_unit_has_one_last_resort():
         save_queue(admin, slug="second", unit=queue.unit, role=queue.role, last_resort=True)
     assert list(refused.value.errors) == ["last_resort"]
     assert save_queue(admin, slug=queue.slug, unit=queue.unit, role=queue.role, last_resort=True)[1] == "changed"
+
+
+@pytest.mark.parametrize("name", ["plane", "Metrics", "CONSOLE", "dIrectory"])
+def test_nobody_is_called_as_the_plane_s_own_users_are(name):
+    admin = make_admin()
+    User.objects.filter(username=name).delete()
+    with pytest.raises(InvalidError) as error:
+        save_person(admin, username=name, name="A person", email="")
+    assert list(error.value.errors) == ["username"]
+    assert not User.objects.filter(username__iexact=name, kind="human").exists()
+    assert not Entry.objects.filter(name="user.created").exists()

@@ -32,14 +32,21 @@ HIGH = ("high", "critical")
 def test_two_people_are_needed_where_a_grave_agent_may_do_more_or_ends(risk: str, before: str, to: str) -> None:
     narrows = to == "suspended" or (before, to) == ("active", "pilot")
     expected = risk in HIGH and not narrows
-    assert needs_second_person(ChangeKind.STATE, risk=risk, before=before, to=to) is expected
+    assert needs_second_person(ChangeKind.STATE, risk=risk, state=before, before=before, to=to) is expected
 
 
+@pytest.mark.parametrize("state", list(AgentState))
 @pytest.mark.parametrize("before", list(Risk))
 @pytest.mark.parametrize("to", list(Risk))
-def test_two_people_are_needed_to_call_it_less_of_a_risk(before: str, to: str) -> None:
-    expected = before in HIGH and to not in HIGH
-    assert needs_second_person(ChangeKind.RISK, risk=before, before=before, to=to) is expected
+def test_two_people_are_needed_for_less_of_a_risk_and_for_a_grave_one_that_works(
+    state: str, before: str, to: str
+) -> None:
+    tiers = ["low", "medium", "high", "critical"]
+    is_less = tiers.index(to) < tiers.index(before)
+    lowers = is_less and (before in HIGH or state != "draft")
+    raises = state in {"pilot", "active"} and before not in HIGH and to in HIGH
+    found = needs_second_person(ChangeKind.RISK, risk=before, state=state, before=before, to=to)
+    assert found is (lowers or raises)
 
 
 def managers(agent: Agent) -> tuple[User, User]:
@@ -177,9 +184,31 @@ class TestTwoPeople:
         agree_to_change(second, change=change)
         agent.refresh_from_db()
         assert (agent.risk, agent.epoch) == ("low", 2)
-        save_agent(first, **about, risk="critical")
-        agent.refresh_from_db()
-        assert agent.risk == "critical"
+        assert (
+            Entry.objects.filter(subject_id=agent.pk, name="agent.changed").get().payload["asked_by"] == first.username
+        )
+
+    def test_one_that_works_comes_to_the_high_tiers_by_two(self) -> None:
+        agent = make_agent(risk="medium")
+        first, second = managers(agent)
+        grant(agent.owner, make_role(VIEW), agent.unit)
+        about = {"slug": agent.slug, "name": agent.name, "unit": agent.unit, "owner": agent.owner}
+        with pytest.raises(ConflictError) as refusal:
+            save_agent(first, **about, risk="critical")
+        assert refusal.value.code == "second_person_required"
+        change = ask(first, agent, kind="risk", to="critical")
+        assert Agent.objects.get(pk=agent.pk).risk == "medium"
+        agree_to_change(second, change=change)
+        assert Agent.objects.get(pk=agent.pk).risk == "critical"
+
+    @pytest.mark.parametrize(("state", "before"), [("suspended", "medium"), ("draft", "low"), ("active", "high")])
+    def test_more_care_of_one_that_does_not_work_or_is_grave_already_waits_for_nobody(
+        self, state: str, before: str
+    ) -> None:
+        agent = make_agent(state=state, risk=before)
+        first, _ = managers(agent)
+        assert ask_change(first, agent=agent, kind="risk", to="critical") is None
+        assert Agent.objects.get(pk=agent.pk).risk == "critical"
 
     @pytest.mark.parametrize(("to", "error"), [("draft", ConflictError), ("nowhere", InvalidError)])
     def test_what_leads_nowhere_is_not_asked_for(self, to: str, error: type[Exception]) -> None:

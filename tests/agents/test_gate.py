@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.agents.models import Action, Agent, ChangeRequest, Repetition
+from apps.agents.models import Action, Agent, AgentCase, ChangeRequest, Repetition
 from apps.agents.rules import GATE_CASES, Earlier, Proof, TrackRecord, gate_of
 from apps.agents.selectors import gate_for, trial_for
 from apps.agents.services import agree_to_change, ask_change, change_state, save_version, set_cases
@@ -38,18 +38,29 @@ def test_what_went_wrong_never_helps(done: TrackRecord) -> None:
 
 @pytest.mark.parametrize("proof", ["harmful", "unknown", "flags", "halts"])
 def test_one_of_these_is_too_many(proof: str) -> None:
-    good = {"carried_out": GATE_CASES}
+    good = {"carried_out": GATE_CASES, "tests": 1}
     assert all(line.passed for line in gate_of(TrackRecord(**good)))
     failed = [line.proof for line in gate_of(TrackRecord(**good, **{proof: 1})) if not line.passed]
     assert failed == [proof]
 
 
-def test_nothing_done_yet_is_too_little_and_no_more() -> None:
-    assert [line.proof for line in gate_of(TrackRecord()) if not line.passed] == [Proof.CASES]
+def test_nothing_done_and_nothing_tested_yet_is_too_little_and_no_more() -> None:
+    assert [line.proof for line in gate_of(TrackRecord()) if not line.passed] == [Proof.CASES, Proof.TESTS]
+
+
+@pytest.mark.parametrize(("tests", "broken", "passed"), [(0, 0, False), (1, 0, True), (3, 1, False), (3, 0, True)])
+def test_tests_pass_where_there_are_some_and_none_is_broken(tests: int, broken: int, passed: bool) -> None:
+    line = {line.proof: line for line in gate_of(TrackRecord(tests=tests, broken=broken))}[Proof.TESTS]
+    assert (line.passed, line.value, line.n, line.threshold) == (passed, tests - broken, tests, max(tests, 1))
 
 
 def proven(agent: Agent, cases: int = GATE_CASES) -> Agent:
-    """An agent that did so much and erred in nothing."""
+    """An agent that did so much and erred in nothing, as its one test says."""
+    AgentCase.objects.get_or_create(
+        agent=agent,
+        name="ungranted",
+        defaults={"operation": "none.such", "parameters": {}, "expected": "refused", "made_by": agent.owner},
+    )
     for _ in range(cases):
         make_action(agent=agent, state="succeeded")
     return agent
@@ -112,7 +123,7 @@ class TestThePassage:
         first, _ = managers(agent)
         with pytest.raises(ConflictError) as refusal:
             ask_change(first, agent=agent, kind="state", to="active", reason="Now.")
-        assert (refusal.value.code, refusal.value.members) == ("gate_not_passed", {"criteria": ["cases"]})
+        assert (refusal.value.code, refusal.value.members) == ("gate_not_passed", {"criteria": ["cases", "tests"]})
         assert state_of(agent) == state
         assert not Entry.objects.exists()
 
@@ -121,10 +132,10 @@ class TestThePassage:
         first, second = managers(agent)
         change = ask_change(first, agent=agent, kind="state", to="active", reason="It only reads.", override=True)
         assert change is not None
-        assert (change.overridden, state_of(agent)) == (["cases"], "pilot")
+        assert (change.overridden, state_of(agent)) == (["cases", "tests"], "pilot")
         agree_to_change(second, change=change)
         assert state_of(agent) == "active"
-        assert Entry.objects.get(name="agent.active").payload["overridden"] == ["cases"]
+        assert Entry.objects.get(name="agent.active").payload["overridden"] == ["cases", "tests"]
 
     def test_what_got_worse_since_it_was_asked_for_is_asked_for_anew(self) -> None:
         agent = proven(make_agent(state="pilot", risk="high"))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,6 +13,9 @@ from apps.connectors.models import Operation, OperationPermission
 from apps.connectors.services import import_openapi, request_access, way_back_of
 from apps.core.models import ClockTimestamp, User
 from apps.halts.services import engage_halt, lift_halt
+from apps.kpis.models.clock import database_now
+from apps.kpis.rules.facts import Facts
+from apps.kpis.services import approve_baseline, remove_baseline, save_baseline, write_facts
 from apps.oversight.models import Escalation
 from apps.oversight.selectors import inbox_for, jobs_for
 from apps.oversight.services import start_bulk
@@ -30,12 +33,14 @@ from tests.browser.scene import Scene, set_the_scene
 from tests.factories.access import grant, make_admin
 from tests.factories.agents import make_action
 from tests.factories.connectors import make_operation, permit
+from tests.factories.kpis import make_approved, make_baseline, make_run
 from tests.factories.openapi import BANK
 
 pytestmark = pytest.mark.browser
 
 PAGES = [
     "/inbox/?view=team&group=like",
+    "/new-connector/",
     "/inbox/?view=decided&fate=failed&risk=high",
     "/inbox/?view=team&pick=1",
     "/inbox/focus/",
@@ -53,10 +58,14 @@ PAGES = [
     "/workflows/",
     "/dashboards/overview/",
     "/dashboards/oversight/",
+    "/dashboards/unusual/",
+    "/dashboards/w/versions/",
+    "/dashboards/w/weeks/",
     "/dashboards/data-quality/",
     "/dashboards/goals/",
     "/dashboards/event-logs/",
     "/dashboards/prices/",
+    "/reports/weekly/2026-W47/",
     "/audit/",
     "/audit/erasures/",
     "/data-classes/",
@@ -72,6 +81,7 @@ PAGES = [
     "/halts/drills/",
     "/flags/",
     "/spans/",
+    "/logs/",
     "/tool-findings/",
     "/help/",
     "/help/problems/",
@@ -142,6 +152,9 @@ def scene(db: str, companies: dict[str, Scene]) -> Scene:
         create_token(admin, user=admin, name="Nightly figures", permissions=["kpis.view_kpi"], read_only=True)
         too_much_and_too_little(scene)
         done_and_tried(scene)
+        held_against()
+        ends = [database_now() - timedelta(days=at % 9 + 7 * (at // 9)) for at in range(360)]
+        write_facts(facts=Facts(runs=[make_run(version=1 + at % 2, finished_at=end) for at, end in enumerate(ends)]))
         companies["one"] = scene
     return companies["one"]
 
@@ -155,6 +168,19 @@ def too_much_and_too_little(scene: Scene) -> None:
     import_openapi(make_admin(), connector=system, text=json.dumps(described))
     for operation in (make_operation(connector=scene.operation.connector).slug, "bank.no_such_operation"):
         request_access(scene.agent.user, operation=operation, reason="The supplier wants its money back.")
+
+
+def held_against() -> None:
+    """A baseline that nobody approved, one that counted before, its correction that waits, and a removal asked for."""
+    make_baseline(kpi="error_rate", value=0.05, entered_by=make_admin())
+    about = {"slug": "was", "kpi": "cost_per_success_minor", "valid_from": date(2026, 1, 1), "source": "Books of May"}
+    save_baseline(make_admin(), value=300, n=120, period="May 2026", **about)
+    approve_baseline(make_admin(), slug="was")
+    for value, is_answered in ((250, True), (200, False)):
+        save_baseline(make_admin(), value=value, reason="It was net of tax.", **about)
+        if is_answered:
+            approve_baseline(make_admin(), slug="was")
+    remove_baseline(make_admin(), slug=make_approved(kpi="cycle_time_p50_s").slug)
 
 
 def done_and_tried(scene: Scene) -> None:
@@ -185,11 +211,22 @@ def pages_of(scene: Scene) -> list[str]:
     assert policy is not None
     edit = f"/policies/{policy.slug}/edit/"
     own = [edit, f"{edit}?rule={policy.in_force.rules[0]['slug']}", *of_system]
-    of_agent = [f"/agents/{agent}/{page}/" for page in ("right-size", "edit", "versions/new", "tests")]
+    of_agent = [
+        f"/agents/{agent}/{page}/" for page in ("right-size", "edit", "unit", "versions/new", "tests", "feedback")
+    ]
     done = Action.objects.get(operation=f"{scene.operation.connector.slug}.can_be_taken_back")
     tried = Escalation.objects.filter(action__operation=scene.operation.slug, state="pending").earliest("id")
     acts = [f"/actions/{done.pk}/", f"/actions/{done.pk}/compensate/", f"/inbox/{tried.pk}/dry-run/"]
-    return [*PAGES, f"/agents/{agent}/", *of_agent, f"/access/who/?{asked}", *own, *acts]
+    return [
+        *PAGES,
+        f"/agents/{agent}/",
+        f"/dashboards/agents/{agent}/versions/",
+        f"/agents/{agent}/levels/{scene.operation.slug}/",
+        *of_agent,
+        f"/access/who/?{asked}",
+        *own,
+        *acts,
+    ]
 
 
 def places(scene: Scene) -> list[str]:

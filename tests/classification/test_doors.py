@@ -29,7 +29,7 @@ def test_a_class_is_made_and_changed_on_its_pages():
         30, ["audit.view_entry", "treasurer"], ["inbox"],
     )  # fmt: skip
     assert admin.pages.post("/new-data-class/", FORM).status_code == 422
-    assert "Nothing is kept" in admin.page("/data-classes/bank/")
+    assert "No action is kept" in admin.page("/data-classes/bank/")
     changed = admin.pages.post("/data-classes/bank/", {**FORM, "retention_days": ""})
     assert changed.status_code == 302
     assert DataClass.objects.get().retention_days is None
@@ -43,6 +43,7 @@ def test_the_report_says_the_same_on_the_page_in_the_api_and_in_the_file():
     auditor = Person(make_holder("audit.view_entry", unit=desk.agent.unit))
     (told,) = auditor.get("/data-classes/").json()["results"]
     assert (told["kept"], told["open"], told["due"], told["operations"]) == (1, 1, 0, [desk.operation.slug])
+    assert told["runs"] == {"kept": 0, "open": 0, "due": 0, "erased": 0, "by_retention": 0}
     assert auditor.get("/data-classes/bank/").json() == told
     page = auditor.page("/data-classes/bank/")
     assert "To pay." in page

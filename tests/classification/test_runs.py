@@ -21,7 +21,7 @@ from apps.workflows.models import Run
 from apps.workflows.services.retention import erase_ended
 from tests.classification.test_hidden import addresses, shows
 from tests.connectors.conftest import system
-from tests.factories.access import grant, make_admin, make_approver, make_role
+from tests.factories.access import grant, make_admin, make_approver, make_holder, make_role, make_unit
 from tests.factories.agents import make_key_for
 from tests.factories.classification import make_data_class
 from tests.factories.connectors import make_connector, make_operation, permit
@@ -249,9 +249,12 @@ def test_what_a_run_carried_is_erased_when_its_time_is_up_and_what_proves_it_sta
     system.will(body=json.dumps({"number": "P-1", "for": TAX}).encode())
     case.through()
     digest, entries = Action.objects.get().digest, Entry.objects.filter(trail_id=case.run_id).count()
+    assert (runs_kept(case), runs_kept(case, elsewhere=True)) == ((1, 0, 0, 0, 0), (0, 0, 0, 0, 0))
     assert erase_ended() == 0
     Run.objects.update(finished_at=F("finished_at") - timedelta(days=31))
+    assert runs_kept(case) == (1, 0, 1, 0, 0)
     assert erase_ended() == 1
+    assert (runs_kept(case), runs_kept(case, elsewhere=True)) == ((0, 0, 0, 1, 1), (0, 0, 0, 0, 0))
     assert [places_of(secret) for secret in SECRETS] == [set()] * 4
     assert Run.objects.get().erased_by == "plane"
     assert Action.objects.get().digest == digest
@@ -266,10 +269,24 @@ def test_what_people_answered_to_an_agent_alone_is_erased_by_its_class():
     case.start()
     schema = {"type": "object", "properties": {"badge": {"type": "string", "x-data-class": "badges"}}}
     case.task("ask", {"question": "Which badge?", "schema": schema}, 201)
+    assert runs_kept(case, "badges") == (0, 0, 0, 0, 0), "nobody has said anything of it yet"
+    assert runs_kept(case) == (1, 1, 0, 0, 0)
     case.answer(case.officer, {"badge": BADGE})
+    assert runs_kept(case, "badges") == (1, 1, 0, 0, 0)
     cancel = case.stranger.post(f"/runs/{case.run_id}/cancel/", {"reason": "Over."})
     assert cancel.status_code == 200
     work()
     Run.objects.update(finished_at=F("finished_at") - timedelta(days=6))
     assert erase_ended() == 1
     assert places_of(BADGE) == set()
+    assert runs_kept(case, "badges") == (0, 0, 0, 0, 0), "what the question was about went as well"
+    assert runs_kept(case) == (0, 0, 0, 1, 1)
+
+
+def runs_kept(case: Case, slug: str = "people", *, elsewhere: bool = False) -> tuple[int, int, int, int, int]:
+    """What the report of who reads the ledger of the run's unit, or of another, counts of runs."""
+    unit = make_unit() if elsewhere else case.workflow.unit
+    auditor = Person(make_holder("audit.view_entry", unit=unit))
+    told = auditor.get(f"/data-classes/{slug}/").json()["runs"]
+    assert f"{told['kept']} run" in auditor.page(f"/data-classes/{slug}/")
+    return told["kept"], told["open"], told["due"], told["erased"], told["by_retention"]

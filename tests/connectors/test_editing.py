@@ -2,9 +2,9 @@
 
 import pytest
 
-from apps.connectors.models import Operation
+from apps.connectors.models import Connector, Operation
 from tests.connectors.test_views import browser
-from tests.factories.access import make_admin, make_user
+from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.connectors import make_connector, make_operation
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +33,39 @@ SAID = {
     "timeout_s": "7",
 }
 PATH = "/connectors/bank/operations/bank.pay/edit/"
+
+
+NEW = {
+    "slug": "core-banking", "name": "Core banking", "adapter": "http", "base_url": "https://bank.example/v2",
+    "unit": "", "sign_in": "header", "header": "X-Api-Key", "username": "",
+}  # fmt: skip
+
+
+def test_a_system_is_named_on_a_page_by_who_manages_there() -> None:
+    admin = browser(make_admin())
+    assert 'href="/new-connector/"' in admin.get("/connectors/").content.decode()
+    made = admin.post("/new-connector/", NEW)
+    assert (made.status_code, made["Location"]) == (302, "/connectors/core-banking/")
+    bank = Connector.objects.get(slug="core-banking")
+    assert (bank.name, bank.auth, bank.unit) == ("Core banking", {"type": "header", "name": "X-Api-Key"}, None)
+    again = admin.post("/new-connector/", NEW | {"name": "Another"})
+    assert (again.status_code, "one with this short name" in again.content.decode()) == (422, True)
+    bank.refresh_from_db()
+    assert bank.name == "Core banking"
+    odd = admin.post("/new-connector/", NEW | {"slug": "Core Banking", "base_url": "ftp://bank.example"})
+    page = odd.content.decode()
+    assert (odd.status_code, "such as core-banking" in page, 'value="ftp://bank.example"' in page) == (422, True, True)
+
+
+def test_of_one_unit_only_there_and_strangers_nowhere() -> None:
+    unit, other = make_unit(), make_unit()
+    manager = browser(make_holder("connectors.manage_connector", unit=unit))
+    assert "shared by all" not in manager.get("/new-connector/").content.decode()
+    for wrong in ("", other.slug):
+        assert manager.post("/new-connector/", NEW | {"unit": wrong}).status_code == 422
+    assert manager.post("/new-connector/", NEW | {"unit": unit.slug}).status_code == 302
+    assert Connector.objects.get().unit == unit
+    assert browser(make_user()).get("/new-connector/").status_code == 403
 
 
 def test_it_is_saved_shown_again_and_taken_away(paying: Operation) -> None:

@@ -50,6 +50,38 @@ def test_one_person_alone_lets_nothing_inside_be_reached(ann, system):
     assert system.asked == []
 
 
+@pytest.mark.parametrize(
+    ("adapter", "address", "auth"),
+    [
+        ("sql", "postgresql://127.0.0.1:5432/sales", {"type": "basic", "username": "reader"}),
+        ("email", "smtp://127.0.0.1:2525", {"type": "none"}),
+    ],
+)
+def test_databases_and_mail_servers_inside_are_asked_for_likewise(ann, ben, adapter, address, auth):
+    mail = (
+        {"mail": {"from": "plane@example.com", "recipients": ["example.com"], "tls": "none"}}
+        if adapter == "email"
+        else {}
+    )
+    body = {
+        "slug": "bank",
+        "name": "Bank",
+        "adapter": adapter,
+        "base_url": address,
+        "auth": auth,
+        "allow_internal": True,
+    }
+    answer = person(ann)("POST", "/connectors/", body | mail)
+    assert answer.status_code == 201, answer.body
+    assert (answer.body["allow_internal"], answer.body["inside_asked_by"]) == (False, ann.username)
+    allow = {"answer": "allow", "host": address.split("/")[2]}
+    assert person(ben)("POST", "/connectors/bank/inside/", allow).body["allow_internal"]
+    again, _result = services.save_connector(
+        ann, slug="bank", name="Bank's", base_url=address, adapter=adapter, auth=auth, allow_internal=True, **mail
+    )
+    assert again.allow_internal
+
+
 def test_another_person_allows_it_and_the_ledger_names_both(ann, ben, system):
     ask(ann, system)
     page = browser(ben).get("/connectors/bank/").content.decode()

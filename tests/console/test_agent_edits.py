@@ -40,7 +40,7 @@ def text_of(answer: Any) -> str:
 
 class TestEdit:
     def test_it_says_anew_what_an_agent_is_and_the_next_request_is_judged_so(self, client: Client, admin: User) -> None:
-        agent = make_agent()
+        agent = make_agent(state="suspended")
         other, epoch = make_holder(MANAGE, unit=agent.unit), agent.epoch
         page = text_of(client.get(f"/agents/{agent.slug}/edit/"))
         assert "The owner answers for it" in page
@@ -66,6 +66,17 @@ class TestEdit:
         agree_to_change(make_admin(), change=change)
         agent.refresh_from_db()
         assert agent.risk == "low"
+
+    def test_a_high_risk_of_one_that_works_waits_for_somebody_else(self, client: Client, admin: User) -> None:
+        agent = make_agent()
+        page = text_of(client.get(f"/agents/{agent.slug}/edit/"))
+        assert "so does a high or critical one of an agent that works" in page
+        answer = client.post(f"/agents/{agent.slug}/edit/", said(agent, risk="high", reason="It pays more."))
+        assert answer.status_code == 302
+        agent.refresh_from_db()
+        assert agent.risk == "medium"
+        assert ChangeRequest.objects.get().to == "high"
+        assert "Asked to make its risk" in text_of(client.get(f"/agents/{agent.slug}/"))
 
     @pytest.mark.parametrize(
         ("more", "field"),

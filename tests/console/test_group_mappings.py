@@ -10,6 +10,7 @@ from apps.access.models import BusinessUnit, DirectoryAccount, DirectoryGroup, G
 from apps.access.selectors import live_grants
 from apps.access.services.directory import save_mapping
 from apps.audit.models import Entry
+from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import User
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
 
@@ -182,3 +183,85 @@ class TestWhoMay:
             assert scene.sent(unit=unit).status_code == 422
         assert scene.saved().status_code == 302
         assert set(GroupMapping.objects.values_list("slug", flat=True)) == {"theirs", "all", "finance-watcher"}
+
+
+def test_nobody_says_of_their_own_group_what_it_holds() -> None:
+    admin, role = make_admin(), make_role("oversight.decide_escalation")
+    make_group("staff", admin)
+    with pytest.raises(NotAllowedError):
+        save_mapping(admin, slug="staff", group="staff", role=role, unit=None)
+    save_mapping(make_admin(), slug="staff", group="staff", role=role, unit=None)
+    assert (role.slug, "") in held_by(admin)
+    assert save_mapping(admin, slug="staff", group="staff", role=role, unit=None)[1] == "unchanged"
+
+
+class TestWhatAUnitSManagerLearns:
+    """Naming a group tells nobody who is in it, nor what its people hold in units that are not theirs."""
+
+    @pytest.fixture
+    def theirs(self, scene: Scene) -> Scene:
+        make_group("Board", scene.ada, scene.bob)
+        grant(scene.bob, make_role("kpis.view_kpi", slug="reader"), scene.unit)  # whom they see: he holds a role there
+        scene.client = client_of(make_holder("access.manage_access", unit=scene.unit))
+        return scene
+
+    def test_whom_they_do_not_see_is_neither_named_nor_counted(self, theirs: Scene) -> None:
+        page = theirs.sent(group="Board").content.decode()
+        assert "1 right is gained at once" in page
+        assert "Bob</a>: Watcher, Finance" in page
+        assert "Ada" not in page
+        assert "Whoever else is in the group" in page
+
+    def test_a_group_that_is_not_there_reads_like_one_whose_people_they_do_not_see(self, theirs: Scene) -> None:
+        make_group("Others", theirs.ada)
+        pages = {name: theirs.sent(group=name).content.decode() for name in ("Others", "Nobody")}
+        for name, page in pages.items():
+            assert "Of the people whom you see nobody gains or loses anything now." in page
+            assert "has brought no group" not in page
+            pages[name] = re.sub(r'(csrfmiddlewaretoken|seen)" value="[^"]+"', "", page[page.index("<main") :])
+        assert pages["Others"].replace("Others", "Nobody") == pages["Nobody"]
+
+    def test_their_list_counts_those_whom_they_see(self, theirs: Scene) -> None:
+        for slug, group in (("board", "Board"), ("none", "Nobody")):
+            save_mapping(theirs.admin, slug=slug, group=group, role=theirs.role, unit=make_unit())
+            GroupMapping.objects.filter(slug=slug).update(unit=theirs.unit)
+        page = theirs.client.get(LIST).content.decode()
+        assert "People in it whom you see" in page
+        assert re.findall(r'<td class="num">([^<]+)</td>', page) == ["1", "0"]
+        assert "Not brought yet" not in page
+        assert "Groups that grant nothing" not in page
+
+    def test_what_somebody_would_gain_in_other_units_is_not_said(self, theirs: Scene) -> None:
+        elsewhere = make_unit(slug="sales", name="Sales")
+        save_mapping(theirs.admin, slug="far", group="Board", role=theirs.role, unit=elsewhere)
+        RoleGrant.objects.filter(unit=elsewhere).delete()  # as if it had been taken by hand: it would come again
+        page = theirs.sent(group="Board").content.decode()
+        assert "1 right is gained at once" in page
+        assert "Sales" not in page
+
+    def test_the_end_of_one_names_those_who_lose_it_there(self, theirs: Scene) -> None:
+        save_mapping(theirs.admin, slug="board", group="Board", role=theirs.role, unit=theirs.unit)
+        page = theirs.client.get(f"{LIST}board/end/").content.decode()
+        assert "2 rights are lost at once" in page, "who holds a role in their unit is theirs to see"
+
+
+def test_two_new_lines_of_one_name_do_not_overwrite_each_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.console.views.mappings._slug_of", lambda change: "money")
+    save_mapping(scene.admin, slug="money", group="Treasury", role=scene.role, unit=scene.unit)
+    answer = scene.saved()
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert "Somebody else has just made a line of this name" in page
+    assert 'value="Finance"' in page
+    assert GroupMapping.objects.get().group == "Treasury"
+    assert Entry.objects.filter(name__startswith="groupmapping.").count() == 1
+
+
+def test_a_line_that_somebody_ended_meanwhile_is_not_made_again(scene: Scene) -> None:
+    mapping, _ = save_mapping(scene.admin, slug="money", group="Finance", role=scene.role, unit=scene.unit)
+    GroupMapping.objects.all().delete()
+    said = {"slug": "money", "group": "Treasury", "role": scene.role, "unit": scene.unit}
+    with pytest.raises(ConflictError, match="just ended"):
+        save_mapping(scene.admin, is_new=False, **said)
+    assert not GroupMapping.objects.exists()
+    assert str(mapping) == "Finance is Watcher"

@@ -53,7 +53,8 @@ def test_a_version_is_tried_from_the_policys_page_without_javascript(world):
     assert "every 2s" not in page
     assert "120.00 EUR" in page
     fragment = world.client.get(answer["Location"], headers={"HX-Request": "true"}).content.decode()
-    assert fragment.startswith('<div id="simulation"')
+    assert fragment.startswith('<span id="simulation-state" hx-swap-oob="true"><span class="badge ok">')
+    assert '<div id="simulation"' in fragment
     assert f"/policies/simulations/{made.pk}/" in world.client.get(world.page).content.decode()
 
 

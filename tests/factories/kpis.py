@@ -5,8 +5,10 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+from apps.core.models import ClockTimestamp
 from apps.kpis.models import Baseline, PriceBook, Target
 from apps.kpis.rules.facts import CostSeen, DecisionSeen, RunSeen, StepSeen
+from tests.factories.access import make_admin
 
 _n = count(1)
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
@@ -95,6 +97,13 @@ def make_baseline(**fields: Any) -> Baseline:
             "source": "estimate",
             **fields,
         }
+    )
+
+
+def make_approved(**fields: Any) -> Baseline:
+    """A baseline that one administrator entered and another approved."""
+    return make_baseline(
+        **{"entered_by": make_admin(), "approved_by": make_admin(), "approved_at": ClockTimestamp(), **fields}
     )
 
 

@@ -9,6 +9,7 @@ from django.test import Client
 from apps.access.services import create_token
 from apps.audit.models import Entry
 from apps.kpis.models import Baseline, Target
+from apps.kpis.models.goals import LIVE
 from apps.kpis.rules.facts import Facts
 from apps.kpis.services import write_facts
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
@@ -49,7 +50,7 @@ def test_the_answer_has_the_shape_of_the_interface() -> None:
     write_facts(facts=batch(120))
     answer = person("kpis.view_kpi")("GET", f"/kpis/?{PERIOD}&bucket=week&tz=Europe/Berlin")
     assert answer.status_code == 200
-    assert set(answer.body) == {"filter", "tz", "as_of", "lag_s", "totals", "series", "live", "definitions"}
+    assert set(answer.body) == {"filter", "tz", "as_of", "lag_s", "totals", "series", "live", "own", "definitions"}
     assert answer.body["tz"] == "Europe/Berlin"
     assert answer.body["filter"]["from"] == "2026-09-30T22:00:00+00:00"
     error = answer.body["totals"]["error_rate"]
@@ -71,6 +72,7 @@ def test_a_workflows_total_carries_what_was_and_what_should_be() -> None:
     write_facts(facts=Facts(runs=[make_run() for _ in range(40)]))
     totals = person("kpis.view_kpi")("GET", f"/kpis/?{PERIOD}&workflow=w&compare=previous").body["totals"]
     assert totals["cycle_time_p50_s"]["baseline"] == 7200
+    assert totals["cycle_time_p50_s"]["baseline_approved"] is False
     assert (totals["error_rate"]["target"], totals["error_rate"]["status"]) == (0.9, "good")
     assert totals["error_rate"]["previous"] is None
 
@@ -158,7 +160,7 @@ def test_goals_are_made_changed_and_removed_each_with_an_entry() -> None:
     assert api("PUT", "/baselines/was/", change).body["value"] == 1
     assert api("GET", "/baselines/?kpi=error_rate").body["results"] == []
     assert api("DELETE", "/baselines/was/").status_code == 204
-    assert not Baseline.objects.exists()
+    assert not Baseline.objects.filter(LIVE).exists()
     made = api("POST", "/targets/", {"slug": "t", "kpi": "error_rate", "value": 0.02})
     assert made.body["direction"] == "down"
     assert api("DELETE", "/targets/t/").status_code == 204

@@ -1,12 +1,15 @@
 """Charts: plain traces of the basic bundle, tokens instead of colours, never more than 400 points."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.kpis.charts import Series, band, line, running_mean, spark_points, stacked
+from apps.kpis.charts import Series, band, line, marked, running_mean, spark_points, stacked
+from apps.kpis.rules.buckets import Bucket
+from apps.kpis.rules.changes import MARKS, Change, ChangeKind, marks_of
 
 LABELS = ["2026-01-01", "2026-01-02", "2026-01-03"]
 numbers = st.one_of(st.none(), st.floats(0, 1e9))
@@ -87,3 +90,42 @@ def test_a_baseline_far_above_does_not_flatten_a_sparkline() -> None:
 
 def test_a_running_mean_waits_for_its_width() -> None:
     assert running_mean([1, 2, None, 3, 4, 5], 3) == [None, None, None, None, None, 4]
+
+
+DAY = timedelta(days=1)
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+BUCKETS = [Bucket(FIRST + DAY * n, FIRST + DAY * (n + 1), label) for n, label in enumerate(LABELS)]
+
+
+def change(days: float, text: str = "x") -> Change:
+    return Change(kind=ChangeKind.VERSION, at=FIRST + DAY * days, text=text)
+
+
+def test_marks_count_the_buckets_in_which_something_changed() -> None:
+    changes = [change(-9, "before"), change(1.5, "a"), change(1.9, "b"), change(3, "after")]
+    marks = marks_of(BUCKETS, changes)
+    assert [(mark.number, mark.label, mark.words) for mark in marks] == [
+        (1, "2026-01-01", "before"),
+        (2, "2026-01-02", "a; b"),
+    ]
+    assert marks_of([], changes) == []
+
+
+def test_only_the_newest_are_marked() -> None:
+    buckets = [Bucket(FIRST + DAY * n, FIRST + DAY * (n + 1), str(n)) for n in range(50)]
+    marks = marks_of(buckets, [change(n) for n in range(50)])
+    assert [mark.label for mark in marks] == [str(n) for n in range(50 - MARKS, 50)]
+
+
+def test_a_mark_is_a_line_and_a_number_whose_words_are_no_markup() -> None:
+    chart = line(LABELS, [Series("a", [1, 2, 3])], y_title="h")
+    found = marked(chart, marks_of(BUCKETS, [change(1, '<a href="https://evil.example">x</a>')]))
+    assert found["data"] == chart["data"]
+    assert [(one["x0"], one["x1"], one["yref"]) for one in found["layout"]["shapes"]] == [
+        ("2026-01-02", "2026-01-02", "paper")
+    ]
+    (words,) = found["layout"]["annotations"]
+    assert words["text"] == "1"
+    assert words["hovertext"] == '‹a href="https://evil.example"›x‹/a›'
+    assert not [text for text in strings(found) if text.startswith(("#", "rgb", "oklch"))]
+    assert marked(chart, []) == chart

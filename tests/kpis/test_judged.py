@@ -13,6 +13,7 @@ from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.audit.services import record
 from apps.connectors.models import Effect, Operation
+from apps.connectors.services import mark_compensated
 from apps.core.models import User
 from apps.core.services import system_user
 from apps.core.statistics import wilson_interval
@@ -24,7 +25,9 @@ from apps.kpis.rules.filters import filter_of
 from apps.kpis.selectors import behind_for, kpis_for
 from apps.kpis.services import fill_acts, fold_entries
 from apps.kpis.services.incidents import unfolded_incidents
+from apps.kpis.services.judged import NOT_FOR_CONTENT
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
+from apps.oversight.selectors.words import REASONS
 from tests.factories.access import make_approver, make_holder, make_queue, make_unit
 from tests.factories.agents import make_action, make_agent
 from tests.factories.connectors import make_operation
@@ -91,6 +94,38 @@ def test_a_persons_word_on_an_action_says_how_right_its_agent_was(viewer: User) 
     figure = kpis_for(viewer, now()).totals["accuracy"].figure
     assert (figure.numerator, figure.denominator) == (1, 3)
     assert (figure.low, figure.high) == wilson_interval(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("code", "decided"), [("not_needed", None), ("bad_timing", None), ("wrong_amount", False), ("other", False)]
+)
+def test_a_rejection_that_is_not_about_the_content_judges_nothing(code: str, decided: bool | None) -> None:
+    payment = make_payment()
+    say(payment.ada, payment.item, "reject", reason_code=code)
+    fold()
+    assert ActionFact.objects.get(pk=payment.action.pk).decided is decided
+
+
+def test_the_codes_that_judge_nothing_are_ones_that_people_are_offered() -> None:
+    assert set(NOT_FOR_CONTENT) <= {code for code, _label in REASONS}
+
+
+@pytest.mark.parametrize(("reading", "right"), [("verified", True), ("mismatch", False)])
+def test_what_was_read_back_counts_on_after_it_was_taken_back(viewer: User, reading: str, right: bool) -> None:
+    pay = make_operation()
+    action = done(pay)
+    effect = carried_out(action, pay, reading)
+    fold()
+    mark_compensated(system_user("plane"), action=action)
+    Action.objects.filter(pk=action.pk).update(state="compensated")
+    record(system_user("plane"), action, "action.compensated")
+    fold()
+    effect.refresh_from_db()
+    assert effect.state == "compensated"
+    fact = ActionFact.objects.get(pk=action.pk)
+    assert (fact.read_back, fact.taken_back) == (right, True)
+    figure = kpis_for(viewer, now()).totals["accuracy_read_back"].figure
+    assert (figure.numerator, figure.denominator) == (int(right), 1)
 
 
 def test_what_was_done_without_asking_is_missed_when_it_turns_out_wrong(viewer: User) -> None:

@@ -170,7 +170,6 @@ class TestThePage:
             {"price-output_micro": "NaN"},
             {"price-input_micro": "1e400"},
             {"price-cache_read_micro": "0.0000001"},
-            {"price-model": "nul\x00"},
         ],
     )
     def test_what_is_wrong_is_said_and_nothing_is_lost(self, admin: User, wrong: dict[str, Any]) -> None:
@@ -178,6 +177,16 @@ class TestThePage:
             answer = signed_in(admin).post(SET, {**ASKED, **wrong, **more})
             assert answer.status_code == 422
             assert 'value="10"' in answer.content.decode() or "price-output_micro" in wrong
+        assert not PriceBook.objects.exists()
+
+    def test_what_no_keyboard_types_is_refused_before_the_form_reads_it(self, admin: User) -> None:
+        """U+0000 stands in no field: the page says which, and leads back to what was typed."""
+        sent = {**ASKED, "price-model": "nul\x00", "confirm": "1"}
+        answer = signed_in(admin).post(SET, sent, headers={"referer": "http://testserver/dashboards/prices/"})
+        assert answer.status_code == 422
+        assert "U+0000" in (page := answer.content.decode())
+        assert "price-model" in page
+        assert 'href="http://testserver/dashboards/prices/"' in page
         assert not PriceBook.objects.exists()
 
     def test_readers_read_and_set_nothing(self, agent: Agent) -> None:

@@ -224,6 +224,13 @@ def test_over_nothing_a_rate_is_none_and_a_sum_is_zero() -> None:
 counts = st.integers(0, 500)
 
 
+def test_peoples_time_is_divided_by_the_runs_whose_time_it_is() -> None:
+    """A cancelled run took people's time, too: it is in the sum, so it is in what the sum is divided by."""
+    measures = with_totals({"succeeded": 3, "failed": 0, "cancelled": 1, "human_ms": 4 * 60_000})
+    figure = figure_of(DEFINITIONS["human_time_s"], measures, "EUR")
+    assert (figure.value, figure.n) == (60, 4)
+
+
 @given(succeeded=counts, failed=counts, cancelled=counts, cost=st.integers(0, 10**12))
 def test_shares_and_costs_follow_their_formulas(succeeded: int, failed: int, cancelled: int, cost: int) -> None:
     measures = with_totals(

@@ -17,6 +17,7 @@ from apps.access.services import create_token
 from apps.core.models import User
 from apps.kpis.models import Baseline, Target
 from apps.kpis.models.clock import reporting_zone
+from apps.kpis.models.goals import LIVE
 from apps.kpis.rules import DEFINITIONS
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.history import history_of, sample_traits
@@ -203,7 +204,7 @@ def test_a_quarter_takes_a_fixed_number_of_queries(executive: User) -> None:
             assert client.get("/dashboards/overview/?range=quarter&simulated=true").status_code == 200
         counts.append(len(queries))
     assert counts[0] == counts[1]
-    assert counts[0] <= 34, [query["sql"][:120] for query in queries.captured_queries]
+    assert counts[0] <= 40, [query["sql"][:120] for query in queries.captured_queries]
 
 
 def test_a_simulated_run_has_a_page_that_says_so(executive: User) -> None:
@@ -244,7 +245,7 @@ def test_an_admin_sets_and_removes_a_baseline_as_people_write_it() -> None:
     assert client.post("/dashboards/goals/baselines/", {**BASELINE, "baseline-value": "3 d"}).status_code == 302
     assert Baseline.objects.get().value == 259200
     assert client.post(f"/dashboards/goals/baselines/{row.slug}/remove/").status_code == 302
-    assert not Baseline.objects.exists()
+    assert not Baseline.objects.filter(LIVE).exists()
     target = {"target-kpi": "error_rate", "target-value": "2 %"}
     assert client.post("/dashboards/goals/targets/", target).status_code == 302
     assert float(Target.objects.get().value) == 0.02

@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 
 from apps.audit.tasks import deliver_reactions
 from apps.notifications.models import Delivery
-from apps.notifications.tasks import send_messages
+from apps.notifications.tasks import send_messages, send_reports
 from apps.oversight.models import Escalation
 from tests.connectors.conftest import closed_port, system
 
@@ -86,9 +86,10 @@ def no_mail(settings: Any, closed_port: int) -> None:
 
 
 def tell() -> None:
-    """Everything that follows from what happened, at once: reactions, then the lane of messages."""
+    """Everything that follows from what happened, at once: reactions, then the lane of messages, then reports."""
     deliver_reactions()
     send_messages()
+    send_reports()
 
 
 def later(**where: Any) -> None:

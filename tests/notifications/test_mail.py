@@ -237,6 +237,26 @@ def test_a_refused_address_fails_at_once_and_no_other_letter_with_it(mail: Mailb
     assert (line["delivered"], line["failed"]) == (1, 1)
 
 
+def test_a_letter_that_cannot_be_written_holds_up_no_other(mail: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without this, each round would end where the broken one's turn comes."""
+    payment, write = make_asked(), sending.letter_of
+
+    def letter_of(rows: Any) -> EmailMessage:
+        if rows[0].recipient == payment.ada:
+            raise KeyError("a fact that is gone")
+        return write(rows)
+
+    monkeypatch.setattr(sending, "letter_of", letter_of)
+    tell()
+    assert [letter["To"] for letter in mail.letters] == [payment.ben.email]
+    row = Delivery.objects.get(recipient=payment.ada, channel="email")
+    assert (row.state, row.outcome) == ("queued", "The message could not be written (KeyError).")
+    monkeypatch.setattr(sending, "letter_of", write)
+    later()
+    send_messages()
+    assert [letter["To"] for letter in mail.letters] == [payment.ben.email, payment.ada.email]
+
+
 def test_a_slow_server_is_given_up_and_holds_up_no_round(mail: Mailbox) -> None:
     payment = make_asked()
     for _ in range(8):
@@ -254,7 +274,7 @@ def test_what_a_killed_worker_took_goes_again(mail: Mailbox) -> None:
     payment = make_asked()
     deliver_reactions()
     spread_notices()
-    taken = sending._claim()
+    taken = sending.claim_batch()
     assert {row.state for row in Delivery.objects.filter(batch=taken.id)} == {"sending"}
     send_messages()
     assert len(mail.letters) == 1, "what is taken under a lease is not taken twice"
@@ -272,7 +292,7 @@ def test_a_double_has_the_same_message_id(mail: Mailbox, monkeypatch: pytest.Mon
     payment = make_asked()
     User.objects.filter(pk=payment.ben.pk).update(email="")
     with monkeypatch.context() as killed:
-        killed.setattr(sending, "_settle", lambda batch, sent: None)  # the worker dies when the letter was taken
+        killed.setattr(sending, "settle_batch", lambda batch, sent: None)  # the worker dies when the letter was taken
         tell()
     Delivery.objects.filter(state="sending").update(lease_until="2020-01-01T00:00:00Z")
     send_messages()

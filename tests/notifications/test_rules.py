@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.rules import Risk
+from apps.notifications.models import SUBJECTS
 from apps.notifications.rules import (
     DELIVERY_MOVES,
     RETRY_AFTER_S,
@@ -28,6 +29,7 @@ from apps.notifications.rules import (
     timing_of,
     unlinked,
 )
+from apps.notifications.services.letters import KINDS
 
 MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"]).map(ZoneInfo)
@@ -151,3 +153,7 @@ def test_an_undone_decision_tells_nobody() -> None:
     assert event_of("escalation.pending", {}) == Event.WAITING
     assert event_of("escalation.pending", {"undone": True}) is None
     assert event_of("escalation.claimed", {}) is None
+
+
+def test_whatever_a_notice_is_about_has_a_word() -> None:
+    assert KINDS.keys() == {*SUBJECTS} - {"escalation"}

@@ -64,11 +64,13 @@ def test_what_does_not_fit_is_told_at_its_field_and_changes_nothing(name: str, t
 
 def test_more_offers_what_one_may_and_nothing_else() -> None:
     payment = make_payment()
-    there = make_queue(unit=payment.unit)
+    there = make_queue(unit=payment.unit, role=payment.queue.role)
+    other = make_queue(unit=payment.unit)
     viewer = make_holder("oversight.view_escalation", unit=payment.unit)
     html = signed_in(payment.ada).get(f"/inbox/{payment.item.pk}/?decide=more").content.decode()
     assert str(payment.ben) in html
     assert there.name in html
+    assert other.name not in html
     assert "Halt the agent" not in html
     assert "Escalate now" not in html
     assert 'data-panel-of="more"' not in signed_in(viewer).get(f"/inbox/{payment.item.pk}/").content.decode()
@@ -85,8 +87,7 @@ def test_an_item_is_handed_on_given_and_extended_by_its_forms() -> None:
     )
     assert Delegation.objects.get().reason == "Back on Monday."
     assert do(payment.ben, payment.item, "extend", by_s="3600", reason="They are closed.").status_code == 200
-    there = make_queue(unit=payment.unit)
-    make_approver(there)
+    there = make_queue(unit=payment.unit, role=payment.queue.role)
     assert (
         do(payment.ben, payment.item, "reassign", fragment=False, queue=there.slug, reason="Theirs.").status_code == 302
     )

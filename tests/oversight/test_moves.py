@@ -244,6 +244,8 @@ def test_an_item_is_given_to_a_person_and_leaves_the_unassigned():
 def test_another_queue_decides_and_whoever_brought_it_there_does_not_gain_by_it():
     payment = make_payment()
     there = make_queue(unit=payment.unit)
+    payment.queue.escalation = [{"after_s": 9, "to": there.slug}]
+    payment.queue.save(update_fields=["escalation"])
     first, second = make_approver(there), make_approver(there)
     answer = do(first, payment.item, "reassign", queue=there.slug, reason="Ours.")
     assert (answer.status_code, answer.json()["queue"], answer.json()["version"]) == (200, there.slug, 2)
@@ -256,6 +258,8 @@ def test_another_queue_decides_and_whoever_brought_it_there_does_not_gain_by_it(
 def test_a_queue_where_too_few_could_decide_is_refused():
     payment = make_payment(quorum=2)
     there, elsewhere = make_queue(unit=payment.unit), make_queue(unit=make_unit())
+    payment.queue.escalation = [{"after_s": 9, "to": there.slug}]
+    payment.queue.save(update_fields=["escalation"])
     make_approver(there)
     [make_approver(elsewhere) for _ in range(3)]
     refused(payment.ada, payment.item, "reassign", "queue", queue=there.slug, reason="There.")

@@ -20,6 +20,14 @@ PUBLISH, VIEW, LOWER = "policies.publish_policy", "policies.view_policy", "polic
 ALL = make_rule(slug="all")
 NO = make_rule(slug="no", when="action.amount_minor > 100", effect="deny")
 ASKS = make_rule(slug="asks", effect="require_approval", queue="finance")
+TWO = [{"n": 1}, {"n": 2, "queue": "board", "over_minor": 500}]
+
+
+def demanding(**obligations: Any) -> dict[str, Any]:
+    """The rule that asks, with these demands."""
+    return {**ASKS, "obligations": obligations}
+
+
 DOCUMENT = """kind: Policy
 slug: payments
 name: Payments
@@ -41,11 +49,54 @@ rules:
         ([ASKS], [{**NO, "slug": "asks"}], False),
         ([{**NO, "mode": "shadow"}], [], False),
         ([ALL], [], False),
+        ([demanding(quorum=3)], [demanding(quorum=1)], True),
+        ([demanding(quorum=1)], [demanding(quorum=2)], False),
+        ([demanding(exclude=["agent_owner"])], [ASKS], True),
+        ([demanding(step_up=True)], [ASKS], True),
+        ([ASKS], [demanding(step_up=True)], False),
+        ([demanding(hold="1h")], [demanding(hold="5m")], True),
+        ([demanding(quorum=TWO)], [demanding(quorum=TWO[:1])], True),
+        ([demanding(quorum=TWO)], [demanding(quorum=[TWO[0], {**TWO[1], "over_minor": 900}])], False),
+        ([demanding(quorum=TWO)], [demanding(quorum=[TWO[0], {**TWO[1], "n": 1}])], True),
+        ([ASKS], [{**ASKS, "queue": "interns"}], True),
+        ([{**ASKS, "risk": "critical"}], [ASKS], True),
+        ([NO], [{**NO, "scope": {"agents": ["one"]}}], True),
+        ([{**NO, "scope": {"agents": ["one"]}}], [NO], False),
+        ([{**ALL, "scope": {"agents": ["one", "two"]}}], [{**ALL, "scope": {"agents": ["one"]}}], False),
+        ([{**ALL, "obligations": {"step_up": True}}], [ALL], True),
+        (
+            [{**ALL, "obligations": {"limit": {"amount_minor": 100}}}],
+            [{**ALL, "obligations": {"limit": {"amount_minor": 200}}}],
+            False,
+        ),
+        ([{**ALL, "obligations": {"limit": {"amount_minor": 100}}}], [ALL], True),
+        ([demanding(bulk={"items": 10})], [demanding(bulk={"items": 100})], True),
+        ([demanding(bulk={"items": 100})], [ASKS], False),
+        ([demanding(bulk={"items": 50, "total_minor": 100})], [demanding(bulk=False)], False),
+        ([{**ALL, "obligations": {"step_up": True}}], [{**ALL, "slug": "renamed"}], True),
+        ([{**ALL, "obligations": {"step_up": True}}], [{**ALL, "mode": "shadow"}], True),
+        ([{**ALL, "obligations": {"step_up": True}}], [{**NO, "slug": "all"}], False),
+        ([{**ASKS, "obligations": {"no_more": 1}}], [ASKS], True),
         ([], [NO], False),
     ],
 )
 def test_lower_is_what_denies_or_asks_less(before: list[Any], after: list[Any], does: bool) -> None:
     assert lowers(differences_between(before, after)) is does
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"when": "action.amount_minor > 150000"}, "Above 1,000.00 a person."),
+        ({"when": "action.amount_minor > 150000", "message": "Above 1,500.00 a person."}, ""),
+        ({"queue": "other"}, ""),
+        ({"when": "true", "message": ""}, ""),
+    ],
+)
+def test_a_message_that_stays_while_its_rule_becomes_another_is_pointed_out(change: dict[str, Any], told: str) -> None:
+    before = {**ASKS, "message": "Above 1,000.00 a person."}
+    (difference,) = differences_between([before], [{**before, **change}])
+    assert difference.old_message == told
 
 
 class World:
@@ -151,10 +202,11 @@ class TestDocuments:
         self.apply(world, system_user("console"))
         assert world.effect() is Effect.ALLOW
 
-    def test_in_production_what_lowers_nothing_is_applied_by_the_console(self, world: World, settings: Any) -> None:
+    def test_in_production_what_only_tightens_is_applied_by_the_console(self, world: World, settings: Any) -> None:
         settings.IN_PRODUCTION = True
-        text = (
-            DOCUMENT.format(unit=world.unit.slug) + '  - {slug: "no", when: "action.amount_minor > 9", effect: deny}\n'
-        )
-        apply_texts(system_user("console"), texts={"a.yaml": text})
+        console, text = system_user("console"), DOCUMENT.format(unit=world.unit.slug)
+        text += '  - {slug: "no", when: "action.amount_minor > 100", effect: deny}\n'
+        apply_texts(console, texts={"a.yaml": text + '  - {slug: never, when: "true", effect: deny}\n'})
         assert world.effect() is Effect.DENY
+        with pytest.raises(ConfigurationError):  # it lowers nothing, yet may come out milder
+            apply_texts(console, texts={"a.yaml": text.replace("100", "900")})

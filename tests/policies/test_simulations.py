@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
@@ -80,10 +81,18 @@ def test_says_what_would_have_come_out_otherwise(world):
     assert {action.pk for action in change.samples} == {action.pk for action in large}
     assert told.agents == ((world.agent.slug, 2),)
     assert told.units == ((world.agent.unit.slug, 2),)
-    assert (round(told.asked[0], 3), told.asked[1]) == (0.2, 0)
+    assert (round(told.asked[0], 3), told.asked[1]) == (2, 0), "Nothing was asked before: a day, not ten."
     (load,) = told.loads
     assert (load.queue, load.after, load.hours_after) == (world.queue.slug, 0, 0)
     assert load.hours_before == pytest.approx(2 * 45 / 3600 / done.days)
+
+
+def test_its_past_begins_with_the_first_that_was_asked(world):
+    first = world.asked(20_000)
+    Action.objects.filter(pk=first.pk).update(created_at=F("created_at") - timedelta(days=4))
+    world.asked(20_000)
+    made = world.start()
+    assert (round(made.days), made.total) == (4, 2)
 
 
 def test_compares_with_what_people_decided_and_found_afterwards(world):
@@ -159,7 +168,8 @@ def test_a_worker_that_dies_loses_nothing_and_counts_nothing_twice(world, monkey
     done = world.finish(made)
     assert (done.state, done.done) == ("done", 5)
     assert result_of(world.admin, done).replayed == 5
-    services._write(stale, services.next_past_of(stale, limit=2))  # whoever held the old claim wakes up after all
+    past = services.next_past_of(stale, limit=2)
+    services._write(stale, past, services.trial_of(stale.pk))  # whoever held the old claim wakes up after all
     made.refresh_from_db()
     assert result_of(world.admin, made).replayed == 5
 

@@ -71,6 +71,10 @@ def asked(secrets: dict[str, str], payment) -> list[str]:
             paths = ("me/", "nowhere/", "agents/", "actions/", "halts/")
             answers.extend(Client().get(f"/api/v1/{path}", headers=headers) for path in paths)
             answers.extend(Client().post("/api/v1/actions/", body, **how) for body in bodies)
+    wanted = {"operation": payment.operation.slug, "parameters": payment.action.parameters}
+    headers = {"Authorization": f"Bearer {secrets["agent's key"]}", "Idempotency-Key": "asked"}
+    answers.append(Client().post("/api/v1/actions/", wanted, content_type="application/json", headers=headers))
+    assert answers[-1].status_code in {201, 202}, "Workers have something to do."
     eve.force_login(make_admin())
     pages = ("/settings/tokens/", "/connectors/", "/access/chats/", "/audit/", "/access/people/ada/")
     things = (f"/connectors/{payment.operation.connector.slug}/", f"/agents/{payment.agent.slug}/")
@@ -96,11 +100,14 @@ def found_in_the_database(text: str) -> list[str]:
 def test_no_secret_is_found_where_it_does_not_belong(planted, caplog):
     payment, secrets, sent = planted
     answers = asked(secrets, payment)
+    for _savepoints, after_commit, _robust in connection.run_on_commit:
+        after_commit()
     logged = "\n".join(f"{record.getMessage()} {record.exc_text or ''} {record.args}" for record in caplog.records)
     exported = export_for(system_user("console"))
     ledger = repr(list(Payload.objects.values_list("content", flat=True)))
     assert Entry.objects.filter(name="user.sign_in_failed").exists()
     assert logged, "Nothing was logged: nothing was looked at."
+    assert sent, "Nothing was sent to workers: nothing was looked at."
     for what, text in secrets.items():
         places = {
             "answers": [answer for answer in answers if text in answer],
@@ -164,6 +171,21 @@ class TestTheWrongField:
     )
     def test_what_is_no_secret_is_none(self, text):
         assert misplaced_secrets({"reason": text}) == []
+
+    def test_a_page_leads_back_to_what_was_typed_and_to_nowhere_else(self, client):
+        client.force_login(make_admin())
+        page = {"what": "everything", "reason": f"Odd. {PEM}"}
+        for referer, back in (("http://testserver/halts/?x=1", True), ("http://elsewhere.example/halts/", False)):
+            answer = client.post("/halts/engage/", page, headers={"referer": referer})
+            assert answer.status_code == 422
+            assert ("Back to the page before" in answer.content.decode()) is back
+        told = [entry.payload["path"] for entry in Entry.objects.filter(name="request.refused")]
+        assert told == ["/halts/engage/"] * 2
+
+    def test_what_no_address_holds_is_noted_so_that_it_can_be_erased(self, client):
+        client.force_login(make_admin())
+        assert client.post("/access/people/x%00/roles/").status_code == 404
+        assert Entry.objects.get(name="request.refused").payload["path"] == "/access/people/x\ufffd/roles/"
 
     def test_of_another_agent_s_key_only_the_shape_counts(self, db):
         key = create_credential(system_user("console"), agent=make_agent()).text

@@ -87,7 +87,7 @@ ELSEWHERE = {
 }
 """What the scene does not hold, and where others' are asked for; here the address is asked for what is not there."""
 NAMES_NO_THING = re.compile(
-    r"accounts/|admin/|api/v1/<path:rest>|dashboards/|api/v1/(baselines|targets|kpis)/|access/reviews/.*together"
+    r"accounts/|admin/|api/v1/<path:rest>|dashboards/|reports/|api/v1/(baselines|targets|kpis)/|access/reviews/.*together"
     r"|(api/v1/)?data-classes/|scim/v2/(<path:rest>|ResourceTypes|Schemas)"
 )
 """Allauth's links carry a secret of their own; the back office is for staff; figures, goals, classes have no unit."""

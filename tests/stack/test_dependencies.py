@@ -19,6 +19,7 @@ ALLOWED = {
 }  # fmt: skip
 DECIDED = {
     "axe-playwright-python": [],  # names none in its metadata; its licence file is the MIT one
+    "numpy": ["CC0-1.0"],  # its random numbers: public domain
     "protobuf": ["3-Clause BSD License"],
     "psycopg": ["LGPL-3.0-only"],  # used unchanged as a library
     "psycopg-binary": ["LGPL-3.0-only"],

@@ -143,20 +143,29 @@ def test_what_was_not_taken_is_counted_by_reason(monkeypatch: pytest.MonkeyPatch
         span(6, {}, trace="9" * 32),
         {"name": "nothing"},
     )
-    assert rejected(send(agent, body)) == 6
-    SpanCount.objects.update(rejected=16)  # ten from before reasons were told apart
+    assert rejected(send(agent, body)) == 5
+    SpanCount.objects.update(rejected=16, of_others=1)  # ten from before reasons were told apart
     reader = make_holder(VIEW)
     assert caller(reader).get("/api/v1/spans/rejected/").json() == [
         {
             "agent": agent.slug,
-            "kept": 1,
+            "kept": 2,
             "rejected": 16,
             "why": {"unreadable": 1, "out_of_time": 1, "of_others": 1, "overfull": 3},
+            "misnamed": 1,
         }
     ]
     text = signed_in(reader).get("/spans/").content.decode()
-    assert "Named work that is not the agent&#x27;s own: 1" in text
+    assert "Kept, but named work that is not the agent&#x27;s own: 1" in text
     assert "not told apart yet: 10" in text
+
+
+def test_what_is_linked_by_hand_to_an_erased_run_loses_its_words(run: Run, worker: Agent) -> None:
+    found = loose(worker)
+    Run.objects.filter(pk=run.pk).update(erased_at=ClockTimestamp())
+    assert link(operator(run), found, run).status_code == 200
+    found.refresh_from_db()
+    assert (found.run_id, found.name, found.attributes) == (run.pk, "", {})
 
 
 def test_a_trace_is_linked_by_hand_and_what_it_used_counts_for_the_run_once(run: Run, worker: Agent) -> None:

@@ -81,7 +81,7 @@ def test_a_span_that_is_sent_again_counts_nothing_again(agent: Agent) -> None:
     assert (Span.objects.count(), UsageRecord.objects.count()) == (1, 1)
 
 
-def test_spans_of_work_of_others_are_rejected_and_counted_and_the_others_kept(agent: Agent) -> None:
+def test_spans_that_name_work_of_others_are_kept_and_counted_and_belong_to_nothing(agent: Agent) -> None:
     foreign = make_action(run_id=uuid4())
     spans = [
         span(number, {**CHAT, name: value})
@@ -93,18 +93,20 @@ def test_spans_of_work_of_others_are_rejected_and_counted_and_the_others_kept(ag
             start=1,
         )
     ]  # fmt: skip
-    assert rejected(send(agent, body_of(*spans, span(9, {}), {"name": "nothing"}))) == 6
-    assert Span.objects.get().span_id.endswith("9")
+    assert rejected(send(agent, body_of(*spans, span(9, {}), {"name": "nothing"}))) == 1
+    assert set(Span.objects.values_list("run_id", "task_id", "action_id", "linked_by")) == {(None, None, None, "")}
     assert UsageRecord.objects.count() == 0
     count = SpanCount.objects.get(agent=agent)
-    assert (count.kept, count.rejected) == (1, 6)
+    assert (count.kept, count.rejected, count.misnamed, count.of_others) == (6, 1, 5, 0)
 
 
 def test_an_action_of_one_run_is_not_reported_for_another(agent: Agent) -> None:
     mine, other = make_action(agent=agent, run_id=uuid4()), uuid4()
     named = {"acp.action.id": str(mine.pk), "acp.run.id": str(other)}
-    assert rejected(send(agent, body_of(span(1, named)))) == 1
-    assert not Span.objects.exists()
+    assert rejected(send(agent, body_of(span(1, named)))) == 0
+    kept = Span.objects.get()
+    assert (kept.run_id, kept.action_id) == (None, None)
+    assert SpanCount.objects.get().misnamed == 1
 
 
 def test_what_ends_first_is_linked_when_what_stands_above_arrives(agent: Agent) -> None:

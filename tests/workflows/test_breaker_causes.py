@@ -172,13 +172,13 @@ def test_a_cause_by_page_api_and_document_and_an_export_changes_nothing(client):
     assert client.post("/new-breaker/", typed).status_code == 302
     assert rule in client.get("/breakers/").content.decode()
     body = {"kind": "failed", "scope": "agent", "threshold": 3, "window_s": 60, "cause": "timeout"}
-    answer = client.put("/api/v1/breakers/mine/", json.dumps(body), content_type="application/json")
+    answer = client.put("/api/v1/breakers/yours/", json.dumps(body), content_type="application/json")
     assert answer.json()["cause"] == "timeout"
-    wrong = client.put("/api/v1/breakers/mine/", json.dumps({**body, "cause": "x"}), content_type="application/json")
+    wrong = client.put("/api/v1/breakers/yours/", json.dumps({**body, "cause": "x"}), content_type="application/json")
     assert list(wrong.json()["errors"]) == ["cause"]
     console = system_user("console")
-    text = f"kind: Breaker\nslug: mine\ncounts: denied\nscope: agent\nthreshold: 3\nwindow_s: 60\ncause: {rule}\n"
-    assert apply_texts(console, texts={"b.yaml": text})[0].outcome == "changed"
+    text = f"kind: Breaker\nslug: yours\ncounts: denied\nscope: agent\nthreshold: 3\nwindow_s: 60\ncause: {rule}\n"
+    assert apply_texts(console, texts={"b.yaml": text}, approved_by=make_admin())[0].outcome == "changed"
     exported = export_for(console, kinds=["Breaker"])
     assert {each.outcome for each in apply_texts(console, texts={"out.yaml": exported})} == {"unchanged"}
     with pytest.raises(ConfigurationError):

@@ -1,6 +1,6 @@
 """Budgets: reserved before anything is done, settled when it ended, never more than the cap."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import uuid4
 
 import pytest
@@ -21,6 +21,8 @@ from apps.policies.rules.budgets import BudgetTerms, Covering, Excess, Why
 from apps.policies.rules.documents import STRICTNESS
 from apps.policies.rules.documents import Effect as Says
 from apps.policies.rules.excesses import beyond_budgets
+from apps.policies.selectors import budgets
+from apps.policies.selectors.budgets import used_of
 from apps.policies.services.budgets import end_budget, save_budget
 from apps.policies.services.changes import release_change
 from apps.policies.services.reserving import settle_reservations
@@ -175,20 +177,69 @@ def test_where_one_of_two_budgets_does_not_fit_the_other_keeps_what_it_had():
 
 def test_a_day_begins_in_the_units_zone():
     desk = make_desk()
-    unit = desk.agent.unit
-    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):  # 26 hours apart: never the same day
-        unit.timezone = zone
-        unit.save()
-        make_budget(desk.agent, cap=100_000)
-    unit.timezone = "Pacific/Kiritimati"
-    unit.save()
+    make_budget(desk.agent, cap=100_000)
+    move(desk, "Pacific/Kiritimati")
     desk.ask(100)
-    unit.timezone = "Etc/GMT+12"
-    unit.save()
+    first = BudgetPeriod.objects.get()
+    BudgetPeriod.objects.update(starts=first.starts - timedelta(days=9))  # over in every zone
+    move(desk, "Etc/GMT+12")
     desk.ask(100)
-    days = sorted(set(BudgetPeriod.objects.values_list("starts", flat=True)))
-    assert len(days) == 2
-    assert days[1] - days[0] >= timedelta(days=1)
+    second = BudgetPeriod.objects.exclude(pk=first.pk).get()
+    assert (first.zone, second.zone) == ("Pacific/Kiritimati", "Etc/GMT+12")
+    assert first.starts - second.starts >= timedelta(days=1)
+
+
+def move(desk, zone):
+    """Give the agent's unit another zone; these are 26 hours apart: never the same day."""
+    desk.agent.unit.timezone = zone
+    desk.agent.unit.save()
+
+
+@pytest.mark.parametrize("zones", [("Etc/GMT+12", "Pacific/Kiritimati"), ("Pacific/Kiritimati", "Etc/GMT+12")])
+def test_another_zone_begins_no_day_anew(zones):
+    desk = make_desk()
+    budget = make_budget(desk.agent, cap=100_000)
+    move(desk, zones[0])
+    assert desk.ask(60_000).json()["state"] == "approved"
+    for zone in (zones[1], zones[0], zones[1]):
+        move(desk, zone)
+        assert desk.ask(60_000).json()["verdict"]["reason"] == "budget_exhausted"
+        assert used_of([budget])[budget.pk].reserved == 60_000
+    assert used() == (0, 60_000)
+    BudgetPeriod.objects.update(starts=BudgetPeriod.objects.get().starts - timedelta(days=9))
+    assert used_of([budget])[budget.pk].reserved == 0
+    assert desk.ask(60_000).json()["state"] == "approved"
+    assert BudgetPeriod.objects.order_by("-starts").values_list("zone", flat=True)[0] == zones[1]
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "begins"),
+    [
+        ("Etc/GMT+12", "2026-03-10 12:30Z", date(2026, 3, 10)),  # 00:30 where it began and is
+        ("UTC", "2026-03-10 12:30Z", date(2026, 3, 10)),  # half of this day was in the one before
+        ("Etc/GMT-1", "2026-03-10 12:30Z", date(2026, 3, 11)),  # more than half of it was
+        ("Etc/GMT-11", "2026-03-10 12:30Z", date(2026, 3, 11)),  # 23:30: an hour is no day
+        ("Etc/GMT-11", "2026-03-10 13:30Z", date(2026, 3, 11)),
+        ("Etc/GMT-11", "2026-03-11 13:30Z", date(2026, 3, 12)),
+        ("Etc/GMT-11", "2026-03-10 11:30Z", date(2026, 3, 9)),  # it is not over where it began
+    ],
+)
+def test_the_rest_of_a_day_elsewhere_is_no_day(monkeypatch, zone, now, begins):
+    desk = make_desk()
+    budget = make_budget(desk.agent, cap=100_000)
+    BudgetPeriod.objects.create(budget=budget, starts=date(2026, 3, 9), zone="Etc/GMT+12", spent=9)
+    move(desk, zone)
+    monkeypatch.setattr(budgets, "USED", budgets.USED.replace("clock_timestamp()", f"timestamptz '{now}'"))
+    assert used_of([budget])[budget.pk].starts == begins
+
+
+def test_a_period_written_before_it_knew_its_zone_has_the_units():
+    desk = make_desk()
+    make_budget(desk.agent, cap=100_000)
+    desk.ask(60_000)
+    BudgetPeriod.objects.update(zone="")
+    assert desk.ask(60_000).json()["verdict"]["reason"] == "budget_exhausted"
+    assert used() == (0, 60_000)
 
 
 def test_its_owner_is_warned_once_at_eighty_percent():

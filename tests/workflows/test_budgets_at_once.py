@@ -8,6 +8,7 @@ from apps.policies.services.reserving import settle_reservations
 from tests.factories.budgets import make_budget
 from tests.together import at_once
 from tests.workflows.actions import make_desk
+from tests.workflows.budgeted import MEASURES, make_budgeted
 
 pytestmark = pytest.mark.usefixtures("real_db")
 
@@ -21,6 +22,20 @@ def test_fifty_requests_at_once_never_spend_more_than_the_cap():
     assert (period.spent, period.reserved) == (0, 98_000)
     assert sum(Reservation.objects.values_list("amount", flat=True)) == 98_000
     assert Action.objects.count() == 50
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("scope", ["unit", "workflow", "connector"])
+def test_fifty_requests_of_two_agents_at_once_never_take_more_than_both_may(scope, measure):
+    house = make_budgeted()
+    share = 7_000 if measure == "money" else 1
+    budget = house.budget(scope, cap=14 * share + share // 2, **MEASURES[measure])
+    asking = (house.first, house.second) * 25
+    answers = at_once(*(lambda desk=desk: house.ask(7_000, desk)["state"] for desk in asking))
+    assert sorted(answers) == ["approved"] * 14 + ["denied"] * 36
+    period = BudgetPeriod.objects.get(budget=budget)
+    assert (period.spent, period.reserved) == (0, 14 * share)
+    assert sum(Reservation.objects.values_list("amount", flat=True)) == 14 * share
 
 
 def test_settling_and_asking_at_once_lose_nothing():

@@ -67,6 +67,12 @@ class PersonBody(StrictSerializer):
     roles = HeldRole(many=True, required=False)
 
 
+class SavedPerson(PersonBody):
+    """A person; ``reinstate`` says that they come back if they have left."""
+
+    reinstate = serializers.BooleanField(required=False)
+
+
 class UnitSerializer(UnitBody):
     """A business unit."""
 
@@ -193,12 +199,15 @@ class People(PlaneView):
 
     @extend_schema(
         operation_id="save_person",
-        request=PersonBody,
+        request=SavedPerson,
         responses={200: PersonSerializer, 201: PersonSerializer, **PROBLEMS},
     )
     def post(self, request: Request) -> Response:
-        """Make a person, or make the one with this username as the body says; people set their own passwords."""
-        body = self.body(PersonBody)
+        """Make a person, or make the one with this username as the body says; people set their own passwords.
+
+        Who has left is 409 `has_left`, unless `reinstate` is true.
+        """
+        body = self.body(SavedPerson)
 
         def answer() -> tuple[int, Any]:
             roles = body.pop("roles", None)

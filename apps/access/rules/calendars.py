@@ -72,7 +72,7 @@ class OpenHours:
         """The open time from ``start`` until ``end``; none where that is not later. Looks as far as HORIZON."""
         start, end, found = start.astimezone(UTC), end.astimezone(UTC), timedelta(0)
         for begins, ends in self._slots_since(start):
-            if begins >= end:
+            if max(begins, start) >= end:
                 break
             found += min(ends, end) - max(begins, start)
         return found

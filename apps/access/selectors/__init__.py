@@ -7,6 +7,8 @@ from apps.access.selectors.emergencies import (
     emergency_uses_for,
     open_emergencies_for,
 )
+from apps.access.selectors.factors import factors_of, holds_grave_rights, is_factor_demanded_of
+from apps.access.selectors.moves import left_by_moving
 from apps.access.selectors.people import (
     absence_for,
     absences_for,
@@ -33,6 +35,7 @@ from apps.access.selectors.queues import (
     open_hours_of_unit,
     queue_ids_served_by,
     queues_for,
+    queues_near_for,
     queues_served_by,
     rota_for,
     rotas_for,
@@ -50,12 +53,14 @@ from apps.access.selectors.scopes import (
     live_grants,
     people_for,
     person_for,
+    rights_key_for,
     role_scope_for,
     roles_for,
     unit_for,
     unit_ids_below,
     unit_scopes_for,
     units_for,
+    units_near_for,
 )
 
 __all__ = [
@@ -77,11 +82,15 @@ __all__ = [
     "emergency_rights_of",
     "emergency_uses_for",
     "escalation_policies",
+    "factors_of",
     "grant_for",
     "grants_for",
     "holders_for",
+    "holds_grave_rights",
+    "is_factor_demanded_of",
     "is_in_unit",
     "last_resort_of",
+    "left_by_moving",
     "live_grants",
     "may_serve_queue",
     "members_of_queue_for",
@@ -96,7 +105,9 @@ __all__ = [
     "person_for",
     "queue_ids_served_by",
     "queues_for",
+    "queues_near_for",
     "queues_served_by",
+    "rights_key_for",
     "role_scope_for",
     "roles_for",
     "rota_for",
@@ -108,4 +119,5 @@ __all__ = [
     "unit_ids_below",
     "unit_scopes_for",
     "units_for",
+    "units_near_for",
 ]

@@ -13,7 +13,7 @@ from apps.access.models import (
     Rota,
 )
 from apps.access.rules import OpenHours, Policy
-from apps.access.selectors.scopes import ancestors_for, live_grants
+from apps.access.selectors.scopes import ancestors_for, live_grants, units_near_for
 from apps.core.errors import NotFoundError
 from apps.core.gate import carries, holds, visible
 from apps.core.models import User, database_now
@@ -24,6 +24,15 @@ def queues_for(actor: User) -> QuerySet[Queue]:
     rows = Queue.objects.select_related("unit", "role", "calendar").order_by("slug")
     managed = visible(actor, "access.manage_access", Queue.objects.all()).values("pk")
     return rows.filter(Q(pk__in=managed) | Q(pk__in=queues_served_by(actor).values("pk")))
+
+
+def queues_near_for(actor: User, perm: str) -> QuerySet[Queue]:
+    """The queues whose people something in the units where ``actor`` holds ``perm`` may ask, by slug.
+
+    Those of these units and of the ones above them, and those that ``actor`` sees.
+    """
+    rows, near = Queue.objects.order_by("slug"), units_near_for(actor, perm)
+    return rows if near is None else rows.filter(Q(unit__in=near) | Q(pk__in=queues_for(actor).values("pk")))
 
 
 def queues_served_by(actor: User) -> QuerySet[Queue]:

@@ -1,5 +1,6 @@
 """Who may what, where: units, roles, people, and who holds which."""
 
+from collections.abc import Hashable
 from uuid import UUID
 
 from django.db import connection
@@ -8,7 +9,7 @@ from django.db.models import Q, QuerySet
 from apps.access.models import BusinessUnit, Role, RoleGrant
 from apps.access.selectors.emergencies import emergency_rights_of
 from apps.core.errors import NotFoundError
-from apps.core.gate import NOWHERE, Scope, holds, recall, scope_for, visible
+from apps.core.gate import NOWHERE, Scope, has_direct_grants, holds, recall, scope_for, visible
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import UserKind
 
@@ -79,6 +80,18 @@ def live_grants() -> Q:
     return Q(revoked_at=None) & (Q(until=None) | Q(until__gt=ClockTimestamp()))
 
 
+def rights_key_for(actor: User) -> Hashable:
+    """Equal for two people who hold the same rights in the same units by the same roles, so that they see the same.
+
+    ``actor`` alone has theirs where anything but roles gives them rights, or takes some away.
+    """
+    is_plain = actor.is_human and actor.is_active and not actor.is_emergency
+    if not is_plain or getattr(actor, "carries", None) is not None or has_direct_grants(actor):
+        return actor.pk
+    rows = RoleGrant.objects.filter(live_grants(), user=actor).values_list("role__slug", "role__permissions", "unit")
+    return frozenset((role, frozenset(permissions), unit) for role, permissions, unit in rows)
+
+
 def units_for(actor: User) -> QuerySet[BusinessUnit]:
     """Units in which ``actor`` manages access."""
     return visible(actor, "access.manage_access", BusinessUnit.objects.select_related("parent", "calendar")).order_by(
@@ -91,6 +104,19 @@ def unit_for(actor: User, slug: str, *, perm: str = "access.manage_access") -> B
     if found := visible(actor, perm, BusinessUnit.objects.filter(slug=slug)).first():
         return found
     raise NotFoundError
+
+
+def units_near_for(actor: User, perm: str) -> set[UUID] | None:
+    """The units in which ``actor`` holds ``perm`` and those above them; None: all, as they hold it everywhere."""
+    scope = scope_for(actor, perm)
+    if scope.everywhere:
+        return None
+    near, level = set(scope.units), set(scope.units)
+    while level:
+        above = BusinessUnit.objects.filter(pk__in=level).values_list("parent_id", flat=True)
+        level = set(above.exclude(parent=None)) - near
+        near |= level
+    return near
 
 
 def unit_ids_below(slug: str) -> list[UUID]:

@@ -10,10 +10,13 @@ from apps.access.services.emergencies import (
     sweep_emergencies,
     withdraw_emergency,
 )
+from apps.access.services.factors import reset_factors
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
-from apps.access.services.identities import find_signed_on, unlink_identities
+from apps.access.services.identities import find_signed_on, forget_assertions, spend_assertion, unlink_identities
+from apps.access.services.moves import hold_tree, refuse_to_leave, require_mover, require_two_to_move
 from apps.access.services.people import save_person
 from apps.access.services.rotas import save_rota, swap_duty, unswap_duty
+from apps.access.services.seconds import note_second, require_two_by_name
 from apps.access.services.sessions import (
     begin_session,
     end_other_sessions,
@@ -26,7 +29,8 @@ from apps.access.services.sessions import (
     note_sign_out,
 )
 from apps.access.services.tokens import authenticate_token, create_token, find_token_holder, revoke_token
-from apps.access.services.units import require_manager, save_queue, save_role, save_unit
+from apps.access.services.tree import save_unit
+from apps.access.services.units import require_manager, save_queue, save_role
 
 __all__ = [
     "arm_emergency",
@@ -41,16 +45,24 @@ __all__ = [
     "end_sessions_of",
     "find_signed_on",
     "find_token_holder",
+    "forget_assertions",
     "forget_sessions",
     "grant_role",
+    "hold_tree",
     "note_account",
     "note_emergency_change",
     "note_failed_sign_in",
+    "note_second",
     "note_seen",
     "note_sign_out",
     "open_emergency",
     "plan_absence",
+    "refuse_to_leave",
     "require_manager",
+    "require_mover",
+    "require_two_by_name",
+    "require_two_to_move",
+    "reset_factors",
     "revoke_role",
     "revoke_token",
     "save_calendar",
@@ -60,6 +72,7 @@ __all__ = [
     "save_rota",
     "save_unit",
     "set_roles",
+    "spend_assertion",
     "swap_duty",
     "sweep_absences",
     "sweep_emergencies",

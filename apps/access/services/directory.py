@@ -7,8 +7,9 @@ Who calls holds ``access.provision_people`` everywhere. What follows for roles a
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.access.models import BusinessUnit, DirectoryAccount, DirectoryGroup, GroupMapping, Role, RoleGrant
 from apps.access.rules.mappings import roles_moved
@@ -24,6 +25,8 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 
 PROVISION = "access.provision_people"
+SAID_MEANWHILE = gettext_lazy("Somebody else has just made a line of this name. Look at it first, then save again.")
+ENDED_MEANWHILE = gettext_lazy("Somebody else has just ended this line. Save it as a new one if it is still wanted.")
 
 
 @transaction.atomic
@@ -42,7 +45,13 @@ def provision_person(actor: User, *, person: Person) -> DirectoryAccount:
     _require_own(person, found)
     username = found.username if found else person.username
     directory = system_user(DIRECTORY)
-    user, _outcome = save_person(directory, username=username, name=person.name or username, email=person.email or "")
+    user, _outcome = save_person(
+        directory,
+        username=username,
+        name=person.name or username,
+        email=person.email or "",
+        reinstate=is_forgotten,
+    )
     values = {"external_id": person.external_id or "", "removed_at": None, "ended": False}
     row = account or DirectoryAccount(user=user)
     write_if_changed(actor, row, is_new=account is None, values=values)
@@ -72,7 +81,7 @@ def change_person(actor: User, *, account: DirectoryAccount, person: Person) -> 
     elif user.is_active:
         _save(user, person)
     elif person.active and row.ended:
-        _save(user, person)
+        _save(user, person, reinstate=True)
         write_if_changed(actor, row, is_new=False, values={"ended": False})
         sync_roles([user.pk])
     user.refresh_from_db()
@@ -82,13 +91,14 @@ def change_person(actor: User, *, account: DirectoryAccount, person: Person) -> 
     return row
 
 
-def _save(user: User, person: Person) -> None:
+def _save(user: User, person: Person, *, reinstate: bool = False) -> None:
     save_person(
         system_user(DIRECTORY),
         username=user.username,
         name=user.name if person.name is None else person.name,
         email=user.email if person.email is None else person.email,
         is_staff=user.is_staff,
+        reinstate=reinstate,
     )
 
 
@@ -202,17 +212,38 @@ def sync_roles(people: Iterable[UUID]) -> None:
 
 @transaction.atomic
 def save_mapping(
-    actor: User, *, slug: str, group: str, role: Role, unit: BusinessUnit | None
+    actor: User, *, slug: str, group: str, role: Role, unit: BusinessUnit | None, is_new: bool | None = None
 ) -> tuple[GroupMapping, str]:
-    """Say that a group of the directory holds a role. Whoever says so may give the role, before and after."""
+    """Say that a group of the directory holds a role. Whoever says so may give the role, before and after.
+
+    They are not in the group: nobody gives a role to themselves (NotAllowedError).
+
+    ``is_new``: whether there is none of this name yet as far as the caller knows; None: either will do. Raises
+    ConflictError where that is otherwise by now: what somebody else has just said is never written over.
+    """
     require_manager(actor, unit)
     found = GroupMapping.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit)
+    if is_new is not None and is_new != (found is None):
+        raise ConflictError(SAID_MEANWHILE if found else ENDED_MEANWHILE)
+    says_else = found is None or (found.group, found.role_id, found.unit_id) != (
+        group,
+        role.pk,
+        unit.pk if unit else None,
+    )
+    if says_else and actor.directory_groups.filter(name=group).exists():
+        raise NotAllowedError(_("You are in this group: somebody else who administers says what it holds."))
     was = found.group if found else group
     mapping = found or GroupMapping(slug=slug)
     values = {"group": group, "role": role, "unit": unit}
-    outcome = write_if_changed(actor, mapping, is_new=found is None, values=values)
+    try:
+        with transaction.atomic():
+            outcome = write_if_changed(actor, mapping, is_new=found is None, values=values)
+    except IntegrityError as error:
+        if "access_groupmapping_slug" not in str(error):
+            raise
+        raise ConflictError(SAID_MEANWHILE) from error
     if outcome != "unchanged":
         _sync_groups({was, group})
     return mapping, outcome

@@ -83,7 +83,9 @@ def _end(actor: User, user: User, *, why: str) -> int:
     for row in rows:
         EmergencyAccess.objects.filter(pk=row.pk).update(ended_at=ClockTimestamp())
         record(actor, row, "ended", payload={"user": user.username, "why": why})
-    Session.objects.filter(user=user).delete()
+    for session in Session.objects.select_for_update().filter(user=user):
+        session.delete()
+        record(actor, user, "user.session_ended", payload={"session": str(session.ref), "why": why})
     return len(rows)
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Role, RoleGrant
 from apps.access.selectors import live_grants
@@ -17,8 +18,13 @@ from apps.core.models import ClockTimestamp, User
 def grant_role(
     actor: User, *, user: User, role: Role, unit: BusinessUnit | None = None, until: datetime | None = None
 ) -> RoleGrant:
-    """Give ``user`` a role in ``unit`` and below (everywhere without one), until ``until``. Again: the end is moved."""
+    """Give ``user`` a role in ``unit`` and below (everywhere without one), until ``until``. Again: the end is moved.
+
+    Raises NotAllowedError for who does not manage there, and for whoever would give a role to themselves.
+    """
     require_manager(actor, unit)
+    if actor.pk == user.pk:
+        raise NotAllowedError(_("Nobody gives a role to themselves: ask somebody else who administers."))
     if not user.is_human:
         raise NotAllowedError
     refuse_emergency(user)

@@ -1,12 +1,15 @@
-"""Commands on who somebody is at an identity provider."""
+"""Commands on who somebody is at an identity provider, and on what that says."""
 
-from django.db import transaction
+from datetime import datetime
+from hashlib import sha256
 
-from apps.access.models import Identity
+from django.db import IntegrityError, transaction
+
+from apps.access.models import Identity, SpentSamlAssertion
 from apps.access.services.units import require_manager
 from apps.audit.services import record
 from apps.core.errors import NotFoundError
-from apps.core.models import User
+from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 
 
@@ -35,6 +38,26 @@ def find_signed_on(*, issuer: str, subject: str, email: str) -> User | None:
 def _may_come(user: User) -> bool:
     """An emergency account never does: what opens it is apart from every provider."""
     return user.is_active and user.is_human and not user.is_emergency
+
+
+def spend_assertion(*, issuer: str, assertion: str, until: datetime) -> bool:
+    """Whether an assertion comes for the first time; whoever comes second, however close, is told so.
+
+    ``until``: when it is too old to be taken. Called outside of other transactions: what was shown is spent, whatever
+    becomes of it.
+    """
+    digest = sha256(f"{issuer}\x00{assertion}".encode()).hexdigest()
+    try:
+        with transaction.atomic():
+            SpentSamlAssertion.objects.create(digest=digest, until=until)
+    except IntegrityError:
+        return False
+    return True
+
+
+def forget_assertions() -> int:
+    """Delete what is noted of assertions that are too old by now; how many."""
+    return SpentSamlAssertion.objects.filter(until__lte=ClockTimestamp()).delete()[0]
 
 
 @transaction.atomic

@@ -3,30 +3,73 @@
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from apps.access.models import DirectoryAccount, RoleGrant
+from apps.access.selectors import RESERVED, live_grants
+from apps.access.services.grants import revoke_role
+from apps.access.services.sessions import end_sessions_of
+from apps.access.services.tokens import revoke_token
 from apps.access.services.units import require_manager, write_if_changed
 from apps.audit.services import record
-from apps.core.errors import InvalidError
+from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import User
 from apps.core.rules import UserKind
 
 
 @transaction.atomic
 def save_person(
-    actor: User, *, username: str, name: str, email: str, password: str | None = None, is_staff: bool = False
+    actor: User,
+    *,
+    username: str,
+    name: str,
+    email: str,
+    password: str | None = None,
+    is_staff: bool = False,
+    reinstate: bool = False,
 ) -> tuple[User, str]:
-    """Make or change a person. Without ``password`` the present one stays; a new person then cannot sign in by one."""
+    """Make or change a person. Without ``password`` the present one stays; a new person then cannot sign in by one.
+
+    Whoever has left stays out: raises ConflictError ``has_left``, unless ``reinstate`` says that they come back.
+    """
     require_manager(actor, None)
     found = User.objects.select_for_update().filter(username=username).first()
+    if found is None and username.lower() in RESERVED:
+        raise InvalidError(errors={"username": [_("The plane's own users have this name.")]})
     if found and found.kind != UserKind.HUMAN:
         raise InvalidError(errors={"username": [_("This name belongs to an agent or a system.")]})
     if found and found.is_emergency:
         raise InvalidError(errors={"username": [_("This is an emergency account: nobody's own.")]})
+    comes_back = bool(found and not found.is_active)
+    if found and comes_back:
+        _reinstate(actor, found, is_said=reinstate)
     user = found or User(username=username, kind=UserKind.HUMAN, password="!")  # noqa: S106 - "!" admits nobody
-    values = {"name": name, "email": email, "is_staff": is_staff, "is_active": True}
+    values = {"name": name, "email": email, "is_staff": is_staff}
     outcome = write_if_changed(actor, user, is_new=found is None, values=values)
-    if password and not user.check_password(password):
+    has_new_password = bool(password and not user.check_password(password))
+    if has_new_password:
         user.set_password(password)
         user.save(update_fields=["password"])
         record(actor, user, "user.password_set")
-        outcome = "changed" if outcome == "unchanged" else outcome
-    return user, outcome
+    return user, "changed" if outcome == "unchanged" and (comes_back or has_new_password) else outcome
+
+
+def _reinstate(actor: User, user: User, *, is_said: bool) -> None:
+    """Let somebody in again who had left. What they held until then stays over, and so does what was given meanwhile.
+
+    Raises ConflictError unless it was said in so many words.
+    """
+    if not is_said:
+        text = _(
+            "They have left, and stay out. If they are to come back, say so: `state: active` in a document, "
+            "`reinstate: true` at the API."
+        )
+        raise ConflictError(text, code="has_left")
+    end_sessions_of(actor, user=user)
+    for token in user.tokens.filter(revoked_at=None):
+        revoke_token(actor, token=token)
+    for grant in RoleGrant.objects.select_related("role", "unit", "user").filter(live_grants(), user=user):
+        revoke_role(actor, grant=grant)
+    # Whoever brings them back answers for it: what the directory said before ends with it.
+    DirectoryAccount.objects.filter(user=user).update(ended=False)
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    record(actor, user, "user.reinstated")

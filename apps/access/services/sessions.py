@@ -1,4 +1,9 @@
-"""Commands on who is signed in where, and what the ledger says of it."""
+"""Commands on who is signed in where, and what the ledger says of it.
+
+Locks have one order, here and in ``emergencies``: first the account (``hold_account``), then its sessions and the
+openings of an emergency account. Whoever holds the account is alone with all of them, so nobody waits in a ring; what
+takes one row of them alone (``note_seen``, a sweep) waits for nothing while it holds it.
+"""
 
 from datetime import datetime
 from time import time
@@ -30,6 +35,11 @@ FAILED_AT_MOST = 60
 """And of all addresses and names together so often in that time: who guesses fills no ledger."""
 
 
+def hold_account(user: User) -> None:
+    """Be alone with somebody's sessions until this transaction ends. Call before anything else is locked."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+
+
 def note_seen(session: Any) -> None:
     """Somebody does something in this session. One write a minute, not one a request."""
     row = session.row
@@ -47,11 +57,11 @@ def begin_session(
 
     ``ends_at``: when it ends at the latest, where that is sooner than of other sessions.
     """
+    hold_account(user)
     session[ADDRESS], session[BROWSER] = address[:ADDRESS_MAX], browser[:BROWSER_MAX]
     if ends_at:
         session[ENDS] = ends_at.isoformat()
     session.save()
-    User.objects.select_for_update().get(pk=user.pk)
     rows = Session.objects.filter(Session.live(), user=user).order_by("-began_at")
     for old in rows[MAX_SESSIONS:]:
         _end(user, old, why="too_many")
@@ -105,6 +115,7 @@ def end_session(actor: User, *, ref: UUID) -> None:
     """End one of one's own sessions; it acts on the next request. Raises NotFoundError."""
     require_human(actor)
     refuse_limited(actor)
+    hold_account(actor)
     found = Session.objects.select_for_update().filter(user=actor, ref=ref).first()
     if found is None:
         raise NotFoundError
@@ -116,6 +127,7 @@ def end_other_sessions(actor: User, *, but: UUID | None) -> int:
     """End all of one's own sessions but one (``ref``); how many."""
     require_human(actor)
     refuse_limited(actor)
+    hold_account(actor)
     others = ~Q(ref=but) if but else Q()
     rows = list(Session.objects.select_for_update().filter(others, user=actor))
     for row in rows:
@@ -127,6 +139,7 @@ def end_other_sessions(actor: User, *, but: UUID | None) -> int:
 def end_sessions_of(actor: User, *, user: User) -> int:
     """End every session of somebody, as who manages access everywhere may; how many. Their tokens stay."""
     require_manager(actor, None)
+    hold_account(user)
     rows = list(Session.objects.select_for_update().filter(user=user))
     for row in rows:
         _end(actor, row, why="by_administrator")
@@ -135,7 +148,8 @@ def end_sessions_of(actor: User, *, user: User) -> int:
 
 def forget_sessions() -> int:
     """Delete the sessions that are over or were left; how many."""
-    return Session.objects.exclude(Session.live()).delete()[0]
+    over = Session.objects.exclude(Session.live()).select_for_update(skip_locked=True)
+    return Session.objects.filter(pk__in=over.values("pk")).delete()[0]
 
 
 def _end(actor: User, row: Session, *, why: str) -> None:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
 from apps.access.rules import TargetKind, is_permission, level_errors, target_of
-from apps.access.selectors import ancestors_for
+from apps.access.selectors import live_grants
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.gate import refuse_agents, scope_for
@@ -47,45 +47,17 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @transaction.atomic
-def save_unit(
-    actor: User,
-    *,
-    slug: str,
-    name: str,
-    parent: BusinessUnit | None = None,
-    timezone: str = "UTC",
-    currency: str = "EUR",
-    calendar: Calendar | None = None,
-    hourly_rate_minor: int = 6000,
-) -> tuple[BusinessUnit, str]:
-    """Make or change a unit; the unit and what happened to it. Refuses a parent below itself."""
-    found = BusinessUnit.objects.select_for_update(of=("self",)).filter(slug=slug).first()
-    require_manager(actor, found or parent)
-    if found and found.parent_id != (parent.pk if parent else None):
-        # What stands above a unit denies and decides for it: only those who manage both sides move it.
-        require_manager(actor, found.parent)
-        require_manager(actor, parent)
-    if found and parent and found.pk in ancestors_for(actor, parent.pk):
-        raise InvalidError(errors={"parent": [_("A unit cannot be below itself.")]})
-    unit = found or BusinessUnit(slug=slug)
-    values = {
-        "name": name,
-        "parent": parent,
-        "timezone": timezone,
-        "currency": currency,
-        "calendar": calendar,
-        "hourly_rate_minor": hourly_rate_minor,
-    }
-    return unit, write_if_changed(actor, unit, is_new=found is None, values=values)
-
-
-@transaction.atomic
 def save_role(actor: User, *, slug: str, name: str, permissions: list[str]) -> tuple[Role, str]:
-    """Make or change a role. Roles hold everywhere they are granted, so only an admin of everything may."""
+    """Make or change a role. Roles hold everywhere they are granted, so only an admin of everything may.
+
+    Raises NotAllowedError for whoever would add to a role that they hold: nobody gives a right to themselves.
+    """
     require_manager(actor, None)
     if unknown := [perm for perm in permissions if not is_permission(perm)]:
         raise InvalidError(errors={"permissions": [_("There is no permission %s.") % perm for perm in unknown]})
     found = Role.objects.select_for_update().filter(slug=slug).first()
+    if found and set(permissions) - set(found.permissions) and found.grants.filter(live_grants(), user=actor).exists():
+        raise NotAllowedError(_("You hold this role: somebody else who administers adds to it."))
     role = found or Role(slug=slug)
     values = {"name": name, "permissions": sorted(set(permissions))}
     return role, write_if_changed(actor, role, is_new=found is None, values=values)

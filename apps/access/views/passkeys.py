@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 
 from apps.access.accounts import is_last_factor, ways_in_without
-from apps.access.views.factors import Confirmed, Recorded
+from apps.access.views.factors import Confirmed, Enrols, Recorded
 from apps.core.models import User
 
 
@@ -29,10 +29,11 @@ class Passkeys(webauthn.ListWebAuthnView):  # type: ignore[misc] # allauth is un
         return super().get_queryset().order_by("created_at")
 
 
-class AddPasskey(Confirmed, webauthn.AddWebAuthnView):  # type: ignore[misc] # as above
+class AddPasskey(Confirmed, Enrols, webauthn.AddWebAuthnView):  # type: ignore[misc] # as above
     """Always one that signs in by itself: it stays in the device and asks for a PIN or a finger."""
 
     does, told = "second_factor_added", {"method": "webauthn"}
+    does_prove = "webauthn"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """With a challenge of its own for each look at the page."""
@@ -58,14 +59,18 @@ class RemovePasskey(Confirmed, webauthn.RemoveWebAuthnView):  # type: ignore[mis
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """What follows."""
-        follows = {"is_last": is_last_factor(self.object), "may_go": bool(ways_in_without(self.object))}
+        follows = {
+            "is_last": is_last_factor(self.object),
+            "may_go": get_adapter().can_delete_authenticator(self.object),
+            "is_needed": bool(ways_in_without(self.object)),  # another way in is left, so it stays as a second factor
+        }
         return {**super().get_context_data(**kwargs), **follows}
 
     @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
         """Asked under a lock: of two last ones that are removed at once, one stays."""
         User.objects.select_for_update().get(pk=self.object.user_id)
-        if not ways_in_without(self.object):
+        if not get_adapter().can_delete_authenticator(self.object):
             form.add_error(None, get_adapter().validation_error("cannot_delete_authenticator"))
             answer: HttpResponse = self.form_invalid(form)
             return answer

@@ -29,10 +29,10 @@ class StateBody(StrictSerializer):
 
 
 class AgentChangeBody(StrictSerializer):
-    """What of the agent is to be another, and why: its state, its risk tier, or the number of its version."""
+    """What of the agent is to be another, and why: its state, its risk tier, its unit, or the number of its version."""
 
     kind = serializers.ChoiceField([kind.value for kind in ChangeKind])
-    to = Text(max_length=12)
+    to = Text(max_length=63)
     handover = serializers.ChoiceField(
         [handover.value for handover in Handover],
         required=False,
@@ -63,6 +63,10 @@ class AgentChangeSerializer(serializers.Serializer[Any]):
     handover = serializers.CharField(allow_null=True)
     reason = serializers.CharField()
     overridden = serializers.ListField(child=serializers.CharField())
+    leaves = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="Of a move: rules and budgets that would hold no more, and what would come to let through.",
+    )
     asked_by = serializers.CharField()
     asked_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
@@ -79,7 +83,7 @@ class AgentChangePage(serializers.Serializer[Any]):
 
 def change_json(change: ChangeRequest) -> dict[str, Any]:
     """The change as ``AgentChangeSerializer`` describes it."""
-    names = ("id", "kind", "basis", "to", "reason", "overridden", "expires_at")
+    names = ("id", "kind", "basis", "to", "reason", "overridden", "leaves", "expires_at")
     return {
         **{name: getattr(change, name) for name in names},
         "agent": change.agent.slug,
@@ -122,7 +126,10 @@ class AgentChanges(AgentStateView):
 
     @extend_schema(operation_id="change_agent_with_two", request=AgentChangeBody, responses=MADE_OR_ASKED)
     def post(self, request: Request, slug: str) -> Response:
-        """Change an agent's state, risk tier or current version. 202: somebody else has to agree, within seven days."""
+        """Change an agent's state, risk tier, unit or current version.
+
+        202: somebody else has to agree, within seven days.
+        """
         body = self.body(AgentChangeBody)
         return self.once(lambda: self.ask(slug, **body))
 

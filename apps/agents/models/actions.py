@@ -34,6 +34,7 @@ class Action(Erasable, Stateful):
     key; a test reaches nothing live, and no figure counts it. ``classed``: the paths of its parameters that carry a
     class of data; but for its target, what else is written here holds marks in the place of these values.
     ``exclusive``: the digest of the key that one action at a time holds while it is carried out; empty: it needs none.
+    ``taken_at_word``: it failed, says the agent that carried it out, and nobody has looked; of what only reads, False.
     """
 
     MOVES = ACTION_MOVES
@@ -79,6 +80,7 @@ class Action(Erasable, Stateful):
     result = models.JSONField(null=True, encoder=DjangoJSONEncoder)
     error = models.JSONField(null=True, encoder=DjangoJSONEncoder)
     refusal = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    taken_at_word = models.BooleanField(default=False, db_default=False)
     attempts = models.PositiveIntegerField(default=1)
     finished_at = models.DateTimeField(null=True)
 

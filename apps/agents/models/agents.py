@@ -54,7 +54,9 @@ class Agent(Stateful):
         return f"{self.slug}@{self.version.number}" if self.version else ""
 
     def basis_of(self, kind: str) -> str:
-        """What of it a change of this kind begins with: its state, its risk tier, the number of its version."""
+        """What of it a change of this kind begins with: its state, its risk tier, its unit, its version's number."""
+        if kind == ChangeKind.UNIT:
+            return str(self.unit.slug)
         number = str(self.version.number) if self.version else ""
         return {ChangeKind.STATE: str(self.state), ChangeKind.RISK: str(self.risk)}.get(ChangeKind(kind), number)
 

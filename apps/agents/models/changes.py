@@ -13,21 +13,23 @@ from apps.core.models import ClockTimestamp, Record, User, choices_of
 class ChangeRequest(Record):
     """Somebody asks to change an agent; somebody else has to agree before ``expires_at``.
 
-    ``to``: the state, the risk tier, or the number of the version (``handover``: what then becomes of what the one
-    before holds); ``basis``: what it was when it was asked for. Where it is something else by then, nobody can agree
-    any more: what was weighed is not what would change. ``overridden``: what of the gate it did not pass when it was
-    asked for, and who asked wants it all the same.
+    ``to``: the state, the risk tier, the unit's slug, or the number of the version (``handover``: what then becomes of
+    what the one before holds); ``basis``: what it was when it was asked for. Where it is something else by then,
+    nobody can agree any more: what was weighed is not what would change. ``overridden``: what of the gate it did not
+    pass when it was asked for, and who asked wants it all the same. ``leaves``: what
+    a move would leave behind, or come under, as ``Left.as_json`` of access says it.
     """
 
     UNIT = "agent__unit"
 
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="changes")
     kind = models.CharField(max_length=7, choices=choices_of(ChangeKind))
-    to = models.CharField(max_length=12)
+    to = models.CharField(max_length=63)
     handover = models.CharField(max_length=6, choices=choices_of(Handover), blank=True, default="", db_default="")
-    basis = models.CharField(max_length=12)
+    basis = models.CharField(max_length=63)
     reason = models.CharField(max_length=500)
     overridden: "models.JSONField[Any, Any]" = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    leaves: "models.JSONField[Any, Any]" = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     asked_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)

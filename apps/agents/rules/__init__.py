@@ -15,7 +15,7 @@ from apps.agents.rules.gates import (
     TrackRecord,
     gate_of,
 )
-from apps.core.rules import MAX_INTEGER, Moves, Risk
+from apps.core.rules import MAX_INTEGER, Moves, Risk, highest_risk
 
 __all__ = [
     "GATE_CASES",
@@ -72,20 +72,34 @@ class ChangeKind(StrEnum):
     STATE = "state"
     RISK = "risk"
     VERSION = "version"
+    UNIT = "unit"
 
 
-def needs_second_person(kind: str, *, risk: str, before: str, to: str) -> bool:
-    """Whether one person may not make this change alone: it lets a high-risk agent do more, or ends it for good.
+def needs_second_person(kind: str, *, risk: str, state: str, before: str, to: str) -> bool:
+    """Whether one person may not make this change alone: it lets a grave agent do more, or ends it for good.
 
-    Suspending, and going back from active to pilot, stop or narrow: they never wait for anybody. Nor does more care,
-    nor the way back to a version that was current. ``before`` of a version is the state that it is in.
+    Suspending, and going back from active to pilot, stop or narrow: they never wait for anybody. Nor does the way back
+    to a version that was current. ``before`` of a version is the state that it is in. What a move to another unit
+    leaves says whether that takes two.
     """
+    if kind == ChangeKind.UNIT:
+        return False
     if kind == ChangeKind.VERSION:
         return risk in TWO_PEOPLE and before in NEVER_CURRENT
     if kind == ChangeKind.RISK:
-        return before in TWO_PEOPLE and to not in TWO_PEOPLE
+        return _weighs_anew(state, before, to)
     narrows = to == AgentState.SUSPENDED or (before, to) == (AgentState.ACTIVE, AgentState.PILOT)
     return risk in TWO_PEOPLE and not narrows
+
+
+def _weighs_anew(state: str, before: str, to: str) -> bool:
+    """Less of a risk takes two from the high tiers on, and of whatever is no draft: rules and queues ask less of it.
+
+    More takes two where it works and comes to the high tiers: only two people put such an agent to work.
+    """
+    if highest_risk(before, to) != to:
+        return before in TWO_PEOPLE or state != AgentState.DRAFT
+    return state in WORKING and to in TWO_PEOPLE and before not in TWO_PEOPLE
 
 
 LIMITS = frozenset({"max_concurrent", "rate_per_minute"})

@@ -93,7 +93,10 @@ class Criterion:
 
 
 def gate_of(done: TrackRecord) -> list[Criterion]:
-    """What stands between pilot and active, each line by itself. Nothing asked of people is nothing changed by them."""
+    """What stands between pilot and active, each line by itself. Nothing asked of people is nothing changed by them.
+
+    No stored test is no test passed: who wants it active without says so, and somebody else agrees.
+    """
     cases = done.carried_out + done.refused
     unmodified = done.unmodified / done.decided if done.decided else None
     errors = done.failed / done.carried_out if done.carried_out else None
@@ -110,7 +113,7 @@ def gate_of(done: TrackRecord) -> list[Criterion]:
         ),
         Criterion(Proof.ERRORS, errors, GATE_ERRORS, done.carried_out, errors is None or errors <= GATE_ERRORS),
         *(Criterion(proof, count, 0, count, count == 0) for proof, count in none_of.items()),
-        Criterion(Proof.TESTS, done.tests - done.broken, done.tests, done.tests, done.broken == 0),
+        Criterion(Proof.TESTS, done.tests - done.broken, max(done.tests, 1), done.tests, 0 == done.broken < done.tests),
         Criterion(Proof.REJECTED_BEFORE, done.allowed_again, 0, done.rejudged, done.allowed_again == 0),
         *_compared_with(done, done.earlier or Earlier(0)),
     ]

@@ -4,13 +4,17 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from apps.access.models import BusinessUnit
 from apps.access.selectors import holders_for
 from apps.agents.models import Agent, ChangeRequest
+from apps.agents.rules import ChangeKind
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
 
 MANAGE = "agents.manage_agent"
+
+LOWER = "policies.lower_enforcement"
 
 
 def changes_for(actor: User, agent: Agent) -> QuerySet[ChangeRequest]:
@@ -32,6 +36,9 @@ def change_for(actor: User, agent: Agent, change_id: UUID) -> ChangeRequest:
 
 
 def who_could_agree(actor: User, change: ChangeRequest) -> list[User]:
-    """The people other than who asked who may make this change."""
+    """The people other than who asked who may make this change; of a move, who may lower enforcement too, in both."""
     people = holders_for(actor, MANAGE, change.agent.unit_id).exclude(pk=change.asked_by_id)
+    if change.kind == ChangeKind.UNIT and (unit := BusinessUnit.objects.filter(slug=change.to).first()):
+        for perm, place in ((MANAGE, unit.pk), (LOWER, unit.pk), (LOWER, change.agent.unit_id)):
+            people = people.filter(pk__in=holders_for(actor, perm, place).values("pk"))
     return list(people)

@@ -10,7 +10,7 @@ from apps.agents.services.agents import (
     suspend_ownerless,
 )
 from apps.agents.services.cases import add_case, change_case, remove_case, set_cases
-from apps.agents.services.changes import agree_to_change, ask_change, drop_change
+from apps.agents.services.changes import agree_to_change, apply_state, ask_change, drop_change
 from apps.agents.services.credentials import (
     IssuedKey,
     authenticate_agent,
@@ -27,6 +27,7 @@ __all__ = [
     "IssuedKey",
     "add_case",
     "agree_to_change",
+    "apply_state",
     "ask_change",
     "authenticate_agent",
     "bump_epoch",

@@ -7,11 +7,11 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
-from apps.access.selectors import is_in_unit
-from apps.access.services import require_manager
+from apps.access.services import require_manager, require_two_by_name
 from apps.access.services.units import write_if_changed
 from apps.agents.models import Agent
 from apps.agents.rules import OWNER_LEFT, WORKING, AgentState, ChangeKind, limit_problems, needs_second_person
+from apps.agents.services.moving import require_movable, require_owner
 from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import User
@@ -40,27 +40,24 @@ def save_agent(
     capabilities: list[str] | None = None,
     limits: dict[str, Any] | None = None,
     is_reviewed: bool = False,
+    agreed_by: User | None = None,
 ) -> tuple[Agent, str]:
     """Make an agent (a draft) or change one; the agent and ``created``, ``changed`` or ``unchanged``.
 
-    ``is_reviewed``: a document says so, which counts as seen by two people. Otherwise nobody takes an agent out of the
-    high tiers alone: ConflictError ``second_person_required``.
+    ``is_reviewed``: a document says so, which counts as seen by two people; in production they are ``actor`` and
+    ``agreed_by``. Otherwise nobody changes a tier that takes two, or takes it out from under rules and budgets of
+    its unit, alone: ConflictError ``second_person_required``. Nobody takes one out from under an engaged halt.
     """
     require_manager(actor, unit, MANAGE)
     found = Agent.objects.select_for_update(of=("self",)).filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, MANAGE)
     if found is None or (found.owner_id, found.unit_id) != (owner.pk, unit.pk) or not owner.is_active:
-        _require_owner(owner, unit)
+        require_owner(owner, unit)
     if wrong := limit_problems(limits or {}):
         raise InvalidError(errors={f"limits.{field}": [problem] for field, problem in wrong.items()})
-    if found and found.state == AgentState.RETIRED:
-        raise ConflictError(_("A retired agent stays as it is."))
-    if found and not is_reviewed and needs_second_person(ChangeKind.RISK, risk=found.risk, before=found.risk, to=risk):
-        raise ConflictError(
-            _("It takes two people to say that this agent is less of a risk: ask for the change of its risk."),
-            code="second_person_required",
-        )
+    if found:
+        _require_changeable(actor, found, unit, risk, is_reviewed=is_reviewed, agreed_by=agreed_by)
     agent = found or Agent(slug=slug, user=_principal(slug, name))
     values = {
         "name": name,
@@ -78,13 +75,19 @@ def save_agent(
     return agent, outcome
 
 
-def _require_owner(owner: User, unit: BusinessUnit) -> None:
-    """Whoever answers for an agent is there, and has a part in the unit where it works."""
-    if not owner.is_human or not owner.is_active:
-        raise InvalidError(errors={"owner": [_("An agent's owner is a person who is active.")]})
-    if not is_in_unit(owner, unit.pk):
-        told = {"who": owner, "unit": unit}
-        raise InvalidError(errors={"owner": [_("%(who)s holds no role in %(unit)s, so cannot own its agents.") % told]})
+def _require_changeable(
+    actor: User, agent: Agent, unit: BusinessUnit, risk: str, *, is_reviewed: bool, agreed_by: User | None
+) -> None:
+    if agent.state == AgentState.RETIRED:
+        raise ConflictError(_("A retired agent stays as it is."))
+    if needs_second_person(ChangeKind.RISK, risk=agent.risk, state=agent.state, before=agent.risk, to=risk):
+        if not is_reviewed:
+            raise ConflictError(
+                _("It takes two people to put this agent into that tier: ask for the change of its risk."),
+                code="second_person_required",
+            )
+        require_two_by_name(actor, agent, second=agreed_by, rights=[(MANAGE, agent.unit)], at="risk")
+    require_movable(actor, agent, unit, is_reviewed=is_reviewed, agreed_by=agreed_by)
 
 
 def _principal(slug: str, name: str) -> User:

@@ -3,15 +3,19 @@
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.access.services import require_manager
+from apps.access.models import BusinessUnit
+from apps.access.rules.moves import Left, is_more
+from apps.access.services import hold_tree, require_manager, require_mover, require_two_by_name
 from apps.agents.models import Agent, AgentVersion, ChangeRequest
 from apps.agents.rules import CHANGE_WITHIN_S, AgentState, ChangeEnd, ChangeKind, Handover, needs_second_person
 from apps.agents.selectors import gate_for, is_gated
 from apps.agents.services.agents import MANAGE, change_risk, change_state
 from apps.agents.services.credentials import VERSION_DIGITS
+from apps.agents.services.moving import change_unit, left_of, unit_named
 from apps.agents.services.versions import promote_version
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
@@ -27,7 +31,7 @@ MAX_REASON = 500
 def ask_change(
     actor: User, *, agent: Agent, kind: str, to: str, reason: str = "", handover: str = "", override: bool = False
 ) -> ChangeRequest | None:
-    """Change an agent's state, risk or current version: at once (None), or, where it takes two people, ask for it.
+    """Change an agent's state, risk, unit or current version: at once (None), or ask for it where it takes two people.
 
     Somebody else then has to agree within seven days. For people who manage the agent. ``override``: make it active
     although the gate says no, which always takes two. ``handover``: of a version, what becomes of what the one before
@@ -36,11 +40,14 @@ def ask_change(
     """
     require_human(actor)
     require_manager(actor, agent.unit, MANAGE)
+    if kind == ChangeKind.UNIT:
+        hold_tree()  # before the agent's row: documents that hold the tree lock agents afterwards
     agent = _locked(agent)
     before = agent.basis_of(kind)
     if before == to:
         return None
     _require_possible(agent, kind, to, handover)
+    left = _left(actor, agent, kind, to)
     failed = _failed(actor, agent, kind, to)
     if failed and not override:
         raise ConflictError(
@@ -48,7 +55,9 @@ def ask_change(
             code="gate_not_passed",
             criteria=failed,
         )
-    if not failed and not needs_second_person(kind, risk=agent.risk, before=_weighed(agent, kind, to), to=to):
+    about = {"risk": agent.risk, "state": agent.state, "before": _weighed(agent, kind, to)}
+    takes_two = needs_second_person(kind, to=to, **about)
+    if not failed and not left.is_anything and not takes_two:
         _make(actor, agent, kind, to, handover, reason=reason)
         return None
     if waiting := _waiting(agent, kind, before):
@@ -61,12 +70,28 @@ def ask_change(
         basis=before,
         reason=_reason(reason),
         overridden=failed,
+        leaves=left.as_json(),
         asked_by=actor,
         expires_at=ClockTimestamp() + timedelta(seconds=CHANGE_WITHIN_S),
     )
     change.refresh_from_db()
     record(actor, agent, "agent.change_requested", payload=_told(change, reason=change.reason))
     return change
+
+
+@transaction.atomic
+def apply_state(actor: User, *, agent: Agent, to: str, reason: str = "", agreed_by: User | None = None) -> Agent:
+    """Move an agent along its life as a document says: at once, which counts as seen by two people.
+
+    In production they are ``actor`` and ``agreed_by``: where it takes two people, and where it does not pass the gate.
+    """
+    require_manager(actor, agent.unit, MANAGE)
+    agent = _locked(agent)
+    if settings.IN_PRODUCTION and agent.state != to:
+        takes_two = needs_second_person(ChangeKind.STATE, risk=agent.risk, state=agent.state, before=agent.state, to=to)
+        if takes_two or _failed(actor, agent, ChangeKind.STATE, to):
+            require_two_by_name(actor, agent, second=agreed_by, rights=[(MANAGE, agent.unit)], at="state")
+    return change_state(actor, agent=agent, to=to, reason=reason)
 
 
 @transaction.atomic
@@ -80,8 +105,12 @@ def agree_to_change(actor: User, *, change: ChangeRequest) -> Agent:
     require_manager(actor, change.agent.unit, MANAGE)
     if change.asked_by_id == actor.pk:
         raise NotAllowedError(_("You asked for it. Somebody else has to agree."))
+    if change.kind == ChangeKind.UNIT:
+        hold_tree()
     agent = _locked(change.agent)
-    if not holds(change.asked_by, MANAGE, agent):
+    if change.kind == ChangeKind.UNIT:
+        _require_movers(actor, change, agent)
+    elif not holds(change.asked_by, MANAGE, agent):
         raise ConflictError(_("%s manages this agent no more. Ask for it anew.") % change.asked_by)
     if agent.basis_of(change.kind) != change.basis:
         raise ConflictError(_("The agent is not what it was when this was asked for. Ask for it anew."))
@@ -91,6 +120,8 @@ def agree_to_change(actor: User, *, change: ChangeRequest) -> Agent:
             code="gate_not_passed",
             criteria=worse,
         )
+    if is_more(_left(actor, agent, change.kind, change.to), change.leaves):
+        raise ConflictError(_("It would leave more than when this was asked for. Ask for it anew."), code="stale")
     _end(change, actor, ChangeEnd.MADE)
     told: dict[str, Any] = {"overridden": change.overridden} if change.overridden else {}
     told |= {"reason": change.reason, "asked_by": change.asked_by.username}
@@ -116,6 +147,21 @@ def _failed(actor: User, agent: Agent, kind: str, to: str) -> list[str]:
     if kind != ChangeKind.STATE or to != AgentState.ACTIVE or not is_gated(agent):
         return []
     return [line.proof.value for line in gate_for(actor, agent) if not line.passed]
+
+
+def _require_movers(actor: User, change: ChangeRequest, agent: Agent) -> None:
+    """Who agrees with a move may lower enforcement in both units; who asked still manages agents in both."""
+    to = BusinessUnit.objects.filter(slug=change.to).first()
+    if to is None:
+        raise ConflictError(_("There is no such unit any more."))
+    require_mover(actor, MANAGE, agent.unit, to)
+    if not all(holds(change.asked_by, MANAGE, place) for place in (agent, to)):
+        raise ConflictError(_("%s does not manage agents in both units any more. Ask for it anew.") % change.asked_by)
+
+
+def _left(actor: User, agent: Agent, kind: str, to: str) -> Left:
+    """What a move leaves; nothing by other changes. Raises InvalidError and ConflictError where it cannot be made."""
+    return left_of(actor, agent, unit_named(actor, to)) if kind == ChangeKind.UNIT else Left()
 
 
 def _require_possible(agent: Agent, kind: str, to: str, handover: str) -> None:
@@ -152,6 +198,8 @@ def _make(actor: User, agent: Agent, kind: str, to: str, handover: str, **told: 
         change_state(actor, agent=agent, to=to, **told)
     elif kind == ChangeKind.RISK:
         change_risk(actor, agent=agent, to=to, **told)
+    elif kind == ChangeKind.UNIT:
+        change_unit(actor, agent=agent, to=unit_named(actor, to), **told)
     else:
         promote_version(actor, agent=agent, version=version_of(agent, to), handover=handover, **told)
 
@@ -168,7 +216,7 @@ def _reason(reason: str) -> str:
 
 
 def _told(change: ChangeRequest, **more: Any) -> dict[str, Any]:
-    said = {name: value for name in ("overridden", "handover") if (value := getattr(change, name))}
+    said = {name: value for name in ("overridden", "leaves", "handover") if (value := getattr(change, name))}
     return {"kind": change.kind, "from": change.basis, "to": change.to, **said, **more}
 
 

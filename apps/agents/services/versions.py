@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils.translation import gettext as _
 
-from apps.access.services import require_manager
+from apps.access.services import require_manager, require_two_by_name
 from apps.agents.models import Agent, AgentVersion
 from apps.agents.rules import NEVER_CURRENT, TWO_PEOPLE, AgentState, Handover, VersionState
 from apps.agents.services.agents import MANAGE, change_state
@@ -28,11 +28,13 @@ def save_version(
     changelog: str = "",
     activate: bool = True,
     is_reviewed: bool = False,
+    agreed_by: User | None = None,
 ) -> tuple[AgentVersion, str]:
     """Make the next version unless the current one says the same; active at once when ``activate``.
 
-    ``is_reviewed``: a document says so. Otherwise nobody gives a high-risk agent another version alone: it is made as a
-    draft and promoted by two, ConflictError ``second_person_required``.
+    ``is_reviewed``: a document says so; in production with ``agreed_by``, a second person. Otherwise nobody gives a
+    high-risk agent another version alone: it is made as a draft and promoted by two, ConflictError
+    ``second_person_required``.
     """
     require_manager(actor, agent.unit, MANAGE)
     now = Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)  # somebody may have raised its risk meanwhile
@@ -42,11 +44,13 @@ def save_version(
     current = agent.versions.filter(state=VersionState.ACTIVE).first()
     if current and current.digest == digest:
         return current, "unchanged"
-    if activate and current and not is_reviewed and now.risk in TWO_PEOPLE:
-        raise ConflictError(
-            _("It takes two people to give this agent another version: make it as a draft, then promote it."),
-            code="second_person_required",
-        )
+    if activate and current and now.risk in TWO_PEOPLE:
+        if not is_reviewed:
+            raise ConflictError(
+                _("It takes two people to give this agent another version: make it as a draft, then promote it."),
+                code="second_person_required",
+            )
+        require_two_by_name(actor, agent, second=agreed_by, rights=[(MANAGE, agent.unit)], at="version")
     number = (agent.versions.aggregate(top=Max("number"))["top"] or 0) + 1
     version = AgentVersion.objects.create(
         agent=agent,

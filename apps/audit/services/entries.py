@@ -177,6 +177,12 @@ def record_refusal(actor: User, *, code: str, status: int, method: str, path: st
 
     It belongs to the agent's unit. People belong to none: whoever may read the ledger anywhere sees their refusals.
     """
-    payload = {"code": code, "status": status, "method": method, "path": path[:200], "request_id": request_id}
+    payload = {
+        "code": code,
+        "status": status,
+        "method": method,
+        "path": path[:200].replace("\x00", "\ufffd"),
+        "request_id": request_id,
+    }
     agent = getattr(actor, "agent", None) if actor.is_agent else None
     record(actor, actor, REFUSED, trail=actor.pk, unit=agent.unit_id if agent else None, payload=payload)

@@ -5,6 +5,7 @@ from django.utils.module_loading import import_string
 
 from apps.audit.models import Delivery
 from apps.core.prepared import Prepared, Slot, planned_once
+from apps.core.tracing import span
 
 CLAIM_DELIVERY = """
 UPDATE audit_delivery SET attempts = attempts + 1,
@@ -42,5 +43,8 @@ def deliver(*, delivery_id: int) -> bool:
         if not cursor.rowcount:
             return False
     (delivery,) = _with_entry(delivery=delivery_id)
-    import_string(delivery.reaction)(delivery.entry)
+    told = {"acp.reaction": delivery.reaction.rpartition(".")[2], "acp.entry": delivery.entry.name}
+    trail = delivery.entry.trail_id.hex  # what a run's trace, and the span of it whole, are called
+    with span(f"react to {delivery.entry.name}", links=[(trail, trail[16:])], attributes=told):
+        import_string(delivery.reaction)(delivery.entry)
     return True

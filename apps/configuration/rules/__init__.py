@@ -1,6 +1,6 @@
 """How documents look. Pure: what they refer to is looked up elsewhere."""
 
-from apps.configuration.rules.kinds import ABSENT, KINDS, ORDER, look, name_key, slug_of
+from apps.configuration.rules.kinds import ABSENT, KINDS, ORDER, PRESENT, look, name_key, slug_of
 from apps.configuration.rules.prices import PRICES, price_name, since_of, since_text
 from apps.configuration.rules.shapes import Misfit, Path, Reference, day_of, moment_of
 
@@ -8,6 +8,7 @@ __all__ = [
     "ABSENT",
     "KINDS",
     "ORDER",
+    "PRESENT",
     "PRICES",
     "Misfit",
     "Path",

@@ -35,11 +35,15 @@ from apps.configuration.rules.systems import CONNECTOR, NAME, OPERATION, SLUG, V
 from apps.connectors.rules import ConnectorState, OperationState
 from apps.core.rules import Risk
 from apps.halts.rules import BREAKABLE, MAX_WINDOW_S, BreakerKind
+from apps.kpis.rules import Direction
+from apps.kpis.rules.business import Aggregate
 from apps.oversight.rules import MAX_ANNOUNCEMENT, MAX_PER_WEEK
 from apps.policies.rules.budgets import Exhausted, Period
 from apps.policies.rules.cases import MAX_CASES
 
 ABSENT = "absent"
+PRESENT = "active"
+"""Of people: they are here, and come back where they had left. It is never exported."""
 USERNAME = Text(150, 1, r"[A-Za-z0-9][A-Za-z0-9@.+_-]*", "A user name (letters, digits and @.+-_)")
 CURRENCY = Text(3, 3, r"[A-Z]{3}", "A currency of ISO 4217")
 GONE = OneOf((ABSENT,))
@@ -209,6 +213,17 @@ SHAPES: Mapping[str, Keys] = {
             "owner": Maybe(Ref("User")),
         },
     ),
+    "Kpi": Keys(
+        {
+            "slug": SLUG,
+            "name": NAME,
+            "workflow": Ref("Workflow"),
+            "value": Text(2048, 1),
+            "aggregate": OneOf(tuple(Aggregate)),
+            "direction": OneOf(tuple(Direction)),
+        },
+        {"unit": Text(20)},
+    ),
     "Price": Keys(
         {"model": Text(120, 1), "from": Moment(), **dict.fromkeys(PRICES[:2], Micro())},
         dict.fromkeys(PRICES[2:], Micro()),
@@ -217,6 +232,7 @@ SHAPES: Mapping[str, Keys] = {
 """Keys besides ``kind`` and ``state``."""
 
 STATES: Mapping[str, Shape] = {
+    "User": OneOf((PRESENT, ABSENT)),
     "Connector": USED,
     "Operation": USABLE_OR_NOT,
     "Agent": OneOf((*AgentState, ABSENT)),
@@ -224,7 +240,8 @@ STATES: Mapping[str, Shape] = {
 
 ORDER = (
     "Calendar", "BusinessUnit", "Role", "GroupMapping", "User", "Rota", "Queue", "ChatTarget", "DataClass", "Connector",
-    "Operation", "Agent", "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Target", "Baseline", "Price",
+    "Operation", "Agent", "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Kpi", "Target", "Baseline",
+    "Price",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 

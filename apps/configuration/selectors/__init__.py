@@ -25,6 +25,7 @@ EXPORT: Mapping[str, Writer] = {
     "Policy": figures.policies,
     "Budget": figures.budgets,
     "Breaker": figures.breakers,
+    "Kpi": figures.kpis,
     "Target": figures.targets,
     "Baseline": figures.baselines,
     "Price": figures.prices,

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from apps.configuration.rules import PRICES, price_name, since_text
 from apps.configuration.selectors.writing import Only, Written, document, dumped, listed, named, number
 from apps.halts.models import Breaker
-from apps.kpis.models import Baseline, PriceBook, Target
+from apps.kpis.models import Baseline, Kpi, PriceBook, Target
+from apps.kpis.models.goals import LIVE
 from apps.policies.models import Budget, Policy
 from apps.policies.rules import PolicyState
 from apps.policies.rules.budgets import Measure
@@ -46,6 +47,13 @@ def breakers(only: Only) -> Iterator[Written]:
         yield breaker.slug, document({**head, **more})
 
 
+def kpis(only: Only) -> Iterator[Written]:
+    """Figures of one's own."""
+    for kpi in named(Kpi.objects.order_by("slug"), only):
+        keys = ("slug", "name", "unit", "workflow", "value", "aggregate", "direction")
+        yield kpi.slug, document({"kind": "Kpi", **{name: getattr(kpi, name) for name in keys}})
+
+
 def targets(only: Only) -> Iterator[Written]:
     """How figures should be."""
     for target in named(Target.objects.order_by("slug"), only):
@@ -67,7 +75,7 @@ def targets(only: Only) -> Iterator[Written]:
 
 def baselines(only: Only) -> Iterator[Written]:
     """How figures were before."""
-    for baseline in named(Baseline.objects.select_related("owner").order_by("slug"), only):
+    for baseline in named(Baseline.objects.filter(LIVE).select_related("owner").order_by("slug"), only):
         yield (
             baseline.slug,
             document({"kind": "Baseline", "slug": baseline.slug, "workflow": baseline.workflow, "kpi": baseline.kpi})

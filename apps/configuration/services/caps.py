@@ -6,13 +6,15 @@ from dataclasses import asdict
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
+from apps.access.services import note_second
 from apps.agents.models import Agent
 from apps.configuration.services.reading import Document, reason_of
 from apps.connectors.models import Connector
 from apps.core.errors import InvalidError
 from apps.core.models import User
-from apps.halts.rules import BreakerTerms, HaltScope
-from apps.halts.services import save_breaker
+from apps.halts.models import BreakerChange
+from apps.halts.rules import BreakerChangeKind, BreakerTerms, HaltScope
+from apps.halts.services import release_breaker_change, save_breaker
 from apps.policies.models import BudgetChange
 from apps.policies.rules import ProposalState
 from apps.policies.rules.budgets import BudgetTerms, ChangeKind, Measure
@@ -51,15 +53,20 @@ def apply_budget(actor: User, document: Document) -> str:
     budget, outcome = save_budget(actor, owner=owner, terms=terms, reason=reason_of(document), **about)
     if outcome == PROPOSED:
         change = budget.changes.get(state=ProposalState.OPEN, kind=ChangeKind.CHANGE, **asdict(terms.limits))
-        return "changed" if released_by_second(document, change) else PROPOSED
+        return "changed" if released_by_second(actor, document, change) else PROPOSED
     return outcome
 
 
-def released_by_second(document: Document, change: BudgetChange) -> bool:
+def released_by_second(actor: User, document: Document, change: BudgetChange | BreakerChange) -> bool:
     """Whether a second person is named, in whose name it is released then; else it waits for one."""
     if document.approved_by is None:
         return False
-    release_change(document.approved_by, change=change)
+    if isinstance(change, BudgetChange):
+        release_change(document.approved_by, change=change)
+        note_second(actor, change.budget, second=document.approved_by, of=change.kind)
+    else:
+        release_breaker_change(document.approved_by, change=change)
+        note_second(actor, change.breaker, second=document.approved_by, of=change.kind)
     return True
 
 
@@ -77,7 +84,7 @@ COUNTED: Mapping[str, Callable[[str], tuple[BusinessUnit | None, User | None]]] 
 
 
 def apply_breaker(actor: User, document: Document) -> str:
-    """A breaker; without a target it looks at each agent, version or system by itself."""
+    """A breaker; without a target it looks at each agent, version or system by itself. What loosens it is proposed."""
     value = document.source.value
     target = str(value.get("target") or "")
     terms = BreakerTerms(
@@ -90,7 +97,13 @@ def apply_breaker(actor: User, document: Document) -> str:
     )
     refuse_unknown_rule(actor, terms.cause)
     about = {"slug": document.slug, "name": str(value.get("name") or document.slug), "target": target}
-    return save_breaker(actor, unit=_unit_of(terms.scope, target) if target else None, terms=terms, **about)[1]
+    unit = _unit_of(terms.scope, target) if target else None
+    breaker, outcome = save_breaker(actor, unit=unit, terms=terms, reason=reason_of(document), **about)
+    if outcome == PROPOSED:
+        wanted = {**asdict(terms), "target": target}
+        change = breaker.changes.get(state=ProposalState.OPEN, kind=BreakerChangeKind.CHANGE, wanted=wanted)
+        return "changed" if released_by_second(actor, document, change) else PROPOSED
+    return outcome
 
 
 def _unit_of(scope: str, target: str) -> BusinessUnit | None:

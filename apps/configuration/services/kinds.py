@@ -3,18 +3,18 @@
 import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from apps.access.models import BusinessUnit, Calendar, Queue, Role
 from apps.access.services import save_calendar, save_person, save_queue, save_role, save_rota, save_unit, set_roles
 from apps.agents.models import Agent
-from apps.agents.services import change_state, save_agent, save_version, set_cases
-from apps.configuration.rules import PRICES, day_of, moment_of, since_of
+from apps.agents.services import apply_state, save_agent, save_version, set_cases
+from apps.configuration.rules import PRESENT, day_of, moment_of
 from apps.configuration.services.caps import apply_breaker, apply_budget
 from apps.configuration.services.classes import apply_data_class
+from apps.configuration.services.goals import apply_baseline, apply_kpi, apply_price, apply_target
 from apps.configuration.services.mappings import apply_group_mapping
-from apps.configuration.services.reading import Document, reason_of
+from apps.configuration.services.reading import Document, chosen, reason_of
 from apps.connectors.models import Connector, Operation, OperationPermission
 from apps.connectors.rules import ConnectorState, Money, OperationSpec
 from apps.connectors.services import (
@@ -29,8 +29,6 @@ from apps.connectors.services import (
 )
 from apps.core.errors import InvalidError
 from apps.core.models import User, database_now
-from apps.kpis.models import Baseline, Target
-from apps.kpis.services.goals import save_baseline, save_price, save_target
 from apps.notifications.services import save_chat_target
 from apps.oversight.rules import DrillTerms
 from apps.oversight.services import set_drills
@@ -53,12 +51,6 @@ def together(*outcomes: str) -> str:
 def _name(document: Document) -> str:
     words = document.slug.replace("-", " ").replace("_", " ").replace(".", " ")
     return str(document.source.value.get("name") or words.capitalize())
-
-
-def _chosen(document: Document, *names: str) -> dict[str, Any]:
-    """The optional keys that were given; the rest is the command's own default."""
-    value = document.source.value
-    return {name: value[name] for name in names if value.get(name) is not None}
 
 
 def _unit(document: Document, key: str = "unit") -> BusinessUnit | None:
@@ -92,15 +84,9 @@ def apply_calendar(actor: User, document: Document) -> str:
 
 def apply_unit(actor: User, document: Document) -> str:
     """A business unit."""
-    more = _chosen(document, "currency", "timezone", "hourly_rate_minor")
-    return save_unit(
-        actor,
-        slug=document.slug,
-        name=_name(document),
-        parent=_unit(document, "parent"),
-        calendar=_calendar(document),
-        **more,
-    )[1]
+    more = chosen(document, "currency", "timezone", "hourly_rate_minor") | {"calendar": _calendar(document)}
+    more |= {"is_reviewed": True, "agreed_by": document.approved_by}
+    return save_unit(actor, slug=document.slug, name=_name(document), parent=_unit(document, "parent"), **more)[1]
 
 
 def apply_role(actor: User, document: Document) -> str:
@@ -120,6 +106,7 @@ def apply_user(actor: User, document: Document) -> str:
         email=value.get("email", ""),
         password=_given(document, "password_env") or None,
         is_staff=bool(found and found.is_staff),
+        reinstate=value.get("state") == PRESENT,
     )
     wanted = []
     for held in value.get("roles", []):
@@ -146,7 +133,7 @@ def apply_rota(actor: User, document: Document) -> str:
         starts=day_of(value["starts"]),
         people=value["people"],
         exceptions=value.get("exceptions", []),
-        **_chosen(document, "name", "at", "days"),
+        **chosen(document, "name", "at", "days"),
     )[1]
 
 
@@ -155,7 +142,7 @@ def apply_queue(actor: User, document: Document) -> str:
     value = document.source.value
     unit, role = BusinessUnit.objects.get(slug=value["unit"]), Role.objects.get(slug=value["role"])
     optional = ("name", "sla_s", "expires_s", "unseen_after_s", "escalation", "repeat", "last_resort")
-    more = {**_chosen(document, *optional), "calendar": _calendar(document)}
+    more = {**chosen(document, *optional), "calendar": _calendar(document)}
     queue, outcome = save_queue(actor, slug=document.slug, unit=unit, role=role, **more)
     terms = DrillTerms(**value["drills"]) if value.get("drills") else None
     try:
@@ -170,7 +157,7 @@ def apply_chat_target(actor: User, document: Document) -> str:
     value = document.source.value
     queue = Queue.objects.select_related("unit").get(slug=value["queue"]) if value.get("queue") else None
     user = User.objects.get(username=value["user"]) if value.get("user") else None
-    url, more = _given(document, "url_env"), _chosen(document, "allow_internal")
+    url, more = _given(document, "url_env"), chosen(document, "allow_internal")
     try:
         return save_chat_target(actor, slug=document.slug, queue=queue, user=user, url=url, **more)[1]
     except InvalidError as error:
@@ -187,7 +174,8 @@ def apply_connector(actor: User, document: Document) -> str:
         name=_name(document),
         base_url=value["base_url"],
         unit=_unit(document),
-        **_chosen(document, "adapter", "allow_internal", "auth", "limits", "mail", "cleared", "test_base_url",
+        agreed_by=document.approved_by,
+        **chosen(document, "adapter", "allow_internal", "auth", "limits", "mail", "cleared", "test_base_url",
                   "test_allow_internal"),
     )  # fmt: skip
     sealed = [
@@ -217,7 +205,7 @@ def _move_connector(actor: User, connector: Connector, state: str, document: Doc
 def apply_operation(actor: User, document: Document) -> str:
     """An operation and, if it was imported, where from. Without ``pinned`` what is known of that stays."""
     value = document.source.value
-    spec = OperationSpec(**{"name": _name(document), **_chosen(document, *SPEC)})
+    spec = OperationSpec(**{"name": _name(document), **chosen(document, *SPEC)})
     connector = Connector.objects.select_related("unit").get(slug=value["connector"])
     operation, outcome = save_operation(actor, slug=document.slug, connector=connector, spec=spec)
     pinned = set_pin(actor, operation=operation, described=value.get("pinned"))
@@ -232,23 +220,24 @@ def apply_operation(actor: User, document: Document) -> str:
 def apply_agent(actor: User, document: Document) -> str:
     """An agent, its version, what it may use, its state. Without ``state`` it stays in the one it has."""
     value = document.source.value
+    reviewed: dict[str, Any] = {"is_reviewed": True, "agreed_by": document.approved_by}
     agent, outcome = save_agent(
         actor,
         slug=document.slug,
         name=_name(document),
         unit=BusinessUnit.objects.get(slug=value["unit"]),
         owner=User.objects.get(username=value["owner"]),
-        **_chosen(document, "risk", "purpose", "known_limits", "capabilities", "limits"),
-        is_reviewed=True,
+        **chosen(document, "risk", "purpose", "known_limits", "capabilities", "limits"),
+        **reviewed,
     )
     versioned = UNCHANGED
     if "version" in value or outcome == CREATED:
-        versioned = save_version(actor, agent=agent, is_reviewed=True, **value.get("version", {}))[1]
+        versioned = save_version(actor, agent=agent, **reviewed, **value.get("version", {}))[1]
     permitted = _set_operations(actor, agent, document)
     tested = _set_cases(actor, agent, document)
     state = value.get("state", agent.state)
     moved = UNCHANGED if agent.state == state else CHANGED
-    change_state(actor, agent=agent, to=state, reason=reason_of(document))
+    apply_state(actor, agent=agent, to=state, reason=reason_of(document), agreed_by=document.approved_by)
     return together(outcome, versioned, permitted, tested, moved)
 
 
@@ -270,6 +259,7 @@ def _set_operations(actor: User, agent: Agent, document: Document) -> str:
         until = moment_of(asked["until"]) if asked.get("until") else None
         if until is not None and not _is_ahead(until):
             continue
+        limit: Any = asked.get("limit")
         operation = Operation.objects.select_related("connector__unit").get(slug=asked["operation"])
         wanted.add(operation.slug)
         try:
@@ -279,7 +269,7 @@ def _set_operations(actor: User, agent: Agent, document: Document) -> str:
                 operation=operation,
                 fields=asked.get("fields"),
                 until=until,
-                limit=_limit(asked.get("limit")),
+                limit=Money(limit["amount_minor"], limit["currency"]) if limit else None,
                 reason=reason,
             )
         except InvalidError as error:
@@ -294,10 +284,6 @@ def _set_operations(actor: User, agent: Agent, document: Document) -> str:
     return UNCHANGED if set(outcomes) == {UNCHANGED} else CHANGED
 
 
-def _limit(said: Any) -> Money | None:
-    return Money(said["amount_minor"], said["currency"]) if said else None
-
-
 def apply_agent_workflows(actor: User, document: Document) -> str:
     """The whole of the workflows that an agent works in; applied when both are there."""
     agent = Agent.objects.select_related("unit", "user").get(slug=document.slug)
@@ -310,7 +296,9 @@ def apply_agent_workflows(actor: User, document: Document) -> str:
 
 def apply_workflow(actor: User, document: Document) -> str:
     """A workflow: checked, made a version, published."""
-    return publish_document(actor, source=document.source, reason=reason_of(document))[1]
+    return publish_document(actor, source=document.source, reason=reason_of(document), agreed_by=document.approved_by)[
+        1
+    ]
 
 
 def apply_policy_document(actor: User, document: Document) -> str:
@@ -325,47 +313,6 @@ def apply_policy_document(actor: User, document: Document) -> str:
         operations=dict(Operation.objects.exclude(state="retired").values_list("slug", "parameters")),
         agreed_by=document.approved_by,
     )[1]
-
-
-def apply_target(actor: User, document: Document) -> str:
-    """A target; without a slug it is the one of its workflow and KPI."""
-    value = document.source.value
-    workflow = value.get("workflow") or ""
-    same = Target.objects.filter(workflow=workflow, kpi=value["kpi"]).first() if "slug" not in value else None
-    return save_target(
-        actor,
-        slug=same.slug if same else document.slug,
-        kpi=value["kpi"],
-        value=Decimal(str(value["value"])),
-        workflow=workflow,
-        **_chosen(document, "direction", "tolerance"),
-    )[1]
-
-
-def apply_baseline(actor: User, document: Document) -> str:
-    """A baseline; without a slug it is the one of its workflow, KPI and day."""
-    value = document.source.value
-    workflow, since = value.get("workflow") or "", day_of(value["from"])
-    rows = Baseline.objects.filter(workflow=workflow, kpi=value["kpi"], valid_from=since)
-    same = rows.first() if "slug" not in value else None
-    return save_baseline(
-        actor,
-        slug=same.slug if same else document.slug,
-        kpi=value["kpi"],
-        value=Decimal(str(value["value"])),
-        valid_from=since,
-        source=value.get("source", ""),
-        workflow=workflow,
-        owner=User.objects.get(username=value["owner"]) if value.get("owner") else None,
-        **_chosen(document, "n", "period"),
-    )[1]
-
-
-def apply_price(actor: User, document: Document) -> str:
-    """What a model costs from a time on. What was said of an earlier time stays."""
-    value = document.source.value
-    prices = {name: Decimal(str(value[name])) for name in PRICES if name in value}
-    return save_price(actor, model=value["model"], valid_from=since_of(value["from"]), **prices)
 
 
 APPLY: Mapping[str, Callable[[User, Document], str]] = {
@@ -386,6 +333,7 @@ APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "Policy": apply_policy_document,
     "Budget": apply_budget,
     "Breaker": apply_breaker,
+    "Kpi": apply_kpi,
     "Target": apply_target,
     "Baseline": apply_baseline,
     "Price": apply_price,

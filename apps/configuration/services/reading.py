@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -66,6 +67,12 @@ class Document:
         """Something wrong at ``path``, with the line of the nearest value that has one."""
         found = self.source.problem(path, message)
         return Trouble(self.file, found.line or 1, found.path, message)
+
+
+def chosen(document: Document, *names: str) -> dict[str, Any]:
+    """The optional keys that were given; the rest is the command's own default."""
+    value = document.source.value
+    return {name: value[name] for name in names if value.get(name) is not None}
 
 
 def reason_of(document: Document) -> str:

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Mapping
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
-from apps.access.services import end_person
+from apps.access.services import end_person, note_second, require_two_by_name
 from apps.access.services.removals import remove_calendar, remove_queue, remove_role, remove_rota, remove_unit
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
-from apps.agents.services import change_state
+from apps.agents.services import apply_state
 from apps.configuration.services.caps import released_by_second
 from apps.configuration.services.classes import end_data_class
+from apps.configuration.services.goals import approved_by_second
 from apps.configuration.services.kinds import UNCHANGED
 from apps.configuration.services.mappings import end_group_mapping
 from apps.configuration.services.reading import Document, reason_of
@@ -22,12 +24,16 @@ from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.models import User
 from apps.halts.models import Breaker
 from apps.halts.services import end_breaker
-from apps.kpis.models import Baseline, Target
-from apps.kpis.services.goals import delete_goal
+from apps.kpis.models import Baseline, Kpi, Target
+from apps.kpis.models.goals import LIVE
+from apps.kpis.services.baselines import remove_baseline
+from apps.kpis.services.business import delete_kpi
+from apps.kpis.services.goals import delete_target
 from apps.notifications.models import ChatTarget
 from apps.notifications.services import remove_chat_target
 from apps.policies.models import Budget, Policy, Proposal
 from apps.policies.rules import PolicyState, ProposalState
+from apps.policies.selectors import rights_to_release
 from apps.policies.services import publish_policy, retire_policy
 from apps.policies.services.budgets import PROPOSED, end_budget
 from apps.workflows.models import Workflow
@@ -84,8 +90,10 @@ def _operation(actor: User, document: Document) -> str:
 
 def _agent(actor: User, document: Document) -> str:
     rows = Agent.objects.select_related("unit").exclude(state=AgentState.RETIRED)
-    found = rows.filter(slug=document.slug).first()
-    return _done(found and change_state(actor, agent=found, to=AgentState.RETIRED, reason=reason_of(document)))
+    found, to = rows.filter(slug=document.slug).first(), AgentState.RETIRED
+    return _done(
+        found and apply_state(actor, agent=found, to=to, reason=reason_of(document), agreed_by=document.approved_by)
+    )
 
 
 def _workflow(actor: User, document: Document) -> str:
@@ -98,16 +106,22 @@ def _policy(actor: User, document: Document) -> str:
     found = rows.filter(slug=document.slug).first()
     if found:
         made = retire_policy(actor, policy=found, reason=reason_of(document))
-        _release(document, made)
+        _release(actor, document, made)
     return _done(found)
 
 
-def _release(document: Document, proposal: Proposal) -> None:
+def _release(actor: User, document: Document, proposal: Proposal) -> None:
     """In the second person's name, where it takes two. Raises NotAllowedError where none is named who may."""
-    if proposal.state == ProposalState.OPEN:
-        if document.approved_by is None:
-            raise NotAllowedError(_("Without this policy more may be allowed: name who agrees with --approved-by."))
-        publish_policy(document.approved_by, policy=proposal.policy, version=proposal.version.number)
+    if proposal.state != ProposalState.OPEN:
+        return
+    second = document.approved_by
+    rights = rights_to_release(actor, proposal.policy, proposal.version)
+    require_two_by_name(actor, proposal.policy, second=second, rights=rights, at="state")
+    if second is None:
+        raise NotAllowedError(_("Without this policy more may be allowed: name who agrees with --approved-by."))
+    publish_policy(second, policy=proposal.policy, version=proposal.version.number)
+    if not settings.IN_PRODUCTION:
+        note_second(actor, proposal.policy, second=second, of="state")
 
 
 def _budget(actor: User, document: Document) -> str:
@@ -115,12 +129,22 @@ def _budget(actor: User, document: Document) -> str:
     if found is None:
         return UNCHANGED
     change = end_budget(actor, budget=found, reason=reason_of(document))
-    return REMOVED if released_by_second(document, change) else PROPOSED
+    return REMOVED if released_by_second(actor, document, change) else PROPOSED
 
 
 def _breaker(actor: User, document: Document) -> str:
     found = Breaker.objects.select_related("unit").filter(slug=document.slug, ended_at=None).first()
-    return _done(found and end_breaker(actor, breaker=found))
+    if found is None:
+        return UNCHANGED
+    change = end_breaker(actor, breaker=found, reason=reason_of(document))
+    return REMOVED if released_by_second(actor, document, change) else PROPOSED
+
+
+def _kpi(actor: User, document: Document) -> str:
+    found = Kpi.objects.filter(slug=document.slug).first()
+    if found:
+        delete_kpi(actor, kpi=found)
+    return _done(found)
 
 
 def _target(actor: User, document: Document) -> str:
@@ -128,17 +152,19 @@ def _target(actor: User, document: Document) -> str:
     about = {"workflow": value.get("workflow") or "", "kpi": value.get("kpi", "")}
     found = Target.objects.filter(**({"slug": value["slug"]} if "slug" in value else about)).first()
     if found:
-        delete_goal(actor, goal=found)
+        delete_target(actor, target=found)
     return _done(found)
 
 
 def _baseline(actor: User, document: Document) -> str:
     value = document.source.value
     about = {"workflow": value.get("workflow") or "", "kpi": value.get("kpi", ""), "valid_from": value.get("from")}
-    found = Baseline.objects.filter(**({"slug": value["slug"]} if "slug" in value else about)).first()
-    if found:
-        delete_goal(actor, goal=found)
-    return _done(found)
+    rows = Baseline.objects.filter(LIVE, **({"slug": value["slug"]} if "slug" in value else about))
+    found = rows.first()
+    if found is None or remove_baseline(actor, slug=found.slug):
+        return _done(found)
+    found.refresh_from_db()
+    return REMOVED if approved_by_second(actor, document, found, asked_by=found.removal_by) else PROPOSED
 
 
 def _done(found: object) -> str:
@@ -172,6 +198,7 @@ REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Policy": _policy,
     "Budget": _budget,
     "Breaker": _breaker,
+    "Kpi": _kpi,
     "Target": _target,
     "Baseline": _baseline,
     "Price": _price,

@@ -26,7 +26,7 @@ from apps.core.api import (
     page_of,
     reason_of,
 )
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
 
@@ -201,10 +201,7 @@ class Connectors(PlaneView):
         unit = _unit(self.actor, body.pop("unit", None))
 
         def answer() -> tuple[int, Any]:
-            if Connector.objects.filter(slug=body["slug"]).exists():
-                raise ConflictError("A connector with this slug exists.")
-            connector, _outcome = services.save_connector(self.actor, **body, unit=unit)
-            return 201, detail_json(self.actor, connector)
+            return 201, detail_json(self.actor, services.make_connector(self.actor, **body, unit=unit))
 
         return self.once(answer)
 

@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.connectors.forms.calling import AddressForm, CallForm, seen_of
+from apps.connectors.forms.calling import AddressForm, CallForm, NewSystemForm, seen_of
 from apps.connectors.forms.confirming import ConfirmForm
 from apps.connectors.forms.imports import DocumentForm, ReviewForm
 from apps.connectors.forms.operations import OperationForm
@@ -16,6 +16,7 @@ __all__ = [
     "ConfirmForm",
     "ConnectorForm",
     "DocumentForm",
+    "NewSystemForm",
     "OperationForm",
     "ReviewForm",
     "RotationForm",

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from apps.access.models import BusinessUnit
 from apps.agents.rules import EffectClass
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import Idempotency
 from apps.connectors.rules.mails import methods_of
 from apps.connectors.rules.queries import QUERY_MAX, SQL
+from apps.connectors.rules.tools import MCP
 from apps.core.rules import digest_of
 
 EFFECTS = [
@@ -23,6 +26,11 @@ REPEATS = [
     (Idempotency.NONE, _("no: it might be done twice")),
     (Idempotency.HEADER, _("yes: the system knows the key of a header")),
     (Idempotency.NATURAL, _("yes: the same parameters are the same thing")),
+]
+ADAPTERS = [
+    ("http", _("a web service")),
+    (SQL, _("a PostgreSQL database, for reading")),
+    (MCP, _("an MCP server, whose tools are called")),
 ]
 SIGN_INS = [
     ("none", _("nothing")),
@@ -44,18 +52,52 @@ class _Refusing(forms.Form):
             self.add_error(place if known else None, said if is_whole else [f"{path}: {text}" for text in said])
 
 
-class AddressForm(_Refusing):
-    """Where a system is, and how the plane signs in to it. ``seen``: what was there when it was shown."""
+class _SystemForm(_Refusing):
+    """Where a system is, and how the plane signs in to it."""
 
     PLACES = {"auth.type": "sign_in", "auth.name": "header", "auth.username": "username"}
 
-    seen = forms.CharField(max_length=71, widget=forms.HiddenInput)
     name = forms.CharField(max_length=120, label=_("Name"))
     base_url = forms.CharField(max_length=500, label=_("Address"))
     allow_internal = forms.BooleanField(required=False, label=_("The address is inside our own network"))
     sign_in = forms.ChoiceField(choices=SIGN_INS, label=_("The plane signs in with"))
     username = forms.CharField(max_length=120, required=False, label=_("User name"))
     header = forms.CharField(max_length=64, required=False, label=_("Name of the header"))
+
+    @property
+    def auth(self) -> dict[str, str]:
+        """How it is signed in to, as a connector holds it; what another way needs is left out."""
+        said = self.cleaned_data
+        more = {"basic": {"username": said["username"]}, "header": {"name": said["header"]}}.get(said["sign_in"], {})
+        return {"type": said["sign_in"], **{name: value for name, value in more.items() if value}}
+
+
+class NewSystemForm(_SystemForm):
+    """A system that is not there yet. Without a unit all share it."""
+
+    slug = forms.SlugField(
+        label=_("Short name"),
+        max_length=63,
+        help_text=_("Small letters, digits and dashes. It stays, and begins the names of its operations."),
+        error_messages={"invalid": _("Small letters, digits and dashes only, such as core-banking.")},
+    )
+    adapter = forms.ChoiceField(choices=ADAPTERS, label=_("It is"), help_text=_("A mail server is set up by API."))
+    unit = forms.ModelChoiceField(
+        BusinessUnit.objects.none(), required=False, label=_("Unit"), to_field_name="slug", empty_label=None
+    )
+
+    def __init__(self, data: Any = None, *, units: QuerySet[BusinessUnit], everywhere: bool) -> None:
+        super().__init__(data, initial={"sign_in": "bearer"})
+        chosen = cast("forms.ModelChoiceField[BusinessUnit]", self.fields["unit"])
+        chosen.queryset = units
+        chosen.required = not everywhere
+        chosen.empty_label = str(_("shared by all")) if everywhere else None
+
+
+class AddressForm(_SystemForm):
+    """A system that is there. ``seen``: what was there when it was shown."""
+
+    seen = forms.CharField(max_length=71, widget=forms.HiddenInput)
 
     def __init__(self, data: Any = None, *, connector: Connector) -> None:
         super().__init__(
@@ -70,13 +112,6 @@ class AddressForm(_Refusing):
                 "header": connector.auth.get("name", ""),
             },
         )
-
-    @property
-    def auth(self) -> dict[str, str]:
-        """How it is signed in to, as a connector holds it; what another way needs is left out."""
-        said = self.cleaned_data
-        more = {"basic": {"username": said["username"]}, "header": {"name": said["header"]}}.get(said["sign_in"], {})
-        return {"type": said["sign_in"], **{name: value for name, value in more.items() if value}}
 
 
 def seen_of(connector: Connector) -> str:

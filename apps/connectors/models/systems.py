@@ -45,7 +45,8 @@ class Connector(Stateful):
     """An outside system. Scheme, host and port of ``base_url`` are all that its calls may reach.
 
     ``test_base_url``: the same for what is asked with a test key, where the system has a place for that; empty: it has
-    none. ``cleared``: the classes of data that may be sent to it.
+    none. ``cleared``: the classes of data that may be sent to it. ``left_units``, ``test_left_units``: the units where
+    it stood (ids; empty: in none) since somebody last allowed its address to be an inside one.
     """
 
     MOVES = CONNECTOR_MOVES
@@ -58,9 +59,13 @@ class Connector(Stateful):
     base_url = models.CharField(max_length=500)
     allow_internal = models.BooleanField(default=False)
     inside_asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    left_units: "models.JSONField[Any, Any]" = models.JSONField(default=list, db_default=Value([], models.JSONField()))
     test_base_url = models.CharField(max_length=500, blank=True, default="", db_default="")
     test_allow_internal = models.BooleanField(default=False, db_default=False)
     test_inside_asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    test_left_units: "models.JSONField[Any, Any]" = models.JSONField(
+        default=list, db_default=Value([], models.JSONField())
+    )
     auth = models.JSONField(default=dict)
     limits = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     mail = models.JSONField(null=True, blank=True)

@@ -3,6 +3,7 @@
 from apps.connectors.services.compensating import WayBack, mark_compensated, way_back_of
 from apps.connectors.services.connectors import (
     change_connector_state,
+    make_connector,
     probe_connector,
     save_connector,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "grant_request",
     "import_openapi",
     "import_tools",
+    "make_connector",
     "mark_compensated",
     "narrow_operation",
     "postpone_effect",

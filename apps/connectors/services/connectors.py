@@ -25,10 +25,16 @@ from apps.connectors.rules.queries import SQL, system_query_errors
 from apps.connectors.rules.tools import MCP
 from apps.connectors.selectors import MANAGE
 from apps.connectors.services.calls import place_for, ports_for, schemes_of
-from apps.connectors.services.inside import asks_for_inside, note_inside
+from apps.connectors.services.inside import (
+    is_asked_only,
+    is_new_inside,
+    note_inside,
+    note_left,
+    require_two_for_inside,
+)
 from apps.connectors.services.noting import note_call
 from apps.connectors.services.secrets import destroy_secrets
-from apps.core.errors import InvalidError, UnavailableError
+from apps.core.errors import ConflictError, InvalidError, UnavailableError
 from apps.core.models import User
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -59,23 +65,31 @@ class ForTests(TypedDict, total=False):
     test_allow_internal: bool
 
 
+class Further(ForTests, total=False):
+    """And who agrees, of what a document brings: the person whom its applier named."""
+
+    agreed_by: User | None
+
+
 @transaction.atomic
 def save_connector(
     actor: User, *, slug: str, name: str, base_url: str, adapter: str = "http", allow_internal: bool = False,
     auth: dict[str, Any] | None = None, unit: BusinessUnit | None = None, keep_secret: bool = True,
     limits: dict[str, Any] | None = None, mail: dict[str, Any] | None = None, cleared: Sequence[str] = (),
-    **tests: Unpack[ForTests],
+    **more: Unpack[Further],
 ) -> tuple[Connector, str]:  # fmt: skip
     """Make or change a system; it and ``created``, ``changed`` or ``unchanged``. A retired one comes back.
 
-    ``cleared``: the classes of data that may be sent to it. ``tests``: where what is asked with a test key goes, which
+    ``cleared``: the classes of data that may be sent to it. ``more``: where what is asked with a test key goes, which
     without an address is nowhere. Where a person allows inside addresses, another person has to agree
-    (``allow_inside``), of each address by itself: until then they are refused. With ``keep_secret`` False an address's
+    (``allow_inside``), of each address by itself, and anew in another unit: until then they are refused. What documents
+    bring counts as agreed with, in production by ``agreed_by``. With ``keep_secret`` False an address's
     secret is dropped when scheme, host or port change: whoever may only write a secret must not be able to have it
     sent elsewhere.
     """
     require_manager(actor, unit, MANAGE)
-    test_base_url, test_allow_internal = tests.get("test_base_url", ""), tests.get("test_allow_internal", False)
+    test_base_url, test_allow_internal = more.get("test_base_url", ""), more.get("test_allow_internal", False)
+    agreed_by = more.get("agreed_by")
     auth = auth or {"type": "none"}
     _check_connector(slug=slug, name=name, base_url=base_url, adapter=adapter, auth=auth, mail=mail)
     _check_more(limits or {}, cleared)
@@ -88,17 +102,27 @@ def save_connector(
     connector = found or Connector(slug=slug)
     moved = found is not None and _origin(found.base_url) != _origin(base_url)
     test_moved = found is not None and _origin(found.test_base_url) != _origin(test_base_url)
-    asks = asks_for_inside(actor, found, base_url, wanted=allow_internal)
-    test_asks = asks_for_inside(actor, found, test_base_url, wanted=test_allow_internal, environment=Environment.TEST)
+    news = {
+        environment: is_new_inside(found, address, wanted=wanted, environment=environment, unit=unit)
+        for environment, address, wanted in (
+            (Environment.LIVE, base_url, allow_internal), (Environment.TEST, test_base_url, test_allow_internal)
+        )
+    }  # fmt: skip
+    asks, test_asks = (is_new and is_asked_only(actor, agreed_by) for is_new in news.values())
     values = {
         "name": name, "base_url": base_url, "adapter": adapter, "auth": auth,
         "allow_internal": allow_internal and not asks, "test_base_url": test_base_url,
         "test_allow_internal": bool(test_base_url) and test_allow_internal and not test_asks,
         "unit": unit, "limits": limits or {}, "mail": mail, "cleared": sorted(set(cleared)),
     }  # fmt: skip
+    left = found.unit_id if found else unit.pk if unit else None
     outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
+    note_left(connector, left)
     note_inside(actor, connector, asks=asks)
     note_inside(actor, connector, asks=test_asks, environment=Environment.TEST)
+    for environment, is_new in news.items():
+        if is_new and not is_asked_only(actor, agreed_by):
+            require_two_for_inside(actor, connector, second=agreed_by, environment=environment)
     if moved and not keep_secret:
         destroy_secrets(actor, connector)
     if not test_base_url or (test_moved and not keep_secret):
@@ -107,6 +131,15 @@ def save_connector(
         advance(actor, connector, ConnectorState.ACTIVE)
         outcome = "changed"
     return connector, outcome
+
+
+@transaction.atomic
+def make_connector(actor: User, *, slug: str, **values: Any) -> Connector:
+    """Make a system as ``save_connector`` does, never over one that is there. Raises ConflictError."""
+    connector, outcome = save_connector(actor, slug=slug, **values)
+    if outcome != "created":
+        raise ConflictError(_("There is one with this short name already."))
+    return connector
 
 
 def _check_more(limits: dict[str, Any], cleared: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ from apps.connectors.selectors import (
     who_may_use_for,
 )
 from apps.connectors.selectors.pins import waiting_for
-from apps.connectors.services.inside import NAMES
+from apps.connectors.services.inside import NAMES, may_allow_inside
 from apps.core.errors import DomainError, InvalidError, NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
@@ -53,7 +53,7 @@ def connectors(request: Request) -> HttpResponse:
         for found in connectors_for(request.user)
     ]
     template = "connectors/_list.html" if wants_fragment(request) else "connectors/connectors.html"
-    return render(request, template, {"rows": rows})
+    return render(request, template, {"rows": rows, "may_make": holds(request.user, MANAGE)})
 
 
 def _page(request: Request, found: Connector, *, status: int = 200, **forms: Any) -> HttpResponse:
@@ -89,6 +89,7 @@ def _place(request: Request, found: Connector, environment: Environment, forms: 
         "allowed": getattr(found, names.allowed),
         "asked_by": getattr(found, names.asked_by),
         "host": names.host(found),
+        "may_allow": may_allow_inside(request.user, found, environment),
         "secret": secret,
         "secrets": versions[:SHOWN_SECRETS],
         "form": form or (RotationForm() if secret else SecretForm()),

@@ -8,16 +8,45 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from apps.access.models import BusinessUnit
 from apps.connectors import services
-from apps.connectors.forms import AddressForm, CallForm, seen_of
+from apps.connectors.forms import AddressForm, CallForm, NewSystemForm, seen_of
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules.mails import EMAIL
+from apps.connectors.selectors import MANAGE
 from apps.connectors.selectors.beside import begun_before_for
 from apps.connectors.views.editing import STALE, STALE_SAID, UNFIT, changed_operation, managed, operation_of
-from apps.core.errors import InvalidError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.gate import require, scope_for
 from apps.core.http import Request
 
 KEPT = ("adapter", "mail", "cleared", "unit", "limits", "test_base_url", "test_allow_internal")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_connector(request: Request) -> HttpResponse:
+    """Name a system of record. Its secret and what can be done in it come on the page that is shown next."""
+    require(request.user, MANAGE)
+    scope = scope_for(request.user, MANAGE)
+    units = BusinessUnit.objects.all() if scope.everywhere else BusinessUnit.objects.filter(pk__in=scope.units)
+    given = request.POST if request.method == "POST" else None
+    form = NewSystemForm(given, units=units.order_by("name"), everywhere=scope.everywhere)
+    if form.is_valid() and (slug := _made(request, form)):
+        messages.success(request, _("Made. Set its secret next, then say what can be done in it."))
+        return redirect("connectors:connector", slug=slug)
+    return render(request, "connectors/new_connector.html", {"form": form}, status=UNFIT if form.errors else 200)
+
+
+def _made(request: Request, form: NewSystemForm) -> str:
+    names = ("slug", "name", "adapter", "base_url", "allow_internal", "unit")
+    values = {name: form.cleaned_data[name] for name in names}
+    try:
+        return services.make_connector(request.user, **values, auth=form.auth).slug
+    except ConflictError as error:
+        form.refuse({"slug": [str(error.message)]})
+    except InvalidError as error:
+        form.refuse(error.errors)
+    return ""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -27,9 +27,10 @@ from apps.policies.models import Budget, BudgetChange
 from apps.policies.rules import ProposalState
 from apps.policies.rules.budgets import BudgetScope, BudgetTerms, ChangeKind, Exhausted, Measure, Period
 from apps.policies.selectors.budgets import Used, budget_for, budgets_for, change_for, open_changes_for, used_of
-from apps.policies.services.budgets import PROPOSED, end_budget, save_budget
+from apps.policies.services.budgets import PROPOSED, end_budget, return_spent, save_budget
 from apps.policies.services.changes import decline_change, release_change
 
+PUBLISH = "policies.publish_policy"
 REASON = OpenApiParameter("reason", str, description="Why it should end; who releases that reads it.")
 STATUS = {"created": 201, PROPOSED: 202}
 
@@ -58,6 +59,13 @@ class DeclineChangeBody(StrictSerializer):
     reason = Text(max_length=500, required=False, allow_blank=True)
 
 
+class ReturnBody(StrictSerializer):
+    """What is to be given back, and why: whoever releases it reads that."""
+
+    action = serializers.UUIDField(help_text="Carried out by its agent, which says that it failed.")
+    reason = Text(max_length=500)
+
+
 class BudgetChangeSerializer(serializers.Serializer[Any]):
     """What somebody proposes of a budget: it changes nothing before somebody else has released it."""
 
@@ -68,6 +76,8 @@ class BudgetChangeSerializer(serializers.Serializer[Any]):
     exhausted = serializers.CharField()
     queue = serializers.CharField(allow_blank=True)
     was = serializers.JSONField(help_text="What the budget said then: {cap, exhausted, queue}.")
+    action = serializers.UUIDField(allow_null=True, help_text="Of a `return`: which counts as spent no more.")
+    amount = serializers.IntegerField(allow_null=True, help_text="Of a `return`: minor units, or calls.")
     reason = serializers.CharField()
     state = serializers.ChoiceField([state.value for state in ProposalState])
     by = serializers.CharField()
@@ -112,6 +122,8 @@ def change_json(change: BudgetChange) -> dict[str, Any]:
         "id": change.pk,
         "budget": change.budget.slug,
         **{name: getattr(change, name) for name in plain},
+        "action": change.reservation and change.reservation.action_id,
+        "amount": change.reservation and change.reservation.amount,
         "was": {name: getattr(change, f"was_{name}") for name in ("cap", "exhausted", "queue")},
         "by": change.author.username,
         "at": change.created_at,
@@ -181,7 +193,7 @@ class BudgetDetail(PlaneView):
         if owner is None:
             raise InvalidError(errors={"owner": ["There is no such person, or they have left."]})
         try:
-            unit = halt_target_for(self.actor, body["scope"], body["target"])
+            unit = halt_target_for(self.actor, body["scope"], body["target"], perm=PUBLISH)
         except NotFoundError as error:
             raise InvalidError(errors={"target": ["There is no such target."]}) from error
         about = {name: body.pop(name) for name in ("scope", "target", "name", "reason") if name in body}
@@ -200,6 +212,22 @@ class BudgetDetail(PlaneView):
         def answer() -> tuple[int, Any]:
             budget = budget_for(self.actor, slug)
             return 202, change_json(end_budget(self.actor, budget=budget, reason=reason_of(request)))
+
+        return self.once(answer)
+
+
+class BudgetReturns(PlaneView):
+    """``/budgets/{slug}/returns/``."""
+
+    @extend_schema(operation_id="return_spent", request=ReturnBody, responses={202: BudgetChangeSerializer, **PROBLEMS})
+    def post(self, request: Request, slug: str) -> Response:
+        """Propose that what its agent says has failed counts as spent no more; somebody else releases it."""
+        found = budget_for(self.actor, slug)
+        said: dict[str, Any] = self.body(ReturnBody)
+
+        def answer() -> tuple[int, Any]:
+            about = {"action_id": said["action"], "reason": said["reason"]}
+            return 202, change_json(return_spent(self.actor, budget=found, **about))
 
         return self.once(answer)
 

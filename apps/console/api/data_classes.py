@@ -32,6 +32,16 @@ class DataClassBody(StrictSerializer):
     )
 
 
+class HeldRuns(serializers.Serializer[Any]):
+    """Runs that hold values of a class: by what went in, what came out, and what people answered."""
+
+    kept = serializers.IntegerField()
+    open = serializers.IntegerField()
+    due = serializers.IntegerField()
+    erased = serializers.IntegerField()
+    by_retention = serializers.IntegerField()
+
+
 class DataClassSerializer(serializers.Serializer[Any]):
     """A class, and what is kept of it in your units."""
 
@@ -48,10 +58,11 @@ class DataClassSerializer(serializers.Serializer[Any]):
     open = serializers.IntegerField(help_text="Of them, under way: their time has not begun.")
     due = serializers.IntegerField(help_text="Of them, over their time: erased within minutes.")
     oldest_at = serializers.DateTimeField(allow_null=True)
-    next_at = serializers.DateTimeField(allow_null=True, help_text="When the next one is erased.")
-    erased = serializers.IntegerField()
+    next_at = serializers.DateTimeField(allow_null=True, help_text="When the next one is erased, action or run.")
+    erased = serializers.IntegerField(help_text="Actions that held values of it.")
     by_retention = serializers.IntegerField(help_text="Of them, because their time was up.")
     erased_at = serializers.DateTimeField(allow_null=True)
+    runs = HeldRuns()
 
 
 class DataClassPage(serializers.Serializer[Any]):
@@ -61,15 +72,15 @@ class DataClassPage(serializers.Serializer[Any]):
 
 
 OF_CLASS = ("slug", "name", "purpose", "sensitivity", "retention_days", "visible_to", "redact_in")
-OF_KEPT = (
-    "operations", "systems", "kept", "open", "due", "oldest_at", "next_at", "erased", "by_retention", "erased_at",
-)  # fmt: skip
+OF_KEPT = ("operations", "systems", "oldest_at", "next_at", "erased_at")
+OF_HELD = ("kept", "open", "due", "erased", "by_retention")
 
 
 def kept_json(kept: Kept) -> dict[str, Any]:
     """The class as ``DataClassSerializer`` describes it."""
     about = {name: getattr(kept.data_class, name) for name in OF_CLASS}
-    return about | {name: getattr(kept, name) for name in OF_KEPT}
+    actions, runs = ({name: getattr(held, name) for name in OF_HELD} for held in (kept.actions, kept.runs))
+    return about | {name: getattr(kept, name) for name in OF_KEPT} | actions | {"runs": runs}
 
 
 def _json(actor: User, found: DataClass) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from apps.policies.models import Waiver
 from apps.policies.rules.waivers import MAX_DAYS, MAX_TIMES, WaiverScope, WaiverState
 from apps.policies.selectors import policy_for
 from apps.policies.selectors.waivers import uses_of, waiver_for, waivers_for
-from apps.policies.services.waivers import approve_waiver, ask_waiver, decline_waiver, end_waiver
+from apps.policies.services.waivers import VIEW, approve_waiver, ask_waiver, decline_waiver, end_waiver
 
 
 class WaiverBody(StrictSerializer):
@@ -119,7 +119,7 @@ class Waivers(PlaneView):
         except NotFoundError as error:
             raise InvalidError(errors={"policy": ["There is no such policy."]}) from error
         try:
-            halt_target_for(self.actor, body["scope"], body["target"])
+            halt_target_for(self.actor, body["scope"], body["target"], perm=VIEW)
         except NotFoundError as error:
             raise InvalidError(errors={"target": ["There is no such target."]}) from error
         return self.once(lambda: (201, waiver_json(ask_waiver(self.actor, policy=policy, **body))))

@@ -11,6 +11,7 @@ from apps.console.forms.agents import (
     PublicKeyForm,
     ReasonForm,
     StateForm,
+    UnitMoveForm,
 )
 from apps.console.forms.audit import AuditFilterForm
 from apps.console.forms.breakers import BreakerForm
@@ -20,9 +21,11 @@ from apps.console.forms.describing import AgentForm, CaseForm, VersionForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.emergencies import EmergencyAccountForm
 from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
+from apps.console.forms.levels import LevelForm
 from apps.console.forms.mappings import GroupMappingForm
 from apps.console.forms.policies import NewPolicyForm, parsed
 from apps.console.forms.policy_cases import CaseChoices, PolicyCaseForm
+from apps.console.forms.reports import ReportForm
 from apps.console.forms.rules import Choices, RuleForm, shown_as, typed
 from apps.console.forms.settings import HoldForm
 from apps.console.forms.shortcuts import ShortcutsForm
@@ -51,6 +54,7 @@ __all__ = [
     "GrantRoleForm",
     "GroupMappingForm",
     "HoldForm",
+    "LevelForm",
     "LiftForm",
     "LinkSpanForm",
     "NewAgentForm",
@@ -60,6 +64,7 @@ __all__ = [
     "PromoteForm",
     "PublicKeyForm",
     "ReasonForm",
+    "ReportForm",
     "RevokeRoleForm",
     "RotaForm",
     "RuleForm",
@@ -70,6 +75,7 @@ __all__ = [
     "SwapForm",
     "TokenForm",
     "TurnForm",
+    "UnitMoveForm",
     "VersionForm",
     "WaiverAnswerForm",
     "WaiverForm",

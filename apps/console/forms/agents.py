@@ -168,6 +168,17 @@ class StateForm(AmongOthers):
     )
 
 
+class UnitMoveForm(ReasonForm):
+    """To which unit an agent goes, and why."""
+
+    to = forms.ChoiceField(label=_("To"))
+    field_order = ["to", "reason"]
+
+    def __init__(self, *args: Any, units: Iterable[BusinessUnit], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["to"] = forms.ChoiceField(label=_("To"), choices=[(unit.slug, unit.name) for unit in units])
+
+
 class PromoteForm(ReasonForm):
     """What becomes of what the present version holds, and why another takes over."""
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from apps.core.amounts import exponent_of
 from apps.core.rules import MAX_INTEGER
 from apps.halts.models import Breaker
-from apps.halts.rules import MAX_WINDOW_S, BreakerKind, BreakerTerms, DenialCause, FailureCause, HaltScope
+from apps.halts.rules import MAX_REASON, MAX_WINDOW_S, BreakerKind, BreakerTerms, DenialCause, FailureCause, HaltScope
 
 KINDS = {
     BreakerKind.DENIED: gettext_lazy("Denied actions"),
@@ -31,7 +31,11 @@ SCOPES = {
 class BreakerForm(forms.Form):
     """``breaker``: the one that is changed, which keeps its short name."""
 
-    slug = forms.SlugField(label=gettext_lazy("Short name"), max_length=63)
+    slug = forms.SlugField(
+        label=gettext_lazy("Short name"),
+        max_length=63,
+        error_messages={"invalid": gettext_lazy("Small letters, digits and dashes only, such as bank-fails.")},
+    )
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
     kind = forms.ChoiceField(label=gettext_lazy("What is counted"), choices=list(KINDS.items()))
     scope = forms.ChoiceField(label=gettext_lazy("What is stopped"), choices=list(SCOPES.items()))
@@ -58,13 +62,18 @@ class BreakerForm(forms.Form):
     currency = forms.CharField(
         label=gettext_lazy("Currency"), max_length=3, required=False, help_text=gettext_lazy("Of money, such as EUR.")
     )
+    reason = forms.CharField(
+        label=gettext_lazy("Why"),
+        max_length=MAX_REASON,
+        required=False,
+        help_text=gettext_lazy("Needed where it might stop less than now: whoever releases it reads this."),
+    )
 
     def __init__(self, data: Mapping[str, Any] | None = None, *, breaker: Breaker | None = None) -> None:
         super().__init__(data, initial=_of(breaker) if breaker else None)
         words = {"denied": ", ".join(DenialCause), "failed": ", ".join(FailureCause)}
         self.fields["cause"].help_text = str(self.fields["cause"].help_text) % words
-        if breaker is not None:
-            del self.fields["slug"]
+        del self.fields["reason" if breaker is None else "slug"]
 
     def clean(self) -> dict[str, Any]:
         """No more digits than the currency has; counts are whole."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -28,12 +29,13 @@ FIXED = ("slug", "scope", "target", "measure", "currency", "period")
 
 
 class BudgetForm(forms.Form):
-    """``budget``: the one that is changed; what makes it the one it is stays then."""
+    """``budget``: the one that is changed; what makes it the one it is stays then. ``queues``: who may be asked."""
 
     slug = forms.SlugField(
         label=gettext_lazy("Short name"),
         max_length=63,
         help_text=gettext_lazy("Small letters, digits and dashes. It stays, whatever the name becomes."),
+        error_messages={"invalid": gettext_lazy("Small letters, digits and dashes only, such as large-payments.")},
     )
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
     scope = forms.ChoiceField(label=gettext_lazy("Whose actions"), choices=list(SCOPES.items()))
@@ -54,7 +56,7 @@ class BudgetForm(forms.Form):
     period = forms.ChoiceField(label=gettext_lazy("In each"), choices=list(PERIODS.items()))
     exhausted = forms.ChoiceField(label=gettext_lazy("What does not fit"), choices=list(THEN.items()))
     queue = forms.ModelChoiceField(
-        Queue.objects.order_by("slug"), label=gettext_lazy("Whom to ask"), to_field_name="slug", required=False
+        Queue.objects.none(), label=gettext_lazy("Whom to ask"), to_field_name="slug", required=False
     )
     owner = forms.ModelChoiceField(
         User.objects.filter(kind="human", is_active=True).order_by("username"),
@@ -69,9 +71,13 @@ class BudgetForm(forms.Form):
         help_text=gettext_lazy("Needed where it lets more through than now: whoever releases it reads this."),
     )
 
-    def __init__(self, data: Mapping[str, Any] | None = None, *, budget: Budget | None = None) -> None:
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, queues: QuerySet[Queue], budget: Budget | None = None
+    ) -> None:
         super().__init__(data, initial=_of(budget) if budget else None)
         self._budget = budget
+        asked = Queue.objects.filter(slug=budget.queue if budget else "")
+        self.fields["queue"].queryset = queues | asked  # type: ignore[attr-defined] # a ModelChoiceField
         for name in FIXED if budget is not None else ("reason",):
             del self.fields[name]
 

@@ -19,6 +19,7 @@ class NewPolicyForm(forms.Form):
         label=gettext_lazy("Short name"),
         max_length=63,
         help_text=gettext_lazy("Small letters, digits and dashes. It stays, whatever the name becomes."),
+        error_messages={"invalid": gettext_lazy("Small letters, digits and dashes only, such as large-payments.")},
     )
     unit = forms.ChoiceField(label=gettext_lazy("Covers"), required=False)
 

@@ -2,21 +2,27 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
+from apps.access.selectors import ancestors_for
 from apps.agents.models import Agent
 from apps.agents.rules import ActionState, AgentState, ChangeKind, Criterion, Proof, needs_second_person
 from apps.agents.selectors import actions_for, gate_for, is_gated
 from apps.connectors.models import Operation
 from apps.connectors.selectors import MayUse, all_operations_for, what_agent_may_for
+from apps.core.errors import NotFoundError
+from apps.core.gate import visible
 from apps.core.models import User
+from apps.policies.models import Policy
 from apps.policies.rules import Effect
-from apps.policies.selectors import RuleCard, rules_about_for
+from apps.policies.rules.levels import level_slug
+from apps.policies.selectors import RuleCard, policies_for, rules_about_for
 from apps.workflows.models import Task
 from apps.workflows.rules.states import TaskState
 from apps.workflows.selectors import runs_for
 
+PUBLISH = "policies.publish_policy"
 UNDER_WAY = (ActionState.PENDING_APPROVAL, ActionState.APPROVED, ActionState.EXECUTING)
 
 LEVELS = {
@@ -37,13 +43,18 @@ class OperationInWords:
 
     @property
     def always_asks(self) -> bool:
-        """Whether no rule lets it pass alone."""
-        return not self.may and bool(self.must_ask)
+        """Whether no rule lets it pass alone, or one asks whatever it is."""
+        return bool(self.must_ask) and (not self.may or _is_unconditional(self.must_ask))
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether a rule denies it, whatever it is."""
+        return _is_unconditional(self.never)
 
     @property
     def is_closed(self) -> bool:
-        """Permitted, yet no rule allows it: whatever it asks is denied."""
-        return not self.may and not self.must_ask
+        """Permitted, yet whatever it asks is denied: no rule allows it, or one denies all of it."""
+        return self.is_denied or (not self.may and not self.must_ask)
 
     @property
     def autonomy(self) -> int:
@@ -56,6 +67,10 @@ class OperationInWords:
     def autonomy_words(self) -> str:
         """The same in words."""
         return str(LEVELS[self.autonomy])
+
+
+def _is_unconditional(cards: list[RuleCard]) -> bool:
+    return any(card.when.strip() == "true" for card in cards)
 
 
 def words_for(actor: User, agent: Agent) -> list[OperationInWords]:
@@ -165,7 +180,7 @@ PROOFS = {
 
 def moves_of_two(agent: Agent) -> list[AgentState]:
     """The states into which nobody moves ``agent`` alone."""
-    about = {"risk": agent.risk, "before": agent.state}
+    about = {"risk": agent.risk, "state": agent.state, "before": agent.state}
     return [to for to in AgentState if needs_second_person(ChangeKind.STATE, to=to, **about)]
 
 
@@ -195,3 +210,31 @@ def not_permitted_for(actor: User, agent: Agent) -> list[Operation]:
     """Active operations that ``actor`` knows and ``agent`` was never granted: what it may never do."""
     granted = [use.operation.pk for use in what_agent_may_for(actor, agent) if use.is_live]
     return list(all_operations_for(actor).filter(state="active").exclude(pk__in=granted))
+
+
+@dataclass(frozen=True, slots=True)
+class LevelHome:
+    """A policy in which a rule may set an agent's level for an operation; whether one does there now."""
+
+    policy: Policy
+    has_own: bool
+
+
+def level_homes_for(actor: User, agent: Agent, operation: str) -> list[LevelHome]:
+    """The policies in force that reach ``agent`` and that ``actor`` may write, those with such a rule first."""
+    above = Q(unit=None) | Q(unit__in=ancestors_for(actor, agent.unit_id))
+    rows = visible(actor, PUBLISH, policies_for(actor).filter(above, in_force__isnull=False))
+    slug = level_slug(agent.slug, operation)
+    homes = [LevelHome(row, _has_rule(row, slug)) for row in rows]
+    return sorted(homes, key=lambda home: not home.has_own)
+
+
+def _has_rule(policy: Policy, slug: str) -> bool:
+    return policy.in_force is not None and any(rule.get("slug") == slug for rule in policy.in_force.rules)
+
+
+def level_word_for(actor: User, agent: Agent, operation: str) -> OperationInWords:
+    """One granted operation in words. Raises NotFoundError."""
+    if found := next((word for word in words_for(actor, agent) if word.use.operation.slug == operation), None):
+        return found
+    raise NotFoundError

@@ -2,24 +2,28 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import ancestors_for, holders_for
 from apps.agents.models import Action, Agent, AgentVersion
 from apps.agents.rules import WORKING, ActionState, VersionState
+from apps.agents.selectors import agents_for
 from apps.connectors.models import Connector, Operation
-from apps.core.errors import NotFoundError
-from apps.core.gate import scope_for
+from apps.connectors.selectors import all_operations_for, connectors_for
+from apps.core.errors import NotAllowedError, NotFoundError
+from apps.core.gate import holds, scope_for
 from apps.core.models import User
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
 from apps.halts.selectors import engaged_for
 from apps.workflows.models import Run, Workflow
 from apps.workflows.rules.states import RUN_OPEN
+from apps.workflows.selectors import workflows_for
 
 ENGAGE, LIFT = "halts.engage_halt", "halts.lift_halt"
 IN_FLIGHT = (ActionState.APPROVED, ActionState.EXECUTING)
@@ -77,42 +81,81 @@ def who_stops_everything_for(actor: User) -> list[User]:
     return list(holders_for(actor, ENGAGE, None))
 
 
-def halt_target_for(actor: User, scope: str, target: str) -> BusinessUnit | None:
+def halt_target_for(actor: User, scope: str, target: str, *, perm: str = ENGAGE) -> BusinessUnit | None:
     """The unit that a halt of ``target`` belongs to; None where it belongs to all. Raises NotFoundError.
 
-    ``target`` is a slug; a version is ``agent@number``. What the actor may do there is asked by ``engage_halt``.
+    ``target`` is a slug; a version is ``agent@number``. Where ``actor`` neither holds ``perm`` nor sees it, it is not
+    there; what they may do there is asked by the command. Who holds ``perm`` nowhere is told so, whatever they name
+    (NotAllowedError).
     """
     if scope == HaltScope.EVERYTHING:
         return None
-    find = TARGETS.get(scope)
-    if find is None:
+    if not holds(actor, perm):
+        raise NotAllowedError
+    kind = TARGETS.get(scope)
+    found = kind.find(target) if kind else None
+    if kind is None or found is None or not _is_there(actor, kind, found, perm):
         raise NotFoundError
-    return find(target)
+    return kind.unit_of(found)
 
 
-def _found[T](row: T | None) -> T:
-    if row is None:
-        raise NotFoundError
-    return row
+@dataclass(frozen=True, slots=True)
+class Nameable[M: Model]:
+    """How one kind of target is found by its name, where it belongs, and what of its kind an actor sees."""
+
+    find: Callable[[str], M | None]
+    unit_of: Callable[[M], BusinessUnit | None]
+    seen: Callable[[User], QuerySet[M]]
 
 
-def _unit_of_version(target: str) -> BusinessUnit | None:
+def _is_there(actor: User, kind: Nameable[Any], row: Model, perm: str) -> bool:
+    scope, unit = scope_for(actor, perm), kind.unit_of(row)
+    return scope.everywhere or (unit is not None and unit.pk in scope.units) or kind.seen(actor).contains(row)
+
+
+def _version(target: str) -> Agent | None:
     slug, _at, number = target.partition("@")
     rows = Agent.objects.select_related("unit").filter(slug=slug)
-    return _found(rows.filter(versions__number=number if number.isdigit() else 0).first()).unit
+    return rows.filter(versions__number=number if number.isascii() and number.isdecimal() else 0).first()
 
 
-TARGETS: Mapping[str, Callable[[str], BusinessUnit | None]] = {
-    HaltScope.UNIT: lambda slug: _found(BusinessUnit.objects.filter(slug=slug).first()),
-    HaltScope.WORKFLOW: lambda slug: _found(Workflow.objects.select_related("unit").filter(slug=slug).first()).unit,
-    HaltScope.AGENT: lambda slug: _found(Agent.objects.select_related("unit").filter(slug=slug).first()).unit,
-    HaltScope.VERSION: _unit_of_version,
-    HaltScope.CONNECTOR: lambda slug: _found(Connector.objects.select_related("unit").filter(slug=slug).first()).unit,
-    HaltScope.OPERATION: lambda slug: (
-        _found(Operation.objects.select_related("connector__unit").filter(slug=slug).first()).connector.unit
+def _units_seen(actor: User) -> QuerySet[BusinessUnit]:
+    """Units in which ``actor`` sees anything that belongs to one."""
+    scopes = [scope_for(actor, perm) for perm in SEEING]
+    units = {unit for scope in scopes for unit in scope.units}
+    return BusinessUnit.objects.filter(Q() if any(scope.everywhere for scope in scopes) else Q(pk__in=units))
+
+
+SEEING = (
+    "access.manage_access",
+    "agents.view_agent",
+    "oversight.view_escalation",
+    "policies.view_policy",
+    "workflows.view_run",
+)
+TARGETS: Mapping[str, Nameable[Any]] = {
+    HaltScope.UNIT: Nameable(lambda slug: BusinessUnit.objects.filter(slug=slug).first(), lambda row: row, _units_seen),
+    HaltScope.WORKFLOW: Nameable(
+        lambda slug: Workflow.objects.select_related("unit").filter(slug=slug).first(),
+        lambda row: row.unit,
+        workflows_for,
+    ),
+    HaltScope.AGENT: Nameable(
+        lambda slug: Agent.objects.select_related("unit").filter(slug=slug).first(), lambda row: row.unit, agents_for
+    ),
+    HaltScope.VERSION: Nameable(_version, lambda row: row.unit, agents_for),
+    HaltScope.CONNECTOR: Nameable(
+        lambda slug: Connector.objects.select_related("unit").filter(slug=slug).first(),
+        lambda row: row.unit,
+        connectors_for,
+    ),
+    HaltScope.OPERATION: Nameable(
+        lambda slug: Operation.objects.select_related("connector__unit").filter(slug=slug).first(),
+        lambda row: row.connector.unit,
+        all_operations_for,
     ),
 }
-"""Where the unit of each kind of target is found."""
+"""What can be named of each kind."""
 
 
 def stoppable_for(actor: User) -> list[Stoppable]:

@@ -44,7 +44,7 @@ def edit(request: Request, slug: str) -> HttpResponse:
 
 
 def _edit_page(request: Request, agent: Agent, form: AgentForm, *, status: int = 200) -> HttpResponse:
-    context: dict[str, Any] = {"agent": agent, "form": form, "takes_two": agent.risk in TWO_PEOPLE}
+    context: dict[str, Any] = {"agent": agent, "form": form, "is_draft": agent.state == AgentState.DRAFT}
     context["is_over"] = agent.state == AgentState.RETIRED
     return render(request, "console/agent_edit.html", context, status=status)
 

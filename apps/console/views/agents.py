@@ -52,7 +52,7 @@ from apps.halts.selectors import affecting_for
 from apps.telemetry.rules.tools import FindingState
 from apps.telemetry.selectors import coverage_for, findings_for
 
-MANAGE = "agents.manage_agent"
+MANAGE, PUBLISH = "agents.manage_agent", "policies.publish_policy"
 FIELD_OF = {"until": "until", "limit": "amount", "limit.amount_minor": "amount", "limit.currency": "currency"}
 SHOWN_FLAGS, SHOWN_AGENTS, SHOWN_TOKENS = 5, 50, 20
 
@@ -112,6 +112,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "dismissible": dismissible_for(request.user),
         "halts": affecting_for(request.user, agent=found.slug, version=found.acts_as, unit_id=found.unit_id),
         "may_manage": may_manage,
+        "may_set_level": found.state != AgentState.RETIRED and holds(request.user, PUBLISH),
         "gate": selectors.gate_shown_for(request.user, found),
         "moves": [move for move in AgentState if move in AGENT_MOVES[AgentState(found.state)]],
         "takes_two": selectors.moves_of_two(found),
@@ -269,14 +270,18 @@ def move(request: Request, slug: str) -> HttpResponse:
     return redirect("console:agent", slug=slug)
 
 
+def _said(error: ConflictError | InvalidError | NotAllowedError) -> str:
+    return " ".join(text for texts in error.errors.values() for text in texts) or str(error.message)
+
+
 @require_POST
 def agree(request: Request, slug: str, change_id: UUID) -> HttpResponse:
     """Agree with a change that somebody else asked for."""
     found = agent_for(request.user, slug, perm=MANAGE)
     try:
         agree_to_change(request.user, change=change_for(request.user, found, change_id))
-    except (ConflictError, NotAllowedError) as error:
-        return _page(request, found, status=error.status, refused=str(error.message))
+    except (ConflictError, InvalidError, NotAllowedError) as error:
+        return _page(request, found, status=error.status, refused=_said(error))
     messages.success(request, _("Changed. It acts on the agent's next request."))
     return redirect("console:agent", slug=slug)
 

@@ -1,23 +1,42 @@
-"""Breakers: what stops by itself, when, and when it last did."""
+"""Breakers: what stops by itself, when, when it last did, and what waits for a second person."""
+
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.console import selectors
 from apps.console.forms import BreakerForm
+from apps.console.views.answers import answered
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds, require
 from apps.core.http import Request
 from apps.halts.models import Breaker, Trip
-from apps.halts.selectors import breaker_for, breakers_for
-from apps.halts.services import end_breaker, save_breaker
+from apps.halts.selectors import (
+    breaker_change_for,
+    breaker_changes_of,
+    breaker_for,
+    breaker_releasers_of,
+    breakers_for,
+    may_release_breaker_change,
+)
+from apps.halts.services import (
+    PROPOSED,
+    decline_breaker_change,
+    end_breaker,
+    release_breaker_change,
+    save_breaker,
+)
 from apps.policies.selectors import refuse_unknown_rule
 
 ENGAGE, LIFT = "halts.engage_halt", "halts.lift_halt"
 SHOWN = 20
+SAVED_WORDS = gettext_lazy("Saved. It counts from now on.")
+PROPOSED_WORDS = gettext_lazy("Proposed. It might stop less, so nothing changes until somebody else has released it.")
 
 
 @require_GET
@@ -27,7 +46,12 @@ def breakers(request: Request) -> HttpResponse:
         raise NotAllowedError
     rows = list(breakers_for(request.user))
     trips = Trip.objects.filter(breaker__in=rows).select_related("breaker", "halt__lifted_by").order_by("-id")[:SHOWN]
-    context = {"rows": rows, "trips": trips, "may_change": holds(request.user, LIFT)}
+    changes = breaker_changes_of(rows)
+    context = {
+        "rows": [(row, changes[row.pk]) for row in rows],
+        "trips": trips,
+        "may_change": holds(request.user, LIFT),
+    }
     return render(request, "console/breakers.html", context)
 
 
@@ -46,33 +70,67 @@ def breaker(request: Request, slug: str) -> HttpResponse:
 def _form(request: Request, found: Breaker | None) -> HttpResponse:
     require(request.user, LIFT)
     form = BreakerForm(request.POST if request.method == "POST" else None, breaker=found)
-    if form.is_valid() and _saved(request, form, found):
-        messages.success(request, _("Saved. It counts from now on."))
+    if form.is_valid() and (outcome := _saved(request, form, found)):
+        messages.success(request, PROPOSED_WORDS if outcome == PROPOSED else SAVED_WORDS)
         return redirect("console:breakers")
-    context = {"form": form, "breaker": found}
+    context: dict[str, object] = {"form": form, "breaker": found}
+    if found:
+        context["changes"] = [
+            (change, may_release_breaker_change(request.user, change), breaker_releasers_of(request.user, change))
+            for change in breaker_changes_of([found])[found.pk]
+        ]
     return render(request, "console/breaker_form.html", context, status=422 if form.errors else 200)
 
 
-def _saved(request: Request, form: BreakerForm, found: Breaker | None) -> bool:
+def _saved(request: Request, form: BreakerForm, found: Breaker | None) -> str:
+    """What happened to it; empty where something does not fit, which the form says then."""
     said = form.cleaned_data
     slug = found.slug if found else said["slug"]
     if found is None and Breaker.objects.filter(slug=slug).exists():
         form.refuse({"slug": [_("There is one with this short name already.")]})
-        return False
+        return ""
     try:
-        unit = selectors.halt_target_for(request.user, said["scope"], said["target"]) if said["target"] else None
+        named = {"scope": said["scope"], "target": said["target"], "perm": LIFT}
+        unit = selectors.halt_target_for(request.user, **named) if said["target"] else None
         refuse_unknown_rule(request.user, said["cause"])
-        save_breaker(request.user, slug=slug, name=said["name"], target=said["target"], unit=unit, terms=form.terms())
+        about = {"name": said["name"], "target": said["target"], "reason": said.get("reason", "")}
+        return save_breaker(request.user, slug=slug, unit=unit, terms=form.terms(), **about)[1]
     except NotFoundError:
         form.refuse({"target": [_("There is none with this short name.")]})
     except InvalidError as error:
         form.refuse(error.errors)
-    return not form.errors
+    return ""
 
 
 @require_POST
 def end(request: Request, slug: str) -> HttpResponse:
-    """A breaker opens no more."""
-    end_breaker(request.user, breaker=breaker_for(request.user, slug))
-    messages.success(request, _("Ended. What it stopped stays stopped until somebody lifts it."))
-    return redirect("console:breakers")
+    """Propose that a breaker opens no more."""
+    found = breaker_for(request.user, slug)
+    reason = request.POST.get("reason", "")
+    said = str(PROPOSED_WORDS)
+    return answered(
+        request, "console:breaker", slug, lambda: end_breaker(request.user, breaker=found, reason=reason), said
+    )
+
+
+@require_POST
+def release(request: Request, slug: str, change_id: UUID) -> HttpResponse:
+    """Let what somebody else proposed count."""
+    found = breaker_change_for(request.user, slug, change_id)
+    said = _("Released. It counts from now on.")
+    return answered(request, "console:breaker", slug, lambda: release_breaker_change(request.user, change=found), said)
+
+
+@require_POST
+def decline(request: Request, slug: str, change_id: UUID) -> HttpResponse:
+    """End what was proposed without a release."""
+    found = breaker_change_for(request.user, slug, change_id)
+    reason = request.POST.get("reason", "")
+    said = _("Declined. The breaker stays as it is.")
+    return answered(
+        request,
+        "console:breaker",
+        slug,
+        lambda: decline_breaker_change(request.user, change=found, reason=reason),
+        said,
+    )

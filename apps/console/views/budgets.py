@@ -1,6 +1,5 @@
 """Budgets: what is left of each, how they are made, changed and ended, and what waits for a second person."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from django.contrib import messages
@@ -10,12 +9,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from apps.access.selectors import queues_near_for
 from apps.console import selectors
 from apps.console.forms import BudgetForm
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.console.views.answers import answered
+from apps.core.errors import InvalidError, NotFoundError
 from apps.core.gate import holds, require
 from apps.core.http import Request
 from apps.policies.models import Budget
+from apps.policies.rules import ProposalState
 from apps.policies.selectors.budgets import (
     budget_for,
     budgets_for,
@@ -23,11 +25,13 @@ from apps.policies.selectors.budgets import (
     may_release_change,
     open_changes_for,
     releasers_of,
+    returnable_for,
     used_of,
 )
-from apps.policies.services.budgets import PROPOSED, end_budget, save_budget
+from apps.policies.services.budgets import PROPOSED, end_budget, return_spent, save_budget
 from apps.policies.services.changes import decline_change, release_change
 
+SHOWN_MAX = 50
 VIEW, CHANGE = "policies.view_policy", "policies.publish_policy"
 SAVED_WORDS = gettext_lazy("Saved. It counts from the next request on.")
 PROPOSED_WORDS = gettext_lazy("Proposed. It lets more through, so nothing changes until somebody else has released it.")
@@ -51,11 +55,16 @@ def budgets(request: Request) -> HttpResponse:
 def new_budget(request: Request) -> HttpResponse:
     """Make a budget."""
     require(request.user, CHANGE)
-    form = BudgetForm(request.POST if request.method == "POST" else None)
+    form = _form(request)
     if form.is_valid() and (slug := _made(request, form)):
         messages.success(request, SAVED_WORDS)
         return redirect("console:budget", slug=slug)
     return render(request, "console/budget_form.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _form(request: Request, found: Budget | None = None) -> BudgetForm:
+    queues = queues_near_for(request.user, CHANGE)
+    return BudgetForm(request.POST if request.method == "POST" else None, queues=queues, budget=found)
 
 
 def _made(request: Request, form: BudgetForm) -> str:
@@ -65,7 +74,7 @@ def _made(request: Request, form: BudgetForm) -> str:
         return ""
     about = {name: said[name] for name in ("slug", "name", "scope", "target", "owner")}
     try:
-        unit = selectors.halt_target_for(request.user, said["scope"], said["target"])
+        unit = selectors.halt_target_for(request.user, said["scope"], said["target"], perm=CHANGE)
         return save_budget(request.user, unit=unit, terms=form.terms(), **about)[0].slug
     except NotFoundError:
         form.refuse({"target": [_("There is none with this short name.")]})
@@ -79,7 +88,7 @@ def budget(request: Request, slug: str) -> HttpResponse:
     """One budget: what is used, and how to change it."""
     found = budget_for(request.user, slug)
     may_change = holds(request.user, CHANGE, found) if found.unit else holds(request.user, CHANGE)
-    form = BudgetForm(request.POST if request.method == "POST" else None, budget=found)
+    form = _form(request, found)
     if form.is_valid():
         said = form.cleaned_data
         about = {"slug": slug, "scope": found.scope, "target": found.target}
@@ -99,6 +108,8 @@ def budget(request: Request, slug: str) -> HttpResponse:
         (change, may_release_change(request.user, change), releasers_of(request.user, change))
         for change in open_changes_for(request.user, [found])[found.pk]
     ]
+    if may_change:
+        context["at_word"] = returnable_for(request.user, found).exclude(changes__state=ProposalState.OPEN)[:SHOWN_MAX]
     return render(
         request, "console/budget.html", {**context, "may_change": may_change}, status=422 if form.errors else 200
     )
@@ -109,7 +120,27 @@ def end(request: Request, slug: str) -> HttpResponse:
     """Propose to count no more under a budget."""
     found = budget_for(request.user, slug)
     reason = request.POST.get("reason", "")
-    return _answered(request, slug, lambda: end_budget(request.user, budget=found, reason=reason), str(PROPOSED_WORDS))
+    return answered(
+        request,
+        "console:budget",
+        slug,
+        lambda: end_budget(request.user, budget=found, reason=reason),
+        str(PROPOSED_WORDS),
+    )
+
+
+@require_POST
+def give_back(request: Request, slug: str, action_id: UUID) -> HttpResponse:
+    """Propose that what an agent says has failed counts as spent no more."""
+    found = budget_for(request.user, slug)
+    reason = request.POST.get("reason", "")
+    return answered(
+        request,
+        "console:budget",
+        slug,
+        lambda: return_spent(request.user, budget=found, action_id=action_id, reason=reason),
+        str(PROPOSED_WORDS),
+    )
 
 
 @require_POST
@@ -117,7 +148,7 @@ def release(request: Request, slug: str, change_id: UUID) -> HttpResponse:
     """Let what somebody else proposed act."""
     found = change_for(request.user, slug, change_id)
     said = _("Released. It acts on the next request.")
-    answer = _answered(request, slug, lambda: release_change(request.user, change=found), said)
+    answer = answered(request, "console:budget", slug, lambda: release_change(request.user, change=found), said)
     return redirect("console:budgets") if budgets_for(request.user).filter(slug=slug).first() is None else answer
 
 
@@ -127,15 +158,6 @@ def decline(request: Request, slug: str, change_id: UUID) -> HttpResponse:
     found = change_for(request.user, slug, change_id)
     reason = request.POST.get("reason", "")
     said = _("Declined. The budget stays as it is.")
-    return _answered(request, slug, lambda: decline_change(request.user, change=found, reason=reason), said)
-
-
-def _answered(request: Request, slug: str, command: Callable[[], object], said: str) -> HttpResponse:
-    """Carry it out and say so, or why not, on the budget's page."""
-    try:
-        command()
-        messages.success(request, said)
-    except (ConflictError, InvalidError) as error:
-        texts = [text for texts in error.errors.values() for text in texts]
-        messages.error(request, " ".join(texts) or str(error.message))
-    return redirect("console:budget", slug=slug)
+    return answered(
+        request, "console:budget", slug, lambda: decline_change(request.user, change=found, reason=reason), said
+    )

@@ -74,6 +74,7 @@ def halt(request: Request, halt_id: UUID) -> HttpResponse:
     trip = Trip.objects.filter(halt=found).select_related("breaker").first()
     context = {
         "halt": found,
+        "each": next((each for each in selectors.standing_for(request.user) if each.halt.pk == found.pk), None),
         "what": what,
         "page": page,
         "counts": counts,

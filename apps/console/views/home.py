@@ -16,6 +16,7 @@ from apps.console.forms import HoldForm
 from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
+from apps.halts.selectors import waiting_breaker_changes_for
 from apps.oversight.selectors import own_hold_for
 from apps.oversight.services import set_own_hold
 from apps.policies.selectors import lowered_for
@@ -55,6 +56,7 @@ def control(request: Request) -> HttpResponse:
         "lowered": lowered_for(request.user),
         "waiting_waivers": waiting_waivers_for(request.user),
         "waiting_changes": waiting_changes_for(request.user),
+        "waiting_breakers": waiting_breaker_changes_for(request.user).count(),
         "manages_access": holds(request.user, MANAGE),
     }
     return render(request, template, context)

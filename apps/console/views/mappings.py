@@ -18,10 +18,12 @@ from apps.access.selectors.mappings import (
     known_groups_for,
     mapping_for,
     mappings_for,
-    people_in_groups,
+    people_in_groups_for,
+    sees_whole_groups,
 )
 from apps.access.services.directory import remove_mapping, save_mapping
 from apps.console.forms import GroupMappingForm
+from apps.core.errors import ConflictError
 from apps.core.gate import require, scope_for
 from apps.core.http import Request
 from apps.core.rules import digest_of
@@ -34,10 +36,11 @@ def mappings(request: Request) -> HttpResponse:
     """Every mapping, with how many are in its group; and the groups that grant nothing."""
     require(request.user, PERM)
     rows = list(mappings_for(request.user))
-    people = people_in_groups(row.group for row in rows)
+    people = people_in_groups_for(request.user, (row.group for row in rows))
     mapped = {row.group for row in rows}
     context = {
         "mappings": [(row, people.get(row.group)) for row in rows],
+        "is_whole": sees_whole_groups(request.user),
         "idle": [(name, count) for name, count in known_groups_for(request.user) if name not in mapped],
     }
     return render(request, "console/mappings.html", context)
@@ -71,8 +74,18 @@ def _edited(request: Request, found: GroupMapping | None) -> HttpResponse:
     seen = _digest(gains, losses, change)
     if request.POST.get("seen") != seen:  # nobody has read yet what follows, or it has changed since
         return _page(request, found, form, change=change, gains=gains, losses=losses, seen=seen)
-    slug = found.slug if found else _slug_of(change)
-    save_mapping(request.user, slug=slug, group=change.group, role=change.role, unit=change.unit)
+    try:
+        save_mapping(
+            request.user,
+            slug=found.slug if found else _slug_of(change),
+            group=change.group,
+            role=change.role,
+            unit=change.unit,
+            is_new=found is None,
+        )
+    except ConflictError as error:
+        form.add_error(None, str(error.message))
+        return _page(request, found, form, status=error.status)
     messages.success(request, _("Saved. Who gained and who lost a role stands in the audit trail."))
     return redirect("console:group-mappings")
 
@@ -91,8 +104,9 @@ def _page(
 ) -> HttpResponse:
     change: Change | None = follows.get("change")
     groups = known_groups_for(request.user)
-    unknown = change is not None and change.group not in people_in_groups([change.group])
-    context = {"mapping": found, "form": form, "groups": groups, "is_unknown": unknown, **follows}
+    unknown = change is not None and change.group not in people_in_groups_for(request.user, [change.group])
+    about = {"groups": groups, "is_unknown": unknown, "is_whole": sees_whole_groups(request.user)}
+    context = {"mapping": found, "form": form, **about, **follows}
     return render(request, "console/mapping_form.html", context, status=status)
 
 
@@ -124,4 +138,5 @@ def end_mapping(request: Request, slug: str) -> HttpResponse:
         remove_mapping(request.user, mapping=found)
         messages.success(request, _("Ended. Who lost a role stands in the audit trail."))
         return redirect("console:group-mappings")
-    return render(request, "console/mapping_end.html", {"mapping": found, "losses": losses, "seen": seen})
+    context = {"mapping": found, "losses": losses, "seen": seen, "is_whole": sees_whole_groups(request.user)}
+    return render(request, "console/mapping_end.html", context)

@@ -89,8 +89,9 @@ def _started(request: Request, found: Policy, versions: list[PolicyVersion], for
 def simulation(request: Request, simulation_id: UUID) -> HttpResponse:
     """How far it is and what it says so far; of a lever, at the step that is asked for."""
     found = simulation_for(request.user, simulation_id)
-    name = "policies/_simulation.html" if wants_fragment(request) else "policies/simulation.html"
-    return render(request, name, _shown(request, found, TurnForm()))
+    is_fragment = wants_fragment(request)
+    name = "policies/_simulation.html" if is_fragment else "policies/simulation.html"
+    return render(request, name, {**_shown(request, found, TurnForm()), "is_fragment": is_fragment})
 
 
 def _shown(request: Request, found: Simulation, turn_form: TurnForm) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from apps.telemetry.rules.rejections import Rejection
 from apps.telemetry.selectors import (
     LATE_DAYS,
     REJECTED_DAYS,
+    Rejected,
     SpanFilter,
     rejected_for,
     span_for,
@@ -40,10 +41,15 @@ SINCE_WORDS = {"1h": gettext_lazy("Last hour"), "1d": gettext_lazy("Last day"), 
 WHY = {
     Rejection.UNREADABLE: gettext_lazy("No ids or times"),
     Rejection.OUT_OF_TIME: gettext_lazy("Too old, or of a time to come"),
-    Rejection.OF_OTHERS: gettext_lazy("Named work that is not the agent's own"),
+    Rejection.OF_OTHERS: gettext_lazy("Named work that is not the agent's own, when that was not kept yet"),
     Rejection.OVERFULL: gettext_lazy("Too long a trace"),
 }
+MISNAMED = gettext_lazy("Kept, but named work that is not the agent's own")
 ASKED = ("agent", "service", "run", "trace", "linked", "errors", "since")
+
+
+def _misnamed(one: Rejected) -> list[tuple[Any, int]]:
+    return [(MISNAMED, one.misnamed)] if one.misnamed else []
 
 
 @require_GET
@@ -62,7 +68,7 @@ def spans(request: Request) -> HttpResponse:
         "unlinked": unlinked_for(request.user) if page.is_first else [],
         "late_days": LATE_DAYS,
         "rejected": [
-            (one, [(words, one.why[why]) for why, words in WHY.items() if one.why[why]])
+            (one, [*((words, one.why[why]) for why, words in WHY.items() if one.why[why]), *_misnamed(one)])
             for one in (rejected_for(request.user) if page.is_first else [])
         ],
         "rejected_days": REJECTED_DAYS,
@@ -75,7 +81,7 @@ def _filter_of(asked: dict[str, str]) -> SpanFilter:
     return SpanFilter(
         agent=asked["agent"],
         service=asked["service"],
-        run=_uuid(asked["run"]),
+        run=uuid_in(asked["run"]),
         trace=asked["trace"],
         linked=LINKED.get(asked["linked"]),
         failed=True if asked["errors"] == "yes" else None,
@@ -83,7 +89,8 @@ def _filter_of(asked: dict[str, str]) -> SpanFilter:
     )
 
 
-def _uuid(text: str) -> UUID | None:
+def uuid_in(text: str) -> UUID | None:
+    """An id that somebody typed; None for anything else."""
     try:
         return UUID(text)
     except ValueError:
@@ -98,13 +105,16 @@ def span(request: Request, span_id: UUID) -> HttpResponse:
 
 def _page(request: Request, found: Span, *, form: LinkSpanForm | None = None, status: int = 200) -> HttpResponse:
     is_loose = not (found.run_id or found.task_id or found.action_id)
-    known = actions_for(request.user).in_bulk([pk for pk in (found.action_id, found.governed_by) if pk])
+    known = actions_for(request.user).in_bulk(
+        [pk for pk in (found.action_id, found.governed_by, found.despite_action) if pk]
+    )
     context: dict[str, Any] = {
         "span": found,
         "took_s": max(0.0, (found.ended_at - found.started_at).total_seconds()),
         "run": runs_for(request.user).filter(pk=found.run_id).first() if found.run_id else None,
         "action": known.get(found.action_id) if found.action_id else None,
         "governed_by": known.get(found.governed_by) if found.governed_by else None,
+        "despite_action": known.get(found.despite_action) if found.despite_action else None,
         "may_link": is_loose
         and found.created_at > timezone.now() - timedelta(days=LATE_DAYS)
         and holds(request.user, OPERATE),

@@ -75,7 +75,7 @@ def new_waiver(request: Request) -> HttpResponse:
 def _asked(request: Request, policy: Policy, form: WaiverForm) -> Waiver | None:
     said = form.cleaned_data
     try:
-        selectors.halt_target_for(request.user, said["scope"], said["target"])
+        selectors.halt_target_for(request.user, said["scope"], said["target"], perm=VIEW)
         return ask_waiver(request.user, policy=policy, **said)
     except NotFoundError:
         form.refuse({"target": [_("There is none with this short name.")]})

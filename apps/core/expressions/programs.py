@@ -13,7 +13,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from apps.core.expressions import syntax
-from apps.core.expressions.syntax import Call, Literal, Macro, Node, Position
+from apps.core.expressions.syntax import Call, Ident, Literal, Macro, Node, Position
 from apps.core.expressions.values import (
     LIMITS,
     EvaluationError,
@@ -96,10 +96,20 @@ class Declarations:
         object.__setattr__(self, "_environment", _environment(self))
 
     def activation(
-        self, values: Mapping[str, Any], calls: Mapping[FunctionCall, int | float | str | bool] | None = None
+        self,
+        values: Mapping[str, Any],
+        calls: Mapping[FunctionCall, int | float | str | bool] | None = None,
+        *,
+        reads: frozenset[str] | None = None,
     ) -> "Activation":
-        """The context for any number of programs; ContextError when a value is not one expressions take."""
+        """The context for any number of programs; ContextError when a value is not one expressions take.
+
+        ``reads``: the variables that these programs read, where that is known: all are checked, others are not
+        converted, which is most of the work where values are large.
+        """
         context = checked_context(values, self.variables, self.limits)
+        if reads is not None:
+            context = {name: value for name, value in context.items() if name in reads}
         return Activation(self._environment.Activation(context), calls or {})
 
 
@@ -113,11 +123,15 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled source. ``tree`` is what it says, ``calls`` what must be bound before it runs."""
+    """A compiled source. ``tree`` is what it says, ``calls`` what must be bound before it runs.
+
+    ``reads``: the variables that it names; whatever the others are, it comes to the same.
+    """
 
     source: str
     tree: Node
     calls: tuple[FunctionCall, ...]
+    reads: frozenset[str]
     limits: Limits
     handle: Any
 
@@ -169,7 +183,10 @@ def compile_expression(source: str, declarations: Declarations, *, returns: Kind
     problems = [*_breaches(tree, limits), *_open_calls(tree, functions), *_wrong_kind(handle, tree, returns)]
     if problems:
         raise ExpressionError(*problems)
-    return Program(source, tree, _calls_of(tree, functions), limits, handle)
+    reads = frozenset(
+        node.name for node in syntax.walk(tree) if isinstance(node, Ident) and node.name in declarations.variables
+    )
+    return Program(source, tree, _calls_of(tree, functions), reads, limits, handle)
 
 
 def _require_readable(source: str, limits: Limits) -> None:

@@ -168,7 +168,8 @@ class _Reader:
         body = _message(_first(message, kind))
         match kind:
             case 4:
-                node: Node = Ident(_text(body, 1), at)
+                # A leading dot says that no loop's own name is meant; the variable is the same.
+                node: Node = Ident(_text(body, 1).removeprefix("."), at)
             case 5:
                 node = Select(self.node(_first(body, 1)), _text(body, 2), bool(_number(body, 3)), at)
             case 6:

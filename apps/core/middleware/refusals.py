@@ -5,8 +5,9 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 
-from apps.core.api import database_error_of, problem_json
+from apps.core.api import database_error_of, note_refused, problem_json
 from apps.core.errors import DomainError, InvalidError, NotFoundError, misplaced_error
 from apps.core.rules import misplaced_secrets
 
@@ -31,6 +32,8 @@ class DomainErrorMiddleware:
             ("/api/", "/accounts/", "/oauth/", "/v1/", "/otlp/")
         ):
             typed = {name: "\n".join(map(str, values)) for name, values in request.POST.lists()}
+            if cut := [name for name, text in typed.items() if "\x00" in name + text]:
+                return self._answer(request, InvalidError(errors={name: ["The character U+0000."] for name in cut}))
             if found := misplaced_secrets(typed):
                 return self._answer(request, misplaced_error(found))
         return None
@@ -45,6 +48,14 @@ class DomainErrorMiddleware:
         error = database_error_of(error) or error
         if not isinstance(error, DomainError):
             return None
+        note_refused(request, getattr(request, "user", None), error)
         fragment = getattr(request, "htmx", None) and not request.htmx.boosted  # type: ignore[attr-defined] # django-htmx
         template = "errors/_refused.html" if fragment else "errors/refused.html"
-        return render(request, template, {"error": error}, status=error.status)
+        return render(request, template, {"error": error, "came_from": _came_from(request)}, status=error.status)
+
+
+def _came_from(request: HttpRequest) -> str:
+    """The page with the form that was refused, where the browser still has what was typed; empty for another's."""
+    page = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    return page if request.method == "POST" and is_ours else ""

@@ -147,6 +147,7 @@ ENTRY_WORDS = {
     "user.password_set": gettext_lazy("An administrator set the password"),
     "user.second_factor_added": gettext_lazy("A second factor was added"),
     "user.second_factor_removed": gettext_lazy("A second factor was removed"),
+    "user.second_factors_reset": gettext_lazy("An administrator took your second factors away"),
     "vote.cast": gettext_lazy("Voted"),
     "action.pending_approval": gettext_lazy("Waits for approval"),
 }

@@ -1,21 +1,20 @@
 """Which halts are engaged, and whether one stops a piece of work."""
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import ancestors_for
 from apps.core.errors import HaltedError, NotFoundError
-from apps.core.gate import holds, scope_for
+from apps.core.gate import holds
 from apps.core.models import User
 from apps.core.prepared import planned_once
-from apps.halts.models import Breaker, Halt, Trip
+from apps.halts.models import Halt
 
 FENCE = 7_231_001  # the advisory lock that engaging takes alone and every claim shares
 
@@ -50,29 +49,6 @@ def affecting_for(actor: User, *, agent: str, version: str, unit_id: UUID | None
         above = BusinessUnit.objects.filter(pk__in=ancestors_for(actor, unit_id)).values("slug")
         named |= Q(scope="unit", target__in=above)
     return engaged_for(actor).filter(named)
-
-
-def breakers_for(actor: User) -> QuerySet[Breaker]:
-    """Breakers, by slug, for people who may engage or lift: those of everything, and of their units."""
-    rows = Breaker.objects.select_related("unit").order_by("slug")
-    scopes = [scope_for(actor, perm) for perm in ("halts.engage_halt", "halts.lift_halt")]
-    if any(scope.everywhere for scope in scopes):
-        return rows
-    units = [unit for scope in scopes for unit in scope.units]
-    return rows.filter(Q(unit=None) | Q(unit__in=units)) if units else rows.none()
-
-
-def breaker_for(actor: User, slug: str) -> Breaker:
-    """One of them. Raises NotFoundError."""
-    if found := breakers_for(actor).filter(slug=slug).first():
-        return found
-    raise NotFoundError
-
-
-def opened_of(breakers: Iterable[Breaker]) -> Counter[UUID]:
-    """How often each opened, 0 where it never did. One query."""
-    rows = Trip.objects.filter(breaker__in=list(breakers)).values_list("breaker")
-    return Counter(dict(rows.annotate(Count("pk")).order_by()))
 
 
 def take_fence(fence: int = FENCE) -> None:

@@ -1,6 +1,5 @@
 """Engaging and lifting halts, and the breakers that engage them by themselves."""
 
-from dataclasses import asdict
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -8,7 +7,6 @@ from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.access.services import require_manager
-from apps.access.services.units import write_if_changed
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.core.formats import money
@@ -16,7 +14,7 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.queue import announce
 from apps.halts.models import Breaker, Halt, Trip
-from apps.halts.rules import BreakerKind, BreakerTerms, HaltScope, Measured, problems_of
+from apps.halts.rules import BreakerKind, HaltScope, Measured
 from apps.halts.selectors import FENCE, halt_for
 from apps.halts.services.fence import close_fence
 
@@ -121,33 +119,3 @@ def _reason_of(breaker: Breaker, told: Measured) -> str:
     else:
         text = _("Breaker “%(name)s”: %(measured)s in %(seconds)s s, from %(limit)s on it opens.")
     return f"{text} {_('In flight: %(flying)s.')}" % words
-
-
-@transaction.atomic
-def save_breaker(
-    actor: User, *, slug: str, terms: BreakerTerms, target: str = "", unit: BusinessUnit | None = None, name: str = ""
-) -> tuple[Breaker, str]:
-    """Make or change a breaker; it and what happened to it. Who may let things go on says when they stop by themselves.
-
-    ``unit`` is that of the target (looked up by the door). Raises InvalidError.
-    """
-    require_manager(actor, unit, "halts.lift_halt")
-    if errors := problems_of(terms):
-        raise InvalidError(errors=errors)
-    found = Breaker.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=slug).first()
-    if found:
-        require_manager(actor, found.unit, "halts.lift_halt")
-    values = {"name": name or slug, "target": target, "unit": unit, "ended_at": None, **asdict(terms)}
-    breaker = found or Breaker(slug=slug)
-    return breaker, write_if_changed(actor, breaker, is_new=found is None, values=values)
-
-
-@transaction.atomic
-def end_breaker(actor: User, *, breaker: Breaker) -> Breaker:
-    """It opens no more; what it stopped stays stopped. Raises ConflictError."""
-    require_manager(actor, breaker.unit, "halts.lift_halt")
-    if Breaker.objects.filter(pk=breaker.pk, ended_at=None).update(ended_at=ClockTimestamp()) != 1:
-        raise ConflictError(_("It has ended already."))
-    breaker.refresh_from_db(fields=["ended_at"])
-    record(actor, breaker, "breaker.ended", payload={"name": breaker.slug})
-    return breaker

@@ -2,19 +2,36 @@
 
 from apps.kpis.api.data_quality import DataQualityDetail
 from apps.kpis.api.events import KpiEvents
-from apps.kpis.api.goals import BaselineDetail, Baselines, TargetDetail, Targets
+from apps.kpis.api.goals import (
+    BaselineApproval,
+    BaselineDecline,
+    BaselineDetail,
+    Baselines,
+    BaselineVersions,
+    TargetDetail,
+    Targets,
+)
 from apps.kpis.api.kpis import KpiRuns, Kpis
 from apps.kpis.api.logs import EventLogDetail, EventLogs
+from apps.kpis.api.versions import KpiAgentVersions, KpiVersions
+from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours
 
 __all__ = [
+    "BaselineApproval",
+    "BaselineDecline",
     "BaselineDetail",
+    "BaselineVersions",
     "Baselines",
+    "ControlCharts",
     "DataQualityDetail",
     "EventLogDetail",
     "EventLogs",
+    "KpiAgentVersions",
     "KpiEvents",
     "KpiRuns",
+    "KpiVersions",
     "Kpis",
     "TargetDetail",
     "Targets",
+    "UnusualHours",
 ]

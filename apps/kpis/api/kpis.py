@@ -12,11 +12,12 @@ from rest_framework.response import Response
 from apps.core.api import PlaneView, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.schema import PROBLEMS
-from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, RunFact
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, KpiValue, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import DEFINITIONS, LIVE, BucketSize, Figure, Unit
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
+from apps.kpis.selectors.business import OwnTotal, own_for
 
 PARAMS = ("workflow", "unit", "agent", "version", "from", "to", "tz", "bucket", "compare", "simulated", "range")
 FILTERS = [
@@ -32,6 +33,7 @@ FILTERS = [
     OpenApiParameter("simulated", bool, description="Whether simulated history counts; false unless asked."),
     OpenApiParameter("range", str, description="24h, 7d, 30d, 12w or quarter, instead of from and to."),
 ]
+AGENT_VERSION = OpenApiParameter("agent_version", int, description="The agent's version, for figures of actions.")
 
 
 class TotalSerializer(serializers.Serializer[Any]):
@@ -46,6 +48,9 @@ class TotalSerializer(serializers.Serializer[Any]):
     low = serializers.FloatField(required=False)
     high = serializers.FloatField(required=False)
     baseline = serializers.FloatField(required=False, help_text="Counts and sums: per day.")
+    baseline_approved = serializers.BooleanField(
+        required=False, help_text="Whether somebody else approved what was entered; of savings, all that may be in it."
+    )
     target = serializers.FloatField(required=False, help_text="Counts and sums: per day.")
     status = serializers.CharField(required=False)
     previous = serializers.FloatField(required=False, allow_null=True)
@@ -59,6 +64,17 @@ class LiveSerializer(serializers.Serializer[Any]):
     definitions = serializers.DictField(child=serializers.CharField())
 
 
+class OwnSerializer(TotalSerializer):
+    """A KPI that people defined, over the period."""
+
+    name = serializers.CharField()
+    workflow = serializers.CharField()
+    suffix = serializers.CharField(help_text="The word behind the number.")
+    faults = serializers.IntegerField(help_text="Runs whose value could not be made; in no n.")
+    without = serializers.IntegerField(help_text="Runs that have none to give; in no n.")
+    missing = serializers.IntegerField(help_text="Succeeded runs not gone through by the definition of now; in no n.")
+
+
 class KpisSerializer(serializers.Serializer[Any]):
     """The answer to a question about KPIs."""
 
@@ -69,6 +85,7 @@ class KpisSerializer(serializers.Serializer[Any]):
     totals = serializers.DictField(child=TotalSerializer())
     series = serializers.ListField(child=serializers.JSONField())
     live = LiveSerializer(help_text="What is open now: no period limits it.")
+    own = serializers.DictField(child=OwnSerializer(), help_text="Of the workflow that is asked for, else of all.")
     definitions = serializers.DictField(child=serializers.CharField())
 
 
@@ -108,6 +125,8 @@ class BehindSerializer(serializers.Serializer[Any]):
     about = serializers.CharField(required=False)
     began_at = serializers.DateTimeField(required=False)
     took_s = serializers.FloatField(required=False, allow_null=True)
+    value = serializers.FloatField(required=False, allow_null=True)
+    fault = serializers.CharField(required=False)
     simulated = serializers.BooleanField()
 
 
@@ -141,11 +160,19 @@ def total_json(total: Total) -> dict[str, Any]:
     """The total as ``TotalSerializer`` describes it."""
     found = figure_json(total.figure)
     if total.baseline is not None:
-        found["baseline"] = round(total.baseline.value, 4)
+        found |= {"baseline": round(total.baseline.value, 4), "baseline_approved": total.baseline.approved}
     if total.target is not None:
         found |= {"target": total.target.value, "status": str(total.status)}
     if total.previous is not None:
         found["previous"] = total.previous.value
+    return found
+
+
+def totals_json(answer: Answer) -> dict[str, Any]:
+    """Every total; savings say whether all that they are counted against was approved."""
+    found = {key: total_json(total) for key, total in answer.totals.items()}
+    if found["savings_minor"]["value"] is not None:
+        found["savings_minor"]["baseline_approved"] = answer.goals.are_costs_approved(answer.asked.workflow)
     return found
 
 
@@ -155,21 +182,32 @@ def point_json(point: Point) -> dict[str, Any]:
     return {**ends, "partial": point.partial, **{key: figure.value for key, figure in point.figures.items()}}
 
 
-def answer_json(answer: Answer, live: Live) -> dict[str, Any]:
+def own_json(one: OwnTotal) -> dict[str, Any]:
+    """The total as ``OwnSerializer`` describes it."""
+    found = total_json(Total(one.figure, None, one.baseline, one.target, one.status))
+    said = {"name": one.definition.label, "workflow": one.workflow, "suffix": one.definition.suffix}
+    return {**found, **said, "faults": one.faults, "without": one.without, "missing": one.missing}
+
+
+def answer_json(answer: Answer, live: Live, own: list[OwnTotal]) -> dict[str, Any]:
     """The answer as ``KpisSerializer`` describes it."""
     return {
         "filter": answer.asked.described,
         "tz": answer.asked.zone.key,
         "as_of": answer.as_of,
         "lag_s": answer.lag_s,
-        "totals": {key: total_json(total) for key, total in answer.totals.items()},
+        "totals": totals_json(answer),
         "series": [point_json(point) for point in answer.series],
         "live": {
             "as_of": live.as_of,
             "figures": {key: figure_json(one) for key, one in live.figures.items()},
             "definitions": {key: _(one.formula) for key, one in LIVE.items()},
         },
-        "definitions": {key: _(one.formula) for key, one in DEFINITIONS.items()},
+        "own": {one.definition.key: own_json(one) for one in own},
+        "definitions": {
+            **{key: _(one.formula) for key, one in DEFINITIONS.items()},
+            **{one.definition.key: _(one.definition.formula) for one in own},
+        },
     }
 
 
@@ -191,6 +229,8 @@ def behind_json(row: Any) -> dict[str, Any]:
     if isinstance(row, IncidentFact):
         named = {name: getattr(row, name) for name in ("kind", "about", "agent", "began_at", "ended_at", "currency")}
         return {**found, "action": row.action_id, **named, "amount_minor": row.amount_minor, "took_s": row.took_s}
+    if isinstance(row, KpiValue):
+        return {**found, "value": row.value, "fault": row.fault, "finished_at": row.finished_at}
     assert isinstance(row, CostItem)
     named = {name: getattr(row, name) for name in ("kind", "incurred_at", "priced_by")}
     return {**found, **named, "amount_minor": row.amount_minor}
@@ -204,16 +244,19 @@ class Kpis(PlaneView):
         """Totals and series of every KPI, with definitions, as-of and lag."""
         known_params(request, *PARAMS)
         asked = asked_in(request.query_params.dict())
-        return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked)))
+        own = own_for(self.actor, asked)
+        return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked), own))
 
 
 class KpiRuns(PlaneView):
     """``/kpis/{kpi}/runs/``."""
 
-    @extend_schema(operation_id="list_kpi_runs", parameters=FILTERS, responses={200: BehindPage, **PROBLEMS})
+    @extend_schema(
+        operation_id="list_kpi_runs", parameters=[*FILTERS, AGENT_VERSION], responses={200: BehindPage, **PROBLEMS}
+    )
     def get(self, request: Request, kpi: str) -> Response:
         """The runs, decisions or costs behind a number, the most telling first."""
-        known_params(request, *PARAMS)
+        known_params(request, *PARAMS, "agent_version")
         definition = definition_for(self.actor, kpi)
         rows, order = behind_for(self.actor, definition, asked_in(request.query_params.dict()))
         return page_of(request, rows, behind_json, order=order)

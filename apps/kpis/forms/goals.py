@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.rules import DEFINITIONS, Direction
+from apps.kpis.rules import Definition, Direction
 from apps.kpis.rules.typed import typed_value
 
 
@@ -21,9 +21,10 @@ class GoalForm(forms.Form):
         label=gettext_lazy("Value"), max_length=40, help_text=gettext_lazy("Such as 4.2 d, 3 h, 5 %, 52.00.")
     )
 
-    def __init__(self, *args: Any, workflows: dict[str, str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, workflows: dict[str, str], known: dict[str, Definition], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        kpis = [(key, _(one.label)) for key, one in DEFINITIONS.items()]
+        self.known = known
+        kpis = [(key, _(one.label)) for key, one in known.items()]
         self.fields["kpi"].choices = kpis  # type: ignore[attr-defined] # a choice field
         self.fields["workflow"].choices = [("", _("All workflows")), *workflows.items()]  # type: ignore[attr-defined] # as above
 
@@ -32,7 +33,7 @@ class GoalForm(forms.Form):
         found = super().clean() or {}
         if "kpi" in found and "value" in found:
             try:
-                found["value"] = typed_value(DEFINITIONS[found["kpi"]], found["value"], reporting_currency())
+                found["value"] = typed_value(self.known[found["kpi"]], found["value"], reporting_currency())
             except ValueError:
                 self.add_error("value", _("Such as 4.2 d, 3 h, 5 %, 52.00."))
             found["slug"] = slugify(f"{found.get('workflow') or 'all'}-{found['kpi']}")
@@ -49,6 +50,16 @@ class BaselineForm(GoalForm):
         label=gettext_lazy("Source"),
         max_length=300,
         help_text=gettext_lazy("An event log, a contract, an estimate: whoever reads the savings will ask."),
+    )
+    n = forms.IntegerField(label=gettext_lazy("Number of cases"), required=False, min_value=1, max_value=2**31 - 1)
+    period = forms.CharField(
+        label=gettext_lazy("Period"), required=False, max_length=80, help_text=gettext_lazy("Such as May 2026.")
+    )
+    reason = forms.CharField(
+        label=gettext_lazy("Why it is corrected"),
+        required=False,
+        max_length=300,
+        help_text=gettext_lazy("Where one was approved for these days already: weeks that are over change with it."),
     )
 
     def clean(self) -> dict[str, Any]:

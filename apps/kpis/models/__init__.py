@@ -1,6 +1,8 @@
 """Facts, rollups of facts, what things cost, and what they are compared with."""
 
 from apps.kpis.models.acts import ActionFact, IncidentFact
+from apps.kpis.models.anomalies import Anomaly
+from apps.kpis.models.business import Kpi, KpiValue
 from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFact
 from apps.kpis.models.goals import Baseline, Target
 from apps.kpis.models.history import HistoryImport
@@ -10,6 +12,7 @@ from apps.kpis.models.rollups import RollupDay
 
 __all__ = [
     "ActionFact",
+    "Anomaly",
     "ApprovalFact",
     "Baseline",
     "CostItem",
@@ -17,6 +20,8 @@ __all__ = [
     "Fact",
     "HistoryImport",
     "IncidentFact",
+    "Kpi",
+    "KpiValue",
     "LogUpload",
     "PriceBook",
     "RollupDay",

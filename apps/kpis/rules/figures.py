@@ -6,7 +6,15 @@ from enum import StrEnum
 
 from apps.core.statistics import Z95, wilson_interval
 from apps.kpis.rules.definitions import DEFINITIONS, Definition, Direction, Kind, Measures, Unit, percentile_name
-from apps.kpis.rules.formats import count_text, duration_text, micro_per_minor, money_text, percent_text, signed
+from apps.kpis.rules.formats import (
+    count_text,
+    duration_text,
+    micro_per_minor,
+    money_text,
+    number_text,
+    percent_text,
+    signed,
+)
 from apps.kpis.rules.goals import TargetSeen
 from apps.kpis.rules.statistics import has_sample, percentile_has_sample
 
@@ -127,6 +135,8 @@ def value_text(definition: Definition, value: float | None, currency: str) -> st
             return percent_text(value)
         case Unit.MINOR:
             return money_text(value, currency)
+        case Unit.NUMBER:
+            return number_text(value, definition.suffix)
         case _:
             return count_text(value)
 

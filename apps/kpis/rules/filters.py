@@ -49,6 +49,7 @@ class KpiFilter:
     unit: str = ""
     agent: str = ""
     version: int | None = None
+    agent_version: int | None = None
     compare: Compare = Compare.BASELINE
     simulated: bool = False
 
@@ -63,7 +64,8 @@ class KpiFilter:
     @property
     def described(self) -> dict[str, str | int | bool]:
         """The filter as the API prints it: only what limits."""
-        named = {"workflow": self.workflow, "unit": self.unit, "agent": self.agent, "version": self.version}
+        names = ("workflow", "unit", "agent", "version", "agent_version")
+        named: dict[str, str | int | None] = {name: getattr(self, name) for name in names}
         limits: dict[str, str | int | bool] = {name: value for name, value in named.items() if value}
         ends: dict[str, str | int | bool] = {"from": self.period.start.isoformat(), "to": self.period.end.isoformat()}
         rest: dict[str, str | int | bool] = {
@@ -112,10 +114,18 @@ def filter_of(
         workflow=query.get("workflow", ""),
         unit=query.get("unit", ""),
         agent=query.get("agent", ""),
-        version=_number(query, "version"),
+        version=number_in(query, "version"),
+        agent_version=_agent_version(query),
         compare=_choice(query, "compare", Compare) if query.get("compare") else Compare.BASELINE,
         simulated=_flag(query, "simulated", simulated),
     )
+
+
+def _agent_version(query: Mapping[str, str]) -> int | None:
+    number = number_in(query, "agent_version")
+    if number is not None and not query.get("agent"):
+        raise FilterProblem("agent_version", "Name the agent, too.")
+    return number
 
 
 def _period(query: Mapping[str, str], now: datetime, zone: ZoneInfo, days: RangeName) -> Period:
@@ -165,7 +175,8 @@ def _choice[E: StrEnum](query: Mapping[str, str], field: str, choices: type[E]) 
         raise FilterProblem(field, f"One of {', '.join(choices)}.") from error
 
 
-def _number(query: Mapping[str, str], field: str) -> int | None:
+def number_in(query: Mapping[str, str], field: str) -> int | None:
+    """A version's number in a query, None where there is none. Raises FilterProblem."""
     text = query.get(field, "")
     if not text:
         return None

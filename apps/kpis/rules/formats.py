@@ -54,6 +54,14 @@ def count_text(value: float | None) -> str:
     return f"{MINUS}{text}" if value < 0 and text.strip("0.,") else text
 
 
+def number_text(value: float | None, suffix: str = "") -> str:
+    """``4.37 points``: up to two decimals, and the word behind it."""
+    if value is None:
+        return DASH
+    text = f"{abs(value):,.2f}".rstrip("0").rstrip(".")
+    return f"{MINUS if value < 0 and text != '0' else ''}{text} {suffix}".rstrip()
+
+
 def compact_text(value: float) -> str:
     """``12.4 k`` for axes."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

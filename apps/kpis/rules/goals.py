@@ -3,12 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from apps.kpis.rules.definitions import Definition, Kind
 
 COVERED = 0.9
 """A mix has a baseline when at least this share of its runs has one."""
 MEDIAN = 0.5
+
+
+class BaselineState(StrEnum):
+    """Whether a baseline is approved, or what waits for somebody else."""
+
+    UNAPPROVED = "unapproved"
+    APPROVED = "approved"
+    CORRECTION_WAITS = "correction_waits"
+    REMOVAL_WAITS = "removal_waits"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +32,10 @@ class BaselineSeen:
     valid_from: date
     source: str = ""
     period: str = ""
+    n: int | None = None
+    owner: str = ""
+    version: int = 1
+    approved: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +49,35 @@ class TargetSeen:
     tolerance: float = 0.0
 
 
+def counting(found: Sequence[BaselineSeen]) -> tuple[BaselineSeen, ...]:
+    """The baselines that count: what nobody approved waits where an approved one of its KPI applied before."""
+    approved = [one for one in found if one.approved]
+    return tuple(
+        one
+        for one in found
+        if one.approved
+        or not any(
+            other.kpi == one.kpi and other.workflow in {one.workflow, ""} and other.valid_from <= one.valid_from
+            for other in approved
+        )
+    )
+
+
+def gives_way_on(one: BaselineSeen, found: Sequence[BaselineSeen]) -> date | None:
+    """The day from which an approved baseline applies in the place of one that nobody approved; None without any."""
+    if one.approved:
+        return None
+    rivals = [other for other in found if other.approved and other.kpi == one.kpi]
+    return min((other.valid_from for other in rivals if other.workflow in {one.workflow, ""}), default=None)
+
+
 def baseline_in_force(baselines: Sequence[BaselineSeen], workflow: str, kpi: str, day: date) -> BaselineSeen | None:
-    """The newest baseline of this workflow and KPI on ``day``; one for all workflows where it has none of its own."""
+    """The newest baseline of this workflow and KPI on ``day``; one for all workflows where it has none of its own.
+
+    Where an approved one applies, of either, none counts that nobody approved.
+    """
     found = [one for one in baselines if one.kpi == kpi and one.workflow in {workflow, ""} and one.valid_from <= day]
+    found = [one for one in found if one.approved] or found
     return max(found, key=lambda one: (one.workflow == workflow, one.valid_from), default=None)
 
 

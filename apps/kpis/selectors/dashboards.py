@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.db.models import Count, Min, Q
 from django.urls import reverse
@@ -9,6 +10,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
+from apps.access.selectors import unit_ids_below
 from apps.agents.models import Action
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
@@ -19,6 +21,7 @@ from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.models.measures import BUSINESS, CYCLE, LATENCY, within
 from apps.kpis.rules.buckets import next_period, previous_period
+from apps.kpis.rules.changes import Change, marks_of
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
 from apps.kpis.rules.figures import (
     Delta,
@@ -45,7 +48,9 @@ from apps.kpis.rules.sentences import (
     verdict_of,
 )
 from apps.kpis.rules.statistics import SMALL_N
+from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.drawings import OVERSIGHT, OVERVIEW, Drawing, drawings_for, page_of_kpi, said
+from apps.kpis.selectors.goals import provenance_of, savings_note_of
 from apps.kpis.selectors.kpis import (
     Answer,
     Total,
@@ -61,6 +66,7 @@ from apps.workflows.models import Workflow
 type ByWorkflow = dict[str, tuple[Row, Row]]
 type Place = tuple[str, str, bool]
 
+WEEKLY = "/reports/weekly/"
 WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adherence", "escalation_rate")
 """What the third sentence looks at, workflow by workflow."""
 
@@ -79,6 +85,7 @@ class Card:
     delta: Delta | None
     was: str
     was_source: str
+    is_approved: bool
     interval: str
     target: str
     status: Status
@@ -93,6 +100,8 @@ class Opening:
     name: str
     text: str
     href: str
+    note: str = ""
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,7 @@ class Dashboard:
     sentences: list[Opening]
     cards: list[Card]
     drawings: list[Drawing]
+    changes: list[tuple[int | None, Change]]
     lines: list[Line]
     versions: list[Version]
     places: list[Place]
@@ -147,17 +157,19 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
     answer = kpis_for(actor, asked, durations=(CYCLE, BUSINESS, LATENCY))
     workflows = workflow_rows_for(actor, answer)
     here = reverse("kpis:dashboard", args=[slug])
+    changes = changes_for(actor, asked)
     return Dashboard(
         slug=slug,
         title=_("Overview") if slug == OVERVIEW else names[slug],
         answer=answer,
         sentences=_sentences(actor, answer, workflows, names),
         cards=[_card(answer, key) for key in CARDS],
-        drawings=drawings_for(actor, answer),
+        drawings=drawings_for(actor, answer, changes),
+        changes=_numbered(answer, changes),
         lines=[] if slug != OVERVIEW else _lines(answer, workflows, names),
         versions=[] if slug == OVERVIEW else _versions(answer),
         places=places_for(actor, slug, asked, names),
-        units=_units(actor),
+        units=units_for(actor),
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if _is_past(answer) else "",
         simulated=holds_simulated_for(actor, answer),
@@ -166,8 +178,16 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         links={
             "csv": f"{reverse('kpis:csv', args=[slug, 'kpis'])}?{asked.query}",
             "api": f"{reverse('kpis-api:kpis')}?{asked.query}",
+            "weekly": f"{WEEKLY}{f'?{urlencode({"unit": asked.unit})}' if asked.unit else ''}",
         },
     )
+
+
+def _numbered(answer: Answer, changes: list[Change]) -> list[tuple[int | None, Change]]:
+    """Each change with the number of its mark in the charts; None where it has none."""
+    marks = marks_of([point.bucket for point in answer.series], changes)
+    numbers = {id(change): mark.number for mark in marks for change in mark.changes}
+    return [(numbers.get(id(change)), change) for change in changes]
 
 
 def workflows_for(actor: User) -> dict[str, str]:
@@ -190,7 +210,8 @@ def _said_slug(slug: str) -> str:
     return capfirst(slug.replace("-", " "))
 
 
-def _units(actor: User) -> list[tuple[str, str]]:
+def units_for(actor: User) -> list[tuple[str, str]]:
+    """Slug and name of every unit in which ``actor`` may see figures."""
     return list(visible(actor, VIEW, BusinessUnit.objects.all()).order_by("name").values_list("slug", "name"))
 
 
@@ -210,6 +231,7 @@ def _card(answer: Answer, key: str) -> Card:
     definition, figure = total.figure.definition, total.figure
     now, was = _pair(total, answer)
     series = [None if point.partial else point.figures[key].value for point in answer.series]
+    held_against = total.baseline is not None and answer.asked.compare == Compare.BASELINE
     held = None if total.baseline is None or definition.per_day else total.baseline.value
     return Card(
         key=key,
@@ -221,7 +243,8 @@ def _card(answer: Answer, key: str) -> Card:
         missing="" if figure.enough else _missing(figure.n),
         delta=delta_of(figure, now, was, clear=_is_clear(total, was, answer)) if figure.enough else None,
         was="" if was is None else _was_text(total, was, answer),
-        was_source=total.baseline.source if total.baseline and answer.asked.compare == Compare.BASELINE else "",
+        was_source=provenance_of(total.baseline) if total.baseline and held_against else "",
+        is_approved=not held_against or bool(total.baseline and total.baseline.approved),
         interval=interval_text(figure),
         target="" if total.target is None else value_text(definition, total.target.value, figure.currency),
         status=total.status,
@@ -270,7 +293,12 @@ def _sentences(actor: User, answer: Answer, workflows: ByWorkflow, names: dict[s
     share, decided = busiest_share_for(actor, answer)
     attention = attention_sentence(_compared(workflows, names), share, decided)
     named = ((_("Value"), value), (_("Risk"), risk), (_("Attention"), attention))
-    return [Opening(name, said(sentence), _href(answer.asked, sentence)) for name, sentence in named]
+    closed = [slug for slug, (_past, now) in workflows.items() if now["closed"]]
+    openings = [Opening(name, said(sentence), _href(answer.asked, sentence)) for name, sentence in named]
+    if figures["savings_minor"].value is None:
+        return openings
+    brief = savings_note_of(answer.goals, closed, in_words=False)
+    return [replace(openings[0], note=savings_note_of(answer.goals, closed), brief=brief), *openings[1:]]
 
 
 def _href(asked: KpiFilter, sentence: Sentence) -> str:
@@ -293,6 +321,8 @@ def _risks(actor: User, asked: KpiFilter) -> RiskCounts:
         actions = actions.filter(workflow=asked.workflow)
     if asked.agent:
         actions = actions.filter(agent__slug=asked.agent)
+    if asked.unit:
+        actions = actions.filter(unit__in=unit_ids_below(asked.unit))
     denied = Q(state="denied", created_at__gte=asked.period.start, created_at__lt=asked.period.end)
     counts = actions.filter(state__in=["denied", "unknown"]).aggregate(
         denied=Count("pk", filter=denied), unknown=Count("pk", filter=Q(state="unknown"))

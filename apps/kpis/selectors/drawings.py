@@ -1,7 +1,7 @@
 """The charts of a dashboard: each with its finding, its table, and links to the runs behind every point."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.urls import reverse
@@ -12,6 +12,7 @@ from apps.core.models import User
 from apps.kpis import charts
 from apps.kpis.charts import SERIES, Series
 from apps.kpis.rules.buckets import BucketSize
+from apps.kpis.rules.changes import Change, Mark, marks_of
 from apps.kpis.rules.definitions import DEFINITIONS, Definition
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, money_text
@@ -64,18 +65,32 @@ class _Column:
     cell: Callable[[Point], Cell]
 
 
-def drawings_for(actor: User, answer: Answer) -> list[Drawing]:
-    """The six charts of a dashboard, from an answer that ``actor`` was given."""
+def drawings_for(actor: User, answer: Answer, changes: Sequence[Change] = ()) -> list[Drawing]:
+    """The six charts of a dashboard, from an answer and changes that ``actor`` was given; these are marked in each."""
     if not actor.is_active:
         return []
-    return [
-        _cycle_time(answer),
-        _throughput(answer),
-        _error_rate(answer),
-        _sla(answer),
-        _cost(answer),
-        _autonomy(answer),
+    drawn = (_cycle_time, _throughput, _error_rate, _sla, _cost, _autonomy)
+    marks = marks_of([point.bucket for point in answer.series], changes)
+    return [_marked(draw(answer), marks, answer) for draw in drawn]
+
+
+def _marked(drawing: Drawing, marks: Sequence[Mark], answer: Answer) -> Drawing:
+    """With what changed, as marks and as a last column; as it was where nothing did."""
+    if not marks:
+        return drawing
+    words = {mark.label: mark for mark in marks}
+    cells = [
+        Cell(f"{mark.number}. {mark.words}", mark.words)
+        if (mark := words.get(point.bucket.label))
+        else Cell(DASH, None)
+        for point in answer.series
     ]
+    return replace(
+        drawing,
+        chart=charts.marked(drawing.chart, marks),
+        columns=(*drawing.columns, _("What changed")),
+        rows=[[*row, cell] for row, cell in zip(drawing.rows, cells, strict=True)],
+    )
 
 
 def said(sentence: Sentence) -> str:
@@ -164,7 +179,8 @@ def _was(answer: Answer, kpi: str, scale: float, *others: str) -> Series | None:
 
 
 def _baseline_name(baseline: BaselineSeen) -> str:
-    return f"{_('Baseline')} ({baseline.period})" if baseline.period else _("Baseline")
+    more = [baseline.period, "" if baseline.approved else _("not approved")]
+    return " ".join([_("Baseline"), *(f"({one})" for one in more if one)])
 
 
 def _scale(answer: Answer, *kpis: str) -> tuple[float, str]:
@@ -177,7 +193,10 @@ def _scale(answer: Answer, *kpis: str) -> tuple[float, str]:
 
 def _half_finding(answer: Answer, kpi: str) -> Sentence:
     baseline = answer.totals[kpi].baseline
-    return finding_of(answer.halves[0][kpi], answer.halves[1][kpi], baseline.value if baseline else None)
+    found = finding_of(answer.halves[0][kpi], answer.halves[1][kpi], baseline.value if baseline else None)
+    if baseline is None or baseline.approved or "baseline" not in found.values:
+        return found
+    return replace(found, values={**found.values, "baseline": f"{found.values['baseline']} ({_('not approved')})"})
 
 
 def _cycle_time(answer: Answer) -> Drawing:

@@ -1,25 +1,40 @@
 """Baselines and targets, read whole: there are few."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from apps.core.errors import NotFoundError
-from apps.core.gate import require
+from apps.core.gate import require, scope_for
 from apps.core.models import User
 from apps.kpis.models import Baseline, Target
 from apps.kpis.models.clock import reporting_currency, reporting_zone
+from apps.kpis.models.goals import LIVE
 from apps.kpis.rules.buckets import local_day, local_midnight
 from apps.kpis.rules.definitions import Definition
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import micro_per_minor
-from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline, target_in_force
+from apps.kpis.rules.goals import (
+    BaselineSeen,
+    BaselineState,
+    TargetSeen,
+    baseline_in_force,
+    counting,
+    gives_way_on,
+    mixed_baseline,
+    target_in_force,
+)
+from apps.kpis.selectors.definitions import VIEW, definitions_for, hidden_for
 
-VIEW = "kpis.view_kpi"
 COST_KPI = "cost_per_success_minor"
+SAVED_KPIS = (COST_KPI, "human_time_s")
+INSTANT = timedelta(microseconds=1)
+"""A period ends just before its end: a baseline from that day on is the next one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,7 @@ class Goals:
 
     def baseline_of(self, definition: Definition, asked: KpiFilter, mix: dict[str, int]) -> BaselineSeen | None:
         """What this figure was before; of several workflows by their mix of runs, unless one baseline is for all."""
-        day = local_day(asked.period.end, asked.zone)
+        day = local_day(asked.period.end - INSTANT, asked.zone)
         own = baseline_in_force(self.baselines, asked.workflow, definition.key, day)
         if own is not None or asked.workflow:
             return own
@@ -54,6 +69,11 @@ class Goals:
         """What this figure should be."""
         return target_in_force(self.targets, asked.workflow, definition.key)
 
+    def are_costs_approved(self, workflow: str) -> bool:
+        """Whether somebody else approved every baseline cost of this workflow, or of all where none is named."""
+        rows = [one for one in self.baselines if one.kpi == COST_KPI]
+        return all(one.approved for one in rows if not workflow or one.workflow in {workflow, ""})
+
     def costs(self) -> list[BaselineCost]:
         """The baseline costs in the order in which they apply: a workflow's own before one for all, newest first."""
         rows = [one for one in self.baselines if one.kpi == COST_KPI]
@@ -63,7 +83,9 @@ class Goals:
             starts: list[datetime | None] = [*(local_midnight(one.valid_from, zone) for one in own), None]
             for one, (since, until) in zip(own, pairwise(starts), strict=True):
                 assert since is not None
-                found.append(BaselineCost(workflow, since, until, round(one.value * scale)))
+                day = gives_way_on(one, rows)
+                ends = [moment for moment in (until, local_midnight(day, zone) if day else None) if moment]
+                found.append(BaselineCost(workflow, since, min(ends, default=None), round(one.value * scale)))
         return found
 
 
@@ -76,23 +98,15 @@ def _mixed(parts: list[BaselineSeen], value: float) -> BaselineSeen:
             f"{one.workflow or _('All')}: {one.source}" for one in parts
         )
     since = max(one.valid_from for one in parts)
-    return BaselineSeen(workflow="", kpi=parts[0].kpi, value=value, valid_from=since, source=source)
+    approved = all(one.approved for one in parts)
+    return BaselineSeen(workflow="", kpi=parts[0].kpi, value=value, valid_from=since, source=source, approved=approved)
 
 
 def goals_for(actor: User) -> Goals:
     """Every baseline and target, for who may see KPIs at all."""
     require(actor, VIEW)
-    baselines = tuple(
-        BaselineSeen(
-            workflow=row.workflow,
-            kpi=row.kpi,
-            value=float(row.value),
-            valid_from=row.valid_from,
-            source=row.source,
-            period=row.period,
-        )
-        for row in Baseline.objects.all()
-    )
+    rows = Baseline.objects.filter(LIVE).select_related("owner")
+    baselines = counting([_seen(row) for row in rows])
     targets = tuple(
         TargetSeen(
             workflow=row.workflow,
@@ -106,16 +120,100 @@ def goals_for(actor: User) -> Goals:
     return Goals(baselines, targets)
 
 
+def _seen(row: Baseline) -> BaselineSeen:
+    return BaselineSeen(
+        workflow=row.workflow,
+        kpi=row.kpi,
+        value=float(row.value),
+        valid_from=row.valid_from,
+        source=row.source,
+        period=row.period,
+        n=row.n,
+        owner=str(row.owner or ""),
+        version=row.number,
+        approved=row.approved_at is not None,
+    )
+
+
+def provenance_of(one: BaselineSeen) -> str:
+    """Where a baseline comes from, in a line: source, period, sample, owner, version, and whether it is approved."""
+    parts = [one.source, one.period, f"n = {one.n}" if one.n else ""]
+    parts += [_("owner %(name)s") % {"name": one.owner} if one.owner else ""]
+    parts += [_("version %(number)s") % {"number": one.version} if one.version > 1 else ""]
+    parts += ["" if one.approved else _("not approved")]
+    return " · ".join(part for part in parts if part)
+
+
+def savings_note_of(goals: Goals, workflows: Collection[str], *, in_words: bool = True) -> str:
+    """Which baselines the savings of these workflows rest on, and how many of them nobody approved.
+
+    ``in_words``: with what people wrote of one that stands alone, which is for the page and not for a letter.
+    """
+    own = [one for one in goals.baselines if one.kpi in SAVED_KPIS and one.workflow in {*workflows, ""}]
+    if not own:
+        return ""
+    if len(own) == 1 and in_words:
+        return _("Baseline: %(provenance)s") % {"provenance": provenance_of(own[0])}
+    if len(own) == 1:
+        return _("It rests on an approved baseline.") if own[0].approved else _("It rests on a baseline, not approved.")
+    words = {"n": len(own), "open": sum(not one.approved for one in own)}
+    if not words["open"]:
+        return _("It rests on %(n)s baselines, all approved.") % words
+    return _("It rests on %(n)s baselines; nobody else has approved %(open)s of them.") % words
+
+
 def baselines_for(actor: User) -> QuerySet[Baseline]:
-    """The baselines, for who may see KPIs."""
+    """The baselines, for who may see KPIs; none of a figure of others."""
     require(actor, VIEW)
-    return Baseline.objects.select_related("owner")
+    rows = Baseline.objects.filter(LIVE).exclude(kpi__in=hidden_for(actor).values("slug"))
+    rows = rows.select_related("owner", "entered_by", "approved_by", "removal_by")
+    return rows.prefetch_related("corrections__entered_by")
+
+
+def ended_baselines_for(actor: User, slug: str = "") -> QuerySet[Baseline]:
+    """What was approved and counts no more, of one baseline or of all, what ended last first.
+
+    Of a figure of one's own that is there no more nobody knows whose it was: that is for who sees figures everywhere.
+    """
+    require(actor, VIEW)
+    rows = Baseline.objects.filter(approved_at__isnull=False, ended_at__isnull=False)
+    rows = rows.select_related("owner", "entered_by", "approved_by")
+    rows = rows.exclude(kpi__in=hidden_for(actor).values("slug"))
+    if not scope_for(actor, VIEW).everywhere:
+        rows = rows.filter(kpi__in=list(definitions_for(actor)))
+    return (rows.filter(slug=slug) if slug else rows).order_by("-ended_at", "-id")
+
+
+def waiting_for(actor: User) -> set[UUID]:
+    """The baselines that count nowhere yet, because an approved one does."""
+    require(actor, VIEW)
+    rows = list(Baseline.objects.filter(LIVE).select_related("owner"))
+    seen = {row.pk: _seen(row) for row in rows}
+    counts = {id(one) for one in counting(list(seen.values()))}
+    return {key for key, one in seen.items() if id(one) not in counts}
+
+
+def correction_of(actor: User, row: Baseline) -> Baseline | None:
+    """The correction that waits of a baseline that was fetched for ``actor``."""
+    assert actor.is_active
+    return next((one for one in row.corrections.all() if one.ended_at is None), None)
+
+
+def state_of(actor: User, row: Baseline) -> BaselineState:
+    """What waits of a baseline that was fetched for ``actor``, or whether it is approved."""
+    if row.ended_at:
+        return BaselineState.ENDED
+    if row.removal_by_id:
+        return BaselineState.REMOVAL_WAITS
+    if correction_of(actor, row):
+        return BaselineState.CORRECTION_WAITS
+    return BaselineState.APPROVED if row.approved_at else BaselineState.UNAPPROVED
 
 
 def targets_for(actor: User) -> QuerySet[Target]:
-    """The targets, for who may see KPIs."""
+    """The targets, for who may see KPIs; none of a figure of others."""
     require(actor, VIEW)
-    return Target.objects.all()
+    return Target.objects.exclude(kpi__in=hidden_for(actor).values("slug"))
 
 
 def baseline_for(actor: User, slug: str) -> Baseline:

@@ -8,17 +8,18 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 
 from apps.audit.models import Cursor, Entry
-from apps.core.errors import NotFoundError
 from apps.core.gate import require
 from apps.core.models import User
-from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, RunFact
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, KpiValue, RunFact
 from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import DURATIONS, MEMBERS, Duration, within
 from apps.kpis.rules.buckets import Bucket, buckets_of, previous_period
-from apps.kpis.rules.definitions import DEFINITIONS, LIVE, Behind, Definition, Kind
+from apps.kpis.rules.definitions import DEFINITIONS, Behind, Definition, Kind
 from apps.kpis.rules.figures import Figure, Figures, Status, comparable, figure_of, figures_of, status_of
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen
+from apps.kpis.selectors.business import values_for
+from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.live import OLDEST, open_runs_for
 from apps.kpis.selectors.reading import (
@@ -29,6 +30,7 @@ from apps.kpis.selectors.reading import (
     costs_for,
     decisions_for,
     incidents_for,
+    require_no_agent_version,
     runs_for,
 )
 
@@ -156,15 +158,16 @@ def _lag_s(now: datetime) -> float:
 
 def definition_for(actor: User, key: str) -> Definition:
     """The KPI of this name, for who may see KPIs. Raises NotFoundError."""
-    require(actor, VIEW)
-    found = DEFINITIONS.get(key) or LIVE.get(key)
-    if found is None:
-        raise NotFoundError
-    return found
+    return any_definition_for(actor, key)
 
 
 type Rows = (
-    QuerySet[RunFact] | QuerySet[ApprovalFact] | QuerySet[CostItem] | QuerySet[ActionFact] | QuerySet[IncidentFact]
+    QuerySet[RunFact]
+    | QuerySet[ApprovalFact]
+    | QuerySet[CostItem]
+    | QuerySet[ActionFact]
+    | QuerySet[IncidentFact]
+    | QuerySet[KpiValue]
 )
 
 
@@ -198,12 +201,19 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
 
 
 def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:
-    """The rows behind a number, and the order that shows the most telling first."""
+    """The rows behind a number, and the order that shows the most telling first.
+
+    Raises InvalidError for an agent's version where rows know none: actions alone do.
+    """
+    if definition.behind != Behind.ACTIONS:
+        require_no_agent_version(asked)
     match definition.behind:
         case Behind.OPEN:
             return _open_rows(actor, asked), OLDEST
         case Behind.NOW:
             return open_runs_for(actor, definition, asked), OLDEST
+        case Behind.VALUES:
+            return values_for(actor, definition, asked), ("-finished_at", "-id")
     source = SOURCES[definition.behind]
     rows: QuerySet[Any] = source.rows(actor, asked).filter(within(source.moment, asked.period))
     order = ORDERS.get(definition.numerator, (f"-{source.moment}", f"-{source.key}"))

@@ -10,7 +10,7 @@ from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.kpis.models import EventLog
 from apps.kpis.rules.eventlogs import draft_of
-from apps.kpis.selectors.goals import VIEW
+from apps.kpis.selectors.definitions import VIEW
 from apps.workflows.models import Workflow
 
 

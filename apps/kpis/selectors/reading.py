@@ -8,8 +8,10 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerField, Q, QuerySet, Sum, Value, When
+from django.utils.translation import gettext as _
 
 from apps.access.selectors import unit_ids_below
+from apps.core.errors import InvalidError
 from apps.core.gate import visible
 from apps.core.models import User
 from apps.kpis.models import ActionFact, ApprovalFact, CostItem, Fact, IncidentFact, RollupDay, RunFact
@@ -63,12 +65,19 @@ def costs_for(actor: User, asked: KpiFilter) -> QuerySet[CostItem]:
 
 def actions_for(actor: User, asked: KpiFilter) -> QuerySet[ActionFact]:
     """The actions of agents that ``actor`` may count, within the filter but for its period."""
-    return _of_runs(_limited(visible(actor, VIEW, ActionFact.objects.all()), asked), asked)
+    rows = _of_runs(_limited(visible(actor, VIEW, ActionFact.objects.all()), asked), asked)
+    return rows if asked.agent_version is None else rows.filter(agent_version=asked.agent_version)
 
 
 def incidents_for(actor: User, asked: KpiFilter) -> QuerySet[IncidentFact]:
     """The incidents that ``actor`` may count, within the filter but for its period."""
     return _of_runs(_limited(visible(actor, VIEW, IncidentFact.objects.all()), asked), asked)
+
+
+def require_no_agent_version(asked: KpiFilter) -> None:
+    """Raises InvalidError where an agent's version is asked of rows that know none: actions alone do."""
+    if asked.agent_version is not None:
+        raise InvalidError(errors={"agent_version": [_("Only figures of actions know the agent's version.")]})
 
 
 def _limits(asked: KpiFilter) -> dict[str, Any]:
@@ -106,6 +115,7 @@ class Reader:
     """One actor's view of one filter. Permission and filter are applied once; every figure reads through it."""
 
     def __init__(self, actor: User, asked: KpiFilter, costs: Sequence[BaselineCost]) -> None:
+        require_no_agent_version(asked)
         self.asked, self.baseline_costs = asked, costs
         self.runs = runs_for(actor, asked)
         self.decisions = decisions_for(actor, asked)

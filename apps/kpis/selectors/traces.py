@@ -1,6 +1,6 @@
 """What the agents of one run reported, as a tree, with what it used and cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +15,14 @@ from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.costs import CostKind, PricedBy
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.selectors.reading import VIEW
-from apps.telemetry.models import Span, UsageRecord
+from apps.telemetry.models import LogRecord, Span, UsageRecord
 from apps.telemetry.rules.trees import laid_out
-from apps.telemetry.selectors import spans_for
+from apps.telemetry.selectors import logs_of_run_for, spans_for
 from apps.workflows.models import Run
 from apps.workflows.selectors import runs_for
 
 MOST_SHOWN = 1_000
+MOST_LOGS = 100
 
 
 @dataclass(slots=True)
@@ -70,13 +71,15 @@ class RunTrace:
     """The tree, laid out: each row right before those below it. ``total`` is over all spans, shown or not.
 
     ``shows_costs``: whether the reader may see what it cost; where not, no ``Used`` says it. ``is_cut``: there are
-    more than ``MOST_SHOWN`` spans, of which the earliest are shown.
+    more than ``MOST_SHOWN`` spans, of which the earliest are shown. ``logs``: the first ``MOST_LOGS`` log records.
     """
 
     rows: list[TraceRow]
     total: Used
     shows_costs: bool
     is_cut: bool
+    logs: list[LogRecord] = field(default_factory=list)
+    has_more_logs: bool = False
 
     @property
     def currency(self) -> str:
@@ -95,7 +98,15 @@ def spans_of_run_for(actor: User, run: Run) -> RunTrace:
     total = Used()
     for one in counted.values():
         total.add(one)
-    return RunTrace(_rows(actor, spans, counted), total, shows_costs, is_cut=len(found) > MOST_SHOWN)
+    logs = list(logs_of_run_for(actor, run.pk)[: MOST_LOGS + 1])
+    return RunTrace(
+        _rows(actor, spans, counted),
+        total,
+        shows_costs,
+        is_cut=len(found) > MOST_SHOWN,
+        logs=logs[:MOST_LOGS],
+        has_more_logs=len(logs) > MOST_LOGS,
+    )
 
 
 def _used(usages: QuerySet[Any, Any], *, shows_costs: bool) -> dict[UUID, Used]:

@@ -6,7 +6,7 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require
 from apps.core.models import User
 from apps.kpis.models import LogUpload
-from apps.kpis.selectors.goals import VIEW
+from apps.kpis.selectors.definitions import VIEW
 
 
 def upload_for(actor: User, upload_id: UUID) -> LogUpload:

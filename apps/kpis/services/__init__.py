@@ -1,28 +1,40 @@
 """What can happen to facts, rollups, prices, baselines and targets."""
 
+from apps.kpis.services.anomalies import find_anomalies, mute_anomaly
+from apps.kpis.services.baselines import approve_baseline, decline_baseline, remove_baseline, save_baseline
+from apps.kpis.services.business import delete_kpi, save_kpi
 from apps.kpis.services.facts import write_facts
 from apps.kpis.services.filling import fill_acts
 from apps.kpis.services.folding import fold_entries
-from apps.kpis.services.goals import delete_goal, save_baseline, save_price, save_target
+from apps.kpis.services.goals import delete_target, save_price, save_target
 from apps.kpis.services.history import import_history
 from apps.kpis.services.logs import delete_event_log, import_event_log
 from apps.kpis.services.opening import fill_open_time
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
 from apps.kpis.services.uploads import forget_upload, keep_upload, sweep_uploads
+from apps.kpis.services.values import fill_values
 
 __all__ = [
+    "approve_baseline",
+    "decline_baseline",
     "delete_event_log",
-    "delete_goal",
+    "delete_kpi",
+    "delete_target",
     "fill_acts",
     "fill_open_time",
+    "fill_values",
+    "find_anomalies",
     "fold_entries",
     "forget_upload",
     "import_event_log",
     "import_history",
     "keep_upload",
+    "mute_anomaly",
     "recompute_rollups",
     "reconcile_rollups",
+    "remove_baseline",
     "save_baseline",
+    "save_kpi",
     "save_price",
     "save_target",
     "sweep_uploads",

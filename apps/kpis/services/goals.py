@@ -1,8 +1,7 @@
-"""Commands on baselines, targets and prices."""
+"""Commands on targets and prices, and what baselines share with them."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db import transaction
 
@@ -11,54 +10,13 @@ from apps.access.services.units import require_manager, write_if_changed
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import ClockTimestamp, User
-from apps.kpis.models import Baseline, PriceBook, Target
+from apps.kpis.models import Baseline, Kpi, PriceBook, Target
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules import DEFINITIONS, Direction
 from apps.workflows.models import Workflow
 
 MANAGE = "kpis.manage_target"
 LARGEST = Decimal(10) ** 13
-
-
-@transaction.atomic
-def save_baseline(
-    actor: User,
-    *,
-    slug: str,
-    kpi: str,
-    value: Decimal | float,
-    valid_from: date,
-    source: str,
-    workflow: str = "",
-    n: int | None = None,
-    period: str = "",
-    owner: User | None = None,
-) -> tuple[Baseline, str]:
-    """Say how a KPI was before automation; with ``created``, ``changed`` or ``unchanged``.
-
-    ``value`` is in the KPI's own unit, counts and sums per day; no ``workflow`` means all of them.
-    """
-    unit = unit_of(workflow)
-    require_manager(actor, unit, MANAGE)
-    _direction_of(kpi)
-    found = Baseline.objects.select_for_update().filter(slug=slug).first()
-    _require_old(actor, found)
-    clash = Baseline.objects.filter(workflow=workflow, kpi=kpi, valid_from=valid_from).exclude(slug=slug)
-    if clash.exists():
-        raise ConflictError("There is a baseline of this workflow and KPI from this day on already.")
-    values: dict[str, Any] = {
-        "workflow": workflow,
-        "kpi": kpi,
-        "value": _exact(value),
-        "currency": reporting_currency() if kpi.endswith("_minor") else "",
-        "valid_from": valid_from,
-        "source": source,
-        "n": n,
-        "period": period,
-        "owner": owner,
-    }
-    row = found or Baseline(slug=slug)
-    return row, _save(actor, row, is_new=found is None, values=values)
 
 
 @transaction.atomic
@@ -75,35 +33,38 @@ def save_target(
     """Say how a KPI should be; with ``created``, ``changed`` or ``unchanged``. Direction: the KPI's own by default."""
     unit = unit_of(workflow)
     require_manager(actor, unit, MANAGE)
-    natural = _direction_of(kpi)
+    natural = direction_of(kpi, workflow)
     if direction not in {"", Direction.UP, Direction.DOWN}:
         raise InvalidError(errors={"direction": ["up or down."]})
     if not direction and natural == Direction.NONE:
         raise InvalidError(errors={"direction": ["This KPI has no better side of its own: say up or down."]})
-    if _exact(tolerance, "tolerance") < 0:
+    if exact(tolerance, "tolerance") < 0:
         raise InvalidError(errors={"tolerance": ["Not negative."]})
     found = Target.objects.select_for_update().filter(slug=slug).first()
-    _require_old(actor, found)
+    if found is not None:  # who moves it to another workflow must be allowed to touch the one it leaves
+        require_manager(actor, unit_of(found.workflow, known=False), MANAGE)
     if Target.objects.filter(workflow=workflow, kpi=kpi).exclude(slug=slug).exists():
         raise ConflictError("There is a target of this workflow and KPI already.")
     values = {
         "workflow": workflow,
         "kpi": kpi,
-        "value": _exact(value),
+        "value": exact(value),
         "direction": direction or str(natural),
-        "tolerance": _exact(tolerance),
+        "tolerance": exact(tolerance),
     }
     row = found or Target(slug=slug)
-    return row, _save(actor, row, is_new=found is None, values=values)
+    said = write_if_changed(actor, row, is_new=found is None, values=values)
+    if said == "changed":
+        Target.objects.filter(pk=row.pk).update(changed_at=ClockTimestamp())
+    return row, said
 
 
 @transaction.atomic
-def delete_goal(actor: User, *, goal: Baseline | Target) -> None:
-    """Remove a baseline or a target; the ledger keeps what it said."""
-    require_manager(actor, unit_of(goal.workflow, known=False), MANAGE)
-    said = {"workflow": goal.workflow, "kpi": goal.kpi, "value": str(goal.value)}
-    record(actor, goal, "deleted", payload=said)
-    goal.delete()
+def delete_target(actor: User, *, target: Target) -> None:
+    """Remove a target; the ledger keeps what it said."""
+    require_manager(actor, unit_of(target.workflow, known=False), MANAGE)
+    record(actor, target, "deleted", payload=said_of(target))
+    target.delete()
 
 
 @transaction.atomic
@@ -132,17 +93,9 @@ def save_price(
     return write_if_changed(actor, row, is_new=found is None, values=prices)
 
 
-def _save(actor: User, row: Baseline | Target, *, is_new: bool, values: dict[str, Any]) -> str:
-    said = write_if_changed(actor, row, is_new=is_new, values=values)
-    if said == "changed":
-        type(row).objects.filter(pk=row.pk).update(changed_at=ClockTimestamp())
-    return said
-
-
-def _require_old(actor: User, found: Baseline | Target | None) -> None:
-    """Who moves a goal to another workflow must be allowed to touch the one it leaves."""
-    if found is not None:
-        require_manager(actor, unit_of(found.workflow, known=False), MANAGE)
+def said_of(goal: Baseline | Target) -> dict[str, str]:
+    """What the ledger keeps of one."""
+    return {"workflow": goal.workflow, "kpi": goal.kpi, "value": str(goal.value)}
 
 
 def unit_of(workflow: str, *, known: bool = True) -> BusinessUnit | None:
@@ -155,14 +108,20 @@ def unit_of(workflow: str, *, known: bool = True) -> BusinessUnit | None:
     return found.unit if found else None
 
 
-def _direction_of(kpi: str) -> Direction:
-    definition = DEFINITIONS.get(kpi)
-    if definition is None:
-        raise InvalidError(errors={"kpi": [f"One of {', '.join(sorted(DEFINITIONS))}."]})
-    return definition.direction
+def direction_of(kpi: str, workflow: str) -> Direction:
+    """Which side of a KPI is better. Raises InvalidError where there is none, or it is another workflow's own."""
+    own = Kpi.objects.filter(slug=kpi).first()
+    if own is not None:
+        if own.workflow != workflow:
+            raise InvalidError(errors={"workflow": [f"This KPI is one of {own.workflow} alone."]})
+        return Direction(own.direction)
+    if kpi not in DEFINITIONS:
+        raise InvalidError(errors={"kpi": [f"One of {', '.join(sorted(DEFINITIONS))}, or one of your own."]})
+    return DEFINITIONS[kpi].direction
 
 
-def _exact(value: Decimal | float, field: str = "value") -> Decimal:
+def exact(value: Decimal | float, field: str = "value") -> Decimal:
+    """The number as it is kept. Raises InvalidError at ``field`` for what is none, or too large."""
     found = Decimal(str(value))
     if not found.is_finite() or abs(found) >= LARGEST:
         raise InvalidError(errors={field: ["A finite number below 10^13."]})

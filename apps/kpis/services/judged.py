@@ -30,23 +30,32 @@ ENDED = frozenset(
 OF_ACTIONS = frozenset(f"action.{state}" for state in ENDED)
 OF_EFFECTS = frozenset({"effect.verified", "effect.mismatch"})
 JUDGING = (Kind.ACTION, Kind.REVIEW)
+NOT_FOR_CONTENT = ("bad_timing", "not_needed")
+"""Codes of rejections that say nothing of what was asked; every other reason does, also one in words alone."""
 
 WRITE = """
 INSERT INTO kpis_actionfact (action_id, run_id, agent, agent_version, operation, state, ended_at, alone, decided,
                              reviewed, read_back, taken_back, amount_minor, currency, workflow, unit, simulated)
 SELECT action.id, action.run_id, agent.slug, version.number, action.operation, action.state, action.finished_at,
        action.state IN ('succeeded', 'compensated') AND asked.n = 0, asked.as_asked, looked.found_right,
-       CASE effect.state WHEN 'verified' THEN true WHEN 'mismatch' THEN false END,
+       CASE coalesce(was.read, 'effect.' || effect.state)
+         WHEN 'effect.verified' THEN true WHEN 'effect.mismatch' THEN false END,
        action.state = 'compensated', action.amount_minor, action.currency, action.workflow, action.unit_id,
        coalesce(run.simulated, false)
 FROM agents_action AS action
 JOIN agents_agent AS agent ON agent.id = action.agent_id
 LEFT JOIN agents_agentversion AS version ON version.id = action.version_id
 LEFT JOIN connectors_effect AS effect ON effect.action_id = action.id
+LEFT JOIN LATERAL (
+  SELECT entry.name AS read FROM audit_entry AS entry
+  WHERE effect.state = 'compensated' AND entry.subject_id = effect.id
+    AND entry.name IN ('effect.verified', 'effect.mismatch')
+  ORDER BY entry.id DESC LIMIT 1) AS was ON true
 LEFT JOIN kpis_runfact AS run ON run.run_id = action.run_id
 CROSS JOIN LATERAL (
   SELECT count(*) AS n, bool_and(item.state = 'approved' AND NOT item.edited)
-         FILTER (WHERE item.state IN ('approved', 'rejected', 'changes_requested')) AS as_asked
+         FILTER (WHERE item.state IN ('approved', 'changes_requested')
+                    OR item.state = 'rejected' AND item.reason_code <> ALL(%(beside)s)) AS as_asked
   FROM oversight_escalation AS item
   WHERE item.action_id = action.id AND item.kind = 'action' AND item.drill_for_id IS NULL) AS asked
 CROSS JOIN LATERAL (
@@ -60,7 +69,10 @@ ON CONFLICT (action_id) DO UPDATE SET
   reviewed = EXCLUDED.reviewed, read_back = EXCLUDED.read_back, taken_back = EXCLUDED.taken_back,
   amount_minor = EXCLUDED.amount_minor, currency = EXCLUDED.currency, simulated = EXCLUDED.simulated
 """
-"""Each action once, as it stands now. What no agent asked for, or only takes back, is none."""
+"""Each action once, as it stands now. What no agent asked for, or only takes back, is none.
+
+What was read back before an effect was taken back stays read: the ledger says it, the effect's own state no more.
+"""
 
 DAYS = """
 SELECT DISTINCT workflow, (ended_at AT TIME ZONE %(zone)s)::date FROM kpis_actionfact
@@ -84,6 +96,7 @@ def judge_actions(*, ids: Collection[UUID]) -> int:
     if not ids:
         return 0
     words: dict[str, Any] = {"ids": list(ids), "ended": sorted(ENDED), "zone": reporting_zone().key}
+    words["beside"] = list(NOT_FOR_CONTENT)
     touched: Touched = set()
     with connection.cursor() as cursor:
         cursor.execute(DAYS, words)

@@ -17,7 +17,8 @@ from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.eventlogs import Columns, LogError, LogFigures, Spelling, figures_of, read_log
 from apps.kpis.rules.eventlogs.reading import digest_of_file, zone_of
 from apps.kpis.rules.formats import micro_per_minor
-from apps.kpis.services.goals import MANAGE, save_baseline, unit_of
+from apps.kpis.services.baselines import save_baseline
+from apps.kpis.services.goals import MANAGE, unit_of
 
 MAX_NAME = 120
 MICRO = 1_000_000
@@ -123,6 +124,7 @@ def _set_baselines(actor: User, log: EventLog, zone: ZoneInfo) -> None:
             n=log.cases,
             period=f"{first} to {last}",
             owner=actor if actor.kind == "human" else None,
+            reason=f"Event log {log.name}"[:300],
         )
 
 

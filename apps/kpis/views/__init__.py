@@ -1,19 +1,25 @@
 """Pages of KPIs."""
 
+from apps.kpis.views.anomalies import anomalies, mute
 from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, export_events, simulated_run
 from apps.kpis.views.data_quality import data_quality
 from apps.kpis.views.exposition import kpi_figures, process_figures
-from apps.kpis.views.goals import goals, remove_goal, set_baseline, set_target
+from apps.kpis.views.goals import approve_baseline, decline_baseline, goals, remove_goal, set_baseline, set_target
 from apps.kpis.views.imports import discard_log_upload, read_log_upload
 from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log
 from apps.kpis.views.prices import prices, set_price
 from apps.kpis.views.quality import oversight
+from apps.kpis.views.versions import agent_versions, versions, weeks
 
 __all__ = [
+    "agent_versions",
+    "anomalies",
+    "approve_baseline",
     "behind",
     "dashboard",
     "dashboards",
     "data_quality",
+    "decline_baseline",
     "discard_log_upload",
     "draft_from_log",
     "event_log",
@@ -22,6 +28,7 @@ __all__ = [
     "export_events",
     "goals",
     "kpi_figures",
+    "mute",
     "oversight",
     "prices",
     "process_figures",
@@ -32,4 +39,6 @@ __all__ = [
     "set_price",
     "set_target",
     "simulated_run",
+    "versions",
+    "weeks",
 ]

@@ -1,7 +1,7 @@
 """Dashboards, their exports, and the rows behind every number."""
 
 import csv
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,9 @@ from apps.kpis.rules.definitions import Behind
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import behind_for, definition_for, kpis_for, live_for
+from apps.kpis.selectors.anomalies import recent_anomalies_for
+from apps.kpis.selectors.business import own_csv_for, own_for
+from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.dashboards import (
     dashboard_for,
     line_heads_for,
@@ -36,13 +39,15 @@ from apps.kpis.selectors.runs import simulated_run_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
 
 PAGE = 50
+SECOND = timedelta(seconds=1)
 TABLES = {
     Behind.DECISIONS: "decisions",
     Behind.COSTS: "costs",
     Behind.ACTIONS: "actions",
     Behind.INCIDENTS: "incidents",
+    Behind.VALUES: "values",
 }
-NOW = "now"
+NOW, OWN = "now", "own"
 """The export of the figures that no period limits."""
 
 
@@ -114,23 +119,42 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
         "heads": line_heads_for(request.user),
         "version_heads": version_heads_for(request.user),
         "live": live,
+        "own": [] if slug == OVERVIEW else own_for(request.user, page.answer.asked),
         "live_lines": live_lines_for(request.user, page.answer.asked, live),
+        "unusual": recent_anomalies_for(request.user, "" if slug == OVERVIEW else slug),
         "other_lines": other_lines_for(request.user, page.answer),
+        "picture": _picture(asked, page.answer.as_of),
+        "permalink": f"{settings.ACP_URL}{request.path}?{asked.query}",
         **controls_of(asked, page.answer.as_of),
     }
     return render(request, "kpis/dashboard.html", context)
 
 
+def _picture(asked: KpiFilter, as_of: datetime) -> dict[str, str]:
+    """What a chart that is saved says of itself, and how its file is called: the period's first and last day."""
+    first, last = (local_day(one, asked.zone) for one in (asked.period.start, asked.period.end - SECOND))
+    words = {"first": first, "last": last, "zone": asked.zone.key, "as_of": f"{as_of:%Y-%m-%d %H:%M}"}
+    said = [_("%(first)s to %(last)s, days of %(zone)s, as of %(as_of)s UTC") % words]
+    limits = {name: value for name, value in asked.described.items() if name in {"unit", "agent", "version"}}
+    said += [f"{name} {value}" for name, value in limits.items()]
+    said += [_("includes simulated history")] if asked.simulated else []
+    return {"caption": " · ".join(said), "days": f"{first}-to-{last}"}
+
+
 @require_GET
 def export(request: Request, slug: str, figure: str) -> HttpResponse:
-    """A chart's table as CSV; with ``kpis`` every KPI by bucket, with ``now`` what is open."""
+    """A chart's table as CSV; with ``kpis`` every KPI by bucket, with ``now`` what is open, with ``own`` one's own."""
     if slug != OVERVIEW and slug not in workflows_for(request.user):
         raise NotFoundError
     asked = asked_of(request, slug)
     if figure == NOW:
         return _csv(f"{slug}-now", live_csv_for(request.user, asked, live_for(request.user, asked)))
+    if figure == OWN:
+        return _csv(f"{slug}-own", own_csv_for(request.user, asked))
     found = kpis_for(request.user, asked)
-    drawing = next((one for one in drawings_for(request.user, found) if one.slug == figure), None)
+    drawing = next(
+        (one for one in drawings_for(request.user, found, changes_for(request.user, asked)) if one.slug == figure), None
+    )
     if drawing is None and figure != "kpis":
         raise NotFoundError
     return _csv(f"{slug}-{figure}", csv_rows_for(request.user, found, drawing))

@@ -40,6 +40,7 @@ from apps.notifications.rules.push import (
 )
 from apps.notifications.rules.texts import for_chat, one_line, split_webhook, unlinked
 from apps.notifications.rules.times import after_quiet, digest_at
+from apps.notifications.rules.weekly import Issue, issues_around
 
 __all__ = [
     "ALARMS",
@@ -62,6 +63,7 @@ __all__ = [
     "Channel",
     "DeliveryState",
     "Event",
+    "Issue",
     "Note",
     "Sent",
     "Silence",
@@ -74,6 +76,7 @@ __all__ = [
     "event_of",
     "for_chat",
     "is_push_host",
+    "issues_around",
     "one_line",
     "retry_after_s",
     "sources_of",

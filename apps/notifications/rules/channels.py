@@ -71,6 +71,8 @@ class Event(StrEnum):
     WAIVER_END = "waiver_end"
     EMERGENCY = "emergency"
     UNASKED = "unasked"
+    REPORT = "report"
+    UNUSUAL = "unusual"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -105,6 +107,7 @@ EVENTS: Mapping[str, Event] = {
     "budget.warned": Event.BUDGET,
     "proposal.open": Event.PROPOSAL,
     "budgetchange.open": Event.PROPOSAL,
+    "breakerchange.open": Event.PROPOSAL,
     "agent.key_refused": Event.KEY,
     "agent.access_requested": Event.ACCESS,
     "access.review.opened": Event.REVIEW,
@@ -112,6 +115,8 @@ EVENTS: Mapping[str, Event] = {
     "access.review.closed": Event.REVIEWED,
     "agent.mismatched": Event.MISMATCH,
     "agent.acted_unasked": Event.UNASKED,
+    "workflow.unusual": Event.UNUSUAL,
+    "agent.acted_despite": Event.UNASKED,
     "connector.quarantined": Event.QUARANTINE,
     "waiver.asked": Event.WAIVER,
     "waiver.live": Event.WAIVED,
@@ -125,6 +130,7 @@ EVENTS: Mapping[str, Event] = {
     "emergencyaccess.used": Event.EMERGENCY,
     "emergencyaccess.tried": Event.EMERGENCY,
     "emergencyaccess.ended": Event.EMERGENCY,
+    "reportsubscription.due": Event.REPORT,
 }
 """The name of an entry of the ledger -> what it is to people."""
 
@@ -175,6 +181,7 @@ class Silence(StrEnum):
     NOT_ASKED = "not_asked"
     REMOVED = "removed"
     GONE = "gone"
+    NO_RIGHTS = "no_rights"
 
 
 GRAVE = (Risk.CRITICAL, Risk.HIGH)

@@ -12,9 +12,10 @@ from apps.agents.rules import AgentState
 from apps.connectors.models import Connector
 from apps.core.models import User
 from apps.core.services import system_user
-from apps.halts.models import Halt
+from apps.halts.models import BreakerChange, Halt
 from apps.halts.rules import HaltScope
-from apps.notifications.models import Notice
+from apps.halts.selectors import breaker_releasers_of
+from apps.notifications.models import Notice, ReportSubscription
 from apps.notifications.rules import ASKING, RECIPIENTS_MAX, Event
 from apps.oversight.models import AccessReview, Comment, Escalation
 from apps.oversight.rules import EscalationState
@@ -24,7 +25,7 @@ from apps.policies.models import Budget, BudgetChange, Proposal, Waiver
 from apps.policies.rules import ProposalState
 from apps.policies.selectors.budgets import releasers_of
 from apps.policies.selectors.waivers import approvers_of
-from apps.workflows.models import ErasureRequest
+from apps.workflows.models import ErasureRequest, Workflow
 from apps.workflows.selectors.erasing import who_is_asked_to_agree
 
 LIFT, MANAGE, PUBLISH = "halts.lift_halt", "agents.manage_agent", "policies.publish_policy"
@@ -62,6 +63,11 @@ def _of_budget(notice: Notice, budget: Budget) -> list[User]:
     return releasers_of(system_user("plane"), change) if change.state == ProposalState.OPEN else []
 
 
+def _of_breaker_change(notice: Notice, change: BreakerChange) -> list[User]:
+    """Who may release it, while it waits."""
+    return [] if notice.is_over else breaker_releasers_of(system_user("plane"), change)
+
+
 def _of_waiver(notice: Notice, waiver: Waiver) -> list[User]:
     """Who may approve it, while it waits; of what became of it, and that it ends soon, who asked for it."""
     if notice.is_over:
@@ -79,6 +85,11 @@ def _of_emergency(notice: Notice, opened: EmergencyAccess) -> list[User]:
     working = Agent.objects.filter(state__in=(AgentState.PILOT, AgentState.ACTIVE)).values("owner")
     owners = User.objects.filter(pk__in=working, is_active=True).exclude(pk__in=grants.values("user"))
     return found + list(owners.order_by("username")[: max(0, RECIPIENTS_MAX - len(found))])
+
+
+def _of_report(notice: Notice, wanted: ReportSubscription) -> list[User]:
+    """Who wanted it, and still does."""
+    return [wanted.user] if wanted.is_on else []
 
 
 def _of_erasure(notice: Notice, asked: ErasureRequest) -> list[User]:
@@ -137,6 +148,11 @@ def _of_halt(notice: Notice, halt: Halt) -> list[User]:
     return [agent.owner for agent in Agent.objects.filter(slug=slug).select_related("owner")] + list(lifters)
 
 
+def _of_workflow(_notice: Notice, workflow: Workflow) -> list[User]:
+    """Its owner, if it has one."""
+    return [workflow.owner] if workflow.owner else []
+
+
 CONCERNED: Mapping[str, Callable[[Notice, Any], list[User]]] = {
     "escalation": _of_item,
     "halt": _of_halt,
@@ -148,5 +164,8 @@ CONCERNED: Mapping[str, Callable[[Notice, Any], list[User]]] = {
     "connector": _of_connector,
     "waiver": _of_waiver,
     "emergency": _of_emergency,
+    "report": _of_report,
+    "workflow": _of_workflow,
+    "breaker_change": _of_breaker_change,
 }
 """What a notice is about -> whom it concerns."""

@@ -34,6 +34,8 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__waiver__policy",
         "notice__waiver__maker",
         "notice__emergency__user",
+        "notice__workflow",
+        "notice__breaker_change__breaker",
     )
     return rows.select_related(*about).order_by("-id")
 

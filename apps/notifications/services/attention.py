@@ -89,6 +89,13 @@ def close_change_notices(actor: User, *, change_id: UUID) -> int:
     return _close(Delivery.objects.filter(notice__entry__subject_id=change_id))
 
 
+@transaction.atomic
+def close_breaker_notices(actor: User, *, change_id: UUID) -> int:
+    """The same of a change of a breaker."""
+    list(Notice.objects.select_for_update(of=("self",)).filter(breaker_change=change_id).order_by("pk"))
+    return _close(Delivery.objects.filter(notice__breaker_change=change_id))
+
+
 def _close(rows: QuerySet[Delivery]) -> int:
     done = rows.filter(channel=Channel.IN_APP, closed_at=None).update(closed_at=ClockTimestamp())
     if done:

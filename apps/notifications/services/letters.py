@@ -1,12 +1,13 @@
 """What leaves the house, in words: what it is, how grave, where it waits, and a link. No parameters, no secrets."""
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -26,8 +27,49 @@ KINDS = {
     "connector": gettext_lazy("Connector"),
     "waiver": gettext_lazy("Waiver"),
     "emergency": gettext_lazy("Emergency account"),
+    "report": gettext_lazy("Report"),
+    "workflow": gettext_lazy("Workflow"),
+    "breaker_change": gettext_lazy("Breaker"),
 }
 """What a notice that is about no item is about, in words."""
+
+
+class Written(Protocol):
+    """A report in words, as ``settings.WEEKLY_REPORT`` writes it for its reader."""
+
+    subject: str
+    text: str
+    html: str
+    csv: str
+    csv_name: str
+
+
+def report_of(row: Delivery) -> Written:
+    """What a weekly report says, worked out now, with the rights that its reader has now."""
+    wanted = row.notice.report
+    assert wanted is not None, "the notice is about a report"
+    write = cast("Callable[..., Written]", import_string(settings.WEEKLY_REPORT))
+    monday = date.fromisoformat(row.notice.entry.payload["week"])
+    return write(row.recipient, monday=monday, unit=wanted.unit.slug if wanted.unit else "")
+
+
+def report_letter_of(row: Delivery, written: Written) -> Letter:
+    """The mail of a weekly report."""
+    assert row.recipient is not None, "mail goes to people"
+    return Letter(
+        message_id=_message_id(row.pk),
+        to=row.recipient.email,
+        subject=one_line(unlinked(written.subject)),
+        text=written.text,
+        html=written.html,
+        unsubscribe=f"{settings.ACP_URL}{row.notice.url}#by-mail",
+        attached=((written.csv_name, written.csv, "text/csv"),),
+    )
+
+
+def _message_id(number: object) -> str:
+    host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip(" >")
+    return f"<{number}@{host}>"
 
 
 def letter_of(rows: Sequence[Delivery]) -> Letter:
@@ -37,9 +79,8 @@ def letter_of(rows: Sequence[Delivery]) -> Letter:
     assert first.recipient is not None, "mail goes to people"
     unsubscribe = f"{settings.ACP_URL}{SETTINGS_PAGE}"
     context = {"lines": [_line(row) for row in ordered], "is_digest": first.is_digest, "unsubscribe": unsubscribe}
-    host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip(" >")
     return Letter(
-        message_id=f"<{min(row.pk for row in rows)}@{host}>",
+        message_id=_message_id(min(row.pk for row in rows)),
         to=first.recipient.email,
         subject=_digest_subject(ordered) if first.is_digest else _subject(first),
         text=render_to_string("notifications/mail.txt", context),

@@ -54,8 +54,13 @@ RETURNING id
 """
 
 
-SAME = ("halt", "agent", "budget", "proposal", "connector", "waiver")
-KINDS = {kind: kind for kind in SAME} | {"accessreview": "review", "emergencyaccess": "emergency"}
+SAME = ("halt", "agent", "budget", "proposal", "connector", "waiver", "workflow")
+KINDS = {kind: kind for kind in SAME} | {
+    "accessreview": "review",
+    "breakerchange": "breaker_change",
+    "emergencyaccess": "emergency",
+    "reportsubscription": "report",
+}
 """What an entry is about -> what a notice calls it; all else is about an item."""
 
 
@@ -114,6 +119,9 @@ ABOUT = (
     "waiver__policy",
     "waiver__maker",
     "emergency__user",
+    "report__user",
+    "workflow__owner",
+    "breaker_change__breaker",
 )
 _to_spread = Prepared(
     lambda: (
@@ -156,12 +164,19 @@ def _silence_item(notice: Notice, item: Escalation) -> None:
 
 
 def _messages(notice: Notice, people: list[User], now: datetime) -> Iterator[Delivery]:
-    """One row per person and channel, of their chats and browsers one each, and one per chat of the item's queues."""
+    """One row per person and channel, of their chats and browsers one each, and one per chat of the item's queues.
+
+    A report is a letter and nothing else.
+    """
     risk = notice.risk
     wishes = wishes_of(people)
     for person in people:
         wish = wishes[person.pk]
         row = {"notice": notice, "recipient": person, "risk": risk}
+        if notice.event == Event.REPORT:
+            mail = Delivery(**row, channel=Channel.EMAIL)
+            yield _timed(mail, wish, now, Timing.NOW, _why_no_mail(person))
+            continue
         in_app, by_mail = (_when(notice, wish, channel) for channel in (Channel.IN_APP, Channel.EMAIL))
         yield _in_app(row, in_app)
         mail = Delivery(**row, channel=Channel.EMAIL)

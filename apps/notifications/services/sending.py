@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.conf import settings
-from django.db import models, transaction
+from django.db import DataError, IntegrityError, OperationalError, models, transaction
 from django.db.models import Count, ExpressionWrapper, F, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
@@ -38,6 +39,7 @@ from apps.notifications.rules import (
     retry_after_s,
     sources_of,
 )
+from apps.notifications.selectors.reports import may_have_report
 from apps.notifications.services.browsers import address_of, note_push
 from apps.notifications.services.chats import webhook_url
 from apps.notifications.services.letters import chat_text_of, letter_of, push_of
@@ -47,6 +49,19 @@ from apps.oversight.services import Reach, note_reach
 from apps.policies.models import BudgetChange
 from apps.policies.rules import ProposalState
 
+log = structlog.get_logger(__name__)
+
+AT_FAULT = (
+    OperationalError,
+    DataError,
+    IntegrityError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+)
+"""What a message raises that cannot be written; its readers get it later, the others theirs now."""
 BUDGET_S = 20.0
 """How long one round goes on: a slow server must not keep a worker from everything else."""
 OUTCOME_MAX = 200
@@ -56,7 +71,8 @@ ABOUT = (
     "notice__proposal__policy", "notice__proposal__version__author", "notice__review",
     "notice__connector",
     "notice__waiver__policy", "notice__waiver__maker", "notice__emergency__user",
-    "notice__escalation__agent",
+    "notice__report__unit", "notice__entry", "notice__workflow",
+    "notice__escalation__agent", "notice__breaker_change__breaker",
 )  # fmt: skip
 
 
@@ -70,13 +86,16 @@ class Batch:
 
 
 def send_due() -> int:
-    """Send what is due for at most ``BUDGET_S`` seconds; how many messages were tried or silenced."""
+    """Send what is due for at most ``BUDGET_S`` seconds; how many messages were tried or silenced.
+
+    Weekly reports are none of it (``services.reporting``): they take long to write, and nothing waits behind them.
+    """
     requeue_lost()
     done, ends = 0, time.monotonic() + BUDGET_S
     down: dict[object, Sent] = {}
     with Post() as post:
-        while time.monotonic() < ends and (batch := _claim()):
-            _settle(batch, _send(batch, post, down) if batch.rows else None)
+        while time.monotonic() < ends and (batch := claim_batch()):
+            settle_batch(batch, _tried(batch, post, down) if batch.rows else None)
             done += 1
     return done
 
@@ -90,10 +109,15 @@ def requeue_lost() -> int:
 
 
 @transaction.atomic
-def _claim() -> Batch | None:
-    """Take what is due first under a lease; of a digest, everything of its recipient that is due with it."""
+def claim_batch(*, reports: bool = False, lease_s: int = LEASE_S) -> Batch | None:
+    """Take what is due first under a lease; of a digest, everything of its recipient that is due with it.
+
+    ``reports``: a weekly report, instead of anything else.
+    """
     due = Delivery.objects.select_for_update(of=("self",), skip_locked=True).filter(
-        state=DeliveryState.QUEUED, not_before__lte=ClockTimestamp()
+        Q(notice__event=Event.REPORT) if reports else ~Q(notice__event=Event.REPORT),
+        state=DeliveryState.QUEUED,
+        not_before__lte=ClockTimestamp(),
     )
     first = due.order_by("not_before", "id").first()
     if first is None:
@@ -105,7 +129,7 @@ def _claim() -> Batch | None:
         rows = due.filter(is_digest=True, **same)
         rows = rows.filter(recipient=None) if first.recipient_id is None else rows
         ids = list(rows.order_by("id").values_list("pk", flat=True)[:DIGEST_MAX])
-    batch, lease = uuid7(), ClockTimestamp() + timedelta(seconds=LEASE_S)
+    batch, lease = uuid7(), ClockTimestamp() + timedelta(seconds=lease_s)
     Delivery.objects.filter(pk__in=ids).update(
         state=DeliveryState.SENDING, batch=batch, attempts=F("attempts") + 1, lease_until=lease
     )
@@ -126,6 +150,8 @@ def _silenced(rows: Sequence[Delivery]) -> dict[UUID, Silence]:
         return dict.fromkeys((row.pk for row in rows), Silence.GONE)
     if not _is_set_up(Channel(first.channel)):
         return dict.fromkeys((row.pk for row in rows), Silence.NOT_SET_UP)
+    if first.notice.report and not may_have_report(first.notice.report):
+        return dict.fromkeys((row.pk for row in rows), Silence.NO_RIGHTS)
     asking = [row for row in rows if row.notice.event in ASKING]
     still = _still_asked(first.recipient, asking)
     gone = [row for row in rows if first.recipient and not first.recipient.is_active]
@@ -159,6 +185,16 @@ def _still_asked(person: User | None, rows: Sequence[Delivery]) -> set[UUID]:
     ids = [row.notice.escalation_id for row in rows if row.notice.escalation_id]
     theirs = set(inbox_for(person).filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
     return {row.pk for row in rows if row.notice.escalation_id in theirs}
+
+
+def _tried(batch: Batch, post: Post, down: dict[object, Sent]) -> Sent:
+    """A message that cannot be written is one that was not sent: it is tried again later, and the others go now."""
+    try:
+        return _send(batch, post, down)
+    except AT_FAULT as error:
+        name = type(error).__name__
+        log.warning("message_failed", error=name, batch=str(batch.id), exc_info=True)
+        return Sent(ok=False, text=f"The message could not be written ({name}).")
 
 
 def _send(batch: Batch, post: Post, down: dict[object, Sent]) -> Sent:
@@ -195,7 +231,7 @@ def _push(browser: Browser, rows: Sequence[Delivery]) -> Sent:
 
 
 @transaction.atomic
-def _settle(batch: Batch, sent: Sent | None) -> None:
+def settle_batch(batch: Batch, sent: Sent | None) -> None:
     """Record how it went, row by row, and report it for the items' timelines. Nothing once the lease was lost."""
     rows = Delivery.objects.filter(batch=batch.id)
     notices = Notice.objects.select_for_update().filter(pk__in=rows.values("notice")).order_by("pk")
@@ -203,6 +239,12 @@ def _settle(batch: Batch, sent: Sent | None) -> None:
     if sent is not None:
         _record(batch, sent)
     _report(batch.channel, ids)
+
+
+def hold_batch(batch: Batch) -> bool:
+    """Begin the lease anew before something leaves; False where another took the rows meanwhile."""
+    held = Delivery.objects.filter(batch=batch.id, state=DeliveryState.SENDING)
+    return held.update(lease_until=ClockTimestamp() + timedelta(seconds=LEASE_S)) > 0
 
 
 def _record(batch: Batch, sent: Sent) -> None:

@@ -2,7 +2,7 @@
 
 from apps.core.values import ValueForm
 from apps.oversight.forms.access_reviews import LineForm, ReviewForm, TogetherForm
-from apps.oversight.forms.decisions import REASONS, RETRY, CommentForm, DecisionForm
+from apps.oversight.forms.decisions import RETRY, CommentForm, DecisionForm
 from apps.oversight.forms.drills import DrillForm
 from apps.oversight.forms.filters import FATES, PICKED, InboxFilter, SavedViewForm
 from apps.oversight.forms.moves import (
@@ -22,7 +22,6 @@ from apps.oversight.forms.values import answer_form, parameters_form
 __all__ = [
     "FATES",
     "PICKED",
-    "REASONS",
     "RETRY",
     "SPANS",
     "BulkForm",

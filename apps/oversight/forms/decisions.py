@@ -8,19 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.oversight.rules import MAX_COMMENT, MAX_REASON, REASON_NEEDED, VoteVerdict
-
-REASONS: tuple[tuple[str, Any], ...] = (
-    ("wrong_amount", _("Wrong amount")),
-    ("wrong_target", _("Wrong counterparty or record")),
-    ("missing_evidence", _("Not enough evidence")),
-    ("against_policy", _("Against policy")),
-    ("duplicate", _("Already done, or a duplicate")),
-    ("bad_timing", _("Not now")),
-    ("too_risky", _("Too risky as it stands")),
-    ("not_needed", _("No longer needed")),
-    ("other", _("Another reason")),
-)
-"""Presets ``1`` to ``9``. The agent gets the code and the text."""
+from apps.oversight.selectors.words import REASONS
 
 RETRY = (
     ("after_change", _("Yes, if it changes something")),

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from apps.oversight.forms.decisions import REASONS
 from apps.oversight.rules import MAX_REASON, BulkVerdict
+from apps.oversight.selectors.words import REASONS
 
 SPANS = ((900, _("15 minutes")), (3_600, _("1 hour")), (10_800, _("3 hours")), (86_400, _("1 day")))
 """Seconds, and how people say them."""

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from apps.oversight.models.attention import Delegation
 
 OPEN = (EscalationState.PENDING, EscalationState.HELD)
-BY_PEOPLE = (EscalationState.HELD, *sorted(DECIDED))
+BY_VOTE = sorted(DECIDED)
+BY_PEOPLE = (EscalationState.HELD, *BY_VOTE)
 
 
 class _ActionOrStandIn(ForwardManyToOneDescriptor[Any]):
@@ -74,10 +75,8 @@ class Escalation(Erasable, Stateful):
     """One thing that waits for people. Steps and runs are named by plain values: they live on a higher floor.
 
     ``run_unit``: where its run was started, if that may be another unit than ``unit``: a halt there covers it too.
-
     ``version`` grows when what is to be decided changes, not with votes, comments and claims. Once decided the row
     never changes again: PostgreSQL itself refuses (migration 0002).
-
     ``classed``: the paths of ``subject`` that carry a class of data, where there is no action that says so.
 
     ``drill_for``: this is an exercise for that person, with no action behind it. ``objects`` leaves those out;
@@ -225,7 +224,8 @@ class Escalation(Erasable, Stateful):
             models.Index(fields=["run_id"], name="escalation_by_run", condition=~Q(run_id=None)),
             models.Index(fields=["task_id"], name="escalation_by_task", condition=~Q(task_id=None)),
             models.Index(fields=["agent", "-id"], name="escalation_by_agent"),
-            models.Index(fields=["agent", "-id"], name="escalation_precedent", condition=Q(state__in=sorted(DECIDED))),
+            models.Index(fields=["agent", "-id"], name="escalation_precedent", condition=Q(state__in=BY_VOTE)),
+            models.Index(fields=["agent", "-ended_at", "-id"], name="escalation_said", condition=Q(state__in=BY_VOTE)),
             models.Index(fields=["state", "-id"], name="escalation_by_state"),
             models.Index(fields=["agent"], name="escalation_edited_away", condition=Q(state="rejected", edited=True)),
             models.Index(Right(Cast("id", models.TextField()), 8), name="escalation_by_ending"),

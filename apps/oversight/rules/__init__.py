@@ -60,6 +60,7 @@ from apps.oversight.rules.friction import (
 )
 from apps.oversight.rules.likes import Like, Trait, asking_rule, gathered
 from apps.oversight.rules.moves import (
+    BOUND,
     EXTENSION_MAX_S,
     MAX_CHAIN,
     WARN_AFTER,
@@ -117,6 +118,7 @@ from apps.oversight.rules.states import (
 
 __all__ = [
     "ASSUMED_S",
+    "BOUND",
     "BY_HAND",
     "CLAIM_S",
     "CRITICAL_QUORUM",

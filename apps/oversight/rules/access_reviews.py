@@ -90,11 +90,12 @@ TRACES: Mapping[str, tuple[str, ...]] = {
     "policies.publish_policy": ("policy.", "policyversion.", "release.", "proposal.", "budget."),
     "policies.lower_enforcement": ("release.", "waiver."),
     "halts.engage_halt": ("halt.engaged", "breaker."),
-    "halts.lift_halt": ("halt.lifted",),
+    "halts.lift_halt": ("halt.lifted", "breakerchange."),
     "audit.erase_payload": ("erasure.", "payloads.erased"),
     "kpis.manage_target": ("target.", "baseline.", "pricebook."),
     "access.manage_access": (
         "access.review.", "rolegrant.", "role.", "businessunit.", "queue.", "calendar.", "rota.", "user.ended",
+        "user.reinstated",
     ),
 }  # fmt: skip
 """By which of a person's entries in the ledger the use of a permission shows. Looking leaves none."""

@@ -3,8 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from apps.oversight.rules.states import Kind
+
 MAX_CHAIN = 3
 """How many people may stand behind a delegate."""
+BOUND = frozenset({Kind.ACTION, Kind.APPROVAL, Kind.REVIEW})
+"""Kinds whose rule or step says who must agree: handing one on never asks people whom it did not mean."""
 WARN_AFTER = 0.8
 """The share of an item's time after which it warns: nothing stays put aside beyond that."""
 EXTENSION_FACTOR = 2

@@ -64,7 +64,14 @@ from apps.oversight.selectors.evidence import Piece, evidence_for
 from apps.oversight.selectors.fates import condition_of, fates_for
 from apps.oversight.selectors.gates import track_record_of
 from apps.oversight.selectors.groups import likes_for
-from apps.oversight.selectors.handing import next_level_of, next_rung, other_queues_for, rungs_of, successor_for
+from apps.oversight.selectors.handing import (
+    next_level_of,
+    next_rung,
+    other_queues_for,
+    queue_near_for,
+    rungs_of,
+    successor_for,
+)
 from apps.oversight.selectors.jobs import (
     failed_for,
     job_for,
@@ -178,6 +185,7 @@ __all__ = [
     "precedent_for",
     "progress_for",
     "proposed_json",
+    "queue_near_for",
     "queues_with_drills_for",
     "reachable_by",
     "read_parts",

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.access.models import Queue, Role
 from apps.access.rules import Rung, Target, TargetKind, ladder
 from apps.access.selectors import ancestors_for, escalation_policies, last_resort_of, on_duty_of
 from apps.core.models import User
 from apps.oversight.models import Escalation, EscalationGroup
-from apps.oversight.rules import EscalationState
+from apps.oversight.rules import BOUND, EscalationState
 from apps.oversight.selectors.eligibility import reachable_by
 
 
@@ -60,9 +60,26 @@ def next_level_of(actor: User, item: Escalation) -> Queue | Role | User | None:
 
 
 def other_queues_for(actor: User, item: Escalation) -> QuerySet[Queue]:
-    """The queues of the item's unit and above that do not see to it now."""
-    near = Queue.objects.filter(unit__in=ancestors_for(actor, item.unit_id)).order_by("name")
-    return near.exclude(pk__in=[group.queue_id for group in item.group_list()])
+    """The queues to which an item may be handed on: those of its ladder, and those of its unit and above.
+
+    Where a rule or a step says who must agree, of the latter only those that ask no others than it did: the same role,
+    held where its own queue stands or above. None where several groups, a role or different units must agree.
+    """
+    groups = item.group_list()
+    if len(groups) != 1 or groups[0].role_id or groups[0].distinct_units:
+        return Queue.objects.none()
+    (group,) = groups
+    first = group.home or group.queue
+    near = Q(unit__in=ancestors_for(actor, item.unit_id))
+    if item.kind in BOUND:
+        near = Q(unit__in=ancestors_for(actor, first.unit_id), role=first.role_id)
+    named = [rung.target.name for rung in rungs_of(item, group) if rung.target.kind == TargetKind.QUEUE]
+    return Queue.objects.filter(near | Q(slug__in=named)).exclude(pk=group.queue_id).order_by("name")
+
+
+def queue_near_for(actor: User, item: Escalation, slug: str) -> Queue | None:
+    """A queue of the item's unit and above; None for those of other units as for none at all."""
+    return Queue.objects.filter(slug=slug, unit__in=ancestors_for(actor, item.unit_id)).first()
 
 
 def successor_for(actor: User, item: Escalation) -> Escalation | None:

@@ -1,8 +1,11 @@
-"""What people are told of why they may not decide."""
+"""What people are told of why they may not decide, and the reasons they can give."""
+
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from apps.oversight.rules import Kind
+from apps.oversight.rules.feedback import Said
 
 WHY_NOT = {
     "not_human": _("Only people decide."),
@@ -30,3 +33,37 @@ NO_CHANGES = {
     Kind.REVIEW: _("This was done already: say what it was."),
 }
 """Why no changes can be requested of an item of each kind, where they cannot."""
+
+REASONS: tuple[tuple[str, Any], ...] = (
+    ("wrong_amount", _("Wrong amount")),
+    ("wrong_target", _("Wrong counterparty or record")),
+    ("missing_evidence", _("Not enough evidence")),
+    ("against_policy", _("Against policy")),
+    ("duplicate", _("Already done, or a duplicate")),
+    ("bad_timing", _("Not now")),
+    ("too_risky", _("Too risky as it stands")),
+    ("not_needed", _("No longer needed")),
+    ("other", _("Another reason")),
+)
+"""Presets ``1`` to ``9``. The agent gets the code and the text."""
+
+
+SAID = {
+    Said.APPROVED: _("Approved as asked"),
+    Said.EDITED: _("Approved with changes"),
+    Said.REJECTED: _("Rejected"),
+    Said.CHANGES_REQUESTED: _("Sent back"),
+    Said.ANSWERED: _("Answered"),
+    Said.RIGHT: _("Found right afterwards"),
+    Said.WRONG: _("Found wrong afterwards"),
+    Said.HARMFUL: _("Found harmful afterwards"),
+    Said.MISMATCH: _("The system shows something else"),
+    Said.IN_ORDER: _("Looked at: in order"),
+    Said.MENDED: _("Looked at: mended"),
+}
+"""What was said of an agent's work."""
+
+
+def reason_words(code: str) -> str:
+    """A preset reason as people read it; the code itself where it is none of ours."""
+    return str(dict(REASONS).get(code, code))

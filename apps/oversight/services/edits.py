@@ -188,6 +188,7 @@ def facts_of(item: Escalation, action: Action, permitted: Permitted, parameters:
         ),
         on_behalf_of=action.on_behalf_of.username if action.on_behalf_of else "",
         unit_id=action.unit_id,
+        run_unit_id=item.run_unit_id,
     )
 
 

@@ -12,11 +12,17 @@ from apps.core.gate import require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import UserKind
 from apps.oversight.models import Delegation, Escalation
-from apps.oversight.rules import MAX_CHAIN, MAX_REASON, EscalationState
-from apps.oversight.selectors import is_reachable_for, require_visible, standing_for
+from apps.oversight.rules import BOUND, MAX_CHAIN, MAX_REASON, EscalationState
+from apps.oversight.selectors import (
+    is_reachable_for,
+    other_queues_for,
+    queue_near_for,
+    require_visible,
+    standing_for,
+)
 from apps.oversight.services.clocks import reassign_open
 from apps.oversight.services.decisions import lock_item, refuse_ended, refuse_late, require_item_running
-from apps.oversight.services.ladders import climb_all
+from apps.oversight.services.ladders import climb_all, hand_up
 
 
 @transaction.atomic
@@ -99,8 +105,9 @@ def reassign_escalation(actor: User, *, escalation_id: UUID, reason: str, queue:
     """Bring an item to another queue, or give it to a person who may decide it.
 
     Takes the permission to decide in the item's unit, not the role of its queue. A new queue asks as many people as
-    before, and enough of them must exist; where several queues or a role must agree, none of them is talked out of it.
-    Whoever could not decide before the move cannot because of it. Raises InvalidError at the field.
+    before, and enough of them must exist; where several queues or a role must agree, none of them is talked out of it,
+    and what a rule or a step asks is answered by people whom it means: ``other_queues_for``. Whoever could not decide
+    before the move cannot because of it. Raises InvalidError at the field.
     """
     item = lock_pending(actor, escalation_id)
     require_mover(actor, item)
@@ -112,16 +119,26 @@ def reassign_escalation(actor: User, *, escalation_id: UUID, reason: str, queue:
         _give(item, person)
         record(actor, item, "escalation.assigned", payload={"to": person.username, "reason": reason})
         return item
-    found = Queue.objects.filter(slug=queue).first()
-    if found is None:
-        raise InvalidError(errors={"queue": [_("There is no such queue.")]})
-    groups = item.group_list()
-    if len(groups) > 1 or any(group.role_id or group.distinct_units for group in groups):
-        raise InvalidError(errors={"queue": [_("Different people must agree on it; it stays with their queues.")]})
-    _move(actor, item, found, reason)
+    _move(actor, item, _taking(actor, item, queue), reason)
     if not is_reachable_for(actor, item):
         raise InvalidError(errors={"queue": [_("Too few people there may decide it.")]})
     return item
+
+
+def _taking(actor: User, item: Escalation, slug: str) -> Queue:
+    """The queue that may take the item. Raises InvalidError; who stands elsewhere is not there."""
+    if found := other_queues_for(actor, item).filter(slug=slug).first():
+        return found
+    groups = item.group_list()
+    if [group.queue.slug for group in groups] == [slug]:
+        said = _("It waits there already.")
+    elif queue_near_for(actor, item, slug) is None:
+        said = _("There is no such queue.")
+    elif len(groups) > 1 or any(group.role_id or group.distinct_units for group in groups):
+        said = _("Different people must agree on it; it stays with their queues.")
+    else:
+        said = _("What asks for it says who must agree: it goes up their ladder, or to a queue of the same role.")
+    raise InvalidError(errors={"queue": [said]})
 
 
 @transaction.atomic
@@ -137,14 +154,17 @@ def escalate_by_hand(actor: User, *, escalation_id: UUID, reason: str) -> Escala
 
 
 def _move(actor: User, item: Escalation, queue: Queue, reason: str) -> None:
-    """To another queue."""
+    """To another queue: of people whom its rule means, up their ladder; of any, to a new start."""
     _bar_outsider(actor, item)
-    if not reassign_open(actor, queue=queue, reason=reason, id=item.pk):
-        raise InvalidError(errors={"queue": [_("It waits there already.")]})
+    if item.kind in BOUND:
+        (group,) = item.group_list()
+        hand_up(actor, item, group, queue, why=reason)
+    else:
+        reassign_open(actor, queue=queue, reason=reason, id=item.pk)
     Escalation.objects.filter(pk=item.pk, state=EscalationState.PENDING).update(assigned_to=None)
     item.delegations.filter(ended_at=None).update(ended_at=ClockTimestamp())
     item.forget_delegations()
-    item.refresh_from_db(fields=["version", "due_at", "claimed_by", "claimed_until", "assigned_to"])
+    item.refresh_from_db(fields=["version", "due_at", "warn_at", "claimed_by", "claimed_until", "assigned_to"])
     item.forget_groups()
 
 

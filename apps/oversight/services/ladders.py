@@ -83,6 +83,17 @@ def climb_all(actor: User, item: Escalation, groups: Sequence[EscalationGroup], 
     return [target for group in groups if (target := climb(actor, item, group, why=why))]
 
 
+def hand_up(actor: User, item: Escalation, group: EscalationGroup, queue: Queue, *, why: str) -> None:
+    """Into another queue by hand, and on from there: up the same ladder, from where that queue stands on it."""
+    rungs, was = rungs_of(item, group), group.queue.slug
+    target = Target(TargetKind.QUEUE, queue.slug)
+    stood = 0 if queue.pk == group.home_id else group.rung
+    taken = next((place for place, rung in enumerate(rungs, 1) if rung.target == target), stood)
+    stands = _move(item, group, target)
+    _set_times(item, stands, taken, rungs[taken] if taken < len(rungs) else None)
+    record(actor, item, "escalation.reassigned", payload={"from": [was], "queues": [queue.slug], "why": why})
+
+
 def _move(item: Escalation, group: EscalationGroup, target: Target) -> EscalationGroup:
     """Into another queue, where as many people must agree; with a group that stands there already it becomes one."""
     queue = Queue.objects.get(slug=target.name)

@@ -6,7 +6,7 @@ from apps.core.formats import number
 from apps.core.gate import scope_for
 from apps.core.http import Request
 from apps.halts.selectors import engaged_for
-from apps.oversight.forms import REASONS, RETRY, SPANS, CommentForm, answer_form, parameters_form
+from apps.oversight.forms import RETRY, SPANS, CommentForm, answer_form, parameters_form
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, Kind, VoteVerdict, is_grave
 from apps.oversight.selectors import (
@@ -20,6 +20,7 @@ from apps.oversight.selectors import (
 )
 from apps.oversight.selectors.sheets import Sheet, sheet_for
 from apps.oversight.selectors.veils import sight_of
+from apps.oversight.selectors.words import REASONS
 
 MOVE_PANELS = {"snooze", "more"}
 PANELS = MOVE_PANELS | {"approve", "reject", "request_changes", "edit", "answer"}

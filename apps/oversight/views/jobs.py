@@ -16,7 +16,7 @@ from apps.core.gate import require, require_human
 from apps.core.http import Request, wants_fragment
 from apps.core.pages import page_of
 from apps.oversight import services
-from apps.oversight.forms import REASONS, BulkForm, InboxFilter, uuid_of
+from apps.oversight.forms import BulkForm, InboxFilter, uuid_of
 from apps.oversight.models import Escalation, Job
 from apps.oversight.rules import MAX_BULK, BulkVerdict, InboxView, JobItemState, JobState
 from apps.oversight.selectors import (
@@ -28,6 +28,7 @@ from apps.oversight.selectors import (
     matching_for,
     results_for,
 )
+from apps.oversight.selectors.words import REASONS
 from apps.oversight.views.decisions import UNFIT
 from apps.oversight.views.detail import query_of
 from apps.oversight.views.lists import VIEW, rows_of

@@ -96,6 +96,9 @@ class PolicyLine(serializers.Serializer[Any]):
 class PolicyDetailSerializer(PolicyLine):
     """A policy with the rules and tests of its latest version, and each rule in words."""
 
+    latest_unit = serializers.CharField(
+        allow_null=True, help_text="What the latest version covers; it becomes `unit` once that is published."
+    )
     rules = serializers.JSONField()
     tests = serializers.JSONField()
     sentences = serializers.JSONField()
@@ -183,6 +186,7 @@ def policy_json(actor: User, policy: Policy) -> dict[str, Any]:
     """The policy as ``PolicyDetailSerializer`` describes it."""
     return {
         **policy_line(policy),
+        "latest_unit": (policy.latest.unit or None) if policy.latest else None,
         "rules": policy.latest.rules if policy.latest else [],
         "tests": policy.latest.tests if policy.latest else [],
         "sentences": [card.as_json() for card in rules_for(actor, policy.latest)],
@@ -342,7 +346,7 @@ class PolicyCheck(PlaneView):
         if said["rules"] is stored["rules"] and policy.latest_id == policy.in_force_id:
             found += tuple(idle_rules_for(self.actor, policy))
         is_sound = all(finding.is_warning for finding in found)
-        covered = policy.unit.slug if policy.unit else ""
+        covered = latest.unit if latest else policy.unit.slug if policy.unit else ""
         tried = try_rules(self.actor, **said, unit=covered) if is_sound else []
         return Response(
             {

@@ -57,11 +57,14 @@ class Budget(Record):
 class BudgetPeriod(models.Model):
     """One day or month of a budget: what is spent and what is reserved, the sums of its reservations.
 
-    ``starts``: the day in the unit's zone. PostgreSQL itself keeps both from falling below nothing.
+    ``starts``: the day in ``zone``, the unit's when it began (empty: written before periods knew theirs, the unit's
+    of now): a unit that gets another zone begins no day anew. PostgreSQL itself keeps both sums from falling below
+    nothing.
     """
 
     budget = models.ForeignKey(Budget, models.PROTECT, related_name="periods")
     starts = models.DateField()
+    zone = models.CharField(max_length=60, blank=True, default="", db_default="")
     spent = models.BigIntegerField(default=0)
     reserved = models.BigIntegerField(default=0)
     warned_at = models.DateTimeField(null=True)
@@ -107,7 +110,8 @@ class BudgetChange(Stateful):
     """What somebody wants of a budget that would let more through, and that somebody else releases or declines.
 
     ``cap``, ``exhausted`` and ``queue`` as they would be; ``was_*`` as they were when it was proposed: once the budget
-    says something else, it cannot be released any more. To end the budget, both are the same.
+    says something else, it cannot be released any more. To end the budget, or to give back what was ``reservation``
+    and counted as spent, both are the same.
     """
 
     MOVES = PROPOSAL_MOVES
@@ -121,6 +125,7 @@ class BudgetChange(Stateful):
     was_cap = models.BigIntegerField()
     was_exhausted = models.CharField(max_length=8, choices=choices_of(Exhausted))
     was_queue = models.CharField(max_length=63, blank=True)
+    reservation = models.ForeignKey(Reservation, models.PROTECT, null=True, related_name="changes")
     author = models.ForeignKey(User, models.PROTECT, related_name="+")
     reason = models.CharField(max_length=500)
     state = models.CharField(max_length=10, choices=choices_of(ProposalState), default=ProposalState.OPEN)
@@ -132,9 +137,15 @@ class BudgetChange(Stateful):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=["budget", "kind", "cap", "exhausted", "queue"],
+                fields=["budget", "kind", "cap", "exhausted", "queue", "reservation"],
                 condition=models.Q(state=ProposalState.OPEN),
                 name="budget_change_waits_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind=ChangeKind.RETURN, reservation__isnull=False)
+                | (~models.Q(kind=ChangeKind.RETURN) & models.Q(reservation=None)),
+                name="budget_change_gives_back_something",
             ),
             models.CheckConstraint(
                 condition=models.Q(state=ProposalState.OPEN, decided_by=None)
@@ -154,3 +165,8 @@ class BudgetChange(Stateful):
     def is_end(self) -> bool:
         """Whether the budget would count nothing any more."""
         return self.kind == ChangeKind.END
+
+    @property
+    def is_return(self) -> bool:
+        """Whether what one action took would count as spent no more."""
+        return self.kind == ChangeKind.RETURN

@@ -1,5 +1,6 @@
 """Rules as data: how they are written, what they may know, what they demand, and how they are judged."""
 
+from apps.core.rules import PROPOSAL_MOVES, ProposalState
 from apps.policies.rules.cases import Case, CaseResult, Units, read_cases, run_cases
 from apps.policies.rules.checks import Known, check_rules, taken_names
 from apps.policies.rules.clauses import (
@@ -41,10 +42,8 @@ from apps.policies.rules.obligations import (
 )
 from apps.policies.rules.proposals import (
     PROPOSABLE,
-    PROPOSAL_MOVES,
     Difference,
     ProposalKind,
-    ProposalState,
     Wish,
     differences_between,
     lowers,

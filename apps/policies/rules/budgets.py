@@ -42,10 +42,11 @@ class Exhausted(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """What is proposed of a budget: other terms, or that it counts no more."""
+    """What is proposed of a budget: other terms, that it counts no more, or that what was counted is given back."""
 
     CHANGE = "change"
     END = "end"
+    RETURN = "return"
 
 
 class ReservationState(StrEnum):
@@ -68,7 +69,10 @@ RELEASES = frozenset(
         ActionState.CANCELLED,
     }
 )
-"""States that give it back. In every other one the action may still happen, or nobody knows: it stays held."""
+"""States that give it back. In every other one the action may still happen, or nobody knows: it stays held.
+
+What failed by the word of the agent that carried it out (``taken_at_word``) is spent all the same: nobody has looked.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What rules may know of an action, under the names of the public interface."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -99,7 +99,8 @@ class Facts:
 
     ``amount_minor`` and ``confidence`` are None where there is none: rules that name them then err, which counts as a
     match for deny and require_approval and as none for allow. ``unit_id`` is the action's unit; ``units`` are the
-    slugs of that unit and all above it, ``currencies`` those of these units ("": of the topmost); they, ``now`` and
+    slugs of that unit and all above it, ``run_units`` those of the unit where its run was started (``run_unit_id``) and
+    above that are not among them, ``currencies`` those of all these units ("": of the topmost); they, ``now`` and
     ``history`` are filled in by ``evaluate_action`` where absent. ``action_id`` is the action's own, so that it is no
     part of its own history when it is judged again.
     """
@@ -120,9 +121,11 @@ class Facts:
     run: RunFacts = RunFacts()
     on_behalf_of: str = ""
     unit_id: UUID | None = None
+    run_unit_id: UUID | None = None
     action_id: UUID | None = None
     data_classes: tuple[str, ...] = ()
     units: frozenset[str] | None = None
+    run_units: frozenset[str] = frozenset()
     currencies: Mapping[str, str] = field(default_factory=dict)
     now: datetime | None = None
     history: Mapping[FunctionCall, int] = field(default_factory=dict)
@@ -156,9 +159,15 @@ class Facts:
         }
         return {name: value for name, value in values.items() if value is not None}
 
-    def activation(self) -> Activation:
-        """The context for any number of rules. Raises ContextError."""
-        return WORLD.activation(self.values(), self.history)
+    def activation(self, reads: frozenset[str] | None = None, *, are_checked: bool = False) -> Activation:
+        """The context for any number of rules, or for those that name no other variables. Raises ContextError.
+
+        ``are_checked``: rules have seen these facts before, so that what is not read now need not be looked at.
+        """
+        values = self.values()
+        if are_checked and reads is not None:
+            values = {name: value for name, value in values.items() if name in reads}
+        return WORLD.activation(values, self.history, reads=reads)
 
     def without_amounts(self) -> "Facts":
         """The same for rules whose amounts are in another currency: there is nothing that they could compare."""
@@ -170,6 +179,8 @@ class Facts:
         kept = {name: value for name, value in self.values().items() if name not in {"action.parameters", "now"}}
         kept["now"] = self.now.isoformat() if self.now else None
         kept["units"] = sorted(self.units or ())
+        if self.run_units:
+            kept["run_units"] = sorted(self.run_units)
         kept["compensable"] = self.is_compensable
         if self.currencies:
             kept["currencies"] = dict(sorted(self.currencies.items()))
@@ -187,8 +198,8 @@ def written(call: FunctionCall) -> str:
     return f"{call.name}({', '.join(map(repr, call.arguments))})"
 
 
-def covers(scope: Scope, facts: Facts) -> bool:
-    """Whether a rule with this scope applies to the action at all."""
+def covers(scope: Scope, facts: Facts, units: Set[str]) -> bool:
+    """Whether a rule with this scope applies at all to the action, as one of ``units``."""
     return scope is EVERYWHERE or (
         _in(scope.operations, facts.operation)
         and _in(scope.connectors, facts.connector)
@@ -197,7 +208,7 @@ def covers(scope: Scope, facts: Facts) -> bool:
         and _in(scope.workflows, facts.run.workflow)
         and _in(scope.steps, facts.run.step)
         and _in(scope.environments, facts.environment)
-        and (not scope.units or not scope.units.isdisjoint(facts.units or ()))
+        and (not scope.units or not scope.units.isdisjoint(units))
     )
 
 

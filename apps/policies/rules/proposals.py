@@ -6,18 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from apps.core.rules import Moves
+from apps.core.rules import ProposalState as ProposalState  # where migrations have found it since
+from apps.policies.rules.demands import demands_less
 from apps.policies.rules.documents import EVERY_AGENT, STRICTNESS, Effect, Mode
 from apps.policies.rules.reach import There, is_idle
-
-
-class ProposalState(StrEnum):
-    """Where a proposed change is."""
-
-    OPEN = "open"
-    RELEASED = "released"
-    DECLINED = "declined"
-    SUPERSEDED = "superseded"
 
 
 class ProposalKind(StrEnum):
@@ -29,12 +21,6 @@ class ProposalKind(StrEnum):
     RETIRE = "retire"
 
 
-PROPOSAL_MOVES: Moves = {
-    ProposalState.OPEN: frozenset({ProposalState.RELEASED, ProposalState.DECLINED, ProposalState.SUPERSEDED}),
-    ProposalState.RELEASED: frozenset(),
-    ProposalState.DECLINED: frozenset(),
-    ProposalState.SUPERSEDED: frozenset(),
-}
 PROPOSABLE = (Effect.ALLOW, Effect.DENY, Effect.REQUIRE_APPROVAL)
 
 
@@ -122,6 +108,12 @@ class Difference:
         """``added``, ``removed`` or ``changed``."""
         return "added" if self.before is None else "removed" if self.after is None else "changed"
 
+    @property
+    def old_message(self) -> str:
+        """What people and agents are still told though what the rule says is something else now; empty: nothing."""
+        is_other = bool({"when", "effect", "obligations"} & {*self.changed})
+        return str(self.after.get("message", "")) if self.after and is_other and "message" not in self.changed else ""
+
     def as_json(self) -> dict[str, Any]:
         """The difference for the API."""
         return {"rule": self.slug, "kind": self.kind, "before": self.before, "after": self.after}
@@ -157,20 +149,27 @@ def only_tightens(differences: Iterable[Difference]) -> bool:
 def lowers(differences: Iterable[Difference], *, was: There | None = None, there: There | None = None) -> bool:
     """Whether less is enforced afterwards: a rule that denies or asks goes, goes into shadow, or has a milder effect.
 
-    So it is where it has its say on fewer agents, where its condition never holds any more, or its scope matches
-    nothing that is ``there`` and did of what ``was``. What else its condition says is not looked at: that a limit is
-    another is what policies are changed for.
+    So it is where it demands less of what it matches or names less to match, has its say on fewer agents, where its
+    condition never holds any more, or its scope matches nothing that is ``there`` and did of what ``was``; and where a
+    rule that allows goes with its demands. What else its condition says is not looked at: that a limit is another is
+    what policies are changed for.
     """
-    return any(
-        before is not None
-        and before.get("effect") in {Effect.DENY, Effect.REQUIRE_APPROVAL}
-        and (
-            after is None
-            or STRICTNESS[str(after.get("effect"))] < STRICTNESS[str(before.get("effect"))]
-            or _share(after) < _share(before)
-            or (is_idle(after, there) and not is_idle(before, was))
-        )
-        for before, after in ((_enforced(each.before), _enforced(each.after)) for each in differences)
+    pairs = ((_enforced(each.before), _enforced(each.after)) for each in differences)
+    return any(before is not None and _is_lowered(before, after, was, there) for before, after in pairs)
+
+
+def _is_lowered(
+    before: Mapping[str, Any], after: Mapping[str, Any] | None, was: There | None, there: There | None
+) -> bool:
+    if after is not None and demands_less(before, after):
+        return True
+    if before.get("effect") == Effect.ALLOW and not _only_allows(before):
+        return after is None or after.get("effect") == Effect.FLAG  # another rule may allow without what it demands
+    return before.get("effect") in {Effect.DENY, Effect.REQUIRE_APPROVAL} and (
+        after is None
+        or STRICTNESS[str(after.get("effect"))] < STRICTNESS[str(before.get("effect"))]
+        or _share(after) < _share(before)
+        or (is_idle(after, there) and not is_idle(before, was))
     )
 
 

@@ -64,7 +64,7 @@ def replay(kept: Kept, sets: Sequence[RuleSet]) -> tuple[Replayed, ...] | Gap:
     try:
         chosen = [_enforced(rules(told["action.operation"])) for rules in sets]
         asked = {call for rules in chosen for rule in rules for call in rule.program.calls}
-        sight = Sight(facts_kept(kept, asked))
+        sight = Sight(facts_kept(kept, asked), are_checked=True)
         if asked and any(_lacks_history(rule, sight.facts) for rules in chosen for rule in rules):
             return Gap.HISTORY
         waived = [_without(rules, kept.lifted, sight) for rules in chosen]
@@ -154,6 +154,7 @@ def facts_kept(kept: Kept, calls: set[FunctionCall]) -> Facts:
         ),
         on_behalf_of=told["on_behalf_of"],
         units=frozenset(told["units"]),
+        run_units=frozenset(told.get("run_units", ())),
         currencies=told.get("currencies", {}),
         now=datetime.fromisoformat(now) if now else None,
         history={call: past[name] for call in calls if (name := written(call)) in past},

@@ -54,8 +54,21 @@ class RuleInForce:
         return outcome is Outcome.TRUE or (outcome is Outcome.ERROR and self.rule.effect is not Effect.ALLOW)
 
     def covers(self, facts: Facts) -> bool:
-        """Whether the policy's unit and the rule's scope take in the action."""
-        return (not self.unit or self.unit in (facts.units or ())) and covers(self.rule.scope, facts)
+        """Whether the policy's unit and the rule's scope take in the action: where it belongs, or where its run began.
+
+        Of the unit where the run was started nothing allows: its rules make what is done for it stricter, never looser.
+        """
+        if self.covers_own(facts):
+            return True
+        is_of_run = bool(facts.run_units) and self.rule.effect is not Effect.ALLOW
+        return is_of_run and self._takes_in(facts, facts.run_units | (facts.units or frozenset()))
+
+    def covers_own(self, facts: Facts) -> bool:
+        """Whether they take in the action wherever its run was started."""
+        return self._takes_in(facts, facts.units or frozenset())
+
+    def _takes_in(self, facts: Facts, units: frozenset[str]) -> bool:
+        return (not self.unit or self.unit in units) and covers(self.rule.scope, facts, units)
 
     def is_shadow_for(self, agent: str) -> bool:
         """Whether the rule only writes down what it would say of what the agent of this slug asks.
@@ -94,12 +107,23 @@ def place_of(agent: str, policy: str, rule: str) -> int:
 
 
 class Sight:
-    """One action as any number of sets of rules see it: its facts converted once, each condition evaluated once."""
+    """One action as any number of sets of rules see it: its facts converted once, each condition evaluated once.
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
+    ``are_checked``: rules have seen these facts before.
+    """
+
+    def __init__(self, facts: Facts, *, are_checked: bool = False) -> None:
+        self.facts, self.are_checked = facts, are_checked
+        self._reads: frozenset[str] = frozenset()
         self._activations: dict[bool, Activation] = {}
         self._outcomes: dict[tuple[str, bool], tuple[Outcome, str]] = {}
+
+    def open_to(self, rules: Iterable[RuleInForce]) -> None:
+        """Show what these rules read as well: before they are judged, since converting large facts costs the most."""
+        reads = self._reads.union(*(rule.program.reads for rule in rules))
+        if reads != self._reads:
+            self._reads = reads
+            self._activations.clear()
 
     def outcome_of(self, rule: RuleInForce) -> tuple[Outcome, str]:
         """What becomes of the rule's condition, and why it has no value. Raises ContextError."""
@@ -107,13 +131,16 @@ class Sight:
         seen = rule.program.source, abroad
         found = self._outcomes.get(seen)
         if found is None:
-            found = self._outcomes[seen] = _outcome(rule, self._activation(abroad))
+            found = self._outcomes[seen] = self._outcome(rule, abroad)
         return found
+
+    def _outcome(self, rule: RuleInForce, abroad: bool) -> tuple[Outcome, str]:
+        return _outcome(rule, self._activation(abroad))
 
     def _activation(self, abroad: bool) -> Activation:
         if abroad not in self._activations:
             facts = self.facts.without_amounts() if abroad else self.facts
-            self._activations[abroad] = facts.activation()
+            self._activations[abroad] = facts.activation(self._reads, are_checked=self.are_checked)
         return self._activations[abroad]
 
 
@@ -139,7 +166,9 @@ def weigh(rules: Iterable[RuleInForce], sight: Sight) -> Weighed:
     reads the amount where that is in another currency than the rule's. A rule in shadow is judged and matches nothing.
     """
     facts = sight.facts
-    judged = tuple((rule, *sight.outcome_of(rule)) for rule in rules if rule.covers(facts))
+    covering = [rule for rule in rules if rule.covers(facts)]
+    sight.open_to(covering)
+    judged = tuple((rule, *sight.outcome_of(rule)) for rule in covering)
     matched = tuple((rule, error) for rule, outcome, error in judged if _matches(rule, outcome, facts))
     obligations = _merged([_beyond(rule, facts) for rule, _ in matched])
     effect, reason = _effect([rule for rule, _ in matched], obligations, facts)
@@ -178,7 +207,8 @@ def _effect(matched: Sequence[RuleInForce], obligations: Obligations, facts: Fac
     effects = {rule.rule.effect for rule in matched}
     if Effect.DENY in effects:
         return Effect.DENY, ""
-    if not effects & {Effect.ALLOW, Effect.REQUIRE_APPROVAL}:
+    own = effects if not facts.run_units else {rule.rule.effect for rule in matched if rule.covers_own(facts)}
+    if not own & {Effect.ALLOW, Effect.REQUIRE_APPROVAL}:  # that the run's unit would ask people lets nothing through
         return Effect.DENY, Reason.NO_MATCHING_ALLOW
     limit = obligations.limit_minor
     is_beyond = any(rule.rule.obligations.limit_minor is not None and rule.is_abroad(facts) for rule in matched)

@@ -38,6 +38,8 @@ from apps.policies.selectors.proposals import (
     proposals_of_item,
     publishers_for,
     releasers_for,
+    rights_to_release,
+    unit_of_version,
 )
 from apps.policies.selectors.releases import (
     Ground,
@@ -101,6 +103,7 @@ __all__ = [
     "release_in_force_for",
     "release_number",
     "releasers_for",
+    "rights_to_release",
     "rule_numbers_for",
     "rules_about_for",
     "rules_for",
@@ -109,6 +112,7 @@ __all__ = [
     "shadows_for",
     "trace_for",
     "try_rules",
+    "unit_of_version",
     "units_known",
     "versions_for",
     "ways_out_for",

@@ -9,35 +9,56 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from apps.access.selectors import holders_for
+from apps.agents.rules import ActionState
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds, scope_for, visible
 from apps.core.models import User
-from apps.policies.models import Budget, BudgetChange
+from apps.policies.models import Budget, BudgetChange, Reservation
 from apps.policies.rules import ProposalState
-from apps.policies.rules.budgets import RELEASES, SPENDS, Covering, Excess, Limits, Why
+from apps.policies.rules.budgets import RELEASES, SPENDS, Covering, Excess, Limits, ReservationState, Why
 from apps.policies.selectors.proposals import LOWER, PUBLISH, SHOWN_MAX, VIEW
 
+PRESENT = """
+policies_budget b LEFT JOIN access_businessunit u ON u.id = b.unit_id
+LEFT JOIN LATERAL (
+    SELECT starts, coalesce(nullif(zone, ''), u.timezone, 'UTC') AS zone
+    FROM policies_budgetperiod WHERE budget_id = b.id ORDER BY starts DESC LIMIT 1
+) l ON true
+CROSS JOIN LATERAL (
+    SELECT coalesce(u.timezone, 'UTC') AS zone,
+           date_trunc(b.period, clock_timestamp() AT TIME ZONE coalesce(u.timezone, 'UTC'))::date AS today,
+           date_trunc(b.period, clock_timestamp() AT TIME ZONE coalesce(l.zone, u.timezone, 'UTC'))::date AS its_today
+) t
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN l.starts >= least(t.today, t.its_today) THEN l.starts
+                WHEN b.period = 'day' AND (l.starts + 1)::timestamp AT TIME ZONE l.zone
+                     > t.today::timestamp AT TIME ZONE t.zone + interval '12 hours' THEN t.today + 1
+                ELSE t.today END AS starts
+) s
+"""
+"""Each budget with the beginning of its present period, ``s.starts``, and the zone of one that begins now, ``t.zone``.
+
+A period ends once its day is over in the zone in which it began and in the unit's of now: whoever changes a unit's
+zone, there or back, makes a day longer, and has none twice. A day of the new zone of which more than half was in the
+day before begins no day of its own: it belongs to the one that comes.
+"""
 USED = """
 SELECT b.id, s.starts, (s.starts + ('1 ' || b.period)::interval)::date, coalesce(p.spent, 0), coalesce(p.reserved, 0),
        coalesce((SELECT sum(r.amount) FROM policies_reservation r
                  WHERE r.period_id = p.id AND r.state = 'held' AND r.is_beyond), 0)
-FROM policies_budget b LEFT JOIN access_businessunit u ON u.id = b.unit_id
-CROSS JOIN LATERAL (
-    SELECT date_trunc(b.period, clock_timestamp() AT TIME ZONE coalesce(u.timezone, 'UTC'))::date AS starts
-) s LEFT JOIN policies_budgetperiod p ON p.budget_id = b.id AND p.starts = s.starts
+FROM @present LEFT JOIN policies_budgetperiod p ON p.budget_id = b.id AND p.starts = s.starts
 WHERE b.id = ANY(%s)
-"""
+""".replace("@present", PRESENT)
 
 NEAR = """
 SELECT p.budget_id, p.id, p.spent + p.reserved
-FROM policies_budget b LEFT JOIN access_businessunit u ON u.id = b.unit_id
-JOIN policies_budgetperiod p ON p.budget_id = b.id
- AND p.starts = date_trunc(b.period, clock_timestamp() AT TIME ZONE coalesce(u.timezone, 'UTC'))::date
+FROM @present JOIN policies_budgetperiod p ON p.budget_id = b.id AND p.starts = s.starts
 WHERE b.id = ANY(%s)
-"""
+""".replace("@present", PRESENT)
 UNSETTLED = """
-SELECT coalesce(sum(CASE WHEN (a.state = ANY(%s) OR a.id = %s) AND NOT r.is_beyond THEN -r.amount
-                         WHEN a.state = ANY(%s) AND r.is_beyond THEN r.amount ELSE 0 END), 0)
+SELECT coalesce(sum(CASE WHEN (a.state = ANY(%s) AND NOT a.taken_at_word OR a.id = %s) AND NOT r.is_beyond
+                              THEN -r.amount
+                         WHEN (a.state = ANY(%s) OR a.taken_at_word) AND r.is_beyond THEN r.amount ELSE 0 END), 0)
 FROM policies_reservation r JOIN agents_action a ON a.id = r.action_id
 WHERE r.period_id = %s AND r.state = 'held'
 """
@@ -113,6 +134,23 @@ def _unsettled(period_id: int, instead_of: UUID | None) -> int:
         return int(cursor.fetchone()[0])
 
 
+def returnable_for(actor: User, budget: Budget) -> QuerySet[Reservation]:
+    """What counts as spent in the present day or month by the word of an agent alone, that it failed; newest first.
+
+    People who looked may give it back. What the plane carried out itself it knows.
+    """
+    rows = Reservation.objects.select_related("action", "period").order_by("-id")
+    if not (holds(actor, VIEW, budget) or holds(actor, PUBLISH, budget)):
+        return rows.none()
+    return rows.filter(
+        period__budget=budget,
+        period__starts=used_of([budget])[budget.pk].starts,
+        state=ReservationState.SPENT,
+        action__state=ActionState.FAILED,
+        action__taken_at_word=True,
+    )
+
+
 def limits_of(budget: Budget) -> Limits:
     """What of a budget may change, as it is."""
     return Limits(budget.cap, budget.exhausted, budget.queue)
@@ -130,9 +168,9 @@ def wanted_by(change: BudgetChange) -> Limits:
 
 def changes_for(actor: User) -> QuerySet[BudgetChange]:
     """What was proposed of the budgets that ``actor`` may see, newest first."""
-    return visible(actor, VIEW, BudgetChange.objects.select_related("budget__unit", "author", "decided_by")).order_by(
-        "-id"
-    )
+    return visible(
+        actor, VIEW, BudgetChange.objects.select_related("budget__unit", "author", "decided_by", "reservation__action")
+    ).order_by("-id")
 
 
 def change_for(actor: User, slug: str, change_id: UUID) -> BudgetChange:

@@ -23,6 +23,8 @@ COUNTED = (
     ActionState.UNKNOWN,
 )
 """What happened, may have happened, or still may: so that one large action cannot hide as many small ones."""
+COUNTS = Q(state__in=COUNTED) | Q(taken_at_word=True)
+"""And what failed by the word of the agent alone that carried it out."""
 MARGIN_S = 86_400
 
 
@@ -43,9 +45,9 @@ def _value(call: FunctionCall, facts: Facts) -> int | None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", [f"history:{past.operation}"])
     rows = Action.objects.filter(
         _whose(past.scope, facts),
+        COUNTS,
         operation=past.operation,
         environment=facts.environment,
-        state__in=COUNTED,
         pk__gte=oldest_id(past.window_s),
         created_at__gte=ClockTimestamp() - timedelta(seconds=past.window_s),
     )

@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.access.models import Queue
+from apps.access.selectors import units_near_for
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.expressions import ExpressionError
 from apps.core.gate import recall, visible
@@ -37,7 +38,7 @@ from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.selectors.releases import ground_for, rules_for_release
 from apps.policies.selectors.sentences import demands_of, scope_of, sentence_of
 
-VIEW = "policies.view_policy"
+VIEW, LIFT = "policies.view_policy", "halts.lift_halt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,16 @@ def refuse_unknown_rule(actor: User, cause: str) -> None:
     """Raise InvalidError at ``cause`` where it is ``policy/rule`` and no policy in force has such a denying rule.
 
     Confidential rules are named together, as ``policy/confidential``: whoever sees what counts them need not see the
-    policy. Who may see it is told so; to everybody else there is none of its name.
+    policy. Who may see it is told so; to everybody else there is none of its name. Policies of units in and above
+    which ``actor`` lifts no halt, and that they do not see, are not there.
     """
     slug, slash, rule = cause.partition("/")
     if not slash:
         return
-    assert actor.is_active
-    policy = Policy.objects.filter(slug=slug, state=PolicyState.IN_FORCE).select_related("in_force").first()
+    near = units_near_for(actor, LIFT)
+    open_to = Q() if near is None else Q(unit=None) | Q(unit__in=near) | Q(slug__in=slugs_seen_by(actor))
+    rows = Policy.objects.filter(open_to, slug=slug, state=PolicyState.IN_FORCE)
+    policy = rows.select_related("in_force").first()
     rules = policy.in_force.rules if policy and policy.in_force else []
     denying = [each for each in rules if each.get("effect") == Effect.DENY]
     if any(rule == (CONFIDENTIAL if each.get("confidential") else each.get("slug")) for each in denying):

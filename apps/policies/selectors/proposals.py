@@ -14,7 +14,7 @@ from apps.access.selectors import ancestors_for, holders_for, unit_ids_below
 from apps.agents.models import Agent, AgentVersion
 from apps.agents.rules import AgentState
 from apps.core.errors import NotFoundError
-from apps.core.gate import holds, visible
+from apps.core.gate import scope_for, visible
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
 from apps.policies.models import Policy, PolicyVersion, Proposal, Release
@@ -101,11 +101,26 @@ def publishers_for(actor: User, policy: Policy) -> list[User]:
 
 
 def releasers_for(actor: User, policy: Policy, version: PolicyVersion) -> list[User]:
-    """Who else than its author may release a version, by name; of one that lowers, who may lower what is enforced."""
+    """Who else than its author may release a version, by name; of one that lowers, who may lower what is enforced.
+
+    Each where the policy holds now and where it would.
+    """
     found = holders_for(actor, PUBLISH, policy.unit_id).exclude(pk=version.author_id)
-    if is_lowered_by(policy, version):
-        found = found.filter(pk__in=holders_for(actor, LOWER, policy.unit_id).values("pk"))
+    for perm, unit in rights_to_release(actor, policy, version):
+        found = found.filter(pk__in=holders_for(actor, perm, unit.pk if unit else None).values("pk"))
     return list(found[:SHOWN_MAX])
+
+
+def unit_of_version(actor: User, version: PolicyVersion) -> BusinessUnit | None:
+    """The unit that a version covers; None where that is everything, or where the unit is gone."""
+    assert actor.is_active
+    return BusinessUnit.objects.filter(slug=version.unit).first() if version.unit else None
+
+
+def rights_to_release(actor: User, policy: Policy, version: PolicyVersion) -> list[tuple[str, BusinessUnit | None]]:
+    """What it takes to release a version: each permission in the unit that the policy covers, and where it would."""
+    perms = (PUBLISH, LOWER) if is_lowered_by(policy, version) else (PUBLISH,)
+    return [(perm, unit) for perm in perms for unit in (policy.unit, unit_of_version(actor, version))]
 
 
 def is_earlier(policy: Policy, version: PolicyVersion) -> bool:
@@ -118,10 +133,12 @@ def is_earlier(policy: Policy, version: PolicyVersion) -> bool:
 def may_release(actor: User, policy: Policy, version: PolicyVersion) -> bool:
     """Whether ``actor``, who may publish the policy, may release this version: another's, or one that only tightens.
 
-    One that lowers what is enforced: whoever may lower it as well.
+    One that lowers what is enforced: whoever may lower it as well. Each where the policy holds now and where it would.
     """
-    if is_lowered_by(policy, version) and not holds(actor, LOWER, policy):
-        return False
+    for perm, unit in rights_to_release(actor, policy, version):
+        scope = scope_for(actor, perm)
+        if not (scope.everywhere or (unit is not None and unit.pk in scope.units)):
+            return False
     return version.author_id != actor.pk or is_tightened_by(policy, version)
 
 

@@ -19,11 +19,13 @@ from apps.policies.rules.waivers import Lift
 
 GROUND = """
 WITH RECURSIVE up AS (
-    SELECT slug, currency, parent_id FROM access_businessunit WHERE id = %s
-    UNION SELECT b.slug, b.currency, b.parent_id FROM access_businessunit b JOIN up ON b.id = up.parent_id
+    (SELECT slug, currency, parent_id, true AS own FROM access_businessunit WHERE id = %s
+     UNION ALL SELECT slug, currency, parent_id, false FROM access_businessunit WHERE id = %s)
+    UNION SELECT b.slug, b.currency, b.parent_id, up.own FROM access_businessunit b JOIN up ON b.id = up.parent_id
 )
 SELECT r.id, r.number, clock_timestamp(),
-       ARRAY(SELECT ARRAY[slug, currency, CASE WHEN parent_id IS NULL THEN 'top' END] FROM up),
+       ARRAY(SELECT ARRAY[slug, currency, CASE WHEN own THEN 'own' END, CASE WHEN parent_id IS NULL THEN 'top' END]
+             FROM up),
        (SELECT json_agg(json_build_array(id, slug, name, measure, currency, cap, period, exhausted, queue) ORDER BY id)
         FROM policies_budget b WHERE ended_at IS NULL AND (
             scope = 'agent' AND target = %s OR scope = 'workflow' AND target = %s OR scope = 'connector' AND target = %s
@@ -32,7 +34,8 @@ SELECT r.id, r.number, clock_timestamp(),
         FROM (SELECT * FROM policies_waiver WHERE state = 'live' AND %s
                  AND used < times AND until > clock_timestamp() AND (
                  scope = 'agent' AND target = %s OR scope = 'workflow' AND target = %s
-                 OR scope = 'operation' AND target = %s OR scope = 'unit' AND target IN (SELECT slug FROM up))
+                 OR scope = 'operation' AND target = %s
+                 OR scope = 'unit' AND target IN (SELECT slug FROM up WHERE own))
               UNION ALL
               SELECT w.* FROM policies_waiver w JOIN policies_waiveruse u ON u.waiver_id = w.id
               WHERE u.action_id = %s AND w.state <> 'ended') w
@@ -48,8 +51,10 @@ FROM (SELECT 1) AS one LEFT JOIN LATERAL (
 class Ground:
     """What judging reads of the database, in one row: the release in force (0 without any), the time, the units.
 
-    ``currencies``: of each unit by slug, and of the topmost under the empty one. ``budgets``: those that the action
-    falls under, in the order in which they are reserved. ``waivers``: those that take it in, or that it used already.
+    ``run_units``: those of the unit where the run was started and above, without ``units``. ``currencies``: of each of
+    all these by slug, and of the topmost under the empty one. ``budgets``: those that the action falls under, also by
+    where its run was started, in the order in which they are reserved. ``waivers``: those that take it in, not by where
+    its run was started, or that it used already.
     """
 
     release_id: UUID | None
@@ -59,6 +64,7 @@ class Ground:
     currencies: Mapping[str, str]
     budgets: tuple[Covering, ...] = ()
     waivers: tuple[Lift, ...] = ()
+    run_units: frozenset[str] = frozenset()
 
 
 class RulesInForce:
@@ -87,6 +93,7 @@ def ground_for(
     actor: User,
     unit_id: UUID | None,
     *,
+    run_unit_id: UUID | None = None,
     agent: str = "",
     workflow: str = "",
     connector: str = "",
@@ -98,15 +105,19 @@ def ground_for(
 
     ``is_fresh``: with the waivers that could lift a rule for it; ``used_by``: with those that this action used.
     """
+    started = None if run_unit_id == unit_id else run_unit_id
     waived: list[Any] = [is_fresh, agent, workflow, operation, used_by]
     with planned_once(), connection.cursor() as cursor:
-        cursor.execute(GROUND, [unit_id, agent, workflow, connector, *waived])
+        cursor.execute(GROUND, [unit_id, started, agent, workflow, connector, *waived])
         release_id, number, now, units, budgets, waivers = cursor.fetchone()
-    currencies = {slug: currency for slug, currency, _ in units}
-    tops = [("", currency) for _, currency, is_top in units if is_top]
+    currencies = {slug: currency for slug, currency, _, _ in units}
+    tops = [("", currency) for _, currency, is_own, is_top in units if is_own and is_top]
+    own = frozenset(slug for slug, _, is_own, _ in units if is_own)
     covering = tuple(Covering(UUID(found), *rest) for found, *rest in budgets or ())
     lifts = tuple(_lift_of(row) for row in waivers or ())
-    return Ground(release_id, number or 0, now, frozenset(currencies), currencies | dict(tops), covering, lifts)
+    return Ground(
+        release_id, number or 0, now, own, currencies | dict(tops), covering, lifts, frozenset(currencies) - own
+    )
 
 
 def _lift_of(row: list[str]) -> Lift:

@@ -1,16 +1,18 @@
 """What a simulation says, for whoever may see it: agents and samples only as far as they may see those."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.access.models import BusinessUnit
 from apps.agents.models import Action
 from apps.agents.selectors import actions_for, agents_for
+from apps.core.gate import visible
 from apps.core.models import User
 from apps.policies.models import Simulation
 from apps.policies.rules import Effect
 from apps.policies.rules.tallies import COMPARED, Agreement, Cell, Load, Tally, agreement_of, loads_of, tally_of
-from apps.policies.selectors.simulations import paces_of
+from apps.policies.selectors.simulations import VIEW, paces_of
 
 ASK, RUN, NO = [Effect.REQUIRE_APPROVAL], [Effect.ALLOW], [Effect.DENY]
 MONTH_DAYS, WORKDAY_H = 30, 8
@@ -35,7 +37,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the draft would have changed. ``agents``: ``(slug, n)``, "" for those that the reader may not see."""
+    """What the draft would have changed. ``agents``: ``(slug, n)``, "" for those that the reader may not see.
+
+    ``units`` likewise.
+    """
 
     days: float
     replayed: int
@@ -95,7 +100,7 @@ def result_of(actor: User, simulation: Simulation) -> Result:
         changed=count - same,
         transitions=_transitions(actor, tally),
         agents=_seen_agents(actor, tally.named("agents")),
-        units=tuple(tally.named("units").items())[:SHOWN],
+        units=_seen_units(actor, tally.named("units")),
         loads=tuple(loads),
         agreement=agreement_of(tally),
         asked=(asked[0] / simulation.days, asked[1] / simulation.days),
@@ -120,7 +125,16 @@ def _transitions(actor: User, tally: Tally) -> tuple[Transition, ...]:
 
 def _seen_agents(actor: User, counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     """The agents that ``actor`` may see, most changed first; all others together under the empty name."""
-    seen = set(agents_for(actor).filter(slug__in=counts).values_list("slug", flat=True))
+    return _named(counts, set(agents_for(actor).filter(slug__in=counts).values_list("slug", flat=True)))
+
+
+def _seen_units(actor: User, counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """The units in which ``actor`` may see policies, likewise: one may have stood below another then."""
+    units = BusinessUnit.objects.filter(slug__in=counts)
+    return _named(counts, set(visible(actor, VIEW, units).values_list("slug", flat=True)))
+
+
+def _named(counts: Mapping[str, int], seen: Collection[str]) -> tuple[tuple[str, int], ...]:
     shown = [(slug, n) for slug, n in counts.items() if slug in seen][:SHOWN]
     others = sum(counts.values()) - sum(n for _, n in shown)
     return (*shown, ("", others)) if others else tuple(shown)

@@ -8,21 +8,23 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import F, JSONField, Q, QuerySet, Value
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_ids_below
 from apps.agents.models import Action
 from apps.agents.rules import ActionState, Environment
-from apps.core.errors import NotFoundError
-from apps.core.gate import visible
+from apps.core.errors import NotAllowedError, NotFoundError
+from apps.core.gate import scope_for, visible
 from apps.core.models import User
 from apps.policies.models import Policy, Release, Simulation, Waiver
 from apps.policies.rules import compile_rule, read_rules
+from apps.policies.rules.alike import PARAMETERS, Trial
 from apps.policies.rules.levers import Lever, Place, turned
-from apps.policies.rules.replay import Kept, RuleSet
+from apps.policies.rules.replay import Kept
 from apps.policies.rules.tallies import NO_HINDSIGHT, Case, Hindsight, Later
 from apps.policies.selectors.releases import RulesInForce
 
@@ -38,9 +40,31 @@ LATER = {
 
 
 def simulations_for(actor: User) -> QuerySet[Simulation]:
-    """The simulations of policies that ``actor`` may see, newest first."""
+    """The simulations of policies that ``actor`` may see, newest first.
+
+    Only those whose past lay in units in which ``actor`` may see policies: they count what happened there.
+    """
     rows = Simulation.objects.select_related("policy__unit", "policy__in_force", "person", "version", "base")
-    return visible(actor, VIEW, rows).order_by("-id")
+    rows = visible(actor, VIEW, rows).order_by("-id")
+    scope = scope_for(actor, VIEW)
+    if scope.everywhere:
+        return rows
+    seen = BusinessUnit.objects.filter(pk__in=scope.units).values("slug")
+    return rows.filter(Q(base=None) | Q(base__unit__in=seen), unit__in=seen)
+
+
+def refuse_unseen_past(actor: User, simulation: Simulation) -> None:
+    """Raise NotAllowedError where it would count what happened in units in which ``actor`` may see no policies."""
+    scope = scope_for(actor, VIEW)
+    found = BusinessUnit.objects.filter(slug__in=covered_by(simulation)).values_list("slug", "pk")
+    seen = {slug for slug, pk in found if pk in scope.units}
+    if not scope.everywhere and seen != covered_by(simulation):
+        raise NotAllowedError(_("It covers units in which you may see no policies."))
+
+
+def covered_by(simulation: Simulation) -> set[str]:
+    """The units whose past it looks at: what its rules cover, and what those in force do; "" for everything."""
+    return {simulation.unit, simulation.base.unit if simulation.base else simulation.unit}
 
 
 def simulation_for(actor: User, simulation_id: UUID) -> Simulation:
@@ -75,7 +99,7 @@ def drafts_of(simulation: Simulation) -> list[list[dict[str, Any]]]:
 
 
 @lru_cache(maxsize=4)
-def rule_sets_of(simulation_id: UUID) -> tuple[RuleSet, ...]:
+def trial_of(simulation_id: UUID) -> Trial:
     """What was in force when it began, then each draft in its place. Kept: a simulation's rules never change.
 
     Raises KeyError, TypeError or ValueError (ExpressionError is one) for rules that do not compile any more.
@@ -90,7 +114,9 @@ def rule_sets_of(simulation_id: UUID) -> tuple[RuleSet, ...]:
         for rules in drafts_of(simulation)
     ]
     shared = _compiled(others)
-    return tuple(RulesInForce((*shared, *_compiled(each))).about for each in (held, *([draft] for draft in drafts)))
+    sets = [RulesInForce((*shared, *_compiled(each))) for each in (held, *([draft] for draft in drafts))]
+    read = {name for rules in sets for rule in rules.rules if not rule.rule.is_shadow for name in rule.program.reads}
+    return Trial([rules.about for rules in sets], reads_parameters=PARAMETERS in read)
 
 
 def _compiled(lines: Collection[Mapping[str, Any]]) -> list[Any]:
@@ -122,7 +148,7 @@ def past_of(simulation: Simulation) -> QuerySet[Action]:
         created_at__gte=simulation.since,
         created_at__lt=simulation.until,
     )
-    covered = {simulation.unit, simulation.base.unit if simulation.base else simulation.unit}
+    covered = covered_by(simulation)
     if "" not in covered:
         rows = rows.filter(unit__in={pk for slug in covered for pk in unit_ids_below(slug)})
     return rows.order_by("pk")
@@ -132,8 +158,11 @@ def _id_at(moment: datetime, more_ms: int) -> UUID:
     return UUID(int=(int(moment.timestamp() * 1000) + more_ms) << 80)
 
 
-def next_past_of(simulation: Simulation, *, limit: int) -> list[Past]:
-    """The next actions behind its cursor, in the order in which they were asked for."""
+def next_past_of(simulation: Simulation, *, limit: int, with_parameters: bool = True) -> list[Past]:
+    """The next actions behind its cursor, in the order in which they were asked for.
+
+    Parameters are most of what an action is, and left where they are unless some rule reads them.
+    """
     rows = past_of(simulation)
     if simulation.cursor:
         rows = rows.filter(pk__gt=simulation.cursor)
@@ -142,8 +171,9 @@ def next_past_of(simulation: Simulation, *, limit: int) -> list[Past]:
             told=KeyTransform("facts", "verdict"),
             said=KeyTextTransform("effect", "verdict"),
             waivers=KeyTransform("waivers", "verdict"),
+            given=F("parameters") if with_parameters else Value({}, JSONField()),
         ).values_list(
-            "pk", "unit__slug", "agent__slug", "connector", "parameters", "amount_minor", "currency", "state",
+            "pk", "unit__slug", "agent__slug", "connector", "given", "amount_minor", "currency", "state",
             "erased_at", "told", "said", "waivers",
         )[:limit]
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Commands on policies, and the judgement of actions."""
 
 from apps.policies.services.erasing import erase_proposals
+from apps.policies.services.levels import propose_level
 from apps.policies.services.numbers import count_entries
 from apps.policies.services.policies import apply_policy, check_policy, publish_policy, save_policy
 from apps.policies.services.proposals import (
@@ -20,6 +21,7 @@ __all__ = [
     "erase_proposals",
     "evaluate_action",
     "propose_change",
+    "propose_level",
     "propose_rules",
     "publish_policy",
     "retire_policy",

@@ -2,19 +2,23 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Queue
+from apps.access.models import BusinessUnit
+from apps.access.selectors import queues_near_for
 from apps.access.services import require_manager
 from apps.access.services.units import write_if_changed
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.gate import holds
 from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
 from apps.policies.models import Budget, BudgetChange
 from apps.policies.rules.budgets import BudgetScope, BudgetTerms, ChangeKind, Exhausted, Measure, Period
-from apps.policies.selectors.budgets import limits_of
+from apps.policies.selectors.budgets import limits_of, returnable_for
+from apps.policies.selectors.proposals import VIEW
 from apps.policies.services.changes import locked, propose, supersede
 from apps.policies.services.policies import PUBLISH
 
@@ -58,11 +62,18 @@ def save_budget(
         "exhausted": terms.exhausted,
         "queue": terms.limits.queue,
     }
-    if errors := _errors_of(values):
-        raise InvalidError(errors=errors)
+    errors = _errors_of(values)
     found = Budget.objects.select_for_update(of=("self",)).select_related("unit", "owner").filter(slug=slug).first()
     if found:
+        if not (holds(actor, VIEW, found) or holds(actor, PUBLISH, found)):
+            raise NotFoundError  # as for who asks for it
         require_manager(actor, found.unit, PUBLISH)
+    keeps = found is not None and found.queue == terms.limits.queue
+    if terms.exhausted == Exhausted.ESCALATE and not keeps and not _is_queue(actor, terms.limits.queue):
+        errors["queue"] = [_("Name the queue whose people are asked; there is none of this name.")]
+    if errors:
+        raise InvalidError(errors=errors)
+    if found:
         _refuse_another(found, values)
     budget = found or Budget(slug=slug)
     wanted = terms.limits
@@ -99,9 +110,27 @@ def _errors_of(values: dict[str, Any]) -> dict[str, list[str]]:
         errors["currency"] = [_("Name the currency: three capital letters, such as EUR.")]
     if not values["owner"].is_human:
         errors["owner"] = [_("The owner is a person.")]
-    if values["exhausted"] == Exhausted.ESCALATE and not Queue.objects.filter(slug=values["queue"]).exists():
-        errors["queue"] = [_("Name the queue whose people are asked; there is none of this name.")]
     return errors
+
+
+def _is_queue(actor: User, slug: str) -> bool:
+    """Whether there is one of this name that a budget of ``actor``'s may ask: those of other units are not there."""
+    return queues_near_for(actor, PUBLISH).filter(slug=slug).exists()
+
+
+@transaction.atomic
+def return_spent(actor: User, *, budget: Budget, action_id: UUID, reason: str) -> BudgetChange:
+    """Propose that an action counts as spent no more, whose agent carried it out and says that it failed.
+
+    Somebody else releases that. Raises NotFoundError where it is not among those of the present day or month that may
+    be given back; InvalidError at ``reason``.
+    """
+    require_manager(actor, budget.unit, PUBLISH)
+    found = locked(budget)
+    row = returnable_for(actor, found).filter(action=action_id).first()
+    if row is None or found.ended_at is not None:
+        raise NotFoundError
+    return propose(actor, found, ChangeKind.RETURN, limits_of(found), reason=reason, reservation=row)
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
@@ -9,10 +10,10 @@ from apps.audit.services import advance, record
 from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.gate import holds, require_human
 from apps.core.models import ClockTimestamp, User
-from apps.policies.models import Budget, BudgetChange
+from apps.policies.models import Budget, BudgetChange, BudgetPeriod, Reservation
 from apps.policies.rules import ProposalState
-from apps.policies.rules.budgets import ChangeKind, Limits
-from apps.policies.selectors.budgets import base_of, limits_of, releasers_of, wanted_by
+from apps.policies.rules.budgets import ChangeKind, Limits, ReservationState
+from apps.policies.selectors.budgets import base_of, limits_of, releasers_of, returnable_for, wanted_by
 from apps.policies.services.policies import LOWER, PUBLISH, not_eligible
 from apps.policies.services.proposals import checked_reason
 
@@ -23,7 +24,15 @@ def locked(budget: Budget) -> Budget:
     return rows.get(pk=budget.pk)
 
 
-def propose(actor: User, budget: Budget, kind: ChangeKind, wanted: Limits, *, reason: str) -> BudgetChange:
+def propose(
+    actor: User,
+    budget: Budget,
+    kind: ChangeKind,
+    wanted: Limits,
+    *,
+    reason: str,
+    reservation: Reservation | None = None,
+) -> BudgetChange:
     """Write down what is wanted of a locked budget; what waits already, whoever proposed it, is not written twice.
 
     Raises InvalidError at ``reason``; NotAllowedError in production for who is no person, as two people answer for it.
@@ -31,6 +40,7 @@ def propose(actor: User, budget: Budget, kind: ChangeKind, wanted: Limits, *, re
     if settings.IN_PRODUCTION and not actor.is_human:
         raise NotAllowedError(_("It lets more through: name who proposes it with --as; somebody else releases it."))
     about = {"kind": kind, "cap": wanted.cap, "exhausted": wanted.exhausted, "queue": wanted.queue}
+    about |= {"reservation": reservation}
     if same := BudgetChange.objects.filter(budget=budget, state=ProposalState.OPEN, **about).first():
         return same
     reason = checked_reason(reason, is_needed=True)
@@ -50,7 +60,13 @@ def _told(change: BudgetChange) -> dict[str, object]:
         "queue": change.queue,
         "before": {"cap": change.was_cap, "exhausted": change.was_exhausted, "queue": change.was_queue},
         "currency": change.budget.currency,
+        **_given_back(change),
     }
+
+
+def _given_back(change: BudgetChange) -> dict[str, object]:
+    row = change.reservation
+    return {"action": str(row.action_id), "amount": row.amount} if row else {}
 
 
 def supersede(actor: User, budget: Budget) -> None:
@@ -80,7 +96,11 @@ def release_change(actor: User, *, change: BudgetChange) -> BudgetChange:
     if change.state == ProposalState.OPEN and (budget.ended_at or limits_of(budget) != base_of(change)):
         raise ConflictError(_("The budget is another since; propose it anew."), code="stale")
     _decide(actor, change, ProposalState.RELEASED)
-    told = {"name": budget.slug, "by": change.author.username}
+    told = {"name": budget.slug, "by": change.author.username, **_given_back(change)}
+    if change.is_return:
+        _give_back(actor, budget, change)
+        record(actor, budget, "budget.returned", payload=told)
+        return change  # what else waits was proposed of the same limits
     if change.is_end:
         Budget.objects.filter(pk=budget.pk).update(ended_at=ClockTimestamp())
         record(actor, budget, "budget.ended", payload=told)
@@ -91,6 +111,17 @@ def release_change(actor: User, *, change: BudgetChange) -> BudgetChange:
         record(actor, budget, "budget.changed", payload={**told, **said})
     supersede(actor, budget)
     return change
+
+
+def _give_back(actor: User, budget: Budget, change: BudgetChange) -> None:
+    """Take it out of what is spent, once. Raises ConflictError ``stale`` where its day or month is over."""
+    if row := returnable_for(actor, budget).filter(changes=change).first():
+        BudgetPeriod.objects.select_for_update().get(pk=row.period_id)  # the order of locks: a period, then its rows
+        spent = Reservation.objects.filter(pk=row.pk, state=ReservationState.SPENT)
+        if spent.update(state=ReservationState.RELEASED, settled_at=ClockTimestamp()) == 1:
+            BudgetPeriod.objects.filter(pk=row.period_id).update(spent=F("spent") - row.amount)
+            return
+    raise ConflictError(_("It counts as spent no more, or its day or month is over."), code="stale")
 
 
 def _refuse_ineligible(actor: User, change: BudgetChange) -> None:

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Queue, Role
-from apps.access.services import require_manager
+from apps.access.services import require_manager, require_two_by_name
 from apps.access.services.units import write_if_changed
 from apps.agents.models import Agent
 from apps.audit.services import advance, record
@@ -37,10 +37,12 @@ from apps.policies.rules import (
 from apps.policies.selectors import (
     in_words,
     is_earlier,
-    is_lowered_by,
+    is_tightened_by,
     may_release,
     releasers_for,
+    rights_to_release,
     try_rules,
+    unit_of_version,
     units_known,
 )
 
@@ -119,7 +121,8 @@ def save_policy(
 ) -> tuple[Policy, str]:
     """Write a policy's next version, not yet in force; the policy and ``created``, ``changed`` or ``unchanged``.
 
-    Without a unit it covers everything. Raises InvalidError with line and column for rules that do not compile or
+    Without a unit it covers everything. A policy that was in force goes on to cover what it does until the version is
+    released. Raises InvalidError with line and column for rules that do not compile or
     name nothing, and for tests that cannot be run. Tests may fail as long as it is not released.
     """
     require_manager(actor, unit, PUBLISH)
@@ -128,7 +131,10 @@ def save_policy(
         require_manager(actor, found.unit, PUBLISH)
     require_sound(actor, rules, operations, tests=tests)
     policy = found or Policy(slug=slug)
-    outcome = write_if_changed(actor, policy, is_new=found is None, values={"name": name or slug, "unit": unit})
+    values: dict[str, Any] = {"name": name or slug}
+    if policy.state == PolicyState.DRAFT:
+        values["unit"] = unit
+    outcome = write_if_changed(actor, policy, is_new=found is None, values=values)
     covered = unit.slug if unit else ""
     if policy.latest and policy.latest.digest == version_digest(covered, rules, tests):
         return policy, outcome
@@ -198,9 +204,10 @@ def _publish(
     chosen = policy.latest if version is None else policy.versions.filter(number=version).first()
     if chosen is None:
         raise NotFoundError(_("There is no such version."))
-    if chosen.unit != (policy.unit.slug if policy.unit else ""):
-        # An earlier version may have covered more than the policy does today.
-        require_manager(actor, BusinessUnit.objects.filter(slug=chosen.unit).first(), PUBLISH)
+    moved_to = unit_of_version(actor, chosen)
+    if chosen.unit and moved_to is None:
+        raise ConflictError(_("The unit %s, which it covers, is gone.") % chosen.unit)
+    require_manager(actor, moved_to, PUBLISH)
     if policy.state == PolicyState.IN_FORCE and policy.in_force_id == chosen.pk:
         raise ConflictError(_("This version is in force already."))
     _refuse_unseen(policy, chosen, digest, instead_of)
@@ -211,14 +218,16 @@ def _publish(
         _refuse_author(actor, policy, chosen)
     going = policy.proposals.filter(version=chosen, kind=ProposalKind.RETIRE).first()
     if going is None:
-        _put_in_force(actor, policy, chosen, operations)
+        _put_in_force(actor, policy, chosen, moved_to, operations)
     else:
         advance(actor, policy, PolicyState.RETIRED, payload={"reason": going.reason}, in_force=None)
     _settle_proposals(actor, policy, chosen)
     return _write_release(actor, note=f"{policy.slug} {'retired' if going else f'v{chosen.number}'}")
 
 
-def _put_in_force(actor: User, policy: Policy, chosen: PolicyVersion, operations: Schemas | None) -> None:
+def _put_in_force(
+    actor: User, policy: Policy, chosen: PolicyVersion, unit: BusinessUnit | None, operations: Schemas | None
+) -> None:
     require_sound(actor, chosen.rules, operations, tests=chosen.tests)
     require_quick(chosen.rules)
     require_passed(actor, chosen.rules, chosen.tests, unit=chosen.unit)
@@ -228,6 +237,7 @@ def _put_in_force(actor: User, policy: Policy, chosen: PolicyVersion, operations
         PolicyState.IN_FORCE,
         payload={"number": chosen.number, "digest": chosen.digest},
         in_force=chosen,
+        unit=unit,
         latest=chosen if policy.latest is None or chosen.number > policy.latest.number else policy.latest,
     )
 
@@ -274,13 +284,10 @@ def not_eligible(words: str, *, why: str, others: Sequence[User]) -> NotAllowedE
 
 
 def _require_agreement(actor: User, policy: Policy, chosen: PolicyVersion, agreed_by: User | None) -> None:
-    """Documents count as reviewed; in production what lowers enforcement still takes two people by name."""
-    if not settings.IN_PRODUCTION or not is_lowered_by(policy, chosen):
-        return
-    if not actor.is_human or agreed_by is None or agreed_by.pk == actor.pk:
-        words = _("It lowers what is enforced: name who applies it with --as, and somebody else with --approved-by.")
-        raise NotAllowedError(words)
-    require_manager(agreed_by, policy.unit, LOWER)
+    """Documents count as reviewed; in production what does not only tighten still takes two people by name."""
+    if settings.IN_PRODUCTION and not is_tightened_by(policy, chosen):
+        rights = rights_to_release(actor, policy, chosen)
+        require_two_by_name(actor, policy, second=agreed_by, rights=rights, at="rules")
 
 
 def _settle_proposals(actor: User, policy: Policy, chosen: PolicyVersion) -> None:
@@ -306,7 +313,7 @@ def apply_policy(
     """Write a policy and put it in force at once, as documents do; the policy and what happened to it.
 
     Where what is in force says the same, a draft ahead of it stays a draft.
-    In production what lowers enforcement takes a person and, as ``agreed_by``, another who may lower it.
+    In production what does not only tighten takes a person and, as ``agreed_by``, another who may release it.
     """
     take_turn()  # before the policy is locked, as every publication does
     rows = Policy.objects.select_for_update(of=("self",)).select_related("unit", "in_force")

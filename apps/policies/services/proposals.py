@@ -93,7 +93,7 @@ def roll_back_policy(actor: User, *, policy: Policy, version: int, reason: str) 
     require_passed(actor, old.rules, old.tests, unit=old.unit)
     _refuse_same(found, old.digest)
     made = _propose(actor, found, old.rules, old.tests, covered=old.unit, reason=reason, kind=ProposalKind.ROLLBACK)
-    return _released_if_stricter(actor, found, made)
+    return release_if_stricter(actor, found, made)
 
 
 @transaction.atomic
@@ -111,7 +111,7 @@ def retire_policy(actor: User, *, policy: Policy, reason: str) -> Proposal:
     if found.proposals.filter(state=ProposalState.OPEN, kind=ProposalKind.RETIRE, base=found.in_force).exists():
         raise ConflictError(_("The same is proposed already."))
     made = _propose(actor, found, [], [], covered=covered, reason=reason, kind=ProposalKind.RETIRE)
-    return _released_if_stricter(actor, found, made)
+    return release_if_stricter(actor, found, made)
 
 
 @transaction.atomic
@@ -194,7 +194,8 @@ def _propose(
     return made
 
 
-def _released_if_stricter(actor: User, policy: Policy, proposal: Proposal) -> Proposal:
+def release_if_stricter(actor: User, policy: Policy, proposal: Proposal) -> Proposal:
+    """The proposal, released by who made it where nothing can come out milder by it."""
     if is_tightened_by(policy, proposal.version):
         publish_policy(actor, policy=policy, version=proposal.version.number)
         proposal.refresh_from_db()

@@ -24,19 +24,19 @@ from apps.policies.rules.budgets import (
     Why,
     is_worth_a_warning,
 )
+from apps.policies.selectors.budgets import PRESENT
 
 RESERVE = """
-INSERT INTO policies_budgetperiod AS p (budget_id, starts, spent, reserved)
-SELECT b.id, date_trunc(b.period, clock_timestamp() AT TIME ZONE coalesce(u.timezone, 'UTC'))::date, 0, %s
-FROM policies_budget b LEFT JOIN access_businessunit u ON u.id = b.unit_id WHERE b.id = %s AND (%s OR %s <= b.cap)
+INSERT INTO policies_budgetperiod AS p (budget_id, starts, zone, spent, reserved)
+SELECT b.id, s.starts, t.zone, 0, %s FROM @present WHERE b.id = %s AND (%s OR %s <= b.cap)
 ON CONFLICT (budget_id, starts) DO UPDATE SET reserved = p.reserved + excluded.reserved
 WHERE %s OR p.spent + p.reserved + excluded.reserved <= (SELECT cap FROM policies_budget WHERE id = p.budget_id)
 RETURNING p.id, p.spent + p.reserved, p.warned_at IS NULL
-"""
+""".replace("@present", PRESENT)
 """One conditional UPDATE (an INSERT for the first of a period): it takes the amount where that fits, or nothing."""
 SETTLE = """
 WITH ended AS (
-    SELECT r.id, r.amount, r.is_beyond, a.state = ANY(%s) AS spends
+    SELECT r.id, r.amount, r.is_beyond, a.state = ANY(%s) OR a.taken_at_word AS spends
     FROM policies_reservation r JOIN agents_action a ON a.id = r.action_id
     WHERE r.period_id = %s AND r.state = 'held' AND a.state = ANY(%s) FOR UPDATE OF r
 ), moved AS (

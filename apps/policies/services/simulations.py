@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -18,15 +18,25 @@ from apps.core.queue import ring
 from apps.core.rules import digest_of
 from apps.core.services import system_user
 from apps.policies.models import Policy, PolicyVersion, Simulation
+from apps.policies.rules.alike import Trial
 from apps.policies.rules.levers import Lever, levers_of
-from apps.policies.rules.replay import Gap, replay
+from apps.policies.rules.replay import Gap
 from apps.policies.rules.simulations import MAX_ACTIONS, MAX_DAYS, SimulationState
 from apps.policies.rules.tallies import Tally, tally_of
 from apps.policies.selectors import release_number
-from apps.policies.selectors.simulations import Past, next_past_of, past_of, rule_sets_of, running_for
+from apps.policies.selectors.simulations import (
+    Past,
+    next_past_of,
+    past_of,
+    refuse_unseen_past,
+    running_for,
+    trial_of,
+)
 from apps.policies.services.policies import PUBLISH, require_quick, require_sound
 
 VIEW = "policies.view_policy"
+LEAST = timedelta(days=1)
+"""Of less than a day nothing is said by the day."""
 BATCH = 500
 """A worker's thread is taken for so many actions at a time, some tenths of a second."""
 
@@ -45,7 +55,8 @@ def start_simulation(
     """Try a version of ``policy``, ``rules`` that stand nowhere yet, or one amount at several steps, on the past.
 
     ``lever``: a rule in force whose amount is turned. Raises InvalidError at ``rules``, ``lever``, ``since`` or
-    ``until``; ConflictError where the same person's last one still runs, with its id.
+    ``until``; NotAllowedError where it covers more than ``actor`` may see; ConflictError where the same person's last
+    one still runs, with its id.
     """
     require_human(actor)
     require(actor, VIEW, policy)
@@ -71,7 +82,11 @@ def start_simulation(
         since=since,
         until=until,
     )
-    made.total = past_of(made).count()
+    refuse_unseen_past(actor, made)
+    past = past_of(made)
+    if first := past.first():  # days before there was anything to look at would only thin out what is said of a day
+        made.since = max(since, min(first.created_at, until - LEAST))
+    made.total = past.count()
     if made.total > MAX_ACTIONS:
         raise InvalidError(errors={"since": [_("That are %d actions; at most a million.") % made.total]})
     made.tallies = [Tally().as_json() for _step in (turning.steps if turning else (0,))]
@@ -81,7 +96,7 @@ def start_simulation(
         actor,
         made,
         SimulationState.RUNNING,
-        payload={**told, "since": since.isoformat(), "until": until.isoformat(), "rule": lever},
+        payload={**told, "since": made.since.isoformat(), "until": until.isoformat(), "rule": lever},
     )
     ring("simulations")
     return made
@@ -154,22 +169,22 @@ def judge_on() -> int:
         return 0
     simulation = Simulation.objects.select_related("policy", "base", "person").get(pk=found[0])
     try:
-        rule_sets_of(simulation.pk)
+        trial = trial_of(simulation.pk)
     except (KeyError, TypeError, ValueError):
         _end(simulation, SimulationState.FAILED)
         return 1
-    past = next_past_of(simulation, limit=BATCH)
-    _write(simulation, past)
+    past = next_past_of(simulation, limit=BATCH, with_parameters=trial.reads_parameters)
+    _write(simulation, past, trial)
     if len(past) < BATCH:
         _end(simulation, SimulationState.DONE)
     return len(past) or 1
 
 
-def _write(simulation: Simulation, past: Sequence[Past]) -> None:
+def _write(simulation: Simulation, past: Sequence[Past], trial: Trial) -> None:
     tallies = [tally_of(stored) for stored in simulation.tallies]
     gaps, otherwise, waived = dict(simulation.gaps), 0, 0
     for one in past:
-        told = replay(one.kept, rule_sets_of(simulation.pk))
+        told = trial.replay(one.kept)
         if isinstance(told, Gap):
             gaps[told] = gaps.get(told, 0) + 1
             continue

@@ -26,6 +26,8 @@ def evaluate_action(
 ) -> Verdict:
     """What the release in force says of ``facts``, with the budgets over it. Writes nothing.
 
+    Rules and budgets of the unit where its run was started make it stricter; nothing there allows or lifts.
+
     ``is_fresh``: it is asked for just now, so that waivers may lift rules for it (but those in ``but``), which
     ``use_waivers`` then takes. Judged again, only those still do that the action used then (``waived_for``, or the
     action of the facts). A test uses none.
@@ -36,10 +38,12 @@ def evaluate_action(
     about = {"agent": facts.agent.slug, "workflow": facts.run.workflow, "connector": facts.connector}
     is_meant = is_fresh and facts.environment == LIVE
     used_by = None if is_fresh else waived_for or facts.action_id
-    ground = ground_for(actor, facts.unit_id, operation=facts.operation, is_fresh=is_meant, used_by=used_by, **about)
+    about["operation"] = facts.operation
+    began = facts.run_unit_id
+    ground = ground_for(actor, facts.unit_id, run_unit_id=began, is_fresh=is_meant, used_by=used_by, **about)
     units = ground.units if facts.units is None else facts.units
     currencies = facts.currencies or ground.currencies
-    seen = replace(facts, now=facts.now or ground.now, units=units, currencies=currencies)
+    seen = replace(facts, now=facts.now or ground.now, units=units, run_units=ground.run_units, currencies=currencies)
     rules = rules_for_release(actor, ground.release_id).about(facts.operation)
     calls = {call for rule in rules for call in rule.program.calls if rule.covers(seen)}
     if calls and not facts.history:

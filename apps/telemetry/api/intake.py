@@ -1,5 +1,6 @@
-"""The endpoints for usage and for spans."""
+"""The endpoints for usage, spans and logs."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.http import HttpResponse
@@ -16,7 +17,7 @@ from apps.core.rules import MAX_COST_MINOR
 from apps.core.schema import PROBLEMS
 from apps.telemetry.models import UsageRecord
 from apps.telemetry.rules import otlp
-from apps.telemetry.services import record_usage, take_spans
+from apps.telemetry.services import record_usage, take_logs, take_spans
 
 MOST_TOKENS = 10**10
 
@@ -82,15 +83,14 @@ class AnyAnswer(DefaultContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-@extend_schema(exclude=True)  # OTLP describes it
-class Traces(PlaneView):
-    """``/v1/traces``, outside ``/api/v1/``: where exporters of OpenTelemetry send what they have."""
+class Taking(PlaneView, ABC):
+    """An address of OTLP, outside ``/api/v1/``: where exporters of OpenTelemetry send what they have."""
 
     authentication_classes = [AgentKeyAuthentication]
     content_negotiation_class = AnyAnswer
 
     def post(self, request: Request) -> HttpResponse:
-        """Take spans in protobuf or JSON, plain or packed by gzip; answered once all of it is kept."""
+        """Take rows in protobuf or JSON, plain or packed by gzip; answered once all of it is kept."""
         kind = (request.content_type or "").partition(";")[0].strip().lower()
         if kind not in {otlp.PROTOBUF, otlp.JSON}:
             raise exceptions.UnsupportedMediaType(kind)
@@ -99,13 +99,36 @@ class Traces(PlaneView):
         raw = request._request.read(otlp.MAX_BODY + 1)
         try:
             body = otlp.unpack(raw, request.headers.get("Content-Encoding", "").strip().lower())
-            spans, unreadable = otlp.read_traces(body, kind)
+            answer = self.take(body, kind)
         except otlp.TooMuchError as error:
             raise TooLargeError from error
         except otlp.UnreadableError as error:
             raise MalformedError(str(error)) from error
+        return HttpResponse(answer, content_type=kind)
+
+    @abstractmethod
+    def take(self, body: bytes, kind: str) -> bytes:
+        """Keep what a body holds; the answer to it."""
+
+
+@extend_schema(exclude=True)  # OTLP describes it
+class Traces(Taking):
+    """``/v1/traces``."""
+
+    def take(self, body: bytes, kind: str) -> bytes:
+        """Spans."""
+        spans, unreadable = otlp.read_traces(body, kind)
         taken = take_spans(self.actor, spans=spans, unreadable=unreadable)
-        return HttpResponse(otlp.answer_of(kind, rejected=taken.rejected, why=WHY), content_type=kind)
+        why = "Spans without ids, of times long past or to come, or of too long a trace."
+        return otlp.answer_of(kind, rejected=taken.rejected, why=why)
 
 
-WHY = "Spans without ids, of times long past or to come, of work that is not this agent's own, or of too long a trace."
+@extend_schema(exclude=True)  # OTLP describes it
+class Logs(Taking):
+    """``/v1/logs``."""
+
+    def take(self, body: bytes, kind: str) -> bytes:
+        """Log records."""
+        taken = take_logs(self.actor, records=otlp.read_logs(body, kind))
+        why = "Records of times long past or to come, or more in a day than are kept."
+        return otlp.answer_to_logs(kind, rejected=taken.rejected, why=why)

@@ -16,6 +16,7 @@ from apps.core.schema import PROBLEMS
 from apps.telemetry.models import Span
 from apps.telemetry.rules.links import LinkedBy
 from apps.telemetry.rules.rejections import Rejection
+from apps.telemetry.rules.tools import Despite
 from apps.telemetry.selectors import SpanFilter, rejected_for, span_for, spans_for, unlinked_for
 from apps.telemetry.services import link_by_hand
 from apps.workflows.selectors import run_for
@@ -47,6 +48,10 @@ class SpanSerializer(serializers.Serializer[Any]):
     tool = serializers.CharField()
     tool_call = serializers.CharField(help_text="open, governed, ungoverned, repeat; empty: no call of a tool.")
     governed_by = serializers.UUIDField(allow_null=True, help_text="The action behind the call.")
+    despite = serializers.CharField(
+        allow_blank=True, help_text=f"How it was made although not allowed: {', '.join(Despite)}; empty otherwise."
+    )
+    despite_action = serializers.UUIDField(allow_null=True, help_text="The action that was not allowed.")
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField()
     failed = serializers.BooleanField()
@@ -90,6 +95,7 @@ class RejectedSerializer(serializers.Serializer[Any]):
     kept = serializers.IntegerField()
     rejected = serializers.IntegerField()
     why = serializers.DictField(child=serializers.IntegerField(), help_text=", ".join(Rejection))
+    misnamed = serializers.IntegerField(help_text="Kept, and named work that is not the agent's own.")
 
 
 class LinkBody(StrictSerializer):
@@ -110,6 +116,7 @@ def span_json(span: Span) -> dict[str, Any]:
     """The span as ``SpanSerializer`` describes it."""
     same = (
         "id", "service", "trace_id", "span_id", "parent_id", "name", "operation", "tool", "tool_call", "governed_by",
+        "despite", "despite_action",
         "started_at", "ended_at", "failed", "model", "tokens", "linked_by",
     )  # fmt: skip
     return {
@@ -130,11 +137,7 @@ def filter_of(request: Request) -> SpanFilter:
     for name in ("linked", "failed"):
         if said[name] and said[name] not in TRUTH:
             wrong[name] = ["One of: true, false."]
-    run, since = _uuid(said["run"]), _instant(said["since"])
-    if said["run"] and run is None:
-        wrong["run"] = ["Not an id."]
-    if said["since"] and since is None:
-        wrong["since"] = ["Not an instant with its offset, such as 2026-01-31T12:00:00Z."]
+    run, since = uuid_in(said["run"], "run", wrong), instant_in(said["since"], "since", wrong)
     if wrong:
         raise InvalidError(errors=wrong)
     return SpanFilter(
@@ -148,19 +151,25 @@ def filter_of(request: Request) -> SpanFilter:
     )
 
 
-def _uuid(text: str) -> UUID | None:
+def uuid_in(text: str, name: str, wrong: dict[str, list[str]]) -> UUID | None:
+    """An id in a query, None where none is said; what is none is noted in ``wrong``."""
     try:
-        return UUID(text)
+        return UUID(text) if text else None
     except ValueError:
+        wrong[name] = ["Not an id."]
         return None
 
 
-def _instant(text: str) -> datetime | None:
+def instant_in(text: str, name: str, wrong: dict[str, list[str]]) -> datetime | None:
+    """An instant in a query, None where none is said; what is none is noted in ``wrong``."""
     try:
-        found = parse_datetime(text)
+        found = parse_datetime(text) if text else None
     except ValueError:
+        found = None
+    if text and not (found and found.tzinfo):
+        wrong[name] = ["Not an instant with its offset, such as 2026-01-31T12:00:00Z."]
         return None
-    return found if found and found.tzinfo else None
+    return found
 
 
 class Spans(PlaneView):
@@ -216,5 +225,5 @@ class RejectedSpans(PlaneView):
     def get(self, request: Request) -> Response:
         """How many spans were rejected, by agent and reason."""
         known_params(request)
-        names = ("agent", "kept", "rejected", "why")
+        names = ("agent", "kept", "rejected", "why", "misnamed")
         return Response([{name: getattr(one, name) for name in names} for one in rejected_for(self.actor)])

@@ -38,6 +38,7 @@ class FindingSerializer(serializers.Serializer[Any]):
     calls = serializers.IntegerField(help_text="Of the last 30 days, as far as the spans are kept.")
     last_at = serializers.DateTimeField()
     found_at = serializers.DateTimeField()
+    despite_at = serializers.DateTimeField(allow_null=True, help_text="When last used although the plane had refused.")
     dismissed_at = serializers.DateTimeField(allow_null=True)
     dismissed_by = serializers.CharField(allow_null=True)
     reason = serializers.CharField(allow_blank=True, help_text="Why it was dismissed; agents are not told.")
@@ -75,6 +76,7 @@ def finding_json(actor: User, finding: ToolFinding, dismissible: Collection[UUID
         "calls": finding.calls or 0,  # type: ignore[attr-defined] # annotated by the selector
         "last_at": finding.last_at,
         "found_at": finding.created_at,
+        "despite_at": finding.despite_at,
         "dismissed_at": finding.dismissed_at,
         "dismissed_by": finding.dismissed_by.username if finding.dismissed_by else None,
         "reason": "" if actor.is_agent else finding.dismiss_reason,

@@ -92,6 +92,11 @@ def without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if not name.startswith(CONTENT)}
 
 
+def is_content_event(event: str) -> bool:
+    """Whether an event's body is what was said to a model or what it said: GenAI's events carry nothing else."""
+    return event.startswith(("gen_ai.", "openinference.", "traceloop."))
+
+
 def _of_kind(kind: str) -> str:
     return KINDS.get(kind.upper(), "")
 

@@ -1,8 +1,9 @@
-"""OTLP over HTTP: bytes in, spans out (opentelemetry.io/docs/specs/otlp)."""
+"""OTLP over HTTP: bytes in, spans and log records out (opentelemetry.io/docs/specs/otlp)."""
 
 import base64
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,21 +11,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from apps.core.rules import SECRET, depth_of
 from apps.telemetry.rules.names import LONGEST
+from apps.telemetry.rules.severities import severity_of
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a body, packed or not."""
 MOST_SPANS = 10_000
-"""Spans of one request."""
+"""Spans, or log records, of one request."""
 MOST_TRACES = 1_000
 """Traces to which they belong."""
 MOST_ATTRIBUTES = 128
@@ -41,7 +45,7 @@ class UnreadableError(ValueError):
 
 
 class TooMuchError(ValueError):
-    """The body is larger than ``MAX_BODY``, or has more than ``MOST_SPANS`` spans or ``MOST_TRACES`` traces."""
+    """The body is larger than ``MAX_BODY``, or has more than ``MOST_SPANS`` rows or ``MOST_TRACES`` traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,23 @@ class SpanSaid:
     started_at: datetime
     ended_at: datetime
     failed: bool
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LogSaid:
+    """One log record as it was sent. Ids are empty where it belongs to no span; ``body`` is text, or JSON as text.
+
+    ``at`` is when it happened, or was seen; None where the sender says neither. ``severity``: 1 to 24 as OpenTelemetry
+    counts, 0 for none.
+    """
+
+    trace_id: str
+    span_id: str
+    at: datetime | None
+    severity: int
+    event: str
+    body: str
     attributes: dict[str, Any]
 
 
@@ -80,20 +101,13 @@ def unpack(raw: bytes, encoding: str) -> bytes:
 
 def read_traces(body: bytes, kind: str) -> tuple[list[SpanSaid], int]:
     """The spans of a request, and how many have no ids or times. Raises UnreadableError or TooMuchError."""
-    request = ExportTraceServiceRequest()
-    try:
-        if kind == PROTOBUF:
-            request.ParseFromString(body)
-        else:
-            json_format.ParseDict(_with_bytes(_json(body)), request, ignore_unknown_fields=True)
-    except (DecodeError, json_format.ParseError, ValueError, RecursionError) as error:
-        raise UnreadableError("The body is no ExportTraceServiceRequest.") from error
+    request = _parsed(body, kind, ExportTraceServiceRequest(), _Names("resourceSpans", "scopeSpans", "spans"))
     spans = [span for one in request.resource_spans for scope in one.scope_spans for span in scope.spans]
     if len(spans) > MOST_SPANS or len({span.trace_id for span in spans}) > MOST_TRACES:
         raise TooMuchError
     found, bad = list[SpanSaid](), 0
     for one in request.resource_spans:
-        shared = _attributes(pair for pair in one.resource.attributes if pair.key.startswith(("service.", "acp.")))
+        shared = _shared(one.resource.attributes)
         for scope in one.scope_spans:
             for span in scope.spans:
                 said = _span(span, shared)
@@ -104,14 +118,62 @@ def read_traces(body: bytes, kind: str) -> tuple[list[SpanSaid], int]:
     return found, bad
 
 
+def read_logs(body: bytes, kind: str) -> list[LogSaid]:
+    """The log records of a request. Raises UnreadableError or TooMuchError."""
+    request = _parsed(body, kind, ExportLogsServiceRequest(), _Names("resourceLogs", "scopeLogs", "logRecords"))
+    records = [record for one in request.resource_logs for scope in one.scope_logs for record in scope.log_records]
+    if len(records) > MOST_SPANS or len({record.trace_id for record in records}) > MOST_TRACES:
+        raise TooMuchError
+    return [
+        _log(record, shared)
+        for one in request.resource_logs
+        for shared in [_shared(one.resource.attributes)]
+        for scope in one.scope_logs
+        for record in scope.log_records
+    ]
+
+
 def answer_of(kind: str, *, rejected: int, why: str) -> bytes:
-    """The answer to a request that was taken, in the words in which it was asked."""
+    """The answer to spans that were taken, in the words in which it was asked."""
     answer = ExportTraceServiceResponse()
     if rejected:
         answer.partial_success.rejected_spans = rejected
         answer.partial_success.error_message = why
+    return _packed(kind, answer)
+
+
+def answer_to_logs(kind: str, *, rejected: int, why: str) -> bytes:
+    """The answer to log records that were taken, in the words in which it was asked."""
+    answer = ExportLogsServiceResponse()
+    if rejected:
+        answer.partial_success.rejected_log_records = rejected
+        answer.partial_success.error_message = why
+    return _packed(kind, answer)
+
+
+def _packed(kind: str, answer: Message) -> bytes:
     packed: bytes = answer.SerializeToString()
     return packed if kind == PROTOBUF else json_format.MessageToJson(answer, indent=None).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How the three levels of a request are called in JSON."""
+
+    resources: str
+    scopes: str
+    rows: str
+
+
+def _parsed[M: Message](body: bytes, kind: str, request: M, names: _Names) -> M:
+    try:
+        if kind == PROTOBUF:
+            request.ParseFromString(body)
+        else:
+            json_format.ParseDict(_with_bytes(_json(body), names), request, ignore_unknown_fields=True)
+    except (DecodeError, json_format.ParseError, ValueError, RecursionError) as error:
+        raise UnreadableError(f"The body is no {type(request).__name__}.") from error
+    return request
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -124,24 +186,25 @@ def _json(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _with_bytes(request: dict[str, Any]) -> dict[str, Any]:
+def _with_bytes(request: dict[str, Any], names: _Names) -> dict[str, Any]:
     """OTLP writes ids in hex where protobuf's JSON writes base64."""
-    for one in _lists(request, "resourceSpans", "resource_spans"):
-        for scope in _lists(one, "scopeSpans", "scope_spans"):
-            for span in _lists(scope, "spans"):
+    for one in _lists(request, names.resources):
+        for scope in _lists(one, names.scopes):
+            for row in _lists(scope, names.rows):
                 for name, size in IDS.items():
-                    if said := span.get(name):
+                    if said := row.get(name):
                         if not isinstance(said, str) or len(said) != 2 * size:
                             raise UnreadableError("An id is not hex.")
-                        span[name] = base64.b64encode(bytes.fromhex(said)).decode()
-                span.pop("links", None)
-                span.pop("events", None)
+                        row[name] = base64.b64encode(bytes.fromhex(said)).decode()
+                row.pop("links", None)
+                row.pop("events", None)
     return request
 
 
-def _lists(holder: dict[str, Any], *names: str) -> Iterator[dict[str, Any]]:
-    for name in names:
-        held = holder.get(name) or []
+def _lists(holder: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """What stands under a name, in camel case or, as protobuf's JSON reads it too, in snake case."""
+    for spelled in {name, re.sub(r"(?=[A-Z])", "_", name).lower()}:
+        held = holder.get(spelled) or []
         if not isinstance(held, list):
             raise UnreadableError("Something else than a list.")
         for one in held:
@@ -166,6 +229,29 @@ def _span(span: Span, shared: dict[str, Any]) -> SpanSaid | None:
         failed=span.status.code == Status.STATUS_CODE_ERROR,
         attributes=shared | _attributes(span.attributes),
     )
+
+
+def _log(record: LogRecord, shared: dict[str, Any]) -> LogSaid:
+    attributes = _attributes(record.attributes)
+    at = record.time_unix_nano or record.observed_time_unix_nano
+    name = attributes.pop("event.name", "")
+    whole = len(record.trace_id) == IDS["traceId"] and any(record.trace_id)
+    span = whole and len(record.span_id) == IDS["spanId"] and any(record.span_id)
+    said = _value(record.body)
+    return LogSaid(
+        trace_id=record.trace_id.hex() if whole else "",
+        span_id=record.span_id.hex() if span else "",
+        at=_instant(at) if at else None,
+        severity=severity_of(record.severity_number, record.severity_text),
+        event=(_clean(record.event_name) or (name if isinstance(name, str) else ""))[:120],
+        body="" if said is None else said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)[:LONGEST],
+        attributes=shared | attributes,
+    )
+
+
+def _shared(pairs: Iterable[KeyValue]) -> dict[str, Any]:
+    """What a resource says that is kept with each of its rows."""
+    return _attributes(pair for pair in pairs if pair.key.startswith(("service.", "acp.")))
 
 
 def _instant(nanoseconds: int) -> datetime:

@@ -14,6 +14,8 @@ from apps.telemetry.rules.trees import above
 EXECUTE = "execute_tool"
 SLACK = timedelta(minutes=2)
 """How far the clock of an agent may be off."""
+AFTER = timedelta(hours=1)
+"""So long after a refusal a call of that name is held against it."""
 OTHER = re.compile(r"[^a-z0-9]+")
 
 type Seen = Set[tuple[str, str]]
@@ -30,6 +32,15 @@ class ToolCall(StrEnum):
     GOVERNED = "governed"
     UNGOVERNED = "ungoverned"
     REPEAT = "repeat"
+
+
+class Despite(StrEnum):
+    """Why an action of that name does not stand behind a call: nobody had allowed it when the call was made."""
+
+    DENIED = "denied"
+    REJECTED = "rejected"
+    WAITING = "waiting"
+    LAPSED = "lapsed"
 
 
 class FindingState(StrEnum):
@@ -65,7 +76,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class CallSeen:
-    """A span of a call. ``named``: the action that it names itself, or below whose own span it stands."""
+    """A span of a call. ``named``: the action that it names itself (``by_word``), or below whose own span it stands."""
 
     key: UUID
     trace_id: str
@@ -75,17 +86,30 @@ class CallSeen:
     ended_at: datetime
     run_id: UUID | None = None
     named: UUID | None = None
+    by_word: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An action: what the plane was asked, from when to when it was about it (None: still), and by which names."""
+    """An action: what the plane was asked, from when to when it was about it (None: still), and by which names.
+
+    ``allowed_at``: since when it might be carried out; None where that was never so. ``withdrawn_at``: since when it
+    might not any more (None: it still might, or was done). ``despite`` says why not.
+    """
 
     key: UUID
     names: frozenset[str]
     run_id: UUID | None
     asked_at: datetime
     ended_at: datetime | None
+    allowed_at: datetime | None
+    withdrawn_at: datetime | None = None
+    despite: Despite = Despite.WAITING
+
+    def allows(self, call: CallSeen) -> bool:
+        """Whether it was allowed when the call was made; who was allowed later had not waited."""
+        is_over = self.withdrawn_at is not None and call.started_at > self.withdrawn_at + SLACK
+        return self.allowed_at is not None and self.allowed_at - SLACK <= call.ended_at and not is_over
 
 
 def plain(name: str) -> str:
@@ -100,11 +124,15 @@ def tool_of(said: str, name: str) -> str:
 
 @dataclass(slots=True)
 class Judged:
-    """What came of judging: the action behind each governed call; the others are ungoverned, or repeats."""
+    """What came of judging: the action behind each governed call; the others are ungoverned, or repeats.
+
+    ``despite``: of the ungoverned, those that an action of that name was refused for, or still waits, and which.
+    """
 
     governed: dict[UUID, UUID] = field(default_factory=dict)
     ungoverned: list[UUID] = field(default_factory=list)
     repeats: list[UUID] = field(default_factory=list)
+    despite: dict[UUID, tuple[UUID, Despite]] = field(default_factory=dict)
 
 
 def judge(
@@ -114,7 +142,10 @@ def judge(
     trees: Mapping[str, Mapping[str, str]],
     counted: Mapping[str, Seen],
 ) -> Judged:
-    """Which action stands behind which call, one each: first those that are named, then by name, run and time.
+    """Which action stands behind which call, one each: those that are named, then by name, run and time.
+
+    What an action was asked for goes before what a span says of where it stands. A call before its action was allowed,
+    or of one that never was, has none.
 
     ``trees``: trace -> span -> the span above it. ``counted``: trace -> (span, tool) that were judged before.
     """
@@ -131,34 +162,81 @@ def judge(
     ]
     keys = {call.key for call in alone}
     found.repeats = [call.key for call in calls if call.key not in keys]
+    actions = list(actions)
     free = {one.key: one for one in actions}
+    by_name = _by_name(actions)
+    alone.sort(key=lambda one: one.started_at)
+    for way in (_named_alike, _named, _alike, _standing_in):
+        for call in alone:
+            if call.key not in found.governed and (action := way(call, free, by_name)) is not None:
+                found.governed[call.key] = free.pop(action.key).key
+    every = {one.key: one for one in actions}
     for call in alone:
-        if call.named in free and call.named is not None:
-            found.governed[call.key] = free.pop(call.named).key
-    by_name = defaultdict[str, list[Asked]](list)
-    for one in free.values():
-        for name in one.names:
-            by_name[name].append(one)
-    for call in sorted(alone, key=lambda one: one.started_at):
         if call.key not in found.governed:
-            _judge_one(call, by_name[plain(call.tool)], free, found)
+            found.ungoverned.append(call.key)
+            if refused := _refused(call, every, by_name):
+                found.despite[call.key] = (refused.key, refused.despite)
     return found
 
 
-def _judge_one(call: CallSeen, named_so: Iterable[Asked], free: dict[UUID, Asked], found: Judged) -> None:
-    fitting = [one for one in named_so if one.key in free and _fits(one, call)]
-    if fitting:
-        nearest = min(fitting, key=lambda one: (abs(one.asked_at - call.started_at), one.key))
-        found.governed[call.key] = free.pop(nearest.key).key
-    else:
-        found.ungoverned.append(call.key)
+type ByName = Mapping[str, Sequence[Asked]]
 
 
-def _fits(action: Asked, call: CallSeen) -> bool:
+def _by_name(actions: Iterable[Asked]) -> ByName:
+    found = defaultdict[str, list[Asked]](list)
+    for one in actions:
+        for name in one.names:
+            found[name].append(one)
+    return found
+
+
+def _of(call: CallSeen, free: Mapping[UUID, Asked]) -> Asked | None:
+    action = free.get(call.named) if call.named else None
+    return action if action is not None and action.allows(call) else None
+
+
+def _named_alike(call: CallSeen, free: Mapping[UUID, Asked], by_name: ByName) -> Asked | None:
+    """The action that it names or stands below, where the tool is called as that is: no sibling takes it first."""
+    action = _of(call, free)
+    return action if action is not None and plain(call.tool) in action.names else None
+
+
+def _named(call: CallSeen, free: Mapping[UUID, Asked], by_name: ByName) -> Asked | None:
+    """The action that it names itself, whatever the tool is called."""
+    return _of(call, free) if call.by_word else None
+
+
+def _alike(call: CallSeen, free: Mapping[UUID, Asked], by_name: ByName) -> Asked | None:
+    """The nearest in time of those that are called so."""
+    fitting = [
+        one for one in by_name.get(plain(call.tool), ()) if one.key in free and one.allows(call) and _fits(one, call)
+    ]
+    return min(fitting, key=lambda one: _distance(one, call), default=None)
+
+
+def _standing_in(call: CallSeen, free: Mapping[UUID, Asked], by_name: ByName) -> Asked | None:
+    """The action below whose own span it stands, where nothing else is that action's call."""
+    return _of(call, free)
+
+
+def _refused(call: CallSeen, every: Mapping[UUID, Asked], by_name: ByName) -> Asked | None:
+    """The action that was not allowed when the call was made: the one that it names, else the nearest of its name."""
+    named = every.get(call.named) if call.named else None
+    if named is not None:
+        return None if named.allows(call) else named
+    alike = [one for one in by_name.get(plain(call.tool), ()) if not one.allows(call) and _fits(one, call, after=AFTER)]
+    return min(alike, key=lambda one: _distance(one, call), default=None)
+
+
+def _distance(action: Asked, call: CallSeen) -> tuple[timedelta, UUID]:
+    return abs(action.asked_at - call.started_at), action.key
+
+
+def _fits(action: Asked, call: CallSeen, after: timedelta = SLACK) -> bool:
     """The same run where the call is known to be of one, and both at one time; the names are alike."""
     if call.run_id is not None and call.run_id != action.run_id:
         return False
-    over = action.ended_at is not None and action.ended_at < call.started_at - SLACK
+    over = action.ended_at is not None and action.ended_at < call.started_at - after
     return not over and action.asked_at <= call.ended_at + SLACK
 
 

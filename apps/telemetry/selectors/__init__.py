@@ -1,5 +1,6 @@
 """What an agent may report about, who sees what it reported, and how much of what it does is governed."""
 
+from apps.telemetry.selectors.logs import LogFilter, logs_for, logs_of_run_for, rejected_logs_for
 from apps.telemetry.selectors.spans import (
     LATE_DAYS,
     REJECTED_DAYS,
@@ -26,6 +27,7 @@ __all__ = [
     "COVERAGE_DAYS",
     "LATE_DAYS",
     "REJECTED_DAYS",
+    "LogFilter",
     "Rejected",
     "SpanFilter",
     "Unlinked",
@@ -36,7 +38,10 @@ __all__ = [
     "examples_for",
     "finding_for",
     "findings_for",
+    "logs_for",
+    "logs_of_run_for",
     "rejected_for",
+    "rejected_logs_for",
     "span_for",
     "spans_for",
     "unlinked_for",

@@ -22,16 +22,28 @@ MOST_LINES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class SpanFilter:
-    """What of the list is asked for; empty and None: everything. ``since``: that ended then or later."""
+class ReportFilter:
+    """What of agents' reports is asked for; empty and None: everything. ``since``: of then or later."""
 
     agent: str = ""
     service: str = ""
     run: UUID | None = None
     trace: str = ""
+    since: datetime | None = None
+
+    @property
+    def of_sender(self) -> Q:
+        """Whose, and of which trace."""
+        asked = {"agent__slug": self.agent, "service": self.service, "trace_id": self.trace}
+        return Q(**{name: value for name, value in asked.items() if value})
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFilter(ReportFilter):
+    """The same of spans, by their end; whether they belong to something, and whether they failed."""
+
     linked: bool | None = None
     failed: bool | None = None
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +60,14 @@ class Unlinked:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """How many spans of one agent were kept and rejected, and why."""
+    """How many spans of one agent were kept and rejected, and why. ``misnamed``: kept, and named others' work."""
 
     agent: str
     agent_name: str
     kept: int
     rejected: int
     why: dict[str, int]
+    misnamed: int = 0
 
     @property
     def untold(self) -> int:
@@ -76,15 +89,9 @@ def span_for(actor: User, span_id: UUID) -> Span:
 
 
 def _asked(asked: SpanFilter) -> Q:
-    found = Q()
-    if asked.agent:
-        found &= Q(agent__slug=asked.agent)
-    if asked.service:
-        found &= Q(service=asked.service)
+    found = asked.of_sender
     if asked.run:
         found &= Q(run_id=asked.run)
-    if asked.trace:
-        found &= Q(trace_id=asked.trace)
     if asked.linked is not None:
         found &= LINKED if asked.linked else ~LINKED
     if asked.failed is not None:
@@ -106,12 +113,13 @@ def unlinked_for(actor: User) -> list[Unlinked]:
 
 
 def rejected_for(actor: User) -> list[Rejected]:
-    """Of the last ``REJECTED_DAYS``, which agents' spans were rejected and why, the most first."""
+    """Of the last ``REJECTED_DAYS``, which agents' spans were rejected or named others' work, and why; most first."""
     since = ClockTimestamp() - timedelta(days=REJECTED_DAYS)
     rows = visible(actor, VIEW, SpanCount.objects.filter(created_at__gt=since)).order_by()
-    sums: dict[str, Any] = {f"sum_{name}": Sum(name) for name in ("kept", "rejected", *map(str, Rejection))}
+    sums: dict[str, Any] = {f"sum_{name}": Sum(name) for name in ("kept", "rejected", "misnamed", *map(str, Rejection))}
     found: QuerySet[Any, Any] = rows.values("agent__slug", "agent__name")
     found = found.annotate(**sums)
+    odd = Q(sum_rejected__gt=0) | Q(sum_misnamed__gt=0)
     return [
         Rejected(
             row["agent__slug"],
@@ -119,6 +127,7 @@ def rejected_for(actor: User) -> list[Rejected]:
             row["sum_kept"],
             row["sum_rejected"],
             {str(why): row[f"sum_{why}"] for why in Rejection},
+            row["sum_misnamed"],
         )
-        for row in found.filter(sum_rejected__gt=0).order_by("-sum_rejected")[:MOST_LINES]
+        for row in found.filter(odd).order_by("-sum_rejected", "-sum_misnamed")[:MOST_LINES]
     ]

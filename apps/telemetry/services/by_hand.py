@@ -13,6 +13,7 @@ from apps.telemetry.models import Span
 from apps.telemetry.rules.links import NOTHING, LinkedBy
 from apps.telemetry.rules.tools import ToolCall
 from apps.telemetry.selectors import LATE_DAYS, work_for
+from apps.telemetry.services.erasing import blank_erased
 from apps.telemetry.services.linking import Works, link_of
 from apps.telemetry.services.settling import count_usage, one_at_a_time
 from apps.workflows.models import Run
@@ -50,4 +51,5 @@ def link_by_hand(actor: User, *, span: Span, run: Run, reason: str) -> int:
         count_usage(actor, agent, rows, {row.span_id: row.parent_id for row in rows}, Works(agent.user))
         told = {"agent": agent.slug, "trace": span.trace_id, "spans": len(late), "reason": reason.strip()}
         record(actor, run, "run.spans_linked", payload=told)
+    blank_erased([span.trace_id])
     return len(late)

@@ -1,7 +1,8 @@
 """What spans belong to: their own word, the trace that the plane gave, the conversation. Always the agent's own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -20,6 +21,8 @@ ROUND_A_RUN = timedelta(hours=1)
 """So much earlier or later than its run a span of the same conversation may be."""
 MOST_TRACES = 100
 """Earlier traces of a conversation that are looked at again."""
+NAMED = {"acp.action.id": "action_id", "acp.task.id": "task_id", "acp.step.id": "task_id", "acp.run.id": "run_id"}
+"""Attributes that say what a span or a log record belongs to, the narrowest first."""
 UNLINKED = Q(run_id=None, task_id=None, action_id=None)
 
 
@@ -62,6 +65,25 @@ class Works:
         return self.find(name, trail_of_trace(trace_id)) if name else None
 
 
+def named_by(agent: Agent, attributes: Mapping[str, Any], works: Works) -> Work | None:
+    """What is said to be belonged to; None where that is not the agent's own, or does not belong together.
+
+    Agents that are called copy the baggage of who called them: no offence, and no reason to lose what they tell.
+    """
+    link = Work(agent.unit_id)
+    for attribute, name in NAMED.items():
+        if attribute not in attributes:
+            continue
+        at = _uuid(attributes[attribute])
+        work = works.find(name, at) if at else None
+        if work is None or (getattr(link, name) or at) != at:
+            return None
+        if link.run_id and work.run_id != link.run_id:
+            return None
+        link = link if link.action_id or link.task_id else work
+    return link
+
+
 def link_of(row: Span) -> Link:
     """What a span belongs to."""
     return row.run_id, row.task_id, row.action_id
@@ -89,12 +111,18 @@ def link_trace(agent: Agent, trace_id: str, rows: list[Span], works: Works) -> l
     return late
 
 
-def earlier_traces(agent: Agent, linked: Iterable[Span]) -> list[str]:
-    """Traces with spans of the same conversations that belong to nothing yet."""
+def earlier_traces(agent: Agent, linked: Iterable[Span], works: Works) -> list[str]:
+    """Traces with spans of the same conversations that belong to nothing yet, and will now.
+
+    A conversation with two runs leads nowhere, and what is of another time never will: neither is walked again with
+    each request.
+    """
     talks = {row.conversation for row in linked if row.conversation}
-    if not talks:
-        return []
-    rows = Span.objects.filter(UNLINKED, agent=agent, conversation__any_of=list(talks), created_at__gt=_oldest())
+    at_its_time = Q(pk=None)
+    for talk, run in _runs_of(agent, talks, works).items():
+        begun = Q(conversation=talk, ended_at__gte=run.created_at - ROUND_A_RUN)
+        at_its_time |= begun & (Q(started_at__lte=run.finished_at + ROUND_A_RUN) if run.finished_at else Q())
+    rows = Span.objects.filter(at_its_time, UNLINKED, agent=agent, created_at__gt=_oldest())
     return list(rows.order_by("trace_id").values_list("trace_id", flat=True).distinct()[:MOST_TRACES])
 
 
@@ -135,24 +163,28 @@ def _stood_for(agent: Agent, ours: Work, rows: list[Span], parents: dict[str, st
 
 def _by_conversation(agent: Agent, rows: list[Span], works: Works) -> list[Span]:
     """Spans of a conversation that led to one run of the agent, at about its time; or that is named by its id."""
-    talks = {row.conversation for row in rows if row.conversation}
+    runs = _runs_of(agent, {row.conversation for row in rows if row.conversation}, works)
+    return [
+        _linked(row, (run.pk, None, None), LinkedBy.CONVERSATION)
+        for row in rows
+        if (run := runs.get(row.conversation)) and _at_its_time(row, run)
+    ]
+
+
+def _runs_of(agent: Agent, talks: set[str], works: Works) -> dict[str, Run]:
+    """The run of each of these conversations that led to one, and one only."""
     if not talks:
-        return []
+        return {}
     told = Span.objects.filter(agent=agent, conversation__any_of=list(talks), created_at__gt=_oldest())
-    runs: dict[str, set[UUID]] = {talk: set() for talk in talks}
+    found: dict[str, set[UUID]] = {talk: set() for talk in talks}
     for talk, run in told.exclude(run_id=None).order_by().values_list("conversation", "run_id").distinct():
         if run:
-            runs[talk].add(run)
+            found[talk].add(run)
     for talk in talks:
-        runs[talk] |= {run for run in [_uuid(talk)] if run and works.find("run_id", run)}
-    times = {run.pk: run for run in Run.objects.filter(pk__in=set().union(*runs.values()))}
-    late = list[Span]()
-    for row in rows:
-        named = runs.get(row.conversation, set())
-        talked = times.get(next(iter(named))) if len(named) == 1 else None
-        if talked and _at_its_time(row, talked):
-            late.append(_linked(row, (talked.pk, None, None), LinkedBy.CONVERSATION))
-    return late
+        found[talk] |= {run for run in [_uuid(talk)] if run and works.find("run_id", run)}
+    alone = {talk: next(iter(runs)) for talk, runs in found.items() if len(runs) == 1}
+    rows = Run.objects.in_bulk(list(alone.values()))
+    return {talk: rows[run] for talk, run in alone.items() if run in rows}
 
 
 def _at_its_time(row: Span, run: Run) -> bool:
@@ -164,8 +196,8 @@ def _oldest() -> object:
     return ClockTimestamp() - timedelta(days=LATE_DAYS)
 
 
-def _uuid(text: str) -> UUID | None:
+def _uuid(said: Any) -> UUID | None:
     try:
-        return UUID(text)
-    except ValueError:
+        return UUID(said)
+    except (ValueError, TypeError, AttributeError):
         return None

@@ -4,7 +4,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -22,7 +21,8 @@ from apps.telemetry.rules.otlp import SpanSaid
 from apps.telemetry.rules.rejections import Rejection
 from apps.telemetry.rules.tools import EXECUTE, ToolCall, tool_of
 from apps.telemetry.selectors import Work
-from apps.telemetry.services.linking import Works, earlier_traces, link_of
+from apps.telemetry.services.erasing import blank_erased
+from apps.telemetry.services.linking import Works, earlier_traces, link_of, named_by
 from apps.telemetry.services.settling import one_at_a_time, settle
 
 MOST_IN_TRACE = 5_000
@@ -30,8 +30,6 @@ MOST_IN_TRACE = 5_000
 AT_ONCE = 10_000
 AHEAD = timedelta(hours=1)
 """How far an agent's clock may be ahead."""
-NAMED = {"acp.action.id": "action_id", "acp.task.id": "task_id", "acp.step.id": "task_id", "acp.run.id": "run_id"}
-"""Attributes that say what a span belongs to, the narrowest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,8 @@ class Taken:
 def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Taken:
     """Keep an agent's spans, and the usage that they tell of. A span that is known already changes nothing.
 
-    ``unreadable`` were sent and are no spans; they are counted as rejected, with those that name work of others.
+    ``unreadable`` were sent and are no spans; they are counted as rejected. What names work of others is kept, belongs
+    to nothing by that, and is counted.
     Raises NotAllowedError for anybody but an agent that may act, RateLimitedError while another request of it is busy.
     """
     if not actor.is_agent:
@@ -56,15 +55,15 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     one_at_a_time(agent)
     works = Works(actor, {said.trace_id for said in spans})
     full = _full_traces(agent, spans)
-    oldest, newest = _times_taken()
+    oldest, newest = times_taken()
     timely = [said for said in spans if oldest <= said.ended_at <= newest]
     near = [said for said in timely if said.trace_id not in full]
-    rows = [row for said in near if (row := _row(agent, said, works)) is not None]
+    links = {id(said): named_by(agent, said.attributes, works) for said in near}
+    rows = [_row(agent, said, links[id(said)] or Work(agent.unit_id)) for said in near]
     why = {
         Rejection.UNREADABLE: unreadable,
         Rejection.OUT_OF_TIME: len(spans) - len(timely),
         Rejection.OVERFULL: len(timely) - len(near),
-        Rejection.OF_OTHERS: len(near) - len(rows),
     }
     taken = Taken(len(rows), sum(why.values()))
     Span.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
@@ -73,9 +72,10 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
         linked += [
             row for trace_id in sorted({row.trace_id for row in rows}) for row in settle(actor, agent, trace_id, works)
         ]
-        for trace_id in earlier_traces(agent, linked):
+        for trace_id in earlier_traces(agent, linked, works):
             settle(actor, agent, trace_id, works)
-    _count(agent, taken.kept, why)
+    blank_erased({said.trace_id for said in near})
+    _count(agent, taken.kept, sum(one is None for one in links.values()), why)
     return taken
 
 
@@ -85,7 +85,7 @@ def forget_spans() -> int:
     return Span.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:AT_ONCE])).delete()[0]
 
 
-def _times_taken() -> tuple[datetime, datetime]:
+def times_taken() -> tuple[datetime, datetime]:
     """When a span may have ended: what was deleted already must not count again when it is sent again."""
     now = database_now()
     return now - timedelta(days=settings.ACP_SPAN_DAYS), now + AHEAD
@@ -100,19 +100,8 @@ def _full_traces(agent: Agent, spans: list[SpanSaid]) -> set[str]:
     return {trace_id for trace_id, n in coming.items() if held.get(trace_id, 0) + n > MOST_IN_TRACE}
 
 
-def _row(agent: Agent, said: SpanSaid, works: Works) -> Span | None:
-    """The row of a span; None where it names work that is not the agent's own, or that does not belong together."""
-    link = Work(agent.unit_id)
-    for attribute, name in NAMED.items():
-        if attribute not in said.attributes:
-            continue
-        at = _uuid(said.attributes[attribute])
-        work = works.find(name, at) if at else None
-        if work is None or (getattr(link, name) or at) != at:
-            return None
-        if link.run_id and work.run_id != link.run_id:
-            return None
-        link = link if link.action_id or link.task_id else work
+def _row(agent: Agent, said: SpanSaid, link: Work) -> Span:
+    """The row of a span, linked as it says."""
     facts = facts_of(said.attributes)
     return Span(
         agent=agent,
@@ -143,14 +132,7 @@ def _text(said: Any) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _uuid(said: Any) -> UUID | None:
-    try:
-        return UUID(said)
-    except (ValueError, TypeError, AttributeError):
-        return None
-
-
-def _count(agent: Agent, kept: int, why: dict[Rejection, int]) -> None:
+def _count(agent: Agent, kept: int, misnamed: int, why: dict[Rejection, int]) -> None:
     row, _ = SpanCount.objects.get_or_create(agent=agent, day=database_now().date())
-    more = {"kept": kept, "rejected": sum(why.values())} | {str(one): n for one, n in why.items()}
+    more = {"kept": kept, "misnamed": misnamed, "rejected": sum(why.values())} | {str(one): n for one, n in why.items()}
     SpanCount.objects.filter(pk=row.pk).update(**{name: F(name) + n for name, n in more.items()})

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -10,7 +10,8 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action, Agent
-from apps.agents.rules import Environment
+from apps.agents.rules import ActionState, Environment
+from apps.audit.models import Entry
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, RateLimitedError
 from apps.core.gate import require_human
@@ -18,7 +19,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.telemetry.models import Span, ToolFinding
 from apps.telemetry.rules.links import LinkedBy
-from apps.telemetry.rules.tools import SLACK, Asked, CallSeen, Seen, ToolCall, judge, plain
+from apps.telemetry.rules.tools import AFTER, SLACK, Asked, CallSeen, Despite, Seen, ToolCall, judge, plain
 from apps.telemetry.selectors import dismissible_for
 from apps.telemetry.services.settling import one_at_a_time
 from apps.workflows.models import InterruptCall
@@ -28,6 +29,24 @@ LATE_S = 300
 AT_ONCE = 1_000
 LONGEST = timedelta(days=2)
 """A call that says it took longer is held against the actions of its last days: an agent's clock may say anything."""
+GOES_AHEAD = frozenset(
+    {
+        ActionState.APPROVED,
+        ActionState.EXECUTING,
+        ActionState.SUCCEEDED,
+        ActionState.FAILED,
+        ActionState.UNKNOWN,
+        ActionState.COMPENSATED,
+    }
+)
+DESPITE = {
+    ActionState.DENIED: Despite.DENIED,
+    ActionState.REJECTED: Despite.REJECTED,
+    ActionState.CHANGES_REQUESTED: Despite.REJECTED,
+    ActionState.EXPIRED: Despite.LAPSED,
+    ActionState.CANCELLED: Despite.LAPSED,
+}
+"""What an action that was not allowed ended as; one that was allowed later was waiting."""
 TOLD = 20
 """Names of tools that an entry holds at most."""
 
@@ -63,9 +82,11 @@ def _judge_agent(agent_id: UUID) -> int:
         spans[key].tool_call, spans[key].governed_by = ToolCall.GOVERNED, action
     for key in judged.ungoverned:
         spans[key].tool_call = ToolCall.UNGOVERNED
+    for key, (action, why) in judged.despite.items():
+        spans[key].despite_action, spans[key].despite = action, why
     for key in judged.repeats:
         spans[key].tool_call = ToolCall.REPEAT
-    Span.objects.bulk_update(spans.values(), ["tool_call", "governed_by"], batch_size=1000)
+    Span.objects.bulk_update(spans.values(), ["tool_call", "governed_by", "despite", "despite_action"], batch_size=1000)
     _find(agent, [spans[key] for key in judged.ungoverned])
     return len(spans)
 
@@ -81,6 +102,7 @@ def _seen(row: Span) -> CallSeen:
         ended_at=row.ended_at,
         run_id=row.run_id,
         named=row.action_id if is_told else None,
+        by_word=row.linked_by == LinkedBy.ATTRIBUTE,
     )
 
 
@@ -100,21 +122,42 @@ def _around(agent: Agent, traces: set[str]) -> tuple[dict[str, dict[str, str]], 
 def _asked(agent: Agent, calls: list[CallSeen]) -> Iterable[Asked]:
     """The agent's actions of about that time, and those that are named, but what stands behind a call already."""
     last = max(call.ended_at for call in calls) + SLACK
-    first = max(min(call.started_at for call in calls), last - LONGEST) - SLACK
+    first = max(min(call.started_at for call in calls), last - LONGEST) - AFTER
     then = Q(created_at__lte=last) & (Q(finished_at=None) | Q(finished_at__gte=first))
     named = Q(pk__in=[call.named for call in calls if call.named])
     rows = Action.objects.filter(then | named, principal=agent.user_id, environment=Environment.LIVE)
-    found = list(rows.values_list("pk", "operation", "run_id", "created_at", "finished_at"))
-    keys = [pk for pk, *_rest in found]
-    taken = set(Span.objects.filter(governed_by__any_of=keys).values_list("governed_by", flat=True))
+    found = {row.pk: row for row in rows.only("operation", "run_id", "state", "created_at", "finished_at")}
+    taken = set(Span.objects.filter(governed_by__any_of=list(found)).values_list("governed_by", flat=True))
     called = defaultdict[UUID, set[str]](set)
-    for action, name in InterruptCall.objects.filter(action__pk__any_of=keys).values_list("action", "name"):
+    for action, name in InterruptCall.objects.filter(action__pk__any_of=list(found)).values_list("action", "name"):
         called[action].add(plain(name))
+    allowed = _allowed(row for key, row in found.items() if key not in taken)
     return [
-        Asked(pk, frozenset({plain(operation)} | called[pk]), run, asked_at, ended_at)
-        for pk, operation, run, asked_at, ended_at in found
-        if pk not in taken
+        Asked(
+            key,
+            frozenset({plain(row.operation)} | called[key]),
+            row.run_id,
+            row.created_at,
+            row.finished_at,
+            allowed.get(key),
+            row.finished_at if row.state in DESPITE else None,
+            DESPITE.get(ActionState(row.state), Despite.WAITING),
+        )
+        for key, row in found.items()
+        if key not in taken
     ]
+
+
+def _allowed(actions: Iterable[Action]) -> dict[UUID, datetime]:
+    """Since when each might be carried out, as the ledger has it; those that never might are not in it."""
+    asked = {action.pk: action for action in actions}
+    lines = Entry.objects.filter(name="action.approved", subject_id__any_of=list(asked))
+    when = dict(lines.order_by("-id").values_list("subject_id", "occurred_at"))  # the first is the last that is kept
+    return {
+        key: when.get(key, action.created_at)
+        for key, action in asked.items()
+        if key in when or action.state in GOES_AHEAD
+    }
 
 
 def _find(agent: Agent, spans: list[Span]) -> None:
@@ -129,9 +172,29 @@ def _find(agent: Agent, spans: list[Span]) -> None:
     ToolFinding.objects.bulk_update(known.values(), ["last_at"])
     fresh = sorted(last.keys() - known.keys())
     ToolFinding.objects.bulk_create([ToolFinding(agent=agent, tool=tool, last_at=last[tool]) for tool in fresh])
-    if fresh and not was_open:
-        told = {"tools": fresh[:TOLD], "calls": sum(row.tool in set(fresh) for row in spans)}
+    _find_despite(agent, [row for row in spans if row.despite])
+    unasked = [row for row in spans if not row.despite and row.tool in set(fresh)]
+    if unasked and not was_open:
+        told = {"tools": sorted({row.tool for row in unasked})[:TOLD], "calls": len(unasked)}
         record(system_user("plane"), agent, "agent.acted_unasked", payload=told)
+
+
+def _find_despite(agent: Agent, spans: list[Span]) -> None:
+    """Note what was done although it was refused; a dismissal does not cover that. The owner is told once.
+
+    What is older than what was noted before, sent late, opens nothing again.
+    """
+    if not spans:
+        return
+    last = {row.tool: row.started_at for row in sorted(spans, key=lambda row: row.started_at)}
+    first = not ToolFinding.objects.filter(agent=agent, despite_at__isnull=False, dismissed_at=None).exists()
+    is_new = 0
+    for tool, at in last.items():
+        older = ToolFinding.objects.filter(Q(despite_at=None) | Q(despite_at__lt=at), agent=agent, tool=tool)
+        is_new += older.update(despite_at=at, dismissed_at=None, dismissed_by=None, dismiss_reason="")
+    if first and is_new:
+        told = {"tools": sorted(last)[:TOLD], "calls": len(spans), "why": sorted({row.despite for row in spans})}
+        record(system_user("plane"), agent, "agent.acted_despite", payload=told)
 
 
 @transaction.atomic

@@ -74,7 +74,7 @@ def failures_for(actor: User, *, days: int, workflow: str = "", cause: Cause | N
         rows = rows.filter(workflow__slug=slug)
     found = list(rows[: MOST_RUNS + 1])
     runs = found[:MOST_RUNS]
-    causes = _causes(runs)
+    causes = causes_of(actor, runs)
     runs = [run for run in runs if cause is None or causes[run.pk] == cause]
     unsafe, mine = unsafe_runs_of(actor, runs), operable_for(actor, runs)
     retries = {one.run_id: one for one in Retry.objects.filter(run__in=[run.pk for run in runs])}
@@ -99,15 +99,17 @@ def _weigh(group: Group, run: Run, why: Unsafe | None, *, is_theirs: bool) -> No
         group.safe.append(run.pk)
 
 
-def _causes(runs: list[Run]) -> dict[UUID, Cause]:
-    """The step that failed last, and its error's code; the run's own where no step failed.
+def causes_of(actor: User, runs: list[Run]) -> dict[UUID, Cause]:
+    """Of each run that ``actor`` fetched the step that failed last, and its error's code; else the run's own.
 
     Where a person let it fail: what its last try ended with, which is why they were asked.
     """
+    assert actor.is_active
     ids = [run.pk for run in runs]
     steps = Step.objects.filter(run__in=ids, state=StepState.FAILED, current=True).order_by("finished_at", "id")
     last = {step.run_id: step for step in steps.only("run_id", "name", "error")}
-    tries = Attempt.objects.filter(run__in=ids, state=AttemptState.FAILED).order_by("id")
+    let = [run_id for run_id, step in last.items() if (step.error or {}).get("code") == BY_PERSON]
+    tries = Attempt.objects.filter(run__in=let, state=AttemptState.FAILED).order_by("id")
     tried = {(run_id, step): error for run_id, step, error in tries.values_list("run_id", "step", "error")}
     found = {}
     for run in runs:

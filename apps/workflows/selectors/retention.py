@@ -25,15 +25,14 @@ PLANE = "plane"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One class in the units of whoever asks.
+class Held:
+    """Actions, or runs, in the units of whoever asks.
 
-    ``kept``: actions that still hold values of it, ``open`` of them under way, ``due`` over their time; ``next_at``:
-    when the next one is (None: never, or nothing is kept). ``erased``: how many were, ``by_retention`` because their
-    time was up, last ``erased_at``. ``operations`` can carry it, ``systems`` are cleared for it.
+    ``kept`` still hold values of a class, ``open`` of them are under way, ``due`` are over their time; ``next_at``:
+    when the next one is (None: never, or nothing is kept). ``erased`` were erased, ``by_retention`` of them because
+    their time was up, the last at ``erased_at``.
     """
 
-    data_class: DataClass
     kept: int
     open: int
     due: int
@@ -41,6 +40,18 @@ class Kept:
     next_at: datetime | None
     erased: int
     by_retention: int
+    erased_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One class. ``operations`` can carry it, ``systems`` are cleared for it."""
+
+    data_class: DataClass
+    actions: Held
+    runs: Held
+    oldest_at: datetime | None
+    next_at: datetime | None
     erased_at: datetime | None
     operations: list[str]
     systems: list[str]
@@ -54,13 +65,20 @@ def ended_actions(slug: str) -> QuerySet[Action]:
 
 def carrying_runs(slug: str) -> QuerySet[Run]:
     """Runs that ended and still hold values of a class: their own, their actions', or answers to their agents."""
+    rows = _runs_with(slug).filter(erased_at=None, finished_at__isnull=False)
+    return rows.exclude(Exists(Escalation.objects.filter(run_id=OuterRef("pk"), state__in=OPEN)))
+
+
+def _runs_with(slug: str) -> QuerySet[Run]:
+    """Runs that hold values of a class, or did until they were erased.
+
+    But for an erased one that had them from an answer to its agent alone: the question's schema went with it.
+    """
     own = [pk for pk in _versions() if any(slug in classed for classed in classes_of_version(pk).values())]
-    actions = Action.objects.exclude(classed={}).filter(erased_at=None, classed__has_key=slug, run_id=OuterRef("pk"))
+    actions = Action.objects.exclude(classed={}).filter(classed__has_key=slug, run_id=OuterRef("pk"))
     asked = Escalation.objects.filter(run_id=OuterRef("pk"), kind=Kind.QUESTION, answer__isnull=False)
     said = asked.annotate(text=Cast("schema", TextField())).filter(text__contains=f'"{KEYWORD}": "{slug}"')
-    holds = Q(version__in=own) | Exists(actions) | Exists(said)
-    rows = Run.objects.filter(holds, erased_at=None, finished_at__isnull=False)
-    return rows.exclude(Exists(Escalation.objects.filter(run_id=OuterRef("pk"), state__in=OPEN)))
+    return Run.objects.filter(Q(version__in=own) | Exists(actions) | Exists(said))
 
 
 def _versions() -> list[object]:
@@ -76,11 +94,28 @@ def report_for(actor: User) -> list[Kept]:
 
 def kept_of(actor: User, found: DataClass, *, now: datetime) -> Kept:
     """The report on one class that ``actor`` may see."""
-    days = found.retention_days
+    carrying = Action.objects.exclude(classed={}).filter(classed__has_key=found.slug)
+    actions = _held(visible(actor, READ, carrying), days=found.retention_days, now=now)
+    runs = _held(visible(actor, READ, _runs_with(found.slug)), days=found.retention_days, now=now)
+    live = Operation.objects.filter(classed__has_key=found.slug).exclude(state=ConnectorState.RETIRED)
+    cleared = Connector.objects.filter(cleared__contains=[found.slug]).exclude(state=ConnectorState.RETIRED)
+    return Kept(
+        data_class=found,
+        actions=actions,
+        runs=runs,
+        oldest_at=min(filter(None, (actions.oldest_at, runs.oldest_at)), default=None),
+        next_at=min(filter(None, (actions.next_at, runs.next_at)), default=None),
+        erased_at=max(filter(None, (actions.erased_at, runs.erased_at)), default=None),
+        operations=list(live.order_by("slug").values_list("slug", flat=True)),
+        systems=list(cleared.order_by("slug").values_list("slug", flat=True)),
+    )
+
+
+def _held(rows: "QuerySet[Action] | QuerySet[Run]", *, days: int | None, now: datetime) -> Held:
+    """``rows``: all that hold values of a class, or did; ``days``: how long they are kept after their end."""
     ended = Q(finished_at__isnull=False)
     past = Q(finished_at__lte=now - timedelta(days=days)) if days else Q(pk__in=[])
-    mine = visible(actor, READ, Action.objects.exclude(classed={}).filter(classed__has_key=found.slug))
-    told = mine.aggregate(
+    told = rows.aggregate(
         kept=Count("pk", filter=Q(erased_at=None)),
         open=Count("pk", filter=Q(erased_at=None) & ~ended),
         due=Count("pk", filter=Q(erased_at=None) & past),
@@ -90,10 +125,7 @@ def kept_of(actor: User, found: DataClass, *, now: datetime) -> Kept:
         ours=Count("pk", filter=Q(erased_at__isnull=False, erased_by=PLANE)),
         last=Max("erased_at"),
     )
-    live = Operation.objects.filter(classed__has_key=found.slug).exclude(state=ConnectorState.RETIRED)
-    cleared = Connector.objects.filter(cleared__contains=[found.slug]).exclude(state=ConnectorState.RETIRED)
-    return Kept(
-        data_class=found,
+    return Held(
         kept=told["kept"],
         open=told["open"],
         due=told["due"],
@@ -102,8 +134,6 @@ def kept_of(actor: User, found: DataClass, *, now: datetime) -> Kept:
         erased=told["erased"],
         by_retention=told["ours"],
         erased_at=told["last"],
-        operations=list(live.order_by("slug").values_list("slug", flat=True)),
-        systems=list(cleared.order_by("slug").values_list("slug", flat=True)),
     )
 
 
@@ -117,15 +147,17 @@ def kept_actions_for(actor: User, found: DataClass) -> QuerySet[Action]:
 COLUMNS = (
     "class", "name", "purpose", "sensitivity", "retention_days", "visible_to", "hidden_in", "operations", "systems",
     "kept", "open", "due", "oldest_at", "next_at", "erased", "by_retention", "erased_at",
+    "runs_kept", "runs_open", "runs_due", "runs_erased", "runs_by_retention",
 )  # fmt: skip
 
 
 def cells_of(kept: Kept) -> list[str | int]:
-    """The report on one class as a line of a table, by ``COLUMNS``."""
-    found = kept.data_class
+    """The report on one class as a line of a table, by ``COLUMNS``; what is not said to be of runs is of actions."""
+    found, actions, runs = kept.data_class, kept.actions, kept.runs
     times = [moment.isoformat() if moment else "" for moment in (kept.oldest_at, kept.next_at, kept.erased_at)]
     lists = [" ".join(words) for words in (found.visible_to, found.redact_in, kept.operations, kept.systems)]
     return [
         found.slug, found.name, found.purpose, found.sensitivity, found.retention_days or "", *lists,
-        kept.kept, kept.open, kept.due, times[0], times[1], kept.erased, kept.by_retention, times[2],
+        actions.kept, actions.open, actions.due, times[0], times[1], actions.erased, actions.by_retention, times[2],
+        runs.kept, runs.open, runs.due, runs.erased, runs.by_retention,
     ]  # fmt: skip

@@ -45,7 +45,8 @@ MISMATCHED = """
 """An array, so that the few are found by their key and not by looking at every action each second."""
 ASKED = "a.id >= %(oldest)s AND a.created_at > {since}"
 SPENT = f"""{ASKED} AND a.currency = %(currency)s
-    AND a.state NOT IN ('denied', 'rejected', 'changes_requested', 'expired', 'cancelled', 'failed')
+    AND (a.state NOT IN ('denied', 'rejected', 'changes_requested', 'expired', 'cancelled', 'failed')
+         OR a.taken_at_word)
 """
 WHICH = {BreakerKind.SPEND: SPENT, BreakerKind.MISMATCH: MISMATCHED}
 BY_PLANE = "coalesce(a.error ->> 'by', '') <> 'agent'"
@@ -64,7 +65,7 @@ ONE_JOB = """
 """Whoever rejects many at once says one thing; and the rest of them is not to be held up by the first."""
 ROWS = """
     agents_action a
-    JOIN agents_agent g ON g.id = a.agent_id LEFT JOIN agents_agentversion v ON v.id = a.version_id
+    LEFT JOIN agents_agent g ON g.id = a.agent_id LEFT JOIN agents_agentversion v ON v.id = a.version_id
     LEFT JOIN LATERAL (SELECT max(h.lifted_at) AS lifted_at FROM halts_halt h
                        WHERE h.scope = %(scope)s AND h.target = {target}) l ON true
     WHERE a.environment = 'live' AND {target} IS NOT NULL AND (%(target)s = '' OR {target} = %(target)s)

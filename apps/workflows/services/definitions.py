@@ -23,6 +23,7 @@ from apps.workflows.rules.source import Problem, Source, SourceError, read_sourc
 from apps.workflows.rules.states import RUN_FINAL, VersionState
 from apps.workflows.selectors import catalogue
 from apps.workflows.services.engine.place import principal_of
+from apps.workflows.services.moving import require_movable
 
 PUBLISH = "workflows.publish_workflow"
 
@@ -108,23 +109,38 @@ def _values(document: dict[str, Any], unit: BusinessUnit) -> dict[str, Any]:
     }
 
 
-def _take_over(actor: User, workflow: Workflow, document: dict[str, Any]) -> None:
+def _take_over(
+    actor: User, version: WorkflowVersion, workflow: Workflow, document: dict[str, Any], **agreed: Any
+) -> None:
     """What the document in force says of its workflow becomes true of it; a draft says it to nobody."""
     unit = BusinessUnit.objects.get(slug=document["unit"])
+    told: dict[str, Any] = {}
     if unit.pk != workflow.unit_id:
         require_manager(actor, unit, PUBLISH)
+        told = require_movable(actor, version=version, workflow=workflow, unit=unit, **agreed)
     values = _values(document, unit)
     changed = {name: value for name, value in values.items() if getattr(workflow, name) != value}
     if changed:
         Workflow.objects.filter(pk=workflow.pk).update(**changed)
         for name, value in changed.items():
             setattr(workflow, name, value)
-        record(actor, workflow, "changed", payload={name: str(value) for name, value in changed.items()})
+        said = {name: str(value) for name, value in changed.items()}
+        record(actor, workflow, "changed", payload={**said, **told})
 
 
 @transaction.atomic
-def publish_version(actor: User, *, version: WorkflowVersion, reason: str = "") -> WorkflowVersion:
+def publish_version(
+    actor: User,
+    *,
+    version: WorkflowVersion,
+    reason: str = "",
+    is_reviewed: bool = False,
+    agreed_by: User | None = None,
+) -> WorkflowVersion:
     """Put a version in force: new runs take it, open runs keep theirs.
+
+    One that takes its workflow out from under what holds it in its unit is put in force by another person than its
+    author; ``is_reviewed``: a document says so, in production by ``actor`` and ``agreed_by``.
 
     It is checked again, because what it refers to may have changed; its workflow's own user is granted exactly the
     operations that versions in use name, for which ``actor`` needs the right to grant.
@@ -135,7 +151,7 @@ def publish_version(actor: User, *, version: WorkflowVersion, reason: str = "") 
     document = _checked(actor, version.source).value
     if version.state == VersionState.ACTIVE:
         raise ConflictError(_("This version is in force already."), state=version.state)
-    _take_over(actor, workflow, document)
+    _take_over(actor, version, workflow, document, is_reviewed=is_reviewed, agreed_by=agreed_by)
     before = workflow.versions.filter(state=VersionState.ACTIVE).first()
     workflow.versions.filter(state=VersionState.ACTIVE).update(state=VersionState.SUPERSEDED)
     WorkflowVersion.objects.filter(pk=version.pk).update(state=VersionState.ACTIVE, published_at=ClockTimestamp())
@@ -177,7 +193,9 @@ def _grant_operations(actor: User, workflow: Workflow) -> None:
 
 
 @transaction.atomic
-def publish_document(actor: User, *, source: str | Source, reason: str = "") -> tuple[WorkflowVersion, str]:
+def publish_document(
+    actor: User, *, source: str | Source, reason: str = "", agreed_by: User | None = None
+) -> tuple[WorkflowVersion, str]:
     """Put a document in force at once: ``created``, ``changed`` or ``unchanged``. What ``apply`` does."""
     read = _checked(actor, source)
     found = Workflow.objects.select_related("active").filter(slug=read.value["slug"]).first()
@@ -187,7 +205,7 @@ def publish_document(actor: User, *, source: str | Source, reason: str = "") -> 
         if same_words and found.active.compiled == compiled:
             return found.active, "unchanged"
     version = save_draft(actor, source=read)
-    publish_version(actor, version=version, reason=reason)
+    publish_version(actor, version=version, reason=reason, is_reviewed=True, agreed_by=agreed_by)
     return version, "changed" if found is not None else "created"
 
 

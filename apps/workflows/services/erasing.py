@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, JSONField, Value, When
 from django.db.models.functions import JSONObject
 from django.utils.translation import gettext as _
@@ -100,8 +100,25 @@ def erase_trail(actor: User, *, trail_id: UUID) -> Entry:
     return erase_words(actor, trail, reason=asked.reason, asked_by=asked.asked_by.username)
 
 
+def hold_off_erasures() -> None:
+    """Let no trail be erased until this transaction ends, and wait for those that just are.
+
+    For whoever adds words to trails and then looks which are erased: without it, words that are committed after an
+    erasure looked for them, by somebody who looked before it was committed, would stay. Call it last, with nothing
+    else left to wait for.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('workflows.erasing', 0))")
+
+
+def _hold_erasing() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('workflows.erasing', 0))")
+
+
 def erase_words(actor: User, trail: Trail, *, reason: str, **told: object) -> Entry:
     """Erase a trail that the caller locked and nothing stands in the way of; ``told`` stands in the entry about it."""
+    _hold_erasing()
     trail_id = trail.subject.pk
     entry = erase_payloads(actor, trail.subject, trail=trail_id, reason=reason, **told, **trail.counts())
     erase_actions(actor, ids=trail.action_ids)

@@ -37,6 +37,7 @@ class Command(BaseCommand):
                     name=options["username"],
                     email=options["email"],
                     is_staff=True,
+                    reinstate=True,
                 )
                 grant_role(console, user=person, role=Role.objects.get(slug=ADMINISTRATOR))
         except DomainError as error:

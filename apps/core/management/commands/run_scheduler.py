@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from apps.core.clockwork import beat_until, run_jobs_until
+from apps.core.tracing import start_tracing, stop_tracing
 
 
 class Command(BaseCommand):
@@ -21,9 +22,11 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        start_tracing("acp-scheduler")
         name = f"{socket.gethostname()}:{os.getpid()}"
         pulse = threading.Thread(
             target=beat_until, args=(stop,), kwargs={"kind": "scheduler", "name": name, "every_s": 2.0}, daemon=True
         )
         pulse.start()
         run_jobs_until(stop)
+        stop_tracing()

@@ -15,6 +15,7 @@ class Unit(StrEnum):
     SECONDS = "s"
     RATIO = "ratio"
     MINOR = "minor"
+    NUMBER = "number"
 
 
 class Direction(StrEnum):
@@ -47,6 +48,7 @@ class Behind(StrEnum):
     NOW = "now"
     ACTIONS = "actions"
     INCIDENTS = "incidents"
+    VALUES = "values"
 
 
 def gettext_noop(text: str) -> str:
@@ -59,7 +61,8 @@ class Definition:
     """One KPI.
 
     ``numerator`` and ``denominator`` name measures; a percentile's ``numerator`` is the duration measured and its
-    ``denominator`` the count of what was measured; ``members`` says which rows a drill-down lists.
+    ``denominator`` the count of what was measured; ``members`` says which rows a drill-down lists;
+    ``suffix``: a word behind a plain number.
     """
 
     key: str
@@ -75,6 +78,7 @@ class Definition:
     fraction: float | None = None
     sampled: bool = True
     per_day: bool = False
+    suffix: str = ""
 
 
 def share(key: str, label: str, formula: str, direction: Direction, top: str, bottom: str, **more: str) -> Definition:

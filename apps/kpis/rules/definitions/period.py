@@ -202,10 +202,12 @@ PERIOD = (
     per_run(
         "human_time_s",
         gettext_noop("Human time per run"),
-        gettext_noop("people's active time, at most 15 minutes a decision where it is estimated / finished runs"),
+        gettext_noop(
+            "people's active time, at most 15 minutes a decision where it is estimated "
+            "/ runs that ended, cancelled ones too"
+        ),
         Unit.SECONDS,
         "human_ms",
-        "finished",
     ),
     percentile(
         "business_time_p50_s", gettext_noop("Business cycle time, median"), _BUSINESS, 0.5, "business", "in_calendar"

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
-from apps.agents.rules import ActionState, Execution
+from apps.agents.rules import ActionState, EffectClass, Execution
 from apps.agents.selectors import require_working, require_working_agent
 from apps.agents.services import cancel_action
 from apps.audit.services import advance
@@ -332,7 +332,9 @@ def report_outcome(
 ) -> Action:  # fmt: skip
     """What came of an action that the agent carried out itself. Once; again the same is refused as a conflict.
 
-    Whoever is late is heard too, as long as people have not found out what happened: then nobody need.
+    That it failed is the agent's word, and nobody has looked: what it took of budgets counts as spent, and rules that
+    count what was asked before count it. Whoever is late is heard too, as long as people have not found out what
+    happened: then nobody need.
 
     Raises NotAllowedError ``agent_inactive``: the word of a suspended agent moves no run. Raises ConflictError where a
     person has said what happened, also while that is held or nobody has followed it yet.
@@ -352,6 +354,7 @@ def report_outcome(
         payload={"reported_by": "agent", "cost_minor": cost_minor, "currency": currency},
         result=result if succeeded else None,
         error=None if succeeded else _said(error or {"code": "reported", "message": ""}),
+        taken_at_word=not succeeded and action.effect != EffectClass.READ,
         finished_at=ClockTimestamp(),
     )
     if succeeded:

@@ -29,8 +29,9 @@ def lock_action(action_id: UUID) -> Action:
 
 def scopes_of(action: Action) -> Scopes:
     """What a halt must name to stop this action."""
+    now_in = action.agent.unit_id if action.agent else action.unit_id  # it may have moved since it asked
     return {
-        "units": {action.unit_id, _run_unit_id(action) or action.unit_id},
+        "units": {action.unit_id, now_in, _run_unit_id(action) or action.unit_id},
         "workflow": action.workflow,
         "agent": action.agent.slug if action.agent else "",
         "version": f"{action.agent.slug}@{action.version.number}" if action.agent and action.version else "",

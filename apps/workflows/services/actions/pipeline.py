@@ -106,6 +106,7 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
         run=RunFacts(workflow=place.workflow, step=place.step, started_by=place.started_by, key=place.key),
         on_behalf_of=person.username if person else "",
         unit_id=unit.pk,
+        run_unit_id=place.run_unit_id,
         environment=agent.environment if agent else Environment.LIVE,
         data_classes=tuple(classed),
     )

@@ -1,0 +1,23 @@
+"""Who is where: units, roles, queues and calendars, people from directories, and how people sign in."""
+
+from apps.access.models.directory import DirectoryAccount, DirectoryGroup, GroupMapping
+from apps.access.models.sign_ins import EmergencyAccess, Identity, PersonalToken, Session, SpentSamlAssertion
+from apps.access.models.units import Absence, BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
+
+__all__ = [
+    "Absence",
+    "BusinessUnit",
+    "Calendar",
+    "DirectoryAccount",
+    "DirectoryGroup",
+    "EmergencyAccess",
+    "GroupMapping",
+    "Identity",
+    "PersonalToken",
+    "Queue",
+    "Role",
+    "RoleGrant",
+    "Rota",
+    "Session",
+    "SpentSamlAssertion",
+]

@@ -1,0 +1,50 @@
+"""The weekly report as a letter. ``settings.WEEKLY_REPORT`` names it for whoever sends letters."""
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import date
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from apps.core.models import User
+from apps.core.rules import as_cell
+from apps.kpis.rules.weeks import Week
+from apps.kpis.selectors.drawings import csv_rows_for
+from apps.kpis.selectors.reports import Report, report_for
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A report in words, and its figures as CSV."""
+
+    subject: str
+    text: str
+    html: str
+    csv: str
+    csv_name: str
+
+
+def write_report(actor: User, *, monday: date, unit: str = "") -> Letter:
+    """The report of the week that begins on ``monday``, with what ``actor`` may see now.
+
+    Raises NotAllowedError for who sees no figures, NotFoundError for a unit of which they see none.
+    """
+    report = report_for(actor, week=Week(monday), unit=unit)
+    context = {"report": report, "home": settings.ACP_URL, "unit": report.unit_name or _("All units")}
+    return Letter(
+        subject=_("Weekly report %(week)s: %(unit)s") % {"week": report.week, "unit": context["unit"]},
+        text=render_to_string("kpis/report_mail.txt", context),
+        html=render_to_string("kpis/report_mail.html", context),
+        csv=_csv(actor, report),
+        csv_name=f"report-{report.week}{f'-{unit}' if unit else ''}.csv",
+    )
+
+
+def _csv(actor: User, report: Report) -> str:
+    out = io.StringIO()
+    rows = csv_rows_for(actor, report.page.answer, None)
+    csv.writer(out).writerows([as_cell(cell) for cell in row] for row in rows)
+    return out.getvalue()

@@ -1,0 +1,76 @@
+"""The weekly review of a workflow, and the items and runs behind each of its numbers."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from apps.core.errors import NotFoundError
+from apps.core.http import Request
+from apps.kpis.rules.weekly import Failed, Line, Part
+from apps.kpis.selectors.weekly import behind_week_for, this_week, week_for
+from apps.oversight.selectors.words import reason_words
+
+TITLES: dict[Part, tuple[Any, Any, Any]] = {
+    Part.REASON: (_("Why people said no"), _("Reason"), _("Nobody rejected anything or sent it back.")),
+    Part.ASKED: (_("What asked people"), _("Asked by"), _("Nobody was asked anything that they decided this week.")),
+    Part.FIELD: (_("What people changed"), _("Field"), _("Nobody changed anything before approving it.")),
+    Part.QUEUE: (_("Where it waited: queues"), _("Queue"), _("Nothing waited for people.")),
+    Part.STEP: (_("Where it waited: steps"), _("Step"), _("No step waited for people.")),
+    Part.FAILURE: (_("Why runs failed"), _("Step and error"), _("No run failed.")),
+}
+"""Of each part its title, what its lines are, and what is said of none."""
+WAITS = frozenset({Part.QUEUE, Part.STEP})
+MOST_BEHIND = 500
+
+
+def label_of(line: Line) -> str:
+    """What a line is called; empty where the template shows its parts."""
+    if line.part == Part.REASON:
+        return str(_("No preset reason")) if line.key == "none" else reason_words(line.key)
+    return ""
+
+
+@require_GET
+def week_now(request: Request, slug: str) -> HttpResponse:
+    """The week that is running."""
+    return redirect("kpis:week", slug=slug, week=this_week())
+
+
+@require_GET
+def week(request: Request, slug: str, week: str) -> HttpResponse:
+    """One ISO week of a workflow, beside the week before."""
+    found = week_for(request.user, slug, week)
+    parts = [
+        {
+            "name": part.value,
+            "title": title,
+            "head": head,
+            "nothing": nothing,
+            "is_wait": part in WAITS,
+            "is_asked": part == Part.ASKED,
+            "lines": [(line, label_of(line)) for line in found.review.lines[part]],
+        }
+        for part, (title, head, nothing) in TITLES.items()
+    ]
+    return render(request, "kpis/week.html", {"week": found, "parts": parts})
+
+
+@require_GET
+def behind_week(request: Request, slug: str, week: str, part: str) -> HttpResponse:
+    """Exactly the items or runs that a line counts."""
+    if part not in list(Part):
+        raise NotFoundError
+    found, line, rows = behind_week_for(request.user, slug, week, Part(part), request.GET.get("key", ""))
+    context = {
+        "week": found,
+        "line": line,
+        "label": label_of(line),
+        "title": TITLES[line.part][0],
+        "rows": rows[:MOST_BEHIND],
+        "more": max(0, len(rows) - MOST_BEHIND),
+        "of_runs": any(isinstance(row, Failed) for row in rows),
+    }
+    return render(request, "kpis/week_behind.html", context)

@@ -1,0 +1,78 @@
+"""What two people do at the same time to groups, sessions and accounts."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from apps.access.models import GroupMapping, Session
+from apps.access.services import arm_emergency, end_session, end_sessions_of
+from apps.access.services.directory import save_mapping
+from apps.access.services.emergencies import withdraw_emergency
+from apps.access.services.sessions import end_other_sessions, forget_sessions
+from apps.audit.models import Entry
+from apps.core.errors import ConflictError
+from apps.core.models import User
+from tests.factories.access import make_admin, make_role, make_unit, make_user
+from tests.together import at_once
+
+
+def test_of_two_who_say_a_new_line_at_once_one_wins_and_the_other_is_told(real_db: str) -> None:
+    admin, role, unit = make_admin(), make_role("agents.view_agent"), make_unit()
+
+    said = {"slug": "money", "role": role, "unit": unit, "is_new": True}
+    answers = at_once(*(lambda group=group: save_mapping(admin, group=group, **said) for group in "abcd"))
+    told = [answer for answer in answers if isinstance(answer, ConflictError)]
+    assert len(told) == 3
+    (winner,) = [answer[0].group for answer in answers if isinstance(answer, tuple)]
+    assert GroupMapping.objects.get().group == winner
+    assert Entry.objects.filter(name="groupmapping.created").count() == 1
+
+
+LOCKED = re.compile(r'FROM "(\w+)".*FOR (?:NO KEY )?UPDATE|^(?:UPDATE|DELETE FROM|INSERT INTO) "(\w+)"', re.DOTALL)
+ACCOUNT, OPENING, SESSION = "core_user", "access_emergencyaccess", "access_session"
+
+
+def locked_by(act: Callable[[], Any]) -> list[str]:
+    """The tables of accounts, openings and sessions in which rows are locked, in the order in which they first are."""
+    with CaptureQueriesContext(connection) as queries:
+        act()
+    found = [match for query in queries for match in [LOCKED.search(query["sql"])] if match]
+    tables = [match[1] or match[2] for match in found]
+    return list(dict.fromkeys(table for table in tables if table in {ACCOUNT, OPENING, SESSION}))
+
+
+@pytest.mark.django_db
+class TestTheAccountIsHeldFirst:
+    """Whoever ends sessions and whoever opens or shuts an emergency account never wait for each other in a ring."""
+
+    @pytest.fixture
+    def glass(self) -> User:
+        account = arm_emergency(make_admin(), username="glass")[0].user
+        Client().force_login(account)
+        return account
+
+    def test_by_who_administers(self, glass: User) -> None:
+        admin = make_admin()
+        assert locked_by(lambda: end_sessions_of(admin, user=glass))[:2] == [ACCOUNT, SESSION]
+        assert locked_by(lambda: arm_emergency(admin, username="glass"))[0] == ACCOUNT
+        assert locked_by(lambda: withdraw_emergency(admin, user=glass))[0] == ACCOUNT
+
+    def test_by_oneself(self) -> None:
+        person = make_user()
+        for _n in range(2):
+            Client().force_login(person)
+        first = Session.objects.filter(user=person).first()
+        assert first
+        assert locked_by(lambda: end_session(person, ref=first.ref)) == [ACCOUNT, SESSION]
+        assert locked_by(lambda: end_other_sessions(person, but=None)) == [ACCOUNT, SESSION]
+        assert not Session.objects.filter(user=person).exists()
+
+    def test_a_sweep_waits_for_nobody(self) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            forget_sessions()
+        assert any("SKIP LOCKED" in query["sql"] for query in queries)

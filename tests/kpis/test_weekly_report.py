@@ -1,0 +1,180 @@
+"""The weekly report: what it says, that its numbers are the dashboard's, and to whom."""
+
+import csv
+import io
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from apps.core.errors import NotAllowedError, NotFoundError
+from apps.core.models import User
+from apps.halts.services import engage_halt
+from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.rules.facts import Facts
+from apps.kpis.rules.filters import filter_of
+from apps.kpis.rules.weeks import Week, week_of
+from apps.kpis.selectors.dashboards import dashboard_for
+from apps.kpis.selectors.reports import Report, last_week_for, report_for
+from apps.kpis.services import write_facts
+from apps.kpis.services.letters import write_report
+from apps.policies.models import Proposal, Waiver
+from apps.policies.services import propose_rules, publish_policy
+from tests.factories.access import make_admin, make_holder, make_unit
+from tests.factories.kpis import make_baseline, make_cost, make_run, make_target
+from tests.factories.policies import make_policy, make_rule
+
+pytestmark = pytest.mark.django_db
+VIEW = "kpis.view_kpi"
+MONDAY = date(2026, 11, 9)
+NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
+
+
+def some_runs(n: int = 60, **fields: Any) -> None:
+    runs = [make_run(state="failed" if i % 5 == 0 else "succeeded", **fields) for i in range(n)]
+    write_facts(facts=Facts(runs=runs, decisions=[], costs=[make_cost(run) for run in runs]))
+
+
+def report(actor: User, **fields: Any) -> Report:
+    return report_for(actor, **{"week": Week(MONDAY), **fields})
+
+
+def test_it_is_about_the_week_that_ended_last() -> None:
+    person = make_holder(VIEW)
+    today = database_now().astimezone(reporting_zone()).date()
+    assert last_week_for(person) == week_of(today).moved(-1)
+
+
+def test_its_sentences_and_figures_are_the_dashboards_of_that_week() -> None:
+    some_runs()
+    some_runs(40, finished_at=NOON - timedelta(days=7))
+    person = make_holder(VIEW)
+    found = report(person)
+    query = {"from": "2026-11-09", "to": "2026-11-16", "compare": "previous"}
+    asked = filter_of(query, now=database_now(), zone=reporting_zone())
+    shown = dashboard_for(person, "overview", asked)
+    assert [one.text for one in found.page.sentences] == [one.text for one in shown.sentences]
+    assert [one.text for one in found.page.cards] == [one.text for one in shown.cards]
+    assert "Agents finished 60 runs" in found.page.sentences[0].text
+    assert all("from=2026-11-09&to=2026-11-16" in one.href for one in found.page.cards)
+    assert found.dashboard.partition("?")[2] == asked.query
+
+
+def test_missed_targets_and_verdicts_ask_for_decisions() -> None:
+    make_baseline(kpi="cost_per_success_minor", value=1)
+    make_target(kpi="error_rate", value=0.02)
+    make_target(kpi="throughput", value=1, direction="up")
+    some_runs()
+    found = {one.text: one for one in report(make_holder(VIEW)).decisions}
+    assert set(found) == {"W: the target of Error rate is missed", "W: the figures suggest to stop it"}
+    missed = found["W: the target of Error rate is missed"]
+    assert missed.why == "20.0%; the target is 2.0%"
+    assert missed.href.startswith("/dashboards/w/error_rate/?")
+
+
+def test_a_target_of_all_workflows_is_looked_at_as_well() -> None:
+    make_target(kpi="error_rate", value=0.02, workflow="")
+    some_runs()
+    assert "All workflows: the target of Error rate is missed" in [o.text for o in report(make_holder(VIEW)).decisions]
+
+
+def test_proposals_wait_for_who_may_see_their_policy() -> None:
+    unit = make_unit()
+    policy = make_policy(make_rule(slug="no", effect="deny"), unit=unit, name="Payments")
+    rules = [make_rule(slug="no", effect="deny", when="false")]
+    propose_rules(make_admin(), policy=policy, rules=rules, tests=[], reason="Less.", instead_of=1)
+    may = make_holder(VIEW, "policies.view_policy", unit=unit)
+    assert report(may).decisions == [], "it came later"
+    Proposal.objects.update(created_at=NOON)
+    (one,) = report(may).decisions
+    assert one.text == "A change of the rules of Payments waits for another person"
+    assert one.href == f"/policies/{policy.slug}/?version=2"
+    assert report(may, unit=unit.slug).decisions == [one]
+    assert report(make_holder(VIEW, unit=unit)).decisions == []
+
+
+def test_what_waited_when_the_week_ended_is_told_with_what_became_of_it() -> None:
+    policy = make_policy(make_rule(slug="no", effect="deny"), name="Payments")
+    rules = [make_rule(slug="no", effect="deny", when="false")]
+    propose_rules(make_admin(), policy=policy, rules=rules, tests=[], reason="Less.", instead_of=1)
+    publish_policy(make_admin(), policy=policy, version=2)
+    may = make_holder(VIEW, "policies.view_policy")
+    Proposal.objects.update(created_at=NOON)
+    (one,) = report(may).decisions
+    assert one.text == "A change of the rules of Payments waited for another person"
+    assert one.why.endswith("decided since")
+    Proposal.objects.update(decided_at=NOON + timedelta(hours=1))
+    assert report(may).decisions == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, ["1 waiver waits for approval"]),
+        ({"state": "live", "until": datetime(2026, 11, 19, tzinfo=UTC)}, ["1 waiver waits for approval"]),
+        ({"state": "live", "until": datetime(2026, 11, 13, tzinfo=UTC)}, []),
+        ({"state": "declined", "ended_at": datetime(2026, 11, 20, tzinfo=UTC)}, ["1 waiver waits for approval"]),
+        ({"state": "declined", "ended_at": datetime(2026, 11, 12, tzinfo=UTC)}, []),
+    ],
+)
+def test_waivers_wait_until_somebody_answers(fields: dict[str, Any], told: list[str]) -> None:
+    about = {
+        "rule": "no",
+        "digest": "d",
+        "effect": "deny",
+        "scope": "agent",
+        "target": "a",
+        "reason": "Known.",
+        "times": 1,
+        "days": 2,
+    }
+    policy = make_policy(make_rule(slug="no", effect="deny"))
+    approver = make_admin() if "until" in fields else None
+    Waiver.objects.create(policy=policy, maker=make_admin(), approver=approver, created_at=NOON, **about, **fields)
+    assert [one.text for one in report(make_holder(VIEW, "policies.view_policy")).decisions] == told
+
+
+def test_a_unit_is_counted_alone_and_only_where_one_may_look() -> None:
+    unit, other = make_unit(name="Finance"), make_unit()
+    some_runs(40, unit_id=unit.pk)
+    some_runs(35, unit_id=other.pk)
+    person = make_holder(VIEW, unit=unit)
+    assert report(person, unit=unit.slug).unit_name == "Finance"
+    assert "Agents finished 40 runs" in report(person).page.sentences[0].text
+    with pytest.raises(NotFoundError):
+        report(person, unit=other.slug)
+    with pytest.raises(NotAllowedError):
+        report(make_holder("agents.view_agent"))
+
+
+def test_there_is_none_of_a_week_to_come() -> None:
+    person = make_holder(VIEW)
+    report(person, week=last_week_for(person).moved(1))
+    with pytest.raises(NotFoundError):
+        report(person, week=last_week_for(person).moved(2))
+
+
+def test_the_letter_says_the_same_with_whole_addresses_and_the_figures_attached(settings: Any) -> None:
+    settings.ACP_URL = "https://plane.example"
+    unit = make_unit(name="Finance")
+    some_runs(unit_id=unit.pk)
+    person = make_holder(VIEW)
+    letter = write_report(person, monday=MONDAY, unit=unit.slug)
+    found = report(person, unit=unit.slug)
+    assert letter.subject == "Weekly report 2026-W46: Finance"
+    assert letter.csv_name == f"report-2026-W46-{unit.slug}.csv"
+    for text in (letter.text, letter.html):
+        assert all(one.text in text for one in found.page.sentences)
+        assert f"https://plane.example/reports/weekly/2026-W46/?unit={unit.slug}" in text
+    assert 'href="/' not in letter.html
+    table = [row for row in csv.reader(io.StringIO(letter.csv)) if not row[0].startswith("#")]
+    total = dict(zip(table[0], table[1], strict=True))
+    assert total["throughput"] == "48"
+    assert len(table) == 2 + 7
+
+
+def test_the_letter_says_what_was_stopped_and_not_why() -> None:
+    engage_halt(make_admin(), scope="everything", target="", unit=None, reason="The secret reason.")
+    letter = write_report(make_holder(VIEW), monday=week_of(database_now().date()).monday)
+    assert "Everything was stopped" in letter.text
+    assert "The secret reason" not in letter.text + letter.html
