@@ -191,6 +191,7 @@ GUARDIAN_MONKEY_PATCH_USER = False
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # object grants are asked for by the gate, not by has_perm
 GATE_SCOPES = "apps.access.selectors.unit_scopes_for"
 MOVES_WEIGHED = "apps.policies.selectors.moves.left_for"
+MOVES_FOLLOWED = "apps.policies.services.moves.take_along"
 RUN_ELSEWHERE = "apps.kpis.views.simulated_run"
 WEEKLY_REPORT = "apps.kpis.services.letters.write_report"
 RUN_TRACE = "apps.kpis.selectors.spans_of_run_for"

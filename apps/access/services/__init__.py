@@ -13,7 +13,7 @@ from apps.access.services.emergencies import (
 from apps.access.services.factors import reset_factors
 from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
 from apps.access.services.identities import find_signed_on, forget_assertions, spend_assertion, unlink_identities
-from apps.access.services.moves import hold_tree, refuse_to_leave, require_mover, require_two_to_move
+from apps.access.services.moves import hold_tree, refuse_to_leave, require_mover, require_two_to_move, take_along
 from apps.access.services.people import save_person
 from apps.access.services.rotas import save_rota, swap_duty, unswap_duty
 from apps.access.services.seconds import note_second, require_two_by_name
@@ -76,6 +76,7 @@ __all__ = [
     "swap_duty",
     "sweep_absences",
     "sweep_emergencies",
+    "take_along",
     "unlink_identities",
     "unswap_duty",
     "withdraw_emergency",

@@ -1,6 +1,8 @@
 """Moving an agent, a workflow or a unit to another unit: what stops it, and what takes two people."""
 
+from django.conf import settings
 from django.db.models import Model
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
@@ -52,6 +54,11 @@ def require_two_to_move(
         raise ConflictError(how, code="second_person_required", leaves=left.as_json())
     rights = [(right, unit) for right in (perm, LOWER) for unit in units]
     require_two_by_name(actor, row, second=agreed_by, rights=rights, at=at)
+
+
+def take_along(actor: User, *, to: BusinessUnit, agent: str = "", workflow: str = "") -> None:
+    """Give what stands for the agent or the workflow of this slug alone to the unit to which it moves."""
+    import_string(settings.MOVES_FOLLOWED)(actor, to=to, agent=agent, workflow=workflow)
 
 
 def require_mover(actor: User, perm: str, *units: BusinessUnit | None) -> None:

@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
-from apps.access.services import require_manager, require_two_by_name
+from apps.access.services import require_manager, require_two_by_name, take_along
 from apps.access.services.units import write_if_changed
 from apps.agents.models import Agent
 from apps.agents.rules import OWNER_LEFT, WORKING, AgentState, ChangeKind, limit_problems, needs_second_person
@@ -58,6 +58,7 @@ def save_agent(
         raise InvalidError(errors={f"limits.{field}": [problem] for field, problem in wrong.items()})
     if found:
         _require_changeable(actor, found, unit, risk, is_reviewed=is_reviewed, agreed_by=agreed_by)
+    moves = found is not None and found.unit_id != unit.pk
     agent = found or Agent(slug=slug, user=_principal(slug, name))
     values = {
         "name": name,
@@ -72,6 +73,8 @@ def save_agent(
     outcome = write_if_changed(actor, agent, is_new=found is None, values=values)
     if outcome == "changed":
         bump_epoch(agent)
+    if moves:
+        take_along(actor, to=unit, agent=slug)
     return agent, outcome
 
 

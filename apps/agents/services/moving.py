@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit
 from apps.access.rules.moves import Left
 from apps.access.selectors import is_in_unit, left_by_moving, unit_for
-from apps.access.services import hold_tree, refuse_to_leave, require_manager, require_two_to_move
+from apps.access.services import hold_tree, refuse_to_leave, require_manager, require_two_to_move, take_along
 from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.audit.services import record
@@ -33,6 +33,7 @@ def change_unit(actor: User, *, agent: Agent, to: BusinessUnit, reason: str, **t
     if Agent.objects.filter(pk=agent.pk, unit=before).update(unit=to, epoch=F("epoch") + 1) != 1:
         raise ConflictError
     agent.unit = to
+    take_along(actor, to=to, agent=agent.slug)
     said = {"from": before.slug, "to": to.slug, "unit": str(to), "reason": reason, "leaves": left.as_json()}
     record(actor, agent, "agent.changed", payload={**said, **told})
     return agent

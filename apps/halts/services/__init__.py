@@ -6,6 +6,7 @@ from apps.halts.services.breakers import (
     end_breaker,
     release_breaker_change,
     save_breaker,
+    take_breakers_along,
 )
 from apps.halts.services.drills import perform_drill, start_drill
 from apps.halts.services.halts import engage_halt, lift_halt, open_breaker
@@ -21,4 +22,5 @@ __all__ = [
     "release_breaker_change",
     "save_breaker",
     "start_drill",
+    "take_breakers_along",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
@@ -19,7 +20,7 @@ from apps.core.gate import holds, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import ProposalState
 from apps.halts.models import Breaker, BreakerChange
-from apps.halts.rules import MAX_REASON, BreakerChangeKind, BreakerTerms, BreakerWatch, problems_of
+from apps.halts.rules import MAX_REASON, BreakerChangeKind, BreakerTerms, BreakerWatch, HaltScope, problems_of
 from apps.halts.selectors import breaker_releasers_of
 from apps.halts.selectors.breakers import LIFT, LOWER, breakers_for
 
@@ -98,7 +99,9 @@ def release_breaker_change(actor: User, *, change: BreakerChange) -> BreakerChan
         Breaker.objects.filter(pk=breaker.pk).update(ended_at=ClockTimestamp())
         record(actor, breaker, "breaker.ended", payload=told)
     else:
-        Breaker.objects.filter(pk=breaker.pk).update(unit=change.to_unit, **change.wanted)
+        stays = change.wanted["target"] == breaker.target  # it may have moved since this was proposed
+        unit = breaker.unit if stays else change.to_unit
+        Breaker.objects.filter(pk=breaker.pk).update(unit=unit, **change.wanted)
         record(actor, breaker, "breaker.changed", payload={**told, **change.wanted})
     _supersede(actor, breaker)
     return change
@@ -116,6 +119,14 @@ def decline_breaker_change(actor: User, *, change: BreakerChange, reason: str = 
     change = BreakerChange.objects.select_related("breaker").get(pk=change.pk)
     answer = reason.strip() if change.author_id == actor.pk and not reason.strip() else _checked(reason)
     return _decide(actor, change, ProposalState.DECLINED, answer)
+
+
+def take_breakers_along(actor: User, *, agent: str, to: BusinessUnit) -> None:
+    """Give the breakers of an agent that moves, and of its versions, to the unit to which it goes."""
+    of_agent = Q(scope=HaltScope.AGENT, target=agent)
+    of_versions = Q(scope=HaltScope.VERSION, target__startswith=f"{agent}@")
+    for breaker in Breaker.objects.select_for_update(of=("self",)).filter(of_agent | of_versions).order_by("slug"):
+        write_if_changed(actor, breaker, is_new=False, values={"unit": to})
 
 
 def _locked(breaker: Breaker) -> Breaker:

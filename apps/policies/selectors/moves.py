@@ -28,7 +28,8 @@ def left_for(
 ) -> Left:
     """What does not go along from ``before`` to ``after``, as ``access.selectors.left_by_moving`` asks.
 
-    Halts, breakers and budgets of the agent or the workflow itself go along by its name, and are not named. Takes the
+    Halts, breakers and budgets of the agent or the workflow itself go along by its name (the last two to its new unit's
+    people, ``services.moves``), and are not named. Takes the
     fence, so that nobody engages a halt before a transaction that moves has ended.
     """
     take_fence()

@@ -8,7 +8,7 @@ from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
-from apps.access.services import require_manager
+from apps.access.services import require_manager, take_along
 from apps.audit.services import record
 from apps.connectors.models import Operation, OperationPermission
 from apps.connectors.services import grant_operation, revoke_operation
@@ -118,6 +118,7 @@ def _take_over(
     if unit.pk != workflow.unit_id:
         require_manager(actor, unit, PUBLISH)
         told = require_movable(actor, version=version, workflow=workflow, unit=unit, **agreed)
+        take_along(actor, to=unit, workflow=workflow.slug)
     values = _values(document, unit)
     changed = {name: value for name, value in values.items() if getattr(workflow, name) != value}
     if changed:
