@@ -206,6 +206,7 @@ POLICY_WORKFLOWS = "apps.workflows.selectors.workflows_in_use"
 POLICY_HINDSIGHT = "apps.oversight.selectors.hindsight.hindsight_of"
 POLICY_PACES = "apps.oversight.selectors.hindsight.paces_of"
 ON_REFUSAL = "apps.audit.services.record_refusal"
+ON_STRANGER = "apps.audit.services.record_stranger"
 NAVIGATION_PERMISSIONS = "apps.console.selectors.permissions_held_by"
 NAVIGATION_HALTS = "apps.halts.selectors.engaged_for"
 NAVIGATION_EMERGENCIES = "apps.access.selectors.open_emergencies_for"
@@ -265,6 +266,7 @@ COOKIE_PREFIX = "__Host-" if IN_PRODUCTION else ""
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid", f"{COOKIE_PREFIX}csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IN_PRODUCTION
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves: no script reads a cookie
+CSRF_FAILURE_VIEW = "apps.core.views.not_from_here"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # in no cookie of its own
 SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0

@@ -30,7 +30,7 @@ EXTRA = {
     "core": {
         "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "envelope", "errors",
         "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
-        "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics",
+        "noting", "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics",
         "templatetags", "tracing", "turns", "updating", "values", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},

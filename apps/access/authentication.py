@@ -27,6 +27,7 @@ class PersonalTokenAuthentication(BaseAuthentication):
             raise NotAuthenticatedError(_("This is not a key of ours."))
         found = authenticate_token(token)
         if found.read_only and request.method not in READING:
+            request.user = found.user  # so that the refusal is recorded as theirs
             raise NotAllowedError(_("This token only reads."), code="token_reads_only")
         return found.user, found
 

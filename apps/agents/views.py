@@ -18,6 +18,7 @@ from apps.agents.models import AgentCredential
 from apps.agents.rules.assertions import ALGORITHMS, KIND
 from apps.agents.services.access_tokens import (
     LASTS_S,
+    WrongClaimsError,
     authenticate_by_assertion,
     authenticate_by_secret,
     hand_back_token,
@@ -28,6 +29,7 @@ from apps.core.api import database_error_of
 from apps.core.authentication import RESOURCE_PATH, resource_of_api
 from apps.core.errors import DomainError, NotAuthenticatedError, NotFoundError, RateLimitedError, UnavailableError
 from apps.core.http import caller_address
+from apps.core.noting import note_stranger
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,7 @@ MAX_BODY, MAX_FIELDS, MAX_FIELD = 16_384, 20, 4_500
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 ENTRIES: dict[type[DomainError], tuple[str, int]] = {
     NotAuthenticatedError: ("invalid_client", 401),
+    WrongClaimsError: ("invalid_client", 401),
     NotFoundError: ("invalid_request", 404),
     RateLimitedError: ("temporarily_unavailable", 429),
     UnavailableError: ("temporarily_unavailable", 503),
@@ -144,6 +147,8 @@ def _client(request: HttpRequest, form: dict[str, str]) -> AgentCredential:
             raise FormError("invalid_request", "Two clients are named.")
         return authenticate_by_secret(client=client, secret=secret, address=address)
     except NotAuthenticatedError as error:
+        if error.code == NotAuthenticatedError.code and not isinstance(error, WrongClaimsError):
+            note_stranger(request, error)
         count_failure(address)
         log.info("token_refused", code=error.code, address=address)
         raise

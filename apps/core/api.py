@@ -7,14 +7,11 @@ from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
-import structlog
-from django.conf import settings
 from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, JsonResponse
-from django.utils.module_loading import import_string
+from django.http import Http404, JsonResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from psycopg.errors import UniqueViolation
 from rest_framework import exceptions, serializers, status
@@ -25,13 +22,12 @@ from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from apps.core import errors
-from apps.core.authentication import challenge_of
+from apps.core.authentication import bearer_of, challenge_of
 from apps.core.keysets import behind, plain
 from apps.core.models import User
-from apps.core.rules import MAX_WAIT_S, digest_of
+from apps.core.noting import READING, note_refused, note_stranger
+from apps.core.rules import MAX_WAIT_S, digest_of, misplaced_secrets
 from apps.core.services import answer_once
-
-log = structlog.get_logger(__name__)
 
 MAX_KEY = 200
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
@@ -102,30 +98,16 @@ class JsonObject(serializers.JSONField):
         return data
 
 
-def note_refused(request: Request | HttpRequest, user: object, refusal: errors.DomainError) -> None:
-    """Leave a line in the ledger where somebody whom the plane knows was refused a write, by the API or on a page."""
-    is_write = request.method not in {"GET", "HEAD", "OPTIONS"}
-    if not is_write or isinstance(refusal, errors.UnavailableError) or not isinstance(user, User):
-        return
-    note = import_string(settings.ON_REFUSAL)
-    try:
-        note(
-            user,
-            code=refusal.code,
-            status=refusal.status,
-            method=str(request.method),
-            path=request.path,
-            request_id=getattr(request, "request_id", ""),
-        )
-    except (DatabaseError, InterfaceError):
-        # It stays refused, whether or not the ledger could be asked: an answer of 500 would say less of it, not more.
-        log.exception("refusal_not_recorded", code=refusal.code, path=request.path)
-
-
 class PlaneView(APIView):
     """An endpoint: authenticated, strict, and thin. It reads through selectors and writes through services."""
 
     permission_classes = [IsAuthenticated]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who asks and whether they may; then no secret in the query of a write, of which the ledger keeps parts."""
+        super().initial(request, *args, **kwargs)
+        if request.method not in READING and (found := misplaced_secrets(request.query_params.dict())):
+            raise errors.misplaced_error(found)
 
     @cached_property
     def actor(self) -> User:
@@ -145,6 +127,8 @@ class PlaneView(APIView):
         found = domain_error_of(exc)
         if found is not None:
             note_refused(self.request, getattr(self.request, "_user", None), found)
+            if found.code == errors.NotAuthenticatedError.code and bearer_of(self.request) is not None:
+                note_stranger(self.request, found)
         return response
 
     def once(self, answer: Callable[[], tuple[int, Any]], *, required: bool = False) -> Response:

@@ -44,6 +44,12 @@ ALL: tuple[Problem, ...] = (
     ),
     Problem(
         401,
+        ("wrong_resource",),
+        _("the token was given for another server or another part of it"),
+        _("ask for a token here: `POST /oauth/token`"),
+    ),
+    Problem(
+        401,
         ("network_not_allowed",),
         _("the key may be used from some networks alone, and you call from elsewhere; whoever answers for it is told"),
         _("call from there, or ask an admin for another key"),

@@ -8,10 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.csrf import csrf_failure
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.core import samples
+from apps.core.errors import NotAllowedError
+from apps.core.noting import note_stranger
 from apps.core.rules import Risk
 
 log = structlog.get_logger(__name__)
@@ -26,6 +29,15 @@ def csp_report(request: HttpRequest) -> HttpResponse:
     """A page wanted something that it may not have: one line in the log, bounded and never shown."""
     log.warning("csp_violation", report=request.body[:MAX_REPORT_BYTES].decode("utf-8", "replace"))
     return HttpResponse(status=204)
+
+
+def not_from_here(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form that no page of ours sent, or an old one: 403, and a line in the ledger.
+
+    Another site can have it sent as often as it likes, by whoever looks at it: so the line is a stranger's.
+    """
+    note_stranger(request, NotAllowedError(code="csrf_failed"))
+    return csrf_failure(request, reason)
 
 
 @login_not_required

@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from apps.agents.models import AccessToken, Action, AgentCredential, SpentAssertion
+from apps.agents.models import AccessToken, Action, Agent, AgentCredential, SpentAssertion
 from apps.agents.rules.assertions import claims_problem
 from apps.agents.services import change_state, create_credential, revoke_credential
 from apps.agents.services.access_tokens import forget_tokens
@@ -283,11 +283,15 @@ class TestTheNextRequest:
     def test_after_a_quarter_of_an_hour_it_has_expired(self, text: str) -> None:
         AccessToken.objects.update(expires_at=ClockTimestamp() - timedelta(seconds=1))
         assert me(text).json()["code"] == "credential_expired"
+        assert Entry.objects.get(name="accesstoken.refused").payload["code"] == "credential_expired"
         assert not Entry.objects.filter(name="agent.key_refused").exists()
 
     def test_it_is_for_one_resource(self, text: str, settings: Any) -> None:
         settings.ACP_URL = "https://plane.example"
-        assert me(text).json()["code"] == "not_authenticated"
+        assert me(text).json()["code"] == "wrong_resource"
+        assert me(text).json()["code"] == "wrong_resource"
+        entry = Entry.objects.get(name="accesstoken.refused")
+        assert (entry.payload["code"], entry.unit) == ("wrong_resource", Agent.objects.get().unit_id)
 
     def test_a_token_gets_no_token(self, desk: Desk, text: str) -> None:
         assert refused(ask(client_id=desk.agent.slug, client_secret=text)) == (401, "invalid_client")

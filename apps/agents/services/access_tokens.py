@@ -51,6 +51,10 @@ PROBLEMS = {
 }
 
 
+class WrongClaimsError(NotAuthenticatedError):
+    """Signed by the agent, and not for us, not now or not for the first time: the ledger says so as the agent's own."""
+
+
 class IssuedToken(NamedTuple):
     """A new token and its text, which is shown once."""
 
@@ -90,7 +94,7 @@ def authenticate_by_assertion(
         wrong = "assertion_replayed"
     if wrong:
         _note(credential, wrong, address)
-        raise NotAuthenticatedError(PROBLEMS[wrong])
+        raise WrongClaimsError(PROBLEMS[wrong])
     return credential
 
 
@@ -181,16 +185,32 @@ def authenticate_access_token(text: str, *, resource: str, address: str) -> Agen
     """
     key = read_key(text, PREFIX)
     token = key and _token.first(key_id=key.key_id, digest=key.digest)
-    if not token or token.resource != resource:
+    if not token:
         raise NotAuthenticatedError
     credential = token.credential
     credential.is_live, credential.is_unused = token.is_credential_live, token.is_unused
     found = use_credential(credential, address=address)
+    if token.resource != resource:
+        _note_token(token, "wrong_resource", address)
+        raise NotAuthenticatedError(_("This token is for another server: ask for one here."), code="wrong_resource")
     if token.revoked_at or token.epoch != found.agent.epoch:
+        _note_token(token, "credential_revoked", address)
         raise NotAuthenticatedError(_("This token was revoked: ask for another one."), code="credential_revoked")
     if token.is_over:
+        _note_token(token, "credential_expired", address)
         raise NotAuthenticatedError(_("This token has expired: ask for another one."), code="credential_expired")
     return found
+
+
+def _note_token(token: AccessToken, code: str, address: str) -> None:
+    """Record that a token was used elsewhere or too late, once in ``ALARM_EVERY`` for each key that gets tokens.
+
+    Nobody is called for it: a token that ended while an agent was at work is an ordinary thing.
+    """
+    if cache.add(f"token:{token.credential_id}:{code}", 1, ALARM_EVERY.total_seconds()):
+        told = {"code": code, "key_id": token.credential.key_id, "token": token.key_id, "address": address}
+        with transaction.atomic():
+            record(token.credential.agent.user, token, "refused", payload=told)
 
 
 @transaction.atomic

@@ -5,13 +5,13 @@ from apps.audit.services.entries import (
     advance,
     record,
     record_many,
-    record_refusal,
     recorded_together,
     unit_of,
 )
 from apps.audit.services.erasing import erase_payloads
 from apps.audit.services.projections import read_on, retry_stumbles
 from apps.audit.services.reactions import claim_delivery, deliver
+from apps.audit.services.refusals import record_refusal, record_stranger
 from apps.audit.services.sealing import seal_entries
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "record",
     "record_many",
     "record_refusal",
+    "record_stranger",
     "recorded_together",
     "retry_stumbles",
     "seal_entries",

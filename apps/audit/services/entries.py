@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Model, Q
 
 from apps.audit.models import Entry
-from apps.audit.rules import EMERGENCY_ENTRIES, REFUSED
+from apps.audit.rules import EMERGENCY_ENTRIES
 from apps.audit.services.writing import write_entries
 from apps.core.errors import ConflictError
 from apps.core.gate import refuse_emergency
@@ -169,20 +169,3 @@ def advance[R: Stateful](
         payload={"from": before, "to": str(to), **(payload or {})},
     )
     return row
-
-
-@transaction.atomic
-def record_refusal(actor: User, *, code: str, status: int, method: str, path: str, request_id: str) -> None:
-    """Somebody tried something and was refused: who, what door, why; never what they sent.
-
-    It belongs to the agent's unit. People belong to none: whoever may read the ledger anywhere sees their refusals.
-    """
-    payload = {
-        "code": code,
-        "status": status,
-        "method": method,
-        "path": path[:200].replace("\x00", "\ufffd"),
-        "request_id": request_id,
-    }
-    agent = getattr(actor, "agent", None) if actor.is_agent else None
-    record(actor, actor, REFUSED, trail=actor.pk, unit=agent.unit_id if agent else None, payload=payload)

@@ -7,8 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from apps.core.api import database_error_of, note_refused, problem_json
+from apps.core.api import database_error_of, problem_json
 from apps.core.errors import DomainError, InvalidError, NotFoundError, misplaced_error
+from apps.core.noting import note_refused
 from apps.core.rules import misplaced_secrets
 
 

@@ -1,0 +1,44 @@
+"""What is handed to the ledger of a refusal: by whom, at which door, why; never what was sent."""
+
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+from rest_framework.request import Request
+
+from apps.core.errors import DomainError, UnavailableError
+from apps.core.http import caller_address
+from apps.core.models import User
+
+log = structlog.get_logger(__name__)
+READING = {"GET", "HEAD", "OPTIONS"}
+
+
+def note_refused(request: Request | HttpRequest, user: object, refusal: DomainError) -> None:
+    """Leave a line in the ledger where somebody whom the plane knows was refused a write, by the API or on a page."""
+    if request.method in READING or isinstance(refusal, UnavailableError) or not isinstance(user, User):
+        return
+    _note(settings.ON_REFUSAL, request, refusal, actor=user)
+
+
+def note_stranger(request: Request | HttpRequest, refusal: DomainError) -> None:
+    """Leave a line where somebody came with what opens nothing: at most one a minute for each address."""
+    _note(settings.ON_STRANGER, request, refusal, address=caller_address(request))
+
+
+def _note(hook: str, request: Request | HttpRequest, refusal: DomainError, **who: Any) -> None:
+    try:
+        import_string(hook)(
+            **who,
+            code=refusal.code,
+            status=refusal.status,
+            method=str(request.method),
+            path=request.path,
+            request_id=getattr(request, "request_id", ""),
+        )
+    except (DatabaseError, InterfaceError):
+        # It stays refused, whether or not the ledger could be asked: an answer of 500 would say less of it, not more.
+        log.exception("refusal_not_recorded", code=refusal.code, path=request.path)
