@@ -30,8 +30,8 @@ EXTRA = {
     "core": {
         "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "envelope", "errors",
         "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
-        "noting", "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts", "statistics",
-        "templatetags", "tracing", "turns", "updating", "values", "walking",
+        "noting", "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts",
+        "statistics", "templatetags", "tracing", "turns", "updating", "values", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},
