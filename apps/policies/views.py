@@ -125,7 +125,8 @@ def _findings(actor: User, found: Policy, version: PolicyVersion | None) -> list
     if version is None:
         return []
     idle = idle_rules_for(actor, found) if version.pk == found.in_force_id else []
-    return [*check_policy(actor, rules=version.rules, tests=version.tests), *idle]
+    said = check_policy(actor, rules=version.rules, tests=version.tests, policy=found, is_written=True)
+    return [*said, *idle]
 
 
 def _version(actor: User, found: Policy, text: str | None) -> PolicyVersion | None:

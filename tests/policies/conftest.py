@@ -8,3 +8,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def operations_are_not_known(settings: Any) -> None:
     settings.POLICY_OPERATIONS = ""
+    settings.POLICY_STEPS = ""

@@ -95,7 +95,7 @@ class TestKnownOperations:
 
     @pytest.fixture(autouse=True)
     def operations_are_known(self, settings: Any, operations_are_not_known: None) -> None:
-        settings.POLICY_OPERATIONS = "apps.connectors.selectors.operation_schemas"
+        settings.POLICY_OPERATIONS = "apps.connectors.selectors.named.systems_named_for"
 
     def test_a_rule_about_an_operation_that_does_not_exist_is_refused(self) -> None:
         with pytest.raises(InvalidError) as refusal:

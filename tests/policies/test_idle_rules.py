@@ -10,7 +10,7 @@ from apps.policies.rules import Effect, differences_between, lowers
 from apps.policies.rules.documents import Scope
 from apps.policies.rules.reach import There, is_idle, matches_nothing
 from apps.policies.services import publish_policy
-from tests.factories.access import make_unit
+from tests.factories.access import grant, make_role, make_unit
 from tests.factories.agents import make_agent
 from tests.factories.connectors import make_connector, make_operation
 from tests.factories.policies import make_rule
@@ -91,9 +91,11 @@ def retired(row: Model) -> None:
 
 
 class TestReleasing:
-    def refused(self, world: World, rule: dict[str, Any]) -> bool:
-        """Whether who may only publish is refused, and who may lower as well is not."""
+    def refused(self, world: World, rule: dict[str, Any], ended: Model | None = None) -> bool:
+        """Whether who may only publish is refused, and who may lower as well is not; ``ended`` once it is written."""
         written = world.write(ALL, rule)
+        if ended is not None:
+            retired(ended)
         try:
             publish_policy(world.ben, policy=written)
         except NotAllowedError as error:
@@ -108,13 +110,12 @@ class TestReleasing:
     @pytest.mark.parametrize("retire", [True, False])
     def test_so_does_a_scope_of_less_and_of_what_is_retired(self, world: World, retire: bool) -> None:
         operation = make_operation(connector=make_connector())
-        if retire:
-            retired(operation)
-        assert self.refused(world, {**NO, "scope": {"operations": [operation.slug]}})
+        ended = operation if retire else None
+        assert self.refused(world, {**NO, "scope": {"operations": [operation.slug]}}, ended)
 
     def test_so_does_an_agent_that_is_retired_and_a_unit_elsewhere(self, world: World) -> None:
-        agent, elsewhere = make_agent(), make_unit()
-        retired(agent)
+        agent, elsewhere = make_agent(unit=world.unit), make_unit()
+        grant(world.ada, make_role("policies.view_policy"), elsewhere)
         assert self.refused(world, {**NO, "scope": {"units": [elsewhere.slug]}})
         publish_policy(world.cleo, policy=world.write(ALL, {**NO, "when": "true"}))
-        assert self.refused(world, {**NO, "scope": {"agents": [agent.slug]}})
+        assert self.refused(world, {**NO, "scope": {"agents": [agent.slug]}}, agent)

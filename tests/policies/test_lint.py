@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.policies.models import Policy, PolicyVersion, RuleDay
-from apps.policies.rules import lint_rules, read_rules
+from apps.policies.rules import Known, check_rules, lint_rules, read_rules
 from apps.policies.selectors import idle_rules_for
 from apps.policies.services import check_policy
 from tests.factories.access import make_admin, make_holder, make_user
@@ -124,10 +124,13 @@ def test_the_page_and_the_api_say_so_and_nothing_is_refused() -> None:
     assert len(check_policy(viewer, rules=policy.in_force.rules)) == 2
 
 
-def test_a_data_class_that_does_not_exist_is_a_warning_with_its_position():
+def test_a_data_class_that_does_not_exist_is_refused_with_its_position_and_what_was_meant():
     rules, _findings = read_rules([make_rule(when="true && 'bnak' in action.data_classes")])
-    (found,) = [each for each in lint_rules(rules, classes={"bank"}) if "bnak" in each.message]
-    assert (found.field, found.is_warning, found.message[:5]) == ("rules.0.when", True, "1:16:")
-    assert not [each for each in lint_rules(rules) if "bnak" in each.message]
+    (found,) = check_rules(rules, Known(classes={"bank"}))
+    assert (found.field, found.is_warning, found.line, found.column) == ("rules.0.when", False, 1, 16)
+    assert found.message.endswith("Did you mean bank?")
+    (kept,) = check_rules(rules, Known(classes={"bank"}, kept={rules[0].slug: rules[0]}))
+    assert kept.is_warning
+    assert not check_rules(rules, Known())
     rules, _findings = read_rules([make_rule(when="'bank' in action.data_classes")])
-    assert not [each for each in lint_rules(rules, classes={"bank"}) if "class" in each.message]
+    assert not check_rules(rules, Known(classes={"bank"}))

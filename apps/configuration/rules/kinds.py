@@ -322,7 +322,7 @@ def _references_of_scope(scope: Any, path: Path) -> Iterator[Finding]:
         named = scope.get(key) if isinstance(scope, Mapping) else None
         for place, slug in enumerate(named if isinstance(named, list) else []):
             if isinstance(slug, str):
-                yield Reference((*path, key, place), kind, slug)
+                yield Reference((*path, key, place), kind, slug, is_looked_up=False)
 
 
 def _references_of_workflow(value: Mapping[str, Any]) -> Iterator[Finding]:

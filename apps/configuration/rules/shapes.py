@@ -22,11 +22,12 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An object that a document names."""
+    """An object that a document names; ``is_looked_up``: it has to be there, where no check of its own says so."""
 
     path: Path
     kind: str
     slug: str
+    is_looked_up: bool = True
 
 
 type Finding = Misfit | Reference

@@ -204,5 +204,5 @@ def _check_references(reading: Reading) -> None:
             named = (reference.kind, reference.slug)
             if named in going - coming:
                 _unfit(reading, document, reference.path, f"{named[0]} {named[1]} is removed by these documents.")
-            elif named not in coming | there:
+            elif reference.is_looked_up and named not in coming | there:
                 _unfit(reading, document, reference.path, f"There is no {named[0]} {named[1]}.")

@@ -226,11 +226,6 @@ def operation_for(actor: User, slug: str) -> Operation:
     raise NotFoundError
 
 
-def operation_schemas() -> dict[str, dict[str, Any]]:
-    """The parameter schema of every operation by slug: what rules may name (``settings.POLICY_OPERATIONS``)."""
-    return dict(Operation.objects.values_list("slug", "parameters"))
-
-
 def irreversible_operations() -> set[str]:
     """The operations whose effect nobody can take back (``settings.POLICY_IRREVERSIBLE``)."""
     return set(Operation.objects.filter(effect=EffectClass.IRREVERSIBLE).values_list("slug", flat=True))

@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_for
-from apps.connectors.selectors import operation_schemas
 from apps.console.forms import Choices, NewPolicyForm, RuleForm, shown_as, typed
 from apps.console.views.desk import Desk, begun, carried
 from apps.console.views.rule_cases import MOVES as CASE_MOVES
 from apps.console.views.rule_cases import begin_from, fold_case, move_case, unit_of
 from apps.core.amounts import exponent_of
+from apps.core.api import note_refused
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import refuse_agents, require, scope_for, visible
 from apps.core.http import Request
@@ -29,6 +29,7 @@ from apps.policies.selectors import (
     changes_drafted_for,
     drafted_cases_for,
     drafted_rules_for,
+    operations_named_for,
     policy_for,
 )
 from apps.policies.services import check_policy, propose_rules, save_policy
@@ -46,7 +47,7 @@ def edit_rules(request: Request, slug: str) -> HttpResponse:
     """
     refuse_agents(request.user)
     found = policy_for(request.user, slug, perm=PUBLISH)
-    schemas = operation_schemas()
+    schemas = operations_named_for(request.user)
     choices = Choices.of(schemas, found.unit)
     if request.method == "GET":
         desk = _begun(request, found, choices)
@@ -55,7 +56,7 @@ def edit_rules(request: Request, slug: str) -> HttpResponse:
         return _page(request, found, choices, desk)
     desk = carried(request.POST)
     do, _colon, at = request.POST.get("do", "").partition(":")
-    if not _folded(request, desk, choices, do, at):
+    if not _folded(request, found, desk, choices, do, at):
         return _page(request, found, choices, desk)
     if not fold_case(request.user, desk, choices, schemas, request.POST, do):
         return _page(request, found, choices, desk)
@@ -64,7 +65,7 @@ def edit_rules(request: Request, slug: str) -> HttpResponse:
     if do in CASE_MOVES:
         move_case(desk, choices, schemas, do, at)
     else:
-        _move(request, desk, choices, do, at)
+        _move(request, found, desk, choices, do, at)
     return _page(request, found, choices, desk)
 
 
@@ -77,7 +78,7 @@ def _begun(request: Request, found: Policy, choices: Choices) -> Desk:
     return desk
 
 
-def _folded(request: Request, desk: Desk, choices: Choices, do: str, at: str) -> bool:
+def _folded(request: Request, found: Policy, desk: Desk, choices: Choices, do: str, at: str) -> bool:
     """Whether the open rule was taken into the rules, so that what the button says may follow."""
     if desk.open is None:
         return True
@@ -96,7 +97,7 @@ def _folded(request: Request, desk: Desk, choices: Choices, do: str, at: str) ->
         return False
     desk.rules[desk.open] = form.document()
     at_rule = f"rules.{desk.open}."
-    desk.findings = list(check_policy(request.user, rules=desk.rules))
+    desk.findings = list(check_policy(request.user, rules=desk.rules, policy=found))
     slug = desk.rules[desk.open]["slug"]
     mine = [
         finding
@@ -119,7 +120,7 @@ def _drop(desk: Desk) -> None:
     desk.open = None
 
 
-def _move(request: Request, desk: Desk, choices: Choices, do: str, at: str) -> None:
+def _move(request: Request, found: Policy, desk: Desk, choices: Choices, do: str, at: str) -> None:
     """What the button says, once the open rule is taken in."""
     place = int(at) if at.isdecimal() and int(at) < len(desk.rules) else None
     if do == "open" and place is not None:
@@ -134,7 +135,7 @@ def _move(request: Request, desk: Desk, choices: Choices, do: str, at: str) -> N
         _turn(desk, choices, do)
     else:
         desk.open = None
-        _look(request, desk, is_whole=do == "check")
+        _look(request, found, desk, is_whole=do == "check")
 
 
 def _open(desk: Desk, choices: Choices, place: int) -> None:
@@ -154,17 +155,18 @@ def _turn(desk: Desk, choices: Choices, to: str) -> None:
     desk.form = form
 
 
-def _look(request: Request, desk: Desk, *, is_whole: bool) -> None:
+def _look(request: Request, found: Policy, desk: Desk, *, is_whole: bool) -> None:
     """Everything that is wrong or odd; where the whole is asked for, it may then be proposed."""
-    desk.findings = list(check_policy(request.user, rules=desk.rules, tests=desk.tests))
+    desk.findings = list(check_policy(request.user, rules=desk.rules, tests=desk.tests, policy=found))
     desk.is_checked = is_whole
 
 
 def _proposed(request: Request, found: Policy, choices: Choices, desk: Desk) -> HttpResponse:
     """Propose what was looked at; anything else is shown first."""
     desk.open, desk.form = None, None
-    _look(request, desk, is_whole=True)
+    _look(request, found, desk, is_whole=True)
     if not desk.is_fit:
+        note_refused(request, request.user, InvalidError())  # it asked for more than a look
         return _page(request, found, choices, desk)
     if request.POST.get("seen") != desk.digest:
         desk.said.append(_("Something was changed after you looked: read the difference, then propose it."))
@@ -181,6 +183,7 @@ def _proposed(request: Request, found: Policy, choices: Choices, desk: Desk) -> 
             instead_of=int(based) if based.isdecimal() else -1,
         )
     except (ConflictError, InvalidError) as error:
+        note_refused(request, request.user, error)
         said = [text for texts in error.errors.values() for text in texts]
         desk.said += said or [str(error.message)]
         return _page(request, found, choices, desk, status=error.status)
@@ -213,7 +216,7 @@ def _page(request: Request, found: Policy, choices: Choices, desk: Desk, *, stat
         "failed": sum(isinstance(result, CaseCard) and not result.has_passed for result in results.values()),
         "case_result": results.get(desk.open_case) if desk.open_case is not None else None,
         "tests_changed": shows_change and list(desk.tests) != (found.in_force.tests if found.in_force else []),
-        "operations": sorted(operation_schemas()) if desk.tests_text is None else [],
+        "operations": sorted(operations_named_for(actor)) if desk.tests_text is None else [],
         "currency": choices.currency,
     }
     refused = UNFIT if not desk.is_fit else status

@@ -342,7 +342,7 @@ class PolicyCheck(PlaneView):
         latest = policy.latest
         stored = {"rules": latest.rules, "tests": latest.tests} if latest else {"rules": [], "tests": []}
         said = {**stored, **self.body(CheckPolicyBody)}
-        found = check_policy(self.actor, **said)
+        found = check_policy(self.actor, **said, policy=policy, is_written=said["rules"] is stored["rules"])
         if said["rules"] is stored["rules"] and policy.latest_id == policy.in_force_id:
             found += tuple(idle_rules_for(self.actor, policy))
         is_sound = all(finding.is_warning for finding in found)

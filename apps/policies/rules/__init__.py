@@ -2,7 +2,7 @@
 
 from apps.core.rules import PROPOSAL_MOVES, ProposalState
 from apps.policies.rules.cases import Case, CaseResult, Units, read_cases, run_cases
-from apps.policies.rules.checks import Known, check_rules, taken_names
+from apps.policies.rules.checks import check_rules, taken_names
 from apps.policies.rules.clauses import (
     Clause,
     Comparison,
@@ -28,6 +28,7 @@ from apps.policies.rules.documents import (
 )
 from apps.policies.rules.facts import WORLD, AgentFacts, Facts, HistoryScope, Past, RunFacts, past_of
 from apps.policies.rules.lint import lint_rules
+from apps.policies.rules.naming import Known, parts_named
 from apps.policies.rules.obligations import (
     MAX_TOGETHER,
     TOGETHER_RISKS,
@@ -116,6 +117,7 @@ __all__ = [
     "lowers",
     "merge",
     "only_tightens",
+    "parts_named",
     "past_of",
     "public_waiver",
     "read_cases",

@@ -1,8 +1,7 @@
 """What can be told of rules before they are in force: what does not compile, what names nothing, what will err."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,10 +14,11 @@ from apps.core.expressions import (
     path_of,
     walk,
 )
-from apps.core.expressions.syntax import Literal, Node, Select
+from apps.core.expressions.syntax import Call, Literal, Node, Select
 from apps.policies.rules.documents import Effect, Finding, Rule
 from apps.policies.rules.facts import HISTORY, VARIABLES, past_of
 from apps.policies.rules.hints import hint_for, hint_of
+from apps.policies.rules.naming import Known, Schema, check_names
 from apps.policies.rules.obligations import DocumentError
 from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.weighing import compile_rule
@@ -27,19 +27,7 @@ _HAS_PARAMETER = re.compile(r"has\(\s*action\.parameters(?:\.\w+)+\s*\)")
 _SCALARS = {"integer": Kind.INT, "string": Kind.STRING, "boolean": Kind.BOOL}
 _DEPTH = 3
 """action . parameters . <name>"""
-
-type Schema = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What rules may refer to; None where it is not known, and then not checked."""
-
-    queues: Collection[str] | None = None
-    roles: Collection[str] | None = None
-    agents: Collection[str] | None = None
-    units: Collection[str] | None = None
-    operations: Mapping[str, Schema] | None = None
+DATA_CLASSES = ("action", "data_classes")
 
 
 def taken_names(rules: Sequence[Rule]) -> tuple[Finding, ...]:
@@ -58,7 +46,7 @@ def check_rules(rules: Sequence[Rule], known: Known) -> tuple[Finding, ...]:
 
 
 def _check(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
-    yield from _references(at, rule, known)
+    yield from check_names(at, rule, known)
     try:
         program = compile_rule(rule).program
     except ExpressionError as error:
@@ -67,25 +55,12 @@ def _check(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
             yield Finding(f"{at}.when", message, rule.slug, problem.line, problem.column)
         return
     yield from _history(at, rule, program, known)
+    yield from _classes(at, rule, program, known)
     schemas = _schemas(rule, known)
     yield from _typed(at, rule, schemas)
     yield from _parameters(at, rule, program, schemas)
     yield from _same(at, rule, schemas)
     yield from _lint(at, rule, program)
-
-
-def _references(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
-    def missing(field: str, word: str, names: Collection[str], found: Collection[str] | None) -> Iterator[Finding]:
-        for name in sorted(names):
-            if found is not None and name and name not in found:
-                yield Finding(f"{at}.{field}", f"There is no {word} {name!r}.{hint_for(name, found)}", rule.slug)
-
-    yield from missing("queue", "queue", {rule.queue}, known.queues)
-    yield from missing("obligations.quorum", "queue", {quorum.queue for quorum in rule.quorums}, known.queues)
-    yield from missing("obligations.quorum", "role", {quorum.role for quorum in rule.quorums}, known.roles)
-    yield from missing("scope.operations", "operation", rule.scope.operations, known.operations)
-    yield from missing("scope.agents", "agent", rule.scope.agents, known.agents)
-    yield from missing("scope.units", "unit", rule.scope.units, known.units)
 
 
 def _history(at: str, rule: Rule, program: Program, known: Known) -> Iterator[Finding]:
@@ -95,8 +70,24 @@ def _history(at: str, rule: Rule, program: Program, known: Known) -> Iterator[Fi
         except DocumentError as error:
             yield Finding(f"{at}.when", f"{call.name}(): {error.message}", rule.slug)
             continue
-        if known.operations is not None and past.operation not in known.operations:
-            yield Finding(f"{at}.when", f"{call.name}(): there is no operation {past.operation!r}.", rule.slug)
+        retired = known.retired.get("operations", ())
+        if known.operations is not None and past.operation not in (*known.operations, *retired):
+            hint = hint_for(past.operation, known.operations)
+            said = f"{call.name}(): there is no operation {past.operation!r}.{hint}"
+            yield Finding(f"{at}.when", said, rule.slug, is_warning=known.keeps_condition(rule))
+
+
+def _classes(at: str, rule: Rule, program: Program, known: Known) -> Iterator[Finding]:
+    """Data classes that the condition looks for and nothing can carry."""
+    for node in walk(program.tree) if known.classes is not None else ():
+        if not isinstance(node, Call) or not any(path_of(each) == DATA_CLASSES for each in node.arguments):
+            continue
+        named = [each.value for each in node.arguments if isinstance(each, Literal) and isinstance(each.value, str)]
+        for name in named:
+            if known.classes is not None and name not in known.classes:
+                said = f"There is no data class {name!r}: nothing carries it.{hint_for(name, known.classes)}"
+                place = (node.at.line, node.at.column)
+                yield Finding(f"{at}.when", said, rule.slug, *place, is_warning=known.keeps_condition(rule))
 
 
 def _schemas(rule: Rule, known: Known) -> dict[str, Schema]:

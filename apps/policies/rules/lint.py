@@ -4,28 +4,21 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 
 from apps.core.expressions import EvaluationError, ExpressionError, path_of, walk
-from apps.core.expressions.syntax import Call, Literal
+from apps.core.expressions.syntax import Literal
 from apps.policies.rules.documents import EVERY_AGENT, STRICTNESS, Effect, Finding, Rule, Scope
 from apps.policies.rules.facts import VARIABLES, WORLD
 from apps.policies.rules.obligations import NONE
 from apps.policies.rules.weighing import RuleInForce, compile_rule
 
-DATA_CLASSES = ("action", "data_classes")
 AMOUNTS = frozenset({"action.amount_minor", "history.sum_minor", "history.count"})
 
 
-def lint_rules(
-    rules: Sequence[Rule], *, irreversible: Collection[str] = (), classes: Collection[str] | None = None
-) -> tuple[Finding, ...]:
-    """Warnings about rules that compile, in their order.
-
-    ``irreversible``: operations that nobody can take back. ``classes``: the data classes that there are; None: not
-    asked.
-    """
-    return tuple(finding for finding in _lint(rules, irreversible, classes))
+def lint_rules(rules: Sequence[Rule], *, irreversible: Collection[str] = ()) -> tuple[Finding, ...]:
+    """Warnings about rules that compile, in their order. ``irreversible``: operations that nobody can take back."""
+    return tuple(finding for finding in _lint(rules, irreversible))
 
 
-def _lint(rules: Sequence[Rule], irreversible: Collection[str], classes: Collection[str] | None) -> Iterator[Finding]:
+def _lint(rules: Sequence[Rule], irreversible: Collection[str]) -> Iterator[Finding]:
     for place, rule in enumerate(rules):
         try:
             compiled = compile_rule(rule)
@@ -33,7 +26,6 @@ def _lint(rules: Sequence[Rule], irreversible: Collection[str], classes: Collect
             continue
         for field, message in (
             ("when", _constant(compiled)),
-            ("when", _unknown_class(compiled, classes)),
             ("obligations", _unlimited(compiled, irreversible)),
             ("when", _shadowed(rule, rules)),
         ):
@@ -59,20 +51,6 @@ def _constant(rule: RuleInForce) -> str:
         return ""
     said = "always" if value else "never"
     return f"This is {said} true, whatever is asked: name what it should depend on, or write {str(value).lower()}."
-
-
-def _unknown_class(rule: RuleInForce, classes: Collection[str] | None) -> str:
-    if classes is None:
-        return ""
-    for node in walk(rule.program.tree):
-        if not isinstance(node, Call):
-            continue
-        named = [each.value for each in node.arguments if isinstance(each, Literal) and isinstance(each.value, str)]
-        about = any(path_of(each) == DATA_CLASSES for each in node.arguments)
-        if about and (unknown := [name for name in named if name not in classes]):
-            at = f"{node.at.line}:{node.at.column}"
-            return f"{at}: there is no data class {unknown[0]!r}: nothing carries it. Mend the name, or make the class."
-    return ""
 
 
 def _unlimited(rule: RuleInForce, irreversible: Collection[str]) -> str:

@@ -10,6 +10,7 @@ from apps.policies.selectors.cases import (
     units_known,
 )
 from apps.policies.selectors.history import history_for
+from apps.policies.selectors.naming import known_for, operations_named_for
 from apps.policies.selectors.numbers import RuleNumbers, idle_rules_for, policy_numbers_for, rule_numbers_for
 from apps.policies.selectors.policies import (
     RuleCard,
@@ -87,10 +88,12 @@ __all__ = [
     "is_earlier",
     "is_lowered_by",
     "is_tightened_by",
+    "known_for",
     "lowered_for",
     "matched_rules_for",
     "may_release",
     "open_proposals_for",
+    "operations_named_for",
     "policies_for",
     "policy_for",
     "policy_numbers_for",

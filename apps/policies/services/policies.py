@@ -9,12 +9,10 @@ from django.db.models import Max
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Queue, Role
+from apps.access.models import BusinessUnit
 from apps.access.services import require_manager, require_two_by_name
 from apps.access.services.units import write_if_changed
-from apps.agents.models import Agent
 from apps.audit.services import advance, record
-from apps.classification.selectors import known_classes
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.expressions.trial import slow_expressions
 from apps.core.models import ClockTimestamp, User
@@ -23,7 +21,6 @@ from apps.policies.models import Policy, PolicyVersion, Proposal, Release
 from apps.policies.rules import (
     WORLD,
     Finding,
-    Known,
     PolicyState,
     ProposalKind,
     ProposalState,
@@ -38,6 +35,7 @@ from apps.policies.selectors import (
     in_words,
     is_earlier,
     is_tightened_by,
+    known_for,
     may_release,
     releasers_for,
     rights_to_release,
@@ -54,34 +52,42 @@ keeps them; without it they are not checked."""
 
 
 def check_policy(
-    actor: User, *, rules: object, tests: object = (), operations: Schemas | None = None
+    actor: User,
+    *,
+    rules: object,
+    tests: object = (),
+    operations: Schemas | None = None,
+    policy: Policy | None = None,
+    is_written: bool = False,
 ) -> tuple[Finding, ...]:
-    """Everything wrong with ``rules`` and ``tests`` as a document has them, and warnings. Writes nothing."""
+    """Everything wrong with ``rules`` and ``tests`` as a document has them, and warnings. Writes nothing.
+
+    ``policy``: whose rules they would be; what one in force names may stay in it. ``is_written``: they are those of a
+    version, which its author could name; else what ``actor`` may not see is not there.
+    """
     read, findings = read_rules(rules)
     named = [rule.slug for rule in read]
     misfits = read_cases(tests, rules=named, units=units_known(actor))[1] if tests != () else ()
     asked = getattr(settings, "POLICY_IRREVERSIBLE", "")
-    odd = lint_rules(read, irreversible=import_string(asked)() if asked else (), classes=known_classes())
-    return findings + taken_names(read) + check_rules(read, _known(operations)) + odd + misfits
+    odd = lint_rules(read, irreversible=import_string(asked)() if asked else ())
+    in_force = policy.in_force if policy else None
+    known = known_for(actor, read, operations=operations, in_force=in_force, is_written=is_written)
+    return findings + taken_names(read) + check_rules(read, known) + odd + misfits
 
 
-def _known(operations: Schemas | None) -> Known:
-    asked = getattr(settings, "POLICY_OPERATIONS", "")
-    if operations is None and asked:
-        operations = import_string(asked)()
-    return Known(
-        queues=set(Queue.objects.values_list("slug", flat=True)),
-        roles=set(Role.objects.values_list("slug", flat=True)),
-        agents=set(Agent.objects.values_list("slug", flat=True)),
-        units=set(BusinessUnit.objects.values_list("slug", flat=True)),
-        operations=operations,
-    )
-
-
-def require_sound(actor: User, rules: object, operations: Schemas | None, *, tests: object = ()) -> None:
+def require_sound(
+    actor: User,
+    rules: object,
+    operations: Schemas | None = None,
+    *,
+    tests: object = (),
+    policy: Policy | None = None,
+    is_written: bool = False,
+) -> None:
     """Raise InvalidError for rules and tests that do not fit, at the fields of each."""
     errors: dict[str, list[str]] = {}
-    for finding in check_policy(actor, rules=rules, tests=tests, operations=operations):
+    found = check_policy(actor, rules=rules, tests=tests, operations=operations, policy=policy, is_written=is_written)
+    for finding in found:
         if not finding.is_warning:
             errors.setdefault(finding.field, []).append(str(finding))
     if errors:
@@ -126,10 +132,11 @@ def save_policy(
     name nothing, and for tests that cannot be run. Tests may fail as long as it is not released.
     """
     require_manager(actor, unit, PUBLISH)
-    found = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest").filter(slug=slug).first()
+    rows = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest", "in_force")
+    found = rows.filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, PUBLISH)
-    require_sound(actor, rules, operations, tests=tests)
+    require_sound(actor, rules, operations, tests=tests, policy=found)
     policy = found or Policy(slug=slug)
     values: dict[str, Any] = {"name": name or slug}
     if policy.state == PolicyState.DRAFT:
@@ -228,7 +235,7 @@ def _publish(
 def _put_in_force(
     actor: User, policy: Policy, chosen: PolicyVersion, unit: BusinessUnit | None, operations: Schemas | None
 ) -> None:
-    require_sound(actor, chosen.rules, operations, tests=chosen.tests)
+    require_sound(actor, chosen.rules, operations, tests=chosen.tests, policy=policy, is_written=True)
     require_quick(chosen.rules)
     require_passed(actor, chosen.rules, chosen.tests, unit=chosen.unit)
     advance(

@@ -65,7 +65,7 @@ def propose_change(
         raise ConflictError(_("The policy is not in force; there is nothing to change."), state=found.state)
     _refuse_abroad(found.in_force, wish, asking, currencies)
     rules, tests = rules_with(found.in_force.rules, wish, asking=asking), found.in_force.tests
-    require_sound(actor, rules, None, tests=tests)
+    require_sound(actor, rules, tests=tests, policy=found, is_written=True)  # it names what its item does
     require_passed(actor, rules, tests, unit=found.in_force.unit)
     _refuse_same(found, version_digest(found.in_force.unit, rules, tests))
     about = {"kind": ProposalKind.RULE, "item": item, "rule": rules[-1]["slug"], "effect": wish.effect}
@@ -89,7 +89,7 @@ def roll_back_policy(actor: User, *, policy: Policy, version: int, reason: str) 
         raise ConflictError(_("This version is in force already."))
     if not is_earlier(found, old):
         raise ConflictError(_("Version %d was never in force: publish it.") % version)
-    require_sound(actor, old.rules, None, tests=old.tests)
+    require_sound(actor, old.rules, tests=old.tests, policy=found, is_written=True)
     require_passed(actor, old.rules, old.tests, unit=old.unit)
     _refuse_same(found, old.digest)
     made = _propose(actor, found, old.rules, old.tests, covered=old.unit, reason=reason, kind=ProposalKind.ROLLBACK)
@@ -137,7 +137,7 @@ def propose_rules(
     if instead_of != (base.number if base else 0):
         raise ConflictError(_("Something else came into force since; look at it again."), code="stale")
     covered = base.unit if base else found.unit.slug if found.unit else ""
-    require_sound(actor, rules, None, tests=tests)
+    require_sound(actor, rules, tests=tests, policy=found)
     require_passed(actor, rules, tests, unit=covered)
     digest = version_digest(covered, rules, tests)
     if base and base.digest == digest:
@@ -161,7 +161,7 @@ def propose_amount(actor: User, *, simulation: Simulation, amount_minor: int, re
     if found.in_force is None or found.in_force_id != simulation.base_id:
         raise ConflictError(_("Something else came into force since; try it anew."), code="stale")
     rules, tests = turned(found.in_force.rules, lever, amount_minor), found.in_force.tests
-    require_sound(actor, rules, None, tests=tests)
+    require_sound(actor, rules, tests=tests, policy=found, is_written=True)
     require_passed(actor, rules, tests, unit=found.in_force.unit)
     _refuse_same(found, version_digest(found.in_force.unit, rules, tests))
     effect = next(rule["effect"] for rule in rules if rule["slug"] == lever.name)

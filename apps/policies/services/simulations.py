@@ -64,7 +64,7 @@ def start_simulation(
     _require_range(since, until)
     wanted = _wanted(policy, version, rules, lever)
     if version is None:
-        require_sound(actor, wanted, None)
+        require_sound(actor, wanted, policy=policy)
     require_quick(wanted)
     turning = _lever(wanted, lever) if lever else None
     if running := running_for(actor):
