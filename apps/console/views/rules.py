@@ -17,10 +17,10 @@ from apps.console.views.desk import Desk, begun, carried
 from apps.console.views.rule_cases import MOVES as CASE_MOVES
 from apps.console.views.rule_cases import begin_from, fold_case, move_case, unit_of
 from apps.core.amounts import exponent_of
-from apps.core.api import note_refused
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import refuse_agents, require, scope_for, visible
 from apps.core.http import Request
+from apps.core.noting import note_refused
 from apps.policies.models import Policy
 from apps.policies.rules import DocumentError, Effect, read_rule
 from apps.policies.rules.rows import rows_of
