@@ -127,7 +127,8 @@ class PlaneView(APIView):
         found = domain_error_of(exc)
         if found is not None:
             note_refused(self.request, getattr(self.request, "_user", None), found)
-            if found.code == errors.NotAuthenticatedError.code and bearer_of(self.request) is not None:
+            is_no_key = found.code == errors.NotAuthenticatedError.code and bearer_of(self.request) is not None
+            if is_no_key or found.code == "csrf_failed":
                 note_stranger(self.request, found)
         return response
 
