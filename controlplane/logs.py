@@ -11,7 +11,7 @@ from typing import Any, override
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.core.rules import SECRET
+from apps.core.rules import OF_OTHERS, SECRET
 from apps.core.tracing import name_trace
 
 FORMATS = ("json", "console")
@@ -28,7 +28,7 @@ BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 def masked(text: str) -> str:
     """The text without keys, credentials, query strings, and the values that a database's error quotes."""
     found = DETAIL.sub(r"\1: …", QUERY.sub("?…", text))
-    return SECRET.sub("…", BEARER.sub(r"\1 …", found))
+    return OF_OTHERS.sub("…", SECRET.sub("…", BEARER.sub(r"\1 …", found)))
 
 
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

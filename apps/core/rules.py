@@ -181,21 +181,34 @@ SECRET = re.compile(
     r"acp_(?:agt|pat|tok)_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
 )
 """A key of ours, or somebody's private key: what is written so is nothing else."""
+OF_OTHERS = re.compile(
+    r"(?<![0-9A-Za-z])(?:(?:sk|rk)_live_[0-9A-Za-z]{10,}|sk-(?:ant|proj)-[0-9A-Za-z_-]{20,}|gh[pousr]_[0-9A-Za-z]{36}"
+    r"|github_pat_[0-9A-Za-z_]{40,}|glpat-[0-9A-Za-z_-]{20,}|xox[abpors]-[0-9A-Za-z-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}"
+    r"|AIza[0-9A-Za-z_-]{35})(?![0-9A-Za-z])"
+)
+"""Keys of others that begin so that everybody knows them. Most tokens have no such beginning, and are not found."""
 OF_SECRETS = frozenset({"secret", "password"})
 """Fields in which secrets belong, at the top of what was sent and nowhere below."""
+OF_DOCUMENTS = frozenset({"document"})
+"""Fields whose readers look for others' keys themselves, and say in which line one stands."""
 
 
 def misplaced_secrets(value: object, path: str = "") -> list[str]:
     """Where in ``value`` a secret stands that belongs elsewhere, as paths; names of members are looked at too."""
     if isinstance(value, str):
-        return [path] if path not in OF_SECRETS and SECRET.search(value) else []
+        return [path] if path not in OF_SECRETS and is_secret(value, path) else []
     if isinstance(value, dict):
-        if any(SECRET.search(key) for key in value):
+        if any(is_secret(key) for key in value):
             return [path]  # a path through such a name would repeat it
         return [each for key, item in value.items() for each in misplaced_secrets(item, _below(path, key))]
     if isinstance(value, list):
         return [each for index, item in enumerate(value) for each in misplaced_secrets(item, _below(path, index))]
     return []
+
+
+def is_secret(text: str, path: str = "") -> bool:
+    """Whether a key of ours, a private key or a known key of others stands in ``text``, which was sent as ``path``."""
+    return bool(SECRET.search(text) or (path not in OF_DOCUMENTS and OF_OTHERS.search(text)))
 
 
 def _below(path: str, name: object) -> str:

@@ -8,7 +8,7 @@ from django.db import transaction
 from apps.audit.rules import REFUSED
 from apps.audit.services.entries import record
 from apps.core.models import User
-from apps.core.rules import SECRET
+from apps.core.rules import OF_OTHERS, SECRET
 from apps.core.services import system_user
 
 STRANGER_EVERY_S = 60
@@ -49,4 +49,4 @@ def record_stranger(*, address: str, code: str, status: int, method: str, path: 
 
 def _shown(path: str) -> str:
     """The address as the ledger keeps it: whatever somebody put into it, no key and no character that is not kept."""
-    return SECRET.sub("\u2026", path)[:PATH_MAX].replace("\x00", "\ufffd")
+    return OF_OTHERS.sub("\u2026", SECRET.sub("\u2026", path))[:PATH_MAX].replace("\x00", "\ufffd")
