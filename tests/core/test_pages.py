@@ -84,6 +84,11 @@ def test_what_a_browser_complains_of_is_logged_and_bounded(caplog: pytest.LogCap
     assert Client().get("/csp-report/").status_code == 405
 
 
+def test_a_complaint_that_is_sent_as_a_form_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+    assert Client().post("/csp-report/", {"reason": "x"}).status_code == 204
+    assert "csp_violation" in caplog.text
+
+
 def test_the_chart_library_comes_from_its_installed_package_and_nothing_else_does() -> None:
     found = finders.find("plotly/plotly.min.js")
     assert str(found).endswith("package_data/plotly.min.js")

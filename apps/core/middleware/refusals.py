@@ -30,7 +30,7 @@ class DomainErrorMiddleware:
         if cut := [name for name, values in request.GET.lists() if "\x00" in name + "".join(map(str, values))]:
             return self._answer(request, InvalidError(errors={name: ["The character U+0000."] for name in cut}))
         if request.method == "POST" and not request.path.startswith(
-            ("/api/", "/accounts/", "/oauth/", "/v1/", "/otlp/")
+            ("/api/", "/accounts/", "/oauth/", "/v1/", "/otlp/", "/csp-report/")
         ):
             typed = {name: "\n".join(map(str, values)) for name, values in request.POST.lists()}
             if cut := [name for name, text in typed.items() if "\x00" in name + text]:
