@@ -7,7 +7,7 @@ from django.test import Client
 
 from apps.core.models import User
 from apps.workflows.models import Run, Workflow
-from tests.factories.access import make_holder, make_user
+from tests.factories.access import make_admin, make_holder, make_user
 from tests.factories.workflows import make_run, make_workflow
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +90,17 @@ def test_a_workflow_shows_its_drawing_steps_and_document(olga: Client, run: Run)
     assert "Reserve budget" in text
     assert "a capability, not a named agent" in text  # the text is kept as it was written
     assert "purchase-order" in olga.get("/workflows/").content.decode()
+
+
+def test_an_open_run_keeps_the_version_with_which_it_began(run: Run) -> None:
+    make_workflow(DOCUMENT.replace("name: Purchase order", "name: Purchase order two"))
+    admin, said = client_of(make_admin()), {"version": 1, "reason": "Worse."}
+    assert admin.post("/workflows/purchase-order/rollback/", said).status_code == 302
+    make_workflow(DOCUMENT.replace("name: Purchase order", "name: Purchase order three"))
+    run.refresh_from_db()
+    assert (run.version.number, run.state in {"running", "waiting"}) == (1, True)
+    newest = make_run(run.workflow, REQUEST | {"request_id": "R-2"})
+    assert newest.version.number == 3
 
 
 def test_a_version_is_rolled_back_with_a_reason(olga: Client, workflow: Workflow) -> None:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.agents.models import Agent
 from apps.agents.selectors import agent_for
 from apps.connectors.rules import Money
-from apps.connectors.rules.sizing import SIZED_DAYS, Size
+from apps.connectors.rules.sizing import SIZED_DAYS, UNDO_DAYS, Size
 from apps.connectors.services import right_size, undo_right_sizing
 from apps.console.forms import ReasonForm
 from apps.console.selectors.sizing import Sized, right_sizing_for, sized_for, undoable_for
@@ -32,6 +32,7 @@ def _page(
     context = {
         "agent": agent,
         "days": SIZED_DAYS,
+        "undo_days": UNDO_DAYS,
         "lines": proposed,
         "kept": [line for line in lines if line.size is None],
         "used": sum(line.use.used > 0 for line in lines),
