@@ -50,7 +50,7 @@ def _page(
 def dismiss(request: Request, flag_id: UUID) -> HttpResponse:
     """Dismiss one, with a reason."""
     flag = flag_for(request.user, flag_id)
-    form = ReasonForm(request.POST)
+    form = ReasonForm(request.POST, auto_id=f"dismiss-{flag.pk}-%s")
     if not form.is_valid():
         return _page(request, form=form, of=flag.pk, status=422)
     dismiss_flag(request.user, flag=flag, reason=form.cleaned_data["reason"])

@@ -105,7 +105,7 @@ def engage(request: Request) -> HttpResponse:
 @require_POST
 def lift(request: Request, halt_id: UUID) -> HttpResponse:
     """Let something go on."""
-    form = LiftForm(request.POST)
+    form = LiftForm(request.POST, auto_id=f"lift-{halt_id}-%s")
     if not form.is_valid():
         return _page(request, status=422, lift={"id": halt_id, "form": form})
     lift_halt(request.user, halt_id=halt_id, reason=form.cleaned_data["reason"])

@@ -61,7 +61,7 @@ def _page(
 def dismiss(request: Request, finding_id: UUID) -> HttpResponse:
     """Dismiss one, with a reason."""
     finding = finding_for(request.user, finding_id)
-    form = ReasonForm(request.POST)
+    form = ReasonForm(request.POST, auto_id=f"dismiss-{finding.pk}-%s")
     if not form.is_valid():
         return _page(request, form=form, of=finding.pk, status=422)
     dismiss_finding(request.user, finding=finding, reason=form.cleaned_data["reason"])
