@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from apps.access.selectors import role_scope_for
 from apps.classification.models import DataClass
-from apps.classification.rules import Place
+from apps.classification.rules import BY_RULE, Place, data_classes_in
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds, recall, scope_for
 from apps.core.models import User
@@ -36,13 +36,22 @@ def known_classes() -> frozenset[str]:
 def hidden_for(actor: User | None, slugs: Iterable[str], *, unit: UUID | None, place: Place) -> frozenset[str]:
     """Which of these classes ``actor`` (None: whoever reads a channel) may not see at ``place`` of something in a unit.
 
-    No query where there are none. What is no class any more is hidden.
+    No query where there are none. What is no class any more is hidden. What a rule hides, it hides everywhere but from
+    those who read the ledger of that unit.
     """
     names = frozenset(slugs)
+    if names == {BY_RULE}:
+        return names if actor is None or not _reads_ledger(actor, unit) else frozenset()
     if not names:
         return names
-    known = _known(actor)
-    return frozenset(name for name in names if name not in known or _is_hidden(actor, known[name], unit, place))
+    known, classes = _known(actor), data_classes_in(names)
+    hidden = {name for name in classes if name not in known or _is_hidden(actor, known[name], unit, place)}
+    return frozenset(hidden) | hidden_for(actor, names - set(classes), unit=unit, place=place)
+
+
+def _reads_ledger(actor: User, unit: UUID | None) -> bool:
+    scope = scope_for(actor, READ)
+    return scope.everywhere or unit in scope.units
 
 
 def _known(actor: User | None) -> Mapping[str, DataClass]:

@@ -3,6 +3,7 @@
 from apps.classification.rules.marks import (
     Veil,
     carried,
+    hidden_by_rules,
     mark_of,
     marked,
     restored,
@@ -11,10 +12,19 @@ from apps.classification.rules.marks import (
     values_at,
 )
 from apps.classification.rules.schemas import ANYTHING, KEYWORD, classed_by, covers, named, position_of
-from apps.classification.rules.terms import MAX_RETENTION_DAYS, SLUG, Classed, Place, Sensitivity
+from apps.classification.rules.terms import (
+    BY_RULE,
+    MAX_RETENTION_DAYS,
+    SLUG,
+    Classed,
+    Place,
+    Sensitivity,
+    data_classes_in,
+)
 
 __all__ = [
     "ANYTHING",
+    "BY_RULE",
     "KEYWORD",
     "MAX_RETENTION_DAYS",
     "SLUG",
@@ -25,6 +35,8 @@ __all__ = [
     "carried",
     "classed_by",
     "covers",
+    "data_classes_in",
+    "hidden_by_rules",
     "mark_of",
     "marked",
     "named",

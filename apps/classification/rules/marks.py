@@ -5,12 +5,13 @@ who may see the class.
 """
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from apps.classification.rules.terms import ANY, Classed
+from apps.classification.rules.schemas import covers
+from apps.classification.rules.terms import ANY, BY_RULE, Classed
 
-MARK = re.compile(r"\[(?P<slug>[a-z0-9][a-z0-9_-]{0,62})/(?P<path>[A-Za-z0-9_$*.-]+) hidden\]")
+MARK = re.compile(r"\[(?P<slug>@rule|[a-z0-9][a-z0-9_-]{0,62})/(?P<path>[A-Za-z0-9_$*.-]+) hidden\]")
 SHORT, PLENTY, NUMBER_FROM = 3, 120, 1000
 """Texts below ``SHORT`` letters are found by their path alone, as are numbers below ``NUMBER_FROM``; of a text longer
 than ``PLENTY`` its beginning says that it is quoted."""
@@ -37,6 +38,18 @@ def united(classed: Classed, more: Classed) -> dict[str, list[list[str]]]:
     for slug, paths in more.items():
         found[slug] += [list(path) for path in paths if list(path) not in found[slug]]
     return found
+
+
+def hidden_by_rules(
+    classed: Classed, names: Iterable[str], value: object, *, counted: Iterable[str] = ()
+) -> dict[str, list[list[str]]]:
+    """``classed`` with the dotted paths ``names`` that rules hide, where there is something at them.
+
+    ``counted``: the paths of an amount and its currency, which limits and figures count: they are hidden from nobody.
+    """
+    free = {BY_RULE: [path.split(".") for path in counted if path]}
+    paths = [path for name in sorted(names) if not covers(free, path := name.split("."))]
+    return united(classed, carried({BY_RULE: paths}, value))
 
 
 def values_at(value: object, path: Sequence[str]) -> Iterator[Any]:
@@ -171,11 +184,12 @@ def _loosely(text: str) -> str:
 
 
 def unmarked(text: str, classed: Classed, value: object, hide: Container[str]) -> str:
-    """``text`` with the values of ``value`` for the marks whose class is not in ``hide``."""
+    """``text`` with the values of ``value`` for the marks of paths that no class in ``hide`` carries."""
+    hidden = {slug: paths for slug, paths in classed.items() if slug in hide}
 
     def fill(match: re.Match[str]) -> str:
         slug, path = match["slug"], match["path"].split(".")
-        if slug in hide or path not in [list(one) for one in classed.get(slug, ())]:
+        if slug in hide or covers(hidden, path) or path not in [list(one) for one in classed.get(slug, ())]:
             return match[0]
         return ", ".join(_shown(each) for each in values_at(value, path)) or match[0]
 

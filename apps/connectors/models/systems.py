@@ -8,6 +8,7 @@ from django.db.models import Q, Value
 
 from apps.access.models import BusinessUnit
 from apps.agents.rules import EffectClass, Environment
+from apps.classification.rules import Classed, data_classes_in, hidden_by_rules
 from apps.connectors.rules import (
     ALL_METHODS,
     CONNECTOR_MOVES,
@@ -180,7 +181,14 @@ class Operation(Stateful):
 
     def not_cleared(self, classes: Iterable[str] | None = None) -> list[str]:
         """Those of ``classes`` (None: all that it can carry) that its system is not cleared for."""
-        return sorted(set(self.classed if classes is None else classes) - set(self.connector.cleared))
+        asked = data_classes_in(self.classed if classes is None else classes)
+        return sorted(set(asked) - set(self.connector.cleared))
+
+    def hiding(self, classed: Classed, names: Iterable[str], parameters: object) -> dict[str, list[list[str]]]:
+        """``classed`` with the paths that rules hide; an amount is hidden from nobody."""
+        amount = self.amount or {}
+        counted = [str(amount.get(key, "")) for key in ("path", "currency_path")]
+        return hidden_by_rules(classed, names, parameters, counted=counted)
 
     @property
     def definition_digest(self) -> str:

@@ -190,7 +190,7 @@ class RuleForm(forms.Form):
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        help_text=gettext_lazy("quorum in several groups, bulk, standing, redact, notify, dry_run_first"),
+        help_text=gettext_lazy("quorum in several groups, bulk, standing, redact, dry_run_first"),
     )
 
     def __init__(

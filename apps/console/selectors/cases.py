@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
 from apps.agents.selectors import action_for
-from apps.classification.rules import marked, values_at
+from apps.classification.rules import data_classes_in, marked, values_at
 from apps.core.differences import masked
 from apps.core.errors import ConflictError
 from apps.core.models import User
@@ -98,7 +98,7 @@ def _told(action: Action, facts: Mapping[str, Any], parameters: dict[str, Any], 
         "environment": action.environment,
         "confidence": action.confidence,
         "is_compensable": facts.get("compensable"),
-        "data_classes": sorted(action.classed),
+        "data_classes": sorted(data_classes_in(action.classed)),
     }
     classed = set(_classed_texts(action))  # too short ones are found by their path alone, and leave no mark
     if action.marked_target != action.target or action.target in classed:

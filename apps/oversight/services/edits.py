@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import record
-from apps.classification.rules import Place, Veil, carried, restored, united
+from apps.classification.rules import Place, Veil, carried, data_classes_in, restored, united
 from apps.classification.selectors import hidden_for
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money
@@ -88,6 +88,7 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
     verdict = evaluate_action(actor, facts=facts_of(item, action, permitted, parameters), waived_for=action.pk)
     if verdict.effect is Effect.DENY:
         raise InvalidError(_("The rules deny this."), errors={"parameters": _denials(verdict)})
+    classed = permitted.operation.hiding(classed, verdict.obligations.redact, parameters)
     return Edit(
         parameters=parameters,
         digest=digest,
@@ -179,7 +180,7 @@ def facts_of(item: Escalation, action: Action, permitted: Permitted, parameters:
         confidence=action.confidence,
         is_compensable=operation.compensation is not None,
         agent=asks,
-        data_classes=tuple(_carried(action, operation, parameters)),
+        data_classes=data_classes_in(_carried(action, operation, parameters)),
         run=RunFacts(
             workflow=item.workflow,
             step=item.step,

@@ -19,6 +19,7 @@ from apps.oversight.rules import EscalationState, Kind
 from apps.oversight.selectors import changed_since_judged
 from apps.oversight.services.decisions import close_groups, ending_payload, lock_item, void_votes
 from apps.oversight.services.edits import facts_of, joined_bulk, joined_demands
+from apps.oversight.services.hiding import hide_in_item
 from apps.oversight.services.stages import follow_stages
 from apps.oversight.services.stops import OPEN, settle_clocks
 from apps.policies.rules import Effect, Verdict, is_stricter, verdict_of
@@ -58,7 +59,9 @@ def _reweigh(plane: User, escalation_id: UUID, number: int) -> int:
         return 1
     if verdict.effect is Effect.DENY:
         _invalidate(plane, item, action, why="denied_by_policy", verdict=verdict)
-    elif is_stricter(verdict, verdict_of(item.verdict)):
+        return 1
+    hide_in_item(item, action, permitted, verdict)
+    if is_stricter(verdict, verdict_of(item.verdict)):
         _tighten(plane, item, action, verdict)
     else:
         _keep(plane, item, action, verdict, number)

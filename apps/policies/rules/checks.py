@@ -27,6 +27,7 @@ _HAS_PARAMETER = re.compile(r"has\(\s*action\.parameters(?:\.\w+)+\s*\)")
 _SCALARS = {"integer": Kind.INT, "string": Kind.STRING, "boolean": Kind.BOOL}
 _DEPTH = 3
 """action . parameters . <name>"""
+_PATH = re.compile(r"[A-Za-z0-9_$-]{1,80}(?:\.(?:[A-Za-z0-9_$-]{1,80}|\*)){0,8}")
 DATA_CLASSES = ("action", "data_classes")
 
 
@@ -60,6 +61,8 @@ def _check(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
     yield from _typed(at, rule, schemas)
     yield from _parameters(at, rule, program, schemas)
     yield from _same(at, rule, schemas)
+    yield from _hidden(at, rule, schemas, known)
+    yield from _told(at, rule, known)
     yield from _lint(at, rule, program)
 
 
@@ -145,6 +148,37 @@ def _same(at: str, rule: Rule, schemas: Mapping[str, Schema]) -> Iterator[Findin
                 yield Finding(f"{at}.obligations.standing.same", f"{slug} has no parameter {name!r}.", rule.slug)
 
 
+def _hidden(at: str, rule: Rule, schemas: Mapping[str, Schema], known: Known) -> Iterator[Finding]:
+    """What a rule hides is a parameter that there is, and no amount: limits, budgets and figures count it."""
+    at = f"{at}.obligations.redact"
+    for name in sorted(rule.obligations.redact):
+        if not _PATH.fullmatch(name):
+            yield Finding(
+                at, f"A parameter such as iban, customer.iban or lines.*.iban is wanted: {name!r}.", rule.slug
+            )
+            continue
+        for slug, schema in sorted(schemas.items()):
+            names = _properties(schema)
+            if name.partition(".")[0] not in names:
+                yield Finding(at, f"{slug} has no parameter {name!r}.{hint_for(name, names)}", rule.slug)
+            elif any(_overlaps(name, path) for path in known.amounts.get(slug, ())):
+                said = f"{name!r} is the amount of {slug}, which limits, budgets and figures count: nobody can hide it."
+                yield Finding(at, said, rule.slug)
+
+
+def _overlaps(one: str, other: str) -> bool:
+    pairs = zip(one.split("."), other.split("."), strict=False)
+    return all("*" in pair or pair[0] == pair[1] for pair in pairs)
+
+
+def _told(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
+    if rule.obligations.notify:
+        before = known.kept.get(rule.slug)
+        is_kept = known.is_written or (before is not None and before.obligations.notify == rule.obligations.notify)
+        said = "A rule tells nobody: queues, ladders and people's preferences say who is told. Take notify out."
+        yield Finding(f"{at}.obligations.notify", said, rule.slug, is_warning=is_kept)
+
+
 def _parameters_read(tree: Node) -> list[tuple[str, Node]]:
     found: dict[str, Node] = {}
     for node in walk(tree):
@@ -168,10 +202,6 @@ def _lint(at: str, rule: Rule, program: Program) -> Iterator[Finding]:
     if rule.effect is Effect.ALLOW and "action.confidence" in names:
         message = "An agent's confidence may only tighten: an allow rule does not read it."
         yield Finding(f"{at}.when", message, rule.slug)
-    for name in ("notify", "redact"):
-        if getattr(rule.obligations, name):
-            message = "This is kept with the verdict; nothing carries it out yet."
-            yield Finding(f"{at}.obligations.{name}", message, rule.slug, is_warning=True)
     if rule.effect is Effect.ALLOW and rule.obligations.hold_s:
         message = "Only what a person approved is held; what is allowed runs at once."
         yield Finding(f"{at}.obligations.hold", message, rule.slug, is_warning=True)

@@ -50,9 +50,13 @@ def _spelt_out(rule: Rule) -> Obligations:
 
 
 def _fixed(said: Obligations) -> Obligations:
-    """The same where nothing may be approved together, or nothing in advance, whatever else is said of it."""
+    """The same where nothing may be approved together, or nothing in advance, whatever else is said of it.
+
+    Without whom a rule would tell: none does.
+    """
     return replace(
         said,
+        notify=frozenset(),
         bulk=NOTHING_TOGETHER if said.bulk and not said.bulk.items else said.bulk,
         standing=NOTHING_STANDING if said.standing and not said.standing.times else said.standing,
     )

@@ -27,7 +27,8 @@ type Schema = Mapping[str, Any]
 class Known:
     """What rules may refer to; None where it is not known, and then not checked.
 
-    ``steps``: of each workflow; ``homes``: the connector of each operation; ``versions``: ``<agent>@<number>``.
+    ``steps``: of each workflow; ``homes``: the connector of each operation; ``amounts``: the paths of its amount;
+    ``versions``: ``<agent>@<number>``.
     ``retired``: what is there and at work no more, by the list of a scope that names it. ``kept``: the rules in force
     by slug: what one of them names may stay in it, whatever became of it. ``is_written``: the rules are those of a
     version that was checked when it was written; what is retired since refuses nothing.
@@ -41,6 +42,7 @@ class Known:
     operations: Mapping[str, Schema] | None = None
     connectors: Collection[str] | None = None
     homes: Mapping[str, str] = field(default_factory=dict)
+    amounts: Mapping[str, Collection[str]] = field(default_factory=dict)
     workflows: Collection[str] | None = None
     steps: Mapping[str, Collection[str]] | None = None
     classes: Collection[str] | None = None

@@ -212,12 +212,19 @@ def judge(rules: Iterable[RuleInForce], facts: Facts, *, release: int = 0) -> Ve
 def is_stricter(after: Verdict, before: Verdict) -> bool:
     """Whether ``after`` demands anything that ``before`` did not: what was approved under one may not run under it.
 
-    What is looked at afterwards and what may be approved at once or in advance say nothing of an approval that was
-    given.
+    What is looked at afterwards, what may be approved at once or in advance, and what is hidden say nothing of an
+    approval that was given. Nobody is told by a rule.
     """
     if after.effect is not before.effect:
         return STRICTNESS[after.effect] > STRICTNESS[before.effect]
-    old, new = before.obligations, replace(after.obligations, sample=None, bulk=None, standing=None)
+    unsaid: dict[str, Any] = {
+        "sample": None,
+        "bulk": None,
+        "standing": None,
+        "redact": frozenset(),
+        "notify": frozenset(),
+    }
+    old, new = before.obligations, replace(after.obligations, **unsaid)
     if (old | new) != old:
         return True
     if highest_risk(after.risk, before.risk) != highest_risk(before.risk):

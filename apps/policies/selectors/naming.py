@@ -58,6 +58,7 @@ def known_for(
         operations=systems.get("operations") if operations is None else operations,
         connectors=systems.get("connectors"),
         homes=systems.get("homes", {}),
+        amounts=systems.get("amounts", {}),
         workflows=steps,
         steps=steps,
         classes=known_classes(),

@@ -186,9 +186,9 @@ def demands_of(demands: Obligations, quorums: tuple[Quorum, ...] = (), currency:
         words.append(_("at most %s") % money(demands.limit_minor, currency))
     words += _at_once_and_ahead(demands, currency)
     if demands.redact:
-        words.append(_("hides %s (kept on record only)") % ", ".join(sorted(demands.redact)))
+        words.append(_("hides %s") % ", ".join(sorted(demands.redact)))
     if demands.notify:
-        words.append(_("tells %s (kept on record only)") % ", ".join(sorted(demands.notify)))
+        words.append(_("would tell %s, which no rule does") % ", ".join(sorted(demands.notify)))
     return words + _flags(demands)
 
 

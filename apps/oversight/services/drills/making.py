@@ -107,7 +107,7 @@ def _drill(plan: DrillPlan, source: Escalation, real: Action, operation: Operati
         fault=planted.fault,
         path=planted.path,
         planted=planted.value,
-        consequence=permitted.consequence(parameters),
+        consequence=permitted.consequence(parameters, real.classed),
         amount_minor=money.minor if money else None,
         target=permitted.target(parameters),
     )

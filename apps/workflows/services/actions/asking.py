@@ -33,7 +33,7 @@ from apps.policies.services import evaluate_action
 from apps.policies.services.waivers import use_waivers
 from apps.workflows.services.actions.ahead import approved_ahead, let_run, told_of
 from apps.workflows.services.actions.budgets import weighed_against_budgets, within_budgets
-from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, weigh
+from apps.workflows.services.actions.pipeline import OUTSIDE, Ask, Place, Weighed, hiding, weigh
 from apps.workflows.services.actions.waived import within_waivers
 
 REMEMBERED = timedelta(hours=24)
@@ -104,7 +104,8 @@ def submit_action(actor: User, *, ask: Ask, place: Place = OUTSIDE) -> Action:
 
     def write(verdict: Verdict) -> Action:
         approval = approved_ahead(actor, ask, weighed, place, verdict)
-        action = _propose(actor, ask, place, weighed, verdict, approval, pk=action_id)
+        told = hiding(weighed, ask, verdict)
+        action = _propose(actor, ask, place, told, verdict, approval, pk=action_id)
         use_waivers(actor, action=action, verdict=verdict)
         if approval is not None:
             return let_run(actor, action, approval)

@@ -1,7 +1,7 @@
 """What stands between a request and the rules: halts, life, permission, schema. Each stage can only refuse."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -10,7 +10,7 @@ from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
 from apps.agents.rules import Environment, Execution
 from apps.agents.selectors import require_working
-from apps.classification.rules import carried, united
+from apps.classification.rules import Classed, carried, united
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money, is_within_limit, refused_paths
 from apps.connectors.selectors import Permitted, permitted_operation_for
@@ -21,12 +21,12 @@ from apps.core.models import User
 from apps.core.rules import ValueProblem, check_values
 from apps.halts.selectors import require_running
 from apps.oversight.rules import action_digest
-from apps.policies.rules import AgentFacts, Facts, RunFacts
+from apps.policies.rules import AgentFacts, Facts, RunFacts, Verdict
 from apps.workflows.models import Run
 from apps.workflows.selectors.places import OUTSIDE, Place
 from apps.workflows.selectors.veils import marks_of
 
-__all__ = ["OUTSIDE", "Ask", "Place", "Weighed", "weigh"]
+__all__ = ["OUTSIDE", "Ask", "Place", "Weighed", "hiding", "weigh"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +110,26 @@ def weigh(actor: User, ask: Ask, place: Place) -> Weighed:
         environment=agent.environment if agent else Environment.LIVE,
         data_classes=tuple(classed),
     )
-    consequence = permitted.consequence(ask.parameters, classed)
-    if facts.environment == Environment.TEST:
-        is_called = operation.connector.test_base_url and ask.execution != Execution.AGENT
-        said = _("A test, called at the test address.") if is_called else _("A test, nothing is called.")
-        consequence = f"{said} {consequence}".strip()
+    consequence = _consequence(permitted, ask, classed, facts.environment)
     return Weighed(agent, unit, permitted, digest, money, target, consequence, person, facts, classed)
+
+
+def _consequence(permitted: Permitted, ask: Ask, classed: Classed, environment: str) -> str:
+    consequence = permitted.consequence(ask.parameters, classed)
+    if environment != Environment.TEST:
+        return consequence
+    is_called = permitted.operation.connector.test_base_url and ask.execution != Execution.AGENT
+    said = _("A test, called at the test address.") if is_called else _("A test, nothing is called.")
+    return f"{said} {consequence}".strip()
+
+
+def hiding(weighed: Weighed, ask: Ask, verdict: Verdict) -> Weighed:
+    """The same with marks for what the rules that matched hide: all that is written of it says no more."""
+    if not (names := verdict.obligations.redact):
+        return weighed
+    classed = weighed.permitted.operation.hiding(weighed.classed, names, ask.parameters)
+    consequence = _consequence(weighed.permitted, ask, classed, weighed.facts.environment)
+    return replace(weighed, classed=classed, consequence=consequence)
 
 
 def _require_life(agent: Agent | None, unit: BusinessUnit, place: Place, operation: str, *, connector: str) -> None:

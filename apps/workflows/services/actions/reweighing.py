@@ -24,6 +24,7 @@ from apps.oversight.selectors import (
     was_approved_in_advance,
 )
 from apps.oversight.services import open_action_escalation, release_grant, revoke_grants
+from apps.oversight.services.hiding import hide_by_rules
 from apps.policies.rules import Effect, Verdict, is_stricter, joined, verdict_of
 from apps.policies.selectors import release_number
 from apps.policies.selectors.waivers import has_waiver_ended
@@ -115,6 +116,7 @@ def _return(actor: User, action: Action, place: Place, weighed: Weighed, verdict
     revoke_grants(actor, action=action, why=why)
     if verdict.effect is not Effect.DENY:
         verdict = joined(verdict, verdict_of(action.verdict))
+        hide_by_rules(action, weighed.permitted, verdict)
     stored: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release}
     told = {"effect": verdict.effect.value, "release": verdict.release, "why": why}
     if verdict.effect is Effect.DENY:
