@@ -59,7 +59,7 @@ from apps.core.statistics import wilson_interval
 
 MANAGE, USE = "connectors.manage_connector", "connectors.use_operation"
 SHOWN_CALLS = 15
-RECENT_DAYS = 90
+RECENT_DAYS, LATELY_DAYS = 90, 30
 NOT_GRANTED = _("Your permission does not cover this parameter.")
 
 
@@ -122,12 +122,13 @@ class Permitted:
 
 @dataclass(frozen=True, slots=True)
 class MayUse:
-    """One line of "this agent may": what was granted, by whom and why, and what was made of it in 90 days."""
+    """One line of "this agent may": what was granted, by whom and why, and its use in 90 days; lately: in 30."""
 
     permission: OperationPermission
     operation: Operation
     is_live: bool
     used: int
+    used_lately: int
     last_used_at: datetime | None
     most_minor: int | None
     missing: list[str]
@@ -321,6 +322,7 @@ def what_agent_may_for(actor: User, agent: Agent) -> list[MayUse]:
         )
         .values("operation")
         .annotate(times=Count("id"), last=Max("created_at"), most=Max("amount_minor"))
+        .annotate(lately=Count("id", filter=Q(created_at__gt=ClockTimestamp() - timedelta(days=LATELY_DAYS))))
     }
     return [_may_use(row, used.get(row.content_object.slug, {})) for row in rows]
 
@@ -333,6 +335,7 @@ def _may_use(row: Any, used: dict[str, Any]) -> MayUse:
         operation=operation,
         is_live=bool(row.is_live) and usable,
         used=used.get("times", 0),
+        used_lately=used.get("lately", 0),
         last_used_at=used.get("last"),
         most_minor=used.get("most"),
         missing=uncallable(row.fields, operation.parameters, operation.path),

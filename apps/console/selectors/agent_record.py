@@ -13,6 +13,7 @@ from apps.core.gate import holds, visible
 from apps.core.models import ClockTimestamp, User
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
+from apps.halts.selectors import halts_for
 from apps.kpis.models import CostItem
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.formats import micro_per_minor
@@ -23,12 +24,16 @@ from apps.workflows.models import Attempt, Run
 from apps.workflows.selectors import runs_for
 
 SHOWN = 5
-COST = "kpis.view_kpi"
+COST, ITEMS = "kpis.view_kpi", "oversight.view_escalation"
+HALTS = ("halts.engage_halt", "halts.lift_halt")
 
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """The last ``GATE_DAYS``, of what the reader may see. ``cost_minor``: None where they see no costs."""
+    """The last ``GATE_DAYS``, of what the reader may see. ``cost_minor``: None where they see no costs.
+
+    ``sees_items``, ``sees_halts``: whether they may see what people decided of it, and halts that are over.
+    """
 
     runs: list[Run]
     cost_minor: float | None
@@ -36,6 +41,8 @@ class AgentRecord:
     decided: dict[str, int]
     judged: dict[str, int]
     halts: list[Halt]
+    sees_items: bool
+    sees_halts: bool
 
 
 def record_for(actor: User, agent: Agent) -> AgentRecord:
@@ -43,7 +50,7 @@ def record_for(actor: User, agent: Agent) -> AgentRecord:
     since = ClockTimestamp() - timedelta(days=GATE_DAYS)
     mine = Q(started_by=agent.user_id) | Q(pk__in=Attempt.objects.filter(agent=agent).values("run"))
     spent = CostItem.objects.filter(agent=agent.slug, incurred_at__gt=since, simulated=False)
-    items = visible(actor, "oversight.view_escalation", Escalation.objects.filter(agent=agent, ended_at__gt=since))
+    items = visible(actor, ITEMS, Escalation.objects.filter(agent=agent, ended_at__gt=since))
     items = items.exclude(action__environment=Environment.TEST)
     decided = items.aggregate(
         approved=Count("pk", filter=Q(kind=Kind.ACTION, state=EscalationState.APPROVED, edited=False)),
@@ -63,9 +70,9 @@ def record_for(actor: User, agent: Agent) -> AgentRecord:
         currency=reporting_currency(),
         decided=decided,
         judged=judged,
-        halts=list(
-            Halt.objects.filter(stops, created_at__gt=since).select_related("engaged_by").order_by("-id")[:SHOWN]
-        ),
+        halts=list(halts_for(actor).filter(stops, created_at__gt=since)[:SHOWN]),
+        sees_items=holds(actor, ITEMS, agent.unit) or items.exists(),
+        sees_halts=any(holds(actor, perm) for perm in HALTS),
     )
 
 

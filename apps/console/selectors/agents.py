@@ -1,6 +1,7 @@
 """One agent in words: what it may, must ask, may never; computed from permissions and the release in force."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
@@ -34,27 +35,37 @@ LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class OperationInWords:
-    """One permitted operation with the rules that decide about it."""
+    """One permitted operation with the rules that decide about it.
+
+    ``quiet``: confidential ones that the reader may not see; the level follows from them too.
+    """
 
     use: MayUse
     may: list[RuleCard]
     must_ask: list[RuleCard]
     never: list[RuleCard]
+    quiet: list[RuleCard]
+
+    @property
+    def asks(self) -> bool:
+        """Whether a rule asks."""
+        return bool(self._all(Effect.REQUIRE_APPROVAL))
 
     @property
     def always_asks(self) -> bool:
         """Whether no rule lets it pass alone, or one asks whatever it is."""
-        return bool(self.must_ask) and (not self.may or _is_unconditional(self.must_ask))
+        asking = self._all(Effect.REQUIRE_APPROVAL)
+        return bool(asking) and (not self._all(Effect.ALLOW) or _is_unconditional(asking))
 
     @property
     def is_denied(self) -> bool:
         """Whether a rule denies it, whatever it is."""
-        return _is_unconditional(self.never)
+        return _is_unconditional(self._all(Effect.DENY))
 
     @property
     def is_closed(self) -> bool:
         """Permitted, yet whatever it asks is denied: no rule allows it, or one denies all of it."""
-        return self.is_denied or (not self.may and not self.must_ask)
+        return self.is_denied or (not self._all(Effect.ALLOW) and not self.asks)
 
     @property
     def autonomy(self) -> int:
@@ -68,6 +79,9 @@ class OperationInWords:
         """The same in words."""
         return str(LEVELS[self.autonomy])
 
+    def _all(self, effect: Effect) -> list[RuleCard]:
+        return [card for card in (*self.may, *self.must_ask, *self.never, *self.quiet) if card.effect == effect]
+
 
 def _is_unconditional(cards: list[RuleCard]) -> bool:
     return any(card.when.strip() == "true" for card in cards)
@@ -79,16 +93,18 @@ def words_for(actor: User, agent: Agent) -> list[OperationInWords]:
 
 
 def _in_words(actor: User, agent: Agent, use: MayUse) -> OperationInWords:
-    cards = rules_about_for(
-        actor,
-        operation=use.operation.slug,
-        connector=use.operation.connector.slug,
-        agent=agent.slug,
-        version=agent.version.number if agent.version else 0,
-        unit_id=agent.unit_id,
-    )
+    about: dict[str, Any] = {
+        "operation": use.operation.slug,
+        "connector": use.operation.connector.slug,
+        "agent": agent.slug,
+        "version": agent.version.number if agent.version else 0,
+        "unit_id": agent.unit_id,
+    }
+    cards, quiet = rules_about_for(actor, **about), rules_about_for(actor, quiet=True, **about)
     by_effect = {effect: [card for card in cards if card.effect == effect] for effect in Effect}
-    return OperationInWords(use, by_effect[Effect.ALLOW], by_effect[Effect.REQUIRE_APPROVAL], by_effect[Effect.DENY])
+    return OperationInWords(
+        use, by_effect[Effect.ALLOW], by_effect[Effect.REQUIRE_APPROVAL], by_effect[Effect.DENY], quiet
+    )
 
 
 @dataclass(frozen=True, slots=True)

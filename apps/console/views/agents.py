@@ -49,6 +49,7 @@ from apps.core.gate import holds
 from apps.core.http import Request
 from apps.core.pages import page_of
 from apps.halts.selectors import affecting_for
+from apps.policies.selectors import slugs_seen_by
 from apps.telemetry.rules.tools import FindingState
 from apps.telemetry.selectors import coverage_for, findings_for
 
@@ -93,6 +94,8 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "agent": found,
         "words": words,
         "rules": rules_of(words),
+        "is_quiet": any(word.quiet for word in words),
+        "seen_policies": slugs_seen_by(request.user),
         "uses": (sum(word.use.used > 0 for word in words if word.use.is_live), sum(word.use.is_live for word in words)),
         "record": record_for(request.user, found),
         "coverage": coverage_for(request.user, found),

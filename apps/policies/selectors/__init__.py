@@ -21,6 +21,7 @@ from apps.policies.selectors.policies import (
     refuse_unknown_rule,
     rules_about_for,
     rules_for,
+    slugs_seen_by,
     versions_for,
 )
 from apps.policies.selectors.proposals import (
@@ -113,6 +114,7 @@ __all__ = [
     "rules_for_release",
     "shadow_examples_for",
     "shadows_for",
+    "slugs_seen_by",
     "trace_for",
     "try_rules",
     "unit_of_version",

@@ -180,12 +180,14 @@ def matched_rules_for(
 
 
 def rules_about_for(
-    actor: User, *, operation: str, connector: str = "", agent: str = "", version: int = 0, unit_id: UUID | None = None
-) -> list[RuleCard]:
+    actor: User, *, operation: str, connector: str = "", agent: str = "", version: int = 0, unit_id: UUID | None = None,
+    quiet: bool = False,
+) -> list[RuleCard]:  # fmt: skip
     """The rules in force whose scope takes in an agent's use of an operation, strictest first.
 
     What an agent's page needs for may, must ask and may never: conditions are not evaluated, and rules in shadow are
-    none of these.
+    none of these. ``quiet``: those instead that count as well and are confidential to ``actor``: only for what follows
+    of them, never to be shown.
     """
     ground = ground_for(actor, unit_id)
     facts = Facts(
@@ -199,7 +201,9 @@ def rules_about_for(
     found = rules_for_release(actor, ground.release_id).about(operation)
     rules = [rule for rule in found if not rule.is_shadow_for(agent) and rule.covers(facts)]
     order = list(Effect)
-    return _cards(_open_to(actor, sorted(rules, key=lambda rule: -order.index(rule.rule.effect))))
+    rules.sort(key=lambda rule: -order.index(rule.rule.effect))
+    shown = _open_to(actor, rules)
+    return _cards([rule for rule in rules if rule not in shown] if quiet else shown)
 
 
 def slugs_seen_by(actor: User) -> set[str]:
