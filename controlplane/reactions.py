@@ -115,6 +115,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "agent.mismatched": (TELL,),
     "agent.acted_unasked": (TELL,),
     "agent.acted_despite": (TELL,),
+    "agent.discovered": (TELL,),
     "agent.key_refused": (TELL,),
     "agent.access_requested": (TELL,),
     "connector.quarantined": (TELL,),

@@ -47,6 +47,7 @@ HEADLINES = {
     Event.KEY: _("A key of it was used that is dead, or from elsewhere"),
     Event.WAIVER: _("Asks for a waiver: another person approves or declines it"),
     Event.UNASKED: _("Uses tools without asking"),
+    Event.DISCOVERED: _("Sends under a name that is not its own"),
     Event.WAIVER_DUE: _("Your waiver ends soon"),
     Event.REPORT: _("Weekly report"),
     Event.UNUSUAL: _("Something unusual in the last hour"),

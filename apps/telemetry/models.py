@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.agents.models import Agent
 from apps.agents.rules import MAX_DISMISS_REASON
 from apps.core.models import Record, User, choices_of
+from apps.telemetry.rules.discovered import LONGEST_NAME, DiscoveredState
 from apps.telemetry.rules.links import LinkedBy
 from apps.telemetry.rules.severities import word_of
 from apps.telemetry.rules.tools import Despite, FindingState, ToolCall
@@ -195,6 +196,7 @@ class SpanCount(Record):
     out_of_time = models.PositiveBigIntegerField(default=0, db_default=0)
     of_others = models.PositiveBigIntegerField(default=0, db_default=0)
     overfull = models.PositiveBigIntegerField(default=0, db_default=0)
+    blocked = models.PositiveBigIntegerField(default=0, db_default=0)
     misnamed = models.PositiveBigIntegerField(default=0, db_default=0)
     logs_kept = models.PositiveBigIntegerField(default=0, db_default=0)
     logs_rejected = models.PositiveBigIntegerField(default=0, db_default=0)
@@ -242,3 +244,46 @@ class ToolFinding(Record):
     def state(self) -> FindingState:
         """Whether somebody still has to look."""
         return FindingState.DISMISSED if self.dismissed_at else FindingState.OPEN
+
+
+class DiscoveredAgent(Record):
+    """A name under which an agent sent spans and that is none of its own: one row, however often.
+
+    ``spans`` came under it since it was noted, kept or not. ``adopted_as``: the agent that it is, as a person said.
+    """
+
+    UNIT = "sender__unit"
+
+    sender = models.ForeignKey(Agent, models.CASCADE, related_name="+")
+    service = models.CharField(max_length=LONGEST_NAME)
+    spans = models.PositiveBigIntegerField(default=0)
+    last_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=choices_of(DiscoveredState), default=DiscoveredState.OPEN)
+    adopted_as = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
+    until = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    reason = models.CharField(max_length=MAX_DISMISS_REASON, blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["state"], name="discovered_open", condition=Q(state="open"))]
+        constraints = [
+            models.UniqueConstraint(fields=["sender", "service"], name="discovered_once"),
+            models.CheckConstraint(
+                condition=Q(state="open", decided_at=None, decided_by=None)
+                | ~Q(state="open") & Q(decided_at__isnull=False, decided_by__isnull=False),
+                name="discovered_decided_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="adopted", adopted_as__isnull=False) | ~Q(state="adopted") & Q(adopted_as=None),
+                name="discovered_adopted_as_an_agent",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="ignored", until__isnull=False) | ~Q(state="ignored") & Q(until=None),
+                name="discovered_ignored_until",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.service

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from apps.telemetry.api import intake, logs, spans, tools
+from apps.telemetry.api import discovered, intake, logs, spans, tools
 
 pages: list[URLPattern] = [
     path("v1/traces", intake.Traces.as_view(), name="traces"),
@@ -21,5 +21,9 @@ endpoints = [
     path("logs/", logs.Logs.as_view(), name="log-list"),
     path("tool-findings/", tools.ToolFindings.as_view(), name="tool-findings"),
     path("tool-findings/<uuid:finding_id>/dismiss/", tools.ToolFindingDismissal.as_view(), name="dismiss-tool"),
+    path("discovered-agents/", discovered.DiscoveredAgents.as_view(), name="discovered-agents"),
+    path("discovered-agents/<uuid:discovered_id>/adopt/", discovered.Adoption.as_view(), name="adopt-discovered"),
+    path("discovered-agents/<uuid:discovered_id>/ignore/", discovered.Ignoring.as_view(), name="ignore-discovered"),
+    path("discovered-agents/<uuid:discovered_id>/block/", discovered.Blocking.as_view(), name="block-discovered"),
     path("agents/<slug:slug>/coverage/", tools.AgentCoverage.as_view(), name="agent-coverage"),
 ]

@@ -83,6 +83,7 @@ PAGES = [
     "/spans/",
     "/logs/",
     "/tool-findings/",
+    "/discovered-agents/",
     "/help/",
     "/help/problems/",
     "/settings/",

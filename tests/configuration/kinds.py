@@ -108,6 +108,7 @@ NOT_CONFIGURATION = {
     "telemetry.LogRecord": HAPPENED,
     "telemetry.Span": HAPPENED,
     "telemetry.SpanCount": COUNTED,
+    "telemetry.DiscoveredAgent": HAPPENED,
     "telemetry.ToolFinding": HAPPENED,
     "telemetry.UsageRecord": HAPPENED,
     "workflows.Attempt": HAPPENED,

@@ -67,6 +67,7 @@ ELSEWHERE = {
     "change_id": "tests/agents/test_changes.py",
     "delivery_id": "tests/notifications/test_in_app.py",
     "drill_id": "tests/halts/test_drills.py",
+    "discovered_id": "tests/telemetry/test_discovered.py",
     "finding_id": "tests/telemetry/test_tools.py",
     "flag_id": "tests/agents/test_flags.py",
     "interrupt_id": "tests/workflows/test_interrupts.py",

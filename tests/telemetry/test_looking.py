@@ -151,7 +151,7 @@ def test_what_was_not_taken_is_counted_by_reason(monkeypatch: pytest.MonkeyPatch
             "agent": agent.slug,
             "kept": 2,
             "rejected": 16,
-            "why": {"unreadable": 1, "out_of_time": 1, "of_others": 1, "overfull": 3},
+            "why": {"unreadable": 1, "out_of_time": 1, "of_others": 1, "overfull": 3, "blocked": 0},
             "misnamed": 1,
         }
     ]

@@ -77,6 +77,12 @@ def credentials_for(actor: User, agent: Agent) -> QuerySet[AgentCredential]:
     return visible(actor, "agents.manage_agent", AgentCredential.objects.filter(agent=agent)).order_by("-id")
 
 
+def refused_keys_for(actor: User) -> QuerySet[AgentCredential]:
+    """Keys that were refused, dead or from elsewhere, those told last first: of the agents that ``actor`` manages."""
+    rows = AgentCredential.objects.filter(refusals__gt=0).select_related("agent")
+    return visible(actor, "agents.manage_agent", rows).order_by("-alarmed_at", "-id")
+
+
 def may_have_another_key(actor: User, agent: Agent, *, public: bool = False) -> bool:
     """Whether a key can be made for ``agent`` now, or a public one registered: a retired one gets none; few live."""
     live = credentials_for(actor, agent).filter(AgentCredential.live(), public_key__isnull=not public)

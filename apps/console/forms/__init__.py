@@ -18,6 +18,7 @@ from apps.console.forms.breakers import BreakerForm
 from apps.console.forms.budgets import BudgetForm
 from apps.console.forms.data_classes import DataClassForm
 from apps.console.forms.describing import AgentForm, CaseForm, VersionForm
+from apps.console.forms.discovered import DiscoveredAct, DiscoveredForm
 from apps.console.forms.duty import DAY_NAMES, CalendarForm, RotaForm, SwapForm
 from apps.console.forms.emergencies import EmergencyAccountForm
 from apps.console.forms.halts import DrillForm, EngageForm, LiftForm
@@ -47,6 +48,8 @@ __all__ = [
     "Choices",
     "CredentialForm",
     "DataClassForm",
+    "DiscoveredAct",
+    "DiscoveredForm",
     "DrillForm",
     "EmergencyAccountForm",
     "EngageForm",

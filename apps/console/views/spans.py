@@ -43,6 +43,7 @@ WHY = {
     Rejection.OUT_OF_TIME: gettext_lazy("Too old, or of a time to come"),
     Rejection.OF_OTHERS: gettext_lazy("Named work that is not the agent's own, when that was not kept yet"),
     Rejection.OVERFULL: gettext_lazy("Too long a trace"),
+    Rejection.BLOCKED: gettext_lazy("Under a name that people blocked"),
 }
 MISNAMED = gettext_lazy("Kept, but named work that is not the agent's own")
 ASKED = ("agent", "service", "run", "trace", "linked", "errors", "since")

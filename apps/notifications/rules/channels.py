@@ -71,6 +71,7 @@ class Event(StrEnum):
     WAIVER_END = "waiver_end"
     EMERGENCY = "emergency"
     UNASKED = "unasked"
+    DISCOVERED = "discovered"
     REPORT = "report"
     UNUSUAL = "unusual"
 
@@ -117,6 +118,7 @@ EVENTS: Mapping[str, Event] = {
     "agent.acted_unasked": Event.UNASKED,
     "workflow.unusual": Event.UNUSUAL,
     "agent.acted_despite": Event.UNASKED,
+    "agent.discovered": Event.DISCOVERED,
     "connector.quarantined": Event.QUARANTINE,
     "waiver.asked": Event.WAIVER,
     "waiver.live": Event.WAIVED,

@@ -119,7 +119,7 @@ class Traces(Taking):
         """Spans."""
         spans, unreadable = otlp.read_traces(body, kind)
         taken = take_spans(self.actor, spans=spans, unreadable=unreadable)
-        why = "Spans without ids, of times long past or to come, or of too long a trace."
+        why = "Spans without ids, of times long past or to come, of too long a trace, or under a blocked service.name."
         return otlp.answer_of(kind, rejected=taken.rejected, why=why)
 
 
@@ -130,5 +130,5 @@ class Logs(Taking):
     def take(self, body: bytes, kind: str) -> bytes:
         """Log records."""
         taken = take_logs(self.actor, records=otlp.read_logs(body, kind))
-        why = "Records of times long past or to come, or more in a day than are kept."
+        why = "Records of times long past or to come, more in a day than are kept, or under a blocked service.name."
         return otlp.answer_to_logs(kind, rejected=taken.rejected, why=why)

@@ -10,3 +10,4 @@ class Rejection(StrEnum):
     OUT_OF_TIME = "out_of_time"
     OF_OTHERS = "of_others"
     OVERFULL = "overfull"
+    BLOCKED = "blocked"

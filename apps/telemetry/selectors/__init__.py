@@ -1,5 +1,6 @@
 """What an agent may report about, who sees what it reported, and how much of what it does is governed."""
 
+from apps.telemetry.selectors.discovered import decidable_for, discovered_for, one_discovered_for
 from apps.telemetry.selectors.logs import LogFilter, logs_for, logs_of_run_for, rejected_logs_for
 from apps.telemetry.selectors.spans import (
     LATE_DAYS,
@@ -34,12 +35,15 @@ __all__ = [
     "Work",
     "coverage_for",
     "coverage_of_all_for",
+    "decidable_for",
+    "discovered_for",
     "dismissible_for",
     "examples_for",
     "finding_for",
     "findings_for",
     "logs_for",
     "logs_of_run_for",
+    "one_discovered_for",
     "rejected_for",
     "rejected_logs_for",
     "span_for",

@@ -18,6 +18,7 @@ from apps.telemetry.rules.links import NOTHING, Link
 from apps.telemetry.rules.names import is_content_event, without_content
 from apps.telemetry.rules.otlp import LogSaid
 from apps.telemetry.selectors import Work
+from apps.telemetry.services.discovered import blocked_of, service_of, strangers_of
 from apps.telemetry.services.erasing import blank_erased
 from apps.telemetry.services.linking import Works, link_of, named_by
 from apps.telemetry.services.settling import one_at_a_time
@@ -41,7 +42,10 @@ def take_logs(actor: User, *, records: list[LogSaid]) -> Taken:
     one_at_a_time(agent)
     count, _ = SpanCount.objects.get_or_create(agent=agent, day=database_now().date())
     oldest, newest = times_taken()
-    timely = [said for said in records if said.at is None or oldest <= said.at <= newest]
+    names = {service_of(said.attributes) for said in records}
+    blocked = blocked_of(agent, strangers_of(agent, names))
+    wanted = [said for said in records if service_of(said.attributes) not in blocked]
+    timely = [said for said in wanted if said.at is None or oldest <= said.at <= newest]
     near = timely[: max(0, MOST_A_DAY - count.logs_kept)]
     traces = {said.trace_id for said in near if said.trace_id}
     works, spans = Works(actor, traces), _spans(agent, traces)
@@ -85,7 +89,6 @@ def _as_link(work: Work) -> tuple[UUID | None, UUID | None, UUID | None]:
 
 def _row(agent: Agent, said: LogSaid, link: Link) -> LogRecord:
     run, task, action = link
-    service = said.attributes.get("service.name")
     return LogRecord(
         agent=agent,
         digest=_digest(said),
@@ -94,7 +97,7 @@ def _row(agent: Agent, said: LogSaid, link: Link) -> LogRecord:
         at=said.at or database_now(),
         severity=said.severity,
         event=said.event,
-        service=service[:120] if isinstance(service, str) else "",
+        service=service_of(said.attributes),
         body="" if is_content_event(said.event) else said.body,
         attributes=without_content(said.attributes),
         run_id=run,

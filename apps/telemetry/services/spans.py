@@ -1,9 +1,8 @@
 """Spans: taken in one transaction with what follows of them, so that an answer means that all of it is kept."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -21,6 +20,7 @@ from apps.telemetry.rules.otlp import SpanSaid
 from apps.telemetry.rules.rejections import Rejection
 from apps.telemetry.rules.tools import EXECUTE, ToolCall, tool_of
 from apps.telemetry.selectors import Work
+from apps.telemetry.services.discovered import blocked_of, note_strangers, service_of, strangers_of
 from apps.telemetry.services.erasing import blank_erased
 from apps.telemetry.services.linking import Works, earlier_traces, link_of, named_by
 from apps.telemetry.services.settling import one_at_a_time, settle
@@ -45,7 +45,7 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     """Keep an agent's spans, and the usage that they tell of. A span that is known already changes nothing.
 
     ``unreadable`` were sent and are no spans; they are counted as rejected. What names work of others is kept, belongs
-    to nothing by that, and is counted.
+    to nothing by that, and is counted. Nothing is taken under a name that people blocked.
     Raises NotAllowedError for anybody but an agent that may act, RateLimitedError while another request of it is busy.
     """
     if not actor.is_agent:
@@ -54,15 +54,20 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     agent: Agent = actor.agent
     one_at_a_time(agent)
     works = Works(actor, {said.trace_id for said in spans})
-    full = _full_traces(agent, spans)
+    came = Counter(service_of(said.attributes) for said in spans)
+    strangers = strangers_of(agent, came)
+    blocked = blocked_of(agent, strangers)
+    wanted = [said for said in spans if service_of(said.attributes) not in blocked]
+    full = _full_traces(agent, wanted)
     oldest, newest = times_taken()
-    timely = [said for said in spans if oldest <= said.ended_at <= newest]
+    timely = [said for said in wanted if oldest <= said.ended_at <= newest]
     near = [said for said in timely if said.trace_id not in full]
     links = {id(said): named_by(agent, said.attributes, works) for said in near}
     rows = [_row(agent, said, links[id(said)] or Work(agent.unit_id)) for said in near]
     why = {
         Rejection.UNREADABLE: unreadable,
-        Rejection.OUT_OF_TIME: len(spans) - len(timely),
+        Rejection.BLOCKED: len(spans) - len(wanted),
+        Rejection.OUT_OF_TIME: len(wanted) - len(timely),
         Rejection.OVERFULL: len(timely) - len(near),
     }
     taken = Taken(len(rows), sum(why.values()))
@@ -75,6 +80,7 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
         for trace_id in earlier_traces(agent, linked, works):
             settle(actor, agent, trace_id, works)
     blank_erased({said.trace_id for said in near})
+    note_strangers(agent, {service: came[service] for service in strangers})
     _count(agent, taken.kept, sum(one is None for one in links.values()), why)
     return taken
 
@@ -118,7 +124,7 @@ def _row(agent: Agent, said: SpanSaid, link: Work) -> Span:
         tool=(tool := tool_of(facts.tool, said.name) if facts.operation == EXECUTE else ""),
         tool_call=ToolCall.OPEN if tool else "",
         conversation=facts.conversation,
-        service=_text(said.attributes.get("service.name"))[:120],
+        service=service_of(said.attributes),
         linked_by=LinkedBy.ATTRIBUTE if link.run_id or link.task_id or link.action_id else "",
         tokens=facts.tokens,
         attributes=without_content(said.attributes),
@@ -126,10 +132,6 @@ def _row(agent: Agent, said: SpanSaid, link: Work) -> Span:
         task_id=link.task_id,
         action_id=link.action_id,
     )
-
-
-def _text(said: Any) -> str:
-    return said if isinstance(said, str) else ""
 
 
 def _count(agent: Agent, kept: int, misnamed: int, why: dict[Rejection, int]) -> None:
