@@ -135,6 +135,18 @@ class TestOnThePage:
         assert "May never: a rule denies it" in after
         assert "Level 0 of 4" in after
 
+    def test_of_several_policies_none_is_chosen_for_anybody(self, client: Client) -> None:
+        desk = make_desk()
+        address = f"/agents/{desk.agent.slug}/levels/{desk.operation.slug}/"
+        client.force_login(writer(desk))
+        alone = client.get(address).context["form"].fields["policy"].choices
+        assert alone == [(desk.policy.slug, desk.policy.slug)]
+        other = make_policy(unit=desk.agent.unit)
+        first, *named = client.get(address).context["form"].fields["policy"].choices
+        assert (first, {slug for slug, _label in named}) == (("", "Choose one"), {desk.policy.slug, other.slug})
+        unsaid = client.post(address, {**said(desk, "people"), "policy": ""})
+        assert (unsaid.status_code, list(unsaid.context["form"].errors)) == (422, ["policy"])
+
     def test_who_may_not_write_policies_finds_no_way_there(self, client: Client) -> None:
         desk = make_desk()
         client.force_login(make_holder("agents.view_agent", unit=desk.agent.unit))

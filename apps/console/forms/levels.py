@@ -21,13 +21,15 @@ class LevelForm(ReasonForm):
 
     level = forms.ChoiceField(label=_("Level"), choices=[(wish.value, words) for wish, words in WISHES.items()])
     policy = forms.ChoiceField(label=_("Policy"), help_text=_("The one that gets the rule. It keeps all its others."))
-    queue = forms.ChoiceField(label=_("Who is asked"), required=False, help_text=_("Of a level that asks."))
+    queue = forms.ChoiceField(label=_("Who is asked"), required=False, help_text=_("Needed where it asks each time."))
 
     field_order = ["level", "policy", "queue", "reason"]
 
     def __init__(self, *args: Any, policies: Iterable[str], queues: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["policy"].choices = [(slug, slug) for slug in policies]  # type: ignore[attr-defined] # a choice field
+        named = [(slug, slug) for slug in policies]
+        unsaid = [("", _("Choose one"))] if len(named) > 1 else []  # none is offered because its name comes first
+        self.fields["policy"].choices = [*unsaid, *named]  # type: ignore[attr-defined] # a choice field
         self.fields["queue"].choices = [("", "—"), *((slug, slug) for slug in queues)]  # type: ignore[attr-defined] # as above
 
     def clean(self) -> dict[str, Any]:
