@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.test import Client
@@ -142,7 +143,22 @@ def test_two_who_make_the_same_at_once_make_one(real_db: str) -> None:
     ends = at_once(*[lambda each=each: each.post("/new-agent/", told(admin, unit=unit)) for each in clients])
     codes = [end.status_code for end in ends]
     assert set(codes) <= {302, 409, 422}, [end.content.decode() for end in ends]
-    assert (codes.count(302), Agent.objects.count()) == (1, 1)
+    assert (codes.count(302), Agent.objects.count(), AgentCredential.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.django_db
+def test_one_that_somebody_made_meanwhile_is_not_changed_and_gets_no_key(admin: User, client: Client) -> None:
+    """Made between the question whether the name is taken and the answer: the question says no, the row is there."""
+    unit = make_unit().slug
+    client.force_login(admin)
+    client.post("/new-agent/", told(admin, unit=unit))
+    client.force_login(make_admin())
+    with patch("apps.connectors.services.newcomers.Agent") as asked:
+        asked.objects.filter.return_value.exists.return_value = False
+        second = client.post("/new-agent/", {**told(admin, unit=unit), "name": "Another"})
+    assert (second.status_code, "An agent with this short name exists." in second.content.decode()) == (422, True)
+    assert AgentCredential.objects.count() == 1
+    assert Agent.objects.get().name != "Another"
 
 
 @pytest.mark.django_db

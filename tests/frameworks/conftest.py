@@ -94,6 +94,7 @@ def office(db: str, address: str) -> Iterator[Office]:
 
     desk = make_desk(execution="agent")
     plane = Plane({"pay": desk.operation.slug}, url=address, key=desk.key)
+    before = threading.active_count()  # servers of other tests are no agents
     yield Office(desk, plane)
     plane.http.close()
-    assert threading.active_count() < 20, "no agent is left waiting"
+    assert threading.active_count() - before < 10, "no agent is left waiting"

@@ -37,7 +37,7 @@ class Started:
     def said(self) -> str:
         return self.last_words or self.output.read_text()
 
-    def until(self, text: str, *, within_s: float = 300) -> None:
+    def until(self, text: str, *, within_s: float = 600) -> None:
         deadline = time.monotonic() + within_s
         while text not in self.said:
             assert self.process.poll() is None, self.said

@@ -32,11 +32,14 @@ def begin_agent(
 
     Raises what the parts raise; InvalidError where the short name is taken or an operation cannot be granted.
     """
+    taken = InvalidError(errors={"slug": [_("An agent with this short name exists.")]})
     if Agent.objects.filter(slug=slug).exists():
-        raise InvalidError(errors={"slug": [_("An agent with this short name exists.")]})
-    agent, _outcome = save_agent(
+        raise taken
+    agent, outcome = save_agent(
         actor, slug=slug, name=name, unit=unit, owner=owner, risk=risk, purpose=purpose, known_limits=known_limits
     )
+    if outcome != "created":  # somebody else made it meanwhile: theirs is not changed, and gets no second key
+        raise taken
     save_version(actor, agent=agent)
     for operation in operations:
         try:
