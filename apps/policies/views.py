@@ -181,23 +181,22 @@ def retire(request: Request, slug: str) -> HttpResponse:
 def roll_back(request: Request, slug: str) -> HttpResponse:
     """Propose that an earlier version holds again, with the reason; at once where that only tightens."""
     found = policy_for(request.user, slug, perm=PUBLISH)
-    form = RollBackForm(request.POST)
+    form = RollBackForm(request.POST, auto_id="id_back_%s")
     if not form.is_valid():
-        said = [str(text) for texts in form.errors.values() for text in texts]
-        return _not_back(request, found, form, said, status=422)
+        return _not_back(request, found, form, status=422)
     try:
         made = roll_back_policy(request.user, policy=found, **form.cleaned_data)
     except (ConflictError, InvalidError) as error:
-        said = [text for texts in error.errors.values() for text in texts] or [str(error.message)]
-        return _not_back(request, found, form, said, status=error.status)
+        for text in [text for texts in error.errors.values() for text in texts] or [str(error.message)]:
+            form.add_error(None, text)
+        return _not_back(request, found, form, status=error.status)
     return _proposed(request, made, _("In force again: it judges from now on."))
 
 
-def _not_back(request: Request, found: Policy, form: RollBackForm, said: list[str], *, status: int) -> HttpResponse:
+def _not_back(request: Request, found: Policy, form: RollBackForm, *, status: int) -> HttpResponse:
     """The version's page again with what the person wrote, and why nothing was proposed."""
-    messages.error(request, " ".join(said))
     context = _shown(request, found, RetireForm(), number=str(form.cleaned_data.get("version") or ""))
-    context["back_reason"] = form["reason"].value()
+    context["back_form"] = form
     return render(request, "policies/policy.html", context, status=status)
 
 

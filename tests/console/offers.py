@@ -25,7 +25,7 @@ from apps.oversight.services import make_standing_approval
 from apps.policies.services import retire_policy
 from apps.policies.services.budgets import end_budget
 from apps.policies.services.simulations import start_simulation
-from apps.telemetry.models import ToolFinding
+from apps.telemetry.models import DiscoveredAgent, ToolFinding
 from apps.workflows.services import ask_erasure, publish_document
 from tests.agents.test_flags import flagged
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
@@ -153,6 +153,11 @@ def flagged_agent() -> tuple[Client, str]:
 def tool_findings() -> tuple[Client, str]:
     ToolFinding.objects.create(agent=make_agent(), tool="bank_pay", last_at=ClockTimestamp())
     return signed_in(), "/tool-findings/"
+
+
+def discovered() -> tuple[Client, str]:
+    found = DiscoveredAgent.objects.create(sender=make_agent(), service="scraper", last_at=ClockTimestamp())
+    return signed_in(), f"/discovered-agents/{found.pk}/"
 
 
 def emergency() -> tuple[Client, str]:

@@ -97,6 +97,9 @@ DESTRUCTIVE = {
     "agents/<slug:slug>/changes/<uuid:change_id>/agree/": Offer(offers.asked_change(), "it happens at once"),
     "agents/<slug:slug>/changes/<uuid:change_id>/drop/": Offer(offers.asked_change(), "refused, nothing changes"),
     "agents/<slug:slug>/right-size/": Offer(offers.sizing, "what goes beyond is refused from the next request on"),
+    "discovered-agents/<uuid:discovered_id>/": Offer(
+        offers.discovered, "spans and logs under this name are not taken from the next request on"
+    ),
     "flags/<uuid:flag_id>/dismiss/": Offer(offers.flags, "a flag stands no more"),
     "tool-findings/<uuid:finding_id>/dismiss/": Offer(offers.tool_findings, "a tool is open no more"),
     "access/emergency/<str:username>/arm/": Offer(offers.emergency, "the old one opens nothing any more"),

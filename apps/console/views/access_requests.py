@@ -54,8 +54,8 @@ def requests(request: Request) -> HttpResponse:
 
 
 def _page(
-    request: Request, *, bound: GrantAccessForm | None = None, of: UUID | None = None, refused: str = "",
-    status: int = 200,
+    request: Request, *, bound: GrantAccessForm | None = None, no_form: ReasonForm | None = None,
+    of: UUID | None = None, refused: str = "", status: int = 200,
 ) -> HttpResponse:  # fmt: skip
     if not holds(request.user, VIEW):
         raise NotAllowedError
@@ -69,6 +69,8 @@ def _page(
         "state": state,
         "states": ["open", *RequestEnd],
         "refused": refused,
+        "no_form": no_form,
+        "of": of,
     }
     return render(request, "console/access_requests.html", context, status=status)
 
@@ -98,9 +100,9 @@ def grant(request: Request, request_id: UUID) -> HttpResponse:
 def refuse(request: Request, request_id: UUID) -> HttpResponse:
     """Refuse one, with a reason."""
     asked = request_for(request.user, request_id)
-    form = ReasonForm(request.POST)
+    form = ReasonForm(request.POST, auto_id=f"no_{asked.pk}_%s")
     if not form.is_valid():
-        return _page(request, refused=_("Nothing was refused: say why."), status=422)
+        return _page(request, no_form=form, of=asked.pk, status=422)
     try:
         refuse_request(request.user, request=asked, reason=form.cleaned_data["reason"])
     except ConflictError as error:

@@ -51,7 +51,7 @@ def move(request: Request, escalation_id: UUID, name: str) -> HttpResponse:
     """Do one of them: the item in its new state, or the form again with what was typed and why not."""
     found = MOVES[name]
     item = escalation_for(request.user, escalation_id)
-    form = found.form(request.POST)
+    form = found.form(request.POST, auto_id=f"id_{name}_%s")
     if form.is_valid():
         said = {key: value for key, value in form.cleaned_data.items() if key != "for_s"}
         if not found.fits_drills:

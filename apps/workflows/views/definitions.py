@@ -30,7 +30,7 @@ def workflow(request: Request, slug: str) -> HttpResponse:
 
 
 def _page(request: Request, row: Workflow, *, status: int = 200, form: RollbackForm | None = None) -> HttpResponse:
-    asked = request.GET.get("version", "")
+    asked = form.data.get("version", "") if form else request.GET.get("version", "")
     versions = list(versions_for(request.user, row)[:50])
     shown = next((version for version in versions if str(version.number) == asked), None)
     shown = shown or next((version for version in versions if version.pk == row.active_id), None)
