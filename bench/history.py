@@ -1,24 +1,23 @@
 """A year of simulated runs, as many as wanted."""
 
+from collections.abc import Callable
+
 from apps.core.services import system_user
 from apps.kpis.models.clock import database_now, reporting_zone
-from apps.kpis.rules.facts import Facts
-from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.rules.history import HistoryPlan, parts_of
+from apps.kpis.rules.traits import sample_traits
 from apps.kpis.services.history import import_history
 from tests.factories.access import make_unit
 
 DAYS = 365
-PER_YEAR_AT_SCALE_ONE = 23_000
 
 
-def make_history(runs: int) -> int:
+def make_history(runs: int, tell: Callable[[int], None] = lambda _done: None) -> int:
     """Import about ``runs`` finished runs through the fact writer; how many they are."""
-    procurement, finance = make_unit(), make_unit()
-    facts = Facts()
-    for traits in sample_traits(procurement.pk, finance.pk):
-        told = history_of(
-            traits, seed=1, until=database_now(), days=DAYS, zone=reporting_zone(), scale=runs / PER_YEAR_AT_SCALE_ONE
-        )
-        for name in ("runs", "steps", "decisions", "costs"):
-            getattr(facts, name).extend(getattr(told, name))
-    return import_history(system_user("console"), facts=facts)
+    units = (make_unit().pk for _ in range(3))
+    plan = HistoryPlan(seed=1, runs=runs, days=DAYS, until=database_now())
+    done = 0
+    for number, (facts, is_last) in enumerate(parts_of(plan, sample_traits(*units), reporting_zone()), start=1):
+        done += import_history(system_user("console"), facts=facts, plan=plan, part=number, is_last=is_last)
+        tell(done)
+    return done

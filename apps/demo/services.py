@@ -20,6 +20,7 @@ from apps.agents.services import create_credential, revoke_credential
 from apps.configuration.services import apply_documents
 from apps.connectors.models import Connector
 from apps.connectors.services import save_connector
+from apps.core.errors import ConflictError
 from apps.core.keys import read_key
 from apps.core.models import ClockTimestamp, User
 from apps.demo.rules import SAMPLE_RUNS, Declaration
@@ -27,10 +28,10 @@ from apps.demo.selectors import PASSWORD, USERNAMES
 from apps.demo.systems.keys import keys_in
 from apps.kpis.models import HistoryImport, PriceBook
 from apps.kpis.models.clock import database_now, reporting_zone
-from apps.kpis.rules.facts import Facts
-from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.rules.history import HistoryPlan, expected_runs, parts_of
+from apps.kpis.rules.traits import sample_traits
 from apps.kpis.services.goals import save_price
-from apps.kpis.services.history import import_history
+from apps.kpis.services.history import import_history, unfinished_history
 from apps.workflows.models import Run
 from apps.workflows.services import start_run
 
@@ -41,7 +42,9 @@ SYSTEMS_URL = "http://127.0.0.1:8099"
 HOMES = re.compile(rf"http://127\.0\.0\.1:\d+/({'|'.join(SYSTEMS)})")
 PRICES_MICRO = {"demo-small": ("0.25", "1.25"), "demo-large": ("3", "15")}
 FRESH = timedelta(days=14)
-HISTORY_DAYS, HISTORY_SEED = 91, 7
+HISTORY_DAYS, YEAR_DAYS, HISTORY_SEED = 91, 365, 7
+SCALES = {"1k": 1_000, "30k": 30_000, "1m": 1_000_000}
+"""About so many runs in a year of history."""
 
 
 def load_company(actor: User) -> list[str]:
@@ -118,18 +121,38 @@ def load_prices(actor: User) -> None:
         )
 
 
-def load_history(actor: User) -> int:
-    """A quarter of simulated runs, once, through the fact writer; how many."""
-    if HistoryImport.objects.exists():
+def load_history(
+    actor: User,
+    *,
+    scale: str = "",
+    seed: int = HISTORY_SEED,
+    tell: Callable[[int, int], None] = lambda _done, _all: None,
+) -> int:
+    """Simulated runs through the fact writer, once: a quarter, or with a ``scale`` about so many in a year; how many.
+
+    It comes in parts, in the order of time. One that was interrupted goes on where it stopped, by its own plan.
+    ``tell`` is called after each part with how many runs are done, of about how many.
+    """
+    plan, there = unfinished_history() or (None, 0)
+    known = HistoryImport.objects.order_by("created_at").first()
+    if known and scale and (known.plan.get("runs"), known.plan.get("seed")) != (SCALES[scale], seed):
+        raise ConflictError("Another history is here already; bin/demo --reset begins anew.")
+    if known and plan is None:
         return 0
     unit = BusinessUnit.objects.in_bulk(field_name="slug")
-    facts = Facts()
-    for traits in sample_traits(unit["procurement"].pk, unit["finance"].pk):
-        zone, until = reporting_zone(), database_now()
-        told = history_of(traits, seed=HISTORY_SEED, until=until, days=HISTORY_DAYS, zone=zone)
-        for name in ("runs", "steps", "decisions", "costs"):
-            getattr(facts, name).extend(getattr(told, name))
-    return import_history(actor, facts=facts)
+    traits = sample_traits(*(unit[slug].pk for slug in ("procurement", "finance", "compliance")))
+    zone, until = reporting_zone(), database_now()
+    if plan is None:
+        days = YEAR_DAYS if scale else HISTORY_DAYS
+        quarter = sum(expected_runs(one, until, days, zone) for one in traits)
+        plan = HistoryPlan(seed=seed, runs=SCALES.get(scale) or round(quarter), days=days, until=until)
+    done = came = 0
+    for number, (facts, is_last) in enumerate(parts_of(plan, traits, zone), start=1):
+        if number > there:
+            came += import_history(actor, facts=facts, plan=plan, part=number, is_last=is_last)
+        done += len(facts.runs)
+        tell(done, plan.runs)
+    return came
 
 
 @transaction.atomic

@@ -114,7 +114,12 @@ class Demo:
         with _told("Tables", "half a minute the first time"):
             self._manage("migrate", "--no-input", "--verbosity", "0")
         with _told("The user admin" if self.options.empty else "Sample company"):
-            self._manage("load_sample", *(["--empty"] if self.options.empty else []))
+            self._manage("load_sample", *self._sample())
+
+    def _sample(self) -> list[str]:
+        if self.options.empty:
+            return ["--empty"]
+        return ["--scale", self.options.scale] if self.options.scale else []
 
     def _check_ports(self) -> None:
         wanted = {self.options.port: self.options.host}
@@ -244,6 +249,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=embedded.default_data_dir(), help="where everything is kept")
     parser.add_argument("--empty", action="store_true", help="no sample company: only the user admin")
     parser.add_argument("--no-agents", action="store_true", help="the sample company without its agents")
+    parser.add_argument(
+        "--scale", choices=("1k", "30k", "1m"), default="", help="a year of history with about so many runs"
+    )
     parser.add_argument("--speed", type=float, default=1.0, help="how busy the agents are; 2 is twice as busy")
     parser.add_argument("--reset", action="store_true", help="forget everything the demo kept, and begin anew")
     options = parser.parse_args()

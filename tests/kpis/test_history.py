@@ -12,7 +12,8 @@ from apps.core.services import system_user
 from apps.kpis.models import ApprovalFact, CostItem, HistoryImport, RollupDay, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules.facts import Facts
-from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.rules.history import history_of
+from apps.kpis.rules.traits import sample_traits
 from apps.kpis.services import import_history, reconcile_rollups, write_facts
 from tests.factories.access import make_admin, make_holder
 from tests.factories.agents import make_agent

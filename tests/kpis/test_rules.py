@@ -44,9 +44,10 @@ from apps.kpis.rules.figures import (
 from apps.kpis.rules.filters import FilterProblem, filter_of
 from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline
-from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.rules.history import history_of
 from apps.kpis.rules.sentences import attention_sentence, finding_of, value_sentence, verdict_of
 from apps.kpis.rules.statistics import order_ranks, percentile
+from apps.kpis.rules.traits import sample_traits
 from apps.kpis.rules.typed import typed_value
 
 BERLIN = ZoneInfo("Europe/Berlin")

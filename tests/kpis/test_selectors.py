@@ -20,8 +20,9 @@ from apps.kpis.rules.buckets import buckets_of, day_period
 from apps.kpis.rules.definitions import ADDITIVE, MEMBER
 from apps.kpis.rules.facts import Facts, duration_ms
 from apps.kpis.rules.filters import Compare, KpiFilter, answered_by_rollups, filter_of
-from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.rules.history import history_of
 from apps.kpis.rules.statistics import percentile
+from apps.kpis.rules.traits import sample_traits
 from apps.kpis.selectors import behind_for, definition_for, kpis_for, reading
 from apps.kpis.selectors.kpis import lag_s_for
 from apps.kpis.services import write_facts

@@ -20,7 +20,8 @@ from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.goals import LIVE
 from apps.kpis.rules import DEFINITIONS
 from apps.kpis.rules.facts import Facts
-from apps.kpis.rules.history import history_of, sample_traits
+from apps.kpis.rules.history import history_of
+from apps.kpis.rules.traits import sample_traits
 from apps.kpis.services import write_facts
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run, make_target

@@ -1,20 +1,31 @@
 """Which invented history was imported, by whom."""
 
 from django.db import models
+from django.db.models import Q
 
 from apps.core.models import Record
 
 
 class HistoryImport(Record):
-    """One import of simulated facts; its entry is ``history.imported``."""
+    """One import of simulated facts; its entry is ``history.imported``.
+
+    A long history comes in parts, one import each, counted from one. All parts of it carry its plan; ``is_last`` says
+    that it is whole. What came in at once is part 0 of nothing.
+    """
 
     runs = models.PositiveIntegerField()
     workflows = models.JSONField(default=list)
     first = models.DateTimeField()
     last = models.DateTimeField()
+    plan = models.JSONField(default=dict, db_default={})
+    part = models.PositiveIntegerField(default=0, db_default=0)
+    is_last = models.BooleanField(default=True, db_default=True)
 
     class Meta:
         default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "part"], condition=Q(part__gt=0), name="history_part_comes_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.runs} simulated runs"

@@ -116,6 +116,11 @@ class Facts:
     def __len__(self) -> int:
         return len(self.runs) + len(self.steps) + len(self.decisions) + len(self.costs) + len(self.looked_at)
 
+    def extend(self, more: "Facts") -> None:
+        """Take in another batch."""
+        for name in ("runs", "steps", "decisions", "costs", "looked_at"):
+            getattr(self, name).extend(getattr(more, name))
+
 
 def duration_ms(start: datetime, end: datetime) -> int:
     """Milliseconds between two instants; a clock that runs backwards gives 0, never less."""

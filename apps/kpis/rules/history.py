@@ -1,14 +1,15 @@
-"""Invented history: a quarter of runs as facts, calibrated on real logs of office work. Pure and seeded.
+"""Invented history: runs as facts, calibrated on real logs of office work. Pure and seeded.
 
-Arrivals: weekday × month-end × growth × an AR(1) log-intensity (φ 0.6, σ 0.18), thinned by hour, so that weekday counts
-vary more than Poisson's. Agents' time is lognormal. Runs that need a person join a queue with few people in office
-hours; the long tail of waiting comes from that queue alone. Versions improve; a connector is down for six hours once.
+Arrivals: weekday × month-end × holidays × growth × an AR(1) log-intensity (φ 0.6, σ 0.18), thinned by hour, so that
+weekday counts vary more than Poisson's. Agents' time is lognormal. Runs that need a person join a queue with few people
+in office hours; the long tail of waiting comes from that queue alone. Versions improve; a connector is down for six
+hours once; models get cheaper on one day. It is told day by day: as much is in memory as waits for people, and a day.
 """
 
 # ruff: noqa: PLR2004 - calibrated numbers stand where they are used
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
@@ -18,52 +19,31 @@ from zoneinfo import ZoneInfo
 from apps.kpis.rules.buckets import DAY, local_midnight
 from apps.kpis.rules.costs import CostKind, PricedBy, human_cost_micro, human_time_ms
 from apps.kpis.rules.facts import CostSeen, DecisionSeen, Facts, RunSeen, StepSeen, duration_ms
+from apps.kpis.rules.traits import Traits, VersionTraits
 
 WEEKDAYS = (0.21, 0.205, 0.20, 0.195, 0.165, 0.015, 0.01)
 HOURS = (1, 1, 1, 1, 1, 2, 6, 22, 58, 92, 100, 96, 62, 78, 96, 90, 76, 46, 20, 10, 7, 5, 3, 2)
 """Arrivals by local hour: 77-90 % between 9 and 17."""
 OPEN_H, CLOSE_H = 9, 17
 OUTAGE_H, OUTAGE_ERROR = 6, 0.38
-
-
-@dataclass(frozen=True, slots=True)
-class VersionTraits:
-    """How one version of a workflow behaves, from ``since`` (share of the whole history, 0..1) on."""
-
-    number: int
-    since: float
-    touch: float
-    error: float
-    agent_s: float
-    llm_micro: int
-
-
-@dataclass(frozen=True, slots=True)
-class StepTraits:
-    """One step of the invented runs: its kind, who does it, its part of the agents' time, a fee."""
-
-    name: str
-    kind: str
-    agent: str = ""
-    weight: float = 1.0
-    fee_micro: int = 0
+HOLIDAYS = {(1, 1), (5, 1), (10, 3), (12, 24), (12, 25), (12, 26), (12, 31)}
+HOLIDAY = 0.15
+MONTH_END, GROWTH = 1.35, 0.0012
+MOOD, MOOD_SIGMA = 0.6, 0.18
+OUTAGE_AT, CHEAPER_AT, CHEAPER = 0.45, 0.6, 0.7
+DRIFTS_FROM, DRIFT_ERROR = 0.75, 0.05
+PART = 5_000
+"""So many runs, and what is left of a day, are one part of a long history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
-    """One workflow's history. ``people`` decide in office hours of ``zone``, each decision taking minutes."""
+class HistoryPlan:
+    """About ``runs`` runs that started in the ``days`` days before ``until``. The same plan is the same history."""
 
-    workflow: str
-    unit_id: UUID | None
-    versions: tuple[VersionTraits, ...]
-    steps: tuple[StepTraits, ...]
-    weekly: float
-    people: int
-    rule: str
-    sla_s: int
-    hourly_micro: int
-    approval_kind: str = "approval"
-    look_s: float = 1500.0
+    seed: int
+    runs: int
+    days: int
+    until: datetime
 
 
 @dataclass(slots=True)
@@ -79,88 +59,105 @@ class _Draft:
     fails: bool
     rework: bool
     agent_s: float
-
-
-PURCHASE_ORDER_STEPS = (
-    StepTraits("validate_vendor", "agent", "vendor-validator", 0.2),
-    StepTraits("quotes", "agent", "quote-gatherer", 0.6),
-    StepTraits("select_vendor", "form", weight=0.0),
-    StepTraits("reserve_budget", "operation", weight=0.05, fee_micro=20_000),
-    StepTraits("approve", "approval", weight=0.0),
-    StepTraits("create_order", "operation", weight=0.1, fee_micro=50_000),
-    StepTraits("notify", "operation", weight=0.05, fee_micro=1_000),
-)
-EXPENSE_STEPS = (
-    StepTraits("check", "agent", "expense-checker", 0.85),
-    StepTraits("approve", "approval", weight=0.0),
-    StepTraits("pay", "operation", weight=0.15, fee_micro=30_000),
-)
-
-
-def sample_traits(procurement: UUID | None, finance: UUID | None) -> tuple[Traits, Traits]:
-    """The two sample workflows as kpis.md calibrates them: v1 to v3 touch fewer runs, fail less and are faster."""
-    purchase = Traits(
-        workflow="purchase-order",
-        unit_id=procurement,
-        versions=(
-            VersionTraits(1, 0.0, 0.90, 0.048, 5400.0, 310_000),
-            VersionTraits(2, 0.42, 0.72, 0.035, 3000.0, 240_000),
-            VersionTraits(3, 0.74, 0.52, 0.020, 1500.0, 150_000),
-        ),
-        steps=PURCHASE_ORDER_STEPS,
-        weekly=70.0,
-        people=2,
-        rule="order-large",
-        sla_s=2 * 86_400,
-        hourly_micro=52_000_000,
-        look_s=4200.0,
-    )
-    expense = Traits(
-        workflow="expense-declaration",
-        unit_id=finance,
-        versions=(
-            VersionTraits(1, 0.0, 0.57, 0.045, 384.0, 62_000),
-            VersionTraits(2, 0.36, 0.41, 0.035, 162.0, 48_000),
-            VersionTraits(3, 0.71, 0.24, 0.020, 60.0, 27_000),
-        ),
-        steps=EXPENSE_STEPS,
-        weekly=330.0,
-        people=3,
-        rule="declaration-large",
-        sla_s=86_400,
-        hourly_micro=46_000_000,
-    )
-    return purchase, expense
+    paused_s: float
+    cheaper: bool
 
 
 def history_of(traits: Traits, *, seed: int, until: datetime, days: int, zone: ZoneInfo, scale: float = 1.0) -> Facts:
     """Facts of every run that started in the ``days`` days before ``until`` and ended; same arguments, same facts."""
-    random = Random(f"{seed}:{traits.workflow}")  # noqa: S311 - an invention, not a secret
-    today = until.astimezone(zone).date()
-    outage = local_midnight(today - DAY * round(days * 0.55), zone) + timedelta(hours=10)
-    drafts = list(_arrivals(traits, random, today, days, zone, scale))
-    for draft in drafts:
-        if outage <= draft.started < outage + timedelta(hours=OUTAGE_H):
-            draft.fails = draft.fails or random.random() < OUTAGE_ERROR
-    decided = _decisions(traits, drafts, random, zone)
     facts = Facts()
-    for draft in drafts:
-        _tell(facts, traits, draft, decided.get(draft.run_id), random, until)
+    for told in days_of(traits, seed=seed, until=until, days=days, zone=zone, scale=scale):
+        facts.extend(told)
     return facts
 
 
-def _arrivals(traits: Traits, random: Random, today: date, days: int, zone: ZoneInfo, scale: float) -> Iterator[_Draft]:
+def parts_of(plan: HistoryPlan, all_traits: Sequence[Traits], zone: ZoneInfo) -> Iterator[tuple[Facts, bool]]:
+    """The history of several workflows in parts of a few days each, and whether it is the last one."""
+    scale = plan.runs / sum(expected_runs(traits, plan.until, plan.days, zone) for traits in all_traits)
+    streams = [
+        days_of(traits, seed=plan.seed, until=plan.until, days=plan.days, zone=zone, scale=scale)
+        for traits in all_traits
+    ]
+    part, next_part = Facts(), Facts()
+    for told in zip(*streams, strict=True):
+        for facts in told:
+            next_part.extend(facts)
+        if len(next_part.runs) >= PART:
+            if part.runs:
+                yield part, False
+            part, next_part = next_part, Facts()
+    if part.runs and next_part.runs:
+        yield part, False
+        part = Facts()
+    part.extend(next_part)
+    yield part, True
+
+
+def expected_runs(traits: Traits, until: datetime, days: int, zone: ZoneInfo) -> float:
+    """How many runs start in the history of this workflow at scale 1, at the mean."""
+    today = until.astimezone(zone).date()
+    usual = sum(_usual(traits, today - DAY * (days - index), index, days) for index in range(days))
+    return usual * math.exp(MOOD_SIGMA**2 / (1 - MOOD**2) / 2)
+
+
+def days_of(traits: Traits, *, seed: int, until: datetime, days: int, zone: ZoneInfo, scale: float) -> Iterator[Facts]:
+    """What ended, told on the day on which it started or came to people; one more for what still waits at the end."""
+    random, people, telling = (_random(f"{seed}:{traits.workflow}{part}") for part in ("", ":people", ":telling"))
+    today = until.astimezone(zone).date()
+    queue: list[tuple[datetime, UUID, _Draft]] = []
+    free = [datetime.min.replace(tzinfo=UTC)] * max(1, round(traits.people * scale))
+
+    def decide(before: datetime | None, facts: Facts) -> None:
+        while queue and (before is None or queue[0][0] < before):
+            _asked, _id, draft = heapq.heappop(queue)
+            _tell(facts, traits, draft, _decided(traits, draft, free, people, zone), telling, until)
+
+    for midnight, drafts in _arrivals(traits, random, today, days, zone, scale):
+        facts = Facts()
+        for draft in drafts:
+            if draft.touched:
+                heapq.heappush(queue, (draft.asked, draft.run_id, draft))
+            else:
+                _tell(facts, traits, draft, None, telling, until)
+        decide(midnight, facts)
+        yield facts
+    facts = Facts()
+    decide(None, facts)
+    yield facts
+
+
+def _random(seed: str) -> Random:
+    return Random(seed)  # noqa: S311 - an invention, not a secret
+
+
+def _usual(traits: Traits, day: date, index: int, days: int) -> float:
+    """How many runs start on a day at the mean, whatever the mood."""
+    if index < traits.begins * days:
+        return 0.0
+    mean = traits.weekly * WEEKDAYS[day.weekday()] * (1 + GROWTH * index)
+    mean *= MONTH_END if (day + DAY * 4).month != day.month else 1.0
+    return mean * (HOLIDAY if (day.month, day.day) in HOLIDAYS else 1.0)
+
+
+def _arrivals(
+    traits: Traits, random: Random, today: date, days: int, zone: ZoneInfo, scale: float
+) -> Iterator[tuple[datetime, list[_Draft]]]:
+    """Day by day the runs that start on it, with the midnight that ends it."""
     mood, serial = 0.0, 0
+    outage = local_midnight(today - DAY * round(days * (1 - OUTAGE_AT)), zone) + timedelta(hours=10)
     for index in range(days):
         day = today - DAY * (days - index)
-        mood = 0.6 * mood + random.gauss(0, 0.18)
-        mean = traits.weekly * scale * WEEKDAYS[day.weekday()] * math.exp(mood) * (1 + 0.0012 * index)
-        mean *= 1.35 if (day + DAY * 4).month != day.month else 1.0
-        start = local_midnight(day, zone)
-        version = next(one for one in reversed(traits.versions) if one.since <= index / days)
+        mood = MOOD * mood + random.gauss(0, MOOD_SIGMA)
+        mean = _usual(traits, day, index, days) * scale * math.exp(mood)
+        start, share = local_midnight(day, zone), index / days
+        drafts = []
         for moment in sorted(_moment(random, start) for _ in range(_poisson(random, mean))):
             serial += 1
-            yield _draft(traits, random, f"{today}:{serial}", moment, version)
+            draft = _draft(traits, random, f"{today}:{serial}", moment, share)
+            if outage <= moment < outage + timedelta(hours=OUTAGE_H):
+                draft.fails = draft.fails or random.random() < OUTAGE_ERROR
+            drafts.append(draft)
+        yield local_midnight(day + DAY, zone), drafts
 
 
 def _moment(random: Random, midnight: datetime) -> datetime:
@@ -179,45 +176,49 @@ def _poisson(random: Random, mean: float) -> int:
     return count
 
 
-def _draft(traits: Traits, random: Random, serial: str, moment: datetime, version: VersionTraits) -> _Draft:
-    agent_s = random.lognormvariate(math.log(version.agent_s), 0.8)
+def _draft(traits: Traits, random: Random, serial: str, moment: datetime, share: float) -> _Draft:
+    version = next(one for one in reversed(traits.versions) if one.since <= share)
+    drift = traits.drift * max(0.0, (share - DRIFTS_FROM) / (1 - DRIFTS_FROM))
+    agent_s = random.lognormvariate(math.log(version.agent_s), 0.8) * (1 + drift)
     touched = random.random() < version.touch
+    paused_s = random.lognormvariate(math.log(86_400), 0.6) if random.random() < traits.waits else 0.0
     return _Draft(
         run_id=uuid5(NAMESPACE_URL, f"simulated:{traits.workflow}:{serial}:{random.random()}"),
         started=moment,
         version=version,
-        asked=moment + timedelta(seconds=agent_s * 0.8),
+        asked=moment + timedelta(seconds=agent_s * 0.8 + paused_s),
         touched=touched,
         kind=random.choices(("exception", "question", traits.approval_kind), (0.04, 0.03, 0.93))[0],
-        fails=random.random() < version.error,
+        fails=random.random() < version.error + drift * DRIFT_ERROR,
         rework=touched and random.random() < 0.12,
         agent_s=agent_s,
+        paused_s=paused_s,
+        cheaper=share >= CHEAPER_AT,
     )
 
 
-def _decisions(traits: Traits, drafts: list[_Draft], random: Random, zone: ZoneInfo) -> dict[UUID, datetime]:
-    """When the queue's people come to each item: first come, first served, in office hours, after they look up."""
-    free = [datetime.min.replace(tzinfo=UTC)] * traits.people
-    heapq.heapify(free)
-    decided: dict[UUID, datetime] = {}
-    for draft in sorted((one for one in drafts if one.touched), key=lambda one: (one.asked, one.run_id)):
-        seen = draft.asked + timedelta(seconds=random.lognormvariate(math.log(traits.look_s), 1.1))
-        start = _open(max(seen, heapq.heappop(free)), zone)
-        done = start + timedelta(seconds=random.lognormvariate(math.log(240), 0.7))
-        heapq.heappush(free, done)
-        decided[draft.run_id] = done
-    return decided
+def _decided(traits: Traits, draft: _Draft, free: list[datetime], random: Random, zone: ZoneInfo) -> datetime:
+    """When the queue's people come to it: first come, first served, in office hours, after they look up."""
+    seen = draft.asked + timedelta(seconds=random.lognormvariate(math.log(traits.look_s), 1.1))
+    start = _open(max(seen, heapq.heappop(free)), zone)
+    done = start + timedelta(seconds=random.lognormvariate(math.log(traits.decide_s), 0.7))
+    heapq.heappush(free, done)
+    return done
 
 
 def _open(moment: datetime, zone: ZoneInfo) -> datetime:
     """The moment itself in office hours, else the next opening with a little spread."""
     local = moment.astimezone(zone)
-    if local.weekday() < 5 and OPEN_H <= local.hour < CLOSE_H:
+    if _works(local.date()) and OPEN_H <= local.hour < CLOSE_H:
         return moment
     day = local.date() if local.hour < OPEN_H else local.date() + DAY
-    while day.weekday() >= 5:
+    while not _works(day):
         day += DAY
     return local_midnight(day, zone) + timedelta(hours=OPEN_H, seconds=(moment.microsecond % 3600))
+
+
+def _works(day: date) -> bool:
+    return day.weekday() < 5 and (day.month, day.day) not in HOLIDAYS
 
 
 def _tell(
@@ -244,6 +245,7 @@ def _tell(
             started_at=draft.started,
             finished_at=finished,
             sla_ms=traits.sla_s * 1000,
+            paused_ms=round(draft.paused_s * 1000),
         )
     )
     _tell_steps(facts, traits, draft, decided, finished, failed)
@@ -321,21 +323,21 @@ def _tell_decision(facts: Facts, traits: Traits, draft: _Draft, decided: datetim
 
 def _tell_costs(facts: Facts, traits: Traits, draft: _Draft, finished: datetime, failed: bool, random: Random) -> None:
     spread = random.lognormvariate(0, 0.35)
-    models = [(f"{step.name}:llm", step.agent, draft.version.llm_micro * spread) for step in traits.steps if step.agent]
-    weights = [step.weight for step in traits.steps if step.agent]
-    for (name, agent, amount), weight in zip(models, weights, strict=True):
+    agents = [step for step in traits.steps if step.agent]
+    amount = draft.version.llm_micro * spread / sum(step.weight for step in agents)
+    for step in agents:
         facts.costs.append(
             CostSeen(
                 kind=CostKind.LLM,
-                source_id=uuid5(draft.run_id, name),
+                source_id=uuid5(draft.run_id, f"{step.name}:llm"),
                 run_id=draft.run_id,
                 workflow=traits.workflow,
                 unit_id=traits.unit_id,
                 incurred_at=draft.asked,
-                amount_micro=round(amount * weight / sum(weights)),
-                quantity=round(amount * weight / 12),
+                amount_micro=round(amount * step.weight * (CHEAPER if draft.cheaper else 1)),
+                quantity=round(amount * step.weight / 12),
                 model="model-large" if draft.version.number < 3 else "model-small",
-                agent=agent,
+                agent=step.agent,
             )
         )
     for step in traits.steps[: -1 if failed else None]:

@@ -7,7 +7,7 @@ from apps.kpis.services.facts import write_facts
 from apps.kpis.services.filling import fill_acts
 from apps.kpis.services.folding import fold_entries
 from apps.kpis.services.goals import delete_target, save_price, save_target
-from apps.kpis.services.history import import_history
+from apps.kpis.services.history import import_history, unfinished_history
 from apps.kpis.services.logs import delete_event_log, import_event_log
 from apps.kpis.services.opening import fill_open_time
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
@@ -38,5 +38,6 @@ __all__ = [
     "save_price",
     "save_target",
     "sweep_uploads",
+    "unfinished_history",
     "write_facts",
 ]

@@ -12,7 +12,16 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.core.errors import DomainError
 from apps.core.models import User
 from apps.core.services import system_user
-from apps.demo.services import load_administrator, load_company, load_history, load_prices, make_keys, start_samples
+from apps.demo.services import (
+    HISTORY_SEED,
+    SCALES,
+    load_administrator,
+    load_company,
+    load_history,
+    load_prices,
+    make_keys,
+    start_samples,
+)
 
 KEYS = "agent-keys.json"
 
@@ -23,10 +32,15 @@ class Command(BaseCommand):
     help = "Load the sample company. Running it again changes nothing that is there."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """``--empty`` loads the user ``admin`` alone; ``--no-history`` and ``--no-runs`` leave those out."""
+        """``--empty`` loads the user ``admin`` alone; ``--no-history`` and ``--no-runs`` leave those out.
+
+        ``--scale`` makes a year of history instead of a quarter; ``--seed`` another one.
+        """
         parser.add_argument("--empty", action="store_true")
         parser.add_argument("--no-history", action="store_true")
         parser.add_argument("--no-runs", action="store_true")
+        parser.add_argument("--scale", choices=SCALES, default="", help="a year of history with about so many runs")
+        parser.add_argument("--seed", type=int, default=HISTORY_SEED, help="another number is another history")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Say what came in, a line each."""
@@ -45,9 +59,13 @@ class Command(BaseCommand):
         load_prices(console)
         _write_keys(settings.ACP_DATA_DIR / KEYS, make_keys(console, known=_read_keys(settings.ACP_DATA_DIR / KEYS)))
         if not options["no_history"]:
-            self.stdout.write(f"history: {load_history(console)} simulated runs")
+            came = load_history(console, scale=options["scale"], seed=options["seed"], tell=self._tell)
+            self.stdout.write(f"history: {came} simulated runs")
         if not options["no_runs"]:
             self.stdout.write(f"runs: {start_samples(console)} started")
+
+    def _tell(self, done: int, about: int) -> None:
+        self.stderr.write(f"{done:,} of about {about:,} runs of history")
 
 
 def _read_keys(path: Path) -> dict[str, str]:

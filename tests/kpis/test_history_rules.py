@@ -1,0 +1,96 @@
+"""The invented year: holidays, a workflow that begins in the middle, an agent that gets slower, customers who wait."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from apps.kpis.rules.facts import Facts, RunSeen, duration_ms
+from apps.kpis.rules.history import CHEAPER, HistoryPlan, days_of, expected_runs, history_of, parts_of
+from apps.kpis.rules.traits import sample_traits
+
+BERLIN = ZoneInfo("Europe/Berlin")
+UNTIL = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
+PURCHASE, EXPENSE, ONBOARDING = sample_traits(None, None)
+
+
+@pytest.fixture(scope="module")
+def expense() -> Facts:
+    return history_of(EXPENSE, seed=7, until=UNTIL, days=365, zone=BERLIN)
+
+
+def local_days(runs: Sequence[RunSeen]) -> Counter[date]:
+    return Counter(run.started_at.astimezone(BERLIN).date() for run in runs)
+
+
+def test_few_work_on_a_holiday(expense: Facts) -> None:
+    counts = local_days(expense.runs)
+    usual = statistics.median(n for day, n in counts.items() if day.weekday() < 5)
+    holidays = [date(2025, 12, 24), date(2025, 12, 25), date(2025, 12, 26), date(2026, 1, 1), date(2026, 5, 1)]
+    assert max(counts[day] for day in holidays) < usual / 2
+    decided = Counter(one.decided_at.astimezone(BERLIN).date() for one in expense.decisions)
+    assert sum(decided[day] for day in holidays) < usual / 4
+
+
+def test_a_new_workflow_begins_in_the_middle_and_has_few_runs() -> None:
+    runs = history_of(ONBOARDING, seed=7, until=UNTIL, days=364, zone=BERLIN).runs
+    assert 60 < len(runs) < 300
+    assert min(run.started_at for run in runs) >= UNTIL - timedelta(days=183)
+
+
+def test_some_runs_are_paused_until_a_customer_answers(expense: Facts) -> None:
+    paused = [run for run in expense.runs if run.paused_ms]
+    assert 0.02 < len(paused) / len(expense.runs) < 0.04
+    for run in paused:
+        assert run.finished_at is not None
+        assert run.paused_ms < duration_ms(run.started_at, run.finished_at)
+
+
+def test_an_agent_gets_slower_and_fails_more_in_the_end() -> None:
+    facts = history_of(PURCHASE, seed=7, until=UNTIL, days=365, zone=BERLIN, scale=5)
+    newest = {run.run_id: run for run in facts.runs if run.version == 3}
+    took: dict[bool, list[float]] = {False: [], True: []}
+    for step in facts.steps:
+        if step.name == "quotes" and step.run_id in newest and step.started_at:
+            is_late = step.started_at > UNTIL - timedelta(days=20)
+            took[is_late].append((step.finished_at - step.started_at).total_seconds())
+    assert statistics.median(took[True]) > 1.2 * statistics.median(took[False])
+
+
+def test_a_model_gets_cheaper_on_one_day(expense: Facts) -> None:
+    runs = {run.run_id: run for run in expense.runs}
+    rates: dict[bool, set[float]] = {False: set(), True: set()}
+    change = UNTIL - timedelta(days=365 * 0.4)
+    for cost in expense.costs:
+        started = runs[cost.run_id].started_at if cost.run_id else UNTIL
+        if cost.kind == "llm" and cost.quantity > 1_000 and abs(started - change) > timedelta(days=2):
+            rates[started > change].add(round(cost.amount_micro / cost.quantity, 1))
+    assert rates == {False: {12.0}, True: {round(12 * CHEAPER, 1)}}
+
+
+def test_parts_are_small_and_together_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.kpis.rules.history.PART", 300)
+    plan = HistoryPlan(seed=7, runs=3_000, days=60, until=UNTIL)
+    parts = list(parts_of(plan, (PURCHASE, EXPENSE), BERLIN))
+    assert [is_last for _, is_last in parts] == [False] * (len(parts) - 1) + [True]
+    assert len(parts) > 5
+    scale = plan.runs / sum(expected_runs(one, UNTIL, 60, BERLIN) for one in (PURCHASE, EXPENSE))
+    days = [list(days_of(one, seed=7, until=UNTIL, days=60, zone=BERLIN, scale=scale)) for one in (PURCHASE, EXPENSE)]
+    longest = max(sum(len(facts.runs) for facts in told) for told in zip(*days, strict=True))
+    assert max(len(facts.runs) for facts, _ in parts) < 300 + longest
+    told = [run.run_id for facts, _ in parts for run in facts.runs]
+    assert len(told) == len(set(told))
+    assert set(told) == {run.run_id for one in days for facts in one for run in facts.runs}
+    assert 2_400 < len(told) < 3_600
+
+
+def test_more_runs_have_more_people_to_decide() -> None:
+    """Else waiting would grow without end with the scale alone."""
+    waits = []
+    for scale in (1.0, 8.0):
+        facts = history_of(EXPENSE, seed=7, until=UNTIL, days=91, zone=BERLIN, scale=scale)
+        waits.append(statistics.median((one.decided_at - one.requested_at).total_seconds() for one in facts.decisions))
+    assert waits[1] < 1.5 * waits[0]
