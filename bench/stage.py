@@ -68,6 +68,18 @@ class Scene:
         _wait_for(url := f"http://127.0.0.1:{port}")
         return url
 
+    def beside(self, *command: str) -> Iterator[None]:
+        """One process on this database, started by each first step and ended by each second."""
+        while True:
+            self.start(*command)
+            process = self.processes.pop()
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(10)
+            yield
+
     def _start_web(self, port: int) -> None:
         self.start("-m", "uvicorn", "controlplane.asgi:app", "--port", str(port), "--log-level", "warning")
 

@@ -327,3 +327,52 @@ def measure_simulate(scene: Scene, figures: dict[str, Rows]) -> Rows:
             row(f"{name}: a million actions, worked out from that", simulate.MILLION / clock / 60, "min", "about 2"),
         ]
     return found
+
+
+def measure_kpis(scene: Scene, figures: dict[str, Rows]) -> Rows:
+    """Figures over a year of history: made, shown, listed, kept up with, and what that costs."""
+    from bench import kpis
+    from bench.history import make_history
+
+    console, workflow = system_user("console"), make_workflow({**CHAIN, "slug": "bench-figures"}).slug
+    began = time.perf_counter()
+    runs = make_history(kpis.RUNS, tell=lambda done: print(f"  {done:,} runs", flush=True))
+    found = [
+        row("finished runs in the history", runs, ""),
+        row("... steps of them", kpis.steps(), ""),
+        row("... came in at", runs / (time.perf_counter() - began), "runs/s"),
+        row("... memory of the process at most", kpis.peak_mb(), "MB"),
+    ]
+    kpis.settle()
+    rate, entries = kpis.fold_rate(console, workflow, 100)
+    slower = kpis.slowdowns(console, workflow, scene.beside("-m", "bench.folding"))
+    found += [
+        row(f"the projection alone, of {entries:,} entries", rate, "entries/s"),
+        row("runs of 20 steps, alone / while figures follow", statistics.median(slower), "x", "<= 1.15"),
+        row("an XES of 262,200 events until its figures are there", kpis.import_seconds(), "s", "< 60"),
+    ]
+    count_ms, run = kpis.plain_count(), start_run(console, workflow=workflow, input={"n": 1})
+    kpis.make_trace(run.pk)
+    person = make_admin(password=PASSWORD)
+    with signed_in(scene, person) as client:
+        behind = f"/dashboards/expense-declaration/throughput/?{kpis.year()}"
+        cold = kpis.cold_times(client)
+        pages = [
+            *_waits(client, f"/dashboards/overview/?{kpis.year()}", "overview of a year", "< 300"),
+            row("a version's page of a year, never asked before, p50", statistics.median(cold), "ms"),
+            row("a version's page of a year, never asked before, p95", percentile(cold, 0.95), "ms", "< 800"),
+            *_waits(client, behind, "runs behind a figure, first page", "< 100"),
+            *_waits(client, f"/runs/{run.pk}/", f"a run with {kpis.SPANS} spans", "< 150"),
+        ]
+        usual, _rate = kpis.lateness(console, workflow, runs=40, every_s=0.5)
+        busy, busy_rate = kpis.lateness(console, workflow, runs=400, every_s=0.0)
+    ratios = [row(f"{one['what']} / count", one["value"] / count_ms, "x") for one in pages if "p50" in one["what"]]
+    return [
+        *found,
+        row("a plain count of all runs", count_ms, "ms"),
+        *pages,
+        *ratios,
+        row("a run's end until its figure counts it, p50", statistics.median(usual), "s"),
+        row("a run's end until its figure counts it, p95", percentile(usual, 0.95), "s", "< 5"),
+        row(f"the same at {busy_rate:,.0f} runs of 20 steps a second, p95", percentile(busy, 0.95), "s", "< 15"),
+    ]
