@@ -22,6 +22,8 @@ pages = [
     path("dashboards/event-logs/files/<uuid:upload_id>/", views.read_log_upload, name="read-log"),
     path("dashboards/event-logs/files/<uuid:upload_id>/discard/", views.discard_log_upload, name="discard-log"),
     path("dashboards/event-logs/<uuid:log_id>/", views.event_log, name="event-log"),
+    path("dashboards/event-logs/<uuid:log_id>/cases/", views.log_cases, name="log-cases"),
+    path("dashboards/event-logs/<uuid:log_id>/cases.csv", views.export_log_cases, name="export-log-cases"),
     path("dashboards/event-logs/<uuid:log_id>/draft.yaml", views.draft_from_log, name="draft-from-log"),
     path("dashboards/event-logs/<uuid:log_id>/remove/", views.remove_event_log, name="remove-event-log"),
     path("dashboards/data-quality/", views.data_quality, name="data-quality"),
@@ -58,6 +60,7 @@ endpoints = [
     path("baselines/<slug:slug>/versions/", api.BaselineVersions.as_view(), name="baseline-versions"),
     path("event-logs/", api.EventLogs.as_view(), name="event-logs"),
     path("event-logs/<uuid:log_id>/", api.EventLogDetail.as_view(), name="event-log"),
+    path("event-logs/<uuid:log_id>/cases/", api.EventLogCases.as_view(), name="event-log-cases"),
     path("targets/", api.Targets.as_view(), name="targets"),
     path("targets/<slug:slug>/", api.TargetDetail.as_view(), name="target"),
 ]

@@ -89,6 +89,7 @@ NOT_CONFIGURATION = {
     "halts.Trip": HAPPENED,
     "kpis.HistoryImport": HAPPENED,
     "kpis.EventLog": HAPPENED,
+    "kpis.LogCase": HAPPENED,
     "kpis.LogUpload": PLUMBING,
     "notifications.Delivery": HAPPENED,
     "notifications.Notice": HAPPENED,

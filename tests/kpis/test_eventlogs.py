@@ -19,6 +19,7 @@ from apps.kpis.rules.eventlogs import (
     Event,
     LogError,
     LogFigures,
+    cases_in,
     draft_of,
     events,
     figures_of,
@@ -83,7 +84,7 @@ class TestRealLogs:
 
     def figures(self, name: str) -> LogFigures:
         with (DATA / name).open("rb") as file:
-            return figures_of(read_log(file, zone=ZONE), ZONE)
+            return figures_of(cases_in(read_log(file, zone=ZONE)), ZONE)
 
 
 class TestTables:
@@ -237,7 +238,7 @@ def test_figures_equal_those_by_brute_force(seed: int) -> None:
     ordered = [[row for _at, _place, row in sorted(found, key=lambda one: one[:2])] for found in cases.values()]
     cycle = sorted((max(r.complete for r in c) - min(r.start for r in c)).total_seconds() for c in ordered)
     pairs = [pair for case in ordered for pair in pairwise(case)]
-    told = figures_of(rows, ZONE)
+    told = figures_of(cases_in(rows), ZONE)
     assert (told.cases, told.events) == (len(cases), len(rows))
     assert told.duplicates == len(rows) - len(set(rows))
     assert told.figures["cycle_time_s"]["p90"] == percentile(cycle, 0.9)
@@ -262,7 +263,7 @@ def test_figures_equal_those_by_brute_force(seed: int) -> None:
 
 def test_a_log_of_nothing_is_refused() -> None:
     with pytest.raises(LogError, match="no events"):
-        figures_of([], ZONE)
+        cases_in([])
 
 
 NAMES = (
@@ -280,7 +281,7 @@ NAMES = (
 
 def test_a_draft_of_any_activities_is_a_document_that_is_checked() -> None:
     rows = [Event("a", name, at(8, n), at(8, n)) for n, name in enumerate(NAMES)]
-    text = draft_of('Invoices: "2025" # \n- x', figures_of(rows, ZONE).figures["map"], unit="finance")
+    text = draft_of('Invoices: "2025" # \n- x', figures_of(cases_in(rows), ZONE).figures["map"], unit="finance")
     source = read_source(text)
     assert check_document(source) == []
     assert source.value["name"] == 'Invoices: "2025" # \n- x'

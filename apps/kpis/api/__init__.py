@@ -12,7 +12,7 @@ from apps.kpis.api.goals import (
     Targets,
 )
 from apps.kpis.api.kpis import KpiRuns, Kpis
-from apps.kpis.api.logs import EventLogDetail, EventLogs
+from apps.kpis.api.logs import EventLogCases, EventLogDetail, EventLogs
 from apps.kpis.api.versions import KpiAgentVersions, KpiVersions
 from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours
 
@@ -24,6 +24,7 @@ __all__ = [
     "Baselines",
     "ControlCharts",
     "DataQualityDetail",
+    "EventLogCases",
     "EventLogDetail",
     "EventLogs",
     "KpiAgentVersions",

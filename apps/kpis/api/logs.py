@@ -3,15 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api import PlaneView, known_params, page_of
+from apps.core.errors import InvalidError
 from apps.core.schema import PROBLEMS
-from apps.kpis.models import EventLog
+from apps.kpis.models import EventLog, LogCase
+from apps.kpis.rules.eventlogs import CasePart, asked_cases, way_digest
 from apps.kpis.selectors import event_log_for, event_logs_for
+from apps.kpis.selectors.cases import ORDER, cases_for
 
 
 class CycleTimes(serializers.Serializer[Any]):
@@ -93,4 +96,63 @@ class EventLogDetail(PlaneView):
     def get(self, request: Request, log_id: UUID) -> Response:
         """One log with its figures and its map."""
         log = event_log_for(self.actor, log_id)
-        return Response(event_log_line(log) | log.figures)
+        return Response(event_log_line(log) | _with_digests(log.figures))
+
+
+def _with_digests(figures: dict[str, Any]) -> dict[str, Any]:
+    """Each variant with the digest by which its cases are asked for."""
+    told = figures["map"]
+    variants = [{**one, "digest": way_digest(one["activities"])} for one in told["variants"]]
+    return {**figures, "map": {**told, "variants": variants}}
+
+
+class LogCaseLine(serializers.Serializer[Any]):
+    """A case: ``times`` is for how many events it counts in what was asked for, ``did`` its activities in order."""
+
+    case = serializers.CharField()
+    first_at = serializers.DateTimeField()
+    last_at = serializers.DateTimeField()
+    cycle_s = serializers.FloatField()
+    handovers = serializers.IntegerField()
+    reworked = serializers.BooleanField()
+    cost = serializers.CharField(allow_null=True, help_text="In major units of the reporting currency.")
+    times = serializers.IntegerField()
+    did = serializers.ListField(child=serializers.CharField())
+    by = serializers.ListField(child=serializers.CharField(allow_blank=True))
+
+
+class LogCasePage(serializers.Serializer[Any]):
+    """A page of cases."""
+
+    results = LogCaseLine(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+def case_line(case: LogCase) -> dict[str, Any]:
+    """The case as ``LogCaseLine`` describes it."""
+    said = {name: getattr(case, name) for name in ("first_at", "last_at", "cycle_s", "handovers", "reworked", "times")}
+    cost = None if case.cost is None else f"{case.cost.normalize():f}"
+    return {"case": case.name, **said, "cost": cost, "did": case.did, "by": case.by}
+
+
+ASKED = [
+    OpenApiParameter("of", str, enum=[str(part) for part in CasePart], description="What the cases are behind."),
+    OpenApiParameter("name", str, description="The activity, the resource, the week or the variant's digest."),
+    OpenApiParameter("before", str, description="With of=follows: the activity that `name` follows."),
+]
+
+
+class EventLogCases(PlaneView):
+    """``/event-logs/{id}/cases/``."""
+
+    @extend_schema(operation_id="list_event_log_cases", parameters=ASKED, responses={200: LogCasePage, **PROBLEMS})
+    def get(self, request: Request, log_id: UUID) -> Response:
+        """The cases behind a figure of a log, the longest first."""
+        known_params(request, "of", "name", "before")
+        try:
+            asked = asked_cases(request.query_params.dict())
+        except ValueError as error:
+            field, text = error.args
+            raise InvalidError(errors={field: [text]}) from error
+        _log, rows = cases_for(self.actor, log_id, asked)
+        return page_of(request, rows, case_line, order=ORDER)

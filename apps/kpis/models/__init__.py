@@ -6,7 +6,7 @@ from apps.kpis.models.business import Kpi, KpiValue
 from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFact
 from apps.kpis.models.goals import Baseline, Target
 from apps.kpis.models.history import HistoryImport
-from apps.kpis.models.logs import EventLog, LogUpload
+from apps.kpis.models.logs import EventLog, LogCase, LogUpload
 from apps.kpis.models.prices import PriceBook
 from apps.kpis.models.rollups import RollupDay
 
@@ -22,6 +22,7 @@ __all__ = [
     "IncidentFact",
     "Kpi",
     "KpiValue",
+    "LogCase",
     "LogUpload",
     "PriceBook",
     "RollupDay",

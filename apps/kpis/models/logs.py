@@ -1,15 +1,17 @@
 """Event logs: what a process was like before."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from apps.core.models import ClockTimestamp, Record, User
 
 
 class EventLog(Record):
-    """What was read from a file of events; the file itself and its cases are not kept.
+    """What was read from a file of events; the file itself is not kept, its cases are.
 
-    ``digest`` is of the file, its columns and its zone: the same again changes nothing. ``figures`` as
-    ``rules.eventlogs.LogFigures`` has them. No workflow: it is of none that runs here.
+    ``has_cases``: those of logs from before are not there. ``digest`` is of the file, its columns and its zone: the
+    same again changes nothing. ``figures`` as ``rules.eventlogs.LogFigures`` has them. No workflow: it is of none that
+    runs here.
     """
 
     name = models.CharField(max_length=120, unique=True)
@@ -22,11 +24,45 @@ class EventLog(Record):
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
     figures = models.JSONField()
+    has_cases = models.BooleanField(default=False, db_default=False)
     imported_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     imported_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
 
     class Meta:
         default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LogCase(models.Model):
+    """One case of a log: what was done in it in order, by whom, and what it counts for.
+
+    ``did`` and ``by`` are as long as each other; nobody is an empty text. ``way`` is the digest of ``did``.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.ForeignKey(EventLog, models.CASCADE, related_name="kept_cases")
+    name = models.CharField(max_length=200)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    cycle_s = models.FloatField()
+    week = models.CharField(max_length=8)
+    way = models.CharField(max_length=32)
+    did = ArrayField(models.CharField(max_length=200))
+    by = ArrayField(models.CharField(max_length=200, blank=True))
+    handovers = models.PositiveIntegerField()
+    reworked = models.BooleanField()
+    cost = models.DecimalField(max_digits=30, decimal_places=9, null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["log", "name"], name="log_case_once")]
+        indexes = [
+            models.Index(fields=["log", "-cycle_s", "id"], name="log_case_by_time"),
+            models.Index(fields=["log", "way"], name="log_case_by_way"),
+            models.Index(fields=["log", "week"], name="log_case_by_week"),
+        ]
 
     def __str__(self) -> str:
         return self.name

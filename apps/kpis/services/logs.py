@@ -1,5 +1,6 @@
 """Commands on event logs."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -14,10 +15,11 @@ from apps.core.rules import digest_of
 from apps.kpis.models import EventLog
 from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import local_day
-from apps.kpis.rules.eventlogs import Columns, LogError, LogFigures, Spelling, figures_of, read_log
+from apps.kpis.rules.eventlogs import Columns, Event, LogError, LogFigures, Spelling, cases_in, figures_of, read_log
 from apps.kpis.rules.eventlogs.reading import digest_of_file, zone_of
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.services.baselines import save_baseline
+from apps.kpis.services.cases import keep_cases
 from apps.kpis.services.goals import MANAGE, unit_of
 
 MAX_NAME = 120
@@ -50,14 +52,14 @@ def import_event_log(
     try:
         zone = zone_of(tz) if tz else reporting_zone()
         digest = _digest_of(file, columns, zone, encoding, spelling or Spelling())
-        known = EventLog.objects.filter(name=name, workflow=workflow, digest=digest).first()
+        known = EventLog.objects.filter(name=name, workflow=workflow, digest=digest, has_cases=True).first()
         if known is not None:
             return known, "unchanged"
-        events = read_log(file, zone=zone, columns=columns, encoding=encoding, spelling=spelling)
-        found = figures_of(events, zone)
+        cases = cases_in(read_log(file, zone=zone, columns=columns, encoding=encoding, spelling=spelling))
+        found = figures_of(cases, zone)
     except LogError as error:
         raise InvalidError(errors={"file": [str(error)]}) from error
-    return _keep(actor, name=name, workflow=workflow, zone=zone, digest=digest, found=found)
+    return _keep(actor, name=name, workflow=workflow, zone=zone, digest=digest, found=found, cases=cases)
 
 
 def _digest_of(file: BinaryIO, columns: Columns, zone: ZoneInfo, encoding: str, spelling: Spelling) -> str:
@@ -71,7 +73,14 @@ def _digest_of(file: BinaryIO, columns: Columns, zone: ZoneInfo, encoding: str, 
 
 @transaction.atomic
 def _keep(
-    actor: User, *, name: str, workflow: str, zone: ZoneInfo, digest: str, found: LogFigures
+    actor: User,
+    *,
+    name: str,
+    workflow: str,
+    zone: ZoneInfo,
+    digest: str,
+    found: LogFigures,
+    cases: Mapping[str, Sequence[Event]],
 ) -> tuple[EventLog, str]:
     values: dict[str, Any] = {
         "workflow": workflow,
@@ -83,6 +92,7 @@ def _keep(
         "first_at": found.first_at,
         "last_at": found.last_at,
         "figures": found.figures,
+        "has_cases": True,
         "imported_by": actor,
     }
     before = EventLog.objects.select_for_update().filter(name=name).first()
@@ -93,6 +103,7 @@ def _keep(
     )
     if before is None and not is_new:
         raise ConflictError("Somebody else imported a log of this name just now.")
+    keep_cases(log, cases, zone)
     told = {"name": name, "workflow": workflow, "cases": found.cases, "events": found.events, "digest": digest}
     record(actor, log, "created" if is_new else "changed", payload=told)
     if workflow:
@@ -130,7 +141,7 @@ def _set_baselines(actor: User, log: EventLog, zone: ZoneInfo) -> None:
 
 @transaction.atomic
 def delete_event_log(actor: User, *, log: EventLog) -> None:
-    """Forget a log. Baselines that were set from it stay; the ledger keeps that it was here."""
+    """Forget a log with its cases. Baselines that were set from it stay; the ledger keeps that it was here."""
     require_manager(actor, unit_of(log.workflow, known=False), MANAGE)
     record(actor, log, "deleted", payload={"name": log.name, "workflow": log.workflow, "digest": log.digest})
     log.delete()

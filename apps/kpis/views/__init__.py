@@ -1,6 +1,7 @@
 """Pages of KPIs."""
 
 from apps.kpis.views.anomalies import anomalies, mute
+from apps.kpis.views.cases import export_log_cases, log_cases
 from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, export_events, simulated_run
 from apps.kpis.views.data_quality import data_quality
 from apps.kpis.views.exposition import kpi_figures, process_figures
@@ -26,8 +27,10 @@ __all__ = [
     "event_logs",
     "export",
     "export_events",
+    "export_log_cases",
     "goals",
     "kpi_figures",
+    "log_cases",
     "mute",
     "oversight",
     "prices",

@@ -1,6 +1,7 @@
 """The import of an event log: a file, how it would be read, and then the log."""
 
 import io
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import PurePath
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.http import Request
 from apps.kpis.forms import DELIMITERS, ENCODINGS, LogReadingForm
-from apps.kpis.models import LogUpload
+from apps.kpis.models import EventLog, LogUpload
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.eventlogs import LogError
 from apps.kpis.rules.eventlogs.previews import (
@@ -28,6 +29,7 @@ from apps.kpis.rules.eventlogs.previews import (
     preview_of_xes,
 )
 from apps.kpis.rules.eventlogs.reading import zone_of
+from apps.kpis.rules.formats import count_text, duration_text
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.uploads import upload_for
 from apps.kpis.services import forget_upload, import_event_log
@@ -101,6 +103,7 @@ def _preview(file: io.BytesIO, form: LogReadingForm) -> Preview:
 def _import(request: Request, upload: LogUpload, form: LogReadingForm) -> UUID | None:
     """The log; None where it was not imported, with what is wrong beside its field."""
     said = {name: form.cleaned_data[name] for name in ("name", "workflow", "tz")}
+    began = time.perf_counter()
     try:
         log, outcome = import_event_log(
             request.user,
@@ -119,10 +122,18 @@ def _import(request: Request, upload: LogUpload, form: LogReadingForm) -> UUID |
         form.add_error(None, str(error.message))
         return None
     forget_upload(request.user, upload=upload)
+    did = _done(log, time.perf_counter() - began)
     told = {
-        "created": _("Imported."),
-        "changed": _("Imported; what stood here under this name is gone."),
+        "created": did,
+        "changed": _("%(did)s What stood here under this name is gone.") % {"did": did},
         "unchanged": _("It is here already: this is the same file, read in the same way."),
     }
     messages.success(request, told[outcome])
     return log.pk
+
+
+def _done(log: EventLog, took_s: float) -> str:
+    """What the import did: how much was read, in how long, and what is different since."""
+    said = {"cases": count_text(log.cases), "events": count_text(log.events), "took": duration_text(took_s)}
+    did = _("Imported: %(events)s events in %(cases)s cases, read in %(took)s.") % said
+    return f"{did} {_('Baselines of its workflow were set from it.')}" if log.workflow else did

@@ -14,6 +14,7 @@ from apps.core.gate import holds
 from apps.core.http import Request
 from apps.kpis.forms import LogFileForm
 from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.eventlogs import way_digest
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.statistics import percentile
 from apps.kpis.selectors import draft_for, event_log_for, event_logs_for
@@ -57,7 +58,8 @@ def event_log(request: Request, log_id: UUID) -> HttpResponse:
         "usual_week": _usual(log.figures["throughput_weekly"]),
         "path": _path(told),
         "arrows": [{**one, "before": one["from"], "after": one["to"]} for one in told["arrows"][:ROWS]],
-        "variants": told["variants"][:VARIANTS],
+        "variants": [{**one, "digest": way_digest(one["activities"])} for one in told["variants"][:VARIANTS]],
+        "weeks": log.figures["throughput_weekly"][: -ROWS - 1 : -1],
         "workload": told["workload"][:ROWS],
         "may_manage": holds(request.user, MANAGE),
     }

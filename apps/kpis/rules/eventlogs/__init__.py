@@ -1,22 +1,28 @@
 """Event logs of processes as they were: read from CSV and XES, and what they say. Pure."""
 
+from apps.kpis.rules.eventlogs.cases import CasePart, CasesAsked, asked_cases, way_digest
 from apps.kpis.rules.eventlogs.clocks import Dates, Spelling
 from apps.kpis.rules.eventlogs.drafts import draft_of
 from apps.kpis.rules.eventlogs.events import MAX_BYTES, MAX_EVENTS, Event, LogError
-from apps.kpis.rules.eventlogs.figures import LogFigures, figures_of
+from apps.kpis.rules.eventlogs.figures import LogFigures, cases_in, figures_of
 from apps.kpis.rules.eventlogs.reading import read_log
 from apps.kpis.rules.eventlogs.tables import Columns
 
 __all__ = [
     "MAX_BYTES",
     "MAX_EVENTS",
+    "CasePart",
+    "CasesAsked",
     "Columns",
     "Dates",
     "Event",
     "LogError",
     "LogFigures",
     "Spelling",
+    "asked_cases",
+    "cases_in",
     "draft_of",
     "figures_of",
     "read_log",
+    "way_digest",
 ]

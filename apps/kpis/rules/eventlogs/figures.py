@@ -1,9 +1,10 @@
 """What a log says of its process: how long, how often again, what follows what, and who hands over to whom."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,13 +34,8 @@ class _Arrow:
     waits_s: list[float]
 
 
-def figures_of(events: Iterable[Event], zone: ZoneInfo) -> LogFigures:
-    """The figures of all events. Raises LogError where there are none.
-
-    Order within a case: by ``complete``, ties as in the file. Cycle time: first start to last complete. A variant is a
-    sequence of activities. Handover: two rows in a row whose resources are known and differ. A case counts in the ISO
-    week, in ``zone``, of its last complete.
-    """
+def cases_in(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """The events of each case in their order: by ``complete``, ties as in the file. Raises LogError: there are none."""
     cases: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         cases[event.case].append(event)
@@ -47,11 +43,21 @@ def figures_of(events: Iterable[Event], zone: ZoneInfo) -> LogFigures:
         raise LogError("The log has no events.")
     for rows in cases.values():
         rows.sort(key=lambda row: row.complete)
+    return cases
+
+
+def figures_of(cases: Mapping[str, Sequence[Event]], zone: ZoneInfo) -> LogFigures:
+    """The figures of all cases, as ``cases_in`` has them.
+
+    Order within a case: by ``complete``, ties as in the file. Cycle time: first start to last complete. A variant is a
+    sequence of activities. Handover: two rows in a row whose resources are known and differ. A case counts in the ISO
+    week, in ``zone``, of its last complete.
+    """
     everything = list(cases.values())
-    cycle_s = [_cycle_s(rows) for rows in everything]
+    cycle_s = [cycle_s_of(rows) for rows in everything]
     variants = Counter(tuple(row.activity for row in rows) for rows in everything)
-    weeks = Counter(_week(rows[-1].complete, zone) for rows in everything)
-    reworked = sum(len({row.activity for row in rows}) < len(rows) for rows in everything)
+    weeks = Counter(week_of(rows[-1].complete, zone) for rows in everything)
+    reworked = sum(is_reworked(rows) for rows in everything)
     count = sum(map(len, everything))
     figures = {
         "cycle_time_s": {
@@ -62,7 +68,7 @@ def figures_of(events: Iterable[Event], zone: ZoneInfo) -> LogFigures:
         },
         "variants": len(variants),
         "rework_share": reworked / len(cases),
-        "handovers": sum(_is_handover(one, two) for rows in everything for one, two in pairwise(rows)),
+        "handovers": sum(handovers_of(rows) for rows in everything),
         "throughput_weekly": [{"week": week, "cases": weeks[week]} for week in sorted(weeks)],
         "activities": _activities(everything),
         "cost": _cost(everything),
@@ -82,24 +88,37 @@ def figures_of(events: Iterable[Event], zone: ZoneInfo) -> LogFigures:
     )
 
 
-def _cycle_s(rows: Sequence[Event]) -> float:
+def cycle_s_of(rows: Sequence[Event]) -> float:
+    """Seconds from the first start to the last complete of a case."""
     return (rows[-1].complete - min(row.start for row in rows)).total_seconds()
 
 
 def _cost(cases: Sequence[Sequence[Event]]) -> dict[str, Any] | None:
     """What cases cost, in the reporting currency, and how many say so; None where none does."""
-    told = [[row.cost for row in rows if row.cost is not None] for rows in cases]
-    costs = [sum(one) for one in told if one]
+    costs = [cost for rows in cases if (cost := cost_of(rows)) is not None]
     return {"cases": len(costs), "mean": float(sum(costs) / len(costs))} if costs else None
 
 
-def _week(at: datetime, zone: ZoneInfo) -> str:
+def week_of(at: datetime, zone: ZoneInfo) -> str:
+    """The ISO week of a moment in a zone, as ``2026-W07``."""
     year, week, _day = at.astimezone(zone).isocalendar()
     return f"{year:04}-W{week:02}"
 
 
-def _is_handover(one: Event, two: Event) -> bool:
-    return bool(one.resource and two.resource and one.resource != two.resource)
+def handovers_of(rows: Sequence[Event]) -> int:
+    """Rows that follow each other, both with a resource, and not the same one."""
+    return sum(bool(one.resource and two.resource and one.resource != two.resource) for one, two in pairwise(rows))
+
+
+def is_reworked(rows: Sequence[Event]) -> bool:
+    """Whether an activity occurs more than once in a case."""
+    return len({row.activity for row in rows}) < len(rows)
+
+
+def cost_of(rows: Sequence[Event]) -> Decimal | None:
+    """What a case cost; None where it says nothing of it."""
+    told = [row.cost for row in rows if row.cost is not None]
+    return sum(told, Decimal()) if told else None
 
 
 def _activities(cases: Sequence[Sequence[Event]]) -> list[dict[str, Any]]:
