@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('kpis', '0016_history_in_parts'),
+        ('kpis', '0017_history_in_parts'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('kpis', '0015_know_who_entered_baselines'),
+        ('kpis', '0016_baselines_are_not_emptied'),
     ]
 
     operations = [
