@@ -273,3 +273,14 @@ def test_an_executive_reads_goals_and_sets_none(executive: User) -> None:
     assert client.post(f"/dashboards/goals/baselines/{Baseline.objects.get().slug}/remove/").status_code == 403
     assert Baseline.objects.count() == 1
     assert signed_in(make_user()).get("/dashboards/goals/").status_code == 403
+
+
+def test_the_list_behind_a_number_reads_no_more_rows_than_it_shows(executive: User) -> None:
+    some_runs(80)
+    client = signed_in(executive)
+    with CaptureQueriesContext(connection) as queries:
+        html = client.get(f"/dashboards/overview/throughput/?{PERIOD}").content.decode()
+    assert html.count('<th scope="row">') == 50
+    lists = [query["sql"] for query in queries.captured_queries if '"kpis_runfact"."error_class"' in query["sql"]]
+    assert lists
+    assert all(sql.endswith("LIMIT 51") for sql in lists)

@@ -190,7 +190,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "rows": shown.rows,
         "names": names,
         "next": shown.next_url,
-        "log_kinds": list(LogKind) if rows else [],
+        "log_kinds": list(LogKind) if shown.rows else [],
     }
     return render(request, "kpis/behind.html", context)
 
