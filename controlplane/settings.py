@@ -81,7 +81,13 @@ DATABASES = {
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "core_cache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "core_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},  # at Django's 300, strangers would push out what limits them
+    }
+}
 
 SECRET_KEY = _secret("SECRET_KEY", "development-only-" + "0" * 50)
 ACP_ENCRYPTION_KEY = os.environ.get("ACP_ENCRYPTION_KEY", "")

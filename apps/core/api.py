@@ -106,7 +106,8 @@ class PlaneView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who asks and whether they may; then no secret in the query of a write, of which the ledger keeps parts."""
         super().initial(request, *args, **kwargs)
-        if request.method not in READING and (found := misplaced_secrets(request.query_params.dict())):
+        said = {name: " ".join(values) for name, values in request.query_params.lists()}  # each may be said twice
+        if request.method not in READING and (found := misplaced_secrets(said)):
             raise errors.misplaced_error(found)
 
     @cached_property

@@ -12,6 +12,7 @@ from apps.audit.models import Entry
 from apps.configuration.selectors import export_for
 from apps.configuration.services import ConfigurationError, apply_texts
 from apps.core.services import system_user
+from apps.oversight.models import Escalation
 from apps.oversight.services import reweigh_pending
 from apps.policies.models import Policy
 from apps.policies.rules import is_stricter, verdict_of
@@ -112,6 +113,17 @@ def test_a_release_that_hides_acts_on_what_waits_and_takes_back_no_vote():
     hidden = {**before, "obligations": {**before["obligations"], "redact": ["iban"], "notify": ["finance"]}}
     assert not is_stricter(verdict_of(hidden), verdict_of(before))
     assert person.decide(item, key="one").json()["state"] == "approved"
+
+
+def test_a_release_that_hides_and_denies_hides_what_it_ends():
+    desk = make_desk("http://127.0.0.1:1029")
+    person = Person(desk.approver)
+    desk.ask(250_000, parameters={"iban": IBAN}, **words())
+    make_policy(make_rule(slug="no", effect="deny", obligations={"redact": ["iban"]}), slug="hiding")
+    assert reweigh_pending() == 1
+    action = the_action()
+    assert (action.state, action.parameters["iban"]) == ("denied", IBAN)
+    assert [each for each in near(Escalation.objects.get()) if shows(person, each) == 1] == []
 
 
 def test_whoever_sees_one_of_two_that_hide_it_sees_nothing():

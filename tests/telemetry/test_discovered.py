@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -140,6 +141,28 @@ class TestWhatPeopleSayOfIt:
         assert Span.objects.filter(agent=agent).count() == 2, "what comes stays with whose key it is"
         again = act(make_admin(), one, "block", seen="adopted")
         assert again.status_code == 409
+
+    def test_an_agent_of_a_unit_that_one_does_not_see_is_not_named(self, agent: Agent, one: DiscoveredAgent) -> None:
+        secret = make_agent(slug="quiet-works", name="Quiet Works")
+        assert act(make_admin(), one, "adopt", agent=secret.slug).json()["adopted_as"] == secret.slug
+        reader = make_holder(VIEW, unit=agent.unit)
+        (row,) = caller(reader).get("/api/v1/discovered-agents/?state=adopted").json()["results"]
+        assert (row["state"], row["adopted_as"]) == ("adopted", None)
+        page = signed_in(reader).get(f"/discovered-agents/{one.pk}/").content.decode()
+        assert "Quiet Works" not in page
+        assert "an agent of another unit" in page
+        assert "quiet-works" not in str(Entry.objects.get(name="agent.discovery_adopted").payload)
+
+    def test_one_that_somebody_made_meanwhile_is_not_changed(self, agent: Agent, one: DiscoveredAgent) -> None:
+        theirs = make_agent(slug="scraper", name="Theirs", unit=agent.unit)
+        manager = make_holder(VIEW, MANAGE, unit=agent.unit)
+        with patch("apps.telemetry.services.discovered.Agent") as asked:
+            asked.objects.filter.return_value.exists.return_value = False
+            answer = act(manager, one, "adopt", slug="scraper", name="Mine", owner=manager.username)
+        assert answer.status_code == 422
+        theirs.refresh_from_db()
+        one.refresh_from_db()
+        assert (theirs.name, one.state) == ("Theirs", "open")
 
     def test_it_becomes_a_draft_without_a_key(self, agent: Agent, one: DiscoveredAgent) -> None:
         manager = make_holder(VIEW, MANAGE, unit=agent.unit)
@@ -331,6 +354,8 @@ def test_of_two_who_decide_at_once_one_wins() -> None:
         ("", True),
         ("  ", True),
         ("unknown_service:x", True),
+        ("unknown_service-rogue trader", False),
+        ("unknown_service:x y", False),
         ("payer2", False),
         ("—", False),
     ],

@@ -19,7 +19,7 @@ from apps.access.models import Session
 from apps.access.services.emergencies import end_emergency, note_emergency_try
 from apps.access.services.units import require_manager
 from apps.access.sessions import ADDRESS, BROWSER, ENDS
-from apps.audit.services import record
+from apps.audit.services import count_one, record
 from apps.core.errors import NotFoundError
 from apps.core.gate import refuse_limited, require_human
 from apps.core.models import ClockTimestamp, User
@@ -95,10 +95,10 @@ def note_failed_sign_in(*, named: str, user: User | None, address: str, method: 
         note_emergency_try(user, address=address[:ADDRESS_MAX])
     who = str(user.pk) if user else name_digest(named)
     minute = f"failed-sign-ins:{int(time() // FAILED_EVERY_S)}"
-    if not cache.add(f"failed-sign-in:{who}:{address}", 1, FAILED_EVERY_S):
-        return
     cache.add(minute, 0, 2 * FAILED_EVERY_S)
-    if cache.incr(minute) > FAILED_AT_MOST:
+    if cache.get(minute, 0) >= FAILED_AT_MOST or not cache.add(f"failed-sign-in:{who}:{address}", 1, FAILED_EVERY_S):
+        return
+    if count_one(minute, 2 * FAILED_EVERY_S) > FAILED_AT_MOST:
         return
     plane = system_user("plane")
     told = {"method": method, "address": address[:ADDRESS_MAX], **({} if user else {"name_digest": who})}

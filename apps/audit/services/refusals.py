@@ -37,14 +37,25 @@ def record_stranger(*, address: str, code: str, status: int, method: str, path: 
     in a minute for each address and code, and sixty in a minute in all.
     """
     minute = f"strangers:{int(time() // STRANGER_EVERY_S)}"
+    cache.add(minute, 0, 2 * STRANGER_EVERY_S)
+    if cache.get(minute, 0) >= STRANGERS_AT_MOST:  # asked first: who has many addresses fills no cache either
+        return
     if not cache.add(f"stranger:{code}:{address}", 1, STRANGER_EVERY_S):
         return
-    cache.add(minute, 0, 2 * STRANGER_EVERY_S)
-    if cache.incr(minute) > STRANGERS_AT_MOST:
+    if count_one(minute, 2 * STRANGER_EVERY_S) > STRANGERS_AT_MOST:
         return
     plane = system_user("plane")
     told = {"code": code, "status": status, "method": method, "path": _shown(path), "request_id": request_id}
     record(plane, plane, REFUSED, payload={**told, "address": address[:ADDRESS_MAX]})
+
+
+def count_one(key: str, seconds: int) -> int:
+    """One more of ``key``, which lasts so long; how many. One that was dropped meanwhile begins anew."""
+    try:
+        return int(cache.incr(key))
+    except ValueError:
+        cache.set(key, 1, seconds)
+        return 1
 
 
 def _shown(path: str) -> str:

@@ -87,8 +87,8 @@ def release_breaker_change(actor: User, *, change: BreakerChange) -> BreakerChan
     breaker says something else since.
     """
     require_human(actor)
-    require_manager(actor, change.breaker.unit, LIFT)
     breaker = _locked(change.breaker)
+    require_manager(actor, breaker.unit, LIFT)
     change = BreakerChange.objects.select_related("breaker__unit", "to_unit", "author").get(pk=change.pk)
     _refuse_ineligible(actor, change)
     if change.state == ProposalState.OPEN and (breaker.ended_at or breaker.watch != change.breaker_before.watch):
@@ -114,8 +114,7 @@ def decline_breaker_change(actor: User, *, change: BreakerChange, reason: str = 
     Raises ConflictError once it is decided.
     """
     require_human(actor)
-    require_manager(actor, change.breaker.unit, LIFT)
-    _locked(change.breaker)
+    require_manager(actor, _locked(change.breaker).unit, LIFT)
     change = BreakerChange.objects.select_related("breaker").get(pk=change.pk)
     answer = reason.strip() if change.author_id == actor.pk and not reason.strip() else _checked(reason)
     return _decide(actor, change, ProposalState.DECLINED, answer)

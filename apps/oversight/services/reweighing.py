@@ -57,10 +57,10 @@ def _reweigh(plane: User, escalation_id: UUID, number: int) -> int:
     except InvalidError:
         _invalidate(plane, item, action, why="parameters_no_longer_fit")
         return 1
+    hide_in_item(item, action, permitted, verdict)
     if verdict.effect is Effect.DENY:
         _invalidate(plane, item, action, why="denied_by_policy", verdict=verdict)
         return 1
-    hide_in_item(item, action, permitted, verdict)
     if is_stricter(verdict, verdict_of(item.verdict)):
         _tighten(plane, item, action, verdict)
     else:

@@ -1,5 +1,6 @@
 """Names of services that belong to no agent that is known: what is noted, how many, and what people say of it."""
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -9,8 +10,8 @@ MOST_OPEN = 2_000
 """The same of all senders together."""
 MOST_IGNORED_DAYS = 365
 LONGEST_NAME = 120
-UNNAMED = "unknown_service"
-"""How the name begins that OpenTelemetry gives to a service which nobody has named."""
+UNNAMED = re.compile(r"unknown_service(:[\w.-]{1,64})?", re.ASCII)
+"""The name that OpenTelemetry gives to a service which nobody has named, with the program's."""
 
 
 class DiscoveredState(StrEnum):
@@ -25,7 +26,11 @@ class DiscoveredState(StrEnum):
 def is_known(service: str, names: Iterable[str]) -> bool:
     """Whether a service has no name of its own, or one of ``names``, however that is written."""
     told = _plain(service)
-    return not service.strip() or service.startswith(UNNAMED) or bool(told and told in {_plain(name) for name in names})
+    return (
+        not service.strip()
+        or UNNAMED.fullmatch(service) is not None
+        or bool(told and told in {_plain(name) for name in names})
+    )
 
 
 def _plain(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from apps.agents.models import Agent
 from apps.agents.selectors import held_or_own_for
@@ -17,9 +17,11 @@ MANAGE = "agents.manage_agent"
 
 def discovered_for(actor: User, *, agent: str = "", state: str = "") -> QuerySet[DiscoveredAgent]:
     """Discovered agents of senders that a person may see or owns, those that came last first; an agent sees none."""
-    rows = DiscoveredAgent.objects.select_related("sender__unit", "sender__owner", "adopted_as", "decided_by")
+    rows = DiscoveredAgent.objects.select_related("sender__unit", "sender__owner", "decided_by")
     if not actor.is_human:
         return rows.none()
+    seen = Prefetch("adopted_as", visible(actor, VIEW, Agent.objects.all()))  # None of a unit that one does not see
+    rows = rows.prefetch_related(seen)
     rows = rows.filter(sender__in=held_or_own_for(actor, perm=VIEW))
     if agent:
         rows = rows.filter(sender__slug=agent)

@@ -89,7 +89,7 @@ def adopt_discovered(
     What came and comes stays with the agent whose key it was sent with.
     """
     require_manager(actor, agent.unit, MANAGE)
-    told = {"agent": agent.slug}
+    told = {"agent": agent.slug if agent.unit_id == found.sender.unit_id else ""}  # another unit's is its own affair
     return _decide(actor, found, seen, DiscoveredState.ADOPTED, reason=reason, told=told, adopted_as=agent)
 
 
@@ -99,9 +99,12 @@ def adopt_as_new(
 ) -> Agent:
     """Make a draft of it in the sender's unit, without a key. ``about``: what else ``save_agent`` takes."""
     require_manager(actor, found.sender.unit, MANAGE)
+    taken = InvalidError(errors={"slug": [_("This name is taken.")]})
     if Agent.objects.filter(slug=slug).exists():
-        raise InvalidError(errors={"slug": [_("This name is taken.")]})
-    made, _outcome = save_agent(actor, slug=slug, name=name, unit=found.sender.unit, owner=owner, **about)
+        raise taken
+    made, outcome = save_agent(actor, slug=slug, name=name, unit=found.sender.unit, owner=owner, **about)
+    if outcome != "created":  # somebody else made it meanwhile: theirs is not changed
+        raise taken
     adopt_discovered(actor, found=found, seen=seen, agent=made, reason=reason)
     return made
 

@@ -116,7 +116,7 @@ def _return(actor: User, action: Action, place: Place, weighed: Weighed, verdict
     revoke_grants(actor, action=action, why=why)
     if verdict.effect is not Effect.DENY:
         verdict = joined(verdict, verdict_of(action.verdict))
-        hide_by_rules(action, weighed.permitted, verdict)
+    hide_by_rules(action, weighed.permitted, verdict)
     stored: dict[str, Any] = {"verdict": verdict.as_json(), "release_number": verdict.release}
     told = {"effect": verdict.effect.value, "release": verdict.release, "why": why}
     if verdict.effect is Effect.DENY:
