@@ -193,7 +193,10 @@ class TestWhereItIsShown:
         assert "Gate to active" in page
         assert f'href="/actions/?agent={agent.slug}&amp;state=failed"' in page
         assert "Active although the gate says no" in page
-        assert "Gate to active" not in client.get(f"/agents/{working.slug}/").content.decode()
+        beyond = client.get(f"/agents/{working.slug}/").content.decode()
+        assert "It is active: no gate stands before it." in beyond
+        assert "Passing changes nothing by itself" in page
+        assert "Passing changes nothing by itself" not in beyond
         answer = client.post(f"/agents/{agent.slug}/state/", {"state": "active", "reason": "Now."})
         assert answer.status_code == 409
         assert "does not pass the gate" in answer.content.decode()
