@@ -1,9 +1,11 @@
 """What is handed to the ledger of a refusal: by whom, at which door, why; never what was sent."""
 
+from time import time
 from typing import Any
 
 import structlog
 from django.conf import settings
+from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -42,3 +44,20 @@ def _note(hook: str, request: Request | HttpRequest, refusal: DomainError, **who
     except (DatabaseError, InterfaceError):
         # It stays refused, whether or not the ledger could be asked: an answer of 500 would say less of it, not more.
         log.exception("refusal_not_recorded", code=refusal.code, path=request.path)
+
+
+def is_worth_a_line(kind: str, who: str, *, every_s: int, at_most: int) -> bool:
+    """Whether ``who`` was not written down within ``every_s`` seconds, nor ``at_most`` of this kind altogether.
+
+    The sum is asked first: who comes under many names fills no cache either. It may be a little beyond ``at_most``
+    where several come at once.
+    """
+    together = f"{kind}s:{int(time() // every_s)}"
+    if cache.get(together, 0) >= at_most or not cache.add(f"{kind}:{who}", 1, every_s):
+        return False
+    cache.add(together, 0, 2 * every_s)
+    try:
+        return bool(cache.incr(together) <= at_most)
+    except ValueError:  # dropped by the cache since: it begins anew
+        cache.set(together, 1, 2 * every_s)
+        return True

@@ -153,8 +153,7 @@ def test_one_that_somebody_made_meanwhile_is_not_changed_and_gets_no_key(admin: 
     client.force_login(admin)
     client.post("/new-agent/", told(admin, unit=unit))
     client.force_login(make_admin())
-    with patch("apps.connectors.services.newcomers.Agent") as asked:
-        asked.objects.filter.return_value.exists.return_value = False
+    with patch("apps.agents.services.agents._is_taken", return_value=False):
         second = client.post("/new-agent/", {**told(admin, unit=unit), "name": "Another"})
     assert (second.status_code, "An agent with this short name exists." in second.content.decode()) == (422, True)
     assert AgentCredential.objects.count() == 1

@@ -156,8 +156,7 @@ class TestWhatPeopleSayOfIt:
     def test_one_that_somebody_made_meanwhile_is_not_changed(self, agent: Agent, one: DiscoveredAgent) -> None:
         theirs = make_agent(slug="scraper", name="Theirs", unit=agent.unit)
         manager = make_holder(VIEW, MANAGE, unit=agent.unit)
-        with patch("apps.telemetry.services.discovered.Agent") as asked:
-            asked.objects.filter.return_value.exists.return_value = False
+        with patch("apps.agents.services.agents._is_taken", return_value=False):
             answer = act(manager, one, "adopt", slug="scraper", name="Mine", owner=manager.username)
         assert answer.status_code == 422
         theirs.refresh_from_db()

@@ -6,11 +6,9 @@ takes one row of them alone (``note_seen``, a sweep) waits for nothing while it 
 """
 
 from datetime import datetime
-from time import time
 from typing import Any
 from uuid import UUID
 
-from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Q
 from django.utils.crypto import salted_hmac
@@ -19,10 +17,11 @@ from apps.access.models import Session
 from apps.access.services.emergencies import end_emergency, note_emergency_try
 from apps.access.services.units import require_manager
 from apps.access.sessions import ADDRESS, BROWSER, ENDS
-from apps.audit.services import count_one, record
+from apps.audit.services import record
 from apps.core.errors import NotFoundError
 from apps.core.gate import refuse_limited, require_human
 from apps.core.models import ClockTimestamp, User
+from apps.core.noting import is_worth_a_line
 from apps.core.services import system_user
 
 MAX_SESSIONS = 10
@@ -94,11 +93,7 @@ def note_failed_sign_in(*, named: str, user: User | None, address: str, method: 
     if user and user.is_emergency:
         note_emergency_try(user, address=address[:ADDRESS_MAX])
     who = str(user.pk) if user else name_digest(named)
-    minute = f"failed-sign-ins:{int(time() // FAILED_EVERY_S)}"
-    cache.add(minute, 0, 2 * FAILED_EVERY_S)
-    if cache.get(minute, 0) >= FAILED_AT_MOST or not cache.add(f"failed-sign-in:{who}:{address}", 1, FAILED_EVERY_S):
-        return
-    if count_one(minute, 2 * FAILED_EVERY_S) > FAILED_AT_MOST:
+    if not is_worth_a_line("failed-sign-in", f"{who}:{address}", every_s=FAILED_EVERY_S, at_most=FAILED_AT_MOST):
         return
     plane = system_user("plane")
     told = {"method": method, "address": address[:ADDRESS_MAX], **({} if user else {"name_digest": who})}

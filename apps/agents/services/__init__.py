@@ -6,6 +6,7 @@ from apps.agents.services.agents import (
     bump_epoch,
     change_risk,
     change_state,
+    create_agent,
     save_agent,
     suspend_ownerless,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "change_case",
     "change_risk",
     "change_state",
+    "create_agent",
     "create_credential",
     "describe_agent",
     "dismiss_flag",

@@ -78,6 +78,25 @@ def save_agent(
     return agent, outcome
 
 
+@transaction.atomic
+def create_agent(actor: User, *, slug: str, **about: Any) -> Agent:
+    """Make an agent and change none; ``about`` as ``save_agent`` takes it.
+
+    Raises InvalidError at ``slug`` where it is taken, also by somebody who came between the question and the answer.
+    """
+    taken = InvalidError(errors={"slug": [_("An agent with this short name exists.")]})
+    if _is_taken(slug):
+        raise taken
+    agent, outcome = save_agent(actor, slug=slug, **about)
+    if outcome != "created":
+        raise taken
+    return agent
+
+
+def _is_taken(slug: str) -> bool:
+    return Agent.objects.filter(slug=slug).exists()
+
+
 def _require_changeable(
     actor: User, agent: Agent, unit: BusinessUnit, risk: str, *, is_reviewed: bool, agreed_by: User | None
 ) -> None:

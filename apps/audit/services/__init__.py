@@ -11,14 +11,13 @@ from apps.audit.services.entries import (
 from apps.audit.services.erasing import erase_payloads
 from apps.audit.services.projections import read_on, retry_stumbles
 from apps.audit.services.reactions import claim_delivery, deliver
-from apps.audit.services.refusals import count_one, record_refusal, record_stranger
+from apps.audit.services.refusals import record_refusal, record_stranger
 from apps.audit.services.sealing import seal_entries
 
 __all__ = [
     "Change",
     "advance",
     "claim_delivery",
-    "count_one",
     "deliver",
     "erase_payloads",
     "read_on",

@@ -1,13 +1,11 @@
 """What was tried in vain, as the ledger says it."""
 
-from time import time
-
-from django.core.cache import cache
 from django.db import transaction
 
 from apps.audit.rules import REFUSED
 from apps.audit.services.entries import record
 from apps.core.models import User
+from apps.core.noting import is_worth_a_line
 from apps.core.rules import OF_OTHERS, SECRET
 from apps.core.services import system_user
 
@@ -36,26 +34,12 @@ def record_stranger(*, address: str, code: str, status: int, method: str, path: 
     The entry is the plane's own, since there is nobody to name: from where, at what door; never the key. At most one
     in a minute for each address and code, and sixty in a minute in all.
     """
-    minute = f"strangers:{int(time() // STRANGER_EVERY_S)}"
-    cache.add(minute, 0, 2 * STRANGER_EVERY_S)
-    if cache.get(minute, 0) >= STRANGERS_AT_MOST:  # asked first: who has many addresses fills no cache either
-        return
-    if not cache.add(f"stranger:{code}:{address}", 1, STRANGER_EVERY_S):
-        return
-    if count_one(minute, 2 * STRANGER_EVERY_S) > STRANGERS_AT_MOST:
+    who = f"{code}:{address}"
+    if not is_worth_a_line("stranger", who, every_s=STRANGER_EVERY_S, at_most=STRANGERS_AT_MOST):
         return
     plane = system_user("plane")
     told = {"code": code, "status": status, "method": method, "path": _shown(path), "request_id": request_id}
     record(plane, plane, REFUSED, payload={**told, "address": address[:ADDRESS_MAX]})
-
-
-def count_one(key: str, seconds: int) -> int:
-    """One more of ``key``, which lasts so long; how many. One that was dropped meanwhile begins anew."""
-    try:
-        return int(cache.incr(key))
-    except ValueError:
-        cache.set(key, 1, seconds)
-        return 1
 
 
 def _shown(path: str) -> str:

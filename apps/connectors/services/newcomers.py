@@ -6,9 +6,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
-from apps.agents.models import Agent
 from apps.agents.rules import Environment
-from apps.agents.services import IssuedKey, create_credential, save_agent, save_version
+from apps.agents.services import IssuedKey, create_agent, create_credential, save_version
 from apps.connectors.models import Operation
 from apps.connectors.services.permissions import grant_operation
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
@@ -32,14 +31,9 @@ def begin_agent(
 
     Raises what the parts raise; InvalidError where the short name is taken or an operation cannot be granted.
     """
-    taken = InvalidError(errors={"slug": [_("An agent with this short name exists.")]})
-    if Agent.objects.filter(slug=slug).exists():
-        raise taken
-    agent, outcome = save_agent(
+    agent = create_agent(
         actor, slug=slug, name=name, unit=unit, owner=owner, risk=risk, purpose=purpose, known_limits=known_limits
     )
-    if outcome != "created":  # somebody else made it meanwhile: theirs is not changed, and gets no second key
-        raise taken
     save_version(actor, agent=agent)
     for operation in operations:
         try:

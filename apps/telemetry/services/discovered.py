@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.access.services import require_manager
 from apps.agents.models import Agent
-from apps.agents.services import save_agent
+from apps.agents.services import create_agent
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import require_human
@@ -97,14 +97,9 @@ def adopt_discovered(
 def adopt_as_new(
     actor: User, *, found: DiscoveredAgent, seen: str, slug: str, name: str, owner: User, reason: str = "", **about: Any
 ) -> Agent:
-    """Make a draft of it in the sender's unit, without a key. ``about``: what else ``save_agent`` takes."""
+    """Make a draft of it in the sender's unit, without a key. ``about``: what else ``create_agent`` takes."""
     require_manager(actor, found.sender.unit, MANAGE)
-    taken = InvalidError(errors={"slug": [_("This name is taken.")]})
-    if Agent.objects.filter(slug=slug).exists():
-        raise taken
-    made, outcome = save_agent(actor, slug=slug, name=name, unit=found.sender.unit, owner=owner, **about)
-    if outcome != "created":  # somebody else made it meanwhile: theirs is not changed
-        raise taken
+    made = create_agent(actor, slug=slug, name=name, unit=found.sender.unit, owner=owner, **about)
     adopt_discovered(actor, found=found, seen=seen, agent=made, reason=reason)
     return made
 
