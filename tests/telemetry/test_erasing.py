@@ -3,7 +3,7 @@
 import pytest
 
 from apps.agents.models import Action, Agent
-from apps.telemetry.models import Span, UsageRecord
+from apps.telemetry.models import DiscoveredAgent, Span, UsageRecord
 from tests.factories.access import make_admin
 from tests.factories.agents import make_agent
 from tests.factories.telemetry import CHAT, body_of, rejected, send, span
@@ -30,12 +30,15 @@ def test_the_words_of_spans_go_and_what_was_counted_stays() -> None:
     action, other = the_action(), make_agent()
     said = {**CHAT, "note": CANARY, "acp.action.id": str(action.pk), "gen_ai.conversation.id": CANARY}
     send(desk.agent, body_of(span(1, said, name=CANARY)))
-    send(other, body_of(span(2, {"note": CANARY}, name=CANARY, trace=action.pk.hex), service_name=CANARY))
+    send(other, body_of(span(2, {"note": CANARY}, name=CANARY, trace=action.pk.hex), service_name="of-nobody"))
     assert "telemetry_span" in places_of(CANARY)
     erased(desk.agent)
     assert places_of(CANARY) == set()
     assert (Span.objects.count(), UsageRecord.objects.count()) == (2, 1)
     assert Span.objects.get(agent=desk.agent).tokens["input"] == 100
+    assert {span.service for span in Span.objects.all()} == {""}
+    found = DiscoveredAgent.objects.get()
+    assert (found.service, found.sender) == ("of-nobody", other), "a finding about its sender is of no trail"
 
 
 def test_what_comes_after_the_erasure_is_kept_without_its_words() -> None:
