@@ -2,6 +2,7 @@
 numbers move. Web, worker, scheduler, the sample systems and the agents are processes; nothing is imported but helpers.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ DECLARATION = {"declaration_id": "D-77", "amount_minor": 31_840, "currency": "EU
 @pytest.fixture(scope="module")
 def plane(template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePlane]:
     folder: Path = tmp_path_factory.mktemp("plane")
-    name = f"acp_path_{folder.name.replace('-', '_')}"
+    name = f"acp_path_{os.getpid()}"  # two workers have folders of one name
     copy_database(template_database, name)
     urls = (url_of(settings.DATABASE_URL, name), url_of(settings.DATABASE_OWNER_URL, name), settings.REDIS_URL)
     with live_plane(folder, *urls, "--no-history", "--no-runs") as running:
