@@ -35,7 +35,7 @@ EXTRA = {
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},
-    "notifications": {"adapters"},
+    "notifications": {"adapters", "headlines"},
     "workflows": {"engine"},
 }  # fmt: skip
 """Rooms that one app truly needs."""

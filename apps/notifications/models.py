@@ -15,6 +15,7 @@ from apps.connectors.rules import OperationState
 from apps.core.models import ClockTimestamp, Record, User, choices_of
 from apps.core.rules import ProposalState, Risk
 from apps.halts.models import BreakerChange, Halt
+from apps.notifications.headlines import ALARMED, DECIDED, HEADLINES, PROPOSED, SIGN_IN, WAIVED
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
 from apps.oversight.models import AccessReview, Escalation
 from apps.oversight.rules import EscalationState
@@ -23,66 +24,10 @@ from apps.policies.rules import ProposalKind
 from apps.policies.rules.waivers import WaiverState
 from apps.workflows.models import ErasureRequest, Workflow
 
-HEADLINES = {
-    Event.WAITING: _("Waits for you"),
-    Event.ESCALATED: _("Escalated to you"),
-    Event.ASSIGNED: _("Given to you"),
-    Event.DUE_SOON: _("Due soon"),
-    Event.OVERDUE: _("Overdue"),
-    Event.REPLIED: _("The agent replied"),
-    Event.EXPIRED: _("Expired, nothing ran"),
-    Event.HALTED: _("Stopped"),
-    Event.FLAGGED: _("Keeps asking for what was rejected"),
-    Event.OWNERLESS: _("Suspended: its owner has left"),
-    Event.AGREEMENT: _("Somebody asks to change it: another person has to agree"),
-    Event.ERASURE: _("Asks for a second person"),
-    Event.BUDGET: _("Nearly used up"),
-    Event.PROPOSAL: _("Proposed: another person releases or declines it"),
-    Event.ACCESS: _("Asks for access"),
-    Event.REVIEW: _("Rights wait for your review"),
-    Event.REVIEW_DUE: _("Rights wait for your review, and soon nobody can decide about them"),
-    Event.REVIEWED: _("The access review has ended"),
-    Event.MISMATCH: _("A system shows something else than it did"),
-    Event.QUARANTINE: _("What it can do changed: nobody may use that until a person has looked"),
-    Event.KEY: _("A key of it was used that is dead, or from elsewhere"),
-    Event.WAIVER: _("Asks for a waiver: another person approves or declines it"),
-    Event.UNASKED: _("Uses tools without asking"),
-    Event.DISCOVERED: _("Sends under a name that is not its own"),
-    Event.WAIVER_DUE: _("Your waiver ends soon"),
-    Event.REPORT: _("Weekly report"),
-    Event.UNUSUAL: _("Something unusual in the last hour"),
-}
-WAIVED = {
-    WaiverState.LIVE: _("Your waiver was approved"),
-    WaiverState.DECLINED: _("Your waiver was declined"),
-    WaiverState.USED_UP: _("Your waiver is used up"),
-    WaiverState.EXPIRED: _("The time of your waiver is over"),
-    WaiverState.ENDED: _("Your waiver was ended"),
-}
-ALARMED = {
-    "armed": _("An emergency account got a new credential"),
-    "opened": _("An emergency account was opened"),
-    "used": _("An emergency account changed something"),
-    "tried": _("Somebody failed to open an emergency account"),
-    "ended": _("An emergency account was closed"),
-}
-"""How the name of its entry ends -> what happened."""
-PROPOSED = {
-    ProposalKind.RULE: _("%(who)s proposes a rule for %(policy)s"),
-    ProposalKind.RULES: _("%(who)s proposes other rules for %(policy)s"),
-    ProposalKind.ROLLBACK: _("%(who)s proposes to take %(policy)s back to an earlier version"),
-    ProposalKind.RETIRE: _("%(who)s proposes to retire %(policy)s"),
-}
 SUBJECTS = (
     "escalation", "halt", "agent", "erasure", "budget", "proposal", "review", "connector", "waiver", "emergency",
-    "report", "workflow", "breaker_change",
+    "report", "workflow", "breaker_change", "person",
 )  # fmt: skip
-DECIDED = {
-    EscalationState.APPROVED: _("Approved"),
-    EscalationState.REJECTED: _("Rejected"),
-    EscalationState.CHANGES_REQUESTED: _("Changes requested"),
-    EscalationState.ANSWERED: _("Answered"),
-}
 
 
 class Preference(Record):
@@ -223,6 +168,7 @@ class Notice(Record):
     report = models.ForeignKey(ReportSubscription, models.PROTECT, null=True, related_name="+")
     workflow = models.ForeignKey(Workflow, models.PROTECT, null=True, related_name="+")
     breaker_change = models.ForeignKey(BreakerChange, models.PROTECT, null=True, related_name="+")
+    person = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -256,6 +202,8 @@ class Notice(Record):
             return str(WAIVED[WaiverState(self.entry.name.rpartition(".")[2])])
         if self.emergency_id:
             return str(ALARMED[self.entry.name.rpartition(".")[2]])
+        if self.person_id:
+            return str(SIGN_IN[self.entry.name.rpartition(".")[2]])
         if self.entry.name == "agent.acted_despite":
             return str(_("Acted although it was not allowed"))
         return str(HEADLINES.get(Event(self.event), _("Ended")))
@@ -284,7 +232,9 @@ class Notice(Record):
 
     @property
     def _alarm(self) -> str:
-        """Which emergency account, and why it was opened or what was done with it."""
+        """Which emergency account, and why it was opened or what was done with it; of one's own, what to do."""
+        if self.person_id:
+            return str(_("If it was not you, end your sessions and tell an administrator."))
         said = {"used": self.entry.payload.get("name"), "opened": self.emergency and self.emergency.reason}
         more = said.get(self.entry.name.rpartition(".")[2])
         return f"{self.emergency}: {more}" if more else str(self.emergency)
@@ -299,10 +249,14 @@ class Notice(Record):
                 return f"/{place}/{thing.slug}/"
         if self.erasure:
             return f"/audit/trails/{self.erasure.trail_id}/erase/"
-        if self.emergency_id:
-            return "/access/emergency/"
-        if self.report_id or self.workflow_id:
-            return "/reports/weekly/" if self.report_id else "/dashboards/unusual/"
+        places = {
+            "/access/emergency/": self.emergency_id,
+            "/settings/sessions/": self.person_id,
+            "/reports/weekly/": self.report_id,
+            "/dashboards/unusual/": self.workflow_id,
+        }
+        if page := next((page for page, pk in places.items() if pk), None):
+            return page
         if self.proposal:
             return f"/policies/{self.proposal.policy.slug}/?version={self.proposal.version.number}"
         pages = {"access/reviews": self.review_id, "waivers": self.waiver_id, "inbox": self.escalation_id}

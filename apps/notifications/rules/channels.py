@@ -74,6 +74,7 @@ class Event(StrEnum):
     DISCOVERED = "discovered"
     REPORT = "report"
     UNUSUAL = "unusual"
+    SIGN_IN = "sign_in"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -133,11 +134,18 @@ EVENTS: Mapping[str, Event] = {
     "emergencyaccess.tried": Event.EMERGENCY,
     "emergencyaccess.ended": Event.EMERGENCY,
     "reportsubscription.due": Event.REPORT,
+    "user.password_changed": Event.SIGN_IN,
+    "user.password_set": Event.SIGN_IN,
+    "user.second_factor_added": Event.SIGN_IN,
+    "user.second_factor_removed": Event.SIGN_IN,
+    "user.second_factors_reset": Event.SIGN_IN,
+    "user.identity_linked": Event.SIGN_IN,
+    "user.identity_unlinked": Event.SIGN_IN,
 }
 """The name of an entry of the ledger -> what it is to people."""
 
 
-ALARMS = frozenset({Event.EMERGENCY})
+ALARMS = frozenset({Event.EMERGENCY, Event.SIGN_IN})
 """What nobody can wish away: it is told at once, in the app and by mail."""
 
 

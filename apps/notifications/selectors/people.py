@@ -33,9 +33,10 @@ CONNECT = "connectors.manage_connector"
 
 
 def recipients_of(notice: Notice) -> list[User]:
-    """The people whom a notice concerns now, but for whoever caused it; at most ``RECIPIENTS_MAX``."""
+    """The people whom a notice concerns now, at most ``RECIPIENTS_MAX``; but for whoever caused it, mostly."""
     people = {person.pk: person for person in _concerned(notice) if person.is_active and person.is_human}
-    people.pop(notice.entry.actor_id, None)
+    if notice.event != Event.SIGN_IN:  # whoever does it in their name is not they
+        people.pop(notice.entry.actor_id, None)
     return sorted(people.values(), key=lambda person: person.username)[:RECIPIENTS_MAX]
 
 
@@ -153,6 +154,12 @@ def _of_workflow(_notice: Notice, workflow: Workflow) -> list[User]:
     return [workflow.owner] if workflow.owner else []
 
 
+def _of_person(notice: Notice, person: User) -> list[User]:
+    """They themselves; of a first password nobody, who has not signed in yet."""
+    is_first = notice.entry.name == "user.password_set" and person.last_login is None
+    return [] if is_first else [person]
+
+
 CONCERNED: Mapping[str, Callable[[Notice, Any], list[User]]] = {
     "escalation": _of_item,
     "halt": _of_halt,
@@ -167,5 +174,6 @@ CONCERNED: Mapping[str, Callable[[Notice, Any], list[User]]] = {
     "report": _of_report,
     "workflow": _of_workflow,
     "breaker_change": _of_breaker_change,
+    "person": _of_person,
 }
 """What a notice is about -> whom it concerns."""

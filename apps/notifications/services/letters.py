@@ -30,6 +30,7 @@ KINDS = {
     "report": gettext_lazy("Report"),
     "workflow": gettext_lazy("Workflow"),
     "breaker_change": gettext_lazy("Breaker"),
+    "person": gettext_lazy("Your account"),
 }
 """What a notice that is about no item is about, in words."""
 

@@ -60,6 +60,7 @@ KINDS = {kind: kind for kind in SAME} | {
     "breakerchange": "breaker_change",
     "emergencyaccess": "emergency",
     "reportsubscription": "report",
+    "user": "person",
 }
 """What an entry is about -> what a notice calls it; all else is about an item."""
 
@@ -122,6 +123,7 @@ ABOUT = (
     "report__user",
     "workflow__owner",
     "breaker_change__breaker",
+    "person",
 )
 _to_spread = Prepared(
     lambda: (
