@@ -10,22 +10,27 @@ import pytest
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.models import User
 from apps.halts.services import engage_halt
+from apps.kpis.models import Baseline
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.filters import filter_of
 from apps.kpis.rules.weeks import Week, week_of
 from apps.kpis.selectors.dashboards import dashboard_for
 from apps.kpis.selectors.reports import Report, last_week_for, report_for
-from apps.kpis.services import write_facts
+from apps.kpis.services import approve_baseline, decline_baseline, remove_baseline, save_baseline, write_facts
 from apps.kpis.services.letters import write_report
 from apps.policies.models import Proposal, Waiver
 from apps.policies.services import propose_rules, publish_policy
 from tests.factories.access import make_admin, make_holder, make_unit
-from tests.factories.kpis import make_baseline, make_cost, make_run, make_target
+from tests.factories.kpis import make_approved, make_baseline, make_cost, make_run, make_target
 from tests.factories.policies import make_policy, make_rule
+from tests.factories.workflows import make_workflow
 
 pytestmark = pytest.mark.django_db
 VIEW = "kpis.view_kpi"
+MANAGE = "kpis.manage_target"
+FLOW: dict[str, Any] = {"steps": {"check": {"agent": "order.check"}}}
+WAS: dict[str, Any] = {"kpi": "error_rate", "value": 0.1, "valid_from": date(2026, 1, 1), "source": "Estimate"}
 MONDAY = date(2026, 11, 9)
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
 
@@ -132,6 +137,58 @@ def test_waivers_wait_until_somebody_answers(fields: dict[str, Any], told: list[
     approver = make_admin() if "until" in fields else None
     Waiver.objects.create(policy=policy, maker=make_admin(), approver=approver, created_at=NOON, **about, **fields)
     assert [one.text for one in report(make_holder(VIEW, "policies.view_policy")).decisions] == told
+
+
+def told(person: User, **fields: Any) -> list[tuple[str, str, str]]:
+    return [(one.text, one.why, one.href) for one in report(person, **fields).decisions]
+
+
+def test_baselines_wait_for_who_may_set_them_there() -> None:
+    unit, other = make_unit(), make_unit()
+    flow = make_workflow(FLOW, unit=unit.slug)
+    asking, approving = make_admin(), make_admin()
+    may = make_holder(VIEW, MANAGE, unit=unit)
+    save_baseline(asking, slug="was", workflow=flow.slug, **WAS)
+    save_baseline(asking, slug="of-all", **WAS)
+    assert told(may) == [], "they came later"
+    Baseline.objects.update(created_at=NOON)
+    name = f"{flow.name}: the baseline of Error rate"
+    line = (f"{name} waits for another person", f"entered by {asking}", "/dashboards/goals/")
+    assert told(may) == [line]
+    assert told(may, unit=unit.slug) == [line]
+    assert told(make_holder(VIEW, MANAGE, unit=other)) == []
+    assert told(make_holder(VIEW, unit=unit)) == [], "they may not answer"
+    assert [text for text, _why, _href in told(approving)] == [
+        "All workflows: the baseline of Error rate waits for another person",
+        line[0],
+    ]
+    assert told(approving, unit=other.slug) == []
+    approve_baseline(approving, slug="was")
+    said = f"{name} waited for another person"
+    assert told(may) == [(said, f"entered by {asking}, answered since", "/dashboards/goals/")]
+
+
+def test_corrections_and_removals_wait_until_somebody_answers() -> None:
+    flow = make_workflow(FLOW, unit=make_unit().slug)
+    asking, approving = make_admin(), make_admin()
+    make_approved(slug="was", workflow=flow.slug, kpi="error_rate", created_at=NOON, approved_at=NOON)
+    week = week_of(database_now().astimezone(reporting_zone()).date())
+    assert told(approving, week=week) == []
+    save_baseline(asking, slug="was", workflow=flow.slug, **{**WAS, "value": 0.3}, reason="Counted anew.")
+    of = f"{flow.name}: a correction of the baseline of Error rate"
+    assert told(approving, week=week) == [
+        (f"{of} waits for another person", f"entered by {asking}", "/dashboards/goals/")
+    ]
+    decline_baseline(approving, slug="was")
+    assert told(approving, week=week) == []
+    remove_baseline(asking, slug="was")
+    of = f"{flow.name}: the removal of the baseline of Error rate"
+    assert told(approving, week=week) == [
+        (f"{of} waits for another person", f"asked for by {asking}", "/dashboards/goals/")
+    ]
+    assert told(approving) == [], "nobody had asked by then"
+    decline_baseline(approving, slug="was")
+    assert told(approving, week=week) == []
 
 
 def test_a_unit_is_counted_alone_and_only_where_one_may_look() -> None:

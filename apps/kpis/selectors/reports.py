@@ -24,8 +24,10 @@ from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import TargetSeen
 from apps.kpis.rules.sentences import Verdict
 from apps.kpis.rules.weeks import Week, ended_week
+from apps.kpis.selectors.approvals import Approval, approvals_for
 from apps.kpis.selectors.business import own_for
 from apps.kpis.selectors.dashboards import Dashboard, dashboard_for, workflows_for
+from apps.kpis.selectors.definitions import definitions_for
 from apps.kpis.selectors.drawings import OVERVIEW, page_of_kpi
 from apps.kpis.selectors.kpis import Answer, workflow_rows_for
 from apps.kpis.selectors.reading import VIEW
@@ -40,6 +42,16 @@ SUGGESTED = {
     Verdict.FIX: gettext_noop("%(name)s: the figures suggest to fix it"),
     Verdict.STOP: gettext_noop("%(name)s: the figures suggest to stop it"),
 }
+
+APPROVED_BY_ANOTHER = {
+    ("baseline", False): gettext_noop("%(name)s: the baseline of %(kpi)s waits for another person"),
+    ("baseline", True): gettext_noop("%(name)s: the baseline of %(kpi)s waited for another person"),
+    ("correction", False): gettext_noop("%(name)s: a correction of the baseline of %(kpi)s waits for another person"),
+    ("correction", True): gettext_noop("%(name)s: a correction of the baseline of %(kpi)s waited for another person"),
+    ("removal", False): gettext_noop("%(name)s: the removal of the baseline of %(kpi)s waits for another person"),
+    ("removal", True): gettext_noop("%(name)s: the removal of the baseline of %(kpi)s waited for another person"),
+}
+"""What waits of a baseline, and whether that is over by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +219,21 @@ def _waiting(actor: User, unit: str, at: datetime) -> list[Asked]:
     if n := waivers.count():
         text = ngettext("%(n)s waiver waits for approval", "%(n)s waivers wait for approval", n) % {"n": n}
         found.append(Asked(text, _since(waivers.exclude(state=WaiverState.ASKED).count()), "/waivers/"))
+    return found + _of_baselines(actor, approvals_for(actor, at=at, below=below))
+
+
+def _of_baselines(actor: User, waiting: list[Approval]) -> list[Asked]:
+    """What waits of baselines, for who answers on them."""
+    known, names = definitions_for(actor), workflows_for(actor)
+    found = []
+    for one in waiting[:MOST]:
+        where = names.get(one.workflow, one.workflow) or _("All workflows")
+        words = {"name": where, "kpi": _(known[one.kpi].label)}
+        why = _("asked for by %(who)s") if one.what == "removal" else _("entered by %(who)s")
+        whys = [why % {"who": one.who}] if one.who else []
+        whys += [_("answered since")] if one.over else []
+        text = _(APPROVED_BY_ANOTHER[one.what, one.over]) % words
+        found.append(Asked(text, ", ".join(whys), reverse("kpis:goals")))
     return found
 
 
