@@ -20,6 +20,7 @@ from apps.policies.services import check_policy
 from tests.classification.test_hidden import CANARY, IBAN, MAY_HOLD, addresses, mail, near, shows, system, words
 from tests.factories.access import grant, make_admin, make_role
 from tests.factories.classification import classify, make_data_class
+from tests.factories.connectors import make_operation
 from tests.factories.policies import make_policy, make_rule
 from tests.notifications.conftest import tell
 from tests.oversight.edge_cases.doors import Person, make_reachable
@@ -143,6 +144,8 @@ def test_whoever_sees_one_of_two_that_hide_it_sees_nothing():
 
 def test_rules_that_match_hide_together_and_others_do_not():
     desk = make_desk("http://127.0.0.1:1029")
+    others = {name: {} for name in ("missing", "amount_minor", "reference")}
+    make_operation(parameters={"type": "object", "properties": others}, amount=None)
     make_policy(
         hides(),
         make_rule(slug="more", effect="flag", obligations={"redact": ["note", "missing", "amount_minor"]}),

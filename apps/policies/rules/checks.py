@@ -17,6 +17,7 @@ from apps.core.expressions import (
 from apps.core.expressions.syntax import Call, Literal, Node, Select
 from apps.policies.rules.documents import Effect, Finding, Rule
 from apps.policies.rules.facts import HISTORY, VARIABLES, past_of
+from apps.policies.rules.hiding import check_compared, check_hidden
 from apps.policies.rules.hints import hint_for, hint_of
 from apps.policies.rules.naming import Known, Schema, check_names
 from apps.policies.rules.obligations import DocumentError
@@ -27,7 +28,6 @@ _HAS_PARAMETER = re.compile(r"has\(\s*action\.parameters(?:\.\w+)+\s*\)")
 _SCALARS = {"integer": Kind.INT, "string": Kind.STRING, "boolean": Kind.BOOL}
 _DEPTH = 3
 """action . parameters . <name>"""
-_PATH = re.compile(r"[A-Za-z0-9_$-]{1,80}(?:\.(?:[A-Za-z0-9_$-]{1,80}|\*)){0,8}")
 DATA_CLASSES = ("action", "data_classes")
 
 
@@ -60,8 +60,8 @@ def _check(at: str, rule: Rule, known: Known) -> Iterator[Finding]:
     schemas = _schemas(rule, known)
     yield from _typed(at, rule, schemas)
     yield from _parameters(at, rule, program, schemas)
-    yield from _same(at, rule, schemas)
-    yield from _hidden(at, rule, schemas, known)
+    yield from check_compared(at, rule, known)
+    yield from check_hidden(at, rule, known)
     yield from _told(at, rule, known)
     yield from _lint(at, rule, program)
 
@@ -137,38 +137,6 @@ def _parameters(at: str, rule: Rule, program: Program, schemas: Mapping[str, Sch
                 counts = "does not match" if rule.effect is Effect.ALLOW else "matches"
                 message = f"{name!r} is optional in {slug}: without it, and without has(), this rule {counts}."
                 yield Finding(f"{at}.when", message, rule.slug, *place, is_warning=True)
-
-
-def _same(at: str, rule: Rule, schemas: Mapping[str, Schema]) -> Iterator[Finding]:
-    """What is approved in advance compares only what the operations have."""
-    wanted = rule.obligations.standing.same if rule.obligations.standing else frozenset()
-    for name in sorted(wanted):
-        for slug, schema in sorted(schemas.items()):
-            if name.partition(".")[0] not in _properties(schema):
-                yield Finding(f"{at}.obligations.standing.same", f"{slug} has no parameter {name!r}.", rule.slug)
-
-
-def _hidden(at: str, rule: Rule, schemas: Mapping[str, Schema], known: Known) -> Iterator[Finding]:
-    """What a rule hides is a parameter that there is, and no amount: limits, budgets and figures count it."""
-    at = f"{at}.obligations.redact"
-    for name in sorted(rule.obligations.redact):
-        if not _PATH.fullmatch(name):
-            yield Finding(
-                at, f"A parameter such as iban, customer.iban or lines.*.iban is wanted: {name!r}.", rule.slug
-            )
-            continue
-        for slug, schema in sorted(schemas.items()):
-            names = _properties(schema)
-            if name.partition(".")[0] not in names:
-                yield Finding(at, f"{slug} has no parameter {name!r}.{hint_for(name, names)}", rule.slug)
-            elif any(_overlaps(name, path) for path in known.amounts.get(slug, ())):
-                said = f"{name!r} is the amount of {slug}, which limits, budgets and figures count: nobody can hide it."
-                yield Finding(at, said, rule.slug)
-
-
-def _overlaps(one: str, other: str) -> bool:
-    pairs = zip(one.split("."), other.split("."), strict=False)
-    return all("*" in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def _told(at: str, rule: Rule, known: Known) -> Iterator[Finding]:

@@ -12,10 +12,16 @@ _TAILS = {name.rpartition(".")[2]: name for name in _KNOWN}
 CLOSE = 0.6
 
 
+def nearest(word: str, known: Collection[str]) -> str:
+    """The one of ``known`` that is most like ``word``; empty where none is like it."""
+    found = get_close_matches(word, list(known), n=1, cutoff=CLOSE)
+    return found[0] if found else ""
+
+
 def hint_for(word: str, known: Collection[str]) -> str:
     """A question to put behind a refusal of ``word``; empty where nothing is like it."""
-    found = get_close_matches(word, list(known), n=1, cutoff=CLOSE)
-    return f" Did you mean {found[0]}?" if found else ""
+    found = nearest(word, known)
+    return f" Did you mean {found}?" if found else ""
 
 
 def hint_of(message: str) -> str:
