@@ -1,5 +1,7 @@
 """Discovered agents: names that are none of the sender's own, noted within limits, adopted, ignored or blocked."""
 
+import json
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -114,6 +116,46 @@ class TestWhatIsDiscovered:
         monkeypatch.setattr("apps.telemetry.services.discovered.MOST_OPEN", 2)
         tell(agent, "one", "two", "three")
         assert found(agent) == ["one", "two"]
+
+    def test_what_was_ignored_is_open_again_within_the_limit_before_what_is_new(self, agent: Agent) -> None:
+        person, now = make_admin(), database_now()
+        decided = {"state": "ignored", "decided_by": person, "decided_at": now, "reason": "Later.", "last_at": now}
+        names = [f"old {number:03}" for number in range(MOST_OPEN_OF_SENDER + 5)]
+        for number, name in enumerate(reversed(names)):
+            until = now - timedelta(minutes=number + 1)
+            DiscoveredAgent.objects.create(sender=agent, service=name, until=until, **decided)
+        spans = [span(number, {}) for number in range(1, len(names) + 2)]
+        assert rejected(send_each(agent, zip(spans, ["new", *names], strict=True))) == 0
+        open_now = DiscoveredAgent.objects.filter(state="open")
+        assert sorted(open_now.values_list("service", flat=True)) == names[:MOST_OPEN_OF_SENDER]
+        assert not DiscoveredAgent.objects.filter(service="new").exists()
+        told = Entry.objects.get(name="agent.discovered").payload["services"]
+        assert told == names[:MOST_OPEN_OF_SENDER]
+        late = DiscoveredAgent.objects.get(service=names[-1])
+        assert (late.state, late.reason, late.spans) == ("ignored", "Later.", 1)
+        one = open_now.first()
+        assert one
+        assert act(person, one, "block").status_code == 200
+        assert rejected(send_each(agent, [(span(100, {}), names[-1])])) == 0
+        late.refresh_from_db()
+        assert late.state == "open", "there is room again"
+        assert open_now.count() == MOST_OPEN_OF_SENDER
+
+    def test_the_limit_for_all_together_holds_for_what_was_ignored(
+        self, agent: Agent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tell(agent, "one", "two")
+        assert act(make_admin(), DiscoveredAgent.objects.get(service="one"), "ignore", until=soon()).status_code == 200
+        DiscoveredAgent.objects.filter(state="ignored").update(until=ClockTimestamp() - timedelta(seconds=1))
+        monkeypatch.setattr("apps.telemetry.services.discovered.MOST_OPEN", 1)
+        tell(agent, "one", first=5)
+        assert sorted(DiscoveredAgent.objects.values_list("service", "state")) == [("one", "ignored"), ("two", "open")]
+
+
+def send_each(agent: Agent, told: Iterable[tuple[Any, str]]) -> Any:
+    """Several spans in one request, each under a name of its own."""
+    bodies = [json.loads(body_of(one, service_name=name)) for one, name in told]
+    return send_again(agent, json.dumps({"resourceSpans": [body["resourceSpans"][0] for body in bodies]}).encode())
 
 
 def send_again(agent: Agent, body: bytes) -> Any:
@@ -234,6 +276,21 @@ class TestWhatPeopleSayOfIt:
         assert SpanCount.objects.get().blocked == 1
         one.refresh_from_db()
         assert one.spans == 2, "counted all the same"
+        assert act(make_admin(), one, "ignore", seen="blocked", until=soon()).status_code == 200
+        assert tell(agent, "scraper", first=5) == 0
+
+    @pytest.mark.parametrize("renamed", ["scraper", "Scra Per"])
+    def test_it_stays_blocked_where_its_sender_is_called_so_since(
+        self, agent: Agent, one: DiscoveredAgent, renamed: str
+    ) -> None:
+        assert act(make_admin(), one, "block").status_code == 200
+        Agent.objects.update(name=renamed)
+        kept = Span.objects.count()
+        assert tell(agent, "scraper", first=2) == 1
+        assert send_logs(agent, logs_of(log("hello"), service_name="scraper")) == 1
+        assert (Span.objects.count(), LogRecord.objects.count()) == (kept, 0)
+        one.refresh_from_db()
+        assert (one.state, one.spans) == ("blocked", 2)
         assert act(make_admin(), one, "ignore", seen="blocked", until=soon()).status_code == 200
         assert tell(agent, "scraper", first=5) == 0
 

@@ -43,41 +43,52 @@ def strangers_of(agent: Agent, services: Iterable[str]) -> set[str]:
     return {service for service in set(services) if not is_known(service, names)}
 
 
-def blocked_of(agent: Agent, strangers: set[str]) -> set[str]:
-    """Of these names those under which nothing of ``agent`` is taken; no query where there are none."""
-    if not strangers:
+def blocked_of(agent: Agent, services: Iterable[str]) -> set[str]:
+    """Of these names those under which nothing of ``agent`` is taken, also where one became its own since."""
+    named = {service for service in services if service}
+    if not named:
         return set()
-    rows = DiscoveredAgent.objects.filter(sender=agent, state=DiscoveredState.BLOCKED, service__in=strangers)
+    rows = DiscoveredAgent.objects.filter(sender=agent, state=DiscoveredState.BLOCKED, service__in=named)
     return set(rows.values_list("service", flat=True))
 
 
 def note_strangers(agent: Agent, came: Mapping[str, int]) -> None:
     """Count spans that came under names which are not the agent's own; what is new is noted, as far as there is room.
 
-    The owner is told where nothing of the agent was open before, so that it is once. Whoever calls holds the agent's
-    lock of spans.
+    What was ignored until now is open again first, those before whose time was over first. The owner is told where
+    nothing of the agent was open before, so that it is once. Whoever calls holds the agent's lock of spans.
     """
     if not came:
         return
     rows = DiscoveredAgent.objects.filter(sender=agent)
     was_open = rows.filter(state=DiscoveredState.OPEN).count()
-    over = rows.filter(service__in=came, state=DiscoveredState.IGNORED, until__lte=ClockTimestamp())
-    again = over.update(state=DiscoveredState.OPEN, until=None, decided_by=None, decided_at=None, reason="")
     known = set(rows.filter(service__in=came).values_list("service", flat=True))
     for service in known:
         rows.filter(service=service).update(spans=F("spans") + came[service], last_at=ClockTimestamp())
     fresh = sorted(came.keys() - known)
-    room = MOST_OPEN_OF_SENDER - was_open - again
-    if fresh and room > 0:
-        room = min(room, MOST_OPEN - DiscoveredAgent.objects.filter(state=DiscoveredState.OPEN).count())
-    new = fresh[: max(0, room)]
+    over = rows.filter(service__in=known, state=DiscoveredState.IGNORED, until__lte=ClockTimestamp())
+    waiting = list(over.order_by("until", "service").values_list("service", flat=True))
+    room = _room(was_open) if waiting or fresh else 0
+    again = waiting[:room]
+    over.filter(service__in=again).update(
+        state=DiscoveredState.OPEN, until=None, decided_by=None, decided_at=None, reason=""
+    )
+    new = fresh[: room - len(again)]
     now = database_now()
     DiscoveredAgent.objects.bulk_create(
         [DiscoveredAgent(sender=agent, service=name, spans=came[name], last_at=now) for name in new]
     )
     if (new or again) and not was_open:
-        told = {"services": (new or sorted(known))[:TOLD], "spans": sum(came.values())}
+        told = {"services": (new or sorted(again))[:TOLD], "spans": sum(came.values())}
         record(system_user("plane"), agent, "agent.discovered", payload=told)
+
+
+def _room(of_sender: int) -> int:
+    """How many more names of a sender of which so many are open may be open."""
+    room = MOST_OPEN_OF_SENDER - of_sender
+    if room > 0:
+        room = min(room, MOST_OPEN - DiscoveredAgent.objects.filter(state=DiscoveredState.OPEN).count())
+    return max(0, room)
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ from apps.telemetry.rules.links import NOTHING, Link
 from apps.telemetry.rules.names import is_content_event, without_content
 from apps.telemetry.rules.otlp import LogSaid
 from apps.telemetry.selectors import Work
-from apps.telemetry.services.discovered import blocked_of, service_of, strangers_of
+from apps.telemetry.services.discovered import blocked_of, service_of
 from apps.telemetry.services.erasing import blank_erased
 from apps.telemetry.services.linking import Works, link_of, named_by
 from apps.telemetry.services.settling import one_at_a_time
@@ -42,8 +42,7 @@ def take_logs(actor: User, *, records: list[LogSaid]) -> Taken:
     one_at_a_time(agent)
     count, _ = SpanCount.objects.get_or_create(agent=agent, day=database_now().date())
     oldest, newest = times_taken()
-    names = {service_of(said.attributes) for said in records}
-    blocked = blocked_of(agent, strangers_of(agent, names))
+    blocked = blocked_of(agent, {service_of(said.attributes) for said in records})
     wanted = [said for said in records if service_of(said.attributes) not in blocked]
     timely = [said for said in wanted if said.at is None or oldest <= said.at <= newest]
     near = timely[: max(0, MOST_A_DAY - count.logs_kept)]

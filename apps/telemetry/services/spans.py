@@ -55,8 +55,8 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     one_at_a_time(agent)
     works = Works(actor, {said.trace_id for said in spans})
     came = Counter(service_of(said.attributes) for said in spans)
-    strangers = strangers_of(agent, came)
-    blocked = blocked_of(agent, strangers)
+    blocked = blocked_of(agent, came)
+    strangers = strangers_of(agent, came) | blocked
     wanted = [said for said in spans if service_of(said.attributes) not in blocked]
     full = _full_traces(agent, wanted)
     oldest, newest = times_taken()
