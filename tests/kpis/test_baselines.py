@@ -39,6 +39,7 @@ from tests.oversight.test_api import caller, post
 pytestmark = pytest.mark.django_db
 COST, MANAGE = "cost_per_success_minor", "kpis.manage_target"
 PAST = date(2026, 1, 1)
+STARS = "run.output.check.stars"
 
 
 def enter(actor: User, **fields: Any) -> tuple[Baseline, str]:
@@ -318,28 +319,91 @@ def test_what_figures_were_held_against_can_be_looked_up() -> None:
     assert "3.00 EUR" in page
 
 
-def test_a_figure_of_ones_own_that_is_defined_anew_has_no_approved_baseline() -> None:
-    workflow = make_workflow({"steps": {"check": {"agent": "order.check"}}}, unit=make_unit().slug)
-    define = {"slug": "stars", "name": "Stars", "workflow": workflow.slug, "aggregate": "mean", "direction": "up"}
-    console = system_user("console")
-    save_kpi(console, value="run.output.check.stars", **define)
-    approved(kpi="stars", value=4, workflow=workflow.slug)
-    save_kpi(console, value="run.output.check.stars", **{**define, "name": "Rating"})
-    assert baseline_for(make_admin(), "was").approved_at is not None, "another name is no other figure"
-    save_kpi(console, value="run.output.check.stars * 2", **define)
-    now, before = baseline_for(make_admin(), "was"), Baseline.objects.get(number=1)
-    assert (now.number, now.value, now.approved_at, now.entered_by) == (2, 4, None, console)
-    assert before.approved_at is not None
-    assert before.ended_at is not None
-    approve_baseline(make_admin(), slug="was")
+class Stars:
+    """The figure ``stars`` of a workflow, as the console defines it."""
+
+    def __init__(self) -> None:
+        self.workflow = make_workflow({"steps": {"check": {"agent": "order.check"}}}, unit=make_unit().slug).slug
+
+    def __call__(self, value: str, **more: str) -> str:
+        about = {"slug": "stars", "name": "Stars", "aggregate": "mean", "direction": "up", "workflow": self.workflow}
+        return save_kpi(system_user("console"), **{**about, "value": value, **more})[1]
+
+
+@pytest.fixture
+def stars(db: None) -> Stars:
+    return Stars()
+
+
+@pytest.mark.parametrize(
+    ("before", "again", "more"),
+    [
+        (STARS, "run.output.check.stars ", {}),
+        (STARS, "(run.output\n  .check['stars'])", {}),
+        (STARS, f"{STARS} // as customers gave it", {}),
+        (f"{STARS} * 2 + 1", f"({STARS} * 2) + 1", {}),
+        ("run.context.check.all.map(one, one.stars)[0]", "run.context.check.all.map(each, each.stars)[0]", {}),
+        (STARS, STARS, {"name": "Rating", "unit": "stars"}),
+    ],
+)
+def test_what_means_the_same_changes_nothing_of_what_was_approved(
+    stars: Stars, before: str, again: str, more: dict[str, str]
+) -> None:
+    stars(before)
+    approved(kpi="stars", value=4, workflow=stars.workflow)
+    digest = Kpi.objects.get().digest
+    assert stars(again, **more) == "changed"
+    row = Kpi.objects.get()
+    assert (row.value, row.digest) == (again, digest)
+    assert baseline_for(make_admin(), "was").number == 1
+    assert baseline_for(make_admin(), "was").approved_at is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "more"),
+    [
+        (f"{STARS} * 2", {}),
+        (f"{STARS} + 0", {}),
+        (f"{STARS} == 1", {"aggregate": "share"}),
+        (STARS, {"aggregate": "sum"}),
+        ("has(run.output.check.stars) ? 1 : 0", {}),
+    ],
+)
+def test_a_figure_with_an_approved_baseline_is_another_one_only_after_two_people_ended_that(
+    stars: Stars, value: str, more: dict[str, str]
+) -> None:
+    stars(STARS)
+    approved(kpi="stars", value=4, workflow=stars.workflow)
+    before = list(Kpi.objects.values())
+    with pytest.raises(ConflictError) as refused:
+        stars(value, **more)
+    assert refused.value.code == "invalid_state"
+    assert list(Kpi.objects.values()) == before
     remove_baseline(make_admin(), slug="was")
     with pytest.raises(ConflictError):
-        delete_kpi(console, kpi=Kpi.objects.get())
+        stars(value, **more)
+    with pytest.raises(ConflictError):
+        delete_kpi(system_user("console"), kpi=Kpi.objects.get())
+    assert baseline_for(make_admin(), "was").approved_at is not None
     approve_baseline(make_admin(), slug="was")
-    delete_kpi(console, kpi=Kpi.objects.get())
+    assert stars(value, **more) == "changed"
+    assert Kpi.objects.get().digest != before[0]["digest"]
+    assert Baseline.objects.get().ended_at is not None
     client = Client()
     client.force_login(make_admin())
+    assert "Versions that counted before" in client.get("/dashboards/goals/").content.decode()
+    delete_kpi(system_user("console"), kpi=Kpi.objects.get())
     assert client.get("/dashboards/goals/").status_code == 200
+
+
+def test_what_nobody_approved_of_a_figure_is_entered_anew_by_who_defines_it_anew(stars: Stars) -> None:
+    stars(STARS)
+    enter(make_admin(), kpi="stars", value=4, workflow=stars.workflow)
+    stars(f"{STARS} * 2")
+    now, before = baseline_for(make_admin(), "was"), Baseline.objects.get(number=1)
+    assert (now.number, now.value, now.approved_at, now.entered_by) == (2, 4, None, system_user("console"))
+    assert before.ended_at is not None
+    approve_baseline(make_admin(), slug="was")
 
 
 def test_baselines_of_figures_of_others_are_named_to_nobody() -> None:

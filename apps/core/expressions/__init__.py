@@ -15,7 +15,7 @@ from apps.core.expressions.programs import (
     check_expression,
     compile_expression,
 )
-from apps.core.expressions.syntax import Node, path_of, walk
+from apps.core.expressions.syntax import Node, meaning_of, path_of, walk
 from apps.core.expressions.values import LIMITS, ContextError, EvaluationError, Kind, Limits, Plain
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Program",
     "check_expression",
     "compile_expression",
+    "meaning_of",
     "path_of",
     "walk",
 ]

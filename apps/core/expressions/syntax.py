@@ -119,6 +119,45 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+def meaning_of(node: Node, bound: tuple[str, ...] = ()) -> tuple[object, ...]:
+    """What the tree says, whatever it looks like.
+
+    Equal for sources that differ in spaces, comments, brackets, marks of quotation, ``a.b`` for ``a["b"]``, or in the
+    name that a macro gives to each member. ``bound``: the names given around it.
+    """
+    inner = (*bound, node.variable) if isinstance(node, Macro) else bound
+    below = [meaning_of(each, inner if place else bound) for place, each in enumerate(_inside(node))]
+    return (*_said(node, bound), *below)
+
+
+def _inside(node: Node) -> tuple[Node, ...]:
+    return children_of(node)[:1] if _key_of(node) is not None else children_of(node)
+
+
+def _key_of(node: Node) -> str | None:
+    match node:
+        case Select(field=name, test=False) | Call(function="_[_]", arguments=(_, Literal(value=str(name)))):
+            return name
+        case _:
+            return None
+
+
+def _said(node: Node, bound: tuple[str, ...]) -> tuple[object, ...]:
+    match node:
+        case Literal(value=value):
+            return (type(value).__name__, repr(value))
+        case Ident(name=name):
+            return ("member", len(bound) - bound[::-1].index(name)) if name in bound else ("name", name)
+        case Select(field=field, test=True):
+            return ("has", field)
+        case Call(function=function) if _key_of(node) is None:
+            return ("call", function, len(node.arguments))
+        case Select() | Call():
+            return ("select", _key_of(node))
+        case _:
+            return (type(node).__name__, len(children_of(node)))
+
+
 def is_accumulator(node: Node) -> bool:
     """Whether the parser, not the author, wrote this name."""
     return isinstance(node, Ident) and node.name == _ACCUMULATOR

@@ -11,10 +11,12 @@ from apps.core.expressions import (
     ContextError,
     Declarations,
     EvaluationError,
+    ExpressionError,
     Kind,
     Limits,
     Program,
     compile_expression,
+    meaning_of,
 )
 from apps.kpis.rules.definitions import Behind, Definition, Direction, Unit
 from apps.kpis.rules.definitions import Kind as FigureKind
@@ -62,6 +64,20 @@ class Outcome:
 def program_of(source: str, aggregate: Aggregate) -> Program:
     """The compiled value of a KPI. Raises ExpressionError. A share's is a condition."""
     return compile_expression(source, OF_RUN, returns=Kind.BOOL if aggregate == Aggregate.SHARE else None)
+
+
+def say_the_same(one: str, other: str, aggregate: Aggregate) -> bool:
+    """Whether two values of a KPI give the same for every run, as far as their form shows it.
+
+    False for one that does not compile (any more).
+    """
+    if one == other:
+        return True
+    try:
+        first, second = program_of(one, aggregate), program_of(other, aggregate)
+    except ExpressionError:
+        return False
+    return meaning_of(first.tree) == meaning_of(second.tree)
 
 
 def outcome_of(source: str, aggregate: Aggregate, *, output: Any, context: Mapping[str, Any]) -> Outcome:

@@ -17,7 +17,7 @@ from apps.kpis.models import Baseline
 from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
 from apps.kpis.models.goals import LIVE
 from apps.kpis.rules.buckets import local_day
-from apps.kpis.services.goals import MANAGE, direction_of, exact, said_of, unit_of
+from apps.kpis.services.goals import MANAGE, direction_of, exact, hold_figure, said_of, unit_of
 
 PROPOSED = "proposed"
 SAID = ("workflow", "kpi", "value", "currency", "valid_from", "source", "n", "period", "owner")
@@ -85,10 +85,13 @@ def approve_baseline(actor: User, *, slug: str, number: int | None = None) -> Ba
     ``not_eligible`` for one's own.
     """
     require_human(actor)
+    held = Baseline.objects.filter(LIVE, slug=slug).values_list("kpi", flat=True).first()
+    hold_figure(held or "")
     live = _locked(actor, slug)
     waiting = live.corrections.select_for_update().filter(ended_at=None).first()
     row = waiting or live
-    if number is not None and number != (live if live.removal_by_id else row).number:
+    is_seen = number is None or number == (live if live.removal_by_id else row).number
+    if not is_seen or live.kpi != held:
         raise ConflictError(_("It was changed since: look at it again."))
     if live.removal_by_id is not None:
         _refuse_own(actor, live.removal_by)
@@ -145,11 +148,22 @@ def remove_baseline(actor: User, *, slug: str) -> bool:
     return False
 
 
+def refuse_approved(*, kpi: str) -> None:
+    """Raise ConflictError where an approved baseline holds against a figure of one's own: its removal takes two.
+
+    Callers hold the figure, so that none is approved meanwhile.
+    """
+    rows = Baseline.objects.select_for_update().filter(LIVE, kpi=kpi).order_by("slug")
+    if approved := [row.slug for row in rows if row.approved_at is not None]:
+        words = _("An approved baseline holds against it (%(slugs)s): somebody else has to agree to its removal first.")
+        raise ConflictError(words % {"slugs": ", ".join(approved)}, code="invalid_state")
+
+
 def reopen_baselines(actor: User, *, kpi: str) -> None:
     """After a figure of one's own was defined anew: what was said of it was said of another figure.
 
-    It stays as the version that it was, and a new one has its values: entered by ``actor``, whom it then takes somebody
-    else to agree with, whoever had entered it before. Callers hold a transaction.
+    A new version has its values: entered by ``actor``, whom it then takes somebody else to agree with, whoever had
+    entered it before. Callers hold a transaction, the figure, and have seen that nobody approved any.
     """
     reason = _("The figure was defined anew.")
     for live in Baseline.objects.select_for_update().filter(LIVE, kpi=kpi).order_by("slug"):

@@ -13,8 +13,8 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.rules import digest_of
 from apps.kpis.models import Baseline, Kpi, KpiValue, Target
 from apps.kpis.rules import DEFINITIONS, LIVE, Direction
-from apps.kpis.rules.business import OF_RUN, Aggregate, program_of
-from apps.kpis.services.baselines import reopen_baselines
+from apps.kpis.rules.business import OF_RUN, Aggregate, program_of, say_the_same
+from apps.kpis.services.baselines import refuse_approved, reopen_baselines
 from apps.kpis.services.goals import MANAGE, unit_of
 from apps.kpis.services.locks import hold_projection
 
@@ -27,8 +27,10 @@ def save_kpi(
 ) -> tuple[Kpi, str]:
     """Say what a figure of a workflow is; with ``created``, ``changed`` or ``unchanged``.
 
-    After a change the values that runs gave before count no more. No run is looked at here: that is done by the clock
-    (``services.values``). Raises InvalidError for an expression that does not compile or is slow at its worst.
+    Defined anew (another expression by what it means, another aggregate or workflow), the values that runs gave before
+    count no more. No run is looked at here: that is done by the clock (``services.values``). Raises ConflictError
+    ``invalid_state`` for that while an approved baseline holds against it, which takes two people to end; InvalidError
+    for an expression that does not compile or is slow at its worst.
     """
     require_manager(actor, unit_of(workflow), MANAGE)
     if len(slug) > LONGEST:
@@ -40,20 +42,24 @@ def save_kpi(
         require_manager(actor, unit_of(found.workflow, known=False), MANAGE)
     row = found or Kpi(slug=slug)
     before = row.digest
+    kind = _compiled(value, aggregate)
     values = {
         "name": name,
         "unit": unit,
         "direction": str(_one_of(Direction, direction, "direction")),
         "workflow": workflow,
         "value": value,
-        "aggregate": str(_compiled(value, aggregate)),
-        "digest": digest_of([value, aggregate, workflow]),
+        "aggregate": str(kind),
+        "digest": before if found and _is_same(found, value, kind, workflow) else digest_of([value, kind, workflow]),
     }
+    is_another = found is not None and values["digest"] != before
+    if is_another:
+        refuse_approved(kpi=slug)
     said = write_if_changed(actor, row, is_new=found is None, values=values)
     if said == "changed":
-        again: dict[str, Any] = {} if row.digest == before else {"filled_to": None, "filled_at": None}
+        again: dict[str, Any] = {"filled_to": None, "filled_at": None} if is_another else {}
         Kpi.objects.filter(pk=row.pk).update(changed_at=ClockTimestamp(), **again)
-        if again:
+        if is_another:
             reopen_baselines(actor, kpi=slug)
     return row, said
 
@@ -62,6 +68,7 @@ def save_kpi(
 def delete_kpi(actor: User, *, kpi: Kpi) -> None:
     """Remove a KPI with the values that runs gave for it; the ledger keeps what it said. Its goals go first."""
     require_manager(actor, unit_of(kpi.workflow, known=False), MANAGE)
+    Kpi.objects.select_for_update().filter(pk=kpi.pk).first()
     goals = (Target.objects.all(), Baseline.objects.filter(ended_at=None))
     if any(rows.filter(kpi=kpi.slug).exists() for rows in goals):
         raise ConflictError("A baseline or a target holds against it: remove that first.", code="invalid_state")
@@ -69,6 +76,11 @@ def delete_kpi(actor: User, *, kpi: Kpi) -> None:
     hold_projection()
     KpiValue.objects.filter(kpi=kpi.slug).delete()
     kpi.delete()
+
+
+def _is_same(kpi: Kpi, value: str, aggregate: Aggregate, workflow: str) -> bool:
+    """Whether it is the figure that it was: the same values of the same runs, put together in the same way."""
+    return (kpi.workflow, kpi.aggregate) == (workflow, aggregate) and say_the_same(kpi.value, value, aggregate)
 
 
 def _compiled(value: str, aggregate: str) -> Aggregate:

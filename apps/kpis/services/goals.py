@@ -109,8 +109,11 @@ def unit_of(workflow: str, *, known: bool = True) -> BusinessUnit | None:
 
 
 def direction_of(kpi: str, workflow: str) -> Direction:
-    """Which side of a KPI is better. Raises InvalidError where there is none, or it is another workflow's own."""
-    own = Kpi.objects.filter(slug=kpi).first()
+    """Which side of a KPI is better; one's own is held as it is.
+
+    Raises InvalidError where there is none, or it is another workflow's own.
+    """
+    own = hold_figure(kpi)
     if own is not None:
         if own.workflow != workflow:
             raise InvalidError(errors={"workflow": [f"This KPI is one of {own.workflow} alone."]})
@@ -118,6 +121,11 @@ def direction_of(kpi: str, workflow: str) -> Direction:
     if kpi not in DEFINITIONS:
         raise InvalidError(errors={"kpi": [f"One of {', '.join(sorted(DEFINITIONS))}, or one of your own."]})
     return DEFINITIONS[kpi].direction
+
+
+def hold_figure(kpi: str) -> Kpi | None:
+    """A figure of one's own, locked until the transaction ends, before any of its baselines; None of the plane's."""
+    return Kpi.objects.select_for_update().filter(slug=kpi).first()
 
 
 def exact(value: Decimal | float, field: str = "value") -> Decimal:
