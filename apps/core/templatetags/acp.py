@@ -311,7 +311,15 @@ def field(bound: forms.BoundField, hint: str = "") -> dict[str, Any]:
     """A form field with label, help and errors tied to it."""
     checkbox = isinstance(bound.field.widget, forms.CheckboxInput)
     group = isinstance(bound.field.widget, forms.RadioSelect | forms.CheckboxSelectMultiple)
-    return {"field": bound, "hint": hint or bound.help_text, "checkbox": checkbox, "group": group}
+    told = {"field": bound, "hint": hint or bound.help_text, "checkbox": checkbox, "group": group}
+    return {**told, "nothing": bound.field.required and not _is_choice(bound)}
+
+
+def _is_choice(bound: forms.BoundField) -> bool:
+    """Whether it is no list to choose from, or there is something on it."""
+    if not isinstance(bound.field.widget, forms.Select | forms.RadioSelect | forms.CheckboxSelectMultiple):
+        return True
+    return any(str(choice.data["value"] or "") for choice in bound.subwidgets)
 
 
 @register.filter
