@@ -28,6 +28,28 @@ RULES = rules_of(
     make_rule(effect="deny", when="action.amount_minor / 3 == 5", scope={"environments": ["test"]}),
 )  # fmt: skip
 PLAIN = RULES[:-1]
+READING = rules_of(
+    make_rule(when="action.parameters.total == 1"),
+    make_rule(effect="deny", when="action.parameters.vendor.country == 'DE' && action.amount_minor > 100"),
+    make_rule(when="has(action.parameters.memo)", **ASKS),
+    make_rule(effect="flag", when="action.parameters.lines.all(l, l.quantity > 0)"),
+    make_rule(effect="deny", when="action.parameters.lines.exists(l, l.sku == 'bad')", scope={"connectors": ["erp"]}),
+)
+WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=3)
+PARAMETERS = st.fixed_dictionaries(
+    {"vendor": st.fixed_dictionaries({"country": st.sampled_from(["DE", "FR"]), "name": WORDS})},
+    optional={
+        "total": st.sampled_from([1, 1.0, True, "1", None, 2]),
+        "memo": WORDS,
+        "other": st.integers(0, 9),
+        "lines": st.lists(
+            st.fixed_dictionaries(
+                {"quantity": st.integers(0, 1)}, optional={"sku": st.sampled_from(["bad", "ok"]), "text": WORDS}
+            ),
+            max_size=2,
+        ),
+    },
+)
 AMOUNTS = st.one_of(
     st.none(), st.integers(-5, 1200), st.sampled_from([39, 40, 41, 89, 90, 91, 99, 100, 101, 500, 501, 700, 999, 1000])
 )
@@ -68,7 +90,17 @@ def test_it_comes_to_what_each_comes_to_by_itself(asked: list[tuple[Any, ...]], 
             assert trial.replay(kept) == replay(kept, sets)
 
 
-def test_amounts_between_two_that_rules_name_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@given(asked=st.lists(st.tuples(PARAMETERS, st.sampled_from([100, 101])), min_size=2, max_size=20))
+def test_so_it_does_where_rules_read_parameters(asked: list[tuple[dict[str, Any], int]]) -> None:
+    sets = sets_of(READING, READING[1:])
+    assert telling_of(READING) is not None
+    trial = Trial(sets)
+    for parameters, amount in asked:
+        kept = kept_of(facts_of(parameters=parameters, amount_minor=amount))
+        assert trial.replay(kept) == replay(kept, sets)
+
+
+def counted_replays(monkeypatch: pytest.MonkeyPatch) -> list[Kept]:
     judged = []
 
     def counted(kept: Kept, sets: Any) -> Any:
@@ -76,6 +108,24 @@ def test_amounts_between_two_that_rules_name_are_judged_once(monkeypatch: pytest
         return replay(kept, sets)
 
     monkeypatch.setattr("apps.policies.rules.alike.replay", counted)
+    return judged
+
+
+def test_what_differs_in_nothing_that_is_read_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = counted_replays(monkeypatch)
+    trial = Trial(sets_of(READING))
+    for n in range(50):
+        parameters = {"total": 1, "vendor": {"country": "DE", "name": f"V-{n}"}, "lines": [], "other": n}
+        trial.replay(kept_of(facts_of(parameters=parameters)))
+    assert [kept.parameters for kept in judged] == [{"total": 1, "vendor": {"country": "DE"}, "lines": []}]
+    for other in ({"total": 1.0}, {"total": True}, {"total": "1"}, {"vendor": {"country": "FR"}}, {"memo": ""}):
+        parameters = {"total": 1, "vendor": {"country": "DE"}, "lines": [], **other}
+        trial.replay(kept_of(facts_of(parameters=parameters)))
+    assert len(judged) == 6
+
+
+def test_amounts_between_two_that_rules_name_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = counted_replays(monkeypatch)
     trial = Trial(sets_of(PLAIN))
     for amount in range(101, 500):
         trial.replay(kept_of(facts_of(amount_minor=amount)))
@@ -89,7 +139,7 @@ def test_amounts_between_two_that_rules_name_are_judged_once(monkeypatch: pytest
 @pytest.mark.parametrize(
     "when",
     [
-        "action.parameters.iban == 'DE1'",
+        "size(action.parameters) > 1",
         "now > timestamp('2026-01-01T00:00:00Z')",
         "action.confidence > 0.5",
         "'pii' in action.data_classes",

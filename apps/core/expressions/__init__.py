@@ -15,6 +15,7 @@ from apps.core.expressions.programs import (
     check_expression,
     compile_expression,
 )
+from apps.core.expressions.reading import Reading, joined_readings, narrowed, reading_of
 from apps.core.expressions.syntax import Node, meaning_of, path_of, walk
 from apps.core.expressions.values import LIMITS, ContextError, EvaluationError, Kind, Limits, Plain
 
@@ -33,9 +34,13 @@ __all__ = [
     "Plain",
     "Problem",
     "Program",
+    "Reading",
     "check_expression",
     "compile_expression",
+    "joined_readings",
     "meaning_of",
+    "narrowed",
     "path_of",
+    "reading_of",
     "walk",
 ]
