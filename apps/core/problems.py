@@ -210,7 +210,7 @@ ALL: tuple[Problem, ...] = (
         409,
         ("has_left",),
         _("the person has left, and stays out"),
-        _("for people: `reinstate` says that they come back"),
+        _("for people: `reinstate` says that they come back; until then they are given no role"),
     ),
     Problem(409, ("invalid_state",), _("it is not in a state in which this can be done"), _("read it again")),
     Problem(

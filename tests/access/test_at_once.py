@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.access.models import GroupMapping, Session
-from apps.access.services import arm_emergency, end_session, end_sessions_of
+from apps.access.services import arm_emergency, end_session, end_sessions_of, grant_role
 from apps.access.services.directory import save_mapping
 from apps.access.services.emergencies import withdraw_emergency
 from apps.access.services.sessions import end_other_sessions, forget_sessions
@@ -44,6 +44,16 @@ def locked_by(act: Callable[[], Any]) -> list[str]:
     found = [match for query in queries for match in [LOCKED.search(query["sql"])] if match]
     tables = [match[1] or match[2] for match in found]
     return list(dict.fromkeys(table for table in tables if table in {ACCOUNT, OPENING, SESSION}))
+
+
+@pytest.mark.django_db
+def test_who_is_given_a_role_is_held_so_that_they_do_not_leave_meanwhile() -> None:
+    admin, person, role = make_admin(), make_user(), make_role("agents.view_agent")
+    with CaptureQueriesContext(connection) as queries:
+        grant_role(admin, user=person, role=role)
+    said = [query["sql"] for query in queries]
+    (held,) = [at for at, sql in enumerate(said) if "FOR UPDATE" in sql and LOCKED.search(sql)[1] == ACCOUNT]
+    assert held < next(at for at, sql in enumerate(said) if 'INSERT INTO "access_rolegrant"' in sql)
 
 
 @pytest.mark.django_db

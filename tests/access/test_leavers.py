@@ -67,8 +67,8 @@ def test_back_they_have_none_of_what_they_held() -> None:
     text = create_token(person, user=person)
     end_person(admin, user=person, reason="left")
     person.refresh_from_db()
-    # What somebody gave to the account since counts no more than what was theirs.
-    grant_role(admin, user=person, role=make_role("agents.view_agent"))
+    # What was given to the account since, past the commands, counts no more than what was theirs.
+    grant(person, make_role("agents.view_agent"))
     PersonalToken.objects.filter(user=person).update(revoked_at=None)
     assert Session.objects.filter(user=person).exists()
     back, outcome = save_person(admin, **told(person), reinstate=True)
@@ -82,6 +82,38 @@ def test_back_they_have_none_of_what_they_held() -> None:
         find_token_holder(text)
     (entry,) = Entry.objects.filter(name="user.reinstated")
     assert (entry.actor, entry.subject_id) == (admin, person.pk)
+
+
+def test_who_has_left_is_given_no_role(leaver: User, client: Client) -> None:
+    admin, role = make_admin(), make_role("agents.view_agent", slug="seer")
+    before = Entry.objects.count()
+    with pytest.raises(ConflictError) as refused:
+        grant_role(admin, user=leaver, role=role)
+    assert refused.value.code == "has_left"
+    assert Entry.objects.count() == before
+    client.force_login(admin)
+    page = client.get(f"/access/people/{leaver.username}/").content.decode()
+    assert "whoever has left is given no role" in page
+    assert f"/access/people/{leaver.username}/roles/" not in page
+    answer = client.post(f"/access/people/{leaver.username}/roles/", {"role": "seer"})
+    assert answer.status_code == 409
+    noted = Entry.objects.order_by("-id")[0]
+    assert (noted.name, noted.payload["code"]) == ("request.refused", "has_left")
+    assert Entry.objects.count() == before + 1
+    assert not RoleGrant.objects.filter(live_grants(), user=leaver).exists()
+    assert is_out(leaver)
+
+
+def test_saving_somebody_over_the_api_takes_no_place_in_the_back_office(client: Client) -> None:
+    person = make_user(username="lena", name="Lena", email="lena@example.com", is_staff=True)
+    client.force_login(make_admin())
+    answer = client.post("/api/v1/users/", {**told(person), "name": "Lena B."}, "application/json")
+    assert answer.status_code == 200
+    person.refresh_from_db()
+    assert (person.name, person.is_staff) == ("Lena B.", True)
+    answer = client.post("/api/v1/users/", {**told(person), "username": "new"}, "application/json")
+    assert (answer.status_code, User.objects.get(username="new").is_staff) == (201, False)
+    assert client.post("/api/v1/users/", {**told(person), "is_staff": True}, "application/json").status_code == 422
 
 
 def test_who_is_here_is_saved_as_ever() -> None:

@@ -97,7 +97,6 @@ def _save(user: User, person: Person, *, reinstate: bool = False) -> None:
         username=user.username,
         name=user.name if person.name is None else person.name,
         email=user.email if person.email is None else person.email,
-        is_staff=user.is_staff,
         reinstate=reinstate,
     )
 

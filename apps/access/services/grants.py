@@ -9,7 +9,7 @@ from apps.access.models import BusinessUnit, Role, RoleGrant
 from apps.access.selectors import live_grants
 from apps.access.services.units import require_manager
 from apps.audit.services import record
-from apps.core.errors import NotAllowedError, NotFoundError
+from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
 from apps.core.gate import refuse_emergency
 from apps.core.models import ClockTimestamp, User
 
@@ -20,7 +20,8 @@ def grant_role(
 ) -> RoleGrant:
     """Give ``user`` a role in ``unit`` and below (everywhere without one), until ``until``. Again: the end is moved.
 
-    Raises NotAllowedError for who does not manage there, and for whoever would give a role to themselves.
+    Raises NotAllowedError for who does not manage there, and for whoever would give a role to themselves; ConflictError
+    ``has_left`` for who has left. Their row is held, so that nobody leaves and is given a role at once.
     """
     require_manager(actor, unit)
     if actor.pk == user.pk:
@@ -28,6 +29,8 @@ def grant_role(
     if not user.is_human:
         raise NotAllowedError
     refuse_emergency(user)
+    if not User.objects.select_for_update().get(pk=user.pk).is_active:
+        raise ConflictError(_("They have left: whoever has left is given no role."), code="has_left")
     found = (
         RoleGrant.objects.select_for_update(of=("self",))
         .filter(user=user, role=role, unit=unit, revoked_at=None)

@@ -23,10 +23,12 @@ def save_person(
     name: str,
     email: str,
     password: str | None = None,
-    is_staff: bool = False,
+    is_staff: bool | None = None,
     reinstate: bool = False,
 ) -> tuple[User, str]:
     """Make or change a person. Without ``password`` the present one stays; a new person then cannot sign in by one.
+
+    Without ``is_staff`` they stay what they are; a new person has no place in the back office.
 
     Whoever has left stays out: raises ConflictError ``has_left``, unless ``reinstate`` says that they come back.
     """
@@ -42,7 +44,7 @@ def save_person(
     if found and comes_back:
         _reinstate(actor, found, is_said=reinstate)
     user = found or User(username=username, kind=UserKind.HUMAN, password="!")  # noqa: S106 - "!" admits nobody
-    values = {"name": name, "email": email, "is_staff": is_staff}
+    values = {"name": name, "email": email, "is_staff": user.is_staff if is_staff is None else is_staff}
     outcome = write_if_changed(actor, user, is_new=found is None, values=values)
     has_new_password = bool(password and not user.check_password(password))
     if has_new_password:

@@ -98,14 +98,12 @@ def apply_role(actor: User, document: Document) -> str:
 def apply_user(actor: User, document: Document) -> str:
     """A person, and the whole of the roles that they hold."""
     value = document.source.value
-    found = User.objects.filter(username=document.slug).first()
     user, outcome = save_person(
         actor,
         username=document.slug,
         name=str(value.get("name") or document.slug),
         email=value.get("email", ""),
         password=_given(document, "password_env") or None,
-        is_staff=bool(found and found.is_staff),
         reinstate=value.get("state") == PRESENT,
     )
     wanted = []
