@@ -63,7 +63,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "facts": (3600, "apps.kpis.tasks.fill_facts"),
     "anomalies": (600, "apps.kpis.tasks.find_anomalies"),
-    "values": (5, "apps.kpis.tasks.fill_values"),
+    "values": (2, "apps.kpis.tasks.fill_values"),
     "uploads": (600, "apps.kpis.tasks.sweep_uploads"),
     "retention": (600, "apps.workflows.tasks.retention.erase_ended"),
     "idempotency_keys": (3600, "apps.core.tasks.sweep_idempotency_keys"),

@@ -20,7 +20,7 @@ def fill_facts() -> int:
 
 
 def fill_values() -> int:
-    """Go through runs again whose KPIs of one's own were made or changed since; how many values."""
+    """Work out what runs gave for KPIs of one's own, those that ended and, after a change, all; how many values."""
     return services.fill_values()
 
 

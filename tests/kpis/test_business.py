@@ -67,7 +67,13 @@ class Care:
         self.viewer: User = make_holder("kpis.view_kpi", "kpis.manage_target", unit=self.flow.unit)
 
     def gave(self, **output: Any) -> Run:
-        """A run that ended with this."""
+        """A run that ended with this, worked out."""
+        run = self.ended(**output)
+        values.value_marked()
+        return run
+
+    def ended(self, **output: Any) -> Run:
+        """A run that ended with this, and was folded."""
         run = make_run(self.flow)
         (task,) = claim_tasks(self.agent.user)
         complete_task(self.agent.user, task_id=task.pk, lease=str(task.fence), output=output)

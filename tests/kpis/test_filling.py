@@ -9,9 +9,11 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from apps.audit.models import Entry
 from apps.core.services import system_user
 from apps.kpis.models import Kpi, KpiValue
-from apps.kpis.services import delete_kpi, fill_values, values
+from apps.kpis.models.business import MARKED
+from apps.kpis.services import delete_kpi, fill_values, fold_entries, values
 from apps.kpis.services.locks import PROJECTION_LOCK
 from apps.workflows.models import Run
 from tests.kpis.test_business import STARS, Care
@@ -81,8 +83,8 @@ def test_each_run_is_read_once_and_afterwards_none(care: Care, monkeypatch: pyte
     assert read == [2, 2, 1]
     with CaptureQueriesContext(connection) as asked:
         fill_values()
-    assert len(asked) == 1, "That there is nothing left to do is one question."
-    assert "workflows_run" not in asked[0]["sql"]
+    assert len(asked) == 2, "That nothing is marked and no KPI is gone through is one question each."
+    assert not any("workflows_run" in one["sql"] for one in asked)
     care.kpi(name="Other words")
     assert fill_values() == 0, "Another name asks no run again."
 
@@ -167,3 +169,80 @@ def test_a_definition_held_by_a_change_is_not_waited_for(real_db: str) -> None:
         assert fill_values() == 0
         assert not KpiValue.objects.exists()
     assert fill_values() == 1
+
+
+def test_no_expression_runs_while_facts_are_written(real_db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    care, free, outcome_of = Care(), [], values.outcome_of
+    care.kpi()
+    fill_values()
+
+    def asked(*given: Any, **named: Any) -> Any:
+        with another_worker(real_db) as writing:
+            free.extend(writing.execute(TRY, [PROJECTION_LOCK]).fetchone() or ())
+        return outcome_of(*given, **named)
+
+    monkeypatch.setattr(values, "outcome_of", asked)
+    care.ended(stars=4)
+    assert free == []
+    assert (care.told()["value"], care.told()["missing"]) == (None, 1), "It is not said to be nothing."
+    assert fill_values() == 1
+    assert free == [True]
+    assert (care.told()["value"], care.told()["missing"]) == (4.0, 0)
+    assert fill_values() == 0
+
+
+def test_folded_twice_a_run_keeps_its_value(care: Care) -> None:
+    care.kpi()
+    run = care.gave(stars=4)
+    fold_entries(entries=list(Entry.objects.filter(trail_id=run.pk).order_by("id")))
+    assert care.told()["value"] == 4.0
+    assert fill_values() == 1, "The page of the definition that was just made."
+    assert care.told()["value"] == 4.0
+
+
+def test_a_kpi_is_removed_while_another_writes_facts(real_db: str) -> None:
+    care = Care()
+    care.kpi()
+    care.gave(stars=4)
+    care.ended(stars=5)
+    with another_worker(real_db) as writing:
+        writing.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [PROJECTION_LOCK])
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        remove(care)
+    assert not KpiValue.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "told"),
+    [
+        (change, (50.0, 0)),
+        (lambda care: Run.objects.update(erased_at="2026-01-01T00:00:00Z", erased_by="x", output=None), (None, 1)),
+    ],
+)
+def test_what_changes_while_marked_runs_are_read_counts(
+    care: Care, monkeypatch: pytest.MonkeyPatch, meanwhile: Any, told: tuple[float | None, int]
+) -> None:
+    care.kpi()
+    fill_values()
+    care.ended(stars=5)
+    settle = values._settle
+
+    def late(*given: Any) -> int:
+        monkeypatch.setattr(values, "_settle", settle)
+        meanwhile(care)
+        return settle(*given)
+
+    monkeypatch.setattr(values, "_settle", late)
+    fill_values()
+    fill_values()
+    assert (care.told()["value"], care.told()["missing"]) == told
+    assert not KpiValue.objects.filter(digest=MARKED).exists()
+
+
+def test_marks_of_a_kpi_that_is_gone_are_forgotten(care: Care) -> None:
+    care.kpi()
+    care.ended(stars=5)
+    Kpi.objects.all().delete()
+    assert fill_values() == 1
+    assert not KpiValue.objects.exists()

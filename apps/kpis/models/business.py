@@ -8,6 +8,9 @@ from apps.kpis.rules import Direction
 from apps.kpis.rules.business import Aggregate, Fault, definition_of
 from apps.kpis.rules.definitions import Definition
 
+MARKED = ""
+"""The digest of a value that is still to be worked out: no definition's, so nothing counts it."""
+
 
 class Kpi(Record):
     """A figure of one workflow that its runs give themselves.
@@ -50,7 +53,10 @@ class Kpi(Record):
 
 
 class KpiValue(Fact):
-    """What one succeeded run gave for one KPI: a value, a fault, or neither where it has none to give."""
+    """What one succeeded run gave for one KPI: a value, a fault, or neither where it has none to give.
+
+    Marked as it is folded, and worked out within seconds (``services.values``).
+    """
 
     id = models.BigAutoField(primary_key=True)
     kpi = models.CharField(max_length=40)
@@ -66,7 +72,10 @@ class KpiValue(Fact):
             models.UniqueConstraint(fields=["kpi", "run_id"], name="kpi_value_once"),
             models.CheckConstraint(condition=models.Q(fault="") | models.Q(value=None), name="kpi_value_or_fault"),
         ]
-        indexes = [models.Index(fields=["kpi", "finished_at"], name="kpi_value_by_time")]
+        indexes = [
+            models.Index(fields=["kpi", "finished_at"], name="kpi_value_by_time"),
+            models.Index(fields=["id"], condition=models.Q(digest=MARKED), name="kpi_value_marked"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kpi} {self.value}"

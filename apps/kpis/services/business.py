@@ -16,7 +16,6 @@ from apps.kpis.rules import DEFINITIONS, LIVE, Direction
 from apps.kpis.rules.business import OF_RUN, Aggregate, program_of, say_the_same
 from apps.kpis.services.baselines import refuse_approved, reopen_baselines
 from apps.kpis.services.goals import MANAGE, unit_of
-from apps.kpis.services.locks import hold_projection
 
 LONGEST = 40
 
@@ -66,14 +65,17 @@ def save_kpi(
 
 @transaction.atomic
 def delete_kpi(actor: User, *, kpi: Kpi) -> None:
-    """Remove a KPI with the values that runs gave for it; the ledger keeps what it said. Its goals go first."""
+    """Remove a KPI with the values that runs gave for it; the ledger keeps what it said. Its goals go first.
+
+    The row is held and no lock of the facts: who works values out passes by what is held, and forgets marks of what is
+    gone.
+    """
     require_manager(actor, unit_of(kpi.workflow, known=False), MANAGE)
     Kpi.objects.select_for_update().filter(pk=kpi.pk).first()
     goals = (Target.objects.all(), Baseline.objects.filter(ended_at=None))
     if any(rows.filter(kpi=kpi.slug).exists() for rows in goals):
         raise ConflictError("A baseline or a target holds against it: remove that first.", code="invalid_state")
     record(actor, kpi, "deleted", payload={"workflow": kpi.workflow, "name": kpi.name, "value": kpi.value})
-    hold_projection()
     KpiValue.objects.filter(kpi=kpi.slug).delete()
     kpi.delete()
 

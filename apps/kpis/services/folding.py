@@ -21,7 +21,7 @@ from apps.kpis.services.seen import (
     step_seen,
     usage_costs_seen,
 )
-from apps.kpis.services.values import value_runs
+from apps.kpis.services.values import mark_runs
 
 ESCALATION_ENDS = frozenset(
     f"escalation.{state}"
@@ -54,7 +54,7 @@ def _write(entries: Sequence[Entry], facts: Facts) -> int:
     invented = _simulated_runs(entries, facts)
     for simulated in (False, True):
         write_facts(facts=_part(facts, invented, simulated), simulated=simulated)
-    value_runs(ids={run.run_id for run in facts.runs if run.finished_at})
+    mark_runs(ids={run.run_id for run in facts.runs if run.finished_at})
     return len(facts)
 
 

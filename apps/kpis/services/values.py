@@ -1,8 +1,9 @@
-"""What runs give for KPIs of one's own: as each is folded, and once more after a definition was made or changed.
+"""What runs give for KPIs of one's own: soon after each is folded, and once more after a change of the definition.
 
-After a change the runs that were there are gone through page by page, the newest first, outside the lock under which
-facts are written. A page's values and the place reached are written together, so a worker that dies repeats one page.
-A run that ends meanwhile is not missed: it is folded by the definition of then.
+No expression runs under the lock under which facts are written. As a run is folded it is marked, in one statement; the
+clock works out what is marked. After a change the runs that were there are gone through page by page, the newest first.
+A page's values and the place reached are written together, so a worker that dies repeats one page. A run that ends
+meanwhile is not missed: it is marked.
 """
 
 from collections import defaultdict
@@ -17,6 +18,7 @@ from apps.agents.models import Action
 from apps.classification.rules import Classed, Veil, marked
 from apps.core.models import ClockTimestamp
 from apps.kpis.models import Kpi, KpiValue
+from apps.kpis.models.business import MARKED
 from apps.kpis.rules.business import Aggregate, left_of, outcome_of
 from apps.kpis.services.locks import hold_projection
 from apps.workflows.models import Run, Step
@@ -27,21 +29,54 @@ AT_ONCE = 200
 SUCCEEDED = "succeeded"
 
 
-def value_runs(*, ids: Collection[UUID]) -> int:
-    """Note what these runs give for the KPIs of their workflows, those that succeeded; how many values.
+def mark_runs(*, ids: Collection[UUID]) -> int:
+    """Mark these runs for the KPIs of their workflows, those that succeeded; how many values are to be worked out.
 
-    Callers hold the projection's lock. Mostly one query: most workflows have none.
+    Callers hold the projection's lock. Mostly one query: most workflows have none. What has a value already keeps it.
     """
     if not ids or not (kpis := list(Kpi.objects.all())):
         return 0
-    runs = Run.objects.filter(workflow__slug__in={kpi.workflow for kpi in kpis}, pk__any_of=list(ids))
-    return _write(_given(kpis, list(_readable(runs))))
+    runs = _readable(Run.objects.filter(workflow__slug__in={kpi.workflow for kpi in kpis}, pk__any_of=list(ids)))
+    rows = [_row(kpi, run, digest=MARKED) for run in runs for kpi in kpis if kpi.workflow == run.workflow.slug]
+    KpiValue.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
+    return len(rows)
 
 
 def fill_values() -> int:
-    """Go one page further back with each KPI whose runs are still gone through; how many runs that were."""
+    """Work out a page of what is marked, and go one page further back with each KPI; how many runs that were."""
     waiting = Kpi.objects.filter(filled_at=None).order_by("changed_at", "id")
-    return sum(_fill(kpi) for kpi in waiting)
+    return value_marked() + sum(_fill(kpi) for kpi in waiting)
+
+
+def value_marked() -> int:
+    """Work out a page of what is marked, the oldest first; how many values are settled."""
+    marked = list(KpiValue.objects.filter(digest=MARKED).order_by("id")[:AT_ONCE])
+    if not marked:
+        return 0
+    kpis = list(Kpi.objects.filter(slug__in={row.kpi for row in marked}))
+    rows = _given(kpis, list(_readable(Run.objects.filter(pk__any_of=[row.run_id for row in marked]))))
+    return _settle(marked, kpis, rows)
+
+
+@transaction.atomic
+def _settle(marked: Sequence[KpiValue], kpis: Sequence[Kpi], rows: Sequence[KpiValue]) -> int:
+    """Write what marked runs gave, and forget marks of which nothing is left: of runs erased, or KPIs removed, since.
+
+    A KPI that was changed since, or is held by a change, keeps its marks for the next time.
+    """
+    hold_projection()
+    held = Kpi.objects.select_for_update(skip_locked=True).filter(pk__in=[kpi.pk for kpi in kpis])
+    digests = {kpi.slug: kpi.digest for kpi in kpis}
+    here = {kpi.slug for kpi in held if kpi.digest == digests[kpi.slug]}
+    removed = {row.kpi for row in marked} - set(Kpi.objects.values_list("slug", flat=True))
+    left = KpiValue.objects.filter(pk__in=[row.pk for row in marked], digest=MARKED)
+    settled = {(row.kpi, row.run_id): row.pk for row in left if row.kpi in here | removed}
+    erased = _erased([row.run_id for row in marked])
+    given = [row for row in rows if (row.kpi, row.run_id) in settled and row.run_id not in erased]
+    gone = set(settled) - {(row.kpi, row.run_id) for row in given}
+    KpiValue.objects.filter(pk__in=[settled[one] for one in gone]).delete()
+    _write(given)
+    return len(settled)
 
 
 def _fill(kpi: Kpi) -> int:
@@ -65,8 +100,7 @@ def _keep(kpi: Kpi, page: Sequence[UUID], rows: Sequence[KpiValue]) -> bool:
     here = Kpi.objects.select_for_update(skip_locked=True).filter(pk=kpi.pk, digest=kpi.digest, filled_at=None)
     if not here.filter(filled_to=kpi.filled_to).exists():
         return False
-    erased = Run.objects.filter(pk__any_of=list(page), erased_at__isnull=False).values_list("pk", flat=True)
-    settled = _known(kpi, page) | set(erased)
+    settled = _known(kpi, page) | _erased(page)
     _write([row for row in rows if row.run_id not in settled])
     is_last = len(page) < AT_ONCE
     Kpi.objects.filter(pk=kpi.pk).update(
@@ -78,6 +112,10 @@ def _keep(kpi: Kpi, page: Sequence[UUID], rows: Sequence[KpiValue]) -> bool:
 def _known(kpi: Kpi, page: Sequence[UUID]) -> set[UUID]:
     rows = KpiValue.objects.filter(kpi=kpi.slug, digest=kpi.digest, run_id__any_of=list(page))
     return set(rows.values_list("run_id", flat=True))
+
+
+def _erased(page: Sequence[UUID]) -> set[UUID]:
+    return set(Run.objects.filter(pk__any_of=list(page), erased_at__isnull=False).values_list("pk", flat=True))
 
 
 def _readable(runs: QuerySet[Run]) -> QuerySet[Run]:
@@ -133,16 +171,18 @@ def _marked(output: Any, classed: Classed) -> Any:
 
 
 def _value(kpi: Kpi, run: Run, output: Any, context: dict[str, Any]) -> KpiValue:
-    assert run.finished_at is not None
     found = outcome_of(kpi.value, Aggregate(kpi.aggregate), output=output, context=context)
+    return _row(kpi, run, digest=kpi.digest, value=found.value, fault=found.fault)
+
+
+def _row(kpi: Kpi, run: Run, **given: Any) -> KpiValue:
+    assert run.finished_at is not None
     return KpiValue(
         kpi=kpi.slug,
-        digest=kpi.digest,
         run_id=run.pk,
-        value=found.value,
-        fault=found.fault,
         workflow=kpi.workflow,
         unit=run.unit_id,
         simulated=run.simulated,
         finished_at=run.finished_at,
+        **given,
     )
