@@ -110,6 +110,11 @@ def desk() -> Desk:
         ("asks", {"slug": "always", "effect": "require_approval", "queue": desk.queue.slug}),
         ("denied", {"slug": "stop", "effect": "deny"}),
         ("unruled", None),
+        ("others", {"slug": "not-its", "when": "agent.slug == '' || action.effect == 'read'"}),
+        (
+            "its",
+            {"slug": "its", "effect": "deny", "when": "agent.risk in ['medium', 'high'] || action.amount_minor > 7"},
+        ),
     ):
         operation = make_operation(slug=f"bank.{slug}", connector=connector)
         permit(agent.user, operation)
@@ -130,12 +135,14 @@ def test_what_it_is_and_may(desk: Desk) -> None:
     assert page.value("Known limits") == "Reads no faxes."
     assert page.value("Can do") == "pay"
     assert page.value("Version") == "1 · none"
-    assert "Uses 1 of 4 operations in 90 days." in page.words(page.part("may"))
+    assert "Uses 1 of 6 operations in 90 days." in page.words(page.part("may"))
     for slug, line, level in (
         (desk.operation.slug, "May, and must ask above its limits", "Level 4 of 4: acts within its limits"),
         ("bank.asks", "Must ask", "Level 2 of 4: asks each time"),
         ("bank.denied", "May never: a rule denies it", "Level 0 of 4: people do it"),
         ("bank.unruled", "May never: no rule allows it", "Level 0 of 4: people do it"),
+        ("bank.others", "May never: no rule allows it", "Level 0 of 4: people do it"),
+        ("bank.its", "May never: a rule denies it", "Level 0 of 4: people do it"),
         ("bank.over", "Ended", "Level 0 of 4: people do it"),
     ):
         head, rest = page.operation(slug)
@@ -144,6 +151,7 @@ def test_what_it_is_and_may(desk: Desk) -> None:
         assert page.value("Autonomy", rest).startswith(level)
     assert "used 3 times in 90 days, 2 in 30" in page.operation(desk.operation.slug)[0]
     assert "not used in 90 days" in page.operation("bank.asks")[0]
+    assert "not-its" not in page.operation("bank.others")[1]
     never = page.words(page.part("may"))
     assert "May never 2 operations were not granted bank.other Pay an invoice bank.over Pay an invoice" in never
 
@@ -152,7 +160,7 @@ def test_the_rules_that_concern_it(desk: Desk) -> None:
     page = Shown(desk.agent, make_admin())
     own = [f"{desk.policy.slug} · {rule}" for rule in ("huge", "large", "small")]
     named = re.findall(r'<a href="/policies/[^"]+/">([^<]+)</a>', page.part("rules"))
-    assert sorted(named) == sorted([*own, "about-asks · always", "about-denied · stop"])
+    assert sorted(named) == sorted([*own, "about-asks · always", "about-denied · stop", "about-its · its"])
 
 
 def test_what_it_did_cost_and_was_told(desk: Desk) -> None:
@@ -257,3 +265,14 @@ def test_it_is_not_there_for_another_unit(desk: Desk) -> None:
     client.force_login(make_holder("agents.view_agent", unit=make_unit()))
     assert client.get(f"/agents/{desk.agent.slug}/").status_code == 404
     assert desk.agent.slug not in client.get("/agents/").content.decode()
+
+
+def test_who_is_retired_may_nothing_and_is_given_nothing(desk: Desk) -> None:
+    Agent.objects.filter(pk=desk.agent.pk).update(state="retired")
+    page = Shown(desk.agent, make_admin())
+    head, rest = page.operation(desk.operation.slug)
+    assert "May never: it is retired" in head
+    assert page.value("Autonomy", rest).startswith("Level 0 of 4")
+    for offer in ("Narrow it to what it uses", "Grant or narrow an operation"):
+        assert offer not in page.words(page.part("may"))
+        assert offer not in page.html

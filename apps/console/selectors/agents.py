@@ -37,7 +37,8 @@ LEVELS = {
 class OperationInWords:
     """One permitted operation with the rules that decide about it.
 
-    ``quiet``: confidential ones that the reader may not see; the level follows from them too.
+    ``quiet``: confidential ones that the reader may not see; the level follows from them too. ``is_over``: the agent
+    is retired.
     """
 
     use: MayUse
@@ -45,6 +46,7 @@ class OperationInWords:
     must_ask: list[RuleCard]
     never: list[RuleCard]
     quiet: list[RuleCard]
+    is_over: bool = False
 
     @property
     def asks(self) -> bool:
@@ -70,7 +72,7 @@ class OperationInWords:
     @property
     def autonomy(self) -> int:
         """The autonomy level, derived: 0 people only, 2 asks, 4 acts within limits (1 and 3 need holds and drafts)."""
-        if self.is_closed or not self.use.is_live:
+        if self.is_closed or self.is_over or not self.use.is_live:
             return 0
         return 2 if self.always_asks else 4
 
@@ -84,7 +86,7 @@ class OperationInWords:
 
 
 def _is_unconditional(cards: list[RuleCard]) -> bool:
-    return any(card.when.strip() == "true" for card in cards)
+    return any(card.is_always for card in cards)
 
 
 def words_for(actor: User, agent: Agent) -> list[OperationInWords]:
@@ -99,12 +101,22 @@ def _in_words(actor: User, agent: Agent, use: MayUse) -> OperationInWords:
         "agent": agent.slug,
         "version": agent.version.number if agent.version else 0,
         "unit_id": agent.unit_id,
+        "known": {
+            "action.operation": use.operation.slug,
+            "action.effect": use.operation.effect,
+            "agent.slug": agent.slug,
+            "agent.unit": agent.unit.slug,
+            "agent.risk": agent.risk,
+            "agent.state": agent.state,
+            "agent.version": agent.version.number if agent.version else 0,
+            "agent.owner": agent.owner.username,
+            "agent.capabilities": agent.capabilities,
+        },
     }
     cards, quiet = rules_about_for(actor, **about), rules_about_for(actor, quiet=True, **about)
     by_effect = {effect: [card for card in cards if card.effect == effect] for effect in Effect}
-    return OperationInWords(
-        use, by_effect[Effect.ALLOW], by_effect[Effect.REQUIRE_APPROVAL], by_effect[Effect.DENY], quiet
-    )
+    may, must_ask, never = (by_effect[effect] for effect in (Effect.ALLOW, Effect.REQUIRE_APPROVAL, Effect.DENY))
+    return OperationInWords(use, may, must_ask, never, quiet, is_over=agent.state == AgentState.RETIRED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from apps.policies.rules.facts import Facts
 from apps.policies.rules.obligations import NONE, NOTHING_STANDING, USUAL_BULK, Obligations, obligations_of
 from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.quorums import Group, group_of, joined_groups
+from apps.policies.rules.settling import FIXED, settled
 from apps.policies.rules.weighing import Outcome, RuleInForce, Sight, weigh
 
 
@@ -276,15 +277,17 @@ def _strictest_first(rule: Matched) -> tuple[int, str, str]:
 def _allowed_when(judged: Sequence[tuple[RuleInForce, Outcome, str]], facts: Facts) -> tuple[dict[str, Any], ...]:
     """The conditions of allow rules in scope that did not hold, where they are plain and not confidential.
 
-    With the currency that they speak of, where it is not the action's.
+    Nor where they cannot hold for this agent and operation, whatever it asks. With the currency that they speak of,
+    where it is not the action's.
     """
     found = []
+    fixed = {name: value for name, value in facts.values().items() if name in FIXED}
     for rule, outcome, _ in judged:
         if rule.rule.effect is not Effect.ALLOW or outcome is Outcome.TRUE:
             continue
         if rule.rule.confidential or rule.is_shadow_for(facts.agent.slug):
             continue
-        if rule.clauses:
+        if rule.clauses and settled(rule.program.tree, fixed) is not False:
             conditions = [clause.as_json() for clause in rule.clauses]
             abroad = {"currency": rule.currency_for(facts)} if rule.is_abroad(facts) else {}
             found.append({"policy": rule.policy, "rule": rule.rule.slug, "conditions": conditions, **abroad})

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -35,6 +35,7 @@ from apps.policies.rules import (
     read_rules,
 )
 from apps.policies.rules.quiet import CONFIDENTIAL
+from apps.policies.rules.settling import settled
 from apps.policies.selectors.releases import ground_for, rules_for_release
 from apps.policies.selectors.sentences import demands_of, scope_of, sentence_of
 
@@ -43,7 +44,10 @@ VIEW, LIFT = "policies.view_policy", "halts.lift_halt"
 
 @dataclass(frozen=True, slots=True)
 class RuleCard:
-    """A rule for people: the sentence first, the expression behind it. ``queue`` is the queue's name."""
+    """A rule for people: the sentence first, the expression behind it. ``queue`` is the queue's name.
+
+    ``is_always``: its condition holds, as far as was known, whatever is asked.
+    """
 
     policy: str
     version: int
@@ -52,6 +56,7 @@ class RuleCard:
     sentence: str
     when: str
     is_opaque: bool
+    is_always: bool = False
     queue: str = ""
     queue_slug: str = ""
     demands: list[str] = field(default_factory=list)
@@ -181,13 +186,13 @@ def matched_rules_for(
 
 def rules_about_for(
     actor: User, *, operation: str, connector: str = "", agent: str = "", version: int = 0, unit_id: UUID | None = None,
-    quiet: bool = False,
+    known: Mapping[str, Any] = MappingProxyType({}), quiet: bool = False,
 ) -> list[RuleCard]:  # fmt: skip
     """The rules in force whose scope takes in an agent's use of an operation, strictest first.
 
-    What an agent's page needs for may, must ask and may never: conditions are not evaluated, and rules in shadow are
-    none of these. ``quiet``: those instead that count as well and are confidential to ``actor``: only for what follows
-    of them, never to be shown.
+    What an agent's page needs for may, must ask and may never: without those in shadow and those whose condition
+    cannot hold with what is ``known`` of the agent and the operation. ``quiet``: those instead that count as well and
+    are confidential to ``actor``: only for what follows of them, never to be shown.
     """
     ground = ground_for(actor, unit_id)
     facts = Facts(
@@ -199,11 +204,17 @@ def rules_about_for(
         units=ground.units,
     )
     found = rules_for_release(actor, ground.release_id).about(operation)
-    rules = [rule for rule in found if not rule.is_shadow_for(agent) and rule.covers(facts)]
+    rules = [
+        rule
+        for rule in found
+        if not rule.is_shadow_for(agent) and rule.covers(facts) and settled(rule.program.tree, known) is not False
+    ]
     order = list(Effect)
     rules.sort(key=lambda rule: -order.index(rule.rule.effect))
     shown = _open_to(actor, rules)
-    return _cards([rule for rule in rules if rule not in shown] if quiet else shown)
+    meant = [rule for rule in rules if rule not in shown] if quiet else shown
+    always = [settled(rule.program.tree, known) is True for rule in meant]
+    return [replace(card, is_always=each) for card, each in zip(_cards(meant), always, strict=True)]
 
 
 def slugs_seen_by(actor: User) -> set[str]:
