@@ -102,9 +102,12 @@
     row.scrollIntoView({block: "nearest"});
     if (asked ? row !== asked : row.getAttribute("aria-current") !== "true") { asked = row; row.click(); }
   };
+  let lastPressed = "";
   const press = (key) => {
     const target = $$(`[data-key="${CSS.escape(key)}"]`, opened()).find(visible);
     if (!target || asked && target.closest("#detail")) return false; // what is shown is not what was asked for
+    if (key === lastPressed && target.closest("[data-settling]")) return true; // the second of two presses
+    lastPressed = key;
     if (target.matches("input, textarea, select")) target.focus();
     if (!target.matches("input:not([type=radio], [type=checkbox]), textarea, select")) target.click();
     return true;
@@ -162,7 +165,9 @@
   addEventListener("submit", (event) => {
     const button = event.submitter, form = event.target;
     if (!button || form.method === "get" || form.method === "dialog") return;
-    if (button.getAttribute("aria-busy") === "true") { event.preventDefault(); event.stopImmediatePropagation(); return; }
+    const moved = form.closest("#decision") && "coming" in $("#detail").dataset;
+    if (moved) say(said("moved"), "quiet");
+    if (moved || button.getAttribute("aria-busy") === "true") { event.preventDefault(); event.stopImmediatePropagation(); return; }
     const label = $(".label", button);
     if (!label || !button.dataset.busy) return;
     button.dataset.said = label.textContent;
@@ -214,10 +219,12 @@
     target.setAttribute("aria-busy", "true");
     const row = event.detail.elt.closest?.(".item > a");
     if (row === asked) asked = null;
+    if (row) target.dataset.coming = "";
     if (row) rows().forEach((other) => { if (other === row) other.setAttribute("aria-current", "true"); else other.removeAttribute("aria-current"); });
   });
   addEventListener("htmx:afterRequest", (event) => {
     event.detail.target?.removeAttribute?.("aria-busy");
+    if (event.detail.target?.id === "detail") delete event.detail.target.dataset.coming;
     calm(event.detail.elt); // a form that waits behind this request is still being recorded
     if (event.detail.successful) event.detail.elt.closest?.(".toast")?.remove();
     if (event.detail.successful && event.detail.requestConfig?.verb === "post") $$("[data-draft]", event.detail.elt).forEach((field) => sessionStorage.removeItem(draft(field)));
@@ -234,6 +241,22 @@
     $("#detail").scrollTop = 0;
     if (matchMedia("(width < 900px)").matches) scrollTo(0, 0);
   });
+  // What is pressed holds for the item that stood there: for as long as two clicks may be apart, one that took its place
+  // is decided by no click, and the page says so.
+  let shown = $("#selected")?.value;
+  const settle = () => {
+    const decision = $("#decision"), now = $("#selected")?.value;
+    if (now === shown) return;
+    shown = now;
+    if (!decision) return;
+    decision.dataset.settling = "";
+    setTimeout(() => delete decision.dataset.settling, 500);
+  };
+  addEventListener("click", (event) => {
+    const box = $("#decision[data-settling]")?.getBoundingClientRect(), {clientX: x, clientY: y} = event;
+    if (box && event.detail && x >= box.left && x <= box.right && y >= box.top && y <= box.bottom) say(said("moved"), "quiet");
+  }, true);
+  addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.id === "detail") settle(); });
   addEventListener("htmx:afterSettle", (event) => {
     restore(event.detail.elt);
     land(event.detail.elt);
