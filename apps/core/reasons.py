@@ -98,6 +98,25 @@ SENTENCES: Mapping[str, Any] = {
 }
 
 
+CALLS: Mapping[str, Any] = {
+    "not_configured": _("not set up to be called"),
+    "egress_refused": _("not called: the address is not allowed"),
+    "unreachable": _("not reached"),
+    "no_answer": _("no answer in time"),
+    "broken_answer": _("an answer that nobody can read"),
+    "system_error": _("an error of the system"),
+    "refused_by_system": _("the system said no"),
+    "busy": _("the system was too busy"),
+    "worker_lost": _("cut off: whoever called it stopped"),
+}
+"""How a call of a system ended that did not end well."""
+
+
+def call_words(code: object) -> str:
+    """How a call ended, for people; a code that has no words as it is."""
+    return str(CALLS.get(str(code)) or code)
+
+
 def sentence_of(word: object) -> str:
     """The sentence for a word of the plane; empty for what is none."""
     return str(SENTENCES.get(str(word), ""))

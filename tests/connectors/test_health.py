@@ -11,9 +11,11 @@ from apps.audit.tasks import deliver_reactions
 from apps.connectors import services
 from apps.connectors.models import Connector, ConnectorCall, Effect
 from apps.connectors.rules.health import Condition, condition_of
+from apps.connectors.rules.states import CODE_OF_END, NEVER_LEFT
 from apps.connectors.selectors import health_for
 from apps.core.errors import InvalidError, RateLimitedError, UnavailableError
 from apps.core.models import ClockTimestamp
+from apps.core.reasons import CALLS, call_words
 from apps.core.services import system_user
 from apps.workflows.services.actions import perform_due
 from tests.connectors.test_api import agent_api, person
@@ -124,6 +126,8 @@ def test_a_refusal_of_the_egress_guard_is_listed_with_its_reason(plane, system):
     assert system.asked == []
     page = browser(make_admin()).get("/connectors/outside/").content.decode()
     assert "127.0.0.1 leads to an internal address." in page
+    assert "Not called: the address is not allowed" in page
+    assert "egress_refused" not in page
     listed = person(make_admin())("GET", "/connectors/outside/calls/?end=refused").body["results"]
     assert [row["code"] for row in listed] == ["egress_refused"]
 
@@ -214,3 +218,10 @@ class TestCaps:
         assert perform_due() == 1
         assert set(Effect.objects.values_list("state", flat=True)) == {"succeeded"}
         assert len(system.asked) == 2
+
+
+def test_however_a_call_ends_people_read_words_and_no_code():
+    codes = {*NEVER_LEFT.values(), *CODE_OF_END.values(), "refused_by_system", "busy"}
+    assert codes == set(CALLS)
+    assert all("_" not in call_words(code) for code in codes)
+    assert call_words("of_another_version") == "of_another_version"

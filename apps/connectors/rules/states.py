@@ -220,7 +220,7 @@ def outcome_of(call: CallResult, *, effect: str, idempotency: str, repeats: int,
             return _deferred(call.retry_after_s, deferrals)
         if is_mail or call.status in CLIENT_ERRORS:
             return Outcome(EffectState.FAILED, "refused_by_system")
-    return _doubtful(_CODE_OF_END[call.end], effect=effect, idempotency=idempotency, repeats=repeats)
+    return _doubtful(CODE_OF_END[call.end], effect=effect, idempotency=idempotency, repeats=repeats)
 
 
 NEVER_LEFT = {
@@ -229,7 +229,7 @@ NEVER_LEFT = {
     CallEnd.UNPREPARED: "not_configured",
 }
 
-_CODE_OF_END = {
+CODE_OF_END = {
     CallEnd.ANSWERED: "system_error",
     CallEnd.BROKEN: "broken_answer",
     CallEnd.SILENT: "no_answer",

@@ -22,7 +22,7 @@ from apps.core import formats
 from apps.core.agent_text import inert
 from apps.core.differences import differences as compare
 from apps.core.finders import FULL, SMALL
-from apps.core.reasons import sentence_of
+from apps.core.reasons import call_words, sentence_of
 from apps.core.revealing import reveal
 from apps.core.shortcuts import key_of
 
@@ -94,6 +94,12 @@ def state_badge(state: str, label: str = "") -> SafeString:
 def state_word(state: object) -> str:
     """A state as people say it."""
     return str(WORDS.get(str(state)) or str(state).replace("_", " ").capitalize())
+
+
+@register.filter
+def call_word(code: object) -> str:
+    """How a call of a system ended, as people say it."""
+    return call_words(code)
 
 
 @register.filter
