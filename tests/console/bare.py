@@ -8,7 +8,6 @@ from apps.audit.models import Entry
 from apps.halts.services import engage_halt
 from apps.oversight.models import Vote
 from apps.oversight.services import start_bulk
-from apps.telemetry.models import Span
 from tests.console import offers
 from tests.console.offers import Scene, signed_in
 from tests.factories.access import make_admin, make_calendar, make_user
@@ -17,7 +16,6 @@ from tests.factories.classification import make_data_class
 from tests.factories.connectors import make_connector, make_operation
 from tests.factories.oversight import make_payment, say
 from tests.factories.policies import make_policy
-from tests.factories.telemetry import body_of, send, span
 from tests.factories.workflows import make_workflow
 
 type Found = tuple[Client, str]
@@ -54,11 +52,6 @@ def a_halt() -> str:
 def an_entry() -> int:
     a_halt()
     return Entry.objects.latest("id").pk
-
-
-def a_span() -> str:
-    send(make_agent(), body_of(span(1, {})))
-    return str(Span.objects.get().pk)
 
 
 def seen() -> Found:
@@ -140,7 +133,7 @@ OF_ONE: dict[str, Scene] = {
     "policies/simulations/<uuid:simulation_id>/": offers.simulation,
     "reports/weekly/<str:week>/": made("/reports/weekly/{}/", lambda: "2026-W20"),
     "runs/<uuid:run_id>/": offers.run,
-    "spans/<uuid:span_id>/": made("/spans/{}/", a_span),
+    "spans/<uuid:span_id>/": offers.span,
     "waivers/<uuid:waiver_id>/": offers.waiver(approved=False),
     "workflows/<slug:slug>/": made("/workflows/{}/", a_workflow),
 }

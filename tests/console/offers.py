@@ -25,9 +25,10 @@ from apps.oversight.services import make_standing_approval
 from apps.policies.services import retire_policy
 from apps.policies.services.budgets import end_budget
 from apps.policies.services.simulations import start_simulation
-from apps.telemetry.models import DiscoveredAgent, ToolFinding
+from apps.telemetry.models import DiscoveredAgent, Span, ToolFinding
 from apps.workflows.services import ask_erasure, publish_document
 from tests.agents.test_flags import flagged
+from tests.factories import telemetry
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
 from tests.factories.access_reviews import age_rights, line_of, open_review
 from tests.factories.agents import make_action, make_agent, make_key_for
@@ -381,6 +382,12 @@ def workflow() -> tuple[Client, str]:
     text = flow.active.source.replace("Flow", "Flow, again")
     publish_document(make_admin(), source=text)
     return signed_in(), f"/workflows/{flow.slug}/?version=1"
+
+
+def span() -> tuple[Client, str]:
+    """What an agent sent, and nothing links to work."""
+    telemetry.send(make_agent(), telemetry.body_of(telemetry.span(1, {})))
+    return signed_in(), f"/spans/{Span.objects.get().pk}/"
 
 
 def compensation() -> tuple[Client, str]:

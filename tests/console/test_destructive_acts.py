@@ -54,7 +54,7 @@ HARMLESS = {
     "policies/simulations/<uuid:simulation_id>/propose/", "reports/weekly/by-mail/", "runs/<uuid:run_id>/resume/",
     "runs/failures/retry/", "settings/", "settings/absences/", "settings/notifications/",
     "settings/notifications/browsers/<uuid:browser_id>/test/", "settings/notifications/browsers/add/",
-    "settings/shortcuts/", "settings/tokens/", "spans/<uuid:span_id>/link/", "waivers/<uuid:waiver_id>/approve/",
+    "settings/shortcuts/", "settings/tokens/", "waivers/<uuid:waiver_id>/approve/",
 }  # fmt: skip
 """They make, change, allow or look at something, and show what follows where they are forms of several steps."""
 
@@ -168,6 +168,7 @@ DESTRUCTIVE = {
     ),
     "runs/<uuid:run_id>/pause/": Offer(offers.run, "nothing more of it is offered"),
     "runs/<uuid:run_id>/cancel/": Offer(offers.run, "what is open stops"),
+    "spans/<uuid:span_id>/link/": Offer(offers.span, "It cannot be undone."),
     "workflows/<slug:slug>/rollback/": Offer(offers.workflow, "Open runs keep the version with which they began."),
 }  # fmt: skip
 ALSO = [
