@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
+from apps.core.errors import DomainError
 from apps.core.models import User
 from apps.core.rules import caller_of
 
@@ -86,3 +87,11 @@ def remember_known(request: HttpRequest, response: HttpResponse, names: Sequence
 
 def _known(request: HttpRequest) -> list[str]:
     return str(request.get_signed_cookie(KNOWN_COOKIE, default="", salt="acp_known")).split(".")
+
+
+def refusal_of(error: DomainError, *, typed: str = "", at: str = "", of: object = "") -> dict[str, object]:
+    """What a page says of a refused form: why, and with ``at`` and ``of`` in which field, with what was typed there."""
+    texts = [text for texts in error.errors.values() for text in texts]
+    field = at if "reason" in error.errors else ""
+    place = {"refused_at": field, "refused_of": of if field else "", "typed": typed}
+    return {"refused": " ".join(texts) or str(error.message), **place}

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
+from apps.core.errors import ConflictError, DomainError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds, require
-from apps.core.http import Request
+from apps.core.http import Request, refusal_of
 from apps.core.models import User
 from apps.policies.forms import DeclineForm, PublishForm, RetireForm, RollBackForm, VersionForm
 from apps.policies.models import Policy, PolicyVersion, Proposal
@@ -214,16 +214,25 @@ def decline(request: Request, slug: str) -> HttpResponse:
     """End a proposal without releasing it, with the reason; who made it takes it back so."""
     found = policy_for(request.user, slug, perm=PUBLISH)
     form = DeclineForm(request.POST)
-    if not form.is_valid():
+    if not form.is_valid() and "proposal" in form.errors:
         raise InvalidError(errors={"proposal": [_("Say which proposal.")]})
     proposal = proposal_for(request.user, form.cleaned_data["proposal"])
     if proposal.policy_id != found.pk:
         raise NotFoundError
+    if form.errors:
+        return _not_declined(
+            request, proposal, InvalidError(errors={"reason": [str(text) for text in form.errors["reason"]]})
+        )
     try:
         decline_proposal(request.user, proposal=proposal, reason=form.cleaned_data["reason"])
     except (ConflictError, InvalidError) as error:
-        said = [text for texts in error.errors.values() for text in texts]
-        messages.error(request, " ".join(said) or str(error.message))
-        return redirect(f"{reverse('policies:policy', args=[slug])}?version={proposal.version.number}")
+        return _not_declined(request, proposal, error)
     messages.success(request, _("Declined. It judges nothing."))
     return redirect("policies:policy", slug=slug)
+
+
+def _not_declined(request: Request, proposal: Proposal, error: DomainError) -> HttpResponse:
+    """The version's page again with what the person wrote, and why the proposal still stands."""
+    context = _shown(request, proposal.policy, RetireForm(), number=str(proposal.version.number))
+    context |= refusal_of(error, typed=request.POST.get("reason", ""), at="id_decline_reason")
+    return render(request, "policies/policy.html", context, status=error.status)

@@ -64,6 +64,21 @@ def test_it_is_summed_up_and_kept(scene: Callable[[], tuple[Client, str]], route
         ),
         (offers.workflow, "workflows/<slug:slug>/rollback/", {"version": "1", "reason": "x" * 2001}),
         (offers.at("/settings/"), "settings/", {"hold_s": "1000000"}),
+        (offers.budget, "budgets/<slug:slug>/end/", {"reason": ""}),
+        (offers.budget, "budgets/<slug:slug>/end/", {"reason": "x" * 501}),
+        (offers.budget_change, "budgets/<slug:slug>/changes/<uuid:change_id>/decline/", {"reason": ""}),
+        (offers.breaker, "breakers/<slug:slug>/end/", {"reason": ""}),
+        (offers.breaker_change, "breakers/<slug:slug>/changes/<uuid:change_id>/decline/", {"reason": ""}),
+        (offers.breaker_change, "breakers/<slug:slug>/changes/<uuid:change_id>/decline/", {"reason": "x" * 501}),
+        (offers.waiver(approved=False), "waivers/<uuid:waiver_id>/decline/", {"reason": ""}),
+        (offers.waiver(approved=True), "waivers/<uuid:waiver_id>/end/", {"reason": "x" * 501}),
+        (offers.policy(rest="?version=2", retiring=True), "policies/<slug:slug>/decline/", {"reason": ""}),
+        (offers.policy(rest="?version=2", retiring=True), "policies/<slug:slug>/decline/", {"reason": "x" * 501}),
+        (
+            offers.connector,
+            "connectors/<slug:slug>/operations/<str:operation>/state/",
+            {"state": "disabled", "reason": ""},
+        ),
     ],
 )
 def test_other_forms_sum_up_what_is_wrong_and_change_nothing(
@@ -72,7 +87,7 @@ def test_other_forms_sum_up_what_is_wrong_and_change_nothing(
     client, path = scene()
     (form, *_others) = forms_to(html.fromstring(client.get(path).content), path, route)
     entries = Entry.objects.exclude(name="request.refused").count()
-    answer = client.post(form.get("action"), wrong)
+    answer = client.post(form.get("action"), dict(form.form_values()) | wrong)
     assert answer.status_code == 422
     page = html.fromstring(answer.content)
     (summary,) = page.xpath("//div[@class='summary' and @role='alert' and @tabindex='-1']")

@@ -31,7 +31,7 @@ from apps.connectors.selectors.pins import waiting_for
 from apps.connectors.services.inside import NAMES, may_allow_inside
 from apps.core.errors import DomainError, InvalidError, NotAllowedError
 from apps.core.gate import holds
-from apps.core.http import Request, wants_fragment
+from apps.core.http import Request, refusal_of, wants_fragment
 
 UNFIT = 422
 SHOWN_SECRETS = 5
@@ -184,8 +184,8 @@ def move_operation(request: Request, slug: str, operation: str) -> HttpResponse:
             reason=request.POST.get("reason", ""),
         )
     except InvalidError as error:
-        messages.error(request, " ".join(problem for problems in error.errors.values() for problem in problems))
-        return _page(request, found, status=UNFIT)
+        typed, of = request.POST.get("reason", ""), operation_for(request.user, operation).pk
+        return _page(request, found, status=UNFIT, **refusal_of(error, typed=typed, at="reason-", of=of))
     messages.success(request, _("Changed. It acts on the next request."))
     return redirect("connectors:connector", slug=slug)
 

@@ -7,15 +7,25 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 
 from apps.core.errors import ConflictError, InvalidError
-from apps.core.http import Request
+from apps.core.http import Request, refusal_of
 
 
-def answered(request: Request, page: str, slug: str, command: Callable[[], object], said: str) -> HttpResponse:
-    """Carry it out and say so, or why not, on the ``page`` of ``slug``."""
+def answered(
+    request: Request,
+    page: str,
+    slug: str,
+    command: Callable[[], object],
+    said: str,
+    *,
+    show: Callable[..., HttpResponse],
+    at: str = "",
+    of: object = "",
+) -> HttpResponse:
+    """Carry it out and say so on the ``page`` of ``slug``; or ``show`` why not, at the field ``at`` of ``of``."""
     try:
         command()
-        messages.success(request, said)
     except (ConflictError, InvalidError) as error:
-        texts = [text for texts in error.errors.values() for text in texts]
-        messages.error(request, " ".join(texts) or str(error.message))
+        typed = request.POST.get("reason", "")
+        return show(status=error.status, **refusal_of(error, typed=typed, at=at, of=of))
+    messages.success(request, said)
     return redirect(page, slug=slug)

@@ -1,5 +1,6 @@
 """Breakers: what stops by itself, when, when it last did, and what waits for a second person."""
 
+from functools import partial
 from uuid import UUID
 
 from django.contrib import messages
@@ -73,13 +74,20 @@ def _form(request: Request, found: Breaker | None) -> HttpResponse:
     if form.is_valid() and (outcome := _saved(request, form, found)):
         messages.success(request, PROPOSED_WORDS if outcome == PROPOSED else SAVED_WORDS)
         return redirect("console:breakers")
-    context: dict[str, object] = {"form": form, "breaker": found}
+    return _page(request, found, form=form, status=422 if form.errors else 200)
+
+
+def _page(
+    request: Request, found: Breaker | None, *, form: BreakerForm | None = None, status: int = 200, **refused: object
+) -> HttpResponse:
+    form = form or BreakerForm(None, breaker=found)
+    context: dict[str, object] = {"form": form, "breaker": found, **refused}
     if found:
         context["changes"] = [
             (change, may_release_breaker_change(request.user, change), breaker_releasers_of(request.user, change))
             for change in breaker_changes_of([found])[found.pk]
         ]
-    return render(request, "console/breaker_form.html", context, status=422 if form.errors else 200)
+    return render(request, "console/breaker_form.html", context, status=status)
 
 
 def _saved(request: Request, form: BreakerForm, found: Breaker | None) -> str:
@@ -109,7 +117,13 @@ def end(request: Request, slug: str) -> HttpResponse:
     reason = request.POST.get("reason", "")
     said = str(PROPOSED_WORDS)
     return answered(
-        request, "console:breaker", slug, lambda: end_breaker(request.user, breaker=found, reason=reason), said
+        request,
+        "console:breaker",
+        slug,
+        lambda: end_breaker(request.user, breaker=found, reason=reason),
+        said,
+        show=partial(_page, request, found),
+        at="id_end",
     )
 
 
@@ -118,7 +132,15 @@ def release(request: Request, slug: str, change_id: UUID) -> HttpResponse:
     """Let what somebody else proposed count."""
     found = breaker_change_for(request.user, slug, change_id)
     said = _("Released. It counts from now on.")
-    return answered(request, "console:breaker", slug, lambda: release_breaker_change(request.user, change=found), said)
+    show = partial(_page, request, breaker_for(request.user, slug))
+    return answered(
+        request,
+        "console:breaker",
+        slug,
+        lambda: release_breaker_change(request.user, change=found),
+        said,
+        show=show,
+    )
 
 
 @require_POST
@@ -133,4 +155,7 @@ def decline(request: Request, slug: str, change_id: UUID) -> HttpResponse:
         slug,
         lambda: decline_breaker_change(request.user, change=found, reason=reason),
         said,
+        show=partial(_page, request, breaker_for(request.user, slug)),
+        at="id_decline-",
+        of=found.pk,
     )

@@ -1,5 +1,6 @@
 """Budgets: what is left of each, how they are made, changed and ended, and what waits for a second person."""
 
+from functools import partial
 from uuid import UUID
 
 from django.contrib import messages
@@ -87,7 +88,6 @@ def _made(request: Request, form: BudgetForm) -> str:
 def budget(request: Request, slug: str) -> HttpResponse:
     """One budget: what is used, and how to change it."""
     found = budget_for(request.user, slug)
-    may_change = holds(request.user, CHANGE, found) if found.unit else holds(request.user, CHANGE)
     form = _form(request, found)
     if form.is_valid():
         said = form.cleaned_data
@@ -101,8 +101,16 @@ def budget(request: Request, slug: str) -> HttpResponse:
         else:
             messages.success(request, PROPOSED_WORDS if outcome == PROPOSED else SAVED_WORDS)
             return redirect("console:budget", slug=slug)
+    return _page(request, found, form=form, status=422 if form.errors else 200)
+
+
+def _page(
+    request: Request, found: Budget, *, form: BudgetForm | None = None, status: int = 200, **refused: object
+) -> HttpResponse:
+    may_change = holds(request.user, CHANGE, found) if found.unit else holds(request.user, CHANGE)
     used = used_of([found])[found.pk]
-    context = {"budget": found, "used": used, "taken": used.spent + used.reserved, "form": form}
+    form = form or BudgetForm(queues=queues_near_for(request.user, CHANGE), budget=found)
+    context = {"budget": found, "used": used, "taken": used.spent + used.reserved, "form": form, **refused}
     context["left"] = max(found.cap - used.spent - used.reserved, 0)
     context["changes"] = [
         (change, may_release_change(request.user, change), releasers_of(request.user, change))
@@ -110,9 +118,7 @@ def budget(request: Request, slug: str) -> HttpResponse:
     ]
     if may_change:
         context["at_word"] = returnable_for(request.user, found).exclude(changes__state=ProposalState.OPEN)[:SHOWN_MAX]
-    return render(
-        request, "console/budget.html", {**context, "may_change": may_change}, status=422 if form.errors else 200
-    )
+    return render(request, "console/budget.html", {**context, "may_change": may_change}, status=status)
 
 
 @require_POST
@@ -126,6 +132,8 @@ def end(request: Request, slug: str) -> HttpResponse:
         slug,
         lambda: end_budget(request.user, budget=found, reason=reason),
         str(PROPOSED_WORDS),
+        show=partial(_page, request, found),
+        at="id_end",
     )
 
 
@@ -140,6 +148,9 @@ def give_back(request: Request, slug: str, action_id: UUID) -> HttpResponse:
         slug,
         lambda: return_spent(request.user, budget=found, action_id=action_id, reason=reason),
         str(PROPOSED_WORDS),
+        show=partial(_page, request, found),
+        at="why-",
+        of=action_id,
     )
 
 
@@ -148,7 +159,10 @@ def release(request: Request, slug: str, change_id: UUID) -> HttpResponse:
     """Let what somebody else proposed act."""
     found = change_for(request.user, slug, change_id)
     said = _("Released. It acts on the next request.")
-    answer = answered(request, "console:budget", slug, lambda: release_change(request.user, change=found), said)
+    show = partial(_page, request, found.budget)
+    answer = answered(
+        request, "console:budget", slug, lambda: release_change(request.user, change=found), said, show=show
+    )
     return redirect("console:budgets") if budgets_for(request.user).filter(slug=slug).first() is None else answer
 
 
@@ -159,5 +173,12 @@ def decline(request: Request, slug: str, change_id: UUID) -> HttpResponse:
     reason = request.POST.get("reason", "")
     said = _("Declined. The budget stays as it is.")
     return answered(
-        request, "console:budget", slug, lambda: decline_change(request.user, change=found, reason=reason), said
+        request,
+        "console:budget",
+        slug,
+        lambda: decline_change(request.user, change=found, reason=reason),
+        said,
+        show=partial(_page, request, found.budget),
+        at="id_decline-",
+        of=found.pk,
     )

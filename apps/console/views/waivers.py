@@ -12,7 +12,7 @@ from apps.console import selectors
 from apps.console.forms import WaiverAnswerForm, WaiverForm
 from apps.core.errors import ConflictError, DomainError, InvalidError, NotFoundError
 from apps.core.gate import refuse_agents, require
-from apps.core.http import Request
+from apps.core.http import Request, refusal_of
 from apps.core.keysets import behind
 from apps.policies.models import Policy, Waiver
 from apps.policies.selectors import policies_for, policy_for
@@ -89,15 +89,19 @@ def _asked(request: Request, policy: Policy, form: WaiverForm) -> Waiver | None:
 @require_GET
 def waiver(request: Request, waiver_id: UUID) -> HttpResponse:
     """One waiver: what it lifts for whom, who answers for it, what used it, and what may be done."""
-    found = waiver_for(request.user, waiver_id)
+    return _page(request, waiver_for(request.user, waiver_id))
+
+
+def _page(request: Request, found: Waiver, *, status: int = 200, **refused: object) -> HttpResponse:
     context = {
+        **refused,
         "waiver": found,
         "uses": uses_of(request.user, found),
         "approvers": approvers_of(request.user, found) if found.state == "asked" else [],
         "may_approve": may_approve(request.user, found),
         "may_end": found.state not in OVER and may_end(request.user, found),
     }
-    return render(request, "console/waiver.html", context)
+    return render(request, "console/waiver.html", context, status=status)
 
 
 @require_POST
@@ -120,9 +124,12 @@ def end(request: Request, waiver_id: UUID) -> HttpResponse:
 
 def _answered(request: Request, waiver_id: UUID, what: str) -> HttpResponse:
     found = waiver_for(request.user, waiver_id)
+    reason = request.POST.get("reason", "")
     form = WaiverAnswerForm(request.POST)
-    reason = form.cleaned_data["reason"] if form.is_valid() else ""
     try:
+        if not form.is_valid():
+            raise InvalidError(errors={"reason": [str(text) for text in form.errors["reason"]]})
+        reason = form.cleaned_data["reason"]
         if what == "approve":
             approve_waiver(request.user, waiver=found)
             said = _("Approved. It lifts the rule from the next request on.")
@@ -134,6 +141,7 @@ def _answered(request: Request, waiver_id: UUID, what: str) -> HttpResponse:
             said = _("Ended. The rule has its say again from the next request on.")
         messages.success(request, said)
     except DomainError as error:
-        texts = [text for texts in error.errors.values() for text in texts]
-        messages.error(request, " ".join(texts) or str(error.message))
+        at = {"decline": "id_decline", "end": "id_end"}.get(what, "")
+        found.refresh_from_db()
+        return _page(request, found, status=error.status, **refusal_of(error, typed=reason, at=at))
     return redirect("console:waiver", waiver_id=found.pk)
