@@ -73,6 +73,6 @@ class UnavailableError(DomainError):
 
 def misplaced_error(paths: list[str]) -> InvalidError:
     """What is said of secrets in fields that others read; never the secret."""
-    said = _("A key or a private key stands here, where others would read it. Nothing of it was kept: take it out.")
-    more = _("Replace it, too: it has been sent where it does not belong.")
+    said = _("A secret stands here (a key, or a private key), where others would read it. Nothing of it was kept.")
+    more = _("Replace the secret, too: it has been sent where it does not belong.")
     return InvalidError(errors={path or "body": [f"{said} {more}"] for path in paths})

@@ -211,6 +211,11 @@ def is_secret(text: str, path: str = "") -> bool:
     return bool(SECRET.search(text) or (path not in OF_DOCUMENTS and OF_OTHERS.search(text)))
 
 
+def without_secrets(text: str) -> str:
+    """``text`` without the keys in it; nothing where a private key stands, whose end nobody could be sure of."""
+    return "" if "PRIVATE KEY-----" in text else OF_OTHERS.sub("", SECRET.sub("", text))
+
+
 def _below(path: str, name: object) -> str:
     return f"{path}.{name}".lstrip(".")
 

@@ -1,11 +1,13 @@
 """Bad input of governance: refused with the reason, recorded, no effect."""
 
 import json
+import re
 import time
 from typing import Any
 
 import pytest
 from django.test import Client
+from lxml import html
 
 from apps.agents.models import AccessToken, Action, Agent
 from apps.audit.models import Entry, Payload
@@ -23,6 +25,7 @@ from tests.security.test_attackers import as_person, post, signed_in
 from tests.workflows.actions import Desk, make_desk
 
 pytestmark = pytest.mark.django_db
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIcanary\n-----END PRIVATE KEY-----"
 OTHERS = {
     "Stripe": "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
     "GitHub": "ghp_" + "a1B2" * 9,
@@ -101,6 +104,16 @@ class TestDocumentsOfSystems:
         assert not Operation.objects.exists()
 
 
+def _fields(page: str) -> dict[str, list[str]]:
+    """What the form on a refusal's page sends."""
+    (form,) = html.document_fromstring(page).xpath("//main//form")
+    assert form.get("action") is None
+    found: dict[str, list[str]] = {}
+    for name, value in form.form_values():
+        found.setdefault(name, []).append(value.removeprefix("\n"))
+    return found
+
+
 class TestSecretsInTheWrongField:
     @pytest.mark.parametrize("secret", OTHERS.values(), ids=OTHERS)
     def test_an_agent_is_refused_and_nothing_of_it_is_kept(self, secret: str) -> None:
@@ -122,6 +135,31 @@ class TestSecretsInTheWrongField:
         assert [one["code"] for one in told("request.refused")] == ["invalid"]
         assert Agent.objects.values().get(pk=desk.agent.pk) == before
         assert OTHERS["GitHub"] not in answer.content.decode() + kept()
+
+    def test_what_was_typed_beside_it_is_sent_again_with_one_press(self) -> None:
+        boss, typed = signed_in(make_admin()), {"slug": "helper", "name": 'Helper "one"', "risk": "low"}
+        secret = {"purpose": f"Pays. {OTHERS['GitHub']} opens it.", "known_limits": f"None.\n{PEM}"}
+        answer = boss.post("/agents/new/", {**typed, **secret, "capabilities": ["a", "b"], "password": "pass word"})
+        page = answer.content.decode()
+        assert answer.status_code == 422
+        assert PEM not in page
+        assert "pass word" not in page
+        again = _fields(page)
+        assert again.pop("csrfmiddlewaretoken")
+        assert again == {
+            **{name: [text] for name, text in typed.items()},
+            "purpose": ["Pays.  opens it."],
+            "known_limits": [""],
+            "capabilities": ["a", "b"],
+        }
+        assert re.search(r'<input type="password" id="again-password" name="password" autocomplete="off">', page)
+        assert "That was refused" not in boss.post("/agents/new/", again).content.decode()
+
+    def test_a_name_of_a_field_that_is_a_secret_is_not_sent_again(self) -> None:
+        page = signed_in(make_admin()).post("/agents/new/", {OTHERS["GitHub"]: "x", "name": "Helper"}).content.decode()
+        assert "That was refused" in page
+        assert "without the secret" not in page
+        assert OTHERS["GitHub"] not in page
 
     @pytest.mark.parametrize(
         "text", ["sk_live_", "a desk_live_payment_records", "ghp_short", "AKIA", "task-proj-a1B2c3d4e5", "xoxb", "AIza"]

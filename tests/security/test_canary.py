@@ -142,7 +142,7 @@ class TestTheWrongField:
             headers={"Authorization": f"Bearer {secrets["agent's key"]}", "Idempotency-Key": "k"},
         )  # fmt: skip
         assert answer.status_code == 422
-        assert "A key or a private key stands here" in answer.content.decode()
+        assert "A secret stands here" in answer.content.decode()
         assert text not in answer.content.decode()
         path = {"parameters": "parameters.note", "deep": "parameters.a.0.b", "name": "parameters"}.get(where, where)
         assert list(answer.json()["errors"]) == [path]
@@ -156,7 +156,7 @@ class TestTheWrongField:
         key = secrets["agent's key"]
         answer = admin_.post(f"/agents/{payment.agent.slug}/state/", {"to": "suspended", "reason": f"See {key}"})
         assert answer.status_code == 422
-        assert "A key or a private key stands here" in answer.content.decode()
+        assert "A secret stands here" in answer.content.decode()
         assert key not in answer.content.decode()
         payment.agent.refresh_from_db()
         assert payment.agent.state == "active"

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from apps.core.api import database_error_of, problem_json
 from apps.core.errors import DomainError, InvalidError, NotFoundError, misplaced_error
 from apps.core.noting import note_refused
-from apps.core.rules import misplaced_secrets
+from apps.core.rules import OF_SECRETS, misplaced_secrets, without_secrets
 
 
 class DomainErrorMiddleware:
@@ -36,6 +36,7 @@ class DomainErrorMiddleware:
             if cut := [name for name, text in typed.items() if "\x00" in name + text]:
                 return self._answer(request, InvalidError(errors={name: ["The character U+0000."] for name in cut}))
             if found := misplaced_secrets(typed):
+                request.sent_again = _without(request.POST, typed, found)  # type: ignore[attr-defined] # for the page below
                 return self._answer(request, misplaced_error(found))
         return None
 
@@ -52,7 +53,24 @@ class DomainErrorMiddleware:
         note_refused(request, getattr(request, "user", None), error)
         fragment = getattr(request, "htmx", None) and not request.htmx.boosted  # type: ignore[attr-defined] # django-htmx
         template = "errors/_refused.html" if fragment else "errors/refused.html"
-        return render(request, template, {"error": error, "came_from": _came_from(request)}, status=error.status)
+        again = getattr(request, "sent_again", None)
+        context = {"error": error, "came_from": _came_from(request), "again": again}
+        return render(request, template, context, status=error.status)
+
+
+def _without(sent: QueryDict, typed: dict[str, str], found: list[str]) -> dict[str, Any] | None:
+    """What was typed, to be looked at and sent again; None where a field's own name is a secret.
+
+    The fields in which one stood come without it; of those in which secrets belong, the names alone.
+    """
+    if "" in found:
+        return None
+    rest = [name for name in typed if name not in {*found, "csrfmiddlewaretoken"}]
+    return {
+        "shown": [(name, name.replace("_", " ").capitalize(), without_secrets(typed[name])) for name in found],
+        "secret": [(name, name.capitalize()) for name in rest if name in OF_SECRETS],
+        "kept": [(name, text) for name in rest if name not in OF_SECRETS for text in sent.getlist(name)],
+    }
 
 
 def _came_from(request: HttpRequest) -> str:
