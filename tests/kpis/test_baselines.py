@@ -335,6 +335,43 @@ def stars(db: None) -> Stars:
     return Stars()
 
 
+def test_what_a_system_entered_takes_two_people_whoever_ran_it() -> None:
+    ran, other = make_admin(), make_admin()
+    enter(system_user("console"))
+    client = Client()
+    client.force_login(ran)
+    page = client.post("/dashboards/goals/baselines/was/approve/", {"number": "1"}, follow=True).content.decode()
+    assert "now you answer for it" in page
+    row = Baseline.objects.get()
+    assert (row.entered_by, row.approved_at) == (ran, None)
+    with pytest.raises(NotAllowedError) as refused:
+        approve_baseline(ran, slug="was")
+    assert refused.value.code == "not_eligible"
+    assert Baseline.objects.get().approved_at is None
+    approve_baseline(other, slug="was")
+    assert Baseline.objects.get().approved_by == other
+    assert Entry.objects.filter(name="baseline.answered_for", actor=ran).count() == 1
+
+
+def test_what_a_system_corrects_or_removes_takes_two_people() -> None:
+    console, ran, other = system_user("console"), make_admin(), make_admin()
+    approved()
+    enter(console, value=500, reason="Counted anew.")
+    approve_baseline(ran, slug="was")
+    assert Baseline.objects.get(LIVE).value == 300
+    with pytest.raises(NotAllowedError):
+        approve_baseline(ran, slug="was")
+    approve_baseline(other, slug="was")
+    assert Baseline.objects.get(LIVE).value == 500
+    remove_baseline(console, slug="was")
+    assert approve_baseline(ran, slug="was").ended_at is None
+    with pytest.raises(NotAllowedError):
+        approve_baseline(ran, slug="was")
+    assert Baseline.objects.get(LIVE).removal_by == ran
+    approve_baseline(other, slug="was")
+    assert not Baseline.objects.filter(LIVE).exists()
+
+
 @pytest.mark.parametrize(
     ("before", "again", "more"),
     [
@@ -403,7 +440,8 @@ def test_what_nobody_approved_of_a_figure_is_entered_anew_by_who_defines_it_anew
     now, before = baseline_for(make_admin(), "was"), Baseline.objects.get(number=1)
     assert (now.number, now.value, now.approved_at, now.entered_by) == (2, 4, None, system_user("console"))
     assert before.ended_at is not None
-    approve_baseline(make_admin(), slug="was")
+    assert approve_baseline(make_admin(), slug="was").approved_at is None, "The console alone defined it."
+    assert approve_baseline(make_admin(), slug="was").approved_at is not None
 
 
 def test_baselines_of_figures_of_others_are_named_to_nobody() -> None:

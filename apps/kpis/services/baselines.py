@@ -80,6 +80,8 @@ def save_baseline(
 def approve_baseline(actor: User, *, slug: str, number: int | None = None) -> Baseline:
     """Approve what waits of a baseline: itself, its correction, or its removal. Not by whoever entered or asked it.
 
+    Whoever ran a command in the name of a system is known to nobody: of what a system entered or asked for, the first
+    who approves answers from then on, and it waits for another (``approved_at`` stays None, the removal is not done).
     ``number``: the version that was looked at. Raises NotFoundError; ConflictError where nothing waits, where it is
     another version by now, or where what waits would change weeks that are over by now; NotAllowedError
     ``not_eligible`` for one's own.
@@ -94,10 +96,14 @@ def approve_baseline(actor: User, *, slug: str, number: int | None = None) -> Ba
     if not is_seen or live.kpi != held:
         raise ConflictError(_("It was changed since: look at it again."))
     if live.removal_by_id is not None:
+        if _is_nobodys(live.removal_by):
+            return _answer_for(actor, live, removal_by=actor)
         _refuse_own(actor, live.removal_by)
         return _end(actor, live)
     if waiting is None and live.approved_at is not None:
         raise ConflictError(_("Nothing waits to be approved."))
+    if _is_nobodys(row.entered_by):
+        return _answer_for(actor, row, entered_by=actor)
     _refuse_own(actor, row.entered_by)
     if waiting is not None:
         _refuse_clash(waiting.workflow, waiting.kpi, waiting.valid_from, slug)
@@ -215,6 +221,18 @@ def _end(actor: User, live: Baseline) -> Baseline:
     record(actor, live, "ended", payload=said_of(live))
     live.refresh_from_db()
     return live
+
+
+def _is_nobodys(by: User | None) -> bool:
+    return by is None or not by.is_human
+
+
+def _answer_for(actor: User, row: Baseline, **asked: User) -> Baseline:
+    """The first of two people, in the place of a system."""
+    Baseline.objects.filter(pk=row.pk).update(**asked)
+    row.refresh_from_db()
+    record(actor, row, "answered_for", payload={**said_of(row), "number": row.number})
+    return row
 
 
 def _refuse_own(actor: User, by: User | None) -> None:

@@ -138,7 +138,8 @@ def approve_baseline(request: Request, slug: str) -> HttpResponse:
     """Approve a baseline that somebody else entered, its correction, or that it is removed."""
     seen = request.POST.get("number", "")
     approve = partial(services.approve_baseline, number=int(seen[:9]) if seen.isascii() and seen.isdigit() else 0)
-    return _answered(request, approve, slug, _("Approved."))
+    first = _("A system had entered or asked for it: now you answer for it, and somebody else has to approve it.")
+    return _answered(request, approve, slug, _("Approved."), first=first)
 
 
 @require_POST
@@ -147,11 +148,13 @@ def decline_baseline(request: Request, slug: str) -> HttpResponse:
     return _answered(request, services.decline_baseline, slug, _("Declined. It stays as it is."))
 
 
-def _answered(request: Request, answer: Any, slug: str, said: str) -> HttpResponse:
+def _answered(request: Request, answer: Any, slug: str, said: str, first: str = "") -> HttpResponse:
+    """``first``: what is said instead where the reader is the first of two."""
     try:
-        answer(request.user, slug=baseline_for(request.user, slug).slug)
+        row = answer(request.user, slug=baseline_for(request.user, slug).slug)
     except ConflictError as error:
         messages.error(request, str(error.message))
     else:
-        messages.success(request, said)
+        is_first = first and request.user in ({row.removal_by} if row.removal_by_id else {row.entered_by})
+        messages.success(request, first if is_first else said)
     return redirect("kpis:goals")
