@@ -95,6 +95,9 @@ def _carry_out(actor: User, reading: Reading) -> dict[Key, Applied]:
         if document.key in reading.unfit or (named & reading.unfit and not document.is_absent):
             reading.unfit.add(document.key)
             continue
+        if document.key in reading.standing:
+            outcomes[document.key] = Applied(document.kind, document.slug, UNCHANGED)
+            continue
         before = outcomes.get(document.key)
         found = _attempt(actor, document, act, reading)
         if found is not None:

@@ -1,6 +1,6 @@
 """From texts to documents: each with its file and lines, everything wrong with them said at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.classification.models import DataClass
 from apps.configuration.rules import ABSENT, KINDS, Misfit, Path, Reference, look, slug_of
+from apps.configuration.selectors import written_now
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import ConnectorState
 from apps.core.errors import InvalidError
@@ -82,17 +83,18 @@ def reason_of(document: Document) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The documents, what each refers to, and what is wrong with them."""
+    """The documents, what each refers to, what is wrong with them, and which stand so though they name what retired."""
 
     documents: list[Document]
     references: dict[tuple[str, str], list[Reference]]
     troubles: list[Trouble]
     unfit: set[tuple[str, str]]
+    standing: set[tuple[str, str]]
 
 
 def read_documents(texts: Mapping[str, str], approved_by: User | None = None) -> Reading:
     """Read every text; nothing is written and nothing raised: what is wrong is in the answer."""
-    reading = Reading([], {}, [], set())
+    reading = Reading([], {}, [], set(), set())
     for file, text in texts.items():
         for source in _sources(file, text, reading):
             if document := _document(file, source, reading):
@@ -189,6 +191,9 @@ KNOWN: Mapping[str, Callable[[list[str]], set[str]]] = {
 }
 """Of each kind that is referred to, which of some slugs exist."""
 
+RETIRED = frozenset({"Agent", "Connector", "Operation", "Workflow"})
+"""What is retired while others go on naming it, and is not exported then."""
+
 
 def _check_references(reading: Reading) -> None:
     """Every reference leads to a document that stays, or to an object that is there."""
@@ -199,10 +204,30 @@ def _check_references(reading: Reading) -> None:
         for reference in references:
             wanted.setdefault(reference.kind, set()).add(reference.slug)
     there = {(kind, slug) for kind, slugs in wanted.items() for slug in KNOWN[kind](sorted(slugs))}
+    missing: dict[tuple[str, str], list[Reference]] = {}
     for document in reading.documents:
         for reference in reading.references[document.key]:
             named = (reference.kind, reference.slug)
             if named in going - coming:
                 _unfit(reading, document, reference.path, f"{named[0]} {named[1]} is removed by these documents.")
             elif reference.is_looked_up and named not in coming | there:
-                _unfit(reading, document, reference.path, f"There is no {named[0]} {named[1]}.")
+                missing.setdefault(document.key, []).append(reference)
+    _check_missing(reading, missing)
+
+
+def _check_missing(reading: Reading, missing: Mapping[tuple[str, str], list[Reference]]) -> None:
+    reading.standing.update(_standing(reading, missing))
+    for document in reading.documents:
+        for reference in missing.get(document.key, []) if document.key not in reading.standing else []:
+            _unfit(reading, document, reference.path, f"There is no {reference.kind} {reference.slug}.")
+
+
+def _standing(reading: Reading, missing: Mapping[tuple[str, str], list[Reference]]) -> Iterator[tuple[str, str]]:
+    """Documents that say what stands already, of something that was not retired with what they name."""
+    keys = [key for key, references in missing.items() if all(each.kind in RETIRED for each in references)]
+    written = written_now(keys)
+    for document in reading.documents:
+        if text := written.get(document.key):
+            (source,) = read_sources(text)
+            if source.value == document.source.value:
+                yield document.key
