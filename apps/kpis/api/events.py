@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from apps.core.api import PlaneView, known_params
 from apps.core.errors import InvalidError
 from apps.core.schema import PROBLEMS
-from apps.kpis.api.kpis import FILTERS, PARAMS, asked_in
+from apps.kpis.api.kpis import FILTERS, PARAMS, seen_in
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.selectors import definition_for
 from apps.kpis.selectors.events import TOLD, traces_for
@@ -40,5 +40,5 @@ class KpiEvents(PlaneView):
             raise InvalidError(errors={"as": [f"One of {', '.join(LogKind)}."]})
         query = {name: value for name, value in request.query_params.dict().items() if name != "as"}
         kind = LogKind(asked)
-        traces = traces_for(self.actor, definition, asked_in(query))
+        traces = traces_for(self.actor, definition, seen_in(self.actor, query))
         return StreamingHttpResponse(written(traces, kind, TOLD), content_type=TYPES[kind])

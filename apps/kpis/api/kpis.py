@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from apps.core.api import PlaneView, known_params, page_of
 from apps.core.errors import InvalidError
+from apps.core.models import User
 from apps.core.schema import PROBLEMS
 from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, KpiValue, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
@@ -18,6 +19,7 @@ from apps.kpis.rules import DEFINITIONS, LIVE, BucketSize, Figure, Unit
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.business import OwnTotal, own_for
+from apps.kpis.selectors.names import require_names
 
 PARAMS = ("workflow", "unit", "agent", "version", "from", "to", "tz", "bucket", "compare", "simulated", "range")
 FILTERS = [
@@ -145,6 +147,13 @@ def asked_in(query: Mapping[str, str]) -> KpiFilter:
         raise InvalidError(errors={problem.field: [str(problem)]}) from problem
 
 
+def seen_in(actor: User, query: Mapping[str, str]) -> KpiFilter:
+    """The same, of what ``actor`` sees. Raises InvalidError also for a name that names nothing of it."""
+    asked = asked_in(query)
+    require_names(actor, asked)
+    return asked
+
+
 def figure_json(figure: Figure) -> dict[str, Any]:
     """A figure alone: value, unit, sample and what it is made of."""
     found: dict[str, Any] = {"value": figure.value, "unit": str(figure.definition.unit), "n": figure.n}
@@ -243,7 +252,7 @@ class Kpis(PlaneView):
     def get(self, request: Request) -> Response:
         """Totals and series of every KPI, with definitions, as-of and lag."""
         known_params(request, *PARAMS)
-        asked = asked_in(request.query_params.dict())
+        asked = seen_in(self.actor, request.query_params.dict())
         own = own_for(self.actor, asked)
         return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked), own))
 
@@ -258,5 +267,5 @@ class KpiRuns(PlaneView):
         """The runs, decisions or costs behind a number, the most telling first."""
         known_params(request, *PARAMS, "agent_version")
         definition = definition_for(self.actor, kpi)
-        rows, order = behind_for(self.actor, definition, asked_in(request.query_params.dict()))
+        rows, order = behind_for(self.actor, definition, seen_in(self.actor, request.query_params.dict()))
         return page_of(request, rows, behind_json, order=order)

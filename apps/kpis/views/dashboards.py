@@ -35,6 +35,7 @@ from apps.kpis.selectors.dashboards import (
 )
 from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for, drawings_for
 from apps.kpis.selectors.events import TOLD, traces_for
+from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.runs import simulated_run_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
 
@@ -63,6 +64,7 @@ def asked_of(request: Request, slug: str) -> KpiFilter:
         )
     except FilterProblem as problem:
         raise InvalidError(f"{problem.field}: {problem}", errors={problem.field: [str(problem)]}) from problem
+    require_names(request.user, asked if slug == OVERVIEW else asked.of_workflow(""))
     return asked if slug == OVERVIEW else asked.of_workflow(slug)
 
 
