@@ -6,6 +6,7 @@ pool of threads (twice the rate of Django's own ASGI handler for synchronous vie
 
 import os
 from asyncio import to_thread
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -34,10 +35,14 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         return
     send = heading(scope, send)
-    found = await whole(scope, receive, send)
-    if found is None:
-        return
-    scope, receive = found
+    async with AsyncExitStack() as held:
+        found = await whole(scope, receive, send, held)
+        if found is not None:
+            await dispatch(*found, send)
+
+
+async def dispatch(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answer one request whose body is read."""
     path = scope["path"]
     if path == "/live/":
         await stream(listener, pages, scope, receive, send)

@@ -5,41 +5,60 @@ The threads that run Django are few. Without this, as many half-sent requests as
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 MAX_BODY = 2 * 1024 * 1024
 """What is read at most; the application refuses what is larger than its own, smaller limit."""
+MB = 1024 * 1024
+LARGER = {
+    "/dashboards/event-logs/": 21 * MB,
+    **dict.fromkeys(("/v1/traces", "/otlp/v1/traces", "/v1/logs", "/otlp/v1/logs"), 4 * MB),
+}
+"""Where more is taken: a file and the form around it, and what exporters of OpenTelemetry send."""
+MOST_LARGE = 4
+"""So many bodies above ``MAX_BODY`` are in memory at once; others wait, as a slow client's does."""
 BODY_S = 30.0
 """How long a client may take to send a body."""
 REFUSED = {408: "request_timeout", 413: "too_large"}
 
 
-async def whole(scope: dict[str, Any], receive: Any, send: Any) -> tuple[dict[str, Any], Any] | None:
+large = asyncio.Semaphore(MOST_LARGE)
+
+
+async def whole(
+    scope: dict[str, Any], receive: Any, send: Any, held: AsyncExitStack
+) -> tuple[dict[str, Any], Any] | None:
     """The request with its body read: scope and receive; None when the client is gone or was refused.
 
-    A chunked body gets the length that it has: WSGI knows none without one, and would take it for empty.
+    A chunked body gets the length that it has: WSGI knows none without one, and would take it for empty. ``held`` is
+    closed when the request is over; until then a large body keeps its place.
     """
     names = {name for name, _value in scope["headers"]}
     if not names & {b"content-length", b"transfer-encoding"}:
         return scope, receive
     try:
-        body = await asyncio.wait_for(_body(receive), BODY_S)
+        limit = LARGER.get(scope["path"], MAX_BODY) if scope["method"] == "POST" else MAX_BODY
+        body = await asyncio.wait_for(_body(receive, limit, held), BODY_S)
     except TimeoutError:
         await refuse(send, 408)
         return None
     if body is None:
         return None
-    if len(body) > MAX_BODY:
+    if len(body) > limit:
         await refuse(send, 413)
         return None
     kept = [pair for pair in scope["headers"] if pair[0] not in {b"content-length", b"transfer-encoding"}]
     return {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}, _again(body, receive)
 
 
-async def _body(receive: Any) -> bytes | None:
-    """All that is sent, a little more than ``MAX_BODY`` at most; None when the client went away in the middle."""
-    body, more = bytearray(), True
-    while more and len(body) <= MAX_BODY:
+async def _body(receive: Any, limit: int, held: AsyncExitStack) -> bytes | None:
+    """All that is sent, a little more than ``limit`` at most; None when the client went away in the middle."""
+    body, more, is_large = bytearray(), True, False
+    while more and len(body) <= limit:
+        if len(body) > MAX_BODY and not is_large:
+            await held.enter_async_context(large)
+            is_large = True
         message = await receive()
         if message["type"] == "http.disconnect":
             return None

@@ -14,6 +14,8 @@ from apps.kpis.rules.eventlogs.tables import Columns, read_table
 from apps.kpis.rules.eventlogs.xes import read_xes
 
 PART = 256 * 1024
+MAX_LINE = 1024 * 1024
+"""Characters of a line: one without an end would be held whole, and copied with each part that is read."""
 GZIP = b"\x1f\x8b"
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -105,6 +107,8 @@ def lines_of(parts: Iterator[bytes], encoding: str) -> Iterator[str]:
         for line in whole:
             number += 1
             yield line + "\n"
+        if len(rest) > MAX_LINE:
+            raise LogError(f"This line is longer than {MAX_LINE:,} characters.", number)
     if rest:
         yield rest
 
