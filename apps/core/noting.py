@@ -11,12 +11,13 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from rest_framework.request import Request
 
-from apps.core.errors import DomainError, UnavailableError
+from apps.core.errors import DomainError, InvalidError, UnavailableError
 from apps.core.http import caller_address
 from apps.core.models import User
 
 log = structlog.get_logger(__name__)
 READING = {"GET", "HEAD", "OPTIONS"}
+UNFIT_EVERY_S, UNFIT_AT_MOST = 60, 60
 
 
 def note_refused(request: Request | HttpRequest, user: object, refusal: DomainError) -> None:
@@ -24,6 +25,17 @@ def note_refused(request: Request | HttpRequest, user: object, refusal: DomainEr
     if request.method in READING or isinstance(refusal, UnavailableError) or not isinstance(user, User):
         return
     _note(settings.ON_REFUSAL, request, refusal, actor=user)
+
+
+def note_unfit(request: HttpRequest, user: object) -> None:
+    """Leave a line where a page's form found by itself that what somebody typed does not fit, and nobody refused it.
+
+    At most one a minute for each person and page, and sixty in all: who types sends a form often, and what they sent
+    the time before last says nothing more.
+    """
+    who = f"{getattr(user, 'pk', '')}:{request.path}"
+    if is_worth_a_line("unfit", who, every_s=UNFIT_EVERY_S, at_most=UNFIT_AT_MOST):
+        note_refused(request, user, InvalidError())
 
 
 def note_stranger(request: Request | HttpRequest, refusal: DomainError) -> None:

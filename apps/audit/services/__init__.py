@@ -11,7 +11,7 @@ from apps.audit.services.entries import (
 from apps.audit.services.erasing import erase_payloads
 from apps.audit.services.projections import read_on, retry_stumbles
 from apps.audit.services.reactions import claim_delivery, deliver
-from apps.audit.services.refusals import record_refusal, record_stranger
+from apps.audit.services.refusals import record_refusal, record_stranger, record_unfit_command
 from apps.audit.services.sealing import seal_entries
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "record_many",
     "record_refusal",
     "record_stranger",
+    "record_unfit_command",
     "recorded_together",
     "retry_stumbles",
     "seal_entries",

@@ -13,6 +13,7 @@ STRANGER_EVERY_S = 60
 """However often one address comes with what opens nothing, the ledger says so once in this time."""
 STRANGERS_AT_MOST = 60
 """And of all addresses together so often in that time: who guesses fills no ledger."""
+COMMAND_EVERY_S, COMMANDS_AT_MOST = 60, 60
 PATH_MAX, ADDRESS_MAX = 200, 45
 
 
@@ -40,6 +41,17 @@ def record_stranger(*, address: str, code: str, status: int, method: str, path: 
     plane = system_user("plane")
     told = {"code": code, "status": status, "method": method, "path": _shown(path), "request_id": request_id}
     record(plane, plane, REFUSED, payload={**told, "address": address[:ADDRESS_MAX]})
+
+
+@transaction.atomic
+def record_unfit_command(actor: User, *, command: str, code: str, status: int) -> None:
+    """What ``manage.py`` was given was refused: by whom, which command, why; never what it was given.
+
+    At most one in a minute for each of them, command and code.
+    """
+    if is_worth_a_line("command", f"{actor.pk}:{command}:{code}", every_s=COMMAND_EVERY_S, at_most=COMMANDS_AT_MOST):
+        payload = {"code": code, "status": status, "method": "manage.py", "path": command, "request_id": ""}
+        record(actor, actor, REFUSED, trail=actor.pk, payload=payload)
 
 
 def _shown(path: str) -> str:

@@ -20,7 +20,7 @@ from apps.core.amounts import exponent_of
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import refuse_agents, require, scope_for, visible
 from apps.core.http import Request
-from apps.core.noting import note_refused
+from apps.core.noting import note_refused, note_unfit
 from apps.policies.models import Policy
 from apps.policies.rules import DocumentError, Effect, read_rule
 from apps.policies.rules.rows import rows_of
@@ -36,6 +36,8 @@ from apps.policies.services import check_policy, propose_rules, save_policy
 
 PUBLISH = "policies.publish_policy"
 UNFIT = 422
+LOOKING = frozenset({"check", "case-run"})
+"""What changes nothing even on the page is no attempt, and stands in no ledger however wrong it is."""
 NEW: dict[str, Any] = {"slug": "", "when": "true", "effect": Effect.REQUIRE_APPROVAL.value}
 
 
@@ -56,9 +58,10 @@ def edit_rules(request: Request, slug: str) -> HttpResponse:
         return _page(request, found, choices, desk)
     desk = carried(request.POST)
     do, _colon, at = request.POST.get("do", "").partition(":")
-    if not _folded(request, found, desk, choices, do, at):
-        return _page(request, found, choices, desk)
-    if not fold_case(request.user, desk, choices, schemas, request.POST, do):
+    is_folded = _folded(request, found, desk, choices, do, at)
+    if not is_folded or not fold_case(request.user, desk, choices, schemas, request.POST, do):
+        if do not in LOOKING and not desk.is_fit:
+            note_unfit(request, request.user)
         return _page(request, found, choices, desk)
     if do == "propose":
         return _proposed(request, found, choices, desk)
@@ -240,6 +243,8 @@ def new_policy(request: Request) -> HttpResponse:
     form = NewPolicyForm(request.POST if request.method == "POST" else None, units=units, all_of_it=everywhere)
     if form.is_valid() and _made(request, form):
         return redirect("console:edit-rules", slug=form.cleaned_data["slug"])
+    if form.errors:
+        note_unfit(request, request.user)
     return render(request, "console/new_policy.html", {"form": form}, status=UNFIT if form.errors else 200)
 
 

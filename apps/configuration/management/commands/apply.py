@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
+from apps.audit.services import record_unfit_command
 from apps.configuration.services import CHANGED, ConfigurationError, apply_texts
 from apps.core.errors import DomainError
 from apps.core.models import User
@@ -34,9 +35,11 @@ class Command(BaseCommand):
         try:
             applied = apply_texts(actor, texts=texts, dry_run=options["dry_run"], approved_by=second)
         except ConfigurationError as error:
+            record_unfit_command(actor, command="apply", code=error.code, status=error.status)
             lines = [str(trouble) for trouble in error.troubles]
             raise CommandError("\n".join([*lines, _("Nothing was changed.")])) from error
         except DomainError as error:
+            record_unfit_command(actor, command="apply", code=error.code, status=error.status)
             raise CommandError(f"{error.message} {_('Nothing was changed.')}") from error
         for each in applied:
             self.stdout.write(str(each))
