@@ -61,6 +61,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "spans": (600, "apps.telemetry.tasks.forget_spans"),
     "tool_calls": (60, "apps.telemetry.tasks.judge_tool_calls"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
+    "durations": (60, "apps.kpis.tasks.keep_durations"),
     "facts": (3600, "apps.kpis.tasks.fill_facts"),
     "anomalies": (600, "apps.kpis.tasks.find_anomalies"),
     "values": (2, "apps.kpis.tasks.fill_values"),

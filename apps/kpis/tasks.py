@@ -14,6 +14,11 @@ def reconcile_rollups() -> int:
     return services.reconcile_rollups()
 
 
+def keep_durations() -> int:
+    """Write down the durations of days that are over; how many days."""
+    return services.keep_durations()
+
+
 def fill_facts() -> int:
     """Count what was not counted when it happened: open time before there was a calendar, actions, incidents."""
     return services.fill_open_time() + services.fill_acts()

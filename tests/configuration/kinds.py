@@ -129,6 +129,7 @@ NOT_CONFIGURATION = {
     "kpis.IncidentFact": COUNTED,
     "kpis.ApprovalFact": COUNTED,
     "kpis.CostItem": COUNTED,
+    "kpis.DurationDay": COUNTED,
     "kpis.KpiValue": COUNTED,
     "kpis.RollupDay": COUNTED,
     "kpis.RunFact": COUNTED,

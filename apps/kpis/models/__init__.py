@@ -8,7 +8,7 @@ from apps.kpis.models.goals import Baseline, Target
 from apps.kpis.models.history import HistoryImport
 from apps.kpis.models.logs import EventLog, LogCase, LogUpload
 from apps.kpis.models.prices import PriceBook
-from apps.kpis.models.rollups import RollupDay
+from apps.kpis.models.rollups import DurationDay, RollupDay, first_unkept_day
 
 __all__ = [
     "ActionFact",
@@ -16,6 +16,7 @@ __all__ = [
     "ApprovalFact",
     "Baseline",
     "CostItem",
+    "DurationDay",
     "EventLog",
     "Fact",
     "HistoryImport",
@@ -29,4 +30,5 @@ __all__ = [
     "RunFact",
     "StepFact",
     "Target",
+    "first_unkept_day",
 ]

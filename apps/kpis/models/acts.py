@@ -13,11 +13,12 @@ class ActionFact(Fact):
 
     ``decided``, ``reviewed``, ``read_back``: whether people approved it as it was asked, whether a look afterwards
     found it right, whether the system of record shows what was done; None where nobody looked. ``alone``: it was done
-    and nobody had been asked.
+    and nobody had been asked. ``version``: its run's, as for an incident.
     """
 
     action_id = models.UUIDField(primary_key=True)
     run_id = models.UUIDField(null=True)
+    version = models.PositiveIntegerField(default=0, db_default=0)
     agent = models.CharField(max_length=63)
     agent_version = models.PositiveIntegerField(null=True)
     operation = models.CharField(max_length=120)
@@ -57,6 +58,7 @@ class IncidentFact(Fact):
     ended_at = models.DateTimeField(null=True)
     action_id = models.UUIDField(null=True)
     run_id = models.UUIDField(null=True)
+    version = models.PositiveIntegerField(default=0, db_default=0)
     agent = models.CharField(max_length=63, blank=True)
     about = models.CharField(max_length=160, blank=True)
     amount_minor = models.BigIntegerField(null=True)

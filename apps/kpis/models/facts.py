@@ -148,10 +148,11 @@ class StepFact(Fact):
 
 
 class ApprovalFact(Fact):
-    """An escalation that ended: decided by a person, or expired, cancelled, superseded."""
+    """An escalation that ended: decided by a person, or expired, cancelled, superseded. ``version``: its run's."""
 
     escalation_id = models.UUIDField(primary_key=True)
     run_id = models.UUIDField(null=True)
+    version = models.PositiveIntegerField(default=0, db_default=0)
     kind = models.CharField(max_length=20)
     outcome = models.CharField(max_length=24)
     requested_at = models.DateTimeField()
@@ -174,6 +175,12 @@ class ApprovalFact(Fact):
                 name="approval_fact_by_time",
             ),
             models.Index(fields=["workflow", "decided_at"], name="approval_fact_by_workflow"),
+            models.Index(  # whose decisions they were is read from nothing but this index
+                fields=["decided_at"],
+                include=["decided_by", "workflow", "version", "unit", "simulated"],
+                name="approval_fact_by_person",
+                condition=Q(by_person=True) & ~Q(decided_by=""),
+            ),
             models.Index(fields=["run_id"], name="approval_fact_by_run"),
         ]
         constraints = [models.CheckConstraint(condition=Q(latency_ms__gte=0), name="approval_fact_never_negative")]
@@ -188,12 +195,16 @@ class ApprovalFact(Fact):
 
 
 class CostItem(Fact):
-    """One cost. ``quantity`` counts tokens, milliseconds or calls; ``unpriced`` waits for a price and is no zero."""
+    """One cost. ``quantity`` counts tokens, milliseconds or calls; ``unpriced`` waits for a price and is no zero.
+
+    ``version``: its run's, 0 where there is none.
+    """
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=12)
     source_id = models.UUIDField()
     run_id = models.UUIDField(null=True)
+    version = models.PositiveIntegerField(default=0, db_default=0)
     agent = models.CharField(max_length=63, blank=True)
     model = models.CharField(max_length=120, blank=True)
     quantity = models.BigIntegerField(default=1)

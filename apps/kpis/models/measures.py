@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.exceptions import EmptyResultSet
-from django.db import connection
 from django.db.models import (
     Aggregate,
     BigIntegerField,
+    BinaryField,
     Count,
     DateTimeField,
     F,
@@ -93,6 +92,30 @@ class PercentileCont(Aggregate):
         super().__init__(F(expression), filter=filter, fractions=f"ARRAY[{listed}]::float8[]")
 
 
+class Joined(Aggregate):
+    """Pieces of durations one after another."""
+
+    function = "string_agg"
+    template = "%(function)s(%(expressions)s, ''::bytea)"
+    allow_distinct = False
+    output_field = BinaryField()
+
+
+class Written(Aggregate):
+    """Durations as a piece (``rules.durations``)."""
+
+    function = "string_agg"
+    template = "%(function)s(int8send(%(expressions)s), ''::bytea)"
+    allow_distinct = False
+    output_field = BinaryField()
+
+
+class Ranked(Written):
+    """The same in ascending order: the same rows give the same bytes."""
+
+    template = "%(function)s(int8send(%(expressions)s), ''::bytea ORDER BY %(expressions)s)"
+
+
 class BucketIndex(Func):
     """Which of the periods that begin at these instants a moment falls into: 0 for the first."""
 
@@ -139,11 +162,6 @@ class Duration:
     members: Q
     fractions: tuple[float, ...]
 
-    @property
-    def aggregate(self) -> PercentileCont:
-        """Its percentiles, in milliseconds."""
-        return PercentileCont(self.column, fractions=self.fractions)
-
 
 CYCLE = Duration("cycle", "cycle_ms", MEMBERS["succeeded"], PERCENTILES["cycle"])
 LEAD = Duration("lead", "lead_ms", MEMBERS["succeeded"], PERCENTILES["lead"])
@@ -169,57 +187,15 @@ def grouped(
     return {(row["at"], *(row[name] for name in by)): {name: row[f"m_{name}"] for name in measures} for row in found}
 
 
-@dataclass(frozen=True, slots=True)
-class Percentiles:
-    """Percentiles of adjoining periods: of each, of the two halves, and of all together."""
-
-    parts: dict[int, dict[str, float]]
-    halves: dict[bool, dict[str, float]]
-    whole: dict[str, float]
-
-
-ROLLUP = """
-SELECT GROUPING(half, at), half, at, {aggregates}
-FROM (SELECT seen.*, at >= %s AS half FROM ({rows}) AS seen) AS halved GROUP BY ROLLUP (half, at)
-"""
-
-
-def percentiles_of(
-    rows: QuerySet[Any], field: str, periods: Sequence[Period], durations: Sequence[Duration], cut: int
-) -> Percentiles:
-    """Exact percentiles in one pass: of each period, of those before ``cut`` and from it on, and of all.
+def durations_in(
+    rows: QuerySet[Any], field: str, periods: Sequence[Period], durations: Sequence[Duration], by: tuple[str, ...]
+) -> dict[tuple[Any, ...], dict[str, bytes]]:
+    """The durations of the rows in each of these adjoining periods, whole: keys are (index of the period, *by).
 
     ``durations`` share their members and their table.
     """
-    found = Percentiles({}, {}, {})
-    if not durations:
-        return found
-    whole = Period(periods[0].start, periods[-1].end)
-    index = BucketIndex(field, [period.start for period in periods])
-    columns = [one.column for one in durations]
-    narrow = rows.filter(within(field, whole)).filter(durations[0].members).order_by().annotate(at=index)
-    try:
-        sql, params = narrow.values("at", *columns).query.sql_with_params()
-    except EmptyResultSet:
-        return found
-    aggregates = ", ".join(
-        f"percentile_cont(ARRAY{list(one.fractions)}::float8[]) WITHIN GROUP (ORDER BY {one.column})"
-        for one in durations
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(ROLLUP.format(aggregates=aggregates, rows=sql), [cut, *params])
-        for level, half, at, *values in cursor.fetchall():
-            named = {
-                name: value for one, row in zip(durations, values, strict=True) for name, value in named_of(one, row)
-            }
-            (
-                found.parts.setdefault(at, {})
-                if level == 0
-                else found.halves.setdefault(half, {})
-                if level == 1
-                else found.whole
-            ).update(named)
-    return found
+    named = {one.name: Written(one.column) for one in durations}
+    return grouped(rows.filter(durations[0].members), field, periods, named, by) if durations else {}
 
 
 def named_of(duration: Duration, values: Sequence[float] | None) -> list[tuple[str, float]]:

@@ -1,5 +1,6 @@
 """Sums of facts by local day of the reporting zone: always recomputed, never incremented."""
 
+from datetime import date, timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -71,3 +72,44 @@ class RollupDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.workflow} {self.version}"
+
+
+class DurationDay(models.Model):
+    """The durations of a day that is over, of one workflow, version and unit: percentiles of any days together.
+
+    Each column holds all of them, ranked, eight bytes each (``rules.durations``), and is recomputed whole with the
+    rollup. Days after the newest of which there are any are not written down yet: their facts say it.
+    """
+
+    UNIT: ClassVar[str] = "unit"
+
+    day = models.DateField()
+    workflow = models.CharField(max_length=63, blank=True)
+    version = models.PositiveIntegerField(default=0)
+    unit = models.UUIDField(null=True)
+    simulated = models.BooleanField(default=False)
+
+    cycle = models.BinaryField(default=b"")
+    lead = models.BinaryField(default=b"")
+    business = models.BinaryField(default=b"")
+    latency = models.BinaryField(default=b"")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "workflow", "version", "unit", "simulated"],
+                name="duration_day_once",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["workflow", "day"], name="duration_day_by_workflow")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.workflow} {self.version}"
+
+
+def first_unkept_day() -> date:
+    """The first day whose durations are not written down; the first of all where none are."""
+    newest = DurationDay.objects.aggregate(newest=models.Max("day"))["newest"]
+    return date.min if newest is None else newest + timedelta(days=1)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -78,11 +79,17 @@ class KpiFilter:
     @property
     def query(self) -> str:
         """A query string that asks exactly this question; local dates where the ends are local midnights."""
-        asked = {name: _plain(value) for name, value in self.described.items()}
-        if is_whole_days(self.period, self.zone):
-            asked["from"] = local_day(self.period.start, self.zone).isoformat()
-            asked["to"] = local_day(self.period.end, self.zone).isoformat()
-        return urlencode({**asked, "tz": self.zone.key})
+        return _query_of(self)
+
+
+@lru_cache(maxsize=1024)
+def _query_of(filtered: KpiFilter) -> str:
+    """Many links of one page ask the same question."""
+    asked = {name: _plain(value) for name, value in filtered.described.items()}
+    if is_whole_days(filtered.period, filtered.zone):
+        asked["from"] = local_day(filtered.period.start, filtered.zone).isoformat()
+        asked["to"] = local_day(filtered.period.end, filtered.zone).isoformat()
+    return urlencode({**asked, "tz": filtered.zone.key})
 
 
 def _plain(value: str | int | bool) -> str:
@@ -193,5 +200,5 @@ def _flag(query: Mapping[str, str], field: str, default: bool) -> bool:
 
 
 def answered_by_rollups(asked: KpiFilter, periods: Sequence[Period], reporting: ZoneInfo) -> bool:
-    """Whether rollups can answer: whole days of the reporting zone, and no agent or version asked for."""
-    return not asked.agent and asked.version is None and all(is_whole_days(one, reporting) for one in periods)
+    """Whether rollups can answer: whole days of the reporting zone, and no agent asked for."""
+    return not asked.agent and all(is_whole_days(one, reporting) for one in periods)

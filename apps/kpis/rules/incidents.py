@@ -55,6 +55,7 @@ class IncidentSeen:
     unit_id: UUID | None = None
     action_id: UUID | None = None
     run_id: UUID | None = None
+    version: int = 0
     agent: str = ""
     about: str = ""
     amount_minor: int | None = None

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidError
 from apps.kpis.models.clock import database_now, reporting_currency
-from apps.kpis.models.measures import CYCLE, named_of
+from apps.kpis.models.measures import CYCLE
 from apps.kpis.rules.comparing import Share, Times, has_both, share_difference, time_difference
 from apps.kpis.rules.comparisons import (
     OUTCOMES,
@@ -43,7 +43,8 @@ class Subject:
 
     ``rows``: all of it in the period. ``version`` and ``strata`` are columns: whose number a row has, and what both
     versions must have had in common to be compared. ``counted`` names the measure that counts every row; ``asked_of``
-    is the filter of one version alone; ``words_of`` says of strata what they are.
+    is the filter of one version alone; ``words_of`` says of strata what they are; ``percentiles_of`` gives those of
+    one version in all strata.
     """
 
     rows: QuerySet[Any]
@@ -54,6 +55,7 @@ class Subject:
     figures: tuple[str, ...]
     asked_of: Callable[[int], KpiFilter]
     words_of: Callable[[Sequence[Stratum]], Mapping[Stratum, dict[str, str]]]
+    percentiles_of: Callable[[int], Row]
 
     @property
     def known(self) -> list[int]:
@@ -188,10 +190,7 @@ def _measures(subject: Subject, version: int) -> dict[Stratum, Row]:
 def _totals(subject: Subject, version: int, side: dict[Stratum, Row]) -> Row:
     """The measures of one side in all strata, its percentiles among them."""
     row: Row = {name: sum(int(one[name] or 0) for one in side.values()) for name in subject.measures}
-    if not any(DEFINITIONS[key].kind == Kind.PERCENTILE for key in subject.figures):
-        return with_totals(row)
-    found = subject.rows.filter(CYCLE.members, **{subject.version: version}).aggregate(value=CYCLE.aggregate)
-    return with_totals(row) | dict(named_of(CYCLE, found["value"]))
+    return with_totals(row) | subject.percentiles_of(version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from apps.halts.selectors import engaged_for
 from apps.kpis import charts
 from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.models.measures import BUSINESS, CYCLE, LATENCY, within
+from apps.kpis.models.measures import BUSINESS, CYCLE, LATENCY
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.changes import Change, marks_of
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
@@ -360,10 +360,8 @@ VERSIONED = ("throughput", "cycle_time_p50_s", "error_rate", "no_touch_rate", "r
 
 def _versions(answer: Answer) -> list[Version]:
     """The workflow's versions side by side: value, interval and sample of each figure."""
-    reader = answer.reader
-    ended = reader.runs.filter(within("finished_at", answer.asked.period)).order_by()
-    since = dict(ended.values_list("version").annotate(first=Min("finished_at")))
-    found = []
+    reader, found = answer.reader, []
+    since = reader.first_ends()
     for number, row in reader.by_version(answer.asked.period).items():
         figures = figures_of(row, reporting_currency())
         shown = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from django.urls import reverse
@@ -103,8 +104,13 @@ def said(sentence: Sentence) -> str:
 
 def page_of_kpi(asked: KpiFilter, kpi: str) -> str:
     """Where the rows behind a number of this filter are listed."""
-    slug = asked.workflow or OVERVIEW
-    return f"{reverse('kpis:behind', args=[slug, kpi])}?{asked.query}"
+    return f"{_address_of(asked.workflow or OVERVIEW, kpi)}?{asked.query}"
+
+
+@lru_cache(maxsize=1024)
+def _address_of(slug: str, kpi: str) -> str:
+    """A page has a thousand of these links, to a few dozen addresses."""
+    return reverse("kpis:behind", args=[slug, kpi])
 
 
 def _drawing(answer: Answer, slug: str, title: str, kpi: str, finding: Sentence, **parts: Any) -> Drawing:

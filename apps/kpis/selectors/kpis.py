@@ -23,10 +23,13 @@ from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.live import OLDEST, open_runs_for
 from apps.kpis.selectors.reading import (
+    OF_WORKFLOWS,
     VIEW,
     Reader,
+    Reading,
     Row,
     actions_for,
+    blank_row,
     costs_for,
     decisions_for,
     incidents_for,
@@ -72,6 +75,8 @@ class Answer:
     measures: Row
     goals: Goals
     halves: tuple[Figures, Figures]
+    workflows: dict[str, Row]
+    earlier: Reading | None
 
 
 def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = DURATIONS) -> Answer:
@@ -85,7 +90,8 @@ def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = D
     whole = found.whole
     whole["backlog"] = next((row["backlog"] for row in reversed(found.parts) if row["backlog"] is not None), opened)
     mix = {name: int(row["finished"] or 0) for name, row in found.workflows.items()}
-    before = _before(reader, durations) if asked.compare == Compare.PREVIOUS else {}
+    earlier = _earlier(reader, durations) if asked.compare == Compare.PREVIOUS else None
+    before = _figures_before(earlier)
     return Answer(
         reader=reader,
         asked=asked,
@@ -99,6 +105,8 @@ def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = D
         measures=whole,
         goals=goals,
         halves=(figures_of(found.halves[0], currency), figures_of(found.halves[1], currency)),
+        workflows=found.workflows,
+        earlier=earlier,
     )
 
 
@@ -106,8 +114,9 @@ def workflow_rows_for(actor: User, answer: Answer) -> dict[str, tuple[Row, Row]]
     """The measures of the period before and of this one, workflow by workflow."""
     if not actor.is_active:
         return {}
-    periods = [previous_period(answer.asked.period, answer.asked.zone), answer.asked.period]
-    return {name: (rows[0], rows[1]) for name, rows in answer.reader.by_workflow(periods).items()}
+    before = (answer.earlier or _earlier(answer.reader, OF_WORKFLOWS)).workflows
+    names = sorted({*before, *answer.workflows})
+    return {name: (before.get(name) or blank_row(), answer.workflows.get(name) or blank_row()) for name in names}
 
 
 def _total(
@@ -126,9 +135,14 @@ def _total(
     return Total(figure, value, goals.baseline_of(definition, asked, mix), target, status, previous)
 
 
-def _before(reader: Reader, durations: Sequence[Duration]) -> Figures:
-    earlier = previous_period(reader.asked.period, reader.asked.zone)
-    found = figures_of(reader.read([earlier], durations).whole, reporting_currency())
+def _earlier(reader: Reader, durations: Sequence[Duration]) -> Reading:
+    return reader.read([previous_period(reader.asked.period, reader.asked.zone)], durations)
+
+
+def _figures_before(earlier: Reading | None) -> Figures:
+    if earlier is None:
+        return {}
+    found = figures_of(earlier.whole, reporting_currency())
     return {key: one for key, one in found.items() if one.definition.kind != Kind.STOCK}
 
 
@@ -249,5 +263,4 @@ def busiest_share_for(actor: User, answer: Answer) -> tuple[float | None, int]:
 
 def holds_simulated_for(actor: User, answer: Answer) -> bool:
     """Whether invented runs are among the ones counted."""
-    rows = answer.reader.runs.filter(within("finished_at", answer.asked.period), simulated=True)
-    return actor.is_active and answer.asked.simulated and rows.exists()
+    return actor.is_active and answer.asked.simulated and answer.reader.holds_simulated()

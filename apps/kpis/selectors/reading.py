@@ -2,19 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerField, Min, Q, QuerySet, Sum, Value, When
 from django.utils.translation import gettext as _
 
 from apps.access.selectors import unit_ids_below
 from apps.core.errors import InvalidError
 from apps.core.gate import visible
 from apps.core.models import User
-from apps.kpis.models import ActionFact, ApprovalFact, CostItem, Fact, IncidentFact, RollupDay, RunFact
+from apps.kpis.models import (
+    ActionFact,
+    ApprovalFact,
+    CostItem,
+    DurationDay,
+    Fact,
+    IncidentFact,
+    RollupDay,
+    RunFact,
+    first_unkept_day,
+)
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.measures import (
     ACTION_MEASURES,
@@ -27,13 +37,15 @@ from apps.kpis.models.measures import (
     LATENCY,
     RUN_MEASURES,
     Duration,
-    Percentiles,
+    Joined,
+    durations_in,
     grouped,
     named_of,
-    percentiles_of,
+    within,
 )
-from apps.kpis.rules.buckets import Period, local_day
+from apps.kpis.rules.buckets import Period, day_period, local_day, local_midnight
 from apps.kpis.rules.definitions import ADDITIVE, with_totals
+from apps.kpis.rules.durations import percentiles_in, piece_of
 from apps.kpis.rules.filters import KpiFilter, answered_by_rollups
 from apps.kpis.selectors.goals import BaselineCost
 
@@ -43,35 +55,39 @@ type Row = dict[str, float | None]
 type Found = Mapping[tuple[Any, ...], Mapping[str, Any]]
 
 SAVINGS = ("saved_micro", "compared")
+OF_WORKFLOWS = (CYCLE, LATENCY)
+CLOSED = Q(succeeded__gt=0) | Q(failed__gt=0) | Q(cancelled__gt=0)
+"""The rollups of days on which a run ended."""
+
+type Pieces = dict[tuple[int, Any], dict[str, list[Any]]]
+"""Durations by (period, workflow or version), by their name, as arrays of numpy."""
 
 
 def runs_for(actor: User, asked: KpiFilter) -> QuerySet[RunFact]:
     """The runs that ``actor`` may count, within the filter but for its period."""
     rows = _limited(visible(actor, VIEW, RunFact.objects.filter(superseded=False)), asked)
-    if asked.agent:
-        rows = rows.filter(agents__contains=[asked.agent])
-    return rows if asked.version is None else rows.filter(version=asked.version)
+    return rows.filter(agents__contains=[asked.agent]) if asked.agent else rows
 
 
 def decisions_for(actor: User, asked: KpiFilter) -> QuerySet[ApprovalFact]:
     """The decisions that ``actor`` may count, within the filter but for its period."""
-    return _of_runs(_limited(visible(actor, VIEW, ApprovalFact.objects.all()), asked), asked)
+    return _of_agent(_limited(visible(actor, VIEW, ApprovalFact.objects.all()), asked), asked)
 
 
 def costs_for(actor: User, asked: KpiFilter) -> QuerySet[CostItem]:
     """The costs that ``actor`` may count, within the filter but for its period."""
-    return _of_runs(_limited(visible(actor, VIEW, CostItem.objects.all()), asked), asked)
+    return _of_agent(_limited(visible(actor, VIEW, CostItem.objects.all()), asked), asked)
 
 
 def actions_for(actor: User, asked: KpiFilter) -> QuerySet[ActionFact]:
     """The actions of agents that ``actor`` may count, within the filter but for its period."""
-    rows = _of_runs(_limited(visible(actor, VIEW, ActionFact.objects.all()), asked), asked)
+    rows = _of_agent(_limited(visible(actor, VIEW, ActionFact.objects.all()), asked), asked)
     return rows if asked.agent_version is None else rows.filter(agent_version=asked.agent_version)
 
 
 def incidents_for(actor: User, asked: KpiFilter) -> QuerySet[IncidentFact]:
     """The incidents that ``actor`` may count, within the filter but for its period."""
-    return _of_runs(_limited(visible(actor, VIEW, IncidentFact.objects.all()), asked), asked)
+    return _of_agent(_limited(visible(actor, VIEW, IncidentFact.objects.all()), asked), asked)
 
 
 def require_no_agent_version(asked: KpiFilter) -> None:
@@ -84,6 +100,8 @@ def _limits(asked: KpiFilter) -> dict[str, Any]:
     limits: dict[str, Any] = {} if asked.simulated else {"simulated": False}
     if asked.workflow:
         limits["workflow"] = asked.workflow
+    if asked.version is not None:
+        limits["version"] = asked.version
     if asked.unit:
         limits["unit__in"] = unit_ids_below(asked.unit)
     return limits
@@ -93,17 +111,16 @@ def _limited[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
     return rows.filter(**_limits(asked))
 
 
-def _of_runs[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
-    if asked.agent:
-        rows = rows.filter(agent=asked.agent)
-    if asked.version is None:
-        return rows
-    return rows.filter(run_id__in=RunFact.objects.filter(version=asked.version).values("run_id"))
+def _of_agent[F_: Fact](rows: QuerySet[F_], asked: KpiFilter) -> QuerySet[F_]:
+    return rows.filter(agent=asked.agent) if asked.agent else rows
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The measures of adjoining periods: of each, of the two halves, of all, and of each workflow over all."""
+    """The measures of adjoining periods: of each, of the two halves, of all, and of each workflow over all.
+
+    A workflow's percentiles are those of its runs' cycle times and of its decisions alone.
+    """
 
     parts: list[Row]
     halves: tuple[Row, Row]
@@ -123,26 +140,36 @@ class Reader:
         self.actions = actions_for(actor, asked)
         self.incidents = incidents_for(actor, asked)
         self.rollups: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(**_limits(asked)))
+        self.kept: QuerySet[Any] = visible(actor, VIEW, DurationDay.objects.filter(**_limits(asked)))
 
     @cached_property
     def first_start(self) -> datetime | None:
         """When the first run of all started."""
         return RunFact.objects.order_by("started_at").values_list("started_at", flat=True).first()
 
+    @cached_property
+    def first_unkept(self) -> date:
+        """The first day whose durations have to be read from facts."""
+        return first_unkept_day()
+
     def read(self, periods: Sequence[Period], durations: Sequence[Duration] = DURATIONS) -> Reading:
-        """Everything about these periods: sums once by workflow and period, percentiles in one pass a table."""
-        found = self._additive(periods)
+        """Everything about these periods: sums and durations once by period and workflow, the rest follows."""
+        sums, pieces = self._additive(periods), self._pieces(periods, durations)
         cut = len(periods) // 2
-        parts = [_added([row for (at, _), row in found.items() if at == index]) for index in range(len(periods))]
-        names = sorted({name for _, name in found})
-        workflows = {name: _added([row for (_, one), row in found.items() if one == name]) for name in names}
+        parts = [_added([row for (at, _), row in sums.items() if at == index]) for index in range(len(periods))]
+        names = sorted({name for _, name in (*sums, *pieces)})
+        workflows = {name: _added([row for (_, one), row in sums.items() if one == name]) for name in names}
         halves, whole = (_added(parts[:cut] if cut else parts), _added(parts[cut:])), _added(parts)
-        for percentiles in self._percentiles(periods, durations, cut):
-            for at, measures in percentiles.parts.items():
-                parts[at].update(measures)
-            whole.update(percentiles.whole)
-            for half, row in zip((False, True), halves, strict=True):
-                row.update(percentiles.halves.get(half if cut else True, {}))
+        for one in durations:
+            by_part, by_workflow = _gathered(pieces, one)
+            for at, found in by_part.items():
+                parts[at].update(_percentiles(one, found))
+            for later, row in enumerate(halves):
+                places = range(cut, len(parts)) if later or not cut else range(cut)
+                row.update(_percentiles(one, _all(by_part, places)))
+            whole.update(_percentiles(one, _all(by_part, range(len(parts)))))
+            for name, found in by_workflow.items() if one in OF_WORKFLOWS else ():
+                workflows[name].update(_percentiles(one, found))
         first, second = (with_totals(row) for row in halves)
         return Reading(
             [with_totals(row) for row in parts],
@@ -162,75 +189,97 @@ class Reader:
         started = self.runs.filter(started_at__lt=moment)
         return started.filter(Q(finished_at=None) | Q(finished_at__gte=moment)).count()
 
-    def by_workflow(self, periods: Sequence[Period]) -> dict[str, list[Row]]:
-        """The measures of each of these adjoining periods, workflow by workflow."""
-        rows: dict[str, list[Row]] = {}
-        for (at, workflow), measures in self._additive(periods).items():
-            rows.setdefault(workflow, [_blank() for _ in periods])[at].update(measures)
-        for table, field, one in ((self.runs, "finished_at", CYCLE), (self.decisions, "decided_at", LATENCY)):
-            narrow, aggregates = table.filter(one.members), {one.name: one.aggregate}
-            for (at, workflow), measures in grouped(narrow, field, periods, aggregates, ("workflow",)).items():
-                named = dict(named_of(one, measures[one.name]))
-                rows.setdefault(workflow, [_blank() for _ in periods])[at].update(named)
-        return {workflow: [with_totals(row) for row in parts] for workflow, parts in sorted(rows.items())}
+    def cycle_times(self, period: Period) -> Row:
+        """The percentiles of the cycle times in ``period``, without anything else."""
+        by_part, _names = _gathered(self._pieces([period], [CYCLE]), CYCLE)
+        return _percentiles(CYCLE, _all(by_part, [0]))
+
+    def holds_simulated(self) -> bool:
+        """Whether invented runs ended in the period."""
+        if answered_by_rollups(self.asked, [self.asked.period], reporting_zone()):
+            rows, _index = _by_day(self.rollups, [self.asked.period])
+            return rows.filter(CLOSED, simulated=True).exists()
+        return self.runs.filter(within("finished_at", self.asked.period), simulated=True).exists()
+
+    def first_ends(self) -> dict[int, datetime]:
+        """When the first run of each version ended in the period."""
+        period, zone, rows = self.asked.period, reporting_zone(), self.runs
+        if answered_by_rollups(self.asked, [period], zone):
+            days, _index = _by_day(self.rollups.filter(CLOSED), [period])
+            begun = days.order_by().values_list("version").annotate(first=Min("day"))
+            wanted = Q(pk__in=[])
+            for version, day in begun:
+                wanted |= Q(version=version) & within("finished_at", day_period(day, day, zone))
+            rows = rows.filter(wanted)
+        ended = rows.filter(within("finished_at", period)).order_by()
+        return dict(ended.values_list("version").annotate(first=Min("finished_at")))
 
     def by_version(self, period: Period) -> dict[int, Row]:
-        """The measures of runs of each version in ``period``, newest first. Decisions and spend have no version."""
-        rows: dict[int, Row] = {}
-        for (_at, version), row in grouped(self.runs, "finished_at", [period], RUN_MEASURES, ("version",)).items():
-            rows[version] = _blank() | row
-        narrow, aggregates = self.runs.filter(CYCLE.members), {CYCLE.name: CYCLE.aggregate}
-        for (_at, version), row in grouped(narrow, "finished_at", [period], aggregates, ("version",)).items():
-            rows[version].update(named_of(CYCLE, row[CYCLE.name]))
-        return {version: with_totals(row) for version, row in sorted(rows.items(), reverse=True)}
+        """The measures of runs of each version in ``period``, newest first. Those of decisions and spend are not."""
+        _at, pieces = _gathered(self._pieces([period], [CYCLE], "version"), CYCLE)
+        rows = {
+            version: with_totals(_blank() | {name: row.get(name, 0) for name in RUN_MEASURES})
+            for (_at, version), row in self._sums([period], "version").items()
+        }
+        return {
+            version: row | _percentiles(CYCLE, pieces.get(version, ()))
+            for version, row in sorted(rows.items(), reverse=True)
+            if row["closed"]
+        }
 
     def _additive(self, periods: Sequence[Period]) -> Found:
         """Sums by (period, workflow), savings among them."""
-        found: dict[tuple[int, str], dict[str, Any]] = {}
-        if answered_by_rollups(self.asked, periods, reporting_zone()):
-            found |= self._from_rollups(periods)
-        else:
-            sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any]], ...] = (
-                (self.runs, "finished_at", RUN_MEASURES),
-                (self.runs, "started_at", ARRIVAL_MEASURES),
-                (self.decisions, "decided_at", DECISION_MEASURES),
-                (self.costs, "incurred_at", COST_MEASURES),
-                (self.actions, "ended_at", ACTION_MEASURES),
-                (self.incidents, "began_at", INCIDENT_MEASURES),
-            )
-            for rows, field, measures in sources:
-                for (at, name), row in grouped(rows, field, periods, measures, ("workflow",)).items():
-                    found.setdefault((at, name), {}).update(row)
-        for (at, name), savings in self._savings(periods, found).items():
-            found.setdefault((at, name), {}).update(savings)
+        found = self._sums(periods, "workflow")
+        for key, savings in self._savings(periods, found).items():
+            found.setdefault(key, {}).update(savings)
         return found
 
-    def _from_rollups(self, periods: Sequence[Period]) -> dict[tuple[int, str], dict[str, Any]]:
-        zone = reporting_zone()
-        days = [local_day(period.start, zone) for period in periods]
-        rows = self.rollups.filter(day__gte=days[0], day__lt=local_day(periods[-1].end, zone))
-        index = Func(
-            F("day"),
-            Value(days, output_field=ArrayField(DateField())),
-            function="width_bucket",
-            template="%(function)s(%(expressions)s) - 1",
-            output_field=IntegerField(),
+    def _sums(self, periods: Sequence[Period], by: str) -> dict[tuple[int, Any], dict[str, Any]]:
+        """Sums by (period, workflow or version)."""
+        if answered_by_rollups(self.asked, periods, reporting_zone()):
+            return self._from_rollups(periods, by)
+        found: dict[tuple[int, Any], dict[str, Any]] = {}
+        sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any]], ...] = (
+            (self.runs, "finished_at", RUN_MEASURES),
+            (self.runs, "started_at", ARRIVAL_MEASURES),
+            (self.decisions, "decided_at", DECISION_MEASURES),
+            (self.costs, "incurred_at", COST_MEASURES),
+            (self.actions, "ended_at", ACTION_MEASURES),
+            (self.incidents, "began_at", INCIDENT_MEASURES),
         )
+        for rows, field, measures in sources:
+            for (at, name), row in grouped(rows, field, periods, measures, (by,)).items():
+                found.setdefault((at, name), {}).update(row)
+        return found
+
+    def _from_rollups(self, periods: Sequence[Period], by: str) -> dict[tuple[int, Any], dict[str, Any]]:
+        rows, index = _by_day(self.rollups, periods)
         sums = {f"sum_{name}": Sum(name) for name in ADDITIVE}
         return {
-            (row["at"], row["workflow"]): {name: int(row[f"sum_{name}"] or 0) for name in ADDITIVE}
-            for row in rows.order_by().values("workflow", at=index).annotate(**sums)
+            (row["at"], row[by]): {name: int(row[f"sum_{name}"] or 0) for name in ADDITIVE}
+            for row in rows.order_by().values(by, at=index).annotate(**sums)
         }
 
-    def _percentiles(
-        self, periods: Sequence[Period], durations: Sequence[Duration], cut: int
-    ) -> tuple[Percentiles, Percentiles]:
+    def _pieces(self, periods: Sequence[Period], durations: Sequence[Duration], by: str = "workflow") -> Pieces:
+        """Durations by (period, workflow or version): from what is kept of days that are over, else from facts."""
+        found: Pieces = {}
+        since, zone = periods[0].start, reporting_zone()
+        if answered_by_rollups(self.asked, periods, zone):
+            first = max(self.first_unkept, local_day(since, zone))
+            rows, index = _by_day(self.kept, periods)
+            named = {f"d_{one.name}": Joined(one.name) for one in durations}
+            kept = rows.filter(day__lt=first).order_by().values(by, at=index).annotate(**named)
+            for row in kept if first > local_day(since, zone) else ():
+                _keep(found, (row["at"], row[by]), {one.name: row[f"d_{one.name}"] for one in durations})
+            since = local_midnight(first, zone)
         of_runs = [one for one in durations if one is not LATENCY]
         of_decisions = [one for one in durations if one is LATENCY]
-        return (
-            percentiles_of(self.runs, "finished_at", periods, of_runs, cut),
-            percentiles_of(self.decisions, "decided_at", periods, of_decisions, cut),
-        )
+        for table, field, some in ((self.runs, "finished_at", of_runs), (self.decisions, "decided_at", of_decisions)):
+            if since < periods[-1].end:
+                rows = table.filter(**{f"{field}__gte": since})
+                for key, written in durations_in(rows, field, periods, some, (by,)).items():
+                    _keep(found, (key[0], key[1]), written)
+        return found
 
     def _savings(self, periods: Sequence[Period], sums: Found) -> Found:
         """Baseline cost of each success less the cost of every run, where a baseline was in force at its start.
@@ -276,8 +325,52 @@ def measures_for(actor: User, asked: KpiFilter, periods: Sequence[Period], costs
     return Reader(actor, asked, costs).read(periods).parts
 
 
+def _by_day(rows: QuerySet[Any], periods: Sequence[Period]) -> tuple[QuerySet[Any], Any]:
+    """Rows by local day, and into which of the periods a day falls."""
+    zone = reporting_zone()
+    days = [local_day(period.start, zone) for period in periods]
+    index = Func(
+        F("day"),
+        Value(days, output_field=ArrayField(DateField())),
+        function="width_bucket",
+        template="%(function)s(%(expressions)s) - 1",
+        output_field=IntegerField(),
+    )
+    return rows.filter(day__gte=days[0], day__lt=local_day(periods[-1].end, zone)), index
+
+
+def _keep(pieces: Pieces, key: tuple[int, Any], written: Mapping[str, Any]) -> None:
+    for name, value in written.items():
+        if value:
+            pieces.setdefault(key, {}).setdefault(name, []).append(piece_of(value))
+
+
+def _gathered(pieces: Pieces, one: Duration) -> tuple[dict[int, list[Any]], dict[Any, list[Any]]]:
+    """The pieces of a duration by period, and by workflow or version."""
+    by_part: dict[int, list[Any]] = {}
+    by_name: dict[Any, list[Any]] = {}
+    for (at, name), named in pieces.items():
+        for piece in named.get(one.name, ()):
+            by_part.setdefault(at, []).append(piece)
+            by_name.setdefault(name, []).append(piece)
+    return by_part, by_name
+
+
+def _all(by_part: Mapping[int, Sequence[Any]], places: Sequence[int]) -> list[Any]:
+    return [piece for at in places for piece in by_part.get(at, ())]
+
+
+def _percentiles(one: Duration, pieces: Sequence[Any]) -> Row:
+    return dict(named_of(one, percentiles_in(pieces, one.fractions)))
+
+
 def _blank() -> Row:
     return dict.fromkeys(ADDITIVE, 0)
+
+
+def blank_row() -> Row:
+    """The measures where nothing happened."""
+    return with_totals(_blank())
 
 
 def _added(parts: Sequence[Mapping[str, Any]]) -> Row:

@@ -15,7 +15,7 @@ from apps.kpis.models.measures import ACTION_MEASURES, RUN_MEASURES, within
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH
 from apps.kpis.selectors.comparing import Comparison, Stratum, Subject, compare
-from apps.kpis.selectors.reading import VIEW, actions_for, runs_for
+from apps.kpis.selectors.reading import VIEW, Reader, actions_for, runs_for
 
 OF_WORKFLOWS = ("cycle_time_p50_s", "error_rate", "sla_adherence", "no_touch_rate", "escalation_rate", "rework_rate")
 OF_AGENTS = ("accuracy", "accuracy_decided", "accuracy_reviewed", "accuracy_read_back", "missed_escalations")
@@ -78,6 +78,7 @@ def _of_workflow(actor: User, asked: KpiFilter) -> Subject:
         figures=OF_WORKFLOWS,
         asked_of=lambda number: replace(asked, version=number),
         words_of=_words,
+        percentiles_of=lambda number: Reader(actor, replace(asked, version=number), []).cycle_times(asked.period),
     )
 
 
@@ -92,6 +93,7 @@ def _of_agent(actor: User, asked: KpiFilter) -> Subject:
         figures=OF_AGENTS,
         asked_of=lambda number: replace(asked, agent_version=number),
         words_of=_words,
+        percentiles_of=lambda _number: {},
     )
 
 

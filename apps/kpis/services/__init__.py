@@ -3,6 +3,7 @@
 from apps.kpis.services.anomalies import find_anomalies, mute_anomaly
 from apps.kpis.services.baselines import approve_baseline, decline_baseline, remove_baseline, save_baseline
 from apps.kpis.services.business import delete_kpi, save_kpi
+from apps.kpis.services.durations import keep_durations
 from apps.kpis.services.facts import write_facts
 from apps.kpis.services.filling import fill_acts
 from apps.kpis.services.folding import fold_entries
@@ -28,6 +29,7 @@ __all__ = [
     "forget_upload",
     "import_event_log",
     "import_history",
+    "keep_durations",
     "keep_upload",
     "mute_anomaly",
     "recompute_rollups",

@@ -1,7 +1,7 @@
 """The fact writer: facts in, touched buckets recomputed, in one transaction. The only door to the tables of facts."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -99,6 +99,15 @@ UNION SELECT workflow, (incurred_at AT TIME ZONE %(zone)s)::date FROM kpis_costi
 """The buckets, (workflow, local day), in which facts lie."""
 
 
+CARRYING = (("kpis_approvalfact", "decided_at"), ("kpis_costitem", "incurred_at"), ("kpis_actionfact", "ended_at"))
+CARRY = """
+UPDATE {table} AS fact SET version = run.version FROM kpis_runfact AS run
+WHERE run.run_id = ANY(%(runs)s::uuid[]) AND fact.run_id = run.run_id AND fact.version <> run.version
+RETURNING fact.workflow, ({moment} AT TIME ZONE %(zone)s)::date
+"""
+"""Mostly nothing: a run is known before what it decides and costs."""
+
+
 @transaction.atomic
 def write_facts(*, facts: Facts, simulated: bool = False) -> int:
     """Write a batch of facts and recompute every bucket that it touches, before and after; how many facts came in.
@@ -111,9 +120,11 @@ def write_facts(*, facts: Facts, simulated: bool = False) -> int:
     open_ms = open_time_of(runs)
     _upsert(RunFact, [_run_row(run, open_ms.get(run.run_id), simulated) for run in runs], "run_id")
     _upsert(StepFact, [_step_row(step, simulated) for step in _last(facts.steps, "step_id")], "step_id")
-    approvals = [_approval_row(one, simulated) for one in _last(facts.decisions, "escalation_id")]
+    touched |= _carry_versions(runs)
+    versions = _versions_of(facts)
+    approvals = [_approval_row(one, versions, simulated) for one in _last(facts.decisions, "escalation_id")]
     _upsert(ApprovalFact, approvals, "escalation_id")
-    _upsert(CostItem, [_cost_row(cost, simulated) for cost in _last_costs(facts.costs)], "source_id, kind")
+    _upsert(CostItem, [_cost_row(cost, versions, simulated) for cost in _last_costs(facts.costs)], "source_id, kind")
     with connection.cursor() as cursor:
         cursor.execute(DERIVE, {"ids": _array(run_ids_of(facts)), **WORDS})
     touched |= _days_of(facts)
@@ -141,6 +152,26 @@ def _days_of(facts: Facts) -> Touched:
     with connection.cursor() as cursor:
         cursor.execute(DAYS, ids)
         return set(cursor.fetchall())
+
+
+def _versions_of(facts: Facts) -> dict[UUID | None, int]:
+    """The version of each run of which a decision or a cost came in, as far as it is known."""
+    named = {one.run_id for one in facts.decisions} | {one.run_id for one in facts.costs}
+    ids = _array(run_id for run_id in named if run_id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT run_id, version FROM kpis_runfact WHERE run_id = ANY(%s::uuid[])", [ids])
+        return dict(cursor.fetchall())
+
+
+def _carry_versions(runs: Sequence[RunSeen]) -> Touched:
+    """Tell what was known of these runs before they were; the buckets in which that lies."""
+    touched: Touched = set()
+    words = {"runs": _array(run.run_id for run in runs), "zone": reporting_zone().key}
+    with connection.cursor() as cursor:
+        for table, moment in CARRYING:
+            cursor.execute(CARRY.format(table=table, moment=moment), words)
+            touched |= set(cursor.fetchall())
+    return touched
 
 
 def _array(ids: Iterable[UUID]) -> str:
@@ -240,10 +271,11 @@ def _step_row(step: StepSeen, simulated: bool) -> Row:
     )
 
 
-def _approval_row(decision: DecisionSeen, simulated: bool) -> Row:
+def _approval_row(decision: DecisionSeen, versions: Mapping[UUID | None, int], simulated: bool) -> Row:
     return dict(  # noqa: C408 - columns read better without quotes
         escalation_id=decision.escalation_id,
         run_id=decision.run_id,
+        version=versions.get(decision.run_id, 0),
         workflow=decision.workflow,
         unit=decision.unit_id,
         simulated=simulated,
@@ -262,11 +294,12 @@ def _approval_row(decision: DecisionSeen, simulated: bool) -> Row:
     )
 
 
-def _cost_row(cost: CostSeen, simulated: bool) -> Row:
+def _cost_row(cost: CostSeen, versions: Mapping[UUID | None, int], simulated: bool) -> Row:
     return dict(  # noqa: C408 - columns read better without quotes
         kind=cost.kind,
         source_id=cost.source_id,
         run_id=cost.run_id,
+        version=versions.get(cost.run_id, 0),
         workflow=cost.workflow,
         unit=cost.unit_id,
         simulated=simulated,

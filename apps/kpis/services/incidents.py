@@ -64,6 +64,7 @@ def _begin(one: IncidentSeen) -> None:
         "unit": one.unit_id,
         "action_id": one.action_id,
         "run_id": one.run_id,
+        "version": one.version,
         "agent": one.agent,
         "about": one.about[:160],
         "amount_minor": one.amount_minor,
@@ -147,6 +148,7 @@ def _of_action(entry: Entry, kind: IncidentKind, action: Action, run: RunFact | 
         unit_id=action.unit_id,
         action_id=action.pk,
         run_id=action.run_id,
+        version=run.version if run else 0,
         agent=action.agent.slug if action.agent else "",
         about=action.operation,
         amount_minor=action.amount_minor,
@@ -163,6 +165,7 @@ def _of_compensation(entry: Entry, run: RunFact | None) -> IncidentSeen:
         workflow=run.workflow if run else "",
         unit_id=entry.unit,
         run_id=entry.trail_id,
+        version=run.version if run else 0,
         about=str(entry.payload.get("operation") or ""),
         simulated=bool(run and run.simulated),
     )

@@ -34,9 +34,11 @@ NOT_FOR_CONTENT = ("bad_timing", "not_needed")
 """Codes of rejections that say nothing of what was asked; every other reason does, also one in words alone."""
 
 WRITE = """
-INSERT INTO kpis_actionfact (action_id, run_id, agent, agent_version, operation, state, ended_at, alone, decided,
-                             reviewed, read_back, taken_back, amount_minor, currency, workflow, unit, simulated)
-SELECT action.id, action.run_id, agent.slug, version.number, action.operation, action.state, action.finished_at,
+INSERT INTO kpis_actionfact (action_id, run_id, version, agent, agent_version, operation, state, ended_at, alone,
+                             decided, reviewed, read_back, taken_back, amount_minor, currency, workflow, unit,
+                             simulated)
+SELECT action.id, action.run_id, coalesce(run.version, 0), agent.slug, version.number, action.operation, action.state,
+       action.finished_at,
        action.state IN ('succeeded', 'compensated') AND asked.n = 0, asked.as_asked, looked.found_right,
        CASE coalesce(was.read, 'effect.' || effect.state)
          WHEN 'effect.verified' THEN true WHEN 'effect.mismatch' THEN false END,
@@ -67,7 +69,8 @@ WHERE action.id = ANY(%(ids)s::uuid[]) AND action.environment = 'live' AND actio
 ON CONFLICT (action_id) DO UPDATE SET
   state = EXCLUDED.state, ended_at = EXCLUDED.ended_at, alone = EXCLUDED.alone, decided = EXCLUDED.decided,
   reviewed = EXCLUDED.reviewed, read_back = EXCLUDED.read_back, taken_back = EXCLUDED.taken_back,
-  amount_minor = EXCLUDED.amount_minor, currency = EXCLUDED.currency, simulated = EXCLUDED.simulated
+  amount_minor = EXCLUDED.amount_minor, currency = EXCLUDED.currency, version = EXCLUDED.version,
+  simulated = EXCLUDED.simulated
 """
 """Each action once, as it stands now. What no agent asked for, or only takes back, is none.
 

@@ -22,6 +22,7 @@ from apps.kpis.models.measures import (
 )
 from apps.kpis.rules.buckets import day_period
 from apps.kpis.rules.definitions import ADDITIVE
+from apps.kpis.services.durations import recompute_durations, wrong_durations
 from apps.kpis.services.locks import hold_projection
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,7 @@ BATCH = 1000
 
 @transaction.atomic
 def recompute_rollups(*, touched: Touched) -> int:
-    """Recompute these buckets from facts; how many rollup rows there are for them now."""
+    """Recompute these buckets from facts, and the durations kept of them; how many rollup rows they have now."""
     if not touched:
         return 0
     workflows, days = sorted({name for name, _ in touched}), sorted({day for _, day in touched})
@@ -44,6 +45,7 @@ def recompute_rollups(*, touched: Touched) -> int:
     kept = RollupDay.objects.filter(workflow__in=workflows, day__in=days)
     kept.exclude(pk__in=[pk for key, pk in _keys(kept) if key in found]).delete()
     _upsert([_row(key, measures) for key, measures in found.items()])
+    recompute_durations(workflows=workflows, days=days)
     return len(found)
 
 
@@ -51,27 +53,27 @@ def computed_rollups(workflows: Sequence[str], days: Sequence[date]) -> dict[Key
     """What the facts say of these workflows on these days, bucket by bucket."""
     runs = RunFact.objects.filter(superseded=False)
     found: dict[Key, dict[str, int]] = defaultdict(dict)
-    sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any], bool], ...] = (
-        (runs, "finished_at", RUN_MEASURES, True),
-        (runs, "started_at", ARRIVAL_MEASURES, True),
-        (ApprovalFact.objects.all(), "decided_at", DECISION_MEASURES, False),
-        (CostItem.objects.all(), "incurred_at", COST_MEASURES, False),
-        (ActionFact.objects.all(), "ended_at", ACTION_MEASURES, False),
-        (IncidentFact.objects.all(), "began_at", INCIDENT_MEASURES, False),
+    sources: tuple[tuple[QuerySet[Any], str, Mapping[str, Any]], ...] = (
+        (runs, "finished_at", RUN_MEASURES),
+        (runs, "started_at", ARRIVAL_MEASURES),
+        (ApprovalFact.objects.all(), "decided_at", DECISION_MEASURES),
+        (CostItem.objects.all(), "incurred_at", COST_MEASURES),
+        (ActionFact.objects.all(), "ended_at", ACTION_MEASURES),
+        (IncidentFact.objects.all(), "began_at", INCIDENT_MEASURES),
     )
-    for rows, moment, measures, versioned in sources:
-        for row in _grouped(rows.filter(workflow__in=workflows), moment, days, measures, versioned):
-            key = (row["day"], row["workflow"], row.get("version", 0), row["unit"], row["simulated"])
+    for rows, moment, measures in sources:
+        for row in _grouped(rows.filter(workflow__in=workflows), moment, days, measures):
+            key = (row["day"], row["workflow"], row["version"], row["unit"], row["simulated"])
             found[key] |= {name: row[f"m_{name}"] for name in measures}
     return found
 
 
 def _grouped(
-    rows: QuerySet[Any], moment: str, days: Sequence[date], measures: Mapping[str, Any], versioned: bool
+    rows: QuerySet[Any], moment: str, days: Sequence[date], measures: Mapping[str, Any]
 ) -> Iterable[dict[str, Any]]:
     zone = reporting_zone()
     whole = day_period(days[0], days[-1], zone)
-    by = ["day", "workflow", "unit", "simulated", *(["version"] if versioned else [])]
+    by = ("day", "workflow", "version", "unit", "simulated")
     within = {f"{moment}__gte": whole.start, f"{moment}__lt": whole.end}
     dated = rows.filter(**within).annotate(day=TruncDate(moment, tzinfo=zone)).filter(day__in=days)
     named = {f"m_{name}": one for name, one in measures.items()}  # a measure may be called as a column is
@@ -101,7 +103,7 @@ def _upsert(rows: list[RollupDay]) -> None:
 
 @transaction.atomic
 def reconcile_rollups(*, now: datetime | None = None, days: int = RECONCILED_DAYS) -> int:
-    """Compare the rollups of the last days with the facts, mend what differs, and say so; how many buckets differed."""
+    """Compare what is kept of the last days with the facts, mend what differs and say so; how many buckets differed."""
     hold_projection()
     zone = reporting_zone()
     last = (now or database_now()).astimezone(zone).date()
@@ -109,7 +111,7 @@ def reconcile_rollups(*, now: datetime | None = None, days: int = RECONCILED_DAY
     kept = RollupDay.objects.filter(day__in=dates)
     workflows = sorted(_workflows(dates) | set(kept.values_list("workflow", flat=True)))
     found = computed_rollups(workflows, dates)
-    wrong = _differences(kept, found)
+    wrong = _differences(kept, found) | wrong_durations(dates)
     if wrong:
         log.warning("rollups_mended", buckets=len(wrong), first=str(sorted(map(str, wrong))[0]))
         recompute_rollups(touched={(key[1], key[0]) for key in wrong})
