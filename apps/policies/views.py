@@ -77,8 +77,8 @@ def policy(request: Request, slug: str) -> HttpResponse:
 def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: str | None = None) -> dict[str, Any]:
     actor = request.user
     version = _version(actor, found, number or request.GET.get("version"))
-    numbers = rule_numbers_for(actor, found)
     is_draft = version is not None and version.pk != found.in_force_id
+    numbers = {} if is_draft else rule_numbers_for(actor, found)
     changes: list[Change] = changes_shown_for(actor, found, version) if version and is_draft else []
     may_publish = not actor.is_agent and holds(actor, PUBLISH, found)
     drawn = drawn_for(actor, version)

@@ -169,10 +169,10 @@ def test_the_page_is_filled_in_and_sends_to_the_draft(payment):
     made = Proposal.objects.get()
     assert answer.url == f"/policies/{made.policy.slug}/?version={made.version.number}"
     draft = signed_in(payment.ben).get(answer.url).content.decode()
-    for words in (item, "What it changes", "Publish version 2", "Yes.", "&lt;= 300000", "changed", "added"):
+    for words in (item, "What it changes", "Release version 2", "Yes.", "&lt;= 300000", "changed", "added"):
         assert words in draft, words
     own = client.get(answer.url).content.decode()
-    assert "Publish version 2" not in own
+    assert "Release version 2" not in own
     assert "Take it back" in own
     assert answer.url in client.get(item).content.decode()
 

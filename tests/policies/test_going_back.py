@@ -227,13 +227,13 @@ class TestPages:
         ada, ben = signed_in(world.ada), signed_in(world.ben)
         page = ada.get("/policies/payments/?version=1").content.decode()
         assert "Propose to roll back to version 1" in page
-        assert "Publish version 1" not in page
+        assert "Release version 1" not in page
         ada.post("/policies/payments/roll-back/", {"version": "1", "reason": "<b>Too strict"})
         assert world.judged() is Effect.REQUIRE_APPROVAL
         told = ben.get("/policies/payments/").content.decode()
         assert "Ada proposes to go back to what held before, as version 3." in told
         assert "<b>Too strict" not in ben.get("/policies/payments/?version=3").content.decode()
-        assert "Publish version 3" in ben.get("/policies/payments/?version=3").content.decode()
+        assert "Release version 3" in ben.get("/policies/payments/?version=3").content.decode()
         ben.post("/policies/payments/publish/", {"version": "3"})
         assert world.judged() is Effect.ALLOW
 

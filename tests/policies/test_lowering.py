@@ -166,7 +166,7 @@ class TestReleasing:
         pages = [
             signed_in(who).get("/policies/payments/?version=2").content.decode() for who in (world.ben, world.cleo)
         ]
-        assert ["Publish version 2" in page for page in pages] == [False, True]
+        assert ["Release version 2" in page for page in pages] == [False, True]
         assert all("It lowers what is enforced" in page for page in pages)
         assert "These people may release it: Cleo" in " ".join(pages[0].split())
 

@@ -103,12 +103,12 @@ class TestPolicy:
         assert "is written and not in force" in client.get("/policies/payments/").content.decode()
         page = client.get("/policies/payments/?version=2").content.decode()
         assert "You wrote it, so somebody else releases it" in page
-        assert "Publish version 2" not in page
+        assert "Release version 2" not in page
         refused = client.post("/policies/payments/publish/", {"version": "2"}, follow=True).content.decode()
         assert "You wrote it, so somebody else releases it" in refused
         client = signed_in(make_admin())
         page = client.get("/policies/payments/?version=2").content.decode()
-        for words in ("Publish version 2", "removed", "added", "What it changes"):
+        for words in ("Release version 2", "removed", "added", "What it changes"):
             assert words in page, words
         answer = client.post("/policies/payments/publish/", {"version": "2"}, follow=True)
         assert "In force as release 2" in answer.content.decode()

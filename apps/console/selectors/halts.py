@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit
 from apps.access.selectors import ancestors_for, holders_for
 from apps.agents.models import Action, Agent, AgentVersion
-from apps.agents.rules import WORKING, ActionState, VersionState
+from apps.agents.rules import TESTABLE, ActionState, VersionState
 from apps.agents.selectors import agents_for
 from apps.connectors.models import Connector, Operation
 from apps.connectors.selectors import all_operations_for, connectors_for
@@ -163,7 +163,7 @@ def stoppable_for(actor: User) -> list[Stoppable]:
     scope = scope_for(actor, ENGAGE)
     mine = Q() if scope.everywhere else Q(unit__in=scope.units)
     theirs = Q() if scope.everywhere else Q(connector__unit__in=scope.units)
-    agents = Agent.objects.filter(mine, state__in=WORKING)
+    agents = Agent.objects.filter(mine, state__in=TESTABLE)
     return [
         *([_everything()] if scope.everywhere else []),
         *_units(actor, BusinessUnit.objects.filter(Q() if scope.everywhere else Q(pk__in=scope.units))),
@@ -230,7 +230,7 @@ def _everything() -> Stoppable:
         None,
         runs=Run.objects.filter(state__in=RUN_OPEN).count(),
         actions=_in_flight(),
-        agents=Agent.objects.filter(state__in=WORKING).count(),
+        agents=Agent.objects.filter(state__in=TESTABLE).count(),
     )
 
 

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from apps.agents.models import Action
-from apps.agents.rules import ActionState
+from apps.agents.rules import ActionState, Environment
 from apps.agents.selectors import action_for, actions_for, hidden_of, taken_back_by
 from apps.audit.selectors import trail_for
 from apps.connectors.selectors import effect_for
@@ -18,6 +18,7 @@ from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
+from apps.oversight.selectors.sheets import ordered_parameters_for
 from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.selectors import case_homes_for, matched_rules_for, ways_out_for, would_have_for
 from apps.workflows.selectors.veils import action_shown_to, veil_before
@@ -77,8 +78,11 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
     hide = hidden_of(request.user, found)
     if effect and effect.read_back:
         effect.read_back = veil_before(request.user, found).over(effect.read_back)
+    parameters, amounts = ordered_parameters_for(request.user, shown)
     context = {
         "action": shown,
+        "parameters": parameters,
+        "amounts": amounts,
         "hidden": sorted(hide),
         "rules": matched_rules_for(request.user, shown.verdict),
         "quiet": [line for line in shown.verdict.get("rules", ()) if line["rule"] == CONFIDENTIAL],
@@ -87,6 +91,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "grant": grant_of_action(request.user, found),
         "effect": effect,
         "holder": holder_for(request.user, found) if effect and effect.in_line else None,
+        "is_test": shown.environment == Environment.TEST,
         "trail": [] if drill else trail_for(request.user, found.trail),
         "taken_back_by": taken_back_by(request.user, found),
         "compensable": not drill and _is_compensable(request, found),

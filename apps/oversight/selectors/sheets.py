@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 
+from apps.agents.models import Action
 from apps.agents.rules import EffectClass, Environment
 from apps.agents.selectors import actions_for
 from apps.connectors.models import Operation
@@ -225,6 +226,13 @@ def ordered_values_for(actor: User, item: Escalation) -> tuple[dict[str, Any], M
     return sight.values(ordered(item.values(), _operation(item))), _notes(item, sight)
 
 
+def ordered_parameters_for(actor: User, action: Action) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """The same of an action as ``actor`` is shown it: what is hidden is a mark there, and no amount."""
+    assert actor.is_active
+    values = action.parameters or {}
+    return ordered(values, _to_run.first(slug=action.operation)), _amounts(flattened(values))
+
+
 def _operation(item: Escalation) -> Operation | None:
     """The operation that would run, shown whatever else of its system the viewer may see."""
     if item.action is None:
@@ -259,10 +267,14 @@ def _before(actor: User, item: Escalation) -> tuple[Any, str]:
 
 def _notes(item: Escalation, sight: Sight) -> dict[str, str]:
     """Amounts as people read them, by path: integers in minor units with a currency beside or above them."""
-    leaves = flattened(item.values())
+    found = _amounts(flattened(item.values()))
+    return {path: said for path, said in found.items() if not sight.hides(path)}
+
+
+def _amounts(leaves: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for path, value in leaves.items():
-        if not path.endswith("_minor") or sight.hides(path) or isinstance(value, bool) or not isinstance(value, int):
+        if not path.endswith("_minor") or isinstance(value, bool) or not isinstance(value, int):
             continue
         above = path.rpartition(".")[0]
         currency = leaves.get(f"{above}.currency".lstrip(".")) or leaves.get("currency")
