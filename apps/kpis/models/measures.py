@@ -49,6 +49,7 @@ MEMBERS: Mapping[str, Q] = {
     "sla_due": FINISHED & Q(sla_met__isnull=False),
     "sla_met": FINISHED & Q(sla_met=True),
     "no_touch": Q(state="succeeded", touches=0),
+    "helped": Q(state="succeeded", touches__gt=0),
     "escalated": FINISHED & Q(escalated=True),
     "reworked": FINISHED & Q(reworked=True),
     "first_pass": FINISHED & Q(failed_attempts=0),

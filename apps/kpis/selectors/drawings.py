@@ -328,11 +328,11 @@ def _cost(answer: Answer) -> Drawing:
 def _autonomy(answer: Answer) -> Drawing:
     kpi = "no_touch_rate"
     alone = [point.measures["no_touch"] for point in answer.series]
-    helped = [(point.measures["succeeded"] or 0) - (point.measures["no_touch"] or 0) for point in answer.series]
+    helped = [point.measures["helped"] for point in answer.series]
     failed = [point.measures["failed"] for point in answer.series]
     stacks = [
         Series(_("Without a person"), alone, SERIES[0], links=_links(answer, kpi)),
-        Series(_("With a person"), helped, SERIES[1], links=_links(answer, "escalation_rate")),
+        Series(_("With a person"), helped, SERIES[1], links=_links(answer, "helped")),
         Series(_("Failed"), failed, SERIES[2], links=_links(answer, "failed")),
     ]
     chart = charts.stacked(_labels(answer), stacks, y_title=_("% of finished runs"), share=True)
@@ -340,6 +340,8 @@ def _autonomy(answer: Answer) -> Drawing:
         _value(answer, kpi),
         _interval(kpi),
         _count(_("Without a person"), "no_touch"),
+        _value(answer, "helped", _("With a person")),
+        _value(answer, "failed", _("Failed")),
         _count(_("Runs"), "finished"),
     ]
     finding = autonomy_finding(answer.totals[kpi].figure)

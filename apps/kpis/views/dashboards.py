@@ -40,6 +40,8 @@ from apps.kpis.selectors.runs import simulated_run_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
 
 PAGE = 50
+MOST = 100_000
+"""Rows behind a number are counted up to here: what a chart shows of a bucket is seldom more, and it stays fast."""
 SECOND = timedelta(seconds=1)
 TABLES = {
     Behind.DECISIONS: "decisions",
@@ -190,6 +192,8 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "is_live": definition.behind == Behind.NOW,
         "rows_template": f"kpis/_{TABLES.get(definition.behind, 'runs')}.html",
         "rows": shown.rows,
+        "count": min(count := rows.order_by()[: MOST + 1].count(), MOST),
+        "more": count > MOST,
         "names": names,
         "next": shown.next_url,
         "log_kinds": list(LogKind) if shown.rows else [],

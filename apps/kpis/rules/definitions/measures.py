@@ -15,7 +15,10 @@ RUN_COUNTS = (
     "first_pass",
     "in_calendar",
 )
-"""Counts over finished runs; ``finished`` is succeeded + failed, ``closed`` with the cancelled."""
+"""Counts over finished runs; ``finished`` is succeeded + failed, ``closed`` with the cancelled.
+
+``helped`` is what succeeded and is not ``no_touch``.
+"""
 RUN_SUMS = (
     "cost_micro",
     "human_ms",
@@ -62,9 +65,11 @@ def percentile_name(of: str, fraction: float) -> str:
 
 
 def with_totals(measures: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Add what follows from the counts: ``finished`` and ``closed``."""
-    finished = (measures.get("succeeded") or 0) + (measures.get("failed") or 0)
-    return {**measures, "finished": finished, "closed": finished + (measures.get("cancelled") or 0)}
+    """Add what follows from the counts: ``finished``, ``closed`` and ``helped``."""
+    succeeded = measures.get("succeeded") or 0
+    finished = succeeded + (measures.get("failed") or 0)
+    closed = finished + (measures.get("cancelled") or 0)
+    return {**measures, "finished": finished, "closed": closed, "helped": succeeded - (measures.get("no_touch") or 0)}
 
 
 MEMBER: Mapping[str, Callable[[Mapping[str, object]], bool]] = {
@@ -77,6 +82,7 @@ MEMBER: Mapping[str, Callable[[Mapping[str, object]], bool]] = {
     "sla_due": lambda run: MEMBER["finished"](run) and run["sla_met"] is not None,
     "sla_met": lambda run: MEMBER["finished"](run) and run["sla_met"] is True,
     "no_touch": lambda run: run["state"] == "succeeded" and run["touches"] == 0,
+    "helped": lambda run: run["state"] == "succeeded" and int(str(run["touches"])) > 0,
     "escalated": lambda run: MEMBER["finished"](run) and run["escalated"] is True,
     "reworked": lambda run: MEMBER["finished"](run) and run["reworked"] is True,
     "first_pass": lambda run: MEMBER["finished"](run) and run["failed_attempts"] == 0,

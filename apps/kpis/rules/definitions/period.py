@@ -145,6 +145,14 @@ PERIOD = (
         "no_touch",
         "finished",
     ),
+    count(
+        "helped",
+        gettext_noop("Runs with a person"),
+        gettext_noop("runs that succeeded with at least one person's hand, by the time at which they finished"),
+        Direction.NONE,
+        "helped",
+        Behind.FINISHED,
+    ),
     share(
         "rework_rate",
         gettext_noop("Rework rate"),
