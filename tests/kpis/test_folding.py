@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
-from apps.agents.models import Agent
+from apps.access.models import BusinessUnit
+from apps.agents.models import Action, Agent
 from apps.audit.models import Entry
 from apps.audit.services import record
-from apps.connectors.models import Operation
+from apps.connectors.models import Connector, Operation
 from apps.core.services import system_user
 from apps.kpis.models import ApprovalFact, CostItem, RollupDay, RunFact, StepFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import RangeName
 from apps.kpis.rules.filters import filter_of
 from apps.kpis.selectors import kpis_for
+from apps.kpis.selectors.data_quality import data_quality_for
 from apps.kpis.services import fold_entries, save_price
 from apps.oversight.services import cast_vote
 from apps.telemetry.services import record_usage
@@ -60,11 +62,12 @@ def fold() -> None:
     fold_entries(entries=list(Entry.objects.select_related("actor").order_by("id")))
 
 
-def whole_run(workflow: Workflow, worker: Agent, *, verdict: str = "approve") -> Run:
+def whole_run(workflow: Workflow, worker: Agent, *, verdict: str = "approve", cost_minor: int | None = None) -> Run:
     """A run from its start to its end, with usage reported while the task is held."""
     run = make_run(workflow, {"a": 1})
     (task,) = claim_tasks(worker.user)
-    record_usage(worker.user, model="large", input_tokens=1000, output_tokens=100, task_id=task.pk)
+    used = {"input_tokens": 1000, "output_tokens": 100, "cost_minor": cost_minor}
+    record_usage(worker.user, model="large", task_id=task.pk, **used)
     complete_task(worker.user, task_id=task.pk, lease=str(task.fence), output={"ok": True})
     item = open_item(run, "approve")
     queue = item.group_list()[0].queue
@@ -189,6 +192,36 @@ def test_usage_without_a_price_is_counted_and_priced_once_the_book_knows(workflo
     assert RunFact.objects.get().unpriced == 0
     assert RunFact.objects.get().llm_micro == 4500
     assert RollupDay.objects.filter(llm_micro=4500, unpriced=0).count() == 1
+
+
+@pytest.mark.parametrize(("currency", "priced"), [("EUR", True), ("JPY", False)])
+def test_what_is_in_another_currency_is_unpriced_and_no_euro(
+    workflow: Workflow, worker: Agent, currency: str, priced: bool
+) -> None:
+    """An hour for 600,000 yen is not one for 6,000.00 EUR."""
+    run = whole_run(workflow, worker, cost_minor=9)
+    BusinessUnit.objects.update(currency=currency, hourly_rate_minor=600_000)
+    Connector.objects.update(unit=run.unit)
+    record(system_user("plane"), Action.objects.get(), "succeeded", payload={"cost_minor": 70, "currency": ""})
+    fold()
+    costs = {one.kind: (one.amount_micro > 0, one.priced_by) for one in CostItem.objects.all()}
+    known = {"human": "estimated", "connector": "fee", "agent": "reported", "llm": "reported"}
+    assert costs == {kind: (priced, by if priced else "unpriced") for kind, by in known.items()}
+    fact = RunFact.objects.get()
+    assert fact.human_ms > 0
+    assert (fact.cost_micro > 0, fact.unpriced) == ((True, 0) if priced else (False, 4))
+    viewer = make_holder("kpis.view_kpi")
+    assert data_quality_for(viewer).abroad == (0 if priced else 3)
+    assert [one.model for one in data_quality_for(viewer).unpriced] == ([] if priced else ["large"])
+
+
+def test_an_agents_word_in_a_currency_of_its_own_is_unpriced(workflow: Workflow, worker: Agent) -> None:
+    whole_run(workflow, worker)
+    told = {"cost_minor": 70, "currency": "USD"}
+    record(system_user("plane"), Action.objects.get(), "succeeded", payload=told)
+    fold()
+    assert CostItem.objects.get(kind="agent").priced_by == "unpriced"
+    assert CostItem.objects.get(kind="human").priced_by == "estimated"
 
 
 def test_entries_that_tell_nothing_of_runs_are_passed_over() -> None:

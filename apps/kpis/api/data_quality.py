@@ -48,6 +48,9 @@ class DataQualitySerializer(serializers.Serializer[Any]):
     outbox_rows = serializers.IntegerField()
     durations_clamped = ShareSerializer()
     unpriced = UnpricedSerializer(many=True)
+    costs_in_other_currencies = serializers.IntegerField(
+        help_text="People's time, fees and agents' own words in another currency than the reporting one: in no sum."
+    )
     reported = ReportedSerializer(allow_null=True, help_text="Null for whoever may see no agents.")
 
 
@@ -74,6 +77,7 @@ def data_quality_json(found: DataQuality) -> dict[str, Any]:
         "outbox_rows": found.outbox_rows,
         "durations_clamped": share_json(found.clamped),
         "unpriced": [{name: getattr(one, name) for name in names} for one in found.unpriced],
+        "costs_in_other_currencies": found.abroad,
         "reported": _reported(found.reported) if found.reported else None,
     }
 

@@ -11,7 +11,7 @@ from apps.audit.selectors import lag_s_for, outbox_rows_for
 from apps.core.gate import holds, require, visible
 from apps.core.models import ClockTimestamp, User
 from apps.kpis.models import CostItem, RunFact
-from apps.kpis.rules.costs import PricedBy
+from apps.kpis.rules.costs import CostKind, PricedBy
 from apps.kpis.rules.quality import Share
 from apps.kpis.selectors.reading import VIEW
 from apps.telemetry.models import Span
@@ -70,13 +70,15 @@ class Reported:
 class DataQuality:
     """``lag_s``: since the figures were last folded. ``reported``: None for whoever may see no agents.
 
-    ``clamped``: of the runs that ended in ``DAYS``, those whose times ran backwards.
+    ``clamped``: of the runs that ended in ``DAYS``, those whose times ran backwards. ``abroad``: costs of people's
+    time, fees and agents' own words in another currency than the reporting one, which are in no sum.
     """
 
     lag_s: float
     outbox_rows: int
     clamped: Share
     unpriced: Sequence[Unpriced]
+    abroad: int
     reported: Reported | None
 
     @property
@@ -96,13 +98,17 @@ def data_quality_for(actor: User) -> DataQuality:
         outbox_rows=outbox_rows_for(actor),
         clamped=Share(clamped["clamped"], clamped["n"]),
         unpriced=_unpriced(actor),
+        abroad=_unpriced_costs(actor).exclude(kind=CostKind.LLM).count(),
         reported=_reported(actor) if holds(actor, "agents.view_agent") else None,
     )
 
 
+def _unpriced_costs(actor: User) -> QuerySet[CostItem]:
+    return visible(actor, VIEW, CostItem.objects.filter(priced_by=PricedBy.UNPRICED, simulated=False)).order_by()
+
+
 def _unpriced(actor: User) -> list[Unpriced]:
-    rows = visible(actor, VIEW, CostItem.objects.filter(priced_by=PricedBy.UNPRICED, simulated=False)).order_by()
-    found: QuerySet[Any, Any] = rows.values("model")
+    found: QuerySet[Any, Any] = _unpriced_costs(actor).filter(kind=CostKind.LLM).values("model")
     found = found.annotate(calls=Count("pk"), tokens=Sum("quantity"), last_at=Max("incurred_at"))
     return [Unpriced(**row) for row in found.order_by("-tokens")[:MOST_LINES]]
 

@@ -75,7 +75,9 @@ def standing_for(actor: User) -> Standing:
     workflows = visible(actor, VIEW, Workflow.objects.filter(retired_at=None))
     backlog = dict.fromkeys(workflows.values_list("slug", flat=True), 0)
     backlog |= dict(open_runs.values_list("workflow__slug").annotate(n=Count("pk")))
-    unpriced = visible(actor, VIEW, CostItem.objects.filter(priced_by=PricedBy.UNPRICED, simulated=False))
+    unpriced = visible(
+        actor, VIEW, CostItem.objects.filter(kind=CostKind.LLM, priced_by=PricedBy.UNPRICED, simulated=False)
+    )
     return Standing(
         backlog=backlog,
         approvals_pending=waiting["n"],

@@ -122,20 +122,25 @@ def _asking_rule_of(verdict: dict[str, Any]) -> str:
 
 
 def human_costs_seen(decisions: Sequence[DecisionSeen]) -> list[CostSeen]:
-    """People's time, one cost a vote: from open to the vote, at most 15 minutes, at the unit's hourly rate."""
+    """People's time, one cost a vote: from open to the vote, at most 15 minutes, at the unit's hourly rate.
+
+    A rate in another currency than the reporting one prices nothing: the time counts, and the cost is unpriced.
+    """
     decided = {one.escalation_id: one for one in decisions if one.outcome in DECIDED}
     votes = Vote.objects.filter(escalation_id__in=list(decided), voided_at=None)
     said = [(vote.pk, vote.created_at, decided[vote.escalation_id]) for vote in votes]
     silent = decided.keys() - {one.escalation_id for _, _, one in said}
     said += [(key, decided[key].decided_at, decided[key]) for key in silent]
-    rates = dict(
-        BusinessUnit.objects.filter(pk__in={one.unit_id for _, _, one in said}).values_list("id", "hourly_rate_minor")
-    )
-    scale = micro_per_minor(reporting_currency())
+    rates = {
+        unit: _priced_in(currency, rate, PricedBy.ESTIMATED)
+        for unit, rate, currency in BusinessUnit.objects.filter(pk__in={one.unit_id for _, _, one in said}).values_list(
+            "id", "hourly_rate_minor", "currency"
+        )
+    }
     found = []
     for source, at, one in said:
         active_ms = human_time_ms(duration_ms(one.requested_at, at))
-        hourly_micro = rates.get(one.unit_id, 0) * scale if one.unit_id else 0
+        hourly_micro, priced_by = (rates.get(one.unit_id) if one.unit_id else None) or (0, PricedBy.ESTIMATED)
         found.append(
             CostSeen(
                 kind=CostKind.HUMAN,
@@ -146,28 +151,47 @@ def human_costs_seen(decisions: Sequence[DecisionSeen]) -> list[CostSeen]:
                 incurred_at=at,
                 amount_micro=human_cost_micro(active_ms, hourly_micro),
                 quantity=active_ms,
-                priced_by=PricedBy.ESTIMATED,
+                priced_by=priced_by,
             )
         )
     return found
 
 
+def _priced_in(currency: str, minor: int, priced_by: PricedBy) -> tuple[int, PricedBy]:
+    """An amount in millionths of the reporting currency; one of another currency is unpriced: no rate is known."""
+    if minor and currency != reporting_currency():
+        return 0, PricedBy.UNPRICED
+    return minor * micro_per_minor(reporting_currency()), priced_by
+
+
+def _currencies(ids: Iterable[UUID | None]) -> dict[UUID | None, str]:
+    """The currency of each of these units; what belongs to none counts in the reporting one."""
+    known = BusinessUnit.objects.filter(pk__in={one for one in ids if one}).values_list("id", "currency")
+    return {None: reporting_currency(), **dict(known)}
+
+
 def action_costs_seen(entries: Sequence[Entry]) -> list[CostSeen]:
-    """What actions that succeeded cost: the operation's fee, and what an agent says it paid itself."""
+    """What actions that succeeded cost: the operation's fee, and what an agent says it paid itself.
+
+    A fee is in the currency of the connector's unit, an agent's word in the one that it names, else that of its
+    action's unit.
+    """
     told = {entry.subject_id: entry for entry in entries}
     actions = list(Action.objects.filter(pk__in=list(told), environment=Environment.LIVE).select_related("agent"))
-    fees = dict(
-        Operation.objects.filter(slug__in={one.operation for one in actions}, fee_minor__gt=0).values_list(
-            "slug", "fee_minor"
-        )
-    )
-    scale, found = micro_per_minor(reporting_currency()), list[CostSeen]()
+    charged = Operation.objects.filter(slug__in={one.operation for one in actions}, fee_minor__gt=0)
+    fees = {
+        slug: _priced_in(currency or reporting_currency(), fee, PricedBy.FEE)
+        for slug, fee, currency in charged.values_list("slug", "fee_minor", "connector__unit__currency")
+    }
+    currencies, found = _currencies(action.unit_id for action in actions), list[CostSeen]()
     for action in actions:
         entry = told[action.pk]
         if entry.name == "action.succeeded" and (fee := fees.get(action.operation)):
-            found.append(_action_cost(action, entry, CostKind.CONNECTOR, fee * scale, PricedBy.FEE))
+            found.append(_action_cost(action, entry, CostKind.CONNECTOR, *fee))
         if reported := entry.payload.get("cost_minor"):
-            found.append(_action_cost(action, entry, CostKind.AGENT, int(reported) * scale, PricedBy.REPORTED))
+            named = entry.payload.get("currency") or currencies.get(action.unit_id, "")
+            word = _priced_in(named, int(reported), PricedBy.REPORTED)
+            found.append(_action_cost(action, entry, CostKind.AGENT, *word))
     return found
 
 
@@ -206,6 +230,7 @@ def repriced_costs_seen(models: set[str]) -> list[CostSeen]:
 
 def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, Any]]]) -> list[CostSeen]:
     book = _prices({told["model"] for _, _, _, told in usages})
+    currencies = _currencies(unit for _, unit, _, _ in usages)
     found = []
     for source, unit, at, told in usages:
         tokens = Tokens(
@@ -214,7 +239,8 @@ def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, A
             told.get("cache_read_tokens", 0),
             told.get("cache_write_tokens", 0),
         )
-        amount, priced_by = _priced(tokens, _price_at(book, told["model"], at), told.get("cost_minor"))
+        price = _price_at(book, told["model"], at)
+        amount, priced_by = _priced(tokens, price, told.get("cost_minor"), currencies.get(unit, ""))
         found.append(
             CostSeen(
                 kind=CostKind.LLM,
@@ -233,11 +259,13 @@ def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, A
     return found
 
 
-def _priced(tokens: Tokens, price: TokenPrice | None, reported_minor: int | None) -> tuple[int, PricedBy]:
+def _priced(
+    tokens: Tokens, price: TokenPrice | None, reported_minor: int | None, currency: str
+) -> tuple[int, PricedBy]:
     if price is not None:
         return llm_cost_micro(tokens, price), PricedBy.BOOK
     if reported_minor is not None:
-        return reported_minor * micro_per_minor(reporting_currency()), PricedBy.REPORTED
+        return _priced_in(currency, reported_minor, PricedBy.REPORTED)
     return 0, PricedBy.UNPRICED
 
 
