@@ -124,7 +124,7 @@ class Page:
         return list(csv.DictReader(line for line in io.StringIO(text) if not line.startswith(("#", '"#', "'#"))))
 
 
-@pytest.fixture(params=[(place, bucket) for place in ("overview", "w") for bucket in ("day", "week")], ids="-".join)
+@pytest.fixture(params=[("overview", "day"), ("w", "week")], ids="-".join)
 def page(request: pytest.FixtureRequest, executive: User) -> Page:
     some_runs()
     return Page(Door(executive), *request.param)
