@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from apps.agents.models import Action
+from apps.agents.models import Action, Agent
 from apps.halts.services import engage_halt
 from tests.factories.access import make_admin, make_holder
 from tests.oversight.test_api import caller, decide
@@ -41,3 +41,17 @@ def test_who_sees_no_items_and_no_figures_is_told_so(client: Any) -> None:
     assert "for those who may see figures" in page
     client.force_login(make_holder("agents.view_agent", "oversight.view_escalation", unit=desk.agent.unit))
     assert "1 approved as asked" in client.get(f"/agents/{desk.agent.slug}/").content.decode()
+
+
+def test_a_draft_s_version_is_the_current_one_and_not_active(client: Any) -> None:
+    desk = make_desk()
+    client.force_login(make_admin())
+    address = f"/agents/{desk.agent.slug}/"
+    version = f"{address}versions/{desk.agent.version.number}/"
+    said = "What it tries with a test key is not counted."
+    for state, words in (("active", "Active"), ("draft", "Current")):
+        Agent.objects.update(state=state)
+        page = client.get(address).content.decode()
+        assert f">{words}</span></td>" in page.partition('id="versions"')[2]
+        assert (said in page) == (state == "draft")
+        assert (">Active</span>" in client.get(version).content.decode()) == (state == "active")

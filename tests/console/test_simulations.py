@@ -1,8 +1,12 @@
 """The pages on which rules are tried on the past, and the lever from which an amount is proposed."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from apps.agents.models import Action
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
 from apps.policies import tasks
 from apps.policies.models import Proposal, Simulation
@@ -52,6 +56,7 @@ def test_a_version_is_tried_from_the_policys_page_without_javascript(world):
     assert "2 of 2 actions" in page
     assert "every 2s" not in page
     assert "120.00 EUR" in page
+    assert "It begins with the first action in the days asked for" in page
     fragment = world.client.get(answer["Location"], headers={"HX-Request": "true"}).content.decode()
     assert fragment.startswith('<span id="simulation-state" hx-swap-oob="true"><span class="badge ok">')
     assert '<div id="simulation"' in fragment
@@ -62,6 +67,13 @@ def test_a_version_is_tried_from_the_policys_page_without_javascript(world):
 def test_what_cannot_be_tried_is_said_and_starts_nothing(world, said):
     assert world.client.post(world.page, said).status_code == 422
     assert not Simulation.objects.exists()
+
+
+def test_where_nothing_was_asked_the_page_says_so(world):
+    Action.objects.update(created_at=timezone.now() - timedelta(days=100))
+    page = world.client.post(world.page, {"what": "lever:large", "days": "30"}, follow=True).content.decode()
+    assert "Nothing was asked of this plane in these days." in page
+    assert "It begins with the first action" not in page
 
 
 def test_a_second_one_waits_for_the_first(world):
