@@ -19,7 +19,7 @@ REFERENCE_PG4 = 6600
 """What ``pg4`` reaches on the machine for which the aims in milliseconds were set."""
 SUITES = (
     "pg4", "decision", "steps", "resume", "inbox", "streams", "dashboard", "simulate", "governance", "stopping",
-    "revoking", "kpis",
+    "revoking", "kpis", "killed", "declarations",
 )  # fmt: skip
 
 
@@ -29,21 +29,24 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; default: all")
     parser.add_argument("--json", type=Path, default=stage.DATA_DIR / "bench.json")
     parser.add_argument("--tenth", action="store_true", help="an inbox with a tenth of the items (10,000 pending)")
-    parser.add_argument("--runs", type=int, default=100_000, help="how long a history the figures are of (kpis)")
+    parser.add_argument("--runs", type=int, default=100_000, help="of how many the history is (kpis), or end (killed)")
+    parser.add_argument("--cases", type=int, default=10_357, help="how many real declarations become runs")
     asked = parser.parse_args()
     if unknown := set(asked.suites) - set(SUITES):
         parser.error(f"there is no suite {', '.join(sorted(unknown))}")
     with stage.prepared() as scene:
-        from bench import inbox, kpis, suites  # Django is set up now
+        from bench import declarations, inbox, killed, kpis, proofs, suites  # Django is set up now
 
         if asked.tenth:
             inbox.PENDING, inbox.DECIDED = inbox.PENDING // 10, inbox.DECIDED // 10
 
-        kpis.RUNS = asked.runs
+        kpis.RUNS, declarations.CASES = asked.runs, asked.cases
+        killed.RUNS = min(killed.RUNS, asked.runs)
         figures = {}
         for name in [suite for suite in SUITES if suite in asked.suites or not asked.suites or suite == "pg4"]:
             print(f"{name} ...", flush=True)
-            figures[name] = getattr(suites, f"measure_{name}")(scene, figures)
+            room = proofs if hasattr(proofs, f"measure_{name}") else suites
+            figures[name] = getattr(room, f"measure_{name}")(scene, figures)
     report = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"python": platform.python_version(), "system": platform.platform(), "cores": stage.CORES},

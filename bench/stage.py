@@ -42,12 +42,21 @@ class Scene:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, *command: str) -> None:
-        """Start one process of the plane; its output goes to the data folder."""
+        """Start one process of the plane; it is ended with the others."""
+        self.processes.append(self.one(*command))
+
+    def one(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start one process that the caller ends; its output goes to the data folder."""
         with (DATA_DIR / "bench.log").open("ab") as log:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, *command], cwd=ROOT, env=self.environment, stdout=log, stderr=log, process_group=0
             )
-        self.processes.append(process)
+
+    def start_web_alone(self) -> str:
+        """The address of a web process without workers and without a scheduler, so that nobody folds."""
+        self._start_web(port := _free_port())
+        _wait_for(url := f"http://127.0.0.1:{port}", "/healthz")
+        return url
 
     def start_plane(self) -> None:
         """Web, workers and scheduler, until they answer."""
@@ -94,11 +103,11 @@ class Scene:
                 process.kill()
 
 
-def _wait_for(url: str) -> None:
+def _wait_for(url: str, path: str = "/readyz") -> None:
     ends = time.monotonic() + READY_S
     while time.monotonic() < ends:
         try:
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+            if httpx.get(f"{url}{path}", timeout=5).status_code == 200:
                 return
         except httpx.TransportError:
             pass

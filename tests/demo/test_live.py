@@ -16,6 +16,7 @@ import httpx
 import pytest
 from django.conf import settings
 
+from bench.declarations import FILE, counted
 from tests.conftest import copy_database, drop_database, url_of
 from tests.demo.plane import ROOT, LivePlane, eventually, live_plane
 
@@ -281,3 +282,20 @@ def test_a_halted_agent_waits_and_goes_on_when_another_person_lifts_it(plane: Li
         assert lifted.status_code == 200, lifted.text
     eventually(lambda: "INV-1001: succeeded" in plane.log("agents"), what="the payment")
     plane.end("agents")
+
+
+@pytest.mark.skipif(not (FILE.exists() or os.environ.get("CI")), reason="no real logs lie beside this clone")
+def test_real_declarations_are_all_in_the_figures_ended_or_open(plane: LivePlane, workers: None) -> None:
+    assert plane.manage("submit_declarations", str(FILE), "--cases", "40").splitlines()[-1] == "40"
+    with plane.person("olga") as olga:
+        listed = olga.get("/api/v1/runs/?workflow=expense-declaration&limit=100").json()
+        assert listed["next"] is None
+        runs = len(listed["results"])
+        assert runs >= 40
+
+        def settled() -> bool:
+            now = counted(olga)
+            assert now.ended + now.backlog <= runs
+            return now.ended + now.backlog == runs and now.ended >= 10
+
+        eventually(settled, within_s=300, what=lambda: f"{counted(olga)} of {runs} runs")
