@@ -31,7 +31,7 @@ EXTRA = {
         "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "envelope", "errors",
         "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
         "noting", "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts",
-        "statistics", "templatetags", "tracing", "turns", "updating", "values", "walking",
+        "statistics", "templatetags", "tracing", "turns", "updating", "validating", "values", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},

@@ -64,7 +64,7 @@ def test_one_system_with_all_that_concerns_it(admin, bank, system):
         "iban",
         fingerprint,
         "1 of 1 · 100.0%",
-        "system_error",
+        "an error of the system",
     ):
         assert shown in text
     assert CANARY not in text

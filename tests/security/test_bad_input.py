@@ -216,3 +216,40 @@ def test_a_bearer_that_is_none_leaves_the_same_line_at_each_door() -> None:
     for path in ("me/", "actions/", "escalations/"):
         assert Client().get(f"/api/v1/{path}", headers={"Authorization": "Bearer x"}).status_code == 401
     assert [one["path"] for one in told("request.refused")] == ["/api/v1/me/"]
+
+
+class TestSchemas:
+    """A description of parameters that would stretch the time of checking is refused, and checking takes its time."""
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"pattern": "(?=a)b"},
+            {"$ref": "#/nowhere"},
+            {"allOf": [{"$ref": "#/properties/a"}]},
+            {"$ref": "http://evil.example/x"},
+            {"unevaluatedProperties": False},
+        ],
+        ids=["lookahead", "nowhere", "circle", "elsewhere", "unevaluated"],
+    )
+    def test_an_operation_with_it_is_refused(self, part: dict[str, Any]) -> None:
+        boss, connector = as_person(make_admin()), make_connector()
+        operation = {
+            "slug": f"{connector.slug}.pay", "name": "Pay", "connector": connector.slug, "effect": "write",
+            "method": "POST", "path": "/pay", "parameters": {"type": "object", "properties": {"a": part}},
+        }  # fmt: skip
+        answer = post(boss, "operations/", operation)
+        assert answer.status_code == 422, answer.content
+        (said,) = answer.json()["errors"]["parameters"]
+        assert said.startswith(("properties.a", "schema: ")), said
+        assert not Operation.objects.exists()
+
+    def test_an_agent_s_text_takes_no_longer_by_the_pattern_it_has_to_match(self) -> None:
+        desk = make_desk()
+        schema = {**desk.operation.parameters}
+        schema["properties"] = {**schema["properties"], "memo": {"type": "string", "pattern": "^(a+)+$"}}
+        Operation.objects.filter(pk=desk.operation.pk).update(parameters=schema)
+        body = desk.body()
+        body["parameters"] = {**body["parameters"], "memo": "a" * 50_000 + "!"}
+        answer = desk.post("actions/", body, key="k")
+        assert (answer.status_code, list(answer.json()["errors"])) == (422, ["parameters.memo"])

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from referencing import Registry
-
 from apps.connectors.rules.egress import climbs
 from apps.core.rules import ValueProblem, canonical_json
+from apps.core.validating import flaw_of_schema, schema_errors
 
 IN_PATH = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "SEND", "SELECT", "CALL"})
@@ -82,39 +79,20 @@ def schema_problem(schema: object) -> str:
     """Why this is no JSON Schema for parameters; empty when it is one."""
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         return "Parameters are described by a JSON Schema of type object."
-    if any(not str(ref).startswith("#") for ref in _refs(schema)):
-        return "A $ref must stay inside the schema."
     try:
         canonical_json(schema)
     except ValueProblem as problem:
         return str(problem)
-    try:
-        Draft202012Validator.check_schema(dict(schema))
-    except SchemaError as error:
-        return f"{'.'.join(str(part) for part in error.absolute_path) or 'schema'}: {error.message}"
+    if flaw := flaw_of_schema(schema):
+        path, message = flaw
+        return f"{'.'.join(map(str, path)) or 'schema'}: {message}"
     return ""
-
-
-def _refs(node: object) -> Iterable[object]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key in {"$ref", "$dynamicRef", "$schema"} and isinstance(value, str):
-                if key != "$schema":
-                    yield value
-            else:
-                yield from _refs(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _refs(item)
 
 
 def parameter_errors(schema: Mapping[str, Any], parameters: object) -> dict[str, list[str]]:
     """What misses the schema, by dotted path; empty when everything fits. Nothing is ever fetched for a ``$ref``."""
-    validator = Draft202012Validator(schema, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
     found: dict[str, list[str]] = {}
-    for count, error in enumerate(validator.iter_errors(parameters)):
-        if count >= ERRORS_MAX:
-            break
+    for error in schema_errors(schema, parameters, most=ERRORS_MAX):
         where = [str(part) for part in error.absolute_path]
         for path, message in _spelled_out(error, where):
             found.setdefault(path, []).append(message[:300])

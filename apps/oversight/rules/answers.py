@@ -3,18 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
 from apps.core.rules import ValueProblem, canonical_json
+from apps.core.validating import flaw_of_schema, schema_errors
 
 SCHEMA_MAX_BYTES = 16_384
 ERRORS_MAX = 20
 MESSAGE_MAX = 300
 SLOW = frozenset({"pattern", "patternProperties"})
-"""Keywords that run a regular expression: an agent could ask a question that never comes back."""
+"""Keywords that run a regular expression: nobody but the plane's own people writes such."""
 
 
 def schema_problem(schema: object, *, is_trusted: bool) -> str:
@@ -33,28 +29,18 @@ def schema_problem(schema: object, *, is_trusted: bool) -> str:
 
 def _flaw(schema: Mapping[str, Any]) -> str:
     """What the validator itself finds wrong, by checking the schema and then one value with it."""
-    try:
-        Draft202012Validator.check_schema(dict(schema))
-        answer_errors(schema, None)
-    except SchemaError as error:
-        return f"{'.'.join(str(part) for part in error.absolute_path) or 'schema'}: {error.message}"[:MESSAGE_MAX]
-    except Unresolvable as error:
-        return f"A $ref leads nowhere: {error.ref}."
-    except RecursionError:
-        return "The schema never ends."
-    return ""
+    flaw = flaw_of_schema(schema)
+    return f"{'.'.join(map(str, flaw[0])) or 'schema'}: {flaw[1]}"[:MESSAGE_MAX] if flaw else ""
 
 
 def answer_errors(schema: Mapping[str, Any], answer: object) -> dict[str, list[str]]:
     """What misses the schema, by dotted path below ``answer``; empty when it fits. Nothing is ever fetched."""
-    validator = Draft202012Validator(schema, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
     found: dict[str, list[str]] = {}
-    for count, error in enumerate(validator.iter_errors(answer)):
-        if count >= ERRORS_MAX:
-            break
+    for error in schema_errors(schema, answer, most=ERRORS_MAX):
         path = ".".join(["answer", *(str(part) for part in error.absolute_path)])
         if error.validator == "required" and isinstance(error.instance, Mapping):
-            for name in error.validator_value:
+            wanted: Any = error.validator_value
+            for name in wanted:
                 if name not in error.instance:
                     found[f"{path}.{name}"] = ["This is required."]
         else:

@@ -11,15 +11,13 @@ from urllib.parse import unquote
 
 from apps.classification.rules import KEYWORD, SLUG
 from apps.core.rules import ValueProblem
+from apps.core.validating import pattern_problem
 
 NODES_MAX, ALL_NODES_MAX, DEPTH_MAX = 1_500, 40_000, 30
 CHARS_MAX, ALL_CHARS_MAX = 60_000, 2_000_000
 TOO_LARGE = "Its schema is too large once every $ref is written out. Cut it down to what you need."
-PATTERN_MAX = 200
 PLACE = re.compile(r"[0-9]{1,5}")
 """A place in a list, as a $ref names it."""
-REPEATED_REPEAT = re.compile(r"[+*}]\??\)+\??[+*{]|\|[^)]*\)[+*{]")
-"""A repeat inside a repeat, or a choice repeated: patterns that a text can make run for ages."""
 
 TABLES = frozenset({"properties", "patternProperties", "dependentSchemas"})
 SINGLE = frozenset(
@@ -151,7 +149,7 @@ class Reading:
 
 
 def _checked(name: str, value: Any, path: str) -> Any:
-    """A keyword's value as it is. Raises ValueProblem for patterns that could run for ages and odd data classes."""
+    """A keyword's value as it is. Raises ValueProblem for patterns that are not taken and odd data classes."""
     if name == KEYWORD and not (isinstance(value, str) and SLUG.fullmatch(value)):
         raise ValueProblem("A data class is named by its slug (small letters, digits, - and _).", path)
     if name == "enum":
@@ -160,13 +158,8 @@ def _checked(name: str, value: Any, path: str) -> Any:
         if not all(isinstance(item, str) for item in _list(value, path)):
             raise ValueProblem("A list of names is expected.", path)
         return sorted(set(value))  # an order that means nothing is no change
-    if name == "pattern":
-        if isinstance(value, str) and (len(value) > PATTERN_MAX or REPEATED_REPEAT.search(value)):
-            raise ValueProblem("This pattern may run for ages on an unkind text; write a simpler one.", path)
-        try:  # a long one could nest deeper than Python reads
-            re.compile(value)
-        except (re.error, TypeError, OverflowError) as error:
-            raise ValueProblem("This pattern cannot be read.", path) from error
+    if name == "pattern" and (problem := pattern_problem(value)):
+        raise ValueProblem(problem, path)
     return value
 
 

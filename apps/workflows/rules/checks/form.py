@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 
+from apps.core.validating import flaw_of_schema
 from apps.oversight.rules import schema_problem
 from apps.workflows.rules.durations import seconds_of
 from apps.workflows.rules.schema import CEL_WORDS, COMMON, DOCUMENT, KEYS, NOT_YET, STEP_PROPERTIES
@@ -184,20 +185,5 @@ def inner_schema_problems(source: Source) -> Iterator[Problem]:
 
 def schema_problems(schema: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """What keeps ``schema`` from being used: not a JSON Schema, or it points outside itself."""
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        yield (*path, *error.absolute_path), f"This is no JSON Schema: {error.message[:200]}"
-        return
-    yield from _outside(schema, path)
-
-
-def _outside(schema: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(schema, dict):
-        for key, value in schema.items():
-            if key in {"$ref", "$dynamicRef"} and isinstance(value, str) and not value.startswith("#"):
-                yield (*path, key), "A schema refers only to itself (#...)."
-            yield from _outside(value, (*path, key))
-    elif isinstance(schema, list):
-        for place, value in enumerate(schema):
-            yield from _outside(value, (*path, place))
+    if flaw := flaw_of_schema(schema):
+        yield (*path, *flaw[0]), f"This is no JSON Schema that can be used: {flaw[1][:200]}"
