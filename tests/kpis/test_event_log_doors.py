@@ -1,5 +1,6 @@
 """Event logs by command, page and API: kept once, whole or not at all, and seen by who may see their workflow."""
 
+import gzip
 import io
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,21 @@ class TestCommand:
         call_command("import_event_log", path, name="Invoices", case="Vorgang", stdout=out, stderr=err)
         assert out.getvalue().splitlines()[-1] == str(EventLog.objects.get().pk)
         assert "created: 4 cases, 12 events from 2026-03-02 to 2026-03-05" in err.getvalue()
+
+    def test_how_much_was_read_is_told_each_five_seconds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file, clock = tmp_path / "log.csv.gz", iter(range(0, 1000, 3))
+        file.write_bytes(gzip.compress(LOG.encode()))
+        monkeypatch.setattr("apps.kpis.management.commands.import_event_log.monotonic", lambda: next(clock))
+        out, err = io.StringIO(), io.StringIO()
+        call_command("import_event_log", str(file), name="Invoices", stdout=out, stderr=err)
+        told = [line for line in err.getvalue().splitlines() if line.startswith("Read ")]
+        assert told, err.getvalue()
+        assert all(line.endswith(" of 0.0 MB") for line in told)
+        assert out.getvalue().strip() == str(EventLog.objects.get().pk)
+        monkeypatch.setattr("apps.kpis.management.commands.import_event_log.monotonic", lambda: 0.0)
+        err = io.StringIO()
+        call_command("import_event_log", str(file), name="Again", stdout=out, stderr=err)
+        assert "Read " not in err.getvalue(), "What is quick says nothing of it."
 
     def test_faults_are_told_with_their_place(self, tmp_path: Path) -> None:
         path = tmp_path / "log.csv"

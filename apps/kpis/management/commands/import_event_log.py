@@ -1,9 +1,11 @@
 """Read a log of how a process went before."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, BinaryIO, cast
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -11,6 +13,28 @@ from apps.access.services.acting import acting_user
 from apps.core.errors import DomainError, InvalidError
 from apps.kpis.rules.eventlogs import Columns, Dates, Spelling
 from apps.kpis.services import import_event_log
+
+EVERY_S = 5.0
+MB = 1_000_000
+
+
+class Told:
+    """A file that says how much of it was read: at most each ``EVERY_S`` seconds, in a line."""
+
+    def __init__(self, file: BinaryIO, size: int, tell: Callable[[str], object]) -> None:
+        self._file, self._size, self._tell, self._last = file, size, tell, monotonic()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """As the file's."""
+        part = self._file.read(size)
+        if (now := monotonic()) - self._last >= EVERY_S:
+            self._last = now
+            self._tell(f"Read {self._file.tell() / MB:,.1f} of {self._size / MB:,.1f} MB")
+        return part
+
+    def seek(self, place: int, /) -> int:
+        """As the file's."""
+        return self._file.seek(place)
 
 
 class Command(BaseCommand):
@@ -42,7 +66,8 @@ class Command(BaseCommand):
         try:
             actor = acting_user(options["username"])
             with options["file"].open("rb") as file:
-                log, said = import_event_log(actor, file=file, columns=columns, spelling=spelling, **asked)
+                told = cast("BinaryIO", Told(file, options["file"].stat().st_size, self.stderr.write))
+                log, said = import_event_log(actor, file=told, columns=columns, spelling=spelling, **asked)
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from error
         except InvalidError as error:
