@@ -14,7 +14,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.access.services import create_token
-from apps.core.models import User
+from apps.core.models import ClockTimestamp, User
+from apps.halts.models import Halt
+from apps.halts.services import engage_halt, lift_halt
 from apps.kpis.models import Baseline, Target
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.goals import LIVE
@@ -100,6 +102,15 @@ def test_an_empty_dashboard_says_so_and_shows_no_zero_rates(executive: User) -> 
     assert "No run finished in this period." in text
     assert "0.0%" not in text
     assert "No baseline yet" in text
+
+
+def test_the_second_sentence_counts_halts_of_the_period_and_those_that_are_engaged(executive: User) -> None:
+    admin, page = make_admin(), "/dashboards/overview/?range=7d"
+    for slug in ("one", "two", "old"):
+        engage_halt(admin, scope="agent", target=slug, reason="It errs.")
+    lift_halt(make_admin(username="second"), halt_id=Halt.objects.get(target="one").pk, reason="Mended.")
+    Halt.objects.filter(target="old").update(created_at=ClockTimestamp() - timedelta(days=30))
+    assert "halts: 2, engaged now: 2." in text_of(signed_in(executive).get(page).content.decode())
 
 
 def test_page_csv_and_api_say_the_same(executive: User) -> None:

@@ -42,11 +42,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskCounts:
-    """What the plane refused, lost sight of and stopped in the period."""
+    """What the plane refused, lost sight of and stopped in the period; ``engaged``: halts that are engaged now."""
 
     denied: int = 0
     unknown: int = 0
     halts: int = 0
+    engaged: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +101,12 @@ def risk_sentence(error: Figure, counts: RiskCounts) -> Sentence:
         "denied": count_text(counts.denied),
         "unknown": count_text(counts.unknown),
         "halts": count_text(counts.halts),
+        "engaged": count_text(counts.engaged),
     }
     if error.value is None or error.low is None or error.high is None:
         text = gettext_noop(
             "No run ended, so there is no error rate. Actions denied by policy: %(denied)s; outcomes unknown: "
-            "%(unknown)s; halts engaged: %(halts)s."
+            "%(unknown)s; halts: %(halts)s, engaged now: %(engaged)s."
         )
         return Sentence(text, values, kpi="error_rate")
     values |= {
@@ -114,7 +116,7 @@ def risk_sentence(error: Figure, counts: RiskCounts) -> Sentence:
     text = gettext_noop(
         "%(rate)s of runs failed or left something wrong (%(failed)s; 95 %% interval %(interval)s). "
         "Actions denied by policy: %(denied)s; "
-        "outcomes unknown: %(unknown)s; halts engaged: %(halts)s."
+        "outcomes unknown: %(unknown)s; halts: %(halts)s, engaged now: %(engaged)s."
     )
     return Sentence(text, values, kpi="error_rate")
 

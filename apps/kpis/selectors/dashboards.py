@@ -15,7 +15,7 @@ from apps.agents.models import Action
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
-from apps.halts.selectors import engaged_for
+from apps.halts.selectors import halt_counts_for
 from apps.kpis import charts
 from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
@@ -327,7 +327,7 @@ def _risks(actor: User, asked: KpiFilter) -> RiskCounts:
     counts = actions.filter(state__in=["denied", "unknown"]).aggregate(
         denied=Count("pk", filter=denied), unknown=Count("pk", filter=Q(state="unknown"))
     )
-    return RiskCounts(**counts, halts=engaged_for(actor).count())
+    return RiskCounts(**counts, **halt_counts_for(actor, asked.period.start, asked.period.end))
 
 
 def _compared(workflows: ByWorkflow, names: dict[str, str]) -> list[Compared]:
