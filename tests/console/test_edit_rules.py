@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from apps.access.models import RoleGrant
 from apps.audit.models import Entry
 from apps.policies.models import Policy, PolicyVersion, Proposal
 from apps.policies.services import publish_policy
@@ -83,6 +84,15 @@ def test_from_the_row_to_the_release_by_somebody_else(desk: Desk) -> None:
     assert "Ada proposes other rules as version 2." in shown
     publish_policy(desk.ben, policy=desk.policy, version=2)
     assert Policy.objects.get(pk=desk.policy.pk).in_force == proposal.version
+
+
+def test_who_is_alone_is_told_before_the_work_that_nobody_else_could_release_it(desk: Desk) -> None:
+    alone = "nobody else may release it"
+    assert alone not in desk.look()
+    RoleGrant.objects.filter(user=desk.ben).delete()
+    page = desk.look()
+    assert alone in page
+    assert 'href="/access/"' in page
 
 
 def test_what_was_not_seen_is_not_proposed(desk: Desk) -> None:

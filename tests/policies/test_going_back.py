@@ -264,7 +264,7 @@ class TestPages:
         RoleGrant.objects.filter(user=world.ben).delete()
         ada = signed_in(world.ada)
         page = ada.post("/policies/payments/retire/", {"reason": "Over."}, follow=True).content.decode()
-        assert "somebody else releases it: nobody may" in page
+        assert "somebody else releases it: nobody yet." in page
 
     def test_a_broken_form_changes_nothing(self, world):
         ada = signed_in(world.ada)

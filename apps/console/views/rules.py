@@ -31,6 +31,7 @@ from apps.policies.selectors import (
     drafted_rules_for,
     operations_named_for,
     policy_for,
+    publishers_for,
 )
 from apps.policies.services import check_policy, propose_rules, save_policy
 
@@ -203,6 +204,7 @@ def _page(request: Request, found: Policy, choices: Choices, desk: Desk, *, stat
     results = drafted_cases_for(actor, rules=desk.rules, tests=tests, unit=unit_of(found))
     context = {
         "policy": found,
+        "others": [person for person in publishers_for(actor, found) if person.pk != actor.pk],
         "desk": desk,
         "rules": [(place, rule, card) for place, (rule, card) in enumerate(zip(desk.rules, cards, strict=True))],
         "rules_json": json.dumps(desk.rules, ensure_ascii=False),
