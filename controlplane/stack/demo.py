@@ -111,7 +111,7 @@ class Demo:
             self._reset()
         with _told("PostgreSQL and Valkey"):
             embedded.start(self.data_dir)
-        with _told("Tables", "half a minute the first time"):
+        with _told("Tables", "half a minute the first time, two on a busy machine"):
             self._manage("migrate", "--no-input", "--verbosity", "0")
         with _told("The user admin" if self.options.empty else "Sample company"):
             self._manage("load_sample", *self._sample())
