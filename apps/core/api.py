@@ -23,6 +23,7 @@ from rest_framework.views import APIView
 
 from apps.core import errors
 from apps.core.authentication import bearer_of, challenge_of
+from apps.core.gate import refuse_agents
 from apps.core.keysets import behind, plain
 from apps.core.models import User
 from apps.core.noting import READING, note_refused, note_stranger
@@ -102,6 +103,15 @@ class PlaneView(APIView):
     """An endpoint: authenticated, strict, and thin. It reads through selectors and writes through services."""
 
     permission_classes = [IsAuthenticated]
+    for_agents: ClassVar[bool] = False
+    """Whether agents have business here. Nothing else takes their writes, whatever they were granted."""
+
+    def check_permissions(self, request: Request) -> None:
+        """Agents are refused at doors of people before what they name is looked up and what they send is read."""
+        super().check_permissions(request)
+        is_write = request.method not in READING and hasattr(self, (request.method or "").lower())
+        if is_write and not self.for_agents:
+            refuse_agents(self.actor)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who asks and whether they may; then no secret in the query of a write, of which the ledger keeps parts."""
@@ -167,6 +177,8 @@ def _type_of(code: int) -> str | None:
 @extend_schema(exclude=True)
 class NowhereView(PlaneView):
     """Every address below ``/api/v1/`` that is no endpoint: a problem document, as agents expect of all refusals."""
+
+    for_agents = True
 
     def check_permissions(self, request: Request) -> None:
         """Whoever may ask at all is told that there is nothing here, whatever the method."""

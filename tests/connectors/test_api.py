@@ -119,9 +119,9 @@ class TestConnectors:
 
     def test_strangers_find_nothing_and_agents_change_nothing(self):
         make_connector(slug="bank", unit=make_unit())
-        for api in (person(make_user()), agent_api(make_agent())):
+        for api, refused in ((person(make_user()), 404), (agent_api(make_agent()), 403)):
             assert api("GET", "/connectors/bank/").status_code == 404
-            assert api("PUT", "/connectors/bank/secret/", {"secret": CANARY}).status_code == 404
+            assert api("PUT", "/connectors/bank/secret/", {"secret": CANARY}).status_code == refused
             body = {"slug": "x", "name": "X", "base_url": "https://x.example.com"}
             assert api("POST", "/connectors/", body).status_code == 403
         assert Connector.objects.count() == 1

@@ -22,8 +22,31 @@ from tests.oversight.edge_cases.census import census, differences
 
 EXAMPLES = 2
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
-FOR_AGENTS = re.compile(r"/(actions|check|interrupts|runs|usage|tasks|access-requests|claim|evaluate)/")
-"""Where agents have business. Everywhere else a key changes nothing at all."""
+REFUSED = {401, 403, 404}
+FOR_AGENTS = {
+    "/actions/": "they ask for what they want to do",
+    "/actions/check/": "they ask what would be said",
+    "/actions/{action_id}/cancel/": "they take their own back",
+    "/actions/{action_id}/comments/": "they answer what they were asked",
+    "/actions/{action_id}/compensate/": "they undo their own",
+    "/actions/{action_id}/consume/": "they carry out what was granted",
+    "/actions/{action_id}/outcome/": "they say what came of it",
+    "/interrupts/": "they wait for a person's word",
+    "/interrupts/{interrupt_id}/resume/": "they go on with it",
+    "/me/access-requests/": "they ask for what they may not do",
+    "/runs/": "they start what their permissions name",
+    "/runs/{run_id}/cancel/": "they end what they started",
+    "/runs/{run_id}/pause/": "they let rest what they started",
+    "/runs/{run_id}/resume/": "and go on with it",
+    "/tasks/claim/": "they take work",
+    "/tasks/{task_id}/ask/": "and everything else of a task that they hold",
+    "/tasks/{task_id}/complete/": "of their task",
+    "/tasks/{task_id}/fail/": "of their task",
+    "/tasks/{task_id}/heartbeat/": "of their task",
+    "/tasks/{task_id}/release/": "of their task",
+    "/usage/": "they report what their models used",
+}
+"""The doors where agents have business, each with what for. Everywhere else a key is refused and changes nothing."""
 
 
 def described() -> list[Any]:
@@ -113,20 +136,31 @@ def test_whoever_may_everything_in_another_unit_changes_nothing_of_this_one(paym
     assert refused.count() >= 60
 
 
+def place_of(operation: Any) -> str:
+    """The address below the API's own."""
+    return str(operation.path.removeprefix("/api/v1"))
+
+
+def opened(payment: Payment, doors: list[Any], headers: dict[str, str]) -> dict[str, Any]:
+    """The doors that did not refuse outright, or moved something: what they answered, and what moved."""
+    before, found = rows_of(payment), {}
+    for one in doors:
+        counted = census()
+        statuses = ask(one, payment, headers)
+        moved = [line for line in differences(counted, census()) if not line.endswith("entry request.refused")]
+        if moved or rows_of(payment) != before or set(statuses) - REFUSED:
+            found[one.label] = (statuses, moved)
+    return found
+
+
 def test_an_agents_key_opens_no_door_of_people(payment):
-    """Also where somebody gave an agent every right there is."""
+    """Also where somebody gave an agent every right there is. Right before form: what it sends is not even read."""
     agent = make_agent(unit=payment.unit)
     key = make_key_for(agent)
     grant(agent.user, make_role(*PERMISSIONS), payment.unit)
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k"}
-    before, found = rows_of(payment), {}
-    for one in described():
-        if FOR_AGENTS.search(one.path):
-            continue
-        counted = census()
-        statuses = ask(one, payment, headers)
-        moved = [line for line in differences(counted, census()) if not line.endswith("entry request.refused")]
-        if moved or rows_of(payment) != before or [status for status in statuses if status < 400]:
-            found[one.label] = (statuses, moved)
-    assert found == {}
-    assert Entry.objects.filter(name="request.refused", actor=agent.user).count() >= 60
+    operations = described()
+    doors = [one for one in operations if place_of(one) not in FOR_AGENTS]
+    assert len(operations) - len(doors) == len(FOR_AGENTS), "no exemption of what is not there"
+    assert opened(payment, doors, headers) == {}
+    assert Entry.objects.filter(name="request.refused", actor=agent.user).count() >= 100

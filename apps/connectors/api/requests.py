@@ -81,6 +81,8 @@ def request_json(asked: Any) -> dict[str, Any]:
 class OwnAccessRequests(PlaneView):
     """``/me/access-requests/``."""
 
+    for_agents = True
+
     @extend_schema(operation_id="list_own_access_requests", responses={200: AccessRequestPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """What you asked for and what became of it, newest first."""

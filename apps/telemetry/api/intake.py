@@ -63,6 +63,8 @@ def usage_json(usage: UsageRecord) -> dict[str, Any]:
 class Usage(PlaneView):
     """``/usage/``."""
 
+    for_agents = True
+
     @extend_schema(operation_id="report_usage", request=UsageBody, responses={201: UsageSerializer, **PROBLEMS})
     def post(self, request: Request) -> Response:
         """Report what a model call used, for a run, task or action of your own."""
@@ -85,6 +87,8 @@ class AnyAnswer(DefaultContentNegotiation):
 
 class Taking(PlaneView, ABC):
     """An address of OTLP, outside ``/api/v1/``: where exporters of OpenTelemetry send what they have."""
+
+    for_agents = True
 
     authentication_classes = [AgentKeyAuthentication]
     content_negotiation_class = AnyAnswer

@@ -238,6 +238,8 @@ def require_agent(actor: User) -> None:
 class AskingView(PlaneView):
     """What asking and checking share."""
 
+    for_agents = True
+
     def ask(self) -> tuple[Ask, Place]:
         """The validated request and its place in a run."""
         require_agent(self.actor)
@@ -323,6 +325,8 @@ class ActionCheck(AskingView):
 class ActionCancel(PlaneView):
     """``/actions/{id}/cancel/``."""
 
+    for_agents = True
+
     @extend_schema(operation_id="cancel_action", request=CancelBody, responses={200: ActionSerializer, **PROBLEMS})
     def post(self, request: Request, action_id: UUID) -> Response:
         """Take an action back before it runs."""
@@ -338,6 +342,8 @@ class ActionCancel(PlaneView):
 
 class ActionConsume(PlaneView):
     """``/actions/{id}/consume/``."""
+
+    for_agents = True
 
     @extend_schema(
         operation_id="consume_grant", request=DigestSerializer, responses={200: ActionSerializer, **PROBLEMS}
@@ -367,6 +373,8 @@ def _not_taken(action: Action) -> ConflictError:
 
 class ActionOutcome(PlaneView):
     """``/actions/{id}/outcome/``."""
+
+    for_agents = True
 
     @extend_schema(
         operation_id="report_outcome", request=OutcomeSerializer, responses={200: ActionSerializer, **PROBLEMS}

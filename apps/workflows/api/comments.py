@@ -33,6 +33,8 @@ class ActionCommentSerializer(serializers.Serializer[Any]):
 class ActionComments(PlaneView):
     """``/actions/{id}/comments/``."""
 
+    for_agents = True
+
     @extend_schema(
         operation_id="comment_action", request=ActionCommentBody, responses={201: ActionCommentSerializer, **PROBLEMS}
     )

@@ -24,6 +24,8 @@ class CompensateBody(StrictSerializer):
 class ActionCompensate(PlaneView):
     """``/actions/{id}/compensate/``."""
 
+    for_agents = True
+
     @extend_schema(
         operation_id="compensate_action",
         request=CompensateBody,

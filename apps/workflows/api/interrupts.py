@@ -118,6 +118,8 @@ def _call_json(actor: User, one: Answered) -> dict[str, Any]:
 class Interrupts(PlaneView):
     """``/interrupts/``."""
 
+    for_agents = True
+
     @extend_schema(
         operation_id="ask_with_an_interrupt",
         request=InterruptBody,
@@ -151,6 +153,8 @@ class InterruptDetail(PlaneView):
 
 class InterruptResume(PlaneView):
     """``/interrupts/{id}/resume/``."""
+
+    for_agents = True
 
     @extend_schema(operation_id="resume_interrupt", request=ResumeBody, responses={200: ResumedSerializer, **PROBLEMS})
     def post(self, request: Request, interrupt_id: UUID) -> Response:

@@ -177,6 +177,8 @@ def step_json(step: StepShown) -> dict[str, Any]:
 class Runs(PlaneView):
     """``/runs/``."""
 
+    for_agents = True
+
     @extend_schema(
         operation_id="start_a_run",
         request=StartSerializer,
@@ -223,6 +225,8 @@ class RunDetail(PlaneView):
 class RunCancel(PlaneView):
     """``/runs/{id}/cancel/``."""
 
+    for_agents = True
+
     @extend_schema(operation_id="cancel_run", request=CancelSerializer, responses={200: RunSerializer, **PROBLEMS})
     def post(self, request: Request, run_id: UUID) -> Response:
         """End a run; what was done is taken back unless ``compensate`` is false."""
@@ -239,6 +243,8 @@ class RunCancel(PlaneView):
 class RunPause(PlaneView):
     """``/runs/{id}/pause/``."""
 
+    for_agents = True
+
     @extend_schema(operation_id="pause_run", request=ReasonSerializer, responses={200: RunSerializer, **PROBLEMS})
     def post(self, request: Request, run_id: UUID) -> Response:
         """Let a run rest."""
@@ -254,6 +260,8 @@ class RunPause(PlaneView):
 
 class RunResume(PlaneView):
     """``/runs/{id}/resume/``."""
+
+    for_agents = True
 
     @extend_schema(operation_id="resume_run", request=ResumeSerializer, responses={200: RunSerializer, **PROBLEMS})
     def post(self, request: Request, run_id: UUID) -> Response:

@@ -183,6 +183,8 @@ def run_answer(run: Run) -> Response:
 class TaskClaim(PlaneView):
     """``/tasks/claim/``."""
 
+    for_agents = True
+
     @extend_schema(operation_id="claim_tasks", request=ClaimSerializer, responses={200: ClaimedSerializer, **PROBLEMS})
     def post(self, request: Request) -> Response:
         """Take tasks under a lease of 60 seconds; with ``wait`` the answer is held until there is one."""
@@ -204,6 +206,8 @@ class TaskDetail(PlaneView):
 class TaskHeartbeat(PlaneView):
     """``/tasks/{id}/heartbeat/``."""
 
+    for_agents = True
+
     @extend_schema(operation_id="heartbeat_task", request=LeaseSerializer, responses={200: BeatSerializer, **PROBLEMS})
     def post(self, request: Request, task_id: UUID) -> Response:
         """Keep the lease."""
@@ -213,6 +217,8 @@ class TaskHeartbeat(PlaneView):
 
 class TaskComplete(PlaneView):
     """``/tasks/{id}/complete/``."""
+
+    for_agents = True
 
     @extend_schema(
         operation_id="complete_task", request=CompleteSerializer, responses={200: RunStateSerializer, **PROBLEMS}
@@ -225,6 +231,8 @@ class TaskComplete(PlaneView):
 class TaskFail(PlaneView):
     """``/tasks/{id}/fail/``."""
 
+    for_agents = True
+
     @extend_schema(operation_id="fail_task", request=FailSerializer, responses={200: RunStateSerializer, **PROBLEMS})
     def post(self, request: Request, task_id: UUID) -> Response:
         """Say that it did not work."""
@@ -235,6 +243,8 @@ class TaskFail(PlaneView):
 
 class TaskRelease(PlaneView):
     """``/tasks/{id}/release/``."""
+
+    for_agents = True
 
     @extend_schema(
         operation_id="release_task", request=LeaseSerializer, responses={200: ReleasedSerializer, **PROBLEMS}
@@ -247,6 +257,8 @@ class TaskRelease(PlaneView):
 
 class TaskAsk(PlaneView):
     """``/tasks/{id}/ask/``."""
+
+    for_agents = True
 
     @extend_schema(
         operation_id="ask_about_task", request=QuestionSerializer, responses={201: AskedSerializer, **PROBLEMS}
