@@ -428,6 +428,12 @@ def test_sentences_never_claim_what_few_runs_cannot_carry() -> None:
     assert "Nothing got clearly worse" in attention_sentence([], None, 0).text
 
 
+@pytest.mark.parametrize("key", DEFINITIONS)
+def test_where_nothing_is_counted_there_is_a_value_or_the_reason_why_not(key: str) -> None:
+    figure = figure_of(DEFINITIONS[key], with_totals(dict.fromkeys(ADDITIVE, 0)), "EUR")
+    assert bool(figure.why_none) is (figure.value is None)
+
+
 def test_every_sentence_can_be_said_with_its_values() -> None:
     nothing = with_totals(dict.fromkeys(ADDITIVE, 0))
     figures = {key: figure_of(one, nothing, "EUR") for key, one in DEFINITIONS.items()}

@@ -113,6 +113,20 @@ def test_the_second_sentence_counts_halts_of_the_period_and_those_that_are_engag
     assert "halts: 2, engaged now: 2." in text_of(signed_in(executive).get(page).content.decode())
 
 
+def test_a_dash_says_what_there_was_none_of(executive: User) -> None:
+    """Forty runs finished, none of which had an SLA: that none finished would be untrue."""
+    write_facts(facts=Facts(runs=[make_run() for _ in range(40)]))
+    client = signed_in(executive)
+    page = text_of(client.get(f"/dashboards/overview/?{PERIOD}").content.decode())
+    assert "No finished run has an SLA" in page
+    assert "No decision was taken" in page
+    assert "No finished runs" not in page
+    totals = client.get(f"/api/v1/kpis/?{PERIOD}").json()["totals"]
+    assert totals["sla_adherence"]["reason"] == "No finished run has an SLA"
+    assert totals["accuracy_reviewed"]["reason"] == "No action was reviewed"
+    assert all(bool(total.get("reason")) is (total["value"] is None) for total in totals.values())
+
+
 def test_page_csv_and_api_say_the_same(executive: User) -> None:
     some_runs()
     client = signed_in(executive)

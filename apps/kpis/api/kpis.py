@@ -42,6 +42,7 @@ class TotalSerializer(serializers.Serializer[Any]):
     """One KPI of the whole period; null where there is nothing to divide by."""
 
     value = serializers.FloatField(allow_null=True)
+    reason = serializers.CharField(required=False, help_text="Why there is no value, where it is null.")
     unit = serializers.CharField()
     currency = serializers.CharField(required=False)
     n = serializers.IntegerField()
@@ -157,6 +158,8 @@ def seen_in(actor: User, query: Mapping[str, str]) -> KpiFilter:
 def figure_json(figure: Figure) -> dict[str, Any]:
     """A figure alone: value, unit, sample and what it is made of."""
     found: dict[str, Any] = {"value": figure.value, "unit": str(figure.definition.unit), "n": figure.n}
+    if figure.value is None:
+        found["reason"] = _(figure.why_none)
     if figure.definition.unit == Unit.MINOR:
         found["currency"] = figure.currency
     for name in ("numerator", "denominator", "low", "high"):

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from apps.core.statistics import Z95, wilson_interval
 from apps.kpis.rules.definitions import DEFINITIONS, Definition, Direction, Kind, Measures, Unit, percentile_name
+from apps.kpis.rules.definitions.kinds import gettext_noop
 from apps.kpis.rules.formats import (
     count_text,
     duration_text,
@@ -20,6 +21,7 @@ from apps.kpis.rules.statistics import has_sample, percentile_has_sample
 
 ALMOST_ALL = 0.999
 """What is not gone altogether has not fallen by 100.0%."""
+TOO_FEW = gettext_noop("Too few values for this percentile")
 CLEARLY = 0.25
 """A relative change of a median or a cost below this may be chance: no interval says otherwise."""
 
@@ -41,6 +43,13 @@ class Figure:
     def enough(self) -> bool:
         """Whether the sample allows a colour and a comparison."""
         return self.value is not None and (not self.definition.sampled or has_sample(self.n))
+
+    @property
+    def why_none(self) -> str:
+        """Why there is no value, to be translated; empty where there is one."""
+        if self.value is not None:
+            return ""
+        return TOO_FEW if self.n else self.definition.nothing
 
     @property
     def text(self) -> str:

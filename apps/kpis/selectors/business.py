@@ -52,6 +52,11 @@ class OwnTotal:
         return self.figure.definition
 
     @property
+    def why_none(self) -> str:
+        """Why it has no value, in words; empty where it has one."""
+        return _(self.figure.why_none) if self.figure.why_none else ""
+
+    @property
     def was_text(self) -> str:
         """What it was before, in its own words."""
         return value_text(self.definition, self.baseline.value if self.baseline else None, self.figure.currency)

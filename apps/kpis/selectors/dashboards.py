@@ -25,6 +25,7 @@ from apps.kpis.rules.changes import Change, marks_of
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
 from apps.kpis.rules.figures import (
     Delta,
+    Figure,
     Figures,
     Status,
     comparable,
@@ -240,7 +241,7 @@ def _card(answer: Answer, key: str) -> Card:
         text=figure.text,
         note=_("%(n)s a day") % {"n": count_text(round(total.daily, 1))} if definition.per_day and total.daily else "",
         n=count_text(figure.n),
-        missing="" if figure.enough else _missing(figure.n),
+        missing="" if figure.enough else _missing(figure),
         delta=delta_of(figure, now, was, clear=_is_clear(total, was, answer)) if figure.enough else None,
         was="" if was is None else _was_text(total, was, answer),
         was_source=provenance_of(total.baseline) if total.baseline and held_against else "",
@@ -253,10 +254,10 @@ def _card(answer: Answer, key: str) -> Card:
     )
 
 
-def _missing(n: int) -> str:
-    if not n:
-        return _("No finished runs")
-    return _("Not enough data (%(n)s of %(needed)s)") % {"n": n, "needed": SMALL_N}
+def _missing(figure: Figure) -> str:
+    if not figure.n:
+        return _(figure.why_none)
+    return _("Not enough data (%(n)s of %(needed)s)") % {"n": figure.n, "needed": SMALL_N}
 
 
 def _pair(total: Total, answer: Answer) -> tuple[float | None, float | None]:

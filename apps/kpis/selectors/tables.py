@@ -20,7 +20,7 @@ NOT_READ = ("cycle_time_p95_s", "lead_time_p50_s", "lead_time_p90_s")
 
 @dataclass(frozen=True, slots=True)
 class FigureLine:
-    """One figure in words; ``few``: too few values to compare it with anything."""
+    """One figure in words; ``few``: too few values to compare it with anything; ``why_none``: why it has no value."""
 
     key: str
     label: str
@@ -29,6 +29,7 @@ class FigureLine:
     interval: str
     n: str
     few: bool
+    why_none: str
     href: str
 
 
@@ -64,5 +65,6 @@ def _line(asked: KpiFilter, figure: Figure) -> FigureLine:
         interval=interval_text(figure) or DASH,
         n=count_text(figure.n),
         few=not figure.enough,
+        why_none=_(figure.why_none) if figure.why_none else "",
         href=page_of_kpi(asked, definition.key) if figure.n else "",
     )

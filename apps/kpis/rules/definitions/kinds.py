@@ -56,6 +56,28 @@ def gettext_noop(text: str) -> str:
     return text
 
 
+NOTHING = {
+    "succeeded": gettext_noop("No run succeeded"),
+    "finished": gettext_noop("No finished runs"),
+    "closed": gettext_noop("No run ended"),
+    "sla_due": gettext_noop("No finished run has an SLA"),
+    "in_calendar": gettext_noop("No run succeeded in a unit with a calendar"),
+    "compared": gettext_noop("No run that ended has a baseline cost"),
+    "decided": gettext_noop("No decision was taken"),
+    "asked_by_rule": gettext_noop("No decision for which a rule had asked"),
+    "judged": gettext_noop("No action was judged"),
+    "judged_by_decision": gettext_noop("No action was decided by people"),
+    "judged_by_review": gettext_noop("No action was reviewed"),
+    "judged_by_reading": gettext_noop("No action was read back"),
+    "judged_alone": gettext_noop("No action done without asking was judged"),
+    "open": gettext_noop("No run is open"),
+    "backlog": gettext_noop("The period has not begun"),
+}
+"""Why a figure has no value where there is none of its denominator; counts and sums have one: nothing is 0."""
+NO_VALUES = gettext_noop("No run gave a value")
+"""Of a figure of one's own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """One KPI.
@@ -79,6 +101,11 @@ class Definition:
     sampled: bool = True
     per_day: bool = False
     suffix: str = ""
+
+    @property
+    def nothing(self) -> str:
+        """Why there is no value where there is nothing to divide by, to be translated; empty where that is 0."""
+        return NO_VALUES if self.behind == Behind.VALUES else NOTHING.get(self.denominator, "")
 
 
 def share(key: str, label: str, formula: str, direction: Direction, top: str, bottom: str, **more: str) -> Definition:
