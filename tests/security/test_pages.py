@@ -59,6 +59,16 @@ def test_signing_in_leads_nowhere_else(where):
     assert "evil.example" not in answer["Location"].split("%0d%0a")[0]
 
 
+@pytest.mark.parametrize("where", ["//evil.example", "https:evil.example", "\\\\evil.example", "javascript:alert(1)"])
+def test_stopping_leads_nowhere_else(where):
+    client = Client()
+    client.force_login(make_admin())
+    answer = client.post("/halts/engage/", {"scope": "everything", "reason": "It pays twice.", "next": where})
+    assert answer.status_code == 302
+    assert re.match(r"/(?![/\\])", answer["Location"]), answer["Location"]
+    assert "evil.example" not in answer["Location"]
+
+
 class TestGuessing:
     def guess(self, password: str, name: str = "ada", address: str = "192.0.2.7"):
         return Client(REMOTE_ADDR=address).post("/accounts/login/", {"login": name, "password": password})
