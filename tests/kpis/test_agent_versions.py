@@ -150,12 +150,14 @@ def test_an_agent_that_did_nothing_yet_has_an_empty_page(executive: User) -> Non
     ],
 )
 def test_what_cannot_be_compared_says_why(executive: User, path: str, query: str, field: str) -> None:
+    make_agent(slug="payer")
     answer = asked(executive, query, path)
     assert answer.status_code == 422
     assert answer.json()["errors"].keys() == {field}
 
 
 def test_figures_that_know_no_version_of_agents_do_not_pretend(executive: User) -> None:
+    make_agent(slug="payer")
     client = Client()
     client.force_login(executive)
     answer = client.get(f"/dashboards/overview/?agent=payer&agent_version=1&{PERIOD}")

@@ -133,15 +133,17 @@ def test_a_record_belongs_to_what_it_names_its_span_or_its_trace(agent: Agent) -
 def test_the_run_shows_its_logs_also_of_spans_that_were_linked_later(run: Run) -> None:
     worker = make_worker(run.workflow, "order.check")
     (task,) = claim_tasks(worker.user)
-    send_logs(worker, logs_of(log("first", traceId=TRACE, spanId=f"{1:016x}", severityNumber=17), log("elsewhere")))
+    send_logs(
+        worker, logs_of(log("till-opened", traceId=TRACE, spanId=f"{1:016x}", severityNumber=17), log("elsewhere"))
+    )
     send(worker, body_of(span(1, {"acp.task.id": str(task.pk)})))
     reader = make_holder(VIEW, SEE_RUN, unit=run.unit)
     text = page(reader, f"/runs/{run.pk}/?tab=trace")
-    assert "first" in text
+    assert "till-opened" in text
     assert "ERROR" in text
     assert "elsewhere" not in text
-    assert texts(reader, f"run={run.pk}") == ["first"]
-    assert "first" not in page(make_holder(SEE_RUN, unit=run.unit), f"/runs/{run.pk}/?tab=trace")
+    assert texts(reader, f"run={run.pk}") == ["till-opened"]
+    assert "till-opened" not in page(make_holder(SEE_RUN, unit=run.unit), f"/runs/{run.pk}/?tab=trace")
 
 
 def test_who_may_see_an_agent_reads_and_finds_its_logs(agent: Agent) -> None:
