@@ -57,7 +57,10 @@ ALL: tuple[Problem, ...] = (
     Problem(
         403,
         ("not_allowed",),
-        _("you may not do this; where your permission covers only some parameters, `errors` names the others"),
+        _(
+            "you may not do this, or the address is for people, whatever you send; where your permission covers only "
+            "some parameters, `errors` names the others"
+        ),
         _("stop this work and say so, or ask for it: `request_access`"),
     ),
     Problem(

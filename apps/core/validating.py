@@ -111,11 +111,11 @@ def _flaw(key: str, value: object, root: object) -> str:
 def _ref_problem(ref: str, root: object) -> str:
     if not ref.startswith("#"):
         return "A schema refers only to itself (#...)."
-    return "" if _at(ref, root) is not None else f"{ref} leads nowhere: a $ref is # or #/ and where in the schema."
+    return "" if pointed_at(ref, root) is not None else f"{ref} leads nowhere: a $ref is # or #/ and where."
 
 
-def _at(ref: str, root: object) -> object:
-    """What ``#/a/0/b`` leads to; None where that is nothing."""
+def pointed_at(ref: str, root: object) -> object:
+    """What a reference within a schema, such as ``#/a/0/b``, leads to; None where that is nothing."""
     first, *parts = unquote(ref).split("/")
     found = root if first == "#" else None
     for part in parts:
@@ -156,7 +156,7 @@ def _parts(node: object) -> Iterator[object]:
 
 def _same_value(node: Mapping[str, Any], root: object) -> Iterator[object]:
     if isinstance(node.get("$ref"), str):
-        yield _at(node["$ref"], root)
+        yield pointed_at(node["$ref"], root)
     for key in ("not", "if", "then", "else"):
         yield node.get(key)
     for key in ("allOf", "anyOf", "oneOf"):

@@ -6,8 +6,8 @@ from typing import ClassVar
 from django.db import models
 
 
-class RollupDay(models.Model):
-    """One day of one workflow, version and unit. Only measures that may be added; a percentile may not."""
+class OfDay(models.Model):
+    """What is written down of one local day, of one workflow, version and unit."""
 
     UNIT: ClassVar[str] = "unit"
 
@@ -16,6 +16,17 @@ class RollupDay(models.Model):
     version = models.PositiveIntegerField(default=0)
     unit = models.UUIDField(null=True)
     simulated = models.BooleanField(default=False)
+
+    class Meta:
+        abstract = True
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.workflow} {self.version}"
+
+
+class RollupDay(OfDay):
+    """Sums of a day. Only measures that may be added; a percentile may not."""
 
     succeeded = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
@@ -59,8 +70,7 @@ class RollupDay(models.Model):
     spend_micro = models.BigIntegerField(default=0)
     cost_items = models.PositiveIntegerField(default=0)
 
-    class Meta:
-        default_permissions = ()
+    class Meta(OfDay.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=["day", "workflow", "version", "unit", "simulated"],
@@ -70,32 +80,20 @@ class RollupDay(models.Model):
         ]
         indexes = [models.Index(fields=["workflow", "day"], name="rollup_day_by_workflow")]
 
-    def __str__(self) -> str:
-        return f"{self.day} {self.workflow} {self.version}"
 
-
-class DurationDay(models.Model):
-    """The durations of a day that is over, of one workflow, version and unit: percentiles of any days together.
+class DurationDay(OfDay):
+    """The durations of a day that is over: percentiles of any days together.
 
     Each column holds all of them, ranked, eight bytes each (``rules.durations``), and is recomputed whole with the
     rollup. Days after the newest of which there are any are not written down yet: their facts say it.
     """
-
-    UNIT: ClassVar[str] = "unit"
-
-    day = models.DateField()
-    workflow = models.CharField(max_length=63, blank=True)
-    version = models.PositiveIntegerField(default=0)
-    unit = models.UUIDField(null=True)
-    simulated = models.BooleanField(default=False)
 
     cycle = models.BinaryField(default=b"")
     lead = models.BinaryField(default=b"")
     business = models.BinaryField(default=b"")
     latency = models.BinaryField(default=b"")
 
-    class Meta:
-        default_permissions = ()
+    class Meta(OfDay.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=["day", "workflow", "version", "unit", "simulated"],
@@ -104,9 +102,6 @@ class DurationDay(models.Model):
             )
         ]
         indexes = [models.Index(fields=["workflow", "day"], name="duration_day_by_workflow")]
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.workflow} {self.version}"
 
 
 def first_unkept_day() -> date:

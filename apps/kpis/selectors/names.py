@@ -26,7 +26,7 @@ def require_names(actor: User, asked: KpiFilter) -> None:
     if asked.agent and not _sees_agent(actor, asked.agent):
         wrong["agent"] = _("You see no agent of this name: %(name)s.") % {"name": asked.agent}
     if wrong:
-        raise InvalidError(" ".join(wrong.values()), errors={name: [text] for name, text in wrong.items()})
+        raise InvalidError(errors={name: [text] for name, text in wrong.items()})
 
 
 def _sees_agent(actor: User, slug: str) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apps.core.validating import pointed_at
+
 ANY = "*"
 _LISTED = ("items", "prefixItems", "contains", "unevaluatedItems")
 _CHOICES = ("anyOf", "oneOf")
@@ -65,11 +67,8 @@ class _Walk:
 
     def target(self, ref: str) -> object:
         """What a reference within the schema means; what cannot be found says nothing."""
-        found = self.root
-        for part in ref.split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
-            found = found.get(part, {}) if isinstance(found, Mapping) else {}
-        return found
+        found = pointed_at(ref, self.root)
+        return {} if found is None else found
 
     def step(self, views: Sequence[Mapping[str, Any]], before: tuple[str, ...], path: tuple[str, ...]) -> Lack | None:
         part, rest = path[0], path[1:]
