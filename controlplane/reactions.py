@@ -53,6 +53,8 @@ REACTIONS: Mapping[str, tuple[str, ...]] = {
     "vote.cast": ("apps.notifications.tasks.hush_voter",),
     "vote.voided": ("apps.oversight.tasks.move_unreachable",),
     "agent.flagged": (TELL,),
+    "ruleflag.raised": (TELL,),
+    "rulefault.erred": (TELL,),
     "budget.warned": (TELL,),
     "budgetchange.open": (TELL,),
     "budgetchange.released": (HUSH_CHANGE,),

@@ -17,6 +17,8 @@ HEADLINES = {
     Event.EXPIRED: _("Expired, nothing ran"),
     Event.HALTED: _("Stopped"),
     Event.FLAGGED: _("Keeps asking for what was rejected"),
+    Event.MARKED: _("A rule flags what it asks for"),
+    Event.ERRED: _("A rule cannot be judged"),
     Event.OWNERLESS: _("Suspended: its owner has left"),
     Event.AGREEMENT: _("Somebody asks to change it: another person has to agree"),
     Event.ERASURE: _("Asks for a second person"),

@@ -19,14 +19,14 @@ from apps.notifications.headlines import ALARMED, DECIDED, HEADLINES, PROPOSED, 
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
 from apps.oversight.models import AccessReview, Escalation
 from apps.oversight.rules import EscalationState
-from apps.policies.models import Budget, Proposal, Waiver
+from apps.policies.models import Budget, Proposal, RuleFault, RuleFlag, Waiver
 from apps.policies.rules import ProposalKind
 from apps.policies.rules.waivers import WaiverState
 from apps.workflows.models import ErasureRequest, Workflow
 
 SUBJECTS = (
     "escalation", "halt", "agent", "erasure", "budget", "proposal", "review", "connector", "waiver", "emergency",
-    "report", "workflow", "breaker_change", "person",
+    "report", "workflow", "breaker_change", "person", "rule_flag", "rule_fault",
 )  # fmt: skip
 
 
@@ -169,6 +169,8 @@ class Notice(Record):
     workflow = models.ForeignKey(Workflow, models.PROTECT, null=True, related_name="+")
     breaker_change = models.ForeignKey(BreakerChange, models.PROTECT, null=True, related_name="+")
     person = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    rule_flag = models.ForeignKey(RuleFlag, models.PROTECT, null=True, related_name="+")
+    rule_fault = models.ForeignKey(RuleFault, models.PROTECT, null=True, related_name="+")
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_default=ClockTimestamp())
     spread_at = models.DateTimeField(null=True)
@@ -227,8 +229,21 @@ class Notice(Record):
             return _("%(who)s proposes to let more through %(budget)s") % told
         item = self.escalation
         named = self.halt or self.agent or self.budget or self.review or self.connector
-        subject = named or self.report or self.workflow or self._alarm
+        subject = named or self.report or self.workflow or self._of_rule or self._alarm
         return item.title if item else str(subject)
+
+    @property
+    def _of_rule(self) -> str:
+        """Which rule, and of which agent how often, as it stands now; a confidential one without its name."""
+        found = self.rule_flag or self.rule_fault
+        if found is None:
+            return ""
+        rule = _("a confidential rule") if found.is_confidential else found.rule
+        told = {"policy": found.policy, "rule": rule, "n": found.times}
+        if self.rule_flag is None:
+            return _("%(policy)s: %(rule)s") % told
+        flagged = {"agent": self.rule_flag.agent, "day": self.rule_flag.day.isoformat()}
+        return _("%(agent)s, by %(policy)s: %(rule)s (%(n)d on %(day)s, UTC)") % {**told, **flagged}
 
     @property
     def _alarm(self) -> str:
@@ -247,6 +262,8 @@ class Notice(Record):
         for place, thing in named.items():
             if thing:
                 return f"/{place}/{thing.slug}/"
+        if self.rule_flag:
+            return f"/flags/?agent={self.rule_flag.agent.slug}#by-rules"
         if self.erasure:
             return f"/audit/trails/{self.erasure.trail_id}/erase/"
         places = {
@@ -254,6 +271,7 @@ class Notice(Record):
             "/settings/sessions/": self.person_id,
             "/reports/weekly/": self.report_id,
             "/dashboards/unusual/": self.workflow_id,
+            "/policy-health/": self.rule_fault_id,
         }
         if page := next((page for page, pk in places.items() if pk), None):
             return page
@@ -278,7 +296,9 @@ class Notice(Record):
     @property
     def risk(self) -> Risk:
         """How grave it is: as its item or its agent; a halt always is. All else can wait, or some of it is left."""
-        found = self.escalation or self.agent or self.workflow
+        found = self.escalation or self.agent or self.workflow or (self.rule_flag and self.rule_flag.agent)
+        if self.rule_fault:
+            return Risk.LOW if self.rule_fault.is_shadow else Risk.HIGH  # it stops or asks about whatever comes
         waiting = (self.erasure_id, self.budget_id, self.proposal_id, self.review_id, self.waiver_id)
         if any(waiting) or self.breaker_change_id:
             return Risk.MEDIUM

@@ -2,6 +2,7 @@
 
 from apps.audit.models import Entry
 from apps.policies.services import count_entries
+from apps.policies.services.health import note_health
 from apps.policies.services.reserving import settle_reservations
 from apps.policies.services.simulations import judge_on
 from apps.policies.services.waivers import expire_waivers, warn_of_ends
@@ -10,6 +11,7 @@ from apps.policies.services.waivers import expire_waivers, warn_of_ends
 def fold_entries(entries: list[Entry]) -> None:
     """The projection ``policies``: entries in order, in the transaction that moves its cursor."""
     count_entries(entries=entries)
+    note_health(entries=entries)
 
 
 def settle_budgets() -> int:

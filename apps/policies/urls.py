@@ -3,12 +3,13 @@
 from django.urls import path, re_path
 
 from apps.policies import views
-from apps.policies.api import policies, proposals, simulations
+from apps.policies.api import health, policies, proposals, simulations
 
 SLUG = r"(?P<slug>(?!evaluate/|simulations/)[-a-zA-Z0-9_]+)"
 
 pages = [
     path("policies/", views.policies, name="policies"),
+    path("policy-health/", views.health, name="health"),
     path("policies/<slug:slug>/", views.policy, name="policy"),
     path("policies/<slug:slug>/publish/", views.publish, name="publish"),
     path("policies/<slug:slug>/retire/", views.retire, name="retire"),
@@ -21,6 +22,8 @@ endpoints = [
     path("proposals/<uuid:proposal_id>/", proposals.ProposalDetail.as_view(), name="proposal"),
     path("proposals/<uuid:proposal_id>/decline/", proposals.ProposalDecline.as_view(), name="proposal-decline"),
     path("policies/", policies.Policies.as_view(), name="policies"),
+    path("policy-health/", health.PolicyHealth.as_view(), name="policy-health"),
+    path("rule-flags/", health.RuleFlags.as_view(), name="rule-flags"),
     path("policies/simulations/", simulations.Simulations.as_view(), name="simulations"),
     path("policies/simulations/<uuid:simulation_id>/", simulations.SimulationDetail.as_view(), name="simulation"),
     path(

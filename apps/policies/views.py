@@ -14,6 +14,7 @@ from apps.core.errors import ConflictError, DomainError, InvalidError, NotAllowe
 from apps.core.gate import holds, require
 from apps.core.http import Request, refusal_of
 from apps.core.models import User
+from apps.core.pages import page_of
 from apps.policies.forms import DeclineForm, PublishForm, RetireForm, RollBackForm, VersionForm
 from apps.policies.models import Policy, PolicyVersion, Proposal
 from apps.policies.rules import Finding, ProposalState
@@ -43,6 +44,7 @@ from apps.policies.selectors import (
     unit_of_version,
     versions_for,
 )
+from apps.policies.selectors.health import actions_seen_of, faults_for, menders_of
 from apps.policies.selectors.waivers import waivable_rules
 from apps.policies.services import check_policy, decline_proposal, publish_policy, retire_policy, roll_back_policy
 
@@ -62,9 +64,20 @@ def policies(request: Request) -> HttpResponse:
         "rows": rows,
         "release": release,
         "lowered": lowered_for(request.user),
+        "faults": faults_for(request.user).count(),
         "may_write": not request.user.is_agent and holds(request.user, PUBLISH),
     }
     return render(request, "policies/policies.html", context)
+
+
+@require_GET
+def health(request: Request) -> HttpResponse:
+    """Rules that had no value on an action within 30 days, and who may mend each."""
+    require(request.user, VIEW)
+    page = page_of(request, faults_for(request.user), order=("-last_at", "-id"))
+    menders, seen = menders_of(request.user, page.rows), actions_seen_of(request.user, page.rows)
+    context = {"page": page, "rows": [(fault, menders[fault.pk]) for fault in page.rows], "seen": seen}
+    return render(request, "policies/health.html", context)
 
 
 @require_GET

@@ -72,6 +72,7 @@ PAGES = [
     "/new-data-class/",
     "/control/",
     "/policies/",
+    "/policy-health/",
     "/new-policy/",
     "/waivers/",
     "/new-waiver/",

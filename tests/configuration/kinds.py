@@ -136,6 +136,8 @@ NOT_CONFIGURATION = {
     "kpis.StepFact": COUNTED,
     "policies.BudgetPeriod": COUNTED,
     "policies.RuleDay": COUNTED,
+    "policies.RuleFault": COUNTED,
+    "policies.RuleFlag": COUNTED,
     "audit.Cursor": PLUMBING,
     "audit.Delivery": PLUMBING,
     "audit.Stumble": PLUMBING,

@@ -23,7 +23,7 @@ LISTS = {
     "budgets/", "connectors/", "dashboards/event-logs/", "dashboards/goals/", "dashboards/oversight/",
     "dashboards/prices/", "dashboards/unusual/", "data-classes/", "discovered-agents/", "flags/", "halts/drills/",
     "inbox/", "inbox/bulk/", "inbox/focus/", "inbox/standing/", "jobs/", "logs/", "new-waiver/", "notifications/",
-    "policies/", "runs/", "runs/failures/", "spans/", "tool-findings/", "waivers/", "workflows/",
+    "policies/", "policy-health/", "runs/", "runs/failures/", "spans/", "tool-findings/", "waivers/", "workflows/",
 }  # fmt: skip
 """A list of what there may be none of stands on them: then the known words stand in its place."""
 IN_A_SENTENCE = {

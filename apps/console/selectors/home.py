@@ -23,6 +23,7 @@ from apps.halts.selectors import engaged_for, is_drill_due_for
 from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
 from apps.oversight.selectors.access_reviews import reviews_waiting_for
+from apps.policies.selectors.health import faults_for
 from apps.workflows.selectors.erasing import erasures_asked_for
 
 LAG_S = 30
@@ -89,6 +90,7 @@ def health_for(actor: User) -> list[Finding]:
         *_erasures(actor),
         *_drills(actor),
         *_flags(actor),
+        *_faults(actor),
         *_requests(actor),
         *_reviews(actor),
         *_denials(actor),
@@ -219,6 +221,15 @@ def _flags(actor: User) -> list[Finding]:
         return []
     title = ngettext("%d flag of an agent stands", "%d flags of agents stand", count) % count
     return [Finding("warn", title, _("An agent keeps asking for what people rejected."), "/flags/")]
+
+
+def _faults(actor: User) -> list[Finding]:
+    """Rules that could not be judged lately, but for those that had no say."""
+    if not (count := faults_for(actor).filter(is_shadow=False)[:100].count()):
+        return []
+    title = ngettext("%d rule cannot be judged", "Rules cannot be judged, for %d reasons", count) % count
+    why = _("Where it denies or asks, it does so whatever comes; where it allows, it allows nothing.")
+    return [Finding("bad", title, why, "/policy-health/")]
 
 
 def _requests(actor: User) -> list[Finding]:

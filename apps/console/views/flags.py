@@ -16,8 +16,11 @@ from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request
 from apps.core.pages import page_of
+from apps.policies.selectors.health import actions_seen_of, rule_flags_for, rule_named_for
 
 ORDER = ("-flagged_at", "-id")
+MARKS = 50
+"""How many lines of what rules flagged are shown; the API has them all."""
 
 
 @require_GET
@@ -32,8 +35,10 @@ def _page(
     agent, state = request.GET.get("agent", "").strip(), request.GET.get("state", FlagState.OPEN)
     state = state if state in list(FlagState) else ""
     rows = flags_for(request.user, agent=agent, state=state)
-    if not (holds(request.user, "agents.view_agent") or flags_for(request.user).exists()):
+    by_rules = rule_flags_for(request.user)
+    if not (holds(request.user, "agents.view_agent") or flags_for(request.user).exists() or by_rules.exists()):
         raise NotAllowedError
+    marks = list(by_rules.filter(agent__slug=agent)[:MARKS]) if agent else list(by_rules[:MARKS])
     context = {
         "page": page_of(request, rows, order=ORDER),
         "dismissible": dismissible_for(request.user),
@@ -42,6 +47,8 @@ def _page(
         "states": list(FlagState),
         "form": form or ReasonForm(),
         "of": of,
+        "marks": [(mark, rule_named_for(request.user, mark)) for mark in marks],
+        "seen": actions_seen_of(request.user, marks),
     }
     return render(request, "console/flags.html", context, status=status)
 

@@ -75,6 +75,8 @@ class Event(StrEnum):
     REPORT = "report"
     UNUSUAL = "unusual"
     SIGN_IN = "sign_in"
+    MARKED = "marked"
+    ERRED = "erred"
 
 
 ASKING = frozenset({Event.WAITING, Event.ESCALATED, Event.ASSIGNED, Event.DUE_SOON, Event.OVERDUE})
@@ -106,6 +108,8 @@ EVENTS: Mapping[str, Event] = {
     "agent.suspended": Event.OWNERLESS,
     "agent.change_requested": Event.AGREEMENT,
     "erasure.requested": Event.ERASURE,
+    "ruleflag.raised": Event.MARKED,
+    "rulefault.erred": Event.ERRED,
     "budget.warned": Event.BUDGET,
     "proposal.open": Event.PROPOSAL,
     "budgetchange.open": Event.PROPOSAL,

@@ -21,7 +21,7 @@ from apps.oversight.models import AccessReview, Comment, Escalation
 from apps.oversight.rules import EscalationState
 from apps.oversight.selectors import eligible_for
 from apps.oversight.selectors.access_reviews import reviewers_of
-from apps.policies.models import Budget, BudgetChange, Proposal, Waiver
+from apps.policies.models import Budget, BudgetChange, Proposal, RuleFault, RuleFlag, Waiver
 from apps.policies.rules import ProposalState
 from apps.policies.selectors.budgets import releasers_of
 from apps.policies.selectors.waivers import approvers_of
@@ -154,6 +154,16 @@ def _of_workflow(_notice: Notice, workflow: Workflow) -> list[User]:
     return [workflow.owner] if workflow.owner else []
 
 
+def _of_rule_flag(_notice: Notice, flag: RuleFlag) -> list[User]:
+    """The owner of the agent that was flagged."""
+    return [flag.agent.owner]
+
+
+def _of_rule_fault(_notice: Notice, fault: RuleFault) -> list[User]:
+    """Who may write and release the policy."""
+    return list(holders_for(system_user("plane"), PUBLISH, fault.policy.unit_id))
+
+
 def _of_person(notice: Notice, person: User) -> list[User]:
     """They themselves; of a first password nobody, who has not signed in yet."""
     is_first = notice.entry.name == "user.password_set" and person.last_login is None
@@ -175,5 +185,7 @@ CONCERNED: Mapping[str, Callable[[Notice, Any], list[User]]] = {
     "workflow": _of_workflow,
     "breaker_change": _of_breaker_change,
     "person": _of_person,
+    "rule_flag": _of_rule_flag,
+    "rule_fault": _of_rule_fault,
 }
 """What a notice is about -> whom it concerns."""

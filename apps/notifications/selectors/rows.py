@@ -36,6 +36,9 @@ def notices_for(actor: User) -> QuerySet[Delivery]:
         "notice__emergency__user",
         "notice__workflow",
         "notice__breaker_change__breaker",
+        "notice__rule_flag__agent",
+        "notice__rule_flag__policy",
+        "notice__rule_fault__policy",
     )
     return rows.select_related(*about).order_by("-id")
 

@@ -31,6 +31,8 @@ KINDS = {
     "workflow": gettext_lazy("Workflow"),
     "breaker_change": gettext_lazy("Breaker"),
     "person": gettext_lazy("Your account"),
+    "rule_flag": gettext_lazy("Agent"),
+    "rule_fault": gettext_lazy("Policy"),
 }
 """What a notice that is about no item is about, in words."""
 

@@ -60,6 +60,8 @@ KINDS = {kind: kind for kind in SAME} | {
     "breakerchange": "breaker_change",
     "emergencyaccess": "emergency",
     "reportsubscription": "report",
+    "rulefault": "rule_fault",
+    "ruleflag": "rule_flag",
     "user": "person",
 }
 """What an entry is about -> what a notice calls it; all else is about an item."""
@@ -124,6 +126,9 @@ ABOUT = (
     "workflow__owner",
     "breaker_change__breaker",
     "person",
+    "rule_flag__agent__owner",
+    "rule_flag__policy",
+    "rule_fault__policy",
 )
 _to_spread = Prepared(
     lambda: (

@@ -73,6 +73,7 @@ ABOUT = (
     "notice__waiver__policy", "notice__waiver__maker", "notice__emergency__user",
     "notice__report__unit", "notice__entry", "notice__workflow",
     "notice__escalation__agent", "notice__breaker_change__breaker",
+    "notice__rule_flag__agent", "notice__rule_flag__policy", "notice__rule_fault__policy",
 )  # fmt: skip
 
 
