@@ -23,7 +23,7 @@ from rest_framework.views import APIView
 
 from apps.core import errors
 from apps.core.authentication import bearer_of, challenge_of
-from apps.core.gate import refuse_agents
+from apps.core.gate import refuse_agents, refuse_people
 from apps.core.keysets import behind, plain
 from apps.core.models import User
 from apps.core.noting import READING, note_refused, note_stranger
@@ -105,13 +105,17 @@ class PlaneView(APIView):
     permission_classes = [IsAuthenticated]
     for_agents: ClassVar[bool] = False
     """Whether agents have business here. Nothing else takes their writes, whatever they were granted."""
+    for_people: ClassVar[bool] = True
+    """Whether people have. Nothing else takes theirs, nor an administrator's."""
 
     def check_permissions(self, request: Request) -> None:
-        """Agents are refused at doors of people before what they name is looked up and what they send is read."""
+        """Whoever has no business here is refused before what they name is looked up and what they send is read."""
         super().check_permissions(request)
         is_write = request.method not in READING and hasattr(self, (request.method or "").lower())
         if is_write and not self.for_agents:
             refuse_agents(self.actor)
+        if is_write and not self.for_people:
+            refuse_people(self.actor)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who asks and whether they may; then no secret in the query of a write, of which the ledger keeps parts."""

@@ -177,3 +177,9 @@ def refuse_agents(actor: User) -> None:
     """Raise NotAllowedError for agents: no agent commands governance, whatever it was granted."""
     if actor.is_agent or not actor.is_active:
         raise NotAllowedError
+
+
+def refuse_people(actor: User) -> None:
+    """Raise NotAllowedError for people: a session or a personal token at an agents' door is a mistake or an attack."""
+    if not actor.is_agent:
+        raise NotAllowedError(_("This door is for agents alone; use an agent's key."))

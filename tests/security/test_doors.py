@@ -8,19 +8,25 @@ from typing import Any
 
 import pytest
 import schemathesis
+from django.conf import settings as settings_of_django
 from django.core.wsgi import get_wsgi_application
+from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings
 
 from apps.access.rules import PERMISSIONS
 from apps.access.services import create_token
 from apps.audit.models import Entry
 from apps.policies.models import Policy
-from tests.factories.access import grant, make_holder, make_role, make_unit
+from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit
 from tests.factories.agents import make_agent, make_key_for
 from tests.factories.oversight import Payment, make_payment
 from tests.oversight.edge_cases.census import census, differences
 
 EXAMPLES = 2
+TOKEN = "t" * 32
+"""As a browser sends it back: the same in the cookie and in the form."""
+RUBBISH = ["", "{", "[]", '"x"', '{"unknown": 1}', '{"wait": 30}', '{"lease": "1"}', "\x00"]
+"""Bodies that no door takes, besides those that its description lets through."""
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 REFUSED = {401, 403, 404}
 FOR_AGENTS = {
@@ -47,6 +53,8 @@ FOR_AGENTS = {
     "/usage/": "they report what their models used",
 }
 """The doors where agents have business, each with what for. Everywhere else a key is refused and changes nothing."""
+ALSO_FOR_PEOPLE = {path for path in FOR_AGENTS if path.startswith("/runs/") or "compensate" in path}
+"""Where people have business too."""
 
 
 def described() -> list[Any]:
@@ -71,7 +79,7 @@ def names_of(payment: Payment) -> dict[str, str]:
     }
 
 
-def ask(operation: Any, payment: Payment, headers: dict[str, str]) -> list[int]:
+def ask(operation: Any, payment: Payment, headers: dict[str, str], cookies: dict[str, str] | None = None) -> list[int]:
     """The statuses that generated bodies get at the address of a thing of ``payment``."""
     names, statuses = names_of(payment), []
 
@@ -91,7 +99,7 @@ def ask(operation: Any, payment: Payment, headers: dict[str, str]) -> list[int]:
             if found:
                 case.path_parameters[name] = found
         case.headers = {}
-        statuses.append(case.call(headers=headers).status_code)
+        statuses.append(case.call(headers=headers, cookies=cookies).status_code)
 
     knock()
     return statuses
@@ -141,14 +149,21 @@ def place_of(operation: Any) -> str:
     return str(operation.path.removeprefix("/api/v1"))
 
 
-def opened(payment: Payment, doors: list[Any], headers: dict[str, str]) -> dict[str, Any]:
+def opened(
+    payment: Payment,
+    doors: list[Any],
+    headers: dict[str, str],
+    *,
+    cookies: dict[str, str] | None = None,
+    refused: set[int] = REFUSED,
+) -> dict[str, Any]:
     """The doors that did not refuse outright, or moved something: what they answered, and what moved."""
     before, found = rows_of(payment), {}
     for one in doors:
         counted = census()
-        statuses = ask(one, payment, headers)
+        statuses = ask(one, payment, headers, cookies)
         moved = [line for line in differences(counted, census()) if not line.endswith("entry request.refused")]
-        if moved or rows_of(payment) != before or set(statuses) - REFUSED:
+        if moved or rows_of(payment) != before or set(statuses) - refused:
             found[one.label] = (statuses, moved)
     return found
 
@@ -164,3 +179,33 @@ def test_an_agents_key_opens_no_door_of_people(payment):
     assert len(operations) - len(doors) == len(FOR_AGENTS), "no exemption of what is not there"
     assert opened(payment, doors, headers) == {}
     assert Entry.objects.filter(name="request.refused", actor=agent.user).count() >= 100
+
+
+@pytest.mark.parametrize("by", ["session", "token"])
+def test_no_administrator_opens_a_door_of_agents(payment, by):
+    """Not in a browser, and not by a token that carries everything they may. Right before form here too."""
+    person = make_admin()
+    grant(person, make_role(*PERMISSIONS), payment.unit)
+    client = Client(enforce_csrf_checks=True)
+    if by == "session":
+        client.force_login(person)
+        client.cookies[settings_of_django.CSRF_COOKIE_NAME] = TOKEN
+        headers = {"X-CSRFToken": TOKEN}
+    else:
+        headers = {"Authorization": f"Bearer {create_token(person, user=person)}"}
+    headers["Idempotency-Key"] = "k"
+    cookies = {name: one.value for name, one in client.cookies.items()}
+    assert client.get("/api/v1/me/", headers=headers).json()["username"] == person.username
+    doors = [one for one in described() if place_of(one) in FOR_AGENTS.keys() - ALSO_FOR_PEOPLE]
+    assert len(doors) == len(FOR_AGENTS) - len(ALSO_FOR_PEOPLE)
+    assert opened(payment, doors, headers, cookies=cookies, refused={403}) == {}
+    before, found = census(), {}
+    for place in [*(one.path for one in doors), "/v1/traces", "/v1/logs"]:
+        path = re.sub(r"\{\w+\}", str(payment.action.pk), place)
+        for body in RUBBISH:
+            answer = client.post(path, body, content_type="application/json", headers=headers)
+            if (answer.status_code, answer.json()["code"]) != (403, "not_allowed"):
+                found[path, body] = answer.json()
+    assert found == {}
+    moved = differences(before, census())
+    assert [line for line in moved if not line.endswith("entry request.refused")] == []

@@ -194,7 +194,7 @@ def test_an_agent_that_sends_just_now_holds_up_the_judging_of_nobody_else(real_d
 def test_people_strangers_and_suspended_agents_send_nothing(agent: Agent) -> None:
     person = Client()
     person.force_login(agent.owner)
-    assert person.post("/v1/traces", body_of(span(1, {})), content_type="application/json").status_code == 401
+    assert person.post("/v1/traces", body_of(span(1, {})), content_type="application/json").status_code == 403
     Agent.objects.filter(pk=agent.pk).update(state="suspended")
     assert send(agent, body_of(span(1, {}))).status_code in {401, 403}
     assert not Span.objects.exists()

@@ -82,6 +82,7 @@ class OwnAccessRequests(PlaneView):
     """``/me/access-requests/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(operation_id="list_own_access_requests", responses={200: AccessRequestPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
@@ -98,8 +99,6 @@ class OwnAccessRequests(PlaneView):
     )
     def post(self, request: Request) -> Response:
         """Ask people for an operation that you may not use, or not with these parameters."""
-        if not self.actor.is_agent:
-            raise NotAllowedError
         body = self.body(AccessRequestBody)
 
         def answer() -> tuple[int, Any]:

@@ -10,7 +10,6 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.agents.authentication import AgentKeyAuthentication
 from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text
 from apps.core.errors import MalformedError, TooLargeError
 from apps.core.rules import MAX_COST_MINOR
@@ -64,6 +63,7 @@ class Usage(PlaneView):
     """``/usage/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(operation_id="report_usage", request=UsageBody, responses={201: UsageSerializer, **PROBLEMS})
     def post(self, request: Request) -> Response:
@@ -89,8 +89,8 @@ class Taking(PlaneView, ABC):
     """An address of OTLP, outside ``/api/v1/``: where exporters of OpenTelemetry send what they have."""
 
     for_agents = True
+    for_people = False
 
-    authentication_classes = [AgentKeyAuthentication]
     content_negotiation_class = AnyAnswer
 
     def post(self, request: Request) -> HttpResponse:

@@ -27,7 +27,7 @@ from apps.core.api import (
     problem_of,
     wait_params,
 )
-from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import remembering
 from apps.core.models import User
 from apps.core.rules import MAX_COST_MINOR
@@ -229,20 +229,14 @@ def action_json(actor: User, action: Action) -> dict[str, Any]:
     }
 
 
-def require_agent(actor: User) -> None:
-    """Only agents ask: a person's session at an agent's door is a mistake or an attack."""
-    if not actor.is_agent:
-        raise NotAllowedError("Only agents ask for actions; use an agent's key.")
-
-
 class AskingView(PlaneView):
     """What asking and checking share."""
 
     for_agents = True
+    for_people = False
 
     def ask(self) -> tuple[Ask, Place]:
         """The validated request and its place in a run."""
-        require_agent(self.actor)
         body = self.body(AskSerializer)
         task = body.pop("task", None)
         for source in body.get("sources", []):
@@ -326,11 +320,11 @@ class ActionCancel(PlaneView):
     """``/actions/{id}/cancel/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(operation_id="cancel_action", request=CancelBody, responses={200: ActionSerializer, **PROBLEMS})
     def post(self, request: Request, action_id: UUID) -> Response:
         """Take an action back before it runs."""
-        require_agent(self.actor)
         action = action_for(self.actor, action_id)
         reason = self.body(CancelBody).get("reason", "")
 
@@ -344,13 +338,13 @@ class ActionConsume(PlaneView):
     """``/actions/{id}/consume/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(
         operation_id="consume_grant", request=DigestSerializer, responses={200: ActionSerializer, **PROBLEMS}
     )
     def post(self, request: Request, action_id: UUID) -> Response:
         """Claim the grant for an action that the agent carries out itself; once, and only for this digest."""
-        require_agent(self.actor)
         action = action_for(self.actor, action_id)
         digest = self.body(DigestSerializer)["digest"]
 
@@ -375,13 +369,13 @@ class ActionOutcome(PlaneView):
     """``/actions/{id}/outcome/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(
         operation_id="report_outcome", request=OutcomeSerializer, responses={200: ActionSerializer, **PROBLEMS}
     )
     def post(self, request: Request, action_id: UUID) -> Response:
         """Report what came of an action that the agent carried out itself."""
-        require_agent(self.actor)
         action = action_for(self.actor, action_id)
         body = self.body(OutcomeSerializer)
 

@@ -13,7 +13,6 @@ from apps.core.api import PlaneView, StrictSerializer, Text
 from apps.core.errors import ConflictError
 from apps.core.schema import PROBLEMS
 from apps.oversight.services import answer_comment
-from apps.workflows.api.actions import require_agent
 
 
 class ActionCommentBody(StrictSerializer):
@@ -34,13 +33,13 @@ class ActionComments(PlaneView):
     """``/actions/{id}/comments/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(
         operation_id="comment_action", request=ActionCommentBody, responses={201: ActionCommentSerializer, **PROBLEMS}
     )
     def post(self, request: Request, action_id: UUID) -> Response:
         """Answer a question in the thread of the item that waits for people."""
-        require_agent(self.actor)
         action = action_for(self.actor, action_id)
         text = self.body(ActionCommentBody)["text"]
 

@@ -14,7 +14,7 @@ from apps.core.errors import ConflictError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS, WAIT
 from apps.oversight.selectors import open_question_of, waiting_item_of_action
-from apps.workflows.api.actions import WORDS_MAX, EscalationLink, QuestionSerializer, require_agent
+from apps.workflows.api.actions import WORDS_MAX, EscalationLink, QuestionSerializer
 from apps.workflows.models import Interrupt
 from apps.workflows.rules.interrupts import INTERRUPT_SCHEMA, InterruptState, Progress, Shape, Verdict
 from apps.workflows.selectors.interrupts import Answered, answered_for, interrupt_for
@@ -119,6 +119,7 @@ class Interrupts(PlaneView):
     """``/interrupts/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(
         operation_id="ask_with_an_interrupt",
@@ -128,7 +129,6 @@ class Interrupts(PlaneView):
     )
     def post(self, request: Request) -> Response:
         """Ask for the calls of a framework's interrupt: 201 when all are decided, 202 while people are asked."""
-        require_agent(self.actor)
         body = self.body(InterruptBody)
         payload, task = body.pop("interrupt"), body.pop("task", None)
         place = place_of_task(self.actor, task) if task else OUTSIDE
@@ -155,11 +155,11 @@ class InterruptResume(PlaneView):
     """``/interrupts/{id}/resume/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(operation_id="resume_interrupt", request=ResumeBody, responses={200: ResumedSerializer, **PROBLEMS})
     def post(self, request: Request, interrupt_id: UUID) -> Response:
         """Take what the framework resumes with. It claims every grant of the calls that may run, all of them, once."""
-        require_agent(self.actor)
         interrupt = interrupt_for(self.actor, interrupt_id)
         self.body(ResumeBody)
 

@@ -184,6 +184,7 @@ class TaskClaim(PlaneView):
     """``/tasks/claim/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(operation_id="claim_tasks", request=ClaimSerializer, responses={200: ClaimedSerializer, **PROBLEMS})
     def post(self, request: Request) -> Response:
@@ -207,6 +208,7 @@ class TaskHeartbeat(PlaneView):
     """``/tasks/{id}/heartbeat/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(operation_id="heartbeat_task", request=LeaseSerializer, responses={200: BeatSerializer, **PROBLEMS})
     def post(self, request: Request, task_id: UUID) -> Response:
@@ -219,6 +221,7 @@ class TaskComplete(PlaneView):
     """``/tasks/{id}/complete/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(
         operation_id="complete_task", request=CompleteSerializer, responses={200: RunStateSerializer, **PROBLEMS}
@@ -232,6 +235,7 @@ class TaskFail(PlaneView):
     """``/tasks/{id}/fail/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(operation_id="fail_task", request=FailSerializer, responses={200: RunStateSerializer, **PROBLEMS})
     def post(self, request: Request, task_id: UUID) -> Response:
@@ -245,6 +249,7 @@ class TaskRelease(PlaneView):
     """``/tasks/{id}/release/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(
         operation_id="release_task", request=LeaseSerializer, responses={200: ReleasedSerializer, **PROBLEMS}
@@ -259,6 +264,7 @@ class TaskAsk(PlaneView):
     """``/tasks/{id}/ask/``."""
 
     for_agents = True
+    for_people = False
 
     @extend_schema(
         operation_id="ask_about_task", request=QuestionSerializer, responses={201: AskedSerializer, **PROBLEMS}
