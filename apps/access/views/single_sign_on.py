@@ -11,6 +11,7 @@ from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import get_next_redirect_url, perform_login
 from allauth.core.internal import ratelimit
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -35,8 +36,9 @@ class SignIn(account.LoginView):  # type: ignore[misc] # allauth is untyped
     """The door, with the providers' names on it."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Those that are configured."""
-        return {**super().get_context_data(**kwargs), "providers": all_providers()}
+        """Those that are configured, and whether a lost password is set anew by mail."""
+        found = {"providers": all_providers(), "sends_mail": bool(settings.MAIL["host"])}
+        return {**super().get_context_data(**kwargs), **found}
 
 
 class EmergencySignIn(account.LoginView):  # type: ignore[misc] # as above
