@@ -15,6 +15,7 @@ from apps.console.views.home import back_office_door
 from apps.core.api import NowhereView
 from controlplane import probes
 
+handler500 = "apps.core.middleware.broken"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", login_not_required(probes.healthz), name="healthz"),
     path("readyz", login_not_required(probes.readyz), name="readyz"),

@@ -319,7 +319,7 @@ def problem_of(error: errors.DomainError, request_id: str = "") -> dict[str, Any
     return {**document, **error.members, "request_id": request_id}
 
 
-def database_error_of(error: Exception) -> errors.DomainError | None:
+def database_error_of(error: BaseException | None) -> errors.DomainError | None:
     """What it means that the database did not answer, or that somebody else made the same at once; None for a bug."""
     if isinstance(error, OperationalError | InterfaceError):
         return errors.UnavailableError()

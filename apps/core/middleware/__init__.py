@@ -2,7 +2,7 @@
 
 from apps.core.middleware.memory import ReadOnceMiddleware
 from apps.core.middleware.policy import SecurityHeadersMiddleware
-from apps.core.middleware.refusals import DomainErrorMiddleware
+from apps.core.middleware.refusals import DomainErrorMiddleware, broken
 from apps.core.middleware.requests import RequestIdMiddleware
 from apps.core.middleware.sessions import SessionEndedMiddleware, SessionSeenMiddleware
 
@@ -13,4 +13,5 @@ __all__ = [
     "SecurityHeadersMiddleware",
     "SessionEndedMiddleware",
     "SessionSeenMiddleware",
+    "broken",
 ]

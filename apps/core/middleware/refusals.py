@@ -1,14 +1,17 @@
 """Turns an error that escaped a page into the page that explains it."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.defaults import server_error
 
 from apps.core.api import database_error_of, problem_json
-from apps.core.errors import DomainError, InvalidError, NotFoundError, misplaced_error
+from apps.core.errors import DomainError, InvalidError, NotFoundError, UnavailableError, misplaced_error
 from apps.core.noting import note_refused
 from apps.core.rules import OF_SECRETS, misplaced_secrets, without_secrets
 
@@ -47,7 +50,10 @@ class DomainErrorMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Translate refusals, a database that does not answer and two who make the same at once; leave bugs alone."""
-        error = database_error_of(error) or error
+        found = database_error_of(error)
+        if isinstance(found, UnavailableError):
+            return unanswered(request)
+        error = found or error
         if not isinstance(error, DomainError):
             return None
         note_refused(request, getattr(request, "user", None), error)
@@ -56,6 +62,27 @@ class DomainErrorMiddleware:
         again = getattr(request, "sent_again", None)
         context = {"error": error, "came_from": _came_from(request), "again": again}
         return render(request, template, context, status=error.status)
+
+
+def unanswered(request: HttpRequest) -> HttpResponse:
+    """503 where the database does not answer: neither the page nor what stands around it may ask it anything."""
+    error, request_id = UnavailableError(), getattr(request, "request_id", "")
+    if request.path.startswith(("/api/", "/v1/")):
+        response: HttpResponse = problem_json(error, request_id)
+    else:
+        is_fragment = request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
+        template = "errors/_refused.html" if is_fragment else "503.html"
+        words = render_to_string(template, {"error": error, "request_id": request_id})
+        response = HttpResponse(words, status=error.status)
+    response["Retry-After"] = "1"
+    return response
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """What escaped everything else, also on its way to a view or back: a database that does not answer, or a bug."""
+    if isinstance(database_error_of(sys.exc_info()[1]), UnavailableError):
+        return unanswered(request)
+    return server_error(request)
 
 
 def _without(sent: QueryDict, typed: dict[str, str], found: list[str]) -> dict[str, Any] | None:
