@@ -14,17 +14,19 @@ from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 import redis
 import redis.asyncio
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError
 
 from apps.core.queue import LIVE_CHANNEL
 from apps.core.rules import MAX_WAIT_S
 from controlplane.bodies import relay
+from controlplane.stopping import when_told_to_stop
+from controlplane.tail import read_tail
 
 log = structlog.get_logger(__name__)
 
@@ -36,17 +38,6 @@ SECONDS_DIGITS = 3
 MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
 MAX_WAITS, MAX_WAITS_EACH = 2000, 50
 MAX_TOPICS, REMEMBERED = 20, 20_000
-TAIL = """
-(SELECT id, subject_kind, subject_id, trail_id FROM audit_entry
- WHERE occurred_at > clock_timestamp() - interval '5 seconds' ORDER BY id DESC LIMIT 5000)
-UNION ALL
-(SELECT n.entry_id, 'notice', d.recipient_id, d.recipient_id
- FROM notifications_delivery d JOIN notifications_notice n ON n.id = d.notice_id
- WHERE d.channel = 'in_app' AND d.created_at > clock_timestamp() - interval '5 seconds' LIMIT 5000)
-ORDER BY 1 DESC
-"""
-"""The newest entries, and who was told of them: by the same numbers, whoever asks."""
-
 
 class Listener:
     """What changed last, by topic, and who waits for it."""
@@ -61,6 +52,7 @@ class Listener:
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-tail")
         self._seen: OrderedDict[tuple[int, str, Any], None] = OrderedDict()
         self._tasks: list[asyncio.Task[None]] = []
+        self.is_stopping = False
 
     async def lifespan(self, receive: Any, send: Any) -> None:
         """Start and stop with the server."""
@@ -68,6 +60,7 @@ class Listener:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._hear())]
+                when_told_to_stop(self.stop)
                 await send({"type": "lifespan.startup.complete"})
             else:
                 for task in self._tasks:
@@ -75,6 +68,12 @@ class Listener:
                 self._reader.shutdown(wait=False, cancel_futures=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    def stop(self) -> None:
+        """Let nobody wait any longer: each is answered with what there is, and streams end."""
+        self.is_stopping = True
+        for event in {event for events in self.waiting.values() for event in events}:
+            event.set()
 
     async def _hear(self) -> None:
         """Let the doorbell hasten the next look."""
@@ -131,6 +130,8 @@ class Listener:
         event, names = asyncio.Event(), list(topics)
         for name in names:
             self.waiting[name].add(event)
+        if self.is_stopping:
+            event.set()
         try:
             yield event
         finally:
@@ -154,16 +155,6 @@ class Listener:
             self.waits[who] -= 1
             if not self.waits[who]:
                 del self.waits[who]
-
-
-def read_tail() -> list[tuple[int, str, Any, Any]]:
-    """The entries of the last seconds, oldest first."""
-    close_old_connections()
-    with connection.cursor() as cursor:
-        cursor.execute(TAIL)
-        rows = cast("list[tuple[int, str, Any, Any]]", cursor.fetchall())
-    connection.close()
-    return rows[::-1]
 
 
 class Answer:
@@ -238,7 +229,7 @@ async def hold(
         asked = answer.json().get("question")
         while _is_as_it_was(answer, state, asked):
             left = ends - time.monotonic() if may_wait else 0.0
-            if left <= 0 or not await _woken(changed, left, receive):
+            if left <= 0 or not await _woken(listener, changed, left, receive):
                 break
             changed.clear()
             answer = await ask(pages, scope, query_string=kept.encode())
@@ -260,7 +251,7 @@ async def claim(listener: Listener, pages: Any, scope: Any, receive: Any, send: 
         answer = await ask(pages, scope, body=body)
         while answer.status == HTTPStatus.OK and answer.json().get("tasks") == []:
             left = ends - time.monotonic() if may_wait else 0.0
-            if left <= 0 or not await _woken(changed, left, receive):
+            if left <= 0 or not await _woken(listener, changed, left, receive):
                 break
             changed.clear()
             answer = await ask(pages, scope, body=body)
@@ -289,13 +280,13 @@ def _seconds(text: str) -> float | None:
     return min(float(text), MAX_WAIT_S) if text.isascii() and text.isdigit() and len(text) <= SECONDS_DIGITS else None
 
 
-async def _woken(changed: asyncio.Event, left: float, receive: Any) -> bool:
-    """Wait for a change or the end of the time; False when there is nobody left to answer."""
+async def _woken(listener: Listener, changed: asyncio.Event, left: float, receive: Any) -> bool:
+    """Wait for a change or the end of the time; False when nobody is left to answer, or the server stops."""
     gone = asyncio.create_task(_gone(receive))
     woken = asyncio.create_task(changed.wait())
     try:
         await asyncio.wait({gone, woken}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        return not gone.done()
+        return not gone.done() and not listener.is_stopping
     finally:
         gone.cancel()
         woken.cancel()
@@ -369,8 +360,8 @@ async def _send_events(
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
         if text.startswith("data"):  # a flood becomes one event each half second; the first is told at once
             await asyncio.sleep(TOLD_APART_S)
-        if not await _woken(changed, HEARTBEAT_S, receive):
-            return
+        if not await _woken(listener, changed, HEARTBEAT_S, receive):
+            break
         changed.clear()
         news = {topic: listener.versions[topic] for topic in told if listener.versions.get(topic, 0) > told[topic]}
         told |= news
