@@ -155,6 +155,11 @@
   });
   addEventListener("change", (event) => { if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit(); });
 
+  // What the choice is about opens; nothing closes, so that what was typed stays in sight.
+  addEventListener("change", (event) => {
+    if (event.target.matches("[data-opens]")) $$("details[data-of]").forEach((part) => { part.open ||= part.dataset.of.split(" ").includes(event.target.value); });
+  });
+
   // Confirmed states: a button says "Recording…" until the server has answered, and cannot be pressed twice.
   const calm = (sender) => $$("button[data-said]").filter((button) => !sender || button === sender || button.form === sender).forEach((button) => {
     button.removeAttribute("aria-busy");

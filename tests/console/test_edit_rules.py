@@ -1,6 +1,7 @@
 """Rules edited on a page: as rows and as text, carried along until they are proposed; nobody releases their own."""
 
 import json
+import re
 from html import unescape
 from typing import Any
 
@@ -95,6 +96,30 @@ def test_who_is_alone_is_told_before_the_work_that_nobody_else_could_release_it(
     assert 'href="/access/"' in page
 
 
+def parts_of(page: str) -> dict[str, bool]:
+    """The parts of the form, and whether each is open."""
+    found = re.findall(r"<details( open)?[^>]*><summary[^>]*>(?:<svg.*?</svg>)?<strong>(.*?)</strong>", page, re.DOTALL)
+    return {heading: bool(is_open) for is_open, heading in found}
+
+
+def test_what_the_effect_has_no_use_for_is_folded_and_still_there(desk: Desk) -> None:
+    page = desk.look("?rule=small")
+    told = {"For what": True, "Limited further": False, "Whom to ask, and how": False, "What may run of it": False}
+    assert parts_of(page) == {**told, "Risk, secrecy, trying it out": False, "Other demands, as text": False}
+    assert {"rule-queue", "rule-limit", "rule-share", "rule-rest", "rule-steps"} <= desk.fields().keys()
+    assert 'data-of="require_approval"' in page
+    page = desk.press("row", effect="require_approval", limit="9000.00", steps="pay")
+    assert {heading for heading, is_open in parts_of(page).items() if not is_open} == {
+        "Risk, secrecy, trying it out",
+        "Other demands, as text",
+    }
+
+
+def test_what_is_wrong_in_a_folded_part_opens_it(desk: Desk) -> None:
+    desk.look("?rule=small")
+    assert parts_of(desk.press("done", share="half"))["Risk, secrecy, trying it out"]
+
+
 def test_what_was_not_seen_is_not_proposed(desk: Desk) -> None:
     desk.look("?rule=small")
     desk.press("done", value_0="2.00")
@@ -153,7 +178,7 @@ def test_text_that_does_not_compile_says_where_and_what_was_meant(desk: Desk) ->
     desk.look("?rule=small")
     desk.press("text")
     page = unescape(desk.press("done", when='true &&\nagent.risc == "low"'))
-    assert "line 2, column 6: undeclared reference to 'agent.risc' Did you mean agent.risk?" in page
+    assert "line 2, column 6: There is no “agent.risc”. Did you mean agent.risk?" in page
     assert desk.fields()["rule-when"].replace("\r\n", "\n") == 'true &&\nagent.risc == "low"'
     assert "Propose this" not in page
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.access.models import BusinessUnit, Queue, Role
+from apps.console.forms.rule_parts import Part, what_of, where_of
 from apps.core.amounts import exponent_of
 from apps.core.rules import MAX_INTEGER
 from apps.policies.rules import Comparison, DocumentError, Effect, Exclusion, read_rule
@@ -66,10 +67,7 @@ SCOPE_LABELS = {
     "steps": gettext_lazy("Steps"),
     "environments": gettext_lazy("Environments"),
 }
-MAIN = ("slug", "effect", "queue", "people", "role")
-COMMON_SCOPES, RARE_SCOPES = SCOPES[:4], SCOPES[4:]
-DEMANDS = ("currency", "expires_in", "hold", "sample", "limit", "step_up", "compensable", "exclude")
-MORE = ("message", "risk", "confidential", "is_shadow", "share", "rest")
+MAIN = ("slug", "effect")
 FIELD_OF = {
     "obligations.quorum": "people",
     "mode": "is_shadow",
@@ -110,12 +108,14 @@ class RuleForm(forms.Form):
     slug = forms.CharField(
         label=gettext_lazy("Short name"), max_length=63, help_text=gettext_lazy("Verdicts name the rule by it.")
     )
-    effect = forms.ChoiceField(label=gettext_lazy("Then"), choices=list(EFFECTS.items()))
+    effect = forms.ChoiceField(
+        label=gettext_lazy("Then"), choices=list(EFFECTS.items()), widget=forms.Select({"data-opens": True})
+    )
     queue = forms.ChoiceField(label=gettext_lazy("Whom to ask"), required=False)
     people = forms.IntegerField(
         label=gettext_lazy("How many people"), min_value=1, max_value=MAX_QUORUM, required=False
     )
-    role = forms.ChoiceField(label=gettext_lazy("Who hold the role"), required=False)
+    role = forms.ChoiceField(label=gettext_lazy("Only those with the role"), required=False)
     joined = forms.ChoiceField(label=gettext_lazy("When"), choices=list(JOINED.items()), required=False)
     when = forms.CharField(
         label=gettext_lazy("When, as CEL"),
@@ -186,7 +186,7 @@ class RuleForm(forms.Form):
         help_text=gettext_lazy("Such as 20%, drawn by their slugs. On the others it is in shadow. Empty: for all."),
     )
     rest = forms.CharField(
-        label=gettext_lazy("Other demands, as in documents"),
+        label=gettext_lazy("As YAML, the way documents say it"),
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
@@ -248,33 +248,18 @@ class RuleForm(forms.Form):
 
     @property
     def main(self) -> list[forms.BoundField]:
-        """Its name, what it does, whom it asks."""
+        """Its name, and what it does."""
         return [self[name] for name in MAIN]
 
     @property
-    def common_scopes(self) -> list[forms.BoundField]:
-        """To what it applies, as most rules say it."""
-        return [self[name] for name in COMMON_SCOPES]
+    def where(self) -> list[Part]:
+        """To what it applies."""
+        return list(where_of(self))
 
     @property
-    def rare_scopes(self) -> list[forms.BoundField]:
-        """To what else it may be limited."""
-        return [self[name] for name in RARE_SCOPES]
-
-    @property
-    def has_rare(self) -> bool:
-        """Whether the rule says anything there."""
-        return any(bound.value() or bound.errors for bound in self.rare_scopes)
-
-    @property
-    def demands(self) -> list[forms.BoundField]:
-        """What it demands."""
-        return [self[name] for name in DEMANDS]
-
-    @property
-    def more(self) -> list[forms.BoundField]:
-        """What else it says."""
-        return [self[name] for name in MORE]
+    def what(self) -> list[Part]:
+        """What it demands, and what else it says."""
+        return list(what_of(self))
 
     def clean(self) -> dict[str, Any]:
         """The condition as one text, and the other demands as values."""
