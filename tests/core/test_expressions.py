@@ -166,15 +166,15 @@ class TestCompiling:
             ("", 1, 1, "empty"),
             ("   ", 1, 1, "empty"),
             ("action.amount_minr > 1", 1, 7, "action.amount_minr"),
-            ("action.amount_minor >", 1, 22, "Syntax"),
+            ("action.amount_minor >", 1, 22, "It ends too early: something is missing after “>”."),
             ("action.amount_minor > 1\n  && foo", 2, 6, "foo"),
-            ("action.amount_minor > 'a'", 1, 21, "overload"),
-            ("action.amount_minor > 1.5", 1, 21, "overload"),
+            ("action.amount_minor > 'a'", 1, 21, "“>” does not take a whole number with a text."),
+            ("action.amount_minor > 1.5", 1, 21, "does not take a whole number with a number with a point"),
             ("if", 1, 1, "reserved"),
             ("history.count('a', '1d')", 1, 1, "history"),
             ("cel.bind(x, 1, x)", 1, 10, "x"),
             ("'a'.format([1])", 1, 11, "format"),
-            ("𐍈 + 1", 1, 1, "Syntax"),
+            ("𐍈 + 1", 1, 1, "“𐍈” is no sign that can stand here."),
             ("'a\ud800'", 1, 3, "U+D800"),
             ("true ||\n 1 \x00 2", 2, 4, "U+0000"),
         ],
@@ -185,6 +185,44 @@ class TestCompiling:
         assert (refusal.value.line, refusal.value.column) == (line, column)
         assert word in refusal.value.message
         assert "container" not in refusal.value.message
+
+    @pytest.mark.parametrize(
+        ("source", "column", "said"),
+        [
+            ("true & true", 6, "“&” is no sign here. Did you mean “&&”?"),
+            ("true | true", 6, "“|” is no sign here. Did you mean “||”?"),
+            ("item = 'a'", 6, "“=” is no sign here. Did you mean “==”?"),
+            ("item === 'a'", 8, "“=” is no sign here. Did you mean “==”?"),
+            ("item => 'a'", 6, "“=>” is no sign here. Did you mean “>=”?"),
+            ("item <> 'a'", 7, "“<>” is no sign here. Did you mean “!=”?"),
+            ("true and false", 6, "“and” is no word here. Did you mean “&&”?"),
+            ("not true", 5, "“not” is no word here. Did you mean “!”?"),
+            ("item like 'a'", 6, "“like” is no word here. Did you mean .contains(…)?"),
+            ("item == “a”", 9, 'A text stands between straight quotes, such as "EUR".'),
+            ("item == 'a", 9, "This text is not closed: a second ' is missing."),
+            ("(1 > 2", 7, "“)” is missing at the end."),
+            ("1 > 2)", 6, "No “(” stands before this “)”."),
+            ("item in ['a'", 13, "“]” is missing at the end."),
+            ("[1,,2] == [1]", 4, "A value is missing before “,”."),
+            ("1 > 1,000", 6, "A number is written without separators, such as 1000."),
+            ("true true", 6, "Between “true” and “true” a sign is missing, such as && or ==."),
+            ("true;", 5, "Nothing closes an expression: leave “;” out."),
+            ("true # why", 6, "A comment begins with “//”."),
+            ("if true", 1, "“if” is reserved: it names nothing. A choice is written: condition ? one : other."),
+            ("true ? 1", 9, "“:” is missing at the end. A choice is written: condition ? one : other."),
+            ("steps.", 7, "It ends too early: something is missing after “steps.”."),
+            ("!action.amount_minor", 1, "“!” does not take a whole number."),
+            ("size(now)", 5, "“size” does not take a time."),
+        ],
+    )
+    def test_what_cannot_be_read_is_said_once_in_words(self, source: str, column: int, said: str) -> None:
+        (problem,) = check_expression(source, WORLD)
+        assert (problem.line, problem.column, problem.message) == (1, column, said)
+
+    @given(st.text(alphabet="ab1 ()[]{}.,:?!&|=<>+-*/%'\"#;~“\n", max_size=20))
+    def test_no_word_of_the_parser_is_passed_on(self, source: str) -> None:
+        for problem in check_expression(source, WORLD):
+            assert not any(word in problem.message for word in ("EOF", "NUM_INT", "Syntax", "overload", "<<nil>>"))
 
     def test_all_mistakes_are_told_at_once(self) -> None:
         problems = check_expression("foo && bar", WORLD)

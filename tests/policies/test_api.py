@@ -156,7 +156,7 @@ class TestWriting:
                 "field": "rules.0.when",
                 "rule": "small",
                 "severity": "error",
-                "message": "undeclared reference to 'foo'",
+                "message": "There is no “foo”.",
                 "line": 2,
                 "column": 3,
             }

@@ -53,7 +53,7 @@ class TestRules:
         [
             ("action.amount_minor <=", "line 1, column "),
             ("action.amont_minor <= 5", "Did you mean action.amount_minor?"),
-            ("action.amount_minor <= 'five'", "no matching overload"),
+            ("action.amount_minor <= 'five'", "“<=” does not take a whole number with a text."),
             ("action.amount_minor", "bool"),
             ("", "This is required."),
         ],

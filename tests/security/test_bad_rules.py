@@ -67,7 +67,7 @@ class TestOnThePage:
         desk.press("text")
         page = unescape(desk.press(do, when='true &&\nagent.risc == "low"', reason="So it is."))
         assert desk.status == 422
-        assert "line 2, column 6: undeclared reference to 'agent.risc' Did you mean agent.risk?" in page
+        assert "line 2, column 6: There is no “agent.risc”. Did you mean agent.risk?" in page
         assert refused() == [(desk.ada, EDIT, "invalid")]
         assert what_there_is() == there
 
@@ -130,9 +130,9 @@ class TestInADocument:
         ("when", "said"),
         [
             ("action.amount_minor <=", "line 1, column "),
-            ("true && action.amont_minor <= 5", "line 1, column 15: undeclared reference to 'action.amont_minor' "
+            ("true && action.amont_minor <= 5", "line 1, column 15: There is no “action.amont_minor”. "
              "Did you mean action.amount_minor?"),
-            ("action.amount_minor <= 'five'", "no matching overload"),
+            ("action.amount_minor <= 'five'", "“<=” does not take a whole number with a text."),
         ],
     )  # fmt: skip
     def test_rules_that_do_not_compile(self, tmp_path: Path, when: str, said: str) -> None:

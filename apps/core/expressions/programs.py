@@ -7,12 +7,12 @@ decisions a second with one activation for 50 rules, 956 with one for each).
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cel_expr_python import cel
 
-from apps.core.expressions import syntax
+from apps.core.expressions import syntax, wording
 from apps.core.expressions.syntax import Call, Ident, Literal, Macro, Node, Position
 from apps.core.expressions.values import (
     LIMITS,
@@ -177,7 +177,7 @@ def compile_expression(source: str, declarations: Declarations, *, returns: Kind
     try:
         handle = declarations._environment.compile(source)
     except (RuntimeError, ValueError) as error:
-        raise ExpressionError(*_problems_of(str(error))) from None
+        raise ExpressionError(*_problems_of(str(error), source)) from None
     tree = syntax.tree_of(handle.serialize())
     functions = frozenset(function.name for function in declarations.functions)
     problems = [*_breaches(tree, limits), *_open_calls(tree, functions), *_wrong_kind(handle, tree, returns)]
@@ -241,11 +241,17 @@ def _environment(declarations: Declarations) -> Any:
     return cel.NewEnv(variables=variables, functions=functions)
 
 
-def _problems_of(text: str) -> list[Problem]:
-    found: dict[Problem, None] = {}
-    for line, column, message in _PROBLEM.findall(text):
-        found[Problem(_NOISE.sub("", message), max(int(line), 1), max(int(column), 1))] = None
-    return list(found) or [Problem(evaluation_error(text).message, 1, 1)]
+def _problems_of(text: str, source: str) -> list[Problem]:
+    """What the library says, in words: all of it, or the first that cannot be read, as what follows is its recovery."""
+    said = [
+        Problem(_NOISE.sub("", message), max(int(line), 1), max(int(column), 1))
+        for line, column, message in _PROBLEM.findall(text)
+        if not message.startswith(wording.ECHO)
+    ]
+    unread = [problem for problem in said if wording.is_of_syntax(problem.message)]
+    told = [min(unread, key=lambda problem: (problem.line, problem.column))] if unread else dict.fromkeys(said)
+    found = [replace(one, message=wording.in_words(one.message, source, one.line, one.column)) for one in told]
+    return found or [Problem(evaluation_error(text).message, 1, 1)]
 
 
 def _at(message: str, at: Position) -> Problem:

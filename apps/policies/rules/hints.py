@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from apps.policies.rules.facts import HISTORY, VARIABLES
 
-_UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
+_UNDECLARED = re.compile(r"There is no “([\w.]+)”")
 _KNOWN = (*VARIABLES, *(function.name for function in HISTORY))
 _TAILS = {name.rpartition(".")[2]: name for name in _KNOWN}
 CLOSE = 0.6
