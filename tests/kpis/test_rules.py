@@ -438,7 +438,7 @@ def test_every_sentence_can_be_said_with_its_values() -> None:
     nothing = with_totals(dict.fromkeys(ADDITIVE, 0))
     figures = {key: figure_of(one, nothing, "EUR") for key, one in DEFINITIONS.items()}
     _, why = verdict_of(figures)
-    opening = value_sentence(figures["no_touch_rate"], figures["savings_minor"], None)
+    opening = value_sentence(figures["no_touch_rate"], 0, figures["savings_minor"], None)
     for sentence in (why, opening, finding_of(share(1, 400), share(300, 400), 0.5)):
         assert sentence.text % sentence.values
 
@@ -446,8 +446,8 @@ def test_every_sentence_can_be_said_with_its_values() -> None:
 def test_the_first_sentence_has_one_denominator() -> None:
     counted = with_totals({**dict.fromkeys(ADDITIVE, 0), "succeeded": 5_139, "failed": 178, "no_touch": 2_877})
     figures = {key: figure_of(one, counted, "EUR") for key, one in DEFINITIONS.items()}
-    said = value_sentence(figures["no_touch_rate"], figures["savings_minor"], None)
-    assert (said.values["runs"], said.values["share"]) == ("5,317", "54.1%")
+    said = value_sentence(figures["no_touch_rate"], figures["helped"].value, figures["savings_minor"], None)
+    assert [said.values[name] for name in ("runs", "share", "helped", "failed")] == ["5,317", "54.1%", "42.5%", "3.3%"]
 
 
 def test_the_same_seed_invents_the_same_history() -> None:

@@ -67,12 +67,17 @@ def test_the_overview_says_value_risk_and_attention_and_shows_seven_cards(execut
     html = signed_in(executive).get(f"/dashboards/overview/?{PERIOD}").content.decode()
     text = text_of(html)
     assert (
-        "Agents finished 60 runs; 80.0% of these succeeded without a person. They saved 141.00 EUR against the baseline"
-        in text
+        "Agents finished 60 runs: 80.0% succeeded without a person, 15.0% with one, 5.0% failed. They saved 141.00 EUR "
+        "against the baseline" in text
     )
     assert "5.0% of runs failed or left something wrong (3; 95 % interval" in text
     assert "Nothing got clearly worse" in text
     assert html.count('class="card kpi"') == 7
+    assert "15.0% succeeded with a person, 5.0% failed" in text
+    assert "approvals that a workflow plans are not in it" in text
+    assert "2026-11-01 to 2026-11-30, days of" in text
+    assert html.index("In three sentences") < html.index('id="range"')
+    assert "It rests on a baseline" not in text
     assert "was 20.0%" in text
     assert "better" in text
     assert html.count('class="plot"') == 6

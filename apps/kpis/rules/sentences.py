@@ -60,38 +60,60 @@ class Compared:
     was: Figure
 
 
-def value_sentence(no_touch: Figure, savings: Figure, saved_s: float | None) -> Sentence:
-    """The first sentence: how many runs were finished, how many of these without a person, what that saved."""
+def value_sentence(no_touch: Figure, helped: float, savings: Figure, saved_s: float | None) -> Sentence:
+    """The first sentence: how many runs were finished, without a person, with one or in vain, and what that saved."""
     if not no_touch.denominator:
         return Sentence(gettext_noop("No run finished in this period."), kpi="throughput")
     values = {"runs": count_text(no_touch.denominator), "share": percent_text(no_touch.value)}
+    values |= _rest(no_touch, helped)
     if savings.value is None:
         text = gettext_noop(
-            "Agents finished %(runs)s runs; %(share)s of these succeeded without a person. "
+            "Agents finished %(runs)s runs: %(share)s succeeded without a person, %(helped)s with one, "
+            "%(failed)s failed. "
             "No baseline yet, so no savings."
         )
         return Sentence(text, values, kpi="no_touch_rate")
     values |= {"money": money_text(abs(savings.value), savings.currency)}
     if savings.value < 0:
         text = gettext_noop(
-            "Agents finished %(runs)s runs; %(share)s of these succeeded without a person. "
+            "Agents finished %(runs)s runs: %(share)s succeeded without a person, %(helped)s with one, "
+            "%(failed)s failed. "
             "They cost %(money)s more than the baseline."
         )
         return Sentence(text, values, kpi="savings_minor")
     if saved_s is None or saved_s <= 0:
         text = gettext_noop(
-            "Agents finished %(runs)s runs; %(share)s of these succeeded without a person. "
+            "Agents finished %(runs)s runs: %(share)s succeeded without a person, %(helped)s with one, "
+            "%(failed)s failed. "
             "They saved %(money)s against the baseline, "
             "after all costs."
         )
         return Sentence(text, values, kpi="savings_minor")
     values |= {"hours": count_text(round(saved_s / 3600))}
     text = gettext_noop(
-        "Agents finished %(runs)s runs; %(share)s of these succeeded without a person. "
+        "Agents finished %(runs)s runs: %(share)s succeeded without a person, %(helped)s with one, "
+        "%(failed)s failed. "
         "They saved %(money)s and %(hours)s hours of "
         "people's work against the baseline, after all costs."
     )
     return Sentence(text, values, kpi="savings_minor")
+
+
+def _rest(no_touch: Figure, helped: float) -> dict[str, str]:
+    """The shares of finished runs that succeeded with a person and that failed: with the autonomy rate the whole."""
+    finished = no_touch.denominator or 1
+    failed = finished - (no_touch.numerator or 0) - helped
+    return {"helped": percent_text(helped / finished), "failed": percent_text(failed / finished)}
+
+
+def beside_of(key: str, figures: Mapping[str, Figure]) -> Sentence:
+    """What a KPI's card says so that it is not read as the rest of another; empty for most."""
+    if key == "no_touch_rate" and figures[key].denominator:
+        values = _rest(figures[key], figures["helped"].value or 0)
+        return Sentence(gettext_noop("%(helped)s succeeded with a person, %(failed)s failed"), values)
+    if key == "escalation_rate":
+        return Sentence(gettext_noop("unplanned alone: approvals that a workflow plans are not in it"))
+    return Sentence("")
 
 
 def risk_sentence(error: Figure, counts: RiskCounts) -> Sentence:

@@ -43,6 +43,7 @@ from apps.kpis.rules.sentences import (
     Sentence,
     Verdict,
     attention_sentence,
+    beside_of,
     interval_text,
     risk_sentence,
     value_sentence,
@@ -92,6 +93,7 @@ class Card:
     status: Status
     spark: dict[str, str] | None
     href: str
+    beside: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,7 @@ def _card(answer: Answer, key: str) -> Card:
         status=total.status,
         spark=charts.spark_points(series, held),
         href=page_of_kpi(answer.asked, key),
+        beside=said(beside_of(key, {name: one.figure for name, one in answer.totals.items()})),
     )
 
 
@@ -289,7 +292,8 @@ def _was_text(total: Total, was: float, answer: Answer) -> str:
 
 def _sentences(actor: User, answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Opening]:
     figures = {key: total.figure for key, total in answer.totals.items()}
-    value = value_sentence(figures["no_touch_rate"], figures["savings_minor"], _saved_s(answer))
+    helped = figures["helped"].value or 0
+    value = value_sentence(figures["no_touch_rate"], helped, figures["savings_minor"], _saved_s(answer))
     risk = risk_sentence(figures["error_rate"], _risks(actor, answer.asked))
     share, decided = busiest_share_for(actor, answer)
     attention = attention_sentence(_compared(workflows, names), share, decided)

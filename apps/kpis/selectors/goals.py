@@ -159,7 +159,9 @@ def savings_note_of(goals: Goals, workflows: Collection[str], *, in_words: bool 
     words = {"n": len(own), "open": sum(not one.approved for one in own)}
     if not words["open"]:
         return _("It rests on %(n)s baselines, all approved.") % words
-    return _("It rests on %(n)s baselines; nobody else has approved %(open)s of them.") % words
+    if words["open"] == words["n"]:
+        return _("It rests on %(n)s baselines, none of which somebody else has approved yet.") % words
+    return _("It rests on %(n)s baselines; of these %(open)s still wait for somebody else's approval.") % words
 
 
 def baselines_for(actor: User) -> QuerySet[Baseline]:
