@@ -39,6 +39,7 @@ MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
 MAX_WAITS, MAX_WAITS_EACH = 2000, 50
 MAX_TOPICS, REMEMBERED = 20, 20_000
 
+
 class Listener:
     """What changed last, by topic, and who waits for it."""
 

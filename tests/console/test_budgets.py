@@ -38,6 +38,8 @@ def test_a_budget_is_made_changed_and_ended_on_pages(client, desk):
     client.force_login(admin)
     typed = {**TYPED, "target": desk.agent.slug, "owner": admin.username}
     assert "No budget yet" in client.get("/budgets/").content.decode()
+    page = client.get("/new-budget/").content.decode()
+    assert f'<option value="{desk.agent.slug}">Agent: {desk.agent.name}</option>' in page
     made = client.post("/new-budget/", typed)
     assert (made.status_code, made["Location"]) == (302, "/budgets/daily/")
     assert Budget.objects.get().cap == 50_000

@@ -113,6 +113,36 @@ class TestTheForm:
         assert said in page
         assert (Agent.objects.count(), User.objects.count(), AgentCredential.objects.count()) == before
 
+    def test_says_what_each_operation_does_where_it_is_granted(self, client: Client, admin: User) -> None:
+        bank = make_connector(name="The bank")
+        for effect in ("read", "irreversible"):
+            make_operation(connector=bank, name=f"To {effect} it", effect=effect, amount=None)
+        make_operation(connector=bank, name="Pay a bill", effect="write")
+        page = client.get("/new-agent/").content.decode()
+        assert page.count(">The bank</p>") == 1
+        told = re.findall(r"<label[^>]*><input[^>]*> <span[^>]*>([^<]*?) <code.*?</label>", page, re.DOTALL)
+        assert told == ["To read it", "To irreversible it", "Pay a bill"]
+        assert [page.count(f">{word}<") for word in ("Reads", "Writes", "Irreversible", "Moves money")] == [1, 1, 1, 1]
+
+    def test_calls_optional_only_what_may_say_nothing(self, client: Client, admin: User) -> None:
+        begun(client, admin)
+        page = client.get("/agents/payer/").content.decode()
+        labels = dict(re.findall(r'<label for="key_(\w+)">(.*?)</label>', page, re.DOTALL))
+        assert labels["environment"] == "Environment"
+        assert "optional" in labels["networks"]
+
+    def test_suggests_as_owners_whom_its_maker_may_see(self, client: Client) -> None:
+        mine, other = make_unit(), make_unit()
+        make_holder(VIEW, unit=mine, username="near", name="Nea Ray")
+        make_holder(VIEW, unit=other, username="far")
+        maker = make_holder(VIEW, MANAGE, "access.manage_access", unit=mine, username="maker")
+        client.force_login(maker)
+        page = client.get("/new-agent/").content.decode()
+        assert 'list="known-owner"' in page
+        assert '<option value="near">Nea Ray</option>' in page
+        assert '<option value="maker">' in page
+        assert 'value="far"' not in page
+
     def test_is_for_those_who_manage_agents_and_their_units(self, client: Client) -> None:
         mine, other = make_unit(), make_unit()
         client.force_login(make_holder(VIEW))

@@ -1,4 +1,4 @@
-"""A server that is told to stop lets nobody hang: open pages lose their stream, who waits is answered, no error is told."""
+"""A server that is told to stop lets nobody hang: open pages lose their stream, who waits is answered."""
 
 import asyncio
 from contextlib import ExitStack

@@ -11,6 +11,7 @@ from apps.agents.rules import AgentState, Environment, Handover
 from apps.agents.rules.public_keys import MAX_TEXT, PrivateKeyProblem, read_public_key
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money
+from apps.console.forms.suggesting import SuggestingField, suggest
 from apps.core.amounts import minor_of
 from apps.core.days import LastDayField
 from apps.core.models import User
@@ -225,7 +226,7 @@ class NewAgentForm(RefusingForm):
         error_messages={"invalid": _("Small letters, digits and dashes only, such as invoice-payer.")},
     )
     unit = forms.ModelChoiceField(BusinessUnit.objects.none(), label=_("Unit"), to_field_name="slug")
-    owner = forms.CharField(
+    owner = SuggestingField(
         label=_("Owner"),
         max_length=150,
         help_text=_("The user name of the person who answers for it: active, and with a role in the unit."),
@@ -246,8 +247,11 @@ class NewAgentForm(RefusingForm):
         help_text=_("What rules then allow, ask people about or deny. More can be granted later."),
     )
 
-    def __init__(self, *args: Any, units: Any, operations: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, units: Any, operations: Any, people: Iterable[tuple[str, str]], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        suggest(self, "owner", people)
         self.fields["unit"].queryset = units  # type: ignore[attr-defined] # a model choice field
         self.fields["operations"].queryset = operations  # type: ignore[attr-defined] # as above
 

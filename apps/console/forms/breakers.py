@@ -8,6 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.console.forms.suggesting import SuggestingField, suggest
 from apps.core.amounts import exponent_of
 from apps.core.rules import MAX_INTEGER
 from apps.halts.models import Breaker
@@ -39,7 +40,7 @@ class BreakerForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
     kind = forms.ChoiceField(label=gettext_lazy("What is counted"), choices=list(KINDS.items()))
     scope = forms.ChoiceField(label=gettext_lazy("What is stopped"), choices=list(SCOPES.items()))
-    target = forms.CharField(
+    target = SuggestingField(
         label=gettext_lazy("Its short name"),
         max_length=120,
         required=False,
@@ -69,8 +70,15 @@ class BreakerForm(forms.Form):
         help_text=gettext_lazy("Needed where it might stop less than now: whoever releases it reads this."),
     )
 
-    def __init__(self, data: Mapping[str, Any] | None = None, *, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        breaker: Breaker | None = None,
+        targets: Iterable[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(data, initial=_of(breaker) if breaker else None)
+        suggest(self, "target", targets)
         words = {"denied": ", ".join(DenialCause), "failed": ", ".join(FailureCause)}
         self.fields["cause"].help_text = str(self.fields["cause"].help_text) % words
         del self.fields["reason" if breaker is None else "slug"]

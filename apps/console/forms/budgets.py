@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.access.models import Queue
+from apps.console.forms.suggesting import SuggestingField, suggest
 from apps.core.amounts import exponent_of
 from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
@@ -39,7 +40,7 @@ class BudgetForm(forms.Form):
     )
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
     scope = forms.ChoiceField(label=gettext_lazy("Whose actions"), choices=list(SCOPES.items()))
-    target = forms.CharField(label=gettext_lazy("Its short name"), max_length=120)
+    target = SuggestingField(label=gettext_lazy("Its short name"), max_length=120)
     measure = forms.ChoiceField(label=gettext_lazy("What is counted"), choices=list(MEASURES.items()))
     amount = forms.DecimalField(
         label=gettext_lazy("At most"),
@@ -72,9 +73,15 @@ class BudgetForm(forms.Form):
     )
 
     def __init__(
-        self, data: Mapping[str, Any] | None = None, *, queues: QuerySet[Queue], budget: Budget | None = None
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        queues: QuerySet[Queue],
+        targets: Iterable[tuple[str, str]] = (),
+        budget: Budget | None = None,
     ) -> None:
         super().__init__(data, initial=_of(budget) if budget else None)
+        suggest(self, "target", targets)
         self._budget = budget
         asked = Queue.objects.filter(slug=budget.queue if budget else "")
         self.fields["queue"].queryset = queues | asked  # type: ignore[attr-defined] # a ModelChoiceField

@@ -1,6 +1,7 @@
 """What is said of an agent: who answers for it and what it is for, and what its next version says."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Self
 
 from django import forms
@@ -11,6 +12,7 @@ from apps.agents.rules.cases import Expected
 from apps.agents.selectors import seen_of
 from apps.connectors.rules.secrets import looks_secret
 from apps.console.forms.agents import RefusingForm, person_of
+from apps.console.forms.suggesting import SuggestingField, suggest
 from apps.core.models import User
 from apps.core.rules import Risk, ValueProblem, check_values, strict_json
 
@@ -37,7 +39,7 @@ class AgentForm(RefusingForm):
 
     seen = forms.CharField(widget=forms.HiddenInput)
     name = forms.CharField(label=_("Name"), max_length=120)
-    owner = forms.CharField(
+    owner = SuggestingField(
         label=_("Owner"),
         max_length=150,
         help_text=_("The user name of the person who answers for it: active, and with a role in the unit."),
@@ -57,6 +59,10 @@ class AgentForm(RefusingForm):
     reason = forms.CharField(
         label=_("Why"), max_length=500, required=False, help_text=_("Needed where the risk becomes another.")
     )
+
+    def suggest_owners(self, people: Iterable[tuple[str, str]]) -> None:
+        """Those who may be meant."""
+        suggest(self, "owner", people)
 
     def clean_owner(self) -> User:
         """The person."""

@@ -6,7 +6,8 @@ from typing import Any
 from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.access.selectors import ancestors_for
+from apps.access.models import RoleGrant
+from apps.access.selectors import ancestors_for, live_grants, people_for
 from apps.agents.models import Agent
 from apps.agents.rules import ActionState, AgentState, ChangeKind, Criterion, Proof, needs_second_person
 from apps.agents.selectors import actions_for, gate_for, is_gated
@@ -266,3 +267,9 @@ def level_word_for(actor: User, agent: Agent, operation: str) -> OperationInWord
     if found := next((word for word in words_for(actor, agent) if word.use.operation.slug == operation), None):
         return found
     raise NotFoundError
+
+
+def owners_for(actor: User) -> list[tuple[str, str]]:
+    """People who may be named as an owner, of those whose access ``actor`` manages, and themselves: user name, name."""
+    rows = people_for(actor).filter(Q(pk__in=RoleGrant.objects.filter(live_grants()).values("user")), is_active=True)
+    return list((rows | User.objects.filter(pk=actor.pk)).values_list("username", "name"))

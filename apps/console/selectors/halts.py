@@ -1,12 +1,13 @@
 """What can be stopped, by whom, and what stopping it would touch."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Model, Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import ancestors_for, holders_for
@@ -26,6 +27,13 @@ from apps.workflows.rules.states import RUN_OPEN
 from apps.workflows.selectors import workflows_for
 
 ENGAGE, LIFT = "halts.engage_halt", "halts.lift_halt"
+MAX_NAMED = 100
+KIND_WORDS = {
+    HaltScope.UNIT: gettext_lazy("Unit"),
+    HaltScope.WORKFLOW: gettext_lazy("Workflow"),
+    HaltScope.AGENT: gettext_lazy("Agent"),
+    HaltScope.CONNECTOR: gettext_lazy("System"),
+}
 IN_FLIGHT = (ActionState.APPROVED, ActionState.EXECUTING)
 
 
@@ -106,6 +114,15 @@ class Nameable[M: Model]:
     find: Callable[[str], M | None]
     unit_of: Callable[[M], BusinessUnit | None]
     seen: Callable[[User], QuerySet[M]]
+
+
+def nameable_for(actor: User, scopes: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """What ``actor`` sees of these kinds, by the name that forms take, and what it is called."""
+    for scope in scopes:
+        if scope == HaltScope.VERSION:
+            continue  # told by the agent's name and a number
+        for row in TARGETS[scope].seen(actor).order_by("slug")[:MAX_NAMED]:
+            yield row.slug, str(_("%(kind)s: %(name)s") % {"kind": KIND_WORDS[HaltScope(scope)], "name": row.name})
 
 
 def _is_there(actor: User, kind: Nameable[Any], row: Model, perm: str) -> bool:

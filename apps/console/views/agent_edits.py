@@ -13,6 +13,7 @@ from apps.agents.rules import TWO_PEOPLE, AgentState
 from apps.agents.selectors import agent_for, described
 from apps.agents.services import describe_agent, save_version
 from apps.console.forms import AgentForm, VersionForm
+from apps.console.selectors.agents import owners_for
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.http import Request
 
@@ -44,6 +45,7 @@ def edit(request: Request, slug: str) -> HttpResponse:
 
 
 def _edit_page(request: Request, agent: Agent, form: AgentForm, *, status: int = 200) -> HttpResponse:
+    form.suggest_owners(owners_for(request.user))
     context: dict[str, Any] = {"agent": agent, "form": form, "is_draft": agent.state == AgentState.DRAFT}
     context["is_over"] = agent.state == AgentState.RETIRED
     return render(request, "console/agent_edit.html", context, status=status)

@@ -17,6 +17,7 @@ from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds, require
 from apps.core.http import Request
 from apps.halts.models import Breaker, Trip
+from apps.halts.rules import HaltScope
 from apps.halts.selectors import (
     breaker_change_for,
     breaker_changes_of,
@@ -36,6 +37,7 @@ from apps.policies.selectors import refuse_unknown_rule
 
 ENGAGE, LIFT = "halts.engage_halt", "halts.lift_halt"
 SHOWN = 20
+STOPPED = (HaltScope.AGENT, HaltScope.CONNECTOR)
 SAVED_WORDS = gettext_lazy("Saved. It counts from now on.")
 PROPOSED_WORDS = gettext_lazy("Proposed. It might stop less, so nothing changes until somebody else has released it.")
 
@@ -70,7 +72,8 @@ def breaker(request: Request, slug: str) -> HttpResponse:
 
 def _form(request: Request, found: Breaker | None) -> HttpResponse:
     require(request.user, LIFT)
-    form = BreakerForm(request.POST if request.method == "POST" else None, breaker=found)
+    data = request.POST if request.method == "POST" else None
+    form = BreakerForm(data, breaker=found, targets=selectors.nameable_for(request.user, STOPPED))
     if form.is_valid() and (outcome := _saved(request, form, found)):
         messages.success(request, PROPOSED_WORDS if outcome == PROPOSED else SAVED_WORDS)
         return redirect("console:breakers")

@@ -19,6 +19,7 @@ from apps.core.gate import holds, require
 from apps.core.http import Request
 from apps.policies.models import Budget
 from apps.policies.rules import ProposalState
+from apps.policies.rules.budgets import BudgetScope
 from apps.policies.selectors.budgets import (
     budget_for,
     budgets_for,
@@ -65,7 +66,9 @@ def new_budget(request: Request) -> HttpResponse:
 
 def _form(request: Request, found: Budget | None = None) -> BudgetForm:
     queues = queues_near_for(request.user, CHANGE)
-    return BudgetForm(request.POST if request.method == "POST" else None, queues=queues, budget=found)
+    targets = [] if found else selectors.nameable_for(request.user, BudgetScope)
+    data = request.POST if request.method == "POST" else None
+    return BudgetForm(data, queues=queues, targets=targets, budget=found)
 
 
 def _made(request: Request, form: BudgetForm) -> str:

@@ -16,6 +16,7 @@ from apps.connectors.rules import example_of
 from apps.connectors.selectors import all_operations_for, what_agent_may_for
 from apps.connectors.services import begin_agent
 from apps.console.forms import NewAgentForm
+from apps.console.selectors.agents import owners_for
 from apps.console.selectors.first_calls import first_calls_for
 from apps.console.views.issued_keys import keep_issued, take_issued
 from apps.core.errors import InvalidError
@@ -30,9 +31,10 @@ MANAGE = "agents.manage_agent"
 def new_agent(request: Request) -> HttpResponse:
     """Who it is, who answers for it, what it may use; a POST makes it with a test key."""
     require(request.user, MANAGE)
-    choices = {
+    choices: dict[str, Any] = {
         "units": visible(request.user, MANAGE, BusinessUnit.objects.order_by("name")),
-        "operations": all_operations_for(request.user).filter(state="active"),
+        "operations": all_operations_for(request.user).filter(state="active").order_by("connector__name", "slug"),
+        "people": owners_for(request.user),
     }
     if request.method == "GET":
         form = NewAgentForm(**choices, initial={"owner": request.user.username})

@@ -318,7 +318,14 @@ def field(bound: forms.BoundField, hint: str = "") -> dict[str, Any]:
     checkbox = isinstance(bound.field.widget, forms.CheckboxInput)
     group = isinstance(bound.field.widget, forms.RadioSelect | forms.CheckboxSelectMultiple)
     told = {"field": bound, "hint": hint or bound.help_text, "checkbox": checkbox, "group": group}
-    return {**told, "nothing": bound.field.required and not _is_choice(bound)}
+    optional = not (bound.field.required or checkbox) and _may_stay_empty(bound)
+    return {**told, "optional": optional, "nothing": bound.field.required and not _is_choice(bound)}
+
+
+def _may_stay_empty(bound: forms.BoundField) -> bool:
+    """Whether there is a way to say nothing: a list without an empty line always says something."""
+    is_one_of_some = type(bound.field.widget) is forms.Select
+    return not is_one_of_some or any(not str(choice.data["value"] or "") for choice in bound.subwidgets)
 
 
 def _is_choice(bound: forms.BoundField) -> bool:
