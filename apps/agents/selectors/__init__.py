@@ -1,6 +1,6 @@
 """Which agents and actions an actor may see."""
 
-from apps.agents.selectors.actions import action_for, actions_for, taken_back_by
+from apps.agents.selectors.actions import action_for, actions_for, taken_back_by, tried_trails_for
 from apps.agents.selectors.agents import (
     access_token_for,
     access_tokens_for,
@@ -56,6 +56,7 @@ __all__ = [
     "target_digests",
     "target_names",
     "trial_for",
+    "tried_trails_for",
     "veil_of_run",
     "version_for",
     "versions_for",

@@ -1,11 +1,12 @@
 """Actions."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from apps.agents.models import Action
-from apps.agents.rules import ActionState
+from apps.agents.rules import ActionState, Environment
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
@@ -17,6 +18,12 @@ def actions_for(actor: User) -> QuerySet[Action]:
     if actor.is_agent:
         return rows.filter(principal=actor, environment=actor.agent.environment)
     return visible(actor, "agents.view_agent", rows)
+
+
+def tried_trails_for(actor: User, trails: Iterable[UUID]) -> set[UUID]:
+    """Those of ``trails`` on which an agent only tried something with a test key: nothing outside was called."""
+    rows = actions_for(actor).filter(pk__in=list(trails), environment=Environment.TEST)
+    return set(rows.values_list("pk", flat=True))
 
 
 def taken_back_by(actor: User, action: Action) -> UUID | None:

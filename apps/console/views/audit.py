@@ -4,6 +4,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from apps.agents.selectors import tried_trails_for
 from apps.audit.selectors import entries_for, entry_for, trail_for
 from apps.console.forms import AuditFilterForm
 from apps.core.errors import NotAllowedError
@@ -39,6 +40,7 @@ def audit(request: Request) -> HttpResponse:
         "form": form,
         "entries": entries,
         "following": following,
+        "tried": tried_trails_for(request.user, {entry.trail_id for entry in entries}),
         "filtered": any(asked.values()),
         "may_erase": holds(request.user, "audit.erase_payload"),
     }
@@ -55,6 +57,7 @@ def entry(request: Request, entry_id: int) -> HttpResponse:
         "entry": found,
         "commitment": bytes(found.commitment).hex(),
         "trail": trail_for(request.user, found.trail_id),
+        "is_test": bool(tried_trails_for(request.user, [found.trail_id])),
         "may_erase": holds(request.user, "audit.erase_payload"),
     }
     return render(request, "console/entry.html", context)
