@@ -56,7 +56,9 @@ def test_a_version_is_tried_from_the_policys_page_without_javascript(world):
     assert "2 of 2 actions" in page
     assert "every 2s" not in page
     assert "120.00 EUR" in page
-    assert "It begins with the first action in the days asked for" in page
+    assert "All of it was asked within" in page
+    assert "Approvals a day" not in page
+    assert "Hours of people a day" not in page
     fragment = world.client.get(answer["Location"], headers={"HX-Request": "true"}).content.decode()
     assert fragment.startswith('<span id="simulation-state" hx-swap-oob="true"><span class="badge ok">')
     assert '<div id="simulation"' in fragment
@@ -69,11 +71,30 @@ def test_what_cannot_be_tried_is_said_and_starts_nothing(world, said):
     assert not Simulation.objects.exists()
 
 
+@pytest.mark.parametrize("what", ["version:2", "lever:large"])
+def test_of_a_day_or_more_it_speaks_by_the_day(world, what):
+    save_policy(world.admin, slug=world.policy.slug, name="", rules=[make_rule(effect="deny")])
+    first = Action.objects.earliest("pk")
+    Action.objects.filter(pk=first.pk).update(created_at=timezone.now() - timedelta(hours=25))
+    answer = world.client.post(world.page, {"what": what, "days": "30"})
+    while tasks.judge_past():
+        pass
+    page = world.client.get(answer["Location"]).content.decode()
+    assert "It begins with the first action in the days asked for" in page
+    assert "Approvals a day" in page
+    assert "All of it was asked within" not in page
+
+
+def test_the_page_says_what_holds_nothing_to_try_on(world):
+    assert "history that was imported or invented has no actions" in world.client.get(world.page).content.decode()
+
+
 def test_where_nothing_was_asked_the_page_says_so(world):
     Action.objects.update(created_at=timezone.now() - timedelta(days=100))
     page = world.client.post(world.page, {"what": "lever:large", "days": "30"}, follow=True).content.decode()
     assert "Nothing was asked of this plane in these days." in page
     assert "It begins with the first action" not in page
+    assert "All of it was asked within" not in page
 
 
 def test_a_second_one_waits_for_the_first(world):

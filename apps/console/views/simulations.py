@@ -23,9 +23,16 @@ from apps.policies.rules.replay import Gap
 from apps.policies.rules.tallies import COMPARED, Agreement
 from apps.policies.selectors import policy_for, publishers_for, rules_for, versions_for
 from apps.policies.selectors.results import Step, Transition, result_of, steps_of
-from apps.policies.selectors.simulations import currency_of, lever_of, running_for, simulation_for, simulations_of
+from apps.policies.selectors.simulations import (
+    asked_within,
+    currency_of,
+    lever_of,
+    running_for,
+    simulation_for,
+    simulations_of,
+)
 from apps.policies.services.proposals import propose_amount
-from apps.policies.services.simulations import cancel_simulation, start_simulation
+from apps.policies.services.simulations import LEAST, cancel_simulation, start_simulation
 
 PUBLISH = "policies.publish_policy"
 UNFIT = 422
@@ -96,8 +103,10 @@ def simulation(request: Request, simulation_id: UUID) -> HttpResponse:
 
 def _shown(request: Request, found: Simulation, turn_form: TurnForm) -> dict[str, Any]:
     actor = request.user
-    lever = lever_of(found)
+    lever, within = lever_of(found), asked_within(found)
     context: dict[str, Any] = {
+        "within_s": None if within is None else within.total_seconds(),
+        "is_brief": within is not None and within < LEAST,
         "simulation": found,
         "policy": found.policy,
         "gaps": [(GAPS[Gap(gap)], n) for gap, n in sorted(found.gaps.items(), key=lambda one: -one[1])],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
@@ -152,6 +152,12 @@ def past_of(simulation: Simulation) -> QuerySet[Action]:
     if "" not in covered:
         rows = rows.filter(unit__in={pk for slug in covered for pk in unit_ids_below(slug)})
     return rows.order_by("pk")
+
+
+def asked_within(simulation: Simulation) -> timedelta | None:
+    """How long before its end the first of its actions was asked for; None where there is none."""
+    first = past_of(simulation).values_list("created_at", flat=True).first()
+    return None if first is None else simulation.until - first
 
 
 def _id_at(moment: datetime, more_ms: int) -> UUID:
