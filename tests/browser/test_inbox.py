@@ -86,6 +86,21 @@ def test_three_items_are_decided_by_keyboard(page: Page, scene: Scene) -> None:
     expect(page.get_by_role("link", name=re.compile("1,500.00 EUR"))).to_be_visible()  # nothing moved away
 
 
+DRAGGED = "document.querySelectorAll('main [id]').forEach((part) => { part.style.minHeight = '1px'; })"
+"""As a browser styles what somebody drags larger: by script, which the pages' policy lets pass."""
+
+
+def test_what_was_dragged_larger_leaves_the_next_item_without_inline_styles(page: Page, scene: Scene) -> None:
+    for amount in (150_000, 160_000):
+        scene.payment(amount)
+    sign_in(page, scene.ada.username)
+    expect(page.get_by_role("heading", name=re.compile("1,500.00 EUR"))).to_be_visible()
+    page.evaluate(DRAGGED)
+    page.keyboard.press("a")
+    expect(page.get_by_role("heading", name=re.compile("1,600.00 EUR"))).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
 def test_j_and_k_move_the_open_item_and_the_focus(page: Page, scene: Scene) -> None:
     for amount in (150_000, 160_000):
         scene.payment(amount)
