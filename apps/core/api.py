@@ -53,6 +53,10 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class EmptyBody(StrictSerializer):
+    """Nothing is said with it."""
+
+
 class StrictInteger(serializers.IntegerField):
     """An integer, not text that looks like one, nor 1.0, nor true."""
 
@@ -99,6 +103,12 @@ class JsonObject(serializers.JSONField):
         return data
 
 
+class DeleteBody(StrictSerializer):
+    """All that is ever said with a DELETE; most say it in the query, or nothing."""
+
+    reason = AnyJson(required=False)
+
+
 class PlaneView(APIView):
     """An endpoint: authenticated, strict, and thin. It reads through selectors and writes through services."""
 
@@ -107,6 +117,7 @@ class PlaneView(APIView):
     """Whether agents have business here. Nothing else takes their writes, whatever they were granted."""
     for_people: ClassVar[bool] = True
     """Whether people have. Nothing else takes theirs, nor an administrator's."""
+    is_read = False  # whether what was sent was looked at: what nobody looks at is refused, not passed over
 
     def check_permissions(self, request: Request) -> None:
         """Whoever has no business here is refused before what they name is looked up and what they send is read."""
@@ -123,18 +134,26 @@ class PlaneView(APIView):
         said = {name: " ".join(values) for name, values in request.query_params.lists()}  # each may be said twice
         if request.method not in READING and (found := misplaced_secrets(said)):
             raise errors.misplaced_error(found)
+        if request.method == "DELETE":
+            self.only(DeleteBody)
 
     @cached_property
     def actor(self) -> User:
         """Who asks."""
         return cast("User", self.request.user)
 
-    def body(self, serializer: type[serializers.Serializer[Any]], **context: Any) -> dict[str, Any]:
+    def body(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
         """The validated body. Raises InvalidError with the fields' paths."""
+        self.is_read = True
         form = serializer(data=self.request.data, context={"view": self, **context})
         if not form.is_valid():
             raise errors.InvalidError(errors=flatten(form.errors))
         return cast("dict[str, Any]", form.validated_data)
+
+    def only(self, serializer: type[StrictSerializer]) -> None:
+        """Refuse what a door that takes no body, or hardly any, is told besides. What is no JSON is not read at all."""
+        if not self.is_read and (self.request.content_type or "").startswith("application/json"):
+            self.body(serializer)
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer with problem details; a refused write leaves a line in the ledger."""
@@ -153,6 +172,7 @@ class PlaneView(APIView):
         What was tried with a test key is no answer to a live one, nor the other way round; nor is what somebody did
         themselves one to a token that carries only some of their rights.
         """
+        self.only(EmptyBody)
         key = self.request.headers.get("Idempotency-Key", "")
         if not key:
             if required:

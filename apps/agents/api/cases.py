@@ -12,7 +12,7 @@ from apps.agents.models import Agent, AgentCase
 from apps.agents.rules.cases import CaseResult, Expected
 from apps.agents.selectors import agent_for, case_for, cases_for, trial_for
 from apps.agents.services import add_case, change_case, remove_case
-from apps.core.api import JsonObject, PlaneView, StrictSerializer, Text, known_params, page_of
+from apps.core.api import EmptyBody, JsonObject, PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.gate import refuse_agents
 from apps.core.schema import PROBLEMS
 
@@ -126,7 +126,9 @@ class AgentTestRun(PlaneView):
     @extend_schema(operation_id="run_agent_tests", request=None, responses={200: TrialSerializer, **PROBLEMS})
     def post(self, request: Request, slug: str) -> Response:
         """What the plane would say to each test now, and to what people rejected. Nothing runs, nobody is asked."""
-        trial = trial_for(self.actor, managed(self, slug))
+        agent = managed(self, slug)
+        self.only(EmptyBody)
+        trial = trial_for(self.actor, agent)
         return Response(
             {
                 "results": [result_json(result) for result in trial.results],

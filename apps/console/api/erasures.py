@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import PlaneView, StrictSerializer, Text, known_params, page_of
+from apps.core.api import EmptyBody, PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.gate import require
 from apps.core.schema import PROBLEMS
 from apps.workflows.models import ErasureRequest
@@ -27,10 +27,6 @@ class DropBody(StrictSerializer):
     """Why it is refused; whoever asked for it may withdraw it without."""
 
     reason = Text(max_length=500, required=False, allow_blank=True)
-
-
-class NothingBody(StrictSerializer):
-    """Nothing to say."""
 
 
 class ErasureRequestSerializer(serializers.Serializer[Any]):
@@ -100,10 +96,10 @@ class TrailErase(PlaneView):
 class TrailEraseAgreement(PlaneView):
     """``/audit/trails/{id}/erase/agree/``."""
 
-    @extend_schema(operation_id="erase_trail", request=NothingBody, responses={200: ErasureSerializer, **PROBLEMS})
+    @extend_schema(operation_id="erase_trail", request=EmptyBody, responses={200: ErasureSerializer, **PROBLEMS})
     def post(self, request: Request, trail_id: UUID) -> Response:
         """Agree with what somebody else asked for: it is erased. Decisions, digests, amounts, who and when stay."""
-        self.body(NothingBody)
+        self.body(EmptyBody)
 
         def answer() -> tuple[int, Any]:
             entry = erase_trail(self.actor, trail_id=trail_id)

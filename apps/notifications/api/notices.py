@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from apps.access.models import Queue
 from apps.access.selectors import people_for, queues_for
-from apps.core.api import PlaneView, StrictSerializer, Text, known_params, page_of
+from apps.core.api import EmptyBody, PlaneView, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.gate import holds, require_human
 from apps.core.models import User
@@ -287,6 +287,7 @@ class TryMyBrowser(PlaneView):
     def post(self, request: Request, browser_id: UUID) -> Response:
         """Push a test there now; at most one in ten seconds."""
         require_human(self.actor)
+        self.only(EmptyBody)
         sent = services.try_browser(self.actor, browser_id=browser_id)
         return Response({"ok": sent.ok, "outcome": sent.text})
 

@@ -10,12 +10,12 @@ from rest_framework.response import Response
 
 from apps.access.selectors import unit_for
 from apps.connectors.rules import Money
-from apps.core.api import StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.api import EmptyBody, StrictInteger, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
 from apps.oversight import services
-from apps.oversight.api.people import EmptyBody, PersonView
+from apps.oversight.api.people import PersonView
 from apps.oversight.models import AccessReview
 from apps.oversight.rules.access_reviews import MAX_AT_ONCE, AtDue, LineState, ReviewState, RightKind, Say, Use
 from apps.oversight.selectors.access_reviews import (

@@ -8,10 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import StrictSerializer, Text
+from apps.core.api import EmptyBody, StrictSerializer, Text
 from apps.core.schema import PROBLEMS
 from apps.oversight.api.escalations import EscalationRow
-from apps.oversight.api.people import EmptyBody, PersonView
+from apps.oversight.api.people import PersonView
 from apps.oversight.rules import MAX_COMMENT
 from apps.oversight.selectors import escalation_for, row_for
 from apps.oversight.services import (

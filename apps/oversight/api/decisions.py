@@ -10,13 +10,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import AnyJson, JsonObject, StrictInteger, StrictSerializer, Text
+from apps.core.api import AnyJson, EmptyBody, JsonObject, StrictInteger, StrictSerializer, Text
 from apps.core.authentication import SessionAuthentication
 from apps.core.models import User
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
 from apps.oversight.api.escalations import VoteSerializer
-from apps.oversight.api.people import EmptyBody, PersonView
+from apps.oversight.api.people import PersonView
 from apps.oversight.models import Escalation
 from apps.oversight.rules import MAX_HOLD_S, MAX_REASON, STEP_UP_S, EscalationState, VoteVerdict
 from apps.oversight.selectors import drill_json, drill_of

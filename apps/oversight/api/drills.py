@@ -8,10 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.models import Queue
-from apps.core.api import StrictInteger, StrictSerializer, Text, known_params, page_of
+from apps.core.api import EmptyBody, StrictInteger, StrictSerializer, Text, known_params, page_of
 from apps.core.errors import NotFoundError
 from apps.core.schema import PROBLEMS
-from apps.oversight.api.people import EmptyBody, PersonView
+from apps.oversight.api.people import PersonView
 from apps.oversight.rules import MAX_ANNOUNCEMENT, MAX_PER_WEEK
 from apps.oversight.selectors import drill_plan_of, drill_queues_for, queues_with_drills_for
 from apps.oversight.services import end_drills, plan_drills

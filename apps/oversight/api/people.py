@@ -2,12 +2,8 @@
 
 from rest_framework.request import Request
 
-from apps.core.api import PlaneView, StrictSerializer
+from apps.core.api import PlaneView
 from apps.core.gate import require_human
-
-
-class EmptyBody(StrictSerializer):
-    """Nothing is said with it."""
 
 
 class PersonView(PlaneView):

@@ -8,10 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import StrictInteger, StrictSerializer, known_params, page_of
+from apps.core.api import EmptyBody, StrictInteger, StrictSerializer, known_params, page_of
 from apps.core.rules import MAX_INTEGER
 from apps.core.schema import PROBLEMS
-from apps.oversight.api.people import EmptyBody, PersonView
+from apps.oversight.api.people import PersonView
 from apps.oversight.models import StandingApproval
 from apps.oversight.rules import StandingState
 from apps.oversight.selectors import standing_approval_for, standing_approvals_for, standing_json
