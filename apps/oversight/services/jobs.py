@@ -256,6 +256,8 @@ def _perform_one(job: Job, row: JobItem, items: Mapping[UUID, Escalation]) -> Re
     try:
         with recorded_together():
             item = _tell(job, row, items)
+    except NotFoundError as error:  # whoever asked saw it then, and no item is ever deleted
+        return _failed(NotFoundError(_("You may not see it any more, so nothing was decided."), code=error.code))
     except DomainError as error:
         return _failed(error)
     return Result(JobItemState.DONE, outcome=str(item.state), message=_said_of_drill(job.person, item))
