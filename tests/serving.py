@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -38,11 +38,9 @@ def wait_for(check: Callable[[], bool], seconds: float = 120) -> None:
     pytest.fail("waited in vain")
 
 
-@contextmanager
-def serving(database: str, folder: Path, **settings_of: str) -> Iterator[str]:
-    """Serve ``database`` under these settings; yields the address. What the process says is in ``folder``."""
-    port = free_port()
-    environment = {
+def environment_of(database: str, **settings_of: str) -> dict[str, str]:
+    """Under which processes of ours run on ``database``."""
+    return {
         **os.environ,
         "DATABASE_URL": url_of(settings.DATABASE_URL, database),
         "DATABASE_OWNER_URL": url_of(settings.DATABASE_OWNER_URL, database),
@@ -50,6 +48,30 @@ def serving(database: str, folder: Path, **settings_of: str) -> Iterator[str]:
         "ACP_DEMO": "1",
         **settings_of,
     }
+
+
+@contextmanager
+def working(database: str, folder: Path) -> Iterator[None]:
+    """A worker and the clock on ``database``. What they say is in ``folder``."""
+    environment = environment_of(database)
+    pool = ("--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING", "--without-gossip")
+    commands = [("-m", "celery", "-A", "controlplane", "worker", *pool), ("manage.py", "run_scheduler")]
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "work.log").open("w"))
+        for command in commands:
+            process = stack.enter_context(
+                subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, stdout=log, stderr=log)
+            )
+            stack.callback(process.wait, 10)
+            stack.callback(process.terminate)
+        yield
+
+
+@contextmanager
+def serving(database: str, folder: Path, **settings_of: str) -> Iterator[str]:
+    """Serve ``database`` under these settings; yields the address. What the process says is in ``folder``."""
+    port = free_port()
+    environment = environment_of(database, **settings_of)
     options = ("--port", str(port), "--log-level", "warning", "--no-server-header")
     command = [sys.executable, "-m", "uvicorn", "controlplane.asgi:app", *options]
     with (

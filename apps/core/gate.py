@@ -68,6 +68,12 @@ def remembering(actor: User) -> Iterator[None]:
         actor.rights_remembered = before  # type: ignore[attr-defined] # as above
 
 
+def ask_anew(actor: User) -> None:
+    """Forget what was remembered of ``actor``: what is asked from now on was not asked before something was locked."""
+    if getattr(actor, "rights_remembered", None) is not None:
+        actor.rights_remembered = {}  # type: ignore[attr-defined] # as above
+
+
 def recall[T](actor: User, right: str, ask: Callable[[], T]) -> T:
     """The answer of ``ask``, given once per request where ``actor`` is remembered."""
     known: dict[str, T] | None = getattr(actor, "rights_remembered", None)

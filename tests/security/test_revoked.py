@@ -11,16 +11,28 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import connection
 
-from apps.access.models import Session
-from apps.access.services import create_token, end_other_sessions, end_person, end_session, end_sessions_of
+from apps.access.models import Role, RoleGrant, Session
+from apps.access.services import (
+    create_token,
+    end_other_sessions,
+    end_person,
+    end_session,
+    end_sessions_of,
+    revoke_role,
+)
 from apps.access.services.tokens import revoke_token, token_behind
 from apps.access.sessions import SessionStore
-from apps.agents.models import AccessToken, AgentCredential
+from apps.agents.models import AccessToken, Action, AgentCredential
 from apps.agents.services import change_state, revoke_credential
 from apps.agents.services.access_tokens import revoke_access_token
+from apps.connectors.models import Effect
+from apps.connectors.rules import Money
+from apps.connectors.services import narrow_operation, revoke_operation
 from tests.factories.access import make_admin, make_user
 from tests.factories.agents import make_agent, make_key_for
-from tests.serving import serving
+from tests.factories.oversight import make_payment
+from tests.serving import serving, wait_for, working
+from tests.workflows.actions import make_desk
 
 HANGS_S = 120  # far beyond any answer; only tells a hang from an answer
 
@@ -111,6 +123,49 @@ def test_a_suspended_agent_does_nothing_more_at_any_process(planes: list[str]) -
     for plane in planes:
         answer = httpx.post(f"{plane}/api/v1/actions/", json={"operation": "x", "parameters": {}}, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "agent_inactive")
+
+
+def test_a_role_that_was_revoked_at_one_process_decides_nothing_at_another(planes: list[str]) -> None:
+    for how in (lambda held: revoke_role(make_admin(), grant=held, reason="Left."), lambda held: lower(held.role)):
+        payment = make_payment()
+        headers = bearer(create_token(payment.ada, user=payment.ada))
+        item = f"/api/v1/escalations/{payment.item.pk}/"
+        for plane in planes:
+            assert httpx.get(f"{plane}{item}", headers=headers, timeout=HANGS_S).status_code == 200
+        how(RoleGrant.objects.get(user=payment.ada))
+        said = {"verdict": "approve", "version": payment.item.version}
+        for plane in planes:
+            answer = httpx.post(f"{plane}{item}decision/", json=said, headers=headers, timeout=HANGS_S)
+            assert answer.status_code in {403, 404}, answer.text
+        assert payment.now().state == "pending"
+
+
+def lower(role: Role) -> None:
+    """Everybody's, by taking from the role what it may."""
+    Role.objects.filter(pk=role.pk).update(permissions=[])
+
+
+@pytest.mark.parametrize(("how", "refused"), [("revoked", (404, "not_found")), ("narrowed", (403, "not_allowed"))])
+def test_a_permission_taken_at_one_process_is_gone_at_another_and_for_workers(
+    planes: list[str], tmp_path: Path, how: str, refused: tuple[int, str]
+) -> None:
+    desk, admin = make_desk(), make_admin()
+    held = {"holder": desk.agent.user, "operation": desk.operation, "reason": "Enough."}
+    for number, plane in enumerate(planes):
+        headers = bearer(desk.key) | {"Idempotency-Key": f"before-{number}"}
+        answer = httpx.post(f"{plane}/api/v1/actions/", json=desk.body(50_000), headers=headers, timeout=HANGS_S)
+        assert answer.json()["state"] == "approved", answer.text
+    if how == "revoked":
+        revoke_operation(admin, **held)
+    else:
+        narrow_operation(admin, **held, fields=None, until=None, limit=Money(10_000, "EUR"))
+    for number, plane in enumerate(planes):
+        headers = bearer(desk.key) | {"Idempotency-Key": f"after-{number}"}
+        answer = httpx.post(f"{plane}/api/v1/actions/", json=desk.body(50_000), headers=headers, timeout=HANGS_S)
+        assert (answer.status_code, answer.json()["code"]) == refused
+    with working(str(connection.settings_dict["NAME"]), tmp_path):
+        wait_for(lambda: not Action.objects.exclude(state="failed").exists())
+    assert not Effect.objects.filter(attempt__gt=0).exists()
 
 
 def test_open_pages_lose_their_stream_at_every_process(planes: list[str]) -> None:

@@ -1,6 +1,8 @@
 """Commands on who holds which role."""
 
+from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -12,6 +14,11 @@ from apps.audit.services import record
 from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
 from apps.core.gate import refuse_emergency
 from apps.core.models import ClockTimestamp, User
+
+
+def hold_people(people: Collection[UUID]) -> None:
+    """Nobody takes a role from these people until this transaction ends. Call after anything else is locked."""
+    list(User.objects.select_for_update(no_key=True).filter(pk__in=people).order_by("pk").values_list("pk"))
 
 
 @transaction.atomic
@@ -54,8 +61,9 @@ def grant_role(
 
 @transaction.atomic
 def revoke_role(actor: User, *, grant: RoleGrant, reason: str = "") -> None:
-    """Take a role away; it acts on the holder's next request."""
+    """Take a role away; it acts on the holder's next request. What they decide in this moment comes before or after."""
     require_manager(actor, grant.unit)
+    hold_people({grant.user_id})
     if RoleGrant.objects.filter(pk=grant.pk, revoked_at=None).update(revoked_at=ClockTimestamp()) != 1:
         raise NotFoundError
     record(

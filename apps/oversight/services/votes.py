@@ -8,9 +8,10 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from apps.access.services import hold_people
 from apps.audit.services import record, recorded_together
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
-from apps.core.gate import recall, require_carried, require_human
+from apps.core.gate import ask_anew, recall, require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.services import system_user
 from apps.halts.selectors import take_fence
@@ -112,11 +113,16 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
 
 
 def lock_for_votes(actor: User, ids: Sequence[UUID]) -> Sequence[Escalation]:
-    """Those of them that ``actor`` may open, locked, with what a vote reads of them; as many queries as for one."""
+    """Those of them that ``actor`` may open, locked, with what a vote reads of them; as many queries as for one.
+
+    Nobody takes a role from ``actor`` or from those who have voted meanwhile: who lost one before does not count.
+    """
     opened = opened_for(actor, ids)
     take_fence()
     items = lock_items([pk for pk in ids if pk in opened])
     read_parts(items)
+    hold_people({actor.pk, *(vote.voter_id for item in items for vote in item.live_votes())})
+    ask_anew(actor)
     return items
 
 

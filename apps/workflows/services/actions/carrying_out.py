@@ -56,7 +56,7 @@ from apps.oversight.services.unknowns import HAPPENED
 from apps.workflows.services.actions.conflicts import cancel_if_outdated, meet_conflict
 from apps.workflows.services.actions.ending import ask_what_happened, fail_action, lock_action, scopes_of, tell_run
 from apps.workflows.services.actions.reweighing import return_if_stricter
-from apps.workflows.services.actions.room import require_room_for
+from apps.workflows.services.actions.room import lock_agent, require_room_for
 
 HALTED_AGAIN_S = 3
 REFUSED_AGAIN_S = 30
@@ -287,6 +287,8 @@ def consume_actions(actor: User, *, wanted: Sequence[tuple[Action, str]]) -> lis
     take_fence()
     locked = {pk: lock_action(pk) for pk in sorted(action.pk for action, _digest in wanted)}
     actions = [locked[action.pk] for action, _digest in wanted]
+    for agent_id in sorted({action.agent_id for action in actions if action.agent_id}):
+        lock_agent(agent_id)  # as whoever takes a permission from it does
     stand = [_stands(actor, action) for action in actions]
     if all(stand):
         operations = Operation.objects.in_bulk([action.operation for action in actions], field_name="slug")

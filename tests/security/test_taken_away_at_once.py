@@ -1,0 +1,130 @@
+"""A right that is taken away while it is being used: whoever commits first wins, with real threads and connections."""
+
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from apps.access.models import RoleGrant
+from apps.access.services import revoke_role
+from apps.agents.models import Action
+from apps.audit.models import Entry
+from apps.connectors.models import Effect
+from apps.connectors.rules import Money
+from apps.connectors.services import narrow_operation, revoke_operation
+from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
+from apps.core.services import system_user
+from apps.oversight.models import Vote
+from apps.workflows.services.actions import consume_action, perform_action
+from tests.factories.access import make_admin
+from tests.factories.oversight import make_payment, say
+from tests.together import at_once
+from tests.workflows.actions import Desk, make_desk
+
+pytestmark = pytest.mark.usefixtures("real_db")
+A_WHILE_S = 1.0
+"""So long whoever comes second is given to be done too early."""
+HANGS_S = 30
+
+
+def one_within_the_other(first: Callable[[], Any], second: Callable[[], Any]) -> list[Any]:
+    """``second`` begins when ``first`` has done all but commit; what both gave. It has to wait for the commit."""
+    done, is_over = Event(), Event()
+    early: list[bool] = []
+
+    def holding() -> Any:
+        try:
+            with transaction.atomic():
+                result = first()
+                done.set()
+                early.append(is_over.wait(A_WHILE_S))
+        finally:
+            done.set()
+        return result
+
+    def coming() -> Any:
+        assert done.wait(HANGS_S)
+        try:
+            return second()
+        finally:
+            is_over.set()
+
+    results = at_once(holding, coming)
+    assert early == [False], "the second did not wait for the first"
+    return results
+
+
+def order_of(*names: str) -> list[str]:
+    return list(Entry.objects.filter(name__in=names).order_by("id").values_list("name", flat=True))
+
+
+class TestARole:
+    def test_is_gone_before_a_vote_that_came_second(self) -> None:
+        payment = make_payment()
+        held = RoleGrant.objects.get(user=payment.ada)
+        _gone, vote = one_within_the_other(
+            lambda: revoke_role(make_admin(), grant=held, reason="Left."), lambda: say(payment.ada, payment.item)
+        )
+        assert isinstance(vote, NotAllowedError | NotFoundError)
+        assert (payment.now().state, Vote.objects.count()) == ("pending", 0)
+
+    def test_goes_after_a_vote_that_came_first(self) -> None:
+        payment = make_payment()
+        admin, held = make_admin(), RoleGrant.objects.get(user=payment.ada)
+        one_within_the_other(lambda: say(payment.ada, payment.item), lambda: revoke_role(admin, grant=held, reason="x"))
+        assert payment.now().state == "approved"
+        assert order_of("vote.cast", "rolegrant.revoked") == ["vote.cast", "rolegrant.revoked"]
+
+    def test_of_somebody_who_voted_before_is_gone_before_the_vote_that_would_complete_theirs(self) -> None:
+        payment = make_payment(quorum=2)
+        say(payment.ada, payment.item)
+        admin, held = make_admin(), RoleGrant.objects.get(user=payment.ada)
+        one_within_the_other(
+            lambda: revoke_role(admin, grant=held, reason="Left."), lambda: say(payment.ben, payment.item)
+        )
+        assert payment.now().state == "pending"
+        assert Vote.objects.filter(voided_at=None).count() == 1
+
+
+def asked(desk: Desk, **more: Any) -> Action:
+    return Action.objects.get(pk=desk.ask(50_000, **more).json()["id"])
+
+
+def taken_away(desk: Desk, how: str) -> Callable[[], Any]:
+    admin, about = make_admin(), {"holder": desk.agent.user, "operation": desk.operation, "reason": "Enough."}
+    if how == "revoked":
+        return lambda: revoke_operation(admin, **about)
+    return lambda: narrow_operation(admin, **about, fields=None, until=None, limit=Money(10_000, "EUR"))
+
+
+@pytest.mark.parametrize("how", ["revoked", "narrowed"])
+class TestAPermission:
+    def test_is_gone_before_a_claim_of_the_worker_that_came_second(self, how: str) -> None:
+        desk = make_desk()
+        action, plane = asked(desk), system_user("plane")
+        one_within_the_other(taken_away(desk, how), lambda: perform_action(plane, action_id=action.pk))
+        action.refresh_from_db()
+        assert action.state == "failed"
+        assert not Effect.objects.filter(attempt__gt=0).exists()
+
+    def test_is_gone_before_an_agent_s_own_claim_that_came_second(self, how: str) -> None:
+        desk = make_desk(execution="both")
+        action = asked(desk, execution="agent")
+        _gone, claim = one_within_the_other(
+            taken_away(desk, how), lambda: consume_action(desk.agent.user, action=action, digest=action.digest)
+        )
+        assert isinstance(claim, NotAllowedError | ConflictError)
+        action.refresh_from_db()
+        assert action.state == "approved"
+
+    def test_goes_after_an_agent_s_own_claim_that_came_first(self, how: str) -> None:
+        desk = make_desk(execution="both")
+        action = asked(desk, execution="agent")
+        one_within_the_other(
+            lambda: consume_action(desk.agent.user, action=action, digest=action.digest), taken_away(desk, how)
+        )
+        action.refresh_from_db()
+        assert action.state == "executing"
+        assert order_of("action.executing", f"permission.{how}") == ["action.executing", f"permission.{how}"]
