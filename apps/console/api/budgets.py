@@ -26,13 +26,29 @@ from apps.core.schema import PROBLEMS
 from apps.policies.models import Budget, BudgetChange
 from apps.policies.rules import ProposalState
 from apps.policies.rules.budgets import BudgetScope, BudgetTerms, ChangeKind, Exhausted, Measure, Period
-from apps.policies.selectors.budgets import Used, budget_for, budgets_for, change_for, open_changes_for, used_of
+from apps.policies.selectors.budgets import (
+    Used,
+    budget_for,
+    budgets_for,
+    change_for,
+    open_changes_for,
+    used_of,
+    waiting_of,
+)
 from apps.policies.services.budgets import PROPOSED, end_budget, return_spent, save_budget
 from apps.policies.services.changes import decline_change, release_change
 
 PUBLISH = "policies.publish_policy"
 REASON = OpenApiParameter("reason", str, description="Why it should end; who releases that reads it.")
 STATUS = {"created": 201, PROPOSED: 202}
+
+
+class WaitingSerializer(serializers.Serializer[Any]):
+    """What one agent's actions hold because they wait for people; ``agent`` is null for agents of other units."""
+
+    agent = serializers.CharField(allow_null=True)
+    amount = serializers.IntegerField()
+    actions = serializers.IntegerField()
 
 
 class BudgetBody(StrictSerializer):
@@ -105,6 +121,7 @@ class BudgetSerializer(serializers.Serializer[Any]):
     spent = serializers.IntegerField()
     reserved = serializers.IntegerField()
     left = serializers.IntegerField()
+    waiting = WaitingSerializer(many=True, help_text="Of what is reserved: what only waits for people, by whose it is.")
     changes = BudgetChangeSerializer(many=True, help_text="What waits for somebody else to release it.")
 
 
@@ -132,9 +149,9 @@ def change_json(change: BudgetChange) -> dict[str, Any]:
 
 
 def budgets_json(actor: User, budgets: Sequence[Budget]) -> list[dict[str, Any]]:
-    """The budgets as ``BudgetSerializer`` describes one. Two queries."""
+    """The budgets as ``BudgetSerializer`` describes one."""
     used, changes = used_of(budgets), open_changes_for(actor, budgets)
-    return [_budget_json(budget, used[budget.pk], changes[budget.pk]) for budget in budgets]
+    return [_budget_json(actor, budget, used[budget.pk], changes[budget.pk]) for budget in budgets]
 
 
 def budget_json(actor: User, budget: Budget) -> dict[str, Any]:
@@ -142,7 +159,7 @@ def budget_json(actor: User, budget: Budget) -> dict[str, Any]:
     return budgets_json(actor, [budget])[0]
 
 
-def _budget_json(budget: Budget, used: Used, changes: Sequence[BudgetChange]) -> dict[str, Any]:
+def _budget_json(actor: User, budget: Budget, used: Used, changes: Sequence[BudgetChange]) -> dict[str, Any]:
     plain = ("slug", "name", "scope", "target", "measure", "cap", "currency", "period", "exhausted", "queue")
     return {
         **{name: getattr(budget, name) for name in plain},
@@ -152,6 +169,10 @@ def _budget_json(budget: Budget, used: Used, changes: Sequence[BudgetChange]) ->
         "spent": used.spent,
         "reserved": used.reserved,
         "left": max(budget.cap - used.spent - used.reserved, 0),
+        "waiting": [
+            {"agent": one.agent or None, "amount": one.amount, "actions": one.actions}
+            for one in waiting_of(actor, budget)
+        ],
         "changes": [change_json(change) for change in changes],
     }
 

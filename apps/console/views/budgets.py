@@ -29,6 +29,7 @@ from apps.policies.selectors.budgets import (
     releasers_of,
     returnable_for,
     used_of,
+    waiting_of,
 )
 from apps.policies.services.budgets import PROPOSED, end_budget, return_spent, save_budget
 from apps.policies.services.changes import decline_change, release_change
@@ -114,6 +115,7 @@ def _page(
     used = used_of([found])[found.pk]
     form = form or BudgetForm(queues=queues_near_for(request.user, CHANGE), budget=found)
     context = {"budget": found, "used": used, "taken": used.spent + used.reserved, "form": form, **refused}
+    context["waiting"] = waiting_of(request.user, found)
     context["left"] = max(found.cap - used.spent - used.reserved, 0)
     context["changes"] = [
         (change, may_release_change(request.user, change), releasers_of(request.user, change))

@@ -6,9 +6,10 @@ from datetime import date
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet, Sum
 
 from apps.access.selectors import holders_for
+from apps.agents.models import Agent
 from apps.agents.rules import ActionState
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds, scope_for, visible
@@ -95,6 +96,33 @@ def used_of(budgets: Iterable[Budget]) -> dict[UUID, Used]:
     with connection.cursor() as cursor:
         cursor.execute(USED, [[budget.pk for budget in budgets]])
         return {row[0]: Used(row[1], row[2], row[3], row[4], int(row[5])) for row in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for people holds of a budget now, by one agent; empty: of agents that whoever looks may not see."""
+
+    agent: str
+    amount: int
+    actions: int
+
+
+def waiting_of(actor: User, budget: Budget) -> list[Waiting]:
+    """Whose actions hold the present day or month of ``budget`` only because they wait for people; the most first."""
+    rows = Reservation.objects.filter(
+        period__budget=budget,
+        period__starts=used_of([budget])[budget.pk].starts,
+        state=ReservationState.HELD,
+        is_beyond=False,
+        action__state=ActionState.PENDING_APPROVAL,
+    )
+    seen = set(visible(actor, "agents.view_agent", Agent.objects.all()).values_list("slug", flat=True))
+    found: dict[str, Waiting] = {}
+    for slug, amount, actions in rows.values_list("action__agent__slug").annotate(Sum("amount"), Count("pk")):
+        name = slug if slug in seen else ""
+        before = found.get(name, Waiting(name, 0, 0))
+        found[name] = Waiting(name, before.amount + int(amount), before.actions + actions)
+    return sorted(found.values(), key=lambda one: (-one.amount, one.agent))
 
 
 def excesses_for(
