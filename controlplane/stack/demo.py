@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -217,6 +218,8 @@ class Demo:
             say(f"Sample systems: {self.environment['ACP_SYSTEMS_URL']}/ (what the agents did arrives there)")
         if self.options.host not in LOOPBACK:
             say(f"It listens on {self.options.host}: whoever reaches this machine can sign in as any of them.")
+        if self.data_dir != ROOT / ".data":
+            say(f"Commands on it: ACP_DATA_DIR={shlex.quote(str(self.data_dir))} .venv/bin/python manage.py ...")
         say(f"Data and logs: {self.data_dir}   Stop: Ctrl-C")
 
     @property

@@ -87,6 +87,7 @@ def status(port: int) -> str:
 def test_it_starts_once_survives_a_kill_and_ends_whole(folder: Path, port: int) -> None:
     with demo(folder, port, "--empty") as killed:
         killed.until(f"Ready: http://127.0.0.1:{port}/")
+        killed.until(f"Commands on it: ACP_DATA_DIR={folder} ")
         assert status(port) == "ready"
         assert "password: demo-demo" in killed.said
         left = pids(folder)
