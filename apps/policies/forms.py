@@ -1,5 +1,8 @@
 """What a person may type on a policy's page."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -35,3 +38,14 @@ class VersionForm(forms.Form):
     """Which version to look at."""
 
     version = forms.IntegerField(min_value=1, required=False)
+
+
+class DiffForm(forms.Form):
+    """Which two versions to compare; left out, the latest with the one before."""
+
+    def __init__(self, *args: Any, numbers: Sequence[int], **kwargs: Any) -> None:
+        """``numbers``: the versions that there are, newest first."""
+        super().__init__(*args, **kwargs)
+        choices = [(number, _("Version %d") % number) for number in numbers]
+        for name, label in (("from", _("From")), ("to", _("To"))):
+            self.fields[name] = forms.TypedChoiceField(label=label, choices=choices, coerce=int, required=False)

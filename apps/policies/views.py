@@ -15,7 +15,7 @@ from apps.core.gate import holds, require
 from apps.core.http import Request, refusal_of
 from apps.core.models import User
 from apps.core.pages import page_of
-from apps.policies.forms import DeclineForm, PublishForm, RetireForm, RollBackForm, VersionForm
+from apps.policies.forms import DeclineForm, DiffForm, PublishForm, RetireForm, RollBackForm, VersionForm
 from apps.policies.models import Policy, PolicyVersion, Proposal
 from apps.policies.rules import Finding, ProposalState
 from apps.policies.selectors import (
@@ -45,8 +45,10 @@ from apps.policies.selectors import (
     versions_for,
 )
 from apps.policies.selectors.health import actions_seen_of, faults_for, menders_of
+from apps.policies.selectors.versions import compared_for, tenure_of, version_for
 from apps.policies.selectors.waivers import waivable_rules
 from apps.policies.services import check_policy, decline_proposal, publish_policy, retire_policy, roll_back_policy
+from apps.policies.services.policies import version_digest
 
 VIEW, PUBLISH = "policies.view_policy", "policies.publish_policy"
 SAID_MAX = 5
@@ -85,6 +87,43 @@ def policy(request: Request, slug: str) -> HttpResponse:
     """One policy: each rule as a sentence with its last 30 days, and the versions."""
     found = policy_for(request.user, slug)
     return render(request, "policies/policy.html", _shown(request, found, RetireForm()))
+
+
+@require_GET
+def version(request: Request, slug: str, number: int) -> HttpResponse:
+    """One version as it was written, for ever at this address: its rules, tests and digest, and when it held."""
+    found = policy_for(request.user, slug)
+    shown = version_for(request.user, found, number)
+    context = {
+        "policy": found,
+        "version": shown,
+        "rules": rules_for(request.user, shown),
+        "cases": cases_for(request.user, shown),
+        "tenure": tenure_of(request.user, shown),
+        "proposal": proposal_of(request.user, shown),
+        "is_intact": version_digest(shown.unit, shown.rules, shown.tests) == shown.digest,
+        "unit": unit_of_version(request.user, shown),
+        "before": versions_for(request.user, found).filter(number__lt=number).first(),
+        "after": versions_for(request.user, found).filter(number__gt=number).last(),
+    }
+    return render(request, "policies/version.html", context)
+
+
+@require_GET
+def diff(request: Request, slug: str) -> HttpResponse:
+    """What one version says otherwise than another, rule by rule; both are in the address."""
+    found = policy_for(request.user, slug)
+    numbers = list(versions_for(request.user, found).values_list("number", flat=True))
+    newest = numbers[0] if numbers else 0
+    form = DiffForm({"from": request.GET.get("from", max(1, newest - 1)), "to": request.GET.get("to", newest)},
+                    numbers=numbers)  # fmt: skip
+    if numbers and not form.is_valid():
+        raise NotFoundError
+    chosen = form.cleaned_data if numbers else {}
+    ends = [version_for(request.user, found, number) for number in (chosen["from"], chosen["to"])] if numbers else []
+    compared = compared_for(request.user, *ends) if ends else []
+    context = {"policy": found, "form": form, "numbers": numbers, "ends": ends, "compared": compared}
+    return render(request, "policies/diff.html", context)
 
 
 def _shown(request: Request, found: Policy, retire_form: RetireForm, *, number: str | None = None) -> dict[str, Any]:

@@ -212,7 +212,8 @@ def pages_of(scene: Scene) -> list[str]:
     policy = Policy.objects.order_by("slug").first()
     assert policy is not None
     edit = f"/policies/{policy.slug}/edit/"
-    own = [edit, f"{edit}?rule={policy.in_force.rules[0]['slug']}", *of_system]
+    kept = [f"/policies/{policy.slug}/v/{policy.in_force.number}/", f"/policies/{policy.slug}/diff/"]
+    own = [*kept, edit, f"{edit}?rule={policy.in_force.rules[0]['slug']}", *of_system]
     of_agent = [
         f"/agents/{agent}/{page}/" for page in ("right-size", "edit", "unit", "versions/new", "tests", "feedback")
     ]
