@@ -40,6 +40,7 @@ FACTS = frozenset({
 KPIs and counts of rules read nothing else, so that they are the same before and after, and when rebuilt."""
 
 SALT_BYTES = 16
+_PAIR = 2
 NEEDS_CARE = re.compile(r"(?:^|[\[:,])-?(?:\d{16}|\d+[.eE])|[\U00010000-\U0010ffff]")
 """Where Python's own JSON may differ from RFC 8785: how floats are spelled, large integers, the order of odd keys."""
 
@@ -107,6 +108,30 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     while peaks:
         root = _node(peaks.pop()[0], root)
     return root
+
+
+def inclusion_of(leaves: Sequence[bytes], place: int) -> list[bytes]:
+    """The hashes by which RFC 6962 (2.1.1) leads from the leaf at ``place`` to the root, lowest first."""
+    if len(leaves) < _PAIR:
+        return []
+    split = 1 << ((len(leaves) - 1).bit_length() - 1)
+    if place < split:
+        return [*inclusion_of(leaves[:split], place), root_of(leaves[split:])]
+    return [*inclusion_of(leaves[split:], place - split), root_of(leaves[:split])]
+
+
+def root_by(leaf: bytes, path: Sequence[bytes], *, place: int, size: int) -> bytes:
+    """The root to which ``path`` leads from a leaf at ``place`` of ``size``, as RFC 9162 (2.1.3.2) computes it."""
+    at, last, found = place, size - 1, leaf
+    for sibling in path:
+        if at % 2 or at == last:
+            found = _node(sibling, found)
+            while at and at % 2 == 0:
+                at, last = at >> 1, last >> 1
+        else:
+            found = _node(found, sibling)
+        at, last = at >> 1, last >> 1
+    return found
 
 
 def _node(left: bytes, right: bytes) -> bytes:

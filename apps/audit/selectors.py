@@ -13,10 +13,20 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils.translation import gettext as _
 
 from apps.audit.models import Cursor, Delivery, Entry, Leaf, Payload, Stumble
-from apps.audit.rules import ERASED, REFUSED, commitment_of, facts_digest, leaf_of, root_of
-from apps.core.errors import NotAllowedError, NotFoundError
+from apps.audit.rules import (
+    ERASED,
+    REFUSED,
+    commitment_of,
+    facts_digest,
+    inclusion_of,
+    leaf_of,
+    root_by,
+    root_of,
+)
+from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds, scope_for, visible
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import UserKind
@@ -267,13 +277,16 @@ class _Sealing:
 
 def _walk() -> Iterator[Entry]:
     """Every entry in order, with its payload as it stands (``text``), its erasure, and whether it has a leaf."""
-    rows = Entry.objects.annotate(
-        text=Cast("written__content", TextField()), is_sealed=Exists(Leaf.objects.filter(entry=OuterRef("pk")))
-    ).order_by("pk")
+    rows = _annotated(Entry.objects.all()).order_by("pk")
     last = 0
     while found := list(rows.filter(pk__gt=last)[:STEP]):
         yield from found
         last = found[-1].pk
+
+
+def _annotated(rows: QuerySet[Entry]) -> QuerySet[Any]:
+    has_leaf = Exists(Leaf.objects.filter(entry=OuterRef("pk")))
+    return rows.annotate(text=Cast("written__content", TextField()), is_sealed=has_leaf)
 
 
 def _wrongs_with(entry: Any) -> Iterator[str]:
@@ -291,3 +304,69 @@ def _erased(number: int, facts: list[tuple[int, dict[str, Any]]], mismatches: li
     if (entry.payload.get("payloads"), entry.payload.get("facts")) != (len(facts), facts_digest(facts)):
         mismatches.append((number, "What was kept is not what this erasure kept."))
     return Erased(number, entry.occurred_at, entry.actor_label, len(facts))
+
+
+PROVEN_MAX = 200_000
+"""Over so many leaves a page computes the tree; the command does it over all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What one entry's seal is worth now. ``place``: of its leaf, None where it has none yet.
+
+    ``wrongs``: what does not hold of the entry itself. ``size``, ``root``: the tree over which its inclusion was
+    computed, ``steps`` hashes long; 0: it was not, because the tree is too large for a page, or the reader does not
+    read all of it. ``is_included``: whether the line as it is now leads to that root. ``was_noted``: whether that is
+    the root that the reader had noted; None where they gave none.
+    """
+
+    place: int | None
+    wrongs: tuple[str, ...]
+    size: int = 0
+    root: str = ""
+    steps: int = 0
+    is_included: bool = True
+    was_noted: bool | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that was compared is as it was sealed."""
+        return not self.wrongs and self.is_included and self.was_noted is not False
+
+
+def seal_of(actor: User, entry: Entry, *, size: int | None = None, root: str = "") -> Seal:
+    """Check one entry that was fetched for ``actor``: its line, its payload, and its place in the tree.
+
+    ``size``, ``root``: a line that the reader noted before; the tree is then the one over the first ``size`` leaves.
+    Raises InvalidError where that tree is none in which the entry is, or too large for a page.
+    """
+    with _one_moment():
+        found = cast("Any", _annotated(Entry.objects.filter(pk=entry.pk)).first())
+        if found is None:
+            raise NotFoundError
+        leaf = Leaf.objects.filter(entry=entry.pk).values_list("place", "hash").first()
+        wrongs = [*_wrongs_with(found), *_Sealing().wrongs_with(found)]
+        if leaf is None:
+            return Seal(None, tuple(wrongs))
+        place, now = leaf[0], leaf_of(found)
+        if not compare_digest(now, bytes(leaf[1])):
+            wrongs.append("It is not the line that was sealed.")
+        sealed = Leaf.objects.count()
+        if size is not None and not place < size <= min(sealed, PROVEN_MAX):
+            raise InvalidError(errors={"size": [_size_said(place, sealed)]})
+        if not scope_for(actor, VIEW).everywhere or (size is None and sealed > PROVEN_MAX):
+            return Seal(place, tuple(wrongs))
+        over = size or sealed
+        hashes = [bytes(each) for each in Leaf.objects.order_by("place").values_list("hash", flat=True)[:over]]
+    computed, path = root_of(hashes), inclusion_of(hashes, place)
+    is_there = place < len(hashes) == over and compare_digest(hashes[place], bytes(leaf[1]))
+    is_included = is_there and compare_digest(root_by(now, path, place=place, size=over), computed)
+    was_noted = compare_digest(computed.hex(), root.lower()) if root else None
+    return Seal(place, tuple(wrongs), over, computed.hex(), len(path), is_included, was_noted)
+
+
+def _size_said(place: int, sealed: int) -> str:
+    if sealed > PROVEN_MAX:
+        return _("A page computes trees of at most %d leaves: manage.py audit_verify takes any.") % PROVEN_MAX
+    told = {"least": place + 1, "most": sealed}
+    return _("A tree in which this entry is has %(least)d to %(most)d leaves.") % told

@@ -13,7 +13,7 @@ from apps.console.forms.agents import (
     StateForm,
     UnitMoveForm,
 )
-from apps.console.forms.audit import AuditFilterForm
+from apps.console.forms.audit import AuditFilterForm, NotedRootForm
 from apps.console.forms.breakers import BreakerForm
 from apps.console.forms.budgets import BudgetForm
 from apps.console.forms.data_classes import DataClassForm
@@ -62,6 +62,7 @@ __all__ = [
     "LinkSpanForm",
     "NewAgentForm",
     "NewPolicyForm",
+    "NotedRootForm",
     "PermissionForm",
     "PolicyCaseForm",
     "PromoteForm",

@@ -17,3 +17,15 @@ class AuditFilterForm(forms.Form):
     trail = forms.UUIDField(label=_("Trail"), required=False, help_text=_("The id of a run or action"))
     since = forms.DateTimeField(label=_("From"), required=False, widget=forms.DateTimeInput({"type": "datetime-local"}))
     until = forms.DateTimeField(label=_("To"), required=False, widget=forms.DateTimeInput({"type": "datetime-local"}))
+
+
+class NotedRootForm(forms.Form):
+    """The last line of ``manage.py audit_verify``, as somebody noted it."""
+
+    size = forms.IntegerField(label=_("Size"), min_value=1, max_value=2**31, help_text=_("As it was noted: size …"))
+    root = forms.RegexField(
+        r"\A[0-9a-fA-F]{64}\Z",
+        label=_("Root"),
+        help_text=_("64 hexadecimal digits"),
+        error_messages={"invalid": _("A root is 64 hexadecimal digits.")},
+    )

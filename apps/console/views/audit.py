@@ -5,10 +5,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from apps.agents.selectors import tried_trails_for
-from apps.audit.selectors import entries_for, entry_for, trail_for
-from apps.console.forms import AuditFilterForm
-from apps.core.errors import NotAllowedError
-from apps.core.gate import holds
+from apps.audit.selectors import entries_for, entry_for, seal_of, trail_for
+from apps.console.forms import AuditFilterForm, NotedRootForm
+from apps.core.errors import InvalidError, NotAllowedError
+from apps.core.gate import holds, scope_for
 from apps.core.http import Request, wants_fragment
 
 PAGE = 50
@@ -53,11 +53,21 @@ def audit(request: Request) -> HttpResponse:
 def entry(request: Request, entry_id: int) -> HttpResponse:
     """One entry, and everything that happened on its trail."""
     found = entry_for(request.user, entry_id)
+    form = NotedRootForm(request.GET if "size" in request.GET or "root" in request.GET else None)
+    noted = form.cleaned_data if form.is_bound and form.is_valid() else {}
+    try:
+        seal = seal_of(request.user, found, **noted)
+    except InvalidError as error:
+        form.add_error("size", str(error.errors["size"][0]))
+        seal = seal_of(request.user, found)
     context = {
+        "seal": seal,
+        "noted_form": form,
+        "reads_all": scope_for(request.user, "audit.view_entry").everywhere,
         "entry": found,
         "commitment": bytes(found.commitment).hex(),
         "trail": trail_for(request.user, found.trail_id),
         "is_test": bool(tried_trails_for(request.user, [found.trail_id])),
         "may_erase": holds(request.user, "audit.erase_payload"),
     }
-    return render(request, "console/entry.html", context)
+    return render(request, "console/entry.html", context, status=422 if form.is_bound and form.errors else 200)
