@@ -112,6 +112,7 @@ pages = [
     path("flags/", flags.flags, name="flags"),
     path("flags/<uuid:flag_id>/dismiss/", flags.dismiss, name="dismiss-flag"),
     path("access/", access.access, name="access"),
+    path("access/roles/", access.roles, name="roles"),
     path("access/people/<str:username>/", access.person, name="person"),
     path("access/people/<str:username>/sessions/end/", sessions.end_of, name="end-sessions-of"),
     path("access/people/<str:username>/absences/", access.plan, name="plan-absence-of"),

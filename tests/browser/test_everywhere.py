@@ -77,6 +77,7 @@ PAGES = [
     "/waivers/",
     "/new-waiver/",
     "/access/",
+    "/access/roles/",
     "/connectors/",
     "/halts/",
     "/halts/drills/",

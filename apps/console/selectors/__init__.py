@@ -1,6 +1,6 @@
 """What pages composed of several apps show."""
 
-from apps.console.selectors.access import rights_held_by, rights_of
+from apps.console.selectors.access import rights_held_by, rights_of, role_matrix_for
 from apps.console.selectors.agents import gate_shown_for, in_flight_for, moves_of_two, not_permitted_for, words_for
 from apps.console.selectors.duty import open_now_for, roster_for, rosters_for, sheet_for
 from apps.console.selectors.halts import (
@@ -28,6 +28,7 @@ __all__ = [
     "places_for",
     "rights_held_by",
     "rights_of",
+    "role_matrix_for",
     "roster_for",
     "rosters_for",
     "sheet_for",

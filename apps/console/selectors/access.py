@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps.access.models import RoleGrant
+from apps.access.models import Role, RoleGrant
 from apps.access.rules import PERMISSIONS
-from apps.access.selectors import emergency_rights_of, live_grants
+from apps.access.selectors import emergency_rights_of, grants_for, live_grants, roles_for
 from apps.core.gate import scope_for
 from apps.core.models import User
 
@@ -65,3 +65,48 @@ def rights_held_by(actor: User) -> list[Held]:
         for name, units in sorted(where.items())
         if name in PERMISSIONS
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleColumn:
+    """One role, and who holds it now in the units where the reader manages access, by name."""
+
+    role: Role
+    holders: tuple[User, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionRow:
+    """One permission in words, and for each role, in the order of the columns, whether it holds it."""
+
+    permission: str
+    sentence: str
+    held: tuple[bool, ...]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether any role holds it."""
+        return any(self.held)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleMatrix:
+    """Roles by permission; ``unknown``: what roles name and the plane does not know, which gives nothing."""
+
+    columns: tuple[RoleColumn, ...]
+    rows: tuple[PermissionRow, ...]
+    unknown: tuple[str, ...]
+
+
+def role_matrix_for(actor: User) -> RoleMatrix:
+    """Every role with every permission, for those who manage access anywhere; two queries, however many."""
+    holders: dict[object, dict[object, User]] = {}
+    for grant in grants_for(actor):
+        holders.setdefault(grant.role_id, {})[grant.user_id] = grant.user
+    columns = [RoleColumn(role, tuple(sorted(holders.get(role.pk, {}).values(), key=str))) for role in roles_for(actor)]
+    named = {name for column in columns for name in column.role.permissions}
+    rows = [
+        PermissionRow(name, sentence, tuple(name in column.role.permissions for column in columns))
+        for name, sentence in PERMISSIONS.items()
+    ]
+    return RoleMatrix(tuple(columns), tuple(rows), tuple(sorted(named - PERMISSIONS.keys())))

@@ -45,6 +45,16 @@ def access(request: Request) -> HttpResponse:
     return render(request, "console/access.html", context)
 
 
+@require_GET
+def roles(request: Request) -> HttpResponse:
+    """Which role may do what, in one table, and who holds it."""
+    if not holds(request.user, PERM):
+        raise NotAllowedError
+    matrix = selectors.role_matrix_for(request.user)
+    everywhere = scope_for(request.user, PERM).everywhere
+    return render(request, "console/roles.html", {"matrix": matrix, "everywhere": everywhere})
+
+
 def _person(
     request: Request,
     username: str,
