@@ -43,6 +43,7 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*")
 DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 TIMEOUT_S_MAX = 120
 SLUG_MAX, NAME_MAX, PATH_MAX, TEMPLATE_MAX, EXCLUSIVE_MAX = 120, 160, 500, 500, 500
+REASON_MAX = 500
 EXPRESSIONS = Declarations({"request": Kind.MAP, "response": Kind.DYN})
 """What the parameters of a compensation, or of a look at what is on file, are made of."""
 
@@ -80,6 +81,8 @@ def change_operation_state(actor: User, *, operation: Operation, to: str, reason
         raise InvalidError(errors={"state": [_("One of: %s.") % ", ".join(ConnectorState)]})
     if to != ConnectorState.ACTIVE and not reason.strip() and actor.is_human:
         raise InvalidError(errors={"reason": [_("Say why.")]})
+    if problem := _too_long(reason, REASON_MAX):
+        raise InvalidError(errors={"reason": [problem]})
     if to == ConnectorState.ACTIVE:
         _refuse_unreviewed(operation)
     advance(actor, operation, to, payload={"reason": reason.strip()})
