@@ -74,4 +74,4 @@ def test_who_may_see_no_figures_is_told_nothing_of_names(door: str) -> None:
 def test_a_range_turned_around_is_said(door: str) -> None:
     answer = asked(make_holder("kpis.view_kpi"), f"{door}from=2026-12-01&to=2026-11-01")
     assert answer.status_code == 422
-    assert "The end lies before the start." in answer.content.decode()
+    assert "The end is not included, so it has to lie after the start." in answer.content.decode()

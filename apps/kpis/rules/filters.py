@@ -145,7 +145,7 @@ def _period(query: Mapping[str, str], now: datetime, zone: ZoneInfo, days: Range
     if not query.get("from") and len(query["to"]) == len("2026-01-01"):
         start = local_midnight(local_day(start, zone), zone)
     if start >= end:
-        raise FilterProblem("to", "The end lies before the start.")
+        raise FilterProblem("to", "The end is not included, so it has to lie after the start.")
     if (end - start).days > 366 * MAX_YEARS:
         raise FilterProblem("from", f"At most {MAX_YEARS} years.")
     return Period(start, end)

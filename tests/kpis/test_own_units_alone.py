@@ -1,0 +1,151 @@
+"""Whoever sees one unit gets the answers of a plane where no other unit ever did anything, at every door of figures."""
+
+import gzip
+import html
+import re
+import sys
+from datetime import date, timedelta
+from difflib import unified_diff
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from django.http import HttpResponseBase
+from django.test import Client
+from django.urls import resolve
+
+from apps.access.models import BusinessUnit
+from apps.access.services import create_token
+from apps.core.models import User
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem, DurationDay, IncidentFact, RollupDay, RunFact, StepFact
+from apps.kpis.models.clock import database_now
+from apps.kpis.rules import DEFINITIONS
+from apps.kpis.services.rollups import recompute_rollups
+from tests.factories.access import make_holder
+from tests.factories.agents import make_agent
+from tests.factories.kpis import make_baseline, make_target
+from tests.kpis.oracle import make_world
+from tests.test_house import every_address
+
+pytestmark = pytest.mark.django_db
+GZIP = b"\x1f\x8b"
+AUTUMN = date(2025, 10, 20)
+PERIOD = "from=2025-10-18&to=2025-11-05"
+FACTS = (RunFact, StepFact, ApprovalFact, CostItem, ActionFact, IncidentFact)
+FIGURES = re.compile(r"(dashboards|reports|api/v1/kpis|api/v1/data-quality)/")
+PAGES = (
+    f"/dashboards/overview/?{PERIOD}",
+    f"/dashboards/a/?{PERIOD}&bucket=week&compare=previous",
+    f"/dashboards/overview/throughput/?{PERIOD}",
+    f"/dashboards/a/weeks/?{PERIOD}",
+    f"/dashboards/a/versions/?{PERIOD}",
+    f"/dashboards/agents/x/versions/?{PERIOD}",
+    "/dashboards/a/weeks/2025-W43/",
+    "/dashboards/oversight/",
+    "/dashboards/unusual/",
+    "/dashboards/data-quality/",
+    "/reports/weekly/2025-W43/",
+)
+"""Where reading begins; every link to a figure is followed from there."""
+API = (
+    f"kpis/?{PERIOD}",
+    f"kpis/?{PERIOD}&workflow=a&compare=previous",
+    *(f"kpis/{kpi}/runs/?{PERIOD}" for kpi in DEFINITIONS),
+    f"kpis/cycle_time_p50_s/events/?{PERIOD}&as=csv",
+    f"kpis/versions/?{PERIOD}&workflow=a",
+    "kpis/control-charts/?workflow=a",
+    "kpis/unusual-hours/",
+    "kpis/weekly-review/?workflow=a&week=2025-W43",
+    "data-quality/",
+)
+ELSEWHERE = re.compile(
+    r"dashboards/(goals|prices|event-logs)/"  # what somebody set or imported
+    r"|.*/(by-mail|mute|now|behind)/$|dashboards/$|reports/weekly/$"
+)
+SAME = re.compile(
+    r'nonce="[^"]*"|"X-CSRFToken": "[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"|"request_id":"[^"]*"|"lag_s":[\d.]+'
+    r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)|# as of: .*|as of [^<]*|(?:cursor|after)=[\w%-]+"
+)
+"""What differs from one request to the next."""
+
+
+def read(client: Client, address: str) -> tuple[int, str]:
+    answer: HttpResponseBase = client.get(address)
+    body = b"".join(answer) if answer.streaming else answer.content  # type: ignore[attr-defined]
+    text = gzip.decompress(body) if body.startswith(GZIP) else body
+    return answer.status_code, SAME.sub("", text.decode())
+
+
+def links_in(page: str, at: str) -> list[str]:
+    found = [urljoin(at, html.unescape(link)) for link in re.findall(r'href="([^"#]+)', page)]
+    return [link for link in found if FIGURES.match(link.lstrip("/")) and not ELSEWHERE.match(urlsplit(link).path[1:])]
+
+
+def walk(browser: Client, api: Client) -> dict[str, tuple[int, str]]:
+    """Every answer by its address: the pages that links lead to, one of each sort of rows or file, and the API's."""
+    seen: dict[str, tuple[int, str]] = {}
+    sorts, waiting = set[tuple[str, ...]](), list(PAGES)
+    while waiting:
+        link = waiting.pop(0)
+        found = resolve(urlsplit(link).path)
+        named = next((found.kwargs[one] for one in ("kind", "figure", "part", "kpi") if one in found.kwargs), link)
+        if (found.route, named) not in sorts:
+            sorts.add((found.route, named))
+            seen[link] = read(browser, link)
+            waiting += links_in(seen[link][1], link) if link in PAGES else []
+    return seen | {f"/api/v1/{address}": read(api, f"/api/v1/{address}") for address in API}
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is open grows older between two requests."""
+    now = database_now()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("apps.") and hasattr(module, "database_now"):
+            monkeypatch.setattr(module, "database_now", lambda: now)
+
+
+@pytest.fixture
+def holder(stopped_clock: None, settings: Any) -> User:
+    settings.ACP_REPORTING_TZ = "Europe/Berlin"
+    make_world(AUTUMN, 12, seed=1, runs=90)
+    make_world(database_now().date() - timedelta(days=9), 8, seed=2, runs=60)
+    make_baseline(kpi="cost_per_success_minor", workflow="", value=300, valid_from=date(2024, 1, 1))
+    make_target(workflow="a")
+    mine = BusinessUnit.objects.get(slug="above1")
+    BusinessUnit.objects.filter(slug="above2").update(parent=mine)
+    make_agent(slug="x", unit=mine)
+    return make_holder("kpis.view_kpi", "agents.view_agent", "workflows.view_run", unit=mine)
+
+
+def forget_all_other_units(mine: set[Any]) -> None:
+    for model in FACTS:
+        model.objects.exclude(unit__in=mine).delete()
+    touched = set(RollupDay.objects.values_list("workflow", "day"))
+    RollupDay.objects.all().delete()
+    DurationDay.objects.all().delete()
+    recompute_rollups(touched=touched)
+
+
+def differences(was: str, now: str) -> list[str]:
+    return list(unified_diff(was.splitlines(), now.splitlines(), lineterm="", n=0))[2:6]
+
+
+def test_no_figure_knows_of_another_unit(holder: User) -> None:
+    browser, token = Client(), create_token(holder, user=holder, days=1)
+    browser.force_login(holder)
+    api = Client(headers={"Authorization": f"Bearer {token}"})
+    before = walk(browser, api)
+    mine = set(
+        BusinessUnit.objects.filter(slug__in=["above1", "below1", "above2", "below2"]).values_list("id", flat=True)
+    )
+    assert RunFact.objects.exclude(unit__in=mine).count() > 30
+    forget_all_other_units(mine)
+    after = walk(browser, api)
+    assert set(before) == set(after)
+    told = {address: differences(answer[1], after[address][1]) for address, answer in before.items()}
+    assert {address: lines for address, lines in told.items() if lines} == {}
+    assert all(status == 200 for status, _body in before.values()), {k: s for k, (s, _b) in before.items() if s != 200}
+    asked = {resolve(urlsplit(address).path).route for address in before}
+    doors = {route for route in every_address() if FIGURES.match(route) and not ELSEWHERE.match(route)}
+    assert doors <= asked, doors - asked
