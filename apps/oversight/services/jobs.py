@@ -257,7 +257,7 @@ def _perform_one(job: Job, row: JobItem, items: Mapping[UUID, Escalation]) -> Re
         with recorded_together():
             item = _tell(job, row, items)
     except NotFoundError as error:  # whoever asked saw it then, and no item is ever deleted
-        return _failed(NotFoundError(_("You may not see it any more, so nothing was decided."), code=error.code))
+        return _failed(error)._replace(message=_("You may not see it any more, so nothing was decided."))
     except DomainError as error:
         return _failed(error)
     return Result(JobItemState.DONE, outcome=str(item.state), message=_said_of_drill(job.person, item))
