@@ -19,7 +19,7 @@ from tests.test_house import ROOT, every_address, example_of
 pytestmark = pytest.mark.django_db
 LISTS = {
     "access/", "access/calendars/", "access/chats/", "access/emergency/", "access/groups/", "access/requests/",
-    "access/reviews/", "access/roles/", "access/rotas/", "accounts/2fa/webauthn/", "actions/", "agents/", "audit/",
+    "access/reviews/", "access/rotas/", "accounts/2fa/webauthn/", "actions/", "agents/", "audit/",
     "audit/erasures/",
     "budgets/", "connectors/", "dashboards/event-logs/", "dashboards/goals/", "dashboards/oversight/",
     "dashboards/prices/", "dashboards/unusual/", "data-classes/", "discovered-agents/", "flags/", "halts/drills/",
@@ -41,7 +41,7 @@ IN_A_SENTENCE = {
 }
 """Short lists among other things, and what is said in their place."""
 NO_LISTS = {
-    "accounts/confirm-email/", "accounts/inactive/", "accounts/logout/", "access/new-calendar/",
+    "access/roles/", "accounts/confirm-email/", "accounts/inactive/", "accounts/logout/", "access/new-calendar/",
     "access/new-group-mapping/", "access/new-review/", "access/new-rota/", "control/", "dashboards/data-quality/",
     "help/", "help/problems/", "new-agent/", "new-breaker/", "new-budget/", "new-connector/", "new-data-class/",
     "new-policy/", "settings/", "settings/shortcuts/",
