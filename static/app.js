@@ -112,7 +112,7 @@
     if (!target.matches("input:not([type=radio], [type=checkbox]), textarea, select")) target.click();
     return true;
   };
-  // Selecting: X ticks the row one is at, Shift X all rows from the last tick to here. Nothing is decided by it.
+  // Selecting: X ticks the row one is at, Shift X all rows from the last tick to here.
   let lastPick = -1;
   const pick = (range) => {
     const at = Math.max(0, here());
@@ -155,7 +155,7 @@
   });
   addEventListener("change", (event) => { if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit(); });
 
-  // What the choice is about opens; nothing closes, so that what was typed stays in sight.
+  // What the choice is about opens; nothing closes.
   addEventListener("change", (event) => {
     if (event.target.matches("[data-opens]")) $$("details[data-of]").forEach((part) => { part.open ||= part.dataset.of.split(" ").includes(event.target.value); });
   });

@@ -279,7 +279,15 @@ def test_an_admin_sets_and_removes_a_baseline_as_people_write_it() -> None:
     assert not Baseline.objects.filter(LIVE).exists()
     target = {"target-kpi": "error_rate", "target-value": "2 %"}
     assert client.post("/dashboards/goals/targets/", target).status_code == 302
-    assert float(Target.objects.get().value) == 0.02
+    assert (float(Target.objects.get().value), Target.objects.get().tolerance) == (0.02, 0)
+    assert client.post("/dashboards/goals/targets/", {**target, "target-tolerance": "0.5 %"}).status_code == 302
+    assert float(Target.objects.get().tolerance) == 0.005
+    assert "tolerance 0.5%" in client.get("/dashboards/goals/").content.decode()
+    for wrong in ("some", "-1 %"):
+        refused = client.post("/dashboards/goals/targets/", {**target, "target-tolerance": wrong})
+        assert refused.status_code == 422
+        assert 'href="#id_target-tolerance"' in refused.content.decode()
+    assert float(Target.objects.get().tolerance) == 0.005
 
 
 @pytest.mark.parametrize(

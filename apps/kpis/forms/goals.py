@@ -12,14 +12,15 @@ from apps.kpis.rules import Definition, Direction
 from apps.kpis.rules.typed import typed_value
 
 
+SUCH_AS = gettext_lazy("Such as 4.2 d, 3 h, 5 %, 52.00.")
+
+
 class GoalForm(forms.Form):
     """A KPI of a workflow and its value."""
 
     workflow = forms.ChoiceField(label=gettext_lazy("Workflow"), required=False)
     kpi = forms.ChoiceField(label=gettext_lazy("KPI"))
-    value = forms.CharField(
-        label=gettext_lazy("Value"), max_length=40, help_text=gettext_lazy("Such as 4.2 d, 3 h, 5 %, 52.00.")
-    )
+    value = forms.CharField(label=gettext_lazy("Value"), max_length=40, help_text=SUCH_AS)
 
     def __init__(self, *args: Any, workflows: dict[str, str], known: dict[str, Definition], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -32,12 +33,15 @@ class GoalForm(forms.Form):
         """With the value in the KPI's own unit, and a slug that says what it is."""
         found = super().clean() or {}
         if "kpi" in found and "value" in found:
-            try:
-                found["value"] = typed_value(self.known[found["kpi"]], found["value"], reporting_currency())
-            except ValueError:
-                self.add_error("value", _("Such as 4.2 d, 3 h, 5 %, 52.00."))
+            self._read("value", found)
             found["slug"] = slugify(f"{found.get('workflow') or 'all'}-{found['kpi']}")
         return found
+
+    def _read(self, name: str, found: dict[str, Any]) -> None:
+        try:
+            found[name] = typed_value(self.known[found["kpi"]], found[name], reporting_currency())
+        except ValueError:
+            self.add_error(name, SUCH_AS)
 
 
 class BaselineForm(GoalForm):
@@ -71,8 +75,14 @@ class BaselineForm(GoalForm):
 
 
 class TargetForm(GoalForm):
-    """How it should be."""
+    """How it should be, and how far beside that it may lie."""
 
+    tolerance = forms.CharField(
+        label=gettext_lazy("Tolerance"),
+        required=False,
+        max_length=40,
+        help_text=gettext_lazy("Still met if it lies no further on the worse side than this. Nothing: not at all."),
+    )
     direction = forms.ChoiceField(
         label=gettext_lazy("Better is"),
         required=False,
@@ -82,3 +92,11 @@ class TargetForm(GoalForm):
             (Direction.DOWN, gettext_lazy("lower")),
         ],
     )
+
+    def clean(self) -> dict[str, Any]:
+        """With the tolerance in the KPI's own unit."""
+        found = super().clean()
+        found["tolerance"] = found.get("tolerance") or "0"
+        if "kpi" in found:
+            self._read("tolerance", found)
+        return found

@@ -54,8 +54,10 @@ def _told(row: Baseline | Target, names: dict[str, str], known: dict[str, Defini
     if definition is None:
         return {"row": row, "workflow": where, "kpi": row.kpi, "value": f"{row.value.normalize():f}"}
     text = value_text(definition, float(row.value), reporting_currency())
+    beside = float(getattr(row, "tolerance", 0))
     return {
         "row": row,
+        "tolerance": value_text(definition, beside, reporting_currency()) if beside else "",
         "workflow": where,
         "kpi": _(definition.label),
         "value": _("%(value)s a day") % {"value": text} if definition.per_day else text,
