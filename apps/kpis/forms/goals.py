@@ -11,7 +11,6 @@ from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules import Definition, Direction
 from apps.kpis.rules.typed import typed_value
 
-
 SUCH_AS = gettext_lazy("Such as 4.2 d, 3 h, 5 %, 52.00.")
 
 
