@@ -1,27 +1,44 @@
 """An agent's whole life as people see it: made, first call, asked about and approved, narrowed, stopped, retired."""
 
 import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from apps.connectors.models import Connector
-from apps.core.services import system_user
-from apps.workflows.services.actions import perform_action, prepare_action
 from tests.browser.conftest import PASSWORD, Watch, assert_accessible, sign_in
 from tests.browser.scene import Scene, set_the_scene
+from tests.conftest import copy_database, drop_database
 from tests.connectors.conftest import System, system
 from tests.factories.access import make_admin
+from tests.serving import serving, wait_for, working
 
 __all__ = ["system"]
 pytestmark = pytest.mark.browser
 PAYMENT = {"currency": "EUR", "iban": "DE89370400440532013000"}
+
+
+@pytest.fixture(scope="module")
+def browser_database(template_database: str, django_db_setup: None) -> Iterator[str]:
+    """A database of this file's own: the clock changes what other tests left in theirs."""
+    name = f"acp_life_{os.getpid()}"
+    copy_database(template_database, name)
+    yield name
+    drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def server(browser_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The web process, a worker and the clock, as they run in earnest; yields the address."""
+    folder = tmp_path_factory.mktemp("life")
+    with serving(browser_database, folder) as address, working(browser_database, folder):
+        yield address
 
 
 class Caller:
@@ -77,11 +94,6 @@ def move(page: Page, slug: str, to: str) -> None:
     page.get_by_role("button", name="Change state").click()
 
 
-def carry_out(action: str) -> None:
-    """The worker's part, for this action alone: the call to the bank, and its outcome."""
-    perform_action(system_user("plane"), action_id=UUID(action))
-
-
 @dataclass
 class Life:
     """One agent, its owner's page, its own process, and the bank that it pays from."""
@@ -110,6 +122,17 @@ class Life:
         for text in texts:
             expect(done).to_contain_text(text)
 
+    def sees_it_end(self, action: str) -> None:
+        """The action's page says that a worker carried it out; its caller hears the same."""
+        state = self.page.locator("#action .page-head .badge").first
+
+        def has_ended() -> bool:
+            self.page.goto(f"/actions/{action}/")
+            return state.inner_text() == "Succeeded"
+
+        wait_for(has_ended)
+        assert self.agent.look(action)["state"] == "succeeded"
+
     def is_tried(self, key: str) -> None:
         """A draft with a test key: judged, and nothing outside is called."""
         assert self.of_it()["state"] == "draft"
@@ -136,13 +159,15 @@ class Life:
         """What the rules allow is done, and its caller hears so."""
         before, asked = self.paid(), self.agent.pay(amount_minor).json()
         assert asked["verdict"]["effect"] == "allow"
-        carry_out(asked["id"])
-        assert (self.agent.look(asked["id"])["state"], self.paid()) == ("succeeded", [*before, amount_minor])
+        self.sees_it_end(asked["id"])
+        assert self.paid() == [*before, amount_minor]
 
     def asks_and_is_approved(self) -> None:
         """Above its limit a person opens the item in the inbox and approves it; then, and only then, it runs."""
         before, asked = self.paid(), self.agent.pay(250_000).json()
         assert (asked["verdict"]["effect"], asked["state"]) == ("require_approval", "pending_approval")
+        self.page.goto(f"/actions/{asked['id']}/")
+        expect(self.page.locator(".live")).to_have_attribute("data-state", "live")
         ada = self.open_page()
         sign_in(ada, self.scene.ada.username)
         ada.get_by_role("link", name=re.compile("2,500.00 EUR")).first.click()
@@ -153,9 +178,7 @@ class Life:
         assert self.paid() == before, "nothing runs before somebody says yes"
         detail.get_by_role("button", name="Approve").click()
         expect(ada.get_by_role("heading", name="Nothing waits for you").first).to_be_visible()
-        assert self.agent.look(asked["id"])["state"] == "approved"
-        prepare_action(system_user("plane"), action_id=UUID(asked["id"]))  # the reaction to the approval
-        carry_out(asked["id"])
+        expect(self.page.locator("#action .page-head")).to_contain_text("Succeeded")  # it heard by itself
         assert (self.agent.look(asked["id"])["state"], self.paid()) == ("succeeded", [*before, 250_000])
 
     def is_narrowed(self) -> None:
