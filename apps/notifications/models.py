@@ -12,6 +12,7 @@ from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.connectors.models import Connector
 from apps.connectors.rules import OperationState
+from apps.core.formats import money, number
 from apps.core.models import ClockTimestamp, Record, User, choices_of
 from apps.core.rules import ProposalState, Risk
 from apps.halts.models import BreakerChange, Halt
@@ -21,6 +22,7 @@ from apps.oversight.models import AccessReview, Escalation
 from apps.oversight.rules import EscalationState
 from apps.policies.models import Budget, Proposal, RuleFault, RuleFlag, Waiver
 from apps.policies.rules import ProposalKind
+from apps.policies.rules.budgets import Measure
 from apps.policies.rules.waivers import WaiverState
 from apps.workflows.models import ErasureRequest, Workflow
 
@@ -228,9 +230,20 @@ class Notice(Record):
             told = {"who": self.entry.actor, "budget": loosened}
             return _("%(who)s proposes to let more through %(budget)s") % told
         item = self.escalation
-        named = self.halt or self.agent or self.budget or self.review or self.connector
+        named = self.halt or self.agent or self._held or self.budget or self.review or self.connector
         subject = named or self.report or self.workflow or self._of_rule or self._alarm
         return item.title if item else str(subject)
+
+    @property
+    def _held(self) -> str:
+        """Of a warned budget, as it was then: how much of what is used only waits for people; empty if nothing."""
+        if self.event != Event.BUDGET or self.budget is None or not self.entry.payload.get("waiting"):
+            return ""
+        names, is_money = ("used", "cap", "waiting"), self.budget.measure == Measure.MONEY
+        amounts = {name: self.entry.payload[name] for name in names}
+        told = {name: money(it, self.budget.currency) if is_money else number(it) for name, it in amounts.items()}
+        words = _("%(budget)s: %(used)s of %(cap)s, of which %(waiting)s only waits for people")
+        return words % {"budget": self.budget, **told}
 
     @property
     def _of_rule(self) -> str:

@@ -6,9 +6,11 @@ The order of locks: a period, then its reservations. Whoever takes several budge
 from collections.abc import Iterable, Sequence
 
 from django.db import connection, transaction
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
+from apps.agents.rules import ActionState
 from apps.audit.services import record
 from apps.core.errors import InvalidError
 from apps.core.models import ClockTimestamp, User
@@ -120,7 +122,9 @@ def _left(budget: Covering) -> int:
 def _warn(budget: Covering, period_id: int, used: int) -> None:
     """Tell its owner, once in each period: whoever reserved holds the row."""
     BudgetPeriod.objects.filter(pk=period_id).update(warned_at=ClockTimestamp())
-    told = {"name": budget.slug, "used": used, "cap": budget.cap, "currency": budget.currency}
+    held = Reservation.objects.filter(period_id=period_id, state=ReservationState.HELD, is_beyond=False)
+    waiting = held.filter(action__state=ActionState.PENDING_APPROVAL).aggregate(of=Sum("amount"))["of"] or 0
+    told = {"name": budget.slug, "used": used, "cap": budget.cap, "currency": budget.currency, "waiting": int(waiting)}
     record(system_user("plane"), Budget.objects.get(pk=budget.id), "budget.warned", payload=told)
 
 
