@@ -5,6 +5,7 @@ too long a text. An address that none of them offers with something to write in 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -93,6 +94,11 @@ SCENES: list[Scene] = [
 ]
 
 
+def texts(form: html.HtmlElement) -> list[str]:
+    """The names of the fields where people write."""
+    return [str(one.get("name")) for one in form.xpath(TEXT)]
+
+
 def filled(form: html.HtmlElement, text: str) -> dict[str, list[str]]:
     """What a browser would send, with ``text`` wherever people write."""
     fields: dict[str, list[str]] = {}
@@ -100,18 +106,39 @@ def filled(form: html.HtmlElement, text: str) -> dict[str, list[str]]:
         fields.setdefault(name, []).append(value)
     for button in form.xpath(".//button[@name]")[:1]:
         fields[button.get("name")] = [button.get("value", "")]
-    return fields | {one.get("name"): [text] for one in form.xpath(TEXT)}
+    return fields | {name: [text] for name in texts(form)}
 
 
-def faults(client: Client, action: str, sent: dict[str, list[str]]) -> str:
+def lost(page: html.HtmlElement, one: str) -> str:
+    """What is wrong with where the summary leads: to a field that is marked as wrong, with its message tied to it."""
+    field = page.get_element_by_id(one, None)
+    if field is None:
+        return f"#{one} leads nowhere"
+    if not field.xpath("descendant-or-self::*[@aria-invalid='true']"):
+        return f"#{one} is not marked"
+    told = [page.get_element_by_id(name, None) for name in field.get("aria-describedby", "").split()]
+    if None in told:
+        return f"#{one} is described by nothing"
+    return "" if [text for text in told if "error" in text.get("class", "").split()] else f"#{one} has no message"
+
+
+def forgotten(page: html.HtmlElement, name: str, text: str) -> str:
+    """That what was typed is gone, wherever the page asks for it again."""
+    again = [field.value or "" for field in page.xpath(f"//*[self::input or self::textarea][@name='{name}']")]
+    return "" if text in [value.removeprefix("\n") for value in again] else f"{name} is forgotten"
+
+
+def faults(client: Client, action: str, sent: dict[str, list[str]], typed: dict[str, str], before: Counter[str]) -> str:
     """What is wrong with how a form that does not fit is answered; nothing where all is well."""
-    before = census()
     answer = client.post(action, sent)
     if answer.status_code != 422:
         return f"taken: {answer.status_code}"
     page = html.fromstring(answer.content)
     moved = [line for line in differences(before, census()) if not NOTES.search(line)]
     said = [] if page.xpath(SUMMARY) else ["no summary"]
+    links = dict.fromkeys(page.xpath(f"{SUMMARY}//a[starts-with(@href, '#')]/@href"))
+    said += filter(None, [lost(page, link.removeprefix("#")) for link in links])
+    said += filter(None, [forgotten(page, name, text) for name, text in typed.items()])
     return ", ".join([*said, *moved])
 
 
@@ -122,6 +149,7 @@ def walked() -> Iterator[tuple[str, str, str]]:
         made = transaction.savepoint()
         client, path = scene()
         page = html.fromstring(client.get(path).content)
+        before = census()
         for form in page.xpath("//main//form[@method='post']"):
             action = form.get("action") or path
             route = resolve(urlsplit(action).path).route
@@ -130,7 +158,7 @@ def walked() -> Iterator[tuple[str, str, str]]:
             seen.add(route)
             for name, text in WRITTEN.items():
                 tried = transaction.savepoint()
-                yield route, name, faults(client, action, filled(form, text))
+                yield route, name, faults(client, action, filled(form, text), dict.fromkeys(texts(form), text), before)
                 transaction.savepoint_rollback(tried)
         transaction.savepoint_rollback(made)
 

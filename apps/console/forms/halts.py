@@ -10,8 +10,10 @@ from apps.halts.rules import HaltScope
 class EngageForm(forms.Form):
     """What to stop, and why."""
 
-    scope = forms.ChoiceField(label=_("What"), choices=[(scope.value, scope.value) for scope in HaltScope])
-    target = forms.CharField(label=_("Target"), max_length=120, required=False)
+    scope = forms.ChoiceField(
+        label=_("What"), choices=[(scope.value, scope.value) for scope in HaltScope], widget=forms.HiddenInput
+    )
+    target = forms.CharField(label=_("Target"), max_length=120, required=False, widget=forms.HiddenInput)
     reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})
 
 

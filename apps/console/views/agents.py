@@ -294,7 +294,7 @@ def drop(request: Request, slug: str, change_id: UUID) -> HttpResponse:
     """Withdraw a change that one asked for, or refuse it with a reason."""
     found = agent_for(request.user, slug, perm=MANAGE)
     change = change_for(request.user, found, change_id)
-    form = ReasonForm(request.POST)
+    form = ReasonForm(request.POST, auto_id=f"why-not-{change.kind}-%s")
     if change.asked_by_id != request.user.pk and not form.is_valid():
         return _page(request, found, status=422, drop_form=form)
     try:

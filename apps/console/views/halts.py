@@ -29,6 +29,9 @@ def _page(request: Request, *, status: int = 200, form: EngageForm | None = None
     everything = next((row for row in stoppable if row.scope == HaltScope.EVERYTHING), None)
     engaged = selectors.standing_for(request.user)
     stopped = {(each.halt.scope, each.halt.target) for each in engaged}
+    sent = (form.data.get("scope"), form.data.get("target", "")) if form else ()
+    if form and sent in {(row.scope, row.target) for row in stoppable}:
+        form.auto_id = "why-{}-{}-%s".format(*sent)
     past = list(halts_for(request.user).filter(lifted_at__isnull=False)[:20])
     context = {
         "engaged": engaged,

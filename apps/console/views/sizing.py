@@ -26,7 +26,7 @@ MANAGE = "agents.manage_agent"
 
 def _page(
     request: Request, agent: Agent, lines: list[Sized], *, taken: set[str] | None = None, refused: str = "",
-    form: ReasonForm | None = None, status: int = 200,
+    form: ReasonForm | None = None, undo_form: ReasonForm | None = None, status: int = 200,
 ) -> HttpResponse:  # fmt: skip
     proposed = [line for line in lines if line.size is not None]
     context = {
@@ -41,6 +41,7 @@ def _page(
         "undoable": undoable_for(request.user, agent),
         "may_manage": holds(request.user, MANAGE, agent),
         "refused": refused,
+        "undo_form": undo_form,
         "form": form or ReasonForm(initial={"reason": _("Not used in %d days.") % SIZED_DAYS}),
     }
     return render(request, "console/sizing.html", context, status=status)
@@ -108,10 +109,9 @@ def undo(request: Request, slug: str, sizing_id: UUID) -> HttpResponse:
     """Take a narrowing back."""
     agent = agent_for(request.user, slug, perm=MANAGE)
     made = right_sizing_for(request.user, agent, sizing_id)
-    form = ReasonForm(request.POST)
+    form = ReasonForm(request.POST, auto_id="undo-%s")
     if not form.is_valid():
-        said = _("Nothing was undone: say why.")
-        return _page(request, agent, sized_for(request.user, agent), refused=said, status=422)
+        return _page(request, agent, sized_for(request.user, agent), undo_form=form, status=422)
     try:
         skipped = undo_right_sizing(request.user, sizing=made, reason=form.cleaned_data["reason"])
     except (ConflictError, NotAllowedError) as error:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeIs
 
 from django import forms, template
 from django.contrib.staticfiles import finders
@@ -320,6 +320,36 @@ def field(bound: forms.BoundField, hint: str = "") -> dict[str, Any]:
     told = {"field": bound, "hint": hint or bound.help_text, "checkbox": checkbox, "group": group}
     optional = not (bound.field.required or checkbox) and _may_stay_empty(bound)
     return {**told, "optional": optional, "nothing": bound.field.required and not _is_choice(bound)}
+
+
+@register.simple_tag
+def typed(bound: forms.BoundField | str, *parts: object) -> SafeString | str:
+    """For the input that a template writes by itself: what was typed there, marked and tied to its message.
+
+    ``parts`` are its id: of several such inputs on a page it is the one that was sent.
+    """
+    return format_html(' value="{}"', bound.value() or "") + marked(bound, *parts) if _was_sent(bound, parts) else ""
+
+
+@register.simple_tag
+def marked(bound: forms.BoundField | str, *parts: object) -> SafeString | str:
+    """The same for a field of many lines, and for a choice: that it does not fit, and where that is said."""
+    if not _was_sent(bound, parts) or not bound.errors:
+        return ""
+    return format_html(' aria-invalid="true" aria-describedby="{}_error"', bound.id_for_label)
+
+
+@register.simple_tag
+def wrong(bound: forms.BoundField | str, *parts: object) -> SafeString | str:
+    """What is wrong with it, to stand behind it."""
+    if not _was_sent(bound, parts) or not bound.errors:
+        return ""
+    return format_html('<p class="error" id="{}_error">{}</p>', bound.id_for_label, " ".join(map(str, bound.errors)))
+
+
+def _was_sent(bound: forms.BoundField | str, parts: tuple[object, ...]) -> TypeIs[forms.BoundField]:
+    one = "".join(map(str, parts))
+    return isinstance(bound, forms.BoundField) and bound.form.is_bound and bound.id_for_label == one
 
 
 def _may_stay_empty(bound: forms.BoundField) -> bool:

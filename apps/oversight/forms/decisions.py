@@ -20,9 +20,11 @@ RETRY = (
 class DecisionForm(forms.Form):
     """What a person says of an item. ``version`` and ``view_hash`` tell which state of it they saw."""
 
-    verdict = forms.ChoiceField(choices=[(verdict.value, verdict.name) for verdict in VoteVerdict])
-    version = forms.IntegerField(min_value=1)
-    view_hash = forms.CharField(max_length=71, required=False)
+    verdict = forms.ChoiceField(
+        choices=[(verdict.value, verdict.name) for verdict in VoteVerdict], widget=forms.HiddenInput
+    )
+    version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    view_hash = forms.CharField(max_length=71, required=False, widget=forms.HiddenInput)
     reason = forms.CharField(max_length=MAX_REASON, required=False, label=_("Reason"))
     reason_code = forms.ChoiceField(choices=REASONS, required=False, label=_("Why"))
     retry = forms.ChoiceField(choices=RETRY, required=False, label=_("May it try again?"))

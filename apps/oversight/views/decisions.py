@@ -49,6 +49,12 @@ SAID = {
 }
 LOOKED_AHEAD = 50
 CONFLICT, UNFIT = 409, 422
+PLACES = {
+    "approve": {"restated": "restated-approve"},
+    "edit": {"restated": "restated-edit"},
+    "request_changes": {"reason": "id_changes"},
+}
+"""Where a panel has its fields, if not where the form would put them: a page holds all panels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,8 @@ def _refused(
     """The item again, with what was typed still there."""
     verdict = str(form.data.get("verdict", ""))
     panel = "edit" if form.data.get("edit") else verdict
+    for name, place in PLACES.get(panel, {}).items():
+        form.fields[name].widget.attrs["id"] = place
     typed = {name: value for name, value in form.data.items() if name != "csrfmiddlewaretoken"}
     extra: dict[str, Any] = {"decision": form, "typed": typed, "panel": panel, "problem": problem}
     if values is not None:

@@ -171,18 +171,20 @@ def _elapsed(row: Run) -> float:
 @require_POST
 def pause(request: Request, run_id: UUID) -> HttpResponse:
     """Let a run rest."""
-    return _intervene(request, run_id, services.pause_run, _("Paused. Nothing of it is offered until it is resumed."))
+    return _intervene(
+        request, run_id, "pause", services.pause_run, _("Paused. Nothing of it is offered until it is resumed.")
+    )
 
 
 @require_POST
 def resume(request: Request, run_id: UUID) -> HttpResponse:
     """Let a paused run go on."""
-    return _intervene(request, run_id, services.resume_run, _("It goes on."))
+    return _intervene(request, run_id, "resume", services.resume_run, _("It goes on."))
 
 
-def _intervene(request: Request, run_id: UUID, act: Callable[..., Run], said: str) -> HttpResponse:
+def _intervene(request: Request, run_id: UUID, name: str, act: Callable[..., Run], said: str) -> HttpResponse:
     row = run_for(request.user, run_id)
-    form = ReasonForm(request.POST)
+    form = ReasonForm(request.POST, auto_id=f"{name}-%s")
     if not form.is_valid():
         return _page(request, row, status=422, form=form)
     act(request.user, run_id=run_id, reason=form.cleaned_data["reason"])
@@ -194,7 +196,7 @@ def _intervene(request: Request, run_id: UUID, act: Callable[..., Run], said: st
 def cancel(request: Request, run_id: UUID) -> HttpResponse:
     """End a run."""
     row = run_for(request.user, run_id)
-    form = CancelForm(request.POST)
+    form = CancelForm(request.POST, auto_id="cancel-%s")
     if not form.is_valid():
         return _page(request, row, status=422, cancel_form=form)
     services.cancel_run(request.user, run_id=run_id, **form.cleaned_data)
