@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from threading import Event
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import transaction
@@ -15,10 +16,12 @@ from apps.connectors.models import Effect
 from apps.connectors.rules import Money
 from apps.connectors.services import narrow_operation, revoke_operation
 from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
+from apps.core.models import User
 from apps.core.services import system_user
 from apps.oversight.models import Vote
+from apps.oversight.services.votes import lock_for_votes
 from apps.workflows.services.actions import consume_action, perform_action
-from tests.factories.access import make_admin
+from tests.factories.access import grant, make_admin, make_role
 from tests.factories.oversight import make_payment, say
 from tests.together import at_once
 from tests.workflows.actions import Desk, make_desk
@@ -86,6 +89,52 @@ class TestARole:
         )
         assert payment.now().state == "pending"
         assert Vote.objects.filter(voided_at=None).count() == 1
+
+
+class TestVotes:
+    """Keeping somebody's role where it is keeps nobody else from voting, nor them from voting elsewhere."""
+
+    def test_of_one_person_on_two_items_do_not_wait_for_each_other(self) -> None:
+        payment, other = make_payment(), make_payment()
+        grant(payment.ada, make_role("oversight.decide_escalation", "oversight.view_escalation"), other.queue.unit)
+        done, is_over = Event(), Event()
+
+        def holding() -> bool:
+            with transaction.atomic():
+                say(payment.ada, payment.item)
+                done.set()
+                return is_over.wait(HANGS_S)
+
+        def coming() -> None:
+            assert done.wait(HANGS_S)
+            lock_and_end(payment.ada, other.item.pk)
+            is_over.set()
+
+        assert at_once(holding, coming) == [True, None]
+
+    def test_of_a_job_and_of_a_person_cross_without_a_deadlock(self) -> None:
+        payment, other = make_payment(), make_payment()
+        grant(payment.ada, make_role("oversight.decide_escalation", "oversight.view_escalation"), other.queue.unit)
+        done, is_over = Event(), Event()
+
+        def holding() -> None:
+            with transaction.atomic():
+                lock_for_votes(payment.ada, [payment.item.pk])
+                done.set()
+                is_over.wait(A_WHILE_S)
+                lock_for_votes(other.ben, [other.item.pk])
+
+        def coming() -> None:
+            assert done.wait(HANGS_S)
+            lock_and_end(payment.ada, other.item.pk)
+            is_over.set()
+
+        assert at_once(holding, coming) == [None, None]
+
+
+def lock_and_end(person: User, item: UUID) -> None:
+    with transaction.atomic():
+        assert lock_for_votes(person, [item])
 
 
 def asked(desk: Desk, **more: Any) -> Action:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Role, RoleGrant
@@ -16,8 +16,17 @@ from apps.core.gate import refuse_emergency
 from apps.core.models import ClockTimestamp, User
 
 
+def keep_people(people: Collection[UUID]) -> None:
+    """Nobody takes a role from these people until this transaction ends; others may keep them at the same time.
+
+    Call after anything else is locked. Django knows no ``FOR SHARE``.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM core_user WHERE id = ANY(%s) ORDER BY id FOR SHARE", [list(people)])
+
+
 def hold_people(people: Collection[UUID]) -> None:
-    """Nobody takes a role from these people until this transaction ends. Call after anything else is locked."""
+    """Take a role from these people, once nobody keeps them any more. Call after anything else is locked."""
     list(User.objects.select_for_update(no_key=True).filter(pk__in=people).order_by("pk").values_list("pk"))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.access.services import hold_people
+from apps.access.services import keep_people
 from apps.audit.services import record, recorded_together
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import ask_anew, recall, require_carried, require_human
@@ -121,7 +121,7 @@ def lock_for_votes(actor: User, ids: Sequence[UUID]) -> Sequence[Escalation]:
     take_fence()
     items = lock_items([pk for pk in ids if pk in opened])
     read_parts(items)
-    hold_people({actor.pk, *(vote.voter_id for item in items for vote in item.live_votes())})
+    keep_people({actor.pk, *(vote.voter_id for item in items for vote in item.live_votes())})
     ask_anew(actor)
     return items
 
