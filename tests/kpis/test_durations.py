@@ -17,7 +17,7 @@ from apps.kpis.rules.buckets import Period, buckets_of, day_period
 from apps.kpis.rules.durations import WIDTH, percentiles_in, piece_of
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.statistics import percentile
+from apps.kpis.rules.statistics import order_ranks, percentile
 from apps.kpis.selectors import reading
 from apps.kpis.selectors.reading import Reader, Reading
 from apps.kpis.services import durations, keep_durations, reconcile_rollups, write_facts
@@ -38,7 +38,11 @@ def written(values: list[int]) -> bytes:
 def test_pieces_together_have_the_percentiles_of_all_their_values(pieces: list[list[int]]) -> None:
     values = [value for piece in pieces for value in piece]
     found = percentiles_in([piece_of(written(piece)) for piece in pieces], FRACTIONS)
-    assert found == ([percentile(values, fraction) for fraction in FRACTIONS] if values else [])
+    assert [one.value for one in found] == ([percentile(values, fraction) for fraction in FRACTIONS] if values else [])
+    ranked = sorted(values)
+    for fraction, one in zip(FRACTIONS, found, strict=False):
+        ends = [rank and ranked[rank - 1] for rank in order_ranks(len(values), fraction)]
+        assert [one.low, one.high] == ends
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ from apps.kpis.rules.formats import count_text, duration_text, money_text, perce
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline
 from apps.kpis.rules.history import history_of
 from apps.kpis.rules.sentences import attention_sentence, finding_of, value_sentence, verdict_of
-from apps.kpis.rules.statistics import order_ranks, percentile
+from apps.kpis.rules.statistics import percentile
 from apps.kpis.rules.traits import sample_traits
 from apps.kpis.rules.typed import typed_value
 
@@ -86,12 +86,6 @@ def test_percentiles_are_type_7(values: list[int]) -> None:
     assert percentile(values, 0.5) == pytest.approx(statistics.median(values))
     assert percentile(values, 0.9) == pytest.approx(quartiles[17])
     assert percentile(values, 0.95) == pytest.approx(quartiles[18])
-
-
-def test_an_upper_limit_of_p90_does_not_exist_below_36() -> None:
-    assert order_ranks(29, 0.9)[1] is None
-    assert order_ranks(36, 0.9)[1] == 36
-    assert order_ranks(100, 0.9) == (84, 96)
 
 
 INTERFACE = """

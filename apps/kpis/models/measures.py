@@ -27,11 +27,14 @@ from apps.kpis.rules.buckets import Period
 from apps.kpis.rules.definitions import (
     ACTION_COUNTS,
     DECISION_COUNTS,
+    HIGH,
+    LOW,
     PERCENTILES,
     RUN_COUNTS,
     RUN_SUMS,
     percentile_name,
 )
+from apps.kpis.rules.durations import Percentile
 
 FINISHED = Q(state__in=["succeeded", "failed"])
 JUDGED = Q(decided__isnull=False) | Q(reviewed__isnull=False) | Q(read_back__isnull=False)
@@ -199,9 +202,10 @@ def durations_in(
     return grouped(rows.filter(durations[0].members), field, periods, named, by) if durations else {}
 
 
-def named_of(duration: Duration, values: Sequence[float] | None) -> list[tuple[str, float]]:
-    """``cycle_p90``: the value of each fraction by the name of its measure."""
-    return [
-        (percentile_name(duration.name, fraction), value)
-        for fraction, value in zip(duration.fractions, values or (), strict=False)
-    ]
+def named_of(duration: Duration, found: Sequence[Percentile]) -> dict[str, float | None]:
+    """``cycle_p90``, ``cycle_p90_low``, ``cycle_p90_high``: each fraction's value and interval by names of measures."""
+    named: dict[str, float | None] = {}
+    for fraction, one in zip(duration.fractions, found, strict=False):
+        name = percentile_name(duration.name, fraction)
+        named |= {name: one.value, f"{name}{LOW}": one.low, f"{name}{HIGH}": one.high}
+    return named

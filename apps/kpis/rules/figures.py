@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from apps.core.statistics import Z95, wilson_interval
-from apps.kpis.rules.definitions import DEFINITIONS, Definition, Direction, Kind, Measures, Unit, percentile_name
+from apps.kpis.rules.definitions import (
+    DEFINITIONS,
+    HIGH,
+    LOW,
+    Definition,
+    Direction,
+    Kind,
+    Measures,
+    Unit,
+    percentile_name,
+)
 from apps.kpis.rules.definitions.kinds import gettext_noop
 from apps.kpis.rules.formats import (
     count_text,
@@ -130,9 +140,15 @@ def _quotient(definition: Definition, measures: Measures, currency: str) -> Figu
 def _percentile(definition: Definition, measures: Measures, currency: str) -> Figure:
     fraction = definition.fraction or 0.5
     n = int(measures.get(definition.denominator) or 0)
-    found = measures.get(percentile_name(definition.numerator, fraction))
-    shown = found is not None and percentile_has_sample(fraction, n)
-    return Figure(definition, round(found / 1000, 3) if shown and found is not None else None, n, currency)
+    name = percentile_name(definition.numerator, fraction)
+    if not percentile_has_sample(fraction, n):
+        return Figure(definition, None, n, currency)
+    value, low, high = (_seconds(measures.get(f"{name}{end}")) for end in ("", LOW, HIGH))
+    return Figure(definition, value, n, currency, low=low, high=high)
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds / 1000, 3)
 
 
 def value_text(definition: Definition, value: float | None, currency: str) -> str:

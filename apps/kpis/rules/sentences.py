@@ -277,11 +277,13 @@ def verdict_of(figures: Mapping[str, Figure]) -> tuple[Verdict, Sentence]:
 
 
 def interval_text(figure: Figure) -> str:
-    """The 95 % interval as people read it; empty where there is none."""
-    if figure.low is None or figure.high is None:
-        return ""
-    low, high = (value_text(figure.definition, end, figure.currency) for end in (figure.low, figure.high))
-    return f"{low}–{high}"
+    """The 95 % interval as people read it, open where there are too few values for an end; empty without both."""
+    ends = [
+        "" if end is None else value_text(figure.definition, end, figure.currency) for end in (figure.low, figure.high)
+    ]
+    if all(ends):
+        return "–".join(ends)
+    return f"≥ {ends[0]}" if ends[0] else f"≤ {ends[1]}" if ends[1] else ""
 
 
 def axis_of(definition: Definition, largest: float, currency: str) -> tuple[float, str]:

@@ -3,11 +3,16 @@
 import math
 from collections.abc import Sequence
 
+from apps.core.statistics import Z95
+
 SMALL_N = 30
 """Below this a figure is shown grey and compared with nothing."""
 
 COVERAGE = (0.025, 0.975)
 """What lies below the lower and below the upper end of a 95 % interval."""
+
+EXACT_N = 1000
+"""Up to so many values ranks are counted out."""
 
 PERCENTILE_N = {0.9: 10, 0.95: 20}
 """A percentile of fewer values says nothing about the tail."""
@@ -37,10 +42,14 @@ def has_sample(n: int) -> bool:
 def order_ranks(n: int, fraction: float) -> tuple[int | None, int | None]:
     """Ranks (1..n) whose values enclose the percentile with 95 %; None where no such rank exists.
 
-    By the binomial distribution of how many of ``n`` values lie below it: for p90 there is no upper rank below n = 36.
+    By the binomial distribution of how many of ``n`` values lie below it (David and Nagaraja, Order Statistics, 7.1):
+    for p90 there is no upper rank below n = 36. Beyond a thousand values by the normal distribution, a rank wider.
     """
-    if n < 1:
+    if n < 1 or not 0 < fraction < 1:
         return None, None
+    if n > EXACT_N:
+        width = Z95 * math.sqrt(n * fraction * (1 - fraction))
+        return math.floor(n * fraction - width), math.ceil(n * fraction + width) + 1
     cumulative, low, high = 0.0, None, None
     for below in range(n):
         cumulative += _binomial(n, below, fraction)

@@ -361,7 +361,7 @@ def _all(by_part: Mapping[int, Sequence[Any]], places: Sequence[int]) -> list[An
 
 
 def _percentiles(one: Duration, pieces: Sequence[Any]) -> Row:
-    return dict(named_of(one, percentiles_in(pieces, one.fractions)))
+    return named_of(one, percentiles_in(pieces, one.fractions))
 
 
 def _blank() -> Row:

@@ -56,6 +56,9 @@ PERCENTILES: Mapping[str, tuple[float, ...]] = {
 }
 """What must be computed from facts: a percentile of percentiles is none."""
 
+LOW, HIGH = "_low", "_high"
+"""Behind the name of a percentile: the ends of its interval."""
+
 type Measures = Mapping[str, float | None]
 
 
