@@ -225,7 +225,9 @@ class NewAgentForm(RefusingForm):
         help_text=_("Small letters, digits and dashes. It stays."),
         error_messages={"invalid": _("Small letters, digits and dashes only, such as invoice-payer.")},
     )
-    unit = forms.ModelChoiceField(BusinessUnit.objects.none(), label=_("Unit"), to_field_name="slug")
+    unit = forms.ModelChoiceField(
+        BusinessUnit.objects.none(), label=_("Unit"), to_field_name="slug", empty_label=_("Choose one")
+    )
     owner = SuggestingField(
         label=_("Owner"),
         max_length=150,
