@@ -21,6 +21,7 @@ pages: list[URLPattern] = [
 doors = [
     path("login/", views.SignIn.as_view(), name="account_login"),
     path("logout/", views.SignOut.as_view(), name="account_logout"),
+    path("password/reset/", views.LostPassword.as_view(), name="account_reset_password"),
     path("emergency/", views.EmergencySignIn.as_view(), name="emergency-sign-in"),
     path("sso/<slug:slug>/", views.begin_sign_on, name="single-sign-on"),
     path("sso/<slug:slug>/callback/", views.end_sign_on, name="single-sign-on-callback"),

@@ -60,7 +60,10 @@ class TestWhereEveryNameIsTaken:
         make_user(username="ada", email="ada@example.com", password=PASSWORD)
         assert client.post("/accounts/password/reset/", {"email": "nobody@example.com"}).status_code == 302
         assert "/accounts/password/reset/" in client.get("/accounts/login/").content.decode()
+        assert 'name="email"' in client.get("/accounts/password/reset/").content.decode()
         settings.MAIL = {**settings.MAIL, "host": ""}
+        page = client.get("/accounts/password/reset/").content.decode()
+        assert ("no link can come" in page, 'name="email"' in page) == (True, False)
         assert "Ask an administrator" in client.get("/accounts/login/").content.decode()
         assert client.post("/accounts/password/reset/", {"email": "ada@example.com"}).status_code == 302
         assert mailoutbox == []

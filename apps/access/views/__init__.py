@@ -13,13 +13,14 @@ from apps.access.views.factors import (
 )
 from apps.access.views.passkeys import AddPasskey, NamePasskey, PasskeyAgain, Passkeys, RemovePasskey, SignInByPasskey
 from apps.access.views.saml import begin_saml_sign_on, end_saml_sign_on, saml_metadata, take_saml_answer
-from apps.access.views.single_sign_on import EmergencySignIn, SignIn, begin_sign_on, end_sign_on
+from apps.access.views.single_sign_on import EmergencySignIn, LostPassword, SignIn, begin_sign_on, end_sign_on
 
 __all__ = [
     "AddPasskey",
     "Code",
     "CodeAgain",
     "EmergencySignIn",
+    "LostPassword",
     "NamePasskey",
     "NewCodes",
     "PasskeyAgain",

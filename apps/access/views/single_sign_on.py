@@ -41,6 +41,14 @@ class SignIn(account.LoginView):  # type: ignore[misc] # allauth is untyped
         return {**super().get_context_data(**kwargs), **found}
 
 
+class LostPassword(account.PasswordResetView):  # type: ignore[misc] # as above
+    """A lost password is set anew by mail. Where none leaves here the page says so, and whom to ask."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Whether mail leaves here."""
+        return {**super().get_context_data(**kwargs), "sends_mail": bool(settings.MAIL["host"])}
+
+
 class EmergencySignIn(account.LoginView):  # type: ignore[misc] # as above
     """The door of emergency accounts. It asks no provider and sends no mail."""
 
