@@ -57,12 +57,17 @@ class BudgetForm(forms.Form):
     period = forms.ChoiceField(label=gettext_lazy("In each"), choices=list(PERIODS.items()))
     exhausted = forms.ChoiceField(label=gettext_lazy("What does not fit"), choices=list(THEN.items()))
     queue = forms.ModelChoiceField(
-        Queue.objects.none(), label=gettext_lazy("Whom to ask"), to_field_name="slug", required=False
+        Queue.objects.none(),
+        label=gettext_lazy("Whom to ask"),
+        to_field_name="slug",
+        required=False,
+        empty_label=gettext_lazy("Nobody"),
     )
     owner = forms.ModelChoiceField(
         User.objects.filter(kind="human", is_active=True).order_by("username"),
         label=gettext_lazy("Owner"),
         to_field_name="username",
+        empty_label=gettext_lazy("Choose one"),
         help_text=gettext_lazy("Is told when 80% are used."),
     )
     reason = forms.CharField(
