@@ -56,6 +56,7 @@ class Drawing:
     columns: tuple[str, ...]
     rows: list[list[Cell]]
     href: str
+    is_marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def _marked(drawing: Drawing, marks: Sequence[Mark], answer: Answer) -> Drawing:
         chart=charts.marked(drawing.chart, marks),
         columns=(*drawing.columns, _("What changed")),
         rows=[[*row, cell] for row, cell in zip(drawing.rows, cells, strict=True)],
+        is_marked=True,
     )
 
 
