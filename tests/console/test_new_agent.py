@@ -115,9 +115,9 @@ class TestTheForm:
 
     def test_says_what_each_operation_does_where_it_is_granted(self, client: Client, admin: User) -> None:
         bank = make_connector(name="The bank")
-        for effect in ("read", "irreversible"):
-            make_operation(connector=bank, name=f"To {effect} it", effect=effect, amount=None)
-        make_operation(connector=bank, name="Pay a bill", effect="write")
+        for at, effect in enumerate(("read", "irreversible")):
+            make_operation(connector=bank, slug=f"bank.{at}", name=f"To {effect} it", effect=effect, amount=None)
+        make_operation(connector=bank, slug="bank.pay", name="Pay a bill", effect="write")
         page = client.get("/new-agent/").content.decode()
         assert page.count(">The bank</p>") == 1
         told = re.findall(r"<label[^>]*><input[^>]*> <span[^>]*>([^<]*?) <code.*?</label>", page, re.DOTALL)
