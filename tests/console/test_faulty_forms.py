@@ -1,7 +1,7 @@
 """No form of any page fails in silence: what does not fit is summed up where the focus goes, and changes nothing.
 
-Every form of the pages that test_empty_states.py, bare.py and test_destructive_acts.py open is sent empty, and with far
-too long a text. An address that none of them offers with something to write in is listed here, or a test fails.
+Every form of the pages that test_empty_states.py, bare.py and test_destructive_acts.py open is sent empty, with far too
+long a text, and with a choice that is on no list. What has a button alone, and what none of them offers, is listed.
 """
 
 import re
@@ -22,9 +22,13 @@ from tests.console.test_empty_states import IN_A_SENTENCE, LISTS, NO_LISTS
 from tests.oversight.edge_cases.census import census, differences
 
 pytestmark = pytest.mark.django_db
-WRITTEN = {"too long": "x" * 20_000, "nothing": ""}
+WRITTEN = {"too long": "x" * 20_000, "nothing": "", "unknown": "As asked."}
 TEXT = ".//textarea[@name]|.//input[@name and (not(@type) or @type='text' or @type='search')]"
 """Where people write."""
+OTHERS = ".//input[@name and contains('|number|date|datetime-local|', concat('|', @type, '|'))]"
+CHOICE = ".//select[@name]"
+UNKNOWN = "nonsense"
+"""No choice of any list, and the id of nothing."""
 SUMMARY = "//*[contains(concat(' ', @class, ' '), ' summary ') and @role='alert' and @tabindex='-1']"
 NOTES = re.compile(r"^\+\d+ (entry (request\.refused|connector\.import_refused)|cache)$")
 """That something was refused, and what counts how often it was asked."""
@@ -40,6 +44,9 @@ TAKEN = {
     ("waivers/<uuid:waiver_id>/end/", "nothing"): "the reason is optional",
     ("agents/<slug:slug>/unit/", "nothing"): "the first step only shows what would follow",
     ("agents/<slug:slug>/unit/", "too long"): "the first step only shows what would follow",
+    ("agents/<slug:slug>/unit/", "unknown"): "the first step only shows what would follow, here nothing",
+    ("inbox/<uuid:escalation_id>/snooze/", "nothing"): "its buttons name a length of time, whatever the date says",
+    ("inbox/<uuid:escalation_id>/snooze/", "too long"): "its buttons name a length of time, whatever the date says",
     ("policies/<slug:slug>/edit/", "nothing"): "its first button only looks, and what it finds stands beside the rules",
     (
         "policies/<slug:slug>/edit/",
@@ -47,45 +54,66 @@ TAKEN = {
     ): "its first button only looks, and what it finds stands beside the rules",
 }
 """What is taken as it is, and why."""
-NOT_WALKED = {
+BUTTONS = {
     "absences/<uuid:absence_id>/end/", "access/calendars/<slug:slug>/remove/", "access/chats/<slug:slug>/remove/",
     "access/emergency/<str:username>/arm/", "access/emergency/<str:username>/withdraw/",
-    "access/groups/<slug:slug>/end/", "access/people/<str:username>/absences/",
-    "access/people/<str:username>/roles/", "access/people/<str:username>/sessions/end/",
+    "access/groups/<slug:slug>/end/", "access/people/<str:username>/sessions/end/",
     "access/reviews/<uuid:review_id>/close/", "access/rotas/<slug:slug>/remove/",
-    "access/rotas/<slug:slug>/swaps/", "access/rotas/<slug:slug>/swaps/end/", "accounts/2fa/authenticate/",
-    "accounts/2fa/reauthenticate/", "accounts/2fa/recovery-codes/generate/", "accounts/2fa/totp/activate/",
-    "accounts/2fa/totp/deactivate/", "accounts/2fa/webauthn/add/", "accounts/2fa/webauthn/keys/<int:pk>/edit/",
-    "accounts/2fa/webauthn/keys/<int:pk>/remove/", "accounts/2fa/webauthn/login/",
-    "accounts/2fa/webauthn/reauthenticate/", "accounts/emergency/", "accounts/login/", "accounts/logout/",
-    "accounts/password/change/", "accounts/reauthenticate/", "agents/<slug:slug>/changes/<uuid:change_id>/agree/",
-    "agents/<slug:slug>/keys/<uuid:credential_id>/revoke/", "agents/<slug:slug>/levels/<str:operation>/",
-    "agents/<slug:slug>/right-size/<uuid:sizing_id>/undo/", "agents/<slug:slug>/tests/remove/",
-    "agents/<slug:slug>/tokens/<uuid:access_token_id>/revoke/", "audit/trails/<uuid:trail_id>/erase/agree/",
-    "breakers/<slug:slug>/changes/<uuid:change_id>/release/",
-    "budgets/<slug:slug>/actions/<uuid:action_id>/return/",
-    "budgets/<slug:slug>/changes/<uuid:change_id>/release/", "connectors/<slug:slug>/inside/",
-    "connectors/<slug:slug>/operations/<str:operation>/review/", "connectors/<slug:slug>/probe/",
-    "connectors/<slug:slug>/review/", "connectors/<slug:slug>/secret/", "connectors/<slug:slug>/secret/older/",
-    "dashboards/event-logs/", "dashboards/event-logs/<uuid:log_id>/remove/",
+    "access/rotas/<slug:slug>/swaps/end/", "accounts/2fa/recovery-codes/generate/", "accounts/2fa/totp/deactivate/",
+    "accounts/2fa/webauthn/keys/<int:pk>/remove/", "accounts/logout/",
+    "agents/<slug:slug>/changes/<uuid:change_id>/agree/", "agents/<slug:slug>/keys/<uuid:credential_id>/revoke/",
+    "agents/<slug:slug>/tests/remove/", "agents/<slug:slug>/tokens/<uuid:access_token_id>/revoke/",
+    "audit/trails/<uuid:trail_id>/erase/agree/", "breakers/<slug:slug>/changes/<uuid:change_id>/release/",
+    "budgets/<slug:slug>/changes/<uuid:change_id>/release/", "connectors/<slug:slug>/probe/",
+    "connectors/<slug:slug>/secret/older/", "dashboards/event-logs/<uuid:log_id>/remove/",
     "dashboards/event-logs/files/<uuid:upload_id>/discard/", "dashboards/goals/<str:kind>/<slug:slug>/remove/",
     "dashboards/goals/baselines/<slug:slug>/approve/", "dashboards/goals/baselines/<slug:slug>/decline/",
-    "inbox/<uuid:escalation_id>/claim/", "inbox/<uuid:escalation_id>/escalate/",
-    "inbox/<uuid:escalation_id>/evidence/", "inbox/<uuid:escalation_id>/presence/",
-    "inbox/<uuid:escalation_id>/release/", "inbox/<uuid:escalation_id>/skip/",
-    "inbox/<uuid:escalation_id>/snooze/", "inbox/<uuid:escalation_id>/standing/",
-    "inbox/<uuid:escalation_id>/undo/", "inbox/drills/<slug:queue>/end/", "inbox/focus/end/", "inbox/focus/start/",
-    "inbox/standing/<uuid:approval_id>/end/", "inbox/views/", "inbox/views/<uuid:view_id>/delete/", "new-waiver/",
-    "notifications/seen/", "policies/<slug:slug>/publish/", "policies/<slug:slug>/simulate/",
-    "policies/simulations/<uuid:simulation_id>/cancel/", "policies/simulations/<uuid:simulation_id>/propose/",
-    "runs/<uuid:run_id>/resume/", "runs/failures/retry/", "settings/", "settings/absences/",
-    "settings/notifications/browsers/<uuid:browser_id>/remove/",
+    "inbox/<uuid:escalation_id>/claim/", "inbox/drills/<slug:queue>/end/", "inbox/standing/<uuid:approval_id>/end/",
+    "inbox/views/<uuid:view_id>/delete/", "policies/<slug:slug>/publish/",
+    "policies/simulations/<uuid:simulation_id>/cancel/", "settings/notifications/browsers/<uuid:browser_id>/remove/",
     "settings/notifications/browsers/<uuid:browser_id>/test/", "settings/notifications/browsers/add/",
-    "settings/sessions/<uuid:ref>/end/", "settings/sessions/end-others/",
-    "settings/tokens/<uuid:token_id>/revoke/", "waivers/<uuid:waiver_id>/approve/",
+    "settings/sessions/<uuid:ref>/end/", "settings/sessions/end-others/", "settings/tokens/<uuid:token_id>/revoke/",
+    "waivers/<uuid:waiver_id>/approve/",
 }  # fmt: skip
-"""No scene offers them with a text to write: most are a button, a tick or a choice alone, and some have tests of their
-own. The summary of the latter is not tried here."""
+"""A button alone: the walk meets each and finds nothing to fill in."""
+NOT_WALKED = {
+    "accounts/2fa/authenticate/": "a step of sign-in by allauth, in access/test_signing_in.py",
+    "accounts/2fa/reauthenticate/": "a step of sign-in by allauth, as the next",
+    "accounts/reauthenticate/": "a step of sign-in by allauth, in access/test_second_factor.py",
+    "accounts/2fa/totp/activate/": "a step of sign-in by allauth, in access/test_second_factor.py",
+    "accounts/2fa/webauthn/add/": "what a passkey says, in access/test_second_factor.py",
+    "accounts/2fa/webauthn/keys/<int:pk>/edit/": "what a passkey is called, by allauth: no scene has one",
+    "accounts/2fa/webauthn/login/": "what a passkey says, written by a script",
+    "accounts/2fa/webauthn/reauthenticate/": "what a passkey says, written by a script",
+    "accounts/emergency/": "a step of sign-in, in access/test_emergencies.py",
+    "accounts/login/": "a step of sign-in by allauth, in access/test_passwords.py",
+    "accounts/password/change/": "a step of sign-in by allauth, in access/test_passwords.py",
+    "agents/<slug:slug>/levels/<str:operation>/": "no scene offers it, but console/test_agent_levels.py does",
+    "agents/<slug:slug>/right-size/<uuid:sizing_id>/undo/": "no scene has narrowed, but console/test_sizing.py does",
+    "budgets/<slug:slug>/actions/<uuid:action_id>/return/": "no scene has it, but policies/test_giving_back.py does",
+    "connectors/<slug:slug>/inside/": "two buttons alone, each with its answer",
+    "connectors/<slug:slug>/operations/<str:operation>/review/": "ticks alone, in connectors/test_confirming.py",
+    "connectors/<slug:slug>/review/": "ticks alone, in connectors/test_confirming.py",
+    "connectors/<slug:slug>/secret/": "a secret never comes back, in connectors/test_rotation.py",
+    "dashboards/event-logs/": "a file, in kpis/test_event_log_wizard.py",
+    "inbox/<uuid:escalation_id>/escalate/": "a reason as in the other moves, whose template it shares",
+    "inbox/<uuid:escalation_id>/evidence/": "written by a script, in oversight/test_seen.py",
+    "inbox/<uuid:escalation_id>/presence/": "written by a script, in oversight/test_presence.py",
+    "inbox/<uuid:escalation_id>/release/": "a button alone, where one has claimed it",
+    "inbox/<uuid:escalation_id>/skip/": "a button alone, in oversight/test_focus.py",
+    "inbox/<uuid:escalation_id>/standing/": "no scene offers it, but workflows/test_approved_in_advance.py does",
+    "inbox/<uuid:escalation_id>/undo/": "a button alone, while a decision is held",
+    "inbox/focus/end/": "a button alone, in oversight/test_focus.py",
+    "inbox/focus/start/": "a button alone, in oversight/test_focus.py",
+    "inbox/views/": "no scene has filtered, but oversight/test_lists.py does",
+    "new-waiver/": "no scene has what would be waived, but workflows/test_waivers.py does",
+    "notifications/seen/": "a button alone, in notifications/test_in_app.py",
+    "policies/<slug:slug>/simulate/": "no scene offers it, but console/test_simulations.py does",
+    "policies/simulations/<uuid:simulation_id>/propose/": "no scene has an end, but console/test_simulations.py does",
+    "runs/<uuid:run_id>/resume/": "no scene has a paused run, but workflows/test_views.py does",
+    "runs/failures/retry/": "ticks alone, in workflows/test_retrying.py",
+}
+"""What is not walked, and why. Where another test is named, it sends the form, not every fault of it."""
 SCENES: list[Scene] = [
     *(offers.at(f"/{route}") for route in sorted(LISTS | set(IN_A_SENTENCE) | NO_LISTS)),
     *bare.OF_ONE.values(),
@@ -99,14 +127,17 @@ def texts(form: html.HtmlElement) -> list[str]:
     return [str(one.get("name")) for one in form.xpath(TEXT)]
 
 
-def filled(form: html.HtmlElement, text: str) -> dict[str, list[str]]:
-    """What a browser would send, with ``text`` wherever people write."""
+def filled(form: html.HtmlElement, kind: str) -> dict[str, list[str]]:
+    """What a browser would send, with what is of this ``kind`` wherever people write or choose."""
     fields: dict[str, list[str]] = {}
     for name, value in form.form_values():
         fields.setdefault(name, []).append(value)
     for button in form.xpath(".//button[@name]")[:1]:
         fields[button.get("name")] = [button.get("value", "")]
-    return fields | {name: [text] for name in texts(form)}
+    wrong = {"unknown": CHOICE, "nothing": "" if texts(form) else f"{CHOICE}|{OTHERS}"}.get(kind, OTHERS)
+    said = UNKNOWN if kind == "unknown" else WRITTEN[kind]
+    others = {one.get("name"): [said] for one in form.xpath(wrong)} if wrong else {}
+    return fields | {name: [WRITTEN[kind]] for name in texts(form)} | others
 
 
 def lost(page: html.HtmlElement, one: str) -> str:
@@ -153,19 +184,27 @@ def walked() -> Iterator[tuple[str, str, str]]:
         for form in page.xpath("//main//form[@method='post']"):
             action = form.get("action") or path
             route = resolve(urlsplit(action).path).route
-            if route in seen or not form.xpath(TEXT):
+            if route in seen or route in NOT_WALKED:
+                continue
+            if not form.xpath(f"{TEXT}|{OTHERS}|{CHOICE}"):
+                yield route, "", ""
                 continue
             seen.add(route)
-            for name, text in WRITTEN.items():
+            for kind, text in WRITTEN.items():
+                if not form.xpath(CHOICE if kind == "unknown" else f"{TEXT}|{OTHERS}" if kind == "too long" else "."):
+                    continue
                 tried = transaction.savepoint()
-                yield route, name, faults(client, action, filled(form, text), dict.fromkeys(texts(form), text), before)
+                sent, typed = filled(form, kind), dict.fromkeys(texts(form), text)
+                yield route, kind, faults(client, action, sent, typed, before)
                 transaction.savepoint_rollback(tried)
         transaction.savepoint_rollback(made)
 
 
 def test_what_does_not_fit_is_summed_up_and_changes_nothing():
-    found = {(route, text): wrong for route, text, wrong in walked()}
+    found = {(route, kind): wrong for route, kind, wrong in walked()}
     taken = {place for place, wrong in found.items() if wrong.startswith("taken")}
     assert {place: wrong for place, wrong in found.items() if wrong and place not in TAKEN} == {}
     assert taken == set(TAKEN)
-    assert (HARMLESS | set(DESTRUCTIVE)) - {route for route, _text in found} == NOT_WALKED
+    offered = {route for route, kind in found if kind}
+    assert {route for route, kind in found if not kind} - offered == BUTTONS
+    assert (HARMLESS | set(DESTRUCTIVE)) - offered - BUTTONS == set(NOT_WALKED)
