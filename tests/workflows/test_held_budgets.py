@@ -1,8 +1,11 @@
 """What only waits for people holds a budget: how much of it, and by whom, stands where people look."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from apps.agents.models import Action
 from apps.audit.tasks import deliver_reactions
 from apps.core.models import ClockTimestamp
 from apps.halts.models import Halt, Pace, Trip
@@ -36,13 +39,13 @@ def test_a_budget_that_is_full_of_what_waits_says_by_whom_and_is_freed_by_a_reje
     assert desk.ask(50_000).json()["state"] == "denied", "nothing is spent, and nothing fits"
     told, page = looked(make_admin(), budget.slug)
     assert (told["spent"], told["reserved"]) == (0, 960_000)
-    assert told["waiting"] == [{"agent": desk.agent.slug, "amount": 960_000, "actions": 4}]
+    assert told["waiting"] == [{"by": "agent", "agent": desk.agent.slug, "amount": 960_000, "actions": 4}]
     assert "Held by what waits" in page
     assert f'by 4 actions of <a href="/agents/{desk.agent.slug}/">' in page
     say(desk.approver, Escalation.objects.first(), "reject", reason="Not this.")
     settle_reservations()
     told, _page = looked(make_admin(), budget.slug)
-    assert told["waiting"] == [{"agent": desk.agent.slug, "amount": 720_000, "actions": 3}]
+    assert told["waiting"] == [{"by": "agent", "agent": desk.agent.slug, "amount": 720_000, "actions": 3}]
     assert desk.ask(50_000).json()["state"] == "approved"
 
 
@@ -51,8 +54,53 @@ def test_agents_that_whoever_looks_may_not_see_are_not_named():
     budget = make_budget(desk.agent, scope="unit", target=desk.agent.unit.slug, cap=1_000_000)
     desk.ask(240_000)
     told, page = looked(make_holder("policies.view_policy", unit=desk.agent.unit), budget.slug)
-    assert told["waiting"] == [{"agent": None, "amount": 240_000, "actions": 1}]
+    assert told["waiting"] == [{"by": "other_agents", "agent": None, "amount": 240_000, "actions": 1}]
     assert desk.agent.slug not in page.split("Held by what waits")[1].split("</dd>")[0]
+    assert "by agents of other units" in page
+
+
+def test_what_workflows_do_themselves_is_said_apart_from_agents_that_are_not_seen():
+    desk = make_desk()
+    budget = make_budget(desk.agent, scope="unit", target=desk.agent.unit.slug, cap=1_000_000)
+    its_own = desk.ask(240_000).json()["id"]
+    desk.ask(200_000)
+    Action.objects.filter(pk=its_own).update(agent=None, workflow="pay-invoices")
+    told, page = looked(make_holder("policies.view_policy", unit=desk.agent.unit), budget.slug)
+    assert told["waiting"] == [
+        {"by": "workflows", "agent": None, "amount": 240_000, "actions": 1},
+        {"by": "other_agents", "agent": None, "amount": 200_000, "actions": 1},
+    ]
+    assert "by one action of workflows" in page
+    assert page.count("by agents of other units") == 1
+    told, page = looked(make_admin(), budget.slug)
+    assert [(one["by"], one["agent"]) for one in told["waiting"]] == [
+        ("workflows", None),
+        ("agent", desk.agent.slug),
+    ]
+    assert "by agents of other units" not in page
+
+
+def test_many_budgets_cost_no_more_queries_than_one_and_each_says_its_own():
+    desk, client = make_desk(), Client()
+    client.force_login(make_admin())
+    unit = desk.agent.unit.slug
+    first = make_budget(desk.agent, scope="unit", target=unit, cap=1_000_000)
+    desk.ask(240_000)
+
+    def listed():
+        with CaptureQueriesContext(connection) as asked:
+            rows = client.get("/api/v1/budgets/").json()["results"]
+        return len(asked), {row["slug"]: [one["amount"] for one in row["waiting"]] for row in rows}
+
+    listed()
+    few, waiting = listed()
+    assert waiting == {first.slug: [240_000]}
+    more = [make_budget(desk.agent, scope="unit", target=unit, cap=1_000_000) for _ in range(8)]
+    monthly = make_budget(desk.agent, scope="unit", target=unit, cap=1_000_000, period="month")
+    desk.ask(200_000)
+    many, waiting = listed()
+    assert waiting == {first.slug: [440_000], **{budget.slug: [200_000] for budget in [*more, monthly]}}
+    assert many == few
 
 
 def warned_of(budget):
@@ -114,7 +162,7 @@ def test_the_breaker_of_volume_stops_a_flood_whose_amounts_are_free_when_people_
     assert (desk.ask(240_000).status_code, other.ask(240_000).status_code) == (423, 202)
     reject_all(desk)
     told, _page = looked(make_admin(), budget.slug)
-    assert told["waiting"] == [{"agent": desk.agent.slug, "amount": 2_400_000, "actions": 10}], (
+    assert told["waiting"] == [{"by": "agent", "agent": desk.agent.slug, "amount": 2_400_000, "actions": 10}], (
         "nobody decides in a halt"
     )
     lift_halt(make_admin(), halt_id=halt.pk, reason="Its items are rejected next.")

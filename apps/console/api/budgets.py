@@ -27,7 +27,9 @@ from apps.policies.models import Budget, BudgetChange
 from apps.policies.rules import ProposalState
 from apps.policies.rules.budgets import BudgetScope, BudgetTerms, ChangeKind, Exhausted, Measure, Period
 from apps.policies.selectors.budgets import (
+    By,
     Used,
+    Waiting,
     budget_for,
     budgets_for,
     change_for,
@@ -44,8 +46,12 @@ STATUS = {"created": 201, PROPOSED: 202}
 
 
 class WaitingSerializer(serializers.Serializer[Any]):
-    """What one agent's actions hold because they wait for people; ``agent`` is null for agents of other units."""
+    """What waits for people holds: one agent's actions, or those of what ``by`` says, and ``agent`` is null."""
 
+    by = serializers.ChoiceField(
+        [by.value for by in By],
+        help_text="`other_agents`: of units that you do not see; `workflows`: what no agent does, but a workflow.",
+    )
     agent = serializers.CharField(allow_null=True)
     amount = serializers.IntegerField()
     actions = serializers.IntegerField()
@@ -151,7 +157,8 @@ def change_json(change: BudgetChange) -> dict[str, Any]:
 def budgets_json(actor: User, budgets: Sequence[Budget]) -> list[dict[str, Any]]:
     """The budgets as ``BudgetSerializer`` describes one."""
     used, changes = used_of(budgets), open_changes_for(actor, budgets)
-    return [_budget_json(actor, budget, used[budget.pk], changes[budget.pk]) for budget in budgets]
+    waiting = waiting_of(actor, used)
+    return [_budget_json(row, used[row.pk], waiting[row.pk], changes[row.pk]) for row in budgets]
 
 
 def budget_json(actor: User, budget: Budget) -> dict[str, Any]:
@@ -159,7 +166,9 @@ def budget_json(actor: User, budget: Budget) -> dict[str, Any]:
     return budgets_json(actor, [budget])[0]
 
 
-def _budget_json(actor: User, budget: Budget, used: Used, changes: Sequence[BudgetChange]) -> dict[str, Any]:
+def _budget_json(
+    budget: Budget, used: Used, waiting: Sequence[Waiting], changes: Sequence[BudgetChange]
+) -> dict[str, Any]:
     plain = ("slug", "name", "scope", "target", "measure", "cap", "currency", "period", "exhausted", "queue")
     return {
         **{name: getattr(budget, name) for name in plain},
@@ -170,8 +179,7 @@ def _budget_json(actor: User, budget: Budget, used: Used, changes: Sequence[Budg
         "reserved": used.reserved,
         "left": max(budget.cap - used.spent - used.reserved, 0),
         "waiting": [
-            {"agent": one.agent or None, "amount": one.amount, "actions": one.actions}
-            for one in waiting_of(actor, budget)
+            {"by": one.by, "agent": one.agent or None, "amount": one.amount, "actions": one.actions} for one in waiting
         ],
         "changes": [change_json(change) for change in changes],
     }

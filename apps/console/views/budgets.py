@@ -115,7 +115,7 @@ def _page(
     used = used_of([found])[found.pk]
     form = form or BudgetForm(queues=queues_near_for(request.user, CHANGE), budget=found)
     context = {"budget": found, "used": used, "taken": used.spent + used.reserved, "form": form, **refused}
-    context["waiting"] = waiting_of(request.user, found)
+    context["waiting"] = waiting_of(request.user, {found.pk: used})[found.pk]
     context["left"] = max(found.cap - used.spent - used.reserved, 0)
     context["changes"] = [
         (change, may_release_change(request.user, change), releasers_of(request.user, change))

@@ -1,8 +1,9 @@
 """Budgets in force, and how much of each is used now."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from uuid import UUID
 
 from django.db import connection
@@ -98,31 +99,50 @@ def used_of(budgets: Iterable[Budget]) -> dict[UUID, Used]:
         return {row[0]: Used(row[1], row[2], row[3], row[4], int(row[5])) for row in cursor.fetchall()}
 
 
+class By(StrEnum):
+    """Whose actions wait: an agent's, of agents that whoever looks may not see, or what workflows do themselves."""
+
+    AGENT = "agent"
+    OTHER_AGENTS = "other_agents"
+    WORKFLOWS = "workflows"
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits for people holds of a budget now, by one agent; empty: of agents that whoever looks may not see."""
+    """What waits for people holds of a budget now; ``agent`` is empty but for one agent's."""
 
+    by: By
     agent: str
     amount: int
     actions: int
 
 
-def waiting_of(actor: User, budget: Budget) -> list[Waiting]:
-    """Whose actions hold the present day or month of ``budget`` only because they wait for people; the most first."""
+def waiting_of(actor: User, used: Mapping[UUID, Used]) -> dict[UUID, list[Waiting]]:
+    """Whose actions hold the present day or month only because they wait for people; of each budget the most first.
+
+    ``used`` says by budget which day or month that is. Two queries, however many budgets.
+    """
     rows = Reservation.objects.filter(
-        period__budget=budget,
-        period__starts=used_of([budget])[budget.pk].starts,
+        period__budget__in=list(used),
+        period__starts__in={one.starts for one in used.values()},
         state=ReservationState.HELD,
         is_beyond=False,
         action__state=ActionState.PENDING_APPROVAL,
     )
-    seen = set(visible(actor, "agents.view_agent", Agent.objects.all()).values_list("slug", flat=True))
-    found: dict[str, Waiting] = {}
-    for slug, amount, actions in rows.values_list("action__agent__slug").annotate(Sum("amount"), Count("pk")):
-        name = slug if slug in seen else ""
-        before = found.get(name, Waiting(name, 0, 0))
-        found[name] = Waiting(name, before.amount + int(amount), before.actions + actions)
-    return sorted(found.values(), key=lambda one: (-one.amount, one.agent))
+    by_agent = rows.values_list("period__budget", "period__starts", "action__agent__slug")
+    sums = [row for row in by_agent.annotate(Sum("amount"), Count("pk")) if row[1] == used[row[0]].starts]
+    named = Agent.objects.filter(slug__in={row[2] for row in sums if row[2]})
+    seen = set(visible(actor, "agents.view_agent", named).values_list("slug", flat=True))
+    found: dict[UUID, dict[tuple[By, str], Waiting]] = {budget: {} for budget in used}
+    for budget, _starts, slug, amount, actions in sums:
+        by = By.WORKFLOWS if slug is None else By.AGENT if slug in seen else By.OTHER_AGENTS
+        name = slug if by == By.AGENT else ""
+        before = found[budget].get((by, name), Waiting(by, name, 0, 0))
+        found[budget][by, name] = Waiting(by, name, before.amount + int(amount), before.actions + actions)
+    return {
+        budget: sorted(those.values(), key=lambda one: (-one.amount, one.by, one.agent))
+        for budget, those in found.items()
+    }
 
 
 def excesses_for(
