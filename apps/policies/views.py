@@ -44,7 +44,7 @@ from apps.policies.selectors import (
     unit_of_version,
     versions_for,
 )
-from apps.policies.selectors.health import actions_seen_of, faults_for, menders_of
+from apps.policies.selectors.health import actions_seen_of, faults_for, menders_of, standing_faults_for
 from apps.policies.selectors.versions import compared_for, tenure_of, version_for
 from apps.policies.selectors.waivers import waivable_rules
 from apps.policies.services import check_policy, decline_proposal, publish_policy, retire_policy, roll_back_policy
@@ -66,7 +66,7 @@ def policies(request: Request) -> HttpResponse:
         "rows": rows,
         "release": release,
         "lowered": lowered_for(request.user),
-        "faults": faults_for(request.user).count(),
+        "faults": standing_faults_for(request.user).count(),
         "may_write": not request.user.is_agent and holds(request.user, PUBLISH),
     }
     return render(request, "policies/policies.html", context)

@@ -72,7 +72,7 @@ class TestWhatCannotBeJudged:
         fault = RuleFault.objects.get()
         assert (fault.rule, fault.effect, fault.times, fault.is_shadow) == ("errs", "deny", 3, False)
         assert fault.action_id == Action.objects.latest("id").pk
-        assert fault.cause == 'Key not found in map : "memo"'
+        assert fault.cause == 'Key not found in map: "memo"'
         (line,) = Person(reader).get("/policy-health/").json()["results"]
         assert (line["policy"], line["rule"], line["times"], line["mode"]) == (
             desk.policy.slug, "errs", 3, "enforced",
@@ -101,15 +101,45 @@ class TestWhatCannotBeJudged:
         make_holder(PUBLISH, unit=desk.agent.unit)
         deep = {"slug": "deep", "when": "action.parameters[action.parameters.iban] == 1", "effect": "require_approval"}
         rules_of(desk, ALL, {**deep, "queue": desk.queue.slug})
-        for iban in ("DE01", "DE02", "DE03"):
+        for iban in ("DE01", 'DE"02', "DE\"0'3", "DE" * 150):
             desk.ask(parameters={"iban": iban})
             ledger.fold()
-        assert list(RuleFault.objects.values_list("cause", "times")) == [('Key not found in map : "…"', 3)]
+        assert list(RuleFault.objects.values_list("cause", "times")) == [("Key not found in map", 4)]
         assert len(told("erred")) == 1
         rules_of(desk, ALL, {**deep, "when": "action.parameters.iban < 1", "queue": desk.queue.slug})
         desk.ask()
         ledger.fold()
         assert RuleFault.objects.count() == len(told("erred")) == 2
+
+    def test_a_number_as_key_is_not_kept_either(self, desk: Desk, ledger: Ledger) -> None:
+        rules_of(desk, ALL, {**ERRS, "when": "{1: 2}[action.amount_minor] == 2"})
+        desk.ask()
+        ledger.fold()
+        assert RuleFault.objects.get().cause == "Key not found in map"
+
+    def test_a_rule_has_ten_reasons_at_most_then_others(self, desk: Desk, ledger: Ledger) -> None:
+        make_holder(PUBLISH, unit=desk.agent.unit)
+        names = [f"f{number}" for number in range(13)]
+        read = " || ".join(f"action.parameters.{name} == 1" for name in names)
+        rules_of(desk, ALL, {**ERRS, "when": f"action.parameters[action.parameters.iban] == 1 && ({read})"})
+        for name in names:
+            desk.ask(parameters={"iban": name})
+            ledger.fold()
+        causes = dict(RuleFault.objects.values_list("cause", "times"))
+        assert causes == {**{f'Key not found in map: "{name}"': 1 for name in names[:10]}, "Other reasons": 3}
+        assert len(told("erred")) == Entry.objects.filter(name="rulefault.erred").count() == 11
+
+    def test_mended_it_is_urgent_no_more_and_marked_on_the_list(self, desk: Desk, ledger: Ledger) -> None:
+        rules_of(desk, ALL, ERRS)
+        desk.ask()
+        ledger.fold()
+        admin = Person(make_admin())
+        assert "No more in force" not in admin.page("/policy-health/")
+        assert "cannot be judged" in admin.page("/control/")
+        rules_of(desk, ALL, {**ERRS, "when": "has(action.parameters.memo)"})
+        assert "No more in force" in admin.page("/policy-health/")
+        assert "could not be judged" not in admin.page("/policies/")
+        assert "cannot be judged" not in admin.page("/control/")
 
     def test_in_shadow_it_changes_nothing_and_is_listed_as_such(self, desk: Desk, ledger: Ledger) -> None:
         mender = make_holder(PUBLISH, VIEW, unit=desk.agent.unit)
@@ -121,6 +151,7 @@ class TestWhatCannotBeJudged:
         assert "It has no say, so nothing came of it." in Person(mender).page("/policy-health/")
         assert notices_for(mender).get().risk == "low"
         assert "cannot be judged" not in Person(make_admin()).page("/control/")
+        assert "could not be judged" not in Person(mender).page("/policies/")
 
     def test_it_is_shown_to_those_alone_who_see_the_policy(self, desk: Desk, ledger: Ledger) -> None:
         rules_of(desk, ALL, {**ERRS, "confidential": True})
@@ -159,9 +190,21 @@ class TestWhatCannotBeJudged:
     @pytest.mark.parametrize(
         ("error", "condition", "cause"),
         [
-            ('Key not found in map : "memo"', "action.parameters.memo == 'x'", 'Key not found in map : "memo"'),
-            ('Key not found in map : "DE17 0001"', "a[b]", 'Key not found in map : "…"'),
-            ("Index error: index=5 size=1", "l[5]", "Index error: index=… size=…"),
+            ('Key not found in map : "memo"', "action.parameters.memo == 'x'", 'Key not found in map: "memo"'),
+            ('Key not found in map : "memo"', "action.parameters['memo'] == 1", 'Key not found in map: "memo"'),
+            ('Key not found in map : "mem"', "action.parameters.memo == 'x'", "Key not found in map"),
+            ('Key not found in map : "Ann"', "a[b.name] == 'Ann' || c == 'x.Ann'", "Key not found in map"),
+            ('Key not found in map : "DE17 0001"', "a[b]", "Key not found in map"),
+            ("Key not found in map : 'a\"b'", "a[b]", "Key not found in map"),
+            ('Key not found in map : "a\\"b\'c"', "a[b]", "Key not found in map"),
+            ('Key not found in map : "' + "DE" * 90, "a[b]", "Key not found in map"),
+            ("Key not found in map : 50000", "{1: 2}[a]", "Key not found in map"),
+            ("Index error: index=5 size=1", "l[5]", "Index error"),
+            ("No matching overloads found : _<_(int64, string)", "a < b", "No matching overloads found"),
+            ("Type conversion error from 'string' to 'bool'", "bool(a)", "Type conversion error"),
+            ("a condition is true or false, not string", "a", "a condition is true or false"),
+            ("DE17 0001 is no number", "a", "The condition failed"),
+            ("", "a", "The condition failed"),
             ("divide by zero", "1 / a", "divide by zero"),
         ],
     )

@@ -23,7 +23,7 @@ from apps.halts.selectors import engaged_for, is_drill_due_for
 from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
 from apps.oversight.selectors.access_reviews import reviews_waiting_for
-from apps.policies.selectors.health import faults_for
+from apps.policies.selectors.health import standing_faults_for
 from apps.workflows.selectors.erasing import erasures_asked_for
 
 LAG_S = 30
@@ -224,8 +224,8 @@ def _flags(actor: User) -> list[Finding]:
 
 
 def _faults(actor: User) -> list[Finding]:
-    """Rules that could not be judged lately, but for those that had no say."""
-    if not (count := faults_for(actor).filter(is_shadow=False)[:100].count()):
+    """Rules in force that could not be judged lately, but for those that had no say."""
+    if not (count := standing_faults_for(actor)[:100].count()):
         return []
     title = ngettext("%d rule cannot be judged", "Rules cannot be judged, for %d reasons", count) % count
     why = _("Where it denies or asks, it does so whatever comes; where it allows, it allows nothing.")

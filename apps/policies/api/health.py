@@ -28,7 +28,7 @@ class RuleFaultSerializer(serializers.Serializer[Any]):
     rule = serializers.CharField()
     effect = serializers.ChoiceField([effect.value for effect in Effect])
     mode = serializers.ChoiceField([mode.value for mode in Mode])
-    cause = serializers.CharField(help_text="In the words of the evaluator, without values that were asked.")
+    cause = serializers.CharField(help_text="One of a fixed set of phrases, without values that were asked.")
     version = serializers.IntegerField(help_text="Of the policy, the last time.")
     in_force = serializers.IntegerField(allow_null=True, help_text="The version in force now.")
     times = serializers.IntegerField(help_text="How often since `first_at`.")

@@ -8,9 +8,21 @@ from apps.policies.rules.documents import Effect, Mode
 from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.weighing import Outcome
 
-QUOTED = re.compile(r'"([^"]*)"')
-NUMBERED = re.compile(r"=-?\d+")
-LEFT_OUT = "…"
+PHRASES = frozenset({
+    "a condition is true or false", "Applying SELECT to non-message type", "cannot convert string to double",
+    "cannot convert string to int", "cannot convert string to uint", "divide by zero", "duplicate key in map",
+    "Index error",
+    "int64 out of uint64 range", "integer overflow", "Invalid timezone", "Key not found in map",
+    "malformed UTF-8 bytes", "modulus by zero", "No matching overloads found", "String to Duration conversion failed",
+    "String to Timestamp conversion failed", "Type conversion error",
+})  # fmt: skip
+UNKNOWN, OTHERS = "The condition failed", "Other reasons"
+CAUSES_MAX = 10
+ENDED = re.compile(r"[:,\"']| from ")
+NAMED = re.compile(r"""[^:]*: (["'])([A-Za-z_]\w*)\1""", re.ASCII)
+NAME = re.compile(
+    r"""\.\s*([A-Za-z_]\w*)|\[\s*(["'])([A-Za-z_]\w*)\2\s*\]|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""", re.ASCII
+)
 
 
 class Fault(NamedTuple):
@@ -43,12 +55,20 @@ def faults_in(verdict: Mapping[str, Any], texts: Mapping[tuple[str, str], str]) 
 
 
 def cause_of(error: str, condition: str) -> str:
-    """The library's words without what was asked: names stay that the condition itself says, values go.
+    """One of the phrases known here, and a name only where the condition itself reads that name.
 
     So that one fault is one line however often it comes, and nobody's words outlive their erasure.
     """
-    named = QUOTED.sub(lambda found: found[0] if found[1] in condition else f'"{LEFT_OUT}"', error)
-    return NUMBERED.sub(f"={LEFT_OUT}", named)
+    phrase = ENDED.split(error, maxsplit=1)[0].strip()
+    if phrase not in PHRASES:
+        return UNKNOWN
+    named = NAMED.fullmatch(error)
+    return f'{phrase}: "{named[2]}"' if named and named[2] in _names_in(condition) else phrase
+
+
+def _names_in(condition: str) -> set[str]:
+    """The fields that a condition reads, ``.name`` or ``["name"]``; what its other texts say is no name."""
+    return {found[1] or found[3] for found in NAME.finditer(condition)} - {None}
 
 
 def marks_in(verdict: Mapping[str, Any]) -> Iterator[Mark]:

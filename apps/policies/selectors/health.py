@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from apps.access.selectors import holders_for
 from apps.agents.selectors import actions_for
@@ -25,6 +25,11 @@ def faults_for(actor: User) -> QuerySet[RuleFault]:
     rows = RuleFault.objects.filter(last_at__gt=ClockTimestamp() - timedelta(days=KEPT_DAYS))
     rows = rows.select_related("policy__unit", "policy__in_force", "action__agent").order_by("-last_at", "-id")
     return rows.none() if actor.is_agent else visible(actor, VIEW, rows)
+
+
+def standing_faults_for(actor: User) -> QuerySet[RuleFault]:
+    """Those of ``faults_for`` that wait to be mended: with a say, and by the version that is in force now."""
+    return faults_for(actor).filter(is_shadow=False, policy__in_force__number=F("version"))
 
 
 def rule_flags_for(actor: User, *, agent: str = "") -> QuerySet[RuleFlag]:

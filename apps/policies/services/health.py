@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +17,11 @@ from apps.audit.services import record
 from apps.core.services import system_user
 from apps.policies.models import Policy, Release, RuleFault, RuleFlag
 from apps.policies.rules import Effect
-from apps.policies.rules.health import Fault, Mark, faults_in, marks_in
+from apps.policies.rules.health import CAUSES_MAX, OTHERS, Fault, Mark, faults_in, marks_in
 from apps.policies.rules.numbers import NAMES
 from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.weighing import Outcome
+from apps.policies.selectors.health import KEPT_DAYS
 
 PROPOSED = "proposed"
 REMARKABLE = Q(verdict__trace__contains=[{"outcome": Outcome.ERROR.value}]) | Q(
@@ -101,9 +102,17 @@ def _released(actions: Iterable[Action]) -> tuple[dict[int, dict[tuple[str, str]
 
 
 def _note_fault(policy: Policy, fault: Fault, count: Count) -> None:
+    """A line for each cause; beyond ten that are shown, the rest of a rule's share one."""
     told = {"rule": fault.rule, "is_shadow": fault.is_shadow, "cause": fault.cause}
     now = {"effect": fault.effect, "is_confidential": fault.is_confidential, "version": count.version}
     if RuleFault.objects.filter(policy=policy, **told).update(**now, **count.as_change()):
+        return
+    shown = RuleFault.objects.filter(policy=policy, rule=fault.rule, is_shadow=fault.is_shadow)
+    if (
+        fault.cause != OTHERS
+        and shown.filter(last_at__gt=count.last_at - timedelta(days=KEPT_DAYS)).count() >= CAUSES_MAX
+    ):
+        _note_fault(policy, fault._replace(cause=OTHERS), count)
         return
     made = RuleFault.objects.create(policy=policy, **told, **now, first_at=count.first_at, **count.as_new())
     named = CONFIDENTIAL if fault.is_confidential else fault.rule
