@@ -314,7 +314,8 @@ PROVEN_MAX = 200_000
 class Seal:
     """What one entry's seal is worth now. ``place``: of its leaf, None where it has none yet.
 
-    ``wrongs``: what does not hold of the entry itself. ``size``, ``root``: the tree over which its inclusion was
+    ``wrongs``: what does not hold of the entry itself. ``is_checked``: whether all that the reader may have compared
+    was; the tree is computed only when they ask. ``size``, ``root``: the tree over which its inclusion was
     computed, ``steps`` hashes long; 0: it was not, because the tree is too large for a page, or the reader does not
     read all of it. ``is_included``: whether the line as it is now leads to that root. ``was_noted``: whether that is
     the root that the reader had noted; None where they gave none.
@@ -322,6 +323,7 @@ class Seal:
 
     place: int | None
     wrongs: tuple[str, ...]
+    is_checked: bool = True
     size: int = 0
     root: str = ""
     steps: int = 0
@@ -334,8 +336,8 @@ class Seal:
         return not self.wrongs and self.is_included and self.was_noted is not False
 
 
-def seal_of(actor: User, entry: Entry, *, size: int | None = None, root: str = "") -> Seal:
-    """Check one entry that was fetched for ``actor``: its line, its payload, and its place in the tree.
+def seal_of(actor: User, entry: Entry, *, in_tree: bool = False, size: int | None = None, root: str = "") -> Seal:
+    """Check one entry that was fetched for ``actor``: its line, its payload, and ``in_tree`` its place in the tree.
 
     ``size``, ``root``: a line that the reader noted before; the tree is then the one over the first ``size`` leaves.
     Raises InvalidError where that tree is none in which the entry is, or too large for a page.
@@ -351,22 +353,29 @@ def seal_of(actor: User, entry: Entry, *, size: int | None = None, root: str = "
         place, now = leaf[0], leaf_of(found)
         if not compare_digest(now, bytes(leaf[1])):
             wrongs.append("It is not the line that was sealed.")
-        sealed = Leaf.objects.count()
-        if size is not None and not place < size <= min(sealed, PROVEN_MAX):
-            raise InvalidError(errors={"size": [_size_said(place, sealed)]})
-        if not scope_for(actor, VIEW).everywhere or (size is None and sealed > PROVEN_MAX):
-            return Seal(place, tuple(wrongs))
+        reads_all = scope_for(actor, VIEW).everywhere
+        if not reads_all or not (in_tree or size):
+            return Seal(place, tuple(wrongs), is_checked=not reads_all)
+        sealed = 1 + Leaf.objects.order_by("-place").values_list("place", flat=True)[0]
+        if size is not None and (said := _size_said(place, size, sealed)):
+            raise InvalidError(errors={"size": [said]})
         over = size or sealed
-        hashes = [bytes(each) for each in Leaf.objects.order_by("place").values_list("hash", flat=True)[:over]]
+        if over > PROVEN_MAX:
+            return Seal(place, tuple(wrongs))
+        rows = Leaf.objects.filter(place__lt=over).order_by("place")
+        hashes = [bytes(each) for each in rows.values_list("hash", flat=True)]
     computed, path = root_of(hashes), inclusion_of(hashes, place)
     is_there = place < len(hashes) == over and compare_digest(hashes[place], bytes(leaf[1]))
     is_included = is_there and compare_digest(root_by(now, path, place=place, size=over), computed)
     was_noted = compare_digest(computed.hex(), root.lower()) if root else None
-    return Seal(place, tuple(wrongs), over, computed.hex(), len(path), is_included, was_noted)
+    return Seal(place, tuple(wrongs), True, over, computed.hex(), len(path), is_included, was_noted)
 
 
-def _size_said(place: int, sealed: int) -> str:
-    if sealed > PROVEN_MAX:
+def _size_said(place: int, size: int, sealed: int) -> str:
+    """What is wrong with the size that was noted; empty where nothing is."""
+    if not place < size <= sealed:
+        told = {"least": place + 1, "most": sealed}
+        return _("A tree in which this entry is has %(least)d to %(most)d leaves.") % told
+    if size > PROVEN_MAX:
         return _("A page computes trees of at most %d leaves: manage.py audit_verify takes any.") % PROVEN_MAX
-    told = {"least": place + 1, "most": sealed}
-    return _("A tree in which this entry is has %(least)d to %(most)d leaves.") % told
+    return ""

@@ -2,8 +2,9 @@
 
 import pytest
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from tests.conftest import let_the_horizon_pass
 from tests.factories.access import make_admin, make_holder, make_unit
 
 HOLDS, FAILS = "holds, checked just now", "does not hold"
+CHECK = "?seal=check"
 VIEW = "audit.view_entry"
 
 
@@ -46,7 +48,7 @@ def test_it_says_where_it_is_sealed_and_what_was_compared(real_db):
     entry = entry_made()
     assert "not sealed yet" in page_of(reader, entry)
     seal()
-    page = page_of(reader, entry)
+    page = page_of(reader, entry, CHECK)
     size, root = verify().split()[-3], verify().split()[-1]
     place = entry.leaf.place
     for said in (HOLDS, f"at place {place}", f"among the first {size} leaves", f"size {size} root {root}"):
@@ -59,7 +61,45 @@ def test_it_says_where_it_is_sealed_and_what_was_compared(real_db):
     assert "not the one that you noted" in other
     assert FAILS in other
     for odd in (f"?size={place}&root={root}", f"?size=9999999&root={root}", "?size=x&root=y", f"?size=1&root={root}g"):
-        assert HOLDS in page_of(reader, entry, odd, status=422)
+        assert f"sealed at place {place}" in page_of(reader, entry, odd, status=422)
+
+
+def asked_of_the_leaves(person: User, entry: Entry, query: str = "") -> tuple[list[str], str]:
+    with CaptureQueriesContext(connection) as asked:
+        page = page_of(person, entry, query)
+    return [one["sql"] for one in asked if 'FROM "audit_leaf"' in one["sql"]], page
+
+
+def test_the_tree_is_computed_when_somebody_asks_and_its_leaves_are_never_counted(real_db):
+    reader = make_admin()
+    leave(3)
+    seal()
+    entry = entry_made()
+    asked, page = asked_of_the_leaves(reader, entry)
+    assert f"sealed at place {entry.leaf.place}" in page
+    assert "Check its seal" in page
+    assert HOLDS not in page
+    assert not [sql for sql in asked if str(entry.pk) not in sql and "EXISTS" not in sql], "its own leaf alone"
+    asked, page = asked_of_the_leaves(reader, entry, CHECK)
+    assert HOLDS in page
+    assert "Check its seal" not in page
+    assert not [sql for sql in asked if "COUNT(" in sql]
+
+
+def test_on_a_large_ledger_it_says_what_is_wrong_with_a_size(real_db, monkeypatch):
+    reader = make_admin()
+    leave(5)
+    seal()
+    entry = entry_made()
+    place, root = entry.leaf.place, "0" * 64
+    size = verify().split()[-3]
+    monkeypatch.setattr("apps.audit.selectors.PROVEN_MAX", 2)
+    assert "too large to be computed" in page_of(reader, entry, CHECK)
+    small = page_of(reader, entry, f"?size=1&root={root}", status=422)
+    assert f"has {place + 1} to {size} leaves" in small
+    assert "A page computes trees" not in small
+    large = page_of(reader, entry, f"?size={size}&root={root}", status=422)
+    assert "A page computes trees of at most 2 leaves" in large
 
 
 @pytest.mark.parametrize(
@@ -78,12 +118,12 @@ def test_what_the_owner_of_the_tables_changed_does_not_hold(real_db, statement, 
     leave(4)
     seal()
     entry = entry_made()
-    assert HOLDS in page_of(reader, entry)
+    assert HOLDS in page_of(reader, entry, CHECK)
     as_owner(
         *(f"ALTER TABLE audit_{table} DISABLE TRIGGER USER" for table in ("entry", "payload", "leaf")),
         statement.format(entry.pk),
     )
-    page = page_of(reader, entry)
+    page = page_of(reader, entry, CHECK)
     assert FAILS in page
     assert said in page
     assert 'class="note bad" role="alert"' in page

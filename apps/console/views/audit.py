@@ -56,7 +56,7 @@ def entry(request: Request, entry_id: int) -> HttpResponse:
     form = NotedRootForm(request.GET if "size" in request.GET or "root" in request.GET else None)
     noted = form.cleaned_data if form.is_bound and form.is_valid() else {}
     try:
-        seal = seal_of(request.user, found, **noted)
+        seal = seal_of(request.user, found, in_tree=request.GET.get("seal") == "check", **noted)
     except InvalidError as error:
         form.add_error("size", str(error.errors["size"][0]))
         seal = seal_of(request.user, found)
