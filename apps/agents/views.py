@@ -25,11 +25,11 @@ from apps.agents.services.access_tokens import (
     issue_token,
 )
 from apps.agents.services.rates import count_failure
-from apps.core.api import database_error_of
 from apps.core.authentication import RESOURCE_PATH, resource_of_api
 from apps.core.errors import DomainError, NotAuthenticatedError, NotFoundError, RateLimitedError, UnavailableError
 from apps.core.http import caller_address
 from apps.core.noting import note_stranger
+from apps.core.unanswered import database_error_of, note_unanswered
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +69,7 @@ def oauth_door(view: Callable[[HttpRequest, dict[str, str]], HttpResponse]) -> C
         except FormError as error:
             return _problem(error.code, str(error), 400, {})
         except (DomainError, DatabaseError, InterfaceError) as error:
+            note_unanswered(error)
             found = error if isinstance(error, DomainError) else database_error_of(error)
             if not isinstance(found, DomainError):
                 raise

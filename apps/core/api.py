@@ -9,11 +9,10 @@ from uuid import UUID
 
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Model, QuerySet
 from django.http import Http404, JsonResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from psycopg.errors import UniqueViolation
 from rest_framework import exceptions, serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -29,6 +28,7 @@ from apps.core.models import User
 from apps.core.noting import READING, note_refused, note_stranger
 from apps.core.rules import MAX_WAIT_S, digest_of, misplaced_secrets
 from apps.core.services import answer_once
+from apps.core.unanswered import database_error_of, note_unanswered
 
 MAX_KEY = 200
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
@@ -339,15 +339,6 @@ def problem_of(error: errors.DomainError, request_id: str = "") -> dict[str, Any
     return {**document, **error.members, "request_id": request_id}
 
 
-def database_error_of(error: BaseException | None) -> errors.DomainError | None:
-    """What it means that the database did not answer, or that somebody else made the same at once; None for a bug."""
-    if isinstance(error, OperationalError | InterfaceError):
-        return errors.UnavailableError()
-    if isinstance(error, IntegrityError) and isinstance(error.__cause__, UniqueViolation):
-        return errors.ConflictError()
-    return None
-
-
 TRANSLATED: dict[type[Exception], Callable[[Any], errors.DomainError | None]] = {
     exceptions.NotAuthenticated: lambda e: errors.NotAuthenticatedError(),
     exceptions.AuthenticationFailed: lambda e: errors.NotAuthenticatedError(str(e.detail)),
@@ -380,6 +371,7 @@ def domain_error_of(error: Exception) -> errors.DomainError | None:
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: problem details for refusals, Django's 500 for bugs."""
+    note_unanswered(error)
     found = domain_error_of(error)
     if found is None:
         return None

@@ -10,10 +10,11 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.defaults import server_error
 
-from apps.core.api import database_error_of, problem_json
+from apps.core.api import problem_json
 from apps.core.errors import DomainError, InvalidError, NotFoundError, UnavailableError, misplaced_error
 from apps.core.noting import note_refused
 from apps.core.rules import OF_SECRETS, misplaced_secrets, without_secrets
+from apps.core.unanswered import database_error_of, note_unanswered
 
 
 class DomainErrorMiddleware:
@@ -50,6 +51,7 @@ class DomainErrorMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Translate refusals, a database that does not answer and two who make the same at once; leave bugs alone."""
+        note_unanswered(error)
         found = database_error_of(error)
         if isinstance(found, UnavailableError):
             return unanswered(request)
@@ -80,7 +82,9 @@ def unanswered(request: HttpRequest) -> HttpResponse:
 
 def broken(request: HttpRequest) -> HttpResponse:
     """What escaped everything else, also on its way to a view or back: a database that does not answer, or a bug."""
-    if isinstance(database_error_of(sys.exc_info()[1]), UnavailableError):
+    error = sys.exc_info()[1]
+    if isinstance(database_error_of(error), UnavailableError):
+        note_unanswered(error)
         return unanswered(request)
     return server_error(request)
 
