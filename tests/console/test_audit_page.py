@@ -8,7 +8,7 @@ from django.test import Client
 from apps.agents.models import Action
 from apps.agents.selectors import tried_trails_for
 from apps.audit.models import Entry
-from tests.factories.access import make_admin, make_holder
+from tests.factories.access import make_admin, make_holder, make_unit
 from tests.workflows.actions import make_desk
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ def rows_of(page: str) -> list[str]:
 
 
 def test_what_an_agent_only_tried_is_marked_in_the_list_and_on_its_entries(client: Client) -> None:
-    desk, auditor = make_desk(), make_holder("audit.view_entry", "agents.view_agent")
+    desk, auditor = make_desk(), make_holder("audit.view_entry")
     live, tried = (Action.objects.get(pk=desk.ask(amount).json()["id"]) for amount in (30_000, 40_000))
     Action.objects.filter(pk=tried.pk).update(environment="test")
     client.force_login(auditor)
@@ -31,7 +31,9 @@ def test_what_an_agent_only_tried_is_marked_in_the_list_and_on_its_entries(clien
         entry = Entry.objects.filter(trail_id=action.trail).earliest("id")
         assert ('<span class="badge info">Test</span>' in client.get(f"/audit/{entry.pk}/").content.decode()) is is_test
     assert tried_trails_for(make_admin(), [live.trail, tried.trail]) == {tried.trail}
-    assert tried_trails_for(make_holder("audit.view_entry"), [tried.trail]) == set()
+    assert tried_trails_for(make_holder("audit.view_entry", unit=desk.agent.unit), [tried.trail]) == {tried.trail}
+    assert tried_trails_for(make_holder("audit.view_entry", unit=make_unit()), [tried.trail]) == set()
+    assert tried_trails_for(make_holder("agents.view_agent"), [tried.trail]) == set()
 
 
 def test_a_line_says_what_happened_to_what(client: Client) -> None:

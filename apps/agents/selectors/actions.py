@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState, Environment
+from apps.audit.selectors import entries_for
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
@@ -21,8 +22,13 @@ def actions_for(actor: User) -> QuerySet[Action]:
 
 
 def tried_trails_for(actor: User, trails: Iterable[UUID]) -> set[UUID]:
-    """Those of ``trails`` on which an agent only tried something with a test key: nothing outside was called."""
-    rows = actions_for(actor).filter(pk__in=list(trails), environment=Environment.TEST)
+    """Those of ``trails`` on which an agent only tried something with a test key: nothing outside was called.
+
+    Whoever reads entries of a trail is told, without the right to see its agent: a trial must not look real.
+    """
+    asked = list(trails)
+    read = entries_for(actor).filter(trail_id__in=asked).order_by().values("trail_id")
+    rows = Action.objects.filter(pk__in=asked, environment=Environment.TEST).filter(pk__in=read)
     return set(rows.values_list("pk", flat=True))
 
 
