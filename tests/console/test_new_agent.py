@@ -11,6 +11,7 @@ from django.test import Client
 from apps.agents.models import Agent, AgentCredential
 from apps.agents.services import revoke_credential
 from apps.connectors.rules import example_of
+from apps.console.selectors.agents import owners_for
 from apps.core.models import User
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.connectors import make_connector, make_operation, permit
@@ -142,6 +143,15 @@ class TestTheForm:
         assert '<option value="near">Nea Ray</option>' in page
         assert '<option value="maker">' in page
         assert 'value="far"' not in page
+
+    def test_reads_no_more_people_than_it_suggests_and_its_maker_is_among_them(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("apps.console.selectors.agents.OWNERS_MAX", 3)
+        for name in ("a-one", "b-two", "c-three", "d-four"):
+            make_holder(VIEW, username=name, name=name.title())
+        maker = make_holder(MANAGE, "access.manage_access", username="zoe", name="Zoe")
+        assert owners_for(maker) == [("zoe", "Zoe"), ("a-one", "A-One"), ("b-two", "B-Two")]
 
     def test_is_for_those_who_manage_agents_and_their_units(self, client: Client) -> None:
         mine, other = make_unit(), make_unit()

@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Count
+
 from apps.access.models import Role, RoleGrant
 from apps.access.rules import PERMISSIONS
 from apps.access.selectors import emergency_rights_of, grants_for, live_grants, roles_for
 from apps.core.gate import scope_for
 from apps.core.models import User
+
+NAMED_MAX = 50
+"""So many holders of a role are named, the others counted: a page stays light, whatever the company's size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,16 @@ def rights_held_by(actor: User) -> list[Held]:
 
 @dataclass(frozen=True, slots=True)
 class RoleColumn:
-    """One role, and who holds it now in the units where the reader manages access, by name."""
+    """One role, who holds it now in the units where the reader manages access: the first by user name, and how many."""
 
     role: Role
     holders: tuple[User, ...]
+    count: int
+
+    @property
+    def more(self) -> int:
+        """How many are not named."""
+        return self.count - len(self.holders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +110,14 @@ class RoleMatrix:
 
 
 def role_matrix_for(actor: User) -> RoleMatrix:
-    """Every role with every permission, for those who manage access anywhere; two queries, however many."""
-    holders: dict[object, dict[object, User]] = {}
-    for grant in grants_for(actor):
-        holders.setdefault(grant.role_id, {})[grant.user_id] = grant.user
-    columns = [RoleColumn(role, tuple(sorted(holders.get(role.pk, {}).values(), key=str))) for role in roles_for(actor)]
+    """Every role with every permission, for those who manage access anywhere; few holders are read, however many."""
+    held = grants_for(actor).order_by()
+    counts = dict(held.values_list("role").annotate(Count("user", distinct=True)))
+    columns = []
+    for role in roles_for(actor):
+        people = User.objects.filter(pk__in=held.filter(role=role).values("user")).order_by("username")
+        shown = tuple(people[:NAMED_MAX]) if role.pk in counts else ()
+        columns.append(RoleColumn(role, shown, counts.get(role.pk, 0)))
     named = {name for column in columns for name in column.role.permissions}
     rows = [
         PermissionRow(name, sentence, tuple(name in column.role.permissions for column in columns))

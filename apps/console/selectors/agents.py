@@ -25,6 +25,8 @@ from apps.workflows.rules.states import TaskState
 from apps.workflows.selectors import runs_for
 
 PUBLISH = "policies.publish_policy"
+OWNERS_MAX = 300
+"""As many as a field suggests; more are typed."""
 UNDER_WAY = (ActionState.PENDING_APPROVAL, ActionState.APPROVED, ActionState.EXECUTING)
 
 LEVELS = {
@@ -270,6 +272,7 @@ def level_word_for(actor: User, agent: Agent, operation: str) -> OperationInWord
 
 
 def owners_for(actor: User) -> list[tuple[str, str]]:
-    """People who may be named as an owner, of those whose access ``actor`` manages, and themselves: user name, name."""
-    rows = people_for(actor).filter(Q(pk__in=RoleGrant.objects.filter(live_grants()).values("user")), is_active=True)
-    return list((rows | User.objects.filter(pk=actor.pk)).values_list("username", "name"))
+    """Who may be named as an owner, themselves first, then people whose access ``actor`` manages: user name, name."""
+    rows = people_for(actor).filter(pk__in=RoleGrant.objects.filter(live_grants()).values("user"), is_active=True)
+    others = rows.exclude(pk=actor.pk).values_list("username", "name")[: OWNERS_MAX - 1]
+    return [(actor.username, actor.name), *others]
