@@ -38,6 +38,8 @@ SECONDS_DIGITS = 3
 MAX_STREAMS, MAX_STREAMS_EACH = 500, 6
 MAX_WAITS, MAX_WAITS_EACH = 2000, 50
 MAX_TOPICS, REMEMBERED = 20, 20_000
+LATELY_S = 10.0
+"""A page was made at most so long before its stream begins: what changed in between is told at once."""
 
 
 class Listener:
@@ -45,6 +47,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.versions: OrderedDict[str, int] = OrderedDict()
+        self.changed_at: dict[str, float] = {}
         self.newest = 0
         self.waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self.streams: defaultdict[str, int] = defaultdict(int)
@@ -120,10 +123,16 @@ class Listener:
     def _bump(self, topic: str, entry: int) -> None:
         self.versions[topic] = max(entry, self.versions.get(topic, 0))
         self.versions.move_to_end(topic)
+        self.changed_at[topic] = time.monotonic()
         while len(self.versions) > REMEMBERED:
-            self.versions.popitem(last=False)
+            del self.changed_at[self.versions.popitem(last=False)[0]]
         for event in self.waiting.get(topic, ()):
             event.set()
+
+    def version_before(self, topic: str) -> int:
+        """What a page that was made lately has surely seen of ``topic``: 0 where that changed since."""
+        is_late = time.monotonic() - self.changed_at.get(topic, -LATELY_S) < LATELY_S
+        return 0 if is_late else self.versions.get(topic, 0)
 
     @contextlib.asynccontextmanager
     async def interest(self, topics: Iterable[str]) -> AsyncIterator[asyncio.Event]:
@@ -355,7 +364,7 @@ async def _send_events(
 
     ``own``: the topic of the account, and the version from which on that is asked.
     """
-    told = {topic: listener.versions.get(topic, 0) for topic in topics} | own
+    told = {topic: listener.version_before(topic) for topic in topics} | own
     text, ends = "retry: 3000\n\n", time.monotonic() + STREAM_S
     while time.monotonic() < ends:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})

@@ -1,5 +1,5 @@
-// Live pages: a doorbell only. An event names a topic and a version; the page then asks its own address again,
-// so permissions are applied where they always are. Hidden tabs let go; three failures fall back to polling.
+// Live pages: a doorbell only. An event names a topic and a version; the page then asks its own address again.
+// Hidden tabs let go and look when they are back; three failures fall back to polling.
 (() => {
   "use strict";
   const topics = document.body?.dataset.topics;
@@ -29,7 +29,7 @@
   };
   setInterval(() => { if (!document.hidden) document.body.dispatchEvent(new Event("acp:here")); }, 15000); // who looks
 
-  let source, timer, failures = 0, etag = "";
+  let source, timer, again, failures = 0, etag = "";
   const query = `topics=${encodeURIComponent(topics)}`;
   const poll = async () => {
     try {
@@ -48,7 +48,7 @@
     if (source || timer || document.hidden) return;
     if (failures >= 3 || !window.EventSource) { poll(); return; }
     source = new EventSource(`/live/?${query}`);
-    source.onopen = () => { failures = 0; show("live"); };
+    source.onopen = () => { failures = 0; show("live"); if (again) topics.split(",").forEach(tell); again = true; };
     source.onmessage = (event) => { const {topic, version} = JSON.parse(event.data); ring(topic, version); };
     source.onerror = () => {
       failures += 1;

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controlplane import asgi
-from controlplane.waiting import MAX_WAITS_EACH, Listener, hold, stream
+from controlplane.waiting import LATELY_S, MAX_WAITS_EACH, Listener, hold, stream
 
 HANGS_S = 20  # far beyond any answer; only tells a hang from an answer
 
@@ -211,3 +211,27 @@ def test_what_ended_while_a_stream_opened_ends_it_too():
 
     caller = asyncio.run(story())
     assert caller.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+@pytest.mark.parametrize(("ago_s", "told"), [(1.0, True), (LATELY_S + 1, False)])
+def test_what_changed_between_a_page_and_its_stream_is_told_at_once(ago_s, told):
+    async def story() -> bytes:
+        listener = Listener()
+
+        async def pages(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 204, "headers": [(b"x-person", b"ada")]})
+            await send({"type": "http.response.body", "body": b""})
+
+        listener._tell([(7, "escalation", "one", "one")])
+        listener.changed_at["inbox"] -= ago_s
+        caller = Caller()
+        scope = scope_of("GET", "/live/", query=b"topics=inbox,halts")
+        task = asyncio.create_task(stream(listener, pages, scope, caller.receive, caller.send))
+        await asyncio.sleep(0.3)
+        caller.gone.set()
+        await asyncio.wait_for(task, HANGS_S)
+        return bytes(caller.body)
+
+    body = asyncio.run(story())
+    assert (b'data: {"topic": "inbox", "version": 7}' in body) is told
+    assert b"halts" not in body
