@@ -30,6 +30,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import Identity
 from apps.access.oidc import Provider, providers
+from apps.access.posting import post
 from apps.access.saml import SamlProvider, saml_providers
 from apps.access.selectors import is_factor_demanded_of
 from apps.access.services import (
@@ -92,7 +93,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth is 
             log.warning("mail_is_not_set_up", wanted=template_prefix)
             return
         site = {"name": settings.MFA_TOTP_ISSUER, "domain": settings.ACP_URL}
-        self.render_mail(template_prefix, email, {"email": email, "current_site": site, **context}).send()
+        post(self.render_mail(template_prefix, email, {"email": email, "current_site": site, **context}))
 
     def get_client_ip(self, request: Any) -> str:
         """As everywhere in the plane: our own proxies are believed, nobody else."""

@@ -1,11 +1,14 @@
 """A host that whoever asks has made up leads nobody astray: no link in a mail, no redirect, no address of ours."""
 
 import re
+from threading import Event
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.core.mail.backends.base import BaseEmailBackend
 
+from apps.access.posting import beside
 from tests.factories.access import make_user
 from tests.factories.agents import make_agent, make_key_for
 from tests.security.test_headers import HTTPS, person, plane
@@ -48,7 +51,7 @@ class TestWhereEveryNameIsTaken:
         ada = make_user(username="ada", email="ada@example.com", password=PASSWORD)
         answer = client.post("/accounts/password/reset/", {"email": ada.email}, headers={"Host": EVIL})
         assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/reset/done/")
-        [mail] = mailoutbox
+        [mail] = soon(mailoutbox)
         assert EVIL not in mail.subject + mail.body
         link = re.search(r"https?://\S+/password/reset/key/\S+", mail.body)[0]
         assert link.startswith("https://plane.example/accounts/")
@@ -66,4 +69,51 @@ class TestWhereEveryNameIsTaken:
         assert ("no link can come" in page, 'name="email"' in page) == (True, False)
         assert "Ask an administrator" in client.get("/accounts/login/").content.decode()
         assert client.post("/accounts/password/reset/", {"email": "ada@example.com"}).status_code == 302
-        assert mailoutbox == []
+        assert soon(mailoutbox) == []
+
+    @pytest.mark.parametrize("server", ["Silent", "Gone"])
+    def test_the_answer_tells_nobody_who_has_an_account(self, client, settings, server):
+        """Not by what becomes of the mail, nor by the time that it takes."""
+        make_user(username="ada", email="ada@example.com", password=PASSWORD)
+        settings.EMAIL_BACKEND = f"{__name__}.{server}"
+        told = [
+            client.post("/accounts/password/reset/", {"email": f"{name}@example.com"}) for name in ("ada", "nobody")
+        ]
+        assert {(one.status_code, one["Location"], one.content) for one in told} == {
+            (302, "/accounts/password/reset/done/", b"")
+        }
+        ANSWERED.set()
+        assert TRIED.wait(HANGS_S)
+
+
+HANGS_S = 30
+ANSWERED, TRIED = Event(), Event()
+
+
+class Silent(BaseEmailBackend):
+    """A mail server that says nothing until the request is answered."""
+
+    def send_messages(self, messages):
+        assert ANSWERED.wait(HANGS_S)
+        TRIED.set()
+        return len(messages)
+
+
+class Gone(BaseEmailBackend):
+    """One that does not answer."""
+
+    def send_messages(self, messages):
+        TRIED.set()
+        raise ConnectionRefusedError
+
+
+@pytest.fixture(autouse=True)
+def nothing_tried():
+    ANSWERED.clear()
+    TRIED.clear()
+
+
+def soon(box):
+    """With all that was to be sent until now."""
+    beside.submit(int).result(HANGS_S)
+    return box
