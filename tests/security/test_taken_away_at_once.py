@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from apps.access.models import RoleGrant
-from apps.access.services import revoke_role
+from apps.access.services import revoke_role, save_role
 from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.connectors.models import Effect
@@ -72,6 +72,26 @@ class TestARole:
         )
         assert isinstance(vote, NotAllowedError | NotFoundError)
         assert (payment.now().state, Vote.objects.count()) == ("pending", 0)
+
+    def test_has_lost_its_right_before_a_vote_that_came_second(self) -> None:
+        payment = make_payment()
+        role, admin = RoleGrant.objects.get(user=payment.ada).role, make_admin()
+        _less, vote = one_within_the_other(
+            lambda: save_role(admin, slug=role.slug, name=role.name, permissions=["oversight.view_escalation"]),
+            lambda: say(payment.ada, payment.item),
+        )
+        assert isinstance(vote, NotAllowedError | NotFoundError)
+        assert (payment.now().state, Vote.objects.count()) == ("pending", 0)
+
+    def test_loses_its_right_after_a_vote_that_came_first(self) -> None:
+        payment = make_payment()
+        role, admin = RoleGrant.objects.get(user=payment.ada).role, make_admin()
+        one_within_the_other(
+            lambda: say(payment.ada, payment.item),
+            lambda: save_role(admin, slug=role.slug, name=role.name, permissions=["oversight.view_escalation"]),
+        )
+        assert payment.now().state == "approved"
+        assert order_of("vote.cast", "role.changed") == ["vote.cast", "role.changed"]
 
     def test_goes_after_a_vote_that_came_first(self) -> None:
         payment = make_payment()

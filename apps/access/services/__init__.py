@@ -11,7 +11,8 @@ from apps.access.services.emergencies import (
     withdraw_emergency,
 )
 from apps.access.services.factors import reset_factors
-from apps.access.services.grants import end_person, grant_role, keep_people, revoke_role, set_roles
+from apps.access.services.grants import end_person, grant_role, revoke_role, set_roles
+from apps.access.services.holding import keep_people
 from apps.access.services.identities import find_signed_on, forget_assertions, spend_assertion, unlink_identities
 from apps.access.services.moves import hold_tree, refuse_to_leave, require_mover, require_two_to_move, take_along
 from apps.access.services.people import save_person

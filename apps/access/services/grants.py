@@ -1,33 +1,18 @@
 """Commands on who holds which role."""
 
-from collections.abc import Collection
 from datetime import datetime
-from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit, Role, RoleGrant
 from apps.access.selectors import live_grants
+from apps.access.services.holding import hold_people
 from apps.access.services.units import require_manager
 from apps.audit.services import record
 from apps.core.errors import ConflictError, NotAllowedError, NotFoundError
 from apps.core.gate import refuse_emergency
 from apps.core.models import ClockTimestamp, User
-
-
-def keep_people(people: Collection[UUID]) -> None:
-    """Nobody takes a role from these people until this transaction ends; others may keep them at the same time.
-
-    Call after anything else is locked. Django knows no ``FOR SHARE``.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM core_user WHERE id = ANY(%s) ORDER BY id FOR SHARE", [list(people)])
-
-
-def hold_people(people: Collection[UUID]) -> None:
-    """Take a role from these people, once nobody keeps them any more. Call after anything else is locked."""
-    list(User.objects.select_for_update(no_key=True).filter(pk__in=people).order_by("pk").values_list("pk"))
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from apps.access.models import BusinessUnit, Calendar, Queue, Role, Rota
 from apps.access.rules import TargetKind, is_permission, level_errors, target_of
 from apps.access.selectors import live_grants
+from apps.access.services.holding import hold_people
 from apps.audit.services import record
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.gate import refuse_agents, scope_for
@@ -58,6 +59,8 @@ def save_role(actor: User, *, slug: str, name: str, permissions: list[str]) -> t
     found = Role.objects.select_for_update().filter(slug=slug).first()
     if found and set(permissions) - set(found.permissions) and found.grants.filter(live_grants(), user=actor).exists():
         raise NotAllowedError(_("You hold this role: somebody else who administers adds to it."))
+    if found and set(found.permissions) - set(permissions):
+        hold_people(found.grants.filter(live_grants()).values_list("user_id", flat=True))
     role = found or Role(slug=slug)
     values = {"name": name, "permissions": sorted(set(permissions))}
     return role, write_if_changed(actor, role, is_new=found is None, values=values)
