@@ -24,14 +24,14 @@ ROOMS = {
     "tasks", "urls", "views",
 }  # fmt: skip
 EXTRA = {
-    "access": {"accounts", "authentication", "enrolment", "oidc", "passwords", "saml", "sessions"},
+    "access": {"accounts", "authentication", "enrolment", "oidc", "passwords", "posting", "saml", "sessions"},
     "agents": {"authentication"},
     "connectors": {"adapters"},
     "core": {
         "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "envelope", "errors",
         "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
         "noting", "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts",
-        "statistics", "templatetags", "tracing", "turns", "updating", "validating", "values", "walking",
+        "statistics", "templatetags", "tracing", "turns", "unanswered", "updating", "validating", "values", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
     "kpis": {"charts"},

@@ -192,7 +192,7 @@ def test_what_it_did_cost_and_was_told(desk: Desk) -> None:
     done = page.words(page.part("did"))
     assert "Will pay 2,500.00 EUR to DE0017." in done
     assert done.count("Will pay") == 6
-    assert page.row("gate", "Cases that were carried out or refused by people") == ["1", "≥ 20", "No"]
+    assert page.row("gate", "Cases that were carried out or refused by people") == ["1", "Needed ≥ 20", "No"]
     assert page.row("gate", "What people decided, approved as it was asked") == ["33.3% of 6", "≥ 90.0%", "No"]
     assert page.row("gate", "What was carried out and failed") == ["none yet", "≤ 5.0%", "nothing against it"]
     assert page.row("gate", "Open flags") == ["1", "≤ 0", "No"]

@@ -328,7 +328,9 @@ def typed(bound: forms.BoundField | str, *parts: object) -> SafeString | str:
 
     ``parts`` are its id: of several such inputs on a page it is the one that was sent.
     """
-    return format_html(' value="{}"', bound.value() or "") + marked(bound, *parts) if _was_sent(bound, parts) else ""
+    if not _was_sent(bound, parts):
+        return ""
+    return format_html(' value="{}"{}', bound.value() or "", marked(bound, *parts))
 
 
 @register.simple_tag
