@@ -193,9 +193,9 @@ def test_what_it_did_cost_and_was_told(desk: Desk) -> None:
     assert "Will pay 2,500.00 EUR to DE0017." in done
     assert done.count("Will pay") == 6
     assert page.row("gate", "Cases that were carried out or refused by people") == ["1", "Needed ≥ 20", "No"]
-    assert page.row("gate", "What people decided, approved as it was asked") == ["33.3% of 6", "≥ 90.0%", "No"]
-    assert page.row("gate", "What was carried out and failed") == ["none yet", "≤ 5.0%", "nothing against it"]
-    assert page.row("gate", "Open flags") == ["1", "≤ 0", "No"]
+    assert page.row("gate", "What people decided, approved as it was asked") == ["33.3% of 6", "Needed ≥ 90.0%", "No"]
+    assert page.row("gate", "What was carried out and failed") == ["none yet", "Needed ≤ 5.0%", "nothing against it"]
+    assert page.row("gate", "Open flags") == ["1", "Needed ≤ 0", "No"]
     assert page.row("gate", "Its tests, as expected")[0] == "none yet"
 
 
