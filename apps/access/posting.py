@@ -1,7 +1,6 @@
 """Mails about accounts, sent beside the requests that asked for them."""
 
-from concurrent.futures import ThreadPoolExecutor
-from smtplib import SMTPException
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 from django.core.mail import EmailMessage
@@ -18,11 +17,9 @@ def post(message: EmailMessage) -> None:
     How long a mail takes, and that it fails, would say who has an account. It carries a link that opens one, so it is
     in no queue that is kept: a process that is killed loses it, and its person asks again.
     """
-    beside.submit(_send, message)
+    beside.submit(message.send).add_done_callback(_note)
 
 
-def _send(message: EmailMessage) -> None:
-    try:
-        message.send()
-    except (OSError, SMTPException) as error:
+def _note(sent: Future[int]) -> None:
+    if error := sent.exception():
         log.warning("account_mail_failed", error=type(error).__name__)

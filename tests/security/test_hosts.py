@@ -72,7 +72,7 @@ class TestWhereEveryNameIsTaken:
         assert soon(mailoutbox) == []
 
     @pytest.mark.parametrize("server", ["Silent", "Gone"])
-    def test_the_answer_tells_nobody_who_has_an_account(self, client, settings, server):
+    def test_the_answer_tells_nobody_who_has_an_account(self, client, settings, caplog, server):
         """Not by what becomes of the mail, nor by the time that it takes."""
         make_user(username="ada", email="ada@example.com", password=PASSWORD)
         settings.EMAIL_BACKEND = f"{__name__}.{server}"
@@ -84,6 +84,8 @@ class TestWhereEveryNameIsTaken:
         }
         ANSWERED.set()
         assert TRIED.wait(HANGS_S)
+        soon([])
+        assert ("ConnectionRefusedError" in caplog.text) is (server == "Gone")
 
 
 HANGS_S = 30

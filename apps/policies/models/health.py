@@ -9,7 +9,7 @@ from apps.policies.rules import Effect
 
 
 class RuleFault(Record):
-    """One cause for which one rule had no value: how often since ``created_at``, when last and on which action.
+    """One cause for which one rule had no value: how often since ``first_at``, when last and on which action.
 
     ``version``: of the policy, the last time. With a say and in shadow are two lines. Tests are not counted.
     """

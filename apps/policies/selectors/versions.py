@@ -46,10 +46,10 @@ def tenure_of(actor: User, version: PolicyVersion) -> Tenure | None:
     assert actor.is_active
     line: dict[str, Any] = {"policy": version.policy.slug, "version": version.number}
     rows = Release.objects.defer("policies").select_related("published_by").order_by("number")
-    held = list(rows.filter(policies__contains=[line]))
-    if not held:
+    held = rows.filter(policies__contains=[line])
+    first, last = held.first(), held.last()
+    if first is None or last is None:
         return None
-    first, last = held[0], held[-1]
     after = rows.filter(number__gt=last.number).first()
     since = first.number, str(first.published_by), first.created_at
     return Tenure(*since, after.number, after.created_at) if after else Tenure(*since)

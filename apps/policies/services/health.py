@@ -1,7 +1,7 @@
 """Keeping a list of rules that could not be judged and of what rules flagged, and telling whom it concerns once."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -38,7 +38,7 @@ class Count:
     last_at: Any = None
     action_id: UUID | None = None
     version: int = 0
-    agent: Agent | None = field(default=None)
+    agent: Agent | None = None
 
     def add(self, at: datetime, action: Action, version: int = 0) -> None:
         """Count one more; entries come in order."""
