@@ -5,27 +5,30 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import httpx
 
-from apps.access.models import Session
-from apps.access.services import create_token, end_person
+from apps.access.models import Role, RoleGrant, Session
+from apps.access.services import create_token, end_person, revoke_role
 from apps.access.services.tokens import token_behind
 from apps.access.sessions import stored_key
 from apps.agents.models import Agent, AgentCredential
 from apps.agents.services import change_state
 from apps.connectors.models import Operation
+from apps.connectors.rules import Money
+from apps.connectors.services import narrow_operation, revoke_operation
 from apps.core.models import User
 from bench.deciding import Asker, make_asker
 from bench.streams import session_of
-from tests.factories.access import make_admin, make_user
+from tests.factories.access import make_admin, make_holder, make_user
 from tests.factories.agents import make_agent, make_key_for
 from tests.factories.connectors import permit
 
 PATIENCE_S = 30
-REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""What may not be seen any more is not there."""
 
 
 type Ends = Callable[[User, UUID, httpx.Client], object]
@@ -57,6 +60,32 @@ class Ways:
         yield "a session, ended by its person", self._own_session
         yield "a session, ended by an administrator", self._ended_session
         yield "a session, its person has left", self._session_of_leaver
+        yield "a role, revoked", lambda: self._role(self._revoke_role)
+        yield "a role, stripped of its permission", lambda: self._role(self._strip_role)
+        yield "a permission, revoked", lambda: self._permission(revoke_operation)
+        yield "a permission, narrowed below what is asked", lambda: self._permission(self._narrow)
+
+    def _role(self, end: Callable[[RoleGrant], object]) -> Held:
+        """What somebody sees of an agent because of a role, and of nothing else."""
+        agent = self.asker.agent
+        person = make_holder("agents.view_agent", unit=agent.unit)
+        bearer, path = _bearer(create_token(person, user=person)), f"/api/v1/agents/{agent.slug}/"
+        return Held(lambda web: web.get(path, headers=bearer), lambda _web: end(RoleGrant.objects.get(user=person)))
+
+    def _revoke_role(self, grant: RoleGrant) -> None:
+        revoke_role(self.admin, grant=grant, reason="Left the team.")
+
+    def _strip_role(self, grant: RoleGrant) -> None:
+        Role.objects.filter(pk=grant.role_id).update(permissions=[])
+
+    def _permission(self, end: Callable[..., object]) -> Held:
+        agent, key = self._agent_with_key()
+        operation = Operation.objects.get(slug=self.asker.body["operation"])
+        taken = {"holder": agent.user, "operation": operation, "reason": "Enough."}
+        return Held(self._asks(agent, key), lambda _web: end(self.admin, **taken))
+
+    def _narrow(self, actor: User, **taken: Any) -> None:
+        narrow_operation(actor, **taken, fields=None, until=None, limit=Money(100, "EUR"))
 
     def of_streams(self) -> Iterator[tuple[str, Ends]]:
         """The ways in which open pages of a session lose it."""
