@@ -65,7 +65,7 @@ def asked_of(request: Request, slug: str) -> KpiFilter:
             query, now=database_now(), zone=reporting_zone(), simulated=settings.ACP_DEMO, days=RangeName.WEEKS_12
         )
     except FilterProblem as problem:
-        raise InvalidError(f"{problem.field}: {problem}", errors={problem.field: [str(problem)]}) from problem
+        raise InvalidError(errors={problem.field: [str(problem)]}) from problem
     require_names(request.user, asked if slug == OVERVIEW else asked.of_workflow(""))
     return asked if slug == OVERVIEW else asked.of_workflow(slug)
 
