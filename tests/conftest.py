@@ -23,6 +23,28 @@ hypothesis_settings.register_profile("house", deadline=None, suppress_health_che
 hypothesis_settings.load_profile("house")  # properties are timed by nobody: machines are busy
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = (
+    "stack/test_demo.py",  # servers of its own: it runs while others wait for the template
+    "demo/test_live.py",
+    "access/test_second_factor.py",
+    "test_main_path.py",  # it reads the ledger behind every open transaction: not beside the walks below
+    "test_api.py",
+    "security/test_doors.py",
+    "audit/test_payloads.py",
+    "classification/test_by_rules.py",
+    "console/test_faulty_forms.py",
+    "classification/test_runs.py",
+    "classification/test_hidden.py",
+    "policies/test_confidential.py",
+)
+"""What takes longest, in the order in which it begins: whoever met one at the end would keep the others waiting."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; all others stay as they are."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def url_of(url: str, database: str) -> str:

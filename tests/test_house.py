@@ -17,6 +17,7 @@ from apps.configuration.rules import KINDS
 from apps.core.models import Stateful
 from controlplane.reactions import with_traces
 from tests.configuration.kinds import CONFIGURATION, NOT_CONFIGURATION
+from tests.conftest import LONGEST
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
@@ -203,3 +204,7 @@ def test_every_model_is_configuration_or_it_is_said_why_not():
     assert models == set(said), "new models: name the kind of their documents, or why they have none"
     assert set(CONFIGURATION.values()) == set(KINDS)
     assert all(reason.strip() for reason in NOT_CONFIGURATION.values())
+
+
+def test_the_files_that_begin_first_are_there():
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []

@@ -43,7 +43,8 @@ STATIC_CHECKS = [
 ]
 BROWSERS = "tests/browser"  # named, so that nobody imports the tests of the other part
 WHOLE = ("--dist", "loadfile", "--durations", "15", "--durations-min", "5")
-TESTS = Check("tests", ("pytest", "-m", "not browser", "--ignore", BROWSERS, "-n", WORKERS, *WHOLE))
+IN_ORDER = "--no-loadscope-reorder"  # the tests say which files take longest and begin first (tests/conftest.py)
+TESTS = Check("tests", ("pytest", "-m", "not browser", "--ignore", BROWSERS, "-n", WORKERS, *WHOLE, IN_ORDER))
 BROWSER = Check("browser", ("pytest", "-m", "browser", BROWSERS, "-n", "2", *WHOLE))
 
 
@@ -52,6 +53,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     data_dir = Path(os.environ.get("ACP_DATA_DIR") or ROOT / ".data/test").resolve()
     os.environ["ACP_DATA_DIR"] = str(data_dir)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of a hundred processes compiles every file anew
     try:
         if not arguments:
             return _run_all(data_dir)

