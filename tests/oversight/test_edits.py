@@ -13,6 +13,7 @@ from apps.oversight.rules import action_digest
 from apps.oversight.services import consume_grant
 from tests.factories.access import grant, make_approver, make_queue, make_role
 from tests.factories.oversight import make_escalation, make_payment, nothing_happens, say
+from tests.factories.policies import make_policy, make_rule
 from tests.workflows.actions import make_desk
 
 pytestmark = pytest.mark.django_db
@@ -198,6 +199,16 @@ def test_groups_of_a_milder_edit_stay():
     before = list(EscalationGroup.objects.values_list("queue", "needed"))
     say(payment.ada, payment.item, parameters=edited(payment, amount_minor=1))
     assert list(EscalationGroup.objects.values_list("queue", "needed")) == before
+
+
+def test_an_action_is_no_part_of_the_history_by_which_its_edit_is_judged():
+    payment = make_payment()
+    past = f"history.sum_minor('{payment.operation.slug}', '1d', 'agent')"
+    scope = {"operations": [payment.operation.slug]}
+    make_policy(make_rule(when=f"action.amount_minor + {past} > 400000", effect="deny", scope=scope), unit=payment.unit)
+    with nothing_happens(), pytest.raises(InvalidError):
+        say(payment.ada, payment.item, parameters=edited(payment, amount_minor=400_001))
+    assert say(payment.ada, payment.item, parameters=edited(payment, amount_minor=240_000)).state == "approved"
 
 
 def test_asking_again_for_what_a_person_edited_is_a_retry_and_pays_nothing_twice():

@@ -114,3 +114,10 @@ def test_parameters_that_no_longer_fit_invalidate():
     publish(payment, when="true", effect="flag")
     assert reweigh_pending() == 1
     assert (payment.now().state, payment.now().reason) == ("invalidated", "parameters_no_longer_fit")
+
+
+def test_what_waits_is_no_part_of_its_own_history():
+    payment = make_payment()
+    publish(payment, when=f"history.count('{payment.operation.slug}', '1d', 'agent') > 0", effect="deny")
+    assert reweigh_pending() == 1
+    assert (payment.now().state, payment.action_now().state) == ("pending", ActionState.PENDING_APPROVAL)

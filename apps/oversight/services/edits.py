@@ -85,7 +85,7 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
     money, target = permitted.money(parameters), permitted.target(parameters)
     classed = _cleared(action, permitted, parameters)
-    verdict = evaluate_action(actor, facts=facts_of(item, action, permitted, parameters), waived_for=action.pk)
+    verdict = evaluate_action(actor, facts=facts_of(item, action, permitted, parameters))
     if verdict.effect is Effect.DENY:
         raise InvalidError(_("The rules deny this."), errors={"parameters": _denials(verdict)})
     classed = permitted.operation.hiding(classed, verdict.obligations.redact, parameters)
@@ -148,7 +148,10 @@ def _denials(verdict: Verdict) -> list[str]:
 
 
 def facts_of(item: Escalation, action: Action, permitted: Permitted, parameters: dict[str, Any]) -> Facts:
-    """What the rules know: these parameters, the agent as it is now, the run as it was when asked."""
+    """What the rules know: these parameters, the agent as it is now, the run as it was when asked.
+
+    The action is no part of its own history, and what it used of waivers still lifts.
+    """
     money, target = permitted.money(parameters), permitted.target(parameters)
     told = item.verdict.get("facts", {})
     agent, operation = action.agent, permitted.operation
@@ -190,6 +193,7 @@ def facts_of(item: Escalation, action: Action, permitted: Permitted, parameters:
         on_behalf_of=action.on_behalf_of.username if action.on_behalf_of else "",
         unit_id=action.unit_id,
         run_unit_id=item.run_unit_id,
+        action_id=action.pk,
     )
 
 

@@ -48,9 +48,7 @@ def _reweigh(plane: User, escalation_id: UUID, number: int) -> int:
         if permitted.errors(action.parameters):
             _invalidate(plane, item, action, why="parameters_no_longer_fit")
             return 1
-        verdict = evaluate_action(
-            plane, facts=facts_of(item, action, permitted, action.parameters), waived_for=action.pk
-        )
+        verdict = evaluate_action(plane, facts=facts_of(item, action, permitted, action.parameters))
     except NotFoundError:
         _invalidate(plane, item, action, why=why_gone(action.principal, action.operation))
         return 1

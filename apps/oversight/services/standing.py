@@ -1,7 +1,7 @@
 """Approving in advance, within one's own authority: made on an item, used by the like of it, ended by anything."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -249,7 +249,7 @@ def _why_stricter(plane: User, approval: StandingApproval, release: int) -> str:
     try:
         permitted = permitted_operation_for(action.principal, action.operation)
         facts = facts_of(item, action, permitted, action.parameters)
-        verdict = evaluate_action(plane, facts=replace(facts, action_id=action.pk))
+        verdict = evaluate_action(plane, facts=facts)
     except NotFoundError:
         return why_gone(action.principal, action.operation)
     except InvalidError:

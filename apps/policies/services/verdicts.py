@@ -21,7 +21,6 @@ def evaluate_action(
     *,
     facts: Facts,
     is_fresh: bool = False,
-    waived_for: UUID | None = None,
     but: Collection[UUID] = (),
 ) -> Verdict:
     """What the release in force says of ``facts``, with the budgets over it. Writes nothing.
@@ -29,15 +28,15 @@ def evaluate_action(
     Rules and budgets of the unit where its run was started make it stricter; nothing there allows or lifts.
 
     ``is_fresh``: it is asked for just now, so that waivers may lift rules for it (but those in ``but``), which
-    ``use_waivers`` then takes. Judged again, only those still do that the action used then (``waived_for``, or the
-    action of the facts). A test uses none.
+    ``use_waivers`` then takes. Judged again, only those still do that the action of the facts used then. A test
+    uses none.
 
     One query once the release is known, and one for each fact of history that a rule in scope asks for. Raises
     InvalidError for values that rules may not see, UnavailableError if the release cannot be read.
     """
     about = {"agent": facts.agent.slug, "workflow": facts.run.workflow, "connector": facts.connector}
     is_meant = is_fresh and facts.environment == LIVE
-    used_by = None if is_fresh else waived_for or facts.action_id
+    used_by = None if is_fresh else facts.action_id
     about["operation"] = facts.operation
     began = facts.run_unit_id
     ground = ground_for(actor, facts.unit_id, run_unit_id=began, is_fresh=is_meant, used_by=used_by, **about)
