@@ -8,17 +8,18 @@ from apps.audit.models import Entry
 from apps.connectors.models import Effect, Operation
 from apps.connectors.rules.verifying import ReadBack, Reading
 from apps.connectors.services import settle_check, take_check
-from apps.core.errors import ConflictError
+from apps.core.errors import ConflictError, NotAllowedError
 from apps.core.services import system_user
+from apps.halts.services import engage_halt, lift_halt
 from apps.oversight.models import Escalation
 from apps.oversight.rules import Fate
-from apps.oversight.selectors import fates_for
+from apps.oversight.selectors import fates_for, inbox_for
 from apps.workflows.models import Run
 from apps.workflows.services import cancel_run
 from apps.workflows.services.actions import compensate_action
-from tests.factories.access import make_admin, make_holder
+from tests.factories.access import grant, make_admin, make_approver, make_holder, make_role
 from tests.factories.connectors import make_operation, permit
-from tests.factories.oversight import say
+from tests.factories.oversight import nothing_happens, say
 from tests.factories.policies import make_policy, make_rule
 from tests.factories.workflows import carry_out, make_run, make_workflow, waiting_action
 from tests.workflows.actions import make_desk, work
@@ -226,6 +227,42 @@ def test_rules_and_people_are_asked_as_for_anything_else(desk, system, keeper):
     action.refresh_from_db()
     assert action.state == "succeeded", "people said no: it stands, and nobody need be told again"
     assert Escalation.objects.count() == 1
+
+
+def asked_by_an_approver(desk, system, exclude):
+    """Who wants it undone, and may both ask for that and decide in the queue that a rule puts it before."""
+    both = make_approver(desk.queue)
+    grant(both, make_role("agents.manage_agent", "agents.view_agent"), desk.agent.unit)
+    asks = {"effect": "require_approval", "queue": desk.queue.slug, "obligations": {"exclude": [exclude]}}
+    make_policy(make_rule(scope={"operations": [f"{desk.operation.slug}.refund"]}, **asks), unit=desk.agent.unit)
+    compensate_action(both, action=paid(desk, system), reason="Paid twice.")
+    return both
+
+
+def refuse(person, why):
+    item = Escalation.objects.get(state="pending")
+    assert item not in inbox_for(person)
+    with nothing_happens(), pytest.raises(NotAllowedError) as caught:
+        say(person, item)
+    assert (caught.value.code, caught.value.members["why"]) == ("not_eligible", why)
+    return item
+
+
+@pytest.mark.parametrize("why", ["requester", "run_starter"])
+def test_who_wants_it_undone_asked_for_it_and_does_not_approve_it(desk, system, why):
+    item = refuse(asked_by_an_approver(desk, system, why), why)
+    assert item in inbox_for(desk.approver)
+    assert say(desk.approver, item).state == "approved"
+
+
+@pytest.mark.parametrize("why", ["requester", "run_starter"])
+def test_nor_once_a_halt_was_lifted_and_people_are_asked_again(desk, system, why):
+    both = asked_by_an_approver(desk, system, why)
+    say(desk.approver, refuse(both, why))
+    halt = engage_halt(make_admin(), scope="agent", target=desk.agent.slug, unit=desk.agent.unit, reason="Look.")
+    lift_halt(make_admin(), halt_id=halt.pk, reason="Fine.")
+    work()
+    refuse(both, why)
 
 
 def test_an_approver_is_told_that_it_was_reversed(desk, system, keeper):

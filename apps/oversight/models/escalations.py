@@ -384,11 +384,11 @@ class Escalation(Erasable, Stateful):
         return Separation(exclude=frozenset(self.exclude), people=people, editors=frozenset(self.editors))
 
     def _requesters(self) -> list[str]:
-        """Who asked: the action's principal and whom it acts for; for a step, who started the run."""
-        if self.action is None:
-            return [self.run_starter] if self.run_starter else []
-        behalf = self.action.on_behalf_of
-        return [self.action.principal.username, *([behalf.username] if behalf else [])]
+        """Who asked: the principal and whom it acts for; who started a step's run, or wants undone what is in none."""
+        action, names = self.action, [] if self.action and self.run_id else [self.run_starter]
+        if action:
+            names += [action.principal.username, action.on_behalf_of.username if action.on_behalf_of else ""]
+        return [name for name in names if name]
 
 
 def _live_delegations() -> QuerySet["Delegation"]:

@@ -251,7 +251,7 @@ def barred_from(*people: Named) -> Q:
         found |= (
             Q(Exists(owned), exclude__contains="agent_owner")
             | Q(Exists(asked), exclude__contains="requester")
-            | Q(exclude__contains="requester", action=None, run_starter=person.name)
+            | Q(Q(action=None) | Q(run_id=None), exclude__contains="requester", run_starter=person.name)
             | Q(exclude__contains="run_starter", run_starter=person.name)
             | Q(editors__contains=person.listed)
             | Q(exclude__contains=person.listed)

@@ -218,6 +218,7 @@ def _draft_of(like: Like) -> Escalation:
         agent=like.action.agent,
         action=like.action,
         workflow=like.action.workflow,
+        run_id=like.action.run_id,
         run_starter=like.run_starter,
         run_unit_id=like.run_unit_id,
         exclude=[str(word) for word in demands.exclude],

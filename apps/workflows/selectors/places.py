@@ -65,7 +65,9 @@ def place_of_action(actor: User, action: Action) -> Place:
     rows = Run.objects.select_related("workflow__owner", "started_by")
     run = rows.filter(pk=action.run_id).first() if action.run_id else None
     if run is None:
-        return Place(unit=action.unit, purpose=action.purpose, compensates=action.compensates_id)
+        wanted_by = str(action.verdict.get("facts", {}).get("run.started_by", ""))  # of what is undone: whoever asked
+        about = {"purpose": action.purpose, "compensates": action.compensates_id, "started_by": wanted_by}
+        return Place(unit=action.unit, **about)
     return Place(
         run_id=run.pk,
         run_unit_id=run.unit_id,

@@ -28,6 +28,7 @@ def approved_ahead(actor: User, ask: Ask, weighed: Weighed, place: Place, verdic
         parameters=ask.parameters,
         connector=weighed.permitted.operation.connector.slug,
         workflow=place.workflow,
+        run_id=place.run_id,
         amount_minor=weighed.money.minor if weighed.money else None,
         currency=weighed.money.currency if weighed.money else "",
         target=weighed.target,
