@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.agents.models import Action
 from apps.audit.models import Entry
-from apps.connectors.models import Effect
+from apps.connectors.models import Effect, Operation
 from apps.core.errors import InvalidError
 from apps.oversight.models import Escalation
 from apps.oversight.services import cast_vote
@@ -29,7 +29,9 @@ from apps.policies.services.reserving import settle_reservations
 from apps.workflows.services.actions import Ask, check_action
 from tests.factories.access import make_admin, make_unit
 from tests.factories.budgets import make_budget
-from tests.workflows.actions import make_desk, the_item, work
+from tests.factories.connectors import make_operation, permit
+from tests.factories.policies import make_policy, make_rule
+from tests.workflows.actions import make_desk, rules_of, the_item, work
 
 pytestmark = pytest.mark.django_db
 
@@ -146,6 +148,42 @@ def test_an_edit_reserves_the_edited_amount_or_is_refused():
     edit(120_000, 1)
     assert used() == (0, 120_000)
     assert desk.ask(90_000).json()["state"] == "approved"
+
+
+def test_an_edit_that_adds_an_amount_is_reserved_or_refused_though_nothing_was_held():
+    any_amount = {"type": "object", "properties": {name: {} for name in ("amount_minor", "currency", "iban")}}
+    desk = make_desk(parameters=any_amount)
+    rules_of(desk, {"effect": "require_approval", "queue": desk.queue.slug})
+    make_budget(desk.agent, cap=300_000)
+    assert desk.ask(0).json()["state"] == "pending_approval"
+    assert not BudgetPeriod.objects.exists()
+    item = the_item()
+    wanted = {**item.action.parameters, "amount_minor": 310_000}
+    with pytest.raises(InvalidError), transaction.atomic():
+        cast_vote(desk.approver, escalation_id=item.pk, verdict="approve", parameters=wanted, version=1)
+    wanted["amount_minor"] = 120_000
+    cast_vote(desk.approver, escalation_id=item.pk, verdict="approve", parameters=wanted, version=1)
+    assert used() == (0, 120_000)
+
+
+@pytest.mark.parametrize(("said", "outcome"), [(40_000, "approved"), (40_001, "approved"), (90_000, "denied")])
+def test_an_undoing_is_counted_where_it_moves_more_than_was_done(said, outcome):
+    """What takes it back is made of what the agent says came of it; here, how much."""
+    desk = make_desk(execution="agent")
+    undoing = make_operation(connector=desk.operation.connector, path="/refunds")
+    permit(desk.agent.user, undoing)
+    parameters = {"amount_minor": "response.paid", "currency": "request.currency", "iban": "request.iban"}
+    named = {"operation": undoing.slug, "parameters": parameters}
+    Operation.objects.filter(pk=desk.operation.pk).update(compensation=named)
+    make_policy(make_rule(scope={"operations": [undoing.slug]}), unit=desk.agent.unit)
+    make_budget(desk.agent, cap=100_000)
+    action = desk.ask(40_000, execution="agent").json()
+    at = f"actions/{action['id']}"
+    desk.post(f"{at}/consume/", {"digest": action["digest"]})
+    desk.post(f"{at}/outcome/", {"succeeded": True, "result": {"paid": said}})
+    assert desk.post(f"{at}/compensate/", {"reason": "Wrong."}, key="undo").json()["state"] == outcome
+    settle_reservations()
+    assert used() == (40_000, 40_001 if said == 40_001 else 0)
 
 
 def test_calls_are_counted_one_by_one_whatever_they_cost():

@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models import Count, QuerySet, Sum
 
 from apps.access.selectors import holders_for
-from apps.agents.models import Agent
-from apps.agents.rules import ActionState
+from apps.agents.models import Action, Agent
+from apps.agents.rules import ActionState, Environment
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds, scope_for, visible
 from apps.core.models import User
@@ -79,6 +79,20 @@ def budget_for(actor: User, slug: str) -> Budget:
     if found := budgets_for(actor).filter(slug=slug).first():
         return found
     raise NotFoundError
+
+
+def is_counted(action: Action) -> bool:
+    """Whether budgets count an action, which need not be saved: what is meant, and takes nothing back.
+
+    What takes something back counts once it moves more than was done: its amount may be what an agent said came of it.
+    """
+    if action.environment != Environment.LIVE:
+        return False
+    if action.purpose == "act" or not action.amount_minor:
+        return action.purpose == "act"
+    undone = action.compensates_id
+    done = Action.objects.filter(pk=undone, currency=action.currency).first() if undone else None
+    return done is None or action.amount_minor > (done.amount_minor or 0)
 
 
 @dataclass(frozen=True, slots=True)

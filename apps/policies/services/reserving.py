@@ -26,7 +26,7 @@ from apps.policies.rules.budgets import (
     Why,
     is_worth_a_warning,
 )
-from apps.policies.selectors.budgets import PRESENT
+from apps.policies.selectors.budgets import PRESENT, is_counted
 
 RESERVE = """
 INSERT INTO policies_budgetperiod AS p (budget_id, starts, zone, spent, reserved)
@@ -157,20 +157,19 @@ def _settle(period_id: int) -> int:
 def reserve_again(actor: User, *, action: Action, budgets: Iterable[Covering]) -> None:
     """An action that waits for people has other parameters now: what it holds of budgets follows. Call last.
 
-    What people are asked about beyond a budget stays so where it still does not fit. Raises InvalidError where the new
-    amount does not fit a budget that they were not asked about.
+    It may have held nothing: it had no amount. What people are asked about beyond a budget stays so where it still does
+    not fit. Raises InvalidError where the new amount does not fit a budget that they were not asked about.
     """
-    held = Reservation.objects.filter(action=action, state=ReservationState.HELD).select_related("period__budget")
-    rows = sorted(held, key=lambda row: row.period.budget_id)
-    if not rows:
-        return
-    for row in rows:
-        _give_back(row)
-    slugs = {row.period.budget.slug for row in rows if row.is_beyond}
+    rows = Reservation.objects.filter(action=action, state=ReservationState.HELD).select_related("period")
+    held = {row.period.budget_id: row for row in rows}
+    wanted = {budget.id: budget for budget in budgets} if is_counted(action) else {}
     excesses = []
-    for budget in budgets:
-        excess = _take(action, budget, is_beyond=False)
-        if excess and budget.slug in slugs:
+    for budget_id in sorted({*held, *wanted}):
+        if row := held.get(budget_id):
+            _give_back(row)
+        budget = wanted.get(budget_id)
+        excess = _take(action, budget, is_beyond=False) if budget else None
+        if budget and excess and row and row.is_beyond:
             _take(action, budget, is_beyond=True)
         elif excess:
             excesses.append(excess)

@@ -66,8 +66,8 @@ def place_of_action(actor: User, action: Action) -> Place:
     run = rows.filter(pk=action.run_id).first() if action.run_id else None
     if run is None:
         wanted_by = str(action.verdict.get("facts", {}).get("run.started_by", ""))  # of what is undone: whoever asked
-        about = {"purpose": action.purpose, "compensates": action.compensates_id, "started_by": wanted_by}
-        return Place(unit=action.unit, **about)
+        undone = action.compensates_id
+        return Place(unit=action.unit, purpose=action.purpose, compensates=undone, started_by=wanted_by)
     return Place(
         run_id=run.pk,
         run_unit_id=run.unit_id,

@@ -6,12 +6,11 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.agents.models import Action
-from apps.agents.rules import Environment
 from apps.core.models import User
 from apps.policies.rules import Effect, Verdict
 from apps.policies.rules.budgets import Excess
 from apps.policies.rules.excesses import beyond_budgets
-from apps.policies.selectors.budgets import excesses_for
+from apps.policies.selectors.budgets import excesses_for, is_counted
 from apps.policies.services.reserving import BeyondBudgetError, reserve
 from apps.workflows.services.actions.pipeline import Place, Weighed
 
@@ -21,7 +20,7 @@ def within_budgets(verdict: Verdict, weighed: Weighed, place: Place, write: Call
 
     They are taken after everything was written, so that a row that all wait for is locked for the length of a commit
     only. What does not fit is undone and written anew under the verdict that its budgets lead to; a denial, and what
-    undoes something that was done, takes nothing.
+    undoes no more than was done, takes nothing.
     """
     is_counted = _is_counted(weighed, place)
     beyond: dict[str, Excess] = {}
@@ -39,7 +38,16 @@ def within_budgets(verdict: Verdict, weighed: Weighed, place: Place, write: Call
 
 
 def _is_counted(weighed: Weighed, place: Place) -> bool:
-    return place.purpose == "act" and weighed.facts.environment == Environment.LIVE
+    money = weighed.money
+    return is_counted(
+        Action(
+            environment=weighed.facts.environment,
+            purpose=place.purpose,
+            compensates_id=place.compensates,
+            amount_minor=money.minor if money else None,
+            currency=money.currency if money else "",
+        )
+    )
 
 
 def weighed_against_budgets(
