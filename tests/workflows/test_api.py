@@ -12,7 +12,7 @@ from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp
 from apps.oversight.models import Escalation
 from apps.workflows.models import Attempt, Run, Task
-from apps.workflows.services import expire_leases
+from apps.workflows.services import expire_leases, pause_run, resume_run
 from tests.factories.access import make_approver, make_holder, make_user
 from tests.factories.agents import make_agent, make_key_for
 from tests.factories.workflows import deliver_all, make_worker, make_workflow, permit_workflow
@@ -270,6 +270,18 @@ def test_people_pause_resume_and_cancel_with_a_reason(door: Door) -> None:
     assert door.post(f"/runs/{run['id']}/cancel/", {}, 422)["errors"]["reason"]
     assert door.post(f"/runs/{run['id']}/cancel/", {"reason": "Enough."}, 200)["state"] == "cancelled"
     assert door.post(f"/runs/{run['id']}/cancel/", {"reason": "Enough."}, 409)["code"] == "invalid_state"
+
+
+def test_what_a_person_let_rest_no_agent_goes_on_with(door: Door) -> None:
+    olga = make_holder("workflows.operate_run", "workflows.view_run")
+    run = door.start({"n": 1})
+    door.post(f"/runs/{run['id']}/pause/", {"reason": "x"}, 200)
+    door.post(f"/runs/{run['id']}/resume/", {}, 200)
+    pause_run(olga, run_id=run["id"], reason="Look first.")
+    assert door.post(f"/runs/{run['id']}/resume/", {}, 403)["code"] == "not_allowed"
+    assert door.claim() == []
+    assert resume_run(olga, run_id=run["id"]).state == "running"
+    assert len(door.claim()) == 1
 
 
 def test_what_is_completed_while_a_run_is_paused_counts_when_it_is_resumed(door: Door) -> None:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from apps.audit.models import Entry
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
@@ -26,3 +27,9 @@ def run_for(actor: User, run_id: UUID) -> Run:
     if found := runs_for(actor).defer(None).filter(pk=run_id).first():
         return found
     raise NotFoundError
+
+
+def was_paused_by(actor: User, run: Run) -> bool:
+    """Whether it was ``actor`` who let a run rest the last time."""
+    pauses = Entry.objects.filter(subject_id=run.pk, name="run.paused").order_by("-id")
+    return pauses.values_list("actor", flat=True).first() == actor.pk

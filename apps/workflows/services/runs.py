@@ -29,6 +29,7 @@ from apps.workflows.rules.expressions import Evaluator, StepError, View
 from apps.workflows.rules.planner import events as on
 from apps.workflows.rules.states import RUN_FINAL, RunState, TaskState, TimerKind, Unwinding
 from apps.workflows.selectors import run_for, workflow_for
+from apps.workflows.selectors.runs import was_paused_by
 from apps.workflows.services.engine import advance_run, locked_run
 from apps.workflows.services.engine.ending import take_key
 from apps.workflows.services.engine.ends import event_of
@@ -231,10 +232,15 @@ def pause_run(actor: User, *, run_id: UUID, reason: str) -> Run:
 
 @transaction.atomic
 def resume_run(actor: User, *, run_id: UUID, reason: str = "") -> Run:
-    """Let a paused run go on, with everything that came in meanwhile."""
+    """Let a paused run go on, with everything that came in meanwhile. Whoever let it rest: an agent only its own pause.
+
+    Raises NotAllowedError for an agent where somebody else paused it, ConflictError where it is not paused.
+    """
     run = _operated(actor, run_id, reason or "-")
     if run.state != RunState.PAUSED:
         raise ConflictError(_("It is not paused."), state=run.state)
+    if actor.is_agent and not was_paused_by(actor, run):
+        raise NotAllowedError(_("Somebody else let it rest. People go on with it."))
     _unpause(run)
     payload = run_payload(run, definition_of_version(run.version_id)) | {"reason": reason}
     record(actor, run, "run.resumed", payload=payload)
