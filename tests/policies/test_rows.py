@@ -20,7 +20,7 @@ FACTS = st.sampled_from(
 
 
 def rows_in(text: str, digits: int = 2) -> Rows | None:
-    return rows_of(read_rule(make_rule(when=text)), digits=digits)
+    return rows_of(text, digits=digits)
 
 
 def said(text: str) -> Any:

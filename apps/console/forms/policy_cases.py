@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy
 from apps.access.models import BusinessUnit
 from apps.agents.rules import AgentState, EffectClass, Environment
 from apps.console.forms.describing import object_of
-from apps.console.forms.rules import EFFECTS, RISK_WORDS, Choices
+from apps.console.forms.rule_words import RISK_WORDS
+from apps.console.forms.rules import EFFECTS, Choices
 from apps.core.amounts import exponent_of
 from apps.core.rules import MAX_INTEGER
 from apps.core.values import ABSENT, JsonNumber, field_of, kept_value

@@ -12,9 +12,10 @@ from django.utils.translation import gettext_lazy
 
 from apps.access.models import BusinessUnit, Queue, Role
 from apps.console.forms.rule_parts import Part, what_of, where_of
+from apps.console.forms.rule_words import COMPARISONS, EXCLUDED, JOINED, RISK_WORDS, SCOPE_LABELS
 from apps.core.amounts import exponent_of
 from apps.core.rules import MAX_INTEGER
-from apps.policies.rules import Comparison, DocumentError, Effect, Exclusion, read_rule
+from apps.policies.rules import Comparison, Effect
 from apps.policies.rules.quorums import MAX_QUORUM
 from apps.policies.rules.rows import BARE, PARAMETERS, Joined, Row, RowError, Rows, kind_of, rows_of, text_of
 from apps.policies.rules.sheets import RISKS, SCOPES, document_of, filled
@@ -28,44 +29,6 @@ EFFECTS = {
     Effect.REQUIRE_APPROVAL: gettext_lazy("Ask people"),
     Effect.DENY: gettext_lazy("Deny"),
     Effect.FLAG: gettext_lazy("Flag, and do nothing else"),
-}
-COMPARISONS = {
-    Comparison.IS: gettext_lazy("is"),
-    Comparison.IS_NOT: gettext_lazy("is not"),
-    Comparison.OVER: gettext_lazy("is over"),
-    Comparison.AT_LEAST: gettext_lazy("is at least"),
-    Comparison.UNDER: gettext_lazy("is under"),
-    Comparison.AT_MOST: gettext_lazy("is at most"),
-    Comparison.ONE_OF: gettext_lazy("is one of"),
-    Comparison.STARTS_WITH: gettext_lazy("starts with"),
-    Comparison.ENDS_WITH: gettext_lazy("ends with"),
-    Comparison.CONTAINS: gettext_lazy("contains"),
-    Comparison.HAS: gettext_lazy("includes"),
-    Comparison.GIVEN: gettext_lazy("is given"),
-    Comparison.NOT_GIVEN: gettext_lazy("is not given"),
-}
-JOINED = {Joined.ALL: gettext_lazy("all of these hold"), Joined.ANY: gettext_lazy("any of these holds")}
-RISK_WORDS = {
-    "low": gettext_lazy("Low"),
-    "medium": gettext_lazy("Medium"),
-    "high": gettext_lazy("High"),
-    "critical": gettext_lazy("Critical"),
-}
-EXCLUDED = {
-    Exclusion.REQUESTER: gettext_lazy("The person on whose behalf it is asked"),
-    Exclusion.AGENT_OWNER: gettext_lazy("The agent's owner"),
-    Exclusion.RUN_STARTER: gettext_lazy("Who started the run"),
-    Exclusion.POLICY_AUTHOR: gettext_lazy("The policy's author"),
-}
-SCOPE_LABELS = {
-    "operations": gettext_lazy("Operations"),
-    "agents": gettext_lazy("Agents"),
-    "units": gettext_lazy("Units, with all below"),
-    "workflows": gettext_lazy("Workflows"),
-    "connectors": gettext_lazy("Systems"),
-    "versions": gettext_lazy("Versions of agents"),
-    "steps": gettext_lazy("Steps"),
-    "environments": gettext_lazy("Environments"),
 }
 MAIN = ("slug", "effect")
 FIELD_OF = {
@@ -226,7 +189,11 @@ class RuleForm(forms.Form):
         number = {"n": place + 1}
         self.fields[f"fact_{place}"] = forms.ChoiceField(
             label=_("Fact %(n)s") % number,
-            choices=[(name, words.get(name) or name.removeprefix("action.")) for name in known],
+            required=False,
+            choices=[
+                ("", _("Choose a fact")),
+                *((name, words.get(name) or name.removeprefix("action.")) for name in known),
+            ],
         )
         self.fields[f"comparison_{place}"] = forms.ChoiceField(
             label=_("Comparison %(n)s") % number, choices=list(COMPARISONS.items())
@@ -245,6 +212,23 @@ class RuleForm(forms.Form):
     def is_text(self) -> bool:
         """Whether the condition is shown as text."""
         return bool(self["as_what"].value() == TEXT)
+
+    @property
+    def can_be_rows(self) -> bool:
+        """Whether rows can say what is typed as text."""
+        return rows_of(str(self["when"].value() or ""), digits=self.digits) is not None
+
+    @property
+    def turned(self) -> dict[str, Any] | None:
+        """What was typed with its condition the other way round; None where that is wrong, or rows cannot say it."""
+        when = self.cleaned_data.get("when")
+        if not when or any(name == "when" or name.partition("_")[2].isdecimal() for name in self.errors):
+            return None
+        shown = {**typed(self.data), "when": when, **shown_as(None)}
+        if not self.is_text:
+            return shown
+        rows = rows_of(when, digits=self.digits)
+        return None if rows is None else {**shown, **shown_as(rows)}
 
     @property
     def main(self) -> list[forms.BoundField]:
@@ -274,20 +258,29 @@ class RuleForm(forms.Form):
         return said
 
     def _write_condition(self, said: dict[str, Any]) -> None:
-        rows = self._rows(said)
+        places = [place for place in range(self._count) if not self._is_blank(said, place)]
+        rows = self._rows(said, places)
         if rows is None:
             return
         try:
             said["when"] = text_of(rows, digits=self.digits)
         except RowError as error:
-            self.add_error(f"{error.field}_{error.place}", error.message)
+            self.add_error(f"{error.field}_{places[error.place]}", error.message)
             return
         if rows == _rows_before(self._before, self.digits):  # nothing changed, so neither does the way it is written
             said["when"] = self._before.get("when", said["when"])
 
-    def _rows(self, said: Mapping[str, Any]) -> Rows | None:
-        places = range(self._count)
+    @staticmethod
+    def _is_blank(said: Mapping[str, Any], place: int) -> bool:
+        """Whether nobody wrote anything in a comparison: then it is none."""
+        is_bare = said.get(f"comparison_{place}") in BARE
+        return said.get(f"fact_{place}") == "" and not is_bare and not said.get(f"value_{place}")
+
+    def _rows(self, said: Mapping[str, Any], places: Sequence[int]) -> Rows | None:
         if any(f"fact_{place}" not in said or f"comparison_{place}" not in said for place in places):
+            return None
+        if unsaid := [place for place in places if not said[f"fact_{place}"]]:
+            self.add_error(f"fact_{unsaid[0]}", _("Choose what is compared."))
             return None
         rows = [
             Row(said[f"fact_{place}"], comparison, "" if comparison in BARE else said.get(f"value_{place}", ""))
@@ -339,10 +332,8 @@ def _digits_of(before: Mapping[str, Any], choices: Choices) -> int:
 
 
 def _rows_before(before: Mapping[str, Any], digits: int) -> Rows | None:
-    try:
-        return rows_of(read_rule(dict(before)), digits=digits)
-    except DocumentError:
-        return None
+    when = before.get("when")
+    return rows_of(when, digits=digits) if isinstance(when, str) else None
 
 
 def _initial(before: Mapping[str, Any], choices: Choices) -> dict[str, Any]:
@@ -357,10 +348,10 @@ def _initial(before: Mapping[str, Any], choices: Choices) -> dict[str, Any]:
 
 
 def shown_as(rows: Rows | None) -> dict[str, Any]:
-    """What a form shows of a condition: rows, or, where there are none, its text."""
+    """What a form shows of a condition: rows, an empty one where it always holds, or its text where rows are none."""
     if rows is None:
         return {"as_what": TEXT, "rows": 0, "joined": Joined.ALL.value}
-    found: dict[str, Any] = {"as_what": ROWS, "rows": len(rows.rows), "joined": rows.joined.value}
+    found: dict[str, Any] = {"as_what": ROWS, "rows": max(len(rows.rows), 1), "joined": rows.joined.value}
     for place, row in enumerate(rows.rows):
         found |= {f"fact_{place}": row.fact, f"comparison_{place}": row.comparison.value, f"value_{place}": row.value}
     return found

@@ -16,14 +16,12 @@ from apps.console.forms import Choices, NewPolicyForm, RuleForm, shown_as, typed
 from apps.console.views.desk import Desk, begun, carried
 from apps.console.views.rule_cases import MOVES as CASE_MOVES
 from apps.console.views.rule_cases import begin_from, fold_case, move_case, unit_of
-from apps.core.amounts import exponent_of
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.gate import refuse_agents, require, scope_for, visible
 from apps.core.http import Request
 from apps.core.noting import note_refused, note_unfit
 from apps.policies.models import Policy
-from apps.policies.rules import DocumentError, Effect, read_rule
-from apps.policies.rules.rows import rows_of
+from apps.policies.rules import Effect
 from apps.policies.selectors import (
     CaseCard,
     changes_drafted_for,
@@ -97,7 +95,8 @@ def _folded(request: Request, found: Policy, desk: Desk, choices: Choices, do: s
         return True
     form = RuleForm(data, choices=choices, before=before)
     if not form.is_valid():
-        desk.form = form
+        turned = form.turned if do in {"text", "rows"} else None
+        desk.form = RuleForm(choices=choices, before=before, initial=turned) if turned else form
         return False
     desk.rules[desk.open] = form.document()
     at_rule = f"rules.{desk.open}."
@@ -212,7 +211,6 @@ def _page(request: Request, found: Policy, choices: Choices, desk: Desk, *, stat
         "case_form": desk.case_form,
         "open_form": desk.open_form,
         "card": cards[desk.open] if desk.open is not None else None,
-        "can_be_rows": desk.open is not None and _can_be_rows(desk.rules[desk.open], choices),
         "based": based,
         "reason": request.POST.get("reason", ""),
         "warnings": [finding for finding in desk.findings if finding.is_warning],
@@ -226,13 +224,6 @@ def _page(request: Request, found: Policy, choices: Choices, desk: Desk, *, stat
     }
     refused = UNFIT if not desk.is_fit else status
     return render(request, "console/edit_rules.html", context, status=refused)
-
-
-def _can_be_rows(rule: dict[str, Any], choices: Choices) -> bool:
-    try:
-        return rows_of(read_rule(rule), digits=exponent_of(rule.get("currency") or choices.currency)) is not None
-    except DocumentError:
-        return False
 
 
 @require_http_methods(["GET", "POST"])

@@ -8,12 +8,10 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
-from apps.core.expressions import ExpressionError, Kind
+from apps.core.expressions import ExpressionError, Kind, compile_expression
 from apps.core.rules import MAX_INTEGER
 from apps.policies.rules.clauses import Clause, Comparison, Condition, Every, Some, condition_of
-from apps.policies.rules.documents import Rule
-from apps.policies.rules.facts import VARIABLES
-from apps.policies.rules.weighing import compile_rule
+from apps.policies.rules.facts import VARIABLES, WORLD
 
 PARAMETERS = "action.parameters."
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,15})")
@@ -92,17 +90,21 @@ def is_money(fact: str) -> bool:
     return fact.endswith("_minor")
 
 
-def rows_of(rule: Rule, *, digits: int) -> Rows | None:
-    """The rule's condition as rows; None where it says more than rows can, or says nothing that compiles.
+def rows_of(when: str, *, digits: int) -> Rows | None:
+    """A rule's condition as rows; None where it says more than rows can, or says nothing that compiles.
 
     ``digits``: those after the point of the rule's currency.
     """
     try:
-        condition = condition_of(compile_rule(rule).program.tree)
+        condition = _condition(when)
     except ExpressionError:
         return None
     found = _shown(condition, digits)
-    return found if found is not None and _says(rule, found, digits) == condition else None
+    return found if found is not None and _says(found, digits) == condition else None
+
+
+def _condition(text: str) -> Condition:
+    return condition_of(compile_expression(text, WORLD, returns=Kind.BOOL).tree)
 
 
 def _shown(condition: Condition, digits: int) -> Rows | None:
@@ -118,11 +120,10 @@ def _shown(condition: Condition, digits: int) -> Rows | None:
             return None
 
 
-def _says(rule: Rule, rows: Rows, digits: int) -> Condition | None:
+def _says(rows: Rows, digits: int) -> Condition | None:
     """What the text of the rows says, to be sure that it is the same; None where they have no text."""
     try:
-        text = text_of(rows, digits=digits)
-        return condition_of(compile_rule(Rule(rule.slug, text, rule.effect)).program.tree)
+        return _condition(text_of(rows, digits=digits))
     except (RowError, ExpressionError):
         return None
 
