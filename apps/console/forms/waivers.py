@@ -36,12 +36,26 @@ class WaiverForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=gettext_lazy("Who approves it reads this."),
     )
+    anyway = forms.BooleanField(
+        label=gettext_lazy("Ask for it all the same: a rule that lets it through is to follow"), required=False
+    )
 
     def __init__(
         self, data: Mapping[str, Any] | None = None, *, rules: Sequence[str], initial: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(data, initial=dict(initial or {}))
         self.fields["rule"].choices = [(slug, slug) for slug in rules]  # type: ignore[attr-defined]
+        self._anyway = self.fields["anyway"]
+        if "anyway" not in (data or {}):
+            del self.fields["anyway"]  # nobody asked yet whether it is meant
+
+    def is_meant(self, doubt: str) -> bool:
+        """Whether it is asked for whatever ``doubt`` there is; else this is said, and may be answered."""
+        if not doubt or self.cleaned_data.pop("anyway", False):
+            return True
+        self.fields["anyway"] = self._anyway
+        self.add_error("anyway", doubt)
+        return False
 
     def refuse(self, errors: Mapping[str, Iterable[str]]) -> None:
         """Put what the service refused beside its field."""

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.console import selectors
@@ -15,6 +16,7 @@ from apps.core.gate import refuse_agents, require
 from apps.core.http import Request, refusal_of
 from apps.core.keysets import behind
 from apps.policies.models import Policy, Waiver
+from apps.policies.rules.waivers import WaiverState
 from apps.policies.selectors import policies_for, policy_for
 from apps.policies.selectors.waivers import (
     OVER,
@@ -25,12 +27,17 @@ from apps.policies.selectors.waivers import (
     waivable_rules,
     waiver_for,
     waivers_for,
+    why_never_used,
 )
 from apps.policies.services.waivers import approve_waiver, ask_waiver, decline_waiver, end_waiver
 
 VIEW = "policies.view_policy"
 PAGE, UNFIT = 50, 422
 PREFILLED = ("rule", "scope", "target")
+NEVER_USED = gettext_lazy(
+    "No rule in force would let through what this one stops here, so the waiver would never be used: all would go on"
+    " as it is."
+)
 
 
 @require_GET
@@ -76,6 +83,10 @@ def _asked(request: Request, policy: Policy, form: WaiverForm) -> Waiver | None:
     said = form.cleaned_data
     try:
         selectors.halt_target_for(request.user, said["scope"], said["target"], perm=VIEW)
+        about = {name: said[name] for name in PREFILLED}
+        never = why_never_used(request.user, policy, **about)
+        if not form.is_meant(str(NEVER_USED) if never else ""):
+            return None
         return ask_waiver(request.user, policy=policy, **said)
     except NotFoundError:
         form.refuse({"target": [_("There is none with this short name.")]})
@@ -93,9 +104,12 @@ def waiver(request: Request, waiver_id: UUID) -> HttpResponse:
 
 
 def _page(request: Request, found: Waiver, *, status: int = 200, **refused: object) -> HttpResponse:
+    is_over = found.state not in {WaiverState.ASKED, WaiverState.LIVE}
+    about = {name: getattr(found, name) for name in (*PREFILLED, "digest")}
     context = {
         **refused,
         "waiver": found,
+        "never_used": "" if is_over else why_never_used(request.user, found.policy, **about),
         "uses": uses_of(request.user, found),
         "approvers": approvers_of(request.user, found) if found.state == "asked" else [],
         "may_approve": may_approve(request.user, found),

@@ -3,6 +3,8 @@
 Only the common shapes are taken apart; whatever else a condition says is ``Opaque`` and shown as its text.
 """
 
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -83,6 +85,43 @@ def opposite_of(clause: Clause) -> Clause | None:
     """What holds where the clause does not; None where that takes more than one comparison."""
     found = _OPPOSITES.get(clause.comparison)
     return Clause(clause.fact, found, clause.value) if found else None
+
+
+_LOWER = {Comparison.OVER: True, Comparison.AT_LEAST: False}
+_UPPER = {Comparison.UNDER: True, Comparison.AT_MOST: False}
+"""Bounds, and whether the bound itself is out."""
+_HOLDS: Mapping[Comparison, Callable[[Any, Any], bool]] = {
+    Comparison.OVER: operator.gt,
+    Comparison.AT_LEAST: operator.ge,
+    Comparison.UNDER: operator.lt,
+    Comparison.AT_MOST: operator.le,
+    Comparison.IS: operator.eq,
+    Comparison.IS_NOT: operator.ne,
+    Comparison.ONE_OF: lambda value, values: value in values,
+}
+
+
+def clashes(one: Clause, other: Clause) -> bool:
+    """Whether no value of one fact could meet both; False where that cannot be seen.
+
+    Parameters may have values of any kind, on which a comparison fails rather than holds not: of them nothing is said.
+    """
+    if one.fact != other.fact or one.fact.startswith("action.parameters."):
+        return False
+    return _rules_out(one, other) or _rules_out(other, one)
+
+
+def _rules_out(one: Clause, other: Clause) -> bool:
+    if other.comparison not in _HOLDS:
+        return False
+    if one.comparison in {Comparison.IS, Comparison.ONE_OF}:
+        values = one.value if one.comparison is Comparison.ONE_OF else [one.value]
+        kinds = {type(value) for value in (*values, *(other.value if isinstance(other.value, list) else [other.value]))}
+        return len(kinds) == 1 and not any(_HOLDS[other.comparison](value, other.value) for value in values)
+    if one.comparison in _LOWER and other.comparison in _UPPER:
+        is_out = _LOWER[one.comparison] or _UPPER[other.comparison]
+        return bool(one.value > other.value or (is_out and one.value == other.value))
+    return False
 
 
 def clause_of(stored: dict[str, Any]) -> Clause:

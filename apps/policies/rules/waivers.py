@@ -12,15 +12,19 @@ from typing import Any
 from uuid import UUID
 
 from apps.core.rules import Moves, digest_of
+from apps.policies.rules.clauses import clashes
 from apps.policies.rules.documents import Effect, Rule
 from apps.policies.rules.facts import Facts
 from apps.policies.rules.quiet import CONFIDENTIAL
+from apps.policies.rules.rows import is_money
 from apps.policies.rules.verdicts import Verdict, judge
 from apps.policies.rules.weighing import RuleInForce
 
 MAX_DAYS, MAX_TIMES = 30, 1_000
 LIFTED = frozenset({Effect.DENY, Effect.REQUIRE_APPROVAL})
 """The effects that a waiver lifts: there is nothing to lift of the others."""
+LETTING = frozenset({Effect.ALLOW, Effect.REQUIRE_APPROVAL})
+"""The effects without which nothing is let through."""
 
 
 class WaiverState(StrEnum):
@@ -123,6 +127,28 @@ def _used(verdict: Verdict, rules: Sequence[RuleInForce], waivers: Iterable[Lift
         if key in matched and key not in found and rule_digest(named[key]) == lift.digest:
             found[key] = lift, named[key]
     return sorted(found.values(), key=lambda one: one[0].id)
+
+
+def may_let_through(other: RuleInForce, lifted: RuleInForce, scope: str, target: str) -> bool:
+    """Whether ``other`` could let through something of what ``lifted`` stops for a target; False only where it cannot.
+
+    As far as scopes and plain comparisons say: whatever else a condition says, it could.
+    """
+    if other.rule.effect not in LETTING or other.rule.is_shadow:
+        return False
+    for name in ("agents", "operations", "workflows", "connectors", "versions", "steps", "environments"):
+        theirs, ours = getattr(other.rule.scope, name), getattr(lifted.rule.scope, name)
+        if SCOPED.get(WaiverScope(scope)) == name:
+            ours = frozenset({target})
+        if theirs and ours and theirs.isdisjoint(ours):
+            return False
+    has_same_money = (other.unit, other.rule.currency) == (lifted.unit, lifted.rule.currency)
+    return not any(
+        clashes(one, another)
+        for one in other.clauses
+        for another in lifted.clauses
+        if has_same_money or not is_money(one.fact)
+    )
 
 
 def why_pointless(rule: Rule, scope: str, target: str) -> str:

@@ -10,9 +10,10 @@ from apps.access.selectors import holders_for
 from apps.core.errors import NotFoundError
 from apps.core.gate import holds, visible
 from apps.core.models import User
-from apps.policies.models import Policy, Waiver, WaiverUse
+from apps.policies.models import Policy, Release, Waiver, WaiverUse
 from apps.policies.rules import Mode
-from apps.policies.rules.waivers import LIFTED, WaiverState
+from apps.policies.rules.waivers import LIFTED, WaiverState, may_let_through, rule_digest
+from apps.policies.selectors.releases import rules_for_release
 
 VIEW, PUBLISH, LOWER = "policies.view_policy", "policies.publish_policy", "policies.lower_enforcement"
 SHOWN_MAX = 20
@@ -70,6 +71,21 @@ def waivable_rules(actor: User, policy: Policy) -> list[str]:
     assert actor.is_active
     rules: Iterable[Mapping[str, Any]] = policy.in_force.rules if policy.in_force else ()
     return [str(rule["slug"]) for rule in rules if rule.get("effect") in LIFTED and rule.get("mode") != Mode.SHADOW]
+
+
+def why_never_used(actor: User, policy: Policy, *, rule: str, scope: str, target: str, digest: str = "") -> str:
+    """Why a waiver of a rule in force would never be used as the rules are now: a word; empty where it could be.
+
+    ``not_let_through``: no rule could let through what this one stops. ``changed``: the rule is another one than that
+    of ``digest``, or gone.
+    """
+    newest = Release.objects.order_by("-number").values_list("pk", flat=True).first()
+    rules = rules_for_release(actor, newest).rules
+    lifted = next((one for one in rules if (one.policy, one.rule.slug) == (policy.slug, rule)), None)
+    if lifted is None or (digest and rule_digest(lifted.rule) != digest):
+        return "changed" if digest else ""
+    others = (one for one in rules if one is not lifted)
+    return "" if any(may_let_through(one, lifted, scope, target) for one in others) else "not_let_through"
 
 
 def has_waiver_ended(actor: User, verdict: Mapping[str, Any]) -> bool:
