@@ -24,6 +24,7 @@ from apps.policies.services.simulations import start_simulation
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit
 from tests.factories.agents import make_action, make_agent
 from tests.factories.policies import make_facts, make_policy, make_rule
+from tests.factories.waivers import make_waiver
 from tests.notifications.test_in_app import signed_in
 
 PUBLISH, VIEW, LOWER = "policies.publish_policy", "policies.view_policy", "policies.lower_enforcement"
@@ -193,3 +194,21 @@ class TestSimulations:
         BusinessUnit.objects.filter(pk=below.pk).update(parent=world.there)
         assert result_of(world.cleo, made).units == (("", 1),)
         assert result_of(admin, made).units == ((below.slug, 1),)
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_a_waiver_ends_where_its_policy_comes_to_cover_other_units(world: World, approved: bool) -> None:
+    publish_policy(world.olga, policy=world.move(world.here))
+    world.policy.refresh_from_db()
+    about: dict[str, Any] = {"scope": "operation", "target": make_facts().operation, "approved": approved}
+    waiver = make_waiver(world.policy, "no", by=world.cleo, **about)
+    more: dict[str, Any] = {"name": "Payments", "unit": world.here, "rules": [ALL, NO, make_rule(effect="flag")]}
+    publish_policy(world.olga, policy=save_policy(world.mia, slug="payments", **more)[0])
+    waiver.refresh_from_db()
+    assert waiver.state == ("live" if approved else "asked")
+    publish_policy(world.olga, policy=world.move(None))
+    waiver.refresh_from_db()
+    assert (waiver.state, waiver.ended_by) == ("ended", world.olga)
+    assert "covers other units" in waiver.answer
+    asked = make_facts(unit_id=world.there.pk)
+    assert evaluate_action(world.mia, facts=asked, is_fresh=True).effect is Effect.DENY

@@ -43,6 +43,7 @@ from apps.policies.selectors import (
     unit_of_version,
     units_known,
 )
+from apps.policies.services.waivers import end_moved
 
 PUBLISH, LOWER = "policies.publish_policy", "policies.lower_enforcement"
 
@@ -238,6 +239,8 @@ def _put_in_force(
     require_sound(actor, chosen.rules, operations, tests=chosen.tests, policy=policy, is_written=True)
     require_quick(chosen.rules)
     require_passed(actor, chosen.rules, chosen.tests, unit=chosen.unit)
+    if policy.unit != unit:
+        end_moved(actor, policy=policy)
     advance(
         actor,
         policy,

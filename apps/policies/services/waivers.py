@@ -20,8 +20,7 @@ from apps.policies.models import Policy, Waiver, WaiverUse
 from apps.policies.rules import DocumentError, PolicyState, Rule, Verdict, read_rule
 from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.waivers import MAX_DAYS, MAX_TIMES, WaiverScope, WaiverState, rule_digest, why_pointless
-from apps.policies.selectors.waivers import approvers_of, may_end
-from apps.policies.services.policies import LOWER
+from apps.policies.selectors.waivers import LOWER, approvers_of, may_end
 
 VIEW = "policies.view_policy"
 MAX_REASON = 500
@@ -173,6 +172,18 @@ def end_waiver(actor: User, *, waiver: Waiver, reason: str = "") -> Waiver:
     told = {**_told(waiver), "reason": reason.strip()}
     over: dict[str, Any] = {"ended_by": actor, "ended_at": ClockTimestamp(), "answer": reason.strip()}
     return advance(actor, waiver, WaiverState.ENDED, payload=told, **over)
+
+
+def end_moved(actor: User, *, policy: Policy) -> None:
+    """End what was asked for or granted of a policy that covers other units from now on: of these nobody meant it.
+
+    In the transaction of the release that says so.
+    """
+    moved = policy.waivers.select_for_update(of=("self",)).select_related("policy").order_by("id")
+    why = str(_("The policy covers other units now. Ask anew, where it is still wanted."))
+    for waiver in moved.filter(state__in=[WaiverState.ASKED, WaiverState.LIVE]):
+        over: dict[str, Any] = {"ended_by": actor, "ended_at": ClockTimestamp(), "answer": why}
+        advance(actor, waiver, WaiverState.ENDED, payload={**_told(waiver), "reason": why}, **over)
 
 
 def use_waivers(actor: User, *, action: Action, verdict: Verdict) -> None:
