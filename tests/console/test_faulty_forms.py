@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import resolve
 from lxml import html
 
-from tests.console import bare, offers
+from tests.console import bare, offers, steps
 from tests.console.offers import Scene
 from tests.console.test_destructive_acts import ALSO, DESTRUCTIVE, HARMLESS
 from tests.console.test_empty_states import IN_A_SENTENCE, LISTS, NO_LISTS
@@ -88,9 +88,6 @@ NOT_WALKED = {
     "accounts/emergency/": "a step of sign-in, in access/test_emergencies.py",
     "accounts/login/": "a step of sign-in by allauth, in access/test_passwords.py",
     "accounts/password/change/": "a step of sign-in by allauth, in access/test_passwords.py",
-    "agents/<slug:slug>/levels/<str:operation>/": "no scene offers it, but console/test_agent_levels.py does",
-    "agents/<slug:slug>/right-size/<uuid:sizing_id>/undo/": "no scene has narrowed, but console/test_sizing.py does",
-    "budgets/<slug:slug>/actions/<uuid:action_id>/return/": "no scene has it, but policies/test_giving_back.py does",
     "connectors/<slug:slug>/inside/": "two buttons alone, each with its answer",
     "connectors/<slug:slug>/operations/<str:operation>/review/": "ticks alone, in connectors/test_confirming.py",
     "connectors/<slug:slug>/review/": "ticks alone, in connectors/test_confirming.py",
@@ -101,16 +98,10 @@ NOT_WALKED = {
     "inbox/<uuid:escalation_id>/presence/": "written by a script, in oversight/test_presence.py",
     "inbox/<uuid:escalation_id>/release/": "a button alone, where one has claimed it",
     "inbox/<uuid:escalation_id>/skip/": "a button alone, in oversight/test_focus.py",
-    "inbox/<uuid:escalation_id>/standing/": "no scene offers it, but workflows/test_approved_in_advance.py does",
     "inbox/<uuid:escalation_id>/undo/": "a button alone, while a decision is held",
     "inbox/focus/end/": "a button alone, in oversight/test_focus.py",
     "inbox/focus/start/": "a button alone, in oversight/test_focus.py",
-    "inbox/views/": "no scene has filtered, but oversight/test_lists.py does",
-    "new-waiver/": "no scene has what would be waived, but workflows/test_waivers.py does",
     "notifications/seen/": "a button alone, in notifications/test_in_app.py",
-    "policies/<slug:slug>/simulate/": "no scene offers it, but console/test_simulations.py does",
-    "policies/simulations/<uuid:simulation_id>/propose/": "no scene has an end, but console/test_simulations.py does",
-    "runs/<uuid:run_id>/resume/": "no scene has a paused run, but workflows/test_views.py does",
     "runs/failures/retry/": "ticks alone, in workflows/test_retrying.py",
 }
 """What is not walked, and why. Where another test is named, it sends the form, not every fault of it."""
@@ -119,6 +110,7 @@ SCENES: list[Scene] = [
     *bare.OF_ONE.values(),
     *(offer.scene for offer in DESTRUCTIVE.values()),
     *(offer.scene for _route, offer in ALSO),
+    *steps.AFTER,
 ]
 
 
