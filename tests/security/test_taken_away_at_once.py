@@ -10,7 +10,8 @@ from django.db import transaction
 
 from apps.access.models import RoleGrant
 from apps.access.services import revoke_role, save_role
-from apps.agents.models import Action
+from apps.agents.models import Action, Agent
+from apps.agents.services import change_state
 from apps.audit.models import Entry
 from apps.connectors.models import Effect
 from apps.connectors.rules import Money
@@ -20,9 +21,13 @@ from apps.core.models import User
 from apps.core.services import system_user
 from apps.oversight.models import Vote
 from apps.oversight.services.votes import lock_for_votes
+from apps.workflows.models import Task
+from apps.workflows.services import claim_tasks
 from apps.workflows.services.actions import consume_action, perform_action
+from tests.agents.test_life import LOOK
 from tests.factories.access import grant, make_admin, make_role
 from tests.factories.oversight import make_payment, say
+from tests.factories.workflows import make_workflow, permit_workflow
 from tests.together import at_once
 from tests.workflows.actions import Desk, make_desk
 
@@ -197,3 +202,44 @@ class TestAPermission:
         action.refresh_from_db()
         assert action.state == "executing"
         assert order_of("action.executing", f"permission.{how}") == ["action.executing", f"permission.{how}"]
+
+
+def stopped(desk: Desk, state: str) -> Callable[[], Any]:
+    admin, agent = make_admin(), Agent.objects.get(pk=desk.agent.pk)
+    return lambda: change_state(admin, agent=agent, to=state, reason="Enough.")
+
+
+def caller(desk: Desk) -> User:
+    """The agent as its key would bring it, before somebody stopped it."""
+    return User.objects.select_related("agent__version", "agent__unit").get(pk=desk.agent.user_id)
+
+
+@pytest.mark.parametrize("state", ["suspended", "retired"])
+class TestAnAgent:
+    def test_is_stopped_before_the_plane_does_what_it_had_asked_for(self, state: str) -> None:
+        desk = make_desk()
+        action = asked(desk)
+        one_within_the_other(stopped(desk, state), lambda: perform_action(system_user("plane"), action_id=action.pk))
+        action.refresh_from_db()
+        assert action.state not in {"executing", "succeeded"}
+        assert not Effect.objects.filter(attempt__gt=0).exists()
+
+    def test_is_stopped_before_it_does_what_was_approved(self, state: str) -> None:
+        desk = make_desk(execution="both")
+        action, agent = asked(desk, execution="agent"), caller(desk)
+        _gone, late = one_within_the_other(
+            stopped(desk, state), lambda: consume_action(agent, action=action, digest=action.digest)
+        )
+        action.refresh_from_db()
+        assert isinstance(late, NotAllowedError | ConflictError)
+        assert action.state != "executing"
+
+    def test_is_stopped_before_it_takes_a_task(self, state: str) -> None:
+        desk = make_desk()
+        Agent.objects.filter(pk=desk.agent.pk).update(capabilities=["look"])
+        permit_workflow(desk.agent, make_workflow(LOOK))
+        desk.post("runs/", {"workflow": "look", "input": {}}, key="run")
+        agent = caller(desk)
+        _gone, late = one_within_the_other(stopped(desk, state), lambda: claim_tasks(agent))
+        assert isinstance(late, NotAllowedError)
+        assert Task.objects.get().state == "ready"

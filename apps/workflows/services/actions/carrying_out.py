@@ -154,6 +154,7 @@ def _is_outdated(plane: User, action: Action) -> bool:
 
 def _require_life(action: Action) -> None:
     if action.agent:
+        lock_agent(action.agent)
         action.agent.environment = action.environment
         require_working(action.agent, tests=True)
 
@@ -287,8 +288,9 @@ def consume_actions(actor: User, *, wanted: Sequence[tuple[Action, str]]) -> lis
     take_fence()
     locked = {pk: lock_action(pk) for pk in sorted(action.pk for action, _digest in wanted)}
     actions = [locked[action.pk] for action, _digest in wanted]
-    for agent_id in sorted({action.agent_id for action in actions if action.agent_id}):
-        lock_agent(agent_id)  # as whoever takes a permission from it does
+    for action in sorted(actions, key=lambda action: str(action.agent_id)):
+        if action.agent:
+            lock_agent(action.agent)  # as whoever takes a permission from it does
     stand = [_stands(actor, action) for action in actions]
     if all(stand):
         operations = Operation.objects.in_bulk([action.operation for action in actions], field_name="slug")

@@ -20,9 +20,13 @@ SELECT (SELECT count(*) FROM agents_action WHERE agent_id = %(agent)s AND state 
 """A task and the first action that is carried out for it are one thing; each further action is one more."""
 
 
-def lock_agent(agent_id: UUID) -> None:
-    """What an agent begins takes turns, so that its limit is never exceeded. After runs and actions, before tasks."""
-    list(Agent.objects.select_for_update(no_key=True).filter(pk=agent_id).values_list("pk", flat=True))
+def lock_agent(agent: Agent) -> None:
+    """What an agent begins takes turns, so that its limit is never exceeded. After runs and actions, before tasks.
+
+    ``agent`` has its state of now, and keeps it until the end of the transaction: whoever suspends it in this moment
+    comes before or after.
+    """
+    agent.state = Agent.objects.select_for_update(no_key=True).values_list("state", flat=True).get(pk=agent.pk)
 
 
 def busy_with(agent_id: UUID, *, but_tasks: Collection[UUID] = ()) -> int:
@@ -43,7 +47,7 @@ def require_room_for(actions: Collection[Action]) -> None:
     for pk, agent in sorted(agents.items()):
         mine = [action for action in actions if action.agent_id == pk]
         tasks = {action.task_id for action in mine if action.task_id}
-        lock_agent(pk)
+        lock_agent(agent)
         if busy_with(pk, but_tasks=tasks) + len(mine) > agent.max_concurrent:
             raise RateLimitedError(
                 _("The agent does %d things at once already.") % agent.max_concurrent,

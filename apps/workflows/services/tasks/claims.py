@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from apps.agents.models import Agent
-from apps.agents.selectors import require_at_work
+from apps.agents.selectors import require_at_work, require_working
 from apps.audit.services import Change, record_many
 from apps.core.models import ClockTimestamp, User
 from apps.halts.models import Halt
@@ -74,7 +74,8 @@ def claim_tasks(actor: User, *, limit: int = 1, capabilities: Sequence[str] | No
     can = [name for name in agent.capabilities if capabilities is None or name in capabilities]
     # Requests of one agent take turns with each other and with a change of its version: its limit is never exceeded,
     # and none that came in under the version before takes what nobody would give back.
-    lock_agent(agent.pk)
+    lock_agent(agent)
+    require_working(agent)
     if agent.version:
         agent.version.refresh_from_db(fields=["state"])
     require_at_work(agent)
