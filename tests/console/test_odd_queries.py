@@ -8,6 +8,7 @@ from tests.factories.access import make_admin
 pytestmark = pytest.mark.django_db
 PAGES = [
     "/search/?q=a%00b", "/actions/?agent=%00", "/agents/?q=%00", "/inbox/?q=%00&view=team", "/runs/?key=%00",
+    "/access/?q=%00&role=%00&state=%00",
     "/runs/?q=%00", "/access/people/%00/", "/audit/?actor=%00", "/audit/?name=%00", "/dashboards/overview/?range=%00",
     "/workflows/?q=%00", "/policies/?q=%00", "/actions/?before=00000000-0000-0000-0000-000000000000",
     "/inbox/?after=%00", "/runs/?after=x", "/audit/?before=99999999999999999999", "/inbox/?since=2026-99-99T00:00:00Z",

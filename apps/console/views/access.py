@@ -1,8 +1,10 @@
 """Who holds what and why; giving and taking roles."""
 
+from collections import defaultdict
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -25,8 +27,11 @@ from apps.console.views.absences import absences_context, planned
 from apps.core.errors import NotAllowedError
 from apps.core.gate import holds, scope_for
 from apps.core.http import Request
+from apps.core.models import User
+from apps.core.pages import page_of
 
 PERM = "access.manage_access"
+SHOWN_PEOPLE, STATES = 50, ("active", "left")
 
 
 @require_GET
@@ -34,15 +39,36 @@ def access(request: Request) -> HttpResponse:
     """People, roles, units and queues."""
     if not holds(request.user, PERM):
         raise NotAllowedError
+    roles = roles_for(request.user)
+    asked = {name: request.GET.get(name, "").strip() for name in ("q", "role", "state")}
+    page = page_of(request, _fitting(request, asked), order=("username",), size=SHOWN_PEOPLE)
+    held = defaultdict(list)
+    for grant in grants_for(request.user).filter(user__in=page.rows):
+        held[grant.user_id].append(grant)
     context = {
-        "grants": grants_for(request.user),
-        "people": people_for(request.user),
-        "roles": roles_for(request.user),
+        "page": page,
+        "people": [(person, held[person.pk]) for person in page.rows],
+        "asked": asked,
+        "filtered": any(asked.values()),
+        "roles": roles,
         "units": units_for(request.user),
         "queues": queues_for(request.user),
         "rota_slugs": set(rotas_for(request.user).values_list("slug", flat=True)),
     }
     return render(request, "console/access.html", context)
+
+
+def _fitting(request: Request, asked: dict[str, str]) -> QuerySet[User]:
+    """The people whom the address asks for; what it names and there is not narrows nothing but a role."""
+    rows = people_for(request.user)
+    if asked["q"]:
+        words = Q(username__icontains=asked["q"]) | Q(name__icontains=asked["q"]) | Q(email__icontains=asked["q"])
+        rows = rows.filter(words)
+    if asked["role"]:
+        rows = rows.filter(pk__in=grants_for(request.user).filter(role__slug=asked["role"]).values("user"))
+    if asked["state"] in STATES:
+        rows = rows.filter(is_active=asked["state"] == "active")
+    return rows
 
 
 @require_GET
