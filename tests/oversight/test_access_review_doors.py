@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from lxml import html
 
 from apps.access.models import Role, RoleGrant
 from apps.audit.models import Entry
@@ -241,6 +242,23 @@ class TestPages:
     @pytest.mark.parametrize("query", ["?show=mine", "?show=sandwich&kind=x&use=y", "?after=x", "?use=unused"])
     def test_filters(self, page: Client, admin: User, query: str) -> None:
         assert page.get(f"{PAGES}{open_review(admin).pk}/{query}").status_code == 200
+
+    def test_what_ends_soon_is_marked_and_found(self, page: Client, admin: User) -> None:
+        roles = {days: make_role("workflows.view_run") for days in (10, 60, None)}
+        ada = make_user()
+        for days, role in roles.items():
+            grant(ada, role, until=in_days(days) if days else None)
+        path = f"{PAGES}{open_review(admin).pk}/"
+
+        def listed(query: str) -> set[int | None]:
+            rows = html.fromstring(page.get(f"{path}{query}").content).xpath("//tbody/tr/td/code/text()")
+            return {days for days, role in roles.items() if role.slug in rows}
+
+        assert (listed("?end=soon"), listed("?end=never"), listed("?end=x")) == ({10}, {None}, {10, 60, None})
+        marked = html.fromstring(page.get(path).content).xpath(
+            "//tr[.//span[text()='Ends within 30 days']]/td/code/text()"
+        )
+        assert marked == [roles[10].slug]
 
     def test_the_evidence_is_exported_without_formulas(self, page: Client, admin: User) -> None:
         holder = make_holder("kpis.view_kpi", username="=cmd")

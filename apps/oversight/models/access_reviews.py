@@ -1,15 +1,19 @@
 """A campaign in which people look at rights, and each right as it was when the campaign was opened."""
 
+from datetime import timedelta
 from typing import Any, override
 from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from apps.access.models import BusinessUnit
 from apps.core.models import Record, User, choices_of
 from apps.core.rules import digest_of
 from apps.oversight.rules.access_reviews import AtDue, LineState, ReviewState, RightKind, Use
+
+ENDS_SOON = timedelta(days=30)
 
 
 class AccessReview(Record):
@@ -92,6 +96,11 @@ class AccessReviewLine(Record):
 
     def __str__(self) -> str:
         return f"{self.what} of {self.holder}"
+
+    @property
+    def ends_soon(self) -> bool:
+        """Whether the right, as it was at the opening, ends within thirty days from now, or has ended."""
+        return self.until is not None and self.until <= timezone.now() + ENDS_SOON
 
     @property
     @override

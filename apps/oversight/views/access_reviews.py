@@ -14,11 +14,13 @@ from apps.access.selectors import units_for
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.gate import holds, scope_for
 from apps.core.http import Request
+from apps.core.models import ClockTimestamp
 from apps.core.pages import page_of
 from apps.core.rules import as_cell
 from apps.oversight import services
 from apps.oversight.forms import LineForm, ReviewForm, TogetherForm
 from apps.oversight.models import AccessReview
+from apps.oversight.models.access_reviews import ENDS_SOON
 from apps.oversight.rules.access_reviews import MAX_AT_ONCE, LineState, ReviewState, RightKind, Use
 from apps.oversight.selectors.access_reviews import (
     AGENTS,
@@ -38,6 +40,7 @@ from apps.oversight.selectors.access_reviews import (
 from apps.oversight.services.access_reviews.deciding import Less
 
 UNFIT = 422
+ENDS = ("soon", "never")
 TOGETHER = {"keep_used": ("keep", Use.USED), "revoke_unused": ("revoke", Use.UNUSED)}
 SAMPLE = 50
 
@@ -90,7 +93,7 @@ def review(request: Request, review_id: UUID) -> HttpResponse:
 
 
 def _page(request: Request, found: AccessReview, *, refused: str = "", status: int = 200) -> HttpResponse:
-    asked = {name: request.GET.get(name, "") for name in ("show", "kind", "use")}
+    asked = {name: request.GET.get(name, "") for name in ("show", "kind", "use", "end")}
     is_open = found.state == ReviewState.OPEN
     rows = mine_for(request.user, found) if asked["show"] == "mine" else lines_for(request.user, found)
     if asked["show"] in set(LineState):
@@ -99,6 +102,10 @@ def _page(request: Request, found: AccessReview, *, refused: str = "", status: i
         rows = rows.filter(kind=asked["kind"])
     if asked["use"] in set(Use):
         rows = rows.filter(use=asked["use"])
+    if asked["end"] in ENDS:
+        rows = (
+            rows.filter(until__lte=ClockTimestamp() + ENDS_SOON) if asked["end"] == "soon" else rows.filter(until=None)
+        )
     page = page_of(request, rows, order=("id",))
     context = {
         "review": found,
