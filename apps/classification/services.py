@@ -52,7 +52,7 @@ def save_data_class(
     }
     if errors := {field: [problem] for field, problem in checks.items() if problem}:
         raise InvalidError(errors=errors)
-    found = DataClass.objects.select_for_update().filter(slug=slug).first()
+    found = DataClass.objects.select_for_update(no_key=True).filter(slug=slug).first()
     values = {
         "name": name.strip(),
         "purpose": purpose.strip(),

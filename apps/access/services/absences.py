@@ -28,7 +28,7 @@ def plan_absence(
     People say so of themselves, an admin of everything of anybody. Raises InvalidError at the field.
     """
     _require_own(actor, user)
-    User.objects.select_for_update().get(pk=user.pk)  # two tabs at once
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two tabs at once
     errors: dict[str, list[str]] = {}
     if ends_at <= starts_at or ends_at <= database_now():
         errors["ends_at"] = [_("The end comes after the beginning, and after now.")]

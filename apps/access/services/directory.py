@@ -37,7 +37,7 @@ def provision_person(actor: User, *, person: Person) -> DirectoryAccount:
     """
     require_manager(actor, None, PROVISION)
     assert person.username
-    found = User.objects.select_for_update().filter(username__iexact=person.username).first()
+    found = User.objects.select_for_update(no_key=True).filter(username__iexact=person.username).first()
     account = DirectoryAccount.objects.filter(user=found).first() if found else None
     is_forgotten = bool(found and account and account.removed_at and account.ended and not found.is_active)
     if (found and not is_forgotten) or person.username.lower() in RESERVED:
@@ -195,7 +195,7 @@ def sync_roles(people: Iterable[UUID]) -> None:
     What somebody granted by hand is neither doubled nor taken.
     """
     directory = system_user(DIRECTORY)
-    for user in User.objects.select_for_update().filter(pk__in=set(people)).order_by("pk"):
+    for user in User.objects.select_for_update(no_key=True).filter(pk__in=set(people)).order_by("pk"):
         groups = user.directory_groups.values("name")
         rows = GroupMapping.objects.select_related("role", "unit").filter(group__in=groups)
         wanted = {(row.role_id, row.unit_id): row for row in rows} if user.is_active else {}

@@ -42,7 +42,7 @@ def arm_emergency(actor: User, *, username: str) -> tuple[EmergencyAccess, str]:
     """
     require_manager(actor, None)
     refuse_limited(actor)
-    user = User.objects.select_for_update().filter(username__iexact=username).first() or _new(username)
+    user = User.objects.select_for_update(no_key=True).filter(username__iexact=username).first() or _new(username)
     if not user.is_emergency:
         raise InvalidError(errors={"username": [_("Somebody has this name: an emergency account is nobody's own.")]})
     _end(actor, user, why="replaced")
@@ -70,7 +70,7 @@ def withdraw_emergency(actor: User, *, user: User) -> None:
     """Void an account's credential and end what it opened, at once. Raises NotFoundError where there is neither."""
     require_manager(actor, None)
     refuse_limited(actor)
-    found = User.objects.select_for_update().filter(pk=user.pk, is_emergency=True).first()
+    found = User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_emergency=True).first()
     if found is None or not _end(actor, found, why="withdrawn"):
         raise NotFoundError
     found.set_unusable_password()
@@ -99,7 +99,9 @@ def open_emergency(user: User, *, reason: str, address: str) -> EmergencyAccess:
 
     From here on its text is worth nothing, whatever becomes of the sign-in. ``reason``: 10 to 500 characters.
     """
-    now = User.objects.select_for_update().get(pk=user.pk)  # as whoever gives it another credential does first
+    now = User.objects.select_for_update(no_key=True).get(
+        pk=user.pk
+    )  # as whoever gives it another credential does first
     waiting = EmergencyAccess.objects.filter(EmergencyAccess.waiting(), user=user)
     if not now.is_active or now.password != user.password:
         raise NotAllowedError(_("This credential is used up. Another administrator makes a new one."))

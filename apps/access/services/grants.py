@@ -30,7 +30,7 @@ def grant_role(
     if not user.is_human:
         raise NotAllowedError
     refuse_emergency(user)
-    if not User.objects.select_for_update().get(pk=user.pk).is_active:
+    if not User.objects.select_for_update(no_key=True).get(pk=user.pk).is_active:
         raise ConflictError(_("They have left: whoever has left is given no role."), code="has_left")
     found = (
         RoleGrant.objects.select_for_update(of=("self",))

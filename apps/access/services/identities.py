@@ -24,7 +24,7 @@ def find_signed_on(*, issuer: str, subject: str, email: str) -> User | None:
     known = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
     if known is not None:
         return known.user if _may_come(known.user) else None
-    people = list(User.objects.select_for_update().filter(email__iexact=email)[:2]) if email else []
+    people = list(User.objects.select_for_update(no_key=True).filter(email__iexact=email)[:2]) if email else []
     if len(people) != 1 or not _may_come(people[0]):
         return None
     person = people[0]

@@ -33,7 +33,7 @@ def save_person(
     Whoever has left stays out: raises ConflictError ``has_left``, unless ``reinstate`` says that they come back.
     """
     require_manager(actor, None)
-    found = User.objects.select_for_update().filter(username=username).first()
+    found = User.objects.select_for_update(no_key=True).filter(username=username).first()
     if found is None and username.lower() in RESERVED:
         raise InvalidError(errors={"username": [_("The plane's own users have this name.")]})
     if found and found.kind != UserKind.HUMAN:

@@ -45,7 +45,7 @@ def create_token(
     carried = None if permissions is None else sorted(set(permissions))
     if errors := _errors(days, name, carried):
         raise InvalidError(errors=errors)
-    User.objects.select_for_update().get(pk=user.pk)
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.tokens.filter(PersonalToken.live()).count() >= MAX_TOKENS:
         raise ConflictError(_("%d tokens are live, the most there can be; revoke one first.") % MAX_TOKENS)
     key = make_key(PREFIX)

@@ -56,7 +56,7 @@ def save_role(actor: User, *, slug: str, name: str, permissions: list[str]) -> t
     require_manager(actor, None)
     if unknown := [perm for perm in permissions if not is_permission(perm)]:
         raise InvalidError(errors={"permissions": [_("There is no permission %s.") % perm for perm in unknown]})
-    found = Role.objects.select_for_update().filter(slug=slug).first()
+    found = Role.objects.select_for_update(no_key=True).filter(slug=slug).first()
     if found and set(permissions) - set(found.permissions) and found.grants.filter(live_grants(), user=actor).exists():
         raise NotAllowedError(_("You hold this role: somebody else who administers adds to it."))
     if found and set(found.permissions) - set(permissions):
@@ -92,7 +92,7 @@ def save_queue(
     errors = errors or _target_errors(escalation or [])
     if errors:
         raise InvalidError(errors=errors)
-    found = Queue.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=slug).first()
+    found = Queue.objects.select_for_update(no_key=True, of=("self",)).select_related("unit").filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit)
     queue = found or Queue(slug=slug)

@@ -69,7 +69,7 @@ class RemovePasskey(Confirmed, webauthn.RemoveWebAuthnView):  # type: ignore[mis
     @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
         """Asked under a lock: of two last ones that are removed at once, one stays."""
-        User.objects.select_for_update().get(pk=self.object.user_id)
+        User.objects.select_for_update(no_key=True).get(pk=self.object.user_id)
         if not get_adapter().can_delete_authenticator(self.object):
             form.add_error(None, get_adapter().validation_error("cannot_delete_authenticator"))
             answer: HttpResponse = self.form_invalid(form)

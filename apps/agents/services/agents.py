@@ -49,7 +49,7 @@ def save_agent(
     its unit, alone: ConflictError ``second_person_required``. Nobody takes one out from under an engaged halt.
     """
     require_manager(actor, unit, MANAGE)
-    found = Agent.objects.select_for_update(of=("self",)).filter(slug=slug).first()
+    found = Agent.objects.select_for_update(no_key=True, of=("self",)).filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, MANAGE)
     if found is None or (found.owner_id, found.unit_id) != (owner.pk, unit.pk) or not owner.is_active:

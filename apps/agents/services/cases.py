@@ -24,7 +24,7 @@ def set_cases(actor: User, *, agent: Agent, cases: Sequence[Mapping[str, Any]]) 
     ``changed`` or ``unchanged``. Raises InvalidError by ``place.key``, ConflictError for a retired agent.
     """
     require_manager(actor, agent.unit, MANAGE)
-    agent = Agent.objects.select_for_update(of=("self",)).select_related("unit").get(pk=agent.pk)
+    agent = Agent.objects.select_for_update(no_key=True, of=("self",)).select_related("unit").get(pk=agent.pk)
     wanted = [{**case, "name": str(case["name"]).strip()} for case in cases]
     if problems := case_problems(wanted):
         raise InvalidError(errors={path: [problem] for path, problem in problems.items()})
@@ -60,7 +60,7 @@ def add_case(
 ) -> AgentCase:
     """Store one more test with an agent. Raises InvalidError by field."""
     require_manager(actor, agent.unit, MANAGE)
-    Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)
+    Agent.objects.select_for_update(no_key=True, of=("self",)).get(pk=agent.pk)
     kept = [case.said for case in agent.cases.order_by("name")]
     more = {"name": name, "operation": operation, "parameters": parameters, "expect": expect}
     try:
@@ -76,7 +76,7 @@ def change_case(
 ) -> AgentCase:
     """Say one otherwise. Raises InvalidError by field, NotFoundError where it is gone, ConflictError if retired."""
     require_manager(actor, agent.unit, MANAGE)
-    agent = Agent.objects.select_for_update(of=("self",)).select_related("unit").get(pk=agent.pk)
+    agent = Agent.objects.select_for_update(no_key=True, of=("self",)).select_related("unit").get(pk=agent.pk)
     rows = list(agent.cases.select_related("made_by").order_by("name"))
     found = next((row for row in rows if row.pk == case.pk), None)
     if found is None:
@@ -98,7 +98,7 @@ def change_case(
 def remove_case(actor: User, *, agent: Agent, name: str) -> None:
     """Remove one. Raises NotFoundError where there is none of this name."""
     require_manager(actor, agent.unit, MANAGE)
-    Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)
+    Agent.objects.select_for_update(no_key=True, of=("self",)).get(pk=agent.pk)
     kept = [case.said for case in agent.cases.order_by("name")]
     left = [case for case in kept if case["name"] != name]
     if left == kept:

@@ -205,7 +205,11 @@ def _make(actor: User, agent: Agent, kind: str, to: str, handover: str, **told: 
 
 
 def _locked(agent: Agent) -> Agent:
-    return Agent.objects.select_for_update(of=("self",)).select_related("unit", "owner", "version").get(pk=agent.pk)
+    return (
+        Agent.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("unit", "owner", "version")
+        .get(pk=agent.pk)
+    )
 
 
 def _reason(reason: str) -> str:

@@ -87,7 +87,7 @@ def _terms(
     if environment not in list(Environment):
         raise InvalidError(errors={"environment": [_("One of: %s.") % ", ".join(Environment)]})
     allowed = _networks(networks)
-    Agent.objects.select_for_update(of=("self",)).get(pk=agent.pk)
+    Agent.objects.select_for_update(no_key=True, of=("self",)).get(pk=agent.pk)
     if agent.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent gets no key."))
     alike = agent.credentials.filter(AgentCredential.live(), environment=environment, public_key__isnull=not public)

@@ -35,7 +35,11 @@ def describe_agent(
     """
     require_human(actor)
     require_manager(actor, agent.unit, MANAGE)
-    now = Agent.objects.select_for_update(of=("self",)).select_related("unit", "owner", "version").get(pk=agent.pk)
+    now = (
+        Agent.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("unit", "owner", "version")
+        .get(pk=agent.pk)
+    )
     if seen_of(now) != seen:
         raise ConflictError(_("Somebody changed it since you opened this page. Look at it again."), code="stale")
     save_agent(

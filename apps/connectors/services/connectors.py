@@ -94,7 +94,7 @@ def save_connector(
     _check_connector(slug=slug, name=name, base_url=base_url, adapter=adapter, auth=auth, mail=mail)
     _check_more(limits or {}, cleared)
     _check_test_address(test_base_url, base_url, adapter)
-    found = Connector.objects.select_for_update(of=("self",)).filter(slug=slug).first()
+    found = Connector.objects.select_for_update(no_key=True, of=("self",)).filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, MANAGE)
         if adapter != found.adapter and found.operations.exclude(state=ConnectorState.RETIRED).exists():

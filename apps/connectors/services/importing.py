@@ -52,7 +52,7 @@ def take_contents(
     Without ``brings_in`` what nobody confirmed is left for a person to import, and nothing is noted of what stays.
     """
     asked = connector.base_url
-    connector = Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
+    connector = Connector.objects.select_for_update(no_key=True, of=("self",)).get(pk=connector.pk)
     if connector.base_url != asked:
         raise ConflictError(_("Its address changed meanwhile: look again."), code="stale")
     if connector.state == OperationState.RETIRED:

@@ -119,7 +119,7 @@ def allow_inside(actor: User, *, connector: Connector, host: str, environment: s
     """
     require_human(actor)
     names = NAMES[environment]
-    row = Connector.objects.select_for_update(of=("self",)).select_related("unit").get(pk=connector.pk)
+    row = Connector.objects.select_for_update(no_key=True, of=("self",)).select_related("unit").get(pk=connector.pk)
     require_manager(actor, row.unit, MANAGE)
     if not may_allow_inside(actor, row, environment):
         raise NotAllowedError(_("It stood in another unit: whoever allows it manages systems there as well."))

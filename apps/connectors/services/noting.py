@@ -76,7 +76,7 @@ def require_room(connector: Connector, *, environment: str) -> None:
     limits = connector.limits
     if not limits.keys() & {"concurrent", "per_minute"}:
         return
-    Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
+    Connector.objects.select_for_update(no_key=True, of=("self",)).get(pk=connector.pk)
     flying = Effect.objects.filter(
         Q(state__in=[EffectState.CLAIMED, EffectState.DISPATCHED], lease_until__gt=ClockTimestamp()),
         connector=connector,

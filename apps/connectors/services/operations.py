@@ -54,7 +54,12 @@ def save_operation(actor: User, *, slug: str, connector: Connector, spec: Operat
     require_manager(actor, connector.unit, MANAGE)
     if errors := spec_errors(slug, connector, spec):
         raise InvalidError(errors=errors)
-    found = Operation.objects.select_for_update(of=("self",)).select_related("connector").filter(slug=slug).first()
+    found = (
+        Operation.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("connector")
+        .filter(slug=slug)
+        .first()
+    )
     if found and found.connector_id != connector.pk:
         raise ConflictError(_("An operation stays with its connector; this slug belongs to another."))
     operation = found or Operation(slug=slug)
@@ -91,7 +96,7 @@ def change_operation_state(actor: User, *, operation: Operation, to: str, reason
 
 def _refuse_unreviewed(operation: Operation) -> None:
     """Raise ConflictError while its imported definition waits for a person. Holds the row, as an import does."""
-    Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
+    Operation.objects.select_for_update(no_key=True, of=("self",)).get(pk=operation.pk)
     if OperationPin.objects.filter(operation=operation).exclude(waiting="").exists():
         raise ConflictError(_("What its document says of it waits for a person: review it first."))
 

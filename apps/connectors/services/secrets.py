@@ -34,7 +34,7 @@ def set_secret(
     ``credential``: ``test`` is the secret of the test address; it is never the live one, nor the other way round.
     """
     require_manager(actor, connector.unit, MANAGE)
-    connector = Connector.objects.select_for_update(of=("self",)).get(pk=connector.pk)
+    connector = Connector.objects.select_for_update(no_key=True, of=("self",)).get(pk=connector.pk)
     _check_secret(connector, secret, overlap_s, credential)
     masters = envelope.master_keys()
     _refuse_shared(connector, credential, {master.fingerprint(secret) for master in masters})

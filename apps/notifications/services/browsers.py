@@ -44,7 +44,7 @@ def add_browser(
     require_human(actor)
     refuse_limited(actor)
     host = _checked(endpoint, p256dh, auth, key)
-    User.objects.select_for_update().get(pk=actor.pk)
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     if replaces:
         leave_browser(actor, browser_id=replaces)
     found = Browser.objects.select_for_update().filter(endpoint=endpoint, gone_at=None).first()

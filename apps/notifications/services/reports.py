@@ -34,7 +34,7 @@ def save_subscription(
     if is_on:
         require(actor, VIEW_KPI, unit)
     _check(weekday, hour, timezone)
-    User.objects.select_for_update().get(pk=actor.pk)
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     found = ReportSubscription.objects.filter(user=actor).first()
     row = found or ReportSubscription(user=actor)
     row.is_on, row.unit, row.weekday, row.hour, row.timezone = is_on, unit, weekday, hour, timezone

@@ -31,7 +31,7 @@ def save_wishes(actor: User, *, timings: Mapping[str, Mapping[str, str]], quiet:
         for risk, timing in risks.items()
     }
     own = {wish: timing for wish, timing in wanted.items() if timing != default_timing(*wish)}
-    User.objects.select_for_update().get(pk=actor.pk)
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     Preference.objects.filter(user=actor).delete()
     Preference.objects.bulk_create(
         Preference(user=actor, channel=channel, risk=risk, timing=timing) for (channel, risk), timing in own.items()

@@ -42,7 +42,7 @@ def save_view(actor: User, *, name: str, query: str) -> SavedView:
         raise InvalidError(errors={"name": [_("From 1 to %d characters.") % MAX_NAME]})
     if not 1 <= len(query) <= MAX_QUERY:
         raise InvalidError(errors={"query": [_("Filter first: there is nothing to keep yet.")]})
-    User.objects.select_for_update().get(pk=actor.pk)  # two tabs at once
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)  # two tabs at once
     if found := saved_views_for(actor).filter(name__iexact=name).first():
         SavedView.objects.filter(pk=found.pk).update(name=name, query=query)
         found.refresh_from_db()

@@ -63,7 +63,12 @@ def save_budget(
         "queue": terms.limits.queue,
     }
     errors = _errors_of(values)
-    found = Budget.objects.select_for_update(of=("self",)).select_related("unit", "owner").filter(slug=slug).first()
+    found = (
+        Budget.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("unit", "owner")
+        .filter(slug=slug)
+        .first()
+    )
     if found:
         if not (holds(actor, VIEW, found) or holds(actor, PUBLISH, found)):
             raise NotFoundError  # as for who asks for it

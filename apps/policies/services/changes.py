@@ -20,7 +20,7 @@ from apps.policies.services.proposals import checked_reason
 
 def locked(budget: Budget) -> Budget:
     """The budget as it is now, held until the transaction ends: its changes take turns."""
-    rows = Budget.objects.select_for_update(of=("self",)).select_related("unit", "owner")
+    rows = Budget.objects.select_for_update(no_key=True, of=("self",)).select_related("unit", "owner")
     return rows.get(pk=budget.pk)
 
 

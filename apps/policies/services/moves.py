@@ -16,7 +16,7 @@ def take_along(actor: User, *, to: BusinessUnit, agent: str = "", workflow: str 
     named = {"agent": agent, "workflow": workflow}
     for scope, target in named.items():
         if target:
-            rows = Budget.objects.select_for_update(of=("self",)).filter(scope=scope, target=target)
+            rows = Budget.objects.select_for_update(no_key=True, of=("self",)).filter(scope=scope, target=target)
             for budget in rows.order_by("slug"):
                 write_if_changed(actor, budget, is_new=False, values={"unit": to})
     if agent:

@@ -133,7 +133,7 @@ def save_policy(
     name nothing, and for tests that cannot be run. Tests may fail as long as it is not released.
     """
     require_manager(actor, unit, PUBLISH)
-    rows = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest", "in_force")
+    rows = Policy.objects.select_for_update(no_key=True, of=("self",)).select_related("unit", "latest", "in_force")
     found = rows.filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit, PUBLISH)
@@ -207,7 +207,7 @@ def _publish(
 ) -> Release:
     require_manager(actor, policy.unit, PUBLISH)
     take_turn()
-    rows = Policy.objects.select_for_update(of=("self",)).select_related("unit", "latest", "in_force")
+    rows = Policy.objects.select_for_update(no_key=True, of=("self",)).select_related("unit", "latest", "in_force")
     policy = rows.get(pk=policy.pk)
     chosen = policy.latest if version is None else policy.versions.filter(number=version).first()
     if chosen is None:
@@ -326,7 +326,7 @@ def apply_policy(
     In production what does not only tighten takes a person and, as ``agreed_by``, another who may release it.
     """
     take_turn()  # before the policy is locked, as every publication does
-    rows = Policy.objects.select_for_update(of=("self",)).select_related("unit", "in_force")
+    rows = Policy.objects.select_for_update(no_key=True, of=("self",)).select_related("unit", "in_force")
     found = rows.filter(slug=slug, state=PolicyState.IN_FORCE).first()
     digest = version_digest(unit.slug if unit else "", rules, tests)
     if found and found.in_force and found.in_force.digest == digest:

@@ -55,7 +55,10 @@ def propose_change(
     """
     require_human(actor)
     found = (
-        Policy.objects.select_for_update(of=("self",)).select_related("unit", "in_force").filter(slug=policy).first()
+        Policy.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("unit", "in_force")
+        .filter(slug=policy)
+        .first()
     )
     if found is None:
         raise NotFoundError(_("There is no such policy."))
@@ -172,7 +175,9 @@ def propose_amount(actor: User, *, simulation: Simulation, amount_minor: int, re
 def _locked(actor: User, policy: Policy) -> Policy:
     require_manager(actor, policy.unit, PUBLISH)
     take_turn()  # before the policy is locked, as every publication does
-    return Policy.objects.select_for_update(of=("self",)).select_related("unit", "in_force").get(pk=policy.pk)
+    return (
+        Policy.objects.select_for_update(no_key=True, of=("self",)).select_related("unit", "in_force").get(pk=policy.pk)
+    )
 
 
 def _propose(
@@ -235,7 +240,9 @@ def decline_proposal(actor: User, *, proposal: Proposal, reason: str = "") -> Pr
     require_human(actor)
     require_manager(actor, proposal.policy.unit, PUBLISH)
     reason = checked_reason(reason, is_needed=proposal.version.author_id != actor.pk)
-    Policy.objects.select_for_update().get(pk=proposal.policy_id)  # a release of it ends first, or sees this end
+    Policy.objects.select_for_update(no_key=True).get(
+        pk=proposal.policy_id
+    )  # a release of it ends first, or sees this end
     return advance(
         actor,
         proposal,

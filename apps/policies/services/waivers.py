@@ -48,7 +48,7 @@ def ask_waiver(
     """
     require_human(actor)
     require_manager(actor, policy.unit, VIEW)
-    Policy.objects.select_for_update().get(pk=policy.pk)  # two who ask at once take turns
+    Policy.objects.select_for_update(no_key=True).get(pk=policy.pk)  # two who ask at once take turns
     errors: dict[str, list[str]] = {}
     if not reason.strip() or len(reason) > MAX_REASON:
         errors["reason"] = [_("Say why, in at most %d characters.") % MAX_REASON]

@@ -87,7 +87,10 @@ def errors_of(problems: list[Problem]) -> dict[str, list[str]]:
 def _workflow(actor: User, document: dict[str, Any], unit: BusinessUnit) -> Workflow:
     """The workflow of a document, locked; made when it is new. A workflow moves only with its managers' consent."""
     found = (
-        Workflow.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=document["slug"]).first()
+        Workflow.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("unit")
+        .filter(slug=document["slug"])
+        .first()
     )
     if found is None:
         made = Workflow.objects.create(slug=document["slug"], **_values(document, unit))
@@ -147,7 +150,9 @@ def publish_version(
     operations that versions in use name, for which ``actor`` needs the right to grant.
     """
     refuse_agents(actor)
-    workflow = Workflow.objects.select_for_update(of=("self",)).select_related("unit").get(pk=version.workflow_id)
+    workflow = (
+        Workflow.objects.select_for_update(no_key=True, of=("self",)).select_related("unit").get(pk=version.workflow_id)
+    )
     require_manager(actor, workflow.unit, PUBLISH)
     document = _checked(actor, version.source).value
     if version.state == VersionState.ACTIVE:

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 from django.utils.translation import gettext as _
+from psycopg.errors import DeadlockDetected
 
 from apps.audit.services import record_unfit_command
-from apps.configuration.services import CHANGED, ConfigurationError, apply_texts
+from apps.configuration.services import CHANGED, Applied, ConfigurationError, apply_texts
 from apps.core.errors import DomainError
 from apps.core.models import User
 from apps.core.services import system_user
+
+TRIES = 3
 
 
 class Command(BaseCommand):
@@ -33,7 +37,7 @@ class Command(BaseCommand):
         actor = _person(options["username"]) if options["username"] else system_user("console")
         second = _person(options["approved_by"]) if options["approved_by"] else None
         try:
-            applied = apply_texts(actor, texts=texts, dry_run=options["dry_run"], approved_by=second)
+            applied = _applied(actor, texts=texts, dry_run=options["dry_run"], approved_by=second)
         except ConfigurationError as error:
             record_unfit_command(actor, command="apply", code=error.code, status=error.status)
             lines = [str(trouble) for trouble in error.troubles]
@@ -47,6 +51,17 @@ class Command(BaseCommand):
                 self.stdout.write(f"    {line}")
         if options["dry_run"]:
             self.stdout.write(_("Nothing was changed: this was a dry run."))
+
+
+def _applied(actor: User, **options: Any) -> list[Applied]:
+    """Apply; where others locked the same in another order, and the database chose this one to give way, once more."""
+    for _try in range(TRIES):
+        try:
+            return apply_texts(actor, **options)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected):
+                raise
+    raise CommandError(_("Others change the same at this moment. Nothing was changed: try again."))
 
 
 def _text(name: str) -> str:

@@ -1,0 +1,81 @@
+"""Documents are applied, or only tried, while agents work: neither holds up the other."""
+
+from threading import Event
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, transaction
+from psycopg.errors import DeadlockDetected
+
+from apps.configuration.management.commands import apply
+from apps.configuration.rules import KINDS
+from apps.configuration.selectors import export_for
+from apps.configuration.services import apply_texts
+from apps.core.services import system_user
+from tests.together import at_once
+from tests.workflows.actions import make_desk
+
+HANGS_S = 30
+
+
+@pytest.mark.usefixtures("real_db")
+def test_an_agent_is_answered_while_all_that_concerns_it_is_applied() -> None:
+    desk = make_desk()
+    texts = {"all.yaml": export_for(system_user("console"), kinds=KINDS)}
+    done, is_over = Event(), Event()
+
+    def applying() -> bool:
+        try:
+            with transaction.atomic():
+                assert apply_texts(system_user("console"), texts=texts)
+                done.set()
+                return is_over.wait(HANGS_S / 3)
+        finally:
+            done.set()
+
+    def asking() -> Any:
+        assert done.wait(HANGS_S)
+        try:
+            return desk.ask(50_000)
+        finally:
+            is_over.set()
+
+    answered_meanwhile, answer = at_once(applying, asking)
+    assert answer.status_code == 202
+    assert answered_meanwhile is True
+
+
+def deadlocked(*_args: Any, **_more: Any) -> None:
+    raise OperationalError from DeadlockDetected
+
+
+@pytest.mark.django_db
+class TestMetInAnotherOrder:
+    def test_it_is_tried_again(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: Any) -> None:
+        tries = iter([deadlocked, apply_texts])
+        monkeypatch.setattr(apply, "apply_texts", lambda *args, **more: next(tries)(*args, **more))
+        file = tmp_path / "unit.yaml"
+        file.write_text("kind: BusinessUnit\nslug: finance\nname: Finance\n")
+        call_command("apply", str(file))
+        assert "created" in capsys.readouterr().out
+        assert next(tries, None) is None
+
+    def test_whoever_never_gets_it_hears_that_nothing_was_changed(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    ) -> None:
+        monkeypatch.setattr(apply, "apply_texts", deadlocked)
+        file = tmp_path / "unit.yaml"
+        file.write_text("")
+        with pytest.raises(CommandError, match="Nothing was changed"):
+            call_command("apply", str(file))
+
+    def test_another_fault_of_the_database_is_not_hidden(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+        def lost(*_args: Any, **_more: Any) -> None:
+            raise OperationalError
+
+        monkeypatch.setattr(apply, "apply_texts", lost)
+        file = tmp_path / "unit.yaml"
+        file.write_text("")
+        with pytest.raises(OperationalError):
+            call_command("apply", str(file))
