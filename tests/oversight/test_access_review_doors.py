@@ -17,6 +17,7 @@ from apps.core.rules import digest_of
 from apps.notifications.models import Delivery
 from apps.notifications.services import raise_notice, spread_notices
 from apps.oversight.models import AccessReview
+from apps.oversight.selectors.access_reviews import shown_for
 from apps.oversight.services import decide_right, sweep_access_reviews
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
 from tests.factories.access_reviews import age_rights, in_days, line_of, make_due, open_review
@@ -242,6 +243,15 @@ class TestPages:
     @pytest.mark.parametrize("query", ["?show=mine", "?show=sandwich&kind=x&use=y", "?after=x", "?use=unused"])
     def test_filters(self, page: Client, admin: User, query: str) -> None:
         assert page.get(f"{PAGES}{open_review(admin).pk}/{query}").status_code == 200
+
+    def test_what_nobody_decided_is_never_called_decided(self, page: Client, admin: User) -> None:
+        grant(make_user(), make_role("workflows.view_run"))
+        review = open_review(admin)
+        kept, *rest = review.lines.all()
+        decide_right(make_admin(), line=kept, say="keep", reason="Needed.", seen=shown_for(admin, [kept])[0].seen)
+        page.post(f"{PAGES}{review.pk}/close/")
+        text = " ".join(page.get(f"{PAGES}{review.pk}/").content.decode().split())
+        assert f"1 of {len(rest) + 1} decided, {len(rest)} left undecided" in text
 
     def test_what_ends_soon_is_marked_and_found(self, page: Client, admin: User) -> None:
         roles = {days: make_role("workflows.view_run") for days in (10, 60, None)}

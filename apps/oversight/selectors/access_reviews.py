@@ -132,6 +132,7 @@ class Progress:
 
     total: int
     waiting: int
+    left: int
     by_state: dict[str, int]
     mine: int
     mine_used: int
@@ -139,8 +140,8 @@ class Progress:
 
     @property
     def decided(self) -> int:
-        """How many are done with."""
-        return self.total - self.waiting
+        """How many people, or the clock, did something about; what was left undecided at the end is not among them."""
+        return self.total - self.waiting - self.left
 
 
 def progress_for(actor: User, review: AccessReview) -> Progress:
@@ -151,6 +152,7 @@ def progress_for(actor: User, review: AccessReview) -> Progress:
     return Progress(
         total=sum(by_state.values()),
         waiting=by_state.get(LineState.WAITING, 0),
+        left=by_state.get(LineState.LEFT, 0),
         by_state=by_state,
         mine=sum(mine.values()),
         mine_used=mine.get(Use.USED, 0),
