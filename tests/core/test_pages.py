@@ -96,3 +96,18 @@ def test_the_chart_library_comes_from_its_installed_package_and_nothing_else_doe
     assert not finders.find("vendor/nothing.js")
     listed = [path for finder in finders.get_finders() for path, _ in finder.list([]) if "plotly" in path]
     assert "plotly.min.js" in listed
+
+
+@pytest.mark.parametrize(
+    ("path", "above"),
+    [
+        ("/agents/a/permissions/", "/agents/a/"),
+        ("/halts/engage/", "/halts/"),
+    ],
+)
+def test_an_address_that_only_takes_forms_leads_to_its_page_when_it_is_opened(path: str, above: str) -> None:
+    answer = signed_in(make_admin()).get(path)
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    page = answer.content.decode()
+    assert "Opening it did nothing" in page
+    assert f'href="{above}"' in page

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.defaults import server_error
 
@@ -24,8 +25,13 @@ class DomainErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on."""
-        return self.get_response(request)
+        """Pass the request on; where somebody opens an address that only takes forms, say so and lead to its page."""
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and request.method == "GET":
+            page = render(request, "405.html", {"above": _page_above(request.path)}, status=response.status_code)
+            page["Allow"] = response["Allow"]
+            return page
+        return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
         """Refuse U+0000 in an address, which nothing is called, and secrets in fields that others read."""
@@ -102,6 +108,18 @@ def _without(sent: QueryDict, typed: dict[str, str], found: list[str]) -> dict[s
         "secret": [(name, name.capitalize()) for name in rest if name in OF_SECRETS],
         "kept": [(name, text) for name in rest if name not in OF_SECRETS for text in sent.getlist(name)],
     }
+
+
+def _page_above(path: str) -> str:
+    """The nearest address above ``path`` that there is; empty where only the start page is above."""
+    above = path.rstrip("/")
+    while above := above.rpartition("/")[0]:
+        try:
+            resolve(f"{above}/")
+        except Resolver404:
+            continue
+        return f"{above}/"
+    return ""
 
 
 def _came_from(request: HttpRequest) -> str:
