@@ -63,7 +63,7 @@ def test_the_word_follows_the_numbers(calls, troubled, budget, recent, bad):
     troubled, recent = min(troubled, calls), min(recent, calls)
     bad = min(bad, recent)
     word = condition_of(calls, troubled, errors_per_1000=budget, recent=recent, recent_troubled=bad)
-    if not calls:
+    if not calls and recent < 3:
         assert word == Condition.UNUSED
     elif word == Condition.HEALTHY:
         assert troubled * 1000 <= calls * budget
@@ -101,6 +101,15 @@ def test_health_says_how_sure_it_is(bank):
     assert many.p95_ms is not None
     Connector.objects.update(limits={"errors_per_1000": 200})
     assert health_for(admin, Connector.objects.get()).condition == "healthy"
+
+
+def test_a_test_of_the_connection_is_no_use_of_it(bank):
+    Connector.objects.update(base_url="http://127.0.0.1:1")
+    with pytest.raises(UnavailableError):
+        services.probe_connector(make_admin(), connector=Connector.objects.get())
+    told = health_for(make_admin(), bank)
+    assert (told.condition, told.calls, told.troubled, told.codes) == ("unused", 0, 0, {})
+    assert told.last_call_at
 
 
 def test_what_just_broke_is_failing_and_what_is_old_is_forgotten(bank):

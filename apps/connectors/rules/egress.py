@@ -149,6 +149,12 @@ def refusal_of(text: str, *, allow_internal: bool) -> str:
     return _not_global(address)
 
 
+def never_reached(host: str) -> str:
+    """Why a host that is an address is never reached, whatever is allowed; empty for names: they are resolved later."""
+    is_literal = _is_v6(host) or _is_v4(host)
+    return refusal_of(host, allow_internal=True) if is_literal else ""
+
+
 def _v6_refusal(address: IPv6Address) -> str:
     if address.ipv4_mapped is not None:
         return "an IPv4 address in disguise"

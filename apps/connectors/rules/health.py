@@ -37,10 +37,10 @@ class Condition(StrEnum):
 
 def condition_of(calls: int, troubled: int, *, errors_per_1000: int, recent: int, recent_troubled: int) -> Condition:
     """The word. ``recent``: of the last quarter of an hour; more than half of three or more wrong is failing."""
-    if not calls:
-        return Condition.UNUSED
     if recent >= ENOUGH_RECENT and recent_troubled * 2 > recent:
         return Condition.FAILING
+    if not calls:
+        return Condition.UNUSED
     if troubled * 1000 <= calls * errors_per_1000:
         return Condition.HEALTHY
     low, _high = wilson_interval(troubled, calls) or (0.0, 1.0)

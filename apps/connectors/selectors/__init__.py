@@ -138,6 +138,8 @@ class MayUse:
 class Health:
     """How a connector did: its newest calls within a week, at most 2,000 of them, against its error budget.
 
+    That somebody tests the connection is no use of it: it counts only where what just happened says that it fails.
+
     ``error_share`` and its 95 % ``interval`` are None without a call; ``p50_ms`` and ``p95_ms`` are of calls that were
     answered, the latter of twenty or more. ``waiting``: effects that have not come to an end.
     """
@@ -277,11 +279,12 @@ def health_for(actor: User, connector: Connector) -> Health:
 
 
 HEALTH = """
-SELECT count(*), count(*) FILTER (WHERE in_trouble), max(created_at),
+SELECT count(*) FILTER (WHERE is_use), count(*) FILTER (WHERE is_use AND in_trouble), max(created_at),
        count(*) FILTER (WHERE is_recent), count(*) FILTER (WHERE is_recent AND in_trouble),
-       array_agg(code) FILTER (WHERE in_trouble), count(*) FILTER (WHERE "end" = 'answered'),
+       array_agg(code) FILTER (WHERE is_use AND in_trouble), count(*) FILTER (WHERE "end" = 'answered'),
        percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms) FILTER (WHERE "end" = 'answered')
-FROM (SELECT *, created_at > clock_timestamp() - %(recent)s * interval '1 second' AS is_recent
+FROM (SELECT *, purpose <> 'probe' AS is_use,
+             created_at > clock_timestamp() - %(recent)s * interval '1 second' AS is_recent
       FROM connectors_connectorcall
       WHERE connector_id = %(id)s AND environment = 'live'
             AND created_at > clock_timestamp() - %(days)s * interval '1 day'

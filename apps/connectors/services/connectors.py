@@ -16,7 +16,7 @@ from apps.classification.selectors import known_classes
 from apps.connectors.adapters.http import probe
 from apps.connectors.models import Connector
 from apps.connectors.rules import CallEnd, ConnectorState, is_port_allowed, origin_of, ports_of
-from apps.connectors.rules.egress import DATABASES, MAIL, WEB
+from apps.connectors.rules.egress import DATABASES, MAIL, WEB, never_reached
 from apps.connectors.rules.health import Purpose
 from apps.connectors.rules.limits import limit_problems
 from apps.connectors.rules.mails import EMAIL, system_mail_errors
@@ -192,9 +192,12 @@ def _check_connector(
 def _address_problem(base_url: str, adapter: str) -> str:
     ports = ports_for(adapter)
     try:
-        is_allowed = is_port_allowed(origin_of(base_url, schemes_of(adapter)).port, ports_of(ports))
+        origin = origin_of(base_url, schemes_of(adapter))
+        is_allowed = is_port_allowed(origin.port, ports_of(ports))
     except ValueError as problem:
         return str(problem)
+    if refusal := never_reached(origin.host):
+        return str(_("It leads to %s, which is never reached.") % refusal)
     return "" if is_allowed else str(_("This port may not be reached; allowed are %s.") % ports)
 
 
