@@ -51,13 +51,15 @@ def entries_for(
 ) -> QuerySet[Entry]:
     """Entries that ``actor`` may read, newest first. ``name`` may end in ``.`` or ``*``: then it is a beginning.
 
-    ``subject`` is an id, or a kind such as ``agent``. Filters are exact, so that each uses an index.
+    ``actor_name`` is a user name, or a name as pages show it. ``subject`` is an id, or a kind such as ``agent``.
+    Filters are exact, so that each uses an index.
     """
     rows = _readable(actor)
     if trail is not None:
         rows = rows.filter(trail_id=trail)
     if actor_name:
-        rows = rows.filter(actor__in=User.objects.filter(username=actor_name))
+        named = Q(username=actor_name) | Q(name__iexact=actor_name)
+        rows = rows.filter(actor__in=User.objects.filter(named))
     if subject:
         rows = rows.filter(_subject(subject))
     if name.endswith((".", "*")):

@@ -52,7 +52,7 @@ def test_who_is_given_a_role_is_held_so_that_they_do_not_leave_meanwhile() -> No
     with CaptureQueriesContext(connection) as queries:
         grant_role(admin, user=person, role=role)
     said = [query["sql"] for query in queries]
-    (held,) = [at for at, sql in enumerate(said) if "FOR UPDATE" in sql and LOCKED.search(sql)[1] == ACCOUNT]
+    (held,) = [at for at, sql in enumerate(said) if "FOR NO KEY UPDATE" in sql and LOCKED.search(sql)[1] == ACCOUNT]
     assert held < next(at for at, sql in enumerate(said) if 'INSERT INTO "access_rolegrant"' in sql)
 
 

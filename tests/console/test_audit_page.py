@@ -8,7 +8,9 @@ from django.test import Client
 from apps.agents.models import Action
 from apps.agents.selectors import tried_trails_for
 from apps.audit.models import Entry
+from apps.halts.services import engage_halt
 from tests.factories.access import make_admin, make_holder, make_unit
+from tests.factories.agents import make_agent
 from tests.workflows.actions import make_desk
 
 pytestmark = pytest.mark.django_db
@@ -42,3 +44,24 @@ def test_a_line_says_what_happened_to_what(client: Client) -> None:
     client.force_login(make_holder("audit.view_entry"))
     entry = Entry.objects.filter(trail_id=action.trail, name="action.proposed").get()
     assert "Action proposed · " in client.get(f"/audit/{entry.pk}/").content.decode()
+
+
+def test_who_it_was_is_found_by_the_name_that_the_list_shows(client: Client) -> None:
+    admin, other = make_admin(name="Cleo Danso"), make_admin(name="Ben")
+    for person in (admin, other):
+        engage_halt(person, scope="agent", target=make_agent().slug, reason="Look.")
+    client.force_login(make_holder("audit.view_entry"))
+    for asked in ("cleo danso", admin.username):
+        rows = rows_of(client.get("/audit/", {"actor": asked, "name": "halt.engaged"}).content.decode())
+        assert len(rows) == 1
+        assert "Cleo Danso" in rows[0]
+
+
+def test_a_filter_that_does_not_fit_shows_no_entries_as_if_they_answered_it(client: Client) -> None:
+    engage_halt(make_admin(), scope="agent", target=make_agent().slug, reason="Look.")
+    client.force_login(make_holder("audit.view_entry"))
+    answer = client.get("/audit/?trail=b20375a8")
+    page = answer.content.decode()
+    assert (answer.status_code, rows_of(page)) == (422, [])
+    assert "The whole id is wanted" in page
+    assert "No entry fits" in page

@@ -30,6 +30,8 @@ def audit(request: Request) -> HttpResponse:
         since=asked.get("since"),
         until=asked.get("until"),
     )
+    if form.is_bound and form.errors:
+        rows = rows.none()  # entries that nobody asked for would look like an answer
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit():
         rows = rows.filter(pk__lt=int(before[:18]))
@@ -41,7 +43,7 @@ def audit(request: Request) -> HttpResponse:
         "entries": entries,
         "following": following,
         "tried": tried_trails_for(request.user, {entry.trail_id for entry in entries}),
-        "filtered": any(asked.values()),
+        "filtered": any(asked.values()) or bool(form.errors),
         "may_erase": holds(request.user, "audit.erase_payload"),
     }
     status = 422 if form.is_bound and form.errors else 200
