@@ -4,18 +4,23 @@ JSON types survive the round trip: a field that was not touched gives back the v
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
 
+from apps.core.amounts import minor_of, whole_text
 from apps.core.revealing import reveal
 from apps.core.rules import ValueProblem, check_values, strict_json
 
 ABSENT = object()
 LONG_TEXT_CHARS = 80
 NESTED_ROWS = 5
+EXAMPLE_MINOR = 45_000
+NUMBER = re.compile(r"-?\d+")
+SAID_OF_NUMBER = re.compile(r"-?\d+ (is|was) ")
 
 
 class JsonText(forms.CharField):
@@ -66,6 +71,38 @@ class JsonNumber(forms.CharField):
         if isinstance(number, bool) or not isinstance(number, int if self.whole else int | float):
             raise forms.ValidationError(_("Enter a whole number.") if self.whole else _("Enter a number."))
         return number
+
+
+class JsonAmount(forms.CharField):
+    """Money as people write it, ``1,240.50``; in the JSON a whole number of minor units."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+
+    def __init__(self, *, currency: str, **options: Any) -> None:
+        """``currency``: of the amount as it stands; ``typed_in`` is the one that is given with what is typed."""
+        self.currency = self.typed_in = currency
+        super().__init__(**options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """``1240.50`` for a first look, the typed text after an error."""
+        return whole_text(value, self.currency) if isinstance(value, int) else value
+
+    def to_python(self, value: Any) -> Any:
+        """Minor units; refused if the text is no amount, or one with more digits than the currency has."""
+        text = super().to_python(value) or ""
+        if text == "":
+            return ABSENT
+        try:
+            return minor_of(text, self.typed_in)
+        except ValueError as error:
+            words = {"currency": self.typed_in, "example": whole_text(EXAMPLE_MINOR, self.typed_in)}
+            raise forms.ValidationError(_("Enter an amount in %(currency)s, like %(example)s.") % words) from error
+
+    def spelled(self, problem: str) -> str:
+        """What a schema says of the minor units, in the amounts that the field shows."""
+        if not SAID_OF_NUMBER.match(problem):
+            return problem
+        return NUMBER.sub(lambda found: f"{whole_text(int(found[0]), self.typed_in)} {self.typed_in}", problem)
 
 
 class JsonChoice(forms.ChoiceField):
@@ -120,6 +157,11 @@ class ValueForm(forms.Form):
         found = {name: self._kept(name) for name in self.fields}
         return {name: value for name, value in found.items() if value is not ABSENT}
 
+    @property
+    def amounts(self) -> list[str]:
+        """The fields that take money as people write it."""
+        return [name for name, field in self.fields.items() if isinstance(field, JsonAmount)]
+
     def _kept(self, name: str) -> Any:
         return kept_value(self, name, self.original if self.single else self.original.get(name, ABSENT))
 
@@ -138,8 +180,10 @@ class ValueForm(forms.Form):
         for path, problems in errors.items():
             steps = path.removeprefix("parameters.").removeprefix("answer.").split(".")
             name = steps[0] if steps[0] in self.fields else None
+            field = self.fields.get(name or "")
             for problem in problems:
-                self.add_error(name, problem if name else f"{path}: {problem}")
+                said = field.spelled(problem) if isinstance(field, JsonAmount) else problem
+                self.add_error(name, said if name else f"{path}: {problem}")
 
 
 def value_form(

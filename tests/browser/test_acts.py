@@ -75,7 +75,7 @@ def test_no_single_key_decides_about_many(page: Page, scene: Scene) -> None:
         box.check()
     page.locator(".pick").first.focus()
     page.keyboard.press("a")
-    expect(page.get_by_text("Approved.")).to_be_visible()
+    expect(page.get_by_text("Approved: ")).to_be_visible()
     first.refresh_from_db()
     second.refresh_from_db()
     assert sorted([first.state, second.state]) == ["approved", "pending"]
@@ -107,11 +107,11 @@ def test_ada_takes_a_held_decision_back_with_z(page: Page, scene: Scene) -> None
     sign_in(page, scene.ada.username)
     expect(page.get_by_role("heading", name=re.compile("1,500.00 EUR"))).to_be_visible()
     page.keyboard.press("a")
-    expect(page.get_by_text("Approved. Releases in 20 s.")).to_be_visible()
+    expect(page.get_by_text("Approved, releases in 20 s: ")).to_be_visible()
     assert_accessible(page)
     page.keyboard.press("z")
     expect(page.get_by_role("heading", name=re.compile("1,500.00 EUR"))).to_be_visible()
-    expect(page.get_by_text("Approved. Releases in 20 s.")).to_have_count(0)
+    expect(page.get_by_text("Approved, releases in 20 s: ")).to_have_count(0)
     item.refresh_from_db()
     assert item.state == "pending"
 

@@ -46,7 +46,7 @@ def test_a_key_that_was_moved_decides_and_its_old_place_does_nothing(page: Page,
     expect(page.get_by_role("button", name="Approve Y")).to_be_visible()
     assert state_of(item) == "pending"
     page.keyboard.press("y")
-    expect(page.get_by_text("Approved.")).to_be_visible()
+    expect(page.get_by_text("Approved: ")).to_be_visible()
     assert state_of(item) == "approved"
 
 

@@ -166,9 +166,13 @@ def test_an_edit_keeps_its_types_and_binds_the_grant_to_what_was_edited(page: Pa
     before = item.digest
     sign_in(page, scene.ada.username)
     page.keyboard.press("e")
-    page.get_by_label("amount_minor").fill("148000")
+    page.get_by_role("textbox", name="amount").fill("1,480")
+    page.get_by_role("button", name="See what it would do").click()
+    expect(page.get_by_role("heading", name="If you approve it as edited")).to_be_focused()
+    expect(page.locator("#decision .lead")).to_contain_text("1,480.00 EUR")
+    assert state_of(item) == "pending"
     page.get_by_role("button", name="Approve as edited").click()
-    expect(page.get_by_text("Approved.")).to_be_visible()
+    expect(page.get_by_text("Approved as edited: ")).to_contain_text("1,480.00 EUR")
     assert state_of(item) == "approved"
     grant = Grant.objects.get(escalation=item)
     assert grant.digest != before
@@ -182,21 +186,21 @@ def test_an_edit_that_the_rules_deny_changes_nothing_and_says_why(page: Page, sc
     item = scene.payment(184_000)
     sign_in(page, scene.ada.username)
     page.keyboard.press("e")
-    page.get_by_label("amount_minor").fill("99000000")
-    page.get_by_role("button", name="Approve as edited").click()
+    page.get_by_role("textbox", name="amount").fill("990000")
+    page.get_by_role("button", name="See what it would do").click()
     expect(page.get_by_role("alert").get_by_text("Above 100,000.00 no agent pays.")).to_be_visible()
-    expect(page.get_by_label("amount_minor")).to_have_value("99000000")
+    expect(page.get_by_role("textbox", name="amount")).to_have_value("990000")
     assert state_of(item) == "pending"
 
 
-def test_a_number_that_is_none_is_told_at_its_field(page: Page, scene: Scene, watch: Watch) -> None:
+def test_an_amount_that_is_none_is_told_at_its_field(page: Page, scene: Scene, watch: Watch) -> None:
     watch.expected = {422}
     item = scene.payment()
     sign_in(page, scene.ada.username)
     page.keyboard.press("e")
-    page.get_by_label("amount_minor").fill("12.50")
-    page.get_by_role("button", name="Approve as edited").click()
-    expect(page.get_by_text("Enter a whole number.").last).to_be_visible()
+    page.get_by_role("textbox", name="amount").fill("12.505")
+    page.get_by_role("button", name="See what it would do").click()
+    expect(page.get_by_text("Enter an amount in EUR, like 450.00.").last).to_be_visible()
     assert state_of(item) == "pending"
 
 
@@ -223,7 +227,7 @@ def test_high_risk_asks_for_the_value_once_more(page: Page, scene: Scene, watch:
     assert state_of(item) == "pending"
     page.get_by_role("textbox", name="This is grave").fill("1,840.00")
     page.get_by_role("button", name="Approve", exact=True).click()
-    expect(page.get_by_text("Approved.")).to_be_visible()
+    expect(page.get_by_text("Approved: ")).to_be_visible()
     assert state_of(item) == "approved"
 
 
@@ -248,7 +252,7 @@ def test_a_quorum_of_two_shows_its_progress_and_takes_one_vote_each(page: Page, 
     sign_in(page, scene.ada.username)
     expect(page.get_by_text("0 of 2").first).to_be_visible()
     page.keyboard.press("a")
-    expect(page.get_by_text("Recorded. 1 of 2 approvals.")).to_be_visible()
+    expect(page.get_by_text("Recorded, 1 of 2 approvals: ")).to_be_visible()
     page.goto(f"/inbox/{item.pk}/?view=team")
     expect(page.get_by_text("It takes more people.")).to_be_visible()
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
@@ -271,7 +275,7 @@ def test_a_question_is_answered_by_choice(page: Page, scene: Scene) -> None:
     sign_in(page, scene.ada.username)
     page.get_by_label("4712").check()
     page.get_by_role("button", name="Send answer").click()
-    expect(page.get_by_text("Answered.")).to_be_visible()
+    expect(page.get_by_text("Answered: ")).to_be_visible()
     assert state_of(item) == "answered"
     assert item.answer == "4712"
 
@@ -287,7 +291,7 @@ def test_an_answer_that_does_not_fit_leaves_the_item_waiting(page: Page, scene: 
     assert state_of(item) == "pending"
     page.get_by_label("How many?").fill("12")
     page.get_by_role("button", name="Send answer").click()
-    expect(page.get_by_text("Answered.")).to_be_visible()
+    expect(page.get_by_text("Answered: ")).to_be_visible()
     assert (state_of(item), item.answer) == ("answered", 12)
 
 
@@ -328,6 +332,28 @@ def test_an_item_decided_elsewhere_loses_its_buttons_at_once(page: Page, scene: 
     expect(page.get_by_role("article").get_by_text("by Ben")).to_be_visible()
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_on_a_phone_no_message_lies_over_the_next_decision(
+    open_page: Callable[..., Page], scene: Scene, javascript: bool
+) -> None:
+    first = scene.payment(150_000)
+    scene.payment(160_000)
+    page = open_page(width=390, height=844, javascript=javascript)
+    sign_in(page, scene.ada.username)
+    page.goto(f"/inbox/{first.pk}/")
+    page.get_by_role("button", name="Approve").click()
+    toast, bar = page.locator(".toasts .toast"), page.locator("#decision")
+    expect(toast).to_contain_text(re.compile("Approved: .*1,500.00 EUR"))
+    expect(page.get_by_role("heading", name=re.compile("1,600.00 EUR"))).to_be_visible()
+    toast.hover()  # so that it stays
+    said, acts = toast.bounding_box(), bar.bounding_box()
+    assert said is not None
+    assert acts is not None
+    assert said["y"] + said["height"] <= acts["y"] or acts["y"] + acts["height"] <= said["y"]
+    assert acts["y"] + acts["height"] <= 844
+    expect(page.get_by_role("button", name="Dismiss")).to_have_count(int(javascript))
+
+
 def test_without_javascript_people_read_filter_decide_and_comment(open_page: Callable[..., Page], scene: Scene) -> None:
     first, second = scene.payment(150_000), scene.payment(160_000)
     page = open_page(javascript=False)
@@ -338,7 +364,7 @@ def test_without_javascript_people_read_filter_decide_and_comment(open_page: Cal
     page.get_by_role("button", name="Reject").click()
     page.get_by_label("Against policy").check()
     page.get_by_role("button", name="Reject").click()
-    expect(page.get_by_text("Rejected.")).to_be_visible()
+    expect(page.get_by_text("Rejected with your reason: ")).to_be_visible()
     assert state_of(second) == "rejected"
     page.goto(f"/inbox/{first.pk}/")
     page.get_by_text("Timeline").click()
@@ -346,7 +372,7 @@ def test_without_javascript_people_read_filter_decide_and_comment(open_page: Cal
     page.get_by_role("button", name="Comment").click()
     expect(page.get_by_text("1 comment")).to_be_visible()
     page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_text("Approved.")).to_be_visible()
+    expect(page.get_by_text("Approved: ")).to_be_visible()
     assert state_of(first) == "approved"
 
 

@@ -135,7 +135,7 @@ def test_a_held_decision_says_so_and_can_be_undone_from_where_one_is() -> None:
     make_escalation(queue=payment.queue, title="The next one")
     DecidingHabit.objects.create(person=payment.ada, hold_s=20)
     html = decide(payment.ada, payment.item).content.decode()
-    assert "Approved. Releases in 20 s." in html
+    assert "Approved, releases in 20 s: Pay an invoice · 2,500.00 EUR · DE0017" in html
     assert f"/inbox/{payment.item.pk}/undo/" in html
     assert 'data-stay="20"' in html
     assert do(payment.ada, payment.item, "undo").status_code == 200

@@ -17,7 +17,7 @@ from apps.oversight.forms.moves import (
 )
 from apps.oversight.forms.proposing import ProposeForm
 from apps.oversight.forms.standing import StandingForm
-from apps.oversight.forms.values import answer_form, parameters_form
+from apps.oversight.forms.values import Priced, answer_form, parameters_form
 
 __all__ = [
     "FATES",
@@ -33,6 +33,7 @@ __all__ = [
     "ExtendForm",
     "InboxFilter",
     "LineForm",
+    "Priced",
     "ProposeForm",
     "ReassignForm",
     "ReviewForm",

@@ -30,6 +30,7 @@ class DecisionForm(forms.Form):
     retry = forms.ChoiceField(choices=RETRY, required=False, label=_("May it try again?"))
     restated = forms.CharField(max_length=300, required=False, label=_("Repeat the value"))
     edit = forms.BooleanField(required=False)
+    confirmed = forms.CharField(max_length=71, required=False, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
         """A rejection or a request for changes says why, in words or by a preset."""

@@ -26,6 +26,7 @@ from apps.oversight.services.drills import (
     sweep_open_drills,
 )
 from apps.oversight.services.duty import hand_over_duty
+from apps.oversight.services.edits import weigh_edit
 from apps.oversight.services.endings import cancel_escalations, supersede_escalation, void_votes_of
 from apps.oversight.services.erasing import erase_items, erase_jobs
 from apps.oversight.services.grants import (
@@ -140,5 +141,6 @@ __all__ = [
     "view_evidence",
     "void_votes_of",
     "wake_clocks",
+    "weigh_edit",
     "withdraw_vote",
 ]

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve, reverse
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -36,19 +37,21 @@ from apps.oversight.selectors import (
     winner_for,
 )
 from apps.oversight.selectors.sheets import sheet_for
-from apps.oversight.views.detail import detail_context, query_of, schema_of, why_of
+from apps.oversight.views.detail import detail_context, priced_of, query_of, schema_of, why_of
+from apps.oversight.views.editing import Preview, preview_of
 from apps.oversight.views.focus import focus_context, in_focus, next_url
 from apps.oversight.views.inbox import item_page
 from apps.oversight.views.lists import rows_of
 
 SAID = {
-    EscalationState.APPROVED: gettext_lazy("Approved."),
-    EscalationState.REJECTED: gettext_lazy("Rejected. The agent gets your reason."),
-    EscalationState.CHANGES_REQUESTED: gettext_lazy("Sent back with your words."),
-    EscalationState.ANSWERED: gettext_lazy("Answered."),
+    EscalationState.APPROVED: gettext_lazy("Approved"),
+    EscalationState.REJECTED: gettext_lazy("Rejected with your reason"),
+    EscalationState.CHANGES_REQUESTED: gettext_lazy("Sent back with your words"),
+    EscalationState.ANSWERED: gettext_lazy("Answered"),
 }
 LOOKED_AHEAD = 50
-CONFLICT, UNFIT = 409, 422
+NAMED_CHARS = 120
+OK, CONFLICT, UNFIT = 200, 409, 422
 PLACES = {
     "approve": {"restated": "restated-approve"},
     "edit": {"restated": "restated-edit"},
@@ -80,14 +83,20 @@ def decide(request: Request, escalation_id: UUID) -> HttpResponse:
         if asks.get("step_up") and not signed_in_recently(request):
             return _ask_again(request, item, form)
         ahead = (None, None) if in_focus(request) else _look_ahead(request, item)
+    preview = None
     try:
+        if values is not None and asks.get("edit") and form.cleaned_data["version"] == item.version:
+            preview = preview_of(request, item, values)
+            if form.cleaned_data["confirmed"] != preview.digest:
+                return _refused(request, item, form, values, status=OK, preview=preview)
         decided = _cast(request, item, form, values)
     except InvalidError as error:
+        said = None
         if "verdict" in error.errors:  # the page offers no such thing, so it has no place for the words either
             said = Problem(_("Nothing was recorded."), " ".join(error.errors["verdict"]))
-            return _refused(request, item, form, values, status=UNFIT, problem=said)
-        _place(error, form, values)
-        return _refused(request, item, form, values, status=UNFIT)
+        else:
+            _place(error, form, values)
+        return _refused(request, item, form, values, status=UNFIT, problem=said, preview=preview)
     except (ConflictError, HaltedError, NotAllowedError) as error:
         now = escalation_for(request.user, escalation_id)
         return _refused(request, now, form, values, status=CONFLICT, problem=problem_of(request.user, now, error))
@@ -110,7 +119,7 @@ def _values(request: Request, item: Escalation, form: DecisionForm) -> ValueForm
         return answer_form(item.schema, item.options, request.POST)
     if request.POST.get("edit") and item.action:
         sheet = sheet_for(request.user, item)
-        return parameters_form(schema_of(sheet), sheet.parameters, request.POST)
+        return parameters_form(schema_of(sheet), sheet.parameters, request.POST, priced=priced_of(sheet))
     return None
 
 
@@ -180,14 +189,15 @@ def _refused(
     *,
     status: int,
     problem: Problem | None = None,
+    preview: Preview | None = None,
 ) -> HttpResponse:
-    """The item again, with what was typed still there."""
+    """The item again, with what was typed still there; with a ``preview`` of what an edit comes to."""
     verdict = str(form.data.get("verdict", ""))
     panel = "edit" if form.data.get("edit") else verdict
     for name, place in PLACES.get(panel, {}).items():
         form.fields[name].widget.attrs["id"] = place
     typed = {name: value for name, value in form.data.items() if name != "csrfmiddlewaretoken"}
-    extra: dict[str, Any] = {"decision": form, "typed": typed, "panel": panel, "problem": problem}
+    extra: dict[str, Any] = {"decision": form, "typed": typed, "panel": panel, "problem": problem, "preview": preview}
     if values is not None:
         extra["answer_form" if verdict == VoteVerdict.ANSWER else "edit_form"] = values
     return item_page(request, item, status=status, **extra)
@@ -260,14 +270,18 @@ def _held_s(item: Escalation) -> int:
 
 
 def _said(item: Escalation) -> str:
+    """What was done, and with which item: another one is on the screen by now."""
+    what = Truncator(item.title).chars(NAMED_CHARS)
     if item.state == EscalationState.PENDING:
         approvals = sum(vote.verdict == VoteVerdict.APPROVE for vote in item.live_votes())
-        needed = item.quorum_needed
-        return _("Recorded. %(n)s of %(needed)s approvals.") % {"n": approvals, "needed": needed}
-    said = str(SAID.get(EscalationState(item.outcome or item.state), item.get_state_display()))
+        words = {"n": approvals, "needed": item.quorum_needed, "what": what}
+        return _("Recorded, %(n)s of %(needed)s approvals: %(what)s") % words
+    state = EscalationState(item.outcome or item.state)
+    is_edited = item.edited and state == EscalationState.APPROVED
+    said = _("Approved as edited") if is_edited else str(SAID.get(state, item.get_state_display()))
     if item.state == EscalationState.HELD:
-        return _("%(said)s Releases in %(n)s s.") % {"said": said, "n": _held_s(item)}
-    return said
+        said = _("%(said)s, releases in %(n)s s") % {"said": said, "n": _held_s(item)}
+    return f"{said}: {what}"
 
 
 ACTS: dict[str, tuple[Callable[..., Escalation], Any]] = {

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from apps.core.amounts import EXPONENTS
 from apps.core.formats import number
 from apps.core.gate import scope_for
 from apps.core.http import Request
 from apps.halts.selectors import engaged_for
-from apps.oversight.forms import RETRY, SPANS, CommentForm, answer_form, parameters_form
+from apps.oversight.forms import RETRY, SPANS, CommentForm, Priced, answer_form, parameters_form
 from apps.oversight.models import Escalation
 from apps.oversight.rules import EscalationState, Kind, VoteVerdict, is_grave
 from apps.oversight.selectors import (
@@ -54,7 +55,7 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
     # what the page is known by has been hashed: from here on the item is read alone
     item.title, item.consequence = sight.text(item.title), sight.text(item.consequence)
     if sheet.may_decide and "edit" in context["allowed"] and "edit_form" not in context:
-        context["edit_form"] = parameters_form(schema_of(sheet), sheet.parameters)
+        context["edit_form"] = parameters_form(schema_of(sheet), sheet.parameters, priced=priced_of(sheet))
     if sheet.may_decide and "answer" in context["allowed"] and "answer_form" not in context:
         context["answer_form"] = answer_form(item.schema, item.options)
     if item.state == EscalationState.PENDING:
@@ -112,3 +113,16 @@ def _with_edit(allowed: dict[str, Any]) -> dict[str, Any]:
 def schema_of(sheet: Sheet) -> dict[str, Any] | None:
     """The parameter schema of the operation that would run."""
     return sheet.operation.parameters if sheet.operation else None
+
+
+def priced_of(sheet: Sheet) -> Priced:
+    """Which of the parameters are money, and in what currency they were asked for."""
+    amount = (sheet.operation.amount if sheet.operation else None) or {}
+    fixed = str(amount.get("currency") or "")
+    beside = sheet.item.values().get("currency")
+    asked = sheet.item.action.currency if sheet.item.action else ""
+    return Priced(
+        path=str(amount.get("path") or ""),
+        currency_path=str(amount.get("currency_path") or ("" if fixed else "currency")),
+        currency=asked or fixed or (beside if isinstance(beside, str) and beside in EXPONENTS else ""),
+    )

@@ -118,7 +118,7 @@ def test_row_04_what_is_decided_after_expiry_is_refused_before_any_sweep(system:
     with only():
         page = ada.decide_on_page(item)
     assert page.status_code == 409
-    assert "Approved." not in page.content.decode()
+    assert "Approved: " not in page.content.decode()
     assert "nothing will run" in page.content.decode()
     work()
     assert (the_action().state, system.asked) == ("pending_approval", [])
