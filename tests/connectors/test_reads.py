@@ -100,7 +100,7 @@ def test_the_item_asks_for_it_by_itself_and_offers_a_link(payment):
         ({"status": 500, "body": b"boom"}, "It answered 500."),
         ({"body": b"[1]"}, "It answered 200."),
         ({"body": b"<html>"}, "could not be read"),
-        ({"status": 404, "body": b"{}"}, "It answered 404."),
+        ({"status": 401, "body": b"{}"}, "It answered 401."),
     ],
 )
 def test_what_cannot_be_read_is_said_and_blocks_nothing(payment, system, answer, words):
@@ -110,6 +110,19 @@ def test_what_cannot_be_read_is_said_and_blocks_nothing(payment, system, answer,
     page = answer.content.decode()
     assert words in page
     assert "Decide as you would without it." in page
+    assert "DE0017" in page
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_that_there_is_none_on_file_is_a_warning_and_blocks_nothing(payment, system, status):
+    system.will(status=status, body=b"{}")
+    answer = page_of(payment, **FRAGMENT)
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert '<div class="note warn">' in page
+    assert "There is none on file." in page
+    assert f"It answered {status}. Find out why before you approve." in page
+    assert "could not be read" not in page
     assert "DE0017" in page
 
 

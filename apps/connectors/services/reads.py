@@ -33,19 +33,24 @@ from apps.halts.selectors import require_running
 READ_TIMEOUT_S = 3.0
 """A person waits: a system that is slower than this is read another time."""
 FINE = range(200, 300)
+NOT_THERE = {404, 410}
 AT_ONCE = BoundedSemaphore(6)
 """A system that hangs takes no more threads than these from those who decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnFile:
-    """What the system said. ``values``: by the proposed parameters' names; None with a ``problem`` in words."""
+    """What the system said. ``values``: by the proposed parameters' names; None with a ``problem`` in words.
+
+    ``is_absent``: it answered that it has no such record, which is no problem of the reading.
+    """
 
     operation: str
     at: datetime
     values: dict[str, Any] | None = None
     problem: str = ""
     duration_ms: int = 0
+    is_absent: bool = False
 
 
 class CannotLookError(Exception):
@@ -126,6 +131,8 @@ def filled(sources: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
 
 def _told(slug: str, named: Mapping[str, Any], action: Action, result: CallResult) -> OnFile:
     at, took = timezone.now(), result.duration_ms
+    if result.end == CallEnd.ANSWERED and result.status in NOT_THERE:
+        return OnFile(slug, at, problem=_("It answered %s.") % result.status, duration_ms=took, is_absent=True)
     if result.end != CallEnd.ANSWERED or result.status not in FINE or not isinstance(result.result, dict):
         said = _("It answered %s.") % result.status if result.status else result.error
         return OnFile(slug, at, problem=said or _("It gave no usable answer."), duration_ms=took)
