@@ -10,11 +10,13 @@ from django.db.models.fields.json import KT
 from apps.agents.models import Action
 from apps.agents.rules import EffectClass, Environment
 from apps.agents.selectors import actions_for
+from apps.audit.models import Entry
 from apps.connectors.models import Operation
-from apps.connectors.rules import money_text
+from apps.connectors.rules import money_of, money_text
 from apps.core.differences import flattened
 from apps.core.models import User
 from apps.core.prepared import Prepared, Slot
+from apps.core.rules import ValueProblem
 from apps.oversight.models import Drill, Escalation, EscalationGroup, StandingApproval, Vote
 from apps.oversight.rules import EscalationState, Kind, VoteVerdict
 from apps.oversight.selectors.details import allowed_for, hides_votes_for, thread_for, timeline_for, why_not_for
@@ -231,6 +233,33 @@ def ordered_parameters_for(actor: User, action: Action) -> tuple[dict[str, Any],
     assert actor.is_active
     values = action.parameters or {}
     return ordered(values, _to_run.first(slug=action.operation)), _amounts(flattened(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What people made of an action before it was approved: what it asked for first, that amount, and who they are."""
+
+    before: dict[str, Any]
+    amount: str
+    people: list[User]
+
+
+def edit_of_action(actor: User, action: Action) -> Edited | None:
+    """How people edited an action that ``actor`` fetched; None where nobody did, or what was asked is erased."""
+    item = Escalation.objects.filter(action=action, edited=True).order_by("id").first()
+    asked = (item.asked or {}).get("parameters") if item else None
+    if item is None or asked is None:
+        return None
+    item.action = action
+    entries = Entry.objects.filter(subject_id=item.pk, name="escalation.edited").select_related("actor").order_by("id")
+    operation, sight = _operation(item), sight_of(actor, item)
+    before = sight.values(ordered(asked, operation))
+    amount = (operation.amount or {}) if operation else {}
+    try:
+        money = money_of(before, amount)
+    except ValueProblem:  # hidden from who looks
+        money = None
+    return Edited(before, str(money or ""), list(dict.fromkeys(entry.actor for entry in entries)))
 
 
 def _operation(item: Escalation) -> Operation | None:
