@@ -7,6 +7,7 @@ themselves is no word of this table and stays as it is.
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 SENTENCES: Mapping[str, Any] = {
@@ -120,3 +121,21 @@ def call_words(code: object) -> str:
 def sentence_of(word: object) -> str:
     """The sentence for a word of the plane; empty for what is none."""
     return str(SENTENCES.get(str(word), ""))
+
+
+JUDGED = frozenset({"action.approved", "action.denied", "action.pending_approval"})
+"""What entries are called that say what came of an action's first verdict."""
+
+
+def judge_of(told: Mapping[str, Any]) -> str:
+    """What decided, by what an entry says of a first verdict: the rule that weighed most; empty for a later move."""
+    if told.get("from") != "proposed" or "effect" not in told:
+        return ""
+    if told.get("standing"):
+        return gettext("What a person approved in advance")
+    found = next((rule for rule in told.get("rules") or () if rule.get("effect") == told["effect"]), None)
+    if found is None:
+        return gettext("Policy: no rule allows it") if told.get("reason") == "no_matching_allow" else gettext("Policy")
+    if found["rule"] == "confidential":
+        return gettext("A confidential rule")
+    return gettext("Rule %(rule)s of %(policy)s") % {"rule": found["rule"], "policy": found["policy"]}

@@ -2,15 +2,17 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.template import Context, Template
 
-from apps.core.reasons import SENTENCES, sentence_of
+from apps.core.reasons import SENTENCES, judge_of, sentence_of
 from apps.oversight.rules import EXCLUDE_WORDS
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
 SAID = re.compile(r"""\b(?:why|reason)=["']([a-z_.]+)["']|["']why["']: ["']([a-z_.]+)["']""")
+SECRET = "confidential"
 NOT_SHOWN = {"not_the_decider", "step_up"}
 """Words of refusals that have messages of their own."""
 
@@ -42,3 +44,18 @@ def test_people_s_words_stay_as_they_are() -> None:
     page = Template("{% load acp %}{{ own|reason_word }}|{{ own|reason_sentence }}|{{ word|reason_word }}")
     shown = page.render(Context({"own": "<b>Wrong supplier", "word": "agent_retired"}))
     assert shown == "&lt;b&gt;Wrong supplier||The agent was retired."
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"rules": [{"policy": "p", "rule": "r", "effect": "allow"}], "effect": "allow"}, "Rule r of p"),
+        ({"rules": [{"policy": "p", "rule": SECRET, "effect": "deny"}], "effect": "deny"}, "A confidential rule"),
+        ({"rules": [], "effect": "deny", "reason": "no_matching_allow"}, "Policy: no rule allows it"),
+        ({"rules": [{"policy": "p", "rule": "r", "effect": "allow"}], "effect": "deny", "reason": "budget"}, "Policy"),
+        ({"rules": [], "effect": "require_approval", "standing": 7}, "What a person approved in advance"),
+    ],
+)
+def test_who_judged_is_the_rule_and_not_who_asked(told: dict[str, Any], words: str) -> None:
+    assert judge_of({"from": "proposed", **told}) == words
+    assert judge_of({"from": "pending_approval", **told}) == ""

@@ -22,7 +22,7 @@ from apps.core import formats
 from apps.core.agent_text import inert
 from apps.core.differences import differences as compare
 from apps.core.finders import FULL, SMALL
-from apps.core.reasons import call_words, sentence_of
+from apps.core.reasons import JUDGED, call_words, judge_of, sentence_of
 from apps.core.revealing import reveal
 from apps.core.shortcuts import key_of
 
@@ -164,6 +164,12 @@ def entry_word(name: object) -> str:
     """A ledger entry's name as people say it: ``action.approved`` is "Action approved"."""
     known = ENTRY_WORDS.get(str(name))
     return str(known) if known else str(name).replace(".", " ").replace("_", " ").capitalize()
+
+
+@register.filter
+def judged_by(entry: Any) -> str:
+    """What decided an action where no person did; empty for every other entry of the ledger."""
+    return judge_of(entry.payload) if entry.name in JUDGED else ""
 
 
 @register.filter
