@@ -77,7 +77,7 @@ def test_the_ledger_says_which_rule_decided_and_who_asked() -> None:
     entry = Entry.objects.get(name="action.approved")
     page = page_of(boss, f"/audit/{entry.pk}/")
     assert f"<dt>Decided by</dt><dd>Rule small of {desk.policy.slug}</dd><dt>Asked by</dt>" in page
-    assert said in page.partition("The whole trail")[2]
+    assert f"Action approved · Rule small of {desk.policy.slug} · " in page.partition("The whole trail")[2]
 
 
 def test_what_no_rule_allows_and_what_a_rule_denies_name_the_policy() -> None:
