@@ -171,6 +171,12 @@ class TestMoney:
         assert target_of({"to": {"iban": True}}, "to.iban") == ""
         assert target_of({}, "") == ""
 
+    def test_targets_that_begin_alike_are_told_apart(self):
+        alike = ["A" * 200, "A" * 201, "A" * 200 + "B", "A" * 5_000]
+        found = [target_of({"to": each}, "to") for each in alike]
+        assert (len(set(found)), {len(each) for each in found}) == (4, {200})
+        assert found[0] == alike[0]
+
 
 class TestWording:
     def test_the_sentence_names_amount_and_parameters(self):

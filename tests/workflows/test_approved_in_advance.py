@@ -135,6 +135,14 @@ def test_what_is_not_alike_is_not_let_run(world, amount, parameters, state):
     assert world.now().used == 0
 
 
+def test_a_longer_target_that_begins_alike_is_another_one(world):
+    far = {"parameters": {"iban": "D" * 200}}
+    item = Escalation.objects.get(action=world.ask(**far)["id"])
+    make_standing_approval(world.ada, escalation_id=item.pk, version=1, days=7, times=3, up_to_minor=250_000)
+    assert world.runs(**far)
+    assert not world.runs(parameters={"iban": "D" * 200 + "E"})
+
+
 @pytest.mark.parametrize("iban", ["DE0018", "de0017", None])
 def test_what_the_rule_wants_the_same_must_be_the_same_beside_the_target(iban):
     """The target is a name here: an agent that is talked into another account of that name is stopped."""

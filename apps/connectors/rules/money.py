@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from apps.core.amounts import EXPONENTS, exponent_of, whole_text
 from apps.core.rules import MAX_INTEGER, ValueProblem
+
+TARGET_MAX, BEGINNING = 200, 135
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,12 @@ def is_wider_limit(limit: Money | None, held: Money | None) -> bool:
 
 
 def target_of(parameters: Mapping[str, Any], path: str) -> str:
-    """Whom or what an action is aimed at, as text of at most 200 characters; empty where nothing says so."""
+    """Whom or what an action is aimed at, as text of at most 200 characters; empty where nothing says so.
+
+    A longer one ends with its digest: rules, history and approvals in advance tell it from all that begin like it.
+    """
     found = value_at(parameters, path) if path else None
-    return str(found)[:200] if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    if not isinstance(found, str | int) or isinstance(found, bool):
+        return ""
+    text = str(found)
+    return text if len(text) <= TARGET_MAX else f"{text[:BEGINNING]}#{sha256(text.encode()).hexdigest()}"
