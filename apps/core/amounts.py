@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from apps.core.rules import MAX_INTEGER
+
 
 def _codes(text: str) -> list[str]:
     return text.split()
@@ -27,7 +29,13 @@ EXPONENTS: Mapping[str, int] = {
 }
 """Digits after the point of every currency of ISO 4217 that has a minor unit."""
 
+
+class TooLargeError(ValueError):
+    """An amount that is one, and larger than can be kept."""
+
+
 PLAIN = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
+LARGE = re.compile(r"[0-9]{17,}(\.[0-9]*)?")
 GROUPED = re.compile(r",(?=\d{3}(\D|$))")
 USUAL_EXPONENT = 2
 
@@ -40,6 +48,8 @@ def exponent_of(currency: str) -> int:
 def plain_number(text: str) -> Decimal:
     """``1,240.50`` as people write it, without a sign. Raises ValueError."""
     plain = GROUPED.sub("", text.strip())
+    if LARGE.fullmatch(plain):
+        raise TooLargeError(f"too large: {text}")
     if not PLAIN.fullmatch(plain):
         raise ValueError(f"no value: {text}")
     return Decimal(plain)
@@ -48,13 +58,17 @@ def plain_number(text: str) -> Decimal:
 def minor_of(text: str, currency: str) -> int:
     """``1,240.50`` of ``EUR`` in minor units: 124050.
 
+    Raises TooLargeError for what cannot be kept.
     Raises ValueError for more digits than the currency has, zeros too: ``20.000`` may be meant for twenty thousand.
     """
     found = plain_number(text)
     digits = exponent_of(currency)
     if found != round(found, digits) or len(text.strip().partition(".")[2]) > digits:
         raise ValueError(f"{text} has more digits than {currency}")
-    return int(found.scaleb(digits))
+    minor = int(found.scaleb(digits))
+    if minor > MAX_INTEGER:
+        raise TooLargeError(f"too large: {text}")
+    return minor
 
 
 def whole_text(minor: int, currency: str) -> str:

@@ -6,14 +6,16 @@ JSON types survive the round trip: a field that was not touched gives back the v
 import json
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.core.amounts import minor_of, whole_text
 from apps.core.revealing import reveal
-from apps.core.rules import ValueProblem, check_values, strict_json
+from apps.core.rules import MAX_INTEGER, ValueProblem, check_values, strict_json
 
 ABSENT = object()
 LONG_TEXT_CHARS = 80
@@ -246,3 +248,22 @@ def _type_of(value: Any) -> str:
     if isinstance(value, int | float):
         return "number"
     return "string" if isinstance(value, str) or value is ABSENT else "json"
+
+
+TOO_LARGE = gettext_lazy("This amount is too large.")
+
+
+class AmountField(forms.DecimalField):
+    """An amount in whole currency as people type it: not below zero, and no larger than can be kept."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        said = {"min_value": gettext_lazy("An amount is not below zero."), "max_value": TOO_LARGE}
+        super().__init__(**{"min_value": 0, "max_value": MAX_INTEGER, "error_messages": said, **kwargs})
+
+
+def amount_problem(amount: Decimal, exponent: int) -> str:
+    """Why an amount cannot be kept in minor units; empty where it can."""
+    minor = amount.scaleb(exponent)
+    if minor % 1:
+        return _("It has more digits than the currency.")
+    return str(TOO_LARGE) if minor > MAX_INTEGER else ""

@@ -12,7 +12,7 @@ from apps.agents.rules.public_keys import MAX_TEXT, PrivateKeyProblem, read_publ
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money
 from apps.console.forms.suggesting import SuggestingField, suggest
-from apps.core.amounts import minor_of
+from apps.core.amounts import TooLargeError, minor_of
 from apps.core.days import LastDayField
 from apps.core.models import User
 from apps.core.rules import Risk, ValueProblem, read_networks
@@ -84,6 +84,8 @@ class PermissionForm(AmongOthers, ReasonForm):
         elif amount:
             try:
                 found["limit"] = Money(minor_of(amount, currency), currency)
+            except TooLargeError:
+                self.add_error("amount", _("This amount is too large."))
             except ValueError:
                 self.add_error("amount", _("An amount such as 800.00 is wanted, with the digits of its currency."))
         return found

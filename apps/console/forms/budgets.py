@@ -6,14 +6,13 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.access.models import Queue
 from apps.console.forms.suggesting import SuggestingField, suggest
 from apps.core.amounts import exponent_of
 from apps.core.models import User
-from apps.core.rules import MAX_INTEGER
+from apps.core.values import AmountField, amount_problem
 from apps.policies.models import Budget
 from apps.policies.rules.budgets import BudgetScope, BudgetTerms, Exhausted, Measure, Period
 
@@ -42,10 +41,8 @@ class BudgetForm(forms.Form):
     scope = forms.ChoiceField(label=gettext_lazy("Whose actions"), choices=list(SCOPES.items()))
     target = SuggestingField(label=gettext_lazy("Its short name"), max_length=120)
     measure = forms.ChoiceField(label=gettext_lazy("What is counted"), choices=list(MEASURES.items()))
-    amount = forms.DecimalField(
+    amount = AmountField(
         label=gettext_lazy("At most"),
-        min_value=0,
-        max_value=MAX_INTEGER,
         help_text=gettext_lazy("In whole currency, such as 500.00; of calls, how many."),
     )
     currency = forms.CharField(
@@ -96,8 +93,8 @@ class BudgetForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """No more digits than the currency has; calls are whole."""
         said = self.cleaned_data
-        if "amount" in said and said["amount"] % 1 and said["amount"].scaleb(self._exponent) % 1:
-            self.add_error("amount", _("It has more digits than the currency."))
+        if "amount" in said and (problem := amount_problem(said["amount"], self._exponent)):
+            self.add_error("amount", problem)
         return said
 
     @property

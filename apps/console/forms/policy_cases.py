@@ -16,7 +16,7 @@ from apps.console.forms.rule_words import RISK_WORDS
 from apps.console.forms.rules import EFFECTS, Choices
 from apps.core.amounts import exponent_of
 from apps.core.rules import MAX_INTEGER
-from apps.core.values import ABSENT, JsonNumber, field_of, kept_value
+from apps.core.values import ABSENT, AmountField, JsonNumber, field_of, kept_value
 from apps.policies.rules.case_sheets import (
     NUMBERS,
     Question,
@@ -89,11 +89,9 @@ class PolicyCaseForm(forms.Form):
         max_length=120,
         widget=forms.TextInput({"list": "known-operations", "autocomplete": "off"}),
     )
-    amount = forms.DecimalField(
+    amount = AmountField(
         label=gettext_lazy("Amount"),
         required=False,
-        min_value=0,
-        max_value=MAX_INTEGER,
         help_text=gettext_lazy("In whole currency, such as 500.00."),
     )
     currency = _text(gettext_lazy("Currency"), size=3)

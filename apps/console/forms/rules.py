@@ -14,7 +14,7 @@ from apps.access.models import BusinessUnit, Queue, Role
 from apps.console.forms.rule_parts import Part, what_of, where_of
 from apps.console.forms.rule_words import COMPARISONS, EXCLUDED, JOINED, RISK_WORDS, SCOPE_LABELS
 from apps.core.amounts import exponent_of
-from apps.core.rules import MAX_INTEGER
+from apps.core.values import AmountField, amount_problem
 from apps.policies.rules import Comparison, Effect
 from apps.policies.rules.quorums import MAX_QUORUM
 from apps.policies.rules.rows import BARE, PARAMETERS, Joined, Row, RowError, Rows, kind_of, rows_of, text_of
@@ -110,11 +110,9 @@ class RuleForm(forms.Form):
         max_length=8,
         help_text=gettext_lazy("A share of what was done, such as 2%."),
     )
-    limit = forms.DecimalField(
+    limit = AmountField(
         label=gettext_lazy("At most"),
         required=False,
-        min_value=0,
-        max_value=MAX_INTEGER,
         help_text=gettext_lazy("In whole currency, such as 500.00. More is denied."),
     )
     step_up = forms.BooleanField(label=gettext_lazy("The approver confirms who they are"), required=False)
@@ -252,8 +250,8 @@ class RuleForm(forms.Form):
             self._write_condition(said)
         elif not (said.get("when") or "").strip():
             self.add_error("when", _("Say when: as CEL, such as true for always."))
-        if said.get("limit") is not None and said["limit"].scaleb(self.digits) % 1:
-            self.add_error("limit", _("It has more digits than the currency."))
+        if said.get("limit") is not None and (problem := amount_problem(said["limit"], self.digits)):
+            self.add_error("limit", problem)
         said["rest"] = self._demands(said.get("rest") or "")
         return said
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.access.models import BusinessUnit
 from apps.connectors.rules import Money
-from apps.core.amounts import EXPONENTS, minor_of
+from apps.core.amounts import EXPONENTS, TooLargeError, minor_of
 from apps.core.days import LastDayField
 from apps.oversight.rules.access_reviews import HAVE_AN_END, AtDue, RightKind, Say
 
@@ -115,6 +115,8 @@ class LineForm(PlacingForm):
         elif amount:
             try:
                 found["limit"] = Money(minor_of(amount, currency), currency)
+            except TooLargeError:
+                self.add_error("amount", _now("This amount is too large."))
             except ValueError:
                 self.add_error("amount", _now("An amount such as 800.00 is wanted, with the digits of its currency."))
         return found

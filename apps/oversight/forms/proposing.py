@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.amounts import exponent_of
 from apps.core.rules import MAX_INTEGER
+from apps.core.values import AmountField
 from apps.oversight.models import Escalation
 from apps.policies.rules import MAX_QUORUM, Effect
 
@@ -22,7 +23,7 @@ class ProposeForm(forms.Form):
     """What should hold for the like of an item. Without an amount: whatever the amount."""
 
     effect = forms.ChoiceField(choices=EFFECTS, widget=forms.RadioSelect, label=_("What should hold"))
-    amount = forms.DecimalField(required=False, min_value=0, label=_("Amount"))
+    amount = AmountField(required=False, label=_("Amount"))
     same_agent = forms.BooleanField(required=False, initial=True, label=_("Only for this agent"))
     same_target = forms.BooleanField(required=False, initial=True, label=_("Only for this target"))
     people = forms.IntegerField(

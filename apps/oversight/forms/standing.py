@@ -7,6 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.amounts import exponent_of
+from apps.core.values import AmountField, amount_problem
 from apps.oversight.models import Escalation
 from apps.policies.rules import StandingLimit
 
@@ -14,7 +15,7 @@ from apps.policies.rules import StandingLimit
 class StandingForm(forms.Form):
     """For how many days, how often, up to which amount each; never more than the rule lets."""
 
-    amount = forms.DecimalField(min_value=0, label=_("Up to"))
+    amount = AmountField(label=_("Up to"))
     days = forms.IntegerField(min_value=1, label=_("Days"))
     times = forms.IntegerField(min_value=1, label=_("Times"))
     version = forms.IntegerField(min_value=1, widget=forms.HiddenInput())
@@ -45,6 +46,8 @@ class StandingForm(forms.Form):
         amount: Decimal = self.cleaned_data["amount"]
         if amount.scaleb(self._exponent) % 1:
             raise forms.ValidationError(_("At most %d decimals.") % self._exponent)
+        if problem := amount_problem(amount, self._exponent):
+            raise forms.ValidationError(problem)
         return amount
 
     @property

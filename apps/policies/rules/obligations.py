@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any
 
-from apps.core.rules import Risk
+from apps.core.rules import MAX_INTEGER, Risk
 
 _DURATION = re.compile(r"^([1-9]\d{0,6})([smhdw])$")
 _SHARE = re.compile(r"^(\d{1,3}(?:\.\d{1,2})?)%$")
@@ -271,7 +271,7 @@ def _texts(field: str, raw: object) -> frozenset[str]:
 
 def _limit(field: str, raw: object) -> int:
     amount = raw.get("amount_minor") if isinstance(raw, dict) and set(raw) == {"amount_minor"} else None
-    if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
+    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 <= amount <= MAX_INTEGER:
         raise DocumentError(field, "{amount_minor: n} is wanted, a whole number of minor units.")
     return amount
 

@@ -233,9 +233,13 @@ def _minor(place: int, text: str, digits: int) -> str:
     try:
         amount = Decimal(text.replace(",", "") if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", text) else text)
         minor = amount.scaleb(digits)
-        is_whole = minor == minor.to_integral_value() and abs(minor) <= MAX_INTEGER
+        is_whole = minor == minor.to_integral_value()
     except (InvalidOperation, ValueError):
         is_whole = False
+    if is_whole and minor > MAX_INTEGER:
+        raise RowError(place, "value", "This amount is too large.")
+    if is_whole and minor < 0:
+        raise RowError(place, "value", "An amount is not below zero.")
     if not is_whole:
         raise RowError(
             place, "value", f"An amount is wanted, such as 500.00, with at most {digits} digits behind the point."
