@@ -38,7 +38,7 @@ def provider(idp: SamlIdp) -> Iterator[None]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
     idp.url = f"http://localhost:{server.server_port}/sso?tenant=7"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield

@@ -119,7 +119,7 @@ def identity_provider(**person: Any) -> Iterator[IdentityProvider]:
     provider = IdentityProvider(person={"sub": "0001", **person})
     server = ThreadingHTTPServer(("127.0.0.1", 0), door_of(provider))
     provider.issuer = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield provider

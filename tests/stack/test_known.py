@@ -52,7 +52,7 @@ def index(releases: dict[str, object], prefix: str = "") -> Iterator[tuple[str, 
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Source)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}{prefix}/simple/", asked
     server.shutdown()
     server.server_close()

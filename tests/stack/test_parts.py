@@ -65,7 +65,7 @@ def knows(answer: object, status: int = 200) -> Iterator[tuple[str, list[dict]]]
             """Say nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Source)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/", asked
     server.shutdown()
     server.server_close()
