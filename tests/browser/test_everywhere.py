@@ -57,6 +57,8 @@ PAGES = [
     "/runs/failures/",
     "/workflows/",
     "/dashboards/overview/",
+    "/dashboards/cost/",
+    "/dashboards/cost/behind/costs/",
     "/dashboards/oversight/",
     "/dashboards/unusual/",
     "/dashboards/w/versions/",

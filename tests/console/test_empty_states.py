@@ -20,8 +20,8 @@ pytestmark = pytest.mark.django_db
 LISTS = {
     "access/", "access/calendars/", "access/chats/", "access/emergency/", "access/groups/", "access/requests/",
     "access/reviews/", "access/rotas/", "accounts/2fa/webauthn/", "actions/", "agents/", "audit/",
-    "audit/erasures/",
-    "budgets/", "connectors/", "dashboards/event-logs/", "dashboards/goals/", "dashboards/oversight/",
+    "audit/erasures/", "budgets/", "connectors/", "dashboards/cost/",
+    "dashboards/event-logs/", "dashboards/goals/", "dashboards/oversight/",
     "dashboards/prices/", "dashboards/unusual/", "data-classes/", "discovered-agents/", "flags/", "halts/drills/",
     "inbox/", "inbox/bulk/", "inbox/focus/", "inbox/standing/", "jobs/", "logs/", "new-waiver/", "notifications/",
     "policies/", "policy-health/", "runs/", "runs/failures/", "spans/", "tool-findings/", "waivers/", "workflows/",

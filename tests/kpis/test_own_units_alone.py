@@ -35,6 +35,8 @@ FACTS = (RunFact, StepFact, ApprovalFact, CostItem, ActionFact, IncidentFact)
 FIGURES = re.compile(r"(dashboards|reports|api/v1/kpis|api/v1/data-quality)/")
 PAGES = (
     f"/dashboards/overview/?{PERIOD}",
+    f"/dashboards/cost/?{PERIOD}&compare=previous",
+    f"/dashboards/cost/behind/costs/?{PERIOD}&of_kind=llm",
     f"/dashboards/a/?{PERIOD}&bucket=week&compare=previous",
     f"/dashboards/overview/throughput/?{PERIOD}",
     f"/dashboards/a/weeks/?{PERIOD}",

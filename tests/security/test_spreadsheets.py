@@ -26,7 +26,7 @@ from apps.workflows.models import Workflow
 from tests.factories.access import make_admin, make_holder
 from tests.factories.access_reviews import open_review
 from tests.factories.classification import make_data_class
-from tests.factories.kpis import make_run, make_step
+from tests.factories.kpis import make_cost, make_run, make_step
 from tests.factories.oversight import make_payment, say
 from tests.factories.workflows import make_workflow
 from tests.kpis.test_event_log_doors import imported
@@ -69,6 +69,11 @@ def own_figures(_actor: User, text: str) -> str:
     return f"/dashboards/{flow.slug}/own.csv"
 
 
+def costs(_actor: User, text: str) -> str:
+    write_facts(facts=Facts(costs=[make_cost(model=text)]))
+    return f"/dashboards/cost/by-model.csv?{PERIOD}"
+
+
 def events_of(where: str) -> Scene:
     def scene(_actor: User, text: str) -> str:
         run = make_run()
@@ -92,6 +97,7 @@ SCENES: dict[str, Scene] = {
     "api/v1/kpis/<slug:kpi>/events/": events_of("/api/v1/kpis/throughput/events/?as=csv&"),
     "dashboards/<slug:slug>/<slug:figure>.csv": own_figures,
     "dashboards/<slug:slug>/<slug:kpi>/events.<str:kind>": events_of("/dashboards/overview/throughput/events.csv?"),
+    "dashboards/cost/<slug:figure>.csv": costs,
     "dashboards/event-logs/<uuid:log_id>/cases.csv": log_cases,
     "data-classes/report.csv": data_classes,
 }

@@ -51,7 +51,7 @@ from apps.kpis.rules.sentences import (
 )
 from apps.kpis.rules.statistics import SMALL_N
 from apps.kpis.selectors.changes import changes_for
-from apps.kpis.selectors.drawings import OVERSIGHT, OVERVIEW, Drawing, drawings_for, page_of_kpi, said
+from apps.kpis.selectors.drawings import COST, OVERSIGHT, OVERVIEW, Drawing, drawings_for, page_of_kpi, said
 from apps.kpis.selectors.goals import provenance_of, savings_note_of
 from apps.kpis.selectors.kpis import (
     Answer,
@@ -166,9 +166,9 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         title=_("Overview") if slug == OVERVIEW else names[slug],
         answer=answer,
         sentences=_sentences(actor, answer, workflows, names),
-        cards=[_card(answer, key) for key in CARDS],
+        cards=[card_of(answer, key) for key in CARDS],
         drawings=drawings_for(actor, answer, changes),
-        changes=_numbered(answer, changes),
+        changes=numbered_of(answer, changes),
         lines=[] if slug != OVERVIEW else _lines(answer, workflows, names),
         versions=[] if slug == OVERVIEW else _versions(answer),
         places=places_for(actor, slug, asked, names),
@@ -186,7 +186,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
     )
 
 
-def _numbered(answer: Answer, changes: list[Change]) -> list[tuple[int | None, Change]]:
+def numbered_of(answer: Answer, changes: list[Change]) -> list[tuple[int | None, Change]]:
     """Each change with the number of its mark in the charts; None where it has none."""
     marks = marks_of([point.bucket for point in answer.series], changes)
     numbers = {id(change): mark.number for mark in marks for change in mark.changes}
@@ -221,7 +221,8 @@ def units_for(actor: User) -> list[tuple[str, str]]:
 def places_for(actor: User, slug: str, asked: KpiFilter, names: dict[str, str] | None = None) -> list[Place]:
     """The dashboards: address, name, whether it is this one. The filter is kept."""
     query = asked.of_workflow("").query
-    known = {OVERVIEW: _("Overview"), OVERSIGHT: _("Oversight"), **(workflows_for(actor) if names is None else names)}
+    known = {OVERVIEW: _("Overview"), COST: _("Cost"), OVERSIGHT: _("Oversight")}
+    known |= workflows_for(actor) if names is None else names
     return [(f"{reverse('kpis:dashboard', args=[one])}?{query}", name, one == slug) for one, name in known.items()]
 
 
@@ -229,7 +230,8 @@ def _is_past(answer: Answer) -> bool:
     return answer.asked.period.end <= answer.as_of
 
 
-def _card(answer: Answer, key: str) -> Card:
+def card_of(answer: Answer, key: str) -> Card:
+    """A KPI of an answer at a glance."""
     total = answer.totals[key]
     definition, figure = total.figure.definition, total.figure
     now, was = _pair(total, answer)

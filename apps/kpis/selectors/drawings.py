@@ -29,7 +29,7 @@ from apps.kpis.rules.sentences import (
 )
 from apps.kpis.selectors.kpis import Answer, Point
 
-OVERVIEW, OVERSIGHT = "overview", "oversight"
+OVERVIEW, OVERSIGHT, COST = "overview", "oversight", "cost"
 WEEK_DAYS = 7
 FEW = 10
 """The interval of fewer runs than this does not stretch the axis."""
@@ -71,12 +71,12 @@ def drawings_for(actor: User, answer: Answer, changes: Sequence[Change] = ()) ->
     """The six charts of a dashboard, from an answer and changes that ``actor`` was given; these are marked in each."""
     if not actor.is_active:
         return []
-    drawn = (_cycle_time, _throughput, _error_rate, _sla, _cost, _autonomy)
+    drawn = (_cycle_time, _throughput, _error_rate, _sla, cost_drawing_of, _autonomy)
     marks = marks_of([point.bucket for point in answer.series], changes)
-    return [_marked(draw(answer), marks, answer) for draw in drawn]
+    return [marked_of(draw(answer), marks, answer) for draw in drawn]
 
 
-def _marked(drawing: Drawing, marks: Sequence[Mark], answer: Answer) -> Drawing:
+def marked_of(drawing: Drawing, marks: Sequence[Mark], answer: Answer) -> Drawing:
     """With what changed, as marks and as a last column; as it was where nothing did."""
     if not marks:
         return drawing
@@ -124,12 +124,13 @@ def _drawing(answer: Answer, slug: str, title: str, kpi: str, finding: Sentence,
         finding=said(finding),
         chart=parts["chart"],
         columns=(_("From"), *(column.name for column in columns)),
-        rows=[[_label(point), *(column.cell(point) for column in columns)] for point in answer.series],
+        rows=[[label_of(point), *(column.cell(point) for column in columns)] for point in answer.series],
         href=page_of_kpi(answer.asked, kpi),
     )
 
 
-def _label(point: Point) -> Cell:
+def label_of(point: Point) -> Cell:
+    """A bucket's name as the first cell of its row."""
     text = f"{point.bucket.label} ({_('so far')})" if point.partial else point.bucket.label
     return Cell(text, point.bucket.label)
 
@@ -292,7 +293,8 @@ def _sla(answer: Answer) -> Drawing:
     return _drawing(answer, "sla", _("SLA adherence"), kpi, finding, chart=chart, columns=columns)
 
 
-def _cost(answer: Answer) -> Drawing:
+def cost_drawing_of(answer: Answer) -> Drawing:
+    """What a run that succeeded cost, bucket by bucket."""
     kpi = "cost_per_success_minor"
     currency = answer.totals[kpi].figure.currency
     names = {
@@ -354,16 +356,7 @@ def csv_rows_for(actor: User, answer: Answer, drawing: Drawing | None) -> list[l
     """A chart's table, or every KPI by bucket, as raw numbers below lines that say what they are."""
     if not actor.is_active:
         return []
-    asked = answer.asked
-    head: list[list[str | float | None]] = [
-        [f"# {name}: {value}"]
-        for name, value in (
-            ("filter", asked.query),
-            ("zone", asked.zone.key),
-            ("as of", answer.as_of.isoformat()),
-            ("includes simulated history", str(asked.simulated).lower()),
-        )
-    ]
+    asked, head = answer.asked, csv_head_of(answer)
     if drawing is not None:
         head.append([f"# {_(drawing.definition.label)}: {_(drawing.definition.formula)}"])
         return [*head, list(drawing.columns), *([cell.raw for cell in row] for row in drawing.rows)]
@@ -380,3 +373,15 @@ def csv_rows_for(actor: User, answer: Answer, drawing: Drawing | None) -> list[l
         for point in answer.series
     ]
     return [*head, ["bucket", "start", "end", *DEFINITIONS], total, *points]
+
+
+def csv_head_of(answer: Answer) -> list[list[str | float | None]]:
+    """The lines that say of a file what it is about."""
+    asked = answer.asked
+    said = (
+        ("filter", asked.query),
+        ("zone", asked.zone.key),
+        ("as of", answer.as_of.isoformat()),
+        ("includes simulated history", str(asked.simulated).lower()),
+    )
+    return [[f"# {name}: {value}"] for name, value in said]

@@ -263,6 +263,8 @@ class Reader:
     def _pieces(self, periods: Sequence[Period], durations: Sequence[Duration], by: str = "workflow") -> Pieces:
         """Durations by (period, workflow or version): from what is kept of days that are over, else from facts."""
         found: Pieces = {}
+        if not durations:
+            return found
         since, zone = periods[0].start, reporting_zone()
         if answered_by_rollups(self.asked, periods, zone):
             first = max(self.first_unkept, local_day(since, zone))

@@ -2,6 +2,7 @@
 
 from apps.kpis.views.anomalies import anomalies, mute
 from apps.kpis.views.cases import export_log_cases, log_cases
+from apps.kpis.views.cost import cost, cost_behind, export_cost
 from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, export_events, simulated_run
 from apps.kpis.views.data_quality import data_quality
 from apps.kpis.views.exposition import kpi_figures, process_figures
@@ -17,6 +18,8 @@ __all__ = [
     "anomalies",
     "approve_baseline",
     "behind",
+    "cost",
+    "cost_behind",
     "dashboard",
     "dashboards",
     "data_quality",
@@ -26,6 +29,7 @@ __all__ = [
     "event_log",
     "event_logs",
     "export",
+    "export_cost",
     "export_events",
     "export_log_cases",
     "goals",

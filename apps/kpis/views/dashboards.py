@@ -127,14 +127,14 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
         "live_lines": live_lines_for(request.user, page.answer.asked, live),
         "unusual": recent_anomalies_for(request.user, "" if slug == OVERVIEW else slug),
         "other_lines": other_lines_for(request.user, page.answer),
-        "picture": _picture(asked, page.answer.as_of),
+        "picture": picture_of(asked, page.answer.as_of),
         "permalink": f"{settings.ACP_URL}{request.path}?{asked.query}",
         **controls_of(asked, page.answer.as_of),
     }
     return render(request, "kpis/dashboard.html", context)
 
 
-def _picture(asked: KpiFilter, as_of: datetime) -> dict[str, str]:
+def picture_of(asked: KpiFilter, as_of: datetime) -> dict[str, str]:
     """What a chart that is saved says of itself, and how its file is called: the period's first and last day."""
     first, last = (local_day(one, asked.zone) for one in (asked.period.start, asked.period.end - SECOND))
     words = {"first": first, "last": last, "zone": asked.zone.key, "as_of": f"{as_of:%Y-%m-%d %H:%M}"}
@@ -152,19 +152,20 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
         raise NotFoundError
     asked = asked_of(request, slug)
     if figure == NOW:
-        return _csv(f"{slug}-now", live_csv_for(request.user, asked, live_for(request.user, asked)))
+        return csv_of(f"{slug}-now", live_csv_for(request.user, asked, live_for(request.user, asked)))
     if figure == OWN:
-        return _csv(f"{slug}-own", own_csv_for(request.user, asked))
+        return csv_of(f"{slug}-own", own_csv_for(request.user, asked))
     found = kpis_for(request.user, asked)
     drawing = next(
         (one for one in drawings_for(request.user, found, changes_for(request.user, asked)) if one.slug == figure), None
     )
     if drawing is None and figure != "kpis":
         raise NotFoundError
-    return _csv(f"{slug}-{figure}", csv_rows_for(request.user, found, drawing))
+    return csv_of(f"{slug}-{figure}", csv_rows_for(request.user, found, drawing))
 
 
-def _csv(name: str, rows: list[list[str | float | None]]) -> HttpResponse:
+def csv_of(name: str, rows: list[list[str | float | None]]) -> HttpResponse:
+    """A file of these rows."""
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     csv.writer(answer).writerows([as_cell(cell) for cell in row] for row in rows)
