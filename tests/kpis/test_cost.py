@@ -235,6 +235,18 @@ def test_it_is_reached_from_every_dashboard_and_says_what_is_next_where_nothing_
     assert 'href="/dashboards/prices/"' in page
 
 
+def test_what_is_spent_a_day_is_money_too(executive: User) -> None:
+    write_facts(facts=Facts(costs=[make_cost(amount_micro=90_000_000)]))
+    page = text_of(page_of(signed_in(executive), "from=2026-11-01&to=2026-12-01"))
+    (card,) = [
+        one
+        for one in signed_in(executive).get(f"/dashboards/cost/?{PERIOD}").context["page"].cards
+        if one.key == "spend_minor"
+    ]
+    assert card.note.endswith(" EUR a day")
+    assert f"90.00 EUR {card.note}" in page
+
+
 def test_a_long_table_says_how_much_of_it_is_shown(executive: User) -> None:
     write_facts(facts=Facts(costs=[make_cost(model=f"m{number:02}") for number in range(60)]))
     client = signed_in(executive)

@@ -243,7 +243,7 @@ def card_of(answer: Answer, key: str) -> Card:
         label=_(definition.label),
         formula=_(definition.formula),
         text=figure.text,
-        note=_("%(n)s a day") % {"n": count_text(round(total.daily, 1))} if definition.per_day and total.daily else "",
+        note=_("%(n)s a day") % {"n": _daily_text(total)} if definition.per_day and total.daily else "",
         n=count_text(figure.n),
         missing="" if figure.enough else _missing(figure),
         delta=delta_of(figure, now, was, clear=_is_clear(total, was, answer)) if figure.enough else None,
@@ -257,6 +257,10 @@ def card_of(answer: Answer, key: str) -> Card:
         href=page_of_kpi(answer.asked, key),
         beside=said(beside_of(key, {name: one.figure for name, one in answer.totals.items()})),
     )
+
+
+def _daily_text(total: Total) -> str:
+    return value_text(total.figure.definition, round(total.daily or 0, 1), total.figure.currency)
 
 
 def _missing(figure: Figure) -> str:
