@@ -110,6 +110,7 @@ OF_ONE: dict[str, Scene] = {
     "connectors/<slug:slug>/review/": under(CONNECTOR, "review/"),
     "connectors/<slug:slug>/operations/<str:operation>/call/": under(OPERATION, "call/"),
     "connectors/<slug:slug>/operations/<str:operation>/edit/": under(OPERATION, "edit/"),
+    "dashboards/cost/behind/<slug:part>/": lambda: (signed_in(), "/dashboards/cost/behind/costs/"),
     "dashboards/<slug:slug>/": DASHBOARD,
     "dashboards/<slug:slug>/<slug:kpi>/": under(DASHBOARD, "error_rate/"),
     "dashboards/<slug:slug>/versions/": under(DASHBOARD, "versions/"),
