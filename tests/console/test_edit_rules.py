@@ -155,7 +155,7 @@ def test_what_is_in_force_by_now_is_not_overwritten(desk: Desk) -> None:
         ({"slug": "odd"}, "This slug is given twice."),
         ({"effect": "require_approval"}, "names the queue that is asked"),
         ({"expires_in": "soon"}, "A duration is wanted"),
-        ({"limit": "-1"}, "Ensure this value is greater than or equal to 0."),
+        ({"limit": "-1"}, "An amount is not below zero."),
         ({"limit": "0.001"}, "more digits than the currency"),
         ({"operations": "bank.pai"}, "Did you mean bank.pay?"),
         ({"rest": "limit: [1"}, "This is not YAML"),
