@@ -1,5 +1,7 @@
 """Documents are applied, or only tried, while agents work: neither holds up the other."""
 
+import re
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.together import at_once
 from tests.workflows.actions import make_desk
 
 HANGS_S = 30
+APPS = Path(__file__).parents[2] / "apps"
 
 
 @pytest.mark.usefixtures("real_db")
@@ -44,6 +47,14 @@ def test_an_agent_is_answered_while_all_that_concerns_it_is_applied() -> None:
     answered_meanwhile, answer = at_once(applying, asking)
     assert answer.status_code == 202
     assert answered_meanwhile is True
+
+
+def test_whoever_locks_an_object_of_the_configuration_holds_up_nobody_who_only_names_it() -> None:
+    kinds = "Agent|BusinessUnit|Budget|Connector|DataClass|Operation|Policy|Queue|Role|User|Workflow"
+    lock = re.compile(rf"\b(?:{kinds})\.objects\.select_for_update\(((?:\(.*?\)|[^()])*)\)")
+    found = [(path.name, options) for path in APPS.rglob("*.py") for options in lock.findall(path.read_text())]
+    assert len(found) > 40
+    assert [one for one in found if "no_key=True" not in one[1]] == []
 
 
 def deadlocked(*_args: Any, **_more: Any) -> None:

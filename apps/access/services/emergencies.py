@@ -99,9 +99,8 @@ def open_emergency(user: User, *, reason: str, address: str) -> EmergencyAccess:
 
     From here on its text is worth nothing, whatever becomes of the sign-in. ``reason``: 10 to 500 characters.
     """
-    now = User.objects.select_for_update(no_key=True).get(
-        pk=user.pk
-    )  # as whoever gives it another credential does first
+    # as whoever gives it another credential does first
+    now = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     waiting = EmergencyAccess.objects.filter(EmergencyAccess.waiting(), user=user)
     if not now.is_active or now.password != user.password:
         raise NotAllowedError(_("This credential is used up. Another administrator makes a new one."))

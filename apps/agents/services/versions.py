@@ -37,9 +37,8 @@ def save_version(
     ``second_person_required``.
     """
     require_manager(actor, agent.unit, MANAGE)
-    now = Agent.objects.select_for_update(no_key=True, of=("self",)).get(
-        pk=agent.pk
-    )  # somebody may have raised its risk meanwhile
+    # somebody may have raised its risk meanwhile
+    now = Agent.objects.select_for_update(no_key=True, of=("self",)).get(pk=agent.pk)
     if now.state == AgentState.RETIRED:
         raise ConflictError(_("A retired agent stays as it is."))
     digest = digest_of({"model": model, "provider": provider, "instructions": instructions, "config": config or {}})

@@ -281,8 +281,9 @@ def health_for(actor: User, connector: Connector) -> Health:
 HEALTH = """
 SELECT count(*) FILTER (WHERE is_use), count(*) FILTER (WHERE is_use AND in_trouble), max(created_at),
        count(*) FILTER (WHERE is_recent), count(*) FILTER (WHERE is_recent AND in_trouble),
-       array_agg(code) FILTER (WHERE is_use AND in_trouble), count(*) FILTER (WHERE "end" = 'answered'),
-       percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms) FILTER (WHERE "end" = 'answered')
+       array_agg(code) FILTER (WHERE is_use AND in_trouble), count(*) FILTER (WHERE is_use AND "end" = 'answered'),
+       percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms)
+           FILTER (WHERE is_use AND "end" = 'answered')
 FROM (SELECT *, purpose <> 'probe' AS is_use,
              created_at > clock_timestamp() - %(recent)s * interval '1 second' AS is_recent
       FROM connectors_connectorcall

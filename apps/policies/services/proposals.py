@@ -240,9 +240,8 @@ def decline_proposal(actor: User, *, proposal: Proposal, reason: str = "") -> Pr
     require_human(actor)
     require_manager(actor, proposal.policy.unit, PUBLISH)
     reason = checked_reason(reason, is_needed=proposal.version.author_id != actor.pk)
-    Policy.objects.select_for_update(no_key=True).get(
-        pk=proposal.policy_id
-    )  # a release of it ends first, or sees this end
+    # a release of it ends first, or sees this end
+    Policy.objects.select_for_update(no_key=True).get(pk=proposal.policy_id)
     return advance(
         actor,
         proposal,
