@@ -1,8 +1,10 @@
 """Budgets by page, API and document, and whoever is warned of them."""
 
 import json
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
+from django.utils.dateparse import parse_datetime
 
 from apps.audit.tasks import deliver_reactions
 from apps.configuration.selectors import export_for
@@ -11,6 +13,7 @@ from apps.core.services import system_user
 from apps.notifications.models import Delivery
 from apps.notifications.services import spread_notices
 from apps.policies.models import Budget, BudgetChange
+from apps.policies.selectors.budgets import used_of
 from tests.factories.access import make_admin, make_holder, make_user
 from tests.factories.budgets import make_budget
 from tests.workflows.actions import make_desk
@@ -149,3 +152,30 @@ queue: {desk.queue.slug}
     (gone,) = apply_texts(console, texts=absent, approved_by=make_admin())
     assert gone.outcome == "removed"
     assert export_for(console, kinds=["Budget"]) == ""
+
+
+def test_one_made_in_the_middle_of_its_day_says_since_when_it_counts(client, desk):
+    budget = make_budget(desk.agent, cap=100)
+    client.force_login(make_admin())
+
+    def said():
+        since = client.get(f"/api/v1/budgets/{budget.slug}/").json()["counted_since"]
+        return since, "Counted since" in client.get(f"/budgets/{budget.slug}/").content.decode()
+
+    since, is_told = said()
+    assert is_told
+    assert parse_datetime(since) == budget.created_at
+    Budget.objects.update(created_at=budget.created_at - timedelta(days=2))
+    assert said() == (None, False)
+
+
+@pytest.mark.parametrize(("zone", "hour", "counts_from"), [("Asia/Tokyo", 14, False), ("Asia/Tokyo", 16, True)])
+def test_since_when_it_counts_is_asked_in_the_units_zone(desk, zone, hour, counts_from):
+    unit = desk.agent.unit
+    unit.timezone = zone
+    unit.save()
+    budget = make_budget(desk.agent, cap=100, period="month")
+    begun = used_of([budget])[budget.pk].starts
+    made = datetime.combine(begun - timedelta(days=1), time(hour), UTC)  # the month begins at 15:00 UTC
+    Budget.objects.update(created_at=made)
+    assert used_of([budget])[budget.pk].since == (made if counts_from else None)

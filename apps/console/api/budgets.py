@@ -124,6 +124,9 @@ class BudgetSerializer(serializers.Serializer[Any]):
     queue = serializers.CharField()
     starts = serializers.DateField(help_text="In the zone of its unit.")
     ends = serializers.DateField(help_text="The day on which it is whole again.")
+    counted_since = serializers.DateTimeField(
+        allow_null=True, help_text="Made in the middle of this day or month: what was spent before is not in it."
+    )
     spent = serializers.IntegerField()
     reserved = serializers.IntegerField()
     left = serializers.IntegerField()
@@ -175,6 +178,7 @@ def _budget_json(
         "owner": budget.owner.username,
         "starts": used.starts,
         "ends": used.ends,
+        "counted_since": used.since,
         "spent": used.spent,
         "reserved": used.reserved,
         "left": max(budget.cap - used.spent - used.reserved, 0),

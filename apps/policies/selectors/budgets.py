@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -47,7 +47,9 @@ day before begins no day of its own: it belongs to the one that comes.
 USED = """
 SELECT b.id, s.starts, (s.starts + ('1 ' || b.period)::interval)::date, coalesce(p.spent, 0), coalesce(p.reserved, 0),
        coalesce((SELECT sum(r.amount) FROM policies_reservation r
-                 WHERE r.period_id = p.id AND r.state = 'held' AND r.is_beyond), 0)
+                 WHERE r.period_id = p.id AND r.state = 'held' AND r.is_beyond), 0),
+       CASE WHEN b.created_at > s.starts::timestamp AT TIME ZONE coalesce(nullif(p.zone, ''), t.zone)
+            THEN b.created_at END
 FROM @present LEFT JOIN policies_budgetperiod p ON p.budget_id = b.id AND p.starts = s.starts
 WHERE b.id = ANY(%s)
 """.replace("@present", PRESENT)
@@ -97,20 +99,25 @@ def is_counted(action: Action) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """The present day or month of a budget: minor units or calls. ``beyond``: what waits for people above the cap."""
+    """The present day or month of a budget: minor units or calls.
+
+    ``beyond``: what waits for people above the cap. ``since``: where it was made in the middle of this day or month,
+    when; what was spent before is not counted.
+    """
 
     starts: date
     ends: date
     spent: int
     reserved: int
     beyond: int
+    since: datetime | None
 
 
 def used_of(budgets: Iterable[Budget]) -> dict[UUID, Used]:
     """How much of each is used in its present period. One query."""
     with connection.cursor() as cursor:
         cursor.execute(USED, [[budget.pk for budget in budgets]])
-        return {row[0]: Used(row[1], row[2], row[3], row[4], int(row[5])) for row in cursor.fetchall()}
+        return {row[0]: Used(row[1], row[2], row[3], row[4], int(row[5]), row[6]) for row in cursor.fetchall()}
 
 
 class By(StrEnum):
