@@ -60,7 +60,7 @@ def flag_json(actor: User, flag: Repetition, dismissible: Collection[UUID]) -> d
         "state": flag.state,
         "action": flag.rejected_id,
         "operation": flag.rejected.operation,
-        "reference": flag.rejected.reference,
+        "reference": flag.rejected.marked_reference,
         "times": flag.times,
         "last_at": flag.last_at,
         "flagged_at": flag.flagged_at,

@@ -143,6 +143,11 @@ class Action(Erasable, Stateful):
         return self.veil().text(self.target) if self.classed and self.target else self.target
 
     @property
+    def marked_reference(self) -> str:
+        """What its agent calls the thing that it is about; a mark where that carries a class."""
+        return self.veil().text(self.reference) if self.classed and self.reference else self.reference
+
+    @property
     @override
     def trail(self) -> UUID:
         """The run, or the action itself where there is none."""

@@ -19,7 +19,7 @@ from apps.agents.selectors.changes import change_for, changes_for, open_changes_
 from apps.agents.selectors.gates import case_for, cases_for, gate_for, is_gated, trial_for
 from apps.agents.selectors.repetitions import dismissible_for, flag_for, flags_for, held_or_own_for
 from apps.agents.selectors.targets import same_target, target_digests, target_names
-from apps.agents.selectors.veils import hidden_of, shown_to, veil_of_run
+from apps.agents.selectors.veils import hidden_of, reference_for, shown_to, veil_of_run
 from apps.agents.selectors.versions import described, version_for, versions_for
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "is_gated",
     "may_have_another_key",
     "open_changes_for",
+    "reference_for",
     "refused_keys_for",
     "require_at_work",
     "require_live",

@@ -26,11 +26,16 @@ def shown_to(actor: User, action: Action) -> Action:
     hide = hidden_of(actor, action)
     shown, veil = copy(action), action.veil(hide)
     shown.parameters = marked(action.parameters, action.classed, hide)
-    shown.target = veil.text(action.target)
+    shown.target, shown.reference = veil.text(action.target), veil.text(action.reference)
     shown.consequence = unmarked(action.consequence, action.classed, action.parameters, hide)
     shown.result, shown.error, shown.refusal = map(veil.over, (action.result, action.error, action.refusal))
     shown.verdict = action.veil(hidden_of(actor, action, place=Place.TRACE)).over(action.verdict)
     return shown
+
+
+def reference_for(actor: User, action: Action) -> str:
+    """What its agent calls the thing that it is about, with marks for what ``actor`` may not see."""
+    return action.veil(hidden_of(actor, action)).text(action.reference) if action.reference else ""
 
 
 def veil_of_run(actor: User, run_id: UUID, *more: tuple[Classed, object], unit: UUID | None) -> Veil:

@@ -30,7 +30,7 @@ def propose_action(
         "amount_minor": action.amount_minor,
         "currency": action.currency,
         "target": action.marked_target,
-        "reference": action.reference,
+        "reference": action.marked_reference,
         "step": action.step,
         "workflow": action.workflow,
     }

@@ -45,7 +45,12 @@ def note_repetition(actor: User, *, rejected_id: UUID) -> bool:
         return False
     undismissed: dict[str, Any] = {"dismissed_at": None, "dismissed_by": None, "dismiss_reason": ""}
     Repetition.objects.filter(pk=row_id).update(flagged_at=ClockTimestamp(), **undismissed)
-    told = {"operation": rejected.operation, "reference": rejected.reference, "rejected": rejected.pk, "times": times}
+    told = {
+        "operation": rejected.operation,
+        "reference": rejected.marked_reference,
+        "rejected": rejected.pk,
+        "times": times,
+    }
     record(system_user("plane"), rejected.agent, "agent.flagged", payload={"why": FLAG_WHY, **told})
     return True
 
@@ -67,7 +72,7 @@ def dismiss_flag(actor: User, *, flag: Repetition, reason: str) -> Repetition:
         raise ConflictError(_("%s dismissed it before.") % (flag.dismissed_by or _("Somebody")))
     flag.refresh_from_db()
     rejected = flag.rejected
-    told = {"operation": rejected.operation, "reference": rejected.reference, "rejected": rejected.pk}
+    told = {"operation": rejected.operation, "reference": rejected.marked_reference, "rejected": rejected.pk}
     told |= {"flag": flag.pk, "reason": flag.dismiss_reason}
     record(
         actor, flag.agent, "agent.flag_dismissed", trail=rejected.trail, payload=told

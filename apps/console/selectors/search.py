@@ -8,10 +8,11 @@ from django.db.models import TextField
 from django.db.models.functions import Cast, Right
 from django.utils.translation import gettext as _
 
-from apps.agents.selectors import actions_for, agents_for
+from apps.agents.selectors import actions_for, agents_for, reference_for
 from apps.connectors.selectors import connectors_for
 from apps.console.selectors.home import permissions_held_by
 from apps.core.context import FOOT, MENU, Place
+from apps.core.gate import remembering
 from apps.core.models import User
 from apps.oversight.selectors import escalations_for
 from apps.policies.selectors import policies_for
@@ -96,7 +97,9 @@ def _by_name(actor: User, text: str) -> list[Found]:
 
 def _by_reference(actor: User, text: str) -> list[Found]:
     """Actions by what their agent calls the thing they are about, such as an invoice's number: along that index."""
-    rows = actions_for(actor).filter(reference=text).order_by("agent_id", "operation", "reference")[:EACH]
+    found = actions_for(actor).filter(reference=text).order_by("agent_id", "operation", "reference")[:EACH]
+    with remembering(actor):
+        rows = [row for row in found if reference_for(actor, row) == text]
     return [
         Found(
             _("Action"), f"{row} · {row.created_at:%Y-%m-%d %H:%M} · {row.get_state_display()}", f"/actions/{row.pk}/"

@@ -43,6 +43,7 @@ GAPS = {
     Gap.FACTS: gettext_lazy("it has no verdict with facts"),
     Gap.HISTORY: gettext_lazy("a rule asks for history that nobody asked for then"),
     Gap.COMPENSATION: gettext_lazy("whether it could be undone was not kept"),
+    Gap.HIDDEN: gettext_lazy("rules read what whoever started it may not see"),
     Gap.UNFIT: gettext_lazy("the facts were kept in another shape"),
 }
 

@@ -11,8 +11,9 @@ from uuid import UUID
 from django.db.models import BooleanField, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from apps.agents.models import Action, Agent
+from apps.agents.selectors import shown_to
 from apps.core.errors import NotFoundError
-from apps.core.gate import holds, reader, refuse_agents, visible, visible_when_read
+from apps.core.gate import holds, reader, refuse_agents, remembering, visible, visible_when_read
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot
 from apps.oversight.models import Delegation, Drill, Escalation, EscalationGroup, Snooze, Vote
@@ -30,6 +31,8 @@ INBOX_ORDER = ("due_at", "id")
 AUDIT = "audit.view_entry"
 ENDING = re.compile(r"[0-9A-Fa-f-]{4,36}")
 """What may be the end of an id."""
+CLASSED_MAX = 500
+"""Of actions with classed values that hold what is looked for, so many of the newest are looked at one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +309,18 @@ def filtered(actor: User, rows: QuerySet[Escalation], **filters: str) -> QuerySe
     if text := filters.get("q", "").strip():
         wanted = text.casefold()
         named = _drills_where(actor, lambda shown: wanted in f"{shown.target}\n{shown.reference}".casefold())
-        rows = rows.filter(_says(text) | named)
+        rows = rows.filter(_says(text) | named | _quoted_for(actor, rows, wanted))
     return rows
+
+
+def _quoted_for(actor: User, rows: QuerySet[Escalation], wanted: str) -> Q:
+    """Of actions with classed values: where it stands in the target or the reference as ``actor`` may see them."""
+    holds = Q(action__target__icontains=wanted) | Q(action__reference__icontains=wanted)
+    classed = rows.order_by().exclude(action__classed={}).filter(holds).values("action")
+    shown = (shown_to(actor, action) for action in Action.objects.filter(pk__in=classed).order_by("-id")[:CLASSED_MAX])
+    with remembering(actor):
+        found = [one.pk for one in shown if wanted in f"{one.target}\n{one.reference}".casefold()]
+    return Q(action__in=found) if found else Q()
 
 
 def _drills_where(actor: User, fits: Callable[[Action], bool]) -> Q:
@@ -319,10 +332,9 @@ def _drills_where(actor: User, fits: Callable[[Action], bool]) -> Q:
 
 
 def _says(text: str) -> Q:
-    names = ("title", "consequence", "action__target", "action__reference")
-    found = Q(digest__endswith=text.lower())
-    for name in names:
-        found |= Q(**{f"{name}__icontains": text})
+    found = Q(digest__endswith=text.lower()) | Q(title__icontains=text) | Q(consequence__icontains=text)
+    plain = Q(action__target__icontains=text) | Q(action__reference__icontains=text)
+    found |= plain & Q(action__classed={})
     if ENDING.fullmatch(text):
         found |= Q(pk__endswith=text.lower()) | Q(action__id__endswith=text.lower())
     return found

@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils.module_loading import import_string
 
 from apps.agents.models import Action, Agent
+from apps.agents.selectors import reference_for
 from apps.classification.rules import Veil
 from apps.connectors.models import Effect
 from apps.connectors.rules import EffectState
@@ -156,7 +157,7 @@ def _line(actor: User, item: Escalation) -> Feedback:
         "kind": KIND_OF[kind],
         "said": said_of(kind, item.state, edited=item.edited, answer=item.answer),
         "at": item.ended_at,
-        **_work(item.action, run=item.run_id, step=item.step, task=item.task_id, workflow=item.workflow),
+        **_work(actor, item.action, run=item.run_id, step=item.step, task=item.task_id, workflow=item.workflow),
         "reason": sight.over(item.reason or (words_of(item.answer) if kind != Kind.QUESTION else "")),
         "reason_code": item.reason_code,
         "retry": item.retry or None,
@@ -181,7 +182,7 @@ def _mismatch(actor: User, effect: Effect) -> Feedback:
         "kind": FeedbackKind.MISMATCH,
         "said": Said.MISMATCH,
         "at": at,
-        **_work(action, run=action.run_id, step=action.step, task=action.task_id, workflow=action.workflow),
+        **_work(actor, action, run=action.run_id, step=action.step, task=action.task_id, workflow=action.workflow),
         "reason": _veil_before(actor, action).text(str(read_back.get("problem") or "")),
         "reason_code": "",
         "retry": None,
@@ -202,14 +203,14 @@ def _veil_before(actor: User, action: Action) -> Veil:
     return veil(actor, action)
 
 
-def _work(action: Any, **place: Any) -> dict[str, Any]:
+def _work(actor: User, action: Any, **place: Any) -> dict[str, Any]:
     """Which work it was said of."""
     return {
         "action": action.pk if action else None,
         "operation": action.operation if action else None,
         "version": action.version.number if action and action.version else None,
         "environment": action.environment if action else "live",
-        "reference": action.reference if action else "",
+        "reference": reference_for(actor, action) if action else "",
         "run": place["run"] or (action.run_id if action else None),
         "task": place["task"] or (action.task_id if action else None),
         "step": place["step"],

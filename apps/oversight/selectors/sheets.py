@@ -100,6 +100,12 @@ class Sheet:
         return self.sight.values(found) if self.sight else found
 
     @property
+    def reference(self) -> str:
+        """What the agent calls the thing that it is about, with marks for what is hidden."""
+        found = self.item.action.marked_reference if self.item.action else ""
+        return self.sight.text(found) if self.sight else found
+
+    @property
     def may_decide(self) -> bool:
         """Whether buttons are shown."""
         return bool(self.allowed)

@@ -11,11 +11,10 @@ from typing import Any
 from apps.core.expressions import Kind, Program, Reading, joined_readings, narrowed, reading_of
 from apps.core.expressions.syntax import Call, Ident, Literal, Node, children_of
 from apps.policies.rules.facts import VARIABLES
-from apps.policies.rules.replay import Gap, Kept, Replayed, RuleSet, replay
+from apps.policies.rules.replay import PARAMETERS, Gap, Kept, Replayed, RuleSet, enforced, hides, reads_of, replay
 from apps.policies.rules.weighing import RuleInForce
 
 AMOUNT = "action.amount_minor"
-PARAMETERS = "action.parameters"
 COMPARED = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"})
 TOLD_APART = frozenset({Kind.STRING, Kind.INT})
 """Values of other kinds are lists, maps and times, of which hardly two are the same, and numbers equal to others."""
@@ -120,13 +119,17 @@ class Trial:
     def __init__(self, sets: Sequence[RuleSet], *, reads_parameters: bool = True) -> None:
         self.sets, self.reads_parameters = sets, reads_parameters
         self._telling: dict[str, tuple[Telling | None, Reading]] = {}
+        self._reads: dict[str, frozenset[str]] = {}
         self._known: dict[tuple[Any, ...], tuple[Replayed, ...] | Gap] = {}
 
     def replay(self, kept: Kept) -> tuple[Replayed, ...] | Gap:
         """What each set comes to on the action, or why it cannot be said."""
         try:
             kept, key = self._narrowed(kept)
-            found = self._known.get(key) if key else None
+            is_hidden = (
+                hides(kept, self._reads[kept.facts["action.operation"]]) if kept.hidden and kept.facts else False
+            )
+            found = Gap.HIDDEN if is_hidden else self._known.get(key) if key else None
         except (KeyError, TypeError, ValueError, AttributeError):
             return replay(kept, self.sets)
         if found is None:
@@ -141,7 +144,8 @@ class Trial:
             return kept, None
         operation = kept.facts["action.operation"]
         if operation not in self._telling:
-            about = [rule for rules in self.sets for rule in rules(operation)]
+            about = [rule for rules in self.sets for rule in enforced(rules(operation))]
+            self._reads[operation] = reads_of(about)
             self._telling[operation] = telling_of(about), parameters_read(about)
         telling, read = self._telling[operation]
         if read is not None:

@@ -3,12 +3,13 @@
 The evaluator is that of the hot path (``weigh``). What cannot be said of an action is said to be so, with the reason.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from apps.classification.rules import Classed, carried
 from apps.core.expressions import ContextError, FunctionCall
 from apps.policies.rules.documents import Effect
 from apps.policies.rules.facts import AgentFacts, Facts, RunFacts, written
@@ -20,6 +21,9 @@ type RuleSet = Callable[[str], Sequence[RuleInForce]]
 """The rules of one set that are about an operation."""
 
 
+PARAMETERS = "action.parameters"
+
+
 class Gap(StrEnum):
     """Why an action cannot be judged once more."""
 
@@ -29,6 +33,7 @@ class Gap(StrEnum):
     HISTORY = "history"
     COMPENSATION = "compensation"
     UNFIT = "unfit"
+    HIDDEN = "hidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ class Kept:
     """What was kept of one action: the facts of its verdict, and what the action itself has.
 
     ``is_edited``: people changed its parameters, so they are not those that the facts speak of. ``lifted``: the rules
-    that waivers lifted for it, as they said then: policy, rule and digest.
+    that waivers lifted for it, as they said then: policy, rule and digest. ``hidden``: what of its parameters whoever
+    asks may not see; ``quoting``: the facts in which that is quoted, such as the target.
     """
 
     facts: Mapping[str, Any] | None
@@ -45,6 +51,8 @@ class Kept:
     is_erased: bool = False
     is_edited: bool = False
     lifted: frozenset[tuple[str, str, str]] = frozenset()
+    hidden: Classed = field(default_factory=dict)
+    quoting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,9 @@ def replay(kept: Kept, sets: Sequence[RuleSet]) -> tuple[Replayed, ...] | Gap:
         return gap
     told = kept.facts or {}
     try:
-        chosen = [_enforced(rules(told["action.operation"])) for rules in sets]
+        chosen = [enforced(rules(told["action.operation"])) for rules in sets]
+        if hides(kept, frozenset().union(*map(reads_of, chosen))):
+            return Gap.HIDDEN
         asked = {call for rules in chosen for rule in rules for call in rule.program.calls}
         sight = Sight(facts_kept(kept, asked), are_checked=True)
         if asked and any(_lacks_history(rule, sight.facts) for rules in chosen for rule in rules):
@@ -92,7 +102,7 @@ def _without(rules: Sequence[RuleInForce], lifted: frozenset[tuple[str, str, str
     return None if rest is None or rest.effect is Effect.DENY else rest
 
 
-def _enforced(rules: Sequence[RuleInForce]) -> list[RuleInForce]:
+def enforced(rules: Sequence[RuleInForce]) -> list[RuleInForce]:
     """Without those in shadow: they change nothing, so that what they need and nobody kept is no gap."""
     return [rule for rule in rules if not rule.rule.is_shadow]
 
@@ -103,6 +113,19 @@ def _gap_of(kept: Kept) -> Gap | None:
     if kept.is_edited:
         return Gap.EDITED
     return None if kept.facts else Gap.FACTS
+
+
+def hides(kept: Kept, reads: Set[str]) -> bool:
+    """Whether rules that read these names look at what whoever asks may not see: what comes out would tell of it."""
+    if not kept.hidden:
+        return False
+    looks_in = PARAMETERS in reads and bool(carried(kept.hidden, kept.parameters))
+    return looks_in or not kept.quoting.isdisjoint(reads)
+
+
+def reads_of(rules: Iterable[RuleInForce]) -> frozenset[str]:
+    """The names that these rules read."""
+    return frozenset(name for rule in rules for name in rule.program.reads)
 
 
 def _asked(groups: Sequence[Group]) -> dict[str, int]:

@@ -8,7 +8,8 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, JSONField, Q, QuerySet, Value
+from django.db.models import Case as Either
+from django.db.models import F, JSONField, Q, QuerySet, Value, When
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -17,18 +18,24 @@ from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_ids_below
 from apps.agents.models import Action
 from apps.agents.rules import ActionState, Environment
+from apps.classification.rules import Classed, Veil, values_at
+from apps.classification.rules import Place as Shown
+from apps.classification.selectors import hidden_for
 from apps.core.errors import NotAllowedError, NotFoundError
-from apps.core.gate import scope_for, visible
+from apps.core.gate import remembering, scope_for, visible
 from apps.core.models import User
 from apps.policies.models import Policy, Release, Simulation, Waiver
 from apps.policies.rules import compile_rule, read_rules
-from apps.policies.rules.alike import PARAMETERS, Trial
+from apps.policies.rules.alike import Trial
 from apps.policies.rules.levers import Lever, Place, turned
-from apps.policies.rules.replay import Kept
+from apps.policies.rules.replay import PARAMETERS, Kept
 from apps.policies.rules.tallies import NO_HINDSIGHT, Case, Hindsight, Later
 from apps.policies.selectors.releases import RulesInForce
 
 VIEW = "policies.view_policy"
+NOTHING = Value({}, JSONField())
+IF_CLASSED = Either(When(classed={}, then=NOTHING), default=F("parameters"))
+"""Without rules that read parameters they are needed to say whether something else quotes them."""
 MARGIN_MS = 60_000
 """Ids begin with the time of the process that made them; the database's clock may differ by less than this."""
 LATER = {
@@ -177,15 +184,16 @@ def next_past_of(simulation: Simulation, *, limit: int, with_parameters: bool = 
             told=KeyTransform("facts", "verdict"),
             said=KeyTextTransform("effect", "verdict"),
             waivers=KeyTransform("waivers", "verdict"),
-            given=F("parameters") if with_parameters else Value({}, JSONField()),
+            given=F("parameters") if with_parameters else IF_CLASSED,
         ).values_list(
             "pk", "unit__slug", "agent__slug", "connector", "given", "amount_minor", "currency", "state",
-            "erased_at", "told", "said", "waivers",
+            "erased_at", "unit", "classed", "told", "said", "waivers",
         )[:limit]
     )  # fmt: skip
     seen = hindsight_of([row[0] for row in found])
     lifted = _lifted_of({told["id"] for row in found for told in row[-1] or ()})
-    return [_past(row, seen.get(row[0], NO_HINDSIGHT), lifted) for row in found]
+    with remembering(simulation.person):
+        return [_past(simulation.person, row, seen.get(row[0], NO_HINDSIGHT), lifted) for row in found]
 
 
 def _lifted_of(waivers: Collection[str]) -> dict[str, tuple[str, str, str]]:
@@ -196,17 +204,28 @@ def _lifted_of(waivers: Collection[str]) -> dict[str, tuple[str, str, str]]:
     return {str(pk): (policy, rule, digest) for pk, policy, rule, digest in rows}
 
 
-def _past(row: tuple[Any, ...], seen: Hindsight, lifted: Mapping[str, tuple[str, str, str]]) -> Past:
-    pk, unit, agent, connector, parameters, amount_minor, currency, state, erased_at, facts, effect, waivers = row
+def _past(person: User, row: tuple[Any, ...], seen: Hindsight, lifted: Mapping[str, tuple[str, str, str]]) -> Past:
+    pk, unit, agent, connector, parameters, amount_minor, currency, state, erased_at, *told = row
+    unit_id, classed, facts, effect, waivers = told
+    hide = hidden_for(person, classed, unit=unit_id, place=Shown.TRACE) if classed else ()
     used = frozenset(lifted[told["id"]] for told in waivers or () if told["id"] in lifted)
     later = LATER.get(state)
     if seen.is_overturned and later is Later.WELL:
         later = Later.OVERTURNED
+    hidden = {slug: classed[slug] for slug in hide}
+    quoting = _quoting(hidden, parameters, facts or {}) if hidden else frozenset()
     return Past(
-        Kept(facts, connector, parameters, erased_at is not None, seen.is_edited, used),
+        Kept(facts, connector, parameters, erased_at is not None, seen.is_edited, used, hidden, quoting),
         Case(pk, unit, agent or "", amount_minor, currency, seen.decided, later),
         effect or "",
     )
+
+
+def _quoting(hidden: Classed, parameters: Any, facts: Mapping[str, Any]) -> frozenset[str]:
+    """The facts in which something hidden stands, such as the target; a short text where it stands alone."""
+    veil = Veil([(hidden, parameters)])
+    exact = {str(value) for paths in hidden.values() for path in paths for value in values_at(parameters, path)}
+    return frozenset(name for name, value in facts.items() if str(value) in exact or veil.over(value) != value)
 
 
 def hindsight_of(ids: Collection[UUID]) -> Mapping[UUID, Hindsight]:
