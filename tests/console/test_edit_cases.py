@@ -61,7 +61,7 @@ def test_from_a_new_test_to_the_release_by_somebody_else(desk: Desk) -> None:
     assert desk.tests()[1]["action"]["amount_minor"] == 100_001
     page = desk.press("check")
     assert page.count(">Passed<") == 2
-    assert "its tests are others" in page
+    assert "its tests change" in page
     assert PolicyVersion.objects.count() == versions  # nothing is written before it is proposed
     desk.press("propose", reason="Pin the limit.")
     proposal = Proposal.objects.get()
@@ -124,6 +124,7 @@ def test_a_test_that_nobody_touched_comes_back_as_it_was_written(desk: Desk) -> 
         ({"amount": "0.001"}, "It has more digits than it may have."),
         ({"amount": "lots"}, "Enter a number."),
         ({"operation": ""}, "This field is required."),
+        ({"operation": "bank.gone"}, "There is no operation of this name."),
         ({"more": "[1"}, "Other parameters"),
         ({"more": "[1]"}, "An object is wanted"),
         ({"now": "tomorrow"}, "A time with its zone is wanted"),
@@ -184,6 +185,55 @@ def test_tests_come_go_and_are_copied(desk: Desk) -> None:
     assert [test["name"] for test in desk.tests()] == ["smaller"]
 
 
+def test_what_was_only_run_is_gone_when_somebody_leaves(desk: Desk) -> None:
+    desk.look()
+    was = desk.tests()
+    desk.press("case:0")
+    desk.fill("case-run", name="other", amount="7")
+    assert desk.tests()[0]["name"] == "other"
+    desk.fill("case-run", name="another", amount="8")
+    desk.fill("case-drop")
+    assert desk.tests() == was
+    desk.press("case-add", **{"new-operation": "bank.pay"})
+    desk.fill("case-run", name="new", amount="7")
+    desk.fill("case-drop")
+    assert desk.tests() == was
+    desk.press("case:0")
+    desk.fill("case-run", amount="7")
+    desk.fill("case-done")
+    assert desk.tests()[0]["action"]["amount_minor"] == 700
+
+
+@pytest.mark.parametrize("was", ["", "5", "{", "[]", '{"name": 5}', "{}, {}"])
+def test_no_earlier_test_that_a_page_carries_breaks_it(desk: Desk, was: str) -> None:
+    sent = {"rules": "[]", "cases": '[{"name": "n"}]', "open-case": "0", "was": was}
+    answer = desk.client.post("/policies/payments/edit/", {**sent, "do": "case-drop"})
+    assert answer.status_code in {200, 422}
+
+
+def test_a_test_of_an_operation_that_is_not_there_is_not_begun(desk: Desk) -> None:
+    desk.look()
+    page = desk.press("case-add", **{"new-operation": "bank.gone"})
+    assert "There is no operation bank.gone." in page
+    assert (len(desk.tests()), desk.fields()["new-operation"]) == (1, "bank.gone")
+    gone = {"name": "gone", "action": {"operation": "bank.gone"}, "expect": "deny"}
+    make_policy(SMALL, unit=desk.unit, slug="payments", name="P", tests=[gone])
+    desk.look()
+    desk.press("case:0")  # what is gone since can be looked at
+    desk.fill("case-done", amount="5")
+    assert (desk.status, desk.tests()[0]["action"]["amount_minor"]) == (200, 500)
+
+
+def test_the_amount_is_asked_for_once(desk: Desk) -> None:
+    desk.look()
+    desk.press("case-add", **{"new-operation": "bank.pay"})
+    assert {"case-amount", "case-currency", "case-p-iban"} <= desk.fields().keys()
+    assert not {"case-p-amount_minor", "case-p-currency"} & desk.fields().keys()
+    desk.fill("case-run", name="both", amount="5", more='{"amount_minor": 500}')
+    assert desk.fields()["case-p-amount_minor"] == "500"
+    assert "What rules say of the amount is about the field above." in desk.page
+
+
 def test_a_test_that_fails_or_does_not_fit_says_so_in_its_row_and_is_in_the_way(desk: Desk) -> None:
     desk.look()
     desk.press("case:0")
@@ -223,6 +273,7 @@ def test_what_the_page_carries_is_checked(desk: Desk, cases: str) -> None:
         '{"name": 5, "action": 5, "agent": [], "history": 5, "expect": [], "rule": {}}',
         '{"name": "x", "action": {"operation": 5, "parameters": [], "amount_minor": "a", "currency": 5}, "x": 1}',
         '{"name": "n", "action": {"operation": "bank.pay", "amount_minor": NaN}, "history": {"nonsense(": 1}}',
+        '{"name": "n", "action": {"operation": "\\u0000"}, "expect": "deny"}',
     ],
 )
 @pytest.mark.parametrize("do", ["case:0", "case-copy:0", "check", "tests-text", "case-remove:7", "case:x"])
@@ -235,7 +286,9 @@ def test_no_test_that_a_page_carries_breaks_it(desk: Desk, case: str, do: str) -
 
 def test_hostile_text_is_text(desk: Desk) -> None:
     desk.look()
-    desk.press("case-add", **{"new-operation": '"><script>alert(1)</script>'})
+    page = desk.press("case-add", **{"new-operation": '"><script>alert(1)</script>'})
+    assert "<script>alert" not in page
+    desk.press("case-add", **{"new-operation": "bank.pay"})
     page = desk.fill("case-done", name="<img src=x>", target='"><script>alert(2)</script>')
     assert "<script>alert" not in page
     assert "<img src=x>" not in page

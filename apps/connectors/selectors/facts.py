@@ -16,3 +16,9 @@ def operation_facts(slug: str) -> dict[str, Any]:
         "is_compensable": found.compensation is not None,
         "has_amount": bool(found.amount),
     }
+
+
+def amount_paths(slug: str) -> list[str]:
+    """The parameters of an operation that are its amount and the amount's currency; empty: none, or not there."""
+    found = Operation.objects.filter(slug=slug).values_list("amount", flat=True).first() or {}
+    return [str(path) for key in ("path", "currency_path") if (path := found.get(key))]

@@ -46,13 +46,17 @@ FIELD_OF = {
 
 @dataclass(frozen=True, slots=True)
 class CaseChoices:
-    """What a test may name: parameter schemas by operation, rules, units, what the rules ask of the past; currency."""
+    """What a test may name: parameter schemas by operation, rules, units, what the rules ask of the past; currency.
+
+    ``said_above``: the parameters that are the amount and its currency, which have fields of their own.
+    """
 
     schemas: Mapping[str, Mapping[str, Any]]
     rules: Sequence[str]
     units: Sequence[str]
     questions: Sequence[Question]
     currency: str
+    said_above: Sequence[str]
 
     @classmethod
     def of(
@@ -61,11 +65,12 @@ class CaseChoices:
         schemas: Mapping[str, Mapping[str, Any]],
         rules: Sequence[Mapping[str, Any]],
         questions: Sequence[Question],
+        said_above: Sequence[str],
     ) -> "CaseChoices":
         """Those there are now."""
         slugs = [str(rule.get("slug", "")) for rule in rules]
         units = list(BusinessUnit.objects.order_by("slug").values_list("slug", flat=True))
-        return cls(schemas, slugs, units, questions, choices.currency)
+        return cls(schemas, slugs, units, questions, choices.currency, said_above)
 
 
 def _text(label: Any, *, size: int = 300, hint: Any = "") -> forms.CharField:
@@ -173,9 +178,15 @@ class PolicyCaseForm(forms.Form):
         described = schema.get("properties") or {}
         for name in dict.fromkeys([*described, *self._parameters]):
             part, value = described.get(name) or {}, self._parameters.get(name, ABSENT)
+            if value is ABSENT and name in self._choices.said_above:
+                continue
             if value is not ABSENT and isinstance(part.get("enum"), list) and value not in part["enum"]:
                 part = {**part, "enum": [*part["enum"], value]}
             self.fields[f"{PARAMETER}{name}"] = field_of(part, value, label=name, required=False)
+            if name in self._choices.said_above:
+                self.fields[f"{PARAMETER}{name}"].help_text = _(
+                    "As a parameter. What rules say of the amount is about the field above."
+                )
 
     @property
     def main(self) -> list[forms.BoundField]:

@@ -26,7 +26,8 @@ class Desk:
     """What is edited: the rules and tests, which of them is open, and what is to be said of it all.
 
     ``tests_text``: the tests as somebody types them; None where they are shown as rows. ``troubles`` are in the way of
-    looking at the difference; what is ``said`` is not. ``is_fresh``: the open test was not there before it was opened.
+    looking at the difference; what is ``said`` is not. ``is_fresh``: the open test was not there before it was opened;
+    ``was``: what it said then, where it was run since.
     """
 
     rules: list[dict[str, Any]]
@@ -41,6 +42,7 @@ class Desk:
     said: list[str] = field(default_factory=list)
     new_operation: str = ""
     is_fresh: bool = False
+    was: dict[str, Any] | None = None
     begun_from: BegunCase | None = None
     is_checked: bool = False
 
@@ -64,6 +66,11 @@ class Desk:
         """Whether nothing is in the way."""
         form = self.open_form
         return not (self.errors or self.troubles or (form is not None and form.errors))
+
+    @property
+    def was_json(self) -> str:
+        """What the open test was, for the page to carry along."""
+        return json.dumps(self.was, ensure_ascii=False)
 
     @property
     def tests_json(self) -> str:
@@ -96,6 +103,7 @@ def carried(data: QueryDict) -> Desk:
     if tests is None or len(tests) > MAX_CASES + 1:
         raise InvalidError(errors={"tests": [_("These are no tests.")]})
     desk.is_fresh = bool(data.get("fresh"))
+    desk.was = next(iter(parsed(f"[{data.get('was', '')}]") or []), None)
     desk.tests, desk.open_case = tests, _place(data.get("open-case", ""), tests)
     return desk
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from apps.connectors.selectors.facts import operation_facts
+from apps.connectors.selectors.facts import amount_paths, operation_facts
 from apps.console.forms import CaseChoices, Choices, PolicyCaseForm
 from apps.console.selectors.cases import case_begun_for
 from apps.console.views.desk import Desk, as_text
@@ -16,7 +16,7 @@ from apps.core.expressions import ExpressionError
 from apps.core.models import User
 from apps.policies.models import Policy
 from apps.policies.rules import DocumentError, Effect, RuleInForce, compile_rule, read_cases, read_rule
-from apps.policies.rules.case_sheets import questions_of
+from apps.policies.rules.case_sheets import filled_case, questions_of
 from apps.policies.rules.cases import MAX_CASES
 from apps.policies.selectors import units_known
 
@@ -50,7 +50,10 @@ def open_case(desk: Desk, choices: Choices, schemas: Schemas, place: int, data: 
     desk.open_case = place
     before = desk.tests[place]
     asked = questions_of(compiled(desk.rules), before)
-    desk.case_form = PolicyCaseForm(data, choices=CaseChoices.of(choices, schemas, desk.rules, asked), before=before)
+    operation = filled_case(before, digits=0)["operation"]
+    paths = amount_paths(operation) if operation in schemas else []
+    offered = CaseChoices.of(choices, schemas, desk.rules, asked, paths)
+    desk.case_form = PolicyCaseForm(data, choices=offered, before=before)
 
 
 def fold_case(actor: User, desk: Desk, choices: Choices, schemas: Schemas, data: QueryDict, do: str) -> bool:
@@ -59,9 +62,7 @@ def fold_case(actor: User, desk: Desk, choices: Choices, schemas: Schemas, data:
     if place is None:
         return True
     if do == "case-drop":
-        if desk.is_fresh:
-            del desk.tests[place]
-        desk.open_case = None
+        _leave(desk, place)
         return True
     open_case(desk, choices, schemas, place, data)
     form = desk.case_form
@@ -70,13 +71,33 @@ def fold_case(actor: User, desk: Desk, choices: Choices, schemas: Schemas, data:
         return False
     told = form.document()
     _refuse_misfits(actor, desk, form, told)
+    if not _is_known(schemas, told, before=desk.tests[place]):
+        form.refuse("action.operation", _("There is no operation of this name."))
     if form.errors:
         return False
-    desk.tests[place] = told
-    desk.open_case, desk.case_form, desk.is_fresh = None, None, False
+    before, desk.tests[place] = desk.tests[place], told
     if do in STAYING:
+        desk.was = desk.was or before
         open_case(desk, choices, schemas, place)
-    return do not in STAYING
+        return False
+    desk.open_case, desk.case_form, desk.is_fresh, desk.was = None, None, False, None
+    return True
+
+
+def _leave(desk: Desk, place: int) -> None:
+    """The open test as it was before it was opened; a new one goes."""
+    if desk.is_fresh:
+        del desk.tests[place]
+    elif desk.was is not None:
+        desk.tests[place] = desk.was
+    desk.open_case = None
+
+
+def _is_known(schemas: Schemas, told: dict[str, Any], *, before: dict[str, Any]) -> bool:
+    """Whether there is the operation that a test asks, or the test asked it before: what is gone since may stay."""
+    asked = before.get("action")
+    was = asked.get("operation") if isinstance(asked, dict) else None
+    return told["action"]["operation"] in {*schemas, str(was)}
 
 
 def _refuse_misfits(actor: User, desk: Desk, form: PolicyCaseForm, told: dict[str, Any]) -> None:
@@ -96,10 +117,8 @@ def move_case(desk: Desk, choices: Choices, schemas: Schemas, do: str, at: str) 
     if desk.tests_text is not None:  # these buttons are not on that page
         return
     place = int(at) if at.isdecimal() and int(at) < len(desk.tests) else None
-    if do == "case-add" and not desk.new_operation:
-        desk.said.append(_("Name the operation that the test is about."))
-    elif do == "case-add":
-        _add(desk, choices, schemas, _begun(desk.new_operation, choices))
+    if do == "case-add":
+        _begin(desk, choices, schemas)
     elif place is None:
         return
     elif do == "case":
@@ -108,6 +127,15 @@ def move_case(desk: Desk, choices: Choices, schemas: Schemas, do: str, at: str) 
         del desk.tests[place]
     else:
         _add(desk, choices, schemas, {**desk.tests[place], "name": ""})
+
+
+def _begin(desk: Desk, choices: Choices, schemas: Schemas) -> None:
+    if not desk.new_operation:
+        desk.said.append(_("Name the operation that the test is about."))
+    elif desk.new_operation not in schemas:
+        desk.said.append(_("There is no operation %s.") % desk.new_operation)
+    else:
+        _add(desk, choices, schemas, _begun(desk.new_operation, choices))
 
 
 def _add(desk: Desk, choices: Choices, schemas: Schemas, case: dict[str, Any]) -> None:
