@@ -1,6 +1,7 @@
 """What people decided becomes a test of the policy: with their answer, without what not everybody may read."""
 
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,8 @@ from apps.oversight.models import Escalation
 from apps.policies.models import PolicyVersion
 from tests.classification.test_hidden import classed_desk
 from tests.console.rule_desk import PUBLISH, VIEW, signed_in
-from tests.factories.access import grant, make_holder, make_role
+from tests.factories.access import grant, make_admin, make_holder, make_role
+from tests.factories.policies import make_policy, make_rule
 from tests.oversight.edge_cases.doors import Person
 from tests.workflows.actions import Desk, make_desk, the_item
 
@@ -130,3 +132,13 @@ def test_what_carries_a_class_never_becomes_part_of_a_test() -> None:
     assert "target" not in case["action"]
     assert case["action"]["data_classes"]
     assert "Left out" in page
+
+
+def test_the_policies_whose_rules_had_their_say_are_offered_first() -> None:
+    desk = make_desk(URL)
+    make_policy(make_rule(slug="never", when="action.amount_minor > 99999999", effect="deny"), slug="aaa", name="Aaa")
+    action = decided(desk, "approve")
+    page = signed_in(make_admin()).get(f"/actions/{action.pk}/").content.decode()
+    offered = re.findall(r"/policies/([\w-]+)/edit/\?from=", page)
+    assert offered == [desk.policy.slug, "aaa"]
+    assert desk.policy.slug > "aaa"

@@ -94,11 +94,16 @@ def _line(line: Judged) -> tuple[str, str]:
 
 
 def case_homes_for(actor: User, verdict: Mapping[str, Any]) -> list[Policy]:
-    """The policies whose rules judged an action and which ``actor`` may change: where a test of it can be kept."""
-    slugs = {line["policy"] for part in ("rules", "trace") for line in verdict.get(part) or ()}
+    """The policies whose rules judged an action and which ``actor`` may change: where a test of it can be kept.
+
+    Those whose rules had their say come first; where any had, those that only looked at it and had none come after.
+    """
+    said = {line["policy"] for line in verdict.get("rules") or ()}
+    slugs = said | {line["policy"] for line in verdict.get("trace") or ()}
     if not slugs or actor.is_agent:
         return []
-    return list(visible(actor, "policies.publish_policy", Policy.objects.filter(slug__in=slugs).order_by("slug")))
+    found = visible(actor, "policies.publish_policy", Policy.objects.filter(slug__in=slugs).order_by("slug"))
+    return sorted(found, key=lambda policy: policy.slug not in said)
 
 
 def _tried(actor: User, rules: Sequence[RuleInForce], tests: object, unit: str) -> list[CaseResult]:
