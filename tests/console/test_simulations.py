@@ -130,9 +130,19 @@ class TestLever:
         made = done_lever(world)
         place = made.lever["steps"].index(15_000)
         page = world.client.get(f"/policies/simulations/{made.pk}/?step={place}").content.decode()
-        assert f'type="range" name="step" min="0" max="{len(made.lever["steps"]) - 1}" step="1" value="{place}"' in page
+        assert f'<option value="{place}" selected>150.00 EUR</option>' in page
+        assert f"Shown is 150.00 EUR, step {place + 1} of {len(made.lever['steps'])}. Another amount shows" in page
         assert "With 150.00 EUR" in page
         assert '<p class="v">120.00 EUR</p>' in page
+
+    @pytest.mark.parametrize(("within_s", "unit"), [(3_600, "in this time"), (9 * 86_400, "a day")])
+    def test_each_figure_says_of_which_time_it_is(self, world, within_s, unit):
+        made = done_lever(world)
+        Action.objects.update(created_at=made.until - timedelta(seconds=within_s))
+        page = world.client.get(f"/policies/simulations/{made.pk}/?step=1").content.decode()
+        assert page.count(f">Approvals {unit}<") == page.count(f">Hours of people {unit}<") == 2
+        assert page.count(">Nobody looks at it any more, in all of this time<") == 2
+        assert (">Working days in 30 days<" in page) == (unit == "a day")
 
     @pytest.mark.parametrize("step", ["-1", "99", "x", ""])
     def test_whatever_step_is_asked_for_one_is_shown(self, world, step):
