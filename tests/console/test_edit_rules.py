@@ -87,6 +87,16 @@ def test_from_the_row_to_the_release_by_somebody_else(desk: Desk) -> None:
     assert Policy.objects.get(pk=desk.policy.pk).in_force == proposal.version
 
 
+def test_a_rules_card_says_what_it_is_limited_to_and_in_which_currency(desk: Desk) -> None:
+    make_agent(slug="clerk", unit=desk.unit)
+    scope = {"operations": ["bank.pay"], "agents": ["clerk"]}
+    make_policy(make_rule(slug="one", scope=scope, currency="CHF"), unit=desk.unit, slug="payments", name="P")
+    page = desk.look()
+    assert "<dt>Operations</dt><dd><code>bank.pay</code></dd>" in page
+    assert "<dt>Agents</dt><dd><code>clerk</code></dd>" in page
+    assert "<dt>Amounts in</dt><dd>CHF</dd>" in page
+
+
 def test_who_is_alone_is_told_before_the_work_that_nobody_else_could_release_it(desk: Desk) -> None:
     alone = "nobody else may release it"
     assert alone not in desk.look()

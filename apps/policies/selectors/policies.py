@@ -65,6 +65,7 @@ class RuleCard:
     risk: str = ""
     is_shadow: bool = False
     share: int = EVERY_AGENT
+    currency: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The card for the API."""
@@ -253,4 +254,5 @@ def _card(rule: RuleInForce, queue: str) -> RuleCard:
         risk=rule.rule.risk.value if rule.rule.risk else "",
         is_shadow=rule.rule.is_shadow,
         share=rule.rule.share,
+        currency=rule.rule.currency,
     )
