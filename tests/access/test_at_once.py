@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.access.models import GroupMapping, Session
-from apps.access.services import arm_emergency, end_session, end_sessions_of, grant_role
+from apps.access.services import arm_emergency, end_session, end_sessions_of, grant_role, make_person
 from apps.access.services.directory import save_mapping
 from apps.access.services.emergencies import withdraw_emergency
 from apps.access.services.sessions import end_other_sessions, forget_sessions
@@ -86,3 +86,14 @@ class TestTheAccountIsHeldFirst:
         with CaptureQueriesContext(connection) as queries:
             forget_sessions()
         assert any("SKIP LOCKED" in query["sql"] for query in queries)
+
+
+def test_two_who_make_the_same_person_at_once_make_one(real_db: str) -> None:
+    admin = make_admin()
+
+    def make(number: int) -> Callable[[], User]:
+        return lambda: make_person(admin, username="ada", name="Ada", email=f"ada{number}@example.com")
+
+    ends = at_once(*(make(number) for number in range(4)))
+    assert sorted(type(end).__name__ for end in ends) == ["InvalidError"] * 3 + ["User"]
+    assert User.objects.filter(username="ada").count() == 1

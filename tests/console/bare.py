@@ -82,6 +82,8 @@ OF_ONE: dict[str, Scene] = {
     "access/groups/<slug:slug>/": under(offers.mapping, "", of="end/"),
     "access/groups/<slug:slug>/end/": offers.mapping,
     "access/people/<str:username>/": made("/access/people/{}/", lambda: make_user().username),
+    "access/people/<str:username>/edit/": offers.renamed,
+    "access/people/<str:username>/leave/": offers.leaving,
     "access/reviews/<uuid:review_id>/": REVIEW,
     "access/reviews/<uuid:review_id>/rights/<uuid:line_id>/": offers.review("rights/LINE/"),
     "access/reviews/<uuid:review_id>/together/<str:act>/": under(REVIEW, "together/revoke_unused/"),

@@ -71,6 +71,14 @@ def person() -> tuple[Client, str]:
     return signed_in(), f"/access/people/{make_holder('kpis.view_kpi').username}/"
 
 
+def leaving() -> tuple[Client, str]:
+    return signed_in(), f"/access/people/{make_holder('kpis.view_kpi').username}/leave/"
+
+
+def renamed() -> tuple[Client, str]:
+    return signed_in(), f"/access/people/{make_user().username}/edit/"
+
+
 def tokens() -> tuple[Client, str]:
     admin = make_admin()
     create_token(admin, user=admin, name="Nightly")

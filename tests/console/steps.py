@@ -4,7 +4,7 @@ from django.test import Client
 
 from apps.workflows.services import pause_run
 from tests.console.offers import Scene, signed_in
-from tests.factories.access import make_admin
+from tests.factories.access import make_admin, make_user
 from tests.factories.workflows import make_run, make_workflow
 from tests.policies.test_giving_back import spent
 from tests.policies.test_simulations import World
@@ -52,6 +52,10 @@ def waived() -> Found:
     return signed_in(), f"/new-waiver/?policy={desk.policy.slug}&rule=huge"
 
 
+def left() -> Found:
+    return signed_in(), f"/access/people/{make_user(is_active=False).username}/"
+
+
 def tried() -> Found:
     world = World()
     world.asked(5_000)
@@ -72,4 +76,4 @@ def paused() -> Found:
     return signed_in(admin), f"/runs/{run.pk}/"
 
 
-AFTER: list[Scene] = [level, narrowed, given_back, in_advance, filtered, waived, tried, levered, paused]
+AFTER: list[Scene] = [left, level, narrowed, given_back, in_advance, filtered, waived, tried, levered, paused]

@@ -24,8 +24,9 @@ CLOSED = re.compile(r"accounts/(\^|email/|signup/|login/code/|password/(reset|se
 """Allauth's, which this house does not use or which take no form of a page."""
 HARMLESS = {
     "access/calendars/<slug:slug>/edit/", "access/chats/set/", "access/emergency/", "access/groups/<slug:slug>/",
-    "access/new-calendar/", "access/new-group-mapping/", "access/new-review/", "access/new-rota/",
-    "access/people/<str:username>/absences/", "access/people/<str:username>/roles/",
+    "access/new-calendar/", "access/new-group-mapping/", "access/new-person/", "access/new-review/",
+    "access/new-rota/", "access/people/<str:username>/absences/", "access/people/<str:username>/return/",
+    "access/people/<str:username>/roles/",
     "access/requests/<uuid:request_id>/grant/", "access/rotas/<slug:slug>/edit/", "access/rotas/<slug:slug>/swaps/",
     "accounts/2fa/authenticate/", "accounts/2fa/reauthenticate/", "accounts/2fa/totp/activate/",
     "accounts/2fa/webauthn/add/", "accounts/2fa/webauthn/keys/<int:pk>/edit/", "accounts/2fa/webauthn/login/",
@@ -73,6 +74,8 @@ DESTRUCTIVE = {
     "settings/sessions/<uuid:ref>/end/": Offer(offers.sessions, "what was typed there and not sent is lost"),
     "settings/sessions/end-others/": Offer(offers.sessions, "what was typed there and not sent is lost"),
     "access/people/<str:username>/sessions/end/": Offer(offers.person, "what they typed and did not send is lost"),
+    "access/people/<str:username>/leave/": Offer(offers.leaving, "no password, passkey or single sign-on lets them in"),
+    "access/people/<str:username>/edit/": Offer(offers.renamed, "can set another password from then on"),
     "access/grants/<uuid:grant_id>/revoke/": Offer(offers.person, "gone from their next request on"),
     "settings/tokens/<uuid:token_id>/revoke/": Offer(offers.tokens, "It does not come back."),
     "absences/<uuid:absence_id>/end/": Offer(offers.absences, "nobody stands in from then on"),

@@ -42,7 +42,8 @@ IN_A_SENTENCE = {
 """Short lists among other things, and what is said in their place."""
 NO_LISTS = {
     "access/roles/", "accounts/confirm-email/", "accounts/inactive/", "accounts/logout/", "access/new-calendar/",
-    "access/new-group-mapping/", "access/new-review/", "access/new-rota/", "control/", "dashboards/data-quality/",
+    "access/new-group-mapping/", "access/new-person/", "access/new-review/", "access/new-rota/", "control/",
+    "dashboards/data-quality/",
     "help/", "help/problems/", "new-agent/", "new-breaker/", "new-budget/", "new-connector/", "new-data-class/",
     "new-policy/", "settings/", "settings/shortcuts/",
 }  # fmt: skip

@@ -57,7 +57,8 @@ TAKEN = {
 BUTTONS = {
     "absences/<uuid:absence_id>/end/", "access/calendars/<slug:slug>/remove/", "access/chats/<slug:slug>/remove/",
     "access/emergency/<str:username>/arm/", "access/emergency/<str:username>/withdraw/",
-    "access/groups/<slug:slug>/end/", "access/people/<str:username>/sessions/end/",
+    "access/groups/<slug:slug>/end/", "access/people/<str:username>/return/",
+    "access/people/<str:username>/sessions/end/",
     "access/reviews/<uuid:review_id>/close/", "access/rotas/<slug:slug>/remove/",
     "access/rotas/<slug:slug>/swaps/end/", "accounts/2fa/recovery-codes/generate/", "accounts/2fa/totp/deactivate/",
     "accounts/2fa/webauthn/keys/<int:pk>/remove/", "accounts/logout/",

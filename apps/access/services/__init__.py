@@ -15,7 +15,7 @@ from apps.access.services.grants import end_person, grant_role, revoke_role, set
 from apps.access.services.holding import keep_people
 from apps.access.services.identities import find_signed_on, forget_assertions, spend_assertion, unlink_identities
 from apps.access.services.moves import hold_tree, refuse_to_leave, require_mover, require_two_to_move, take_along
-from apps.access.services.people import save_person
+from apps.access.services.people import bring_back_person, change_person, make_person, save_person
 from apps.access.services.rotas import save_rota, swap_duty, unswap_duty
 from apps.access.services.seconds import note_second, require_two_by_name
 from apps.access.services.sessions import (
@@ -38,6 +38,8 @@ __all__ = [
     "authenticate_token",
     "begin_session",
     "bind_emergency",
+    "bring_back_person",
+    "change_person",
     "create_token",
     "end_absence",
     "end_other_sessions",
@@ -51,6 +53,7 @@ __all__ = [
     "grant_role",
     "hold_tree",
     "keep_people",
+    "make_person",
     "note_account",
     "note_emergency_change",
     "note_failed_sign_in",

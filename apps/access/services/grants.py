@@ -91,8 +91,13 @@ def set_roles(actor: User, *, user: User, wanted: list[tuple[Role, BusinessUnit 
 
 @transaction.atomic
 def end_person(actor: User, *, user: User, reason: str) -> None:
-    """A person leaves: no sign-in, no token, no role from the next request on."""
+    """A person leaves: no sign-in, no token, no role from the next request on.
+
+    Raises NotAllowedError for oneself, so that somebody who administers is always left; NotFoundError for who has left.
+    """
     require_manager(actor, None)
+    if actor.pk == user.pk:
+        raise NotAllowedError(_("Nobody ends their own account: ask somebody else who administers."))
     if User.objects.filter(pk=user.pk, is_active=True, kind="human").update(is_active=False) != 1:
         raise NotFoundError
     user.tokens.filter(revoked_at=None).update(revoked_at=ClockTimestamp())

@@ -1,16 +1,18 @@
 """Commands on people."""
 
-from django.db import transaction
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from apps.access.models import DirectoryAccount, RoleGrant
+from apps.access.models import BusinessUnit, DirectoryAccount, Role, RoleGrant
 from apps.access.selectors import RESERVED, live_grants
-from apps.access.services.grants import revoke_role
+from apps.access.services.grants import grant_role, revoke_role
 from apps.access.services.sessions import end_sessions_of
 from apps.access.services.tokens import revoke_token
 from apps.access.services.units import require_manager, write_if_changed
 from apps.audit.services import record
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.models import User
 from apps.core.rules import UserKind
 
@@ -52,6 +54,60 @@ def save_person(
         user.save(update_fields=["password"])
         record(actor, user, "user.password_set")
     return user, "changed" if outcome == "unchanged" and (comes_back or has_new_password) else outcome
+
+
+@transaction.atomic
+def make_person(
+    actor: User,
+    *,
+    username: str,
+    name: str,
+    email: str,
+    role: Role | None = None,
+    unit: BusinessUnit | None = None,
+    until: datetime | None = None,
+) -> User:
+    """Make somebody who is new here, with their first role in ``unit`` (everywhere without one) if there is one.
+
+    Raises InvalidError where somebody has this user name, however it is spelt, or this address: by either people are
+    found when they sign in.
+    """
+    require_manager(actor, None)
+    taken = InvalidError(errors={"username": [_("Somebody has this user name.")]})
+    if User.objects.filter(username__iexact=username).exists():
+        raise taken
+    _require_own_address(email)
+    try:
+        with transaction.atomic():
+            user, _outcome = save_person(actor, username=username, name=name, email=email)
+    except IntegrityError as error:  # made by another request in this moment
+        raise taken from error
+    if role is not None:
+        grant_role(actor, user=user, role=role, unit=unit, until=until)
+    return user
+
+
+@transaction.atomic
+def change_person(actor: User, *, user: User, name: str, email: str) -> User:
+    """Say anew what somebody is called and their address. Raises InvalidError where the address is somebody else's."""
+    require_manager(actor, None)
+    _require_own_address(email, user)
+    return save_person(actor, username=user.username, name=name, email=email)[0]
+
+
+@transaction.atomic
+def bring_back_person(actor: User, *, user: User) -> User:
+    """Let somebody in again who has left, with no role. Raises NotFoundError for who is here."""
+    require_manager(actor, None)
+    if User.objects.select_for_update(no_key=True).get(pk=user.pk).is_active:
+        raise NotFoundError
+    return save_person(actor, username=user.username, name=user.name, email=user.email, reinstate=True)[0]
+
+
+def _require_own_address(email: str, user: User | None = None) -> None:
+    others = User.objects.exclude(pk=user.pk) if user else User.objects.all()
+    if email and others.filter(email__iexact=email).exists():
+        raise InvalidError(errors={"email": [_("Somebody else has this address.")]})
 
 
 def _reinstate(actor: User, user: User, *, is_said: bool) -> None:

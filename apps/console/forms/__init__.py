@@ -1,7 +1,7 @@
 """What a person may type on the console's pages."""
 
 from apps.console.forms.absences import AbsenceForm
-from apps.console.forms.access import GrantRoleForm, RevokeRoleForm
+from apps.console.forms.access import GrantRoleForm, NewPersonForm, PersonForm, RevokeRoleForm
 from apps.console.forms.agents import (
     CredentialForm,
     GrantAccessForm,
@@ -61,9 +61,11 @@ __all__ = [
     "LiftForm",
     "LinkSpanForm",
     "NewAgentForm",
+    "NewPersonForm",
     "NewPolicyForm",
     "NotedRootForm",
     "PermissionForm",
+    "PersonForm",
     "PolicyCaseForm",
     "PromoteForm",
     "PublicKeyForm",

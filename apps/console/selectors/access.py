@@ -5,9 +5,12 @@ from datetime import datetime
 
 from django.db.models import Count
 
-from apps.access.models import Role, RoleGrant
+from apps.access.models import PersonalToken, Role, RoleGrant, Rota
 from apps.access.rules import PERMISSIONS
-from apps.access.selectors import emergency_rights_of, grants_for, live_grants, roles_for
+from apps.access.selectors import emergency_rights_of, grants_for, live_grants, roles_for, rotas_for
+from apps.agents.models import Agent
+from apps.agents.rules import WORKING
+from apps.agents.selectors import agents_for
 from apps.core.gate import scope_for
 from apps.core.models import User
 
@@ -26,6 +29,30 @@ class Right:
     granted_by: str
     granted_at: datetime
     until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What ends or stops when somebody leaves: how many roles and tokens, which agents and rotas of those one sees."""
+
+    roles: int
+    tokens: int
+    agents: list[Agent]
+    unseen_agents: int
+    rotas: list[Rota]
+
+
+def leaving_of(actor: User, person: User) -> Leaving:
+    """What follows if ``person`` leaves, as far as ``actor`` may see it; of agents beyond that, how many."""
+    owned = Agent.objects.filter(owner=person, state__in=WORKING)
+    seen = list(agents_for(actor).filter(pk__in=owned.values("pk")))
+    return Leaving(
+        roles=RoleGrant.objects.filter(live_grants(), user=person).count(),
+        tokens=PersonalToken.objects.filter(PersonalToken.live(), user=person).count(),
+        agents=seen,
+        unseen_agents=owned.count() - len(seen),
+        rotas=[rota for rota in rotas_for(actor) if person.username in rota.people],
+    )
 
 
 def rights_of(actor: User, person: User) -> list[Right]:

@@ -53,6 +53,7 @@ def access(request: Request) -> HttpResponse:
         "roles": roles,
         "units": units_for(request.user),
         "queues": queues_for(request.user),
+        "may_make": scope_for(request.user, PERM).everywhere,
         "rota_slugs": set(rotas_for(request.user).values_list("slug", flat=True)),
     }
     return render(request, "console/access.html", context)
