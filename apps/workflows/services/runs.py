@@ -122,14 +122,16 @@ def _may_start_in(actor: User, workflow: Workflow, unit: BusinessUnit) -> bool:
 
 
 def _person(username: str | None, workflow: Workflow, unit: BusinessUnit) -> User | None:
-    """The person on whose behalf a run starts; permission is the intersection of both."""
+    """The person on whose behalf a run starts; permission is the intersection of both.
+
+    Raises NotAllowedError alike for who may not and for who is not there: nobody learns here which names there are.
+    """
     if not username:
         return None
     found = User.objects.filter(username=username, kind="human", is_active=True).first()
-    if found is None:
-        raise InvalidError(errors={"on_behalf_of": [_("There is no such person, or they have left.")]})
-    if not (holds(found, START, workflow) and (unit == workflow.unit or holds(found, START, unit))):
-        raise NotAllowedError(_("%s may not start this run, so nobody may for them.") % found.username)
+    if found is None or not (holds(found, START, workflow) and (unit == workflow.unit or holds(found, START, unit))):
+        said = _("There is nobody of this name who may start this run, so nobody may for them.")
+        raise NotAllowedError(said, errors={"on_behalf_of": [said]})
     return found
 
 

@@ -146,14 +146,16 @@ def _require_life(agent: Agent | None, unit: BusinessUnit, place: Place, operati
 
 
 def _person(username: str, permitted: Permitted) -> User | None:
-    """The person on whose behalf is asked; permission is the intersection of both."""
+    """The person on whose behalf is asked; permission is the intersection of both.
+
+    Raises NotAllowedError alike for who may not and for who is not there: nobody learns here which names there are.
+    """
     if not username:
         return None
     person = User.objects.filter(username=username, kind="human", is_active=True).first()
-    if person is None:
-        raise InvalidError(errors={"on_behalf_of": [_("There is no such person, or they have left.")]})
-    if not holds(person, "connectors.use_operation", permitted.operation):
-        raise NotAllowedError(_("%s may not use this operation, so nobody may for them.") % person.username)
+    if person is None or not holds(person, "connectors.use_operation", permitted.operation):
+        said = _("There is nobody of this name who may use this operation, so nobody may for them.")
+        raise NotAllowedError(said, errors={"on_behalf_of": [said]})
     return person
 
 
