@@ -148,6 +148,21 @@ class TestTheAnswer:
         held = OperationPermission.objects.get()
         assert (held.fields, held.until) == (["amount_minor", "currency", "iban"], None)
 
+    @pytest.mark.parametrize("ended", [False, True])
+    def test_a_limit_that_it_has_or_had_until_it_ran_out_comes_along_and_is_said(self, desk: Desk, ended: bool) -> None:
+        until = ClockTimestamp() - timedelta(seconds=1) if ended else None
+        limit = {"limit_minor": 50_000, "limit_currency": "EUR"}
+        OperationPermission.objects.update(fields=["amount_minor"], until=until, **limit)
+        ask(desk, desk.operation.slug, fields=["iban"])
+        admin, asked, client = make_admin(), AccessRequest.objects.get(), Client()
+        client.force_login(admin)
+        said = "It comes with the limit that it had: 500.00 EUR for each use."
+        assert said in client.get("/access/requests/").content.decode()
+        assert answer(admin, asked, "grant", reason="It pays.").status_code == 200
+        held = OperationPermission.objects.get()
+        assert (held.limit_minor, held.limit_currency) == (50_000, "EUR")
+        assert held.fields == (["iban"] if ended else ["amount_minor", "iban"])
+
     def test_refused_it_is_not_asked_again_for_a_week(self, desk: Desk, other: Any) -> None:
         ask(desk, other.slug)
         asked = AccessRequest.objects.get()

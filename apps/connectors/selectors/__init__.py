@@ -1,7 +1,6 @@
 """Which systems and operations an actor may see, which a principal may use, and how the systems do."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -382,12 +381,6 @@ def request_for(actor: User, request_id: UUID) -> AccessRequest:
     if found := requests_for(actor).filter(pk=request_id).first():
         return found
     raise NotFoundError
-
-
-def grantable_for(actor: User, requests: Iterable[AccessRequest]) -> dict[str, Operation]:
-    """The operations that these requests mean, by slug, as far as ``actor`` may see them: the others nobody grants."""
-    slugs = {request.operation for request in requests}
-    return {operation.slug: operation for operation in all_operations_for(actor).filter(slug__in=slugs)}
 
 
 def effect_for(actor: User, action: Action) -> Effect | None:

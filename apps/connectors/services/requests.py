@@ -81,15 +81,14 @@ def grant_request(
 ) -> OperationPermission:
     """Give what was asked for, besides what the agent has; until then, or so many days as it asked for.
 
-    What it has without end, or for longer, stays so. Raises NotFoundError where whoever grants sees no such operation.
+    What it has without end, or for longer, stays so, and so does the limit to its amounts, also of a permission that
+    has run out. Raises NotFoundError where whoever grants sees no such operation.
     """
     agent = _authorise(actor, request)
     operation = operation_for(actor, request.operation)
-    held = (
-        OperationPermission.objects.select_for_update()
-        .filter(OperationPermission.live(), user=agent.user, content_object=operation)
-        .first()
-    )
+    rows = OperationPermission.objects.filter(user=agent.user, content_object=operation)
+    had = rows.select_for_update().first()
+    held = rows.filter(OperationPermission.live()).first()
     end = until or database_now() + timedelta(days=request.days)
     if held and (held.until is None or held.until > end):
         end = held.until
@@ -101,7 +100,7 @@ def grant_request(
         operation=operation,
         fields=fields,
         until=end,
-        limit=held.limit if held else None,
+        limit=had.limit if had else None,
         reason=reason,
     )
     told = {"operation": request.operation, "reason": request.answer, "until": permission.until}

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.connectors.models import AccessRequest
 from apps.connectors.rules.requests import RequestEnd
-from apps.connectors.selectors import grantable_for, request_for, requests_for
+from apps.connectors.selectors import request_for, requests_for
+from apps.connectors.selectors.asked import grantable_for, limits_had
 from apps.connectors.services import grant_request, refuse_request
 from apps.console.forms import GrantAccessForm, ReasonForm
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
@@ -30,12 +31,14 @@ def ready(
 ) -> list[dict[str, object]]:
     """Requests as a page shows them: each with the form that grants it, the end set already. ``bound``: of that one."""
     grantable = grantable_for(request.user, asked) if asked else {}
+    limits = limits_had(asked, grantable.values())
     scopes = [scope_for(request.user, perm) for perm in MAY_GRANT] if asked else []
     return [
         {
             "asked": each,
             "form": bound if bound and each.pk == of else _form(each),
             "operation": grantable.get(each.operation),
+            "limit": limits.get((each.agent.user_id, each.operation)),
             "may_answer": any(scope.everywhere or each.agent.unit_id in scope.units for scope in scopes),
         }
         for each in asked
