@@ -56,7 +56,7 @@ class Desk:
 
     def fields(self) -> dict[str, Any]:
         """What the page would send."""
-        form = re.search(r'<form method="post" class="stack" novalidate>(.*?)</form>', self.page, re.DOTALL)
+        form = re.search(r'<form method="post" [^>]*class="stack" novalidate>(.*?)</form>', self.page, re.DOTALL)
         assert form is not None
         found: dict[str, Any] = {}
         for tag in re.findall(r"<input[^>]*>", form[1]):
