@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -76,6 +78,16 @@ def time_tag(moment: datetime, text: str, **attributes: str) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{} UTC"{}>{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", extra, text
     )
+
+
+def last_day(end: datetime | None) -> SafeString | str:
+    """Until when, as it was typed: what ends at midnight UTC has the day before as its last; else the instant."""
+    if end is None:
+        return MISSING
+    if (utc := end.astimezone(UTC)).time() != time.min:
+        return time_tag(end, date_format(timezone.localtime(end), "j M Y, H:i"))
+    day = date_format((utc - timedelta(days=1)).date(), "j M Y")
+    return time_tag(end, _("%(day)s, to its end in UTC") % {"day": day})
 
 
 def short_id(value: UUID | str | None) -> str:

@@ -1,12 +1,14 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.formats import (
+    MISSING,
     any_of,
     duration,
+    last_day,
     money,
     percent,
     points,
@@ -160,3 +162,16 @@ def test_long_json_says_that_it_is_cut() -> None:
 )
 def test_names_are_joined_as_people_say_them(names, said):
     assert any_of(names) == said
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (datetime(2026, 12, 1, tzinfo=UTC), "30 Nov 2026, to its end in UTC"),
+        (datetime(2026, 12, 1, 1, tzinfo=timezone(timedelta(hours=1))), "30 Nov 2026, to its end in UTC"),
+        (datetime(2026, 12, 1, 9, 30, tzinfo=UTC), "1 Dec 2026, 09:30"),
+    ],
+)
+def test_what_ends_with_a_day_says_that_day(end: datetime, said: str) -> None:
+    assert f">{said}</time>" in last_day(end)
+    assert last_day(None) == MISSING

@@ -176,6 +176,14 @@ class TestPages:
         answer = page.post("/access/new-review/", typed())
         assert answer["Location"] == f"{PAGES}{AccessReview.objects.get().pk}/"
 
+    def test_the_last_day_is_shown_as_it_was_typed(self, page: Client) -> None:
+        make_holder("kpis.view_kpi")
+        day = in_days(20)
+        made = page.post("/access/new-review/", typed(due_at=day.date().isoformat()))
+        for path in (PAGES, made["Location"]):
+            shown = page.get(path).content.decode()
+            assert f">{day.day} {day:%b %Y}, to its end in UTC</time>" in shown
+
     def test_a_right_without_a_reviewer_is_said(self, page: Client) -> None:
         answer = page.post("/access/new-review/", typed(), follow=True)
         assert "1 right has no reviewer" in answer.content.decode()

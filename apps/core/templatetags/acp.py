@@ -178,6 +178,7 @@ def money(amount_minor: float | None, currency: str | None = "") -> str:
     return formats.money(amount_minor, currency)
 
 
+register.simple_tag(formats.last_day)
 register.filter("duration", formats.duration)
 register.filter("browser_word", formats.browser_word)
 register.filter("percent", formats.percent)
