@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -217,6 +218,16 @@ class TestPeople:
         assert refused(directory.call("get", "Users?count=many")) == (400, "invalidValue")
         assert refused(directory.call("get", "Users?q=p")) == (400, "invalidValue")
 
+    @pytest.mark.parametrize("text", [r'"\u0000"', r'"a\u0000b"', r'"\ud800"', '"\\"', '"\' OR 1=1 --"'])
+    def test_hostile_filters_find_nobody(self, directory: Directory, text: str) -> None:
+        directory.bring("ada", externalId="x")
+        for name in ("userName", "externalId", "emails.value", "id"):
+            answer = directory.call("get", "Users?" + urlencode({"filter": f"{name} eq {text}"}))
+            assert answer.status_code == 400 or answer.json()["totalResults"] == 0, answer.content
+        for name in ("displayName", "members.value"):
+            answer = directory.call("get", "Groups?" + urlencode({"filter": f"{name} eq {text}"}))
+            assert answer.status_code == 400 or answer.json()["totalResults"] == 0, answer.content
+
     def test_hostile_bodies(self, directory: Directory) -> None:
         headers = {"Authorization": f"Bearer {directory.token}"}
         for raw, status in (
@@ -234,6 +245,27 @@ class TestPeople:
             "invalidPath",
         )
         assert not DirectoryAccount.objects.exists()
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"schemas": 5, "Operations": [{"op": "replace", "path": "active", "value": False}]},
+            {"schemas": {"a": 1}, "Operations": [{"op": "replace", "path": "active", "value": False}]},
+            {"Operations": [{"op": "replace", "path": "active", "value": [False]}]},
+            {"Operations": [{"op": "replace", "path": ["active"], "value": False}]},
+            {"Operations": [{"op": "replace", "path": "emails", "value": {"value": "a@b"}}]},
+            {"Operations": [{"op": "add", "path": "emails", "value": "a@b"}]},
+            {"Operations": [{"op": "replace", "path": "externalId", "value": {"a": 1}}]},
+            {"Operations": [{"op": "replace", "value": [1]}]},
+            {"Operations": [7]},
+            {"Operations": [{"op": ["replace"], "path": "active", "value": False}]},
+        ],
+    )
+    def test_patches_that_make_no_sense_are_refused(self, directory: Directory, body: Any) -> None:
+        ada, group = directory.bring("ada"), directory.group("money")
+        for path in (f"Users/{ada['id']}", f"Groups/{group['id']}"):
+            assert directory.call("patch", path, body).status_code == 400, path
+        assert User.objects.get(username="ada").is_active
 
 
 class TestGroups:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from apps.core.rules import ValueProblem, check_values
+
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 LISTED = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -80,7 +82,8 @@ def read_filter(text: str, kind: str) -> dict[str, str]:
             raise ScimError("invalidFilter", f"Only eq on {', '.join(FILTERED[kind].values())}, joined by and.")
         try:
             found[FILTERED[kind][name]] = str(json.loads(clause[2]))
-        except ValueError as error:
+            check_values(found)
+        except (ValueError, ValueProblem) as error:
             raise ScimError("invalidFilter", "A text of the filter cannot be read.") from error
         is_last = not clause[0].rstrip().lower().endswith("and")
         rest = rest[clause.end() :]
@@ -266,7 +269,8 @@ def members_of(value: Any) -> frozenset[UUID]:
 def _operations(body: Mapping[str, Any]) -> Iterable[tuple[str, str, Any]]:
     """``(verb, path, value)`` of each operation; verbs come in any case."""
     rows = next((value for name, value in body.items() if name.lower() == "operations"), None)
-    if PATCH not in (body.get("schemas") or [PATCH]):
+    said = body.get("schemas") or [PATCH]
+    if not isinstance(said, list) or PATCH not in said:
         raise ScimError("invalidSyntax", f"The schema of a patch is {PATCH}.")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_OPERATIONS:
         raise ScimError("invalidSyntax", f"Operations is a list of 1 to {MAX_OPERATIONS}.")

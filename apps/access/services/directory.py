@@ -7,7 +7,7 @@ Who calls holds ``access.provision_people`` everywhere. What follows for roles a
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -36,6 +36,7 @@ def provision_person(actor: User, *, person: Person) -> DirectoryAccount:
     Nobody who was here before becomes the directory's by being named by it: it could end or rename whom it likes.
     """
     require_manager(actor, None, PROVISION)
+    take_turn()
     assert person.username
     found = User.objects.select_for_update(no_key=True).filter(username__iexact=person.username).first()
     account = DirectoryAccount.objects.filter(user=found).first() if found else None
@@ -68,6 +69,7 @@ def change_person(actor: User, *, account: DirectoryAccount, person: Person) -> 
     Whom people ended here the directory does not bring back: it may not even know.
     """
     require_manager(actor, None, PROVISION)
+    take_turn()
     row = DirectoryAccount.objects.select_for_update(of=("self",)).select_related("user").get(pk=account.pk)
     user = row.user
     if person.username is not None and person.username.lower() != user.username.lower():
@@ -115,6 +117,7 @@ def _require_own(person: Person, user: User | None) -> None:
 def forget_person(actor: User, *, account: DirectoryAccount) -> None:
     """End the directory's person, whom it deletes. Who decided what stays in the ledger, so nobody is erased."""
     require_manager(actor, None, PROVISION)
+    take_turn()
     row = DirectoryAccount.objects.select_for_update(of=("self",)).select_related("user").get(pk=account.pk)
     if row.user.is_active:
         _end(row)
@@ -136,6 +139,7 @@ def _end(row: DirectoryAccount) -> None:
 def save_group(actor: User, *, group: DirectoryGroup | None, change: GroupChange) -> DirectoryGroup:
     """Make or change a group, and give and take the roles that follow. Raises ConflictError for a taken name."""
     require_manager(actor, None, PROVISION)
+    take_turn()
     found = DirectoryGroup.objects.select_for_update().get(pk=group.pk) if group else DirectoryGroup()
     named = {"name": change.name, "external_id": change.external_id}
     values = {key: value for key, value in named.items() if value is not None}
@@ -181,6 +185,7 @@ def _move(actor: User, group: DirectoryGroup, *, added: Iterable[User] = (), rem
 def remove_group(actor: User, *, group: DirectoryGroup) -> None:
     """Remove a group, and the roles that followed from it alone."""
     require_manager(actor, None, PROVISION)
+    take_turn()
     found = DirectoryGroup.objects.select_for_update().get(pk=group.pk)
     members = list(found.members.all())
     _move(actor, found, removed=members)
@@ -221,6 +226,7 @@ def save_mapping(
     ConflictError where that is otherwise by now: what somebody else has just said is never written over.
     """
     require_manager(actor, unit)
+    take_turn()
     found = GroupMapping.objects.select_for_update(of=("self",)).select_related("unit").filter(slug=slug).first()
     if found:
         require_manager(actor, found.unit)
@@ -252,10 +258,21 @@ def save_mapping(
 def remove_mapping(actor: User, *, mapping: GroupMapping) -> GroupMapping:
     """The group holds the role no longer: its people lose it, unless it is theirs for another reason."""
     require_manager(actor, mapping.unit)
+    take_turn()
     record(actor, mapping, "removed", payload={"slug": mapping.slug, "group": mapping.group})
     GroupMapping.objects.filter(pk=mapping.pk).delete()
     _sync_groups({mapping.group})
     return mapping
+
+
+def take_turn() -> None:
+    """Until this transaction ends nobody else says who is there, who is in which group, or what a group holds.
+
+    Of two at once neither would see what the other says: one name for two people, a role that nothing gives any more.
+    Call before anything is locked.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('access.directory', 0))")
 
 
 def _sync_groups(names: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
 
+from apps.access.services.directory import take_turn
 from apps.audit.models import Entry
 from apps.audit.services import record
 from apps.configuration.rules import ORDER, Path
@@ -52,6 +53,8 @@ def apply_texts(
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('configuration.apply', 0))")
     reading = read_documents(texts, approved_by)
+    if any(document.kind == "GroupMapping" for document in reading.documents):
+        take_turn()
     keys = [document.key for document in reading.documents] if dry_run else []
     before = written_now(keys)
     outcomes = _carry_out(actor, reading)
