@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from apps.connectors.models import Operation
 from apps.policies import tasks
 from apps.policies.models import Simulation
 from tests.classification.test_hidden import CANARY, IBAN, classed_desk, words
@@ -113,3 +114,26 @@ def test_whoever_may_not_see_a_value_is_not_told_that_they_guessed_it():
     assert answers[0] == answers[1]
     assert answers[0][0] == 422
     assert not Simulation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "narrower",
+    [
+        {"anyOf": [{"properties": {"note": {"maxLength": 3}}}, {"required": ["nothing"]}]},
+        {"if": {"properties": {"note": {"minLength": 4}}}, "then": {"maxProperties": 2}},
+        {"not": {"properties": {"note": {"minLength": 4}}}},
+    ],
+)
+def test_what_is_wrong_with_an_edit_quotes_nothing_that_the_editor_may_not_see(narrower):
+    desk, _treasurer, stranger = classed_desk("http://127.0.0.1:1029")
+    Operation.objects.filter(pk=desk.operation.pk).update(parameters={**desk.operation.parameters, **narrower})
+    asked = desk.ask(250_000, parameters={"iban": IBAN, "note": "Mar"})
+    item = the_item() if asked.status_code == 202 else None
+    assert item, asked.content
+    edited = {**the_action().parameters, "iban": "[bank/iban hidden]", "note": "for April"}
+    said = stranger.decide(item, parameters=edited, key="one")
+    assert said.status_code == 422
+    assert "parameters" in said.json()["errors"]
+    assert not CANARY.search(said.content.decode()), said.content
+    page = stranger.pages.post(f"/inbox/{item.pk}/decide/", {"verdict": "edit", "p.note": "for April"})
+    assert not CANARY.search(page.content.decode())

@@ -107,6 +107,21 @@ def test_an_agent_is_told_what_became_of_it_and_nothing_of_the_rule(house: House
     assert not CANARY.search(house.desk.get(f"actions/{denied.json()['id']}/").content.decode())
 
 
+def test_an_edit_that_a_confidential_rule_denies_does_not_name_it(house: House) -> None:
+    silent = [{**rule, "message": ""} for rule in house.desk.policy.in_force.rules]
+    policy = house.desk.policy
+    apply_policy(system_user("console"), slug=policy.slug, name="P", unit=policy.unit, rules=silent)
+    house.desk.ask(800_000)
+    edited = {**house.desk.body()["parameters"], "amount_minor": 900_000}
+    viewed = house.stranger.get(f"/escalations/{the_item().pk}/").json()["view_hash"]
+    said = house.stranger.decide(the_item(), parameters=edited, key="one", view_hash=viewed, restated="9000.00")
+    assert said.status_code == 422, said.content
+    assert "confidential" in str(said.json()["errors"]["parameters"])
+    assert not CANARY.search(said.content.decode()), said.content
+    told = house.knows.decide(the_item(), parameters=edited, key="two", restated="9000.00")
+    assert "s3cret-denying" in str(told.json()), told.content
+
+
 @pytest.mark.parametrize("amount", [800_000, 900_000])
 def test_no_page_that_a_stranger_opens_names_a_confidential_rule(house: House, amount: int) -> None:
     made = house.desk.ask(amount).json()

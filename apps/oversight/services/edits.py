@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
+from apps.agents.selectors import hidden_of
 from apps.audit.services import record
-from apps.classification.rules import Place, Veil, carried, data_classes_in, restored, united
-from apps.classification.selectors import hidden_for
+from apps.classification.rules import Veil, carried, data_classes_in, restored, united
+from apps.classification.rules.terms import ANY
 from apps.connectors.models import Operation
 from apps.connectors.rules import Money
 from apps.connectors.selectors import Permitted, permitted_operation_for
@@ -39,6 +40,7 @@ from apps.policies.rules import (
     verdict_of,
 )
 from apps.policies.rules.quiet import quieted
+from apps.policies.selectors.quiet import quieted_for
 from apps.policies.services import evaluate_action
 from apps.policies.services.reserving import reserve_again
 
@@ -82,12 +84,13 @@ def weigh_edit(actor: User, item: Escalation, parameters: dict[str, Any]) -> Edi
         return None
     _require_taken(action)
     if found := permitted.errors(parameters):
-        raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in found.items()})
+        told = _told(actor, action, parameters, found)
+        raise InvalidError(errors={f"parameters.{path}".rstrip("."): texts for path, texts in told.items()})
     money, target = permitted.money(parameters), permitted.target(parameters)
     classed = _cleared(action, permitted, parameters)
     verdict = evaluate_action(actor, facts=facts_of(item, action, permitted, parameters))
     if verdict.effect is Effect.DENY:
-        raise InvalidError(_("The rules deny this."), errors={"parameters": _denials(verdict)})
+        raise InvalidError(_("The rules deny this."), errors={"parameters": _denials(actor, verdict)})
     classed = permitted.operation.hiding(classed, verdict.obligations.redact, parameters)
     return Edit(
         parameters=parameters,
@@ -107,12 +110,27 @@ def _with_hidden(actor: User, action: Action, parameters: dict[str, Any]) -> dic
     """What the editor may not see, as it is. Raises InvalidError where they gave something else for it."""
     if not action.classed:
         return parameters
-    hide = hidden_for(actor, action.classed, unit=action.unit_id, place=Place.INBOX)
+    hide = hidden_of(actor, action)
     given, wrong = restored(parameters, action.parameters, action.classed, hide)
     if wrong:
         text = _("You may not see this value, so you cannot change it.")
         raise InvalidError(errors={f"parameters.{path}".rstrip("."): [text] for path in wrong})
     return cast("dict[str, Any]", given)
+
+
+def _told(actor: User, action: Action, parameters: dict[str, Any], found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What does not fit, quoting nothing that the editor may not see: not even a part, where a text was cut."""
+    hide = hidden_of(actor, action)
+    hidden = {slug: action.classed[slug] for slug in hide}
+    at = [path for paths in hidden.values() for path in paths]
+    veil = Veil([(hidden, parameters)])
+
+    def is_near(path: str) -> bool:
+        names = path.split(".") if path else []
+        return any(all(a in (b, ANY) for a, b in zip(one, names, strict=False)) for one in at)
+
+    said = _("As a whole this does not fit what the operation takes.")
+    return {path: [said] if is_near(path) else veil.over(texts) for path, texts in found.items()}
 
 
 def _carried(action: Action, operation: Operation, parameters: dict[str, Any]) -> dict[str, list[list[str]]]:
@@ -142,8 +160,9 @@ def _require_taken(action: Action) -> None:
         raise InvalidError(errors={"parameters": [text]})
 
 
-def _denials(verdict: Verdict) -> list[str]:
-    said = [rule.message or f"{rule.policy}/{rule.rule}" for rule in verdict.rules if rule.effect is Effect.DENY]
+def _denials(actor: User, verdict: Verdict) -> list[str]:
+    rules = quieted_for(actor, verdict.as_json())["rules"]
+    said = [rule["message"] or f"{rule['policy']}/{rule['rule']}" for rule in rules if rule["effect"] == Effect.DENY]
     return said or [verdict.reason or _("No rule allows it.")]
 
 
