@@ -12,7 +12,9 @@ from openapi_spec_validator import validate
 
 from apps.connectors.rules import narrowed_schema, parameter_errors, schema_problem, split_parameters
 from apps.connectors.rules.openapi import BYTES_MAX, OPERATIONS_MAX, read_openapi
+from apps.connectors.rules.openapi.guesses import consequence_for
 from apps.connectors.rules.secrets import looks_secret
+from apps.connectors.rules.wording import template_problem
 from apps.core.rules import ValueProblem
 from tests.factories.openapi import BANK, classed_bank, document_with, with_body
 
@@ -375,3 +377,37 @@ def test_whatever_is_taken_is_a_schema_of_parameters():
 
 def test_plain_words_are_no_secrets():
     assert not any(looks_secret(text) for text in ("Pay an invoice", "bearer token", "acp_agt_...", "DE89370400440532"))
+
+
+class TestSentence:
+    def said(self, properties, *, required=None, summary="Open an account", amount=None):
+        schema = {"properties": properties, "required": list(properties) if required is None else required}
+        return consequence_for(summary, schema, "write", amount)
+
+    def test_it_names_all_that_must_be_given(self):
+        names = ["branch", "kind", "holder", "birthday", "iban"]
+        text = self.said({**{name: {"type": "string"} for name in names}, "note": {"type": "string"}}, required=names)
+        assert text == (
+            "Will open an account: branch {branch}, kind {kind}, holder {holder}, birthday {birthday}, iban {iban}."
+        )
+
+    def test_also_within_an_object_and_where_it_may_be_null_or_is_one_of_some(self):
+        creditor = {"type": "object", "required": ["iban"], "properties": {"iban": {"type": "string"}, "bic": {}}}
+        text = self.said({"creditor": creditor, "on": {"type": ["string", "null"]}, "how": {"enum": ["a"]}})
+        assert text == "Will open an account: creditor iban {creditor.iban}, on {on}, how {how}."
+        schema = {"properties": {"creditor": creditor, "on": {}, "how": {}}}
+        assert not template_problem(text, schema=schema, has_amount=False)
+
+    def test_what_is_too_much_for_a_sentence_is_counted(self):
+        many = {f"p{n}": {"type": "string"} for n in range(10)}
+        assert self.said({**many, "x-y": {"type": "string"}}).endswith("p7 {p7}, and 3 more.")
+        assert self.said({"x-y": {"type": "string"}}) == "Will open an account: and 1 more."
+        long = {f"{'p' * 90}{n}": {"type": "string"} for n in range(8)}
+        text = self.said(long, summary="x" * 400)
+        assert len(text) <= 500
+        assert text.endswith("more.")
+
+    def test_lists_and_objects_without_description_are_left_out(self):
+        odd = {"type": "object", "required": True, "properties": [1]}
+        told = {"rows": {"type": "array"}, "about": {"type": "object"}, "odd": odd, "kinds": {"type": [{}]}}
+        assert self.said(told) == "Will open an account."

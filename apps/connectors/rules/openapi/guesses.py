@@ -33,8 +33,10 @@ THINGS = frozenset({
 MONEY = re.compile(r"(?:amount|sum|total|price|value)(?:_?(?:minor|cents|pence))?|(?:minor|cents)_?amount", re.I)
 MINOR = ("amount_minor", "amountMinor", "amount_cents", "amountCents", "amount_in_cents", "amountInCents")
 CURRENCY = ("currency", "currency_code", "currencyCode")
+PLAIN, DEPTH_MAX = frozenset({"string", "integer", "number", "boolean"}), 2
 NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SHOWN_MAX = 3
+SHOWN_MAX, SENTENCE_MAX = 8, 460
+"""Parameters that a sentence names, and characters that it begins with: an operation keeps 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +82,48 @@ def _words(text: str) -> set[str]:
 
 
 def consequence_for(summary: str, parameters: Mapping[str, Any], effect: str, amount: Mapping[str, str] | None) -> str:
-    """A sentence to begin with; empty for reads. Only required, plainly named parameters appear in it."""
+    """A sentence to begin with; empty for reads.
+
+    It names what must be given and is no list or object, also within an object that must be given; how many more there
+    are where they are too many, or have a name that no sentence can hold.
+    """
     if effect == EffectClass.READ:
         return ""
     said = re.sub(r"[{}]", "", " ".join(summary.split())).rstrip(".")[:160]
     money = set(amount.values()) if amount else set()
-    needed = set(parameters.get("required", [])) - money
-    known = parameters.get("properties", {})
-    named = [name for name in known if name in needed and NAMED.fullmatch(name) and _is_plain(known[name])]
-    shown = [f"{name} {{{name}}}" for name in named[:SHOWN_MAX]]
-    shown = ["{amount}", *shown] if amount else shown
+    needed = [path for path in _needed(parameters) if path not in money]
     deed = f"{said[:1].lower()}{said[1:]}" if not said[1:2].isupper() else said
-    return f"Will {deed}: {', '.join(shown)}." if shown else f"Will {deed}."
+    shown = ["{amount}"] if amount else []
+    left = len(needed)
+    for path in [path for path in needed if NAMED.fullmatch(path.replace(".", ""))][:SHOWN_MAX]:
+        more = f"{path.replace('.', ' ')} {{{path}}}"
+        if sum(map(len, [deed, *shown, more])) > SENTENCE_MAX:
+            break
+        shown.append(more)
+        left -= 1
+    told = ", ".join([*shown, *([f"and {left} more"] if left else [])])
+    return f"Will {deed}: {told}." if told else f"Will {deed}."
 
 
-def _is_plain(schema: Any) -> bool:
-    return isinstance(schema, Mapping) and schema.get("type") in {"string", "integer", "number", "boolean"}
+def _needed(schema: Mapping[str, Any], within: str = "", depth: int = 0) -> list[str]:
+    """The paths of what must be given and is one value, in the order in which it is described."""
+    found: list[str] = []
+    known, required = schema.get("properties"), schema.get("required")
+    if not isinstance(known, Mapping) or not isinstance(required, list):
+        return found
+    for name in [name for name in known if name in required and isinstance(known[name], Mapping)]:
+        part, path = known[name], f"{within}{name}"
+        if _is_plain(part):
+            found.append(path)
+        elif depth < DEPTH_MAX and "properties" in part:
+            found += _needed(part, f"{path}.", depth + 1)
+    return found
+
+
+def _is_plain(schema: Mapping[str, Any]) -> bool:
+    kinds = schema.get("type")
+    said = {str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds])}
+    return (bool(said & PLAIN) and said <= PLAIN | {"null"}) or (kinds is None and "enum" in schema)
 
 
 def amount_for(parameters: Mapping[str, Any]) -> dict[str, str] | None:
