@@ -4,6 +4,7 @@ Code, API and ledger speak in words such as ``operation_changed``; a page never 
 themselves is no word of this table and stays as it is.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -116,6 +117,33 @@ CALLS: Mapping[str, Any] = {
 def call_words(code: object) -> str:
     """How a call ended, for people; a code that has no words as it is."""
     return str(CALLS.get(str(code)) or code)
+
+
+SAYING = ("message", "detail", "title", "reason", "error", "description")
+"""Where systems put their words for what went wrong."""
+
+
+def failure_of(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What went wrong in the plane's words, in the system's (``words``), and whole (``raw``) where that is JSON.
+
+    None where nothing did, and of what an agent says.
+    """
+    if not error or error.get("by") == "agent":
+        return None
+    code, message = str(error.get("code", "")), str(error.get("message") or "")
+    said = sentence_of(code) or (f"{call_words(code)[:1].upper()}{call_words(code)[1:]}." if code in CALLS else "")
+    raw = message if message.lstrip().startswith(("{", "[")) else ""
+    return {"said": said, "words": _words_in(raw) if raw else message, "raw": raw, "status": error.get("status")}
+
+
+def _words_in(raw: str) -> str:
+    try:
+        found = json.loads(raw)
+    except ValueError:  # it was cut, or is no JSON after all
+        return ""
+    while isinstance(found, dict):
+        found = next((found[name] for name in SAYING if found.get(name)), None)
+    return found if isinstance(found, str) else ""
 
 
 def sentence_of(word: object) -> str:

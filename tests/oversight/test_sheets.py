@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 from uuid_utils.compat import uuid7
 
 from apps.agents.models import Action
@@ -237,3 +238,31 @@ def test_an_item_with_everything_costs_a_fixed_number_of_queries(django_assert_m
         page = client.get(f"/inbox/{payment.item.pk}/", headers=headers).content.decode()
     for part in ("Take it back", "Invoice 4", "I called them 3 times", str(payment.ben)):
         assert part in page
+
+
+RAW = '{"message": "account <b>closed</b>", "trace": "Traceback 0x7f"}'
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ({"code": "no_answer", "message": ""}, "No answer in time."),
+        ({"code": "refused_by_system", "message": RAW}, "The system said no. “account &lt;b&gt;closed&lt;/b&gt;”"),
+        ({"code": "odd", "message": "x" * 400}, "The step book did not end as it should."),
+    ],
+)
+def test_what_failed_is_a_sentence_and_its_raw_text_is_folded(error: dict[str, Any], sentence: str) -> None:
+    payment = make_payment()
+    raw = f"{error['message']} ({error['code']})"
+    payment.item = make_escalation(
+        queue=payment.queue, kind="exception", title="Failed: book", step="book", consequence=raw,
+        subject={"error": error}, schema={"type": "object"},
+    )  # fmt: skip
+    page = page_of(payment)
+    assert f'<p class="lead">{sentence}</p>' in " ".join(page.split())
+    folded = page[page.index("Word for word") :]
+    assert error["code"] in folded
+    assert escape(error["message"]) in folded
+    open_part = page[: page.index("Word for word")]
+    assert error["code"] not in open_part
+    assert "Traceback" not in open_part

@@ -1,8 +1,5 @@
 """Everything that agents attempted, and one attempt from request to outcome."""
 
-import json
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -20,7 +17,7 @@ from apps.core.errors import NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
-from apps.core.reasons import CALLS, call_words, sentence_of
+from apps.core.reasons import failure_of
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
 from apps.oversight.selectors.sheets import edit_of_action, ordered_parameters_for
 from apps.policies.rules.quiet import CONFIDENTIAL
@@ -73,30 +70,6 @@ def _can_be_test(found: Action) -> bool:
     return found.erased_at is None and found.state not in {ActionState.PROPOSED, ActionState.PENDING_APPROVAL}
 
 
-SAYING = ("message", "detail", "title", "reason", "error", "description")
-"""Where systems put their words for what went wrong."""
-
-
-def _failure(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What went wrong in the plane's words, in the system's (``words``), and whole (``raw``) where that is JSON."""
-    if not error or error.get("by") == "agent":
-        return None
-    code, message = str(error.get("code", "")), str(error.get("message") or "")
-    said = sentence_of(code) or (f"{call_words(code)[:1].upper()}{call_words(code)[1:]}." if code in CALLS else "")
-    raw = message if message.lstrip().startswith(("{", "[")) else ""
-    return {"said": said, "words": _words_in(raw) if raw else message, "raw": raw, "status": error.get("status")}
-
-
-def _words_in(raw: str) -> str:
-    try:
-        found = json.loads(raw)
-    except ValueError:  # it was cut, or is no JSON after all
-        return ""
-    while isinstance(found, dict):
-        found = next((found[name] for name in SAYING if found.get(name)), None)
-    return found if isinstance(found, str) else ""
-
-
 @require_GET
 def action(request: Request, action_id: UUID) -> HttpResponse:
     """One action: what was asked, what policy said, who decided, what came of it, and the ledger's lines about it."""
@@ -112,7 +85,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "parameters": parameters,
         "amounts": amounts,
         "edit": None if drill else edit_of_action(request.user, found),
-        "failure": _failure(shown.error),
+        "failure": failure_of(shown.error),
         "hidden": sorted(hide),
         "rules": matched_rules_for(request.user, shown.verdict),
         "quiet": [line for line in shown.verdict.get("rules", ()) if line["rule"] == CONFIDENTIAL],

@@ -22,7 +22,7 @@ from apps.core import formats
 from apps.core.agent_text import inert
 from apps.core.differences import differences as compare
 from apps.core.finders import FULL, SMALL
-from apps.core.reasons import JUDGED, call_words, judge_of, sentence_of
+from apps.core.reasons import JUDGED, call_words, failure_of, judge_of, sentence_of
 from apps.core.revealing import reveal
 from apps.core.shortcuts import key_of
 
@@ -182,6 +182,7 @@ register.simple_tag(formats.last_day)
 register.filter("duration", formats.duration)
 register.filter("browser_word", formats.browser_word)
 register.filter("percent", formats.percent)
+register.filter("failure", failure_of)
 register.filter("points", formats.points)
 register.filter("number", formats.number)
 register.filter("signed", formats.signed)

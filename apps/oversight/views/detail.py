@@ -20,7 +20,7 @@ from apps.oversight.selectors import (
     successor_for,
 )
 from apps.oversight.selectors.sheets import Sheet, sheet_for
-from apps.oversight.selectors.veils import sight_of
+from apps.oversight.selectors.veils import Sight, sight_of
 from apps.oversight.selectors.words import REASONS
 
 MOVE_PANELS = {"snooze", "more"}
@@ -49,6 +49,7 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
         "is_grave": is_grave(item.tier),
         "successor": None if item.state == EscalationState.PENDING else successor_for(request.user, item),
         "piece_open": request.GET.get("piece", ""),
+        "error": _error(sight, item),
         **extra,
         "panel": panel if panel in PANELS else "",
     }
@@ -66,6 +67,14 @@ def detail_context(request: Request, item: Escalation, **extra: Any) -> dict[str
         if context["panel"] == "more" or not (sheet.may_decide or context["may_move"]):
             context["stoppable"] = _stoppable(request, item)
     return context
+
+
+def _error(sight: Sight, item: Escalation) -> dict[str, Any]:
+    """What went wrong before people were asked, as far as whoever looks may read it."""
+    error = item.subject.get("error")
+    if not isinstance(error, dict):
+        return {}
+    return dict(sight.over({**error, "message": sight.text(str(error.get("message") or ""))}))
 
 
 def _more(request: Request, item: Escalation) -> dict[str, Any]:
