@@ -1,5 +1,6 @@
 """What the dispatcher answers without Django carries the same headers as what Django answers."""
 
+import hashlib
 from typing import Any
 
 from django.conf import settings
@@ -28,3 +29,12 @@ def _is_secure(scope: dict[str, Any]) -> bool:
     """As Django sees it: by the proxy's word, which production believes."""
     said: bytes = dict(scope["headers"]).get(b"x-forwarded-proto", scope["scheme"].encode())
     return said == b"https"
+
+
+def who_asks(scope: Any) -> str:
+    """By which key, token or session is asked, told apart and not kept: the same however the header is written."""
+    headers = dict(scope["headers"])
+    _kind, _space, key = headers.get(b"authorization", b"").partition(b" ")
+    cookies = (one.strip().partition(b"=") for one in headers.get(b"cookie", b"").split(b";"))
+    session = next((value for name, _is, value in cookies if name == settings.SESSION_COOKIE_NAME.encode()), b"")
+    return hashlib.sha256(key.strip() or session.strip(b'"')).hexdigest()

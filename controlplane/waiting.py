@@ -6,7 +6,6 @@ process tells the same ones. Whoever wakes asks the ordinary view again, which a
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import re
 import time
@@ -25,6 +24,7 @@ from django.db import DatabaseError, InterfaceError
 from apps.core.queue import LIVE_CHANNEL
 from apps.core.rules import MAX_WAIT_S
 from controlplane.bodies import relay
+from controlplane.heading import who_asks
 from controlplane.stopping import when_told_to_stop
 from controlplane.tail import read_tail
 
@@ -153,8 +153,7 @@ class Listener:
     @contextlib.asynccontextmanager
     async def seat(self, scope: Any) -> AsyncIterator[bool]:
         """Whether this caller may wait: whoever waits is asked for again at each change, so nobody takes all seats."""
-        headers = dict(scope["headers"])
-        who = hashlib.sha256(headers.get(b"authorization") or headers.get(b"cookie") or b"").hexdigest()
+        who = who_asks(scope)
         if self.waits.get(who, 0) >= MAX_WAITS_EACH or sum(self.waits.values()) >= MAX_WAITS:
             yield False
             return
@@ -331,9 +330,8 @@ async def stream(listener: Listener, pages: Any, scope: Any, receive: Any, send:
         await send({"type": "http.response.start", "status": 429, "headers": [(b"retry-after", b"15")]})
         await send({"type": "http.response.body", "body": b""})
         return
-    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
     listener.streams[person] += 1
+    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 
     async def is_signed_in() -> bool:
         now = await _person(pages, scope)
@@ -341,6 +339,7 @@ async def stream(listener: Listener, pages: Any, scope: Any, receive: Any, send:
 
     own = {f"calls:{person}": before}
     try:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with listener.interest([*topics, *own]) as changed:
             changed.set()  # what ended the account since it was asked for has been told already
             await _send_events(listener, topics, changed, receive, send, own=own, may_go_on=is_signed_in)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from controlplane import asgi
 from controlplane.waiting import LATELY_S, MAX_WAITS_EACH, Listener, hold, stream
@@ -109,8 +110,23 @@ def test_a_body_beyond_all_measure_is_refused_before_the_application_sees_it():
     assert (caller.status, json.loads(caller.body)["code"]) == (413, "too_large")
 
 
-@pytest.mark.parametrize("key", [b"Bearer acp_agt_greedy"])
-def test_one_key_holds_only_so_many_requests(key):
+SESSION = settings.SESSION_COOKIE_NAME.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling"),
+    [
+        (b"authorization", lambda n: b"Bearer acp_agt_greedy"),
+        (b"authorization", lambda n: b"Bearer " + b" " * n + b"acp_agt_greedy" + b" " * (n % 7)),
+        (
+            b"authorization",
+            lambda n: bytes(c ^ (32 * (n >> i & 1)) for i, c in enumerate(b"BEARER")) + b" greedy",
+        ),
+        (b"cookie", lambda n: b"x=%d; " % n + SESSION + b"=abc"),
+        (b"cookie", lambda n: SESSION + b"=abc; x=%d" % n),
+    ],
+)
+def test_one_key_holds_only_so_many_requests(name, spelling):
     async def story() -> tuple[int, int]:
         listener = Listener()
 
@@ -119,11 +135,11 @@ def test_one_key_holds_only_so_many_requests(key):
             await send({"type": "http.response.body", "body": b'{"state": "pending"}'})
 
         path = "/api/v1/actions/01a1fc50-c781-740a-9c76-1ce8f211d717/"
-        scope = scope_of("GET", path, (b"authorization", key), query=b"wait=30")
         callers = [Caller() for _ in range(MAX_WAITS_EACH + 1)]
+        scopes = [scope_of("GET", path, (name, spelling(n)), query=b"wait=30") for n, _one in enumerate(callers)]
         tasks = [
             asyncio.create_task(hold(listener, pages, scope, one.receive, one.send, {"wait": ["30"]}))
-            for one in callers
+            for one, scope in zip(callers, scopes, strict=True)
         ]
         await asyncio.sleep(0.3)
         answered = sum(task.done() for task in tasks)

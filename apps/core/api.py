@@ -335,7 +335,7 @@ def problem_of(error: errors.DomainError, request_id: str = "") -> dict[str, Any
         "code": error.code,
     }
     if error.errors:
-        document["errors"] = error.errors
+        document |= errors.told_errors(error.errors)
     return {**document, **error.members, "request_id": request_id}
 
 

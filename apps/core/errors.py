@@ -71,6 +71,19 @@ class UnavailableError(DomainError):
     code, status, message = "unavailable", 503, _("The plane cannot answer now; nothing was done.")
 
 
+FIELDS_TOLD, FIELD_MAX, TEXTS_TOLD, TEXT_MAX = 100, 200, 20, 1_000
+
+
+def told_errors(found: dict[str, list[str]]) -> dict[str, Any]:
+    """What is wrong by field, as far as it is told: not all of a hundred thousand names that somebody sent."""
+    told = {
+        name[:FIELD_MAX]: [str(text)[:TEXT_MAX] for text in texts[:TEXTS_TOLD]]
+        for name, texts in list(found.items())[:FIELDS_TOLD]
+    }
+    left_out = len(found) - FIELDS_TOLD
+    return {"errors": told, **({"errors_left_out": left_out} if left_out > 0 else {})}
+
+
 def misplaced_error(paths: list[str]) -> InvalidError:
     """What is said of secrets in fields that others read; never the secret."""
     said = _("A secret stands here (a key, or a private key), where others would read it. Nothing of it was kept.")
