@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.connectors.models import Operation
+from apps.connectors.models import Connector, Operation
 from apps.policies import tasks
 from apps.policies.models import Simulation
 from tests.classification.test_hidden import CANARY, IBAN, classed_desk, words
 from tests.connectors.conftest import system
-from tests.factories.access import grant, make_role
+from tests.factories.access import grant, make_holder, make_role, make_unit
 from tests.oversight.edge_cases.doors import Person
 from tests.workflows.actions import Desk, the_action, the_item
 
@@ -137,3 +137,20 @@ def test_what_is_wrong_with_an_edit_quotes_nothing_that_the_editor_may_not_see(n
     assert not CANARY.search(said.content.decode()), said.content
     page = stranger.pages.post(f"/inbox/{item.pk}/decide/", {"verdict": "edit", "p.note": "for April"})
     assert not CANARY.search(page.content.decode())
+
+
+@pytest.mark.parametrize("right", ["audit.view_entry", "access.manage_access"])
+def test_the_report_on_classes_names_no_system_of_another_unit(right):
+    desk, _treasurer, _stranger = classed_desk("http://127.0.0.1:1029")
+    system, elsewhere = desk.operation.connector, make_unit()
+    Connector.objects.filter(pk=system.pk).update(unit=desk.agent.unit)
+    near, far = (Person(make_holder(right, unit=unit)) for unit in (desk.agent.unit, elsewhere))
+    paths = ["/data-classes/", "/data-classes/bank/", "/api/v1/data-classes/", "/api/v1/data-classes/bank/"]
+    if right == "audit.view_entry":
+        paths.append("/data-classes/report.csv")
+    for path in paths:
+        seen = [(each.api if path.startswith("/api/") else each.pages).get(path) for each in (near, far)]
+        assert [answer.status_code for answer in seen] == [200, 200], path
+        assert system.slug not in seen[1].content.decode(), path
+        assert desk.operation.slug not in seen[1].content.decode(), path
+    assert desk.operation.slug in near.page("/data-classes/bank/")

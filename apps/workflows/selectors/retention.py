@@ -9,10 +9,10 @@ from django.db.models.functions import Cast
 from apps.agents.models import Action
 from apps.classification.models import DataClass
 from apps.classification.rules import KEYWORD
-from apps.classification.selectors import READ, data_classes_for
+from apps.classification.selectors import MANAGE, READ, data_classes_for
 from apps.connectors.models import Connector, Operation
 from apps.connectors.rules import ConnectorState
-from apps.core.gate import visible
+from apps.core.gate import scope_for, visible
 from apps.core.models import ClockTimestamp, User, database_now
 from apps.oversight.models import Escalation
 from apps.oversight.models.escalations import OPEN
@@ -97,8 +97,10 @@ def kept_of(actor: User, found: DataClass, *, now: datetime) -> Kept:
     carrying = Action.objects.exclude(classed={}).filter(classed__has_key=found.slug)
     actions = _held(visible(actor, READ, carrying), days=found.retention_days, now=now)
     runs = _held(visible(actor, READ, _runs_with(found.slug)), days=found.retention_days, now=now)
-    live = Operation.objects.filter(classed__has_key=found.slug).exclude(state=ConnectorState.RETIRED)
-    cleared = Connector.objects.filter(cleared__contains=[found.slug]).exclude(state=ConnectorState.RETIRED)
+    there = _systems_for(actor)
+    live = Operation.objects.filter(classed__has_key=found.slug, connector__in=there)
+    live = live.exclude(state=ConnectorState.RETIRED)
+    cleared = there.filter(cleared__contains=[found.slug]).exclude(state=ConnectorState.RETIRED)
     return Kept(
         data_class=found,
         actions=actions,
@@ -109,6 +111,14 @@ def kept_of(actor: User, found: DataClass, *, now: datetime) -> Kept:
         operations=list(live.order_by("slug").values_list("slug", flat=True)),
         systems=list(cleared.order_by("slug").values_list("slug", flat=True)),
     )
+
+
+def _systems_for(actor: User) -> QuerySet[Connector]:
+    """Systems of the units in which ``actor`` reads the ledger or manages access, and those of no unit."""
+    scopes = scope_for(actor, READ), scope_for(actor, MANAGE)
+    if any(scope.everywhere for scope in scopes):
+        return Connector.objects.all()
+    return Connector.objects.filter(Q(unit=None) | Q(unit__in={unit for scope in scopes for unit in scope.units}))
 
 
 def _held(rows: "QuerySet[Action] | QuerySet[Run]", *, days: int | None, now: datetime) -> Held:
