@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from apps.agents.models import Action
@@ -284,3 +285,41 @@ def test_it_is_a_document_and_a_page() -> None:
     assert page.post(path, {**said, "query": ONE + " LIMIT 1"}).status_code == 302
     operation.refresh_from_db()
     assert (operation.query, operation.version) == (ONE + " LIMIT 1", 2)
+
+
+def test_what_a_statement_says_beside_reading_ends_with_its_connection(warehouse: Warehouse) -> None:
+    """Locks, settings and calls of one question are nobody's afterwards."""
+    with psycopg.connect(warehouse.url, autocommit=True) as other:
+        other.execute("LISTEN heard")
+        for query in (
+            "SELECT pg_advisory_lock(4711)::text AS n",
+            "SELECT pg_notify('heard', 'x')::text AS n",
+            "SELECT set_config('statement_timeout', '0', false) AS n",
+            "SELECT set_config('role', 'none', false) AS n",
+            "SELECT pg_advisory_xact_lock(4712)::text AS n",
+        ):
+            assert ask(question(warehouse, query)).end == CallEnd.ANSWERED, query
+        free = other.execute("SELECT pg_try_advisory_lock(4711), pg_try_advisory_lock(4712)").fetchone()
+        assert free == (True, True)
+        assert list(other.notifies(timeout=0.5)) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT pg_read_file('/etc/passwd') AS n",
+        "SELECT pg_ls_dir('/')::text AS n",
+        "SELECT lo_import('/etc/passwd')::text AS n",
+        "SELECT lo_export(1, '/tmp/acp-attack')::text AS n",
+        "SELECT pg_reload_conf()::text AS n",
+        "SELECT pg_switch_wal()::text AS n",
+        "SELECT pg_create_restore_point('x')::text AS n",
+        "SELECT pg_promote()::text AS n",
+        "SELECT rolpassword AS n FROM pg_authid",
+        "TABLE pg_authid",
+    ],
+)
+def test_the_machine_of_a_database_is_not_read_or_moved_by_an_ordinary_role(warehouse: Warehouse, query: str) -> None:
+    result = ask(question(warehouse, query))
+    assert result.end == CallEnd.ANSWERED
+    assert result.status in {400, 403, 500}, (result.status, result.result)
