@@ -7,11 +7,12 @@ cap, before one deadline: no more than a row too many is ever in memory.
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from threading import Timer
+from threading import Event, Thread
 from typing import Any
 
 import certifi
@@ -28,6 +29,12 @@ OK, UNFIT, UNAUTHORISED, FORBIDDEN, BROKEN, GONE = 200, 400, 401, 403, 500, 503
 STATUSES = ((errors.InsufficientPrivilege, FORBIDDEN), (errors.ReadOnlySqlTransaction, FORBIDDEN))
 CLASSES = {"21": UNFIT, "22": UNFIT, "25": FORBIDDEN, "42": UNFIT, "53": GONE, "57": GONE}
 """Classes of SQLSTATE as the status of an answer that means the same."""
+LOOK_S = 0.02
+"""How often is looked at how much has come."""
+BESIDE_BYTES = 1024 * 1024
+"""What signing in and the frames of messages may take beside the answer."""
+RECEIVED_AT = 128
+"""Where Linux writes ``tcpi_bytes_received`` in its ``struct tcp_info``."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,14 +82,15 @@ def _tried(question: Question, login: tuple[str, str], deadline: float) -> CallR
     except psycopg.Error as error:
         return _not_connected(question, error)
     with closing(connection), socket.socket(fileno=os.dup(connection.fileno())) as wire:
-        watch = Timer(max(0.0, deadline - time.monotonic()), _hang_up, [wire])
+        watch = _Watch(wire, deadline, 2 * question.most_bytes + BESIDE_BYTES)
         watch.start()
         try:
             return _answered(question, connection)
         except _TooLargeError:
-            return CallResult(CallEnd.BROKEN, error=f"The answer is larger than {question.most_bytes} bytes.")
+            return _too_large(question)
         except psycopg.Error as error:
-            return _refused(question, error, is_late=time.monotonic() >= deadline)
+            is_late = time.monotonic() >= deadline
+            return _too_large(question) if watch.is_flooded else _refused(question, error, is_late=is_late)
         finally:
             watch.cancel()
             watch.join()
@@ -149,7 +157,40 @@ def _refused(question: Question, error: psycopg.Error, *, is_late: bool) -> Call
     return CallResult(CallEnd.ANSWERED, status or CLASSES.get(error.sqlstate[:2], BROKEN), error=words)
 
 
-def _hang_up(wire: socket.socket) -> None:
-    """The deadline is over: whatever the server does, the connection is, unless it had ended by itself."""
-    with suppress(OSError):
-        wire.shutdown(socket.SHUT_RDWR)
+def _too_large(question: Question) -> CallResult:
+    return CallResult(CallEnd.BROKEN, error=f"The answer is larger than {question.most_bytes} bytes.")
+
+
+class _Watch(Thread):
+    """Hangs up at the deadline, and once far more has come than an answer may be, whatever the server does.
+
+    A message is put together whole before anybody sees it: what the statement asks for bounds what an honest server
+    sends, and this what another one does.
+    """
+
+    def __init__(self, wire: socket.socket, deadline: float, most_bytes: int) -> None:
+        super().__init__(daemon=True)
+        self._wire, self._deadline, self._most_bytes = wire, deadline, most_bytes
+        self._is_over = Event()
+        self.is_flooded = False
+
+    def cancel(self) -> None:
+        """The answer is there."""
+        self._is_over.set()
+
+    def run(self) -> None:
+        """Look at what came, again and again."""
+        while not self._is_over.wait(min(LOOK_S, max(0.0, self._deadline - time.monotonic()))):
+            self.is_flooded = _received(self._wire) > self._most_bytes
+            if self.is_flooded or time.monotonic() >= self._deadline:
+                with suppress(OSError):
+                    self._wire.shutdown(socket.SHUT_RDWR)
+                return
+
+
+def _received(wire: socket.socket) -> int:
+    """How many bytes have come by a connection so far, as the kernel counts them; 0 where it does not."""
+    if not hasattr(socket, "TCP_INFO"):
+        return 0
+    told = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RECEIVED_AT + 8)
+    return int.from_bytes(told[RECEIVED_AT:], sys.byteorder) if len(told) == RECEIVED_AT + 8 else 0
