@@ -1,4 +1,4 @@
-"""A suspended or retired agent may look and do nothing, from its next request on."""
+"""A suspended agent may look and do nothing, the keys of a retired one open nothing, from the next request on."""
 
 import pytest
 
@@ -104,10 +104,11 @@ def test_an_agent_that_does_not_work_changes_nothing_anywhere(desk, path, body, 
     change_state(make_admin(), agent=desk.agent, to=state, reason="odd")
     before, entries = kept(), Entry.objects.count()
     answer = desk.post(path.format(**names), filled(body, names), key="now")
-    assert (answer.status_code, answer.json()["code"]) == (403, "agent_inactive")
+    status, code, lines = {"suspended": (403, "agent_inactive", 1), "retired": (401, "credential_revoked", 2)}[state]
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert kept() == before
-    assert Entry.objects.count() == entries + 1
-    assert Entry.objects.latest("id").payload["code"] == "agent_inactive"
+    assert Entry.objects.count() == entries + lines
+    assert Entry.objects.latest("id").payload["code"] == code
 
 
 @pytest.mark.parametrize("path", ["me/", "me/operations/", "actions/", "actions/{pending}/", "runs/{run}/"])
@@ -115,6 +116,21 @@ def test_it_may_still_look(desk, path):
     names = names_of(desk)
     change_state(make_admin(), agent=desk.agent, to="suspended", reason="odd")
     assert desk.get(path.format(**names)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["me/", "me/operations/", "me/feedback/", "actions/", "actions/{pending}/"])
+def test_retired_it_looks_no_more_and_whoever_owns_it_is_told_that_it_tries(desk, path):
+    names = names_of(desk)
+    change_state(make_admin(), agent=desk.agent, to="retired", reason="done")
+    assert desk.get(path.format(**names)).json()["code"] == "credential_revoked"
+    assert Entry.objects.filter(name="agent.key_refused", subject_id=desk.agent.pk).exists()
+
+
+def test_retired_it_is_not_answered_again_what_it_was_answered_once(desk):
+    body = {"operation": desk.operation.slug, "parameters": {"amount_minor": 250_000, "currency": "EUR"}}
+    desk.post("actions/", body, key="once")
+    change_state(make_admin(), agent=desk.agent, to="retired", reason="done")
+    assert desk.post("actions/", body, key="once").status_code == 401
 
 
 def test_no_door_of_agents_is_forgotten():

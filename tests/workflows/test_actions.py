@@ -217,12 +217,14 @@ def test_a_revoked_permission_is_not_there_on_the_next_request():
     assert nothing_was_asked()
 
 
-@pytest.mark.parametrize("state", ["suspended", "retired"])
-def test_an_agent_that_does_not_work_is_refused(state):
+@pytest.mark.parametrize(
+    ("state", "told"), [("suspended", (403, "agent_inactive")), ("retired", (401, "credential_revoked"))]
+)
+def test_an_agent_that_does_not_work_is_refused(state, told):
     desk = make_desk()
     change_state(make_admin(), agent=desk.agent, to=state, reason="odd")
     answer = desk.ask()
-    assert (answer.status_code, answer.json()["code"]) == (403, "agent_inactive")
+    assert (answer.status_code, answer.json()["code"]) == told
     assert nothing_was_asked()
 
 

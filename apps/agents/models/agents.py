@@ -152,8 +152,8 @@ class AgentCredential(Record):
 
     @staticmethod
     def live() -> Q:
-        """Not revoked, not expired, by the database's clock."""
-        return Q(revoked_at=None, expires_at__gt=ClockTimestamp())
+        """Not revoked, not expired, by the database's clock, and its agent not retired."""
+        return ~Q(agent__state=AgentState.RETIRED) & Q(revoked_at=None, expires_at__gt=ClockTimestamp())
 
     @staticmethod
     def silent_for(time: timedelta) -> Q:

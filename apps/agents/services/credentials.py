@@ -207,7 +207,7 @@ def _version_of(agent: Agent, number: str) -> AgentVersion | None:
 
 
 REFUSALS = {
-    "credential_revoked": _lazy("This key was revoked."),
+    "credential_revoked": _lazy("This key was revoked, or its agent is retired."),
     "credential_expired": _lazy("This key has expired."),
     "network_not_allowed": _lazy("This key may not be used from this address."),
 }
@@ -216,7 +216,8 @@ REFUSALS = {
 def _refuse(credential: Any, address: str) -> NoReturn:
     """Count it; record it and tell who answers for the agent, at most once in ``ALARM_EVERY`` for each key."""
     code = "network_not_allowed" if credential.is_live else "credential_expired"
-    code = "credential_revoked" if credential.revoked_at else code
+    is_over = credential.revoked_at or credential.agent.state == AgentState.RETIRED
+    code = "credential_revoked" if is_over else code
     rows = AgentCredential.objects.filter(pk=credential.pk)
     with transaction.atomic():
         rows.update(refusals=F("refusals") + 1)

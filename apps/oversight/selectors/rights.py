@@ -140,7 +140,7 @@ def _operations(where: Q) -> list[Right]:
 
 
 def _keys(where: Q) -> list[Right]:
-    rows = AgentCredential.objects.filter(AgentCredential.live(), where).exclude(agent__state=AgentState.RETIRED)
+    rows = AgentCredential.objects.filter(AgentCredential.live(), where)
     return [
         Right(
             RightKind.KEY, str(row.pk), row.agent.unit_id, row.agent.user, row.key_id, row.created_at,
