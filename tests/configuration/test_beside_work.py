@@ -10,10 +10,14 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, transaction
 from psycopg.errors import DeadlockDetected
 
+from apps.audit.models import Entry
 from apps.configuration.management.commands import apply
 from apps.configuration.rules import KINDS
 from apps.configuration.selectors import export_for
 from apps.configuration.services import apply_texts
+from apps.configuration.services.kinds import APPLY
+from apps.configuration.services.reading import Document
+from apps.core.models import User
 from apps.core.services import system_user
 from tests.together import at_once
 from tests.workflows.actions import make_desk
@@ -47,6 +51,22 @@ def test_an_agent_is_answered_while_all_that_concerns_it_is_applied() -> None:
     answered_meanwhile, answer = at_once(applying, asking)
     assert answer.status_code == 202
     assert answered_meanwhile is True
+
+
+@pytest.mark.usefixtures("real_db")
+def test_what_others_do_meanwhile_is_no_part_of_what_a_document_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, before = make_desk(), APPLY["Role"]
+
+    def while_an_agent_asks(actor: User, document: Document) -> str:
+        [answer] = at_once(lambda: desk.ask(50_000))
+        assert answer.status_code == 202
+        return before(actor, document)
+
+    monkeypatch.setitem(APPLY, "Role", while_an_agent_asks)
+    text = "kind: Role\nslug: reader\nname: Reader\npermissions: [workflows.view_run]\n"
+    [applied] = apply_texts(system_user("console"), texts={"a.yaml": text})
+    assert applied.fields == ("role.created",)
+    assert Entry.objects.filter(name__startswith="action.").exists()
 
 
 def test_whoever_locks_an_object_of_the_configuration_holds_up_nobody_who_only_names_it() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
+from django.db.models import Func
 
 from apps.access.services.directory import take_turn
 from apps.audit.models import Entry
@@ -170,8 +171,12 @@ def path_of(text: str) -> Path:
 
 
 def _changed_since(entry_id: int) -> tuple[str, ...]:
-    """The columns that the entries of this document name, and what else happened, once each."""
+    """The columns that the entries of this document name, and what else it did, once each.
+
+    Only of this transaction: agents and people go on meanwhile, and what they do is no part of it.
+    """
     found: dict[str, None] = {}
-    for entry in Entry.objects.filter(id__gt=entry_id).order_by("id"):
+    ours = Func(function="pg_current_xact_id")
+    for entry in Entry.objects.filter(id__gt=entry_id, xid=ours).order_by("id"):
         found.update(dict.fromkeys(entry.payload if entry.name.endswith(".changed") else [entry.name]))
     return tuple(found)
