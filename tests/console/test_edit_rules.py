@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apps.access.models import RoleGrant
+from apps.access.models import Queue, RoleGrant
 from apps.audit.models import Entry
 from apps.policies.models import Policy, PolicyVersion, Proposal
 from apps.policies.services import publish_policy
@@ -95,6 +95,17 @@ def test_a_rules_card_says_what_it_is_limited_to_and_in_which_currency(desk: Des
     assert "<dt>Operations</dt><dd><code>bank.pay</code></dd>" in page
     assert "<dt>Agents</dt><dd><code>clerk</code></dd>" in page
     assert "<dt>Amounts in</dt><dd>CHF</dd>" in page
+
+
+def test_queues_roles_and_units_are_offered_by_name(desk: Desk) -> None:
+    queue, unit = Queue.objects.get(slug="finance"), desk.unit
+    desk.look()
+    desk.press("add")
+    assert f'<option value="finance">{queue.name} (finance)</option>' in desk.page
+    assert '<option value="administrator">Administrator (administrator)</option>' in desk.page
+    desk.press("drop")
+    desk.press("case:0")
+    assert f'<option value="{unit.slug}">{unit.name} ({unit.slug})</option>' in desk.page
 
 
 def test_who_is_alone_is_told_before_the_work_that_nobody_else_could_release_it(desk: Desk) -> None:

@@ -53,7 +53,7 @@ class CaseChoices:
 
     schemas: Mapping[str, Mapping[str, Any]]
     rules: Sequence[str]
-    units: Sequence[str]
+    units: Mapping[str, str]
     questions: Sequence[Question]
     currency: str
     said_above: Sequence[str]
@@ -69,7 +69,7 @@ class CaseChoices:
     ) -> "CaseChoices":
         """Those there are now."""
         slugs = [str(rule.get("slug", "")) for rule in rules]
-        units = list(BusinessUnit.objects.order_by("slug").values_list("slug", flat=True))
+        units = dict(BusinessUnit.objects.order_by("name", "slug").values_list("slug", "name"))
         return cls(schemas, slugs, units, questions, choices.currency, said_above)
 
 
@@ -148,10 +148,11 @@ class PolicyCaseForm(forms.Form):
         self.digits = exponent_of(str(typed if data is not None else before_currency).strip() or choices.currency)
         super().__init__(data, prefix="case", initial=self._initial())
         shown = self.initial
-        self._offer("rule", choices.rules, shown["rule"])
-        self._offer("agent_unit", choices.units, shown["agent_unit"])
+        self._offer("rule", {slug: slug for slug in choices.rules}, shown["rule"])
+        units = {slug: f"{name} ({slug})" for slug, name in choices.units.items()}
+        self._offer("agent_unit", units, shown["agent_unit"])
         for name in ("expect", "environment", "effect", "agent_risk", "agent_state"):
-            self._offer(name, [], shown[name])
+            self._offer(name, {}, shown[name])
         self._add_parameters()
         for place, question in enumerate(choices.questions):
             self.fields[f"{PAST}{place}"] = forms.DecimalField(
@@ -167,10 +168,10 @@ class PolicyCaseForm(forms.Form):
         }
         return {"expect": EXPECTED[0].value, **shown, **parameters, **past}
 
-    def _offer(self, name: str, slugs: Sequence[str], said: Any) -> None:
+    def _offer(self, name: str, words: Mapping[str, str], said: Any) -> None:
         """What is gone, or was never there, stays on offer, so that the form says what the test says."""
         field = self.fields[name]
-        known = dict(field.choices) | {slug: slug for slug in slugs}  # type: ignore[attr-defined]
+        known = dict(field.choices) | dict(words)  # type: ignore[attr-defined]
         field.choices = list({**known, **({} if said in known else {said: said})}.items())  # type: ignore[attr-defined]
 
     def _add_parameters(self) -> None:

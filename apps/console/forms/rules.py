@@ -43,10 +43,10 @@ FIELD_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a rule may name: slugs of queues and roles, the parameters of the operations, and the usual currency."""
+    """What a rule may name: queues and roles by slug, the parameters of the operations, and the usual currency."""
 
-    queues: Sequence[str]
-    roles: Sequence[str]
+    queues: Mapping[str, str]
+    roles: Mapping[str, str]
     parameters: Sequence[str]
     currency: str
 
@@ -56,8 +56,8 @@ class Choices:
         names = {name for schema in schemas.values() for name in (schema.get("properties") or {})}
         top = unit or BusinessUnit.objects.filter(parent=None).order_by("created_at").first()
         return cls(
-            list(Queue.objects.order_by("slug").values_list("slug", flat=True)),
-            list(Role.objects.order_by("slug").values_list("slug", flat=True)),
+            dict(Queue.objects.order_by("name", "slug").values_list("slug", "name")),
+            dict(Role.objects.order_by("name", "slug").values_list("slug", "name")),
             sorted(map(str, names))[:MAX_PARAMETERS],
             top.currency if top else "",
         )
@@ -173,10 +173,11 @@ class RuleForm(forms.Form):
         for place in range(self._count):
             self._add_row(place, data, shown)
 
-    def _offer(self, name: str, slugs: Sequence[str], chosen: Any) -> None:
+    def _offer(self, name: str, names: Mapping[str, str], chosen: Any) -> None:
         """A slug that is gone stays on offer, so that the form says what the rule says."""
-        known = dict.fromkeys(["", *slugs, *([str(chosen)] if chosen else [])])
-        self.fields[name].choices = [(slug, slug or _("—")) for slug in known]  # type: ignore[attr-defined]
+        known = {"": _("—"), **{slug: f"{word} ({slug})" for slug, word in names.items()}}
+        gone = {} if not chosen or str(chosen) in known else {str(chosen): str(chosen)}
+        self.fields[name].choices = list({**known, **gone}.items())  # type: ignore[attr-defined]
 
     def _add_row(self, place: int, data: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> None:
         said = data.get(f"rule-fact_{place}") if data is not None else shown.get(f"fact_{place}")
