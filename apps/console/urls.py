@@ -91,6 +91,7 @@ pages = [
     path("agents/<slug:slug>/public-keys/", agents.register_key, name="register-key"),
     path("agents/<slug:slug>/tokens/<uuid:access_token_id>/revoke/", agents.end_token, name="end-agent-token"),
     path("agents/<slug:slug>/state/", agents.move, name="move"),
+    path("agents/<slug:slug>/retire/", agents.retire, name="retire-agent"),
     path("agents/<slug:slug>/changes/<uuid:change_id>/agree/", agents.agree, name="agree-to-change"),
     path("agents/<slug:slug>/changes/<uuid:change_id>/drop/", agents.drop, name="drop-change"),
     path("agents/<slug:slug>/tests/", agent_cases.cases, name="agent-tests"),

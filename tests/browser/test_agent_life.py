@@ -150,7 +150,7 @@ class Life:
         move(self.page, self.slug, "pilot")
         expect(self.page.locator(".page-head")).to_contain_text("Pilot")
         assert self.of_it()["state"] == "pilot"
-        open_line(self.page, "agent-keys")
+        self.page.get_by_role("link", name="Keys", exact=True).click()  # opens what holds them
         self.page.locator("#agent-keys").get_by_role("button", name="Make a key").click()
         key = self.page.get_by_label("New key").inner_text().strip()
         self.agent = Caller(self.server, key, self.scene.operation.slug)
@@ -224,7 +224,10 @@ class Life:
     def is_retired(self) -> None:
         """Its key opens nothing more, and the answer says why."""
         before = self.paid()
-        move(self.page, self.slug, "retired")
+        self.page.goto(f"/agents/{self.slug}/")
+        open_line(self.page, "retire")
+        self.page.locator("#retire").get_by_label("Why").fill("It is time.")
+        self.page.get_by_role("button", name="for good").click()
         expect(self.page.locator(".page-head")).to_contain_text("Retired")
         assert self.of_it()["state"] == "retired"
         open_line(self.page, "agent-keys")

@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from lxml import html
 
 from apps.agents.models import Action, Agent
 from apps.halts.services import engage_halt
 from tests.factories.access import make_admin, make_holder
+from tests.factories.agents import make_agent
+from tests.factories.connectors import make_operation
 from tests.oversight.test_api import caller, decide
 from tests.workflows.actions import make_desk
 
@@ -55,3 +58,37 @@ def test_a_draft_s_version_is_the_current_one_and_not_active(client: Any) -> Non
         assert f">{words}</span></td>" in page.partition('id="versions"')[2]
         assert (said in page) == (state == "draft")
         assert (">Active</span>" in client.get(version).content.decode()) == (state == "active")
+
+
+def test_retiring_names_what_follows_and_wants_a_reason(client: Any) -> None:
+    agent = make_agent()
+    client.force_login(make_admin())
+    path = f"/agents/{agent.slug}/retire/"
+    page = client.get(f"/agents/{agent.slug}/").content.decode()
+    assert 'value="retired"' not in page
+    refused = client.post(path, {"reason": " "})
+    assert (refused.status_code, "Say why." in refused.content.decode()) == (422, True)
+    for state in ("retired", "nonsense"):
+        assert client.post(f"/agents/{agent.slug}/state/", {"state": state, "reason": "x"}).status_code == 422
+    agent.refresh_from_db()
+    assert agent.state == "active"
+    assert client.post(path, {"reason": "Its work is done."}).status_code == 302
+    agent.refresh_from_db()
+    assert agent.state == "retired"
+    assert "Retire it" not in client.get(f"/agents/{agent.slug}/").content.decode()
+
+
+def test_its_keys_are_one_step_from_the_top(client: Any) -> None:
+    agent = make_agent()
+    client.force_login(make_admin())
+    page = html.fromstring(client.get(f"/agents/{agent.slug}/").content)
+    assert page.xpath("//*[contains(@class, 'page-head')]//a[@href='#its-keys']")
+    assert page.xpath("//details[@id='agent-keys']/*[@id='its-keys']")
+
+
+def test_operations_are_offered_by_name(client: Any) -> None:
+    agent, operation = make_agent(), make_operation(name="Pay an invoice")
+    client.force_login(make_admin())
+    told = f"Pay an invoice ({operation.slug})</option>"
+    for path in (f"/agents/{agent.slug}/", "/access/who/"):
+        assert told in client.get(path).content.decode()

@@ -93,7 +93,8 @@ DESTRUCTIVE = {
     "agents/<slug:slug>/tokens/<uuid:access_token_id>/revoke/": Offer(
         offers.agent, "the next request with it is refused"
     ),
-    "agents/<slug:slug>/state/": Offer(offers.agent, "for good: what it asked people is cancelled"),
+    "agents/<slug:slug>/state/": Offer(offers.agent, "what was approved and has not begun fails"),
+    "agents/<slug:slug>/retire/": Offer(offers.agent, "what it asked people is cancelled"),
     "agents/<slug:slug>/unit/": Offer(offers.agent_page("unit/"), "and those of this one no more"),
     "agents/<slug:slug>/tests/remove/": Offer(offers.agent_tests, "a test is asked no more"),
     "agents/<slug:slug>/versions/<int:number>/": Offer(offers.older_version, "From its next request on it acts as"),

@@ -10,6 +10,7 @@ from apps.console.forms.agents import (
     PromoteForm,
     PublicKeyForm,
     ReasonForm,
+    RetireForm,
     StateForm,
     UnitMoveForm,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "PublicKeyForm",
     "ReasonForm",
     "ReportForm",
+    "RetireForm",
     "RevokeRoleForm",
     "RotaForm",
     "RuleForm",

@@ -1,7 +1,7 @@
 """Permissions, keys and states of agents."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, override
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -42,12 +42,20 @@ class GrantAccessForm(ReasonForm):
     field_order = ["until", "reason"]
 
 
+class OperationChoice(forms.ModelChoiceField[Operation]):
+    """An operation by its name, with its short name behind it."""
+
+    @override
+    def label_from_instance(self, obj: Operation) -> str:
+        return f"{obj.name} ({obj.slug})"
+
+
 class PermissionForm(AmongOthers, ReasonForm):
     """What of an operation an agent may use, and until when."""
 
     IDS = "permission_%s"
 
-    operation = forms.ModelChoiceField(Operation.objects.none(), label=_("Operation"), to_field_name="slug")
+    operation = OperationChoice(Operation.objects.none(), label=_("Operation"), to_field_name="slug")
     fields_text = forms.CharField(
         label=_("Only these parameters"),
         required=False,
@@ -162,13 +170,23 @@ class StateForm(AmongOthers):
 
     IDS = "state_%s"
 
-    state = forms.ChoiceField(label=_("State"), choices=[(state.value, state.value) for state in AgentState])
+    state = forms.ChoiceField(
+        label=_("State"), choices=[(state.value, state.value) for state in AgentState if state != AgentState.RETIRED]
+    )
     reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})
     override = forms.BooleanField(
         label=_("Active although the gate says no"),
         required=False,
         help_text=_("Somebody else has to agree, and the reason stays."),
     )
+
+
+class RetireForm(AmongOthers):
+    """Why an agent ends for good."""
+
+    IDS = "retire_%s"
+
+    reason = forms.CharField(label=_("Why"), max_length=500, error_messages={"required": _("Say why.")})
 
 
 class UnitMoveForm(ReasonForm):

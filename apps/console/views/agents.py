@@ -38,7 +38,7 @@ from apps.agents.services import (
 from apps.connectors.selectors import all_operations_for, operation_for, requests_for
 from apps.connectors.services import grant_operation, revoke_operation
 from apps.console import selectors
-from apps.console.forms import CredentialForm, PermissionForm, PublicKeyForm, ReasonForm, StateForm
+from apps.console.forms import CredentialForm, PermissionForm, PublicKeyForm, ReasonForm, RetireForm, StateForm
 from apps.console.selectors.agent_record import record_for, rules_of
 from apps.console.selectors.agents import OperationInWords
 from apps.console.selectors.inventory import MEANINGS, WORDS, Stale, inventory_for, why_of
@@ -117,7 +117,9 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "may_manage": may_manage,
         "may_set_level": found.state != AgentState.RETIRED and holds(request.user, PUBLISH),
         "gate": selectors.gate_shown_for(request.user, found),
-        "moves": [move for move in AgentState if move in AGENT_MOVES[AgentState(found.state)]],
+        "moves": [
+            move for move in AgentState if move in AGENT_MOVES[AgentState(found.state)] and move != AgentState.RETIRED
+        ],
         "takes_two": selectors.moves_of_two(found),
         "in_flight": selectors.in_flight_for(request.user, found),
         "asked": [(change, who_could_agree(request.user, change)) for change in open_changes_for(request.user, found)],
@@ -126,6 +128,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "credential_form": CredentialForm(),
         "public_key_form": PublicKeyForm(),
         "state_form": StateForm(),
+        "retire_form": RetireForm(),
         "drop_form": ReasonForm(),
         **forms,
     }
@@ -266,11 +269,32 @@ def move(request: Request, slug: str) -> HttpResponse:
     except ConflictError as error:
         form.add_error(None, str(error.message))
         return _page(request, found, status=error.status, state_form=form, open_form="state")
+    _tell(request, change)
+    return redirect("console:agent", slug=slug)
+
+
+@require_POST
+def retire(request: Request, slug: str) -> HttpResponse:
+    """End an agent for good, with a reason."""
+    found = agent_for(request.user, slug, perm=MANAGE)
+    form = RetireForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, status=422, retire_form=form, open_form="retire")
+    reason = form.cleaned_data["reason"]
+    try:
+        change = ask_change(request.user, agent=found, kind=ChangeKind.STATE, to=AgentState.RETIRED, reason=reason)
+    except ConflictError as error:
+        form.add_error(None, str(error.message))
+        return _page(request, found, status=error.status, retire_form=form, open_form="retire")
+    _tell(request, change)
+    return redirect("console:agent", slug=slug)
+
+
+def _tell(request: Request, change: object) -> None:
     if change:
         messages.success(request, _("Asked for. Nothing changes before somebody else agrees, within seven days."))
     else:
         messages.success(request, _("Changed. It acts on the agent's next request."))
-    return redirect("console:agent", slug=slug)
 
 
 def _said(error: ConflictError | InvalidError | NotAllowedError) -> str:
