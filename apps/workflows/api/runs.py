@@ -26,7 +26,7 @@ from apps.core.models import User
 from apps.core.schema import PROBLEMS, WAIT
 from apps.workflows.models import Run
 from apps.workflows.models.definitions import number_of_version
-from apps.workflows.rules.states import Kind, RunState, StepState
+from apps.workflows.rules.states import Kind, RunState, StepState, TakenBack
 from apps.workflows.selectors import run_for, runs_for
 from apps.workflows.selectors.reading import StepShown, steps_of
 from apps.workflows.selectors.veils import veil_over, veiled_steps
@@ -77,6 +77,7 @@ class StepSerializer(serializers.Serializer[Any]):
     attempts = serializers.IntegerField()
     error = serializers.JSONField(allow_null=True)
     output = serializers.JSONField(allow_null=True)
+    taken_back = serializers.ChoiceField([much.value for much in TakenBack], allow_null=True)
     waiting_for = serializers.ListField(child=serializers.JSONField())
 
 
@@ -168,7 +169,7 @@ def step_json(step: StepShown) -> dict[str, Any]:
     """The step as ``StepSerializer`` describes it."""
     names = (
         "name", "round", "kind", "state", "current", "outcome", "started_at", "finished_at", "agent", "attempts",
-        "error", "output",
+        "error", "output", "taken_back",
     )  # fmt: skip
     found = {name: getattr(step, name) for name in names}
     return {**found, "waiting_for": [waiting.as_json() for waiting in step.waiting_for]}

@@ -160,6 +160,13 @@ class CompensationState(StrEnum):
     DROPPED = "dropped"
 
 
+class TakenBack(StrEnum):
+    """How much of what a step did outside is undone."""
+
+    PARTLY = "partly"
+    WHOLLY = "wholly"
+
+
 class ErasureEnd(StrEnum):
     """How a request to erase a trail ended."""
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from apps.core.models import User
 from apps.workflows.rules.definition import PEOPLE_SAID_NO, Definition, Edge, StepDef
 from apps.workflows.rules.drawing import HEIGHT, MAX_NODES, WIDTH, Arrow, Drawing, draw
-from apps.workflows.rules.states import Kind, StepState
+from apps.workflows.rules.states import Kind, StepState, TakenBack
 from apps.workflows.selectors.reading import StepShown
 
 LABEL_CHARS = 20
@@ -108,6 +108,8 @@ def _css(step: StepDef, shown: StepShown | None) -> str:
         return ""
     if shown.state == StepState.OPEN and any(waiting.kind == "people" for waiting in shown.waiting_for):
         return "warn"
+    if shown.undone:
+        return "idle" if shown.undone == TakenBack.WHOLLY else "warn"
     if shown.state == StepState.DONE and shown.outcome in PEOPLE_SAID_NO:
         return "bad"
     return CSS.get(StepState(shown.state), "")
@@ -120,8 +122,10 @@ def _sub(step: StepDef, shown: StepShown | None) -> str:
     state = _state_words().get(StepState(shown.state), shown.state)
     if shown.state == StepState.DONE and shown.outcome not in (None, "done"):
         state = str(shown.outcome).replace("_", " ")
+    if shown.undone:
+        state = _("taken back") if shown.undone == TakenBack.WHOLLY else _("taken back in part")
     again = f" · {_('round')} {shown.round}" if shown.round > 1 else ""
-    return f"{word} · {shown.items or state}{again}"
+    return f"{word} · {state if shown.undone else shown.items or state}{again}"
 
 
 def _state_words() -> Mapping[StepState, str]:

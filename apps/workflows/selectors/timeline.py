@@ -78,7 +78,7 @@ def _spell(step: StepShown, whole: Spell) -> Spell:
 def _bar(step: StepShown, whole: Spell, waits: list[Spell]) -> Bar:
     spell = _spell(step, whole)
     is_human = step.kind in HUMAN
-    css = "bad" if step.state == StepState.FAILED else "human" if is_human else ""
+    css = "bad" if step.state == StepState.FAILED else "human" if is_human else "back" if step.undone else ""
     inside = [] if is_human else merged((max(start, spell[0]), min(end, spell[1])) for start, end in waits)
     pieces = [_piece(one, whole) for one in inside]
     return Bar(step, kind_word(step.kind), _piece(spell, whole), pieces, css, seconds([spell]))
