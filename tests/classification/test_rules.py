@@ -85,6 +85,21 @@ def test_a_value_is_found_in_words_as_people_write_it(text):
     assert "[bank/iban hidden]" in veiled
 
 
+@pytest.mark.parametrize(
+    ("value", "before"), [("AB    12345", ""), ("-- AB -- - 12345", "-- "), ("-" + "7 Cliff   -- Road," * 30, "-")]
+)
+def test_a_value_is_found_as_it_is_however_far_its_own_parts_stand_apart(value, before):
+    veil = Veil([({"personal": [["note"]]}, {"note": value})])
+    assert veil.text(f"He said: {value}.") == f"He said: {before}[personal/note hidden]."
+
+
+def test_thousands_of_values_are_found_in_the_time_that_their_text_takes():
+    ibans = [f"NL91ABNA{number:010d}" for number in range(20_000)]
+    veil = Veil([({"bank": [["lines", "*"]]}, {"lines": ibans})])
+    text = "To NL91 ABNA 0000 0199 99, not NL91ABNA1000000000. " * 200
+    assert veil.text(text) == "To [bank/lines.* hidden], not NL91ABNA1000000000. " * 200
+
+
 def test_short_values_hide_no_other_words():
     veil = Veil([({"personal": [["name"]]}, {"name": "Ann"})])
     assert veil.text("Ann announces; ann.") == "[personal/name hidden] announces; [personal/name hidden]."

@@ -6,6 +6,7 @@ who may see the class.
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from apps.classification.rules.schemas import covers
@@ -16,6 +17,9 @@ SHORT, PLENTY, NUMBER_FROM = 3, 120, 1000
 """Texts below ``SHORT`` letters are found by their path alone, as are numbers below ``NUMBER_FROM``; of a text longer
 than ``PLENTY`` its beginning says that it is quoted."""
 SHOWN_MAX = 160
+GAP = 2
+"""So many blanks or dashes people write between two letters of a value, or as many as a value itself has."""
+APART = re.compile(r"[\s-]+")
 
 
 def mark_of(slug: str, path: Sequence[str]) -> str:
@@ -102,28 +106,61 @@ class Veil:
         for classed, value in sources:
             for slug, paths in classed.items():
                 for path in paths if hide is None or slug in hide else ():
-                    for each in values_at(value, path):
-                        marks = dict.fromkeys(_leaves(each), mark_of(slug, path)) | marks
-        self._marks = {f"g{index}": marks[text] for index, text in enumerate(sorted(marks, key=len, reverse=True))}
-        ordered = sorted(marks, key=len, reverse=True)
+                    for leaf in (leaf for each in values_at(value, path) for leaf in _leaves(each)):
+                        marks.setdefault(leaf, mark_of(slug, path))
         self._exact = marks
-        self._pattern = re.compile(
-            "|".join(f"(?P<g{index}>{_loosely(text)})" for index, text in enumerate(ordered)), re.I
-        )
+        self._known: dict[int, dict[str, str]] = {}
+        self._whole: dict[str, list[tuple[str, str]]] = {}
+        for text in sorted(marks, key=len, reverse=True):
+            core = _folded(_core(text))
+            head = core[:PLENTY]
+            self._known.setdefault(len(head), {}).setdefault(head, marks[text])
+            if len(core) > PLENTY:
+                self._whole.setdefault(head, []).append(
+                    (_folded(text[match.end() if (match := APART.match(text)) else 0 :]), marks[text])
+                )
+        self._gap = max([GAP, *(len(gap) for text in marks for gap in APART.findall(text))])
+        self._lengths = sorted(self._known, reverse=True)
+        self._begins = {head[:SHORT] for heads in self._known.values() for head in heads}
 
     def __bool__(self) -> bool:
-        return bool(self._marks)
+        return bool(self._exact)
 
     def text(self, text: str) -> str:
-        """``text`` with a mark wherever a value stands in it."""
-        if not self._marks:
+        """``text`` with a mark wherever a value stands in it.
+
+        Values are looked up by their beginnings, not tried one after the other: there may be thousands of them.
+        """
+        if not self._exact:
             return text
-        return self._pattern.sub(lambda match: self._marks[str(match.lastgroup)], text)
+        places = [place for place, char in enumerate(text) if char != "-" and not char.isspace()]
+        core = _folded("".join([text[place] for place in places]))
+        parts: list[str] = []
+        done = 0
+        for at in range(len(core) - SHORT + 1):
+            begins = core[at : at + SHORT] in self._begins and places[at] >= done
+            if begins and (hit := self._at(text, core, places, at)):
+                mark, end = hit
+                parts += [text[done : places[at]], mark]
+                done = end
+        return "".join([*parts, text[done:]])
+
+    def _at(self, text: str, core: str, places: list[int], at: int) -> tuple[str, int] | None:
+        """The mark of the longest value that begins at this letter, and where that ends in ``text``."""
+        for length in self._lengths:
+            head = core[at : at + length]
+            mark = self._known[length].get(head)
+            if mark and len(head) == length and _is_close(text, places[at : at + length], self._gap):
+                begin, wholes = places[at], self._whole.get(head, [])
+                rest = _folded(text[begin : begin + len(wholes[0][0])]) if wholes else ""
+                whole = next(((one, begin + len(found)) for found, one in wholes if rest.startswith(found)), None)
+                return whole or (mark, places[at + length - 1] + 1)
+        return None
 
     def paths_in(self, value: Any) -> dict[str, list[list[str]]]:
         """Where in ``value`` something stands that quotes a known value, by class."""
         found: dict[str, set[tuple[str, ...]]] = {}
-        for path, leaf in _places(value, ()) if self._marks else ():
+        for path, leaf in _places(value, ()) if self._exact else ():
             if (seen := self.over(leaf)) != leaf:
                 for match in MARK.finditer(str(seen)):
                     found.setdefault(match["slug"], set()).add(path)
@@ -131,7 +168,7 @@ class Veil:
 
     def over(self, value: Any) -> Any:
         """The same JSON with marks in its texts, its names, and for its large numbers."""
-        if not self._marks:
+        if not self._exact:
             return value
         if isinstance(value, str):
             return self.text(value)
@@ -171,16 +208,25 @@ def _is_number(value: object) -> bool:
 
 
 def _core(text: str) -> str:
-    return re.sub(r"[\s-]", "", text)
+    return APART.sub("", text)
 
 
-def _loosely(text: str) -> str:
-    """A pattern for ``text`` whatever blanks and dashes stand in it; what is short stands by itself."""
-    core = _core(text)
-    loose = r"[\s-]{0,2}".join(re.escape(char) for char in core[:PLENTY])
-    if len(core) > PLENTY:
-        return f"{re.escape(text)}|{loose}"
-    return rf"(?<!\w){loose}(?!\w)" if len(core) <= 2 * SHORT else loose
+def _folded(text: str) -> str:
+    """``text`` without the difference of capital and small letters, letter by letter."""
+    folded = text.casefold()
+    if len(folded) != len(text):
+        folded = "".join([one if len(one := char.casefold()) == 1 else char.lower()[0] for char in text])
+    return folded.replace("ı", "i")  # as its capital, which is that of i
+
+
+def _is_close(text: str, places: Sequence[int], gap: int) -> bool:
+    """Whether at most ``gap`` blanks or dashes stand between each two of these letters; what is short stands alone."""
+    if any(after - before > gap + 1 for before, after in pairwise(places)):
+        return False
+    if len(places) > 2 * SHORT:
+        return True
+    around = [*text[max(0, places[0] - 1) : places[0]], *text[places[-1] + 1 : places[-1] + 2]]
+    return not any(char.isalnum() or char == "_" for char in around)
 
 
 def unmarked(text: str, classed: Classed, value: object, hide: Container[str]) -> str:
