@@ -11,6 +11,10 @@ from tests.browser.scene import PASSWORD, set_the_scene
 from tests.factories.access import make_holder
 
 pytestmark = pytest.mark.browser
+LABEL_ON_TOP = """() => {
+  const label = document.querySelector('label[for=id_rule-slug]'), box = label.getBoundingClientRect();
+  return label.contains(document.elementFromPoint(box.x + 4, box.y + 2));
+}"""
 
 
 @pytest.mark.parametrize("javascript", [False, True])
@@ -25,6 +29,7 @@ def test_a_new_rule_comparison_or_test_is_where_one_lands(
     first = page.get_by_label("Short name")
     expect(first).to_be_focused()
     expect(first).to_be_in_viewport()
+    assert page.evaluate(LABEL_ON_TOP), "nothing covers the name of the field"
     page.get_by_role("button", name="Add a comparison").click()
     expect(page.get_by_label("Fact 2")).to_be_focused()
     page.get_by_role("button", name="Leave it as it was").click()

@@ -95,6 +95,8 @@ def test_a_rules_card_says_what_it_is_limited_to_and_in_which_currency(desk: Des
     assert "<dt>Operations</dt><dd><code>bank.pay</code></dd>" in page
     assert "<dt>Agents</dt><dd><code>clerk</code></dd>" in page
     assert "<dt>Amounts in</dt><dd>CHF</dd>" in page
+    make_policy(make_rule(slug="one", when="action.amount_minor > 5"), ODD, unit=desk.unit, slug="payments", name="P")
+    assert desk.look().count('<dt>Amounts in</dt><dd>EUR <span class="muted">that of its unit</span></dd>') == 1
 
 
 def test_queues_roles_and_units_are_offered_by_name(desk: Desk) -> None:
