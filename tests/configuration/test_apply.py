@@ -167,6 +167,20 @@ operations: [{operation: bank.pay, fields: [iban], until: 2099-01-31}]
         apply_documents(console, texts={"example.yaml": text})
         assert not OperationPermission.objects.filter(user__username="agent:payer").exists()
 
+    @pytest.mark.parametrize("password", ["a", "password1234"])
+    def test_a_password_is_no_weaker_than_one_that_a_page_takes(self, console, monkeypatch, password):
+        monkeypatch.setenv("UMA_PASSWORD", password)
+        with pytest.raises(ConfigurationError) as refused:
+            apply_texts(console, texts={"example.yaml": EXAMPLE})
+        assert "password_env" in str(refused.value)
+        assert not User.objects.filter(username="uma").exists()
+
+    def test_an_address_is_one_person_s(self, console):
+        self.apply(console, "kind: User\nusername: uma\nname: Uma\nemail: uma@example.com\n")
+        with pytest.raises(ConfigurationError, match="Somebody else has this address"):
+            self.apply(console, "kind: User\nusername: una\nname: Una\nemail: UMA@example.com\n")
+        self.apply(console, "kind: User\nusername: uma\nname: Uma Again\nemail: uma@example.com\n")
+
     def test_roles_are_replaced(self, console):
         apply_documents(console, texts={"example.yaml": EXAMPLE})
         self.apply(console, "kind: User\nusername: uma\nname: Uma Example\nemail: uma@example.com\n")

@@ -1,8 +1,11 @@
 """Systems inside one's own network: one person asks, another allows exactly that host, nothing is reached before."""
 
 import pytest
+from lxml import html
 
 from apps.audit.models import Entry
+from apps.configuration.selectors import export_for
+from apps.configuration.services import apply_texts
 from apps.connectors import services
 from apps.connectors.models import Connector
 from apps.core.errors import InvalidError, UnavailableError
@@ -138,3 +141,25 @@ def test_ports_of_the_list_alone_are_reached(ann, system, settings):
     effect = perform(system_user("plane"), approved(make_connector(base_url=system.url)))
     assert (effect.state, effect.error["code"]) == ("failed", "not_configured")
     assert system.asked == []
+
+
+def test_what_is_applied_as_it_was_exported_leaves_what_was_asked_for(ann, system):
+    ask(ann, system)
+    texts = {"c.yaml": export_for(system_user("console"), kinds=["Connector"])}
+    [applied] = apply_texts(system_user("console"), texts=texts)
+    assert applied.outcome == "unchanged"
+    assert Connector.objects.get().inside_asked_by == ann
+    assert person(ann)("PATCH", "/connectors/bank/", {"name": "The bank"}).body["inside_asked_by"] == ann.username
+    moved = person(ann)("PATCH", "/connectors/bank/", {"base_url": "http://93.184.216.34"})
+    assert moved.body["inside_asked_by"] is None
+    assert Entry.objects.filter(name="connector.inside_refused").exists()
+
+
+def test_whoever_unticks_it_on_the_page_withdraws_it(ann, system):
+    ask(ann, system)
+    page = browser(ann)
+    seen = html.fromstring(page.get("/connectors/bank/address/").content).xpath("//input[@name='seen']/@value")[0]
+    said = {"name": "Bank", "base_url": system.url, "sign_in": "none", "seen": seen}
+    assert page.post("/connectors/bank/address/", said).status_code == 302
+    assert Connector.objects.get().inside_asked_by is None
+    assert Entry.objects.get(name="connector.inside_refused").actor == ann

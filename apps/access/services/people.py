@@ -32,7 +32,8 @@ def save_person(
 
     Without ``is_staff`` they stay what they are; a new person has no place in the back office.
 
-    Whoever has left stays out: raises ConflictError ``has_left``, unless ``reinstate`` says that they come back.
+    Whoever has left stays out: raises ConflictError ``has_left``, unless ``reinstate`` says that they come back. Raises
+    InvalidError for an address that somebody else has: by it people are found when they sign in.
     """
     require_manager(actor, None)
     found = User.objects.select_for_update(no_key=True).filter(username=username).first()
@@ -42,6 +43,8 @@ def save_person(
         raise InvalidError(errors={"username": [_("This name belongs to an agent or a system.")]})
     if found and found.is_emergency:
         raise InvalidError(errors={"username": [_("This is an emergency account: nobody's own.")]})
+    if found is None or found.email != email:
+        _require_own_address(email, found)
     comes_back = bool(found and not found.is_active)
     if found and comes_back:
         _reinstate(actor, found, is_said=reinstate)
@@ -76,7 +79,6 @@ def make_person(
     taken = InvalidError(errors={"username": [_("Somebody has this user name.")]})
     if User.objects.filter(username__iexact=username).exists():
         raise taken
-    _require_own_address(email)
     try:
         with transaction.atomic():
             user, _outcome = save_person(actor, username=username, name=name, email=email)
@@ -89,9 +91,8 @@ def make_person(
 
 @transaction.atomic
 def change_person(actor: User, *, user: User, name: str, email: str) -> User:
-    """Say anew what somebody is called and their address. Raises InvalidError where the address is somebody else's."""
+    """Say anew what somebody is called and their address. Raises what ``save_person`` raises."""
     require_manager(actor, None)
-    _require_own_address(email, user)
     return save_person(actor, username=user.username, name=name, email=email)[0]
 
 

@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+
 from apps.access.models import BusinessUnit, Calendar, Queue, Role
 from apps.access.services import save_calendar, save_person, save_queue, save_role, save_rota, save_unit, set_roles
 from apps.agents.models import Agent
@@ -63,6 +66,18 @@ def _given(document: Document, key: str) -> str:
     return os.environ.get(str(document.source.value.get(key) or ""), "")
 
 
+def _password(document: Document) -> str | None:
+    """What the document gives; None where it gives none. Raises InvalidError for one that no page would take."""
+    text = _given(document, "password_env")
+    found = User.objects.filter(username=document.slug).first() or User(username=document.slug)
+    if text and not found.check_password(text):
+        try:
+            validate_password(text, found)
+        except ValidationError as error:
+            raise InvalidError(errors={"password_env": error.messages}) from error
+    return text or None
+
+
 def _calendar(document: Document) -> Calendar | None:
     slug = document.source.value.get("calendar")
     return Calendar.objects.get(slug=slug) if slug else None
@@ -103,7 +118,7 @@ def apply_user(actor: User, document: Document) -> str:
         username=document.slug,
         name=str(value.get("name") or document.slug),
         email=value.get("email", ""),
-        password=_given(document, "password_env") or None,
+        password=_password(document),
         reinstate=value.get("state") == PRESENT,
     )
     wanted = []

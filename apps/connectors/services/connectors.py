@@ -27,6 +27,7 @@ from apps.connectors.selectors import MANAGE
 from apps.connectors.services.calls import place_for, ports_for, schemes_of
 from apps.connectors.services.inside import (
     is_asked_only,
+    is_asked_still,
     is_new_inside,
     note_inside,
     note_left,
@@ -109,6 +110,10 @@ def save_connector(
         )
     }  # fmt: skip
     asks, test_asks = (is_new and is_asked_only(actor, agreed_by) for is_new in news.values())
+    stays, test_stays = (
+        is_asked_still(found, address, environment=environment, unit=unit)
+        for environment, address in ((Environment.LIVE, base_url), (Environment.TEST, test_base_url))
+    )
     values = {
         "name": name, "base_url": base_url, "adapter": adapter, "auth": auth,
         "allow_internal": allow_internal and not asks, "test_base_url": test_base_url,
@@ -118,8 +123,9 @@ def save_connector(
     left = found.unit_id if found else unit.pk if unit else None
     outcome = write_if_changed(actor, connector, is_new=found is None, values=values)
     note_left(connector, left)
-    note_inside(actor, connector, asks=asks)
-    note_inside(actor, connector, asks=test_asks, environment=Environment.TEST)
+    note_inside(actor, connector, asks=asks, stays=stays and not allow_internal)
+    stays = test_stays and not test_allow_internal
+    note_inside(actor, connector, asks=test_asks, stays=stays, environment=Environment.TEST)
     for environment, is_new in news.items():
         if is_new and not is_asked_only(actor, agreed_by):
             require_two_for_inside(actor, connector, second=agreed_by, environment=environment)

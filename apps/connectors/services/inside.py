@@ -51,6 +51,13 @@ def is_new_inside(
     return names.host(found) != host_of(base_url) or found.unit_id != (unit.pk if unit else None)
 
 
+def is_asked_still(found: Connector | None, base_url: str, *, environment: str, unit: BusinessUnit | None) -> bool:
+    """Whether what somebody asked for waits on: the host is the same, and so is the unit."""
+    if found is None or getattr(found, f"{NAMES[environment].asked_by}_id") is None:
+        return False
+    return NAMES[environment].host(found) == host_of(base_url) and found.unit_id == (unit.pk if unit else None)
+
+
 def is_asked_only(actor: User, agreed_by: User | None) -> bool:
     """Whether ``actor`` only asks for what another person has to allow. What documents bring counts as reviewed.
 
@@ -97,17 +104,18 @@ def _forget_left(connector: Connector, environment: str) -> None:
     setattr(connector, name, [])
 
 
-def note_inside(actor: User, connector: Connector, *, asks: bool, environment: str = Environment.LIVE) -> None:
-    """Keep who asked, for another person; what was asked before is over."""
+def note_inside(
+    actor: User, connector: Connector, *, asks: bool, stays: bool, environment: str = Environment.LIVE
+) -> None:
+    """Keep who asked, for another person; what was asked before is over, unless it ``stays``."""
     names = NAMES[environment]
     asked_by = actor if asks else None
-    if getattr(connector, f"{names.asked_by}_id") == (asked_by.pk if asked_by else None):
+    if stays or getattr(connector, f"{names.asked_by}_id") == (asked_by.pk if asked_by else None):
         return
     Connector.objects.filter(pk=connector.pk).update(**{names.asked_by: asked_by})
     setattr(connector, names.asked_by, asked_by)
-    if asks:
-        payload = {"host": names.host(connector), "environment": environment}
-        record(actor, connector, "inside_asked", payload=payload)
+    payload = {"host": names.host(connector), "environment": environment}
+    record(actor, connector, "inside_asked" if asks else "inside_refused", payload=payload)
 
 
 @transaction.atomic

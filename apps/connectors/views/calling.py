@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -65,7 +66,10 @@ def edit_address(request: Request, slug: str) -> HttpResponse:
     values: dict[str, Any] = {name: getattr(found, name) for name in KEPT}
     values |= {name: form.cleaned_data[name] for name in ("name", "base_url", "allow_internal")}
     try:
-        services.save_connector(request.user, slug=slug, **values, auth=form.auth, keep_secret=False)
+        with transaction.atomic():
+            if found.inside_asked_by_id and not form.cleaned_data["allow_internal"]:
+                services.refuse_inside(request.user, connector=found)
+            services.save_connector(request.user, slug=slug, **values, auth=form.auth, keep_secret=False)
     except InvalidError as error:
         form.refuse(error.errors)
         return _address_page(request, found, form, status=UNFIT)
