@@ -58,7 +58,9 @@ def load_company(actor: User) -> list[str]:
         return [*_follow_systems(actor), *_follow_password(actor)]
     os.environ.update(keys_in(settings.ACP_DATA_DIR))
     texts = {path.name: _at_home(path.read_text()) for path in sorted(COMPANY.glob("*.yaml"))}
-    return apply_documents(actor, texts=texts)
+    made = apply_documents(actor, texts=texts)
+    _follow_password(actor)  # none that a document may give: it is printed, and shorter than people's own
+    return made
 
 
 def _at_home(text: str) -> str:

@@ -111,7 +111,9 @@ def test_saving_somebody_over_the_api_takes_no_place_in_the_back_office(client: 
     assert answer.status_code == 200
     person.refresh_from_db()
     assert (person.name, person.is_staff) == ("Lena B.", True)
-    answer = client.post("/api/v1/users/", {**told(person), "username": "new"}, "application/json")
+    answer = client.post(
+        "/api/v1/users/", {**told(person), "username": "new", "email": "new@example.com"}, "application/json"
+    )
     assert (answer.status_code, User.objects.get(username="new").is_staff) == (201, False)
     assert client.post("/api/v1/users/", {**told(person), "is_staff": True}, "application/json").status_code == 422
 
