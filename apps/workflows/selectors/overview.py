@@ -1,9 +1,8 @@
-"""Runs in a list: what each waits for in a few words, and how many there are of a workflow."""
+"""Runs in a list: what they need somebody for, and how many there are of a workflow."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Case, Count, Exists, IntegerChoices, IntegerField, OuterRef, Q, QuerySet, When
 
@@ -11,10 +10,9 @@ from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp, User
 from apps.oversight.models import Escalation
 from apps.oversight.rules import Kind as Item
-from apps.workflows.models import Run, Step, Workflow, WorkflowPermission
-from apps.workflows.rules.states import RUN_OPEN, RunState, StepState
+from apps.workflows.models import Run, Workflow, WorkflowPermission
+from apps.workflows.rules.states import RUN_OPEN, RunState
 from apps.workflows.selectors.definitions import workflows_for
-from apps.workflows.selectors.drawings import kind_word
 
 ATTENTION = "attention"
 
@@ -91,17 +89,6 @@ def troubles_in(actor: User, rows: QuerySet[Run]) -> dict[str, int]:
     opened = with_trouble(_open(rows)).order_by()
     counted = dict(opened.values_list("trouble").annotate(n=Count("pk")))
     return {word: counted.get(trouble, 0) for word, trouble in TROUBLES.items()}
-
-
-def open_steps_of(actor: User, runs: list[Run]) -> dict[UUID, list[tuple[str, str, bool]]]:
-    """For each open run its open steps as (label, who does it, whether people are waited for); one query."""
-    assert actor.is_active
-    found: dict[UUID, list[tuple[str, str, bool]]] = {}
-    rows = Step.objects.filter(run__in=[run.pk for run in runs if not run.is_over], current=True, state=StepState.OPEN)
-    for run_id, name, kind, with_people in rows.order_by("id").values_list("run_id", "name", "kind", "with_people"):
-        label = name.replace("_", " ").capitalize()
-        found.setdefault(run_id, []).append((label, kind_word(kind), with_people))
-    return found
 
 
 def workflow_lines_for(actor: User) -> list[WorkflowLine]:

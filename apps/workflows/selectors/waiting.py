@@ -1,7 +1,9 @@
 """What a run waits for, step by step: people, agents, systems, its turn."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -37,51 +39,73 @@ class Waiting:
 
 def waiting_for(actor: User, run: Run) -> list[Waiting]:
     """What ``run`` (fetched through ``run_for``) waits for now; nothing when it is over."""
+    return waiting_of(actor, [run])[run.pk]
+
+
+def waiting_of(actor: User, runs: Sequence[Run]) -> dict[UUID, list[Waiting]]:
+    """What each of these runs (seen by ``actor``) waits for now; as many questions to the database as for one."""
     assert actor.is_active
-    if run.is_over:
-        return []
-    found = [*_run_waits(run), *_people(run)]
-    asked = {(waiting.step, waiting.kind) for waiting in found}
-    # A step whose action people weigh waits for them, not for the system.
-    busy = [waiting for waiting in _operations(run) if (waiting.step, "people") not in asked]
-    return [*found, *_agents(run), *busy]
+    found: dict[UUID, list[Waiting]] = {run.pk: [] for run in runs}
+    opened = [run for run in runs if not run.is_over]
+    if not opened:
+        return found
+    ids = [run.pk for run in opened]
+    for run_id, waiting in chain(_run_waits(opened), _people(ids)):
+        found[run_id].append(waiting)
+    asked = {(run_id, waiting.step) for run_id, some in found.items() for waiting in some if waiting.kind == "people"}
+    for run_id, waiting in _agents(ids):
+        found[run_id].append(waiting)
+    for run_id, waiting in _operations(ids):
+        # A step whose action people weigh waits for them, not for the system.
+        if (run_id, waiting.step) not in asked:
+            found[run_id].append(waiting)
+    return found
 
 
-def _run_waits(run: Run) -> list[Waiting]:
-    if run.state == RunState.PAUSED:
-        return [Waiting("person_to_resume", since=run.paused_at)]
-    if run.started_at is None and run.exclusive:
-        holder = Exclusive.objects.filter(key=run.exclusive, holds=True).exclude(run=run).first()
-        return [Waiting("key", what=run.exclusive, since=run.created_at, state=str(holder.run_id) if holder else "")]
-    return []
+type Waitings = Iterator[tuple[UUID, Waiting]]
 
 
-def _people(run: Run) -> list[Waiting]:
+def _run_waits(runs: Sequence[Run]) -> Waitings:
+    in_line = [run for run in runs if run.state != RunState.PAUSED and run.started_at is None and run.exclusive]
+    keys = {run.exclusive for run in in_line}
+    held = dict(Exclusive.objects.filter(key__in=keys, holds=True).values_list("key", "run_id")) if keys else {}
+    for run in runs:
+        if run.state == RunState.PAUSED:
+            yield run.pk, Waiting("person_to_resume", since=run.paused_at)
+    for run in in_line:
+        holder = held.get(run.exclusive)
+        state = str(holder) if holder and holder != run.pk else ""
+        yield run.pk, Waiting("key", what=run.exclusive, since=run.created_at, state=state)
+
+
+def _people(ids: Sequence[UUID]) -> Waitings:
     items = (
-        Escalation.objects.filter(run_id=run.pk, state__in=["pending", "held"])
+        Escalation.objects.filter(run_id__any_of=ids, state__in=["pending", "held"])
         .prefetch_related("groups__queue")
         .order_by("due_at")
     )
-    return [
-        Waiting(
-            "people",
-            step=item.step,
-            what=item.kind,
-            since=item.created_at,
-            due_at=item.due_at,
-            queues=[group.queue.slug for group in item.groups.all()],
-            escalation=item.pk,
-            state=item.state,
+    for item in items:
+        assert item.run_id is not None
+        yield (
+            item.run_id,
+            Waiting(
+                "people",
+                step=item.step,
+                what=item.kind,
+                since=item.created_at,
+                due_at=item.due_at,
+                queues=[group.queue.slug for group in item.groups.all()],
+                escalation=item.pk,
+                state=item.state,
+            ),
         )
-        for item in items
-    ]
 
 
-def _agents(run: Run) -> list[Waiting]:
+def _agents(ids: Sequence[UUID]) -> Waitings:
     open_ones = Q(state__in=[TaskState.READY, TaskState.CLAIMED, TaskState.SCHEDULED])
     rows = (
-        Task.objects.filter(open_ones, run=run)
-        .values("step", "capability")
+        Task.objects.filter(open_ones, run__in=ids)
+        .values("run_id", "step", "capability")
         .annotate(
             since=Min("created_at"),
             offered=Count("id", filter=Q(state=TaskState.READY)),
@@ -89,42 +113,41 @@ def _agents(run: Run) -> list[Waiting]:
         )
         .order_by("step")
     )
-    holders: dict[str, list[str]] = {}
-    for step, slug in (
-        Task.objects.filter(run=run, state=TaskState.CLAIMED).values_list("step", "agent__slug").distinct()
-    ):
-        holders.setdefault(step, []).append(str(slug))
-    return [
-        Waiting(
-            "agent",
-            step=row["step"],
-            what=row["capability"],
-            since=row["since"],
-            agents=holders.get(row["step"], []),
-            state="claimed" if row["claimed"] else "offered" if row["offered"] else "scheduled",
+    holders: dict[tuple[UUID, str], list[str]] = {}
+    claimed = Task.objects.filter(run__in=ids, state=TaskState.CLAIMED)
+    for run_id, step, slug in claimed.values_list("run_id", "step", "agent__slug").distinct():
+        holders.setdefault((run_id, step), []).append(str(slug))
+    for row in rows:
+        yield (
+            row["run_id"],
+            Waiting(
+                "agent",
+                step=row["step"],
+                what=row["capability"],
+                since=row["since"],
+                agents=holders.get((row["run_id"], row["step"]), []),
+                state="claimed" if row["claimed"] else "offered" if row["offered"] else "scheduled",
+            ),
         )
-        for row in rows
-    ]
 
 
-def _operations(run: Run) -> list[Waiting]:
-    opened = {
-        (row.name, row.round)
-        for row in Step.objects.filter(run=run, current=True, state=StepState.OPEN).only("name", "round")
-    }
-    taking_back = set(
-        Compensation.objects.filter(run=run, state=CompensationState.OPEN).values_list("action_id", flat=True)
-    )
-    actions = Action.objects.filter(run_id=run.pk, agent=None).exclude(state__in=FINAL_ACTIONS).order_by("id")
-    return [
-        Waiting(
-            "operation",
-            step=action.step,
-            what=action.operation,
-            since=action.created_at,
-            action=action.pk,
-            state=action.state,
-        )
-        for action in actions
-        if (action.step, action.round) in opened or action.pk in taking_back
-    ]
+def _operations(ids: Sequence[UUID]) -> Waitings:
+    steps = Step.objects.filter(run__in=ids, current=True, state=StepState.OPEN)
+    opened = set(steps.values_list("run_id", "name", "round"))
+    taking = Compensation.objects.filter(run__in=ids, state=CompensationState.OPEN)
+    taking_back = set(taking.values_list("action_id", flat=True))
+    actions = Action.objects.filter(run_id__any_of=ids, agent=None).exclude(state__in=FINAL_ACTIONS).order_by("id")
+    for action in actions:
+        if (action.run_id, action.step, action.round) in opened or action.pk in taking_back:
+            assert action.run_id is not None
+            yield (
+                action.run_id,
+                Waiting(
+                    "operation",
+                    step=action.step,
+                    what=action.operation,
+                    since=action.created_at,
+                    action=action.pk,
+                    state=action.state,
+                ),
+            )

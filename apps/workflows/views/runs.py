@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -25,12 +26,12 @@ from apps.workflows.models.definitions import definition_of_version, number_of_v
 from apps.workflows.rules.states import RUN_OPEN, RunState
 from apps.workflows.selectors import run_for, runs_for, workflows_for
 from apps.workflows.selectors.drawings import picture_for
-from apps.workflows.selectors.overview import ATTENTION, filtered, open_steps_of, story_of, troubles_in
+from apps.workflows.selectors.overview import ATTENTION, filtered, story_of, troubles_in
 from apps.workflows.selectors.reading import steps_by_task, steps_of
 from apps.workflows.selectors.retrying import tries_of
 from apps.workflows.selectors.timeline import timeline_of
 from apps.workflows.selectors.veils import veil_over, veiled_steps
-from apps.workflows.selectors.waiting import waiting_for
+from apps.workflows.selectors.waiting import Waiting, waiting_for, waiting_of
 
 PAGE = 50
 TABS = ("graph", "timeline", "trace", "data", "story")
@@ -51,9 +52,9 @@ def runs(request: Request) -> HttpResponse:
     found = list(rows[: PAGE + 1])
     shown, is_cut = found[:PAGE], len(found) > PAGE
     following = shown[-1].pk if is_cut and not is_attention else None
-    steps = open_steps_of(request.user, shown)
+    waits = waiting_of(request.user, shown)
     context = {
-        "lines": [(run, steps.get(run.pk, [])) for run in shown],
+        "lines": [(run, _labelled(waits[run.pk])) for run in shown],
         "following": following,
         "is_attention": is_attention,
         "is_cut": is_cut,
@@ -121,8 +122,9 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
     chosen = next((step for step in steps if step.name == request.GET.get("step") and step.current), None)
     context = {
         "run": row,
+        "here": reverse("workflows:run", args=[row.pk]),
         "version": number_of_version(row.version_id),
-        "waits": [(waiting, _label(waiting.step)) for waiting in waits],
+        "waits": _labelled(waits),
         "steps": steps,
         "chosen": chosen,
         "tab": tab,
@@ -160,8 +162,8 @@ def _step_of(line: Entry) -> str:
     return str(line.payload.get("step") or (line.payload.get("name", "") if line.subject_kind == "step" else ""))
 
 
-def _label(step: str) -> str:
-    return step.replace("_", " ").capitalize()
+def _labelled(waits: list[Waiting]) -> list[tuple[Waiting, str]]:
+    return [(waiting, waiting.step.replace("_", " ").capitalize()) for waiting in waits]
 
 
 def _elapsed(row: Run) -> float:
