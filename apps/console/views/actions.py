@@ -26,7 +26,7 @@ from apps.workflows.selectors.veils import action_shown_to, veil_before
 from apps.workflows.services.actions import may_compensate
 
 PAGE = 50
-FILTERS = {"state": "state", "agent": "agent__slug", "operation": "operation", "workflow": "workflow"}
+FILTERS = {"state": "state", "agent": "agent__slug", "operation": "operation", "workflow": "workflow", "run": "run_id"}
 
 
 @require_GET
@@ -38,7 +38,8 @@ def actions(request: Request) -> HttpResponse:
     rows = actions_for(request.user)
     for name, value in asked.items():
         if value:
-            rows = rows.filter(**{FILTERS[name]: value})
+            wanted = _uuid(value) if name == "run" else value
+            rows = rows.filter(**{FILTERS[name]: wanted}) if wanted else rows.none()
     if before := _uuid(request.GET.get("before", "")):
         rows = rows.filter(behind(("-id",), [before]))
     found = list(rows[: PAGE + 1])

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -40,6 +41,7 @@ def _page(request: Request, row: Workflow, *, status: int = 200, form: RollbackF
     chosen = next((step for step in steps if step.name == request.GET.get("step")), None)
     context = {
         "workflow": row,
+        "here": reverse("workflows:workflow", args=[row.slug]),
         "versions": versions,
         "shown": shown,
         "steps": [(step, kind_word(step.kind)) for step in steps],
