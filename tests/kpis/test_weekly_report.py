@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.models import User
@@ -63,6 +64,20 @@ def test_its_sentences_and_figures_are_the_dashboards_of_that_week() -> None:
     assert "Agents finished 60 runs" in found.page.sentences[0].text
     assert all("from=2026-11-09&to=2026-11-16" in one.href for one in found.page.cards)
     assert found.dashboard.partition("?")[2] == asked.query
+
+
+def test_what_is_counted_in_a_day_is_told_by_the_day_in_both_weeks() -> None:
+    some_runs(70)
+    some_runs(35, finished_at=NOON - timedelta(days=7))
+    person = make_holder(VIEW)
+    card = next(one for one in report(person).page.cards if one.key == "throughput")
+    assert (card.text, card.note, card.was) == ("56", "8 a day", "4 a day")
+    client = Client()
+    client.force_login(person)
+    page = client.get("/reports/weekly/2026-W46/").content.decode()
+    assert f'<a href="{card.href}">8 a day</a>' in page.replace("&amp;", "&")
+    assert "56 in all" in page
+    assert ">8 a day</a></td>" in write_report(person, monday=MONDAY).html
 
 
 def test_missed_targets_and_verdicts_ask_for_decisions() -> None:
