@@ -134,8 +134,18 @@ def test_an_example_that_waits_hears_what_a_person_decided(plane: LivePlane) -> 
     assert "succeeded" in told[0]
 
 
-def test_the_worker_example_completes_a_task(plane: LivePlane) -> None:
-    run_id = start(plane, "expense-declaration", declaration("D-worker", 4_000))
+def test_the_worker_example_completes_a_task_that_a_person_starts_by_their_token(plane: LivePlane) -> None:
+    token = plane.manage("create_token", "olga").strip()
+    started = httpx.post(
+        f"{plane.url}/api/v1/runs/",
+        headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "declare-1"},
+        json={
+            "workflow": "expense-declaration",
+            "input": {"declaration_id": "D-worker", "amount_minor": 4200, "currency": "EUR"},
+        },
+    )
+    assert started.status_code == 201, started.text
+    run_id = started.json()["id"]
     key = plane.manage("create_credential", "expense-checker").strip()
     done = example(plane, key, sys.executable, "examples/worker.py", "1")
     assert done.returncode == 0, done.stderr
