@@ -105,7 +105,7 @@ def test_the_list_costs_the_same_whatever_its_length(django_assert_max_num_queri
     client = signed_in(payment.ada)
     client.get("/inbox/")
     switches = 2  # how the list is to be read, and back
-    with django_assert_max_num_queries(29 + switches):
+    with django_assert_max_num_queries(30 + switches):
         assert client.get("/inbox/").status_code == 200
     with django_assert_max_num_queries(11 + switches):
         client.get("/inbox/", headers={"HX-Request": "true", "HX-Target": "list"})

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.agents.models import Action
 from apps.agents.rules import EffectClass, Environment
@@ -53,6 +54,7 @@ from apps.core.rules import ValueProblem, digest_of
 
 LEASE_MARGIN_S = 30
 """How long beyond its own timeout a call may be under way before it counts as lost."""
+CHANGED = gettext_lazy("The operation is not the one that was judged any more.")
 
 DUE = """
 SELECT e.id, e.action_id, e.state FROM connectors_effect e JOIN agents_action a ON a.id = e.action_id
@@ -155,7 +157,11 @@ def require_permission(action: Action) -> Operation:
         raise NotAllowedError(_("The permission to use this operation is gone."), why="permission") from error
     if refused_paths(action.parameters, permitted.fields, permitted.operation.path):
         raise NotAllowedError(_("The permission no longer covers these parameters."), why="fields")
-    if not is_within_limit(permitted.money(action.parameters), permitted.limit):
+    try:
+        money = permitted.money(action.parameters)
+    except ValueProblem as problem:  # what says the amount is another parameter since
+        raise NotAllowedError(CHANGED, why="operation_changed") from problem
+    if not is_within_limit(money, permitted.limit):
         raise NotAllowedError(_("The permission no longer covers this amount."), why="limit")
     person = action.on_behalf_of
     if person is not None and not holds(person, "connectors.use_operation", permitted.operation):
@@ -172,7 +178,7 @@ def refuse_changed(action: Action, operation: Operation) -> None:
         said = _("%(system)s is not cleared for the data classes that these parameters carry: %(classes)s.")
         raise NotAllowedError(said % {"system": operation.connector, "classes": ", ".join(lacking)}, why="not_cleared")
     if operation.definition_digest != action.definition_digest:
-        raise NotAllowedError(_("The operation is not the one that was judged any more."), why="operation_changed")
+        raise NotAllowedError(CHANGED, why="operation_changed")
 
 
 def dispatch_effect(actor: User, *, effect: Effect) -> CallResult:

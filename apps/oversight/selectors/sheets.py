@@ -33,6 +33,7 @@ from apps.oversight.selectors.factors import (
     history_of,
     way_back_of,
 )
+from apps.oversight.selectors.hindrances import hindrance_for
 from apps.oversight.selectors.precedent import Precedent, precedent_for
 from apps.oversight.selectors.standing import standing_approvals_of
 from apps.oversight.selectors.veils import Sight, sight_of
@@ -92,6 +93,7 @@ class Sheet:
     sight: Sight | None = None
     verdict: Mapping[str, Any] = field(default_factory=dict)
     case_homes: list[Policy] = field(default_factory=list)
+    hindrance: str = ""
 
     @property
     def parameters(self) -> Any:
@@ -205,6 +207,7 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         sight=sight,
         verdict=quieted_for(actor, item.verdict),
         case_homes=_case_homes(actor, item),
+        hindrance=hindrance_for(actor, item, operation),
     )
 
 
