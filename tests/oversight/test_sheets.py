@@ -17,9 +17,10 @@ from apps.oversight.models import Escalation, Vote
 from apps.oversight.rules import Pace, first_deadline, percentile
 from apps.oversight.selectors import escalation_for, pace_for, precedent_for
 from apps.oversight.selectors.factors import named_in
-from apps.oversight.selectors.sheets import Sheet, sheet_for
+from apps.oversight.selectors.sheets import Sheet, ordered_parameters_for, sheet_for
 from tests.factories.connectors import make_operation
 from tests.factories.oversight import Payment, escalate, make_escalation, make_payment, propose, say
+from tests.factories.policies import make_policy, make_rule
 
 pytestmark = pytest.mark.django_db
 PARTS = (
@@ -238,6 +239,27 @@ def test_an_item_with_everything_costs_a_fixed_number_of_queries(django_assert_m
         page = client.get(f"/inbox/{payment.item.pk}/", headers=headers).content.decode()
     for part in ("Take it back", "Invoice 4", "I called them 3 times", str(payment.ben)):
         assert part in page
+
+
+def test_an_amount_reads_as_money_wherever_it_stands() -> None:
+    payment = make_payment(risk="high")
+    schema = {"type": "object", "properties": {"sum": {"type": "object"}, "ccy": {"type": "string"}}}
+    amount = {"path": "sum.total", "currency_path": "ccy"}
+    operation = make_operation(parameters=schema, amount=amount, target="", consequence="")
+    asks = make_rule(effect="require_approval", queue=payment.queue.slug, scope={"operations": [operation.slug]})
+    make_policy(asks, unit=payment.unit)
+    parameters = {"sum": {"total": 50_000, "lines": 2}, "ccy": "USD"}
+    item = escalate(propose(payment.agent, operation, parameters), operation)
+    payment.item = item
+    page = " ".join(page_of(payment).split())
+    assert sheet(payment).notes == {"sum.total": "= 500.00 USD"}
+    assert (
+        "= 500.00 USD"
+        in page[page.index('id="parameters-card"') : page.index("</section>", page.index("parameters-card"))]
+    )
+    assert "As it stands above: <code>500.00</code>" in page
+    assert item.restated({"sum": {"total": 60_000}, "ccy": "USD"}) == (60_000, 2)
+    assert ordered_parameters_for(payment.ada, item.action)[1] == {"sum.total": "= 500.00 USD"}
 
 
 RAW = '{"message": "account <b>closed</b>", "trace": "Traceback 0x7f"}'

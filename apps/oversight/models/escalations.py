@@ -320,11 +320,11 @@ class Escalation(Erasable, Stateful):
         values = self.values() if values is None else values
         names = {"title": self.title, "operation": self.action.operation if self.action else ""}
         value = value_at(values, self.restate)
-        if value is None:
-            value = names.get(self.restate)
+        value = names.get(self.restate) if value is None else value
         currency = (self.action.currency if self.action else "") or str(values.get("currency", ""))
-        is_money = self.restate.endswith("_minor") or (self.action and value == self.action.amount_minor)
-        return value, exponent_of(currency) if is_money and value is not None else None
+        asked = value_at(self.values(), self.restate)
+        is_money = self.restate.endswith("_minor") or (self.action and asked == self.action.amount_minor)
+        return value, exponent_of(currency) if is_money and isinstance(value, int) else None
 
     def shown(self) -> dict[str, Any]:
         """What the page renders of stored data, canonically: what a decision's ``view_hash`` is made of."""

@@ -203,7 +203,7 @@ def sheet_for(actor: User, item: Escalation) -> Sheet:
         drill=drill_of(actor, item),
         before=before,
         before_label=label,
-        notes=_notes(item, sight),
+        notes=_notes(item, sight, operation),
         sight=sight,
         verdict=quieted_for(actor, item.verdict),
         case_homes=_case_homes(actor, item),
@@ -233,15 +233,15 @@ def _ways_out(actor: User, item: Escalation) -> list[str]:
 
 def ordered_values_for(actor: User, item: Escalation) -> tuple[dict[str, Any], Mapping[str, str]]:
     """The values of an item that ``actor`` fetched, in the order of its page, and what their amounts read as."""
-    sight = sight_of(actor, item)
-    return sight.values(ordered(item.values(), _operation(item))), _notes(item, sight)
+    sight, operation = sight_of(actor, item), _operation(item)
+    return sight.values(ordered(item.values(), operation)), _notes(item, sight, operation)
 
 
 def ordered_parameters_for(actor: User, action: Action) -> tuple[dict[str, Any], Mapping[str, str]]:
     """The same of an action as ``actor`` is shown it: what is hidden is a mark there, and no amount."""
     assert actor.is_active
-    values = action.parameters or {}
-    return ordered(values, _to_run.first(slug=action.operation)), _amounts(flattened(values))
+    values, operation = action.parameters or {}, _to_run.first(slug=action.operation)
+    return ordered(values, operation), _amounts(values, operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,14 +303,14 @@ def _before(actor: User, item: Escalation) -> tuple[Any, str]:
     return None, ""
 
 
-def _notes(item: Escalation, sight: Sight) -> dict[str, str]:
-    """Amounts as people read them, by path: integers in minor units with a currency beside or above them."""
-    found = _amounts(flattened(item.values()))
-    return {path: said for path, said in found.items() if not sight.hides(path)}
+def _notes(item: Escalation, sight: Sight, operation: Operation | None) -> dict[str, str]:
+    """Amounts as people read them, by path, but for what is hidden from whoever looks."""
+    return {path: said for path, said in _amounts(item.values(), operation).items() if not sight.hides(path)}
 
 
-def _amounts(leaves: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
+def _amounts(values: Mapping[str, Any], operation: Operation | None) -> dict[str, str]:
+    """The operation's own amount, wherever it stands, and integers in minor units with a currency beside or above."""
+    leaves, found = flattened(values), {}
     for path, value in leaves.items():
         if not path.endswith("_minor") or isinstance(value, bool) or not isinstance(value, int):
             continue
@@ -318,7 +318,12 @@ def _amounts(leaves: Mapping[str, Any]) -> dict[str, str]:
         currency = leaves.get(f"{above}.currency".lstrip(".")) or leaves.get("currency")
         if isinstance(currency, str):
             found[path] = f"= {money_text(value, currency)}"
-    return found
+    amount = (operation.amount or {}) if operation else {}
+    try:
+        own = money_of(values, amount)
+    except ValueProblem:  # hidden from who looks, or another parameter since
+        own = None
+    return found | ({str(amount["path"]): f"= {own}"} if own else {})
 
 
 def _progress(actor: User, item: Escalation, votes: list[Vote]) -> list[Progress]:
