@@ -40,6 +40,18 @@ class TestConditions:
         assert verdict_on("EUR", make_rule(), over).effect is Effect.ALLOW
         assert verdict_on("USD", make_rule(), over).effect == effect
 
+    def test_that_it_could_not_be_compared_is_said_in_words(self):
+        over = {**ASKS, "when": "action.amount_minor > 100000"}
+        dollars = make_rule(slug="dollars", when="action.amount_minor > 100000", effect="flag", currency="CHF")
+        verdict = verdict_on("USD", over, dollars)
+        assert {rule["rule"]: rule["error"] for rule in verdict.public_json()["rules"]} == {
+            "asks": "It is about EUR and this is USD, so it could not be compared.",
+            "dollars": "It is about CHF and this is USD, so it could not be compared.",
+        }
+        missing = {**ASKS, "when": "action.parameters.nothing > 1"}
+        assert "compared" not in verdict_on("USD", missing).public_json()["rules"][0]["error"]
+        assert "error" not in verdict_on("EUR", over, make_rule()).trace[0].as_json()
+
     def test_a_rule_names_its_own_currency(self):
         small = make_rule(when="action.amount_minor <= 100000", currency="USD")
         assert verdict_on("USD", small).effect is Effect.ALLOW

@@ -120,10 +120,11 @@ def cost_for(actor: User, item: Escalation, operation: Operation | None) -> Cost
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A rule that asked or matched, and the values it looked at."""
+    """A rule that asked or matched, the values it looked at, and why it could not be judged, where it could not."""
 
     card: RuleCard
     values: list[tuple[str, Any]]
+    error: str = ""
 
 
 def grounds_for(actor: User, item: Escalation) -> list[Ground]:
@@ -132,7 +133,11 @@ def grounds_for(actor: User, item: Escalation) -> list[Ground]:
         return []
     facts = item.verdict.get("facts") or {}
     queues = {group.queue.slug: group.queue.name for group in item.group_list()}
-    return [Ground(card, named_in(card.when, facts)) for card in matched_rules_for(actor, item.verdict, queues)]
+    unjudged = {(rule["policy"], rule["rule"]): str(rule.get("error", "")) for rule in item.verdict["rules"]}
+    return [
+        Ground(card, named_in(card.when, facts), unjudged.get((card.policy, card.slug), ""))
+        for card in matched_rules_for(actor, item.verdict, queues)
+    ]
 
 
 def named_in(expression: str, facts: Mapping[str, Any]) -> list[tuple[str, Any]]:

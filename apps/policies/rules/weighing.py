@@ -14,6 +14,8 @@ from apps.policies.rules.obligations import NOTHING_STANDING, USUAL_BULK, Obliga
 from apps.policies.rules.quorums import Group, groups_of, joined_groups
 
 MAX_ERROR = 200
+AMOUNT, SUM = "action.amount_minor", "history.sum_minor"
+ABROAD = "It is about {own} and this is {asked}, so it could not be compared."
 
 
 class Outcome(StrEnum):
@@ -87,6 +89,11 @@ class RuleInForce:
         """
         return facts.amount_minor is not None and self.currency_for(facts) != facts.currency
 
+    @property
+    def reads_amounts(self) -> bool:
+        """Whether its condition looks at an amount, the action's own or what went before."""
+        return AMOUNT in self.program.reads or any(call.name == SUM for call in self.program.calls)
+
     def currency_for(self, facts: Facts) -> str:
         """The currency of the rule's amounts; the action's own where nothing is known of units."""
         return self.rule.currency or facts.currencies.get(self.unit, facts.currency)
@@ -132,6 +139,8 @@ class Sight:
         found = self._outcomes.get(seen)
         if found is None:
             found = self._outcomes[seen] = self._outcome(rule, abroad)
+        if abroad and found[0] is Outcome.ERROR and rule.reads_amounts:
+            return Outcome.ERROR, ABROAD.format(own=rule.currency_for(self.facts), asked=self.facts.currency)
         return found
 
     def _outcome(self, rule: RuleInForce, abroad: bool) -> tuple[Outcome, str]:
