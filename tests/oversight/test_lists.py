@@ -16,7 +16,15 @@ from apps.oversight.models import Escalation, Grant, SavedView
 from apps.oversight.rules import Fate, Trait, asking_rule, gathered
 from apps.oversight.selectors import choices_for, condition_of, escalations_for, fates_for, inbox_for
 from apps.oversight.services import save_view
-from tests.factories.oversight import Payment, make_escalation, make_payment, nothing_happens, say
+from tests.factories.oversight import (
+    Payment,
+    escalate,
+    make_escalation,
+    make_payment,
+    nothing_happens,
+    propose,
+    say,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -240,6 +248,26 @@ def decided(state: str = ActionState.APPROVED, **fields: Any) -> Payment:
     say(payment.ada, payment.item)
     Action.objects.filter(pk=payment.action.pk).update(state=state)
     return payment
+
+
+def test_decisions_are_listed_in_the_order_in_which_they_were_made() -> None:
+    payment = make_payment()
+    parameters = payment.action.parameters
+    items = [
+        payment.item,
+        *(escalate(propose(payment.agent, payment.operation, parameters), payment.operation) for _ in range(26)),
+    ]
+    items = [*items[5:], *items[:5]]
+    for item in items:
+        say(payment.ada, item)
+    client, address, seen = signed_in(payment.ada), "/inbox/?view=decided", ""
+    while address:
+        page = client.get(address)
+        seen += page.content.decode()
+        address = page.context["page"].next_url
+    places = [seen.index(f'id="row-{item.pk}"') for item in reversed(items)]
+    assert places == sorted(places)
+    assert seen.count('id="row-') == len(items)
 
 
 def reviewed(payment: Payment, answer: Any) -> None:

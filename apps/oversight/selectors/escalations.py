@@ -8,7 +8,7 @@ from operator import or_
 from typing import Any, Self
 from uuid import UUID
 
-from django.db.models import BooleanField, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import BooleanField, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from apps.agents.models import Action, Agent
 from apps.agents.selectors import shown_to
@@ -183,7 +183,7 @@ def inbox_for(actor: User, *, view: str = InboxView.MINE, **filters: str) -> Que
 
     ``mine``: what ``actor`` may decide now, has not voted on, handed on or put aside. ``team``: everything pending that
     ``actor`` may see. ``unassigned``: of that, what nobody claimed or was given. ``snoozed``: what ``actor`` put aside.
-    ``claimed``: what ``actor`` holds. ``decided``: what ``actor`` voted on, newest first.
+    ``claimed``: what ``actor`` holds. ``decided``: what ``actor`` voted on, the newest vote first.
     """
     rows = escalations_for(actor)
     match view:
@@ -349,11 +349,12 @@ def unheard_items() -> QuerySet[Escalation]:
 
 
 def decided_for(actor: User) -> QuerySet[Escalation]:
-    """What ``actor`` voted on, newest first: "your decisions", with what became of each.
+    """What ``actor`` voted on, the newest ``said`` first: "your decisions", with what became of each.
 
-    A join, not a subquery: a person has one live vote on an item, and the votes' index is in the order of the items.
+    A join, not a subquery: a person has one live vote on an item, and an index is in the order of a person's votes.
     """
-    return escalations_for(actor).filter(votes__voter=actor, votes__voided_at=None)
+    rows = escalations_for(actor).filter(votes__voter=actor, votes__voided_at=None)
+    return rows.annotate(said=F("votes__id")).order_by("-said")
 
 
 def winner_for(actor: User, item: Escalation) -> dict[str, Any] | None:

@@ -37,7 +37,7 @@ from apps.oversight.views.detail import detail_context, query_of, why_of
 from apps.oversight.views.focus import focus_context, in_focus
 from apps.oversight.views.lists import VIEW, reading, rows_of
 
-NEWEST_FIRST = ("-id",)
+NEWEST_FIRST = ("-said",)
 MAX_SHOWN = 200
 MAX_GROUPS = 100
 MAX_ARRIVED = 99
@@ -152,9 +152,11 @@ def _page(request: Request, filters: InboxFilter, path: str = "") -> Page[Escala
         counts_on(request, Counts.of(first))  # what the menu counts begins with this page
         found: Page[Any] = page_from(request, first, order=INBOX_ORDER)
     else:
-        keys = rows_of(request.user, filters).values_list("due_at", "id", named=True)
+        order = _order(filters)
+        names = dict.fromkeys(["id", *(name.lstrip("-") for name in order)])
+        keys = rows_of(request.user, filters).values_list(*names, named=True)
         with reading(filters):
-            found = page_of(request, keys, order=_order(filters))
+            found = page_of(request, keys, order=order)
     rows = lines_for(request.user, [key.id for key in found.rows])
     next_url = f"{path}?{found.next_url.partition('?')[2]}" if path and found.next_url else found.next_url
     return Page(rows, next_url, found.is_first)
