@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from apps.agents.models import Action
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.gate import remember
 from apps.core.models import ClockTimestamp
@@ -257,6 +259,20 @@ def test_precedent_counts_what_was_decided_on_the_same_agent_and_operation():
     assert (found.same_target, found.reversed) == (2, 0)
     other = make_payment()
     assert precedent_for(other.ada, escalation_for(other.ada, other.item.pk)).total == 0
+
+
+def test_precedent_counts_what_was_approved_and_failed_afterwards():
+    payment = make_payment()
+    older = [propose(payment.agent, payment.operation, payment.action.parameters) for _ in range(3)]
+    for action in older:
+        say(payment.ada, escalate(action, payment.operation))
+    Action.objects.filter(pk__in=[action.pk for action in older[:2]]).update(state="failed")
+    assert precedent_for(payment.ada, escalation_for(payment.ada, payment.item.pk)).failed == 2
+    client = Client()
+    client.force_login(payment.ada)
+    page = client.get(f"/inbox/{payment.item.pk}/").content.decode()
+    assert "3 approved, 0 rejected, 2 failed" in page
+    assert "2 of 3 that were approved failed afterwards." in page
 
 
 def test_the_rows_of_a_list_hide_what_the_detail_hides():

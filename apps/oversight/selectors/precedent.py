@@ -46,6 +46,7 @@ class Precedent:
     rejected: int = 0
     changes_requested: int = 0
     reversed: int = 0
+    failed: int = 0
     same_target: int = 0
     last: list[Escalation] = field(default_factory=list)
     compared: Escalation | None = None
@@ -78,6 +79,7 @@ def precedent_for(actor: User, item: Escalation) -> Precedent:
         rejected=states.count(EscalationState.REJECTED),
         changes_requested=states.count(EscalationState.CHANGES_REQUESTED),
         reversed=sum(fate in {Fate.REVERSED, Fate.OVERTURNED} for fate in fates.values()),
+        failed=sum(fate == Fate.FAILED for fate in fates.values()),
         same_target=sum((row.action.target or row.action.erased_target) in names for row in last if row.action),
         last=last[:LISTED],
         compared=approved,
