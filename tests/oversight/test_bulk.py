@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
+from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import Risk
@@ -56,6 +57,19 @@ def states(items):
 
 def result_of(person, job):
     return caller(person).get(f"/api/v1/jobs/{job}/").json()
+
+
+def test_its_page_says_what_became_of_each_afterwards():
+    payment, items = many()
+    job = ask(payment.ada, items).json()["id"]
+    work()
+    Action.objects.filter(pk=items[0].action_id).update(state="failed")
+    Action.objects.filter(pk=items[1].action_id).update(state="succeeded")
+    client = Client()
+    client.force_login(payment.ada)
+    rows = client.get(f"/jobs/{job}/").content.decode().split("<tr>")[2:]
+    said = ["Failed</span>", "Carried out</span>", "Waits to be carried out</span>"]
+    assert [[word for word in said if f">{word}" in row] for row in rows] == [[word] for word in said]
 
 
 def test_like_items_are_approved_each_with_its_own_digest():

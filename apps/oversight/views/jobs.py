@@ -14,14 +14,16 @@ from apps.core.errors import InvalidError
 from apps.core.formats import money
 from apps.core.gate import require, require_human
 from apps.core.http import Request, wants_fragment
+from apps.core.models import User
 from apps.core.pages import page_of
 from apps.oversight import services
-from apps.oversight.forms import BulkForm, InboxFilter, uuid_of
-from apps.oversight.models import Escalation, Job
+from apps.oversight.forms import FATES, BulkForm, InboxFilter, uuid_of
+from apps.oversight.models import Escalation, Job, JobItem
 from apps.oversight.rules import MAX_BULK, BulkVerdict, InboxView, JobItemState, JobState
 from apps.oversight.selectors import (
     escalations_for,
     failed_for,
+    fates_for,
     job_for,
     jobs_for,
     left_out_for,
@@ -164,7 +166,9 @@ def job(request: Request, job_id: UUID) -> HttpResponse:
     found = job_for(request.user, job_id)
     rows = results_for(request.user, found)
     is_running = found.state == JobState.RUNNING
+    _tell_fates(request.user, found, rows)
     context = {
+        "fate_words": dict(FATES),
         "job": found,
         "rows": rows,
         "done": sum(row.state != JobItemState.WAITING for row in rows),
@@ -174,6 +178,14 @@ def job(request: Request, job_id: UUID) -> HttpResponse:
     }
     template = "oversight/_job.html" if wants_fragment(request) else "oversight/job.html"
     return render(request, template, context)
+
+
+def _tell_fates(actor: User, job: Job, rows: list[JobItem]) -> None:
+    """Say on each row that was decided what became of it since; what was put aside waits."""
+    done = [row.escalation_id for row in rows if row.state == JobItemState.DONE and job.verdict != BulkVerdict.SNOOZE]
+    fates = fates_for(actor, done) if done else {}
+    for row in rows:
+        row.fate = fates.get(row.escalation_id)  # type: ignore[attr-defined] # what became of it
 
 
 def _to_try_again(request: Request, job: Job) -> int:
