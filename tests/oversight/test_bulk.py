@@ -1,5 +1,6 @@
 """Many items told the same at once: what may go together, what each gets, and what survives a dead worker."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -15,7 +16,7 @@ from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp, User
 from apps.core.rules import Risk
 from apps.oversight.models import Escalation, Grant, Job, JobItem, Vote
-from apps.oversight.rules import Candidate, bulk_problem, limit_problem, outliers
+from apps.oversight.rules import Candidate, apart, bulk_problem, limit_problem, outliers
 from apps.oversight.services import jobs, perform_due_items, start_bulk
 from apps.oversight.services.jobs import CLAIM
 from apps.policies.rules import USUAL_BULK, Bulk
@@ -57,6 +58,39 @@ def states(items):
 
 def result_of(person, job):
     return caller(person).get(f"/api/v1/jobs/{job}/").json()
+
+
+def test_what_does_not_go_with_the_others_is_named_and_the_rest_goes_on():
+    payment, items = many(4)
+    other = many(1, unit=payment.unit)[1][0]
+    question = make_escalation(kind="question", queue=payment.queue)
+    client = Client()
+    client.force_login(payment.ada)
+    chosen = [other, *items, question]
+    page = client.get("/inbox/bulk/", {"verdict": "approve", "ids": [str(item.pk) for item in chosen]})
+    assert page.context["problem"]
+    assert page.context["apart"] == {other.pk: "asks for something else", question.pk: "is answered, not approved"}
+    text = page.content.decode()
+    assert [text.count(f">{why}<") for why in page.context["apart"].values()] == [1, 1]
+    form = text[text.index('<form method="get" action="/inbox/bulk/"') :].split("</form>")[0]
+    assert "Go on with the other 4" in form
+    going = re.findall(r'name="ids" value="([^"]+)"', form)
+    assert going == [str(item.pk) for item in items]
+    rest = client.get("/inbox/bulk/", {"verdict": "approve", "ids": going})
+    assert (rest.context["problem"], rest.context["n"]) == ("", 4)
+    assert states(chosen) == ["pending"] * 6
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=12), st.integers(1, 12))
+def test_what_is_left_without_what_is_apart_goes_together(whats, most):
+    bulk = Bulk(Risk.LOW, most)
+    found = [Candidate(uuid7(), what, ("r",), Risk.LOW, amount_minor=10, currency="EUR", bulk=bulk) for what in whats]
+    named = apart(found)
+    rest = [one for one in found if one.item not in named]
+    assert rest
+    assert bulk_problem(rest) is None
+    assert limit_problem(rest) is None
+    assert bool(named) == bool(bulk_problem(found) or limit_problem(found))
 
 
 def test_its_page_says_what_became_of_each_afterwards():

@@ -1,5 +1,6 @@
 """One decision for many items: what may go together, and which of them stand out."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -128,6 +129,37 @@ def most_together(candidates: Sequence[Candidate]) -> frozenset[UUID]:
         if beyond(narrower, len(more), total_of(more)) is None:
             bulk, taken = narrower, more
     return frozenset(found.item for found in taken)
+
+
+def apart(candidates: Sequence[Candidate]) -> dict[UUID, str]:
+    """Which of these keep the others from being approved together, each with why: a word of the problems above.
+
+    What may be approved with nothing is named first. Of the rest the largest like part stays, the first of equal ones,
+    and of that as many as its rules let be approved at once; the others are named by what differs.
+    """
+    found: dict[UUID, str] = {}
+    for one in candidates:
+        if problem := bulk_problem([one]) or limit_problem([one]):
+            found[one.item] = problem
+    left = [one for one in candidates if one.item not in found]
+    if not left:
+        return found
+    sizes = Counter((one.what, one.rules, one.currency) for one in left)
+    (what, rules, currency), _ = sizes.most_common(1)[0]
+    differing = ((one, _differs(one, what, rules, currency)) for one in left)
+    found |= {one.item: why for one, why in differing if why}
+    like = [one for one in left if one.item not in found]
+    fit = most_together(like)
+    beyond_all = limit_problem([one for one in like if one.item not in outliers(like)])
+    return found | {one.item: str(beyond_all) for one in like if one.item not in fit}
+
+
+def _differs(one: Candidate, what: str, rules: tuple[str, ...], currency: str) -> str:
+    if one.what != what:
+        return "operation"
+    if one.rules != rules:
+        return "rules"
+    return "currency" if one.currency != currency else ""
 
 
 def outliers(candidates: Iterable[Candidate]) -> frozenset[UUID]:

@@ -73,6 +73,7 @@ from apps.oversight.selectors.handing import (
     successor_for,
 )
 from apps.oversight.selectors.jobs import (
+    apart_for,
     failed_for,
     job_for,
     jobs_for,
@@ -127,6 +128,7 @@ __all__ = [
     "TakenBack",
     "Waiting",
     "allowed_for",
+    "apart_for",
     "asked_digest_of_action",
     "asking_beside",
     "asking_rules_of",

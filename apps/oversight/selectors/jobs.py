@@ -24,6 +24,7 @@ from apps.oversight.rules import (
     JobItemState,
     Kind,
     VoteVerdict,
+    apart,
     beyond,
     bulk_problem,
     limit_problem,
@@ -48,6 +49,18 @@ BULK_PROBLEMS = {
     "items": gettext_lazy("A rule lets at most %(most)s of these be approved at once."),
     "amount": gettext_lazy("A rule bounds their sum, and of one the amount is not known. Decide that one alone."),
     "total": gettext_lazy("A rule lets at most %(total)s be approved at once."),
+}
+APART = {
+    "operation": gettext_lazy("asks for something else"),
+    "rules": gettext_lazy("another rule, or another version, asks for people"),
+    "currency": gettext_lazy("is in another currency"),
+    "risk": gettext_lazy("its risk is too high to go with others"),
+    "step_up": gettext_lazy("a rule wants you to sign in again for it"),
+    "kind": gettext_lazy("is answered, not approved"),
+    "one_by_one": gettext_lazy("a rule wants it approved by itself"),
+    "items": gettext_lazy("more than a rule lets be approved at once"),
+    "amount": gettext_lazy("its amount is not known, and a rule bounds the sum"),
+    "total": gettext_lazy("with it the sum is beyond what a rule lets be approved at once"),
 }
 TIERS = {
     Risk.LOW: gettext_lazy("low"),
@@ -156,6 +169,15 @@ def left_out_for(actor: User, items: Sequence[Escalation]) -> tuple[str, frozens
     if any(VoteVerdict.APPROVE not in VERDICTS[Kind(item.kind)] for item in items):
         problem = "kind"
     return _words(problem, rest) if problem else "", standing_out
+
+
+def apart_for(actor: User, items: Sequence[Escalation]) -> dict[UUID, str]:
+    """Which of ``items`` keep the others from being approved together, each with why in a few words."""
+    assert actor.is_active
+    waiting = [item for item in items if item.state == EscalationState.PENDING]
+    others = [item for item in waiting if VoteVerdict.APPROVE not in VERDICTS[Kind(item.kind)]]
+    found = {item.pk: "kind" for item in others} | apart([candidate_of(one) for one in waiting if one not in others])
+    return {item: str(APART[problem]) for item, problem in found.items()}
 
 
 def no_longer_with_for(actor: User, job: Job, item: Escalation) -> str:

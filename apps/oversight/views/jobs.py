@@ -19,8 +19,9 @@ from apps.core.pages import page_of
 from apps.oversight import services
 from apps.oversight.forms import FATES, BulkForm, InboxFilter, uuid_of
 from apps.oversight.models import Escalation, Job, JobItem
-from apps.oversight.rules import MAX_BULK, BulkVerdict, InboxView, JobItemState, JobState
+from apps.oversight.rules import MAX_BULK, BulkVerdict, EscalationState, InboxView, JobItemState, JobState
 from apps.oversight.selectors import (
+    apart_for,
     escalations_for,
     failed_for,
     fates_for,
@@ -122,6 +123,7 @@ def _confirm(request: Request, form: BulkForm, chosen: Chosen, *, status: int = 
     if verdict == BulkVerdict.APPROVE:
         aside = chosen.changed  # nobody approves in passing what they have not seen
         problem, left_out = left_out_for(request.user, [item for item in items if item.pk not in aside])
+    apart = apart_for(request.user, items) if problem else {}
     counted = [item for item in items if item.pk not in left_out | aside]
     context: dict[str, Any] = {
         "form": form,
@@ -133,6 +135,8 @@ def _confirm(request: Request, form: BulkForm, chosen: Chosen, *, status: int = 
         "changed": chosen.changed,
         "aside": aside,
         "problem": problem,
+        "apart": apart,
+        "going": [item.pk for item in items if item.state == EscalationState.PENDING and item.pk not in apart],
         "n": len(counted),
         "total": _total(counted),
         "reasons": REASONS,
