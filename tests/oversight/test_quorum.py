@@ -1,6 +1,7 @@
 """Several groups and stages: who is asked when, who counts where, who is still needed."""
 
 import pytest
+from django.test import Client
 
 from apps.access.models import RoleGrant
 from apps.access.services import revoke_role
@@ -13,8 +14,9 @@ from apps.notifications.services import raise_notice
 from apps.oversight.models import EscalationGroup
 from apps.oversight.selectors import detail_for, eligible_for, escalation_for, inbox_for, row_for
 from apps.oversight.selectors.sheets import sheet_for
+from apps.oversight.selectors.stuck import stuck_for
 from apps.oversight.services import escalate_unreachable, void_votes_of, withdraw_vote
-from tests.factories.access import grant, make_approver, make_queue, make_role, make_unit
+from tests.factories.access import grant, make_admin, make_approver, make_holder, make_queue, make_role, make_unit
 from tests.factories.oversight import make_payment, nothing_happens, say
 
 pytestmark = pytest.mark.django_db
@@ -227,3 +229,26 @@ def test_a_no_of_the_first_stage_still_counts_in_the_second_s_turn():
     say(staged.payment.ada, staged.item)
     say(staged.payment.ben, staged.item, "reject", reason="I saw it too late.")
     assert staged.payment.now().state == "rejected"
+
+
+def test_too_few_is_said_on_the_item_and_among_what_needs_an_administrator_until_somebody_is_there():
+    payment = make_payment(obligations={"quorum": 3})
+    escalate_unreachable(system_user("plane"), escalation_id=payment.item.pk)
+    assert Entry.objects.get(name="escalation.unreachable").payload == {"to": None}
+    admin, reader, path = Client(), Client(), f"/inbox/{payment.item.pk}/"
+    admin.force_login(make_admin())
+    reader.force_login(payment.ada)
+    page = reader.get(path).content.decode()
+    assert "Too few to decide" in page
+    assert f"{payment.queue.name} needs 3, 0 approved, and 2 could still." in page
+    assert "1 item has too few to decide it" in admin.get("/control/").content.decode()
+    make_approver(payment.queue)
+    assert "Too few may decide" not in reader.get(path).content.decode()
+    assert "too few to decide" not in admin.get("/control/").content.decode()
+
+
+def test_who_manages_access_elsewhere_is_not_told_of_it():
+    payment = make_payment(obligations={"quorum": 3})
+    escalate_unreachable(system_user("plane"), escalation_id=payment.item.pk)
+    assert stuck_for(make_holder("access.manage_access", unit=payment.item.unit)) == [payment.item]
+    assert stuck_for(make_holder("access.manage_access", unit=make_unit())) == []

@@ -23,6 +23,7 @@ from apps.halts.selectors import engaged_for, is_drill_due_for
 from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
 from apps.oversight.selectors.access_reviews import reviews_waiting_for
+from apps.oversight.selectors.stuck import stuck_for
 from apps.policies.selectors.health import standing_faults_for
 from apps.workflows.selectors.erasing import erasures_asked_for
 
@@ -87,6 +88,7 @@ def health_for(actor: User) -> list[Finding]:
         *_keys(actor),
         *_owners(actor),
         *_duty(actor),
+        *_stuck(actor),
         *_erasures(actor),
         *_drills(actor),
         *_flags(actor),
@@ -200,6 +202,16 @@ def _duty(actor: User) -> list[Finding]:
         for roster in rosters_for(actor)
         if roster.now and (roster.now.has_left or (roster.is_away and roster.stands_in is None))
     ]
+
+
+def _stuck(actor: User) -> list[Finding]:
+    """Items that end undecided unless roles change."""
+    if not (found := stuck_for(actor)):
+        return []
+    title = ngettext("%d item has too few to decide it", "%d items have too few to decide them", len(found))
+    queues = ", ".join(sorted({group.queue.name for item in found for group in item.asked_groups()}))
+    detail = _("In %s. Give somebody who had no part in it the role there; else it ends when its time is over.") % queues
+    return [Finding("bad", title % len(found), detail, "/access/")]
 
 
 def _erasures(actor: User) -> list[Finding]:

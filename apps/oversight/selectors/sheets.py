@@ -58,6 +58,11 @@ class Progress:
         return len(self.approved) >= self.group.needed
 
     @property
+    def is_short(self) -> bool:
+        """Whether whoever could still approve is too few."""
+        return self.group.is_asked and len(self.could) < min(self.group.needed - len(self.approved), NAMES_SHOWN)
+
+    @property
     def steps(self) -> list[bool]:
         """One per needed approval: whether it is there."""
         return [index < len(self.approved) for index in range(self.group.needed)]
@@ -116,6 +121,11 @@ class Sheet:
     def is_open(self) -> bool:
         """Whether a decision is still possible."""
         return self.item.state == EscalationState.PENDING
+
+    @property
+    def short(self) -> list[Progress]:
+        """The groups that cannot be filled as roles are given now; none where votes are hidden."""
+        return [] if self.hides_votes or not self.is_open else [part for part in self.progress if part.is_short]
 
     @property
     def evidence_viewed(self) -> int:
