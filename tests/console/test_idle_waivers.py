@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from apps.connectors.selectors.facts import effects_of
 from apps.policies.models import Waiver
 from apps.policies.rules.clauses import Clause, Comparison, clashes
 from apps.policies.selectors.waivers import why_never_used
@@ -27,7 +28,8 @@ def desk(db: None) -> Desk:
 
 def never(desk: Desk, rule: str = "large", scope: str = "agent", target: str = "") -> str:
     desk.policy.refresh_from_db()
-    return why_never_used(make_admin(), desk.policy, rule=rule, scope=scope, target=target or desk.agent.slug)
+    about = {"rule": rule, "scope": scope, "target": target or desk.agent.slug}
+    return why_never_used(make_admin(), desk.policy, **about, effects_of=effects_of)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,20 @@ def never(desk: Desk, rule: str = "large", scope: str = "agent", target: str = "
 def test_it_is_said_only_where_it_is_certain(desk: Desk, lifted: str, other: str, word: str) -> None:
     rules_of(desk, make_rule(slug="yes", when=other), make_rule(slug="large", effect="deny", when=lifted))
     assert never(desk) == word
+
+
+@pytest.mark.parametrize(
+    ("allows", "word"), [("read", "not_let_through"), ("write", "not_let_through"), ("irreversible", "")]
+)
+def test_what_an_operation_does_is_known(desk: Desk, allows: str, word: str) -> None:
+    type(desk.operation).objects.filter(pk=desk.operation.pk).update(effect="irreversible")
+    other = make_rule(slug="yes", when=f'action.effect == "{allows}"')
+    large = make_rule(slug="large", effect="deny", when="action.amount_minor > 100")
+    rules_of(desk, other, {**large, "scope": {"operations": [desk.operation.slug]}})
+    assert never(desk) == word
+    rules_of(desk, other, large)
+    assert never(desk) == "", "it stops other operations too"
+    assert never(desk, scope="operation", target=desk.operation.slug) == word
 
 
 def test_of_parameters_nothing_is_certain_since_their_kinds_are_not() -> None:

@@ -1,5 +1,6 @@
 """What rules may know of an operation."""
 
+from collections.abc import Collection
 from typing import Any
 
 from apps.connectors.models import Operation
@@ -22,3 +23,8 @@ def amount_paths(slug: str) -> list[str]:
     """The parameters of an operation that are its amount and the amount's currency; empty: none, or not there."""
     found = Operation.objects.filter(slug=slug).values_list("amount", flat=True).first() or {}
     return [str(path) for key in ("path", "currency_path") if (path := found.get(key))]
+
+
+def effects_of(slugs: Collection[str]) -> set[str]:
+    """The effects of operations, as far as they are there."""
+    return set(Operation.objects.filter(slug__in=slugs).values_list("effect", flat=True))

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from apps.connectors.selectors.facts import effects_of
 from apps.console import selectors
 from apps.console.forms import WaiverAnswerForm, WaiverForm
 from apps.core.errors import ConflictError, DomainError, InvalidError, NotFoundError
@@ -84,7 +85,7 @@ def _asked(request: Request, policy: Policy, form: WaiverForm) -> Waiver | None:
     try:
         selectors.halt_target_for(request.user, said["scope"], said["target"], perm=VIEW)
         about = {name: said[name] for name in PREFILLED}
-        never = why_never_used(request.user, policy, **about)
+        never = why_never_used(request.user, policy, **about, effects_of=effects_of)
         if not form.is_meant(str(NEVER_USED) if never else ""):
             return None
         return ask_waiver(request.user, policy=policy, **said)
@@ -109,7 +110,7 @@ def _page(request: Request, found: Waiver, *, status: int = 200, **refused: obje
     context = {
         **refused,
         "waiver": found,
-        "never_used": "" if is_over else why_never_used(request.user, found.policy, **about),
+        "never_used": "" if is_over else why_never_used(request.user, found.policy, **about, effects_of=effects_of),
         "uses": uses_of(request.user, found),
         "approvers": approvers_of(request.user, found) if found.state == "asked" else [],
         "may_approve": may_approve(request.user, found),

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.core.rules import Moves, digest_of
-from apps.policies.rules.clauses import clashes
+from apps.policies.rules.clauses import Clause, clashes
 from apps.policies.rules.documents import Effect, Rule
 from apps.policies.rules.facts import Facts
 from apps.policies.rules.quiet import CONFIDENTIAL
@@ -129,10 +129,13 @@ def _used(verdict: Verdict, rules: Sequence[RuleInForce], waivers: Iterable[Lift
     return sorted(found.values(), key=lambda one: one[0].id)
 
 
-def may_let_through(other: RuleInForce, lifted: RuleInForce, scope: str, target: str) -> bool:
+def may_let_through(
+    other: RuleInForce, lifted: RuleInForce, scope: str, target: str, known: Collection[Clause] = ()
+) -> bool:
     """Whether ``other`` could let through something of what ``lifted`` stops for a target; False only where it cannot.
 
-    As far as scopes and plain comparisons say: whatever else a condition says, it could.
+    As far as scopes and plain comparisons say, with what else is ``known`` of all that ``lifted`` stops there: whatever
+    else a condition says, it could.
     """
     if other.rule.effect not in LETTING or other.rule.is_shadow:
         return False
@@ -146,7 +149,7 @@ def may_let_through(other: RuleInForce, lifted: RuleInForce, scope: str, target:
     return not any(
         clashes(one, another)
         for one in other.clauses
-        for another in lifted.clauses
+        for another in (*lifted.clauses, *known)
         if has_same_money or not is_money(one.fact)
     )
 

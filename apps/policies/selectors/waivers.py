@@ -1,6 +1,6 @@
 """Waivers that an actor may see, who may say what of them, and what they lifted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,8 @@ from apps.core.gate import holds, visible
 from apps.core.models import User
 from apps.policies.models import Policy, Release, Waiver, WaiverUse
 from apps.policies.rules import Mode
-from apps.policies.rules.waivers import LIFTED, WaiverState, may_let_through, rule_digest
+from apps.policies.rules.clauses import Clause, Comparison
+from apps.policies.rules.waivers import LIFTED, WaiverScope, WaiverState, may_let_through, rule_digest
 from apps.policies.selectors.releases import rules_for_release
 
 VIEW, PUBLISH, LOWER = "policies.view_policy", "policies.publish_policy", "policies.lower_enforcement"
@@ -73,19 +74,31 @@ def waivable_rules(actor: User, policy: Policy) -> list[str]:
     return [str(rule["slug"]) for rule in rules if rule.get("effect") in LIFTED and rule.get("mode") != Mode.SHADOW]
 
 
-def why_never_used(actor: User, policy: Policy, *, rule: str, scope: str, target: str, digest: str = "") -> str:
+def why_never_used(
+    actor: User,
+    policy: Policy,
+    *,
+    rule: str,
+    scope: str,
+    target: str,
+    effects_of: Callable[[Collection[str]], Collection[str]],
+    digest: str = "",
+) -> str:
     """Why a waiver of a rule in force would never be used as the rules are now: a word; empty where it could be.
 
     ``not_let_through``: no rule could let through what this one stops. ``changed``: the rule is another one than that
-    of ``digest``, or gone.
+    of ``digest``, or gone. ``effects_of``: the effects of operations, by their short names.
     """
     newest = Release.objects.order_by("-number").values_list("pk", flat=True).first()
     rules = rules_for_release(actor, newest).rules
     lifted = next((one for one in rules if (one.policy, one.rule.slug) == (policy.slug, rule)), None)
     if lifted is None or (digest and rule_digest(lifted.rule) != digest):
         return "changed" if digest else ""
+    operations = {target} if scope == WaiverScope.OPERATION else lifted.rule.scope.operations
+    effects = sorted(effects_of(operations)) if operations else []
+    known = [Clause("action.effect", Comparison.ONE_OF, effects)] if effects else []
     others = (one for one in rules if one is not lifted)
-    return "" if any(may_let_through(one, lifted, scope, target) for one in others) else "not_let_through"
+    return "" if any(may_let_through(one, lifted, scope, target, known) for one in others) else "not_let_through"
 
 
 def has_waiver_ended(actor: User, verdict: Mapping[str, Any]) -> bool:
