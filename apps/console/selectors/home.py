@@ -210,9 +210,7 @@ def _stuck(actor: User) -> list[Finding]:
         return []
     title = ngettext("%d item has too few to decide it", "%d items have too few to decide them", len(found))
     queues = ", ".join(sorted({group.queue.name for item in found for group in item.asked_groups()}))
-    detail = (
-        _("In %s. Give somebody who had no part in it the role there; else it ends in time.") % queues
-    )
+    detail = _("In %s. Give somebody who had no part in it the role there; else it ends in time.") % queues
     return [Finding("bad", title % len(found), detail, "/access/")]
 
 
