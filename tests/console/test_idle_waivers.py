@@ -58,9 +58,9 @@ def test_what_an_operation_does_is_known(desk: Desk, allows: str, word: str) -> 
     type(desk.operation).objects.filter(pk=desk.operation.pk).update(effect="irreversible")
     other = make_rule(slug="yes", when=f'action.effect == "{allows}"')
     large = make_rule(slug="large", effect="deny", when="action.amount_minor > 100")
-    rules_of(desk, other, {**large, "scope": {"operations": [desk.operation.slug]}})
+    rules_of(desk, {**other, "scope": {}}, large)
     assert never(desk) == word
-    rules_of(desk, other, large)
+    rules_of(desk, {**other, "scope": {}}, {**large, "scope": {}})
     assert never(desk) == "", "it stops other operations too"
     assert never(desk, scope="operation", target=desk.operation.slug) == word
 
