@@ -90,11 +90,11 @@ class TestPage:
     @pytest.mark.parametrize("tab", ["graph", "timeline", "trace", "data", "story"])
     def test_one_chosen_step_is_chosen_in_every_view(self, run, tab):
         text = self.client("agents.view_agent").get(f"/runs/{run.pk}/?tab={tab}&step=check").content.decode()
-        assert f'href="?tab={tab}&amp;step=check#step"' in text
+        assert f'href="/runs/{run.pk}/?tab={tab}&amp;step=check#step"' in text
         assert 'id="step"' in text
         assert 'aria-current="true"' in text
         for other in ("graph", "timeline", "trace", "data", "story"):
-            assert f'href="?tab={other}&amp;step=check"' in text
+            assert f'href="/runs/{run.pk}/?tab={other}&amp;step=check"' in text
 
     def test_the_trace_says_what_models_used_and_cost_to_those_who_may_see(self, run):
         page = f"/runs/{run.pk}/?tab=trace"
