@@ -233,7 +233,7 @@ class Life:
         open_line(self.page, "agent-keys")
         expect(self.page.get_by_text("A retired agent gets no key.").first).to_be_visible()
         gone = self.agent.pay(15_000)
-        assert (gone.status_code, gone.json()["code"]) == (403, "agent_inactive")
+        assert (gone.status_code, gone.json()["code"]) == (401, "credential_revoked")
         assert "retired" in gone.json()["detail"]
         assert self.paid() == before, "what was refused ran nowhere"
 
