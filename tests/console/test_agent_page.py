@@ -6,6 +6,7 @@ import pytest
 from lxml import html
 
 from apps.agents.models import Action, Agent
+from apps.connectors.models import OperationPermission
 from apps.halts.services import engage_halt
 from tests.factories.access import make_admin, make_holder
 from tests.factories.agents import make_agent
@@ -30,6 +31,25 @@ def test_it_says_how_autonomous_it_is_which_rules_concern_it_and_how_it_did(clie
     assert "used 1 time in 90 days" in page
     assert "It errs." in page
     assert "for those who may see figures" not in page
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown"),
+    [
+        (50_000, "EUR", {"small"}),
+        (100_000, "EUR", {"small"}),
+        (100_001, "EUR", {"small", "large"}),
+        (50_000, "USD", {"small", "large", "huge"}),
+    ],
+)
+def test_rules_of_amounts_beyond_its_permission_are_not_among_its_words(
+    client: Any, minor: int, currency: str, shown: set[str]
+) -> None:
+    desk = make_desk()
+    OperationPermission.objects.update(limit_minor=minor, limit_currency=currency)
+    client.force_login(make_admin())
+    page = " ".join(client.get(f"/agents/{desk.agent.slug}/").content.decode().split())
+    assert {rule for rule in ("small", "large", "huge") if f"{desk.policy.slug} · {rule}" in page} == shown
 
 
 def test_who_sees_no_items_and_no_figures_is_told_so(client: Any) -> None:

@@ -48,4 +48,4 @@ def test_an_agent_that_asks_for_what_is_denied_over_and_over_stops_itself_within
 
         notice = eventually(told, what="the owner's notice")
     assert halt["target"] in notice["title"]
-    assert "In flight" in notice["title"]
+    assert "Under way or waiting" in notice["title"]

@@ -75,7 +75,7 @@ def test_its_owner_is_told_which_breaker_what_it_counted_and_what_was_in_flight(
     spread_notices()
     told = Delivery.objects.get(channel="in_app", recipient=desk.agent.owner)
     assert told.risk == "critical"
-    for words in (desk.agent.slug, "Denied too often", "3 in 60 s", "In flight: 1"):
+    for words in (desk.agent.slug, "Denied too often", "3 in 60 s", "Under way or waiting for people: 1"):
         assert words in told.notice.title
 
 

@@ -98,12 +98,14 @@ def words_for(actor: User, agent: Agent) -> list[OperationInWords]:
 
 
 def _in_words(actor: User, agent: Agent, use: MayUse) -> OperationInWords:
+    limit = use.permission.limit
     about: dict[str, Any] = {
         "operation": use.operation.slug,
         "connector": use.operation.connector.slug,
         "agent": agent.slug,
         "version": agent.version.number if agent.version else 0,
         "unit_id": agent.unit_id,
+        "up_to": (limit.minor, limit.currency) if limit else None,
         "known": {
             "action.operation": use.operation.slug,
             "action.effect": use.operation.effect,

@@ -118,4 +118,4 @@ def _reason_of(breaker: Breaker, told: Measured) -> str:
         )
     else:
         text = _("Breaker “%(name)s”: %(measured)s in %(seconds)s s, from %(limit)s on it opens.")
-    return f"{text} {_('In flight: %(flying)s.')}" % words
+    return f"{text} {_('Under way or waiting for people: %(flying)s.')}" % words

@@ -34,6 +34,7 @@ from apps.policies.rules import (
     read_rule,
     read_rules,
 )
+from apps.policies.rules.clauses import Clause, Comparison, clashes
 from apps.policies.rules.quiet import CONFIDENTIAL
 from apps.policies.rules.settling import settled
 from apps.policies.selectors.releases import ground_for, rules_for_release
@@ -187,13 +188,14 @@ def matched_rules_for(
 
 def rules_about_for(
     actor: User, *, operation: str, connector: str = "", agent: str = "", version: int = 0, unit_id: UUID | None = None,
-    known: Mapping[str, Any] = MappingProxyType({}), quiet: bool = False,
+    known: Mapping[str, Any] = MappingProxyType({}), up_to: tuple[int, str] | None = None, quiet: bool = False,
 ) -> list[RuleCard]:  # fmt: skip
     """The rules in force whose scope takes in an agent's use of an operation, strictest first.
 
     What an agent's page needs for may, must ask and may never: without those in shadow and those whose condition
-    cannot hold with what is ``known`` of the agent and the operation. ``quiet``: those instead that count as well and
-    are confidential to ``actor``: only for what follows of them, never to be shown.
+    cannot hold with what is ``known`` of the agent and the operation, or for no amount ``up_to`` what it is permitted
+    (minor units and currency). ``quiet``: those instead that count as well and are confidential to ``actor``: only for
+    what follows of them, never to be shown.
     """
     ground = ground_for(actor, unit_id)
     facts = Facts(
@@ -203,12 +205,14 @@ def rules_about_for(
         agent=AgentFacts(slug=agent, version=version),
         run=RunFacts(),
         units=ground.units,
+        currencies=ground.currencies,
     )
     found = rules_for_release(actor, ground.release_id).about(operation)
     rules = [
         rule
         for rule in found
         if not rule.is_shadow_for(agent) and rule.covers(facts) and settled(rule.program.tree, known) is not False
+        if not (up_to and _is_beyond(rule, facts, *up_to))
     ]
     order = list(Effect)
     rules.sort(key=lambda rule: -order.index(rule.rule.effect))
@@ -216,6 +220,12 @@ def rules_about_for(
     meant = [rule for rule in rules if rule not in shown] if quiet else shown
     always = [settled(rule.program.tree, known) is True for rule in meant]
     return [replace(card, is_always=each) for card, each in zip(_cards(meant), always, strict=True)]
+
+
+def _is_beyond(rule: RuleInForce, facts: Facts, minor: int, currency: str) -> bool:
+    """Whether a rule speaks of larger amounts alone; one in another currency is judged whatever the amount."""
+    most = Clause("action.amount_minor", Comparison.AT_MOST, minor)
+    return rule.currency_for(facts) == currency and any(clashes(clause, most) for clause in rule.clauses)
 
 
 def slugs_seen_by(actor: User) -> set[str]:
