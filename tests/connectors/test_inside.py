@@ -13,7 +13,7 @@ from apps.core.services import system_user
 from tests.connectors.test_api import agent_api, person
 from tests.connectors.test_effects import approved, perform
 from tests.connectors.test_views import browser
-from tests.factories.access import make_admin, make_user
+from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.agents import make_agent
 from tests.factories.connectors import make_connector
 
@@ -108,6 +108,18 @@ def test_what_was_allowed_is_one_host_and_not_the_next(ann, ben, system):
     assert late.status_code == 409
     bank.refresh_from_db()
     assert not bank.allow_internal
+
+
+def test_the_page_names_who_else_may_allow_it_and_health_tells_them(ann, system):
+    ask(ann, system)
+    said = "Nobody else can at present: give somebody else a role that manages systems there."
+    assert said in browser(ann).get("/connectors/bank/").content.decode()
+    ben, here = make_admin(name="Ben Castro"), "Bank waits for another person"
+    assert "Ben Castro can." in browser(ann).get("/connectors/bank/").content.decode()
+    assert here in browser(ben).get("/control/").content.decode()
+    assert here not in browser(ann).get("/control/").content.decode()
+    elsewhere = make_holder("connectors.manage_connector", "access.manage_access", unit=make_unit())
+    assert here not in browser(elsewhere).get("/control/").content.decode()
 
 
 def test_it_is_refused_or_withdrawn(ann, ben, system):

@@ -27,11 +27,13 @@ from apps.connectors.selectors import (
     secrets_for,
     who_may_use_for,
 )
+from apps.connectors.selectors.inside import others_who_allow
 from apps.connectors.selectors.pins import waiting_for
-from apps.connectors.services.inside import NAMES, may_allow_inside
+from apps.connectors.services.inside import NAMES, may_allow_inside, units_answering
 from apps.core.errors import DomainError, InvalidError, NotAllowedError
 from apps.core.gate import holds
 from apps.core.http import Request, refusal_of, wants_fragment
+from apps.core.models import User
 
 UNFIT = 422
 SHOWN_SECRETS = 5
@@ -90,10 +92,18 @@ def _place(request: Request, found: Connector, environment: Environment, forms: 
         "asked_by": getattr(found, names.asked_by),
         "host": names.host(found),
         "may_allow": may_allow_inside(request.user, found, environment),
+        "others": _others(request, found, environment),
         "secret": secret,
         "secrets": versions[:SHOWN_SECRETS],
         "form": form or (RotationForm() if secret else SecretForm()),
     }
+
+
+def _others(request: Request, found: Connector, environment: Environment) -> list[User]:
+    """Who else could allow what somebody asks for; nobody where nobody asks."""
+    asked_by = getattr(found, NAMES[environment].asked_by)
+    units = units_answering(found, environment) if asked_by else []
+    return others_who_allow(request.user, units, asked_by=asked_by) if asked_by else []
 
 
 def _environment(request: Request) -> Environment:

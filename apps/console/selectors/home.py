@@ -16,6 +16,7 @@ from apps.audit.selectors import lag_s_for, overdue_deliveries_for, stumbles_for
 from apps.connectors.rules.health import Condition
 from apps.connectors.selectors import connectors_for, requests_for
 from apps.connectors.selectors import health_for as connector_health_for
+from apps.connectors.selectors.inside import inside_waiting_for
 from apps.console.selectors.duty import rosters_for
 from apps.core.models import ClockTimestamp, User
 from apps.halts.rules import DRILL_EVERY_DAYS
@@ -88,6 +89,7 @@ def health_for(actor: User) -> list[Finding]:
         *_keys(actor),
         *_owners(actor),
         *_duty(actor),
+        *_inside(actor),
         *_stuck(actor),
         *_erasures(actor),
         *_drills(actor),
@@ -201,6 +203,15 @@ def _duty(actor: User) -> list[Finding]:
         )
         for roster in rosters_for(actor)
         if roster.now and (roster.now.has_left or (roster.is_away and roster.stands_in is None))
+    ]
+
+
+def _inside(actor: User) -> list[Finding]:
+    """Addresses inside one's own network that somebody else asked for."""
+    detail = _("Somebody asks to let it reach an address inside your own network. You may allow or refuse it.")
+    return [
+        Finding("warn", _("%s waits for another person") % connector.name, detail, f"/connectors/{connector.slug}/")
+        for connector in inside_waiting_for(actor)
     ]
 
 
