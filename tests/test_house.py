@@ -29,9 +29,9 @@ EXTRA = {
     "agents": {"authentication"},
     "connectors": {"adapters"},
     "core": {
-        "agent_text", "amounts", "authentication", "clockwork", "context", "days", "differences", "envelope", "errors",
-        "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages", "prepared",
-        "noting", "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts",
+        "agent_text", "amounts", "authentication", "choices", "clockwork", "context", "days", "differences", "envelope",
+        "errors", "expressions", "finders", "formats", "gate", "http", "keys", "keysets", "middleware", "pages",
+        "prepared", "noting", "presence", "problems", "queue", "reasons", "revealing", "samples", "schema", "shortcuts",
         "statistics", "templatetags", "tracing", "turns", "unanswered", "updating", "validating", "values", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},

@@ -20,6 +20,7 @@ from lucide.templatetags.lucide import lucide
 
 from apps.core import formats
 from apps.core.agent_text import inert
+from apps.core.choices import is_choice, may_stay_empty, name_emptiness
 from apps.core.differences import differences as compare
 from apps.core.finders import FULL, SMALL
 from apps.core.reasons import JUDGED, call_words, failure_of, judge_of, sentence_of
@@ -323,11 +324,12 @@ def key(context: dict[str, Any], name: str) -> SafeString:
 @register.inclusion_tag("core/_field.html")
 def field(bound: forms.BoundField, hint: str = "") -> dict[str, Any]:
     """A form field with label, help and errors tied to it."""
+    name_emptiness(bound.field)
     checkbox = isinstance(bound.field.widget, forms.CheckboxInput)
     group = isinstance(bound.field.widget, forms.RadioSelect | forms.CheckboxSelectMultiple)
     told = {"field": bound, "hint": hint or bound.help_text, "checkbox": checkbox, "group": group}
-    optional = not (bound.field.required or checkbox) and _may_stay_empty(bound)
-    return {**told, "optional": optional, "nothing": bound.field.required and not _is_choice(bound)}
+    optional = not (bound.field.required or checkbox) and may_stay_empty(bound)
+    return {**told, "optional": optional, "nothing": bound.field.required and not is_choice(bound)}
 
 
 @register.simple_tag
@@ -360,19 +362,6 @@ def wrong(bound: forms.BoundField | str, *parts: object) -> SafeString | str:
 def _was_sent(bound: forms.BoundField | str, parts: tuple[object, ...]) -> TypeIs[forms.BoundField]:
     one = "".join(map(str, parts))
     return isinstance(bound, forms.BoundField) and bound.form.is_bound and bound.id_for_label == one
-
-
-def _may_stay_empty(bound: forms.BoundField) -> bool:
-    """Whether there is a way to say nothing: a list without an empty line always says something."""
-    is_one_of_some = type(bound.field.widget) is forms.Select
-    return not is_one_of_some or any(not str(choice.data["value"] or "") for choice in bound.subwidgets)
-
-
-def _is_choice(bound: forms.BoundField) -> bool:
-    """Whether it is no list to choose from, or there is something on it."""
-    if not isinstance(bound.field.widget, forms.Select | forms.RadioSelect | forms.CheckboxSelectMultiple):
-        return True
-    return any(str(choice.data["value"] or "") for choice in bound.subwidgets)
 
 
 @register.filter
