@@ -264,13 +264,7 @@ def move(request: Request, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _page(request, found, status=422, state_form=form, open_form="state")
     asked = form.cleaned_data
-    try:
-        change = ask_change(request.user, agent=found, kind=ChangeKind.STATE, to=asked.pop("state"), **asked)
-    except ConflictError as error:
-        form.add_error(None, str(error.message))
-        return _page(request, found, status=error.status, state_form=form, open_form="state")
-    _tell(request, change)
-    return redirect("console:agent", slug=slug)
+    return _asked(request, found, form, "state", to=asked.pop("state"), **asked)
 
 
 @require_POST
@@ -280,14 +274,18 @@ def retire(request: Request, slug: str) -> HttpResponse:
     form = RetireForm(request.POST)
     if not form.is_valid():
         return _page(request, found, status=422, retire_form=form, open_form="retire")
-    reason = form.cleaned_data["reason"]
+    return _asked(request, found, form, "retire", to=AgentState.RETIRED, **form.cleaned_data)
+
+
+def _asked(request: Request, found: Agent, form: StateForm | RetireForm, name: str, **asked: Any) -> HttpResponse:
+    """Ask for a change of its state; what is refused stands in its form, which stays open."""
     try:
-        change = ask_change(request.user, agent=found, kind=ChangeKind.STATE, to=AgentState.RETIRED, reason=reason)
+        change = ask_change(request.user, agent=found, kind=ChangeKind.STATE, **asked)
     except ConflictError as error:
         form.add_error(None, str(error.message))
-        return _page(request, found, status=error.status, retire_form=form, open_form="retire")
+        return _page(request, found, status=error.status, open_form=name, **{f"{name}_form": form})
     _tell(request, change)
-    return redirect("console:agent", slug=slug)
+    return redirect("console:agent", slug=found.slug)
 
 
 def _tell(request: Request, change: object) -> None:
