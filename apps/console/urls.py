@@ -65,6 +65,7 @@ pages = [
     path("reports/weekly/", reports.weekly, name="weekly"),
     path("reports/weekly/by-mail/", reports.subscribe, name="report-by-mail"),
     path("reports/weekly/<str:week>/", reports.report, name="report"),
+    path("reports/weekly/<str:week>.pdf", reports.printed, name="report-pdf"),
     path("settings/absences/", absences.own, name="own-absences"),
     path("settings/sessions/", sessions.sessions, name="own-sessions"),
     path("settings/sessions/end-others/", sessions.end_others, name="end-other-sessions"),

@@ -95,3 +95,10 @@ def refusal_of(error: DomainError, *, typed: str = "", at: str = "", of: object 
     field = at if "reason" in error.errors else ""
     place = {"refused_at": field, "refused_of": of if field else "", "typed": typed}
     return {"refused": " ".join(texts) or str(error.message), **place}
+
+
+def pdf_of(name: str, content: bytes) -> HttpResponse:
+    """A file that a browser may show."""
+    answer = HttpResponse(content, content_type="application/pdf")
+    answer["Content-Disposition"] = f'inline; filename="{name}.pdf"'
+    return answer

@@ -69,9 +69,11 @@ def test_it_comes_by_mail_with_the_figures_attached(mail: Mailbox) -> None:
     plain, html = (letter.get_body((kind,)).get_content() for kind in ("plain", "html"))
     assert "No run finished in this period." in plain
     assert f"https://plane.example/reports/weekly/{week}/?unit={unit.slug}" in html
-    (attached,) = letter.iter_attachments()
-    assert attached.get_filename() == f"report-{week}-{unit.slug}.csv"
-    assert "total" in attached.get_content()
+    paper, numbers = letter.iter_attachments()
+    assert (paper.get_filename(), paper.get_content_type()) == (f"report-{week}-{unit.slug}.pdf", "application/pdf")
+    assert paper.get_content().startswith(b"%PDF-")
+    assert numbers.get_filename() == f"report-{week}-{unit.slug}.csv"
+    assert "total" in numbers.get_content()
     assert list(Delivery.objects.values_list("channel", "state")) == [("email", "delivered")]
 
 

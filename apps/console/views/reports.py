@@ -14,10 +14,12 @@ from apps.access.models import BusinessUnit
 from apps.console.forms import ReportForm
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
-from apps.core.http import Request
-from apps.kpis.rules.weeks import week_named
+from apps.core.http import Request, pdf_of
+from apps.kpis.rules.weeks import Week, week_named
 from apps.kpis.selectors.dashboards import line_heads_for
-from apps.kpis.selectors.reports import last_week_for, path_of, report_for
+from apps.kpis.selectors.paper import printed_report_for
+from apps.kpis.selectors.reports import last_week_for, path_of, pdf_path_of, report_for
+from apps.kpis.services.letters import name_of
 from apps.notifications.selectors.reports import subscription_for
 from apps.notifications.services import save_subscription
 
@@ -37,6 +39,13 @@ def report(request: Request, week: str) -> HttpResponse:
     return _page(request, week, request.GET.get("unit", ""))
 
 
+@require_GET
+def printed(request: Request, week: str) -> HttpResponse:
+    """The same as PDF."""
+    found = report_for(request.user, week=_week_of(week), unit=request.GET.get("unit", ""))
+    return pdf_of(name_of(found), printed_report_for(request.user, found))
+
+
 @require_POST
 def subscribe(request: Request) -> HttpResponse:
     """Have it by mail every week, or no more."""
@@ -51,10 +60,7 @@ def subscribe(request: Request) -> HttpResponse:
 
 
 def _page(request: Request, name: str, unit: str, form: ReportForm | None = None) -> HttpResponse:
-    try:
-        week = week_named(name)
-    except ValueError as error:
-        raise NotFoundError from error
+    week = _week_of(name)
     found = report_for(request.user, week=week, unit=unit)
     last = last_week_for(request.user)
     context = {
@@ -69,9 +75,17 @@ def _page(request: Request, name: str, unit: str, form: ReportForm | None = None
         "is_on": bool((chosen := subscription_for(request.user)) and chosen.is_on and not chosen.is_of_removed_unit),
         "mail_is_set_up": bool(settings.MAIL["host"]),
         "permalink": f"{settings.ACP_URL}{found.path}",
+        "pdf": pdf_path_of(week, unit),
         "here": reverse("console:weekly"),
     }
     return render(request, "console/report.html", context, status=422 if form else 200)
+
+
+def _week_of(name: str) -> Week:
+    try:
+        return week_named(name)
+    except ValueError as error:
+        raise NotFoundError from error
 
 
 def _units(request: Request) -> Any:

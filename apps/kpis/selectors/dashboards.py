@@ -181,6 +181,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         links={
             "csv": f"{reverse('kpis:csv', args=[slug, 'kpis'])}?{asked.query}",
             "api": f"{reverse('kpis-api:kpis')}?{asked.query}",
+            "pdf": f"{reverse('kpis:pdf', args=[slug])}?{asked.query}",
             "weekly": f"{WEEKLY}{f'?{urlencode({"unit": asked.unit})}' if asked.unit else ''}",
         },
     )

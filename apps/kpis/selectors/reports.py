@@ -121,8 +121,16 @@ def report_for(actor: User, *, week: Week, unit: str = "") -> Report:
 
 def path_of(week: Week, unit: str) -> str:
     """The report's own address: it names the week, so that it stays what it was."""
-    query = f"?{urlencode({'unit': unit})}" if unit else ""
-    return f"/reports/weekly/{week}/{query}"
+    return f"/reports/weekly/{week}/{_query_of(unit)}"
+
+
+def pdf_path_of(week: Week, unit: str) -> str:
+    """Where it is as PDF."""
+    return f"/reports/weekly/{week}.pdf{_query_of(unit)}"
+
+
+def _query_of(unit: str) -> str:
+    return f"?{urlencode({'unit': unit})}" if unit else ""
 
 
 def _name_of(actor: User, unit: str) -> str:

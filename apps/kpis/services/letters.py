@@ -13,18 +13,19 @@ from apps.core.models import User
 from apps.core.rules import as_cell
 from apps.kpis.rules.weeks import Week
 from apps.kpis.selectors.drawings import csv_rows_for
+from apps.kpis.selectors.paper import printed_report_for
 from apps.kpis.selectors.reports import Report, report_for
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A report in words, and its figures as CSV."""
+    """A report in words, as PDF, and its figures as CSV."""
 
     subject: str
     text: str
     html: str
-    csv: str
-    csv_name: str
+    attached: tuple[tuple[str, str | bytes, str], ...]
+    """Name, content and media type of each."""
 
 
 def write_report(actor: User, *, monday: date, unit: str = "") -> Letter:
@@ -33,14 +34,22 @@ def write_report(actor: User, *, monday: date, unit: str = "") -> Letter:
     Raises NotAllowedError for who sees no figures, NotFoundError for a unit of which they see none.
     """
     report = report_for(actor, week=Week(monday), unit=unit)
+    name = name_of(report)
     context = {"report": report, "home": settings.ACP_URL, "unit": report.unit_name or _("All units")}
     return Letter(
         subject=_("Weekly report %(week)s: %(unit)s") % {"week": report.week, "unit": context["unit"]},
         text=render_to_string("kpis/report_mail.txt", context),
         html=render_to_string("kpis/report_mail.html", context),
-        csv=_csv(actor, report),
-        csv_name=f"report-{report.week}{f'-{unit}' if unit else ''}.csv",
+        attached=(
+            (f"{name}.pdf", printed_report_for(actor, report, for_mail=True), "application/pdf"),
+            (f"{name}.csv", _csv(actor, report), "text/csv"),
+        ),
     )
+
+
+def name_of(report: Report) -> str:
+    """What a file of a report is called."""
+    return f"report-{report.week}{f'-{report.unit}' if report.unit else ''}"
 
 
 def _csv(actor: User, report: Report) -> str:

@@ -3,7 +3,15 @@
 from apps.kpis.views.anomalies import anomalies, mute
 from apps.kpis.views.cases import export_log_cases, log_cases
 from apps.kpis.views.cost import cost, cost_behind, export_cost
-from apps.kpis.views.dashboards import behind, dashboard, dashboards, export, export_events, simulated_run
+from apps.kpis.views.dashboards import (
+    behind,
+    dashboard,
+    dashboards,
+    export,
+    export_events,
+    printed,
+    simulated_run,
+)
 from apps.kpis.views.data_quality import data_quality
 from apps.kpis.views.exposition import kpi_figures, process_figures
 from apps.kpis.views.goals import approve_baseline, decline_baseline, goals, remove_goal, set_baseline, set_target
@@ -38,6 +46,7 @@ __all__ = [
     "mute",
     "oversight",
     "prices",
+    "printed",
     "process_figures",
     "read_log_upload",
     "remove_event_log",

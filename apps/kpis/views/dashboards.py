@@ -9,11 +9,12 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from apps.core.errors import InvalidError, NotFoundError
-from apps.core.http import Request
+from apps.core.http import Request, pdf_of
 from apps.core.pages import page_of
 from apps.core.rules import as_cell
 from apps.kpis.models.clock import database_now, reporting_zone
@@ -36,6 +37,7 @@ from apps.kpis.selectors.dashboards import (
 from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for, drawings_for
 from apps.kpis.selectors.events import TOLD, traces_for
 from apps.kpis.selectors.names import require_names
+from apps.kpis.selectors.paper import printed_dashboard_for
 from apps.kpis.selectors.runs import simulated_run_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
 
@@ -143,6 +145,17 @@ def picture_of(asked: KpiFilter, as_of: datetime) -> dict[str, str]:
     said += [f"{name} {value}" for name, value in limits.items()]
     said += [_("includes simulated history")] if asked.simulated else []
     return {"caption": " · ".join(said), "days": f"{first}-to-{last}"}
+
+
+@require_GET
+def printed(request: Request, slug: str) -> HttpResponse:
+    """The page as PDF."""
+    asked = asked_of(request, slug)
+    page = dashboard_for(request.user, slug, asked)
+    picture = picture_of(asked, page.answer.as_of)
+    permalink = f"{settings.ACP_URL}{reverse('kpis:dashboard', args=[slug])}?{asked.query}"
+    content = printed_dashboard_for(request.user, page, about=picture["caption"], permalink=permalink)
+    return pdf_of(f"{slug}-{picture['days']}", content)
 
 
 @require_GET

@@ -23,8 +23,8 @@ class Letter:
     text: str
     html: str
     unsubscribe: str
-    attached: tuple[tuple[str, str, str], ...] = ()
-    """Name, text and media type of each."""
+    attached: tuple[tuple[str, str | bytes, str], ...] = ()
+    """Name, content and media type of each."""
 
 
 class Post:
@@ -95,6 +95,6 @@ def _message(letter: Letter) -> EmailMultiAlternatives:
         },
     )
     message.attach_alternative(letter.html, "text/html")
-    for name, text, kind in letter.attached:
-        message.attach(name, text, kind)
+    for name, content, kind in letter.attached:
+        message.attach(name, content, kind)
     return message

@@ -43,8 +43,7 @@ class Written(Protocol):
     subject: str
     text: str
     html: str
-    csv: str
-    csv_name: str
+    attached: tuple[tuple[str, str | bytes, str], ...]
 
 
 def report_of(row: Delivery) -> Written:
@@ -66,7 +65,7 @@ def report_letter_of(row: Delivery, written: Written) -> Letter:
         text=written.text,
         html=written.html,
         unsubscribe=f"{settings.ACP_URL}{row.notice.url}#by-mail",
-        attached=((written.csv_name, written.csv, "text/csv"),),
+        attached=written.attached,
     )
 
 
