@@ -156,7 +156,7 @@ def _go_wrong(world: World, random: Random) -> None:
                     agent=random.choice("xy"),
                     agent_version=random.randint(1, 2),
                     operation="o.p",
-                    state="succeeded",
+                    state=random.choice(["succeeded"] * 5 + ["denied"]),
                     ended_at=at,
                     alone=verdicts["decided"] is None,
                     taken_back=random.random() < 0.2,
@@ -433,6 +433,7 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
     "accuracy_reviewed": lambda of: _by_source(of, "reviewed"),
     "accuracy_read_back": lambda of: _by_source(of, "read_back"),
     "missed_escalations": _missed,
+    "denied": lambda of: _count([one for one in of.actions if one.state == "denied"]),
     "incidents": lambda of: _count(of.incidents),
 }
 """Each figure by its formula in docs/kpis.md."""

@@ -14,9 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.access.services import create_token
-from apps.core.models import ClockTimestamp, User
-from apps.halts.models import Halt
-from apps.halts.services import engage_halt, lift_halt
+from apps.core.models import User
 from apps.kpis.models import Baseline, Target
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.goals import LIVE
@@ -70,7 +68,10 @@ def test_the_overview_says_value_risk_and_attention_and_shows_seven_cards(execut
         "Agents finished 60 runs: 80.0% succeeded without a person, 15.0% with one, 5.0% failed. They saved 141.00 EUR "
         "against the baseline" in text
     )
-    assert "5.0% of runs failed or left something wrong (3; 95 % interval" in text
+    assert (
+        "0 incidents ; 0 open now ; 0 denied attempts ; no call of a tool was reported; "
+        "no action was judged, so no accuracy ." in text
+    )
     assert "Nothing got clearly worse" in text
     assert html.count('class="card kpi"') == 7
     assert "15.0% succeeded with a person, 5.0% failed" in text
@@ -107,15 +108,6 @@ def test_an_empty_dashboard_says_so_and_shows_no_zero_rates(executive: User) -> 
     assert "No run finished in this period." in text
     assert "0.0%" not in text
     assert "No baseline yet" in text
-
-
-def test_the_second_sentence_counts_halts_of_the_period_and_those_that_are_engaged(executive: User) -> None:
-    admin, page = make_admin(), "/dashboards/overview/?range=7d"
-    for slug in ("one", "two", "old"):
-        engage_halt(admin, scope="agent", target=slug, reason="It errs.")
-    lift_halt(make_admin(username="second"), halt_id=Halt.objects.get(target="one").pk, reason="Mended.")
-    Halt.objects.filter(target="old").update(created_at=ClockTimestamp() - timedelta(days=30))
-    assert "halts: 2, engaged now: 2." in text_of(signed_in(executive).get(page).content.decode())
 
 
 def test_a_dash_says_what_there_was_none_of(executive: User) -> None:
@@ -235,7 +227,7 @@ def test_a_quarter_takes_a_fixed_number_of_queries(executive: User) -> None:
             assert client.get("/dashboards/overview/?range=quarter&simulated=true").status_code == 200
         counts.append(len(queries))
     assert counts[0] == counts[1]
-    assert counts[0] <= 41, [query["sql"][:120] for query in queries.captured_queries]
+    assert counts[0] <= 42, [query["sql"][:120] for query in queries.captured_queries]
 
 
 def test_a_simulated_run_has_a_page_that_says_so(executive: User) -> None:

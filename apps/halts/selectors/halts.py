@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.access.models import BusinessUnit
 from apps.access.selectors import ancestors_for
@@ -26,13 +26,6 @@ def engaged_for(actor: User) -> QuerySet[Halt]:
         if actor.is_active
         else Halt.objects.none()
     )
-
-
-def halt_counts_for(actor: User, since: datetime, until: datetime) -> dict[str, int]:
-    """How many ``halts`` began in a period, and how many are ``engaged`` now."""
-    rows = Halt.objects.all() if actor.is_active else Halt.objects.none()
-    began = Count("pk", filter=Q(created_at__gte=since, created_at__lt=until))
-    return rows.aggregate(halts=began, engaged=Count("pk", filter=Q(lifted_at=None)))
 
 
 def halts_for(actor: User) -> QuerySet[Halt]:

@@ -76,6 +76,7 @@ MEMBERS: Mapping[str, Q] = {
     "right_by_reading": Q(read_back=True),
     "judged_alone": ALONE & (Q(taken_back=True) | Q(reviewed__isnull=False) | Q(read_back__isnull=False)),
     "missed": ALONE & (Q(taken_back=True) | Q(reviewed=False) | Q(read_back=False)),
+    "denied": Q(state="denied"),
     "incidents": Q(),
     "needless": BY_RULE & Q(outcome="approved", edited=False),
 }

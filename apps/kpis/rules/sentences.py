@@ -41,16 +41,6 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RiskCounts:
-    """What the plane refused, lost sight of and stopped in the period; ``engaged``: halts that are engaged now."""
-
-    denied: int = 0
-    unknown: int = 0
-    halts: int = 0
-    engaged: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
     """One KPI of one workflow against the period before it."""
 
@@ -114,33 +104,6 @@ def beside_of(key: str, figures: Mapping[str, Figure]) -> Sentence:
     if key == "escalation_rate":
         return Sentence(gettext_noop("unplanned alone: approvals that a workflow plans are not in it"))
     return Sentence("")
-
-
-def risk_sentence(error: Figure, counts: RiskCounts) -> Sentence:
-    """The second sentence: failures with their interval, refusals, lost effects, halts."""
-    values = {
-        "failed": count_text(error.numerator or 0),
-        "denied": count_text(counts.denied),
-        "unknown": count_text(counts.unknown),
-        "halts": count_text(counts.halts),
-        "engaged": count_text(counts.engaged),
-    }
-    if error.value is None or error.low is None or error.high is None:
-        text = gettext_noop(
-            "No run ended, so there is no error rate. Actions denied by policy: %(denied)s; outcomes unknown: "
-            "%(unknown)s; halts: %(halts)s, engaged now: %(engaged)s."
-        )
-        return Sentence(text, values, kpi="error_rate")
-    values |= {
-        "rate": percent_text(error.value),
-        "interval": f"{percent_text(error.low)}–{percent_text(error.high)}",
-    }
-    text = gettext_noop(
-        "%(rate)s of runs failed or left something wrong (%(failed)s; 95 %% interval %(interval)s). "
-        "Actions denied by policy: %(denied)s; "
-        "outcomes unknown: %(unknown)s; halts: %(halts)s, engaged now: %(engaged)s."
-    )
-    return Sentence(text, values, kpi="error_rate")
 
 
 def attention_sentence(compared: Sequence[Compared], busiest_share: float | None, decided: int) -> Sentence:

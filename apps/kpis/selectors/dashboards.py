@@ -4,18 +4,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
-from apps.access.selectors import unit_ids_below
-from apps.agents.models import Action
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
-from apps.halts.selectors import halt_counts_for
 from apps.kpis import charts
 from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
@@ -39,13 +36,11 @@ from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.formats import DASH, count_text
 from apps.kpis.rules.sentences import (
     Compared,
-    RiskCounts,
     Sentence,
     Verdict,
     attention_sentence,
     beside_of,
     interval_text,
-    risk_sentence,
     value_sentence,
     verdict_of,
 )
@@ -62,7 +57,9 @@ from apps.kpis.selectors.kpis import (
     unpriced_for,
     workflow_rows_for,
 )
+from apps.kpis.selectors.live import Live, live_for
 from apps.kpis.selectors.reading import VIEW, Row
+from apps.kpis.selectors.risk import Part, risk_parts_for
 from apps.workflows.models import Workflow
 
 type ByWorkflow = dict[str, tuple[Row, Row]]
@@ -98,13 +95,17 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One of the three opening sentences."""
+    """One of the three opening sentences.
+
+    ``parts``: its text, each part with where it leads; empty for one that leads to one place.
+    """
 
     name: str
     text: str
     href: str
     note: str = ""
     brief: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ class Dashboard:
     slug: str
     title: str
     answer: Answer
+    live: Live
     sentences: list[Opening]
     cards: list[Card]
     drawings: list[Drawing]
@@ -157,7 +159,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         if slug not in names:
             raise NotFoundError
         asked = asked.of_workflow(slug)
-    answer = kpis_for(actor, asked, durations=(CYCLE, BUSINESS, LATENCY))
+    answer, live = kpis_for(actor, asked, durations=(CYCLE, BUSINESS, LATENCY)), live_for(actor, asked)
     workflows = workflow_rows_for(actor, answer)
     here = reverse("kpis:dashboard", args=[slug])
     changes = changes_for(actor, asked)
@@ -165,7 +167,8 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         slug=slug,
         title=_("Overview") if slug == OVERVIEW else names[slug],
         answer=answer,
-        sentences=_sentences(actor, answer, workflows, names),
+        live=live,
+        sentences=_sentences(actor, answer, live, workflows, names),
         cards=[card_of(answer, key) for key in CARDS],
         drawings=drawings_for(actor, answer, changes),
         changes=numbered_of(answer, changes),
@@ -297,20 +300,23 @@ def _was_text(total: Total, was: float, answer: Answer) -> str:
     return _("%(value)s a day") % {"value": text} if definition.per_day else text
 
 
-def _sentences(actor: User, answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Opening]:
+def _sentences(actor: User, answer: Answer, live: Live, workflows: ByWorkflow, names: dict[str, str]) -> list[Opening]:
     figures = {key: total.figure for key, total in answer.totals.items()}
     helped = figures["helped"].value or 0
     value = value_sentence(figures["no_touch_rate"], helped, figures["savings_minor"], _saved_s(answer))
-    risk = risk_sentence(figures["error_rate"], _risks(actor, answer.asked))
     share, decided = busiest_share_for(actor, answer)
     attention = attention_sentence(_compared(workflows, names), share, decided)
-    named = ((_("Value"), value), (_("Risk"), risk), (_("Attention"), attention))
+    parts = tuple(risk_parts_for(actor, answer, live))
+    risk = Opening(_("Risk"), f"{'; '.join(text for text, _href in parts)}.", "", parts=parts)
     closed = [slug for slug, (_past, now) in workflows.items() if now["closed"]]
-    openings = [Opening(name, said(sentence), _href(answer.asked, sentence)) for name, sentence in named]
+    first, last = (
+        Opening(name, said(sentence), _href(answer.asked, sentence))
+        for name, sentence in ((_("Value"), value), (_("Attention"), attention))
+    )
     if figures["savings_minor"].value is None:
-        return openings
+        return [first, risk, last]
     brief = savings_note_of(answer.goals, closed, in_words=False)
-    return [replace(openings[0], note=savings_note_of(answer.goals, closed), brief=brief), *openings[1:]]
+    return [replace(first, note=savings_note_of(answer.goals, closed), brief=brief), risk, last]
 
 
 def _href(asked: KpiFilter, sentence: Sentence) -> str:
@@ -325,21 +331,6 @@ def _saved_s(answer: Answer) -> float | None:
     if baseline is None or figure.value is None:
         return None
     return baseline.value * (answer.measures["succeeded"] or 0) - (answer.measures["human_ms"] or 0) / 1000
-
-
-def _risks(actor: User, asked: KpiFilter) -> RiskCounts:
-    actions = visible(actor, VIEW, Action.objects.all())
-    if asked.workflow:
-        actions = actions.filter(workflow=asked.workflow)
-    if asked.agent:
-        actions = actions.filter(agent__slug=asked.agent)
-    if asked.unit:
-        actions = actions.filter(unit__in=unit_ids_below(asked.unit))
-    denied = Q(state="denied", created_at__gte=asked.period.start, created_at__lt=asked.period.end)
-    counts = actions.filter(state__in=["denied", "unknown"]).aggregate(
-        denied=Count("pk", filter=denied), unknown=Count("pk", filter=Q(state="unknown"))
-    )
-    return RiskCounts(**counts, **halt_counts_for(actor, asked.period.start, asked.period.end))
 
 
 def _compared(workflows: ByWorkflow, names: dict[str, str]) -> list[Compared]:

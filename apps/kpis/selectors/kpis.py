@@ -21,7 +21,7 @@ from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.business import values_for
 from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.goals import Goals, goals_for
-from apps.kpis.selectors.live import OLDEST, open_runs_for
+from apps.kpis.selectors.live import LONGEST, OLDEST, open_incidents_for, open_runs_for
 from apps.kpis.selectors.reading import (
     OF_WORKFLOWS,
     VIEW,
@@ -226,6 +226,8 @@ def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[R
             return _open_rows(actor, asked), OLDEST
         case Behind.NOW:
             return open_runs_for(actor, definition, asked), OLDEST
+        case Behind.UNRESOLVED:
+            return open_incidents_for(actor, asked), LONGEST
         case Behind.VALUES:
             return values_for(actor, definition, asked), ("-finished_at", "-id")
     source = SOURCES[definition.behind]

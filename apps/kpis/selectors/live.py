@@ -9,15 +9,16 @@ from django.db.models.fields import DateTimeField
 
 from apps.core.gate import visible
 from apps.core.models import User
-from apps.kpis.models import RunFact
+from apps.kpis.models import IncidentFact, RunFact
 from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import PercentileCont
 from apps.kpis.rules.definitions import AT_RISK, LIVE, PERCENTILES, Definition, percentile_name
 from apps.kpis.rules.figures import Figures, figure_of
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.selectors.reading import VIEW, runs_for
+from apps.kpis.selectors.reading import VIEW, incidents_for, runs_for
 
 OLDEST = ("started_at", "run_id")
+LONGEST = ("began_at", "id")
 
 LATE: dict[str, Q] = {
     "open": Q(),
@@ -43,6 +44,7 @@ def live_for(actor: User, asked: KpiFilter) -> Live:
     found = _open(actor, asked, now).order_by().aggregate(**counts, ages=ages)
     named = zip(PERCENTILES["age"], found.pop("ages") or (), strict=False)
     measures = found | {percentile_name("age", fraction): value for fraction, value in named}
+    measures["unresolved"] = open_incidents_for(actor, asked).count()
     currency = reporting_currency()
     return Live(now, {key: figure_of(definition, measures, currency) for key, definition in LIVE.items()})
 
@@ -50,6 +52,11 @@ def live_for(actor: User, asked: KpiFilter) -> Live:
 def open_runs_for(actor: User, definition: Definition, asked: KpiFilter) -> QuerySet[RunFact]:
     """The open runs behind a live figure."""
     return _open(actor, asked, database_now()).filter(LATE[definition.members])
+
+
+def open_incidents_for(actor: User, asked: KpiFilter) -> QuerySet[IncidentFact]:
+    """The incidents that nobody and nothing has put in order, whenever they began."""
+    return incidents_for(actor, asked).filter(ended_at=None)
 
 
 def _open(actor: User, asked: KpiFilter, now: datetime) -> QuerySet[RunFact]:

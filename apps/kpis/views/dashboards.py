@@ -18,7 +18,7 @@ from apps.core.http import Request, pdf_of
 from apps.core.pages import page_of
 from apps.core.rules import as_cell
 from apps.kpis.models.clock import database_now, reporting_zone
-from apps.kpis.rules import RangeName
+from apps.kpis.rules import LIVE, RangeName
 from apps.kpis.rules.buckets import local_day, named_period
 from apps.kpis.rules.definitions import Behind
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
@@ -50,6 +50,7 @@ TABLES = {
     Behind.COSTS: "costs",
     Behind.ACTIONS: "actions",
     Behind.INCIDENTS: "incidents",
+    Behind.UNRESOLVED: "incidents",
     Behind.VALUES: "values",
 }
 NOW, OWN = "now", "own"
@@ -118,15 +119,14 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
     """The overview, or one workflow's page."""
     asked = asked_of(request, slug)
     page = dashboard_for(request.user, slug, asked)
-    live = live_for(request.user, page.answer.asked)
     context = {
         "page": page,
         "asked": asked,
         "heads": line_heads_for(request.user),
         "version_heads": version_heads_for(request.user),
-        "live": live,
+        "live": page.live,
         "own": [] if slug == OVERVIEW else own_for(request.user, page.answer.asked),
-        "live_lines": live_lines_for(request.user, page.answer.asked, live),
+        "live_lines": live_lines_for(request.user, page.answer.asked, page.live),
         "unusual": recent_anomalies_for(request.user, "" if slug == OVERVIEW else slug),
         "other_lines": other_lines_for(request.user, page.answer),
         "picture": picture_of(asked, page.answer.as_of),
@@ -203,7 +203,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "definition": definition,
         "label": _(definition.label),
         "formula": _(definition.formula),
-        "is_live": definition.behind == Behind.NOW,
+        "is_live": definition.key in LIVE,
         "rows_template": f"kpis/_{TABLES.get(definition.behind, 'runs')}.html",
         "rows": shown.rows,
         "count": min(count := rows.order_by()[: MOST + 1].count(), MOST),

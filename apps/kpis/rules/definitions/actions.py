@@ -52,6 +52,15 @@ ACTIONS = (
         behind=Behind.ACTIONS,
     ),
     count(
+        "denied",
+        gettext_noop("Denied attempts"),
+        gettext_noop("agents' actions that policy denied, by the time at which they were denied"),
+        Direction.DOWN,
+        "denied",
+        Behind.ACTIONS,
+        Unit.ACTIONS,
+    ),
+    count(
         "incidents",
         gettext_noop("Incidents"),
         gettext_noop(

@@ -48,6 +48,7 @@ class Behind(StrEnum):
     NOW = "now"
     ACTIONS = "actions"
     INCIDENTS = "incidents"
+    UNRESOLVED = "unresolved"
     VALUES = "values"
 
 

@@ -14,18 +14,20 @@ AT_RISK = 0.8
 """From this share of its target on, an open run is at risk."""
 
 
-def _open(key: str, label: str, formula: str, of: str) -> Definition:
+def _open(
+    key: str, label: str, formula: str, of: str, unit: Unit = Unit.RUNS, behind: Behind = Behind.NOW
+) -> Definition:
     return Definition(
         key=key,
         label=label,
         formula=formula,
-        unit=Unit.RUNS,
+        unit=unit,
         direction=Direction.DOWN,
         kind=Kind.STOCK,
         numerator=of,
         denominator=of,
         members=of,
-        behind=Behind.NOW,
+        behind=behind,
         sampled=False,
     )
 
@@ -50,5 +52,13 @@ NOW = (
         gettext_noop("Open and at risk"),
         gettext_noop("open runs beyond 80 % of their target and not yet beyond it, counted without pauses, now"),
         "at_risk",
+    ),
+    _open(
+        "incidents_open",
+        gettext_noop("Open incidents"),
+        gettext_noop("incidents that are not in order again, now, whenever they began"),
+        "unresolved",
+        Unit.INCIDENTS,
+        Behind.UNRESOLVED,
     ),
 )

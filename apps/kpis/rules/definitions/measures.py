@@ -42,6 +42,7 @@ ACTION_COUNTS = (
     "right_by_reading",
     "judged_alone",
     "missed",
+    "denied",
 )
 INCIDENT_COUNTS = ("incidents",)
 COST_SUMS = ("spend_micro", "cost_items")
