@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.access.services.units import require_manager
@@ -12,9 +15,11 @@ from apps.audit.services import record
 from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.core.services import system_user
-from apps.kpis.models import Anomaly
+from apps.kpis.models import Anomaly, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.models.measures import ARRIVAL_MEASURES, MEMBERS, BucketIndex, within
 from apps.kpis.rules.anomalies import HOUR, Hour, Sign, is_told, last_whole_hour, same_hours, signs_of
+from apps.kpis.rules.buckets import Period
 from apps.kpis.selectors.kpis import lag_s_for
 from apps.kpis.services.goals import MANAGE
 from apps.workflows.models import Workflow
@@ -23,23 +28,7 @@ SETTLED = timedelta(minutes=10)
 """So long after its end an hour is judged: what ended in it is counted by then, or the figures are late."""
 MUTED_DAYS = 90
 
-COUNT = """
-WITH hour AS (SELECT at, start FROM unnest(%(places)s::int[], %(starts)s::timestamptz[]) AS wanted (at, start)),
-ended AS (
-  SELECT hour.at, run.workflow, count(*) AS finished,
-         count(*) FILTER (WHERE run.state = 'failed' OR run.mismatches > 0) AS wrong
-  FROM hour JOIN kpis_runfact AS run
-    ON run.finished_at >= hour.start AND run.finished_at < hour.start + interval '1 hour'
-  WHERE NOT run.simulated AND NOT run.superseded AND run.state IN ('succeeded', 'failed') GROUP BY 1, 2),
-begun AS (
-  SELECT hour.at, run.workflow, count(*) AS started
-  FROM hour JOIN kpis_runfact AS run
-    ON run.started_at >= hour.start AND run.started_at < hour.start + interval '1 hour'
-  WHERE NOT run.simulated AND NOT run.superseded GROUP BY 1, 2)
-SELECT workflow, at, coalesce(started, 0), coalesce(finished, 0), coalesce(wrong, 0)
-FROM ended FULL JOIN begun USING (at, workflow) WHERE workflow <> ''
-"""
-"""What happened in each of these hours, workflow by workflow; two indexes by time, a handful of hours."""
+ENDED = {name: Count("run_id", filter=MEMBERS[name]) for name in ("finished", "wrong")}
 
 type Counted = Mapping[str, Mapping[int, Hour]]
 
@@ -66,13 +55,27 @@ def find_anomalies() -> int:
 
 
 def _counted(starts: list[datetime | None]) -> Counted:
-    known = {place: start for place, start in enumerate(starts) if start is not None}
-    found: dict[str, dict[int, Hour]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(COUNT, {"places": list(known), "starts": list(known.values())})
-        for workflow, place, *numbers in cursor.fetchall():
-            found.setdefault(workflow, {})[place] = Hour(*numbers)
-    return found
+    """What happened in each of these hours, workflow by workflow, by the measures that every figure is made of."""
+    place_of = {start: place for place, start in enumerate(starts) if start is not None}
+    found: dict[str, dict[int, dict[str, int]]] = {}
+    for field, measures in (("finished_at", ENDED), ("started_at", ARRIVAL_MEASURES)):
+        for row in _rows_by_hour(field, list(place_of), measures):
+            hours = found.setdefault(row.pop("workflow"), {})
+            hours.setdefault(place_of[row.pop("start")], {}).update(row)
+    return {workflow: {place: _hour_of(row) for place, row in hours.items()} for workflow, hours in found.items()}
+
+
+def _rows_by_hour(field: str, starts: list[datetime], measures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One statement for a handful of hours, each found by the index on time."""
+    edges = sorted({edge for start in starts for edge in (start, start + HOUR)})
+    wanted = reduce(or_, (within(field, Period(start, start + HOUR)) for start in starts))
+    rows = RunFact.objects.filter(wanted, simulated=False, superseded=False).exclude(workflow="").order_by()
+    by_hour: QuerySet[Any, Any] = rows.annotate(at=BucketIndex(field, edges)).values("workflow", "at")
+    return [{"start": edges[row["at"]], **row} for row in by_hour.annotate(**measures)]
+
+
+def _hour_of(row: Mapping[str, int]) -> Hour:
+    return Hour(row.get("arrivals", 0), row.get("finished", 0), row.get("wrong", 0))
 
 
 def _signs(workflow: Workflow, starts: list[datetime | None], counted: Mapping[int, Hour], first: int) -> list[Sign]:
