@@ -22,7 +22,10 @@ from apps.kpis.rules import DEFINITIONS
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.history import history_of
 from apps.kpis.rules.traits import sample_traits
+from apps.kpis.selectors.drawings import OVERVIEW
 from apps.kpis.services import write_facts
+from apps.kpis.urls import pages
+from apps.workflows.rules.schema import DASHBOARDS
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run, make_target
 
@@ -49,6 +52,12 @@ def some_runs(n: int = 60) -> None:
 
 def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_no_workflow_hides_behind_the_name_of_another_page() -> None:
+    routes = [str(one.pattern).split("/") for one in pages if str(one.pattern).startswith("dashboards/")]
+    assert {name for _, name, *_rest in routes if name and "<" not in name} <= set(DASHBOARDS)
+    assert OVERVIEW in DASHBOARDS
 
 
 def test_the_address_of_all_dashboards_leads_to_the_overview(executive: User) -> None:

@@ -60,6 +60,7 @@ def test_the_published_schema_is_current() -> None:
     ("path", "value", "said"),
     [
         ("steps.look.frob", 1, "Unknown key 'frob'"),
+        ("slug", "cost", "'cost' is taken: a page beside the workflows' dashboards is called so."),
         ("frob", 1, "Unknown key 'frob'"),
         ("name", None, "'name' is missing"),
         ("kind", "Policy", "'Policy' is none of Workflow"),

@@ -22,6 +22,11 @@ CEL_WORDS = frozenset(
 )  # fmt: skip
 """Names that CEL keeps for itself."""
 
+DASHBOARDS = (
+    "agents", "cost", "data-quality", "event-logs", "goals", "overview", "oversight", "prices", "units", "unusual",
+)  # fmt: skip
+"""Pages that stand beside the dashboards of workflows, under names that no workflow may have."""
+
 COMMON = ("needs", "when", "outcomes", "risk")
 KEYS: dict[Kind, tuple[str, ...]] = {
     Kind.AGENT: ("with", "output", "timeout", "retry", "on_error", "decide", "for_each", "join", "max_parallel"),
@@ -244,7 +249,12 @@ DOCUMENT: dict[str, Any] = {
     **_closed(
         {
             "kind": {"const": "Workflow"},
-            "slug": {"type": "string", "pattern": r"^[a-z0-9]+(?:-[a-z0-9]+)*$", "maxLength": 63},
+            "slug": {
+                "type": "string",
+                "pattern": r"^[a-z0-9]+(?:-[a-z0-9]+)*$",
+                "maxLength": 63,
+                "not": {"enum": [*DASHBOARDS]},
+            },
             "name": {"type": "string", "minLength": 1, "maxLength": 120},
             "description": {"type": "string", "maxLength": 2000},
             "unit": SLUG_SCHEMA,

@@ -69,6 +69,9 @@ def _explained(error: Any) -> Iterator[tuple[Path, str]]:
             yield from ((path, f"{key!r} is missing.") for key in missing)
         case "oneOf" if _is_step(path):
             yield path, _one_kind(error.instance)
+        case "not":
+            taken = "is taken: a page beside the workflows' dashboards is called so. Take another one."
+            yield path, f"{error.instance!r} {taken}"
         case "anyOf" if nearest := _meant(error):
             for part in nearest:
                 yield from _explained(part)
