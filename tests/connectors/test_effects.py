@@ -1,10 +1,12 @@
 """Effects against a real server: what each ending means, and what becomes of those whose worker died."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 
+from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.connectors import services
 from apps.connectors.models import Effect, OperationPermission
@@ -13,6 +15,7 @@ from apps.connectors.selectors import health_for
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from apps.core.models import ClockTimestamp
 from apps.core.services import system_user
+from apps.workflows.services.actions import carrying_out
 from tests.factories.access import make_admin
 from tests.factories.agents import make_action, make_agent
 from tests.factories.connectors import make_connector, make_operation, permit
@@ -328,3 +331,23 @@ def test_the_secret_appears_nowhere(plane, system, caplog, auth, status):
             assert cursor.fetchone()[0] == 0, table
     assert CANARY not in caplog.text
     assert CANARY not in repr(effect.__dict__)
+
+
+def test_what_agents_wait_for_need_not_stand_behind_everything_that_runs_come_to(plane, bank, monkeypatch):
+    steps = [approved(bank) for _ in range(3)]
+    asked = [approved(bank) for _ in range(2)]
+    for action in (*steps, *asked):
+        services.prepare_effect(plane, action=action)
+    Action.objects.filter(pk__in=[one.pk for one in steps]).update(run_id=uuid4())
+    Action.objects.filter(pk=asked[0].pk).update(run_id=uuid4(), task_id=uuid4())
+
+    def order(**how):
+        return [found.action_id for found in services.due_effects(**how)]
+
+    assert order() == [one.pk for one in (*steps, *asked)]
+    assert order(agents_first=True) == [one.pk for one in (*asked, *steps)]
+    seen = []
+    monkeypatch.setattr(carrying_out, "_see_to", lambda _plane, due: seen.append(due.action_id) or True)
+    for _ in range(4):
+        carrying_out.perform_due()
+    assert sorted(seen) == sorted([steps[0].pk, asked[0].pk] * 2), "every second time, so that runs go on too"

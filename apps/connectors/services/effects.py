@@ -62,7 +62,8 @@ WHERE (e.state = 'prepared' AND (e.retry_at IS NULL OR e.retry_at <= clock_times
        AND a.state IN ('approved', 'executing'))
    OR (e.state = 'unknown' AND e.retry_at <= clock_timestamp() AND a.state IN ('unknown', 'executing'))
    OR (e.state IN ('claimed', 'dispatched') AND e.lease_until <= clock_timestamp())
-ORDER BY coalesce(e.retry_at, e.lease_until, e.created_at), e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED
+ORDER BY %s AND a.run_id IS NOT NULL AND a.task_id IS NULL, coalesce(e.retry_at, e.lease_until, e.created_at), e.id
+LIMIT %s FOR UPDATE OF e SKIP LOCKED
 """
 
 
@@ -317,11 +318,14 @@ def reconcile_effect(
 
 
 @transaction.atomic
-def due_effects(limit: int = 50) -> list[DueEffect]:
-    """What should be begun, repeated or recovered now, longest due first. Claiming decides who does it."""
+def due_effects(limit: int = 50, *, agents_first: bool = False) -> list[DueEffect]:
+    """What should be begun, repeated or recovered now, longest due first. Claiming decides who does it.
+
+    ``agents_first``: what agents asked for before what runs come to by themselves, however long that is due.
+    """
     reasons = {"prepared": Due.BEGIN, "unknown": Due.REPEAT}
     with connection.cursor() as cursor:
-        cursor.execute(DUE, [limit])
+        cursor.execute(DUE, [agents_first, limit])
         return [DueEffect(row[0], row[1], reasons.get(row[2], Due.ABANDONED)) for row in cursor.fetchall()]
 
 

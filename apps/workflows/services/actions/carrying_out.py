@@ -1,6 +1,7 @@
 """Carrying out: claim and commit, call, record the outcome. What runs is exactly what was allowed, once."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 from uuid import UUID
 
@@ -58,6 +59,7 @@ from apps.workflows.services.actions.ending import ask_what_happened, fail_actio
 from apps.workflows.services.actions.reweighing import return_if_stricter
 from apps.workflows.services.actions.room import lock_agent, require_room_for
 
+AGENTS_FIRST = cycle((True, False))
 HALTED_AGAIN_S = 3
 REFUSED_AGAIN_S = 30
 log = structlog.get_logger(__name__)
@@ -66,9 +68,13 @@ ENDED = {EffectState.SUCCEEDED: ActionState.SUCCEEDED, EffectState.FAILED: Actio
 
 
 def perform_due() -> int:
-    """Do one effect that is due; 1 when one was done. Rings for the others, so that workers share them."""
+    """Do one effect that is due; 1 when one was done. Rings for the others, so that workers share them.
+
+    Every second time the longest due of what agents asked for goes first. While an agent waits its task's time runs:
+    behind a thousand runs that come to their own steps all of them would lose their tasks, and do them again.
+    """
     plane = system_user("plane")
-    found = due_effects(20)
+    found = due_effects(20, agents_first=next(AGENTS_FIRST))
     if len(found) > 1:
         with transaction.atomic():
             ring("effects")
