@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +17,7 @@ from apps.access.models import BusinessUnit
 from apps.connectors.models import Effect
 from apps.kpis.models import ActionFact, IncidentFact
 from apps.kpis.models.clock import reporting_zone
-from apps.kpis.rules.facts import CostSeen, DecisionSeen, Facts, RunSeen
+from apps.kpis.rules.facts import CostSeen, DecisionSeen, Facts, RunSeen, StepSeen
 from apps.kpis.services import write_facts
 from apps.kpis.services.rollups import recompute_rollups
 from tests.factories.access import make_calendar, make_unit
@@ -27,6 +28,8 @@ from tests.factories.kpis import make_cost, make_decision, make_run, make_step
 BERLIN = ZoneInfo("Europe/Berlin")
 OPEN = {"mon": (9, 17), "tue": (9, 17), "wed": (9, 17), "thu": (9, 17), "fri": (9, 17), "sun": (0, 5)}
 """Open through the hour that one Sunday lacks and another has twice."""
+KINDS = (("agent", "agent"), ("connector", "operation"))
+MACHINES = {"agent", "operation"}
 PERSONS_WORD = {"approved", "rejected", "changes_requested", "answered"}
 
 
@@ -88,13 +91,17 @@ def _happen(world: World, random: Random, start: datetime, days: int, unit: UUID
     facts, agent = world.facts, random.choice(["x", "y", ""])
     facts.runs.append(run)
     for _ in range(random.randint(0, 3)):
+        taken = begun + timedelta(minutes=random.randint(-30, 400))
         facts.steps.append(
             make_step(
                 run,
+                queued_at=taken - timedelta(minutes=random.choice([0, 0, 3, 55])),
+                started_at=taken,
                 kind=random.choice(["agent", "operation", "approval", "form"]),
                 state=random.choice(["done", "done", "failed", "superseded", "skipped", "cancelled"]),
                 agent=random.choice(["x", "y", ""]),
-                finished_at=begun + timedelta(minutes=random.randint(0, 500)),
+                finished_at=taken + timedelta(minutes=random.choice([0, 1, 20, 300])),
+                attempts=random.randint(1, 3),
                 failed_attempts=random.choice([0, 0, 0, 1]),
                 rework=random.random() < 0.1,
                 by_hand=random.random() < 0.1,
@@ -285,6 +292,29 @@ class Oracle:
             before = who
         return found
 
+    def spent(self, run: RunSeen) -> Mapping[str, float]:
+        """Seconds of a run by who worked: at each piece of it between two changes, the first of them who did."""
+        assert run.finished_at is not None
+        steps = [one for one in self.steps[run.run_id] if one.state in {"done", "failed", "superseded"}]
+        spans = {name: [(one.started_at, one.finished_at) for one in steps if one.kind == kind] for name, kind in KINDS}
+        hands = [one for one in self.paid[run.run_id] if one.kind == "human"]
+        spans["touch"] = [(one.incurred_at - timedelta(milliseconds=one.quantity), one.incurred_at) for one in hands]
+        spans["queue"] = [(one.queued_at, one.started_at) for one in steps if one.kind == "agent"]
+        changes = {run.started_at, run.finished_at, *(at for found in spans.values() for span in found for at in span)}
+        found: dict[str, float] = dict.fromkeys(("touch", "agent", "connector", "wait", "queue"), 0)
+        for start, end in pairwise(sorted(at for at in changes if run.started_at <= at <= run.finished_at)):
+            busy = {name for name, some in spans.items() if any(first <= start and end <= last for first, last in some)}
+            who = next((name for name in ("touch", "agent", "connector") if name in busy), "wait")
+            found[who] += (end - start).total_seconds()
+            if who == "wait" and "queue" in busy:
+                found["queue"] += (end - start).total_seconds()
+        return found
+
+    def stepped(self, kinds: set[str]) -> list[StepSeen]:
+        """The steps of these kinds in finished runs in which something was done."""
+        rows = [step for run in self.finished for step in self.steps[run.run_id]]
+        return [step for step in rows if step.kind in kinds and step.state in {"done", "failed", "superseded"}]
+
     def cost(self, run: RunSeen) -> float:
         """Everything that a run cost, in minor units."""
         return sum(one.amount_micro for one in self.paid[run.run_id]) / 10_000
@@ -388,6 +418,25 @@ def _per_success(of: Oracle) -> Told:
     return Told(sum(map(of.cost, of.ended)) / len(of.good) if of.good else None)
 
 
+def _part(top: float, bottom: float) -> Told:
+    return Told(top / bottom if bottom else None, top, bottom)
+
+
+def _flow(of: Oracle) -> Told:
+    took = [(run.finished_at - run.started_at).total_seconds() for run in of.good if run.finished_at]
+    return _part(round(sum(took) - sum(of.spent(run)["wait"] for run in of.good), 3), round(sum(took), 3))
+
+
+def _failures(of: Oracle) -> Told:
+    steps = of.stepped(MACHINES)
+    return _part(sum(one.failed_attempts for one in steps), sum(one.attempts for one in steps))
+
+
+def _automation(of: Oracle) -> Told:
+    steps = of.stepped({*MACHINES, "approval", "form"})
+    return _part(sum(one.kind in MACHINES and not one.by_hand for one in steps), len(steps))
+
+
 def _human_s(of: Oracle, run: RunSeen) -> float:
     return sum(one.quantity for one in of.paid[run.run_id] if one.kind == "human") / 1000
 
@@ -428,6 +477,14 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
     "expiries": lambda of: _count([one for one in of.decisions if one.outcome == "expired"]),
     "needless_escalations": lambda of: _share(of.by_rule, lambda one: one.outcome == "approved" and not one.edited),
     "backlog": lambda of: Told(of.left_open()),
+    "touch_time_s": lambda of: _mean(of.ended, lambda run: of.spent(run)["touch"]),
+    "agent_time_s": lambda of: _mean(of.ended, lambda run: of.spent(run)["agent"]),
+    "connector_time_s": lambda of: _mean(of.ended, lambda run: of.spent(run)["connector"]),
+    "wait_time_s": lambda of: _mean(of.ended, lambda run: of.spent(run)["wait"]),
+    "queue_time_s": lambda of: _mean(of.ended, lambda run: of.spent(run)["queue"]),
+    "flow_efficiency": _flow,
+    "step_failure_rate": _failures,
+    "step_automation_rate": _automation,
     "accuracy": lambda of: _share([one for one in of.actions if _verdicts(one)], lambda one: all(_verdicts(one))),
     "accuracy_decided": lambda of: _by_source(of, "decided"),
     "accuracy_reviewed": lambda of: _by_source(of, "reviewed"),

@@ -31,6 +31,7 @@ class RunFact(Fact):
     """A run. Open ones have no ``finished_at``; the counts and costs are sums of the facts below it.
 
     ``business_ms`` is the open time of its unit's calendar within it; None where there is no calendar.
+    ``touch_ms``, ``agent_ms``, ``connector_ms`` and ``wait_ms`` add up to ``cycle_ms``; ``queue_ms`` is of the waiting.
     """
 
     run_id = models.UUIDField(primary_key=True)
@@ -56,6 +57,15 @@ class RunFact(Fact):
     reworked = models.BooleanField(default=False)
     failed_attempts = models.PositiveIntegerField(default=0)
     handovers = models.PositiveIntegerField(default=0, db_default=0)
+    touch_ms = models.BigIntegerField(default=0, db_default=0)
+    agent_ms = models.BigIntegerField(default=0, db_default=0)
+    connector_ms = models.BigIntegerField(default=0, db_default=0)
+    wait_ms = models.BigIntegerField(default=0, db_default=0)
+    queue_ms = models.BigIntegerField(default=0, db_default=0)
+    tries = models.PositiveIntegerField(default=0, db_default=0)
+    failed_tries = models.PositiveIntegerField(default=0, db_default=0)
+    worked_steps = models.PositiveIntegerField(default=0, db_default=0)
+    automated_steps = models.PositiveIntegerField(default=0, db_default=0)
     llm_micro = models.BigIntegerField(default=0)
     human_micro = models.BigIntegerField(default=0)
     connector_micro = models.BigIntegerField(default=0)

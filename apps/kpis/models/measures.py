@@ -32,6 +32,7 @@ from apps.kpis.rules.definitions import (
     PERCENTILES,
     RUN_COUNTS,
     RUN_SUMS,
+    STEP_SUMS,
     percentile_name,
 )
 from apps.kpis.rules.durations import Percentile
@@ -132,13 +133,16 @@ class BucketIndex(Func):
         super().__init__(F(field), Value(list(starts), output_field=ArrayField(DateTimeField())))
 
 
-def _sum(field: str) -> Any:
-    return Coalesce(Sum(field), 0, output_field=BigIntegerField())
+def _sum(field: Any, members: Q | None = None) -> Any:
+    return Coalesce(Sum(field, filter=members), 0, output_field=BigIntegerField())
 
 
 RUN_MEASURES: Mapping[str, Any] = {
     **{name: Count("run_id", filter=MEMBERS[name]) for name in RUN_COUNTS},
     **{name: _sum(name) for name in RUN_SUMS},
+    "flow_ms": _sum(F("cycle_ms") - F("wait_ms"), MEMBERS["succeeded"]),
+    "taken_ms": _sum("cycle_ms", MEMBERS["succeeded"]),
+    **{name: _sum(name, MEMBERS["finished"]) for name in STEP_SUMS},
 }
 """Over runs by the time at which they finished."""
 

@@ -13,6 +13,8 @@ ESCALATING_KINDS = ("action", "question", "exception", "unknown")
 WORKED = ("done", "failed", "superseded")
 """States of a step's round in which something was done; what was skipped or called off is none."""
 BY_PEOPLE = frozenset({"approval", "form"})
+BY_MACHINES = frozenset({"agent", "operation"})
+"""Kinds that are tried, by an agent or a connector; a rule is worked on by nobody."""
 PEOPLE = "people"
 """Who did a step that waits for people: figures and logs name nobody."""
 CLOSED = ("succeeded", "failed", "cancelled")

@@ -59,7 +59,7 @@ class Figure:
         """Why there is no value, to be translated; empty where there is one."""
         if self.value is not None:
             return ""
-        return TOO_FEW if self.n else self.definition.nothing
+        return TOO_FEW if self.n and self.definition.kind == Kind.PERCENTILE else self.definition.nothing
 
     @property
     def text(self) -> str:
@@ -112,6 +112,8 @@ def figure_of(definition: Definition, measures: Measures, currency: str) -> Figu
             return _share(definition, measures, currency)
         case Kind.QUOTIENT:
             return _quotient(definition, measures, currency)
+        case Kind.PART:
+            return _part(definition, measures, currency)
         case _:
             return _plain(definition, measures, currency)
 
@@ -135,6 +137,19 @@ def _quotient(definition: Definition, measures: Measures, currency: str) -> Figu
     scale = {Unit.MINOR: micro_per_minor(currency), Unit.SECONDS: 1000}.get(definition.unit, 1)
     value = round(top / scale / bottom, 4) if bottom else None
     return Figure(definition, value, bottom, currency, numerator=round(top / scale, 4), denominator=bottom)
+
+
+def _part(definition: Definition, measures: Measures, currency: str) -> Figure:
+    top, bottom = (measures.get(name) or 0 for name in (definition.numerator, definition.denominator))
+    scale = 1000 if definition.numerator.endswith("_ms") else 1
+    return Figure(
+        definition,
+        top / bottom if bottom else None,
+        int(measures.get(definition.members) or 0),
+        currency,
+        numerator=top / scale,
+        denominator=bottom / scale,
+    )
 
 
 def _percentile(definition: Definition, measures: Measures, currency: str) -> Figure:

@@ -99,7 +99,7 @@ def mixed_baseline(definition: Definition, values: Mapping[str, float | None], r
         return None
     if definition.per_day:
         return sum(known.values())
-    if definition.kind in {Kind.SHARE, Kind.QUOTIENT}:
+    if definition.kind in {Kind.SHARE, Kind.QUOTIENT, Kind.PART}:
         return sum(value * runs[name] for name, value in known.items()) / covered
     return _weighted_median(known, runs, covered) if definition.fraction == MEDIAN else None
 

@@ -210,6 +210,14 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
     "handovers": ("-handovers", "-run_id"),
     "cost_micro": ("-cost_micro", "-run_id"),
     "human_ms": ("-human_ms", "-run_id"),
+    "touch_ms": ("-touch_ms", "-run_id"),
+    "agent_ms": ("-agent_ms", "-run_id"),
+    "connector_ms": ("-connector_ms", "-run_id"),
+    "wait_ms": ("-wait_ms", "-run_id"),
+    "flow_ms": ("-wait_ms", "-run_id"),
+    "queue_ms": ("-queue_ms", "-run_id"),
+    "failed_tries": ("-failed_tries", "-run_id"),
+    "automated_steps": ("automated_steps", "-run_id"),
     "latency": ("-latency_ms", "-escalation_id"),
 }
 

@@ -11,6 +11,7 @@ from django.db.models import Model
 from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.facts import (
+    BY_MACHINES,
     BY_PEOPLE,
     DECIDED,
     ESCALATING_KINDS,
@@ -42,6 +43,8 @@ UPDATE kpis_runfact AS run SET
   reworked = coalesce(step.reworked, false),
   failed_attempts = coalesce(step.failed_attempts, 0),
   handovers = coalesce(handed.n, 0),
+  tries = coalesce(step.tries, 0), failed_tries = coalesce(step.failed_tries, 0),
+  worked_steps = coalesce(step.worked, 0), automated_steps = coalesce(step.automated, 0),
   agents = (SELECT coalesce(array_agg(DISTINCT agent ORDER BY agent), '{}')
             FROM unnest(coalesce(decision.agents, '{}') || coalesce(step.agents, '{}') || coalesce(cost.agents, '{}'))
             AS agent WHERE agent <> ''),
@@ -50,7 +53,21 @@ UPDATE kpis_runfact AS run SET
   cost_micro = coalesce(cost.total, 0), human_ms = coalesce(cost.human_ms, 0), unpriced = coalesce(cost.unpriced, 0),
   mismatches = (SELECT count(*) FROM agents_action AS action
                 JOIN connectors_effect AS effect ON effect.action_id = action.id
-                WHERE action.run_id = run.run_id AND effect.state = 'mismatch')
+                WHERE action.run_id = run.run_id AND effect.state = 'mismatch'),
+  (touch_ms, agent_ms, connector_ms, queue_ms, wait_ms) = (
+    SELECT touch, agent, connector, queue, coalesce(run.cycle_ms, 0) - touch - agent - connector
+    FROM (SELECT coalesce(trunc(sum(ms) FILTER (WHERE part = 'touch')), 0) AS touch,
+                 coalesce(trunc(sum(ms) FILTER (WHERE part = 'agent')), 0) AS agent,
+                 coalesce(trunc(sum(ms) FILTER (WHERE part = 'connector')), 0) AS connector,
+                 coalesce(trunc(sum(ms) FILTER (WHERE part = 'queue')), 0) AS queue
+          FROM (SELECT coalesce(cost.hands, '{}') AS people, coalesce(step.by_agents, '{}') AS agent,
+                       coalesce(step.by_connectors, '{}') AS connector, coalesce(step.queued, '{}') AS queue) AS work,
+               LATERAL (VALUES ('touch', people), ('agent', agent - people), ('connector', connector - agent - people),
+                               ('queue', queue - connector - agent - people)) AS parts (part, pieces),
+               LATERAL (SELECT tstzmultirange(tstzrange(run.started_at, greatest(run.started_at, run.finished_at)))
+                       ) AS whole (run),
+               LATERAL unnest(pieces * whole.run) AS piece,
+               LATERAL (SELECT extract(epoch FROM upper(piece) - lower(piece)) * 1000 AS ms) AS measured) AS spent)
 FROM unnest(%(ids)s::uuid[]) AS wanted (run_id)
 LEFT JOIN (
   SELECT run_id, count(*) FILTER (WHERE by_person) AS touches, bool_or(kind = ANY(%(kinds)s) OR overdue) AS escalated,
@@ -58,8 +75,19 @@ LEFT JOIN (
   FROM kpis_approvalfact WHERE run_id = ANY(%(ids)s::uuid[]) GROUP BY run_id) AS decision USING (run_id)
 LEFT JOIN (
   SELECT run_id, count(*) FILTER (WHERE by_hand) AS touches, bool_or(overdue) AS overdue, bool_or(rework) AS reworked,
-         sum(failed_attempts) AS failed_attempts, array_agg(DISTINCT agent) AS agents
-  FROM kpis_stepfact WHERE run_id = ANY(%(ids)s::uuid[]) GROUP BY run_id) AS step USING (run_id)
+         sum(failed_attempts) AS failed_attempts, array_agg(DISTINCT agent) AS agents,
+         sum(attempts) FILTER (WHERE is_worked AND by_machine) AS tries,
+         sum(failed_attempts) FILTER (WHERE is_worked AND by_machine) AS failed_tries,
+         count(*) FILTER (WHERE is_worked AND (by_machine OR kind = ANY(%(by_people)s))) AS worked,
+         count(*) FILTER (WHERE is_worked AND by_machine AND NOT by_hand) AS automated,
+         range_agg(tstzrange(started_at, greatest(started_at, finished_at)))
+           FILTER (WHERE is_worked AND kind = 'agent' AND started_at IS NOT NULL) AS by_agents,
+         range_agg(tstzrange(started_at, greatest(started_at, finished_at)))
+           FILTER (WHERE is_worked AND kind = 'operation' AND started_at IS NOT NULL) AS by_connectors,
+         range_agg(tstzrange(queued_at, greatest(queued_at, started_at)))
+           FILTER (WHERE is_worked AND kind = 'agent' AND queued_at IS NOT NULL AND started_at IS NOT NULL) AS queued
+  FROM (SELECT *, state = ANY(%(worked)s) AS is_worked, kind = ANY(%(by_machines)s) AS by_machine
+        FROM kpis_stepfact WHERE run_id = ANY(%(ids)s::uuid[])) AS told GROUP BY run_id) AS step USING (run_id)
 LEFT JOIN (
   SELECT run_id, count(*) FILTER (WHERE who <> '' AND before <> '' AND who <> before) AS n
   FROM (SELECT run_id, who, lag(who) OVER (PARTITION BY run_id ORDER BY finished_at, step_id) AS before
@@ -71,19 +99,26 @@ LEFT JOIN (
   SELECT run_id, sum(amount_micro) AS total, sum(amount_micro) FILTER (WHERE kind = 'llm') AS llm,
          sum(amount_micro) FILTER (WHERE kind = 'human') AS human,
          sum(quantity) FILTER (WHERE kind = 'human') AS human_ms,
+         range_agg(tstzrange(incurred_at - quantity * interval '1 ms', incurred_at))
+           FILTER (WHERE kind = 'human') AS hands,
          sum(amount_micro) FILTER (WHERE kind = 'connector') AS connector,
          sum(amount_micro) FILTER (WHERE kind = 'agent') AS agent,
          count(*) FILTER (WHERE priced_by = 'unpriced') AS unpriced, array_agg(DISTINCT agent) AS agents
   FROM kpis_costitem WHERE run_id = ANY(%(ids)s::uuid[]) GROUP BY run_id) AS cost USING (run_id)
 WHERE run.run_id = wanted.run_id
 """
-"""What a run's fact says of the facts below it. Recomputed whole, so that a late cost or correction mends it."""
+"""What a run's fact says of the facts below it. Recomputed whole, so that a late cost or correction mends it.
+
+The time of a run that is over is divided: each moment is people's, else an agent's, else a connector's, else waiting.
+People are at it for as long as their time costs, up to their vote; of the waiting, some is in a queue for an agent.
+"""
 
 
 WORDS: Row = {
     "kinds": list(ESCALATING_KINDS),
     "worked": list(WORKED),
     "by_people": sorted(BY_PEOPLE),
+    "by_machines": sorted(BY_MACHINES),
     "people": PEOPLE,
 }
 
@@ -204,6 +239,15 @@ DERIVED: Row = {
     "reworked": False,
     "failed_attempts": 0,
     "handovers": 0,
+    "touch_ms": 0,
+    "agent_ms": 0,
+    "connector_ms": 0,
+    "wait_ms": 0,
+    "queue_ms": 0,
+    "tries": 0,
+    "failed_tries": 0,
+    "worked_steps": 0,
+    "automated_steps": 0,
     "agents": [],
     "llm_micro": 0,
     "human_micro": 0,

@@ -27,6 +27,7 @@ from apps.kpis.selectors import behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.anomalies import recent_anomalies_for
 from apps.kpis.selectors.business import own_csv_for, own_for
 from apps.kpis.selectors.changes import changes_for
+from apps.kpis.selectors.counted import counted_for
 from apps.kpis.selectors.dashboards import (
     dashboard_for,
     line_heads_for,
@@ -206,6 +207,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "is_live": definition.key in LIVE,
         "rows_template": f"kpis/_{TABLES.get(definition.behind, 'runs')}.html",
         "rows": shown.rows,
+        "counted": counted_for(request.user, definition, shown.rows),
         "count": min(count := rows.order_by()[: MOST + 1].count(), MOST),
         "more": count > MOST,
         "names": names,

@@ -10,6 +10,7 @@ from apps.kpis.rules.definitions.measures import (
     ADDITIVE,
     COST_SUMS,
     DECISION_COUNTS,
+    FLOW_SUMS,
     HIGH,
     INCIDENT_COUNTS,
     LOW,
@@ -17,13 +18,15 @@ from apps.kpis.rules.definitions.measures import (
     PERCENTILES,
     RUN_COUNTS,
     RUN_SUMS,
+    STEP_SUMS,
     Measures,
     percentile_name,
     with_totals,
 )
 from apps.kpis.rules.definitions.period import PERIOD
+from apps.kpis.rules.definitions.times import TIMES
 
-DEFINITIONS: Mapping[str, Definition] = {definition.key: definition for definition in (*PERIOD, *ACTIONS)}
+DEFINITIONS: Mapping[str, Definition] = {definition.key: definition for definition in (*PERIOD, *TIMES, *ACTIONS)}
 """The figures of a period."""
 LIVE: Mapping[str, Definition] = {definition.key: definition for definition in NOW}
 """The figures of now."""
@@ -47,6 +50,7 @@ __all__ = [
     "COST_SUMS",
     "DECISION_COUNTS",
     "DEFINITIONS",
+    "FLOW_SUMS",
     "HIGH",
     "INCIDENT_COUNTS",
     "LIVE",
@@ -55,6 +59,7 @@ __all__ = [
     "PERCENTILES",
     "RUN_COUNTS",
     "RUN_SUMS",
+    "STEP_SUMS",
     "Behind",
     "Definition",
     "Direction",

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     SHARE = "share"
     PERCENTILE = "percentile"
     QUOTIENT = "quotient"
+    PART = "part"
     MONEY = "money"
     STOCK = "stock"
 
@@ -61,6 +62,9 @@ NOTHING = {
     "succeeded": gettext_noop("No run succeeded"),
     "finished": gettext_noop("No finished runs"),
     "closed": gettext_noop("No run ended"),
+    "taken_ms": gettext_noop("No run that succeeded took any time"),
+    "tries": gettext_noop("No agent and no connector tried anything in a finished run"),
+    "worked_steps": gettext_noop("No step of a finished run was worked on"),
     "sla_due": gettext_noop("No finished run has an SLA"),
     "in_calendar": gettext_noop("No run succeeded in a unit with a calendar"),
     "compared": gettext_noop("No run that ended has a baseline cost"),
@@ -85,7 +89,8 @@ class Definition:
 
     ``numerator`` and ``denominator`` name measures; a percentile's ``numerator`` is the duration measured and its
     ``denominator`` the count of what was measured; ``members`` says which rows a drill-down lists;
-    ``suffix``: a word behind a plain number.
+    ``suffix``: a word behind a plain number. A part's ``members`` also names the count of the runs whose sums it holds
+    against each other.
     """
 
     key: str
@@ -164,16 +169,33 @@ def count(
     )
 
 
-def per_run(key: str, label: str, formula: str, unit: Unit, of: str, runs: str = "closed") -> Definition:
-    """A sum over runs, by the run: less is better."""
+def part(key: str, label: str, formula: str, direction: Direction, top: str, bottom: str, runs: str) -> Definition:
+    """A sum over ``runs`` out of another: no count of independent things, so without an interval."""
+    return Definition(
+        key=key,
+        label=label,
+        formula=formula,
+        unit=Unit.RATIO,
+        direction=direction,
+        kind=Kind.PART,
+        numerator=top,
+        denominator=bottom,
+        members=runs,
+    )
+
+
+def per_run(
+    key: str, label: str, formula: str, unit: Unit, of: str, direction: Direction = Direction.DOWN
+) -> Definition:
+    """A sum over runs that ended, by the run."""
     return Definition(
         key=key,
         label=label,
         formula=formula,
         unit=unit,
-        direction=Direction.DOWN,
+        direction=direction,
         kind=Kind.QUOTIENT,
         numerator=of,
-        denominator=runs,
-        members=runs,
+        denominator="closed",
+        members="closed",
     )

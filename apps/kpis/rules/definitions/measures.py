@@ -29,7 +29,17 @@ RUN_SUMS = (
     "unpriced",
     "paused_ms",
     "handovers",
+    "touch_ms",
+    "agent_ms",
+    "connector_ms",
+    "wait_ms",
+    "queue_ms",
 )
+"""Sums over all runs that ended, called as their columns are."""
+FLOW_SUMS = ("flow_ms", "taken_ms")
+"""Over runs that succeeded: how long somebody or something worked, and how long they took."""
+STEP_SUMS = ("tries", "failed_tries", "worked_steps", "automated_steps")
+"""Over runs that succeeded or failed, called as their columns are."""
 DECISION_COUNTS = ("decided", "approved", "edited", "overridden", "expired", "asked_by_rule", "needless")
 ACTION_COUNTS = (
     "judged",
@@ -46,7 +56,17 @@ ACTION_COUNTS = (
 )
 INCIDENT_COUNTS = ("incidents",)
 COST_SUMS = ("spend_micro", "cost_items")
-ADDITIVE = (*RUN_COUNTS, *RUN_SUMS, "arrivals", *DECISION_COUNTS, *ACTION_COUNTS, *INCIDENT_COUNTS, *COST_SUMS)
+ADDITIVE = (
+    *RUN_COUNTS,
+    *RUN_SUMS,
+    *FLOW_SUMS,
+    *STEP_SUMS,
+    "arrivals",
+    *DECISION_COUNTS,
+    *ACTION_COUNTS,
+    *INCIDENT_COUNTS,
+    *COST_SUMS,
+)
 """What a rollup keeps: measures that may be added over days, units and versions."""
 PERCENTILES: Mapping[str, tuple[float, ...]] = {
     "cycle": (0.5, 0.9, 0.95),

@@ -1,0 +1,90 @@
+"""Where a run's time goes, and what its steps came to."""
+
+from apps.kpis.rules.definitions.kinds import Direction, Unit, gettext_noop, part, per_run
+
+TIMES = (
+    per_run(
+        "touch_time_s",
+        gettext_noop("Touch time per run"),
+        gettext_noop(
+            "time in runs in which people were at it: as long as their time costs, up to each vote "
+            "/ runs that ended, cancelled ones too"
+        ),
+        Unit.SECONDS,
+        "touch_ms",
+    ),
+    per_run(
+        "agent_time_s",
+        gettext_noop("Agents' time per run"),
+        gettext_noop(
+            "time in runs in which a step of an agent was being worked on, and nobody was at it "
+            "/ runs that ended, cancelled ones too"
+        ),
+        Unit.SECONDS,
+        "agent_ms",
+    ),
+    per_run(
+        "connector_time_s",
+        gettext_noop("Connectors' time per run"),
+        gettext_noop(
+            "time in runs in which a connector's step was under way, and neither people nor agents worked "
+            "/ runs that ended, cancelled ones too"
+        ),
+        Unit.SECONDS,
+        "connector_ms",
+    ),
+    per_run(
+        "wait_time_s",
+        gettext_noop("Waiting time per run"),
+        gettext_noop("time in runs in which nobody and nothing worked / runs that ended, cancelled ones too"),
+        Unit.SECONDS,
+        "wait_ms",
+    ),
+    per_run(
+        "queue_time_s",
+        gettext_noop("Queue time per run"),
+        gettext_noop(
+            "of the waiting time, that in which an agent's step lay in its queue until it was taken "
+            "/ runs that ended, cancelled ones too"
+        ),
+        Unit.SECONDS,
+        "queue_ms",
+    ),
+    part(
+        "flow_efficiency",
+        gettext_noop("Flow efficiency"),
+        gettext_noop(
+            "time in which somebody or something worked / time from started to finished: "
+            "the sum over the sum, of the runs that succeeded"
+        ),
+        Direction.UP,
+        "flow_ms",
+        "taken_ms",
+        "succeeded",
+    ),
+    part(
+        "step_failure_rate",
+        gettext_noop("Step failure rate"),
+        gettext_noop(
+            "attempts of agents and connectors that failed / their attempts: "
+            "the sum over the sum, of the runs that succeeded or failed"
+        ),
+        Direction.DOWN,
+        "failed_tries",
+        "tries",
+        "finished",
+    ),
+    part(
+        "step_automation_rate",
+        gettext_noop("Step automation rate"),
+        gettext_noop(
+            "steps that agents and connectors did and nobody mended / steps that people, agents and connectors worked "
+            "on: the sum over the sum, of the runs that succeeded or failed"
+        ),
+        Direction.UP,
+        "automated_steps",
+        "worked_steps",
+        "finished",
+    ),
+)
+"""Each moment of a run is counted once: as people's, else as an agent's, else as a connector's, else as waiting."""
