@@ -494,3 +494,17 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
     "incidents": lambda of: _count(of.incidents),
 }
 """Each figure by its formula in docs/kpis.md."""
+
+WHOLES: Mapping[str, Callable[[Oracle], int]] = {
+    "sla_adherence": lambda of: len(of.finished),
+    "savings_minor": lambda of: len(of.ended),
+    "business_time_p50_s": lambda of: len(of.good),
+    "business_time_p90_s": lambda of: len(of.good),
+    "needless_escalations": lambda of: len(of.decided),
+    "accuracy": lambda of: len(of.actions),
+    "accuracy_decided": lambda of: len(of.actions),
+    "accuracy_reviewed": lambda of: len(of.actions),
+    "accuracy_read_back": lambda of: len(of.actions),
+    "missed_escalations": lambda of: sum(one.alone for one in of.actions),
+}
+"""Of figures that speak for a part: how many there are in all."""

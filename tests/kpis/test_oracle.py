@@ -14,7 +14,7 @@ from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors import kpis_for
 from tests.factories.access import make_holder
 from tests.factories.kpis import make_baseline
-from tests.kpis.oracle import FIGURES, Oracle, Question, World, make_world
+from tests.kpis.oracle import FIGURES, WHOLES, Oracle, Question, World, make_world
 
 pytestmark = pytest.mark.django_db
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -46,6 +46,11 @@ def test_every_figure_is_what_counting_by_hand_gives(viewer: User, settings: Any
         asked = Question(first, first + timedelta(days=days), zone, **limit)
         answer = kpis_for(viewer, filter_of(asked))
         check(asked, world, {key: one.figure for key, one in answer.totals.items()})
+        covered = {
+            key: (one.coverage.counted, one.coverage.whole) for key, one in answer.totals.items() if one.coverage
+        }
+        oracle = Oracle(world, asked, per_success_minor=PER_SUCCESS)
+        assert covered == {key: (answer.totals[key].figure.n, whole(oracle)) for key, whole in WHOLES.items()}, asked
         for number, point in enumerate(answer.series):
             day = first + timedelta(days=number)
             check(Question(day, day, zone, **limit), world, point.figures)

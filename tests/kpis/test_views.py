@@ -54,6 +54,20 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
+def test_a_figure_says_for_how_much_it_speaks_and_what_was_asked(executive: User) -> None:
+    runs = [make_run(sla_ms=7_200_000 if i % 4 == 0 else None) for i in range(60)]
+    write_facts(facts=Facts(runs=runs))
+    client = signed_in(executive)
+    page = text_of(client.get(f"/dashboards/w/?{PERIOD}").content.decode())
+    assert "Coverage 15 of 60 (25.0%) finished runs have an SLA" in page
+    assert "0 of 60 (0.0%) runs that succeeded were in a unit with a calendar" in page
+    assert page.count("Filter 2026-11-01 to 2026-11-30, days of UTC, as of") == 7
+    assert "workflow w" in page
+    totals = client.get(f"/api/v1/kpis/?{PERIOD}").json()["totals"]
+    assert totals["sla_adherence"]["coverage"] == {"counted": 15, "of": 60}
+    assert "coverage" not in totals["error_rate"], "it counts every finished run"
+
+
 def test_no_workflow_hides_behind_the_name_of_another_page() -> None:
     routes = [str(one.pattern).split("/") for one in pages if str(one.pattern).startswith("dashboards/")]
     assert {name for _, name, *_rest in routes if name and "<" not in name} <= set(DASHBOARDS)

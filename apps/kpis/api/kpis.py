@@ -38,6 +38,13 @@ FILTERS = [
 AGENT_VERSION = OpenApiParameter("agent_version", int, description="The agent's version, for figures of actions.")
 
 
+class CoverageSerializer(serializers.Serializer[Any]):
+    """For how much of everything a figure speaks."""
+
+    counted = serializers.IntegerField()
+    of = serializers.IntegerField()
+
+
 class TotalSerializer(serializers.Serializer[Any]):
     """One KPI of the whole period; null where there is nothing to divide by."""
 
@@ -57,6 +64,7 @@ class TotalSerializer(serializers.Serializer[Any]):
     target = serializers.FloatField(required=False, help_text="Counts and sums: per day.")
     status = serializers.CharField(required=False)
     previous = serializers.FloatField(required=False, allow_null=True)
+    coverage = CoverageSerializer(required=False, help_text="Where not all that there is can be counted.")
 
 
 class LiveSerializer(serializers.Serializer[Any]):
@@ -177,6 +185,8 @@ def total_json(total: Total) -> dict[str, Any]:
         found |= {"target": total.target.value, "status": str(total.status)}
     if total.previous is not None:
         found["previous"] = total.previous.value
+    if total.coverage is not None:
+        found["coverage"] = {"counted": total.coverage.counted, "of": total.coverage.whole}
     return found
 
 

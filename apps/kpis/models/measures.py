@@ -78,6 +78,8 @@ MEMBERS: Mapping[str, Q] = {
     "judged_alone": ALONE & (Q(taken_back=True) | Q(reviewed__isnull=False) | Q(read_back__isnull=False)),
     "missed": ALONE & (Q(taken_back=True) | Q(reviewed=False) | Q(read_back=False)),
     "denied": Q(state="denied"),
+    "acted": Q(),
+    "acted_alone": ALONE,
     "incidents": Q(),
     "needless": BY_RULE & Q(outcome="approved", edited=False),
 }

@@ -78,6 +78,8 @@ class RollupDay(OfDay):
     judged_alone = models.PositiveIntegerField(default=0, db_default=0)
     missed = models.PositiveIntegerField(default=0, db_default=0)
     denied = models.PositiveIntegerField(default=0, db_default=0)
+    acted = models.PositiveIntegerField(default=0, db_default=0)
+    acted_alone = models.PositiveIntegerField(default=0, db_default=0)
     incidents = models.PositiveIntegerField(default=0, db_default=0)
     spend_micro = models.BigIntegerField(default=0)
     cost_items = models.PositiveIntegerField(default=0)

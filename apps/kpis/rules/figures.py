@@ -16,7 +16,7 @@ from apps.kpis.rules.definitions import (
     Unit,
     percentile_name,
 )
-from apps.kpis.rules.definitions.kinds import gettext_noop
+from apps.kpis.rules.definitions.kinds import WHOLES, gettext_noop
 from apps.kpis.rules.formats import (
     count_text,
     duration_text,
@@ -116,6 +116,24 @@ def figure_of(definition: Definition, measures: Measures, currency: str) -> Figu
             return _part(definition, measures, currency)
         case _:
             return _plain(definition, measures, currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Of how many there are (``whole``) a figure counts how many; ``words`` say which, to be translated."""
+
+    counted: int
+    whole: int
+    words: str
+
+
+def coverage_of(definition: Definition, measures: Measures) -> Coverage | None:
+    """For how much of everything a figure speaks; None where it counts all that there is."""
+    if definition.denominator not in WHOLES:
+        return None
+    name, words = WHOLES[definition.denominator]
+    counted = int(measures.get(definition.denominator) or 0)
+    return Coverage(counted, int(measures.get(name) or 0), words)
 
 
 def _plain(definition: Definition, measures: Measures, currency: str) -> Figure:

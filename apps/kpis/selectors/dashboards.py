@@ -60,6 +60,7 @@ from apps.kpis.selectors.kpis import (
 from apps.kpis.selectors.live import Live, live_for
 from apps.kpis.selectors.reading import VIEW, Row
 from apps.kpis.selectors.risk import Part, risk_parts_for
+from apps.kpis.selectors.tables import coverage_text
 from apps.workflows.models import Workflow
 
 type ByWorkflow = dict[str, tuple[Row, Row]]
@@ -91,6 +92,7 @@ class Card:
     spark: dict[str, str] | None
     href: str
     beside: str
+    coverage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,6 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         links={
             "csv": f"{reverse('kpis:csv', args=[slug, 'kpis'])}?{asked.query}",
             "api": f"{reverse('kpis-api:kpis')}?{asked.query}",
-            "pdf": f"{reverse('kpis:pdf', args=[slug])}?{asked.query}",
             "weekly": f"{WEEKLY}{f'?{urlencode({"unit": asked.unit})}' if asked.unit else ''}",
         },
     )
@@ -260,6 +261,7 @@ def card_of(answer: Answer, key: str) -> Card:
         spark=charts.spark_points(series, held),
         href=page_of_kpi(answer.asked, key),
         beside=said(beside_of(key, {name: one.figure for name, one in answer.totals.items()})),
+        coverage=coverage_text(total.coverage),
     )
 
 

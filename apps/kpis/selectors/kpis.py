@@ -15,7 +15,17 @@ from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import DURATIONS, MEMBERS, Duration, within
 from apps.kpis.rules.buckets import Bucket, buckets_of, previous_period
 from apps.kpis.rules.definitions import DEFINITIONS, Behind, Definition, Kind
-from apps.kpis.rules.figures import Figure, Figures, Status, comparable, figure_of, figures_of, status_of
+from apps.kpis.rules.figures import (
+    Coverage,
+    Figure,
+    Figures,
+    Status,
+    comparable,
+    coverage_of,
+    figure_of,
+    figures_of,
+    status_of,
+)
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.business import values_for
@@ -50,6 +60,7 @@ class Total:
     target: TargetSeen | None
     status: Status
     previous: Figure | None = None
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,8 @@ def _total(
     value = None if figure.value is None else comparable(definition, figure.value, asked.period.days_until(now))
     target = goals.target_of(definition, asked)
     status = Status.UNKNOWN if target is None else status_of(figure, value, target)
-    return Total(figure, value, goals.baseline_of(definition, asked, mix), target, status, previous)
+    baseline, coverage = goals.baseline_of(definition, asked, mix), coverage_of(definition, measures)
+    return Total(figure, value, baseline, target, status, previous, coverage)
 
 
 def _earlier(reader: Reader, durations: Sequence[Duration]) -> Reading:

@@ -1,14 +1,14 @@
 """The figures that are no card: those of the period, and those of now, one line each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext as _
 
 from apps.core.models import User
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
-from apps.kpis.rules.figures import Figure
+from apps.kpis.rules.figures import Coverage, Figure
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.formats import DASH, count_text
+from apps.kpis.rules.formats import DASH, count_text, percent_text
 from apps.kpis.rules.sentences import interval_text
 from apps.kpis.selectors.drawings import page_of_kpi
 from apps.kpis.selectors.kpis import Answer
@@ -20,7 +20,10 @@ NOT_READ = ("cycle_time_p95_s", "lead_time_p50_s", "lead_time_p90_s")
 
 @dataclass(frozen=True, slots=True)
 class FigureLine:
-    """One figure in words; ``few``: too few values to compare it with anything; ``why_none``: why it has no value."""
+    """One figure in words; ``few``: too few values to compare it with anything; ``why_none``: why it has no value.
+
+    ``coverage``: for how much of everything it speaks; empty where it counts all.
+    """
 
     key: str
     label: str
@@ -31,12 +34,23 @@ class FigureLine:
     few: bool
     why_none: str
     href: str
+    coverage: str = ""
 
 
 def other_lines_for(actor: User, answer: Answer) -> list[FigureLine]:
     """Every figure of the period but the cards."""
     keys = [key for key in DEFINITIONS if key not in {*CARDS, *NOT_READ}]
-    return [_line(answer.asked, answer.totals[key].figure) for key in keys] if actor.is_active else []
+    totals = [answer.totals[key] for key in keys] if actor.is_active else []
+    return [replace(_line(answer.asked, one.figure), coverage=coverage_text(one.coverage)) for one in totals]
+
+
+def coverage_text(coverage: Coverage | None) -> str:
+    """For how much of everything a figure speaks, in words; empty where it counts all or there is nothing."""
+    if coverage is None or not coverage.whole:
+        return ""
+    share = percent_text(coverage.counted / coverage.whole)
+    told = {"n": count_text(coverage.counted), "of": count_text(coverage.whole), "share": share}
+    return _("%(n)s of %(of)s (%(share)s)") % told + f" {_(coverage.words)}"
 
 
 def live_lines_for(actor: User, asked: KpiFilter, live: Live) -> list[FigureLine]:

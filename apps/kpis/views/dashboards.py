@@ -54,6 +54,7 @@ TABLES = {
     Behind.UNRESOLVED: "incidents",
     Behind.VALUES: "values",
 }
+LIMITS = frozenset({"workflow", "unit", "agent", "version"})
 NOW, OWN = "now", "own"
 """The export of the figures that no period limits."""
 
@@ -132,6 +133,7 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
         "other_lines": other_lines_for(request.user, page.answer),
         "picture": picture_of(asked, page.answer.as_of),
         "permalink": f"{settings.ACP_URL}{request.path}?{asked.query}",
+        "pdf": f"{reverse('kpis:pdf', args=[slug])}?{asked.query}",
         **controls_of(asked, page.answer.as_of),
     }
     return render(request, "kpis/dashboard.html", context)
@@ -142,7 +144,9 @@ def picture_of(asked: KpiFilter, as_of: datetime) -> dict[str, str]:
     first, last = (local_day(one, asked.zone) for one in (asked.period.start, asked.period.end - SECOND))
     words = {"first": first, "last": last, "zone": asked.zone.key, "as_of": f"{as_of:%Y-%m-%d %H:%M}"}
     said = [_("%(first)s to %(last)s, days of %(zone)s, as of %(as_of)s UTC") % words]
-    limits = {name: value for name, value in asked.described.items() if name in {"unit", "agent", "version"}}
+    limits = {
+        name: value for name, value in asked.described.items() if name in {"workflow", "unit", "agent", "version"}
+    }
     said += [f"{name} {value}" for name, value in limits.items()]
     said += [_("includes simulated history")] if asked.simulated else []
     return {"caption": " · ".join(said), "days": f"{first}-to-{last}"}

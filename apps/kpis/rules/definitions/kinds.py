@@ -79,6 +79,18 @@ NOTHING = {
     "backlog": gettext_noop("The period has not begun"),
 }
 """Why a figure has no value where there is none of its denominator; counts and sums have one: nothing is 0."""
+WHOLES = {
+    "sla_due": ("finished", gettext_noop("finished runs have an SLA")),
+    "in_calendar": ("succeeded", gettext_noop("runs that succeeded were in a unit with a calendar")),
+    "compared": ("closed", gettext_noop("runs that ended have a baseline cost")),
+    "asked_by_rule": ("decided", gettext_noop("decisions were asked for by a rule")),
+    "judged": ("acted", gettext_noop("actions were judged")),
+    "judged_by_decision": ("acted", gettext_noop("actions were decided by people")),
+    "judged_by_review": ("acted", gettext_noop("actions were reviewed")),
+    "judged_by_reading": ("acted", gettext_noop("actions were read back")),
+    "judged_alone": ("acted_alone", gettext_noop("actions done without asking were judged")),
+}
+"""Of what a denominator is only a part: how much of everything there is, a figure speaks for. All others cover it."""
 NO_VALUES = gettext_noop("No run gave a value")
 """Of a figure of one's own."""
 

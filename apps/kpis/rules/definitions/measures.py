@@ -53,6 +53,8 @@ ACTION_COUNTS = (
     "judged_alone",
     "missed",
     "denied",
+    "acted",
+    "acted_alone",
 )
 INCIDENT_COUNTS = ("incidents",)
 COST_SUMS = ("spend_micro", "cost_items")
