@@ -3,8 +3,9 @@
 from django.urls import path
 
 from apps.kpis import api, views
+from apps.kpis.api import rates as rates_api
 from apps.kpis.api import weekly as weekly_api
-from apps.kpis.views import weekly
+from apps.kpis.views import rates, weekly
 
 pages = [
     path("metrics", views.process_figures, name="process-figures"),
@@ -18,6 +19,8 @@ pages = [
     path("dashboards/goals/<str:kind>/<slug:slug>/remove/", views.remove_goal, name="remove-goal"),
     path("dashboards/prices/", views.prices, name="prices"),
     path("dashboards/prices/set/", views.set_price, name="set-price"),
+    path("dashboards/rates/", rates.rates, name="rates"),
+    path("dashboards/rates/set/", rates.set_rate, name="set-rate"),
     path("dashboards/event-logs/", views.event_logs, name="event-logs"),
     path("dashboards/event-logs/files/<uuid:upload_id>/", views.read_log_upload, name="read-log"),
     path("dashboards/event-logs/files/<uuid:upload_id>/discard/", views.discard_log_upload, name="discard-log"),
@@ -65,6 +68,8 @@ endpoints = [
     path("event-logs/", api.EventLogs.as_view(), name="event-logs"),
     path("event-logs/<uuid:log_id>/", api.EventLogDetail.as_view(), name="event-log"),
     path("event-logs/<uuid:log_id>/cases/", api.EventLogCases.as_view(), name="event-log-cases"),
+    path("rates/", rates_api.Rates.as_view(), name="rates"),
+    path("rates/preview/", rates_api.RatePreview.as_view(), name="rate-preview"),
     path("targets/", api.Targets.as_view(), name="targets"),
     path("targets/<slug:slug>/", api.TargetDetail.as_view(), name="target"),
 ]

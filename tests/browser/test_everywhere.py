@@ -67,6 +67,7 @@ PAGES = [
     "/dashboards/goals/",
     "/dashboards/event-logs/",
     "/dashboards/prices/",
+    "/dashboards/rates/",
     "/reports/weekly/2026-W47/",
     "/audit/",
     "/audit/erasures/",

@@ -29,6 +29,7 @@ CONFIGURATION = {
     "kpis.Target": "Target",
     "kpis.Baseline": "Baseline",
     "kpis.PriceBook": "Price",
+    "kpis.Rate": "Rate",
     "classification.DataClass": "DataClass",
 }
 """Model: the kind of document that brings it about."""

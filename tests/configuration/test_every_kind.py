@@ -101,6 +101,7 @@ class TestOneOfEach:
             ("Target", "value: 3600", "value: 1800", "value: 3600", "value: 1800"),
             ("Baseline", "n: 120", "n: 121", "n: 120", "n: 121"),
             ("Price", "2.5", "3.25", "input_micro: 2.5", "input_micro: 3.25"),
+            ("Rate", "9000", "9100.5", "amount_minor: 9000", "amount_minor: 9100.5"),
         ],
     )
     def test_a_dry_run_shows_what_goes_and_what_comes(self, one_of_each, tmp_path, kind, old, new, gone, come):

@@ -41,7 +41,7 @@ HARMLESS = {
     "connectors/<slug:slug>/operations/<str:operation>/edit/",
     "connectors/<slug:slug>/operations/<str:operation>/review/", "connectors/<slug:slug>/probe/",
     "connectors/<slug:slug>/review/", "dashboards/event-logs/", "dashboards/event-logs/files/<uuid:upload_id>/",
-    "dashboards/goals/baselines/", "dashboards/goals/targets/", "dashboards/prices/set/",
+    "dashboards/goals/baselines/", "dashboards/goals/targets/", "dashboards/prices/set/", "dashboards/rates/set/",
     "data-classes/<slug:slug>/", "halts/<uuid:halt_id>/lift/", "halts/drills/", "inbox/<uuid:escalation_id>/claim/",
     "inbox/<uuid:escalation_id>/comment/", "inbox/<uuid:escalation_id>/delegate/",
     "inbox/<uuid:escalation_id>/escalate/", "inbox/<uuid:escalation_id>/evidence/",

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from apps.core.models import ClockTimestamp
-from apps.kpis.models import Baseline, PriceBook, Target
+from apps.kpis.models import Baseline, PriceBook, Rate, Target
 from apps.kpis.rules.facts import CostSeen, DecisionSeen, RunSeen, StepSeen
 from tests.factories.access import make_admin
 
@@ -130,6 +130,21 @@ def make_price(**fields: Any) -> PriceBook:
             "output_micro": 15,
             "cache_read_micro": "0.3",
             "cache_write_micro": "3.75",
+            **fields,
+        }
+    )
+
+
+def make_fixed(minor: float | str, **fields: Any) -> Rate:
+    """So much a month, whatever runs."""
+    return Rate.objects.create(
+        **{
+            "kind": "fixed",
+            "per": "month",
+            "amount_minor": str(minor),
+            "currency": "EUR",
+            "valid_from": datetime(2024, 1, 1, tzinfo=UTC),
+            "source": "Plan",
             **fields,
         }
     )

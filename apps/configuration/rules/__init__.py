@@ -1,7 +1,7 @@
 """How documents look. Pure: what they refer to is looked up elsewhere."""
 
 from apps.configuration.rules.kinds import ABSENT, KINDS, ORDER, PRESENT, look, name_key, slug_of
-from apps.configuration.rules.prices import PRICES, price_name, since_of, since_text
+from apps.configuration.rules.prices import PRICES, RATE_ABOUT, price_name, rate_name, since_of, since_text
 from apps.configuration.rules.shapes import Misfit, Path, Reference, day_of, moment_of
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "ORDER",
     "PRESENT",
     "PRICES",
+    "RATE_ABOUT",
     "Misfit",
     "Path",
     "Reference",
@@ -18,6 +19,7 @@ __all__ = [
     "moment_of",
     "name_key",
     "price_name",
+    "rate_name",
     "since_of",
     "since_text",
     "slug_of",

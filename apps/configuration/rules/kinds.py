@@ -9,7 +9,7 @@ from apps.agents.rules.cases import MAX_CASES as MAX_AGENT_CASES
 from apps.agents.rules.cases import Expected
 from apps.configuration.rules.classes import DATA_CLASS
 from apps.configuration.rules.mappings import GROUP_MAPPING
-from apps.configuration.rules.prices import PRICES, price_name
+from apps.configuration.rules.prices import PRICES, RATE_PER, price_name, rate_name
 from apps.configuration.rules.shapes import (
     Day,
     Either,
@@ -228,6 +228,18 @@ SHAPES: Mapping[str, Keys] = {
         {"model": Text(120, 1), "from": Moment(), **dict.fromkeys(PRICES[:2], Micro())},
         dict.fromkeys(PRICES[2:], Micro()),
     ),
+    "Rate": Keys(
+        {"per": OneOf(RATE_PER), "from": Moment(), "amount_minor": Number()},
+        {
+            "currency": CURRENCY,
+            "source": Text(300),
+            "unit": Ref("BusinessUnit"),
+            "role": Ref("Role"),
+            "agent": Ref("Agent"),
+            "operation": Ref("Operation"),
+            "workflow": Ref("Workflow"),
+        },
+    ),
 }
 """Keys besides ``kind`` and ``state``."""
 
@@ -241,7 +253,7 @@ STATES: Mapping[str, Shape] = {
 ORDER = (
     "Calendar", "BusinessUnit", "Role", "GroupMapping", "User", "Rota", "Queue", "ChatTarget", "DataClass", "Connector",
     "Operation", "Agent", "Workflow", "AgentWorkflows", "Policy", "Budget", "Breaker", "Kpi", "Target", "Baseline",
-    "Price",
+    "Price", "Rate",
 )  # fmt: skip
 """What is made before what. The workflows of agents come after both."""
 
@@ -250,16 +262,18 @@ KINDS = tuple(kind for kind in ORDER if kind != "AgentWorkflows")
 
 def name_key(kind: str) -> str:
     """The key that names an object."""
-    return {"User": "username", "Price": "model"}.get(kind, "slug")
+    return {"User": "username", "Price": "model", "Rate": "per"}.get(kind, "slug")
 
 
 def slug_of(kind: str, value: Mapping[str, Any]) -> str:
     """How the object is called; empty if it has no name.
 
-    Prices are called by what they are about; targets and baselines may be.
+    Prices and rates are called by what they are about; targets and baselines may be.
     """
     if kind == "Price":
         return price_name(value.get("model"), value.get("from"))
+    if kind == "Rate":
+        return rate_name(value)
     found = value.get(name_key(kind))
     if isinstance(found, str) and found:
         return found

@@ -1,5 +1,6 @@
-"""How prices of models look in documents: each is named by its model and its beginning."""
+"""How prices and rates look in documents: each is named by what it is about and its beginning."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -33,3 +34,16 @@ def price_name(model: Any, since: Any) -> str:
     except ValueError:
         return ""
     return f"{model}.{since_text(begins)}"
+
+
+RATE_ABOUT = ("unit", "role", "agent", "operation", "workflow")
+"""What a rate may be of; which of them, its ``per`` says."""
+RATE_PER = ("hour", "task", "minute", "success", "call", "month")
+RATE_KINDS = {"hour": "people", "task": "agent", "minute": "agent", "month": "fixed"}
+
+
+def rate_name(value: Mapping[str, Any]) -> str:
+    """What names a rate; empty where its beginning is none."""
+    kind = RATE_KINDS.get(str(value.get("per")), "operation")
+    about = [str(value[name]) for name in RATE_ABOUT if value.get(name)]
+    return price_name("/".join([kind, *about]), value.get("from"))

@@ -29,6 +29,7 @@ EXPORT: Mapping[str, Writer] = {
     "Target": figures.targets,
     "Baseline": figures.baselines,
     "Price": figures.prices,
+    "Rate": figures.rates,
 }
 
 

@@ -1,11 +1,12 @@
-"""Policies, budgets, breakers, targets, baselines and prices as documents."""
+"""Policies, budgets, breakers, targets, baselines, prices and rates as documents."""
 
 from collections.abc import Iterator
 
-from apps.configuration.rules import PRICES, price_name, since_text
+from apps.access.models import BusinessUnit, Role
+from apps.configuration.rules import PRICES, RATE_ABOUT, price_name, rate_name, since_text
 from apps.configuration.selectors.writing import Only, Written, document, dumped, listed, named, number
 from apps.halts.models import Breaker
-from apps.kpis.models import Baseline, Kpi, PriceBook, Target
+from apps.kpis.models import Baseline, Kpi, PriceBook, Rate, Target
 from apps.kpis.models.goals import LIVE
 from apps.policies.models import Budget, Policy
 from apps.policies.rules import PolicyState
@@ -103,3 +104,23 @@ def prices(only: Only) -> Iterator[Written]:
                 document({"kind": "Price", "model": price.model, "from": since_text(price.valid_from)})
                 + "".join(number(key, value) for key, value in numbers.items() if value or key in PRICES[:2]),
             )
+
+
+def rates(only: Only) -> Iterator[Written]:
+    """What people's time, agents' work, calls and months cost, named by what it is about and from when.
+
+    What names a unit or a role that was removed since is left out: nothing can be counted by it any more.
+    """
+    there = {"unit": {"", *_slugs(BusinessUnit)}, "role": {"", *_slugs(Role)}}
+    for rate in Rate.objects.order_by("kind", "unit", "role", "agent", "operation", "workflow", "valid_from"):
+        about = {name: getattr(rate, name) for name in RATE_ABOUT}
+        name = rate_name({"per": rate.per, "from": rate.valid_from, **about})
+        stands = rate.unit in there["unit"] and rate.role in there["role"]
+        if stands and (only is None or name in only):
+            head = {"kind": "Rate", "per": rate.per, **about, "from": since_text(rate.valid_from)}
+            more = {"currency": rate.currency, "source": rate.source}
+            yield name, document(head) + number("amount_minor", rate.amount_minor) + document(more)
+
+
+def _slugs(model: type[BusinessUnit | Role]) -> set[str]:
+    return set(model.objects.values_list("slug", flat=True))

@@ -1,11 +1,11 @@
-"""How figures of one's own, targets, baselines and prices are brought about."""
+"""How figures of one's own, targets, baselines, prices and rates are brought about."""
 
 from decimal import Decimal
 
 from django.conf import settings
 
 from apps.access.services import note_second, require_two_by_name
-from apps.configuration.rules import PRICES, day_of, since_of
+from apps.configuration.rules import PRICES, RATE_ABOUT, day_of, since_of
 from apps.configuration.services.reading import Document, chosen, reason_of
 from apps.core.models import User
 from apps.kpis.models import Baseline, Target
@@ -13,6 +13,7 @@ from apps.kpis.models.goals import LIVE
 from apps.kpis.services.baselines import PROPOSED, approve_baseline, save_baseline
 from apps.kpis.services.business import save_kpi
 from apps.kpis.services.goals import MANAGE, save_price, save_target, unit_of
+from apps.kpis.services.rates import save_rate
 
 
 def apply_target(actor: User, document: Document) -> str:
@@ -83,3 +84,15 @@ def apply_price(actor: User, document: Document) -> str:
     value = document.source.value
     prices = {name: Decimal(str(value[name])) for name in PRICES if name in value}
     return save_price(actor, model=value["model"], valid_from=since_of(value["from"]), **prices)
+
+
+def apply_rate(actor: User, document: Document) -> str:
+    """What something costs from a time on. What was said of an earlier time stays."""
+    value = document.source.value
+    return save_rate(
+        actor,
+        per=value["per"],
+        valid_from=since_of(value["from"]),
+        amount_minor=Decimal(str(value["amount_minor"])),
+        **{name: str(value[name]) for name in ("currency", "source", *RATE_ABOUT) if name in value},
+    )[1]

@@ -15,7 +15,7 @@ from apps.agents.services import apply_state, save_agent, save_version, set_case
 from apps.configuration.rules import PRESENT, day_of, moment_of
 from apps.configuration.services.caps import apply_breaker, apply_budget
 from apps.configuration.services.classes import apply_data_class
-from apps.configuration.services.goals import apply_baseline, apply_kpi, apply_price, apply_target
+from apps.configuration.services.goals import apply_baseline, apply_kpi, apply_price, apply_rate, apply_target
 from apps.configuration.services.mappings import apply_group_mapping
 from apps.configuration.services.reading import Document, chosen, reason_of
 from apps.connectors.models import Connector, Operation, OperationPermission
@@ -349,4 +349,5 @@ APPLY: Mapping[str, Callable[[User, Document], str]] = {
     "Target": apply_target,
     "Baseline": apply_baseline,
     "Price": apply_price,
+    "Rate": apply_rate,
 }

@@ -181,6 +181,11 @@ def _price(actor: User, document: Document) -> str:
     raise ConflictError(_("Prices stay, because what work cost is counted by them: say another from a later day."))
 
 
+def _rate(actor: User, document: Document) -> str:
+    """Raises ConflictError: what work cost is counted by it."""
+    raise ConflictError(_("Rates stay, because what work cost is counted by them: a later one ends an earlier one."))
+
+
 REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Calendar": _calendar,
     "BusinessUnit": _unit,
@@ -202,4 +207,5 @@ REMOVE: Mapping[str, Callable[[User, Document], str]] = {
     "Target": _target,
     "Baseline": _baseline,
     "Price": _price,
+    "Rate": _rate,
 }

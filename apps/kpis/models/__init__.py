@@ -7,7 +7,7 @@ from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFa
 from apps.kpis.models.goals import Baseline, Target
 from apps.kpis.models.history import HistoryImport
 from apps.kpis.models.logs import EventLog, LogCase, LogUpload
-from apps.kpis.models.prices import PriceBook
+from apps.kpis.models.prices import PriceBook, Rate, rate_book
 from apps.kpis.models.rollups import DurationDay, RollupDay, first_unkept_day
 
 __all__ = [
@@ -26,9 +26,11 @@ __all__ = [
     "LogCase",
     "LogUpload",
     "PriceBook",
+    "Rate",
     "RollupDay",
     "RunFact",
     "StepFact",
     "Target",
     "first_unkept_day",
+    "rate_book",
 ]

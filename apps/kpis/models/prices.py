@@ -1,8 +1,9 @@
-"""What models cost."""
+"""What models cost, and what people's time, agents' work, calls of systems and a month cost."""
 
 from django.db import models
 
 from apps.core.models import Record
+from apps.kpis.rules.rates import ABOUT, NAMED, Per, RateBook, RateKind, RateSeen
 
 
 class PriceBook(Record):
@@ -30,3 +31,64 @@ class PriceBook(Record):
 
     def __str__(self) -> str:
         return f"{self.model} from {self.valid_from:%Y-%m-%d}"
+
+
+class Rate(Record):
+    """What something costs from a time on: an hour of people, an agent's work, a call, a month of what is fixed.
+
+    What it is about stands in plain slugs, "" for everything, and outlives what it names. A later rate of the same
+    subject ends it; none is ever removed.
+    """
+
+    kind = models.CharField(max_length=9, choices=[(one.value, one.value) for one in RateKind])
+    per = models.CharField(max_length=7, choices=[(one.value, one.value) for one in Per])
+    unit = models.CharField(max_length=63, blank=True)
+    role = models.CharField(max_length=63, blank=True)
+    agent = models.CharField(max_length=63, blank=True)
+    operation = models.CharField(max_length=120, blank=True)
+    workflow = models.CharField(max_length=63, blank=True)
+    valid_from = models.DateTimeField()
+    amount_minor = models.DecimalField(max_digits=16, decimal_places=4)
+    currency = models.CharField(max_length=3)
+    source = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "unit", "role", "agent", "operation", "workflow", "valid_from"],
+                name="rate_once_per_time",
+            ),
+            models.CheckConstraint(condition=models.Q(amount_minor__gte=0), name="rate_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(per="hour", kind="people")
+                | models.Q(per__in=["task", "minute"], kind="agent")
+                | models.Q(per__in=["success", "call"], kind="operation")
+                | models.Q(per="month", kind="fixed"),
+                name="rate_per_fits_kind",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} from {self.valid_from:%Y-%m-%d}"
+
+    @property
+    def name(self) -> str:
+        """What it is about, as its slugs say it."""
+        named = [getattr(self, name) for name in ABOUT[RateKind(self.kind)]]
+        return "/".join([self.kind, *(slug or "all" for slug in named)])
+
+    def seen(self) -> RateSeen:
+        """Ready to be asked."""
+        return RateSeen(
+            per=self.per,
+            since=self.valid_from,
+            minor=self.amount_minor,
+            currency=self.currency,
+            **{name: getattr(self, name) for name in NAMED},
+        )
+
+
+def rate_book() -> RateBook:
+    """Every rate as it is now: there are few."""
+    return RateBook(row.seen() for row in Rate.objects.all())

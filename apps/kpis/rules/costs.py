@@ -18,12 +18,17 @@ class CostKind(StrEnum):
 
 
 class PricedBy(StrEnum):
-    """Where an amount comes from; ``unpriced`` means that nobody knows it yet."""
+    """Where an amount comes from; ``unpriced`` means that nobody knows it yet.
+
+    ``rate``: of the book; ``covered``: an agent's own word, where its rate says what its work costs already.
+    """
 
     BOOK = "book"
     REPORTED = "reported"
     ESTIMATED = "estimated"
     FEE = "fee"
+    RATE = "rate"
+    COVERED = "covered"
     UNPRICED = "unpriced"
 
 

@@ -11,6 +11,7 @@ from apps.kpis.services.goals import delete_target, save_price, save_target
 from apps.kpis.services.history import import_history, unfinished_history
 from apps.kpis.services.logs import delete_event_log, import_event_log
 from apps.kpis.services.opening import fill_open_time
+from apps.kpis.services.rates import save_rate, weigh_rate
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
 from apps.kpis.services.uploads import forget_upload, keep_upload, sweep_uploads
 from apps.kpis.services.values import fill_values
@@ -38,8 +39,10 @@ __all__ = [
     "save_baseline",
     "save_kpi",
     "save_price",
+    "save_rate",
     "save_target",
     "sweep_uploads",
     "unfinished_history",
+    "weigh_rate",
     "write_facts",
 ]

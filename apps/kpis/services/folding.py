@@ -6,21 +6,15 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.audit.models import Entry
-from apps.kpis.models import PriceBook, RunFact
-from apps.kpis.rules.facts import Facts, run_ids_of
+from apps.kpis.models import PriceBook, RunFact, rate_book
+from apps.kpis.rules.facts import CostSeen, DecisionSeen, Facts, StepSeen, run_ids_of
 from apps.kpis.services.facts import write_facts
 from apps.kpis.services.incidents import fold_incidents
 from apps.kpis.services.judged import judge_actions, judged_in
 from apps.kpis.services.locks import hold_projection
-from apps.kpis.services.seen import (
-    action_costs_seen,
-    decisions_seen,
-    human_costs_seen,
-    repriced_costs_seen,
-    run_seen,
-    step_seen,
-    usage_costs_seen,
-)
+from apps.kpis.services.rated import action_costs_rated, human_costs_rated, task_costs_rated
+from apps.kpis.services.rates import ACTION_ENDS, costs_rerated, rates_told
+from apps.kpis.services.seen import decisions_seen, repriced_costs_seen, run_seen, step_seen, usage_costs_seen
 from apps.kpis.services.values import mark_runs
 
 ESCALATION_ENDS = frozenset(
@@ -38,7 +32,6 @@ ESCALATION_ENDS = frozenset(
 )
 REVIEW = "review"
 READ_BACK = frozenset({"effect.verified", "effect.mismatch"})
-ACTION_ENDS = frozenset({"action.succeeded", "action.failed"})
 
 
 @transaction.atomic
@@ -63,8 +56,7 @@ def facts_in(entries: Sequence[Entry]) -> Facts:
     runs = [run for entry in entries if entry.subject_kind == "run" and (run := run_seen(entry))]
     steps = [step for entry in entries if entry.subject_kind == "step" and (step := step_seen(entry))]
     decisions = decisions_seen({entry.subject_id for entry in entries if entry.name in ESCALATION_ENDS})
-    costs = human_costs_seen(decisions)
-    costs += action_costs_seen([entry for entry in entries if entry.name in ACTION_ENDS])
+    costs = _rated_costs(entries, steps, decisions)
     costs += usage_costs_seen([entry for entry in entries if entry.name == "usage.recorded"])
     if changed := _models_in(entries):
         costs += repriced_costs_seen(changed)
@@ -73,6 +65,17 @@ def facts_in(entries: Sequence[Entry]) -> Facts:
         UUID(run_id) for entry in entries if entry.name in READ_BACK and (run_id := entry.payload.get("run_id"))
     ]
     return Facts(runs, steps, asked_first, costs, looked_at)
+
+
+def _rated_costs(
+    entries: Sequence[Entry], steps: Sequence[StepSeen], decisions: Sequence[DecisionSeen]
+) -> list[CostSeen]:
+    """What people, agents and systems cost, and once more what a rate that was set here is about."""
+    book = rate_book()
+    rated = human_costs_rated(decisions, book)
+    rated += task_costs_rated(steps, book)
+    rated += action_costs_rated([entry for entry in entries if entry.name in ACTION_ENDS], book)
+    return [cost for cost, _rate in rated] + list(costs_rerated(rates_told(entries), book))
 
 
 def _models_in(entries: Sequence[Entry]) -> set[str]:

@@ -8,25 +8,14 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 
-from apps.access.models import BusinessUnit
-from apps.agents.models import Action
 from apps.agents.rules import Environment
 from apps.audit.models import Entry
-from apps.connectors.models import Operation
 from apps.kpis.models import PriceBook
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.rules.costs import (
-    CostKind,
-    PricedBy,
-    TokenPrice,
-    Tokens,
-    human_cost_micro,
-    human_time_ms,
-    llm_cost_micro,
-)
-from apps.kpis.rules.facts import CLOSED, DECIDED, CostSeen, DecisionSeen, RunSeen, StepSeen, duration_ms
-from apps.kpis.rules.formats import micro_per_minor
-from apps.oversight.models import Escalation, Vote
+from apps.kpis.rules.costs import CostKind, PricedBy, TokenPrice, Tokens, llm_cost_micro
+from apps.kpis.rules.facts import CLOSED, CostSeen, DecisionSeen, RunSeen, StepSeen
+from apps.kpis.services.rated import currencies_of, priced_in
+from apps.oversight.models import Escalation
 from apps.policies.rules import Effect
 from apps.policies.rules.quiet import first_rule_of
 from apps.telemetry.models import UsageRecord
@@ -121,94 +110,6 @@ def _asking_rule_of(verdict: dict[str, Any]) -> str:
     return first_rule_of(verdict) if rules[0].get("effect") == Effect.REQUIRE_APPROVAL else ""
 
 
-def human_costs_seen(decisions: Sequence[DecisionSeen]) -> list[CostSeen]:
-    """People's time, one cost a vote: from open to the vote, at most 15 minutes, at the unit's hourly rate.
-
-    A rate in another currency than the reporting one prices nothing: the time counts, and the cost is unpriced.
-    """
-    decided = {one.escalation_id: one for one in decisions if one.outcome in DECIDED}
-    votes = Vote.objects.filter(escalation_id__in=list(decided), voided_at=None)
-    said = [(vote.pk, vote.created_at, decided[vote.escalation_id]) for vote in votes]
-    silent = decided.keys() - {one.escalation_id for _, _, one in said}
-    said += [(key, decided[key].decided_at, decided[key]) for key in silent]
-    rates = {
-        unit: _priced_in(currency, rate, PricedBy.ESTIMATED)
-        for unit, rate, currency in BusinessUnit.objects.filter(pk__in={one.unit_id for _, _, one in said}).values_list(
-            "id", "hourly_rate_minor", "currency"
-        )
-    }
-    found = []
-    for source, at, one in said:
-        active_ms = human_time_ms(duration_ms(one.requested_at, at))
-        hourly_micro, priced_by = (rates.get(one.unit_id) if one.unit_id else None) or (0, PricedBy.ESTIMATED)
-        found.append(
-            CostSeen(
-                kind=CostKind.HUMAN,
-                source_id=source,
-                run_id=one.run_id,
-                workflow=one.workflow,
-                unit_id=one.unit_id,
-                incurred_at=at,
-                amount_micro=human_cost_micro(active_ms, hourly_micro),
-                quantity=active_ms,
-                priced_by=priced_by,
-            )
-        )
-    return found
-
-
-def _priced_in(currency: str, minor: int, priced_by: PricedBy) -> tuple[int, PricedBy]:
-    """An amount in millionths of the reporting currency; one of another currency is unpriced: no rate is known."""
-    if minor and currency != reporting_currency():
-        return 0, PricedBy.UNPRICED
-    return minor * micro_per_minor(reporting_currency()), priced_by
-
-
-def _currencies(ids: Iterable[UUID | None]) -> dict[UUID | None, str]:
-    """The currency of each of these units; what belongs to none counts in the reporting one."""
-    known = BusinessUnit.objects.filter(pk__in={one for one in ids if one}).values_list("id", "currency")
-    return {None: reporting_currency(), **dict(known)}
-
-
-def action_costs_seen(entries: Sequence[Entry]) -> list[CostSeen]:
-    """What actions that succeeded cost: the operation's fee, and what an agent says it paid itself.
-
-    A fee is in the currency of the connector's unit, an agent's word in the one that it names, else that of its
-    action's unit.
-    """
-    told = {entry.subject_id: entry for entry in entries}
-    actions = list(Action.objects.filter(pk__in=list(told), environment=Environment.LIVE).select_related("agent"))
-    charged = Operation.objects.filter(slug__in={one.operation for one in actions}, fee_minor__gt=0)
-    fees = {
-        slug: _priced_in(currency or reporting_currency(), fee, PricedBy.FEE)
-        for slug, fee, currency in charged.values_list("slug", "fee_minor", "connector__unit__currency")
-    }
-    currencies, found = _currencies(action.unit_id for action in actions), list[CostSeen]()
-    for action in actions:
-        entry = told[action.pk]
-        if entry.name == "action.succeeded" and (fee := fees.get(action.operation)):
-            found.append(_action_cost(action, entry, CostKind.CONNECTOR, *fee))
-        if reported := entry.payload.get("cost_minor"):
-            named = entry.payload.get("currency") or currencies.get(action.unit_id, "")
-            word = _priced_in(named, int(reported), PricedBy.REPORTED)
-            found.append(_action_cost(action, entry, CostKind.AGENT, *word))
-    return found
-
-
-def _action_cost(action: Action, entry: Entry, kind: CostKind, micro: int, priced_by: PricedBy) -> CostSeen:
-    return CostSeen(
-        kind=kind,
-        source_id=action.pk,
-        run_id=action.run_id,
-        workflow=action.workflow,
-        unit_id=action.unit_id,
-        incurred_at=entry.occurred_at,
-        amount_micro=micro,
-        priced_by=priced_by,
-        agent=action.agent.slug if action.agent else "",
-    )
-
-
 def usage_costs_seen(entries: Sequence[Entry]) -> list[CostSeen]:
     """What models cost, from the price book; else what the agent says; else unpriced, which is counted and no zero."""
     return _usage_costs([(entry.subject_id, entry.unit, _used_at(entry), entry.payload) for entry in entries])
@@ -230,7 +131,7 @@ def repriced_costs_seen(models: set[str]) -> list[CostSeen]:
 
 def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, Any]]]) -> list[CostSeen]:
     book = _prices({told["model"] for _, _, _, told in usages})
-    currencies = _currencies(unit for _, unit, _, _ in usages)
+    currencies = currencies_of(unit for _, unit, _, _ in usages)
     found = []
     for source, unit, at, told in usages:
         tokens = Tokens(
@@ -265,7 +166,7 @@ def _priced(
     if price is not None:
         return llm_cost_micro(tokens, price), PricedBy.BOOK
     if reported_minor is not None:
-        return _priced_in(currency, reported_minor, PricedBy.REPORTED)
+        return priced_in(currency, reported_minor, PricedBy.REPORTED)
     return 0, PricedBy.UNPRICED
 
 

@@ -92,7 +92,7 @@ TRACES: Mapping[str, tuple[str, ...]] = {
     "halts.engage_halt": ("halt.engaged", "breaker."),
     "halts.lift_halt": ("halt.lifted", "breakerchange."),
     "audit.erase_payload": ("erasure.", "payloads.erased"),
-    "kpis.manage_target": ("target.", "baseline.", "pricebook."),
+    "kpis.manage_target": ("target.", "baseline.", "pricebook.", "rate."),
     "access.manage_access": (
         "access.review.", "rolegrant.", "role.", "businessunit.", "queue.", "calendar.", "rota.", "user.ended",
         "user.reinstated",

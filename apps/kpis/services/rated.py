@@ -1,0 +1,247 @@
+"""What people's time, agents' work and calls of systems cost: by the rate that held, else as before there were any.
+
+Before the first rate of the book holds, a unit's own hourly rate, an operation's own fee and an agent's own word count
+(docs/adr/0041).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.access.models import BusinessUnit, RoleGrant
+from apps.agents.models import Action
+from apps.agents.rules import Environment
+from apps.audit.models import Entry
+from apps.connectors.models import Effect, Operation
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.costs import CostKind, PricedBy, human_cost_micro, human_time_ms
+from apps.kpis.rules.facts import DECIDED, CostSeen, DecisionSeen, StepSeen, duration_ms
+from apps.kpis.rules.formats import micro_per_minor
+from apps.kpis.rules.rates import Per, RateBook, RateKind, RateSeen, rated_micro
+from apps.oversight.models import EscalationGroup, Vote
+from apps.workflows.models import Attempt
+from apps.workflows.rules.states import AttemptState
+
+SUCCEEDED = "action.succeeded"
+
+type Rated = tuple[CostSeen, RateSeen | None]
+"""A cost, and the rate of the book that it was counted by; None: by none."""
+
+
+def priced_in(currency: str, minor: int, priced_by: PricedBy) -> tuple[int, PricedBy]:
+    """An amount in millionths of the reporting currency; one of another currency is unpriced: no rate is known."""
+    if minor and currency != reporting_currency():
+        return 0, PricedBy.UNPRICED
+    return minor * micro_per_minor(reporting_currency()), priced_by
+
+
+def currencies_of(ids: Iterable[UUID | None]) -> dict[UUID | None, str]:
+    """The currency of each of these units; what belongs to none counts in the reporting one."""
+    known = BusinessUnit.objects.filter(pk__in={one for one in ids if one}).values_list("id", "currency")
+    return {None: reporting_currency(), **dict(known)}
+
+
+def rated_in(rate: RateSeen, quantity: int) -> tuple[int, PricedBy]:
+    """What a quantity costs at a rate; in another currency nobody knows, and it is unpriced."""
+    if rate.minor and quantity and rate.currency != reporting_currency():
+        return 0, PricedBy.UNPRICED
+    return rated_micro(rate, quantity, micro_per_minor(reporting_currency())), PricedBy.RATE
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One person's say on an item, or the item's end where nobody's say is kept."""
+
+    source_id: UUID
+    at: datetime
+    decision: DecisionSeen
+    voter_id: UUID | None = None
+    stage: int = 1
+
+
+def human_costs_rated(decisions: Sequence[DecisionSeen], book: RateBook) -> list[Rated]:
+    """People's time, one cost a vote: from open to the vote, at most 15 minutes, at the rate that held then.
+
+    A rate in another currency than the reporting one prices nothing: the time counts, and the cost is unpriced.
+    """
+    decided = {one.escalation_id: one for one in decisions if one.outcome in DECIDED}
+    votes = Vote.objects.filter(escalation_id__in=list(decided), voided_at=None)
+    said = [_Said(one.pk, one.created_at, decided[one.escalation_id], one.voter_id, one.stage) for one in votes]
+    silent = decided.keys() - {one.decision.escalation_id for one in said}
+    said += [_Said(key, decided[key].decided_at, decided[key]) for key in silent]
+    units = _Units({one.unit_id for one in decided.values() if one.unit_id}, whole=RateKind.PEOPLE in book.kinds)
+    roles = _roles_of(said) if book.has_roles else {}
+    found = []
+    for one in said:
+        active_ms = human_time_ms(duration_ms(one.decision.requested_at, one.at))
+        rate = book.of_people(units.up_from(one.decision.unit_id), roles.get(one.source_id, ()), one.at)
+        micro, priced_by = rated_in(rate, active_ms) if rate else units.own(one.decision.unit_id, active_ms)
+        cost = CostSeen(
+            kind=CostKind.HUMAN,
+            source_id=one.source_id,
+            run_id=one.decision.run_id,
+            workflow=one.decision.workflow,
+            unit_id=one.decision.unit_id,
+            incurred_at=one.at,
+            amount_micro=micro,
+            quantity=active_ms,
+            priced_by=priced_by,
+        )
+        found.append((cost, rate))
+    return found
+
+
+class _Units:
+    """Units with what stands above them, and their own hourly rates. ``whole``: all are read, as rates may be above."""
+
+    def __init__(self, ids: set[UUID], *, whole: bool) -> None:
+        rows = BusinessUnit.objects.all() if whole else BusinessUnit.objects.filter(pk__in=ids)
+        self._known = {row.pk: row for row in rows}
+
+    def up_from(self, unit_id: UUID | None) -> list[str]:
+        """The slugs from a unit up, and "" for everywhere."""
+        found, row = [], self._known.get(unit_id) if unit_id else None
+        while row is not None:
+            found.append(row.slug)
+            row = self._known.get(row.parent_id) if row.parent_id else None
+        return [*found, ""]
+
+    def own(self, unit_id: UUID | None, active_ms: int) -> tuple[int, PricedBy]:
+        """At the unit's own hourly rate."""
+        row = self._known.get(unit_id) if unit_id else None
+        if row is None:
+            return 0, PricedBy.ESTIMATED
+        hourly_micro, priced_by = priced_in(row.currency, row.hourly_rate_minor, PricedBy.ESTIMATED)
+        return human_cost_micro(active_ms, hourly_micro), priced_by
+
+
+def _roles_of(said: Sequence[_Said]) -> dict[UUID, tuple[str, ...]]:
+    """The role that each say was given in: of the groups asked by then, one that the person held; else the first."""
+    groups: dict[UUID, list[EscalationGroup]] = {}
+    ids = [one.decision.escalation_id for one in said]
+    rows = EscalationGroup.objects.filter(escalation_id__in=ids).select_related("role", "queue__role")
+    for group in rows.order_by("position", "id"):
+        groups.setdefault(group.escalation_id, []).append(group)
+    voters = {one.voter_id for one in said if one.voter_id}
+    held: dict[UUID, list[RoleGrant]] = {}
+    for grant in RoleGrant.objects.filter(user_id__in=voters).select_related("role"):
+        held.setdefault(grant.user_id, []).append(grant)
+    found = {}
+    for one in said:
+        asked = [group for group in groups.get(one.decision.escalation_id, []) if group.stage <= one.stage]
+        names = [(group.role or group.queue.role).slug for group in asked]
+        own = (
+            {grant.role.slug for grant in held.get(one.voter_id, ()) if _held_at(grant, one.at)}
+            if one.voter_id
+            else set()
+        )
+        found[one.source_id] = tuple(([name for name in names if name in own] or names)[:1])
+    return found
+
+
+def _held_at(grant: RoleGrant, at: datetime) -> bool:
+    return grant.created_at <= at and (grant.revoked_at is None or grant.revoked_at > at)
+
+
+def action_costs_rated(entries: Sequence[Entry], book: RateBook) -> list[Rated]:
+    """What actions that ended cost: calls of their operation, and what an agent says it paid itself.
+
+    A fee is in the currency of the connector's unit, an agent's word in the one that it names, else that of its
+    action's unit. Where a rate holds for an agent, its work in runs costs that, and its word beside it nothing.
+    """
+    told = {entry.subject_id: entry for entry in entries}
+    actions = list(Action.objects.filter(pk__in=list(told), environment=Environment.LIVE).select_related("agent"))
+    fees = _fees_of({one.operation for one in actions})
+    calls = _calls_of(actions) if RateKind.OPERATION in book.kinds else {}
+    currencies, found = currencies_of(action.unit_id for action in actions), list[Rated]()
+    for action in actions:
+        entry = told[action.pk]
+        has_succeeded, rate = entry.name == SUCCEEDED, book.of_operation(action.operation, entry.occurred_at)
+        if rate:
+            times = calls.get(action.pk, 1) if rate.per == Per.CALL else int(has_succeeded)
+            found.append((_action_cost(action, entry, CostKind.CONNECTOR, *rated_in(rate, times), times), rate))
+        elif has_succeeded and (fee := fees.get(action.operation)):
+            found.append((_action_cost(action, entry, CostKind.CONNECTOR, *fee), None))
+        if reported := entry.payload.get("cost_minor"):
+            own = book.of_agent(action.agent.slug, entry.occurred_at) if action.agent and action.run_id else None
+            named = entry.payload.get("currency") or currencies.get(action.unit_id, "")
+            word = (0, PricedBy.COVERED) if own else priced_in(named, int(reported), PricedBy.REPORTED)
+            found.append((_action_cost(action, entry, CostKind.AGENT, *word), own))
+    return found
+
+
+def _fees_of(operations: set[str]) -> dict[str, tuple[int, PricedBy]]:
+    charged = Operation.objects.filter(slug__in=operations, fee_minor__gt=0)
+    return {
+        slug: priced_in(currency or reporting_currency(), fee, PricedBy.FEE)
+        for slug, fee, currency in charged.values_list("slug", "fee_minor", "connector__unit__currency")
+    }
+
+
+def _calls_of(actions: Sequence[Action]) -> dict[UUID, int]:
+    """How often each was called for; what its agent carried out itself has none, and was called once."""
+    rows = Effect.objects.filter(action_id__in=[action.pk for action in actions])
+    return dict(rows.values_list("action_id", "attempt"))
+
+
+def _action_cost(
+    action: Action, entry: Entry, kind: CostKind, micro: int, priced_by: PricedBy, quantity: int = 1
+) -> CostSeen:
+    return CostSeen(
+        kind=kind,
+        source_id=action.pk,
+        run_id=action.run_id,
+        workflow=action.workflow,
+        unit_id=action.unit_id,
+        incurred_at=entry.occurred_at,
+        amount_micro=micro,
+        quantity=quantity,
+        priced_by=priced_by,
+        agent=action.agent.slug if action.agent else "",
+    )
+
+
+def task_costs_rated(steps: Sequence[StepSeen], book: RateBook) -> list[Rated]:
+    """What agents' work on these steps cost, one cost a claim of a task."""
+    if RateKind.AGENT not in book.kinds:
+        return []
+    rounds = {(one.run_id, one.name, one.round) for one in steps if one.agent}
+    tries = claims().filter(run_id__in={run_id for run_id, _, _ in rounds}) if rounds else ()
+    return claim_costs_rated([one for one in tries if (one.run_id, one.step, one.round) in rounds], book)
+
+
+def claims() -> QuerySet[Attempt]:
+    """How claims of tasks ended. What came after a claim was over is none."""
+    rows = Attempt.objects.filter(task_id__isnull=False, agent__isnull=False, claimed_at__isnull=False)
+    return rows.exclude(state=AttemptState.LATE).select_related("agent", "run__workflow")
+
+
+def claim_costs_rated(tries: Iterable[Attempt], book: RateBook) -> list[Rated]:
+    """By the minute from claim to end, or by the task that was done; without a rate of its agent it costs nothing."""
+    found = list[Rated]()
+    for one in tries:
+        assert one.agent is not None
+        assert one.claimed_at is not None
+        rate = book.of_agent(one.agent.slug, one.created_at)
+        if rate is None:
+            continue
+        took = duration_ms(one.claimed_at, one.created_at)
+        quantity = took if rate.per == Per.MINUTE else int(one.state == AttemptState.DONE)
+        micro, priced_by = rated_in(rate, quantity)
+        cost = CostSeen(
+            kind=CostKind.AGENT,
+            source_id=one.pk,
+            run_id=one.run_id,
+            workflow=one.run.workflow.slug,
+            unit_id=one.run.unit_id,
+            incurred_at=one.created_at,
+            amount_micro=micro,
+            quantity=quantity,
+            priced_by=priced_by,
+            agent=one.agent.slug,
+        )
+        found.append((cost, rate))
+    return found

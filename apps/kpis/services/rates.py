@@ -1,0 +1,246 @@
+"""Commands on rates; what one would change is told before it does, by the code that changes it."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import batched
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.access.models import BusinessUnit, Role
+from apps.access.selectors import unit_ids_below
+from apps.access.services.units import require_manager, write_if_changed
+from apps.agents.models import Action, Agent
+from apps.agents.rules import Environment
+from apps.audit.models import Entry
+from apps.connectors.models import Operation
+from apps.core.errors import InvalidError
+from apps.core.models import User
+from apps.kpis.models import CostItem, Rate, RunFact, rate_book
+from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
+from apps.kpis.rules.buckets import Period
+from apps.kpis.rules.costs import CostKind, PricedBy
+from apps.kpis.rules.facts import DECIDED, CostSeen
+from apps.kpis.rules.fixed import fixed_micro_in
+from apps.kpis.rules.formats import micro_per_minor
+from apps.kpis.rules.rates import ABOUT, KIND_OF, NAMED, Per, RateBook, RateKind, RateSeen
+from apps.kpis.services.goals import MANAGE
+from apps.kpis.services.rated import (
+    Rated,
+    action_costs_rated,
+    claim_costs_rated,
+    claims,
+    human_costs_rated,
+)
+from apps.kpis.services.seen import decisions_seen
+from apps.oversight.models import Escalation
+from apps.workflows.models import Workflow
+
+LARGEST = Decimal(10) ** 12
+ACTION_ENDS = ("action.succeeded", "action.failed")
+CHUNK = 5000
+CURRENCY = re.compile(r"[A-Z]{3}")
+KNOWN: dict[str, Any] = {
+    "unit": BusinessUnit, "role": Role, "agent": Agent, "operation": Operation, "workflow": Workflow,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rerating:
+    """What a rate would change: ``costs`` in ``runs`` came to ``before_micro`` and come to ``after_micro`` then.
+
+    ``unpriced`` of them have no price now, ``still_unpriced`` would have none. ``until``: another one begins then;
+    ``instead_of``: it takes the place of this one. ``is_fixed``: the sums are what a month costs, by days until now.
+    """
+
+    costs: int
+    runs: int
+    unpriced: int
+    still_unpriced: int
+    before_micro: int
+    after_micro: int
+    until: datetime | None
+    instead_of: Rate | None
+    is_fixed: bool = False
+
+
+@transaction.atomic
+def save_rate(
+    actor: User,
+    *,
+    per: str,
+    valid_from: datetime,
+    amount_minor: Decimal,
+    currency: str = "",
+    source: str = "",
+    **about: str,
+) -> tuple[Rate, str]:
+    """Say what something costs from a time on; the row, and ``created``, ``changed`` or ``unchanged``.
+
+    ``about``: the unit, role, agent, operation or workflow. What it is about is counted again once this is folded.
+    """
+    require_manager(actor, None, MANAGE)
+    rate = _read(per, valid_from, amount_minor, currency, about)
+    if rate.kind == RateKind.FIXED and not source.strip():
+        raise InvalidError(errors={"source": [_("Say where it is from: whoever reads the return will ask.")]})
+    found = _same(rate, for_update=True)
+    if found is None:
+        _require_known(rate)
+    row = found or Rate(kind=rate.kind, valid_from=valid_from, **{name: getattr(rate, name) for name in NAMED})
+    values = {"per": rate.per, "amount_minor": rate.minor, "currency": rate.currency, "source": source}
+    said = write_if_changed(actor, row, is_new=found is None, values=values)
+    return row, said
+
+
+def weigh_rate(
+    actor: User, *, per: str, valid_from: datetime, amount_minor: Decimal, currency: str = "", **about: str
+) -> Rerating:
+    """What a rate would change of what was counted so far, by counting it so. Nothing is written.
+
+    Raises NotAllowedError for who may not set it.
+    """
+    require_manager(actor, None, MANAGE)
+    rate = _read(per, valid_from, amount_minor, currency, about)
+    same = _same(rate)
+    if same is None:
+        _require_known(rate)
+    book = rate_book()
+    having = book.having(rate)
+    until = book.until(rate)
+    if rate.kind == RateKind.FIXED:
+        return _weigh_fixed(rate, book, having, until, same)
+    costs = list(costs_rerated([rate], having))
+    invented = _simulated({one.run_id for one in costs if one.run_id})
+    costs = [one for one in costs if one.run_id not in invented]
+    stored = _stored(costs)
+    was = [stored[key] for one in costs if (key := (one.kind, one.source_id)) in stored]
+    return Rerating(
+        costs=len(costs),
+        runs=len({one.run_id for one in costs if one.run_id}),
+        unpriced=sum(priced_by == PricedBy.UNPRICED for _micro, priced_by in was),
+        still_unpriced=sum(one.priced_by == PricedBy.UNPRICED for one in costs),
+        before_micro=sum(micro for micro, _priced_by in was),
+        after_micro=sum(one.amount_micro for one in costs),
+        until=until,
+        instead_of=same,
+    )
+
+
+def _weigh_fixed(
+    rate: RateSeen, book: RateBook, having: RateBook, until: datetime | None, same: Rate | None
+) -> Rerating:
+    now = database_now()
+    period = Period(rate.since, min(until or now, now))
+    currency = reporting_currency()
+    before, after = (
+        fixed_micro_in(
+            [one for one in some.rates if one.subject == rate.subject],
+            period,
+            zone=reporting_zone(),
+            now=now,
+            currency=currency,
+            micro_per_minor=micro_per_minor(currency),
+        )
+        or 0
+        for some in (book, having)
+    )
+    abroad = int(rate.currency != currency)
+    return Rerating(0, 0, 0, abroad, before, after, until, same, is_fixed=True)
+
+
+def costs_rerated(changed: Sequence[RateSeen], book: RateBook) -> Iterator[CostSeen]:
+    """The costs of everything that these rates of ``book`` hold for: of everything else nothing is counted again."""
+    for rate in changed:
+        nothing = []
+        for cost, by in _concerned(rate, book):
+            if by != rate:
+                continue
+            if cost.quantity or cost.priced_by == PricedBy.COVERED:
+                yield cost
+            else:
+                nothing.append(cost)
+        known = _stored(nothing)
+        yield from (one for one in nothing if (one.kind, one.source_id) in known)
+
+
+def rates_told(entries: Iterable[Entry]) -> list[RateSeen]:
+    """The rates that these entries say were set."""
+    ids = {entry.subject_id for entry in entries if entry.subject_kind == "rate"}
+    return [row.seen() for row in Rate.objects.filter(pk__in=ids)] if ids else []
+
+
+def _concerned(rate: RateSeen, book: RateBook) -> Iterator[Rated]:
+    match rate.kind:
+        case RateKind.PEOPLE:
+            rows = Escalation.objects.filter(state__in=DECIDED, ended_at__gte=rate.since)
+            rows = rows.filter(unit__in=unit_ids_below(rate.unit)) if rate.unit else rows
+            for ids in batched(list(rows.values_list("pk", flat=True)), CHUNK, strict=False):
+                yield from human_costs_rated(decisions_seen(ids), book)
+        case RateKind.AGENT:
+            yield from claim_costs_rated(claims().filter(agent__slug=rate.agent, created_at__gte=rate.since), book)
+            own = Action.objects.filter(agent__slug=rate.agent, run_id__isnull=False)
+            yield from ((cost, by) for cost, by in _of_actions(own, rate, book) if cost.kind == CostKind.AGENT)
+        case RateKind.OPERATION:
+            rows_of = Action.objects.filter(operation=rate.operation, environment=Environment.LIVE)
+            yield from ((cost, by) for cost, by in _of_actions(rows_of, rate, book) if cost.kind == CostKind.CONNECTOR)
+
+
+def _of_actions(actions: Any, rate: RateSeen, book: RateBook) -> Iterator[Rated]:
+    ends = Entry.objects.filter(name__in=ACTION_ENDS, occurred_at__gte=rate.since, subject_id__in=actions.values("pk"))
+    for some in batched(ends.order_by("id"), CHUNK, strict=False):
+        yield from action_costs_rated(some, book)
+
+
+def _stored(costs: Sequence[CostSeen]) -> dict[tuple[str, UUID], tuple[int, str]]:
+    """What is counted now of these, by kind and source."""
+    found: dict[tuple[str, UUID], tuple[int, str]] = {}
+    for some in batched(costs, CHUNK, strict=False):
+        rows = CostItem.objects.filter(source_id__in=[one.source_id for one in some], simulated=False)
+        found |= {(row.kind, row.source_id): (row.amount_micro, row.priced_by) for row in rows}
+    return found
+
+
+def _simulated(runs: set[UUID]) -> set[UUID]:
+    return set(RunFact.objects.filter(run_id__in=runs, simulated=True).values_list("run_id", flat=True))
+
+
+def _read(per: str, since: datetime, amount: Decimal, currency: str, about: dict[str, str]) -> RateSeen:
+    """The rate that was said. Raises InvalidError with everything that does not fit."""
+    if per not in set(Per):
+        raise InvalidError(errors={"per": [_("One of %s.") % ", ".join(Per)]})
+    named = {name: slug for name, slug in about.items() if slug}
+    kind = KIND_OF[Per(per)]
+    wrong: dict[str, list[str]] = {
+        name: [_("A rate per %s names none.") % per] for name in named if name not in ABOUT[kind]
+    }
+    if kind in {RateKind.AGENT, RateKind.OPERATION} and kind not in named:
+        wrong[str(kind)] = [_("Say which.")]
+    if kind == RateKind.FIXED and len(named) > 1:
+        wrong["workflow"] = [_("Of a unit or of a workflow, not of both.")]
+    if not amount.is_finite() or not 0 <= amount < LARGEST or amount != round(amount, 4):
+        wrong["amount_minor"] = [_("From 0 on, below 10^12, with at most four digits after the point.")]
+    money = currency or reporting_currency()
+    if not CURRENCY.fullmatch(money):
+        wrong["currency"] = [_("A currency of ISO 4217, such as EUR.")]
+    if wrong:
+        raise InvalidError(errors=wrong)
+    return RateSeen(per=per, since=since, minor=round(amount, 4), currency=money, **named)
+
+
+def _require_known(rate: RateSeen) -> None:
+    """Raises InvalidError for a name that names nothing."""
+    for name in NAMED:
+        if (slug := getattr(rate, name)) and not KNOWN[name].objects.filter(slug=slug).exists():
+            raise InvalidError(errors={name: [_("There is none of this name.")]})
+
+
+def _same(rate: RateSeen, *, for_update: bool = False) -> Rate | None:
+    """The rate of the same subject that begins at the same time."""
+    rows = Rate.objects.select_for_update() if for_update else Rate.objects.all()
+    about = {name: getattr(rate, name) for name in NAMED}
+    return rows.filter(kind=rate.kind, valid_from=rate.since, **about).first()
