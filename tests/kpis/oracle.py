@@ -23,13 +23,17 @@ from apps.kpis.services.rollups import recompute_rollups
 from tests.factories.access import make_calendar, make_unit
 from tests.factories.agents import make_action
 from tests.factories.connectors import make_operation
-from tests.factories.kpis import make_cost, make_decision, make_run, make_step
+from tests.factories.kpis import make_cost, make_decision, make_fixed, make_run, make_step
 
 BERLIN = ZoneInfo("Europe/Berlin")
 OPEN = {"mon": (9, 17), "tue": (9, 17), "wed": (9, 17), "thu": (9, 17), "fri": (9, 17), "sun": (0, 5)}
 """Open through the hour that one Sunday lacks and another has twice."""
 KINDS = (("agent", "agent"), ("connector", "operation"))
 MACHINES = {"agent", "operation"}
+DAYS_IN = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""Of the months of a year that is no leap year."""
+UNITS_BELOW = {"above": ("above", "below"), "below": ("below",), "other": ("other",)}
+"""By what units are called before their number."""
 PERSONS_WORD = {"approved", "rejected", "changes_requested", "answered"}
 
 
@@ -43,6 +47,7 @@ class World:
     mismatched: set[UUID] = field(default_factory=set)
     actions: list[ActionFact] = field(default_factory=list)
     incidents: list[IncidentFact] = field(default_factory=list)
+    fixed: list[tuple[str, str, str, datetime, float]] = field(default_factory=list)
 
 
 def make_world(first: date, days: int, *, seed: int, runs: int = 220, everywhere: bool = True) -> World:
@@ -175,6 +180,22 @@ def _go_wrong(world: World, random: Random) -> None:
             world.incidents.append(
                 IncidentFact(kind="mismatch", source_id=uuid4(), began_at=at, agent=random.choice(["x", ""]), **own)
             )
+
+
+def pay_monthly(world: World, first: date) -> None:
+    """Fixed cost of everything, of workflows and units; one changes amidst the days, one is in another currency."""
+    begun, amidst = datetime(2024, 1, 1, tzinfo=UTC), datetime(first.year, first.month, first.day, tzinfo=BERLIN)
+    above, below, other = world.units
+    for workflow, unit, currency, since, minor in (
+        ("", "", "EUR", begun, 31_000.5),
+        ("a", "", "EUR", begun, 7_000.0),
+        ("a", "", "EUR", amidst + timedelta(days=3), 9_000.0),
+        ("", above, "EUR", amidst + timedelta(days=1), 5_000.0),
+        ("", below, "EUR", begun, 900.0),
+        ("", other, "USD", begun, 4_000.0),
+    ):
+        make_fixed(minor, workflow=workflow, unit=unit, currency=currency, valid_from=since)
+        world.fixed.append((workflow, unit.rstrip("0123456789"), currency, since, minor))
 
 
 def _roll(world: World) -> None:
@@ -340,6 +361,30 @@ class Oracle:
     def _by_then(self, moment: datetime) -> bool:
         return moment.astimezone(self.asked.zone).date() <= self.asked.last
 
+    def fixed(self) -> float:
+        """What is paid each month, day by day, in minor units: of each subject the newest that has begun."""
+        asked, found, day = self.asked, 0.0, self.asked.first
+        while day <= asked.last:
+            newest: dict[tuple[str, str], tuple[date, float]] = {}
+            for workflow, unit, currency, since, minor in self.world.fixed:
+                begins, about = since.astimezone(asked.zone).date(), (workflow, unit)
+                if currency == "EUR" and begins <= day and begins >= newest.get(about, (begins, 0.0))[0]:
+                    newest[about] = (begins, minor)
+            for (workflow, unit), (_begins, minor) in newest.items():
+                if not (asked.workflow and workflow != asked.workflow) and not (
+                    asked.unit and unit not in UNITS_BELOW[asked.unit.rstrip("0123456789")]
+                ):
+                    found += minor / DAYS_IN[day.month - 1]
+            day += timedelta(days=1)
+        return 0.0 if asked.agent or asked.version else found
+
+    def returned(self) -> Told:
+        """What was saved beyond what was paid, of what was paid."""
+        saved, fixed = self.saved().value, self.fixed()
+        if saved is None or not fixed:
+            return Told(None)
+        return Told((saved - fixed) / fixed)
+
     def saved(self) -> Told:
         if not self.ended:
             return Told(None)
@@ -492,6 +537,7 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
     "missed_escalations": _missed,
     "denied": lambda of: _count([one for one in of.actions if one.state == "denied"]),
     "incidents": lambda of: _count(of.incidents),
+    "roi": lambda of: of.returned(),
 }
 """Each figure by its formula in docs/kpis.md."""
 

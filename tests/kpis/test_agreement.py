@@ -19,7 +19,7 @@ from apps.kpis.rules import CARDS, DEFINITIONS, Kind
 from apps.kpis.rules.figures import value_text
 from apps.kpis.selectors.tables import NOT_READ
 from tests.factories.access import make_holder
-from tests.factories.kpis import make_baseline
+from tests.factories.kpis import make_baseline, make_fixed
 from tests.kpis.oracle import World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +83,7 @@ def test_page_csv_api_parts_and_rows_agree(viewer: User, settings: Any, seed: in
     settings.ACP_REPORTING_TZ = "Europe/Berlin"
     world = make_world(AUTUMN, DAYS, seed=seed, runs=90, everywhere=False)
     make_baseline(kpi="cost_per_success_minor", workflow="", value=300, valid_from=date(2024, 1, 1))
+    make_fixed(40_000)
     asker, some = Asker(viewer), 0
     for asked in questions(seed, world):
         answer = asker.answer(asked)

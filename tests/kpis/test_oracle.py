@@ -14,7 +14,7 @@ from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors import kpis_for
 from tests.factories.access import make_holder
 from tests.factories.kpis import make_baseline
-from tests.kpis.oracle import FIGURES, WHOLES, Oracle, Question, World, make_world
+from tests.kpis.oracle import FIGURES, WHOLES, Oracle, Question, World, make_world, pay_monthly
 
 pytestmark = pytest.mark.django_db
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -39,6 +39,7 @@ def test_every_figure_is_what_counting_by_hand_gives(viewer: User, settings: Any
     days = 6
     world = make_world(first, days, seed=first.month)
     make_baseline(kpi="cost_per_success_minor", workflow="", value=PER_SUCCESS, valid_from=date(2024, 1, 1))
+    pay_monthly(world, first)
     above, below, other = world.units
     limits: list[dict[str, Any]] = [{}, {"workflow": "a"}, {"version": 2}, {"unit": above}, {"agent": "x"}]
     limits += [{"workflow": "b", "unit": below, "version": 1}, {"agent": "y", "unit": other}]

@@ -16,7 +16,7 @@ from apps.kpis.rules.definitions import (
     Unit,
     percentile_name,
 )
-from apps.kpis.rules.definitions.kinds import WHOLES, gettext_noop
+from apps.kpis.rules.definitions.kinds import NOTHING, WHOLES, gettext_noop
 from apps.kpis.rules.formats import (
     count_text,
     duration_text,
@@ -59,6 +59,8 @@ class Figure:
         """Why there is no value, to be translated; empty where there is one."""
         if self.value is not None:
             return ""
+        if self.definition.kind == Kind.RETURN:
+            return self.definition.nothing if not self.denominator else NOTHING["compared"]
         return TOO_FEW if self.n and self.definition.kind == Kind.PERCENTILE else self.definition.nothing
 
     @property
@@ -114,6 +116,8 @@ def figure_of(definition: Definition, measures: Measures, currency: str) -> Figu
             return _quotient(definition, measures, currency)
         case Kind.PART:
             return _part(definition, measures, currency)
+        case Kind.RETURN:
+            return _return(definition, measures, currency)
         case _:
             return _plain(definition, measures, currency)
 
@@ -168,6 +172,15 @@ def _part(definition: Definition, measures: Measures, currency: str) -> Figure:
         numerator=top / scale,
         denominator=bottom / scale,
     )
+
+
+def _return(definition: Definition, measures: Measures, currency: str) -> Figure:
+    """What came back beyond what was paid, of what was paid; ``n`` are the runs that were held against a baseline."""
+    saved, fixed = measures.get(definition.numerator), measures.get(definition.denominator) or 0
+    scale, n = micro_per_minor(currency), int(measures.get("compared") or 0)
+    gain = None if saved is None else round((saved - fixed) / scale, 4)
+    value = round((saved - fixed) / fixed, 6) if saved is not None and fixed else None
+    return Figure(definition, value, n, currency, numerator=gain, denominator=round(fixed / scale, 4))
 
 
 def _percentile(definition: Definition, measures: Measures, currency: str) -> Figure:

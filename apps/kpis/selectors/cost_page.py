@@ -34,7 +34,7 @@ from apps.kpis.selectors.drawings import (
 from apps.kpis.selectors.kpis import Answer, Point, holds_simulated_for, kpis_for
 from apps.kpis.selectors.spending import Moved, Spending, moved_for, spending_for
 
-CARDS = ("spend_minor", "cost_per_success_minor", "savings_minor")
+CARDS = ("spend_minor", "cost_per_success_minor", "savings_minor", "roi")
 SHOWN = 50
 """So many rows of a table stand on the page; the file has all."""
 UNIT = 10**6

@@ -270,7 +270,7 @@ def _daily_text(total: Total) -> str:
 
 
 def _missing(figure: Figure) -> str:
-    if not figure.n:
+    if not figure.n or not figure.definition.sampled:
         return _(figure.why_none)
     return _("Not enough data (%(n)s of %(needed)s)") % {"n": figure.n, "needed": SMALL_N}
 

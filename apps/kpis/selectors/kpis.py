@@ -30,6 +30,7 @@ from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.business import values_for
 from apps.kpis.selectors.definitions import any_definition_for
+from apps.kpis.selectors.fixed import add_fixed_for
 from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.live import LONGEST, OLDEST, open_incidents_for, open_runs_for
 from apps.kpis.selectors.reading import (
@@ -95,13 +96,13 @@ def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = D
     goals, now, currency = goals_for(actor), database_now(), reporting_currency()
     reader = Reader(actor, asked, goals.costs())
     buckets = buckets_of(asked.period, asked.size, asked.zone)
-    found = reader.read(buckets, durations)
+    found = add_fixed_for(actor, asked, reader.read(buckets, durations), buckets, now)
     opened = reader.open_at(asked.period.start)
     _fill_backlog(found.parts, buckets, opened, now)
     whole = found.whole
     whole["backlog"] = next((row["backlog"] for row in reversed(found.parts) if row["backlog"] is not None), opened)
     mix = {name: int(row["finished"] or 0) for name, row in found.workflows.items()}
-    earlier = _earlier(reader, durations) if asked.compare == Compare.PREVIOUS else None
+    earlier = _earlier(actor, reader, durations) if asked.compare == Compare.PREVIOUS else None
     before = _figures_before(earlier)
     return Answer(
         reader=reader,
@@ -125,7 +126,7 @@ def workflow_rows_for(actor: User, answer: Answer) -> dict[str, tuple[Row, Row]]
     """The measures of the period before and of this one, workflow by workflow."""
     if not actor.is_active:
         return {}
-    before = (answer.earlier or _earlier(answer.reader, OF_WORKFLOWS)).workflows
+    before = (answer.earlier or _earlier(actor, answer.reader, OF_WORKFLOWS)).workflows
     names = sorted({*before, *answer.workflows})
     return {name: (before.get(name) or blank_row(), answer.workflows.get(name) or blank_row()) for name in names}
 
@@ -147,8 +148,9 @@ def _total(
     return Total(figure, value, baseline, target, status, previous, coverage)
 
 
-def _earlier(reader: Reader, durations: Sequence[Duration]) -> Reading:
-    return reader.read([previous_period(reader.asked.period, reader.asked.zone)], durations)
+def _earlier(actor: User, reader: Reader, durations: Sequence[Duration]) -> Reading:
+    before = [previous_period(reader.asked.period, reader.asked.zone)]
+    return add_fixed_for(actor, reader.asked, reader.read(before, durations), before, database_now())
 
 
 def _figures_before(earlier: Reading | None) -> Figures:

@@ -24,9 +24,12 @@ from apps.kpis.rules.definitions.measures import (
     with_totals,
 )
 from apps.kpis.rules.definitions.period import PERIOD
+from apps.kpis.rules.definitions.returns import RETURNS
 from apps.kpis.rules.definitions.times import TIMES
 
-DEFINITIONS: Mapping[str, Definition] = {definition.key: definition for definition in (*PERIOD, *TIMES, *ACTIONS)}
+DEFINITIONS: Mapping[str, Definition] = {
+    definition.key: definition for definition in (*PERIOD, *TIMES, *ACTIONS, *RETURNS)
+}
 """The figures of a period."""
 LIVE: Mapping[str, Definition] = {definition.key: definition for definition in NOW}
 """The figures of now."""

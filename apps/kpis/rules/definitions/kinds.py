@@ -36,6 +36,7 @@ class Kind(StrEnum):
     PART = "part"
     MONEY = "money"
     STOCK = "stock"
+    RETURN = "return"
 
 
 class Behind(StrEnum):
@@ -77,6 +78,7 @@ NOTHING = {
     "judged_alone": gettext_noop("No action done without asking was judged"),
     "open": gettext_noop("No run is open"),
     "backlog": gettext_noop("The period has not begun"),
+    "fixed_micro": gettext_noop("No fixed cost is entered for what is asked"),
 }
 """Why a figure has no value where there is none of its denominator; counts and sums have one: nothing is 0."""
 WHOLES = {
