@@ -121,7 +121,7 @@ def _happen(world: World, random: Random, start: datetime, days: int, unit: UUID
                 kind=random.choice(["action", "approval", "form", "question", "review"]),
                 outcome=random.choice([*PERSONS_WORD, "approved", "expired", "cancelled"]),
                 decided_at=decided,
-                requested_at=decided - timedelta(seconds=random.randint(0, 90_000)),
+                requested_at=decided - timedelta(seconds=random.choice([3, 4, 5, *[60 * random.randint(0, 1500)] * 9])),
                 edited=random.random() < 0.2,
                 overdue=random.random() < 0.1,
                 agent=agent,
@@ -343,13 +343,19 @@ class Oracle:
     def open_s(self, run: RunSeen) -> float:
         """Minute by minute: whether the wall of the office shows an open hour."""
         assert run.finished_at is not None
-        at, found = run.started_at, 0
-        while at < run.finished_at:
+        return self.open_between(run.started_at, run.finished_at)
+
+    def open_between(self, at: datetime, until: datetime) -> float:
+        """The same of any two whole minutes, or of seconds within one."""
+        found = 0.0
+        while at < until:
             wall = at.astimezone(BERLIN)
             hours = OPEN.get(("mon", "tue", "wed", "thu", "fri", "sat", "sun")[wall.weekday()])
-            found += hours is not None and hours[0] <= wall.hour < hours[1]
-            at += timedelta(minutes=1)
-        return found * 60
+            step = min(timedelta(minutes=1), until - at)
+            if hours is not None and hours[0] <= wall.hour < hours[1]:
+                found += step.total_seconds()
+            at += step
+        return found
 
     def left_open(self) -> int:
         """Runs that had begun and not ended when the last day was over."""
@@ -442,6 +448,17 @@ def _waits(of: Oracle) -> list[float]:
     return [(one.decided_at - one.requested_at).total_seconds() for one in of.decided]
 
 
+def _runs_of(runs: Sequence[RunSeen], state: str) -> list[float]:
+    return [
+        (run.finished_at - run.started_at).total_seconds() for run in runs if run.finished_at and run.state == state
+    ]
+
+
+def _office_waits(of: Oracle) -> list[float]:
+    mine = [one for one in of.decided if one.unit_id in of.world.calendar]
+    return [of.open_between(one.requested_at, one.decided_at) for one in mine]
+
+
 def _verdicts(action: ActionFact) -> list[bool]:
     return [one for one in (action.decided, action.reviewed, action.read_back) if one is not None]
 
@@ -527,6 +544,11 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
     "connector_time_s": lambda of: _mean(of.ended, lambda run: of.spent(run)["connector"]),
     "wait_time_s": lambda of: _mean(of.ended, lambda run: of.spent(run)["wait"]),
     "queue_time_s": lambda of: _mean(of.ended, lambda run: of.spent(run)["queue"]),
+    "failed_time_p50_s": lambda of: _at(0.5, _runs_of(of.ended, "failed")),
+    "cancelled_time_p50_s": lambda of: _at(0.5, _runs_of(of.ended, "cancelled")),
+    "business_latency_p50_s": lambda of: _at(0.5, _office_waits(of)),
+    "business_latency_p90_s": lambda of: _at(0.9, _office_waits(of), 10),
+    "hasty_rate": lambda of: _share(of.decided, lambda one: one.decided_at - one.requested_at < timedelta(seconds=5)),
     "flow_efficiency": _flow,
     "step_failure_rate": _failures,
     "step_automation_rate": _automation,

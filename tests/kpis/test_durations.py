@@ -102,11 +102,11 @@ def test_only_days_that_are_over_are_kept_and_each_once(viewer: User, monkeypatc
     for back in (0, 1, 5, 20):  # idle days lie between
         write_facts(facts=Facts(runs=[make_run(finished_at=NOON - timedelta(days=back))]))
     write_facts(facts=Facts(runs=[make_run(state="failed", finished_at=NOON - timedelta(days=3))]))
-    assert keep_durations(now=NOON) == 3
+    assert keep_durations(now=NOON) == 4
     assert first_unkept_day() == NOON.date()
     assert keep_durations(now=NOON) == 0
     assert keep_durations(now=NOON + timedelta(days=1)) == 1
-    assert DurationDay.objects.count() == 4
+    assert DurationDay.objects.count() == 5
 
 
 def test_rollups_without_facts_keep_nothing_and_do_not_go_on_for_ever(viewer: User) -> None:

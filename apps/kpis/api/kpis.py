@@ -20,6 +20,7 @@ from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.business import OwnTotal, own_for
 from apps.kpis.selectors.names import require_names
+from apps.oversight.models import Escalation
 
 PARAMS = ("workflow", "unit", "agent", "version", "from", "to", "tz", "bucket", "compare", "simulated", "range")
 FILTERS = [
@@ -119,6 +120,7 @@ class BehindSerializer(serializers.Serializer[Any]):
     requested_at = serializers.DateTimeField(required=False)
     decided_at = serializers.DateTimeField(required=False)
     latency_s = serializers.FloatField(required=False)
+    open_s = serializers.FloatField(required=False, allow_null=True, help_text="Of it, open hours of its calendar.")
     edited = serializers.BooleanField(required=False)
     amount_minor = serializers.FloatField(required=False, allow_null=True)
     currency = serializers.CharField(required=False)
@@ -241,9 +243,8 @@ def behind_json(row: Any) -> dict[str, Any]:
         times = {"started_at": row.started_at, "finished_at": row.finished_at}
         cycle = None if row.cycle_ms is None else row.cycle_ms / 1000
         return {**found, **plain, **times, "cycle_time_s": cycle, "cost_minor": row.cost_minor}
-    if isinstance(row, ApprovalFact):
-        named = {name: getattr(row, name) for name in ("kind", "outcome", "requested_at", "decided_at", "edited")}
-        return {**found, "escalation": row.escalation_id, **named, "latency_s": row.latency_ms / 1000}
+    if isinstance(row, ApprovalFact | Escalation):
+        return found | _decision_json(row)
     if isinstance(row, ActionFact):
         judged = ("decided", "reviewed", "read_back", "taken_back", "alone")
         named = {name: getattr(row, name) for name in ("agent", "operation", "state", "ended_at", *judged)}
@@ -256,6 +257,13 @@ def behind_json(row: Any) -> dict[str, Any]:
     assert isinstance(row, CostItem)
     named = {name: getattr(row, name) for name in ("kind", "incurred_at", "priced_by")}
     return {**found, **named, "amount_minor": row.amount_minor}
+
+
+def _decision_json(row: ApprovalFact | Escalation) -> dict[str, Any]:
+    if isinstance(row, Escalation):
+        return {"escalation": row.pk, "kind": row.kind, "requested_at": row.created_at}
+    named = {name: getattr(row, name) for name in ("kind", "outcome", "requested_at", "decided_at", "edited")}
+    return {"escalation": row.escalation_id, **named, "latency_s": row.latency_s, "open_s": row.open_s}
 
 
 class Kpis(PlaneView):

@@ -158,7 +158,10 @@ class StepFact(Fact):
 
 
 class ApprovalFact(Fact):
-    """An escalation that ended: decided by a person, or expired, cancelled, superseded. ``version``: its run's."""
+    """An escalation that ended: decided by a person, or expired, cancelled, superseded. ``version``: its run's.
+
+    ``open_ms`` is the open time of its unit's calendar while it waited; None where there is no calendar.
+    """
 
     escalation_id = models.UUIDField(primary_key=True)
     run_id = models.UUIDField(null=True)
@@ -168,6 +171,7 @@ class ApprovalFact(Fact):
     requested_at = models.DateTimeField()
     decided_at = models.DateTimeField()
     latency_ms = models.BigIntegerField()
+    open_ms = models.BigIntegerField(null=True)
     by_person = models.BooleanField(default=False)
     overridden = models.BooleanField(default=False)
     edited = models.BooleanField(default=False)
@@ -202,6 +206,11 @@ class ApprovalFact(Fact):
     def latency_s(self) -> float:
         """How long it waited for its end."""
         return self.latency_ms / 1000
+
+    @property
+    def open_s(self) -> float | None:
+        """How much of that was open time; None where there is no calendar."""
+        return None if self.open_ms is None else self.open_ms / 1000
 
 
 class CostItem(Fact):

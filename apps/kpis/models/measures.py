@@ -27,6 +27,7 @@ from apps.kpis.rules.buckets import Period
 from apps.kpis.rules.definitions import (
     ACTION_COUNTS,
     DECISION_COUNTS,
+    HASTY_MS,
     HIGH,
     LOW,
     PERCENTILES,
@@ -66,6 +67,8 @@ MEMBERS: Mapping[str, Q] = {
     "edited": Q(by_person=True, edited=True),
     "overridden": Q(by_person=True, overridden=True),
     "expired": Q(outcome="expired"),
+    "decided_in_calendar": Q(by_person=True, open_ms__isnull=False),
+    "hasty": Q(by_person=True, latency_ms__lt=HASTY_MS),
     "asked_by_rule": BY_RULE,
     "judged": JUDGED,
     "judged_right": JUDGED & NOT_WRONG[0] & NOT_WRONG[1] & NOT_WRONG[2],
@@ -172,14 +175,34 @@ class Duration:
     column: str
     members: Q
     fractions: tuple[float, ...]
+    moment: str = "finished_at"
 
 
 CYCLE = Duration("cycle", "cycle_ms", MEMBERS["succeeded"], PERCENTILES["cycle"])
 LEAD = Duration("lead", "lead_ms", MEMBERS["succeeded"], PERCENTILES["lead"])
 BUSINESS = Duration("business", "business_ms", MEMBERS["succeeded"], PERCENTILES["business"])
 """Runs without a calendar have no value, and a percentile passes them over."""
-LATENCY = Duration("latency", "latency_ms", MEMBERS["decided"], PERCENTILES["latency"])
-DURATIONS = (CYCLE, LEAD, BUSINESS, LATENCY)
+FAILED = Duration("failed_cycle", "cycle_ms", MEMBERS["failed"], PERCENTILES["failed_cycle"])
+CANCELLED = Duration("cancelled_cycle", "cycle_ms", MEMBERS["cancelled"], PERCENTILES["cancelled_cycle"])
+DECIDED = "decided_at"
+"""The moment by which durations of decisions count; all others are of runs, by their end."""
+LATENCY = Duration("latency", "latency_ms", MEMBERS["decided"], PERCENTILES["latency"], DECIDED)
+OPEN_LATENCY = Duration("open_latency", "open_ms", MEMBERS["decided_in_calendar"], PERCENTILES["open_latency"], DECIDED)
+ON_PAGES = (CYCLE, BUSINESS, FAILED, CANCELLED, LATENCY, OPEN_LATENCY)
+"""What a dashboard shows."""
+DURATIONS = (*ON_PAGES, LEAD)
+
+
+def alike(durations: Sequence[Duration]) -> list[list[Duration]]:
+    """Durations of the same rows together: they are read at once."""
+    found: list[list[Duration]] = []
+    for one in durations:
+        same = next((some for some in found if (some[0].moment, some[0].members) == (one.moment, one.members)), None)
+        if same is None:
+            found.append([one])
+        else:
+            same.append(one)
+    return found
 
 
 def within(field: str, period: Period) -> Q:

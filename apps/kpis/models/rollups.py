@@ -67,6 +67,8 @@ class RollupDay(OfDay):
     expired = models.PositiveIntegerField(default=0)
     asked_by_rule = models.PositiveIntegerField(default=0, db_default=0)
     needless = models.PositiveIntegerField(default=0, db_default=0)
+    decided_in_calendar = models.PositiveIntegerField(default=0, db_default=0)
+    hasty = models.PositiveIntegerField(default=0, db_default=0)
     judged = models.PositiveIntegerField(default=0, db_default=0)
     judged_right = models.PositiveIntegerField(default=0, db_default=0)
     judged_by_decision = models.PositiveIntegerField(default=0, db_default=0)
@@ -106,6 +108,9 @@ class DurationDay(OfDay):
     lead = models.BinaryField(default=b"")
     business = models.BinaryField(default=b"")
     latency = models.BinaryField(default=b"")
+    failed_cycle = models.BinaryField(default=b"", db_default=b"")
+    cancelled_cycle = models.BinaryField(default=b"", db_default=b"")
+    open_latency = models.BinaryField(default=b"", db_default=b"")
 
     class Meta(OfDay.Meta):
         constraints = [

@@ -33,6 +33,8 @@ from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.fixed import add_fixed_for
 from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.live import LONGEST, OLDEST, open_incidents_for, open_runs_for
+from apps.kpis.selectors.pending import LONGEST as LONGEST_WAIT
+from apps.kpis.selectors.pending import pending_for
 from apps.kpis.selectors.reading import (
     OF_WORKFLOWS,
     VIEW,
@@ -47,6 +49,7 @@ from apps.kpis.selectors.reading import (
     require_no_agent_version,
     runs_for,
 )
+from apps.oversight.models import Escalation
 
 PROJECTION = "kpis"
 
@@ -196,6 +199,7 @@ type Rows = (
     | QuerySet[ActionFact]
     | QuerySet[IncidentFact]
     | QuerySet[KpiValue]
+    | QuerySet[Escalation]
 )
 
 
@@ -233,6 +237,9 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
     "failed_tries": ("-failed_tries", "-run_id"),
     "automated_steps": ("automated_steps", "-run_id"),
     "latency": ("-latency_ms", "-escalation_id"),
+    "open_latency": ("-open_ms", "-escalation_id"),
+    "failed_cycle": ("-cycle_ms", "-run_id"),
+    "cancelled_cycle": ("-cycle_ms", "-run_id"),
 }
 
 
@@ -250,6 +257,8 @@ def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[R
             return open_runs_for(actor, definition, asked), OLDEST
         case Behind.UNRESOLVED:
             return open_incidents_for(actor, asked), LONGEST
+        case Behind.PENDING:
+            return pending_for(actor, definition, asked), LONGEST_WAIT
         case Behind.VALUES:
             return values_for(actor, definition, asked), ("-finished_at", "-id")
     source = SOURCES[definition.behind]

@@ -15,6 +15,7 @@ from apps.kpis.models.measures import PercentileCont
 from apps.kpis.rules.definitions import AT_RISK, LIVE, PERCENTILES, Definition, percentile_name
 from apps.kpis.rules.figures import Figures, figure_of
 from apps.kpis.rules.filters import KpiFilter
+from apps.kpis.selectors.pending import pending_measures_for
 from apps.kpis.selectors.reading import VIEW, incidents_for, runs_for
 
 OLDEST = ("started_at", "run_id")
@@ -45,6 +46,7 @@ def live_for(actor: User, asked: KpiFilter) -> Live:
     named = zip(PERCENTILES["age"], found.pop("ages") or (), strict=False)
     measures = found | {percentile_name("age", fraction): value for fraction, value in named}
     measures["unresolved"] = open_incidents_for(actor, asked).count()
+    measures |= pending_measures_for(actor, asked, now)
     currency = reporting_currency()
     return Live(now, {key: figure_of(definition, measures, currency) for key, definition in LIVE.items()})
 

@@ -31,6 +31,7 @@ from apps.kpis.models.measures import (
     ARRIVAL_MEASURES,
     COST_MEASURES,
     CYCLE,
+    DECIDED,
     DECISION_MEASURES,
     DURATIONS,
     INCIDENT_MEASURES,
@@ -38,6 +39,7 @@ from apps.kpis.models.measures import (
     RUN_MEASURES,
     Duration,
     Joined,
+    alike,
     durations_in,
     grouped,
     named_of,
@@ -263,10 +265,8 @@ class Reader:
     def _pieces(self, periods: Sequence[Period], durations: Sequence[Duration], by: str = "workflow") -> Pieces:
         """Durations by (period, workflow or version): from what is kept of days that are over, else from facts."""
         found: Pieces = {}
-        if not durations:
-            return found
         since, zone = periods[0].start, reporting_zone()
-        if answered_by_rollups(self.asked, periods, zone):
+        if durations and answered_by_rollups(self.asked, periods, zone):
             first = max(self.first_unkept, local_day(since, zone))
             rows, index = _by_day(self.kept, periods)
             named = {f"d_{one.name}": Joined(one.name) for one in durations}
@@ -274,13 +274,12 @@ class Reader:
             for row in kept if first > local_day(since, zone) else ():
                 _keep(found, (row["at"], row[by]), {one.name: row[f"d_{one.name}"] for one in durations})
             since = local_midnight(first, zone)
-        of_runs = [one for one in durations if one is not LATENCY]
-        of_decisions = [one for one in durations if one is LATENCY]
-        for table, field, some in ((self.runs, "finished_at", of_runs), (self.decisions, "decided_at", of_decisions)):
-            if since < periods[-1].end:
-                rows = table.filter(**{f"{field}__gte": since})
-                for key, written in durations_in(rows, field, periods, some, (by,)).items():
-                    _keep(found, (key[0], key[1]), written)
+        for some in alike(durations) if since < periods[-1].end else ():
+            field = some[0].moment
+            table: QuerySet[Any] = self.decisions if field == DECIDED else self.runs
+            late = table.filter(**{f"{field}__gte": since})
+            for key, written in durations_in(late, field, periods, some, (by,)).items():
+                _keep(found, (key[0], key[1]), written)
         return found
 
     def _savings(self, periods: Sequence[Period], sums: Found) -> Found:

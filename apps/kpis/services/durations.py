@@ -11,7 +11,7 @@ from django.db.models.functions import TruncDate
 
 from apps.kpis.models import ApprovalFact, DurationDay, RollupDay, RunFact, first_unkept_day
 from apps.kpis.models.clock import database_now, reporting_zone
-from apps.kpis.models.measures import BUSINESS, CYCLE, DURATIONS, LATENCY, LEAD, Duration, Ranked
+from apps.kpis.models.measures import DECIDED, DURATIONS, Ranked, alike
 from apps.kpis.rules.buckets import day_period, local_day
 from apps.kpis.services.locks import hold_projection
 
@@ -34,7 +34,8 @@ def keep_durations(*, now: datetime | None = None) -> int:
 @transaction.atomic
 def _keep(today: date) -> int:
     hold_projection()
-    over = RollupDay.objects.filter(Q(succeeded__gt=0) | Q(decided__gt=0), day__gte=first_unkept_day(), day__lt=today)
+    told = Q(succeeded__gt=0) | Q(failed__gt=0) | Q(cancelled__gt=0) | Q(decided__gt=0)
+    over = RollupDay.objects.filter(told, day__gte=first_unkept_day(), day__lt=today)
     days = sorted(over.order_by("day").values_list("day", flat=True).distinct()[:AT_ONCE])
     if days:
         _write(found := computed_durations(sorted(_workflows(days)), days))
@@ -84,14 +85,12 @@ def _kept(rows: QuerySet[DurationDay]) -> Kept:
 def computed_durations(workflows: Sequence[str], days: Sequence[date]) -> Kept:
     """What the facts say of these workflows on these days: no key without a duration."""
     found: dict[Key, dict[str, bytes]] = defaultdict(dict)
-    runs = RunFact.objects.filter(superseded=False)
-    sources: tuple[tuple[QuerySet[Any], str, Sequence[Duration]], ...] = (
-        (runs, "finished_at", (CYCLE, LEAD, BUSINESS)),
-        (ApprovalFact.objects.all(), "decided_at", (LATENCY,)),
-    )
+    runs: QuerySet[Any] = RunFact.objects.filter(superseded=False)
     zone = reporting_zone()
     whole = day_period(min(days), max(days), zone)
-    for rows, moment, durations in sources:
+    for durations in alike(DURATIONS):
+        moment = durations[0].moment
+        rows: QuerySet[Any] = ApprovalFact.objects.all() if moment == DECIDED else runs
         within = {f"{moment}__gte": whole.start, f"{moment}__lt": whole.end, "workflow__in": workflows}
         dated = rows.filter(durations[0].members, **within).annotate(day=TruncDate(moment, tzinfo=zone))
         named = {f"d_{one.name}": Ranked(one.column) for one in durations}

@@ -29,7 +29,7 @@ from apps.kpis.rules.facts import (
     runs_backwards,
     sla_met_of,
 )
-from apps.kpis.services.opening import open_time_of
+from apps.kpis.services.opening import open_time_of, open_wait_of
 from apps.kpis.services.rollups import Touched, recompute_rollups
 
 BATCH = 2000
@@ -157,7 +157,8 @@ def write_facts(*, facts: Facts, simulated: bool = False) -> int:
     _upsert(StepFact, [_step_row(step, simulated) for step in _last(facts.steps, "step_id")], "step_id")
     touched |= _carry_versions(runs)
     versions = _versions_of(facts)
-    approvals = [_approval_row(one, versions, simulated) for one in _last(facts.decisions, "escalation_id")]
+    open_ms = open_wait_of(facts.decisions)
+    approvals = [_approval_row(one, versions, open_ms, simulated) for one in _last(facts.decisions, "escalation_id")]
     _upsert(ApprovalFact, approvals, "escalation_id")
     _upsert(CostItem, [_cost_row(cost, versions, simulated) for cost in _last_costs(facts.costs)], "source_id, kind")
     with connection.cursor() as cursor:
@@ -315,7 +316,9 @@ def _step_row(step: StepSeen, simulated: bool) -> Row:
     )
 
 
-def _approval_row(decision: DecisionSeen, versions: Mapping[UUID | None, int], simulated: bool) -> Row:
+def _approval_row(
+    decision: DecisionSeen, versions: Mapping[UUID | None, int], open_ms: Mapping[UUID, int], simulated: bool
+) -> Row:
     return dict(  # noqa: C408 - columns read better without quotes
         escalation_id=decision.escalation_id,
         run_id=decision.run_id,
@@ -328,6 +331,7 @@ def _approval_row(decision: DecisionSeen, versions: Mapping[UUID | None, int], s
         requested_at=decision.requested_at,
         decided_at=decision.decided_at,
         latency_ms=duration_ms(decision.requested_at, decision.decided_at),
+        open_ms=open_ms.get(decision.escalation_id),
         by_person=decision.outcome in DECIDED,
         overridden=is_overridden(decision),
         edited=decision.edited,

@@ -53,6 +53,7 @@ TABLES = {
     Behind.INCIDENTS: "incidents",
     Behind.UNRESOLVED: "incidents",
     Behind.VALUES: "values",
+    Behind.PENDING: "pending",
 }
 LIMITS = frozenset({"workflow", "unit", "agent", "version"})
 NOW, OWN = "now", "own"

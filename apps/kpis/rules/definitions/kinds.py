@@ -52,6 +52,7 @@ class Behind(StrEnum):
     INCIDENTS = "incidents"
     UNRESOLVED = "unresolved"
     VALUES = "values"
+    PENDING = "pending"
 
 
 def gettext_noop(text: str) -> str:
@@ -70,6 +71,10 @@ NOTHING = {
     "in_calendar": gettext_noop("No run succeeded in a unit with a calendar"),
     "compared": gettext_noop("No run that ended has a baseline cost"),
     "decided": gettext_noop("No decision was taken"),
+    "failed": gettext_noop("No run failed"),
+    "cancelled": gettext_noop("No run was cancelled"),
+    "decided_in_calendar": gettext_noop("No decision was taken in a unit with a calendar"),
+    "pending": gettext_noop("Nothing waits for people"),
     "asked_by_rule": gettext_noop("No decision for which a rule had asked"),
     "judged": gettext_noop("No action was judged"),
     "judged_by_decision": gettext_noop("No action was decided by people"),

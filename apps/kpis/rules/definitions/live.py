@@ -32,6 +32,10 @@ def _open(
     )
 
 
+def _pending(key: str, label: str, formula: str) -> Definition:
+    return _open(key, label, formula, key, Unit.DECISIONS, Behind.PENDING)
+
+
 _AGE = gettext_noop("now minus started at, of the runs that are open; calendar time, pauses included")
 
 NOW = (
@@ -60,5 +64,30 @@ NOW = (
         "unresolved",
         Unit.INCIDENTS,
         Behind.UNRESOLVED,
+    ),
+    _pending("pending", gettext_noop("Waiting for people"), gettext_noop("what waits for people's decision, now")),
+    percentile(
+        "pending_age_max_s",
+        gettext_noop("Longest wait for people"),
+        gettext_noop("now minus requested at, of what has waited longest; calendar time"),
+        1.0,
+        "pending_age",
+        "pending",
+        Behind.PENDING,
+    ),
+    _pending(
+        "pending_1d",
+        gettext_noop("Waiting for people for more than a day"),
+        gettext_noop("what waits for people's decision and was asked for more than 24 hours ago, now"),
+    ),
+    _pending(
+        "pending_3d",
+        gettext_noop("Waiting for people for more than 3 days"),
+        gettext_noop("what waits for people's decision and was asked for more than 72 hours ago, now"),
+    ),
+    _pending(
+        "pending_7d",
+        gettext_noop("Waiting for people for more than 7 days"),
+        gettext_noop("what waits for people's decision and was asked for more than 168 hours ago, now"),
     ),
 )

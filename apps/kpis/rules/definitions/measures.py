@@ -40,7 +40,19 @@ FLOW_SUMS = ("flow_ms", "taken_ms")
 """Over runs that succeeded: how long somebody or something worked, and how long they took."""
 STEP_SUMS = ("tries", "failed_tries", "worked_steps", "automated_steps")
 """Over runs that succeeded or failed, called as their columns are."""
-DECISION_COUNTS = ("decided", "approved", "edited", "overridden", "expired", "asked_by_rule", "needless")
+DECISION_COUNTS = (
+    "decided",
+    "approved",
+    "edited",
+    "overridden",
+    "expired",
+    "asked_by_rule",
+    "needless",
+    "decided_in_calendar",
+    "hasty",
+)
+HASTY_MS = 5000
+"""Who decides within this time cannot have read much."""
 ACTION_COUNTS = (
     "judged",
     "judged_right",
@@ -74,8 +86,12 @@ PERCENTILES: Mapping[str, tuple[float, ...]] = {
     "cycle": (0.5, 0.9, 0.95),
     "lead": (0.5, 0.9),
     "business": (0.5, 0.9),
+    "failed_cycle": (0.5,),
+    "cancelled_cycle": (0.5,),
     "latency": (0.5, 0.9),
+    "open_latency": (0.5, 0.9),
     "age": (0.5, 0.85, 1.0),
+    "pending_age": (1.0,),
 }
 """What must be computed from facts: a percentile of percentiles is none."""
 

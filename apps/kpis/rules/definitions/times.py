@@ -1,6 +1,23 @@
-"""Where a run's time goes, and what its steps came to."""
+"""Where the time of runs and decisions goes, and what steps came to.
 
-from apps.kpis.rules.definitions.kinds import Direction, Unit, gettext_noop, part, per_run
+Each moment of a run is counted once: as people's, else as an agent's, else as a connector's, else as waiting.
+"""
+
+from apps.kpis.rules.definitions.kinds import (
+    Behind,
+    Direction,
+    Unit,
+    gettext_noop,
+    part,
+    per_run,
+    percentile,
+    share,
+)
+
+_OPEN_WAIT = gettext_noop(
+    "open time from requested at to decided at, of every decision in the period in a unit with a calendar: its own, or "
+    "that of the nearest unit above it, as it stood when it was decided"
+)
 
 TIMES = (
     per_run(
@@ -50,6 +67,51 @@ TIMES = (
         Unit.SECONDS,
         "queue_ms",
     ),
+    percentile(
+        "failed_time_p50_s",
+        gettext_noop("Cycle time of failed runs, median"),
+        gettext_noop("finished at minus started at, of the runs that failed; calendar time; exact percentile, type 7"),
+        0.5,
+        "failed_cycle",
+        "failed",
+    ),
+    percentile(
+        "cancelled_time_p50_s",
+        gettext_noop("Cycle time of cancelled runs, median"),
+        gettext_noop(
+            "finished at minus started at, of the runs that were cancelled; calendar time; exact percentile, type 7"
+        ),
+        0.5,
+        "cancelled_cycle",
+        "cancelled",
+    ),
+    percentile(
+        "business_latency_p50_s",
+        gettext_noop("Approval latency in open hours, median"),
+        _OPEN_WAIT,
+        0.5,
+        "open_latency",
+        "decided_in_calendar",
+        Behind.DECISIONS,
+    ),
+    percentile(
+        "business_latency_p90_s",
+        gettext_noop("Approval latency in open hours, 90th percentile"),
+        _OPEN_WAIT,
+        0.9,
+        "open_latency",
+        "decided_in_calendar",
+        Behind.DECISIONS,
+    ),
+    share(
+        "hasty_rate",
+        gettext_noop("Decided in under 5 s"),
+        gettext_noop("decisions taken less than 5 seconds after they were asked for / decisions"),
+        Direction.DOWN,
+        "hasty",
+        "decided",
+        behind=Behind.DECISIONS,
+    ),
     part(
         "flow_efficiency",
         gettext_noop("Flow efficiency"),
@@ -87,4 +149,3 @@ TIMES = (
         "finished",
     ),
 )
-"""Each moment of a run is counted once: as people's, else as an agent's, else as a connector's, else as waiting."""
