@@ -132,6 +132,7 @@ NOT_CONFIGURATION = {
     "kpis.CostItem": COUNTED,
     "kpis.DurationDay": COUNTED,
     "kpis.KpiValue": COUNTED,
+    "kpis.Reconciliation": COUNTED,
     "kpis.RollupDay": COUNTED,
     "kpis.RunFact": COUNTED,
     "kpis.StepFact": COUNTED,

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from django.forms.models import model_to_dict
+from django.test import Client
 
+from apps.console.selectors.home import health_for
 from apps.kpis.models import ApprovalFact, CostItem, RollupDay, RunFact, StepFact
 from apps.kpis.rules.facts import Facts
+from apps.kpis.selectors.data_quality import data_quality_for
 from apps.kpis.services import reconcile_rollups, write_facts
-from tests.factories.access import make_unit
+from tests.factories.access import make_holder, make_unit
 from tests.factories.kpis import NOON, make_cost, make_decision, make_run, make_step
 
 pytestmark = pytest.mark.django_db
@@ -169,7 +172,18 @@ def test_reconcile_finds_and_mends_what_differs_from_the_facts() -> None:
     RollupDay.objects.create(day=NOON.date(), workflow="ghost", failed=3)
     assert reconcile_rollups(now=now) > 2
     assert state() == before
+    viewer = make_holder("kpis.view_kpi")
+    found = data_quality_for(viewer).reconciled
+    assert found is not None
+    assert (found.days, found.mended > 2) == (35, True)
+    assert f"{found.mended} kept figures differed from the facts" in [one.title for one in health_for(viewer)]
+    assert not any("kept figures" in one.title for one in health_for(make_holder("agents.view_agent")))
+    client = Client()
+    client.force_login(viewer)
+    assert "of 35 days, found and mended" in client.get("/dashboards/data-quality/").content.decode()
+    assert client.get("/api/v1/data-quality/").json()["mended"] == found.mended
     assert reconcile_rollups(now=now) == 0
+    assert not any("kept figures" in one.title for one in health_for(viewer)), "the newest found nothing"
 
 
 def test_a_clock_that_runs_backwards_is_clamped_and_counted() -> None:

@@ -18,9 +18,10 @@ from apps.connectors.selectors import connectors_for, requests_for
 from apps.connectors.selectors import health_for as connector_health_for
 from apps.connectors.selectors.inside import inside_waiting_for
 from apps.console.selectors.duty import rosters_for
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import ClockTimestamp, User, database_now
 from apps.halts.rules import DRILL_EVERY_DAYS
 from apps.halts.selectors import engaged_for, is_drill_due_for
+from apps.kpis.selectors.data_quality import reconciled_for
 from apps.notifications.rules import Channel
 from apps.notifications.selectors import failing_for
 from apps.oversight.selectors.access_reviews import reviews_waiting_for
@@ -29,6 +30,7 @@ from apps.policies.selectors.health import standing_faults_for
 from apps.workflows.selectors.erasing import erasures_asked_for
 
 LAG_S = 30
+RECENTLY = timedelta(days=2)
 EXPIRING_DAYS = 14
 DRILLS, HALTS = "/halts/drills/", "/halts/"
 
@@ -85,6 +87,7 @@ def health_for(actor: User) -> list[Finding]:
         *_deliveries(actor),
         *_messages(actor),
         *_lag(actor),
+        *_reconciled(actor),
         *_stumbles(actor),
         *_keys(actor),
         *_owners(actor),
@@ -147,6 +150,16 @@ def _lag(actor: User) -> list[Finding]:
         return []
     why = _("The scheduler may be down, or an entry may stop it: its log says which.")
     return [Finding("warn", _("Dashboards are %d s behind") % lag_s, why, "/dashboards/")]
+
+
+def _reconciled(actor: User) -> list[Finding]:
+    """What is kept differed from the facts in the last night."""
+    found = reconciled_for(actor)
+    if found is None or not found.mended or database_now() - found.at > RECENTLY:
+        return []
+    title = ngettext("%d kept figure differed from the facts", "%d kept figures differed from the facts", found.mended)
+    why = _("They were mended. Something wrote to the tables of figures beside the plane, or it has a fault.")
+    return [Finding("warn", title % found.mended, why, "/dashboards/data-quality/")]
 
 
 def _stumbles(actor: User) -> list[Finding]:

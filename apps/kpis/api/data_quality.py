@@ -51,6 +51,10 @@ class DataQualitySerializer(serializers.Serializer[Any]):
     costs_in_other_currencies = serializers.IntegerField(
         help_text="People's time, fees and agents' own words in another currency than the reporting one: in no sum."
     )
+    reconciled_at = serializers.DateTimeField(
+        allow_null=True, help_text="When what is kept of each day was last held against the facts."
+    )
+    mended = serializers.IntegerField(help_text="Of how many buckets it differed then, and was mended.")
     reported = ReportedSerializer(allow_null=True, help_text="Null for whoever may see no agents.")
 
 
@@ -78,6 +82,8 @@ def data_quality_json(found: DataQuality) -> dict[str, Any]:
         "durations_clamped": share_json(found.clamped),
         "unpriced": [{name: getattr(one, name) for name in names} for one in found.unpriced],
         "costs_in_other_currencies": found.abroad,
+        "reconciled_at": found.reconciled.at if found.reconciled else None,
+        "mended": found.reconciled.mended if found.reconciled else 0,
         "reported": _reported(found.reported) if found.reported else None,
     }
 

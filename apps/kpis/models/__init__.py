@@ -8,7 +8,7 @@ from apps.kpis.models.goals import Baseline, Target
 from apps.kpis.models.history import HistoryImport
 from apps.kpis.models.logs import EventLog, LogCase, LogUpload
 from apps.kpis.models.prices import PriceBook, Rate, rate_book
-from apps.kpis.models.rollups import DurationDay, RollupDay, first_unkept_day
+from apps.kpis.models.rollups import DurationDay, Reconciliation, RollupDay, first_unkept_day
 
 __all__ = [
     "ActionFact",
@@ -27,6 +27,7 @@ __all__ = [
     "LogUpload",
     "PriceBook",
     "Rate",
+    "Reconciliation",
     "RollupDay",
     "RunFact",
     "StepFact",

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from apps.core.models import ClockTimestamp
+
 
 class OfDay(models.Model):
     """What is written down of one local day, of one workflow, version and unit."""
@@ -121,6 +123,20 @@ class DurationDay(OfDay):
             )
         ]
         indexes = [models.Index(fields=["workflow", "day"], name="duration_day_by_workflow")]
+
+
+class Reconciliation(models.Model):
+    """One time that rollups and durations of the last ``days`` were held against the facts; ``mended`` differed."""
+
+    at = models.DateTimeField(db_default=ClockTimestamp())
+    days = models.PositiveSmallIntegerField()
+    mended = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d}: {self.mended}"
 
 
 def first_unkept_day() -> date:

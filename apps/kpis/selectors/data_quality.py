@@ -10,7 +10,7 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum
 from apps.audit.selectors import lag_s_for, outbox_rows_for
 from apps.core.gate import holds, require, visible
 from apps.core.models import ClockTimestamp, User
-from apps.kpis.models import CostItem, RunFact
+from apps.kpis.models import CostItem, Reconciliation, RunFact
 from apps.kpis.rules.costs import CostKind, PricedBy
 from apps.kpis.rules.quality import Share
 from apps.kpis.selectors.reading import VIEW
@@ -71,7 +71,8 @@ class DataQuality:
     """``lag_s``: since the figures were last folded. ``reported``: None for whoever may see no agents.
 
     ``clamped``: of the runs that ended in ``DAYS``, those whose times ran backwards. ``abroad``: costs of people's
-    time, fees and agents' own words in another currency than the reporting one, which are in no sum.
+    time, fees and agents' own words in another currency than the reporting one, which are in no sum. ``reconciled``:
+    when what is kept of each day was last held against the facts, and of how many buckets it differed and was mended.
     """
 
     lag_s: float
@@ -80,6 +81,7 @@ class DataQuality:
     unpriced: Sequence[Unpriced]
     abroad: int
     reported: Reported | None
+    reconciled: Reconciliation | None
 
     @property
     def unpriced_tokens(self) -> int:
@@ -100,7 +102,13 @@ def data_quality_for(actor: User) -> DataQuality:
         unpriced=_unpriced(actor),
         abroad=_unpriced_costs(actor).exclude(kind=CostKind.LLM).count(),
         reported=_reported(actor) if holds(actor, "agents.view_agent") else None,
+        reconciled=reconciled_for(actor),
     )
+
+
+def reconciled_for(actor: User) -> Reconciliation | None:
+    """The newest nightly comparison of what is kept with the facts."""
+    return Reconciliation.objects.order_by("-at").first() if holds(actor, VIEW) else None
 
 
 def _unpriced_costs(actor: User) -> QuerySet[CostItem]:

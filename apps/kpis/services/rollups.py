@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import TruncDate
 
-from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, RollupDay, RunFact
+from apps.core.models import ClockTimestamp
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, Reconciliation, RollupDay, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.models.measures import (
     ACTION_MEASURES,
@@ -32,6 +33,7 @@ type Touched = set[tuple[str, date]]
 type Key = tuple[date, str, int, Any, bool]
 
 RECONCILED_DAYS = 35
+KEPT_DAYS = 400
 BATCH = 1000
 
 
@@ -103,7 +105,10 @@ def _upsert(rows: list[RollupDay]) -> None:
 
 @transaction.atomic
 def reconcile_rollups(*, now: datetime | None = None, days: int = RECONCILED_DAYS) -> int:
-    """Compare what is kept of the last days with the facts, mend what differs and say so; how many buckets differed."""
+    """Compare what is kept of the last days with the facts, mend what differs and say so; how many buckets differed.
+
+    *Data quality* shows the newest comparison, the health list one that found something.
+    """
     hold_projection()
     zone = reporting_zone()
     last = (now or database_now()).astimezone(zone).date()
@@ -115,6 +120,8 @@ def reconcile_rollups(*, now: datetime | None = None, days: int = RECONCILED_DAY
     if wrong:
         log.warning("rollups_mended", buckets=len(wrong), first=str(sorted(map(str, wrong))[0]))
         recompute_rollups(touched={(key[1], key[0]) for key in wrong})
+    Reconciliation.objects.create(days=days, mended=len(wrong))
+    Reconciliation.objects.filter(at__lt=ClockTimestamp() - timedelta(days=KEPT_DAYS)).delete()
     return len(wrong)
 
 
