@@ -29,6 +29,16 @@ def fill_values() -> int:
     return services.fill_values()
 
 
+def look_at_minutes() -> int:
+    """Look at the minute that ended last, once: which agents and workflows could be relied on; how many are in it."""
+    return services.look_at_minutes()
+
+
+def forget_minutes() -> int:
+    """Each day: forget minutes and calls of more than two years ago; how many rows."""
+    return services.forget_minutes()
+
+
 def sweep_uploads() -> int:
     """Delete the event logs that nobody imported within the hour; how many."""
     return services.sweep_uploads()

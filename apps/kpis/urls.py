@@ -5,7 +5,7 @@ from django.urls import path
 from apps.kpis import api, views
 from apps.kpis.api import rates as rates_api
 from apps.kpis.api import weekly as weekly_api
-from apps.kpis.views import rates, weekly
+from apps.kpis.views import rates, uptime, weekly
 
 pages = [
     path("metrics", views.process_figures, name="process-figures"),
@@ -33,6 +33,7 @@ pages = [
     path("dashboards/unusual/", views.anomalies, name="anomalies"),
     path("dashboards/unusual/<uuid:anomaly_id>/mute/", views.mute, name="mute-anomaly"),
     path("dashboards/oversight/", views.oversight, name="oversight"),
+    path("dashboards/uptime/of-<slug:kind>/<slug:slug>/", uptime.uptime_of, name="uptime-of"),
     path("dashboards/cost/", views.cost, name="cost"),
     path("dashboards/cost/behind/<slug:part>/", views.cost_behind, name="cost-behind"),
     path("dashboards/cost/<slug:figure>.csv", views.export_cost, name="cost-csv"),

@@ -119,6 +119,9 @@ OF_ONE: dict[str, Scene] = {
     "dashboards/<slug:slug>/weeks/": under(DASHBOARD, "weeks/"),
     "dashboards/<slug:slug>/weeks/<str:week>/": under(DASHBOARD, "weeks/2026-W20/"),
     "dashboards/agents/<slug:slug>/versions/": made("/dashboards/agents/{}/versions/", lambda: make_agent().slug),
+    "dashboards/uptime/of-<slug:kind>/<slug:slug>/": made(
+        "/dashboards/uptime/of-agents/{}/", lambda: make_agent().slug
+    ),
     "dashboards/event-logs/<uuid:log_id>/": LOG,
     "dashboards/event-logs/<uuid:log_id>/cases/": under(LOG, "cases/"),
     "dashboards/event-logs/files/<uuid:upload_id>/": offers.log_upload,

@@ -65,6 +65,7 @@ def _page(request: Request, found: Connector, *, status: int = 200, **forms: Any
         "first_waiting": next(iter(waiting), ""),
         "connector": found,
         "health": health_for(request.user, found),
+        "may_count": holds(request.user, "kpis.view_kpi"),
         "calls": calls_for(request.user, found)[:SHOWN_CALLS],
         "troubles": calls_for(request.user, found).filter(in_trouble=True)[:SHOWN_CALLS],
         "operations": operations_of_for(request.user, found),

@@ -49,6 +49,7 @@ from apps.core.gate import holds
 from apps.core.http import Request
 from apps.core.pages import page_of
 from apps.halts.selectors import affecting_for
+from apps.kpis.selectors.uptime import recent_uptime_for
 from apps.policies.selectors import slugs_seen_by
 from apps.telemetry.rules.tools import FindingState
 from apps.telemetry.selectors import coverage_for, findings_for
@@ -98,6 +99,7 @@ def _page(request: Request, found: Agent, *, status: int = 200, **forms: Any) ->
         "seen_policies": slugs_seen_by(request.user),
         "uses": (sum(word.use.used > 0 for word in words if word.use.is_live), sum(word.use.is_live for word in words)),
         "record": record_for(request.user, found),
+        "uptime": recent_uptime_for(request.user, "agents", found.slug),
         "coverage": coverage_for(request.user, found),
         "unasked": findings_for(request.user, agent=found.slug, state=FindingState.OPEN)[:SHOWN_FLAGS],
         "not_permitted": selectors.not_permitted_for(request.user, found),

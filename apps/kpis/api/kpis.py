@@ -13,13 +13,15 @@ from apps.core.api import PlaneView, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
-from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, KpiValue, RunFact
+from apps.kpis.models import ActionFact, ApprovalFact, CallHour, CostItem, IncidentFact, KpiValue, MinuteSpell, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import DEFINITIONS, LIVE, BucketSize, Figure, Unit
+from apps.kpis.rules.definitions import UPTIME
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.business import OwnTotal, own_for
 from apps.kpis.selectors.names import require_names
+from apps.kpis.selectors.uptime import Uptime, uptime_for
 from apps.oversight.models import Escalation
 
 PARAMS = ("workflow", "unit", "agent", "version", "from", "to", "tz", "bucket", "compare", "simulated", "range")
@@ -76,6 +78,14 @@ class LiveSerializer(serializers.Serializer[Any]):
     definitions = serializers.DictField(child=serializers.CharField())
 
 
+class UptimeSerializer(TotalSerializer):
+    """How much of the time something could be relied on; of systems, calls instead of minutes."""
+
+    up = serializers.IntegerField()
+    down = serializers.IntegerField()
+    unobserved = serializers.IntegerField(help_text="Minutes at which the plane did not look; in no share.")
+
+
 class OwnSerializer(TotalSerializer):
     """A KPI that people defined, over the period."""
 
@@ -97,6 +107,7 @@ class KpisSerializer(serializers.Serializer[Any]):
     totals = serializers.DictField(child=TotalSerializer())
     series = serializers.ListField(child=serializers.JSONField())
     live = LiveSerializer(help_text="What is open now: no period limits it.")
+    uptime = serializers.DictField(child=UptimeSerializer(), help_text="Of the period; no version limits it.")
     own = serializers.DictField(child=OwnSerializer(), help_text="Of the workflow that is asked for, else of all.")
     definitions = serializers.DictField(child=serializers.CharField())
 
@@ -140,6 +151,8 @@ class BehindSerializer(serializers.Serializer[Any]):
     took_s = serializers.FloatField(required=False, allow_null=True)
     value = serializers.FloatField(required=False, allow_null=True)
     fault = serializers.CharField(required=False)
+    calls = serializers.IntegerField(required=False)
+    in_trouble = serializers.IntegerField(required=False)
     simulated = serializers.BooleanField()
 
 
@@ -213,7 +226,12 @@ def own_json(one: OwnTotal) -> dict[str, Any]:
     return {**found, **said, "faults": one.faults, "without": one.without, "missing": one.missing}
 
 
-def answer_json(answer: Answer, live: Live, own: list[OwnTotal]) -> dict[str, Any]:
+def uptime_json(one: Uptime) -> dict[str, Any]:
+    """The figure as ``UptimeSerializer`` describes it."""
+    return {**figure_json(one.figure), "up": one.up, "down": one.down, "unobserved": one.unobserved}
+
+
+def answer_json(answer: Answer, live: Live, own: list[OwnTotal], uptime: list[Uptime]) -> dict[str, Any]:
     """The answer as ``KpisSerializer`` describes it."""
     return {
         "filter": answer.asked.described,
@@ -227,16 +245,33 @@ def answer_json(answer: Answer, live: Live, own: list[OwnTotal]) -> dict[str, An
             "figures": {key: figure_json(one) for key, one in live.figures.items()},
             "definitions": {key: _(one.formula) for key, one in LIVE.items()},
         },
+        "uptime": {one.key: uptime_json(one) for one in uptime},
         "own": {one.definition.key: own_json(one) for one in own},
         "definitions": {
             **{key: _(one.formula) for key, one in DEFINITIONS.items()},
+            **{key: _(one.formula) for key, one in UPTIME.items()},
             **{one.definition.key: _(one.definition.formula) for one in own},
         },
     }
 
 
+def unrelied_json(row: MinuteSpell | CallHour) -> dict[str, Any]:
+    """When something was down, or not observed: of no run."""
+    found = {"run": None, "workflow": "", "simulated": False, "about": row.slug}
+    if isinstance(row, CallHour):
+        return {**found, "began_at": row.hour, "calls": row.calls, "in_trouble": row.troubled}
+    told = {"kind": row.thing, "state": row.condition, "outcome": row.cause}
+    took = (row.until - row.since).total_seconds()
+    return {**found, **told, "began_at": row.since, "ended_at": row.until, "took_s": took}
+
+
 def behind_json(row: Any) -> dict[str, Any]:
     """What is behind a number, as ``BehindSerializer`` describes it."""
+    return unrelied_json(row) if isinstance(row, MinuteSpell | CallHour) else fact_json(row)
+
+
+def fact_json(row: Any) -> dict[str, Any]:
+    """A fact."""
     found = {"run": row.run_id, "workflow": row.workflow, "simulated": row.simulated}
     if isinstance(row, RunFact):
         plain = {name: getattr(row, name) for name in ("version", "key", "state", "outcome", "touches")}
@@ -275,7 +310,8 @@ class Kpis(PlaneView):
         known_params(request, *PARAMS)
         asked = seen_in(self.actor, request.query_params.dict())
         own = own_for(self.actor, asked)
-        return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked), own))
+        uptime = uptime_for(self.actor, asked)
+        return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked), own, uptime))
 
 
 class KpiRuns(PlaneView):

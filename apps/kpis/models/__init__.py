@@ -9,12 +9,14 @@ from apps.kpis.models.history import HistoryImport
 from apps.kpis.models.logs import EventLog, LogCase, LogUpload
 from apps.kpis.models.prices import PriceBook, Rate, rate_book
 from apps.kpis.models.rollups import DurationDay, Reconciliation, RollupDay, first_unkept_day
+from apps.kpis.models.uptime import CallHour, MinutesLooked, MinuteSpell
 
 __all__ = [
     "ActionFact",
     "Anomaly",
     "ApprovalFact",
     "Baseline",
+    "CallHour",
     "CostItem",
     "DurationDay",
     "EventLog",
@@ -25,6 +27,8 @@ __all__ = [
     "KpiValue",
     "LogCase",
     "LogUpload",
+    "MinuteSpell",
+    "MinutesLooked",
     "PriceBook",
     "Rate",
     "Reconciliation",

@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from apps.audit.models import Cursor, Entry
 from apps.core.gate import require
 from apps.core.models import User
-from apps.kpis.models import ActionFact, ApprovalFact, CostItem, IncidentFact, KpiValue, RunFact
+from apps.kpis.models import ActionFact, ApprovalFact, CallHour, CostItem, IncidentFact, KpiValue, MinuteSpell, RunFact
 from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import DURATIONS, MEMBERS, Duration, within
 from apps.kpis.rules.buckets import Bucket, buckets_of, previous_period
@@ -49,6 +49,7 @@ from apps.kpis.selectors.reading import (
     require_no_agent_version,
     runs_for,
 )
+from apps.kpis.selectors.uptime import behind_uptime_for
 from apps.oversight.models import Escalation
 
 PROJECTION = "kpis"
@@ -200,6 +201,8 @@ type Rows = (
     | QuerySet[IncidentFact]
     | QuerySet[KpiValue]
     | QuerySet[Escalation]
+    | QuerySet[MinuteSpell]
+    | QuerySet[CallHour]
 )
 
 
@@ -253,18 +256,26 @@ def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[R
     match definition.behind:
         case Behind.OPEN:
             return _open_rows(actor, asked), OLDEST
-        case Behind.NOW:
-            return open_runs_for(actor, definition, asked), OLDEST
-        case Behind.UNRESOLVED:
-            return open_incidents_for(actor, asked), LONGEST
-        case Behind.PENDING:
-            return pending_for(actor, definition, asked), LONGEST_WAIT
+        case Behind.NOW | Behind.UNRESOLVED | Behind.PENDING:
+            return _behind_now(actor, definition, asked)
+        case Behind.MINUTES | Behind.CALLS:
+            return behind_uptime_for(actor, definition, asked)
         case Behind.VALUES:
             return values_for(actor, definition, asked), ("-finished_at", "-id")
     source = SOURCES[definition.behind]
     rows: QuerySet[Any] = source.rows(actor, asked).filter(within(source.moment, asked.period))
     order = ORDERS.get(definition.numerator, (f"-{source.moment}", f"-{source.key}"))
     return rows.filter(MEMBERS[definition.members]), order
+
+
+def _behind_now(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:
+    """What lies behind a figure of now."""
+    match definition.behind:
+        case Behind.UNRESOLVED:
+            return open_incidents_for(actor, asked), LONGEST
+        case Behind.PENDING:
+            return pending_for(actor, definition, asked), LONGEST_WAIT
+    return open_runs_for(actor, definition, asked), OLDEST
 
 
 def _open_rows(actor: User, asked: KpiFilter) -> QuerySet[RunFact]:

@@ -14,6 +14,7 @@ from apps.kpis.services.opening import fill_open_time
 from apps.kpis.services.rates import save_rate, weigh_rate
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
 from apps.kpis.services.uploads import forget_upload, keep_upload, sweep_uploads
+from apps.kpis.services.uptime import forget_minutes, look_at_minutes
 from apps.kpis.services.values import fill_values
 
 __all__ = [
@@ -27,11 +28,13 @@ __all__ = [
     "fill_values",
     "find_anomalies",
     "fold_entries",
+    "forget_minutes",
     "forget_upload",
     "import_event_log",
     "import_history",
     "keep_durations",
     "keep_upload",
+    "look_at_minutes",
     "mute_anomaly",
     "recompute_rollups",
     "reconcile_rollups",

@@ -20,7 +20,7 @@ from apps.core.rules import as_cell
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import LIVE, RangeName
 from apps.kpis.rules.buckets import local_day, named_period
-from apps.kpis.rules.definitions import Behind
+from apps.kpis.rules.definitions import UPTIME, Behind
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import behind_for, definition_for, kpis_for, live_for
@@ -41,6 +41,7 @@ from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.paper import printed_dashboard_for
 from apps.kpis.selectors.runs import simulated_run_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
+from apps.kpis.selectors.uptime import uptime_csv_for, uptime_for
 
 PAGE = 50
 MOST = 100_000
@@ -52,11 +53,13 @@ TABLES = {
     Behind.ACTIONS: "actions",
     Behind.INCIDENTS: "incidents",
     Behind.UNRESOLVED: "incidents",
+    Behind.MINUTES: "minutes",
+    Behind.CALLS: "call_hours",
     Behind.VALUES: "values",
     Behind.PENDING: "pending",
 }
 LIMITS = frozenset({"workflow", "unit", "agent", "version"})
-NOW, OWN = "now", "own"
+NOW, OWN, RELIED = "now", "own", "uptime"
 """The export of the figures that no period limits."""
 
 
@@ -131,6 +134,7 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
         "own": [] if slug == OVERVIEW else own_for(request.user, page.answer.asked),
         "live_lines": live_lines_for(request.user, page.answer.asked, page.live),
         "unusual": recent_anomalies_for(request.user, "" if slug == OVERVIEW else slug),
+        "uptime": uptime_for(request.user, page.answer.asked),
         "other_lines": other_lines_for(request.user, page.answer),
         "picture": picture_of(asked, page.answer.as_of),
         "permalink": f"{settings.ACP_URL}{request.path}?{asked.query}",
@@ -172,6 +176,8 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
     asked = asked_of(request, slug)
     if figure == NOW:
         return csv_of(f"{slug}-now", live_csv_for(request.user, asked, live_for(request.user, asked)))
+    if figure == RELIED:
+        return csv_of(f"{slug}-uptime", uptime_csv_for(request.user, asked))
     if figure == OWN:
         return csv_of(f"{slug}-own", own_csv_for(request.user, asked))
     found = kpis_for(request.user, asked)
@@ -217,7 +223,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "more": count > MOST,
         "names": names,
         "next": shown.next_url,
-        "log_kinds": list(LogKind) if shown.rows else [],
+        "log_kinds": list(LogKind) if shown.rows and kpi not in UPTIME else [],
     }
     return render(request, "kpis/behind.html", context)
 

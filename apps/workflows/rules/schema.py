@@ -24,6 +24,7 @@ CEL_WORDS = frozenset(
 
 DASHBOARDS = (
     "agents", "cost", "data-quality", "event-logs", "goals", "overview", "oversight", "prices", "units", "unusual",
+    "uptime",
 )  # fmt: skip
 """Pages that stand beside the dashboards of workflows, under names that no workflow may have."""
 

@@ -27,6 +27,7 @@ from apps.kpis.rules.definitions.measures import (
 from apps.kpis.rules.definitions.period import PERIOD
 from apps.kpis.rules.definitions.returns import RETURNS
 from apps.kpis.rules.definitions.times import TIMES
+from apps.kpis.rules.definitions.uptime import UPTIME
 
 DEFINITIONS: Mapping[str, Definition] = {
     definition.key: definition for definition in (*PERIOD, *TIMES, *ACTIONS, *RETURNS)
@@ -65,6 +66,7 @@ __all__ = [
     "RUN_COUNTS",
     "RUN_SUMS",
     "STEP_SUMS",
+    "UPTIME",
     "Behind",
     "Definition",
     "Direction",
