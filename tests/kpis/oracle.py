@@ -234,8 +234,9 @@ class Question:
 class Oracle:
     """All that a question may count."""
 
-    def __init__(self, world: World, asked: Question, *, per_success_minor: int) -> None:
+    def __init__(self, world: World, asked: Question, *, per_success_minor: int, before_s: float = 0) -> None:
         self.world, self.asked, self.baseline = world, asked, per_success_minor
+        self.before_s = before_s
         facts = world.facts
         self.version_of = {run.run_id: run.version for run in facts.runs}
         self.steps = _by_run(facts.steps)
@@ -396,6 +397,12 @@ class Oracle:
             return Told(None)
         return Told(self.baseline * len(self.good) - sum(map(self.cost, self.ended)))
 
+    def time_saved(self) -> Told:
+        """Against so many seconds of people's hands that each success took before."""
+        if not self.ended or not self.before_s:
+            return Told(None)
+        return Told(self.before_s * len(self.good) - sum(_human_s(self, run) for run in self.ended))
+
 
 def _by_run(rows: Iterable[Any]) -> Any:
     found: dict[UUID | None, list[Any]] = {}
@@ -549,6 +556,7 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
     "business_latency_p50_s": lambda of: _at(0.5, _office_waits(of)),
     "business_latency_p90_s": lambda of: _at(0.9, _office_waits(of), 10),
     "hasty_rate": lambda of: _share(of.decided, lambda one: one.decided_at - one.requested_at < timedelta(seconds=5)),
+    "time_saved_s": lambda of: of.time_saved(),
     "flow_efficiency": _flow,
     "step_failure_rate": _failures,
     "step_automation_rate": _automation,

@@ -21,6 +21,7 @@ BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 SPRING, AUTUMN = date(2025, 3, 27), date(2025, 10, 23)
 """Three days before a clock in Berlin is set forward, and back."""
 PER_SUCCESS = 250
+BEFORE_S = 90
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def test_every_figure_is_what_counting_by_hand_gives(viewer: User, settings: Any
     days = 6
     world = make_world(first, days, seed=first.month)
     make_baseline(kpi="cost_per_success_minor", workflow="", value=PER_SUCCESS, valid_from=date(2024, 1, 1))
+    make_baseline(kpi="human_time_s", workflow="", value=BEFORE_S, valid_from=date(2024, 1, 1))
     pay_monthly(world, first)
     above, below, other = world.units
     limits: list[dict[str, Any]] = [{}, {"workflow": "a"}, {"version": 2}, {"unit": above}, {"agent": "x"}]
@@ -50,7 +52,7 @@ def test_every_figure_is_what_counting_by_hand_gives(viewer: User, settings: Any
         covered = {
             key: (one.coverage.counted, one.coverage.whole) for key, one in answer.totals.items() if one.coverage
         }
-        oracle = Oracle(world, asked, per_success_minor=PER_SUCCESS)
+        oracle = Oracle(world, asked, per_success_minor=PER_SUCCESS, before_s=BEFORE_S)
         assert covered == {key: (answer.totals[key].figure.n, whole(oracle)) for key, whole in WHOLES.items()}, asked
         for number, point in enumerate(answer.series):
             day = first + timedelta(days=number)
@@ -65,7 +67,7 @@ def filter_of(asked: Question) -> KpiFilter:
 
 
 def check(asked: Question, world: World, found: dict[str, Figure]) -> None:
-    oracle = Oracle(world, asked, per_success_minor=PER_SUCCESS)
+    oracle = Oracle(world, asked, per_success_minor=PER_SUCCESS, before_s=BEFORE_S)
     for key, count in FIGURES.items():
         told, figure = count(oracle), found[key]
         wanted = None if told.value is None else pytest.approx(told.value, rel=1e-6, abs=1e-3)

@@ -18,7 +18,7 @@ from apps.kpis.rules.facts import Facts
 from apps.kpis.selectors import behind_for, kpis_for
 from apps.kpis.services import write_facts
 from tests.factories.access import make_holder
-from tests.factories.kpis import NOON, make_cost, make_run, make_step
+from tests.factories.kpis import NOON, make_baseline, make_cost, make_run, make_step
 from tests.kpis.test_selectors import ask
 from tests.kpis.test_services import state
 from tests.kpis.test_views import signed_in
@@ -152,3 +152,18 @@ def test_the_rows_behind_say_what_each_adds_and_add_up(viewer: User) -> None:
         assert all(said in cell for cell in cells[1::4])
     page = client.get(f"/dashboards/overview/throughput/{query}").content.decode()
     assert "Throughput</th>" not in page
+
+
+def test_time_saved_is_against_the_baseline_in_force_and_may_be_negative(viewer: User) -> None:
+    """Ten minutes before, from the day of the runs on; hands took 4, 20 and 30 minutes, and one run began before."""
+    old = make_run(started_at=NOON - timedelta(days=1, hours=1))
+    runs = [make_run(), make_run(), make_run(state="failed")]
+    costs = [hand(run, minutes, 50) for run, minutes in zip(runs, (4, 20, 30), strict=True)]
+    write_facts(facts=Facts(runs=[old, *runs], costs=[*costs, hand(old, 9, 50)]))
+    nothing = kpis_for(viewer, ask()).totals["time_saved_s"].figure
+    assert (nothing.value, nothing.why_none) == (None, "No run that ended has a baseline of people's time")
+    make_baseline(kpi="human_time_s", value=600, valid_from=NOON.date())
+    saved = kpis_for(viewer, ask()).totals["time_saved_s"].figure
+    assert (saved.value, saved.n, saved.text) == ((20 - 54) * 60, 3, "−34 min")
+    client = signed_in(viewer)
+    assert "−34 min" in client.get(f"/dashboards/w/?{ask().query}").content.decode()

@@ -20,6 +20,7 @@ from apps.kpis.rules.definitions import UPTIME
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.business import OwnTotal, own_for
+from apps.kpis.selectors.goals import TIME_KPI
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.uptime import Uptime, uptime_for
 from apps.oversight.models import Escalation
@@ -210,6 +211,8 @@ def totals_json(answer: Answer) -> dict[str, Any]:
     found = {key: total_json(total) for key, total in answer.totals.items()}
     if found["savings_minor"]["value"] is not None:
         found["savings_minor"]["baseline_approved"] = answer.goals.are_costs_approved(answer.asked.workflow)
+    if found["time_saved_s"]["value"] is not None:
+        found["time_saved_s"]["baseline_approved"] = answer.goals.are_costs_approved(answer.asked.workflow, TIME_KPI)
     return found
 
 

@@ -144,6 +144,8 @@ def _plain(definition: Definition, measures: Measures, currency: str) -> Figure:
     value, n = measures.get(definition.numerator), int(measures.get(definition.denominator) or 0)
     if definition.unit == Unit.MINOR and value is not None:
         value = round(value / micro_per_minor(currency), 4)
+    if definition.unit == Unit.SECONDS and value is not None:
+        value = round(value / 1000, 3)
     return Figure(definition, value, n, currency)
 
 

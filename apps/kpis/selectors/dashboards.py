@@ -305,7 +305,7 @@ def _was_text(total: Total, was: float, answer: Answer) -> str:
 def _sentences(actor: User, answer: Answer, live: Live, workflows: ByWorkflow, names: dict[str, str]) -> list[Opening]:
     figures = {key: total.figure for key, total in answer.totals.items()}
     helped = figures["helped"].value or 0
-    value = value_sentence(figures["no_touch_rate"], helped, figures["savings_minor"], _saved_s(answer))
+    value = value_sentence(figures["no_touch_rate"], helped, figures["savings_minor"], figures["time_saved_s"].value)
     share, decided = busiest_share_for(actor, answer)
     attention = attention_sentence(_compared(workflows, names), share, decided)
     parts = tuple(risk_parts_for(actor, answer, live))
@@ -325,14 +325,6 @@ def _href(asked: KpiFilter, sentence: Sentence) -> str:
     if not sentence.kpi:
         return ""
     return page_of_kpi(asked.of_workflow(sentence.workflow) if sentence.workflow else asked, sentence.kpi)
-
-
-def _saved_s(answer: Answer) -> float | None:
-    """Hours of people's work saved, in seconds: only where a baseline says how much a run took before."""
-    baseline, figure = answer.totals["human_time_s"].baseline, answer.totals["human_time_s"].figure
-    if baseline is None or figure.value is None:
-        return None
-    return baseline.value * (answer.measures["succeeded"] or 0) - (answer.measures["human_ms"] or 0) / 1000
 
 
 def _compared(workflows: ByWorkflow, names: dict[str, str]) -> list[Compared]:

@@ -32,19 +32,23 @@ from apps.kpis.rules.goals import (
 from apps.kpis.selectors.definitions import VIEW, definitions_for, hidden_for
 
 COST_KPI = "cost_per_success_minor"
-SAVED_KPIS = (COST_KPI, "human_time_s")
+TIME_KPI = "human_time_s"
+SAVED_KPIS = (COST_KPI, TIME_KPI)
+COST_MICRO, HUMAN_MS = "cost_micro", "human_ms"
+"""What a run took, by the column of its fact that says how much."""
 INSTANT = timedelta(microseconds=1)
 """A period ends just before its end: a baseline from that day on is the next one's."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineCost:
-    """What a success cost before, for runs that started in ``since`` until before ``until``."""
+    """What a success took ``of`` money or time before, for runs that started in ``since`` until before ``until``."""
 
     workflow: str
     since: datetime
     until: datetime | None
-    micro: int
+    amount: int
+    of: str = COST_MICRO
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +73,22 @@ class Goals:
         """What this figure should be."""
         return target_in_force(self.targets, asked.workflow, definition.key)
 
-    def are_costs_approved(self, workflow: str) -> bool:
-        """Whether somebody else approved every baseline cost of this workflow, or of all where none is named."""
-        rows = [one for one in self.baselines if one.kpi == COST_KPI]
+    def are_costs_approved(self, workflow: str, kpi: str = COST_KPI) -> bool:
+        """Whether somebody else approved every such baseline of this workflow, or of all where none is named."""
+        rows = [one for one in self.baselines if one.kpi == kpi]
         return all(one.approved for one in rows if not workflow or one.workflow in {workflow, ""})
 
     def costs(self) -> list[BaselineCost]:
-        """The baseline costs in the order in which they apply: a workflow's own before one for all, newest first."""
-        rows = [one for one in self.baselines if one.kpi == COST_KPI]
-        scale, zone, found = micro_per_minor(reporting_currency()), reporting_zone(), list[BaselineCost]()
+        """What a success took before, of money and of people's time, in the order in which it applies.
+
+        A workflow's own before one for all, newest first.
+        """
+        scales = {COST_KPI: (COST_MICRO, micro_per_minor(reporting_currency())), TIME_KPI: (HUMAN_MS, 1000)}
+        return [cost for kpi, (of, scale) in scales.items() for cost in self._costs(kpi, of, scale)]
+
+    def _costs(self, kpi: str, of: str, scale: int) -> list[BaselineCost]:
+        rows = [one for one in self.baselines if one.kpi == kpi]
+        zone, found = reporting_zone(), list[BaselineCost]()
         for workflow in sorted({one.workflow for one in rows}, reverse=True):
             own = sorted((one for one in rows if one.workflow == workflow), key=lambda one: one.valid_from)
             starts: list[datetime | None] = [*(local_midnight(one.valid_from, zone) for one in own), None]
@@ -85,7 +96,7 @@ class Goals:
                 assert since is not None
                 day = gives_way_on(one, rows)
                 ends = [moment for moment in (until, local_midnight(day, zone) if day else None) if moment]
-                found.append(BaselineCost(workflow, since, min(ends, default=None), round(one.value * scale)))
+                found.append(BaselineCost(workflow, since, min(ends, default=None), round(one.value * scale), of))
         return found
 
 

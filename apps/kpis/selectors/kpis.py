@@ -231,6 +231,7 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
     "handovers": ("-handovers", "-run_id"),
     "cost_micro": ("-cost_micro", "-run_id"),
     "human_ms": ("-human_ms", "-run_id"),
+    "saved_ms": ("-human_ms", "-run_id"),
     "touch_ms": ("-touch_ms", "-run_id"),
     "agent_ms": ("-agent_ms", "-run_id"),
     "connector_ms": ("-connector_ms", "-run_id"),

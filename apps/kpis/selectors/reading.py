@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerField, Min, Q, QuerySet, Sum, Value, When
+from django.db.models import DateField, F, Func, IntegerField, Min, Q, QuerySet, Sum, Value
 from django.utils.translation import gettext as _
 
 from apps.access.selectors import unit_ids_below
@@ -50,13 +50,12 @@ from apps.kpis.rules.definitions import ADDITIVE, with_totals
 from apps.kpis.rules.durations import percentiles_in, piece_of
 from apps.kpis.rules.filters import KpiFilter, answered_by_rollups
 from apps.kpis.selectors.goals import BaselineCost
+from apps.kpis.selectors.savings import SAVED, SAVINGS, Found, saved_in
 
 VIEW = "kpis.view_kpi"
 
 type Row = dict[str, float | None]
-type Found = Mapping[tuple[Any, ...], Mapping[str, Any]]
 
-SAVINGS = ("saved_micro", "compared")
 OF_WORKFLOWS = (CYCLE, LATENCY)
 CLOSED = Q(succeeded__gt=0) | Q(failed__gt=0) | Q(cancelled__gt=0)
 """The rollups of days on which a run ended."""
@@ -232,8 +231,10 @@ class Reader:
     def _additive(self, periods: Sequence[Period]) -> Found:
         """Sums by (period, workflow), savings among them."""
         found = self._sums(periods, "workflow")
-        for key, savings in self._savings(periods, found).items():
-            found.setdefault(key, {}).update(savings)
+        for saving in SAVINGS:
+            costs = [cost for cost in self.baseline_costs if cost.of == saving.of]
+            for key, saved in saved_in(saving, costs, self.runs, lambda: self.first_start, periods, found).items():
+                found.setdefault(key, {}).update(saved)
         return found
 
     def _sums(self, periods: Sequence[Period], by: str) -> dict[tuple[int, Any], dict[str, Any]]:
@@ -280,44 +281,6 @@ class Reader:
             late = table.filter(**{f"{field}__gte": since})
             for key, written in durations_in(late, field, periods, some, (by,)).items():
                 _keep(found, (key[0], key[1]), written)
-        return found
-
-    def _savings(self, periods: Sequence[Period], sums: Found) -> Found:
-        """Baseline cost of each success less the cost of every run, where a baseline was in force at its start.
-
-        Where one baseline a workflow has been in force since before its first run, the sums say it already.
-        """
-        if not self.baseline_costs:
-            return {}
-        if (constant := self._constant_costs({name for _, name in sums})) is not None:
-            return {
-                (at, name): _saved_in(row, constant[name])
-                for (at, name), row in sums.items()
-                if constant.get(name) is not None
-            }
-        covered = [_valid(cost) for cost in self.baseline_costs]
-        saved = Case(
-            *(When(valid, then=_saved_by(cost)) for cost, valid in zip(self.baseline_costs, covered, strict=True)),
-            output_field=BigIntegerField(),
-        )
-        any_valid = covered[0]
-        for valid in covered[1:]:
-            any_valid |= valid
-        runs = self.runs.filter(any_valid).annotate(saved=saved)
-        measures = {"saved_micro": Sum("saved"), "compared": Sum(Value(1))}
-        return grouped(runs, "finished_at", periods, measures, ("workflow",))
-
-    def _constant_costs(self, workflows: set[str]) -> dict[str, int | None] | None:
-        """Each workflow's one baseline cost; None if any changed after the first run had started."""
-        first = self.first_start
-        found: dict[str, int | None] = {}
-        for name in workflows:
-            own = [cost for cost in self.baseline_costs if cost.workflow == name] or [
-                cost for cost in self.baseline_costs if not cost.workflow
-            ]
-            if len(own) > 1 or (own and first is not None and own[0].since > first):
-                return None
-            found[name] = own[0].micro if own else None
         return found
 
 
@@ -376,23 +339,7 @@ def blank_row() -> Row:
 
 def _added(parts: Sequence[Mapping[str, Any]]) -> Row:
     row = _blank()
-    for name in (*ADDITIVE, *SAVINGS):
+    for name in (*ADDITIVE, *SAVED):
         if known := [part[name] for part in parts if part.get(name) is not None]:
             row[name] = sum(known)
     return row
-
-
-def _saved_in(row: Mapping[str, Any], cost_micro: int | None) -> dict[str, Any]:
-    closed = sum(row.get(name) or 0 for name in ("succeeded", "failed", "cancelled"))
-    if cost_micro is None or not closed:
-        return {}
-    return {"saved_micro": cost_micro * (row["succeeded"] or 0) - (row["cost_micro"] or 0), "compared": closed}
-
-
-def _valid(cost: BaselineCost) -> Q:
-    valid = Q(started_at__gte=cost.since) & (Q(workflow=cost.workflow) if cost.workflow else Q())
-    return valid if cost.until is None else valid & Q(started_at__lt=cost.until)
-
-
-def _saved_by(cost: BaselineCost) -> Any:
-    return Case(When(state="succeeded", then=Value(cost.micro)), default=Value(0)) - F("cost_micro")

@@ -72,6 +72,7 @@ NOTHING = {
     "sla_due": gettext_noop("No finished run has an SLA"),
     "in_calendar": gettext_noop("No run succeeded in a unit with a calendar"),
     "compared": gettext_noop("No run that ended has a baseline cost"),
+    "compared_time": gettext_noop("No run that ended has a baseline of people's time"),
     "decided": gettext_noop("No decision was taken"),
     "failed": gettext_noop("No run failed"),
     "cancelled": gettext_noop("No run was cancelled"),

@@ -5,7 +5,9 @@ Each moment of a run is counted once: as people's, else as an agent's, else as a
 
 from apps.kpis.rules.definitions.kinds import (
     Behind,
+    Definition,
     Direction,
+    Kind,
     Unit,
     gettext_noop,
     part,
@@ -111,6 +113,22 @@ TIMES = (
         "hasty",
         "decided",
         behind=Behind.DECISIONS,
+    ),
+    Definition(
+        key="time_saved_s",
+        label=gettext_noop("Time saved"),
+        formula=gettext_noop(
+            "people's time per run of the baseline × runs that succeeded − people's time of all finished and cancelled "
+            "runs, where a baseline was in force when the run started; negative is shown as negative"
+        ),
+        unit=Unit.SECONDS,
+        direction=Direction.UP,
+        kind=Kind.MONEY,
+        numerator="saved_ms",
+        denominator="compared_time",
+        members="closed",
+        sampled=False,
+        per_day=True,
     ),
     part(
         "flow_efficiency",
