@@ -49,6 +49,9 @@ class CoverageSerializer(serializers.Serializer[Any]):
     of = serializers.IntegerField()
 
 
+OPERATION = OpenApiParameter("operation", str, description="An operation's slug, for figures of actions.")
+
+
 class TotalSerializer(serializers.Serializer[Any]):
     """One KPI of the whole period; null where there is nothing to divide by."""
 
@@ -321,11 +324,13 @@ class KpiRuns(PlaneView):
     """``/kpis/{kpi}/runs/``."""
 
     @extend_schema(
-        operation_id="list_kpi_runs", parameters=[*FILTERS, AGENT_VERSION], responses={200: BehindPage, **PROBLEMS}
+        operation_id="list_kpi_runs",
+        parameters=[*FILTERS, AGENT_VERSION, OPERATION],
+        responses={200: BehindPage, **PROBLEMS},
     )
     def get(self, request: Request, kpi: str) -> Response:
         """The runs, decisions or costs behind a number, the most telling first."""
-        known_params(request, *PARAMS, "agent_version")
+        known_params(request, *PARAMS, "agent_version", "operation")
         definition = definition_for(self.actor, kpi)
         rows, order = behind_for(self.actor, definition, seen_in(self.actor, request.query_params.dict()))
         return page_of(request, rows, behind_json, order=order)

@@ -51,6 +51,7 @@ class KpiFilter:
     agent: str = ""
     version: int | None = None
     agent_version: int | None = None
+    operation: str = ""
     compare: Compare = Compare.BASELINE
     simulated: bool = False
 
@@ -65,7 +66,7 @@ class KpiFilter:
     @property
     def described(self) -> dict[str, str | int | bool]:
         """The filter as the API prints it: only what limits."""
-        names = ("workflow", "unit", "agent", "version", "agent_version")
+        names = ("workflow", "unit", "agent", "version", "agent_version", "operation")
         named: dict[str, str | int | None] = {name: getattr(self, name) for name in names}
         limits: dict[str, str | int | bool] = {name: value for name, value in named.items() if value}
         ends: dict[str, str | int | bool] = {"from": self.period.start.isoformat(), "to": self.period.end.isoformat()}
@@ -123,6 +124,7 @@ def filter_of(
         agent=query.get("agent", ""),
         version=number_in(query, "version"),
         agent_version=_agent_version(query),
+        operation=query.get("operation", ""),
         compare=_choice(query, "compare", Compare) if query.get("compare") else Compare.BASELINE,
         simulated=_flag(query, "simulated", simulated),
     )

@@ -83,6 +83,7 @@ def costs_for(actor: User, asked: KpiFilter) -> QuerySet[CostItem]:
 def actions_for(actor: User, asked: KpiFilter) -> QuerySet[ActionFact]:
     """The actions of agents that ``actor`` may count, within the filter but for its period."""
     rows = _of_agent(_limited(visible(actor, VIEW, ActionFact.objects.all()), asked), asked)
+    rows = rows.filter(operation=asked.operation) if asked.operation else rows
     return rows if asked.agent_version is None else rows.filter(agent_version=asked.agent_version)
 
 
@@ -92,7 +93,9 @@ def incidents_for(actor: User, asked: KpiFilter) -> QuerySet[IncidentFact]:
 
 
 def require_no_agent_version(asked: KpiFilter) -> None:
-    """Raises InvalidError where an agent's version is asked of rows that know none: actions alone do."""
+    """Raises InvalidError where an agent's version or an operation is asked of rows that know neither, but actions."""
+    if asked.operation:
+        raise InvalidError(errors={"operation": [_("Only figures of actions know the operation.")]})
     if asked.agent_version is not None:
         raise InvalidError(errors={"agent_version": [_("Only figures of actions know the agent's version.")]})
 

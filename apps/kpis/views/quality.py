@@ -11,6 +11,7 @@ from apps.core.http import Request
 from apps.kpis.models.clock import database_now
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.filters import KpiFilter
+from apps.kpis.selectors.accuracy import accuracy_for
 from apps.kpis.selectors.dashboards import places_for
 from apps.kpis.selectors.drawings import OVERSIGHT, OVERVIEW
 from apps.kpis.selectors.quality import quality_for
@@ -28,7 +29,13 @@ def oversight(request: Request) -> HttpResponse:
         "earlier": _address(asked.within(previous_period(asked.period, asked.zone))),
         "later": "" if asked.period.end > now else _address(asked.within(next_period(asked.period, asked.zone))),
     }
-    context = {"page": page, "quality": quality, "asked": asked, **controls_of(asked, now)}
+    context = {
+        "page": page,
+        "quality": quality,
+        "accuracy": accuracy_for(request.user, asked),
+        "asked": asked,
+        **controls_of(asked, now),
+    }
     return render(request, "kpis/oversight.html", context)
 
 
