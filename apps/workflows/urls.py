@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from apps.workflows.api import actions, comments, compensating, definitions, interrupts, runs, tasks
+from apps.workflows.api import actions, comments, compensating, definitions, failures, interrupts, runs, tasks
 from apps.workflows.views import definitions as workflow_pages
 from apps.workflows.views import failures as failure_pages
 from apps.workflows.views import runs as run_pages
@@ -33,6 +33,8 @@ endpoints = [
     path("interrupts/<uuid:interrupt_id>/", interrupts.InterruptDetail.as_view(), name="interrupt"),
     path("interrupts/<uuid:interrupt_id>/resume/", interrupts.InterruptResume.as_view(), name="interrupt-resume"),
     path("runs/", runs.Runs.as_view(), name="runs"),
+    path("runs/failures/", failures.RunFailures.as_view(), name="run-failures"),
+    path("runs/retry/", failures.RunsRetry.as_view(), name="runs-retry"),
     path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/cancel/", runs.RunCancel.as_view(), name="run-cancel"),
     path("runs/<uuid:run_id>/pause/", runs.RunPause.as_view(), name="run-pause"),

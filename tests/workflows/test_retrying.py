@@ -237,6 +237,56 @@ class TestPage:
         assert not Retry.objects.exists()
 
 
+class TestApi:
+    def test_the_same_over_the_api_each_begins_once(self, flow, olga):
+        safe, done = failed(flow), failed(flow, at="tell")
+        client = client_of(olga)
+        found = client.get("/api/v1/runs/failures/?days=7&workflow=order").json()
+        assert found["cut"] is False
+        told = [(one["step"], one["code"], one["failed"], one["safe"], one["not_safe"]) for one in found["results"]]
+        assert sorted(told) == [
+            ("book", "refused_by_system", 1, [str(safe.pk)], {}),
+            ("tell", "refused_by_system", 1, [], {"irreversible": 1}),
+        ]
+        asked = {"runs": [str(safe.pk), str(safe.pk), str(done.pk)], "reason": "Back again."}
+        answer = client.post("/api/v1/runs/retry/", asked, content_type="application/json")
+        assert (answer.status_code, answer.json()) == (202, {"begin": 1, "left": 1})
+        again = client.post("/api/v1/runs/retry/", asked, content_type="application/json")
+        assert again.json() == {"begin": 0, "left": 2}, "it waits to begin already"
+        perform_due_retries()
+        results = client.get("/api/v1/runs/failures/").json()["results"]
+        assert [one["retries"] for one in results if one["step"] == "book"] == [{"started": 1}]
+        assert Run.objects.count() == 3
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            ({"runs": [], "reason": "x"}, 422),
+            ({"runs": ["x"], "reason": "x"}, 422),
+            ({"runs": ["01890000-0000-7000-8000-000000000000"], "reason": " "}, 422),
+            ({"runs": ["01890000-0000-7000-8000-000000000000"]}, 422),
+            ({"runs": ["01890000-0000-7000-8000-000000000000"], "reason": "x", "force": True}, 422),
+            ({"runs": ["01890000-0000-7000-8000-000000000000"] * 201, "reason": "x"}, 422),
+            ({"runs": ["01890000-0000-7000-8000-000000000000"], "reason": "x"}, 403),
+        ],
+    )
+    def test_what_does_not_fit_begins_nothing(self, flow, olga, body, status):
+        failed(flow)
+        answer = client_of(olga).post("/api/v1/runs/retry/", body, content_type="application/json")
+        assert answer.status_code == status
+        assert not Retry.objects.exists()
+        assert client_of(olga).get("/api/v1/runs/failures/?days=3").status_code == 422
+
+    def test_others_begin_none_of_it_and_agents_do_not_come_in(self, flow, olga):
+        run = failed(flow)
+        asked = {"runs": [str(run.pk)], "reason": "x"}
+        for stranger in (make_holder(*RIGHTS, unit=make_unit()), make_holder("workflows.view_run")):
+            answer = client_of(stranger).post("/api/v1/runs/retry/", asked, content_type="application/json")
+            assert answer.status_code == 403
+        assert client_of(make_holder(*RIGHTS, unit=make_unit())).get("/api/v1/runs/failures/").json()["results"] == []
+        assert not Retry.objects.exists()
+
+
 @pytest.mark.usefixtures("real_db")
 def test_whoever_asks_and_works_at_once_one_run_begins():
     with transaction.atomic():
