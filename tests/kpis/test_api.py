@@ -50,7 +50,18 @@ def test_the_answer_has_the_shape_of_the_interface() -> None:
     write_facts(facts=batch(120))
     answer = person("kpis.view_kpi")("GET", f"/kpis/?{PERIOD}&bucket=week&tz=Europe/Berlin")
     assert answer.status_code == 200
-    assert set(answer.body) == {"filter", "tz", "as_of", "lag_s", "totals", "series", "live", "own", "definitions"}
+    assert set(answer.body) == {
+        "filter",
+        "tz",
+        "as_of",
+        "lag_s",
+        "totals",
+        "series",
+        "live",
+        "own",
+        "uptime",
+        "definitions",
+    }
     assert answer.body["tz"] == "Europe/Berlin"
     assert answer.body["filter"]["from"] == "2026-09-30T22:00:00+00:00"
     error = answer.body["totals"]["error_rate"]
@@ -59,7 +70,8 @@ def test_the_answer_has_the_shape_of_the_interface() -> None:
     assert error["value"] == error["numerator"] / error["denominator"]
     point = answer.body["series"][0]
     assert (point["bucket"], point["partial"]) == ("2026-W40", False)
-    assert set(answer.body["totals"]) == set(answer.body["definitions"]) < set(point)
+    assert {*answer.body["totals"], *answer.body["uptime"]} == set(answer.body["definitions"])
+    assert set(answer.body["totals"]) < set(point)
     live = answer.body["live"]
     assert set(live["figures"]) == set(live["definitions"])
     assert live["figures"]["wip"] == {"value": 0, "unit": "runs", "n": 0}

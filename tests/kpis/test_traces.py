@@ -3,13 +3,16 @@
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 
-from apps.agents.models import Agent
+from apps.agents.models import Action, Agent
 from apps.audit.models import Entry
 from apps.core.services import system_user
+from apps.core.templatetags.acp import state_badge
 from apps.kpis.models.clock import database_now
 from apps.kpis.selectors import spans_of_run_for
 from apps.kpis.services import fold_entries, save_price
+from apps.telemetry.models import Span
 from apps.workflows.models import Run
 from apps.workflows.services import claim_tasks
 from tests.factories.access import make_holder, make_unit
@@ -97,3 +100,28 @@ def test_the_number_of_queries_does_not_grow_with_the_spans(
     viewer = make_holder(*SEES)
     with django_assert_max_num_queries(14):  # type: ignore[operator]
         spans_of_run_for(viewer, run)
+
+
+def test_the_page_says_what_policy_said_of_each_action_and_shows_each_span_raw(run: Run, worker: Agent) -> None:
+    action = Action.objects.get(agent=worker)
+    Action.objects.filter(pk=action.pk).update(verdict={"effect": "deny"})
+    client = Client()
+    client.force_login(make_holder(*SEES))
+    html = client.get(f"/runs/{run.pk}/?tab=trace").content.decode()
+    assert "Policy said" in html
+    rows = html.partition("Spans that agents reported")[2].partition("</table>")[0].split("<tr>")[2:]
+    said = [f'<a href="/actions/{action.pk}/">{action.operation}</a> {state_badge("deny")}' in row for row in rows]
+    assert said == [False, False, False, False, True]
+    for number, row in enumerate(rows, start=1):
+        assert f'href="/spans/{Span.objects.get(span_id__endswith=str(number)).pk}/"' in row
+        assert f"{number:016x}" in row.partition("<details>")[2]
+    assert "gen_ai.response.model" in rows[2]
+
+
+def test_a_long_trace_leaves_raw_spans_to_their_own_pages(
+    run: Run, worker: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = make_holder(*SEES)
+    assert all(row.raw for row in spans_of_run_for(viewer, run).rows)
+    monkeypatch.setattr("apps.kpis.selectors.traces.MOST_RAW", 4)
+    assert not any(row.raw for row in spans_of_run_for(viewer, run).rows)

@@ -22,6 +22,8 @@ from apps.telemetry.models import Span
 from apps.telemetry.rules.rejections import Rejection
 from apps.telemetry.selectors import (
     LATE_DAYS,
+    LONGEST_TEXT,
+    MOST_SEARCHED,
     REJECTED_DAYS,
     Rejected,
     SpanFilter,
@@ -46,7 +48,7 @@ WHY = {
     Rejection.BLOCKED: gettext_lazy("Under a name that people blocked"),
 }
 MISNAMED = gettext_lazy("Kept, but named work that is not the agent's own")
-ASKED = ("agent", "service", "run", "trace", "linked", "errors", "since")
+ASKED = ("agent", "service", "run", "trace", "linked", "errors", "since", "text")
 
 
 def _misnamed(one: Rejected) -> list[tuple[Any, int]]:
@@ -68,6 +70,7 @@ def spans(request: Request) -> HttpResponse:
         "since": list(SINCE_WORDS.items()),
         "unlinked": unlinked_for(request.user) if page.is_first else [],
         "late_days": LATE_DAYS,
+        "searched": MOST_SEARCHED,
         "rejected": [
             (one, [*((words, one.why[why]) for why, words in WHY.items() if one.why[why]), *_misnamed(one)])
             for one in (rejected_for(request.user) if page.is_first else [])
@@ -87,6 +90,7 @@ def _filter_of(asked: dict[str, str]) -> SpanFilter:
         linked=LINKED.get(asked["linked"]),
         failed=True if asked["errors"] == "yes" else None,
         since=timezone.now() - age if age else None,
+        text=asked["text"][:LONGEST_TEXT],
     )
 
 

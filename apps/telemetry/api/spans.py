@@ -17,11 +17,11 @@ from apps.telemetry.models import Span
 from apps.telemetry.rules.links import LinkedBy
 from apps.telemetry.rules.rejections import Rejection
 from apps.telemetry.rules.tools import Despite
-from apps.telemetry.selectors import SpanFilter, rejected_for, span_for, spans_for, unlinked_for
+from apps.telemetry.selectors import LONGEST_TEXT, SpanFilter, rejected_for, span_for, spans_for, unlinked_for
 from apps.telemetry.services import link_by_hand
 from apps.workflows.selectors import run_for
 
-FILTERS = ("agent", "service", "run", "trace", "linked", "failed", "since")
+FILTERS = ("agent", "service", "run", "trace", "linked", "failed", "since", "text")
 TRUTH = {"true": True, "false": False}
 
 
@@ -137,6 +137,8 @@ def filter_of(request: Request) -> SpanFilter:
     for name in ("linked", "failed"):
         if said[name] and said[name] not in TRUTH:
             wrong[name] = ["One of: true, false."]
+    if len(said["text"]) > LONGEST_TEXT:
+        wrong["text"] = [f"At most {LONGEST_TEXT} characters."]
     run, since = uuid_in(said["run"], "run", wrong), instant_in(said["since"], "since", wrong)
     if wrong:
         raise InvalidError(errors=wrong)
@@ -148,6 +150,7 @@ def filter_of(request: Request) -> SpanFilter:
         linked=TRUTH.get(said["linked"]),
         failed=TRUTH.get(said["failed"]),
         since=since,
+        text=said["text"],
     )
 
 
@@ -177,7 +180,10 @@ class Spans(PlaneView):
 
     @extend_schema(operation_id="list_spans", responses={200: SpanPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
-        """What agents reported, newest first; filters: agent, service, run, trace, linked, failed, since."""
+        """What agents reported, newest first; filters: agent, service, run, trace, linked, failed, since, text.
+
+        ``text`` stands in the name, the tool, the model or the attributes, among the newest 20,000 that else fit.
+        """
         known_params(request, *FILTERS)
         return page_of(request, spans_for(self.actor, filter_of(request)).defer("attributes"), span_json)
 

@@ -4,6 +4,8 @@ from apps.telemetry.selectors.discovered import decidable_for, discovered_for, o
 from apps.telemetry.selectors.logs import LogFilter, logs_for, logs_of_run_for, rejected_logs_for
 from apps.telemetry.selectors.spans import (
     LATE_DAYS,
+    LONGEST_TEXT,
+    MOST_SEARCHED,
     REJECTED_DAYS,
     Rejected,
     SpanFilter,
@@ -27,6 +29,8 @@ from apps.telemetry.selectors.work import Work, work_for
 __all__ = [
     "COVERAGE_DAYS",
     "LATE_DAYS",
+    "LONGEST_TEXT",
+    "MOST_SEARCHED",
     "REJECTED_DAYS",
     "LogFilter",
     "Rejected",

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum, TextField
+from django.db.models.functions import Cast
 
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
@@ -19,6 +20,8 @@ LATE_DAYS = 7
 """For so long what belongs to nothing may be linked by hand."""
 REJECTED_DAYS = 30
 MOST_LINES = 100
+MOST_SEARCHED = 20_000
+LONGEST_TEXT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,15 @@ class ReportFilter:
 
 @dataclass(frozen=True, slots=True)
 class SpanFilter(ReportFilter):
-    """The same of spans, by their end; whether they belong to something, and whether they failed."""
+    """The same of spans, by their end; whether they belong to something, and whether they failed.
+
+    ``text``: stands in a span's name, tool or model, or among its attributes, in any case; looked for in the newest
+    ``MOST_SEARCHED`` spans of the rest of the filter alone.
+    """
 
     linked: bool | None = None
     failed: bool | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,18 @@ class Rejected:
 def spans_for(actor: User, asked: SpanFilter | None = None) -> QuerySet[Span]:
     """Spans of the agents that ``actor`` may see, newest first."""
     rows = visible(actor, VIEW, Span.objects.select_related("agent", "usage")).order_by("-id")
-    return rows.filter(_asked(asked)) if asked else rows
+    if asked is None:
+        return rows
+    rows = rows.filter(_asked(asked))
+    return _with_text(rows, asked.text) if asked.text else rows
+
+
+def _with_text(rows: QuerySet[Span], text: str) -> QuerySet[Span]:
+    """Those of the newest rows in which ``text`` stands. What was said to models is not kept: nobody finds it."""
+    newest = rows.values("pk")[:MOST_SEARCHED]
+    words = Q(name__icontains=text) | Q(tool__icontains=text) | Q(model__icontains=text) | Q(said__icontains=text)
+    looked = Span.objects.filter(pk__in=newest).annotate(said=Cast("attributes", TextField()))
+    return rows.filter(pk__in=looked.order_by().filter(words).values("pk"))
 
 
 def span_for(actor: User, span_id: UUID) -> Span:

@@ -23,8 +23,8 @@ CEL_WORDS = frozenset(
 """Names that CEL keeps for itself."""
 
 DASHBOARDS = (
-    "agents", "cost", "data-quality", "event-logs", "goals", "overview", "oversight", "prices", "units", "unusual",
-    "uptime",
+    "agents", "cost", "data-quality", "event-logs", "goals", "overview", "oversight", "prices", "rates", "units",
+    "unusual", "uptime",
 )  # fmt: skip
 """Pages that stand beside the dashboards of workflows, under names that no workflow may have."""
 
