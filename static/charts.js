@@ -1,4 +1,4 @@
-// Charts: the library is fetched once, when the first figure comes near the window; colours are the tokens of the sheet.
+// Charts: the library is fetched once, when a figure comes near the window.
 (() => {
   "use strict";
   const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -27,7 +27,7 @@
   let library;
   const plotly = () => library ??= new Promise((resolve, reject) => {
     const script = document.createElement("script"), append = document.head.appendChild;
-    // The full bundle adds a sheet for maps, which we have none of and the policy of pages refuses: spare it the try.
+    // The full bundle adds a sheet for maps, which the policy of pages refuses.
     document.head.appendChild = (node) => node.tagName === "STYLE" ? node : append.call(document.head, node);
     const restore = () => { delete document.head.appendChild; };
     script.src = document.body.dataset.plotly;
@@ -53,8 +53,8 @@
   };
   const draw = async (plot) => {
     try {
-      const figure = plot.figure ??= await figureOf(plot), Plotly = await plotly(), base = theme(), own = paint(figure.layout || {});
-      const layout = {...base, ...own, xaxis: {...base.xaxis, ...own.xaxis}, yaxis: {...base.yaxis, ...own.yaxis}};
+      const figure = plot.figure ??= await figureOf(plot), Plotly = await plotly(), base = theme(), layout = {...base, ...paint(figure.layout)};
+      for (const key in layout) if (key.includes("axis")) layout[key] = {...base[key.slice(0, 5)], ...layout[key]};
       plot.querySelector(".skel")?.remove();
       await Plotly.react(plot, paint(figure.data), layout, {displayModeBar: false, responsive: true, showSendToCloud: false});
       if (!plot.dataset.done) plot.on("plotly_click", (event) => { const url = event.points[0]?.customdata; if (typeof url === "string" && url.startsWith("/")) location.assign(url); });
@@ -64,7 +64,7 @@
       plot.removeAttribute("aria-busy");
       plot.dataset.failed = "1";
       const table = document.getElementById(plot.dataset.table || "");
-      if (table) table.hidden = false; // the numbers stay readable when the drawing fails
+      if (table) table.hidden = false; // the numbers stay
     }
   };
 

@@ -14,7 +14,7 @@ SERIES = ("--series-1", "--series-2", "--series-3", "--series-4")
 """At most four series; lines differ by dash too, stacks by order and name."""
 BAND = "--series-band"
 BASELINE = "--series-4"
-MARK = "--muted"
+MARK, GROUND = "--muted", "--surface"
 INERT = str.maketrans({"<": "‹", ">": "›"})
 """The library reads tags in words, and people wrote some of these."""
 SPARK_POINTS = 30
@@ -24,6 +24,12 @@ CALM = 0.25
 """A sparkline spans at least this share of its highest value, so that small changes look small."""
 FAR = 3
 """A baseline this many times above everything else would flatten the chart; it is told in words instead."""
+
+UPPER, LOWER = 0.4, 0.25
+"""Where the upper part of a chart in two parts begins, and where the lower one ends."""
+ROWS, ROW_PX = 4, 14
+CLOSE = 0.06
+"""Marks nearer to each other than this share of the axis are written below each other, in so many rows."""
 
 type Chart = dict[str, Any]
 
@@ -132,6 +138,39 @@ def stacked(
     return chart
 
 
+def limited(chart: Chart, labels: Sequence[str], limit: Series) -> Chart:
+    """The chart with a level line across it: its first value, from the first label to the last."""
+    if not labels:
+        return chart
+    ends = {"x": [labels[0], labels[-1]], "y": [limit.values[0]] * 2, "hoverinfo": "name"}
+    trace = {**_line(labels, limit), "mode": "lines", **ends}
+    return {**chart, "data": [*chart["data"], trace]}
+
+
+def below(chart: Chart, labels: Sequence[str], series: Series, *, y_title: str) -> Chart:
+    """The chart with a low panel of bars below it, over the same buckets: a scale of its own, and no second axis."""
+    layout = chart["layout"]
+    panel = {
+        "xaxis": {**layout["xaxis"], "anchor": "y2"},
+        "yaxis": {**layout["yaxis"], "domain": [UPPER, 1]},
+        "yaxis2": {"title": {"text": y_title}, "domain": [0, LOWER], "nticks": 3},
+    }
+    return {**chart, "data": [*chart["data"], {**_bar(labels, series), "yaxis": "y2"}], "layout": {**layout, **panel}}
+
+
+def hatched(chart: Chart, partial: Sequence[bool]) -> Chart:
+    """The chart with the bars of buckets that are not over yet hatched: lines leave these out."""
+    if not any(partial):
+        return chart
+    shapes = ["/" if one else "" for one in partial]
+
+    def bar(trace: Chart) -> Chart:
+        pattern = {"shape": shapes, "solidity": 0.4, "size": 6}
+        return {**trace, "marker": {**trace["marker"], "pattern": pattern}} if trace["type"] == "bar" else trace
+
+    return {**chart, "data": [bar(trace) for trace in chart["data"]]}
+
+
 def spark_points(values: Sequence[float | None], baseline: float | None = None) -> dict[str, str] | None:
     """Points of a 100 x 36 sparkline: the line, the area below it, the baseline; None of fewer than two values.
 
@@ -158,9 +197,14 @@ def spark_points(values: Sequence[float | None], baseline: float | None = None) 
 
 
 def marked(chart: Chart, marks: Sequence[Mark]) -> Chart:
-    """The chart with a dotted line and a number at each mark; its words show beside the pointer."""
+    """The chart with a dotted line and a number at each mark; its words show beside the pointer.
+
+    Numbers that would lie over each other stand in rows.
+    """
     if not marks:
         return chart
+    labels: list[str] = max((trace["x"] for trace in chart["data"]), key=len, default=[])
+    rows = _rows_of([labels.index(mark.label) if mark.label in labels else 0 for mark in marks], len(labels))
     lines = [
         {
             "type": "line",
@@ -182,14 +226,28 @@ def marked(chart: Chart, marks: Sequence[Mark]) -> Chart:
             "x": mark.label,
             "y": 1,
             "yanchor": "top",
+            "yshift": -ROW_PX * row,
             "text": str(mark.number),
+            "bgcolor": GROUND,
+            "borderpad": 0,
             "hovertext": mark.words.translate(INERT),
             "showarrow": False,
             "font": {"color": MARK, "size": 11},
         }
-        for mark in marks
+        for mark, row in zip(marks, rows, strict=True)
     ]
     return {**chart, "layout": {**chart["layout"], "shapes": lines, "annotations": words}}
+
+
+def _rows_of(places: Sequence[int], width: int) -> list[int]:
+    """For each of these places, in their order, the first row in which the one before it is far enough away."""
+    ends, found = [-width] * ROWS, []
+    for place in places:
+        free = [row for row, end in enumerate(ends) if place - end >= CLOSE * width]
+        row = free[0] if free else ends.index(min(ends))
+        ends[row] = place
+        found.append(row)
+    return found
 
 
 def running_mean(values: Sequence[float | None], width: int) -> list[float | None]:

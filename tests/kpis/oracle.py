@@ -289,6 +289,15 @@ class Oracle:
         spoke = sum(one.outcome in PERSONS_WORD for one in self.said[run.run_id])
         return spoke + sum(step.by_hand for step in self.steps[run.run_id])
 
+    def corrected(self, run: RunSeen) -> bool:
+        """Whether a person changed something, or sent it back to be changed."""
+        said = [one for one in self.said[run.run_id] if one.outcome in PERSONS_WORD]
+        return any(one.edited or one.outcome == "changes_requested" for one in said)
+
+    def refused(self, run: RunSeen) -> bool:
+        """Whether a person said no to something."""
+        return any(one.outcome == "rejected" for one in self.said[run.run_id])
+
     def asked_people(self, run: RunSeen) -> bool:
         """Whether something unplanned went to people, or was late with them."""
         unplanned = {"action", "question", "exception", "unknown"}
@@ -524,12 +533,18 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
         of.finished, lambda run: run.state == "failed" or run.run_id in of.world.mismatched
     ),
     "sla_adherence": lambda of: _share([run for run in of.finished if run.sla_ms is not None], of.in_time),
+    "sla_breaches": lambda of: _count([run for run in of.finished if run.sla_ms is not None and not of.in_time(run)]),
     "cost_per_success_minor": _per_success,
     "spend_minor": lambda of: Told(sum(one.amount_micro for one in of.costs) / 10_000),
     "savings_minor": lambda of: of.saved(),
     "escalation_rate": lambda of: _share(of.finished, of.asked_people),
     "no_touch_rate": lambda of: _share(of.finished, lambda run: run.state == "succeeded" and of.touches(run) == 0),
     "helped": lambda of: _count([run for run in of.good if of.touches(run)]),
+    "helped_as_asked": lambda of: _count(
+        [run for run in of.good if of.touches(run) and not (of.corrected(run) or of.refused(run))]
+    ),
+    "helped_edited": lambda of: _count([run for run in of.good if of.corrected(run) and not of.refused(run)]),
+    "rejected_or_failed": lambda of: _count([run for run in of.finished if run.state == "failed" or of.refused(run)]),
     "rework_rate": lambda of: _share(of.finished, lambda run: any(step.rework for step in of.steps[run.run_id])),
     "approval_latency_p50_s": lambda of: _at(0.5, _waits(of)),
     "approval_latency_p90_s": lambda of: _at(0.9, _waits(of), 10),
@@ -560,6 +575,7 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
     "flow_efficiency": _flow,
     "step_failure_rate": _failures,
     "step_automation_rate": _automation,
+    "actions_alone": lambda of: _share(of.actions, lambda one: one.alone),
     "accuracy": lambda of: _share([one for one in of.actions if _verdicts(one)], lambda one: all(_verdicts(one))),
     "accuracy_decided": lambda of: _by_source(of, "decided"),
     "accuracy_reviewed": lambda of: _by_source(of, "reviewed"),

@@ -24,6 +24,7 @@ from tests.factories.access import make_holder
 from tests.factories.kpis import NOON, make_cost, make_decision, make_run
 
 pytestmark = pytest.mark.django_db
+OUTCOMES = ["Without a person", "Approved as asked", "Edited or sent back", "Rejected or failed"]
 PERIOD = "from=2026-10-20&to=2026-11-20&tz=Europe/Berlin"
 
 
@@ -86,7 +87,9 @@ def some_runs() -> None:
             make_cost(run, kind=kind, amount_micro=random.randint(1, 9) * 10_000) for kind in ("llm", "human")
         ]
         if n % 3 == 0:
-            facts.decisions.append(make_decision(run, kind=random.choice(["approval", "action"])))
+            outcome = random.choice(["approved", "approved", "rejected", "changes_requested", "answered"])
+            asked = {"kind": random.choice(["approval", "action"]), "edited": random.random() < 0.3}
+            facts.decisions.append(make_decision(run, outcome=outcome, **asked))
     write_facts(facts=facts)
 
 
@@ -139,7 +142,7 @@ def test_behind_every_bar_of_runs_are_as_many(page: Page) -> None:
 
 
 def test_behind_every_bar_of_autonomy_is_its_share(page: Page) -> None:
-    assert {trace["name"] for trace in page.autonomy} == {"Without a person", "With a person", "Failed"}
+    assert [trace["name"] for trace in page.autonomy] == OUTCOMES
     for trace in page.autonomy:
         assert any(height for _at, height, _link in points_of(trace))
         for at, height, link in points_of(trace):
@@ -149,7 +152,11 @@ def test_behind_every_bar_of_autonomy_is_its_share(page: Page) -> None:
 
 def test_behind_every_point_of_a_rate_is_its_share(page: Page) -> None:
     due = [int(row["Runs"]) for row in page.table("sla")]
-    for (trace,), of in ((page.errors, page.finished), (page.sla[:1], due.__getitem__)):
+    rate, breaches = page.sla
+    for at, height, link in points_of(breaches):
+        assert height == len(page.door.behind(link)), at
+    assert sum(breaches["y"]) > 5
+    for (trace,), of in ((page.errors, page.finished), ([rate], due.__getitem__)):
         assert any(height for _at, height, _link in points_of(trace))
         for at, height, link in points_of(trace):
             assert height == pytest.approx(100 * len(page.door.behind(link)) / of(at), abs=1e-3), (trace["name"], at)

@@ -1,13 +1,25 @@
 """Charts: plain traces of the basic bundle, tokens instead of colours, never more than 400 points."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.kpis.charts import Series, band, line, marked, running_mean, spark_points, stacked
+from apps.kpis.charts import (
+    Series,
+    band,
+    below,
+    hatched,
+    limited,
+    line,
+    marked,
+    running_mean,
+    spark_points,
+    stacked,
+)
 from apps.kpis.rules.buckets import Bucket
 from apps.kpis.rules.changes import MARKS, Change, ChangeKind, marks_of
 
@@ -129,3 +141,36 @@ def test_a_mark_is_a_line_and_a_number_whose_words_are_no_markup() -> None:
     assert words["hovertext"] == '‹a href="https://evil.example"›x‹/a›'
     assert not [text for text in strings(found) if text.startswith(("#", "rgb", "oklch"))]
     assert marked(chart, []) == chart
+
+
+def test_bars_of_what_is_not_over_are_hatched_and_lines_are_not() -> None:
+    mean = Series("mean", [None, 1, None])
+    chart = stacked(LABELS, [Series("a", [1, 2, 3]), Series("b", [1, 2, 3])], y_title="n", mean=mean)
+    first, second, dots = hatched(chart, [False, False, True])["data"]
+    assert first["marker"]["pattern"]["shape"] == second["marker"]["pattern"]["shape"] == ["", "", "/"]
+    assert first["marker"]["color"] == chart["data"][0]["marker"]["color"]
+    assert dots == chart["data"][2]
+    assert hatched(chart, [False, False, False]) == chart
+
+
+def test_a_limit_is_level_over_the_whole_range() -> None:
+    chart = limited(line(LABELS, [Series("a", [1, 2, 3])], y_title="h"), LABELS, Series("SLA", [4]))
+    assert (chart["data"][-1]["x"], chart["data"][-1]["y"]) == ([LABELS[0], LABELS[-1]], [4, 4])
+    assert chart["data"][-1]["mode"] == "lines"
+
+
+def test_bars_below_a_chart_have_a_panel_of_their_own_and_no_second_axis_over_it() -> None:
+    chart = below(line(LABELS, [Series("a", [1, 2, 3])], y_title="%"), LABELS, Series("b", [0, 1, 0]), y_title="n")
+    upper, lower = chart["layout"]["yaxis"]["domain"], chart["layout"]["yaxis2"]["domain"]
+    assert lower[0] == 0 < lower[1] < upper[0] < upper[1] == 1
+    assert [trace.get("yaxis", "y") for trace in chart["data"]] == ["y", "y2"]
+
+
+@given(st.lists(st.integers(0, 83), min_size=1, max_size=MARKS, unique=True))
+def test_numbers_of_marks_near_each_other_stand_in_different_rows(days: list[int]) -> None:
+    labels = [str(FIRST.date() + DAY * n) for n in range(84)]
+    buckets = [Bucket(FIRST + DAY * n, FIRST + DAY * (n + 1), label) for n, label in enumerate(labels)]
+    marks = marks_of(buckets, [change(n) for n in days])
+    words = marked(line(labels, [Series("a", [1.0] * 84)], y_title="h"), marks)["layout"]["annotations"]
+    for one, other in pairwise(words):
+        assert one["yshift"] != other["yshift"] or labels.index(other["x"]) - labels.index(one["x"]) >= 5

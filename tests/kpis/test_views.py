@@ -179,7 +179,7 @@ def test_each_chart_has_a_table_with_the_same_values_and_a_csv(executive: User) 
     for slug in ("cycle-time", "throughput", "error-rate", "sla", "cost", "autonomy"):
         answer = client.get(f"/dashboards/overview/{slug}.csv?{PERIOD}")
         assert answer["Content-Type"].startswith("text/csv")
-        assert len(answer.content.decode().splitlines()) == 36
+        assert len([one for one in answer.content.decode().splitlines() if not one.startswith(("#", '"#'))]) == 31
     assert client.get(f"/dashboards/overview/nothing.csv?{PERIOD}").status_code == 404
 
 

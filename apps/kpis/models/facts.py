@@ -32,6 +32,7 @@ class RunFact(Fact):
 
     ``business_ms`` is the open time of its unit's calendar within it; None where there is no calendar.
     ``touch_ms``, ``agent_ms``, ``connector_ms`` and ``wait_ms`` add up to ``cycle_ms``; ``queue_ms`` is of the waiting.
+    ``amended``, ``turned_down``: a person edited or sent back, or rejected, something of what was proposed in it.
     """
 
     run_id = models.UUIDField(primary_key=True)
@@ -54,6 +55,8 @@ class RunFact(Fact):
     agents = ArrayField(models.CharField(max_length=63), default=list)
     touches = models.PositiveIntegerField(default=0)
     escalated = models.BooleanField(default=False)
+    amended = models.BooleanField(default=False, db_default=False)
+    turned_down = models.BooleanField(default=False, db_default=False)
     reworked = models.BooleanField(default=False)
     failed_attempts = models.PositiveIntegerField(default=0)
     handovers = models.PositiveIntegerField(default=0, db_default=0)

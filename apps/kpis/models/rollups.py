@@ -37,6 +37,8 @@ class RollupDay(OfDay):
     sla_due = models.PositiveIntegerField(default=0)
     sla_met = models.PositiveIntegerField(default=0)
     no_touch = models.PositiveIntegerField(default=0)
+    amended = models.PositiveIntegerField(default=0, db_default=0)
+    turned_down = models.PositiveIntegerField(default=0, db_default=0)
     escalated = models.PositiveIntegerField(default=0)
     reworked = models.PositiveIntegerField(default=0)
     first_pass = models.PositiveIntegerField(default=0)

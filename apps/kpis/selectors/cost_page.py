@@ -25,13 +25,13 @@ from apps.kpis.selectors.drawings import (
     OVERVIEW,
     Cell,
     Drawing,
-    cost_drawing_of,
     csv_head_of,
     label_of,
     marked_of,
     page_of_kpi,
 )
 from apps.kpis.selectors.kpis import Answer, Point, holds_simulated_for, kpis_for
+from apps.kpis.selectors.main_charts import cost_drawing_of
 from apps.kpis.selectors.spending import Moved, Spending, moved_for, spending_for
 
 CARDS = ("spend_minor", "cost_per_success_minor", "savings_minor", "roi")
@@ -200,12 +200,13 @@ def _by_kind(answer: Answer, spending: Spending) -> Drawing:
         parts = [_money(found.get(kind, CostSum()), href(point, kind)) for kind in names]
         cells = [_money(every, href(point)), *parts, _unpriced(every, href(point, unpriced=True))]
         table.append([label_of(point), *cells])
+    chart = charts.stacked([point.bucket.label for point in answer.series], stacks, y_title=currency)
     return Drawing(
         slug="by-kind",
         title=_("Spend by kind"),
         definition=DEFINITIONS["spend_minor"],
         finding=_finding(spending, names),
-        chart=charts.stacked([point.bucket.label for point in answer.series], stacks, y_title=currency),
+        chart=charts.hatched(chart, [point.partial for point in answer.series]),
         columns=(_("From"), _("Spend"), *names.values(), _("Without a price")),
         rows=table,
         href=page_of_kpi(asked, "spend_minor"),

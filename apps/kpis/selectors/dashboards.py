@@ -46,7 +46,7 @@ from apps.kpis.rules.sentences import (
 )
 from apps.kpis.rules.statistics import SMALL_N
 from apps.kpis.selectors.changes import changes_for
-from apps.kpis.selectors.drawings import COST, OVERSIGHT, OVERVIEW, Drawing, drawings_for, page_of_kpi, said
+from apps.kpis.selectors.drawings import COST, OVERSIGHT, OVERVIEW, Drawing, page_of_kpi, said
 from apps.kpis.selectors.goals import provenance_of, savings_note_of
 from apps.kpis.selectors.kpis import (
     Answer,
@@ -58,6 +58,7 @@ from apps.kpis.selectors.kpis import (
     workflow_rows_for,
 )
 from apps.kpis.selectors.live import Live, live_for
+from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.reading import VIEW, Row
 from apps.kpis.selectors.risk import Part, risk_parts_for
 from apps.kpis.selectors.tables import coverage_text

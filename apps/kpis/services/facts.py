@@ -40,6 +40,7 @@ DERIVE = """
 UPDATE kpis_runfact AS run SET
   touches = coalesce(decision.touches, 0) + coalesce(step.touches, 0),
   escalated = coalesce(decision.escalated, false) OR coalesce(step.overdue, false),
+  amended = coalesce(decision.amended, false), turned_down = coalesce(decision.turned_down, false),
   reworked = coalesce(step.reworked, false),
   failed_attempts = coalesce(step.failed_attempts, 0),
   handovers = coalesce(handed.n, 0),
@@ -71,7 +72,8 @@ UPDATE kpis_runfact AS run SET
 FROM unnest(%(ids)s::uuid[]) AS wanted (run_id)
 LEFT JOIN (
   SELECT run_id, count(*) FILTER (WHERE by_person) AS touches, bool_or(kind = ANY(%(kinds)s) OR overdue) AS escalated,
-         array_agg(DISTINCT agent) AS agents
+         bool_or(by_person AND (edited OR outcome = 'changes_requested')) AS amended,
+         bool_or(outcome = 'rejected') AS turned_down, array_agg(DISTINCT agent) AS agents
   FROM kpis_approvalfact WHERE run_id = ANY(%(ids)s::uuid[]) GROUP BY run_id) AS decision USING (run_id)
 LEFT JOIN (
   SELECT run_id, count(*) FILTER (WHERE by_hand) AS touches, bool_or(overdue) AS overdue, bool_or(rework) AS reworked,
@@ -237,6 +239,8 @@ def _upsert(model: type[Model], rows: list[Row], unique: str) -> None:
 DERIVED: Row = {
     "touches": 0,
     "escalated": False,
+    "amended": False,
+    "turned_down": False,
     "reworked": False,
     "failed_attempts": 0,
     "handovers": 0,

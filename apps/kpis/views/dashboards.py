@@ -35,8 +35,9 @@ from apps.kpis.selectors.dashboards import (
     workflow_name_for,
     workflows_for,
 )
-from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for, drawings_for
+from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for
 from apps.kpis.selectors.events import TOLD, traces_for
+from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.paper import printed_dashboard_for
 from apps.kpis.selectors.runs import simulated_run_for

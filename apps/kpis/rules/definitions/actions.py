@@ -8,6 +8,15 @@ def _accuracy(key: str, label: str, formula: str, right: str, judged: str) -> De
 
 
 ACTIONS = (
+    share(
+        "actions_alone",
+        gettext_noop("Actions without a person"),
+        gettext_noop("agents' actions that were done and of which nobody was asked / agents' actions that ended"),
+        Direction.UP,
+        "acted_alone",
+        "acted",
+        behind=Behind.ACTIONS,
+    ),
     _accuracy(
         "accuracy",
         gettext_noop("Accuracy of agents"),

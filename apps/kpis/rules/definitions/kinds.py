@@ -79,6 +79,7 @@ NOTHING = {
     "decided_in_calendar": gettext_noop("No decision was taken in a unit with a calendar"),
     "pending": gettext_noop("Nothing waits for people"),
     "asked_by_rule": gettext_noop("No decision for which a rule had asked"),
+    "acted": gettext_noop("No action ended"),
     "judged": gettext_noop("No action was judged"),
     "judged_by_decision": gettext_noop("No action was decided by people"),
     "judged_by_review": gettext_noop("No action was reviewed"),

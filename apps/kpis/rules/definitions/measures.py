@@ -10,6 +10,8 @@ RUN_COUNTS = (
     "sla_due",
     "sla_met",
     "no_touch",
+    "amended",
+    "turned_down",
     "escalated",
     "reworked",
     "first_pass",
@@ -17,7 +19,8 @@ RUN_COUNTS = (
 )
 """Counts over finished runs; ``finished`` is succeeded + failed, ``closed`` with the cancelled.
 
-``helped`` is what succeeded and is not ``no_touch``.
+``helped`` is what succeeded and is not ``no_touch``: ``amended``, ``turned_down`` and, the rest of it, ``as_asked``.
+``given_up`` is failed + turned_down, ``late`` what was due and is not ``sla_met``.
 """
 RUN_SUMS = (
     "cost_micro",
@@ -107,11 +110,20 @@ def percentile_name(of: str, fraction: float) -> str:
 
 
 def with_totals(measures: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Add what follows from the counts: ``finished``, ``closed`` and ``helped``."""
+    """Add what follows from the counts (``RUN_COUNTS`` says what)."""
     succeeded = measures.get("succeeded") or 0
     finished = succeeded + (measures.get("failed") or 0)
     closed = finished + (measures.get("cancelled") or 0)
-    return {**measures, "finished": finished, "closed": closed, "helped": succeeded - (measures.get("no_touch") or 0)}
+    helped, turned_down = succeeded - (measures.get("no_touch") or 0), measures.get("turned_down") or 0
+    return {
+        **measures,
+        "finished": finished,
+        "closed": closed,
+        "helped": helped,
+        "as_asked": helped - (measures.get("amended") or 0) - turned_down,
+        "given_up": (measures.get("failed") or 0) + turned_down,
+        "late": (measures.get("sla_due") or 0) - (measures.get("sla_met") or 0),
+    }
 
 
 MEMBER: Mapping[str, Callable[[Mapping[str, object]], bool]] = {
@@ -125,6 +137,11 @@ MEMBER: Mapping[str, Callable[[Mapping[str, object]], bool]] = {
     "sla_met": lambda run: MEMBER["finished"](run) and run["sla_met"] is True,
     "no_touch": lambda run: run["state"] == "succeeded" and run["touches"] == 0,
     "helped": lambda run: run["state"] == "succeeded" and int(str(run["touches"])) > 0,
+    "as_asked": lambda run: MEMBER["helped"](run) and not (run["amended"] or run["turned_down"]),
+    "amended": lambda run: run["state"] == "succeeded" and bool(run["amended"]) and not run["turned_down"],
+    "turned_down": lambda run: run["state"] == "succeeded" and bool(run["turned_down"]),
+    "given_up": lambda run: run["state"] == "failed" or MEMBER["turned_down"](run),
+    "late": lambda run: MEMBER["finished"](run) and run["sla_met"] is False,
     "escalated": lambda run: MEMBER["finished"](run) and run["escalated"] is True,
     "reworked": lambda run: MEMBER["finished"](run) and run["reworked"] is True,
     "first_pass": lambda run: MEMBER["finished"](run) and run["failed_attempts"] == 0,

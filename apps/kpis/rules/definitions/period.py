@@ -83,6 +83,16 @@ PERIOD = (
         "sla_met",
         "sla_due",
     ),
+    count(
+        "sla_breaches",
+        gettext_noop("SLA breaches"),
+        gettext_noop(
+            "finished runs that did not meet their target, failed ones too, by the time at which they finished"
+        ),
+        Direction.DOWN,
+        "late",
+        Behind.FINISHED,
+    ),
     Definition(
         key="cost_per_success_minor",
         label=gettext_noop("Cost per workflow"),
@@ -151,6 +161,39 @@ PERIOD = (
         gettext_noop("runs that succeeded with at least one person's hand, by the time at which they finished"),
         Direction.NONE,
         "helped",
+        Behind.FINISHED,
+    ),
+    count(
+        "helped_as_asked",
+        gettext_noop("Runs approved as asked"),
+        gettext_noop(
+            "runs that succeeded with a person's hand, and nothing in them was edited, sent back or rejected, by the "
+            "time at which they finished"
+        ),
+        Direction.NONE,
+        "as_asked",
+        Behind.FINISHED,
+    ),
+    count(
+        "helped_edited",
+        gettext_noop("Runs edited or sent back"),
+        gettext_noop(
+            "runs that succeeded, in which a person edited or sent back what was proposed and rejected nothing, by the "
+            "time at which they finished"
+        ),
+        Direction.NONE,
+        "amended",
+        Behind.FINISHED,
+    ),
+    count(
+        "rejected_or_failed",
+        gettext_noop("Runs rejected or failed"),
+        gettext_noop(
+            "runs that failed, or that succeeded after a person had rejected what was proposed, by the time at which "
+            "they finished"
+        ),
+        Direction.DOWN,
+        "given_up",
         Behind.FINISHED,
     ),
     share(
