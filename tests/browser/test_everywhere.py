@@ -56,6 +56,7 @@ PAGES = [
     "/runs/?state=attention",
     "/runs/failures/",
     "/workflows/",
+    "/dashboards/agents/",
     "/dashboards/overview/",
     "/dashboards/cost/",
     "/dashboards/cost/behind/costs/",
@@ -230,6 +231,7 @@ def pages_of(scene: Scene) -> list[str]:
     return [
         *PAGES,
         f"/agents/{agent}/",
+        f"/dashboards/agents/{agent}/",
         f"/dashboards/agents/{agent}/versions/",
         f"/agents/{agent}/levels/{scene.operation.slug}/",
         *of_agent,

@@ -16,7 +16,7 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.http import Request, pdf_of
 from apps.kpis.rules.weeks import Week, week_named
-from apps.kpis.selectors.dashboards import line_heads_for
+from apps.kpis.selectors.lines import line_heads_for
 from apps.kpis.selectors.paper import printed_report_for
 from apps.kpis.selectors.reports import last_week_for, path_of, pdf_path_of, report_for
 from apps.kpis.services.letters import name_of

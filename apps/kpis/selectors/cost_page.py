@@ -19,12 +19,22 @@ from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, micro_per_minor, money_text, percent_text
 from apps.kpis.rules.spending import CostPart, CostSum
 from apps.kpis.selectors.changes import changes_for
-from apps.kpis.selectors.dashboards import Card, Place, card_of, numbered_of, places_for, units_for, workflows_for
+from apps.kpis.selectors.dashboards import (
+    Card,
+    Place,
+    agent_choices_for,
+    card_of,
+    numbered_of,
+    places_for,
+    units_for,
+    workflows_for,
+)
 from apps.kpis.selectors.drawings import (
     COST,
     OVERVIEW,
     Cell,
     Drawing,
+    Table,
     csv_head_of,
     label_of,
     marked_of,
@@ -35,28 +45,9 @@ from apps.kpis.selectors.main_charts import cost_drawing_of
 from apps.kpis.selectors.spending import Moved, Spending, moved_for, spending_for
 
 CARDS = ("spend_minor", "cost_per_success_minor", "savings_minor", "roi")
-SHOWN = 50
-"""So many rows of a table stand on the page; the file has all."""
 UNIT = 10**6
 
 type Raw = list[list[str | float | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Costs taken apart by one thing. ``last``: all rows together. ``says``: what a reader has to know of it."""
-
-    slug: str
-    title: str
-    says: str
-    columns: list[str]
-    rows: list[list[Cell]]
-    last: list[Cell]
-
-    @property
-    def shown(self) -> list[list[Cell]]:
-        """The first rows."""
-        return self.rows[:SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +64,7 @@ class CostPage:
     changes: list[tuple[int | None, Change]]
     places: list[Place]
     units: list[tuple[str, str]]
+    agents: list[tuple[str, str]]
     workflows: list[tuple[str, str]]
     earlier: str
     later: str
@@ -113,6 +105,7 @@ def cost_page_for(actor: User, asked: KpiFilter) -> CostPage:
         changes=numbered_of(answer, changes),
         places=places_for(actor, COST, asked, names),
         units=units_for(actor),
+        agents=agent_choices_for(actor),
         workflows=list(names.items()),
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if is_past else "",

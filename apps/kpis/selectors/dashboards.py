@@ -1,15 +1,14 @@
 """A dashboard: three sentences, seven cards, six charts, one line per workflow. All from one answer."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.urls import reverse
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
+from apps.agents.models import Agent
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
@@ -19,11 +18,10 @@ from apps.kpis.models.clock import reporting_currency
 from apps.kpis.models.measures import ON_PAGES
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.changes import Change, marks_of
-from apps.kpis.rules.definitions import CARDS, DEFINITIONS
+from apps.kpis.rules.definitions import CARDS
 from apps.kpis.rules.figures import (
     Delta,
     Figure,
-    Figures,
     Status,
     comparable,
     delta_of,
@@ -33,20 +31,19 @@ from apps.kpis.rules.figures import (
     value_text,
 )
 from apps.kpis.rules.filters import Compare, KpiFilter
-from apps.kpis.rules.formats import DASH, count_text
+from apps.kpis.rules.formats import count_text
 from apps.kpis.rules.sentences import (
     Compared,
     Sentence,
-    Verdict,
     attention_sentence,
     beside_of,
     interval_text,
     value_sentence,
-    verdict_of,
 )
 from apps.kpis.rules.statistics import SMALL_N
+from apps.kpis.selectors.by_unit import unit_table_for
 from apps.kpis.selectors.changes import changes_for
-from apps.kpis.selectors.drawings import COST, OVERSIGHT, OVERVIEW, Drawing, page_of_kpi, said
+from apps.kpis.selectors.drawings import AGENTS, COST, OVERSIGHT, OVERVIEW, Drawing, Table, page_of_kpi, said
 from apps.kpis.selectors.goals import provenance_of, savings_note_of
 from apps.kpis.selectors.kpis import (
     Answer,
@@ -57,14 +54,14 @@ from apps.kpis.selectors.kpis import (
     unpriced_for,
     workflow_rows_for,
 )
+from apps.kpis.selectors.lines import ByWorkflow, Line, Version, lines_of, said_slug, versions_of
 from apps.kpis.selectors.live import Live, live_for
 from apps.kpis.selectors.main_charts import drawings_for
-from apps.kpis.selectors.reading import VIEW, Row
+from apps.kpis.selectors.reading import VIEW
 from apps.kpis.selectors.risk import Part, risk_parts_for
 from apps.kpis.selectors.tables import coverage_text
 from apps.workflows.models import Workflow
 
-type ByWorkflow = dict[str, tuple[Row, Row]]
 type Place = tuple[str, str, bool]
 
 WEEKLY = "/reports/weekly/"
@@ -112,26 +109,6 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One workflow with its verdict and what it rests on."""
-
-    name: str
-    verdict: Verdict
-    why: str
-    figures: list[tuple[str, str]]
-    href: str
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of a workflow: since when its runs end, and how they do."""
-
-    number: int
-    since: datetime
-    figures: list[tuple[str, str, str]]
-
-
-@dataclass(frozen=True, slots=True)
 class Dashboard:
     """Everything on the page."""
 
@@ -144,9 +121,12 @@ class Dashboard:
     drawings: list[Drawing]
     changes: list[tuple[int | None, Change]]
     lines: list[Line]
+    tables: list[Table]
+    limits: list[str]
     versions: list[Version]
     places: list[Place]
     units: list[tuple[str, str]]
+    agents: list[tuple[str, str]]
     earlier: str
     later: str
     simulated: bool
@@ -166,6 +146,8 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
     workflows = workflow_rows_for(actor, answer)
     here = reverse("kpis:dashboard", args=[slug])
     changes = changes_for(actor, asked)
+    units, agents = units_for(actor), agent_choices_for(actor)
+    by_unit = unit_table_for(actor, answer)
     return Dashboard(
         slug=slug,
         title=_("Overview") if slug == OVERVIEW else names[slug],
@@ -175,10 +157,13 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         cards=[card_of(answer, key) for key in CARDS],
         drawings=drawings_for(actor, answer, changes),
         changes=numbered_of(answer, changes),
-        lines=[] if slug != OVERVIEW else _lines(answer, workflows, names),
-        versions=[] if slug == OVERVIEW else _versions(answer),
+        lines=[] if slug != OVERVIEW else lines_of(answer, workflows, names),
+        tables=[by_unit] if by_unit else [],
+        limits=limits_of(asked, units, agents),
+        versions=[] if slug == OVERVIEW else versions_of(answer),
         places=places_for(actor, slug, asked, names),
-        units=units_for(actor),
+        units=units,
+        agents=agents,
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if _is_past(answer) else "",
         simulated=holds_simulated_for(actor, answer),
@@ -205,18 +190,14 @@ def workflows_for(actor: User) -> dict[str, str]:
     slugs = set(visible(actor, VIEW, RollupDay.objects.all()).order_by().values_list("workflow", flat=True).distinct())
     kept = visible(actor, VIEW, Workflow.objects.all()).values("pk")
     named = dict(Workflow.objects.filter(Q(slug__in=slugs) | Q(pk__in=kept)).values_list("slug", "name"))
-    found = {slug: named.get(slug) or _said_slug(slug) for slug in slugs | named.keys() if slug}
+    found = {slug: named.get(slug) or said_slug(slug) for slug in slugs | named.keys() if slug}
     return dict(sorted(found.items(), key=lambda one: one[1]))
 
 
 def workflow_name_for(actor: User, slug: str) -> str:
     """What a workflow of which ``actor`` sees a run is called."""
     found = Workflow.objects.filter(slug=slug).values_list("name", flat=True).first() if actor.is_active else None
-    return found or _said_slug(slug)
-
-
-def _said_slug(slug: str) -> str:
-    return capfirst(slug.replace("-", " "))
+    return found or said_slug(slug)
 
 
 def units_for(actor: User) -> list[tuple[str, str]]:
@@ -224,10 +205,23 @@ def units_for(actor: User) -> list[tuple[str, str]]:
     return list(visible(actor, VIEW, BusinessUnit.objects.all()).order_by("name").values_list("slug", "name"))
 
 
+def agent_choices_for(actor: User) -> list[tuple[str, str]]:
+    """Slug and name of every agent of a unit in which ``actor`` may see figures."""
+    return list(visible(actor, VIEW, Agent.objects.all()).order_by("name").values_list("slug", "name"))
+
+
+def limits_of(asked: KpiFilter, units: list[tuple[str, str]], agents: list[tuple[str, str]]) -> list[str]:
+    """What a page's figures are limited to beside its workflow and period, in words."""
+    named = {"unit": dict(units), "agent": dict(agents)}
+    words = {"unit": _("Unit: %(name)s"), "agent": _("Agent: %(name)s"), "version": _("Version: %(name)s")}
+    values = {"unit": asked.unit, "agent": asked.agent, "version": asked.version or ""}
+    return [words[key] % {"name": named.get(key, {}).get(str(value), value)} for key, value in values.items() if value]
+
+
 def places_for(actor: User, slug: str, asked: KpiFilter, names: dict[str, str] | None = None) -> list[Place]:
     """The dashboards: address, name, whether it is this one. The filter is kept."""
     query = asked.of_workflow("").query
-    known = {OVERVIEW: _("Overview"), COST: _("Cost"), OVERSIGHT: _("Oversight")}
+    known = {OVERVIEW: _("Overview"), AGENTS: _("Agents"), COST: _("Cost"), OVERSIGHT: _("Oversight")}
     known |= workflows_for(actor) if names is None else names
     return [(f"{reverse('kpis:dashboard', args=[one])}?{query}", name, one == slug) for one, name in known.items()]
 
@@ -333,53 +327,8 @@ def _compared(workflows: ByWorkflow, names: dict[str, str]) -> list[Compared]:
     for slug, (before, now) in workflows.items():
         was, this = (figures_of(row, reporting_currency()) for row in (before, now))
         found += [
-            Compared(workflow=slug, name=names.get(slug, _said_slug(slug)), now=this[key], was=was[key])
+            Compared(workflow=slug, name=names.get(slug, said_slug(slug)), now=this[key], was=was[key])
             for key in WATCHED
             if slug
         ]
     return found
-
-
-def _lines(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Line]:
-    lines = []
-    for slug, (_before, now) in workflows.items():
-        figures: Figures = figures_of(now, reporting_currency())
-        if not slug or not (now["closed"] or now["arrivals"]):
-            continue
-        verdict, why = verdict_of(figures)
-        href = f"{reverse('kpis:dashboard', args=[slug])}?{replace(answer.asked, workflow='').query}"
-        shown = [(key, figures[key].text) for key in ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")]
-        lines.append(Line(names.get(slug, _said_slug(slug)), verdict, said(why), shown, href))
-    return lines
-
-
-VERSIONED = ("throughput", "cycle_time_p50_s", "error_rate", "no_touch_rate", "rework_rate", "cost_per_success_minor")
-
-
-def _versions(answer: Answer) -> list[Version]:
-    """The workflow's versions side by side: value, interval and sample of each figure."""
-    reader, found = answer.reader, []
-    since = reader.first_ends()
-    for number, row in reader.by_version(answer.asked.period).items():
-        figures = figures_of(row, reporting_currency())
-        shown = [
-            (
-                figures[key].text if figures[key].enough else DASH,
-                interval_text(figures[key]),
-                count_text(figures[key].n),
-            )
-            for key in VERSIONED
-        ]
-        found.append(Version(number, since[number], shown))
-    return found
-
-
-def version_heads_for(actor: User) -> list[str]:
-    """The names of the columns of ``Version.figures``."""
-    return [_(DEFINITIONS[key].label) for key in VERSIONED] if actor.is_active else []
-
-
-def line_heads_for(actor: User) -> list[str]:
-    """The names of the columns of ``Line.figures``."""
-    keys: tuple[str, ...] = ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")
-    return [_(DEFINITIONS[key].label) for key in keys] if actor.is_active else []

@@ -24,7 +24,9 @@ from apps.kpis.rules.sentences import (
 )
 from apps.kpis.selectors.kpis import Answer, Point
 
-OVERVIEW, OVERSIGHT, COST = "overview", "oversight", "cost"
+OVERVIEW, OVERSIGHT, COST, AGENTS = "overview", "oversight", "cost", "agents"
+SHOWN = 50
+"""So many rows of a table stand on the page; the file has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,23 @@ class Drawing:
     rows: list[list[Cell]]
     href: str
     is_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures taken apart by one thing. ``last``: all rows together, ``says``: what a reader has to know of it."""
+
+    slug: str
+    title: str
+    says: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    last: list[Cell]
+
+    @property
+    def shown(self) -> list[list[Cell]]:
+        """The first rows."""
+        return self.rows[:SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +252,11 @@ def csv_head_of(answer: Answer) -> list[list[str | float | None]]:
         *(("not over yet", point.bucket.label) for point in answer.series if point.partial),
     )
     return [[f"# {name}: {value}"] for name, value in said]
+
+
+def table_csv_for(actor: User, answer: Answer, table: Table) -> list[list[str | float | None]]:
+    """A table's rows as raw numbers, and all of them together, below lines that say what they are."""
+    if not actor.is_active:
+        return []
+    rows = [*table.rows, *([table.last] if table.last else [])]
+    return [*csv_head_of(answer), list(table.columns), *([cell.raw for cell in row] for row in rows)]

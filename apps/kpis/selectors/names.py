@@ -23,14 +23,14 @@ def require_names(actor: User, asked: KpiFilter) -> None:
         wrong["workflow"] = _("You see no workflow of this name: %(name)s.") % {"name": asked.workflow}
     if asked.unit and not visible(actor, VIEW, BusinessUnit.objects.filter(slug=asked.unit)).exists():
         wrong["unit"] = _("You see no unit of this name: %(name)s.") % {"name": asked.unit}
-    if asked.agent and not _sees_agent(actor, asked.agent):
+    if asked.agent and not sees_agent(actor, asked.agent):
         wrong["agent"] = _("You see no agent of this name: %(name)s.") % {"name": asked.agent}
     if wrong:
         raise InvalidError(errors={name: [text] for name, text in wrong.items()})
 
 
-def _sees_agent(actor: User, slug: str) -> bool:
-    """One of their units, or one that took part in what they may count."""
+def sees_agent(actor: User, slug: str) -> bool:
+    """Whether it is one of their units, or one that took part in what they may count."""
     rows = (
         Agent.objects.filter(slug=slug),
         RunFact.objects.filter(agents__contains=[slug]),

@@ -19,7 +19,8 @@ from apps.kpis.rules.figures import Delta, Status, Trend
 from apps.kpis.rules.formats import DASH, duration_text
 from apps.kpis.rules.plots import plot_of
 from apps.kpis.rules.sentences import Verdict
-from apps.kpis.selectors.dashboards import Dashboard, line_heads_for
+from apps.kpis.selectors.dashboards import Dashboard
+from apps.kpis.selectors.lines import line_heads_for
 from apps.kpis.selectors.reports import Report
 
 SHEETS: Path = settings.BASE_DIR / "templates" / "kpis"

@@ -158,22 +158,22 @@ class Reader:
 
     def read(self, periods: Sequence[Period], durations: Sequence[Duration] = DURATIONS) -> Reading:
         """Everything about these periods: sums and durations once by period and workflow, the rest follows."""
-        sums, pieces = self._additive(periods), self._pieces(periods, durations)
+        sums, pieces = self._additive(periods), self.pieces(periods, durations)
         cut = len(periods) // 2
-        parts = [_added([row for (at, _), row in sums.items() if at == index]) for index in range(len(periods))]
+        parts = [added([row for (at, _), row in sums.items() if at == index]) for index in range(len(periods))]
         names = sorted({name for _, name in (*sums, *pieces)})
-        workflows = {name: _added([row for (_, one), row in sums.items() if one == name]) for name in names}
-        halves, whole = (_added(parts[:cut] if cut else parts), _added(parts[cut:])), _added(parts)
+        workflows = {name: added([row for (_, one), row in sums.items() if one == name]) for name in names}
+        halves, whole = (added(parts[:cut] if cut else parts), added(parts[cut:])), added(parts)
         for one in durations:
-            by_part, by_workflow = _gathered(pieces, one)
+            by_part, by_workflow = gathered(pieces, one)
             for at, found in by_part.items():
-                parts[at].update(_percentiles(one, found))
+                parts[at].update(percentile_row(one, found))
             for later, row in enumerate(halves):
                 places = range(cut, len(parts)) if later or not cut else range(cut)
-                row.update(_percentiles(one, _all(by_part, places)))
-            whole.update(_percentiles(one, _all(by_part, range(len(parts)))))
+                row.update(percentile_row(one, _all(by_part, places)))
+            whole.update(percentile_row(one, _all(by_part, range(len(parts)))))
             for name, found in by_workflow.items() if one in OF_WORKFLOWS else ():
-                workflows[name].update(_percentiles(one, found))
+                workflows[name].update(percentile_row(one, found))
         first, second = (with_totals(row) for row in halves)
         return Reading(
             [with_totals(row) for row in parts],
@@ -195,8 +195,8 @@ class Reader:
 
     def cycle_times(self, period: Period) -> Row:
         """The percentiles of the cycle times in ``period``, without anything else."""
-        by_part, _names = _gathered(self._pieces([period], [CYCLE]), CYCLE)
-        return _percentiles(CYCLE, _all(by_part, [0]))
+        by_part, _names = gathered(self.pieces([period], [CYCLE]), CYCLE)
+        return percentile_row(CYCLE, _all(by_part, [0]))
 
     def holds_simulated(self) -> bool:
         """Whether invented runs ended in the period."""
@@ -220,28 +220,28 @@ class Reader:
 
     def by_version(self, period: Period) -> dict[int, Row]:
         """The measures of runs of each version in ``period``, newest first. Those of decisions and spend are not."""
-        _at, pieces = _gathered(self._pieces([period], [CYCLE], "version"), CYCLE)
+        _at, pieces = gathered(self.pieces([period], [CYCLE], "version"), CYCLE)
         rows = {
             version: with_totals(_blank() | {name: row.get(name, 0) for name in RUN_MEASURES})
-            for (_at, version), row in self._sums([period], "version").items()
+            for (_at, version), row in self.sums([period], "version").items()
         }
         return {
-            version: row | _percentiles(CYCLE, pieces.get(version, ()))
+            version: row | percentile_row(CYCLE, pieces.get(version, ()))
             for version, row in sorted(rows.items(), reverse=True)
             if row["closed"]
         }
 
     def _additive(self, periods: Sequence[Period]) -> Found:
         """Sums by (period, workflow), savings among them."""
-        found = self._sums(periods, "workflow")
+        found = self.sums(periods, "workflow")
         for saving in SAVINGS:
             costs = [cost for cost in self.baseline_costs if cost.of == saving.of]
             for key, saved in saved_in(saving, costs, self.runs, lambda: self.first_start, periods, found).items():
                 found.setdefault(key, {}).update(saved)
         return found
 
-    def _sums(self, periods: Sequence[Period], by: str) -> dict[tuple[int, Any], dict[str, Any]]:
-        """Sums by (period, workflow or version)."""
+    def sums(self, periods: Sequence[Period], by: str) -> dict[tuple[int, Any], dict[str, Any]]:
+        """Sums by (period, workflow, version or unit)."""
         if answered_by_rollups(self.asked, periods, reporting_zone()):
             return self._from_rollups(periods, by)
         found: dict[tuple[int, Any], dict[str, Any]] = {}
@@ -266,8 +266,8 @@ class Reader:
             for row in rows.order_by().values(by, at=index).annotate(**sums)
         }
 
-    def _pieces(self, periods: Sequence[Period], durations: Sequence[Duration], by: str = "workflow") -> Pieces:
-        """Durations by (period, workflow or version): from what is kept of days that are over, else from facts."""
+    def pieces(self, periods: Sequence[Period], durations: Sequence[Duration], by: str = "workflow") -> Pieces:
+        """Durations as sums are told, by period: from what is kept of days that are over, else from facts."""
         found: Pieces = {}
         since, zone = periods[0].start, reporting_zone()
         if durations and answered_by_rollups(self.asked, periods, zone):
@@ -312,7 +312,7 @@ def _keep(pieces: Pieces, key: tuple[int, Any], written: Mapping[str, Any]) -> N
             pieces.setdefault(key, {}).setdefault(name, []).append(piece_of(value))
 
 
-def _gathered(pieces: Pieces, one: Duration) -> tuple[dict[int, list[Any]], dict[Any, list[Any]]]:
+def gathered(pieces: Pieces, one: Duration) -> tuple[dict[int, list[Any]], dict[Any, list[Any]]]:
     """The pieces of a duration by period, and by workflow or version."""
     by_part: dict[int, list[Any]] = {}
     by_name: dict[Any, list[Any]] = {}
@@ -327,7 +327,8 @@ def _all(by_part: Mapping[int, Sequence[Any]], places: Sequence[int]) -> list[An
     return [piece for at in places for piece in by_part.get(at, ())]
 
 
-def _percentiles(one: Duration, pieces: Sequence[Any]) -> Row:
+def percentile_row(one: Duration, pieces: Sequence[Any]) -> Row:
+    """A duration's percentiles, as measures."""
     return named_of(one, percentiles_in(pieces, one.fractions))
 
 
@@ -340,7 +341,8 @@ def blank_row() -> Row:
     return with_totals(_blank())
 
 
-def _added(parts: Sequence[Mapping[str, Any]]) -> Row:
+def added(parts: Sequence[Mapping[str, Any]]) -> Row:
+    """Sums of sums."""
     row = _blank()
     for name in (*ADDITIVE, *SAVED):
         if known := [part[name] for part in parts if part.get(name) is not None]:

@@ -1,6 +1,7 @@
 """Dashboards, their exports, and the rows behind every number."""
 
 import csv
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_GET
 
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.http import Request, pdf_of
+from apps.core.models import User
 from apps.core.pages import page_of
 from apps.core.rules import as_cell
 from apps.kpis.models.clock import database_now, reporting_zone
@@ -26,17 +28,20 @@ from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.anomalies import recent_anomalies_for
 from apps.kpis.selectors.business import own_csv_for, own_for
+from apps.kpis.selectors.by_agent import agent_table_for, agent_version_table_for
+from apps.kpis.selectors.by_unit import unit_table_for
 from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.counted import counted_for
 from apps.kpis.selectors.dashboards import (
+    Dashboard,
     dashboard_for,
-    line_heads_for,
-    version_heads_for,
     workflow_name_for,
     workflows_for,
 )
-from apps.kpis.selectors.drawings import OVERVIEW, csv_rows_for
+from apps.kpis.selectors.drawings import OVERVIEW, Table, csv_rows_for, table_csv_for
 from apps.kpis.selectors.events import TOLD, traces_for
+from apps.kpis.selectors.kpis import Answer
+from apps.kpis.selectors.lines import line_heads_for, version_heads_for
 from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.paper import printed_dashboard_for
@@ -60,6 +65,11 @@ TABLES = {
     Behind.PENDING: "pending",
 }
 LIMITS = frozenset({"workflow", "unit", "agent", "version"})
+TABLES_OF: dict[str, Callable[[User, Answer], Table | None]] = {
+    "by-unit": unit_table_for,
+    "by-agent": lambda actor, answer: agent_table_for(actor, answer.asked),
+    "by-version": lambda actor, answer: agent_version_table_for(actor, answer.asked),
+}
 NOW, OWN, RELIED = "now", "own", "uptime"
 """The export of the figures that no period limits."""
 
@@ -126,23 +136,27 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
     """The overview, or one workflow's page."""
     asked = asked_of(request, slug)
     page = dashboard_for(request.user, slug, asked)
-    context = {
+    return render(request, "kpis/dashboard.html", context_of(request, page, asked))
+
+
+def context_of(request: Request, page: Dashboard, asked: KpiFilter) -> dict[str, Any]:
+    """A dashboard with what stands beside its figures."""
+    return {
         "page": page,
         "asked": asked,
         "heads": line_heads_for(request.user),
         "version_heads": version_heads_for(request.user),
         "live": page.live,
-        "own": [] if slug == OVERVIEW else own_for(request.user, page.answer.asked),
+        "own": [] if page.slug == OVERVIEW else own_for(request.user, page.answer.asked),
         "live_lines": live_lines_for(request.user, page.answer.asked, page.live),
-        "unusual": recent_anomalies_for(request.user, "" if slug == OVERVIEW else slug),
+        "unusual": [] if asked.agent else recent_anomalies_for(request.user, asked.workflow),
         "uptime": uptime_for(request.user, page.answer.asked),
         "other_lines": other_lines_for(request.user, page.answer),
         "picture": picture_of(asked, page.answer.as_of),
         "permalink": f"{settings.ACP_URL}{request.path}?{asked.query}",
-        "pdf": f"{reverse('kpis:pdf', args=[slug])}?{asked.query}",
+        "pdf": f"{reverse('kpis:pdf', args=[page.slug])}?{asked.query}",
         **controls_of(asked, page.answer.as_of),
     }
-    return render(request, "kpis/dashboard.html", context)
 
 
 def picture_of(asked: KpiFilter, as_of: datetime) -> dict[str, str]:
@@ -182,6 +196,11 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
     if figure == OWN:
         return csv_of(f"{slug}-own", own_csv_for(request.user, asked))
     found = kpis_for(request.user, asked)
+    if figure in TABLES_OF:
+        table = TABLES_OF[figure](request.user, found)
+        if table is None:
+            raise NotFoundError
+        return csv_of(f"{slug}-{figure}", table_csv_for(request.user, found, table))
     drawing = next(
         (one for one in drawings_for(request.user, found, changes_for(request.user, asked)) if one.slug == figure), None
     )

@@ -12,7 +12,7 @@ from apps.kpis.models.clock import database_now
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors.accuracy import accuracy_for
-from apps.kpis.selectors.dashboards import places_for
+from apps.kpis.selectors.dashboards import agent_choices_for, places_for, units_for
 from apps.kpis.selectors.drawings import OVERSIGHT, OVERVIEW
 from apps.kpis.selectors.quality import quality_for
 from apps.kpis.views.dashboards import asked_of, controls_of
@@ -26,6 +26,8 @@ def oversight(request: Request) -> HttpResponse:
     now = database_now()
     page: dict[str, Any] = {
         "places": places_for(request.user, OVERSIGHT, asked),
+        "units": units_for(request.user),
+        "agents": agent_choices_for(request.user),
         "earlier": _address(asked.within(previous_period(asked.period, asked.zone))),
         "later": "" if asked.period.end > now else _address(asked.within(next_period(asked.period, asked.zone))),
     }

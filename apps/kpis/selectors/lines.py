@@ -1,0 +1,91 @@
+"""The lines of a dashboard: one for each workflow, with its verdict, and one for each version of a workflow."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from apps.core.models import User
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.definitions import CARDS, DEFINITIONS
+from apps.kpis.rules.figures import Figures, figures_of
+from apps.kpis.rules.formats import DASH, count_text
+from apps.kpis.rules.sentences import Verdict, interval_text, verdict_of
+from apps.kpis.selectors.drawings import said
+from apps.kpis.selectors.kpis import Answer
+from apps.kpis.selectors.reading import Row
+
+type ByWorkflow = dict[str, tuple[Row, Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One workflow with its verdict and what it rests on."""
+
+    name: str
+    verdict: Verdict
+    why: str
+    figures: list[tuple[str, str]]
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a workflow: since when its runs end, and how they do."""
+
+    number: int
+    since: datetime
+    figures: list[tuple[str, str, str]]
+
+
+def said_slug(slug: str) -> str:
+    """A slug as people read it."""
+    return capfirst(slug.replace("-", " "))
+
+
+def lines_of(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Line]:
+    """One line for each workflow of which anything began or ended."""
+    lines = []
+    for slug, (_before, now) in workflows.items():
+        figures: Figures = figures_of(now, reporting_currency())
+        if not slug or not (now["closed"] or now["arrivals"]):
+            continue
+        verdict, why = verdict_of(figures)
+        href = f"{reverse('kpis:dashboard', args=[slug])}?{replace(answer.asked, workflow='').query}"
+        shown = [(key, figures[key].text) for key in ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")]
+        lines.append(Line(names.get(slug, said_slug(slug)), verdict, said(why), shown, href))
+    return lines
+
+
+VERSIONED = ("throughput", "cycle_time_p50_s", "error_rate", "no_touch_rate", "rework_rate", "cost_per_success_minor")
+
+
+def versions_of(answer: Answer) -> list[Version]:
+    """The workflow's versions side by side: value, interval and sample of each figure."""
+    reader, found = answer.reader, []
+    since = reader.first_ends()
+    for number, row in reader.by_version(answer.asked.period).items():
+        figures = figures_of(row, reporting_currency())
+        shown = [
+            (
+                figures[key].text if figures[key].enough else DASH,
+                interval_text(figures[key]),
+                count_text(figures[key].n),
+            )
+            for key in VERSIONED
+        ]
+        found.append(Version(number, since[number], shown))
+    return found
+
+
+def version_heads_for(actor: User) -> list[str]:
+    """The names of the columns of ``Version.figures``."""
+    return [_(DEFINITIONS[key].label) for key in VERSIONED] if actor.is_active else []
+
+
+def line_heads_for(actor: User) -> list[str]:
+    """The names of the columns of ``Line.figures``."""
+    keys: tuple[str, ...] = ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")
+    return [_(DEFINITIONS[key].label) for key in keys] if actor.is_active else []
