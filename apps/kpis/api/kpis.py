@@ -42,7 +42,7 @@ FILTERS = [
 AGENT_VERSION = OpenApiParameter("agent_version", int, description="The agent's version, for figures of actions.")
 
 
-class CoverageSerializer(serializers.Serializer[Any]):
+class FigureCoverageSerializer(serializers.Serializer[Any]):
     """For how much of everything a figure speaks."""
 
     counted = serializers.IntegerField()
@@ -71,7 +71,7 @@ class TotalSerializer(serializers.Serializer[Any]):
     target = serializers.FloatField(required=False, help_text="Counts and sums: per day.")
     status = serializers.CharField(required=False)
     previous = serializers.FloatField(required=False, allow_null=True)
-    coverage = CoverageSerializer(required=False, help_text="Where not all that there is can be counted.")
+    coverage = FigureCoverageSerializer(required=False, help_text="Where not all that there is can be counted.")
 
 
 class LiveSerializer(serializers.Serializer[Any]):
