@@ -12,6 +12,8 @@ from apps.workflows.rules.states import Kind, StepState, TakenBack
 from apps.workflows.selectors.reading import StepShown
 
 LABEL_CHARS = 20
+ZOOMS = (50, 75, 100, 150, 200)
+"""How large a drawing may be shown, in percent."""
 CSS = {
     StepState.DONE: "ok",
     StepState.FAILED: "bad",
@@ -50,18 +52,47 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The whole drawing."""
+    """The whole drawing. ``boxes``: from left to right, so that the keyboard goes along the edges.
+
+    ``zoom``: how large it is shown, in percent.
+    """
 
     boxes: list[Box]
     lines: list[Line]
     width: int
     height: int
+    zoom: int = 100
     box_width: int = WIDTH
     box_height: int = HEIGHT
 
+    @property
+    def shown_width(self) -> int:
+        """Its width as it is shown."""
+        return self.width * self.zoom // 100
+
+    @property
+    def shown_height(self) -> int:
+        """Its height as it is shown."""
+        return self.height * self.zoom // 100
+
+    @property
+    def smaller(self) -> int | None:
+        """The next smaller zoom; None where there is none."""
+        return max((zoom for zoom in ZOOMS if zoom < self.zoom), default=None)
+
+    @property
+    def larger(self) -> int | None:
+        """The next larger zoom; None where there is none."""
+        return min((zoom for zoom in ZOOMS if zoom > self.zoom), default=None)
+
+
+def zoom_of(text: str) -> int:
+    """The zoom that a query asks for; 100 for anything that is none."""
+    return next((zoom for zoom in ZOOMS if str(zoom) == text), 100)
+
 
 def picture_for(
-    actor: User, definition: Definition, steps: Sequence[StepShown] = (), chosen: str = ""
+    actor: User, definition: Definition, steps: Sequence[StepShown] = (), chosen: str = "", zoom: int = 100
 ) -> Picture | None:
     """The drawing of a definition, in the states of a run's steps; None when it is too large to help."""
     assert actor.is_active
@@ -72,8 +103,9 @@ def picture_for(
     edges = {(edge.source, name): edge for name, step in definition.steps.items() for edge in step.needs}
     drawing = draw(list(definition.steps), [*edges, *rework])
     boxes = [_box(step, drawing, now.get(step.name), chosen) for step in definition.steps.values()]
+    boxes.sort(key=lambda box: box.x)  # by rank; what stands in one rank, as it was written
     lines = [_line(arrow, edges.get((arrow.source, arrow.target)), definition, now) for arrow in drawing.arrows]
-    return Picture(boxes, lines, round(drawing.width), round(drawing.height))
+    return Picture(boxes, lines, round(drawing.width), round(drawing.height), zoom)
 
 
 def kind_word(kind: str) -> str:

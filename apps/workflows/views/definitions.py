@@ -13,8 +13,9 @@ from apps.workflows import services
 from apps.workflows.forms import RollbackForm
 from apps.workflows.models import Workflow
 from apps.workflows.models.definitions import definition_of_version
+from apps.workflows.rules.definition import Definition
 from apps.workflows.selectors import version_for, versions_for, workflow_for
-from apps.workflows.selectors.drawings import kind_word, picture_for
+from apps.workflows.selectors.drawings import Picture, kind_word, picture_for, zoom_of
 from apps.workflows.selectors.overview import agents_of, workflow_lines_for
 
 
@@ -46,13 +47,17 @@ def _page(request: Request, row: Workflow, *, status: int = 200, form: RollbackF
         "shown": shown,
         "steps": [(step, kind_word(step.kind)) for step in steps],
         "chosen": chosen,
-        "picture": picture_for(request.user, definition, chosen=chosen.name if chosen else "") if definition else None,
+        "picture": _picture(request, definition, chosen.name if chosen else "") if definition else None,
         "source": version_for(request.user, row, shown.number).source if shown else "",
         "agents": agents_of(request.user, row),
         "may_publish": holds(request.user, "workflows.publish_workflow", row),
         "form": form,
     }
     return render(request, "workflows/workflow.html", context, status=status)
+
+
+def _picture(request: Request, definition: Definition, chosen: str) -> Picture | None:
+    return picture_for(request.user, definition, chosen=chosen, zoom=zoom_of(request.GET.get("zoom", "")))
 
 
 @require_POST

@@ -25,7 +25,7 @@ from apps.workflows.models import Run
 from apps.workflows.models.definitions import definition_of_version, number_of_version
 from apps.workflows.rules.states import RUN_OPEN, RunState
 from apps.workflows.selectors import run_for, runs_for, workflows_for
-from apps.workflows.selectors.drawings import picture_for
+from apps.workflows.selectors.drawings import picture_for, zoom_of
 from apps.workflows.selectors.overview import ATTENTION, filtered, story_of, troubles_in
 from apps.workflows.selectors.reading import steps_by_task, steps_of
 from apps.workflows.selectors.retrying import tries_of
@@ -120,6 +120,7 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
     row.input, row.output, row.error = map(veil.over, (row.input, row.output, row.error))  # to be shown alone
     definition = definition_of_version(row.version_id)
     chosen = next((step for step in steps if step.name == request.GET.get("step") and step.current), None)
+    zoom = zoom_of(request.GET.get("zoom", ""))
     context = {
         "run": row,
         "here": reverse("workflows:run", args=[row.pk]),
@@ -129,7 +130,7 @@ def _page(request: Request, row: Run, *, status: int = 200, **forms: Any) -> Htt
         "chosen": chosen,
         "tab": tab,
         "tabs": list(zip(TABS, (_("Steps"), _("Timeline"), _("Trace"), _("Data"), _("Story")), strict=True)),
-        "picture": picture_for(request.user, definition, steps, chosen.name if chosen else ""),
+        "picture": picture_for(request.user, definition, steps, chosen.name if chosen else "", zoom),
         "time": timeline_of(request.user, row, steps, timezone.now()) if tab == "timeline" else None,
         **(_trace(request, row) if tab == "trace" else {}),
         "story": [(line, _step_of(line)) for line in story_of(request.user, row)] if tab == "story" else [],
