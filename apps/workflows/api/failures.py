@@ -23,7 +23,7 @@ FILTERS = [
 ]
 
 
-class GroupSerializer(serializers.Serializer[Any]):
+class FailureCauseSerializer(serializers.Serializer[Any]):
     """Runs that failed of one cause, the largest group first."""
 
     workflow = serializers.CharField()
@@ -42,7 +42,7 @@ class GroupSerializer(serializers.Serializer[Any]):
 class FailuresSerializer(serializers.Serializer[Any]):
     """The groups. ``cut``: more runs failed than are looked at; the newest are."""
 
-    results = GroupSerializer(many=True)
+    results = FailureCauseSerializer(many=True)
     cut = serializers.BooleanField()
 
 
@@ -61,7 +61,7 @@ class RetriedSerializer(serializers.Serializer[Any]):
 
 
 def group_json(group: Group) -> dict[str, Any]:
-    """The group as ``GroupSerializer`` describes it."""
+    """The group as ``FailureCauseSerializer`` describes it."""
     workflow, step, code = group.cause
     return {
         "workflow": workflow,
