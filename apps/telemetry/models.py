@@ -26,7 +26,9 @@ DESPITE = {
 class UsageRecord(Record):
     """Tokens that an agent says one piece of work used. Prices come later, from the price book.
 
-    ``input_tokens`` counts the cached ones too. ``cost_minor`` is the agent's own word, kept beside ours.
+    ``input_tokens`` counts the cached ones too, ``output_tokens`` the reasoning. ``cost_minor`` is the agent's word,
+    in its unit's currency; ``reported_micro`` what its spans say, in millionths of ``reported_currency``. Both are kept
+    beside ours.
     """
 
     UNIT = "agent__unit"
@@ -37,7 +39,10 @@ class UsageRecord(Record):
     output_tokens = models.PositiveBigIntegerField()
     cache_read_tokens = models.PositiveBigIntegerField(default=0)
     cache_write_tokens = models.PositiveBigIntegerField(default=0)
+    reasoning_tokens = models.PositiveBigIntegerField(default=0, db_default=0)
     cost_minor = models.PositiveBigIntegerField(null=True)
+    reported_micro = models.PositiveBigIntegerField(null=True)
+    reported_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
     workflow = models.CharField(max_length=63, blank=True)
     run_id = models.UUIDField(null=True)
     task_id = models.UUIDField(null=True)
@@ -49,7 +54,10 @@ class UsageRecord(Record):
             models.CheckConstraint(
                 condition=Q(cache_read_tokens__lte=models.F("input_tokens") - models.F("cache_write_tokens")),
                 name="usage_cache_within_input",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(reasoning_tokens__lte=models.F("output_tokens")), name="usage_reasoning_within_output"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,6 +25,8 @@ def now_ns() -> int:
 
 
 def attribute(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, float):
+        return {"key": name, "value": {"doubleValue": value}}
     return {"key": name, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
 
 

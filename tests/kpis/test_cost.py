@@ -49,7 +49,9 @@ def text_of(page: str) -> str:
 def file_of(client: Client, figure: str, query: dict[str, str]) -> list[dict[str, str]]:
     raw = client.get(f"/dashboards/cost/{figure}.csv", query).content.decode()
     head, *rows = [row for row in csv.reader(io.StringIO(raw)) if not row[0].startswith("#")]
-    return [dict(zip(head, row, strict=True)) for row in rows]
+    money = [name for name in head if name.endswith(" (EUR)")]
+    assert bool(money) == (figure in {"by-kind", "by-workflow", "by-agent", "by-model"} and bool(rows)), head
+    return [dict(zip([name.removesuffix(" (EUR)") for name in head], row, strict=True)) for row in rows]
 
 
 def euros(cell: str) -> float:

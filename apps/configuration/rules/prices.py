@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.configuration.rules.shapes import PLAIN_DATE, day_of, moment_of
 
-PRICES = ("input_micro", "output_micro", "cache_read_micro", "cache_write_micro")
+PRICES = ("input_micro", "output_micro", "cache_read_micro", "cache_write_micro", "reasoning_micro")
 """Millionths of the currency's unit per token; the first two are said always."""
 
 

@@ -1,6 +1,7 @@
 """Policies, budgets, breakers, targets, baselines, prices and rates as documents."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from apps.access.models import BusinessUnit, Role
 from apps.configuration.rules import PRICES, RATE_ABOUT, price_name, rate_name, since_text
@@ -102,7 +103,7 @@ def prices(only: Only) -> Iterator[Written]:
             yield (
                 name,
                 document({"kind": "Price", "model": price.model, "from": since_text(price.valid_from)})
-                + "".join(number(key, value) for key, value in numbers.items() if value or key in PRICES[:2]),
+                + "".join(number(key, value) for key, value in numbers.items() if _is_said(key, value)),
             )
 
 
@@ -124,3 +125,8 @@ def rates(only: Only) -> Iterator[Written]:
 
 def _slugs(model: type[BusinessUnit | Role]) -> set[str]:
     return set(model.objects.values_list("slug", flat=True))
+
+
+def _is_said(key: str, price: Decimal | None) -> bool:
+    """Whether a document has to name it: what costs nothing is left out where nothing is what its absence means."""
+    return price is not None and (bool(price) or key in PRICES[:2] or key == "reasoning_micro")

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.costs import TokenPrice
 
-AMOUNTS = ("input_micro", "output_micro", "cache_read_micro", "cache_write_micro")
+AMOUNTS = ("input_micro", "output_micro", "cache_read_micro", "cache_write_micro", "reasoning_micro")
 
 AS_INPUT = gettext_lazy("Empty: what a token in costs.")
 
@@ -36,13 +36,16 @@ class PriceForm(forms.Form):
     output_micro = _per_million(gettext_lazy("A million tokens out"))
     cache_read_micro = _per_million(gettext_lazy("A million read from the cache"), required=False, help_text=AS_INPUT)
     cache_write_micro = _per_million(gettext_lazy("A million written to the cache"), required=False, help_text=AS_INPUT)
+    reasoning_micro = _per_million(
+        gettext_lazy("A million of reasoning"), required=False, help_text=gettext_lazy("Empty: what a token out costs.")
+    )
 
     def clean(self) -> dict[str, Any]:
         """With the beginning of the day in the reporting zone, and what was left empty."""
         found = super().clean() or {}
         if day := found.get("valid_from"):
             found["valid_from"] = datetime.combine(day, time(), reporting_zone())
-        for name in AMOUNTS[2:]:
+        for name in AMOUNTS[2:4]:
             if found.get(name) is None:
                 found[name] = found.get("input_micro", Decimal(0))
         return found

@@ -219,7 +219,8 @@ class ApprovalFact(Fact):
 class CostItem(Fact):
     """One cost. ``quantity`` counts tokens, milliseconds or calls; ``unpriced`` waits for a price and is no zero.
 
-    ``version``: its run's, 0 where there is none.
+    ``version``: its run's, 0 where there is none. ``reasoning``: how many of a model's tokens were. ``reported_micro``:
+    what the call cost by its agent's word, in millionths of ``reported_currency``; held against ours, and in no sum.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -233,6 +234,9 @@ class CostItem(Fact):
     amount_micro = models.BigIntegerField(default=0)
     incurred_at = models.DateTimeField()
     priced_by = models.CharField(max_length=12)
+    reasoning = models.BigIntegerField(default=0, db_default=0)
+    reported_micro = models.BigIntegerField(null=True)
+    reported_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
 
     class Meta:
         default_permissions = ()

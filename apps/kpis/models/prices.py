@@ -7,7 +7,10 @@ from apps.kpis.rules.rates import ABOUT, NAMED, Per, RateBook, RateKind, RateSee
 
 
 class PriceBook(Record):
-    """Prices of one model from a time on, in millionths of the currency's unit per token (fractions allowed)."""
+    """Prices of one model from a time on, in millionths of the currency's unit per token (fractions allowed).
+
+    ``reasoning_micro``: of the tokens out that are reasoning; None: as any other.
+    """
 
     model = models.CharField(max_length=120)
     valid_from = models.DateTimeField()
@@ -16,11 +19,13 @@ class PriceBook(Record):
     output_micro = models.DecimalField(max_digits=14, decimal_places=6)
     cache_read_micro = models.DecimalField(max_digits=14, decimal_places=6, default=0)
     cache_write_micro = models.DecimalField(max_digits=14, decimal_places=6, default=0)
+    reasoning_micro = models.DecimalField(max_digits=14, decimal_places=6, null=True)
 
     class Meta:
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(fields=["model", "valid_from"], name="price_once_per_time"),
+            models.CheckConstraint(condition=models.Q(reasoning_micro__gte=0), name="price_of_reasoning_not_negative"),
             models.CheckConstraint(
                 condition=models.Q(
                     input_micro__gte=0, output_micro__gte=0, cache_read_micro__gte=0, cache_write_micro__gte=0

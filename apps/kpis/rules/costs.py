@@ -40,6 +40,8 @@ class TokenPrice:
     output_micro: Decimal
     cache_read_micro: Decimal
     cache_write_micro: Decimal
+    reasoning_micro: Decimal | None = None
+    """None: as any other token out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,19 @@ class Tokens:
     output: int
     cache_read: int = 0
     cache_write: int = 0
+    reasoning: int = 0
 
 
 def llm_cost_micro(tokens: Tokens, price: TokenPrice) -> int:
-    """(input − cache read − cache write)·p + read·p + write·p + output·p, rounded half up."""
+    """(input − cache read − cache write)·p + read·p + write·p + (output − reasoning)·p + reasoning·p, half up."""
+    thought = price.output_micro if price.reasoning_micro is None else price.reasoning_micro
     fresh = max(0, tokens.input - tokens.cache_read - tokens.cache_write)
     amount = (
         fresh * price.input_micro
         + tokens.cache_read * price.cache_read_micro
         + tokens.cache_write * price.cache_write_micro
-        + tokens.output * price.output_micro
+        + (tokens.output - tokens.reasoning) * price.output_micro
+        + tokens.reasoning * thought
     )
     return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
 

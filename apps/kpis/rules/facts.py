@@ -90,7 +90,10 @@ class DecisionSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostSeen:
-    """One cost; ``(kind, source_id)`` is its identity, so that telling it twice costs once."""
+    """One cost; ``(kind, source_id)`` is its identity, so that telling it twice costs once.
+
+    ``reported_micro``: what its agent says of it, in millionths of ``reported_currency``; no part of the amount.
+    """
 
     kind: str
     source_id: UUID
@@ -103,6 +106,9 @@ class CostSeen:
     priced_by: str = "book"
     model: str = ""
     agent: str = ""
+    reasoning: int = 0
+    reported_micro: int | None = None
+    reported_currency: str = ""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,8 @@
 """Numbers as people read them: a missing value is a dash, a minus is a real minus, never 0 for nothing."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Protocol
 
 from apps.core.amounts import exponent_of
 
@@ -91,3 +93,17 @@ def money_text(minor: float | None, currency: str) -> str:
 def signed(text: str, value: float) -> str:
     """``text`` with a plus if ``value`` is above nothing; a minus it already has."""
     return f"+{text}" if value > 0 else text
+
+
+class Counted(Protocol):
+    """A cell that says in which unit it counts, where it counts in one."""
+
+    @property
+    def unit(self) -> str:
+        """Empty where it is a plain count, or no number."""
+
+
+def heads_of(columns: Sequence[str], rows: Sequence[Sequence[Counted]]) -> list[str | float | None]:
+    """The first line of a file: what each column is called, and in which unit it counts."""
+    units = [next((row[at].unit for row in rows if at < len(row) and row[at].unit), "") for at in range(len(columns))]
+    return [f"{name} ({unit})" if unit else name for name, unit in zip(columns, units, strict=True)]

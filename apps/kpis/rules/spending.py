@@ -37,13 +37,15 @@ def part_of(query: Mapping[str, str]) -> CostPart:
 class CostSum:
     """Costs together: what is known of their money, how many they are, and how many of these have no price.
 
-    ``quantity`` counts tokens, milliseconds or calls: only that of one kind means anything.
+    ``quantity`` counts tokens, milliseconds or calls: only that of one kind means anything. ``reasoning``: how many of
+    the tokens were.
     """
 
     micro: int = 0
     items: int = 0
     unpriced: int = 0
     quantity: int = 0
+    reasoning: int = 0
 
     def __add__(self, other: "CostSum") -> "CostSum":
         return CostSum(
@@ -51,4 +53,28 @@ class CostSum:
             self.items + other.items,
             self.unpriced + other.unpriced,
             self.quantity + other.quantity,
+            self.reasoning + other.reasoning,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What agents say that their calls of a model cost, in one currency, beside what the book says of the same calls.
+
+    ``micro`` of all ``calls``; ``against_micro`` and ``ours_micro`` are of those alone that the book priced, in its
+    currency: None where there is none, or the currency is another.
+    """
+
+    model: str
+    currency: str
+    calls: int
+    micro: int
+    against_micro: int | None
+    ours_micro: int | None
+
+    @property
+    def apart(self) -> float | None:
+        """By which share theirs is above ours, below zero where it is below; None without either."""
+        if self.against_micro is None or not self.ours_micro:
+            return None
+        return (self.against_micro - self.ours_micro) / self.ours_micro

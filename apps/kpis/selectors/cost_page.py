@@ -16,7 +16,7 @@ from apps.kpis.rules.costs import CostKind
 from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.figures import figures_of
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.formats import DASH, count_text, micro_per_minor, money_text, percent_text
+from apps.kpis.rules.formats import DASH, count_text, heads_of, micro_per_minor, money_text, percent_text, signed
 from apps.kpis.rules.spending import CostPart, CostSum
 from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.dashboards import (
@@ -42,7 +42,7 @@ from apps.kpis.selectors.drawings import (
 )
 from apps.kpis.selectors.kpis import Answer, Point, holds_simulated_for, kpis_for
 from apps.kpis.selectors.main_charts import cost_drawing_of
-from apps.kpis.selectors.spending import Moved, Spending, moved_for, spending_for
+from apps.kpis.selectors.spending import Moved, Spending, moved_for, spending_for, told_for
 
 CARDS = ("spend_minor", "cost_per_success_minor", "savings_minor", "roi")
 UNIT = 10**6
@@ -131,8 +131,7 @@ def cost_file_for(actor: User, asked: KpiFilter, figure: str) -> Raw | None:
         if one.slug == figure:
             definition = one.definition if isinstance(one, Drawing) else DEFINITIONS["spend_minor"]
             head: Raw = [*csv_head_of(answer), [f"# {_(definition.label)}: {_(definition.formula)}"]]
-            head += [] if one.slug == COST else [[f"# amounts: {reporting_currency()}"]]
-            return [*head, list(one.columns), *([cell.raw for cell in row] for row in one.rows)]
+            return [*head, heads_of(one.columns, one.rows), *([cell.raw for cell in row] for row in one.rows)]
     return None
 
 
@@ -155,9 +154,10 @@ def _minor(micro: int) -> float:
 
 def _money(one: CostSum, href: str) -> Cell:
     """A sum that leads to its costs. What has no price alone is no 0: a dash, nothing in the file."""
+    currency = reporting_currency()
     if one.items == one.unpriced:
-        return Cell(DASH if one.items else money_text(0, reporting_currency()), None if one.items else 0)
-    return Cell(money_text(_minor(one.micro), reporting_currency()), round(one.micro / UNIT, 6), href)
+        return Cell(DASH if one.items else money_text(0, currency), None if one.items else 0, unit=currency)
+    return Cell(money_text(_minor(one.micro), currency), round(one.micro / UNIT, 6), href, currency)
 
 
 def _height(one: CostSum) -> float | None:
@@ -226,7 +226,7 @@ def tables_for(actor: User, answer: Answer, spending: Spending, names: Mapping[s
     if not actor.is_active:
         return []
     found = [_by_workflow(answer, spending, names), _by_agent(answer, spending), _by_model(answer, spending)]
-    return [one for one in (*found, _without_price(answer, spending)) if one.rows]
+    return [one for one in (*found, _told(actor, answer), _without_price(answer, spending)) if one.rows]
 
 
 def _kind_cells(asked: KpiFilter, spending: Spending, column: str, value: str) -> list[Cell]:
@@ -262,7 +262,7 @@ def _by_workflow(answer: Answer, spending: Spending, names: Mapping[str, str]) -
         text = money_text(value, reporting_currency())
         href = page_of_kpi(answer.asked.of_workflow(slug), each) if value is not None else ""
         runs = 0 if figure is None else figure.n
-        more = [Cell(count_text(runs), runs), Cell(text, _in_units(value), href)]
+        more = [Cell(count_text(runs), runs), Cell(text, _in_units(value), href, reporting_currency())]
         rows.append([name, *_kind_cells(answer.asked, spending, "workflow", slug), *more])
     total = answer.totals[each].figure
     last = [Cell(count_text(total.n), total.n), Cell(total.text, _in_units(total.value))]
@@ -311,17 +311,62 @@ def _by_model(answer: Answer, spending: Spending) -> Table:
         part: dict[str, str] = {"kind": CostKind.LLM, "model": model}
         money = _money(one, costs_href(answer.asked, CostPart(part)))
         none = _unpriced(one, costs_href(answer.asked, CostPart(part, unpriced=True)))
-        calls, tokens = Cell(count_text(one.items), one.items), Cell(count_text(one.quantity), one.quantity)
-        rows.append([Cell(model or _("No model named"), model), money, calls, tokens, none])
+        rows.append([Cell(model or _("No model named"), model), money, *_counts(one), none])
     every = sum(found.values(), CostSum())
-    last = [_money(every, ""), *(Cell(count_text(one), one) for one in (every.items, every.quantity, every.unpriced))]
+    last = [_money(every, ""), *_counts(every), _unpriced(every, "")]
     return Table(
         slug="by-model",
         title=_("By model"),
         says=_("What agents reported that they used, priced by the price book."),
-        columns=[_("Model"), _("Spend"), _("Calls"), _("Tokens"), _("Without a price")],
+        columns=[_("Model"), _("Spend"), _("Calls"), _("Tokens"), _("Of these reasoning"), _("Without a price")],
         rows=rows,
         last=[Cell(_("Together"), None), *last],
+    )
+
+
+def _counts(one: CostSum) -> list[Cell]:
+    return [Cell(count_text(count), count) for count in (one.items, one.quantity, one.reasoning)]
+
+
+def _told(actor: User, answer: Answer) -> Table:
+    rows = []
+    for one in told_for(actor, answer.asked):
+        minor = micro_per_minor(one.currency)
+        ours = None if one.ours_micro is None else round(one.ours_micro / UNIT, 6)
+        against = None if one.against_micro is None else round(one.against_micro / UNIT, 6)
+        held = [
+            Cell(DASH if micro is None else money_text(micro / minor, one.currency), value)
+            for micro, value in ((one.against_micro, against), (one.ours_micro, ours))
+        ]
+        apart = DASH if one.apart is None else signed(percent_text(one.apart), one.apart)
+        rows.append(
+            [
+                Cell(one.model or _("No model named"), one.model),
+                Cell(one.currency, one.currency),
+                Cell(count_text(one.calls), one.calls),
+                Cell(money_text(one.micro / minor, one.currency), round(one.micro / UNIT, 6)),
+                *held,
+                Cell(apart, one.apart),
+            ]
+        )
+    return Table(
+        slug="told",
+        title=_("What agents say their models cost"),
+        says=_(
+            "Their own word, in the currency that they name; in no sum of this page where the price book knows the "
+            "model. Held against ours are the calls that the book priced, in its currency."
+        ),
+        columns=[
+            _("Model"),
+            _("Currency"),
+            _("Calls"),
+            _("Told"),
+            _("Told of what the book priced"),
+            _("Ours"),
+            _("Apart"),
+        ],
+        rows=rows,
+        last=[],
     )
 
 

@@ -8,13 +8,15 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from apps.core.amounts import exponent_of
 from apps.core.models import User
 from apps.kpis import charts
 from apps.kpis.charts import Series
 from apps.kpis.rules.changes import Mark
-from apps.kpis.rules.definitions import DEFINITIONS, Definition
+from apps.kpis.rules.definitions import DEFINITIONS, Definition, Unit
+from apps.kpis.rules.figures import Figure
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.formats import DASH, count_text
+from apps.kpis.rules.formats import DASH, count_text, heads_of
 from apps.kpis.rules.goals import BaselineSeen
 from apps.kpis.rules.sentences import (
     Sentence,
@@ -31,11 +33,12 @@ SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value of a table: as people read it, raw for the CSV, and where it leads."""
+    """One value of a table: as people read it, raw for the CSV, where it leads, and what ``raw`` counts."""
 
     text: str
     raw: str | float | None
     href: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,17 @@ def value_column(answer: Answer, kpi: str, name: str = "") -> Column:
     def cell(point: Point) -> Cell:
         figure = point.figures[kpi]
         href = page_of_kpi(answer.asked.within(point.bucket), kpi) if figure.value else ""
-        return Cell(figure.text, figure.value, href)
+        return Cell(figure.text, *_raw(figure, href))
 
     return Column(name or _(definition.label), cell)
+
+
+def _raw(figure: Figure, href: str) -> tuple[float | None, str, str]:
+    """As files of charts have it: money in whole units, as everything else in such a file."""
+    unit, value = figure.definition.unit, figure.value
+    if unit == Unit.MINOR:
+        return None if value is None else value / 10 ** exponent_of(figure.currency), href, figure.currency
+    return value, href, {Unit.SECONDS: "s", Unit.RATIO: "0..1"}.get(unit, "")
 
 
 def count_column(name: str, measure: str) -> Column:
@@ -225,7 +236,7 @@ def csv_rows_for(actor: User, answer: Answer, drawing: Drawing | None) -> list[l
     asked, head = answer.asked, csv_head_of(answer)
     if drawing is not None:
         head.append([f"# {_(drawing.definition.label)}: {_(drawing.definition.formula)}"])
-        return [*head, list(drawing.columns), *([cell.raw for cell in row] for row in drawing.rows)]
+        return [*head, heads_of(drawing.columns, drawing.rows), *([cell.raw for cell in row] for row in drawing.rows)]
     head += [[f"# {key}: {_(one.formula)}"] for key, one in DEFINITIONS.items()]
     total: list[str | float | None] = ["total", asked.period.start.isoformat(), asked.period.end.isoformat()]
     total += [answer.totals[key].figure.value for key in DEFINITIONS]
@@ -259,4 +270,4 @@ def table_csv_for(actor: User, answer: Answer, table: Table) -> list[list[str | 
     if not actor.is_active:
         return []
     rows = [*table.rows, *([table.last] if table.last else [])]
-    return [*csv_head_of(answer), list(table.columns), *([cell.raw for cell in row] for row in rows)]
+    return [*csv_head_of(answer), heads_of(table.columns, rows), *([cell.raw for cell in row] for row in rows)]

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
-
 from apps.access.models import BusinessUnit
 from apps.access.selectors import unit_ids_below
+from apps.core.gate import recall
 from apps.core.models import User
-from apps.kpis.models import Rate
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.buckets import Period
 from apps.kpis.rules.filters import KpiFilter
@@ -22,27 +20,28 @@ from apps.workflows.models import Workflow
 NAME = "fixed_micro"
 
 
-def fixed_rates_for(actor: User, asked: KpiFilter) -> QuerySet[Rate]:
+def fixed_rates_for(actor: User, asked: KpiFilter) -> list[RateSeen]:
     """What is paid each month for what is asked for.
 
     Limited to a workflow its own alone, to a unit that of units at or below it and of their workflows. By agent or
-    version nobody knows any.
+    version nobody knows any. Asked once per request.
     """
-    rows = rates_for(actor).filter(kind=RateKind.FIXED)
-    if asked.agent or asked.version is not None:
-        return rows.none()
+    rates = recall(actor, "kpis.fixed", lambda: [row.seen() for row in rates_for(actor).filter(kind=RateKind.FIXED)])
+    if not rates or asked.agent or asked.version is not None:
+        return []
     if asked.workflow:
-        rows = rows.filter(workflow=asked.workflow)
+        rates = [one for one in rates if one.workflow == asked.workflow]
     if asked.unit:
         below = unit_ids_below(asked.unit)
-        flows = Workflow.objects.filter(unit__in=below).values("slug")
-        rows = rows.filter(Q(unit__in=BusinessUnit.objects.filter(pk__in=below).values("slug")) | Q(workflow__in=flows))
-    return rows
+        units = set(BusinessUnit.objects.filter(pk__in=below).values_list("slug", flat=True))
+        flows = set(Workflow.objects.filter(unit__in=below).values_list("slug", flat=True))
+        rates = [one for one in rates if one.unit in units or one.workflow in flows]
+    return rates
 
 
 def add_fixed_for(actor: User, asked: KpiFilter, found: Reading, periods: Sequence[Period], now: datetime) -> Reading:
     """The reading with the fixed cost of each of its rows."""
-    rates = [row.seen() for row in fixed_rates_for(actor, asked)]
+    rates = fixed_rates_for(actor, asked)
     if not rates:
         return found
     cut = len(periods) // 2

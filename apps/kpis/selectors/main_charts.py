@@ -176,7 +176,7 @@ def cost_drawing_of(answer: Answer) -> Drawing:
         def cell(point: Point) -> Cell:
             value = each(point, key)
             minor = None if value is None else value * 10 ** exponent_of(currency)
-            return Cell(money_text(minor, currency), value)
+            return Cell(money_text(minor, currency), value, unit=currency)
 
         return cell
 

@@ -23,7 +23,8 @@ SELECT count(*), count(DISTINCT cost.run_id), count(*) FILTER (WHERE cost.priced
        coalesce(sum(cost.amount_micro), 0),
        coalesce(sum(round(
          greatest(used.input_tokens - used.cache_read_tokens - used.cache_write_tokens, 0) * %(input)s
-         + used.cache_read_tokens * %(read)s + used.cache_write_tokens * %(write)s + used.output_tokens * %(output)s
+         + used.cache_read_tokens * %(read)s + used.cache_write_tokens * %(write)s
+         + (used.output_tokens - used.reasoning_tokens) * %(output)s + used.reasoning_tokens * %(reasoning)s
        )), 0)
 FROM kpis_costitem AS cost JOIN telemetry_usagerecord AS used ON used.id = cost.source_id
 WHERE cost.kind = 'llm' AND NOT cost.simulated AND cost.model = %(model)s AND cost.incurred_at >= %(since)s
@@ -104,6 +105,7 @@ def repricing_for(actor: User, *, model: str, valid_from: datetime, price: Token
         "model": model, "since": valid_from, "until": until,
         "input": price.input_micro, "output": price.output_micro,
         "read": price.cache_read_micro, "write": price.cache_write_micro,
+        "reasoning": price.output_micro if price.reasoning_micro is None else price.reasoning_micro,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(REPRICED, asked)

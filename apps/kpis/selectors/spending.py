@@ -11,10 +11,11 @@ from apps.agents.rules import ActionState
 from apps.core.gate import holds, require
 from apps.core.models import User
 from apps.kpis.models import ActionFact, CostItem
+from apps.kpis.models.clock import reporting_currency
 from apps.kpis.models.measures import COST_MEASURES, grouped, within
 from apps.kpis.rules.costs import PricedBy
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.spending import COLUMNS, CostPart, CostSum
+from apps.kpis.rules.spending import COLUMNS, CostPart, CostSum, Told
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.reading import VIEW, actions_for, costs_for
 from apps.policies.models import Budget
@@ -27,6 +28,7 @@ SUMS: dict[str, Any] = {
     "items": COST_MEASURES["cost_items"],
     "unpriced": Count("id", filter=UNPRICED),
     "quantity": Sum("quantity"),
+    "reasoning": Sum("reasoning"),
 }
 DONE, TAKEN_BACK = ActionState.SUCCEEDED, ActionState.COMPENSATED
 
@@ -71,6 +73,22 @@ def spending_for(actor: User, answer: Answer) -> Spending:
         by_bucket[at][kind] = _summed(row)
     cells = grouped(costs, "incurred_at", [answer.asked.period], SUMS, COLUMNS)
     return Spending(by_bucket, {(key[1], key[2], key[3], key[4]): _summed(row) for key, row in cells.items()})
+
+
+def told_for(actor: User, asked: KpiFilter) -> list[Told]:
+    """What agents say that their calls of models in the period cost, by model and currency; in no sum of ours."""
+    rows = costs_for(actor, asked).filter(within("incurred_at", asked.period), reported_micro__isnull=False)
+    held = Q(priced_by=PricedBy.BOOK, reported_currency=reporting_currency())
+    found: QuerySet[Any, Any] = rows.order_by("model", "reported_currency").values("model", "reported_currency")
+    return [
+        Told(row["model"], row["reported_currency"], row["n"], int(row["told"]), row["against"], row["ours"])
+        for row in found.annotate(
+            n=Count("pk"),
+            told=Sum("reported_micro"),
+            against=Sum("reported_micro", filter=held),
+            ours=Sum("amount_micro", filter=held),
+        )
+    ]
 
 
 def costs_behind_for(actor: User, asked: KpiFilter, part: CostPart) -> QuerySet[CostItem]:

@@ -361,6 +361,9 @@ def _cost_row(cost: CostSeen, versions: Mapping[UUID | None, int], simulated: bo
         amount_micro=cost.amount_micro,
         incurred_at=cost.incurred_at,
         priced_by=cost.priced_by,
+        reasoning=cost.reasoning,
+        reported_micro=cost.reported_micro,
+        reported_currency=cost.reported_currency,
     )
 
 

@@ -77,16 +77,21 @@ def save_price(
     output_micro: Decimal,
     cache_read_micro: Decimal = Decimal(0),
     cache_write_micro: Decimal = Decimal(0),
+    reasoning_micro: Decimal | None = None,
 ) -> str:
-    """Say what tokens of a model cost from a time on, in millionths of the currency's unit per token."""
+    """Say what tokens of a model cost from a time on, in millionths of the currency's unit per token.
+
+    ``reasoning_micro``: of the tokens out that are reasoning; None: as any other.
+    """
     require_manager(actor, None, MANAGE)
     prices = {
         "input_micro": input_micro,
         "output_micro": output_micro,
         "cache_read_micro": cache_read_micro,
         "cache_write_micro": cache_write_micro,
+        "reasoning_micro": reasoning_micro,
     }
-    if wrong := [name for name, price in prices.items() if not 0 <= price < 10**8]:
+    if wrong := [name for name, price in prices.items() if price is not None and not 0 <= price < 10**8]:
         raise InvalidError(errors={name: ["Between 0 and 100 units per token."] for name in wrong})
     found = PriceBook.objects.select_for_update().filter(model=model, valid_from=valid_from).first()
     row = found or PriceBook(model=model, valid_from=valid_from, currency=reporting_currency())

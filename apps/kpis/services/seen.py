@@ -14,7 +14,8 @@ from apps.kpis.models import PriceBook
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.costs import CostKind, PricedBy, TokenPrice, Tokens, llm_cost_micro
 from apps.kpis.rules.facts import CLOSED, CostSeen, DecisionSeen, RunSeen, StepSeen
-from apps.kpis.services.rated import currencies_of, priced_in
+from apps.kpis.rules.formats import micro_per_minor
+from apps.kpis.services.rated import currencies_of
 from apps.oversight.models import Escalation
 from apps.policies.rules import Effect
 from apps.policies.rules.quiet import first_rule_of
@@ -139,9 +140,10 @@ def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, A
             told["output_tokens"],
             told.get("cache_read_tokens", 0),
             told.get("cache_write_tokens", 0),
+            told.get("reasoning_tokens", 0),
         )
-        price = _price_at(book, told["model"], at)
-        amount, priced_by = _priced(tokens, price, told.get("cost_minor"), currencies.get(unit, ""))
+        price, reported = _price_at(book, told["model"], at), _reported(told, currencies.get(unit, ""))
+        amount, priced_by = _priced(tokens, price, *reported)
         found.append(
             CostSeen(
                 kind=CostKind.LLM,
@@ -155,18 +157,29 @@ def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, A
                 priced_by=priced_by,
                 model=told["model"],
                 agent=told.get("agent") or "",
+                reasoning=tokens.reasoning,
+                reported_micro=reported[0],
+                reported_currency=reported[1],
             )
         )
     return found
 
 
+def _reported(told: dict[str, Any], currency: str) -> tuple[int | None, str]:
+    """What the agent says that it cost, in millionths of a currency: of its spans, else of its unit."""
+    if (micro := told.get("reported_micro")) is not None:
+        return int(micro), str(told.get("reported_currency") or "")
+    minor = told.get("cost_minor")
+    return (None, "") if minor is None else (int(minor) * micro_per_minor(currency), currency)
+
+
 def _priced(
-    tokens: Tokens, price: TokenPrice | None, reported_minor: int | None, currency: str
+    tokens: Tokens, price: TokenPrice | None, reported_micro: int | None, currency: str
 ) -> tuple[int, PricedBy]:
     if price is not None:
         return llm_cost_micro(tokens, price), PricedBy.BOOK
-    if reported_minor is not None:
-        return priced_in(currency, reported_minor, PricedBy.REPORTED)
+    if reported_micro is not None and (currency == reporting_currency() or not reported_micro):
+        return reported_micro, PricedBy.REPORTED
     return 0, PricedBy.UNPRICED
 
 
@@ -179,7 +192,9 @@ def _price_at(book: Sequence[PriceBook], model: str, at: datetime) -> TokenPrice
     row = next((one for one in book if one.model == model and one.valid_from <= at), None)
     if row is None:
         return None
-    return TokenPrice(row.input_micro, row.output_micro, row.cache_read_micro, row.cache_write_micro)
+    return TokenPrice(
+        row.input_micro, row.output_micro, row.cache_read_micro, row.cache_write_micro, row.reasoning_micro
+    )
 
 
 def _instant(text: str | None) -> datetime | None:

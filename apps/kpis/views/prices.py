@@ -58,7 +58,8 @@ def _asked(request: Request, book: list[ModelPrices]) -> dict[str, Any]:
 
 def _plain(row: PriceBook) -> list[str]:
     """Its amounts without the zeros that say nothing."""
-    return [f"{getattr(row, name).normalize():f}" for name in AMOUNTS]
+    amounts = [getattr(row, name) for name in AMOUNTS]
+    return ["" if amount is None else f"{amount.normalize():f}" for amount in amounts]
 
 
 def _minor(micro: int) -> float:

@@ -29,6 +29,9 @@ class UsageBody(StrictSerializer):
     output_tokens = StrictInteger(min_value=0, max_value=MOST_TOKENS, help_text="Reasoning included.")
     cache_read_tokens = StrictInteger(min_value=0, max_value=MOST_TOKENS, required=False)
     cache_write_tokens = StrictInteger(min_value=0, max_value=MOST_TOKENS, required=False)
+    reasoning_tokens = StrictInteger(
+        min_value=0, max_value=MOST_TOKENS, required=False, help_text="Of the output tokens."
+    )
     cost_minor = StrictInteger(
         min_value=0,
         max_value=MAX_COST_MINOR,

@@ -32,6 +32,10 @@ class TokensSerializer(serializers.Serializer[Any]):
     output = serializers.IntegerField()
     cache_read = serializers.IntegerField()
     cache_write = serializers.IntegerField()
+    reasoning = serializers.IntegerField(required=False, help_text="Of the output; absent where the span names none.")
+    reported_micro = serializers.IntegerField(
+        required=False, help_text="What it cost by its sender's word, in millionths of a US dollar."
+    )
 
 
 class SpanSerializer(serializers.Serializer[Any]):

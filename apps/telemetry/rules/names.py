@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_TOKENS = 10**10
+MOST_DOLLARS = 10**6
 LONGEST = 4096
 """Characters kept of one text."""
 
@@ -41,7 +42,11 @@ CALL = ("gen_ai.tool.call.id",)
 INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
 OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
 CACHE_READ = ("gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read")
+REASONING = ("gen_ai.usage.reasoning.output_tokens", "llm.token_count.completion_details.reasoning")
 CACHE_WRITE = ("gen_ai.usage.cache_creation.input_tokens", "llm.token_count.prompt_details.cache_write")
+
+COST = "llm.cost.total"
+"""In US dollars, as OpenInference has it; GenAI knows no cost."""
 
 CONTENT = (
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.prompt",
@@ -67,7 +72,11 @@ class SpanFacts:
     tool: str = ""
     tool_call_id: str = ""
     tokens: dict[str, int] | None = None
-    """``input`` (cached ones included), ``output``, ``cache_read``, ``cache_write``; of calls of models alone."""
+    """``input`` (cached ones too), ``output`` (reasoning too), ``cache_read``, ``cache_write``, ``reasoning``.
+
+    ``reported_micro``: what the call cost by its sender's word, in millionths of a US dollar. The last two only where
+    it says so; all of calls of models alone.
+    """
 
 
 def facts_of(attributes: Mapping[str, Any]) -> SpanFacts:
@@ -126,4 +135,16 @@ def _tokens(attributes: Mapping[str, Any]) -> dict[str, int] | None:
     whole = fresh or 0
     if read + written > whole:
         whole += read + written
-    return {"input": whole, "output": output or 0, "cache_read": read, "cache_write": written}
+    found = {"input": whole, "output": output or 0, "cache_read": read, "cache_write": written}
+    if thought := min(_count(attributes, REASONING) or 0, found["output"]):
+        found["reasoning"] = thought
+    reported = _dollars(attributes)
+    return found if reported is None else {**found, "reported_micro": reported}
+
+
+def _dollars(attributes: Mapping[str, Any]) -> int | None:
+    """What OpenInference says that the call cost: a number of US dollars, never negative."""
+    said = attributes.get(COST)
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= MOST_DOLLARS:
+        return None
+    return round(said * 10**6)

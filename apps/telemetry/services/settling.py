@@ -59,6 +59,8 @@ def count_usage(actor: User, agent: Agent, rows: list[Span], parents: dict[str, 
             output_tokens=row.tokens["output"],
             cache_read_tokens=row.tokens["cache_read"],
             cache_write_tokens=row.tokens["cache_write"],
+            reasoning_tokens=row.tokens.get("reasoning", 0),
+            reported_micro=row.tokens.get("reported_micro"),
             started_at=row.started_at,
         )
         told |= {row.response_id} - {""}

@@ -13,6 +13,9 @@ from apps.core.models import User
 from apps.telemetry.models import UsageRecord
 from apps.telemetry.selectors import Work, work_for
 
+DOLLAR = "USD"
+"""What OpenInference counts costs in."""
+
 
 @transaction.atomic
 def record_usage(
@@ -23,6 +26,7 @@ def record_usage(
     output_tokens: int,
     cache_read_tokens: int = 0,
     cache_write_tokens: int = 0,
+    reasoning_tokens: int = 0,
     cost_minor: int | None = None,
     run_id: UUID | None = None,
     task_id: UUID | None = None,
@@ -39,6 +43,8 @@ def record_usage(
         raise InvalidError(errors={"run": ["Name exactly one of run, task and action."]})
     if cache_read_tokens + cache_write_tokens > input_tokens:
         raise InvalidError(errors={"cache_read_tokens": ["More than input_tokens, which counts cached tokens too."]})
+    if reasoning_tokens > output_tokens:
+        raise InvalidError(errors={"reasoning_tokens": ["More than output_tokens, which counts reasoning too."]})
     return keep_usage(
         actor,
         agent=actor.agent,
@@ -48,6 +54,7 @@ def record_usage(
         output_tokens=output_tokens,
         cache_read_tokens=cache_read_tokens,
         cache_write_tokens=cache_write_tokens,
+        reasoning_tokens=reasoning_tokens,
         cost_minor=cost_minor,
     )
 
@@ -62,11 +69,14 @@ def keep_usage(
     output_tokens: int,
     cache_read_tokens: int,
     cache_write_tokens: int,
+    reasoning_tokens: int = 0,
     cost_minor: int | None = None,
+    reported_micro: int | None = None,
     started_at: datetime | None = None,
 ) -> UsageRecord:
     """Keep what work that was found to be the agent's own used. Call inside the transaction that found it.
 
+    ``reported_micro``: what its spans say that it cost, in millionths of a US dollar.
     ``started_at``: when, by the agent's clock, the model was called; None: about now. Its price is that of then.
     """
     usage = UsageRecord.objects.create(
@@ -76,7 +86,10 @@ def keep_usage(
         output_tokens=output_tokens,
         cache_read_tokens=cache_read_tokens,
         cache_write_tokens=cache_write_tokens,
+        reasoning_tokens=reasoning_tokens,
         cost_minor=cost_minor,
+        reported_micro=reported_micro,
+        reported_currency="" if reported_micro is None else DOLLAR,
         workflow=work.workflow,
         run_id=work.run_id,
         task_id=work.task_id,
@@ -94,6 +107,8 @@ def keep_usage(
             "cache_read_tokens": cache_read_tokens,
             "cache_write_tokens": cache_write_tokens,
             "cost_minor": cost_minor,
+            **({"reasoning_tokens": reasoning_tokens} if reasoning_tokens else {}),
+            **({} if reported_micro is None else {"reported_micro": reported_micro, "reported_currency": DOLLAR}),
             "agent": agent.slug,
             "workflow": work.workflow,
             "run": work.run_id,
