@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.kpis import api, views
+from apps.kpis.api import cost as cost_api
 from apps.kpis.api import rates as rates_api
 from apps.kpis.api import weekly as weekly_api
 from apps.kpis.views import rates, uptime, weekly
@@ -58,6 +59,7 @@ endpoints = [
     path("kpis/agent-versions/", api.KpiAgentVersions.as_view(), name="kpi-agent-versions"),
     path("kpis/control-charts/", api.ControlCharts.as_view(), name="control-charts"),
     path("kpis/unusual-hours/", api.UnusualHours.as_view(), name="unusual-hours"),
+    path("kpis/cost/", cost_api.Cost.as_view(), name="cost"),
     path("kpis/<slug:kpi>/runs/", api.KpiRuns.as_view(), name="kpi-runs"),
     path("kpis/<slug:kpi>/events/", api.KpiEvents.as_view(), name="kpi-events"),
     path("kpis/weekly-review/", weekly_api.WeeklyReview.as_view(), name="weekly-review"),
