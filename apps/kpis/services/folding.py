@@ -44,9 +44,7 @@ def fold_entries(*, entries: Sequence[Entry]) -> int:
 
 
 def _write(entries: Sequence[Entry], facts: Facts) -> int:
-    invented = _simulated_runs(entries, facts)
-    for simulated in (False, True):
-        write_facts(facts=_part(facts, invented, simulated), simulated=simulated)
+    write_told(entries=entries, facts=facts)
     mark_runs(ids={run.run_id for run in facts.runs if run.finished_at})
     return len(facts)
 
@@ -55,9 +53,10 @@ def facts_in(entries: Sequence[Entry]) -> Facts:
     """The facts of these entries, in their order."""
     runs = [run for entry in entries if entry.subject_kind == "run" and (run := run_seen(entry))]
     steps = [step for entry in entries if entry.subject_kind == "step" and (step := step_seen(entry))]
-    decisions = decisions_seen({entry.subject_id for entry in entries if entry.name in ESCALATION_ENDS})
-    costs = _rated_costs(entries, steps, decisions)
-    costs += usage_costs_seen([entry for entry in entries if entry.name == "usage.recorded"])
+    decisions = decisions_seen(_ended_in(entries))
+    costs = _costs(entries, steps, decisions)
+    if set_here := rates_told(entries):
+        costs += costs_rerated(set_here, rate_book())
     if changed := _models_in(entries):
         costs += repriced_costs_seen(changed)
     asked_first = [one for one in decisions if one.kind != REVIEW]  # a look afterwards delays and decides nothing
@@ -67,15 +66,32 @@ def facts_in(entries: Sequence[Entry]) -> Facts:
     return Facts(runs, steps, asked_first, costs, looked_at)
 
 
-def _rated_costs(
-    entries: Sequence[Entry], steps: Sequence[StepSeen], decisions: Sequence[DecisionSeen]
-) -> list[CostSeen]:
-    """What people, agents and systems cost, and once more what a rate that was set here is about."""
+def costs_in(entries: Sequence[Entry]) -> list[CostSeen]:
+    """The costs of these entries alone, by the prices and rates of now."""
+    steps = [step for entry in entries if entry.subject_kind == "step" and (step := step_seen(entry))]
+    return _costs(entries, steps, decisions_seen(_ended_in(entries)))
+
+
+def write_told(*, entries: Sequence[Entry], facts: Facts) -> int:
+    """Write what these entries tell, what was invented apart; how many facts. Callers hold the projection's lock."""
+    invented = _simulated_runs(entries, facts)
+    for simulated in (False, True):
+        write_facts(facts=_part(facts, invented, simulated), simulated=simulated)
+    return len(facts)
+
+
+def _ended_in(entries: Sequence[Entry]) -> set[UUID]:
+    return {entry.subject_id for entry in entries if entry.name in ESCALATION_ENDS}
+
+
+def _costs(entries: Sequence[Entry], steps: Sequence[StepSeen], decisions: Sequence[DecisionSeen]) -> list[CostSeen]:
+    """What people, agents, systems and models cost."""
     book = rate_book()
     rated = human_costs_rated(decisions, book)
     rated += task_costs_rated(steps, book)
     rated += action_costs_rated([entry for entry in entries if entry.name in ACTION_ENDS], book)
-    return [cost for cost, _rate in rated] + list(costs_rerated(rates_told(entries), book))
+    used = usage_costs_seen([entry for entry in entries if entry.name == "usage.recorded"])
+    return [cost for cost, _rate in rated] + used
 
 
 def _models_in(entries: Sequence[Entry]) -> set[str]:
