@@ -1,5 +1,6 @@
 """What a question about KPIs is limited to, and how it is said in a query string."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -21,6 +22,10 @@ from apps.kpis.rules.buckets import (
 )
 
 MAX_YEARS = 20
+PARTS = {"error": 80, "step": 63, "reason": 120, "hour": 4, "operation": 120}
+"""The sorts of parts that a list can be limited to, and how long their names are at most."""
+HOUR = re.compile(r"[1-7]-(?:[01][0-9]|2[0-3])")
+"""A day of the week, Monday 1, and an hour of its clock."""
 
 
 class Compare(StrEnum):
@@ -41,7 +46,10 @@ class FilterProblem(ValueError):  # noqa: N818 - a finding about a query, transl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KpiFilter:
-    """One question: which runs, from when until when, in which zone and buckets."""
+    """One question: which runs, from when until when, in which zone and buckets.
+
+    ``part``: one part of a figure, by its sort and its name; lists alone know it.
+    """
 
     period: Period
     zone: ZoneInfo
@@ -54,6 +62,7 @@ class KpiFilter:
     operation: str = ""
     compare: Compare = Compare.BASELINE
     simulated: bool = False
+    part: tuple[str, str] | None = None
 
     def within(self, period: Period) -> "KpiFilter":
         """The same question about another period."""
@@ -69,6 +78,7 @@ class KpiFilter:
         names = ("workflow", "unit", "agent", "version", "agent_version", "operation")
         named: dict[str, str | int | None] = {name: getattr(self, name) for name in names}
         limits: dict[str, str | int | bool] = {name: value for name, value in named.items() if value}
+        limits |= dict([self.part]) if self.part else {}
         ends: dict[str, str | int | bool] = {"from": self.period.start.isoformat(), "to": self.period.end.isoformat()}
         rest: dict[str, str | int | bool] = {
             "bucket": str(self.size),
@@ -127,7 +137,20 @@ def filter_of(
         operation=query.get("operation", ""),
         compare=_choice(query, "compare", Compare) if query.get("compare") else Compare.BASELINE,
         simulated=_flag(query, "simulated", simulated),
+        part=_part(query),
     )
+
+
+def _part(query: Mapping[str, str]) -> tuple[str, str] | None:
+    found = [(name, query[name]) for name in PARTS if query.get(name)]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise FilterProblem(found[1][0], "One part at a time.")
+    name, value = found[0]
+    if not (value.isprintable() and len(value) <= PARTS[name]) or (name == "hour" and not HOUR.fullmatch(value)):
+        raise FilterProblem(name, "No name of such a part.")
+    return name, value
 
 
 def _agent_version(query: Mapping[str, str]) -> int | None:

@@ -33,12 +33,19 @@ SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value of a table: as people read it, raw for the CSV, where it leads, and what ``raw`` counts."""
+    """One value of a table: as people read it, raw for the CSV, where it leads, and what ``raw`` counts.
+
+    ``bar``: its length beside the value, in percent, with a ``mark`` where its target is; ``line``: points of a drawing
+    100 x 20.
+    """
 
     text: str
     raw: str | float | None
     href: str = ""
     unit: str = ""
+    bar: float | None = None
+    mark: float | None = None
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)

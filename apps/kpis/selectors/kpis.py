@@ -33,6 +33,7 @@ from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.fixed import add_fixed_for
 from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.live import LONGEST, OLDEST, open_incidents_for, open_runs_for
+from apps.kpis.selectors.parts import require_part, within_part
 from apps.kpis.selectors.pending import LONGEST as LONGEST_WAIT
 from apps.kpis.selectors.pending import pending_for
 from apps.kpis.selectors.reading import (
@@ -254,6 +255,7 @@ def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[R
     """
     if definition.behind != Behind.ACTIONS:
         require_no_agent_version(asked)
+    require_part(definition, asked)
     match definition.behind:
         case Behind.OPEN:
             return _open_rows(actor, asked), OLDEST
@@ -266,7 +268,7 @@ def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[R
     source = SOURCES[definition.behind]
     rows: QuerySet[Any] = source.rows(actor, asked).filter(within(source.moment, asked.period))
     order = ORDERS.get(definition.numerator, (f"-{source.moment}", f"-{source.key}"))
-    return rows.filter(MEMBERS[definition.members]), order
+    return within_part(definition, rows.filter(MEMBERS[definition.members]), asked), order
 
 
 def _behind_now(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from apps.kpis.views.dashboards import (
     dashboards,
     export,
     export_events,
+    export_split,
     printed,
     simulated_run,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "export_cost",
     "export_events",
     "export_log_cases",
+    "export_split",
     "goals",
     "kpi_figures",
     "log_cases",

@@ -40,12 +40,14 @@ from apps.kpis.selectors.dashboards import (
 )
 from apps.kpis.selectors.drawings import OVERVIEW, Table, csv_rows_for, table_csv_for
 from apps.kpis.selectors.events import TOLD, traces_for
+from apps.kpis.selectors.flow import flow_for, flow_table_for
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.lines import line_heads_for, version_heads_for
 from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.paper import printed_dashboard_for
 from apps.kpis.selectors.runs import simulated_run_for
+from apps.kpis.selectors.splits import split_csv_for, split_words_for, splits_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
 from apps.kpis.selectors.uptime import uptime_csv_for, uptime_for
 
@@ -68,14 +70,18 @@ LIMITS = frozenset({"workflow", "unit", "agent", "version"})
 TABLES_OF: dict[str, Callable[[User, Answer], Table | None]] = {
     "by-unit": unit_table_for,
     "by-agent": lambda actor, answer: agent_table_for(actor, answer.asked),
+    "flow": flow_table_for,
     "by-version": lambda actor, answer: agent_version_table_for(actor, answer.asked),
 }
 NOW, OWN, RELIED = "now", "own", "uptime"
 """The export of the figures that no period limits."""
 
 
-def asked_of(request: Request, slug: str) -> KpiFilter:
-    """The filter of the page's query string. Raises InvalidError with the field that does not fit."""
+def asked_of(request: Request, slug: str, *, listed: bool = False) -> KpiFilter:
+    """The filter of the page's query string. Raises InvalidError with the field that does not fit.
+
+    ``listed``: the page lists rows, and may be asked for a part of a figure.
+    """
     query = {name: str(value) for name, value in request.GET.items() if value}
     if query.get("range", RangeName.CUSTOM) != RangeName.CUSTOM:
         query.pop("from", None)
@@ -86,6 +92,8 @@ def asked_of(request: Request, slug: str) -> KpiFilter:
         )
     except FilterProblem as problem:
         raise InvalidError(errors={problem.field: [str(problem)]}) from problem
+    if asked.part is not None and not listed:
+        raise InvalidError(errors={asked.part[0]: [_("Only lists behind a figure show a part of it.")]})
     require_names(request.user, asked if slug == OVERVIEW else asked.of_workflow(""))
     return asked if slug == OVERVIEW else asked.of_workflow(slug)
 
@@ -144,6 +152,7 @@ def context_of(request: Request, page: Dashboard, asked: KpiFilter) -> dict[str,
     return {
         "page": page,
         "asked": asked,
+        "flow": None if page.slug == OVERVIEW else flow_for(request.user, page.answer),
         "heads": line_heads_for(request.user),
         "version_heads": version_heads_for(request.user),
         "live": page.live,
@@ -223,7 +232,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
     names = workflows_for(request.user)
     if slug != OVERVIEW and slug not in names:
         raise NotFoundError
-    asked = asked_of(request, slug)
+    asked = asked_of(request, slug, listed=True)
     definition = definition_for(request.user, kpi)
     found, order = behind_for(request.user, definition, asked)
     rows: QuerySet[Any] = found
@@ -237,6 +246,8 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "formula": _(definition.formula),
         "is_live": definition.key in LIVE,
         "rows_template": f"kpis/_{TABLES.get(definition.behind, 'runs')}.html",
+        "splits": splits_for(request.user, definition, asked) if "after" not in request.GET else [],
+        "part": split_words_for(request.user, asked),
         "rows": shown.rows,
         "counted": counted_for(request.user, definition, shown.rows),
         "count": min(count := rows.order_by()[: MOST + 1].count(), MOST),
@@ -249,11 +260,23 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
 
 
 @require_GET
+def export_split(request: Request, slug: str, kpi: str, split: str) -> HttpResponse:
+    """A table above the rows behind a number, as CSV."""
+    if slug != OVERVIEW and slug not in workflows_for(request.user):
+        raise NotFoundError
+    asked, definition = asked_of(request, slug), definition_for(request.user, kpi)
+    table = next((one for one in splits_for(request.user, definition, asked) if one.slug == split), None)
+    if table is None:
+        raise NotFoundError
+    return csv_of(f"{slug}-{kpi}-{split}", split_csv_for(request.user, definition, asked, table))
+
+
+@require_GET
 def export_events(request: Request, slug: str, kpi: str, kind: str) -> StreamingHttpResponse:
     """The runs behind a number as an event log."""
     if (slug != OVERVIEW and slug not in workflows_for(request.user)) or kind not in list(LogKind):
         raise NotFoundError
-    traces = traces_for(request.user, definition_for(request.user, kpi), asked_of(request, slug))
+    traces = traces_for(request.user, definition_for(request.user, kpi), asked_of(request, slug, listed=True))
     form = LogKind(kind)
     answer = StreamingHttpResponse(written(traces, form, TOLD), content_type=TYPES[form])
     answer["Content-Disposition"] = f'attachment; filename="{slug}-{kpi}.{form}"'

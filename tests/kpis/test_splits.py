@@ -1,0 +1,152 @@
+"""Figures taken apart: every number of a split is as many as its list has, and nothing else asks for a part."""
+
+import html
+import re
+from datetime import timedelta
+from random import Random
+from uuid import uuid4
+
+import pytest
+
+from apps.core.models import User
+from apps.kpis.models import ActionFact
+from apps.kpis.rules.facts import Facts
+from apps.kpis.services import write_facts
+from tests.factories.access import make_holder, make_unit
+from tests.factories.kpis import NOON, make_cost, make_decision, make_run, make_step
+from tests.kpis.test_bars import Door, said_count
+
+pytestmark = pytest.mark.django_db
+LARGEST = ("cycle_time_p50_s", "error_rate", "sla_adherence", "cost_per_success_minor", "no_touch_rate")
+WRONG = ("error=a%00b", "hour=8-01", "hour=1-24", "hour=1", "error=a&step=b", "step=" + "x" * 64, "reason=" + "x" * 200)
+PERIOD = "from=2026-10-20&to=2026-11-20&tz=Europe/Berlin"
+
+
+@pytest.fixture
+def executive() -> User:
+    return make_holder("kpis.view_kpi")
+
+
+@pytest.fixture
+def door(executive: User) -> Door:
+    random, facts, elsewhere = Random(7), Facts(), make_unit(name="Elsewhere")
+    for _run in range(120):
+        end = NOON - timedelta(minutes=random.randint(0, 15 * 1440))
+        run = make_run(
+            workflow=random.choice("vwx"),
+            unit_id=random.choice([None, elsewhere.pk]),
+            finished_at=end,
+            started_at=end - timedelta(minutes=random.randint(3, 900)),
+            state=(state := random.choice(["succeeded"] * 3 + ["failed"])),
+            error_class=random.choice(["timeout", "refused", ""]) if state == "failed" else "",
+            sla_ms=18_000_000,
+        )
+        facts.runs.append(run)
+        facts.costs.append(make_cost(run))
+        for _ in range(random.randint(0, 2)):
+            facts.steps.append(
+                make_step(
+                    run,
+                    name=random.choice(["read", "pay"]),
+                    state="failed" if state == "failed" else "done",
+                    overdue=random.random() < 0.1,
+                )
+            )
+        for _ in range(random.randint(0, 2)):
+            facts.decisions.append(
+                make_decision(
+                    run,
+                    kind=random.choice(["action", "question", "approval"]),
+                    rule=random.choice(["", "limits/large", "limits/odd"]),
+                    overdue=random.random() < 0.1,
+                    decided_at=end - timedelta(hours=random.randint(0, 99)),
+                )
+            )
+    write_facts(facts=facts)
+    for n in range(12):
+        ActionFact.objects.create(
+            action_id=uuid4(), agent="a", operation="b.pay" if n % 3 else "b.read", state="succeeded", ended_at=NOON,
+            alone=n % 2 == 0,
+        )  # fmt: skip
+    return Door(executive)
+
+
+def table_of(page: str, slug: str) -> str:
+    found = page[page.index(f'id="{slug}"') :]
+    return found[: found.index("</table>")]
+
+
+def links_in(table: str) -> list[tuple[str, int]]:
+    found = re.findall(r'<a href="([^"]*)">([\d,]+)</a>', table)
+    return [(html.unescape(link), int(text.replace(",", ""))) for link, text in found]
+
+
+@pytest.mark.parametrize(
+    ("kpi", "split", "part"),
+    [
+        ("error_rate", "by-error", "error"),
+        ("failed", "by-error", "error"),
+        ("error_rate", "by-step", "step"),
+        ("escalation_rate", "by-reason", "reason"),
+        ("escalation_rate", "by-hour", "hour"),
+        ("actions_alone", "by-operation", "operation"),
+    ],
+)
+@pytest.mark.parametrize("place", ["overview", "w"])
+def test_every_number_of_a_split_leads_to_as_many(door: Door, place: str, kpi: str, split: str, part: str) -> None:
+    if place == "w" and kpi == "actions_alone":
+        return  # these belong to no workflow
+    page = door.page(f"/dashboards/{place}/{kpi}/?{PERIOD}")
+    whole = said_count(page)
+    links = links_in(table_of(page, split))
+    assert len(links) > 1
+    assert all(f"{part}=" in link for link, _n in links)
+    for link, n in links:
+        listed = door.page(link)
+        assert said_count(listed) == n, link
+        assert f'id="{split}"' not in listed
+    counts = [n for _link, n in links]
+    if part in {"error", "operation"}:
+        assert sum(counts) == whole
+    if part == "reason":
+        assert max(counts) <= whole <= sum(counts)
+
+
+@pytest.mark.parametrize(
+    "kpi", ["cycle_time_p50_s", "error_rate", "sla_adherence", "cost_per_success_minor", "no_touch_rate"]
+)
+def test_a_figure_stands_workflow_by_workflow_the_largest_first(door: Door, kpi: str) -> None:
+    table = table_of(door.page(f"/dashboards/overview/{kpi}/?{PERIOD}"), "by-workflow")
+    links = re.findall(r'<a href="(/dashboards/\w/[^"]*)">', table)
+    assert sorted(link.split("/")[2] for link in links) == ["v", "w", "x"]
+    for link in links:
+        assert said_count(door.page(link)) > 0
+    raw = door.page(f"/dashboards/overview/{kpi}/by-workflow.csv?{PERIOD}").splitlines()
+    values = [float(line.split(",")[1]) for line in raw if line[:2] in {"v,", "w,", "x,"}]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 3
+    assert ("<polyline" in table) == (kpi == "cycle_time_p50_s")
+    assert "by-workflow" not in door.page(f"/dashboards/w/{kpi}/?{PERIOD}")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["error=a%00b", "step=" + "x" * 64, "hour=8-01", "hour=1-24", "hour=1", "error=a&step=b", "reason=" + "x" * 200],
+)
+def test_a_part_that_is_none_is_refused(door: Door, query: str) -> None:
+    assert door.browser.get(f"/dashboards/overview/failed/?{PERIOD}&{query}").status_code == 422
+
+
+def test_only_lists_know_parts(door: Door) -> None:
+    for place in ("overview/", "overview/kpis.csv", "cost/", "oversight/", "agents/", "overview/spend_minor/"):
+        assert door.browser.get(f"/dashboards/{place}?{PERIOD}&error=timeout").status_code == 422, place
+    assert door.browser.get(f"/dashboards/overview/actions_alone/?{PERIOD}&step=pay").status_code == 422
+    assert said_count(door.page(f"/dashboards/overview/failed/?{PERIOD}&error=nobody_raised_this")) == 0
+
+
+def test_a_split_shows_nobody_what_is_not_theirs(door: Door) -> None:
+    own = make_unit(name="Own")
+    stranger = Door(make_holder("kpis.view_kpi", unit=own))
+    page = stranger.page(f"/dashboards/overview/error_rate/?{PERIOD}")
+    assert "timeout" not in page
+    assert said_count(stranger.page(f"/dashboards/overview/error_rate/?{PERIOD}&error=timeout")) == 0
