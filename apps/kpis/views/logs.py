@@ -19,6 +19,7 @@ from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.statistics import percentile
 from apps.kpis.selectors import draft_for, event_log_for, event_logs_for
 from apps.kpis.selectors.dashboards import workflows_for
+from apps.kpis.selectors.log_maps import log_map_for, share_of
 from apps.kpis.services import delete_event_log, keep_upload
 from apps.kpis.services.goals import MANAGE
 from apps.kpis.services.logs import MICRO
@@ -57,6 +58,7 @@ def event_log(request: Request, log_id: UUID) -> HttpResponse:
         "currency": currency,
         "usual_week": _usual(log.figures["throughput_weekly"]),
         "path": _path(told),
+        "map": log_map_for(request.user, log, share_of(request.GET.get("rare", ""))),
         "arrows": [{**one, "before": one["from"], "after": one["to"]} for one in told["arrows"][:ROWS]],
         "variants": [{**one, "digest": way_digest(one["activities"])} for one in told["variants"][:VARIANTS]],
         "weeks": log.figures["throughput_weekly"][: -ROWS - 1 : -1],
