@@ -10,6 +10,8 @@ from apps.access.services import create_token
 from apps.audit.models import Entry
 from apps.kpis.models import Baseline, Target
 from apps.kpis.models.goals import LIVE
+from apps.kpis.rules import DEFINITIONS
+from apps.kpis.rules.definitions import RELEASES, UPTIME
 from apps.kpis.rules.facts import Facts
 from apps.kpis.services import write_facts
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
@@ -50,18 +52,8 @@ def test_the_answer_has_the_shape_of_the_interface() -> None:
     write_facts(facts=batch(120))
     answer = person("kpis.view_kpi")("GET", f"/kpis/?{PERIOD}&bucket=week&tz=Europe/Berlin")
     assert answer.status_code == 200
-    assert set(answer.body) == {
-        "filter",
-        "tz",
-        "as_of",
-        "lag_s",
-        "totals",
-        "series",
-        "live",
-        "own",
-        "uptime",
-        "definitions",
-    }
+    parts = {"filter", "tz", "as_of", "lag_s", "totals", "series", "live", "own", "uptime", "releases", "definitions"}
+    assert set(answer.body) == parts
     assert answer.body["tz"] == "Europe/Berlin"
     assert answer.body["filter"]["from"] == "2026-09-30T22:00:00+00:00"
     error = answer.body["totals"]["error_rate"]
@@ -70,8 +62,8 @@ def test_the_answer_has_the_shape_of_the_interface() -> None:
     assert error["value"] == error["numerator"] / error["denominator"]
     point = answer.body["series"][0]
     assert (point["bucket"], point["partial"]) == ("2026-W40", False)
-    assert {*answer.body["totals"], *answer.body["uptime"]} == set(answer.body["definitions"])
-    assert set(answer.body["totals"]) < set(point)
+    assert set(answer.body["totals"]) == set(DEFINITIONS) < set(point)
+    assert set(answer.body["definitions"]) == {*DEFINITIONS, *UPTIME, *RELEASES}
     live = answer.body["live"]
     assert set(live["figures"]) == set(live["definitions"])
     assert live["figures"]["wip"] == {"value": 0, "unit": "runs", "n": 0}

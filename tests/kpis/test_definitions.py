@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from apps.kpis.rules import DEFINITIONS, LIVE
-from apps.kpis.rules.definitions import UPTIME
+from apps.kpis.rules.definitions import RELEASES, UPTIME
 from apps.kpis.rules.facts import Facts
 from apps.kpis.selectors import behind_for, kpis_for
 from apps.kpis.services import write_facts
@@ -21,7 +21,7 @@ def test_the_documentation_says_every_formula_as_it_is() -> None:
     figures = PAGE.read_text().partition("\n## What holds for all of them\n")[0]
     rows = [[cell.strip() for cell in line.split(" | ")] for line in figures.splitlines() if line[:3] == "| `"]
     told = [(row[0].strip("| `"), row[1], row[2]) for row in rows]
-    assert told == [(key, one.label, one.formula) for key, one in {**DEFINITIONS, **LIVE, **UPTIME}.items()]
+    assert told == [(key, one.label, one.formula) for key, one in {**DEFINITIONS, **LIVE, **UPTIME, **RELEASES}.items()]
 
 
 @pytest.mark.django_db

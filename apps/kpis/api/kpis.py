@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.audit.models import Entry
 from apps.core.api import PlaneView, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.models import User
@@ -16,12 +17,13 @@ from apps.core.schema import PROBLEMS
 from apps.kpis.models import ActionFact, ApprovalFact, CallHour, CostItem, IncidentFact, KpiValue, MinuteSpell, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import DEFINITIONS, LIVE, BucketSize, Figure, Unit
-from apps.kpis.rules.definitions import UPTIME
+from apps.kpis.rules.definitions import RELEASES, UPTIME
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.business import OwnTotal, own_for
 from apps.kpis.selectors.goals import TIME_KPI
 from apps.kpis.selectors.names import require_names
+from apps.kpis.selectors.releases import release_figures_for
 from apps.kpis.selectors.uptime import Uptime, uptime_for
 from apps.oversight.models import Escalation
 
@@ -112,6 +114,7 @@ class KpisSerializer(serializers.Serializer[Any]):
     series = serializers.ListField(child=serializers.JSONField())
     live = LiveSerializer(help_text="What is open now: no period limits it.")
     uptime = serializers.DictField(child=UptimeSerializer(), help_text="Of the period; no version limits it.")
+    releases = serializers.DictField(child=TotalSerializer(), help_text="How versions came into force in the period.")
     own = serializers.DictField(child=OwnSerializer(), help_text="Of the workflow that is asked for, else of all.")
     definitions = serializers.DictField(child=serializers.CharField())
 
@@ -237,7 +240,9 @@ def uptime_json(one: Uptime) -> dict[str, Any]:
     return {**figure_json(one.figure), "up": one.up, "down": one.down, "unobserved": one.unobserved}
 
 
-def answer_json(answer: Answer, live: Live, own: list[OwnTotal], uptime: list[Uptime]) -> dict[str, Any]:
+def answer_json(
+    answer: Answer, live: Live, own: list[OwnTotal], uptime: list[Uptime], releases: Mapping[str, Figure]
+) -> dict[str, Any]:
     """The answer as ``KpisSerializer`` describes it."""
     return {
         "filter": answer.asked.described,
@@ -252,10 +257,11 @@ def answer_json(answer: Answer, live: Live, own: list[OwnTotal], uptime: list[Up
             "definitions": {key: _(one.formula) for key, one in LIVE.items()},
         },
         "uptime": {one.key: uptime_json(one) for one in uptime},
+        "releases": {key: figure_json(one) for key, one in releases.items()},
         "own": {one.definition.key: own_json(one) for one in own},
         "definitions": {
             **{key: _(one.formula) for key, one in DEFINITIONS.items()},
-            **{key: _(one.formula) for key, one in UPTIME.items()},
+            **{key: _(one.formula) for key, one in {**UPTIME, **RELEASES}.items()},
             **{one.definition.key: _(one.definition.formula) for one in own},
         },
     }
@@ -273,7 +279,15 @@ def unrelied_json(row: MinuteSpell | CallHour) -> dict[str, Any]:
 
 def behind_json(row: Any) -> dict[str, Any]:
     """What is behind a number, as ``BehindSerializer`` describes it."""
+    if isinstance(row, Entry):
+        return release_json(row)
     return unrelied_json(row) if isinstance(row, MinuteSpell | CallHour) else fact_json(row)
+
+
+def release_json(row: Entry) -> dict[str, Any]:
+    """A version that came into force: of no run."""
+    named = {"workflow": row.payload["workflow"], "version": row.payload["number"], "began_at": row.occurred_at}
+    return {"run": None, "simulated": False, **named}
 
 
 def fact_json(row: Any) -> dict[str, Any]:
@@ -317,7 +331,8 @@ class Kpis(PlaneView):
         asked = seen_in(self.actor, request.query_params.dict())
         own = own_for(self.actor, asked)
         uptime = uptime_for(self.actor, asked)
-        return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked), own, uptime))
+        releases = release_figures_for(self.actor, asked)
+        return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked), own, uptime, releases))
 
 
 class KpiRuns(PlaneView):

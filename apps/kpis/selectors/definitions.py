@@ -6,7 +6,7 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.kpis.models import Kpi, RollupDay
-from apps.kpis.rules.definitions import DEFINITIONS, LIVE, UPTIME, Definition
+from apps.kpis.rules.definitions import DEFINITIONS, LIVE, RELEASES, UPTIME, Definition
 from apps.workflows.models import Workflow
 
 VIEW = "kpis.view_kpi"
@@ -24,7 +24,7 @@ def kpis_of(actor: User, workflow: str = "") -> QuerySet[Kpi]:
 def any_definition_for(actor: User, key: str) -> Definition:
     """The plane's KPI of this name, or one of one's own. Raises NotFoundError."""
     require(actor, VIEW)
-    if known := DEFINITIONS.get(key) or LIVE.get(key) or UPTIME.get(key):
+    if known := DEFINITIONS.get(key) or LIVE.get(key) or UPTIME.get(key) or RELEASES.get(key):
         return known
     if (own := kpis_of(actor).filter(slug=key).first()) is None:
         raise NotFoundError

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from apps.core.errors import NotFoundError
 from apps.core.models import User
 from apps.kpis.models import RunFact, StepFact
-from apps.kpis.rules.definitions import UPTIME, Definition
+from apps.kpis.rules.definitions import RELEASES, UPTIME, Definition
 from apps.kpis.rules.eventlogs.events import Event
 from apps.kpis.rules.eventlogs.writing import Trace
 from apps.kpis.rules.facts import BY_PEOPLE, PEOPLE, WORKED
@@ -30,7 +30,7 @@ def traces_for(actor: User, definition: Definition, asked: KpiFilter) -> Iterato
 
 
 def _runs(actor: User, definition: Definition, asked: KpiFilter) -> QuerySet[RunFact]:
-    if definition.key in UPTIME:  # minutes and calls are of no run
+    if definition.key in {*UPTIME, *RELEASES}:  # minutes, calls and versions are of no run
         raise NotFoundError
     found, _order = behind_for(actor, definition, asked)
     behind: QuerySet[Any] = found.order_by()

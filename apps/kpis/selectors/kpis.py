@@ -50,6 +50,7 @@ from apps.kpis.selectors.reading import (
     require_no_agent_version,
     runs_for,
 )
+from apps.kpis.selectors.releases import NEWEST, releases_for
 from apps.kpis.selectors.uptime import behind_uptime_for
 from apps.oversight.models import Escalation
 
@@ -202,6 +203,7 @@ type Rows = (
     | QuerySet[IncidentFact]
     | QuerySet[KpiValue]
     | QuerySet[Escalation]
+    | QuerySet[Entry]
     | QuerySet[MinuteSpell]
     | QuerySet[CallHour]
 )
@@ -263,6 +265,8 @@ def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[R
             return _behind_now(actor, definition, asked)
         case Behind.MINUTES | Behind.CALLS:
             return behind_uptime_for(actor, definition, asked)
+        case Behind.RELEASES:
+            return releases_for(actor, definition, asked), NEWEST
         case Behind.VALUES:
             return values_for(actor, definition, asked), ("-finished_at", "-id")
     source = SOURCES[definition.behind]

@@ -13,6 +13,7 @@ from apps.kpis.rules.sentences import interval_text
 from apps.kpis.selectors.drawings import page_of_kpi
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.live import Live
+from apps.kpis.selectors.releases import release_figures_for
 
 NOT_READ = ("cycle_time_p95_s", "lead_time_p50_s", "lead_time_p90_s")
 """What a dashboard does not read; the API does."""
@@ -56,6 +57,19 @@ def coverage_text(coverage: Coverage | None) -> str:
 def live_lines_for(actor: User, asked: KpiFilter, live: Live) -> list[FigureLine]:
     """Every figure of now."""
     return [_line(asked, figure) for figure in live.figures.values()] if actor.is_active else []
+
+
+def release_lines_for(actor: User, asked: KpiFilter) -> list[FigureLine]:
+    """Every figure of how versions come into force."""
+    return [_line(asked, figure) for figure in release_figures_for(actor, asked).values()]
+
+
+def release_csv_for(actor: User, asked: KpiFilter) -> list[list[str | float | None]]:
+    """The same as raw numbers below lines that say what they are."""
+    found = release_figures_for(actor, asked)
+    head: list[list[str | float | None]] = [[f"# filter: {asked.query}"]]
+    head += [[f"# {key}: {_(one.definition.formula)}"] for key, one in found.items()]
+    return [*head, ["figure", "value", "n"], *([key, one.value, one.n] for key, one in found.items())]
 
 
 def live_csv_for(actor: User, asked: KpiFilter, live: Live) -> list[list[str | float | None]]:

@@ -14,6 +14,7 @@ from apps.core.rules import digest_of
 from apps.kpis.models import Baseline, Kpi, KpiValue, Target
 from apps.kpis.rules import DEFINITIONS, LIVE, Direction
 from apps.kpis.rules.business import OF_RUN, Aggregate, program_of, say_the_same
+from apps.kpis.rules.definitions import RELEASES
 from apps.kpis.services.baselines import refuse_approved, reopen_baselines
 from apps.kpis.services.goals import MANAGE, unit_of
 
@@ -34,7 +35,7 @@ def save_kpi(
     require_manager(actor, unit_of(workflow), MANAGE)
     if len(slug) > LONGEST:
         raise InvalidError(errors={"slug": [f"At most {LONGEST} characters."]})
-    if slug in DEFINITIONS or slug in LIVE:
+    if slug in {*DEFINITIONS, *LIVE, *RELEASES}:
         raise InvalidError(errors={"slug": ["The plane's own figures are called so."]})
     found = Kpi.objects.select_for_update().filter(slug=slug).first()
     if found and found.workflow != workflow:

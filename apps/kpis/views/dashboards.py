@@ -22,7 +22,7 @@ from apps.core.rules import as_cell
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import LIVE, RangeName
 from apps.kpis.rules.buckets import local_day, named_period
-from apps.kpis.rules.definitions import UPTIME, Behind
+from apps.kpis.rules.definitions import RELEASES, UPTIME, Behind
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import behind_for, definition_for, kpis_for, live_for
@@ -48,7 +48,7 @@ from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.paper import printed_dashboard_for
 from apps.kpis.selectors.runs import simulated_run_for
 from apps.kpis.selectors.splits import split_csv_for, split_words_for, splits_for
-from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for
+from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for, release_csv_for, release_lines_for
 from apps.kpis.selectors.uptime import uptime_csv_for, uptime_for
 
 PAGE = 50
@@ -65,6 +65,7 @@ TABLES = {
     Behind.CALLS: "call_hours",
     Behind.VALUES: "values",
     Behind.PENDING: "pending",
+    Behind.RELEASES: "releases",
 }
 LIMITS = frozenset({"workflow", "unit", "agent", "version"})
 TABLES_OF: dict[str, Callable[[User, Answer], Table | None]] = {
@@ -73,7 +74,12 @@ TABLES_OF: dict[str, Callable[[User, Answer], Table | None]] = {
     "flow": flow_table_for,
     "by-version": lambda actor, answer: agent_version_table_for(actor, answer.asked),
 }
-NOW, OWN, RELIED = "now", "own", "uptime"
+FILES_OF: dict[str, Callable[[User, KpiFilter], list[list[str | float | None]]]] = {
+    "own": own_csv_for,
+    "uptime": uptime_csv_for,
+    "releases": release_csv_for,
+}
+NOW = "now"
 """The export of the figures that no period limits."""
 
 
@@ -160,6 +166,7 @@ def context_of(request: Request, page: Dashboard, asked: KpiFilter) -> dict[str,
         "live_lines": live_lines_for(request.user, page.answer.asked, page.live),
         "unusual": [] if asked.agent else recent_anomalies_for(request.user, asked.workflow),
         "uptime": uptime_for(request.user, page.answer.asked),
+        "release_lines": release_lines_for(request.user, asked) if asked.workflow and not asked.agent else [],
         "other_lines": other_lines_for(request.user, page.answer),
         "picture": picture_of(asked, page.answer.as_of),
         "permalink": f"{settings.ACP_URL}{request.path}?{asked.query}",
@@ -200,10 +207,8 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
     asked = asked_of(request, slug)
     if figure == NOW:
         return csv_of(f"{slug}-now", live_csv_for(request.user, asked, live_for(request.user, asked)))
-    if figure == RELIED:
-        return csv_of(f"{slug}-uptime", uptime_csv_for(request.user, asked))
-    if figure == OWN:
-        return csv_of(f"{slug}-own", own_csv_for(request.user, asked))
+    if figure in FILES_OF:
+        return csv_of(f"{slug}-{figure}", FILES_OF[figure](request.user, asked))
     found = kpis_for(request.user, asked)
     if figure in TABLES_OF:
         table = TABLES_OF[figure](request.user, found)
@@ -254,7 +259,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "more": count > MOST,
         "names": names,
         "next": shown.next_url,
-        "log_kinds": list(LogKind) if shown.rows and kpi not in UPTIME else [],
+        "log_kinds": list(LogKind) if shown.rows and kpi not in {*UPTIME, *RELEASES} else [],
     }
     return render(request, "kpis/behind.html", context)
 

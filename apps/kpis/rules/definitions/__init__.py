@@ -25,6 +25,7 @@ from apps.kpis.rules.definitions.measures import (
     with_totals,
 )
 from apps.kpis.rules.definitions.period import PERIOD
+from apps.kpis.rules.definitions.releases import RELEASES
 from apps.kpis.rules.definitions.returns import RETURNS
 from apps.kpis.rules.definitions.times import TIMES
 from apps.kpis.rules.definitions.uptime import UPTIME
@@ -63,6 +64,7 @@ __all__ = [
     "LOW",
     "MEMBER",
     "PERCENTILES",
+    "RELEASES",
     "RUN_COUNTS",
     "RUN_SUMS",
     "STEP_SUMS",

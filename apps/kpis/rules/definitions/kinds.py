@@ -55,6 +55,7 @@ class Behind(StrEnum):
     CALLS = "calls"
     VALUES = "values"
     PENDING = "pending"
+    RELEASES = "releases"
 
 
 def gettext_noop(text: str) -> str:
@@ -72,6 +73,10 @@ NOTHING = {
     "sla_due": gettext_noop("No finished run has an SLA"),
     "in_calendar": gettext_noop("No run succeeded in a unit with a calendar"),
     "compared": gettext_noop("No run that ended has a baseline cost"),
+    "weeks": gettext_noop("The period has not begun"),
+    "first_activations": gettext_noop("No version was put in force for the first time"),
+    "settled": gettext_noop("No version was put in force at least seven days ago"),
+    "rollbacks": gettext_noop("No version was rolled back"),
     "compared_time": gettext_noop("No run that ended has a baseline of people's time"),
     "decided": gettext_noop("No decision was taken"),
     "failed": gettext_noop("No run failed"),
