@@ -79,7 +79,7 @@ class ToldSerializer(serializers.Serializer[Any]):
     apart = serializers.FloatField(allow_null=True, help_text="Share by which theirs is above ours.")
 
 
-class UnpricedSerializer(serializers.Serializer[Any]):
+class UnpricedCostSerializer(serializers.Serializer[Any]):
     """Costs without a price."""
 
     kind = serializers.CharField()
@@ -112,7 +112,7 @@ class CostSerializer(serializers.Serializer[Any]):
     agents = CostOfAgentSerializer(many=True)
     models = CostOfModelSerializer(many=True)
     told = ToldSerializer(many=True)
-    unpriced = UnpricedSerializer(many=True)
+    unpriced = UnpricedCostSerializer(many=True)
     moved = MovedSerializer(many=True)
 
 
