@@ -2,6 +2,7 @@
 
 import gzip
 import html
+import io
 import re
 import sys
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ import pytest
 from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import resolve
+from pypdf import PdfReader
 
 from apps.access.models import BusinessUnit
 from apps.access.services import create_token
@@ -74,8 +76,11 @@ SAME = re.compile(
 def read(client: Client, address: str) -> tuple[int, str]:
     answer = client.get(address)
     body = b"".join(answer) if isinstance(answer, StreamingHttpResponse) else answer.content
-    text = gzip.decompress(body) if body.startswith(GZIP) else body
-    return answer.status_code, SAME.sub("", text.decode())
+    if body.startswith(b"%PDF-"):
+        text = " ".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(body)).pages)
+    else:
+        text = (gzip.decompress(body) if body.startswith(GZIP) else body).decode()
+    return answer.status_code, SAME.sub("", text)
 
 
 def links_in(page: str, at: str) -> list[str]:
