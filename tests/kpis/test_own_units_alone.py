@@ -43,7 +43,9 @@ PAGES = (
     f"/dashboards/overview/throughput/?{PERIOD}",
     f"/dashboards/a/weeks/?{PERIOD}",
     f"/dashboards/a/versions/?{PERIOD}",
+    f"/dashboards/agents/x/?{PERIOD}",
     f"/dashboards/agents/x/versions/?{PERIOD}",
+    f"/dashboards/uptime/of-agents/x/?{PERIOD}",
     "/dashboards/a/weeks/2025-W43/",
     "/dashboards/oversight/",
     "/dashboards/unusual/",
@@ -56,6 +58,7 @@ API = (
     f"kpis/?{PERIOD}&workflow=a&compare=previous",
     *(f"kpis/{kpi}/runs/?{PERIOD}" for kpi in DEFINITIONS),
     f"kpis/cycle_time_p50_s/events/?{PERIOD}&as=csv",
+    f"kpis/cost/?{PERIOD}",
     f"kpis/versions/?{PERIOD}&workflow=a",
     "kpis/control-charts/?workflow=a",
     "kpis/unusual-hours/",
@@ -63,7 +66,7 @@ API = (
     "data-quality/",
 )
 ELSEWHERE = re.compile(
-    r"dashboards/(goals|prices|event-logs)/"  # what somebody set or imported
+    r"dashboards/(goals|prices|rates|event-logs)/"  # what somebody set or imported
     r"|.*/(by-mail|mute|now|behind)/$|dashboards/$|reports/weekly/$"
 )
 SAME = re.compile(
