@@ -22,7 +22,7 @@ from apps.kpis.rules.rates import RateBook, RateSeen, rated_micro
 from apps.kpis.services import fold_entries, save_rate, weigh_rate
 from apps.oversight.services import cast_vote
 from apps.workflows.models import Task, Workflow
-from apps.workflows.services import claim_tasks, complete_task, fail_task
+from apps.workflows.services import cancel_run, claim_tasks, complete_task, fail_task
 from apps.workflows.services.tasks.sweeps import offer_scheduled
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit
 from tests.factories.agents import make_agent
@@ -219,6 +219,16 @@ class TestAgents:
         assert one.amount_micro == pytest.approx(one.quantity * 10, abs=1)
         assert (one.quantity // 10_000, one.agent) == (18, worker.slug)
 
+    def test_a_claim_whose_run_was_cancelled_costs_its_minutes(
+        self, admin: User, workflow: Workflow, worker: Agent
+    ) -> None:
+        save_rate(admin, per="minute", valid_from=LONG_AGO, amount_minor=Decimal(60), agent=worker.slug)
+        task = held(workflow, worker, minutes=3)
+        cancel_run(admin, run_id=task.run_id, reason="Enough.")
+        fold()
+        (one,) = CostItem.objects.filter(kind="agent")
+        assert (one.quantity // 10_000, one.agent) == (18, worker.slug)
+
     def test_what_cost_by_the_minute_costs_nothing_where_only_done_tasks_do(
         self, admin: User, workflow: Workflow, worker: Agent
     ) -> None:
@@ -247,11 +257,19 @@ def held(workflow: Workflow, worker: Agent, *, minutes: int) -> Task:
     return task
 
 
+def sent(action: Action, times: int) -> None:
+    """Claimed more often than anything was sent: a worker died before, and it was claimed anew."""
+    effect = Effect.objects.get(action=action)
+    Effect.objects.filter(pk=effect.pk).update(attempt=times + 2)
+    for _ in range(times - Entry.objects.filter(subject_id=effect.pk, name="effect.dispatched").count()):
+        record(system_user("plane"), effect, "dispatched", payload={})
+
+
 class TestCalls:
     def test_any_call_or_only_those_that_succeeded(self, admin: User, workflow: Workflow, worker: Agent) -> None:
         run = whole_run(workflow, worker)
         action = Action.objects.get(run_id=run.pk)
-        Effect.objects.filter(action=action).update(attempt=3)
+        sent(action, 3)
         fold()
         assert CostItem.objects.get(kind="connector").priced_by == "fee"
         said = {"valid_from": LONG_AGO, "amount_minor": Decimal("2.5"), "operation": action.operation}
@@ -269,7 +287,7 @@ class TestCalls:
     def test_a_call_that_failed_costs_where_any_does(self, admin: User, workflow: Workflow, worker: Agent) -> None:
         run = whole_run(workflow, worker)
         action = Action.objects.get(run_id=run.pk)
-        Effect.objects.filter(action=action).update(attempt=1)
+        sent(action, 1)
         record(system_user("plane"), action, "failed", payload={})
         failed = Entry.objects.filter(name="action.failed")
         for per, costs in (("success", 0), ("call", 1)):
@@ -292,6 +310,9 @@ class TestWhoAndWhat:
             ({"amount_minor": Decimal("-0.1")}, "amount_minor"),
             ({"amount_minor": Decimal("NaN")}, "amount_minor"),
             ({"amount_minor": Decimal("0.00001")}, "amount_minor"),
+            ({"amount_minor": Decimal(10**8)}, "amount_minor"),
+            ({"valid_from": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)}, "from"),
+            ({"valid_from": datetime(1, 1, 1, tzinfo=UTC)}, "from"),
             ({"currency": "eur"}, "currency"),
             ({"per": "month"}, "source"),
             ({"per": "month", "source": "s", "unit": "a", "workflow": "b"}, "workflow"),
@@ -349,7 +370,7 @@ class TestDoors:
         fold()
         assert {one.priced_by for one in human()} == {"rate"}
         told = page.get("/dashboards/rates/").content.decode()
-        assert "36,000 EUR" in told
+        assert "36,000.00 EUR" in told
         assert "Now" in told
 
     @pytest.mark.parametrize(

@@ -67,5 +67,9 @@ def test_it_follows_what_documents_say_now_and_sums_follow_it(workflow: Workflow
     assert amounts()["connector"] == (90_000, "fee")
     assert RunFact.objects.get().connector_micro == 90_000
     assert sum(RollupDay.objects.values_list("connector_micro", flat=True)) == 90_000
+    Operation.objects.update(fee_minor=0)
+    recount_costs()
+    assert amounts()["connector"] == (0, "fee"), "nothing asks for it any more"
+    assert RunFact.objects.get().connector_micro == 0
     call_command("recount_costs", "--since", "2100-01-01", stdout=out, stderr=io.StringIO())
     assert out.getvalue().split() == ["3", "0"]

@@ -62,6 +62,17 @@ class TestByDays:
         assert cost(rates, day_period(date(2026, 11, 1), date(2026, 11, 30), BERLIN)) == 10 * 1_000_000 + 2 * 100_000
         assert cost(rates, day_period(date(2026, 11, 1), date(2026, 11, 9), BERLIN)) is None
 
+    def test_one_in_another_currency_ends_it_too(self) -> None:
+        rates = [monthly(3_000), monthly(500, currency="USD", since=datetime(2026, 11, 10, tzinfo=BERLIN))]
+        assert cost(rates, day_period(date(2026, 11, 1), date(2026, 11, 30), BERLIN)) == 9 * 1_000_000
+        assert cost(rates, day_period(date(2026, 11, 10), date(2026, 11, 30), BERLIN)) is None
+
+    def test_a_day_that_a_zone_skipped_costs_nothing(self) -> None:
+        apia = ZoneInfo("Pacific/Apia")
+        december = day_period(date(2011, 12, 1), date(2011, 12, 31), apia)
+        rates = [monthly(3_100, since=datetime(2010, 1, 1, tzinfo=UTC))]
+        assert cost(rates, december, zone=apia) == 30 * 1_000_000
+
 
 @pytest.fixture
 def executive(db: None) -> User:

@@ -3,6 +3,8 @@
 from django.db import models
 
 from apps.core.models import Record
+from apps.kpis.models.clock import reporting_zone
+from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.rates import ABOUT, NAMED, Per, RateBook, RateKind, RateSeen
 
 
@@ -75,7 +77,7 @@ class Rate(Record):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} from {self.valid_from:%Y-%m-%d}"
+        return f"{self.name} from {local_day(self.valid_from, reporting_zone()).isoformat()}"
 
     @property
     def name(self) -> str:

@@ -16,16 +16,20 @@ def fixed_micro_in(
     """The fixed cost of the part of a period that has passed, in millionths; None where none holds on any of its days.
 
     A day costs the month's amount by the days of its month, a part of a day its part of the day's real length. A cost
-    begins with the local day in which it begins. What is in another currency is left out: nobody knows its worth.
+    begins with the local day in which it begins. While one in another currency holds, nobody knows what is paid: its
+    days cost nothing here.
     """
-    known = _by_subject([one for one in rates if one.kind == RateKind.FIXED and one.currency == currency])
+    known = _by_subject([one for one in rates if one.kind == RateKind.FIXED])
+    if not known:
+        return None
     found, total, day = False, Decimal(0), local_day(period.start, zone)
     end = min(period.end, now)
     while (start := local_midnight(day, zone)) < end:
         after = local_midnight(day + DAY, zone)
-        part = Decimal((min(after, end) - max(start, period.start)) / (after - start))
+        length = after - start  # nothing where a zone skipped the day
+        part = Decimal((min(after, end) - max(start, period.start)) / length) if length else Decimal(0)
         for some in known.values():
-            if (rate := _on(some, day, zone)) is not None:
+            if (rate := _on(some, day, zone)) is not None and rate.currency == currency:
                 found = True
                 total += rate.minor * part / monthrange(day.year, day.month)[1]
         day += DAY

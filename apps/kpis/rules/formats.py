@@ -90,6 +90,14 @@ def money_text(minor: float | None, currency: str) -> str:
     return f"{MINUS if minor < 0 and text.strip('0.,') else ''}{text} {currency}"
 
 
+def rate_text(minor: Decimal, currency: str) -> str:
+    """``0.0025 EUR``, ``1,999.50 EUR``: an amount to its last digit."""
+    exponent = exponent_of(currency)
+    units = minor.scaleb(-exponent).normalize()
+    digits = max(exponent, -int(units.as_tuple().exponent))
+    return f"{units:,.{digits}f} {currency}"
+
+
 def signed(text: str, value: float) -> str:
     """``text`` with a plus if ``value`` is above nothing; a minus it already has."""
     return f"+{text}" if value > 0 else text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from apps.access.models import BusinessUnit, RoleGrant
 from apps.agents.models import Action
@@ -23,7 +23,7 @@ from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.rates import Per, RateBook, RateKind, RateSeen, rated_micro
 from apps.oversight.models import EscalationGroup, Vote
 from apps.workflows.models import Attempt
-from apps.workflows.rules.states import AttemptState
+from apps.workflows.rules.states import AttemptState, Kind
 
 SUCCEEDED = "action.succeeded"
 
@@ -182,9 +182,12 @@ def _fees_of(operations: set[str]) -> dict[str, tuple[int, PricedBy]]:
 
 
 def _calls_of(actions: Sequence[Action]) -> dict[UUID, int]:
-    """How often each was called for; what its agent carried out itself has none, and was called once."""
+    """How often something was sent for each; what its agent carried out itself is not here, and was called once."""
     rows = Effect.objects.filter(action_id__in=[action.pk for action in actions])
-    return dict(rows.values_list("action_id", "attempt"))
+    action_of = dict(rows.values_list("pk", "action_id"))
+    sent = Entry.objects.filter(subject_id__in=list(action_of), name="effect.dispatched").order_by()
+    counted = dict(sent.values_list("subject_id").annotate(n=Count("pk")))
+    return {action_id: counted.get(effect_id, 0) for effect_id, action_id in action_of.items()}
 
 
 def _action_cost(
@@ -208,7 +211,7 @@ def task_costs_rated(steps: Sequence[StepSeen], book: RateBook) -> list[Rated]:
     """What agents' work on these steps cost, one cost a claim of a task."""
     if RateKind.AGENT not in book.kinds:
         return []
-    rounds = {(one.run_id, one.name, one.round) for one in steps if one.agent}
+    rounds = {(one.run_id, one.name, one.round) for one in steps if one.kind == Kind.AGENT}
     tries = claims().filter(run_id__in={run_id for run_id, _, _ in rounds}) if rounds else ()
     return claim_costs_rated([one for one in tries if (one.run_id, one.step, one.round) in rounds], book)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import batched
 from typing import Any
@@ -30,6 +30,7 @@ from apps.kpis.rules.fixed import fixed_micro_in
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.rates import ABOUT, KIND_OF, NAMED, Per, RateBook, RateKind, RateSeen
 from apps.kpis.services.goals import MANAGE
+from apps.kpis.services.locks import hold_rates
 from apps.kpis.services.rated import (
     Rated,
     action_costs_rated,
@@ -41,7 +42,11 @@ from apps.kpis.services.seen import decisions_seen
 from apps.oversight.models import Escalation
 from apps.workflows.models import Workflow
 
-LARGEST = Decimal(10) ** 12
+MOST = 10**10
+LARGEST = {Per.MONTH: 10**12, Per.HOUR: 10**8, Per.MINUTE: 10**8}
+"""Minor units for each; what is multiplied by time stays countable for a task that is held for a month."""
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 2, tzinfo=UTC)
+"""Beyond these no day of every zone could be told."""
 ACTION_ENDS = ("action.succeeded", "action.failed")
 CHUNK = 5000
 CURRENCY = re.compile(r"[A-Z]{3}")
@@ -88,6 +93,7 @@ def save_rate(
     rate = _read(per, valid_from, amount_minor, currency, about)
     if rate.kind == RateKind.FIXED and not source.strip():
         raise InvalidError(errors={"source": [_("Say where it is from: whoever reads the return will ask.")]})
+    hold_rates()
     found = _same(rate, for_update=True)
     if found is None:
         _require_known(rate)
@@ -192,7 +198,7 @@ def _concerned(rate: RateSeen, book: RateBook) -> Iterator[Rated]:
 
 def _of_actions(actions: Any, rate: RateSeen, book: RateBook) -> Iterator[Rated]:
     ends = Entry.objects.filter(name__in=ACTION_ENDS, occurred_at__gte=rate.since, subject_id__in=actions.values("pk"))
-    for some in batched(ends.order_by("id"), CHUNK, strict=False):
+    for some in batched(ends.order_by("id").iterator(chunk_size=CHUNK), CHUNK, strict=False):
         yield from action_costs_rated(some, book)
 
 
@@ -222,8 +228,12 @@ def _read(per: str, since: datetime, amount: Decimal, currency: str, about: dict
         wrong[str(kind)] = [_("Say which.")]
     if kind == RateKind.FIXED and len(named) > 1:
         wrong["workflow"] = [_("Of a unit or of a workflow, not of both.")]
-    if not amount.is_finite() or not 0 <= amount < LARGEST or amount != round(amount, 4):
-        wrong["amount_minor"] = [_("From 0 on, below 10^12, with at most four digits after the point.")]
+    below = LARGEST.get(Per(per), MOST)
+    if not amount.is_finite() or not 0 <= amount < below or amount != round(amount, 4):
+        told = {"below": f"{below:,}"}
+        wrong["amount_minor"] = [_("From 0 on, below %(below)s, with at most four digits after the point.") % told]
+    if not FIRST <= since < LAST:
+        wrong["from"] = [_("A day from 2000 to 2100.")]
     money = currency or reporting_currency()
     if not CURRENCY.fullmatch(money):
         wrong["currency"] = [_("A currency of ISO 4217, such as EUR.")]

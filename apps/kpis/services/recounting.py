@@ -1,6 +1,6 @@
 """Every cost that the ledger tells of, counted again by what holds now."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import batched
 
@@ -8,7 +8,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from apps.audit.models import Entry
-from apps.kpis.rules.facts import Facts
+from apps.kpis.models import CostItem
+from apps.kpis.rules.costs import CostKind, PricedBy
+from apps.kpis.rules.facts import CostSeen, Facts
 from apps.kpis.services.folding import costs_in, write_told
 from apps.kpis.services.locks import hold_projection
 
@@ -30,9 +32,32 @@ def recount_costs(*, since: datetime | None = None, tell: Callable[[int], None] 
         with transaction.atomic():
             hold_projection()
             entries = list(Entry.objects.filter(pk__in=ids).order_by("id"))
-            counted += write_told(entries=entries, facts=Facts(costs=costs_in(entries)))
+            costs = costs_in(entries)
+            counted += write_told(entries=entries, facts=Facts(costs=[*costs, *_gone(entries, costs)]))
         tell(counted)
     return counted
+
+
+def _gone(entries: Sequence[Entry], costs: Sequence[CostSeen]) -> list[CostSeen]:
+    """Fees that were counted and that nothing asks for any more: from now on they are 0."""
+    told = {one.source_id for one in costs if one.kind == CostKind.CONNECTOR}
+    actions = {one.subject_id for one in entries if one.subject_kind == "action"} - told
+    rows = CostItem.objects.filter(kind=CostKind.CONNECTOR, source_id__in=actions, simulated=False, amount_micro__gt=0)
+    return [
+        CostSeen(
+            kind=row.kind,
+            source_id=row.source_id,
+            run_id=row.run_id,
+            workflow=row.workflow,
+            unit_id=row.unit,
+            incurred_at=row.incurred_at,
+            amount_micro=0,
+            quantity=row.quantity,
+            priced_by=PricedBy.FEE,
+            agent=row.agent,
+        )
+        for row in rows
+    ]
 
 
 def _parts(ids: list[int]) -> Iterator[tuple[int, ...]]:

@@ -14,7 +14,7 @@ from apps.kpis.forms import PERS, RateForm
 from apps.kpis.models import Rate
 from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import local_day
-from apps.kpis.rules.formats import micro_per_minor, money_text
+from apps.kpis.rules.formats import micro_per_minor, rate_text
 from apps.kpis.rules.rates import Per
 from apps.kpis.selectors.prices import may_set_prices
 from apps.kpis.selectors.rates import names_for, rates_for
@@ -52,7 +52,7 @@ def _told(rows: list[Rate]) -> list[dict[str, Any]]:
             {
                 "row": row,
                 "what": PERS[Per(row.per)],
-                "amount": money_text(float(row.amount_minor), row.currency),
+                "amount": rate_text(row.amount_minor, row.currency),
                 "since": local_day(row.valid_from, zone).isoformat(),
                 "holds": holds,
                 "abroad": row.currency != reporting_currency(),
