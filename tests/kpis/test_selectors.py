@@ -27,7 +27,7 @@ from apps.kpis.selectors import behind_for, definition_for, kpis_for, reading
 from apps.kpis.selectors.kpis import lag_s_for
 from apps.kpis.services import write_facts
 from tests.factories.access import make_holder, make_unit, make_user
-from tests.factories.kpis import NOON, make_baseline, make_cost, make_decision, make_run, make_target
+from tests.factories.kpis import NOON, make_approved, make_baseline, make_cost, make_decision, make_run, make_target
 from tests.kpis.test_services import batch
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +164,14 @@ def test_a_newer_baseline_takes_over_from_its_day(viewer: User) -> None:
     write_facts(facts=Facts(runs=runs))
     assert kpis_for(viewer, ask(workflow="w")).totals["savings_minor"].figure.value == 80
     assert kpis_for(viewer, ask()).totals["savings_minor"].figure.value == 1080
+
+
+def test_an_approved_one_for_all_ends_an_unapproved_one_of_a_workflow_on_every_page(viewer: User) -> None:
+    make_baseline(kpi="cost_per_success_minor", value=1000, valid_from=date(2026, 1, 1))
+    make_approved(kpi="cost_per_success_minor", value=10, workflow="", valid_from=date(2026, 11, 1))
+    write_facts(facts=Facts(runs=[make_run(), make_run()]))
+    for asked in (ask(workflow="w"), ask()):
+        assert kpis_for(viewer, asked).totals["savings_minor"].figure.value == 20
 
 
 def test_the_backlog_of_each_day_is_what_was_open_at_its_end(viewer: User) -> None:

@@ -63,11 +63,11 @@ def saved_in(
 def _constant(
     costs: Sequence[BaselineCost], workflows: set[str], first: datetime | None
 ) -> dict[str, int | None] | None:
-    """Each workflow's one baseline; None if any changed after the first run had started."""
+    """Each workflow's one baseline; None if any began after the first run had started, or has an end."""
     found: dict[str, int | None] = {}
     for name in workflows:
         own = [cost for cost in costs if cost.workflow == name] or [cost for cost in costs if not cost.workflow]
-        if len(own) > 1 or (own and first is not None and own[0].since > first):
+        if len(own) > 1 or (own and first is not None and (own[0].since > first or own[0].until)):
             return None
         found[name] = own[0].amount if own else None
     return found
