@@ -40,6 +40,7 @@ pages = [
     path("dashboards/cost/<slug:figure>.csv", views.export_cost, name="cost-csv"),
     path("dashboards/agents/", views.agents, name="agents"),
     path("dashboards/agents/<slug:slug>/", views.agent, name="agent"),
+    path("dashboards/agents/<slug:slug>.pdf", views.agent_printed, name="agent-pdf"),
     path("dashboards/agents/<slug:slug>/versions/", views.agent_versions, name="agent-versions"),
     path("dashboards/<slug:slug>/weeks/now/", weekly.week_now, name="week-now"),
     path("dashboards/<slug:slug>/weeks/<str:week>/", weekly.week, name="week"),

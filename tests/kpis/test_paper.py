@@ -9,6 +9,7 @@ from pypdf import PdfReader
 
 from apps.core.models import User
 from apps.halts.services import engage_halt
+from apps.kpis.models.clock import database_now
 from apps.kpis.rules.facts import Facts
 from apps.kpis.selectors.paper import printed_report_for
 from apps.kpis.selectors.reports import last_week_for, report_for
@@ -16,7 +17,8 @@ from apps.kpis.services import write_facts
 from apps.kpis.services.letters import write_report
 from apps.workflows.models import Workflow
 from tests.factories.access import make_admin, make_holder, make_unit
-from tests.factories.kpis import make_cost, make_decision, make_run
+from tests.factories.agents import make_agent
+from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run
 
 pytestmark = pytest.mark.django_db
 VIEW = "kpis.view_kpi"
@@ -115,6 +117,33 @@ def test_reasons_that_people_gave_leave_the_house_by_no_mail() -> None:
     assert isinstance(content, bytes)
     assert "What changed" in read(content)[1]
     assert "Somebody" not in read(content)[1]
+
+
+def test_an_agent_has_a_sheet_of_its_own() -> None:
+    make_agent(slug="payer", name="Payer")
+    run = make_run()
+    write_facts(facts=Facts(runs=[run], costs=[make_cost(run, agent="payer")]))
+    client = signed_in(make_holder(VIEW))
+    page = client.get(f"/dashboards/agents/payer/?{PERIOD}").content.decode()
+    (link,) = re.findall(r'href="(/dashboards/agents/payer\.pdf\?[^"]*)"', page)
+    answer = client.get(link.replace("&amp;", "&"))
+    assert 'filename="agent-payer-2026-11-01-to-2026-11-30.pdf"' in answer["Content-Disposition"]
+    _reader, said = read(answer.content)
+    assert "Agent: Payer" in said
+    assert "Accuracy of agents" in said
+    assert "/dashboards/agents/payer/" in said
+
+
+def test_sources_of_baselines_leave_the_house_by_no_mail() -> None:
+    person = make_holder(VIEW)
+    week = last_week_for(person).moved(1)
+    make_baseline(kpi="cost_per_success_minor", workflow="", value=10_000, source="Told by the works council")
+    write_facts(facts=Facts(runs=[make_run(started_at=database_now(), finished_at=database_now()) for _ in range(3)]))
+    _reader, said = read(printed_report_for(person, report_for(person, week=week)))
+    assert "Told by the works council" in said
+    (_name, content, _kind), _numbers = write_report(person, monday=week.monday).attached
+    assert isinstance(content, bytes)
+    assert "works council" not in read(content)[1]
 
 
 def test_of_a_workflow_that_one_does_not_see_there_is_no_paper() -> None:

@@ -22,7 +22,7 @@ def test_a_line_goes_where_its_values_are() -> None:
     (stroke,) = plot.strokes
     assert stroke.places == [(0.125, 0.0), (0.375, 0.5), (0.875, 1.0)]
     assert plot.ticks == [(0.0, "0"), (0.25, "2.5"), (0.5, "5"), (0.75, "7.5"), (1.0, "10")]
-    assert (plot.y_title, plot.legend) == ("hours", [("Median", "--series-1")])
+    assert (plot.y_title, plot.legend) == ("hours", [("Median", "--series-1", "solid")])
     assert [label for _place, label in plot.labels] == LABELS
 
 
@@ -33,6 +33,13 @@ def test_bars_stand_on_each_other_and_side_by_side() -> None:
     assert len(stacked) == 6, "what is nothing has no bar"
     single = plot_of(charts.bars(LABELS, rows[0], y_title="runs")).blocks
     assert [one.height for one in single] == [1.0, 0.5, 0.25]
+
+
+def test_what_is_not_over_is_marked() -> None:
+    chart = charts.hatched(
+        charts.bars(LABELS, Series("Runs", [1, 2, 3, 4]), y_title="runs"), [False, False, False, True]
+    )
+    assert [one.partial for one in plot_of(chart).blocks] == [False, False, False, True]
 
 
 def test_a_band_is_closed() -> None:

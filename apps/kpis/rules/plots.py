@@ -28,13 +28,14 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A bar, or one part of a stacked one."""
+    """A bar, or one part of a stacked one. ``partial``: its time is not over yet."""
 
     token: str
     left: float
     bottom: float
     width: float
     height: float
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ class Area:
 
 @dataclass(slots=True)
 class Plot:
-    """Everything that is drawn. ``legend``: name and token of each series; ``dots``: single values."""
+    """Everything that is drawn. ``legend``: name, token and dash of each series, "" of what is filled."""
 
     y_title: str
     strokes: list[Stroke] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     areas: list[Area] = field(default_factory=list)
     dots: list[tuple[str, Place]] = field(default_factory=list)
-    legend: list[tuple[str, str]] = field(default_factory=list)
+    legend: list[tuple[str, str, str]] = field(default_factory=list)
     ticks: list[tuple[float, str]] = field(default_factory=list)
     labels: list[tuple[float, str]] = field(default_factory=list)
     marks: list[tuple[float, str]] = field(default_factory=list)
@@ -91,20 +92,20 @@ def plot_of(chart: Mapping[str, Any]) -> Plot:
     for trace in traces:
         places = [(across[x], up(y)) for x, y in zip(trace["x"], trace["y"], strict=True) if y is not None]
         if trace["type"] == "bar":
-            plot.legend.append((trace["name"], trace["marker"]["color"]))
+            plot.legend.append((trace["name"], trace["marker"]["color"], ""))
         elif "fillcolor" in trace:
             plot.areas.append(Area(trace["name"], trace["fillcolor"], [*places, *reversed(under)]))
-            plot.legend.append((trace["name"], trace["fillcolor"]))
+            plot.legend.append((trace["name"], trace["fillcolor"], ""))
         elif not trace.get("line", {}).get("width", 1):
             under = places
         elif "lines" in trace["mode"]:
             line = trace["line"]
             plot.strokes.append(Stroke(trace["name"], line["color"], line.get("dash", "solid"), places))
-            plot.legend.append((trace["name"], line["color"]))
+            plot.legend.append((trace["name"], line["color"], line.get("dash", "solid")))
         else:
             token = trace["marker"]["color"]
             plot.dots += [(token, place) for place in places]
-            plot.legend.append((trace["name"], token))
+            plot.legend.append((trace["name"], token, ""))
     return plot
 
 
@@ -149,13 +150,14 @@ def _blocks_of(bars: Sequence[Mapping[str, Any]], labels: list[str], up: Any, *,
     room = 0.8 / len(labels) if labels else 0.0
     each = room if stacked or not bars else room / len(bars)
     for number, trace in enumerate(bars):
-        for x, y in zip(trace["x"], trace["y"], strict=True):
+        shapes = trace["marker"].get("pattern", {}).get("shape") or [""] * len(trace["x"])
+        for x, y, shape in zip(trace["x"], trace["y"], shapes, strict=True):
             if not y:
                 continue
             base = tops[x] if stacked else 0.0
             left = place_of[x] / len(labels) + 0.1 / len(labels) + (0.0 if stacked else number * each)
             low, high = sorted((up(base), up(base + y)))
-            blocks.append(Block(trace["marker"]["color"], left, low, each, high - low))
+            blocks.append(Block(trace["marker"]["color"], left, low, each, high - low, bool(shape)))
             tops[x] = base + y
     return blocks
 

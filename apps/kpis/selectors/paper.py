@@ -67,13 +67,13 @@ def printed_report_for(actor: User, report: Report, *, for_mail: bool = False) -
         about=f"{_seen(report.unit_name) or _('All units')} · {about}",
         permalink=_whole(report.path),
         decisions=decisions,
+        for_mail=for_mail,
     )
-    if for_mail:
-        paper.changes[:] = [[*row[:-1], DASH] for row in paper.changes]
     return _printed(paper)
 
 
-def _paper(actor: User, page: Dashboard, **parts: Any) -> Paper:
+def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any) -> Paper:
+    """``for_mail``: without what people wrote as reasons and sources."""
     answer = page.answer
     return Paper(
         **parts,
@@ -81,7 +81,12 @@ def _paper(actor: User, page: Dashboard, **parts: Any) -> Paper:
         as_of=_("As of %(as_of)s UTC, %(lag)s behind the ledger, with what its reader may see")
         % {"as_of": f"{answer.as_of:{MOMENT}}", "lag": duration_text(answer.lag_s)},
         sentences=[
-            {"name": one.name, "text": _seen(one.text), "note": _seen(one.note), "href": _whole(one.href)}
+            {
+                "name": one.name,
+                "text": _seen(one.text),
+                "note": _seen(one.brief if for_mail else one.note),
+                "href": _whole(one.href),
+            }
             for one in page.sentences
         ],
         figures=[
@@ -111,13 +116,14 @@ def _paper(actor: User, page: Dashboard, **parts: Any) -> Paper:
                 f"{change.at:{MOMENT}}",
                 _kind(change.kind),
                 _seen(change.text),
-                _seen(change.why) or DASH,
+                DASH if for_mail else _seen(change.why) or DASH,
             ]
             for number, change in reversed(page.changes)
         ],
         words={
             "decisions": _("Decisions asked for"),
             "none": _("None."),
+            "partial": _("Pale and dotted: not over yet"),
             "figures": _("Figures"),
             "figure": _("Figure"),
             "now": _("In the period"),

@@ -1,6 +1,6 @@
 """Pages of KPIs."""
 
-from apps.kpis.views.agents import agent, agents
+from apps.kpis.views.agents import agent, agent_printed, agents
 from apps.kpis.views.anomalies import anomalies, mute
 from apps.kpis.views.cases import export_log_cases, log_cases
 from apps.kpis.views.cost import cost, cost_behind, export_cost
@@ -25,6 +25,7 @@ from apps.kpis.views.versions import agent_versions, versions, weeks
 
 __all__ = [
     "agent",
+    "agent_printed",
     "agent_versions",
     "agents",
     "anomalies",

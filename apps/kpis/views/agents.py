@@ -15,14 +15,15 @@ from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors.by_agent import (
     OF_ACTIONS,
+    AgentSeen,
     agent_address,
     agent_seen_for,
     agent_table_for,
     agent_version_table_for,
 )
-from apps.kpis.selectors.dashboards import card_of, dashboard_for, limits_of, places_for, units_for
+from apps.kpis.selectors.dashboards import Dashboard, card_of, dashboard_for, limits_of, places_for, units_for
 from apps.kpis.selectors.drawings import AGENTS, OVERVIEW
-from apps.kpis.views.dashboards import asked_of, context_of, controls_of
+from apps.kpis.views.dashboards import asked_of, context_of, controls_of, paper_of
 
 CARDS = (*OF_ACTIONS[:1], "spend_minor")
 """What an agent's page shows beside the seven cards."""
@@ -31,7 +32,7 @@ CARDS = (*OF_ACTIONS[:1], "spend_minor")
 @require_GET
 def agents(request: Request) -> HttpResponse:
     """Every agent that took part in the period, with its figures."""
-    asked = replace(asked_of(request, OVERVIEW), agent="")
+    asked = replace(asked_of(request, OVERVIEW), agent="", workflow="", version=None)
     now, here = database_now(), reverse("kpis:agents")
     later = f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}"
     page: dict[str, Any] = {
@@ -40,13 +41,36 @@ def agents(request: Request) -> HttpResponse:
         "earlier": f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         "later": "" if asked.period.end > now else later,
     }
-    context = {"page": page, "asked": asked, "table": agent_table_for(request.user, asked), **controls_of(asked, now)}
+    context = {
+        "page": page,
+        "asked": asked,
+        "limits": limits_of(asked, page["units"], []),
+        "table": agent_table_for(request.user, asked),
+        **controls_of(asked, now),
+    }
     return render(request, "kpis/agents.html", context)
 
 
 @require_GET
 def agent(request: Request, slug: str) -> HttpResponse:
     """One agent: the runs in which it took part, how right it was, what it cost, what it did without asking."""
+    asked, page, seen = _page_of(request, slug)
+    context = {
+        **context_of(request, page, asked),
+        "agent": seen,
+        "pdf": f"{reverse('kpis:agent-pdf', args=[slug])}?{asked.query}",
+    }
+    return render(request, "kpis/dashboard.html", context)
+
+
+@require_GET
+def agent_printed(request: Request, slug: str) -> HttpResponse:
+    """The same as PDF."""
+    asked, page, _seen = _page_of(request, slug)
+    return paper_of(request, page, asked, name=f"agent-{slug}", path=reverse("kpis:agent", args=[slug]))
+
+
+def _page_of(request: Request, slug: str) -> tuple[KpiFilter, Dashboard, AgentSeen]:
     asked = replace(asked_of(request, OVERVIEW), agent=slug)
     seen = agent_seen_for(request.user, slug)
     page = dashboard_for(request.user, OVERVIEW, asked)
@@ -62,11 +86,7 @@ def agent(request: Request, slug: str) -> HttpResponse:
         earlier=_moved(asked, previous=True),
         later=_moved(asked, previous=False) if page.later else "",
     )
-    context = {
-        **context_of(request, page, asked),
-        "agent": seen,
-    }
-    return render(request, "kpis/dashboard.html", context)
+    return asked, page, seen
 
 
 def _moved(asked: KpiFilter, *, previous: bool) -> str:

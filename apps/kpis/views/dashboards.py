@@ -35,6 +35,7 @@ from apps.kpis.selectors.counted import counted_for
 from apps.kpis.selectors.dashboards import (
     Dashboard,
     dashboard_for,
+    limits_of,
     workflow_name_for,
     workflows_for,
 )
@@ -67,7 +68,6 @@ TABLES = {
     Behind.PENDING: "pending",
     Behind.RELEASES: "releases",
 }
-LIMITS = frozenset({"workflow", "unit", "agent", "version"})
 TABLES_OF: dict[str, Callable[[User, Answer], Table | None]] = {
     "by-unit": unit_table_for,
     "by-agent": lambda actor, answer: agent_table_for(actor, answer.asked),
@@ -180,10 +180,8 @@ def picture_of(asked: KpiFilter, as_of: datetime) -> dict[str, str]:
     first, last = (local_day(one, asked.zone) for one in (asked.period.start, asked.period.end - SECOND))
     words = {"first": first, "last": last, "zone": asked.zone.key, "as_of": f"{as_of:%Y-%m-%d %H:%M}"}
     said = [_("%(first)s to %(last)s, days of %(zone)s, as of %(as_of)s UTC") % words]
-    limits = {
-        name: value for name, value in asked.described.items() if name in {"workflow", "unit", "agent", "version"}
-    }
-    said += [f"{name} {value}" for name, value in limits.items()]
+    said += [_("Workflow: %(name)s") % {"name": asked.workflow}] if asked.workflow else []
+    said += limits_of(asked, [], [])
     said += [_("includes simulated history")] if asked.simulated else []
     return {"caption": " · ".join(said), "days": f"{first}-to-{last}"}
 
@@ -193,10 +191,15 @@ def printed(request: Request, slug: str) -> HttpResponse:
     """The page as PDF."""
     asked = asked_of(request, slug)
     page = dashboard_for(request.user, slug, asked)
+    return paper_of(request, page, asked, name=slug, path=reverse("kpis:dashboard", args=[slug]))
+
+
+def paper_of(request: Request, page: Dashboard, asked: KpiFilter, *, name: str, path: str) -> HttpResponse:
+    """A dashboard as PDF; ``path`` is where it stands."""
     picture = picture_of(asked, page.answer.as_of)
-    permalink = f"{settings.ACP_URL}{reverse('kpis:dashboard', args=[slug])}?{asked.query}"
+    permalink = f"{settings.ACP_URL}{path}?{asked.query}"
     content = printed_dashboard_for(request.user, page, about=picture["caption"], permalink=permalink)
-    return pdf_of(f"{slug}-{picture['days']}", content)
+    return pdf_of(f"{name}-{picture['days']}", content)
 
 
 @require_GET
