@@ -590,6 +590,10 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
 WHOLES: Mapping[str, Callable[[Oracle], int]] = {
     "sla_adherence": lambda of: len(of.finished),
     "savings_minor": lambda of: len(of.ended),
+    "roi": lambda of: len(of.ended),
+    "time_saved_s": lambda of: len(of.ended),
+    "business_latency_p50_s": lambda of: len(of.decided),
+    "business_latency_p90_s": lambda of: len(of.decided),
     "business_time_p50_s": lambda of: len(of.good),
     "business_time_p90_s": lambda of: len(of.good),
     "needless_escalations": lambda of: len(of.decided),

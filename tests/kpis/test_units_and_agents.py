@@ -14,6 +14,7 @@ from apps.kpis.models import ActionFact
 from apps.kpis.rules.facts import Facts
 from apps.kpis.selectors import kpis_for
 from apps.kpis.selectors.by_unit import FIGURES, unit_table_for
+from apps.kpis.selectors.drawings import cell_of
 from apps.kpis.services import write_facts
 from tests.factories.access import make_holder, make_unit
 from tests.factories.agents import make_agent
@@ -50,7 +51,7 @@ def test_units_at_the_top_come_to_the_whole_and_hold_what_is_below_them(executiv
     named = {row[0].text.lstrip("› "): dict(zip(FIGURES, row[1:], strict=True)) for row in table.rows}
     assert list(named) == ["Above", "Below", "Other", "No unit"]
     for key in ADDED:
-        whole = answer.totals[key].figure.value
+        whole = cell_of(answer.totals[key].figure).raw
         assert sum(named[top][key].raw for top in ("Above", "Other", "No unit")) == whole
         assert dict(zip(FIGURES, table.last[1:], strict=True))[key].raw == whole
     assert named["Above"]["failed"].raw == named["Below"]["failed"].raw == 3
@@ -72,6 +73,7 @@ def test_a_units_numbers_and_its_name_lead_to_what_they_say(executive: User) -> 
     assert "Unit: Other" in said
     assert "Agents finished 5 runs" in said
     rows = list(csv.reader(io.StringIO(door.page(f"/dashboards/overview/by-unit.csv?{PERIOD}"))))
+    assert any("EUR" in head for head in next(row for row in rows if row[0].startswith("Unit")))
     assert [row[:2] for row in rows if row[0] in {above.slug, other.slug}] == [[above.slug, "5"], [other.slug, "5"]]
 
 
@@ -103,7 +105,11 @@ def test_an_agents_dashboard_counts_what_it_took_part_in(executive: User) -> Non
     assert page.count('class="card kpi"') == 9
     assert "80.0%" in text  # 28 of 35 were found right
     assert "20.00 EUR" in text
-    assert "No call of a tool was seen of it" in text
+    assert "What the plane is not asked about is shown to whoever may see the agent." in text
+    seer = signed_in(make_holder("kpis.view_kpi", "agents.view_agent"))
+    assert "No call of a tool was seen of it" in text_of(
+        seer.get(f"/dashboards/agents/payer/?{PERIOD}").content.decode()
+    )
     assert 'id="by-version"' in page
     assert 'href="/agents/payer/"' not in page  # it is not theirs to see
     assert 'href="/dashboards/agents/payer/?' in page

@@ -62,7 +62,7 @@ def test_a_figure_says_for_how_much_it_speaks_and_what_was_asked(executive: User
     assert "Coverage 15 of 60 (25.0%) finished runs have an SLA" in page
     assert "0 of 60 (0.0%) runs that succeeded were in a unit with a calendar" in page
     assert page.count("Filter 2026-11-01 to 2026-11-30, days of UTC, as of") == 7
-    assert "workflow w" in page
+    assert "Workflow: w" in page
     totals = client.get(f"/api/v1/kpis/?{PERIOD}").json()["totals"]
     assert totals["sla_adherence"]["coverage"] == {"counted": 15, "of": 60}
     assert "coverage" not in totals["error_rate"], "it counts every finished run"

@@ -16,7 +16,7 @@ from apps.kpis.rules.definitions import (
     Unit,
     percentile_name,
 )
-from apps.kpis.rules.definitions.kinds import NOTHING, WHOLES, gettext_noop
+from apps.kpis.rules.definitions.kinds import COUNTED, NOTHING, WHOLES, gettext_noop
 from apps.kpis.rules.formats import (
     count_text,
     duration_text,
@@ -136,7 +136,7 @@ def coverage_of(definition: Definition, measures: Measures) -> Coverage | None:
     if definition.denominator not in WHOLES:
         return None
     name, words = WHOLES[definition.denominator]
-    counted = int(measures.get(definition.denominator) or 0)
+    counted = int(measures.get(COUNTED.get(definition.denominator, definition.denominator)) or 0)
     return Coverage(counted, int(measures.get(name) or 0), words)
 
 

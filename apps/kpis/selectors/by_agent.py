@@ -19,7 +19,7 @@ from apps.kpis.rules.figures import Figure, figure_of
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, percent_text
 from apps.kpis.rules.sentences import interval_text
-from apps.kpis.selectors.drawings import Cell, Table, page_of_kpi
+from apps.kpis.selectors.drawings import Cell, Table, cell_of, page_of_kpi
 from apps.kpis.selectors.names import sees_agent
 from apps.kpis.selectors.reading import VIEW, actions_for, costs_for, runs_for
 from apps.telemetry.selectors import coverage_for
@@ -99,7 +99,7 @@ def agent_address(asked: KpiFilter) -> str:
 
 
 def _cell(figure: Figure, asked: KpiFilter) -> Cell:
-    return Cell(figure.text, figure.value, page_of_kpi(asked, figure.definition.key) if figure.value else "")
+    return cell_of(figure, page_of_kpi(asked, figure.definition.key) if figure.value else "")
 
 
 def _measures(actor: User, asked: KpiFilter) -> dict[str, dict[str, float | None]]:
@@ -123,13 +123,15 @@ def _measures(actor: User, asked: KpiFilter) -> dict[str, dict[str, float | None
 
 def agent_version_table_for(actor: User, asked: KpiFilter) -> Table | None:
     """What each version of ``asked.agent`` did in the period, and how right it was; None where none is known."""
+    if not asked.agent:
+        return None
     rows = actions_for(actor, asked).filter(within("ended_at", asked.period), agent_version__isnull=False)
     named = {f"m_{name}": one for name, one in ACTION_MEASURES.items()}
     by_version: QuerySet[Any] = rows.order_by("-agent_version")
     found: Iterable[dict[str, Any]] = by_version.values("agent_version").annotate(n=Count("pk"), **named)
     table = []
     for row in found:
-        own = replace(asked, agent_version=row["agent_version"], workflow="")
+        own = replace(asked, agent_version=row["agent_version"])
         measures = {name: row[f"m_{name}"] for name in ACTION_MEASURES}
         figures = [figure_of(DEFINITIONS[key], measures, reporting_currency()) for key in OF_ACTIONS]
         cells = [cell for one in figures for cell in (_cell(one, own), _interval(one))]

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from apps.audit.selectors import lag_s_for, outbox_rows_for
-from apps.core.gate import holds, require, visible
+from apps.core.gate import holds, require, scope_for, visible
 from apps.core.models import ClockTimestamp, User
 from apps.kpis.models import CostItem, Reconciliation, RunFact
 from apps.kpis.rules.costs import CostKind, PricedBy
@@ -107,8 +107,8 @@ def data_quality_for(actor: User) -> DataQuality:
 
 
 def reconciled_for(actor: User) -> Reconciliation | None:
-    """The newest nightly comparison of what is kept with the facts."""
-    return Reconciliation.objects.order_by("-at").first() if holds(actor, VIEW) else None
+    """The newest nightly comparison of what is kept with the facts: of all units, so for who sees all of them."""
+    return Reconciliation.objects.order_by("-at").first() if scope_for(actor, VIEW).everywhere else None
 
 
 def _unpriced_costs(actor: User) -> QuerySet[CostItem]:

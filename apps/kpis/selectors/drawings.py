@@ -155,9 +155,14 @@ def value_column(answer: Answer, kpi: str, name: str = "") -> Column:
     def cell(point: Point) -> Cell:
         figure = point.figures[kpi]
         href = page_of_kpi(answer.asked.within(point.bucket), kpi) if figure.value else ""
-        return Cell(figure.text, *_raw(figure, href))
+        return cell_of(figure, href)
 
     return Column(name or _(definition.label), cell)
+
+
+def cell_of(figure: Figure, href: str = "") -> Cell:
+    """A figure in a table, with its unit for files."""
+    return Cell(figure.text, *_raw(figure, href))
 
 
 def _raw(figure: Figure, href: str) -> tuple[float | None, str, str]:

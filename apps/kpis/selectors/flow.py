@@ -73,7 +73,7 @@ def flow_for(actor: User, answer: Answer) -> Flow | None:
         between=" ".join([*upper, *reversed(lower)]),
         table=Table(
             slug="flow",
-            title=_("Cumulative flow"),
+            title=_("Cumulative flow in numbers"),
             says=_(
                 "Added up from the beginning of the period, with what was open then. The lines are the backlog apart."
             ),

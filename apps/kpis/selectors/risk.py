@@ -25,7 +25,7 @@ type Part = tuple[str, str]
 def risk_parts_for(actor: User, answer: Answer, live: Live) -> list[Part]:
     """What went wrong in the period, was refused, was seen of tools, and how right agents are.
 
-    Calls of tools lead nowhere for whoever may not look at agents.
+    Calls of tools lead to the tools used without asking, and nowhere for whoever may not look at agents.
     """
     figures = {key: answer.totals[key].figure for key in ("incidents", "denied", "accuracy")}
     governed, called = governed_for(actor, answer.asked)
@@ -37,7 +37,8 @@ def risk_parts_for(actor: User, answer: Answer, live: Live) -> list[Part]:
         called=called,
         accuracy=figures["accuracy"],
     )
-    calls = UNGOVERNED if holds(actor, "agents.view_agent") else ""
+    limit = f"?agent={answer.asked.agent}&state=all" if answer.asked.agent else ""
+    calls = f"{UNGOVERNED}{limit}" if holds(actor, "agents.view_agent") else ""
     return [
         (said(part), calls if part.kpi == GOVERNED else page_of_kpi(answer.asked, part.kpi))
         for part in risk_parts(seen)
@@ -55,7 +56,8 @@ def governed_for(actor: User, asked: KpiFilter) -> tuple[int, int]:
         calls = calls.filter(agent__unit__in=unit_ids_below(asked.unit))
     if asked.workflow:
         runs = RunFact.objects.filter(workflow=asked.workflow)
-        runs = runs if asked.version is None else runs.filter(version=asked.version)
         calls = calls.filter(run_id__in=runs.values("run_id"))
+    if asked.version is not None:
+        calls = calls.filter(run_id__in=RunFact.objects.filter(version=asked.version).values("run_id"))
     found = calls.aggregate(governed=Count("pk", filter=Q(tool_call=ToolCall.GOVERNED)), called=Count("pk"))
     return found["governed"], found["called"]

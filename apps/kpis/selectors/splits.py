@@ -16,9 +16,9 @@ from apps.kpis.rules.buckets import buckets_of
 from apps.kpis.rules.definitions import Definition, percentile_name
 from apps.kpis.rules.figures import figures_of
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.formats import count_text, percent_text
+from apps.kpis.rules.formats import DASH, count_text, heads_of, percent_text
 from apps.kpis.selectors.dashboards import workflows_for
-from apps.kpis.selectors.drawings import Cell, Table, page_of_kpi
+from apps.kpis.selectors.drawings import Cell, Table, cell_of, page_of_kpi
 from apps.kpis.selectors.goals import goals_for
 from apps.kpis.selectors.parts import ERROR, MISMATCH, OVERDUE, UNNAMED, WENT_TO_PEOPLE, asking, within_part
 from apps.kpis.selectors.reading import Reader, actions_for, percentile_row, runs_for
@@ -64,7 +64,7 @@ def split_csv_for(
         [f"# zone: {asked.zone.key}"],
         [f"# {_(definition.label)}: {_(definition.formula)}"],
     ]
-    return [*head, list(table.columns), *([cell.raw for cell in row] for row in table.rows)]
+    return [*head, heads_of(table.columns, table.rows), *([cell.raw for cell in row] for row in table.rows)]
 
 
 def split_words_for(actor: User, asked: KpiFilter) -> str:
@@ -121,22 +121,22 @@ def _by_workflow(actor: User, definition: Definition, asked: KpiFilter) -> Table
     table = []
     for slug, figure in rows:
         own = asked.of_workflow(slug)
-        target = goals.target_of(definition, own)
-        cell = Cell(
-            figure.text,
-            figure.value,
-            page_of_kpi(own, definition.key) if figure.value else "",
-            bar=None if slug in lines else round((figure.value or 0) / most * 100, 1),
-            mark=None if target is None or slug in lines else min(100.0, round(target.value / most * 100, 1)),
+        target = None if definition.per_day else goals.target_of(definition, own)
+        is_barred = slug not in lines
+        cell = replace(
+            cell_of(figure, page_of_kpi(own, definition.key) if figure.value else ""),
+            bar=round((figure.value or 0) / most * 100, 1) if is_barred else None,
+            mark=min(100.0, round(target.value / most * 100, 1)) if target is not None and is_barred else None,
             line=lines.get(slug, ""),
         )
-        table.append([Cell(names.get(slug, slug), slug), cell, Cell(count_text(figure.n), figure.n)])
+        wanted = Cell(DASH, None) if target is None else cell_of(replace(figure, value=target.value))
+        table.append([Cell(names.get(slug, slug), slug), cell, wanted, Cell(count_text(figure.n), figure.n)])
     says = _("The largest first. Lines show the whole period, all on one scale.") if lines else _("The largest first.")
     return Table(
         slug="by-workflow",
         title=_("By workflow"),
         says=says,
-        columns=[_("Workflow"), _(definition.label), "n"],
+        columns=[_("Workflow"), _(definition.label), _("Target"), "n"],
         rows=table,
         last=[],
     )

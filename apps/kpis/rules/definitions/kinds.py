@@ -102,6 +102,9 @@ WHOLES = {
     "sla_due": ("finished", gettext_noop("finished runs have an SLA")),
     "in_calendar": ("succeeded", gettext_noop("runs that succeeded were in a unit with a calendar")),
     "compared": ("closed", gettext_noop("runs that ended have a baseline cost")),
+    "fixed_micro": ("closed", gettext_noop("runs that ended have a baseline cost")),
+    "compared_time": ("closed", gettext_noop("runs that ended have a baseline of people's time")),
+    "decided_in_calendar": ("decided", gettext_noop("decisions were taken in a unit with a calendar")),
     "asked_by_rule": ("decided", gettext_noop("decisions were asked for by a rule")),
     "judged": ("acted", gettext_noop("actions were judged")),
     "judged_by_decision": ("acted", gettext_noop("actions were decided by people")),
@@ -110,6 +113,8 @@ WHOLES = {
     "judged_alone": ("acted_alone", gettext_noop("actions done without asking were judged")),
 }
 """Of what a denominator is only a part: how much of everything there is, a figure speaks for. All others cover it."""
+COUNTED = {"fixed_micro": "compared"}
+"""Where the denominator counts no rows: what does."""
 NO_VALUES = gettext_noop("No run gave a value")
 """Of a figure of one's own."""
 
