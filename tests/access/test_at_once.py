@@ -97,3 +97,14 @@ def test_two_who_make_the_same_person_at_once_make_one(real_db: str) -> None:
     ends = at_once(*(make(number) for number in range(4)))
     assert sorted(type(end).__name__ for end in ends) == ["InvalidError"] * 3 + ["User"]
     assert User.objects.filter(username="ada").count() == 1
+
+
+def test_two_who_are_made_at_once_get_no_address_that_is_one_persons(real_db: str) -> None:
+    admin = make_admin()
+
+    def make(number: int) -> Callable[[], User]:
+        return lambda: make_person(admin, username=f"ada{number}", name="Ada", email="ada@example.com")
+
+    ends = at_once(*(make(number) for number in range(4)))
+    assert sorted(type(end).__name__ for end in ends) == ["InvalidError"] * 3 + ["User"]
+    assert User.objects.filter(email="ada@example.com").count() == 1

@@ -7,7 +7,7 @@ Who calls holds ``access.provision_people`` everywhere. What follows for roles a
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -18,6 +18,7 @@ from apps.access.selectors import DIRECTORY, RESERVED, live_grants
 from apps.access.services.grants import end_person, grant_role, revoke_role
 from apps.access.services.people import save_person
 from apps.access.services.sessions import end_sessions_of
+from apps.access.services.turns import take_turn
 from apps.access.services.units import require_manager, write_if_changed
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
@@ -263,16 +264,6 @@ def remove_mapping(actor: User, *, mapping: GroupMapping) -> GroupMapping:
     GroupMapping.objects.filter(pk=mapping.pk).delete()
     _sync_groups({mapping.group})
     return mapping
-
-
-def take_turn() -> None:
-    """Until this transaction ends nobody else says who is there, who is in which group, or what a group holds.
-
-    Of two at once neither would see what the other says: one name for two people, a role that nothing gives any more.
-    Call before anything is locked.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('access.directory', 0))")
 
 
 def _sync_groups(names: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from apps.access.selectors import RESERVED, live_grants
 from apps.access.services.grants import grant_role, revoke_role
 from apps.access.services.sessions import end_sessions_of
 from apps.access.services.tokens import revoke_token
+from apps.access.services.turns import take_turn
 from apps.access.services.units import require_manager, write_if_changed
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
@@ -76,6 +77,7 @@ def make_person(
     found when they sign in.
     """
     require_manager(actor, None)
+    take_turn()
     taken = InvalidError(errors={"username": [_("Somebody has this user name.")]})
     if User.objects.filter(username__iexact=username).exists():
         raise taken
