@@ -50,9 +50,9 @@ pages = [
     path("dashboards/<slug:slug>/versions/", views.versions, name="versions"),
     path("dashboards/<slug:slug>.pdf", views.printed, name="pdf"),
     path("dashboards/<slug:slug>/<slug:figure>.csv", views.export, name="csv"),
-    path("dashboards/<slug:slug>/<slug:kpi>/<slug:split>.csv", views.export_split, name="split-csv"),
     path("dashboards/<slug:slug>/<slug:kpi>/", views.behind, name="behind"),
     path("dashboards/<slug:slug>/<slug:kpi>/events.<str:kind>", views.export_events, name="export-events"),
+    path("dashboards/<slug:slug>/<slug:kpi>/<slug:split>.csv", views.export_split, name="split-csv"),
 ]
 
 endpoints = [

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.django_db
 LISTS = {
     "access/", "access/calendars/", "access/chats/", "access/emergency/", "access/groups/", "access/requests/",
     "access/reviews/", "access/rotas/", "accounts/2fa/webauthn/", "actions/", "agents/", "audit/",
-    "audit/erasures/", "budgets/", "connectors/", "dashboards/cost/",
-    "dashboards/event-logs/", "dashboards/goals/", "dashboards/oversight/",
-    "dashboards/prices/", "dashboards/unusual/", "data-classes/", "discovered-agents/", "flags/", "halts/drills/",
+    "audit/erasures/", "budgets/", "connectors/", "dashboards/agents/", "dashboards/cost/",
+    "dashboards/event-logs/", "dashboards/goals/", "dashboards/oversight/", "dashboards/prices/", "dashboards/rates/",
+    "dashboards/unusual/", "data-classes/", "discovered-agents/", "flags/", "halts/drills/",
     "inbox/", "inbox/bulk/", "inbox/focus/", "inbox/standing/", "jobs/", "logs/", "new-waiver/", "notifications/",
     "policies/", "policy-health/", "runs/", "runs/failures/", "spans/", "tool-findings/", "waivers/", "workflows/",
 }  # fmt: skip

@@ -234,12 +234,14 @@ def test_the_letter_says_the_same_with_whole_addresses_and_the_figures_attached(
     letter = write_report(person, monday=MONDAY, unit=unit.slug)
     found = report(person, unit=unit.slug)
     assert letter.subject == "Weekly report 2026-W46: Finance"
-    assert letter.csv_name == f"report-2026-W46-{unit.slug}.csv"
+    (paper, _content, _kind), (name, figures, _text) = letter.attached
+    assert (paper, name) == (f"report-2026-W46-{unit.slug}.pdf", f"report-2026-W46-{unit.slug}.csv")
+    assert isinstance(figures, str)
     for text in (letter.text, letter.html):
         assert all(one.text in text for one in found.page.sentences)
         assert f"https://plane.example/reports/weekly/2026-W46/?unit={unit.slug}" in text
     assert 'href="/' not in letter.html
-    table = [row for row in csv.reader(io.StringIO(letter.csv)) if not row[0].startswith("#")]
+    table = [row for row in csv.reader(io.StringIO(figures)) if not row[0].startswith("#")]
     total = dict(zip(table[0], table[1], strict=True))
     assert total["throughput"] == "48"
     assert len(table) == 2 + 7

@@ -74,6 +74,11 @@ def costs(_actor: User, text: str) -> str:
     return f"/dashboards/cost/by-model.csv?{PERIOD}"
 
 
+def split(_actor: User, text: str) -> str:
+    write_facts(facts=Facts(runs=[make_run(state="failed", error_class=text)]))
+    return f"/dashboards/overview/error_rate/by-error.csv?{PERIOD}"
+
+
 def events_of(where: str) -> Scene:
     def scene(_actor: User, text: str) -> str:
         run = make_run()
@@ -97,6 +102,7 @@ SCENES: dict[str, Scene] = {
     "api/v1/kpis/<slug:kpi>/events/": events_of("/api/v1/kpis/throughput/events/?as=csv&"),
     "dashboards/<slug:slug>/<slug:figure>.csv": own_figures,
     "dashboards/<slug:slug>/<slug:kpi>/events.<str:kind>": events_of("/dashboards/overview/throughput/events.csv?"),
+    "dashboards/<slug:slug>/<slug:kpi>/<slug:split>.csv": split,
     "dashboards/cost/<slug:figure>.csv": costs,
     "dashboards/event-logs/<uuid:log_id>/cases.csv": log_cases,
     "data-classes/report.csv": data_classes,
