@@ -118,6 +118,7 @@ OF_ONE: dict[str, Scene] = {
     "dashboards/<slug:slug>/versions/": under(DASHBOARD, "versions/"),
     "dashboards/<slug:slug>/weeks/": under(DASHBOARD, "weeks/"),
     "dashboards/<slug:slug>/weeks/<str:week>/": under(DASHBOARD, "weeks/2026-W20/"),
+    "dashboards/agents/<slug:slug>/": made("/dashboards/agents/{}/", lambda: make_agent().slug),
     "dashboards/agents/<slug:slug>/versions/": made("/dashboards/agents/{}/versions/", lambda: make_agent().slug),
     "dashboards/uptime/of-<slug:kind>/<slug:slug>/": made(
         "/dashboards/uptime/of-agents/{}/", lambda: make_agent().slug

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from django.db import connection, transaction
 from django.db.models import Func
 
-from apps.access.services.directory import take_turn
+from apps.access.services.turns import take_turn
 from apps.audit.models import Entry
 from apps.audit.services import record
 from apps.configuration.rules import ORDER, Path
