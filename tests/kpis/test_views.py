@@ -68,6 +68,12 @@ def test_a_figure_says_for_how_much_it_speaks_and_what_was_asked(executive: User
     assert "coverage" not in totals["error_rate"], "it counts every finished run"
 
 
+def test_the_next_page_of_a_list_is_not_called_after_its_figure(executive: User) -> None:
+    write_facts(facts=Facts(runs=[make_run() for _ in range(51)]))
+    page = signed_in(executive).get(f"/dashboards/overview/throughput/?{PERIOD}").content.decode()
+    assert re.search(r'rel="next">.*Load older</a>', page)
+
+
 def test_no_workflow_hides_behind_the_name_of_another_page() -> None:
     routes = [str(one.pattern).split("/") for one in pages if str(one.pattern).startswith("dashboards/")]
     assert {name for _, name, *_rest in routes if name and "<" not in name} <= set(DASHBOARDS)
