@@ -25,11 +25,27 @@ PAGES = {
         "/settings/shortcuts/",
         "/styleguide/",
     ],
-    "eve": ["/", "/dashboards/", "/dashboards/purchase-order/"],
+    "eve": [
+        "/",
+        "/dashboards/overview/",
+        "/dashboards/purchase-order/",
+        "/dashboards/agents/",
+        "/dashboards/agents/expense-checker/",
+        "/dashboards/cost/",
+        "/dashboards/oversight/",
+        "/dashboards/overview/cycle_time_p50_s/",
+        "/dashboards/overview/error_rate/",
+        "/dashboards/overview/escalation_rate/",
+        "/dashboards/rates/",
+        "/dashboards/data-quality/",
+        "/reports/weekly/",
+    ],
     "olga": ["/", "/runs/", "/runs/<first>/", "/workflows/purchase-order/", "/actions/", "/actions/<first>/"],
     "admin": ["/", "/agents/", "/agents/payables/", "/policies/", "/connectors/", "/access/", "/halts/", "/settings/"],
     "aud": ["/", "/audit/", "/audit/<first>/"],
 }
+DRAWN = "() => [...document.querySelectorAll('.plot')].every((plot) => plot.dataset.done || plot.dataset.failed)"
+WAIT_MS, TRIES = 250, 60
 UUID = "[0-9a-f]{8}-[0-9a-f-]{27}"
 
 
@@ -65,10 +81,22 @@ def _shoot(browser: Browser, person: str, options: argparse.Namespace) -> list[s
             continue
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
-            name = "-".join(filter(None, [person, *re.findall(r"[a-z-]+", path), size, options.scheme]))
+            _draw(page)
+            name = "-".join(filter(None, [person, *re.findall(r"[a-z0-9_-]+", path), size, options.scheme]))
             page.screenshot(path=options.out / f"{name}.png", full_page=True)
     context.close()
     return missed
+
+
+def _draw(page: Page) -> None:
+    """Bring every chart into the window once, as none is drawn before, and wait until all are."""
+    for figure in page.locator(".plot").all():
+        figure.scroll_into_view_if_needed()
+    for _ in range(TRIES):
+        if page.evaluate(DRAWN):
+            break
+        page.wait_for_timeout(WAIT_MS)
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _resolved(page: Page, path: str) -> str:
