@@ -64,6 +64,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "durations": (60, "apps.kpis.tasks.keep_durations"),
     "facts": (3600, "apps.kpis.tasks.fill_facts"),
     "anomalies": (600, "apps.kpis.tasks.find_anomalies"),
+    "alerts": (600, "apps.kpis.tasks.judge_alerts"),
     "minutes": (20, "apps.kpis.tasks.look_at_minutes"),
     "old_minutes": (86_400, "apps.kpis.tasks.forget_minutes"),
     "values": (2, "apps.kpis.tasks.fill_values"),

@@ -47,3 +47,8 @@ def sweep_uploads() -> int:
 def find_anomalies() -> int:
     """Hold the newest hour that is over against the same hour of eight weeks; how many anomalies began."""
     return services.find_anomalies()
+
+
+def judge_alerts() -> int:
+    """Judge targets of the week that is over, SLAs of what is open, and backlogs; how many alerts began."""
+    return services.judge_alerts()

@@ -61,6 +61,7 @@ endpoints = [
     path("kpis/agent-versions/", api.KpiAgentVersions.as_view(), name="kpi-agent-versions"),
     path("kpis/control-charts/", api.ControlCharts.as_view(), name="control-charts"),
     path("kpis/unusual-hours/", api.UnusualHours.as_view(), name="unusual-hours"),
+    path("kpis/worth-a-look/", api.WorthALook.as_view(), name="worth-a-look"),
     path("kpis/cost/", cost_api.Cost.as_view(), name="cost"),
     path("kpis/<slug:kpi>/runs/", api.KpiRuns.as_view(), name="kpi-runs"),
     path("kpis/<slug:kpi>/events/", api.KpiEvents.as_view(), name="kpi-events"),

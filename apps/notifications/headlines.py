@@ -38,6 +38,12 @@ HEADLINES = {
     Event.REPORT: _("Weekly report"),
     Event.UNUSUAL: _("Something unusual in the last hour"),
 }
+UNUSUAL = {
+    "target": _("A target was missed in the week that ended: worth a look"),
+    "sla": _("Open runs are past their SLA: worth a look"),
+    "backlog": _("Open work piles up: worth a look"),
+}
+"""What is worth a look of a workflow, by its kind; all other kinds are of an hour."""
 WAIVED = {
     WaiverState.LIVE: _("Your waiver was approved"),
     WaiverState.DECLINED: _("Your waiver was declined"),

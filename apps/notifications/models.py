@@ -16,7 +16,7 @@ from apps.core.formats import money, number
 from apps.core.models import ClockTimestamp, Record, User, choices_of
 from apps.core.rules import ProposalState, Risk
 from apps.halts.models import BreakerChange, Halt
-from apps.notifications.headlines import ALARMED, DECIDED, HEADLINES, PROPOSED, SIGN_IN, WAIVED
+from apps.notifications.headlines import ALARMED, DECIDED, HEADLINES, PROPOSED, SIGN_IN, UNUSUAL, WAIVED
 from apps.notifications.rules import Channel, DeliveryState, Event, Timing
 from apps.oversight.models import AccessReview, Escalation
 from apps.oversight.rules import EscalationState
@@ -210,7 +210,8 @@ class Notice(Record):
             return str(SIGN_IN[self.entry.name.rpartition(".")[2]])
         if self.entry.name == "agent.acted_despite":
             return str(_("Acted although it was not allowed"))
-        return str(HEADLINES.get(Event(self.event), _("Ended")))
+        worth_a_look = UNUSUAL.get(self.entry.payload.get("kind", "")) if self.event == Event.UNUSUAL else None
+        return str(worth_a_look or HEADLINES.get(Event(self.event), _("Ended")))
 
     @property
     def title(self) -> str:

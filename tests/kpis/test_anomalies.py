@@ -197,6 +197,7 @@ def anomaly(workflow: Workflow, **fields: Any) -> Anomaly:
     return Anomaly.objects.create(
         **{
             "workflow": workflow,
+            "unit": workflow.unit_id,
             "kind": "failures",
             "began_at": until - HOUR,
             "until": until,

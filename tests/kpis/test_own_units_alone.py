@@ -62,6 +62,7 @@ API = (
     f"kpis/versions/?{PERIOD}&workflow=a",
     "kpis/control-charts/?workflow=a",
     "kpis/unusual-hours/",
+    "kpis/worth-a-look/",
     "kpis/weekly-review/?workflow=a&week=2025-W43",
     "data-quality/",
 )

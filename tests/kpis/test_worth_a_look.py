@@ -84,7 +84,9 @@ def unusual(slug: str, **fields: Any) -> Anomaly:
     flow = Workflow.objects.create(slug=slug, name=slug, unit=make_unit(), owner=make_user())
     now = database_now()
     values = {"kind": "failures", "began_at": now - timedelta(hours=1), "until": now}
-    return Anomaly.objects.create(workflow=flow, count=12, of=30, expected=1.5, chance=1e-9, **{**values, **fields})
+    return Anomaly.objects.create(
+        workflow=flow, unit=flow.unit_id, count=12, of=30, expected=1.5, chance=1e-9, **{**values, **fields}
+    )
 
 
 def test_unusual_hours_are_told_of_the_units_in_which_one_counts(executive: User) -> None:

@@ -14,7 +14,7 @@ from apps.kpis.api.goals import (
 from apps.kpis.api.kpis import KpiRuns, Kpis
 from apps.kpis.api.logs import EventLogCases, EventLogDetail, EventLogs
 from apps.kpis.api.versions import KpiAgentVersions, KpiVersions
-from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours
+from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours, WorthALook
 
 __all__ = [
     "BaselineApproval",
@@ -35,4 +35,5 @@ __all__ = [
     "TargetDetail",
     "Targets",
     "UnusualHours",
+    "WorthALook",
 ]

@@ -1,4 +1,4 @@
-"""Control charts and unusual hours over the API: the numbers of their pages."""
+"""Control charts and what is worth a look over the API: the numbers of their pages."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from apps.core.api import PlaneView, known_params
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.schema import PROBLEMS
 from apps.kpis.api.kpis import FILTERS, asked_in
-from apps.kpis.rules.anomalies import Unusual
+from apps.kpis.rules.anomalies import OF_HOURS, Unusual
 from apps.kpis.rules.control import Why
 from apps.kpis.selectors.anomalies import AnomalySeen, anomalies_for
 from apps.kpis.selectors.dashboards import workflows_for
@@ -57,7 +57,7 @@ class UnusualHourSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     workflow = serializers.CharField()
-    kind = serializers.ChoiceField([one.value for one in Unusual])
+    kind = serializers.ChoiceField([one.value for one in Unusual if one in OF_HOURS])
     began_at = serializers.DateTimeField()
     until = serializers.DateTimeField()
     count = serializers.IntegerField()
@@ -73,6 +73,28 @@ class UnusualHoursPage(serializers.Serializer[Any]):
     """What was found in 60 days."""
 
     results = UnusualHourSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class WorthALookSerializer(UnusualHourSerializer):
+    """One thing worth a look; the numbers are those of the last hour, week, look or day that showed it."""
+
+    kind = serializers.ChoiceField([one.value for one in Unusual])
+    open = serializers.BooleanField(help_text="It goes on; never of hours, and until is then the last that showed it.")
+    kpi = serializers.CharField(allow_blank=True, help_text="Of a target: which figure missed it.")
+    count = serializers.IntegerField(help_text="Of an SLA the runs past it, of a backlog what is open.")
+    of = serializers.IntegerField(help_text="Of a target n, of an SLA open runs, of a backlog its growth in 28 days.")
+    value = serializers.FloatField(allow_null=True, help_text="Of a target: the figure, counts and sums by the day.")
+    expected = serializers.FloatField(help_text="Of a target its value, of a backlog the most open in eight weeks.")
+    chance = serializers.FloatField(allow_null=True, help_text="How likely chance alone does as much, where known.")
+    text = serializers.CharField(help_text="The same in words.")
+    behind = serializers.CharField(help_text="The page that lists what is behind it.")
+
+
+class WorthALookPage(serializers.Serializer[Any]):
+    """What goes on, and what was found in 60 days."""
+
+    results = WorthALookSerializer(many=True)
     next = serializers.CharField(allow_null=True)
 
 
@@ -94,6 +116,13 @@ def unusual_json(one: AnomalySeen) -> dict[str, Any]:
     row = one.row
     names = ("id", "kind", "began_at", "until", "count", "of", "expected", "chance", "muted_until", "mute_reason")
     return {**{name: getattr(row, name) for name in names}, "workflow": row.workflow.slug, "muted": one.muted}
+
+
+def worth_json(one: AnomalySeen) -> dict[str, Any]:
+    """It as ``WorthALookSerializer`` describes it."""
+    row = one.row
+    more = {"open": row.is_open, "kpi": row.figure, "value": row.value, "text": one.sentence, "behind": one.href}
+    return unusual_json(one) | more
 
 
 class ControlCharts(PlaneView):
@@ -128,5 +157,20 @@ class UnusualHours(PlaneView):
     def get(self, request: Request) -> Response:
         """Hours of 60 days that were out of line, the newest 200, in the units in which the reader may count."""
         known_params(request, "workflow")
-        found = anomalies_for(self.actor, request.query_params.get("workflow", ""))
+        found = anomalies_for(self.actor, request.query_params.get("workflow", ""), OF_HOURS)
         return Response({"results": [unusual_json(one) for one in found], "next": None})
+
+
+class WorthALook(PlaneView):
+    """``/kpis/worth-a-look/``."""
+
+    @extend_schema(
+        operation_id="list_worth_a_look",
+        parameters=[OpenApiParameter("workflow", str, description="A workflow's slug; all of them without one.")],
+        responses={200: WorthALookPage, **PROBLEMS},
+    )
+    def get(self, request: Request) -> Response:
+        """Unusual hours, missed targets, SLAs and backlogs: what goes on, then the newest of 60 days, 200 at most."""
+        known_params(request, "workflow")
+        found = anomalies_for(self.actor, request.query_params.get("workflow", ""))
+        return Response({"results": [worth_json(one) for one in found], "next": None})

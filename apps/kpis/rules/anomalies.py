@@ -24,12 +24,17 @@ HOUR = timedelta(hours=1)
 
 
 class Unusual(StrEnum):
-    """What is unusual of an hour."""
+    """What is worth a look: three of an hour, then a target that a week missed, open runs past their SLA, a backlog."""
 
     FAILURES = "failures"
     MORE = "more"
     FEWER = "fewer"
+    TARGET = "target"
+    SLA = "sla"
+    BACKLOG = "backlog"
 
+
+OF_HOURS = frozenset({Unusual.FAILURES, Unusual.MORE, Unusual.FEWER})
 
 SENTENCES: Mapping[Unusual, str] = {
     Unusual.FAILURES: gettext_noop(
@@ -37,6 +42,14 @@ SENTENCES: Mapping[Unusual, str] = {
     ),
     Unusual.MORE: gettext_noop("%(count)s runs started in an hour; about %(expected)s are usual at this time."),
     Unusual.FEWER: gettext_noop("Only %(count)s runs started in an hour; about %(expected)s are usual at this time."),
+    Unusual.TARGET: gettext_noop(
+        "Target missed in %(week)s: %(kpi)s was %(value)s (n = %(of)s); the target is %(expected)s."
+    ),
+    Unusual.SLA: gettext_noop("%(count)s of %(of)s open runs have used more than their SLA; none should."),
+    Unusual.BACKLOG: gettext_noop(
+        "Work piles up: %(count)s runs were open at the end of the day, at most %(expected)s in the eight weeks "
+        "before. In four weeks %(of)s more started than ended."
+    ),
 }
 
 

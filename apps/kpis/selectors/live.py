@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import BigIntegerField, Count, F, Func, Q, QuerySet, Value
 from django.db.models.fields import DateTimeField
@@ -70,6 +71,14 @@ def breached_for(actor: User) -> int:
     """How many open runs that ``actor`` may see have used more than their SLA, whatever workflow they are of."""
     rows = visible(actor, VIEW, RunFact.objects.filter(simulated=False, superseded=False))
     return _clocked(rows, database_now()).filter(LATE["breached"]).count()
+
+
+def late_runs_for(actor: User) -> dict[tuple[str, UUID | None], tuple[int, int]]:
+    """By workflow and unit: open runs that have used more than their SLA, and all open ones; no simulated ones."""
+    rows = visible(actor, VIEW, RunFact.objects.filter(simulated=False, superseded=False))
+    counts = {"late": Count("run_id", filter=LATE["breached"]), "of": Count("run_id")}
+    found = _clocked(rows, database_now()).order_by().values_list("workflow", "unit").annotate(**counts)
+    return {(workflow, unit): (late, of) for workflow, unit, late, of in found}
 
 
 def _clocked(rows: QuerySet[RunFact], now: datetime) -> QuerySet[RunFact]:

@@ -1,5 +1,6 @@
 """What can happen to facts, rollups, prices, baselines and targets."""
 
+from apps.kpis.services.alerts import judge_alerts
 from apps.kpis.services.anomalies import find_anomalies, mute_anomaly
 from apps.kpis.services.baselines import approve_baseline, decline_baseline, remove_baseline, save_baseline
 from apps.kpis.services.business import delete_kpi, save_kpi
@@ -32,6 +33,7 @@ __all__ = [
     "forget_upload",
     "import_event_log",
     "import_history",
+    "judge_alerts",
     "keep_durations",
     "keep_upload",
     "look_at_minutes",

@@ -1,4 +1,4 @@
-"""Finding hours that are out of line, and being told no more of them for a while."""
+"""Finding hours that are out of line, telling of what is worth a look, and being told no more of it for a while."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -101,13 +101,20 @@ def _note(workflow: Workflow, sign: Sign, start: datetime, before: list[Sign]) -
     if not is_told(sign, before):
         return False
     lasts = any(one.kind == sign.kind for one in before)
-    found = Anomaly.objects.create(
-        workflow=workflow, kind=sign.kind, began_at=start - HOUR if lasts else start, until=start + HOUR, **told
-    )
-    name = "workflow.unusual_unsaid" if like.filter(muted_until__gt=database_now()).exists() else "workflow.unusual"
-    payload = {"kind": sign.kind, "started_at": found.began_at, "until": found.until, "items": sign.count}
-    record(system_user("plane"), workflow, name, payload=payload)
+    began_at = start - HOUR if lasts else start
+    begin(Anomaly(workflow=workflow, kind=sign.kind, began_at=began_at, until=start + HOUR, **told))
     return True
+
+
+def begin(found: Anomaly) -> None:
+    """Write it down, in its workflow's unit of now, with the entry by which the owner is told unless it is muted."""
+    workflow = found.workflow
+    found.unit = workflow.unit_id
+    found.save(force_insert=True)
+    like = Anomaly.objects.filter(workflow=workflow, kind=found.kind, figure=found.figure)
+    name = "workflow.unusual_unsaid" if like.filter(muted_until__gt=database_now()).exists() else "workflow.unusual"
+    payload = {"kind": found.kind, "started_at": found.began_at, "until": found.until, "items": found.count}
+    record(system_user("plane"), workflow, name, payload=payload | ({"kpi": found.figure} if found.figure else {}))
 
 
 @transaction.atomic
@@ -127,6 +134,6 @@ def mute_anomaly(actor: User, *, anomaly: Anomaly, until: datetime, reason: str)
     row = Anomaly.objects.select_for_update(of=("self",)).get(pk=anomaly.pk)
     row.muted_until, row.muted_by, row.mute_reason = until, actor, reason.strip()[:500]
     row.save(update_fields=["muted_until", "muted_by", "mute_reason"])
-    told = {"kind": row.kind, "until": until, "reason": row.mute_reason}
+    told = {"kind": row.kind, "until": until, "reason": row.mute_reason} | ({"kpi": row.figure} if row.figure else {})
     record(actor, anomaly.workflow, "workflow.unusual_muted", payload=told)
     return row

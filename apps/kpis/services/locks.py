@@ -16,3 +16,10 @@ def hold_rates() -> None:
     """Of two who set a rate at once the second sees what the first one set."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [RATES_LOCK])
+
+
+def is_alone(lock: str) -> bool:
+    """Hold ``lock`` until the transaction ends; False, at once, where somebody else does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [lock])
+        return bool(cursor.fetchone()[0])

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncHour
 
@@ -33,6 +33,7 @@ from apps.kpis.rules.uptime import (
     minute_before,
     service_times,
 )
+from apps.kpis.services.locks import is_alone
 from apps.workflows.models import Task, Workflow, WorkflowPermission
 from apps.workflows.rules.definition import Definition, definition_of
 from apps.workflows.rules.states import Kind, TaskState
@@ -49,7 +50,7 @@ def look_at_minutes(*, now: datetime | None = None) -> int:
     Minutes since the look before that nobody looked at are written down as not observed. Whoever comes second while
     another one looks does nothing.
     """
-    if not _alone():
+    if not is_alone(LOCK):
         return 0
     now = now or database_now()
     minute = minute_before(now)
@@ -72,12 +73,6 @@ def forget_minutes() -> int:
     """Delete what ended more than ``KEEP`` ago; how many rows."""
     since = database_now() - KEEP
     return MinuteSpell.objects.filter(until__lt=since).delete()[0] + CallHour.objects.filter(hour__lt=since).delete()[0]
-
-
-def _alone() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [LOCK])
-        return bool(cursor.fetchone()[0])
 
 
 def _write(seen: list[Looked], minute: datetime) -> None:

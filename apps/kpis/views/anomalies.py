@@ -1,4 +1,4 @@
-"""Hours that were out of line."""
+"""What is worth a look: hours out of line, missed targets, SLAs, backlogs."""
 
 from uuid import UUID
 
@@ -22,7 +22,7 @@ MANAGE = "kpis.manage_target"
 
 @require_GET
 def anomalies(request: Request) -> HttpResponse:
-    """What was found in 60 days."""
+    """What goes on, and what was found in 60 days."""
     return _page(request)
 
 
