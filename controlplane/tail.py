@@ -6,14 +6,17 @@ from django.db import close_old_connections, connection
 
 TAIL = """
 (SELECT id, subject_kind, subject_id, trail_id FROM audit_entry
- WHERE occurred_at > clock_timestamp() - interval '5 seconds' ORDER BY id DESC LIMIT 5000)
+ WHERE occurred_at > statement_timestamp() - interval '5 seconds' ORDER BY id DESC LIMIT 5000)
 UNION ALL
 (SELECT n.entry_id, 'notice', d.recipient_id, d.recipient_id
  FROM notifications_delivery d JOIN notifications_notice n ON n.id = d.notice_id
- WHERE d.channel = 'in_app' AND d.created_at > clock_timestamp() - interval '5 seconds' LIMIT 5000)
+ WHERE d.channel = 'in_app' AND d.created_at > statement_timestamp() - interval '5 seconds' LIMIT 5000)
 ORDER BY 1 DESC
 """
-"""The newest entries, and who was told of them: by the same numbers, whoever asks."""
+"""The newest entries, and who was told of them: by the same numbers, whoever asks.
+
+``clock_timestamp()`` may differ from row to row, so that no index begins there: the whole ledger would be read.
+"""
 
 
 def read_tail() -> list[tuple[int, str, Any, Any]]:

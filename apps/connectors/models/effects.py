@@ -6,11 +6,12 @@ from uuid import UUID
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from apps.agents.models import Action
 from apps.agents.rules import Environment
 from apps.connectors.models.systems import Connector, Operation
-from apps.connectors.rules import EFFECT_MOVES, EffectState
+from apps.connectors.rules import EFFECT_MOVES, UNSETTLED, EffectState
 from apps.connectors.rules.health import Purpose
 from apps.core.models import Record, Stateful, choices_of
 
@@ -87,9 +88,10 @@ class Effect(Stateful):
             models.Index(fields=["verify_at"], name="effect_to_verify", condition=Q(verify_at__isnull=False)),
             models.Index(fields=["read_back_at"], name="effect_mismatched", condition=Q(state=EffectState.MISMATCH)),
             models.Index(
-                fields=["retry_at"],
-                name="effect_due",
-                condition=Q(state__in=[EffectState.PREPARED, EffectState.UNKNOWN]),
+                Coalesce("retry_at", "lease_until", "created_at"),
+                "id",
+                name="effect_open",
+                condition=Q(state__in=UNSETTLED),
             ),
             models.Index(
                 fields=["lease_until"],

@@ -96,6 +96,9 @@ class EffectState(StrEnum):
     COMPENSATED = "compensated"
 
 
+UNSETTLED = (EffectState.PREPARED, EffectState.UNKNOWN, EffectState.CLAIMED, EffectState.DISPATCHED)
+"""What somebody may still have to see to."""
+
 EFFECT_MOVES: Moves = {
     EffectState.PREPARED: frozenset({EffectState.CLAIMED, EffectState.FAILED}),
     # Back to prepared: the worker died before it sent anything.

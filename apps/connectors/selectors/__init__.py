@@ -284,10 +284,10 @@ SELECT count(*) FILTER (WHERE is_use), count(*) FILTER (WHERE is_use AND in_trou
        percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms)
            FILTER (WHERE is_use AND "end" = 'answered')
 FROM (SELECT *, purpose <> 'probe' AS is_use,
-             created_at > clock_timestamp() - %(recent)s * interval '1 second' AS is_recent
+             created_at > statement_timestamp() - %(recent)s * interval '1 second' AS is_recent
       FROM connectors_connectorcall
       WHERE connector_id = %(id)s AND environment = 'live'
-            AND created_at > clock_timestamp() - %(days)s * interval '1 day'
+            AND created_at > statement_timestamp() - %(days)s * interval '1 day'
       ORDER BY created_at DESC LIMIT %(most)s) AS lately
 """
 

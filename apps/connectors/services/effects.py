@@ -58,13 +58,19 @@ CHANGED = gettext_lazy("The operation is not the one that was judged any more.")
 
 DUE = """
 SELECT e.id, e.action_id, e.state FROM connectors_effect e JOIN agents_action a ON a.id = e.action_id
-WHERE (e.state = 'prepared' AND (e.retry_at IS NULL OR e.retry_at <= clock_timestamp())
-       AND a.state IN ('approved', 'executing'))
-   OR (e.state = 'unknown' AND e.retry_at <= clock_timestamp() AND a.state IN ('unknown', 'executing'))
-   OR (e.state IN ('claimed', 'dispatched') AND e.lease_until <= clock_timestamp())
-ORDER BY %s AND a.run_id IS NOT NULL AND a.task_id IS NULL, coalesce(e.retry_at, e.lease_until, e.created_at), e.id
+WHERE coalesce(e.retry_at, e.lease_until, e.created_at) <= statement_timestamp()
+  AND ((e.state = 'prepared' AND a.state IN ('approved', 'executing'))
+    OR (e.state = 'unknown' AND e.retry_at IS NOT NULL AND a.state IN ('unknown', 'executing'))
+    OR (e.state IN ('claimed', 'dispatched') AND e.lease_until <= statement_timestamp()))
+  AND e.state IN ('prepared', 'unknown', 'claimed', 'dispatched')
+  {whose}
+ORDER BY coalesce(e.retry_at, e.lease_until, e.created_at), e.id
 LIMIT %s FOR UPDATE OF e SKIP LOCKED
 """
+"""In the order of an index, from the longest due on, however many wait. At ``clock_timestamp()`` none would begin."""
+
+DUE_OF_ANY = DUE.format(whose="")
+DUE_OF_AGENTS = DUE.format(whose="AND (a.run_id IS NULL OR a.task_id IS NOT NULL)")
 
 
 class Due(StrEnum):
@@ -324,9 +330,13 @@ def due_effects(limit: int = 50, *, agents_first: bool = False) -> list[DueEffec
     ``agents_first``: what agents asked for before what runs come to by themselves, however long that is due.
     """
     reasons = {"prepared": Due.BEGIN, "unknown": Due.REPEAT}
+    found: dict[UUID, DueEffect] = {}
     with connection.cursor() as cursor:
-        cursor.execute(DUE, [agents_first, limit])
-        return [DueEffect(row[0], row[1], reasons.get(row[2], Due.ABANDONED)) for row in cursor.fetchall()]
+        for statement in (DUE_OF_AGENTS, DUE_OF_ANY) if agents_first else (DUE_OF_ANY,):
+            cursor.execute(statement, [limit])
+            rows = cursor.fetchall()
+            found |= {row[0]: DueEffect(row[0], row[1], reasons.get(row[2], Due.ABANDONED)) for row in rows}
+    return list(found.values())[:limit]
 
 
 def _effects() -> QuerySet[Effect]:

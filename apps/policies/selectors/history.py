@@ -7,12 +7,13 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Q, Sum
+from django.db.models.functions import Now
 
 from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.agents.selectors import same_target
 from apps.core.expressions import FunctionCall
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 from apps.policies.rules import DocumentError, Facts, HistoryScope, past_of
 
 COUNTED = (
@@ -49,7 +50,7 @@ def _value(call: FunctionCall, facts: Facts) -> int | None:
         operation=past.operation,
         environment=facts.environment,
         pk__gte=oldest_id(past.window_s),
-        created_at__gte=ClockTimestamp() - timedelta(seconds=past.window_s),
+        created_at__gte=Now() - timedelta(seconds=past.window_s),
     )
     if facts.action_id is not None:
         rows = rows.exclude(pk=facts.action_id)

@@ -5,9 +5,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Now
 
 from apps.core.gate import visible
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 from apps.telemetry.models import LogRecord, Span, SpanCount
 from apps.telemetry.selectors.spans import MOST_LINES, REJECTED_DAYS, VIEW, ReportFilter
 
@@ -50,7 +51,7 @@ def _asked(asked: LogFilter) -> Q:
 
 def rejected_logs_for(actor: User) -> list[tuple[str, int, int]]:
     """Of the last ``REJECTED_DAYS``: agents (slug) whose log records were rejected, how many, how many were kept."""
-    since = ClockTimestamp() - timedelta(days=REJECTED_DAYS)
+    since = Now() - timedelta(days=REJECTED_DAYS)
     rows = visible(actor, VIEW, SpanCount.objects.filter(created_at__gt=since)).order_by()
     sums = rows.values_list("agent__slug").annotate(rejected=Sum("logs_rejected"), kept=Sum("logs_kept"))
     return list(sums.filter(rejected__gt=0).order_by("-rejected")[:MOST_LINES])

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Max, Q, QuerySet, Sum, TextField
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Now
 
 from apps.core.errors import NotFoundError
 from apps.core.gate import visible
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 from apps.telemetry.models import Span, SpanCount
 from apps.telemetry.rules.rejections import Rejection
 
@@ -120,7 +120,7 @@ def _asked(asked: SpanFilter) -> Q:
 
 def unlinked_for(actor: User) -> list[Unlinked]:
     """What may still be linked by hand, by agent and service, the latest first; the first ``MOST_LINES``."""
-    since = ClockTimestamp() - timedelta(days=LATE_DAYS)
+    since = Now() - timedelta(days=LATE_DAYS)
     rows = spans_for(actor).filter(~LINKED, created_at__gt=since).order_by()
     found = rows.values("agent__slug", "agent__name", "service").annotate(
         spans=Count("pk"), traces=Count("trace_id", distinct=True), last_at=Max("ended_at")
@@ -133,7 +133,7 @@ def unlinked_for(actor: User) -> list[Unlinked]:
 
 def rejected_for(actor: User) -> list[Rejected]:
     """Of the last ``REJECTED_DAYS``, which agents' spans were rejected or named others' work, and why; most first."""
-    since = ClockTimestamp() - timedelta(days=REJECTED_DAYS)
+    since = Now() - timedelta(days=REJECTED_DAYS)
     rows = visible(actor, VIEW, SpanCount.objects.filter(created_at__gt=since)).order_by()
     sums: dict[str, Any] = {f"sum_{name}": Sum(name) for name in ("kept", "rejected", "misnamed", *map(str, Rejection))}
     found: QuerySet[Any, Any] = rows.values("agent__slug", "agent__name")

@@ -4,11 +4,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Now
 
 from apps.agents.models import Agent
 from apps.agents.selectors import held_or_own_for
 from apps.core.errors import NotFoundError
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 from apps.telemetry.models import Span, ToolFinding
 from apps.telemetry.rules.tools import Coverage, FindingState, ToolCall
 from apps.telemetry.selectors.spans import VIEW
@@ -81,7 +82,7 @@ def dismissible_for(actor: User) -> frozenset[UUID]:
 
 
 def _calls() -> QuerySet[Span]:
-    since = ClockTimestamp() - timedelta(days=COVERAGE_DAYS)
+    since = Now() - timedelta(days=COVERAGE_DAYS)
     return Span.objects.filter(started_at__gt=since).exclude(tool_call="")
 
 

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from apps.agents.models import Action, Agent
 from apps.agents.rules.traces import span_id_of, trail_of_trace
 from apps.core.errors import NotFoundError
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 from apps.telemetry.models import Span
 from apps.telemetry.rules.links import NOTHING, Link, LinkedBy
 from apps.telemetry.rules.trees import nearest
@@ -193,7 +194,7 @@ def _at_its_time(row: Span, run: Run) -> bool:
 
 
 def _oldest() -> object:
-    return ClockTimestamp() - timedelta(days=LATE_DAYS)
+    return Now() - timedelta(days=LATE_DAYS)
 
 
 def _uuid(said: Any) -> UUID | None:

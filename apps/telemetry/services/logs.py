@@ -8,11 +8,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from apps.agents.models import Agent
 from apps.agents.selectors import require_working_agent
 from apps.core.errors import NotAllowedError
-from apps.core.models import ClockTimestamp, User, database_now
+from apps.core.models import User, database_now
 from apps.telemetry.models import LogRecord, Span, SpanCount
 from apps.telemetry.rules.links import NOTHING, Link
 from apps.telemetry.rules.names import is_content_event, without_content
@@ -60,7 +61,7 @@ def take_logs(actor: User, *, records: list[LogSaid]) -> Taken:
 
 def forget_logs() -> int:
     """Delete log records that are older than ``ACP_SPAN_DAYS``, some thousands at a time; how many."""
-    old = LogRecord.objects.filter(created_at__lt=ClockTimestamp() - timedelta(days=settings.ACP_SPAN_DAYS))
+    old = LogRecord.objects.filter(created_at__lt=Now() - timedelta(days=settings.ACP_SPAN_DAYS))
     return LogRecord.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:AT_ONCE])).delete()[0]
 
 

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F
+from django.db.models.functions import Now
 
 from apps.agents.models import Agent
 from apps.agents.selectors import require_working_agent
 from apps.audit.services import recorded_together
 from apps.core.errors import NotAllowedError
-from apps.core.models import ClockTimestamp, User, database_now
+from apps.core.models import User, database_now
 from apps.telemetry.models import Span, SpanCount
 from apps.telemetry.rules.links import NOTHING, LinkedBy
 from apps.telemetry.rules.names import facts_of, without_content
@@ -87,7 +88,7 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
 
 def forget_spans() -> int:
     """Delete spans that are older than ``ACP_SPAN_DAYS``, some thousands at a time; how many. Usage stays."""
-    old = Span.objects.filter(created_at__lt=ClockTimestamp() - timedelta(days=settings.ACP_SPAN_DAYS))
+    old = Span.objects.filter(created_at__lt=Now() - timedelta(days=settings.ACP_SPAN_DAYS))
     return Span.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:AT_ONCE])).delete()[0]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Action, Agent
@@ -53,7 +54,7 @@ TOLD = 20
 
 def judge_tool_calls() -> int:
     """Judge the calls of tools that have waited long enough, one agent at a time; how many."""
-    waiting = Span.objects.filter(tool_call=ToolCall.OPEN, created_at__lt=ClockTimestamp() - timedelta(seconds=LATE_S))
+    waiting = Span.objects.filter(tool_call=ToolCall.OPEN, created_at__lt=Now() - timedelta(seconds=LATE_S))
     agents = list(waiting.order_by().values_list("agent", flat=True).distinct())
     return sum(_judged_unless_busy(agent) for agent in agents)
 
@@ -70,7 +71,7 @@ def _judged_unless_busy(agent_id: UUID) -> int:
 def _judge_agent(agent_id: UUID) -> int:
     agent = Agent.objects.get(pk=agent_id)
     one_at_a_time(agent)
-    old = ClockTimestamp() - timedelta(seconds=LATE_S)
+    old = Now() - timedelta(seconds=LATE_S)
     rows = Span.objects.filter(agent=agent, tool_call=ToolCall.OPEN, created_at__lt=old)
     spans = {row.pk: row for row in rows.order_by("started_at", "id").defer("attributes")[:AT_ONCE]}
     if not spans:

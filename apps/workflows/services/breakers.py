@@ -33,13 +33,13 @@ ENDED = {
     BreakerKind.FAILED: [ActionState.FAILED],
 }
 WRONG = """
-    a.state = ANY(%(states)s) AND a.finished_at > {since}
-    AND a.state IN ('denied', 'rejected', 'failed')
+    a.state = ANY(%(states)s) AND a.finished_at > statement_timestamp() - %(window)s * interval '1 second'
+    AND a.finished_at > {since} AND a.state IN ('denied', 'rejected', 'failed')
     OR %(unknown)s AND a.state = 'unknown' AND a.created_at > {since}
 """
 MISMATCHED = """
     a.id = ANY(ARRAY(SELECT e.action_id FROM connectors_effect e WHERE e.state = 'mismatch'
-                     AND e.read_back_at > clock_timestamp() - %(window)s * interval '1 second'))
+                     AND e.read_back_at > statement_timestamp() - %(window)s * interval '1 second'))
     AND EXISTS (SELECT 1 FROM connectors_effect e WHERE e.action_id = a.id AND e.read_back_at > {since})
 """
 """An array, so that the few are found by their key and not by looking at every action each second."""
@@ -74,7 +74,7 @@ ROWS = """
 COUNTED = """
 SELECT f.target, f.measured, coalesce(p.p99, 0), f.is_half_open FROM (
     SELECT c.target, {measure} AS measured,
-           bool_or(c.lifted_at > clock_timestamp() - %(probation)s * interval '1 second') AS is_half_open
+           bool_or(c.lifted_at > statement_timestamp() - %(probation)s * interval '1 second') AS is_half_open
     FROM (
         SELECT {target} AS target, a.amount_minor, {act} AS act, l.lifted_at FROM {rows}
     ) c GROUP BY c.target
@@ -86,14 +86,14 @@ BEHIND = "SELECT a.id FROM {rows} ORDER BY a.id DESC LIMIT %(shown)s"
 DENIED_BY = "a.verdict -> 'rules' @> ANY (%(rules)s::jsonb[])"
 """By one rule, or by any confidential one of a policy."""
 SHOWN = 50
-SINCE = "greatest(clock_timestamp() - %(window)s * interval '1 second', coalesce(l.lifted_at, '-infinity'))"
+SINCE = "greatest(statement_timestamp() - %(window)s * interval '1 second', coalesce(l.lifted_at, '-infinity'))"
 """What happened before a person looked says nothing of after."""
 PACES = """
 INSERT INTO halts_pace (agent, p99, minutes, computed_at)
 SELECT slug, percentile_disc(0.99) WITHIN GROUP (ORDER BY n), count(*), clock_timestamp() FROM (
     SELECT g.slug, count(*) AS n FROM agents_action a JOIN agents_agent g ON g.id = a.agent_id
-    WHERE a.id >= %s AND a.created_at > clock_timestamp() - interval '7 days' AND a.environment = 'live'
-      AND a.created_at < clock_timestamp() - interval '10 minutes'
+    WHERE a.id >= %s AND a.created_at > statement_timestamp() - interval '7 days' AND a.environment = 'live'
+      AND a.created_at < statement_timestamp() - interval '10 minutes'
     GROUP BY g.slug, date_trunc('minute', a.created_at)
 ) minutes GROUP BY slug
 ON CONFLICT (agent) DO UPDATE SET p99 = excluded.p99, minutes = excluded.minutes, computed_at = excluded.computed_at

@@ -125,9 +125,12 @@ def perform_action(plane: User, *, action_id: UUID) -> None:
 
 @transaction.atomic
 def _claim(plane: User, action_id: UUID) -> Effect | None:
-    """The claimed effect, or None when the action ended or went back to the rules instead."""
+    """The claimed effect, or None when the action ended or went back to the rules instead.
+
+    Waits for nobody: all who carry out look at the same effects, and behind a lock they would stand in a row.
+    """
     take_fence()
-    action = lock_action(action_id)
+    action = lock_action(action_id, wait=False)
     if action.state not in RUNNABLE:
         raise ConflictError(state=action.state)
     require_running(**scopes_of(action))

@@ -7,6 +7,7 @@ from apps.agents.models import Action
 from apps.agents.rules import ActionState
 from apps.audit.services import advance
 from apps.connectors.services.waiting import drop_effect
+from apps.core.errors import ConflictError
 from apps.core.models import ClockTimestamp, User
 from apps.halts.selectors import Scopes
 from apps.oversight.services import open_unknown_escalation
@@ -15,16 +16,25 @@ from apps.workflows.services.actions.taken_back import follow_end
 from apps.workflows.services.engine import complete_operation_step
 
 
-def lock_action(action_id: UUID) -> Action:
-    """The action, locked after its run: whoever locks both takes the run first."""
+def lock_action(action_id: UUID, *, wait: bool = True) -> Action:
+    """The action, locked after its run: whoever locks both takes the run first.
+
+    Raises ConflictError where not to ``wait`` and another transaction holds one of them.
+    """
     run_id = Action.objects.values_list("run_id", flat=True).get(pk=action_id)
     if run_id is not None:
-        Run.objects.select_for_update(of=("self",)).filter(pk=run_id).first()
-    return (
-        Action.objects.select_for_update(of=("self",))
+        run = Run.objects.select_for_update(of=("self",), skip_locked=not wait).filter(pk=run_id).first()
+        if run is None and not wait:
+            raise ConflictError
+    action = (
+        Action.objects.select_for_update(of=("self",), skip_locked=not wait)
         .select_related("agent__user", "agent__unit", "agent__owner", "agent__version", "principal", "unit")
-        .get(pk=action_id)
+        .filter(pk=action_id)
+        .first()
     )
+    if action is None:
+        raise ConflictError
+    return action
 
 
 def scopes_of(action: Action) -> Scopes:

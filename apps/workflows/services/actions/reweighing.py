@@ -137,6 +137,8 @@ def _return(actor: User, action: Action, place: Place, weighed: Weighed, verdict
 
 def _return_if_void(actor: User, action: Action) -> bool:
     """Whether the approval behind the action's grant fell; other people are then asked, under the same verdict."""
+    if action.verdict.get("effect") == Effect.ALLOW:
+        return False  # nobody approved it
     if has_standing_fallen(actor, action):
         place, weighed, verdict = _judged_again(actor, action)
         _return(actor, action, place, weighed, verdict, why=VOID)

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Now
 
 from apps.agents.models import Action
 from apps.agents.rules import REPORT_WITHIN_S, ActionState, AgentState, Execution
 from apps.audit.services import advance
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 from apps.core.services import one_by_one, system_user
 from apps.oversight.models import Grant
 from apps.oversight.rules import GrantState
@@ -27,7 +28,7 @@ def raise_unreported() -> int:
 
 def _unreported() -> QuerySet[Action]:
     """A suspended agent has its time too: it may be let go on within it."""
-    since = ClockTimestamp() - timedelta(seconds=REPORT_WITHIN_S)
+    since = Now() - timedelta(seconds=REPORT_WITHIN_S)
     begun = Grant.objects.filter(action=OuterRef("pk"), state=GrantState.CONSUMED, consumed_at__lte=since)
     rows = Action.objects.filter(state=ActionState.EXECUTING, execution=Execution.AGENT)
     return rows.filter(Exists(begun)) | rows.filter(agent__state=AgentState.RETIRED)

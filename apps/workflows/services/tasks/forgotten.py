@@ -5,9 +5,10 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Min, Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from apps.core.models import ClockTimestamp, User
+from apps.core.models import User
 from apps.core.services import system_user
 from apps.oversight.models import Escalation
 from apps.oversight.services import cancel_escalations, open_escalation
@@ -31,7 +32,7 @@ def _waiting() -> list[dict[str, Any]]:
     """(workflow, capability) whose tasks wait too long while nobody holds or has lately ended one of them."""
     late = Q()
     for lane, seconds in PATIENCE_S.items():
-        late |= Q(lane=lane, order_at__lt=ClockTimestamp() - timedelta(seconds=seconds + LANE_BONUS_S[lane]))
+        late |= Q(lane=lane, order_at__lt=Now() - timedelta(seconds=seconds + LANE_BONUS_S[lane]))
     groups = (
         Task.objects.filter(late, state=TaskState.READY)
         .values("workflow", "workflow__slug", "capability")
@@ -45,7 +46,7 @@ def _is_served(group: dict[str, Any]) -> bool:
     mine = Q(capability=group["capability"])
     if Task.objects.filter(mine, workflow=group["workflow"], state=TaskState.CLAIMED).exists():
         return True
-    lately = Q(created_at__gt=ClockTimestamp() - timedelta(seconds=60))
+    lately = Q(created_at__gt=Now() - timedelta(seconds=60))
     return Attempt.objects.filter(mine, lately, run__workflow=group["workflow"]).exists()
 
 
