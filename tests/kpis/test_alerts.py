@@ -10,14 +10,14 @@ from django.test.utils import CaptureQueriesContext
 from apps.audit.models import Entry
 from apps.core.models import User
 from apps.kpis import tasks
-from apps.kpis.models import Anomaly, RunFact, Target
+from apps.kpis.models import Anomaly, Kpi, RunFact, Target
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules.buckets import day_period, local_midnight
 from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.facts import Facts, RunSeen
 from apps.kpis.rules.figures import Status
 from apps.kpis.rules.weeks import ended_week
-from apps.kpis.selectors import kpis_for
+from apps.kpis.selectors import kpis_for, live_for
 from apps.kpis.selectors.anomalies import anomalies_for
 from apps.kpis.selectors.misses import week_asked
 from apps.kpis.services import alerts, anomalies, judge_alerts, mute_anomaly, write_facts
@@ -25,6 +25,7 @@ from apps.workflows.models import Workflow
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.kpis import make_cost, make_decision, make_run, make_target
 from tests.kpis.test_anomalies import told
+from tests.kpis.test_business import Care
 from tests.kpis.test_versions import text_of
 from tests.kpis.test_views import signed_in
 from tests.oversight.test_api import caller
@@ -231,6 +232,57 @@ def test_a_workflow_that_came_or_moved_within_the_week_is_not_judged(workflow: W
     assert Anomaly.objects.count() == 0
 
 
+def test_a_workflow_that_moves_without_a_run_is_told_of_the_week_once(workflow: Workflow, clock: Any) -> None:
+    make_target(kpi="throughput", value=5, direction="up")
+    assert judge_alerts() == 1
+    new = make_unit()
+    Workflow.objects.update(unit=new)
+    assert [judge_alerts(), judge_alerts()] == [0, 0]
+    assert not only().is_open
+    clock["now"] += 7 * DAY
+    assert judge_alerts() == 1
+    assert Anomaly.objects.get(is_open=True).unit == new.pk
+
+
+def test_a_figure_of_ones_own_is_held_against_its_target(clock: Any) -> None:
+    care = Care()
+    older(care.flow)
+    kpi = care.kpi()
+    make_target(workflow=care.flow.slug, kpi="stars", value=4.5, direction="up")
+    for _ in range(30):
+        care.gave(stars=1)
+    clock["now"] = database_now() + 7 * DAY  # the week in which they ended is over
+    assert judge_alerts() == 1
+    assert (only().figure, only().value, only().of, only().expected) == ("stars", 1.0, 30, 4.5)
+    (seen,) = anomalies_for(care.viewer)
+    assert "Stars was 1 stars (n = 30); the target is 4.5 stars." in seen.sentence
+    Target.objects.all().delete()
+    Kpi.objects.filter(pk=kpi.pk).delete()
+    (seen,) = anomalies_for(care.viewer)
+    assert "stars was 1 (n = 30); the target is 4.5." in seen.sentence
+    assert judge_alerts() == 0
+    assert not only().is_open
+
+
+@pytest.mark.parametrize(
+    ("kpi", "value", "direction", "said"),
+    [
+        ("throughput", 20, "up", "Throughput was 6.4 a day (n = 45); the target is 20 a day."),
+        ("cycle_time_p50_s", 600, "down", "Cycle time, median was 1 h (n = 45); the target is 10 min."),
+        ("cost_per_success_minor", 10, "down", "Cost per workflow was 0.67 EUR (n = 45); the target is 0.10 EUR."),
+    ],
+)
+def test_it_says_both_in_the_figures_own_words(
+    workflow: Workflow, kpi: str, value: float, direction: str, said: str
+) -> None:
+    make_target(kpi=kpi, value=value, direction=direction)
+    runs = ended(workflow, 60, wrong=15)
+    write_facts(facts=Facts(runs=runs, costs=[make_cost(run, incurred_at=IN_WEEK) for run in runs]))
+    assert judge_alerts() == 1
+    (seen,) = anomalies_for(make_admin())
+    assert seen.sentence == f"Target missed in 2026-W45: {said}"
+
+
 # SLAs
 
 
@@ -248,6 +300,8 @@ def test_open_runs_past_their_sla_are_told_once_while_there_are_any(workflow: Wo
     assert [judge_alerts(), judge_alerts()] == [1, 0]
     assert (only().kind, only().count, only().of, only().is_open) == ("sla", 3, 9, True)
     assert only().began_at == clock["now"]
+    asked = week_asked(ended_week(NOW, reporting_zone())).of_workflow("w")
+    assert live_for(make_admin(), asked).figures["breached_open"].value == 3
     clock["now"] += HOUR
     write([make_run(run_id=run.run_id, unit_id=workflow.unit_id, finished_at=database_now()) for run in runs[:2]])
     judge_alerts()
@@ -366,14 +420,6 @@ def test_nothing_is_judged_while_figures_are_late_and_nothing_ends(workflow: Wor
     clock["lag"] = 601.0
     judge_alerts()
     assert only().is_open
-
-
-def test_whoever_comes_second_does_nothing(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_target()
-    write(ended(workflow, 60, wrong=15))
-    monkeypatch.setattr(alerts, "is_alone", lambda _lock: False)
-    assert judge_alerts() == 0
-    assert Anomaly.objects.count() == 0
 
 
 def test_of_one_thing_one_alone_goes_on(workflow: Workflow) -> None:
@@ -495,7 +541,7 @@ def test_each_leads_to_as_many_rows_as_it_says(three: Workflow) -> None:
     html = client.get("/dashboards/unusual/").content.decode()
     assert "Target missed in" in text_of(html)
     assert "Error rate was" in text_of(html)
-    assert "2 of 51 open runs have used more than their SLA; none should." in text_of(html)
+    assert "2 of 51 open runs past their SLA; none should be." in text_of(html)
     rows = {row.figure or row.kind: row.count for row in Anomaly.objects.all()}
     found = links(html)
     for figure, count in (("error_rate", rows["error_rate"]), ("breached_open", rows["sla"])):
@@ -505,7 +551,12 @@ def test_each_leads_to_as_many_rows_as_it_says(three: Workflow) -> None:
     for page in ("/dashboards/overview/", "/dashboards/w/"):
         text = text_of(client.get(page).content.decode())
         assert "Work piles up: 49 runs were open" in text, page
-        assert "All that is worth a look, 3 of it now" in text, page
+        assert "3 things are worth a look now" in text, page
+    assert "Work piles up" not in text_of(client.get("/dashboards/w/?version=1").content.decode())
+    near, far = make_unit(parent=three.unit), three.unit
+    reader = signed_in(make_holder("kpis.view_kpi"))
+    assert "Work piles up" in text_of(reader.get(f"/dashboards/overview/?unit={far.slug}").content.decode())
+    assert "Work piles up" not in text_of(reader.get(f"/dashboards/overview/?unit={near.slug}").content.decode())
     assert "Goes on" in text_of(html)
 
 
@@ -528,7 +579,7 @@ def test_muted_on_the_page_it_is_listed_and_on_no_dashboard(three: Workflow, clo
     row, day = Anomaly.objects.get(kind="sla"), (clock["now"] + DAY * 5).date().isoformat()
     answer = client.post(f"/dashboards/unusual/{row.pk}/mute/", {"until": day, "reason": "We hire."})
     assert answer.status_code == 302
-    assert "open runs have used" not in client.get("/dashboards/overview/").content.decode()
+    assert "open runs past" not in client.get("/dashboards/overview/").content.decode()
     assert "We hire." in client.get("/dashboards/unusual/").content.decode()
 
 
@@ -549,7 +600,7 @@ def test_the_api_lists_all_and_the_old_address_hours_alone(three: Workflow) -> N
     assert set(rows) == {"target", "sla", "backlog"}
     assert (rows["target"]["kpi"], rows["target"]["expected"], rows["target"]["open"]) == ("error_rate", 0.05, True)
     assert rows["target"]["value"] > 0.05
-    assert rows["sla"]["text"] == "2 of 51 open runs have used more than their SLA; none should."
+    assert rows["sla"]["text"] == "2 of 51 open runs past their SLA; none should be."
     assert rows["backlog"]["behind"].startswith("/dashboards/w/backlog/?")
     assert caller(reader).get("/api/v1/kpis/unusual-hours/").json()["results"] == []
     assert caller(reader).get("/api/v1/kpis/worth-a-look/", {"workflow": "v"}).json()["results"] == []

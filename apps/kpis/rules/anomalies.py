@@ -45,7 +45,7 @@ SENTENCES: Mapping[Unusual, str] = {
     Unusual.TARGET: gettext_noop(
         "Target missed in %(week)s: %(kpi)s was %(value)s (n = %(of)s); the target is %(expected)s."
     ),
-    Unusual.SLA: gettext_noop("%(count)s of %(of)s open runs have used more than their SLA; none should."),
+    Unusual.SLA: gettext_noop("%(count)s of %(of)s open runs past their SLA; none should be."),
     Unusual.BACKLOG: gettext_noop(
         "Work piles up: %(count)s runs were open at the end of the day, at most %(expected)s in the eight weeks "
         "before. In four weeks %(of)s more started than ended."

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
+from apps.access.selectors import unit_ids_below
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
@@ -79,11 +80,17 @@ def anomalies_for(actor: User, workflow: str = "", kinds: Collection[Unusual] = 
     ]
 
 
-def recent_anomalies_for(actor: User, workflow: str = "") -> list[AnomalySeen]:
-    """What is worth a look now: it goes on or is of the last 24 hours, and is not muted; of one workflow, or of all."""
+def recent_anomalies_for(actor: User, asked: KpiFilter) -> list[AnomalySeen]:
+    """What is worth a look now: it goes on or is of the last 24 hours, and is not muted.
+
+    Of one workflow or of all, of a unit with all below it or of any. Of an agent or a version nothing is judged.
+    """
+    if asked.agent or asked.version is not None:
+        return []
     since = database_now() - RECENT
-    found = anomalies_for(actor, workflow)
-    return [one for one in found if (one.row.is_open or one.row.until >= since) and not one.muted]
+    found = [one for one in anomalies_for(actor, asked.workflow) if not one.muted]
+    below = set(unit_ids_below(asked.unit)) if asked.unit else {one.row.unit for one in found}
+    return [one for one in found if (one.row.is_open or one.row.until >= since) and one.row.unit in below]
 
 
 def anomaly_for(actor: User, anomaly_id: UUID) -> Anomaly:

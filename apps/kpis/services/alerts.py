@@ -67,7 +67,7 @@ def judge_alerts() -> int:
     last = local_day(now - SETTLED, zone) - DAY
     workflows = {one.slug: one for one in Workflow.objects.filter(retired_at=None).select_related("unit")}
     flows = _flows(workflows, last - DAY * HEIGHT_DAYS, last)
-    going_on = {_key(row): row for row in Anomaly.objects.filter(is_open=True)}
+    going_on = {_key(row): row for row in Anomaly.objects.filter(is_open=True).select_related("workflow")}
     found = [
         *_missed(actor, workflows, flows, ended_week(now - SETTLED, zone)),
         *_late(actor, workflows, now),
@@ -158,12 +158,18 @@ def _flows(workflows: Mapping[str, Workflow], first: date, last: date) -> dict[s
 
 
 def _keep(workflow: Workflow, found: Found) -> bool:
-    """Go on with what lasts since the week, day or look before, else begin it; whether it began."""
-    of_kind = Anomaly.objects.filter(workflow=workflow, kind=found.kind, figure=found.figure, unit=workflow.unit_id)
+    """Go on with what lasts since the week, day or look before, else begin it; whether it began.
+
+    Of a week that was told in another unit, before the workflow moved without a run in it, nothing is told again.
+    """
+    alike = Anomaly.objects.filter(workflow=workflow, kind=found.kind, figure=found.figure)
+    of_kind = alike.filter(unit=workflow.unit_id)
     told = {name: getattr(found, name) for name in ("count", "of", "value", "expected", "chance")}
     lasting = of_kind.filter(Q(is_open=True) | Q(until__gte=found.began_at)).order_by("-is_open", "-until").first()
     if lasting is not None:
         of_kind.filter(pk=lasting.pk).update(is_open=True, until=max(lasting.until, found.until), **told)
+        return False
+    if alike.filter(began_at=found.began_at).exists():
         return False
     ends = {"began_at": found.began_at, "until": found.until}
     begin(Anomaly(workflow=workflow, kind=found.kind, figure=found.figure, is_open=True, **ends, **told))
