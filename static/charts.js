@@ -19,7 +19,7 @@
   };
   const paint = (value) => {
     if (typeof value === "string") return value.startsWith("--") ? colour(value) : value;
-    if (Array.isArray(value)) return value.length && (typeof value[0] === "object" || String(value[0]).startsWith("--")) ? value.map(paint) : value;
+    if (Array.isArray(value)) return value.map(paint);
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, paint(inner)]));
     return value;
   };
@@ -47,21 +47,20 @@
     };
   };
 
-  const figureOf = async (plot) => {
-    if (plot.dataset.src) return (await fetch(plot.dataset.src, {headers: {Accept: "application/json"}})).json();
-    return JSON.parse(plot.parentElement.querySelector("script[type='application/json']").textContent);
-  };
+  const figureOf = (plot) => JSON.parse(plot.parentElement.querySelector("script[type='application/json']").textContent);
   const draw = async (plot) => {
     try {
-      const figure = plot.figure ??= await figureOf(plot), Plotly = await plotly(), base = theme(), layout = {...base, ...paint(figure.layout)};
+      const figure = plot.figure ??= figureOf(plot), Plotly = await plotly(), base = theme(), layout = {...base, ...paint(figure.layout)};
       for (const key in layout) if (key.includes("axis")) layout[key] = {...base[key.slice(0, 5)], ...layout[key]};
-      plot.querySelector(".skel")?.remove();
       await Plotly.react(plot, paint(figure.data), layout, {displayModeBar: false, responsive: true, showSendToCloud: false});
-      if (!plot.dataset.done) plot.on("plotly_click", (event) => { const url = event.points[0]?.customdata; if (typeof url === "string" && url.startsWith("/")) location.assign(url); });
+      if (!plot.dataset.done) plot.on("plotly_click", ({event, points}) => {
+        const linked = points.filter((one) => one.customdata), y = event.clientY - plot.getBoundingClientRect().y;
+        const hit = linked.find((one) => one.yPixel <= y) ?? linked[0]; // bars lie on each other
+        if (hit) location.assign(hit.customdata);
+      });
       plot.dataset.done = "1";
       plot.closest("figure")?.querySelector("[data-png]")?.removeAttribute("hidden");
     } catch {
-      plot.removeAttribute("aria-busy");
       plot.dataset.failed = "1";
       const table = document.getElementById(plot.dataset.table || "");
       if (table) table.hidden = false; // the numbers stay
@@ -83,7 +82,7 @@
     const plot = button.closest("figure").querySelector(".plot"), Plotly = await plotly(), {title, caption, png} = button.dataset;
     if (!plot.dataset.done) await draw(plot);
     const inert = (text) => text.replaceAll("<", "‹").replaceAll(">", "›"), ground = colour("--surface");
-    const head = {text: `${inert(title)}<br><sub>${inert(caption)}</sub>`, x: 0.02, xanchor: "left", yref: "container", y: 0.96, yanchor: "top", font: {size: 16}};
+    const head = {text: inert(title), subtitle: {text: inert(caption), font: {size: 11}}, x: 0.02, xanchor: "left", yref: "container", y: 0.94, yanchor: "top", font: {size: 16}};
     const layout = {...plot.layout, title: head, paper_bgcolor: ground, plot_bgcolor: ground, margin: {l: 60, r: 24, t: 96, b: 48}};
     Plotly.downloadImage({data: plot.data, layout}, {format: "png", scale: 2, width: 960, height: 480, filename: png});
   };
