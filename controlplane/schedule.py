@@ -12,6 +12,7 @@ LANES: Mapping[str, str] = {
     "simulations": "apps.policies.tasks.judge_past",
     "checks": "apps.workflows.tasks.actions.verify_due_effects",
     "halt_drills": "apps.halts.tasks.perform_drills",
+    "imports": "apps.kpis.tasks.import_uploads",
 }
 """Lane -> the function that does what waits in it and says how much it did."""
 
@@ -52,6 +53,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "messages": (1, "apps.notifications.tasks.send_messages"),
     "simulations": (1, "apps.policies.tasks.judge_past"),
     "halt_drills": (1, "apps.halts.tasks.perform_drills"),
+    "imports": (1, "apps.kpis.tasks.import_uploads"),
     "reports": (60, "apps.notifications.tasks.issue_reports"),
     "letters": (5, "apps.notifications.tasks.send_reports"),
     "notices": (86_400, "apps.notifications.tasks.sweep_notices"),

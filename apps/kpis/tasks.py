@@ -39,6 +39,11 @@ def forget_minutes() -> int:
     return services.forget_minutes()
 
 
+def import_uploads() -> int:
+    """Import an event log that waits for it; 1 if there was one."""
+    return services.import_uploads()
+
+
 def sweep_uploads() -> int:
     """Delete the event logs that nobody imported within the hour; how many."""
     return services.sweep_uploads()

@@ -24,6 +24,7 @@ pages = [
     path("dashboards/rates/set/", rates.set_rate, name="set-rate"),
     path("dashboards/event-logs/", views.event_logs, name="event-logs"),
     path("dashboards/event-logs/files/<uuid:upload_id>/", views.read_log_upload, name="read-log"),
+    path("dashboards/event-logs/files/<uuid:upload_id>/cancel/", views.cancel_log_import, name="cancel-import"),
     path("dashboards/event-logs/files/<uuid:upload_id>/discard/", views.discard_log_upload, name="discard-log"),
     path("dashboards/event-logs/<uuid:log_id>/", views.event_log, name="event-log"),
     path("dashboards/event-logs/<uuid:log_id>/cases/", views.log_cases, name="log-cases"),

@@ -41,6 +41,7 @@ from tests.factories.policies import make_policy, make_rule
 from tests.factories.waivers import make_waiver
 from tests.factories.workflows import make_run, make_workflow
 from tests.kpis.test_event_log_doors import imported
+from tests.kpis.test_event_log_imports import begun
 from tests.kpis.test_event_log_wizard import left
 from tests.kpis.test_worth_a_look import unusual
 from tests.workflows.actions import make_desk, the_action, the_item
@@ -299,6 +300,11 @@ def event_log() -> tuple[Client, str]:
 def log_upload() -> tuple[Client, str]:
     client = signed_in()
     return client, left(client)
+
+
+def log_import() -> tuple[Client, str]:
+    client = signed_in()
+    return client, begun(client)
 
 
 def anomalies() -> tuple[Client, str]:

@@ -150,6 +150,7 @@ DESTRUCTIVE = {
     "dashboards/goals/baselines/<slug:slug>/decline/": Offer(offers.goal_to_remove, "what was asked for is over"),
     "dashboards/goals/baselines/<slug:slug>/approve/": Offer(offers.goal_to_remove, "are then held against nothing"),
     "dashboards/event-logs/<uuid:log_id>/remove/": Offer(offers.event_log, "The log and its figures go."),
+    "dashboards/event-logs/files/<uuid:upload_id>/cancel/": Offer(offers.log_import, "nothing of it is imported"),
     "dashboards/event-logs/files/<uuid:upload_id>/discard/": Offer(offers.log_upload, "the file is deleted"),
     "dashboards/unusual/<uuid:anomaly_id>/mute/": Offer(offers.anomalies, "Nobody is told of the like of it"),
     "settings/notifications/browsers/<uuid:browser_id>/remove/": Offer(

@@ -187,7 +187,7 @@ class TestKeeping:
     def test_a_file_is_gone_once_it_is_imported_or_discarded_or_an_hour_old(self) -> None:
         admin = signed_in(make_admin())
         sent(admin, left(admin))
-        assert not LogUpload.objects.exists()
+        assert not LogUpload.objects.get().content
         admin.post(left(admin) + "discard/")
         assert not LogUpload.objects.exists()
         left(admin)

@@ -16,6 +16,7 @@ from django.test import Client
 
 from apps.kpis.models import EventLog, LogUpload
 from apps.kpis.rules.eventlogs.events import MAX_BYTES as MOST_UNPACKED
+from apps.kpis.services import import_uploads
 from apps.kpis.services.uploads import MAX_BYTES, TOO_LARGE
 from apps.telemetry.models import Span
 from apps.telemetry.rules.otlp import MAX_BODY
@@ -148,7 +149,9 @@ def test_xes_comes_in_by_the_page_packed_and_plain_and_rows_that_stand_there_twi
     page = signed_in(make_admin())
     raw, name = (gzip.compress(text), "log.xes.gz") if packed else (text, "log.xes")
     sent = page.post("/dashboards/event-logs/", {"file": SimpleUploadedFile(name, raw)})
-    done = page.post(sent["Location"], {"name": "Paid", "tz": "UTC", "import": "1"}, follow=True)
+    page.post(sent["Location"], {"name": "Paid", "tz": "UTC", "import": "1"})
+    assert import_uploads() == packed
+    done = page.get(sent["Location"], follow=True)
     log = EventLog.objects.get()
     assert (log.cases, log.events, log.duplicates) == (1, 3, 2)
     assert "2 rows stand there twice" in done.content.decode()

@@ -19,6 +19,7 @@ from django.test import Client
 
 from apps.core.models import User
 from apps.kpis.models import EventLog, LogUpload
+from apps.kpis.services import import_uploads
 from tests.factories.access import make_admin, make_holder
 from tests.kpis.test_event_log_doors import signed_in, token
 from tests.kpis.test_eventlogs import DATA, ZONE
@@ -102,8 +103,11 @@ def by_page(path: Path, admin: User) -> EventLog:
     said = {name: str(value) for name, value in form.initial.items()} | {"name": path.name, "tz": ZONE.key}
     done = page.post(sent["Location"], {**said, "import": "1"})
     assert done.status_code == 302, done.context["form"].errors
-    assert not LogUpload.objects.exists()
-    return EventLog.objects.get(name=path.name)
+    assert import_uploads() == 1, "It is packed, so a worker reads it."
+    log = EventLog.objects.get(name=path.name)
+    assert page.get(sent["Location"])["Location"] == f"/dashboards/event-logs/{log.pk}/"
+    assert not LogUpload.objects.get(owner=admin).content
+    return log
 
 
 def told(log: EventLog) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from apps.core.models import ClockTimestamp, Record, User
+from apps.core.models import ClockTimestamp, Record, User, choices_of
+from apps.kpis.rules.imports import ImportState, ImportStep
 
 
 class EventLog(Record):
@@ -69,11 +70,33 @@ class LogCase(models.Model):
 
 
 class LogUpload(Record):
-    """A file that waits until somebody has said how to read it: for an hour, for who left it, one a person."""
+    """A file that waits until somebody has said how to read it, for who left it, one a person; then its import.
+
+    ``asked``: how it is read, as the page's form has it. A worker takes it until ``claimed_until``, which it puts off
+    as it goes; ``fence`` counts who took it, ever, so that one that was given up writes nothing, and ``attempts`` those
+    of this import. ``done`` of ``total``: see ``ImportStep``. ``errors``: by field of the form.
+    """
 
     owner = models.OneToOneField(User, models.CASCADE, related_name="+")
     name = models.CharField(max_length=200, blank=True)
     content = models.BinaryField()
+    state = models.CharField(
+        max_length=9, choices=choices_of(ImportState), default=ImportState.LEFT, db_default=ImportState.LEFT
+    )
+    asked = models.JSONField(default=dict, db_default={})
+    step = models.CharField(
+        max_length=8, choices=choices_of(ImportStep), default=ImportStep.WAITING, db_default=ImportStep.WAITING
+    )
+    done = models.PositiveIntegerField(default=0, db_default=0)
+    total = models.PositiveIntegerField(default=0, db_default=0)
+    fence = models.PositiveIntegerField(default=0, db_default=0)
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    claimed_until = models.DateTimeField(db_default=ClockTimestamp())
+    began_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    errors = models.JSONField(default=dict, db_default={})
+    outcome = models.CharField(max_length=9, blank=True, default="", db_default="")
+    log = models.ForeignKey(EventLog, models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         default_permissions = ()

@@ -10,6 +10,7 @@ from apps.kpis.services.filling import fill_acts
 from apps.kpis.services.folding import fold_entries
 from apps.kpis.services.goals import delete_target, save_price, save_target
 from apps.kpis.services.history import import_history, unfinished_history
+from apps.kpis.services.importing import cancel_import, import_uploads, start_import
 from apps.kpis.services.logs import delete_event_log, import_event_log
 from apps.kpis.services.opening import fill_open_time
 from apps.kpis.services.rates import save_rate, weigh_rate
@@ -20,6 +21,7 @@ from apps.kpis.services.values import fill_values
 
 __all__ = [
     "approve_baseline",
+    "cancel_import",
     "decline_baseline",
     "delete_event_log",
     "delete_kpi",
@@ -33,6 +35,7 @@ __all__ = [
     "forget_upload",
     "import_event_log",
     "import_history",
+    "import_uploads",
     "judge_alerts",
     "keep_durations",
     "keep_upload",
@@ -46,6 +49,7 @@ __all__ = [
     "save_price",
     "save_rate",
     "save_target",
+    "start_import",
     "sweep_uploads",
     "unfinished_history",
     "weigh_rate",

@@ -1,6 +1,6 @@
 """Keeping the cases of an event log, in place of those that stood there."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,12 +14,23 @@ COPY = """COPY kpis_logcase
   (log_id, name, first_at, last_at, cycle_s, week, way, did, by, handovers, reworked, cost) FROM STDIN"""
 
 
-def keep_cases(log: EventLog, cases: Mapping[str, Sequence[Event]], zone: ZoneInfo) -> None:
-    """Write all cases at once, within the caller's transaction; a million rows are a minute's work for an ORM."""
+EACH = 500
+
+
+def keep_cases(
+    log: EventLog, cases: Mapping[str, Sequence[Event]], zone: ZoneInfo, tell: Callable[[int], None]
+) -> None:
+    """Write all cases at once, within the caller's transaction; a million rows are a minute's work for an ORM.
+
+    ``tell`` hears of every few hundred how many were written.
+    """
+    tell(0)
     LogCase.objects.filter(log=log).delete()
     with connection.cursor() as cursor, cursor.copy(COPY) as copy:
-        for row in _rows(log, cases, zone):
+        for written, row in enumerate(_rows(log, cases, zone), start=1):
             copy.write_row(row)
+            if written % EACH == 0:
+                tell(written)
 
 
 def _rows(log: EventLog, cases: Mapping[str, Sequence[Event]], zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:

@@ -1,6 +1,6 @@
 """Commands on event logs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -18,12 +18,19 @@ from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.eventlogs import Columns, Event, LogError, LogFigures, Spelling, cases_in, figures_of, read_log
 from apps.kpis.rules.eventlogs.reading import digest_of_file, zone_of
 from apps.kpis.rules.formats import micro_per_minor
+from apps.kpis.rules.imports import ImportStep
 from apps.kpis.services.baselines import save_baseline
 from apps.kpis.services.cases import keep_cases
 from apps.kpis.services.goals import MANAGE, unit_of
 
 MAX_NAME = 120
 MICRO = 1_000_000
+type Tell = Callable[[ImportStep, int, int], None]
+"""Is told what an import is at, and how much of how much is done; it may raise to end it."""
+
+
+def _untold(_step: ImportStep, _done: int, _total: int) -> None:
+    """For whom nobody waits."""
 
 
 def import_event_log(
@@ -36,13 +43,15 @@ def import_event_log(
     columns: Columns | None = None,
     encoding: str = "",
     spelling: Spelling | None = None,
+    tell: Tell = _untold,
+    finish: Callable[[EventLog, str], None] | None = None,
 ) -> tuple[EventLog, str]:
     """Read a log whole and keep what it says; with ``created``, ``changed`` or ``unchanged``.
 
     The same file, read in the same way, changes nothing; another one under the same name takes its place. With a
     ``workflow``, whose baselines are set from it: how long a case took, how many there were a day, how many were
-    worked on again, and what one cost if each case says so. Nothing is kept of a log that has a fault. Raises
-    InvalidError, which says where.
+    worked on again, and what one cost if each case says so. Nothing is kept of a log that has a fault. ``finish`` is
+    called in the transaction that writes it. Raises InvalidError, which says where.
     """
     require_manager(actor, unit_of(workflow), MANAGE)
     name = name.strip()
@@ -53,13 +62,23 @@ def import_event_log(
         zone = zone_of(tz) if tz else reporting_zone()
         digest = _digest_of(file, columns, zone, encoding, spelling or Spelling())
         known = EventLog.objects.filter(name=name, workflow=workflow, digest=digest, has_cases=True).first()
-        if known is not None:
-            return known, "unchanged"
-        cases = cases_in(read_log(file, zone=zone, columns=columns, encoding=encoding, spelling=spelling))
-        found = figures_of(cases, zone)
+        if known is None:
+            cases = cases_in(read_log(file, zone=zone, columns=columns, encoding=encoding, spelling=spelling))
+            tell(ImportStep.FIGURES, 0, sum(map(len, cases.values())))
+            found = figures_of(cases, zone)
     except LogError as error:
         raise InvalidError(errors={"file": [str(error)]}) from error
-    return _keep(actor, name=name, workflow=workflow, zone=zone, digest=digest, found=found, cases=cases)
+    with transaction.atomic():
+        log, outcome = (
+            (known, "unchanged")
+            if known is not None
+            else _keep(
+                actor, name=name, workflow=workflow, zone=zone, digest=digest, found=found, cases=cases, tell=tell
+            )
+        )
+        if finish is not None:
+            finish(log, outcome)
+    return log, outcome
 
 
 def _digest_of(file: BinaryIO, columns: Columns, zone: ZoneInfo, encoding: str, spelling: Spelling) -> str:
@@ -81,7 +100,9 @@ def _keep(
     digest: str,
     found: LogFigures,
     cases: Mapping[str, Sequence[Event]],
+    tell: Tell,
 ) -> tuple[EventLog, str]:
+    require_manager(actor, unit_of(workflow), MANAGE)  # reading took its time
     values: dict[str, Any] = {
         "workflow": workflow,
         "tz": zone.key,
@@ -103,7 +124,7 @@ def _keep(
     )
     if before is None and not is_new:
         raise ConflictError("Somebody else imported a log of this name just now.")
-    keep_cases(log, cases, zone)
+    keep_cases(log, cases, zone, lambda done: tell(ImportStep.WRITING, done, found.cases))
     told = {"name": name, "workflow": workflow, "cases": found.cases, "events": found.events, "digest": digest}
     record(actor, log, "created" if is_new else "changed", payload=told)
     if workflow:

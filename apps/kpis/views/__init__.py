@@ -17,7 +17,7 @@ from apps.kpis.views.dashboards import (
 from apps.kpis.views.data_quality import data_quality
 from apps.kpis.views.exposition import kpi_figures, process_figures
 from apps.kpis.views.goals import approve_baseline, decline_baseline, goals, remove_goal, set_baseline, set_target
-from apps.kpis.views.imports import discard_log_upload, read_log_upload
+from apps.kpis.views.imports import cancel_log_import, discard_log_upload, read_log_upload
 from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log
 from apps.kpis.views.prices import prices, set_price
 from apps.kpis.views.quality import oversight
@@ -31,6 +31,7 @@ __all__ = [
     "anomalies",
     "approve_baseline",
     "behind",
+    "cancel_log_import",
     "cost",
     "cost_behind",
     "dashboard",

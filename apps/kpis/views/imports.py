@@ -1,7 +1,6 @@
 """The import of an event log: a file, how it would be read, and then the log."""
 
 import io
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import PurePath
@@ -11,11 +10,12 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.core.errors import ConflictError, InvalidError
-from apps.core.http import Request
+from apps.core.http import Request, wants_fragment
 from apps.kpis.forms import DELIMITERS, ENCODINGS, LogReadingForm
 from apps.kpis.models import EventLog, LogUpload
 from apps.kpis.models.clock import reporting_zone
@@ -30,23 +30,47 @@ from apps.kpis.rules.eventlogs.previews import (
 )
 from apps.kpis.rules.eventlogs.reading import zone_of
 from apps.kpis.rules.formats import count_text, duration_text
+from apps.kpis.rules.imports import ImportState, ImportStep, percent_of
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.uploads import upload_for
-from apps.kpis.services import forget_upload, import_event_log
+from apps.kpis.services import cancel_import, forget_upload, start_import
 
 type Seen = tuple[LogReadingForm, Preview | None, LogError | None, bool]
 
 
 @require_http_methods(["GET", "POST"])
 def read_log_upload(request: Request, upload_id: UUID) -> HttpResponse:
-    """GET guesses how the file is written; POST looks again, or with ``import`` imports it."""
+    """GET guesses how the file is written, or says how far its import is; POST looks again, or with ``import`` imports.
+
+    What was wrong with an import stands beside what was chosen for it.
+    """
     upload = upload_for(request.user, upload_id)
+    if upload.state == ImportState.RUNNING:
+        return redirect(request.path) if request.method == "POST" else _progress(request, upload)
+    if upload.state == ImportState.DONE:
+        return _imported(request, upload)
+    if wants_fragment(request):  # who looked on while it failed
+        return HttpResponse(headers={"HX-Redirect": request.path})
     form, preview, fault, is_ambiguous = _seen(request, upload)
     asked = request.method == "POST" and "import" in request.POST
-    if asked and form.is_valid() and (log_id := _import(request, upload, form)):
-        return redirect("kpis:event-log", log_id=log_id)
+    if asked and form.is_valid():
+        upload = _start(request, upload, form)
+        if upload.state != ImportState.FAILED:
+            return _imported(request, upload) if upload.state == ImportState.DONE else redirect(request.path)
+    if asked or request.method == "GET":
+        _add_errors(form, upload.errors)
     context = {"upload": upload, "form": form, "preview": preview, "fault": fault, "ambiguous": is_ambiguous}
-    return render(request, "kpis/log_upload.html", context, status=422 if form.errors or (asked and fault) else 200)
+    is_unfit = request.method == "POST" and (form.errors or (asked and fault))
+    return render(request, "kpis/log_upload.html", context, status=422 if is_unfit else 200)
+
+
+@require_POST
+def cancel_log_import(request: Request, upload_id: UUID) -> HttpResponse:
+    """End the import; nothing of it is kept, and the file waits on."""
+    upload = upload_for(request.user, upload_id)
+    cancel_import(request.user, upload=upload)
+    messages.success(request, _("The import is cancelled; nothing was imported. The file is still here."))
+    return redirect("kpis:read-log", upload_id=upload.pk)
 
 
 @require_POST
@@ -58,10 +82,10 @@ def discard_log_upload(request: Request, upload_id: UUID) -> HttpResponse:
 
 
 def _seen(request: Request, upload: LogUpload) -> Seen:
-    """The form as it was sent or guessed, and what the file would become so; or why it cannot be read at all."""
+    """The form as it was sent, asked for before or guessed, and what the file would become so; or why it cannot be."""
     file = io.BytesIO(upload.content)
     names = workflows_for(request.user)
-    sent = request.POST if request.method == "POST" else None
+    sent = request.POST if request.method == "POST" else upload.asked or None
     first = {"name": PurePath(upload.name).name.split(".")[0], "tz": reporting_zone().key}
     try:
         if not is_table(file):
@@ -100,40 +124,52 @@ def _preview(file: io.BytesIO, form: LogReadingForm) -> Preview:
     return preview_of(file, zone=zone, columns=form.columns, encoding=form.encoding, spelling=form.spelling)
 
 
-def _import(request: Request, upload: LogUpload, form: LogReadingForm) -> UUID | None:
-    """The log; None where it was not imported, with what is wrong beside its field."""
+def _start(request: Request, upload: LogUpload, form: LogReadingForm) -> LogUpload:
+    """The file, whose import is begun or, if it is small, over."""
     said = {name: form.cleaned_data[name] for name in ("name", "workflow", "tz")}
-    began = time.perf_counter()
-    try:
-        log, outcome = import_event_log(
-            request.user,
-            file=io.BytesIO(upload.content),
-            columns=form.columns,
-            encoding=form.encoding,
-            spelling=form.spelling,
-            **said,
-        )
-    except InvalidError as error:
-        for path, texts in error.errors.items():
-            for text in texts:
-                form.add_error(path if path in form.fields else None, text)
-        return None
-    except ConflictError as error:
-        form.add_error(None, str(error.message))
-        return None
-    forget_upload(request.user, upload=upload)
-    did = _done(log, time.perf_counter() - began)
+    return start_import(
+        request.user, upload=upload, columns=form.columns, encoding=form.encoding, spelling=form.spelling, **said
+    )
+
+
+def _add_errors(form: LogReadingForm, errors: Mapping[str, Sequence[str]]) -> None:
+    """What came of the last try, beside its fields."""
+    for path, texts in errors.items():
+        for text in texts:
+            form.add_error(path if path in form.fields else None, text)
+
+
+def _progress(request: Request, upload: LogUpload) -> HttpResponse:
+    """How far it is. Asks again each second until it has ended."""
+    context = {
+        "upload": upload,
+        "percent": percent_of(upload.done, upload.total),
+        "is_lost": upload.step != ImportStep.WAITING and upload.claimed_until < timezone.now(),
+    }
+    return render(request, "kpis/_log_import.html" if wants_fragment(request) else "kpis/log_import.html", context)
+
+
+def _imported(request: Request, upload: LogUpload) -> HttpResponse:
+    """To the log, with what the import did; to the others where it is gone again."""
+    if upload.log is None:
+        return _to(request, reverse("kpis:event-logs"))
+    did = _done(upload.log, upload)
     told = {
         "created": did,
         "changed": _("%(did)s What stood here under this name is gone.") % {"did": did},
         "unchanged": _("It is here already: this is the same file, read in the same way."),
     }
-    messages.success(request, told[outcome])
-    return log.pk
+    messages.success(request, told[upload.outcome])
+    return _to(request, reverse("kpis:event-log", args=[upload.log.pk]))
 
 
-def _done(log: EventLog, took_s: float) -> str:
+def _to(request: Request, url: str) -> HttpResponse:
+    return HttpResponse(headers={"HX-Redirect": url}) if wants_fragment(request) else redirect(url)
+
+
+def _done(log: EventLog, upload: LogUpload) -> str:
     """What the import did: how much was read, in how long, and what is different since."""
+    took_s = (upload.finished_at - upload.began_at).total_seconds() if upload.finished_at and upload.began_at else None
     said = {"cases": count_text(log.cases), "events": count_text(log.events), "took": duration_text(took_s)}
     did = _("Imported: %(events)s events in %(cases)s cases, read in %(took)s.") % said
     return f"{did} {_('Baselines of its workflow were set from it.')}" if log.workflow else did

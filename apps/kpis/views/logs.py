@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from apps.core.errors import ConflictError
 from apps.core.gate import holds
 from apps.core.http import Request
 from apps.kpis.forms import LogFileForm
@@ -20,6 +21,7 @@ from apps.kpis.rules.statistics import percentile
 from apps.kpis.selectors import draft_for, event_log_for, event_logs_for
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.log_maps import log_map_for, share_of
+from apps.kpis.selectors.uploads import left_upload_for
 from apps.kpis.services import delete_event_log, keep_upload
 from apps.kpis.services.goals import MANAGE
 from apps.kpis.services.logs import MICRO
@@ -36,11 +38,16 @@ def event_logs(request: Request) -> HttpResponse:
     form = LogFileForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]
-        return redirect("kpis:read-log", upload_id=keep_upload(request.user, file=file, name=file.name).pk)
+        try:
+            return redirect("kpis:read-log", upload_id=keep_upload(request.user, file=file, name=file.name).pk)
+        except ConflictError as error:
+            form.add_error("file", str(error.message))
     logs = [
         {"log": log, "workflow": names.get(log.workflow, log.workflow)} for log in event_logs_for(request.user)[:SHOWN]
     ]
-    context = {"logs": logs, "form": form, "may_manage": holds(request.user, MANAGE)}
+    may_manage = holds(request.user, MANAGE)
+    left = left_upload_for(request.user) if may_manage else None
+    context = {"logs": logs, "form": form, "may_manage": may_manage, "left": left}
     return render(request, "kpis/event_logs.html", context, status=422 if form.errors else 200)
 
 

@@ -11,30 +11,24 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.access.services.acting import acting_user
 from apps.core.errors import DomainError, InvalidError
-from apps.kpis.rules.eventlogs import Columns, Dates, Spelling
+from apps.kpis.rules.eventlogs import Columns, Dates, Spelling, Watched
 from apps.kpis.services import import_event_log
 
 EVERY_S = 5.0
 MB = 1_000_000
 
 
-class Told:
+def told(file: BinaryIO, size: int, tell: Callable[[str], object]) -> BinaryIO:
     """A file that says how much of it was read: at most each ``EVERY_S`` seconds, in a line."""
+    last = monotonic()
 
-    def __init__(self, file: BinaryIO, size: int, tell: Callable[[str], object]) -> None:
-        self._file, self._size, self._tell, self._last = file, size, tell, monotonic()
+    def say(place: int) -> None:
+        nonlocal last
+        if (now := monotonic()) - last >= EVERY_S:
+            last = now
+            tell(f"Read {place / MB:,.1f} of {size / MB:,.1f} MB")
 
-    def read(self, size: int = -1, /) -> bytes:
-        """As the file's."""
-        part = self._file.read(size)
-        if (now := monotonic()) - self._last >= EVERY_S:
-            self._last = now
-            self._tell(f"Read {self._file.tell() / MB:,.1f} of {self._size / MB:,.1f} MB")
-        return part
-
-    def seek(self, place: int, /) -> int:
-        """As the file's."""
-        return self._file.seek(place)
+    return cast("BinaryIO", Watched(file, say))
 
 
 class Command(BaseCommand):
@@ -66,8 +60,8 @@ class Command(BaseCommand):
         try:
             actor = acting_user(options["username"])
             with options["file"].open("rb") as file:
-                told = cast("BinaryIO", Told(file, options["file"].stat().st_size, self.stderr.write))
-                log, said = import_event_log(actor, file=told, columns=columns, spelling=spelling, **asked)
+                heard = told(file, options["file"].stat().st_size, self.stderr.write)
+                log, said = import_event_log(actor, file=heard, columns=columns, spelling=spelling, **asked)
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from error
         except InvalidError as error:

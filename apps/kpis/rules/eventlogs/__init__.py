@@ -5,7 +5,7 @@ from apps.kpis.rules.eventlogs.clocks import Dates, Spelling
 from apps.kpis.rules.eventlogs.drafts import draft_of
 from apps.kpis.rules.eventlogs.events import MAX_BYTES, MAX_EVENTS, Event, LogError
 from apps.kpis.rules.eventlogs.figures import LogFigures, cases_in, figures_of
-from apps.kpis.rules.eventlogs.reading import read_log
+from apps.kpis.rules.eventlogs.reading import Watched, read_log
 from apps.kpis.rules.eventlogs.tables import Columns
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "LogError",
     "LogFigures",
     "Spelling",
+    "Watched",
     "asked_cases",
     "cases_in",
     "draft_of",

@@ -4,7 +4,7 @@ import codecs
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -40,6 +40,23 @@ def read_log(
     spelling = spelling or Spelling()
     lines = lines_of(_after(first, parts), encoding)
     return counted(read_table(lines, columns or Columns(), Clock(zone, spelling.dates), spelling))
+
+
+class Watched:
+    """A file of which ``tell`` hears up to where it was read, each time that it is."""
+
+    def __init__(self, file: BinaryIO, tell: Callable[[int], object]) -> None:
+        self._file, self._tell = file, tell
+
+    def read(self, size: int = -1, /) -> bytes:
+        """As the file's."""
+        part = self._file.read(size)
+        self._tell(self._file.tell())
+        return part
+
+    def seek(self, place: int, /) -> int:
+        """As the file's."""
+        return self._file.seek(place)
 
 
 def is_xes(first: bytes) -> bool:
