@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,15 +20,17 @@ from django.test import Client
 
 from apps.audit.models import Entry
 from apps.core.errors import ConflictError
-from apps.core.models import ClockTimestamp
+from apps.core.models import ClockTimestamp, User
 from apps.kpis.models import Baseline, EventLog, LogCase, LogUpload
+from apps.kpis.rules.eventlogs import MAX_BYTES, Columns, Spelling
 from apps.kpis.rules.imports import TRIES, ImportState, ImportStep, percent_of
-from apps.kpis.services import cancel_import, import_uploads, importing, keep_upload, sweep_uploads
+from apps.kpis.services import cancel_import, import_uploads, importing, keep_upload, start_import, sweep_uploads
 from apps.kpis.services.importing import Watch
 from tests.conftest import ROOT
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
 from tests.kpis.test_event_log_doors import LOG, flow, signed_in
 from tests.kpis.test_event_log_wizard import USUAL, file_of
+from tests.kpis.test_large_logs import LINE, TRACE
 from tests.serving import environment_of, wait_for, working
 from tests.together import at_once
 
@@ -329,6 +332,59 @@ def test_a_worker_and_the_clock_import_what_the_page_took(real_db: str, tmp_path
     with working(str(connection.settings_dict["NAME"]), tmp_path):
         wait_for(lambda: "event-logs/files" not in admin.get(address).get("Location", "event-logs/files"))
     assert EventLog.objects.get().cases == 1200
+
+
+def started(person: User, packed: bytes) -> LogUpload:
+    """An import into a workflow's baselines, read as the usual columns say."""
+    upload = keep_upload(person, file=io.BytesIO(packed), name="log.gz")
+    said = {"name": "Bad", "workflow": flow(make_unit()).slug, "tz": "UTC", "encoding": ""}
+    return start_import(person, upload=upload, columns=Columns(), spelling=Spelling(), **said)
+
+
+ENTITIES = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "x" * 10}">' for n in range(12))
+EVENT = '<event><string key="concept:name" value="Pay"/><date key="time:timestamp" value="{}"/></event>'
+XES = f'<log>\n<trace><string key="concept:name" value="c1"/>\n{EVENT}\n</trace></log>'
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (LONG.replace("complete,", "ended,"), "line 1: There is no column 'complete'"),
+        (LONG + "c1,Pay,2026-03-02T08:00,\n", "line 2402, column complete: "),
+        (LONG + "c1,Pay,2026-02-30T08:00Z,\n", "line 2402, column complete: '2026-02-30T08:00Z' is no time"),
+        (LONG + "c1,,2026-03-02T08:00Z,\n", "line 2402, column activity: The activity is empty."),
+        (LONG + "c1,Pay\n", "line 2402: This line has 2 cells, the first one 4."),
+        (LONG.replace("resource", "complete"), "line 1, column 4: Two columns are named 'complete'."),
+        (LONG.encode()[:-20] + b"\xff" + LONG.encode()[-20:], "This is not utf-8"),
+        (XES.format("2026-03-32T08:00:00Z"), "line 3"),
+        (f"<!DOCTYPE log [{ENTITIES}]><log>&a11;</log>", "no document type and no entities"),
+        (XES.format("2026-03-02T08:00:00Z")[:-6], "line 4"),
+    ],
+)
+def test_what_is_at_fault_ends_with_its_place_and_leaves_nothing(raw: str | bytes, told: str) -> None:
+    packed = gzip.compress(raw.encode() if isinstance(raw, str) else raw)
+    upload = started(make_admin(), packed)
+    assert import_uploads() == 1
+    upload.refresh_from_db()
+    assert (upload.state, list(upload.errors)) == (ImportState.FAILED, ["file"])
+    assert told in upload.errors["file"][0]
+    assert nothing_is_imported()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("head", "line"), [(b"case_id,activity,complete,note\n", LINE), (b"<log>\n", TRACE)], ids=["csv", "xes"]
+)
+def test_a_bomb_is_refused_by_the_worker_and_leaves_nothing(head: bytes, line: bytes) -> None:
+    admin, packer = make_admin(), zlib.compressobj(1, zlib.DEFLATED, 31)
+    whole = [head, *[line * 50] * (MAX_BYTES // len(line) // 50 + 1)]
+    bomb = b"".join(packer.compress(part) for part in whole) + packer.flush()
+    upload = started(admin, bomb)
+    assert import_uploads() == 1
+    upload.refresh_from_db()
+    assert upload.errors == {"file": ["The log is larger than 256 MB: import it in parts."]}
+    assert nothing_is_imported()
 
 
 def test_per_cent_are_rounded_down() -> None:
