@@ -229,6 +229,8 @@ class TestGoingOn:
         address = begun(admin, workflow=flow(make_unit()).slug)
         with held_at(step, monkeypatch) as let_go:
             wait_for(lambda: words in admin.get(address, headers={"HX-Request": "true"}).content.decode(), 30)
+            if step == ImportStep.WRITING:  # what is written down is half a second behind
+                wait_for(lambda: LogUpload.objects.get().done > 0, 30)
             row = LogUpload.objects.get()
             shown = admin.get(address).content.decode()
             assert step == ImportStep.FIGURES or f'value="{percent_of(row.done, row.total)}"' in shown

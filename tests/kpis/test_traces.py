@@ -109,13 +109,14 @@ def test_the_page_says_what_policy_said_of_each_action_and_shows_each_span_raw(r
     client.force_login(make_holder(*SEES))
     html = client.get(f"/runs/{run.pk}/?tab=trace").content.decode()
     assert "Policy said" in html
-    rows = html.partition("Spans that agents reported")[2].partition("</table>")[0].split("<tr>")[2:]
+    parts = html.partition("Spans that agents reported")[2].partition("</table>")[0].split("<tr>")[2:]
+    rows, raw = parts[::2], parts[1::2]
     said = [f'<a href="/actions/{action.pk}/">{action.operation}</a> {state_badge("deny")}' in row for row in rows]
     assert said == [False, False, False, False, True]
-    for number, row in enumerate(rows, start=1):
+    for number, (row, below) in enumerate(zip(rows, raw, strict=True), start=1):
         assert f'href="/spans/{Span.objects.get(span_id__endswith=str(number)).pk}/"' in row
-        assert f"{number:016x}" in row.partition("<details>")[2]
-    assert "gen_ai.response.model" in rows[2]
+        assert f"{number:016x}" in below.partition("<details>")[2]
+    assert "gen_ai.response.model" in raw[2]
 
 
 def test_a_long_trace_leaves_raw_spans_to_their_own_pages(
