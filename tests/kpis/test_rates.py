@@ -18,7 +18,7 @@ from apps.core.models import User
 from apps.core.services import system_user
 from apps.kpis.models import CostItem, Rate, RollupDay, RunFact
 from apps.kpis.models.clock import database_now
-from apps.kpis.rules.rates import RateBook, RateSeen, rated_micro
+from apps.kpis.rules.rates import RateBook, RateSeen, half_up, rated_micro
 from apps.kpis.services import fold_entries, save_rate, weigh_rate
 from apps.oversight.services import cast_vote
 from apps.workflows.models import Task, Workflow
@@ -79,9 +79,9 @@ class TestWhichOneHolds:
         assert book.of_agent("y", AUGUST) is None
 
     def test_amounts_are_exact_and_round_half_up(self) -> None:
-        assert rated_micro(rate(minor=Decimal(3600)), 1_000, 10_000) == 10_000
-        assert rated_micro(rate(per="minute", minor=Decimal("0.0001")), 30_000, 10_000) == 1
-        assert rated_micro(rate(per="task", minor=Decimal("1.5")), 3, 10_000) == 45_000
+        assert half_up(rated_micro(rate(minor=Decimal(3600)), 1_000, 10_000)) == 10_000
+        assert half_up(rated_micro(rate(per="minute", minor=Decimal("0.0001")), 30_000, 10_000)) == 1
+        assert half_up(rated_micro(rate(per="task", minor=Decimal("1.5")), 3, 10_000)) == 45_000
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from apps.core.models import User
 from apps.kpis.rules.buckets import Period, day_period
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.fixed import fixed_micro_in
+from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.rates import RateSeen
 from apps.kpis.services import save_rate, weigh_rate, write_facts
 from apps.workflows.models import Workflow
@@ -32,7 +33,7 @@ def monthly(minor: int, **fields: Any) -> RateSeen:
 
 
 def cost(rates: list[RateSeen], period: Period, *, now: datetime = LATER, zone: ZoneInfo = BERLIN) -> int | None:
-    return fixed_micro_in(rates, period, zone=zone, now=now, currency="EUR", micro_per_minor=10_000)
+    return fixed_micro_in(rates, period, zone=zone, now=now, currency="EUR", micro_per_minor=micro_per_minor)
 
 
 class TestByDays:

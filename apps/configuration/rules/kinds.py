@@ -238,6 +238,7 @@ SHAPES: Mapping[str, Keys] = {
             "agent": Ref("Agent"),
             "operation": Ref("Operation"),
             "workflow": Ref("Workflow"),
+            "of_currency": CURRENCY,
         },
     ),
 }

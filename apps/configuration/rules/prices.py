@@ -36,10 +36,10 @@ def price_name(model: Any, since: Any) -> str:
     return f"{model}.{since_text(begins)}"
 
 
-RATE_ABOUT = ("unit", "role", "agent", "operation", "workflow")
+RATE_ABOUT = ("unit", "role", "agent", "operation", "workflow", "of_currency")
 """What a rate may be of; which of them, its ``per`` says."""
-RATE_PER = ("hour", "task", "minute", "success", "call", "month")
-RATE_KINDS = {"hour": "people", "task": "agent", "minute": "agent", "month": "fixed"}
+RATE_PER = ("hour", "task", "minute", "success", "call", "month", "unit")
+RATE_KINDS = {"hour": "people", "task": "agent", "minute": "agent", "month": "fixed", "unit": "currency"}
 
 
 def rate_name(value: Mapping[str, Any]) -> str:

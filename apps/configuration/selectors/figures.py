@@ -108,12 +108,12 @@ def prices(only: Only) -> Iterator[Written]:
 
 
 def rates(only: Only) -> Iterator[Written]:
-    """What people's time, agents' work, calls and months cost, named by what it is about and from when.
+    """What people's time, agents' work, calls, months and currencies cost, named by what it is about and from when.
 
     What names a unit or a role that was removed since is left out: nothing can be counted by it any more.
     """
     there = {"unit": {"", *_slugs(BusinessUnit)}, "role": {"", *_slugs(Role)}}
-    for rate in Rate.objects.order_by("kind", "unit", "role", "agent", "operation", "workflow", "valid_from"):
+    for rate in Rate.objects.order_by("kind", *RATE_ABOUT, "valid_from"):
         about = {name: getattr(rate, name) for name in RATE_ABOUT}
         name = rate_name({"per": rate.per, "from": rate.valid_from, **about})
         stands = rate.unit in there["unit"] and rate.role in there["role"]

@@ -25,15 +25,19 @@ class WeighedBody(StrictSerializer):
     per = serializers.ChoiceField(
         [one.value for one in Per],
         help_text="hour: of people (unit, role). task, minute: of an agent. success, call: of an operation. "
-        "month: fixed cost (unit or workflow).",
+        "month: fixed cost (unit or workflow). unit: of another currency (of_currency).",
     )
-    amount_minor = Number(min_value=0, help_text="Minor units of the currency, at most four digits after the point.")
+    amount_minor = Number(
+        min_value=0,
+        help_text="Minor units of the currency, at most four digits after the point; per unit eight.",
+    )
     currency = Text(max_length=3, min_length=3, required=False, help_text="The reporting one unless said.")
     unit = Text(max_length=63, required=False, allow_blank=True)
     role = Text(max_length=63, required=False, allow_blank=True)
     agent = Text(max_length=63, required=False, allow_blank=True)
     operation = Text(max_length=120, required=False, allow_blank=True)
     workflow = Text(max_length=63, required=False, allow_blank=True)
+    of_currency = Text(max_length=3, required=False, allow_blank=True, help_text="What is worth so much: ISO 4217.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """With ``from``, which is a word of Python."""
@@ -58,6 +62,7 @@ class RateSerializer(serializers.Serializer[Any]):
     agent = serializers.CharField()
     operation = serializers.CharField()
     workflow = serializers.CharField()
+    of_currency = serializers.CharField()
     source = serializers.CharField()  # type: ignore[assignment] # as above
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -81,6 +86,8 @@ class RateChangeSerializer(serializers.Serializer[Any]):
     still_unpriced = serializers.IntegerField(help_text="Of these, without one then.")
     before_minor = serializers.FloatField()
     after_minor = serializers.FloatField()
+    fixed_before_minor = serializers.FloatField(help_text="Of another currency: fixed cost by days until now.")
+    fixed_after_minor = serializers.FloatField()
     currency = serializers.CharField()
     until = serializers.DateTimeField(allow_null=True, help_text="Another rate begins then.")
     replaces = RateSerializer(allow_null=True, help_text="The one that begins at the same time.")
@@ -133,6 +140,8 @@ class RatePreview(PlaneView):
                 **{name: getattr(found, name) for name in names},
                 "before_minor": round(found.before_micro / minor, 4),
                 "after_minor": round(found.after_micro / minor, 4),
+                "fixed_before_minor": round(found.fixed_before_micro / minor, 4),
+                "fixed_after_minor": round(found.fixed_after_micro / minor, 4),
                 "currency": reporting_currency(),
                 "replaces": rate_json(found.instead_of) if found.instead_of else None,
             }

@@ -1,4 +1,4 @@
-"""What a person types to say what an hour, a task, a call or a month costs."""
+"""What a person types to say what an hour, a task, a call or a month costs, or another currency is worth."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.core.amounts import exponent_of
 from apps.kpis.models.clock import reporting_currency, reporting_zone
-from apps.kpis.rules.rates import NAMED, Per
+from apps.kpis.rules.rates import THINGS, Per
 
 PERS = {
     Per.HOUR: gettext_lazy("an hour of people's time"),
@@ -20,6 +20,7 @@ PERS = {
     Per.SUCCESS: gettext_lazy("an action of an operation that succeeded"),
     Per.CALL: gettext_lazy("any call of an operation"),
     Per.MONTH: gettext_lazy("a month, whatever runs"),
+    Per.UNIT: gettext_lazy("one of another currency"),
 }
 OF_PEOPLE = gettext_lazy("Of people's time, or of a month. Empty: everywhere.")
 
@@ -28,11 +29,13 @@ class RateForm(forms.Form):
     """A rate, its amount in whole units of its currency."""
 
     per = forms.ChoiceField(label=gettext_lazy("What costs it"), choices=[(one.value, PERS[one]) for one in Per])
-    amount = forms.DecimalField(label=gettext_lazy("Amount"), min_value=0, max_digits=16, decimal_places=6)
+    amount = forms.DecimalField(label=gettext_lazy("Amount"), min_value=0, max_digits=20, decimal_places=10)
     currency = forms.RegexField(
         r"^[A-Z]{3}$",
         label=gettext_lazy("Currency"),
-        help_text=gettext_lazy("In another one than figures are in, it is counted as without a price."),
+        help_text=gettext_lazy(
+            "Another one than figures are in counts at its rate of exchange, else as without a price."
+        ),
     )
     valid_from = forms.DateField(
         label=gettext_lazy("From"),
@@ -51,6 +54,12 @@ class RateForm(forms.Form):
     workflow = forms.ChoiceField(
         label=gettext_lazy("Workflow"), required=False, help_text=gettext_lazy("Of a month. Empty: of all.")
     )
+    of_currency = forms.RegexField(
+        r"^[A-Z]{3}$",
+        label=gettext_lazy("Other currency"),
+        required=False,
+        help_text=gettext_lazy("Which one is worth the amount, such as USD. Of nothing else."),
+    )
     source = forms.CharField(
         label=gettext_lazy("Source"),
         required=False,
@@ -61,7 +70,7 @@ class RateForm(forms.Form):
     def __init__(self, *args: Any, names: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["currency"].initial = reporting_currency()
-        for name in NAMED:
+        for name in THINGS:
             self.fields[name].choices = [("", _("None")), *names[name].items()]  # type: ignore[attr-defined] # a choice field
 
     def clean(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What models cost, and what people's time, agents' work, calls of systems and a month cost."""
+"""What models, people's time, agents' work, calls of systems and a month cost, and other currencies are worth."""
 
 from django.db import models
 
@@ -43,6 +43,8 @@ class PriceBook(Record):
 class Rate(Record):
     """What something costs from a time on: an hour of people, an agent's work, a call, a month of what is fixed.
 
+    Or what a whole unit of another currency is worth: so many minor units of the reporting one, as it was then.
+
     What it is about stands in plain slugs, "" for everything, and outlives what it names. A later rate of the same
     subject ends it; none is ever removed.
     """
@@ -54,8 +56,9 @@ class Rate(Record):
     agent = models.CharField(max_length=63, blank=True)
     operation = models.CharField(max_length=120, blank=True)
     workflow = models.CharField(max_length=63, blank=True)
+    of_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
     valid_from = models.DateTimeField()
-    amount_minor = models.DecimalField(max_digits=16, decimal_places=4)
+    amount_minor = models.DecimalField(max_digits=20, decimal_places=8)
     currency = models.CharField(max_length=3)
     source = models.CharField(max_length=300, blank=True)
 
@@ -63,7 +66,7 @@ class Rate(Record):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "unit", "role", "agent", "operation", "workflow", "valid_from"],
+                fields=["kind", "unit", "role", "agent", "operation", "workflow", "of_currency", "valid_from"],
                 name="rate_once_per_time",
             ),
             models.CheckConstraint(condition=models.Q(amount_minor__gte=0), name="rate_not_negative"),
@@ -71,7 +74,8 @@ class Rate(Record):
                 condition=models.Q(per="hour", kind="people")
                 | models.Q(per__in=["task", "minute"], kind="agent")
                 | models.Q(per__in=["success", "call"], kind="operation")
-                | models.Q(per="month", kind="fixed"),
+                | models.Q(per="month", kind="fixed")
+                | models.Q(per="unit", kind="currency", of_currency__gt="", amount_minor__gt=0),
                 name="rate_per_fits_kind",
             ),
         ]

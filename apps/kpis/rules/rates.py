@@ -1,9 +1,9 @@
-"""Rates from a day on: people's time, agents' work, calls of systems, and what is paid each month."""
+"""Rates from a day on: people's time, agents' work, calls of systems, what is paid each month, other currencies."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 
 
@@ -14,6 +14,7 @@ class RateKind(StrEnum):
     AGENT = "agent"
     OPERATION = "operation"
     FIXED = "fixed"
+    CURRENCY = "currency"
 
 
 class Per(StrEnum):
@@ -25,6 +26,7 @@ class Per(StrEnum):
     SUCCESS = "success"
     CALL = "call"
     MONTH = "month"
+    UNIT = "unit"
 
 
 KIND_OF = {
@@ -34,6 +36,7 @@ KIND_OF = {
     Per.SUCCESS: RateKind.OPERATION,
     Per.CALL: RateKind.OPERATION,
     Per.MONTH: RateKind.FIXED,
+    Per.UNIT: RateKind.CURRENCY,
 }
 """A rate's ``per`` says what it is about."""
 ABOUT = {
@@ -41,11 +44,17 @@ ABOUT = {
     RateKind.AGENT: ("agent",),
     RateKind.OPERATION: ("operation",),
     RateKind.FIXED: ("unit", "workflow"),
+    RateKind.CURRENCY: ("of_currency",),
 }
-"""What a rate of a kind may name; agents' and operations' have to."""
-NAMED = ("unit", "role", "agent", "operation", "workflow")
+"""What a rate of a kind may name; agents', operations' and currencies' have to."""
+THINGS = ("unit", "role", "agent", "operation", "workflow")
+"""What has a slug of its own."""
+NAMED = (*THINGS, "of_currency")
 
 MS_PER_HOUR, MS_PER_MINUTE = 3_600_000, 60_000
+MICRO = 10**6
+EXACT = Context(prec=80, rounding=ROUND_HALF_UP)
+"""Digits enough that only the last step of a conversion rounds."""
 
 type Subject = tuple[str, ...]
 """A rate's kind and what it names: a later one of the same subject ends an earlier one."""
@@ -53,7 +62,7 @@ type Subject = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class RateSeen:
-    """A rate: ``minor`` minor units of ``currency`` for each ``per``, from ``since`` on."""
+    """A rate: ``minor`` minor units of ``currency`` for each ``per``, since then; a ``unit`` of ``of_currency``."""
 
     per: str
     since: datetime
@@ -64,6 +73,7 @@ class RateSeen:
     agent: str = ""
     operation: str = ""
     workflow: str = ""
+    of_currency: str = ""
 
     @property
     def kind(self) -> RateKind:
@@ -73,7 +83,7 @@ class RateSeen:
     @property
     def subject(self) -> Subject:
         """What it is the rate of."""
-        return (self.kind, self.unit, self.role, self.agent, self.operation, self.workflow)
+        return (self.kind, *(getattr(self, name) for name in NAMED))
 
 
 class RateBook:
@@ -101,24 +111,44 @@ class RateBook:
         """A role's rate, else a unit's: of the first of ``units`` that has one, the nearest first; "" is everywhere."""
         for role in (*roles, ""):
             for unit in units:
-                if found := self._at((RateKind.PEOPLE, unit, role, "", "", ""), at):
+                if found := self._at(RateKind.PEOPLE, at, unit=unit, role=role):
                     return found
         return None
 
     def of_agent(self, agent: str, at: datetime) -> RateSeen | None:
         """What an agent's work costs."""
-        return self._at((RateKind.AGENT, "", "", agent, "", ""), at)
+        return self._at(RateKind.AGENT, at, agent=agent)
 
     def of_operation(self, operation: str, at: datetime) -> RateSeen | None:
         """What a call of an operation costs."""
-        return self._at((RateKind.OPERATION, "", "", "", operation, ""), at)
+        return self._at(RateKind.OPERATION, at, operation=operation)
 
-    def _at(self, subject: Subject, at: datetime) -> RateSeen | None:
+    def of_currency(self, currency: str, at: datetime) -> RateSeen | None:
+        """What a whole unit of another currency is worth."""
+        return self._at(RateKind.CURRENCY, at, of_currency=currency)
+
+    def is_abroad(self, rate: RateSeen, currency: str) -> bool:
+        """Whether a rate, as it begins, is in another currency, of which nobody knows what it is worth in this one."""
+        found = self.of_currency(rate.currency, rate.since)
+        return bool(rate.minor) and rate.currency != currency and (found is None or found.currency != currency)
+
+    def _at(self, kind: RateKind, at: datetime, **about: str) -> RateSeen | None:
+        subject = (kind, *(about.get(name, "") for name in NAMED))
         return next((one for one in self._of.get(subject, ()) if one.since <= at), None)
 
 
-def rated_micro(rate: RateSeen, quantity: int, micro_per_minor: int) -> int:
-    """What a quantity costs at a rate, in millionths, half up: milliseconds by the hour or minute, else times."""
+def rated_micro(rate: RateSeen, quantity: int, micro_per_minor: int) -> Decimal:
+    """What a quantity costs at a rate, in millionths of its currency: of milliseconds, or of times."""
     by = {Per.HOUR: MS_PER_HOUR, Per.MINUTE: MS_PER_MINUTE}.get(Per(rate.per), 1)
-    amount = Decimal(quantity) * rate.minor * micro_per_minor / by
-    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+    return EXACT.divide(EXACT.multiply(Decimal(quantity * micro_per_minor), rate.minor), Decimal(by))
+
+
+def exchanged(micro: Decimal, rate: RateSeen, micro_per_minor: int) -> Decimal:
+    """Millionths of the rate's ``of_currency`` in millionths of its currency, of which a minor unit has so many."""
+    worth = EXACT.multiply(rate.minor, Decimal(micro_per_minor))
+    return EXACT.divide(EXACT.multiply(micro, worth), Decimal(MICRO))
+
+
+def half_up(micro: Decimal) -> int:
+    """Whole millionths; the only step of an amount that rounds."""
+    return int(micro.quantize(Decimal(1), context=EXACT))

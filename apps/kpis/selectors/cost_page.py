@@ -373,13 +373,13 @@ def _told(actor: User, answer: Answer) -> Table:
 def _without_price(answer: Answer, spending: Spending) -> Table:
     names, rows = kind_names(), []
     found = {key: one for key, one in spending.by("kind", "model").items() if one.unpriced}
-    abroad = _("In another currency than %(currency)s; no rates of exchange are known") % {
+    abroad = _("In another currency than %(currency)s, and no rate of exchange held") % {
         "currency": reporting_currency()
     }
     for (kind, model), one in found.items():
         is_model = kind == CostKind.LLM
         part = CostPart({"kind": kind, "model": model}, unpriced=True)
-        why = _("The price book has no price for it, or it was reported in another currency") if is_model else abroad
+        why = _("The price book has no price for it, and what was reported no rate of exchange") if is_model else abroad
         named = f"{names[kind]}: {model}" if model else names[kind]
         count = Cell(count_text(one.unpriced), one.unpriced, costs_href(answer.asked, part))
         rows.append([Cell(named, named), count, Cell(why, why)])

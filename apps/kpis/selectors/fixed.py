@@ -21,14 +21,16 @@ NAME = "fixed_micro"
 
 
 def fixed_rates_for(actor: User, asked: KpiFilter) -> list[RateSeen]:
-    """What is paid each month for what is asked for.
+    """What is paid each month for what is asked for, and behind it the rates of exchange.
 
     Limited to a workflow its own alone, to a unit that of units at or below it and of their workflows. By agent or
     version nobody knows any. Asked once per request.
     """
-    rates = recall(actor, "kpis.fixed", lambda: [row.seen() for row in rates_for(actor).filter(kind=RateKind.FIXED)])
-    if not rates or asked.agent or asked.version is not None:
+    rates = recall(actor, "kpis.fixed", lambda: _known(actor))
+    if not any(one.kind == RateKind.FIXED for one in rates) or asked.agent or asked.version is not None:
         return []
+    exchange = [one for one in rates if one.kind == RateKind.CURRENCY]
+    rates = [one for one in rates if one.kind == RateKind.FIXED]
     if asked.workflow:
         rates = [one for one in rates if one.workflow == asked.workflow]
     if asked.unit:
@@ -36,7 +38,12 @@ def fixed_rates_for(actor: User, asked: KpiFilter) -> list[RateSeen]:
         units = set(BusinessUnit.objects.filter(pk__in=below).values_list("slug", flat=True))
         flows = set(Workflow.objects.filter(unit__in=below).values_list("slug", flat=True))
         rates = [one for one in rates if one.unit in units or one.workflow in flows]
-    return rates
+    return [*rates, *exchange] if rates else []
+
+
+def _known(actor: User) -> list[RateSeen]:
+    rows = rates_for(actor).filter(kind__in=[RateKind.FIXED, RateKind.CURRENCY])
+    return [row.seen() for row in rows]
 
 
 def add_fixed_for(actor: User, asked: KpiFilter, found: Reading, periods: Sequence[Period], now: datetime) -> Reading:
@@ -53,12 +60,11 @@ def add_fixed_for(actor: User, asked: KpiFilter, found: Reading, periods: Sequen
     for row, period in rows:
         row[NAME] = _cost(rates, asked, period, now)
     for name, row in found.workflows.items():
-        own = [one for one in rates if one.workflow == name]
+        own = [one for one in rates if one.workflow == name or one.kind == RateKind.CURRENCY]
         row[NAME] = _cost(own, asked, whole, now)
     return found
 
 
 def _cost(rates: list[RateSeen], asked: KpiFilter, period: Period, now: datetime) -> int | None:
     currency = reporting_currency()
-    minor = micro_per_minor(currency)
-    return fixed_micro_in(rates, period, zone=asked.zone, now=now, currency=currency, micro_per_minor=minor)
+    return fixed_micro_in(rates, period, zone=asked.zone, now=now, currency=currency, micro_per_minor=micro_per_minor)

@@ -115,7 +115,7 @@ def moved_behind_for(actor: User, asked: KpiFilter, currency: str | None = None)
 
 
 def moved_for(actor: User, asked: KpiFilter) -> list[Moved]:
-    """The money of these actions, by currency: no rates of exchange are known, so nothing is added over two."""
+    """The money of these actions, by currency: what moved is exchanged for nothing, so nothing is added over two."""
     back = Q(state=TAKEN_BACK)
     found: QuerySet[Any, Any] = moved_behind_for(actor, asked).order_by("currency").values("currency")
     return [

@@ -13,8 +13,8 @@ from apps.kpis.services.incidents import fold_incidents
 from apps.kpis.services.judged import judge_actions, judged_in
 from apps.kpis.services.locks import hold_projection
 from apps.kpis.services.rated import action_costs_rated, human_costs_rated, task_costs_rated
-from apps.kpis.services.rates import ACTION_ENDS, costs_rerated, rates_told
-from apps.kpis.services.seen import decisions_seen, repriced_costs_seen, run_seen, step_seen, usage_costs_seen
+from apps.kpis.services.rates import ACTION_ENDS, USED, costs_rerated, rates_told
+from apps.kpis.services.seen import decisions_seen, repriced_costs_rated, run_seen, step_seen, usage_costs_rated
 from apps.kpis.services.values import mark_runs
 
 ESCALATION_ENDS = frozenset(
@@ -58,7 +58,7 @@ def facts_in(entries: Sequence[Entry]) -> Facts:
     if set_here := rates_told(entries):
         costs += costs_rerated(set_here, rate_book())
     if changed := _models_in(entries):
-        costs += repriced_costs_seen(changed)
+        costs += [cost for cost, _rates in repriced_costs_rated(changed, rate_book())]
     asked_first = [one for one in decisions if one.kind != REVIEW]  # a look afterwards delays and decides nothing
     looked_at = [
         UUID(run_id) for entry in entries if entry.name in READ_BACK and (run_id := entry.payload.get("run_id"))
@@ -90,8 +90,8 @@ def _costs(entries: Sequence[Entry], steps: Sequence[StepSeen], decisions: Seque
     rated = human_costs_rated(decisions, book)
     rated += task_costs_rated(steps, book)
     rated += action_costs_rated([entry for entry in entries if entry.name in ACTION_ENDS], book)
-    used = usage_costs_seen([entry for entry in entries if entry.name == "usage.recorded"])
-    return [cost for cost, _rate in rated] + used
+    rated += usage_costs_rated([entry for entry in entries if entry.name == USED], book)
+    return [cost for cost, _rates in rated]
 
 
 def _models_in(entries: Sequence[Entry]) -> set[str]:

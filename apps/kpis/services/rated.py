@@ -1,12 +1,13 @@
 """What people's time, agents' work and calls of systems cost: by the rate that held, else as before there were any.
 
 Before the first rate of the book holds, a unit's own hourly rate, an operation's own fee and an agent's own word count
-(docs/adr/0041).
+(docs/adr/0041). What is in another currency counts at the rate of exchange that held then (docs/adr/0043).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Count, QuerySet
@@ -17,38 +18,60 @@ from apps.agents.rules import Environment
 from apps.audit.models import Entry
 from apps.connectors.models import Effect, Operation
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.rules.costs import CostKind, PricedBy, human_cost_micro, human_time_ms
+from apps.kpis.rules.costs import CostKind, PricedBy, human_time_ms
 from apps.kpis.rules.facts import DECIDED, CostSeen, DecisionSeen, StepSeen, duration_ms
 from apps.kpis.rules.formats import micro_per_minor
-from apps.kpis.rules.rates import Per, RateBook, RateKind, RateSeen, rated_micro
+from apps.kpis.rules.rates import EXACT, MS_PER_HOUR, Per, RateBook, RateKind, RateSeen, exchanged, half_up, rated_micro
 from apps.oversight.models import EscalationGroup, Vote
 from apps.workflows.models import Attempt
 from apps.workflows.rules.states import AttemptState, Kind
 
 SUCCEEDED = "action.succeeded"
 
-type Rated = tuple[CostSeen, RateSeen | None]
-"""A cost, and the rate of the book that it was counted by; None: by none."""
+type Rated = tuple[CostSeen, Sequence[RateSeen]]
+"""A cost, and the rates of the book that it was counted by."""
 
 
-def priced_in(currency: str, minor: int, priced_by: PricedBy) -> tuple[int, PricedBy]:
-    """An amount in millionths of the reporting currency; one of another currency is unpriced: no rate is known."""
-    if minor and currency != reporting_currency():
-        return 0, PricedBy.UNPRICED
-    return minor * micro_per_minor(reporting_currency()), priced_by
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """An amount in millionths of the reporting currency, where it is from, and by which rates of the book."""
+
+    micro: int
+    priced_by: PricedBy
+    by: Sequence[RateSeen] = ()
+
+
+class Money:
+    """What amounts are worth in the reporting currency at a moment, by the rates of a book."""
+
+    def __init__(self, book: RateBook) -> None:
+        self._book = book
+        self._currency = reporting_currency()
+
+    def worth(self, micro: Decimal, currency: str, at: datetime, priced_by: PricedBy) -> Worth:
+        """Of millionths of a currency, half up; unpriced where no rate of exchange to the reporting one held."""
+        if not micro or currency == self._currency:
+            return Worth(half_up(micro), priced_by)
+        rate = self._book.of_currency(currency, at)
+        if rate is None or rate.currency != self._currency:
+            return Worth(0, PricedBy.UNPRICED)
+        return Worth(half_up(exchanged(micro, rate, micro_per_minor(self._currency))), priced_by, [rate])
+
+    def worth_of_minor(self, minor: int, currency: str, at: datetime, priced_by: PricedBy) -> Worth:
+        """Of minor units of a currency."""
+        return self.worth(Decimal(minor * micro_per_minor(currency)), currency, at, priced_by)
+
+    def worth_at_rate(self, rate: RateSeen, quantity: int, at: datetime) -> Worth:
+        """Of a quantity at a rate of the book."""
+        micro = rated_micro(rate, quantity, micro_per_minor(rate.currency))
+        found = self.worth(micro, rate.currency, at, PricedBy.RATE)
+        return Worth(found.micro, found.priced_by, [rate, *found.by])
 
 
 def currencies_of(ids: Iterable[UUID | None]) -> dict[UUID | None, str]:
     """The currency of each of these units; what belongs to none counts in the reporting one."""
     known = BusinessUnit.objects.filter(pk__in={one for one in ids if one}).values_list("id", "currency")
     return {None: reporting_currency(), **dict(known)}
-
-
-def rated_in(rate: RateSeen, quantity: int) -> tuple[int, PricedBy]:
-    """What a quantity costs at a rate; in another currency nobody knows, and it is unpriced."""
-    if rate.minor and quantity and rate.currency != reporting_currency():
-        return 0, PricedBy.UNPRICED
-    return rated_micro(rate, quantity, micro_per_minor(reporting_currency())), PricedBy.RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +88,7 @@ class _Said:
 def human_costs_rated(decisions: Sequence[DecisionSeen], book: RateBook) -> list[Rated]:
     """People's time, one cost a vote: from open to the vote, at most 15 minutes, at the rate that held then.
 
-    A rate in another currency than the reporting one prices nothing: the time counts, and the cost is unpriced.
+    In a currency of which no rate of exchange holds the time counts, and the cost is unpriced.
     """
     decided = {one.escalation_id: one for one in decisions if one.outcome in DECIDED}
     votes = Vote.objects.filter(escalation_id__in=list(decided), voided_at=None)
@@ -73,12 +96,17 @@ def human_costs_rated(decisions: Sequence[DecisionSeen], book: RateBook) -> list
     silent = decided.keys() - {one.decision.escalation_id for one in said}
     said += [_Said(key, decided[key].decided_at, decided[key]) for key in silent]
     units = _Units({one.unit_id for one in decided.values() if one.unit_id}, whole=RateKind.PEOPLE in book.kinds)
+    money = Money(book)
     roles = _roles_of(said) if book.has_roles else {}
     found = []
     for one in said:
         active_ms = human_time_ms(duration_ms(one.decision.requested_at, one.at))
         rate = book.of_people(units.up_from(one.decision.unit_id), roles.get(one.source_id, ()), one.at)
-        micro, priced_by = rated_in(rate, active_ms) if rate else units.own(one.decision.unit_id, active_ms)
+        worth = (
+            money.worth_at_rate(rate, active_ms, one.at)
+            if rate
+            else units.own(one.decision.unit_id, active_ms, one.at, money)
+        )
         cost = CostSeen(
             kind=CostKind.HUMAN,
             source_id=one.source_id,
@@ -86,11 +114,11 @@ def human_costs_rated(decisions: Sequence[DecisionSeen], book: RateBook) -> list
             workflow=one.decision.workflow,
             unit_id=one.decision.unit_id,
             incurred_at=one.at,
-            amount_micro=micro,
+            amount_micro=worth.micro,
             quantity=active_ms,
-            priced_by=priced_by,
+            priced_by=worth.priced_by,
         )
-        found.append((cost, rate))
+        found.append((cost, worth.by))
     return found
 
 
@@ -109,13 +137,13 @@ class _Units:
             row = self._known.get(row.parent_id) if row.parent_id else None
         return [*found, ""]
 
-    def own(self, unit_id: UUID | None, active_ms: int) -> tuple[int, PricedBy]:
+    def own(self, unit_id: UUID | None, active_ms: int, at: datetime, money: Money) -> Worth:
         """At the unit's own hourly rate."""
         row = self._known.get(unit_id) if unit_id else None
         if row is None:
-            return 0, PricedBy.ESTIMATED
-        hourly_micro, priced_by = priced_in(row.currency, row.hourly_rate_minor, PricedBy.ESTIMATED)
-        return human_cost_micro(active_ms, hourly_micro), priced_by
+            return Worth(0, PricedBy.ESTIMATED)
+        micro = Decimal(active_ms * row.hourly_rate_minor * micro_per_minor(row.currency))
+        return money.worth(EXACT.divide(micro, Decimal(MS_PER_HOUR)), row.currency, at, PricedBy.ESTIMATED)
 
 
 def _roles_of(said: Sequence[_Said]) -> dict[UUID, tuple[str, ...]]:
@@ -156,27 +184,34 @@ def action_costs_rated(entries: Sequence[Entry], book: RateBook) -> list[Rated]:
     actions = list(Action.objects.filter(pk__in=list(told), environment=Environment.LIVE).select_related("agent"))
     fees = _fees_of({one.operation for one in actions})
     calls = _calls_of(actions) if RateKind.OPERATION in book.kinds else {}
-    currencies, found = currencies_of(action.unit_id for action in actions), list[Rated]()
+    currencies, found, money = currencies_of(action.unit_id for action in actions), list[Rated](), Money(book)
     for action in actions:
         entry = told[action.pk]
-        has_succeeded, rate = entry.name == SUCCEEDED, book.of_operation(action.operation, entry.occurred_at)
+        at, has_succeeded = entry.occurred_at, entry.name == SUCCEEDED
+        rate = book.of_operation(action.operation, at)
         if rate:
             times = calls.get(action.pk, 1) if rate.per == Per.CALL else int(has_succeeded)
-            found.append((_action_cost(action, entry, CostKind.CONNECTOR, *rated_in(rate, times), times), rate))
+            found.append(_action_cost(action, entry, CostKind.CONNECTOR, money.worth_at_rate(rate, times, at), times))
         elif has_succeeded and (fee := fees.get(action.operation)):
-            found.append((_action_cost(action, entry, CostKind.CONNECTOR, *fee), None))
+            worth = money.worth_of_minor(*fee, at, PricedBy.FEE)
+            found.append(_action_cost(action, entry, CostKind.CONNECTOR, worth))
         if reported := entry.payload.get("cost_minor"):
-            own = book.of_agent(action.agent.slug, entry.occurred_at) if action.agent and action.run_id else None
+            own = book.of_agent(action.agent.slug, at) if action.agent and action.run_id else None
             named = entry.payload.get("currency") or currencies.get(action.unit_id, "")
-            word = (0, PricedBy.COVERED) if own else priced_in(named, int(reported), PricedBy.REPORTED)
-            found.append((_action_cost(action, entry, CostKind.AGENT, *word), own))
+            word = (
+                Worth(0, PricedBy.COVERED, [own])
+                if own
+                else money.worth_of_minor(int(reported), named, at, PricedBy.REPORTED)
+            )
+            found.append(_action_cost(action, entry, CostKind.AGENT, word))
     return found
 
 
-def _fees_of(operations: set[str]) -> dict[str, tuple[int, PricedBy]]:
+def _fees_of(operations: set[str]) -> dict[str, tuple[int, str]]:
+    """Minor units and their currency."""
     charged = Operation.objects.filter(slug__in=operations, fee_minor__gt=0)
     return {
-        slug: priced_in(currency or reporting_currency(), fee, PricedBy.FEE)
+        slug: (fee, currency or reporting_currency())
         for slug, fee, currency in charged.values_list("slug", "fee_minor", "connector__unit__currency")
     }
 
@@ -190,21 +225,20 @@ def _calls_of(actions: Sequence[Action]) -> dict[UUID, int]:
     return {action_id: counted.get(effect_id, 0) for effect_id, action_id in action_of.items()}
 
 
-def _action_cost(
-    action: Action, entry: Entry, kind: CostKind, micro: int, priced_by: PricedBy, quantity: int = 1
-) -> CostSeen:
-    return CostSeen(
+def _action_cost(action: Action, entry: Entry, kind: CostKind, worth: Worth, quantity: int = 1) -> Rated:
+    cost = CostSeen(
         kind=kind,
         source_id=action.pk,
         run_id=action.run_id,
         workflow=action.workflow,
         unit_id=action.unit_id,
         incurred_at=entry.occurred_at,
-        amount_micro=micro,
+        amount_micro=worth.micro,
         quantity=quantity,
-        priced_by=priced_by,
+        priced_by=worth.priced_by,
         agent=action.agent.slug if action.agent else "",
     )
+    return cost, worth.by
 
 
 def task_costs_rated(steps: Sequence[StepSeen], book: RateBook) -> list[Rated]:
@@ -224,7 +258,7 @@ def claims() -> QuerySet[Attempt]:
 
 def claim_costs_rated(tries: Iterable[Attempt], book: RateBook) -> list[Rated]:
     """By the minute from claim to end, or by the task that was done; without a rate of its agent it costs nothing."""
-    found = list[Rated]()
+    found, money = list[Rated](), Money(book)
     for one in tries:
         assert one.agent is not None
         assert one.claimed_at is not None
@@ -233,7 +267,7 @@ def claim_costs_rated(tries: Iterable[Attempt], book: RateBook) -> list[Rated]:
             continue
         took = duration_ms(one.claimed_at, one.created_at)
         quantity = took if rate.per == Per.MINUTE else int(one.state == AttemptState.DONE)
-        micro, priced_by = rated_in(rate, quantity)
+        worth = money.worth_at_rate(rate, quantity, one.created_at)
         cost = CostSeen(
             kind=CostKind.AGENT,
             source_id=one.pk,
@@ -241,10 +275,10 @@ def claim_costs_rated(tries: Iterable[Attempt], book: RateBook) -> list[Rated]:
             workflow=one.run.workflow.slug,
             unit_id=one.run.unit_id,
             incurred_at=one.created_at,
-            amount_micro=micro,
+            amount_micro=worth.micro,
             quantity=quantity,
-            priced_by=priced_by,
+            priced_by=worth.priced_by,
             agent=one.agent.slug,
         )
-        found.append((cost, rate))
+        found.append((cost, worth.by))
     return found

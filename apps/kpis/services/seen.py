@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.costs import CostKind, PricedBy, TokenPrice, Tokens, llm_cost_micro
 from apps.kpis.rules.facts import CLOSED, CostSeen, DecisionSeen, RunSeen, StepSeen
 from apps.kpis.rules.formats import micro_per_minor
-from apps.kpis.services.rated import currencies_of
+from apps.kpis.rules.rates import RateBook
+from apps.kpis.services.rated import Money, Rated, Worth, currencies_of
 from apps.oversight.models import Escalation
 from apps.policies.rules import Effect
 from apps.policies.rules.quiet import first_rule_of
@@ -111,9 +113,12 @@ def _asking_rule_of(verdict: dict[str, Any]) -> str:
     return first_rule_of(verdict) if rules[0].get("effect") == Effect.REQUIRE_APPROVAL else ""
 
 
-def usage_costs_seen(entries: Sequence[Entry]) -> list[CostSeen]:
-    """What models cost, from the price book; else what the agent says; else unpriced, which is counted and no zero."""
-    return _usage_costs([(entry.subject_id, entry.unit, _used_at(entry), entry.payload) for entry in entries])
+def usage_costs_rated(entries: Sequence[Entry], book: RateBook) -> list[Rated]:
+    """What models cost, from the price book; else what the agent says; else unpriced, which is counted and no zero.
+
+    An agent's word in another currency counts at the rate of exchange of ``book`` that held then.
+    """
+    return _usage_costs([(entry.subject_id, entry.unit, _used_at(entry), entry.payload) for entry in entries], book)
 
 
 def _used_at(entry: Entry) -> datetime:
@@ -122,18 +127,18 @@ def _used_at(entry: Entry) -> datetime:
     return min(said, entry.occurred_at) if said else entry.occurred_at
 
 
-def repriced_costs_seen(models: set[str]) -> list[CostSeen]:
+def repriced_costs_rated(models: set[str], book: RateBook) -> list[Rated]:
     """The costs of everything that used these models, at the prices that are in the book now."""
     rows = Entry.objects.filter(
         name="usage.recorded", subject_id__in=UsageRecord.objects.filter(model__in=models).values("id")
     )
-    return usage_costs_seen(list(rows))
+    return usage_costs_rated(list(rows), book)
 
 
-def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, Any]]]) -> list[CostSeen]:
-    book = _prices({told["model"] for _, _, _, told in usages})
-    currencies = currencies_of(unit for _, unit, _, _ in usages)
-    found = []
+def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, Any]]], book: RateBook) -> list[Rated]:
+    prices = _prices({told["model"] for _, _, _, told in usages})
+    currencies, money = currencies_of(unit for _, unit, _, _ in usages), Money(book)
+    found = list[Rated]()
     for source, unit, at, told in usages:
         tokens = Tokens(
             told["input_tokens"],
@@ -142,26 +147,25 @@ def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, A
             told.get("cache_write_tokens", 0),
             told.get("reasoning_tokens", 0),
         )
-        price, reported = _price_at(book, told["model"], at), _reported(told, currencies.get(unit, ""))
-        amount, priced_by = _priced(tokens, price, *reported)
-        found.append(
-            CostSeen(
-                kind=CostKind.LLM,
-                source_id=source,
-                run_id=UUID(told["run"]) if told.get("run") else None,
-                workflow=told.get("workflow") or "",
-                unit_id=unit,
-                incurred_at=at,
-                amount_micro=amount,
-                quantity=tokens.input + tokens.output,
-                priced_by=priced_by,
-                model=told["model"],
-                agent=told.get("agent") or "",
-                reasoning=tokens.reasoning,
-                reported_micro=reported[0],
-                reported_currency=reported[1],
-            )
+        price, reported = _price_at(prices, told["model"], at), _reported(told, currencies.get(unit, ""))
+        worth = _priced(tokens, price, *reported, at, money)
+        cost = CostSeen(
+            kind=CostKind.LLM,
+            source_id=source,
+            run_id=UUID(told["run"]) if told.get("run") else None,
+            workflow=told.get("workflow") or "",
+            unit_id=unit,
+            incurred_at=at,
+            amount_micro=worth.micro,
+            quantity=tokens.input + tokens.output,
+            priced_by=worth.priced_by,
+            model=told["model"],
+            agent=told.get("agent") or "",
+            reasoning=tokens.reasoning,
+            reported_micro=reported[0],
+            reported_currency=reported[1],
         )
+        found.append((cost, worth.by))
     return found
 
 
@@ -174,13 +178,13 @@ def _reported(told: dict[str, Any], currency: str) -> tuple[int | None, str]:
 
 
 def _priced(
-    tokens: Tokens, price: TokenPrice | None, reported_micro: int | None, currency: str
-) -> tuple[int, PricedBy]:
+    tokens: Tokens, price: TokenPrice | None, reported_micro: int | None, currency: str, at: datetime, money: Money
+) -> Worth:
     if price is not None:
-        return llm_cost_micro(tokens, price), PricedBy.BOOK
-    if reported_micro is not None and (currency == reporting_currency() or not reported_micro):
-        return reported_micro, PricedBy.REPORTED
-    return 0, PricedBy.UNPRICED
+        return Worth(llm_cost_micro(tokens, price), PricedBy.BOOK)
+    if reported_micro is None:
+        return Worth(0, PricedBy.UNPRICED)
+    return money.worth(Decimal(reported_micro), currency, at, PricedBy.REPORTED)
 
 
 def _prices(models: set[str]) -> list[PriceBook]:

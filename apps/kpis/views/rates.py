@@ -1,4 +1,4 @@
-"""Rates: what people's time, agents' work, calls and months cost, and what another rate changes before it does."""
+"""Rates: what people's time, agents' work, calls and months cost, what another rate changes, and other currencies."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.http import Request
 from apps.kpis.forms import PERS, RateForm
-from apps.kpis.models import Rate
+from apps.kpis.models import Rate, rate_book
 from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.formats import micro_per_minor, rate_text
@@ -42,7 +42,7 @@ def _form(request: Request, data: Any = None) -> RateForm:
 
 def _told(rows: list[Rate]) -> list[dict[str, Any]]:
     """Each rate in words; of each subject the newest comes first, and the one that holds now is marked."""
-    now, zone, seen = database_now(), reporting_zone(), set[str]()
+    now, zone, seen, book = database_now(), reporting_zone(), set[str](), rate_book()
     found = []
     for row in rows:
         holds = row.valid_from <= now and row.name not in seen
@@ -55,7 +55,7 @@ def _told(rows: list[Rate]) -> list[dict[str, Any]]:
                 "amount": rate_text(row.amount_minor, row.currency),
                 "since": local_day(row.valid_from, zone).isoformat(),
                 "holds": holds,
-                "abroad": row.currency != reporting_currency(),
+                "abroad": book.is_abroad(row.seen(), reporting_currency()),
             }
         )
     return found
@@ -93,4 +93,9 @@ def set_rate(request: Request) -> HttpResponse:
 
 def _shown(change: Rerating) -> dict[str, Any]:
     minor = micro_per_minor(reporting_currency())
-    return {"before": change.before_micro / minor, "after": change.after_micro / minor}
+    return {
+        "before": change.before_micro / minor,
+        "after": change.after_micro / minor,
+        "fixed_before": change.fixed_before_micro / minor,
+        "fixed_after": change.fixed_after_micro / minor,
+    }
