@@ -333,9 +333,10 @@ def due_effects(limit: int = 50, *, agents_first: bool = False) -> list[DueEffec
     found: dict[UUID, DueEffect] = {}
     with connection.cursor() as cursor:
         for statement in (DUE_OF_AGENTS, DUE_OF_ANY) if agents_first else (DUE_OF_ANY,):
-            cursor.execute(statement, [limit])
-            rows = cursor.fetchall()
-            found |= {row[0]: DueEffect(row[0], row[1], reasons.get(row[2], Due.ABANDONED)) for row in rows}
+            if len(found) < limit:
+                cursor.execute(statement, [limit])
+                rows = cursor.fetchall()
+                found |= {row[0]: DueEffect(row[0], row[1], reasons.get(row[2], Due.ABANDONED)) for row in rows}
     return list(found.values())[:limit]
 
 

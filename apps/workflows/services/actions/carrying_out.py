@@ -60,6 +60,8 @@ from apps.workflows.services.actions.reweighing import return_if_stricter
 from apps.workflows.services.actions.room import lock_agent, require_room_for
 
 AGENTS_FIRST = cycle((True, False))
+LOOKED_AT = (20, 400)
+"""So many of the longest due are looked at, and so many where none of them can be begun now."""
 HALTED_AGAIN_S = 3
 REFUSED_AGAIN_S = 30
 log = structlog.get_logger(__name__)
@@ -71,14 +73,20 @@ def perform_due() -> int:
     """Do one effect that is due; 1 when one was done. Rings for the others, so that workers share them.
 
     Every second time the longest due of what agents asked for goes first. While an agent waits its task's time runs:
-    behind a thousand runs that come to their own steps all of them would lose their tasks, and do them again.
+    behind a thousand runs that come to their own steps all of them would lose their tasks, and do them again. Where
+    none of the longest due can be begun now (all of one run that is held, say), more are looked at.
     """
-    plane = system_user("plane")
-    found = due_effects(20, agents_first=next(AGENTS_FIRST))
-    if len(found) > 1:
-        with transaction.atomic():
-            ring("effects")
-    return int(any(_see_to(plane, due) for due in found))
+    plane, agents_first = system_user("plane"), next(AGENTS_FIRST)
+    for most in LOOKED_AT:
+        found = due_effects(most, agents_first=agents_first)
+        if len(found) > 1:
+            with transaction.atomic():
+                ring("effects")
+        if any(_see_to(plane, due) for due in found):
+            return 1
+        if len(found) < most:
+            break
+    return 0
 
 
 def _see_to(plane: User, due: DueEffect) -> bool:

@@ -19,15 +19,17 @@ from apps.workflows.services.engine import complete_operation_step
 def lock_action(action_id: UUID, *, wait: bool = True) -> Action:
     """The action, locked after its run: whoever locks both takes the run first.
 
-    Raises ConflictError where not to ``wait`` and another transaction holds one of them.
+    Raises ConflictError where not to ``wait`` and another transaction has locked one of them; one that writes what
+    points at them, such as a task of the run, is in nobody's way then.
     """
     run_id = Action.objects.values_list("run_id", flat=True).get(pk=action_id)
+    how: dict[str, Any] = {"of": ("self",), "skip_locked": not wait, "no_key": not wait}
     if run_id is not None:
-        run = Run.objects.select_for_update(of=("self",), skip_locked=not wait).filter(pk=run_id).first()
+        run = Run.objects.select_for_update(**how).filter(pk=run_id).first()
         if run is None and not wait:
             raise ConflictError
     action = (
-        Action.objects.select_for_update(of=("self",), skip_locked=not wait)
+        Action.objects.select_for_update(**how)
         .select_related("agent__user", "agent__unit", "agent__owner", "agent__version", "principal", "unit")
         .filter(pk=action_id)
         .first()
