@@ -114,7 +114,7 @@ def _import_next(upload_id: UUID | None = None) -> bool:
     try:
         with Watch(upload) as watch:
             _import(upload, watch)
-    except _Unwanted:
+    except _UnwantedError:
         log.info("import_ended_early", upload=str(upload.pk))
     except NotAllowedError:
         _end(upload, {"": [_("You may not import it for this workflow, or under this name. Nothing was imported.")]})
@@ -145,14 +145,14 @@ def _finish(upload: LogUpload, made: EventLog, outcome: str) -> None:
     """In the transaction of the import: where it was cancelled or taken over, all of it is taken back."""
     ended = {"state": ImportState.DONE, "finished_at": ClockTimestamp(), "content": b""}
     if not _held(upload).update(**ended, log=made, outcome=outcome):
-        raise _Unwanted
+        raise _UnwantedError
 
 
 def _end(upload: LogUpload, errors: Mapping[str, list[str]]) -> None:
     _held(upload).update(state=ImportState.FAILED, errors=dict(errors), finished_at=ClockTimestamp())
 
 
-class _Unwanted(Exception):  # noqa: N818 # nothing is wrong
+class _UnwantedError(Exception):
     """Nobody waits for this import any more: it was cancelled, or another worker has it."""
 
 
@@ -173,10 +173,10 @@ class Watch:
         self._thread.join()
 
     def tell(self, step: ImportStep, done: int, total: int) -> None:
-        """The import is so far. Raises _Unwanted where it need not go on."""
+        """The import is so far. Raises _UnwantedError where it need not go on."""
         self._at = (step, done, total)
         if self._unwanted.is_set():
-            raise _Unwanted
+            raise _UnwantedError
 
     def _write_on(self) -> None:
         while not self._over.wait(EVERY_S):
