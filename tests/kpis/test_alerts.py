@@ -1,5 +1,6 @@
 """Missed targets, open runs past their SLA and growing backlogs: found by the page's figures, told once, muted."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from apps.kpis.rules.facts import Facts, RunSeen
 from apps.kpis.rules.figures import Status
 from apps.kpis.rules.weeks import ended_week
 from apps.kpis.selectors import kpis_for, live_for
-from apps.kpis.selectors.anomalies import anomalies_for
+from apps.kpis.selectors.anomalies import anomalies_for, recent_anomalies_for
 from apps.kpis.selectors.misses import week_asked
 from apps.kpis.services import alerts, anomalies, judge_alerts, mute_anomaly, write_facts
 from apps.workflows.models import Workflow
@@ -310,6 +311,13 @@ def test_open_runs_past_their_sla_are_told_once_while_there_are_any(workflow: Wo
     write([make_run(run_id=runs[2].run_id, unit_id=workflow.unit_id, finished_at=database_now())])
     assert judge_alerts() == 0
     assert (only().is_open, only().until) == (False, clock["now"] - HOUR)
+    again = late(workflow)
+    write(again)
+    assert judge_alerts() == 0, "within a day it is the same"
+    assert only().is_open
+    write([make_run(run_id=again[0].run_id, unit_id=workflow.unit_id, finished_at=database_now())])
+    judge_alerts()
+    clock["now"] += 25 * HOUR
     write(late(workflow))
     assert judge_alerts() == 1
     assert told_of() == Anomaly.objects.count() == 2
@@ -581,6 +589,19 @@ def test_muted_on_the_page_it_is_listed_and_on_no_dashboard(three: Workflow, clo
     assert answer.status_code == 302
     assert "open runs past" not in client.get("/dashboards/overview/").content.decode()
     assert "We hire." in client.get("/dashboards/unusual/").content.decode()
+
+
+def test_others_do_not_take_the_place_of_a_unit_s_own(three: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.kpis.selectors.anomalies.MOST", 2)
+    begun = {"began_at": NOW, "until": database_now() + DAY, "count": 9, "of": 9, "expected": 1, "is_open": True}
+    for number in range(3):
+        unit = make_unit(slug=f"other-{number}")
+        other = Workflow.objects.create(
+            slug=f"o{number}", name="Other", unit=unit, owner=make_user(username=f"o{number}")
+        )
+        Anomaly.objects.create(workflow=other, unit=unit.pk, kind="sla", **begun)
+    asked = replace(week_asked(ended_week(NOW, reporting_zone())), unit=three.unit.slug)
+    assert {one.row.workflow_id for one in recent_anomalies_for(make_admin(), asked)} == {three.pk}
 
 
 def test_one_that_ended_leads_to_what_ended_late(three: Workflow, clock: Any) -> None:

@@ -97,6 +97,17 @@ def test_an_hour_of_failures_is_found_once_and_its_owner_told_once(workflow: Wor
     assert told(workflow.owner) == ["Refunds: Something unusual in the last hour /dashboards/unusual/"]
 
 
+def test_a_workflow_that_moves_leaves_what_was_found_behind(workflow: Workflow, clock: Any) -> None:
+    write(usual(START, START + HOUR), hour_of(START, 30, wrong=12), hour_of(START + HOUR, 30, wrong=14))
+    assert find_anomalies() == 1
+    before, after = workflow.unit_id, make_unit(slug="after").pk
+    Workflow.objects.update(unit=after)
+    clock["now"] += HOUR
+    assert find_anomalies() == 1
+    found = dict(Anomaly.objects.values_list("unit", "count"))
+    assert found == {before: 12, after: 14}
+
+
 def test_its_numbers_are_those_of_the_error_rate_of_that_hour(workflow: Workflow, clock: Any) -> None:
     """Failed ones, cancelled ones that are in no rate, and ones whose system shows something else than was done."""
     cancelled = [make_run(state="cancelled", started_at=START, finished_at=START + HOUR / 2) for _ in range(5)]

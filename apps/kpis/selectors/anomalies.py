@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
@@ -57,27 +58,8 @@ def anomalies_for(actor: User, workflow: str = "", kinds: Collection[Unusual] = 
     Raises NotAllowedError for who may see no figures anywhere.
     """
     require(actor, VIEW)
-    now = database_now()
-    lately = Q(until__gte=now - timedelta(days=SHOWN_DAYS)) | Q(is_open=True)
-    rows = visible(actor, VIEW, Anomaly.objects.filter(lately, kind__in=kinds))
-    if workflow:
-        rows = rows.filter(workflow__slug=workflow)
-    found = list(rows.select_related("workflow", "muted_by").order_by("-is_open", "-until", "-id")[:MOST])
-    muting = visible(actor, VIEW, Anomaly.objects.filter(muted_until__gt=now))
-    hushed = set(muting.values_list("workflow_id", "kind", "figure"))
-    known = definitions_for(actor) if any(row.figure for row in found) else {}
-    units = dict[UUID | None, str](
-        BusinessUnit.objects.filter(pk__in={row.unit for row in found}).values_list("pk", "slug")
-    )
-    return [
-        AnomalySeen(
-            row,
-            _sentence(row, known),
-            page_of_kpi(*_behind(row, units.get(row.unit, ""))),
-            (row.workflow_id, row.kind, row.figure) in hushed,
-        )
-        for row in found
-    ]
+    rows = _lately(actor, database_now() - timedelta(days=SHOWN_DAYS), workflow).filter(kind__in=kinds)
+    return _seen(actor, rows)
 
 
 def recent_anomalies_for(actor: User, asked: KpiFilter) -> list[AnomalySeen]:
@@ -85,12 +67,36 @@ def recent_anomalies_for(actor: User, asked: KpiFilter) -> list[AnomalySeen]:
 
     Of one workflow or of all, of a unit with all below it or of any. Of an agent or a version nothing is judged.
     """
+    require(actor, VIEW)
     if asked.agent or asked.version is not None:
         return []
-    since = database_now() - RECENT
-    found = [one for one in anomalies_for(actor, asked.workflow) if not one.muted]
-    below = set(unit_ids_below(asked.unit)) if asked.unit else {one.row.unit for one in found}
-    return [one for one in found if (one.row.is_open or one.row.until >= since) and one.row.unit in below]
+    rows = _lately(actor, database_now() - RECENT, asked.workflow).filter(is_hushed=False)
+    if asked.unit:
+        rows = rows.filter(unit__in=unit_ids_below(asked.unit))
+    return _seen(actor, rows)
+
+
+def _lately(actor: User, since: datetime, workflow: str) -> "QuerySet[Any, Any]":
+    """What goes on, or went on since then; ``is_hushed``: nobody is told of the like of it now."""
+    like = {name: OuterRef(name) for name in ("workflow", "kind", "figure")}
+    muting = visible(actor, VIEW, Anomaly.objects.filter(muted_until__gt=database_now()))
+    rows = visible(actor, VIEW, Anomaly.objects.filter(Q(until__gte=since) | Q(is_open=True)))
+    rows = rows.annotate(is_hushed=Exists(muting.filter(**like)))
+    return rows.filter(workflow__slug=workflow) if workflow else rows
+
+
+def _seen(actor: User, rows: "QuerySet[Any, Any]") -> list[AnomalySeen]:
+    found = list(rows.select_related("workflow", "muted_by").order_by("-is_open", "-until", "-id")[:MOST])
+    known = definitions_for(actor) if any(row.figure for row in found) else {}
+    units = dict[UUID | None, str](
+        BusinessUnit.objects.filter(pk__in={row.unit for row in found}).values_list("pk", "slug")
+    )
+    return [
+        AnomalySeen(
+            row, _sentence(row, known), page_of_kpi(*_behind(row, units.get(row.unit, ""))), bool(row.is_hushed)
+        )
+        for row in found
+    ]
 
 
 def anomaly_for(actor: User, anomaly_id: UUID) -> Anomaly:

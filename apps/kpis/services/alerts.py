@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -26,6 +26,8 @@ from apps.workflows.models import Workflow
 
 LOCK = "alerts:kpis"
 METRICS = "metrics"
+AGAIN = timedelta(days=1)
+"""Where no run was late for less, those that are now are the same thing: runs are late one after the other."""
 ENDED = F("succeeded") + F("failed") + F("cancelled")
 
 type Key = tuple[UUID, str, str, UUID | None]
@@ -165,7 +167,8 @@ def _keep(workflow: Workflow, found: Found) -> bool:
     alike = Anomaly.objects.filter(workflow=workflow, kind=found.kind, figure=found.figure)
     of_kind = alike.filter(unit=workflow.unit_id)
     told = {name: getattr(found, name) for name in ("count", "of", "value", "expected", "chance")}
-    lasting = of_kind.filter(Q(is_open=True) | Q(until__gte=found.began_at)).order_by("-is_open", "-until").first()
+    since = found.began_at - (AGAIN if found.kind == Unusual.SLA else timedelta())
+    lasting = of_kind.filter(Q(is_open=True) | Q(until__gte=since)).order_by("-is_open", "-until").first()
     if lasting is not None:
         of_kind.filter(pk=lasting.pk).update(is_open=True, until=max(lasting.until, found.until), **told)
         return False

@@ -93,14 +93,15 @@ def _note(workflow: Workflow, sign: Sign, start: datetime, before: list[Sign]) -
     """Go on with what lasts since the hour before, else begin it if it is to be told; whether it began."""
     Workflow.objects.select_for_update(no_key=True).get(pk=workflow.pk)
     like = Anomaly.objects.filter(workflow=workflow, kind=sign.kind)
+    here = like.filter(unit=workflow.unit_id)  # a workflow that moved leaves what was found behind
     told: dict[str, Any] = {"count": sign.count, "of": sign.of, "expected": sign.expected, "chance": sign.chance}
-    lasting = like.filter(until__gte=start).order_by("-until").first()
+    lasting = here.filter(until__gte=start).order_by("-until").first()
     if lasting is not None:
-        like.filter(pk=lasting.pk).update(until=max(lasting.until, start + HOUR), **told)
+        here.filter(pk=lasting.pk).update(until=max(lasting.until, start + HOUR), **told)
         return False
     if not is_told(sign, before):
         return False
-    lasts = any(one.kind == sign.kind for one in before)
+    lasts = any(one.kind == sign.kind for one in before) and not like.filter(began_at=start - HOUR).exists()
     began_at = start - HOUR if lasts else start
     begin(Anomaly(workflow=workflow, kind=sign.kind, began_at=began_at, until=start + HOUR, **told))
     return True
