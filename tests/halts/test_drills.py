@@ -36,6 +36,12 @@ def held(scope: str = "everything") -> HaltDrill:
     return drill
 
 
+def at_work_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims that last, and no rest between them: in step with each other all would rest as the halt comes."""
+    monkeypatch.setattr(drills, "WORK_S", 0.1)
+    monkeypatch.setattr(drills, "REST_S", 0)
+
+
 def names_of(drill: HaltDrill) -> list[str]:
     return list(Entry.objects.filter(subject_id=drill.pk).order_by("id").values_list("name", flat=True))
 
@@ -143,13 +149,13 @@ class TestBroken:
 
     def test_claims_that_do_not_share_the_fence_commit_behind_it_and_fail_it(self, monkeypatch):
         monkeypatch.setattr(drills, "take_fence", lambda _fence: None)
-        monkeypatch.setattr(drills, "WORK_S", 0.1)
+        at_work_all_the_time(monkeypatch)
         drill = held()
         assert (drill.state, drill.flaw) == ("failed", "escaped")
 
     def test_a_halt_that_does_not_close_the_fence_fails_it(self, monkeypatch):
         monkeypatch.setattr(drills, "close_fence", lambda _fence: None)
-        monkeypatch.setattr(drills, "WORK_S", 0.1)
+        at_work_all_the_time(monkeypatch)
         assert held().flaw == "escaped"
 
     def test_a_query_that_does_not_know_the_scope_fails_it(self, monkeypatch):
