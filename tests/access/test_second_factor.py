@@ -1,13 +1,11 @@
 """A second factor, demanded: of whom, what it closes, what proves one, and that nothing leads past it."""
 
 import re
-import time
 
 import pytest
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.test import Client
@@ -21,6 +19,7 @@ from apps.access.services import arm_emergency, create_token
 from apps.core.models import User
 from controlplane.environment import second_factor
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_user
+from tests.factories.codes import code_now
 from tests.factories.identity_provider import CLIENT, SECRET, identity_provider
 from tests.test_house import every_address, example_of
 
@@ -47,14 +46,10 @@ def signed_in(name: str = "ada") -> Client:
     return client
 
 
-def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
-
-
 def set_up(client: Client):
     page = client.get("/accounts/2fa/totp/activate/").content.decode()
     secret = re.search(r"<code[^>]*>(\w+)</code>", page)[1]
-    return client.post("/accounts/2fa/totp/activate/", {"code": code_of(secret)})
+    return client.post("/accounts/2fa/totp/activate/", {"code": code_now(secret)})
 
 
 def is_open(client: Client) -> bool:

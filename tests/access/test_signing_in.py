@@ -1,13 +1,12 @@
 """Who signs in, fails, signs out or changes how they sign in is in the ledger, and strangers keep nobody out."""
 
 import json
-import time
 from base64 import b32encode
 from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
+from allauth.mfa.totp.internal.auth import TOTP
 from django.core.cache import cache
 from django.test import Client
 
@@ -16,6 +15,7 @@ from apps.access.services.sessions import MAX_SESSIONS
 from apps.audit.models import Entry, Payload
 from apps.core.models import ClockTimestamp
 from tests.factories.access import make_admin, make_user
+from tests.factories.codes import code_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 PASSWORD, NEW = "a long one that nobody guesses", "another long one, as good as the first"
@@ -37,10 +37,6 @@ def browser(address: str = "192.0.2.7") -> Client:
 
 def names() -> list[str]:
     return list(Entry.objects.filter(name__startswith="user.").order_by("id").values_list("name", flat=True))
-
-
-def code_now(secret: str = SECRET) -> str:
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
 
 
 @pytest.fixture
@@ -132,7 +128,7 @@ class TestTheLedger:
         assert not is_in(client)
         client.post("/accounts/2fa/authenticate/", {"code": "000000"})
         assert Entry.objects.get(name="user.sign_in_failed").payload["method"] == "code"
-        client.post("/accounts/2fa/authenticate/", {"code": code_now()})
+        client.post("/accounts/2fa/authenticate/", {"code": code_now(SECRET)})
         assert Entry.objects.get(name="user.signed_in").payload["methods"] == ["password", "totp"]
 
 
@@ -205,7 +201,7 @@ class TestGuessing:
         assert "Too many tries" in sign_in(browser("192.0.2.98"), "wrong").content.decode()
         stranger = browser("192.0.2.99")
         sign_in(stranger)
-        stranger.post("/accounts/2fa/authenticate/", {"code": code_now()})
+        stranger.post("/accounts/2fa/authenticate/", {"code": code_now(SECRET)})
         assert is_in(stranger)
 
     def test_behind_a_proxy_the_address_is_the_one_that_it_saw(self, ada, settings):
@@ -234,10 +230,10 @@ class TestWhatIsStored:
         TOTP.activate(ada, SECRET)
         kept = Authenticator.objects.get(user=ada)
         assert SECRET not in json.dumps(kept.data)
-        assert kept.wrap().validate_code(code_now())
+        assert kept.wrap().validate_code(code_now(SECRET))
         kept.data = {"secret": SECRET}
         cache.clear()
-        assert TOTP(kept).validate_code(code_now())
+        assert TOTP(kept).validate_code(code_now(SECRET))
 
 
 class TestSessions:

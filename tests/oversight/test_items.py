@@ -78,7 +78,7 @@ def test_the_step_s_days_are_working_days_where_the_queue_has_a_calendar():
     calendar = make_calendar(hours={"mon": ["09:00-17:00"]})
     queue = make_queue(calendar=calendar)
     item = make_escalation(queue=queue, due_s=2 * 86_400, due_unit="d")
-    assert item.due_at == calendar.open_hours().add_days(item.created_at, 2)
+    assert near(item.due_at - calendar.open_hours().add_days(item.created_at, 2), 0)
     assert near(after(make_escalation(due_s=2 * 86_400, due_unit="d"), "due_at"), 2 * 86_400)
 
 
