@@ -265,6 +265,18 @@ def test_what_became_stricter_before_the_claim_goes_back_to_people(system):
     assert len(system.asked) == 1
 
 
+@pytest.mark.parametrize("more", [{"obligations": {"limit": {"amount_minor": 60_000}}}, {"risk": "high"}])
+def test_what_rules_still_allow_runs_whatever_else_they_came_to_say(system, more):
+    """Nobody approved it, and nobody is to be asked: a limit that it keeps takes nothing back."""
+    desk = make_desk(system.url)
+    desk.ask(50_000)
+    rule = make_rule(slug="all", effect="allow", **more)
+    apply_policy(system_user("console"), slug=desk.policy.slug, name="P", unit=desk.agent.unit, rules=[rule])
+    work()
+    assert the_action().state == "succeeded"
+    assert len(system.asked) == 1
+
+
 def test_a_permission_taken_before_the_claim_fails_the_action_without_a_call(system):
     desk = make_desk(system.url)
     desk.ask()

@@ -214,10 +214,13 @@ def is_stricter(after: Verdict, before: Verdict) -> bool:
     """Whether ``after`` demands anything that ``before`` did not: what was approved under one may not run under it.
 
     What is looked at afterwards, what may be approved at once or in advance, and what is hidden say nothing of an
-    approval that was given. Nobody is told by a rule.
+    approval that was given. Nobody is told by a rule. Of two that allow neither is stricter: nobody approved and nobody
+    is asked, and a limit that is not kept denies.
     """
     if after.effect is not before.effect:
         return STRICTNESS[after.effect] > STRICTNESS[before.effect]
+    if after.effect is Effect.ALLOW:
+        return False
     unsaid: dict[str, Any] = {
         "sample": None,
         "bulk": None,
