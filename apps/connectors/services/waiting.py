@@ -4,7 +4,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from apps.agents.models import Action
 from apps.audit.services import advance, record
@@ -13,15 +14,30 @@ from apps.connectors.rules import EffectState
 from apps.core.models import ClockTimestamp, User
 
 
+WAITING = Q(state=EffectState.PREPARED) | Q(state=EffectState.UNKNOWN, retry_at__isnull=False)
+"""To begin or to repeat, and under way nowhere."""
+
+
 @transaction.atomic
 def postpone_effect(*, effect_id: UUID, seconds: int, in_line: bool = False) -> None:
-    """Look at a prepared or repeatable effect again later: a halt stands in its way, or what holds its key.
+    """Look at a prepared or repeatable effect again later: what holds its key, say. Nothing else of it changes."""
+    again_at = ClockTimestamp() + timedelta(seconds=seconds)
+    Effect.objects.filter(WAITING, pk=effect_id).update(retry_at=again_at, in_line=in_line)
 
-    Nothing else of it changes.
+
+@transaction.atomic
+def postpone_effects(*, actions: QuerySet[Action], seconds: int) -> int:
+    """Look later again at all due effects of these actions, which one thing stops; how many.
+
+    One by one they would be the longest due again before the last was looked at, and nothing else would begin. Those
+    that somebody is looking at are left out.
     """
-    Effect.objects.filter(
-        Q(state=EffectState.PREPARED) | Q(state=EffectState.UNKNOWN, retry_at__isnull=False), pk=effect_id
-    ).update(retry_at=ClockTimestamp() + timedelta(seconds=seconds), in_line=in_line)
+    due = Q(retry_at=None) | Q(retry_at__lte=Now())
+    rows = Effect.objects.filter(WAITING, due, action__in=actions)
+    held = rows.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+    return Effect.objects.filter(pk__in=list(held)).update(
+        retry_at=ClockTimestamp() + timedelta(seconds=seconds), in_line=False
+    )
 
 
 @transaction.atomic

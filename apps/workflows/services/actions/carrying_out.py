@@ -29,7 +29,7 @@ from apps.connectors.services import (
 )
 from apps.connectors.services.effects import Due, DueEffect
 from apps.connectors.services.exclusive import AGAIN_S, KeyHeldError, call_next, take_turns
-from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect
+from apps.connectors.services.waiting import drop_effect, give_up_repeating, postpone_effect, postpone_effects
 from apps.core.errors import (
     ConflictError,
     DomainError,
@@ -44,6 +44,7 @@ from apps.core.models import ClockTimestamp, User
 from apps.core.queue import ring
 from apps.core.rules import ValueProblem
 from apps.core.services import system_user
+from apps.halts.models import Halt
 from apps.halts.selectors import require_running, take_fence
 from apps.oversight.rules import Kind, action_digest
 from apps.oversight.selectors import is_answered_for
@@ -54,6 +55,7 @@ from apps.oversight.services import (
     revoke_grants,
 )
 from apps.oversight.services.unknowns import HAPPENED
+from apps.workflows.selectors.stopped import within_halt
 from apps.workflows.services.actions.conflicts import cancel_if_outdated, meet_conflict
 from apps.workflows.services.actions.ending import ask_what_happened, fail_action, lock_action, scopes_of, tell_run
 from apps.workflows.services.actions.reweighing import return_if_stricter
@@ -95,8 +97,10 @@ def _see_to(plane: User, due: DueEffect) -> bool:
             _recover(plane, due)
         else:
             perform_action(plane, action_id=due.action_id)
-    except HaltedError:
+    except HaltedError as halted:
         postpone_effect(effect_id=due.effect_id, seconds=HALTED_AGAIN_S)
+        halt = Halt.objects.get(pk=halted.members["halt"])
+        postpone_effects(actions=within_halt(halt), seconds=HALTED_AGAIN_S)
         return False
     except KeyHeldError:
         postpone_effect(effect_id=due.effect_id, seconds=AGAIN_S, in_line=True)
