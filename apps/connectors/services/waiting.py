@@ -13,7 +13,6 @@ from apps.connectors.models import Effect
 from apps.connectors.rules import EffectState
 from apps.core.models import ClockTimestamp, User
 
-
 WAITING = Q(state=EffectState.PREPARED) | Q(state=EffectState.UNKNOWN, retry_at__isnull=False)
 """To begin or to repeat, and under way nowhere."""
 

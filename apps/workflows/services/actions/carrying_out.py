@@ -99,7 +99,7 @@ def _see_to(plane: User, due: DueEffect) -> bool:
             perform_action(plane, action_id=due.action_id)
     except HaltedError as halted:
         postpone_effect(effect_id=due.effect_id, seconds=HALTED_AGAIN_S)
-        halt = Halt.objects.get(pk=halted.members["halt"])
+        halt = Halt.objects.get(pk=str(halted.members["halt"]))
         postpone_effects(actions=within_halt(halt), seconds=HALTED_AGAIN_S)
         return False
     except KeyHeldError:
