@@ -25,6 +25,7 @@ from tests.factories.kpis import NOON, make_cost, make_decision, make_run
 
 pytestmark = pytest.mark.django_db
 OUTCOMES = ["Without a person", "Approved as asked", "Edited or sent back", "Rejected or failed"]
+CLASSES = ["timeout", "timeout", "timeout", "", "of <b>two</b>|parts", "a,b", "refused"]
 PERIOD = "from=2026-10-20&to=2026-11-20&tz=Europe/Berlin"
 
 
@@ -81,6 +82,7 @@ def some_runs() -> None:
             state=state,
             sla_ms=random.choice([None, 18_000_000]),
             workflow=random.choice("vw"),
+            error_class=random.choice(CLASSES) if state == "failed" else "",
         )
         facts.runs.append(run)
         facts.costs += [
@@ -114,7 +116,9 @@ class Page:
     def __init__(self, door: Door, place: str, bucket: str) -> None:
         self.door, self.place, self.query = door, place, f"{PERIOD}&bucket={bucket}"
         charts = charts_of(door.page(f"/dashboards/{place}/?{self.query}"))
+        classes = charts.pop(3) if place != "overview" else {"data": []}
         self.cycle, self.throughput, self.errors, self.sla, self.cost, self.autonomy = map(linked, charts)
+        self.classes = linked(classes)
         self.ended = {
             (at, trace["name"]): len(door.behind(link)) for trace in self.throughput for at, _, link in points_of(trace)
         }
@@ -148,6 +152,20 @@ def test_behind_every_bar_of_autonomy_is_its_share(page: Page) -> None:
         for at, height, link in points_of(trace):
             share = 100 * len(page.door.behind(link)) / page.finished(at)
             assert height == pytest.approx(share), (trace["name"], at)
+
+
+def test_behind_every_part_of_a_bar_of_errors_are_as_many(page: Page) -> None:
+    assert len(page.classes) == (4 if page.place == "w" else 0)
+    told = page.table("error-classes") if page.classes else []
+    for trace in page.classes:
+        assert sum(trace["y"]) > 0
+        for at, height, link in points_of(trace):
+            assert height == said_count(page.door.page(link)), (trace["name"], at)
+    for at, height in enumerate(map(sum, zip(*(trace["y"] for trace in page.classes), strict=True))):
+        assert height == round(sum(len(page.door.behind(trace["customdata"][at])) for trace in page.errors))
+        counts = [value for name, value in told[at].items() if name != "From" and not name.startswith("Error rate")]
+        assert height == sum(map(int, counts))
+        assert len(counts) == len(page.classes)
 
 
 def test_behind_every_point_of_a_rate_is_its_share(page: Page) -> None:

@@ -22,8 +22,11 @@ from apps.kpis.rules.buckets import (
 )
 
 MAX_YEARS = 20
-PARTS = {"error": 80, "step": 63, "reason": 120, "hour": 4, "operation": 120}
-"""The sorts of parts that a list can be limited to, and how long their names are at most."""
+PARTS = {"error": 3_000, "step": 63, "reason": 120, "hour": 4, "operation": 120}
+"""The sorts of parts that a list can be limited to, and how long their names are at most.
+
+One of errors may be all classes but those that it names.
+"""
 HOUR = re.compile(r"[1-7]-(?:[01][0-9]|2[0-3])")
 """A day of the week, Monday 1, and an hour of its clock."""
 

@@ -32,6 +32,8 @@ MONTH_END, GROWTH = 1.35, 0.0012
 MOOD, MOOD_SIGMA = 0.6, 0.18
 OUTAGE_AT, CHEAPER_AT, CHEAPER = 0.45, 0.6, 0.7
 DRIFTS_FROM, DRIFT_ERROR = 0.75, 0.05
+ERRORS = (*["operation_failed"] * 6, *["no_answer"] * 4, *["busy"] * 3, *["refused_by_system"] * 2, "broken_answer")
+"""The classes of errors, each as often as it is seen. By the run's number, so that all else stays as it was."""
 PART = 5_000
 """So many runs, and what is left of a day, are one part of a long history."""
 
@@ -240,7 +242,7 @@ def _tell(
             key=f"simulated:{draft.run_id.hex[-8:]}",
             state="failed" if failed else "succeeded",
             outcome="" if failed else "rejected" if rejected else "completed",
-            error_class="operation_failed" if failed else "",
+            error_class=ERRORS[draft.run_id.int % len(ERRORS)] if failed else "",
             created_at=draft.started - timedelta(seconds=random.uniform(0.05, 2)),
             started_at=draft.started,
             finished_at=finished,

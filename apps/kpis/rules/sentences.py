@@ -221,6 +221,13 @@ def autonomy_finding(no_touch: Figure) -> Sentence:
     return Sentence(text, values, kpi="no_touch_rate")
 
 
+def errors_finding(name: str, most: int, whole: int) -> Sentence:
+    """Which class of errors is the most frequent, and how much of all errors it is."""
+    text = gettext_noop("Most frequent: %(name)s, %(most)s of %(whole)s runs with an error (%(share)s).")
+    values = {"name": name, "most": count_text(most), "whole": count_text(whole), "share": percent_text(most / whole)}
+    return Sentence(text, values, kpi="error_rate")
+
+
 def verdict_of(figures: Mapping[str, Figure]) -> tuple[Verdict, Sentence]:
     """A workflow's verdict with the criteria that gave it: failures, targets met, savings."""
     error, sla, savings = figures["error_rate"], figures["sla_adherence"], figures["savings_minor"]

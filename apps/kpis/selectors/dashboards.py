@@ -1,4 +1,4 @@
-"""A dashboard: three sentences, seven cards, six charts, one line per workflow. All from one answer."""
+"""A dashboard: three sentences, seven cards, its charts, one line per workflow. All from one answer."""
 
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""The six charts of a dashboard."""
+"""The charts of a dashboard: six, and of one workflow with errors a seventh."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -30,6 +30,7 @@ from apps.kpis.selectors.drawings import (
     value_column,
     was_of,
 )
+from apps.kpis.selectors.error_classes import error_classes_for
 from apps.kpis.selectors.kpis import Answer, Point
 
 WEEK_DAYS = 7
@@ -38,12 +39,13 @@ FEW = 10
 
 
 def drawings_for(actor: User, answer: Answer, changes: Sequence[Change] = ()) -> list[Drawing]:
-    """The six charts of a dashboard, from an answer and changes that ``actor`` was given; these are marked in each."""
+    """The charts of a dashboard, from an answer and changes that ``actor`` was given; these are marked in each."""
     if not actor.is_active:
         return []
-    drawn = (_cycle_time, _throughput, _error_rate, _sla, cost_drawing_of, _autonomy)
+    drawn: list[Drawing | None] = [_cycle_time(answer), _throughput(answer), _error_rate(answer)]
+    drawn += [error_classes_for(actor, answer), _sla(answer), cost_drawing_of(answer), _autonomy(answer)]
     marks = marks_of([point.bucket for point in answer.series], changes)
-    return [marked_of(draw(answer), marks, answer) for draw in drawn]
+    return [marked_of(one, marks, answer) for one in drawn if one is not None]
 
 
 def _cycle_time(answer: Answer) -> Drawing:

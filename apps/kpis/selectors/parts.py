@@ -1,6 +1,8 @@
 """The runs and actions of one part of a figure: what a number of a split counts, and what its list shows."""
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, unquote
 
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, ExtractHour, ExtractIsoWeekDay
@@ -14,6 +16,8 @@ from apps.kpis.rules.filters import KpiFilter
 
 MISMATCH, UNNAMED, OVERDUE = "~mismatch", "~unnamed", "~overdue"
 """Keys that no class of errors and no rule is called by."""
+BESIDE = "~beside"
+"""Begins the key of all classes of errors but those that it names."""
 OF_RUNS, OF_ACTIONS = ("error", "step", "reason", "hour"), ("operation",)
 ERROR = Case(
     When(state="succeeded", then=Value(MISMATCH)),
@@ -30,6 +34,30 @@ REASON = Case(
     output_field=CharField(),
 )
 """Of what was not planned and went to people, or was late with them: the rule that asked, or what it was."""
+
+
+def part_names() -> dict[str, str]:
+    """What the keys are called that no class of errors and no rule is called by."""
+    return {
+        MISMATCH: _("A system shows something else"),
+        UNNAMED: _("No class named"),
+        OVERDUE: _("Past its due date"),
+        "~action": _("An action, by no rule"),
+        "~question": _("A question"),
+        "~exception": _("An exception"),
+        "~unknown": _("An outcome that is unknown"),
+    }
+
+
+def key_beside(keys: Sequence[str]) -> str:
+    """The key of every class of errors but these: what a chart draws as the others leads to exactly its runs."""
+    return "|".join([BESIDE, *(quote(key, safe="~") for key in keys)])
+
+
+def keys_beside(key: str) -> list[str] | None:
+    """The classes that such a key leaves out; None of the key of one class."""
+    head, _bar, rest = key.partition("|")
+    return [unquote(one) for one in rest.split("|")] if head == BESIDE and rest else None
 
 
 def asking(asked: KpiFilter) -> QuerySet[Any]:
@@ -60,7 +88,8 @@ def within_part(definition: Definition, rows: QuerySet[Any], asked: KpiFilter) -
     match name:
         case "error":
             named: QuerySet[Any] = rows.annotate(error_key=ERROR)
-            return named.filter(error_key=value)
+            others = keys_beside(value)
+            return named.filter(error_key=value) if others is None else named.exclude(error_key__in=others)
         case "step":
             return rows.filter(Exists(StepFact.objects.filter(name=value, state="failed", **own)))
         case "reason":

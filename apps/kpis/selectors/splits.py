@@ -20,7 +20,15 @@ from apps.kpis.rules.formats import DASH, count_text, heads_of, percent_text
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.drawings import Cell, Table, cell_of, page_of_kpi
 from apps.kpis.selectors.goals import goals_for
-from apps.kpis.selectors.parts import ERROR, MISMATCH, OVERDUE, UNNAMED, WENT_TO_PEOPLE, asking, within_part
+from apps.kpis.selectors.parts import (
+    ERROR,
+    OVERDUE,
+    WENT_TO_PEOPLE,
+    asking,
+    keys_beside,
+    part_names,
+    within_part,
+)
 from apps.kpis.selectors.reading import Reader, actions_for, percentile_row, runs_for
 
 HOURS, WEEKDAYS = 24, 7
@@ -79,19 +87,14 @@ def split_words_for(actor: User, asked: KpiFilter) -> str:
         "hour": _("Asked in the hour: %(value)s"),
         "operation": _("Operation: %(value)s"),
     }
-    return words[name] % {"value": _hour_name(value) if name == "hour" else _names().get(value, value)}
+    return words[name] % {"value": _hour_name(value) if name == "hour" else _part_name(value)}
 
 
-def _names() -> dict[str, str]:
-    return {
-        MISMATCH: _("A system shows something else"),
-        UNNAMED: _("No class named"),
-        OVERDUE: _("Past its due date"),
-        "~action": _("An action, by no rule"),
-        "~question": _("A question"),
-        "~exception": _("An exception"),
-        "~unknown": _("An outcome that is unknown"),
-    }
+def _part_name(key: str) -> str:
+    names, others = part_names(), keys_beside(key)
+    if others is None:
+        return names.get(key, key)
+    return _("all but %(names)s") % {"names": ", ".join(names.get(one, one) for one in others)}
 
 
 def _weekdays() -> list[str]:
@@ -165,7 +168,7 @@ def _part(asked: KpiFilter, name: str, value: str) -> KpiFilter:
 
 def _rows(definition: Definition, asked: KpiFilter, name: str, found: Sequence[tuple[str, int]]) -> list[list[Cell]]:
     """Each part with how many it has, its share of the largest as a bar, and where its list is."""
-    most, names = max((n for _key, n in found), default=1) or 1, _names()
+    most, names = max((n for _key, n in found), default=1) or 1, part_names()
     return [
         [
             Cell(names.get(key, key), key),
