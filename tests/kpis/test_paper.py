@@ -69,6 +69,12 @@ def test_a_dashboard_says_on_paper_what_its_page_says() -> None:
     assert str(reader.metadata.title).startswith("Overview")
 
 
+def test_few_values_of_a_workflow_say_on_paper_how_many_they_are() -> None:
+    write_facts(facts=Facts(runs=[make_run(state="failed" if i == 0 else "succeeded") for i in range(4)]))
+    _reader, said = read(signed_in(make_holder(VIEW)).get(f"/dashboards/overview.pdf?{PERIOD}").content)
+    assert "25.0% n 4" in said[said.index("By workflow") :]
+
+
 def test_what_people_wrote_is_text_and_nothing_else() -> None:
     unit = make_unit()
     Workflow.objects.create(slug="w", name=HOSTILE, unit=unit)

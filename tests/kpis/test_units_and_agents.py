@@ -156,3 +156,54 @@ def test_the_form_offers_agents_and_the_page_says_which(executive: User) -> None
     assert '<option value="payer" selected>Payer</option>' in page
     assert "Agent: Payer" in html.unescape(page[page.index("<title>") : page.index("</title>")])
     assert "agent=payer" in page[page.index("print-only") :][:400]
+
+
+def test_few_values_are_grey_and_say_how_many_they_are_wherever_figures_stand_in_rows(executive: User) -> None:
+    """One failed of four is 25.0%, and so it is of four hundred: the page must not let them look alike."""
+    few, many = make_unit(name="Few"), make_unit(name="Many")
+    for unit, n, slug in ((few, 1, "young"), (many, 10, "old")):
+        runs_in(unit, 3 * n, slug, workflow=slug)
+        runs_in(unit, n, slug, workflow=slug, state="failed")
+    for n in range(4):
+        ActionFact.objects.create(
+            action_id=uuid4(), agent="young", agent_version=1, operation="o.p", ended_at=NOON, reviewed=n > 0
+        )
+    door = Door(executive)
+    overview, agents = door.page(f"/dashboards/overview/?{PERIOD}"), door.page(f"/dashboards/agents/?{PERIOD}")
+    for page, anchor in ((overview, "by-workflow"), (overview, "by-unit"), (agents, "by-agent")):
+        table = page[page.index(f'id="{anchor}"') :]
+        table = table[: table.index("</table>")]
+        (grey,) = re.findall(r'<td class="num muted"><a class="muted" href="([^"]*)">25.0%</a><br>[^>]*>n 4<', table)
+        assert len(door.behind(grey)) == 1
+        assert re.findall(r'<td class="num"><a href="[^"]*">25.0%</a><br><span class="muted small">n 40<', table)
+    own = door.page(f"/dashboards/agents/young/?{PERIOD}")
+    assert re.search(r'class="num muted"><a class="muted" href="[^"]*">75.0%</a><br>[^>]*>n 4<', own)
+    lines = door.page(f"/dashboards/overview/by-unit.csv?{PERIOD}").splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert [(row["Error rate (0..1)"], row["n: Error rate"]) for row in rows] == [
+        ("0.25", "4"),
+        ("0.25", "40"),
+        ("0.25", "44"),
+    ]
+
+
+def test_few_runs_of_a_version_are_grey_and_lead_to_themselves(executive: User) -> None:
+    for version, n in ((1, 10), (2, 1)):
+        runs_in(None, 3 * n, version=version)
+        runs_in(None, n, version=version, state="failed")
+    door = Door(executive)
+    page = door.page(f"/dashboards/w/?{PERIOD}")
+    table = page[page.index('id="versions"') :]
+    (grey,) = re.findall(r'<td class="num muted"><a class="muted" href="([^"]*)">25.0%</a><br>[^>]*>n 4<', table)
+    assert len(door.behind(grey)) == 1
+    (own,) = re.findall(r'<th scope="row"><a href="([^"]*)">v2</a>', table)
+    assert "Version: 2" in text_of(door.page(own))
+
+
+def test_a_card_of_few_runs_leads_to_them(executive: User) -> None:
+    runs_in(None, 3)
+    runs_in(None, 1, state="failed")
+    door = Door(executive)
+    page = door.page(f"/dashboards/overview/?{PERIOD}")
+    (link,) = re.findall(r'<p class="v"><a class="muted" href="([^"]*/error_rate/[^"]*)">25.0%</a>', page)
+    assert len(door.behind(link)) == 1

@@ -19,7 +19,7 @@ from apps.kpis.rules.figures import Figure, figure_of
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, percent_text
 from apps.kpis.rules.sentences import interval_text
-from apps.kpis.selectors.drawings import Cell, Table, cell_of, page_of_kpi
+from apps.kpis.selectors.drawings import Cell, Table, page_of_kpi, sampled_cell_of
 from apps.kpis.selectors.names import sees_agent
 from apps.kpis.selectors.reading import VIEW, actions_for, costs_for, runs_for
 from apps.telemetry.selectors import coverage_for
@@ -99,7 +99,7 @@ def agent_address(asked: KpiFilter) -> str:
 
 
 def _cell(figure: Figure, asked: KpiFilter) -> Cell:
-    return cell_of(figure, page_of_kpi(asked, figure.definition.key) if figure.value else "")
+    return sampled_cell_of(figure, page_of_kpi(asked, figure.definition.key) if figure.value else "")
 
 
 def _measures(actor: User, asked: KpiFilter) -> dict[str, dict[str, float | None]]:

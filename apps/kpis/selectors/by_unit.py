@@ -15,7 +15,7 @@ from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.definitions import DEFINITIONS, with_totals
 from apps.kpis.rules.figures import Figure, figures_of
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.selectors.drawings import OVERVIEW, Cell, Table, cell_of, page_of_kpi
+from apps.kpis.selectors.drawings import OVERVIEW, Cell, Table, page_of_kpi, sampled_cell_of
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.reading import VIEW, Row, added
 
@@ -103,7 +103,10 @@ def _figures(units: Sequence[UUID | None], sums: Mapping[Any, Mapping[str, Any]]
 
 
 def _cells(figures: Mapping[str, Figure], asked: KpiFilter | None) -> list[Cell]:
-    return [cell_of(figures[key], page_of_kpi(asked, key) if asked and figures[key].value else "") for key in FIGURES]
+    return [
+        sampled_cell_of(figures[key], page_of_kpi(asked, key) if asked and figures[key].value else "")
+        for key in FIGURES
+    ]
 
 
 def _address(asked: KpiFilter, unit: str) -> str:

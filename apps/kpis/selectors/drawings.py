@@ -36,7 +36,8 @@ class Cell:
     """One value of a table: as people read it, raw for the CSV, where it leads, and what ``raw`` counts.
 
     ``bar``: its length beside the value, in percent, with a ``mark`` where its target is; ``line``: points of a drawing
-    100 x 20.
+    100 x 20. ``n``: of how many values it speaks, None where it is a count itself; ``few``: too few to compare it with
+    anything; ``note``: what a reader has to know of it.
     """
 
     text: str
@@ -46,6 +47,9 @@ class Cell:
     bar: float | None = None
     mark: float | None = None
     line: str = ""
+    n: int | None = None
+    few: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,12 @@ def cell_of(figure: Figure, href: str = "") -> Cell:
     return Cell(figure.text, *_raw(figure, href))
 
 
+def sampled_cell_of(figure: Figure, href: str = "") -> Cell:
+    """A figure in a table that has no column of n: with its own, and marked where that is small."""
+    is_sampled = figure.definition.sampled
+    return replace(cell_of(figure, href), n=figure.n if is_sampled else None, few=is_sampled and not figure.enough)
+
+
 def _raw(figure: Figure, href: str) -> tuple[float | None, str, str]:
     """As files of charts have it: money in whole units, as everything else in such a file."""
     unit, value = figure.definition.unit, figure.value
@@ -282,4 +292,12 @@ def table_csv_for(actor: User, answer: Answer, table: Table) -> list[list[str | 
     if not actor.is_active:
         return []
     rows = [*table.rows, *([table.last] if table.last else [])]
-    return [*csv_head_of(answer), heads_of(table.columns, rows), *([cell.raw for cell in row] for row in rows)]
+    counted = [any(cell.n is not None for cell in column) for column in zip(*rows, strict=True)]
+    heads: list[list[str | float | None]] = [
+        [head, f"n: {name}"] for head, name in zip(heads_of(table.columns, rows), table.columns, strict=True)
+    ]
+    pairs = [heads, *([[cell.raw, cell.n] for cell in row] for row in rows)]
+    told = [
+        [raw for pair, both in zip(row, counted, strict=True) for raw in (pair if both else pair[:1])] for row in pairs
+    ]
+    return [*csv_head_of(answer), *told]

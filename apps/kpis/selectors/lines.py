@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from apps.core.models import User
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
-from apps.kpis.rules.figures import Figures, figures_of
-from apps.kpis.rules.formats import DASH, count_text
+from apps.kpis.rules.figures import Figure, Figures, figures_of
+from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.sentences import Verdict, interval_text, verdict_of
-from apps.kpis.selectors.drawings import said
+from apps.kpis.selectors.drawings import Cell, page_of_kpi, said, sampled_cell_of
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.reading import Row
 
@@ -27,7 +27,7 @@ class Line:
     name: str
     verdict: Verdict
     why: str
-    figures: list[tuple[str, str]]
+    figures: list[Cell]
     href: str
 
 
@@ -37,12 +37,16 @@ class Version:
 
     number: int
     since: datetime
-    figures: list[tuple[str, str, str]]
+    figures: list[tuple[Cell, str]]
+    href: str
 
 
 def said_slug(slug: str) -> str:
     """A slug as people read it."""
     return capfirst(slug.replace("-", " "))
+
+
+LINED = ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")
 
 
 def lines_of(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Line]:
@@ -54,7 +58,8 @@ def lines_of(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> li
             continue
         verdict, why = verdict_of(figures)
         href = f"{reverse('kpis:dashboard', args=[slug])}?{replace(answer.asked, workflow='').query}"
-        shown = [(key, figures[key].text) for key in ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")]
+        own = answer.asked.of_workflow(slug)
+        shown = [_cell(figures[key], own) for key in LINED]
         lines.append(Line(names.get(slug, said_slug(slug)), verdict, said(why), shown, href))
     return lines
 
@@ -63,21 +68,20 @@ VERSIONED = ("throughput", "cycle_time_p50_s", "error_rate", "no_touch_rate", "r
 
 
 def versions_of(answer: Answer) -> list[Version]:
-    """The workflow's versions side by side: value, interval and sample of each figure."""
+    """The workflow's versions side by side: value, interval and sample of each figure, and where they lead."""
     reader, found = answer.reader, []
     since = reader.first_ends()
     for number, row in reader.by_version(answer.asked.period).items():
         figures = figures_of(row, reporting_currency())
-        shown = [
-            (
-                figures[key].text if figures[key].enough else DASH,
-                interval_text(figures[key]),
-                count_text(figures[key].n),
-            )
-            for key in VERSIONED
-        ]
-        found.append(Version(number, since[number], shown))
+        own = replace(answer.asked, version=number)
+        shown = [(_cell(figures[key], own), interval_text(figures[key])) for key in VERSIONED]
+        href = f"{reverse('kpis:dashboard', args=[own.workflow])}?{replace(own, workflow='').query}"
+        found.append(Version(number, since[number], shown, href))
     return found
+
+
+def _cell(figure: Figure, asked: KpiFilter) -> Cell:
+    return sampled_cell_of(figure, page_of_kpi(asked, figure.definition.key) if figure.value else "")
 
 
 def version_heads_for(actor: User) -> list[str]:
@@ -87,5 +91,4 @@ def version_heads_for(actor: User) -> list[str]:
 
 def line_heads_for(actor: User) -> list[str]:
     """The names of the columns of ``Line.figures``."""
-    keys: tuple[str, ...] = ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")
-    return [_(DEFINITIONS[key].label) for key in keys] if actor.is_active else []
+    return [_(DEFINITIONS[key].label) for key in LINED] if actor.is_active else []

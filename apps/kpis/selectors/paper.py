@@ -16,10 +16,11 @@ from apps.core.models import User
 from apps.core.revealing import is_hidden
 from apps.kpis.rules.changes import ChangeKind
 from apps.kpis.rules.figures import Delta, Status, Trend
-from apps.kpis.rules.formats import DASH, duration_text
+from apps.kpis.rules.formats import DASH, count_text, duration_text
 from apps.kpis.rules.plots import plot_of
 from apps.kpis.rules.sentences import Verdict
 from apps.kpis.selectors.dashboards import Dashboard
+from apps.kpis.selectors.drawings import Cell
 from apps.kpis.selectors.lines import line_heads_for
 from apps.kpis.selectors.reports import Report
 
@@ -43,7 +44,7 @@ class Paper:
     figures: list[dict[str, str]]
     charts: list[dict[str, Any]]
     line_heads: list[str]
-    lines: list[list[str]]
+    lines: list[list[dict[str, str | bool]]]
     changes: list[list[str]]
     decisions: list[dict[str, str]] | None = None
     words: dict[str, str] = field(default_factory=dict)
@@ -108,7 +109,8 @@ def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any
         ],
         line_heads=[_("Workflow"), _("Verdict"), *line_heads_for(actor)],
         lines=[
-            [_seen(line.name), _verdict(line.verdict), *(text for _key, text in line.figures)] for line in page.lines
+            [_set(line.name), _set(_verdict(line.verdict)), *(_set_cell(cell) for cell in line.figures)]
+            for line in page.lines
         ],
         changes=[
             [
@@ -168,6 +170,15 @@ def _seen(text: str) -> str:
             for was, one in zip(f" {text}", text, strict=False)
         )
     return LONG.sub("\\g<0>\u200b", text)
+
+
+def _set(text: str, *more: str, few: bool = False) -> dict[str, str | bool]:
+    """What stands in a place of a table, with what is told below it; ``few``: it is set in grey."""
+    return {"text": _seen(text), "more": " · ".join(one for one in more if one), "few": few}
+
+
+def _set_cell(cell: Cell) -> dict[str, str | bool]:
+    return _set(cell.text, "" if cell.n is None else f"n {count_text(cell.n)}", cell.note, few=cell.few)
 
 
 def _warnings(page: Dashboard) -> list[str]:
