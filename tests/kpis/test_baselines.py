@@ -1,5 +1,7 @@
 """Baselines: entered by one, approved by another, frozen then, and shown for what they are."""
 
+import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from pypdf import PdfReader
 
 from apps.audit.models import Entry
 from apps.core.errors import ConflictError, InvalidError, NotAllowedError
@@ -236,6 +239,34 @@ def test_where_savings_stand_it_is_said_what_they_rest_on() -> None:
     page = client.get(url).content.decode()
     assert "Baseline: Log of May · May 2025 · n = 120 · owner Olga" in page
     assert "not approved" not in page
+
+
+def test_the_line_of_a_workflow_says_that_nobody_approved_what_its_verdict_rests_on() -> None:
+    some_runs(10)
+    enter(make_admin(), value=1)
+    client = Client()
+    client.force_login(make_admin())
+
+    def places() -> list[str]:
+        query = "?from=2026-11-09&to=2026-11-16&compare=none"
+        page = client.get(f"/dashboards/overview/{query}").content.decode()
+        cost = client.get(f"/dashboards/cost/{query}").content.decode()
+        report = client.get("/reports/weekly/2026-W46/").content.decode()
+        pdf = PdfReader(io.BytesIO(client.get(f"/dashboards/overview.pdf{query}").content))
+        paper = re.sub(r"\s+", " ", " ".join(sheet.extract_text() for sheet in pdf.pages))
+        lines, more = (
+            page[page.index(f'id="{one}"') :].partition("</section>")[0] for one in ("by-workflow", "more-figures")
+        )
+        asked = report[report.index("the figures suggest") :].partition("</li>")[0]
+        return [lines, more, cost[: cost.index('class="charts"')], asked, paper[paper.index("By workflow") :]]
+
+    for told in (first := places()):
+        assert "baseline not approved" in told
+    assert re.search(r"EUR</a><br><span class=.small.>baseline not approved<", first[0])
+    assert "(baseline not approved)" in first[0]
+    approve_baseline(make_admin(), slug="was")
+    for told in places():
+        assert "not approved" not in told
 
 
 def test_provenance_leaves_out_what_nobody_said() -> None:

@@ -255,7 +255,8 @@ def card_of(answer: Answer, key: str) -> Card:
         status=total.status,
         spark=charts.spark_points(series, held),
         href=page_of_kpi(answer.asked, key),
-        beside=said(beside_of(key, {name: one.figure for name, one in answer.totals.items()})),
+        beside=said(beside_of(key, {name: one.figure for name, one in answer.totals.items()}))
+        or answer.goals.unapproved(figure, answer.asked.workflow),
         coverage=coverage_text(total.coverage),
     )
 

@@ -17,6 +17,7 @@ from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.models.goals import LIVE
 from apps.kpis.rules.buckets import local_day, local_midnight
 from apps.kpis.rules.definitions import Definition
+from apps.kpis.rules.figures import Figure
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.goals import (
@@ -34,6 +35,8 @@ from apps.kpis.selectors.definitions import VIEW, definitions_for, hidden_for
 COST_KPI = "cost_per_success_minor"
 TIME_KPI = "human_time_s"
 SAVED_KPIS = (COST_KPI, TIME_KPI)
+RESTS_ON = {"savings_minor": COST_KPI, "roi": COST_KPI, "time_saved_s": TIME_KPI}
+"""The figures that are what they are against a baseline of another."""
 COST_MICRO, HUMAN_MS = "cost_micro", "human_ms"
 """What a run took, by the column of its fact that says how much."""
 INSTANT = timedelta(microseconds=1)
@@ -77,6 +80,13 @@ class Goals:
         """Whether somebody else approved every such baseline of this workflow, or of all where none is named."""
         rows = [one for one in self.baselines if one.kpi == kpi]
         return all(one.approved for one in rows if not workflow or one.workflow in {workflow, ""})
+
+    def unapproved(self, figure: Figure, workflow: str) -> str:
+        """That nobody approved what a figure such as savings rests on (ADR 0030), in words; empty for all else."""
+        rests_on = RESTS_ON.get(figure.definition.key)
+        if rests_on is None or figure.value is None or self.are_costs_approved(workflow, rests_on):
+            return ""
+        return _("baseline not approved")
 
     def costs(self) -> list[BaselineCost]:
         """What a success took before, of money and of people's time, in the order in which it applies.

@@ -57,9 +57,12 @@ def lines_of(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> li
         if not slug or not (now["closed"] or now["arrivals"]):
             continue
         verdict, why = verdict_of(figures)
+        if note := answer.goals.unapproved(figures["savings_minor"], slug):
+            why = replace(why, values={**why.values, "savings": f"{why.values['savings']} ({note})"})
         href = f"{reverse('kpis:dashboard', args=[slug])}?{replace(answer.asked, workflow='').query}"
         own = answer.asked.of_workflow(slug)
         shown = [_cell(figures[key], own) for key in LINED]
+        shown[-1] = replace(shown[-1], note=note)
         lines.append(Line(names.get(slug, said_slug(slug)), verdict, said(why), shown, href))
     return lines
 

@@ -23,7 +23,8 @@ NOT_READ = ("cycle_time_p95_s", "lead_time_p50_s", "lead_time_p90_s")
 class FigureLine:
     """One figure in words; ``few``: too few values to compare it with anything; ``why_none``: why it has no value.
 
-    ``coverage``: for how much of everything it speaks; empty where it counts all.
+    ``coverage``: for how much of everything it speaks; empty where it counts all; ``note``: what there is to know of
+    its value.
     """
 
     key: str
@@ -36,13 +37,21 @@ class FigureLine:
     why_none: str
     href: str
     coverage: str = ""
+    note: str = ""
 
 
 def other_lines_for(actor: User, answer: Answer) -> list[FigureLine]:
     """Every figure of the period but the cards."""
     keys = [key for key in DEFINITIONS if key not in {*CARDS, *NOT_READ}]
     totals = [answer.totals[key] for key in keys] if actor.is_active else []
-    return [replace(_line(answer.asked, one.figure), coverage=coverage_text(one.coverage)) for one in totals]
+    return [
+        replace(
+            _line(answer.asked, one.figure),
+            coverage=coverage_text(one.coverage),
+            note=answer.goals.unapproved(one.figure, answer.asked.workflow),
+        )
+        for one in totals
+    ]
 
 
 def coverage_text(coverage: Coverage | None) -> str:
