@@ -16,7 +16,7 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.http import Request, pdf_of
 from apps.kpis.rules.weeks import Week, week_named
-from apps.kpis.selectors.lines import line_heads_for
+from apps.kpis.selectors.lines import line_heads_for, verdict_criteria_for
 from apps.kpis.selectors.paper import printed_report_for
 from apps.kpis.selectors.reports import last_week_for, path_of, pdf_path_of, report_for
 from apps.kpis.services.letters import name_of
@@ -68,6 +68,7 @@ def _page(request: Request, name: str, unit: str, form: ReportForm | None = None
         "page": found.page,
         "asked": found.page.answer.asked,
         "heads": line_heads_for(request.user),
+        "criteria": verdict_criteria_for(request.user),
         "earlier": path_of(week.moved(-1), unit),
         "later": path_of(week.moved(1), unit) if week < last else "",
         "is_over": week <= last,

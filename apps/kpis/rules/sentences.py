@@ -17,7 +17,12 @@ WORTH_SAYING = 0.1
 CROWDED = 0.5
 """One person with this share of the decisions is worth a sentence."""
 STOP_ERRORS, FIX_ERRORS, SCALE_ERRORS, ON_TIME = 0.1, 0.05, 0.03, 0.9
-"""The criteria of a workflow's verdict."""
+"""The criteria of a workflow's verdict: each holds where the whole 95 % interval is on its side."""
+CRITERIA = gettext_noop(
+    "Scale: at most %(scale)s fail and it saves. Fix: more than %(fix)s fail, less than %(time)s are on time, or it "
+    "costs more than before. Stop: more than %(stop)s fail and it costs more. Shares count with their whole 95 %% "
+    "interval; where the value alone says fix, it is too early. The verdict suggests; nobody acts on it but you."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,22 +233,43 @@ def errors_finding(name: str, most: int, whole: int) -> Sentence:
     return Sentence(text, values, kpi="error_rate")
 
 
+def criteria_sentence() -> Sentence:
+    """What a workflow's verdict goes by."""
+    borders = {"scale": SCALE_ERRORS, "fix": FIX_ERRORS, "stop": STOP_ERRORS, "time": ON_TIME}
+    return Sentence(CRITERIA, {name: percent_text(border) for name, border in borders.items()})
+
+
 def verdict_of(figures: Mapping[str, Figure]) -> tuple[Verdict, Sentence]:
-    """A workflow's verdict with the criteria that gave it: failures, targets met, savings."""
+    """A workflow's verdict with the criteria that gave it: failures, targets met, savings.
+
+    As with targets, a share is beyond a border where its whole interval is; one that chance may have put there says
+    that it is too early, and no act follows from it.
+    """
     error, sla, savings = figures["error_rate"], figures["sla_adherence"], figures["savings_minor"]
-    values = {"error": error.text, "sla": sla.text, "savings": savings.text, "n": count_text(error.n)}
-    if not error.enough or error.value is None:
+    values = {"error": _with_interval(error), "sla": _with_interval(sla), "savings": savings.text}
+    values |= {"n": count_text(error.n)}
+    if not error.enough or error.value is None or error.low is None or error.high is None:
         return Verdict.WAIT, Sentence(gettext_noop("only %(n)s runs ended"), values)
     loses = savings.value is not None and savings.value < 0
-    late = sla.value is not None and sla.value < ON_TIME
+    late = sla.high is not None and sla.high < ON_TIME
     text = gettext_noop("%(error)s failed or wrong, %(sla)s on time, savings %(savings)s")
-    if error.value > STOP_ERRORS and loses:
+    if error.low > STOP_ERRORS and loses:
         return Verdict.STOP, Sentence(text, values)
-    if error.value > FIX_ERRORS or late or loses:
+    if error.low > FIX_ERRORS or late or loses:
         return Verdict.FIX, Sentence(text, values)
-    if error.value <= SCALE_ERRORS and savings.value is not None:
+    if error.value > FIX_ERRORS or (sla.value is not None and sla.value < ON_TIME):
+        return Verdict.WAIT, Sentence(
+            gettext_noop("%(error)s failed or wrong, %(sla)s on time: that may be chance"), values
+        )
+    if error.high <= SCALE_ERRORS and savings.value is not None and (sla.low is None or sla.low >= ON_TIME):
         return Verdict.SCALE, Sentence(text, values)
     return Verdict.KEEP, Sentence(text, values)
+
+
+def _with_interval(figure: Figure) -> str:
+    """A share with its interval in brackets."""
+    interval = interval_text(figure)
+    return f"{figure.text} ({interval})" if interval else figure.text
 
 
 def interval_text(figure: Figure) -> str:

@@ -12,7 +12,7 @@ from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.definitions import CARDS, DEFINITIONS
 from apps.kpis.rules.figures import Figure, Figures, figures_of
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.sentences import Verdict, interval_text, verdict_of
+from apps.kpis.rules.sentences import Verdict, criteria_sentence, interval_text, verdict_of
 from apps.kpis.selectors.drawings import Cell, page_of_kpi, said, sampled_cell_of
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.reading import Row
@@ -65,6 +65,11 @@ def lines_of(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> li
         shown[-1] = replace(shown[-1], note=note)
         lines.append(Line(names.get(slug, said_slug(slug)), verdict, said(why), shown, href))
     return lines
+
+
+def verdict_criteria_for(actor: User) -> str:
+    """What the verdicts of the lines go by."""
+    return said(criteria_sentence()) if actor.is_active else ""
 
 
 VERSIONED = ("throughput", "cycle_time_p50_s", "error_rate", "no_touch_rate", "rework_rate", "cost_per_success_minor")

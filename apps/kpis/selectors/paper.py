@@ -109,7 +109,7 @@ def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any
         ],
         line_heads=[_("Workflow"), _("Verdict"), *line_heads_for(actor)],
         lines=[
-            [_set(line.name), _set(_verdict(line.verdict)), *(_set_cell(cell) for cell in line.figures)]
+            [_set(line.name), _set(_verdict(line.verdict), line.why), *(_set_cell(cell) for cell in line.figures)]
             for line in page.lines
         ],
         changes=[

@@ -43,7 +43,7 @@ from apps.kpis.selectors.drawings import OVERVIEW, Table, csv_rows_for, table_cs
 from apps.kpis.selectors.events import TOLD, traces_for
 from apps.kpis.selectors.flow import flow_for, flow_table_for
 from apps.kpis.selectors.kpis import Answer
-from apps.kpis.selectors.lines import line_heads_for, version_heads_for
+from apps.kpis.selectors.lines import line_heads_for, verdict_criteria_for, version_heads_for
 from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.paper import printed_dashboard_for
@@ -160,6 +160,7 @@ def context_of(request: Request, page: Dashboard, asked: KpiFilter) -> dict[str,
         "asked": asked,
         "flow": None if page.slug == OVERVIEW else flow_for(request.user, page.answer),
         "heads": line_heads_for(request.user),
+        "criteria": verdict_criteria_for(request.user),
         "version_heads": version_heads_for(request.user),
         "live": page.live,
         "own": [] if page.slug == OVERVIEW else own_for(request.user, page.answer.asked),
