@@ -264,6 +264,8 @@ def test_the_line_of_a_workflow_says_that_nobody_approved_what_its_verdict_rests
         assert "baseline not approved" in told
     assert re.search(r"EUR</a><br><span class=.small.>baseline not approved<", first[0])
     assert "(baseline not approved)" in first[0]
+    savings = client.get("/dashboards/cost/?from=2026-11-09&to=2026-11-16").content.decode()
+    assert "No baseline yet" not in savings[savings.index("kpi-savings_minor") :].partition("</section>")[0]
     approve_baseline(make_admin(), slug="was")
     for told in places():
         assert "not approved" not in told

@@ -44,7 +44,7 @@ from apps.kpis.rules.statistics import SMALL_N
 from apps.kpis.selectors.by_unit import unit_table_for
 from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.drawings import AGENTS, COST, OVERSIGHT, OVERVIEW, Drawing, Table, page_of_kpi, said
-from apps.kpis.selectors.goals import provenance_of, savings_note_of
+from apps.kpis.selectors.goals import RESTS_ON, provenance_of, savings_note_of
 from apps.kpis.selectors.kpis import (
     Answer,
     Total,
@@ -71,7 +71,7 @@ WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adhe
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One KPI at a glance."""
+    """One KPI at a glance. ``lacks_baseline``: it could be held against one, and there is none."""
 
     key: str
     label: str
@@ -91,6 +91,7 @@ class Card:
     href: str
     beside: str
     coverage: str
+    lacks_baseline: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,7 @@ def card_of(answer: Answer, key: str) -> Card:
         beside=said(beside_of(key, {name: one.figure for name, one in answer.totals.items()}))
         or answer.goals.unapproved(figure, answer.asked.workflow),
         coverage=coverage_text(total.coverage),
+        lacks_baseline=answer.asked.compare == Compare.BASELINE and was is None and key not in RESTS_ON,
     )
 
 
