@@ -39,6 +39,14 @@ def is_hidden(char: str, before: str = "") -> bool:
     return char in BLANKS or unicodedata.category(char) in {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"}
 
 
+def written_out(text: str) -> str:
+    """Plain text in which what would be hidden or turn the line stands as its number: for what is no HTML."""
+    if text.isascii() and text.isprintable():
+        return text
+    pairs = zip(f" {text}", text, strict=False)
+    return "".join(f"‹U+{ord(one):04X}›" if one != "\u00a0" and is_hidden(one, was) else one for was, one in pairs)
+
+
 @lru_cache(maxsize=1024)
 def token(char: str) -> SafeString:
     """The visible stand-in for a character that nobody would see."""

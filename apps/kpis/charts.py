@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apps.core.revealing import written_out
 from apps.kpis.rules import MAX_BUCKETS
 from apps.kpis.rules.changes import Mark
 
@@ -43,6 +44,11 @@ class Series:
     token: str = SERIES[0]
     dash: str = "solid"
     links: Sequence[str] = ()
+
+
+def inert(text: str) -> str:
+    """What people or agents wrote, as a chart may show it: no tags for the library to read, nothing hidden."""
+    return written_out(text.translate(INERT))
 
 
 def line(
@@ -230,7 +236,7 @@ def marked(chart: Chart, marks: Sequence[Mark]) -> Chart:
             "text": str(mark.number),
             "bgcolor": GROUND,
             "borderpad": 0,
-            "hovertext": mark.words.translate(INERT),
+            "hovertext": inert(mark.words),
             "showarrow": False,
             "font": {"color": MARK, "size": 11},
         }

@@ -226,6 +226,15 @@ def autonomy_finding(no_touch: Figure) -> Sentence:
     return Sentence(text, values, kpi="no_touch_rate")
 
 
+def sum_finding(whole: Figure, daily: str, was: str) -> Sentence:
+    """A sum over the period and by the day; ``was``: by the day, before, in words, or nothing."""
+    values = {"value": whole.text, "daily": daily, "baseline": was}
+    if was:
+        text = gettext_noop("%(value)s in this period, %(daily)s a day, against a baseline of %(baseline)s a day.")
+        return Sentence(text, values)
+    return Sentence(gettext_noop("%(value)s in this period, %(daily)s a day."), values)
+
+
 def errors_finding(name: str, most: int, whole: int) -> Sentence:
     """Which class of errors is the most frequent, and how much of all errors it is."""
     text = gettext_noop("Most frequent: %(name)s, %(most)s of %(whole)s runs with an error (%(share)s).")

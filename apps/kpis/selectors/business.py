@@ -1,5 +1,6 @@
 """Figures of KPIs of one's own: as far as the reader may count the runs that gave them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,7 @@ def own_for(actor: User, asked: KpiFilter) -> list[OwnTotal]:
 def values_for(actor: User, definition: Definition, asked: KpiFilter) -> QuerySet[KpiValue]:
     """What each run gave that is counted, and those that have a fault."""
     kpi = kpis_of(actor).get(slug=definition.key)
-    return _values(actor, kpi, asked)[1].filter(VALUED | ~Q(fault=""))
+    return values_in(actor, kpi, asked)[1].filter(VALUED | ~Q(fault=""))
 
 
 def own_csv_for(actor: User, asked: KpiFilter) -> list[list[str | float | None]]:
@@ -100,7 +101,8 @@ def own_csv_for(actor: User, asked: KpiFilter) -> list[list[str | float | None]]
     return [*head, ["figure", "unit", "value", "n", "faults", "without", "missing"], *rows]
 
 
-def _values(actor: User, kpi: Kpi, asked: KpiFilter) -> tuple[QuerySet[Any], QuerySet[KpiValue]]:
+def values_in(actor: User, kpi: Kpi, asked: KpiFilter) -> tuple[QuerySet[Any], QuerySet[KpiValue]]:
+    """The runs of the period that could give a value, and what they gave by the definition of now."""
     runs = runs_for(actor, asked.of_workflow(kpi.workflow)).filter(within("finished_at", asked.period))
     runs = runs.filter(MEMBERS["succeeded"])
     mine = runs.order_by().values("run_id")
@@ -108,18 +110,14 @@ def _values(actor: User, kpi: Kpi, asked: KpiFilter) -> tuple[QuerySet[Any], Que
 
 
 def _total(actor: User, kpi: Kpi, asked: KpiFilter, goals: Goals) -> OwnTotal:
-    definition, (runs, values) = kpi.definition, _values(actor, kpi, asked)
+    definition, (runs, values) = kpi.definition, values_in(actor, kpi, asked)
     found = values.order_by().aggregate(
-        n=Count("id", filter=VALUED),
+        **measures_of(kpi),
         faults=Count("id", filter=~Q(fault="")),
         all=Count("id"),
         real=Count("id", filter=Q(simulated=False)),
-        made=SQL[Aggregate(kpi.aggregate)],
     )
-    made = found["made"]
-    if kpi.aggregate == Aggregate.P50:
-        made = (made or [None])[0]
-    figure = _figure(definition, None if made is None else float(made), int(found["n"]))
+    figure = own_figure_of(kpi, found)
     day_value = (
         None if figure.value is None else comparable(definition, figure.value, asked.period.days_until(database_now()))
     )
@@ -137,9 +135,17 @@ def _total(actor: User, kpi: Kpi, asked: KpiFilter, goals: Goals) -> OwnTotal:
     )
 
 
-def _figure(definition: Definition, made: float | None, n: int) -> Figure:
-    currency = reporting_currency()
-    if definition.numerator == Aggregate.SHARE:
+def measures_of(kpi: Kpi) -> dict[str, Any]:
+    """What its figure is made of, over values."""
+    return {"n": Count("id", filter=VALUED), "made": SQL[Aggregate(kpi.aggregate)]}
+
+
+def own_figure_of(kpi: Kpi, measures: Mapping[str, Any]) -> Figure:
+    """The figure of these measures (``measures_of``); of no values there is none."""
+    definition, currency = kpi.definition, reporting_currency()
+    made, n = measures.get("made"), int(measures.get("n") or 0)
+    if isinstance(made, list):
+        made = made[0] if made else None
+    if kpi.aggregate == Aggregate.SHARE:
         return figure_of(definition, {definition.numerator: made, definition.denominator: n}, currency)
-    value = round(made, 4) if made is not None and n else None
-    return Figure(definition, value, n, currency)
+    return Figure(definition, round(float(made), 4) if made is not None and n else None, n, currency)

@@ -132,12 +132,12 @@ def _address_of(slug: str, kpi: str) -> str:
 
 
 def drawing_of(answer: Answer, slug: str, title: str, kpi: str, finding: Sentence, **parts: Any) -> Drawing:
-    """A chart with its table; bars of a bucket that is not over are hatched."""
+    """A chart with its table; bars of a bucket that is not over are hatched. ``definition``: of a KPI of one's own."""
     columns: Sequence[Column] = parts["columns"]
     return Drawing(
         slug=slug,
         title=title,
-        definition=DEFINITIONS[kpi],
+        definition=parts.get("definition") or DEFINITIONS[kpi],
         finding=said(finding),
         chart=charts.hatched(parts["chart"], [point.partial for point in answer.series]),
         columns=(_("From"), *(column.name for column in columns)),
@@ -226,10 +226,11 @@ def was_of(answer: Answer, kpi: str, scale: float, *others: str) -> Series | Non
     known = [value for one in (kpi, *others) for point in answer.series if (value := point.figures[one].value)]
     if baseline is None or baseline.value > charts.FAR * max(known, default=baseline.value):
         return None
-    return Series(_baseline_name(baseline), [baseline.value / scale])
+    return Series(baseline_name(baseline), [baseline.value / scale])
 
 
-def _baseline_name(baseline: BaselineSeen) -> str:
+def baseline_name(baseline: BaselineSeen) -> str:
+    """What its line is called: of which period it is, and whether nobody approved it yet."""
     more = [baseline.period, "" if baseline.approved else _("not approved")]
     return " ".join([_("Baseline"), *(f"({one})" for one in more if one)])
 
@@ -244,8 +245,12 @@ def scale_of(answer: Answer, *kpis: str) -> tuple[float, str]:
 
 def half_finding_of(answer: Answer, kpi: str) -> Sentence:
     """The first half of the period against the second, in a sentence."""
-    baseline = answer.totals[kpi].baseline
-    found = finding_of(answer.halves[0][kpi], answer.halves[1][kpi], baseline.value if baseline else None)
+    return held_finding_of(answer.halves[0][kpi], answer.halves[1][kpi], answer.totals[kpi].baseline)
+
+
+def held_finding_of(first: Figure, second: Figure, baseline: BaselineSeen | None) -> Sentence:
+    """One half against the other, and against what was before; it says of that if nobody approved it."""
+    found = finding_of(first, second, baseline.value if baseline else None)
     if baseline is None or baseline.approved or "baseline" not in found.values:
         return found
     return replace(found, values={**found.values, "baseline": f"{found.values['baseline']} ({_('not approved')})"})

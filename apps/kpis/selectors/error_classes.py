@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.models import User
 from apps.kpis import charts
-from apps.kpis.charts import INERT, SERIES, Series
+from apps.kpis.charts import SERIES, Series
 from apps.kpis.models.measures import MEMBERS, grouped
 from apps.kpis.rules.formats import count_text
 from apps.kpis.rules.sentences import errors_finding
@@ -44,7 +44,7 @@ def error_classes_for(actor: User, answer: Answer) -> Drawing | None:
         parts.append((key_beside(shown), _("Others"), _together(found, others)))
     series = [
         Series(
-            name.translate(INERT),
+            charts.inert(name),
             [row.get(at, 0) for at in range(len(answer.series))],
             SERIES[place],
             links=[_address(answer, point, key) for point in answer.series],

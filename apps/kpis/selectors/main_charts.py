@@ -1,4 +1,4 @@
-"""The charts of a dashboard: six, and of one workflow with errors a seventh."""
+"""The charts of a dashboard: six, and of one workflow that of its errors and those of its own figures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,6 +32,7 @@ from apps.kpis.selectors.drawings import (
 )
 from apps.kpis.selectors.error_classes import error_classes_for
 from apps.kpis.selectors.kpis import Answer, Point
+from apps.kpis.selectors.own_charts import own_drawings_for
 
 WEEK_DAYS = 7
 FEW = 10
@@ -44,6 +45,7 @@ def drawings_for(actor: User, answer: Answer, changes: Sequence[Change] = ()) ->
         return []
     drawn: list[Drawing | None] = [_cycle_time(answer), _throughput(answer), _error_rate(answer)]
     drawn += [error_classes_for(actor, answer), _sla(answer), cost_drawing_of(answer), _autonomy(answer)]
+    drawn += own_drawings_for(actor, answer)
     marks = marks_of([point.bucket for point in answer.series], changes)
     return [marked_of(one, marks, answer) for one in drawn if one is not None]
 

@@ -13,7 +13,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from apps.core.models import User
-from apps.core.revealing import is_hidden
+from apps.core.revealing import written_out
 from apps.kpis.rules.changes import ChangeKind
 from apps.kpis.rules.figures import Delta, Status, Trend
 from apps.kpis.rules.formats import DASH, count_text, duration_text
@@ -105,7 +105,8 @@ def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any
             for card in page.cards
         ],
         charts=[
-            {"title": one.title, "finding": one.finding, "plot": plot_of(one.chart).drawn} for one in page.drawings
+            {"title": _seen(one.title), "finding": _seen(one.finding), "plot": plot_of(one.chart).drawn}
+            for one in page.drawings
         ],
         line_heads=[_("Workflow"), _("Verdict"), *line_heads_for(actor)],
         lines=[
@@ -164,12 +165,7 @@ def _whole(href: str) -> str:
 
 def _seen(text: str) -> str:
     """What people wrote: what would be hidden or turn the line stands as its number, long words may be broken."""
-    if not text.isascii():
-        text = "".join(
-            f"‹U+{ord(one):04X}›" if one != "\u00a0" and is_hidden(one, was) else one
-            for was, one in zip(f" {text}", text, strict=False)
-        )
-    return LONG.sub("\\g<0>\u200b", text)
+    return LONG.sub("\\g<0>\u200b", written_out(text))
 
 
 def _set(text: str, *more: str, few: bool = False) -> dict[str, str | bool]:
