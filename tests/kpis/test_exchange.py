@@ -152,7 +152,7 @@ class TestEachWay:
             "llm": (54_000, "reported"),
             "connector": (30_000, "fee"),
             "agent": (420_000, "reported"),
-            "human": (rounded(Fraction(time.quantity * 600_000_000 * 6_000, 3_600_000)), "estimated"),
+            "human": (rounded(Fraction(time.quantity * 600_000_000 * 6_000, 3_600_000)), "hourly_rate"),
         }
         assert found["human"][0] > 0
         assert sum(micro for micro, _by in found.values()) == told.after_micro == RunFact.objects.get().cost_micro
@@ -273,7 +273,7 @@ class TestDays:
         fold()
         first.refresh_from_db()
         second.refresh_from_db()
-        assert (first.priced_by, second.priced_by) == ("unpriced", "estimated")
+        assert (first.priced_by, second.priced_by) == ("unpriced", "hourly_rate")
         priced = second.amount_micro
         save_rate(admin, **of_yen(amount_minor=Decimal("1.2")))
         fold()

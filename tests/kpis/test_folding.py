@@ -205,7 +205,7 @@ def test_what_is_in_another_currency_is_unpriced_and_no_euro(
     record(system_user("plane"), Action.objects.get(), "succeeded", payload={"cost_minor": 70, "currency": ""})
     fold()
     costs = {one.kind: (one.amount_micro > 0, one.priced_by) for one in CostItem.objects.all()}
-    known = {"human": "estimated", "connector": "fee", "agent": "reported", "llm": "reported"}
+    known = {"human": "hourly_rate", "connector": "fee", "agent": "reported", "llm": "reported"}
     assert costs == {kind: (priced, by if priced else "unpriced") for kind, by in known.items()}
     fact = RunFact.objects.get()
     assert fact.human_ms > 0
@@ -221,7 +221,7 @@ def test_an_agents_word_in_a_currency_of_its_own_is_unpriced(workflow: Workflow,
     record(system_user("plane"), Action.objects.get(), "succeeded", payload=told)
     fold()
     assert CostItem.objects.get(kind="agent").priced_by == "unpriced"
-    assert CostItem.objects.get(kind="human").priced_by == "estimated"
+    assert CostItem.objects.get(kind="human").priced_by == "hourly_rate"
 
 
 def test_entries_that_tell_nothing_of_runs_are_passed_over() -> None:

@@ -125,7 +125,7 @@ class TestPeople:
         fold()
         unit = payment.item.unit
         before = human()
-        assert [one.priced_by for one in before] == ["estimated"] * 2
+        assert [one.priced_by for one in before] == ["hourly_rate"] * 2
         said = {"per": "hour", "valid_from": LONG_AGO, "amount_minor": Decimal(9_900), "unit": unit.slug}
         told = weigh_rate(admin, **said)
         assert (told.costs, told.unpriced, told.runs) == (2, 0, 0)

@@ -42,7 +42,7 @@ def test_what_was_counted_before_currencies_were_told_apart_is_counted_again(
     whole_run(workflow, worker)
     fold()
     before = amounts()
-    assert {by for _micro, by in before.values()} == {"estimated", "fee", "book"}
+    assert {by for _micro, by in before.values()} == {"hourly_rate", "fee", "book"}
     BusinessUnit.objects.update(currency="USD")
     settings.ACP_REPORTING_CURRENCY = "USD"
     fold_nothing_changes = amounts()

@@ -27,7 +27,7 @@ from apps.kpis.rules.buckets import (
     previous_period,
     size_for,
 )
-from apps.kpis.rules.costs import TokenPrice, Tokens, human_cost_micro, human_time_ms, llm_cost_micro
+from apps.kpis.rules.costs import TokenPrice, Tokens, human_cost_micro, llm_cost_micro
 from apps.kpis.rules.definitions import ADDITIVE, CARDS, Kind, percentile_name, with_totals
 from apps.kpis.rules.facts import RunSeen, duration_ms, newest_by_id, sla_met_of
 from apps.kpis.rules.figures import (
@@ -333,10 +333,7 @@ def test_tokens_are_priced_once_and_cached_ones_cheaper() -> None:
     assert llm_cost_micro(Tokens(input=1, output=0), TokenPrice(*[Decimal("0.5")] * 4)) == 1
 
 
-def test_waiting_in_an_inbox_costs_nothing() -> None:
-    assert human_time_ms(60_000) == 60_000
-    assert human_time_ms(10**9) == 15 * 60_000
-    assert human_time_ms(-5) == 0
+def test_an_active_quarter_of_an_hour_costs_a_quarter_of_its_rate() -> None:
     assert human_cost_micro(15 * 60_000, 60_000_000) == 15_000_000
 
 

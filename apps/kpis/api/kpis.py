@@ -144,6 +144,7 @@ class BehindSerializer(serializers.Serializer[Any]):
     currency = serializers.CharField(required=False)
     incurred_at = serializers.DateTimeField(required=False)
     priced_by = serializers.CharField(required=False)
+    is_estimated = serializers.BooleanField(required=False, help_text="Of people's time: nothing recorded how long.")
     action = serializers.UUIDField(required=False, allow_null=True)
     agent = serializers.CharField(required=False)
     operation = serializers.CharField(required=False)
@@ -310,7 +311,7 @@ def fact_json(row: Any) -> dict[str, Any]:
     if isinstance(row, KpiValue):
         return {**found, "value": row.value, "fault": row.fault, "finished_at": row.finished_at}
     assert isinstance(row, CostItem)
-    named = {name: getattr(row, name) for name in ("kind", "incurred_at", "priced_by")}
+    named = {name: getattr(row, name) for name in ("kind", "incurred_at", "priced_by", "is_estimated")}
     return {**found, **named, "amount_minor": row.amount_minor}
 
 

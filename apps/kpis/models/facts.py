@@ -221,6 +221,7 @@ class CostItem(Fact):
 
     ``version``: its run's, 0 where there is none. ``reasoning``: how many of a model's tokens were. ``reported_micro``:
     what the call cost by its agent's word, in millionths of ``reported_currency``; held against ours, and in no sum.
+    ``is_estimated``: the quantity, as nothing recorded it.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -237,6 +238,7 @@ class CostItem(Fact):
     reasoning = models.BigIntegerField(default=0, db_default=0)
     reported_micro = models.BigIntegerField(null=True)
     reported_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
+    is_estimated = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         default_permissions = ()
@@ -245,6 +247,7 @@ class CostItem(Fact):
             models.Index(fields=["incurred_at"], name="cost_item_by_time"),
             models.Index(fields=["workflow", "incurred_at"], name="cost_item_by_workflow"),
             models.Index(fields=["model"], name="cost_item_unpriced", condition=Q(priced_by="unpriced")),
+            models.Index(fields=["incurred_at"], name="cost_item_estimated", condition=Q(is_estimated=True)),
         ]
         constraints = [models.UniqueConstraint(fields=["source_id", "kind"], name="cost_item_once")]
 

@@ -20,12 +20,13 @@ class CostKind(StrEnum):
 class PricedBy(StrEnum):
     """Where an amount comes from; ``unpriced`` means that nobody knows it yet.
 
-    ``rate``: of the book; ``covered``: an agent's own word, where its rate says what its work costs already.
+    ``rate``: of the book; ``hourly_rate``: a unit's own, of people's time; ``covered``: an agent's own word, where its
+    rate says what its work costs already.
     """
 
     BOOK = "book"
     REPORTED = "reported"
-    ESTIMATED = "estimated"
+    HOURLY_RATE = "hourly_rate"
     FEE = "fee"
     RATE = "rate"
     COVERED = "covered"
@@ -69,9 +70,12 @@ def llm_cost_micro(tokens: Tokens, price: TokenPrice) -> int:
     return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
 
 
-def human_time_ms(open_ms: int) -> int:
-    """Estimated active time of a decision: from open to decided, at most 15 minutes, never negative."""
-    return max(0, min(open_ms, HUMAN_CAP_S * 1000))
+def human_time_ms(open_ms: int, together: int = 1) -> int:
+    """Estimated active time of a decision: from asked to decided, at most 15 minutes, never negative.
+
+    Where nobody's look at it is known. What one act decided ``together`` shares one such time.
+    """
+    return max(0, min(open_ms, HUMAN_CAP_S * 1000)) // together
 
 
 def human_cost_micro(active_ms: int, hourly_micro: int) -> int:

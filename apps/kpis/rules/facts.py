@@ -93,6 +93,7 @@ class CostSeen:
     """One cost; ``(kind, source_id)`` is its identity, so that telling it twice costs once.
 
     ``reported_micro``: what its agent says of it, in millionths of ``reported_currency``; no part of the amount.
+    ``is_estimated``: its ``quantity``, as nothing recorded it.
     """
 
     kind: str
@@ -109,6 +110,7 @@ class CostSeen:
     reasoning: int = 0
     reported_micro: int | None = None
     reported_currency: str = ""
+    is_estimated: bool = False
 
 
 @dataclass(slots=True)

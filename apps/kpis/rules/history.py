@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from apps.kpis.rules.buckets import DAY, local_midnight
-from apps.kpis.rules.costs import CostKind, PricedBy, human_cost_micro, human_time_ms
+from apps.kpis.rules.costs import CostKind, PricedBy, human_cost_micro
 from apps.kpis.rules.facts import CostSeen, DecisionSeen, Facts, RunSeen, StepSeen, duration_ms
 from apps.kpis.rules.traits import Traits, VersionTraits
 
@@ -28,6 +28,8 @@ OPEN_H, CLOSE_H = 9, 17
 OUTAGE_H, OUTAGE_ERROR = 6, 0.38
 HOLIDAYS = {(1, 1), (5, 1), (10, 3), (12, 24), (12, 25), (12, 26), (12, 31)}
 HOLIDAY = 0.15
+LOOKED_S = 75
+"""What a person looked at before they decided, in the median."""
 MONTH_END, GROWTH = 1.35, 0.0012
 MOOD, MOOD_SIGMA = 0.6, 0.18
 OUTAGE_AT, CHEAPER_AT, CHEAPER = 0.45, 0.6, 0.7
@@ -307,7 +309,8 @@ def _tell_decision(facts: Facts, traits: Traits, draft: _Draft, decided: datetim
             rule=traits.rule,
         )
     )
-    active_ms = human_time_ms(duration_ms(draft.asked, decided))
+    looked_s = Random(escalation.int).lognormvariate(math.log(LOOKED_S), 0.7)  # noqa: S311 - invented
+    active_ms = min(duration_ms(draft.asked, decided), round(looked_s * 1000))
     facts.costs.append(
         CostSeen(
             kind=CostKind.HUMAN,
@@ -318,7 +321,7 @@ def _tell_decision(facts: Facts, traits: Traits, draft: _Draft, decided: datetim
             incurred_at=decided,
             amount_micro=human_cost_micro(active_ms, traits.hourly_micro),
             quantity=active_ms,
-            priced_by=PricedBy.ESTIMATED,
+            priced_by=PricedBy.HOURLY_RATE,
         )
     )
 

@@ -200,14 +200,14 @@ def throughput_finding(succeeded: float, failed: float, cancelled: float, days: 
     return Sentence(text, values, kpi="throughput")
 
 
-def cost_finding(human_micro: float, llm_micro: float, total_micro: float, estimated: bool) -> Sentence:
-    """What most of the money went to."""
+def cost_finding(human_micro: float, llm_micro: float, total_micro: float, *, is_estimated: bool) -> Sentence:
+    """What most of the money went to. ``is_estimated``: some of people's time."""
     if not total_micro:
         return Sentence(gettext_noop("No cost was recorded for the runs of this period."), kpi="cost_per_success_minor")
     values = {"human": percent_text(human_micro / total_micro), "llm": percent_text(llm_micro / total_micro)}
     text = (
-        gettext_noop("People's time is %(human)s of the cost (estimated), models are %(llm)s.")
-        if estimated
+        gettext_noop("People's time is %(human)s of the cost (partly estimated), models are %(llm)s.")
+        if is_estimated
         else gettext_noop("People's time is %(human)s of the cost, models are %(llm)s.")
     )
     return Sentence(text, values, kpi="cost_per_success_minor")

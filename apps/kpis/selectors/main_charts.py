@@ -187,7 +187,8 @@ def cost_drawing_of(answer: Answer) -> Drawing:
     chart = charts.stacked(labels_of(answer), stacks, y_title=currency)
     columns = [value_column(answer, kpi), *(Column(name, part(key)) for key, name in names.items())]
     sums = [answer.measures[key] or 0 for key in ("human_micro", "llm_micro", "cost_micro")]
-    finding = cost_finding(sums[0], sums[1], sums[2], estimated=True)
+    guessed = answer.reader.costs.filter(within("incurred_at", answer.asked.period), is_estimated=True).order_by()
+    finding = cost_finding(*sums, is_estimated=guessed.exists())
     return drawing_of(answer, "cost", _("Cost per workflow"), kpi, finding, chart=chart, columns=columns)
 
 

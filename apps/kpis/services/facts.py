@@ -364,6 +364,7 @@ def _cost_row(cost: CostSeen, versions: Mapping[UUID | None, int], simulated: bo
         reasoning=cost.reasoning,
         reported_micro=cost.reported_micro,
         reported_currency=cost.reported_currency,
+        is_estimated=cost.is_estimated,
     )
 
 

@@ -83,16 +83,38 @@ class _Said:
     decision: DecisionSeen
     voter_id: UUID | None = None
     stage: int = 1
+    looked_ms: int | None = None
+    together: int = 1
+
+    @property
+    def active_ms(self) -> int:
+        """How long it took them: as long as they are known to have looked at it, else estimated."""
+        if self.looked_ms is not None:
+            return self.looked_ms
+        return human_time_ms(duration_ms(self.decision.requested_at, self.at), self.together)
 
 
 def human_costs_rated(decisions: Sequence[DecisionSeen], book: RateBook) -> list[Rated]:
-    """People's time, one cost a vote: from open to the vote, at most 15 minutes, at the rate that held then.
+    """People's time, one cost a vote, at the rate that held then: as long as they are known to have looked at the item.
 
-    In a currency of which no rate of exchange holds the time counts, and the cost is unpriced.
+    Where nothing tells (they decided without its page, by the API say) it is estimated: from asked to decided, at most
+    15 minutes, once for all that one act decided. Waiting in an inbox costs nothing. In a currency of which no rate of
+    exchange holds the time counts, and the cost is unpriced.
     """
     decided = {one.escalation_id: one for one in decisions if one.outcome in DECIDED}
     votes = Vote.objects.filter(escalation_id__in=list(decided), voided_at=None)
-    said = [_Said(one.pk, one.created_at, decided[one.escalation_id], one.voter_id, one.stage) for one in votes]
+    said = [
+        _Said(
+            vote.pk,
+            vote.created_at,
+            decided[vote.escalation_id],
+            vote.voter_id,
+            vote.stage,
+            vote.looked_ms,
+            vote.together,
+        )
+        for vote in votes
+    ]
     silent = decided.keys() - {one.decision.escalation_id for one in said}
     said += [_Said(key, decided[key].decided_at, decided[key]) for key in silent]
     units = _Units({one.unit_id for one in decided.values() if one.unit_id}, whole=RateKind.PEOPLE in book.kinds)
@@ -100,12 +122,11 @@ def human_costs_rated(decisions: Sequence[DecisionSeen], book: RateBook) -> list
     roles = _roles_of(said) if book.has_roles else {}
     found = []
     for one in said:
-        active_ms = human_time_ms(duration_ms(one.decision.requested_at, one.at))
         rate = book.of_people(units.up_from(one.decision.unit_id), roles.get(one.source_id, ()), one.at)
         worth = (
-            money.worth_at_rate(rate, active_ms, one.at)
+            money.worth_at_rate(rate, one.active_ms, one.at)
             if rate
-            else units.own(one.decision.unit_id, active_ms, one.at, money)
+            else units.own(one.decision.unit_id, one.active_ms, one.at, money)
         )
         cost = CostSeen(
             kind=CostKind.HUMAN,
@@ -115,8 +136,9 @@ def human_costs_rated(decisions: Sequence[DecisionSeen], book: RateBook) -> list
             unit_id=one.decision.unit_id,
             incurred_at=one.at,
             amount_micro=worth.micro,
-            quantity=active_ms,
+            quantity=one.active_ms,
             priced_by=worth.priced_by,
+            is_estimated=one.looked_ms is None,
         )
         found.append((cost, worth.by))
     return found
@@ -141,9 +163,9 @@ class _Units:
         """At the unit's own hourly rate."""
         row = self._known.get(unit_id) if unit_id else None
         if row is None:
-            return Worth(0, PricedBy.ESTIMATED)
+            return Worth(0, PricedBy.HOURLY_RATE)
         micro = Decimal(active_ms * row.hourly_rate_minor * micro_per_minor(row.currency))
-        return money.worth(EXACT.divide(micro, Decimal(MS_PER_HOUR)), row.currency, at, PricedBy.ESTIMATED)
+        return money.worth(EXACT.divide(micro, Decimal(MS_PER_HOUR)), row.currency, at, PricedBy.HOURLY_RATE)
 
 
 def _roles_of(said: Sequence[_Said]) -> dict[UUID, tuple[str, ...]]:

@@ -71,7 +71,8 @@ class Vote(Record):
     """One person's say. Void votes stay: they were said.
 
     ``stage``: the latest that was asked when it was cast; it counts in no later one. ``halt``: which one opened
-    again the decision that it made.
+    again the decision that it made. ``looked_ms``: how long its voter is known to have had the item before them by
+    then, as ``EscalationView`` counts; null where nothing tells. ``together``: so many items the same act decided.
     """
 
     UNIT = "escalation__unit"
@@ -90,6 +91,8 @@ class Vote(Record):
     voided_at = models.DateTimeField(null=True)
     void_why = models.CharField(max_length=20, blank=True)
     halt = models.ForeignKey(Halt, models.PROTECT, null=True, related_name="+", db_index=False)
+    looked_ms = models.PositiveIntegerField(null=True)
+    together = models.PositiveSmallIntegerField(default=1, db_default=1)
 
     class Meta:
         default_permissions = ()

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit.services import advance, record, recorded_together
 from apps.core.errors import ConflictError, DomainError, InvalidError, NotFoundError
-from apps.core.gate import remembering, require_carried, require_human
+from apps.core.gate import recall, remembering, require_carried, require_human
 from apps.core.models import ClockTimestamp, User
 from apps.core.prepared import Prepared, Slot, planned_once
 from apps.core.queue import ring
@@ -291,7 +291,9 @@ def _tell(job: Job, row: JobItem, items: Mapping[UUID, Escalation]) -> Escalatio
         raise NotFoundError
     if job.verdict == BulkVerdict.APPROVE:
         _require_together(job, item)
-    said = Words(reason=job.reason, reason_code=job.reason_code)
+    told = job.items.exclude(state=JobItemState.EXCLUDED)
+    together = recall(job.person, f"job.{job.pk}.told", told.count)
+    said = Words(reason=job.reason, reason_code=job.reason_code, together=together)
     return vote_on(job.person, item, verdict=job.verdict, version=row.version, **said)
 
 

@@ -1,5 +1,6 @@
 """What somebody saw: the view that a vote was cast on, the evidence that was opened."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -42,6 +43,15 @@ def note_view(actor: User, *, item: Escalation) -> None:
     if rows.update(last_at=ClockTimestamp(), opened=F("opened") + 1, dwell=F("dwell") + between):
         return
     _note_first_view(actor, item)
+
+
+def read_looks(actor: User, items: Sequence[Escalation]) -> None:
+    """Give each item how long ``actor`` is known to have had it before them, in ms, or None. One query."""
+    until_now = F("dwell") + Least(ClockTimestamp() - F("last_at"), Value(MAX_DWELL))
+    rows = EscalationView.objects.filter(escalation__in=items, person=actor).values_list("escalation_id", until_now)
+    looked = {key: time // timedelta(milliseconds=1) for key, time in rows}
+    for item in items:
+        vars(item).update(prefetched_looked_ms=looked.get(item.pk))
 
 
 @transaction.atomic

@@ -57,7 +57,7 @@ from apps.oversight.services.drills import answer_drill
 from apps.oversight.services.edits import Edit, apply_edit, weigh_edit
 from apps.oversight.services.handing import take_back
 from apps.oversight.services.ladders import escalate_unreachable
-from apps.oversight.services.seen import keep_view
+from apps.oversight.services.seen import keep_view, read_looks
 from apps.oversight.services.stages import follow_stages
 
 REASON_CODE_MAX = 40
@@ -77,6 +77,7 @@ class Words(TypedDict, total=False):
     restated: Any
     stepped_up: bool
     hold_s: int | None
+    together: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ class Said:
     restated: Any = None
     stepped_up: bool = False
     hold_s: int | None = None
+    together: int = 1
 
 
 @transaction.atomic
@@ -100,7 +102,7 @@ def cast_vote(actor: User, *, escalation_id: UUID, verdict: str, version: int, *
     """Take one person's say; the item as it is then: decided, held, or pending with the vote counted.
 
     ``version``: what the person saw. ``parameters``: edit and approve. ``stepped_up``: they signed in again just now.
-    ``hold_s`` None: as long as they always hold.
+    ``hold_s`` None: as long as they always hold. ``together``: so many items they decide with this act.
     Raises NotFoundError, NotAllowedError (``not_eligible`` with ``why``), HaltedError, InvalidError, or ConflictError:
     ``already_decided`` with ``winner``, ``already_voted``, ``expired``, ``superseded``, ``cancelled``,
     ``invalidated``, ``stale`` with ``version``. Nothing is changed by what is refused.
@@ -121,6 +123,7 @@ def lock_for_votes(actor: User, ids: Sequence[UUID]) -> Sequence[Escalation]:
     take_fence()
     items = lock_items([pk for pk in ids if pk in opened])
     read_parts(items)
+    read_looks(actor, items)
     keep_people({actor.pk, *(vote.voter_id for item in items for vote in item.live_votes())})
     ask_anew(actor)
     return items
@@ -255,6 +258,8 @@ def _write_vote(actor: User, item: Escalation, said: Said, acts_for: frozenset[s
         restated=bool(asks["restate"]),
         acts_for=sorted(acts_for),
         stage=max(group.stage for group in item.asked_groups()),
+        looked_ms=vars(item)["prefetched_looked_ms"],
+        together=said.together,
     )
     record(
         actor,
