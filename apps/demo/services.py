@@ -28,8 +28,9 @@ from apps.demo.selectors import PASSWORD, USERNAMES
 from apps.demo.systems.keys import keys_in
 from apps.kpis.models import HistoryImport, PriceBook
 from apps.kpis.models.clock import database_now, reporting_zone
-from apps.kpis.rules.history import HistoryPlan, expected_runs, parts_of
-from apps.kpis.rules.traits import sample_traits
+from apps.kpis.rules.history import HistoryPlan, expected_runs, parts_of, scale_of
+from apps.kpis.rules.invented_acts import acts_of, marks_of_history
+from apps.kpis.rules.traits import sample_acts, sample_traits
 from apps.kpis.services.goals import save_price
 from apps.kpis.services.history import import_history, unfinished_history
 from apps.workflows.models import Run
@@ -143,13 +144,17 @@ def load_history(
         return 0
     unit = BusinessUnit.objects.in_bulk(field_name="slug")
     traits = sample_traits(*(unit[slug].pk for slug in ("procurement", "finance", "compliance")))
+    acts = sample_acts(*(unit[slug].pk for slug in ("procurement", "finance", "operations")))
     zone, until = reporting_zone(), database_now()
     if plan is None:
         days = YEAR_DAYS if scale else HISTORY_DAYS
         quarter = sum(expected_runs(one, until, days, zone) for one in traits)
         plan = HistoryPlan(seed=seed, runs=SCALES.get(scale) or round(quarter), days=days, until=until)
     done = came = 0
-    for number, (facts, is_last) in enumerate(parts_of(plan, traits, zone), start=1):
+    beside = [acts_of(acts, plan, zone, scale_of(plan, traits, zone))]
+    for number, (facts, is_last) in enumerate(parts_of(plan, traits, zone, beside), start=1):
+        if is_last:
+            facts.extend(marks_of_history(traits, plan, zone))
         if number > there:
             came += import_history(actor, facts=facts, plan=plan, part=number, is_last=is_last)
         done += len(facts.runs)

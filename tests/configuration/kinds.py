@@ -89,6 +89,7 @@ NOT_CONFIGURATION = {
     "halts.DrillClaim": HAPPENED,
     "halts.Trip": HAPPENED,
     "kpis.HistoryImport": HAPPENED,
+    "kpis.HistoryMark": HAPPENED,
     "kpis.EventLog": HAPPENED,
     "kpis.LogCase": HAPPENED,
     "kpis.LogUpload": PLUMBING,

@@ -27,7 +27,7 @@ UNTIL = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
 def units(monkeypatch: pytest.MonkeyPatch) -> dict[str, BusinessUnit]:
     monkeypatch.setattr("apps.demo.services.database_now", lambda: UNTIL)
     monkeypatch.setattr("apps.kpis.rules.history.PART", 200)
-    return {slug: make_unit(slug=slug) for slug in ("procurement", "finance", "compliance")}
+    return {slug: make_unit(slug=slug) for slug in ("procurement", "finance", "compliance", "operations")}
 
 
 def figures() -> list[dict[str, Any]]:

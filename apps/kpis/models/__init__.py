@@ -5,7 +5,7 @@ from apps.kpis.models.anomalies import Anomaly
 from apps.kpis.models.business import Kpi, KpiValue
 from apps.kpis.models.facts import ApprovalFact, CostItem, Fact, RunFact, StepFact
 from apps.kpis.models.goals import Baseline, Target
-from apps.kpis.models.history import HistoryImport
+from apps.kpis.models.history import HistoryImport, HistoryMark
 from apps.kpis.models.logs import EventLog, LogCase, LogUpload
 from apps.kpis.models.prices import PriceBook, Rate, rate_book
 from apps.kpis.models.rollups import DurationDay, Reconciliation, RollupDay, first_unkept_day
@@ -22,6 +22,7 @@ __all__ = [
     "EventLog",
     "Fact",
     "HistoryImport",
+    "HistoryMark",
     "IncidentFact",
     "Kpi",
     "KpiValue",

@@ -1,9 +1,11 @@
-"""Which invented history was imported, by whom."""
+"""Which invented history was imported, by whom, and what changed within it."""
 
 from django.db import models
 from django.db.models import Q
 
-from apps.core.models import Record
+from apps.core.models import Record, choices_of
+from apps.kpis.models.facts import Fact
+from apps.kpis.rules.changes import ChangeKind
 
 
 class HistoryImport(Record):
@@ -29,3 +31,24 @@ class HistoryImport(Record):
 
     def __str__(self) -> str:
         return f"{self.runs} simulated runs"
+
+
+class HistoryMark(Fact):
+    """What changed within an invented history: its runs follow it, and no ledger tells of it.
+
+    ``name``: the system that was down, the model whose price changed; ``number``: the version that came into force.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=12, choices=choices_of(ChangeKind))
+    at = models.DateTimeField()
+    until = models.DateTimeField(null=True)
+    name = models.CharField(max_length=120, blank=True)
+    number = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["kind", "workflow", "at"], name="history_marked_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.workflow or self.name}"

@@ -1,10 +1,13 @@
 """What the fact writer takes: one shape for what the ledger tells and for simulated history."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
+
+from apps.kpis.rules.changes import ChangeKind
+from apps.kpis.rules.incidents import IncidentSeen
 
 DECIDED = ("approved", "rejected", "changes_requested", "answered")
 """Outcomes that a person gave; expired, cancelled and superseded are none."""
@@ -113,23 +116,60 @@ class CostSeen:
     is_estimated: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionSeen:
+    """An agent's action that ended, and how it was judged; None where nobody looked. The places of ``ActionFact``."""
+
+    action_id: UUID
+    agent: str
+    operation: str
+    unit_id: UUID | None
+    state: str
+    ended_at: datetime
+    alone: bool = False
+    decided: bool | None = None
+    reviewed: bool | None = None
+    read_back: bool | None = None
+    amount_minor: int | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkSeen:
+    """What changed at ``at``: a version of a workflow came into force, a system was down, a model's price changed."""
+
+    kind: ChangeKind
+    at: datetime
+    until: datetime | None = None
+    workflow: str = ""
+    unit_id: UUID | None = None
+    name: str = ""
+    number: int | None = None
+
+
 @dataclass(slots=True)
 class Facts:
-    """A batch for the fact writer. ``looked_at``: runs of which a system of record was read back."""
+    """A batch for the fact writer. ``looked_at``: runs of which a system of record was read back.
+
+    ``acts``, ``incidents``, ``marks``: of an invented history alone; what happened is read from where it is kept.
+    """
 
     runs: list[RunSeen] = field(default_factory=list)
     steps: list[StepSeen] = field(default_factory=list)
     decisions: list[DecisionSeen] = field(default_factory=list)
     costs: list[CostSeen] = field(default_factory=list)
     looked_at: list[UUID] = field(default_factory=list)
+    acts: list[ActionSeen] = field(default_factory=list)
+    incidents: list[IncidentSeen] = field(default_factory=list)
+    marks: list[MarkSeen] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.runs) + len(self.steps) + len(self.decisions) + len(self.costs) + len(self.looked_at)
+        return sum(len(getattr(self, each.name)) for each in fields(self))
 
     def extend(self, more: "Facts") -> None:
         """Take in another batch."""
-        for name in ("runs", "steps", "decisions", "costs", "looked_at"):
-            getattr(self, name).extend(getattr(more, name))
+        for each in fields(self):
+            getattr(self, each.name).extend(getattr(more, each.name))
 
 
 def duration_ms(start: datetime, end: datetime) -> int:

@@ -9,30 +9,24 @@ hours once; models get cheaper on one day. It is told day by day: as much is in 
 # ruff: noqa: PLR2004 - calibrated numbers stand where they are used
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
+from apps.kpis.rules.arrivals import HOLIDAYS, MOOD, MOOD_SIGMA, moment_of, outage_of, poisson, seeded, usual
 from apps.kpis.rules.buckets import DAY, local_midnight
 from apps.kpis.rules.costs import CostKind, PricedBy, human_cost_micro
 from apps.kpis.rules.facts import CostSeen, DecisionSeen, Facts, RunSeen, StepSeen, duration_ms
 from apps.kpis.rules.traits import Traits, VersionTraits
 
-WEEKDAYS = (0.21, 0.205, 0.20, 0.195, 0.165, 0.015, 0.01)
-HOURS = (1, 1, 1, 1, 1, 2, 6, 22, 58, 92, 100, 96, 62, 78, 96, 90, 76, 46, 20, 10, 7, 5, 3, 2)
-"""Arrivals by local hour: 77-90 % between 9 and 17."""
 OPEN_H, CLOSE_H = 9, 17
-OUTAGE_H, OUTAGE_ERROR = 6, 0.38
-HOLIDAYS = {(1, 1), (5, 1), (10, 3), (12, 24), (12, 25), (12, 26), (12, 31)}
-HOLIDAY = 0.15
+OUTAGE_ERROR = 0.38
 LOOKED_S = 75
 """What a person looked at before they decided, in the median."""
-MONTH_END, GROWTH = 1.35, 0.0012
-MOOD, MOOD_SIGMA = 0.6, 0.18
-OUTAGE_AT, CHEAPER_AT, CHEAPER = 0.45, 0.6, 0.7
+CHEAPER_AT, CHEAPER = 0.6, 0.7
 DRIFTS_FROM, DRIFT_ERROR = 0.75, 0.05
 ERRORS = (*["operation_failed"] * 6, *["no_answer"] * 4, *["busy"] * 3, *["refused_by_system"] * 2, "broken_answer")
 """The classes of errors, each as often as it is seen. By the run's number, so that all else stays as it was."""
@@ -75,15 +69,20 @@ def history_of(traits: Traits, *, seed: int, until: datetime, days: int, zone: Z
     return facts
 
 
-def parts_of(plan: HistoryPlan, all_traits: Sequence[Traits], zone: ZoneInfo) -> Iterator[tuple[Facts, bool]]:
-    """The history of several workflows in parts of a few days each, and whether it is the last one."""
-    scale = plan.runs / sum(expected_runs(traits, plan.until, plan.days, zone) for traits in all_traits)
+def parts_of(
+    plan: HistoryPlan, all_traits: Sequence[Traits], zone: ZoneInfo, beside: Iterable[Iterator[Facts]] = ()
+) -> Iterator[tuple[Facts, bool]]:
+    """The history of several workflows in parts of a few days each, and whether it is the last one.
+
+    ``beside``: what else happened, told day by day like ``days_of``.
+    """
+    scale = scale_of(plan, all_traits, zone)
     streams = [
         days_of(traits, seed=plan.seed, until=plan.until, days=plan.days, zone=zone, scale=scale)
         for traits in all_traits
     ]
     part, next_part = Facts(), Facts()
-    for told in zip(*streams, strict=True):
+    for told in zip(*streams, *beside, strict=True):
         for facts in told:
             next_part.extend(facts)
         if len(next_part.runs) >= PART:
@@ -97,6 +96,11 @@ def parts_of(plan: HistoryPlan, all_traits: Sequence[Traits], zone: ZoneInfo) ->
     yield part, True
 
 
+def scale_of(plan: HistoryPlan, all_traits: Sequence[Traits], zone: ZoneInfo) -> float:
+    """How many times as much happens in this history as these workflows do by themselves."""
+    return plan.runs / sum(expected_runs(traits, plan.until, plan.days, zone) for traits in all_traits)
+
+
 def expected_runs(traits: Traits, until: datetime, days: int, zone: ZoneInfo) -> float:
     """How many runs start in the history of this workflow at scale 1, at the mean."""
     today = until.astimezone(zone).date()
@@ -106,7 +110,7 @@ def expected_runs(traits: Traits, until: datetime, days: int, zone: ZoneInfo) ->
 
 def days_of(traits: Traits, *, seed: int, until: datetime, days: int, zone: ZoneInfo, scale: float) -> Iterator[Facts]:
     """What ended, told on the day on which it started or came to people; one more for what still waits at the end."""
-    random, people, telling = (_random(f"{seed}:{traits.workflow}{part}") for part in ("", ":people", ":telling"))
+    random, people, telling = (seeded(f"{seed}:{traits.workflow}{part}") for part in ("", ":people", ":telling"))
     today = until.astimezone(zone).date()
     queue: list[tuple[datetime, UUID, _Draft]] = []
     free = [datetime.min.replace(tzinfo=UTC)] * max(1, round(traits.people * scale))
@@ -130,17 +134,9 @@ def days_of(traits: Traits, *, seed: int, until: datetime, days: int, zone: Zone
     yield facts
 
 
-def _random(seed: str) -> Random:
-    return Random(seed)  # noqa: S311 - an invention, not a secret
-
-
 def _usual(traits: Traits, day: date, index: int, days: int) -> float:
-    """How many runs start on a day at the mean, whatever the mood."""
-    if index < traits.begins * days:
-        return 0.0
-    mean = traits.weekly * WEEKDAYS[day.weekday()] * (1 + GROWTH * index)
-    mean *= MONTH_END if (day + DAY * 4).month != day.month else 1.0
-    return mean * (HOLIDAY if (day.month, day.day) in HOLIDAYS else 1.0)
+    """How many runs start on a day at the mean; none before the workflow begins."""
+    return usual(traits.weekly, day, index) if index >= traits.begins * days else 0.0
 
 
 def _arrivals(
@@ -148,36 +144,20 @@ def _arrivals(
 ) -> Iterator[tuple[datetime, list[_Draft]]]:
     """Day by day the runs that start on it, with the midnight that ends it."""
     mood, serial = 0.0, 0
-    outage = local_midnight(today - DAY * round(days * (1 - OUTAGE_AT)), zone) + timedelta(hours=10)
+    outage, mended = outage_of(today, days, zone)
     for index in range(days):
         day = today - DAY * (days - index)
         mood = MOOD * mood + random.gauss(0, MOOD_SIGMA)
         mean = _usual(traits, day, index, days) * scale * math.exp(mood)
         start, share = local_midnight(day, zone), index / days
         drafts = []
-        for moment in sorted(_moment(random, start) for _ in range(_poisson(random, mean))):
+        for moment in sorted(moment_of(random, start) for _ in range(poisson(random, mean))):
             serial += 1
             draft = _draft(traits, random, f"{today}:{serial}", moment, share)
-            if outage <= moment < outage + timedelta(hours=OUTAGE_H):
+            if outage <= moment < mended:
                 draft.fails = draft.fails or random.random() < OUTAGE_ERROR
             drafts.append(draft)
         yield local_midnight(day + DAY, zone), drafts
-
-
-def _moment(random: Random, midnight: datetime) -> datetime:
-    hour = random.choices(range(24), HOURS)[0]
-    return midnight + timedelta(hours=hour, seconds=random.uniform(0, 3600))
-
-
-def _poisson(random: Random, mean: float) -> int:
-    """Knuth's method; for large means a rounded normal."""
-    if mean > 60:
-        return max(0, round(random.gauss(mean, math.sqrt(mean))))
-    limit, product, count = math.exp(-mean), random.random(), 0
-    while product > limit:
-        product *= random.random()
-        count += 1
-    return count
 
 
 def _draft(traits: Traits, random: Random, serial: str, moment: datetime, share: float) -> _Draft:

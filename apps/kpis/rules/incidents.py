@@ -46,7 +46,7 @@ ENDS: Mapping[str, tuple[IncidentKind, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentSeen:
-    """An incident as its first entry shows it."""
+    """An incident as its first entry shows it. ``ended_at``: only of an invented one, which is told whole."""
 
     kind: IncidentKind
     source_id: UUID
@@ -61,3 +61,4 @@ class IncidentSeen:
     amount_minor: int | None = None
     currency: str = ""
     simulated: bool = False
+    ended_at: datetime | None = None

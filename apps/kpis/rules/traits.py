@@ -52,6 +52,30 @@ class Traits:
     waits: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActTraits:
+    """What one agent does outside runs by one operation, ``weekly``, and how it is judged, as shares of it.
+
+    ``denied``: by the rules. ``alone``: done without asking; of what people were asked, ``as_asked`` were approved so.
+    ``sampled``: looked at afterwards, ``right`` of these found right. ``fits``: the system shows what was done.
+    ``drift``: by how much it is denied more, and approved and found right less, at the end of the last quarter.
+    """
+
+    agent: str
+    operation: str
+    unit_id: UUID | None
+    weekly: float
+    alone: float
+    denied: float = 0.0
+    as_asked: float = 0.93
+    sampled: float = 0.05
+    right: float = 0.97
+    fits: float = 0.998
+    drift: float = 0.0
+    amount_minor: int = 0
+    currency: str = "EUR"
+
+
 PURCHASE_ORDER_STEPS = (
     StepTraits("validate_vendor", "agent", "vendor-validator", 0.2),
     StepTraits("quotes", "agent", "quote-gatherer", 0.6),
@@ -131,3 +155,25 @@ def sample_traits(
         waits=0.25,
     )
     return purchase, expense, onboarding
+
+
+def sample_acts(procurement: UUID | None, finance: UUID | None, operations: UUID | None) -> tuple[ActTraits, ...]:
+    """What the sample agents do outside runs. The clerk of records tries what it may not do, more and more."""
+    return (
+        ActTraits(
+            agent="payables", operation="erp.pay_invoice", unit_id=finance, weekly=90, alone=0.55, amount_minor=140_000
+        ),
+        ActTraits(
+            agent="support-resolver", operation="erp.refund", unit_id=operations, weekly=45, alone=0.7, right=0.94,
+            as_asked=0.88, amount_minor=9_000,
+        ),
+        ActTraits(agent="support-resolver", operation="desk.answer_ticket", unit_id=operations, weekly=120, alone=1.0),
+        ActTraits(
+            agent="procurement-agent", operation="erp.create_purchase_order", unit_id=procurement, weekly=30,
+            alone=0.6, amount_minor=60_000,
+        ),
+        ActTraits(
+            agent="records-clerk", operation="crm.update_customer", unit_id=operations, weekly=60, alone=0.95,
+            denied=0.12, sampled=0.1, right=0.95, drift=0.1,
+        ),
+    )  # fmt: skip

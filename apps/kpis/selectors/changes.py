@@ -20,7 +20,7 @@ from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.halts.models import Halt
 from apps.halts.rules import HaltScope
-from apps.kpis.models import PriceBook
+from apps.kpis.models import HistoryMark, PriceBook
 from apps.kpis.models.measures import within
 from apps.kpis.rules.changes import HOUR, OUTAGE_CALLS, CallHour, Change, ChangeKind, outages_of
 from apps.kpis.rules.filters import KpiFilter
@@ -44,12 +44,21 @@ STOPPED = {
     HaltScope.OPERATION: gettext_noop("Stopped: operation %(target)s"),
 }
 
+INVENTED = {
+    ChangeKind.VERSION: gettext_noop("%(name)s: version %(number)s in force (simulated)"),
+    ChangeKind.OUTAGE: gettext_noop("%(name)s: most calls failed (simulated)"),
+    ChangeKind.PRICE: gettext_noop("Another price for the model %(name)s (simulated)"),
+}
+
 
 def changes_for(actor: User, asked: KpiFilter) -> list[Change]:
     """What changed within the filter, in order of time. Of rules only where ``actor`` may see their policy."""
     require(actor, VIEW)
     reader = _Reader(actor, asked)
-    parts = (reader.workflows(), reader.agents(), reader.policies(), reader.halts(), reader.outages(), reader.prices())
+    parts = (
+        reader.workflows(), reader.agents(), reader.policies(), reader.halts(), reader.outages(), reader.prices(),
+        reader.invented(),
+    )  # fmt: skip
     return sorted((change for part in parts for change in part), key=lambda one: one.at)
 
 
@@ -167,6 +176,29 @@ class _Reader:
         for row in rows[:MOST]:
             text = _("Another price for the model %(model)s") % {"model": row.model}
             yield Change(kind=ChangeKind.PRICE, at=row.valid_from, text=text, href=reverse("kpis:prices"))
+
+    def invented(self) -> Iterator[Change]:
+        """What changed within simulated history, where its runs are counted."""
+        if not self.asked.simulated:
+            return
+        everybody_s = Q(unit=None, workflow="")
+        ours = Q(pk__in=visible(self.actor, VIEW, HistoryMark.objects.all()).values("pk")) | everybody_s
+        rows = HistoryMark.objects.filter(ours, within("at", self.asked.period)).order_by("-at")
+        if self.below is not None:
+            rows = rows.filter(Q(unit__in=self.below) | everybody_s)
+        if self.asked.workflow:
+            rows = rows.filter(workflow__in=["", self.asked.workflow])
+        if self.asked.agent:
+            rows = rows.filter(everybody_s)
+        for mark in rows[:MOST]:
+            words = {"name": self._names.get(mark.workflow) or mark.workflow or mark.name, "number": mark.number or 0}
+            text = _(INVENTED[ChangeKind(mark.kind)]) % words
+            href = self._runs_of(mark.workflow, mark.number)
+            yield Change(kind=ChangeKind(mark.kind), at=mark.at, until=mark.until, text=text, href=href)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return dict(Workflow.objects.values_list("slug", "name"))
 
     def _in_units[R: Model](self, rows: QuerySet[R], unit: str) -> QuerySet[R]:
         return rows if self.below is None else rows.filter(**{f"{unit}__in": self.below})

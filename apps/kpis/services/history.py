@@ -15,6 +15,7 @@ from apps.kpis.models.clock import database_now
 from apps.kpis.rules.facts import Facts, run_ids_of
 from apps.kpis.rules.history import HistoryPlan
 from apps.kpis.services.facts import write_facts
+from apps.kpis.services.invented import write_invented
 from apps.kpis.services.locks import hold_projection
 
 MANAGE = "kpis.manage_target"
@@ -40,6 +41,7 @@ def import_history(
         return 0
     _check_order(_kept(plan), part)
     write_facts(facts=facts, simulated=True)
+    write_invented(facts)
     ends = sorted(run.finished_at for run in facts.runs if run.finished_at is not None)
     imported = HistoryImport.objects.create(
         runs=len(ids),
@@ -50,7 +52,14 @@ def import_history(
         part=part,
         is_last=is_last,
     )
-    said = {"runs": len(ids), "decisions": len(facts.decisions), "costs": len(facts.costs), "simulated": True}
+    said = {
+        "runs": len(ids),
+        "acts": len(facts.acts),
+        "incidents": len(facts.incidents),
+        "decisions": len(facts.decisions),
+        "costs": len(facts.costs),
+        "simulated": True,
+    }
     span = {"workflows": imported.workflows, "first": imported.first, "last": imported.last}
     record(actor, imported, "history.imported", payload=said | span)
     return len(ids)
