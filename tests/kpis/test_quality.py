@@ -8,13 +8,15 @@ from django.test import Client
 
 from apps.audit.models import Entry
 from apps.core.models import User
-from apps.kpis.models import ApprovalFact, CostItem
+from apps.kpis.models import ActionFact, ApprovalFact, CostItem
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.quality import RuleQuality, Share
 from apps.kpis.services import fold_entries, write_facts
 from apps.oversight.models import Escalation
 from tests.factories.access import make_approver, make_holder
-from tests.factories.kpis import make_decision
+from tests.factories.agents import make_action, make_agent
+from tests.factories.drills import make_drill
+from tests.factories.kpis import NOON, make_decision
 from tests.factories.oversight import make_escalation, say
 
 PERIOD = "from=2026-11-01&to=2026-12-01"
@@ -109,3 +111,42 @@ def test_strangers_do_not_see_the_page_and_odd_filters_are_refused() -> None:
     assert signed_in(make_holder("audit.view_entry")).get("/dashboards/oversight/").status_code == 403
     executive = signed_in(make_holder("kpis.view_kpi"))
     assert executive.get("/dashboards/oversight/?from=2026-12-01&to=2026-11-01").status_code == 422
+
+
+@pytest.mark.django_db
+def test_one_agents_page_and_one_versions_hold_no_reviews_of_others() -> None:
+    executive = signed_in(make_holder("kpis.view_kpi"))
+    for slug, version, verdict in (("payer", 1, "right"), ("buyer", 2, "wrong")):
+        action = make_action(agent=make_agent(slug=slug))
+        ActionFact.objects.create(action_id=action.pk, agent=slug, operation="o.p", ended_at=NOON, version=version)
+        item = make_escalation(kind="review", schema={"type": "object"}, action=action)
+        queue = item.group_list()[0].queue
+        say(make_approver(queue), item, "answer", answer={"verdict": verdict, "reason": "so"})
+        make_escalation(kind="review", action=action)
+
+    def reviews(query: str) -> tuple[Any, ...]:
+        found = executive.get(f"/dashboards/oversight/?range=7d&{query}").context["quality"].reviews
+        return found.judged["right"], found.judged["wrong"], found.waiting
+
+    assert reviews("") == (1, 1, 2)
+    assert reviews("agent=payer") == reviews("version=1") == (1, 0, 1)
+    assert reviews("agent=buyer") == reviews("version=2") == (0, 1, 1)
+
+
+@pytest.mark.django_db
+def test_one_agents_page_holds_no_drills_made_of_what_others_did() -> None:
+    payment, drill, person = make_drill()
+    say(person, drill.item, "reject", reason="no")
+    make_agent(slug="other")
+    executive = signed_in(make_holder("kpis.view_kpi"))
+
+    def drills(query: str) -> int:
+        found = executive.get(f"/dashboards/oversight/?range=7d&{query}").context["quality"].drills
+        return sum(one.answered for one in found)
+
+    assert (drills(""), drills(f"agent={payment.agent.slug}"), drills("agent=other"), drills("version=7")) == (
+        1,
+        1,
+        0,
+        0,
+    )

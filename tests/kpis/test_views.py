@@ -343,3 +343,23 @@ def test_the_list_behind_a_number_reads_no_more_rows_than_it_shows(executive: Us
     lists = [query["sql"] for query in queries.captured_queries if '"kpis_runfact"."error_class"' in query["sql"]]
     assert lists
     assert all(sql.endswith("LIMIT 51") for sql in lists)
+
+
+def test_the_form_keeps_the_version_and_the_zone_of_the_page_and_takes_the_version_away(executive: User) -> None:
+    write_facts(facts=Facts(runs=[make_run(version=n) for n in (1, 2, 2)]))
+    client = signed_in(executive)
+    for path in ("/dashboards/w/", "/dashboards/cost/", "/dashboards/oversight/"):
+        page = client.get(f"{path}?{PERIOD}&version=2&tz=America/New_York").content.decode()
+        form = page[page.index('class="filters"') :].partition("</form>")[0]
+        assert '<option value="2" selected>v2</option>' in form
+        assert '<option value="">All versions</option>' in form
+        assert 'name="tz" value="America/New_York"' in form
+    page = client.get(f"/dashboards/w/?{PERIOD}").content.decode()
+    assert 'name="version"' not in page
+    assert 'name="tz"' not in page
+
+
+def test_the_form_keeps_utc_where_the_reporting_zone_is_another(executive: User, settings: Any) -> None:
+    settings.ACP_REPORTING_TZ = "Europe/Berlin"
+    page = signed_in(executive).get("/dashboards/overview/?tz=UTC").content.decode()
+    assert 'name="tz" value="UTC"' in page

@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from apps.access.selectors import unit_ids_below
 from apps.core.gate import require, visible
 from apps.core.models import User
-from apps.kpis.models import ApprovalFact
+from apps.kpis.models import ActionFact, ApprovalFact
 from apps.kpis.models.measures import MEMBERS, PercentileCont, within
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.quality import RuleQuality, Share
@@ -89,10 +89,14 @@ def _one(rule: str, row: dict[str, Any]) -> RuleQuality:
 
 
 def _drills_in(asked: KpiFilter) -> Q:
-    """The drills that ended in the period, of the unit and workflow that are asked for."""
+    """The drills that ended in the period, of the unit, workflow, agent and version that are asked for."""
     found = within("ended_at", asked.period)
     if asked.workflow:
         found &= Q(item__workflow=asked.workflow)
+    if asked.agent:
+        found &= Q(source__agent__slug=asked.agent)
+    if asked.version is not None:
+        found &= Q(source__action__in=_actions_of(asked.version))
     return found & Q(item__unit__in=unit_ids_below(asked.unit)) if asked.unit else found
 
 
@@ -100,9 +104,18 @@ def _reviews(actor: User, asked: KpiFilter) -> Reviews:
     rows = visible(actor, VIEW, Escalation.objects.filter(kind=Kind.REVIEW)).order_by()
     if asked.workflow:
         rows = rows.filter(workflow=asked.workflow)
+    if asked.agent:
+        rows = rows.filter(agent__slug=asked.agent)
+    if asked.version is not None:
+        rows = rows.filter(action__in=_actions_of(asked.version))
     if asked.unit:
         rows = rows.filter(unit__in=unit_ids_below(asked.unit))
     answered = rows.filter(within("ended_at", asked.period), state=EscalationState.ANSWERED)
     counts = dict(answered.values_list("answer__verdict").annotate(n=Count("pk")))
     waiting = rows.filter(state__in=[EscalationState.PENDING, EscalationState.HELD]).count()
     return Reviews(waiting, {one.value: counts.get(one.value, 0) for one in Judgement})
+
+
+def _actions_of(version: int) -> QuerySet[Any]:
+    """The actions of runs of this version: what is looked at afterwards names no run itself."""
+    return ActionFact.objects.filter(version=version).values("action_id")

@@ -126,6 +126,7 @@ def controls_of(asked: KpiFilter, now: datetime) -> dict[str, Any]:
     return {
         "ranges": _ranges(),
         "range": _range_of(asked, now),
+        "other_zone": "" if asked.zone == reporting_zone() else asked.zone.key,
         "first": local_day(asked.period.start, asked.zone).isoformat(),
         "before": local_day(asked.period.end, asked.zone).isoformat(),
         "compares": [
