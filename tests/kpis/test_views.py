@@ -27,6 +27,7 @@ from apps.kpis.services import write_facts
 from apps.kpis.urls import pages
 from apps.workflows.rules.schema import DASHBOARDS
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
+from tests.factories.agents import make_agent
 from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run, make_target
 
 pytestmark = pytest.mark.django_db
@@ -363,3 +364,37 @@ def test_the_form_keeps_utc_where_the_reporting_zone_is_another(executive: User,
     settings.ACP_REPORTING_TZ = "Europe/Berlin"
     page = signed_in(executive).get("/dashboards/overview/?tz=UTC").content.decode()
     assert 'name="tz" value="UTC"' in page
+
+
+def test_a_list_says_its_period_by_the_clocks_of_its_zone_and_what_else_it_is_limited_to(executive: User) -> None:
+    unit = make_unit(name="Finance")
+    make_agent(slug="payer", name="Payer")
+    write_facts(facts=Facts(runs=[make_run(unit_id=unit.pk, version=2)]))
+    client = signed_in(executive)
+
+    def head(path: str) -> str:
+        page = client.get(path).content.decode()
+        return text_of(page[page.index("<h1>") :].partition("</header>")[0])
+
+    said = head(
+        f"/dashboards/w/throughput/?{PERIOD}&tz=America/New_York&unit={unit.slug}&version=2&agent=payer&simulated=true"
+    )
+    assert "2026-11-01 to 2026-11-30, days of America/New_York, as of 20" in said
+    assert "Unit: Finance · Agent: Payer · Version: 2 · includes simulated history" in said
+    hour = head("/dashboards/w/throughput/?from=2026-11-10T13:00:00Z&to=2026-11-10T14:00:00Z&tz=America/New_York")
+    assert "2026-11-10 08:00 to 2026-11-10 09:00 in America/New_York" in hour
+    assert "simulated" not in hour
+    assert "Now, as of 20" in head(f"/dashboards/w/wip/?{PERIOD}")
+    actions = head(f"/dashboards/overview/accuracy/?{PERIOD}&agent=payer&agent_version=3&operation=bank.pay")
+    assert "Agent: Payer v3 · Operation: bank.pay" in actions
+
+
+@pytest.mark.parametrize("name", ["own", "releases", "uptime", "kpis", "by-unit"])
+def test_every_file_says_its_zone_and_as_of_when_it_is(executive: User, name: str) -> None:
+    write_facts(facts=Facts(runs=[make_run(unit_id=make_unit().pk) for _ in range(2)]))
+    lines = (
+        signed_in(executive).get(f"/dashboards/w/{name}.csv?{PERIOD}&tz=America/New_York").content.decode().splitlines()
+    )
+    assert "# zone: America/New_York" in lines
+    assert any(line.startswith("# as of: 20") for line in lines)
+    assert any(line.startswith('"# filter: ' if "," in line else "# filter: ") for line in lines)

@@ -213,10 +213,14 @@ def agent_choices_for(actor: User) -> list[tuple[str, str]]:
 
 def limits_of(asked: KpiFilter, units: list[tuple[str, str]], agents: list[tuple[str, str]]) -> list[str]:
     """What a page's figures are limited to beside its workflow and period, in words."""
-    named = {"unit": dict(units), "agent": dict(agents)}
-    words = {"unit": _("Unit: %(name)s"), "agent": _("Agent: %(name)s"), "version": _("Version: %(name)s")}
-    values = {"unit": asked.unit, "agent": asked.agent, "version": asked.version or ""}
-    return [words[key] % {"name": named.get(key, {}).get(str(value), value)} for key, value in values.items() if value]
+    agent = dict(agents).get(asked.agent, asked.agent)
+    told = (
+        (_("Unit: %(name)s"), dict(units).get(asked.unit, asked.unit)),
+        (_("Agent: %(name)s"), f"{agent} v{asked.agent_version}" if asked.agent_version else agent),
+        (_("Version: %(name)s"), asked.version),
+        (_("Operation: %(name)s"), asked.operation),
+    )
+    return [words % {"name": value} for words, value in told if value]
 
 
 def places_for(actor: User, slug: str, asked: KpiFilter, names: dict[str, str] | None = None) -> list[Place]:

@@ -21,7 +21,7 @@ from apps.core.pages import page_of
 from apps.core.rules import as_cell
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import LIVE, RangeName
-from apps.kpis.rules.buckets import local_day, named_period
+from apps.kpis.rules.buckets import is_whole_days, local_day, named_period
 from apps.kpis.rules.definitions import RELEASES, UPTIME, Behind
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
@@ -34,8 +34,10 @@ from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.counted import counted_for
 from apps.kpis.selectors.dashboards import (
     Dashboard,
+    agent_choices_for,
     dashboard_for,
     limits_of,
+    units_for,
     workflow_name_for,
     workflows_for,
 )
@@ -180,12 +182,26 @@ def context_of(request: Request, page: Dashboard, asked: KpiFilter) -> dict[str,
 def picture_of(asked: KpiFilter, as_of: datetime) -> dict[str, str]:
     """What a chart that is saved says of itself, and how its file is called: the period's first and last day."""
     first, last = (local_day(one, asked.zone) for one in (asked.period.start, asked.period.end - SECOND))
-    words = {"first": first, "last": last, "zone": asked.zone.key, "as_of": f"{as_of:%Y-%m-%d %H:%M}"}
-    said = [_("%(first)s to %(last)s, days of %(zone)s, as of %(as_of)s UTC") % words]
+    said = [span_of(asked, as_of)]
     said += [_("Workflow: %(name)s") % {"name": asked.workflow}] if asked.workflow else []
     said += limits_of(asked, [], [])
     said += [_("includes simulated history")] if asked.simulated else []
     return {"caption": " · ".join(said), "days": f"{first}-to-{last}"}
+
+
+def span_of(asked: KpiFilter, as_of: datetime) -> str:
+    """The period by the clocks of its zone, in days where it is whole days, and when it was looked at."""
+    words = {"zone": asked.zone.key, "as_of": f"{as_of:%Y-%m-%d %H:%M}"}
+    ends = asked.period.start, asked.period.end
+    if is_whole_days(asked.period, asked.zone):
+        first, last = (local_day(one, asked.zone) for one in (ends[0], ends[1] - SECOND))
+        return _("%(first)s to %(last)s, days of %(zone)s, as of %(as_of)s UTC") % {
+            "first": first,
+            "last": last,
+            **words,
+        }
+    first, last = (f"{one.astimezone(asked.zone):%Y-%m-%d %H:%M}" for one in ends)
+    return _("%(first)s to %(last)s in %(zone)s, as of %(as_of)s UTC") % {"first": first, "last": last, **words}
 
 
 @require_GET
@@ -213,7 +229,8 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
     if figure == NOW:
         return csv_of(f"{slug}-now", live_csv_for(request.user, asked, live_for(request.user, asked)))
     if figure in FILES_OF:
-        return csv_of(f"{slug}-{figure}", FILES_OF[figure](request.user, asked))
+        head = [[f"# zone: {asked.zone.key}"], [f"# as of: {database_now().isoformat()}"]]
+        return csv_of(f"{slug}-{figure}", [*head, *FILES_OF[figure](request.user, asked)])
     found = kpis_for(request.user, asked)
     if figure in TABLES_OF:
         table = TABLES_OF[figure](request.user, found)
@@ -254,7 +271,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "definition": definition,
         "label": _(definition.label),
         "formula": _(definition.formula),
-        "is_live": definition.key in LIVE,
+        "about": _about(request.user, asked, is_live=definition.key in LIVE),
         "rows_template": f"kpis/_{TABLES.get(definition.behind, 'runs')}.html",
         "splits": splits_for(request.user, definition, asked) if "after" not in request.GET else [],
         "part": split_words_for(request.user, asked),
@@ -267,6 +284,14 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "log_kinds": list(LogKind) if shown.rows and kpi not in {*UPTIME, *RELEASES} else [],
     }
     return render(request, "kpis/behind.html", context)
+
+
+def _about(actor: User, asked: KpiFilter, *, is_live: bool) -> str:
+    """What a list is limited to, in words: its period and zone, or that it is of now, and all else of the filter."""
+    now = database_now()
+    span = _("Now, as of %(as_of)s UTC") % {"as_of": f"{now:%Y-%m-%d %H:%M}"} if is_live else span_of(asked, now)
+    limits = limits_of(asked, units_for(actor), agent_choices_for(actor))
+    return " · ".join([span, *limits, *([_("includes simulated history")] if asked.simulated else [])])
 
 
 @require_GET
