@@ -2,20 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.test import Client
 
 from apps.agents.models import Agent
 from apps.audit.models import Entry
+from apps.configuration.services.applying import apply_documents
+from apps.configuration.services.reading import ConfigurationError
 from apps.core.errors import NotAllowedError
 from apps.core.models import User
 from apps.kpis.models import CostItem, PriceBook
 from apps.kpis.models.clock import database_now
 from apps.kpis.rules.costs import TokenPrice
 from apps.kpis.selectors.prices import price_book_for, repricing_for
-from apps.kpis.services import fold_entries, save_price
+from apps.kpis.services import fold_entries, save_price, save_rate, weigh_rate
 from apps.telemetry.services import record_usage
 from tests.factories.access import make_admin, make_holder, make_unit
 from tests.factories.agents import make_action, make_agent
@@ -103,6 +105,70 @@ class TestWhatItChanges:
             with pytest.raises(NotAllowedError):
                 repricing_for(person, model="large", valid_from=database_now(), price=price("1", "1", "1", "1"))
         assert signed_in(here).post(SET, ASKED).status_code == 403
+
+
+class TestAnotherCurrency:
+    YEN: ClassVar[dict[str, Any]] = {"input_micro": Decimal("0.5"), "output_micro": Decimal(150)}
+    """1,001 tokens in and 7 out: 1,550.5 millionths of a yen."""
+
+    def test_it_counts_at_the_rate_of_exchange_and_until_then_as_without_a_price(
+        self, admin: User, agent: Agent
+    ) -> None:
+        since = database_now() - timedelta(days=1)
+        use(agent, input_tokens=1_001, output_tokens=7)
+        fold()
+        asked = {"model": "large", "valid_from": since, "price": price("0.5", "150", "0", "0"), "currency": "JPY"}
+        told = repricing_for(admin, **asked)
+        assert (told.calls, told.unpriced, told.left_unpriced, told.after_micro) == (1, 1, 1, 0)
+        save_price(admin, model="large", valid_from=since, currency="JPY", **self.YEN)
+        fold()
+        assert CostItem.objects.get().priced_by == "unpriced"
+        rate = {"per": "unit", "of_currency": "JPY", "valid_from": since, "amount_minor": Decimal("0.6")}
+        weighed = weigh_rate(admin, **rate)
+        assert (weighed.unpriced, weighed.still_unpriced, weighed.after_micro) == (1, 0, 9)
+        save_rate(admin, **rate)
+        fold()
+        assert (cost(), CostItem.objects.get().priced_by) == (9, "book")  # 1,550.5 * 0.006 = 9.303, in one step
+        told = repricing_for(admin, **asked)
+        assert (told.left_unpriced, told.before_micro, told.after_micro) == (0, 9, 9)
+        save_rate(admin, **{**rate, "amount_minor": Decimal("0.7")})
+        fold()
+        assert cost() == 11  # 10.8535
+
+    def test_what_is_told_before_it_is_set_is_what_comes_of_it(self, admin: User, agent: Agent) -> None:
+        since = database_now() - timedelta(days=1)
+        save_rate(admin, per="unit", of_currency="USD", valid_from=since, amount_minor=Decimal("91.7"))
+        for tokens in (3, 17, 1_001):
+            use(agent, input_tokens=tokens, output_tokens=tokens // 3)
+        fold()
+        asked = price("0.333333", "1.75", "0", "0")
+        told = repricing_for(admin, model="large", valid_from=since, price=asked, currency="USD")
+        amounts = {"input_micro": asked.input_micro, "output_micro": asked.output_micro}
+        save_price(admin, model="large", valid_from=since, currency="USD", **amounts)
+        fold()
+        assert told.after_micro == cost() > 0
+        assert told.left_unpriced == 0
+
+    def test_the_page_says_so_and_takes_no_word_that_is_none(self, admin: User, agent: Agent) -> None:
+        use(agent)
+        fold()
+        page, abroad = signed_in(admin), {**ASKED, "price-currency": "USD"}
+        assert "1 of them has no price then: no rate of exchange for USD" in page.post(SET, abroad).content.decode()
+        for wrong in ("US", "usd", "XYZ", "EURO"):
+            answer = page.post(SET, {**abroad, "price-currency": wrong, "confirm": "1"})
+            assert (answer.status_code, PriceBook.objects.count()) == (422, 0)
+        page.post(SET, {**abroad, "confirm": "1"})
+        assert PriceBook.objects.get().currency == "USD"
+        shown = page.get("/dashboards/prices/?model=large").content.decode()
+        assert "<td>USD</td>" in shown
+        assert 'name="price-currency" value="USD"' in shown
+
+    def test_a_document_says_it_too_and_an_export_says_it_again(self, admin: User) -> None:
+        text = "kind: Price\nmodel: m\nfrom: 2026-01-01\ninput_micro: 1\noutput_micro: 2\ncurrency: USD\n"
+        apply_documents(admin, texts={"prices.yaml": text})
+        assert PriceBook.objects.get().currency == "USD"
+        with pytest.raises(ConfigurationError, match="currency"):
+            apply_documents(admin, texts={"prices.yaml": text.replace("USD", "XXZ")})
 
 
 class TestTheBook:

@@ -45,6 +45,7 @@ from apps.kpis.rules.filters import FilterProblem, filter_of
 from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
 from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline
 from apps.kpis.rules.history import history_of
+from apps.kpis.rules.rates import half_up
 from apps.kpis.rules.sentences import attention_sentence, finding_of, value_sentence, verdict_of
 from apps.kpis.rules.statistics import percentile
 from apps.kpis.rules.traits import sample_traits
@@ -330,7 +331,7 @@ def test_tokens_are_priced_once_and_cached_ones_cheaper() -> None:
     assert (
         llm_cost_micro(Tokens(input=1000, output=100, cache_read=800, cache_write=100), price) == 300 + 240 + 375 + 1500
     )
-    assert llm_cost_micro(Tokens(input=1, output=0), TokenPrice(*[Decimal("0.5")] * 4)) == 1
+    assert half_up(llm_cost_micro(Tokens(input=1, output=0), TokenPrice(*[Decimal("0.5")] * 4))) == 1
 
 
 def test_an_active_quarter_of_an_hour_costs_a_quarter_of_its_rate() -> None:

@@ -226,7 +226,7 @@ SHAPES: Mapping[str, Keys] = {
     ),
     "Price": Keys(
         {"model": Text(120, 1), "from": Moment(), **dict.fromkeys(PRICES[:2], Micro())},
-        dict.fromkeys(PRICES[2:], Micro()),
+        {**dict.fromkeys(PRICES[2:], Micro()), "currency": CURRENCY},
     ),
     "Rate": Keys(
         {"per": OneOf(RATE_PER), "from": Moment(), "amount_minor": Number()},

@@ -103,7 +103,8 @@ def prices(only: Only) -> Iterator[Written]:
             yield (
                 name,
                 document({"kind": "Price", "model": price.model, "from": since_text(price.valid_from)})
-                + "".join(number(key, value) for key, value in numbers.items() if _is_said(key, value)),
+                + "".join(number(key, value) for key, value in numbers.items() if _is_said(key, value))
+                + document({"currency": price.currency}),
             )
 
 

@@ -1,6 +1,7 @@
 """How figures of one's own, targets, baselines, prices and rates are brought about."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 
@@ -82,8 +83,9 @@ def approved_by_second(actor: User, document: Document, row: Baseline, *, asked_
 def apply_price(actor: User, document: Document) -> str:
     """What a model costs from a time on. What was said of an earlier time stays."""
     value = document.source.value
-    prices = {name: Decimal(str(value[name])) for name in PRICES if name in value}
-    return save_price(actor, model=value["model"], valid_from=since_of(value["from"]), **prices)
+    said: dict[str, Any] = {name: Decimal(str(value[name])) for name in PRICES if name in value}
+    said["currency"] = value.get("currency", "")
+    return save_price(actor, model=value["model"], valid_from=since_of(value["from"]), **said)
 
 
 def apply_rate(actor: User, document: Document) -> str:

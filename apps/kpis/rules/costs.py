@@ -56,18 +56,17 @@ class Tokens:
     reasoning: int = 0
 
 
-def llm_cost_micro(tokens: Tokens, price: TokenPrice) -> int:
-    """(input − cache read − cache write)·p + read·p + write·p + (output − reasoning)·p + reasoning·p, half up."""
+def llm_cost_micro(tokens: Tokens, price: TokenPrice) -> Decimal:
+    """(input − cache read − cache write)·p + read·p + write·p + (output − reasoning)·p + reasoning·p, not rounded."""
     thought = price.output_micro if price.reasoning_micro is None else price.reasoning_micro
     fresh = max(0, tokens.input - tokens.cache_read - tokens.cache_write)
-    amount = (
+    return (
         fresh * price.input_micro
         + tokens.cache_read * price.cache_read_micro
         + tokens.cache_write * price.cache_write_micro
         + (tokens.output - tokens.reasoning) * price.output_micro
         + tokens.reasoning * thought
     )
-    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def human_time_ms(open_ms: int, together: int = 1) -> int:

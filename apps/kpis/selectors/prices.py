@@ -14,23 +14,31 @@ from apps.core.models import User
 from apps.kpis.models import CostItem, PriceBook
 from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.rules.costs import CostKind, PricedBy, TokenPrice
+from apps.kpis.rules.formats import micro_per_minor
 
 VIEW, MANAGE = "kpis.view_kpi", "kpis.manage_target"
 RECENT_DAYS = 30
 
 REPRICED = """
-SELECT count(*), count(DISTINCT cost.run_id), count(*) FILTER (WHERE cost.priced_by = 'unpriced'),
-       coalesce(sum(cost.amount_micro), 0),
-       coalesce(sum(round(
-         greatest(used.input_tokens - used.cache_read_tokens - used.cache_write_tokens, 0) * %(input)s
-         + used.cache_read_tokens * %(read)s + used.cache_write_tokens * %(write)s
-         + (used.output_tokens - used.reasoning_tokens) * %(output)s + used.reasoning_tokens * %(reasoning)s
-       )), 0)
-FROM kpis_costitem AS cost JOIN telemetry_usagerecord AS used ON used.id = cost.source_id
-WHERE cost.kind = 'llm' AND NOT cost.simulated AND cost.model = %(model)s AND cost.incurred_at >= %(since)s
-  AND (%(until)s::timestamptz IS NULL OR cost.incurred_at < %(until)s)
+SELECT count(*), count(DISTINCT run_id), count(*) FILTER (WHERE priced_by = 'unpriced'),
+       count(*) FILTER (WHERE micro > 0 AND worth IS NULL),
+       coalesce(sum(amount_micro), 0), coalesce(sum(round(micro * worth)), 0)
+FROM (SELECT cost.run_id, cost.priced_by, cost.amount_micro,
+             greatest(used.input_tokens - used.cache_read_tokens - used.cache_write_tokens, 0) * %(input)s
+             + used.cache_read_tokens * %(read)s + used.cache_write_tokens * %(write)s
+             + (used.output_tokens - used.reasoning_tokens) * %(output)s
+             + used.reasoning_tokens * %(reasoning)s AS micro,
+             CASE WHEN %(currency)s = %(home)s THEN 1
+                  WHEN held.currency = %(home)s THEN held.amount_minor * %(per_minor)s / 1000000 END AS worth
+      FROM kpis_costitem AS cost JOIN telemetry_usagerecord AS used ON used.id = cost.source_id
+      LEFT JOIN LATERAL (
+        SELECT rate.currency, rate.amount_minor FROM kpis_rate AS rate
+        WHERE rate.kind = 'currency' AND rate.of_currency = %(currency)s AND rate.valid_from <= cost.incurred_at
+        ORDER BY rate.valid_from DESC LIMIT 1) AS held ON true
+      WHERE cost.kind = 'llm' AND NOT cost.simulated AND cost.model = %(model)s AND cost.incurred_at >= %(since)s
+        AND (%(until)s::timestamptz IS NULL OR cost.incurred_at < %(until)s)) AS priced
 """
-"""The formula of ``rules.costs.llm_cost_micro``, over everything that would come to lie under a price."""
+"""``rules.costs.llm_cost_micro`` and ``rules.rates.exchanged``, over all that would come to lie under a price."""
 
 
 @dataclass(slots=True)
@@ -58,12 +66,14 @@ class ModelPrices:
 class Repricing:
     """What a price would change: ``calls`` of ``runs`` would cost ``after_micro`` and cost ``before_micro`` now.
 
-    ``unpriced`` of them cost nothing so far because nobody knew their price. ``until``: another price begins then.
+    ``unpriced`` of them cost nothing so far because nobody knew their price; ``left_unpriced`` go on or come to, as no
+    rate of exchange holds for the price's currency. ``until``: another price begins then.
     """
 
     calls: int
     runs: int
     unpriced: int
+    left_unpriced: int
     before_micro: int
     after_micro: int
     until: datetime | None
@@ -85,7 +95,7 @@ def price_book_for(actor: User) -> list[ModelPrices]:
     """Every model that has a price or was used: first those whose use has none, then by what they cost."""
     now = database_now()
     book: dict[str, ModelPrices] = {}
-    for row in prices_for(actor).filter(currency=reporting_currency()):
+    for row in prices_for(actor):
         book.setdefault(row.model, ModelPrices(row.model, now=now)).prices.append(row)
     for used in _used(actor, now - timedelta(days=RECENT_DAYS)):
         found = book.setdefault(used["model"], ModelPrices(used["model"], now=now))
@@ -95,23 +105,24 @@ def price_book_for(actor: User) -> list[ModelPrices]:
     return sorted(book.values(), key=lambda one: (-one.unpriced, -one.cost_micro, one.model))
 
 
-def repricing_for(actor: User, *, model: str, valid_from: datetime, price: TokenPrice) -> Repricing:
+def repricing_for(actor: User, *, model: str, valid_from: datetime, price: TokenPrice, currency: str = "") -> Repricing:
     """What this price would change of what was counted so far. Nothing is written. Raises NotAllowedError."""
     if not may_set_prices(actor):
         raise NotAllowedError
-    rows = PriceBook.objects.filter(model=model, currency=reporting_currency())
+    rows, home = PriceBook.objects.filter(model=model), reporting_currency()
     until = rows.filter(valid_from__gt=valid_from).order_by("valid_from").values_list("valid_from", flat=True).first()
     asked: dict[str, Any] = {
-        "model": model, "since": valid_from, "until": until,
+        "model": model, "since": valid_from, "until": until, "currency": currency or home, "home": home,
+        "per_minor": micro_per_minor(home),
         "input": price.input_micro, "output": price.output_micro,
         "read": price.cache_read_micro, "write": price.cache_write_micro,
         "reasoning": price.output_micro if price.reasoning_micro is None else price.reasoning_micro,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(REPRICED, asked)
-        calls, runs, unpriced, before, after = cursor.fetchone()
+        calls, runs, unpriced, left, before, after = cursor.fetchone()
     same = rows.filter(valid_from=valid_from).first()
-    return Repricing(calls, runs, unpriced, int(before), int(after), until, same)
+    return Repricing(calls, runs, unpriced, left, int(before), int(after), until, same)
 
 
 def _costs(actor: User) -> QuerySet[CostItem]:

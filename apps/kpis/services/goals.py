@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.access.services.units import require_manager, write_if_changed
 from apps.audit.services import record
+from apps.core.amounts import EXPONENTS
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import ClockTimestamp, User
 from apps.kpis.models import Baseline, Kpi, PriceBook, Target
@@ -78,13 +81,15 @@ def save_price(
     cache_read_micro: Decimal = Decimal(0),
     cache_write_micro: Decimal = Decimal(0),
     reasoning_micro: Decimal | None = None,
+    currency: str = "",
 ) -> str:
     """Say what tokens of a model cost from a time on, in millionths of the currency's unit per token.
 
-    ``reasoning_micro``: of the tokens out that are reasoning; None: as any other.
+    ``reasoning_micro``: of the tokens out that are reasoning; None: as any other. ``currency``: of ISO 4217; without,
+    the reporting one. What is in another counts at its rate of exchange, and as unpriced where none holds.
     """
     require_manager(actor, None, MANAGE)
-    prices = {
+    prices: dict[str, Any] = {
         "input_micro": input_micro,
         "output_micro": output_micro,
         "cache_read_micro": cache_read_micro,
@@ -93,8 +98,11 @@ def save_price(
     }
     if wrong := [name for name, price in prices.items() if price is not None and not 0 <= price < 10**8]:
         raise InvalidError(errors={name: ["Between 0 and 100 units per token."] for name in wrong})
+    prices["currency"] = currency or reporting_currency()
+    if prices["currency"] not in EXPONENTS:
+        raise InvalidError(errors={"currency": [_("A currency of ISO 4217, such as EUR.")]})
     found = PriceBook.objects.select_for_update().filter(model=model, valid_from=valid_from).first()
-    row = found or PriceBook(model=model, valid_from=valid_from, currency=reporting_currency())
+    row = found or PriceBook(model=model, valid_from=valid_from)
     return write_if_changed(actor, row, is_new=found is None, values=prices)
 
 

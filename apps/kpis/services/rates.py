@@ -23,7 +23,7 @@ from apps.connectors.models import Operation
 from apps.core.amounts import EXPONENTS
 from apps.core.errors import InvalidError
 from apps.core.models import User
-from apps.kpis.models import CostItem, Rate, RunFact, rate_book
+from apps.kpis.models import CostItem, PriceBook, Rate, RunFact, rate_book
 from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import Period
 from apps.kpis.rules.costs import CostKind, PricedBy
@@ -231,10 +231,15 @@ def _abroad(rate: RateSeen, book: RateBook) -> Iterator[Rated]:
     words = CostItem.objects.filter(priced_by__in=[PricedBy.UNPRICED, PricedBy.REPORTED], incurred_at__gte=rate.since)
     about = Q(operation__in=charged) | Q(operation__in=calls) | Q(pk__in=_sources(words, CostKind.AGENT))
     yield from _of_actions(Action.objects.filter(about), rate, book)
-    told = _sources(words.filter(reported_currency__in=[money, ""]), CostKind.LLM)
+    priced = CostItem.objects.filter(model__in=_models_priced_in(money), incurred_at__gte=rate.since)
+    told = _sources(words.filter(reported_currency__in=[money, ""]) | priced, CostKind.LLM)
     used = Entry.objects.filter(name=USED, subject_id__in=told).order_by("id")
     for some in batched(used.iterator(chunk_size=CHUNK), CHUNK, strict=False):
         yield from usage_costs_rated(some, book)
+
+
+def _models_priced_in(currency: str) -> QuerySet[PriceBook, str]:
+    return PriceBook.objects.filter(currency=currency).values_list("model", flat=True)
 
 
 def _sources(costs: QuerySet[CostItem], kind: CostKind) -> QuerySet[CostItem, UUID]:

@@ -6,13 +6,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 
 from apps.agents.rules import Environment
 from apps.audit.models import Entry
 from apps.kpis.models import PriceBook
-from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.costs import CostKind, PricedBy, TokenPrice, Tokens, llm_cost_micro
 from apps.kpis.rules.facts import CLOSED, CostSeen, DecisionSeen, RunSeen, StepSeen
 from apps.kpis.rules.formats import micro_per_minor
@@ -116,7 +114,7 @@ def _asking_rule_of(verdict: dict[str, Any]) -> str:
 def usage_costs_rated(entries: Sequence[Entry], book: RateBook) -> list[Rated]:
     """What models cost, from the price book; else what the agent says; else unpriced, which is counted and no zero.
 
-    An agent's word in another currency counts at the rate of exchange of ``book`` that held then.
+    A price or an agent's word in another currency counts at the rate of exchange of ``book`` that held then.
     """
     return _usage_costs([(entry.subject_id, entry.unit, _used_at(entry), entry.payload) for entry in entries], book)
 
@@ -147,8 +145,8 @@ def _usage_costs(usages: Sequence[tuple[UUID, UUID | None, datetime, dict[str, A
             told.get("cache_write_tokens", 0),
             told.get("reasoning_tokens", 0),
         )
-        price, reported = _price_at(prices, told["model"], at), _reported(told, currencies.get(unit, ""))
-        worth = _priced(tokens, price, *reported, at, money)
+        row, reported = _price_at(prices, told["model"], at), _reported(told, currencies.get(unit, ""))
+        worth = _priced(tokens, row, *reported, at, money)
         cost = CostSeen(
             kind=CostKind.LLM,
             source_id=source,
@@ -178,24 +176,24 @@ def _reported(told: dict[str, Any], currency: str) -> tuple[int | None, str]:
 
 
 def _priced(
-    tokens: Tokens, price: TokenPrice | None, reported_micro: int | None, currency: str, at: datetime, money: Money
+    tokens: Tokens, row: PriceBook | None, reported_micro: int | None, currency: str, at: datetime, money: Money
 ) -> Worth:
-    if price is not None:
-        return Worth(llm_cost_micro(tokens, price), PricedBy.BOOK)
+    if row is not None:
+        return money.worth(llm_cost_micro(tokens, _price_of(row)), row.currency, at, PricedBy.BOOK)
     if reported_micro is None:
         return Worth(0, PricedBy.UNPRICED)
     return money.worth(Decimal(reported_micro), currency, at, PricedBy.REPORTED)
 
 
 def _prices(models: set[str]) -> list[PriceBook]:
-    wanted = Q(model__in=models) & Q(currency=reporting_currency())
-    return list(PriceBook.objects.filter(wanted).order_by("-valid_from"))
+    return list(PriceBook.objects.filter(model__in=models).order_by("-valid_from"))
 
 
-def _price_at(book: Sequence[PriceBook], model: str, at: datetime) -> TokenPrice | None:
-    row = next((one for one in book if one.model == model and one.valid_from <= at), None)
-    if row is None:
-        return None
+def _price_at(book: Sequence[PriceBook], model: str, at: datetime) -> PriceBook | None:
+    return next((one for one in book if one.model == model and one.valid_from <= at), None)
+
+
+def _price_of(row: PriceBook) -> TokenPrice:
     return TokenPrice(
         row.input_micro, row.output_micro, row.cache_read_micro, row.cache_write_micro, row.reasoning_micro
     )

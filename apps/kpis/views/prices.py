@@ -53,7 +53,8 @@ def _asked(request: Request, book: list[ModelPrices]) -> dict[str, Any]:
     if found is None:
         return {}
     row = found.current
-    return {"model": found.model, **(dict(zip(AMOUNTS, _plain(row), strict=True)) if row else {})}
+    said = {"currency": row.currency, **dict(zip(AMOUNTS, _plain(row), strict=True))} if row else {}
+    return {"model": found.model, **said}
 
 
 def _plain(row: PriceBook) -> list[str]:
@@ -82,12 +83,14 @@ def set_price(request: Request) -> HttpResponse:
         return _page(request, status=422, form=form)
     said = form.cleaned_data
     if "confirm" not in request.POST:
-        found = repricing_for(request.user, model=said["model"], valid_from=said["valid_from"], price=form.price())
+        about = {name: said[name] for name in ("model", "valid_from", "currency")}
+        found = repricing_for(request.user, price=form.price(), **about)
         return _page(request, form=form, change=found, **_shown(found))
     try:
         save_price(request.user, **said)
     except InvalidError as error:
-        form.add_error(None, str(error.message))
+        for name, problems in error.errors.items():
+            form.add_error(name, problems)
         return _page(request, status=422, form=form)
     messages.success(request, _("Set. What was used since then is priced again within seconds."))
     return redirect("kpis:prices")
