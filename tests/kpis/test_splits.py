@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 
 from apps.core.models import User
-from apps.kpis.models import ActionFact
+from apps.kpis.models import ActionFact, RollupDay, RunFact
 from apps.kpis.rules.facts import Facts
 from apps.kpis.services import write_facts
+from apps.kpis.services.rollups import recompute_rollups
 from tests.factories.access import make_holder, make_unit
 from tests.factories.kpis import NOON, make_cost, make_decision, make_run, make_step
 from tests.kpis.test_bars import Door, said_count
@@ -27,10 +28,13 @@ def executive() -> User:
     return make_holder("kpis.view_kpi")
 
 
-@pytest.fixture
-def door(executive: User) -> Door:
-    random, facts, elsewhere = Random(7), Facts(), make_unit(name="Elsewhere")
-    for _run in range(120):
+def make_parts(seed: int, runs: int = 120) -> Facts:
+    """Runs, steps, decisions and actions by chance, written as facts; some of the unit *elsewhere*, others of none.
+
+    Of a run that failed some steps did not fail; of a few that succeeded a system shows something else.
+    """
+    random, facts, elsewhere = Random(seed), Facts(), make_unit(slug="elsewhere")
+    for _run in range(runs):
         end = NOON - timedelta(minutes=random.randint(0, 15 * 1440))
         run = make_run(
             workflow=random.choice("vwx"),
@@ -48,7 +52,7 @@ def door(executive: User) -> Door:
                 make_step(
                     run,
                     name=random.choice(["read", "pay"]),
-                    state="failed" if state == "failed" else "done",
+                    state=random.choice(["failed", "failed", "done"]) if state == "failed" else "done",
                     overdue=random.random() < 0.1,
                 )
             )
@@ -62,12 +66,24 @@ def door(executive: User) -> Door:
                     decided_at=end - timedelta(hours=random.randint(0, 99)),
                 )
             )
+    facts.runs.append(mixed := make_run(state="failed", error_class="timeout"))
+    facts.steps += [make_step(mixed, name="read"), make_step(mixed, name="pay", state="failed")]
     write_facts(facts=facts)
     for n in range(12):
         ActionFact.objects.create(
             action_id=uuid4(), agent="a", operation="b.pay" if n % 3 else "b.read", state="succeeded", ended_at=NOON,
-            alone=n % 2 == 0,
+            alone=n % 2 == 0, unit=random.choice([None, elsewhere.pk]),
         )  # fmt: skip
+    ActionFact.objects.create(action_id=uuid4(), agent="a", operation="b.ask", state="succeeded", ended_at=NOON)
+    off = [run.run_id for run in facts.runs if run.state == "succeeded"][:5]
+    RunFact.objects.filter(run_id__in=off).update(mismatches=1)
+    recompute_rollups(touched={("", NOON.date()), *RollupDay.objects.values_list("workflow", "day")})
+    return facts
+
+
+@pytest.fixture
+def door(executive: User) -> Door:
+    make_parts(7)
     return Door(executive)
 
 
@@ -112,9 +128,7 @@ def test_every_number_of_a_split_leads_to_as_many(door: Door, place: str, kpi: s
         assert max(counts) <= whole <= sum(counts)
 
 
-@pytest.mark.parametrize(
-    "kpi", ["cycle_time_p50_s", "error_rate", "sla_adherence", "cost_per_success_minor", "no_touch_rate"]
-)
+@pytest.mark.parametrize("kpi", LARGEST)
 def test_a_figure_stands_workflow_by_workflow_the_largest_first(door: Door, kpi: str) -> None:
     table = table_of(door.page(f"/dashboards/overview/{kpi}/?{PERIOD}"), "by-workflow")
     links = re.findall(r'<a href="(/dashboards/\w/[^"]*)">', table)
@@ -129,10 +143,7 @@ def test_a_figure_stands_workflow_by_workflow_the_largest_first(door: Door, kpi:
     assert "by-workflow" not in door.page(f"/dashboards/w/{kpi}/?{PERIOD}")
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["error=a%00b", "step=" + "x" * 64, "hour=8-01", "hour=1-24", "hour=1", "error=a&step=b", "reason=" + "x" * 200],
-)
+@pytest.mark.parametrize("query", WRONG)
 def test_a_part_that_is_none_is_refused(door: Door, query: str) -> None:
     assert door.browser.get(f"/dashboards/overview/failed/?{PERIOD}&{query}").status_code == 422
 
@@ -141,7 +152,14 @@ def test_only_lists_know_parts(door: Door) -> None:
     for place in ("overview/", "overview/kpis.csv", "cost/", "oversight/", "agents/", "overview/spend_minor/"):
         assert door.browser.get(f"/dashboards/{place}?{PERIOD}&error=timeout").status_code == 422, place
     assert door.browser.get(f"/dashboards/overview/actions_alone/?{PERIOD}&step=pay").status_code == 422
-    assert said_count(door.page(f"/dashboards/overview/failed/?{PERIOD}&error=nobody_raised_this")) == 0
+    assert door.browser.get(f"/dashboards/overview/throughput/?{PERIOD}&step=pay").status_code == 422
+
+
+def test_a_part_of_which_there_is_nothing_now_is_empty_and_one_that_never_was_is_refused(door: Door) -> None:
+    years_ago = "from=2020-01-01&to=2020-02-01"
+    assert "Nothing is behind this number" in door.page(f"/dashboards/overview/failed/?{years_ago}&error=timeout")
+    answer = door.browser.get(f"/dashboards/overview/failed/?{PERIOD}&error=nobody_raised_this")
+    assert answer.status_code == 422
 
 
 def test_a_split_shows_nobody_what_is_not_theirs(door: Door) -> None:
@@ -149,4 +167,14 @@ def test_a_split_shows_nobody_what_is_not_theirs(door: Door) -> None:
     stranger = Door(make_holder("kpis.view_kpi", unit=own))
     page = stranger.page(f"/dashboards/overview/error_rate/?{PERIOD}")
     assert "timeout" not in page
-    assert said_count(stranger.page(f"/dashboards/overview/error_rate/?{PERIOD}&error=timeout")) == 0
+    answer = stranger.browser.get(f"/dashboards/overview/error_rate/?{PERIOD}&error=timeout")
+    assert answer.status_code == 422  # as for one that nobody raised
+    assert said_count(stranger.page(f"/dashboards/overview/error_rate/?{PERIOD}&error=~unnamed")) == 0
+
+
+def test_a_step_that_did_not_fail_in_a_run_that_did_counts_for_nothing(door: Door) -> None:
+    mixed = RunFact.objects.get(finished_at=NOON, error_class="timeout", workflow="w", state="failed", unit=None)
+    found = {
+        step: str(mixed.run_id) in door.page(f"/dashboards/w/failed/?{PERIOD}&step={step}") for step in ("pay", "read")
+    }
+    assert found == {"pay": True, "read": False}

@@ -151,8 +151,10 @@ def _part(query: Mapping[str, str]) -> tuple[str, str] | None:
     if len(found) > 1:
         raise FilterProblem(found[1][0], "One part at a time.")
     name, value = found[0]
-    if not (value.isprintable() and len(value) <= PARTS[name]) or (name == "hour" and not HOUR.fullmatch(value)):
-        raise FilterProblem(name, "No name of such a part.")
+    if name == "hour" and not HOUR.fullmatch(value):
+        raise FilterProblem(name, "A day of the week, 1 is Monday, and an hour of its clock, such as 1-09.")
+    if not (value.isprintable() and len(value) <= PARTS[name]):
+        raise FilterProblem(name, f"At most {PARTS[name]} printable characters.")
     return name, value
 
 

@@ -1,7 +1,7 @@
 """The answer to a question about KPIs: what the API prints, the pages draw and the CSV lists."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.fixed import add_fixed_for
 from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.live import LONGEST, OLDEST, open_incidents_for, open_runs_for
-from apps.kpis.selectors.parts import require_part, within_part
+from apps.kpis.selectors.parts import require_name, require_part, within_part
 from apps.kpis.selectors.pending import LONGEST as LONGEST_WAIT
 from apps.kpis.selectors.pending import pending_for
 from apps.kpis.selectors.reading import (
@@ -253,7 +253,8 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
 def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:
     """The rows behind a number, and the order that shows the most telling first.
 
-    Raises InvalidError for an agent's version where rows know none: actions alone do.
+    Raises InvalidError for an agent's version where rows know none: actions alone do; for a part that they do not know,
+    or of which ``actor`` sees nothing.
     """
     if definition.behind != Behind.ACTIONS:
         require_no_agent_version(asked)
@@ -270,9 +271,14 @@ def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[R
         case Behind.VALUES:
             return values_for(actor, definition, asked), ("-finished_at", "-id")
     source = SOURCES[definition.behind]
-    rows: QuerySet[Any] = source.rows(actor, asked).filter(within(source.moment, asked.period))
+    whole = asked if asked.part is None else replace(asked, operation="")  # as a part it is asked for below
+    rows: QuerySet[Any] = source.rows(actor, whole).filter(within(source.moment, asked.period))
     order = ORDERS.get(definition.numerator, (f"-{source.moment}", f"-{source.key}"))
-    return within_part(definition, rows.filter(MEMBERS[definition.members]), asked), order
+    rows = rows.filter(MEMBERS[definition.members])
+    found = within_part(rows, asked)
+    if asked.part is not None and not found.exists():
+        require_name(actor, rows, asked)
+    return found, order
 
 
 def _behind_now(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:

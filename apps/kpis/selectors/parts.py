@@ -1,24 +1,41 @@
 """The runs and actions of one part of a figure: what a number of a split counts, and what its list shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, ExtractHour, ExtractIsoWeekDay
 from django.utils.translation import gettext as _
 
+from apps.connectors.models import Operation
 from apps.core.errors import InvalidError
-from apps.kpis.models import ApprovalFact, StepFact
+from apps.core.gate import visible
+from apps.core.models import User
+from apps.kpis.models import ActionFact, ApprovalFact, RunFact, StepFact
 from apps.kpis.rules.definitions import Behind, Definition
 from apps.kpis.rules.facts import ESCALATING_KINDS
 from apps.kpis.rules.filters import KpiFilter
+from apps.kpis.selectors.reading import VIEW
 
 MISMATCH, UNNAMED, OVERDUE = "~mismatch", "~unnamed", "~overdue"
 """Keys that no class of errors and no rule is called by."""
 BESIDE = "~beside"
 """Begins the key of all classes of errors but those that it names."""
-OF_RUNS, OF_ACTIONS = ("error", "step", "reason", "hour"), ("operation",)
+OURS: Mapping[str, Sequence[str]] = {
+    "error": (MISMATCH, UNNAMED),
+    "reason": (OVERDUE, *(f"~{kind}" for kind in ESCALATING_KINDS)),
+}
+"""Names that parts have by themselves, whatever happened."""
+OF_FIGURES: Mapping[str, Sequence[str]] = {
+    "error_rate": ("error", "step"),
+    "failed": ("error", "step"),
+    "escalation_rate": ("reason", "hour"),
+}
+"""What the lists behind these figures can be limited to; those of actions to an operation, all others to nothing."""
+NAMED = 20
+"""So many parts are named to whoever asks for one that is not there."""
 ERROR = Case(
     When(state="succeeded", then=Value(MISMATCH)),
     When(error_class="", then=Value(UNNAMED)),
@@ -34,6 +51,7 @@ REASON = Case(
     output_field=CharField(),
 )
 """Of what was not planned and went to people, or was late with them: the rule that asked, or what it was."""
+RUNS = Count("run_id", distinct=True)
 
 
 def part_names() -> dict[str, str]:
@@ -73,14 +91,50 @@ def asking(asked: KpiFilter) -> QuerySet[Any]:
 
 def require_part(definition: Definition, asked: KpiFilter) -> None:
     """Raises InvalidError for a part of which the rows behind this figure know nothing."""
-    known = {Behind.FINISHED: OF_RUNS, Behind.ACTIONS: OF_ACTIONS}.get(definition.behind, ())
-    if asked.part is not None and asked.part[0] not in known:
-        raise InvalidError(errors={asked.part[0]: [_("The list behind this figure knows no such part.")]})
+    if asked.part is None:
+        return
+    known = ("operation",) if definition.behind == Behind.ACTIONS else OF_FIGURES.get(definition.key, ())
+    if asked.part[0] not in known:
+        said = _("The list behind this figure knows no such part.")
+        said += " " + _("It can be limited to: %(names)s.") % {"names": ", ".join(known)} if known else ""
+        raise InvalidError(errors={asked.part[0]: [said]})
 
 
-def within_part(definition: Definition, rows: QuerySet[Any], asked: KpiFilter) -> QuerySet[Any]:
-    """The rows of the part that is asked for. Raises InvalidError where these rows know no such part."""
-    require_part(definition, asked)
+def require_name(actor: User, rows: QuerySet[Any], asked: KpiFilter) -> None:
+    """Raises InvalidError for a part of which ``actor`` sees nothing at any time, with the names of those in ``rows``.
+
+    For lists that are empty: what is listed is there.
+    """
+    if asked.part is None or asked.part[0] == "hour" or _is_known(actor, *asked.part):
+        return
+    name, value = asked.part
+    there = [key for key, _n in parts_in(rows, asked, name)[:NAMED]]
+    said = _("You see nothing of this name: %(name)s.") % {"name": value}
+    said += " " + _("In this question there are: %(names)s.") % {"names": ", ".join(there)} if there else ""
+    raise InvalidError(errors={name: [said]})
+
+
+def _is_known(actor: User, name: str, value: str) -> bool:
+    if value in OURS.get(name, ()) or (name == "error" and keys_beside(value)):
+        return True
+    runs = visible(actor, VIEW, RunFact.objects.all())
+    of_runs = {"run_id__in": runs.order_by().values("run_id")}
+    match name:
+        case "error":
+            return runs.filter(error_class=value).exists()
+        case "step":
+            return StepFact.objects.filter(name=value, **of_runs).exists()
+        case "reason":
+            return ApprovalFact.objects.filter(rule=value, **of_runs).exists()
+    places: Sequence[QuerySet[Any]] = (
+        visible(actor, VIEW, ActionFact.objects.filter(operation=value)),
+        visible(actor, VIEW, Operation.objects.filter(slug=value)),
+    )
+    return any(rows.exists() for rows in places)
+
+
+def within_part(rows: QuerySet[Any], asked: KpiFilter) -> QuerySet[Any]:
+    """The rows of the part that is asked for, all of them where none is."""
     if asked.part is None:
         return rows
     name, value = asked.part
@@ -99,3 +153,26 @@ def within_part(definition: Definition, rows: QuerySet[Any], asked: KpiFilter) -
             weekday, _dash, hour = value.partition("-")
             return rows.filter(Exists(asking(asked).filter(WENT_TO_PEOPLE, weekday=weekday, hour=hour, **own)))
     return rows.filter(operation=value)
+
+
+def parts_in(rows: QuerySet[Any], asked: KpiFilter, name: str) -> list[tuple[str, int]]:
+    """The parts of these rows by their names, and how many rows each has: the largest first, of hours the earliest."""
+    rows = rows.order_by()
+    of_runs = {"run_id__in": rows.values("run_id")}
+    match name:
+        case "error":
+            counted = dict(rows.annotate(error_key=ERROR).values_list("error_key").annotate(n=Count("pk")))
+        case "step":
+            failed = StepFact.objects.filter(state="failed", **of_runs).order_by()
+            counted = dict(failed.values_list("name").annotate(n=RUNS))
+        case "reason":
+            counted = dict(asking(asked).filter(**of_runs).order_by().values_list("reason").annotate(n=RUNS))
+            late = within_part(rows, replace(asked, part=(name, OVERDUE))).count()
+            counted |= {OVERDUE: late} if late else {}
+        case "hour":
+            asks = asking(asked).filter(WENT_TO_PEOPLE, **of_runs).order_by()
+            by_hour = asks.values_list("weekday", "hour").annotate(n=RUNS).order_by("weekday", "hour")
+            return [(f"{weekday}-{hour:02}", n) for weekday, hour, n in by_hour]
+        case _:
+            counted = dict(rows.values_list("operation").annotate(n=Count("pk")))
+    return sorted(counted.items(), key=lambda one: (-one[1], one[0]))

@@ -1,7 +1,7 @@
-"""A figure taken apart, on the page behind it: every number leads to exactly the rows that it counts."""
+"""A figure taken apart: its parts, and how many rows the list behind each of them has."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -9,29 +9,18 @@ from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.core.models import User
-from apps.kpis.models import StepFact
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.models.measures import CYCLE, MEMBERS, within
 from apps.kpis.rules.buckets import buckets_of
-from apps.kpis.rules.definitions import Definition, percentile_name
-from apps.kpis.rules.figures import figures_of
+from apps.kpis.rules.definitions import Definition
+from apps.kpis.rules.figures import Figure, figure_of
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.formats import DASH, count_text, heads_of, percent_text
 from apps.kpis.selectors.dashboards import workflows_for
-from apps.kpis.selectors.drawings import Cell, Table, cell_of, page_of_kpi
 from apps.kpis.selectors.goals import goals_for
-from apps.kpis.selectors.parts import (
-    ERROR,
-    OVERDUE,
-    WENT_TO_PEOPLE,
-    asking,
-    keys_beside,
-    part_names,
-    within_part,
-)
-from apps.kpis.selectors.reading import Reader, actions_for, percentile_row, runs_for
+from apps.kpis.selectors.kpis import behind_for
+from apps.kpis.selectors.parts import keys_beside, part_names, parts_in
+from apps.kpis.selectors.reading import Reader, actions_for
 
-HOURS, WEEKDAYS = 24, 7
 BY_WORKFLOW = (
     "cycle_time_p50_s",
     "cycle_time_p90_s",
@@ -44,35 +33,60 @@ BY_WORKFLOW = (
 )
 
 
-def splits_for(actor: User, definition: Definition, asked: KpiFilter) -> list[Table]:
-    """The tables above the list behind a figure; none where a part of it is asked for already."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRow:
+    """One part: ``count`` rows are in the list that ``asked`` asks for.
+
+    ``share``: of all rows of the figure, 0..1; ``running``: with all above it, of all that the parts count. ``figure``:
+    the figure of this part alone, with its ``target``, where parts have one.
+    """
+
+    key: str
+    label: str
+    count: int
+    asked: KpiFilter
+    share: float | None = None
+    running: float | None = None
+    figure: Figure | None = None
+    target: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A figure taken apart by one thing. ``part``: by which parameter a list is limited to one of the rows.
+
+    ``adds_up``: each row behind the figure is in exactly one part. ``says``: what a reader has to know of it.
+    """
+
+    slug: str
+    title: str
+    says: str
+    part: str
+    adds_up: bool
+    rows: list[SplitRow]
+
+
+def splits_for(actor: User, definition: Definition, asked: KpiFilter) -> list[Split]:
+    """The ways in which a figure is taken apart; none where a part of it is asked for already.
+
+    Raises InvalidError as the list behind it does.
+    """
+    found, _order = behind_for(actor, definition, asked)
     if not actor.is_active or asked.part is not None:
         return []
-    found: list[Table | None] = []
+    rows: QuerySet[Any] = found
+    splits: list[Split] = []
     if definition.key in BY_WORKFLOW and not asked.workflow:
-        found.append(_by_workflow(actor, definition, asked))
-    more: Mapping[str, Sequence[Callable[[User, Definition, KpiFilter], Table | None]]] = {
+        splits.append(_by_workflow(actor, definition, asked))
+    if definition.key == "actions_alone":
+        splits.append(_by_operation(actor, definition, asked))
+    more: Mapping[str, Sequence[Callable[[QuerySet[Any], KpiFilter], Split]]] = {
         "error_rate": (_by_error, _by_step),
         "failed": (_by_error, _by_step),
         "escalation_rate": (_by_reason, _by_hour),
-        "actions_alone": (_by_operation,),
     }
-    found += [split(actor, definition, asked) for split in more.get(definition.key, ())]
-    return [one for one in found if one is not None]
-
-
-def split_csv_for(
-    actor: User, definition: Definition, asked: KpiFilter, table: Table
-) -> list[list[str | float | None]]:
-    """A split as raw numbers below lines that say what they are."""
-    if not actor.is_active:
-        return []
-    head: list[list[str | float | None]] = [
-        [f"# filter: {asked.query}"],
-        [f"# zone: {asked.zone.key}"],
-        [f"# {_(definition.label)}: {_(definition.formula)}"],
-    ]
-    return [*head, heads_of(table.columns, table.rows), *([cell.raw for cell in row] for row in table.rows)]
+    splits += [split(rows, asked) for split in more.get(definition.key, ())]
+    return [one for one in splits if one.rows]
 
 
 def split_words_for(actor: User, asked: KpiFilter) -> str:
@@ -87,214 +101,136 @@ def split_words_for(actor: User, asked: KpiFilter) -> str:
         "hour": _("Asked in the hour: %(value)s"),
         "operation": _("Operation: %(value)s"),
     }
-    return words[name] % {"value": _hour_name(value) if name == "hour" else _part_name(value)}
+    return words[name] % {"value": _label(name, value)}
 
 
-def _part_name(key: str) -> str:
-    names, others = part_names(), keys_beside(key)
-    if others is None:
-        return names.get(key, key)
-    return _("all but %(names)s") % {"names": ", ".join(names.get(one, one) for one in others)}
-
-
-def _weekdays() -> list[str]:
+def weekdays() -> list[str]:
+    """The days of the week in short, Monday first, in the reader's language."""
     return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
 
 
-def _hour_name(value: str) -> str:
-    weekday, _dash, hour = value.partition("-")
-    return f"{_weekdays()[int(weekday) - 1]} {hour}:00"
+def _label(name: str, value: str) -> str:
+    if name == "hour":
+        weekday, _dash, hour = value.partition("-")
+        return f"{weekdays()[int(weekday) - 1]} {hour}:00"
+    names, others = part_names(), keys_beside(value)
+    if others is None:
+        return names.get(value, value)
+    return _("all but %(names)s") % {"names": ", ".join(names.get(one, one) for one in others)}
 
 
-def _by_workflow(actor: User, definition: Definition, asked: KpiFilter) -> Table | None:
-    """One row a workflow, the largest first; of times a line of the whole period on one scale beside it."""
-    reader, goals, names = Reader(actor, asked, []), goals_for(actor), workflows_for(actor)
-    buckets = buckets_of(asked.period, asked.size, asked.zone)
-    found = reader.read(buckets, [CYCLE]).workflows
-    rows = []
-    for slug, measures in found.items():
-        figure = figures_of(measures, reporting_currency())[definition.key]
-        if slug and figure.value is not None and figure.n:
-            rows.append((slug, figure))
-    if len(rows) <= 1:
-        return None
-    rows.sort(key=lambda one: (-(one[1].value or 0), one[0]))
-    most = 1.0 if definition.unit == "ratio" else max(figure.value or 0 for _slug, figure in rows) or 1.0
-    lines = _lines(reader, buckets, definition) if definition.numerator == CYCLE.name else {}
-    table = []
-    for slug, figure in rows:
-        own = asked.of_workflow(slug)
-        target = None if definition.per_day else goals.target_of(definition, own)
-        is_barred = slug not in lines
-        cell = replace(
-            cell_of(figure, page_of_kpi(own, definition.key) if figure.value else ""),
-            bar=round((figure.value or 0) / most * 100, 1) if is_barred else None,
-            mark=min(100.0, round(target.value / most * 100, 1)) if target is not None and is_barred else None,
-            line=lines.get(slug, ""),
-        )
-        wanted = Cell(DASH, None) if target is None else cell_of(replace(figure, value=target.value))
-        table.append([Cell(names.get(slug, slug), slug), cell, wanted, Cell(count_text(figure.n), figure.n)])
-    says = _("The largest first. Lines show the whole period, all on one scale.") if lines else _("The largest first.")
-    return Table(
-        slug="by-workflow",
-        title=_("By workflow"),
-        says=says,
-        columns=[_("Workflow"), _(definition.label), _("Target"), "n"],
-        rows=table,
-        last=[],
-    )
-
-
-def _lines(reader: Reader, buckets: Sequence[Any], definition: Definition) -> dict[str, str]:
-    """The course of a time in each workflow, as points of a drawing 100 wide and 20 high, all on one scale."""
-    name_of = percentile_name(CYCLE.name, definition.fraction or 0)
-    values: dict[str, dict[int, float]] = {}
-    for (at, name), written in reader.pieces(buckets, [CYCLE]).items():
-        value = percentile_row(CYCLE, written.get(CYCLE.name, [])).get(name_of)
-        if value is not None:
-            values.setdefault(name, {})[at] = value
-    most = max((value for row in values.values() for value in row.values()), default=0) or 1.0
-    last = max(1, len(buckets) - 1)
-    return {
-        name: " ".join(f"{at / last * 100:.1f},{19 - value / most * 18:.1f}" for at, value in sorted(row.items()))
-        for name, row in values.items()
-        if len(row) > 1
-    }
-
-
-def _part(asked: KpiFilter, name: str, value: str) -> KpiFilter:
-    return replace(asked, part=(name, value))
-
-
-def _rows(definition: Definition, asked: KpiFilter, name: str, found: Sequence[tuple[str, int]]) -> list[list[Cell]]:
-    """Each part with how many it has, its share of the largest as a bar, and where its list is."""
-    most, names = max((n for _key, n in found), default=1) or 1, part_names()
+def _rows(rows: QuerySet[Any], asked: KpiFilter, name: str) -> list[SplitRow]:
     return [
-        [
-            Cell(names.get(key, key), key),
-            Cell(count_text(n), n, page_of_kpi(_part(asked, name, key), definition.key), bar=round(n / most * 100, 1)),
-        ]
-        for key, n in found
+        SplitRow(key=key, label=_label(name, key), count=n, asked=replace(asked, part=(name, key)))
+        for key, n in parts_in(rows, asked, name)
     ]
 
 
-def _ended(actor: User, definition: Definition, asked: KpiFilter) -> QuerySet[Any]:
-    rows: QuerySet[Any] = runs_for(actor, asked).filter(within("finished_at", asked.period))
-    return rows.filter(MEMBERS[definition.members]).order_by()
-
-
-def _by_error(actor: User, definition: Definition, asked: KpiFilter) -> Table | None:
-    rows = _ended(actor, definition, asked).annotate(error_key=ERROR)
-    found = sorted(rows.values_list("error_key").annotate(n=Count("pk")), key=lambda one: (-one[1], one[0]))
-    if not found:
-        return None
-    whole = sum(n for _key, n in found)
-    shares = [Cell(percent_text(n / whole), n / whole) for _key, n in found]
-    table = [[*row, share] for row, share in zip(_rows(definition, asked, "error", found), shares, strict=True)]
-    return Table(
-        slug="by-error",
-        title=_("By class of error"),
-        says=_("Each run counts once, under the class with which it ended."),
-        columns=[_("Class of error"), _("Runs"), _("Share")],
-        rows=table,
-        last=[Cell(_("Together"), None), Cell(count_text(whole), whole), Cell("", None)],
+def _by_workflow(actor: User, definition: Definition, asked: KpiFilter) -> Split:
+    """One row a workflow, the largest first; none where there is but one."""
+    goals, names = goals_for(actor), workflows_for(actor)
+    buckets = buckets_of(asked.period, asked.size, asked.zone)
+    measured = Reader(actor, asked, []).read(buckets, [CYCLE]).workflows
+    rows = []
+    for slug, measures in measured.items():
+        figure, own = figure_of(definition, measures, reporting_currency()), asked.of_workflow(slug)
+        if slug and figure.value is not None and figure.n:
+            target = None if definition.per_day else goals.target_of(definition, own)
+            one = SplitRow(
+                key=slug,
+                label=names.get(slug, slug),
+                count=int(measures[definition.members] or 0),
+                asked=own,
+                figure=figure,
+                target=None if target is None else target.value,
+            )
+            rows.append((-figure.value, slug, one))
+    says = _("The largest first. Lines show the whole period, all on one scale.")
+    return Split(
+        slug="by-workflow",
+        title=_("By workflow"),
+        says=says if definition.numerator == CYCLE.name else _("The largest first."),
+        part="workflow",
+        adds_up=True,
+        rows=[one for _value, _slug, one in sorted(rows, key=lambda row: row[:2])] if len(rows) > 1 else [],
     )
 
 
-def _by_step(actor: User, definition: Definition, asked: KpiFilter) -> Table | None:
-    runs = _ended(actor, definition, asked)
-    steps = StepFact.objects.filter(state="failed", run_id__in=runs.values("run_id")).order_by()
-    counted = steps.values_list("name").annotate(n=Count("run_id", distinct=True))
-    found = sorted(counted, key=lambda one: (-one[1], one[0]))
-    if not found:
-        return None
-    whole = sum(n for _name, n in found)
-    sums = [Cell(percent_text(n / whole), n / whole) for n in accumulate(n for _name, n in found)]
-    table = [[*row, share] for row, share in zip(_rows(definition, asked, "step", found), sums, strict=True)]
-    return Table(
+def _by_error(rows: QuerySet[Any], asked: KpiFilter) -> Split:
+    found = _rows(rows, asked, "error")
+    whole = sum(one.count for one in found)
+    return Split(
+        slug="by-error",
+        title=_("By class of error"),
+        says=_("Each run counts once, under the class with which it ended."),
+        part="error",
+        adds_up=True,
+        rows=[replace(one, share=one.count / whole) for one in found],
+    )
+
+
+def _by_step(rows: QuerySet[Any], asked: KpiFilter) -> Split:
+    found = _rows(rows, asked, "step")
+    whole, sums = sum(one.count for one in found), accumulate(one.count for one in found)
+    return Split(
         slug="by-step",
         title=_("By step that failed"),
         says=_(
             "The steps that fail most, and how much of all failed steps these are together. A run in which two steps "
             "failed counts for both."
         ),
-        columns=[_("Step"), _("Runs"), _("Together with those above")],
-        rows=table,
-        last=[],
+        part="step",
+        adds_up=False,
+        rows=[replace(one, running=n / whole) for one, n in zip(found, sums, strict=True)],
     )
 
 
-def _by_reason(actor: User, definition: Definition, asked: KpiFilter) -> Table | None:
-    runs = _ended(actor, definition, asked)
-    keys = asking(asked).filter(run_id__in=runs.values("run_id")).order_by()
-    counted = dict(keys.values_list("reason").annotate(n=Count("run_id", distinct=True)))
-    late = within_part(definition, runs, _part(asked, "reason", OVERDUE)).count()
-    counted |= {OVERDUE: late} if late else {}
-    found = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
-    if not found:
-        return None
-    return Table(
+def _by_reason(rows: QuerySet[Any], asked: KpiFilter) -> Split:
+    return Split(
         slug="by-reason",
         title=_("By reason"),
         says=_(
             "What sent runs to people: the rule that asked, or what it was. A run that was sent for two reasons counts "
             "for both."
         ),
-        columns=[_("Reason"), _("Runs")],
-        rows=_rows(definition, asked, "reason", found),
-        last=[],
+        part="reason",
+        adds_up=False,
+        rows=_rows(rows, asked, "reason"),
     )
 
 
-def _by_hour(actor: User, definition: Definition, asked: KpiFilter) -> Table | None:
+def _by_hour(rows: QuerySet[Any], asked: KpiFilter) -> Split:
     """Runs by the hour and the day of the week at which people were asked, by the clocks of the zone."""
-    runs = _ended(actor, definition, asked)
-    keys = asking(asked).filter(WENT_TO_PEOPLE, run_id__in=runs.values("run_id")).order_by()
-    counted = {
-        (weekday, hour): n
-        for weekday, hour, n in keys.values_list("weekday", "hour").annotate(n=Count("run_id", distinct=True))
-    }
-    if not counted:
-        return None
-    most = max(counted.values())
-
-    def cell(weekday: int, hour: int) -> Cell:
-        if not (n := counted.get((weekday, hour), 0)):
-            return Cell("", 0)
-        href = page_of_kpi(_part(asked, "hour", f"{weekday}-{hour:02}"), definition.key)
-        return Cell(count_text(n), n, href, bar=round(n / most * 100, 1))
-
-    days = range(1, WEEKDAYS + 1)
-    return Table(
+    says = _(
+        "When people were asked, by the clocks of %(zone)s: runs, each once an hour. Steps past their due date were "
+        "asked for at no hour."
+    )
+    return Split(
         slug="by-hour",
         title=_("By hour and day"),
-        says=_(
-            "When people were asked, by the clocks of %(zone)s: runs, each once an hour. Steps past their due date "
-            "were asked for at no hour."
-        )
-        % {"zone": asked.zone.key},
-        columns=[_("Hour"), *_weekdays()],
-        rows=[[Cell(f"{hour:02}:00", hour), *(cell(day, hour) for day in days)] for hour in range(HOURS)],
-        last=[],
+        says=says % {"zone": asked.zone.key},
+        part="hour",
+        adds_up=False,
+        rows=_rows(rows, asked, "hour"),
     )
 
 
-def _by_operation(actor: User, definition: Definition, asked: KpiFilter) -> Table | None:
-    rows = actions_for(actor, asked).filter(within("ended_at", asked.period)).order_by()
-    counted = rows.values_list("operation").annotate(n=Count("pk"), alone=Count("pk", filter=MEMBERS["acted_alone"]))
-    found = sorted(counted, key=lambda one: (-one[2] / one[1], -one[1], one[0]))
-    if not found:
-        return None
-    table = []
-    for operation, n, alone in found:
-        href = page_of_kpi(_part(asked, "operation", operation), definition.key) if alone else ""
-        share = Cell(percent_text(alone / n), alone / n, bar=round(alone / n * 100, 1))
-        table.append([Cell(operation, operation), share, Cell(count_text(alone), alone, href), Cell(count_text(n), n)])
-    return Table(
+def _by_operation(actor: User, definition: Definition, asked: KpiFilter) -> Split:
+    """One row an operation, the most autonomous first; those of which all was asked for, too."""
+    ended = actions_for(actor, asked).filter(within("ended_at", asked.period)).order_by()
+    measures = {name: Count("pk", filter=MEMBERS[name]) for name in (definition.numerator, definition.denominator)}
+    counted: QuerySet[Any, Any] = ended.values("operation").annotate(**measures)
+    rows = []
+    for row in counted:
+        key, figure = row["operation"], figure_of(definition, row, reporting_currency())
+        own = replace(asked, part=("operation", key))
+        one = SplitRow(key=key, label=key, count=row[definition.numerator], asked=own, figure=figure)
+        rows.append((-(figure.value or 0), -figure.n, key, one))
+    return Split(
         slug="by-operation",
         title=_("By operation"),
         says=_("The most autonomous first."),
-        columns=[_("Operation"), _(definition.label), _("Without a person"), _("Actions")],
-        rows=table,
-        last=[],
+        part="operation",
+        adds_up=True,
+        rows=[row[-1] for row in sorted(rows, key=lambda row: row[:-1])],
     )

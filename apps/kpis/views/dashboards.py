@@ -50,7 +50,8 @@ from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.paper import printed_dashboard_for
 from apps.kpis.selectors.runs import simulated_run_for
-from apps.kpis.selectors.splits import split_csv_for, split_words_for, splits_for
+from apps.kpis.selectors.split_tables import split_csv_for, split_tables_for
+from apps.kpis.selectors.splits import split_words_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for, release_csv_for, release_lines_for
 from apps.kpis.selectors.uptime import uptime_csv_for, uptime_for
 
@@ -273,7 +274,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "formula": _(definition.formula),
         "about": _about(request.user, asked, is_live=definition.key in LIVE),
         "rows_template": f"kpis/_{TABLES.get(definition.behind, 'runs')}.html",
-        "splits": splits_for(request.user, definition, asked) if "after" not in request.GET else [],
+        "splits": split_tables_for(request.user, definition, asked) if "after" not in request.GET else [],
         "part": split_words_for(request.user, asked),
         "rows": shown.rows,
         "counted": counted_for(request.user, definition, shown.rows),
@@ -300,7 +301,7 @@ def export_split(request: Request, slug: str, kpi: str, split: str) -> HttpRespo
     if slug != OVERVIEW and slug not in workflows_for(request.user):
         raise NotFoundError
     asked, definition = asked_of(request, slug), definition_for(request.user, kpi)
-    table = next((one for one in splits_for(request.user, definition, asked) if one.slug == split), None)
+    table = next((one for one in split_tables_for(request.user, definition, asked) if one.slug == split), None)
     if table is None:
         raise NotFoundError
     return csv_of(f"{slug}-{kpi}-{split}", split_csv_for(request.user, definition, asked, table))
