@@ -65,6 +65,7 @@ endpoints = [
     path("kpis/worth-a-look/", api.WorthALook.as_view(), name="worth-a-look"),
     path("kpis/cost/", cost_api.Cost.as_view(), name="cost"),
     path("kpis/<slug:kpi>/runs/", api.KpiRuns.as_view(), name="kpi-runs"),
+    path("kpis/<slug:kpi>/splits/", api.KpiSplits.as_view(), name="kpi-splits"),
     path("kpis/<slug:kpi>/events/", api.KpiEvents.as_view(), name="kpi-events"),
     path("kpis/weekly-review/", weekly_api.WeeklyReview.as_view(), name="weekly-review"),
     path("kpis/weekly-review/behind/", weekly_api.WeeklyReviewBehind.as_view(), name="behind-weekly-review"),

@@ -13,6 +13,7 @@ from apps.kpis.api.goals import (
 )
 from apps.kpis.api.kpis import KpiRuns, Kpis
 from apps.kpis.api.logs import EventLogCases, EventLogDetail, EventLogs
+from apps.kpis.api.splits import KpiSplits
 from apps.kpis.api.versions import KpiAgentVersions, KpiVersions
 from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours, WorthALook
 
@@ -30,6 +31,7 @@ __all__ = [
     "KpiAgentVersions",
     "KpiEvents",
     "KpiRuns",
+    "KpiSplits",
     "KpiVersions",
     "Kpis",
     "TargetDetail",

@@ -9,8 +9,9 @@ from rest_framework.request import Request
 from apps.core.api import PlaneView, known_params
 from apps.core.errors import InvalidError
 from apps.core.schema import PROBLEMS
-from apps.kpis.api.kpis import FILTERS, PARAMS, seen_in
+from apps.kpis.api.kpis import AGENT_VERSION, FILTERS, PARAMS, PARTS_ASKED, seen_in
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
+from apps.kpis.rules.filters import PARTS
 from apps.kpis.selectors import definition_for
 from apps.kpis.selectors.events import TOLD, traces_for
 
@@ -28,12 +29,17 @@ class KpiEvents(PlaneView):
 
     @extend_schema(
         operation_id="export_kpi_events",
-        parameters=[*FILTERS, OpenApiParameter("as", str, enum=list(LogKind), description="csv unless asked.")],
+        parameters=[
+            *FILTERS,
+            AGENT_VERSION,
+            *PARTS_ASKED,
+            OpenApiParameter("as", str, enum=list(LogKind), description="csv unless asked."),
+        ],
         responses={(200, one.split(";")[0]): OpenApiTypes.BINARY for one in TYPES.values()} | PROBLEMS,
     )
     def get(self, request: Request, kpi: str) -> StreamingHttpResponse:
-        """The runs behind a number as an event log: an event is a round of a step, a case is a run."""
-        known_params(request, *PARAMS, "as")
+        """The runs behind a number or a part of it as an event log: an event is a round of a step, a case is a run."""
+        known_params(request, *PARAMS, "agent_version", *PARTS, "as")
         definition = definition_for(self.actor, kpi)
         asked = request.query_params.get("as", LogKind.CSV)
         if asked not in list(LogKind):

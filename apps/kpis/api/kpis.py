@@ -18,7 +18,7 @@ from apps.kpis.models import ActionFact, ApprovalFact, CallHour, CostItem, Incid
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import DEFINITIONS, LIVE, BucketSize, Figure, Unit
 from apps.kpis.rules.definitions import RELEASES, UPTIME
-from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
+from apps.kpis.rules.filters import PARTS, Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.business import OwnTotal, own_for
 from apps.kpis.selectors.goals import TIME_KPI
@@ -52,6 +52,20 @@ class FigureCoverageSerializer(serializers.Serializer[Any]):
 
 
 OPERATION = OpenApiParameter("operation", str, description="An operation's slug, for figures of actions.")
+PARTS_ASKED = [
+    OpenApiParameter("error", str, description="A class of error, of `error_rate` and `failed`; as `splits` names it."),
+    OpenApiParameter("step", str, description="A step that failed, of `error_rate` and `failed`."),
+    OpenApiParameter(
+        "reason", str, description="What sent runs to people, of `escalation_rate`; as `splits` names it."
+    ),
+    OpenApiParameter(
+        "hour",
+        str,
+        description="When people were asked, of `escalation_rate`: 1-09 is Monday from nine by the clocks of `tz`.",
+    ),
+    OPERATION,
+]
+"""One part of a figure, one at a time."""
 
 
 class TotalSerializer(serializers.Serializer[Any]):
@@ -341,12 +355,12 @@ class KpiRuns(PlaneView):
 
     @extend_schema(
         operation_id="list_kpi_runs",
-        parameters=[*FILTERS, AGENT_VERSION, OPERATION],
+        parameters=[*FILTERS, AGENT_VERSION, *PARTS_ASKED],
         responses={200: BehindPage, **PROBLEMS},
     )
     def get(self, request: Request, kpi: str) -> Response:
-        """The runs, decisions or costs behind a number, the most telling first."""
-        known_params(request, *PARAMS, "agent_version", "operation")
+        """The runs, decisions or costs behind a number, or behind one part of it, the most telling first."""
+        known_params(request, *PARAMS, "agent_version", *PARTS)
         definition = definition_for(self.actor, kpi)
         rows, order = behind_for(self.actor, definition, seen_in(self.actor, request.query_params.dict()))
         return page_of(request, rows, behind_json, order=order)

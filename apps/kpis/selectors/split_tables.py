@@ -6,6 +6,7 @@ from dataclasses import replace
 from django.utils.translation import gettext as _
 
 from apps.core.models import User
+from apps.kpis.models.clock import database_now
 from apps.kpis.models.measures import CYCLE
 from apps.kpis.rules.buckets import buckets_of
 from apps.kpis.rules.definitions import Definition, Unit, percentile_name
@@ -32,6 +33,7 @@ def split_csv_for(
     head: list[list[str | float | None]] = [
         [f"# filter: {asked.query}"],
         [f"# zone: {asked.zone.key}"],
+        [f"# as of: {database_now().isoformat()}"],
         [f"# {_(definition.label)}: {_(definition.formula)}"],
     ]
     return [*head, heads_of(table.columns, table.rows), *([cell.raw for cell in row] for row in table.rows)]
