@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.access.services import create_token
 from apps.core.models import User
-from apps.kpis.models import Baseline, Target
+from apps.kpis.models import ActionFact, Baseline, Target
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.goals import LIVE
 from apps.kpis.rules import DEFINITIONS
@@ -28,7 +29,7 @@ from apps.kpis.urls import pages
 from apps.workflows.rules.schema import DASHBOARDS
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.agents import make_agent
-from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run, make_target
+from tests.factories.kpis import NOON, make_baseline, make_cost, make_decision, make_run, make_target
 
 pytestmark = pytest.mark.django_db
 PERIOD = "from=2026-11-01&to=2026-12-01"
@@ -370,6 +371,7 @@ def test_a_list_says_its_period_by_the_clocks_of_its_zone_and_what_else_it_is_li
     unit = make_unit(name="Finance")
     make_agent(slug="payer", name="Payer")
     write_facts(facts=Facts(runs=[make_run(unit_id=unit.pk, version=2)]))
+    ActionFact.objects.create(action_id=uuid4(), agent="payer", operation="bank.pay", state="succeeded", ended_at=NOON)
     client = signed_in(executive)
 
     def head(path: str) -> str:
