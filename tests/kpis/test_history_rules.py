@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from apps.kpis.rules.arrivals import outage_of
 from apps.kpis.rules.facts import Facts, RunSeen, duration_ms
 from apps.kpis.rules.history import CHEAPER, HistoryPlan, days_of, expected_runs, history_of, parts_of
 from apps.kpis.rules.traits import sample_traits
@@ -24,6 +25,13 @@ def expense() -> Facts:
 
 def local_days(runs: Sequence[RunSeen]) -> Counter[date]:
     return Counter(run.started_at.astimezone(BERLIN).date() for run in runs)
+
+
+def by_day(runs: Sequence[RunSeen]) -> list[tuple[date, list[RunSeen]]]:
+    found: dict[date, list[RunSeen]] = {}
+    for run in runs:
+        found.setdefault(run.started_at.astimezone(BERLIN).date(), []).append(run)
+    return list(found.items())
 
 
 def test_few_work_on_a_holiday(expense: Facts) -> None:
@@ -69,6 +77,41 @@ def test_a_model_gets_cheaper_on_one_day(expense: Facts) -> None:
         if cost.kind == "llm" and cost.quantity > 1_000 and abs(started - change) > timedelta(days=2):
             rates[started > change].add(round(cost.amount_micro / cost.quantity, 1))
     assert rates == {False: {12.0}, True: {round(12 * CHEAPER, 1)}}
+
+
+def test_each_version_touches_fewer_fails_less_and_is_faster(expense: Facts) -> None:
+    touched = {one.run_id for one in expense.decisions}
+    found = {}
+    for number in (1, 2, 3):
+        runs = [run for run in expense.runs if run.version == number]
+        took = [duration_ms(run.started_at, run.finished_at or run.started_at) / 60_000 for run in runs]
+        alone = sum(run.run_id not in touched for run in runs) / len(runs)
+        failed = sum(run.state == "failed" for run in runs) / len(runs)
+        found[number] = statistics.median(took), statistics.quantiles(took, n=10)[-1] / 60, alone, failed
+    medians, nineties, alones, fails = zip(*found.values(), strict=True)
+    assert 20 < medians[0] / medians[2] < 60
+    assert list(nineties) == sorted(nineties, reverse=True)
+    assert list(alones) == pytest.approx([0.43, 0.59, 0.76], abs=0.04)
+    assert list(fails) == pytest.approx([0.045, 0.035, 0.020], abs=0.01)
+
+
+def test_days_vary_more_than_chance_alone_lets_them(expense: Facts) -> None:
+    """Variance by mean of working days: 1 were Poisson's, the real logs have 3.7 to 11.8."""
+    counts = [n for day, n in local_days(expense.runs).items() if day.weekday() < 5]
+    assert 3.7 < statistics.variance(counts) / statistics.mean(counts) < 14
+
+
+def test_a_system_was_down_for_six_hours_of_one_day(expense: Facts) -> None:
+    down, up = outage_of(date(2026, 11, 21), 365, BERLIN)
+    assert up - down == timedelta(hours=6)
+    hit = [run for run in expense.runs if down <= run.started_at < up]
+    failed = sum(run.state == "failed" for run in hit) / len(hit)
+    assert len(hit) > 30
+    assert 0.25 < failed < 0.55
+    full = [(day, runs) for day, runs in by_day(expense.runs) if len(runs) > 30]
+    shares = {day: sum(run.state == "failed" for run in runs) / len(runs) for day, runs in full}
+    assert max(shares, key=lambda day: shares[day]) == down.date()
+    assert shares[down.date()] < failed
 
 
 def test_parts_are_small_and_together_everything(monkeypatch: pytest.MonkeyPatch) -> None:
