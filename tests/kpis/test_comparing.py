@@ -23,9 +23,12 @@ from apps.core.statistics import difference_interval
 from apps.kpis.rules import comparing
 from apps.kpis.rules.comparing import (
     Share,
+    Sum,
     Times,
     adjusted,
     exact_test,
+    mean_difference,
+    needed_for_means,
     needed_for_shares,
     needed_for_times,
     rank_test,
@@ -173,6 +176,72 @@ class TestTimes:
         whole = time_difference(*asked)
         monkeypatch.setattr(comparing, "CELLS", 700)
         assert time_difference(*asked) == whole
+
+
+def sums(values: list[float], strata: list[int] | None = None, *, per_day: int = 4) -> list[Sum]:
+    """One of something each, so many of them a day."""
+    return [Sum((strata or [0] * len(values))[at], at // per_day, value, 1) for at, value in enumerate(values)]
+
+
+class TestMeans:
+    def test_they_are_sums_over_sums(self) -> None:
+        """Failures cost, and are none of those that it is divided by."""
+        now = [Sum(0, day, 300.0, 2) for day in range(10)]
+        was = [Sum(0, day, 100.0 * (1 + day % 2), 1) for day in range(10)]
+        found = mean_difference(now, was, [1.0])
+        assert found is not None
+        assert found.value == pytest.approx(150 - 150)
+        assert found.low < 0 < found.high
+        assert found.p > 0.9
+
+    def test_days_are_drawn_and_not_runs(self) -> None:
+        """By brute force: the interval is that of resampled days, a little wider."""
+        levels = drawn(7, 30)
+        now, was = [level for level in levels for _ in range(10)], drawn(8, 300)
+        found = mean_difference(sums(now, per_day=10), sums(was, per_day=10), [1.0])
+        assert found is not None
+        source, first, second = np.random.default_rng(3), np.array(now).reshape(30, 10), np.array(was).reshape(30, 10)
+        tried = [
+            first[source.integers(0, 30, 30)].mean() - second[source.integers(0, 30, 30)].mean() for _ in range(4_000)
+        ]
+        low, high = np.quantile(tried, [0.025, 0.975])
+        assert (found.high - found.low) / (high - low) == pytest.approx(math.sqrt(30 / 29), rel=0.06)
+
+    def test_the_same_costs_in_another_mix_are_no_difference(self) -> None:
+        cheap, dear = drawn(1, 400), [value * 50 for value in drawn(2, 400)]
+        now = sums([*cheap[:40], *dear[:360]], [0] * 40 + [1] * 360)
+        was = sums([*cheap[40:], *dear[360:]], [0] * 360 + [1] * 40)
+        found = mean_difference(now, was, [0.5, 0.5])
+        assert found is not None
+        assert found.low < 0 < found.high
+
+    @pytest.mark.parametrize(("days", "most"), [(7, 0.13), (14, 0.1), (60, 0.08)])
+    def test_chance_keeps_to_its_twentieth_or_nearly(self, days: int, most: float) -> None:
+        source, told = np.random.default_rng(11), 0
+        for _ in range(200):
+            now, was = (sums(list(source.lognormal(0, 1, days * 8)), per_day=8) for _ in range(2))
+            found = mean_difference(now, was, [1.0])
+            assert found is not None
+            told += found.is_apart and found.p < 0.05
+        assert told / 200 <= most
+
+    def test_four_times_in_five_it_is_seen(self) -> None:
+        source, spread, seen = np.random.default_rng(5), math.sqrt(math.exp(0.8**2) - 1), 0
+        n, told = needed_for_means(spread), []
+        for _ in range(100):
+            now, was = source.lognormal(math.log(0.8), 0.8, n), source.lognormal(0, 0.8, n)
+            found = mean_difference(sums(list(now), per_day=10), sums(list(was), per_day=10), [1.0])
+            assert found is not None
+            told.append(found.needed)
+            seen += found.p < 0.05
+        assert statistics.median(told) == pytest.approx(n, rel=0.25)
+        assert seen / 100 > 0.65
+
+    def test_six_days_say_nothing_of_days_and_what_costs_nothing_differs_in_nothing(self) -> None:
+        assert mean_difference(sums(drawn(1, 60), per_day=10), sums(drawn(2, 60)), [1.0]) is None
+        free = mean_difference(sums([0.0] * 40), sums([0.0] * 40), [1.0])
+        assert free is not None
+        assert (free.value, free.p, free.is_apart) == (0, 1.0, False)
 
 
 class TestSeveralAtOnce:

@@ -17,7 +17,7 @@ from apps.kpis.rules.facts import Facts, RunSeen
 from apps.kpis.selectors import comparing
 from apps.kpis.services import write_facts
 from tests.factories.access import make_holder, make_unit, make_user
-from tests.factories.kpis import NOON, make_run
+from tests.factories.kpis import NOON, make_cost, make_run
 
 pytestmark = pytest.mark.django_db
 PERIOD = "from=2026-10-01&to=2026-12-01"
@@ -26,6 +26,7 @@ LABELS = {
     "cycle_time_p50_s": "Cycle time, median",
     "error_rate": "Error rate",
     "sla_adherence": "SLA adherence",
+    "cost_per_success_minor": "Cost per workflow",
     "no_touch_rate": "Autonomy rate",
     "escalation_rate": "Escalation rate",
     "rework_rate": "Rework rate",
@@ -125,6 +126,23 @@ def test_worse_is_said_of_shares_by_their_direction(executive: User) -> None:
     assert figures["rework_rate"]["outcome"] == "too_few"
     assert figures["error_rate"]["difference"]["value"] == pytest.approx(0.1)
     assert "10.0 pp higher (95 % interval: " in text_of(page(executive))
+
+
+def test_a_cheaper_version_says_by_how_much_and_failures_are_paid_for(executive: User) -> None:
+    source, sides = Random(5), {1: runs_of(1, 400), 2: runs_of(2, 400)}
+    costs = [
+        make_cost(run, amount_micro=round(source.lognormvariate(0, 0.5) * (2_000_000 if version == 1 else 1_000_000)))
+        for version, runs in sides.items()
+        for run in runs
+    ]
+    write_facts(facts=Facts(runs=[*sides[1], *sides[2]], costs=costs))
+    paid = {one.run_id: one.amount_micro for one in costs}
+    was, now = (sum(paid[run.run_id] for run in runs) / 10_000 / 380 for runs in sides.values())
+    found = answer(executive)["figures"]["cost_per_success_minor"]
+    assert found["outcome"] == "better"
+    assert found["difference"]["value"] == pytest.approx(now - was)
+    assert found["difference"]["low"] < now - was < found["difference"]["high"] < 0
+    assert re.search(r"1\.\d\d EUR less \(95 % interval: \d\.\d\d EUR to \d\.\d\d EUR less\)", text_of(page(executive)))
 
 
 def test_enough_runs_of_the_same_say_no_clear_change(executive: User) -> None:

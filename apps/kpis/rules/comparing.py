@@ -34,7 +34,7 @@ POWER_Z = 2.8016
 RANK_EFFICIENCY = 0.955
 """Of the rank test against the t test where values are normal: 3 / pi."""
 WATCHED_MEDIAN = 0.2
-"""A change of a median by this share is one that people care about."""
+"""A change of a median or a mean by this share is one that people care about."""
 WATCHED_SHARE = (0.01, 0.05)
 """Half of a share is one too, but never less or more than these."""
 
@@ -53,6 +53,16 @@ class Share:
     """``top`` out of ``of``, in one stratum of one side."""
 
     top: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What came together on one local day (any number) in one stratum of one side: ``top``, for ``of`` of something."""
+
+    stratum: int
+    day: int
+    top: float
     of: int
 
 
@@ -117,6 +127,34 @@ def share_difference(now: Sequence[Share], was: Sequence[Share], weights: Sequen
     )
 
 
+def mean_difference(now: Sequence[Sum], was: Sequence[Sum], weights: Sequence[float]) -> Difference | None:
+    """Tops over ofs of both sides, each stratum with its weight; None where a side has under seven days.
+
+    Every stratum has something of both sides. Interval: bootstrap of whole days, widened by what few days hide
+    (n / (n - 1)); chance: the normal distribution with the same deviation.
+    """
+    import numpy as np
+
+    if min(len({one.day for one in side}) for side in (now, was)) < FEWEST_DAYS:
+        return None
+    random, each, spreads = np.random.default_rng(SEED), [], []
+    for side in (now, was):
+        tops, ofs = _by_day(side, len(weights))
+        days = len(tops)
+        drawn = random.multinomial(days, np.full(days, 1 / days), size=RESAMPLES)
+        whole = float(_weighed(np.ones((1, days)), tops, ofs, weights)[0])
+        tried = whole + (_weighed(drawn, tops, ofs, weights) - whole) * math.sqrt(days / (days - 1))
+        each.append((whole, tried))
+        if whole:
+            spreads.append(float(tried.std()) / abs(whole) * math.sqrt(float(ofs.sum())))
+    value, moved = each[0][0] - each[1][0], each[0][1] - each[1][1]
+    low, high = np.quantile(moved, COVERAGE)
+    off = float(moved.std())
+    chance = math.erfc(abs(value) / off / math.sqrt(2)) if off else float(not value)
+    usual = math.sqrt(sum(one**2 for one in spreads) / len(spreads)) if spreads else 0.0
+    return Difference(value, float(low), float(high), chance, needed_for_means(usual))
+
+
 def rank_test(now: Times, was: Times) -> float:
     """How likely ranks so far apart are by chance, 0..1: van Elteren's test; with one stratum Mann and Whitney's U.
 
@@ -177,6 +215,11 @@ def needed_for_times(spread: float) -> int:
     return math.ceil(2 * POWER_Z**2 * spread**2 / RANK_EFFICIENCY / math.log(1 - WATCHED_MEDIAN) ** 2)
 
 
+def needed_for_means(spread: float) -> int:
+    """How many of each side show a mean that moved by a fifth; ``spread``: the deviation of one, by the mean."""
+    return math.ceil(2 * POWER_Z**2 * spread**2 / WATCHED_MEDIAN**2)
+
+
 def needed_for_shares(share: float) -> int:
     """How many of each side show a share that moved by half, but by at least one and at most five points."""
     rare = min(share, 1 - share)
@@ -193,6 +236,28 @@ def has_both(now: int, was: int) -> bool:
 def shows(now: int, was: int, needed: int) -> bool:
     """Whether sides of these sizes would show what people care about; unequal sides count as their harmonic mean."""
     return 2 * now * was >= needed * (now + was)
+
+
+def _by_day(side: Sequence[Sum], strata: int) -> "tuple[Numbers, Numbers]":
+    """Tops and ofs: a row for each day, a column for each stratum."""
+    import numpy as np
+
+    days = {day: place for place, day in enumerate(sorted({one.day for one in side}))}
+    tops, ofs = np.zeros((len(days), strata)), np.zeros((len(days), strata))
+    for one in side:
+        tops[days[one.day], one.stratum] += one.top
+        ofs[days[one.day], one.stratum] += one.of
+    return tops, ofs
+
+
+def _weighed(drawn: Any, tops: "Numbers", ofs: "Numbers", weights: Sequence[float]) -> "Numbers":
+    """Top over of for each row of ``drawn``: how often each day is in it. A stratum that it lacks weighs nothing."""
+    import numpy as np
+
+    top, of = drawn @ tops, drawn @ ofs
+    weight = np.where(of > 0, np.asarray(weights), 0.0)
+    each = np.divide(top, of, out=np.zeros_like(top), where=of > 0)
+    return np.asarray((each * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), ALIKE), dtype=np.float64)
 
 
 def _ranks(values: "Numbers") -> "tuple[Numbers, float]":

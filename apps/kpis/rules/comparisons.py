@@ -7,7 +7,7 @@ from enum import StrEnum
 from apps.kpis.rules.comparing import Difference, adjusted, has_both, shows
 from apps.kpis.rules.definitions import Direction, Unit, gettext_noop
 from apps.kpis.rules.figures import Figure
-from apps.kpis.rules.formats import count_text, duration_text, percent_text
+from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
 from apps.kpis.rules.sentences import Sentence
 from apps.kpis.rules.statistics import SMALL_N
 
@@ -131,27 +131,41 @@ class _Words:
     figure: Figure
 
     def size(self, value: float) -> str:
-        if self.figure.definition.unit == Unit.SECONDS:
-            return duration_text(abs(value))
+        match self.figure.definition.unit:
+            case Unit.SECONDS:
+                return duration_text(abs(value))
+            case Unit.MINOR:
+                return money_text(abs(value), self.figure.currency)
         return percent_text(abs(value)).replace("%", " pp")
 
     @property
     def less(self) -> str:
-        if self.figure.definition.unit == Unit.SECONDS:
-            return gettext_noop("%(value)s shorter (95 %% interval: %(low)s to %(high)s shorter)")
-        return gettext_noop("%(value)s lower (95 %% interval: %(low)s to %(high)s lower)")
+        return LESS.get(self.figure.definition.unit, LOWER)
 
     @property
     def more(self) -> str:
-        if self.figure.definition.unit == Unit.SECONDS:
-            return gettext_noop("%(value)s longer (95 %% interval: %(low)s to %(high)s longer)")
-        return gettext_noop("%(value)s higher (95 %% interval: %(low)s to %(high)s higher)")
+        return MORE.get(self.figure.definition.unit, HIGHER)
 
     @property
     def straddles(self) -> str:
-        if self.figure.definition.unit == Unit.SECONDS:
-            return gettext_noop("95 %% interval: from %(low)s shorter to %(high)s longer")
-        return gettext_noop("95 %% interval: from %(low)s lower to %(high)s higher")
+        return STRADDLES.get(self.figure.definition.unit, AROUND)
+
+
+LOWER = gettext_noop("%(value)s lower (95 %% interval: %(low)s to %(high)s lower)")
+HIGHER = gettext_noop("%(value)s higher (95 %% interval: %(low)s to %(high)s higher)")
+AROUND = gettext_noop("95 %% interval: from %(low)s lower to %(high)s higher")
+LESS: Mapping[Unit, str] = {
+    Unit.SECONDS: gettext_noop("%(value)s shorter (95 %% interval: %(low)s to %(high)s shorter)"),
+    Unit.MINOR: gettext_noop("%(value)s less (95 %% interval: %(low)s to %(high)s less)"),
+}
+MORE: Mapping[Unit, str] = {
+    Unit.SECONDS: gettext_noop("%(value)s longer (95 %% interval: %(low)s to %(high)s longer)"),
+    Unit.MINOR: gettext_noop("%(value)s more (95 %% interval: %(low)s to %(high)s more)"),
+}
+STRADDLES: Mapping[Unit, str] = {
+    Unit.SECONDS: gettext_noop("95 %% interval: from %(low)s shorter to %(high)s longer"),
+    Unit.MINOR: gettext_noop("95 %% interval: from %(low)s less to %(high)s more"),
+}
 
 
 def _rounded(n: int) -> int:

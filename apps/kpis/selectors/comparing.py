@@ -12,7 +12,15 @@ from django.utils.translation import gettext as _
 from apps.core.errors import InvalidError
 from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import CYCLE
-from apps.kpis.rules.comparing import Share, Times, has_both, share_difference, time_difference
+from apps.kpis.rules.comparing import (
+    Share,
+    Sum,
+    Times,
+    has_both,
+    mean_difference,
+    share_difference,
+    time_difference,
+)
 from apps.kpis.rules.comparisons import (
     OUTCOMES,
     Finding,
@@ -23,10 +31,10 @@ from apps.kpis.rules.comparisons import (
     needed_sentence,
     summary_sentence,
 )
-from apps.kpis.rules.definitions import DEFINITIONS, Kind, with_totals
+from apps.kpis.rules.definitions import DEFINITIONS, Definition, Kind, Unit, with_totals
 from apps.kpis.rules.figures import Figure, figure_of
 from apps.kpis.rules.filters import FilterProblem, KpiFilter, number_in
-from apps.kpis.rules.formats import count_text, percent_text
+from apps.kpis.rules.formats import count_text, micro_per_minor, percent_text
 from apps.kpis.rules.sentences import interval_text
 from apps.kpis.selectors.drawings import page_of_kpi, said
 from apps.kpis.selectors.reading import Row
@@ -239,6 +247,9 @@ class _Both:
         if definition.kind == Kind.PERCENTILE:
             found = time_difference(self.times(0, strata), self.times(1, strata), weights)
             return Pair(now, was, found, (first, second))
+        if definition.kind == Kind.QUOTIENT:
+            found = mean_difference(self.sums(0, definition, strata), self.sums(1, definition, strata), weights)
+            return Pair(now, was, found, (first, second))
         shares = [
             [
                 Share(self.count(at, definition.numerator, one), self.count(at, definition.denominator, one))
@@ -253,6 +264,25 @@ class _Both:
         sizes = [(self.count(0, of, one), self.count(1, of, one)) for one in strata]
         each = [now * was / (now + was) for now, was in sizes]
         return [one / sum(each) for one in each]
+
+    def sums(self, at: int, definition: Definition, strata: Sequence[Stratum]) -> list[Sum]:
+        """What a figure divides, of one side in these strata, by the local day of its end; money in minor units."""
+        rows = self.subject.rows.filter(**{self.subject.version: self.versions[at]}).annotate(
+            day=TruncDate("finished_at", tzinfo=self.asked.zone)
+        )
+        named = {name: self.subject.measures[name] for name in (definition.numerator, definition.denominator)}
+        told = (
+            rows.order_by()
+            .values_list("day", *self.subject.strata)
+            .annotate(**{f"m_{name}": one for name, one in named.items()})
+        )
+        scale = micro_per_minor(reporting_currency()) if definition.unit == Unit.MINOR else 1
+        places = {one: place for place, one in enumerate(strata)}
+        return [
+            Sum(places[tuple(one)], day.toordinal(), int(top or 0) / scale, int(of or 0))
+            for day, *one, top, of in told
+            if tuple(one) in places
+        ]
 
     def times(self, at: int, strata: Sequence[Stratum]) -> Times:
         """The durations of one side in these strata, in seconds, by the local day of their end."""

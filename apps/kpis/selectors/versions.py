@@ -17,7 +17,10 @@ from apps.kpis.rules.formats import DASH
 from apps.kpis.selectors.comparing import Comparison, Stratum, Subject, compare
 from apps.kpis.selectors.reading import VIEW, Reader, actions_for, runs_for
 
-OF_WORKFLOWS = ("cycle_time_p50_s", "error_rate", "sla_adherence", "no_touch_rate", "escalation_rate", "rework_rate")
+OF_WORKFLOWS = (
+    "cycle_time_p50_s", "error_rate", "sla_adherence", "cost_per_success_minor", "no_touch_rate", "escalation_rate",
+    "rework_rate",
+)  # fmt: skip
 OF_AGENTS = ("accuracy", "accuracy_decided", "accuracy_reviewed", "accuracy_read_back", "missed_escalations")
 """The figures that are asked at once."""
 
