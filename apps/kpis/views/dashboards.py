@@ -195,12 +195,8 @@ def span_of(asked: KpiFilter, as_of: datetime) -> str:
     words = {"zone": asked.zone.key, "as_of": f"{as_of:%Y-%m-%d %H:%M}"}
     ends = asked.period.start, asked.period.end
     if is_whole_days(asked.period, asked.zone):
-        first, last = (local_day(one, asked.zone) for one in (ends[0], ends[1] - SECOND))
-        return _("%(first)s to %(last)s, days of %(zone)s, as of %(as_of)s UTC") % {
-            "first": first,
-            "last": last,
-            **words,
-        }
+        days = {"first": local_day(ends[0], asked.zone), "last": local_day(ends[1] - SECOND, asked.zone)}
+        return _("%(first)s to %(last)s, days of %(zone)s, as of %(as_of)s UTC") % (words | days)
     first, last = (f"{one.astimezone(asked.zone):%Y-%m-%d %H:%M}" for one in ends)
     return _("%(first)s to %(last)s in %(zone)s, as of %(as_of)s UTC") % {"first": first, "last": last, **words}
 
@@ -230,7 +226,9 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
     if figure == NOW:
         return csv_of(f"{slug}-now", live_csv_for(request.user, asked, live_for(request.user, asked)))
     if figure in FILES_OF:
-        head = [[f"# zone: {asked.zone.key}"], [f"# as of: {database_now().isoformat()}"]]
+        head: list[list[str | float | None]] = [
+            [f"# zone: {asked.zone.key}"], [f"# as of: {database_now().isoformat()}"]
+        ]  # fmt: skip
         return csv_of(f"{slug}-{figure}", [*head, *FILES_OF[figure](request.user, asked)])
     found = kpis_for(request.user, asked)
     if figure in TABLES_OF:
