@@ -6,7 +6,7 @@ from apps.kpis import api, views
 from apps.kpis.api import cost as cost_api
 from apps.kpis.api import rates as rates_api
 from apps.kpis.api import weekly as weekly_api
-from apps.kpis.views import rates, uptime, weekly
+from apps.kpis.views import quality, rates, uptime, weekly
 
 pages = [
     path("metrics", views.process_figures, name="process-figures"),
@@ -35,6 +35,8 @@ pages = [
     path("dashboards/unusual/", views.anomalies, name="anomalies"),
     path("dashboards/unusual/<uuid:anomaly_id>/mute/", views.mute, name="mute-anomaly"),
     path("dashboards/oversight/", views.oversight, name="oversight"),
+    path("dashboards/oversight/behind/<slug:part>/", quality.oversight_behind, name="oversight-behind"),
+    path("dashboards/oversight/<slug:figure>.csv", quality.export_oversight, name="oversight-csv"),
     path("dashboards/uptime/of-<slug:kind>/<slug:slug>/", uptime.uptime_of, name="uptime-of"),
     path("dashboards/cost/", views.cost, name="cost"),
     path("dashboards/cost/behind/<slug:part>/", views.cost_behind, name="cost-behind"),

@@ -61,6 +61,7 @@ PAGES = [
     "/dashboards/cost/",
     "/dashboards/cost/behind/costs/",
     "/dashboards/oversight/",
+    "/dashboards/oversight/behind/asked/",
     "/dashboards/unusual/",
     "/dashboards/w/versions/",
     "/dashboards/w/weeks/",

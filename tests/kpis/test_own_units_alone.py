@@ -48,6 +48,8 @@ PAGES = (
     f"/dashboards/uptime/of-agents/x/?{PERIOD}",
     "/dashboards/a/weeks/2025-W43/",
     "/dashboards/oversight/",
+    f"/dashboards/oversight/?{PERIOD}",
+    f"/dashboards/oversight/behind/asked/?{PERIOD}&of_version=none",
     "/dashboards/unusual/",
     "/dashboards/data-quality/",
     "/reports/weekly/2025-W43/",

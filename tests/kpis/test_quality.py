@@ -46,7 +46,8 @@ def signed_in(user: User) -> Client:
 def page_of(user: User, query: str = PERIOD) -> str:
     answer = signed_in(user).get(f"/dashboards/oversight/?{query}")
     assert answer.status_code == 200
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+    shown = re.sub(r"<script.*?</script>", " ", answer.content.decode(), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown))
 
 
 def decided(n: int, **fields: Any) -> list[Any]:

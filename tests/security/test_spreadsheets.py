@@ -26,7 +26,7 @@ from apps.workflows.models import Workflow
 from tests.factories.access import make_admin, make_holder
 from tests.factories.access_reviews import open_review
 from tests.factories.classification import make_data_class
-from tests.factories.kpis import make_cost, make_run, make_step
+from tests.factories.kpis import make_cost, make_decision, make_run, make_step
 from tests.factories.oversight import make_payment, say
 from tests.factories.workflows import make_workflow
 from tests.kpis.test_event_log_doors import imported
@@ -74,6 +74,11 @@ def costs(_actor: User, text: str) -> str:
     return f"/dashboards/cost/by-model.csv?{PERIOD}"
 
 
+def rejections(_actor: User, text: str) -> str:
+    write_facts(facts=Facts(decisions=[make_decision(outcome="rejected", reason_code=text[:40])]))
+    return f"/dashboards/oversight/rejections.csv?{PERIOD}"
+
+
 def split(_actor: User, text: str) -> str:
     write_facts(facts=Facts(runs=[make_run(state="failed", error_class=text)]))
     return f"/dashboards/overview/error_rate/by-error.csv?{PERIOD}"
@@ -104,6 +109,7 @@ SCENES: dict[str, Scene] = {
     "dashboards/<slug:slug>/<slug:kpi>/events.<str:kind>": events_of("/dashboards/overview/throughput/events.csv?"),
     "dashboards/<slug:slug>/<slug:kpi>/<slug:split>.csv": split,
     "dashboards/cost/<slug:figure>.csv": costs,
+    "dashboards/oversight/<slug:figure>.csv": rejections,
     "dashboards/event-logs/<uuid:log_id>/cases.csv": log_cases,
     "data-classes/report.csv": data_classes,
 }

@@ -163,6 +163,8 @@ class StepFact(Fact):
 class ApprovalFact(Fact):
     """An escalation that ended: decided by a person, or expired, cancelled, superseded. ``version``: its run's.
 
+    ``policy_version``: of the policy whose ``rule`` asked, 0 where that is not known; ``reason_code``: the preset
+    reason of a rejection; ``action_id``: what was asked for.
     ``open_ms`` is the open time of its unit's calendar while it waited; None where there is no calendar.
     """
 
@@ -182,6 +184,9 @@ class ApprovalFact(Fact):
     decided_by = models.CharField(max_length=160, blank=True)
     agent = models.CharField(max_length=63, blank=True)
     rule = models.CharField(max_length=120, blank=True)
+    policy_version = models.PositiveIntegerField(default=0, db_default=0)
+    reason_code = models.CharField(max_length=40, blank=True, default="", db_default="")
+    action_id = models.UUIDField(null=True)
 
     class Meta:
         default_permissions = ()

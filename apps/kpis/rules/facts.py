@@ -89,6 +89,9 @@ class DecisionSeen:
     agent: str = ""
     rule: str = ""
     decided_by: str = ""
+    policy_version: int = 0
+    reason_code: str = ""
+    action_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

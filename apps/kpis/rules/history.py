@@ -30,6 +30,8 @@ CHEAPER_AT, CHEAPER = 0.6, 0.7
 DRIFTS_FROM, DRIFT_ERROR = 0.75, 0.05
 ERRORS = (*["operation_failed"] * 6, *["no_answer"] * 4, *["busy"] * 3, *["refused_by_system"] * 2, "broken_answer")
 """The classes of errors, each as often as it is seen. By the run's number, so that all else stays as it was."""
+REASONS = ("wrong_amount", "missing_evidence", "wrong_amount", "duplicate", "against_policy", "missing_evidence", "")
+"""Why people rejected, as often as each is seen."""
 PART = 5_000
 """So many runs, and what is left of a day, are one part of a long history."""
 
@@ -287,6 +289,7 @@ def _tell_decision(facts: Facts, traits: Traits, draft: _Draft, decided: datetim
             edited=edited,
             agent=traits.steps[0].agent,
             rule=traits.rule,
+            reason_code=REASONS[draft.run_id.int % len(REASONS)] if outcome == "rejected" else "",
         )
     )
     looked_s = Random(escalation.int).lognormvariate(math.log(LOOKED_S), 0.7)  # noqa: S311 - invented

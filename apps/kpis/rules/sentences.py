@@ -235,6 +235,13 @@ def sum_finding(whole: Figure, daily: str, was: str) -> Sentence:
     return Sentence(gettext_noop("%(value)s in this period, %(daily)s a day."), values)
 
 
+def reasons_finding(name: str, most: int, whole: int) -> Sentence:
+    """Why people rejected most, and how much of all rejections that is."""
+    text = gettext_noop("Most frequent: %(name)s, %(most)s of %(whole)s rejected or sent back (%(share)s).")
+    values = {"name": name, "most": count_text(most), "whole": count_text(whole), "share": percent_text(most / whole)}
+    return Sentence(text, values)
+
+
 def errors_finding(name: str, most: int, whole: int) -> Sentence:
     """Which class of errors is the most frequent, and how much of all errors it is."""
     text = gettext_noop("Most frequent: %(name)s, %(most)s of %(whole)s runs with an error (%(share)s).")

@@ -142,7 +142,7 @@ def drawing_of(answer: Answer, slug: str, title: str, kpi: str, finding: Sentenc
         chart=charts.hatched(parts["chart"], [point.partial for point in answer.series]),
         columns=(_("From"), *(column.name for column in columns)),
         rows=[[label_of(point), *(column.cell(point) for column in columns)] for point in answer.series],
-        href=page_of_kpi(answer.asked, kpi),
+        href=parts.get("href") or page_of_kpi(answer.asked, kpi),
     )
 
 

@@ -76,7 +76,7 @@ def quality_for(actor: User, asked: KpiFilter) -> Quality:
 MEASURES: dict[str, Any] = {
     "n": Count("escalation_id"),
     "as_asked": Count("escalation_id", filter=AS_ASKED),
-    "changed": Count("escalation_id", filter=MEMBERS["edited"]),
+    "changed": Count("escalation_id", filter=MEMBERS["approved"] & Q(edited=True)),
     "rejected": Count("escalation_id", filter=REJECTED),
     "median": PercentileCont("latency_ms", fractions=[0.5]),
 }

@@ -343,6 +343,9 @@ def _approval_row(
         decided_by=decision.decided_by[:160],
         agent=decision.agent,
         rule=decision.rule[:120],
+        policy_version=decision.policy_version,
+        reason_code=decision.reason_code[:40],
+        action_id=decision.action_id,
     )
 
 

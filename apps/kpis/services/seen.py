@@ -18,7 +18,7 @@ from apps.kpis.rules.rates import RateBook
 from apps.kpis.services.rated import Money, Rated, Worth, currencies_of
 from apps.oversight.models import Escalation
 from apps.policies.rules import Effect
-from apps.policies.rules.quiet import first_rule_of
+from apps.policies.rules.quiet import first_rule_of, quieted
 from apps.telemetry.models import UsageRecord
 
 PAUSED = "paused"
@@ -100,6 +100,9 @@ def decisions_seen(ids: Iterable[UUID]) -> list[DecisionSeen]:
             agent=row.agent.slug if row.agent else "",
             rule=_asking_rule_of(row.verdict),
             decided_by=row.decided_by.username if row.decided_by else "",
+            policy_version=_asking_version_of(row.verdict),
+            reason_code=row.reason_code,
+            action_id=row.action_id,
         )
         for row in rows
     ]
@@ -109,6 +112,12 @@ def _asking_rule_of(verdict: dict[str, Any]) -> str:
     """The rule that asked people; empty where a budget or a held key did, and the rules allow."""
     rules = verdict.get("rules") or [{}]
     return first_rule_of(verdict) if rules[0].get("effect") == Effect.REQUIRE_APPROVAL else ""
+
+
+def _asking_version_of(verdict: dict[str, Any]) -> int:
+    """The version of the policy of that rule; 0 where no rule asked."""
+    rules = quieted(verdict).get("rules") or [{}]
+    return int(rules[0].get("version") or 0) if _asking_rule_of(verdict) else 0
 
 
 def usage_costs_rated(entries: Sequence[Entry], book: RateBook) -> list[Rated]:
