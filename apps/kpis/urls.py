@@ -55,6 +55,7 @@ pages = [
     path("dashboards/<slug:slug>/<slug:figure>.csv", views.export, name="csv"),
     path("dashboards/<slug:slug>/<slug:kpi>/", views.behind, name="behind"),
     path("dashboards/<slug:slug>/<slug:kpi>/events.<str:kind>", views.export_events, name="export-events"),
+    path("dashboards/<slug:slug>/<slug:kpi>/rows.csv", views.export_rows, name="rows-csv"),
     path("dashboards/<slug:slug>/<slug:kpi>/<slug:split>.csv", views.export_split, name="split-csv"),
 ]
 

@@ -50,15 +50,28 @@ class Asker:
         return self.browser.get("/dashboards/overview/", asked).content.decode()
 
     def behind(self, kpi: str, asked: dict[str, Any]) -> int:
-        """How many rows the API lists, page by page; the page of the same list says as many."""
-        seen, following = 0, f"/api/v1/kpis/{kpi}/runs/?{urlencode(asked)}"
+        """How many rows the API lists, page by page; the list's page says as many, its file holds the same."""
+        rows, following = list[dict[str, Any]](), f"/api/v1/kpis/{kpi}/runs/?{urlencode(asked)}"
         while following:
             answer = self.api.get(following).json()
-            seen, following = seen + len(answer["results"]), answer["next"]
+            rows, following = rows + answer["results"], answer["next"]
+        seen = len(rows)
+        assert self.file(kpi, asked) == [[as_written(value) for value in row.values()] for row in rows], kpi
         page = self.browser.get(f"/dashboards/overview/{kpi}/", asked).content.decode()
         said = re.search(r"<p>([\d,\s]+) in this list</p>", page)
         assert seen == (int(re.sub(r"\D", "", said[1])) if said else 0), kpi
         return seen
+
+    def file(self, kpi: str, asked: dict[str, Any]) -> list[list[str]]:
+        """The rows of the list's file, without its head."""
+        text = self.browser.get(f"/dashboards/overview/{kpi}/rows.csv", asked).getvalue().decode()
+        return [row for row in csv.reader(io.StringIO(text)) if not row[0].startswith("#")][1:]
+
+
+def as_written(value: Any) -> str:
+    """A value of the API as a file has it."""
+    text = "" if value is None else str(value)
+    return text.removesuffix("Z") + "+00:00" if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", text) else text
 
 
 def questions(seed: int, world: World) -> Iterator[dict[str, Any]]:

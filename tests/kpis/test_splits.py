@@ -7,10 +7,12 @@ from random import Random
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 
 from apps.core.models import User
 from apps.kpis.models import ActionFact, RollupDay, RunFact
 from apps.kpis.rules.facts import Facts
+from apps.kpis.selectors import rows_told
 from apps.kpis.services import write_facts
 from apps.kpis.services.rollups import recompute_rollups
 from tests.factories.access import make_holder, make_unit
@@ -178,3 +180,21 @@ def test_a_step_that_did_not_fail_in_a_run_that_did_counts_for_nothing(door: Doo
         step: str(mixed.run_id) in door.page(f"/dashboards/w/failed/?{PERIOD}&step={step}") for step in ("pay", "read")
     }
     assert found == {"pay": True, "read": False}
+
+
+def test_a_file_of_rows_ends_somewhere_and_says_so(executive: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_parts(3, runs=20)
+    client = Client()
+    client.force_login(executive)
+    where = f"/dashboards/overview/throughput/rows.csv?{PERIOD}"
+    whole = client.get(where).getvalue().decode().splitlines()
+    assert not [line for line in whole if "There are more" in line]
+    monkeypatch.setattr(rows_told, "MOST", 3)
+    cut = client.get(where).getvalue().decode().splitlines()
+    assert cut[-1] == "# There are more: these are the first 3. Ask for a shorter period."
+    assert cut[-5:-1] == whole[len(cut) - 5 : len(cut) - 1]
+    assert client.get(f"/dashboards/overview/unheard_of/rows.csv?{PERIOD}").status_code == 404
+    assert client.get(f"/dashboards/nowhere/throughput/rows.csv?{PERIOD}").status_code == 404
+    stranger = Client()
+    stranger.force_login(make_holder())
+    assert stranger.get(where).status_code == 403

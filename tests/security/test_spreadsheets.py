@@ -84,6 +84,11 @@ def split(_actor: User, text: str) -> str:
     return f"/dashboards/overview/error_rate/by-error.csv?{PERIOD}"
 
 
+def rows(_actor: User, text: str) -> str:
+    write_facts(facts=Facts(runs=[make_run(key=text)]))
+    return f"/dashboards/overview/throughput/rows.csv?{PERIOD}"
+
+
 def events_of(where: str) -> Scene:
     def scene(_actor: User, text: str) -> str:
         run = make_run()
@@ -107,6 +112,7 @@ SCENES: dict[str, Scene] = {
     "api/v1/kpis/<slug:kpi>/events/": events_of("/api/v1/kpis/throughput/events/?as=csv&"),
     "dashboards/<slug:slug>/<slug:figure>.csv": own_figures,
     "dashboards/<slug:slug>/<slug:kpi>/events.<str:kind>": events_of("/dashboards/overview/throughput/events.csv?"),
+    "dashboards/<slug:slug>/<slug:kpi>/rows.csv": rows,
     "dashboards/<slug:slug>/<slug:kpi>/<slug:split>.csv": split,
     "dashboards/cost/<slug:figure>.csv": costs,
     "dashboards/oversight/<slug:figure>.csv": rejections,

@@ -9,12 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.audit.models import Entry
 from apps.core.api import PlaneView, known_params, page_of
 from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.core.schema import PROBLEMS
-from apps.kpis.models import ActionFact, ApprovalFact, CallHour, CostItem, IncidentFact, KpiValue, MinuteSpell, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import DEFINITIONS, LIVE, BucketSize, Figure, Unit
 from apps.kpis.rules.definitions import RELEASES, UPTIME
@@ -24,8 +22,8 @@ from apps.kpis.selectors.business import OwnTotal, own_for
 from apps.kpis.selectors.goals import TIME_KPI
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.releases import release_figures_for
+from apps.kpis.selectors.rows_told import row_told
 from apps.kpis.selectors.uptime import Uptime, uptime_for
-from apps.oversight.models import Escalation
 
 PARAMS = ("workflow", "unit", "agent", "version", "from", "to", "tz", "bucket", "compare", "simulated", "range")
 FILTERS = [
@@ -282,60 +280,6 @@ def answer_json(
     }
 
 
-def unrelied_json(row: MinuteSpell | CallHour) -> dict[str, Any]:
-    """When something was down, or not observed: of no run."""
-    found = {"run": None, "workflow": "", "simulated": False, "about": row.slug}
-    if isinstance(row, CallHour):
-        return {**found, "began_at": row.hour, "calls": row.calls, "in_trouble": row.troubled}
-    told = {"kind": row.thing, "state": row.condition, "outcome": row.cause}
-    took = (row.until - row.since).total_seconds()
-    return {**found, **told, "began_at": row.since, "ended_at": row.until, "took_s": took}
-
-
-def behind_json(row: Any) -> dict[str, Any]:
-    """What is behind a number, as ``BehindSerializer`` describes it."""
-    if isinstance(row, Entry):
-        return release_json(row)
-    return unrelied_json(row) if isinstance(row, MinuteSpell | CallHour) else fact_json(row)
-
-
-def release_json(row: Entry) -> dict[str, Any]:
-    """A version that came into force: of no run."""
-    named = {"workflow": row.payload["workflow"], "version": row.payload["number"], "began_at": row.occurred_at}
-    return {"run": None, "simulated": False, **named}
-
-
-def fact_json(row: Any) -> dict[str, Any]:
-    """A fact."""
-    found = {"run": row.run_id, "workflow": row.workflow, "simulated": row.simulated}
-    if isinstance(row, RunFact):
-        plain = {name: getattr(row, name) for name in ("version", "key", "state", "outcome", "touches")}
-        times = {"started_at": row.started_at, "finished_at": row.finished_at}
-        cycle = None if row.cycle_ms is None else row.cycle_ms / 1000
-        return {**found, **plain, **times, "cycle_time_s": cycle, "cost_minor": row.cost_minor}
-    if isinstance(row, ApprovalFact | Escalation):
-        return found | _decision_json(row)
-    if isinstance(row, ActionFact):
-        judged = ("decided", "reviewed", "read_back", "taken_back", "alone")
-        named = {name: getattr(row, name) for name in ("agent", "operation", "state", "ended_at", *judged)}
-        return {**found, "action": row.action_id, **named}
-    if isinstance(row, IncidentFact):
-        named = {name: getattr(row, name) for name in ("kind", "about", "agent", "began_at", "ended_at", "currency")}
-        return {**found, "action": row.action_id, **named, "amount_minor": row.amount_minor, "took_s": row.took_s}
-    if isinstance(row, KpiValue):
-        return {**found, "value": row.value, "fault": row.fault, "finished_at": row.finished_at}
-    assert isinstance(row, CostItem)
-    named = {name: getattr(row, name) for name in ("kind", "incurred_at", "priced_by", "is_estimated")}
-    return {**found, **named, "amount_minor": row.amount_minor}
-
-
-def _decision_json(row: ApprovalFact | Escalation) -> dict[str, Any]:
-    if isinstance(row, Escalation):
-        return {"escalation": row.pk, "kind": row.kind, "requested_at": row.created_at}
-    named = {name: getattr(row, name) for name in ("kind", "outcome", "requested_at", "decided_at", "edited")}
-    return {"escalation": row.escalation_id, **named, "latency_s": row.latency_s, "open_s": row.open_s}
-
-
 class Kpis(PlaneView):
     """``/kpis/``."""
 
@@ -363,4 +307,4 @@ class KpiRuns(PlaneView):
         known_params(request, *PARAMS, "agent_version", *PARTS)
         definition = definition_for(self.actor, kpi)
         rows, order = behind_for(self.actor, definition, seen_in(self.actor, request.query_params.dict()))
-        return page_of(request, rows, behind_json, order=order)
+        return page_of(request, rows, row_told, order=order)

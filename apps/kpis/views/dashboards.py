@@ -49,11 +49,13 @@ from apps.kpis.selectors.lines import line_heads_for, verdict_criteria_for, vers
 from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.paper import printed_dashboard_for
+from apps.kpis.selectors.rows_told import rows_csv_for
 from apps.kpis.selectors.runs import simulated_run_for
 from apps.kpis.selectors.split_tables import split_csv_for, split_tables_for
 from apps.kpis.selectors.splits import split_words_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for, release_csv_for, release_lines_for
 from apps.kpis.selectors.uptime import uptime_csv_for, uptime_for
+from apps.kpis.views.cases import streamed_csv
 
 PAGE = 50
 MOST = 100_000
@@ -303,6 +305,15 @@ def export_split(request: Request, slug: str, kpi: str, split: str) -> HttpRespo
     if table is None:
         raise NotFoundError
     return csv_of(f"{slug}-{kpi}-{split}", split_csv_for(request.user, definition, asked, table))
+
+
+@require_GET
+def export_rows(request: Request, slug: str, kpi: str) -> StreamingHttpResponse:
+    """What is behind a number, all of it, as CSV."""
+    if slug != OVERVIEW and slug not in workflows_for(request.user):
+        raise NotFoundError
+    definition, asked = definition_for(request.user, kpi), asked_of(request, slug, listed=True)
+    return streamed_csv(f"{slug}-{kpi}-rows", rows_csv_for(request.user, definition, asked))
 
 
 @require_GET
