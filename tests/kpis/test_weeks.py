@@ -1,5 +1,7 @@
 """Control charts on pages: whole weeks, baselines of their own, and the runs of each week."""
 
+import csv
+import io
 import re
 from datetime import timedelta
 from typing import Any
@@ -71,6 +73,22 @@ def test_a_week_out_of_line_is_worth_a_look_and_leads_to_its_runs(executive: Use
     client.force_login(executive)
     runs = client.get(found.lines[0].href).content.decode()
     assert runs.count('href="/runs/') == 6
+
+
+def test_the_file_holds_every_point_of_every_chart(executive: User) -> None:
+    write_facts(facts=Facts(runs=[*usual(26, last=2), *week_of(1, took_s=36_000)]))
+    client = Client()
+    client.force_login(executive)
+    text = client.get("/dashboards/w/weeks.csv?tz=UTC").content.decode()
+    assert "# zone: UTC" in text
+    head, *rows = [row for row in csv.reader(io.StringIO(text)) if not row[0].startswith("#")]
+    told = [dict(zip(head, row, strict=True)) for row in rows]
+    found = charts(executive)
+    assert len(told) == sum(len(one.lines) for one in found.values())
+    first = next(row for row in told if row["KPI"] == "cycle_time_p50_s")
+    assert (first["week"], first["value"], first["n"], first["look"]) == (label(1), "36000.0", "6", "above")
+    assert float(first["middle"]) == found["cycle_time_p50_s"].centre
+    assert client.get("/dashboards/overview/weeks.csv").status_code == 404
 
 
 def test_shares_have_limits_by_how_many_ran(executive: User) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Min
 from django.utils.translation import gettext as _
 
+from apps.core.errors import NotFoundError
 from apps.core.models import User
 from apps.kpis import charts
 from apps.kpis.charts import SERIES, Series
@@ -93,6 +94,21 @@ def control_charts_for(actor: User, asked: KpiFilter) -> list[ControlChart]:
     }
     figures = {key: [figure_of(DEFINITIONS[key], row, reporting_currency()) for row in found] for key in CHARTED}
     return [_chart(asked, weeks, figures[key], events) for key in CHARTED]
+
+
+def weeks_csv_for(actor: User, asked: KpiFilter) -> list[list[str | float | None]]:
+    """The charts' points as raw numbers: seconds, or shares from 0 to 1; the newest week first.
+
+    Raises NotFoundError where no workflow is asked for.
+    """
+    if not asked.workflow:
+        raise NotFoundError
+    rows: list[list[str | float | None]] = [["KPI", "week", "value", "n", "low", "high", "middle", "look", "version"]]
+    for chart in control_charts_for(actor, asked):
+        for one in (line.point for line in chart.lines):
+            told = [one.value, one.n, one.low, one.high, chart.centre, one.why, one.version]
+            rows.append([chart.key, one.week.label, *told])
+    return rows
 
 
 def _chart(

@@ -55,6 +55,7 @@ from apps.kpis.selectors.split_tables import split_csv_for, split_tables_for
 from apps.kpis.selectors.splits import split_words_for
 from apps.kpis.selectors.tables import live_csv_for, live_lines_for, other_lines_for, release_csv_for, release_lines_for
 from apps.kpis.selectors.uptime import uptime_csv_for, uptime_for
+from apps.kpis.selectors.weeks import weeks_csv_for
 from apps.kpis.views.cases import streamed_csv
 
 PAGE = 50
@@ -83,6 +84,7 @@ FILES_OF: dict[str, Callable[[User, KpiFilter], list[list[str | float | None]]]]
     "own": own_csv_for,
     "uptime": uptime_csv_for,
     "releases": release_csv_for,
+    "weeks": weeks_csv_for,
 }
 NOW = "now"
 """The export of the figures that no period limits."""
