@@ -187,6 +187,33 @@ def test_few_values_are_grey_and_say_how_many_they_are_wherever_figures_stand_in
     ]
 
 
+def test_workflows_and_versions_are_there_as_files_with_what_a_verdict_goes_by(executive: User) -> None:
+    for version, n in ((1, 10), (2, 1)):
+        runs_in(None, 3 * n, version=version)
+        runs_in(None, n, version=version, state="failed")
+    door = Door(executive)
+
+    def file(path: str) -> list[dict[str, str]]:
+        lines = door.page(f"{path}?{PERIOD}").splitlines()
+        assert any(line.startswith("# zone: ") for line in lines)
+        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+    (row,) = file("/dashboards/overview/by-workflow.csv")
+    assert (row["Workflow"], row["Error rate (0..1)"], row["n: Error rate"]) == ("W", "0.25", "44")
+    page = door.page(f"/dashboards/overview/?{PERIOD}")
+    assert row["Verdict"] == "fix"
+    assert row["Because"] in text_of(page)
+    assert 'href="/dashboards/overview/by-workflow.csv?' in page
+    told = [
+        (one["Version"], one["Error rate (0..1)"], one["n: Error rate"]) for one in file("/dashboards/w/versions.csv")
+    ]
+    assert told == [("2", "0.25", "4"), ("1", "0.25", "40")]
+    assert 'href="/dashboards/w/versions.csv?' in door.page(f"/dashboards/w/?{PERIOD}")
+    client = signed_in(executive)
+    assert client.get("/dashboards/w/by-workflow.csv").status_code == 404
+    assert client.get("/dashboards/overview/versions.csv").status_code == 404
+
+
 def test_few_runs_of_a_version_are_grey_and_lead_to_themselves(executive: User) -> None:
     for version, n in ((1, 10), (2, 1)):
         runs_in(None, 3 * n, version=version)

@@ -45,6 +45,7 @@ from apps.kpis.selectors.drawings import OVERVIEW, Table, csv_rows_for, table_cs
 from apps.kpis.selectors.events import TOLD, traces_for
 from apps.kpis.selectors.flow import flow_for, flow_table_for
 from apps.kpis.selectors.kpis import Answer
+from apps.kpis.selectors.line_files import version_table_for, workflow_table_for
 from apps.kpis.selectors.lines import line_heads_for, verdict_criteria_for, version_heads_for
 from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.names import require_names
@@ -78,6 +79,8 @@ TABLES_OF: dict[str, Callable[[User, Answer], Table | None]] = {
     "by-unit": unit_table_for,
     "by-agent": lambda actor, answer: agent_table_for(actor, answer.asked),
     "flow": flow_table_for,
+    "by-workflow": workflow_table_for,
+    "versions": version_table_for,
     "by-version": lambda actor, answer: agent_version_table_for(actor, answer.asked),
 }
 FILES_OF: dict[str, Callable[[User, KpiFilter], list[list[str | float | None]]]] = {
