@@ -66,6 +66,7 @@ endpoints = [
     path("kpis/control-charts/", api.ControlCharts.as_view(), name="control-charts"),
     path("kpis/unusual-hours/", api.UnusualHours.as_view(), name="unusual-hours"),
     path("kpis/worth-a-look/", api.WorthALook.as_view(), name="worth-a-look"),
+    path("kpis/worth-a-look/<uuid:anomaly_id>/mute/", api.WorthALookMute.as_view(), name="mute-worth-a-look"),
     path("kpis/cost/", cost_api.Cost.as_view(), name="cost"),
     path("kpis/<slug:kpi>/runs/", api.KpiRuns.as_view(), name="kpi-runs"),
     path("kpis/<slug:kpi>/splits/", api.KpiSplits.as_view(), name="kpi-splits"),

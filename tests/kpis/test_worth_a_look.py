@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 
+from apps.audit.models import Entry
 from apps.core.models import User
 from apps.kpis.models import Anomaly
 from apps.kpis.models.clock import database_now
@@ -12,6 +14,7 @@ from apps.kpis.rules.facts import Facts
 from apps.kpis.services import write_facts
 from apps.workflows.models import Workflow
 from tests.factories.access import make_holder, make_unit, make_user
+from tests.factories.agents import make_agent, make_key_for
 from tests.kpis.test_weeks import charts, label, usual, week_of
 from tests.oversight.test_api import caller
 
@@ -107,3 +110,88 @@ def test_unusual_hours_are_told_of_the_units_in_which_one_counts(executive: User
     assert [row["workflow"] for row in caller(near).get(HOURS).json()["results"]] == ["w"]
     assert caller(near).get(HOURS, {"workflow": "v"}).json()["results"] == []
     assert caller(make_user()).get(HOURS).status_code == 403
+
+
+def mute(user: User, row: Anomaly, **body: Any) -> Any:
+    return caller(user).post(f"/api/v1/kpis/worth-a-look/{row.pk}/mute/", body, "application/json")
+
+
+def manager(row: Anomaly | None = None) -> User:
+    return make_holder("kpis.view_kpi", "kpis.manage_target", unit=row.workflow.unit if row else None)
+
+
+def test_whoever_sets_targets_there_mutes_it_as_on_the_page() -> None:
+    row, user, now = unusual("w"), make_holder("kpis.view_kpi"), database_now()
+    boss = manager(row)
+    answer = mute(boss, row, days=5, reason=" We move house. ")
+    assert answer.status_code == 200, answer.content
+    found = answer.json()
+    assert (found["id"], found["muted"], found["mute_reason"]) == (str(row.pk), True, "We move house.")
+    (listed,) = caller(user).get("/api/v1/kpis/worth-a-look/").json()["results"]
+    assert listed == found
+    row.refresh_from_db()
+    assert row.muted_until is not None
+    assert timedelta(0) <= row.muted_until - now - timedelta(days=5) < timedelta(minutes=1)
+    assert row.muted_by == boss
+    entry = Entry.objects.get(name="workflow.unusual_muted")
+    assert (entry.actor, entry.subject_id, entry.payload["reason"]) == (boss, row.workflow_id, "We move house.")
+
+
+def test_a_repeated_request_mutes_once() -> None:
+    row = unusual("w")
+    client, path = caller(manager(row)), f"/api/v1/kpis/worth-a-look/{row.pk}/mute/"
+    told = [
+        client.post(path, {"days": 1, "reason": "Known."}, "application/json", headers={"Idempotency-Key": "k"}).json()
+        for _ in range(2)
+    ]
+    assert told[0] == told[1]
+    assert Entry.objects.filter(name="workflow.unusual_muted").count() == 1
+
+
+def test_what_ended_long_ago_can_be_muted_too() -> None:
+    then = database_now() - timedelta(days=200)
+    row = unusual("w", began_at=then, until=then + timedelta(hours=1))
+    assert mute(manager(), row, days=90, reason="Known.").json()["muted"] is True
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"days": 0, "reason": "Known."}, "days"),
+        ({"days": 91, "reason": "Known."}, "days"),
+        ({"days": "5", "reason": "Known."}, "days"),
+        ({"days": 1.5, "reason": "Known."}, "days"),
+        ({"days": True, "reason": "Known."}, "days"),
+        ({"reason": "Known."}, "days"),
+        ({"days": 5}, "reason"),
+        ({"days": 5, "reason": "  "}, "reason"),
+        ({"days": 5, "reason": "x" * 501}, "reason"),
+        ({"days": 5, "reason": "Known.", "until": "2099-01-01"}, "until"),
+    ],
+)
+def test_muting_without_an_end_or_a_reason_is_refused_by_the_field(body: dict[str, Any], field: str) -> None:
+    row = unusual("w")
+    answer = mute(manager(), row, **body)
+    assert (answer.status_code, set(answer.json()["errors"])) == (422, {field})
+    assert_untouched(row)
+
+
+def test_nobody_else_mutes_it() -> None:
+    row = unusual("w")
+    for user, status in (
+        (make_holder("kpis.view_kpi"), 403),
+        (make_holder("kpis.view_kpi", "kpis.manage_target", unit=make_unit()), 404),
+        (make_user(), 404),
+    ):
+        assert mute(user, row, days=5, reason="Known.").status_code == status
+    agent = Client(headers={"Authorization": f"Bearer {make_key_for(make_agent())}"})
+    path = f"/api/v1/kpis/worth-a-look/{row.pk}/mute/"
+    assert agent.post(path, {"days": 5, "reason": "Known."}, "application/json").status_code == 403
+    assert Client().post(path, {}, "application/json").status_code == 401
+    assert_untouched(row)
+
+
+def assert_untouched(row: Anomaly) -> None:
+    row.refresh_from_db()
+    assert (row.muted_until, row.muted_by, row.mute_reason) == (None, None, "")
+    assert not Entry.objects.filter(name="workflow.unusual_muted").exists()

@@ -18,6 +18,7 @@ from apps.access.models import PersonalToken, Session
 from apps.agents.models import AgentCase, ChangeRequest, Repetition
 from apps.core.api import StrictSerializer
 from apps.halts.models import BreakerChange
+from apps.kpis.models import Anomaly
 from apps.notifications.models import Browser
 from apps.oversight.models import AccessReviewLine, StandingApproval
 from apps.policies.models import BudgetChange, Simulation, Waiver
@@ -133,6 +134,7 @@ MADE: dict[str, Callable[[], Found]] = {
     "discovered-agents/": of(offers.discovered, DiscoveredAgent, "discovered_id"),
     "flags/": of(offers.flags, Repetition, "flag_id"),
     "interrupts/{interrupt_id}/": an_interrupt,
+    "kpis/worth-a-look/": of(offers.anomalies, Anomaly, "anomaly_id"),
     "me/browsers/{browser_id}/": of(offers.browsers, Browser, "browser_id"),
     "me/sessions/": lambda: (offers.sessions()[0], {"ref": str(Session.objects.latest("ref").ref)}),
     "me/tokens/{token_id}/": of(offers.tokens, PersonalToken, "token_id"),

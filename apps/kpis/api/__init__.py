@@ -15,7 +15,7 @@ from apps.kpis.api.kpis import KpiRuns, Kpis
 from apps.kpis.api.logs import EventLogCases, EventLogDetail, EventLogs
 from apps.kpis.api.splits import KpiSplits
 from apps.kpis.api.versions import KpiAgentVersions, KpiVersions
-from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours, WorthALook
+from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours, WorthALook, WorthALookMute
 
 __all__ = [
     "BaselineApproval",
@@ -38,4 +38,5 @@ __all__ = [
     "Targets",
     "UnusualHours",
     "WorthALook",
+    "WorthALookMute",
 ]

@@ -1,21 +1,26 @@
 """Control charts and what is worth a look over the API: the numbers of their pages."""
 
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import PlaneView, known_params
+from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.schema import PROBLEMS
 from apps.kpis.api.kpis import FILTERS, asked_in
+from apps.kpis.models.clock import database_now
 from apps.kpis.rules.anomalies import OF_HOURS, Unusual
 from apps.kpis.rules.control import Why
-from apps.kpis.selectors.anomalies import AnomalySeen, anomalies_for
+from apps.kpis.selectors.anomalies import AnomalySeen, anomalies_for, anomaly_for, anomaly_seen_for
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.weeks import ControlChart, WeekPoint, control_charts_for
+from apps.kpis.services import mute_anomaly
+from apps.kpis.services.anomalies import MUTED_DAYS
 
 LIMITS = ("workflow", "unit", "agent", "tz", "simulated")
 """What limits control charts; they read all weeks and all versions, whatever the period."""
@@ -98,6 +103,13 @@ class WorthALookPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
+class MuteBody(StrictSerializer):
+    """For how long, and why."""
+
+    days = StrictInteger(min_value=1, max_value=MUTED_DAYS, help_text="From now on.")
+    reason = Text(max_length=500)
+
+
 def point_json(point: WeekPoint) -> dict[str, Any]:
     """The week as ``WeekPointSerializer`` describes it."""
     numbers = {name: getattr(point, name) for name in ("value", "n", "low", "high", "version")}
@@ -174,3 +186,22 @@ class WorthALook(PlaneView):
         known_params(request, "workflow")
         found = anomalies_for(self.actor, request.query_params.get("workflow", ""))
         return Response({"results": [worth_json(one) for one in found], "next": None})
+
+
+class WorthALookMute(PlaneView):
+    """``/kpis/worth-a-look/{id}/mute/``."""
+
+    @extend_schema(
+        operation_id="mute_worth_a_look", request=MuteBody, responses={200: WorthALookSerializer, **PROBLEMS}
+    )
+    def post(self, request: Request, anomaly_id: UUID) -> Response:
+        """Tell nobody of the like of it for some days, by whoever sets targets there. It is found and listed on."""
+        body = self.body(MuteBody)
+
+        def answer() -> tuple[int, Any]:
+            until = database_now() + timedelta(days=body["days"])
+            row = anomaly_for(self.actor, anomaly_id)
+            mute_anomaly(self.actor, anomaly=row, until=until, reason=body["reason"])
+            return 200, worth_json(anomaly_seen_for(self.actor, anomaly_id))
+
+        return self.once(answer)

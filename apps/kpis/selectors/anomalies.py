@@ -76,12 +76,24 @@ def recent_anomalies_for(actor: User, asked: KpiFilter) -> list[AnomalySeen]:
     return _seen(actor, rows)
 
 
-def _lately(actor: User, since: datetime, workflow: str) -> "QuerySet[Any, Any]":
-    """What goes on, or went on since then; ``is_hushed``: nobody is told of the like of it now."""
+def anomaly_seen_for(actor: User, anomaly_id: UUID) -> AnomalySeen:
+    """The one that ``actor`` may see, in words, however long ago it was. Raises NotFoundError."""
+    found = _seen(actor, _all(actor).filter(pk=anomaly_id))
+    if not found:
+        raise NotFoundError
+    return found[0]
+
+
+def _all(actor: User) -> "QuerySet[Any, Any]":
+    """All that ``actor`` may see; ``is_hushed``: nobody is told of the like of it now."""
     like = {name: OuterRef(name) for name in ("workflow", "kind", "figure")}
     muting = visible(actor, VIEW, Anomaly.objects.filter(muted_until__gt=database_now()))
-    rows = visible(actor, VIEW, Anomaly.objects.filter(Q(until__gte=since) | Q(is_open=True)))
-    rows = rows.annotate(is_hushed=Exists(muting.filter(**like)))
+    return visible(actor, VIEW, Anomaly.objects.all()).annotate(is_hushed=Exists(muting.filter(**like)))
+
+
+def _lately(actor: User, since: datetime, workflow: str) -> "QuerySet[Any, Any]":
+    """What goes on, or went on since then."""
+    rows = _all(actor).filter(Q(until__gte=since) | Q(is_open=True))
     return rows.filter(workflow__slug=workflow) if workflow else rows
 
 
