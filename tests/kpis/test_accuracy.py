@@ -25,7 +25,8 @@ pytestmark = pytest.mark.django_db
 
 
 def acted(operation: str, agent: str, **fields: Any) -> ActionFact:
-    own = {"workflow": "w", "state": "succeeded", "ended_at": NOON, "alone": False}
+    own: dict[str, Any] = {"workflow": "w", "state": "succeeded", "ended_at": NOON, "alone": False}
+    own["capability"] = {"erp.pay": "order.pay", "erp.order": "order.place"}.get(operation, "")
     return ActionFact(action_id=uuid4(), operation=operation, agent=agent, **{**own, **fields})
 
 
@@ -47,7 +48,8 @@ def viewer() -> User:
 def test_both_ways_add_up_to_the_figure(viewer: User) -> None:
     found, figure = accuracy_for(viewer, ask()), kpis_for(viewer, ask()).totals["accuracy"].figure
     assert (found.whole.share.part, found.whole.share.whole) == (figure.numerator, figure.denominator)
-    for lines in (found.operations, found.agents):
+    assert {line.name for line in found.capabilities} == {"order.pay", "order.place", "In no task"}
+    for lines in (found.capabilities, found.operations, found.agents):
         assert len(lines) == 3
         assert sum(line.share.whole for line in lines) == figure.denominator
         assert sum(line.share.part for line in lines) == figure.numerator
@@ -66,7 +68,7 @@ def test_each_row_of_the_page_leads_to_exactly_its_actions(viewer: User) -> None
     client = signed_in(viewer)
     page = client.get(f"/dashboards/oversight/?{ask().query}").content.decode()
     found = accuracy_for(viewer, ask())
-    for line in (*found.operations, *found.agents, found.whole):
+    for line in (*found.capabilities, *found.operations, *found.agents, found.whole):
         assert line.href in unescape(page)
         listed = client.get(line.href).content.decode()
         said = re.search(r"<p>(\d+) in this list</p>", listed)
@@ -88,5 +90,7 @@ def test_nothing_judged_says_so_and_units_see_their_own(viewer: User) -> None:
     assert "No action of this period was judged" in page
     ActionFact.objects.bulk_create([acted("erp.order", "x", unit=unit.pk, decided=True)])
     assert accuracy_for(below, ask()).whole.share.whole == 1
+    ActionFact.objects.update(capability="")
+    assert accuracy_for(below, ask()).capabilities == []
     with pytest.raises(NotAllowedError):
         accuracy_for(make_user(), ask())

@@ -1,11 +1,13 @@
 """How right agents were, what was missed and what went wrong: facts by real decisions, figures against a slow count."""
 
 from datetime import timedelta
+from importlib import import_module
 from random import Random
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from apps.access.services import create_token
@@ -28,11 +30,13 @@ from apps.kpis.services.incidents import unfolded_incidents
 from apps.kpis.services.judged import NOT_FOR_CONTENT
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
 from apps.oversight.selectors.words import REASONS
+from apps.workflows.services.tasks import claim_tasks, complete_task
 from tests.factories.access import make_approver, make_holder, make_queue, make_unit
 from tests.factories.agents import make_action, make_agent
 from tests.factories.connectors import make_operation
 from tests.factories.kpis import NOON
 from tests.factories.oversight import make_escalation, make_payment, say
+from tests.factories.workflows import make_run, make_worker, make_workflow
 from tests.kpis.test_selectors import ask
 from tests.kpis.test_views import signed_in
 
@@ -272,3 +276,26 @@ def test_page_and_api_list_the_actions_and_the_incidents_behind_a_number(viewer:
     html = page.get("/dashboards/overview/incidents/").content.decode()
     assert "12.50" in html
     assert "not yet" in html
+
+
+def test_an_action_has_the_capability_of_the_task_in_which_it_was_asked_for() -> None:
+    flow = make_workflow({"steps": {"pay": {"agent": "order.pay"}}})
+    agent = make_worker(flow, "order.pay")
+    make_run(flow)
+    (task,) = claim_tasks(agent.user)
+    early = done(agent=agent, unit=flow.unit, task_id=task.pk)
+    other = done(agent=agent, unit=flow.unit)
+    fold()
+    assert capabilities() == {early.pk: "order.pay", other.pk: ""}
+    complete_task(agent.user, task_id=task.pk, lease=str(task.fence), output={})
+    late = done(agent=agent, unit=flow.unit, task_id=task.pk)
+    fold()
+    wanted = {early.pk: "order.pay", other.pk: "", late.pk: "order.pay"}
+    assert capabilities() == wanted
+    ActionFact.objects.update(capability="")
+    import_module("apps.kpis.migrations.0043_fill_capabilities").fill(None, connection.schema_editor())
+    assert capabilities() == wanted
+
+
+def capabilities() -> dict[Any, str]:
+    return dict(ActionFact.objects.values_list("action_id", "capability"))

@@ -62,6 +62,9 @@ PARTS_ASKED = [
         description="When people were asked, of `escalation_rate`: 1-09 is Monday from nine by the clocks of `tz`.",
     ),
     OPERATION,
+    OpenApiParameter(
+        "capability", str, description="That of the tasks in which actions were asked for; ~none: in none."
+    ),
 ]
 """One part of a figure, one at a time."""
 

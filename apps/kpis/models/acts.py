@@ -13,7 +13,8 @@ class ActionFact(Fact):
 
     ``decided``, ``reviewed``, ``read_back``: whether people approved it as it was asked, whether a look afterwards
     found it right, whether the system of record shows what was done; None where nobody looked. ``alone``: it was done
-    and nobody had been asked. ``version``: its run's, as for an incident.
+    and nobody had been asked. ``version``: its run's, as for an incident. ``capability``: that of the task in which its
+    agent asked; empty of what it asked in none.
     """
 
     action_id = models.UUIDField(primary_key=True)
@@ -22,6 +23,7 @@ class ActionFact(Fact):
     agent = models.CharField(max_length=63)
     agent_version = models.PositiveIntegerField(null=True)
     operation = models.CharField(max_length=120)
+    capability = models.CharField(max_length=63, blank=True, default="", db_default="")
     state = models.CharField(max_length=20)
     ended_at = models.DateTimeField()
     alone = models.BooleanField(default=False)

@@ -22,7 +22,7 @@ from apps.kpis.rules.buckets import (
 )
 
 MAX_YEARS = 20
-PARTS = {"error": 3_000, "step": 63, "reason": 120, "hour": 4, "operation": 120}
+PARTS = {"error": 3_000, "step": 63, "reason": 120, "hour": 4, "operation": 120, "capability": 63}
 """The sorts of parts that a list can be limited to, and how long their names are at most.
 
 One of errors may be all classes but those that it names.

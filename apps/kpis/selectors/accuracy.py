@@ -1,4 +1,4 @@
-"""How right agents' actions were, operation by operation and agent by agent."""
+"""How right agents' actions were: by capability, by operation and by agent."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +12,7 @@ from apps.kpis.models.measures import MEMBERS, within
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.quality import Share
 from apps.kpis.selectors.drawings import page_of_kpi
+from apps.kpis.selectors.parts import NO_CAPABILITY, part_names
 from apps.kpis.selectors.reading import VIEW, actions_for
 
 KPI = "accuracy"
@@ -23,7 +24,7 @@ COUNTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class AccuracyLine:
-    """One operation or agent: how many of its judged actions were right, and where these are listed."""
+    """One capability, operation or agent: how many of its judged actions were right, and where these are listed."""
 
     name: str
     share: Share
@@ -37,9 +38,13 @@ class AccuracyLine:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """The judged actions of a period, taken apart in two ways; each adds up to the whole."""
+    """The judged actions of a period, taken apart in three ways; each adds up to the whole.
+
+    ``capabilities``: none where no action was asked for in a task.
+    """
 
     whole: AccuracyLine
+    capabilities: list[AccuracyLine]
     operations: list[AccuracyLine]
     agents: list[AccuracyLine]
 
@@ -50,16 +55,31 @@ def accuracy_for(actor: User, asked: KpiFilter) -> Accuracy:
     rows = actions_for(actor, asked).filter(within("ended_at", asked.period)).filter(MEMBERS["judged"]).order_by()
     found = rows.aggregate(**COUNTS)
     whole = AccuracyLine("", Share(found["right"], found["judged"]), page_of_kpi(asked, KPI))
-    return Accuracy(whole, _by("operation", rows, asked), _by("agent", rows, asked))
+    return Accuracy(whole, _by_capability(rows, asked), _by("operation", rows, asked), _by("agent", rows, asked))
 
 
 def _by(column: str, rows: QuerySet[ActionFact], asked: KpiFilter) -> list[AccuracyLine]:
-    found = rows.values(column).annotate(**COUNTS).order_by("-judged", column)
+    return [
+        AccuracyLine(name, share, page_of_kpi(replace(asked, **{column: name}), KPI))
+        for name, share in _shares(column, rows)
+    ]
+
+
+def _by_capability(rows: QuerySet[ActionFact], asked: KpiFilter) -> list[AccuracyLine]:
+    found = _shares("capability", rows)
+    if not any(name for name, _share in found):
+        return []
+    names = part_names()
     return [
         AccuracyLine(
-            row[column],
-            Share(row["right"], row["judged"]),
-            page_of_kpi(replace(asked, **{column: row[column]}), KPI),
+            name or names[NO_CAPABILITY],
+            share,
+            page_of_kpi(replace(asked, part=("capability", name or NO_CAPABILITY)), KPI),
         )
-        for row in found
+        for name, share in found
     ]
+
+
+def _shares(column: str, rows: QuerySet[ActionFact]) -> list[tuple[str, Share]]:
+    found: QuerySet[Any, Any] = rows.values(column).annotate(**COUNTS).order_by("-judged", column)
+    return [(row[column], Share(row["right"], row["judged"])) for row in found]

@@ -19,12 +19,15 @@ from apps.kpis.rules.facts import ESCALATING_KINDS
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors.reading import VIEW
 
+NO_CAPABILITY = "~none"
+"""The key of actions that were asked for in no task."""
 MISMATCH, UNNAMED, OVERDUE = "~mismatch", "~unnamed", "~overdue"
 """Keys that no class of errors and no rule is called by."""
 BESIDE = "~beside"
 """Begins the key of all classes of errors but those that it names."""
 OURS: Mapping[str, Sequence[str]] = {
     "error": (MISMATCH, UNNAMED),
+    "capability": (NO_CAPABILITY,),
     "reason": (OVERDUE, *(f"~{kind}" for kind in ESCALATING_KINDS)),
 }
 """Names that parts have by themselves, whatever happened."""
@@ -33,7 +36,10 @@ OF_FIGURES: Mapping[str, Sequence[str]] = {
     "failed": ("error", "step"),
     "escalation_rate": ("reason", "hour"),
 }
-"""What the lists behind these figures can be limited to; those of actions to an operation, all others to nothing."""
+"""What the lists behind these figures can be limited to.
+
+Those of actions to an operation or a capability, all others to nothing.
+"""
 NAMED = 20
 """So many parts are named to whoever asks for one that is not there."""
 ERROR = Case(
@@ -60,6 +66,7 @@ def part_names() -> dict[str, str]:
         MISMATCH: _("A system shows something else"),
         UNNAMED: _("No class named"),
         OVERDUE: _("Past its due date"),
+        NO_CAPABILITY: _("In no task"),
         "~action": _("An action, by no rule"),
         "~question": _("A question"),
         "~exception": _("An exception"),
@@ -93,7 +100,7 @@ def require_part(definition: Definition, asked: KpiFilter) -> None:
     """Raises InvalidError for a part of which the rows behind this figure know nothing."""
     if asked.part is None:
         return
-    known = ("operation",) if definition.behind == Behind.ACTIONS else OF_FIGURES.get(definition.key, ())
+    known = ("operation", "capability") if definition.behind == Behind.ACTIONS else OF_FIGURES.get(definition.key, ())
     if asked.part[0] not in known:
         said = _("The list behind this figure knows no such part.")
         said += " " + _("It can be limited to: %(names)s.") % {"names": ", ".join(known)} if known else ""
@@ -126,11 +133,9 @@ def _is_known(actor: User, name: str, value: str) -> bool:
             return StepFact.objects.filter(name=value, **of_runs).exists()
         case "reason":
             return ApprovalFact.objects.filter(rule=value, **of_runs).exists()
-    places: Sequence[QuerySet[Any]] = (
-        visible(actor, VIEW, ActionFact.objects.filter(operation=value)),
-        visible(actor, VIEW, Operation.objects.filter(slug=value)),
-    )
-    return any(rows.exists() for rows in places)
+    if visible(actor, VIEW, ActionFact.objects.filter(**{name: value})).exists():
+        return True
+    return name == "operation" and visible(actor, VIEW, Operation.objects.filter(slug=value)).exists()
 
 
 def within_part(rows: QuerySet[Any], asked: KpiFilter) -> QuerySet[Any]:
@@ -152,7 +157,7 @@ def within_part(rows: QuerySet[Any], asked: KpiFilter) -> QuerySet[Any]:
         case "hour":
             weekday, _dash, hour = value.partition("-")
             return rows.filter(Exists(asking(asked).filter(WENT_TO_PEOPLE, weekday=weekday, hour=hour, **own)))
-    return rows.filter(operation=value)
+    return rows.filter(**{name: "" if value == NO_CAPABILITY else value})
 
 
 def parts_in(rows: QuerySet[Any], asked: KpiFilter, name: str) -> list[tuple[str, int]]:
@@ -174,5 +179,5 @@ def parts_in(rows: QuerySet[Any], asked: KpiFilter, name: str) -> list[tuple[str
             by_hour = asks.values_list("weekday", "hour").annotate(n=RUNS).order_by("weekday", "hour")
             return [(f"{weekday}-{hour:02}", n) for weekday, hour, n in by_hour]
         case _:
-            counted = dict(rows.values_list("operation").annotate(n=Count("pk")))
+            counted = {key or NO_CAPABILITY: n for key, n in rows.values_list(name).annotate(n=Count("pk"))}
     return sorted(counted.items(), key=lambda one: (-one[1], one[0]))

@@ -100,6 +100,7 @@ def split_words_for(actor: User, asked: KpiFilter) -> str:
         "reason": _("Reason: %(value)s"),
         "hour": _("Asked in the hour: %(value)s"),
         "operation": _("Operation: %(value)s"),
+        "capability": _("Capability: %(value)s"),
     }
     return words[name] % {"value": _label(name, value)}
 

@@ -34,11 +34,11 @@ NOT_FOR_CONTENT = ("bad_timing", "not_needed")
 """Codes of rejections that say nothing of what was asked; every other reason does, also one in words alone."""
 
 WRITE = """
-INSERT INTO kpis_actionfact (action_id, run_id, version, agent, agent_version, operation, state, ended_at, alone,
-                             decided, reviewed, read_back, taken_back, amount_minor, currency, workflow, unit,
+INSERT INTO kpis_actionfact (action_id, run_id, version, agent, agent_version, operation, capability, state, ended_at,
+                             alone, decided, reviewed, read_back, taken_back, amount_minor, currency, workflow, unit,
                              simulated)
-SELECT action.id, action.run_id, coalesce(run.version, 0), agent.slug, version.number, action.operation, action.state,
-       action.finished_at,
+SELECT action.id, action.run_id, coalesce(run.version, 0), agent.slug, version.number, action.operation,
+       coalesce(task.capability, tried.capability, ''), action.state, action.finished_at,
        action.state IN ('succeeded', 'compensated') AND asked.n = 0, asked.as_asked, looked.found_right,
        CASE coalesce(was.read, 'effect.' || effect.state)
          WHEN 'effect.verified' THEN true WHEN 'effect.mismatch' THEN false END,
@@ -54,6 +54,10 @@ LEFT JOIN LATERAL (
     AND entry.name IN ('effect.verified', 'effect.mismatch')
   ORDER BY entry.id DESC LIMIT 1) AS was ON true
 LEFT JOIN kpis_runfact AS run ON run.run_id = action.run_id
+LEFT JOIN workflows_task AS task ON task.id = action.task_id
+LEFT JOIN LATERAL (
+  SELECT attempt.capability FROM workflows_attempt AS attempt
+  WHERE attempt.task_id = action.task_id AND attempt.state <> 'late' LIMIT 1) AS tried ON true
 CROSS JOIN LATERAL (
   SELECT count(*) AS n, bool_and(item.state = 'approved' AND NOT item.edited)
          FILTER (WHERE item.state IN ('approved', 'changes_requested')
@@ -67,6 +71,7 @@ CROSS JOIN LATERAL (
 WHERE action.id = ANY(%(ids)s::uuid[]) AND action.environment = 'live' AND action.purpose = 'act'
   AND action.finished_at IS NOT NULL AND action.state = ANY(%(ended)s)
 ON CONFLICT (action_id) DO UPDATE SET
+  capability = coalesce(nullif(EXCLUDED.capability, ''), kpis_actionfact.capability),
   state = EXCLUDED.state, ended_at = EXCLUDED.ended_at, alone = EXCLUDED.alone, decided = EXCLUDED.decided,
   reviewed = EXCLUDED.reviewed, read_back = EXCLUDED.read_back, taken_back = EXCLUDED.taken_back,
   amount_minor = EXCLUDED.amount_minor, currency = EXCLUDED.currency, version = EXCLUDED.version,
