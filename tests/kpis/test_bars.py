@@ -117,7 +117,8 @@ class Page:
         self.door, self.place, self.query = door, place, f"{PERIOD}&bucket={bucket}"
         charts = charts_of(door.page(f"/dashboards/{place}/?{self.query}"))
         classes = charts.pop(3) if place != "overview" else {"data": []}
-        self.cycle, self.throughput, self.errors, self.sla, self.cost, self.autonomy = map(linked, charts)
+        drawn = map(linked, charts)
+        self.cycle, self.throughput, self.errors, self.sla, self.cost, self.escalations, self.autonomy = drawn
         self.classes = linked(classes)
         self.ended = {
             (at, trace["name"]): len(door.behind(link)) for trace in self.throughput for at, _, link in points_of(trace)
@@ -166,6 +167,16 @@ def test_behind_every_part_of_a_bar_of_errors_are_as_many(page: Page) -> None:
         counts = [value for name, value in told[at].items() if name != "From" and not name.startswith("Error rate")]
         assert height == sum(map(int, counts))
         assert len(counts) == len(page.classes)
+
+
+def test_behind_every_point_of_escalation_is_its_share(page: Page) -> None:
+    (rate,) = page.escalations
+    told = {row["From"]: int(row["Went to people unplanned"]) for row in page.table("escalation-rate")}
+    for at, height, link in points_of(rate):
+        went = len(page.door.behind(link))
+        assert height == pytest.approx(100 * went / page.finished(at), abs=1e-3), at
+        assert went == told[rate["x"][at]]
+    assert any(height for _at, height, _link in points_of(rate))
 
 
 def test_behind_every_point_of_a_rate_is_its_share(page: Page) -> None:

@@ -146,8 +146,8 @@ def test_a_dashboard_marks_it_in_every_chart_and_says_it_in_table_and_csv() -> N
     client = Client()
     client.force_login(make_holder(VIEW, unit=unit))
     html = client.get("/dashboards/overview/?range=7d").content.decode()
-    assert html.count('"annotations"') == 6
-    assert html.count(f'<td class="told small">1. Stopped: unit {unit.slug}') == 6
+    assert html.count('"annotations"') == 7
+    assert html.count(f'<td class="told small">1. Stopped: unit {unit.slug}') == 7
     assert "Wrong payments." in html
     assert 'data-png="overview-cycle-time-20' in html
     raw = client.get("/dashboards/overview/cycle-time.csv?range=7d").content.decode()

@@ -92,7 +92,7 @@ def test_without_errors_and_beside_one_workflow_there_is_no_such_chart() -> None
     write_facts(facts=ended({"timeout": 1}))
     assert errors_on(door.page(f"/dashboards/w/?{PERIOD}")) is not None
     assert errors_on(door.page(f"/dashboards/overview/?{PERIOD}")) is None
-    assert len(charts_of(door.page(f"/dashboards/overview/?{PERIOD}"))) == 6
+    assert len(charts_of(door.page(f"/dashboards/overview/?{PERIOD}"))) == 7
 
 
 @pytest.mark.django_db

@@ -112,7 +112,7 @@ def test_the_overview_says_value_risk_and_attention_and_shows_seven_cards(execut
     assert "It rests on a baseline" not in text
     assert "was 20.0%" in text
     assert "better" in text
-    assert html.count('class="plot"') == 6
+    assert html.count('class="plot"') == 7
     assert html.count("application/json") == 6
     assert "Estimate of May" in text
 
@@ -184,7 +184,7 @@ def test_each_chart_has_a_table_with_the_same_values_and_a_csv(executive: User) 
     figures = [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', html)]
     assert all(trace["type"] in {"scatter", "bar"} for figure in figures for trace in figure["data"])
     assert all(len(trace["x"]) <= 400 for figure in figures for trace in figure["data"])
-    for slug in ("cycle-time", "throughput", "error-rate", "sla", "cost", "autonomy"):
+    for slug in ("cycle-time", "throughput", "error-rate", "sla", "cost", "escalation-rate", "autonomy"):
         answer = client.get(f"/dashboards/overview/{slug}.csv?{PERIOD}")
         assert answer["Content-Type"].startswith("text/csv")
         assert len([one for one in answer.content.decode().splitlines() if not one.startswith(("#", '"#'))]) == 31

@@ -44,7 +44,13 @@ def drawings_for(actor: User, answer: Answer, changes: Sequence[Change] = ()) ->
     if not actor.is_active:
         return []
     drawn: list[Drawing | None] = [_cycle_time(answer), _throughput(answer), _error_rate(answer)]
-    drawn += [error_classes_for(actor, answer), _sla(answer), cost_drawing_of(answer), _autonomy(answer)]
+    drawn += [
+        error_classes_for(actor, answer),
+        _sla(answer),
+        cost_drawing_of(answer),
+        _escalation_rate(answer),
+        _autonomy(answer),
+    ]
     drawn += own_drawings_for(actor, answer)
     marks = marks_of([point.bucket for point in answer.series], changes)
     return [marked_of(one, marks, answer) for one in drawn if one is not None]
@@ -108,31 +114,40 @@ def _throughput(answer: Answer) -> Drawing:
 
 
 def _error_rate(answer: Answer) -> Drawing:
-    kpi, scale = "error_rate", 0.01
+    more = [value_column(answer, "failed", _("Failed")), count_column(_("Runs"), "finished")]
+    return _share(answer, "error_rate", "error-rate", _("Error rate"), more)
+
+
+def _escalation_rate(answer: Answer) -> Drawing:
+    more = [count_column(_("Went to people unplanned"), "escalated"), count_column(_("Runs"), "finished")]
+    return _share(answer, "escalation_rate", "escalation-rate", _("Escalation rate"), more)
+
+
+def _share(answer: Answer, kpi: str, slug: str, title: str, more: Sequence[Column]) -> Drawing:
+    """A share of runs with its 95 % interval, and what it was before."""
+    scale = 0.01
     figures = [point.figures[kpi] for point in answer.series]
     shown = [not point.partial for point in answer.series]
     was = was_of(answer, kpi, scale)
     tops = [max(one.value or 0, one.high if one.n >= FEW and one.high else 0) / scale for one in figures]
+    ends = {
+        name: [
+            end / scale if (end := getattr(one, name)) is not None and yes else None
+            for one, yes in zip(figures, shown, strict=True)
+        ]
+        for name in ("low", "high")
+    }
     chart = charts.band(
         labels_of(answer),
-        Series(_("Error rate"), scaled_of(answer, kpi, scale), links=links_of(answer, kpi)),
-        low=[one.low / scale if one.low is not None and yes else None for one, yes in zip(figures, shown, strict=True)],
-        high=[
-            one.high / scale if one.high is not None and yes else None for one, yes in zip(figures, shown, strict=True)
-        ],
+        Series(title, scaled_of(answer, kpi, scale), links=links_of(answer, kpi)),
         band_name=_("95 % interval"),
         y_title="%",
         baseline=was,
         top=max([*tops, *(value or 0 for value in (was.values if was else ()))], default=0) * 1.1 or None,
+        **ends,
     )
-    columns = [
-        value_column(answer, kpi),
-        interval_column(kpi),
-        value_column(answer, "failed", _("Failed")),
-        count_column(_("Runs"), "finished"),
-    ]
-    finding = half_finding_of(answer, kpi)
-    return drawing_of(answer, "error-rate", _("Error rate"), kpi, finding, chart=chart, columns=columns)
+    columns = [value_column(answer, kpi), interval_column(kpi), *more]
+    return drawing_of(answer, slug, title, kpi, half_finding_of(answer, kpi), chart=chart, columns=columns)
 
 
 def _sla(answer: Answer) -> Drawing:
