@@ -59,10 +59,10 @@ def accuracy_for(actor: User, asked: KpiFilter) -> Accuracy:
 
 
 def _by(column: str, rows: QuerySet[ActionFact], asked: KpiFilter) -> list[AccuracyLine]:
-    return [
-        AccuracyLine(name, share, page_of_kpi(replace(asked, **{column: name}), KPI))
-        for name, share in _shares(column, rows)
-    ]
+    def own(name: str) -> KpiFilter:
+        return replace(asked, agent=name) if column == "agent" else replace(asked, operation=name)
+
+    return [AccuracyLine(name, share, page_of_kpi(own(name), KPI)) for name, share in _shares(column, rows)]
 
 
 def _by_capability(rows: QuerySet[ActionFact], asked: KpiFilter) -> list[AccuracyLine]:
