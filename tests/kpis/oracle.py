@@ -535,6 +535,7 @@ FIGURES: Mapping[str, Callable[[Oracle], Told]] = {
     "sla_adherence": lambda of: _share([run for run in of.finished if run.sla_ms is not None], of.in_time),
     "sla_breaches": lambda of: _count([run for run in of.finished if run.sla_ms is not None and not of.in_time(run)]),
     "cost_per_success_minor": _per_success,
+    "cost_per_finished_minor": lambda of: Told(sum(map(of.cost, of.ended)) / len(of.finished) if of.finished else None),
     "spend_minor": lambda of: Told(sum(one.amount_micro for one in of.costs) / 10_000),
     "savings_minor": lambda of: of.saved(),
     "escalation_rate": lambda of: _share(of.finished, of.asked_people),

@@ -17,7 +17,6 @@ from apps.access.services import create_token
 from apps.core.models import User
 from apps.kpis.rules import CARDS, DEFINITIONS, Kind
 from apps.kpis.rules.figures import value_text
-from apps.kpis.selectors.tables import NOT_READ
 from tests.factories.access import make_holder
 from tests.factories.kpis import make_baseline, make_fixed
 from tests.kpis.oracle import World, make_world
@@ -131,9 +130,8 @@ def agree_with_page(page: str, answer: dict[str, Any]) -> None:
     listed = re.findall(r'<th scope="row">([^<]+)<br>.*?<td class="num[^"]*">(?:<a [^>]+>)?([^<]+)<', page, re.DOTALL)
     by_label = {html.unescape(label): text for label, text in listed}
     for key, definition in DEFINITIONS.items():
-        if key not in NOT_READ:
-            text = value_text(definition, answer["totals"][key]["value"], "EUR")
-            assert html.unescape(shown.get(key) or by_label[definition.label]) == text, key
+        text = value_text(definition, answer["totals"][key]["value"], "EUR")
+        assert html.unescape(shown.get(key) or by_label[definition.label]) == text, key
 
 
 def agree_with_parts(asker: Asker, asked: dict[str, Any], answer: dict[str, Any], world: World) -> None:

@@ -100,6 +100,17 @@ def test_a_workflows_row_says_what_its_own_dashboard_says(executive: User, setti
         assert int(row["Runs that succeeded"]) == each["denominator"] == totals["throughput"]["value"]
 
 
+def test_the_cost_of_a_run_stands_beside_that_of_a_success(executive: User) -> None:
+    """Thirty runs succeeded, ten failed and one was cancelled at 0.50 each: successes pay for all of them."""
+    states = [*["succeeded"] * 30, *["failed"] * 10, "cancelled"]
+    runs = [make_run(state=state) for state in states]
+    write_facts(facts=Facts(runs=runs, costs=[make_cost(run) for run in runs]))
+    page = signed_in(executive).get(f"/dashboards/cost/?{PERIOD}")
+    cards = {card.key: (card.text, card.n) for card in page.context["page"].cards}
+    assert cards["cost_per_success_minor"] == ("0.68 EUR", "30")
+    assert cards["cost_per_finished_minor"] == ("0.51 EUR", "40")
+
+
 def test_behind_every_number_lies_a_list_that_adds_up_to_it(executive: User, settings: Any) -> None:
     settings.ACP_REPORTING_TZ = "Europe/Berlin"
     make_world(AUTUMN, DAYS, seed=1, runs=60)

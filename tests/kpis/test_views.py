@@ -400,3 +400,14 @@ def test_every_file_says_its_zone_and_as_of_when_it_is(executive: User, name: st
     assert "# zone: America/New_York" in lines
     assert any(line.startswith("# as of: 20") for line in lines)
     assert any(line.startswith('"# filter: ' if "," in line else "# filter: ") for line in lines)
+
+
+def test_more_figures_hold_the_slowest_runs_and_the_queue_before_their_start(executive: User) -> None:
+    hours = [NOON - timedelta(hours=1 + n) for n in range(30)]
+    runs = [make_run(started_at=at, created_at=at - timedelta(minutes=30)) for at in hours]
+    write_facts(facts=Facts(runs=runs))
+    page = signed_in(executive).get(f"/dashboards/overview/?{PERIOD}").content.decode()
+    more = text_of(page[page.index('id="more-figures"') :].partition("</table>")[0])
+    assert re.search(r"Cycle time, 95th percentile .*? type 7 1 d 5 h ", more)
+    assert re.search(r"Lead time, median .*? included 16 h ", more)
+    assert re.search(r"Lead time, 90th percentile .*? included 1 d 4 h ", more)

@@ -193,9 +193,7 @@ DECIDED = "decided_at"
 """The moment by which durations of decisions count; all others are of runs, by their end."""
 LATENCY = Duration("latency", "latency_ms", MEMBERS["decided"], PERCENTILES["latency"], DECIDED)
 OPEN_LATENCY = Duration("open_latency", "open_ms", MEMBERS["decided_in_calendar"], PERCENTILES["open_latency"], DECIDED)
-ON_PAGES = (CYCLE, BUSINESS, FAILED, CANCELLED, LATENCY, OPEN_LATENCY)
-"""What a dashboard shows."""
-DURATIONS = (*ON_PAGES, LEAD)
+DURATIONS = (CYCLE, LEAD, BUSINESS, FAILED, CANCELLED, LATENCY, OPEN_LATENCY)
 
 
 def alike(durations: Sequence[Duration]) -> list[list[Duration]]:

@@ -44,7 +44,7 @@ from apps.kpis.selectors.kpis import Answer, Point, holds_simulated_for, kpis_fo
 from apps.kpis.selectors.main_charts import cost_drawing_of
 from apps.kpis.selectors.spending import Moved, Spending, moved_for, spending_for, told_for
 
-CARDS = ("spend_minor", "cost_per_success_minor", "savings_minor", "roi")
+CARDS = ("spend_minor", "cost_per_success_minor", "cost_per_finished_minor", "savings_minor", "roi")
 UNIT = 10**6
 
 type Raw = list[list[str | float | None]]

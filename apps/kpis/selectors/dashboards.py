@@ -15,7 +15,6 @@ from apps.core.models import User
 from apps.kpis import charts
 from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.models.measures import ON_PAGES
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.changes import Change, marks_of
 from apps.kpis.rules.definitions import CARDS
@@ -143,7 +142,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         if slug not in names:
             raise NotFoundError
         asked = asked.of_workflow(slug)
-    answer, live = kpis_for(actor, asked, durations=ON_PAGES), live_for(actor, asked)
+    answer, live = kpis_for(actor, asked), live_for(actor, asked)
     workflows = workflow_rows_for(actor, answer)
     here = reverse("kpis:dashboard", args=[slug])
     changes = changes_for(actor, asked)

@@ -15,9 +15,6 @@ from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.live import Live
 from apps.kpis.selectors.releases import release_figures_for
 
-NOT_READ = ("cycle_time_p95_s", "lead_time_p50_s", "lead_time_p90_s")
-"""What a dashboard does not read; the API does."""
-
 
 @dataclass(frozen=True, slots=True)
 class FigureLine:
@@ -42,7 +39,7 @@ class FigureLine:
 
 def other_lines_for(actor: User, answer: Answer) -> list[FigureLine]:
     """Every figure of the period but the cards."""
-    keys = [key for key in DEFINITIONS if key not in {*CARDS, *NOT_READ}]
+    keys = [key for key in DEFINITIONS if key not in CARDS]
     totals = [answer.totals[key] for key in keys] if actor.is_active else []
     return [
         replace(

@@ -107,6 +107,19 @@ PERIOD = (
         members="closed",
     ),
     Definition(
+        key="cost_per_finished_minor",
+        label=gettext_noop("Cost per finished run"),
+        formula=gettext_noop(
+            "cost of all finished and cancelled runs / runs that succeeded or failed: what a run takes, however it ends"
+        ),
+        unit=Unit.MINOR,
+        direction=Direction.DOWN,
+        kind=Kind.QUOTIENT,
+        numerator="cost_micro",
+        denominator="finished",
+        members="closed",
+    ),
+    Definition(
         key="spend_minor",
         label=gettext_noop("Spend"),
         formula=gettext_noop("every cost by the time at which it was incurred, running runs included"),
