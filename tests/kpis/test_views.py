@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.access.services import create_token
 from apps.core.models import User
 from apps.kpis.models import ActionFact, Baseline, Target
-from apps.kpis.models.clock import reporting_zone
+from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.models.goals import LIVE
 from apps.kpis.rules import DEFINITIONS
 from apps.kpis.rules.facts import Facts
@@ -33,6 +33,7 @@ from tests.factories.kpis import NOON, make_baseline, make_cost, make_decision, 
 
 pytestmark = pytest.mark.django_db
 PERIOD = "from=2026-11-01&to=2026-12-01"
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -411,3 +412,51 @@ def test_more_figures_hold_the_slowest_runs_and_the_queue_before_their_start(exe
     assert re.search(r"Cycle time, 95th percentile .*? type 7 1 d 5 h ", more)
     assert re.search(r"Lead time, median .*? included 16 h ", more)
     assert re.search(r"Lead time, 90th percentile .*? included 1 d 4 h ", more)
+
+
+def test_more_figures_say_how_each_stands_to_its_target(executive: User) -> None:
+    make_target(kpi="rework_rate", value=0.02, workflow="")
+    make_target(kpi="failed", value=2, workflow="")
+    some_runs()
+    page = signed_in(executive).get(f"/dashboards/overview/?{PERIOD}").content.decode()
+    more = page[page.index('id="more-figures"') :].partition("</table>")[0]
+    told = {
+        key: text_of(more[more.index(f">{key}<br>") :].partition("</tr>")[0]) for key in ("Rework rate", "Failed runs")
+    }
+    assert "Target 2.0% Cannot tell yet" in told["Rework rate"]
+    assert "Target 2 a day Met" in told["Failed runs"]
+    assert "Target" not in text_of(more[more.index(">Arrivals<br>") :].partition("</tr>")[0])
+
+
+def test_goals_say_how_each_figure_stands_now(executive: User) -> None:
+    now = database_now()
+    failed = [make_run(state="failed", finished_at=now, started_at=now - HOUR) for _ in range(20)]
+    good = [make_run(finished_at=now, started_at=now - HOUR) for _ in range(20)]
+    young = [make_run(workflow="young", finished_at=now, started_at=now - HOUR) for _ in range(4)]
+    write_facts(facts=Facts(runs=[*failed, *good, *young], costs=[make_cost(run) for run in good]))
+    make_baseline(kpi="cost_per_success_minor", workflow="w", value=100)
+    for workflow, kpi, value in (
+        ("w", "error_rate", 0.1),
+        ("", "business_time_p50_s", 60),
+        ("young", "error_rate", 0.1),
+        ("", "lead_time_p50_s", 7200),
+        ("of-nobody", "error_rate", 0.1),
+    ):
+        make_target(kpi=kpi, workflow=workflow, value=value)
+    door = signed_in(executive)
+    page = door.get("/dashboards/goals/").content.decode()
+    rows = {
+        tuple(re.findall(r"<th scope=.row.>([^<]*)</th><td>([^<]*)</td>", row)[0]): text_of(row)
+        for row in page.split("<tr>")
+        if '<th scope="row">' in row
+    }
+    assert "Now 0.50 EUR" in rows["W", "Cost per workflow"]
+    assert "Now 50.0% n 40 Missed" in rows["W", "Error rate"]
+    assert "Now 0.0% n 4 Not enough data" in rows["Young", "Error rate"]
+    assert "n 24 Not enough data" in rows["All workflows", "Lead time, median"]
+    assert "Now — Not enough data" in rows["All workflows", "Business cycle time, median"]
+    assert "Now —" in rows["of-nobody", "Error rate"]
+    assert "Not enough" not in rows["of-nobody", "Error rate"]
+    (link,) = re.findall(r'<a href="([^"]*)">50.0%</a>', page)
+    assert door.get(link.replace("&amp;", "&")).content.decode().count('class="badge bad') >= 20
+    assert f"{now:%Y-%m-%d}, days of UTC, as of" in page

@@ -58,7 +58,7 @@ from apps.kpis.selectors.live import Live, live_for
 from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.reading import VIEW
 from apps.kpis.selectors.risk import Part, risk_parts_for
-from apps.kpis.selectors.tables import coverage_text
+from apps.kpis.selectors.tables import coverage_text, daily_text
 from apps.workflows.models import Workflow
 
 type Place = tuple[str, str, bool]
@@ -255,7 +255,7 @@ def card_of(answer: Answer, key: str) -> Card:
         was_source=provenance_of(total.baseline) if total.baseline and held_against else "",
         is_approved=not held_against or bool(total.baseline and total.baseline.approved),
         interval=interval_text(figure),
-        target="" if total.target is None else value_text(definition, total.target.value, figure.currency),
+        target="" if total.target is None else daily_text(definition, total.target.value, figure.currency),
         status=total.status,
         spark=charts.spark_points(series, held),
         href=page_of_kpi(answer.asked, key),

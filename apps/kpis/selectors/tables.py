@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from django.utils.translation import gettext as _
 
 from apps.core.models import User
-from apps.kpis.rules.definitions import CARDS, DEFINITIONS
-from apps.kpis.rules.figures import Coverage, Figure
+from apps.kpis.rules.definitions import CARDS, DEFINITIONS, Definition
+from apps.kpis.rules.figures import Coverage, Figure, Status, value_text
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, percent_text
 from apps.kpis.rules.sentences import interval_text
@@ -21,7 +21,7 @@ class FigureLine:
     """One figure in words; ``few``: too few values to compare it with anything; ``why_none``: why it has no value.
 
     ``coverage``: for how much of everything it speaks; empty where it counts all; ``note``: what there is to know of
-    its value.
+    its value; ``target``: what it should be, and ``status`` how it stands to that.
     """
 
     key: str
@@ -35,6 +35,8 @@ class FigureLine:
     href: str
     coverage: str = ""
     note: str = ""
+    target: str = ""
+    status: Status | None = None
 
 
 def other_lines_for(actor: User, answer: Answer) -> list[FigureLine]:
@@ -46,6 +48,10 @@ def other_lines_for(actor: User, answer: Answer) -> list[FigureLine]:
             _line(answer.asked, one.figure),
             coverage=coverage_text(one.coverage),
             note=answer.goals.unapproved(one.figure, answer.asked.workflow),
+            target=""
+            if one.target is None
+            else daily_text(one.figure.definition, one.target.value, one.figure.currency),
+            status=None if one.target is None else one.status,
         )
         for one in totals
     ]
@@ -58,6 +64,12 @@ def coverage_text(coverage: Coverage | None) -> str:
     share = percent_text(coverage.counted / coverage.whole)
     told = {"n": count_text(coverage.counted), "of": count_text(coverage.whole), "share": share}
     return _("%(n)s of %(of)s (%(share)s)") % told + f" {_(coverage.words)}"
+
+
+def daily_text(definition: Definition, value: float | None, currency: str) -> str:
+    """A value that is held against another: of what counts by the day, by the day."""
+    text = value_text(definition, round(value, 1) if value is not None and definition.per_day else value, currency)
+    return _("%(value)s a day") % {"value": text} if definition.per_day and value is not None else text
 
 
 def live_lines_for(actor: User, asked: KpiFilter, live: Live) -> list[FigureLine]:

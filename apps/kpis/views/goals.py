@@ -15,15 +15,17 @@ from apps.core.http import Request
 from apps.kpis import services
 from apps.kpis.forms import BaselineForm, GoalForm, TargetForm
 from apps.kpis.models import Baseline, Target
-from apps.kpis.models.clock import reporting_currency
+from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.rules import Definition
 from apps.kpis.rules.figures import value_text
 from apps.kpis.selectors import baseline_for, baselines_for, target_for, targets_for
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.definitions import definitions_for
 from apps.kpis.selectors.goals import correction_of, ended_baselines_for, waiting_for
+from apps.kpis.selectors.standing import standing_filter_for, standings_for
 from apps.kpis.services import delete_target, remove_baseline, save_baseline, save_target
 from apps.kpis.services.baselines import PROPOSED
+from apps.kpis.views.dashboards import span_of
 
 MANAGE = "kpis.manage_target"
 EARLIER = 100
@@ -32,14 +34,21 @@ EARLIER = 100
 
 def _page(request: Request, *, status: int = 200, **forms: Any) -> HttpResponse:
     names, known = workflows_for(request.user), definitions_for(request.user)
-    behind = waiting_for(request.user)
+    behind, asked = waiting_for(request.user), standing_filter_for(request.user)
+    was = list(baselines_for(request.user).order_by("workflow", "kpi", "valid_from"))
+    aims = list(targets_for(request.user).order_by("workflow", "kpi"))
+    now = standings_for(
+        request.user, asked, {(row.workflow, row.kpi) for row in was} | {(row.workflow, row.kpi) for row in aims}
+    )
     context = {
+        "span": span_of(asked, database_now()),
         "baselines": [
             {**_told_baseline(request, row, names, known), "counts": row.pk not in behind}
-            for row in baselines_for(request.user).order_by("workflow", "kpi", "valid_from")
+            | {"now": now.get((row.workflow, row.kpi))}
+            for row in was
         ],
         "earlier": [_told(row, names, known) for row in ended_baselines_for(request.user)[:EARLIER]],
-        "targets": [_told(row, names, known) for row in targets_for(request.user).order_by("workflow", "kpi")],
+        "targets": [{**_told(row, names, known), "now": now.get((row.workflow, row.kpi))} for row in aims],
         "may_manage": holds(request.user, MANAGE),
         "baseline_form": BaselineForm(workflows=names, known=known, prefix="baseline"),
         "target_form": TargetForm(workflows=names, known=known, prefix="target"),
