@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from apps.connectors.models import ConnectorCall
 from apps.core.errors import NotAllowedError
 from apps.core.models import User
 from apps.halts.services import engage_halt, lift_halt
-from apps.kpis.models import RunFact
+from apps.kpis.models import Baseline, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules.buckets import BucketSize, Period
 from apps.kpis.rules.changes import Change, ChangeKind
@@ -27,7 +27,7 @@ from apps.workflows.models import Workflow
 from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit
 from tests.factories.agents import make_agent
 from tests.factories.connectors import make_operation
-from tests.factories.kpis import make_price
+from tests.factories.kpis import make_approved, make_baseline, make_fixed, make_price
 from tests.factories.kpis import make_run as make_fact
 from tests.factories.policies import make_policy, make_rule
 from tests.factories.workflows import make_workflow
@@ -123,6 +123,57 @@ def test_a_price_counts_from_the_day_from_which_it_holds() -> None:
     make_price(model="large", valid_from=database_now())
     make_price(model="old", valid_from=datetime(2020, 1, 1, tzinfo=UTC))
     assert texts(make_holder(VIEW, unit=make_unit())) == ["Another price for the model large"]
+
+
+def test_a_rate_counts_from_the_day_from_which_it_holds_for_whom_it_concerns() -> None:
+    mine, other, now = make_unit(), make_unit(), database_now()
+    make_agent(slug="payer", unit=mine)
+    hour = {"kind": "people", "per": "hour", "valid_from": now}
+    make_fixed(4_500, unit=mine.slug, source="Union", **hour)
+    make_fixed(4_600, unit=other.slug, **hour)
+    make_fixed(4_700, **hour)
+    make_fixed(4_800, role="old", **{**hour, "valid_from": datetime(2020, 1, 1, tzinfo=UTC)})
+    make_fixed(3, kind="agent", per="task", agent="payer", valid_from=now)
+    make_fixed(7, kind="operation", per="call", operation="bank.pay", valid_from=now)
+    make_fixed(100_00, workflow="w", valid_from=now)
+    make_fixed(108, kind="currency", per="unit", of_currency="USD", valid_from=now)
+    rate, fee = "Rate of people's time, %s: %s EUR", "Fee of bank.pay: 0.07 EUR"
+    everywhere = {rate % ("everywhere", "47.00"), fee, "Rate of exchange of USD: 1.08 EUR"}
+    ours = {rate % (mine.slug, "45.00"), "Rate of the agent payer: 0.03 EUR", *everywhere}
+    assert set(texts(make_holder(VIEW, unit=mine))) == ours
+    executive = make_holder(VIEW)
+    fixed, theirs = "Fixed cost of a month, w: 100.00 EUR", rate % (other.slug, "46.00")
+    assert set(texts(executive)) == {fixed, theirs, *ours}
+    assert set(texts(executive, unit=mine.slug)) == {fixed, *ours}
+    assert set(texts(executive, workflow="v")) == {theirs, *ours} - {"Rate of the agent payer: 0.03 EUR"}
+    assert set(texts(executive, agent="nobody")) == {fixed, theirs, *ours} - {"Rate of the agent payer: 0.03 EUR"}
+    told = {one.text: one for one in seen(executive)}[rate % (mine.slug, "45.00")]
+    assert (told.kind, told.why, told.href) == (ChangeKind.PRICE, "Union", "/dashboards/rates/")
+
+
+def test_an_approved_baseline_counts_from_the_day_from_which_it_holds_or_on_which_it_was_approved() -> None:
+    unit, today = make_unit(), database_now().astimezone(reporting_zone()).date()
+    mine = Workflow.objects.create(slug="mine", name="Mine", unit=unit)
+    other = Workflow.objects.create(slug="other", name="Other", unit=make_unit())
+    make_baseline(kpi="error_rate", workflow=mine.slug, value=0.2, valid_from=today)
+    person = make_holder(VIEW, unit=unit)
+    assert texts(person) == [], "nobody approved it"
+    make_approved(kpi="rework_rate", workflow=mine.slug, value=0.1, valid_from=today, reason="Counted.")
+    make_approved(kpi="rework_rate", workflow=other.slug, value=0.3, valid_from=today)
+    make_approved(kpi="cost_per_success_minor", workflow="", value=2_000, valid_from=date(2026, 1, 1))
+    old = make_approved(kpi="error_rate", workflow=mine.slug, value=0.1, valid_from=date(2026, 1, 1))
+    Baseline.objects.filter(pk=old.pk).update(ended_at=database_now())
+    ours = {
+        "Mine: baseline of Rework rate from here on, 10.0%",
+        "All workflows: baseline of Cost per workflow for runs from 2026-01-01 approved, 20.00 EUR",
+    }
+    theirs = "Other: baseline of Rework rate from here on, 30.0%"
+    assert set(texts(person)) == ours
+    executive = make_holder(VIEW)
+    assert set(texts(executive)) == {*ours, theirs}
+    assert set(texts(executive, unit=unit.slug)) == set(texts(executive, workflow="mine")) == ours
+    told = {one.text: one for one in seen(person)}["Mine: baseline of Rework rate from here on, 10.0%"]
+    assert (told.kind, told.why, told.href) == (ChangeKind.BASELINE, "Counted.", "/dashboards/goals/")
 
 
 def test_a_unit_sees_what_concerns_it_and_everything_above_it() -> None:

@@ -24,6 +24,7 @@ class ChangeKind(StrEnum):
     HALT = "halt"
     OUTAGE = "outage"
     PRICE = "price"
+    BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What changed in a period, for who looks at its figures: versions, rules, halts, outages, prices."""
+"""What changed in a period, for who looks at its figures: versions, rules, halts, outages, prices, rates, baselines."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +26,7 @@ from apps.kpis.rules.changes import HOUR, OUTAGE_CALLS, CallHour, Change, Change
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import count_text
 from apps.kpis.selectors.reading import VIEW, runs_for
+from apps.kpis.selectors.standards import baseline_changes_for, rate_changes_for
 from apps.policies.models import Policy, Release
 from apps.workflows.models import Workflow
 
@@ -57,7 +58,8 @@ def changes_for(actor: User, asked: KpiFilter) -> list[Change]:
     reader = _Reader(actor, asked)
     parts = (
         reader.workflows(), reader.agents(), reader.policies(), reader.halts(), reader.outages(), reader.prices(),
-        reader.invented(),
+        rate_changes_for(actor, asked, reader.taking_part, reader.around),
+        baseline_changes_for(actor, asked, reader.below), reader.invented(),
     )  # fmt: skip
     return sorted((change for part in parts for change in part), key=lambda one: one.at)
 
@@ -105,7 +107,7 @@ class _Reader:
         entries = [entry for entry in self.entries if entry.name == OF_AGENT]
         rows = AgentVersion.objects.filter(pk__in=[entry.subject_id for entry in entries]).select_related("agent")
         versions = {row.pk: row for row in rows}
-        taking_part = self._taking_part({row.agent.slug for row in rows})
+        taking_part = self.taking_part({row.agent.slug for row in rows})
         for entry in entries:
             version = versions.get(entry.subject_id)
             if version is None or version.agent.slug not in taking_part:
@@ -203,7 +205,7 @@ class _Reader:
     def _in_units[R: Model](self, rows: QuerySet[R], unit: str) -> QuerySet[R]:
         return rows if self.below is None else rows.filter(**{f"{unit}__in": self.below})
 
-    def _taking_part(self, agents: set[str]) -> set[str]:
+    def taking_part(self, agents: set[str]) -> set[str]:
         """Which of these agents the filter is about: of a workflow, those that runs of the period name."""
         if self.asked.agent:
             return agents & {self.asked.agent}
@@ -223,7 +225,7 @@ class _Reader:
             return self.asked.workflow in {"", halt.target}
         if halt.scope in {HaltScope.AGENT, HaltScope.VERSION}:
             agent = halt.target.partition("@")[0]
-            return agent in self._taking_part({agent})
+            return agent in self.taking_part({agent})
         return True
 
     def _runs_of(self, workflow: str, number: object) -> str:

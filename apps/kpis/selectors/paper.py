@@ -140,7 +140,7 @@ def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any
             "sort": _("Sort"),
             "what": _("What"),
             "why": _("Why"),
-            "nothing": _("No version, rule, halt, outage or price changed in the units that you see."),
+            "nothing": _("No version, rule, halt, outage, price, rate or baseline changed in the units that you see."),
         },
     )
 
@@ -217,4 +217,5 @@ def _kind(kind: ChangeKind) -> str:
         ChangeKind.HALT: _("Halt"),
         ChangeKind.OUTAGE: _("Outage"),
         ChangeKind.PRICE: _("Price"),
+        ChangeKind.BASELINE: _("Baseline"),
     }[kind]
