@@ -151,7 +151,7 @@ def test_without_a_value_and_beside_the_workflow_there_is_no_chart(rated: Rated)
     assert "own-stars" not in rated.door.page(f"/dashboards/overview/?{PERIOD}")
     assert rated.door.browser.get(f"/dashboards/overview/own-stars.csv?{PERIOD}").status_code == 404
     assert 'href="#own-stars"' in rated.page()
-    assert len(charts_of(rated.page())) == 7
+    assert len(charts_of(rated.page())) == 8
 
 
 def test_who_may_not_count_the_runs_sees_no_chart_of_them(rated: Rated) -> None:
