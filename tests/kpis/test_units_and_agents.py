@@ -234,3 +234,15 @@ def test_a_card_of_few_runs_leads_to_them(executive: User) -> None:
     page = door.page(f"/dashboards/overview/?{PERIOD}")
     (link,) = re.findall(r'<p class="v"><a class="muted" href="([^"]*/error_rate/[^"]*)">25.0%</a>', page)
     assert len(door.behind(link)) == 1
+
+
+def test_few_values_of_a_bucket_are_grey_in_the_table_and_counted_in_the_file_of_a_chart(executive: User) -> None:
+    runs_in(None, 3)
+    runs_in(None, 1, state="failed")
+    door = Door(executive)
+    page = door.page(f"/dashboards/overview/?{PERIOD}&bucket=month")
+    table = page[page.index('id="table-error-rate"') :].partition("</table>")[0]
+    assert re.search(r'class="num muted"><a class="muted" href="[^"]*">25.0%</a><br>[^>]*>n 4<', table)
+    lines = door.page(f"/dashboards/overview/error-rate.csv?{PERIOD}&bucket=month").splitlines()
+    (row,) = csv.DictReader(line for line in lines if not line.strip('"').startswith("#"))
+    assert (row["Error rate (0..1)"], row["n: Error rate"]) == ("0.25", "4")

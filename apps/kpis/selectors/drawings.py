@@ -159,7 +159,7 @@ def value_column(answer: Answer, kpi: str, name: str = "") -> Column:
     def cell(point: Point) -> Cell:
         figure = point.figures[kpi]
         href = page_of_kpi(answer.asked.within(point.bucket), kpi) if figure.value else ""
-        return cell_of(figure, href)
+        return sampled_cell_of(figure, href)
 
     return Column(name or _(definition.label), cell)
 
@@ -263,7 +263,7 @@ def csv_rows_for(actor: User, answer: Answer, drawing: Drawing | None) -> list[l
     asked, head = answer.asked, csv_head_of(answer)
     if drawing is not None:
         head.append([f"# {_(drawing.definition.label)}: {_(drawing.definition.formula)}"])
-        return [*head, heads_of(drawing.columns, drawing.rows), *([cell.raw for cell in row] for row in drawing.rows)]
+        return [*head, *_raw_rows(drawing.columns, drawing.rows)]
     head += [[f"# {key}: {_(one.formula)}"] for key, one in DEFINITIONS.items()]
     total: list[str | float | None] = ["total", asked.period.start.isoformat(), asked.period.end.isoformat()]
     total += [answer.totals[key].figure.value for key in DEFINITIONS]
@@ -297,12 +297,18 @@ def table_csv_for(actor: User, answer: Answer, table: Table) -> list[list[str | 
     if not actor.is_active:
         return []
     rows = [*table.rows, *([table.last] if table.last else [])]
-    counted = [any(cell.n is not None for cell in column) for column in zip(*rows, strict=True)]
+    return [*csv_head_of(answer), *_raw_rows(table.columns, rows)]
+
+
+def _raw_rows(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[list[str | float | None]]:
+    """Heads and rows as raw numbers; behind a column of figures that have an n, one of that."""
+    counted = [any(cell.n is not None for cell in column) for column in zip(*rows, strict=True)] or [False] * len(
+        columns
+    )
     heads: list[list[str | float | None]] = [
-        [head, f"n: {name}"] for head, name in zip(heads_of(table.columns, rows), table.columns, strict=True)
+        [head, f"n: {name}"] for head, name in zip(heads_of(columns, rows), columns, strict=True)
     ]
     pairs = [heads, *([[cell.raw, cell.n] for cell in row] for row in rows)]
-    told = [
+    return [
         [raw for pair, both in zip(row, counted, strict=True) for raw in (pair if both else pair[:1])] for row in pairs
     ]
-    return [*csv_head_of(answer), *told]
