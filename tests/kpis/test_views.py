@@ -114,7 +114,7 @@ def test_the_overview_says_value_risk_and_attention_and_shows_seven_cards(execut
     assert "was 20.0%" in text
     assert "better" in text
     assert html.count('class="plot"') == 7
-    assert html.count("application/json") == 6
+    assert html.count("application/json") == 7
     assert "Estimate of May" in text
 
 
