@@ -27,7 +27,7 @@ from tests.factories.kpis import make_cost, make_decision, make_run
 pytestmark = pytest.mark.browser
 
 HERE = "/dashboards/charted/?range=7d&tz=UTC"
-SLUGS = ("cycle-time", "throughput", "error-rate", "sla", "cost", "escalation-rate", "autonomy")
+SLUGS = ("cycle-time", "throughput", "error-rate", "error-classes", "sla", "cost", "escalation-rate", "autonomy")
 LIBRARY = re.compile(r"plotly[^/]*\.js")
 A4_PX = 718
 """The width of a sheet of A4 between its margins."""
