@@ -54,7 +54,7 @@
       for (const key in layout) if (key.includes("axis")) layout[key] = {...base[key.slice(0, 5)], ...layout[key]};
       await Plotly.react(plot, paint(figure.data), layout, {displayModeBar: false, responsive: true, showSendToCloud: false});
       if (!plot.dataset.done) plot.on("plotly_click", ({event, points}) => {
-        const linked = points.filter((one) => one.customdata?.startsWith?.("/")), y = event.clientY - plot.getBoundingClientRect().y;
+        const linked = points.filter((one) => one.customdata?.startsWith?.("/")).sort((a, b) => a.curveNumber - b.curveNumber), y = event.clientY - plot.getBoundingClientRect().y;
         const hit = linked.find((one) => one.yPixel <= y) ?? linked[0]; // bars lie on each other
         if (hit) location.assign(hit.customdata);
       });

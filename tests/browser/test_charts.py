@@ -54,6 +54,9 @@ GROUND_OF = """
 SHOWN_ON_PAPER = "(e) => [...document.querySelectorAll(e)].filter((one) => one.checkVisibility()).length"
 
 
+CLASSES = ["busy", "lost", "refused", "timeout"]
+
+
 @dataclass
 class Charted:
     """Who looks, and which bars there have to be."""
@@ -83,7 +86,7 @@ def charted(db: str, companies_with_charts: dict[str, Charted]) -> Charted:
                 finished_at=end,
                 started_at=end - timedelta(minutes=random.randint(5, 400)),
                 state=state,
-                error_class=random.choice(["timeout", "refused"]) if state == "failed" else "",
+                error_class=CLASSES[n // 5 % len(CLASSES)] if state == "failed" else "",
                 sla_ms=14_400_000,
             )
             facts.runs.append(run)
