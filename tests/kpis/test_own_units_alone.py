@@ -7,6 +7,7 @@ import re
 import sys
 from datetime import date, timedelta
 from difflib import unified_diff
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -14,11 +15,13 @@ import pytest
 from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import resolve
+from django.utils import timezone
 from pypdf import PdfReader
 
 from apps.access.models import BusinessUnit
 from apps.access.services import create_token
 from apps.core.models import User
+from apps.core.templatetags import acp
 from apps.kpis.models import ActionFact, ApprovalFact, CostItem, DurationDay, IncidentFact, RollupDay, RunFact, StepFact
 from apps.kpis.models.clock import database_now
 from apps.kpis.rules import DEFINITIONS
@@ -120,6 +123,7 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("apps.") and hasattr(module, "database_now"):
             monkeypatch.setattr(module, "database_now", lambda: now)
+    monkeypatch.setattr(acp, "timezone", SimpleNamespace(**{**vars(timezone), "now": lambda: now}))
 
 
 @pytest.fixture
