@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,45 @@ def xes_of(*traces: tuple[str, str]) -> str:
     body = "".join(f'<trace><string key="concept:name" value="{case}"/>{inner}</trace>' for case, inner in traces)
     usual = '<global scope="event"><string key="concept:name" value="UNKNOWN"/></global>'
     return f'<?xml version="1.0"?>\n<log xes.version="1.0">\n{usual}{body}</log>'
+
+
+def priced(name: str, hour: int, cost: str, *more: str) -> str:
+    """An event with what it cost, as a number or as text, and further attributes."""
+    told = "".join(f'<string key="{key}" value="{value}"/>' for key, _is, value in (one.partition("=") for one in more))
+    return event_of(name, f"2026-03-02T{hour:02}:00:00Z").replace("</event>", f"{cost}{told}</event>")
+
+
+class TestWhatAnXesSaysOfCostAndGroup:
+    COST = '<float key="cost:total" value="12.5"/>'
+
+    def test_costs_of_events_are_those_of_cases(self) -> None:
+        steps = (
+            priced("Ask", 9, self.COST),
+            priced("Pay", 10, '<string key="cost:total" value="0.25"/>', "cost:currency=EUR"),
+        )
+        rows = read(xes_of(("1", "".join(steps)), ("2", event_of("Ask", "2026-03-02T09:00:00Z"))), money="EUR")
+        assert [row.cost for row in rows] == [Decimal("12.5"), Decimal("0.25"), None]
+        assert figures_of(cases_in(rows), ZONE).figures["cost"] == {"cases": 1, "mean": 12.75}
+
+    def test_a_start_s_cost_is_its_event_s_where_its_end_says_none(self) -> None:
+        start = priced("Ask", 9, self.COST, "lifecycle:transition=start")
+        end = event_of("Ask", "2026-03-02T10:00:00Z", "complete")
+        assert [row.cost for row in read(xes_of(("1", start + end)))] == [Decimal("12.5")]
+
+    @pytest.mark.parametrize("cost", ["-1", "NaN", "a lot", "1e99"])
+    def test_what_is_no_cost_is_a_fault_with_its_line(self, cost: str) -> None:
+        with pytest.raises(LogError, match=r"line 3, column cost:total: .* is no cost"):
+            read(xes_of(("1", priced("Ask", 9, f'<string key="cost:total" value="{cost}"/>'))))
+
+    def test_another_currency_is_a_fault_and_never_one_to_one(self) -> None:
+        with pytest.raises(
+            LogError, match="line 3, column cost:currency: The cost is in USD, and costs are counted in EUR"
+        ):
+            read(xes_of(("1", priced("Ask", 9, self.COST, "cost:currency=USD"))), money="EUR")
+
+    def test_a_group_stands_for_whoever_is_not_named(self) -> None:
+        steps = priced("Ask", 9, "", "org:group=Clerks"), priced("Pay", 10, "", "org:resource=ada", "org:group=Clerks")
+        assert [row.resource for row in read(xes_of(("1", "".join(steps))))] == ["Clerks", "ada"]
 
 
 def event_of(name: str, time: str, transition: str = "", resource: str = "") -> str:

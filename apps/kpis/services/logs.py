@@ -63,7 +63,11 @@ def import_event_log(
         digest = _digest_of(file, columns, zone, encoding, spelling or Spelling())
         known = EventLog.objects.filter(name=name, workflow=workflow, digest=digest, has_cases=True).first()
         if known is None:
-            cases = cases_in(read_log(file, zone=zone, columns=columns, encoding=encoding, spelling=spelling))
+            cases = cases_in(
+                read_log(
+                    file, zone=zone, columns=columns, encoding=encoding, spelling=spelling, money=reporting_currency()
+                )
+            )
             tell(ImportStep.FIGURES, 0, sum(map(len, cases.values())))
             found = figures_of(cases, zone)
     except LogError as error:

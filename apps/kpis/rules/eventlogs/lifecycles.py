@@ -62,7 +62,8 @@ def paired(moments: Sequence[Moment], clock: Clock, places: Places) -> Iterator[
             began = opened.popleft()
             if began.start > event.complete:
                 raise LogError(f"{event.activity!r} ends before it starts.", moment.line)
-            yield event._replace(start=began.start, resource=event.resource or began.resource)
+            cost = event.cost if event.cost is not None else began.cost
+            yield event._replace(start=began.start, resource=event.resource or began.resource, cost=cost)
         else:
             yield event
 

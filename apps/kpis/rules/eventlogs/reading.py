@@ -27,16 +27,17 @@ def read_log(
     columns: Columns | None = None,
     encoding: str = "",
     spelling: Spelling | None = None,
+    money: str = "",
 ) -> Iterator[Event]:
     """The events of a CSV or XES file, packed by gzip or not. Raises LogError.
 
-    ``zone`` is that of timestamps without an offset. Text is UTF-8, or UTF-16 with its mark, unless ``encoding`` says
-    otherwise; XES says so itself, and is spelled as the standard has it.
+    ``money``: in which currency costs count. ``zone`` is that of timestamps without an offset. Text is UTF-8, or
+    UTF-16 with its mark, unless ``encoding`` says otherwise; XES says so itself, and is spelled as the standard has it.
     """
     parts = parts_of(file)
     first = next(parts, b"")
     if is_xes(first):
-        return counted(read_xes(_after(first, parts), Clock(zone)))
+        return counted(read_xes(_after(first, parts), Clock(zone), money))
     spelling = spelling or Spelling()
     lines = lines_of(_after(first, parts), encoding)
     return counted(read_table(lines, columns or Columns(), Clock(zone, spelling.dates), spelling))
