@@ -29,7 +29,8 @@ def open_page(payment: Payment, *, ago: timedelta) -> None:
     client = Client()
     client.force_login(payment.ada)
     assert client.get(f"/inbox/{payment.item.pk}/").status_code == 200
-    EscalationView.objects.filter(escalation=payment.item, person=payment.ada).update(last_at=ClockTimestamp() - ago)
+    own = EscalationView.objects.filter(escalation=payment.item, person=payment.ada)
+    own.update(looking_since=ClockTimestamp() - ago)
 
 
 def approve(payment: Payment) -> None:
@@ -56,6 +57,46 @@ def test_all_their_looks_count_and_an_absence_does_not() -> None:
     open_page(payment, ago=40 * SECOND)
     approve(payment)
     assert 340_000 <= people_s_time().quantity < 345_000
+
+
+def test_one_looks_at_one_item_at_a_time() -> None:
+    """Twenty items opened one after the other and decided later are not twenty times the time until then."""
+    first = make_payment()
+    second = escalate(propose(first.agent, first.operation, PAYMENT), first.operation)
+    client = Client()
+    client.force_login(first.ada)
+    views = EscalationView.objects.filter(person=first.ada)
+    client.get(f"/inbox/{first.item.pk}/")
+    views.update(looking_since=ClockTimestamp() - 30 * SECOND)
+    client.get(f"/inbox/{second.pk}/")
+    views.filter(escalation=second).update(looking_since=ClockTimestamp() - 200 * SECOND)
+    client.get("/inbox/")
+    approve(first)
+    assert 30_000 <= Vote.objects.get().looked_ms < 35_000
+    cast_vote(first.ada, escalation_id=second.pk, verdict="approve", version=1)
+    assert 200_000 <= Vote.objects.get(escalation=second).looked_ms < 205_000
+    assert not views.exclude(looking_since=None).exists()
+
+
+def test_the_item_that_follows_a_decision_is_before_them_from_then_on() -> None:
+    first = make_payment()
+    second = escalate(propose(first.agent, first.operation, PAYMENT), first.operation)
+    client = Client()
+    client.force_login(first.ada)
+    client.get(f"/inbox/{first.item.pk}/")
+    sent = {"verdict": "approve", "version": first.now().version, "shown": [first.item.pk, second.pk]}
+    answer = client.post(f"/inbox/{first.item.pk}/decision/", sent, headers={"HX-Request": "true"})
+    assert answer.status_code == 200, answer.content
+    assert str(second.pk) in answer["HX-Push-Url"]
+    assert EscalationView.objects.filter(escalation=second, looking_since__isnull=False).exists()
+
+
+def test_many_that_were_looked_at_count_what_was_looked_and_a_vote_keeps_no_more_than_it_can() -> None:
+    payment = make_payment()
+    open_page(payment, ago=20 * SECOND)
+    EscalationView.objects.update(dwell=timedelta(days=300))
+    approve(payment)
+    assert Vote.objects.get().looked_ms == 2**31 - 1
 
 
 def test_what_they_look_at_after_their_vote_is_not_its_time() -> None:

@@ -263,7 +263,7 @@ class TestSeen:
         item = make_escalation()
         approver = make_approver(item.group_list()[0].queue)
         note_view(approver, item=item)
-        EscalationView.objects.update(last_at=ClockTimestamp() - timedelta(hours=2))
+        EscalationView.objects.update(looking_since=ClockTimestamp() - timedelta(hours=2))
         note_view(approver, item=item)
         assert EscalationView.objects.get().dwell == timedelta(minutes=5)
 

@@ -13,6 +13,8 @@ from apps.connectors.models import Effect
 from apps.connectors.rules import EffectState
 from apps.core.models import ClockTimestamp, User
 
+PUT_OFF_A_S = 1_000
+"""About so many effects are put off in a second while they are stopped, however many there are."""
 WAITING = Q(state=EffectState.PREPARED) | Q(state=EffectState.UNKNOWN, retry_at__isnull=False)
 """To begin or to repeat, and under way nowhere."""
 
@@ -29,14 +31,13 @@ def postpone_effects(*, actions: QuerySet[Action], seconds: int) -> int:
     """Look later again at all due effects of these actions, which one thing stops; how many.
 
     One by one they would be the longest due again before the last was looked at, and nothing else would begin. Those
-    that somebody is looking at are left out.
+    that somebody is looking at are left out. Of very many it takes longer, as each look writes all of them.
     """
     due = Q(retry_at=None) | Q(retry_at__lte=Now())
     rows = Effect.objects.filter(WAITING, due, action__in=actions)
-    held = rows.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
-    return Effect.objects.filter(pk__in=list(held)).update(
-        retry_at=ClockTimestamp() + timedelta(seconds=seconds), in_line=False
-    )
+    held = list(rows.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True))
+    again_at = ClockTimestamp() + timedelta(seconds=seconds + len(held) // PUT_OFF_A_S)
+    return Effect.objects.filter(pk__any_of=held).update(retry_at=again_at, in_line=False)
 
 
 @transaction.atomic

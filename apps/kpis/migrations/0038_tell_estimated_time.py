@@ -3,10 +3,6 @@
 from django.db import migrations, models
 
 
-ESTIMATED = "UPDATE kpis_costitem SET is_estimated = true WHERE kind = 'human'"
-NAMED = "UPDATE kpis_costitem SET priced_by = 'hourly_rate' WHERE priced_by = 'estimated'"
-
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -23,5 +19,4 @@ class Migration(migrations.Migration):
             model_name='costitem',
             index=models.Index(condition=models.Q(('is_estimated', True)), fields=['incurred_at'], name='cost_item_estimated'),
         ),
-        migrations.RunSQL([ESTIMATED, NAMED], migrations.RunSQL.noop),
     ]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.core.validators import MinLengthValidator
 from django.db import models
+from django.db.models import Q
 
 from apps.core.models import ClockTimestamp, Record, User
 from apps.oversight.models.escalations import Escalation
@@ -46,8 +47,9 @@ class EvidenceView(Record):
 class EscalationView(models.Model):
     """That a person had the decision page of an item open.
 
-    ``dwell`` adds up the time from one opening to the next thing that they did with the item, five minutes at most
-    each: what is known, not how long they read.
+    ``dwell`` adds up the time from one opening to their next one, of this or another item, or to their vote, five
+    minutes at most each: what is known, not how long they read. ``looking_since``: when the opening began that is not
+    added yet, null where none is. One person looks at one item at a time.
     """
 
     escalation = models.ForeignKey(Escalation, models.CASCADE, related_name="views")
@@ -56,9 +58,13 @@ class EscalationView(models.Model):
     last_at = models.DateTimeField(db_default=ClockTimestamp())
     opened = models.PositiveIntegerField(default=1)
     dwell = models.DurationField(default=timedelta(0))
+    looking_since = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ()
+        indexes = [
+            models.Index(fields=["person"], name="view_under_way", condition=Q(looking_since__isnull=False)),
+        ]
         constraints = [models.UniqueConstraint(fields=["escalation", "person"], name="view_once_per_person")]
 
     def __str__(self) -> str:

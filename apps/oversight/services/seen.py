@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 
@@ -21,6 +21,8 @@ from apps.oversight.selectors.evidence import evidence_for
 
 MAX_DWELL = timedelta(minutes=5)
 """What counts at most between an opening and the next: longer, and they were elsewhere."""
+MAX_LOOKED_MS = 2**31 - 1
+"""What a vote can keep; nobody looks at one item for twenty-four days."""
 
 
 def keep_view(item: Escalation) -> str:
@@ -38,25 +40,33 @@ def note_view(actor: User, *, item: Escalation) -> None:
     """
     if not actor.is_human or item.state != EscalationState.PENDING:
         return
+    _end_looks(EscalationView.objects.filter(person=actor))
     rows = EscalationView.objects.filter(escalation=item, person=actor)
-    between = Least(ClockTimestamp() - F("last_at"), Value(MAX_DWELL))
-    if rows.update(last_at=ClockTimestamp(), opened=F("opened") + 1, dwell=F("dwell") + between):
+    if rows.update(last_at=ClockTimestamp(), looking_since=ClockTimestamp(), opened=F("opened") + 1):
         return
     _note_first_view(actor, item)
 
 
 def read_looks(actor: User, items: Sequence[Escalation]) -> None:
-    """Give each item how long ``actor`` is known to have had it before them, in ms, or None. One query."""
-    until_now = F("dwell") + Least(ClockTimestamp() - F("last_at"), Value(MAX_DWELL))
-    rows = EscalationView.objects.filter(escalation__in=items, person=actor).values_list("escalation_id", until_now)
-    looked = {key: time // timedelta(milliseconds=1) for key, time in rows}
+    """Give each item how long ``actor`` is known to have had it before them, in ms, or None; they look on no longer."""
+    rows = EscalationView.objects.filter(escalation__in=items, person=actor)
+    _end_looks(rows)
+    looked = {key: time // timedelta(milliseconds=1) for key, time in rows.values_list("escalation_id", "dwell")}
     for item in items:
-        vars(item).update(prefetched_looked_ms=looked.get(item.pk))
+        time = looked.get(item.pk)
+        vars(item).update(prefetched_looked_ms=None if time is None else min(max(time, 0), MAX_LOOKED_MS))
+
+
+def _end_looks(views: QuerySet[EscalationView]) -> None:
+    """Add what is under way to what was looked."""
+    under_way = Least(ClockTimestamp() - F("looking_since"), Value(MAX_DWELL))
+    views.filter(looking_since__isnull=False).update(dwell=F("dwell") + under_way, looking_since=None)
 
 
 @transaction.atomic
 def _note_first_view(actor: User, item: Escalation) -> None:
-    EscalationView.objects.bulk_create([EscalationView(escalation=item, person=actor)], ignore_conflicts=True)
+    view = EscalationView(escalation=item, person=actor, looking_since=ClockTimestamp())
+    EscalationView.objects.bulk_create([view], ignore_conflicts=True)
     standing = standing_for(actor)
     if standing.why_not(item) is None:
         seen = standing.ballot(item.asked_groups(), acts_for=standing.acts_for(item)).serves

@@ -241,6 +241,8 @@ def _after(
         url = f"{reverse('oversight:item', args=[now.pk]) if is_held and not wants_fragment(request) else path}{query}"
         return HttpResponse(headers={"HX-Redirect": url}) if wants_fragment(request) else redirect(url)
     chosen = escalation_for(request.user, following) if following else None
+    if chosen is not None:
+        services.note_view(request.user, item=chosen)  # it is before them from here on
     context = {
         **(detail_context(request, chosen) if chosen else {"item": None, "sheet": None, "list_query": query}),
         "rows": _rows_on_screen(request, now, chosen),

@@ -36,7 +36,8 @@ def within_halt(halt: Halt) -> QuerySet[Action]:
         return rows
     if halt.scope == HaltScope.UNIT:
         below = units_below(halt.target)
-        return rows.filter(Q(unit__in=below) | Q(run_id__in=Run.objects.filter(unit__in=below).values("pk")))
+        runs = Run.objects.filter(unit__in=below).values("pk")
+        return rows.filter(Q(unit__in=below) | Q(agent__unit__in=below) | Q(run_id__in=runs))
     if halt.scope == HaltScope.VERSION:
         slug, _, number = halt.target.rpartition("@")
         return rows.filter(agent__slug=slug, version__number=number if number.isdigit() else "0")

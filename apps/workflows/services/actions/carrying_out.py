@@ -79,19 +79,21 @@ def perform_due() -> int:
     none of the longest due can be begun now (all of one run that is held, say), more are looked at.
     """
     plane, agents_first = system_user("plane"), next(AGENTS_FIRST)
+    stopped: set[str] = set()
     for most in LOOKED_AT:
         found = due_effects(most, agents_first=agents_first)
         if len(found) > 1:
             with transaction.atomic():
                 ring("effects")
-        if any(_see_to(plane, due) for due in found):
+        if any(_see_to(plane, due, stopped) for due in found):
             return 1
         if len(found) < most:
             break
     return 0
 
 
-def _see_to(plane: User, due: DueEffect) -> bool:
+def _see_to(plane: User, due: DueEffect, stopped: set[str]) -> bool:
+    """Whether it was begun, or its turn is over. ``stopped``: the halts whose effects were put off in this look."""
     try:
         if due.due is Due.ABANDONED:
             _recover(plane, due)
@@ -99,8 +101,9 @@ def _see_to(plane: User, due: DueEffect) -> bool:
             perform_action(plane, action_id=due.action_id)
     except HaltedError as halted:
         postpone_effect(effect_id=due.effect_id, seconds=HALTED_AGAIN_S)
-        halt = Halt.objects.get(pk=str(halted.members["halt"]))
-        postpone_effects(actions=within_halt(halt), seconds=HALTED_AGAIN_S)
+        if (halt_id := str(halted.members["halt"])) not in stopped:
+            postpone_effects(actions=within_halt(Halt.objects.get(pk=halt_id)), seconds=HALTED_AGAIN_S)
+            stopped.add(halt_id)
         return False
     except KeyHeldError:
         postpone_effect(effect_id=due.effect_id, seconds=AGAIN_S, in_line=True)
