@@ -46,7 +46,7 @@ def test_what_is_no_share_is_refused(said):
 
 
 def test_a_larger_sample_asks_nobody_again():
-    before = Verdict(effect=Effect.ALLOW, rules=(), obligations=Obligations())
+    before = Verdict(effect=Effect.REQUIRE_APPROVAL, rules=(), obligations=Obligations())
     assert not is_stricter(replace(before, obligations=Obligations(sample=500)), before)
     assert is_stricter(replace(before, obligations=Obligations(hold_s=5)), before)
 

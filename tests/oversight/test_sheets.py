@@ -235,7 +235,7 @@ def test_an_item_with_everything_costs_a_fixed_number_of_queries(django_assert_m
         client.post(f"/inbox/{payment.item.pk}/comment/", {"text": f"I called them {number} times"})
     headers = {"HX-Request": "true", "HX-Target": "detail"}
     page_of(payment)
-    with django_assert_max_num_queries(27):
+    with django_assert_max_num_queries(28):
         page = client.get(f"/inbox/{payment.item.pk}/", headers=headers).content.decode()
     for part in ("Take it back", "Invoice 4", "I called them 3 times", str(payment.ben)):
         assert part in page
