@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,10 +18,11 @@ from apps.kpis.rules.facts import ESCALATING_KINDS, Facts
 from apps.kpis.selectors.parts import MISMATCH, OVERDUE, UNNAMED
 from apps.kpis.selectors.splits import BY_WORKFLOW
 from apps.kpis.services import write_facts
+from apps.kpis.services.rollups import recompute_rollups
 from tests.factories.access import make_holder, make_unit, make_user
-from tests.factories.kpis import make_run, make_step, make_target
+from tests.factories.kpis import NOON, make_cost, make_run, make_step, make_target
 from tests.kpis.test_bars import Door
-from tests.kpis.test_splits import PERIOD, WRONG, make_parts
+from tests.kpis.test_splits import PERIOD, WRONG, make_parts, table_of
 
 pytestmark = pytest.mark.django_db
 API = "/api/v1/kpis"
@@ -87,7 +89,7 @@ def cells_of(split: dict[str, Any], kpi: str) -> list[list[Any]]:
             scale = 100 if kpi.endswith("_minor") else 1  # files have whole units
             figures = [row["figure"] for row in rows]
             wanted = [one.get("target") for one in figures]
-            values = [one["value"] / scale for one in figures]
+            values = [None if one["value"] is None else one["value"] / scale for one in figures]
             return [
                 [row["key"], value, target, one["n"]]
                 for row, one, value, target in zip(rows, figures, values, wanted, strict=True)
@@ -159,6 +161,23 @@ def agree(door: Door, kpi: str, split: dict[str, Any], whole: list[str], total: 
             assert sum(row["count"] for row in split["rows"]) == total["numerator"]
     if split["split"] == "by-reason":
         assert set(together) == set(whole)
+
+
+def test_a_workflow_of_which_nothing_succeeded_is_a_part_of_what_a_success_cost(door: Door) -> None:
+    runs = [make_run(workflow="vain", state="failed", error_class="timeout") for _ in range(3)]
+    write_facts(facts=Facts(runs=runs, costs=[make_cost(run) for run in runs]))
+    recompute_rollups(touched={("", NOON.date()), ("vain", NOON.date())})
+    for period in (PERIOD, IN_UTC):
+        found = asked(door, "cost_per_success_minor", period)
+        total = door.api.get(f"{API}/?{period}").json()["totals"]["cost_per_success_minor"]
+        (split,) = found["splits"]
+        agree(door, "cost_per_success_minor", split, listed(door, found["behind"]), total)
+        last = split["rows"][-1]
+        assert (last["key"], last["count"], last["figure"]["value"]) == ("vain", 3, None)
+        costs = [row["figure"]["numerator"] for row in split["rows"]]
+        assert sum(costs) == pytest.approx(total["numerator"])
+    table = table_of(door.page(f"/dashboards/overview/cost_per_success_minor/?{PERIOD}"), "by-workflow")
+    assert re.search(r'<a href="/dashboards/vain/[^"]*">—</a>', table)
 
 
 def plain_parts(facts: Facts, name: str) -> set[tuple[str, str]]:

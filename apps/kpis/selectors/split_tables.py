@@ -76,7 +76,7 @@ def _by_workflow(definition: Definition, split: Split, lines: dict[str, str]) ->
         assert one.figure is not None
         figure, is_barred = one.figure, one.key not in lines
         cell = replace(
-            cell_of(figure, page_of_kpi(one.asked, definition.key) if figure.value else ""),
+            cell_of(figure, page_of_kpi(one.asked, definition.key) if one.count else ""),
             bar=round((figure.value or 0) / most * 100, 1) if is_barred else None,
             mark=min(100.0, round(one.target / most * 100, 1)) if one.target is not None and is_barred else None,
             line=lines.get(one.key, ""),

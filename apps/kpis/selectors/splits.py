@@ -128,24 +128,28 @@ def _rows(rows: QuerySet[Any], asked: KpiFilter, name: str) -> list[SplitRow]:
 
 
 def _by_workflow(actor: User, definition: Definition, asked: KpiFilter) -> Split:
-    """One row a workflow, the largest first; none where there is but one."""
+    """One row a workflow, the largest first; none where there is but one.
+
+    One without a value, of which nothing succeeded, say, stands last where rows of it are behind the figure.
+    """
     goals, names = goals_for(actor), workflows_for(actor)
     buckets = buckets_of(asked.period, asked.size, asked.zone)
     measured = Reader(actor, asked, []).read(buckets, [CYCLE]).workflows
     rows = []
     for slug, measures in measured.items():
         figure, own = figure_of(definition, measures, reporting_currency()), asked.of_workflow(slug)
-        if slug and figure.value is not None and figure.n:
+        count = int(measures[definition.members] or 0)
+        if slug and (count or (figure.value is not None and figure.n)):
             target = None if definition.per_day else goals.target_of(definition, own)
             one = SplitRow(
                 key=slug,
                 label=names.get(slug, slug),
-                count=int(measures[definition.members] or 0),
+                count=count,
                 asked=own,
                 figure=figure,
                 target=None if target is None else target.value,
             )
-            rows.append((-figure.value, slug, one))
+            rows.append((figure.value is None, -(figure.value or 0), slug, one))
     says = _("The largest first. Lines show the whole period, all on one scale.")
     return Split(
         slug="by-workflow",
@@ -153,7 +157,7 @@ def _by_workflow(actor: User, definition: Definition, asked: KpiFilter) -> Split
         says=says if definition.numerator == CYCLE.name else _("The largest first."),
         part="workflow",
         adds_up=True,
-        rows=[one for _value, _slug, one in sorted(rows, key=lambda row: row[:2])] if len(rows) > 1 else [],
+        rows=[row[-1] for row in sorted(rows, key=lambda row: row[:-1])] if len(rows) > 1 else [],
     )
 
 
