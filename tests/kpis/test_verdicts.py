@@ -1,5 +1,9 @@
 """What the numbers of one workflow suggest, at each border; and how far beside its target a figure may lie."""
 
+import re
+from collections import Counter
+from itertools import product
+
 import pytest
 
 from apps.kpis.rules import DEFINITIONS
@@ -28,7 +32,7 @@ def figures(
     [
         (figures(19), Verdict.SCALE),
         (figures(20), Verdict.KEEP),
-        (figures(19, saved=0), Verdict.SCALE),
+        (figures(19, saved=0), Verdict.KEEP),
         (figures(19, saved=None), Verdict.KEEP),
         (figures(0, on_time=None), Verdict.SCALE),
         (figures(50), Verdict.KEEP),
@@ -71,8 +75,55 @@ def test_a_verdict_goes_by_what_chance_alone_would_hardly_do() -> None:
 
 def test_the_criteria_are_those_by_which_the_verdict_goes() -> None:
     said = criteria_sentence()
-    assert "at most 3.0% fail" in said.text % said.values
-    assert "whole 95 % interval" in said.text % said.values
+    words = said.text % said.values
+    assert "whole 95 % interval" in words
+    scale, time, fix, late, stop, few = (float(one) for one in re.findall(r"(?:than|most|least) ([\d.]+)", words))
+    assert time == late
+    shares, sums = (0, 9, 19, 20, 29, 35, 50, 51, 63, 64, 99, 101, 118, 119, 400), (-1.0, 0.0, 1.0, None)
+    seen = Counter[str]()
+    for failed, saved, ended in product(shares, sums, (29, 30, 500, 1000)):
+        for on_time in (None, 850, 881, 882, 899, 900, 910, 918, 919, 1000):
+            found = figures(min(failed, ended), ended=ended, on_time=on_time, saved=saved)
+            error, sla = ([(one.value or 0) * 100, *ends(one)] for one in (found["error_rate"], found["sla_adherence"]))
+            timed, loses, saves = on_time is not None, (saved or 0) < 0, (saved or 0) > 0
+            if ended < few:
+                read = "wait"
+            elif error[1] > stop and loses:
+                read = "stop"
+            elif error[1] > fix or (timed and sla[2] < time) or loses:
+                read = "fix"
+            elif error[0] > fix or (timed and sla[0] < time):
+                read = "wait"
+            else:
+                read = "scale" if error[2] <= scale and (not timed or sla[1] >= time) and saves else "keep"
+            assert verdict_of(found)[0] == read, (failed, saved, ended, on_time)
+            seen[read] += 1
+    assert set(seen) == set(Verdict)
+    assert min(seen.values()) > 10
+
+
+def ends(figure: Figure) -> list[float]:
+    """The ends of its interval in percent, 0 and 100 where it has none."""
+    return [100 * (0.0 if figure.low is None else figure.low), 100 * (1.0 if figure.high is None else figure.high)]
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (figures(20), "2.0% (1.3%–3.1%) failed or wrong, 100.0% (99.6%–100.0%) on time, savings 5.00 EUR; "
+                      "to scale, surely at most 3.0% may fail"),
+        (figures(5, on_time=910), "0.5% (0.2%–1.2%) failed or wrong, 91.0% (89.1%–92.6%) on time, savings 5.00 EUR; "
+                                  "to scale, surely 90.0% have to be on time"),
+        (figures(5, saved=0), "0.5% (0.2%–1.2%) failed or wrong, 100.0% (99.6%–100.0%) on time, savings 0.00 EUR; "
+                              "to scale, it has to save"),
+        (figures(5, saved=None), "0.5% (0.2%–1.2%) failed or wrong, 100.0% (99.6%–100.0%) on time, savings —; "
+                                 "to scale, it has to save"),
+    ],
+)  # fmt: skip
+def test_what_is_kept_says_why_it_is_not_scaled(found: dict[str, Figure], says: str) -> None:
+    told, why = verdict_of(found)
+    assert told == Verdict.KEEP
+    assert why.text % why.values == says
 
 
 @pytest.mark.parametrize(

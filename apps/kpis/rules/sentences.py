@@ -8,7 +8,7 @@ from apps.core.amounts import exponent_of
 from apps.kpis.rules.definitions import Definition, Unit, gettext_noop
 from apps.kpis.rules.figures import Figure, Trend, differs, trend_of, value_text
 from apps.kpis.rules.formats import count_text, money_text, percent_text
-from apps.kpis.rules.statistics import has_sample
+from apps.kpis.rules.statistics import SMALL_N, has_sample
 
 FLAT = 0.01
 """A relative change below this is called none."""
@@ -19,10 +19,24 @@ CROWDED = 0.5
 STOP_ERRORS, FIX_ERRORS, SCALE_ERRORS, ON_TIME = 0.1, 0.05, 0.03, 0.9
 """The criteria of a workflow's verdict: each holds where the whole 95 % interval is on its side."""
 CRITERIA = gettext_noop(
-    "Scale: at most %(scale)s fail and it saves. Fix: more than %(fix)s fail, less than %(time)s are on time, or it "
-    "costs more than before. Stop: more than %(stop)s fail and it costs more. Shares count with their whole 95 %% "
-    "interval; where the value alone says fix, it is too early. The verdict suggests; nobody acts on it but you."
+    "Scale: at most %(scale)s fail, at least %(time)s are on time, where there is an SLA, and it saves. Fix: more than "
+    "%(fix)s fail, less than %(time)s are on time, or it costs more than before. Stop: more than %(stop)s fail and it "
+    "costs more. Keep: all else. Shares count with their whole 95 %% interval; where the value alone says fix, or "
+    "fewer than %(few)s runs ended, it is too early. The verdict suggests; nobody acts on it but you."
 )
+NOT_YET = {
+    "error": gettext_noop(
+        "%(error)s failed or wrong, %(sla)s on time, savings %(savings)s; to scale, surely at most %(border)s may fail"
+    ),
+    "sla": gettext_noop(
+        "%(error)s failed or wrong, %(sla)s on time, savings %(savings)s; to scale, surely %(border)s have to be on "
+        "time"
+    ),
+    "savings": gettext_noop(
+        "%(error)s failed or wrong, %(sla)s on time, savings %(savings)s; to scale, it has to save"
+    ),
+}
+"""What keeps a workflow from being scaled: the first of these that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +264,11 @@ def errors_finding(name: str, most: int, whole: int) -> Sentence:
 
 
 def criteria_sentence() -> Sentence:
-    """What a workflow's verdict goes by."""
+    """What a workflow's verdict goes by, all of it: ``verdict_of`` in words."""
     borders = {"scale": SCALE_ERRORS, "fix": FIX_ERRORS, "stop": STOP_ERRORS, "time": ON_TIME}
-    return Sentence(CRITERIA, {name: percent_text(border) for name, border in borders.items()})
+    return Sentence(
+        CRITERIA, {name: percent_text(border) for name, border in borders.items()} | {"few": count_text(SMALL_N)}
+    )
 
 
 def verdict_of(figures: Mapping[str, Figure]) -> tuple[Verdict, Sentence]:
@@ -277,9 +293,15 @@ def verdict_of(figures: Mapping[str, Figure]) -> tuple[Verdict, Sentence]:
         return Verdict.WAIT, Sentence(
             gettext_noop("%(error)s failed or wrong, %(sla)s on time: that may be chance"), values
         )
-    if error.high <= SCALE_ERRORS and savings.value is not None and (sla.low is None or sla.low >= ON_TIME):
-        return Verdict.SCALE, Sentence(text, values)
-    return Verdict.KEEP, Sentence(text, values)
+    kept = (
+        ("error", error.high > SCALE_ERRORS, SCALE_ERRORS),
+        ("sla", sla.low is not None and sla.low < ON_TIME, ON_TIME),
+        ("savings", not savings.value, None),
+    )
+    for name, holds, border in kept:
+        if holds:
+            return Verdict.KEEP, Sentence(NOT_YET[name], values | {"border": percent_text(border)})
+    return Verdict.SCALE, Sentence(text, values)
 
 
 def _with_interval(figure: Figure) -> str:
