@@ -182,17 +182,27 @@ def test_nothing_asked_is_no_table_and_no_chart(executive: User) -> None:
     assert "Nothing is behind this number" in door.page(f"/dashboards/oversight/behind/asked/?{PERIOD}")
 
 
+SECRET = {
+    "slug": "a-s3cret",
+    "when": "action.amount_minor > 300000",
+    "effect": "require_approval",
+    "confidential": True,
+    "message": "Ask the treasury.",
+}
+
+
 @pytest.mark.django_db
-def test_a_rejection_tells_its_reason_its_action_and_the_version_of_the_policy() -> None:
-    paid = make_payment(parameters={"amount_minor": 200_000})
+@pytest.mark.parametrize(("amount", "named"), [(200_000, "large"), (400_000, "confidential")])
+def test_a_rejection_tells_its_reason_its_action_and_the_version_of_the_policy(amount: int, named: str) -> None:
+    paid = make_payment(SECRET, parameters={"amount_minor": amount})
     item = Escalation.objects.get()
     say(make_approver(paid.queue), item, "reject", reason="No order", reason_code="missing_evidence")
     fold_entries(entries=list(Entry.objects.order_by("id")))
-    (rule,) = item.verdict["rules"]
+    rule = item.verdict["rules"][0]
     (fact,) = ApprovalFact.objects.all()
     told = (rule["version"], "missing_evidence", item.action_id)
     assert (fact.policy_version, fact.reason_code, fact.action_id) == told
-    assert fact.rule == f"{rule['policy']}/large"
+    assert fact.rule == f"{rule['policy']}/{named}"
     assert rule["version"] > 0
     ApprovalFact.objects.update(policy_version=0, reason_code="", action_id=None)
     import_module("apps.kpis.migrations.0041_fill_why_people_rejected").fill(None, connection.schema_editor())

@@ -5,7 +5,9 @@ UPDATE kpis_approvalfact AS fact SET
   action_id = item.action_id, reason_code = item.reason_code,
   policy_version = CASE
     WHEN fact.rule <> '' AND jsonb_typeof(item.verdict #> '{rules,0,version}') = 'number'
-     AND fact.rule = concat_ws('/', item.verdict #>> '{rules,0,policy}', item.verdict #>> '{rules,0,rule}')
+     AND fact.rule = concat_ws('/', item.verdict #>> '{rules,0,policy}',
+       CASE WHEN item.verdict #>> '{rules,0,confidential}' = 'true' THEN 'confidential'
+       ELSE item.verdict #>> '{rules,0,rule}' END)
     THEN (item.verdict #>> '{rules,0,version}')::integer ELSE 0 END
 FROM oversight_escalation AS item WHERE item.id = fact.escalation_id
 """
