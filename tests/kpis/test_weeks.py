@@ -16,6 +16,7 @@ from apps.kpis.rules.facts import Facts, RunSeen
 from apps.kpis.rules.filters import filter_of
 from apps.kpis.selectors.weeks import control_charts_for
 from apps.kpis.services import write_facts
+from apps.kpis.views.dashboards import FILES_OF
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.kpis import make_run
 from tests.kpis.test_versions import UTC_ZONE, text_of
@@ -79,8 +80,8 @@ def test_the_file_holds_every_point_of_every_chart(executive: User) -> None:
     write_facts(facts=Facts(runs=[*usual(26, last=2), *week_of(1, took_s=36_000)]))
     client = Client()
     client.force_login(executive)
-    text = client.get("/dashboards/w/weeks.csv?tz=UTC").content.decode()
-    assert "# zone: UTC" in text
+    text = client.get("/dashboards/w/weeks.csv?tz=UTC&simulated=true").content.decode()
+    assert {"# zone: UTC", "# filter: workflow=w&simulated=true"} < set(text.splitlines())
     head, *rows = [row for row in csv.reader(io.StringIO(text)) if not row[0].startswith("#")]
     told = [dict(zip(head, row, strict=True)) for row in rows]
     found = charts(executive)
@@ -89,6 +90,16 @@ def test_the_file_holds_every_point_of_every_chart(executive: User) -> None:
     assert (first["week"], first["value"], first["n"], first["look"]) == (label(1), "36000.0", "6", "above")
     assert float(first["middle"]) == found["cycle_time_p50_s"].centre
     assert client.get("/dashboards/overview/weeks.csv").status_code == 404
+
+
+def test_every_file_of_a_dashboard_says_of_what_it_is(executive: User) -> None:
+    write_facts(facts=Facts(runs=usual(26, last=2)))
+    client = Client()
+    client.force_login(executive)
+    for name in FILES_OF:
+        lines = client.get(f"/dashboards/w/{name}.csv?tz=UTC").content.decode().splitlines()
+        said = {line.partition(":")[0].strip('"') for line in lines}
+        assert {"# filter", "# zone", "# as of"} < said, name
 
 
 def test_shares_have_limits_by_how_many_ran(executive: User) -> None:

@@ -97,13 +97,19 @@ def control_charts_for(actor: User, asked: KpiFilter) -> list[ControlChart]:
 
 
 def weeks_csv_for(actor: User, asked: KpiFilter) -> list[list[str | float | None]]:
-    """The charts' points as raw numbers: seconds, or shares from 0 to 1; the newest week first.
+    """The charts' points as raw numbers below a line that says of what: seconds, or shares from 0 to 1.
 
-    Raises NotFoundError where no workflow is asked for.
+    The newest week first. The filter has no period and no version: all weeks are told. Raises NotFoundError where no
+    workflow is asked for.
     """
     if not asked.workflow:
         raise NotFoundError
-    rows: list[list[str | float | None]] = [["KPI", "week", "value", "n", "low", "high", "middle", "look", "version"]]
+    limits = {name: asked.described.get(name) for name in ("workflow", "unit", "agent", "simulated")}
+    limited = "&".join(f"{name}={str(value).lower()}" for name, value in limits.items() if value is not None)
+    rows: list[list[str | float | None]] = [
+        [f"# filter: {limited}"],
+        ["KPI", "week", "value", "n", "low", "high", "middle", "look", "version"],
+    ]
     for chart in control_charts_for(actor, asked):
         for one in (line.point for line in chart.lines):
             told = [one.value, one.n, one.low, one.high, chart.centre, one.why, one.version]
