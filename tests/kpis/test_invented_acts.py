@@ -1,6 +1,7 @@
 """An invented history tells of agents' acts, of what went wrong and of what changed; marked, never as real."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -57,7 +58,15 @@ def test_the_same_plan_is_the_same_history_and_as_judged_as_its_traits_say() -> 
     assert not [act for act in facts.acts if act.state != "succeeded" and (act.reviewed, act.read_back) != (None, None)]
     wrong = {act.action_id for act in facts.acts if act.read_back is False}
     assert {one.action_id for one in facts.incidents if one.kind == IncidentKind.MISMATCH} == wrong
-    assert all(one.ended_at is None or one.ended_at > one.began_at for one in facts.incidents)
+    assert all(one.ended_at and one.began_at < one.ended_at <= plan.until for one in facts.incidents)
+
+
+def test_what_would_end_later_ends_with_the_history_and_stays_open_in_none() -> None:
+    zone, until = ZoneInfo("Europe/Berlin"), datetime(2026, 10, 30, 23, 5, tzinfo=UTC)  # after a Friday
+    days = acts_of(sample_acts(None, None, None), replace(plan_of(until=until), days=3), zone, scale=50)
+    ends = [one.ended_at for facts in days for one in facts.incidents]
+    assert until in ends
+    assert None not in ends
 
 
 def test_versions_are_marked_where_their_runs_begin_and_the_outage_where_it_was() -> None:

@@ -109,12 +109,12 @@ def _drifted(day: _Day) -> float:
 
 
 def _incident(act: ActionSeen, kind: IncidentKind, hours: float, until: datetime) -> IncidentSeen:
-    ended = act.ended_at + timedelta(hours=hours)
+    """It ends by ``until`` at the latest: nothing tells of an invented one later, and open it would stay for ever."""
     return IncidentSeen(
         kind=kind,
         source_id=_source(act.action_id, kind),
         began_at=act.ended_at,
-        ended_at=ended if ended < until else None,
+        ended_at=min(act.ended_at + timedelta(hours=hours), until),
         unit_id=act.unit_id,
         action_id=act.action_id,
         agent=act.agent,
