@@ -215,6 +215,17 @@ class TestMeans:
         assert found is not None
         assert found.low < 0 < found.high
 
+    def test_a_unit_of_one_day_moves_no_level_where_a_draw_lacks_it(self) -> None:
+        source = np.random.default_rng(9)
+        now, was = ([Sum(0, day, level + source.normal(0, 5), 1) for day in range(28)] for level in (150, 100))
+        alone = mean_difference(now, was, [1.0])
+        both = mean_difference([*now, Sum(1, 3, 4 * 5_000.0, 4)], [*was, Sum(1, 9, 4 * 5_000.0, 4)], [28 / 32, 4 / 32])
+        assert alone is not None
+        assert both is not None
+        assert both.value == pytest.approx(alone.value * 28 / 32)
+        assert both.is_apart
+        assert both.high - both.low == pytest.approx((alone.high - alone.low) * 28 / 32, rel=0.05)
+
     @pytest.mark.parametrize(("days", "most"), [(7, 0.13), (14, 0.1), (60, 0.08)])
     def test_chance_keeps_to_its_twentieth_or_nearly(self, days: int, most: float) -> None:
         source, told = np.random.default_rng(11), 0

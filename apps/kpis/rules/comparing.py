@@ -131,7 +131,8 @@ def mean_difference(now: Sequence[Sum], was: Sequence[Sum], weights: Sequence[fl
     """Tops over ofs of both sides, each stratum with its weight; None where a side has under seven days.
 
     Every stratum has something of both sides. Interval: bootstrap of whole days, widened by what few days hide
-    (n / (n - 1)); chance: the normal distribution with the same deviation.
+    (n / (n - 1)), where a stratum that is missing from a draw keeps its mean; chance: the normal distribution with the
+    same deviation.
     """
     import numpy as np
 
@@ -251,13 +252,18 @@ def _by_day(side: Sequence[Sum], strata: int) -> "tuple[Numbers, Numbers]":
 
 
 def _weighed(drawn: Any, tops: "Numbers", ofs: "Numbers", weights: Sequence[float]) -> "Numbers":
-    """Top over of for each row of ``drawn``: how often each day is in it. A stratum that it lacks weighs nothing."""
+    """Top over of for each row of ``drawn``: how often each day is in it.
+
+    A stratum that a row lacks is there as it is over all days: left out, its weight would fall to the others, and rows
+    would jump from one level to another.
+    """
     import numpy as np
 
-    top, of = drawn @ tops, drawn @ ofs
-    weight = np.where(of > 0, np.asarray(weights), 0.0)
-    each = np.divide(top, of, out=np.zeros_like(top), where=of > 0)
-    return np.asarray((each * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), ALIKE), dtype=np.float64)
+    top, of, all_of = drawn @ tops, drawn @ ofs, ofs.sum(axis=0)
+    weight = np.where(all_of > 0, np.asarray(weights), 0.0)
+    whole = np.divide(tops.sum(axis=0), all_of, out=np.zeros_like(all_of), where=all_of > 0)
+    each = np.divide(top, of, out=np.tile(whole, (len(top), 1)), where=of > 0)
+    return np.asarray(each @ weight / max(float(weight.sum()), ALIKE), dtype=np.float64)
 
 
 def _ranks(values: "Numbers") -> "tuple[Numbers, float]":
