@@ -15,11 +15,12 @@ from apps.audit.models import Entry
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.models import User
 from apps.kpis.models import Baseline, EventLog
-from apps.kpis.services import delete_event_log, import_event_log
+from apps.kpis.services import delete_event_log, import_event_log, logs
 from apps.workflows.models import Workflow
 from tests.factories.access import make_admin, make_holder, make_unit
 from tests.factories.agents import make_agent
 from tests.factories.workflows import make_workflow
+from tests.kpis.test_eventlogs import priced, xes_of
 
 pytestmark = pytest.mark.django_db
 ROWS = "".join(
@@ -63,6 +64,20 @@ class TestImporting:
             "eventlog.created",
             "eventlog.changed",
         ]
+
+    def test_an_xes_is_read_anew_where_more_is_read_of_it_or_in_another_currency(
+        self, monkeypatch: pytest.MonkeyPatch, settings: Any
+    ) -> None:
+        admin, text = make_admin(), xes_of(("1", priced("Ask", 9, '<float key="cost:total" value="12.5"/>')))
+        with monkeypatch.context() as before:
+            before.setattr(logs, "XES_READING", 1)
+            imported(admin, text)
+        assert [imported(admin, text)[1] for _ in range(2)] == ["changed", "unchanged"]
+        settings.ACP_REPORTING_CURRENCY = "USD"
+        assert imported(admin, text)[1] == "changed"
+        assert imported(admin, LOG)[1] == "changed"
+        settings.ACP_REPORTING_CURRENCY = "EUR"
+        assert imported(admin, LOG)[1] == "unchanged"
 
     def test_a_log_of_a_workflow_sets_its_baselines_from_its_last_day_on(self) -> None:
         workflow = flow(make_unit())

@@ -77,7 +77,7 @@ class TestWhatAnXesSaysOfCostAndGroup:
         end = event_of("Ask", "2026-03-02T10:00:00Z", "complete")
         assert [row.cost for row in read(xes_of(("1", start + end)))] == [Decimal("12.5")]
 
-    @pytest.mark.parametrize("cost", ["-1", "NaN", "a lot", "1e99"])
+    @pytest.mark.parametrize("cost", ["-1", "INF", "a lot", "1e99"])
     def test_what_is_no_cost_is_a_fault_with_its_line(self, cost: str) -> None:
         with pytest.raises(LogError, match=r"line 3, column cost:total: .* is no cost"):
             read(xes_of(("1", priced("Ask", 9, f'<string key="cost:total" value="{cost}"/>'))))
@@ -87,6 +87,37 @@ class TestWhatAnXesSaysOfCostAndGroup:
             LogError, match="line 3, column cost:currency: The cost is in USD, and costs are counted in EUR"
         ):
             read(xes_of(("1", priced("Ask", 9, self.COST, "cost:currency=USD"))), money="EUR")
+
+    @pytest.mark.parametrize(("cost", "found"), [("0", 0), ("0.0", 0), ("NaN", None), (" nan ", None), ("", None)])
+    def test_nothing_and_none_are_no_faults_in_any_currency(self, cost: str, found: int | None) -> None:
+        told = priced("Ask", 9, f'<string key="cost:total" value="{cost}"/>', "cost:currency=USD")
+        assert [row.cost for row in read(xes_of(("1", told)), money="EUR")] == [found]
+
+    @pytest.mark.parametrize("cost", ["-1", "a lot", "7"])
+    def test_costs_of_rows_that_are_no_events_are_not_looked_at(self, cost: str) -> None:
+        told, abroad = f'<string key="cost:total" value="{cost}"/>', "cost:currency=USD"
+        steps = [priced("Ask", 8, told, abroad, f"lifecycle:transition={kind}") for kind in ("schedule", "start")]
+        steps += [priced("Ask", 9, self.COST, "lifecycle:transition=complete")]
+        steps += [priced("Pay", 9, told, abroad, "lifecycle:transition=start")]
+        assert [row.cost for row in read(xes_of(("1", "".join(steps))), money="EUR")] == [Decimal("12.5")]
+        steps[2] = priced("Ask", 9, "", "lifecycle:transition=complete")
+        with pytest.raises(LogError, match="line 3, column cost:"):
+            read(xes_of(("1", "".join(steps))), money="EUR")
+
+    @pytest.mark.parametrize(
+        ("start", "end", "who"),
+        [
+            (["org:resource=Ann"], ["org:group=Sales"], "Ann"),
+            (["org:group=Sales"], ["org:resource=Ann"], "Ann"),
+            (["org:group=Sales"], [], "Sales"),
+            (["org:group=Sales"], ["org:group=Legal"], "Legal"),
+            (["org:resource=Ann", "org:group=Sales"], ["org:resource=Bob"], "Bob"),
+        ],
+    )
+    def test_a_group_hides_no_person_of_either_row(self, start: list[str], end: list[str], who: str) -> None:
+        rows = priced("Ask", 9, "", "lifecycle:transition=start", *start)
+        rows += priced("Ask", 10, "", "lifecycle:transition=complete", *end)
+        assert [row.resource for row in read(xes_of(("1", rows)))] == [who]
 
     def test_a_group_stands_for_whoever_is_not_named(self) -> None:
         steps = priced("Ask", 9, "", "org:group=Clerks"), priced("Pay", 10, "", "org:resource=ada", "org:group=Clerks")

@@ -16,7 +16,9 @@ from apps.kpis.models import EventLog
 from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.eventlogs import Columns, Event, LogError, LogFigures, Spelling, cases_in, figures_of, read_log
+from apps.kpis.rules.eventlogs.previews import is_table
 from apps.kpis.rules.eventlogs.reading import digest_of_file, zone_of
+from apps.kpis.rules.eventlogs.xes import READING as XES_READING
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.imports import ImportStep
 from apps.kpis.services.baselines import save_baseline
@@ -86,12 +88,20 @@ def import_event_log(
 
 
 def _digest_of(file: BinaryIO, columns: Columns, zone: ZoneInfo, encoding: str, spelling: Spelling) -> str:
-    """Of the file and of how it is read; what is not said otherwise is left out."""
+    """Of the file and of how it is read; what is not said otherwise is left out.
+
+    Of an XES also what is read at all, and in which currency: imported before its costs were, it is another one now.
+    """
     said = {name: value for name, value in asdict(columns).items() if value or name not in {"lifecycle", "cost"}}
     usual = asdict(Spelling())
     spelled = {name: str(value) for name, value in asdict(spelling).items() if value != usual[name]}
-    told = {"file": digest_of_file(file), "columns": said, "tz": zone.key, "encoding": encoding}
-    return digest_of({**told, "spelling": spelled} if spelled else told)
+    told: dict[str, Any] = {"file": digest_of_file(file), "columns": said, "tz": zone.key, "encoding": encoding}
+    if spelled:
+        told["spelling"] = spelled
+    if not is_table(file):
+        told["xes"] = [XES_READING, reporting_currency()]
+    file.seek(0)
+    return digest_of(told)
 
 
 @transaction.atomic

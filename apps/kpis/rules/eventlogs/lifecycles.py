@@ -26,6 +26,11 @@ class Moment:
     resource: str = ""
     transition: str = ""
     cost: Decimal | None = None
+    group: str = ""
+
+    def amount(self) -> Decimal | None:
+        """What it cost; asked only of rows whose cost counts. Raises LogError."""
+        return self.cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +47,37 @@ def paired(moments: Sequence[Moment], clock: Clock, places: Places) -> Iterator[
     """The events of these rows, in their order. Raises LogError.
 
     ``start`` opens, ``complete`` closes the oldest open start of the same activity in the case; a complete without one
-    starts when it completes, a start without complete is no event. Where any transition is none of the standard's,
-    each row is an event of the activity ``name/transition``.
+    starts when it completes, a start without complete is no event. A group did what neither of the two names a person
+    of. Where any transition is none of the standard's, each row is an event of the activity ``name/transition``.
     """
     transitions = {moment.transition.strip().lower() for moment in moments}
     if transitions - STANDARD - {""}:
         yield from (event_of(moment, clock, places, with_transition=True) for moment in moments)
         return
-    open_starts: dict[tuple[str, str], deque[Event]] = defaultdict(deque)
+    open_starts: dict[tuple[str, str], deque[tuple[Moment, Event]]] = defaultdict(deque)
     for moment in moments:
         transition = moment.transition.strip().lower()
         if transition not in {"", "start", "complete"}:
             continue
-        event = event_of(moment, clock, places)
+        event = event_of(moment, clock, places, with_cost=transition != "start")
         opened = open_starts[event.case, event.activity]
         if transition == "start":
-            opened.append(event)
+            opened.append((moment, event))
         elif transition == "complete" and opened:
-            began = opened.popleft()
+            first, began = opened.popleft()
             if began.start > event.complete:
                 raise LogError(f"{event.activity!r} ends before it starts.", moment.line)
-            cost = event.cost if event.cost is not None else began.cost
-            yield event._replace(start=began.start, resource=event.resource or began.resource, cost=cost)
+            named = [one.resource for told, one in ((moment, event), (first, began)) if told.resource.strip()]
+            resource = named[0] if named else event.resource or began.resource
+            cost = event.cost if event.cost is not None else first.amount()
+            yield event._replace(start=began.start, resource=resource, cost=cost)
         else:
             yield event
 
 
-def event_of(moment: Moment, clock: Clock, places: Places, *, with_transition: bool = False) -> Event:
+def event_of(
+    moment: Moment, clock: Clock, places: Places, *, with_transition: bool = False, with_cost: bool = True
+) -> Event:
     """The row alone, as an event that takes no time. Raises LogError."""
     activity = name_of(moment.name, "activity", moment.line, places.name)
     if not activity:
@@ -78,5 +87,5 @@ def event_of(moment: Moment, clock: Clock, places: Places, *, with_transition: b
     if moment.time is None:
         raise LogError(f"The event has no {places.time}: when did it happen?", moment.line)
     at = clock.instant(moment.time, moment.line, places.time)
-    resource = name_of(moment.resource, "resource", moment.line, places.resource)
-    return Event(moment.case, activity, at, at, resource, moment.cost)
+    resource = name_of(moment.resource.strip() or moment.group, "resource", moment.line, places.resource)
+    return Event(moment.case, activity, at, at, resource, moment.amount() if with_cost else None)

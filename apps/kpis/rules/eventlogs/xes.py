@@ -13,6 +13,8 @@ from apps.kpis.rules.eventlogs.lifecycles import Moment, Places, paired
 
 VALUES = frozenset({"string", "date", "float", "int"})
 MAX_DEPTH = 32
+READING = 2
+"""Grows when more is read of the same file than before: what was imported is then read anew."""
 WANTED = {
     "concept:name": "name",
     "time:timestamp": "time",
@@ -26,11 +28,22 @@ WANTED = {
 
 @dataclass(slots=True)
 class _Raw(Moment):
-    """An event as it stands: whose group did it, where nobody is named, and what it cost."""
+    """An event as it stands, with what it says of its cost. ``money``: the only currency that counts; empty: any."""
 
-    group: str = ""
+    money: str = ""
     total: str = ""
     currency: str = ""
+
+    def amount(self) -> Decimal | None:
+        """As it is read, which is done only where it counts: tools write costs beside rows that are no events."""
+        if self.total.strip().lower() == "nan":  # what some write for none at all
+            return None
+        found = written_number(self.total, ".", self.line, "cost:total")
+        currency = self.currency.strip()
+        if found and self.money and currency not in {"", self.money}:  # nothing is nothing in each currency
+            said = f"The cost is in {currency[:40]}, and costs are counted in {self.money}:"
+            raise LogError(f"{said} convert it, or leave it out.", self.line, "cost:currency")
+        return found
 
 
 class _Reader:
@@ -78,7 +91,7 @@ class _Reader:
             case ["log", "trace"]:
                 self.case, self.trace_line, self.waiting = "", self.parser.CurrentLineNumber, []
             case ["log", "trace", "event"]:
-                self.current = _Raw(self.parser.CurrentLineNumber)
+                self.current = _Raw(self.parser.CurrentLineNumber, money=self.money)
             case ["log", "trace", kind] if kind in VALUES and attributes.get("key") == "concept:name":
                 self.case = name_of(attributes.get("value", ""), "case", *self._place())
             case ["log", "trace", "event", kind] if kind in VALUES and self.current is not None:
@@ -88,8 +101,6 @@ class _Reader:
     def _end(self, tag: str) -> None:
         match self.path:
             case ["log", "trace", "event"] if self.current is not None:
-                self.current.resource = self.current.resource or self.current.group
-                self.current.cost = self._cost(self.current)
                 self.waiting.append(self.current)
                 if len(self.events) + len(self.waiting) > 2 * MAX_EVENTS:
                     raise LogError(f"The log has more than {MAX_EVENTS:,} events: import it in parts.")
@@ -103,17 +114,12 @@ class _Reader:
                 self.waiting = []
         self.path.pop()
 
-    def _cost(self, raw: _Raw) -> Decimal | None:
-        if raw.total and self.money and raw.currency not in {"", self.money}:
-            said = f"The cost is in {raw.currency[:40]}, and costs are counted in {self.money}:"
-            raise LogError(f"{said} convert it, or leave it out.", raw.line, "cost:currency")
-        return written_number(raw.total, ".", raw.line, "cost:total")
-
 
 def read_xes(parts: Iterable[bytes], clock: Clock, money: str = "") -> Iterator[Event]:
     """The events of an XES document, in its order; see ``paired``. Raises LogError.
 
-    Costs of events (``cost:total``) count in the currency ``money``; one that names another is a fault.
+    Costs of events (``cost:total``) count in the currency ``money``; one that names another is a fault, 0 and NaN are
+    none.
     """
     reader = _Reader(money)
     for part in parts:
