@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from django.test import Client
 
+from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.configuration.services.applying import apply_documents
@@ -148,6 +149,58 @@ class TestAnotherCurrency:
         fold()
         assert told.after_micro == cost() > 0
         assert told.left_unpriced == 0
+
+    def test_without_a_rate_what_agents_say_stays_as_it_is_told_before(self, admin: User, agent: Agent) -> None:
+        since = database_now() - timedelta(days=1)
+        use(agent, cost_minor=7)
+        use(agent)
+        fold()
+        assert cost() == 70_000
+        asked = {"model": "large", "valid_from": since, "price": price("0.5", "150", "0", "0"), "currency": "JPY"}
+        told = repricing_for(admin, **asked)
+        assert (told.calls, told.unpriced, told.left_unpriced) == (2, 1, 1)
+        save_price(admin, model="large", valid_from=since, currency="JPY", **self.YEN)
+        fold()
+        assert told.before_micro == told.after_micro == cost() == 70_000
+        assert sorted(CostItem.objects.values_list("priced_by", flat=True)) == ["reported", "unpriced"]
+        rate = {"per": "unit", "of_currency": "JPY", "valid_from": since, "amount_minor": Decimal("0.6")}
+        weighed = weigh_rate(admin, **rate)
+        save_rate(admin, **rate)
+        fold()
+        assert cost() == weighed.after_micro == 2 * 93  # 500 + 15,000 millionths of a yen each
+        assert repricing_for(admin, **asked).after_micro == cost()
+        told = repricing_for(admin, **{**asked, "currency": "USD"})
+        assert (told.left_unpriced, told.before_micro, told.after_micro) == (1, cost(), 70_000)
+        save_price(admin, model="large", valid_from=since, currency="USD", **self.YEN)
+        fold()
+        assert cost() == told.after_micro
+
+    def test_what_agents_say_in_another_currency_stays_at_its_own_rate(self, admin: User, agent: Agent) -> None:
+        since = database_now() - timedelta(days=1)
+        save_rate(admin, per="unit", of_currency="USD", valid_from=since, amount_minor=Decimal("91.7"))
+        BusinessUnit.objects.update(currency="USD")
+        use(agent, cost_minor=7)
+        fold()
+        told = repricing_for(admin, model="large", valid_from=since, price=price("1", "1", "0", "0"), currency="JPY")
+        save_price(admin, model="large", valid_from=since, currency="JPY", **self.YEN)
+        fold()
+        assert (told.left_unpriced, told.after_micro) == (0, 64_190)
+        assert cost() == 64_190
+
+    def test_who_says_none_of_a_price_that_is_there_leaves_it_its_own(self, admin: User, agent: Agent) -> None:
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        text = "kind: Price\nmodel: large\nfrom: 2026-01-01T00:00:00Z\ninput_micro: 1\noutput_micro: 2\n"
+        apply_documents(admin, texts={"prices.yaml": text + "currency: USD\n"})
+        apply_documents(admin, texts={"prices.yaml": text.replace("output_micro: 2", "output_micro: 3")})
+        assert [(row.currency, row.output_micro) for row in PriceBook.objects.all()] == [("USD", 3)]
+        use(agent)
+        fold()
+        told = repricing_for(admin, model="large", valid_from=since, price=price("9", "9", "9", "9"))
+        assert told.left_unpriced == 1
+        page = signed_in(admin)
+        assert "no rate of exchange for USD" in page.post(SET, ASKED).content.decode()
+        page.post(SET, {**ASKED, "confirm": "1"})
+        assert [(row.currency, row.output_micro) for row in PriceBook.objects.all()] == [("USD", 10)]
 
     def test_the_page_says_so_and_takes_no_word_that_is_none(self, admin: User, agent: Agent) -> None:
         use(agent)

@@ -8,7 +8,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext_lazy
 
-from apps.kpis.models.clock import reporting_currency, reporting_zone
+from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.costs import TokenPrice
 
 AMOUNTS = ("input_micro", "output_micro", "cache_read_micro", "cache_write_micro", "reasoning_micro")
@@ -37,7 +37,7 @@ class PriceForm(forms.Form):
         label=gettext_lazy("Currency"),
         required=False,
         help_text=gettext_lazy(
-            "Empty: the one that figures are in. Another counts at its rate of exchange, else as without a price."
+            "Empty: as it was, for a new price the one of figures. Another counts at its rate, else as without a price."
         ),
     )
     input_micro = _per_million(gettext_lazy("A million tokens in"))
@@ -53,8 +53,6 @@ class PriceForm(forms.Form):
         found = super().clean() or {}
         if day := found.get("valid_from"):
             found["valid_from"] = datetime.combine(day, time(), reporting_zone())
-        if "currency" in found and not found["currency"]:
-            found["currency"] = reporting_currency()
         for name in AMOUNTS[2:4]:
             if found.get(name) is None:
                 found[name] = found.get("input_micro", Decimal(0))

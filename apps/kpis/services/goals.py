@@ -86,7 +86,8 @@ def save_price(
     """Say what tokens of a model cost from a time on, in millionths of the currency's unit per token.
 
     ``reasoning_micro``: of the tokens out that are reasoning; None: as any other. ``currency``: of ISO 4217; without,
-    the reporting one. What is in another counts at its rate of exchange, and as unpriced where none holds.
+    that of the price which it changes, else the reporting one. What is in another counts at its rate of exchange, and
+    as without a price where none holds.
     """
     require_manager(actor, None, MANAGE)
     prices: dict[str, Any] = {
@@ -98,10 +99,10 @@ def save_price(
     }
     if wrong := [name for name, price in prices.items() if price is not None and not 0 <= price < 10**8]:
         raise InvalidError(errors={name: ["Between 0 and 100 units per token."] for name in wrong})
-    prices["currency"] = currency or reporting_currency()
+    found = PriceBook.objects.select_for_update().filter(model=model, valid_from=valid_from).first()
+    prices["currency"] = currency or (found.currency if found else reporting_currency())
     if prices["currency"] not in EXPONENTS:
         raise InvalidError(errors={"currency": [_("A currency of ISO 4217, such as EUR.")]})
-    found = PriceBook.objects.select_for_update().filter(model=model, valid_from=valid_from).first()
     row = found or PriceBook(model=model, valid_from=valid_from)
     return write_if_changed(actor, row, is_new=found is None, values=prices)
 

@@ -123,7 +123,8 @@ def _asking_version_of(verdict: dict[str, Any]) -> int:
 def usage_costs_rated(entries: Sequence[Entry], book: RateBook) -> list[Rated]:
     """What models cost, from the price book; else what the agent says; else unpriced, which is counted and no zero.
 
-    A price or an agent's word in another currency counts at the rate of exchange of ``book`` that held then.
+    A price or an agent's word in another currency counts at the rate of exchange of ``book`` that held then; without
+    one it is as if there were none.
     """
     return _usage_costs([(entry.subject_id, entry.unit, _used_at(entry), entry.payload) for entry in entries], book)
 
@@ -188,7 +189,9 @@ def _priced(
     tokens: Tokens, row: PriceBook | None, reported_micro: int | None, currency: str, at: datetime, money: Money
 ) -> Worth:
     if row is not None:
-        return money.worth(llm_cost_micro(tokens, _price_of(row)), row.currency, at, PricedBy.BOOK)
+        found = money.worth(llm_cost_micro(tokens, _price_of(row)), row.currency, at, PricedBy.BOOK)
+        if found.priced_by != PricedBy.UNPRICED:
+            return found
     if reported_micro is None:
         return Worth(0, PricedBy.UNPRICED)
     return money.worth(Decimal(reported_micro), currency, at, PricedBy.REPORTED)
