@@ -149,6 +149,18 @@ def test_the_numbers_of_rules_and_cards_lead_to_their_lists(executive: User) -> 
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("path", ["oversight/behind/asked", "cost/behind/costs", "cost/behind/money"])
+def test_a_list_says_of_what_it_is(executive: User, path: str) -> None:
+    unit = make_unit(name="Branch North")
+    query = f"{PERIOD}&unit={unit.slug}&version=3&simulated=true"
+    page = Door(executive).page(f"/dashboards/{path}/?{query}")
+    said = html.unescape(page.partition("<h1>")[2].partition("</header>")[0])
+    assert "2026-11-01 to 2026-11-30, days of Europe/Berlin, as of 20" in said
+    for words in ("Unit: Branch North", "Version: 3", "includes simulated history"):
+        assert words in said
+
+
+@pytest.mark.django_db
 def test_units_see_their_own_alone_and_odd_parts_are_refused() -> None:
     own, other = make_unit(name="Own"), make_unit(name="Other")
     for unit, n in ((own, 2), (other, 3)):

@@ -19,7 +19,7 @@ from apps.kpis.selectors.cost_page import cost_file_for, cost_page_for, kind_nam
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.drawings import COST, OVERVIEW
 from apps.kpis.selectors.spending import budgets_used_for, costs_behind_for, moved_behind_for, moved_for, sum_of
-from apps.kpis.views.dashboards import PAGE, asked_of, controls_of, csv_of, picture_of
+from apps.kpis.views.dashboards import PAGE, about_of, asked_of, controls_of, csv_of, picture_of
 
 
 @require_GET
@@ -54,7 +54,7 @@ def cost_behind(request: Request, part: str) -> HttpResponse:
     if part not in {"costs", "money"}:
         raise NotFoundError
     names = workflows_for(request.user)
-    context = {"asked": asked, "part": part, "names": names}
+    context = {"asked": asked, "part": part, "names": names, "about": about_of(request.user, asked)}
     shown = _costs(request, asked, names) if part == "costs" else _money(request, asked)
     return render(request, "kpis/cost_behind.html", context | shown)
 

@@ -277,7 +277,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "definition": definition,
         "label": _(definition.label),
         "formula": _(definition.formula),
-        "about": _about(request.user, asked, is_live=definition.key in LIVE),
+        "about": about_of(request.user, asked, is_live=definition.key in LIVE),
         "rows_template": f"kpis/_{TABLES.get(definition.behind, 'runs')}.html",
         "splits": split_tables_for(request.user, definition, asked) if "after" not in request.GET else [],
         "part": split_words_for(request.user, asked),
@@ -292,7 +292,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
     return render(request, "kpis/behind.html", context)
 
 
-def _about(actor: User, asked: KpiFilter, *, is_live: bool) -> str:
+def about_of(actor: User, asked: KpiFilter, *, is_live: bool = False) -> str:
     """What a list is limited to, in words: its period and zone, or that it is of now, and all else of the filter."""
     now = database_now()
     span = _("Now, as of %(as_of)s UTC") % {"as_of": f"{now:%Y-%m-%d %H:%M}"} if is_live else span_of(asked, now)

@@ -31,7 +31,7 @@ from apps.kpis.selectors.dashboards import agent_choices_for, places_for, units_
 from apps.kpis.selectors.drawings import OVERSIGHT, OVERVIEW
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.quality import quality_for
-from apps.kpis.views.dashboards import PAGE, asked_of, controls_of, csv_of, picture_of
+from apps.kpis.views.dashboards import PAGE, about_of, asked_of, controls_of, csv_of, picture_of
 
 
 @require_GET
@@ -89,6 +89,7 @@ def oversight_behind(request: Request, part: str) -> HttpResponse:
         "asked": asked,
         "label": became_names()[became],
         "said": asked_words_for(request.user, wanted),
+        "about": about_of(request.user, asked),
         "reasons": reason_names(),
         "names": workflows_for(request.user),
         "rows": shown.rows,
