@@ -62,9 +62,12 @@ class Asker:
         return seen
 
     def file(self, kpi: str, asked: dict[str, Any]) -> list[list[str]]:
-        """The rows of the list's file, without its head."""
+        """The rows of the list's file, without its head and its end, which says how many they are."""
         text = self.browser.get(f"/dashboards/overview/{kpi}/rows.csv", asked).getvalue().decode()
-        return [row for row in csv.reader(io.StringIO(text)) if not row[0].startswith("#")][1:]
+        *lines, end = csv.reader(io.StringIO(text))
+        rows = [row for row in lines if not row[0].startswith("#")][1:]
+        assert end == [f"# end: {len(rows)} rows"], kpi
+        return rows
 
 
 def as_written(value: Any) -> str:

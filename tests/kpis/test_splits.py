@@ -4,14 +4,19 @@ import html
 import re
 from datetime import timedelta
 from random import Random
+from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 from apps.core.models import User
 from apps.kpis.models import ActionFact, RollupDay, RunFact
+from apps.kpis.rules.definitions import DEFINITIONS, LIVE, RELEASES, UPTIME
 from apps.kpis.rules.facts import Facts
+from apps.kpis.rules.filters import filter_of
 from apps.kpis.selectors import rows_told
 from apps.kpis.services import write_facts
 from apps.kpis.services.rollups import recompute_rollups
@@ -182,6 +187,36 @@ def test_a_step_that_did_not_fail_in_a_run_that_did_counts_for_nothing(door: Doo
     assert found == {"pay": True, "read": False}
 
 
+@pytest.mark.parametrize("kpi", [*DEFINITIONS, *LIVE, *UPTIME, *RELEASES])
+def test_a_file_without_rows_has_its_columns_and_its_end(executive: User, kpi: str) -> None:
+    client = Client()
+    client.force_login(executive)
+    answer = client.get(f"/dashboards/overview/{kpi}/rows.csv?{PERIOD}")
+    *said, head, end = answer.getvalue().decode().splitlines()
+    assert all(line.startswith(("#", '"#')) for line in said)
+    assert head.startswith(("run,workflow,simulated,", "run,simulated,workflow,"))
+    assert end == "# end: 0 rows"
+
+
+def test_a_file_that_breaks_off_has_no_end(executive: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_parts(3, runs=20)
+    whole, told = rows_told.row_told, list[int]()
+
+    def broken(row: Any) -> dict[str, Any]:
+        told.append(1)
+        if len(told) == 5:
+            raise OperationalError
+        return whole(row)
+
+    monkeypatch.setattr(rows_told, "row_told", broken)
+    lines, definition = [], DEFINITIONS["throughput"]
+    asked = filter_of({"range": "12w"}, now=NOON, zone=ZoneInfo("UTC"))
+    with pytest.raises(OperationalError):
+        lines.extend(rows_told.rows_csv_for(executive, definition, asked))
+    assert len(told) == 5
+    assert not [line for line in lines if "# end" in str(line)]
+
+
 def test_a_file_of_rows_ends_somewhere_and_says_so(executive: User, monkeypatch: pytest.MonkeyPatch) -> None:
     make_parts(3, runs=20)
     client = Client()
@@ -191,8 +226,9 @@ def test_a_file_of_rows_ends_somewhere_and_says_so(executive: User, monkeypatch:
     assert not [line for line in whole if "There are more" in line]
     monkeypatch.setattr(rows_told, "MOST", 3)
     cut = client.get(where).getvalue().decode().splitlines()
-    assert cut[-1] == "# There are more: these are the first 3. Ask for a shorter period."
-    assert cut[-5:-1] == whole[len(cut) - 5 : len(cut) - 1]
+    assert whole[-1] == f"# end: {len([line for line in whole if line.lstrip('"')[0] != '#']) - 1} rows"
+    assert cut[-2:] == ["# There are more: these are the first 3. Ask for a shorter period.", "# end: 3 rows"]
+    assert cut[-6:-2] == whole[len(cut) - 6 : len(cut) - 2]
     assert client.get(f"/dashboards/overview/unheard_of/rows.csv?{PERIOD}").status_code == 404
     assert client.get(f"/dashboards/nowhere/throughput/rows.csv?{PERIOD}").status_code == 404
     stranger = Client()

@@ -1,11 +1,11 @@
 """Rows behind a number, by name, as the API and files say them."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.audit.models import Entry
@@ -20,11 +20,19 @@ from apps.oversight.models import Escalation
 MOST = 100_000
 """So many rows of a file at most, which says where there are more."""
 AT_ONCE = 2_000
+UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+NOTHING: dict[type[Model], dict[str, Any]] = {
+    ApprovalFact: {"latency_ms": 0},
+    CallHour: {"calls": 0, "answered": 0},
+    MinuteSpell: {"since": UNIX, "until": UNIX},
+}
+"""What is computed with when a row is told."""
 
 
 def rows_csv_for(actor: User, definition: Definition, asked: KpiFilter) -> Iterator[Iterable[Any]]:
     """What is behind a number, row by row, below lines that say what it is; raw values, times in UTC.
 
+    The last line says how many rows there are: a file without it broke off.
     Raises what ``behind_for`` raises, before the first row is asked for.
     """
     rows, order = behind_for(actor, definition, asked)
@@ -40,16 +48,25 @@ def rows_csv_for(actor: User, definition: Definition, asked: KpiFilter) -> Itera
 
 
 def _told(every: QuerySet[Any]) -> Iterator[Iterable[Any]]:
-    names: list[str] = []
-    for at, row in enumerate(every[: MOST + 1].iterator(chunk_size=AT_ONCE)):
-        if at == MOST:
+    names, count = _columns(every.model), 0
+    yield names
+    for row in every[: MOST + 1].iterator(chunk_size=AT_ONCE):
+        if count == MOST:
             yield [f"# There are more: these are the first {MOST}. Ask for a shorter period."]
-            return
-        told = row_told(row)
-        if not names:
-            names = list(told)
-            yield names
+            break
+        told, count = row_told(row), count + 1
         yield [_cell(told[name]) for name in names]
+    yield [f"# end: {count} rows"]
+
+
+def _columns(model: type[Model]) -> list[str]:
+    """What ``row_told`` calls the columns of such rows, where there is none to ask, too."""
+    if model is Entry:
+        return list(_release({"workflow": "", "number": 0}, UNIX))
+    row = model(**NOTHING.get(model, {}))
+    if isinstance(row, Escalation):
+        vars(row).update(run_id=None, workflow="", simulated=False)  # what the list finds of its run
+    return list(row_told(row))
 
 
 def _cell(value: Any) -> Any:
@@ -59,7 +76,7 @@ def _cell(value: Any) -> Any:
 def row_told(row: Any) -> dict[str, Any]:
     """A row behind a number by name: its places in the API's answer and in a file."""
     if isinstance(row, Entry):
-        return _release(row)
+        return _release(row.payload, row.occurred_at)
     return _unrelied(row) if isinstance(row, MinuteSpell | CallHour) else _fact(row)
 
 
@@ -73,9 +90,9 @@ def _unrelied(row: MinuteSpell | CallHour) -> dict[str, Any]:
     return {**found, **told, "began_at": row.since, "ended_at": row.until, "took_s": took}
 
 
-def _release(row: Entry) -> dict[str, Any]:
+def _release(payload: dict[str, Any], at: datetime) -> dict[str, Any]:
     """A version that came into force: of no run."""
-    named = {"workflow": row.payload["workflow"], "version": row.payload["number"], "began_at": row.occurred_at}
+    named = {"workflow": payload["workflow"], "version": payload["number"], "began_at": at}
     return {"run": None, "simulated": False, **named}
 
 
