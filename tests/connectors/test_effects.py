@@ -347,7 +347,7 @@ def test_what_agents_wait_for_need_not_stand_behind_everything_that_runs_come_to
     assert order() == [one.pk for one in (*steps, *asked)]
     assert order(agents_first=True) == [one.pk for one in (*asked, *steps)]
     seen = []
-    monkeypatch.setattr(carrying_out, "_see_to", lambda _plane, due: seen.append(due.action_id) or True)
+    monkeypatch.setattr(carrying_out, "_see_to", lambda _plane, due, _stopped: seen.append(due.action_id) or True)
     for _ in range(4):
         carrying_out.perform_due()
     assert sorted(seen) == sorted([steps[0].pk, asked[0].pk] * 2), "every second time, so that runs go on too"

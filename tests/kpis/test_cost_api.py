@@ -114,7 +114,7 @@ def test_every_file_names_the_unit_of_its_columns_and_a_chart_has_one() -> None:
         for row in client.get(f"/dashboards/overview/cost.csv?{PERIOD}&bucket=month").content.decode().splitlines()
         if row.startswith("2026-11,")
     ]
-    assert row.split(",")[1:3] == ["0.5", "0.5"]
+    assert row.split(",")[1:4] == ["0.5", "1", "0.5"]  # the cost of one run, and people's part of it
 
 
 def heading(client: Client, path: str) -> list[str]:
