@@ -292,7 +292,7 @@ def _tell_decision(facts: Facts, traits: Traits, draft: _Draft, decided: datetim
             reason_code=REASONS[draft.run_id.int % len(REASONS)] if outcome == "rejected" else "",
         )
     )
-    looked_s = Random(escalation.int).lognormvariate(math.log(LOOKED_S), 0.7)  # noqa: S311 - invented
+    looked_s = seeded(str(escalation)).lognormvariate(math.log(LOOKED_S), 0.7)
     active_ms = min(duration_ms(draft.asked, decided), round(looked_s * 1000))
     facts.costs.append(
         CostSeen(

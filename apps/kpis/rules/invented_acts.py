@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from random import Random
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
 from apps.kpis.rules.arrivals import moment_of, outage_of, poisson, seeded, usual
@@ -112,7 +112,7 @@ def _incident(act: ActionSeen, kind: IncidentKind, hours: float, until: datetime
     """It ends by ``until`` at the latest: nothing tells of an invented one later, and open it would stay for ever."""
     return IncidentSeen(
         kind=kind,
-        source_id=_source(act.action_id, kind),
+        source_id=uuid5(act.action_id, kind),
         began_at=act.ended_at,
         ended_at=min(act.ended_at + timedelta(hours=hours), until),
         unit_id=act.unit_id,
@@ -122,7 +122,3 @@ def _incident(act: ActionSeen, kind: IncidentKind, hours: float, until: datetime
         amount_minor=act.amount_minor,
         currency=act.currency,
     )
-
-
-def _source(action_id: UUID, kind: IncidentKind) -> UUID:
-    return uuid5(action_id, kind)

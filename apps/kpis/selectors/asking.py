@@ -1,6 +1,6 @@
 """What people were asked, policy by policy, why they rejected, and the items behind every number of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
@@ -12,11 +12,10 @@ from apps.core.models import User
 from apps.kpis.models import ActionFact, ApprovalFact
 from apps.kpis.models.measures import MEMBERS, grouped, within
 from apps.kpis.rules.asking import NO_REASON, AskedPart, Became
-from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.formats import count_text, heads_of, percent_text
+from apps.kpis.rules.formats import count_text, percent_text
 from apps.kpis.rules.sentences import reasons_finding
-from apps.kpis.selectors.drawings import Cell, Drawing, Table, csv_head_of, drawing_of
+from apps.kpis.selectors.drawings import Cell, Drawing, Table, csv_rows_for, drawing_of, table_csv_for
 from apps.kpis.selectors.kpis import Answer, Point
 from apps.kpis.selectors.parts import keys_beside
 from apps.kpis.selectors.reading import VIEW, decisions_for
@@ -173,19 +172,11 @@ def reasons_drawing_for(actor: User, answer: Answer) -> Drawing | None:
 
 def oversight_file_for(actor: User, answer: Answer, figure: str) -> list[list[str | float | None]] | None:
     """The chart's or the table's rows as raw numbers, below lines that say what they are; None where there is none."""
-    found: Sequence[Drawing | Table | None] = (
-        reasons_drawing_for(actor, answer),
-        policy_table_for(actor, answer.asked),
-    )
-    one = next((one for one in found if one is not None and one.slug == figure), None)
-    if one is None:
-        return None
-    words = one.says if isinstance(one, Table) else one.finding
-    head: list[list[str | float | None]] = [*csv_head_of(answer), [f"# {one.title}: {words}"]]
-    if isinstance(one, Drawing):
-        head.append([f"# {_(DEFINITIONS[KPI].label)}: {_(DEFINITIONS[KPI].formula)}"])
-    lines: list[list[str | float | None]] = [[cell.raw for cell in row] for row in one.rows]
-    return [*head, heads_of(one.columns, one.rows), *lines]
+    drawing = reasons_drawing_for(actor, answer)
+    if drawing is not None and drawing.slug == figure:
+        return csv_rows_for(actor, answer, drawing)
+    table = policy_table_for(actor, answer.asked)
+    return table_csv_for(actor, answer, table) if table is not None and table.slug == figure else None
 
 
 def _ended(actor: User, asked: KpiFilter) -> QuerySet[ApprovalFact]:
