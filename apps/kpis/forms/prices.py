@@ -37,7 +37,7 @@ class PriceForm(forms.Form):
         label=gettext_lazy("Currency"),
         required=False,
         help_text=gettext_lazy(
-            "Empty: as it was, for a new price the one of figures. Another counts at its rate, else as without a price."
+            "Empty: that of the price it changes, else the one of figures. Another needs a rate of exchange to count."
         ),
     )
     input_micro = _per_million(gettext_lazy("A million tokens in"))
