@@ -42,6 +42,7 @@ HARMLESS = {
     "connectors/<slug:slug>/operations/<str:operation>/review/", "connectors/<slug:slug>/probe/",
     "connectors/<slug:slug>/review/", "dashboards/event-logs/", "dashboards/event-logs/files/<uuid:upload_id>/",
     "dashboards/goals/baselines/", "dashboards/goals/targets/", "dashboards/prices/set/", "dashboards/rates/set/",
+    "dashboards/unusual/<uuid:anomaly_id>/unmute/",
     "data-classes/<slug:slug>/", "halts/<uuid:halt_id>/lift/", "halts/drills/", "inbox/<uuid:escalation_id>/claim/",
     "inbox/<uuid:escalation_id>/comment/", "inbox/<uuid:escalation_id>/delegate/",
     "inbox/<uuid:escalation_id>/escalate/", "inbox/<uuid:escalation_id>/evidence/",

@@ -95,6 +95,7 @@ NOT_WALKED = {
     "connectors/<slug:slug>/review/": "ticks alone, in connectors/test_confirming.py",
     "connectors/<slug:slug>/secret/": "a secret never comes back, in connectors/test_rotation.py",
     "dashboards/event-logs/": "a file, in kpis/test_event_log_wizard.py",
+    "dashboards/unusual/<uuid:anomaly_id>/unmute/": "a button alone, in kpis/test_worth_a_look.py",
     "inbox/<uuid:escalation_id>/escalate/": "a reason as in the other moves, whose template it shares",
     "inbox/<uuid:escalation_id>/evidence/": "written by a script, in oversight/test_seen.py",
     "inbox/<uuid:escalation_id>/presence/": "written by a script, in oversight/test_presence.py",

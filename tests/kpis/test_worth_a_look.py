@@ -82,9 +82,13 @@ def test_what_it_does_not_know_is_refused(executive: User, path: str, query: dic
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
+def make_flow(slug: str) -> Workflow:
+    return Workflow.objects.create(slug=slug, name=slug, unit=make_unit(), owner=make_user())
+
+
 def unusual(slug: str, **fields: Any) -> Anomaly:
     """Something found in the last hour."""
-    flow = Workflow.objects.create(slug=slug, name=slug, unit=make_unit(), owner=make_user())
+    flow = fields.pop("workflow", None) or make_flow(slug)
     now = database_now()
     values = {"kind": "failures", "began_at": now - timedelta(hours=1), "until": now}
     return Anomaly.objects.create(
@@ -152,6 +156,66 @@ def test_what_ended_long_ago_can_be_muted_too() -> None:
     then = database_now() - timedelta(days=200)
     row = unusual("w", began_at=then, until=then + timedelta(hours=1))
     assert mute(manager(), row, days=90, reason="Known.").json()["muted"] is True
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def unmute(user: User, row: Anomaly) -> Any:
+    return caller(user).post(f"/api/v1/kpis/worth-a-look/{row.pk}/unmute/", {}, "application/json")
+
+
+def test_what_was_muted_is_told_again_for_all_that_is_like_it() -> None:
+    muted, boss = unusual("w"), manager()
+    mute(boss, muted, days=5, reason="Known.")
+    then = database_now() - timedelta(hours=9)
+    like = unusual("w", workflow=muted.workflow, began_at=then, until=then + timedelta(hours=1))
+    other = unusual("v")
+    mute(boss, other, days=5, reason="Known.")
+    answer = unmute(boss, like)
+    assert (answer.status_code, answer.json()["muted"]) == (200, False), answer.content
+    muted.refresh_from_db()
+    other.refresh_from_db()
+    assert (muted.muted_until, muted.muted_by, muted.mute_reason) == (None, None, "")
+    assert other.muted_until is not None
+    assert Entry.objects.get(name="workflow.unusual_unmuted").payload == {"kind": like.kind}
+    assert unmute(boss, like).status_code == 200
+    assert Entry.objects.filter(name="workflow.unusual_unmuted").count() == 1
+
+
+def test_nobody_else_ends_a_mute() -> None:
+    row = unusual("w")
+    mute(manager(), row, days=5, reason="Known.")
+    for user, status in (
+        (make_holder("kpis.view_kpi"), 403),
+        (make_holder("kpis.view_kpi", "kpis.manage_target", unit=make_unit()), 404),
+    ):
+        assert unmute(user, row).status_code == status
+        assert signed_in(user).post(f"/dashboards/unusual/{row.pk}/unmute/").status_code == status
+    row.refresh_from_db()
+    assert row.muted_until is not None
+
+
+def test_the_page_says_who_muted_it_and_offers_to_end_that_and_afterwards_to_mute_it() -> None:
+    row, boss = unusual("w"), manager()
+    client, page = signed_in(boss), "/dashboards/unusual/"
+    mute(boss, row, days=5, reason="We move house.")
+    told = client.get(page).content.decode()
+    assert "We move house." in told
+    assert f"/dashboards/unusual/{row.pk}/mute/" not in told
+    answer = client.post(f"/dashboards/unusual/{row.pk}/unmute/", follow=True).content.decode()
+    assert "Not muted any more" in answer
+    assert f"/dashboards/unusual/{row.pk}/mute/" in answer
+    again = client.post(f"/dashboards/unusual/{row.pk}/unmute/", follow=True).content.decode()
+    assert "It was not muted any more." in again
+
+
+def test_a_mute_that_is_over_can_be_renewed_on_the_page() -> None:
+    row = unusual("w", muted_until=database_now() - timedelta(days=1), mute_reason="Known.")
+    assert f"/dashboards/unusual/{row.pk}/mute/" in signed_in(manager()).get("/dashboards/unusual/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from apps.kpis.api.kpis import KpiRuns, Kpis
 from apps.kpis.api.logs import EventLogCases, EventLogDetail, EventLogs
 from apps.kpis.api.splits import KpiSplits
 from apps.kpis.api.versions import KpiAgentVersions, KpiVersions
-from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours, WorthALook, WorthALookMute
+from apps.kpis.api.worth_a_look import ControlCharts, UnusualHours, WorthALook, WorthALookMute, WorthALookUnmute
 
 __all__ = [
     "BaselineApproval",
@@ -39,4 +39,5 @@ __all__ = [
     "UnusualHours",
     "WorthALook",
     "WorthALookMute",
+    "WorthALookUnmute",
 ]

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api import PlaneView, StrictInteger, StrictSerializer, Text, known_params
+from apps.core.api import EmptyBody, PlaneView, StrictInteger, StrictSerializer, Text, known_params
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.schema import PROBLEMS
 from apps.kpis.api.kpis import FILTERS, asked_in
@@ -19,7 +19,7 @@ from apps.kpis.rules.control import Why
 from apps.kpis.selectors.anomalies import AnomalySeen, anomalies_for, anomaly_for, anomaly_seen_for
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.weeks import ControlChart, WeekPoint, control_charts_for
-from apps.kpis.services import mute_anomaly
+from apps.kpis.services import mute_anomaly, unmute_anomaly
 from apps.kpis.services.anomalies import MUTED_DAYS
 
 LIMITS = ("workflow", "unit", "agent", "tz", "simulated")
@@ -202,6 +202,21 @@ class WorthALookMute(PlaneView):
             until = database_now() + timedelta(days=body["days"])
             row = anomaly_for(self.actor, anomaly_id)
             mute_anomaly(self.actor, anomaly=row, until=until, reason=body["reason"])
+            return 200, worth_json(anomaly_seen_for(self.actor, anomaly_id))
+
+        return self.once(answer)
+
+
+class WorthALookUnmute(PlaneView):
+    """``/kpis/worth-a-look/{id}/unmute/``."""
+
+    @extend_schema(operation_id="unmute_worth_a_look", request=None, responses={200: WorthALookSerializer, **PROBLEMS})
+    def post(self, request: Request, anomaly_id: UUID) -> Response:
+        """Tell of the like of it again; where it is not muted nothing changes."""
+        self.body(EmptyBody)
+
+        def answer() -> tuple[int, Any]:
+            unmute_anomaly(self.actor, anomaly=anomaly_for(self.actor, anomaly_id))
             return 200, worth_json(anomaly_seen_for(self.actor, anomaly_id))
 
         return self.once(answer)

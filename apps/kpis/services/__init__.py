@@ -1,7 +1,7 @@
 """What can happen to facts, rollups, prices, baselines and targets."""
 
 from apps.kpis.services.alerts import judge_alerts
-from apps.kpis.services.anomalies import find_anomalies, mute_anomaly
+from apps.kpis.services.anomalies import find_anomalies, mute_anomaly, unmute_anomaly
 from apps.kpis.services.baselines import approve_baseline, decline_baseline, remove_baseline, save_baseline
 from apps.kpis.services.business import delete_kpi, save_kpi
 from apps.kpis.services.durations import keep_durations
@@ -52,6 +52,7 @@ __all__ = [
     "start_import",
     "sweep_uploads",
     "unfinished_history",
+    "unmute_anomaly",
     "weigh_rate",
     "write_facts",
 ]

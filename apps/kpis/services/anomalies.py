@@ -138,3 +138,17 @@ def mute_anomaly(actor: User, *, anomaly: Anomaly, until: datetime, reason: str)
     told = {"kind": row.kind, "until": until, "reason": row.mute_reason} | ({"kpi": row.figure} if row.figure else {})
     record(actor, anomaly.workflow, "workflow.unusual_muted", payload=told)
     return row
+
+
+@transaction.atomic
+def unmute_anomaly(actor: User, *, anomaly: Anomaly) -> int:
+    """Tell of the like of it again, in the unit where it was found; how many mutes ended, none where there was none."""
+    require_manager(actor, anomaly.workflow.unit, MANAGE)
+    like = {"workflow": anomaly.workflow, "kind": anomaly.kind, "figure": anomaly.figure}
+    ended = Anomaly.objects.filter(**like, muted_until__gt=database_now()).update(
+        muted_until=None, muted_by=None, mute_reason=""
+    )
+    if ended:
+        told = {"kind": anomaly.kind} | ({"kpi": anomaly.figure} if anomaly.figure else {})
+        record(actor, anomaly.workflow, "workflow.unusual_unmuted", payload=told)
+    return ended

@@ -1,7 +1,7 @@
 """Pages of KPIs."""
 
 from apps.kpis.views.agents import agent, agent_printed, agents
-from apps.kpis.views.anomalies import anomalies, mute
+from apps.kpis.views.anomalies import anomalies, mute, unmute
 from apps.kpis.views.cases import export_log_cases, log_cases
 from apps.kpis.views.cost import cost, cost_behind, export_cost
 from apps.kpis.views.dashboards import (
@@ -64,6 +64,7 @@ __all__ = [
     "set_price",
     "set_target",
     "simulated_run",
+    "unmute",
     "versions",
     "weeks",
 ]

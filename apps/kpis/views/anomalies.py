@@ -15,7 +15,7 @@ from apps.kpis.forms import MuteForm
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.buckets import local_midnight
 from apps.kpis.selectors.anomalies import anomalies_for, anomaly_for
-from apps.kpis.services import mute_anomaly
+from apps.kpis.services import mute_anomaly, unmute_anomaly
 
 MANAGE = "kpis.manage_target"
 
@@ -41,6 +41,16 @@ def mute(request: Request, anomaly_id: UUID) -> HttpResponse:
             messages.success(request, _("Muted. It is still found and listed here; nobody is told."))
             return redirect("kpis:anomalies")
     return _page(request, status=422, form=form, tried=row.pk)
+
+
+@require_POST
+def unmute(request: Request, anomaly_id: UUID) -> HttpResponse:
+    """Tell of the like of it again."""
+    if unmute_anomaly(request.user, anomaly=anomaly_for(request.user, anomaly_id)):
+        messages.success(request, _("Not muted any more: the owner is told when the like of it begins."))
+    else:
+        messages.info(request, _("It was not muted any more."))
+    return redirect("kpis:anomalies")
 
 
 def _page(
