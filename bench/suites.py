@@ -115,8 +115,6 @@ def measure_governance(scene: Scene, figures: dict[str, Rows]) -> Rows:
     ]
 
 
-
-
 def chain(steps: int) -> dict[str, Any]:
     """A workflow of rule steps one after the other."""
     return {

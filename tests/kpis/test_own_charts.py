@@ -143,6 +143,9 @@ def test_goals_of_sums_are_of_a_day_and_stand_in_charts_of_days_alone(rated: Rat
     ]
     assert says == ("178 stars in this period, 12.7 stars a day, against a baseline of 20 stars (not approved) a day.")
     assert len(rated.drawn(f"{PERIOD}&bucket=week")[0]) == 1
+    traces, says, _shown = rated.drawn(f"{PERIOD}&bucket=day&version=1")
+    assert len(traces) == 1  # what is of all runs is not of a version's
+    assert says == "178 stars in this period, 12.7 stars a day."
 
 
 def test_without_a_value_and_beside_the_workflow_there_is_no_chart(rated: Rated) -> None:

@@ -77,7 +77,7 @@ API = (
 )
 ELSEWHERE = re.compile(
     r"dashboards/(goals|prices|rates|event-logs)/"  # what somebody set or imported
-    r"|.*/(by-mail|mute|now|behind)/$|dashboards/$|reports/weekly/$"
+    r"|.*/(by-mail|mute|unmute|now|behind)/$|dashboards/$|reports/weekly/$"
 )
 SAME = re.compile(
     r'nonce="[^"]*"|"X-CSRFToken": "[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"|"request_id":"[^"]*"|"lag_s":[\d.]+'

@@ -350,6 +350,17 @@ class TestWhoAndWhat:
         assert "Show what it changes" not in said
         assert page.post("/dashboards/rates/set/", ASKED).status_code == 403
 
+    @pytest.mark.django_db
+    def test_the_page_says_what_an_hour_costs_without_a_rate_and_whether_anybody_chose_that(self) -> None:
+        chosen, other, left = make_unit(hourly_rate_minor=7250), make_unit(hourly_rate_minor=4321), make_unit()
+        for unit, said in ((chosen, "72.50 EUR"), (left, "60.00 EUR")):
+            page = Client()
+            page.force_login(make_holder("kpis.view_kpi", unit=unit))
+            told = page.get("/dashboards/rates/").content.decode().partition('id="hourly"')[2]
+            assert said in told
+            assert ("as delivered" in told.partition("</tbody>")[0]) == (unit == left)
+            assert other.slug not in told
+
 
 def caller(user: User) -> Client:
     return Client(headers={"Authorization": f"Bearer {create_token(user, user=user, days=1)}"})

@@ -2,9 +2,10 @@
 
 from apps.access.models.directory import DirectoryAccount, DirectoryGroup, GroupMapping
 from apps.access.models.sign_ins import EmergencyAccess, Identity, PersonalToken, Session, SpentSamlAssertion
-from apps.access.models.units import Absence, BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
+from apps.access.models.units import HOURLY_RATE_MINOR, Absence, BusinessUnit, Calendar, Queue, Role, RoleGrant, Rota
 
 __all__ = [
+    "HOURLY_RATE_MINOR",
     "Absence",
     "BusinessUnit",
     "Calendar",

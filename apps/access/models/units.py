@@ -8,6 +8,9 @@ from django.db.models import F, Q
 from apps.access.rules import OpenHours, Turns, open_hours, public_holidays, turns_of
 from apps.core.models import ClockTimestamp, Record, User
 
+HOURLY_RATE_MINOR = 6000
+"""What an hour of people's time costs in a unit of which nobody said it."""
+
 
 class Calendar(Record):
     """When somebody is there: a week of local times in a zone; holidays ``[{date, name}]`` and those of ``region``."""
@@ -46,7 +49,7 @@ class BusinessUnit(Record):
     timezone = models.CharField(max_length=60, default="UTC")
     currency = models.CharField(max_length=3, default="EUR")
     calendar = models.ForeignKey(Calendar, models.PROTECT, null=True, blank=True, related_name="+")
-    hourly_rate_minor = models.PositiveIntegerField(default=6000)
+    hourly_rate_minor = models.PositiveIntegerField(default=HOURLY_RATE_MINOR)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=~Q(parent=F("id")), name="unit_not_its_own_parent")]

@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.access.models import BusinessUnit, Calendar
+from apps.access.models import HOURLY_RATE_MINOR, BusinessUnit, Calendar
 from apps.access.selectors import ancestors_for, left_by_moving
 from apps.access.services.moves import LOWER, hold_tree, require_two_to_move
 from apps.access.services.seconds import require_two_by_name
@@ -24,7 +24,7 @@ def save_unit(
     timezone: str = "UTC",
     currency: str = "EUR",
     calendar: Calendar | None = None,
-    hourly_rate_minor: int = 6000,
+    hourly_rate_minor: int = HOURLY_RATE_MINOR,
     is_reviewed: bool = False,
     agreed_by: User | None = None,
 ) -> tuple[BusinessUnit, str]:

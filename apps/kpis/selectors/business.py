@@ -71,7 +71,7 @@ class OwnTotal:
 def own_for(actor: User, asked: KpiFilter) -> list[OwnTotal]:
     """Each of one's own KPIs over the period, by the runs that ``actor`` may count."""
     kpis = list(kpis_of(actor, asked.workflow))
-    goals = goals_for(actor) if kpis else Goals((), ())
+    goals = goals_for(actor, asked) if kpis else Goals((), ())
     return [_total(actor, kpi, asked, goals) for kpi in kpis]
 
 

@@ -17,11 +17,12 @@ from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.changes import Change, marks_of
-from apps.kpis.rules.definitions import CARDS
+from apps.kpis.rules.definitions import CARDS, Definition
 from apps.kpis.rules.figures import (
     Delta,
     Figure,
     Status,
+    Trend,
     comparable,
     delta_of,
     differs,
@@ -70,7 +71,7 @@ WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adhe
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One KPI at a glance. ``lacks_baseline``: it could be held against one, and there is none."""
+    """One KPI at a glance. ``lacks_baseline``: why it is held against none, though it could be."""
 
     key: str
     label: str
@@ -90,7 +91,21 @@ class Card:
     href: str
     beside: str
     coverage: str
-    lacks_baseline: bool
+    lacks_baseline: str
+
+    @property
+    def change_text(self) -> str:
+        """The change with its word, for where no colour says it; empty where there is none."""
+        if self.delta is None:
+            return ""
+        words = {Trend.BETTER: _("better"), Trend.WORSE: _("worse"), Trend.UNCLEAR: _("no clear change")}
+        return " ".join(one for one in (self.delta.text, words.get(self.delta.trend, "")) if one)
+
+    @property
+    def target_text(self) -> str:
+        """What it should be, and whether it is; empty where nobody said."""
+        words = {Status.GOOD: _("met"), Status.STRADDLES: _("cannot tell yet"), Status.BAD: _("missed")}
+        return f"{self.target} {words.get(self.status, _('not enough data'))}" if self.target else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +277,16 @@ def card_of(answer: Answer, key: str) -> Card:
         beside=said(beside_of(key, {name: one.figure for name, one in answer.totals.items()}))
         or answer.goals.unapproved(figure, answer.asked.workflow),
         coverage=coverage_text(total.coverage),
-        lacks_baseline=answer.asked.compare == Compare.BASELINE and was is None and key not in RESTS_ON,
+        lacks_baseline=_lack(answer, definition) if was is None and key not in RESTS_ON else "",
     )
+
+
+def _lack(answer: Answer, definition: Definition) -> str:
+    """Why nothing is said of what a figure was before."""
+    if answer.asked.compare != Compare.BASELINE:
+        return ""
+    is_part = definition.is_amount and answer.goals.whole is not None
+    return _("A baseline is of the whole") if is_part else _("No baseline yet")
 
 
 def _daily_text(total: Total) -> str:

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from apps.access.selectors import unit_ids_below
 from apps.core.errors import NotFoundError
-from apps.core.gate import require, scope_for
+from apps.core.gate import require, scope_for, visible
 from apps.core.models import User
-from apps.kpis.models import Baseline, Target
+from apps.kpis.models import Baseline, RollupDay, Target
 from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.models.goals import LIVE
 from apps.kpis.rules.buckets import local_day, local_midnight
@@ -31,7 +32,9 @@ from apps.kpis.rules.goals import (
     target_in_force,
 )
 from apps.kpis.selectors.definitions import VIEW, definitions_for, hidden_for
+from apps.workflows.models import Workflow
 
+MANAGE = "kpis.manage_target"
 COST_KPI = "cost_per_success_minor"
 TIME_KPI = "human_time_s"
 SAVED_KPIS = (COST_KPI, TIME_KPI)
@@ -56,25 +59,38 @@ class BaselineCost:
 
 @dataclass(frozen=True, slots=True)
 class Goals:
-    """Every baseline and target."""
+    """Every baseline and target. ``whole``: the workflows of which a question is about everything; None: of all."""
 
     baselines: tuple[BaselineSeen, ...]
     targets: tuple[TargetSeen, ...]
+    whole: frozenset[str] | None = None
+
+    def is_held(self, definition: Definition, goal: BaselineSeen | TargetSeen | None, workflow: str) -> bool:
+        """Whether a figure of this workflow, or of all, may be held against a goal.
+
+        So many a day are of the whole of what the goal is for: a part of it, a unit or a version say, has less by being
+        a part. Rates, medians and costs of one are held against it all the same.
+        """
+        if goal is None or not definition.is_amount:
+            return goal is not None
+        return goal.workflow == workflow and (self.whole is None or workflow in self.whole)
 
     def baseline_of(self, definition: Definition, asked: KpiFilter, mix: dict[str, int]) -> BaselineSeen | None:
         """What this figure was before; of several workflows by their mix of runs, unless one baseline is for all."""
         day = local_day(asked.period.end - INSTANT, asked.zone)
         own = baseline_in_force(self.baselines, asked.workflow, definition.key, day)
         if own is not None or asked.workflow:
-            return own
+            return own if self.is_held(definition, own, asked.workflow) else None
         found = {name: baseline_in_force(self.baselines, name, definition.key, day) for name in mix}
+        found = {name: one if self.is_held(definition, one, name) else None for name, one in found.items()}
         value = mixed_baseline(definition, {name: one.value if one else None for name, one in found.items()}, mix)
         known = [found[name] for name in sorted(found) if mix[name] and found[name]]
         return None if value is None else _mixed([one for one in known if one], value)
 
     def target_of(self, definition: Definition, asked: KpiFilter) -> TargetSeen | None:
         """What this figure should be."""
-        return target_in_force(self.targets, asked.workflow, definition.key)
+        target = target_in_force(self.targets, asked.workflow, definition.key)
+        return target if self.is_held(definition, target, asked.workflow) else None
 
     def are_costs_approved(self, workflow: str, kpi: str = COST_KPI) -> bool:
         """Whether somebody else approved every such baseline of this workflow, or of all where none is named."""
@@ -123,8 +139,8 @@ def _mixed(parts: list[BaselineSeen], value: float) -> BaselineSeen:
     return BaselineSeen(workflow="", kpi=parts[0].kpi, value=value, valid_from=since, source=source, approved=approved)
 
 
-def goals_for(actor: User) -> Goals:
-    """Every baseline and target, for who may see KPIs at all."""
+def goals_for(actor: User, asked: KpiFilter) -> Goals:
+    """Every baseline and target, for who may see KPIs at all, to be held against what is asked."""
     require(actor, VIEW)
     rows = Baseline.objects.filter(LIVE).select_related("owner")
     baselines = counting([_seen(row) for row in rows])
@@ -138,7 +154,21 @@ def goals_for(actor: User) -> Goals:
         )
         for row in Target.objects.all()
     )
-    return Goals(baselines, targets)
+    return Goals(baselines, targets, _whole_for(actor, asked))
+
+
+def _whole_for(actor: User, asked: KpiFilter) -> frozenset[str] | None:
+    """The workflows of which ``actor`` is told everything: by their units, whatever else was started elsewhere."""
+    if asked.agent or asked.operation or (asked.version, asked.agent_version, asked.part) != (None, None, None):
+        return frozenset()
+    scope, rows = scope_for(actor, VIEW), Workflow.objects.all()
+    if scope.everywhere and not asked.unit:
+        return None
+    if not scope.everywhere:
+        rows = rows.filter(unit__in=scope.units)
+    if asked.unit:
+        rows = rows.filter(unit__in=unit_ids_below(asked.unit))
+    return frozenset(rows.values_list("slug", flat=True))
 
 
 def _seen(row: Baseline) -> BaselineSeen:
@@ -185,10 +215,21 @@ def savings_note_of(goals: Goals, workflows: Collection[str], *, in_words: bool 
     return _("It rests on %(n)s baselines; of these %(open)s still wait for somebody else's approval.") % words
 
 
-def baselines_for(actor: User) -> QuerySet[Baseline]:
-    """The baselines, for who may see KPIs; none of a figure of others."""
+def _own[G: (Baseline, Target)](actor: User, rows: QuerySet[G]) -> QuerySet[G]:
+    """Of all workflows together, and of those that ``actor`` may see figures of or set goals for."""
     require(actor, VIEW)
-    rows = Baseline.objects.filter(LIVE).exclude(kpi__in=hidden_for(actor).values("slug"))
+    rows = rows.exclude(kpi__in=hidden_for(actor).values("slug"))
+    if scope_for(actor, VIEW).everywhere:
+        return rows
+    counted = visible(actor, VIEW, RollupDay.objects.all()).order_by().values("workflow")
+    there = [visible(actor, right, Workflow.objects.all()).values("slug") for right in (VIEW, MANAGE)]
+    own = Q(workflow="") | Q(workflow__in=counted) | Q(workflow__in=there[0]) | Q(workflow__in=there[1])
+    return rows.filter(own)
+
+
+def baselines_for(actor: User) -> QuerySet[Baseline]:
+    """The baselines of what ``actor`` may see figures of; none of a figure of others."""
+    rows = _own(actor, Baseline.objects.filter(LIVE))
     rows = rows.select_related("owner", "entered_by", "approved_by", "removal_by")
     return rows.prefetch_related("corrections__entered_by")
 
@@ -198,10 +239,8 @@ def ended_baselines_for(actor: User, slug: str = "") -> QuerySet[Baseline]:
 
     Of a figure of one's own that is there no more nobody knows whose it was: that is for who sees figures everywhere.
     """
-    require(actor, VIEW)
-    rows = Baseline.objects.filter(approved_at__isnull=False, ended_at__isnull=False)
+    rows = _own(actor, Baseline.objects.filter(approved_at__isnull=False, ended_at__isnull=False))
     rows = rows.select_related("owner", "entered_by", "approved_by")
-    rows = rows.exclude(kpi__in=hidden_for(actor).values("slug"))
     if not scope_for(actor, VIEW).everywhere:
         rows = rows.filter(kpi__in=list(definitions_for(actor)))
     return (rows.filter(slug=slug) if slug else rows).order_by("-ended_at", "-id")
@@ -234,9 +273,8 @@ def state_of(actor: User, row: Baseline) -> BaselineState:
 
 
 def targets_for(actor: User) -> QuerySet[Target]:
-    """The targets, for who may see KPIs; none of a figure of others."""
-    require(actor, VIEW)
-    return Target.objects.exclude(kpi__in=hidden_for(actor).values("slug"))
+    """The targets of what ``actor`` may see figures of; none of a figure of others."""
+    return _own(actor, Target.objects.all())
 
 
 def baseline_for(actor: User, slug: str) -> Baseline:

@@ -99,7 +99,7 @@ class Answer:
 
 def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = DURATIONS) -> Answer:
     """Totals and series of every KPI. Raises NotAllowedError for who may see none anywhere."""
-    goals, now, currency = goals_for(actor), database_now(), reporting_currency()
+    goals, now, currency = goals_for(actor, asked), database_now(), reporting_currency()
     reader = Reader(actor, asked, goals.costs())
     buckets = buckets_of(asked.period, asked.size, asked.zone)
     found = add_fixed_for(actor, asked, reader.read(buckets, durations), buckets, now)

@@ -20,9 +20,6 @@ from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.reading import Reader, Row, blank_row, gathered, percentile_row
 from apps.workflows.models import Workflow
 
-OF_ALL = frozenset({Kind.COUNT, Kind.MONEY, Kind.STOCK})
-"""So much is wanted of all workflows together: one alone is not held against it."""
-
 AT_HOME = Exists(Workflow.objects.filter(slug=OuterRef("workflow"), unit=OuterRef("unit")))
 """What is of the unit in which its workflow is: whoever may see that unit's figures may know of all of it."""
 
@@ -48,10 +45,10 @@ def misses_for(actor: User, week: Week, open_at_end: Mapping[Workflow, int]) -> 
 
     ``open_at_end``: how many runs of each were open when the week ended.
     """
-    goals = goals_for(actor)
+    asked = week_asked(week)
+    goals = goals_for(actor, asked)
     named = {one.kpi for one in goals.targets}
     known = [DEFINITIONS[kpi] for kpi in sorted(named) if kpi in DEFINITIONS]
-    asked = week_asked(week)
     if known:
         rows = _rows(actor, asked, goals, known)
         for workflow, backlog in open_at_end.items():
@@ -68,7 +65,7 @@ def misses_for(actor: User, week: Week, open_at_end: Mapping[Workflow, int]) -> 
 def _of(slug: str, row: Row, known: Sequence[Definition], goals: Goals, asked: KpiFilter) -> Iterator[Miss]:
     for definition in known:
         target = target_in_force(goals.targets, slug, definition.key)
-        if target is None or (not target.workflow and definition.kind in OF_ALL):
+        if target is None or not goals.is_held(definition, target, slug):
             continue
         figure = figure_of(definition, row, reporting_currency())
         if figure.value is None:

@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 from apps.core.models import User
 from apps.core.revealing import written_out
 from apps.kpis.rules.changes import ChangeKind
-from apps.kpis.rules.figures import Delta, Status, Trend
 from apps.kpis.rules.formats import DASH, count_text, duration_text
 from apps.kpis.rules.plots import plot_of
 from apps.kpis.rules.sentences import Verdict
@@ -97,10 +96,13 @@ def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any
                 "now": card.note or card.text,
                 "more": " · ".join(one for one in (card.text if card.note else "", card.interval) if one),
                 "was": card.was or DASH,
-                "change": _change(card.delta) or card.missing or DASH,
+                "change": card.change_text or card.missing or DASH,
                 "trend": str(card.delta.trend) if card.delta else "",
-                "target": f"{card.target} {_status(card.status)}" if card.target else DASH,
+                "target": card.target_text or DASH,
                 "n": card.n,
+                "beside": _seen(card.beside),
+                "formula": card.formula,
+                "coverage": card.coverage,
             }
             for card in page.cards
         ],
@@ -135,6 +137,8 @@ def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any
             "target": _("Target"),
             "lines": _("By workflow"),
             "changes": _("What changed"),
+            "counted": _("How they are counted"),
+            "coverage": _("Coverage"),
             "mark": _("Mark"),
             "when": _("When (UTC)"),
             "sort": _("Sort"),
@@ -182,22 +186,6 @@ def _warnings(page: Dashboard) -> list[str]:
     if page.unpriced:
         found.append(_("Costs without a price, in no sum: %(n)s") % {"n": page.unpriced})
     return found
-
-
-def _change(delta: Delta | None) -> str:
-    if delta is None:
-        return ""
-    words = {
-        Trend.BETTER: _("better"),
-        Trend.WORSE: _("worse"),
-        Trend.UNCLEAR: _("no clear change"),
-    }
-    return " ".join(one for one in (delta.text, words.get(delta.trend, "")) if one)
-
-
-def _status(status: Status) -> str:
-    words = {Status.GOOD: _("met"), Status.STRADDLES: _("cannot tell yet"), Status.BAD: _("missed")}
-    return words.get(status, _("not enough data"))
 
 
 def _verdict(verdict: Verdict) -> str:

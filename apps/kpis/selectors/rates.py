@@ -7,7 +7,7 @@ from apps.agents.models import Agent
 from apps.agents.rules import AgentState
 from apps.connectors.models import Operation
 from apps.connectors.rules import ConnectorState
-from apps.core.gate import require, scope_for
+from apps.core.gate import require, scope_for, visible
 from apps.core.models import User
 from apps.kpis.models import Rate
 from apps.kpis.rules.rates import THINGS, RateKind
@@ -31,6 +31,11 @@ def rates_for(actor: User) -> QuerySet[Rate]:
     within |= Q(kind=RateKind.AGENT, agent__in=Agent.objects.filter(unit__in=scope.units).values("slug"))
     within |= Q(kind=RateKind.FIXED, workflow__in=Workflow.objects.filter(unit__in=scope.units).values("slug"))
     return rows.filter(within)
+
+
+def hourly_units_for(actor: User) -> QuerySet[BusinessUnit]:
+    """The units in which ``actor`` sees figures, whose own hourly rates count where no rate of people's time holds."""
+    return visible(actor, VIEW, BusinessUnit.objects.order_by("name"))
 
 
 def names_for(actor: User) -> dict[str, dict[str, str]]:

@@ -199,11 +199,20 @@ class Reader:
         return percentile_row(CYCLE, _all(by_part, [0]))
 
     def holds_simulated(self) -> bool:
-        """Whether invented runs ended in the period."""
-        if answered_by_rollups(self.asked, [self.asked.period], reporting_zone()):
-            rows, _index = _by_day(self.rollups, [self.asked.period])
-            return rows.filter(CLOSED, simulated=True).exists()
-        return self.runs.filter(within("finished_at", self.asked.period), simulated=True).exists()
+        """Whether anything invented counts in the period: runs, and what agents did and went wrong outside of them."""
+        period = self.asked.period
+        if answered_by_rollups(self.asked, [period], reporting_zone()):
+            rows, _index = _by_day(self.rollups, [period])
+            return rows.filter(simulated=True).exists()
+        facts: tuple[tuple[QuerySet[Any], str], ...] = (
+            (self.runs, "finished_at"),
+            (self.runs, "started_at"),
+            (self.decisions, "decided_at"),
+            (self.costs, "incurred_at"),
+            (self.actions, "ended_at"),
+            (self.incidents, "began_at"),
+        )
+        return any(rows.filter(within(moment, period), simulated=True).exists() for rows, moment in facts)
 
     def first_ends(self) -> dict[int, datetime]:
         """When the first run of each version ended in the period."""

@@ -18,7 +18,7 @@ from apps.core.models import User
 from apps.halts.selectors import breaker_changes_for
 from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import BucketSize
-from apps.kpis.rules.definitions import DEFINITIONS, Definition
+from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.figures import Figure, Status, comparable, figures_of, status_of, value_text
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import TargetSeen
@@ -141,14 +141,11 @@ def _name_of(actor: User, unit: str) -> str:
 
 
 def _missed(actor: User, answer: Answer) -> list[Asked]:
-    """Targets that the week misses beyond chance: for all, and workflow by workflow.
-
-    So many a day are wanted of the whole: a unit alone is not held against them.
-    """
+    """Targets that the week misses beyond chance: for all, and workflow by workflow."""
     found = [
         _miss(_("All workflows"), answer.asked, total.figure, total.target)
         for total in answer.totals.values()
-        if total.status == Status.BAD and total.target is not None and _is_whole(answer, total.figure.definition)
+        if total.status == Status.BAD and total.target is not None
     ]
     names, currency = workflows_for(actor), reporting_currency()
     days = answer.asked.period.days_until(answer.as_of)
@@ -158,7 +155,7 @@ def _missed(actor: User, answer: Answer) -> list[Asked]:
         if target.workflow not in rows:
             continue
         definition = DEFINITIONS[target.kpi]
-        if not _is_whole(answer, definition):
+        if not answer.goals.is_held(definition, target, target.workflow):
             continue
         figure = figures_of(rows[target.workflow][1], currency)[target.kpi]
         value = None if figure.value is None else comparable(definition, figure.value, days)
@@ -170,10 +167,6 @@ def _missed(actor: User, answer: Answer) -> list[Asked]:
         for one in own_for(actor, answer.asked)
         if one.status == Status.BAD and one.target is not None and one.workflow in names
     ]
-
-
-def _is_whole(answer: Answer, definition: Definition) -> bool:
-    return not (definition.per_day and answer.asked.unit)
 
 
 def _miss(name: str, asked: KpiFilter, figure: Figure, target: TargetSeen) -> Asked:

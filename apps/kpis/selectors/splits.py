@@ -132,7 +132,7 @@ def _by_workflow(actor: User, definition: Definition, asked: KpiFilter) -> Split
 
     One without a value, of which nothing succeeded, say, stands last where rows of it are behind the figure.
     """
-    goals, names = goals_for(actor), workflows_for(actor)
+    goals, names = goals_for(actor, asked), workflows_for(actor)
     buckets = buckets_of(asked.period, asked.size, asked.zone)
     measured = Reader(actor, asked, []).read(buckets, [CYCLE]).workflows
     rows = []

@@ -1,5 +1,6 @@
 """Rates: what people's time, agents' work, calls and months cost, what another rate changes, and other currencies."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -8,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from apps.access.models import HOURLY_RATE_MINOR
 from apps.core.errors import InvalidError, NotAllowedError
 from apps.core.http import Request
 from apps.kpis.forms import PERS, RateForm
@@ -17,7 +19,7 @@ from apps.kpis.rules.buckets import local_day
 from apps.kpis.rules.formats import micro_per_minor, rate_text
 from apps.kpis.rules.rates import Per
 from apps.kpis.selectors.prices import may_set_prices
-from apps.kpis.selectors.rates import names_for, rates_for
+from apps.kpis.selectors.rates import hourly_units_for, names_for, rates_for
 from apps.kpis.services import save_rate, weigh_rate
 from apps.kpis.services.rates import Rerating
 
@@ -28,6 +30,14 @@ def _page(request: Request, *, status: int = 200, form: RateForm | None = None, 
         form = _form(request)
     context = {
         "rates": _told(list(rates_for(request.user))),
+        "hourly": [
+            (
+                unit,
+                rate_text(Decimal(unit.hourly_rate_minor), unit.currency),
+                unit.hourly_rate_minor == HOURLY_RATE_MINOR,
+            )
+            for unit in hourly_units_for(request.user)
+        ],
         "currency": reporting_currency(),
         "may_manage": may_manage,
         "form": form,

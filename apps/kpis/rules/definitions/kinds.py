@@ -145,6 +145,11 @@ class Definition:
     suffix: str = ""
 
     @property
+    def is_amount(self) -> bool:
+        """Whether it says how much there is, and so of a part always less than of the whole: no rate and no median."""
+        return self.kind in {Kind.COUNT, Kind.MONEY, Kind.STOCK}
+
+    @property
     def nothing(self) -> str:
         """Why there is no value where there is nothing to divide by, to be translated; empty where that is 0."""
         return NO_VALUES if self.behind == Behind.VALUES else NOTHING.get(self.denominator, "")
