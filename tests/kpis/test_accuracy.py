@@ -18,6 +18,7 @@ from apps.kpis.selectors.accuracy import accuracy_for
 from apps.kpis.services.rollups import recompute_rollups
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.kpis import NOON
+from tests.kpis.test_bars import Door, said_count
 from tests.kpis.test_selectors import ask
 from tests.kpis.test_views import signed_in
 
@@ -81,6 +82,33 @@ def test_each_row_of_the_page_leads_to_exactly_its_actions(viewer: User) -> None
     for address in (f"/api/v1/kpis/throughput/runs/{asked}", f"/api/v1/kpis/pending/runs/{asked}"):
         refused = Client().get(address, headers=headers)
         assert (refused.status_code, "operation" in refused.json()["errors"]) == (422, True)
+
+
+def test_what_was_judged_and_what_was_wrong_have_lists_of_as_many_and_files(viewer: User) -> None:
+    door, found = Door(viewer), accuracy_for(viewer, ask())
+    page = door.page(f"/dashboards/oversight/?{ask().query}")
+    links = re.findall(r'<a href="(/dashboards/oversight/behind/judged[^"]*)">(\d+)</a>', page)
+    assert len(links) == 2 * (3 * 3 + 3), "judged and wrong, of three rows in each of three tables and of all of each"
+    for link, text in links:
+        assert said_count(door.page(link)) == int(text), link
+    (wrong,) = (line.wrong for line in found.capabilities if line.name == "order.pay")
+    address = f"/dashboards/oversight/behind/judged-wrong/?{ask().query}"
+    listed = door.page(f"{address}&capability=order.pay")
+    assert said_count(listed) == wrong
+    assert "Capability: order.pay" in listed
+    for part in ("capability=order.pay", "operation=erp.pay"):
+        (home,) = re.findall(r'class="btn push" href="([^"]*)"', door.page(f"{address}&{part}"))
+        assert door.browser.get(unescape(home)).status_code == 200
+    assert said_count(door.page(f"{address}&capability=~none")) > 0
+    assert door.browser.get(f"{address}&error=x").status_code == 422
+    for way, lines in (("capability", found.capabilities), ("operation", found.operations), ("agent", found.agents)):
+        raw = door.page(f"/dashboards/oversight/by-{way}.csv?{ask().query}").splitlines()
+        rows = [line.split(",") for line in raw if not line.startswith("#")]
+        assert rows[0][1:] == ["Judged", "Right (0..1)", "95 % interval", "Wrong"]
+        assert [(row[0], int(row[1]), int(row[-1])) for row in rows[1:-1]] == [
+            (line.name, line.share.whole, line.wrong) for line in lines
+        ]
+        assert rows[-1][1] == str(found.whole.share.whole)
 
 
 def test_nothing_judged_says_so_and_units_see_their_own(viewer: User) -> None:

@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 from importlib import import_module
 from random import Random
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
@@ -114,7 +115,7 @@ def test_every_part_of_a_bar_of_reasons_leads_to_as_many(executive: User) -> Non
     some_decisions()
     door = Door(executive)
     page = door.page(f"/dashboards/oversight/?{PERIOD}")
-    (chart,) = charts_of(page)
+    chart = charts_of(page)[-1]
     assert [trace["name"] for trace in chart["data"]][0::3] == ["Wrong amount", "Others"]
     whole = 0
     for trace in chart["data"]:
@@ -135,6 +136,42 @@ def test_every_part_of_a_bar_of_reasons_leads_to_as_many(executive: User) -> Non
 
 
 @pytest.mark.django_db
+def test_the_lines_of_oversight_lead_from_every_point_to_as_many(executive: User) -> None:
+    some_decisions()
+    door = Door(executive)
+    page = door.page(f"/dashboards/oversight/?{PERIOD}")
+    times, overturned, _reasons = charts_of(page)
+    (line,) = [trace for trace in times["data"] if "customdata" in trace]
+    by_list = 0
+    for _at, minutes, link in points_of(line):
+        ids = [row["escalation"] for row in door.behind(link)]
+        facts = list(ApprovalFact.objects.filter(escalation_id__in=ids).values_list("latency_ms", flat=True))
+        assert minutes == pytest.approx(median(facts) / 1000 / scale_in(times), abs=1e-3)
+        by_list += len(facts)
+    assert by_list == ApprovalFact.objects.filter(by_person=True).count()
+    (line,) = [trace for trace in overturned["data"] if "customdata" in trace]
+    wrong = 0
+    for _at, percent, link in points_of(line):
+        n = said_count(door.page(link))
+        approved = said_count(door.page(link.replace("/overturned/", "/as-asked/")))
+        approved += said_count(door.page(link.replace("/overturned/", "/edited/")))
+        assert percent == pytest.approx(n / approved * 100, abs=1e-3)
+        wrong += n
+    assert wrong == said_count(door.page(f"/dashboards/oversight/behind/overturned/?{PERIOD}")) > 0
+    raw = door.page(f"/dashboards/oversight/overturned.csv?{PERIOD}").splitlines()
+    head = next(line for line in raw if line.startswith("From,"))
+    assert head == "From,Overturned afterwards (0..1),n: Overturned afterwards,95 % interval,Items"
+    assert sum(int(line.split(",")[-1]) for line in raw[raw.index(head) + 1 :]) == wrong
+    assert any(line.lstrip("\"#' ").startswith("Overturned afterwards: decisions that approved and") for line in raw)
+    assert "From,Median (s)" in door.page(f"/dashboards/oversight/review-time.csv?{PERIOD}")
+
+
+def scale_in(chart: dict[str, Any]) -> float:
+    """Seconds in one unit of the axis."""
+    return {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}[chart["layout"]["yaxis"]["title"]["text"]]
+
+
+@pytest.mark.django_db
 def test_the_numbers_of_rules_and_cards_lead_to_their_lists(executive: User) -> None:
     some_decisions()
     door, followed = Door(executive), 0
@@ -143,9 +180,32 @@ def test_the_numbers_of_rules_and_cards_lead_to_their_lists(executive: User) -> 
     for link, text in links:
         assert said_count(door.page(link)) == int(text.replace(",", "")), link
         followed += 1
-    assert followed == 9, "decided, edited and rejected of three rules"
+    assert followed == 15, "decided, edited, rejected, expired and overturned of three rules"
     for part in ("decided", "as-asked", "expired"):
         assert f'<p class="v"><a href="/dashboards/oversight/behind/{part}/?' in page
+
+
+@pytest.mark.django_db
+def test_each_rule_is_in_its_file_with_what_expired_and_what_was_overturned(executive: User) -> None:
+    some_decisions()
+    write_facts(facts=Facts(decisions=[make_decision(kind="action", rule="late/all", outcome="expired")]))
+    raw = Door(executive).page(f"/dashboards/oversight/by-rule.csv?{PERIOD}").splitlines()
+    assert "# zone: Europe/Berlin" in raw
+    head = next(line for line in raw if line.startswith("Rule,"))
+    assert head == (
+        "Rule,Decided,As asked (0..1),95 % interval,Approved with changes,Rejected or sent back,Expired unanswered,"
+        "Overturned afterwards,Median wait (s)"
+    )
+    rows = {line.split(",")[0]: line.split(",") for line in raw[raw.index(head) + 1 :]}
+    assert rows["late/all"] == ["late/all", "0", "", "", "0", "0", "1", "0", ""]
+    rule = ApprovalFact.objects.filter(rule="payments/large")
+    decided, as_asked = rule.filter(by_person=True).count(), rule.filter(outcome="approved", edited=False).count()
+    told = rows["payments/large"]
+    assert (int(told[1]), float(told[2])) == (decided, pytest.approx(as_asked / decided))
+    assert int(told[6]) == rule.filter(outcome="expired").count() > 0
+    wrong = ActionFact.objects.exclude(taken_back=False, reviewed=None, read_back=None).exclude(reviewed=True)
+    overturned = rule.filter(outcome="approved", action_id__in=wrong.values("action_id"))
+    assert int(told[7]) == overturned.count() > 0
 
 
 @pytest.mark.django_db

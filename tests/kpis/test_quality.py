@@ -2,22 +2,24 @@
 
 import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 
 from apps.audit.models import Entry
-from apps.core.models import User
+from apps.core.models import ClockTimestamp, User
 from apps.kpis.models import ActionFact, ApprovalFact, CostItem
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.quality import RuleQuality, Share
 from apps.kpis.services import fold_entries, write_facts
-from apps.oversight.models import Escalation
-from tests.factories.access import make_approver, make_holder
+from apps.oversight.models import Drill, Escalation
+from tests.factories.access import make_approver, make_holder, make_unit, make_user
 from tests.factories.agents import make_action, make_agent
 from tests.factories.drills import make_drill
 from tests.factories.kpis import NOON, make_decision
 from tests.factories.oversight import make_escalation, say
+from tests.kpis.test_bars import Door, said_count
 
 PERIOD = "from=2026-11-01&to=2026-12-01"
 
@@ -77,7 +79,7 @@ def test_large_numbers_are_separated_everywhere_on_the_page() -> None:
     page = page_of(executive)
     for shown in ("1,200 of 3,203", "0 of 3,203", "1,001", "1,002"):
         assert shown in page
-    assert set(re.findall(r"(?<![\d,])\d{4,}", page)) <= {"2026"}
+    assert set(re.findall(r"(?<![\d,:])\d{4,}", page)) <= {"2026"}
 
 
 @pytest.mark.django_db
@@ -151,3 +153,74 @@ def test_one_agents_page_holds_no_drills_made_of_what_others_did() -> None:
         0,
         0,
     )
+
+
+LOOKS = ("right", "right", "wrong", "harmful", "harmful", "harmful")
+
+
+@pytest.mark.django_db
+def test_every_number_of_looks_afterwards_leads_to_as_many() -> None:
+    door = Door(make_holder("kpis.view_kpi"))
+    for verdict in LOOKS:
+        item = make_escalation(kind="review", schema={"type": "object"})
+        say(make_approver(item.group_list()[0].queue), item, "answer", answer={"verdict": verdict, "reason": "so"})
+    make_escalation(kind="review")
+    page = door.page("/dashboards/oversight/?range=7d")
+    found = re.findall(r'<a href="(/dashboards/oversight/behind/reviews-(\w+)/[^"]*)">([^<]*)</a>', page)
+    assert [(part, text) for _link, part, text in found] == [
+        ("overturned", "66.7%"), ("waiting", "1 waits"), ("right", "2"), ("wrong", "1"), ("harmful", "3")
+    ]  # fmt: skip
+    lists = {part: door.page(link) for link, part, _text in found}
+    counts = {part: said_count(text) for part, text in lists.items()}
+    assert counts == {"overturned": 4, "waiting": 1, "right": 2, "wrong": 1, "harmful": 3}
+    assert said_count(door.page("/dashboards/oversight/behind/reviews/?range=7d")) == len(LOOKS)
+    (wrong,) = Escalation.objects.filter(kind="review", answer__verdict="wrong")
+    assert f"/inbox/{wrong.pk}/" in lists["wrong"]
+    assert f"/inbox/{wrong.pk}/" not in lists["right"] + lists["waiting"]
+    elsewhere = Door(make_holder("kpis.view_kpi", unit=make_unit()))
+    assert said_count(elsewhere.page("/dashboards/oversight/behind/reviews/?range=7d")) == 0
+    strangers = signed_in(make_holder("audit.view_entry"))
+    assert strangers.get("/dashboards/oversight/behind/reviews/?range=7d").status_code == 403
+
+
+def answered_by(people: int, drill: Drill) -> None:
+    """Makes of one drill as many that were answered, each by somebody else; every other one was caught."""
+    for n in range(people):
+        item = Escalation.everything.get(pk=drill.item_id)
+        item.pk, item._state.adding, item.state = uuid4(), True, "cancelled"
+        item.drill_for, item.ended_at = make_user(), ClockTimestamp()
+        item.save(force_insert=True)
+        said: dict[str, Any] = {"outcome": "missed" if n % 2 else "caught", "ended_at": ClockTimestamp()}
+        Drill.objects.create(item=item, queue=drill.queue, source=drill.source, fault="amount", **said)
+
+
+@pytest.mark.django_db
+def test_every_number_of_drills_leads_to_as_many_and_to_nobody() -> None:
+    _payment, drill, _person = make_drill()
+    answered_by(5, drill)
+    door = Door(make_holder("kpis.view_kpi"))
+    page = door.page("/dashboards/oversight/?range=7d")
+    found = re.findall(r'<a href="(/dashboards/oversight/behind/(drills[\w-]*)/[^"]*)">(\d+)</a>', page)
+    assert [(part, text) for _link, part, text in found] == [
+        ("drills", "5"), ("drills-caught", "3"), ("drills-missed", "2")
+    ]  # fmt: skip
+    for link, _part, text in found:
+        listed = door.page(link)
+        assert said_count(listed) == int(text)
+        assert listed.count(f"/inbox/{drill.source_id}/") == int(text)
+        for one in Drill.objects.select_related("item__drill_for").filter(outcome__in=["caught", "missed"]):
+            assert str(one.pk) not in listed
+            assert one.item.drill_for is not None
+            assert one.item.drill_for.username not in listed
+
+
+@pytest.mark.django_db
+def test_how_the_drills_of_few_people_ended_has_no_list() -> None:
+    _payment, drill, _person = make_drill()
+    answered_by(2, drill)
+    door = Door(make_holder("kpis.view_kpi"))
+    assert "behind/drills-" not in door.page("/dashboards/oversight/?range=7d")
+    queue = f"?range=7d&of_queue={drill.queue.slug}"
+    assert said_count(door.page(f"/dashboards/oversight/behind/drills/{queue}")) == 2
+    for part, query in (("drills-caught", queue), ("drills-missed", queue), ("drills", "?range=7d&of_queue=other")):
+        assert door.browser.get(f"/dashboards/oversight/behind/{part}/{query}").status_code == 404

@@ -1,11 +1,38 @@
 """Whether people's looking is worth it: what each rule asks them, and what they say."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from apps.core.statistics import wilson_interval
 
 ENOUGH = 50
 MOSTLY = 0.95
+
+
+class Looked(StrEnum):
+    """Which looks afterwards a number counts: all that were judged, as what, or those that still wait."""
+
+    JUDGED = "reviews"
+    RIGHT = "reviews-right"
+    WRONG = "reviews-wrong"
+    HARMFUL = "reviews-harmful"
+    OVERTURNED = "reviews-overturned"
+    WAITING = "reviews-waiting"
+
+
+class Judged(StrEnum):
+    """Which actions a number counts: all that somebody or something judged, or those that any found wrong."""
+
+    ALL = "judged"
+    WRONG = "judged-wrong"
+
+
+class Drilled(StrEnum):
+    """Which drills of a queue a number counts."""
+
+    ANSWERED = "drills"
+    CAUGHT = "drills-caught"
+    MISSED = "drills-missed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +60,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class RuleQuality:
-    """What people said of the items that one rule (``policy/rule``) sent them."""
+    """What became of the items that one rule (``policy/rule``) sent to people. ``overturned``: found wrong later."""
 
     rule: str
     decided: int
@@ -41,6 +68,8 @@ class RuleQuality:
     edited: int
     rejected: int
     median_s: float | None
+    expired: int = 0
+    overturned: int = 0
 
     @property
     def policy(self) -> str:

@@ -3,19 +3,25 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from apps.core.gate import require
 from apps.core.models import User
 from apps.kpis.models import ActionFact
 from apps.kpis.models.measures import MEMBERS, within
+from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.quality import Share
-from apps.kpis.selectors.drawings import page_of_kpi
-from apps.kpis.selectors.parts import NO_CAPABILITY, part_names
+from apps.kpis.rules.formats import DASH, count_text, percent_text
+from apps.kpis.rules.quality import Judged, Share
+from apps.kpis.selectors.drawings import Cell, Table, page_of_kpi
+from apps.kpis.selectors.parts import NO_CAPABILITY, part_names, require_part, within_part
 from apps.kpis.selectors.reading import VIEW, actions_for
 
 KPI = "accuracy"
+WRONG = Q(decided=False) | Q(reviewed=False) | Q(read_back=False)
+"""What any judgement found wrong: of what was judged, all that is not ``judged_right``."""
 COUNTS: dict[str, Any] = {
     "judged": Count("action_id"),
     "right": Count("action_id", filter=MEMBERS["judged_right"]),
@@ -24,11 +30,19 @@ COUNTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class AccuracyLine:
-    """One capability, operation or agent: how many of its judged actions were right, and where these are listed."""
+    """One capability, operation or agent: how many of its judged actions were right, and where these are listed.
+
+    ``asked``: the question that limits lists to it.
+    """
 
     name: str
     share: Share
-    href: str
+    asked: KpiFilter
+
+    @property
+    def href(self) -> str:
+        """Where those that were right are listed."""
+        return page_of_kpi(self.asked, KPI)
 
     @property
     def wrong(self) -> int:
@@ -54,15 +68,77 @@ def accuracy_for(actor: User, asked: KpiFilter) -> Accuracy:
     require(actor, VIEW)
     rows = actions_for(actor, asked).filter(within("ended_at", asked.period)).filter(MEMBERS["judged"]).order_by()
     found = rows.aggregate(**COUNTS)
-    whole = AccuracyLine("", Share(found["right"], found["judged"]), page_of_kpi(asked, KPI))
+    whole = AccuracyLine("", Share(found["right"], found["judged"]), asked)
     return Accuracy(whole, _by_capability(rows, asked), _by("operation", rows, asked), _by("agent", rows, asked))
+
+
+def judged_behind_for(actor: User, asked: KpiFilter, judged: Judged) -> QuerySet[ActionFact]:
+    """The judged actions of the period that a number counts, of the capability that is asked for."""
+    require(actor, VIEW)
+    require_part(DEFINITIONS[KPI], asked)
+    whole = asked if asked.part is None else replace(asked, operation="")  # as a part it is asked for below
+    rows = actions_for(actor, whole).filter(within("ended_at", asked.period), MEMBERS["judged"])
+    rows = within_part(rows, asked)
+    return rows if judged == Judged.ALL else rows.filter(WRONG)
+
+
+def judged_href(asked: KpiFilter, judged: Judged) -> str:
+    """Where the actions of a number are listed."""
+    return f"{reverse('kpis:oversight-behind', args=[judged])}?{asked.query}"
+
+
+def accuracy_tables_for(actor: User, found: Accuracy) -> list[Table]:
+    """The ways in which accuracy was taken apart, as tables, of what ``actor`` was given; none of nothing."""
+    if not (actor.is_active and found.whole.share.whole):
+        return []
+    ways = (
+        ("by-capability", _("By capability"), _("Capability"), found.capabilities),
+        ("by-operation", _("By operation"), _("Operation"), found.operations),
+        ("by-agent", _("By agent"), _("Agent"), found.agents),
+    )
+    return [
+        Table(
+            slug=slug,
+            title=title,
+            says="",
+            columns=[head, _("Judged"), _("Right"), _("95 % interval"), _("Wrong")],
+            rows=[[Cell(line.name, line.name), *_cells(line)] for line in lines],
+            last=[Cell(_("Together"), None), *_cells(found.whole)],
+        )
+        for slug, title, head, lines in ways
+        if lines
+    ]
+
+
+def share_cells(share: Share, href: str) -> list[Cell]:
+    """A share with where its part is listed, grey and so said where it is of few, and its 95 % interval."""
+    few = bool(share.whole) and not share.is_telling
+    interval = DASH if share.interval is None else " – ".join(percent_text(end) for end in share.interval)
+    value = Cell(
+        percent_text(share.value),
+        share.value,
+        href if share.part else "",
+        "0..1",
+        few=few,
+        note=_("few") if few else "",
+    )
+    return [value, Cell(interval, None if share.interval is None else interval)]
+
+
+def _cells(line: AccuracyLine) -> list[Cell]:
+    judged, wrong = line.share.whole, line.wrong
+    return [
+        Cell(count_text(judged), judged, judged_href(line.asked, Judged.ALL) if judged else ""),
+        *share_cells(line.share, line.href),
+        Cell(count_text(wrong), wrong, judged_href(line.asked, Judged.WRONG) if wrong else ""),
+    ]
 
 
 def _by(column: str, rows: QuerySet[ActionFact], asked: KpiFilter) -> list[AccuracyLine]:
     def own(name: str) -> KpiFilter:
         return replace(asked, agent=name) if column == "agent" else replace(asked, operation=name)
 
-    return [AccuracyLine(name, share, page_of_kpi(own(name), KPI)) for name, share in _shares(column, rows)]
+    return [AccuracyLine(name, share, own(name)) for name, share in _shares(column, rows)]
 
 
 def _by_capability(rows: QuerySet[ActionFact], asked: KpiFilter) -> list[AccuracyLine]:
@@ -74,7 +150,7 @@ def _by_capability(rows: QuerySet[ActionFact], asked: KpiFilter) -> list[Accurac
         AccuracyLine(
             name or names[NO_CAPABILITY],
             share,
-            page_of_kpi(replace(asked, part=("capability", name or NO_CAPABILITY)), KPI),
+            replace(asked, part=("capability", name or NO_CAPABILITY)),
         )
         for name, share in found
     ]

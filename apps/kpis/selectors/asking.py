@@ -15,7 +15,7 @@ from apps.kpis.rules.asking import NO_REASON, AskedPart, Became
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import count_text, percent_text
 from apps.kpis.rules.sentences import reasons_finding
-from apps.kpis.selectors.drawings import Cell, Drawing, Table, csv_rows_for, drawing_of, table_csv_for
+from apps.kpis.selectors.drawings import Cell, Drawing, Table, drawing_of
 from apps.kpis.selectors.kpis import Answer, Point
 from apps.kpis.selectors.parts import keys_beside
 from apps.kpis.selectors.reading import VIEW, decisions_for
@@ -59,7 +59,7 @@ def reason_names() -> dict[str, str]:
 
 def asked_behind_for(actor: User, asked: KpiFilter, became: Became, part: AskedPart) -> QuerySet[ApprovalFact]:
     """The items of the period that a number counts."""
-    rows = _ended(actor, asked).filter(MEMBERS_OF[became])
+    rows = ended_for(actor, asked).filter(MEMBERS_OF[became])
     if part.policy:
         rows = rows.filter(rule__startswith=f"{part.policy}/")
     if part.version is not None:
@@ -95,7 +95,7 @@ def asked_href(asked: KpiFilter, became: Became, part: AskedPart | None = None) 
 
 def policy_table_for(actor: User, asked: KpiFilter) -> Table | None:
     """What each policy asked of people, version by version, and what became of it; None where none asked anything."""
-    rows = _ended(actor, asked).exclude(rule="").filter(MEMBERS_OF[Became.ASKED])
+    rows = ended_for(actor, asked).exclude(rule="").filter(MEMBERS_OF[Became.ASKED])
     counts = {f"n_{one.name}": Count("escalation_id", filter=MEMBERS_OF[one]) for one in Became}
     found: dict[tuple[str, int], dict[Became, int]] = {}
     counted: QuerySet[Any, Any] = rows.values("rule", "policy_version").annotate(**counts)
@@ -170,16 +170,8 @@ def reasons_drawing_for(actor: User, answer: Answer) -> Drawing | None:
     )
 
 
-def oversight_file_for(actor: User, answer: Answer, figure: str) -> list[list[str | float | None]] | None:
-    """The chart's or the table's rows as raw numbers, below lines that say what they are; None where there is none."""
-    drawing = reasons_drawing_for(actor, answer)
-    if drawing is not None and drawing.slug == figure:
-        return csv_rows_for(actor, answer, drawing)
-    table = policy_table_for(actor, answer.asked)
-    return table_csv_for(actor, answer, table) if table is not None and table.slug == figure else None
-
-
-def _ended(actor: User, asked: KpiFilter) -> QuerySet[ApprovalFact]:
+def ended_for(actor: User, asked: KpiFilter) -> QuerySet[ApprovalFact]:
+    """What people were asked and what ended in the period, each with whether it was overturned (``is_overturned``)."""
     wrong: Any = ActionFact.objects.filter(FOUND_WRONG, action_id=OuterRef("action_id"))
     rows = decisions_for(actor, asked).filter(within("decided_at", asked.period))
     return rows.annotate(is_overturned=Exists(wrong)).order_by()
