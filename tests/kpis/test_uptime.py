@@ -304,7 +304,9 @@ def test_who_sees_one_unit_is_told_of_its_things_alone() -> None:
     assert told(own) == (0, 1, 0)
     assert [one.slug for one in listed(own, "uptime_agents", day())] == [mine.slug]
     client = signed_in(own)
-    assert client.get(f"/dashboards/uptime/of-agents/{mine.slug}/").status_code == 200
+    page = client.get(f"/dashboards/uptime/of-agents/{mine.slug}/?from=2026-11-01&to=2026-11-08&tz=Asia/Tokyo")
+    assert page.status_code == 200
+    assert "Uptime · 2026-11-01 to 2026-11-07, days of Asia/Tokyo, as of 20" in page.content.decode()
     assert client.get(f"/dashboards/uptime/of-agents/{other.slug}/").status_code == 404
     assert client.get("/dashboards/uptime/of-agents/nobody/").status_code == 404
     assert client.get(f"/dashboards/uptime/of-people/{mine.slug}/").status_code == 404

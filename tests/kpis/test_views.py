@@ -362,6 +362,44 @@ def test_the_form_keeps_the_version_and_the_zone_of_the_page_and_takes_the_versi
     assert 'name="tz"' not in page
 
 
+def test_oversight_says_and_keeps_all_that_it_is_limited_to(executive: User) -> None:
+    unit = make_unit(name="Finance")
+    write_facts(facts=Facts(runs=[make_run(version=2, unit_id=unit.pk)]))
+    page = signed_in(executive).get(f"/dashboards/oversight/?{PERIOD}&workflow=w&version=2&unit={unit.slug}")
+    html = page.content.decode()
+    title = html.partition("<title>")[2].partition("</title>")[0]
+    head = html[html.index('class="page-head"') :].partition("</header>")[0]
+    for words in ("Workflow: W", "Unit: Finance", "Version: 2"):
+        assert words in title
+        assert words in head
+    form = html[html.index('class="filters"') :].partition("</form>")[0]
+    assert '<option value="w" selected>' in form
+
+
+@pytest.mark.parametrize("place", ["overview", "w", "cost", "oversight", "agents"])
+def test_the_form_keeps_a_bucket_that_was_asked_for_and_gives_it_up_where_it_is_too_small(
+    executive: User, place: str
+) -> None:
+    write_facts(facts=Facts(runs=[make_run()]))
+    client = signed_in(executive)
+    hidden = 'type="hidden" name="bucket" value="'
+    page = client.get(f"/dashboards/{place}/?{PERIOD}&bucket=week").content.decode()
+    assert f'{hidden}week"' in page
+    assert hidden not in client.get(f"/dashboards/{place}/?{PERIOD}").content.decode()
+    longer = client.get(f"/dashboards/{place}/?range=12w&bucket=hour")
+    assert longer.status_code == 200
+    assert hidden not in longer.content.decode()
+    assert client.get(f"/dashboards/{place}/?from=2020-01-01&to=2026-01-01&bucket=hour").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["overview/", "cost/", "oversight/", "agents/", "w/weeks/"])
+def test_every_dashboard_says_as_of_when_it_is_in_which_zone_and_how_far_behind(executive: User, path: str) -> None:
+    write_facts(facts=Facts(runs=[make_run()]))
+    html = signed_in(executive).get(f"/dashboards/{path}?{PERIOD}&tz=America/New_York").content.decode()
+    said = re.findall(r"As of 20[\d: -]{14} UTC · days of America/New_York · [^<]+ behind the ledger", html)
+    assert len(said) == 1
+
+
 def test_the_form_keeps_utc_where_the_reporting_zone_is_another(executive: User, settings: Any) -> None:
     settings.ACP_REPORTING_TZ = "Europe/Berlin"
     page = signed_in(executive).get("/dashboards/overview/?tz=UTC").content.decode()

@@ -13,6 +13,7 @@ from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.core.models import User
 from apps.kpis.models import ApprovalFact
+from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.weekly import (
     NO,
     Decided,
@@ -91,6 +92,7 @@ def test_behind_each_number_lies_exactly_what_it_counts() -> None:
             assert len({row["id"] for row in rows}) == line["n"]
             page = pages.get(f"/dashboards/refunds/weeks/{reading.this_week()}/{part}/", {"key": key}).content.decode()
             assert all(f"/inbox/{row['id']}/" in page for row in rows)
+            assert f"days of {reporting_zone().key}, as of 20" in page
             seen += 1
     assert seen == 5
     rejected = {str(pk) for pk in Escalation.objects.filter(reason_code="duplicate").values_list("pk", flat=True)}

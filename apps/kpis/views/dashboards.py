@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from apps.core.pages import page_of
 from apps.core.rules import as_cell
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import LIVE, RangeName
-from apps.kpis.rules.buckets import is_whole_days, local_day, named_period
+from apps.kpis.rules.buckets import BucketSize, fits, is_whole_days, local_day, named_period, size_for
 from apps.kpis.rules.definitions import RELEASES, UPTIME, Behind
 from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
@@ -44,7 +45,7 @@ from apps.kpis.selectors.dashboards import (
 from apps.kpis.selectors.drawings import OVERVIEW, Table, csv_rows_for, table_csv_for
 from apps.kpis.selectors.events import TOLD, traces_for
 from apps.kpis.selectors.flow import flow_for, flow_table_for
-from apps.kpis.selectors.kpis import Answer
+from apps.kpis.selectors.kpis import Answer, lag_s_for
 from apps.kpis.selectors.line_files import version_table_for, workflow_table_for
 from apps.kpis.selectors.lines import line_heads_for, verdict_criteria_for, version_heads_for
 from apps.kpis.selectors.main_charts import drawings_for
@@ -103,15 +104,30 @@ def asked_of(request: Request, slug: str, *, listed: bool = False) -> KpiFilter:
         query.pop("from", None)
         query.pop("to", None)
     try:
-        asked = filter_of(
-            query, now=database_now(), zone=reporting_zone(), simulated=settings.ACP_DEMO, days=RangeName.WEEKS_12
-        )
+        asked = _filter_of(query)
     except FilterProblem as problem:
         raise InvalidError(errors={problem.field: [str(problem)]}) from problem
     if asked.part is not None and not listed:
         raise InvalidError(errors={asked.part[0]: [_("Only lists behind a figure show a part of it.")]})
     require_names(request.user, asked if slug == OVERVIEW else asked.of_workflow(""))
     return asked if slug == OVERVIEW else asked.of_workflow(slug)
+
+
+def _filter_of(query: dict[str, str]) -> KpiFilter:
+    """The filter of a query. Where a range is chosen in the form, a bucket that is too small for it gives way."""
+    read = partial(
+        filter_of, now=database_now(), zone=reporting_zone(), simulated=settings.ACP_DEMO, days=RangeName.WEEKS_12
+    )
+    if "range" in query and query.get("bucket") in list(BucketSize):
+        free = read({**query, "bucket": ""})
+        query = {**query, "bucket": query["bucket"] if fits(free.period, BucketSize(query["bucket"])) else ""}
+    return read(query)
+
+
+def as_of_now(request: Request) -> dict[str, Any]:
+    """For pages without an answer: when they were made, and how far their figures are behind the ledger."""
+    now = database_now()
+    return {"as_of": now, "lag_s": lag_s_for(request.user, now)}
 
 
 def _ranges() -> list[tuple[str, Any]]:
@@ -136,6 +152,7 @@ def controls_of(asked: KpiFilter, now: datetime) -> dict[str, Any]:
     return {
         "ranges": _ranges(),
         "range": _range_of(asked, now),
+        "other_bucket": "" if asked.size == size_for(asked.period) else asked.size,
         "other_zone": "" if asked.zone == reporting_zone() else asked.zone.key,
         "first": local_day(asked.period.start, asked.zone).isoformat(),
         "before": local_day(asked.period.end, asked.zone).isoformat(),

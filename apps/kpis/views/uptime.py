@@ -12,7 +12,7 @@ from apps.kpis.rules import RangeName
 from apps.kpis.rules.buckets import named_period
 from apps.kpis.selectors.drawings import OVERVIEW
 from apps.kpis.selectors.uptime import uptime_of_one_for
-from apps.kpis.views.dashboards import PAGE, asked_of
+from apps.kpis.views.dashboards import PAGE, asked_of, span_of
 
 HOMES = {"agents": "/agents/%s/", "systems": "/connectors/%s/", "workflows": "/workflows/%s/"}
 
@@ -33,6 +33,7 @@ def uptime_of(request: Request, kind: str, slug: str) -> HttpResponse:
         "name": found.name,
         "one": found.uptime,
         "asked": asked,
+        "about": span_of(asked, now),
         "label": found.uptime.label,
         "rows": shown.rows,
         "next": shown.next_url,

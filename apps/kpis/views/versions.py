@@ -16,7 +16,7 @@ from apps.kpis.selectors.dashboards import units_for, workflows_for
 from apps.kpis.selectors.drawings import OVERVIEW
 from apps.kpis.selectors.versions import agent_comparison_for, agent_versions_for, comparison_for, versions_for
 from apps.kpis.selectors.weeks import control_charts_for
-from apps.kpis.views.dashboards import asked_of, controls_of
+from apps.kpis.views.dashboards import as_of_now, asked_of, controls_of
 
 TWO = 2
 
@@ -57,6 +57,12 @@ def weeks(request: Request, slug: str) -> HttpResponse:
     if slug not in names:
         raise NotFoundError
     asked = asked_of(request, slug)
-    context = {"slug": slug, "title": names[slug], "asked": asked, "drawn": control_charts_for(request.user, asked)}
+    context = {
+        "slug": slug,
+        "title": names[slug],
+        "asked": asked,
+        "drawn": control_charts_for(request.user, asked),
+        "page": {"answer": as_of_now(request)},
+    }
     fragment = wants_fragment(request)
     return render(request, "kpis/_weeks.html" if fragment else "kpis/weeks.html", context)

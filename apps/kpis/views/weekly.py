@@ -9,8 +9,10 @@ from django.views.decorators.http import require_GET
 
 from apps.core.errors import NotFoundError
 from apps.core.http import Request
+from apps.kpis.models.clock import database_now
 from apps.kpis.rules.weekly import Failed, Line, Part
 from apps.kpis.selectors.weekly import behind_week_for, this_week, week_for
+from apps.kpis.views.dashboards import span_of
 from apps.oversight.selectors.words import reason_words
 
 TITLES: dict[Part, tuple[Any, Any, Any]] = {
@@ -69,6 +71,7 @@ def behind_week(request: Request, slug: str, week: str, part: str) -> HttpRespon
         "line": line,
         "label": label_of(line),
         "title": TITLES[line.part][0],
+        "about": span_of(found.asked, database_now()),
         "rows": rows[:MOST_BEHIND],
         "more": max(0, len(rows) - MOST_BEHIND),
         "of_runs": any(isinstance(row, Failed) for row in rows),
