@@ -32,6 +32,7 @@ pages = [
     path("dashboards/event-logs/<uuid:log_id>/draft.yaml", views.draft_from_log, name="draft-from-log"),
     path("dashboards/event-logs/<uuid:log_id>/remove/", views.remove_event_log, name="remove-event-log"),
     path("dashboards/data-quality/", views.data_quality, name="data-quality"),
+    path("dashboards/data-quality/behind/<slug:part>/", views.data_quality_behind, name="data-quality-behind"),
     path("dashboards/unusual/", views.anomalies, name="anomalies"),
     path("dashboards/unusual/<uuid:anomaly_id>/mute/", views.mute, name="mute-anomaly"),
     path("dashboards/unusual/<uuid:anomaly_id>/unmute/", views.unmute, name="unmute-anomaly"),

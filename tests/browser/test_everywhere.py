@@ -66,6 +66,7 @@ PAGES = [
     "/dashboards/w/versions/",
     "/dashboards/w/weeks/",
     "/dashboards/data-quality/",
+    "/dashboards/data-quality/behind/other-currencies/",
     "/dashboards/goals/",
     "/dashboards/event-logs/",
     "/dashboards/prices/",

@@ -113,6 +113,10 @@ OF_ONE: dict[str, Scene] = {
     "connectors/<slug:slug>/operations/<str:operation>/call/": under(OPERATION, "call/"),
     "connectors/<slug:slug>/operations/<str:operation>/edit/": under(OPERATION, "edit/"),
     "dashboards/cost/behind/<slug:part>/": lambda: (signed_in(), "/dashboards/cost/behind/costs/"),
+    "dashboards/data-quality/behind/<slug:part>/": lambda: (
+        signed_in(),
+        "/dashboards/data-quality/behind/other-currencies/",
+    ),
     "dashboards/oversight/behind/<slug:part>/": lambda: (signed_in(), "/dashboards/oversight/behind/rejected/"),
     "dashboards/<slug:slug>/": DASHBOARD,
     "dashboards/<slug:slug>/<slug:kpi>/": under(DASHBOARD, "error_rate/"),

@@ -183,6 +183,9 @@ def test_money_that_actions_moved_stands_apart_by_currency(executive: User) -> N
     assert "EUR 12.50 EUR 2 10.00 EUR 1 USD 7.00 USD 1 0.00 USD 0" in said
     assert "19.50" not in said
     assert "No cost in this period" in said
+    assert "/dashboards/cost/moved.csv?" in page
+    rows = file_of(client, "moved", dict(one.split("=") for one in PERIOD.split("&")))
+    assert [list(row.values()) for row in rows] == [["EUR", "12.5", "2", "10.0", "1"], ["USD", "7.0", "1", "0.0", "0"]]
     links = re.findall(r'href="(/dashboards/cost/behind/money/[^"]+)"', page)
     listed = [text_of(client.get(html.unescape(one)).content.decode()) for one in links]
     assert "3 actions in this list. Done: 12.50 EUR; done and taken back: 10.00 EUR." in listed[0]
@@ -203,9 +206,17 @@ def test_budgets_stand_with_what_is_used_and_only_those_that_may_be_seen() -> No
     assert "0 calls 0 calls 7 calls a day" in page
     assert "Theirs" not in page
     assert hidden.target not in page
+    told = {row["budget"]: row for row in file_of(client, "budgets", dict(one.split("=") for one in PERIOD.split("&")))}
+    assert set(told) == {seen.slug, calls.slug}
+    assert [told[seen.slug][name] for name in ("of", "spent", "at most", "unit", "a")] == [
+        seen.target, "0.0", "50.0", "EUR", "day"
+    ]  # fmt: skip
+    assert [told[calls.slug][name] for name in ("spent", "at most", "unit")] == ["0", "7", "calls"]
     limited = text_of(page_of(client, f"{PERIOD}&unit={mine.slug}"))
     assert "Mine Agent" in limited
-    no_reader = text_of(page_of(signed_in(make_holder("kpis.view_kpi", unit=mine)), PERIOD))
+    reader = signed_in(make_holder("kpis.view_kpi", unit=mine))
+    assert reader.get(f"/dashboards/cost/budgets.csv?{PERIOD}").status_code == 404
+    no_reader = text_of(page_of(reader, PERIOD))
     assert "Budgets now" not in no_reader
     assert "Mine Agent" not in no_reader
 

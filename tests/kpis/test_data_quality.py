@@ -17,6 +17,7 @@ from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.agents import make_action, make_agent, make_key_for
 from tests.factories.kpis import make_cost, make_run
 from tests.factories.telemetry import SECOND, body_of, now_ns, send, span
+from tests.kpis.test_bars import Door, said_count
 from tests.oversight.test_api import caller
 
 pytestmark = pytest.mark.django_db
@@ -105,6 +106,34 @@ def test_runs_whose_times_ran_backwards_are_counted_of_those_that_ended_lately(d
     told = asked(make_holder(VIEW))["durations_clamped"]
     assert (told["part"], told["n"]) == (1, 2)
     assert second.clock_clamped is False
+
+
+def test_runs_whose_times_ran_backwards_and_costs_abroad_have_lists_of_as_many(db: None) -> None:
+    unit, viewer = make_unit(), make_holder(VIEW)
+    odd = {"amount_micro": 0, "priced_by": "unpriced", "kind": "human"}
+    facts = Facts(
+        runs=[make_run(unit_id=unit.pk) for _ in range(4)],
+        costs=[make_cost(**odd), make_cost(**odd), make_cost(), make_cost(**{**odd, "kind": "llm"})],
+    )
+    write_facts(facts=facts)
+    RunFact.objects.update(finished_at=ClockTimestamp() - timedelta(days=1))
+    kept = RunFact.objects.order_by("pk").first()
+    assert kept is not None
+    RunFact.objects.exclude(pk=kept.pk).update(clock_clamped=True)
+    door = Door(viewer)
+    page = door.page("/dashboards/data-quality/")
+    for part, n in (("times-ran-backwards", 3), ("other-currencies", 2)):
+        link = f"/dashboards/data-quality/behind/{part}/"
+        assert f'<a href="{link}">{n}</a>' in page
+        listed = door.page(link)
+        assert said_count(listed) == n
+        assert "UTC" in listed.partition("<h1>")[2].partition("</header>")[0]
+        assert f"/runs/{kept.pk}/" not in listed
+        own = Door(make_holder(VIEW, unit=make_unit()))
+        assert said_count(own.page(link)) == 0
+        assert Door(make_holder(AGENTS)).browser.get(link).status_code == 403
+    assert door.browser.get("/dashboards/data-quality/behind/nothing/").status_code == 404
+    assert "As of 20" in page
 
 
 def test_the_figures_say_how_far_they_are_behind(db: None) -> None:

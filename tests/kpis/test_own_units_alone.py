@@ -53,8 +53,11 @@ PAGES = (
     "/dashboards/oversight/",
     f"/dashboards/oversight/?{PERIOD}",
     f"/dashboards/oversight/behind/asked/?{PERIOD}&of_version=none",
+    f"/dashboards/oversight/behind/judged-wrong/?{PERIOD}",
     "/dashboards/unusual/",
     "/dashboards/data-quality/",
+    "/dashboards/data-quality/behind/times-ran-backwards/",
+    "/dashboards/data-quality/behind/other-currencies/",
     "/reports/weekly/2025-W43/",
 )
 """Where reading begins; every link to a figure is followed from there."""

@@ -22,6 +22,7 @@ DAYS = 30
 AHEAD_S = 2
 """A span that ends so much later than it arrived comes from a clock that is ahead."""
 MOST_LINES = 50
+CLAMPED = Q(clock_clamped=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +93,13 @@ class DataQuality:
 def data_quality_for(actor: User) -> DataQuality:
     """What is known of the figures that ``actor`` sees. Raises NotAllowedError for whoever sees none."""
     require(actor, VIEW)
-    since = ClockTimestamp() - timedelta(days=DAYS)
-    ended = visible(actor, VIEW, RunFact.objects.filter(finished_at__gt=since, simulated=False, superseded=False))
-    clamped = ended.order_by().aggregate(n=Count("pk"), clamped=Count("pk", filter=Q(clock_clamped=True)))
+    clamped = _ended(actor).order_by().aggregate(n=Count("pk"), clamped=Count("pk", filter=CLAMPED))
     return DataQuality(
         lag_s=lag_s_for(actor, "kpis"),
         outbox_rows=outbox_rows_for(actor),
         clamped=Share(clamped["clamped"], clamped["n"]),
         unpriced=_unpriced(actor),
-        abroad=_unpriced_costs(actor).exclude(kind=CostKind.LLM).count(),
+        abroad=abroad_for(actor).count(),
         reported=_reported(actor) if holds(actor, "agents.view_agent") else None,
         reconciled=reconciled_for(actor),
     )
@@ -109,6 +108,23 @@ def data_quality_for(actor: User) -> DataQuality:
 def reconciled_for(actor: User) -> Reconciliation | None:
     """The newest nightly comparison of what is kept with the facts: of all units, so for who sees all of them."""
     return Reconciliation.objects.order_by("-at").first() if scope_for(actor, VIEW).everywhere else None
+
+
+def clamped_for(actor: User) -> QuerySet[RunFact]:
+    """The runs that ended in ``DAYS`` and whose times ran backwards."""
+    require(actor, VIEW)
+    return _ended(actor).filter(CLAMPED)
+
+
+def abroad_for(actor: User) -> QuerySet[CostItem]:
+    """The costs in another currency than the reporting one, for which no rate of exchange held: in no sum."""
+    require(actor, VIEW)
+    return _unpriced_costs(actor).exclude(kind=CostKind.LLM)
+
+
+def _ended(actor: User) -> QuerySet[RunFact]:
+    since = ClockTimestamp() - timedelta(days=DAYS)
+    return visible(actor, VIEW, RunFact.objects.filter(finished_at__gt=since, simulated=False, superseded=False))
 
 
 def _unpriced_costs(actor: User) -> QuerySet[CostItem]:

@@ -15,7 +15,7 @@ from apps.kpis.views.dashboards import (
     printed,
     simulated_run,
 )
-from apps.kpis.views.data_quality import data_quality
+from apps.kpis.views.data_quality import data_quality, data_quality_behind
 from apps.kpis.views.exposition import kpi_figures, process_figures
 from apps.kpis.views.goals import approve_baseline, decline_baseline, goals, remove_goal, set_baseline, set_target
 from apps.kpis.views.imports import cancel_log_import, discard_log_upload, read_log_upload
@@ -38,6 +38,7 @@ __all__ = [
     "dashboard",
     "dashboards",
     "data_quality",
+    "data_quality_behind",
     "decline_baseline",
     "discard_log_upload",
     "draft_from_log",

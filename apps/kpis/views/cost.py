@@ -15,6 +15,7 @@ from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.filters import FilterProblem, KpiFilter
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.spending import CostPart, part_of
+from apps.kpis.selectors.cost_files import apart_file_for
 from apps.kpis.selectors.cost_page import cost_file_for, cost_page_for, kind_names
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.drawings import COST, OVERVIEW
@@ -41,7 +42,8 @@ def cost(request: Request) -> HttpResponse:
 @require_GET
 def export_cost(request: Request, figure: str) -> HttpResponse:
     """A chart's or a table's rows as CSV."""
-    rows = cost_file_for(request.user, asked_of(request, OVERVIEW), figure)
+    asked = asked_of(request, OVERVIEW)
+    rows = apart_file_for(request.user, asked, figure) or cost_file_for(request.user, asked, figure)
     if rows is None:
         raise NotFoundError
     return csv_of(f"{COST}-{figure}", rows)
