@@ -327,7 +327,8 @@ def _axis(labels: Sequence[str]) -> Chart:
     if labels and "W" not in labels[0] and "T" not in labels[0]:
         return {"type": "date"}
     shown = labels[:: max(1, -(-len(labels) // MAX_TICKS))]
-    return {"type": "category", "tickvals": list(shown), "ticktext": [_short(label) for label in shown]}
+    ticks = {"tickvals": list(shown), "ticktext": [_short(label) for label in shown]}
+    return {"type": "category", "categoryarray": list(labels), **ticks}  # a trace that begins later would come first
 
 
 def _short(label: str) -> str:

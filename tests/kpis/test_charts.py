@@ -46,6 +46,13 @@ def test_a_chart_holds_tokens_and_no_colours() -> None:
         assert not [text for text in strings(chart) if text.startswith(("#", "rgb", "oklch"))]
 
 
+def test_weeks_stand_in_their_order_where_the_first_has_no_value() -> None:
+    weeks = ["2026-W44", "2026-W45", "2026-W46"]
+    chart = band(weeks, Series("a", [None, 2, 3]), low=[None, 1, 2], high=[None, 3, 4], band_name="b", y_title="h")
+    assert chart["data"][0]["x"] == weeks[1:]
+    assert chart["layout"]["xaxis"]["categoryarray"] == weeks
+
+
 def test_more_than_400_points_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 400"):
         line([str(n) for n in range(401)], [Series("a", [0] * 401)], y_title="n")
