@@ -26,18 +26,21 @@ pytestmark = pytest.mark.django_db
 NAMES = ["Submit", "Check", "Pay & file", "Ask = again", "Ä → ö", "=1+1"]
 
 
+REGIONS = ["North", "Süd & West", "=2+2", ""]
+
+
 def text_of(cases: int, *, seed: int = 1, costs: bool = True) -> str:
     """A log in which everything occurs: loops, nobody's rows, equal ends, cases without a cost."""
     random, out = Random(seed), io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["case_id", "activity", "start", "complete", "resource", "cost"])
+    writer.writerow(["case_id", "activity", "start", "complete", "resource", "cost", "region"])
     for number in range(cases):
         at = datetime(2026, 1, 5, 8, tzinfo=UTC) + timedelta(hours=random.randrange(24 * 70))
-        told = costs and random.random() < 0.7
+        told, region = costs and random.random() < 0.7, REGIONS[number % len(REGIONS)]
         for _ in range(random.randint(1, 6)):
             end = at + timedelta(minutes=random.choice((0, 5, 30)))
             who, cost = random.choice(("ada", "ben", "")), f"{random.randint(0, 900) / 100}" if told else ""
-            writer.writerow([f"c{number}", random.choice(NAMES), at.isoformat(), end.isoformat(), who, cost])
+            writer.writerow([f"c{number}", random.choice(NAMES), at.isoformat(), end.isoformat(), who, cost, region])
             at = end + timedelta(minutes=random.choice((0, 60)))
     return out.getvalue()
 
@@ -76,10 +79,18 @@ def numbers_of(log: EventLog) -> Iterator[tuple[dict[str, str], int]]:
         yield {"of": "follows", "before": one["from"], "name": one["to"]}, one["count"]
     for one in told["map"]["workload"]:
         yield {"of": "resource", "name": one["resource"]}, one["events"]
+    yield from numbers_by_attribute(log)
+
+
+def numbers_by_attribute(log: EventLog) -> Iterator[tuple[dict[str, str], int]]:
+    for one in log.figures["attributes"]:
+        yield {"of": "attribute", "key": one["name"]}, log.cases - one["cases"]
+        for line in one["values"]:
+            yield {"of": "attribute", "key": one["name"], "name": line["value"]}, line["cases"]
 
 
 def with_costs(text: str) -> dict[str, Any]:
-    return {"text": text, "columns": Columns(cost="cost")}
+    return {"text": text, "columns": Columns(cost="cost"), "attributes": ["region"]}
 
 
 def test_every_number_has_as_many_cases_behind_it_as_it_says() -> None:
@@ -87,7 +98,20 @@ def test_every_number_has_as_many_cases_behind_it_as_it_says() -> None:
     log = imported(admin, **with_costs(text_of(120)))
     asked = list(numbers_of(log))
     assert {query.get("of", "all") for query, _ in asked} == {
-        *("all", "reworked", "handovers", "cost", "week", "variant", "first", "last", "activity", "follows", "resource")
+        *(
+            "all",
+            "reworked",
+            "handovers",
+            "cost",
+            "week",
+            "variant",
+            "first",
+            "last",
+            "activity",
+            "follows",
+            "resource",
+        ),
+        "attribute",
     }
     for query, number in asked:
         _log, rows = cases_for(admin, log.pk, asked_cases(query))
@@ -156,7 +180,7 @@ def test_the_api_pages_through_the_same_cases(client: Client) -> None:
         assert times == number, query
     line = client.get(f"/api/v1/event-logs/{log.pk}/cases/?of=cost", headers=headers).json()["results"][0]
     assert set(line) == {
-        *("case", "first_at", "last_at", "cycle_s", "handovers", "reworked", "cost", "times", "did", "by")
+        *("case", "first_at", "last_at", "cycle_s", "handovers", "reworked", "cost", "times", "did", "by", "told")
     }
     assert len(line["did"]) == len(line["by"])
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from apps.access.services import create_token
 from apps.core.models import User
+from apps.kpis.models import LogCase
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.eventlogs import Event, cases_in, figures_of, read_log
@@ -101,6 +102,15 @@ class TestDoors:
             (str(run.run_id), "w", "completed")
         }
         assert b"Ada" not in shown
+
+    @pytest.mark.parametrize("kind", LogKind)
+    def test_what_is_said_of_runs_comes_back_with_them(self, kind: LogKind) -> None:
+        run, admin = told(), make_admin()
+        raw = body_of(Client().get(f"/api/v1/kpis/throughput/events/?as={kind}&{PERIOD}", headers=token(admin)))
+        import_event_log(admin, file=io.BytesIO(raw), name="Again", tz="UTC", attributes=TOLD)
+        case = LogCase.objects.get()
+        known = {"workflow": "w", "version": str(run.version), "state": "succeeded", "outcome": "completed"}
+        assert (case.name, case.told) == (str(run.run_id), {**known, "simulated": "false"})
 
     @pytest.mark.parametrize("kpi", ["throughput", "approval_latency_p50_s", "arrivals"])
     def test_the_packed_log_is_imported_with_the_same_figures(self, kpi: str) -> None:

@@ -11,10 +11,12 @@ from django.test import Client
 
 from apps.audit.models import Entry
 from apps.kpis.models import Baseline, EventLog, LogUpload
+from apps.kpis.rules.eventlogs import previews, reading
 from apps.kpis.selectors import draft_for
 from apps.kpis.services import sweep_uploads
 from tests.factories.access import make_admin, make_holder, make_unit
 from tests.kpis.test_event_log_doors import LOG, flow, imported, signed_in
+from tests.kpis.test_eventlogs import event_of, xes_of
 
 pytestmark = pytest.mark.django_db
 USUAL = {
@@ -89,6 +91,33 @@ class TestLooking:
         assert sent(admin, address).status_code == 422
         assert not EventLog.objects.exists()
         assert LogUpload.objects.exists()
+
+    def test_costs_are_shown_in_their_currency_and_others_refused_before_the_import(self) -> None:
+        admin = signed_in(make_admin())
+        priced = LOG.replace("resource", "cost").replace(",ada", ",12.5").replace(",ben", ",")
+        page = admin.get(left(admin, priced)).content.decode()
+        assert "Cost (EUR)" in page
+        assert "12.5</td>" in page
+        cost = '<float key="cost:total" value="7"/><string key="cost:currency" value="{}"/>'
+        for currency, told in (("EUR", "7</td>"), ("USD", "The cost is in USD, and costs are counted in EUR")):
+            event = event_of("Pay", "2026-03-02T09:00:00Z").replace("</event>", f"{cost.format(currency)}</event>")
+            assert told in admin.get(left(admin, xes_of(("c1", event)))).content.decode()
+        assert "Cost (" not in admin.get(left(admin)).content.decode()
+
+    @pytest.mark.parametrize("rows", [5, 12])
+    def test_no_more_than_so_many_rows_are_looked_at_and_the_page_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, rows: int
+    ) -> None:
+        monkeypatch.setattr(previews, "CHECKED", rows)
+        monkeypatch.setattr(previews, "CHECKED_XES", rows)
+        monkeypatch.setattr(reading, "PART", 512)
+        admin = signed_in(make_admin())
+        page = admin.get(left(admin, LOG)).content.decode()
+        assert f"{rows} rows were looked at and fit." in page
+        assert ("There are more" in page) == (rows == 5)
+        traces = [(f"c{n}", event_of("Pay", f"2026-03-{n + 1:02}T09:00:00Z")) for n in range(rows if rows > 5 else 30)]
+        seen = admin.get(left(admin, xes_of(*traces))).context["preview"]
+        assert (seen.is_all, rows <= seen.checked < 30) == (rows == 12, True)
 
     def test_dates_that_fit_both_orders_are_asked_about(self) -> None:
         admin = signed_in(make_admin())

@@ -18,7 +18,7 @@ from drf_spectacular.generators import SchemaGenerator
 from apps.access.services import create_token
 from apps.classification.models import DataClass
 from apps.core.models import User
-from apps.kpis.models import Kpi, LogCase, RunFact
+from apps.kpis.models import EventLog, Kpi, LogCase, RunFact
 from apps.kpis.models.facts import StepFact
 from apps.kpis.rules.facts import Facts
 from apps.kpis.services import write_facts
@@ -58,7 +58,9 @@ def data_classes(_actor: User, text: str) -> str:
 
 def log_cases(actor: User, text: str) -> str:
     log, _said = imported(actor)
-    LogCase.objects.filter(pk=LogCase.objects.earliest("pk").pk).update(name=text, did=[text, "Pay"])
+    told = {"name": text, "did": [text, "Pay"], "told": {text: text}}
+    LogCase.objects.filter(pk=LogCase.objects.earliest("pk").pk).update(**told)
+    EventLog.objects.update(figures={**log.figures, "attributes": [{"name": text}]})
     return f"/dashboards/event-logs/{log.pk}/cases.csv"
 
 

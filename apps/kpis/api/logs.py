@@ -58,6 +58,7 @@ class EventLogSerializer(EventLogLine):
     throughput_weekly = serializers.ListField(child=serializers.DictField())
     activities = serializers.ListField(child=serializers.DictField())
     cost = CostOfCases(allow_null=True, required=False)
+    attributes = serializers.ListField(child=serializers.DictField(), required=False)
     map = serializers.DictField()
 
 
@@ -119,6 +120,7 @@ class LogCaseLine(serializers.Serializer[Any]):
     times = serializers.IntegerField()
     did = serializers.ListField(child=serializers.CharField())
     by = serializers.ListField(child=serializers.CharField(allow_blank=True))
+    told = serializers.DictField(child=serializers.CharField(), help_text="What is said of the case as a whole.")
 
 
 class LogCasePage(serializers.Serializer[Any]):
@@ -132,13 +134,14 @@ def case_line(case: LogCase) -> dict[str, Any]:
     """The case as ``LogCaseLine`` describes it."""
     said = {name: getattr(case, name) for name in ("first_at", "last_at", "cycle_s", "handovers", "reworked", "times")}
     cost = None if case.cost is None else f"{case.cost.normalize():f}"
-    return {"case": case.name, **said, "cost": cost, "did": case.did, "by": case.by}
+    return {"case": case.name, **said, "cost": cost, "did": case.did, "by": case.by, "told": case.told}
 
 
 ASKED = [
     OpenApiParameter("of", str, enum=[str(part) for part in CasePart], description="What the cases are behind."),
-    OpenApiParameter("name", str, description="The activity, the resource, the week or the variant's digest."),
+    OpenApiParameter("name", str, description="The activity, resource, week, variant's digest or value."),
     OpenApiParameter("before", str, description="With of=follows: the activity that `name` follows."),
+    OpenApiParameter("key", str, description="With of=attribute: which; without `name`, cases that say nothing of it."),
 ]
 
 
@@ -148,7 +151,7 @@ class EventLogCases(PlaneView):
     @extend_schema(operation_id="list_event_log_cases", parameters=ASKED, responses={200: LogCasePage, **PROBLEMS})
     def get(self, request: Request, log_id: UUID) -> Response:
         """The cases behind a figure of a log, the longest first."""
-        known_params(request, "of", "name", "before")
+        known_params(request, "of", "name", "before", "key")
         try:
             asked = asked_cases(request.query_params.dict())
         except ValueError as error:

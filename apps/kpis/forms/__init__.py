@@ -2,7 +2,14 @@
 
 from apps.kpis.forms.anomalies import MuteForm
 from apps.kpis.forms.goals import BaselineForm, GoalForm, TargetForm
-from apps.kpis.forms.logs import DELIMITERS, ENCODINGS, LogFileForm, LogReadingForm
+from apps.kpis.forms.logs import (
+    DELIMITERS,
+    ENCODINGS,
+    LogFileForm,
+    LogReadingForm,
+    offered_columns,
+    offered_traits,
+)
 from apps.kpis.forms.prices import AMOUNTS, PriceForm
 from apps.kpis.forms.rates import PERS, RateForm
 
@@ -19,4 +26,6 @@ __all__ = [
     "PriceForm",
     "RateForm",
     "TargetForm",
+    "offered_columns",
+    "offered_traits",
 ]

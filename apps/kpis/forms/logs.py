@@ -1,6 +1,6 @@
 """A file of events, and how it is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.kpis.rules.eventlogs import Columns, Dates, LogError, Spelling
+from apps.kpis.rules.eventlogs.attributes import MAX_ATTRIBUTES, MAX_OFFERED, is_offered
 from apps.kpis.rules.eventlogs.reading import zone_of
 from apps.kpis.services.uploads import MAX_BYTES, TOO_LARGE
 
@@ -26,6 +27,8 @@ COLUMN_HINTS = {
     "cost": gettext_lazy("In the reporting currency."),
 }
 NEEDED = frozenset({"case", "activity", "complete"})
+EXAMPLE = 40
+"""Characters of a value that stands beside a choice."""
 ENCODINGS = [
     ("utf-8", "UTF-8"),
     ("cp1252", "Windows-1252"),
@@ -73,14 +76,26 @@ class LogReadingForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, workflows: dict[str, str], header: Sequence[str] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        workflows: dict[str, str],
+        header: Sequence[str] | None = None,
+        attributes: Iterable[tuple[str, str]] = (),
+        **kwargs: Any,
     ) -> None:
-        """``header``: the columns of a CSV; None where the file has none to choose from."""
+        """``header``: the columns of a CSV; None where the file has none to choose from.
+
+        ``attributes``: what may be kept of each case, and how that is called.
+        """
         super().__init__(*args, **kwargs)
         self.fields["workflow"].choices = [("", _("None of these")), *workflows.items()]  # type: ignore[attr-defined] # a choice field
         self.is_table = header is not None
-        if header is None:
-            return
+        if header is not None:
+            self._ask_columns(header)
+        if offered := list(attributes)[:MAX_OFFERED]:
+            self._ask_attributes(offered)
+
+    def _ask_columns(self, header: Sequence[str]) -> None:
         named = [(name, name) for name in header if name]
         for part, label in COLUMN_LABELS.items():
             is_needed = part in NEEDED
@@ -95,6 +110,24 @@ class LogReadingForm(forms.Form):
         self.fields["dates"] = forms.ChoiceField(label=_("Dates"), choices=DATES)
         self.fields["decimal"] = forms.ChoiceField(label=_("Decimal sign"), choices=DECIMALS)
 
+    def _ask_attributes(self, offered: list[tuple[str, str]]) -> None:
+        told = _("What is the same in all of a case, such as a region: figures are told by it. At most %d.")
+        self.fields["attributes"] = forms.MultipleChoiceField(
+            label=_("Also keep of each case"),
+            required=False,
+            choices=offered,
+            help_text=told % MAX_ATTRIBUTES,
+            widget=forms.CheckboxSelectMultiple,
+        )
+
+    def clean_attributes(self) -> list[str]:
+        """Not more than are kept."""
+        asked: list[str] = self.cleaned_data["attributes"]
+        if len(asked) > MAX_ATTRIBUTES:
+            told = _("At most %(most)d, and these are %(asked)d.")
+            raise forms.ValidationError(told % {"most": MAX_ATTRIBUTES, "asked": len(asked)})
+        return asked
+
     def clean_tz(self) -> str:
         """A zone that there is."""
         try:
@@ -107,12 +140,21 @@ class LogReadingForm(forms.Form):
         said = super().clean() or {}
         if said.get("start") and said.get("lifecycle"):
             self.add_error("lifecycle", _("A row says its start or its place in the life cycle: choose None for one."))
+        read = {said.get(part) for part in COLUMN_LABELS} & {*said.get("attributes", ())}
+        if read:
+            told = _("%s is read as something else above; keep it there or here.")
+            self.add_error("attributes", told % ", ".join(sorted(map(str, read))))
         return said
 
     @property
     def columns(self) -> Columns:
         """Which column says what."""
         return Columns(**{part: self.cleaned_data[part] for part in COLUMN_LABELS}) if self.is_table else Columns()
+
+    @property
+    def attributes(self) -> list[str]:
+        """What is kept of each case as a whole."""
+        return list(self.cleaned_data.get("attributes", ()))
 
     @property
     def encoding(self) -> str:
@@ -126,3 +168,14 @@ class LogReadingForm(forms.Form):
             return Spelling()
         said = self.cleaned_data
         return Spelling(said["delimiter"], Dates(said["dates"]), said["decimal"])
+
+
+def offered_columns(header: Sequence[str], said: Mapping[str, Any], kept: Sequence[str]) -> list[tuple[str, str]]:
+    """Columns that may be kept of each case: those that are ``kept``, and those ``said`` to be nothing else."""
+    read = {said.get(part) for part in COLUMN_LABELS}
+    return [(name, name) for name in header if is_offered(name) and (name in kept or name not in read)]
+
+
+def offered_traits(seen: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What traces say of themselves, each with an example."""
+    return [(name, f"{name} ({value[:EXAMPLE]})") for name, value in seen.items()]

@@ -35,11 +35,17 @@ class EventLog(Record):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def attributes(self) -> list[str]:
+        """What is kept of each case as a whole, in the order in which it was asked for."""
+        return [one["name"] for one in self.figures.get("attributes", ())]
+
 
 class LogCase(models.Model):
     """One case of a log: what was done in it in order, by whom, and what it counts for.
 
-    ``did`` and ``by`` are as long as each other; nobody is an empty text. ``way`` is the digest of ``did``.
+    ``did`` and ``by`` are as long as each other; nobody is an empty text. ``way`` is the digest of ``did``, ``told``
+    what is said of the case as a whole, by the attributes that ``EventLog.attributes`` names.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -55,6 +61,7 @@ class LogCase(models.Model):
     handovers = models.PositiveIntegerField()
     reworked = models.BooleanField()
     cost = models.DecimalField(max_digits=30, decimal_places=9, null=True)
+    told = models.JSONField(default=dict, db_default={})
 
     class Meta:
         default_permissions = ()

@@ -56,8 +56,11 @@ def cases_for(actor: User, log_id: UUID, asked: CasesAsked) -> tuple[EventLog, Q
         CasePart.WEEK: {"week": asked.name},
         CasePart.FIRST: {"did__0": asked.name},
         CasePart.LAST: {"ending": asked.name},
+        CasePart.ATTRIBUTE: {"told__contains": {asked.key: asked.name}},
     }
     ended = rows.annotate(ending=_Last(F("did")))
+    if asked.part == CasePart.ATTRIBUTE and not asked.name:
+        return log, ended.exclude(told__has_key=asked.key)
     return log, ended.filter(**fits.get(asked.part, {"times__gt": 0}))
 
 
@@ -77,8 +80,14 @@ def count_of(rows: QuerySet[LogCase]) -> tuple[int, int]:
     return rows.count(), found["total"]
 
 
-def case_rows(rows: QuerySet[Any]) -> Iterator[list[str | int | float | None]]:
+def columns_of(log: EventLog) -> list[str]:
+    """What a table of cases says: of each the same, and what is kept of this log's."""
+    return [*COLUMNS, *(f"case_{name}" if name in COLUMNS else name for name in log.attributes)]
+
+
+def case_rows(log: EventLog, rows: QuerySet[Any]) -> Iterator[list[str | int | float | None]]:
     """All of them as lines of a table, read as they are taken."""
+    kept = log.attributes
     for case in rows.order_by(*ORDER).iterator(2000):
         yield [
             case.name,
@@ -91,4 +100,5 @@ def case_rows(rows: QuerySet[Any]) -> Iterator[list[str | int | float | None]]:
             None if case.cost is None else f"{case.cost.normalize():f}",
             case.times,
             " > ".join(case.did),
+            *(case.told.get(name, "") for name in kept),
         ]

@@ -1,7 +1,7 @@
 """Imports of event logs that somebody asked for on a page: begun by a person, done by a worker, whole or not at all."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
 from threading import Event as Signal
@@ -44,6 +44,7 @@ def start_import(
     columns: Columns,
     encoding: str,
     spelling: Spelling,
+    attributes: Sequence[str] = (),
 ) -> LogUpload:
     """Import a file that one left, read in this way; the file then. Small ones at once, others by a worker.
 
@@ -56,7 +57,7 @@ def start_import(
     size, is_packed = len(upload.content), bytes(upload.content[: len(GZIP)]) == GZIP
     was_begun = begun.update(
         state=ImportState.RUNNING,
-        asked={**said, **asdict(columns), **asdict(spelling)},
+        asked={**said, **asdict(columns), **asdict(spelling), "attributes": list(attributes)},
         step=ImportStep.WAITING,
         done=0,
         total=size,
@@ -132,6 +133,7 @@ def _import(upload: LogUpload, watch: "Watch") -> None:
         columns=Columns(**{part.name: asked[part.name] for part in fields(Columns)}),
         spelling=Spelling(asked["delimiter"], Dates(asked["dates"]), asked["decimal"]),
         **{name: asked[name] for name in ("name", "workflow", "tz", "encoding")},
+        attributes=asked.get("attributes", ()),
         tell=watch.tell,
         finish=lambda made, outcome: _finish(upload, made, outcome),
     )

@@ -15,7 +15,17 @@ from apps.core.rules import digest_of
 from apps.kpis.models import EventLog
 from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import local_day
-from apps.kpis.rules.eventlogs import Columns, Event, LogError, LogFigures, Spelling, cases_in, figures_of, read_log
+from apps.kpis.rules.eventlogs import (
+    Attributes,
+    Columns,
+    Event,
+    LogError,
+    LogFigures,
+    Spelling,
+    cases_in,
+    figures_of,
+    read_log,
+)
 from apps.kpis.rules.eventlogs.previews import is_table
 from apps.kpis.rules.eventlogs.reading import digest_of_file, zone_of
 from apps.kpis.rules.eventlogs.xes import READING as XES_READING
@@ -45,6 +55,7 @@ def import_event_log(
     columns: Columns | None = None,
     encoding: str = "",
     spelling: Spelling | None = None,
+    attributes: Sequence[str] = (),
     tell: Tell = _untold,
     finish: Callable[[EventLog, str], None] | None = None,
 ) -> tuple[EventLog, str]:
@@ -52,7 +63,8 @@ def import_event_log(
 
     The same file, read in the same way, changes nothing; another one under the same name takes its place. With a
     ``workflow``, whose baselines are set from it: how long a case took, how many there were a day, how many were
-    worked on again, and what one cost if each case says so. Nothing is kept of a log that has a fault. ``finish`` is
+    worked on again, and what one cost if each case says so. ``attributes``: columns of a CSV, or attributes of an
+    XES's traces, that are kept of each case. Nothing is kept of a log that has a fault. ``finish`` is
     called in the transaction that writes it. Raises InvalidError, which says where.
     """
     require_manager(actor, unit_of(workflow), MANAGE)
@@ -62,16 +74,23 @@ def import_event_log(
     columns = columns or Columns()
     try:
         zone = zone_of(tz) if tz else reporting_zone()
-        digest = _digest_of(file, columns, zone, encoding, spelling or Spelling())
+        said = Attributes(attributes)
+        digest = _digest_of(file, columns, zone, encoding, spelling or Spelling(), said)
         known = EventLog.objects.filter(name=name, workflow=workflow, digest=digest, has_cases=True).first()
         if known is None:
             cases = cases_in(
                 read_log(
-                    file, zone=zone, columns=columns, encoding=encoding, spelling=spelling, money=reporting_currency()
+                    file,
+                    zone=zone,
+                    columns=columns,
+                    encoding=encoding,
+                    spelling=spelling,
+                    money=reporting_currency(),
+                    attributes=said,
                 )
             )
             tell(ImportStep.FIGURES, 0, sum(map(len, cases.values())))
-            found = figures_of(cases, zone)
+            found = figures_of(cases, zone, said)
     except LogError as error:
         raise InvalidError(errors={"file": [str(error)]}) from error
     with transaction.atomic():
@@ -79,7 +98,15 @@ def import_event_log(
             (known, "unchanged")
             if known is not None
             else _keep(
-                actor, name=name, workflow=workflow, zone=zone, digest=digest, found=found, cases=cases, tell=tell
+                actor,
+                name=name,
+                workflow=workflow,
+                zone=zone,
+                digest=digest,
+                found=found,
+                cases=cases,
+                said=said,
+                tell=tell,
             )
         )
         if finish is not None:
@@ -87,7 +114,9 @@ def import_event_log(
     return log, outcome
 
 
-def _digest_of(file: BinaryIO, columns: Columns, zone: ZoneInfo, encoding: str, spelling: Spelling) -> str:
+def _digest_of(
+    file: BinaryIO, columns: Columns, zone: ZoneInfo, encoding: str, spelling: Spelling, kept: Attributes
+) -> str:
     """Of the file and of how it is read; what is not said otherwise is left out.
 
     Of an XES also what is read at all, and in which currency: imported before its costs were, it is another one now.
@@ -98,6 +127,8 @@ def _digest_of(file: BinaryIO, columns: Columns, zone: ZoneInfo, encoding: str, 
     told: dict[str, Any] = {"file": digest_of_file(file), "columns": said, "tz": zone.key, "encoding": encoding}
     if spelled:
         told["spelling"] = spelled
+    if kept.names:
+        told["attributes"] = sorted(kept.names)
     if not is_table(file):
         told["xes"] = [XES_READING, reporting_currency()]
     file.seek(0)
@@ -114,6 +145,7 @@ def _keep(
     digest: str,
     found: LogFigures,
     cases: Mapping[str, Sequence[Event]],
+    said: Attributes,
     tell: Tell,
 ) -> tuple[EventLog, str]:
     require_manager(actor, unit_of(workflow), MANAGE)  # reading took its time
@@ -138,7 +170,7 @@ def _keep(
     )
     if before is None and not is_new:
         raise ConflictError("Somebody else imported a log of this name just now.")
-    keep_cases(log, cases, zone, lambda done: tell(ImportStep.WRITING, done, found.cases))
+    keep_cases(log, cases, said, zone, lambda done: tell(ImportStep.WRITING, done, found.cases))
     told = {"name": name, "workflow": workflow, "cases": found.cases, "events": found.events, "digest": digest}
     record(actor, log, "created" if is_new else "changed", payload=told)
     if workflow:

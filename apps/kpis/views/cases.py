@@ -18,7 +18,7 @@ from apps.core.rules import as_cell
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.eventlogs import CasePart, CasesAsked, asked_cases
 from apps.kpis.rules.formats import micro_per_minor
-from apps.kpis.selectors.cases import COLUMNS, ORDER, case_rows, cases_for, count_of
+from apps.kpis.selectors.cases import ORDER, case_rows, cases_for, columns_of, count_of
 from apps.kpis.services.logs import MICRO
 
 PAGE = 50
@@ -47,7 +47,12 @@ def log_cases(request: Request, log_id: UUID) -> HttpResponse:
         "count": count,
         "times": times if asked.part in TIMES else None,
         "rows": [
-            {"case": case, "cost_minor": None if case.cost is None else float(case.cost) * minor} for case in shown.rows
+            {
+                "case": case,
+                "cost_minor": None if case.cost is None else float(case.cost) * minor,
+                "told": [(name, case.told[name]) for name in log.attributes if name in case.told],
+            }
+            for case in shown.rows
         ],
         "with_cost": any(case.cost is not None for case in shown.rows),
         "currency": currency,
@@ -60,8 +65,8 @@ def log_cases(request: Request, log_id: UUID) -> HttpResponse:
 def export_log_cases(request: Request, log_id: UUID) -> StreamingHttpResponse:
     """The same, all of them, as CSV."""
     asked = _asked(request)
-    _log, rows = cases_for(request.user, log_id, asked)
-    return streamed_csv(f"cases-{asked.part}", chain([COLUMNS], case_rows(rows)))
+    log, rows = cases_for(request.user, log_id, asked)
+    return streamed_csv(f"cases-{asked.part}", chain([columns_of(log)], case_rows(log, rows)))
 
 
 def streamed_csv(name: str, rows: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
@@ -89,7 +94,9 @@ TIMES = {CasePart.HANDOVERS, CasePart.ACTIVITY, CasePart.FOLLOWS, CasePart.RESOU
 
 
 def _label(asked: CasesAsked) -> str:
-    said = {"name": asked.name, "before": asked.before}
+    said = {"name": asked.name, "before": asked.before, "key": asked.key}
+    if asked.part == CasePart.ATTRIBUTE and not asked.name:
+        return _("Cases that say nothing of “%(key)s”") % said
     return {
         CasePart.ALL: _("All cases"),
         CasePart.REWORKED: _("Cases worked on again"),
@@ -102,4 +109,5 @@ def _label(asked: CasesAsked) -> str:
         CasePart.FOLLOWS: _("Cases in which “%(name)s” follows “%(before)s”") % said,
         CasePart.RESOURCE: _("Cases that “%(name)s” worked on") % said,
         CasePart.WEEK: _("Cases that ended in week %(name)s") % said,
+        CasePart.ATTRIBUTE: _("Cases whose “%(key)s” is “%(name)s”") % said,
     }[asked.part]

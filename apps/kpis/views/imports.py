@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.core.http import Request, wants_fragment
-from apps.kpis.forms import DELIMITERS, ENCODINGS, LogReadingForm
+from apps.kpis.forms import DELIMITERS, ENCODINGS, LogReadingForm, offered_columns, offered_traits
 from apps.kpis.models import EventLog, LogUpload
-from apps.kpis.models.clock import reporting_zone
+from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.rules.eventlogs import LogError
 from apps.kpis.rules.eventlogs.previews import (
     Preview,
@@ -59,7 +59,15 @@ def read_log_upload(request: Request, upload_id: UUID) -> HttpResponse:
             return _imported(request, upload) if upload.state == ImportState.DONE else redirect(request.path)
     if asked or request.method == "GET":
         _add_errors(form, upload.errors)
-    context = {"upload": upload, "form": form, "preview": preview, "fault": fault, "ambiguous": is_ambiguous}
+    context = {
+        "upload": upload,
+        "form": form,
+        "preview": preview,
+        "fault": fault,
+        "ambiguous": is_ambiguous,
+        "currency": reporting_currency(),
+        "with_cost": preview is not None and any(event and event.cost is not None for *_, event in preview.rows),
+    }
     is_unfit = request.method == "POST" and (form.errors or (asked and fault))
     return render(request, "kpis/log_upload.html", context, status=422 if is_unfit else 200)
 
@@ -89,21 +97,38 @@ def _seen(request: Request, upload: LogUpload) -> Seen:
     first = {"name": PurePath(upload.name).name.split(".")[0], "tz": reporting_zone().key}
     try:
         if not is_table(file):
-            form = LogReadingForm(sent, workflows=names, initial=first)
-            zone = zone_of(form.cleaned_data["tz"]) if sent and form.is_valid() else reporting_zone()
-            return form, preview_of_xes(file, zone=zone), None, False
+            return *_seen_xes(request, upload, file, LogReadingForm(sent, workflows=names, initial=first)), None, False
         guess = guess_of(file)
-        guessed = first | asdict(guess.columns) | asdict(guess.spelling) | {"encoding": guess.encoding}
+        also = {"encoding": guess.encoding, "attributes": list(guess.attributes)}
+        guessed = first | asdict(guess.columns) | asdict(guess.spelling) | also
         written: Mapping[str, Any] = guessed if sent is None else sent
         encoding, delimiter = _one_of(ENCODINGS, written.get("encoding")), _one_of(DELIMITERS, written.get("delimiter"))
         header = header_of(file, encoding, delimiter)
-        form = LogReadingForm(sent, workflows=names, header=header, initial=guessed)
-        read = form if sent is not None else LogReadingForm(guessed, workflows=names, header=header)
+        offered = offered_columns(header, written, _kept(request, upload))
+        asks: dict[str, Any] = {"workflows": names, "header": header, "attributes": offered}
+        form = LogReadingForm(sent, initial=guessed, **asks)
+        read = form if sent is not None else LogReadingForm(guessed, **asks)
         is_ambiguous = guess.ambiguous and sent is None
         return form, _preview(file, read) if read.is_valid() else None, None, is_ambiguous
     except LogError as error:
         known: list[str] | None = [] if _may_be_table(file) else None
         return LogReadingForm(sent, workflows=names, header=known, initial=first), None, error, False
+
+
+def _seen_xes(
+    request: Request, upload: LogUpload, file: io.BytesIO, plain: LogReadingForm
+) -> tuple[LogReadingForm, Preview]:
+    """The form with what its traces say of themselves to choose from, and what the file would become."""
+    zone = zone_of(plain.cleaned_data["tz"]) if plain.is_valid() else reporting_zone()
+    preview = preview_of_xes(file, zone=zone, money=reporting_currency(), attributes=_kept(request, upload))
+    sent = request.POST if request.method == "POST" else upload.asked or None
+    asks: dict[str, Any] = {"workflows": workflows_for(request.user), "attributes": offered_traits(preview.seen)}
+    return LogReadingForm(sent, initial=plain.initial, **asks), preview
+
+
+def _kept(request: Request, upload: LogUpload) -> list[str]:
+    """What was asked to be kept of each case, with this request or before."""
+    return request.POST.getlist("attributes") if request.method == "POST" else upload.asked.get("attributes", [])
 
 
 def _one_of(choices: Sequence[tuple[str, object]], value: object) -> str:
@@ -121,14 +146,21 @@ def _may_be_table(file: io.BytesIO) -> bool:
 
 def _preview(file: io.BytesIO, form: LogReadingForm) -> Preview:
     zone = zone_of(form.cleaned_data["tz"])
-    return preview_of(file, zone=zone, columns=form.columns, encoding=form.encoding, spelling=form.spelling)
+    asked: dict[str, Any] = {"encoding": form.encoding, "spelling": form.spelling, "attributes": form.attributes}
+    return preview_of(file, zone=zone, columns=form.columns, **asked)
 
 
 def _start(request: Request, upload: LogUpload, form: LogReadingForm) -> LogUpload:
     """The file, whose import is begun or, if it is small, over."""
     said = {name: form.cleaned_data[name] for name in ("name", "workflow", "tz")}
     return start_import(
-        request.user, upload=upload, columns=form.columns, encoding=form.encoding, spelling=form.spelling, **said
+        request.user,
+        upload=upload,
+        columns=form.columns,
+        encoding=form.encoding,
+        spelling=form.spelling,
+        attributes=form.attributes,
+        **said,
     )
 
 

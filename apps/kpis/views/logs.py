@@ -14,6 +14,7 @@ from apps.core.errors import ConflictError
 from apps.core.gate import holds
 from apps.core.http import Request
 from apps.kpis.forms import LogFileForm
+from apps.kpis.models import EventLog
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.eventlogs import way_digest
 from apps.kpis.rules.formats import micro_per_minor
@@ -27,7 +28,7 @@ from apps.kpis.services.goals import MANAGE
 from apps.kpis.services.logs import MICRO
 
 SHOWN = 100
-ROWS, VARIANTS = 20, 10
+ROWS, VARIANTS, VALUES = 20, 10, 10
 """Of each list the page shows so many; the API says all that are kept."""
 
 
@@ -70,6 +71,7 @@ def event_log(request: Request, log_id: UUID) -> HttpResponse:
         "variants": [{**one, "digest": way_digest(one["activities"])} for one in told["variants"][:VARIANTS]],
         "weeks": log.figures["throughput_weekly"][: -ROWS - 1 : -1],
         "workload": told["workload"][:ROWS],
+        "attributes": [_attribute(log, one) for one in log.figures.get("attributes", ())],
         "may_manage": holds(request.user, MANAGE),
     }
     return render(request, "kpis/event_log.html", context)
@@ -78,6 +80,12 @@ def event_log(request: Request, log_id: UUID) -> HttpResponse:
 def _usual(weeks: list[dict[str, Any]]) -> float | None:
     """Cases in the median week of those with any."""
     return percentile([week["cases"] for week in weeks], 0.5)
+
+
+def _attribute(log: EventLog, told: dict[str, Any]) -> dict[str, Any]:
+    """What the page says of an attribute: the values that most cases have; none where each case has its own."""
+    values = told["values"][:VALUES] if told["cases"] > told["different"] else []
+    return {**told, "values": values, "without": log.cases - told["cases"], "left_out": told["different"] - len(values)}
 
 
 def _path(told: dict[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,12 @@ class Command(BaseCommand):
         parser.add_argument("--delimiter", default="", help="between cells; without it, what the first line uses most")
         parser.add_argument("--dates", choices=list(Dates), default=Dates.ISO, help="year, day or month first")
         parser.add_argument("--decimal", choices=[".", ","], default=".", help="sign of decimals in costs")
+        parser.add_argument(
+            "--attribute",
+            action="append",
+            default=[],
+            help="column of a CSV, or attribute of an XES's traces, that is kept of each case; may be said again",
+        )
         for part in fields(Columns):
             parser.add_argument(f"--{part.name}", default=part.default, help="column of a CSV (%(default)s)")
 
@@ -61,7 +67,9 @@ class Command(BaseCommand):
             actor = acting_user(options["username"])
             with options["file"].open("rb") as file:
                 heard = told(file, options["file"].stat().st_size, self.stderr.write)
-                log, said = import_event_log(actor, file=heard, columns=columns, spelling=spelling, **asked)
+                log, said = import_event_log(
+                    actor, file=heard, columns=columns, spelling=spelling, attributes=options["attribute"], **asked
+                )
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from error
         except InvalidError as error:

@@ -1,5 +1,6 @@
 """Event logs of processes as they were: read from CSV and XES, and what they say. Pure."""
 
+from apps.kpis.rules.eventlogs.attributes import Attributes
 from apps.kpis.rules.eventlogs.cases import CasePart, CasesAsked, asked_cases, way_digest
 from apps.kpis.rules.eventlogs.clocks import Dates, Spelling
 from apps.kpis.rules.eventlogs.drafts import draft_of
@@ -11,6 +12,7 @@ from apps.kpis.rules.eventlogs.tables import Columns
 __all__ = [
     "MAX_BYTES",
     "MAX_EVENTS",
+    "Attributes",
     "CasePart",
     "CasesAsked",
     "Columns",

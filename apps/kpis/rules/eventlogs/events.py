@@ -1,6 +1,7 @@
 """One event of a log, and why a log is not read."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -24,6 +25,15 @@ class Event(NamedTuple):
     complete: datetime
     resource: str = ""
     cost: Decimal | None = None
+
+
+@dataclass(slots=True)
+class Sample:
+    """So many rows or bytes, and what was read with them, are enough; ``is_cut``: there were more."""
+
+    rows: int
+    size: int
+    is_cut: bool = False
 
 
 class LogError(ValueError):

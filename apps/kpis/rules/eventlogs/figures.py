@@ -9,11 +9,12 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from apps.kpis.rules.eventlogs.attributes import Attributes
 from apps.kpis.rules.eventlogs.events import Event, LogError
 from apps.kpis.rules.statistics import percentile
 
 TOP = 50
-"""So many activities, arrows, variants and resources are kept, the most frequent ones."""
+"""So many activities, arrows, variants, resources and values of an attribute are kept, the most frequent ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ def cases_in(events: Iterable[Event]) -> dict[str, list[Event]]:
     return cases
 
 
-def figures_of(cases: Mapping[str, Sequence[Event]], zone: ZoneInfo) -> LogFigures:
-    """The figures of all cases, as ``cases_in`` has them.
+def figures_of(cases: Mapping[str, Sequence[Event]], zone: ZoneInfo, told: Attributes | None = None) -> LogFigures:
+    """The figures of all cases, as ``cases_in`` has them, and by what is ``told`` of each.
 
     Order within a case: by ``complete``, ties as in the file. Cycle time: first start to last complete. A variant is a
     sequence of activities. Handover: two rows in a row whose resources are known and differ. A case counts in the ISO
@@ -72,6 +73,7 @@ def figures_of(cases: Mapping[str, Sequence[Event]], zone: ZoneInfo) -> LogFigur
         "throughput_weekly": [{"week": week, "cases": weeks[week]} for week in sorted(weeks)],
         "activities": _activities(everything),
         "cost": _cost(everything),
+        "attributes": [_by(name, cases, told) for name in told.names] if told else [],
         "map": {
             "arrows": _arrows(everything),
             "variants": _top_variants(everything, variants, cycle_s),
@@ -97,6 +99,32 @@ def _cost(cases: Sequence[Sequence[Event]]) -> dict[str, Any] | None:
     """What cases cost, in the reporting currency, and how many say so; None where none does."""
     costs = [cost for rows in cases if (cost := cost_of(rows)) is not None]
     return {"cases": len(costs), "mean": float(sum(costs) / len(costs))} if costs else None
+
+
+def _by(name: str, cases: Mapping[str, Sequence[Event]], told: Attributes) -> dict[str, Any]:
+    """How cases went that say the same of themselves; ``cases`` say something, ``different`` things."""
+    took: dict[str, list[float]] = defaultdict(list)
+    again = Counter[str]()
+    for case, rows in cases.items():
+        if (value := told.of(case).get(name)) is not None:
+            took[value].append(cycle_s_of(rows))
+            again[value] += is_reworked(rows)
+    ranked = sorted(took, key=lambda value: (-len(took[value]), value))
+    return {
+        "name": name,
+        "cases": sum(map(len, took.values())),
+        "different": len(took),
+        "values": [
+            {
+                "value": value,
+                "cases": len(took[value]),
+                "share": len(took[value]) / len(cases),
+                "cycle_time_p50_s": percentile(took[value], 0.5),
+                "rework_share": again[value] / len(took[value]),
+            }
+            for value in ranked[:TOP]
+        ],
+    }
 
 
 def week_of(at: datetime, zone: ZoneInfo) -> str:

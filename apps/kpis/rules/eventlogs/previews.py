@@ -4,20 +4,24 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
+from apps.kpis.rules.eventlogs.attributes import MAX_ATTRIBUTES, PREFIXES, Attributes, is_offered
 from apps.kpis.rules.eventlogs.clocks import Clock, Dates, Spelling, written_time
-from apps.kpis.rules.eventlogs.events import Event, LogError
+from apps.kpis.rules.eventlogs.events import Event, LogError, Sample
 from apps.kpis.rules.eventlogs.reading import BOMS, is_xes, lines_of, parts_of, read_log
 from apps.kpis.rules.eventlogs.tables import Columns, RowReader, Table
 
 SHOWN, FAULTS = 8, 10
 """So many rows and faults are shown."""
 CHECKED = 100_000
-"""So many rows are looked at: the import reads them all."""
+"""So many rows of a CSV are looked at: the import reads them all."""
+CHECKED_XES = 50_000
+CHECKED_BYTES = 16 * 1024 * 1024
+"""So many rows or bytes of an XES, and what is read with them: a row takes twice as long."""
 SAMPLED_BYTES = 4 * 1024 * 1024
 SAMPLED_ROWS = 200
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -41,22 +45,31 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """How a CSV seems to be written. ``ambiguous``: its dates would fit with the day or the month first."""
+    """How a CSV seems to be written. ``ambiguous``: its dates would fit with the day or the month first.
+
+    ``attributes``: columns that say by their names that they are of a case as a whole.
+    """
 
     encoding: str
     spelling: Spelling
     columns: Columns
     ambiguous: bool = False
+    attributes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The first rows as they stand in the file and as they would be read, with the first faults."""
+    """The first rows as they stand in the file and as they would be read, with the first faults.
+
+    ``seen``: what the traces of an XES say of themselves, each with its first value. ``is_all``: no more rows.
+    """
 
     header: Sequence[str]
     rows: list[tuple[int, Sequence[str], Event | None]]
     checked: int
     faults: list[LogError]
+    seen: Mapping[str, str] = field(default_factory=dict)
+    is_all: bool = True
 
 
 def is_table(file: BinaryIO) -> bool:
@@ -80,7 +93,7 @@ def guess_of(file: BinaryIO) -> Guess:
     costs = _values(table.header, rows, columns.cost)
     decimal = "," if any(re.search(r",\d{1,2}$", cost.strip()) for cost in costs) else "."
     spelling = Spelling(table.delimiter, orders[0] if orders else Dates.ISO, decimal)
-    return Guess(encoding, spelling, columns, ambiguous=len(orders) > 1)
+    return Guess(encoding, spelling, columns, len(orders) > 1, _attributes(table.header, columns))
 
 
 def header_of(file: BinaryIO, encoding: str, delimiter: str) -> Sequence[str]:
@@ -88,18 +101,26 @@ def header_of(file: BinaryIO, encoding: str, delimiter: str) -> Sequence[str]:
     return Table(_lines(file, encoding), delimiter).header
 
 
-def preview_of(file: BinaryIO, *, zone: ZoneInfo, columns: Columns, encoding: str, spelling: Spelling) -> Preview:
+def preview_of(
+    file: BinaryIO,
+    *,
+    zone: ZoneInfo,
+    columns: Columns,
+    encoding: str,
+    spelling: Spelling,
+    attributes: Sequence[str] = (),
+) -> Preview:
     """The first rows and faults of a CSV. Raises LogError where there is nothing to show."""
     table = Table(_lines(file, encoding), spelling.delimiter)
     found = Preview(table.header, [], 0, [])
     try:
-        reader = RowReader(table.header, columns, Clock(zone, spelling.dates), spelling)
+        reader = RowReader(table.header, columns, Clock(zone, spelling.dates), spelling, Attributes(attributes))
     except LogError as error:
         found.rows.extend((line, row, None) for line, row in islice(table, SHOWN))
         found.faults.append(error)
         return found
     rows = iter(table)
-    checked = 0
+    checked, is_all = 0, True
     try:
         for line, row in islice(rows, CHECKED):
             checked += 1
@@ -108,24 +129,30 @@ def preview_of(file: BinaryIO, *, zone: ZoneInfo, columns: Columns, encoding: st
                 found.rows.append((line, row, event))
             if len(found.faults) >= FAULTS:
                 break
+        is_all = next(rows, None) is None
     except LogError as error:
         found.faults.append(error)
     if not checked and not found.faults:
         found.faults.append(LogError("The log has no events."))
-    return replace(found, checked=checked)
+    return replace(found, checked=checked, is_all=is_all)
 
 
-def preview_of_xes(file: BinaryIO, *, zone: ZoneInfo) -> Preview:
-    """The first events of an XES, all of which is read. Raises LogError."""
+def preview_of_xes(file: BinaryIO, *, zone: ZoneInfo, money: str = "", attributes: Sequence[str] = ()) -> Preview:
+    """The first events and the first fault of an XES. ``money``: in which currency costs count."""
     file.seek(0)
     first: list[Event] = []
-    checked = 0
-    for event in read_log(file, zone=zone):
-        checked += 1
-        if len(first) < SHOWN:
-            first.append(event)
-    faults = [] if checked else [LogError("The log has no events.")]
-    return Preview([], [(0, (), event) for event in first], checked, faults)
+    checked, faults, told, sample = 0, [], Attributes(), Sample(CHECKED_XES, CHECKED_BYTES)
+    try:
+        told = Attributes(attributes)
+        for event in read_log(file, zone=zone, money=money, attributes=told, sample=sample):
+            checked += 1
+            if len(first) < SHOWN:
+                first.append(event)
+    except LogError as error:
+        faults.append(error)
+    if not checked and not faults:
+        faults.append(LogError("The log has no events."))
+    return Preview([], [(0, (), event) for event in first], checked, faults, told.seen, is_all=not sample.is_cut)
 
 
 def _read(reader: RowReader, line: int, row: Sequence[str], faults: list[LogError]) -> Event | None:
@@ -172,6 +199,13 @@ def _columns(header: Sequence[str]) -> Columns:
     if found["start"]:
         found["lifecycle"] = ""
     return Columns(**{part.name: found[part.name] for part in fields(Columns)})
+
+
+def _attributes(header: Sequence[str], columns: Columns) -> list[str]:
+    """Columns whose names say so, and that are nothing else."""
+    taken = {getattr(columns, part.name) for part in fields(columns)}
+    found = [name for name in header if name.lower().startswith(PREFIXES) and name not in taken and is_offered(name)]
+    return found[:MAX_ATTRIBUTES]
 
 
 def _plain(name: str) -> str:

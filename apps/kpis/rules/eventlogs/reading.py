@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from apps.kpis.rules.eventlogs.attributes import Attributes
 from apps.kpis.rules.eventlogs.clocks import Clock, Spelling
-from apps.kpis.rules.eventlogs.events import MAX_BYTES, Event, LogError, counted
+from apps.kpis.rules.eventlogs.events import MAX_BYTES, Event, LogError, Sample, counted
 from apps.kpis.rules.eventlogs.tables import Columns, read_table
 from apps.kpis.rules.eventlogs.xes import read_xes
 
@@ -28,19 +29,24 @@ def read_log(
     encoding: str = "",
     spelling: Spelling | None = None,
     money: str = "",
+    attributes: Attributes | None = None,
+    sample: Sample | None = None,
 ) -> Iterator[Event]:
     """The events of a CSV or XES file, packed by gzip or not. Raises LogError.
 
     ``money``: in which currency costs count. ``zone`` is that of timestamps without an offset. Text is UTF-8, or
     UTF-16 with its mark, unless ``encoding`` says otherwise; XES says so itself, and is spelled as the standard has it.
+    ``attributes`` hears what is said of cases as a whole, under the names that it asks for. ``sample``: how much
+    of an XES is enough; None: all.
     """
+    attributes = attributes or Attributes()
     parts = parts_of(file)
     first = next(parts, b"")
     if is_xes(first):
-        return counted(read_xes(_after(first, parts), Clock(zone), money))
+        return counted(read_xes(_after(first, parts), Clock(zone), money, attributes, sample=sample))
     spelling = spelling or Spelling()
     lines = lines_of(_after(first, parts), encoding)
-    return counted(read_table(lines, columns or Columns(), Clock(zone, spelling.dates), spelling))
+    return counted(read_table(lines, columns or Columns(), Clock(zone, spelling.dates), spelling, attributes))
 
 
 class Watched:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
+from apps.kpis.rules.eventlogs.attributes import Attributes
 from apps.kpis.rules.eventlogs.clocks import Clock, Spelling, written_number
 from apps.kpis.rules.eventlogs.events import MAX_EVENTS, Event, LogError, name_of
 from apps.kpis.rules.eventlogs.lifecycles import Moment, Places, event_of, paired
@@ -53,10 +54,12 @@ class Table:
             raise LogError(f"This is no CSV: {error}.", self._rows.line_num + 1) from None
 
 
-def read_table(lines: Iterable[str], columns: Columns, clock: Clock, spelling: Spelling) -> Iterator[Event]:
-    """The events of a CSV, in the order of its lines. Raises LogError."""
+def read_table(
+    lines: Iterable[str], columns: Columns, clock: Clock, spelling: Spelling, attributes: Attributes
+) -> Iterator[Event]:
+    """The events of a CSV, in the order of its lines; what it says of cases, to ``attributes``. Raises LogError."""
     table = Table(lines, spelling.delimiter)
-    reader = RowReader(table.header, columns, clock, spelling)
+    reader = RowReader(table.header, columns, clock, spelling, attributes)
     if columns.lifecycle:
         moments = []
         for line, row in table:
@@ -93,17 +96,27 @@ def _places(header: Sequence[str], columns: Columns) -> Mapping[str, int]:
         if wanted and wanted in header:
             places[part.name] = header.index(wanted)
         elif part.name not in OPTIONAL or wanted != part.default:
-            found = ", ".join(header[:SHOWN]) + (", ..." if len(header) > SHOWN else "")
-            raise LogError(f"There is no column {wanted!r} for the {part.name}; there are {found}.", 1)
+            raise _missing(header, wanted, f" for the {part.name}")
     return places
+
+
+def _missing(header: Sequence[str], wanted: str, what: str = "") -> LogError:
+    found = ", ".join(header[:SHOWN]) + (", ..." if len(header) > SHOWN else "")
+    return LogError(f"There is no column {wanted!r}{what}; there are {found}.", 1)
 
 
 class RowReader:
     """Reads rows of a table with this header. Raises LogError where a column is missing."""
 
-    def __init__(self, header: Sequence[str], columns: Columns, clock: Clock, spelling: Spelling) -> None:
-        self.header, self.clock, self.spelling = header, clock, spelling
+    def __init__(
+        self, header: Sequence[str], columns: Columns, clock: Clock, spelling: Spelling, attributes: Attributes
+    ) -> None:
+        self.header, self.clock, self.spelling, self.attributes = header, clock, spelling, attributes
         self.places = _places(header, columns)
+        for name in attributes.names:
+            if name not in header:
+                raise _missing(header, name)
+        self.told = [(name, header.index(name)) for name in attributes.names]
         self.names = Places(columns.activity, columns.complete, columns.resource, columns.lifecycle)
 
     def event(self, line: int, row: Sequence[str]) -> Event:
@@ -139,6 +152,8 @@ class RowReader:
         for text, part in ((case, "case"), (activity, "activity")):
             if not text:
                 raise LogError(f"The {part} is empty.", line, self._column(part))
+        for name, place in self.told:
+            self.attributes.say(case, name, row[place], line, name)
         return case, activity
 
     def _cost(self, line: int, row: Sequence[str]) -> Decimal | None:

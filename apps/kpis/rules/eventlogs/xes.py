@@ -7,11 +7,14 @@ from decimal import Decimal
 from typing import NoReturn
 from xml.parsers import expat
 
+from apps.kpis.rules.eventlogs.attributes import Attributes
 from apps.kpis.rules.eventlogs.clocks import Clock, written_number
-from apps.kpis.rules.eventlogs.events import MAX_EVENTS, Event, LogError, name_of
+from apps.kpis.rules.eventlogs.events import MAX_EVENTS, Event, LogError, Sample, name_of
 from apps.kpis.rules.eventlogs.lifecycles import Moment, Places, paired
 
 VALUES = frozenset({"string", "date", "float", "int"})
+TOLD = VALUES | {"boolean", "id"}
+"""Of what a trace says of itself."""
 MAX_DEPTH = 32
 READING = 2
 """Grows when more is read of the same file than before: what was imported is then read anew."""
@@ -49,11 +52,11 @@ class _Raw(Moment):
 class _Reader:
     """What expat calls. Attributes count where they stand directly below an event or a trace, not inside others.
 
-    ``money``: the only currency in which costs are taken; empty: any.
+    ``money``: the only currency in which costs are taken; empty: any. ``told`` hears what traces say of themselves.
     """
 
-    def __init__(self, money: str) -> None:
-        self.money = money
+    def __init__(self, money: str, told: Attributes) -> None:
+        self.money, self.told = money, told
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -63,9 +66,16 @@ class _Reader:
         self.path: list[str] = []
         self.case = ""
         self.trace_line = 0
+        self.said: list[tuple[str, str, int, int]] = []
         self.waiting: list[Moment] = []
         self.events: list[Moment] = []
         self.current: _Raw | None = None
+
+    def cut(self) -> None:
+        """No more is read: what was read of a trace that goes on counts too."""
+        for raw in self.waiting:
+            raw.case = self.case
+        self.events += self.waiting
 
     def feed(self, part: bytes, *, is_last: bool = False) -> None:
         try:
@@ -89,14 +99,23 @@ class _Reader:
         self.path.append(tag)
         match self.path:
             case ["log", "trace"]:
-                self.case, self.trace_line, self.waiting = "", self.parser.CurrentLineNumber, []
+                self.case, self.trace_line, self.waiting, self.said = "", self.parser.CurrentLineNumber, [], []
             case ["log", "trace", "event"]:
                 self.current = _Raw(self.parser.CurrentLineNumber, money=self.money)
-            case ["log", "trace", kind] if kind in VALUES and attributes.get("key") == "concept:name":
-                self.case = name_of(attributes.get("value", ""), "case", *self._place())
+            case ["log", "trace", kind] if kind in TOLD:
+                self._hear(attributes.get("key", ""), attributes.get("value", ""))
             case ["log", "trace", "event", kind] if kind in VALUES and self.current is not None:
                 if (wanted := WANTED.get(attributes.get("key", ""))) is not None:
                     setattr(self.current, wanted, sys.intern(attributes.get("value", "")))
+
+    def _hear(self, name: str, value: str) -> None:
+        """What a trace says of itself; of which case that is, only its end knows for certain."""
+        if name == "concept:name":
+            self.case = name_of(value, "case", *self._place())
+            return
+        self.told.see(name, value)
+        if name in self.told.names:
+            self.said.append((name, value, *self._place()))
 
     def _end(self, tag: str) -> None:
         match self.path:
@@ -110,19 +129,34 @@ class _Reader:
                     raise LogError("The trace has no concept:name: which case is it?", self.trace_line)
                 for raw in self.waiting:
                     raw.case = self.case
+                for name, value, line, column in self.said if self.case else ():
+                    self.told.say(self.case, name, value, line, column)
                 self.events += self.waiting
                 self.waiting = []
         self.path.pop()
 
 
-def read_xes(parts: Iterable[bytes], clock: Clock, money: str = "") -> Iterator[Event]:
-    """The events of an XES document, in its order; see ``paired``. Raises LogError.
+def read_xes(
+    parts: Iterable[bytes], clock: Clock, money: str, told: Attributes, *, sample: Sample | None = None
+) -> Iterator[Event]:
+    """The events of an XES document, in its order; see ``paired``. ``told`` hears of its traces. Raises LogError.
+
+    ``sample``: how much of it is enough; None: all.
 
     Costs of events (``cost:total``) count in the currency ``money``; one that names another is a fault, 0 and NaN are
     none.
     """
-    reader = _Reader(money)
+    reader, size = _Reader(money, told), 0
     for part in parts:
+        if sample and (len(reader.events) + len(reader.waiting) >= sample.rows or size >= sample.size):
+            sample.is_cut = True
+            reader.cut()
+            break
         reader.feed(part)
-    reader.feed(b"", is_last=True)
+        size += len(part)
+    else:
+        reader.feed(b"", is_last=True)
+        for name in told.names:
+            if name not in told.seen:
+                raise LogError(f"No trace says anything of {name[:40]!r}.")
     yield from paired(reader.events, clock, Places())
