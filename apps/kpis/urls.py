@@ -30,6 +30,7 @@ pages = [
     path("dashboards/event-logs/<uuid:log_id>/cases/", views.log_cases, name="log-cases"),
     path("dashboards/event-logs/<uuid:log_id>/cases.csv", views.export_log_cases, name="export-log-cases"),
     path("dashboards/event-logs/<uuid:log_id>/draft.yaml", views.draft_from_log, name="draft-from-log"),
+    path("dashboards/event-logs/<uuid:log_id>/start/", views.start_workflow_from_log, name="start-from-log"),
     path("dashboards/event-logs/<uuid:log_id>/remove/", views.remove_event_log, name="remove-event-log"),
     path("dashboards/data-quality/", views.data_quality, name="data-quality"),
     path("dashboards/data-quality/behind/<slug:part>/", views.data_quality_behind, name="data-quality-behind"),

@@ -29,7 +29,7 @@ from apps.telemetry.models import DiscoveredAgent, Span, ToolFinding
 from apps.workflows.services import ask_erasure, publish_document
 from tests.agents.test_flags import flagged
 from tests.factories import telemetry
-from tests.factories.access import grant, make_admin, make_holder, make_role, make_unit, make_user
+from tests.factories.access import grant, make_admin, make_holder, make_queue, make_role, make_unit, make_user
 from tests.factories.access_reviews import age_rights, line_of, open_review
 from tests.factories.agents import make_action, make_agent, make_key_for
 from tests.factories.budgets import make_budget
@@ -293,6 +293,7 @@ def goal_to_remove() -> tuple[Client, str]:
 
 
 def event_log() -> tuple[Client, str]:
+    make_queue()
     log, _ = imported(make_admin())
     return signed_in(), f"/dashboards/event-logs/{log.pk}/"
 

@@ -78,7 +78,7 @@ def test_the_page_draws_it_beside_its_table_and_keeps_the_share_in_the_address()
     assert "&lt;out&gt;" in drawing
     assert "<out>" not in drawing
     assert html.index('class="dag"') < html.index("What directly follows what, most frequent first")
-    links = [f'href="?rare={share}#l-map"' in html for share in SHARES]
+    links = [f'href="/dashboards/event-logs/{log.pk}/?rare={share}#l-map"' in html for share in SHARES]
     assert all(links)
     thinned = client.get(f"/dashboards/event-logs/{log.pk}/?rare=50").content.decode()
     assert "1 left out" in thinned

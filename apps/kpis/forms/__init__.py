@@ -7,6 +7,7 @@ from apps.kpis.forms.logs import (
     ENCODINGS,
     LogFileForm,
     LogReadingForm,
+    WorkflowStartForm,
     offered_columns,
     offered_traits,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "PriceForm",
     "RateForm",
     "TargetForm",
+    "WorkflowStartForm",
     "offered_columns",
     "offered_traits",
 ]

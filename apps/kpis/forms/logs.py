@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.access.models import BusinessUnit, Queue
 from apps.kpis.rules.eventlogs import Columns, Dates, LogError, Spelling
 from apps.kpis.rules.eventlogs.attributes import MAX_ATTRIBUTES, MAX_OFFERED, is_offered
 from apps.kpis.rules.eventlogs.reading import zone_of
@@ -179,3 +181,31 @@ def offered_columns(header: Sequence[str], said: Mapping[str, Any], kept: Sequen
 def offered_traits(seen: Mapping[str, str]) -> list[tuple[str, str]]:
     """What traces say of themselves, each with an example."""
     return [(name, f"{name} ({value[:EXAMPLE]})") for name, value in seen.items()]
+
+
+class WorkflowStartForm(forms.Form):
+    """How a workflow is called that begins from a log, whose it is, and who does its steps to begin with."""
+
+    slug = forms.RegexField(
+        r"^[a-z0-9]+(?:-[a-z0-9]+)*\Z",
+        label=gettext_lazy("Short name"),
+        max_length=63,
+        help_text=gettext_lazy("Small letters, digits and dashes. It stays."),
+        error_messages={"invalid": gettext_lazy("Small letters, digits and dashes only, such as invoice-approval.")},
+    )
+    unit = forms.ModelChoiceField(
+        BusinessUnit.objects.none(),
+        label=gettext_lazy("Unit"),
+        to_field_name="slug",
+        empty_label=gettext_lazy("Choose…"),
+    )
+    queue = forms.ChoiceField(
+        label=gettext_lazy("Queue"),
+        help_text=gettext_lazy("Its people do each step, until you say in the document that agents or systems do."),
+    )
+
+    def __init__(self, *args: Any, units: QuerySet[BusinessUnit], queues: Iterable[Queue], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["unit"].queryset = units  # type: ignore[attr-defined] # a model choice field
+        named = [(queue.slug, queue.name) for queue in queues]
+        self.fields["queue"].choices = [("", _("Choose…")), *named]  # type: ignore[attr-defined] # a choice field

@@ -6,7 +6,10 @@ from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
+from apps.access.models import BusinessUnit
+from apps.access.selectors import queues_near_for
 from apps.access.services.units import require_manager
 from apps.audit.services import record
 from apps.core.errors import ConflictError, InvalidError
@@ -23,6 +26,7 @@ from apps.kpis.rules.eventlogs import (
     LogFigures,
     Spelling,
     cases_in,
+    draft_of,
     figures_of,
     read_log,
 )
@@ -34,6 +38,9 @@ from apps.kpis.rules.imports import ImportStep
 from apps.kpis.services.baselines import save_baseline
 from apps.kpis.services.cases import keep_cases
 from apps.kpis.services.goals import MANAGE, unit_of
+from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.rules.schema import DASHBOARDS
+from apps.workflows.services.definitions import PUBLISH, save_draft
 
 MAX_NAME = 120
 MICRO = 1_000_000
@@ -212,3 +219,25 @@ def delete_event_log(actor: User, *, log: EventLog) -> None:
     require_manager(actor, unit_of(log.workflow, known=False), MANAGE)
     record(actor, log, "deleted", payload={"name": log.name, "workflow": log.workflow, "digest": log.digest})
     log.delete()
+
+
+@transaction.atomic
+def start_workflow(actor: User, *, log: EventLog, slug: str, unit: BusinessUnit, queue: str) -> WorkflowVersion:
+    """Keep the way that most cases of a log took as the draft of a new workflow, which people of ``queue`` do.
+
+    Nothing of it is in force before somebody publishes it. Raises NotAllowedError, and InvalidError by field; nothing
+    is kept then.
+    """
+    require_manager(actor, unit, PUBLISH)
+    if not log.figures["map"]["variants"]:
+        raise InvalidError(_("Nothing happened in this log: there is no way to begin with."))
+    if not queues_near_for(actor, PUBLISH).filter(slug=queue).exists():
+        raise InvalidError(errors={"queue": [_("There is no such queue near these units.")]})
+    if slug in DASHBOARDS:
+        raise InvalidError(errors={"slug": [_("A page of the house has this name: choose another one.")]})
+    if Workflow.objects.filter(slug=slug).exists():
+        raise InvalidError(errors={"slug": [_("There is a workflow of this name already: choose another one.")]})
+    version = save_draft(actor, source=draft_of(log.name, log.figures["map"], unit=unit.slug, slug=slug, queue=queue))
+    if version.number > 1:  # somebody else began one of this name just now
+        raise ConflictError(_("Somebody else made a workflow of this name just now: choose another one."))
+    return version

@@ -19,7 +19,7 @@ from apps.kpis.views.data_quality import data_quality, data_quality_behind
 from apps.kpis.views.exposition import kpi_figures, process_figures
 from apps.kpis.views.goals import approve_baseline, decline_baseline, goals, remove_goal, set_baseline, set_target
 from apps.kpis.views.imports import cancel_log_import, discard_log_upload, read_log_upload
-from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log
+from apps.kpis.views.logs import draft_from_log, event_log, event_logs, remove_event_log, start_workflow_from_log
 from apps.kpis.views.prices import prices, set_price
 from apps.kpis.views.quality import oversight
 from apps.kpis.views.versions import agent_versions, versions, weeks
@@ -65,6 +65,7 @@ __all__ = [
     "set_price",
     "set_target",
     "simulated_run",
+    "start_workflow_from_log",
     "unmute",
     "versions",
     "weeks",

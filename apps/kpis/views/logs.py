@@ -10,13 +10,15 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.core.errors import ConflictError
-from apps.core.gate import holds
+from apps.access.models import BusinessUnit
+from apps.access.selectors import queues_near_for
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.gate import holds, visible
 from apps.core.http import Request
-from apps.kpis.forms import LogFileForm
+from apps.kpis.forms import LogFileForm, WorkflowStartForm
 from apps.kpis.models import EventLog
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.rules.eventlogs import way_digest
+from apps.kpis.rules.eventlogs import slug_for, way_digest
 from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.rules.statistics import percentile
 from apps.kpis.selectors import draft_for, event_log_for, event_logs_for
@@ -25,7 +27,9 @@ from apps.kpis.selectors.log_maps import log_map_for, share_of
 from apps.kpis.selectors.uploads import left_upload_for
 from apps.kpis.services import delete_event_log, keep_upload
 from apps.kpis.services.goals import MANAGE
-from apps.kpis.services.logs import MICRO
+from apps.kpis.services.logs import MICRO, start_workflow
+from apps.workflows.models import Workflow
+from apps.workflows.services.definitions import PUBLISH
 
 SHOWN = 100
 ROWS, VARIANTS, VALUES = 20, 10, 10
@@ -56,6 +60,10 @@ def event_logs(request: Request) -> HttpResponse:
 def event_log(request: Request, log_id: UUID) -> HttpResponse:
     """One log: its figures, what follows what, its variants, and who did how much."""
     log = event_log_for(request.user, log_id)
+    return _page(request, log, _start_form(request, log))
+
+
+def _page(request: Request, log: EventLog, form: WorkflowStartForm | None) -> HttpResponse:
     told, currency = log.figures["map"], reporting_currency()
     context: dict[str, Any] = {
         "log": log,
@@ -73,8 +81,23 @@ def event_log(request: Request, log_id: UUID) -> HttpResponse:
         "workload": told["workload"][:ROWS],
         "attributes": [_attribute(log, one) for one in log.figures.get("attributes", ())],
         "may_manage": holds(request.user, MANAGE),
+        "form": form,
     }
-    return render(request, "kpis/event_log.html", context)
+    return render(request, "kpis/event_log.html", context, status=422 if form and form.errors else 200)
+
+
+def _start_form(request: Request, log: EventLog) -> WorkflowStartForm | None:
+    """How a workflow begins from the log; None for who may begin none anywhere."""
+    units = visible(request.user, PUBLISH, BusinessUnit.objects.order_by("name"))
+    mine = list(units[:2])
+    if not mine:
+        return None
+    workflow = Workflow.objects.filter(slug=log.workflow, unit__in=units).select_related("unit").first()
+    unit = workflow.unit.slug if workflow else mine[0].slug if len(mine) == 1 else ""
+    first = {"slug": slug_for(log.name), "unit": unit}
+    queues = queues_near_for(request.user, PUBLISH).order_by("name")
+    sent = request.POST if request.method == "POST" else None
+    return WorkflowStartForm(sent, initial=first, units=units, queues=queues)
 
 
 def _usual(weeks: list[dict[str, Any]]) -> float | None:
@@ -104,6 +127,25 @@ def draft_from_log(request: Request, log_id: UUID) -> HttpResponse:
     log = event_log_for(request.user, log_id)
     headers = {"Content-Disposition": 'attachment; filename="draft.yaml"'}
     return HttpResponse(draft_for(request.user, log), content_type="application/yaml; charset=utf-8", headers=headers)
+
+
+@require_POST
+def start_workflow_from_log(request: Request, log_id: UUID) -> HttpResponse:
+    """Make a draft of a workflow of the way that most cases took, and lead to it."""
+    log = event_log_for(request.user, log_id)
+    form = _start_form(request, log)
+    if form is None:
+        raise NotAllowedError
+    if form.is_valid():
+        try:
+            version = start_workflow(request.user, log=log, **form.cleaned_data)
+        except InvalidError as error:
+            for path, texts in (error.errors or {"": [str(error.message)]}).items():
+                form.add_error(path if path in form.fields else None, " ".join(texts))
+        else:
+            messages.success(request, _("Begun as a draft: nothing runs before somebody publishes it."))
+            return redirect("workflows:workflow", slug=version.workflow.slug)
+    return _page(request, log, form)
 
 
 @require_POST

@@ -3,7 +3,7 @@
 from apps.kpis.rules.eventlogs.attributes import Attributes
 from apps.kpis.rules.eventlogs.cases import CasePart, CasesAsked, asked_cases, way_digest
 from apps.kpis.rules.eventlogs.clocks import Dates, Spelling
-from apps.kpis.rules.eventlogs.drafts import draft_of
+from apps.kpis.rules.eventlogs.drafts import draft_of, slug_for
 from apps.kpis.rules.eventlogs.events import MAX_BYTES, MAX_EVENTS, Event, LogError
 from apps.kpis.rules.eventlogs.figures import LogFigures, cases_in, figures_of
 from apps.kpis.rules.eventlogs.reading import Watched, read_log
@@ -27,5 +27,6 @@ __all__ = [
     "draft_of",
     "figures_of",
     "read_log",
+    "slug_for",
     "way_digest",
 ]
