@@ -229,7 +229,7 @@ class TestGoingOn:
         address = begun(admin, workflow=flow(make_unit()).slug)
         with held_at(step, monkeypatch) as let_go:
             wait_for(lambda: words in admin.get(address, headers={"HX-Request": "true"}).content.decode(), 30)
-            if step == ImportStep.WRITING:  # what is written down is half a second behind
+            if step != ImportStep.FIGURES:  # what is written down is half a second behind
                 wait_for(lambda: LogUpload.objects.get().done > 0, 30)
             row = LogUpload.objects.get()
             shown = admin.get(address).content.decode()
@@ -326,6 +326,27 @@ def test_a_worker_killed_at_any_step_leaves_nothing_and_another_does_all_of_it(r
     assert (EventLog.objects.count(), LogCase.objects.count()) == (1, 1200)
     assert Entry.objects.filter(name="eventlog.created").count() == 1
     assert LogUpload.objects.get().attempts == 2
+
+
+def test_a_worker_that_is_stopped_while_it_writes_holds_up_no_other(real_db: str) -> None:
+    admin = signed_in(make_admin())
+    begun(admin)
+    environment = environment_of(str(connection.settings_dict["NAME"]), DJANGO_SETTINGS_MODULE="controlplane.settings")
+    command = [sys.executable, "-c", textwrap.dedent(STOPS.format(step="writing")).replace("120", "0.5")]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline().strip() == "there"
+            os.kill(process.pid, signal.SIGSTOP)
+            LogUpload.objects.update(claimed_until=ClockTimestamp())
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '20s'")
+            assert import_uploads() == 1
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        assert process.wait(60) == 0, "It finds that the import is another's, and goes on."
+    assert (EventLog.objects.count(), LogCase.objects.count()) == (1, 1200)
+    assert Entry.objects.filter(name="eventlog.created").count() == 1
 
 
 def test_a_worker_and_the_clock_import_what_the_page_took(real_db: str, tmp_path: Any) -> None:

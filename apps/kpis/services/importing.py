@@ -1,7 +1,8 @@
 """Imports of event logs that somebody asked for on a page: begun by a person, done by a worker, whole or not at all."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import timedelta
 from threading import Event as Signal
@@ -9,8 +10,9 @@ from threading import Thread
 from typing import BinaryIO, Self, cast
 from uuid import UUID
 
+import psycopg
 import structlog
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, OperationalError, close_old_connections, connection
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -87,7 +89,8 @@ def import_uploads() -> int:
 
     The claim commits first and is put off while the import goes on, so that a worker that dies holds it up for half a
     minute. What is written, and that it is done, is one transaction, and only of who holds the claim: nothing is
-    imported twice, or by halves.
+    imported twice, or by halves. Who takes over ends the session of who fell silent: one that was stopped, not ended,
+    would hold its locks for as long as it stands.
     """
     return int(_import_next())
 
@@ -113,8 +116,13 @@ def _import_next(upload_id: UUID | None = None) -> bool:
         _end(upload, {"": [lost, _("Try it again, or import it by manage.py import_event_log.")]})
         return True
     try:
-        with Watch(upload) as watch:
+        with _alone(upload), Watch(upload) as watch:
             _import(upload, watch)
+    except (OperationalError, psycopg.OperationalError):  # the latter out of a copy
+        connection.close()
+        if _held(upload).exists():
+            raise
+        log.info("import_taken_over", upload=str(upload.pk))
     except _UnwantedError:
         log.info("import_ended_early", upload=str(upload.pk))
     except NotAllowedError:
@@ -122,6 +130,32 @@ def _import_next(upload_id: UUID | None = None) -> bool:
     except DomainError as error:
         _end(upload, error.errors or {"": [str(error.message)]})
     return True
+
+
+LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+END_OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid <> pg_backend_pid()
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0)
+"""
+"""Whoever still has the lock: nothing would come of what it does, as the claim is another's."""
+
+
+@contextmanager
+def _alone(upload: LogUpload) -> Iterator[None]:
+    """No other session works on a file of this person, where each has one at a time."""
+    key = f"import of {upload.owner_id}"
+    with connection.cursor() as cursor:
+        cursor.execute(END_OTHERS, [key])
+        cursor.execute(LOCK, [key])
+    try:
+        yield
+    finally:
+        if connection.is_usable():  # else the lock went with the session
+            with connection.cursor() as cursor:
+                cursor.execute(UNLOCK, [key])
 
 
 def _import(upload: LogUpload, watch: "Watch") -> None:
