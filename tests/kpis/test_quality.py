@@ -1,6 +1,7 @@
 """How people decide, rule by rule: shares with intervals, reviews, and one's own figures for oneself alone."""
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -224,3 +225,18 @@ def test_how_the_drills_of_few_people_ended_has_no_list() -> None:
     assert said_count(door.page(f"/dashboards/oversight/behind/drills/{queue}")) == 2
     for part, query in (("drills-caught", queue), ("drills-missed", queue), ("drills", "?range=7d&of_queue=other")):
         assert door.browser.get(f"/dashboards/oversight/behind/{part}/{query}").status_code == 404
+
+
+@pytest.mark.django_db
+def test_two_ranges_of_one_week_tell_the_same_of_its_drills_and_so_not_when() -> None:
+    _payment, drill, _person = make_drill()
+    answered_by(5, drill)
+    door = Door(make_holder("kpis.view_kpi"))
+    Drill.objects.filter(outcome__in=["caught", "missed"]).update(ended_at=NOON)
+    counts = []
+    for since, until in ((-3, 1), (-3, -2), (60, 61), (7 * 24 * 60, 7 * 24 * 60 + 1)):
+        start, end = (NOON + timedelta(minutes=at) for at in (since, until))
+        span = f"from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}&tz=UTC&of_queue={drill.queue.slug}"
+        answer = door.browser.get(f"/dashboards/oversight/behind/drills/?{span}")
+        counts.append(said_count(answer.content.decode()) if answer.status_code == 200 else 0)
+    assert counts == [5, 5, 5, 0]

@@ -278,6 +278,12 @@ def test_a_change_that_may_be_chance_is_neither_better_nor_worse() -> None:
     assert not differs(value("throughput", 100), value("throughput", 110))
     assert differs(value("throughput", 100), value("throughput", 200))
     assert not differs_from(value("throughput", 300), was=10.5, days=30)
+    assert not differs_from(value("throughput", 0), was=1, days=2)  # of two expected none is chance in one of seven
+    assert differs_from(value("throughput", 0), was=1, days=5)
+    assert not differs(value("throughput", 20), value("throughput", 71), days=2, days_before=7)
+    assert differs(value("throughput", 70), value("throughput", 70), days=3.5, days_before=7)
+    assert not differs(value("spend_minor", 20_000), value("spend_minor", 70_300), days=2, days_before=7)
+    assert differs(value("spend_minor", 40_000), value("spend_minor", 70_300), days=2, days_before=7)
     assert differs_from(share(4, 1000), was=0.05, days=30)
     unclear = delta_of(share(4, 100), 0.04, 0.06, clear=False)
     assert unclear is not None
@@ -369,6 +375,16 @@ def test_a_query_asks_for_the_last_30_days_unless_it_says_otherwise() -> None:
     assert asked.period == day_period(date(2026, 10, 23), date(2026, 11, 21), BERLIN)
     assert asked.simulated is False
     assert asked.size == BucketSize.DAY
+
+
+@pytest.mark.parametrize(("to", "first"), [("2026-04-10", "2026-03-11"), ("2026-09-01", "2026-08-02")])
+@pytest.mark.parametrize("asked_on", [datetime(2026, 6, 10, tzinfo=UTC), datetime(2026, 11, 10, tzinfo=UTC)])
+def test_an_end_alone_asks_for_thirty_days_whatever_the_clocks_did_between(
+    to: str, first: str, asked_on: datetime
+) -> None:
+    asked = filter_of({"to": to}, now=asked_on, zone=BERLIN)
+    assert local_day(asked.period.start, BERLIN).isoformat() == first
+    assert local_midnight(date.fromisoformat(to), BERLIN) == asked.period.end
 
 
 def test_a_filter_says_itself_in_a_query_and_back() -> None:

@@ -190,3 +190,19 @@ def test_a_clock_that_runs_backwards_is_clamped_and_counted() -> None:
     write_facts(facts=Facts(runs=[make_run(started_at=NOON + timedelta(minutes=1))]))
     fact = RunFact.objects.get()
     assert (fact.cycle_ms, fact.clock_clamped) == (0, True)
+
+
+def test_costs_that_somebody_made_up_stop_no_figures() -> None:
+    """Sums beyond what a column holds: they stay as high as it goes, and what comes later is still folded."""
+    run, other = make_run(), make_run(workflow="v")
+    kinds = ("llm", "agent", "llm", "agent")
+    write_facts(facts=Facts(runs=[run, other], costs=[make_cost(run, kind=kind, amount_micro=2**62) for kind in kinds]))
+    write_facts(facts=Facts(costs=[make_cost(run, amount_micro=2**70, quantity=2**70), make_cost(other)]))
+    fact = RunFact.objects.get(run_id=run.run_id)
+    assert (fact.cost_micro, fact.llm_micro, fact.agent_micro) == (2**63 - 1, 2**63 - 1, 2**63 - 1)
+    assert RunFact.objects.get(run_id=other.run_id).cost_micro == 500_000
+    assert RollupDay.objects.get(workflow="w").spend_micro == 2**63 - 1
+    assert reconcile_rollups(now=NOON) == 0
+    client = Client()
+    client.force_login(make_holder("kpis.view_kpi"))
+    assert client.get("/dashboards/w/?from=2026-11-01&to=2026-11-30&tz=UTC").status_code == 200

@@ -13,6 +13,7 @@ from apps.core.models import User
 from apps.halts.services import engage_halt
 from apps.kpis.models import Baseline
 from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.filters import filter_of
 from apps.kpis.rules.weeks import Week, week_of
@@ -90,6 +91,22 @@ def test_missed_targets_and_verdicts_ask_for_decisions() -> None:
     missed = found["W: the target of Error rate is missed"]
     assert missed.why == "20.0%; the target is 2.0%"
     assert missed.href.startswith("/dashboards/w/error_rate/?")
+
+
+def test_what_counts_by_the_day_is_told_so_beside_its_target() -> None:
+    make_target(kpi="throughput", value=200, direction="up")
+    some_runs()
+    found = {one.text: one.why for one in report(make_holder(VIEW)).decisions}
+    assert found["W: the target of Throughput is missed"] == "6.9 a day; the target is 200 a day"
+
+
+@pytest.mark.parametrize("kpi", ["lead_time_p50_s", "backlog"])
+def test_a_target_of_any_figure_of_a_workflow_is_looked_at(kpi: str) -> None:
+    make_target(kpi=kpi, value=0.5)
+    some_runs()
+    write_facts(facts=Facts(runs=[make_run(finished_at=None, started_at=NOON)]))
+    told = [one.text for one in report(make_holder(VIEW)).decisions]
+    assert f"W: the target of {DEFINITIONS[kpi].label} is missed" in told
 
 
 def test_a_target_of_all_workflows_is_looked_at_as_well() -> None:

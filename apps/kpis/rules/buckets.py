@@ -71,6 +71,13 @@ def local_midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
+def weeks_of(period: Period, zone: ZoneInfo) -> Period:
+    """The whole ISO weeks in which a period lies."""
+    first = first_day(local_day(period.start, zone), BucketSize.WEEK)
+    last = first_day(local_day(period.end - timedelta(microseconds=1), zone), BucketSize.WEEK)
+    return day_period(first, last + DAY * 6, zone)
+
+
 def local_day(instant: datetime, zone: ZoneInfo) -> date:
     """The local day in which an instant lies."""
     return instant.astimezone(zone).date()

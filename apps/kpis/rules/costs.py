@@ -7,6 +7,9 @@ from enum import StrEnum
 HUMAN_CAP_S = 15 * 60
 """An open item costs at most this much of a person's time: waiting in an inbox costs nothing."""
 
+MOST = 2**63 - 1
+"""As much as a column of amounts holds. What is more, which somebody made up, says so much and stops no figure."""
+
 
 class CostKind(StrEnum):
     """Who was paid."""

@@ -233,18 +233,20 @@ def delta_of(figure: Figure, now: float | None, was: float | None, *, clear: boo
     return Delta(_change_text(figure.definition, change, was, figure.currency), change > 0, trend)
 
 
-def differs(now: Figure, was: Figure) -> bool:
-    """Whether two figures differ beyond chance.
+def differs(now: Figure, was: Figure, *, days: float = 1, days_before: float = 1) -> bool:
+    """Whether two figures differ beyond chance, what counts by the day by the ``days`` of each.
 
     Shares by Newcombe's interval of their difference (1998, method 10), counts as Poisson's, all else by a quarter.
     """
     if now.value is None or was.value is None:
         return False
-    change = now.value - was.value
+    here, before = comparable(now.definition, now.value, days), comparable(was.definition, was.value, days_before)
+    change = here - before
     if now.definition.kind == Kind.COUNT:
-        return abs(change) > Z95 * math.sqrt(max(now.value + was.value, 1))
+        variance = max(now.value / days**2 + was.value / days_before**2, 1 / max(days, days_before) ** 2)
+        return abs(change) > Z95 * math.sqrt(variance)
     if now.low is None or now.high is None or was.low is None or was.high is None:
-        return abs(change) >= CLEARLY * max(abs(was.value), 1e-9)
+        return abs(change) >= CLEARLY * max(abs(before), 1e-9)
     under = math.hypot(now.value - now.low, was.high - was.value)
     over = math.hypot(now.high - now.value, was.value - was.low)
     return change - under > 0 or change + over < 0
@@ -255,7 +257,7 @@ def differs_from(figure: Figure, was: float, days: float) -> bool:
     if figure.value is None:
         return False
     if figure.definition.kind == Kind.COUNT:
-        return abs(figure.value - was * days) > Z95 * math.sqrt(max(figure.value, 1))
+        return abs(figure.value - was * days) > Z95 * math.sqrt(max(was * days, 1))
     if figure.low is None or figure.high is None:
         return abs(comparable(figure.definition, figure.value, days) - was) >= CLEARLY * max(abs(was), 1e-9)
     return not figure.low <= was <= figure.high

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from apps.kpis.rules.buckets import (
+    DAY,
     BucketSize,
     Period,
     RangeName,
@@ -173,7 +174,8 @@ def _period(query: Mapping[str, str], now: datetime, zone: ZoneInfo, days: Range
     end = _instant(query["to"], "to", zone) if query.get("to") else fallback.end
     start = _instant(query["from"], "from", zone) if query.get("from") else end - fallback.length
     if not query.get("from") and len(query["to"]) == len("2026-01-01"):
-        start = local_midnight(local_day(start, zone), zone)
+        length = local_day(fallback.end, zone) - local_day(fallback.start, zone)  # in days: clocks may change between
+        start = local_midnight(local_day(end, zone) - max(length, DAY), zone)
     if start >= end:
         raise FilterProblem("to", "The end is not included, so it has to lie after the start.")
     if (end - start).days > 366 * MAX_YEARS:

@@ -109,7 +109,7 @@ def cost_page_for(actor: User, asked: KpiFilter) -> CostPage:
         workflows=list(names.items()),
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if is_past else "",
-        simulated=holds_simulated_for(actor, answer),
+        simulated=holds_simulated_for(actor, answer.asked, answer.reader),
         unpriced=whole.unpriced,
         unpriced_href=costs_href(asked, CostPart(unpriced=True)),
         items=whole.items,

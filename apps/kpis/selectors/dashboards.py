@@ -181,7 +181,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         agents=agents,
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if _is_past(answer) else "",
-        simulated=holds_simulated_for(actor, answer),
+        simulated=holds_simulated_for(actor, answer.asked, answer.reader),
         unpriced=unpriced_for(actor, answer),
         baselined=any(total.baseline for total in answer.totals.values()),
         links={
@@ -315,9 +315,11 @@ def _pair(total: Total, answer: Answer) -> tuple[float | None, float | None]:
 def _is_clear(total: Total, was: float | None, answer: Answer) -> bool:
     if was is None:
         return False
+    days = answer.asked.period.days_until(answer.as_of)
     if answer.asked.compare == Compare.PREVIOUS and total.previous is not None:
-        return differs(total.figure, total.previous)
-    return differs_from(total.figure, was, answer.asked.period.days_until(answer.as_of))
+        before = previous_period(answer.asked.period, answer.asked.zone).days_until(answer.as_of)
+        return differs(total.figure, total.previous, days=days, days_before=before)
+    return differs_from(total.figure, was, days)
 
 
 def _was_text(total: Total, was: float, answer: Answer) -> str:

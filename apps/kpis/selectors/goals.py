@@ -140,9 +140,8 @@ def _mixed(parts: list[BaselineSeen], value: float) -> BaselineSeen:
 
 
 def goals_for(actor: User, asked: KpiFilter) -> Goals:
-    """Every baseline and target, for who may see KPIs at all, to be held against what is asked."""
-    require(actor, VIEW)
-    rows = Baseline.objects.filter(LIVE).select_related("owner")
+    """Every baseline and target of what ``actor`` may see figures of, to be held against what is asked."""
+    rows = _own(actor, Baseline.objects.filter(LIVE)).select_related("owner")
     baselines = counting([_seen(row) for row in rows])
     targets = tuple(
         TargetSeen(
@@ -152,7 +151,7 @@ def goals_for(actor: User, asked: KpiFilter) -> Goals:
             direction=row.direction,
             tolerance=float(row.tolerance),
         )
-        for row in Target.objects.all()
+        for row in _own(actor, Target.objects.all())
     )
     return Goals(baselines, targets, _whole_for(actor, asked))
 

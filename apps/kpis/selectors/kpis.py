@@ -318,6 +318,9 @@ def busiest_share_for(actor: User, answer: Answer) -> tuple[float | None, int]:
     return (counts[0][1] / total if total else None), total
 
 
-def holds_simulated_for(actor: User, answer: Answer) -> bool:
-    """Whether invented runs are among the ones counted."""
-    return actor.is_active and answer.asked.simulated and answer.reader.holds_simulated()
+def holds_simulated_for(actor: User, asked: KpiFilter, reader: Reader | None = None) -> bool:
+    """Whether anything invented is among what is counted. ``reader``: one of this question that is there already."""
+    if not (actor.is_active and asked.simulated):
+        return False
+    reader = reader or Reader(actor, replace(asked, agent_version=None, operation="", part=None), ())
+    return reader.holds_simulated()

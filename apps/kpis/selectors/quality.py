@@ -15,6 +15,7 @@ from apps.core.models import User
 from apps.kpis.models import ActionFact, ApprovalFact
 from apps.kpis.models.measures import PercentileCont, within
 from apps.kpis.rules.asking import AskedPart, Became
+from apps.kpis.rules.buckets import weeks_of
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import count_text, duration_text
 from apps.kpis.rules.quality import Drilled, Looked, RuleQuality, Share
@@ -158,8 +159,12 @@ def _count(asked: KpiFilter, became: Became, part: AskedPart, n: int) -> Cell:
 
 
 def _drills_in(asked: KpiFilter) -> Q:
-    """The drills that ended in the period, of the unit, workflow, agent and version that are asked for."""
-    found = within("ended_at", asked.period)
+    """The drills that ended in the weeks of the period, of the unit, workflow, agent and version that are asked for.
+
+    Whole weeks whatever is asked: two ranges that differ by a minute would tell when, and so perhaps by whom, one was
+    answered.
+    """
+    found = within("ended_at", weeks_of(asked.period, asked.zone))
     if asked.workflow:
         found &= Q(item__workflow=asked.workflow)
     if asked.agent:

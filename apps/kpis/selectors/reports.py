@@ -1,6 +1,6 @@
 """The weekly report: a week's overview in words, what changed beside it, and which decisions it asks for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
@@ -16,21 +16,21 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.halts.selectors import breaker_changes_for
-from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
+from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules.buckets import BucketSize
 from apps.kpis.rules.definitions import DEFINITIONS
-from apps.kpis.rules.figures import Figure, Status, comparable, figures_of, status_of, value_text
+from apps.kpis.rules.figures import Status, comparable
 from apps.kpis.rules.filters import Compare, KpiFilter
-from apps.kpis.rules.goals import TargetSeen
 from apps.kpis.rules.sentences import Verdict
 from apps.kpis.rules.weeks import Week, ended_week
 from apps.kpis.selectors.approvals import Approval, approvals_for
-from apps.kpis.selectors.business import own_for
+from apps.kpis.selectors.business import OwnTotal, own_for
 from apps.kpis.selectors.dashboards import Dashboard, dashboard_for, workflows_for
 from apps.kpis.selectors.definitions import definitions_for
 from apps.kpis.selectors.drawings import OVERVIEW, page_of_kpi
-from apps.kpis.selectors.kpis import Answer, workflow_rows_for
+from apps.kpis.selectors.kpis import Answer, Total, kpis_for
 from apps.kpis.selectors.reading import VIEW
+from apps.kpis.selectors.tables import daily_text
 from apps.policies.models import BudgetChange, Waiver
 from apps.policies.rules import ProposalState
 from apps.policies.rules.waivers import WaiverState
@@ -143,37 +143,33 @@ def _name_of(actor: User, unit: str) -> str:
 def _missed(actor: User, answer: Answer) -> list[Asked]:
     """Targets that the week misses beyond chance: for all, and workflow by workflow."""
     found = [
-        _miss(_("All workflows"), answer.asked, total.figure, total.target)
+        _miss(_("All workflows"), answer, answer.asked, total)
         for total in answer.totals.values()
-        if total.status == Status.BAD and total.target is not None
+        if total.status == Status.BAD
     ]
-    names, currency = workflows_for(actor), reporting_currency()
-    days = answer.asked.period.days_until(answer.as_of)
+    names = workflows_for(actor)
     own = [target for target in answer.goals.targets if target.workflow in names and target.kpi in DEFINITIONS]
-    rows = workflow_rows_for(actor, answer) if own else {}
-    for target in own:
-        if target.workflow not in rows:
-            continue
-        definition = DEFINITIONS[target.kpi]
-        if not answer.goals.is_held(definition, target, target.workflow):
-            continue
-        figure = figures_of(rows[target.workflow][1], currency)[target.kpi]
-        value = None if figure.value is None else comparable(definition, figure.value, days)
-        if status_of(figure, value, target) == Status.BAD:
-            asked = answer.asked.of_workflow(target.workflow)
-            found.append(_miss(names[target.workflow], asked, figure, target))
+    for workflow in sorted({target.workflow for target in own}):
+        asked = replace(answer.asked.of_workflow(workflow), compare=Compare.NONE)
+        totals = kpis_for(actor, asked).totals
+        missed = [one.kpi for one in own if one.workflow == workflow and totals[one.kpi].status == Status.BAD]
+        found += [_miss(names[workflow], answer, asked, totals[kpi]) for kpi in missed]
     return found + [
-        _miss(names[one.workflow], answer.asked.of_workflow(one.workflow), one.figure, one.target)
+        _miss(names[one.workflow], answer, answer.asked.of_workflow(one.workflow), one)
         for one in own_for(actor, answer.asked)
-        if one.status == Status.BAD and one.target is not None and one.workflow in names
+        if one.status == Status.BAD and one.workflow in names
     ]
 
 
-def _miss(name: str, asked: KpiFilter, figure: Figure, target: TargetSeen) -> Asked:
-    definition = figure.definition
+def _miss(name: str, answer: Answer, asked: KpiFilter, one: Total | OwnTotal) -> Asked:
+    """Both as they are held against each other: counts and sums by the day."""
+    figure, definition = one.figure, one.figure.definition
+    assert figure.value is not None, "without a value none is missed"
+    assert one.target is not None, "nor without a target"
     words = {"name": name, "kpi": _(definition.label)}
-    aim = value_text(definition, target.value, reporting_currency())
-    why = _("%(value)s; the target is %(aim)s") % {"value": figure.text, "aim": aim}
+    value = comparable(definition, figure.value, asked.period.days_until(answer.as_of))
+    texts = [daily_text(definition, held, figure.currency) for held in (value, one.target.value)]
+    why = _("%(value)s; the target is %(aim)s") % {"value": texts[0], "aim": texts[1]}
     return Asked(_("%(name)s: the target of %(kpi)s is missed") % words, why, page_of_kpi(asked, definition.key))
 
 

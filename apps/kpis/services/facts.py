@@ -10,6 +10,7 @@ from django.db.models import Model
 
 from apps.kpis.models import ApprovalFact, CostItem, RunFact, StepFact
 from apps.kpis.models.clock import reporting_zone
+from apps.kpis.rules.costs import MOST
 from apps.kpis.rules.facts import (
     BY_MACHINES,
     BY_PEOPLE,
@@ -49,9 +50,11 @@ UPDATE kpis_runfact AS run SET
   agents = (SELECT coalesce(array_agg(DISTINCT agent ORDER BY agent), '{}')
             FROM unnest(coalesce(decision.agents, '{}') || coalesce(step.agents, '{}') || coalesce(cost.agents, '{}'))
             AS agent WHERE agent <> ''),
-  llm_micro = coalesce(cost.llm, 0), human_micro = coalesce(cost.human, 0),
-  connector_micro = coalesce(cost.connector, 0), agent_micro = coalesce(cost.agent, 0),
-  cost_micro = coalesce(cost.total, 0), human_ms = coalesce(cost.human_ms, 0), unpriced = coalesce(cost.unpriced, 0),
+  llm_micro = least(coalesce(cost.llm, 0), %(most)s), human_micro = least(coalesce(cost.human, 0), %(most)s),
+  connector_micro = least(coalesce(cost.connector, 0), %(most)s),
+  agent_micro = least(coalesce(cost.agent, 0), %(most)s),
+  cost_micro = least(coalesce(cost.total, 0), %(most)s), human_ms = least(coalesce(cost.human_ms, 0), %(most)s),
+  unpriced = coalesce(cost.unpriced, 0),
   mismatches = (SELECT count(*) FROM agents_action AS action
                 JOIN connectors_effect AS effect ON effect.action_id = action.id
                 WHERE action.run_id = run.run_id AND effect.state = 'mismatch'),
@@ -122,6 +125,7 @@ WORDS: Row = {
     "by_people": sorted(BY_PEOPLE),
     "by_machines": sorted(BY_MACHINES),
     "people": PEOPLE,
+    "most": MOST,
 }
 
 DAYS = """
@@ -360,12 +364,12 @@ def _cost_row(cost: CostSeen, versions: Mapping[UUID | None, int], simulated: bo
         simulated=simulated,
         agent=cost.agent,
         model=cost.model,
-        quantity=cost.quantity,
-        amount_micro=cost.amount_micro,
+        quantity=min(cost.quantity, MOST),
+        amount_micro=min(cost.amount_micro, MOST),
         incurred_at=cost.incurred_at,
         priced_by=cost.priced_by,
         reasoning=cost.reasoning,
-        reported_micro=cost.reported_micro,
+        reported_micro=None if cost.reported_micro is None else min(cost.reported_micro, MOST),
         reported_currency=cost.reported_currency,
         is_estimated=cost.is_estimated,
     )

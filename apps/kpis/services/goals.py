@@ -130,7 +130,7 @@ def direction_of(kpi: str, workflow: str) -> Direction:
     own = hold_figure(kpi)
     if own is not None:
         if own.workflow != workflow:
-            raise InvalidError(errors={"workflow": [f"This KPI is one of {own.workflow} alone."]})
+            raise InvalidError(errors={"workflow": ["This KPI is one of another workflow alone."]})
         return Direction(own.direction)
     if kpi not in DEFINITIONS:
         raise InvalidError(errors={"kpi": [f"One of {', '.join(sorted(DEFINITIONS))}, or one of your own."]})

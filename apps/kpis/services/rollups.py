@@ -22,6 +22,7 @@ from apps.kpis.models.measures import (
     RUN_MEASURES,
 )
 from apps.kpis.rules.buckets import day_period
+from apps.kpis.rules.costs import MOST
 from apps.kpis.rules.definitions import ADDITIVE
 from apps.kpis.services.durations import recompute_durations, wrong_durations
 from apps.kpis.services.locks import hold_projection
@@ -66,7 +67,7 @@ def computed_rollups(workflows: Sequence[str], days: Sequence[date]) -> dict[Key
     for rows, moment, measures in sources:
         for row in _grouped(rows.filter(workflow__in=workflows), moment, days, measures):
             key = (row["day"], row["workflow"], row["version"], row["unit"], row["simulated"])
-            found[key] |= {name: row[f"m_{name}"] for name in measures}
+            found[key] |= {name: max(-MOST, min(MOST, row[f"m_{name}"])) for name in measures}
     return found
 
 

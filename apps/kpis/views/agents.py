@@ -23,6 +23,7 @@ from apps.kpis.selectors.by_agent import (
 )
 from apps.kpis.selectors.dashboards import Dashboard, card_of, dashboard_for, limits_of, places_for, units_for
 from apps.kpis.selectors.drawings import AGENTS, OVERVIEW
+from apps.kpis.selectors.kpis import holds_simulated_for
 from apps.kpis.views.dashboards import as_of_now, asked_of, context_of, controls_of, paper_of
 
 CARDS = (*OF_ACTIONS[:1], "spend_minor")
@@ -41,6 +42,7 @@ def agents(request: Request) -> HttpResponse:
         "earlier": f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         "later": "" if asked.period.end > now else later,
         "answer": as_of_now(request),
+        "simulated": holds_simulated_for(request.user, asked),
     }
     context = {
         "page": page,

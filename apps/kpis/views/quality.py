@@ -31,7 +31,7 @@ from apps.kpis.selectors.asking import (
 )
 from apps.kpis.selectors.dashboards import agent_choices_for, limits_of, places_for, units_for, workflows_for
 from apps.kpis.selectors.drawings import OVERSIGHT, OVERVIEW
-from apps.kpis.selectors.kpis import Answer
+from apps.kpis.selectors.kpis import Answer, holds_simulated_for
 from apps.kpis.selectors.oversight_files import oversight_file_for
 from apps.kpis.selectors.oversight_lines import oversight_drawings_for
 from apps.kpis.selectors.quality import drills_behind_for, quality_for, reviews_behind_for, rule_table_for
@@ -60,6 +60,7 @@ def oversight(request: Request) -> HttpResponse:
         "workflows": list(names.items()),
         "limits": [*(of_workflow if asked.workflow else []), *limits_of(asked, units, agents)],
         "answer": answer,
+        "simulated": holds_simulated_for(request.user, asked),
         "links": {
             "csv": f"{reverse('kpis:csv', args=[OVERVIEW, 'kpis'])}?{answer.asked.query}",
             "api": f"{reverse('kpis-api:kpis')}?{answer.asked.query}",

@@ -10,12 +10,14 @@ from django.views.decorators.http import require_GET
 from apps.core.errors import NotFoundError
 from apps.core.http import Request, wants_fragment
 from apps.kpis.models.clock import database_now
+from apps.kpis.rules.buckets import DAY, Period
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors.comparing import against_in
 from apps.kpis.selectors.dashboards import units_for, workflows_for
 from apps.kpis.selectors.drawings import OVERVIEW
+from apps.kpis.selectors.kpis import holds_simulated_for
 from apps.kpis.selectors.versions import agent_comparison_for, agent_versions_for, comparison_for, versions_for
-from apps.kpis.selectors.weeks import control_charts_for
+from apps.kpis.selectors.weeks import MOST_WEEKS, control_charts_for
 from apps.kpis.views.dashboards import as_of_now, asked_of, controls_of
 
 TWO = 2
@@ -47,7 +49,8 @@ def agent_versions(request: Request, slug: str) -> HttpResponse:
 
 
 def _controls(request: Request, asked: KpiFilter) -> dict[str, Any]:
-    return {"asked": asked, "units": units_for(request.user), **controls_of(asked, database_now())}
+    page = {"simulated": holds_simulated_for(request.user, replace(asked, version=None))}
+    return {"asked": asked, "page": page, "units": units_for(request.user), **controls_of(asked, database_now())}
 
 
 @require_GET
@@ -57,12 +60,13 @@ def weeks(request: Request, slug: str) -> HttpResponse:
     if slug not in names:
         raise NotFoundError
     asked = asked_of(request, slug)
+    whole = asked.within(Period(asked.period.end - DAY * 7 * MOST_WEEKS, asked.period.end))
     context = {
         "slug": slug,
         "title": names[slug],
         "asked": asked,
         "drawn": control_charts_for(request.user, asked),
-        "page": {"answer": as_of_now(request)},
+        "page": {"answer": as_of_now(request), "simulated": holds_simulated_for(request.user, whole)},
     }
     fragment = wants_fragment(request)
     return render(request, "kpis/_weeks.html" if fragment else "kpis/weeks.html", context)

@@ -1,0 +1,63 @@
+"""What is invented is said wherever it counts, also what agents did and what went wrong outside of runs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from apps.kpis.models import ActionFact, IncidentFact
+from apps.kpis.rules.facts import Facts
+from apps.kpis.services import write_facts
+from apps.kpis.services.rollups import recompute_rollups
+from tests.factories.access import make_holder, make_unit
+from tests.factories.agents import make_agent
+from tests.factories.kpis import NOON, make_run
+
+pytestmark = pytest.mark.django_db
+RANGE = "range=custom&from=2026-11-01&to=2026-11-29&tz=UTC"
+SAID = "Includes simulated history"
+
+
+def page(path: str, query: str = "simulated=true", **given: Any) -> str:
+    client = Client()
+    client.force_login(make_holder("kpis.view_kpi", **given))
+    return client.get(f"{path}?{RANGE}&{query}").content.decode()
+
+
+PAGES = ["overview", "w", "cost", "oversight", "agents", "w/versions", "w/weeks"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_says_that_invented_runs_are_among_what_it_counts(name: str) -> None:
+    versions = [make_run(version=one, started_at=NOON - timedelta(days=9)) for one in (1, 2) for _ in range(3)]
+    write_facts(facts=Facts(runs=versions), simulated=True)
+    path = f"/dashboards/{name}/"
+    assert SAID in page(path)
+    assert SAID not in page(path, "simulated=false")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_of_what_is_real_no_page_says_so(name: str) -> None:
+    write_facts(facts=Facts(runs=[make_run(version=one) for one in (1, 2)]))
+    assert SAID not in page(f"/dashboards/{name}/")
+
+
+def test_an_agent_s_invented_acts_mark_its_page_and_its_unit_s() -> None:
+    unit, other = make_unit(), make_unit()
+    agent = make_agent(slug="clerk", unit=unit)
+    ActionFact.objects.create(
+        action_id=uuid4(), agent=agent.slug, operation="o.p", state="succeeded", ended_at=NOON, unit=unit.pk,
+        simulated=True, alone=True,
+    )  # fmt: skip
+    IncidentFact.objects.create(
+        kind="mismatch", began_at=NOON, unit=other.pk, simulated=True, about="o.p", source_id=uuid4()
+    )
+    recompute_rollups(touched={("", datetime(2026, 11, 10, tzinfo=UTC).date())})
+    for query in ("agent=clerk", f"unit={unit.slug}", f"unit={other.slug}"):
+        assert SAID in page("/dashboards/overview/", f"simulated=true&{query}"), query
+    assert SAID in page("/dashboards/agents/clerk/")
+    assert SAID in page("/dashboards/overview/", unit=unit)
+    assert SAID not in page("/dashboards/overview/", unit=make_unit())
+    assert SAID not in page("/dashboards/overview/", "simulated=true&agent=other")
