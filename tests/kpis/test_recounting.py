@@ -7,8 +7,11 @@ import pytest
 from django.core.management import call_command
 
 from apps.access.models import BusinessUnit
-from apps.agents.models import Agent
+from apps.agents.models import Action, Agent
+from apps.audit.models import Entry
+from apps.audit.services import record
 from apps.connectors.models import Operation
+from apps.core.services import system_user
 from apps.kpis.models import CostItem, PriceBook, RollupDay, RunFact
 from apps.kpis.services.recounting import recount_costs
 from apps.workflows.models import Workflow
@@ -73,3 +76,23 @@ def test_it_follows_what_documents_say_now_and_sums_follow_it(workflow: Workflow
     assert RunFact.objects.get().connector_micro == 0
     call_command("recount_costs", "--since", "2100-01-01", stdout=out, stderr=io.StringIO())
     assert out.getvalue().split() == ["3", "0"]
+
+
+def test_fees_stay_where_a_later_batch_tells_of_their_actions_again(
+    workflow: Workflow, worker: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_run(workflow, worker)
+    action = Action.objects.get(operation="erp.order")
+    record(system_user("plane"), action, "action.compensation_asked", trail=action.run_id, unit=action.unit_id)
+    fold()
+    asked = Entry.objects.get(name="action.compensation_asked")
+    Operation.objects.update(fee_minor=9)
+    monkeypatch.setattr("apps.kpis.services.recounting.AT_ONCE", 1)  # what is asked later is not beside the end
+    recount_costs()
+    assert amounts()["connector"] == (90_000, "fee")
+    assert recount_costs(since=asked.occurred_at) == 0, "from between the two, too"
+    assert amounts()["connector"] == (90_000, "fee")
+    assert RunFact.objects.get().connector_micro == 90_000
+    Operation.objects.update(fee_minor=0)
+    recount_costs()
+    assert amounts()["connector"] == (0, "fee"), "nothing asks for it any more"

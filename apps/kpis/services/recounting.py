@@ -13,6 +13,7 @@ from apps.kpis.rules.costs import CostKind, PricedBy
 from apps.kpis.rules.facts import CostSeen, Facts
 from apps.kpis.services.folding import costs_in, write_told
 from apps.kpis.services.locks import hold_projection
+from apps.kpis.services.rates import ACTION_ENDS
 
 AT_ONCE = 2000
 COSTING = Q(subject_kind__in=["escalation", "action", "step"]) | Q(name="usage.recorded")
@@ -41,7 +42,7 @@ def recount_costs(*, since: datetime | None = None, tell: Callable[[int], None] 
 def _gone(entries: Sequence[Entry], costs: Sequence[CostSeen]) -> list[CostSeen]:
     """Fees that were counted and that nothing asks for any more: from now on they are 0."""
     told = {one.source_id for one in costs if one.kind == CostKind.CONNECTOR}
-    actions = {one.subject_id for one in entries if one.subject_kind == "action"} - told
+    actions = {one.subject_id for one in entries if one.name in ACTION_ENDS} - told  # later entries ask for no fee anew
     rows = CostItem.objects.filter(kind=CostKind.CONNECTOR, source_id__in=actions, simulated=False, amount_micro__gt=0)
     return [
         CostSeen(
