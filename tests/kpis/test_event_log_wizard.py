@@ -104,6 +104,12 @@ class TestLooking:
             assert told in admin.get(left(admin, xes_of(("c1", event)))).content.decode()
         assert "Cost (" not in admin.get(left(admin)).content.decode()
 
+    def test_a_row_of_a_million_cells_is_told_and_not_shown_whole(self) -> None:
+        admin = signed_in(make_admin())
+        page = admin.get(left(admin, "case_id,activity,complete\n" + ("," * 900_000 + "\n") * 3)).content.decode()
+        assert "This line has 900001 cells, the first one 3." in page
+        assert page.count("<td") == 3 * 4
+
     @pytest.mark.parametrize("rows", [5, 12])
     def test_no_more_than_so_many_rows_are_looked_at_and_the_page_says_so(
         self, monkeypatch: pytest.MonkeyPatch, rows: int
@@ -153,6 +159,7 @@ class TestLooking:
             (b"<log></log>", "The log has no events"),
             (gzip.compress(b"case_id,activity,complete\n", mtime=0)[:-6], "packed by gzip and broken"),
             (b"case_id,case_id\n1,2\n", "Two columns are named"),
+            (b"x" + b",x" * 200_000 + b"\n1\n", "It has 200,001 columns, and at most 500 are read."),
         ],
     )
     def test_what_cannot_be_read_is_told_and_never_an_error_of_ours(self, raw: bytes, told: str) -> None:

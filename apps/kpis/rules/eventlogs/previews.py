@@ -116,7 +116,7 @@ def preview_of(
     try:
         reader = RowReader(table.header, columns, Clock(zone, spelling.dates), spelling, Attributes(attributes))
     except LogError as error:
-        found.rows.extend((line, row, None) for line, row in islice(table, SHOWN))
+        found.rows.extend((line, row[: len(table.header)], None) for line, row in islice(table, SHOWN))
         found.faults.append(error)
         return found
     rows = iter(table)
@@ -126,7 +126,7 @@ def preview_of(
             checked += 1
             event = _read(reader, line, row, found.faults)
             if len(found.rows) < SHOWN:
-                found.rows.append((line, row, event))
+                found.rows.append((line, row[: len(table.header)], event))
             if len(found.faults) >= FAULTS:
                 break
         is_all = next(rows, None) is None

@@ -13,6 +13,7 @@ from apps.kpis.rules.eventlogs.lifecycles import Moment, Places, event_of, paire
 DELIMITERS = (",", ";", "\t", "|")
 MAX_FIELD = 100_000
 """Characters of one cell: a quote that is never closed ends here, not at the end of the file."""
+MAX_COLUMNS = 500
 SHOWN = 12
 
 
@@ -81,6 +82,8 @@ def _header(line: str, delimiter: str) -> tuple[Sequence[str], str]:
         header = [name.strip() for name in next(csv.reader([line], delimiter=delimiter, strict=True))]
     except csv.Error as error:
         raise LogError(f"The first line is no CSV: {error}.", 1) from None
+    if len(header) > MAX_COLUMNS:
+        raise LogError(f"It has {len(header):,} columns, and at most {MAX_COLUMNS} are read.", 1)
     for place, name in enumerate(header, start=1):
         if name and header.index(name) != place - 1:
             raise LogError(f"Two columns are named {name!r}.", 1, place)
