@@ -133,7 +133,7 @@ def test_an_agent_that_did_nothing_yet_has_an_empty_page(executive: User) -> Non
     reader = make_holder("kpis.view_kpi", "agents.view_agent", unit=agent.unit)
     answer = page(reader, slug=agent.slug)
     assert answer.status_code == 200
-    assert "Actions of fewer than two versions ended in it." in answer.content.decode()
+    assert "Actions and tasks of fewer than two versions ended in it." in answer.content.decode()
     assert page(reader, slug="nobody").status_code == 404
 
 

@@ -31,6 +31,7 @@ from apps.kpis.rules.comparing import (
     needed_for_means,
     needed_for_shares,
     needed_for_times,
+    on_enough_days,
     rank_test,
     share_difference,
     shows,
@@ -128,6 +129,34 @@ class TestShares:
         assert missed < 75
 
 
+def weathered(source: np.random.Generator, days_of: tuple[int, ...]) -> Times:
+    """Units that ended something on so many days each, the first six a day, all others sixty.
+
+    Each day is quick or slow for all of its unit.
+    """
+    values, days, strata = list[float](), list[int](), list[int]()
+    for stratum, n in enumerate(days_of):
+        many = 60 if stratum else 6
+        for day in source.permutation(max(days_of))[:n]:
+            level = (stratum + 1) * math.exp(source.normal(0, 0.5))
+            values += [float(level * math.exp(one)) for one in source.normal(0, 0.8, many)]
+            days += [int(day)] * many
+            strata += [stratum] * many
+    return Times(values, days, strata)
+
+
+def told_apart(days_of: tuple[int, ...], times: int = 120) -> float:
+    """How often two versions that are alike are told apart."""
+    source, told, sizes = np.random.default_rng(12), 0, [6 * days_of[0], *(60 * days for days in days_of[1:])]
+    for _ in range(times):
+        now, was = (weathered(source, days_of) for _ in range(2))
+        assert on_enough_days(now.cells, was.cells) == [0, 1, 2]
+        found = time_difference(now, was, [one / sum(sizes) for one in sizes])
+        assert found is not None
+        told += found.is_apart
+    return told / times
+
+
 class TestTimes:
     def test_medians_are_those_of_everybody(self) -> None:
         now, was = drawn(1, 101), drawn(2, 98)
@@ -167,6 +196,38 @@ class TestTimes:
         assert found.low < 0 < found.high
         assert found.p > 0.05
         assert statistics.median(now.values) > 10 * statistics.median(was.values)
+
+    def test_a_unit_of_few_days_moves_no_level_where_a_draw_lacks_it(self) -> None:
+        """A third of the draws lack its one day. Without it the median would be that of the other unit alone."""
+        source = np.random.default_rng(9)
+        often = [float(value) for value in source.normal(100, 5, 56)]
+        days, strata = [*(at // 2 for at in range(56)), *[3] * 60], [0] * 56 + [1] * 60
+        now, was = (Times([*(value + more for value in often), *[1_000.0] * 60], days, strata) for more in (0.0, 10.0))
+        found = time_difference(now, was, [0.4, 0.6])
+        assert found is not None
+        assert (found.value, found.low, found.high) == (0, 0, 0)
+        dropped = [np.median(often), 1_000.0]
+        assert dropped[1] - dropped[0] > 800  # what either side jumped by, a third of the time
+
+    def test_only_strata_of_several_days_on_both_sides_are_held_against_each_other(self) -> None:
+        days = [(0, day) for day in range(9)] + [(1, day) for day in range(4)] + [(2, day) for day in range(5)] * 3
+        assert on_enough_days(days, [(one, day + 3) for one in (0, 1, 2, 3) for day in range(6)]) == [0, 2]
+        assert on_enough_days(days, [(0, 1)] * 9) == []
+        whole = Times([1.0, 2.0, 3.0, 4.0], [1, 2, 3, 4], [0, 1, 2, 2])
+        assert whole.only([2, 0]) == Times([1.0, 3.0, 4.0], [1, 3, 4], [1, 0, 0])
+
+    @pytest.mark.parametrize("days_of", [(14, 5, 5), (14, 14, 14), (7, 7, 7)])
+    def test_chance_keeps_to_its_twentieth_or_nearly_with_units_of_few_busy_days(
+        self, days_of: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(comparing, "RESAMPLES", 400)
+        assert told_apart(days_of) <= 0.13
+
+    def test_units_of_fewer_days_would_be_told_apart_far_too_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Why they are left out: of one busy day nothing says how another would have been."""
+        monkeypatch.setattr(comparing, "RESAMPLES", 400)
+        monkeypatch.setattr(comparing, "FEWEST_OF_STRATUM", 1)
+        assert told_apart((14, 1, 1)) > 0.3
 
     def test_six_days_say_nothing_of_days(self) -> None:
         assert time_difference(times(drawn(1, 600), per_day=100), times(drawn(2, 600)), [1.0]) is None

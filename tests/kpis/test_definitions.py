@@ -7,6 +7,7 @@ import pytest
 
 from apps.kpis.rules import DEFINITIONS, LIVE
 from apps.kpis.rules.definitions import RELEASES, UPTIME
+from apps.kpis.rules.definitions.tasks import TASKS
 from apps.kpis.rules.facts import Facts
 from apps.kpis.selectors import behind_for, kpis_for
 from apps.kpis.services import write_facts
@@ -22,6 +23,13 @@ def test_the_documentation_says_every_formula_as_it_is() -> None:
     rows = [[cell.strip() for cell in line.split(" | ")] for line in figures.splitlines() if line[:3] == "| `"]
     told = [(row[0].strip("| `"), row[1], row[2]) for row in rows]
     assert told == [(key, one.label, one.formula) for key, one in {**DEFINITIONS, **LIVE, **UPTIME, **RELEASES}.items()]
+
+
+def test_the_documentation_says_the_formulas_of_tasks_as_they_are() -> None:
+    part = PAGE.read_text().partition("\n## Two versions compared\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in part.splitlines() if line[:3] == "| `"]
+    told = [(row[0].strip("| `"), row[1], row[2]) for row in rows]
+    assert told == [(key, one.label, one.formula) for key, one in TASKS.items()]
 
 
 @pytest.mark.django_db

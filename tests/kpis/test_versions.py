@@ -14,7 +14,7 @@ from django.test import Client
 from apps.access.services import create_token
 from apps.core.models import User
 from apps.kpis.rules.facts import Facts, RunSeen
-from apps.kpis.selectors import comparing
+from apps.kpis.selectors import both
 from apps.kpis.services import write_facts
 from tests.factories.access import make_holder, make_unit, make_user
 from tests.factories.kpis import NOON, make_cost, make_run
@@ -235,7 +235,7 @@ def test_the_page_keeps_what_was_asked_in_its_address(executive: User) -> None:
 
 def test_many_durations_are_read_in_turn(executive: User, monkeypatch: pytest.MonkeyPatch) -> None:
     write(runs_of(1, 300), runs_of(2, 300, median_s=1800))
-    monkeypatch.setattr(comparing, "MOST", 100)
+    monkeypatch.setattr(both, "MOST", 100)
     assert answer(executive)["figures"]["cycle_time_p50_s"]["outcome"] == "better"
     assert "Of the times one in 3 was read." in text_of(page(executive))
 

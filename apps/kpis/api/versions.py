@@ -12,7 +12,7 @@ from apps.core.schema import PROBLEMS
 from apps.kpis.api.kpis import FILTERS, PARAMS, TotalSerializer, asked_in, figure_json
 from apps.kpis.rules.comparing import Difference
 from apps.kpis.rules.comparisons import Finding, Outcome
-from apps.kpis.selectors.comparing import Comparison, against_in
+from apps.kpis.selectors.comparing import Comparison, Part, against_in
 from apps.kpis.selectors.versions import agent_comparison_for, comparison_for
 
 AGAINST = OpenApiParameter("against", int, description="The older version; by default the one before.")
@@ -28,12 +28,20 @@ class FigureDifferenceSerializer(serializers.Serializer[Any]):
     needed = serializers.IntegerField(help_text="About how many of each version would show a change worth knowing.")
 
 
+class ComparedOfVersionsSerializer(serializers.Serializer[Any]):
+    """How many of each version the difference is of."""
+
+    now = serializers.IntegerField()
+    was = serializers.IntegerField()
+
+
 class FigureOfVersionsSerializer(serializers.Serializer[Any]):
     """One figure of both versions."""
 
     outcome = serializers.ChoiceField([one.value for one in Outcome])
     now = TotalSerializer()
     was = TotalSerializer()
+    compared = ComparedOfVersionsSerializer()
     difference = FigureDifferenceSerializer(allow_null=True)
     p_adjusted = serializers.FloatField(allow_null=True, help_text="For all figures at once; null where too few.")
 
@@ -67,12 +75,28 @@ class OperationMixSerializer(UnitMixSerializer):
     operation = serializers.CharField()
 
 
+class TaskMixSerializer(UnitMixSerializer):
+    """Tasks of one capability in one workflow and unit, as often as the agent took them."""
+
+    workflow = serializers.CharField()
+    capability = serializers.CharField()
+
+
+class TasksComparedSerializer(serializers.Serializer[Any]):
+    """What the figures of tasks are compared on."""
+
+    mix = TaskMixSerializer(many=True)
+    mix_moved = serializers.FloatField(allow_null=True, help_text="Share of tasks of other workflows and so on, 0..1.")
+    left_out = serializers.IntegerField(help_text="Tasks of what only one of the versions did.")
+
+
 class AgentVersionsComparedSerializer(VersionsComparedSerializer):
-    """``version`` of an agent held against ``against``."""
+    """``version`` of an agent held against ``against``; ``mix`` and what follows it are of actions."""
 
     mix = OperationMixSerializer(many=True)
     mix_moved = serializers.FloatField(allow_null=True, help_text="Share of actions of other operations, units; 0..1.")
     left_out = serializers.IntegerField(help_text="Actions of operations, units that only one of the versions had.")
+    tasks = TasksComparedSerializer()
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
@@ -81,6 +105,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "outcome": str(finding.outcome),
         "now": figure_json(finding.pair.now),
         "was": figure_json(finding.pair.was),
+        "compared": dict(zip(("now", "was"), finding.pair.compared, strict=True)),
         "difference": _difference(finding.pair.difference),
         "p_adjusted": finding.chance,
     }
@@ -92,7 +117,8 @@ def _difference(found: Difference | None) -> dict[str, Any] | None:
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:
-    """The comparison as ``VersionsComparedSerializer`` describes it."""
+    """The comparison as ``VersionsComparedSerializer`` describes it, and what the parts beyond its first did."""
+    first, *others = found.parts
     return {
         "filter": found.asked.described,
         "tz": found.asked.zone.key,
@@ -100,6 +126,13 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
         "version": found.now,
         "against": found.was,
         "figures": {line.key: finding_json(line.finding) for line in found.lines},
+        **_part(first),
+        **{one.counted: _part(one) for one in others},
+    }
+
+
+def _part(found: Part) -> dict[str, Any]:
+    return {
         "mix": [{**one.words, "now": one.now_n, "was": one.was_n, "compared": one.counts} for one in found.mix],
         "mix_moved": found.moved,
         "left_out": found.left_out,
@@ -132,7 +165,7 @@ class KpiAgentVersions(PlaneView):
         responses={200: AgentVersionsComparedSerializer, **PROBLEMS},
     )
     def get(self, request: Request) -> Response:
-        """Two versions of an agent in one period; without numbers the two newest of which actions ended in it."""
+        """Two versions of an agent in one period; without numbers the newest of which actions or tasks ended in it."""
         known_params(request, *PARAMS, "against")
         query = request.query_params.dict()
         asked = asked_in(query)

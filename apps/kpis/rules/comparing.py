@@ -4,8 +4,9 @@ numpy is imported where it is needed: who compares nothing does not load it.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from apps.core.statistics import wilson_interval
@@ -29,6 +30,8 @@ NEVER = 1e-40
 """What is less likely than this does not happen."""
 FEWEST_DAYS = 7
 """Fewer days say nothing of how much days differ, nor of weekends."""
+FEWEST_OF_STRATUM = 5
+"""Nor do fewer of one stratum: draws of days would take it for known, and the interval would be too narrow."""
 POWER_Z = 2.8016
 """The 97.5 % point of the normal distribution and its 80 % point together: a change seen four times in five."""
 RANK_EFFICIENCY = 0.955
@@ -46,6 +49,21 @@ class Times:
     values: Sequence[float]
     days: Sequence[int]
     strata: Sequence[int]
+
+    @property
+    def cells(self) -> set[tuple[int, int]]:
+        """Each stratum with each of its days."""
+        return set(zip(self.strata, self.days, strict=True))
+
+    def only(self, kept: Sequence[int]) -> "Times":
+        """Those of some strata, which are numbered anew in this order."""
+        places = {stratum: place for place, stratum in enumerate(kept)}
+        held = [at for at, stratum in enumerate(self.strata) if stratum in places]
+        return Times(
+            [self.values[at] for at in held],
+            [self.days[at] for at in held],
+            [places[self.strata[at]] for at in held],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +103,23 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
+def on_enough_days(now: Iterable[tuple[int, int]], was: Iterable[tuple[int, int]]) -> list[int]:
+    """The strata that both sides had on enough days to say how much their days differ. Pairs: a stratum, a day."""
+    days = [Counter(stratum for stratum, _day in set(side)) for side in (now, was)]
+    return sorted(one for one in days[0] if min(side[one] for side in days) >= FEWEST_OF_STRATUM)
+
+
+def only_of(side: Iterable[Sum], kept: Sequence[int]) -> list[Sum]:
+    """What came together in some strata, which are numbered anew in this order."""
+    places = {stratum: place for place, stratum in enumerate(kept)}
+    return [replace(one, stratum=places[one.stratum]) for one in side if one.stratum in places]
+
+
 def time_difference(now: Times, was: Times, weights: Sequence[float]) -> Difference | None:
     """Medians of both sides, each stratum with its weight; None where a side has under seven days.
 
-    Every stratum holds values of both sides. Interval: bootstrap of whole days, since the runs of one day have its
-    weather in common.
+    Every stratum holds values of both sides (``on_enough_days``). Interval: bootstrap of whole days, since the runs of
+    one day have its weather in common; a stratum that is missing from a draw is there as it is over all days.
     """
     import numpy as np
 
@@ -130,9 +160,9 @@ def share_difference(now: Sequence[Share], was: Sequence[Share], weights: Sequen
 def mean_difference(now: Sequence[Sum], was: Sequence[Sum], weights: Sequence[float]) -> Difference | None:
     """Tops over ofs of both sides, each stratum with its weight; None where a side has under seven days.
 
-    Every stratum has something of both sides. Interval: bootstrap of whole days, widened by what few days hide
-    (n / (n - 1)), where a stratum that is missing from a draw keeps its mean; chance: the normal distribution with the
-    same deviation.
+    Every stratum has something of both sides (``on_enough_days``). Interval: bootstrap of whole days, widened by what
+    few days hide (n / (n - 1)), where a stratum that is missing from a draw keeps its mean; chance: the normal
+    distribution with the same deviation.
     """
     import numpy as np
 
@@ -348,9 +378,12 @@ class _Side:
 
         weights = drawn[:, self.day].astype(np.float64)
         if len(self.weights) > 1:
-            held = np.stack([weights[:, self.stratum == one].sum(axis=1) for one in range(len(self.weights))], axis=1)
-            each = np.divide(self.weights, held, out=np.zeros_like(held), where=held > 0)
-            weights *= each[:, self.stratum]
+            for one, weight in enumerate(self.weights):
+                of_it = self.stratum == one
+                held = weights[:, of_it].sum(axis=1)
+                weights[np.ix_(held == 0, of_it)] = 1.0  # left out, its weight would fall to the others
+                held[held == 0] = of_it.sum() or 1
+                weights[:, of_it] *= weight / held[:, None]
         below = np.cumsum(weights, axis=1)
         half, slack = below[:, -1:] / 2, below[:, -1:] * ALIKE
         first = (below >= half - slack).argmax(axis=1)

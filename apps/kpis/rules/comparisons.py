@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from apps.kpis.rules.comparing import Difference, adjusted, has_both, shows
-from apps.kpis.rules.definitions import Direction, Unit, gettext_noop
+from apps.kpis.rules.comparing import FEWEST_OF_STRATUM, Difference, adjusted, has_both, shows
+from apps.kpis.rules.definitions import Direction, Kind, Unit, gettext_noop
 from apps.kpis.rules.figures import Figure
 from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
 from apps.kpis.rules.sentences import Sentence
@@ -36,7 +36,8 @@ OUTCOMES: Mapping[Outcome, str] = {
 class Pair:
     """One figure of both sides, as they are, and what differs where both are alike in what they ran on.
 
-    ``compared``: how many of the newer and of the older side that is, without the units of one of them alone.
+    ``compared``: how many of the newer and of the older side that is, without the units of one of them alone, and where
+    days are held against days without units of few days.
     """
 
     now: Figure
@@ -48,6 +49,11 @@ class Pair:
     def has_sample(self) -> bool:
         """Whether enough of both are compared."""
         return has_both(*self.compared)
+
+    @property
+    def is_by_days(self) -> bool:
+        """Whether the difference is one between days: of times and of means, and of no share."""
+        return self.now.definition.kind in (Kind.PERCENTILE, Kind.QUOTIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +109,33 @@ def needed_sentence(finding: Finding) -> Sentence:
     if finding.outcome != Outcome.TOO_FEW:
         return Sentence("")
     if not pair.has_sample:
-        return Sentence(
-            gettext_noop("At least %(n)s of each version are needed, where both ran."), {"n": count_text(SMALL_N)}
-        )
+        words = BOTH_BY_DAYS if pair.is_by_days else BOTH
+        return Sentence(words, {"n": count_text(SMALL_N), "days": count_text(FEWEST_OF_STRATUM)})
     if pair.difference is None:
         return Sentence(gettext_noop("Each version needs seven days on which something ended, where both ran."))
     values = {"n": count_text(_rounded(pair.difference.needed))}
     return Sentence(gettext_noop("About %(n)s of each version are needed to show a change worth knowing."), values)
+
+
+BOTH = gettext_noop("At least %(n)s of each version are needed, where both ran.")
+BOTH_BY_DAYS = gettext_noop("At least %(n)s of each version are needed, where both ran on %(days)s days or more.")
+
+
+def part_sentence(finding: Finding) -> Sentence:
+    """Of how much of both versions the change is; empty where it is of all, and where nothing can be said."""
+    pair = finding.pair
+    if finding.chance is None or pair.compared == (pair.now.n, pair.was.n):
+        return Sentence("")
+    names = ("now", "was", "all_now", "all_was", "days")
+    told = (*pair.compared, pair.now.n, pair.was.n, FEWEST_OF_STRATUM)
+    words = PART_BY_DAYS if pair.is_by_days else PART
+    return Sentence(words, {name: count_text(n) for name, n in zip(names, told, strict=True)})
+
+
+PART = gettext_noop("Of %(was)s of %(all_was)s before and %(now)s of %(all_now)s now: where both ran.")
+PART_BY_DAYS = gettext_noop(
+    "Of %(was)s of %(all_was)s before and %(now)s of %(all_now)s now: where both ran on %(days)s days or more."
+)
 
 
 def summary_sentence(outcome: Outcome, labels: Iterable[str]) -> Sentence:

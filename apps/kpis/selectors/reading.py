@@ -25,6 +25,7 @@ from apps.kpis.models import (
     RunFact,
     first_unkept_day,
 )
+from apps.kpis.models.claims import claims_worked
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.measures import (
     ACTION_MEASURES,
@@ -51,6 +52,7 @@ from apps.kpis.rules.durations import percentiles_in, piece_of
 from apps.kpis.rules.filters import KpiFilter, answered_by_rollups
 from apps.kpis.selectors.goals import BaselineCost
 from apps.kpis.selectors.savings import SAVED, SAVINGS, Found, saved_in
+from apps.workflows.models import Attempt
 
 VIEW = "kpis.view_kpi"
 
@@ -85,6 +87,21 @@ def actions_for(actor: User, asked: KpiFilter) -> QuerySet[ActionFact]:
     rows = _of_agent(_limited(visible(actor, VIEW, ActionFact.objects.all()), asked), asked)
     rows = rows.filter(operation=asked.operation) if asked.operation else rows
     return rows if asked.agent_version is None else rows.filter(agent_version=asked.agent_version)
+
+
+def claims_for(actor: User, asked: KpiFilter) -> QuerySet[Attempt]:
+    """What came of tasks that versions of agents took, as far as ``actor`` may count it, but for the filter's period.
+
+    A workflow's version and an operation limit nothing here.
+    """
+    limits: dict[str, Any] = {} if asked.simulated else {"run__simulated": False}
+    if asked.workflow:
+        limits["run__workflow__slug"] = asked.workflow
+    if asked.unit:
+        limits["run__unit__in"] = unit_ids_below(asked.unit)
+    if asked.agent:
+        limits["agent__slug"] = asked.agent
+    return visible(actor, VIEW, claims_worked()).filter(**limits)
 
 
 def incidents_for(actor: User, asked: KpiFilter) -> QuerySet[IncidentFact]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
@@ -11,24 +11,31 @@ from apps.agents.selectors import agents_for
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.gate import require
 from apps.core.models import User
-from apps.kpis.models.measures import ACTION_MEASURES, RUN_MEASURES, within
+from apps.kpis.models.claims import TASK, TASK_MEASURES
+from apps.kpis.models.measures import ACTION_MEASURES, CYCLE, RUN_MEASURES, durations_in, within
+from apps.kpis.rules.definitions import DEFINITIONS
+from apps.kpis.rules.definitions.tasks import TASKS
+from apps.kpis.rules.durations import piece_of
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH
-from apps.kpis.selectors.comparing import Comparison, Stratum, Subject, compare
-from apps.kpis.selectors.reading import VIEW, Reader, actions_for, runs_for
+from apps.kpis.selectors.both import Stratum, Subject
+from apps.kpis.selectors.comparing import Comparison, compare, known_of
+from apps.kpis.selectors.drawings import page_of_kpi
+from apps.kpis.selectors.reading import VIEW, Reader, Row, actions_for, claims_for, percentile_row, runs_for
+from apps.workflows.models import Attempt
 
 OF_WORKFLOWS = (
     "cycle_time_p50_s", "error_rate", "sla_adherence", "cost_per_success_minor", "no_touch_rate", "escalation_rate",
     "rework_rate",
 )  # fmt: skip
-OF_AGENTS = ("accuracy", "accuracy_decided", "accuracy_reviewed", "accuracy_read_back", "missed_escalations")
-"""The figures that are asked at once."""
+OF_ACTIONS = ("accuracy", "accuracy_decided", "accuracy_reviewed", "accuracy_read_back", "missed_escalations")
+"""The figures that are asked at once; of agents those of their tasks as well."""
 
 
 def versions_for(actor: User, asked: KpiFilter) -> list[int]:
     """The versions of a workflow of which runs ended in the period, the newest first."""
     require(actor, VIEW)
-    return _of_workflow(actor, asked).known
+    return known_of([_of_workflow(actor, asked)])
 
 
 def comparison_for(actor: User, asked: KpiFilter, *, now: int | None = None, was: int | None = None) -> Comparison:
@@ -40,28 +47,28 @@ def comparison_for(actor: User, asked: KpiFilter, *, now: int | None = None, was
     if not asked.workflow:
         raise InvalidError(errors={"workflow": [_("Say which workflow.")]})
     asked = replace(asked, version=None)
-    return compare(asked, _of_workflow(actor, asked), now=now, was=was)
+    return compare(asked, [_of_workflow(actor, asked)], now=now, was=was)
 
 
 def agent_versions_for(actor: User, asked: KpiFilter) -> list[int]:
-    """The versions of an agent of which actions ended in the period, the newest first.
+    """The versions of an agent of which actions or tasks ended in the period, the newest first.
 
     Raises NotFoundError for an agent that ``actor`` sees neither itself nor by what it did.
     """
     require(actor, VIEW)
-    subject = _of_agent(actor, asked)
-    if not (subject.rows.exists() or agents_for(actor).filter(slug=asked.agent).exists()):
+    subjects = _of_agent(actor, asked)
+    if not (any(one.rows.exists() for one in subjects) or agents_for(actor).filter(slug=asked.agent).exists()):
         raise NotFoundError
-    return subject.known
+    return known_of(subjects)
 
 
 def agent_comparison_for(
     actor: User, asked: KpiFilter, *, now: int | None = None, was: int | None = None
 ) -> Comparison:
-    """Two versions of ``asked.agent``, as far as both did the same operations in the same units.
+    """Two versions of ``asked.agent``, as far as both did the same operations, or tasks, in the same units.
 
-    Without numbers the two newest of which actions ended in the period. What names no version is in neither. Raises
-    InvalidError without an agent, where both are the same, and where there are no two.
+    Without numbers the two newest of which actions or tasks ended in the period. What names no version is in neither.
+    Raises InvalidError without an agent, where both are the same, and where there are no two.
     """
     require(actor, VIEW)
     if not asked.agent:
@@ -74,36 +81,73 @@ def _of_workflow(actor: User, asked: KpiFilter) -> Subject:
     asked = replace(asked, version=None)
     return Subject(
         rows=runs_for(actor, asked).filter(within("finished_at", asked.period)),
+        moment="finished_at",
         version="version",
         strata=("unit",),
         measures=RUN_MEASURES,
         counted="finished",
-        figures=OF_WORKFLOWS,
-        asked_of=lambda number: replace(asked, version=number),
+        figures={key: DEFINITIONS[key] for key in OF_WORKFLOWS},
+        duration=CYCLE,
+        page_of=lambda number, key: page_of_kpi(replace(asked, version=number), key),
         words_of=_words,
         percentiles_of=lambda number: Reader(actor, replace(asked, version=number), []).cycle_times(asked.period),
     )
 
 
-def _of_agent(actor: User, asked: KpiFilter) -> Subject:
+def _of_agent(actor: User, asked: KpiFilter) -> list[Subject]:
     asked = replace(asked, version=None, agent_version=None)
+    return [_of_actions(actor, asked), _of_tasks(actor, asked)]
+
+
+def _of_actions(actor: User, asked: KpiFilter) -> Subject:
     return Subject(
         rows=actions_for(actor, asked).filter(within("ended_at", asked.period)),
+        moment="ended_at",
         version="agent_version",
         strata=("operation", "unit"),
-        measures={**ACTION_MEASURES, "ended": Count("action_id")},
-        counted="ended",
-        figures=OF_AGENTS,
-        asked_of=lambda number: replace(asked, agent_version=number),
+        measures={**ACTION_MEASURES, "actions": Count("action_id")},
+        counted="actions",
+        figures={key: DEFINITIONS[key] for key in OF_ACTIONS},
+        duration=None,
+        page_of=lambda number, key: page_of_kpi(replace(asked, agent_version=number), key),
         words_of=_words,
         percentiles_of=lambda _number: {},
     )
 
 
+def _of_tasks(actor: User, asked: KpiFilter) -> Subject:
+    rows = claims_for(actor, asked).filter(within("ended_at", asked.period))
+    return Subject(
+        rows=rows,
+        moment="ended_at",
+        version="agent_version",
+        strata=("workflow", "capability", "unit"),
+        measures=TASK_MEASURES,
+        counted="tasks",
+        figures=TASKS,
+        duration=TASK,
+        page_of=lambda _number, _key: "",
+        words_of=_words,
+        percentiles_of=lambda number: _task_times(rows.filter(version__number=number), asked),
+    )
+
+
+def _task_times(rows: QuerySet[Attempt], asked: KpiFilter) -> Row:
+    """The median of how long tasks took that were done, with its interval."""
+    found = durations_in(rows, TASK.moment, [asked.period], [TASK], ())
+    return percentile_row(TASK, [piece_of(named[TASK.name]) for named in found.values() if named[TASK.name]])
+
+
 def _words(strata: Sequence[Stratum]) -> Mapping[Stratum, dict[str, str]]:
-    """The unit of each stratum, its last column, by its name; and the operation before it, where there is one."""
+    """The unit of each stratum, its last column, by its name; and what stands before it as it is."""
     ids = {one[-1] for one in strata} - {None}
     names = dict(BusinessUnit.objects.filter(pk__in=ids).values_list("pk", "name"))
-    operations = [{"operation": one[0]} if len(one) > 1 else {} for one in strata]
     units = [_("No unit") if one[-1] is None else names.get(one[-1], DASH) for one in strata]
-    return {one: {**operation, "unit": unit} for one, operation, unit in zip(strata, operations, units, strict=True)}
+    return {
+        one: {**dict(zip(BEFORE_UNIT[len(one)], one, strict=False)), "unit": unit}
+        for one, unit in zip(strata, units, strict=True)
+    }
+
+
+BEFORE_UNIT: Mapping[int, tuple[str, ...]] = {1: (), 2: ("operation",), 3: ("workflow", "capability")}
+"""What the columns of a stratum before its unit are called, by how many columns it has."""

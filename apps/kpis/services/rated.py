@@ -10,13 +10,14 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 
 from apps.access.models import BusinessUnit, RoleGrant
 from apps.agents.models import Action
 from apps.agents.rules import Environment
 from apps.audit.models import Entry
 from apps.connectors.models import Effect, Operation
+from apps.kpis.models.claims import claims
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.costs import CostKind, PricedBy, human_time_ms
 from apps.kpis.rules.facts import DECIDED, CostSeen, DecisionSeen, StepSeen, duration_ms
@@ -270,12 +271,6 @@ def task_costs_rated(steps: Sequence[StepSeen], book: RateBook) -> list[Rated]:
     rounds = {(one.run_id, one.name, one.round) for one in steps if one.kind == Kind.AGENT}
     tries = claims().filter(run_id__in={run_id for run_id, _, _ in rounds}) if rounds else ()
     return claim_costs_rated([one for one in tries if (one.run_id, one.step, one.round) in rounds], book)
-
-
-def claims() -> QuerySet[Attempt]:
-    """How claims of tasks ended. What came after a claim was over is none."""
-    rows = Attempt.objects.filter(task_id__isnull=False, agent__isnull=False, claimed_at__isnull=False)
-    return rows.exclude(state=AttemptState.LATE).select_related("agent", "run__workflow")
 
 
 def claim_costs_rated(tries: Iterable[Attempt], book: RateBook) -> list[Rated]:

@@ -24,6 +24,7 @@ from apps.core.amounts import EXPONENTS
 from apps.core.errors import InvalidError
 from apps.core.models import User
 from apps.kpis.models import CostItem, PriceBook, Rate, RunFact, rate_book
+from apps.kpis.models.claims import claims
 from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
 from apps.kpis.rules.buckets import Period
 from apps.kpis.rules.costs import CostKind, PricedBy
@@ -37,7 +38,6 @@ from apps.kpis.services.rated import (
     Rated,
     action_costs_rated,
     claim_costs_rated,
-    claims,
     human_costs_rated,
 )
 from apps.kpis.services.seen import decisions_seen, usage_costs_rated
