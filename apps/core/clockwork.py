@@ -13,8 +13,12 @@ from django.utils.module_loading import import_string
 
 from apps.core import services
 from apps.core.queue import is_first_said
+from apps.core.tracing import span
 
 log = structlog.get_logger(__name__)
+
+SLOW_S = 1.0
+"""A round that takes so long is worth a span even if it found nothing to do."""
 
 
 def function_at(path: str) -> Callable[[], int]:
@@ -23,12 +27,21 @@ def function_at(path: str) -> Callable[[], int]:
 
 
 def run_job(name: str) -> int:
-    """Run one job once, and give its connection back. What gives way (``core.turns``) is left for the next round."""
+    """Run one job once, and give its connection back. What gives way (``core.turns``) is left for the next round.
+
+    A round that did nothing, and soon, leaves no span: there are some dozen each second.
+    """
     if name in settings.LANES_BEHIND and is_first_said():
         return 0
-    close_old_connections()
-    done = function_at(settings.JOBS[name][1])()
-    connection.close()
+    begun = time.monotonic()
+    with span(f"job {name}", attributes={"acp.job": name}, is_quiet=True) as found:
+        close_old_connections()
+        done = function_at(settings.JOBS[name][1])()
+        connection.close()
+        if found is not None:
+            found.say("acp.done", done or 0)
+            if not done and time.monotonic() - begun < SLOW_S:
+                found.drop()
     return done
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from apps.core import queue
+from apps.core import clockwork, queue
 from apps.core.middleware.traced import TracedMiddleware
 from apps.core.models import User
 from apps.core.tasks import drain
@@ -216,3 +217,52 @@ def test_spans_of_another_process_are_not_stopped_here(told: Any, monkeypatch: p
     with span("still"):
         pass
     assert [one.name for one in told()] == ["still"]
+
+
+class TestJobs:
+    """What the clock starts: a round is a span where something came of it."""
+
+    @pytest.fixture
+    def job(self, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Callable[[Callable[[], int]], None]:
+        def run(work: Callable[[], int]) -> None:
+            monkeypatch.setattr(clockwork, "function_at", lambda _path: work)
+            clockwork.run_job("sessions")
+
+        monkeypatch.setattr(clockwork, "connection", SimpleNamespace(close=lambda: None))
+        monkeypatch.setattr(clockwork, "close_old_connections", lambda: None)
+        return run
+
+    @pytest.mark.django_db
+    def test_a_round_that_did_something_is_told_and_its_statements_are_not(self, told: Any, job: Any) -> None:
+        def work() -> int:
+            User.objects.filter(username=SECRET).exists()
+            with span("react to something"):
+                User.objects.filter(username=SECRET).exists()
+            User.objects.filter(username=SECRET).exists()
+            return 3
+
+        job(work)
+        statement, reaction, round_ = told()
+        assert (round_.name, dict(round_.attributes)) == ("job sessions", {"acp.job": "sessions", "acp.done": 3})
+        assert (reaction.parent.span_id, round_.parent) == (round_.context.span_id, None)
+        assert (statement.name, statement.parent.span_id) == ("SELECT core_user", reaction.context.span_id)
+
+    def test_a_round_that_found_nothing_is_none_unless_it_took_long(
+        self, told: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job(lambda: 0)
+        assert told() == ()
+        assert current_ids() is None
+        monkeypatch.setattr(clockwork, "SLOW_S", 0.0)
+        job(lambda: 0)
+        assert [one.attributes["acp.done"] for one in told()] == [0]
+
+    def test_a_round_that_failed_is_told_by_the_class_of_its_error(self, told: Any, job: Any) -> None:
+        def work() -> int:
+            raise ValueError(SECRET)
+
+        with pytest.raises(ValueError, match=SECRET):
+            job(work)
+        (one,) = told()
+        assert (one.status.status_code.name, one.attributes["error.type"]) == ("ERROR", "ValueError")
+        assert SECRET not in one.to_json()

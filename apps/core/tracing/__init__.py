@@ -56,6 +56,9 @@ class Open(Protocol):
     def fail(self, kind: str) -> None:
         """Mark it as failed; ``kind`` is a class of errors or a status, never a message."""
 
+    def drop(self) -> None:
+        """Send nothing of it after all, unless it fails: there was nothing to do."""
+
 
 class Tracing(Protocol):
     """What a process that is traced does with spans; ``sdk.Sender`` is the one there is."""
@@ -70,6 +73,7 @@ class Tracing(Protocol):
         *,
         parent: str,
         is_outside: bool,
+        is_quiet: bool,
         links: Sequence[Ids],
     ) -> AbstractContextManager[Open | None]:
         """A span around a block."""
@@ -119,16 +123,20 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     parent: str = "",
     is_outside: bool = False,
+    is_quiet: bool = False,
     links: Sequence[Ids] = (),
     attributes: Mapping[str, Attribute] | None = None,
 ) -> AbstractContextManager[Open | None]:
     """A span around a block, below the one under way or below ``parent``, a ``traceparent``; None where it is off.
 
     ``is_outside``: the parent is somebody else's. It names the trace; whether that is kept is for us to decide.
+    ``is_quiet``: statements right below it are no spans; what may be dropped has none, as they are sent before it.
     """
     if _tracing is None:
         return nullcontext()
-    return _tracing.span(name, kind, attributes or {}, parent=parent, is_outside=is_outside, links=links)
+    return _tracing.span(
+        name, kind, attributes or {}, parent=parent, is_outside=is_outside, is_quiet=is_quiet, links=links
+    )
 
 
 def current_ids() -> Ids | None:

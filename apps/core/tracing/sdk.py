@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from opentelemetry import trace
-from opentelemetry.context import Context, get_value, set_value
+from opentelemetry.context import Context, attach, detach, get_value, set_value
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -38,6 +38,7 @@ VERB = re.compile(r"\s*([A-Za-z]+)")
 TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(?:ONLY\s+)?\"?([A-Za-z_]+)")
 VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SET", "SAVEPOINT", "RELEASE", "ROLLBACK", "NOTIFY"})
 OUTSIDE = "acp.outside"
+QUIET = "acp.quiet"
 MOST_WAITING = 2048
 END_S = 3.0
 """How long the end of a process waits for what was not sent yet."""
@@ -141,27 +142,34 @@ class Sender:
         *,
         parent: str,
         is_outside: bool,
+        is_quiet: bool,
         links: Sequence[Ids],
     ) -> Iterator[Open | None]:
         """A span around a block; an error is told by its class alone, because its words may quote anything."""
         context = TraceContextTextMapPropagator().extract({TRACEPARENT: parent}) if parent else None
         if context is not None and is_outside:
             context = set_value(OUTSIDE, True, context)
-        with self.tracer.start_as_current_span(
-            name,
-            context=context,
-            kind=KINDS[kind],
-            attributes=dict(attributes),
-            links=[trace.Link(_context(*ids)) for ids in links],
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as found:
+        with (
+            self.tracer.start_as_current_span(
+                name,
+                context=context,
+                kind=KINDS[kind],
+                attributes=dict(attributes),
+                links=[trace.Link(_context(*ids)) for ids in links],
+                record_exception=False,
+                set_status_on_exception=False,
+                end_on_exit=False,
+            ) as found,
+            _quiet(is_quiet),
+        ):
             under_way = UnderWay(found)
             try:
                 yield under_way
             except BaseException as error:
                 under_way.fail(type(error).__name__)
                 raise
+            finally:
+                under_way.end()
 
     def current(self) -> Ids | None:
         """The span under way in this thread."""
@@ -203,7 +211,7 @@ class UnderWay:
     """A span that has not ended."""
 
     def __init__(self, span: trace.Span) -> None:
-        self._span = span
+        self._span, self._is_dropped = span, False
 
     def say(self, name: str, value: Attribute) -> None:
         """Add an attribute."""
@@ -215,8 +223,28 @@ class UnderWay:
 
     def fail(self, kind: str) -> None:
         """Mark it as failed."""
+        self._is_dropped = False
         self._span.set_attribute("error.type", kind)
         self._span.set_status(Status(StatusCode.ERROR))
+
+    def drop(self) -> None:
+        """Send nothing of it."""
+        self._is_dropped = True
+
+    def end(self) -> None:
+        """It is over; what never ends is never sent."""
+        if not self._is_dropped:
+            self._span.end()
+
+
+@contextmanager
+def _quiet(is_quiet: bool) -> Iterator[None]:
+    """Whether statements right here are no spans."""
+    token = attach(set_value(QUIET, is_quiet))
+    try:
+        yield
+    finally:
+        detach(token)
 
 
 def _context(trace_id: str, span_id: str) -> trace.SpanContext:
@@ -235,7 +263,7 @@ def _watch(connection: BaseDatabaseWrapper, **_: Any) -> None:
 
 def _statement(execute: Callable[..., Any], sql: Any, parameters: Any, many: bool, context: dict[str, Any]) -> Any:
     """A span for a statement, below what asked for it: which verb and table, and nothing else of its text."""
-    if not trace.get_current_span().is_recording():
+    if not trace.get_current_span().is_recording() or get_value(QUIET):
         return execute(sql, parameters, many, context)
     with span(summary_of(sql), kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}):
         return execute(sql, parameters, many, context)
