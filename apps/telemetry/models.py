@@ -12,6 +12,7 @@ from apps.agents.rules import MAX_DISMISS_REASON
 from apps.core.models import Record, User, choices_of
 from apps.telemetry.rules.discovered import LONGEST_NAME, DiscoveredState
 from apps.telemetry.rules.links import LinkedBy
+from apps.telemetry.rules.names import LONGEST_VERSION, number_of_version
 from apps.telemetry.rules.severities import word_of
 from apps.telemetry.rules.tools import Despite, FindingState, ToolCall
 
@@ -76,6 +77,7 @@ class Span(Record):
     ``linked_by`` says how it is known what it belongs to; ``service`` is the name that its sender has for itself.
     ``tool``, ``tool_call``: of a call of a tool, which, and whether an action stands behind it (``governed_by``).
     ``despite``, ``despite_action``: it was made although that action had not been allowed, and how that had come.
+    ``told_version`` is the agent's version by its own word; ``sent_as`` the one whose request brought it.
     ``tokens`` are those of a call of a model (``rules.names.SpanFacts``); ``usage`` says that they were counted, once.
     What a span belongs to is empty until it is known: spans arrive before those above them.
     """
@@ -95,6 +97,8 @@ class Span(Record):
     response_id = models.CharField(max_length=200, blank=True)
     conversation = models.CharField(max_length=200, blank=True, db_default="")
     service = models.CharField(max_length=120, blank=True, db_default="")
+    told_version = models.CharField(max_length=LONGEST_VERSION, blank=True, db_default="", default="")
+    sent_as = models.PositiveIntegerField(null=True)
     tool = models.CharField(max_length=120, blank=True, db_default="", default="")
     tool_call = models.CharField(max_length=10, choices=choices_of(ToolCall), blank=True, db_default="", default="")
     governed_by = models.UUIDField(null=True)
@@ -137,6 +141,12 @@ class Span(Record):
 
     def __str__(self) -> str:
         return self.name or self.span_id
+
+    @property
+    def is_of_other_version(self) -> bool:
+        """Whether it names one of the plane's versions, and another than the one whose request brought it."""
+        told = number_of_version(self.told_version)
+        return told is not None and self.sent_as is not None and told != self.sent_as
 
     @property
     def despite_words(self) -> str:

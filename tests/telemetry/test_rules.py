@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.telemetry.rules import names, otlp
-from apps.telemetry.rules.names import facts_of, without_content
+from apps.telemetry.rules.names import facts_of, number_of_version, without_content
 from apps.telemetry.rules.trees import above, laid_out, leaves_of
 
 ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())
@@ -16,6 +16,7 @@ EVERY_NAME = sorted(
     {
         *names.OPERATION, *names.KIND, *names.PROVIDER, *names.AGENT, *names.CONVERSATION, *names.MODEL,
         *names.RESPONSE, *names.TOOL, *names.CALL, *names.INPUT, *names.OUTPUT, *names.CACHE_READ, *names.CACHE_WRITE,
+        *names.TOTAL, *names.AGENT_VERSION, names.COST, *names.PARTS_OF_COST,
     }
 )  # fmt: skip
 
@@ -35,6 +36,7 @@ EVERY_NAME = sorted(
         ("gen_ai.system", "some", "provider", "some"),
         ("gen_ai.agent.name", "buyer", "agent", "buyer"),
         ("agent.name", "buyer", "agent", "buyer"),
+        ("gen_ai.agent.version", "v3", "agent_version", "v3"),
         ("gen_ai.conversation.id", "c", "conversation", "c"),
         ("session.id", "c", "conversation", "c"),
         ("gen_ai.request.model", "m", "model", "m"),
@@ -62,12 +64,53 @@ def test_each_name_is_read(name: str, value: str, field: str, read: str) -> None
         ({"llm.token_count.prompt": 9, "llm.token_count.prompt_details.cache_read": 4}, (9, 0, 4, 0)),
         ({"llm.token_count.prompt": 9, "llm.token_count.prompt_details.cache_write": 4}, (9, 0, 0, 4)),
         ({"gen_ai.usage.input_tokens": 9, "gen_ai.usage.cache_read.input_tokens": 40}, (49, 0, 40, 0)),
+        ({"llm.token_count.prompt": 9, "llm.token_count.total": 11}, (9, 2, 0, 0)),
+        ({"llm.token_count.completion": 2, "llm.token_count.total": 11}, (9, 2, 0, 0)),
+        ({"llm.token_count.prompt": 9, "llm.token_count.total": 4}, (9, 0, 0, 0)),
+        ({"llm.token_count.prompt": 9, "llm.token_count.completion": 2, "llm.token_count.total": 99}, (9, 2, 0, 0)),
     ],
 )
 def test_tokens_are_read_in_each_spelling(told: dict[str, Any], tokens: tuple[int, ...]) -> None:
     read = facts_of({"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", **told}).tokens
     assert read == dict(zip(("input", "output", "cache_read", "cache_write"), tokens, strict=True))
     assert facts_of({"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "m", **told}).tokens is None
+
+
+def test_a_total_alone_is_read_of_embeddings_and_of_nothing_that_also_answers() -> None:
+    """What came out is several times as dear as what went in: nobody knows what a total of both cost."""
+    told = {"llm.model_name": "m", "llm.token_count.total": 11}
+    read = facts_of({"openinference.span.kind": "EMBEDDING", **told}).tokens
+    assert read == {"input": 11, "output": 0, "cache_read": 0, "cache_write": 0}
+    assert facts_of({"openinference.span.kind": "LLM", **told}).tokens is None
+
+
+@pytest.mark.parametrize(
+    ("told", "micro"),
+    [
+        ({"llm.cost.total": 0.25}, 250_000),
+        ({"llm.cost.total": 0.25, "llm.cost.prompt": 9}, 250_000),
+        ({"llm.cost.prompt": 0.25, "llm.cost.completion": 1}, 1_250_000),
+        ({"llm.cost.completion": 1}, 1_000_000),
+        ({"llm.cost.prompt": 1, "llm.cost.completion": -1}, None),
+        ({"llm.cost.total": "much", "llm.cost.prompt": 1}, None),
+        ({"llm.cost.total": True}, None),
+        ({"llm.cost.total": float("nan")}, None),
+        ({}, None),
+    ],
+)
+def test_a_cost_is_read_whole_or_in_its_parts(told: dict[str, Any], micro: int | None) -> None:
+    tokens = {"llm.token_count.prompt": 9, "llm.token_count.completion": 2}
+    read = facts_of({"openinference.span.kind": "LLM", "llm.model_name": "m", **tokens, **told}).tokens
+    assert read is not None
+    assert read.get("reported_micro") == micro
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [("3", 3), ("v3", 3), ("V03", 3), ("1.4.2", None), ("", None), ("v", None), ("３", None), ("9" * 10, None)],
+)
+def test_versions_are_numbers_as_the_plane_has_them_or_just_names(said: str, number: int | None) -> None:
+    assert number_of_version(said) == number
 
 
 @given(st.dictionaries(st.sampled_from(EVERY_NAME), ANY))
@@ -79,8 +122,9 @@ def test_odd_values_are_not_said_and_cached_tokens_are_within(attributes: dict[s
 
 
 def test_tokens_are_no_content() -> None:
-    told = {"gen_ai.usage.prompt_tokens": 1, "llm.token_count.prompt": 1}
-    assert without_content({**told, "gen_ai.completion.0.content": "x", "llm.prompts": "x"}) == told
+    told = {"gen_ai.usage.prompt_tokens": 1, "llm.token_count.prompt": 1, "gen_ai.evaluation.score.value": 0.9}
+    words = {"gen_ai.completion.0.content": "x", "llm.prompts": "x", "gen_ai.evaluation.explanation": "x"}
+    assert without_content({**told, **words}) == told
 
 
 @given(st.binary(max_size=200), st.sampled_from([otlp.PROTOBUF, otlp.JSON]))

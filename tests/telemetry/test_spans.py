@@ -1,7 +1,8 @@
 """Spans: what is taken, what is refused, and that a model's tokens count once."""
 
 import gzip
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,7 +25,7 @@ from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp
 from apps.telemetry.models import Span, SpanCount, UsageRecord
 from apps.telemetry.rules.otlp import MAX_BODY
-from apps.telemetry.services import forget_spans, judge_tool_calls
+from apps.telemetry.services import forget_spans, judge_tool_calls, linking
 from tests.factories.agents import make_action, make_agent, make_key_for
 from tests.factories.telemetry import CHAT, SECOND, TRACE, body_of, now_ns, rejected, send, span
 from tests.serving import serving
@@ -167,6 +168,43 @@ def test_bad_bodies_are_refused_and_nothing_is_kept(
     assert answer.status_code == status
     assert answer["Content-Type"] == "application/problem+json"
     assert not Span.objects.exists()
+
+
+def test_what_a_resource_says_is_kept_with_each_span_and_is_little(agent: Agent) -> None:
+    """Ten thousand small spans below a resource of megabytes would be as many times that."""
+    body = json.loads(body_of(span(1, {}), service_name="n" * 5_000))
+    resource = body["resourceSpans"][0]["resource"]
+    resource["attributes"] += [
+        {"key": "service.list", "value": {"arrayValue": {"values": [{"stringValue": "x" * 4_000}] * 100}}},
+        *({"key": f"service.more{number}", "value": {"stringValue": "y" * 4_000}} for number in range(100)),
+        {"key": "host.name", "value": {"stringValue": "z"}},
+    ]
+    assert rejected(send(agent, json.dumps(body).encode())) == 0
+    kept = Span.objects.get().attributes
+    assert kept["service.name"] == "n" * 200
+    assert len(kept) == 16
+    assert len(json.dumps(kept)) < 16 * 250
+
+
+def test_a_model_is_called_no_earlier_than_the_work_that_it_is_called_for_began(agent: Agent) -> None:
+    """A call of long ago would have no price, and count for a month that nobody looks at."""
+    action = make_action(agent=agent)
+    ancient = span(1, {**CHAT, "acp.action.id": str(action.pk)}, startTimeUnixNano="1000")
+    assert rejected(send(agent, body_of(ancient))) == 0
+    assert Span.objects.get().started_at.year == 1970
+    told = Entry.objects.get(name="usage.recorded").payload["started_at"]
+    assert datetime.fromisoformat(told) == action.created_at
+
+
+def test_of_works_that_a_request_names_some_thousands_are_looked_for(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linking, "MOST_WORKS", 2)
+    actions = [make_action(agent=agent) for _ in range(3)]
+    spans = [span(number, {"acp.action.id": str(one.pk)}) for number, one in enumerate(actions, 1)]
+    assert rejected(send(agent, body_of(*spans))) == 0
+    assert Span.objects.filter(linked_by="attribute").count() == 2
+    assert Span.objects.count() == 3
 
 
 def test_a_second_request_of_one_agent_waits_and_is_then_told_to_come_again(real_db: str) -> None:

@@ -18,6 +18,9 @@ from apps.core.errors import ConflictError, InvalidError, NotAllowedError, NotFo
 from apps.core.gate import holds
 from apps.core.http import Request
 from apps.core.pages import page_of
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.formats import micro_per_minor
+from apps.kpis.selectors.traces import cost_of_span_for
 from apps.telemetry.models import Span
 from apps.telemetry.rules.rejections import Rejection
 from apps.telemetry.selectors import (
@@ -31,8 +34,10 @@ from apps.telemetry.selectors import (
     span_for,
     spans_for,
     unlinked_for,
+    versions_at_work_for,
 )
 from apps.telemetry.services import link_by_hand
+from apps.telemetry.services.usage import DOLLAR
 from apps.workflows.selectors import run_for, runs_for
 
 VIEW, OPERATE = "agents.view_agent", "workflows.operate_run"
@@ -48,7 +53,7 @@ WHY = {
     Rejection.BLOCKED: gettext_lazy("Under a name that people blocked"),
 }
 MISNAMED = gettext_lazy("Kept, but named work that is not the agent's own")
-ASKED = ("agent", "service", "run", "trace", "linked", "errors", "since", "text")
+ASKED = ("agent", "service", "run", "trace", "linked", "errors", "since", "version", "text")
 
 
 def _misnamed(one: Rejected) -> list[tuple[Any, int]]:
@@ -90,6 +95,7 @@ def _filter_of(asked: dict[str, str]) -> SpanFilter:
         linked=LINKED.get(asked["linked"]),
         failed=True if asked["errors"] == "yes" else None,
         since=timezone.now() - age if age else None,
+        version=asked["version"][:LONGEST_TEXT],
         text=asked["text"][:LONGEST_TEXT],
     )
 
@@ -109,6 +115,7 @@ def span(request: Request, span_id: UUID) -> HttpResponse:
 
 
 def _page(request: Request, found: Span, *, form: LinkSpanForm | None = None, status: int = 200) -> HttpResponse:
+    told = (found.tokens or {}).get("reported_micro")
     is_loose = not (found.run_id or found.task_id or found.action_id)
     known = actions_for(request.user).in_bulk(
         [pk for pk in (found.action_id, found.governed_by, found.despite_action) if pk]
@@ -120,6 +127,11 @@ def _page(request: Request, found: Span, *, form: LinkSpanForm | None = None, st
         "action": known.get(found.action_id) if found.action_id else None,
         "governed_by": known.get(found.governed_by) if found.governed_by else None,
         "despite_action": known.get(found.despite_action) if found.despite_action else None,
+        "worked_as": ", ".join(map(str, versions_at_work_for(request.user, found))),
+        "cost": cost_of_span_for(request.user, found),
+        "currency": reporting_currency(),
+        "told_minor": None if told is None else told / micro_per_minor(DOLLAR),
+        "dollar": DOLLAR,
         "may_link": is_loose
         and found.created_at > timezone.now() - timedelta(days=LATE_DAYS)
         and holds(request.user, OPERATE),

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from apps.agents.models import Action
 from apps.agents.selectors import actions_for
-from apps.core.gate import holds
+from apps.core.gate import holds, visible
 from apps.core.models import User
 from apps.kpis.models import CostItem
 from apps.kpis.models.clock import reporting_currency
@@ -119,6 +119,13 @@ def spans_of_run_for(actor: User, run: Run) -> RunTrace:
         logs=logs[:MOST_LOGS],
         has_more_logs=len(logs) > MOST_LOGS,
     )
+
+
+def cost_of_span_for(actor: User, span: Span) -> Used | None:
+    """What the plane counts for a span; None where it counts nothing, and where ``actor`` may not see what it cost."""
+    if span.usage_id is None or not visible(actor, VIEW, CostItem.objects.filter(source_id=span.usage_id)).exists():
+        return None
+    return _used(UsageRecord.objects.filter(pk=span.usage_id).values("pk"), shows_costs=True).get(span.usage_id)
 
 
 def _used(usages: QuerySet[Any, Any], *, shows_costs: bool) -> dict[UUID, Used]:

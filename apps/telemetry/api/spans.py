@@ -21,7 +21,7 @@ from apps.telemetry.selectors import LONGEST_TEXT, SpanFilter, rejected_for, spa
 from apps.telemetry.services import link_by_hand
 from apps.workflows.selectors import run_for
 
-FILTERS = ("agent", "service", "run", "trace", "linked", "failed", "since", "text")
+FILTERS = ("agent", "service", "run", "trace", "linked", "failed", "since", "version", "text")
 TRUTH = {"true": True, "false": False}
 
 
@@ -59,6 +59,9 @@ class SpanSerializer(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField()
     failed = serializers.BooleanField()
+    told_version = serializers.CharField(help_text="The agent's version by its own word; empty: it names none.")
+    sent_as = serializers.IntegerField(allow_null=True, help_text="The version whose request brought it.")
+    version_differs = serializers.BooleanField(help_text="It names one of the plane's versions, and another.")
     model = serializers.CharField()
     tokens = TokensSerializer(allow_null=True)
     counted = serializers.BooleanField(help_text="Whether its tokens count; those of wrappers and repeats do not.")
@@ -121,11 +124,12 @@ def span_json(span: Span) -> dict[str, Any]:
     same = (
         "id", "service", "trace_id", "span_id", "parent_id", "name", "operation", "tool", "tool_call", "governed_by",
         "despite", "despite_action",
-        "started_at", "ended_at", "failed", "model", "tokens", "linked_by",
+        "started_at", "ended_at", "failed", "told_version", "sent_as", "model", "tokens", "linked_by",
     )  # fmt: skip
     return {
         **{name: getattr(span, name) for name in same},
         "agent": span.agent.slug,
+        "version_differs": span.is_of_other_version,
         "counted": span.usage_id is not None,
         "run": span.run_id,
         "task": span.task_id,
@@ -141,8 +145,9 @@ def filter_of(request: Request) -> SpanFilter:
     for name in ("linked", "failed"):
         if said[name] and said[name] not in TRUTH:
             wrong[name] = ["One of: true, false."]
-    if len(said["text"]) > LONGEST_TEXT:
-        wrong["text"] = [f"At most {LONGEST_TEXT} characters."]
+    for name in ("text", "version"):
+        if len(said[name]) > LONGEST_TEXT:
+            wrong[name] = [f"At most {LONGEST_TEXT} characters."]
     run, since = uuid_in(said["run"], "run", wrong), instant_in(said["since"], "since", wrong)
     if wrong:
         raise InvalidError(errors=wrong)
@@ -154,6 +159,7 @@ def filter_of(request: Request) -> SpanFilter:
         linked=TRUTH.get(said["linked"]),
         failed=TRUTH.get(said["failed"]),
         since=since,
+        version=said["version"],
         text=said["text"],
     )
 
@@ -184,7 +190,7 @@ class Spans(PlaneView):
 
     @extend_schema(operation_id="list_spans", responses={200: SpanPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
-        """What agents reported, newest first; filters: agent, service, run, trace, linked, failed, since, text.
+        """Agents' reports, newest first; filters: agent, service, version, run, trace, linked, failed, since, text.
 
         ``text`` stands in the name, the tool, the model or the attributes, among the newest 20,000 that else fit.
         """

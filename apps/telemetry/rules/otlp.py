@@ -33,6 +33,9 @@ MOST_TRACES = 1_000
 """Traces to which they belong."""
 MOST_ATTRIBUTES = 128
 """Attributes kept of one span."""
+SHARED = ("service.", "acp.", "gen_ai.agent.")
+MOST_SHARED, LONGEST_SHARED = 16, 200
+"""Attributes of a resource, and characters of one, that are kept with each of its rows."""
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 DEEPEST = 64
 DEEPEST_VALUE = 4
@@ -250,8 +253,11 @@ def _log(record: LogRecord, shared: dict[str, Any]) -> LogSaid:
 
 
 def _shared(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    """What a resource says that is kept with each of its rows."""
-    return _attributes(pair for pair in pairs if pair.key.startswith(("service.", "acp.")))
+    """What a resource says that is kept with each of its rows: little, as it is kept as often as there are rows."""
+    told = _attributes(pair for pair in pairs if pair.key.startswith(SHARED))
+    short = {name: value[:LONGEST_SHARED] if isinstance(value, str) else value for name, value in told.items()}
+    single = [(name, value) for name, value in short.items() if not isinstance(value, dict | list)]
+    return dict(single[:MOST_SHARED])
 
 
 def _instant(nanoseconds: int) -> datetime:

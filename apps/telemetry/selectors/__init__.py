@@ -24,7 +24,7 @@ from apps.telemetry.selectors.tools import (
     finding_for,
     findings_for,
 )
-from apps.telemetry.selectors.work import Work, work_for
+from apps.telemetry.selectors.work import Work, versions_at_work_for, work_for
 
 __all__ = [
     "COVERAGE_DAYS",
@@ -53,5 +53,6 @@ __all__ = [
     "span_for",
     "spans_for",
     "unlinked_for",
+    "versions_at_work_for",
     "work_for",
 ]

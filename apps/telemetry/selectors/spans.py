@@ -12,6 +12,7 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import visible
 from apps.core.models import User
 from apps.telemetry.models import Span, SpanCount
+from apps.telemetry.rules.names import number_of_version
 from apps.telemetry.rules.rejections import Rejection
 
 VIEW = "agents.view_agent"
@@ -45,12 +46,15 @@ class ReportFilter:
 class SpanFilter(ReportFilter):
     """The same of spans, by their end; whether they belong to something, and whether they failed.
 
+    ``version``: the agent's, by its own word, or, where that names none, of the request that brought them.
+
     ``text``: stands in a span's name, tool or model, or among its attributes, in any case; looked for in the newest
     ``MOST_SEARCHED`` spans of the rest of the filter alone.
     """
 
     linked: bool | None = None
     failed: bool | None = None
+    version: str = ""
     text: str = ""
 
 
@@ -115,7 +119,17 @@ def _asked(asked: SpanFilter) -> Q:
         found &= LINKED if asked.linked else ~LINKED
     if asked.failed is not None:
         found &= Q(failed=asked.failed)
+    if asked.version:
+        found &= _of_version(asked.version)
     return found & Q(ended_at__gte=asked.since) if asked.since else found
+
+
+def _of_version(said: str) -> Q:
+    """``3`` and ``v3`` are the same; any other name is taken as it is."""
+    number = number_of_version(said)
+    if number is None:
+        return Q(told_version=said)
+    return Q(told_version__iregex=rf"^v?0*{number}$") | Q(told_version="", sent_as=number)
 
 
 def unlinked_for(actor: User) -> list[Unlinked]:

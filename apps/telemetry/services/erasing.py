@@ -47,4 +47,4 @@ def _blank(trails: list[UUID]) -> int:
     beside = Q(trace_id__in=spans.values("trace_id")) & Q(Exists(said_in))
     words: dict[str, object] = {"attributes": {}, "service": ""}
     logs = LogRecord.objects.filter(of_them | in_them | beside).update(**words, body="", event="")
-    return logs + spans.update(**words, name="", conversation="")
+    return logs + spans.update(**words, name="", conversation="", told_version="")

@@ -20,6 +20,8 @@ from apps.workflows.models import Attempt, Run, Task
 
 ROUND_A_RUN = timedelta(hours=1)
 """So much earlier or later than its run a span of the same conversation may be."""
+MOST_WORKS = 2_000
+"""Works of one request that are looked for; what names others beyond them belongs to nothing by that."""
 MOST_TRACES = 100
 """Earlier traces of a conversation that are looked at again."""
 NAMED = {"acp.action.id": "action_id", "acp.task.id": "task_id", "acp.step.id": "task_id", "acp.run.id": "run_id"}
@@ -39,6 +41,8 @@ class Works:
     def find(self, name: str, at: UUID) -> Work | None:
         """The run, task or action (``name``: ``run_id``, ...) of this id."""
         if (name, at) not in self.seen:
+            if len(self.seen) >= MOST_WORKS:
+                return None
             try:
                 self.seen[name, at] = work_for(self.actor, **{name: at})
             except NotFoundError:

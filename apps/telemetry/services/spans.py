@@ -126,6 +126,8 @@ def _row(agent: Agent, said: SpanSaid, link: Work) -> Span:
         tool_call=ToolCall.OPEN if tool else "",
         conversation=facts.conversation,
         service=service_of(said.attributes),
+        told_version=facts.agent_version,
+        sent_as=agent.version.number if agent.version else None,
         linked_by=LinkedBy.ATTRIBUTE if link.run_id or link.task_id or link.action_id else "",
         tokens=facts.tokens,
         attributes=without_content(said.attributes),

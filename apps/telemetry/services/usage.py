@@ -77,8 +77,11 @@ def keep_usage(
     """Keep what work that was found to be the agent's own used. Call inside the transaction that found it.
 
     ``reported_micro``: what its spans say that it cost, in millionths of a US dollar.
-    ``started_at``: when, by the agent's clock, the model was called; None: about now. Its price is that of then.
+    ``started_at``: when, by the agent's clock, the model was called, though never before the work itself began; None:
+    about now. Its price is that of then, and it counts for that day.
     """
+    if started_at and work.since:
+        started_at = max(started_at, work.since)
     usage = UsageRecord.objects.create(
         agent=agent,
         model=model,
