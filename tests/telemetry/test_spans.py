@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -205,6 +207,18 @@ def test_of_works_that_a_request_names_some_thousands_are_looked_for(
     assert rejected(send(agent, body_of(*spans))) == 0
     assert Span.objects.filter(linked_by="attribute").count() == 2
     assert Span.objects.count() == 3
+
+
+def test_works_that_are_nobodys_are_asked_for_all_at_once(
+    agent: Agent, django_assert_max_num_queries: Callable[[int], AbstractContextManager[object]]
+) -> None:
+    action, names = make_action(agent=agent), ("acp.run.id", "acp.task.id", "acp.action.id")
+    spans = [span(number, {names[number % 3]: str(uuid4())}) for number in range(2, 302)]
+    body = body_of(span(1, {"acp.action.id": str(action.pk)}), *spans)
+    with django_assert_max_num_queries(60):
+        assert rejected(send(agent, body)) == 0
+    assert Span.objects.filter(linked_by="attribute").count() == 1
+    assert SpanCount.objects.get().misnamed == 300
 
 
 def test_a_second_request_of_one_agent_waits_and_is_then_told_to_come_again(real_db: str) -> None:

@@ -17,6 +17,7 @@ from apps.telemetry.rules.links import NOTHING, Link, LinkedBy
 from apps.telemetry.rules.trees import nearest
 from apps.telemetry.selectors import LATE_DAYS, Work, work_for
 from apps.workflows.models import Attempt, Run, Task
+from apps.workflows.rules.states import AttemptState
 
 ROUND_A_RUN = timedelta(hours=1)
 """So much earlier or later than its run a span of the same conversation may be."""
@@ -36,13 +37,15 @@ class Works:
         self.actor = actor
         self.seen = dict[tuple[str, UUID], Work | None]()
         self.ours = dict[str, str]()
+        self._asked = 0
         self.know(traces)
 
     def find(self, name: str, at: UUID) -> Work | None:
         """The run, task or action (``name``: ``run_id``, ...) of this id."""
         if (name, at) not in self.seen:
-            if len(self.seen) >= MOST_WORKS:
+            if self._asked >= MOST_WORKS:
                 return None
+            self._asked += 1
             try:
                 self.seen[name, at] = work_for(self.actor, **{name: at})
             except NotFoundError:
@@ -54,6 +57,32 @@ class Works:
         run, task, action = link
         named = (("action_id", action), ("task_id", task), ("run_id", run))
         return next((self.find(name, at) for name, at in named if at is not None), None)
+
+    def rule_out(self, said: Iterable[Mapping[str, Any]]) -> None:
+        """Ask at once which works there are that these attributes name: what there is not is asked for no more."""
+        named: dict[str, set[UUID]] = {name: set() for name in NAMED.values()}
+        for attributes in said:
+            for attribute, name in NAMED.items():
+                if attribute in attributes and (at := _uuid(attributes[attribute])):
+                    named[name].add(at)
+        runs, tasks, actions = (list(named[name]) for name in ("run_id", "task_id", "action_id"))
+        own, tried = {"agent__user": self.actor}, Attempt.objects.filter(task_id__any_of=tasks)
+        there: dict[str, set[UUID | None]] = {
+            "run_id": set(Run.objects.filter(pk__any_of=runs).values_list("pk", flat=True)) if runs else set(),
+            "task_id": {
+                *Task.objects.filter(pk__any_of=tasks, **own).values_list("pk", flat=True),
+                *tried.filter(**own).exclude(state=AttemptState.LATE).values_list("task_id", flat=True),
+            }
+            if tasks
+            else set(),
+            "action_id": set(
+                Action.objects.filter(pk__any_of=actions, principal=self.actor).values_list("pk", flat=True)
+            )
+            if actions
+            else set(),
+        }
+        for name, ids in named.items():
+            self.seen |= {(name, one): None for one in ids - there[name]}
 
     def know(self, traces: Iterable[str]) -> None:
         """Which of these traces the plane gave away, two questions for all of them."""

@@ -63,6 +63,7 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     oldest, newest = times_taken()
     timely = [said for said in wanted if oldest <= said.ended_at <= newest]
     near = [said for said in timely if said.trace_id not in full]
+    works.rule_out(said.attributes for said in near)
     links = {id(said): named_by(agent, said.attributes, works) for said in near}
     rows = [_row(agent, said, links[id(said)] or Work(agent.unit_id)) for said in near]
     why = {
