@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from apps.access.selectors import METRICS
 from apps.core.models import User
 from apps.core.services import system_user
+from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import database_now
 from apps.kpis.rules.exposition import BOUNDS_S, Ended
 from apps.kpis.rules.facts import Facts
@@ -114,6 +115,24 @@ class TestFigures:
         assert figures["acp_cost_total", "llm"] == 0.5
         assert figures["acp_cost_total", "human"] == 0.5
         assert figures["acp_cost_total", "agent"] == 0
+
+    def test_days_that_are_over_are_read_from_rollups_and_come_to_the_same(self, monitoring, settings):
+        settings.ACP_REPORTING_TZ = "Pacific/Auckland"
+        now = database_now()
+        states, hours = ("succeeded", "failed", "cancelled"), (0, 3, 20, 30, 50, 900)
+        runs = [
+            make_run(workflow="w", state=state, finished_at=now - timedelta(hours=h)) for state in states for h in hours
+        ]
+        write_facts(facts=Facts(runs=runs))
+        write_facts(facts=Facts(runs=[make_run(workflow="w", finished_at=now - timedelta(days=9))]), simulated=True)
+        whole = ended_for(system_user(METRICS)).runs
+        assert whole == {("w", state): len(hours) for state in states}
+        for cut in (1, 25, 49, 1000):
+            at = now - timedelta(hours=cut)
+            both = ended_for(system_user(METRICS), until=at) + ended_for(system_user(METRICS), since=at)
+            assert both.runs == whole
+        RollupDay.objects.filter(simulated=False).update(succeeded=0)
+        assert ended_for(system_user(METRICS)).runs["w", "succeeded"] < len(hours)
 
     def test_what_waits_is_told_from_where_it_waits(self, monitoring):
         make_payment()

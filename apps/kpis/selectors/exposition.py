@@ -11,8 +11,10 @@ from apps.agents.rules import Environment
 from apps.audit.selectors import lag_s_for, outbox_rows_for
 from apps.core.gate import visible
 from apps.core.models import User, database_now
-from apps.kpis.models import CostItem, RunFact
+from apps.kpis.models import CostItem, RollupDay, RunFact
+from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.measures import CYCLE
+from apps.kpis.rules.buckets import local_day, local_midnight
 from apps.kpis.rules.costs import CostKind, PricedBy
 from apps.kpis.rules.exposition import BOUNDS_S, STATUSES, Durations, Ended, RunCounts, Standing
 from apps.kpis.selectors.live import breached_for
@@ -39,9 +41,24 @@ def ended_for(actor: User, *, since: datetime | None = None, until: datetime | N
     """What ended from ``since`` (included) until ``until`` (not included); without them, ever."""
     rows: QuerySet[Any] = visible(actor, VIEW, RunFact.objects.filter(simulated=False, superseded=False)).order_by()
     over = rows.filter(_between("finished_at", since, until), finished_at__isnull=False)
-    counted = {(name, status): n for name, status, n in over.values_list("workflow", "state").annotate(n=Count("pk"))}
+    counted = _by_status(actor, over, since, until)
     runs: RunCounts = {(name, status): 0 for name, _ in counted for status in STATUSES} | counted
     return Ended(runs, _durations(over), _costs(actor, _between("incurred_at", since, until)))
+
+
+def _by_status(actor: User, over: QuerySet[Any], since: datetime | None, until: datetime | None) -> RunCounts:
+    """How many ended how: of days that are over from their rollups where everything is asked for, else from facts."""
+    found: RunCounts = {}
+    if since is None:
+        zone = reporting_zone()
+        day = local_day(until or database_now(), zone)
+        days: QuerySet[Any] = visible(actor, VIEW, RollupDay.objects.filter(simulated=False, day__lt=day)).order_by()
+        for row in days.values("workflow").annotate(**{f"n_{name}": Sum(name) for name in STATUSES}):
+            found |= {(row["workflow"], name): n for name in STATUSES if (n := row[f"n_{name}"])}
+        over = over.filter(finished_at__gte=local_midnight(day, zone))
+    for name, status, n in over.values_list("workflow", "state").annotate(n=Count("pk")):
+        found[name, status] = found.get((name, status), 0) + n
+    return found
 
 
 def _durations(over: QuerySet[Any]) -> Durations:
