@@ -26,13 +26,19 @@ STEP_ENDS = ("done", "failed", "cancelled", "superseded")
 
 
 def run_seen(entry: Entry) -> RunSeen | None:
-    """The run as its entry shows it; None for entries that tell nothing of its course."""
+    """The run as its entry shows it; None for entries that tell nothing of its course, and while it stands in line.
+
+    What ended in line started when it ended: it arrives and is closed, and took no time.
+    """
     told = entry.payload
     created = _instant(told.get("created_at"))
     if created is None or not told.get("workflow"):
         return None
     state = str(told.get("state") or entry.name.partition(".")[2])
-    finished = _instant(told.get("finished_at")) if state in CLOSED else None
+    finished = (_instant(told.get("finished_at")) or entry.occurred_at) if state in CLOSED else None
+    started = (_instant(told["started_at"]) if "started_at" in told else created) or finished
+    if started is None:
+        return None
     return RunSeen(
         run_id=entry.subject_id,
         workflow=told["workflow"],
@@ -43,8 +49,8 @@ def run_seen(entry: Entry) -> RunSeen | None:
         outcome=told.get("outcome") or "",
         error_class=told.get("error_class") or "",
         created_at=created,
-        started_at=_instant(told.get("started_at")) or created,
-        finished_at=finished or (entry.occurred_at if state in CLOSED else None),
+        started_at=started,
+        finished_at=finished,
         sla_ms=told.get("sla_ms"),
         paused_ms=int(told.get("paused_ms") or 0),
         paused_since=entry.occurred_at if state == PAUSED else None,

@@ -96,6 +96,8 @@ def start_run(
     _insert(run)
     holds_key = take_key(run)
     payload = run_payload(run, definition) | {"exclusive": run.exclusive}
+    if holds_key:
+        payload["started_at"] = run.created_at  # it begins at once, and the ledger may hear no more of it until its end
     record(actor, run, "started", on_behalf_of=run.on_behalf_of, payload=payload)
     if holds_key:
         return advance_run(actor, run=run, events=[on.Started()])
@@ -185,7 +187,16 @@ def begin_run(actor: User, *, run_id: UUID) -> Run:
     waits = run.state == RunState.WAITING and run.started_at is None
     if not waits or not Exclusive.objects.filter(run=run, holds=True).exists():
         return run
-    return advance_run(actor, run=run, events=[on.Started()])
+    return _begin(actor, run)
+
+
+def _begin(actor: User, run: Run) -> Run:
+    """Start what stood in line. That it has started is told even where its state stays what it was."""
+    before = run.state
+    run = advance_run(actor, run=run, events=[on.Started()])
+    if run.state == before:
+        record(actor, run, str(run.state), payload=run_payload(run, definition_of_version(run.version_id)))
+    return run
 
 
 def begin_promoted() -> int:
@@ -251,16 +262,20 @@ def resume_run(actor: User, *, run_id: UUID, reason: str = "") -> Run:
         rows.update(state=state, paused_from="")
     if run.started_at is None and not Exclusive.objects.filter(run=run, holds=True).exists() and run.exclusive:
         return _wait_in_line(run)
-    events = what_came_in(run) if run.started_at else [on.Started()]
-    return advance_run(actor, run=run, events=events or [on.ItemWaits("", 0, with_people=False)])
+    if run.started_at is None:
+        return _begin(actor, run)
+    return advance_run(actor, run=run, events=what_came_in(run) or [on.ItemWaits("", 0, with_people=False)])
 
 
 def _unpause(run: Run) -> None:
-    """Back to running, for what follows in the same transaction to judge; the pause counts as paused time."""
+    """Back to running, for what follows in the same transaction to judge.
+
+    The pause counts as paused time, but not of a run that stood in line: none of its time had begun.
+    """
     Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING)
     run.refresh_from_db(fields=["paused_at"])
     if run.paused_at is not None:
-        run.paused_s += _seconds_since(run)
+        run.paused_s += _seconds_since(run) if run.started_at else 0
         late = Timer.objects.filter(run=run, kind=TimerKind.DUE)
         late.update(fire_at=F("fire_at") + (ClockTimestamp() - run.paused_at))
     wake_clocks(run_id=run.pk)

@@ -181,7 +181,7 @@ class Rows:
 
 
 def run_payload(run: Run, definition: Definition) -> dict[str, Any]:
-    """What the fact of a run needs."""
+    """What the fact of a run needs. ``started_at`` is None of one whose first step has not begun: it stands in line."""
     return {
         "workflow": run.workflow.slug,
         "version": number_of_version(run.version_id),
@@ -192,7 +192,7 @@ def run_payload(run: Run, definition: Definition) -> dict[str, Any]:
         "error_class": (run.error or {}).get("code", "") if run.state == RunState.FAILED else "",
         "error": run.error,
         "created_at": run.created_at,
-        "started_at": run.started_at or run.created_at,
+        "started_at": run.started_at,
         "finished_at": run.finished_at,
         "sla_ms": definition.sla.after_s * 1000 if definition.sla else None,
         "paused_ms": run.paused_s * 1000,
