@@ -1,5 +1,6 @@
 """Tests run on real PostgreSQL as the application's role, on a copy of a migrated template."""
 
+import gc
 import hashlib
 import json
 import logging
@@ -40,11 +41,22 @@ LONGEST = (
 """What takes longest, in the order in which it begins: whoever met one at the end would keep the others waiting."""
 
 
+GARBAGE = 20_000
+"""After so many new objects the collector looks among them; Python itself does after 2,000."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; all others stay as they are."""
     places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Half a million objects stay until the end: a collector that looks through them again and again finds nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def url_of(url: str, database: str) -> str:
