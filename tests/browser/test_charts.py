@@ -153,7 +153,7 @@ def test_the_library_comes_with_the_first_chart_that_is_looked_at_and_once(
         drawn(page, slug)
     assert len(fetched) == 1
     fetched.clear()
-    for path in ("/settings/", "/dashboards/oversight/", "/dashboards/charted/error_rate/"):
+    for path in ("/settings/", "/dashboards/data-quality/", "/dashboards/charted/error_rate/"):
         page.goto(path)
         page.wait_for_load_state("networkidle")
     assert not fetched
