@@ -289,6 +289,7 @@ def test_a_rejection_tells_its_reason_its_action_and_the_version_of_the_policy(a
         version=st.one_of(st.none(), st.integers(0, 2**31 - 1)),
         rule=st.from_regex(r"[a-z-]{0,20}/?[a-z]{0,9}", fullmatch=True),
         reason=st.from_regex(r"[a-z_~|]{0,20}", fullmatch=True),
+        mine=st.booleans(),
     )
 )
 def test_an_address_says_of_which_part_it_is(part: AskedPart) -> None:

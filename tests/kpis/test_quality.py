@@ -93,6 +93,30 @@ def test_ones_own_figures_are_shown_to_oneself_alone() -> None:
 
 
 @pytest.mark.django_db
+def test_ones_own_numbers_lead_to_ones_own_decisions_and_nobody_elses() -> None:
+    unit = make_unit()
+    executive = make_holder("kpis.view_kpi", unit=unit)
+    mine: dict[str, Any] = {"decided_by": executive.username, "unit_id": make_unit().pk}
+    known = [*decided(3, **mine), *decided(2, edited=True, **mine), *decided(1, outcome="rejected", **mine)]
+    others = decided(4, decided_by="somebody", unit_id=unit.pk)
+    write_facts(facts=Facts(decisions=[*known, *others]))
+    write_facts(facts=Facts(decisions=decided(2, **mine)), simulated=True)
+    door = Door(executive)
+    page = door.page(f"/dashboards/oversight/?{PERIOD}&simulated=true&unit={unit.slug}")
+    found = re.findall(r'<a href="(/dashboards/oversight/behind/([\w-]+)/[^"]*of_me=true)">([^<]+)</a>', page)
+    assert [(part, text) for _link, part, text in found] == [
+        ("decided", "6"), ("as-asked", "50.0%"), ("edited", "2"), ("rejected", "1")
+    ]  # fmt: skip
+    listed = [door.page(link) for link, _part, _text in found]
+    assert [said_count(one) for one in listed] == [6, 3, 2, 1]
+    assert "Decided by you, in every unit" in listed[0]
+    assert "Unit: " not in listed[0].partition("<h1>")[2].partition("</header>")[0]
+    assert said_count(door.page(f"/dashboards/oversight/behind/decided/?{PERIOD}")) == len(others)
+    stranger = Door(make_holder("kpis.view_kpi"))
+    assert said_count(stranger.page(found[0][0])) == 0
+
+
+@pytest.mark.django_db
 def test_a_review_counts_among_the_overturned_and_not_among_the_decisions() -> None:
     executive = make_holder("kpis.view_kpi")
     for answer in ({"verdict": "harmful", "reason": "no such vendor"}, {"verdict": "right"}):

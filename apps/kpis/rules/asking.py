@@ -26,19 +26,24 @@ class Became(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedPart:
-    """Which of them: by the policy whose rule asked, its version (0: not known), the rule, or the reason."""
+    """Which of them: by the policy whose rule asked, its version (0: not known), the rule, or the reason.
+
+    ``mine``: what the reader decided, wherever and of whatever else is asked for.
+    """
 
     policy: str = ""
     version: int | None = None
     rule: str = ""
     reason: str = ""
+    mine: bool = False
 
     @property
     def query(self) -> str:
         """What an address says of it, beside the filter."""
         said = {"of_policy": self.policy, "of_rule": self.rule, "of_reason": self.reason}
         version = {} if self.version is None else {"of_version": str(self.version or "none")}
-        return urlencode({name: value for name, value in said.items() if value} | version)
+        mine = {"of_me": "true"} if self.mine else {}
+        return urlencode({name: value for name, value in said.items() if value} | version | mine)
 
 
 def asked_part_of(query: Mapping[str, str]) -> AskedPart:
@@ -50,4 +55,4 @@ def asked_part_of(query: Mapping[str, str]) -> AskedPart:
             raise FilterProblem(name, "No name of such a part.")
     version = 0 if query.get("of_version") == "none" else number_in(query, "of_version")
     policy, rule, reason = (query.get(name, "") for name in names)
-    return AskedPart(policy=policy, version=version, rule=rule, reason=reason)
+    return AskedPart(policy=policy, version=version, rule=rule, reason=reason, mine=query.get("of_me") == "true")

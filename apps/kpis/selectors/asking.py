@@ -59,7 +59,7 @@ def reason_names() -> dict[str, str]:
 
 def asked_behind_for(actor: User, asked: KpiFilter, became: Became, part: AskedPart) -> QuerySet[ApprovalFact]:
     """The items of the period that a number counts."""
-    rows = ended_for(actor, asked).filter(MEMBERS_OF[became])
+    rows = (own_ended_for if part.mine else ended_for)(actor, asked).filter(MEMBERS_OF[became])
     if part.policy:
         rows = rows.filter(rule__startswith=f"{part.policy}/")
     if part.version is not None:
@@ -75,7 +75,8 @@ def asked_behind_for(actor: User, asked: KpiFilter, became: Became, part: AskedP
 def asked_words_for(actor: User, part: AskedPart) -> list[str]:
     """What a list is limited to, beside the filter, in words."""
     require(actor, VIEW)
-    said = [_("Policy: %(name)s") % {"name": part.policy}] if part.policy else []
+    said = [_("Decided by you, in every unit")] if part.mine else []
+    said += [_("Policy: %(name)s") % {"name": part.policy}] if part.policy else []
     if part.version is not None:
         said.append(_("Version: %(name)s") % {"name": part.version or _("not known")})
     said += [_("Rule: %(name)s") % {"name": part.rule}] if part.rule else []
@@ -172,6 +173,15 @@ def reasons_drawing_for(actor: User, answer: Answer) -> Drawing | None:
 
 def ended_for(actor: User, asked: KpiFilter) -> QuerySet[ApprovalFact]:
     """What people were asked and what ended in the period, each with whether it was overturned (``is_overturned``)."""
+    return _fated(decisions_for(actor, asked).filter(within("decided_at", asked.period)))
+
+
+def own_ended_for(actor: User, asked: KpiFilter) -> QuerySet[ApprovalFact]:
+    """What ``actor`` decided in the period, of every unit and workflow: nobody else is shown it."""
+    rows = ApprovalFact.objects.filter(within("decided_at", asked.period), simulated=False)
+    return _fated(rows.filter(decided_by=actor.username if actor.is_active else None))
+
+
+def _fated(rows: QuerySet[ApprovalFact]) -> QuerySet[ApprovalFact]:
     wrong: Any = ActionFact.objects.filter(FOUND_WRONG, action_id=OuterRef("action_id"))
-    rows = decisions_for(actor, asked).filter(within("decided_at", asked.period))
     return rows.annotate(is_overturned=Exists(wrong)).order_by()

@@ -12,7 +12,7 @@ from apps.access.selectors import unit_ids_below
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
-from apps.kpis.models import ActionFact, ApprovalFact
+from apps.kpis.models import ActionFact
 from apps.kpis.models.measures import PercentileCont, within
 from apps.kpis.rules.asking import AskedPart, Became
 from apps.kpis.rules.buckets import weeks_of
@@ -20,7 +20,7 @@ from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import count_text, duration_text
 from apps.kpis.rules.quality import Drilled, Looked, RuleQuality, Share
 from apps.kpis.selectors.accuracy import share_cells
-from apps.kpis.selectors.asking import MEMBERS_OF, asked_href, became_names, ended_for
+from apps.kpis.selectors.asking import MEMBERS_OF, asked_href, became_names, ended_for, own_ended_for
 from apps.kpis.selectors.drawings import Cell, Table
 from apps.kpis.selectors.reading import VIEW
 from apps.oversight.models import Drill, Escalation
@@ -83,7 +83,7 @@ def quality_for(actor: User, asked: KpiFilter) -> Quality:
     by_rule = ended.filter(MEMBERS_OF[Became.ASKED]).exclude(rule="").values("rule")
     found = list(by_rule.annotate(**MEASURES, **FATES).order_by("-n", "rule")[:MOST_RULES])
     whole = _one("", ended.aggregate(**MEASURES, **FATES))
-    own = ApprovalFact.objects.filter(within("decided_at", asked.period), decided_by=actor.username, simulated=False)
+    own = own_ended_for(actor, asked)
     return Quality(
         whole=whole,
         expired=Share(whole.expired, whole.expired + whole.decided),

@@ -36,7 +36,7 @@ from apps.kpis.selectors.oversight_files import oversight_file_for
 from apps.kpis.selectors.oversight_lines import oversight_drawings_for
 from apps.kpis.selectors.quality import drills_behind_for, quality_for, reviews_behind_for, rule_table_for
 from apps.kpis.selectors.splits import split_words_for
-from apps.kpis.views.dashboards import PAGE, about_of, asked_of, controls_of, csv_of, picture_of
+from apps.kpis.views.dashboards import PAGE, about_of, asked_of, controls_of, csv_of, picture_of, span_of
 
 MOST_DRILLS = 500
 """So many are listed: a page of them would say by its cursor which item each was."""
@@ -112,7 +112,9 @@ def _items(request: Request, asked: KpiFilter, part: str) -> dict[str, Any]:
         raise InvalidError(errors={problem.field: [str(problem)]}) from problem
     rows: Any = asked_behind_for(request.user, asked, became, wanted)
     shown = page_of(request, rows, order=("-decided_at", "-escalation_id"), size=PAGE)
-    return {
+    own = {"about": span_of(asked, database_now()), "asked": asked.of_workflow("")}  # whatever else is asked for
+    told: dict[str, Any] = own if wanted.mine else {}
+    return told | {
         "label": became_names()[became],
         "said": asked_words_for(request.user, wanted),
         "reasons": reason_names(),
