@@ -265,6 +265,13 @@ class TestPages:
         log, _said = imported(make_admin(), workflow=flow(unit).slug)
         assert f"unit: {unit.slug}\n" in draft_for(make_holder("kpis.view_kpi"), log)
 
+    def test_a_draft_of_a_log_of_no_workflow_is_in_a_unit_that_its_reader_sees(self) -> None:
+        top = make_unit()
+        own = make_unit(parent=top)
+        log, _said = imported(make_admin())
+        for unit in (top, own):
+            assert f"unit: {unit.slug}\n" in draft_for(make_holder("kpis.view_kpi", unit=unit), log)
+
     def test_who_only_looks_gets_no_form_and_no_import(self) -> None:
         viewer = signed_in(make_holder("kpis.view_kpi"))
         text = viewer.get("/dashboards/event-logs/").content.decode()

@@ -30,8 +30,9 @@ def event_log_for(actor: User, log_id: UUID) -> EventLog:
 
 
 def draft_for(actor: User, log: EventLog) -> str:
-    """A workflow document of the way that most cases took, in the unit of the log's workflow, else the topmost one."""
+    """A workflow document of the way that most cases took, in the unit of the log's workflow, else the first one seen."""
     require(actor, VIEW)
     workflow = Workflow.objects.filter(slug=log.workflow).select_related("unit").first()
-    unit = workflow.unit if workflow else BusinessUnit.objects.filter(parent=None).order_by("created_at").first()
+    units = visible(actor, VIEW, BusinessUnit.objects.order_by("created_at"))  # none is older than the one above it
+    unit = workflow.unit if workflow else units.first()
     return draft_of(log.name, log.figures["map"], unit=unit.slug if unit else "")
