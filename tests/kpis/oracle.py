@@ -14,7 +14,9 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from apps.access.models import BusinessUnit
+from apps.audit.services import record
 from apps.connectors.models import Effect
+from apps.core.services import system_user
 from apps.kpis.models import ActionFact, IncidentFact
 from apps.kpis.models.clock import reporting_zone
 from apps.kpis.rules.facts import CostSeen, DecisionSeen, Facts, RunSeen, StepSeen
@@ -39,7 +41,7 @@ PERSONS_WORD = {"approved", "rejected", "changes_requested", "answered"}
 
 @dataclass(slots=True)
 class World:
-    """What happened; ``mismatched``: runs of which a system showed something else."""
+    """What happened; ``mismatched``: runs of which a system showed something else, taken back or not."""
 
     facts: Facts
     units: dict[str, list[UUID]]
@@ -150,16 +152,20 @@ def _go_wrong(world: World, random: Random) -> None:
     for run in world.facts.runs:
         own = {"run_id": run.run_id, "version": run.version, "workflow": run.workflow, "unit": run.unit_id}
         at = run.finished_at or run.started_at
-        if random.random() < 0.08:
+        if random.random() < 0.12:
+            state, taken_back = random.choice(["mismatch", "mismatch", "verified"]), random.random() < 0.3
             action = make_action(run_id=run.run_id, operation=operation.slug)
-            Effect.objects.create(
+            effect = Effect.objects.create(
                 action=action,
                 operation=operation,
                 connector=operation.connector,
-                state="mismatch",
+                state="compensated" if taken_back else state,
                 idempotency_key=str(uuid4()),
             )
-            world.mismatched.add(run.run_id)
+            if taken_back:  # the ledger alone says then what was read
+                record(system_user("plane"), effect, f"effect.{state}", payload={"action": action.pk})
+            if state == "mismatch":
+                world.mismatched.add(run.run_id)
         if random.random() < 0.5:
             verdicts = {name: random.choice([None, True, True, False]) for name in ("decided", "reviewed", "read_back")}
             world.actions.append(

@@ -20,12 +20,13 @@ from apps.core.models import User
 from apps.core.services import system_user
 from apps.core.statistics import wilson_interval
 from apps.halts.services import engage_halt, lift_halt
-from apps.kpis.models import ActionFact, IncidentFact, RollupDay
+from apps.kpis.models import ActionFact, IncidentFact, RollupDay, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.rules import DEFINITIONS, RangeName
+from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.filters import filter_of
 from apps.kpis.selectors import behind_for, kpis_for
-from apps.kpis.services import fill_acts, fold_entries
+from apps.kpis.services import fill_acts, fold_entries, write_facts
 from apps.kpis.services.incidents import unfolded_incidents
 from apps.kpis.services.judged import NOT_FOR_CONTENT
 from apps.kpis.services.rollups import recompute_rollups, reconcile_rollups
@@ -34,7 +35,8 @@ from apps.workflows.services.tasks import claim_tasks, complete_task
 from tests.factories.access import make_approver, make_holder, make_queue, make_unit
 from tests.factories.agents import make_action, make_agent
 from tests.factories.connectors import make_operation
-from tests.factories.kpis import NOON
+from tests.factories.kpis import NOON, make_cost
+from tests.factories.kpis import make_run as make_run_seen
 from tests.factories.oversight import make_escalation, make_payment, say
 from tests.factories.workflows import make_run, make_worker, make_workflow
 from tests.kpis.test_selectors import ask
@@ -130,6 +132,19 @@ def test_what_was_read_back_counts_on_after_it_was_taken_back(viewer: User, read
     assert (fact.read_back, fact.taken_back) == (right, True)
     figure = kpis_for(viewer, now()).totals["accuracy_read_back"].figure
     assert (figure.numerator, figure.denominator) == (int(right), 1)
+
+
+@pytest.mark.parametrize(("reading", "mismatches"), [("verified", 0), ("mismatch", 1)])
+def test_a_run_keeps_the_mismatch_of_what_was_taken_back(reading: str, mismatches: int) -> None:
+    pay, run = make_operation(), make_run_seen()
+    write_facts(facts=Facts([run]))
+    action = done(pay, run_id=run.run_id)
+    carried_out(action, pay, reading)
+    write_facts(facts=Facts(looked_at=[run.run_id]))
+    assert RunFact.objects.get().mismatches == mismatches
+    mark_compensated(system_user("plane"), action=action)
+    write_facts(facts=Facts(costs=[make_cost(run)]))
+    assert RunFact.objects.get().mismatches == mismatches
 
 
 def test_what_was_done_without_asking_is_missed_when_it_turns_out_wrong(viewer: User) -> None:

@@ -57,7 +57,12 @@ UPDATE kpis_runfact AS run SET
   unpriced = coalesce(cost.unpriced, 0),
   mismatches = (SELECT count(*) FROM agents_action AS action
                 JOIN connectors_effect AS effect ON effect.action_id = action.id
-                WHERE action.run_id = run.run_id AND effect.state = 'mismatch'),
+                LEFT JOIN LATERAL (
+                  SELECT entry.name AS read FROM audit_entry AS entry
+                  WHERE effect.state = 'compensated' AND entry.subject_id = effect.id
+                    AND entry.name IN ('effect.verified', 'effect.mismatch')
+                  ORDER BY entry.id DESC LIMIT 1) AS was ON true
+                WHERE action.run_id = run.run_id AND coalesce(was.read, 'effect.' || effect.state) = 'effect.mismatch'),
   (touch_ms, agent_ms, connector_ms, queue_ms, wait_ms) = (
     SELECT touch, agent, connector, queue, coalesce(run.cycle_ms, 0) - touch - agent - connector
     FROM (SELECT coalesce(trunc(sum(ms) FILTER (WHERE part = 'touch')), 0) AS touch,
@@ -116,6 +121,7 @@ WHERE run.run_id = wanted.run_id
 
 The time of a run that is over is divided: each moment is people's, else an agent's, else a connector's, else waiting.
 People are at it for as long as their time costs, up to their vote; of the waiting, some is in a queue for an agent.
+A mismatch that was taken back stays one: the ledger says it, the effect's own state no more.
 """
 
 
