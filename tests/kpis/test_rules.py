@@ -5,6 +5,7 @@ import statistics
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from random import Random
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -43,7 +44,7 @@ from apps.kpis.rules.figures import (
 )
 from apps.kpis.rules.filters import FilterProblem, filter_of
 from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
-from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mixed_baseline
+from apps.kpis.rules.goals import BaselineSeen, TargetSeen, baseline_in_force, mix_of, mixed_baseline
 from apps.kpis.rules.history import history_of
 from apps.kpis.rules.rates import half_up
 from apps.kpis.rules.sentences import attention_sentence, finding_of, value_sentence, verdict_of
@@ -368,6 +369,32 @@ def test_a_mix_of_workflows_has_a_baseline_only_where_its_workflows_have_one() -
     assert mixed_baseline(DEFINITIONS["throughput"], {"a": 10, "b": 20}, runs) == 30
     assert mixed_baseline(DEFINITIONS["cycle_time_p90_s"], {"a": 10, "b": 20}, runs) is None
     assert mixed_baseline(DEFINITIONS["error_rate"], {"a": 0.1, "b": None}, runs) is None
+
+
+@pytest.mark.parametrize("key", DEFINITIONS)
+def test_workflows_that_are_at_their_baselines_are_together_at_the_mixed_one(key: str) -> None:
+    """Each workflow weighs what it does in the figure itself, whatever that divides by; failures here, SLAs there."""
+    definition = DEFINITIONS[key]
+    if definition.kind not in {Kind.SHARE, Kind.QUOTIENT, Kind.PART, Kind.COUNT}:
+        return
+    source = Random(key)
+    top, scale = definition.numerator, 1 if definition.kind == Kind.SHARE else 1_000_000
+    each = {
+        name: {"finished": 9, definition.denominator: source.randint(100, 900), top: source.randint(1, 90) * scale}
+        for name in "abc"
+    }
+    whole = {name: sum(row[name] for row in each.values()) for name in each["a"]}
+    values = {name: figure_of(definition, row, "EUR").value for name, row in each.items()}
+    together = figure_of(definition, whole, "EUR").value
+    assert mixed_baseline(definition, values, mix_of(definition, each)) == pytest.approx(together, rel=1e-4)
+
+
+def test_a_median_is_mixed_by_the_values_that_it_is_of() -> None:
+    definition = DEFINITIONS["approval_latency_p50_s"]
+    each = {"a": {"finished": 90, "decided": 1}, "b": {"finished": 10, "decided": 60}, "c": {"finished": 5}}
+    mix = mix_of(definition, each)
+    assert mix == {"a": 1, "b": 60, "c": 0}
+    assert mixed_baseline(definition, {"a": 60, "b": 600, "c": 6}, mix) == 600
 
 
 def test_a_query_asks_for_the_last_30_days_unless_it_says_otherwise() -> None:

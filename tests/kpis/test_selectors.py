@@ -242,11 +242,12 @@ def test_what_was_and_what_should_be_come_with_the_total(viewer: User) -> None:
 def test_the_baseline_of_several_workflows_names_the_source_of_each(viewer: User) -> None:
     make_baseline(kpi="cost_per_success_minor", workflow="a", value=100, source="Clock of May.")
     make_baseline(kpi="cost_per_success_minor", workflow="b", value=300, source="Guess of June.")
-    write_facts(facts=Facts(runs=[make_run(workflow=name) for name in "aaab"]))
+    runs = [*(make_run(workflow=name) for name in "aaab"), *(make_run(workflow="b", state="failed") for _ in range(4))]
+    write_facts(facts=Facts(runs=runs))
     mixed = kpis_for(viewer, ask()).totals["cost_per_success_minor"].baseline
     assert mixed is not None
-    assert mixed.value == 150
-    assert mixed.source == "Mixed by the runs of each. a: Clock of May. b: Guess of June."
+    assert mixed.value == 150, "what failed is no success that cost something before"
+    assert mixed.source == "Mixed by what each counts. a: Clock of May. b: Guess of June."
 
 
 def test_an_imported_quarter_can_be_asked_about_in_one_answer(viewer: User) -> None:

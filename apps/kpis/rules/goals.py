@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from apps.kpis.rules.definitions import Definition, Kind
+from apps.kpis.rules.definitions import Definition, Kind, Measures
 
 COVERED = 0.9
-"""A mix has a baseline when at least this share of its runs has one."""
+"""A mix has a baseline when at least this share of what it counts, or of its runs, has one."""
 MEDIAN = 0.5
 
 
@@ -87,27 +87,39 @@ def target_in_force(targets: Sequence[TargetSeen], workflow: str, kpi: str) -> T
     return max(found, key=lambda one: one.workflow == workflow, default=None)
 
 
-def mixed_baseline(definition: Definition, values: Mapping[str, float | None], runs: Mapping[str, int]) -> float | None:
-    """The baseline of several workflows together, as if each of these runs had been its workflow's baseline.
+def mixed_baseline(
+    definition: Definition, values: Mapping[str, float | None], mix: Mapping[str, float]
+) -> float | None:
+    """The baseline of several workflows together, as if each had been at its own; ``mix``: see ``mix_of``.
 
-    Counts add up; shares and costs are weighted by runs; a median is the median over the runs of their workflow's
-    baseline. Other percentiles cannot be mixed, and a mix that its baselines hardly cover has none.
+    Counts add up; shares and costs are weighted; a median is the median over what was measured, each value at its
+    workflow's baseline. Other percentiles cannot be mixed, and a mix that its baselines hardly cover has none.
     """
-    known = {name: value for name, value in values.items() if value is not None and runs.get(name, 0) > 0}
-    all_runs, covered = sum(runs.values()), sum(runs[name] for name in known)
-    if not covered or covered < COVERED * all_runs:
+    known = {name: value for name, value in values.items() if value is not None and mix.get(name, 0) > 0}
+    whole, covered = sum(mix.values()), sum(mix[name] for name in known)
+    if not covered or covered < COVERED * whole:
         return None
     if definition.per_day:
         return sum(known.values())
     if definition.kind in {Kind.SHARE, Kind.QUOTIENT, Kind.PART}:
-        return sum(value * runs[name] for name, value in known.items()) / covered
-    return _weighted_median(known, runs, covered) if definition.fraction == MEDIAN else None
+        return sum(value * mix[name] for name, value in known.items()) / covered
+    return _weighted_median(known, mix, covered) if definition.fraction == MEDIAN else None
 
 
-def _weighted_median(values: Mapping[str, float], runs: Mapping[str, int], all_runs: int) -> float | None:
-    passed = 0
+def mix_of(definition: Definition, workflows: Mapping[str, Measures]) -> dict[str, float]:
+    """What each workflow weighs in a figure: by what it divides, or how many values it has.
+
+    So of workflows that are at their baselines, the figure of all together is the mixed one. What adds up weighs by
+    finished runs: a workflow of which nothing was counted had something before all the same.
+    """
+    weight = "finished" if definition.is_amount else definition.denominator
+    return {name: measures.get(weight) or 0 for name, measures in workflows.items()}
+
+
+def _weighted_median(values: Mapping[str, float], mix: Mapping[str, float], whole: float) -> float | None:
+    passed = 0.0
     for name in sorted(values, key=lambda one: values[one]):
-        passed += runs[name]
-        if passed >= all_runs / 2:
+        passed += mix[name]
+        if passed >= whole / 2:
             return values[name]
     return None

@@ -1,6 +1,6 @@
 """Baselines and targets, read whole: there are few."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -17,7 +17,7 @@ from apps.kpis.models import Baseline, RollupDay, Target
 from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.models.goals import LIVE
 from apps.kpis.rules.buckets import local_day, local_midnight
-from apps.kpis.rules.definitions import Definition
+from apps.kpis.rules.definitions import Definition, Measures
 from apps.kpis.rules.figures import Figure
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import micro_per_minor
@@ -28,6 +28,7 @@ from apps.kpis.rules.goals import (
     baseline_in_force,
     counting,
     gives_way_on,
+    mix_of,
     mixed_baseline,
     target_in_force,
 )
@@ -75,12 +76,15 @@ class Goals:
             return goal is not None
         return goal.workflow == workflow and (self.whole is None or workflow in self.whole)
 
-    def baseline_of(self, definition: Definition, asked: KpiFilter, mix: dict[str, int]) -> BaselineSeen | None:
-        """What this figure was before; of several workflows by their mix of runs, unless one baseline is for all."""
+    def baseline_of(
+        self, definition: Definition, asked: KpiFilter, workflows: Mapping[str, Measures]
+    ) -> BaselineSeen | None:
+        """What this figure was before; of several workflows by what each counts, unless one baseline is for all."""
         day = local_day(asked.period.end - INSTANT, asked.zone)
         own = baseline_in_force(self.baselines, asked.workflow, definition.key, day)
         if own is not None or asked.workflow:
             return own if self.is_held(definition, own, asked.workflow) else None
+        mix = mix_of(definition, workflows)
         found = {name: baseline_in_force(self.baselines, name, definition.key, day) for name in mix}
         found = {name: one if self.is_held(definition, one, name) else None for name, one in found.items()}
         value = mixed_baseline(definition, {name: one.value if one else None for name, one in found.items()}, mix)
@@ -131,7 +135,7 @@ def _mixed(parts: list[BaselineSeen], value: float) -> BaselineSeen:
     if len({one.source for one in parts}) == 1:
         source = parts[0].source
     else:
-        source = _("Mixed by the runs of each. %s") % " ".join(
+        source = _("Mixed by what each counts. %s") % " ".join(
             f"{one.workflow or _('All')}: {one.source}" for one in parts
         )
     since = max(one.valid_from for one in parts)

@@ -107,7 +107,6 @@ def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = D
     _fill_backlog(found.parts, buckets, opened, now)
     whole = found.whole
     whole["backlog"] = next((row["backlog"] for row in reversed(found.parts) if row["backlog"] is not None), opened)
-    mix = {name: int(row["finished"] or 0) for name, row in found.workflows.items()}
     earlier = _earlier(actor, reader, durations) if asked.compare == Compare.PREVIOUS else None
     before = _figures_before(earlier)
     return Answer(
@@ -115,7 +114,10 @@ def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = D
         asked=asked,
         as_of=now,
         lag_s=_lag_s(now),
-        totals={key: _total(one, asked, whole, goals, mix, now, before.get(key)) for key, one in DEFINITIONS.items()},
+        totals={
+            key: _total(one, asked, whole, goals, found.workflows, now, before.get(key))
+            for key, one in DEFINITIONS.items()
+        },
         series=[
             Point(bucket, figures_of(row, currency), row, partial=bucket.start <= now < bucket.end)
             for bucket, row in zip(buckets, found.parts, strict=True)
@@ -142,7 +144,7 @@ def _total(
     asked: KpiFilter,
     measures: Row,
     goals: Goals,
-    mix: dict[str, int],
+    workflows: Mapping[str, Row],
     now: datetime,
     previous: Figure | None,
 ) -> Total:
@@ -150,7 +152,7 @@ def _total(
     value = None if figure.value is None else comparable(definition, figure.value, asked.period.days_until(now))
     target = goals.target_of(definition, asked)
     status = Status.UNKNOWN if target is None else status_of(figure, value, target)
-    baseline, coverage = goals.baseline_of(definition, asked, mix), coverage_of(definition, measures)
+    baseline, coverage = goals.baseline_of(definition, asked, workflows), coverage_of(definition, measures)
     return Total(figure, value, baseline, target, status, previous, coverage)
 
 
