@@ -1,5 +1,6 @@
 """Whether an hour is unusual: tails as scipy has them, the same hour through changes of the clock, what is told."""
 
+from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,11 +14,12 @@ from apps.kpis.rules.anomalies import (
     Hour,
     Sign,
     Unusual,
+    beta_binomial_tail,
     binomial_tail,
     is_told,
     last_whole_hour,
-    poisson_from,
-    poisson_up_to,
+    negative_binomial_from,
+    negative_binomial_up_to,
     same_hours,
     signs_of,
 )
@@ -32,10 +34,17 @@ def test_binomial_tails(k: int, n: int, share: float) -> None:
     assert binomial_tail(k, n, share) == pytest.approx(known, rel=1e-6, abs=1e-300)
 
 
-@given(st.integers(0, 400), st.floats(0.01, 200))
-def test_poisson_tails(k: int, mean: float) -> None:
-    assert poisson_up_to(k, mean) == pytest.approx(float(stats.poisson.cdf(k, mean)), rel=1e-6, abs=1e-300)
-    assert poisson_from(k, mean) == pytest.approx(float(stats.poisson.sf(k - 1, mean)), rel=1e-6, abs=1e-12)
+@given(st.integers(0, 200), st.integers(1, 200), st.integers(1, 400), st.integers(1, 4_000))
+def test_beta_binomial_tails(k: int, n: int, a: int, b: int) -> None:
+    known = float(stats.betabinom.pmf(range(k, n + 1), n, a, b).sum())
+    assert beta_binomial_tail(k, n, a, b) == pytest.approx(known, rel=1e-6, abs=1e-300)
+
+
+@given(st.integers(0, 400), st.floats(1, 2_000), st.integers(4, 8))
+def test_negative_binomial_tails(k: int, seen: float, hours: int) -> None:
+    known = stats.nbinom(seen, hours / (hours + 1))
+    assert negative_binomial_up_to(k, seen, hours) == pytest.approx(float(known.cdf(k)), rel=1e-6, abs=1e-300)
+    assert negative_binomial_from(k, seen, hours) == pytest.approx(float(known.sf(k - 1)), rel=1e-6, abs=1e-12)
 
 
 def local(*parts: int, fold: int = 0) -> datetime:
@@ -82,7 +91,8 @@ class TestSigns:
     def test_failures(self) -> None:
         (sign,) = signs_of(Hour(21, 40, 12), USUAL)
         assert (sign.kind, sign.count, sign.of) == (Unusual.FAILURES, 12, 40)
-        assert sign.chance == pytest.approx(float(stats.binom.sf(11, 40, 0.0125)), rel=1e-6)
+        assert sign.chance == pytest.approx(float(stats.betabinom.pmf(range(12, 41), 40, 5, 317).sum()), rel=1e-6)
+        assert sign.expected == pytest.approx(40 * 5 / 322)
 
     def test_four_failures_are_nothing_to_tell_however_rare(self) -> None:
         assert signs_of(Hour(20, 4, 4), [Hour(20, 400, 0)] * 8) == []
@@ -111,12 +121,54 @@ class TestSigns:
         assert is_told(Sign(Unusual.FAILURES, 20, 40, 1.0, 9e-7), [])
 
 
-def test_chance_alone_is_told_of_less_than_once_in_ten_thousand_hours() -> None:
-    """Poisson starts and binomial failures without any change: hardly ever told of."""
-    source, told = np.random.default_rng(4), 0
-    for _ in range(4_000):
-        weeks = [Hour(int(source.poisson(20)), 40, int(source.binomial(40, 0.05))) for _ in range(8)]
-        hours = [Hour(int(source.poisson(20)), 40, int(source.binomial(40, 0.05))) for _ in range(2)]
-        before = signs_of(hours[0], weeks)
-        told += sum(is_told(sign, before) for sign in signs_of(hours[1], weeks))
-    assert told <= 4
+VERY_RARELY, RARELY = 1e-6, 1e-4
+
+
+@pytest.mark.parametrize("weeks", [4, 8])
+@pytest.mark.parametrize("runs", [6, 20, 40, 100])
+@pytest.mark.parametrize("share", [0.0035, 0.01, 0.03, 0.1, 0.4])
+def test_failures_by_chance_are_told_of_as_rarely_as_is_said(weeks: int, runs: int, share: float) -> None:
+    """Counted out, no runs made: over all that the weeks may have shown, and all that the hour may show then."""
+    fails = stats.binom.sf(np.arange(-1, runs + 1), runs, share)  # so many or more; never more than there are
+    found = np.zeros(2)
+    for wrong, likely in enumerate(stats.binom.pmf(np.arange(weeks * runs + 1), weeks * runs, share)):
+        if likely > 1e-12:
+            past = [Hour(finished=runs, wrong=len(range(week, wrong, weeks))) for week in range(weeks)]
+            found += likely * fails[[first_of(Unusual.FAILURES, past, chance) for chance in (VERY_RARELY, RARELY)]]
+    assert (found < (VERY_RARELY, RARELY)).all()
+
+
+def first_of(kind: Unusual, past: list[Hour], chance: float) -> int:
+    """The fewest failures of an hour such as these that are less likely than ``chance``; one more than all: none."""
+    runs, low = past[0].finished, 0
+    high = runs + 1
+    while low < high:
+        at = (low + high) // 2
+        signs = signs_of(Hour(finished=runs, wrong=at), past)
+        told = any(sign.kind == kind and sign.chance < chance for sign in signs)
+        low, high = (low, at) if told else (at + 1, high)
+    return low
+
+
+@pytest.mark.parametrize("weeks", [4, 8])
+@pytest.mark.parametrize("mean", [1, 3, 10, 20, 60])
+def test_starts_by_chance_are_told_of_as_rarely_as_is_said(weeks: int, mean: int) -> None:
+    """Histories by Poisson's distribution, and of each what may follow counted out; half more for their luck."""
+    source, histories = np.random.default_rng(4), 300
+    many, few = (stats.poisson.sf(np.arange(-1, 1000), mean), stats.poisson.cdf(np.arange(-1, 1000), mean))
+    found = dict.fromkeys((Unusual.MORE, Unusual.FEWER), np.zeros(2))
+    for _ in range(histories):
+        past = [Hour(started=int(n)) for n in source.poisson(mean, weeks)]
+        for place, chance in enumerate((VERY_RARELY, RARELY)):
+            told = np.zeros(2)
+            told[place] = 1 / histories
+            most = bisect_left(range(999), True, mean, key=lambda n: is_sign(Unusual.MORE, n, past, chance))
+            least = bisect_left(range(mean + 1), True, key=lambda n: not is_sign(Unusual.FEWER, n, past, chance))
+            found[Unusual.MORE] = found[Unusual.MORE] + told * many[most]
+            found[Unusual.FEWER] = found[Unusual.FEWER] + told * few[least]
+    assert all((rates < (1.5 * VERY_RARELY, 1.5 * RARELY)).all() for rates in found.values()), found
+
+
+def is_sign(kind: Unusual, started: int, past: list[Hour], chance: float) -> bool:
+    """Whether an hour in which so many started is less likely than ``chance``."""
+    return any(sign.kind == kind and sign.chance < chance for sign in signs_of(Hour(started=started), past))

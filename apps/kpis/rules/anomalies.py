@@ -1,7 +1,8 @@
 """Whether an hour is out of line with the same hour of the week in the eight weeks before. Pure.
 
-Failures by the binomial distribution, starts by Poisson's, spread as the eight hours are. Chance alone is so far off in
-two hours in a row, each less than once in 10,000, or in one less than once in a million.
+Failures by the binomial distribution, starts by Poisson's, spread as the eight hours are; nobody knows the rate of
+either, and eight hours only hint at it. Chance alone is so far off in two hours in a row, each less than once in
+10,000, or in one less than once in a million.
 """
 
 import math
@@ -107,23 +108,26 @@ def is_told(sign: Sign, before: Sequence[Sign]) -> bool:
 
 
 def _failures(now: Hour, past: Sequence[Hour]) -> Sign:
-    """Against the median share of the weeks; what never failed before is taken to fail once in all these runs."""
-    known = [hour for hour in past if hour.finished]
-    usual = median(hour.wrong / hour.finished for hour in known) if known else 1.0
-    share = max(usual, 1 / (sum(hour.finished for hour in known) + 2))
-    expected = share * now.finished
-    chance = binomial_tail(now.wrong, now.finished, min(share, 1.0)) if now.wrong >= EVENTS else 1.0
+    """Against the share of all runs of the weeks, as likely every share as another before them (Laplace 1774)."""
+    wrong = sum(hour.wrong for hour in past) + 1
+    right = sum(hour.finished - hour.wrong for hour in past) + 1
+    expected = wrong / (wrong + right) * now.finished
+    chance = beta_binomial_tail(now.wrong, now.finished, wrong, right) if now.wrong >= EVENTS else 1.0
     return Sign(Unusual.FAILURES, now.wrong, now.finished, expected, chance)
 
 
 def _starts(now: Hour, past: Sequence[Hour]) -> list[Sign]:
-    """Against the median of the weeks, in steps as large as their variance over their mean: starts come in bursts."""
-    counts = [hour.started for hour in past]
+    """Against those of the weeks, in steps as large as their variance over their mean: starts come in bursts.
+
+    Before them every rate is as likely as another, so that they show it as a gamma distribution, and chance is negative
+    binomial. ``expected`` is their median.
+    """
+    counts, weeks = [hour.started for hour in past], len(past)
     usual = float(median(counts))
     step = max(1.0, pvariance(counts) / fmean(counts)) if any(counts) else 1.0
-    mean = max(usual, 0.5) / step
-    more = poisson_from(math.floor(now.started / step), mean)
-    fewer = poisson_up_to(math.ceil(now.started / step), mean) if usual >= EVENTS else 1.0
+    seen = sum(counts) / step + 1
+    more = negative_binomial_from(math.floor(now.started / step), seen, weeks)
+    fewer = negative_binomial_up_to(math.ceil(now.started / step), seen, weeks) if usual >= EVENTS else 1.0
     return [
         Sign(Unusual.MORE, now.started, now.started, usual, more if now.started >= EVENTS else 1.0),
         Sign(Unusual.FEWER, now.started, now.started, usual, fewer),
@@ -145,17 +149,34 @@ def binomial_tail(k: int, n: int, share: float) -> float:
     return min(1.0, math.fsum(map(math.exp, logs)))
 
 
-def poisson_up_to(k: int, mean: float) -> float:
-    """How likely ``k`` or fewer are where ``mean`` are expected."""
-    return min(1.0, math.fsum(math.exp(i * math.log(mean) - mean - math.lgamma(i + 1)) for i in range(k + 1)))
+def beta_binomial_tail(k: int, n: int, a: float, b: float) -> float:
+    """How likely ``k`` or more of ``n`` are at a share that is beta distributed; from logarithms."""
+    if k <= 0:
+        return 1.0
+    whole = math.lgamma(n + 1) + math.lgamma(a + b) - math.lgamma(n + a + b) - math.lgamma(a) - math.lgamma(b)
+    logs = (
+        whole + math.lgamma(i + a) - math.lgamma(i + 1) + math.lgamma(n - i + b) - math.lgamma(n - i + 1)
+        for i in range(k, n + 1)
+    )
+    return min(1.0, math.fsum(map(math.exp, logs)))
 
 
-def poisson_from(k: int, mean: float) -> float:
-    """How likely ``k`` or more are where ``mean`` are expected; summed from ``k`` on: it keeps its small digits."""
-    if k <= mean:
-        return 1.0 - poisson_up_to(k - 1, mean) if k > 0 else 1.0
-    total, term, i = 0.0, math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)), k
+def negative_binomial_up_to(k: int, seen: float, hours: int) -> float:
+    """How likely ``k`` or fewer are in one hour after ``seen`` in so many; no whole number has to be seen."""
+    return min(1.0, math.fsum(_negative_binomial(i, seen, hours) for i in range(k + 1)))
+
+
+def negative_binomial_from(k: int, seen: float, hours: int) -> float:
+    """How likely ``k`` or more are in one hour; summed from ``k`` on beyond the mean: it keeps its small digits."""
+    if k <= seen / hours:
+        return 1.0 - negative_binomial_up_to(k - 1, seen, hours) if k > 0 else 1.0
+    total, term, i = 0.0, _negative_binomial(k, seen, hours), k
     while term > total * 1e-17:
         total, i = total + term, i + 1
-        term *= mean / i
+        term *= (i - 1 + seen) / i / (hours + 1)
     return min(1.0, total)
+
+
+def _negative_binomial(k: int, seen: float, hours: int) -> float:
+    log = math.lgamma(k + seen) - math.lgamma(seen) - math.lgamma(k + 1)
+    return math.exp(log - seen * math.log1p(1 / hours) - k * math.log(hours + 1))
