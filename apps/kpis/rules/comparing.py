@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     type Numbers = NDArray[np.float64]
     type Places = NDArray[np.int64]
 
+SURE = 0.05
+"""What chance alone does less often than this is told as a change."""
 RESAMPLES = 2_000
 SEED = 20_260_101
 """The same question has the same answer, today and tomorrow."""

@@ -4,15 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from apps.kpis.rules.comparing import FEWEST_OF_STRATUM, Difference, adjusted, has_both, shows
+from apps.kpis.rules.comparing import FEWEST_OF_STRATUM, SURE, Difference, adjusted, has_both, shows
 from apps.kpis.rules.definitions import Direction, Kind, Unit, gettext_noop
 from apps.kpis.rules.figures import Figure
 from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
 from apps.kpis.rules.sentences import Sentence
 from apps.kpis.rules.statistics import SMALL_N
-
-SURE = 0.05
-"""What chance alone does less often than this is told as a change."""
 
 
 class Outcome(StrEnum):

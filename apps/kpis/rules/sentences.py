@@ -1,11 +1,14 @@
 """What the numbers say, in words. English text for the catalogue with its values; whoever shows it translates it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from apps.core.amounts import exponent_of
-from apps.kpis.rules.definitions import Definition, Unit, gettext_noop
+from apps.core.statistics import Z95
+from apps.kpis.rules.comparing import SURE, Share, adjusted, exact_test
+from apps.kpis.rules.definitions import Definition, Kind, Unit, gettext_noop
 from apps.kpis.rules.figures import Figure, Trend, differs, trend_of, value_text
 from apps.kpis.rules.formats import count_text, money_text, percent_text
 from apps.kpis.rules.statistics import SMALL_N, has_sample
@@ -126,8 +129,14 @@ def beside_of(key: str, figures: Mapping[str, Figure]) -> Sentence:
 
 
 def attention_sentence(compared: Sequence[Compared], busiest_share: float | None, decided: int) -> Sentence:
-    """The third sentence: what worsened most against the period before, and whether one person carries it all."""
-    worst = max((row for row in compared if _worsening(row) >= WORTH_SAYING), key=_worsening, default=None)
+    """The third sentence: what worsened most against the period before, and whether one person carries it all.
+
+    Many figures are asked at once, and of what is said at most one in twenty is chance (``adjusted``).
+    """
+    asked = [row for row in compared if row.now.enough and row.was.enough]
+    chances = adjusted([_chance(row) for row in asked])
+    clear = [row for row, chance in zip(asked, chances, strict=True) if chance < SURE]
+    worst = max((row for row in clear if _worsening(row) >= WORTH_SAYING), key=_worsening, default=None)
     crowded = busiest_share is not None and busiest_share >= CROWDED and has_sample(decided)
     if worst is None and not crowded:
         return Sentence(gettext_noop("Nothing got clearly worse than in the period before."))
@@ -152,13 +161,33 @@ def attention_sentence(compared: Sequence[Compared], busiest_share: float | None
 
 
 def _worsening(row: Compared) -> float:
-    """How much worse, as a share of what it was; 0 when better, equal or too few to say."""
+    """How much worse, as a share of what it was; 0 when better or equal."""
     now, was = row.now.value, row.was.value
-    if now is None or was is None or not (row.now.enough and row.was.enough):
-        return 0.0
-    if trend_of(row.now.definition.direction, now - was) != Trend.WORSE or not differs(row.now, row.was):
+    if now is None or was is None or trend_of(row.now.definition.direction, now - was) != Trend.WORSE:
         return 0.0
     return abs(now - was) / max(abs(was), 0.01)
+
+
+def _chance(row: Compared) -> float:
+    """How likely chance alone is so far off, 0..1, of figures with intervals; 1 where these say that it may be chance.
+
+    Shares by Fisher's exact test. All else as normal, with the deviation that both 95 % intervals have where they face
+    each other.
+    """
+    now, was = row.now, row.was
+    if not differs(now, was):
+        return 1.0
+    if now.definition.kind == Kind.SHARE:
+        sides = (Share(int(one.numerator or 0), int(one.denominator or 0)) for one in (now, was))
+        return exact_test(*([side] for side in sides))
+    if now.value is None or now.low is None or now.high is None or was.value is None:
+        return 1.0
+    if was.low is None or was.high is None:
+        return 1.0
+    rises = now.value > was.value
+    facing = (now.value - now.low, was.high - was.value) if rises else (now.high - now.value, was.value - was.low)
+    off = math.hypot(*facing) / Z95
+    return math.erfc(abs(now.value - was.value) / off / math.sqrt(2)) if off else 0.0
 
 
 def finding_of(first: Figure, second: Figure, baseline: float | None) -> Sentence:
