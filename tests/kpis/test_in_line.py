@@ -1,18 +1,23 @@
 """Runs that stand in line for an exclusive key: nothing of them has started, whatever is done to them meanwhile."""
 
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from apps.kpis.models import RollupDay, RunFact
 from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.filters import filter_of
 from apps.kpis.selectors.live import live_for
+from apps.kpis.services import write_facts
 from apps.workflows.models import Run
 from apps.workflows.services import cancel_run, pause_run, resume_run
 from apps.workflows.services.runs import begin_promoted
 from tests.factories.access import make_admin
+from tests.factories.kpis import make_run as make_run_seen
 from tests.factories.workflows import make_run, make_workflow
 from tests.kpis.test_folding import DOCUMENT, fold
 
@@ -85,6 +90,16 @@ def test_one_that_is_cancelled_in_line_arrives_and_ends_at_once() -> None:
     assert (fact.state, fact.cycle_ms, fact.started_at) == ("cancelled", 0, fact.finished_at)
     assert fact.lead_ms is not None
     assert fact.lead_ms >= 3 * 86_400_000
+
+
+def test_those_that_were_counted_as_started_are_forgotten() -> None:
+    first, second = line_of(DOCUMENT["steps"], 2)
+    old = make_run_seen(run_id=second.pk, workflow="line", state="waiting", finished_at=None, unit_id=first.unit_id)
+    write_facts(facts=Facts([old]))
+    assert (RunFact.objects.count(), sum(RollupDay.objects.values_list("arrivals", flat=True))) == (2, 2)
+    import_module("apps.kpis.migrations.0047_forget_what_stands_in_line").forget(None, connection.schema_editor())
+    assert RunFact.objects.get().run_id == first.pk
+    assert sum(RollupDay.objects.values_list("arrivals", flat=True)) == 1
 
 
 def test_a_pause_of_one_that_has_started_counts() -> None:
