@@ -145,6 +145,10 @@ def test_a_run_keeps_the_mismatch_of_what_was_taken_back(reading: str, mismatche
     mark_compensated(system_user("plane"), action=action)
     write_facts(facts=Facts(costs=[make_cost(run)]))
     assert RunFact.objects.get().mismatches == mismatches
+    RunFact.objects.update(mismatches=0)  # as it was before
+    RollupDay.objects.update(wrong=0)
+    import_module("apps.kpis.migrations.0048_fill_mismatches_taken_back").fill(None, connection.schema_editor())
+    assert RunFact.objects.get().mismatches == sum(RollupDay.objects.values_list("wrong", flat=True)) == mismatches
 
 
 def test_what_was_done_without_asking_is_missed_when_it_turns_out_wrong(viewer: User) -> None:
