@@ -17,7 +17,7 @@ LARGER = {
 }
 """Where more is taken: a file and the form around it, and what exporters of OpenTelemetry send."""
 MOST_LARGE = 4
-"""So many bodies above ``MAX_BODY`` are in memory at once; others wait, as a slow client's does."""
+"""So many bodies above ``MAX_BODY``, packed or not, are in memory at once; others wait, as a slow client's does."""
 BODY_S = 30.0
 """How long a client may take to send a body."""
 REFUSED = {408: "request_timeout", 413: "too_large"}
@@ -39,7 +39,7 @@ async def whole(
         return scope, receive
     try:
         limit = LARGER.get(scope["path"], MAX_BODY) if scope["method"] == "POST" else MAX_BODY
-        body = await asyncio.wait_for(_body(receive, limit, held), BODY_S)
+        body = await asyncio.wait_for(_body(scope, receive, limit, held), BODY_S)
     except TimeoutError:
         await refuse(send, 408)
         return None
@@ -52,7 +52,7 @@ async def whole(
     return {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}, _again(body, receive)
 
 
-async def _body(receive: Any, limit: int, held: AsyncExitStack) -> bytes | None:
+async def _body(scope: dict[str, Any], receive: Any, limit: int, held: AsyncExitStack) -> bytes | None:
     """All that is sent, a little more than ``limit`` at most; None when the client went away in the middle."""
     body, more, is_large = bytearray(), True, False
     while more and len(body) <= limit:
@@ -64,7 +64,18 @@ async def _body(receive: Any, limit: int, held: AsyncExitStack) -> bytes | None:
             return None
         body += message.get("body", b"")
         more = message.get("more_body", False)
+    if not is_large and limit > MAX_BODY and _unpacked(scope, body) > MAX_BODY:
+        await held.enter_async_context(large)
     return bytes(body)
+
+
+def _unpacked(scope: dict[str, Any], body: bytearray) -> int:
+    """How large a packed body says that it is, in its last four bytes (RFC 1952); 0 for one that is not packed.
+
+    One that says less is refused when it is unpacked, before anything of it is read.
+    """
+    packed = any(name == b"content-encoding" and value.strip().lower() == b"gzip" for name, value in scope["headers"])
+    return int.from_bytes(body[-4:], "little") if packed else 0
 
 
 def _again(body: bytes, receive: Any) -> Any:

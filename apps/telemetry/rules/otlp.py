@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from google.protobuf import json_format
@@ -36,6 +37,12 @@ MOST_ATTRIBUTES = 128
 SHARED = ("service.", "acp.", "gen_ai.agent.")
 MOST_SHARED, LONGEST_SHARED = 16, 200
 """Attributes of a resource, and characters of one, that are kept with each of its rows."""
+MOST_READ = 1_000
+"""Attributes of a resource among which those are looked for that are kept with its rows."""
+MOST_OBJECTS = MAX_BODY // 16
+"""Objects of a JSON body; no attribute takes less than sixteen bytes for each of its two."""
+MOST_PARTS = 4 * MOST_SPANS
+"""Fields of a protobuf body down to its rows: resources, scopes, rows, and what stands beside them."""
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 DEEPEST = 64
 DEEPEST_VALUE = 4
@@ -48,7 +55,7 @@ class UnreadableError(ValueError):
 
 
 class TooMuchError(ValueError):
-    """The body is larger than ``MAX_BODY``, or has more than ``MOST_SPANS`` rows or ``MOST_TRACES`` traces."""
+    """The body is larger than ``MAX_BODY``, or has more rows, traces or objects than are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +178,12 @@ class _Names:
 def _parsed[M: Message](body: bytes, kind: str, request: M, names: _Names) -> M:
     try:
         if kind == PROTOBUF:
+            _count_rows(body)
             request.ParseFromString(body)
         else:
             json_format.ParseDict(_with_bytes(_json(body), names), request, ignore_unknown_fields=True)
+    except TooMuchError:
+        raise
     except (DecodeError, json_format.ParseError, ValueError, RecursionError) as error:
         raise UnreadableError(f"The body is no {type(request).__name__}.") from error
     return request
@@ -183,17 +193,85 @@ def _json(body: bytes) -> dict[str, Any]:
     text = body.decode()
     if depth_of(text) > DEEPEST:
         raise UnreadableError("Too deep.")
-    value = json.loads(text)
+    value = json.loads(text, object_hook=_Counting())
     if not isinstance(value, dict):
         raise UnreadableError("Not an object.")
     return value
 
 
+class _Counting:
+    """Ends the reading of a JSON body of more than ``MOST_OBJECTS`` objects: a few bytes of each become a message."""
+
+    def __init__(self) -> None:
+        self.found = 0
+
+    def __call__(self, value: dict[str, Any]) -> dict[str, Any]:
+        self.found += 1
+        if self.found > MOST_OBJECTS:
+            raise TooMuchError
+        return value
+
+
+def _count_rows(body: bytes) -> None:
+    """Raise TooMuchError where a protobuf body has more than ``MOST_SPANS`` rows, before any of it is built.
+
+    Two bytes are an empty row, and become some hundred. Walks resources (field 1), their scopes (2) and the rows of
+    those (2), which spans and logs have in common (protobuf.dev/programming-guides/encoding).
+    """
+    waiting, rows, parts = [(0, len(body), 1)], 0, 0
+    while waiting:
+        at, end, depth = waiting.pop()
+        while at < end:
+            tag, at = _varint(body, at)
+            start, at = _field(body, at, tag & 7)
+            parts += 1
+            if tag == LEVELS.get(depth):
+                rows += depth == len(LEVELS)
+                if depth < len(LEVELS):
+                    waiting.append((start, at, depth + 1))
+            if rows > MOST_SPANS or parts > MOST_PARTS:
+                raise TooMuchError
+        if at != end:
+            raise UnreadableError("A part is longer than what holds it.")
+
+
+VARINT, EIGHT, SIZED, FOUR = 0, 1, 2, 5
+MORE = 0x80
+"""Set in a byte after which the number goes on."""
+LEVELS = {depth: number << 3 | SIZED for depth, number in enumerate((1, 2, 2), start=1)}
+
+
+def _field(body: bytes, at: int, wire: int) -> tuple[int, int]:
+    """Where what a field holds begins and ends."""
+    if wire == VARINT:
+        return at, _varint(body, at)[1]
+    if wire == SIZED:
+        size, at = _varint(body, at)
+        return at, at + size
+    if wire in {EIGHT, FOUR}:
+        return at, at + (8 if wire == EIGHT else 4)
+    raise UnreadableError("OTLP has no groups.")
+
+
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, the lowest first, and where it ends."""
+    value = 0
+    for place, byte in enumerate(body[at : at + 10]):
+        value |= (byte & ~MORE) << 7 * place
+        if byte < MORE:
+            return value, at + place + 1
+    raise UnreadableError("A number does not end.")
+
+
 def _with_bytes(request: dict[str, Any], names: _Names) -> dict[str, Any]:
-    """OTLP writes ids in hex where protobuf's JSON writes base64."""
+    """OTLP writes ids in hex where protobuf's JSON writes base64. Raises TooMuchError for too many rows."""
+    rows = 0
     for one in _lists(request, names.resources):
         for scope in _lists(one, names.scopes):
             for row in _lists(scope, names.rows):
+                rows += 1
+                if rows > MOST_SPANS:
+                    raise TooMuchError
                 for name, size in IDS.items():
                     if said := row.get(name):
                         if not isinstance(said, str) or len(said) != 2 * size:
@@ -254,7 +332,7 @@ def _log(record: LogRecord, shared: dict[str, Any]) -> LogSaid:
 
 def _shared(pairs: Iterable[KeyValue]) -> dict[str, Any]:
     """What a resource says that is kept with each of its rows: little, as it is kept as often as there are rows."""
-    told = _attributes(pair for pair in pairs if pair.key.startswith(SHARED))
+    told = _attributes(pair for pair in islice(pairs, MOST_READ) if pair.key.startswith(SHARED))
     short = {name: value[:LONGEST_SHARED] if isinstance(value, str) else value for name, value in told.items()}
     single = [(name, value) for name, value in short.items() if not isinstance(value, dict | list)]
     return dict(single[:MOST_SHARED])
@@ -265,12 +343,7 @@ def _instant(nanoseconds: int) -> datetime:
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    found = dict[str, Any]()
-    for pair in pairs:
-        if len(found) == MOST_ATTRIBUTES:
-            break
-        found[_clean(pair.key)[:200]] = _value(pair.value)
-    return found
+    return {_clean(pair.key)[:200]: _value(pair.value) for pair in islice(pairs, MOST_ATTRIBUTES)}
 
 
 def _value(value: AnyValue, depth: int = 0) -> Any:

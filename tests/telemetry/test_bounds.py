@@ -1,0 +1,106 @@
+"""What one body, one search and one round may take, whoever asks for more."""
+
+import asyncio
+import gzip
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from apps.agents.models import Agent
+from apps.telemetry.rules import otlp
+from apps.telemetry.rules.otlp import JSON, PROTOBUF, TooMuchError, UnreadableError, read_logs, read_traces
+from controlplane import bodies
+from tests.factories.agents import make_agent
+from tests.factories.telemetry import body_of, logs_of, span
+
+
+@pytest.fixture
+def agent(db: None) -> Agent:
+    return make_agent()
+
+
+def sized(tag: int, inner: bytes) -> bytes:
+    """A field of protobuf, of which an empty one is two bytes."""
+    size, head = len(inner), bytearray([tag << 3 | 2])
+    while size >= 0x80:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([*head, size]) + inner
+
+
+SPANS = b"\x12\x00" * 1_000_000
+FLOODS = {
+    "spans in protobuf": (sized(1, sized(2, SPANS)), PROTOBUF),
+    "scopes in protobuf": (sized(1, SPANS), PROTOBUF),
+    "resources in protobuf": (b"\x0a\x00" * 1_000_000, PROTOBUF),
+    "spans in JSON": (body_of(*[{}] * 1_000_000), JSON),
+    "a few too many": (body_of(*[{}] * (otlp.MOST_SPANS + 1)), JSON),
+    "attributes in JSON": (body_of({"attributes": [{}] * 1_000_000}), JSON),
+    "resources in JSON": (json.dumps({"resourceSpans": [{}] * 1_000_000}).encode(), JSON),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_body_of_a_million_parts_is_refused_before_they_are_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("It was built.")
+
+    monkeypatch.setattr(otlp, "ExportTraceServiceRequest", type("Never", (), {"ParseFromString": build}))
+    monkeypatch.setattr(otlp.json_format, "ParseDict", build)
+    body, kind = FLOODS[name]
+    with pytest.raises(TooMuchError):
+        read_traces(body, kind)
+
+
+def test_logs_are_counted_in_the_same_way() -> None:
+    with pytest.raises(TooMuchError):
+        read_logs(sized(1, sized(2, SPANS)), PROTOBUF)
+    with pytest.raises(TooMuchError):
+        read_logs(logs_of(*[{}] * (otlp.MOST_SPANS + 1)), JSON)
+
+
+def test_as_many_rows_as_may_come_are_read_and_what_is_broken_is_unreadable() -> None:
+    assert read_traces(sized(1, sized(2, b"\x12\x00" * otlp.MOST_SPANS)), PROTOBUF) == ([], otlp.MOST_SPANS)
+    assert read_traces(body_of(*[{}] * otlp.MOST_SPANS), JSON) == ([], otlp.MOST_SPANS)
+    for broken in (b"\x0a", b"\x0a\x05", b"\x0b\x0c", b"\xff" * 20, sized(1, b"\x12\x09")):
+        with pytest.raises(UnreadableError):
+            read_traces(broken, PROTOBUF)
+
+
+def test_attributes_of_one_name_are_read_as_often_as_attributes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[Any]()
+    monkeypatch.setattr(otlp, "_value", read.append)
+    pair = {"key": "same", "value": {"intValue": "1"}}
+    read_traces(body_of({**span(1, {}), "attributes": [pair] * 5_000}), JSON)
+    assert len(read) == otlp.MOST_ATTRIBUTES
+
+
+@pytest.mark.parametrize(("packed", "place"), [(True, True), (False, False)])
+def test_a_small_body_that_unpacks_to_a_large_one_takes_a_large_ones_place(
+    packed: bool, place: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = gzip.compress(b" " * (bodies.MAX_BODY + 1))
+    assert len(body) < 10_000
+    headers = [(b"content-length", b"1"), *([(b"content-encoding", b"GZip")] if packed else [])]
+    scope = {"path": "/v1/traces", "method": "POST", "headers": headers}
+
+    async def taken() -> bool:
+        monkeypatch.setattr(bodies, "large", asyncio.Semaphore(1))
+        async with AsyncExitStack() as held:
+            assert await bodies.whole(scope, receive, None, held) is not None
+            inside = bodies.large.locked()
+        assert not bodies.large.locked()
+        return inside
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    assert asyncio.run(taken()) is place
+
+
+def test_a_body_that_says_to_be_smaller_than_it_is_is_not_read() -> None:
+    lying = gzip.compress(b" " * 3_000_000)[:-4] + (1).to_bytes(4, "little")
+    with pytest.raises(UnreadableError):
+        otlp.unpack(lying, "gzip")
