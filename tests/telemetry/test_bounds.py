@@ -4,16 +4,21 @@ import asyncio
 import gzip
 import json
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from apps.agents.models import Agent
+from apps.core.models import ClockTimestamp
+from apps.telemetry.models import Span
 from apps.telemetry.rules import otlp
 from apps.telemetry.rules.otlp import JSON, PROTOBUF, TooMuchError, UnreadableError, read_logs, read_traces
+from apps.telemetry.services import erasing, forget_spans
 from controlplane import bodies
 from tests.factories.agents import make_agent
-from tests.factories.telemetry import body_of, logs_of, span
+from tests.factories.telemetry import body_of, logs_of, rejected, send, span
 
 
 @pytest.fixture
@@ -104,3 +109,17 @@ def test_a_body_that_says_to_be_smaller_than_it_is_is_not_read() -> None:
     lying = gzip.compress(b" " * 3_000_000)[:-4] + (1).to_bytes(4, "little")
     with pytest.raises(UnreadableError):
         otlp.unpack(lying, "gzip")
+
+
+def test_what_is_too_old_is_deleted_in_one_round_however_much_it_is(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "AT_ONCE", 2)
+    assert rejected(send(agent, body_of(*(span(number, {}) for number in range(1, 7))))) == 0
+    age = timedelta(days=settings.ACP_SPAN_DAYS, seconds=1)
+    Span.objects.exclude(span_id__endswith="6").update(created_at=ClockTimestamp() - age)
+    monkeypatch.setattr(erasing, "FORGET_S", -1.0)
+    assert forget_spans() == 2, "no time is left after the first two"
+    monkeypatch.setattr(erasing, "FORGET_S", 60.0)
+    assert forget_spans() == 3
+    assert Span.objects.get().span_id.endswith("6")

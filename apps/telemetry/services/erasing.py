@@ -1,10 +1,14 @@
 """Erasing what agents reported with the trail that it is about: words go, what was counted and when stays."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+from time import monotonic
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 from apps.agents.models import Action
 from apps.agents.rules.traces import trace_id_of, trail_of_trace
@@ -12,6 +16,10 @@ from apps.core.models import User
 from apps.telemetry.models import LogRecord, Span
 from apps.workflows.models import Run
 from apps.workflows.services.erasing import hold_off_erasures
+
+AT_ONCE = 10_000
+FORGET_S = 5.0
+"""So long one round deletes, and then leaves the rest to the next."""
 
 
 @transaction.atomic
@@ -48,3 +56,14 @@ def _blank(trails: list[UUID]) -> int:
     words: dict[str, object] = {"attributes": {}, "service": ""}
     logs = LogRecord.objects.filter(of_them | in_them | beside).update(**words, body="", event="")
     return logs + spans.update(**words, name="", conversation="", told_version="")
+
+
+def forget_old(kind: type[Span] | type[LogRecord]) -> int:
+    """Delete what is older than ``ACP_SPAN_DAYS``, ``AT_ONCE`` rows a statement, for ``FORGET_S`` at most; how many."""
+    old = kind._default_manager.filter(created_at__lt=Now() - timedelta(days=settings.ACP_SPAN_DAYS))
+    gone, until = 0, monotonic() + FORGET_S
+    while True:
+        batch = list(old.values_list("pk", flat=True)[:AT_ONCE])
+        gone += kind._default_manager.filter(pk__any_of=batch).delete()[0]
+        if len(batch) < AT_ONCE or monotonic() > until:
+            return gone

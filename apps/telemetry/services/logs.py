@@ -2,13 +2,10 @@
 
 import hashlib
 import json
-from datetime import timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
 
 from apps.agents.models import Agent
 from apps.agents.selectors import require_working_agent
@@ -20,14 +17,13 @@ from apps.telemetry.rules.names import is_content_event, without_content
 from apps.telemetry.rules.otlp import LogSaid
 from apps.telemetry.selectors import Work
 from apps.telemetry.services.discovered import blocked_of, service_of
-from apps.telemetry.services.erasing import blank_erased
+from apps.telemetry.services.erasing import blank_erased, forget_old
 from apps.telemetry.services.linking import Works, link_of, named_by
 from apps.telemetry.services.settling import one_at_a_time
 from apps.telemetry.services.spans import Taken, times_taken
 
 MOST_A_DAY = 200_000
 """Log records kept of one agent and day (UTC); what comes beyond is rejected."""
-AT_ONCE = 10_000
 
 
 @transaction.atomic
@@ -60,9 +56,8 @@ def take_logs(actor: User, *, records: list[LogSaid]) -> Taken:
 
 
 def forget_logs() -> int:
-    """Delete log records that are older than ``ACP_SPAN_DAYS``, some thousands at a time; how many."""
-    old = LogRecord.objects.filter(created_at__lt=Now() - timedelta(days=settings.ACP_SPAN_DAYS))
-    return LogRecord.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:AT_ONCE])).delete()[0]
+    """Delete log records that are older than ``ACP_SPAN_DAYS``; how many."""
+    return forget_old(LogRecord)
 
 
 def _spans(agent: Agent, traces: set[str]) -> dict[tuple[str, str], Link]:

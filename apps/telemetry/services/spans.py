@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F
-from django.db.models.functions import Now
 
 from apps.agents.models import Agent
 from apps.agents.selectors import require_working_agent
@@ -22,13 +21,12 @@ from apps.telemetry.rules.rejections import Rejection
 from apps.telemetry.rules.tools import EXECUTE, ToolCall, tool_of
 from apps.telemetry.selectors import Work
 from apps.telemetry.services.discovered import blocked_of, note_strangers, service_of, strangers_of
-from apps.telemetry.services.erasing import blank_erased
+from apps.telemetry.services.erasing import blank_erased, forget_old
 from apps.telemetry.services.linking import Works, earlier_traces, link_of, named_by
 from apps.telemetry.services.settling import one_at_a_time, settle
 
 MOST_IN_TRACE = 5_000
 """Spans of one trace; what comes beyond is rejected."""
-AT_ONCE = 10_000
 AHEAD = timedelta(hours=1)
 """How far an agent's clock may be ahead."""
 
@@ -88,9 +86,8 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
 
 
 def forget_spans() -> int:
-    """Delete spans that are older than ``ACP_SPAN_DAYS``, some thousands at a time; how many. Usage stays."""
-    old = Span.objects.filter(created_at__lt=Now() - timedelta(days=settings.ACP_SPAN_DAYS))
-    return Span.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:AT_ONCE])).delete()[0]
+    """Delete spans that are older than ``ACP_SPAN_DAYS``; how many. Usage stays."""
+    return forget_old(Span)
 
 
 def times_taken() -> tuple[datetime, datetime]:
