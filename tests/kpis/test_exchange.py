@@ -34,7 +34,7 @@ from apps.kpis.services import fold_entries, save_rate, weigh_rate
 from apps.kpis.services.rated import Money
 from apps.kpis.services.recounting import recount_costs
 from apps.telemetry.selectors.work import Work
-from apps.telemetry.services.usage import keep_usage
+from apps.telemetry.services.usage import Used, keep_usage
 from apps.workflows.models import Workflow
 from apps.workflows.services import complete_task
 from tests.factories.access import make_holder, make_unit
@@ -218,17 +218,8 @@ class TestEachWay:
         assert costs(kind="connector") == {"connector": (15_000, "rate")}
 
     def test_what_spans_say_in_dollars(self, admin: User, worker: Agent) -> None:
-        keep_usage(
-            worker.user,
-            agent=worker,
-            work=Work(worker.unit_id),
-            model="large",
-            input_tokens=10,
-            output_tokens=1,
-            cache_read_tokens=0,
-            cache_write_tokens=0,
-            reported_micro=2_500_001,
-        )
+        used = Used(Work(worker.unit_id), "large", 10, 1, reported_micro=2_500_001)
+        keep_usage(worker.user, agent=worker, used=[used])
         fold()
         assert costs() == {"llm": (0, "unpriced")}
         said = of_yen(of_currency="USD", amount_minor=Decimal("92.12345678"))

@@ -22,12 +22,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from apps.agents.models import Agent
+from apps.agents.models import Action, Agent
 from apps.audit.models import Entry
 from apps.core.models import ClockTimestamp
 from apps.telemetry.models import Span, SpanCount, UsageRecord
 from apps.telemetry.rules.otlp import MAX_BODY
-from apps.telemetry.services import forget_spans, judge_tool_calls, linking
+from apps.telemetry.services import forget_spans, judge_tool_calls
 from tests.factories.agents import make_action, make_agent, make_key_for
 from tests.factories.telemetry import CHAT, SECOND, TRACE, body_of, now_ns, rejected, send, span
 from tests.serving import serving
@@ -198,15 +198,14 @@ def test_a_model_is_called_no_earlier_than_the_work_that_it_is_called_for_began(
     assert datetime.fromisoformat(told) == action.created_at
 
 
-def test_of_works_that_a_request_names_some_thousands_are_looked_for(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(linking, "MOST_WORKS", 2)
-    actions = [make_action(agent=agent) for _ in range(3)]
-    spans = [span(number, {"acp.action.id": str(one.pk)}) for number, one in enumerate(actions, 1)]
-    assert rejected(send(agent, body_of(*spans))) == 0
-    assert Span.objects.filter(linked_by="attribute").count() == 2
-    assert Span.objects.count() == 3
+def test_a_model_was_called_a_day_before_it_answered_at_most(agent: Agent) -> None:
+    """Of work that has lasted for a year an agent would choose the price."""
+    action = make_action(agent=agent)
+    Action.objects.filter(pk=action.pk).update(created_at=ClockTimestamp() - timedelta(days=365))
+    ancient = span(1, {**CHAT, "acp.action.id": str(action.pk)}, startTimeUnixNano="1000")
+    assert rejected(send(agent, body_of(ancient))) == 0
+    told = Entry.objects.get(name="usage.recorded").payload["started_at"]
+    assert datetime.fromisoformat(told) == Span.objects.get().ended_at - timedelta(days=1)
 
 
 def test_works_that_are_nobodys_are_asked_for_all_at_once(

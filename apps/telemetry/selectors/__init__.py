@@ -24,7 +24,7 @@ from apps.telemetry.selectors.tools import (
     finding_for,
     findings_for,
 )
-from apps.telemetry.selectors.work import Work, versions_at_work_for, work_for
+from apps.telemetry.selectors.work import Work, versions_at_work_for, work_for, works_for
 
 __all__ = [
     "COVERAGE_DAYS",
@@ -55,4 +55,5 @@ __all__ = [
     "unlinked_for",
     "versions_at_work_for",
     "work_for",
+    "works_for",
 ]

@@ -1,5 +1,6 @@
 """What an agent may report about: its own actions, tasks and runs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -32,42 +33,45 @@ def work_for(
     actor: User, *, run_id: UUID | None = None, task_id: UUID | None = None, action_id: UUID | None = None
 ) -> Work:
     """The run, task or action of this id, if it is the agent's own. Raises NotFoundError."""
-    found = (
-        _action(actor, action_id)
-        if action_id is not None
-        else _task(actor, task_id)
-        if task_id is not None
-        else _run(actor, run_id)
-        if run_id is not None
-        else None
-    )
-    if found is None:
-        raise NotFoundError
-    return found
+    named = {"action_id": action_id, "task_id": task_id, "run_id": run_id}
+    for name, at in named.items():
+        if at is not None and (found := works_for(actor, name, [at])):
+            return found[at]
+        if at is not None:
+            break
+    raise NotFoundError
 
 
-def _action(actor: User, action_id: UUID) -> Work | None:
-    row = Action.objects.filter(pk=action_id, principal=actor).first()
-    return Work(row.unit_id, row.workflow, row.run_id, row.task_id, row.pk, row.created_at) if row else None
+def works_for(actor: User, name: str, ids: Iterable[UUID]) -> dict[UUID, Work]:
+    """Of the runs, tasks or actions (``name``: ``run_id``, ...) of these ids the agent's own; two questions at most."""
+    return {"action_id": _actions, "task_id": _tasks, "run_id": _runs}[name](actor, list(ids))
 
 
-def _task(actor: User, task_id: UUID) -> Work | None:
-    held = Task.objects.filter(pk=task_id, agent__user=actor).select_related("run__workflow").first()
-    if held is not None:
-        return _of_run(held.run, task_id)
-    tried = Attempt.objects.filter(task_id=task_id, agent__user=actor).select_related("run__workflow").first()
-    return _of_run(tried.run, task_id) if tried else None
+def _actions(actor: User, ids: list[UUID]) -> dict[UUID, Work]:
+    rows = Action.objects.filter(pk__any_of=ids, principal=actor)
+    return {
+        row.pk: Work(row.unit_id, row.workflow, row.run_id, row.task_id, row.pk, row.created_at)
+        for row in rows.only("unit", "workflow", "run_id", "task_id", "created_at")
+    }
 
 
-def _run(actor: User, run_id: UUID) -> Work | None:
+def _tasks(actor: User, ids: list[UUID]) -> dict[UUID, Work]:
+    held = Task.objects.filter(pk__any_of=ids, agent__user=actor).select_related("run__workflow")
+    found = {row.pk: _of_run(row.run, row.pk) for row in held}
+    left = [one for one in ids if one not in found]
+    tried = Attempt.objects.filter(task_id__any_of=left, agent__user=actor).select_related("run__workflow")
+    return found | {row.task_id: _of_run(row.run, row.task_id) for row in tried if row.task_id}
+
+
+def _runs(actor: User, ids: list[UUID]) -> dict[UUID, Work]:
     """Runs that the agent started, or in which it holds or held a task, or asked for an action."""
     mine = Q(started_by=actor) | Q(
         Exists(Task.objects.filter(run=OuterRef("pk"), agent__user=actor))
         | Exists(Attempt.objects.filter(run=OuterRef("pk"), agent__user=actor))
         | Exists(Action.objects.filter(run_id=OuterRef("pk"), principal=actor))
     )
-    row = Run.objects.filter(mine, pk=run_id).select_related("workflow").first()
-    return _of_run(row) if row else None
+    rows = Run.objects.filter(mine, pk__any_of=ids).select_related("workflow")
+    return {row.pk: _of_run(row) for row in rows}
 
 
 def _of_run(run: Run, task_id: UUID | None = None) -> Work:

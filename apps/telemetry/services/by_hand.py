@@ -48,7 +48,7 @@ def link_by_hand(actor: User, *, span: Span, run: Run, reason: str) -> int:
             row.tool_call = ToolCall.OPEN
     Span.objects.bulk_update(late, ["run_id", "linked_by", "tool_call"], batch_size=1000)
     with recorded_together():
-        count_usage(actor, agent, rows, {row.span_id: row.parent_id for row in rows}, Works(agent.user))
+        count_usage(actor, agent, [rows], Works(agent.user))
         told = {"agent": agent.slug, "trace": span.trace_id, "spans": len(late), "reason": reason.strip()}
         record(actor, run, "run.spans_linked", payload=told)
     blank_erased([span.trace_id])

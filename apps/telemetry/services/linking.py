@@ -1,7 +1,9 @@
 """What spans belong to: their own word, the trace that the plane gave, the conversation. Always the agent's own."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -10,21 +12,17 @@ from django.db.models.functions import Now
 
 from apps.agents.models import Action, Agent
 from apps.agents.rules.traces import span_id_of, trail_of_trace
-from apps.core.errors import NotFoundError
 from apps.core.models import User
 from apps.telemetry.models import Span
 from apps.telemetry.rules.links import NOTHING, Link, LinkedBy
 from apps.telemetry.rules.trees import nearest
-from apps.telemetry.selectors import LATE_DAYS, Work, work_for
+from apps.telemetry.selectors import LATE_DAYS, Work, works_for
 from apps.workflows.models import Attempt, Run, Task
-from apps.workflows.rules.states import AttemptState
 
 ROUND_A_RUN = timedelta(hours=1)
 """So much earlier or later than its run a span of the same conversation may be."""
-MOST_WORKS = 2_000
-"""Works of one request that are looked for; what names others beyond them belongs to nothing by that."""
-MOST_TRACES = 100
-"""Earlier traces of a conversation that are looked at again."""
+MOST_TRACES, MOST_TALKS = 100, 1_000
+"""Earlier traces that are looked at again, and conversations of a request of which they are looked for."""
 NAMED = {"acp.action.id": "action_id", "acp.task.id": "task_id", "acp.step.id": "task_id", "acp.run.id": "run_id"}
 """Attributes that say what a span or a log record belongs to, the narrowest first."""
 UNLINKED = Q(run_id=None, task_id=None, action_id=None)
@@ -37,66 +35,55 @@ class Works:
         self.actor = actor
         self.seen = dict[tuple[str, UUID], Work | None]()
         self.ours = dict[str, str]()
-        self._asked = 0
         self.know(traces)
+
+    def look_up(self, named: Iterable[tuple[str, UUID]]) -> None:
+        """Ask for all of these at once, so that ``find`` need not for each."""
+        fresh = defaultdict[str, set[UUID]](set)
+        for name, at in named:
+            if (name, at) not in self.seen:
+                fresh[name].add(at)
+        for name, ids in fresh.items():
+            found = works_for(self.actor, name, ids)
+            self.seen |= {(name, at): found.get(at) for at in ids}
 
     def find(self, name: str, at: UUID) -> Work | None:
         """The run, task or action (``name``: ``run_id``, ...) of this id."""
-        if (name, at) not in self.seen:
-            if self._asked >= MOST_WORKS:
-                return None
-            self._asked += 1
-            try:
-                self.seen[name, at] = work_for(self.actor, **{name: at})
-            except NotFoundError:
-                self.seen[name, at] = None
+        self.look_up([(name, at)])
         return self.seen[name, at]
 
     def behind(self, link: Link) -> Work | None:
         """What a link leads to, the narrowest first."""
-        run, task, action = link
-        named = (("action_id", action), ("task_id", task), ("run_id", run))
-        return next((self.find(name, at) for name, at in named if at is not None), None)
-
-    def rule_out(self, said: Iterable[Mapping[str, Any]]) -> None:
-        """Ask at once which works there are that these attributes name: what there is not is asked for no more."""
-        named: dict[str, set[UUID]] = {name: set() for name in NAMED.values()}
-        for attributes in said:
-            for attribute, name in NAMED.items():
-                if attribute in attributes and (at := _uuid(attributes[attribute])):
-                    named[name].add(at)
-        runs, tasks, actions = (list(named[name]) for name in ("run_id", "task_id", "action_id"))
-        own, tried = {"agent__user": self.actor}, Attempt.objects.filter(task_id__any_of=tasks)
-        there: dict[str, set[UUID | None]] = {
-            "run_id": set(Run.objects.filter(pk__any_of=runs).values_list("pk", flat=True)) if runs else set(),
-            "task_id": {
-                *Task.objects.filter(pk__any_of=tasks, **own).values_list("pk", flat=True),
-                *tried.filter(**own).exclude(state=AttemptState.LATE).values_list("task_id", flat=True),
-            }
-            if tasks
-            else set(),
-            "action_id": set(
-                Action.objects.filter(pk__any_of=actions, principal=self.actor).values_list("pk", flat=True)
-            )
-            if actions
-            else set(),
-        }
-        for name, ids in named.items():
-            self.seen |= {(name, one): None for one in ids - there[name]}
+        return next((self.find(name, at) for name, at in narrowest(link)), None)
 
     def know(self, traces: Iterable[str]) -> None:
-        """Which of these traces the plane gave away, two questions for all of them."""
+        """Which of these traces the plane gave away, some questions for all of them."""
         trails = {trail_of_trace(trace): trace for trace in traces}
         for run in Run.objects.filter(pk__any_of=list(trails)).values_list("pk", flat=True):
             self.ours[trails[run]] = "run_id"
         actions = Action.objects.filter(pk__any_of=list(trails), principal=self.actor, run_id=None)
         for action in actions.values_list("pk", flat=True):
             self.ours[trails[action]] = "action_id"
+        self.look_up((name, trail_of_trace(trace)) for trace, name in self.ours.items())
 
     def of_trace(self, trace_id: str) -> Work | None:
         """The agent's own run or action of which this is the trace; None for other traces, and for those of others."""
         name = self.ours.get(trace_id)
         return self.find(name, trail_of_trace(trace_id)) if name else None
+
+
+def narrowest(link: Link) -> list[tuple[str, UUID]]:
+    """What a link leads to, the narrowest alone; empty where that is nothing."""
+    run, task, action = link
+    named = (("action_id", action), ("task_id", task), ("run_id", run))
+    return [(name, at) for name, at in named if at is not None][:1]
+
+
+def ids_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, UUID]]:
+    """What is said to be belonged to, as ``Works.look_up`` takes it."""
+    for attribute, name in NAMED.items():
+        if at := _uuid(attributes.get(attribute)):
+            yield name, at
 
 
 def named_by(agent: Agent, attributes: Mapping[str, Any], works: Works) -> Work | None:
@@ -123,13 +110,30 @@ def link_of(row: Span) -> Link:
     return row.run_id, row.task_id, row.action_id
 
 
-def link_trace(agent: Agent, trace_id: str, rows: list[Span], works: Works) -> list[Span]:
-    """Link what has become linkable of the rows of a trace; those that were."""
+def link_traces(agent: Agent, traces: Mapping[str, list[Span]], works: Works) -> list[Span]:
+    """Link what has become linkable of the rows of these traces; those that were. As many questions for all as for one.
+
+    Conversations come last: what the traces themselves say may lead them to a run.
+    """
+    stands = _stands(agent, traces, works)
+    late = [row for trace_id, rows in traces.items() for row in _by_trace(works.of_trace(trace_id), rows, stands)]
+    _keep_links(late)
+    loose = [row for rows in traces.values() for row in rows if link_of(row) == NOTHING]
+    by_talk = _by_conversation(agent, loose, works)
+    _keep_links(by_talk)
+    return late + by_talk
+
+
+def _keep_links(rows: list[Span]) -> None:
+    Span.objects.bulk_update(rows, ["run_id", "task_id", "action_id", "linked_by"], batch_size=1000)
+
+
+def _by_trace(ours: Work | None, rows: list[Span], stands: Mapping[UUID, Mapping[str, Link]]) -> list[Span]:
+    """Link what of one trace is linked by what stands above it, and by whose trace it is."""
     parents = {row.span_id: row.parent_id for row in rows}
     links = {row.span_id: link_of(row) for row in rows if link_of(row) != NOTHING}
-    ours = works.of_trace(trace_id)
     whole = _as_link(ours) if ours else _alone(links)
-    stood_for = _stood_for(agent, ours, rows, parents) if ours else {}
+    stood_for = _stood_for(stands.get(ours.run_id, {}), rows, parents) if ours and ours.run_id else {}
     late = list[Span]()
     for row in rows:
         if row.span_id in links:
@@ -140,8 +144,6 @@ def link_trace(agent: Agent, trace_id: str, rows: list[Span], works: Works) -> l
         first = next(((link, by) for link, by in ways if link), None)
         if first:
             late.append(_linked(row, *first))
-    late += _by_conversation(agent, [row for row in rows if link_of(row) == NOTHING], works)
-    Span.objects.bulk_update(late, ["run_id", "task_id", "action_id", "linked_by"], batch_size=1000)
     return late
 
 
@@ -153,7 +155,7 @@ def earlier_traces(agent: Agent, linked: Iterable[Span], works: Works) -> list[s
     """
     talks = {row.conversation for row in linked if row.conversation}
     at_its_time = Q(pk=None)
-    for talk, run in _runs_of(agent, talks, works).items():
+    for talk, run in islice(_runs_of(agent, talks, works).items(), MOST_TALKS):
         begun = Q(conversation=talk, ended_at__gte=run.created_at - ROUND_A_RUN)
         at_its_time |= begun & (Q(started_at__lte=run.finished_at + ROUND_A_RUN) if run.finished_at else Q())
     rows = Span.objects.filter(at_its_time, UNLINKED, agent=agent, created_at__gt=_oldest())
@@ -176,21 +178,38 @@ def _alone(links: dict[str, Link]) -> Link | None:
     return next(iter(whole)) if len(whole) == 1 else None
 
 
-def _stood_for(agent: Agent, ours: Work, rows: list[Span], parents: dict[str, str]) -> dict[str, Link]:
+def _stands(agent: Agent, traces: Mapping[str, list[Span]], works: Works) -> dict[UUID, dict[str, Link]]:
+    """Of the agent's runs whose traces these are: the spans of the plane's own that stand for its tasks and actions."""
+    stands = dict[UUID, dict[str, Link]]()
+    for trace_id, rows in traces.items():
+        ours = works.of_trace(trace_id)
+        if ours and ours.run_id and _outside(rows):
+            stands[ours.run_id] = {}
+    if not stands:
+        return stands
+    runs = list(stands)
+    held = Task.objects.filter(run__pk__any_of=runs, agent=agent).values_list("run_id", "pk")
+    tried = Attempt.objects.filter(run__pk__any_of=runs, agent=agent).exclude(task_id=None)
+    for run, task in {*held, *tried.values_list("run_id", "task_id")}:
+        if task:
+            stands[run][span_id_of(task)] = (run, task, None)
+    asked = Action.objects.filter(run_id__any_of=runs, principal=agent.user_id)
+    for its_run, task, action in asked.values_list("run_id", "task_id", "pk"):
+        if its_run:
+            stands[its_run][span_id_of(action)] = (its_run, task, action)
+    return stands
+
+
+def _outside(rows: list[Span]) -> set[str]:
+    """Spans that are said to stand above these and are not among them."""
+    among = {row.span_id for row in rows}
+    return {row.parent_id for row in rows if row.parent_id and row.parent_id not in among}
+
+
+def _stood_for(stands: Mapping[str, Link], rows: list[Span], parents: dict[str, str]) -> dict[str, Link]:
     """Spans right below one of the plane's own, which stands for a task or an action of this agent, and all below."""
-    outside = {row.parent_id for row in rows if row.parent_id and row.parent_id not in parents}
-    if not outside:
-        return {}
-    stands = dict[str, Link]()
-    if ours.run_id:
-        held = Task.objects.filter(run=ours.run_id, agent=agent).values_list("pk", flat=True)
-        tried = Attempt.objects.filter(run=ours.run_id, agent=agent).exclude(task_id=None)
-        for task in {*held, *tried.values_list("task_id", flat=True)}:
-            if task:
-                stands[span_id_of(task)] = (ours.run_id, task, None)
-        asked = Action.objects.filter(run_id=ours.run_id, principal=agent.user_id).values_list("pk", "task_id")
-        stands |= {span_id_of(action): (ours.run_id, task, action) for action, task in asked}
-    found = {row.span_id: stands[row.parent_id] for row in rows if row.parent_id in outside & stands.keys()}
+    outside = _outside(rows) & stands.keys()
+    found = {row.span_id: stands[row.parent_id] for row in rows if row.parent_id in outside}
     below = {one: near for one in parents if one not in found and (near := nearest(one, parents, found))}
     return found | below
 
@@ -214,8 +233,10 @@ def _runs_of(agent: Agent, talks: set[str], works: Works) -> dict[str, Run]:
     for talk, run in told.exclude(run_id=None).order_by().values_list("conversation", "run_id").distinct():
         if run:
             found[talk].add(run)
-    for talk in talks:
-        found[talk] |= {run for run in [_uuid(talk)] if run and works.find("run_id", run)}
+    ids = {talk: run for talk in talks if (run := _uuid(talk))}
+    works.look_up(("run_id", run) for run in ids.values())
+    for talk, run in ids.items():
+        found[talk] |= {run} if works.find("run_id", run) else set()
     alone = {talk: next(iter(runs)) for talk, runs in found.items() if len(runs) == 1}
     rows = Run.objects.in_bulk(list(alone.values()))
     return {talk: rows[run] for talk, run in alone.items() if run in rows}

@@ -18,7 +18,7 @@ from apps.telemetry.rules.otlp import LogSaid
 from apps.telemetry.selectors import Work
 from apps.telemetry.services.discovered import blocked_of, service_of
 from apps.telemetry.services.erasing import blank_erased, forget_old
-from apps.telemetry.services.linking import Works, link_of, named_by
+from apps.telemetry.services.linking import Works, ids_in, link_of, named_by
 from apps.telemetry.services.settling import one_at_a_time
 from apps.telemetry.services.spans import Taken, times_taken
 
@@ -45,6 +45,7 @@ def take_logs(actor: User, *, records: list[LogSaid]) -> Taken:
     near = timely[: max(0, MOST_A_DAY - count.logs_kept)]
     traces = {said.trace_id for said in near if said.trace_id}
     works, spans = Works(actor, traces), _spans(agent, traces)
+    works.look_up(one for said in near for one in ids_in(said.attributes))
     rows = [_row(agent, said, _link(agent, said, works, spans)) for said in near]
     LogRecord.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
     blank_erased(traces, {one for row in rows for one in (row.run_id or row.action_id,) if one})

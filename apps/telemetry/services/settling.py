@@ -1,5 +1,9 @@
 """Settling a trace: linking what has become linkable, and counting what models used, once."""
 
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+
 from django.db import connection
 from django.db.utils import OperationalError
 from psycopg.errors import LockNotAvailable
@@ -10,8 +14,12 @@ from apps.core.models import User
 from apps.telemetry.models import Span
 from apps.telemetry.rules.links import NOTHING
 from apps.telemetry.rules.trees import leaves_of
-from apps.telemetry.services.linking import Works, link_of, link_trace
-from apps.telemetry.services.usage import keep_usage
+from apps.telemetry.selectors import Work
+from apps.telemetry.services.linking import Works, link_of, link_traces, narrowest
+from apps.telemetry.services.usage import Used, keep_usage
+
+LONGEST_CALL = timedelta(days=1)
+"""A model that says it was called longer before it answered was not: the price of then would be the agent's choice."""
 
 
 def one_at_a_time(agent: Agent) -> None:
@@ -27,42 +35,55 @@ def one_at_a_time(agent: Agent) -> None:
         raise
 
 
-def settle(actor: User, agent: Agent, trace_id: str, works: Works) -> list[Span]:
-    """Link what has become linkable in a trace, and count what its leaves used; the spans that were linked now."""
-    rows = list(Span.objects.filter(agent=agent, trace_id=trace_id).defer("attributes", "name").order_by("started_at"))
-    late = link_trace(agent, trace_id, rows, works)
-    count_usage(actor, agent, rows, {row.span_id: row.parent_id for row in rows}, works)
+def settle(actor: User, agent: Agent, traces: Iterable[str], works: Works) -> list[Span]:
+    """Link what has become linkable in traces, and count what their leaves used; the spans that were linked now."""
+    found = Span.objects.filter(agent=agent, trace_id__any_of=list(traces)).defer("attributes", "name")
+    trees = defaultdict[str, list[Span]](list)
+    for row in found.order_by("trace_id", "started_at"):
+        trees[row.trace_id].append(row)
+    late = link_traces(agent, trees, works)
+    count_usage(actor, agent, trees.values(), works)
     return late
 
 
-def count_usage(actor: User, agent: Agent, rows: list[Span], parents: dict[str, str], works: Works) -> None:
-    """Keep as usage what the leaves among the linked rows of a trace used, and no response twice."""
-    counted = {row.span_id for row in rows if row.usage_id}
-    leaves = leaves_of((row.span_id for row in rows if row.tokens), counted, parents)
-    wanted = [row for row in rows if row.span_id in leaves and link_of(row) != NOTHING]
+def count_usage(actor: User, agent: Agent, traces: Iterable[list[Span]], works: Works) -> None:
+    """Keep as usage what the leaves among the linked rows of each trace used, and no response twice."""
+    wanted = [row for rows in traces for row in _leaves(rows)]
     if not wanted:
         return
     answers = [row.response_id for row in wanted if row.response_id]
     before = Span.objects.filter(agent=agent, response_id__any_of=answers).exclude(response_id="").exclude(usage=None)
     told = set(before.values_list("response_id", flat=True))
-    done = list[Span]()
+    works.look_up(one for row in wanted for one in narrowest(link_of(row)))
+    done, used = list[Span](), list[Used]()
     for row in wanted:
         work = works.behind(link_of(row))
         if work is None or row.tokens is None or row.response_id in told:
             continue
-        row.usage = keep_usage(
-            actor,
-            agent=agent,
-            work=work,
-            model=row.model,
-            input_tokens=row.tokens["input"],
-            output_tokens=row.tokens["output"],
-            cache_read_tokens=row.tokens["cache_read"],
-            cache_write_tokens=row.tokens["cache_write"],
-            reasoning_tokens=row.tokens.get("reasoning", 0),
-            reported_micro=row.tokens.get("reported_micro"),
-            started_at=row.started_at,
-        )
         told |= {row.response_id} - {""}
         done.append(row)
+        used.append(_used(row, row.tokens, work))
+    for row, usage in zip(done, keep_usage(actor, agent=agent, used=used), strict=True):
+        row.usage = usage
     Span.objects.bulk_update(done, ["usage"], batch_size=1000)
+
+
+def _leaves(rows: list[Span]) -> list[Span]:
+    parents = {row.span_id: row.parent_id for row in rows}
+    counted = {row.span_id for row in rows if row.usage_id}
+    leaves = leaves_of((row.span_id for row in rows if row.tokens), counted, parents)
+    return [row for row in rows if row.span_id in leaves and link_of(row) != NOTHING]
+
+
+def _used(row: Span, tokens: dict[str, int], work: Work) -> Used:
+    return Used(
+        work=work,
+        model=row.model,
+        input_tokens=tokens["input"],
+        output_tokens=tokens["output"],
+        cache_read_tokens=tokens["cache_read"],
+        cache_write_tokens=tokens["cache_write"],
+        reasoning_tokens=tokens.get("reasoning", 0),
+        reported_micro=tokens.get("reported_micro"),
+        started_at=max(row.started_at, row.ended_at - LONGEST_CALL),
+    )

@@ -1,8 +1,10 @@
 """Spans: taken in one transaction with what follows of them, so that an answer means that all of it is kept."""
 
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from django.conf import settings
 from django.db import transaction
@@ -22,11 +24,13 @@ from apps.telemetry.rules.tools import EXECUTE, ToolCall, tool_of
 from apps.telemetry.selectors import Work
 from apps.telemetry.services.discovered import blocked_of, note_strangers, service_of, strangers_of
 from apps.telemetry.services.erasing import blank_erased, forget_old
-from apps.telemetry.services.linking import Works, earlier_traces, link_of, named_by
+from apps.telemetry.services.linking import Works, earlier_traces, ids_in, link_of, named_by
 from apps.telemetry.services.settling import one_at_a_time, settle
 
 MOST_IN_TRACE = 5_000
 """Spans of one trace; what comes beyond is rejected."""
+MOST_READ = 20_000
+"""Spans, sent and held, of all traces that one request adds to; so many more of earlier traces are looked at again."""
 AHEAD = timedelta(hours=1)
 """How far an agent's clock may be ahead."""
 
@@ -61,7 +65,7 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     oldest, newest = times_taken()
     timely = [said for said in wanted if oldest <= said.ended_at <= newest]
     near = [said for said in timely if said.trace_id not in full]
-    works.rule_out(said.attributes for said in near)
+    works.look_up(one for said in near for one in ids_in(said.attributes))
     links = {id(said): named_by(agent, said.attributes, works) for said in near}
     rows = [_row(agent, said, links[id(said)] or Work(agent.unit_id)) for said in near]
     why = {
@@ -74,11 +78,8 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     Span.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
     with recorded_together():
         linked = [row for row in rows if link_of(row) != NOTHING]
-        linked += [
-            row for trace_id in sorted({row.trace_id for row in rows}) for row in settle(actor, agent, trace_id, works)
-        ]
-        for trace_id in earlier_traces(agent, linked, works):
-            settle(actor, agent, trace_id, works)
+        linked += settle(actor, agent, {row.trace_id for row in rows}, works)
+        settle(actor, agent, _few(agent, earlier_traces(agent, linked, works)), works)
     blank_erased({said.trace_id for said in near})
     note_strangers(agent, {service: came[service] for service in strangers})
     _count(agent, taken.kept, sum(one is None for one in links.values()), why)
@@ -97,12 +98,29 @@ def times_taken() -> tuple[datetime, datetime]:
 
 
 def _full_traces(agent: Agent, spans: list[SpanSaid]) -> set[str]:
-    coming = defaultdict[str, int](int)
-    for said in spans:
-        coming[said.trace_id] += 1
-    counts = Span.objects.filter(agent=agent, trace_id__any_of=list(coming)).values_list("trace_id")
-    held = dict(counts.annotate(n=Count("pk")))
-    return {trace_id for trace_id, n in coming.items() if held.get(trace_id, 0) + n > MOST_IN_TRACE}
+    """Those to which nothing is added: too long, or, the longest first, more than one request may have looked at."""
+    coming = Counter(said.trace_id for said in spans)
+    held = _held(agent, coming)
+    whole = {trace_id: held.get(trace_id, 0) + n for trace_id, n in coming.items()}
+    room = _within(MOST_READ, {trace_id: n for trace_id, n in whole.items() if n <= MOST_IN_TRACE})
+    return whole.keys() - room
+
+
+def _few(agent: Agent, traces: list[str]) -> set[str]:
+    return _within(MOST_READ, _held(agent, traces))
+
+
+def _held(agent: Agent, traces: Iterable[str]) -> dict[str, int]:
+    """How many spans of each of these traces are kept."""
+    counts = Span.objects.filter(agent=agent, trace_id__any_of=list(traces)).order_by().values_list("trace_id")
+    return dict(counts.annotate(n=Count("pk")))
+
+
+def _within(room: int, sizes: Mapping[str, int]) -> set[str]:
+    """The shortest of these that together have no more spans than there is room for."""
+    shortest = sorted(sizes, key=lambda trace_id: (sizes[trace_id], trace_id))
+    sums = accumulate(sizes[trace_id] for trace_id in shortest)
+    return {trace_id for trace_id, whole in zip(shortest, sums, strict=True) if whole <= room}
 
 
 def _row(agent: Agent, said: SpanSaid, link: Work) -> Span:
