@@ -122,9 +122,9 @@ class Span(Record):
                 condition=Q(run_id=None, task_id=None, action_id=None),
             ),
             models.Index(
-                fields=["agent", "tool", "tool_call", "started_at"], name="span_of_tool", condition=~Q(tool_call="")
+                fields=["agent", "tool", "tool_call", "ended_at"], name="span_of_tool", condition=~Q(tool_call="")
             ),
-            models.Index(fields=["started_at"], name="span_of_tool_by_time", condition=~Q(tool_call="")),
+            models.Index(fields=["ended_at"], name="span_of_tool_by_time", condition=~Q(tool_call="")),
             models.Index(fields=["created_at"], name="span_to_judge", condition=Q(tool_call="open")),
             models.Index(fields=["governed_by"], name="span_governed_by", condition=~Q(governed_by=None)),
             models.Index(fields=["agent", "conversation"], name="span_by_talk", condition=~Q(conversation="")),

@@ -10,9 +10,10 @@ from django.test import Client
 from apps.agents.models import Agent
 from apps.audit.models import Entry
 from apps.core.services import system_user
-from apps.kpis.models import CostItem, RollupDay, RunFact
+from apps.kpis.models import CostItem, RollupDay, RunFact, rate_book
 from apps.kpis.models.clock import database_now
 from apps.kpis.services import fold_entries, save_price
+from apps.kpis.services.seen import usage_costs_rated
 from apps.telemetry.models import UsageRecord
 from apps.workflows.models import Run, Task
 from apps.workflows.services import claim_tasks, complete_task
@@ -92,6 +93,7 @@ def test_a_model_that_the_book_does_not_know_is_unpriced_and_no_zero_until_it_do
 
 def test_the_price_is_that_of_when_the_call_began_and_never_of_a_time_to_come(worker: Agent, task: Task) -> None:
     price("large", 30, 150, ago=timedelta(hours=2))
+    Run.objects.update(created_at=database_now() - timedelta(hours=4))
     named = {**CHAT, "acp.task.id": str(task.pk)}
     send(worker, body_of(span(1, named, ended_ns=now_ns() - 3 * 3600 * SECOND), span(2, named)))
     send(worker, body_of(span(3, named, ended_ns=now_ns() + 1800 * SECOND)))
@@ -142,3 +144,16 @@ def test_usage_of_others_and_beyond_what_fits_is_refused_and_prices_nothing(work
         assert report(worker, **{**fits, **wrong}, task=str(task.pk)).status_code == 422, wrong
     fold()
     assert costs() == ("succeeded", 0, 0, 0)
+
+
+def test_what_the_ledger_says_to_be_of_1970_is_of_a_year_ago_at_most(
+    worker: Agent, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was written before starts were held against the work that they are of."""
+    send(worker, body_of(span(1, {**CHAT, "acp.task.id": str(task.pk)})))
+    entry = Entry.objects.get(name="usage.recorded")
+    told = {**entry.payload, "started_at": "1970-01-01T00:00:00+00:00"}
+    monkeypatch.setattr(Entry, "payload", told)
+    price("large", 3, 15, ago=timedelta(days=400))
+    ((cost, _by),) = usage_costs_rated([entry], rate_book())
+    assert (cost.incurred_at, cost.amount_micro) == (entry.occurred_at - timedelta(days=366), 450)

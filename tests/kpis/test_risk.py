@@ -1,7 +1,7 @@
 """The second sentence: what it counts, within which filter, and that each part leads to what it counts."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -188,3 +188,9 @@ def test_denied_attempts_of_a_day_are_kept_in_its_sums(executive: User) -> None:
     a_month()
     reader = Reader(executive, ask(), [])
     assert reader.rollups.get(denied__gt=0).denied == 2
+
+
+def test_calls_are_of_the_day_on_which_they_ended_whenever_they_say_that_they_began(executive: User) -> None:
+    called(make_agent(), 1)
+    Span.objects.update(started_at=datetime(1970, 1, 1, tzinfo=UTC))
+    assert governed_for(executive, ask()) == (1, 1)

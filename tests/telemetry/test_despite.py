@@ -144,3 +144,13 @@ def test_a_call_elsewhere_that_is_called_so_goes_before_one_that_only_stands_the
     action = asked(agent, 60)
     inside: Any = {"trace": action.pk.hex, "parentSpanId": action.pk.hex[16:]}
     assert tell(agent, call(1, "odd", **inside), call(2)) == ["ungoverned", "governed"]
+
+
+def test_a_later_call_opens_it_again_whenever_it_says_that_it_began(agent: Agent) -> None:
+    ended(asked(agent, 60, state="denied"))
+    tell(agent, call(1))
+    finding = ToolFinding.objects.get()
+    post(caller(agent.owner), f"/api/v1/tool-findings/{finding.pk}/dismiss/", {"reason": "Seen."})
+    assert ToolFinding.objects.get().dismissed_at
+    tell(agent, call(2, startTimeUnixNano="1000"))
+    assert ToolFinding.objects.get().dismissed_at is None

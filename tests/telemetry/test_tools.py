@@ -195,7 +195,9 @@ def test_coverage_is_of_all_that_was_seen_dismissed_or_not_and_none_of_nothing(a
 
 def test_what_is_older_than_a_month_is_not_in_it(agent: Agent) -> None:
     tell(agent, call(1))
-    Span.objects.update(started_at=ClockTimestamp() - timedelta(days=31))
+    Span.objects.update(
+        started_at=ClockTimestamp() - timedelta(days=31), ended_at=ClockTimestamp() - timedelta(days=31)
+    )
     assert coverage_for(agent.owner, agent).seen == 0
     assert findings_for(agent.owner).get().calls is None  # type: ignore[attr-defined]
 
@@ -288,3 +290,13 @@ def test_the_agents_page_says_how_much_is_governed(agent: Agent) -> None:
     text = client.get(f"/agents/{agent.slug}/").content.decode()
     assert "Uses tools without asking" in text
     assert "1 of 2; 95 % interval" in text
+
+
+def test_a_call_that_says_it_began_in_1970_is_counted_when_it_ended(agent: Agent) -> None:
+    assert tell(agent, call(1, startTimeUnixNano="1000")) == ["ungoverned"]
+    assert Span.objects.get().started_at.year == 1970
+    assert coverage_for(agent.owner, agent).ungoverned == 1
+    (finding,) = findings_for(agent.owner)
+    assert finding.calls == 1
+    assert finding.last_at == Span.objects.get().ended_at
+    assert len(examples_for(agent.owner, [finding])[finding.pk]) == 1

@@ -46,10 +46,10 @@ def risk_parts_for(actor: User, answer: Answer, live: Live) -> list[Part]:
 
 
 def governed_for(actor: User, asked: KpiFilter) -> tuple[int, int]:
-    """Calls of tools that began in the period and have an action behind them, and all that are kept of it."""
+    """Calls of tools that ended in the period and have an action behind them, and all that are kept of it."""
     judged = [ToolCall.GOVERNED, ToolCall.UNGOVERNED]
     calls: QuerySet[Span] = visible(actor, VIEW, Span.objects.filter(tool_call__in=judged))
-    calls = calls.filter(within("started_at", asked.period)).order_by()
+    calls = calls.filter(within("ended_at", asked.period)).order_by()
     if asked.agent:
         calls = calls.filter(agent__slug=asked.agent)
     if asked.unit:

@@ -1,7 +1,7 @@
 """What entries of the ledger tell: facts, read from the closing entries and from the rows that they name."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,8 @@ from apps.policies.rules.quiet import first_rule_of, quieted
 from apps.telemetry.models import UsageRecord
 
 PAUSED = "paused"
+EARLIEST = timedelta(days=366)
+"""Spans are taken some weeks late at most: what is said to be of long before has no price, and is of no day shown."""
 STEP_ENDS = ("done", "failed", "cancelled", "superseded")
 
 
@@ -136,9 +138,9 @@ def usage_costs_rated(entries: Sequence[Entry], book: RateBook) -> list[Rated]:
 
 
 def _used_at(entry: Entry) -> datetime:
-    """When a model was called, as its agent says; never after it said so."""
+    """When a model was called, as its agent says; never after it said so, and no more than ``EARLIEST`` before."""
     said = _instant(entry.payload.get("started_at"))
-    return min(said, entry.occurred_at) if said else entry.occurred_at
+    return min(max(said, entry.occurred_at - EARLIEST), entry.occurred_at) if said else entry.occurred_at
 
 
 def repriced_costs_rated(models: set[str], book: RateBook) -> list[Rated]:

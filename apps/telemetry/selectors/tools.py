@@ -51,7 +51,7 @@ def examples_for(actor: User, findings: list[ToolFinding]) -> dict[UUID, list[Sp
             _calls()
             .filter(agent=one.agent_id, tool=one.tool, tool_call=ToolCall.UNGOVERNED)
             .defer("attributes")
-            .order_by("-started_at")[:EXAMPLES]
+            .order_by("-ended_at")[:EXAMPLES]
         )
         for pk, one in shown.items()
     }
@@ -82,8 +82,9 @@ def dismissible_for(actor: User) -> frozenset[UUID]:
 
 
 def _calls() -> QuerySet[Span]:
+    """By their ends: those are held against the clock when a span is taken; a start may be said to be of any time."""
     since = Now() - timedelta(days=COVERAGE_DAYS)
-    return Span.objects.filter(started_at__gt=since).exclude(tool_call="")
+    return Span.objects.filter(ended_at__gt=since).exclude(tool_call="")
 
 
 def _coverage(calls: QuerySet[Span]) -> Coverage:

@@ -165,7 +165,7 @@ def _find(agent: Agent, spans: list[Span]) -> None:
     """Note the tools; the owner is told where nothing of the agent was open before, so that it is once."""
     if not spans:
         return
-    last = {row.tool: row.started_at for row in sorted(spans, key=lambda row: row.started_at)}
+    last = {row.tool: row.ended_at for row in sorted(spans, key=lambda row: row.ended_at)}
     was_open = ToolFinding.objects.filter(agent=agent, dismissed_at=None).exists()
     known = {one.tool: one for one in ToolFinding.objects.filter(agent=agent, tool__in=list(last))}
     for tool, one in known.items():
@@ -187,7 +187,7 @@ def _find_despite(agent: Agent, spans: list[Span]) -> None:
     """
     if not spans:
         return
-    last = {row.tool: row.started_at for row in sorted(spans, key=lambda row: row.started_at)}
+    last = {row.tool: row.ended_at for row in sorted(spans, key=lambda row: row.ended_at)}
     first = not ToolFinding.objects.filter(agent=agent, despite_at__isnull=False, dismissed_at=None).exists()
     is_new = 0
     for tool, at in last.items():
