@@ -14,6 +14,7 @@ from apps.agents.models import Agent
 from apps.core.models import ClockTimestamp
 from apps.telemetry.models import Span
 from apps.telemetry.rules import otlp
+from apps.telemetry.rules.names import without_content
 from apps.telemetry.rules.otlp import JSON, PROTOBUF, TooMuchError, UnreadableError, read_logs, read_traces
 from apps.telemetry.services import erasing, forget_spans
 from controlplane import bodies
@@ -109,6 +110,14 @@ def test_a_body_that_says_to_be_smaller_than_it_is_is_not_read() -> None:
     lying = gzip.compress(b" " * 3_000_000)[:-4] + (1).to_bytes(4, "little")
     with pytest.raises(UnreadableError):
         otlp.unpack(lying, "gzip")
+
+
+def test_all_names_under_which_openinference_tells_content_are_known() -> None:
+    said = {
+        "llm.choices.0.completion.text": "x", "input.images.0.image.url": "x", "output.images.0": "x",
+        "input.documents.0.document.content": "x", "output.documents.0": "x",
+    }  # fmt: skip
+    assert without_content({**said, "input.mime_type": "text/plain"}) == {"input.mime_type": "text/plain"}
 
 
 def test_what_is_too_old_is_deleted_in_one_round_however_much_it_is(

@@ -58,8 +58,10 @@ PARTS_OF_COST = ("llm.cost.prompt", "llm.cost.completion")
 CONTENT = (
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.prompt",
     "gen_ai.completion", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.tool.definitions",
-    "gen_ai.retrieval", "llm.input_messages", "llm.output_messages", "llm.prompt", "llm.completions", "llm.tools",
-    "llm.function_call", "input.value", "output.value", "tool.parameters", "retrieval.documents",
+    "gen_ai.retrieval", "llm.input_messages", "llm.output_messages", "llm.prompt", "llm.completions", "llm.choices",
+    "llm.tools",
+    "llm.function_call", "input.value", "input.images", "input.documents", "output.value",
+    "output.images", "output.documents", "tool.parameters", "retrieval.documents",
     "embedding.embeddings", "embedding.text", "reranker.", "message.", "traceloop.entity.input",
     "traceloop.entity.output", "gen_ai.evaluation.explanation",
 )  # fmt: skip
