@@ -12,14 +12,17 @@ from django.conf import settings
 
 from apps.agents.models import Agent
 from apps.core.models import ClockTimestamp
-from apps.telemetry.models import Span
+from apps.telemetry.models import LogRecord, Span
 from apps.telemetry.rules import otlp
 from apps.telemetry.rules.names import without_content
 from apps.telemetry.rules.otlp import JSON, PROTOBUF, TooMuchError, UnreadableError, read_logs, read_traces
 from apps.telemetry.services import erasing, forget_spans
 from controlplane import bodies
+from tests.factories.access import make_holder
 from tests.factories.agents import make_agent
-from tests.factories.telemetry import body_of, logs_of, rejected, send, span
+from tests.factories.telemetry import body_of, log, logs_of, rejected, send, send_logs, span
+from tests.oversight.test_api import caller
+from tests.telemetry.test_looking import VIEW, signed_in
 
 
 @pytest.fixture
@@ -132,3 +135,24 @@ def test_what_is_too_old_is_deleted_in_one_round_however_much_it_is(
     monkeypatch.setattr(erasing, "FORGET_S", 60.0)
     assert forget_spans() == 3
     assert Span.objects.get().span_id.endswith("6")
+
+
+def test_a_search_in_logs_is_bounded_like_one_in_spans(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    send_logs(agent, logs_of(*(log(f"look {number}") for number in range(1, 5))))
+    assert LogRecord.objects.count() == 4
+    viewer = make_holder(VIEW)
+
+    def found(query: str) -> list[str]:
+        rows = caller(viewer).get(f"/api/v1/logs/?{query}").json()["results"]
+        return sorted(row["body"][-1] for row in rows)
+
+    assert found("text=LOOK") == ["1", "2", "3", "4"]
+    assert found("text=look&agent=another") == []
+    monkeypatch.setattr("apps.telemetry.selectors.logs.MOST_SEARCHED", 2)
+    assert found("text=look") == ["3", "4"]
+    assert found("text=look+1") == []
+    answer = caller(viewer).get(f"/api/v1/logs/?text={'x' * 101}")
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["text"])
+    page = signed_in(viewer).get(f"/logs/?text=look{'x' * 5_000}")
+    assert page.status_code == 200
+    assert "the newest 20,000 log records" in page.content.decode()

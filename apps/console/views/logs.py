@@ -12,7 +12,7 @@ from apps.core.gate import holds
 from apps.core.http import Request
 from apps.core.pages import page_of
 from apps.telemetry.rules.severities import WORDS
-from apps.telemetry.selectors import REJECTED_DAYS, LogFilter, logs_for, rejected_logs_for
+from apps.telemetry.selectors import LONGEST_TEXT, MOST_SEARCHED, REJECTED_DAYS, LogFilter, logs_for, rejected_logs_for
 
 ASKED = ("agent", "service", "run", "trace", "level", "text", "since")
 
@@ -31,6 +31,7 @@ def logs(request: Request) -> HttpResponse:
         "since": list(SINCE_WORDS.items()),
         "levels": [("warn", _("Warnings and worse")), ("error", _("Errors and worse")), ("info", _("No debugging"))],
         "rejected": rejected_logs_for(request.user) if page.is_first else [],
+        "searched": MOST_SEARCHED,
         "rejected_days": REJECTED_DAYS,
     }
     return render(request, "console/logs.html", context)
@@ -44,6 +45,6 @@ def _filter_of(asked: dict[str, str]) -> LogFilter:
         run=uuid_in(asked["run"]),
         trace=asked["trace"],
         severity=WORDS.get(asked["level"], 0),
-        text=asked["text"],
+        text=asked["text"][:LONGEST_TEXT],
         since=timezone.now() - age if age else None,
     )

@@ -13,7 +13,7 @@ from apps.core.schema import PROBLEMS
 from apps.telemetry.api.spans import instant_in, uuid_in
 from apps.telemetry.models import LogRecord
 from apps.telemetry.rules.severities import WORDS
-from apps.telemetry.selectors import LogFilter, logs_for
+from apps.telemetry.selectors import LONGEST_TEXT, LogFilter, logs_for
 
 FILTERS = [
     OpenApiParameter("agent", str, description="An agent's slug."),
@@ -73,6 +73,8 @@ def filter_of(request: Request) -> LogFilter:
     run, since = uuid_in(said["run"], "run", wrong), instant_in(said["since"], "since", wrong)
     if said["level"] and said["level"] not in WORDS:
         wrong["level"] = [f"One of: {', '.join(WORDS)}."]
+    if len(said["text"]) > LONGEST_TEXT:
+        wrong["text"] = [f"At most {LONGEST_TEXT} characters."]
     if wrong:
         raise InvalidError(errors=wrong)
     return LogFilter(
@@ -91,6 +93,9 @@ class Logs(PlaneView):
 
     @extend_schema(operation_id="list_logs", parameters=FILTERS, responses={200: LogPage, **PROBLEMS})
     def get(self, request: Request) -> Response:
-        """What agents reported in their logs, the last received first."""
+        """What agents reported in their logs, the last received first.
+
+        ``text`` stands in the body, among the newest 20,000 that else fit.
+        """
         known_params(request, *(one.name for one in FILTERS))
         return page_of(request, logs_for(self.actor, filter_of(request)), log_json)

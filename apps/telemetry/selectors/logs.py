@@ -10,12 +10,15 @@ from django.db.models.functions import Now
 from apps.core.gate import visible
 from apps.core.models import User
 from apps.telemetry.models import LogRecord, Span, SpanCount
-from apps.telemetry.selectors.spans import MOST_LINES, REJECTED_DAYS, VIEW, ReportFilter
+from apps.telemetry.selectors.spans import MOST_LINES, MOST_SEARCHED, REJECTED_DAYS, VIEW, ReportFilter
 
 
 @dataclass(frozen=True, slots=True)
 class LogFilter(ReportFilter):
-    """What of logs is asked for, by their own time. ``severity``: that or graver; ``text``: in the body."""
+    """What of logs is asked for, by their own time. ``severity``: that or graver.
+
+    ``text``: in the body, in any case; looked for in the newest ``MOST_SEARCHED`` of the rest of the filter alone.
+    """
 
     severity: int = 0
     text: str = ""
@@ -24,7 +27,16 @@ class LogFilter(ReportFilter):
 def logs_for(actor: User, asked: LogFilter | None = None) -> QuerySet[LogRecord]:
     """Log records of the agents that ``actor`` may see, the last received first."""
     rows = visible(actor, VIEW, LogRecord.objects.select_related("agent")).order_by("-id")
-    return rows.filter(_asked(asked)) if asked else rows
+    if asked is None:
+        return rows
+    rows = rows.filter(_asked(asked))
+    return _with_text(rows, asked.text) if asked.text else rows
+
+
+def _with_text(rows: QuerySet[LogRecord], text: str) -> QuerySet[LogRecord]:
+    newest = rows.values("pk")[:MOST_SEARCHED]
+    looked = LogRecord.objects.filter(pk__in=newest, body__icontains=text)
+    return rows.filter(pk__in=looked.order_by().values("pk"))
 
 
 def logs_of_run_for(actor: User, run_id: UUID) -> QuerySet[LogRecord]:
@@ -44,8 +56,6 @@ def _asked(asked: LogFilter) -> Q:
         found &= _of_run(asked.run)
     if asked.severity:
         found &= Q(severity__gte=asked.severity)
-    if asked.text:
-        found &= Q(body__icontains=asked.text)
     return found & Q(at__gte=asked.since) if asked.since else found
 
 
