@@ -4,8 +4,9 @@ import asyncio
 import gzip
 import json
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -13,9 +14,10 @@ from django.conf import settings
 from apps.agents.models import Agent
 from apps.core.models import ClockTimestamp
 from apps.telemetry.models import LogRecord, Span
-from apps.telemetry.rules import otlp
+from apps.telemetry.rules import otlp, tools
 from apps.telemetry.rules.names import without_content
 from apps.telemetry.rules.otlp import JSON, PROTOBUF, TooMuchError, UnreadableError, read_logs, read_traces
+from apps.telemetry.rules.tools import CallSeen, judge
 from apps.telemetry.services import erasing, forget_spans
 from controlplane import bodies
 from tests.factories.access import make_holder
@@ -156,3 +158,17 @@ def test_a_search_in_logs_is_bounded_like_one_in_spans(agent: Agent, monkeypatch
     page = signed_in(viewer).get(f"/logs/?text=look{'x' * 5_000}")
     assert page.status_code == 200
     assert "the newest 20,000 log records" in page.content.decode()
+
+
+def test_what_stands_above_calls_is_walked_once_for_each_that_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked = list[str]()
+    above = tools.above
+    monkeypatch.setattr(tools, "above", lambda span, tree: walked.append(span) or above(span, tree))
+    now = datetime.now(UTC)
+    tree = {f"old{number}": f"new{number}" for number in range(50)} | {f"new{number}": "" for number in range(50)}
+    before = {(f"old{number}", "pay") for number in range(50)}
+    calls = [CallSeen(uuid4(), "t", f"new{number}", "pay" if number else "look", now, now) for number in range(50)]
+    found = judge(calls, [], trees={"t": tree}, counted={"t": before})
+    assert len(found.repeats) == 49
+    assert found.ungoverned == [calls[0].key]
+    assert len(walked) <= 100

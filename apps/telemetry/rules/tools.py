@@ -150,16 +150,7 @@ def judge(
     ``trees``: trace -> span -> the span above it. ``counted``: trace -> (span, tool) that were judged before.
     """
     found = Judged()
-    told = defaultdict[str, set[tuple[str, str]]](set)
-    for call in calls:
-        told[call.trace_id].add((call.span_id, call.tool))
-    alone = [
-        call
-        for call in calls
-        if not _is_repeat(
-            call, told[call.trace_id], counted.get(call.trace_id, frozenset()), trees.get(call.trace_id, {})
-        )
-    ]
+    alone = _alone(calls, trees, counted)
     keys = {call.key for call in alone}
     found.repeats = [call.key for call in calls if call.key not in keys]
     actions = list(actions)
@@ -177,6 +168,22 @@ def judge(
             if refused := _refused(call, every, by_name):
                 found.despite[call.key] = (refused.key, refused.despite)
     return found
+
+
+def _alone(
+    calls: Sequence[CallSeen], trees: Mapping[str, Mapping[str, str]], counted: Mapping[str, Seen]
+) -> list[CallSeen]:
+    """Those that are no repeats: no span above tells of the same tool, and none below that was judged already."""
+    told = defaultdict(set, {trace: set(before) for trace, before in counted.items()})
+    over = {trace: _over(before, trees.get(trace, {})) for trace, before in counted.items()}
+    for call in calls:
+        told[call.trace_id].add((call.span_id, call.tool))
+    return [
+        call
+        for call in calls
+        if (call.span_id, call.tool) not in over.get(call.trace_id, frozenset())
+        and not _is_below(call, told[call.trace_id], trees.get(call.trace_id, {}))
+    ]
 
 
 type ByName = Mapping[str, Sequence[Asked]]
@@ -240,9 +247,11 @@ def _fits(action: Asked, call: CallSeen, after: timedelta = SLACK) -> bool:
     return not over and action.asked_at <= call.ended_at + SLACK
 
 
-def _is_repeat(call: CallSeen, told: Seen, before: Seen, tree: Mapping[str, str]) -> bool:
-    """Whether a span above tells of the same tool, or one below that was judged already."""
-    if any((span, call.tool) in told or (span, call.tool) in before for span in above(call.span_id, tree)):
-        return True
-    below = (span for span, tool in before if tool == call.tool and span != call.span_id)
-    return any(call.span_id in above(span, tree) for span in below)
+def _over(before: Seen, tree: Mapping[str, str]) -> Seen:
+    """Spans above those that were judged already, each with their tool: what they tell of is the same call."""
+    return {(higher, tool) for span, tool in before for higher in above(span, tree)}
+
+
+def _is_below(call: CallSeen, told: Seen, tree: Mapping[str, str]) -> bool:
+    """Whether a span above tells of the same tool."""
+    return any((span, call.tool) in told for span in above(call.span_id, tree))
