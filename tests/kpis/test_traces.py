@@ -1,6 +1,6 @@
 """The spans of one run: a tree with what it used and cost, for whoever may see the agents and the run."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
@@ -10,7 +10,7 @@ from apps.audit.models import Entry
 from apps.core.services import system_user
 from apps.core.templatetags.acp import state_badge
 from apps.kpis.models.clock import database_now
-from apps.kpis.selectors import spans_of_run_for
+from apps.kpis.selectors import spans_of_run_for, traces
 from apps.kpis.services import fold_entries, save_price
 from apps.telemetry.models import Span
 from apps.workflows.models import Run
@@ -98,7 +98,7 @@ def test_the_number_of_queries_does_not_grow_with_the_spans(
     run: Run, worker: Agent, django_assert_max_num_queries: object
 ) -> None:
     viewer = make_holder(*SEES)
-    with django_assert_max_num_queries(14):  # type: ignore[operator]
+    with django_assert_max_num_queries(16):  # type: ignore[operator]
         spans_of_run_for(viewer, run)
 
 
@@ -126,3 +126,17 @@ def test_a_long_trace_leaves_raw_spans_to_their_own_pages(
     assert all(row.raw for row in spans_of_run_for(viewer, run).rows)
     monkeypatch.setattr("apps.kpis.selectors.traces.MOST_RAW", 4)
     assert not any(row.raw for row in spans_of_run_for(viewer, run).rows)
+
+
+def test_a_long_trace_costs_what_all_of_it_does_and_reads_what_it_shows(
+    run: Run, worker: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.kpis.selectors.traces.MOST_SHOWN", 3)
+    read = list[UUID]()
+    used = traces._used
+    monkeypatch.setattr(traces, "_used", lambda usages, **more: read.extend(usages) or used(usages, **more))
+    trace = spans_of_run_for(make_holder(*SEES), run)
+    assert (trace.is_cut, len(trace.rows), len(read)) == (True, 3, 1)
+    assert (trace.total.cost_micro, trace.total.input_tokens, trace.total.unpriced) == (900, 300, 1)
+    hidden = spans_of_run_for(make_holder(*SEES[:2]), run)
+    assert (hidden.total.cost_micro, hidden.total.input_tokens, hidden.total.unpriced) == (0, 300, 0)

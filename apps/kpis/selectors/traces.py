@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from apps.agents.models import Action
 from apps.agents.selectors import actions_for
@@ -106,10 +106,9 @@ def spans_of_run_for(actor: User, run: Run) -> RunTrace:
     mine = spans_for(actor).filter(run_id=run.pk)
     found = list(mine.defer("attributes").order_by("started_at", "id")[: MOST_SHOWN + 1])
     shows_costs = holds(actor, VIEW, run.unit)
-    spans, counted = found[:MOST_SHOWN], _used(mine.exclude(usage=None).values("usage"), shows_costs=shows_costs)
-    total = Used()
-    for one in counted.values():
-        total.add(one)
+    spans = found[:MOST_SHOWN]
+    counted = _used([span.usage_id for span in spans if span.usage_id], shows_costs=shows_costs)
+    total = _total(mine.exclude(usage=None).order_by().values("usage"), shows_costs=shows_costs)
     logs = list(logs_of_run_for(actor, run.pk)[: MOST_LOGS + 1])
     return RunTrace(
         _rows(actor, spans, counted),
@@ -128,7 +127,20 @@ def cost_of_span_for(actor: User, span: Span) -> Used | None:
     return _used(UsageRecord.objects.filter(pk=span.usage_id).values("pk"), shows_costs=True).get(span.usage_id)
 
 
-def _used(usages: QuerySet[Any, Any], *, shows_costs: bool) -> dict[UUID, Used]:
+def _total(usages: QuerySet[Any, Any], *, shows_costs: bool) -> Used:
+    """What all of these came to together, added up by the database: a run may have any number of them."""
+    rows = UsageRecord.objects.filter(pk__in=usages)
+    tokens = rows.aggregate(input=Sum("input_tokens", default=0), output=Sum("output_tokens", default=0))
+    found = Used(tokens["input"], tokens["output"])
+    if shows_costs:
+        unpriced = Count("pk", filter=Q(priced_by=PricedBy.UNPRICED))
+        costs = CostItem.objects.filter(kind=CostKind.LLM, source_id__in=usages)
+        told = costs.aggregate(micro=Sum("amount_micro", default=0), unpriced=unpriced)
+        found.cost_micro, found.unpriced = int(told["micro"]), told["unpriced"]
+    return found
+
+
+def _used(usages: QuerySet[Any, Any] | list[UUID], *, shows_costs: bool) -> dict[UUID, Used]:
     """What each usage came to, by its id. The price book's word: a late price mends it here as well."""
     rows = UsageRecord.objects.filter(pk__in=usages)
     found = {row.pk: Used(row.input_tokens, row.output_tokens) for row in rows}
