@@ -11,8 +11,9 @@ from opentelemetry.baggage import get_all
 from opentelemetry.propagate import extract
 
 from apps.agents.models import Agent
+from apps.core.errors import ConflictError
 from apps.telemetry.models import Span, UsageRecord
-from apps.workflows.models import Run
+from apps.workflows.models import Attempt, Run
 from apps.workflows.services import claim_tasks, complete_task
 from tests.factories.agents import make_action, make_agent, make_key_for
 from tests.factories.telemetry import CHAT, SECOND, TRACE, body_of, now_ns, rejected, send, span
@@ -142,3 +143,14 @@ def test_a_conversation_of_two_runs_or_at_another_time_links_nothing(run: Run, w
 def test_the_service_that_sent_it_is_kept(worker: Agent) -> None:
     send(worker, body_of(span(1, {}, trace=TRACE), service_name="buyer"))
     assert Span.objects.get().service == "buyer"
+
+
+def test_what_an_agent_hands_in_for_a_task_that_it_never_held_makes_that_not_its_own(run: Run, worker: Agent) -> None:
+    (task,) = claim_tasks(worker.user)
+    other = make_worker(run.workflow, "order.check")
+    with pytest.raises(ConflictError):
+        complete_task(other.user, task_id=task.pk, lease="7", output={})
+    assert Attempt.objects.get(state="late").agent == other
+    named = [{**CHAT, "acp.task.id": str(task.pk)}, {**CHAT, "acp.run.id": str(run.pk)}]
+    send(other, body_of(*(span(number, one) for number, one in enumerate(named, start=1))))
+    assert links() == [(None, None, None, "")] * 2

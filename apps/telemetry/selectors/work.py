@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from apps.agents.models import Action, Agent
 from apps.core.errors import NotFoundError
@@ -59,7 +59,7 @@ def _tasks(actor: User, ids: list[UUID]) -> dict[UUID, Work]:
     held = Task.objects.filter(pk__any_of=ids, agent__user=actor).select_related("run__workflow")
     found = {row.pk: _of_run(row.run, row.pk) for row in held}
     left = [one for one in ids if one not in found]
-    tried = Attempt.objects.filter(task_id__any_of=left, agent__user=actor).select_related("run__workflow")
+    tried = _held_by(actor).filter(task_id__any_of=left).select_related("run__workflow")
     return found | {row.task_id: _of_run(row.run, row.task_id) for row in tried if row.task_id}
 
 
@@ -67,11 +67,16 @@ def _runs(actor: User, ids: list[UUID]) -> dict[UUID, Work]:
     """Runs that the agent started, or in which it holds or held a task, or asked for an action."""
     mine = Q(started_by=actor) | Q(
         Exists(Task.objects.filter(run=OuterRef("pk"), agent__user=actor))
-        | Exists(Attempt.objects.filter(run=OuterRef("pk"), agent__user=actor))
+        | Exists(_held_by(actor).filter(run=OuterRef("pk")))
         | Exists(Action.objects.filter(run_id=OuterRef("pk"), principal=actor))
     )
     rows = Run.objects.filter(mine, pk__any_of=ids).select_related("workflow")
     return {row.pk: _of_run(row) for row in rows}
+
+
+def _held_by(actor: User) -> QuerySet[Attempt]:
+    """Tries of the agent; not what it handed in too late, as anybody may who never held the task."""
+    return Attempt.objects.filter(agent__user=actor).exclude(state=AttemptState.LATE)
 
 
 def _of_run(run: Run, task_id: UUID | None = None) -> Work:
