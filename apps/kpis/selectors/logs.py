@@ -30,7 +30,7 @@ def event_log_for(actor: User, log_id: UUID) -> EventLog:
 
 
 def draft_for(actor: User, log: EventLog) -> str:
-    """A workflow document of the way that most cases took, in the unit of the log's workflow, else the first one seen."""
+    """A workflow document of the way that most cases took, in the unit of the log's workflow, else the first seen."""
     require(actor, VIEW)
     workflow = Workflow.objects.filter(slug=log.workflow).select_related("unit").first()
     units = visible(actor, VIEW, BusinessUnit.objects.order_by("created_at"))  # none is older than the one above it
