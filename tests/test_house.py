@@ -91,7 +91,8 @@ def test_every_selector_of_rows_asks_who_is_looking():
     asking = [one for one in functions_in("selectors") if one.__name__.endswith("_for")]
     assert len(asking) > 100
     first = {one: next(iter(inspect.signature(one).parameters), "") for one in asking}
-    assert [one for one in asking if first[one] != "actor" and one.__name__ not in WITHOUT_ACTOR] == []
+    wrong = [one for one in asking if first[one] != "actor" and one.__name__ not in WITHOUT_ACTOR]
+    assert [f"{one.__module__}.{one.__name__}" for one in wrong] == []
 
 
 DOORS = [path for path in APP_FILES if room_of(path) in {"views", "api", "selectors", "forms", "tasks"}]

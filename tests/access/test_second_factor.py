@@ -87,7 +87,7 @@ OPEN = ALWAYS_OPEN | OPEN_TO_SET_UP
 
 def is_refused(path: str, answer: Any) -> bool:
     if path.startswith(("/api/", "/scim/", "/v1/", "/otlp/")):
-        return (answer.status_code, answer.json()["code"]) == (403, "second_factor_needed")
+        return answer.status_code == 403 and answer.json()["code"] == "second_factor_needed"
     if path.startswith("/live/"):
         return answer.status_code == 403
     return answer.status_code == 302 and answer["Location"].startswith(NEEDED)

@@ -211,7 +211,7 @@ def test_an_agent_with_nothing_at_all_says_so_in_each_part() -> None:
     assert "It was granted nothing that a rule could concern." in page.part("rules")
     assert page.value("Feedback").startswith("0 approved as asked, 0 edited, 0 rejected")
     assert page.value("Cost") == "0.00 EUR"
-    assert page.value("Governed calls, 30 days") == "– no call of a tool was seen"
+    assert page.value("Governed calls, 30 days") == "– no call of a tool was judged yet"
     assert page.value("Incidents") == "None."
     assert "It worked in no run that you may see." in page.part("runs")
     assert "Nothing yet: it has asked for no action." in page.part("did")

@@ -373,8 +373,10 @@ def test_what_a_system_entered_takes_two_people_whoever_ran_it() -> None:
     enter(system_user("console"))
     client = Client()
     client.force_login(ran)
+    assert "Answer for it<" in client.get("/dashboards/goals/").content.decode()
     page = client.post("/dashboards/goals/baselines/was/approve/", {"number": "1"}, follow=True).content.decode()
     assert "now you answer for it" in page
+    assert "Answer for it<" not in page
     row = Baseline.objects.get()
     assert (row.entered_by, row.approved_at) == (ran, None)
     with pytest.raises(NotAllowedError) as refused:

@@ -64,6 +64,12 @@ class TestLooking:
         assert (first["encoding"], first["delimiter"], first["dates"], first["decimal"]) == ("cp1252", ";", "dmy", ",")
         assert (first["case"], first["start"], first["complete"]) == ("Vorgang", "Beginn", "Ende")
 
+    def test_one_impossible_date_hides_neither_how_the_others_are_written_nor_the_next_fault(self) -> None:
+        bad = "8;Prüfen;31.02.2025 09:00;01.03.2025 10:00;;\n9;Zahlen;30.03.2026 09:00;31.03.2026 10:00;;abc\n"
+        seen = shown(signed_in(make_admin()), (GERMAN + bad).encode())
+        assert seen["form"].initial["dates"] == "dmy"
+        assert [(one.line, one.column) for one in seen["preview"].faults] == [(4, "Beginn"), (5, "Kosten")]
+
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
     def test_marks_of_encodings_are_read(self, encoding: str) -> None:
         seen = shown(signed_in(make_admin()), LOG.replace("Submit", "Prüfen").encode(encoding))

@@ -133,3 +133,33 @@ def test_goals_are_told_to_who_sees_figures_of_their_workflow(units: tuple[Busin
     assert "<code>w</code>" not in client.get("/dashboards/goals/").content.decode()
     client.force_login(manager)
     assert "W" in client.get("/dashboards/goals/").content.decode()
+
+
+def test_a_period_before_of_which_there_is_a_part_alone_is_held_against_no_amounts() -> None:
+    """Ninety runs in the two days before would be three a day of a month: nobody can say better or worse of that."""
+    now = [make_run(finished_at=datetime(2026, 11, 2 + at % 20, 12, tzinfo=UTC)) for at in range(90)]
+    before = [make_run(finished_at=datetime(2026, 10, 30, 12, tzinfo=UTC)) for _ in range(90)]
+    write_facts(facts=Facts(runs=[*now, *before]))
+    client, query = Client(), f"{RANGE}&compare=previous"
+    client.force_login(make_holder(VIEW))
+
+    def card(key: str) -> str:
+        page = client.get(f"/dashboards/w/?{query}").content.decode()
+        return page[page.index(f'id="kpi-{key}"') :].partition("</section>")[0]
+
+    assert "The period before has figures of a part of it alone" in card("throughput")
+    assert "was" in card("error_rate")
+    write_facts(facts=Facts(runs=[make_run(finished_at=datetime(2026, 9, 1, 12, tzinfo=UTC))]))
+    assert "was 3" in card("throughput")
+
+
+def test_as_many_are_listed_behind_savings_as_have_a_baseline() -> None:
+    make_approved(workflow="w", kpi="cost_per_success_minor", value=500)
+    runs = [make_run(workflow=slug) for slug in ("w", "w", "w", "v")]
+    write_facts(facts=Facts(runs=runs))
+    client = Client()
+    client.force_login(make_holder(VIEW))
+    for kpi, count in (("savings_minor", 3), ("throughput", 4)):
+        assert f"{count} in this list" in client.get(f"/dashboards/overview/{kpi}/?{RANGE}").content.decode()
+    total = kpis_for(make_holder(VIEW), ASKED).totals["savings_minor"].figure
+    assert total.n == 3

@@ -113,6 +113,9 @@ def test_the_page_says_what_policy_said_of_each_action_and_shows_each_span_raw(r
     rows, raw = parts[::2], parts[1::2]
     said = [f'<a href="/actions/{action.pk}/">{action.operation}</a> {state_badge("deny")}' in row for row in rows]
     assert said == [False, False, False, False, True]
+    depths = [row.depth for row in spans_of_run_for(make_holder(*SEES), run).rows]
+    assert [row.count("\u2003") for row in rows] == depths
+    assert any(depths)
     for number, (row, below) in enumerate(zip(rows, raw, strict=True), start=1):
         assert f'href="/spans/{Span.objects.get(span_id__endswith=str(number)).pk}/"' in row
         assert f"{number:016x}" in below.partition("<details>")[2]

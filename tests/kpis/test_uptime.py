@@ -178,7 +178,7 @@ def test_drafts_and_retired_agents_are_in_no_service(viewer: User) -> None:
     assert look(START) == 0
     found = uptime_for(viewer, day())[0]
     assert found.figure.value is None
-    assert found.why_none == "No service minute of an agent was observed"
+    assert found.why_none == "No service minute of an agent that you may see was observed"
 
 
 def test_a_test_key_keeps_nobody_up(viewer: User) -> None:

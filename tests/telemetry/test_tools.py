@@ -284,7 +284,7 @@ def test_the_page_lists_them_with_examples_and_takes_a_reason(agent: Agent) -> N
 
 def test_the_agents_page_says_how_much_is_governed(agent: Agent) -> None:
     client = signed_in(make_holder(VIEW, unit=agent.unit))
-    assert "no call of a tool was seen" in client.get(f"/agents/{agent.slug}/").content.decode()
+    assert "no call of a tool was judged yet" in client.get(f"/agents/{agent.slug}/").content.decode()
     asked(agent)
     tell(agent, call(1), call(2, "search"))
     text = client.get(f"/agents/{agent.slug}/").content.decode()

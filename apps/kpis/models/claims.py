@@ -43,7 +43,7 @@ class Costs(Func):
     """
 
     template = """(
-      SELECT coalesce(sum(spent.micro), 0)::bigint
+      SELECT least(coalesce(sum(spent.micro), 0), 9223372036854775807)::bigint
       FROM (VALUES (%(expressions)s)) AS one (id, run, task, agent, since)
       CROSS JOIN LATERAL (
         SELECT amount_micro AS micro, one.since AS at FROM kpis_costitem WHERE source_id = one.id

@@ -1,7 +1,7 @@
 """Whether an hour is out of line with the same hour of the week in the eight weeks before. Pure.
 
-Failures by the binomial distribution, starts by Poisson's, spread as the eight hours are; nobody knows the rate of
-either, and eight hours only hint at it. Chance alone is so far off in two hours in a row, each less than once in
+Failures by the beta-binomial distribution, starts by the negative binomial one: nobody knows the rate of either, and
+eight hours only hint at it. Chance alone is so far off in two hours in a row, each less than once in
 10,000, or in one less than once in a million.
 """
 

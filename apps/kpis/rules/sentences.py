@@ -98,7 +98,7 @@ def value_sentence(no_touch: Figure, helped: float, savings: Figure, saved_s: fl
             "Agents finished %(runs)s runs: %(share)s succeeded without a person, %(helped)s with one, "
             "%(failed)s failed. "
             "They saved %(money)s against the baseline, "
-            "after all costs."
+            "after what their runs cost."
         )
         return Sentence(text, values, kpi="savings_minor")
     values |= {"hours": count_text(round(saved_s / 3600))}
@@ -106,7 +106,7 @@ def value_sentence(no_touch: Figure, helped: float, savings: Figure, saved_s: fl
         "Agents finished %(runs)s runs: %(share)s succeeded without a person, %(helped)s with one, "
         "%(failed)s failed. "
         "They saved %(money)s and %(hours)s hours of "
-        "people's work against the baseline, after all costs."
+        "people's work against the baseline, after what their runs cost."
     )
     return Sentence(text, values, kpi="savings_minor")
 

@@ -14,8 +14,8 @@ from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.kpis import charts
 from apps.kpis.models import RollupDay
-from apps.kpis.models.clock import reporting_currency
-from apps.kpis.rules.buckets import next_period, previous_period
+from apps.kpis.models.clock import reporting_currency, reporting_zone
+from apps.kpis.rules.buckets import DAY, Period, local_day, next_period, previous_period
 from apps.kpis.rules.changes import Change, marks_of
 from apps.kpis.rules.definitions import CARDS, Definition
 from apps.kpis.rules.figures import (
@@ -65,6 +65,8 @@ from apps.workflows.models import Workflow
 type Place = tuple[str, str, bool]
 
 WEEKLY = "/reports/weekly/"
+MISSING = 0.2
+"""Of a period that is held against another no more may be from before anything was counted."""
 WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adherence", "escalation_rate")
 """What the third sentence looks at, workflow by workflow."""
 
@@ -283,10 +285,23 @@ def card_of(answer: Answer, key: str) -> Card:
 
 def _lack(answer: Answer, definition: Definition) -> str:
     """Why nothing is said of what a figure was before."""
-    if answer.asked.compare != Compare.BASELINE:
+    if answer.asked.compare == Compare.PREVIOUS:
+        is_short = definition.is_amount and _begins_within(
+            answer, previous_period(answer.asked.period, answer.asked.zone)
+        )
+        return _("The period before has figures of a part of it alone") if is_short else ""
+    if answer.asked.compare == Compare.NONE:
         return ""
-    is_part = definition.is_amount and answer.goals.whole is not None
+    there = {one.workflow for one in answer.goals.baselines if one.kpi == definition.key}
+    whole, workflow = answer.goals.whole, answer.asked.workflow
+    is_part = definition.is_amount and whole is not None and workflow not in whole and workflow in there
     return _("A baseline is of the whole") if is_part else _("No baseline yet")
+
+
+def _begins_within(answer: Answer, period: Period) -> bool:
+    """Whether so much of this period was over when the first was counted that by the day it has too few."""
+    first, begun = answer.reader.first_day, local_day(period.start, reporting_zone())
+    return first is not None and (first - begun) / DAY > MISSING * period.days_until(period.end)
 
 
 def _daily_text(total: Total) -> str:
@@ -306,6 +321,8 @@ def _pair(total: Total, answer: Answer) -> tuple[float | None, float | None]:
             return total.daily, None if total.baseline is None else total.baseline.value
         case Compare.PREVIOUS if total.previous is not None and total.previous.enough:
             earlier = previous_period(answer.asked.period, answer.asked.zone)
+            if total.figure.definition.is_amount and _begins_within(answer, earlier):
+                return total.daily, None
             was = total.previous.value
             days = earlier.days_until(answer.as_of)
             return total.daily, None if was is None else comparable(total.figure.definition, was, days)

@@ -88,7 +88,8 @@ def standing_for(actor: User) -> Standing:
     items = visible(actor, VIEW, Escalation.objects.filter(state=EscalationState.PENDING)).exclude(kind=Kind.REVIEW)
     items = items.exclude(action__environment=Environment.TEST)
     waiting = items.aggregate(n=Count("pk"), oldest=Min("created_at"))
-    open_runs = visible(actor, VIEW, Run.objects.filter(simulated=False)).exclude(state__in=RUN_FINAL).order_by()
+    begun = Run.objects.filter(simulated=False, started_at__isnull=False)  # as on dashboards, not what stands in line
+    open_runs = visible(actor, VIEW, begun).exclude(state__in=RUN_FINAL).order_by()
     workflows = visible(actor, VIEW, Workflow.objects.filter(retired_at=None))
     backlog = dict.fromkeys(workflows.values_list("slug", flat=True), 0)
     backlog |= dict(open_runs.values_list("workflow__slug").annotate(n=Count("pk")))

@@ -31,7 +31,7 @@ from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.business import values_for
 from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.fixed import add_fixed_for
-from apps.kpis.selectors.goals import Goals, goals_for
+from apps.kpis.selectors.goals import COST_MICRO, HUMAN_MS, Goals, goals_for
 from apps.kpis.selectors.live import LONGEST, OLDEST, open_incidents_for, open_runs_for
 from apps.kpis.selectors.parts import require_name, require_part, within_part
 from apps.kpis.selectors.pending import LONGEST as LONGEST_WAIT
@@ -51,10 +51,13 @@ from apps.kpis.selectors.reading import (
     runs_for,
 )
 from apps.kpis.selectors.releases import NEWEST, releases_for
+from apps.kpis.selectors.savings import compared_by
 from apps.kpis.selectors.uptime import behind_uptime_for
 from apps.oversight.models import Escalation
 
 PROJECTION = "kpis"
+OF_BASELINES = {"compared": COST_MICRO, "fixed_micro": COST_MICRO, "compared_time": HUMAN_MS}
+"""Figures that only runs with a baseline are in, by their denominator: the column of which it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +279,17 @@ def behind_for(actor: User, definition: Definition, asked: KpiFilter) -> tuple[R
     whole = asked if asked.part is None else replace(asked, operation="")  # as a part it is asked for below
     rows: QuerySet[Any] = source.rows(actor, whole).filter(within(source.moment, asked.period))
     order = ORDERS.get(definition.numerator, (f"-{source.moment}", f"-{source.key}"))
-    rows = rows.filter(MEMBERS[definition.members])
+    rows = rows.filter(MEMBERS[definition.members], _compared(actor, definition, asked))
     found = within_part(rows, asked)
     if asked.part is not None and not found.exists():
         require_name(actor, rows, asked)
     return found, order
+
+
+def _compared(actor: User, definition: Definition, asked: KpiFilter) -> Q:
+    """Of a figure that is held against a baseline, the runs that had one; else all."""
+    column = OF_BASELINES.get(definition.denominator)
+    return compared_by(column, goals_for(actor, asked).costs()) if column else Q()
 
 
 def _behind_now(actor: User, definition: Definition, asked: KpiFilter) -> tuple[Rows, tuple[str, ...]]:

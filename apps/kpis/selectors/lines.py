@@ -46,7 +46,7 @@ def said_slug(slug: str) -> str:
     return capfirst(slug.replace("-", " "))
 
 
-LINED = ("throughput", *CARDS[:2], *CARDS[3:], "savings_minor")
+LINED = ("savings_minor", "throughput", *CARDS[:2], *CARDS[3:])
 
 
 def lines_of(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> list[Line]:
@@ -62,7 +62,7 @@ def lines_of(answer: Answer, workflows: ByWorkflow, names: dict[str, str]) -> li
         href = f"{reverse('kpis:dashboard', args=[slug])}?{replace(answer.asked, workflow='').query}"
         own = answer.asked.of_workflow(slug)
         shown = [_cell(figures[key], own) for key in LINED]
-        shown[-1] = replace(shown[-1], note=note)
+        shown[0] = replace(shown[0], note=note)
         lines.append(Line(names.get(slug, said_slug(slug)), verdict, said(why), shown, href))
     return lines
 

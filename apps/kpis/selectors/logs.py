@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from apps.access.models import BusinessUnit
 from apps.core.errors import NotFoundError
@@ -33,6 +33,6 @@ def draft_for(actor: User, log: EventLog) -> str:
     """A workflow document of the way that most cases took, in the unit of the log's workflow, else the first seen."""
     require(actor, VIEW)
     workflow = Workflow.objects.filter(slug=log.workflow).select_related("unit").first()
-    units = visible(actor, VIEW, BusinessUnit.objects.order_by("created_at"))  # none is older than the one above it
+    units = visible(actor, VIEW, BusinessUnit.objects.order_by(F("parent").asc(nulls_first=True), "created_at"))
     unit = workflow.unit if workflow else units.first()
     return draft_of(log.name, log.figures["map"], unit=unit.slug if unit else "")

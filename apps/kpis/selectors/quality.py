@@ -13,6 +13,7 @@ from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.kpis.models import ActionFact
+from apps.kpis.models.clock import reporting_zone
 from apps.kpis.models.measures import PercentileCont, within
 from apps.kpis.rules.asking import AskedPart, Became
 from apps.kpis.rules.buckets import weeks_of
@@ -161,10 +162,10 @@ def _count(asked: KpiFilter, became: Became, part: AskedPart, n: int) -> Cell:
 def _drills_in(asked: KpiFilter) -> Q:
     """The drills that ended in the weeks of the period, of the unit, workflow, agent and version that are asked for.
 
-    Whole weeks whatever is asked: two ranges that differ by a minute would tell when, and so perhaps by whom, one was
-    answered.
+    Whole weeks of the reporting zone whatever is asked: two ranges that differ by a minute would tell when, and so
+    perhaps by whom, one was answered.
     """
-    found = within("ended_at", weeks_of(asked.period, asked.zone))
+    found = within("ended_at", weeks_of(asked.period, reporting_zone()))
     if asked.workflow:
         found &= Q(item__workflow=asked.workflow)
     if asked.agent:

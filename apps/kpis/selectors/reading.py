@@ -231,6 +231,15 @@ class Reader:
         )
         return any(rows.filter(within(moment, period), simulated=True).exists() for rows, moment in facts)
 
+    @cached_property
+    def first_day(self) -> date | None:
+        """The first local day of which anything is counted; None while nothing is."""
+        zone = reporting_zone()
+        if answered_by_rollups(self.asked, [self.asked.period], zone):
+            return self.rollups.order_by("day").values_list("day", flat=True).first()
+        first = self.runs.order_by("started_at").values_list("started_at", flat=True).first()
+        return None if first is None else local_day(first, zone)
+
     def first_ends(self) -> dict[int, datetime]:
         """When the first run of each version ended in the period."""
         period, zone, rows = self.asked.period, reporting_zone(), self.runs

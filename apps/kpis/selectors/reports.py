@@ -17,6 +17,7 @@ from apps.core.gate import require, visible
 from apps.core.models import User
 from apps.halts.selectors import breaker_changes_for
 from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.models.measures import DURATIONS
 from apps.kpis.rules.buckets import BucketSize
 from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.figures import Status, comparable
@@ -151,7 +152,8 @@ def _missed(actor: User, answer: Answer) -> list[Asked]:
     own = [target for target in answer.goals.targets if target.workflow in names and target.kpi in DEFINITIONS]
     for workflow in sorted({target.workflow for target in own}):
         asked = replace(answer.asked.of_workflow(workflow), compare=Compare.NONE)
-        totals = kpis_for(actor, asked).totals
+        needed = {DEFINITIONS[one.kpi].numerator for one in own if one.workflow == workflow}
+        totals = kpis_for(actor, asked, durations=[one for one in DURATIONS if one.name in needed]).totals
         missed = [one.kpi for one in own if one.workflow == workflow and totals[one.kpi].status == Status.BAD]
         found += [_miss(names[workflow], answer, asked, totals[kpi]) for kpi in missed]
     return found + [

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import BigIntegerField, Case, F, Q, QuerySet, Sum, Value, When
@@ -53,11 +55,14 @@ def saved_in(
         *(When(valid, then=_of_run(saving, cost)) for cost, valid in zip(costs, covered, strict=True)),
         output_field=BigIntegerField(),
     )
-    any_valid = covered[0]
-    for valid in covered[1:]:
-        any_valid |= valid
     measures = {saving.saved: Sum("saved"), saving.compared: Sum(Value(1))}
-    return grouped(runs.filter(any_valid).annotate(saved=saved), "finished_at", periods, measures, ("workflow",))
+    return grouped(
+        runs.filter(compared_by(saving.of, costs)).annotate(saved=saved),
+        "finished_at",
+        periods,
+        measures,
+        ("workflow",),
+    )
 
 
 def _constant(
@@ -78,6 +83,11 @@ def _of_sums(saving: Saving, row: Mapping[str, Any], amount: int | None) -> dict
     if amount is None or not closed:
         return {}
     return {saving.saved: amount * (row["succeeded"] or 0) - (row[saving.of] or 0), saving.compared: closed}
+
+
+def compared_by(of: str, costs: Sequence[BaselineCost]) -> Q:
+    """The runs at whose start a baseline of this column was in force: those of which something is saved or lost."""
+    return reduce(or_, (_valid(cost) for cost in costs if cost.of == of), Q(pk__in=[]))
 
 
 def _valid(cost: BaselineCost) -> Q:

@@ -49,6 +49,10 @@ class Used:
         return round(self.cost_micro / micro_per_minor(reporting_currency()), 4)
 
 
+DEEPEST = 12
+"""A span further down stands no further in."""
+
+
 @dataclass(frozen=True, slots=True)
 class TraceRow:
     """One span: ``depth`` from 0, what it used itself and with all below it, and the action that it belongs to.
@@ -62,6 +66,11 @@ class TraceRow:
     whole: Used
     action: Action | None
     attributes: dict[str, Any] | None = None
+
+    @property
+    def indent(self) -> str:
+        """What stands before its name, so that one sees below which it is."""
+        return "\u2003" * min(self.depth, DEEPEST) + ("└ " if self.depth else "")
 
     @property
     def raw(self) -> dict[str, Any] | None:

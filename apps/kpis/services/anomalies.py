@@ -142,7 +142,7 @@ def mute_anomaly(actor: User, *, anomaly: Anomaly, until: datetime, reason: str)
 
 @transaction.atomic
 def unmute_anomaly(actor: User, *, anomaly: Anomaly) -> int:
-    """Tell of the like of it again, in the unit where it was found; how many mutes ended, none where there was none."""
+    """Tell of the like of it again; how many mutes ended, none where there was none."""
     require_manager(actor, anomaly.workflow.unit, MANAGE)
     like = {"workflow": anomaly.workflow, "kind": anomaly.kind, "figure": anomaly.figure}
     ended = Anomaly.objects.filter(**like, muted_until__gt=database_now()).update(

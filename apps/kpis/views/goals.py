@@ -85,6 +85,7 @@ def _told_baseline(
         "waits": waits,
         "number": (row if row.removal_by_id else correction or row).number,
         "is_own": waits and entered is not None and entered.pk == request.user.pk,
+        "is_first": waits and (entered is None or not entered.is_human),
         "entered": entered,
         "correction": correction and _told(correction, names, known),
     }

@@ -118,7 +118,10 @@ class Attempt(Record):
             ),
             models.UniqueConstraint(fields=["action_id"], condition=~Q(action_id=None), name="attempt_once_per_action"),
         ]
-        indexes = [models.Index(fields=["run", "id"], name="attempt_by_run")]
+        indexes = [
+            models.Index(fields=["run", "id"], name="attempt_by_run"),
+            models.Index(fields=["agent", "created_at"], name="attempt_by_agent"),
+        ]
 
     def __str__(self) -> str:
         return f"try {self.number} of {self.step}"

@@ -91,9 +91,9 @@ NOTHING = {
     "judged_by_reading": gettext_noop("No action was read back"),
     "judged_alone": gettext_noop("No action done without asking was judged"),
     "open": gettext_noop("No run is open"),
-    "agents_seen": gettext_noop("No service minute of an agent was observed"),
-    "calls_made": gettext_noop("No call to a system was made"),
-    "workflows_seen": gettext_noop("No service minute of a workflow was observed"),
+    "agents_seen": gettext_noop("No service minute of an agent that you may see was observed"),
+    "calls_made": gettext_noop("No call to a system that you may see was made"),
+    "workflows_seen": gettext_noop("No service minute of a workflow that you may see was observed"),
     "backlog": gettext_noop("The period has not begun"),
     "fixed_micro": gettext_noop("No fixed cost is entered for what is asked"),
 }

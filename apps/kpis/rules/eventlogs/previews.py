@@ -89,7 +89,9 @@ def guess_of(file: BinaryIO) -> Guess:
         return Guess(encoding, Spelling(), Columns())
     columns = _columns(table.header)
     cells = _values(table.header, rows, columns.complete)
-    orders = [order for order in Dates if cells and all(_is_time(cell, order) for cell in cells)]
+    fitting = {order: sum(_is_time(cell, order) for cell in cells) for order in Dates}
+    most = max(fitting.values())
+    orders = [order for order, fits in fitting.items() if fits == most and most > len(cells) / 2]  # a few may be wrong
     costs = _values(table.header, rows, columns.cost)
     decimal = "," if any(re.search(r",\d{1,2}$", cost.strip()) for cost in costs) else "."
     spelling = Spelling(table.delimiter, orders[0] if orders else Dates.ISO, decimal)
