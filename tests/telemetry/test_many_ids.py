@@ -19,6 +19,7 @@ from tests.factories.telemetry import CHAT, body_of, log, logs_of, rejected, sen
 from tests.factories.workflows import make_run, make_worker, make_workflow
 
 pytestmark = pytest.mark.django_db
+KINDS = ("run", "task", "attempt")
 TALK = {"gen_ai.conversation.id": "talk-1"}
 
 
@@ -63,6 +64,10 @@ def test_a_request_that_names_many_works_asks_no_more_than_one_that_names_few(wo
             assert rejected(send(worker, body)) == 0
         asked.append(len(seen))
         used.append(UsageRecord.objects.count() - before)
+        words = ("input", "output", "held", "reasoning", "sources")
+        assert not [
+            one["sql"] for one in seen if any(f'_{kind}"."{name}"' in one["sql"] for kind in KINDS for name in words)
+        ]
     assert used == [6, 6, 36], "all but what names others' work, and talks of nothing"
     assert asked[2] == asked[1]
     assert Entry.objects.filter(name="usage.recorded").count() == 48

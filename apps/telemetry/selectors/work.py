@@ -16,6 +16,9 @@ from apps.telemetry.selectors.spans import VIEW
 from apps.workflows.models import Attempt, Run, Task
 from apps.workflows.rules.states import AttemptState
 
+OF_RUN = ("pk", "unit", "workflow__slug", "created_at")
+"""What is read of a run: its rows hold what was put in and came out, and thousands may be named at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -56,31 +59,33 @@ def _actions(actor: User, ids: list[UUID]) -> dict[UUID, Work]:
 
 
 def _tasks(actor: User, ids: list[UUID]) -> dict[UUID, Work]:
-    held = Task.objects.filter(pk__any_of=ids, agent__user=actor).select_related("run__workflow")
-    found = {row.pk: _of_run(row.run, row.pk) for row in held}
+    held = Task.objects.filter(pk__any_of=ids, agent__user=actor).values_list(
+        "pk", *(f"run__{name}" for name in OF_RUN)
+    )
+    found = {task: _of_run(task, *of_run) for task, *of_run in held}
     left = [one for one in ids if one not in found]
-    tried = _held_by(actor).filter(task_id__any_of=left).select_related("run__workflow")
-    return found | {row.task_id: _of_run(row.run, row.task_id) for row in tried if row.task_id}
+    tried = held_by(actor).filter(task_id__any_of=left).values_list("task_id", *(f"run__{name}" for name in OF_RUN))
+    return found | {task: _of_run(task, *of_run) for task, *of_run in tried}
 
 
 def _runs(actor: User, ids: list[UUID]) -> dict[UUID, Work]:
     """Runs that the agent started, or in which it holds or held a task, or asked for an action."""
     mine = Q(started_by=actor) | Q(
         Exists(Task.objects.filter(run=OuterRef("pk"), agent__user=actor))
-        | Exists(_held_by(actor).filter(run=OuterRef("pk")))
+        | Exists(held_by(actor).filter(run=OuterRef("pk")))
         | Exists(Action.objects.filter(run_id=OuterRef("pk"), principal=actor))
     )
-    rows = Run.objects.filter(mine, pk__any_of=ids).select_related("workflow")
-    return {row.pk: _of_run(row) for row in rows}
+    rows = Run.objects.filter(mine, pk__any_of=ids).values_list(*OF_RUN)
+    return {row[0]: _of_run(None, *row) for row in rows}
 
 
-def _held_by(actor: User) -> QuerySet[Attempt]:
+def held_by(actor: User) -> QuerySet[Attempt]:
     """Tries of the agent; not what it handed in too late, as anybody may who never held the task."""
     return Attempt.objects.filter(agent__user=actor).exclude(state=AttemptState.LATE)
 
 
-def _of_run(run: Run, task_id: UUID | None = None) -> Work:
-    return Work(run.unit_id, run.workflow.slug, run.pk, task_id, since=run.created_at)
+def _of_run(task_id: UUID | None, run_id: UUID, unit_id: UUID, workflow: str, since: datetime) -> Work:
+    return Work(unit_id, workflow, run_id, task_id, since=since)
 
 
 def versions_at_work_for(actor: User, span: Span) -> list[int]:

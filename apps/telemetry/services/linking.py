@@ -238,7 +238,7 @@ def _runs_of(agent: Agent, talks: set[str], works: Works) -> dict[str, Run]:
     for talk, run in ids.items():
         found[talk] |= {run} if works.find("run_id", run) else set()
     alone = {talk: next(iter(runs)) for talk, runs in found.items() if len(runs) == 1}
-    rows = Run.objects.in_bulk(list(alone.values()))
+    rows = Run.objects.only("created_at", "finished_at").in_bulk(list(alone.values()))
     return {talk: rows[run] for talk, run in alone.items() if run in rows}
 
 
