@@ -11,6 +11,7 @@ from opentelemetry.baggage import get_all
 from opentelemetry.propagate import extract
 
 from apps.agents.models import Agent
+from apps.agents.rules.traces import span_id_of
 from apps.core.errors import ConflictError
 from apps.telemetry.models import Span, UsageRecord
 from apps.workflows.models import Attempt, Run
@@ -154,3 +155,7 @@ def test_what_an_agent_hands_in_for_a_task_that_it_never_held_makes_that_not_its
     named = [{**CHAT, "acp.task.id": str(task.pk)}, {**CHAT, "acp.run.id": str(run.pk)}]
     send(other, body_of(*(span(number, one) for number, one in enumerate(named, start=1))))
     assert links() == [(None, None, None, "")] * 2
+    make_action(agent=other, run_id=run.pk)
+    send(other, body_of(span(3, CHAT, trace=run.pk.hex, parentSpanId=span_id_of(task.pk))))
+    assert links()[2] == (run.pk, None, None, "trace"), "it has a part in the run, and none in that task"
+    assert UsageRecord.objects.get().run_id == run.pk

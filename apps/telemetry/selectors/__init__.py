@@ -24,7 +24,7 @@ from apps.telemetry.selectors.tools import (
     finding_for,
     findings_for,
 )
-from apps.telemetry.selectors.work import Work, versions_at_work_for, work_for, works_for
+from apps.telemetry.selectors.work import Work, held_by, versions_at_work_for, work_for, works_for
 
 __all__ = [
     "COVERAGE_DAYS",
@@ -45,6 +45,7 @@ __all__ = [
     "examples_for",
     "finding_for",
     "findings_for",
+    "held_by",
     "logs_for",
     "logs_of_run_for",
     "one_discovered_for",

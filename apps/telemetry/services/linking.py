@@ -16,8 +16,8 @@ from apps.core.models import User
 from apps.telemetry.models import Span
 from apps.telemetry.rules.links import NOTHING, Link, LinkedBy
 from apps.telemetry.rules.trees import nearest
-from apps.telemetry.selectors import LATE_DAYS, Work, works_for
-from apps.workflows.models import Attempt, Run, Task
+from apps.telemetry.selectors import LATE_DAYS, Work, held_by, works_for
+from apps.workflows.models import Run, Task
 
 ROUND_A_RUN = timedelta(hours=1)
 """So much earlier or later than its run a span of the same conversation may be."""
@@ -189,7 +189,7 @@ def _stands(agent: Agent, traces: Mapping[str, list[Span]], works: Works) -> dic
         return stands
     runs = list(stands)
     held = Task.objects.filter(run__pk__any_of=runs, agent=agent).values_list("run_id", "pk")
-    tried = Attempt.objects.filter(run__pk__any_of=runs, agent=agent).exclude(task_id=None)
+    tried = held_by(works.actor).filter(run__pk__any_of=runs).exclude(task_id=None)
     for run, task in {*held, *tried.values_list("run_id", "task_id")}:
         if task:
             stands[run][span_id_of(task)] = (run, task, None)
