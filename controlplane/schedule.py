@@ -61,6 +61,7 @@ JOBS: Mapping[str, tuple[float, str]] = {
     "tools": (3600, "apps.connectors.tasks.watch_tools"),
     "calls": (86_400, "apps.connectors.tasks.forget_calls"),
     "spans": (600, "apps.telemetry.tasks.forget_spans"),
+    "waiting_spans": (5, "apps.telemetry.tasks.settle_waiting"),
     "tool_calls": (60, "apps.telemetry.tasks.judge_tool_calls"),
     "rollups": (86_400, "apps.kpis.tasks.reconcile_rollups"),
     "durations": (60, "apps.kpis.tasks.keep_durations"),

@@ -79,7 +79,8 @@ class Span(Record):
     ``despite``, ``despite_action``: it was made although that action had not been allowed, and how that had come.
     ``told_version`` is the agent's version by its own word; ``sent_as`` the one whose request brought it.
     ``tokens`` are those of a call of a model (``rules.names.SpanFacts``); ``usage`` says that they were counted, once.
-    What a span belongs to is empty until it is known: spans arrive before those above them.
+    What a span belongs to is empty until it is known: spans arrive before those above them. ``waits``: the request that
+    brought it had no room to look at its trace, so nothing was linked or counted yet but by its own word.
     """
 
     UNIT = "agent__unit"
@@ -111,10 +112,12 @@ class Span(Record):
     task_id = models.UUIDField(null=True)
     action_id = models.UUIDField(null=True)
     usage = models.ForeignKey(UsageRecord, models.PROTECT, null=True, related_name="+")
+    waits = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         indexes = [
             models.Index(fields=["created_at"], name="span_by_age"),
+            models.Index(fields=["agent", "trace_id", "created_at"], name="span_waiting", condition=Q(waits=True)),
             models.Index(fields=["run_id"], name="span_by_run", condition=~Q(run_id=None)),
             models.Index(
                 fields=["agent", "created_at"],

@@ -22,6 +22,11 @@ def forget_spans() -> int:
     return services.forget_spans() + services.forget_logs()
 
 
+def settle_waiting() -> int:
+    """Settle the traces for which a request had no room; how many."""
+    return services.settle_waiting()
+
+
 def judge_tool_calls() -> int:
     """Judge the calls of tools that have waited long enough; how many."""
     return services.judge_tool_calls()

@@ -126,10 +126,7 @@ class Traces(Taking):
         """Spans."""
         spans, unreadable = otlp.read_traces(body, kind)
         taken = take_spans(self.actor, spans=spans, unreadable=unreadable)
-        why = (
-            "Spans without ids, of times long past or to come, of too long a trace or too many long ones, "
-            "or under a blocked service.name."
-        )
+        why = "Spans without ids, of times long past or to come, of too long a trace, or under a blocked service.name."
         return otlp.answer_of(kind, rejected=taken.rejected, why=why)
 
 

@@ -13,6 +13,7 @@ from apps.telemetry.services.own_traces import tell_run
 from apps.telemetry.services.spans import Taken, forget_spans, take_spans
 from apps.telemetry.services.tools import dismiss_finding, judge_tool_calls
 from apps.telemetry.services.usage import record_usage
+from apps.telemetry.services.waiting import settle_waiting
 
 __all__ = [
     "Taken",
@@ -27,6 +28,7 @@ __all__ = [
     "judge_tool_calls",
     "link_by_hand",
     "record_usage",
+    "settle_waiting",
     "take_logs",
     "take_spans",
     "tell_run",

@@ -1,23 +1,28 @@
 """Settling a trace: linking what has become linkable, and counting what models used, once."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from itertools import accumulate
 
 from django.db import connection
+from django.db.models import Count
 from django.db.utils import OperationalError
 from psycopg.errors import LockNotAvailable
 
 from apps.agents.models import Agent
+from apps.audit.services import recorded_together
 from apps.core.errors import RateLimitedError
 from apps.core.models import User
 from apps.telemetry.models import Span
 from apps.telemetry.rules.links import NOTHING
 from apps.telemetry.rules.trees import leaves_of
 from apps.telemetry.selectors import Work
-from apps.telemetry.services.linking import Works, link_of, link_traces, narrowest
+from apps.telemetry.services.linking import Works, earlier_traces, link_of, link_traces, narrowest
 from apps.telemetry.services.usage import Used, keep_usage
 
+MOST_READ = 20_000
+"""Spans of all traces that are settled in one transaction; so many more of earlier traces are looked at again."""
 LONGEST_CALL = timedelta(days=1)
 """A model that says it was called longer before it answered was not: the price of then would be the agent's choice."""
 
@@ -35,12 +40,42 @@ def one_at_a_time(agent: Agent) -> None:
         raise
 
 
+def sizes_of(agent: Agent, traces: Iterable[str]) -> dict[str, int]:
+    """How many spans of each of these traces are kept."""
+    counts = Span.objects.filter(agent=agent, trace_id__any_of=list(traces)).order_by().values_list("trace_id")
+    return dict(counts.annotate(n=Count("pk")))
+
+
+def shortest_of(sizes: Mapping[str, int]) -> set[str]:
+    """The shortest of these that together have no more spans than there is room for."""
+    return set(within_room((one, sizes[one]) for one in sorted(sizes, key=lambda one: (sizes[one], one))))
+
+
+def within_room(sizes: Iterable[tuple[str, int]]) -> list[str]:
+    """The first of these, as far as there is room for their spans."""
+    sizes = list(sizes)
+    sums = accumulate(size for _trace, size in sizes)
+    return [trace for (trace, _size), whole in zip(sizes, sums, strict=True) if whole <= MOST_READ]
+
+
+def settle_with_earlier(
+    actor: User, agent: Agent, traces: Iterable[str], works: Works, *, linked: Iterable[Span]
+) -> None:
+    """Settle these traces, and earlier ones of the conversations of what was linked by that, or was before."""
+    with recorded_together():
+        late = settle(actor, agent, traces, works)
+        earlier = earlier_traces(agent, [*linked, *late], works)
+        settle(actor, agent, shortest_of(sizes_of(agent, earlier)), works)
+
+
 def settle(actor: User, agent: Agent, traces: Iterable[str], works: Works) -> list[Span]:
     """Link what has become linkable in traces, and count what their leaves used; the spans that were linked now."""
     found = Span.objects.filter(agent=agent, trace_id__any_of=list(traces)).defer("attributes", "name")
     trees = defaultdict[str, list[Span]](list)
     for row in found.order_by("trace_id", "started_at"):
         trees[row.trace_id].append(row)
+    if waiting := [trace for trace, rows in trees.items() if any(row.waits for row in rows)]:
+        Span.objects.filter(agent=agent, trace_id__any_of=waiting, waits=True).update(waits=False)
     late = link_traces(agent, trees, works)
     count_usage(actor, agent, trees.values(), works)
     return late

@@ -1,18 +1,15 @@
 """Spans: taken in one transaction with what follows of them, so that an answer means that all of it is kept."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import F
 
 from apps.agents.models import Agent
 from apps.agents.selectors import require_working_agent
-from apps.audit.services import recorded_together
 from apps.core.errors import NotAllowedError
 from apps.core.models import User, database_now
 from apps.telemetry.models import Span, SpanCount
@@ -24,13 +21,11 @@ from apps.telemetry.rules.tools import EXECUTE, ToolCall, tool_of
 from apps.telemetry.selectors import Work
 from apps.telemetry.services.discovered import blocked_of, note_strangers, service_of, strangers_of
 from apps.telemetry.services.erasing import blank_erased, forget_old
-from apps.telemetry.services.linking import Works, earlier_traces, ids_in, link_of, named_by
-from apps.telemetry.services.settling import one_at_a_time, settle
+from apps.telemetry.services.linking import Works, ids_in, link_of, named_by
+from apps.telemetry.services.settling import one_at_a_time, settle_with_earlier, shortest_of, sizes_of
 
 MOST_IN_TRACE = 5_000
 """Spans of one trace; what comes beyond is rejected."""
-MOST_READ = 20_000
-"""Spans, sent and held, of all traces that one request adds to; so many more of earlier traces are looked at again."""
 AHEAD = timedelta(hours=1)
 """How far an agent's clock may be ahead."""
 
@@ -48,7 +43,8 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     """Keep an agent's spans, and the usage that they tell of. A span that is known already changes nothing.
 
     ``unreadable`` were sent and are no spans; they are counted as rejected. What names work of others is kept, belongs
-    to nothing by that, and is counted. Nothing is taken under a name that people blocked.
+    to nothing by that, and is counted. Nothing is taken under a name that people blocked. Traces that there is no room
+    for in one transaction, the longest, are kept as well, and settled soon after (``services.waiting``).
     Raises NotAllowedError for anybody but an agent that may act, RateLimitedError while another request of it is busy.
     """
     if not actor.is_agent:
@@ -61,13 +57,14 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     blocked = blocked_of(agent, came)
     strangers = strangers_of(agent, came) | blocked
     wanted = [said for said in spans if service_of(said.attributes) not in blocked]
-    full = _full_traces(agent, wanted)
     oldest, newest = times_taken()
     timely = [said for said in wanted if oldest <= said.ended_at <= newest]
-    near = [said for said in timely if said.trace_id not in full]
+    whole = _whole(agent, timely)
+    near = [said for said in timely if said.trace_id in whole]
+    now = shortest_of(whole)
     works.look_up(one for said in near for one in ids_in(said.attributes))
     links = {id(said): named_by(agent, said.attributes, works) for said in near}
-    rows = [_row(agent, said, links[id(said)] or Work(agent.unit_id)) for said in near]
+    rows = [_row(agent, said, links[id(said)] or Work(agent.unit_id), waits=said.trace_id not in now) for said in near]
     why = {
         Rejection.UNREADABLE: unreadable,
         Rejection.BLOCKED: len(spans) - len(wanted),
@@ -76,10 +73,7 @@ def take_spans(actor: User, *, spans: list[SpanSaid], unreadable: int = 0) -> Ta
     }
     taken = Taken(len(rows), sum(why.values()))
     Span.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
-    with recorded_together():
-        linked = [row for row in rows if link_of(row) != NOTHING]
-        linked += settle(actor, agent, {row.trace_id for row in rows}, works)
-        settle(actor, agent, _few(agent, earlier_traces(agent, linked, works)), works)
+    settle_with_earlier(actor, agent, now, works, linked=[row for row in rows if link_of(row) != NOTHING])
     blank_erased({said.trace_id for said in near})
     note_strangers(agent, {service: came[service] for service in strangers})
     _count(agent, taken.kept, sum(one is None for one in links.values()), why)
@@ -97,33 +91,15 @@ def times_taken() -> tuple[datetime, datetime]:
     return now - timedelta(days=settings.ACP_SPAN_DAYS), now + AHEAD
 
 
-def _full_traces(agent: Agent, spans: list[SpanSaid]) -> set[str]:
-    """Those to which nothing is added: too long, or, the longest first, more than one request may have looked at."""
+def _whole(agent: Agent, spans: list[SpanSaid]) -> dict[str, int]:
+    """The traces of these spans that do not become too long by them, and how long they do."""
     coming = Counter(said.trace_id for said in spans)
-    held = _held(agent, coming)
+    held = sizes_of(agent, coming)
     whole = {trace_id: held.get(trace_id, 0) + n for trace_id, n in coming.items()}
-    room = _within(MOST_READ, {trace_id: n for trace_id, n in whole.items() if n <= MOST_IN_TRACE})
-    return whole.keys() - room
+    return {trace_id: n for trace_id, n in whole.items() if n <= MOST_IN_TRACE}
 
 
-def _few(agent: Agent, traces: list[str]) -> set[str]:
-    return _within(MOST_READ, _held(agent, traces))
-
-
-def _held(agent: Agent, traces: Iterable[str]) -> dict[str, int]:
-    """How many spans of each of these traces are kept."""
-    counts = Span.objects.filter(agent=agent, trace_id__any_of=list(traces)).order_by().values_list("trace_id")
-    return dict(counts.annotate(n=Count("pk")))
-
-
-def _within(room: int, sizes: Mapping[str, int]) -> set[str]:
-    """The shortest of these that together have no more spans than there is room for."""
-    shortest = sorted(sizes, key=lambda trace_id: (sizes[trace_id], trace_id))
-    sums = accumulate(sizes[trace_id] for trace_id in shortest)
-    return {trace_id for trace_id, whole in zip(shortest, sums, strict=True) if whole <= room}
-
-
-def _row(agent: Agent, said: SpanSaid, link: Work) -> Span:
+def _row(agent: Agent, said: SpanSaid, link: Work, *, waits: bool) -> Span:
     """The row of a span, linked as it says."""
     facts = facts_of(said.attributes)
     return Span(
@@ -150,6 +126,7 @@ def _row(agent: Agent, said: SpanSaid, link: Work) -> Span:
         run_id=link.run_id,
         task_id=link.task_id,
         action_id=link.action_id,
+        waits=waits,
     )
 
 

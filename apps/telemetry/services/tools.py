@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -54,9 +54,15 @@ TOLD = 20
 
 def judge_tool_calls() -> int:
     """Judge the calls of tools that have waited long enough, one agent at a time; how many."""
-    waiting = Span.objects.filter(tool_call=ToolCall.OPEN, created_at__lt=Now() - timedelta(seconds=LATE_S))
+    waiting = _to_judge()
     agents = list(waiting.order_by().values_list("agent", flat=True).distinct())
     return sum(_judged_unless_busy(agent) for agent in agents)
+
+
+def _to_judge() -> QuerySet[Span]:
+    """Calls of long enough ago; what was not settled yet may still come to belong to a run."""
+    old = Now() - timedelta(seconds=LATE_S)
+    return Span.objects.filter(tool_call=ToolCall.OPEN, created_at__lt=old, waits=False)
 
 
 def _judged_unless_busy(agent_id: UUID) -> int:
@@ -71,8 +77,7 @@ def _judged_unless_busy(agent_id: UUID) -> int:
 def _judge_agent(agent_id: UUID) -> int:
     agent = Agent.objects.get(pk=agent_id)
     one_at_a_time(agent)
-    old = Now() - timedelta(seconds=LATE_S)
-    rows = Span.objects.filter(agent=agent, tool_call=ToolCall.OPEN, created_at__lt=old)
+    rows = _to_judge().filter(agent=agent)
     spans = {row.pk: row for row in rows.order_by("started_at", "id").defer("attributes")[:AT_ONCE]}
     if not spans:
         return 0
