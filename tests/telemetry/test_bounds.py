@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from apps.agents.models import Agent
 from apps.core.models import ClockTimestamp
@@ -46,6 +47,14 @@ FLOODS = {
     "spans in protobuf": (sized(1, sized(2, SPANS)), PROTOBUF),
     "scopes in protobuf": (sized(1, SPANS), PROTOBUF),
     "resources in protobuf": (b"\x0a\x00" * 1_000_000, PROTOBUF),
+    "links of a span in protobuf": (sized(1, sized(2, sized(2, b"\x6a\x00" * 2_000_000))), PROTOBUF),
+    "attributes of a span in protobuf": (sized(1, sized(2, sized(2, b"\x4a\x00" * 2_000_000))), PROTOBUF),
+    "attributes of a resource in protobuf": (sized(1, sized(1, b"\x0a\x00" * 1_000_000)), PROTOBUF),
+    "values of an attribute in protobuf": (
+        sized(1, sized(2, sized(2, sized(9, sized(2, sized(5, b"\x0a\x00" * 1_000_000)))))),
+        PROTOBUF,
+    ),
+    "fields in protobuf": (sized(1, sized(2, sized(2, b"\x80\x01\x00" * 1_200_000))), PROTOBUF),
     "spans in JSON": (body_of(*[{}] * 1_000_000), JSON),
     "a few too many": (body_of(*[{}] * (otlp.MOST_SPANS + 1)), JSON),
     "attributes in JSON": (body_of({"attributes": [{}] * 1_000_000}), JSON),
@@ -58,7 +67,8 @@ def test_a_body_of_a_million_parts_is_refused_before_they_are_built(name: str, m
     def build(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("It was built.")
 
-    monkeypatch.setattr(otlp, "ExportTraceServiceRequest", type("Never", (), {"ParseFromString": build}))
+    never = type("Never", (), {"ParseFromString": build, "DESCRIPTOR": otlp.ExportTraceServiceRequest.DESCRIPTOR})
+    monkeypatch.setattr(otlp, "ExportTraceServiceRequest", never)
     monkeypatch.setattr(otlp.json_format, "ParseDict", build)
     body, kind = FLOODS[name]
     with pytest.raises(TooMuchError):
@@ -75,9 +85,23 @@ def test_logs_are_counted_in_the_same_way() -> None:
 def test_as_many_rows_as_may_come_are_read_and_what_is_broken_is_unreadable() -> None:
     assert read_traces(sized(1, sized(2, b"\x12\x00" * otlp.MOST_SPANS)), PROTOBUF) == ([], otlp.MOST_SPANS)
     assert read_traces(body_of(*[{}] * otlp.MOST_SPANS), JSON) == ([], otlp.MOST_SPANS)
-    for broken in (b"\x0a", b"\x0a\x05", b"\x0b\x0c", b"\xff" * 20, sized(1, b"\x12\x09")):
+    deep = b""
+    for _ in range(2 * otlp.DEEPEST_BODY):
+        deep = sized(5, sized(1, deep))
+    deep = sized(1, sized(2, sized(2, sized(9, sized(2, deep)))))
+    for broken in (b"\x0a", b"\x0a\x05", b"\x0b\x0c", b"\xff" * 20, sized(1, b"\x12\x09"), deep):
         with pytest.raises(UnreadableError):
             read_traces(broken, PROTOBUF)
+
+
+def test_a_body_full_of_short_attributes_is_read() -> None:
+    pair = ExportTraceServiceRequest()
+    pair.resource_spans.add().scope_spans.add().spans.add().attributes.add(key="acp.run.id").value.int_value = 1
+    (one,) = pair.resource_spans[0].scope_spans[0].spans[0].attributes
+    row = sized(9, one.SerializeToString()) * 22
+    body = sized(1, sized(2, sized(2, row) * otlp.MOST_SPANS))
+    assert otlp.MAX_BODY * 0.95 < len(body) < otlp.MAX_BODY
+    assert read_traces(body, PROTOBUF) == ([], otlp.MOST_SPANS)
 
 
 def test_attributes_of_one_name_are_read_as_often_as_attributes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

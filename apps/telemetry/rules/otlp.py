@@ -8,10 +8,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -40,12 +42,15 @@ MOST_SHARED, LONGEST_SHARED = 16, 200
 MOST_READ = 1_000
 """Attributes of a resource among which those are looked for that are kept with its rows."""
 MOST_OBJECTS = MAX_BODY // 16
-"""Objects of a JSON body; no attribute takes less than sixteen bytes for each of its two."""
-MOST_PARTS = 4 * MOST_SPANS
-"""Fields of a protobuf body down to its rows: resources, scopes, rows, and what stands beside them."""
+"""Objects of a JSON body, no attribute of which takes less than sixteen bytes for each of its two; of a protobuf body
+all of which there may be many: resources, scopes, rows, attributes, links, events, values of lists."""
+MOST_FIELDS = MAX_BODY // 4
+"""Fields of a protobuf body; an attribute has four, and takes some twenty bytes."""
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 DEEPEST = 64
 DEEPEST_VALUE = 4
+DEEPEST_BODY = 100
+"""As protobuf itself reads."""
 GZIP = 31
 IDS = {"traceId": 16, "spanId": 8, "parentSpanId": 8, "trace_id": 16, "span_id": 8, "parent_span_id": 8}
 
@@ -178,7 +183,7 @@ class _Names:
 def _parsed[M: Message](body: bytes, kind: str, request: M, names: _Names) -> M:
     try:
         if kind == PROTOBUF:
-            _count_rows(body)
+            _count(body, request.DESCRIPTOR)
             request.ParseFromString(body)
         else:
             json_format.ParseDict(_with_bytes(_json(body), names), request, ignore_unknown_fields=True)
@@ -212,33 +217,59 @@ class _Counting:
         return value
 
 
-def _count_rows(body: bytes) -> None:
-    """Raise TooMuchError where a protobuf body has more than ``MOST_SPANS`` rows, before any of it is built.
+def _count(body: bytes, kind: Descriptor) -> None:
+    """Raise TooMuchError where a protobuf body has more than may be built of it, before any of it is.
 
-    Two bytes are an empty row, and become some hundred. Walks resources (field 1), their scopes (2) and the rows of
-    those (2), which spans and logs have in common (protobuf.dev/programming-guides/encoding).
+    Two bytes are an empty row, link or value, and become some hundred. Walks all that holds something else, however
+    deep (protobuf.dev/programming-guides/encoding); of what a message holds once nothing is built a second time.
     """
-    waiting, rows, parts = [(0, len(body), 1)], 0, 0
-    while waiting:
-        at, end, depth = waiting.pop()
-        while at < end:
-            tag, at = _varint(body, at)
-            start, at = _field(body, at, tag & 7)
-            parts += 1
-            if tag == LEVELS.get(depth):
-                rows += depth == len(LEVELS)
-                if depth < len(LEVELS):
-                    waiting.append((start, at, depth + 1))
-            if rows > MOST_SPANS or parts > MOST_PARTS:
-                raise TooMuchError
-        if at != end:
-            raise UnreadableError("A part is longer than what holds it.")
+    at, rows, objects, fields = 0, 0, 0, 0
+    around = [(len(body), _parts(kind))]
+    while around:
+        end, parts = around[-1]
+        if at >= end:
+            if at > end:
+                raise UnreadableError("A part is longer than what holds it.")
+            around.pop()
+            continue
+        tag, at = _varint(body, at)
+        start, stop = _field(body, at, tag & 7)
+        fields += 1
+        part = parts.get(tag)
+        if part is None:
+            at = stop
+        else:
+            at = start
+            around.append((stop, _parts(part.kind)))
+            if len(around) > DEEPEST_BODY:
+                raise UnreadableError("Too deep.")
+            rows += part.kind in ROWS
+            objects += part.is_list
+        if rows > MOST_SPANS or objects > MOST_OBJECTS or fields > MOST_FIELDS:
+            raise TooMuchError
+
+
+class _Part(NamedTuple):
+    """What a field holds that is a message itself, and whether there may be many of it."""
+
+    kind: Descriptor
+    is_list: bool
+
+
+@cache
+def _parts(kind: Descriptor) -> dict[int, _Part]:
+    """Of a kind of message: how a field begins that holds another one -> which."""
+    return {
+        field.number << 3 | SIZED: _Part(field.message_type, field.is_repeated)
+        for field in kind.fields
+        if field.message_type is not None
+    }
 
 
 VARINT, EIGHT, SIZED, FOUR = 0, 1, 2, 5
 MORE = 0x80
 """Set in a byte after which the number goes on."""
-LEVELS = {depth: number << 3 | SIZED for depth, number in enumerate((1, 2, 2), start=1)}
+ROWS = frozenset({Span.DESCRIPTOR, LogRecord.DESCRIPTOR})
 
 
 def _field(body: bytes, at: int, wire: int) -> tuple[int, int]:
@@ -255,6 +286,8 @@ def _field(body: bytes, at: int, wire: int) -> tuple[int, int]:
 
 def _varint(body: bytes, at: int) -> tuple[int, int]:
     """A number of seven bits a byte, the lowest first, and where it ends."""
+    if at < len(body) and (only := body[at]) < MORE:  # as nearly all are
+        return only, at + 1
     value = 0
     for place, byte in enumerate(body[at : at + 10]):
         value |= (byte & ~MORE) << 7 * place
