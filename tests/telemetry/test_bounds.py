@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import tracemalloc
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -196,3 +197,20 @@ def test_what_stands_above_calls_is_walked_once_for_each_that_was_judged(monkeyp
     assert len(found.repeats) == 49
     assert found.ungoverned == [calls[0].key]
     assert len(walked) <= 100
+
+
+def test_of_what_stands_above_judged_calls_that_alone_is_kept_which_is_asked_for() -> None:
+    now = datetime.now(UTC)
+    tree = {f"{number}": f"{number + 1}" for number in range(3_000)}
+    tree |= {f"beside {number}": "" for number in range(1_000)}
+    before = {(f"{number}", f"tool {number % 1_000}") for number in range(2_900)}
+    calls = [CallSeen(uuid4(), "t", f"beside {number}", f"tool {number}", now, now) for number in range(1_000)]
+    calls.append(CallSeen(uuid4(), "t", "2950", "tool 899", now, now))
+    tracemalloc.start()
+    try:
+        found = judge(calls, [], trees={"t": tree}, counted={"t": before})
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.repeats == [calls[-1].key]
+    assert most < 8_000_000

@@ -175,13 +175,15 @@ def _alone(
 ) -> list[CallSeen]:
     """Those that are no repeats: no span above tells of the same tool, and none below that was judged already."""
     told = defaultdict(set, {trace: set(before) for trace, before in counted.items()})
-    over = {trace: _over(before, trees.get(trace, {})) for trace, before in counted.items()}
+    wanted = defaultdict[str, set[tuple[str, str]]](set)
     for call in calls:
         told[call.trace_id].add((call.span_id, call.tool))
+        wanted[call.trace_id].add((call.span_id, call.tool))
+    over = {trace: _over(counted.get(trace, frozenset()), trees.get(trace, {}), of) for trace, of in wanted.items()}
     return [
         call
         for call in calls
-        if (call.span_id, call.tool) not in over.get(call.trace_id, frozenset())
+        if (call.span_id, call.tool) not in over[call.trace_id]
         and not _is_below(call, told[call.trace_id], trees.get(call.trace_id, {}))
     ]
 
@@ -247,9 +249,11 @@ def _fits(action: Asked, call: CallSeen, after: timedelta = SLACK) -> bool:
     return not over and action.asked_at <= call.ended_at + SLACK
 
 
-def _over(before: Seen, tree: Mapping[str, str]) -> Seen:
-    """Spans above those that were judged already, each with their tool: what they tell of is the same call."""
-    return {(higher, tool) for span, tool in before for higher in above(span, tree)}
+def _over(before: Seen, tree: Mapping[str, str], wanted: Seen) -> Seen:
+    """Of the ``wanted`` those above spans that were judged already, with their tool: they tell of the same call."""
+    tools = {tool for _span, tool in wanted}
+    judged = ((span, tool) for span, tool in before if tool in tools)
+    return {(higher, tool) for span, tool in judged for higher in above(span, tree) if (higher, tool) in wanted}
 
 
 def _is_below(call: CallSeen, told: Seen, tree: Mapping[str, str]) -> bool:
