@@ -80,6 +80,18 @@ def test_a_request_that_names_many_works_asks_no_more_than_one_that_names_few(wo
     assert sum(by == "conversation" for by, _task, _action in links) == 8
 
 
+def test_many_conversations_are_looked_for_by_their_index(worker: Agent) -> None:
+    told = [span(number, {"gen_ai.conversation.id": f"talk {number}"}, trace=uuid4().hex) for number in range(1, 151)]
+    with CaptureQueriesContext(connection) as seen:
+        send(worker, body_of(*told))
+    (sql,) = [one["sql"] for one in seen if one["sql"].startswith("SELECT DISTINCT") and "conversation" in one["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {sql}")
+        plan = " ".join(line for (line,) in cursor.fetchall())
+    assert "span_by_talk" in plan
+
+
 def test_logs_that_name_many_works_ask_no_more_either(worker: Agent) -> None:
     asked = list[int]()
     for times in (2, 2, 12):

@@ -229,6 +229,7 @@ def _runs_of(agent: Agent, talks: set[str], works: Works) -> dict[str, Run]:
     if not talks:
         return {}
     told = Span.objects.filter(agent=agent, conversation__any_of=list(talks), created_at__gt=_oldest())
+    told = told.exclude(conversation="")  # of more than a hundred PostgreSQL does not see it, nor uses the index
     found: dict[str, set[UUID]] = {talk: set() for talk in talks}
     for talk, run in told.exclude(run_id=None).order_by().values_list("conversation", "run_id").distinct():
         if run:
