@@ -64,6 +64,19 @@ def test_a_search_is_bounded_and_within_the_other_filters(worker: Agent, monkeyp
     assert listed(viewer, "text=look+1") == []
 
 
+def test_a_version_is_looked_for_as_far_as_a_text_is(worker: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1, 6):
+        told_of(worker, number, f"look {number}", {"gen_ai.agent.version": "v7" if number % 2 else "1.4.2"})
+    viewer = make_holder(VIEW)
+    assert listed(viewer, "version=7") == ["1", "3", "5"]
+    assert listed(viewer, "version=7&text=look+3") == ["3"]
+    assert "newest 20,000 spans" in signed_in(viewer).get("/spans/?version=7").content.decode()
+    monkeypatch.setattr("apps.telemetry.selectors.spans.MOST_SEARCHED", 3)
+    assert listed(viewer, "version=7") == ["3", "5"], "the newest three alone are looked at"
+    assert listed(viewer, "version=1.4.2") == ["4"]
+    assert listed(viewer, "version=7&agent=another") == []
+
+
 def test_what_belongs_to_another_unit_is_found_by_nobody_of_this_one(worker: Agent) -> None:
     told_of(worker, 1, "look", {"place": "Bern"})
     assert listed(make_holder(VIEW, unit=make_unit()), "text=Bern") == []

@@ -192,7 +192,8 @@ class Spans(PlaneView):
     def get(self, request: Request) -> Response:
         """Agents' reports, newest first; filters: agent, service, version, run, trace, linked, failed, since, text.
 
-        ``text`` stands in the name, the tool, the model or the attributes, among the newest 20,000 that else fit.
+        ``text`` stands in the name, the tool, the model or the attributes. It and ``version`` are looked for among the
+        newest 20,000 that else fit.
         """
         known_params(request, *FILTERS)
         return page_of(request, spans_for(self.actor, filter_of(request)).defer("attributes"), span_json)

@@ -46,9 +46,8 @@ class ReportFilter:
 class SpanFilter(ReportFilter):
     """The same of spans, by their end; whether they belong to something, and whether they failed.
 
-    ``version``: the agent's, by its own word, or, where that names none, of the request that brought them.
-
-    ``text``: stands in a span's name, tool or model, or among its attributes, in any case; looked for in the newest
+    ``version``: the agent's, by its own word, or, where that names none, of the request that brought them. ``text``:
+    stands in a span's name, tool or model, or among its attributes, in any case. Both are looked for in the newest
     ``MOST_SEARCHED`` spans of the rest of the filter alone.
     """
 
@@ -93,15 +92,22 @@ def spans_for(actor: User, asked: SpanFilter | None = None) -> QuerySet[Span]:
     if asked is None:
         return rows
     rows = rows.filter(_asked(asked))
-    return _with_text(rows, asked.text) if asked.text else rows
+    return _looked_for(rows, asked) if asked.text or asked.version else rows
 
 
-def _with_text(rows: QuerySet[Span], text: str) -> QuerySet[Span]:
-    """Those of the newest rows in which ``text`` stands. What was said to models is not kept: nobody finds it."""
+def _looked_for(rows: QuerySet[Span], asked: SpanFilter) -> QuerySet[Span]:
+    """Those of the newest rows that are of the version, and in which the text stands: no index knows of either.
+
+    What was said to models is not kept: nobody finds it.
+    """
     newest = rows.values("pk")[:MOST_SEARCHED]
-    words = Q(name__icontains=text) | Q(tool__icontains=text) | Q(model__icontains=text) | Q(said__icontains=text)
-    looked = Span.objects.filter(pk__in=newest).annotate(said=Cast("attributes", TextField()))
-    return rows.filter(pk__in=looked.order_by().filter(words).values("pk"))
+    looked = Span.objects.filter(pk__in=newest).order_by()
+    if asked.version:
+        looked = looked.filter(_of_version(asked.version))
+    if text := asked.text:
+        words = Q(name__icontains=text) | Q(tool__icontains=text) | Q(model__icontains=text) | Q(said__icontains=text)
+        looked = looked.annotate(said=Cast("attributes", TextField())).filter(words)
+    return rows.filter(pk__in=looked.values("pk"))
 
 
 def span_for(actor: User, span_id: UUID) -> Span:
@@ -119,8 +125,6 @@ def _asked(asked: SpanFilter) -> Q:
         found &= LINKED if asked.linked else ~LINKED
     if asked.failed is not None:
         found &= Q(failed=asked.failed)
-    if asked.version:
-        found &= _of_version(asked.version)
     return found & Q(ended_at__gte=asked.since) if asked.since else found
 
 
