@@ -100,7 +100,8 @@ def by_page(path: Path, admin: User) -> EventLog:
     page = signed_in(admin)
     sent = page.post("/dashboards/event-logs/", {"file": SimpleUploadedFile(path.name, path.read_bytes())})
     form = page.get(sent["Location"]).context["form"]
-    said = {name: str(value) for name, value in form.initial.items()} | {"name": path.name, "tz": ZONE.key}
+    guessed = {name: value if isinstance(value, list) else str(value) for name, value in form.initial.items()}
+    said = guessed | {"name": path.name, "tz": ZONE.key}
     done = page.post(sent["Location"], {**said, "import": "1"})
     assert done.status_code == 302, done.context["form"].errors
     assert import_uploads() == 1, "It is packed, so a worker reads it."
@@ -134,6 +135,8 @@ def test_csv_and_xes_have_the_figures_that_are_known(name: str) -> None:
         assert one.pop("id")
         assert one.pop("name").startswith(name)
         assert one.pop("imported_at")
+    of_cases = [[one["name"] for one in log.pop("attributes")] for log in shown]  # the page guesses those of a CSV
+    assert of_cases == [[] if name == "receipt" else ["case_amount"], []]
     assert shown[0] == shown[1]
     told_of, should = shown[0], expected(cases)
     assert told_of["cycle_time_s"] == pytest.approx(should.pop("cycle_time_s"), rel=1e-6)
