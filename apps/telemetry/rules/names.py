@@ -158,7 +158,7 @@ def _tokens(attributes: Mapping[str, Any], operation: str) -> dict[str, int] | N
     found = {"input": whole, "output": output or 0, "cache_read": read, "cache_write": written}
     if thought := min(_count(attributes, REASONING) or 0, found["output"]):
         found["reasoning"] = thought
-    reported = _dollars(attributes)
+    reported = _dollars(attributes, (found["input"], found["output"]))
     return found if reported is None else {**found, "reported_micro": reported}
 
 
@@ -177,11 +177,17 @@ def _in_and_out(attributes: Mapping[str, Any], operation: str) -> tuple[int | No
     return fresh, max(0, total - fresh)
 
 
-def _dollars(attributes: Mapping[str, Any]) -> int | None:
-    """What OpenInference says that the call cost: a number of US dollars, never negative."""
+def _dollars(attributes: Mapping[str, Any], tokens: tuple[int, int]) -> int | None:
+    """What OpenInference says that the call cost, in millionths of a US dollar, never negative.
+
+    ``tokens``: what went in and came out. A part of the cost is the whole of it where the other side has none.
+    """
     said = attributes.get(COST)
     if said is not None:
         return round(said * 10**6) if _is_cost(said) else None
+    sides = zip(PARTS_OF_COST, tokens, strict=True)
+    if not all(name in attributes or not count for name, count in sides):
+        return None  # of one side alone it is told what it cost
     parts = [attributes[name] for name in PARTS_OF_COST if name in attributes]
     return round(sum(parts) * 10**6) if parts and all(map(_is_cost, parts)) else None
 
