@@ -38,6 +38,12 @@ def test_every_page_says_that_invented_runs_are_among_what_it_counts(name: str) 
     assert SAID not in page(path, "simulated=false")
 
 
+def test_weeks_say_so_of_every_version_and_week_whatever_is_asked() -> None:
+    ended = NOON - timedelta(days=200)
+    write_facts(facts=Facts(runs=[make_run(started_at=ended - timedelta(hours=1), finished_at=ended)]), simulated=True)
+    assert SAID in page("/dashboards/w/weeks/", "simulated=true&version=7")
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_of_what_is_real_no_page_says_so(name: str) -> None:
     write_facts(facts=Facts(runs=[make_run(version=one) for one in (1, 2)]))

@@ -15,6 +15,7 @@ from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import DURATIONS, MEMBERS, Duration, within
 from apps.kpis.rules.buckets import Bucket, buckets_of, previous_period
 from apps.kpis.rules.definitions import DEFINITIONS, Behind, Definition, Kind
+from apps.kpis.rules.definitions.kinds import COUNTED
 from apps.kpis.rules.figures import (
     Coverage,
     Figure,
@@ -31,7 +32,7 @@ from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.business import values_for
 from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.fixed import add_fixed_for
-from apps.kpis.selectors.goals import COST_MICRO, HUMAN_MS, Goals, goals_for
+from apps.kpis.selectors.goals import Goals, goals_for
 from apps.kpis.selectors.live import LONGEST, OLDEST, open_incidents_for, open_runs_for
 from apps.kpis.selectors.parts import require_name, require_part, within_part
 from apps.kpis.selectors.pending import LONGEST as LONGEST_WAIT
@@ -51,12 +52,13 @@ from apps.kpis.selectors.reading import (
     runs_for,
 )
 from apps.kpis.selectors.releases import NEWEST, releases_for
-from apps.kpis.selectors.savings import compared_by
+from apps.kpis.selectors.savings import SAVINGS, compared_by
 from apps.kpis.selectors.uptime import behind_uptime_for
 from apps.oversight.models import Escalation
 
 PROJECTION = "kpis"
-OF_BASELINES = {"compared": COST_MICRO, "fixed_micro": COST_MICRO, "compared_time": HUMAN_MS}
+_COMPARED = {one.compared: one.of for one in SAVINGS}
+OF_BASELINES = _COMPARED | {name: _COMPARED[counted] for name, counted in COUNTED.items()}
 """Figures that only runs with a baseline are in, by their denominator: the column of which it is one."""
 
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from apps.core.errors import NotFoundError
 from apps.core.http import Request, wants_fragment
 from apps.kpis.models.clock import database_now
-from apps.kpis.rules.buckets import DAY, Period
+from apps.kpis.rules.buckets import DAY, day_period, local_day
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors.comparing import against_in
 from apps.kpis.selectors.dashboards import units_for, workflows_for
@@ -60,7 +60,9 @@ def weeks(request: Request, slug: str) -> HttpResponse:
     if slug not in names:
         raise NotFoundError
     asked = asked_of(request, slug)
-    whole = asked.within(Period(asked.period.end - DAY * 7 * MOST_WEEKS, asked.period.end))
+    today = local_day(database_now(), asked.zone)
+    every_week = day_period(today - DAY * 7 * MOST_WEEKS, today, asked.zone)
+    whole = replace(asked, version=None, period=every_week)  # the charts are of every version, too
     context = {
         "slug": slug,
         "title": names[slug],
