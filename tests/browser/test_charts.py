@@ -160,16 +160,23 @@ def test_the_library_comes_with_the_first_chart_that_is_looked_at_and_once(
 
 
 @pytest.mark.parametrize(
-    ("chart", "name"), [("throughput", "Succeeded"), ("throughput", "Failed"), ("sla", "Breaches")]
+    ("chart", "name"),
+    [
+        ("throughput", "Succeeded"),
+        ("throughput", "Failed"),
+        ("sla", "Breaches"),
+        *(("error-classes", name) for name in CLASSES),
+    ],
 )
 def test_a_click_on_a_bar_leads_to_as_many_as_it_shows(page: Page, charted: Charted, chart: str, name: str) -> None:
     look(page, charted)
     plot = drawn(page, chart)
     heights = plot.evaluate("(plot, name) => plot.data.find((one) => one.name === name).y", name)
     at = max(range(len(heights)), key=lambda place: heights[place] or 0)
-    assert heights[at] > 1
-    drawn_before = sum(bool(height) for height in heights[:at])  # no bar is drawn of nothing
-    bar = plot.evaluate(BARS_OF, name)[drawn_before]
+    assert heights[at] > (chart != "error-classes")  # of a class there may be one a day
+    bars = plot.evaluate(BARS_OF, name)
+    drawn_before = sum(bool(height) for height in heights[:at])  # no bar is drawn of nothing, but in a stack of parts
+    bar = bars[at if len(bars) == len(heights) else drawn_before]
     page.mouse.move(bar["x"], bar["y"])
     page.mouse.click(bar["x"], bar["y"])
     page.wait_for_url("**/dashboards/charted/*/?*")
