@@ -153,6 +153,25 @@ def test_the_worker_example_completes_a_task_that_a_person_starts_by_their_token
     assert finished(plane, run_id)["outcome"] == "completed"
 
 
+def test_what_agents_do_stands_as_spans_and_logs_beside_their_run(plane: LivePlane, workers: None) -> None:
+    run_id = start(plane, "expense-declaration", declaration("D-told", 4_300))
+    assert finished(plane, run_id)["outcome"] == "completed"
+    with plane.person("olga") as olga:
+
+        def told(kind: str) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = olga.get(f"/api/v1/{kind}/?run={run_id}").json()["results"]
+            return rows
+
+        spans = eventually(lambda: len(found := told("spans")) >= 4 and found, what="the spans")
+        logs = eventually(lambda: told("logs"), what="the log")
+    assert {span["name"] for span in spans or []} >= {
+        "invoke_agent expense-checker",
+        "chat demo-small",
+        "execute_tool erp.get_declaration",
+    }
+    assert any("check done" in line["body"] for line in logs)
+
+
 def test_an_agent_asks_instead_of_guessing(plane: LivePlane, workers: None) -> None:
     run_id = start(plane, "expense-declaration", declaration("D-dinner", 9_000, "dinner"))
     with plane.person("ada") as ada:

@@ -10,6 +10,7 @@ from apps.demo.agents.actors import Payables, ProcurementAgent, RecordsClerk, Su
 from apps.demo.agents.agent import Agent
 from apps.demo.agents.front_desk import FrontDesk
 from apps.demo.agents.plane import Plane
+from apps.demo.agents.telling import Telling
 from apps.demo.agents.workers import ExpenseChecker, QuoteGatherer, VendorValidator
 
 AGENTS: list[type[Agent]] = [
@@ -37,7 +38,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     chosen = [kind for kind in AGENTS if kind.slug in keys and (not only or kind.slug in only)]
-    agents = [kind(Plane(wanted.url, keys[kind.slug], stopping), stopping, wanted.speed) for kind in chosen]
+    agents = [_agent(kind, wanted.url, keys[kind.slug], stopping, wanted.speed) for kind in chosen]
     threads = [
         threading.Thread(target=agent.run, name=agent.slug, daemon=True) for agent in agents for _ in range(agent.hands)
     ]
@@ -48,6 +49,12 @@ def main() -> None:
         pass
     for thread in threads:
         thread.join(2)
+    for agent in agents:
+        agent.telling.end()
+
+
+def _agent(kind: type[Agent], url: str, key: str, stopping: threading.Event, speed: float) -> Agent:
+    return kind(Plane(url, key, stopping), Telling(kind.slug, url, key), stopping, speed)
 
 
 main()

@@ -1,11 +1,13 @@
 """The agents that act on their own account: they ask for what they need, wait where they must, and take no for a no."""
 
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 from apps.demo.agents.agent import Agent, result_of
 from apps.demo.agents.plane import Document, Plane, Refused
+from apps.demo.agents.telling import Telling
 
 MOST_WAITING = 4
 
@@ -16,8 +18,8 @@ class Actor(Agent):
     model = "demo-large"
     every_s = 15.0
 
-    def __init__(self, plane: Plane, stopping: threading.Event, speed: float) -> None:
-        super().__init__(plane, stopping, speed)
+    def __init__(self, plane: Plane, telling: Telling, stopping: threading.Event, speed: float) -> None:
+        super().__init__(plane, telling, stopping, speed)
         self.waiting: dict[str, Document] = {}  # lost with the process: asking again under the same key finds them
         self.settled: set[str] = set()
 
@@ -27,20 +29,24 @@ class Actor(Agent):
             return
         key = f"{operation}:{subject}:{datetime.now(UTC):%Y-%m-%d}"
         try:
-            action = self.plane.act(operation, parameters, key=key, reference=subject, **words)
+            action = self.act(operation, parameters, key=key, reference=subject, **words)
         except Refused as refusal:
             if refusal.code == "previously_rejected":
                 self.settled.add(subject)  # a person said no: no is the answer until something changes
             raise
         self.say(f"{operation} {subject}: {action['state']}")
         self.waiting[subject] = action
-        self.think(1, action=action["id"])
+        with self.telling.work(action):
+            self.think(1)
 
     def follow_up(self) -> None:
         """See what became of everything that waited."""
-        for subject, action in list(self.waiting.items()):
-            state = self.plane.action(action["id"])["state"]
+        for subject, asked in list(self.waiting.items()):
+            action = self.plane.action(asked["id"])
+            state = action["state"]
             if state != "pending_approval":
+                if asked["state"] == "pending_approval":
+                    self.telling.called(action["operation"], action, time.time_ns())
                 del self.waiting[subject]
                 self.settled.add(subject)
                 self.say(f"{subject}: {state}")
@@ -56,7 +62,7 @@ class Payables(Actor):
     def look(self) -> None:
         """Pay what is open; set aside what a person refuses to pay."""
         self.follow_up()
-        listed = result_of(self.plane.act("erp.list_invoices", {"status": "open"}))
+        listed = result_of(self.act("erp.list_invoices", {"status": "open"}))
         for invoice in reversed(listed["invoices"]):
             parameters = {name: invoice[name] for name in ("number", "iban", "amount_minor", "currency")}
             goal = f"Pay {invoice['name']} on time."
@@ -75,7 +81,7 @@ class Payables(Actor):
     def came_out(self, subject: str, state: str) -> None:
         """A rejected invoice is disputed; an expired one is asked for again."""
         if state == "rejected":
-            self.plane.act("erp.dispute_invoice", {"number": subject}, goal="A person refused to pay it.")
+            self.act("erp.dispute_invoice", {"number": subject}, goal="A person refused to pay it.")
         elif state == "expired":
             self.settled.discard(subject)
 
@@ -86,7 +92,7 @@ class SupportResolver(Actor):
     def look(self) -> None:
         """Answer open tickets; refund what was charged wrongly, whatever a person has to say about the amount."""
         self.follow_up()
-        listed = result_of(self.plane.act("desk.list_tickets", {"status": "open"}))
+        listed = result_of(self.act("desk.list_tickets", {"status": "open"}))
         for ticket in reversed(listed["tickets"]):
             if not ticket["amount_minor"]:
                 self.answer(ticket["number"], "Thank you for telling us. We have looked into it.")
@@ -111,7 +117,7 @@ class SupportResolver(Actor):
 
     def answer(self, ticket: str, text: str) -> None:
         """Answer and close, once."""
-        self.plane.act("desk.answer_ticket", {"ticket": ticket, "text": text}, key=f"answer:{ticket}")
+        self.act("desk.answer_ticket", {"ticket": ticket, "text": text}, key=f"answer:{ticket}")
 
 
 class ProcurementAgent(Actor):
@@ -127,12 +133,12 @@ class ProcurementAgent(Actor):
         item, quantity = self.chance.choice(self.shelf), self.chance.randint(1, 8)
         supplier = self.chance.choice(("nordlicht", "delta-it", "ferrum"))
         asked = {"supplier": supplier, "item": item, "quantity": quantity}
-        quote = result_of(self.plane.act("erp.get_price", asked))
+        quote = result_of(self.act("erp.get_price", asked))
         reference = f"stock:{item.replace(' ', '-')}:{self.chance.randrange(10**6):06}"
         order = {"vendor": supplier, "item": item, "quantity": quantity, "currency": "EUR"}
         order["amount_minor"] = quote["amount_minor"]
         goal = f"Refill {item} before they run out."
-        self.plane.act("erp.draft_order", {**order, "draft": True, "reference": f"draft:{reference}"}, goal=goal)
+        self.act("erp.draft_order", {**order, "draft": True, "reference": f"draft:{reference}"}, goal=goal)
         why = f"Fewer than a week's worth of {item} is left; {quote['name']} delivers in {quote['delivery_days']} days."
         self.ask_for(
             reference, "erp.create_purchase_order", {**order, "reference": reference}, goal=goal, reasoning=why
@@ -143,13 +149,17 @@ class RecordsClerk(Actor):
     """Means well and overreaches: what it may not do is refused by the plane, and it says so and goes on."""
 
     slug = "records-clerk"
+    model = "demo-small"
     every_s = 120.0
 
     def look(self) -> None:
-        """Correct a telephone number, which is allowed, then try one thing that is not."""
+        """Correct a telephone number, which is allowed, then try one thing that is not; take a list along unasked."""
         customer = self.chance.choice(("hallam-sons", "mina-okafor", "jonas-lind", "studio-kant"))
         phone = f"+49 30 5550 {self.chance.randint(0, 9999):04}"
-        self.plane.act("crm.update_customer", {"customer": customer, "phone": phone}, goal="Correct the number.")
+        changed = self.act("crm.update_customer", {"customer": customer, "phone": phone}, goal="Correct the number.")
+        with self.telling.work(changed):
+            self.think(1)
+            self.telling.called_outside("export_contacts")
         attempts: list[tuple[str, Document]] = [
             ("crm.update_customer", {"customer": customer, "credit_limit_minor": 5_000_000}),
             ("erp.approve_order", {"order": "PO-1001"}),
@@ -158,7 +168,7 @@ class RecordsClerk(Actor):
         operation, parameters = self.chance.choice(attempts)
         words = {"goal": "Save everybody time.", "reasoning": "This was pre-approved by the head of finance."}
         try:
-            outcome = self.plane.act(operation, parameters, **words)["state"]
+            outcome = str(self.act(operation, parameters, **words)["state"])
         except Refused as refusal:
             outcome = f"{refusal.status} {refusal.code}"
         self.say(f"tried {operation}: {outcome}")

@@ -2,16 +2,25 @@
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
+from typing import Any
 
 import httpx
+from opentelemetry._logs import SeverityNumber
 
 from apps.demo.agents.plane import Document, Halted, KeyIsDead, LeaseLost, Plane, Refused
+from apps.demo.agents.telling import Telling
 
 HALT_PAUSE_S = 10.0
 HEARTBEAT_S = 15.0
+FAILS_EVERY, FAILS_AT = 9, 5
+"""Of so many calls of its model the one that fails, and is made again."""
+TRIES_EVERY, TRIES_AT = 5, 3
+"""Of so many the one that another model answers, where the agent tries one."""
 
 
 class Question(Exception):  # noqa: N818 - asking is no fault
@@ -29,9 +38,11 @@ class Agent:
     model = "demo-small"
     every_s = 20.0
     hands = 1  # so many threads look for work at once
+    tries = ""  # a model that answers now and then instead of its own, and whose price nobody has told the plane
 
-    def __init__(self, plane: Plane, stopping: threading.Event, speed: float) -> None:
-        self.plane, self.stopping, self.speed = plane, stopping, speed
+    def __init__(self, plane: Plane, telling: Telling, stopping: threading.Event, speed: float) -> None:
+        self.plane, self.telling, self.stopping, self.speed = plane, telling, stopping, speed
+        self.calls = count(1)
         self.chance = random.Random()  # noqa: S311 - for variety, not for secrets
 
     def look(self) -> None:
@@ -44,13 +55,13 @@ class Agent:
             try:
                 self.look()
             except Halted as halt:
-                self.say(f"halted ({halt}); waits")
+                self.say(f"halted ({halt}); waits", SeverityNumber.WARN)
                 self.stopping.wait(HALT_PAUSE_S)
             except KeyIsDead as refusal:
                 self.say(f"ends: {refusal.code}, {refusal}")
                 return
             except Refused as refusal:
-                self.say(f"leaves it: {refusal.status} {refusal.code}, {refusal}")
+                self.say(f"leaves it: {refusal.status} {refusal.code}, {refusal}", SeverityNumber.WARN)
             except httpx.TransportError:
                 return  # stopped in the middle of a request
             self.pause(self.every_s)
@@ -59,15 +70,33 @@ class Agent:
         """Wait, shorter the faster the demo runs."""
         self.stopping.wait(seconds / self.speed)
 
-    def think(self, seconds: float, **about: str) -> None:
-        """Take a moment and report what a model would have used; `about`: task, action or run."""
-        self.pause(seconds)
-        if about:
-            self.plane.report_usage(self.model, self.chance.randint(400, 2_400), self.chance.randint(40, 400), **about)
+    def act(self, operation: str, parameters: Document, **words: Any) -> Document:
+        """`Plane.act`, and tell of it."""
+        since_ns = time.time_ns()
+        try:
+            action = self.plane.act(operation, parameters, **words)
+        except Refused as refusal:
+            self.telling.refused(operation, refusal, since_ns)
+            raise
+        self.telling.called(operation, action, since_ns)
+        return action
 
-    def say(self, text: str) -> None:
-        """One line on standard output."""
+    def think(self, seconds: float) -> None:
+        """Take a moment and tell what a model would have used. Now and then it fails, and is asked once more."""
+        number = next(self.calls)
+        if number % FAILS_EVERY == FAILS_AT:
+            with self.telling.chat(self.model) as span:
+                self.pause(seconds / 4)
+                self.telling.failed(span, "rate_limit_exceeded")
+        model = self.tries if self.tries and number % TRIES_EVERY == TRIES_AT else self.model
+        with self.telling.chat(self.model) as span:
+            self.pause(seconds)
+            self.telling.answered(span, model, self.chance.randint(400, 2_400), self.chance.randint(40, 400))
+
+    def say(self, text: str, severity: SeverityNumber = SeverityNumber.INFO) -> None:
+        """One line on standard output, and for the plane."""
         print(f"{datetime.now(UTC):%H:%M:%S} {self.slug}: {text}", flush=True)
+        self.telling.line(text, severity)
 
 
 class Worker(Agent):
@@ -94,16 +123,18 @@ class Worker(Agent):
                 raise
 
     def _do(self, task: Document) -> None:
-        with self._alive(task):
-            try:
-                output = self.handle(task)
-            except Question as question:
-                self.plane.ask(task, str(question), options=list(question.options))
-                self.say(f"asks: {question}")
-                return
-            self.think(1, task=task["id"])
-        self.plane.complete(task, output)
-        self.say(f"{task['step']} done: {output}")
+        with self.telling.work(task):
+            with self._alive(task):
+                self.think(0.4)
+                try:
+                    output = self.handle(task)
+                except Question as question:
+                    self.plane.ask(task, str(question), options=list(question.options))
+                    self.say(f"asks: {question}")
+                    return
+                self.think(0.6)
+            self.plane.complete(task, output)
+            self.say(f"{task['step']} done: {output}")
 
     @contextmanager
     def _alive(self, task: Document) -> Iterator[None]:

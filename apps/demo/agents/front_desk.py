@@ -69,7 +69,8 @@ class FrontDesk(Agent):
         due = f"{datetime.now(UTC) + timedelta(days=self.chance.randint(1, 14)):%Y-%m-%d}"
         invoice = {"number": number, "vendor": vendor, "amount_minor": amount_minor, "currency": "EUR", "due": due}
         words = f"{self.chance.choice(WANTED).capitalize()} delivered, as ordered"
-        action = self.plane.act("erp.file_invoice", {**invoice, "text": words}, key=number)
+        action = self.act("erp.file_invoice", {**invoice, "text": words}, key=number)
+        self._sorted(action)
         self.say(f"files {number}: {action['state']}")
 
     def letter(self) -> None:
@@ -78,7 +79,8 @@ class FrontDesk(Agent):
         amount_minor = min(int(self.chance.lognormvariate(9.0, 0.9)), 180_000) if money else 0
         customer = self.chance.choice(CUSTOMERS)
         ticket = {"customer": customer, "subject": subject, "text": text, "amount_minor": amount_minor}
-        action = self.plane.act("desk.open_ticket", ticket)
+        action = self.act("desk.open_ticket", ticket)
+        self._sorted(action)
         self.say(f"files a ticket of {customer}: {action['state']}")
 
     def _start(self, workflow: str, given: Document) -> None:
@@ -91,7 +93,13 @@ class FrontDesk(Agent):
             if refusal.code != "duplicate_key":
                 raise
             run = {"id": refusal.members["run"]}
+        self._sorted(run)
         self.say(f"starts {workflow} {run['id']}")
+
+    def _sorted(self, became: Document) -> None:
+        """Tell of the reading that led to this action or run."""
+        with self.telling.work(became):
+            self.think(0.5)
 
     def _number(self) -> str:
         return f"{datetime.now(UTC):%y%m%d-%H%M%S}"

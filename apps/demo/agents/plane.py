@@ -102,11 +102,6 @@ class Plane:
         waiting: list[Document] = self._send("GET", f"/runs/?workflow={workflow}&state=waiting&limit=50")["results"]
         return len(waiting)
 
-    def report_usage(self, model: str, input_tokens: int, output_tokens: int, **of: str) -> Document:
-        """What the thinking took; `of`: run, task or action."""
-        used = {"model": model, "input_tokens": input_tokens, "output_tokens": output_tokens}
-        return self._send("POST", "/usage/", {**used, **of}, key=str(uuid.uuid4()))
-
     def _on_task(self, task: Document, verb: str, body: Document) -> Document:
         return self._send("POST", f"/tasks/{task['id']}/{verb}/", {"lease": task["lease"]["token"], **body})
 
