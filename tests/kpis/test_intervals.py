@@ -3,7 +3,9 @@
 from math import log
 from random import Random
 
+import numpy as np
 import pytest
+from scipy.stats import binom
 
 from apps.kpis.rules import DEFINITIONS
 from apps.kpis.rules.figures import Figure, differs, differs_from, figure_of
@@ -30,6 +32,15 @@ def test_ranks_of_many_values_enclose_those_that_are_counted_out(
     exact = order_ranks(n, fraction)
     assert None not in (low, high, *exact)
     assert exact[0] - 2 <= low <= exact[0] < exact[1] <= high <= exact[1] + 2
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.25, 0.5, 0.9, 0.95])
+def test_ranks_are_those_of_the_binomial_distribution(fraction: float) -> None:
+    for n in (*range(1, 121), 300, 777, 1000):
+        below = binom.cdf(np.arange(n), n, fraction)  # by another library: what it says of 0 to n - 1 values below
+        low, high = np.flatnonzero(below <= 0.025), np.flatnonzero(below >= 0.975)
+        expected = (int(low[-1]) + 1 if low.size else None, int(high[0]) + 1 if high.size else None)
+        assert order_ranks(n, fraction) == expected, n
 
 
 @pytest.mark.parametrize(("n", "fraction"), [(30, 0.5), (60, 0.9), (1200, 0.95)])

@@ -14,6 +14,9 @@ COVERAGE = (0.025, 0.975)
 EXACT_N = 1000
 """Up to so many values ranks are counted out."""
 
+NOTHING_BEYOND = 9
+"""So many standard deviations from where a rank is expected nothing is left to count: less than one in a billion."""
+
 PERCENTILE_N = {0.9: 10, 0.95: 20}
 """A percentile of fewer values says nothing about the tail."""
 
@@ -50,17 +53,18 @@ def order_ranks(n: int, fraction: float) -> tuple[int | None, int | None]:
     if n > EXACT_N:
         width = Z95 * math.sqrt(n * fraction * (1 - fraction))
         return math.floor(n * fraction - width), math.ceil(n * fraction + width) + 1
+    spread = math.sqrt(n * fraction * (1 - fraction))
+    first = max(0, math.floor(n * fraction - NOTHING_BEYOND * spread))
+    ways = math.lgamma(n + 1) - math.lgamma(first + 1) - math.lgamma(n - first + 1)
+    chance = math.exp(ways + first * math.log(fraction) + (n - first) * math.log1p(-fraction))
+    odds = fraction / (1 - fraction)
     cumulative, low, high = 0.0, None, None
-    for below in range(n):
-        cumulative += _binomial(n, below, fraction)
+    for below in range(first, n):
+        cumulative += chance
         if cumulative <= COVERAGE[0]:
             low = below + 1
-        if high is None and cumulative >= COVERAGE[1]:
+        if cumulative >= COVERAGE[1]:
             high = below + 1
             break
+        chance *= odds * (n - below) / (below + 1)
     return low, high
-
-
-def _binomial(n: int, k: int, p: float) -> float:
-    log = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
-    return math.exp(log)
