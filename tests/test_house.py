@@ -37,7 +37,7 @@ EXTRA = {
         "statistics", "templatetags", "tracing", "turns", "unanswered", "updating", "validating", "values", "walking",
     },
     "demo": {"agents", "company", "context", "systems"},
-    "kpis": {"charts"},
+    "kpis": {"charts", "templatetags"},
     "notifications": {"adapters", "headlines"},
     "workflows": {"engine"},
 }  # fmt: skip
