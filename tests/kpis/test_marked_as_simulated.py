@@ -38,6 +38,13 @@ def test_every_page_says_that_invented_runs_are_among_what_it_counts(name: str) 
     assert SAID not in page(path, "simulated=false")
 
 
+@pytest.mark.parametrize(("in_demo", "invented"), [(True, True), (True, False), (False, True)])
+def test_goals_say_so_where_what_stands_now_counts_it(settings: Any, in_demo: bool, invented: bool) -> None:
+    settings.ACP_DEMO = in_demo
+    write_facts(facts=Facts(runs=[make_run(finished_at=datetime.now(UTC) - timedelta(days=1))]), simulated=invented)
+    assert (SAID in page("/dashboards/goals/")) == (in_demo and invented)
+
+
 def test_weeks_say_so_of_every_version_and_week_whatever_is_asked() -> None:
     ended = NOON - timedelta(days=200)
     write_facts(facts=Facts(runs=[make_run(started_at=ended - timedelta(hours=1), finished_at=ended)]), simulated=True)

@@ -78,7 +78,9 @@ def test_what_is_counted_in_a_day_is_told_by_the_day_in_both_weeks() -> None:
     page = client.get("/reports/weekly/2026-W46/").content.decode()
     assert f'<a href="{card.href}">8 a day</a>' in page.replace("&amp;", "&")
     assert "56 in all" in page
-    assert ">8 a day</a></td>" in write_report(person, monday=MONDAY).html
+    letter = write_report(person, monday=MONDAY)
+    assert ">8 a day</a></td>" in letter.html
+    assert "- Throughput: 8 a day (was 4 a day, +100.0% better)" in letter.text
 
 
 def test_missed_targets_and_verdicts_ask_for_decisions() -> None:

@@ -11,7 +11,7 @@ from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, percent_text
 from apps.kpis.rules.sentences import interval_text
 from apps.kpis.selectors.drawings import page_of_kpi
-from apps.kpis.selectors.kpis import Answer
+from apps.kpis.selectors.kpis import Answer, Total
 from apps.kpis.selectors.live import Live
 from apps.kpis.selectors.releases import release_figures_for
 
@@ -48,9 +48,7 @@ def other_lines_for(actor: User, answer: Answer) -> list[FigureLine]:
             _line(answer.asked, one.figure),
             coverage=coverage_text(one.coverage),
             note=answer.goals.unapproved(one.figure, answer.asked.workflow),
-            target=""
-            if one.target is None
-            else daily_text(one.figure.definition, one.target.value, one.figure.currency),
+            target="" if one.target is None else _aim_text(one, one.target.value),
             status=None if one.target is None else one.status,
         )
         for one in totals
@@ -70,6 +68,15 @@ def daily_text(definition: Definition, value: float | None, currency: str) -> st
     """A value that is held against another: of what counts by the day, by the day."""
     text = value_text(definition, round(value, 1) if value is not None and definition.per_day else value, currency)
     return _("%(value)s a day") % {"value": text} if definition.per_day and value is not None else text
+
+
+def _aim_text(one: Total, target: float) -> str:
+    """A target; of what counts by the day with how many a day there were, or nobody sees why it is met or missed."""
+    definition, currency = one.figure.definition, one.figure.currency
+    text = daily_text(definition, target, currency)
+    if not definition.per_day or one.daily is None:
+        return text
+    return _("%(target)s, it is %(now)s") % {"target": text, "now": daily_text(definition, one.daily, currency)}
 
 
 def live_lines_for(actor: User, asked: KpiFilter, live: Live) -> list[FigureLine]:

@@ -22,6 +22,7 @@ from apps.kpis.selectors import baseline_for, baselines_for, target_for, targets
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.definitions import definitions_for
 from apps.kpis.selectors.goals import correction_of, ended_baselines_for, waiting_for
+from apps.kpis.selectors.kpis import holds_simulated_for
 from apps.kpis.selectors.standing import standing_filter_for, standings_for
 from apps.kpis.services import delete_target, remove_baseline, save_baseline, save_target
 from apps.kpis.services.baselines import PROPOSED
@@ -42,6 +43,7 @@ def _page(request: Request, *, status: int = 200, **forms: Any) -> HttpResponse:
     )
     context = {
         "span": span_of(asked, database_now()),
+        "simulated": holds_simulated_for(request.user, asked),
         "baselines": [
             {**_told_baseline(request, row, names, known), "counts": row.pk not in behind}
             | {"now": now.get((row.workflow, row.kpi))}
