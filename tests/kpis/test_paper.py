@@ -18,7 +18,7 @@ from apps.kpis.services.letters import write_report
 from apps.workflows.models import Workflow
 from tests.factories.access import make_admin, make_holder, make_unit
 from tests.factories.agents import make_agent
-from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run
+from tests.factories.kpis import make_baseline, make_cost, make_decision, make_run, make_target
 
 pytestmark = pytest.mark.django_db
 VIEW = "kpis.view_kpi"
@@ -44,6 +44,8 @@ def some_runs(n: int = 60) -> None:
 
 
 def test_a_dashboard_says_on_paper_what_its_page_says() -> None:
+    make_baseline(kpi="error_rate", value=0.2)
+    make_target(kpi="error_rate", value=0.001, workflow="")
     some_runs()
     client = signed_in(make_holder(VIEW))
     page = client.get(f"/dashboards/overview/?{PERIOD}")
@@ -57,6 +59,8 @@ def test_a_dashboard_says_on_paper_what_its_page_says() -> None:
         assert card.label in said
         assert card.text in said
         assert card.n in said
+        assert re.sub(r"\s+", " ", card.formula) in said[said.index("How they are counted") :]
+    assert "Error rate 5.0% 1.7%–13.7% 20.0% −15.0 pp better 0.1% missed 60" in said
     for sentence in shown.sentences:
         assert re.sub(r"\s+", " ", sentence.text) in said
     for drawing in shown.drawings:

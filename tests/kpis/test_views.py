@@ -57,6 +57,11 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
+def seen_of(html: str) -> str:
+    """Without what is there for listeners alone."""
+    return re.sub(r'<(\w+) class="vh">.*?</\1>', "", html)
+
+
 def test_a_figure_says_for_how_much_it_speaks_and_what_was_asked(executive: User) -> None:
     runs = [make_run(sla_ms=7_200_000 if i % 4 == 0 else None) for i in range(60)]
     write_facts(facts=Facts(runs=runs))
@@ -112,7 +117,7 @@ def test_the_overview_says_value_risk_and_attention_and_shows_seven_cards(execut
     assert html.index("In three sentences") < html.index('id="range"')
     assert "It rests on a baseline" not in text
     assert "was 20.0%" in text
-    assert "better" in text
+    assert "5.0% ▼ −15.0 pp better was 20.0%" in text_of(seen_of(html))
     assert html.count('class="plot"') == 7
     assert html.count("application/json") == 7
     assert "Estimate of May" in text
@@ -170,12 +175,17 @@ def test_page_csv_and_api_say_the_same(executive: User) -> None:
     for key in DEFINITIONS:
         value = answer["totals"][key]["value"]
         assert total[key] == ("" if value is None else str(value)), key
+        told = {name: answer["totals"][key].get(name) for name in ("n", "low", "high")}
+        beside = {name: total[f"{key}_{name}"] for name in told if f"{key}_{name}" in total}
+        assert beside == {name: "" if told[name] is None else str(told[name]) for name in beside}, key
         assert len(table) - 2 == len(answer["series"])
     for at, point in enumerate(answer["series"]):
         found = dict(zip(table[0], table[at + 2], strict=True))
         assert found["throughput"] == str(point["throughput"])
     assert f"{answer['totals']['error_rate']['value']:.1%}" in page
     assert any("# as of" in row[0] for row in rows)
+    assert {"error_rate_n", "error_rate_low", "error_rate_high", "cycle_time_p50_s_n"} <= total.keys()
+    assert any(row[0].startswith("# coverage of sla_adherence: 60 of 60 ") for row in rows)
 
 
 def test_each_chart_has_a_table_with_the_same_values_and_a_csv(executive: User) -> None:

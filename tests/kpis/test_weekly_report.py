@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -248,6 +249,7 @@ def test_there_is_none_of_a_week_to_come() -> None:
 def test_the_letter_says_the_same_with_whole_addresses_and_the_figures_attached(settings: Any) -> None:
     settings.ACP_URL = "https://plane.example"
     unit = make_unit(name="Finance")
+    make_target(kpi="error_rate", value=0.01, workflow="")
     some_runs(unit_id=unit.pk)
     person = make_holder(VIEW)
     letter = write_report(person, monday=MONDAY, unit=unit.slug)
@@ -259,6 +261,8 @@ def test_the_letter_says_the_same_with_whole_addresses_and_the_figures_attached(
     for text in (letter.text, letter.html):
         assert all(one.text in text for one in found.page.sentences)
         assert f"https://plane.example/reports/weekly/2026-W46/?unit={unit.slug}" in text
+    assert "- Error rate: 20.0% · n 60 · target 1.0% missed" in letter.text
+    assert re.search(r">20\.0%</a></td>.*>1\.0% missed</td><td align=.right.>60</td>", letter.html)
     assert 'href="/' not in letter.html
     table = [row for row in csv.reader(io.StringIO(figures)) if not row[0].startswith("#")]
     total = dict(zip(table[0], table[1], strict=True))
