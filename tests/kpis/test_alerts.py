@@ -116,8 +116,12 @@ def test_beyond_chance_and_tolerance_alone(
     assert judge_alerts() == begun
 
 
-def test_it_is_red_exactly_where_the_page_is(workflow: Workflow) -> None:
-    """For every figure that can have a target, on both sides of it; runs of other weeks, units and tests around it."""
+@pytest.mark.parametrize("reached", [True, False, None])
+def test_it_is_red_exactly_where_the_page_is(workflow: Workflow, reached: bool | None) -> None:
+    """For every figure that can have a target: where it is met, missed, or just what was reached.
+
+    Runs of other weeks, units and tests are around it.
+    """
     other = older(Workflow.objects.create(slug="other", name="Other", unit=make_unit()))
     runs = [*ended(workflow, 40, wrong=9, sla_ms=60_000), *ended(workflow, 30, sla_ms=10**9)]
     decisions = [make_decision(run, decided_at=IN_WEEK) for run in runs[:40]]
@@ -129,21 +133,24 @@ def test_it_is_red_exactly_where_the_page_is(workflow: Workflow) -> None:
         make_run(workflow="w", unit_id=workflow.unit_id, started_at=IN_WEEK, finished_at=None) for _ in range(3)
     ]
     write(still_open)
-    for kpi, definition in DEFINITIONS.items():
-        for high in (False, True):
-            slug = kpi.replace("_", "-")
-            Target.objects.filter(slug=slug).delete()
-            up = definition.direction == "up"
-            make_target(slug=slug, kpi=kpi, value=10**9 if high else -(10**9), direction="up" if up else "down")
-        if definition.direction != "up":
-            Target.objects.filter(slug=slug).update(value=-(10**9))
     asked = week_asked(ended_week(NOW, reporting_zone())).of_workflow("w")
+    before = kpis_for(make_admin(), asked).totals
+    for kpi, definition in DEFINITIONS.items():
+        up = definition.direction == "up"
+        far = 10**9 if up != reached else -(10**9)
+        value = round(before[kpi].daily or 0, 4) if reached is None else far
+        make_target(slug=kpi.replace("_", "-"), kpi=kpi, value=value, direction="up" if up else "down")
     totals = kpis_for(make_admin(), asked).totals
     red = {kpi: total for kpi, total in totals.items() if total.status == Status.BAD}
     judge_alerts()
     found = {row.figure: row for row in Anomaly.objects.filter(kind="target")}
     assert set(found) == set(red)
-    assert {"error_rate", "cycle_time_p90_s", "lead_time_p50_s", "backlog", "throughput", "spend_minor"} <= set(red)
+    if reached is False:
+        surely = {"error_rate", "cycle_time_p90_s", "lead_time_p50_s", "backlog", "throughput", "spend_minor"}
+        assert surely <= set(red)
+    if reached:
+        assert not red
+        assert {kpi for kpi, total in totals.items() if total.status == Status.GOOD} >= {"error_rate", "backlog"}
     assert {kpi: row.value for kpi, row in found.items()} == {kpi: total.daily for kpi, total in red.items()}
     assert {kpi: row.of for kpi, row in found.items()} == {kpi: total.figure.n for kpi, total in red.items()}
 
