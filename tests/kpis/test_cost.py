@@ -14,12 +14,13 @@ from apps.core.models import User
 from apps.kpis.models import ActionFact
 from apps.kpis.rules.facts import Facts
 from apps.kpis.services import write_facts
-from tests.factories.access import make_holder, make_unit
+from tests.factories.access import make_admin, make_holder, make_unit
 from tests.factories.agents import make_agent
 from tests.factories.budgets import make_budget
 from tests.factories.kpis import NOON, make_cost, make_run
 from tests.kpis.oracle import make_world
 from tests.kpis.test_agreement import Asker
+from tests.policies.test_giving_back import spent
 
 pytestmark = pytest.mark.django_db
 AUTUMN, DAYS = date(2025, 10, 20), 12
@@ -219,6 +220,18 @@ def test_budgets_stand_with_what_is_used_and_only_those_that_may_be_seen() -> No
     no_reader = text_of(page_of(reader, PERIOD))
     assert "Budgets now" not in no_reader
     assert "Mine Agent" not in no_reader
+
+
+def test_a_budget_says_what_is_spent_and_what_is_reserved() -> None:
+    desk, budget, _action = spent()
+    held = desk.ask(25_000, execution="agent").json()
+    assert held["state"] == "approved"
+    client = signed_in(make_admin())
+    assert "600.00 EUR 250.00 EUR 1,000.00 EUR a day" in text_of(page_of(client, PERIOD))
+    (told,) = file_of(client, "budgets", dict(one.split("=") for one in PERIOD.split("&")))
+    assert [told[name] for name in ("budget", "spent", "reserved", "at most")] == [
+        budget.slug, "600.0", "250.0", "1000.0"
+    ]  # fmt: skip
 
 
 def test_nobody_counts_what_belongs_to_another_unit(settings: Any) -> None:
