@@ -24,7 +24,7 @@ from tests.kpis.oracle import World, make_world
 
 pytestmark = pytest.mark.django_db
 AUTUMN, DAYS = date(2025, 10, 20), 12
-ADDED = {Kind.COUNT, Kind.MONEY, Kind.STOCK}
+ADDED = {Kind.COUNT, Kind.SUM, Kind.STOCK}
 
 
 class Asker:

@@ -1,6 +1,8 @@
 """Figures of one's own: made of what real runs gave, faults counted, classed data in none, held against goals."""
 
 import csv
+import html
+import re
 from datetime import date
 from typing import Any
 
@@ -125,14 +127,25 @@ def test_what_could_not_be_made_is_counted_and_is_no_zero(care: Care) -> None:
     missing = care.gave(solved=True)
     told = care.told()
     assert (told["value"], told["n"], told["faults"], told["without"]) == (5.0, 1, 1, 1)
-    rows = caller(care.viewer).get("/api/v1/kpis/stars/runs/", {"workflow": care.flow.slug}).json()["results"]
-    assert [(row["value"], row["fault"]) for row in rows] == [(None, "failed"), (5.0, "")]
-    assert rows[0]["run"] == str(missing.pk)
+    assert told["coverage"] == {"counted": 1, "of": 3}
+
+    def rows(**part: str) -> list[tuple[Any, ...]]:
+        asked = {"workflow": care.flow.slug, **part}
+        found = caller(care.viewer).get("/api/v1/kpis/stars/runs/", asked).json()["results"]
+        return [(row["value"], row["fault"], row["run"]) for row in found]
+
+    assert [(value, fault) for value, fault, _run in rows()] == [(5.0, "")]
+    for fault in ("~any", "failed"):
+        assert rows(error=fault) == [(None, "failed", str(missing.pk))]
+    assert rows(error="wrong_type") == []
+    other = caller(care.viewer).get("/api/v1/kpis/stars/runs/", {"workflow": care.flow.slug, "error": "timeout"})
+    assert (other.status_code, list(other.json()["errors"])) == (422, ["error"])
     page = signed_in(care.viewer).get(f"/dashboards/{care.flow.slug}/").content.decode()
-    assert "1 run gave no value that could be read" in page
+    (faulty,) = re.findall(r'<a href="([^"]+)">1 run gave nothing readable</a>', page)
     assert "1 run without one" in page
-    behind = signed_in(care.viewer).get(f"/dashboards/{care.flow.slug}/stars/").content.decode()
+    behind = signed_in(care.viewer).get(html.unescape(faulty)).content.decode()
     assert "What it reads is not there" in behind
+    assert "1 in this list" in behind
 
 
 @pytest.mark.parametrize(
@@ -231,14 +244,18 @@ def test_it_is_held_against_a_target_and_a_baseline_of_its_workflow(care: Care) 
 
 
 def test_it_leaves_as_csv(care: Care) -> None:
-    care.kpi(name="=1+1")
-    care.gave(stars=4)
-    answer = signed_in(care.viewer).get(f"/dashboards/{care.flow.slug}/own.csv").content.decode()
-    rows = list(csv.reader(line for line in answer.splitlines() if not line.startswith(("#", "'#"))))
-    assert rows == [
-        ["figure", "unit", "value", "n", "faults", "without", "missing"],
-        ["stars", "stars", "4.0", "1", "0", "0", "0"],
-    ]
+    care.kpi(unit="=1+1")
+    for stars in (4, None, 1, 2, 5, 5):
+        care.gave(stars=stars)
+    answer = signed_in(care.viewer).get(f"/dashboards/{care.flow.slug}/kpis.csv?bucket=week").content.decode()
+    lines = answer.splitlines()
+    assert f"# own-stars: the mean over succeeded runs of {STARS} (=1+1)" in lines
+    assert "# coverage of own-stars: 5 of 6 runs that succeeded gave a value" in lines
+    rows = list(csv.DictReader(line for line in lines if not line.startswith(("#", '"#'))))
+    told = [[row[f"own-stars{more}"] for more in ("", "_n", "_low", "_high")] for row in (rows[0], rows[-1])]
+    assert told[0] == told[1] == ["3.4", "5", "1.1502", "5.6498"], "By Student: 1.1444 to 5.6556."
+    overview = signed_in(care.viewer).get("/dashboards/overview/kpis.csv").content.decode()
+    assert "own-stars" not in overview
 
 
 @pytest.mark.parametrize(

@@ -440,7 +440,7 @@ def test_a_list_says_its_period_by_the_clocks_of_its_zone_and_what_else_it_is_li
     assert "Agent: Payer v3 · Operation: bank.pay" in actions
 
 
-@pytest.mark.parametrize("name", ["own", "releases", "uptime", "kpis", "by-unit"])
+@pytest.mark.parametrize("name", ["releases", "uptime", "kpis", "by-unit"])
 def test_every_file_says_its_zone_and_as_of_when_it_is(executive: User, name: str) -> None:
     write_facts(facts=Facts(runs=[make_run(unit_id=make_unit().pk) for _ in range(2)]))
     lines = (

@@ -246,7 +246,7 @@ def point_json(point: Point) -> dict[str, Any]:
 
 def own_json(one: OwnTotal) -> dict[str, Any]:
     """The total as ``OwnSerializer`` describes it."""
-    found = total_json(Total(one.figure, None, one.baseline, one.target, one.status))
+    found = total_json(one.total)
     said = {"name": one.definition.label, "workflow": one.workflow, "suffix": one.definition.suffix}
     return {**found, **said, "faults": one.faults, "without": one.without, "missing": one.missing}
 

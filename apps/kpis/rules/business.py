@@ -18,7 +18,7 @@ from apps.core.expressions import (
     compile_expression,
     meaning_of,
 )
-from apps.kpis.rules.definitions import Behind, Definition, Direction, Unit
+from apps.kpis.rules.definitions import Behind, Definition, Direction, Unit, gettext_noop
 from apps.kpis.rules.definitions import Kind as FigureKind
 
 SEEN = Limits(context_bytes=256 * 1024, string_bytes=64 * 1024, list_items=10_000)
@@ -44,6 +44,8 @@ class Fault(StrEnum):
     TOO_LARGE = "too_large"
 
 
+GAVE_A_VALUE = gettext_noop("runs that succeeded gave a value")
+"""Of what a figure of one's own counts a part."""
 FORMULAS = {
     Aggregate.MEAN: "the mean over succeeded runs of {value}",
     Aggregate.SUM: "the sum over succeeded runs of {value}",
@@ -123,7 +125,7 @@ def definition_of(
     *, slug: str, name: str, value: str, aggregate: Aggregate, unit: str, direction: Direction
 ) -> Definition:
     """The KPI as every other one: the object that tile, drill-down, target and API use."""
-    kinds = {Aggregate.SHARE: FigureKind.SHARE, Aggregate.SUM: FigureKind.COUNT}
+    kinds = {Aggregate.SHARE: FigureKind.SHARE, Aggregate.SUM: FigureKind.SUM}
     return Definition(
         key=slug,
         label=name,

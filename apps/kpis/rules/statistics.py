@@ -17,6 +17,9 @@ EXACT_N = 1000
 NOTHING_BEYOND = 9
 """So many standard deviations from where a rank is expected nothing is left to count: less than one in a billion."""
 
+MEAN_N = 5
+"""Fewer values say too little of how far others would lie apart."""
+
 PERCENTILE_N = {0.9: 10, 0.95: 20}
 """A percentile of fewer values says nothing about the tail."""
 
@@ -40,6 +43,21 @@ def percentile_has_sample(fraction: float, n: int) -> bool:
 def has_sample(n: int) -> bool:
     """Whether ``n`` is enough to colour a figure and to compare it."""
     return n >= SMALL_N
+
+
+def mean_interval(mean: float, deviation: float, n: int) -> tuple[float, float] | None:
+    """The 95 % interval of a mean by Student's distribution; ``deviation``: of the sample (n - 1).
+
+    None below five values, and where all are alike: nothing then says how far others would lie apart. The point of the
+    distribution by its expansion (Abramowitz and Stegun 26.7.5), from five values on at most 0.3 % off.
+    """
+    if n < MEAN_N or not deviation:
+        return None
+    z, free = Z95, n - 1
+    point = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+    point += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
+    width = point * deviation / math.sqrt(n)
+    return mean - width, mean + width
 
 
 def order_ranks(n: int, fraction: float) -> tuple[int | None, int | None]:

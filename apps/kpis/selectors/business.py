@@ -1,31 +1,36 @@
 """Figures of KPIs of one's own: as far as the reader may count the runs that gave them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Avg, Count, Q, QuerySet, Sum
-from django.utils.translation import gettext as _
+from django.db.models import Avg, Count, Q, QuerySet, StdDev, Sum
 
 from apps.core.models import User
 from apps.kpis.models import Kpi, KpiValue
 from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import MEMBERS, PercentileCont, within
-from apps.kpis.rules.business import Aggregate
+from apps.kpis.rules.buckets import previous_period
+from apps.kpis.rules.business import GAVE_A_VALUE, Aggregate
 from apps.kpis.rules.definitions import Definition
-from apps.kpis.rules.figures import Figure, Status, comparable, figure_of, status_of, value_text
-from apps.kpis.rules.filters import KpiFilter
-from apps.kpis.rules.goals import BaselineSeen, TargetSeen
+from apps.kpis.rules.figures import Coverage, Figure, figure_of
+from apps.kpis.rules.filters import Compare, KpiFilter
+from apps.kpis.rules.goals import MEDIAN
+from apps.kpis.rules.statistics import mean_interval, order_ranks
 from apps.kpis.selectors.definitions import kpis_of
 from apps.kpis.selectors.goals import Goals, goals_for
+from apps.kpis.selectors.parts import within_faults
 from apps.kpis.selectors.reading import runs_for
+from apps.kpis.selectors.totals import Total, total_of
 
+DIGITS = 4
 VALUED = Q(value__isnull=False)
 SQL: dict[Aggregate, Any] = {
     Aggregate.MEAN: Avg("value"),
     Aggregate.SUM: Sum("value"),
     Aggregate.SHARE: Count("id", filter=Q(value=1)),
-    Aggregate.P50: PercentileCont("value", fractions=[0.5]),
+    Aggregate.P50: PercentileCont("value", fractions=[MEDIAN]),
 }
 
 
@@ -38,67 +43,40 @@ class OwnTotal:
     None of these is in n.
     """
 
-    workflow: str
-    figure: Figure
-    baseline: BaselineSeen | None
-    target: TargetSeen | None
-    status: Status
+    kpi: Kpi
+    total: Total
     faults: int
     without: int
     missing: int
+
+    @property
+    def workflow(self) -> str:
+        """Whose runs give it."""
+        return self.kpi.workflow
+
+    @property
+    def figure(self) -> Figure:
+        """Its value."""
+        return self.total.figure
 
     @property
     def definition(self) -> Definition:
         """What it is."""
         return self.figure.definition
 
-    @property
-    def why_none(self) -> str:
-        """Why it has no value, in words; empty where it has one."""
-        return _(self.figure.why_none) if self.figure.why_none else ""
-
-    @property
-    def was_text(self) -> str:
-        """What it was before, in its own words."""
-        return value_text(self.definition, self.baseline.value if self.baseline else None, self.figure.currency)
-
-    @property
-    def target_text(self) -> str:
-        """What it should be, in its own words."""
-        return value_text(self.definition, self.target.value if self.target else None, self.figure.currency)
-
 
 def own_for(actor: User, asked: KpiFilter) -> list[OwnTotal]:
     """Each of one's own KPIs over the period, by the runs that ``actor`` may count."""
     kpis = list(kpis_of(actor, asked.workflow))
-    goals = goals_for(actor, asked) if kpis else Goals((), ())
-    return [_total(actor, kpi, asked, goals) for kpi in kpis]
+    goals, now = goals_for(actor, asked) if kpis else Goals((), ()), database_now()
+    return [_own(actor, kpi, asked.of_workflow(kpi.workflow), goals, now) for kpi in kpis]
 
 
 def values_for(actor: User, definition: Definition, asked: KpiFilter) -> QuerySet[KpiValue]:
-    """What each run gave that is counted, and those that have a fault."""
+    """What each run gave that is counted; as a part, the runs that have a fault."""
     kpi = kpis_of(actor).get(slug=definition.key)
-    return values_in(actor, kpi, asked)[1].filter(VALUED | ~Q(fault=""))
-
-
-def own_csv_for(actor: User, asked: KpiFilter) -> list[list[str | float | None]]:
-    """The figures as raw numbers below lines that say what they are."""
-    found = own_for(actor, asked)
-    head: list[list[str | float | None]] = [[f"# filter: {asked.query}"]]
-    head += [[f"# {one.definition.key}: {_(one.definition.formula)}"] for one in found]
-    rows = [
-        [
-            one.definition.key,
-            one.definition.suffix,
-            one.figure.value,
-            one.figure.n,
-            one.faults,
-            one.without,
-            one.missing,
-        ]
-        for one in found
-    ]
-    return [*head, ["figure", "unit", "value", "n", "faults", "without", "missing"], *rows]
+    values = values_in(actor, kpi, asked)[1]
+    return values.filter(VALUED) if asked.part is None else within_faults(values, asked)
 
 
 def values_in(actor: User, kpi: Kpi, asked: KpiFilter) -> tuple[QuerySet[Any], QuerySet[KpiValue]]:
@@ -109,35 +87,40 @@ def values_in(actor: User, kpi: Kpi, asked: KpiFilter) -> tuple[QuerySet[Any], Q
     return runs, KpiValue.objects.filter(kpi=kpi.slug, digest=kpi.digest, run_id__in=mine)
 
 
-def _total(actor: User, kpi: Kpi, asked: KpiFilter, goals: Goals) -> OwnTotal:
-    definition, (runs, values) = kpi.definition, values_in(actor, kpi, asked)
-    found = values.order_by().aggregate(
-        **measures_of(kpi),
-        faults=Count("id", filter=~Q(fault="")),
-        all=Count("id"),
-        real=Count("id", filter=Q(simulated=False)),
-    )
+def _own(actor: User, kpi: Kpi, asked: KpiFilter, goals: Goals, now: datetime) -> OwnTotal:
+    runs, values = values_in(actor, kpi, asked)
+    found = _read(kpi, values)
+    figure, previous = _whole(kpi, values, found), None
+    if asked.compare == Compare.PREVIOUS:
+        before = values_in(actor, kpi, asked.within(previous_period(asked.period, asked.zone)))[1]
+        previous = _whole(kpi, before, _read(kpi, before))
+    missing = runs.filter(simulated=False).count() - found["real"]
+    coverage = Coverage(figure.n, found["all"] + missing, GAVE_A_VALUE)
+    total = total_of(figure, asked, goals, now, previous=previous, coverage=coverage)
+    return OwnTotal(kpi, total, found["faults"], found["all"] - figure.n - found["faults"], missing)
+
+
+def _read(kpi: Kpi, values: QuerySet[KpiValue]) -> dict[str, Any]:
+    counts = {"faults": ~Q(fault=""), "real": Q(simulated=False)}
+    told = {name: Count("id", filter=members) for name, members in counts.items()}
+    return values.order_by().aggregate(**measures_of(kpi), **told, all=Count("id"))
+
+
+def _whole(kpi: Kpi, values: QuerySet[KpiValue], found: Mapping[str, Any]) -> Figure:
+    """The figure of all these values, a median in its interval: the values between which it lies."""
     figure = own_figure_of(kpi, found)
-    day_value = (
-        None if figure.value is None else comparable(definition, figure.value, asked.period.days_until(database_now()))
-    )
-    own = asked.of_workflow(kpi.workflow)
-    target = goals.target_of(definition, own)
-    return OwnTotal(
-        workflow=kpi.workflow,
-        figure=figure,
-        baseline=goals.baseline_of(definition, own, {}),
-        target=target,
-        status=Status.UNKNOWN if target is None else status_of(figure, day_value, target),
-        faults=found["faults"],
-        without=found["all"] - found["n"] - found["faults"],
-        missing=runs.filter(simulated=False).count() - found["real"],
-    )
+    first, last = order_ranks(figure.n, MEDIAN)
+    if kpi.aggregate != Aggregate.P50 or first is None or last is None:
+        return figure
+    ranked = list(values.filter(VALUED).order_by("value").values_list("value", flat=True)[first - 1 : last])
+    low, high = (round(float(value or 0), DIGITS) for value in (ranked[0], ranked[-1]))
+    return replace(figure, low=low, high=high)
 
 
 def measures_of(kpi: Kpi) -> dict[str, Any]:
     """What its figure is made of, over values."""
-    return {"n": Count("id", filter=VALUED), "made": SQL[Aggregate(kpi.aggregate)]}
+    spread = {"spread": StdDev("value", sample=True)} if kpi.aggregate == Aggregate.MEAN else {}
+    return {"n": Count("id", filter=VALUED), "made": SQL[Aggregate(kpi.aggregate)], **spread}
 
 
 def own_figure_of(kpi: Kpi, measures: Mapping[str, Any]) -> Figure:
@@ -148,4 +131,8 @@ def own_figure_of(kpi: Kpi, measures: Mapping[str, Any]) -> Figure:
         made = made[0] if made else None
     if kpi.aggregate == Aggregate.SHARE:
         return figure_of(definition, {definition.numerator: made, definition.denominator: n}, currency)
-    return Figure(definition, round(float(made), 4) if made is not None and n else None, n, currency)
+    if made is None or not n:
+        return Figure(definition, None, n, currency)
+    ends = mean_interval(made, measures.get("spread") or 0.0, n) or (None, None)
+    low, high = (None if end is None else round(end, DIGITS) for end in ends)
+    return Figure(definition, round(float(made), DIGITS), n, currency, low=low, high=high)

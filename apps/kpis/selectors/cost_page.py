@@ -18,12 +18,11 @@ from apps.kpis.rules.figures import figures_of
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, heads_of, micro_per_minor, money_text, percent_text, signed
 from apps.kpis.rules.spending import CostPart, CostSum
+from apps.kpis.selectors.cards import Card, card_of
 from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.dashboards import (
-    Card,
     Place,
     agent_choices_for,
-    card_of,
     numbered_of,
     places_for,
     units_for,

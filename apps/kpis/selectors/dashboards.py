@@ -12,42 +12,29 @@ from apps.agents.models import Agent
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, visible
 from apps.core.models import User
-from apps.kpis import charts
 from apps.kpis.models import RollupDay
-from apps.kpis.models.clock import reporting_currency, reporting_zone
-from apps.kpis.rules.buckets import DAY, Period, local_day, next_period, previous_period
+from apps.kpis.models.clock import reporting_currency
+from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.changes import Change, marks_of
-from apps.kpis.rules.definitions import CARDS, Definition
+from apps.kpis.rules.definitions import CARDS
 from apps.kpis.rules.figures import (
-    Delta,
-    Figure,
-    Status,
-    Trend,
-    comparable,
-    delta_of,
-    differs,
-    differs_from,
     figures_of,
-    value_text,
 )
-from apps.kpis.rules.filters import Compare, KpiFilter
-from apps.kpis.rules.formats import count_text
+from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.sentences import (
     Compared,
     Sentence,
     attention_sentence,
-    beside_of,
-    interval_text,
     value_sentence,
 )
-from apps.kpis.rules.statistics import SMALL_N
 from apps.kpis.selectors.by_unit import unit_table_for
+from apps.kpis.selectors.cards import Card, card_of, own_card_of
 from apps.kpis.selectors.changes import changes_for
+from apps.kpis.selectors.courses import courses_for
 from apps.kpis.selectors.drawings import AGENTS, COST, OVERSIGHT, OVERVIEW, Drawing, Table, page_of_kpi, said
-from apps.kpis.selectors.goals import RESTS_ON, provenance_of, savings_note_of
+from apps.kpis.selectors.goals import savings_note_of
 from apps.kpis.selectors.kpis import (
     Answer,
-    Total,
     busiest_share_for,
     holds_simulated_for,
     kpis_for,
@@ -59,55 +46,13 @@ from apps.kpis.selectors.live import Live, live_for
 from apps.kpis.selectors.main_charts import drawings_for
 from apps.kpis.selectors.reading import VIEW
 from apps.kpis.selectors.risk import Part, risk_parts_for
-from apps.kpis.selectors.tables import coverage_text, daily_text
 from apps.workflows.models import Workflow
 
 type Place = tuple[str, str, bool]
 
 WEEKLY = "/reports/weekly/"
-MISSING = 0.2
-"""Of a period that is held against another no more may be from before anything was counted."""
 WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adherence", "escalation_rate")
 """What the third sentence looks at, workflow by workflow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One KPI at a glance. ``lacks_baseline``: why it is held against none, though it could be."""
-
-    key: str
-    label: str
-    formula: str
-    text: str
-    note: str
-    n: str
-    missing: str
-    delta: Delta | None
-    was: str
-    was_source: str
-    is_approved: bool
-    interval: str
-    target: str
-    status: Status
-    spark: dict[str, str] | None
-    href: str
-    beside: str
-    coverage: str
-    lacks_baseline: str
-
-    @property
-    def change_text(self) -> str:
-        """The change with its word, for where no colour says it; empty where there is none."""
-        if self.delta is None:
-            return ""
-        words = {Trend.BETTER: _("better"), Trend.WORSE: _("worse"), Trend.UNCLEAR: _("no clear change")}
-        return " ".join(one for one in (self.delta.text, words.get(self.delta.trend, "")) if one)
-
-    @property
-    def target_text(self) -> str:
-        """What it should be, and whether it is; empty where nobody said."""
-        words = {Status.GOOD: _("met"), Status.STRADDLES: _("cannot tell yet"), Status.BAD: _("missed")}
-        return f"{self.target} {words.get(self.status, _('not enough data'))}" if self.target else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +109,15 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
     here = reverse("kpis:dashboard", args=[slug])
     changes = changes_for(actor, asked)
     units, agents = units_for(actor), agent_choices_for(actor)
-    by_unit = unit_table_for(actor, answer)
+    by_unit, courses = unit_table_for(actor, answer), courses_for(actor, answer)
     return Dashboard(
         slug=slug,
         title=_("Overview") if slug == OVERVIEW else names[slug],
         answer=answer,
         live=live,
         sentences=_sentences(actor, answer, live, workflows, names),
-        cards=[card_of(answer, key) for key in CARDS],
-        drawings=drawings_for(actor, answer, changes),
+        cards=[*(card_of(answer, key) for key in CARDS), *(own_card_of(answer, course) for course in courses)],
+        drawings=drawings_for(actor, answer, changes, courses),
         changes=numbered_of(answer, changes),
         lines=[] if slug != OVERVIEW else lines_of(answer, workflows, names),
         tables=[by_unit] if by_unit else [],
@@ -185,7 +130,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         later=f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}" if _is_past(answer) else "",
         simulated=holds_simulated_for(actor, answer.asked, answer.reader),
         unpriced=unpriced_for(actor, answer),
-        baselined=any(total.baseline for total in answer.totals.values()),
+        baselined=any(one.baseline for one in (*answer.totals.values(), *(one.own.total for one in courses))),
         links={
             "csv": f"{reverse('kpis:csv', args=[slug, 'kpis'])}?{asked.query}",
             "api": f"{reverse('kpis-api:kpis')}?{asked.query}",
@@ -249,100 +194,6 @@ def places_for(actor: User, slug: str, asked: KpiFilter, names: dict[str, str] |
 
 def _is_past(answer: Answer) -> bool:
     return answer.asked.period.end <= answer.as_of
-
-
-def card_of(answer: Answer, key: str) -> Card:
-    """A KPI of an answer at a glance."""
-    total = answer.totals[key]
-    definition, figure = total.figure.definition, total.figure
-    now, was = _pair(total, answer)
-    series = [None if point.partial else point.figures[key].value for point in answer.series]
-    held_against = total.baseline is not None and answer.asked.compare == Compare.BASELINE
-    held = None if total.baseline is None or definition.per_day else total.baseline.value
-    return Card(
-        key=key,
-        label=_(definition.label),
-        formula=_(definition.formula),
-        text=figure.text,
-        note=_("%(n)s a day") % {"n": _daily_text(total)} if definition.per_day and total.daily else "",
-        n=count_text(figure.n),
-        missing="" if figure.enough else _missing(figure),
-        delta=delta_of(figure, now, was, clear=_is_clear(total, was, answer)) if figure.enough else None,
-        was="" if was is None else _was_text(total, was, answer),
-        was_source=provenance_of(total.baseline) if total.baseline and held_against else "",
-        is_approved=not held_against or bool(total.baseline and total.baseline.approved),
-        interval=interval_text(figure),
-        target="" if total.target is None else daily_text(definition, total.target.value, figure.currency),
-        status=total.status,
-        spark=charts.spark_points(series, held),
-        href=page_of_kpi(answer.asked, key),
-        beside=said(beside_of(key, {name: one.figure for name, one in answer.totals.items()}))
-        or answer.goals.unapproved(figure, answer.asked.workflow),
-        coverage=coverage_text(total.coverage),
-        lacks_baseline=_lack(answer, definition) if was is None and key not in RESTS_ON else "",
-    )
-
-
-def _lack(answer: Answer, definition: Definition) -> str:
-    """Why nothing is said of what a figure was before."""
-    if answer.asked.compare == Compare.PREVIOUS:
-        is_short = definition.is_amount and _begins_within(
-            answer, previous_period(answer.asked.period, answer.asked.zone)
-        )
-        return _("The period before has figures of a part of it alone") if is_short else ""
-    if answer.asked.compare == Compare.NONE:
-        return ""
-    there = {one.workflow for one in answer.goals.baselines if one.kpi == definition.key}
-    whole, workflow = answer.goals.whole, answer.asked.workflow
-    is_part = definition.is_amount and whole is not None and workflow not in whole and workflow in there
-    return _("A baseline is of the whole") if is_part else _("No baseline yet")
-
-
-def _begins_within(answer: Answer, period: Period) -> bool:
-    """Whether so much of this period was over when the first was counted that by the day it has too few."""
-    first, begun = answer.reader.first_day, local_day(period.start, reporting_zone())
-    return first is not None and (first - begun) / DAY > MISSING * period.days_until(period.end)
-
-
-def _daily_text(total: Total) -> str:
-    return value_text(total.figure.definition, round(total.daily or 0, 1), total.figure.currency)
-
-
-def _missing(figure: Figure) -> str:
-    if not figure.n or not figure.definition.sampled:
-        return _(figure.why_none)
-    return _("Not enough data (%(n)s of %(needed)s)") % {"n": figure.n, "needed": SMALL_N}
-
-
-def _pair(total: Total, answer: Answer) -> tuple[float | None, float | None]:
-    """The value and what it is held against, in comparable units."""
-    match answer.asked.compare:
-        case Compare.BASELINE:
-            return total.daily, None if total.baseline is None else total.baseline.value
-        case Compare.PREVIOUS if total.previous is not None and total.previous.enough:
-            earlier = previous_period(answer.asked.period, answer.asked.zone)
-            if total.figure.definition.is_amount and _begins_within(answer, earlier):
-                return total.daily, None
-            was = total.previous.value
-            days = earlier.days_until(answer.as_of)
-            return total.daily, None if was is None else comparable(total.figure.definition, was, days)
-    return total.daily, None
-
-
-def _is_clear(total: Total, was: float | None, answer: Answer) -> bool:
-    if was is None:
-        return False
-    days = answer.asked.period.days_until(answer.as_of)
-    if answer.asked.compare == Compare.PREVIOUS and total.previous is not None:
-        before = previous_period(answer.asked.period, answer.asked.zone).days_until(answer.as_of)
-        return differs(total.figure, total.previous, days=days, days_before=before)
-    return differs_from(total.figure, was, days)
-
-
-def _was_text(total: Total, was: float, answer: Answer) -> str:
-    definition = total.figure.definition
-    text = value_text(definition, round(was, 1) if definition.per_day else was, total.figure.currency)
-    return _("%(value)s a day") % {"value": text} if definition.per_day else text
 
 
 def _sentences(actor: User, answer: Answer, live: Live, workflows: ByWorkflow, names: dict[str, str]) -> list[Opening]:

@@ -12,10 +12,9 @@ from apps.core.amounts import exponent_of
 from apps.core.models import User
 from apps.kpis import charts
 from apps.kpis.charts import Series
-from apps.kpis.rules.buckets import Bucket, Period
 from apps.kpis.rules.changes import Mark
-from apps.kpis.rules.definitions import DEFINITIONS, Definition, Kind, Unit
-from apps.kpis.rules.figures import Figure, Figures
+from apps.kpis.rules.definitions import DEFINITIONS, Definition, Unit
+from apps.kpis.rules.figures import Figure
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, heads_of
 from apps.kpis.rules.goals import BaselineSeen
@@ -28,8 +27,6 @@ from apps.kpis.rules.sentences import (
 from apps.kpis.selectors.kpis import Answer, Point
 
 OVERVIEW, OVERSIGHT, COST, AGENTS = "overview", "oversight", "cost", "agents"
-SAMPLED = tuple(key for key, one in DEFINITIONS.items() if one.sampled)
-SHARES = tuple(key for key, one in DEFINITIONS.items() if one.kind == Kind.SHARE)
 SHOWN = 50
 """So many rows of a table stand on the page; the file has all."""
 
@@ -259,33 +256,12 @@ def held_finding_of(first: Figure, second: Figure, baseline: BaselineSeen | None
     return replace(found, values={**found.values, "baseline": f"{found.values['baseline']} ({_('not approved')})"})
 
 
-def csv_rows_for(actor: User, answer: Answer, drawing: Drawing | None) -> list[list[str | float | None]]:
-    """A chart's table, or every KPI by bucket, as raw numbers below lines that say what they are."""
+def drawing_csv_for(actor: User, answer: Answer, drawing: Drawing) -> list[list[str | float | None]]:
+    """A chart's table as raw numbers below lines that say what they are."""
     if not actor.is_active:
         return []
-    asked, head = answer.asked, csv_head_of(answer)
-    if drawing is not None:
-        head.append([f"# {_(drawing.definition.label)}: {_(drawing.definition.formula)}"])
-        return [*head, *_raw_rows(drawing.columns, drawing.rows)]
-    head += [[f"# {key}: {_(one.formula)}"] for key, one in DEFINITIONS.items()]
-    covered = [(key, one.coverage) for key, one in answer.totals.items() if one.coverage and one.coverage.whole]
-    head += [[f"# coverage of {key}: {one.counted} of {one.whole} {_(one.words)}"] for key, one in covered]
-    total = _all_of("total", asked.period, {key: one.figure for key, one in answer.totals.items()})
-    points = [_all_of(point.bucket.label, point.bucket, point.figures) for point in answer.series]
-    names = [f"{key}_n" for key in SAMPLED] + [f"{key}_{end}" for key in SHARES for end in ("low", "high")]
-    return [*head, ["bucket", "start", "end", *DEFINITIONS, *names], total, *points]
-
-
-def _all_of(name: str, period: Period | Bucket, figures: Figures) -> list[str | float | None]:
-    """Every value, then how many each rests on, then the 95 % intervals of shares."""
-    return [
-        name,
-        period.start.isoformat(),
-        period.end.isoformat(),
-        *(figures[key].value for key in DEFINITIONS),
-        *(figures[key].n for key in SAMPLED),
-        *(edge for key in SHARES for edge in (figures[key].low, figures[key].high)),
-    ]
+    said: list[str | float | None] = [f"# {_(drawing.definition.label)}: {_(drawing.definition.formula)}"]
+    return [*csv_head_of(answer), said, *_raw_rows(drawing.columns, drawing.rows)]
 
 
 def csv_head_of(answer: Answer) -> list[list[str | float | None]]:

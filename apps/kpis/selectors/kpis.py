@@ -16,19 +16,8 @@ from apps.kpis.models.measures import DURATIONS, MEMBERS, Duration, within
 from apps.kpis.rules.buckets import Bucket, buckets_of, previous_period
 from apps.kpis.rules.definitions import DEFINITIONS, Behind, Definition, Kind
 from apps.kpis.rules.definitions.kinds import COUNTED
-from apps.kpis.rules.figures import (
-    Coverage,
-    Figure,
-    Figures,
-    Status,
-    comparable,
-    coverage_of,
-    figure_of,
-    figures_of,
-    status_of,
-)
+from apps.kpis.rules.figures import Figures, coverage_of, figure_of, figures_of
 from apps.kpis.rules.filters import Compare, KpiFilter
-from apps.kpis.rules.goals import BaselineSeen, TargetSeen
 from apps.kpis.selectors.business import values_for
 from apps.kpis.selectors.definitions import any_definition_for
 from apps.kpis.selectors.fixed import add_fixed_for
@@ -53,6 +42,7 @@ from apps.kpis.selectors.reading import (
 )
 from apps.kpis.selectors.releases import NEWEST, releases_for
 from apps.kpis.selectors.savings import SAVINGS, compared_by
+from apps.kpis.selectors.totals import Total, total_of
 from apps.kpis.selectors.uptime import behind_uptime_for
 from apps.oversight.models import Escalation
 
@@ -60,19 +50,6 @@ PROJECTION = "kpis"
 _COMPARED = {one.compared: one.of for one in SAVINGS}
 OF_BASELINES = _COMPARED | {name: _COMPARED[counted] for name, counted in COUNTED.items()}
 """Figures that only runs with a baseline are in, by their denominator: the column of which it is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """One KPI of the whole period, with what it is held against."""
-
-    figure: Figure
-    daily: float | None
-    baseline: BaselineSeen | None
-    target: TargetSeen | None
-    status: Status
-    previous: Figure | None = None
-    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +97,15 @@ def kpis_for(actor: User, asked: KpiFilter, *, durations: Sequence[Duration] = D
         as_of=now,
         lag_s=_lag_s(now),
         totals={
-            key: _total(one, asked, whole, goals, found.workflows, now, before.get(key))
+            key: total_of(
+                figure_of(one, whole, currency),
+                asked,
+                goals,
+                now,
+                workflows=found.workflows,
+                previous=before.get(key),
+                coverage=coverage_of(one, whole),
+            )
             for key, one in DEFINITIONS.items()
         },
         series=[
@@ -142,23 +127,6 @@ def workflow_rows_for(actor: User, answer: Answer) -> dict[str, tuple[Row, Row]]
     before = (answer.earlier or _earlier(actor, answer.reader, OF_WORKFLOWS)).workflows
     names = sorted({*before, *answer.workflows})
     return {name: (before.get(name) or blank_row(), answer.workflows.get(name) or blank_row()) for name in names}
-
-
-def _total(
-    definition: Definition,
-    asked: KpiFilter,
-    measures: Row,
-    goals: Goals,
-    workflows: Mapping[str, Row],
-    now: datetime,
-    previous: Figure | None,
-) -> Total:
-    figure = figure_of(definition, measures, reporting_currency())
-    value = None if figure.value is None else comparable(definition, figure.value, asked.period.days_until(now))
-    target = goals.target_of(definition, asked)
-    status = Status.UNKNOWN if target is None else status_of(figure, value, target)
-    baseline, coverage = goals.baseline_of(definition, asked, workflows), coverage_of(definition, measures)
-    return Total(figure, value, baseline, target, status, previous, coverage)
 
 
 def _earlier(actor: User, reader: Reader, durations: Sequence[Duration]) -> Reading:

@@ -14,6 +14,7 @@ from apps.kpis.rules.buckets import BucketSize
 from apps.kpis.rules.changes import Change, marks_of
 from apps.kpis.rules.formats import duration_text, money_text
 from apps.kpis.rules.sentences import autonomy_finding, cost_finding, throughput_finding
+from apps.kpis.selectors.courses import Course
 from apps.kpis.selectors.drawings import (
     Cell,
     Column,
@@ -32,15 +33,20 @@ from apps.kpis.selectors.drawings import (
 )
 from apps.kpis.selectors.error_classes import error_classes_for
 from apps.kpis.selectors.kpis import Answer, Point
-from apps.kpis.selectors.own_charts import own_drawings_for
+from apps.kpis.selectors.own_charts import own_drawings_of
 
 WEEK_DAYS = 7
 FEW = 10
 """The interval of fewer runs than this does not stretch the axis."""
 
 
-def drawings_for(actor: User, answer: Answer, changes: Sequence[Change] = ()) -> list[Drawing]:
-    """The charts of a dashboard, from an answer and changes that ``actor`` was given; these are marked in each."""
+def drawings_for(
+    actor: User, answer: Answer, changes: Sequence[Change] = (), own: Sequence[Course] = ()
+) -> list[Drawing]:
+    """The charts of a dashboard, from an answer and changes that ``actor`` was given; these are marked in each.
+
+    ``own``: the KPIs of one's own that are drawn behind the others.
+    """
     if not actor.is_active:
         return []
     drawn: list[Drawing | None] = [_cycle_time(answer), _throughput(answer), _error_rate(answer)]
@@ -51,7 +57,7 @@ def drawings_for(actor: User, answer: Answer, changes: Sequence[Change] = ()) ->
         _escalation_rate(answer),
         _autonomy(answer),
     ]
-    drawn += own_drawings_for(actor, answer)
+    drawn += own_drawings_of(answer, own)
     marks = marks_of([point.bucket for point in answer.series], changes)
     return [marked_of(one, marks, answer) for one in drawn if one is not None]
 

@@ -57,9 +57,9 @@ def misses_for(actor: User, week: Week, open_at_end: Mapping[Workflow, int]) -> 
     own = {one.workflow for one in goals.targets if one.kpi not in DEFINITIONS}
     for slug, unit in ((one.slug, one.unit.slug) for one in open_at_end if one.slug in own):
         for one in own_for(actor, replace(asked, workflow=slug, unit=unit)):
-            if one.status == Status.BAD and one.target is not None and one.figure.value is not None:
-                days = asked.period.days_until(asked.period.end)
-                yield Miss(slug, one.figure, comparable(one.definition, one.figure.value, days), one.target)
+            total = one.total
+            if total.status == Status.BAD and total.target is not None and total.daily is not None:
+                yield Miss(slug, total.figure, total.daily, total.target)
 
 
 def _of(slug: str, row: Row, known: Sequence[Definition], goals: Goals, asked: KpiFilter) -> Iterator[Miss]:

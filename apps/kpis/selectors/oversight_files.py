@@ -6,7 +6,7 @@ from apps.core.models import User
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.selectors.accuracy import accuracy_for, accuracy_tables_for
 from apps.kpis.selectors.asking import policy_table_for
-from apps.kpis.selectors.drawings import csv_rows_for, table_csv_for
+from apps.kpis.selectors.drawings import drawing_csv_for, table_csv_for
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.oversight_lines import oversight_drawings_for
 from apps.kpis.selectors.quality import quality_for, rule_table_for
@@ -23,7 +23,7 @@ def oversight_file_for(
     """
     drawing = next((one for one in oversight_drawings_for(actor, answer) if one.slug == figure), None)
     if drawing is not None:
-        return csv_rows_for(actor, answer, drawing)
+        return drawing_csv_for(actor, answer, drawing)
     if figure == BY_RULE:
         table = rule_table_for(actor, asked, quality_for(actor, asked).rules)
     elif figure == BY_POLICY:

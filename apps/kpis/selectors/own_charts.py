@@ -1,24 +1,19 @@
 """Charts of KPIs of one's own: each bucket by bucket, with what it was and should be, as those of the plane's."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from django.utils.translation import gettext as _
 
-from apps.core.models import User
 from apps.kpis import charts
 from apps.kpis.charts import SERIES, Series
-from apps.kpis.models import Kpi
-from apps.kpis.models.measures import grouped
-from apps.kpis.rules.buckets import BucketSize, Period
+from apps.kpis.rules.buckets import BucketSize
 from apps.kpis.rules.business import Aggregate
-from apps.kpis.rules.definitions import Definition
-from apps.kpis.rules.figures import Figure, comparable, value_text
+from apps.kpis.rules.figures import Figure, value_text
 from apps.kpis.rules.formats import DASH, count_text
 from apps.kpis.rules.goals import BaselineSeen
 from apps.kpis.rules.sentences import Sentence, axis_of, interval_text, sum_finding
-from apps.kpis.selectors.business import measures_of, own_figure_of, values_in
-from apps.kpis.selectors.definitions import kpis_of
+from apps.kpis.selectors.courses import PREFIX, Course
 from apps.kpis.selectors.drawings import (
     Cell,
     Column,
@@ -33,60 +28,25 @@ from apps.kpis.selectors.drawings import (
 )
 from apps.kpis.selectors.kpis import Answer, Point
 
-PREFIX = "own-"
-"""Begins the name of such a chart: a KPI of one's own may be called as one of the plane's charts."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Course:
-    """A KPI in each bucket, and in both halves of the period."""
-
-    kpi: Kpi
-    figures: list[Figure]
-    halves: tuple[Figure, Figure]
-    whole: Figure
-
-    @property
-    def definition(self) -> Definition:
-        return self.whole.definition
-
-
-def own_drawings_for(actor: User, answer: Answer) -> list[Drawing]:
-    """The charts of one's own KPIs of the workflow that is asked for; none of one that no run gave a value for."""
-    if not answer.asked.workflow:
-        return []
-    courses = [_course(actor, kpi, answer) for kpi in kpis_of(actor, answer.asked.workflow)]
+def own_drawings_of(answer: Answer, courses: Sequence[Course]) -> list[Drawing]:
+    """The charts of one's own KPIs; none of one that no run gave a value for."""
     return [_drawing(answer, course) for course in courses if course.whole.n]
 
 
-def _course(actor: User, kpi: Kpi, answer: Answer) -> _Course:
-    _runs, values = values_in(actor, kpi, answer.asked)
-    buckets = [point.bucket for point in answer.series]
-    cut, last = len(buckets) // 2, buckets[-1].end
-    whole = Period(buckets[0].start, last)
-    halves = [Period(whole.start, buckets[cut].start), Period(buckets[cut].start, last)] if cut else [whole]
-
-    def read(periods: Sequence[Period]) -> list[Figure]:
-        found = grouped(values, "finished_at", periods, measures_of(kpi))
-        return [own_figure_of(kpi, found.get((at,), {})) for at in range(len(periods))]
-
-    first, second = (read(halves) * 2)[:2]
-    return _Course(kpi, read(buckets), (first, second), read([answer.asked.period])[0])
-
-
-def _drawing(answer: Answer, course: _Course) -> Drawing:
+def _drawing(answer: Answer, course: Course) -> Drawing:
     definition = course.definition
-    baseline = answer.goals.baseline_of(definition, answer.asked, {})
+    baseline = course.own.total.baseline
     columns = [
         _column(answer, course, _("Value"), lambda point, figure: _value(answer, course, point, figure)),
         _column(answer, course, "n", lambda _point, figure: Cell(count_text(figure.n), figure.n)),
     ]
-    if course.kpi.aggregate == Aggregate.SHARE:
+    if course.own.kpi.aggregate == Aggregate.SHARE:
         columns.insert(1, _column(answer, course, _("95 % interval"), lambda _point, figure: _interval(figure)))
     return drawing_of(
         answer,
         f"{PREFIX}{definition.key}",
-        course.kpi.name,
+        course.own.kpi.name,
         definition.key,
         _finding(answer, course, baseline),
         definition=definition,
@@ -95,22 +55,22 @@ def _drawing(answer: Answer, course: _Course) -> Drawing:
     )
 
 
-def _chart(answer: Answer, course: _Course, baseline: BaselineSeen | None) -> charts.Chart:
+def _chart(answer: Answer, course: Course, baseline: BaselineSeen | None) -> charts.Chart:
     """Bars of a sum, a line in its interval of a share, a line of all else."""
     definition, labels = course.definition, labels_of(answer)
     scale, axis = axis_of(definition, 0.0, course.whole.currency)
-    axis = axis if definition.unit == "ratio" else charts.inert(course.kpi.unit)
+    axis = axis if definition.unit == "ratio" else charts.inert(course.own.kpi.unit)
     links = links_of(answer, definition.key)
-    name = charts.inert(course.kpi.name)
+    name = charts.inert(course.own.kpi.name)
     was = None
     if baseline is not None and _is_drawn(answer, course, baseline.value):
         was = Series(charts.inert(baseline_name(baseline)), [baseline.value / scale], charts.BASELINE, "dash")
-    if course.kpi.aggregate == Aggregate.SUM:
+    if course.own.kpi.aggregate == Aggregate.SUM:
         chart = charts.bars(labels, Series(name, [one.value for one in course.figures], links=links), y_title=axis)
         return charts.limited(chart, labels, was) if was else chart
     shown = [None if point.partial else one for point, one in zip(answer.series, course.figures, strict=True)]
     line = Series(name, [_scaled(one.value, scale) if one else None for one in shown], links=links)
-    if course.kpi.aggregate != Aggregate.SHARE:
+    if course.own.kpi.aggregate != Aggregate.SHARE:
         return charts.line(labels, [line], y_title=axis, baseline=was)
     return charts.band(
         labels,
@@ -124,15 +84,15 @@ def _chart(answer: Answer, course: _Course, baseline: BaselineSeen | None) -> ch
     )
 
 
-def _with_target(answer: Answer, course: _Course, chart: charts.Chart) -> charts.Chart:
-    target = answer.goals.target_of(course.definition, answer.asked)
+def _with_target(answer: Answer, course: Course, chart: charts.Chart) -> charts.Chart:
+    target = course.own.total.target
     if target is None or not _is_drawn(answer, course, target.value):
         return chart
     scale, _axis = axis_of(course.definition, 0.0, course.whole.currency)
     return charts.limited(chart, labels_of(answer), Series(_("Target"), [target.value / scale], SERIES[1], "dot"))
 
 
-def _is_drawn(answer: Answer, course: _Course, value: float) -> bool:
+def _is_drawn(answer: Answer, course: Course, value: float) -> bool:
     """Whether a level has a place in the chart: of a day in one of days alone, and where it would not flatten all."""
     if course.definition.per_day and answer.asked.size != BucketSize.DAY:
         return False
@@ -140,25 +100,24 @@ def _is_drawn(answer: Answer, course: _Course, value: float) -> bool:
     return abs(value) <= charts.FAR * max(known, default=abs(value))
 
 
-def _finding(answer: Answer, course: _Course, baseline: BaselineSeen | None) -> Sentence:
-    if course.kpi.aggregate != Aggregate.SUM:
+def _finding(answer: Answer, course: Course, baseline: BaselineSeen | None) -> Sentence:
+    if course.own.kpi.aggregate != Aggregate.SUM:
         return held_finding_of(*course.halves, baseline)
-    days = answer.asked.period.days_until(answer.as_of)
-    daily = comparable(course.definition, course.whole.value or 0, days)
+    daily = course.own.total.daily or 0
     was = value_text(course.definition, baseline.value, course.whole.currency) if baseline else ""
     unapproved = f" ({_('not approved')})" if baseline and not baseline.approved else ""
     return sum_finding(course.whole, value_text(course.definition, round(daily, 1), ""), f"{was}{unapproved}")
 
 
-def _column(answer: Answer, course: _Course, name: str, cell: Callable[[Point, Figure], Cell]) -> Column:
+def _column(answer: Answer, course: Course, name: str, cell: Callable[[Point, Figure], Cell]) -> Column:
     told = {point.bucket.start: one for point, one in zip(answer.series, course.figures, strict=True)}
     return Column(name, lambda point: cell(point, told[point.bucket.start]))
 
 
-def _value(answer: Answer, course: _Course, point: Point, figure: Figure) -> Cell:
+def _value(answer: Answer, course: Course, point: Point, figure: Figure) -> Cell:
     href = page_of_kpi(answer.asked.within(point.bucket), course.definition.key) if figure.n else ""
     cell = cell_of(figure, href)
-    return replace(cell, unit=cell.unit or course.kpi.unit)
+    return replace(cell, unit=cell.unit or course.own.kpi.unit)
 
 
 def _interval(figure: Figure) -> Cell:

@@ -91,7 +91,7 @@ def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any
         ],
         figures=[
             {
-                "label": card.label,
+                "label": _seen(card.label),
                 "href": _whole(card.href),
                 "now": card.note or card.text,
                 "more": " · ".join(one for one in (card.text if card.note else "", card.interval) if one),
@@ -100,8 +100,8 @@ def _paper(actor: User, page: Dashboard, *, for_mail: bool = False, **parts: Any
                 "trend": str(card.delta.trend) if card.delta else "",
                 "target": card.target_text or DASH,
                 "n": card.n,
-                "beside": _seen(card.beside),
-                "formula": card.formula,
+                "beside": _seen(" · ".join([*filter(None, [card.beside]), *(text for text, _href in card.uncounted)])),
+                "formula": _seen(card.formula),
                 "coverage": card.coverage,
             }
             for card in page.cards

@@ -13,7 +13,8 @@ from apps.connectors.models import Operation
 from apps.core.errors import InvalidError
 from apps.core.gate import visible
 from apps.core.models import User
-from apps.kpis.models import ActionFact, ApprovalFact, RunFact, StepFact
+from apps.kpis.models import ActionFact, ApprovalFact, KpiValue, RunFact, StepFact
+from apps.kpis.rules.business import Fault
 from apps.kpis.rules.definitions import Behind, Definition
 from apps.kpis.rules.facts import ESCALATING_KINDS
 from apps.kpis.rules.filters import KpiFilter
@@ -23,6 +24,8 @@ NO_CAPABILITY = "~none"
 """The key of actions that were asked for in no task."""
 MISMATCH, UNNAMED, OVERDUE = "~mismatch", "~unnamed", "~overdue"
 """Keys that no class of errors and no rule is called by."""
+ANY = "~any"
+"""The key of all runs whose value of a figure of one's own could not be made."""
 BESIDE = "~beside"
 """Begins the key of all classes of errors but those that it names."""
 OURS: Mapping[str, Sequence[str]] = {
@@ -36,10 +39,8 @@ OF_FIGURES: Mapping[str, Sequence[str]] = {
     "failed": ("error", "step"),
     "escalation_rate": ("reason", "hour"),
 }
-"""What the lists behind these figures can be limited to.
-
-Those of actions to an operation or a capability, all others to nothing.
-"""
+OF_ROWS: Mapping[Behind, Sequence[str]] = {Behind.ACTIONS: ("operation", "capability"), Behind.VALUES: ("error",)}
+"""What the lists behind these figures, and behind all of such rows, can be limited to; all others to nothing."""
 NAMED = 20
 """So many parts are named to whoever asks for one that is not there."""
 ERROR = Case(
@@ -67,6 +68,7 @@ def part_names() -> dict[str, str]:
         UNNAMED: _("No class named"),
         OVERDUE: _("Past its due date"),
         NO_CAPABILITY: _("In no task"),
+        ANY: _("nothing readable"),
         "~action": _("An action, by no rule"),
         "~question": _("A question"),
         "~exception": _("An exception"),
@@ -100,7 +102,7 @@ def require_part(definition: Definition, asked: KpiFilter) -> None:
     """Raises InvalidError for a part of which the rows behind this figure know nothing."""
     if asked.part is None:
         return
-    known = ("operation", "capability") if definition.behind == Behind.ACTIONS else OF_FIGURES.get(definition.key, ())
+    known = OF_ROWS.get(definition.behind) or OF_FIGURES.get(definition.key, ())
     if asked.part[0] not in known:
         said = _("The list behind this figure knows no such part.")
         said += " " + _("It can be limited to: %(names)s.") % {"names": ", ".join(known)} if known else ""
@@ -158,6 +160,15 @@ def within_part(rows: QuerySet[Any], asked: KpiFilter) -> QuerySet[Any]:
             weekday, _dash, hour = value.partition("-")
             return rows.filter(Exists(asking(asked).filter(WENT_TO_PEOPLE, weekday=weekday, hour=hour, **own)))
     return rows.filter(**{name: "" if value == NO_CAPABILITY else value})
+
+
+def within_faults(values: QuerySet[KpiValue], asked: KpiFilter) -> QuerySet[KpiValue]:
+    """Runs that should have given a value and gave none, of one fault or of any. Raises InvalidError for another."""
+    _name, value = asked.part or ("", ANY)
+    if value not in {ANY, *Fault}:
+        said = _("It can be limited to: %(names)s.") % {"names": ", ".join([ANY, *Fault])}
+        raise InvalidError(errors={"error": [said]})
+    return values.exclude(fault="") if value == ANY else values.filter(fault=value)
 
 
 def parts_in(rows: QuerySet[Any], asked: KpiFilter, name: str) -> list[tuple[str, int]]:

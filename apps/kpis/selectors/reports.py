@@ -20,18 +20,19 @@ from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.models.measures import DURATIONS
 from apps.kpis.rules.buckets import BucketSize
 from apps.kpis.rules.definitions import DEFINITIONS
-from apps.kpis.rules.figures import Status, comparable
+from apps.kpis.rules.figures import Status
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.sentences import Verdict
 from apps.kpis.rules.weeks import Week, ended_week
 from apps.kpis.selectors.approvals import Approval, approvals_for
-from apps.kpis.selectors.business import OwnTotal, own_for
+from apps.kpis.selectors.business import own_for
 from apps.kpis.selectors.dashboards import Dashboard, dashboard_for, workflows_for
 from apps.kpis.selectors.definitions import definitions_for
 from apps.kpis.selectors.drawings import OVERVIEW, page_of_kpi
-from apps.kpis.selectors.kpis import Answer, Total, kpis_for
+from apps.kpis.selectors.kpis import Answer, kpis_for
 from apps.kpis.selectors.reading import VIEW
 from apps.kpis.selectors.tables import daily_text
+from apps.kpis.selectors.totals import Total
 from apps.policies.models import BudgetChange, Waiver
 from apps.policies.rules import ProposalState
 from apps.policies.rules.waivers import WaiverState
@@ -144,33 +145,30 @@ def _name_of(actor: User, unit: str) -> str:
 def _missed(actor: User, answer: Answer) -> list[Asked]:
     """Targets that the week misses beyond chance: for all, and workflow by workflow."""
     found = [
-        _miss(_("All workflows"), answer, answer.asked, total)
-        for total in answer.totals.values()
-        if total.status == Status.BAD
+        _miss(_("All workflows"), answer.asked, total) for total in answer.totals.values() if total.status == Status.BAD
     ]
-    names = workflows_for(actor)
+    names, alone = workflows_for(actor), replace(answer.asked, compare=Compare.NONE)
     own = [target for target in answer.goals.targets if target.workflow in names and target.kpi in DEFINITIONS]
     for workflow in sorted({target.workflow for target in own}):
-        asked = replace(answer.asked.of_workflow(workflow), compare=Compare.NONE)
+        asked = alone.of_workflow(workflow)
         needed = {DEFINITIONS[one.kpi].numerator for one in own if one.workflow == workflow}
         totals = kpis_for(actor, asked, durations=[one for one in DURATIONS if one.name in needed]).totals
         missed = [one.kpi for one in own if one.workflow == workflow and totals[one.kpi].status == Status.BAD]
-        found += [_miss(names[workflow], answer, asked, totals[kpi]) for kpi in missed]
+        found += [_miss(names[workflow], asked, totals[kpi]) for kpi in missed]
     return found + [
-        _miss(names[one.workflow], answer, answer.asked.of_workflow(one.workflow), one)
-        for one in own_for(actor, answer.asked)
-        if one.status == Status.BAD and one.workflow in names
+        _miss(names[one.workflow], alone.of_workflow(one.workflow), one.total)
+        for one in own_for(actor, alone)
+        if one.total.status == Status.BAD and one.workflow in names
     ]
 
 
-def _miss(name: str, answer: Answer, asked: KpiFilter, one: Total | OwnTotal) -> Asked:
+def _miss(name: str, asked: KpiFilter, one: Total) -> Asked:
     """Both as they are held against each other: counts and sums by the day."""
     figure, definition = one.figure, one.figure.definition
-    assert figure.value is not None, "without a value none is missed"
+    assert one.daily is not None, "without a value none is missed"
     assert one.target is not None, "nor without a target"
     words = {"name": name, "kpi": _(definition.label)}
-    value = comparable(definition, figure.value, asked.period.days_until(answer.as_of))
-    texts = [daily_text(definition, held, figure.currency) for held in (value, one.target.value)]
+    texts = [daily_text(definition, held, figure.currency) for held in (one.daily, one.target.value)]
     why = _("%(value)s; the target is %(aim)s") % {"value": texts[0], "aim": texts[1]}
     return Asked(_("%(name)s: the target of %(kpi)s is missed") % words, why, page_of_kpi(asked, definition.key))
 

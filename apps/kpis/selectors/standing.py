@@ -10,13 +10,14 @@ from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.models.measures import DURATIONS
 from apps.kpis.rules.buckets import BucketSize, RangeName, named_period
 from apps.kpis.rules.definitions import DEFINITIONS
-from apps.kpis.rules.figures import Figure, Status, comparable
+from apps.kpis.rules.figures import Status
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.selectors.business import own_for
 from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.drawings import page_of_kpi
 from apps.kpis.selectors.kpis import kpis_for
 from apps.kpis.selectors.tables import daily_text
+from apps.kpis.selectors.totals import Total
 
 type Place = tuple[str, str]
 """A workflow, empty for all, and a KPI."""
@@ -56,24 +57,19 @@ def standings_for(actor: User, asked: KpiFilter, places: Collection[Place]) -> M
         keys = {kpi for one, kpi in places if one == workflow}
         numerators = {DEFINITIONS[key].numerator for key in keys & DEFINITIONS.keys()}
         answer = kpis_for(actor, own, durations=[one for one in DURATIONS if one.name in numerators])
-        for key in keys & DEFINITIONS.keys():
-            total = answer.totals[key]
-            status = None if total.target is None else total.status
-            found[workflow, key] = _standing(own, total.figure, total.daily, status)
-        for one in own_for(actor, own) if workflow and keys - DEFINITIONS.keys() else ():
-            if one.definition.key in keys:
-                days = own.period.days_until(answer.as_of)
-                value = None if one.figure.value is None else comparable(one.definition, one.figure.value, days)
-                status = None if one.target is None else one.status
-                found[workflow, one.definition.key] = _standing(own, one.figure, value, status)
+        totals = {key: answer.totals[key] for key in keys & DEFINITIONS.keys()}
+        if workflow and keys - DEFINITIONS.keys():
+            totals |= {one.kpi.slug: one.total for one in own_for(actor, own) if one.kpi.slug in keys}
+        found |= {(workflow, key): _standing(own, total) for key, total in totals.items()}
     return found
 
 
-def _standing(asked: KpiFilter, figure: Figure, value: float | None, status: Status | None) -> Standing:
+def _standing(asked: KpiFilter, total: Total) -> Standing:
+    figure = total.figure
     return Standing(
-        text=daily_text(figure.definition, value, figure.currency),
+        text=daily_text(figure.definition, total.daily, figure.currency),
         n=figure.n,
         few=not figure.enough,
-        status=status,
+        status=None if total.target is None else total.status,
         href=page_of_kpi(asked, figure.definition.key) if figure.value else "",
     )

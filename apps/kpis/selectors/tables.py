@@ -11,9 +11,10 @@ from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH, count_text, percent_text
 from apps.kpis.rules.sentences import interval_text
 from apps.kpis.selectors.drawings import page_of_kpi
-from apps.kpis.selectors.kpis import Answer, Total
+from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.live import Live
 from apps.kpis.selectors.releases import release_figures_for
+from apps.kpis.selectors.totals import Total
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apps.core.models import User
 from apps.core.rules import as_cell
 from apps.kpis.rules.weeks import Week
-from apps.kpis.selectors.drawings import csv_rows_for
+from apps.kpis.selectors.figure_files import csv_rows_for
 from apps.kpis.selectors.paper import printed_report_for
 from apps.kpis.selectors.reports import Report, report_for
 
@@ -54,6 +54,6 @@ def name_of(report: Report) -> str:
 
 def _csv(actor: User, report: Report) -> str:
     out = io.StringIO()
-    rows = csv_rows_for(actor, report.page.answer, None)
+    rows = csv_rows_for(actor, report.page.answer)
     csv.writer(out).writerows([as_cell(cell) for cell in row] for row in rows)
     return out.getvalue()

@@ -21,7 +21,8 @@ from apps.kpis.selectors.by_agent import (
     agent_table_for,
     agent_version_table_for,
 )
-from apps.kpis.selectors.dashboards import Dashboard, card_of, dashboard_for, limits_of, places_for, units_for
+from apps.kpis.selectors.cards import card_of
+from apps.kpis.selectors.dashboards import Dashboard, dashboard_for, limits_of, places_for, units_for
 from apps.kpis.selectors.drawings import AGENTS, OVERVIEW
 from apps.kpis.selectors.kpis import holds_simulated_for
 from apps.kpis.views.dashboards import as_of_now, asked_of, context_of, controls_of, paper_of

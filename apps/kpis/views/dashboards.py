@@ -28,11 +28,11 @@ from apps.kpis.rules.eventlogs.writing import TYPES, LogKind, written
 from apps.kpis.rules.filters import Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.anomalies import recent_anomalies_for
-from apps.kpis.selectors.business import own_csv_for, own_for
 from apps.kpis.selectors.by_agent import agent_table_for, agent_version_table_for
 from apps.kpis.selectors.by_unit import unit_table_for
 from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.counted import counted_for
+from apps.kpis.selectors.courses import courses_for
 from apps.kpis.selectors.dashboards import (
     Dashboard,
     agent_choices_for,
@@ -42,8 +42,9 @@ from apps.kpis.selectors.dashboards import (
     workflow_name_for,
     workflows_for,
 )
-from apps.kpis.selectors.drawings import OVERVIEW, Table, csv_rows_for, table_csv_for
+from apps.kpis.selectors.drawings import OVERVIEW, Table, drawing_csv_for, table_csv_for
 from apps.kpis.selectors.events import TOLD, traces_for
+from apps.kpis.selectors.figure_files import csv_rows_for
 from apps.kpis.selectors.flow import flow_for, flow_table_for
 from apps.kpis.selectors.kpis import Answer, lag_s_for
 from apps.kpis.selectors.line_files import version_table_for, workflow_table_for
@@ -85,13 +86,12 @@ TABLES_OF: dict[str, Callable[[User, Answer], Table | None]] = {
     "by-version": lambda actor, answer: agent_version_table_for(actor, answer.asked),
 }
 FILES_OF: dict[str, Callable[[User, KpiFilter], list[list[str | float | None]]]] = {
-    "own": own_csv_for,
     "uptime": uptime_csv_for,
     "releases": release_csv_for,
     "weeks": weeks_csv_for,
 }
-NOW = "now"
-"""The export of the figures that no period limits."""
+NOW, ALL = "now", "kpis"
+"""The export of the figures that no period limits, and of all that one limits."""
 
 
 def asked_of(request: Request, slug: str, *, listed: bool = False) -> KpiFilter:
@@ -191,7 +191,6 @@ def context_of(request: Request, page: Dashboard, asked: KpiFilter) -> dict[str,
         "criteria": verdict_criteria_for(request.user),
         "version_heads": version_heads_for(request.user),
         "live": page.live,
-        "own": [] if page.slug == OVERVIEW else own_for(request.user, page.answer.asked),
         "live_lines": live_lines_for(request.user, page.answer.asked, page.live),
         "unusual": recent_anomalies_for(request.user, asked),
         "uptime": uptime_for(request.user, page.answer.asked),
@@ -243,7 +242,7 @@ def paper_of(request: Request, page: Dashboard, asked: KpiFilter, *, name: str, 
 
 @require_GET
 def export(request: Request, slug: str, figure: str) -> HttpResponse:
-    """A chart's table as CSV; with ``kpis`` every KPI by bucket, with ``now`` what is open, with ``own`` one's own."""
+    """A chart's table as CSV; with ``kpis`` every KPI by bucket, with ``now`` what is open."""
     if slug != OVERVIEW and slug not in workflows_for(request.user):
         raise NotFoundError
     asked = asked_of(request, slug)
@@ -260,12 +259,14 @@ def export(request: Request, slug: str, figure: str) -> HttpResponse:
         if table is None:
             raise NotFoundError
         return csv_of(f"{slug}-{figure}", table_csv_for(request.user, found, table))
-    drawing = next(
-        (one for one in drawings_for(request.user, found, changes_for(request.user, asked)) if one.slug == figure), None
-    )
-    if drawing is None and figure != "kpis":
+    own = courses_for(request.user, found)
+    if figure == ALL:
+        return csv_of(f"{slug}-{figure}", csv_rows_for(request.user, found, own))
+    drawings = drawings_for(request.user, found, changes_for(request.user, asked), own)
+    drawing = next((one for one in drawings if one.slug == figure), None)
+    if drawing is None:
         raise NotFoundError
-    return csv_of(f"{slug}-{figure}", csv_rows_for(request.user, found, drawing))
+    return csv_of(f"{slug}-{figure}", drawing_csv_for(request.user, found, drawing))
 
 
 def csv_of(name: str, rows: list[list[str | float | None]]) -> HttpResponse:

@@ -34,7 +34,7 @@ class Kind(StrEnum):
     PERCENTILE = "percentile"
     QUOTIENT = "quotient"
     PART = "part"
-    MONEY = "money"
+    SUM = "sum"
     STOCK = "stock"
     RETURN = "return"
 
@@ -147,7 +147,7 @@ class Definition:
     @property
     def is_amount(self) -> bool:
         """Whether it says how much there is, and so of a part always less than of the whole: no rate and no median."""
-        return self.kind in {Kind.COUNT, Kind.MONEY, Kind.STOCK}
+        return self.kind in {Kind.COUNT, Kind.SUM, Kind.STOCK}
 
     @property
     def nothing(self) -> str:

@@ -123,7 +123,7 @@ TIMES = (
         ),
         unit=Unit.SECONDS,
         direction=Direction.UP,
-        kind=Kind.MONEY,
+        kind=Kind.SUM,
         numerator="saved_ms",
         denominator="compared_time",
         members="closed",
