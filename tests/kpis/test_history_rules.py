@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from apps.kpis.rules.arrivals import outage_of
+from apps.kpis.rules.control import Week, Why, of_durations
 from apps.kpis.rules.facts import Facts, RunSeen, duration_ms
 from apps.kpis.rules.history import CHEAPER, HistoryPlan, days_of, expected_runs, history_of, parts_of
 from apps.kpis.rules.traits import sample_traits
@@ -99,6 +100,35 @@ def test_days_vary_more_than_chance_alone_lets_them(expense: Facts) -> None:
     """Variance by mean of working days: 1 were Poisson's, the real logs have 3.7 to 11.8."""
     counts = [n for day, n in local_days(expense.runs).items() if day.weekday() < 5]
     assert 3.7 < statistics.variance(counts) / statistics.mean(counts) < 14
+
+
+def test_work_arrives_as_in_offices(expense: Facts) -> None:
+    """In real logs 14 to 24 % come on each working day, 0.1 to 4 % on each other, 77 to 90 % between 9 and 17 h."""
+    began = [run.started_at.astimezone(BERLIN) for run in expense.runs]
+    share = {day: n / len(began) for day, n in Counter(at.weekday() for at in began).items()}
+    assert all(0.14 < share[day] < 0.24 for day in range(5))
+    assert all(0.001 < share[day] < 0.04 for day in (5, 6))
+    assert 0.77 < sum(9 <= at.hour < 17 for at in began) / len(began) < 0.90
+
+
+def test_most_runs_are_fast_and_few_take_very_long(expense: Facts) -> None:
+    """Deviation by mean of the time that runs took: 1 were exponential, real logs have 1.4 to 2.8, mixtures more."""
+    for number in (1, 2, 3):
+        runs = [run for run in expense.runs if run.version == number and run.finished_at]
+        took = [duration_ms(run.started_at, run.finished_at or run.started_at) for run in runs]
+        assert 1.4 < statistics.stdev(took) / statistics.mean(took) < 5
+
+
+def test_weeks_since_the_newest_version_are_worth_a_look(expense: Facts) -> None:
+    """Against its own first 24 weeks a 90th percentile that fell from hours to minutes is beyond the limits."""
+    weeks: dict[date, list[int]] = {}
+    for run in expense.runs:
+        end = (run.finished_at or run.started_at).astimezone(BERLIN).date()
+        weeks.setdefault(end - timedelta(days=end.weekday()), []).append(duration_ms(run.started_at, run.finished_at))
+    nineties = [Week(statistics.quantiles(took, n=10)[-1], len(took)) for _day, took in sorted(weeks.items())]
+    found = of_durations(nineties, [])
+    assert found is not None
+    assert {(place, Why.RUN_BELOW) for place in range(len(nineties) - 8, len(nineties) - 1)} <= set(found.signals)
 
 
 def test_a_system_was_down_for_six_hours_of_one_day(expense: Facts) -> None:
