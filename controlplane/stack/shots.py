@@ -32,13 +32,17 @@ PAGES = {
         "/dashboards/purchase-order/versions/",
         "/dashboards/purchase-order/weeks/",
         "/dashboards/purchase-order/weeks/now/",
+        "/dashboards/purchase-order/weeks/<any>/<any>/",
+        "/dashboards/expense-declaration/",
         "/dashboards/agents/",
         "/dashboards/agents/expense-checker/",
         "/dashboards/agents/expense-checker/versions/",
         "/dashboards/uptime/of-connector/erp/",
         "/dashboards/unusual/",
         "/dashboards/cost/",
+        "/dashboards/cost/behind/<any>/",
         "/dashboards/oversight/",
+        "/dashboards/oversight/behind/<any>/",
         "/dashboards/overview/cycle_time_p50_s/",
         "/dashboards/overview/error_rate/",
         "/dashboards/overview/escalation_rate/",
@@ -47,6 +51,7 @@ PAGES = {
         "/dashboards/rates/",
         "/dashboards/event-logs/",
         "/dashboards/data-quality/",
+        "/dashboards/data-quality/behind/<any>/",
         "/reports/weekly/",
     ],
     "olga": ["/", "/runs/", "/runs/<first>/", "/workflows/purchase-order/", "/actions/", "/actions/<first>/"],
@@ -55,7 +60,8 @@ PAGES = {
 }
 DRAWN = "() => [...document.querySelectorAll('.plot')].every((plot) => plot.dataset.done || plot.dataset.failed)"
 WAIT_MS, TRIES = 250, 60
-UUID = "[0-9a-f]{8}-[0-9a-f-]{27}"
+NAMES = {"<first>": "(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)", "<any>": "[A-Za-z0-9_-]+"}
+"""What stands for a row of the page that was shown before: the id of one, or any name."""
 
 
 def main() -> int:
@@ -109,10 +115,11 @@ def _draw(page: Page) -> None:
 
 
 def _resolved(page: Page, path: str) -> str:
-    """`<first>` is the first row's address on the list that was shown before."""
-    if "<first>" not in path:
+    """The first address of this kind, whatever it asks, on the page that was shown before."""
+    if "<" not in path:
         return path
-    pattern = re.compile(path.replace("<first>", f"({UUID}|[0-9]+)"))
+    parts = re.split("(<[a-z]+>)", path)
+    pattern = re.compile("".join(NAMES.get(part, re.escape(part)) for part in parts) + r"(?:\?.*)?")
     links = [link.get_attribute("href") or "" for link in page.locator("a[href]").all()]
     return next((link for link in links if pattern.fullmatch(link)), path)
 
