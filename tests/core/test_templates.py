@@ -5,7 +5,8 @@ from pathlib import Path
 
 import brotli
 from django.template import TemplateSyntaxError, engines
-from lucide.templatetags.lucide import lucide
+
+from apps.core.templatetags.acp import icon
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
@@ -43,7 +44,7 @@ def test_every_icon_that_a_template_or_the_menu_names_exists() -> None:
     names |= set(re.findall(r'Place\("\w+", _\("[^"]+"\), "([a-z0-9-]+)"', (ROOT / "apps/core/context.py").read_text()))
     assert names
     for name in names:
-        assert "<svg" in lucide(name)
+        assert "<svg" in icon(name)
 
 
 def test_the_sheet_keeps_its_size_and_its_layers() -> None:
