@@ -22,7 +22,18 @@ from apps.access.models import BusinessUnit
 from apps.access.services import create_token
 from apps.core.models import User
 from apps.core.templatetags import acp
-from apps.kpis.models import ActionFact, ApprovalFact, CostItem, DurationDay, IncidentFact, RollupDay, RunFact, StepFact
+from apps.kpis.models import (
+    ActionFact,
+    ApprovalFact,
+    CostItem,
+    DurationDay,
+    IncidentFact,
+    Kpi,
+    KpiValue,
+    RollupDay,
+    RunFact,
+    StepFact,
+)
 from apps.kpis.models.clock import database_now
 from apps.kpis.rules import DEFINITIONS
 from apps.kpis.services.rollups import recompute_rollups
@@ -36,7 +47,7 @@ pytestmark = pytest.mark.django_db
 GZIP = b"\x1f\x8b"
 AUTUMN = date(2025, 10, 20)
 PERIOD = "from=2025-10-18&to=2025-11-05"
-FACTS = (RunFact, StepFact, ApprovalFact, CostItem, ActionFact, IncidentFact)
+FACTS = (RunFact, StepFact, ApprovalFact, CostItem, ActionFact, IncidentFact, KpiValue)
 FIGURES = re.compile(r"(dashboards|reports|api/v1/kpis|api/v1/data-quality)/")
 PAGES = (
     f"/dashboards/overview/?{PERIOD}",
@@ -44,6 +55,7 @@ PAGES = (
     f"/dashboards/cost/behind/costs/?{PERIOD}&of_kind=llm",
     f"/dashboards/a/?{PERIOD}&bucket=week&compare=previous",
     f"/dashboards/overview/throughput/?{PERIOD}",
+    f"/dashboards/a/stars/?{PERIOD}",
     f"/dashboards/a/weeks/?{PERIOD}",
     f"/dashboards/a/versions/?{PERIOD}",
     f"/dashboards/agents/x/?{PERIOD}",
@@ -66,6 +78,7 @@ API = (
     f"kpis/?{PERIOD}&workflow=a&compare=previous",
     *(f"kpis/{kpi}/runs/?{PERIOD}" for kpi in DEFINITIONS),
     *(f"kpis/{kpi}/splits/?{PERIOD}" for kpi in DEFINITIONS),
+    f"kpis/stars/runs/?{PERIOD}",
     f"kpis/error_rate/runs/?{PERIOD}&error=~unnamed",
     f"kpis/escalation_rate/runs/?{PERIOD}&reason=~overdue",
     f"kpis/actions_alone/runs/?{PERIOD}&operation=o.p",
@@ -136,10 +149,32 @@ def holder(stopped_clock: None, settings: Any) -> User:
     make_world(database_now().date() - timedelta(days=9), 8, seed=2, runs=60)
     make_baseline(kpi="cost_per_success_minor", workflow="", value=300, valid_from=date(2024, 1, 1))
     make_target(workflow="a")
+    make_own_figure()
     mine = BusinessUnit.objects.get(slug="above1")
     BusinessUnit.objects.filter(slug="above2").update(parent=mine)
     make_agent(slug="x", unit=mine)
     return make_holder("kpis.view_kpi", "agents.view_agent", "workflows.view_run", unit=mine)
+
+
+def make_own_figure() -> None:
+    """A figure of the workflow's own, to which each run gave another value."""
+    kpi = Kpi.objects.create(
+        slug="stars",
+        name="Stars",
+        workflow="a",
+        value="run.output.x.stars",
+        aggregate="mean",
+        direction="up",
+        digest="d",
+    )
+    make_target(workflow="a", kpi="stars", value=3)
+    KpiValue.objects.bulk_create(
+        KpiValue(
+            kpi="stars", digest=kpi.digest, run_id=run.run_id, finished_at=run.finished_at, value=at % 97,
+            workflow="a", unit=run.unit, simulated=run.simulated,
+        )
+        for at, run in enumerate(RunFact.objects.filter(workflow="a", state="succeeded").order_by("run_id"))
+    )  # fmt: skip
 
 
 def forget_all_other_units(mine: set[Any]) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from apps.kpis.rules.comparing import FEWEST_OF_STRATUM, SURE, Difference, adjusted, has_both, shows
 from apps.kpis.rules.definitions import Direction, Kind, Unit, gettext_noop
 from apps.kpis.rules.figures import Figure
-from apps.kpis.rules.formats import count_text, duration_text, money_text, percent_text
+from apps.kpis.rules.formats import count_text, duration_text, money_text, number_text, percent_text
 from apps.kpis.rules.sentences import Sentence
 from apps.kpis.rules.statistics import SMALL_N
 
@@ -159,6 +159,8 @@ class _Words:
                 return duration_text(abs(value))
             case Unit.MINOR:
                 return money_text(abs(value), self.figure.currency)
+            case Unit.NUMBER:
+                return number_text(abs(value), self.figure.definition.suffix)
         return percent_text(abs(value)).replace("%", " pp")
 
     @property

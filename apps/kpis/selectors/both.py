@@ -84,7 +84,7 @@ def _measures(subject: Subject, version: int) -> dict[Stratum, Row]:
 
 def _totals(subject: Subject, version: int, side: dict[Stratum, Row]) -> Row:
     """The measures of one side in all strata, its percentiles among them."""
-    row: Row = {name: sum(int(one[name] or 0) for one in side.values()) for name in subject.measures}
+    row: Row = {name: sum(one[name] or 0 for one in side.values()) for name in subject.measures}
     return with_totals(row) | subject.percentiles_of(version)
 
 
@@ -182,7 +182,7 @@ class Both:
         scale = micro_per_minor(reporting_currency()) if definition.unit == Unit.MINOR else 1
         places = {one: place for place, one in enumerate(strata)}
         return [
-            Sum(places[tuple(one)], day.toordinal(), int(top or 0) / scale, int(of or 0))
+            Sum(places[tuple(one)], day.toordinal(), float(top or 0) / scale, int(of or 0))
             for day, *one, top, of in told
             if tuple(one) in places
         ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Avg, Count, Q, QuerySet, StdDev, Sum
+from django.db.models import Avg, Count, OuterRef, Q, QuerySet, StdDev, Subquery, Sum
 
 from apps.core.models import User
 from apps.kpis.models import Kpi, KpiValue
@@ -13,7 +13,7 @@ from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.models.measures import MEMBERS, PercentileCont, within
 from apps.kpis.rules.buckets import previous_period
 from apps.kpis.rules.business import GAVE_A_VALUE, Aggregate
-from apps.kpis.rules.definitions import Definition
+from apps.kpis.rules.definitions import Definition, Direction
 from apps.kpis.rules.figures import Coverage, Figure, figure_of
 from apps.kpis.rules.filters import Compare, KpiFilter
 from apps.kpis.rules.goals import MEDIAN
@@ -77,6 +77,38 @@ def values_for(actor: User, definition: Definition, asked: KpiFilter) -> QuerySe
     kpi = kpis_of(actor).get(slug=definition.key)
     values = values_in(actor, kpi, asked)[1]
     return values.filter(VALUED) if asked.part is None else within_faults(values, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A KPI that may be held against itself, run by run.
+
+    ``values``: what each run gave, as a column of runs; ``measures``: what ``definition`` divides, over such runs.
+    """
+
+    definition: Definition
+    values: dict[str, Any]
+    measures: dict[str, Any]
+
+
+def compared_for(actor: User, workflow: str) -> list[Held]:
+    """The shares and means of a workflow of which more or less is better, to be read with its runs."""
+    kinds = [Aggregate.SHARE, Aggregate.MEAN]
+    kpis = kpis_of(actor, workflow).filter(aggregate__in=kinds).exclude(direction=Direction.NONE) if workflow else ()
+    return [_held(kpi, f"own_{at}") for at, kpi in enumerate(kpis)]
+
+
+def _held(kpi: Kpi, name: str) -> Held:
+    top, n = f"{name}_top", f"{name}_n"
+    gave = KpiValue.objects.filter(kpi=kpi.slug, digest=kpi.digest, run_id=OuterRef("run_id")).values("value")
+    counts = MEMBERS["succeeded"] & Q(**{f"{name}__isnull": False})
+    is_share = kpi.aggregate == Aggregate.SHARE
+    made = Count("run_id", filter=counts & Q(**{name: 1})) if is_share else Sum(name, filter=counts)
+    return Held(
+        definition=replace(kpi.definition, numerator=top, denominator=n),
+        values={name: Subquery(gave)},
+        measures={top: made, n: Count("run_id", filter=counts)},
+    )
 
 
 def values_in(actor: User, kpi: Kpi, asked: KpiFilter) -> tuple[QuerySet[Any], QuerySet[KpiValue]]:

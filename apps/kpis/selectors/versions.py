@@ -19,6 +19,7 @@ from apps.kpis.rules.durations import piece_of
 from apps.kpis.rules.filters import KpiFilter
 from apps.kpis.rules.formats import DASH
 from apps.kpis.selectors.both import Stratum, Subject
+from apps.kpis.selectors.business import compared_for
 from apps.kpis.selectors.comparing import Comparison, compare, known_of
 from apps.kpis.selectors.drawings import page_of_kpi
 from apps.kpis.selectors.reading import VIEW, Reader, Row, actions_for, claims_for, percentile_row, runs_for
@@ -78,15 +79,18 @@ def agent_comparison_for(
 
 
 def _of_workflow(actor: User, asked: KpiFilter) -> Subject:
+    """The plane's figures, and those of one's own that are no sums: versions run for as long as they do."""
     asked = replace(asked, version=None)
+    own = compared_for(actor, asked.workflow)
+    values = {name: value for one in own for name, value in one.values.items()}
     return Subject(
-        rows=runs_for(actor, asked).filter(within("finished_at", asked.period)),
+        rows=runs_for(actor, asked).filter(within("finished_at", asked.period)).alias(**values),
         moment="finished_at",
         version="version",
         strata=("unit",),
-        measures=RUN_MEASURES,
+        measures={**RUN_MEASURES, **{name: measure for one in own for name, measure in one.measures.items()}},
         counted="finished",
-        figures={key: DEFINITIONS[key] for key in OF_WORKFLOWS},
+        figures={key: DEFINITIONS[key] for key in OF_WORKFLOWS} | {one.definition.key: one.definition for one in own},
         duration=CYCLE,
         page_of=lambda number, key: page_of_kpi(replace(asked, version=number), key),
         words_of=_words,
