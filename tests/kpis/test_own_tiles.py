@@ -1,5 +1,6 @@
 """Tiles of figures of one's own: the same as those of the plane, on the page, on paper and over the API."""
 
+import csv
 import html
 import io
 import re
@@ -135,6 +136,23 @@ def test_it_is_on_paper_with_its_interval_and_n(rated: Rated) -> None:
     assert "better" in row[0]
     assert "missed" in row[0]
     assert " 46" in row[0]
+
+
+def test_the_series_of_the_api_and_the_file_are_the_chart(rated: Rated) -> None:
+    rated.kpi()
+    asked = f"{PERIOD}&bucket=day"
+    series = rated.door.api.get(f"/api/v1/kpis/?{asked}&workflow={rated.flow.slug}").json()["series"]
+    drawn = {day: pytest.approx(sum(values) / len(values), abs=1e-4) for day, values in rated.values.items()}
+    assert {one["bucket"]: one["own-stars"] for one in series if one["own-stars"] is not None} == drawn
+    lines = rated.door.page(f"/dashboards/{rated.flow.slug}/kpis.csv?{asked}").splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith(("#", '"#'))))
+    assert {one["bucket"]: float(one["own-stars"]) for one in rows[1:] if one["own-stars"]} == drawn
+    assert {one["bucket"]: int(one["own-stars_n"]) for one in rows[1:] if one["own-stars"]} == {
+        day: len(values) for day, values in rated.values.items()
+    }
+    overview = rated.door.api.get(f"/api/v1/kpis/?{asked}").json()
+    assert "own-stars" not in overview["series"][0]
+    assert overview["own"]["stars"]["n"] == 46
 
 
 def test_of_several_workflows_there_is_no_tile(rated: Rated) -> None:

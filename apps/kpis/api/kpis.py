@@ -19,6 +19,7 @@ from apps.kpis.rules.definitions import RELEASES, UPTIME
 from apps.kpis.rules.filters import PARTS, Compare, FilterProblem, KpiFilter, filter_of
 from apps.kpis.selectors import Answer, Live, Point, Total, behind_for, definition_for, kpis_for, live_for
 from apps.kpis.selectors.business import OwnTotal, own_for
+from apps.kpis.selectors.courses import Course, courses_for
 from apps.kpis.selectors.goals import TIME_KPI
 from apps.kpis.selectors.names import require_names
 from apps.kpis.selectors.releases import release_figures_for
@@ -238,10 +239,10 @@ def totals_json(answer: Answer) -> dict[str, Any]:
     return found
 
 
-def point_json(point: Point) -> dict[str, Any]:
-    """One bucket with every KPI."""
+def point_json(point: Point, own: Mapping[str, Figure]) -> dict[str, Any]:
+    """One bucket with every KPI; ``own``: those of one's own, by the names that files have for them."""
     ends = {"bucket": point.bucket.label, "start": point.bucket.start, "end": point.bucket.end}
-    return {**ends, "partial": point.partial, **{key: figure.value for key, figure in point.figures.items()}}
+    return {**ends, "partial": point.partial, **{key: one.value for key, one in {**point.figures, **own}.items()}}
 
 
 def own_json(one: OwnTotal) -> dict[str, Any]:
@@ -257,16 +258,22 @@ def uptime_json(one: Uptime) -> dict[str, Any]:
 
 
 def answer_json(
-    answer: Answer, live: Live, own: list[OwnTotal], uptime: list[Uptime], releases: Mapping[str, Figure]
+    answer: Answer,
+    live: Live,
+    own: list[OwnTotal],
+    courses: list[Course],
+    uptime: list[Uptime],
+    releases: Mapping[str, Figure],
 ) -> dict[str, Any]:
     """The answer as ``KpisSerializer`` describes it."""
+    drawn = [{one.column: one.figures[at] for one in courses} for at in range(len(answer.series))]
     return {
         "filter": answer.asked.described,
         "tz": answer.asked.zone.key,
         "as_of": answer.as_of,
         "lag_s": answer.lag_s,
         "totals": totals_json(answer),
-        "series": [point_json(point) for point in answer.series],
+        "series": [point_json(point, figures) for point, figures in zip(answer.series, drawn, strict=True)],
         "live": {
             "as_of": live.as_of,
             "figures": {key: figure_json(one) for key, one in live.figures.items()},
@@ -291,10 +298,12 @@ class Kpis(PlaneView):
         """Totals and series of every KPI, with definitions, as-of and lag."""
         known_params(request, *PARAMS)
         asked = seen_in(self.actor, request.query_params.dict())
-        own = own_for(self.actor, asked)
+        answer = kpis_for(self.actor, asked)
+        courses = courses_for(self.actor, answer)
+        own = [one.own for one in courses] if asked.workflow else own_for(self.actor, asked)
         uptime = uptime_for(self.actor, asked)
         releases = release_figures_for(self.actor, asked)
-        return Response(answer_json(kpis_for(self.actor, asked), live_for(self.actor, asked), own, uptime, releases))
+        return Response(answer_json(answer, live_for(self.actor, asked), own, courses, uptime, releases))
 
 
 class KpiRuns(PlaneView):

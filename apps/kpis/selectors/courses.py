@@ -24,6 +24,11 @@ class Course:
     halves: tuple[Figure, Figure]
 
     @property
+    def column(self) -> str:
+        """What it is called beside those of the plane: in files, in series, as a chart."""
+        return f"{PREFIX}{self.definition.key}"
+
+    @property
     def whole(self) -> Figure:
         """Its figure of the whole period."""
         return self.own.figure

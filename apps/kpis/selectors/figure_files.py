@@ -8,7 +8,7 @@ from apps.core.models import User
 from apps.kpis.rules.buckets import Bucket, Period
 from apps.kpis.rules.definitions import DEFINITIONS, Definition, Kind
 from apps.kpis.rules.figures import Figures
-from apps.kpis.selectors.courses import PREFIX, Course
+from apps.kpis.selectors.courses import Course
 from apps.kpis.selectors.drawings import csv_head_of
 from apps.kpis.selectors.kpis import Answer
 from apps.kpis.selectors.totals import Total
@@ -18,7 +18,7 @@ def csv_rows_for(actor: User, answer: Answer, own: Sequence[Course] = ()) -> lis
     """Every KPI by bucket, as raw numbers below lines that say what they are."""
     if not actor.is_active:
         return []
-    named = {f"{PREFIX}{one.definition.key}": one for one in own}
+    named = {one.column: one for one in own}
     known = {**DEFINITIONS, **{name: one.definition for name, one in named.items()}}
     totals: dict[str, Total] = {**answer.totals, **{name: one.own.total for name, one in named.items()}}
     series: list[Figures] = [

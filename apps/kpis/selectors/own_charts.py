@@ -13,7 +13,7 @@ from apps.kpis.rules.figures import Figure, value_text
 from apps.kpis.rules.formats import DASH, count_text
 from apps.kpis.rules.goals import BaselineSeen
 from apps.kpis.rules.sentences import Sentence, axis_of, interval_text, sum_finding
-from apps.kpis.selectors.courses import PREFIX, Course
+from apps.kpis.selectors.courses import Course
 from apps.kpis.selectors.drawings import (
     Cell,
     Column,
@@ -45,7 +45,7 @@ def _drawing(answer: Answer, course: Course) -> Drawing:
         columns.insert(1, _column(answer, course, _("95 % interval"), lambda _point, figure: _interval(figure)))
     return drawing_of(
         answer,
-        f"{PREFIX}{definition.key}",
+        course.column,
         course.own.kpi.name,
         definition.key,
         _finding(answer, course, baseline),
