@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from apps.agents.models import Action
 from apps.audit.models import Entry
 from apps.core.models import User
+from apps.core.services import system_user
 from apps.kpis.models import ApprovalFact
-from apps.kpis.models.clock import reporting_zone
+from apps.kpis.models.clock import database_now, reporting_zone
+from apps.kpis.rules.facts import DecisionSeen, Facts, RunSeen, StepSeen
 from apps.kpis.rules.weekly import (
     NO,
     Decided,
@@ -27,9 +29,10 @@ from apps.kpis.rules.weekly import (
     weeks_around,
 )
 from apps.kpis.selectors import weekly as reading
-from apps.kpis.services import fold_entries
+from apps.kpis.services import fold_entries, import_history
 from apps.oversight.models import Escalation
 from tests.factories.access import make_holder, make_unit
+from tests.factories.kpis import make_run
 from tests.factories.oversight import Payment, make_payment, say
 from tests.factories.workflows import make_workflow
 from tests.kpis.test_views import signed_in
@@ -134,6 +137,89 @@ def test_tests_simulated_history_and_other_workflows_are_left_out() -> None:
     parts = parts_of(viewer)
     assert parts["reason"] == {}
     assert sum(line["n"] for line in parts["asked"].values()) == 2
+
+
+def invented(outcome: str = "approved", **limits: Any) -> RunSeen:
+    """A simulated run of refunds that ended a minute ago, with its step of people and what they decided."""
+    run = make_run(workflow="refunds", **limits)
+    at = {"run_id": run.run_id, "workflow": run.workflow, "unit_id": run.unit_id}
+    ended = run.finished_at
+    assert ended is not None
+    approve = StepSeen(step_id=uuid4(), name="approve", kind="approval", state="done", finished_at=ended, **at)
+    last = StepSeen(step_id=uuid4(), name="pay", kind="operation", state=run.state, finished_at=ended, **at)
+    decision = DecisionSeen(
+        escalation_id=uuid4(),
+        kind="approval",
+        outcome=outcome,
+        requested_at=ended - timedelta(minutes=5),
+        decided_at=ended,
+        edited=outcome == "approved",
+        rule="order-large",
+        reason_code="duplicate" if outcome == "rejected" else "",
+        **at,
+    )
+    import_history(system_user("console"), facts=Facts(runs=[run], steps=[approve, last], decisions=[decision]))
+    return run
+
+
+@pytest.mark.django_db
+def test_simulated_history_is_counted_where_it_is_asked_for_and_says_so(settings: Any) -> None:
+    payment = decided()
+    now = database_now()
+    timed = {"started_at": now - timedelta(minutes=9), "finished_at": now - timedelta(minutes=1)}
+    invented("rejected", unit_id=payment.unit.pk, **timed)
+    invented(unit_id=payment.unit.pk, **timed)
+    broken = invented(unit_id=payment.unit.pk, state="failed", error_class="no_answer", **timed)
+    viewer = make_holder("kpis.view_kpi", unit=payment.unit)
+    client = caller(viewer)
+    week = week_of(timed["finished_at"].astimezone(reporting_zone()).date())
+    which = {"workflow": "refunds", "week": week}
+    real = client.get(API, which).json()
+    with_it = client.get(API, {**which, "simulated": "true"}).json()
+    assert (real["simulated"], with_it["simulated"]) == (False, True)
+    counts = {part: {one["key"]: one["n"] for one in lines} for part, lines in with_it["parts"].items()}
+    before = {part: {one["key"]: one["n"] for one in lines} for part, lines in real["parts"].items()}
+    assert counts["reason"]["duplicate"] == before["reason"]["duplicate"] + 1
+    assert counts["asked"]["rule/order-large"] == 3
+    assert counts["step"]["approve"] == 3
+    assert counts["field"]["/"] == 2
+    assert counts["failure"] == {"pay/no_answer": 1}
+    assert counts["queue"] == before["queue"]
+    assert "rule/order-large" not in before["asked"]
+    levers = {one["key"]: one["changed_at"]["kind"] for one in with_it["parts"]["asked"]}
+    assert levers["rule/order-large"] == ""
+    behind = {**which, "simulated": "true", "part": "failure", "key": "pay/no_answer"}
+    (row,) = client.get(f"{API}behind/", behind).json()["results"]
+    assert (row["id"], row["simulated"]) == (str(broken.run_id), True)
+    assert client.get(f"{API}behind/", {**behind, "simulated": "false"}).status_code == 404
+    assert client.get(API, {**which, "simulated": "maybe"}).json()["code"] == "invalid"
+    pages, address = signed_in(viewer), f"/dashboards/refunds/weeks/{week}/"
+    assert "Includes simulated history" not in pages.get(address).content.decode()
+    settings.ACP_DEMO = True
+    page = pages.get(address).content.decode()
+    assert "Includes simulated history" in page
+    assert "Leave simulated history out" in page
+    assert "Simulated history does not say what" in page
+    listed = pages.get(f"{address}asked/", {"key": "rule/order-large"}).content.decode()
+    assert listed.count(">Simulated</span>") == 3
+    assert "/inbox/" not in listed.split("<tbody>")[1]
+    left_out = pages.get(address, {"simulated": "false"}).content.decode()
+    assert "order-large" not in left_out
+    assert "key=duplicate&amp;simulated=false" in left_out
+
+
+@pytest.mark.django_db
+def test_this_week_leads_to_the_week_before_where_nothing_has_ended_in_it() -> None:
+    payment = decided()
+    pages = signed_in(make_holder("kpis.view_kpi", unit=payment.unit))
+    this = reading.this_week()
+    first = first_day_of(this)
+    assert first is not None
+    assert pages.get("/dashboards/refunds/weeks/now/")["Location"].endswith(f"/weeks/{this}/")
+    ApprovalFact.objects.update(workflow="other")
+    make_run_fact = {"workflow": "refunds", "unit_id": payment.unit.pk}
+    import_history(system_user("console"), facts=Facts(runs=[make_run(**make_run_fact)]))
+    assert pages.get("/dashboards/refunds/weeks/now/")["Location"].endswith(f"/weeks/{weeks_around(first)[0]}/")
 
 
 @pytest.mark.django_db
@@ -251,6 +337,7 @@ DECIDED = st.builds(
     queue=NAMES,
     reason_code=NAMES,
     fields=st.lists(st.sampled_from(["x", "y", "x"]), max_size=3).map(tuple),
+    simulated=st.booleans(),
 )
 FAILED = st.builds(Failed, id=st.builds(uuid4), at=st.just(WHEN), step=NAMES, code=NAMES)
 ROWS: st.SearchStrategy[list[Row]] = st.lists(st.one_of(DECIDED, FAILED), max_size=12)

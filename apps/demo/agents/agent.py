@@ -91,7 +91,7 @@ class Agent:
         model = self.tries if self.tries and number % TRIES_EVERY == TRIES_AT else self.model
         with self.telling.chat(self.model) as span:
             self.pause(seconds)
-            self.telling.answered(span, model, self.chance.randint(400, 2_400), self.chance.randint(40, 400))
+            self.telling.answered(span, model, self.chance.randint(4_000, 24_000), self.chance.randint(400, 4_000))
 
     def say(self, text: str, severity: SeverityNumber = SeverityNumber.INFO) -> None:
         """One line on standard output, and for the plane."""

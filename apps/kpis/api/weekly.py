@@ -18,6 +18,7 @@ WHICH = [
     OpenApiParameter(
         "week", str, description="An ISO week such as 2026-W48, in the reporting zone; this one unless asked."
     ),
+    OpenApiParameter("simulated", bool, description="Whether simulated history counts; false unless asked."),
 ]
 
 
@@ -43,6 +44,7 @@ class WeekSerializer(serializers.Serializer[Any]):
     week = serializers.CharField()
     tz = serializers.CharField()
     over = serializers.BooleanField()
+    simulated = serializers.BooleanField(help_text="Whether any of it, or of the week before, is simulated.")
     cut = serializers.BooleanField(help_text="There was more than is read; the newest are counted.")
     parts = serializers.DictField(child=LineSerializer(many=True))
 
@@ -53,6 +55,7 @@ class BehindWeekSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(["escalation", "run"])
     at = serializers.DateTimeField()
+    simulated = serializers.BooleanField(help_text="Then there are facts of it and nothing else.")
 
 
 class BehindWeekPage(serializers.Serializer[Any]):
@@ -72,7 +75,8 @@ def line_json(line: Line) -> dict[str, Any]:
 
 def row_json(row: Row) -> dict[str, Any]:
     """The row as ``BehindWeekSerializer`` describes it."""
-    return {"id": row.id, "kind": "run" if isinstance(row, Failed) else "escalation", "at": row.at}
+    kind = "run" if isinstance(row, Failed) else "escalation"
+    return {"id": row.id, "kind": kind, "at": row.at, "simulated": row.simulated}
 
 
 def _which(request: Request) -> tuple[str, str]:
@@ -82,20 +86,28 @@ def _which(request: Request) -> tuple[str, str]:
     return workflow, request.query_params.get("week", "") or this_week()
 
 
+def _simulated(request: Request) -> bool:
+    said = request.query_params.get("simulated", "false")
+    if said not in {"true", "false"}:
+        raise InvalidError(errors={"simulated": ["true or false."]})
+    return said == "true"
+
+
 class WeeklyReview(PlaneView):
     """``/kpis/weekly-review/``."""
 
     @extend_schema(operation_id="get_weekly_review", parameters=WHICH, responses={200: WeekSerializer, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """One week of a workflow: reasons, what asked, edits by field, waits, failures; each beside the week before."""
-        known_params(request, "workflow", "week")
-        found = week_for(self.actor, *_which(request))
+        known_params(request, "workflow", "week", "simulated")
+        found = week_for(self.actor, *_which(request), simulated=_simulated(request))
         return Response(
             {
                 "workflow": found.workflow,
                 "week": found.name,
                 "tz": found.asked.zone.key,
                 "over": found.is_over,
+                "simulated": found.simulated,
                 "cut": found.review.is_cut,
                 "parts": {part.value: [line_json(one) for one in lines] for part, lines in found.review.lines.items()},
             }
@@ -116,11 +128,11 @@ class WeeklyReviewBehind(PlaneView):
     )
     def get(self, request: Request) -> Response:
         """Exactly the items or runs that a line counts, the newest first."""
-        known_params(request, "workflow", "week", "part", "key")
+        known_params(request, "workflow", "week", "part", "key", "simulated")
         part = request.query_params.get("part", "")
         if part not in list(Part):
             raise InvalidError(errors={"part": [f"One of {', '.join(Part)}."]})
         workflow, week = _which(request)
-        key = request.query_params.get("key", "")
-        _week, _line, rows = behind_week_for(self.actor, workflow, week, Part(part), key)
+        key, simulated = request.query_params.get("key", ""), _simulated(request)
+        _week, _line, rows = behind_week_for(self.actor, workflow, week, Part(part), key, simulated=simulated)
         return Response({"results": [row_json(row) for row in rows], "next": None})

@@ -24,6 +24,8 @@ FIRST_YEAR, LAST_YEAR = 1970, 9000
 WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
 NO = frozenset({"rejected", "changes_requested"})
 CONFIDENTIAL = "confidential"
+UNKNOWN_FIELD = "/"
+"""The field of an edit in simulated history, which tells that something was changed, and not what."""
 
 
 class Part(StrEnum):
@@ -65,6 +67,7 @@ class Decided:
     queue: str = ""
     reason_code: str = ""
     fields: tuple[str, ...] = ()
+    simulated: bool = False
 
     @property
     def source(self) -> tuple[Source, str]:
@@ -82,6 +85,8 @@ class Decided:
         if self.outcome in NO:
             found.append((Part.REASON, self.reason_code or "none"))
         found += [(Part.FIELD, f"{self.operation}/{name}") for name in sorted(set(self.fields))]
+        if self.simulated and self.edited and not self.fields:
+            found.append((Part.FIELD, UNKNOWN_FIELD))
         found += [(part, name) for part, name in ((Part.QUEUE, self.queue), (Part.STEP, self.step)) if name]
         return found
 
@@ -94,6 +99,7 @@ class Failed:
     at: datetime
     step: str
     code: str
+    simulated: bool = False
 
     def counted_in(self) -> list[tuple[Part, str]]:
         """The one line that counts it."""
@@ -257,4 +263,6 @@ def _source(part: Part, key: str, rows: Sequence[Decided]) -> tuple[Source, str]
         case _:
             found = Counter(row.source for row in rows)
     source, name = min(found, key=lambda one: (-found[one], one)) if found else (Source.NOTHING, "")
-    return (Source.NOTHING, "") if name.partition("/")[0] == CONFIDENTIAL else (source, name)
+    policy, _stroke, rule = name.partition("/")
+    invented = source == Source.RULE and not rule  # a simulated one is of no policy
+    return (Source.NOTHING, "") if policy == CONFIDENTIAL or invented else (source, name)

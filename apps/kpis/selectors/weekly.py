@@ -9,6 +9,7 @@ from django.db.models import F, Func, JSONField, Value
 
 from apps.core.errors import NotFoundError
 from apps.core.models import User
+from apps.kpis.models import StepFact
 from apps.kpis.models.clock import database_now, reporting_zone
 from apps.kpis.models.measures import within
 from apps.kpis.rules.buckets import Period, day_period, local_day, previous_period
@@ -32,7 +33,7 @@ from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.reading import decisions_for, runs_for
 from apps.oversight.models import Escalation, EscalationGroup
 from apps.oversight.rules.feedback import fields_of
-from apps.workflows.models import Run
+from apps.workflows.models import Run, Workflow
 from apps.workflows.selectors.failures import causes_of
 
 PATHS = Func(
@@ -47,7 +48,10 @@ PATHS = Func(
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """A week of one workflow. ``later`` is empty where the next one has not begun; ``is_over``: nothing more comes."""
+    """A week of one workflow. ``later`` is empty where the next one has not begun; ``is_over``: nothing more comes.
+
+    ``is_kept``: whether there is such a workflow, beside facts of it; ``simulated``: whether any of its rows was.
+    """
 
     workflow: str
     title: str
@@ -56,6 +60,8 @@ class Week:
     earlier: str
     later: str
     is_over: bool
+    is_kept: bool
+    simulated: bool
     review: WeekReview
 
 
@@ -64,21 +70,24 @@ def this_week() -> str:
     return week_of(local_day(database_now(), reporting_zone()))
 
 
-def week_for(actor: User, workflow: str, name: str) -> Week:
+def week_for(actor: User, workflow: str, name: str, *, simulated: bool = False) -> Week:
     """The review of an ISO week such as ``2026-W48``, in the reporting zone, of what ``actor`` may count.
 
-    Raises NotFoundError for an unknown workflow and for what is no week, or one that has not begun.
+    ``simulated``: whether invented history counts. Raises NotFoundError for an unknown workflow and for what is no
+    week, or one that has not begun.
     """
-    title, asked = _asked(actor, workflow, name)
+    title, asked = _asked(actor, workflow, name, simulated)
     return _week(title, name, asked, *_both(actor, asked))
 
 
-def behind_week_for(actor: User, workflow: str, name: str, part: Part, key: str) -> tuple[Week, Line, list[Row]]:
+def behind_week_for(
+    actor: User, workflow: str, name: str, part: Part, key: str, *, simulated: bool = False
+) -> tuple[Week, Line, list[Row]]:
     """The rows that a line counts, the newest first. Raises NotFoundError where the week has no such line.
 
     Lines beyond the first ones of a part are there too, though no page lists them.
     """
-    title, asked = _asked(actor, workflow, name)
+    title, asked = _asked(actor, workflow, name, simulated)
     rows, before = _both(actor, asked)
     line = line_of(rows, before, part, key)
     if line is None:
@@ -103,6 +112,8 @@ def _week(title: str, name: str, asked: KpiFilter, rows: list[Row], before: list
         earlier=earlier,
         later=later if is_over else "",
         is_over=is_over,
+        is_kept=Workflow.objects.filter(slug=asked.workflow).exists(),
+        simulated=any(row.simulated for row in (*rows, *before)),
         review=WeekReview(review_of(rows, before).lines, is_cut=is_cut),
     )
 
@@ -112,19 +123,25 @@ def rows_for(actor: User, asked: KpiFilter, period: Period) -> list[Row]:
     return [*_decided(actor, asked, period), *_failed(actor, asked, period)]
 
 
-def _asked(actor: User, workflow: str, name: str) -> tuple[str, KpiFilter]:
+def _asked(actor: User, workflow: str, name: str, simulated: bool) -> tuple[str, KpiFilter]:
     names, monday, zone = workflows_for(actor), first_day_of(name), reporting_zone()
     now = database_now()
     if workflow not in names or monday is None or monday > local_day(now, zone):
         raise NotFoundError
-    asked = filter_of({"workflow": workflow}, now=now, zone=zone)
+    asked = filter_of({"workflow": workflow}, now=now, zone=zone, simulated=simulated)
     return names[workflow], asked.within(day_period(monday, monday + timedelta(days=6), zone))
 
 
 def _decided(actor: User, asked: KpiFilter, period: Period) -> list[Decided]:
-    facts = decisions_for(actor, asked).filter(within("decided_at", period), simulated=False)
+    facts = decisions_for(actor, asked).filter(within("decided_at", period))
     newest = list(facts.order_by("-decided_at", "-escalation_id")[:MOST_ROWS])
-    items = _items([fact.escalation_id for fact in newest])
+    items = _items([fact.escalation_id for fact in newest if not fact.simulated])
+    steps = _invented_steps([fact.run_id for fact in newest if fact.simulated], kind__in=["approval", "form"])
+    items |= {
+        fact.escalation_id: {"step": steps.get(fact.run_id, ""), "reason_code": fact.reason_code}
+        for fact in newest
+        if fact.simulated
+    }
     return [
         Decided(
             id=fact.escalation_id,
@@ -135,6 +152,7 @@ def _decided(actor: User, asked: KpiFilter, period: Period) -> list[Decided]:
             latency_s=fact.latency_s,
             rule=fact.rule,
             agent=fact.agent,
+            simulated=fact.simulated,
             **items.get(fact.escalation_id, {}),
         )
         for fact in newest
@@ -162,16 +180,27 @@ def _items(ids: Sequence[Any]) -> dict[Any, dict[str, Any]]:
 
 
 def _failed(actor: User, asked: KpiFilter, period: Period) -> list[Failed]:
-    facts = runs_for(actor, asked).filter(within("finished_at", period), state="failed", simulated=False)
+    facts = runs_for(actor, asked).filter(within("finished_at", period), state="failed")
     newest = list(facts.order_by("-finished_at", "-run_id")[:MOST_ROWS])
-    rows = Run.objects.filter(pk__any_of=[fact.run_id for fact in newest]).select_related("workflow")
+    real = [fact.run_id for fact in newest if not fact.simulated]
+    rows = Run.objects.filter(pk__any_of=real).select_related("workflow")
     causes = causes_of(actor, list(rows.only("error", "workflow__slug")))
+    steps = _invented_steps([fact.run_id for fact in newest if fact.simulated], state="failed")
+    causes |= {fact.run_id: ("", steps.get(fact.run_id, ""), fact.error_class) for fact in newest if fact.simulated}
     nothing = ("", "", "")
     return [
-        Failed(fact.run_id, fact.finished_at, *causes.get(fact.run_id, nothing)[1:])
+        Failed(fact.run_id, fact.finished_at, *causes.get(fact.run_id, nothing)[1:], simulated=fact.simulated)
         for fact in newest
         if fact.finished_at is not None
     ]
+
+
+def _invented_steps(runs: Sequence[Any], **of: Any) -> dict[Any, str]:
+    """The step of each of these simulated runs, of which there are facts alone."""
+    if not runs:
+        return {}
+    facts = StepFact.objects.filter(run_id__any_of=runs, simulated=True, **of).order_by("finished_at", "step_id")
+    return dict(facts.values_list("run_id", "name"))
 
 
 def _is_cut(rows: Sequence[Row]) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +11,7 @@ from django.views.decorators.http import require_GET
 from apps.core.errors import NotFoundError
 from apps.core.http import Request
 from apps.kpis.models.clock import database_now
-from apps.kpis.rules.weekly import Failed, Line, Part
+from apps.kpis.rules.weekly import UNKNOWN_FIELD, Failed, Line, Part
 from apps.kpis.selectors.weekly import behind_week_for, this_week, week_for
 from apps.kpis.views.dashboards import span_of
 from apps.oversight.selectors.words import reason_words
@@ -32,19 +33,31 @@ def label_of(line: Line) -> str:
     """What a line is called; empty where the template shows its parts."""
     if line.part == Part.REASON:
         return str(_("No preset reason")) if line.key == "none" else reason_words(line.key)
+    if line.part == Part.FIELD and line.key == UNKNOWN_FIELD:
+        return str(_("Simulated history does not say what"))
     return ""
+
+
+def simulated_in(request: Request) -> tuple[bool, str]:
+    """Whether simulated history counts, as in the demo unless asked; and what links carry where that was asked."""
+    said = request.GET.get("simulated", "")
+    counts = said == "true" if said in {"true", "false"} else settings.ACP_DEMO
+    return counts, "" if counts == settings.ACP_DEMO else f"simulated={str(counts).lower()}"
 
 
 @require_GET
 def week_now(request: Request, slug: str) -> HttpResponse:
-    """The week that is running."""
-    return redirect("kpis:week", slug=slug, week=this_week())
+    """The week that is running; the one before where nothing has ended in it yet."""
+    name, (simulated, _carried) = this_week(), simulated_in(request)
+    found = week_for(request.user, slug, name, simulated=simulated)
+    return redirect("kpis:week", slug=slug, week=found.earlier if found.review.is_empty else name)
 
 
 @require_GET
 def week(request: Request, slug: str, week: str) -> HttpResponse:
     """One ISO week of a workflow, beside the week before."""
-    found = week_for(request.user, slug, week)
+    simulated, carried = simulated_in(request)
+    found = week_for(request.user, slug, week, simulated=simulated)
     parts = [
         {
             "name": part.value,
@@ -57,7 +70,8 @@ def week(request: Request, slug: str, week: str) -> HttpResponse:
         }
         for part, (title, head, nothing) in TITLES.items()
     ]
-    return render(request, "kpis/week.html", {"week": found, "parts": parts})
+    context = {"week": found, "parts": parts, "carried": carried, "is_demo": settings.ACP_DEMO}
+    return render(request, "kpis/week.html", context)
 
 
 @require_GET
@@ -65,9 +79,12 @@ def behind_week(request: Request, slug: str, week: str, part: str) -> HttpRespon
     """Exactly the items or runs that a line counts."""
     if part not in list(Part):
         raise NotFoundError
-    found, line, rows = behind_week_for(request.user, slug, week, Part(part), request.GET.get("key", ""))
+    simulated, carried = simulated_in(request)
+    key = request.GET.get("key", "")
+    found, line, rows = behind_week_for(request.user, slug, week, Part(part), key, simulated=simulated)
     context = {
         "week": found,
+        "carried": carried,
         "line": line,
         "label": label_of(line),
         "title": TITLES[line.part][0],
