@@ -12,7 +12,7 @@ from apps.access.models import BusinessUnit as Unit
 from apps.core.services import system_user
 from apps.kpis.models import ActionFact, HistoryMark, IncidentFact
 from apps.kpis.models.clock import database_now, reporting_zone
-from apps.kpis.rules.arrivals import outage_of
+from apps.kpis.rules.arrivals import halt_of, outage_of
 from apps.kpis.rules.buckets import BucketSize, Period
 from apps.kpis.rules.changes import ChangeKind
 from apps.kpis.rules.facts import Facts, MarkSeen
@@ -86,6 +86,23 @@ def test_versions_are_marked_where_their_runs_begin_and_the_outage_where_it_was(
     assert (outage.at, outage.until) == outage_of(date(2026, 11, 2), DAYS, zone)
 
 
+def test_rules_change_with_versions_and_an_agent_that_people_stopped_did_nothing_meanwhile() -> None:
+    plan, zone = plan_of(until=datetime(2026, 11, 2, 12, tzinfo=UTC)), ZoneInfo("Europe/Berlin")
+    marks = marks_of_history(sample_traits(None, None), plan, zone)
+    began = {mark.at for mark in marks.marks if mark.kind == ChangeKind.VERSION}
+    rules = [mark for mark in marks.marks if mark.kind == ChangeKind.POLICY]
+    assert [mark.name for mark in rules] == ["Purchasing", "Payments"]
+    assert {mark.at for mark in rules} <= began
+    (halt,) = [mark for mark in marks.marks if mark.kind == ChangeKind.HALT]
+    (incident,) = [one for one in marks.incidents if one.kind == IncidentKind.HALT]
+    at, until = halt_of(date(2026, 11, 2), DAYS, zone)
+    assert at.weekday() < 5
+    assert (halt.at, halt.until) == (incident.began_at, incident.ended_at) == (at, until)
+    acts = [act for facts in acts_of(sample_acts(None, None, None), plan, zone, 40.0) for act in facts.acts]
+    meanwhile = {act.agent for act in acts if at <= act.ended_at < until}
+    assert meanwhile == {act.agent for act in acts} - {"records-clerk"}
+
+
 @pytest.mark.django_db
 def test_they_come_in_once_and_are_in_simulated_figures_alone() -> None:
     facts, actor = whole(plan_of()), make_admin()
@@ -115,9 +132,16 @@ def test_what_changed_is_told_where_simulated_runs_are_counted_and_to_whom_they_
         MarkSeen(kind=ChangeKind.VERSION, at=at, workflow="order", unit_id=unit.pk, number=2),
         MarkSeen(kind=ChangeKind.OUTAGE, at=at, until=at + timedelta(hours=6), name="ERP"),
         MarkSeen(kind=ChangeKind.PRICE, at=at, name="demo-large"),
+        MarkSeen(kind=ChangeKind.POLICY, at=at, name="Payments", number=2),
+        MarkSeen(kind=ChangeKind.HALT, at=at, until=at + timedelta(hours=3), name="records-clerk"),
     ]
     import_history(system_user("console"), facts=Facts(runs=[make_run()], marks=marks))
-    everybody_s = {"ERP: most calls failed (simulated)", "Another price for the model demo-large (simulated)"}
+    everybody_s = {
+        "ERP: most calls failed (simulated)",
+        "Another price for the model demo-large (simulated)",
+        "Rules of Payments: version 2 in force (simulated)",
+        "Stopped: agent records-clerk (simulated)",
+    }
     own = everybody_s | {"order: version 2 in force (simulated)"}
 
     def told(of: Unit, **limits: Any) -> set[str]:

@@ -200,11 +200,13 @@ def test_simulated_history_is_counted_where_it_is_asked_for_and_says_so(settings
     assert "Includes simulated history" in page
     assert "Leave simulated history out" in page
     assert "Simulated history does not say what" in page
+    assert "Simulated history is left out" not in page
     listed = pages.get(f"{address}asked/", {"key": "rule/order-large"}).content.decode()
     assert listed.count(">Simulated</span>") == 3
     assert "/inbox/" not in listed.split("<tbody>")[1]
     left_out = pages.get(address, {"simulated": "false"}).content.decode()
     assert "order-large" not in left_out
+    assert "Simulated history is left out" in left_out
     assert "key=duplicate&amp;simulated=false" in left_out
 
 

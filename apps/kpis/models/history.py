@@ -36,7 +36,8 @@ class HistoryImport(Record):
 class HistoryMark(Fact):
     """What changed within an invented history: its runs follow it, and no ledger tells of it.
 
-    ``name``: the system that was down, the model whose price changed; ``number``: the version that came into force.
+    ``name``: the system that was down, the policy, the agent that was stopped, the model whose price changed;
+    ``number``: the version that came into force.
     """
 
     id = models.BigAutoField(primary_key=True)

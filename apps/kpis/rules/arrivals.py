@@ -17,6 +17,7 @@ MONTH_END, GROWTH = 1.35, 0.0012
 MOOD, MOOD_SIGMA = 0.6, 0.18
 """How far a day's mood lasts into the next, and how it varies (AR(1) of the log-intensity)."""
 OUTAGE_AT, OUTAGE_H = 0.45, 6
+HALT_AT, HALT_H = 0.88, 3
 
 
 def seeded(seed: str) -> Random:
@@ -52,3 +53,12 @@ def outage_of(today: date, days: int, zone: ZoneInfo) -> tuple[datetime, datetim
     """From when until when a system was down in the ``days`` days before ``today``: six hours of one day."""
     start = local_midnight(today - DAY * round(days * (1 - OUTAGE_AT)), zone) + timedelta(hours=10)
     return start, start + timedelta(hours=OUTAGE_H)
+
+
+def halt_of(today: date, days: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """From when until when people had stopped an agent in the ``days`` days before ``today``: three hours at work."""
+    day = today - DAY * round(days * (1 - HALT_AT))
+    while day.weekday() > 4:
+        day -= DAY
+    start = local_midnight(day, zone) + timedelta(hours=11)
+    return start, start + timedelta(hours=HALT_H)

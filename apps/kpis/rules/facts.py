@@ -139,7 +139,7 @@ class ActionSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkSeen:
-    """What changed at ``at``: a version of a workflow came into force, a system was down, a model's price changed."""
+    """What changed at ``at``: a version of a workflow or of rules, a model's price; what was down or stopped."""
 
     kind: ChangeKind
     at: datetime

@@ -9,7 +9,7 @@ from random import Random
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from apps.kpis.rules.arrivals import moment_of, outage_of, poisson, seeded, usual
+from apps.kpis.rules.arrivals import halt_of, moment_of, outage_of, poisson, seeded, usual
 from apps.kpis.rules.buckets import DAY, local_midnight
 from apps.kpis.rules.changes import ChangeKind
 from apps.kpis.rules.facts import ActionSeen, Facts, MarkSeen
@@ -20,6 +20,10 @@ from apps.kpis.rules.traits import ActTraits, Traits
 UNKNOWN = 0.0008
 """So many effects of which nobody knew for a while what became of them."""
 SYSTEM, MODEL = "ERP", "demo-large"
+HALTED = "records-clerk"
+"""The agent that people stopped for a few hours, as it tried more and more of what it may not do."""
+RULES_AT = ((0.42, "Purchasing"), (0.71, "Payments"))
+"""From which share of the history on there were other rules: on the days on which better versions came into force."""
 MENDED_H, FOUND_OUT_H = 5.0, 1.5
 """What a system showed otherwise was put right, and what nobody knew found out, after so many hours in the median."""
 
@@ -31,15 +35,17 @@ class _Day:
     index: int
     days: int
     midnight: datetime
+    halt: tuple[datetime, datetime]
 
 
 def acts_of(all_traits: Sequence[ActTraits], plan: HistoryPlan, zone: ZoneInfo, scale: float) -> Iterator[Facts]:
     """Day by day what agents did, and once more nothing: as many parts as ``history.days_of`` tells."""
     randoms = [seeded(f"{plan.seed}:{each.agent}:{each.operation}") for each in all_traits]
     today = plan.until.astimezone(zone).date()
+    halt = halt_of(today, plan.days, zone)
     for index in range(plan.days):
         day = today - DAY * (plan.days - index)
-        facts, place = Facts(), _Day(index, plan.days, local_midnight(day, zone))
+        facts, place = Facts(), _Day(index, plan.days, local_midnight(day, zone), halt)
         for traits, random in zip(all_traits, randoms, strict=True):
             for number in range(poisson(random, usual(traits.weekly, day, index) * scale)):
                 _tell(facts, traits, random, place, number, plan.until)
@@ -48,7 +54,7 @@ def acts_of(all_traits: Sequence[ActTraits], plan: HistoryPlan, zone: ZoneInfo, 
 
 
 def marks_of_history(all_traits: Sequence[Traits], plan: HistoryPlan, zone: ZoneInfo) -> Facts:
-    """What changed in it: versions that came into force, the hours in which a system was down, a cheaper model."""
+    """What changed in it: versions, rules, a model's price; what was down or stopped, and until when."""
     today, facts = plan.until.astimezone(zone).date(), Facts()
     for traits in all_traits:
         for version in traits.versions:
@@ -61,7 +67,18 @@ def marks_of_history(all_traits: Sequence[Traits], plan: HistoryPlan, zone: Zone
     breaker, about = uuid5(NAMESPACE_URL, f"simulated:{down}:breaker"), f"connector {SYSTEM}"
     halted = IncidentSeen(kind=IncidentKind.BREAKER, source_id=breaker, began_at=down, ended_at=up, about=about)
     facts.incidents.append(halted)
+    for share, rules in RULES_AT:
+        facts.marks.append(MarkSeen(kind=ChangeKind.POLICY, at=_begin(today, plan, share, zone), name=rules, number=2))
+    _tell_halt(facts, *halt_of(today, plan.days, zone))
     return facts
+
+
+def _tell_halt(facts: Facts, at: datetime, until: datetime) -> None:
+    """An agent that people stopped, and let go on."""
+    facts.marks.append(MarkSeen(kind=ChangeKind.HALT, at=at, until=until, name=HALTED))
+    halt, about = uuid5(NAMESPACE_URL, f"simulated:{at}:halt"), f"agent {HALTED}"
+    told = IncidentSeen(kind=IncidentKind.HALT, source_id=halt, began_at=at, ended_at=until, about=about)
+    facts.incidents.append(replace(told, agent=HALTED))
 
 
 def _begin(today: date, plan: HistoryPlan, share: float, zone: ZoneInfo) -> datetime:
@@ -79,7 +96,7 @@ def _tell(facts: Facts, traits: ActTraits, random: Random, day: _Day, number: in
     looked, right = random.random() < traits.sampled, random.random() < traits.right - worse
     fits, unknown, late_h = random.random() < traits.fits, random.random() < UNKNOWN, random.lognormvariate(0, 0.8)
     amount = round(random.lognormvariate(math.log(traits.amount_minor), 0.9)) if traits.amount_minor else None
-    if at >= until:
+    if at >= until or (traits.agent == HALTED and day.halt[0] <= at < day.halt[1]):
         return
     done = not denied and not rejected
     act = ActionSeen(

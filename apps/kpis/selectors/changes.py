@@ -48,6 +48,8 @@ STOPPED = {
 INVENTED = {
     ChangeKind.VERSION: gettext_noop("%(name)s: version %(number)s in force (simulated)"),
     ChangeKind.OUTAGE: gettext_noop("%(name)s: most calls failed (simulated)"),
+    ChangeKind.POLICY: gettext_noop("Rules of %(name)s: version %(number)s in force (simulated)"),
+    ChangeKind.HALT: gettext_noop("Stopped: agent %(name)s (simulated)"),
     ChangeKind.PRICE: gettext_noop("Another price for the model %(name)s (simulated)"),
 }
 

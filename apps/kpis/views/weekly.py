@@ -25,6 +25,7 @@ TITLES: dict[Part, tuple[Any, Any, Any]] = {
     Part.FAILURE: (_("Why runs failed"), _("Step and error"), _("No run failed.")),
 }
 """Of each part its title, what its lines are, and what is said of none."""
+NO_QUEUE = _("Simulated history does not say which.")
 WAITS = frozenset({Part.QUEUE, Part.STEP})
 MOST_BEHIND = 500
 
@@ -63,7 +64,7 @@ def week(request: Request, slug: str, week: str) -> HttpResponse:
             "name": part.value,
             "title": title,
             "head": head,
-            "nothing": nothing,
+            "nothing": NO_QUEUE if found.simulated and part == Part.QUEUE else nothing,
             "is_wait": part in WAITS,
             "is_asked": part == Part.ASKED,
             "lines": [(line, label_of(line)) for line in found.review.lines[part]],
