@@ -1,5 +1,6 @@
 """The spans of one run: a tree with what it used and cost, for whoever may see the agents and the run."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from apps.audit.models import Entry
 from apps.core.services import system_user
 from apps.core.templatetags.acp import state_badge
 from apps.kpis.models.clock import database_now
-from apps.kpis.selectors import spans_of_run_for, traces
+from apps.kpis.selectors import spans_of_action_for, spans_of_run_for, traces
 from apps.kpis.services import fold_entries, save_price
 from apps.telemetry.models import Span
 from apps.workflows.models import Run
@@ -143,3 +144,34 @@ def test_a_long_trace_costs_what_all_of_it_does_and_reads_what_it_shows(
     assert (trace.total.cost_micro, trace.total.input_tokens, trace.total.unpriced) == (900, 300, 1)
     hidden = spans_of_run_for(make_holder(*SEES[:2]), run)
     assert (hidden.total.cost_micro, hidden.total.input_tokens, hidden.total.unpriced) == (0, 300, 0)
+
+
+def test_a_bar_says_when_a_span_began_and_how_long_it_took(run: Run, worker: Agent) -> None:
+    noon = database_now().replace(hour=12)
+    for number, begin, end in ((1, 0, 10), (2, 1, 9), (3, 2, 4), (4, 10, 10), (5, 9, 8)):
+        times = {"started_at": noon + timedelta(seconds=begin), "ended_at": noon + timedelta(seconds=end)}
+        Span.objects.filter(span_id__endswith=str(number)).update(**times)
+    rows = {row.span.span_id[-1]: row for row in spans_of_run_for(make_holder(*SEES), run).rows}
+    seen = {name: (row.after_s, row.left, row.width) for name, row in rows.items()}
+    assert seen == {"1": (0, 0, 100), "2": (1, 10, 80), "3": (2, 20, 20), "4": (10, 99, 1), "5": (9, 90, 1)}
+    client = Client()
+    client.force_login(make_holder(*SEES))
+    html = client.get(f"/runs/{run.pk}/?tab=trace").content.decode()
+    assert '<rect x="20.00" width="20.00" height="6"' in html
+
+
+def test_an_action_shows_the_spans_that_belong_to_it(run: Run, worker: Agent) -> None:
+    action = Action.objects.get(agent=worker)
+    (row,) = spans_of_action_for(make_holder(*SEES), action).rows
+    assert (int(row.span.span_id, 16), row.whole.cost_micro, row.left, row.width) == (5, 450, 0, 100)
+    for who in (make_holder(), make_holder(*SEES, unit=make_unit()), make_agent().user):
+        assert spans_of_action_for(who, action).rows == []
+    client = Client()
+    client.force_login(make_holder(*SEES))
+    html = client.get(f"/actions/{action.pk}/").content.decode()
+    assert "What the agent reported of it" in html
+    assert f'href="/spans/{row.span.pk}/"' in html
+    assert f'href="/runs/{run.pk}/?tab=trace"' in html
+    assert "Policy said" not in html
+    Span.objects.update(action_id=None)
+    assert "What the agent reported of it" not in client.get(f"/actions/{action.pk}/").content.decode()

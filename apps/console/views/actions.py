@@ -1,5 +1,6 @@
 """Everything that agents attempted, and one attempt from request to outcome."""
 
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -18,6 +19,7 @@ from apps.core.gate import holds
 from apps.core.http import Request, wants_fragment
 from apps.core.keysets import behind
 from apps.core.reasons import failure_of
+from apps.kpis.selectors import spans_of_action_for
 from apps.oversight.selectors import drill_of_action_for, escalation_for, grant_of_action, items_of_action
 from apps.oversight.selectors.sheets import edit_of_action, ordered_parameters_for
 from apps.policies.rules.quiet import CONFIDENTIAL
@@ -71,6 +73,11 @@ def _can_be_test(found: Action) -> bool:
     return found.erased_at is None and found.state not in {ActionState.PROPOSED, ActionState.PENDING_APPROVAL}
 
 
+def _trace(request: Request, found: Action) -> dict[str, Any]:
+    trace = spans_of_action_for(request.user, found)
+    return {"trace": trace, "trace_rows": [(row, "") for row in trace.rows]}
+
+
 @require_GET
 def action(request: Request, action_id: UUID) -> HttpResponse:
     """One action: what was asked, what policy said, who decided, what came of it, and the ledger's lines about it."""
@@ -96,6 +103,7 @@ def action(request: Request, action_id: UUID) -> HttpResponse:
         "effect": effect,
         "holder": holder_for(request.user, found) if effect and effect.in_line else None,
         "is_test": shown.environment == Environment.TEST,
+        **({} if drill else _trace(request, found)),
         "trail": [] if drill else trail_for(request.user, found.trail),
         "taken_back_by": taken_back_by(request.user, found),
         "compensable": not drill and _is_compensable(request, found),

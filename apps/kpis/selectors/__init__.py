@@ -5,7 +5,7 @@ from apps.kpis.selectors.kpis import Answer, Point, behind_for, definition_for, 
 from apps.kpis.selectors.live import Live, live_for
 from apps.kpis.selectors.logs import draft_for, event_log_for, event_logs_for
 from apps.kpis.selectors.totals import Total
-from apps.kpis.selectors.traces import spans_of_run_for
+from apps.kpis.selectors.traces import spans_of_action_for, spans_of_run_for
 
 __all__ = [
     "Answer",
@@ -22,6 +22,7 @@ __all__ = [
     "goals_for",
     "kpis_for",
     "live_for",
+    "spans_of_action_for",
     "spans_of_run_for",
     "target_for",
     "targets_for",

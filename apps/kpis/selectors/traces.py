@@ -1,6 +1,7 @@
-"""What the agents of one run reported, as a tree, with what it used and cost."""
+"""What agents reported of one run or action, as a tree, with what it used and cost."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,8 @@ class Used:
 
 DEEPEST = 12
 """A span further down stands no further in."""
+NARROWEST = 1.0
+"""In percent: the bar of a moment is still seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class TraceRow:
     """One span: ``depth`` from 0, what it used itself and with all below it, and the action that it belongs to.
 
     ``action``: None where it names none, or one that the reader may not see; its ``verdict`` says what policy said.
+    ``after_s``: how long after the earliest of the spans shown it began. ``left``, ``width``: where its bar lies on the
+    line of time of those, in percent of it.
     """
 
     span: Span
@@ -65,6 +70,9 @@ class TraceRow:
     own: Used
     whole: Used
     action: Action | None
+    after_s: float
+    left: float
+    width: float
     attributes: dict[str, Any] | None = None
 
     @property
@@ -88,7 +96,7 @@ class TraceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RunTrace:
+class SpanTree:
     """The tree, laid out: each row right before those below it. ``total`` is over all spans, shown or not.
 
     ``shows_costs``: whether the reader may see what it cost; where not, no ``Used`` says it. ``is_cut``: there are
@@ -108,18 +116,28 @@ class RunTrace:
         return reporting_currency()
 
 
-def spans_of_run_for(actor: User, run: Run) -> RunTrace:
+def spans_of_run_for(actor: User, run: Run) -> SpanTree:
     """What agents that ``actor`` may see reported of a run that they may see; empty for anybody else."""
     if not runs_for(actor).filter(pk=run.pk).exists():
-        return RunTrace([], Used(), shows_costs=False, is_cut=False)
+        return SpanTree([], Used(), shows_costs=False, is_cut=False)
     mine = spans_for(actor).filter(run_id=run.pk)
+    logs = list(logs_of_run_for(actor, run.pk)[: MOST_LOGS + 1])
+    return _tree(actor, mine, logs, shows_costs=holds(actor, VIEW, run.unit))
+
+
+def spans_of_action_for(actor: User, action: Action) -> SpanTree:
+    """The same of one action that ``actor`` may see, without logs; empty for anybody else."""
+    if not actions_for(actor).filter(pk=action.pk).exists():
+        return SpanTree([], Used(), shows_costs=False, is_cut=False)
+    return _tree(actor, spans_for(actor).filter(action_id=action.pk), [], shows_costs=holds(actor, VIEW, action.unit))
+
+
+def _tree(actor: User, mine: QuerySet[Span], logs: list[LogRecord], *, shows_costs: bool) -> SpanTree:
     found = list(mine.defer("attributes").order_by("started_at", "id")[: MOST_SHOWN + 1])
-    shows_costs = holds(actor, VIEW, run.unit)
     spans = found[:MOST_SHOWN]
     counted = _used([span.usage_id for span in spans if span.usage_id], shows_costs=shows_costs)
     total = _total(mine.exclude(usage=None).order_by().values("usage"), shows_costs=shows_costs)
-    logs = list(logs_of_run_for(actor, run.pk)[: MOST_LOGS + 1])
-    return RunTrace(
+    return SpanTree(
         _rows(actor, spans, counted),
         total,
         shows_costs,
@@ -167,6 +185,9 @@ def _rows(actor: User, spans: list[Span], counted: dict[UUID, Used]) -> list[Tra
     raw = spans_for(actor).filter(pk__in=[span.pk for span in spans]) if len(spans) <= MOST_RAW else Span.objects.none()
     said = dict(raw.order_by().values_list("pk", "attributes"))
     actions = actions_for(actor).in_bulk({span.action_id for span in spans if span.action_id})
+    if not spans:
+        return []
+    whole = min(span.started_at for span in spans), max(span.ended_at for span in spans)
     rows = [
         TraceRow(
             span,
@@ -174,12 +195,21 @@ def _rows(actor: User, spans: list[Span], counted: dict[UUID, Used]) -> list[Tra
             own := counted.get(span.usage_id, Used()) if span.usage_id else Used(),
             Used(own.input_tokens, own.output_tokens, own.cost_micro, own.unpriced),
             actions.get(span.action_id) if span.action_id else None,
+            *_place(span, whole),
             said.get(span.pk),
         )
         for span, depth in ((by_key[key], depth) for key, depth in laid)
     ]
     _add_up(rows)
     return rows
+
+
+def _place(span: Span, whole: tuple[datetime, datetime]) -> tuple[float, float, float]:
+    """``after_s``, ``left`` and ``width``. A bar never leaves the line, also where a clock ran backwards."""
+    length = max((whole[1] - whole[0]).total_seconds(), 0.001)
+    after = (span.started_at - whole[0]).total_seconds()
+    width = min(max((span.ended_at - span.started_at).total_seconds() / length * 100, NARROWEST), 100.0)
+    return after, round(max(min(after / length * 100, 100 - width), 0), 2), round(width, 2)
 
 
 def _key(span: Span, span_id: str) -> str:
