@@ -5,6 +5,7 @@ import gzip
 import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from django.test import Client
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 
 from apps.access.services import create_token
 from apps.core.models import User
-from apps.kpis.models import LogCase
-from apps.kpis.models.clock import reporting_zone
+from apps.kpis.models import LogCase, RunFact
+from apps.kpis.models.clock import reporting_currency, reporting_zone
 from apps.kpis.rules.definitions import DEFINITIONS
 from apps.kpis.rules.eventlogs import Event, cases_in, figures_of, read_log
 from apps.kpis.rules.eventlogs.writing import LogKind, Trace, written
@@ -58,6 +59,13 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text() -> None:
     text = b"".join(written([Trace("c", [row], {"outcome": "+1"})], LogKind.CSV, ["outcome"])).decode()
     cells = list(csv.reader(io.StringIO(text)))[1]
     assert (cells[1], cells[4], cells[5]) == ('\'=HYPERLINK("x")', "'@evil", "'+1")
+
+
+def test_what_nobody_did_has_no_group_and_what_nobody_knows_no_cost() -> None:
+    rows = [Event("c", name, FIRST, FIRST, who) for name, who in (("call", ""), ("sign", "people"))]
+    text = b"".join(written([Trace("c", rows, {}, "sales")], LogKind.XES, TOLD)).decode()
+    assert (text.count("org:group"), text.count("cost:total")) == (1, 0)
+    assert list(read_log(io.BytesIO(text.encode()), zone=ZONE)) == rows
 
 
 def told(**more: Any) -> Any:
@@ -119,6 +127,27 @@ class TestDoors:
         raw = body_of(Client().get(f"/api/v1/kpis/{kpi}/events/?as=xes.gz&{PERIOD}", headers=token(admin)))
         log, _said = import_event_log(admin, file=io.BytesIO(raw), name="Again", tz="UTC")
         assert (log.cases, log.events, log.figures["rework_share"], log.figures["handovers"]) == (1, 3, 1.0, 2)
+
+    def test_the_xes_says_whose_run_it_was_and_what_it_cost(self) -> None:
+        unit = make_unit()
+        told(unit_id=unit.pk)
+        RunFact.objects.update(cost_micro=1_234_567)
+        mine = make_holder("kpis.view_kpi", unit=unit)
+        raw = body_of(Client().get(f"/api/v1/kpis/throughput/events/?as=xes&{PERIOD}", headers=token(mine)))
+        log = ElementTree.fromstring(raw)
+        trace = log.find("trace")
+        assert trace is not None
+        said = {one.get("key"): (one.tag, one.get("value")) for one in trace if one.tag != "event"}
+        currency = reporting_currency()
+        assert (said["cost:total"], said["cost:currency"]) == (("float", "1.234567"), ("string", currency))
+        assert "cost" in {one.get("prefix") for one in log.iter("extension")}
+        groups = [
+            {one.get("key"): one.get("value") for one in event if one.get("key") in {"org:resource", "org:group"}}
+            for event in trace.iter("event")
+        ]
+        assert {one["org:resource"]: one["org:group"] for one in groups} == {"checker": unit.slug, "people": unit.slug}
+        stranger = Client().get(f"/api/v1/kpis/throughput/events/?as=xes&{PERIOD}", headers=token(make_user()))
+        assert stranger.status_code == 403
 
     def test_where_nothing_is_behind_a_number_the_log_is_empty(self) -> None:
         told()

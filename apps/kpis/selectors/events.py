@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
+from apps.access.models import BusinessUnit
+from apps.core.amounts import exponent_of
 from apps.core.errors import NotFoundError
 from apps.core.models import User
 from apps.kpis.models import RunFact, StepFact
@@ -15,13 +18,17 @@ from apps.kpis.rules.eventlogs.events import Event
 from apps.kpis.rules.eventlogs.writing import Trace
 from apps.kpis.rules.facts import BY_PEOPLE, PEOPLE, WORKED
 from apps.kpis.rules.filters import KpiFilter
+from apps.kpis.rules.formats import micro_per_minor
 from apps.kpis.selectors.kpis import behind_for
 from apps.kpis.selectors.reading import runs_for
 
 BATCH = 500
 """Runs that are read at once: the log is never in memory as a whole."""
 TOLD = ("workflow", "version", "state", "outcome", "simulated")
-"""What the log says of a run as a whole. Keys, inputs and outputs are not in it: they may be anything."""
+"""What the log says of a run as a whole, beside what it cost.
+
+Keys, inputs and outputs are not in it: they may be anything.
+"""
 
 
 def traces_for(actor: User, definition: Definition, asked: KpiFilter) -> Iterator[Trace]:
@@ -42,10 +49,18 @@ def _traces(runs: QuerySet[RunFact]) -> Iterator[Trace]:
     runs = runs.order_by("started_at", "run_id")
     while found := list((runs if after is None else _later(runs, *after))[:BATCH]):
         rows = _rows([run.run_id for run in found])
+        units = dict(BusinessUnit.objects.filter(pk__in={run.unit for run in found}).values_list("pk", "slug"))
         for run in found:
             if run.run_id in rows:
-                yield Trace(str(run.run_id), rows[run.run_id], {name: _text(run, name) for name in TOLD})
+                yield _trace(run, rows[run.run_id], units.get(run.unit, "") if run.unit else "")
         after = found[-1].started_at, found[-1].run_id
+
+
+def _trace(run: RunFact, rows: list[Event], unit: str) -> Trace:
+    """With what the run cost as lists of runs show it: whoever may count a run may see that."""
+    told = {name: _text(run, name) for name in TOLD}
+    cost = Decimal(run.cost_micro) / micro_per_minor(run.currency) / 10 ** exponent_of(run.currency)
+    return Trace(str(run.run_id), rows, told, unit, cost, run.currency)
 
 
 def _later(runs: QuerySet[RunFact], started_at: datetime, run_id: UUID) -> QuerySet[RunFact]:
