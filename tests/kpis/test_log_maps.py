@@ -45,6 +45,21 @@ def test_an_activity_that_follows_itself_is_a_loop() -> None:
     assert corner.x < ends[-2] < ends[0] < corner.x + found.box_width
 
 
+def test_the_words_beside_every_arrow_lie_within_the_drawing() -> None:
+    """Also those of one that goes back at the edge: a digit is six wide as the sheet sets it."""
+    often = [arrow("a", "b", 1_234_567, 1e7), arrow("b", "a", 1_000_000, 1e7), arrow("a", "a", 999_999, 1e7)]
+    found = log_map_of(often, activities("a", "b"), 0)
+    for one in found.flows:
+        half = 6 * len(one.label) / 2
+        assert found.left <= one.label_x - half
+        assert one.label_x + half <= found.left + found.width
+        assert found.top + 10 <= one.label_y <= found.top + found.height
+    first, second = found.activities
+    assert found.left + found.width >= second.x + found.box_width
+    widest = max(len(one.label) for one in found.flows)
+    assert second.x - first.x - found.box_width > 6 * widest, "boxes are drawn over what is between them"
+
+
 @pytest.mark.parametrize(("share", "kept"), [(0, 4), (5, 3), (25, 2), (50, 1)])
 def test_what_is_rarer_than_a_share_of_the_most_frequent_is_left_out_and_counted(share: int, kept: int) -> None:
     found = log_map_of(ARROWS, activities("a", "b", "c"), share)

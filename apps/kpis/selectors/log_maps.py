@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import Any
 
 from apps.core.gate import require
@@ -9,12 +10,14 @@ from apps.core.models import User
 from apps.kpis.models import EventLog
 from apps.kpis.rules.formats import count_text, duration_text
 from apps.kpis.selectors.definitions import VIEW
-from apps.workflows.rules.drawing import HEIGHT, MAX_NODES, WIDTH, Arrow, draw
+from apps.workflows.rules.drawing import GAP_X, HEIGHT, MAX_NODES, WIDTH, Arrow, draw
 
 SHARES = (0, 5, 10, 25, 50)
 """What follows so seldom, in percent of what follows most often, may be left out."""
 THINNEST, THICKEST = 1.0, 7.0
 LABEL_CHARS = 20
+CHAR_WIDTH, LABEL_HEIGHT, BESIDE = 6.5, 12, 8
+"""Of the words beside an arrow at most, as the sheet sets them, and the room to their left and right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,15 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class LogMap:
-    """The drawing; ``left_out``: flows that are rarer than was asked for. Empty ``activities``: too many to draw."""
+    """The drawing, from its upper left corner on.
+
+    ``left_out``: flows that are rarer than was asked for. Empty ``activities``: too many to draw.
+    """
 
     activities: list[Activity]
     flows: list[Flow]
+    left: int
+    top: int
     width: int
     height: int
     share: int
@@ -76,15 +84,28 @@ def log_map_of(arrows: Sequence[Mapping[str, Any]], activities: Sequence[Mapping
     names = list(dict.fromkeys([*_in_order(events, kept), *(name for pair in kept for name in pair)]))
     left_out = len(arrows) - len(kept)
     if not kept or len(names) > MAX_NODES:
-        return LogMap([], [], 0, 0, share, left_out)
-    drawing = draw(names, list(kept))
+        return LogMap([], [], 0, 0, 0, 0, share, left_out)
+    widest = max(len(_label(one)) for one in kept.values())
+    drawing = draw(names, list(kept), gap=max(GAP_X, widest * CHAR_WIDTH + 2 * BESIDE))
     boxes = [
         Activity(name, round(x, 1), round(y, 1), _short(name), count_text(events[name]) if name in events else "")
         for name, (x, y) in ((name, drawing.corners[name]) for name in names)
     ]
     boxes.sort(key=lambda box: box.x)
     flows = [_flow(arrow, kept[arrow.source, arrow.target], most) for arrow in drawing.arrows]
-    return LogMap(boxes, flows, round(drawing.width), round(drawing.height), share, left_out)
+    left, top, right, bottom = _room(flows, drawing.width, drawing.height)
+    return LogMap(boxes, flows, left, top, right - left, bottom - top, share, left_out)
+
+
+def _room(flows: Sequence[Flow], width: float, height: float) -> tuple[int, int, int, int]:
+    """From where to where the drawing goes with the words beside its arrows: those of an outer one stand out."""
+    halves = [(one.label_x, len(one.label) * CHAR_WIDTH / 2) for one in flows]
+    return (
+        floor(min([0, *(x - half for x, half in halves)])),
+        floor(min([0, *(one.label_y - LABEL_HEIGHT for one in flows)])),
+        ceil(max([width, *(x + half for x, half in halves)])),
+        ceil(max([height, *(one.label_y + LABEL_HEIGHT / 2 for one in flows)])),
+    )
 
 
 def _in_order(events: Mapping[str, int], kept: Mapping[tuple[str, str], Any]) -> list[str]:
@@ -103,10 +124,14 @@ def _flow(arrow: Arrow, one: Mapping[str, Any], most: int) -> Flow:
         path=arrow.path,
         head=f"M{x:.1f} {y:.1f}l{-7 * towards} -3.5v7z",
         width=round(THINNEST + (THICKEST - THINNEST) * one["count"] / most, 1),
-        label=f"{count_text(one['count'])} · {duration_text(one['wait_p50_s'])}",
+        label=_label(one),
         label_x=round((x0 + x1) / 2, 1),
         label_y=round((y0 + y1) / 2 - 5, 1),
     )
+
+
+def _label(one: Mapping[str, Any]) -> str:
+    return f"{count_text(one['count'])} · {duration_text(one['wait_p50_s'])}"
 
 
 def _short(name: str) -> str:

@@ -49,8 +49,11 @@ class Drawing:
     height: float
 
 
-def draw(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> Drawing:
-    """The drawing of ``nodes`` in their order, and ``edges`` between them. Raises ValueError above 150 nodes."""
+def draw(nodes: Sequence[str], edges: Sequence[tuple[str, str]], *, gap: float = GAP_X) -> Drawing:
+    """The drawing of ``nodes`` in their order, and ``edges`` between them. Raises ValueError above 150 nodes.
+
+    ``gap``: the room between a column and the next; words beside arrows need more of it.
+    """
     if len(nodes) > MAX_NODES:
         raise ValueError(f"More than {MAX_NODES} nodes.")
     known = set(nodes)
@@ -64,7 +67,7 @@ def draw(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> Drawing:
     y = _place(layers, neighbours)
     lowest = min(y.values(), default=0.0)
     corners: dict[str, Point] = {
-        node: (MARGIN + ranks[node] * (WIDTH + GAP_X), MARGIN + y[node] - HEIGHT / 2 - lowest + HEIGHT / 2)
+        node: (MARGIN + ranks[node] * (WIDTH + gap), MARGIN + y[node] - HEIGHT / 2 - lowest + HEIGHT / 2)
         for node in nodes
     }
     arrows = []
@@ -74,7 +77,7 @@ def draw(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> Drawing:
             continue
         a, b = forward[edge]
         bends = [
-            (MARGIN + (ranks[a] + step + 1) * (WIDTH + GAP_X) + WIDTH / 2, MARGIN + y[cell] - lowest + HEIGHT / 2)
+            (MARGIN + (ranks[a] + step + 1) * (WIDTH + gap) + WIDTH / 2, MARGIN + y[cell] - lowest + HEIGHT / 2)
             for step, cell in enumerate(chains[a, b])
         ]
         points = (_right(corners[a]), *bends, _left(corners[b]))
