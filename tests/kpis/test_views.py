@@ -334,6 +334,23 @@ def test_a_baseline_that_does_not_fit_comes_back_with_its_words(change: dict[str
     assert not Baseline.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("kpi", "value", "says"),
+    [
+        ("error_rate", "3 percent", "is a share"),
+        ("cycle_time_p50_s", "soon", "is a time"),
+        ("cost_per_success_minor", "x", "is money"),
+        ("throughput", "1 d", "is a number"),
+    ],
+)
+def test_a_value_that_cannot_be_read_says_once_what_its_kpi_takes(kpi: str, value: str, says: str) -> None:
+    change = {**BASELINE, "baseline-kpi": kpi, "baseline-value": value}
+    html = signed_in(make_admin()).post("/dashboards/goals/baselines/", change).content.decode()
+    (error,) = re.findall(r'<p class="error" id="id_baseline-value_error">([^<]*)</p>', html)
+    assert says in error
+    assert "Such as" not in error
+
+
 def test_an_executive_reads_goals_and_sets_none(executive: User) -> None:
     make_baseline(workflow="")
     client = signed_in(executive)

@@ -8,10 +8,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.rules import Definition, Direction
+from apps.kpis.rules import Definition, Direction, Unit
 from apps.kpis.rules.typed import typed_value
 
 SUCH_AS = gettext_lazy("Such as 4.2 d, 3 h, 5 %, 52.00.")
+WRONG = {
+    Unit.SECONDS: gettext_lazy("This KPI is a time: a number with s, min, h, d or w behind it."),
+    Unit.RATIO: gettext_lazy("This KPI is a share: a number, with % behind it or nothing."),
+    Unit.MINOR: gettext_lazy("This KPI is money: a number, with the currency behind it or nothing."),
+}
+NO_NUMBER = gettext_lazy("This KPI is a number, without anything behind it.")
 
 
 class GoalForm(forms.Form):
@@ -40,7 +46,7 @@ class GoalForm(forms.Form):
         try:
             found[name] = typed_value(self.known[found["kpi"]], found[name], reporting_currency())
         except ValueError:
-            self.add_error(name, SUCH_AS)
+            self.add_error(name, WRONG.get(self.known[found["kpi"]].unit, NO_NUMBER))
 
 
 class BaselineForm(GoalForm):
