@@ -42,6 +42,7 @@ from apps.kpis.selectors.dashboards import (
     workflow_name_for,
     workflows_for,
 )
+from apps.kpis.selectors.denials import denials_for
 from apps.kpis.selectors.drawings import OVERVIEW, Table, drawing_csv_for, table_csv_for
 from apps.kpis.selectors.events import TOLD, traces_for
 from apps.kpis.selectors.figure_files import csv_rows_for
@@ -301,6 +302,7 @@ def behind(request: Request, slug: str, kpi: str) -> HttpResponse:
         "part": split_words_for(request.user, asked),
         "rows": shown.rows,
         "counted": counted_for(request.user, definition, shown.rows),
+        "denials": denials_for(request.user, shown.rows) if definition.key == "denied" else {},
         "count": min(count := rows.order_by()[: MOST + 1].count(), MOST),
         "more": count > MOST,
         "names": names,
