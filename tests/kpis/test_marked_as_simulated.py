@@ -57,6 +57,27 @@ def test_of_what_is_real_no_page_says_so(name: str) -> None:
     assert SAID not in page(f"/dashboards/{name}/")
 
 
+def test_versions_are_marked_by_what_of_their_runs_was_invented() -> None:
+    write_facts(facts=Facts(runs=[make_run(version=one) for one in (1, 2, 3)]), simulated=True)
+    write_facts(facts=Facts(runs=[make_run(version=one) for one in (2, 4)]))
+    all_of_it = {"v1": "Simulated", "v2": "Partly simulated", "v3": "Simulated", "v4": ""}
+    from_facts = ("simulated=true&tz=Asia/Tokyo", all_of_it)
+    for query, expected in (("simulated=true", all_of_it), from_facts, ("simulated=false", {"v2": "", "v4": ""})):
+        html = page("/dashboards/w/", query).partition('id="versions"')[2].partition("</table>")[0]
+        rows = {row.partition("</a>")[0].rpartition(">")[2]: row for row in html.split("<tr>")[2:]}
+        marked = {number: row.partition('line">')[2].partition("<")[0] for number, row in rows.items()}
+        assert marked == expected
+    assert "never in force here" in page("/dashboards/w/")
+    assert "never in force here" not in page("/dashboards/w/", "simulated=false")
+
+
+@pytest.mark.parametrize("path", ["/dashboards/prices/", "/dashboards/data-quality/", "/runs/failures/"])
+def test_what_leaves_invented_history_out_says_so(path: str) -> None:
+    client = Client()
+    client.force_login(make_holder("kpis.view_kpi", "workflows.view_run"))
+    assert "imulated history is left out" in client.get(path).content.decode()
+
+
 def test_an_agent_s_invented_acts_mark_its_page_and_its_unit_s() -> None:
     unit, other = make_unit(), make_unit()
     agent = make_agent(slug="clerk", unit=unit)

@@ -33,12 +33,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a workflow: since when its runs end, and how they do."""
+    """One version of a workflow: since when its runs end, and how they do.
+
+    ``simulated``: whether ``all`` or ``some`` of them were invented; else empty.
+    """
 
     number: int
     since: datetime
     figures: list[tuple[Cell, str]]
     href: str
+    simulated: str = ""
 
 
 def said_slug(slug: str) -> str:
@@ -79,12 +83,13 @@ def versions_of(answer: Answer) -> list[Version]:
     """The workflow's versions side by side: value, interval and sample of each figure, and where they lead."""
     reader, found = answer.reader, []
     since = reader.first_ends()
+    invented = reader.invented_versions() if answer.asked.simulated else {}
     for number, row in reader.by_version(answer.asked.period).items():
         figures = figures_of(row, reporting_currency())
         own = replace(answer.asked, version=number)
         shown = [(_cell(figures[key], own), interval_text(figures[key])) for key in VERSIONED]
         href = f"{reverse('kpis:dashboard', args=[own.workflow])}?{replace(own, workflow='').query}"
-        found.append(Version(number, since[number], shown, href))
+        found.append(Version(number, since[number], shown, href, invented.get(number, "")))
     return found
 
 

@@ -253,6 +253,15 @@ class Reader:
         ended = rows.filter(within("finished_at", period)).order_by()
         return dict(ended.values_list("version").annotate(first=Min("finished_at")))
 
+    def invented_versions(self) -> dict[int, str]:
+        """The versions of which invented runs ended in the period, and whether that is ``all`` of them or ``some``."""
+        period = self.asked.period
+        rows: QuerySet[Any] = self.runs.filter(within("finished_at", period))
+        if answered_by_rollups(self.asked, [period], reporting_zone()):
+            rows, _index = _by_day(self.rollups.filter(CLOSED), [period])
+        found = set(rows.order_by().values_list("version", "simulated").distinct())
+        return {version: "some" if (version, False) in found else "all" for version, invented in found if invented}
+
     def by_version(self, period: Period) -> dict[int, Row]:
         """The measures of runs of each version in ``period``, newest first. Those of decisions and spend are not."""
         _at, pieces = gathered(self.pieces([period], [CYCLE], "version"), CYCLE)
