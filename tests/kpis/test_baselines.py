@@ -206,6 +206,26 @@ def test_an_approved_one_is_removed_by_two_and_the_first_alone_changes_nothing()
     assert enter(author)[0].number == 2
 
 
+def test_what_waits_for_approval_is_counted_with_its_first_day_beside_what_needs_attention() -> None:
+    def shown(**given: Any) -> str:
+        client = Client()
+        client.force_login(make_holder("kpis.view_kpi", **given))
+        html = client.get("/dashboards/overview/").content.decode()
+        return html.partition("<dt>Attention</dt>")[2].partition("</dd>")[0]
+
+    assert "approval" not in shown()
+    approved()
+    assert "approval" not in shown()
+    remove_baseline(make_admin(), slug="was")
+    unit = make_unit()
+    workflow = make_workflow({"steps": {"check": {"agent": "order.check"}}}, unit=unit.slug)
+    enter(make_admin(), slug="own", workflow=workflow.slug, kpi="error_rate", value=0.5)
+    Baseline.objects.filter(slug="own").update(changed_at=datetime(2026, 11, 3, 12, tzinfo=UTC))
+    assert "2 baselines wait for approval, the first since 2026-11-03." in shown()
+    assert 'href="/dashboards/goals/"' in shown()
+    assert "1 baseline waits for approval, since" in shown(unit=make_unit()), "that of all workflows"
+
+
 def test_what_nobody_approved_one_person_removes() -> None:
     enter(make_admin())
     assert remove_baseline(make_admin(), slug="was")

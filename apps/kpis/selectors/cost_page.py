@@ -21,10 +21,8 @@ from apps.kpis.rules.spending import CostPart, CostSum
 from apps.kpis.selectors.cards import Card, card_of
 from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.dashboards import (
-    Place,
     agent_choices_for,
     numbered_of,
-    places_for,
     units_for,
     workflows_for,
 )
@@ -41,6 +39,7 @@ from apps.kpis.selectors.drawings import (
 )
 from apps.kpis.selectors.kpis import Answer, Point, holds_simulated_for, kpis_for
 from apps.kpis.selectors.main_charts import cost_drawing_of
+from apps.kpis.selectors.places import Places, places_for, workflows_seen_for
 from apps.kpis.selectors.spending import Moved, Spending, moved_for, spending_for, told_for
 
 CARDS = ("spend_minor", "cost_per_success_minor", "cost_per_finished_minor", "savings_minor", "roi")
@@ -61,7 +60,7 @@ class CostPage:
     tables: list[Table]
     moved: list[tuple[Moved, str]]
     changes: list[tuple[int | None, Change]]
-    places: list[Place]
+    places: Places
     units: list[tuple[str, str]]
     agents: list[tuple[str, str]]
     workflows: list[tuple[str, str]]
@@ -87,7 +86,8 @@ def kind_names() -> dict[str, str]:
 def cost_page_for(actor: User, asked: KpiFilter) -> CostPage:
     """What was spent in the period, as far as ``actor`` may count it."""
     answer = kpis_for(actor, asked, durations=())
-    names, spending = workflows_for(actor), spending_for(actor, answer)
+    seen, spending = workflows_seen_for(actor), spending_for(actor, answer)
+    names = seen.names
     changes = changes_for(actor, asked)
     marks = marks_of([point.bucket for point in answer.series], changes)
     whole = _whole(spending)
@@ -102,7 +102,7 @@ def cost_page_for(actor: User, asked: KpiFilter) -> CostPage:
         tables=tables_for(actor, answer, spending, names),
         moved=[(one, _moved_href(asked, one.currency)) for one in moved_for(actor, asked)],
         changes=numbered_of(answer, changes),
-        places=places_for(actor, COST, asked, names),
+        places=places_for(actor, COST, asked, seen),
         units=units_for(actor),
         agents=agent_choices_for(actor),
         workflows=list(names.items()),

@@ -3,16 +3,14 @@
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.access.models import BusinessUnit
 from apps.agents.models import Agent
 from apps.core.errors import NotFoundError
-from apps.core.gate import require, visible
+from apps.core.gate import visible
 from apps.core.models import User
-from apps.kpis.models import RollupDay
 from apps.kpis.models.clock import reporting_currency
 from apps.kpis.rules.buckets import next_period, previous_period
 from apps.kpis.rules.changes import Change, marks_of
@@ -31,8 +29,8 @@ from apps.kpis.selectors.by_unit import unit_table_for
 from apps.kpis.selectors.cards import Card, card_of, own_card_of
 from apps.kpis.selectors.changes import changes_for
 from apps.kpis.selectors.courses import courses_for
-from apps.kpis.selectors.drawings import AGENTS, COST, OVERSIGHT, OVERVIEW, Drawing, Table, page_of_kpi, said
-from apps.kpis.selectors.goals import savings_note_of
+from apps.kpis.selectors.drawings import OVERVIEW, Drawing, Table, page_of_kpi, said
+from apps.kpis.selectors.goals import savings_note_of, waiting_note_of
 from apps.kpis.selectors.kpis import (
     Answer,
     busiest_share_for,
@@ -44,11 +42,10 @@ from apps.kpis.selectors.kpis import (
 from apps.kpis.selectors.lines import ByWorkflow, Line, Version, lines_of, said_slug, versions_of
 from apps.kpis.selectors.live import Live, live_for
 from apps.kpis.selectors.main_charts import drawings_for
+from apps.kpis.selectors.places import Places, places_for, workflows_seen_for
 from apps.kpis.selectors.reading import VIEW
 from apps.kpis.selectors.risk import Part, risk_parts_for
 from apps.workflows.models import Workflow
-
-type Place = tuple[str, str, bool]
 
 WEEKLY = "/reports/weekly/"
 WATCHED = ("cycle_time_p50_s", "approval_latency_p50_s", "error_rate", "sla_adherence", "escalation_rate")
@@ -86,7 +83,7 @@ class Dashboard:
     tables: list[Table]
     limits: list[str]
     versions: list[Version]
-    places: list[Place]
+    places: Places
     units: list[tuple[str, str]]
     agents: list[tuple[str, str]]
     earlier: str
@@ -99,7 +96,8 @@ class Dashboard:
 
 def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
     """The overview, or one workflow's page. Raises NotFoundError for a workflow of which ``actor`` sees no run."""
-    names = workflows_for(actor)
+    seen = workflows_seen_for(actor)
+    names = seen.names
     if slug != OVERVIEW:
         if slug not in names:
             raise NotFoundError
@@ -123,7 +121,7 @@ def dashboard_for(actor: User, slug: str, asked: KpiFilter) -> Dashboard:
         tables=[by_unit] if by_unit else [],
         limits=limits_of(asked, units, agents),
         versions=[] if slug == OVERVIEW else versions_of(answer),
-        places=places_for(actor, slug, asked, names),
+        places=places_for(actor, slug, asked, seen),
         units=units,
         agents=agents,
         earlier=f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
@@ -148,12 +146,7 @@ def numbered_of(answer: Answer, changes: list[Change]) -> list[tuple[int | None,
 
 def workflows_for(actor: User) -> dict[str, str]:
     """Slug and name of every workflow of which ``actor`` may count runs, or which is there in their units."""
-    require(actor, VIEW)
-    slugs = set(visible(actor, VIEW, RollupDay.objects.all()).order_by().values_list("workflow", flat=True).distinct())
-    kept = visible(actor, VIEW, Workflow.objects.all()).values("pk")
-    named = dict(Workflow.objects.filter(Q(slug__in=slugs) | Q(pk__in=kept)).values_list("slug", "name"))
-    found = {slug: named.get(slug) or said_slug(slug) for slug in slugs | named.keys() if slug}
-    return dict(sorted(found.items(), key=lambda one: one[1]))
+    return workflows_seen_for(actor).names
 
 
 def workflow_name_for(actor: User, slug: str) -> str:
@@ -184,14 +177,6 @@ def limits_of(asked: KpiFilter, units: list[tuple[str, str]], agents: list[tuple
     return [words % {"name": value} for words, value in told if value]
 
 
-def places_for(actor: User, slug: str, asked: KpiFilter, names: dict[str, str] | None = None) -> list[Place]:
-    """The dashboards: address, name, whether it is this one. The filter is kept."""
-    query = asked.of_workflow("").query
-    known = {OVERVIEW: _("Overview"), AGENTS: _("Agents"), COST: _("Cost"), OVERSIGHT: _("Oversight")}
-    known |= workflows_for(actor) if names is None else names
-    return [(f"{reverse('kpis:dashboard', args=[one])}?{query}", name, one == slug) for one, name in known.items()]
-
-
 def _is_past(answer: Answer) -> bool:
     return answer.asked.period.end <= answer.as_of
 
@@ -209,6 +194,8 @@ def _sentences(actor: User, answer: Answer, live: Live, workflows: ByWorkflow, n
         Opening(name, said(sentence), _href(answer.asked, sentence))
         for name, sentence in ((_("Value"), value), (_("Attention"), attention))
     )
+    waits = waiting_note_of(answer.goals, answer.asked.workflow)
+    last = replace(last, note=waits, brief=waits)
     if figures["savings_minor"].value is None:
         return [first, risk, last]
     brief = savings_note_of(answer.goals, closed, in_words=False)

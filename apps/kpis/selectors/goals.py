@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.access.selectors import unit_ids_below
 from apps.core.errors import NotFoundError
@@ -60,11 +61,15 @@ class BaselineCost:
 
 @dataclass(frozen=True, slots=True)
 class Goals:
-    """Every baseline and target. ``whole``: the workflows of which a question is about everything; None: of all."""
+    """Every baseline and target. ``whole``: the workflows of which a question is about everything; None: of all.
+
+    ``waiting``: of which workflow a baseline, a correction or a removal waits for somebody else, and since when.
+    """
 
     baselines: tuple[BaselineSeen, ...]
     targets: tuple[TargetSeen, ...]
     whole: frozenset[str] | None = None
+    waiting: tuple[tuple[str, datetime], ...] = ()
 
     def is_held(self, definition: Definition, goal: BaselineSeen | TargetSeen | None, workflow: str) -> bool:
         """Whether a figure of this workflow, or of all, may be held against a goal.
@@ -145,8 +150,9 @@ def _mixed(parts: list[BaselineSeen], value: float) -> BaselineSeen:
 
 def goals_for(actor: User, asked: KpiFilter) -> Goals:
     """Every baseline and target of what ``actor`` may see figures of, to be held against what is asked."""
-    rows = _own(actor, Baseline.objects.filter(LIVE)).select_related("owner")
-    baselines = counting([_seen(row) for row in rows])
+    rows = list(_own(actor, Baseline.objects.filter(ended_at=None)).select_related("owner"))
+    baselines = counting([_seen(row) for row in rows if row.corrects_id is None])
+    waits = tuple((row.workflow, row.changed_at) for row in rows if row.approved_at is None or row.removal_by_id)
     targets = tuple(
         TargetSeen(
             workflow=row.workflow,
@@ -157,7 +163,7 @@ def goals_for(actor: User, asked: KpiFilter) -> Goals:
         )
         for row in _own(actor, Target.objects.all())
     )
-    return Goals(baselines, targets, _whole_for(actor, asked))
+    return Goals(baselines, targets, _whole_for(actor, asked), waits)
 
 
 def _whole_for(actor: User, asked: KpiFilter) -> frozenset[str] | None:
@@ -256,6 +262,23 @@ def waiting_for(actor: User) -> set[UUID]:
     seen = {row.pk: _seen(row) for row in rows}
     counts = {id(one) for one in counting(list(seen.values()))}
     return {key for key, one in seen.items() if id(one) not in counts}
+
+
+def waiting_note_of(goals: Goals, workflow: str = "") -> str:
+    """How many baselines of a workflow, or of all that are there, wait for approval, and since when.
+
+    A correction and a removal wait as well; empty where nothing does.
+    """
+    found = [since for of, since in goals.waiting if not workflow or of in {workflow, ""}]
+    if not found:
+        return ""
+    words = {"n": len(found), "since": local_day(min(found), reporting_zone()).isoformat()}
+    text = ngettext(
+        "%(n)s baseline waits for approval, since %(since)s.",
+        "%(n)s baselines wait for approval, the first since %(since)s.",
+        len(found),
+    )
+    return text % words
 
 
 def correction_of(actor: User, row: Baseline) -> Baseline | None:

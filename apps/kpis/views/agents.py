@@ -22,9 +22,10 @@ from apps.kpis.selectors.by_agent import (
     agent_version_table_for,
 )
 from apps.kpis.selectors.cards import card_of
-from apps.kpis.selectors.dashboards import Dashboard, dashboard_for, limits_of, places_for, units_for
+from apps.kpis.selectors.dashboards import Dashboard, dashboard_for, limits_of, units_for
 from apps.kpis.selectors.drawings import AGENTS, OVERVIEW
 from apps.kpis.selectors.kpis import holds_simulated_for
+from apps.kpis.selectors.places import places_for, workflows_seen_for
 from apps.kpis.views.dashboards import as_of_now, asked_of, context_of, controls_of, paper_of
 
 CARDS = (*OF_ACTIONS[:1], "spend_minor")
@@ -38,7 +39,7 @@ def agents(request: Request) -> HttpResponse:
     now, here = database_now(), reverse("kpis:agents")
     later = f"{here}?{asked.within(next_period(asked.period, asked.zone)).query}"
     page: dict[str, Any] = {
-        "places": places_for(request.user, AGENTS, asked),
+        "places": places_for(request.user, AGENTS, asked, workflows_seen_for(request.user)),
         "units": units_for(request.user),
         "earlier": f"{here}?{asked.within(previous_period(asked.period, asked.zone)).query}",
         "later": "" if asked.period.end > now else later,
@@ -85,7 +86,7 @@ def _page_of(request: Request, slug: str) -> tuple[KpiFilter, Dashboard, AgentSe
         cards=[*page.cards, *(card_of(page.answer, key) for key in CARDS)],
         tables=[*page.tables, *([by_version] if by_version else [])],
         limits=limits_of(replace(asked, agent=""), page.units, []),
-        places=places_for(request.user, "", replace(asked, agent="")),
+        places=places_for(request.user, "", replace(asked, agent=""), workflows_seen_for(request.user)),
         agents=[],
         earlier=_moved(asked, previous=True),
         later=_moved(asked, previous=False) if page.later else "",

@@ -29,11 +29,12 @@ from apps.kpis.selectors.asking import (
     policy_table_for,
     reason_names,
 )
-from apps.kpis.selectors.dashboards import agent_choices_for, limits_of, places_for, units_for, workflows_for
+from apps.kpis.selectors.dashboards import agent_choices_for, limits_of, units_for, workflows_for
 from apps.kpis.selectors.drawings import OVERSIGHT, OVERVIEW
 from apps.kpis.selectors.kpis import Answer, holds_simulated_for
 from apps.kpis.selectors.oversight_files import oversight_file_for
 from apps.kpis.selectors.oversight_lines import oversight_drawings_for
+from apps.kpis.selectors.places import places_for, workflows_seen_for
 from apps.kpis.selectors.quality import drills_behind_for, quality_for, reviews_behind_for, rule_table_for
 from apps.kpis.selectors.splits import split_words_for
 from apps.kpis.views.dashboards import PAGE, about_of, asked_of, controls_of, csv_of, picture_of, span_of
@@ -48,16 +49,16 @@ def oversight(request: Request) -> HttpResponse:
     asked = asked_of(request, OVERVIEW)
     quality = quality_for(request.user, asked)
     now, answer = database_now(), _answer(request, asked)
-    names, units, agents = workflows_for(request.user), units_for(request.user), agent_choices_for(request.user)
-    of_workflow = [_("Workflow: %(name)s") % {"name": names.get(asked.workflow, asked.workflow)}]
+    seen, units, agents = workflows_seen_for(request.user), units_for(request.user), agent_choices_for(request.user)
+    of_workflow = [_("Workflow: %(name)s") % {"name": seen.names.get(asked.workflow, asked.workflow)}]
     page: dict[str, Any] = {
         "slug": OVERSIGHT,
         "title": _("Oversight"),
         "drawings": oversight_drawings_for(request.user, answer),
-        "places": places_for(request.user, OVERSIGHT, asked),
+        "places": places_for(request.user, OVERSIGHT, asked, seen),
         "units": units,
         "agents": agents,
-        "workflows": list(names.items()),
+        "workflows": list(seen.names.items()),
         "limits": [*(of_workflow if asked.workflow else []), *limits_of(asked, units, agents)],
         "answer": answer,
         "simulated": holds_simulated_for(request.user, asked),
