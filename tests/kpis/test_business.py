@@ -249,7 +249,8 @@ def test_it_leaves_as_csv(care: Care) -> None:
         care.gave(stars=stars)
     answer = signed_in(care.viewer).get(f"/dashboards/{care.flow.slug}/kpis.csv?bucket=week").content.decode()
     lines = answer.splitlines()
-    assert f"# own-stars: the mean over succeeded runs of {STARS} (=1+1)" in lines
+    assert f"# own-stars: the mean over succeeded runs of {STARS}" in lines
+    assert "# unit of own-stars,'=1+1" in lines
     assert "# coverage of own-stars: 5 of 6 runs that succeeded gave a value" in lines
     rows = list(csv.DictReader(line for line in lines if not line.startswith(("#", '"#'))))
     told = [[row[f"own-stars{more}"] for more in ("", "_n", "_low", "_high")] for row in (rows[0], rows[-1])]

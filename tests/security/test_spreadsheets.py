@@ -68,7 +68,7 @@ def own_figures(_actor: User, text: str) -> str:
     flow: Workflow = make_workflow({"steps": {"a": {"agent": "lab.do"}}})
     said = {"value": "run.output.a.n", "aggregate": "mean", "direction": "up", "digest": "x"}
     Kpi.objects.create(slug="stars", name=text[:20], workflow=flow.slug, unit=text[:20], **said)
-    return f"/dashboards/{flow.slug}/own.csv"
+    return f"/dashboards/{flow.slug}/kpis.csv"
 
 
 def costs(_actor: User, text: str) -> str:

@@ -25,7 +25,8 @@ def csv_rows_for(actor: User, answer: Answer, own: Sequence[Course] = ()) -> lis
         {**point.figures, **{name: one.figures[at] for name, one in named.items()}}
         for at, point in enumerate(answer.series)
     ]
-    head: list[list[str | float | None]] = [[f"# {key}: {_said(one)}"] for key, one in known.items()]
+    head: list[list[str | float | None]] = [[f"# {key}: {_(one.formula)}"] for key, one in known.items()]
+    head += [[f"# unit of {key}", one.suffix] for key, one in known.items() if one.suffix]
     covered = [(key, one.coverage) for key, one in totals.items() if one.coverage and one.coverage.whole]
     head += [[f"# coverage of {key}: {one.counted} of {one.whole} {_(one.words)}"] for key, one in covered]
     total = _row("total", answer.asked.period, known, {key: one.figure for key, one in totals.items()})
@@ -33,11 +34,6 @@ def csv_rows_for(actor: User, answer: Answer, own: Sequence[Course] = ()) -> lis
         _row(point.bucket.label, point.bucket, known, found) for point, found in zip(answer.series, series, strict=True)
     ]
     return [*csv_head_of(answer), *head, ["bucket", "start", "end", *known, *_more(known)], total, *points]
-
-
-def _said(definition: Definition) -> str:
-    """What a figure is, with the word of its unit where it has one of its own."""
-    return f"{_(definition.formula)}{f' ({definition.suffix})' if definition.suffix else ''}"
 
 
 def _row(
