@@ -65,6 +65,8 @@ class PlaneStub:
 
 
 def _carried(trail: UUID, work: UUID) -> Document:
+    if trail == work:
+        return {"traceparent": traceparent_of(work, work), "baggage": baggage_of(run=None, task=None, action=work)}
     return {"traceparent": traceparent_of(trail, work), "baggage": baggage_of(run=trail, task=work)}
 
 
@@ -90,6 +92,8 @@ def test_a_task_is_told_in_the_trace_of_its_run_with_its_thinking_and_its_tools(
     assert f"{top.context.trace_id:032x}" == trace_id_of(RUN)
     assert f"{top.parent.span_id:016x}" == span_id_of(TASK)
     assert {span.parent.span_id for span in spans[1:] if span.parent} == {top.context.span_id}
+    of = [((span.attributes or {})["acp.run.id"], (span.attributes or {})["acp.step.id"]) for span in spans]
+    assert of == [(str(RUN), str(TASK))] * 4
     said = dict(chat.attributes or {})
     assert said["gen_ai.operation.name"] == "chat"
     assert said["gen_ai.usage.input_tokens"]
@@ -112,6 +116,7 @@ def test_what_was_only_asked_for_is_no_call_of_a_tool_until_it_was_carried_out(s
     spans = sent.spans(payables)
     expected = ["ask erp.pay_invoice", "invoke_agent payables", "chat demo-large", "execute_tool erp.pay_invoice"]
     assert named(spans) == expected
+    assert "acp.action.id" not in (spans[2].attributes or {})  # else it would be taken for the action's call
     assert "gen_ai.tool.name" not in (spans[0].attributes or {})
     assert len({span.context.trace_id for span in spans if span.context}) == 1
     assert (spans[3].attributes or {})["acp.action.id"] == (spans[0].attributes or {})["acp.action.id"]

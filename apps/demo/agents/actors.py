@@ -34,9 +34,9 @@ class Actor(Agent):
             if refusal.code == "previously_rejected":
                 self.settled.add(subject)  # a person said no: no is the answer until something changes
             raise
-        self.say(f"{operation} {subject}: {action['state']}")
         self.waiting[subject] = action
         with self.telling.work(action):
+            self.say(f"{operation} {subject}: {action['state']}")
             self.think(1)
 
     def follow_up(self) -> None:

@@ -70,8 +70,7 @@ class FrontDesk(Agent):
         invoice = {"number": number, "vendor": vendor, "amount_minor": amount_minor, "currency": "EUR", "due": due}
         words = f"{self.chance.choice(WANTED).capitalize()} delivered, as ordered"
         action = self.act("erp.file_invoice", {**invoice, "text": words}, key=number)
-        self._sorted(action)
-        self.say(f"files {number}: {action['state']}")
+        self._sorted(action, f"files {number}: {action['state']}")
 
     def letter(self) -> None:
         """A customer has written."""
@@ -80,8 +79,7 @@ class FrontDesk(Agent):
         customer = self.chance.choice(CUSTOMERS)
         ticket = {"customer": customer, "subject": subject, "text": text, "amount_minor": amount_minor}
         action = self.act("desk.open_ticket", ticket)
-        self._sorted(action)
-        self.say(f"files a ticket of {customer}: {action['state']}")
+        self._sorted(action, f"files a ticket of {customer}: {action['state']}")
 
     def _start(self, workflow: str, given: Document) -> None:
         """Start a run, unless as many as the company can take are open already."""
@@ -93,13 +91,13 @@ class FrontDesk(Agent):
             if refusal.code != "duplicate_key":
                 raise
             run = {"id": refusal.members["run"]}
-        self._sorted(run)
-        self.say(f"starts {workflow} {run['id']}")
+        self._sorted(run, f"starts {workflow} {run['id']}")
 
-    def _sorted(self, became: Document) -> None:
-        """Tell of the reading that led to this action or run."""
+    def _sorted(self, became: Document, text: str) -> None:
+        """Tell of the reading that led to this action or run, and what came of it."""
         with self.telling.work(became):
             self.think(0.5)
+            self.say(text)
 
     def _number(self) -> str:
         return f"{datetime.now(UTC):%y%m%d-%H%M%S}"

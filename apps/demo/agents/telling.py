@@ -8,14 +8,17 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from opentelemetry import baggage
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.propagate import extract
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Span as OpenSpan
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, StatusCode, get_current_span
@@ -24,8 +27,20 @@ from apps.demo.agents.plane import Document, Refused
 
 EVERY_MS = 3_000
 """What has gathered is sent so often."""
+NAMED = ("acp.run.id", "acp.step.id")
+"""What each span says itself of the baggage: a child is sent before what stands above it has ended. The action is not
+among them, as a span that names one says that it is that action's call."""
 CARRIED_OUT = frozenset({"succeeded", "failed", "unknown"})
 """States of an action that was carried out. Any other was only asked for, and is no call of a tool."""
+
+
+class Naming(SpanProcessor):
+    """Writes on each span for which task of which run it is."""
+
+    def on_start(self, span: OpenSpan, parent_context: Context | None = None) -> None:
+        """By the baggage that the work carries."""
+        carried = baggage.get_all(parent_context)
+        span.set_attributes({name: str(carried[name]) for name in NAMED if name in carried})
 
 
 class Telling:
@@ -35,6 +50,7 @@ class Telling:
         self.slug = slug
         resource, headers = Resource({"service.name": slug}), {"Authorization": f"Bearer {key}"}
         self._spans = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
+        self._spans.add_span_processor(Naming())
         spans = OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces", headers=headers)
         self._spans.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=EVERY_MS))
         self._logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
@@ -45,11 +61,15 @@ class Telling:
     @contextmanager
     def work(self, on: Document) -> Iterator[Span]:
         """What the agent does for a task or an action, in the trace that it carries; or for a run, by its id."""
-        carried = extract(on) if "traceparent" in on else None
-        named = {} if carried else {"acp.run.id": on["id"]}
+        is_run = "traceparent" not in on
+        named = {"acp.run.id": on["id"]} if is_run else {}
         said = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": self.slug, **named}
-        with self._tracer.start_as_current_span(f"invoke_agent {self.slug}", carried, attributes=said) as span:
-            yield span
+        carried = attach(Context() if is_run else extract(on))
+        try:
+            with self._tracer.start_as_current_span(f"invoke_agent {self.slug}", attributes=said) as span:
+                yield span
+        finally:
+            detach(carried)
 
     @contextmanager
     def chat(self, model: str) -> Iterator[Span]:
