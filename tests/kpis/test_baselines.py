@@ -23,7 +23,7 @@ from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.filters import filter_of
 from apps.kpis.rules.goals import BaselineSeen
 from apps.kpis.selectors import baseline_for, kpis_for
-from apps.kpis.selectors.goals import provenance_of
+from apps.kpis.selectors.goals import goals_for, provenance_of
 from apps.kpis.services import (
     approve_baseline,
     decline_baseline,
@@ -224,6 +224,9 @@ def test_what_waits_for_approval_is_counted_with_its_first_day_beside_what_needs
     assert "2 baselines wait for approval, the first since 2026-11-03." in shown()
     assert 'href="/dashboards/goals/"' in shown()
     assert "1 baseline waits for approval, since" in shown(unit=make_unit()), "that of all workflows"
+    asked = filter_of({}, now=database_now(), zone=reporting_zone())
+    since = Entry.objects.get(name="baseline.removal_asked").occurred_at
+    assert goals_for(make_holder("kpis.view_kpi", unit=make_unit()), asked).waiting == (("", since),)
 
 
 def test_what_nobody_approved_one_person_removes() -> None:

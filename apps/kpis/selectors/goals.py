@@ -1,6 +1,6 @@
 """Baselines and targets, read whole: there are few."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.access.selectors import unit_ids_below
+from apps.audit.models import Entry
 from apps.core.errors import NotFoundError
 from apps.core.gate import require, scope_for, visible
 from apps.core.models import User
@@ -33,6 +34,7 @@ from apps.kpis.rules.goals import (
     mixed_baseline,
     target_in_force,
 )
+from apps.kpis.selectors.approvals import REMOVAL_ASKED
 from apps.kpis.selectors.definitions import VIEW, definitions_for, hidden_for
 from apps.workflows.models import Workflow
 
@@ -152,7 +154,6 @@ def goals_for(actor: User, asked: KpiFilter) -> Goals:
     """Every baseline and target of what ``actor`` may see figures of, to be held against what is asked."""
     rows = list(_own(actor, Baseline.objects.filter(ended_at=None)).select_related("owner"))
     baselines = counting([_seen(row) for row in rows if row.corrects_id is None])
-    waits = tuple((row.workflow, row.changed_at) for row in rows if row.approved_at is None or row.removal_by_id)
     targets = tuple(
         TargetSeen(
             workflow=row.workflow,
@@ -163,7 +164,20 @@ def goals_for(actor: User, asked: KpiFilter) -> Goals:
         )
         for row in _own(actor, Target.objects.all())
     )
-    return Goals(baselines, targets, _whole_for(actor, asked), waits)
+    return Goals(baselines, targets, _whole_for(actor, asked), tuple(_waiting(rows)))
+
+
+def _waiting(rows: Sequence[Baseline]) -> Iterator[tuple[str, datetime]]:
+    """Of which workflow each waits for somebody else, and since when: a removal since the ledger says it was asked for.
+
+    An approved row says when it was approved, and is never changed.
+    """
+    removed = [row.pk for row in rows if row.removal_by_id]
+    asked = Entry.objects.filter(subject_id__in=removed, name=REMOVAL_ASKED).order_by("id")
+    since = dict(asked.values_list("subject_id", "occurred_at"))
+    for row in rows:
+        if row.removal_by_id or row.approved_at is None:
+            yield row.workflow, since.get(row.pk, row.changed_at)
 
 
 def _whole_for(actor: User, asked: KpiFilter) -> frozenset[str] | None:
