@@ -1,5 +1,6 @@
 """A week looked back at: real decisions and failures, each number beside exactly what it counts."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -204,6 +205,10 @@ def test_simulated_history_is_counted_where_it_is_asked_for_and_says_so(settings
     listed = pages.get(f"{address}asked/", {"key": "rule/order-large"}).content.decode()
     assert listed.count(">Simulated</span>") == 3
     assert "/inbox/" not in listed.split("<tbody>")[1]
+    dashboard = pages.get("/dashboards/refunds/", {"simulated": "false"}).content.decode()
+    (now,) = re.findall(r'href="(/dashboards/refunds/weeks/now/[^"]*)"', dashboard)
+    assert pages.get(now)["Location"].endswith("/?simulated=false")
+    assert pages.get(now.replace("false", "true"))["Location"].endswith("/")
     left_out = pages.get(address, {"simulated": "false"}).content.decode()
     assert "order-large" not in left_out
     assert "Simulated history is left out" in left_out

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
@@ -49,9 +50,10 @@ def simulated_in(request: Request) -> tuple[bool, str]:
 @require_GET
 def week_now(request: Request, slug: str) -> HttpResponse:
     """The week that is running; the one before where nothing has ended in it yet."""
-    name, (simulated, _carried) = this_week(), simulated_in(request)
+    name, (simulated, carried) = this_week(), simulated_in(request)
     found = week_for(request.user, slug, name, simulated=simulated)
-    return redirect("kpis:week", slug=slug, week=found.earlier if found.review.is_empty else name)
+    there = reverse("kpis:week", args=[slug, found.earlier if found.review.is_empty else name])
+    return redirect(f"{there}?{carried}" if carried else there)
 
 
 @require_GET
