@@ -39,7 +39,7 @@ def csv_rows_for(actor: User, answer: Answer, own: Sequence[Course] = ()) -> lis
 def _row(
     name: str, period: Period | Bucket, known: Mapping[str, Definition], figures: Figures
 ) -> list[str | float | None]:
-    """Every value, then how many each rests on, then the 95 % intervals of those that have one in every bucket."""
+    """Every value, then how many each rests on, then 95 % intervals; that of a median of one's own is of the whole."""
     return [
         name,
         period.start.isoformat(),
