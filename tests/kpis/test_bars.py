@@ -18,6 +18,7 @@ from django.test import Client
 
 from apps.access.services import create_token
 from apps.core.models import User
+from apps.kpis.models.clock import database_now
 from apps.kpis.rules.facts import Facts
 from apps.kpis.services import write_facts
 from tests.factories.access import make_holder
@@ -243,3 +244,12 @@ def test_a_list_longer_than_is_counted_says_so(executive: User, monkeypatch: pyt
     monkeypatch.setattr(import_module("apps.kpis.views.dashboards"), "MOST", 7)
     page = Door(executive).page(f"/dashboards/overview/throughput/?{PERIOD}")
     assert "<p>More than 7 in this list</p>" in page
+
+
+def test_a_bucket_that_is_not_over_and_not_drawn_stretches_no_axis(executive: User) -> None:
+    now = database_now()
+    ended = [make_run(finished_at=now - timedelta(days=1 + at % 5)) for at in range(400)]
+    young = [make_run(finished_at=now, state="failed" if at < 3 else "succeeded") for at in range(12)]
+    write_facts(facts=Facts(runs=[*ended, *young]))
+    chart = charts_of(Door(executive).page("/dashboards/overview/?range=7d&bucket=day"))[2]
+    assert chart["layout"]["yaxis"]["range"][1] < 10, "of the day that runs 53 % might fail"

@@ -135,7 +135,8 @@ def _share(answer: Answer, kpi: str, slug: str, title: str, more: Sequence[Colum
     figures = [point.figures[kpi] for point in answer.series]
     shown = [not point.partial for point in answer.series]
     was = was_of(answer, kpi, scale)
-    tops = [max(one.value or 0, one.high if one.n >= FEW and one.high else 0) / scale for one in figures]
+    drawn = [one for one, yes in zip(figures, shown, strict=True) if yes]
+    tops = [max(one.value or 0, one.high if one.n >= FEW and one.high else 0) / scale for one in drawn]
     ends = {
         name: [
             end / scale if (end := getattr(one, name)) is not None and yes else None
