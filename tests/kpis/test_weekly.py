@@ -223,6 +223,8 @@ def test_this_week_leads_to_the_week_before_where_nothing_has_ended_in_it() -> N
     first = first_day_of(this)
     assert first is not None
     assert pages.get("/dashboards/refunds/weeks/now/")["Location"].endswith(f"/weeks/{this}/")
+    asked = pages.get("/dashboards/refunds/weeks/now/?simulated=true")["Location"]
+    assert asked.endswith(f"/weeks/{this}/?simulated=true")
     ApprovalFact.objects.update(workflow="other")
     make_run_fact = {"workflow": "refunds", "unit_id": payment.unit.pk}
     import_history(system_user("console"), facts=Facts(runs=[make_run(**make_run_fact)]))
