@@ -4,7 +4,7 @@ import csv
 import html
 import io
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -15,8 +15,9 @@ from pypdf import PdfReader
 
 from apps.kpis.models import KpiValue
 from apps.kpis.rules.durations import percentiles_in, piece_of
+from apps.kpis.rules.facts import Facts
 from apps.kpis.rules.statistics import MEAN_N, mean_interval
-from apps.kpis.services import save_baseline, save_target
+from apps.kpis.services import save_baseline, save_target, write_facts
 from tests.kpis.test_bars import said_count
 from tests.kpis.test_own_charts import PERIOD, Rated
 
@@ -79,6 +80,14 @@ def test_each_tile_has_the_n_that_its_list_has_and_the_api_says(rated: Rated) ->
     assert "3 runs gave nothing readable" in says
     for link, n in ((re.findall(r'<p class="v"><a href="([^"]+)"', tile(rated))[0], 43),):
         assert len(rated.door.behind(link)) == n
+
+
+def test_invented_runs_give_no_values_and_so_are_not_covered(rated: Rated) -> None:
+    rated.kpi()
+    write_facts(facts=Facts(runs=[rated.run(rated.last - timedelta(days=1)) for _n in range(10)]), simulated=True)
+    for simulated, of in (("true", 56), ("false", 46)):
+        answer = told(rated, f"{PERIOD}&simulated={simulated}")
+        assert (answer["coverage"], answer["missing"]) == ({"counted": 46, "of": of}, 0)
 
 
 def test_few_values_are_grey_and_compared_with_nothing(rated: Rated) -> None:

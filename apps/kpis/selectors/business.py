@@ -126,8 +126,8 @@ def _own(actor: User, kpi: Kpi, asked: KpiFilter, goals: Goals, now: datetime) -
     if asked.compare == Compare.PREVIOUS:
         before = values_in(actor, kpi, asked.within(previous_period(asked.period, asked.zone)))[1]
         previous = _whole(kpi, before, _read(kpi, before))
-    missing = runs.filter(simulated=False).count() - found["real"]
-    coverage = Coverage(figure.n, found["all"] + missing, GAVE_A_VALUE)
+    ran = runs.order_by().aggregate(all=Count("run_id"), real=Count("run_id", filter=Q(simulated=False)))
+    missing, coverage = ran["real"] - found["real"], Coverage(figure.n, ran["all"], GAVE_A_VALUE)
     total = total_of(figure, asked, goals, now, previous=previous, coverage=coverage)
     return OwnTotal(kpi, total, found["faults"], found["all"] - figure.n - found["faults"], missing)
 
