@@ -268,6 +268,8 @@ def test_it_leaves_as_csv(care: Care) -> None:
         ({"aggregate": "median"}, "aggregate"),
         ({"direction": "left"}, "direction"),
         ({"slug": "error_rate"}, "slug"),
+        ({"slug": "uptime_workflows"}, "slug"),
+        ({"slug": "weeks"}, "slug"),
         ({"slug": "x" * 41}, "slug"),
     ],
 )

@@ -14,11 +14,13 @@ from apps.core.rules import digest_of
 from apps.kpis.models import Baseline, Kpi, KpiValue, Target
 from apps.kpis.rules import DEFINITIONS, LIVE, Direction
 from apps.kpis.rules.business import OF_RUN, Aggregate, program_of, say_the_same
-from apps.kpis.rules.definitions import RELEASES
+from apps.kpis.rules.definitions import RELEASES, UPTIME
 from apps.kpis.services.baselines import refuse_approved, reopen_baselines
 from apps.kpis.services.goals import MANAGE, unit_of
 
 LONGEST = 40
+PAGES = ("versions", "weeks")
+"""Pages of a workflow that stand where the list behind a figure of this name would."""
 
 
 @transaction.atomic
@@ -35,8 +37,8 @@ def save_kpi(
     require_manager(actor, unit_of(workflow), MANAGE)
     if len(slug) > LONGEST:
         raise InvalidError(errors={"slug": [f"At most {LONGEST} characters."]})
-    if slug in {*DEFINITIONS, *LIVE, *RELEASES}:
-        raise InvalidError(errors={"slug": ["The plane's own figures are called so."]})
+    if slug in {*DEFINITIONS, *LIVE, *RELEASES, *UPTIME, *PAGES}:
+        raise InvalidError(errors={"slug": ["The plane's own figures or pages are called so."]})
     found = Kpi.objects.select_for_update().filter(slug=slug).first()
     if found and found.workflow != workflow:
         require_manager(actor, unit_of(found.workflow, known=False), MANAGE)
