@@ -1,5 +1,6 @@
 """The spans of one run: a tree with what it used and cost, for whoever may see the agents and the run."""
 
+import re
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -103,33 +104,24 @@ def test_the_number_of_queries_does_not_grow_with_the_spans(
         spans_of_run_for(viewer, run)
 
 
-def test_the_page_says_what_policy_said_of_each_action_and_shows_each_span_raw(run: Run, worker: Agent) -> None:
+def test_the_page_says_what_policy_said_of_each_action_and_leads_to_each_span_raw(run: Run, worker: Agent) -> None:
     action = Action.objects.get(agent=worker)
     Action.objects.filter(pk=action.pk).update(verdict={"effect": "deny"})
     client = Client()
     client.force_login(make_holder(*SEES))
     html = client.get(f"/runs/{run.pk}/?tab=trace").content.decode()
     assert "Policy said" in html
-    parts = html.partition("Spans that agents reported")[2].partition("</table>")[0].split("<tr>")[2:]
-    rows, raw = parts[::2], parts[1::2]
+    rows = html.partition("Spans that agents reported")[2].partition("</table>")[0].split("<tr>")[2:]
     said = [f'<a href="/actions/{action.pk}/">{action.operation}</a> {state_badge("deny")}' in row for row in rows]
     assert said == [False, False, False, False, True]
     depths = [row.depth for row in spans_of_run_for(make_holder(*SEES), run).rows]
     assert [row.count("\u2003") for row in rows] == depths
     assert any(depths)
-    for number, (row, below) in enumerate(zip(rows, raw, strict=True), start=1):
-        assert f'href="/spans/{Span.objects.get(span_id__endswith=str(number)).pk}/"' in row
-        assert f"{number:016x}" in below.partition("<details>")[2]
-    assert "gen_ai.response.model" in raw[2]
-
-
-def test_a_long_trace_leaves_raw_spans_to_their_own_pages(
-    run: Run, worker: Agent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    viewer = make_holder(*SEES)
-    assert all(row.raw for row in spans_of_run_for(viewer, run).rows)
-    monkeypatch.setattr("apps.kpis.selectors.traces.MOST_RAW", 4)
-    assert not any(row.raw for row in spans_of_run_for(viewer, run).rows)
+    for number, row in enumerate(rows, start=1):
+        path = f"/spans/{Span.objects.get(span_id__endswith=str(number)).pk}/"
+        assert f'href="{path}"' in row
+        assert f"{number:016x}" in client.get(path).content.decode()
+    assert "gen_ai.response.model" in client.get(re.findall(r'href="(/spans/[^"]*)"', rows[2])[0]).content.decode()
 
 
 def test_a_long_trace_costs_what_all_of_it_does_and_reads_what_it_shows(

@@ -24,8 +24,6 @@ from apps.workflows.selectors import runs_for
 
 MOST_SHOWN = 1_000
 MOST_LOGS = 100
-MOST_RAW = 100
-"""A longer trace is shown without its attributes; each span's own page has them."""
 
 
 @dataclass(slots=True)
@@ -73,21 +71,11 @@ class TraceRow:
     after_s: float
     left: float
     width: float
-    attributes: dict[str, Any] | None = None
 
     @property
     def indent(self) -> str:
         """What stands before its name, so that one sees below which it is."""
         return "\u2003" * min(self.depth, DEEPEST) + ("└ " if self.depth else "")
-
-    @property
-    def raw(self) -> dict[str, Any] | None:
-        """The span as it was reported and kept; None where the trace is too long to show that."""
-        if self.attributes is None:
-            return None
-        names = ("trace_id", "span_id", "parent_id", "name", "operation", "tool", "model", "failed", "service")
-        times = {"started_at": self.span.started_at.isoformat(), "ended_at": self.span.ended_at.isoformat()}
-        return {**{name: getattr(self.span, name) for name in names}, **times, "attributes": self.attributes}
 
     @property
     def took_s(self) -> float:
@@ -182,8 +170,6 @@ def _rows(actor: User, spans: list[Span], counted: dict[UUID, Used]) -> list[Tra
     """Spans of different agents do not stand below each other, whatever they say of their parents."""
     by_key = {_key(span, span.span_id): span for span in spans}
     laid = laid_out({key: _key(span, span.parent_id) for key, span in by_key.items()})
-    raw = spans_for(actor).filter(pk__in=[span.pk for span in spans]) if len(spans) <= MOST_RAW else Span.objects.none()
-    said = dict(raw.order_by().values_list("pk", "attributes"))
     actions = actions_for(actor).in_bulk({span.action_id for span in spans if span.action_id})
     if not spans:
         return []
@@ -196,7 +182,6 @@ def _rows(actor: User, spans: list[Span], counted: dict[UUID, Used]) -> list[Tra
             Used(own.input_tokens, own.output_tokens, own.cost_micro, own.unpriced),
             actions.get(span.action_id) if span.action_id else None,
             *_place(span, whole),
-            said.get(span.pk),
         )
         for span, depth in ((by_key[key], depth) for key, depth in laid)
     ]
