@@ -17,7 +17,7 @@ from apps.core.revealing import reveal, reveal_characters
 
 MINUS = "\u2212"
 MISSING = "\u2014"
-MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+SECOND_MS, TENTHS_BELOW_S, MINUTE_S, HOUR_S, DAY_S = 1000, 9.95, 60, 3600, 86400
 MAX_JSON_CHARS = 20_000
 JSON_TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
 
@@ -70,6 +70,13 @@ def duration(seconds: float | None) -> str:
         days, hours = divmod(whole // HOUR_S, 24)
         text = _("%(d)s d %(h)s h") % {"d": days, "h": hours} if hours else _("%(d)s d") % {"d": days}
     return sign + text
+
+
+def brief(seconds: float) -> str:
+    """How long a program took: ``35 ms``, ``2.4 s``; from ten seconds on as every other length of time."""
+    if (ms := round(seconds * 1000)) < SECOND_MS:
+        return _("%(n)s ms") % {"n": ms}
+    return _("%(n)s s") % {"n": number(seconds, 1)} if seconds < TENTHS_BELOW_S else duration(seconds)
 
 
 def time_tag(moment: datetime, text: str, **attributes: str) -> SafeString:

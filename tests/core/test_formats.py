@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from apps.core.formats import (
     MISSING,
     any_of,
+    brief,
     duration,
     last_day,
     money,
@@ -51,6 +52,22 @@ def test_money_knows_the_exponent_of_its_currency(minor: int | None, currency: s
 )
 def test_a_duration_has_at_most_two_units(seconds: int | None, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 ms"),
+        (0.0347, "35 ms"),
+        (0.9996, "1.0 s"),
+        (2.44, "2.4 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (75.4, "1 min"),
+    ],
+)
+def test_what_a_program_took_is_said_in_parts_of_a_second(seconds: float, text: str) -> None:
+    assert brief(seconds) == text
 
 
 def test_missing_values_are_a_dash_and_never_a_zero() -> None:

@@ -150,6 +150,8 @@ def test_a_bar_says_when_a_span_began_and_how_long_it_took(run: Run, worker: Age
     client.force_login(make_holder(*SEES))
     html = client.get(f"/runs/{run.pk}/?tab=trace").content.decode()
     assert '<rect x="20.00" width="20.00" height="6"' in html
+    Span.objects.filter(span_id__endswith="3").update(ended_at=noon + timedelta(seconds=2, milliseconds=240))
+    assert ">240 ms<" in client.get(f"/runs/{run.pk}/?tab=trace").content.decode()
 
 
 def test_an_action_shows_the_spans_that_belong_to_it(run: Run, worker: Agent) -> None:

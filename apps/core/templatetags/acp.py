@@ -192,6 +192,7 @@ def money(amount_minor: float | None, currency: str | None = "") -> str:
 
 register.simple_tag(formats.last_day)
 register.filter("duration", formats.duration)
+register.filter("brief", formats.brief)
 register.filter("browser_word", formats.browser_word)
 register.filter("percent", formats.percent)
 register.filter("failure", failure_of)
