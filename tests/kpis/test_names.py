@@ -75,3 +75,15 @@ def test_a_range_turned_around_is_said(door: str) -> None:
     answer = asked(make_holder("kpis.view_kpi"), f"{door}from=2026-12-01&to=2026-11-01")
     assert answer.status_code == 422
     assert "The end is not included, so it has to lie after the start." in answer.content.decode()
+
+
+def test_from_a_range_turned_around_one_comes_back() -> None:
+    client = Client()
+    client.force_login(make_holder("kpis.view_kpi"))
+    wrong = "/dashboards/overview/?from=2026-12-01&to=2026-11-01"
+    assert '<a class="btn primary" href="/dashboards/overview/">' in client.get(wrong).content.decode()
+    form = "http://testserver/dashboards/overview/?range=7d"
+    assert f'<a class="btn primary" href="{form}">' in client.get(wrong, headers={"Referer": form}).content.decode()
+    foreign = client.get(wrong, headers={"Referer": "https://evil.example/"}).content.decode()
+    assert "evil.example" not in foreign
+    assert "page before" not in client.get("/dashboards/of-nobody/?range=7d").content.decode()

@@ -68,7 +68,7 @@ class DomainErrorMiddleware:
         fragment = getattr(request, "htmx", None) and not request.htmx.boosted  # type: ignore[attr-defined] # django-htmx
         template = "errors/_refused.html" if fragment else "errors/refused.html"
         again = getattr(request, "sent_again", None)
-        context = {"error": error, "came_from": _came_from(request), "again": again}
+        context = {"error": error, "came_from": _came_from(request, error), "again": again}
         return render(request, template, context, status=error.status)
 
 
@@ -122,8 +122,13 @@ def _page_above(path: str) -> str:
     return ""
 
 
-def _came_from(request: HttpRequest) -> str:
-    """The page with the form that was refused, where the browser still has what was typed; empty for another's."""
-    page = request.headers.get("Referer", "")
-    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-    return page if request.method == "POST" and is_ours else ""
+def _came_from(request: HttpRequest, error: DomainError) -> str:
+    """The page with the form that was refused, where the browser still has what was typed.
+
+    Of an address that asks for what cannot be, without such a page, the same without what it asks; else empty.
+    """
+    asks = request.method == "GET" and bool(request.GET) and error.status == InvalidError.status
+    page = request.headers.get("Referer", "") if asks or request.method == "POST" else ""
+    if url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure()):
+        return page
+    return request.path if asks else ""
