@@ -30,6 +30,7 @@ from apps.workflows.rules.schema import DASHBOARDS
 from tests.factories.access import make_admin, make_holder, make_unit, make_user
 from tests.factories.agents import make_agent
 from tests.factories.kpis import NOON, make_baseline, make_cost, make_decision, make_run, make_target
+from tests.factories.workflows import make_workflow
 
 pytestmark = pytest.mark.django_db
 PERIOD = "from=2026-11-01&to=2026-12-01"
@@ -325,13 +326,32 @@ def test_an_admin_sets_and_removes_a_baseline_as_people_write_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"baseline-value": "soon"}, {"baseline-source": ""}, {"baseline-kpi": "joy"}, {"baseline-workflow": "x"}]
+    "change",
+    [
+        {"baseline-value": "soon"},
+        {"baseline-source": ""},
+        {"baseline-kpi": "joy"},
+        {"baseline-workflow": "x"},
+        {"baseline-kpi": "sla_adherence", "baseline-value": "250 %"},
+        {"baseline-kpi": "error_rate", "baseline-value": "-1 %"},
+    ],
 )
 def test_a_baseline_that_does_not_fit_comes_back_with_its_words(change: dict[str, str]) -> None:
     answer = signed_in(make_admin()).post("/dashboards/goals/baselines/", {**BASELINE, **change})
     assert answer.status_code == 422
     assert 'role="alert"' in answer.content.decode()
     assert not Baseline.objects.exists()
+
+
+def test_of_what_history_alone_tells_of_nothing_can_be_said() -> None:
+    """The page offers no workflow that it would refuse."""
+    known = make_workflow({"steps": {"a": {"agent": "lab.do"}}})
+    write_facts(facts=Facts(runs=[make_run(workflow="of-history")]), simulated=True)
+    client = signed_in(make_admin())
+    assert "Of history" in client.get("/dashboards/overview/?simulated=true").content.decode()
+    html = client.get("/dashboards/goals/").content.decode()
+    assert f'<option value="{known.slug}">' in html
+    assert "of-history" not in html
 
 
 @pytest.mark.parametrize(

@@ -58,3 +58,10 @@ def workflows_seen_for(actor: User) -> WorkflowsSeen:
     found = {slug: named.get(slug) or said_slug(slug) for slug in ran | named.keys() if slug}
     idle = frozenset(slug for slug, _name, is_idle in told if is_idle and slug not in ran)
     return WorkflowsSeen(dict(sorted(found.items(), key=lambda one: one[1])), idle)
+
+
+def workflows_there_for(actor: User) -> dict[str, str]:
+    """Those that can be chosen: of a workflow that simulated history alone tells of nothing can be said."""
+    names = workflows_seen_for(actor).names
+    there = set(Workflow.objects.filter(slug__in=names).values_list("slug", flat=True))
+    return {slug: name for slug, name in names.items() if slug in there}

@@ -17,7 +17,7 @@ from apps.kpis.models import Baseline
 from apps.kpis.models.clock import database_now, reporting_currency, reporting_zone
 from apps.kpis.models.goals import LIVE
 from apps.kpis.rules.buckets import local_day
-from apps.kpis.services.goals import MANAGE, direction_of, exact, hold_figure, said_of, unit_of
+from apps.kpis.services.goals import MANAGE, direction_of, hold_figure, said_of, unit_of, value_for
 
 PROPOSED = "proposed"
 SAID = ("workflow", "kpi", "value", "currency", "valid_from", "source", "n", "period", "owner")
@@ -55,7 +55,7 @@ def save_baseline(
     values: dict[str, Any] = {
         "workflow": workflow,
         "kpi": kpi,
-        "value": exact(value),
+        "value": value_for(kpi, value),
         "currency": reporting_currency() if kpi.endswith("_minor") else "",
         "valid_from": valid_from,
         "source": source,

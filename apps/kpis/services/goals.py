@@ -15,7 +15,8 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.core.models import ClockTimestamp, User
 from apps.kpis.models import Baseline, Kpi, PriceBook, Target
 from apps.kpis.models.clock import reporting_currency
-from apps.kpis.rules import DEFINITIONS, Direction
+from apps.kpis.rules import DEFINITIONS, Direction, Kind
+from apps.kpis.rules.business import Aggregate
 from apps.workflows.models import Workflow
 
 MANAGE = "kpis.manage_target"
@@ -51,7 +52,7 @@ def save_target(
     values = {
         "workflow": workflow,
         "kpi": kpi,
-        "value": exact(value),
+        "value": value_for(kpi, value),
         "direction": direction or str(natural),
         "tolerance": exact(tolerance),
     }
@@ -140,6 +141,16 @@ def direction_of(kpi: str, workflow: str) -> Direction:
 def hold_figure(kpi: str) -> Kpi | None:
     """A figure of one's own, locked until the transaction ends, before any of its baselines; None of the plane's."""
     return Kpi.objects.select_for_update().filter(slug=kpi).first()
+
+
+def value_for(kpi: str, value: Decimal | float) -> Decimal:
+    """What a figure was or should be, as it is kept. Raises InvalidError at ``value`` for what no figure can be."""
+    found = exact(value)
+    known = DEFINITIONS.get(kpi)
+    is_share = known.kind == Kind.SHARE if known else Kpi.objects.filter(slug=kpi, aggregate=Aggregate.SHARE).exists()
+    if is_share and not 0 <= found <= 1:
+        raise InvalidError(errors={"value": [_("A share lies between 0 and 1, which is 100 %.")]})
+    return found
 
 
 def exact(value: Decimal | float, field: str = "value") -> Decimal:

@@ -23,6 +23,7 @@ from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.definitions import definitions_for
 from apps.kpis.selectors.goals import correction_of, ended_baselines_for, waiting_for
 from apps.kpis.selectors.kpis import holds_simulated_for
+from apps.kpis.selectors.places import workflows_there_for
 from apps.kpis.selectors.standing import standing_filter_for, standings_for
 from apps.kpis.services import delete_target, remove_baseline, save_baseline, save_target
 from apps.kpis.services.baselines import PROPOSED
@@ -36,6 +37,7 @@ EARLIER = 100
 def _page(request: Request, *, status: int = 200, **forms: Any) -> HttpResponse:
     names, known = workflows_for(request.user), definitions_for(request.user)
     behind, asked = waiting_for(request.user), standing_filter_for(request.user)
+    there = workflows_there_for(request.user)
     was = list(baselines_for(request.user).order_by("workflow", "kpi", "valid_from"))
     aims = list(targets_for(request.user).order_by("workflow", "kpi"))
     now = standings_for(
@@ -52,8 +54,8 @@ def _page(request: Request, *, status: int = 200, **forms: Any) -> HttpResponse:
         "earlier": [_told(row, names, known) for row in ended_baselines_for(request.user)[:EARLIER]],
         "targets": [{**_told(row, names, known), "now": now.get((row.workflow, row.kpi))} for row in aims],
         "may_manage": holds(request.user, MANAGE),
-        "baseline_form": BaselineForm(workflows=names, known=known, prefix="baseline"),
-        "target_form": TargetForm(workflows=names, known=known, prefix="target"),
+        "baseline_form": BaselineForm(workflows=there, known=known, prefix="baseline"),
+        "target_form": TargetForm(workflows=there, known=known, prefix="target"),
         **forms,
     }
     return render(request, "kpis/goals.html", context, status=status)
@@ -102,16 +104,16 @@ def goals(request: Request) -> HttpResponse:
 @require_POST
 def set_baseline(request: Request) -> HttpResponse:
     """Say how a KPI was."""
-    names, known = workflows_for(request.user), definitions_for(request.user)
-    form = BaselineForm(request.POST, workflows=names, known=known, prefix="baseline")
+    there, known = workflows_there_for(request.user), definitions_for(request.user)
+    form = BaselineForm(request.POST, workflows=there, known=known, prefix="baseline")
     return _set(request, form, "baseline_form", save_baseline)
 
 
 @require_POST
 def set_target(request: Request) -> HttpResponse:
     """Say how a KPI should be."""
-    names, known = workflows_for(request.user), definitions_for(request.user)
-    form = TargetForm(request.POST, workflows=names, known=known, prefix="target")
+    there, known = workflows_there_for(request.user), definitions_for(request.user)
+    form = TargetForm(request.POST, workflows=there, known=known, prefix="target")
     return _set(request, form, "target_form", save_target)
 
 
