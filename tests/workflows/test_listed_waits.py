@@ -8,10 +8,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.agents.models import Agent
-from apps.workflows.models import Run, Workflow
+from apps.workflows.models import Run, Timer, Workflow
 from apps.workflows.services import ask_about_task, claim_tasks, pause_run
 from tests.factories.access import make_admin, make_queue
-from tests.factories.workflows import make_run, make_worker, make_workflow
+from tests.factories.workflows import carry_out, make_run, make_worker, make_workflow, waiting_action
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +84,15 @@ def test_each_run_is_told_its_own(admin: Client, workflow: Workflow) -> None:
     pause_run(make_admin(), run_id=other.pk, reason="Look.")
     assert "somebody to resume it" in listed(admin, other)
     assert is_as_on_its_page(admin, first) == "Check an agent with the capability lab.check"
+
+
+def test_an_operation_that_failed_says_when_it_is_tried_again_and_why(admin: Client) -> None:
+    """For as long as tries are left nothing else says what is wrong."""
+    steps = {"do": {"operation": "lab.two", "retry": {"max": 2, "delay": "1h"}}}
+    run = make_run(make_workflow({"slug": "tried", "name": "Tried", "steps": steps}), {})
+    carry_out(waiting_action(run, "do"), code="timed_out")
+    again = Timer.objects.get(kind="retry")
+    assert re.fullmatch(rf"Do to be tried again {again.fire_at:%H:%M} ?: No\.", is_as_on_its_page(admin, run))
 
 
 def test_many_runs_ask_the_database_no_more_than_two(admin: Client, workflow: Workflow) -> None:

@@ -13,13 +13,16 @@ from apps.agents.models import Action
 from apps.agents.rules import FINAL_ACTIONS
 from apps.core.models import User
 from apps.oversight.models import Escalation
-from apps.workflows.models import Compensation, Exclusive, Run, Step, Task
-from apps.workflows.rules.states import CompensationState, RunState, StepState, TaskState
+from apps.workflows.models import Attempt, Compensation, Exclusive, Run, Step, Task, Timer
+from apps.workflows.rules.states import AttemptState, CompensationState, RunState, StepState, TaskState, TimerKind
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One thing that a run waits for. ``kind``: people, agent, operation, key, person_to_resume."""
+    """One thing that a run waits for. ``kind``: people, agent, operation, key, person_to_resume.
+
+    ``error``: what went wrong last, of an operation that is tried again at ``due_at`` (its state is ``scheduled``).
+    """
 
     kind: str
     step: str = ""
@@ -31,6 +34,7 @@ class Waiting:
     escalation: UUID | None = None
     action: UUID | None = None
     state: str = ""
+    error: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Only what it says."""
@@ -59,6 +63,8 @@ def waiting_of(actor: User, runs: Sequence[Run]) -> dict[UUID, list[Waiting]]:
         # A step whose action people weigh waits for them, not for the system.
         if (run_id, waiting.step) not in asked:
             found[run_id].append(waiting)
+    for run_id, waiting in _tries(ids):
+        found[run_id].append(waiting)
     return found
 
 
@@ -151,3 +157,28 @@ def _operations(ids: Sequence[UUID]) -> Waitings:
                     state=action.state,
                 ),
             )
+
+
+def _tries(ids: Sequence[UUID]) -> Waitings:
+    """Operations that failed, or that a halt stopped, and are asked for again at a time."""
+    timers = Timer.objects.filter(run__in=ids, kind=TimerKind.RETRY)
+    rows = list(timers.values("run_id", "step").annotate(next_at=Min("fire_at"), since=Min("created_at")))
+    if not rows:
+        return
+    again = {row["run_id"] for row in rows}
+    failed = Attempt.objects.filter(run__in=again, state=AttemptState.FAILED).exclude(action_id=None).order_by("id")
+    last = {(one.run_id, one.step): one for one in failed.only("run_id", "step", "action_id", "error")}
+    for row in rows:
+        one = last.get((row["run_id"], row["step"]))
+        yield (
+            row["run_id"],
+            Waiting(
+                "operation",
+                step=row["step"],
+                since=row["since"],
+                due_at=row["next_at"],
+                action=one.action_id if one else None,
+                state="scheduled",
+                error=str((one.error or {}).get("message", "")) if one else "",
+            ),
+        )
