@@ -58,6 +58,16 @@ def test_some_runs_are_paused_until_a_customer_answers(expense: Facts) -> None:
         assert run.paused_ms < duration_ms(run.started_at, run.finished_at)
 
 
+def test_what_is_done_again_is_done_after_people_said_so(expense: Facts) -> None:
+    decided = {one.run_id: one.decided_at for one in expense.decisions}
+    ended = {run.run_id: run.finished_at for run in expense.runs}
+    again = [step for step in expense.steps if step.rework]
+    assert len(again) > 50
+    for step in again:
+        assert step.started_at is not None
+        assert decided[step.run_id] <= step.started_at <= step.finished_at <= ended[step.run_id]
+
+
 def test_an_agent_gets_slower_and_fails_more_in_the_end() -> None:
     facts = history_of(PURCHASE, seed=7, until=UNTIL, days=365, zone=BERLIN, scale=5)
     newest = {run.run_id: run for run in facts.runs if run.version == 3}

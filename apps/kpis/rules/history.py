@@ -251,7 +251,11 @@ def _tell_steps(
         end = max(clock, decided) if person and decided else clock + timedelta(seconds=draft.agent_s * step.weight)
         end = min(end, finished)
         broken = failed and index == last
-        for number in (1, 2) if draft.rework and index == 0 else (1,):
+        rounds = [(clock, end)]
+        if draft.rework and index == 0:  # what people found wrong is done again once they said so
+            again = max(end, decided or end)
+            rounds.append((again, min(again + (end - clock), finished)))
+        for number, (begun, done) in enumerate(rounds, start=1):
             facts.steps.append(
                 StepSeen(
                     step_id=uuid5(draft.run_id, f"{step.name}:{number}"),
@@ -263,9 +267,9 @@ def _tell_steps(
                     kind=step.kind,
                     state="failed" if broken else "done",
                     agent=step.agent,
-                    queued_at=clock,
-                    started_at=clock,
-                    finished_at=end,
+                    queued_at=begun,
+                    started_at=begun,
+                    finished_at=done,
                     attempts=3 if broken else 1,
                     failed_attempts=3 if broken else 0,
                     rework=number > 1,
