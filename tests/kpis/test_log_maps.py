@@ -4,9 +4,12 @@ import re
 from typing import Any
 
 import pytest
+from django.template import Context, Template
 from django.test import Client
 
 from apps.core.models import User
+from apps.kpis.rules import DEFINITIONS
+from apps.kpis.rules.figures import value_text
 from apps.kpis.rules.formats import count_text
 from apps.kpis.selectors.log_maps import SHARES, THICKEST, log_map_of
 from apps.workflows.rules.drawing import MAX_NODES
@@ -100,3 +103,9 @@ def test_the_page_draws_it_beside_its_table_and_keeps_the_share_in_the_address()
     assert thinned.partition('class="dag"')[2].partition("</svg>")[0].count("<rect") == 3
     for odd in ("x", "-1", "100000", "%00x"):
         assert client.get(f"/dashboards/event-logs/{log.pk}/?rare={odd}").status_code in {200, 422}
+
+
+def test_a_time_is_said_as_dashboards_say_it() -> None:
+    """Rounded, not cut: a log's page and the baseline made of it are read side by side."""
+    page = Template("{% load kpis %}{{ s|lasted }}").render(Context({"s": 2868.6}))
+    assert page == value_text(DEFINITIONS["cycle_time_p50_s"], 2868.6, "EUR") == "48 min"

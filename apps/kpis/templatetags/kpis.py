@@ -1,6 +1,6 @@
-"""Tags of the tables of figures: ``{% load kpis %}``.
+"""Tags of figures and their tables: ``{% load kpis %}``.
 
-In Python, because a page has two thousand cells, and templates took half of its time for them.
+Tables in Python, because a page has two thousand cells, and templates took half of its time for them.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.core import formats
+from apps.kpis.rules.formats import duration_text
 from apps.kpis.selectors.drawings import Cell, Drawing
 
 register = template.Library()
 
 MUTED = SafeString(' class="muted"')
+
+register.filter("lasted", duration_text)
 
 
 @register.simple_tag
