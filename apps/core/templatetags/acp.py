@@ -6,7 +6,6 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
 from typing import Any, TypeIs
-from xml.etree import ElementTree
 from zipfile import ZipFile
 
 from django import forms, template
@@ -63,24 +62,26 @@ WORDS = {
     "push": gettext_lazy("Browser"),
 }
 SOON_S = 1800
-XMLNS = b'xmlns="http://www.w3.org/2000/svg"'
+PEN = SafeString(
+    'viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round"'
+    ' stroke-linejoin="round"'
+)
+"""How every drawing of the package is drawn, but for its size: that is the sheet's."""
 
 
 @register.simple_tag
 @lru_cache(maxsize=512)
 def icon(name: str, label: str = "", css: str = "") -> SafeString:
     """An inline icon, hidden from assistive technology unless it has a label."""
-    named = {"role": "img", "aria-label": str(label)} if label else {"aria-hidden": "true"}
-    drawing = ElementTree.fromstring(_drawings().read(f"{name}.svg").replace(XMLNS, b""))  # noqa: S314 - not a stranger's
-    for size in ("width", "height"):
-        del drawing.attrib[size]
-    drawing.attrib |= {"class": f"icon {css}".strip(), **named}
-    return mark_safe(" ".join(ElementTree.tostring(drawing, encoding="unicode").split()))  # noqa: S308 - the package's own drawing
+    named = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
+    lines = _drawings().read(f"{name}.svg").decode().partition(">")[2].rpartition("</svg>")[0]
+    drawing = mark_safe(" ".join(lines.split()))  # noqa: S308 - the package's own
+    return format_html('<svg {} class="{}" {}>{}</svg>', PEN, f"icon {css}".strip(), named, drawing)
 
 
 @cache
 def _drawings() -> ZipFile:
-    """The package's archive, opened once: it opens it for every icon, which took half a second of a first page."""
+    """The package's archive, opened once: it opens it for every icon, which takes 9 ms."""
     return ZipFile(BytesIO(files("lucide").joinpath("lucide.zip").read_bytes()))
 
 
