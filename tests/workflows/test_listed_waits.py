@@ -86,13 +86,20 @@ def test_each_run_is_told_its_own(admin: Client, workflow: Workflow) -> None:
     assert is_as_on_its_page(admin, first) == "Check an agent with the capability lab.check"
 
 
-def test_an_operation_that_failed_says_when_it_is_tried_again_and_why(admin: Client) -> None:
+def test_an_operation_that_failed_says_when_it_is_tried_again_and_leads_to_why(admin: Client) -> None:
     """For as long as tries are left nothing else says what is wrong."""
     steps = {"do": {"operation": "lab.two", "retry": {"max": 2, "delay": "1h"}}}
     run = make_run(make_workflow({"slug": "tried", "name": "Tried", "steps": steps}), {})
-    carry_out(waiting_action(run, "do"), code="timed_out")
+    action = waiting_action(run, "do")
+    carry_out(action, code="timed_out")
     again = Timer.objects.get(kind="retry")
-    assert re.fullmatch(rf"Do to be tried again {again.fire_at:%H:%M} ?: No\.", is_as_on_its_page(admin, run))
+    assert is_as_on_its_page(admin, run) == f"Do failed, to be tried again {again.fire_at:%H:%M}"
+    page = admin.get(f"/runs/{run.pk}/").content.decode()
+    assert f'<a href="/actions/{action.pk}/">Do</a>' in page
+    assert "No." in words(admin.get(f"/actions/{action.pk}/").content.decode())
+    assert "No." not in words(page.partition('aria-labelledby="waits"')[2].partition("</section>")[0]), (
+        "it may be classed"
+    )
 
 
 def test_many_runs_ask_the_database_no_more_than_two(admin: Client, workflow: Workflow) -> None:

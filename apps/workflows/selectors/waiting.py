@@ -21,7 +21,8 @@ from apps.workflows.rules.states import AttemptState, CompensationState, RunStat
 class Waiting:
     """One thing that a run waits for. ``kind``: people, agent, operation, key, person_to_resume.
 
-    ``error``: what went wrong last, of an operation that is tried again at ``due_at`` (its state is ``scheduled``).
+    Of an operation that is tried again at ``due_at`` the state is ``scheduled``, and ``action`` the try that failed:
+    what was wrong is told there, as far as its reader may see it.
     """
 
     kind: str
@@ -34,7 +35,6 @@ class Waiting:
     escalation: UUID | None = None
     action: UUID | None = None
     state: str = ""
-    error: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Only what it says."""
@@ -167,9 +167,8 @@ def _tries(ids: Sequence[UUID]) -> Waitings:
         return
     again = {row["run_id"] for row in rows}
     failed = Attempt.objects.filter(run__in=again, state=AttemptState.FAILED).exclude(action_id=None).order_by("id")
-    last = {(one.run_id, one.step): one for one in failed.only("run_id", "step", "action_id", "error")}
+    last = {(run_id, step): action_id for run_id, step, action_id in failed.values_list("run_id", "step", "action_id")}
     for row in rows:
-        one = last.get((row["run_id"], row["step"]))
         yield (
             row["run_id"],
             Waiting(
@@ -177,8 +176,7 @@ def _tries(ids: Sequence[UUID]) -> Waitings:
                 step=row["step"],
                 since=row["since"],
                 due_at=row["next_at"],
-                action=one.action_id if one else None,
+                action=last.get((row["run_id"], row["step"])),
                 state="scheduled",
-                error=str((one.error or {}).get("message", "")) if one else "",
             ),
         )
