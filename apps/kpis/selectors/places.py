@@ -29,9 +29,14 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowsSeen:
-    """Slug and name of workflows, in the order of names, and which of them neither ran nor have a version in force."""
+    """Slug and name of workflows, in the order of names.
+
+    ``there``: those that can be chosen; of what simulated history alone tells of nothing can be said. ``unused``: those
+    that neither ran nor have a version in force.
+    """
 
     names: dict[str, str]
+    there: dict[str, str]
     unused: frozenset[str]
 
 
@@ -57,11 +62,5 @@ def workflows_seen_for(actor: User) -> WorkflowsSeen:
     named = {slug: name for slug, name, _is_idle in told}
     found = {slug: named.get(slug) or said_slug(slug) for slug in ran | named.keys() if slug}
     idle = frozenset(slug for slug, _name, is_idle in told if is_idle and slug not in ran)
-    return WorkflowsSeen(dict(sorted(found.items(), key=lambda one: one[1])), idle)
-
-
-def workflows_there_for(actor: User) -> dict[str, str]:
-    """Those that can be chosen: of a workflow that simulated history alone tells of nothing can be said."""
-    names = workflows_seen_for(actor).names
-    there = set(Workflow.objects.filter(slug__in=names).values_list("slug", flat=True))
-    return {slug: name for slug, name in names.items() if slug in there}
+    names = dict(sorted(found.items(), key=lambda one: one[1]))
+    return WorkflowsSeen(names, {slug: name for slug, name in names.items() if slug in named}, idle)

@@ -19,11 +19,10 @@ from apps.kpis.models.clock import database_now, reporting_currency
 from apps.kpis.rules import Definition
 from apps.kpis.rules.figures import value_text
 from apps.kpis.selectors import baseline_for, baselines_for, target_for, targets_for
-from apps.kpis.selectors.dashboards import workflows_for
 from apps.kpis.selectors.definitions import definitions_for
 from apps.kpis.selectors.goals import correction_of, ended_baselines_for, waiting_for
 from apps.kpis.selectors.kpis import holds_simulated_for
-from apps.kpis.selectors.places import workflows_there_for
+from apps.kpis.selectors.places import workflows_seen_for
 from apps.kpis.selectors.standing import standing_filter_for, standings_for
 from apps.kpis.services import delete_target, remove_baseline, save_baseline, save_target
 from apps.kpis.services.baselines import PROPOSED
@@ -35,9 +34,9 @@ EARLIER = 100
 
 
 def _page(request: Request, *, status: int = 200, **forms: Any) -> HttpResponse:
-    names, known = workflows_for(request.user), definitions_for(request.user)
+    seen, known = workflows_seen_for(request.user), definitions_for(request.user)
+    names, there = seen.names, seen.there
     behind, asked = waiting_for(request.user), standing_filter_for(request.user)
-    there = workflows_there_for(request.user)
     was = list(baselines_for(request.user).order_by("workflow", "kpi", "valid_from"))
     aims = list(targets_for(request.user).order_by("workflow", "kpi"))
     now = standings_for(
@@ -104,7 +103,7 @@ def goals(request: Request) -> HttpResponse:
 @require_POST
 def set_baseline(request: Request) -> HttpResponse:
     """Say how a KPI was."""
-    there, known = workflows_there_for(request.user), definitions_for(request.user)
+    there, known = workflows_seen_for(request.user).there, definitions_for(request.user)
     form = BaselineForm(request.POST, workflows=there, known=known, prefix="baseline")
     return _set(request, form, "baseline_form", save_baseline)
 
@@ -112,7 +111,7 @@ def set_baseline(request: Request) -> HttpResponse:
 @require_POST
 def set_target(request: Request) -> HttpResponse:
     """Say how a KPI should be."""
-    there, known = workflows_there_for(request.user), definitions_for(request.user)
+    there, known = workflows_seen_for(request.user).there, definitions_for(request.user)
     form = TargetForm(request.POST, workflows=there, known=known, prefix="target")
     return _set(request, form, "target_form", save_target)
 

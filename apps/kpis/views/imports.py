@@ -31,7 +31,7 @@ from apps.kpis.rules.eventlogs.previews import (
 from apps.kpis.rules.eventlogs.reading import zone_of
 from apps.kpis.rules.formats import count_text, duration_text
 from apps.kpis.rules.imports import ImportState, ImportStep, percent_of
-from apps.kpis.selectors.places import workflows_there_for
+from apps.kpis.selectors.places import workflows_seen_for
 from apps.kpis.selectors.uploads import upload_for
 from apps.kpis.services import cancel_import, forget_upload, start_import
 
@@ -92,7 +92,7 @@ def discard_log_upload(request: Request, upload_id: UUID) -> HttpResponse:
 def _seen(request: Request, upload: LogUpload) -> Seen:
     """The form as it was sent, asked for before or guessed, and what the file would become so; or why it cannot be."""
     file = io.BytesIO(upload.content)
-    names = workflows_there_for(request.user)
+    names = workflows_seen_for(request.user).there
     sent = request.POST if request.method == "POST" else upload.asked or None
     first = {"name": PurePath(upload.name).name.split(".")[0], "tz": reporting_zone().key}
     try:
@@ -122,7 +122,10 @@ def _seen_xes(
     zone = zone_of(plain.cleaned_data["tz"]) if plain.is_valid() else reporting_zone()
     preview = preview_of_xes(file, zone=zone, money=reporting_currency(), attributes=_kept(request, upload))
     sent = request.POST if request.method == "POST" else upload.asked or None
-    asks: dict[str, Any] = {"workflows": workflows_there_for(request.user), "attributes": offered_traits(preview.seen)}
+    asks: dict[str, Any] = {
+        "workflows": workflows_seen_for(request.user).there,
+        "attributes": offered_traits(preview.seen),
+    }
     return LogReadingForm(sent, initial=plain.initial, **asks), preview
 
 
